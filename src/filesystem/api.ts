@@ -1,0 +1,164 @@
+/**
+ * The file system as a binding sees it: POSIX calls over inode numbers.
+ *
+ * A binding (fuse/native, fuse/kernel) translates kernel requests into these calls and their results into replies, and
+ * holds no policy. Every method throws (or rejects with) an `FsError`, whose `errno` is the answer to the kernel; anything
+ * else that comes out is a bug, and the binding answers EIO and logs it.
+ *
+ * Methods answer at once where they can (`MaybePromise`), so that a binding need not wait for a promise on hot paths.
+ */
+import type { MaybePromise } from '../base/maybe-promise.js';
+
+/** An inode number: the row id of a remote object, the same across remounts. Always a safe integer ≥ 1. */
+export type Ino = number;
+
+/** An open file. Given by `open` and `create`, invalid after `release`. */
+export type HandleId = number;
+
+export interface Timespec {
+  /** Seconds since the epoch; may be negative. */
+  readonly sec: number;
+  /** 0 … 999,999,999 */
+  readonly nsec: number;
+}
+
+export type NodeKind = 'file' | 'directory';
+
+export interface Attributes {
+  readonly ino: Ino;
+  readonly kind: NodeKind;
+  /** Bytes; 0 for a directory. */
+  readonly size: number;
+  /** Permission bits only (07777). */
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly atime: Timespec;
+  readonly mtime: Timespec;
+  readonly ctime: Timespec;
+}
+
+/** What setattr(2) and its kin may change; absent means unchanged. `now` is the time at which the call is carried out. */
+export interface AttributeChange {
+  readonly size?: number;
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly atime?: Timespec | 'now';
+  readonly mtime?: Timespec | 'now';
+  /** The open file through which the change comes (ftruncate), where the binding knows it. */
+  readonly handle?: HandleId;
+}
+
+/** Who asks. Without a caller (fuse-native knows none) new objects belong to the mount's owner. */
+export interface Caller {
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly pid?: number;
+  readonly umask?: number;
+  /** Aborts when the kernel interrupts the request: the call then ends with EINTR as soon as it can. */
+  readonly signal?: AbortSignal;
+}
+
+export interface OpenFlags {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly append: boolean;
+  readonly truncate: boolean;
+  /** O_CREAT|O_EXCL; only meaningful for `create`. */
+  readonly exclusive: boolean;
+}
+
+export interface OpenResult {
+  readonly handle: HandleId;
+  /** The kernel may keep what it has cached of this inode: the content is what it was at the last open. */
+  readonly keepCache: boolean;
+}
+
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly attributes: Attributes;
+}
+
+export interface StatFs {
+  /** Bytes. */
+  readonly total: number;
+  readonly free: number;
+  /** Known objects. */
+  readonly files: number;
+  /** Longest name, bytes. */
+  readonly maxNameBytes: number;
+}
+
+export interface RenameFlags {
+  readonly noReplace: boolean;
+  readonly exchange: boolean;
+}
+
+/** What the kernel may have cached and must forget. Never delivered from inside a call on the same object. */
+export type Invalidation =
+  /** Attributes and, where `content`, cached pages of an inode. */
+  | { readonly kind: 'inode'; readonly ino: Ino; readonly content: boolean }
+  /** A name in a directory, positive or negative. */
+  | { readonly kind: 'entry'; readonly parent: Ino; readonly name: string };
+
+export interface Filesystem {
+  /** The mounted directory. A binding shows it to the kernel as inode 1. */
+  readonly root: Ino;
+
+  /** ENOENT; ENAMETOOLONG. `.` and `..` never come here. */
+  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes>;
+  getattr(ino: Ino): MaybePromise<Attributes>;
+  /** The directory that holds `ino`, itself for the root: what `..` means. */
+  parentOf(ino: Ino): Ino;
+  setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes>;
+  /** A whole directory at one moment, without `.` and `..`, ordered by inode number. */
+  readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]>;
+
+  open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult>;
+  create(
+    parent: Ino,
+    name: string,
+    mode: number,
+    flags: OpenFlags,
+    caller?: Caller,
+  ): MaybePromise<OpenResult & { readonly attributes: Attributes }>;
+  /** Fills `into` from `offset`; resolves with the bytes read, fewer than its length only at the end of the file. */
+  read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number>;
+  /** Writes all of `data` (the caller may reuse the buffer once this answers). With O_APPEND, `offset` is ignored. */
+  write(handle: HandleId, data: Uint8Array, offset: number, caller?: Caller): MaybePromise<number>;
+  /** Every close(2) of every descriptor of the handle: stores what changed and reports whether it is stored. */
+  flush(handle: HandleId, caller?: Caller): MaybePromise<void>;
+  /** Durable on the local disk. */
+  fsync(handle: HandleId, caller?: Caller): MaybePromise<void>;
+  /** The last close. Never fails: nobody would hear of it. */
+  release(handle: HandleId): MaybePromise<void>;
+  /** Reserves nothing (a cloud has no blocks) but extends the size unless `keepSize`. */
+  fallocate(handle: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void>;
+  /** SEEK_DATA and SEEK_HOLE; ENXIO beyond the end. */
+  seek(handle: HandleId, offset: number, whence: 'data' | 'hole'): MaybePromise<number>;
+
+  mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes>;
+  unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;
+  rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;
+  rename(
+    parent: Ino,
+    name: string,
+    newParent: Ino,
+    newName: string,
+    flags: RenameFlags,
+    caller?: Caller,
+  ): MaybePromise<void>;
+
+  statfs(): MaybePromise<StatFs>;
+
+  /** ENODATA where there is none. */
+  getxattr(ino: Ino, name: string): MaybePromise<Uint8Array>;
+  setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): MaybePromise<void>;
+  listxattr(ino: Ino): MaybePromise<readonly string[]>;
+  removexattr(ino: Ino, name: string): MaybePromise<void>;
+
+  /** Calls `listener` for everything the kernel must forget; returns how to stop. */
+  onInvalidate(listener: (what: Invalidation) => void): () => void;
+}
