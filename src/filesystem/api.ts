@@ -8,19 +8,14 @@
  * Methods answer at once where they can (`MaybePromise`), so that a binding need not wait for a promise on hot paths.
  */
 import type { MaybePromise } from '../base/maybe-promise.js';
+import type { Timespec } from '../base/timespec.js';
+import type { Ino } from '../tree/inode.js';
 
-/** An inode number: the row id of a remote object, the same across remounts. Always a safe integer ≥ 1. */
-export type Ino = number;
+export type { Timespec } from '../base/timespec.js';
+export type { Ino } from '../tree/inode.js';
 
 /** An open file. Given by `open` and `create`, invalid after `release`. */
 export type HandleId = number;
-
-export interface Timespec {
-  /** Seconds since the epoch; may be negative. */
-  readonly sec: number;
-  /** 0 … 999,999,999 */
-  readonly nsec: number;
-}
 
 export type NodeKind = 'file' | 'directory';
 

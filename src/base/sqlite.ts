@@ -1,0 +1,100 @@
+/**
+ * SQLite as this program uses it: one process, one connection, write-ahead log.
+ *
+ * Commits do not wait for the disk (`synchronous=NORMAL`): they survive the death of the process at once, and a power
+ * loss from the next `durable()` on. That call syncs the log on a worker thread, so that a commit costs microseconds on
+ * the event loop and callers that promise durability (fsync, close with write-back) share one sync.
+ */
+import { open } from 'node:fs/promises';
+import Database from 'better-sqlite3';
+import { codeOf, messageOf, SyncmountError } from './errors.js';
+
+export type Sql = Database.Database;
+export type Statement = Database.Statement;
+
+/** One step of a schema: statements that bring it from version `i` to `i + 1`. */
+export type Migration = string;
+
+export interface StateDatabase {
+  readonly sql: Sql;
+  /** Resolves once everything committed before the call is on the disk. */
+  durable(): Promise<void>;
+  close(): void;
+}
+
+/**
+ * Opens (or makes) a database and brings its schema up to date.
+ * Throws `SyncmountError` `locked` when another process has it, `database` when it cannot be read, `newer` when a later
+ * version of the program wrote it.
+ */
+export function openDatabase(path: string, migrations: readonly Migration[]): StateDatabase {
+  let sql: Sql | undefined;
+  try {
+    sql = new Database(path, { timeout: 0 });
+    // Held for the life of the connection and released by the kernel when the process dies: our lock on the account.
+    sql.pragma('locking_mode = EXCLUSIVE');
+    sql.pragma('journal_mode = WAL');
+    sql.pragma('synchronous = NORMAL');
+    // Listings of 100,000 files are scanned by index; 16 MiB keeps their pages in memory.
+    sql.pragma('cache_size = -16384');
+    migrate(sql, path, migrations);
+  } catch (error) {
+    sql?.close();
+    if (error instanceof SyncmountError) throw error;
+    if (codeOf(error)?.startsWith('SQLITE_BUSY')) {
+      throw new SyncmountError('locked', `${path} is in use by another process`, { cause: error });
+    }
+    throw new SyncmountError('database', `cannot open ${path}: ${messageOf(error)}`, { cause: error });
+  }
+  const database = sql;
+  return {
+    sql: database,
+    durable: singleFlight(async () => {
+      const log = await open(`${path}-wal`, 'r+');
+      try {
+        await log.datasync();
+      } finally {
+        await log.close();
+      }
+    }),
+    close: () => void database.close(),
+  };
+}
+
+function migrate(sql: Sql, path: string, migrations: readonly Migration[]): void {
+  const version = sql.pragma('user_version', { simple: true }) as number;
+  if (version > migrations.length) {
+    throw new SyncmountError('newer', `${path} was written by a newer version of syncmount`);
+  }
+  sql
+    .transaction(() => {
+      for (const step of migrations.slice(version)) sql.exec(step);
+      sql.pragma(`user_version = ${migrations.length}`);
+    })
+    .exclusive();
+}
+
+/**
+ * Calls of `act` never overlap, and callers share: one that arrives while a run is under way gets the next run, since
+ * the present one may have begun before the caller's commit.
+ */
+export function singleFlight(act: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
+  const start = (): Promise<void> => {
+    running = act().finally(() => {
+      if (next === null) running = null;
+    });
+    return running;
+  };
+  return () => {
+    if (running === null) return start();
+    next ??= running
+      .catch(() => undefined)
+      .then(() => {
+        next = null;
+        return start();
+      });
+    return next;
+  };
+}

@@ -1,0 +1,278 @@
+/**
+ * The block cache on disk: one sparse file per revision, an index of which blocks are present, and a cap that holds.
+ *
+ * Space is reserved in the LRU before a byte is written, and the LRU evicts to make room. The unit of eviction is a
+ * segment of a revision. Where holes can be punched, that segment's blocks are freed; elsewhere all of its revision is.
+ * The cache never fails a read: whatever goes wrong on its disk, it answers "not here".
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../base/clock.js';
+import { messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { openDatabase, type StateDatabase } from '../base/sqlite.js';
+import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
+import { CachedRevision } from './cached-revision.js';
+import { CacheIndex, cacheMigrations } from './index-db.js';
+
+/** Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE). Node has no such call. */
+export type PunchHole = (fd: number, offset: number, length: number) => void;
+
+export interface BlockCacheOptions {
+  readonly directory: string;
+  /** Bytes. */
+  readonly limit: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly punchHole?: PunchHole;
+}
+
+export interface CacheStats {
+  /** Bytes present. */
+  readonly bytes: number;
+  readonly limit: number;
+  /** Blocks answered from the cache, and blocks that were not there. */
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/** What a file-system block costs at least: a cached revision of 10 bytes still takes one. */
+const MIN_CHARGE = 4096;
+
+interface Segment {
+  readonly key: string;
+  readonly segment: number;
+  readonly bytes: number;
+}
+
+export class BlockCache {
+  hits = 0;
+  misses = 0;
+  readonly limit: number;
+  readonly log: Log;
+  readonly punchHole: PunchHole | undefined;
+  readonly #directory: string;
+  readonly #clock: Clock;
+  readonly #database: StateDatabase;
+  readonly #index: CacheIndex;
+  readonly #segments: LRUCache<string, Segment>;
+  readonly #open = new Map<string, CachedRevision>();
+
+  constructor(options: BlockCacheOptions) {
+    this.limit = options.limit;
+    this.log = options.log;
+    this.punchHole = options.punchHole;
+    this.#directory = options.directory;
+    this.#clock = options.clock;
+    this.#database = openIndex(options);
+    this.#index = new CacheIndex(this.#database.sql);
+    this.#segments = new LRUCache<string, Segment>({
+      maxSize: Math.max(1, options.limit),
+      sizeCalculation: (segment) => Math.max(MIN_CHARGE, segment.bytes),
+      noDisposeOnSet: true,
+      dispose: (segment, _id, reason) => {
+        if (reason === 'evict') this.#evicted(segment);
+      },
+    });
+    this.#load();
+  }
+
+  stats(): CacheStats {
+    return { bytes: this.#segments.calculatedSize, limit: this.limit, hits: this.hits, misses: this.misses };
+  }
+
+  /** The cached side of one revision, for as long as a reader has it. Pair with `release`. */
+  acquire(key: string, size: number): CachedRevision {
+    let revision = this.#open.get(key);
+    if (revision === undefined) {
+      const row = this.#index.get(key);
+      const stored = row !== undefined && row.size === size && row.blocks !== null ? row.blocks : undefined;
+      revision = new CachedRevision(this, key, size, this.pathOf(key), new BlockMap(blockCount(size), stored));
+      this.#open.set(key, revision);
+    }
+    revision.pins++;
+    return revision;
+  }
+
+  release(revision: CachedRevision): void {
+    revision.pins--;
+    if (revision.pins > 0) return;
+    this.#open.delete(revision.key);
+    this.persist(revision);
+    revision.closeFile();
+  }
+
+  /** Is every block of the revision here? */
+  isComplete(key: string, size: number): boolean {
+    const revision = this.acquire(key, size);
+    const complete = revision.isComplete();
+    this.release(revision);
+    return complete;
+  }
+
+  /**
+   * Takes over a file with the whole content of a revision. `crcs` are the CRC-32 of its blocks. False when it does not
+   * fit or cannot be moved here; the file then stays where it was.
+   */
+  adopt(key: string, size: number, path: string, crcs: readonly number[]): boolean {
+    if (size === 0 || size > this.limit / 2 || this.#open.has(key)) return false;
+    this.drop(key);
+    const map = new BlockMap(blockCount(size));
+    for (let block = 0; block < map.count; block++) {
+      if (!this.reserve(key, block, blockLength(block, size))) return false;
+      map.set(block, crcs[block] ?? 0);
+    }
+    try {
+      const target = this.pathOf(key);
+      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+      renameSync(path, target);
+      this.#index.put(key, size, map.encode(), this.#clock.now());
+      return true;
+    } catch (error) {
+      // Another file system (EXDEV), or a broken cache disk: the content is at the provider, so nothing is lost.
+      this.log.debug({ key }, `not taken into the cache: ${messageOf(error)}`);
+      this.#forgetSegments(key, map.count);
+      return false;
+    }
+  }
+
+  /** Room for `bytes` more of a block's segment, found before they are written. False: do not write. */
+  reserve(key: string, block: number, bytes: number): boolean {
+    const segment = segmentOf(block);
+    const id = segmentId(key, segment);
+    const held = this.#segments.peek(id)?.bytes ?? 0;
+    if (held + bytes > this.limit) return false;
+    this.#segments.set(id, { key, segment, bytes: held + bytes });
+    return this.#segments.has(id);
+  }
+
+  /** Gives back what was reserved for a block that is not there after all. */
+  unreserve(key: string, block: number, bytes: number): void {
+    const segment = segmentOf(block);
+    const id = segmentId(key, segment);
+    const held = this.#segments.peek(id)?.bytes ?? 0;
+    if (held > bytes) this.#segments.set(id, { key, segment, bytes: held - bytes });
+    else this.#segments.delete(id);
+  }
+
+  /** A segment was used: it goes to the young end. */
+  touch(key: string, block: number): void {
+    this.#segments.get(segmentId(key, segmentOf(block)));
+  }
+
+  /** Before the first write after a `persist`: until the next, a crash makes the file worthless, and it says so. */
+  distrust(revision: CachedRevision): void {
+    this.#index.put(revision.key, revision.size, null, this.#clock.now());
+  }
+
+  persist(revision: CachedRevision): void {
+    if (!revision.changed) return;
+    revision.changed = false;
+    try {
+      if (revision.isEmpty()) this.#remove(revision.key);
+      else this.#index.put(revision.key, revision.size, revision.map.encode(), this.#clock.now());
+    } catch (error) {
+      this.log.warn({ key: revision.key }, `cache index: ${messageOf(error)}`);
+    }
+  }
+
+  /** Forgets a revision that nobody reads. */
+  drop(key: string): void {
+    const row = this.#index.get(key);
+    if (row === undefined || this.#open.has(key)) return;
+    this.#forgetSegments(key, blockCount(row.size));
+    this.#remove(key);
+  }
+
+  close(): void {
+    for (const revision of this.#open.values()) {
+      this.persist(revision);
+      revision.closeFile();
+    }
+    this.#open.clear();
+    this.#database.close();
+  }
+
+  pathOf(key: string): string {
+    const name = createHash('sha256').update(key).digest('hex').slice(0, 40);
+    return join(this.#directory, name.slice(0, 2), name);
+  }
+
+  #load(): void {
+    for (const row of this.#index.all()) {
+      const map = row.blocks === null ? null : new BlockMap(blockCount(row.size), row.blocks);
+      if (map === null || !existsSync(this.pathOf(row.key))) {
+        this.#remove(row.key);
+        continue;
+      }
+      for (let block = 0; block < map.count; block++) {
+        if (map.has(block)) this.reserve(row.key, block, blockLength(block, row.size));
+      }
+    }
+  }
+
+  #evicted({ key, segment }: Segment): void {
+    const open = this.#open.get(key);
+    const size = open?.size ?? this.#index.get(key)?.size ?? 0;
+    const single = blockCount(size) <= SEGMENT_BLOCKS;
+    if (this.punchHole === undefined || single) this.#forgetSegments(key, blockCount(size));
+    if (open !== undefined) {
+      if (this.punchHole === undefined || single) open.clear();
+      else open.clearSegment(segment);
+    } else if (this.punchHole === undefined || single) {
+      this.#remove(key);
+    } else {
+      const revision = this.acquire(key, size);
+      revision.clearSegment(segment);
+      this.release(revision);
+    }
+  }
+
+  #forgetSegments(key: string, blocks: number): void {
+    for (let segment = 0; segment <= segmentOf(blocks); segment++) this.#segments.delete(segmentId(key, segment));
+  }
+
+  #remove(key: string): void {
+    try {
+      this.#index.delete(key);
+      rmSync(this.pathOf(key), { force: true });
+    } catch (error) {
+      this.log.warn({ key }, `cannot remove from the cache: ${messageOf(error)}`);
+    }
+  }
+}
+
+function segmentId(key: string, segment: number): string {
+  return `${key}#${segment}`;
+}
+
+/** A cache index that cannot be read is worth nothing: it is thrown away with the blocks. Being in use is an error. */
+function openIndex({ directory, log }: BlockCacheOptions): StateDatabase {
+  const open = (): StateDatabase => {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return openDatabase(join(directory, 'index.db'), cacheMigrations);
+  };
+  try {
+    return open();
+  } catch (error) {
+    if ((error as { code?: string }).code === 'locked') throw error;
+    log.warn({ directory }, `the cache is rebuilt: ${messageOf(error)}`);
+    rmSync(directory, { recursive: true, force: true });
+    return open();
+  }
+}
+
+/** Makes an empty sparse file of `size` bytes. */
+export function makeSparse(path: string, size: number): number {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const fd = openSync(path, 'w+', 0o600);
+  try {
+    ftruncateSync(fd, size);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}

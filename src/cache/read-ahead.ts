@@ -1,0 +1,68 @@
+/**
+ * How far to read ahead, as a pure function of what a handle has read so far.
+ *
+ * The window grows while access is sequential and collapses when it is not, as in the kernel's own read-ahead. A small
+ * file is fetched whole at its first read: one request is cheaper than two.
+ */
+
+/** A file up to this size is fetched whole by the first read at its start, bytes. A round trip costs about as much. */
+export const WHOLE_FILE_BYTES = 1024 * 1024;
+/** The first window, bytes: what `file`, a thumbnailer or `head` wants, and little more. */
+const FIRST_WINDOW = 512 * 1024;
+/** Enough to keep 16 connections busy at 4 MiB each. */
+const MAX_WINDOW = 64 * 1024 * 1024;
+/** Window after window grows by this factor: from the first to the largest in four steps, one round trip each. */
+const GROWTH = 4;
+/** The kernel may hand reads of one stream to us out of order, by up to a few of its requests (1 MiB each). */
+const SLACK = 4 * 1024 * 1024;
+/** One request carries at most this, bytes: larger ones save no time, smaller ones spread over more connections. */
+const MAX_REQUEST = 8 * 1024 * 1024;
+const MIN_REQUEST = 512 * 1024;
+
+export interface ReadAheadState {
+  /** Where the stream is expected to go on. */
+  readonly next: number;
+  /** Bytes; 0: access is not sequential. */
+  readonly window: number;
+  /** Everything of the stream before this offset has been asked for. */
+  readonly asked: number;
+}
+
+export const noReadAhead: ReadAheadState = { next: 0, window: 0, asked: 0 };
+
+export interface ReadAheadPlan {
+  readonly state: ReadAheadState;
+  /** `[from, to)` to fetch besides what was read, or null. */
+  readonly fetch: readonly [number, number] | null;
+  /** Largest single request for it, bytes. */
+  readonly requestBytes: number;
+}
+
+/** A read of `length` bytes at `offset` in a file of `size` bytes; `maxWindow` is what the cache can spare. */
+export function planReadAhead(
+  state: ReadAheadState,
+  read: { readonly offset: number; readonly length: number; readonly size: number; readonly maxWindow: number },
+): ReadAheadPlan {
+  const { offset, length, size } = read;
+  const end = Math.min(offset + length, size);
+  if (offset === 0 && size <= WHOLE_FILE_BYTES) {
+    return { state: { next: end, window: 0, asked: size }, fetch: [0, size], requestBytes: WHOLE_FILE_BYTES };
+  }
+  const goesOn = Math.abs(offset - state.next) <= (state.window > 0 ? SLACK : 0);
+  if (!goesOn || read.maxWindow < FIRST_WINDOW) {
+    return { state: { next: end, window: 0, asked: end }, fetch: null, requestBytes: MIN_REQUEST };
+  }
+  const next = Math.max(end, state.next);
+  // Half of the window is still ahead: nothing to do until it is used up.
+  if (state.window > 0 && state.asked - next > state.window / 2) {
+    return { state: { ...state, next }, fetch: null, requestBytes: MIN_REQUEST };
+  }
+  const window = Math.min(state.window === 0 ? FIRST_WINDOW : state.window * GROWTH, MAX_WINDOW, read.maxWindow);
+  const from = Math.max(state.asked, end);
+  const to = Math.min(size, next + window);
+  return {
+    state: { next, window, asked: Math.max(to, from) },
+    fetch: to > from ? [from, to] : null,
+    requestBytes: Math.min(MAX_REQUEST, Math.max(MIN_REQUEST, window / 16)),
+  };
+}

@@ -1,0 +1,218 @@
+/**
+ * Reads one revision of a remote file: from the cache where its blocks are there, from the provider where they are not.
+ *
+ * One reader exists per revision, however many handles read it, so that a block under way is fetched once for all. A
+ * fetched block is answered from memory to those who wait for it, and stays there until it is on the disk.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { ProviderError } from '../providers/errors.js';
+import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
+import { revisionKey } from '../providers/provider.js';
+import type { BlockCache } from './block-cache.js';
+import { BLOCK_BYTES, blockCount, blockLength, blockOf } from './blocks.js';
+import type { CachedRevision } from './cached-revision.js';
+import { WHOLE_FILE_BYTES } from './read-ahead.js';
+
+export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOptions) => Promise<RangeBody>;
+
+/** Largest single request for bytes that a program waits for. */
+const DEMAND_REQUEST = 8 * 1024 * 1024;
+/** A block that others were fetching, or that was damaged or evicted, is tried for again this often. */
+const TRIES = 3;
+
+interface Pending {
+  readonly data: Promise<Uint8Array>;
+  readonly resolve: (data: Uint8Array) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class RevisionReader {
+  readonly key: string;
+  readonly file: RemoteFile;
+  /** Handles that use it; counted by `ReaderPool`. */
+  users = 0;
+  readonly #cache: BlockCache;
+  readonly #cached: CachedRevision;
+  readonly #fetch: FetchRange;
+  readonly #pending = new Map<number, Pending>();
+  readonly #runs = new Set<Promise<void>>();
+
+  constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange) {
+    this.key = revisionKey(file);
+    this.file = file;
+    this.#cache = cache;
+    this.#cached = cache.acquire(this.key, file.size);
+    this.#fetch = fetch;
+  }
+
+  /** Fills `into` from `offset`; answers the bytes read, fewer only at the end of the file. Rejects as the provider does. */
+  async read(into: Uint8Array, offset: number): Promise<number> {
+    const end = Math.min(offset + into.length, this.file.size);
+    if (end <= offset) return 0;
+    const wanted = into.subarray(0, end - offset);
+    const first = blockOf(offset);
+    const last = blockOf(end - 1);
+    if (this.#cached.isVerified(first, last) && (await this.#cached.readVerified(wanted, offset))) {
+      this.#cache.hits += last - first + 1;
+      return wanted.length;
+    }
+    this.#request(first, last, DEMAND_REQUEST, 'foreground');
+    for (let block = first; block <= last; block++) {
+      const data = await this.#block(block);
+      const start = block * BLOCK_BYTES;
+      const from = Math.max(offset, start);
+      const to = Math.min(end, start + data.length);
+      wanted.set(data.subarray(from - start, to - start), from - offset);
+    }
+    return wanted.length;
+  }
+
+  /** Fetches what is missing of `[from, to)`, without waiting. Failures show when somebody reads there. */
+  prefetch(from: number, to: number, requestBytes: number, signal?: AbortSignal): void {
+    if (to > from) this.#request(blockOf(from), blockOf(to - 1), requestBytes, 'background', signal);
+  }
+
+  /** Is all of `[from, to)` in the cache? */
+  has(from: number, to: number): boolean {
+    for (let block = blockOf(from); block <= blockOf(Math.max(from, to - 1)); block++) {
+      if (!this.#cached.has(block)) return false;
+    }
+    return true;
+  }
+
+  /** Resolves when no fetch is under way and the cache has been let go. */
+  async close(): Promise<void> {
+    while (this.#runs.size > 0) await Promise.allSettled(this.#runs);
+    this.#cache.release(this.#cached);
+  }
+
+  async #block(block: number): Promise<Uint8Array> {
+    for (let tries = 1; ; tries++) {
+      const pending = this.#pending.get(block);
+      if (pending !== undefined) {
+        try {
+          return await pending.data;
+        } catch (error) {
+          // Somebody else's read-ahead may have been cancelled or put off; that is no verdict on this read.
+          if (tries >= TRIES || !isWorthAnotherTry(error)) throw error;
+        }
+      } else {
+        const data = await this.#cached.readBlock(block);
+        if (data !== null) {
+          this.#cache.hits++;
+          return data;
+        }
+        if (tries >= TRIES && !this.#pending.has(block)) {
+          throw new ProviderError('integrity', `block ${block} of ${this.file.name} cannot be had`);
+        }
+      }
+      this.#request(block, block, DEMAND_REQUEST, 'foreground');
+    }
+  }
+
+  /** Starts requests for every block in `[first, last]` that is neither here nor under way. */
+  #request(first: number, last: number, requestBytes: number, priority: Priority, signal?: AbortSignal): void {
+    const perRequest = Math.max(1, Math.floor(requestBytes / BLOCK_BYTES));
+    const isMissing = (block: number): boolean => !this.#cached.has(block) && !this.#pending.has(block);
+    for (let block = first; block <= last; block++) {
+      if (!isMissing(block)) continue;
+      let end = block + 1;
+      while (end <= last && end - block < perRequest && isMissing(end)) end++;
+      this.#start(block, end, priority, signal);
+      block = end - 1;
+    }
+  }
+
+  #start(first: number, end: number, priority: Priority, signal?: AbortSignal): void {
+    const expected = new Set<number>();
+    for (let block = first; block < end; block++) this.#expect(block, expected);
+    this.#cache.misses += end - first;
+    const run = this.#run(first, end, expected, { priority, signal })
+      .catch((error) => {
+        for (const block of expected) this.#fail(block, error);
+      })
+      .finally(() => this.#runs.delete(run));
+    this.#runs.add(run);
+  }
+
+  async #run(first: number, end: number, expected: Set<number>, options: RequestOptions): Promise<void> {
+    const offset = first * BLOCK_BYTES;
+    const length = Math.min(end * BLOCK_BYTES, this.file.size) - offset;
+    const answer = await this.#fetch(this.file, { offset, length }, options);
+    // The server sends from another place than asked: it ignored the range, and sends everything. Take it all.
+    if (answer.offset + answer.length > offset + length || answer.offset < offset) {
+      for (let block = blockOf(answer.offset); block < blockCount(answer.offset + answer.length); block++) {
+        if (!this.#cached.has(block) && !this.#pending.has(block)) this.#expect(block, expected);
+      }
+    }
+    const whole = answer.offset === 0 && answer.length === this.file.size;
+    const hash = whole && this.file.md5 !== null ? createHash('md5') : null;
+    const writes: Promise<void>[] = [];
+    // A small file is shown to nobody before its checksum is known to hold.
+    const withheld: [number, Uint8Array][] | null = hash !== null && answer.length <= WHOLE_FILE_BYTES ? [] : null;
+    for await (const [block, data] of blocksOf(answer, this.file.size, hash)) {
+      if (withheld !== null) withheld.push([block, data]);
+      else writes.push(this.#deliver(block, data, expected));
+    }
+    if (hash !== null && hash.digest('hex') !== this.file.md5) {
+      await Promise.all(writes);
+      throw new ProviderError('integrity', `${this.file.name}: the bytes received do not have the file's checksum`);
+    }
+    for (const [block, data] of withheld ?? []) writes.push(this.#deliver(block, data, expected));
+    await Promise.all(writes);
+  }
+
+  #expect(block: number, expected: Set<number>): void {
+    let resolve!: (data: Uint8Array) => void;
+    let reject!: (error: unknown) => void;
+    const data = new Promise<Uint8Array>((yes, no) => {
+      resolve = yes;
+      reject = no;
+    });
+    // Read-ahead may fail with nobody waiting.
+    data.catch(() => undefined);
+    this.#pending.set(block, { data, resolve, reject });
+    expected.add(block);
+  }
+
+  async #deliver(block: number, data: Uint8Array, expected: Set<number>): Promise<void> {
+    const isExpected = expected.delete(block);
+    if (isExpected) this.#pending.get(block)?.resolve(data);
+    if (isExpected || !this.#cached.has(block)) await this.#cached.write(block, data);
+    if (isExpected) this.#pending.delete(block);
+  }
+
+  #fail(block: number, error: unknown): void {
+    this.#pending.get(block)?.reject(error);
+    this.#pending.delete(block);
+  }
+}
+
+/** The whole blocks in a body, in order. What precedes the first whole block of it is dropped. */
+async function* blocksOf(answer: RangeBody, size: number, hash: Hash | null): AsyncGenerator<[number, Uint8Array]> {
+  let block = Math.ceil(answer.offset / BLOCK_BYTES);
+  let skip = block * BLOCK_BYTES - answer.offset;
+  let data = block * BLOCK_BYTES < size ? Buffer.allocUnsafe(blockLength(block, size)) : null;
+  let filled = 0;
+  for await (const chunk of answer.body) {
+    hash?.update(chunk);
+    let at = Math.min(skip, chunk.length);
+    skip -= at;
+    while (at < chunk.length && data !== null) {
+      const count = Math.min(data.length - filled, chunk.length - at);
+      data.set(chunk.subarray(at, at + count), filled);
+      filled += count;
+      at += count;
+      if (filled < data.length) continue;
+      yield [block, data];
+      block++;
+      filled = 0;
+      data = block * BLOCK_BYTES < size ? Buffer.allocUnsafe(blockLength(block, size)) : null;
+    }
+  }
+}
+
+function isWorthAnotherTry(error: unknown): boolean {
+  if (!(error instanceof ProviderError)) return false;
+  return error.code === 'aborted' || error.code === 'rate-limited' || error.code === 'integrity';
+}

@@ -1,0 +1,156 @@
+/**
+ * Keeps directory listings fresh: decides when to ask the provider, asks once for all who wait, and merges the answer.
+ */
+import pLimit from 'p-limit';
+import type { Clock } from '../base/clock.js';
+import { codeOf, messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { MaybePromise } from '../base/maybe-promise.js';
+import { ProviderError } from '../providers/errors.js';
+import type { Priority, Provider } from '../providers/provider.js';
+import { freshnessOf, WalkDetector } from './freshness.js';
+import { type Ino, type Inode, remoteFolderOf } from './inode.js';
+import type { InodeTable } from './inode-table.js';
+import { type ListingChanges, LocalChanges, mergeListing } from './listing.js';
+
+/** How long a caller waits for a fresh listing where an older one can be served instead, ms. */
+const STALE_AFTER = 5_000;
+/** After a failed refresh, older listings are served without asking for this long, ms: `ls` stays quick while offline. */
+const OFFLINE_PAUSE = 5_000;
+/** Listings under way ahead of a walk. The provider's own limit on connections is near this. */
+const WALK_AHEAD = 8;
+
+export interface DirectoriesOptions {
+  readonly table: InodeTable;
+  readonly provider: Provider;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** ms */
+  readonly ttl: number;
+  /** Told of every merge that changed something. */
+  readonly onChange: (directory: Ino, changes: ListingChanges) => void;
+}
+
+export class Directories {
+  readonly changes = new LocalChanges();
+  readonly #o: DirectoriesOptions;
+  readonly #mountedAt: number;
+  readonly #underway = new Map<Ino, Promise<void>>();
+  readonly #walk = new WalkDetector();
+  readonly #ahead = pLimit(WALK_AHEAD);
+  /** Directories whose children are being listed ahead. */
+  readonly #walked = new Set<Ino>();
+  readonly #closing = new AbortController();
+  #offlineUntil = 0;
+
+  constructor(options: DirectoriesOptions) {
+    this.#o = options;
+    this.#mountedAt = options.clock.now();
+  }
+
+  /** Resolves when the rows of `ino` may be served. Rejects with `ProviderError` where nothing is known of it. */
+  ensureListed(ino: Ino): MaybePromise<void> {
+    const directory = this.#o.table.get(ino);
+    // Not stored at the provider, or gone there: what is known here is all there is.
+    if (directory === undefined || directory.remote === null) return;
+    const now = this.#o.clock.now();
+    const freshness = freshnessOf({
+      listedAt: directory.listedAt,
+      now,
+      ttl: this.#o.ttl,
+      mountedAt: this.#mountedAt,
+    });
+    if (freshness === 'serve') return;
+    if (directory.listedAt === null) return this.refresh(ino);
+    if (now < this.#offlineUntil) return;
+    const refreshed = this.refresh(ino, freshness === 'refresh' ? 'foreground' : 'background').catch((error) => {
+      this.#offlineUntil = this.#o.clock.now() + OFFLINE_PAUSE;
+      this.#o.log.warn(
+        { ino, code: codeOf(error) },
+        `serving an older listing of ${directory.name || '/'}: ${messageOf(error)}`,
+      );
+    });
+    if (freshness === 'refresh') return this.#orAfter(refreshed, STALE_AFTER);
+  }
+
+  /** Is the listing of `ino` confirmed within the last `ms` (at most the ttl)? */
+  isFresh(ino: Ino, ms: number = this.#o.ttl): boolean {
+    const listedAt = this.#o.table.get(ino)?.listedAt ?? null;
+    const now = this.#o.clock.now();
+    return listedAt !== null && listedAt <= now && now - listedAt < Math.min(ms, this.#o.ttl);
+  }
+
+  /** Tells that a program lists `ino`; when it walks the tree, the directories beside it are listed ahead. */
+  walked(ino: Ino): void {
+    const directory = this.#o.table.get(ino);
+    const parent = directory?.parent ?? null;
+    if (!this.#walk.listed(ino, parent, this.#o.clock.now()) || parent === null || this.#walked.has(parent)) return;
+    this.#walked.add(parent);
+    const siblings = this.#o.table.children(parent).filter((child) => child.kind === 'directory');
+    void Promise.all(siblings.map((sibling) => this.#listAhead(sibling.ino))).then(() => this.#walked.delete(parent));
+  }
+
+  /** Asks the provider now; callers at the same time share one request. */
+  refresh(ino: Ino, priority: Priority = 'foreground'): Promise<void> {
+    let running = this.#underway.get(ino);
+    if (running === undefined) {
+      running = this.#list(ino, priority).finally(() => this.#underway.delete(ino));
+      this.#underway.set(ino, running);
+    }
+    return running;
+  }
+
+  /** Ends background work. */
+  close(): void {
+    this.#closing.abort(new ProviderError('aborted', 'the mount ends'));
+  }
+
+  async #list(ino: Ino, priority: Priority): Promise<void> {
+    const { table, provider, clock } = this.#o;
+    const directory = table.get(ino);
+    const folder = directory === undefined ? null : remoteFolderOf(directory);
+    if (directory === undefined || folder === null) return;
+    const since = this.changes.begin();
+    try {
+      const entries = await provider.list(folder, {
+        priority,
+        signal: this.#closing.signal,
+        countsAreFresh: this.#countsAreFresh(directory),
+      });
+      const changes = mergeListing(table, ino, entries, { changes: this.changes, since }, clock.now());
+      this.#offlineUntil = 0;
+      if (changes.names.size + changes.attributes.length > 0) this.#o.onChange(ino, changes);
+    } finally {
+      this.changes.end();
+    }
+  }
+
+  /** A folder's counts come with its parent's listing: they are as old as that. */
+  #countsAreFresh(directory: Inode): boolean {
+    if (directory.parent === null) return false;
+    // A directory listed after its parent is asked for again: its counts are older than what we had already.
+    const parent = this.#o.table.get(directory.parent);
+    const learned = parent?.listedAt ?? null;
+    if (learned === null || (directory.listedAt !== null && directory.listedAt >= learned)) return false;
+    return this.isFresh(directory.parent);
+  }
+
+  async #listAhead(ino: Ino): Promise<void> {
+    try {
+      await this.#ahead(() => {
+        const known = this.#o.table.get(ino)?.listedAt ?? null;
+        return known !== null || this.#closing.signal.aborted ? undefined : this.refresh(ino, 'background');
+      });
+    } catch (error) {
+      this.#o.log.debug({ ino, code: codeOf(error) }, `listing ahead failed: ${messageOf(error)}`);
+    }
+  }
+
+  /** Resolves with `work`, or after `ms`, whichever is first. */
+  async #orAfter(work: Promise<void>, ms: number): Promise<void> {
+    const timer = new AbortController();
+    const pause = this.#o.clock.sleep(ms, timer.signal).catch(() => undefined);
+    await Promise.race([work, pause]);
+    timer.abort();
+  }
+}

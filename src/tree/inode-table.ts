@@ -1,0 +1,127 @@
+/**
+ * The inode table: every object that the mount has heard of, one SQLite row each.
+ *
+ * Rows are handed out as immutable snapshots and kept in a bounded memory cache. A row whose object loses its name keeps
+ * its number (`parent` null), so that an object which another client moved is recognized when it shows up elsewhere,
+ * and open files go on; `sweep` removes such rows when nobody can need them any more.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Sql, Statement } from '../base/sqlite.js';
+import type { RemoteEntry } from '../providers/provider.js';
+import { emptyOverlay, type Ino, type Inode, type Overlay } from './inode.js';
+import { type InodeRow, inodeOf, insertInode, parametersOf, updateInode } from './rows.js';
+
+/** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
+const CACHED_INODES = 32_768;
+
+export class InodeTable {
+  readonly sql: Sql;
+  readonly #cache = new LRUCache<Ino, Inode>({ max: CACHED_INODES });
+  readonly #byIno: Statement;
+  readonly #byName: Statement;
+  readonly #byRemote: Statement;
+  readonly #children: Statement;
+  readonly #insert: Statement;
+  readonly #update: Statement;
+  readonly #count: Statement;
+
+  constructor(sql: Sql) {
+    this.sql = sql;
+    this.#byIno = sql.prepare('SELECT * FROM inode WHERE ino = ?');
+    this.#byName = sql.prepare('SELECT ino FROM inode WHERE parent = ? AND name = ?').pluck();
+    this.#byRemote = sql.prepare('SELECT ino FROM inode WHERE kind = ? AND remote_id = ?').pluck();
+    this.#children = sql.prepare('SELECT * FROM inode WHERE parent = ? ORDER BY ino');
+    this.#insert = sql.prepare(insertInode);
+    this.#update = sql.prepare(updateInode);
+    this.#count = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent IS NOT NULL').pluck();
+  }
+
+  get(ino: Ino): Inode | undefined {
+    const cached = this.#cache.get(ino);
+    if (cached !== undefined) return cached;
+    const row = this.#byIno.get(ino) as InodeRow | undefined;
+    if (row === undefined) return undefined;
+    return this.#remember(inodeOf(row));
+  }
+
+  child(parent: Ino, name: string): Inode | undefined {
+    const ino = this.#byName.get(parent, name) as Ino | undefined;
+    return ino === undefined ? undefined : this.get(ino);
+  }
+
+  byRemote(kind: RemoteEntry['kind'], id: string): Inode | undefined {
+    const ino = this.#byRemote.get(kind === 'folder' ? 1 : 0, id) as Ino | undefined;
+    return ino === undefined ? undefined : this.get(ino);
+  }
+
+  /** Every child of a directory, ordered by inode number. */
+  children(parent: Ino): Inode[] {
+    return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row.ino) ?? inodeOf(row));
+  }
+
+  /** Known objects that have a name. */
+  count(): number {
+    return this.#count.get() as number;
+  }
+
+  insert(fields: Partial<Omit<Inode, 'ino'>> & Pick<Inode, 'parent' | 'name' | 'kind'>): Inode {
+    const whole = {
+      remote: null,
+      listedAt: null,
+      confirmedAt: null,
+      localSize: null,
+      overlay: emptyOverlay,
+      ...fields,
+    };
+    const ino = Number(this.#insert.run(parametersOf(whole)).lastInsertRowid);
+    return this.#remember({ ino, ...whole });
+  }
+
+  /** Changes some fields of a row and answers the new snapshot. The row must exist. */
+  update(ino: Ino, change: Partial<Omit<Inode, 'ino'>>): Inode {
+    const before = this.get(ino);
+    if (before === undefined) throw new Error(`inode ${ino} does not exist`);
+    const after = { ...before, ...change };
+    this.#update.run(parametersOf(after));
+    return this.#remember(after);
+  }
+
+  updateOverlay(ino: Ino, change: Partial<Overlay>): Inode {
+    const before = this.get(ino);
+    if (before === undefined) throw new Error(`inode ${ino} does not exist`);
+    return this.update(ino, { overlay: { ...before.overlay, ...change } });
+  }
+
+  /** All or nothing. On an error the memory cache is dropped with the changes. */
+  transaction<T>(act: () => T): T {
+    try {
+      return this.sql.transaction(act)();
+    } catch (error) {
+      this.#cache.clear();
+      throw error;
+    }
+  }
+
+  /** Removes nameless rows, except those in `keep`. For the start of a mount, when no file is open. */
+  sweep(keep: ReadonlySet<Ino>): void {
+    const nameless = this.sql
+      .prepare('SELECT ino FROM inode WHERE parent IS NULL AND remote_parent IS NOT NULL')
+      .pluck()
+      .all() as Ino[];
+    const remove = this.sql.prepare('DELETE FROM inode WHERE ino = ?');
+    const removeXattrs = this.sql.prepare('DELETE FROM xattr WHERE ino = ?');
+    this.transaction(() => {
+      for (const ino of nameless) {
+        if (keep.has(ino)) continue;
+        remove.run(ino);
+        removeXattrs.run(ino);
+        this.#cache.delete(ino);
+      }
+    });
+  }
+
+  #remember(inode: Inode): Inode {
+    this.#cache.set(inode.ino, inode);
+    return inode;
+  }
+}

@@ -1,0 +1,52 @@
+import type { Timespec } from '../base/timespec.js';
+import type { RemoteEntry, RemoteFile, RemoteFolder } from '../providers/provider.js';
+
+/** An inode number: the row id of a remote object, the same across remounts. Always a safe integer ≥ 1. */
+export type Ino = number;
+
+/** What is kept on this machine only, because no provider stores it. Null: not set, the default holds. */
+export interface Overlay {
+  /** Permission bits (07777). */
+  readonly mode: number | null;
+  readonly uid: number | null;
+  readonly gid: number | null;
+  readonly atime: Timespec | null;
+  /** Describes one content: a change of the content by somebody else ends it. */
+  readonly mtime: Timespec | null;
+  readonly ctime: Timespec | null;
+}
+
+export const emptyOverlay: Overlay = { mode: null, uid: null, gid: null, atime: null, mtime: null, ctime: null };
+
+/** One row of the inode table: an immutable snapshot. Changes go through `InodeTable`. */
+export interface Inode {
+  readonly ino: Ino;
+  /** Null for the account's root, and for an object that has lost its name (unlinked, or gone at the provider). */
+  readonly parent: Ino | null;
+  /** The name shown here; `remote.name` is the provider's. */
+  readonly name: string;
+  readonly kind: 'file' | 'directory';
+  /** As the provider last described it; null while it was never stored there. */
+  readonly remote: RemoteEntry | null;
+  /** A directory: when its listing was last confirmed, ms since the epoch; null when never. */
+  readonly listedAt: number | null;
+  /** When this object alone was last confirmed (own upload, stat), ms; the parent's listing may be younger. */
+  readonly confirmedAt: number | null;
+  /** Bytes of the local content that is newer than the remote one; null when there is none. */
+  readonly localSize: number | null;
+  readonly overlay: Overlay;
+}
+
+/** Bytes that a reader on the mount sees. */
+export function sizeOf(inode: Inode): number {
+  return inode.localSize ?? (inode.remote?.kind === 'file' ? inode.remote.size : 0);
+}
+
+/** The remote side of a file, or null where there is none yet. */
+export function remoteFileOf(inode: Inode): RemoteFile | null {
+  return inode.remote?.kind === 'file' ? inode.remote : null;
+}
+
+export function remoteFolderOf(inode: Inode): RemoteFolder | null {
+  return inode.remote?.kind === 'folder' ? inode.remote : null;
+}

@@ -1,0 +1,160 @@
+/**
+ * Brings a directory's rows in line with what the provider lists.
+ *
+ * What this mount changed while the listing was on its way wins over the listing: the answer may have been made before
+ * the change. `LocalChanges` keeps the order of the two.
+ */
+import { type RemoteEntry, type RemoteFile, revisionKey } from '../providers/provider.js';
+import type { Ino, Inode } from './inode.js';
+import type { InodeTable } from './inode-table.js';
+import { assignLocalNames, type GivenName } from './local-names.js';
+
+/** What a merge changed, for those who must forget what they have cached. */
+export interface ListingChanges {
+  /** Names that came, went or now mean another object. */
+  readonly names: ReadonlySet<string>;
+  /** Inodes whose attributes changed. */
+  readonly attributes: readonly Ino[];
+  /** Files whose content changed. */
+  readonly contents: readonly Ino[];
+}
+
+/** Numbers the moments at which this mount changed an object, so that older listings can be told from newer ones. */
+export class LocalChanges {
+  #moment = 0;
+  readonly #changed = new Map<string, number>();
+  #listings = 0;
+
+  /** Call before the request for a listing; pass the answer to `isNewer`, and `end` it afterwards. */
+  begin(): number {
+    this.#listings++;
+    return this.#moment;
+  }
+
+  end(): void {
+    this.#listings--;
+    if (this.#listings === 0) this.#changed.clear();
+  }
+
+  /** The object was created, changed, moved or removed by us just now. */
+  note(kind: RemoteEntry['kind'], id: string): void {
+    this.#moment++;
+    if (this.#listings > 0) this.#changed.set(`${kind}:${id}`, this.#moment);
+  }
+
+  isNewer(kind: RemoteEntry['kind'], id: string, than: number): boolean {
+    return (this.#changed.get(`${kind}:${id}`) ?? -1) > than;
+  }
+}
+
+/**
+ * Merges a complete listing into the table, in one transaction. `since` is the moment at which it was asked for, `now`
+ * the time in ms. A file with content that is not stored yet stays, whatever the listing says.
+ */
+export function mergeListing(
+  table: InodeTable,
+  parent: Ino,
+  entries: readonly RemoteEntry[],
+  order: { readonly changes: LocalChanges; readonly since: number },
+  now: number,
+): ListingChanges {
+  return table.transaction(() => {
+    const names = new Set<string>();
+    const attributes: Ino[] = [];
+    const contents: Ino[] = [];
+    const before = table.children(parent);
+    const isOurs = (entry: { kind: RemoteEntry['kind']; id: string }): boolean =>
+      order.changes.isNewer(entry.kind, entry.id, order.since);
+
+    // Names of objects that the provider does not know yet, or that we changed since: they are not up for grabs.
+    const taken = new Set<string>();
+    const given = new Map<string, GivenName>();
+    for (const child of before) {
+      if (child.remote === null || isOurs(child.remote)) taken.add(child.name);
+      else given.set(keyOf(child.remote), { local: child.name, remote: child.remote.name });
+    }
+    const listed = entries.filter((entry) => !isOurs(entry) && !isPendingName(table, parent, entry));
+    const locals = assignLocalNames(
+      listed.map((entry) => ({ id: keyOf(entry), name: entry.name })),
+      given,
+      taken,
+    );
+
+    const stay = new Set(listed.map(keyOf));
+    for (const child of before) {
+      if (child.remote === null || stay.has(keyOf(child.remote)) || isOurs(child.remote)) continue;
+      names.add(child.name);
+      if (child.localSize === null) table.update(child.ino, { parent: null });
+      // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
+      else table.update(child.ino, { remote: null });
+    }
+    // Names move in two steps, lest two rows hold one name for a moment.
+    const moves: { inode: Inode; entry: RemoteEntry; local: string }[] = [];
+    for (const entry of listed) {
+      const local = locals.get(keyOf(entry)) as string;
+      const known = table.byRemote(entry.kind, entry.id);
+      if (known === undefined) {
+        moves.push({ inode: table.insert(newcomer(entry)), entry, local });
+        continue;
+      }
+      const renamed = known.parent !== parent || known.name !== local;
+      if (renamed) {
+        if (known.parent === parent) names.add(known.name);
+        if (known.parent !== null) table.update(known.ino, { parent: null });
+        moves.push({ inode: known, entry, local });
+      }
+      const change = refreshed(known, entry);
+      if (change !== null) {
+        table.update(known.ino, change.fields);
+        attributes.push(known.ino);
+        if (change.content) contents.push(known.ino);
+      }
+    }
+    for (const { inode, local } of moves) {
+      table.update(inode.ino, { parent, name: local });
+      names.add(local);
+    }
+    table.update(parent, { listedAt: now });
+    return { names, attributes, contents };
+  });
+}
+
+/** What a row must change to describe `entry`; null where it does already. */
+export function refreshed(known: Inode, entry: RemoteEntry): { fields: Partial<Inode>; content: boolean } | null {
+  const old = known.remote;
+  if (old !== null && sameEntry(old, entry)) return null;
+  if (entry.kind === 'folder' || old?.kind !== 'file') return { fields: { remote: entry }, content: false };
+  if (!contentChanged(old, entry)) return { fields: { remote: entry }, content: false };
+  // The times that were set here described the old content.
+  const overlay = { ...known.overlay, mtime: null, atime: null, ctime: null };
+  return { fields: { remote: entry, ...(known.localSize === null ? { overlay } : {}) }, content: true };
+}
+
+/** Content, not description: a rename at the provider may move `modified` without a change of bytes. */
+export function contentChanged(old: RemoteFile, now: RemoteFile): boolean {
+  return revisionKey(old) !== revisionKey(now);
+}
+
+function sameEntry(a: RemoteEntry, b: RemoteEntry): boolean {
+  if (a.id !== b.id || a.name !== b.name || a.modified !== b.modified || a.access !== b.access) return false;
+  if (a.parentId !== b.parentId) return false;
+  if (a.kind === 'file') return b.kind === 'file' && a.size === b.size && a.md5 === b.md5;
+  return b.kind === 'folder' && a.fileCount === b.fileCount && a.folderCount === b.folderCount;
+}
+
+/**
+ * A name that a local file is about to be stored under: the listed object is either that very upload, whose answer is
+ * still on its way, or another client's file, which the upload will meet as a conflict.
+ */
+function isPendingName(table: InodeTable, parent: Ino, entry: RemoteEntry): boolean {
+  const holder = table.child(parent, entry.name);
+  return holder !== undefined && holder.remote === null && holder.kind === 'file' && entry.kind === 'file';
+}
+
+function newcomer(entry: RemoteEntry): Pick<Inode, 'parent' | 'name' | 'kind' | 'remote'> {
+  return { parent: null, name: entry.name, kind: entry.kind === 'folder' ? 'directory' : 'file', remote: entry };
+}
+
+function keyOf(entry: { readonly kind: RemoteEntry['kind']; readonly id: string }): string {
+  return `${entry.kind === 'folder' ? 'd' : 'f'}${entry.id}`;
+}

@@ -1,0 +1,62 @@
+import type { Migration } from '../base/sqlite.js';
+
+/**
+ * The state database of one account. `upload` belongs to spool/journal.ts; all tables live in one file so that a stored
+ * upload and the inode it changes are one transaction.
+ */
+export const stateMigrations: readonly Migration[] = [
+  `
+  CREATE TABLE inode (
+    ino           INTEGER PRIMARY KEY AUTOINCREMENT,
+    parent        INTEGER,
+    name          TEXT NOT NULL,
+    kind          INTEGER NOT NULL,            -- 0 file, 1 directory
+    remote_id     TEXT,
+    remote_name   TEXT,
+    remote_parent TEXT,
+    access        INTEGER NOT NULL DEFAULT 1,  -- 0 read, 1 write
+    size          INTEGER,                     -- of the remote revision, bytes
+    modified      INTEGER,                     -- of the remote object, ms
+    md5           TEXT,
+    file_count    INTEGER,
+    folder_count  INTEGER,
+    listed_at     INTEGER,
+    confirmed_at  INTEGER,
+    local_size    INTEGER,
+    mode          INTEGER,
+    uid           INTEGER,
+    gid           INTEGER,
+    atime_sec     INTEGER, atime_nsec INTEGER,
+    mtime_sec     INTEGER, mtime_nsec INTEGER,
+    ctime_sec     INTEGER, ctime_nsec INTEGER
+  );
+  CREATE UNIQUE INDEX inode_name   ON inode (parent, name) WHERE parent IS NOT NULL;
+  CREATE UNIQUE INDEX inode_remote ON inode (kind, remote_id) WHERE remote_id IS NOT NULL;
+
+  CREATE TABLE xattr (
+    ino   INTEGER NOT NULL,
+    name  TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (ino, name)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE upload (
+    ino        INTEGER PRIMARY KEY,
+    spool      TEXT NOT NULL,                  -- file name in the spool directory
+    state      TEXT NOT NULL,
+    size       INTEGER NOT NULL,
+    base       TEXT,                           -- JSON of the remote file that the content started from
+    extents    TEXT,                           -- JSON of the ranges present in the spool; NULL: all
+    checkpoint TEXT,                           -- JSON of the provider
+    code       TEXT,                           -- why it failed
+    message    TEXT,
+    since      INTEGER NOT NULL                -- ms
+  );
+
+  CREATE TABLE intent (
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind  TEXT NOT NULL,
+    data  TEXT NOT NULL                        -- JSON
+  );
+  `,
+];
