@@ -44,7 +44,6 @@ export type ProviderErrorCode =
 export class ProviderError extends SyncmountError {
   declare readonly code: ProviderErrorCode;
 
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the type of `code`
   constructor(
     code: ProviderErrorCode,
     message: string,

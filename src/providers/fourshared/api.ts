@@ -1,0 +1,241 @@
+/**
+ * The requests of the 4shared and 4Sync documents, one method each: paths, parameters, status codes. Which request
+ * serves which purpose is decided in the files beside this one.
+ */
+import type { z } from 'zod';
+import { ProviderError } from '../errors.js';
+import type { Begin } from '../http/client.js';
+import {
+  type Answer,
+  type Call,
+  type CallOptions,
+  decodeJson,
+  HttpClient,
+  type HttpClientOptions,
+  type Outcome,
+} from '../http/client.js';
+import { type Download, openDownload } from '../http/download.js';
+import { oauth1Signer } from '../http/oauth1.js';
+import type { Content, HttpMethod } from '../http/transport.js';
+import {
+  type FileResponse,
+  type FolderResponse,
+  fileListSchema,
+  fileSchema,
+  folderListSchema,
+  folderSchema,
+  userSchema,
+} from './entities.js';
+import { readError } from './error-table.js';
+import { pageSize } from './page-plan.js';
+
+export interface FourSharedEndpoints {
+  /** `https://api.…/v1_2` */
+  readonly api: string;
+  /** `https://upload.…/v1_2` */
+  readonly upload: string;
+}
+
+export interface FourSharedCredentials {
+  readonly consumerKey: string;
+  readonly consumerSecret: string;
+  readonly token: string;
+  readonly tokenSecret: string;
+}
+
+type Fields = Readonly<Record<string, string>>;
+type Host = keyof FourSharedEndpoints;
+type FolderSpelling = 'folder' | 'folders';
+type Kind = 'file' | 'folder';
+
+/** The documents' name of a resource in paths that they spell in one way only. */
+export const collectionOf = { file: 'files', folder: 'folders' } as const;
+
+/** A GET with JSON in the answer says so in Content-Type: "You should set your HTTP Content-Type request header accordingly". */
+const jsonGet = { 'content-type': 'application/json' };
+
+export class FourSharedApi {
+  readonly http: HttpClient;
+  readonly #endpoints: FourSharedEndpoints;
+  /** How this server spells each folder route, once it has answered one. */
+  readonly #spelling = new Map<string, FolderSpelling>();
+
+  constructor(
+    endpoints: FourSharedEndpoints,
+    credentials: FourSharedCredentials,
+    options: Omit<HttpClientOptions, 'signer' | 'readError' | 'secrets'>,
+  ) {
+    this.#endpoints = { api: endpoints.api.replace(/\/+$/, ''), upload: endpoints.upload.replace(/\/+$/, '') };
+    const clock = options.clock ?? { now: () => Date.now() };
+    this.http = new HttpClient({
+      ...options,
+      signer: oauth1Signer(credentials, clock),
+      readError,
+      secrets: [credentials.consumerKey, credentials.consumerSecret, credentials.token, credentials.tokenSecret],
+    });
+  }
+
+  /** A request from its template: `call('GET', 'api', '/files/{id}', 'x1')`. */
+  call(method: HttpMethod, host: Host, template: string, id: string, more: Partial<Call> = {}): Call {
+    return {
+      method,
+      route: `${method} ${template}`,
+      url: this.#endpoints[host] + template.replace('{id}', encodeURIComponent(id)),
+      ...more,
+    };
+  }
+
+  async json<T>(call: Call, schema: z.ZodType<T>, options: CallOptions, lookup?: Outcome<T>['lookup']): Promise<T> {
+    const decode = (answer: Answer): T => decodeJson(schema, answer, call.route);
+    return await this.http.request(call, { decode, lookup }, options);
+  }
+
+  async user(options: CallOptions): Promise<z.infer<typeof userSchema>> {
+    return await this.json(this.call('GET', 'api', '/user', '', { headers: jsonGet }), userSchema, options);
+  }
+
+  /** As the server has it, hidden states included. */
+  async file(id: string, options: CallOptions): Promise<FileResponse> {
+    return await this.json(this.call('GET', 'api', '/files/{id}', id, { headers: jsonGet }), fileSchema, options);
+  }
+
+  /** As the server has it, hidden states included. */
+  async folder(id: string, options: CallOptions): Promise<FolderResponse> {
+    return await this.#folderGet('', id, undefined, folderSchema, options);
+  }
+
+  async files(folderId: string, offset: number, options: CallOptions): Promise<FileResponse[]> {
+    return await this.#folderGet('/files', folderId, offset, fileListSchema, options);
+  }
+
+  async children(folderId: string, offset: number, options: CallOptions): Promise<FolderResponse[]> {
+    return await this.#folderGet('/children', folderId, offset, folderListSchema, options);
+  }
+
+  /**
+   * The documents head these routes `/folders/{id}…` and then give `/folder/{id}…` as their URL. The URL's spelling is
+   * tried first; where it is refused before it ever worked, the other one; what works is remembered.
+   */
+  async #folderGet<T>(
+    part: '' | '/files' | '/children',
+    id: string,
+    offset: number | undefined,
+    schema: z.ZodType<T>,
+    options: CallOptions,
+  ): Promise<T> {
+    const query = offset === undefined ? undefined : { limit: String(pageSize), offset: String(offset) };
+    const ask = (spelling: FolderSpelling): Promise<T> =>
+      this.json(this.call('GET', 'api', `/${spelling}/{id}${part}`, id, { query, headers: jsonGet }), schema, options);
+    const known = this.#spelling.get(part);
+    if (known !== undefined) return await ask(known);
+    const first = this.#spelling.values().next().value ?? 'folder';
+    try {
+      const answer = await ask(first);
+      this.#spelling.set(part, first);
+      return answer;
+    } catch (error) {
+      if (!(error instanceof ProviderError) || (error.data.status !== 404 && error.data.status !== 405)) throw error;
+      const second = first === 'folder' ? 'folders' : 'folder';
+      const answer = await ask(second).catch(() => {
+        throw error;
+      });
+      this.#spelling.set(part, second);
+      return answer;
+    }
+  }
+
+  /** One try of `GET /files/{id}/download`; see `openDownload`. */
+  async download(id: string, range: string, begin: Begin, options: CallOptions): Promise<Download> {
+    return await openDownload(this.http, this.downloadCall(id, range), begin, options);
+  }
+
+  downloadCall(id: string, range: string): Call {
+    return this.call('GET', 'api', '/files/{id}/download', id, {
+      headers: { accept: '*/*', 'accept-encoding': 'identity', range },
+      accept: [416],
+    });
+  }
+
+  async createFolder(
+    parentId: string,
+    name: string,
+    options: CallOptions,
+    lookup: Outcome<FolderResponse>['lookup'],
+  ): Promise<FolderResponse> {
+    return await this.json(
+      this.call('POST', 'api', '/folders', '', { form: { parentId, name } }),
+      folderSchema,
+      options,
+      lookup,
+    );
+  }
+
+  /** `PUT /files/{id}` or `/folders/{id}` on the api host: new name. Repeating it changes nothing. */
+  async rename<T>(
+    kind: Kind,
+    id: string,
+    name: string,
+    schema: z.ZodType<T>,
+    options: CallOptions,
+    lookup: Outcome<T>['lookup'],
+  ): Promise<T> {
+    const call = this.call('PUT', 'api', `/${collectionOf[kind]}/{id}`, id, { form: { name }, idempotent: true });
+    return await this.json(call, schema, options, lookup);
+  }
+
+  /** `POST …/move`, `/copy`, `/trash` or `/untrash`. */
+  async act<T>(
+    kind: Kind,
+    action: 'move' | 'copy' | 'trash' | 'untrash',
+    id: string,
+    form: Fields | undefined,
+    schema: z.ZodType<T>,
+    options: CallOptions,
+    lookup: Outcome<T>['lookup'],
+  ): Promise<T> {
+    const call = this.call('POST', 'api', `/${collectionOf[kind]}/{id}/${action}`, id, { form });
+    return await this.json(call, schema, options, lookup);
+  }
+
+  async remove(
+    kind: Kind,
+    id: string,
+    options: CallOptions,
+    isGone: (options: CallOptions) => Promise<boolean>,
+  ): Promise<void> {
+    const call = this.call('DELETE', 'api', `/${collectionOf[kind]}/{id}`, id, { idempotent: true });
+    const lookup = async (lookupOptions: CallOptions): Promise<true | undefined> =>
+      (await isGone(lookupOptions)) ? true : undefined;
+    await this.http.request(call, { decode: () => true as const, lookup }, options);
+  }
+
+  /** `POST /files` on the upload host: a new file, whole. */
+  async uploadNew(
+    folderId: string,
+    fileName: string,
+    content: Content,
+    options: CallOptions,
+    lookup: Outcome<FileResponse>['lookup'],
+  ): Promise<FileResponse> {
+    const call = this.call('POST', 'upload', '/files', '', { query: { folderId, fileName }, content });
+    // Told apart from the search of the same path, and from metadata routes of the api host.
+    return await this.json({ ...call, route: 'POST /files' }, fileSchema, options, lookup);
+  }
+
+  /** `PUT /files/{id}` on the upload host: a new version, whole. Repeating it stores the same bytes again. */
+  async uploadVersion(
+    id: string,
+    folderId: string,
+    fileName: string,
+    content: Content,
+    options: CallOptions,
+    lookup: Outcome<FileResponse>['lookup'],
+  ): Promise<FileResponse> {
+    const call = this.call('PUT', 'upload', '/files/{id}', id, {
+      query: { folderId, fileName },
+      content,
+      idempotent: true,
+    });
+    return await this.json({ ...call, route: 'PUT /files/{id} (content)' }, fileSchema, options, lookup);
+  }
+}

@@ -1,0 +1,56 @@
+/** What an interrupted upload needs to know to go on. Written to the journal by the caller, opaque to it. */
+import { z } from 'zod';
+import type { UploadCheckpoint, UploadOptions } from '../provider.js';
+
+const content = { v: z.literal(1), size: z.number(), md5: z.string() };
+
+/** One request that stores everything is about to be sent: afterwards, a file with this name and content is ours. */
+const simpleSchema = z.object({ ...content, kind: z.literal('simple'), parentId: z.string(), name: z.string() });
+
+const chunkedSchema = z.object({
+  ...content,
+  kind: z.literal('chunked'),
+  parentId: z.string(),
+  /** The name that it is uploaded under: a temporary one where the final one is (perhaps) taken. */
+  uploadName: z.string(),
+  /**
+   * What is about to happen, in this order:
+   * - `starting`   the upload is announced to the server
+   * - `sending`    chunks go to `uploadId`; those in `stored` are there
+   * - `uploaded`   all is there and verified; it gets its final name
+   * - `aside`      the replaced file `oldId` makes room, as `asideName`
+   * - `naming`     the new file takes the final name
+   * - `disposing`  the replaced file goes
+   */
+  phase: z.enum(['starting', 'sending', 'uploaded', 'aside', 'naming', 'disposing']),
+  uploadId: z.string().optional(),
+  stored: z.array(z.object({ start: z.number(), end: z.number() })).default([]),
+  /** The file as stored, from `uploaded` on. */
+  newId: z.string().optional(),
+  oldId: z.string().optional(),
+  oldName: z.string().optional(),
+  asideName: z.string().optional(),
+});
+
+const schema = z.discriminatedUnion('kind', [simpleSchema, chunkedSchema]);
+
+export type SimpleCheckpoint = z.infer<typeof simpleSchema>;
+export type ChunkedCheckpoint = z.infer<typeof chunkedSchema>;
+
+/** The checkpoint if it is one of ours and about this content; else there is nothing to resume. */
+export function parseCheckpoint(
+  checkpoint: UploadCheckpoint | undefined,
+  about: { readonly size: number; readonly md5: string },
+): SimpleCheckpoint | ChunkedCheckpoint | undefined {
+  if (checkpoint === undefined) return undefined;
+  const parsed = schema.safeParse(checkpoint);
+  if (!parsed.success) return undefined;
+  return parsed.data.size === about.size && parsed.data.md5 === about.md5 ? parsed.data : undefined;
+}
+
+export async function announce(
+  options: UploadOptions,
+  checkpoint: SimpleCheckpoint | ChunkedCheckpoint,
+): Promise<void> {
+  await options.onCheckpoint?.(checkpoint);
+}

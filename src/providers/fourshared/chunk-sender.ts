@@ -1,0 +1,203 @@
+/**
+ * `POST /upload/{id}`: the content of a large file in chunks, several at once where the server takes them in any order.
+ *
+ * The documents do not say what a chunk that is not the last one answers (308 and any 2xx are taken), nor whether
+ * chunks may come out of order. The status resource tells several stored ranges, so several are tried; a server that
+ * refuses is remembered for the account and gets one after the other from then on.
+ */
+import { z } from 'zod';
+import { ProviderError } from '../errors.js';
+import { type Answer, type CallOptions, header } from '../http/client.js';
+import { coveredBytes, mergeSpans, missingSpans, parseRangeList, type Span } from '../http/content-range.js';
+import { protocolFailure } from '../http/http-error.js';
+import type { UploadSource } from '../provider.js';
+import type { FourSharedApi } from './api.js';
+import { type ChunkPolicy, planChunks } from './chunk-plan.js';
+import { isHidden } from './entities.js';
+import { orGone } from './find.js';
+
+/** What has been learned about the server; lives as long as the provider. */
+export interface ChunkManners {
+  /** False once a chunk was refused that was not the next one. */
+  anyOrder: boolean;
+  statusPath: '/upload/{id}/status' | '/upload/{id}';
+}
+
+export interface UploadStatus {
+  readonly complete: boolean;
+  readonly stored: Span[];
+}
+
+export interface ChunkSession {
+  readonly uploadId: string;
+  readonly source: UploadSource;
+  readonly policy: ChunkPolicy;
+  readonly options: CallOptions;
+  /** Awaited after each accepted chunk. */
+  onStored(stored: readonly Span[], bytes: number): Promise<void>;
+}
+
+/** Errors that speak of this chunk and not of the account: they may mean "not in this order". */
+const refusals = new Set(['protocol', 'integrity', 'exists', 'unsupported', 'too-large', 'server']);
+/** Rounds in a row that may bring nothing new. */
+const fruitlessRounds = 3;
+
+export class ChunkSender {
+  readonly #api: FourSharedApi;
+  readonly manners: ChunkManners = { anyOrder: true, statusPath: '/upload/{id}/status' };
+
+  constructor(api: FourSharedApi) {
+    this.#api = api;
+  }
+
+  /** Sends what is missing of `stored`. Resolves when the server says that it has everything. */
+  async send(session: ChunkSession, stored: readonly Span[]): Promise<void> {
+    const { source, policy } = session;
+    let have = mergeSpans(stored);
+    let fruitless = 0;
+    for (;;) {
+      const before = coveredBytes(have, source.size);
+      const chunks = planChunks(missingSpans(have, source.size), policy.chunkBytes);
+      const parallel = this.manners.anyOrder ? policy.parallel : 1;
+      const round = await this.#round(session, have, chunks, parallel);
+      if (round.complete) return;
+      if (round.refused !== undefined && parallel > 1) this.manners.anyOrder = false;
+      const status = await this.status(session.uploadId, session.options);
+      if (status === undefined)
+        throw round.refused ?? new ProviderError('not-found', 'the upload is gone', { data: {} });
+      if (status.complete) return;
+      have = status.stored;
+      fruitless =
+        coveredBytes(have, source.size) > before || (round.refused !== undefined && parallel > 1) ? 0 : fruitless + 1;
+      if (fruitless >= fruitlessRounds)
+        throw (
+          round.refused ??
+          new ProviderError('protocol', 'POST /upload/{id}: accepted chunks are not stored', { data: {} })
+        );
+      // All is there, but the server is not done with it yet.
+      if (coveredBytes(have, source.size) === source.size)
+        await this.#api.http.sleep(
+          Math.min(500, this.#api.http.deadlineMs / 10),
+          'GET /upload/{id}/status',
+          session.options,
+        );
+    }
+  }
+
+  /** One pass over `chunks`, `parallel` at once. Other errors than refusals of a chunk are thrown. */
+  async #round(
+    session: ChunkSession,
+    have: readonly Span[],
+    chunks: readonly Span[],
+    parallel: number,
+  ): Promise<{ complete: boolean; refused?: ProviderError }> {
+    const stop = new AbortController();
+    const outer = session.options.signal;
+    const options = {
+      ...session.options,
+      signal: outer === undefined ? stop.signal : AbortSignal.any([outer, stop.signal]),
+    };
+    const { size } = session.source;
+    let stored = mergeSpans(have);
+    let complete = false;
+    let refused: ProviderError | undefined;
+    let fatal: unknown;
+    let next = 0;
+    // Checkpoints are written one at a time, each with everything stored so far.
+    let told: Promise<void> = Promise.resolve();
+
+    const worker = async (): Promise<void> => {
+      for (;;) {
+        const chunk = chunks[next++];
+        if (chunk === undefined || refused !== undefined || fatal !== undefined) return;
+        try {
+          const done = await this.#chunk(session, chunk, options);
+          complete ||= done;
+          stored = mergeSpans([...stored, chunk]);
+          told = told.then(() => session.onStored(stored, coveredBytes(stored, size)));
+          await told;
+        } catch (error) {
+          if (error instanceof ProviderError && refusals.has(error.code)) refused ??= error;
+          else {
+            fatal ??= error;
+            stop.abort();
+          }
+          return;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(parallel, chunks.length) }, worker));
+    if (fatal !== undefined) throw fatal;
+    return { complete, refused };
+  }
+
+  /** Resolves with true when the server says that the file is complete. */
+  async #chunk(session: ChunkSession, chunk: Span, options: CallOptions): Promise<boolean> {
+    const { source, uploadId } = session;
+    const bytes = chunk.end - chunk.start;
+    const call = this.#api.call('POST', 'upload', '/upload/{id}', uploadId, {
+      headers: { 'content-range': `bytes ${chunk.start}-${chunk.end - 1}/${source.size}` },
+      content: { size: bytes, open: () => source.read(chunk.start, bytes) },
+      accept: [308],
+    });
+    const lookup = async (lookupOptions: CallOptions): Promise<boolean | undefined> => {
+      const status = await this.status(uploadId, lookupOptions);
+      if (status?.complete === true) return true;
+      const isStored = status?.stored.some((span) => span.start <= chunk.start && span.end >= chunk.end);
+      return isStored === true ? false : undefined;
+    };
+    return await this.#api.http.request(call, { decode: ({ status }) => status === 201, lookup }, options);
+  }
+
+  /** What the server has; undefined when it does not know the upload. */
+  async status(uploadId: string, options: CallOptions): Promise<UploadStatus | undefined> {
+    const first = this.manners.statusPath;
+    try {
+      return await this.#status(first, uploadId, options);
+    } catch (error) {
+      const refusedRoute = error instanceof ProviderError && (error.data.status === 404 || error.data.status === 405);
+      if (!refusedRoute) throw error;
+    }
+    // "GET /upload/{id}" is the heading of what the documents then call /upload/{id}/status.
+    const second = first === '/upload/{id}' ? '/upload/{id}/status' : '/upload/{id}';
+    try {
+      const status = await this.#status(second, uploadId, options);
+      this.manners.statusPath = second;
+      return status;
+    } catch (error) {
+      if (error instanceof ProviderError && (error.data.status === 404 || error.data.status === 405))
+        return await this.#finished(uploadId, options);
+      throw error;
+    }
+  }
+
+  async #status(path: ChunkManners['statusPath'], uploadId: string, options: CallOptions): Promise<UploadStatus> {
+    const call = this.#api.call('GET', 'upload', path, uploadId, { accept: [308] });
+    return await this.#api.http.request(call, { decode: (answer) => readStatus(answer, call.route) }, options);
+  }
+
+  /** A server may forget an upload as soon as it is a file. */
+  async #finished(uploadId: string, options: CallOptions): Promise<UploadStatus | undefined> {
+    const file = await orGone(this.#api.file(uploadId, options));
+    return file === undefined || isHidden(file.status) ? undefined : { complete: true, stored: [] };
+  }
+}
+
+const bodyStatusSchema = z.object({ status: z.string().nullish() });
+
+/** 308 with the stored ranges, or 201 when all is stored. 200 is read by what comes with it. */
+export function readStatus(answer: Answer, route: string): UploadStatus {
+  const ranges = answer.headers.range;
+  const stored = parseRangeList(ranges);
+  if (answer.status === 308) return { complete: false, stored };
+  if (answer.status === 201) return { complete: true, stored };
+  if (header(answer.headers, 'range') !== undefined) return { complete: false, stored };
+  let body: unknown;
+  try {
+    body = answer.text === '' ? {} : JSON.parse(answer.text);
+  } catch {
+    throw protocolFailure(route, 'an answer that is not JSON', { status: answer.status });
+  }
+  const file = bodyStatusSchema.safeParse(body);
+  return { complete: !(file.success && isHidden(file.data.status)), stored };
+}

@@ -1,0 +1,111 @@
+/** "File Response", "Folder Response" and "User Response" of the documents, and what they become in our own terms. */
+import { z } from 'zod';
+import type { Access, RemoteFile, RemoteFolder } from '../provider.js';
+
+const id = z.union([z.string().min(1), z.number().transform(String)]);
+const whole = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]).pipe(z.number().int().nonnegative());
+const text = z.string().nullish();
+const moment = z.union([z.string(), z.number()]).nullish();
+
+export const fileSchema = z.object({
+  id,
+  name: z.string(),
+  // An object that is not (any more) a whole file may come without.
+  size: whole.nullish(),
+  modified: moment,
+  parentId: id.nullish(),
+  md5: text,
+  status: text,
+});
+
+export const folderSchema = z.object({
+  id,
+  name: z.string(),
+  parentId: id.nullish(),
+  modified: moment,
+  numChildren: whole.nullish(),
+  numFiles: whole.nullish(),
+  userPermissions: text,
+  status: text,
+});
+
+export const userSchema = z.object({
+  id,
+  email: text,
+  firstName: text,
+  lastName: text,
+  freeSpace: whole.nullish(),
+  totalSpace: whole.nullish(),
+  uploadSizeLimit: whole.nullish(),
+  rootFolderId: id,
+  created: moment,
+});
+
+/** `POST /upload` promises a file, but only its id is needed, and it is not yet a file. */
+export const startedUploadSchema = z.object({ id });
+
+/** The documents show `{files: […]}`; for folders they say "FolderResponse" only. A bare array is taken too. */
+export const fileListSchema = z
+  .union([z.object({ files: z.array(fileSchema).nullable() }), z.array(fileSchema).transform((files) => ({ files }))])
+  .transform((list) => list.files ?? []);
+
+export const folderListSchema = z
+  .union([
+    z.object({ folders: z.array(folderSchema).nullable() }),
+    z.object({ children: z.array(folderSchema).nullable() }).transform((list) => ({ folders: list.children })),
+    z.array(folderSchema).transform((folders) => ({ folders })),
+  ])
+  .transform((list) => list.folders ?? []);
+
+export type FileResponse = z.infer<typeof fileSchema>;
+export type FolderResponse = z.infer<typeof folderSchema>;
+
+const hidden = new Set(['deleted', 'trashed', 'incomplete']);
+
+/** In the trash, deleted, or not completely uploaded: not there, for everybody above the provider. */
+export function isHidden(status: string | null | undefined): boolean {
+  return typeof status === 'string' && hidden.has(status.toLowerCase());
+}
+
+/** Ms since the epoch; 0 where the provider does not tell. */
+export function toTime(value: string | number | null | undefined): number {
+  const time = typeof value === 'string' ? Date.parse(value) : (value ?? 0);
+  return Number.isNaN(time) ? 0 : time;
+}
+
+export function normalizeMd5(value: string | null | undefined): string | null {
+  const md5 = value?.trim().toLowerCase() ?? '';
+  return /^[0-9a-f]{32}$/.test(md5) ? md5 : null;
+}
+
+/** Undefined when the answer has no size: then it is no whole file. */
+export function toFile(file: FileResponse, parentId: string, access: Access): RemoteFile | undefined {
+  if (file.size === null || file.size === undefined) return undefined;
+  return {
+    kind: 'file',
+    id: file.id,
+    parentId,
+    name: file.name,
+    size: file.size,
+    modified: toTime(file.modified),
+    md5: normalizeMd5(file.md5),
+    access,
+  };
+}
+
+/**
+ * `userPermissions` is what this account may do; `permissions`, beside it, is what the owner grants to others and says
+ * nothing here.
+ */
+export function toFolder(folder: FolderResponse, parentId: string | null): RemoteFolder {
+  return {
+    kind: 'folder',
+    id: folder.id,
+    parentId,
+    name: folder.name,
+    modified: toTime(folder.modified),
+    access: folder.userPermissions?.toLowerCase() === 'read' ? 'read' : 'write',
+    fileCount: folder.numFiles ?? null,
+    folderCount: folder.numChildren ?? null,
+  };
+}

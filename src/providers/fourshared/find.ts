@@ -1,0 +1,59 @@
+/** Looking for one object by name: how the outcome of a lost answer is found out. */
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client.js';
+import type { FourSharedApi } from './api.js';
+import { type FileResponse, type FolderResponse, isHidden, normalizeMd5 } from './entities.js';
+import { pageSize } from './page-plan.js';
+
+/** The first match in a paged list, page by page. */
+async function findInPages<T extends { readonly id: string }>(
+  page: (offset: number) => Promise<T[]>,
+  matches: (entry: T) => boolean,
+): Promise<T | undefined> {
+  for (let offset = 0; ; offset += pageSize) {
+    const entries = await page(offset);
+    const found = entries.find(matches);
+    if (found !== undefined || entries.length < pageSize) return found;
+  }
+}
+
+export async function findFile(
+  api: FourSharedApi,
+  parentId: string,
+  matches: (file: FileResponse) => boolean,
+  options: CallOptions,
+): Promise<FileResponse | undefined> {
+  return await findInPages((offset) => api.files(parentId, offset, options), matches);
+}
+
+export async function findFolder(
+  api: FourSharedApi,
+  parentId: string,
+  name: string,
+  options: CallOptions,
+): Promise<FolderResponse | undefined> {
+  const matches = (folder: FolderResponse): boolean => folder.name === name && !isHidden(folder.status);
+  return await findInPages((offset) => api.children(parentId, offset, options), matches);
+}
+
+/** The content that an upload is meant to store. Where the server tells no md5, the size has to do. */
+export interface ExpectedContent {
+  readonly size: number;
+  readonly md5: string;
+}
+
+/** True when a complete file has this content, as far as the server tells. */
+export function holds(file: FileResponse, content: ExpectedContent): boolean {
+  const md5 = normalizeMd5(file.md5);
+  return !isHidden(file.status) && file.size === content.size && (md5 === null || md5 === content.md5);
+}
+
+/** The value, or undefined when the object does not exist (any more). */
+export async function orGone<T>(value: Promise<T>): Promise<T | undefined> {
+  try {
+    return await value;
+  } catch (error) {
+    if (error instanceof ProviderError && error.code === 'not-found') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,126 @@
+/** 4shared and 4Sync: one protocol, two families of hosts. */
+import type { Clock } from '../../base/clock.js';
+import { type Log, silentLog } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import { TryFailure } from '../http/http-error.js';
+import { TransportFailure } from '../http/transport.js';
+import type { Account, Capabilities, Provider, RemoteRef } from '../provider.js';
+import { FourSharedApi, type FourSharedCredentials, type FourSharedEndpoints } from './api.js';
+import { toTime } from './entities.js';
+import { listFolder } from './list.js';
+import { maxNameLength, Namespace } from './namespace.js';
+import { RangeReader } from './read.js';
+import { defaultSimpleUploadLimit, Uploader } from './upload.js';
+
+export type FourSharedName = '4shared' | '4sync';
+
+export interface FourSharedOptions {
+  readonly endpoints: FourSharedEndpoints;
+  readonly credentials: FourSharedCredentials;
+  /** Longest a request may take with its repeats, ms; time in which content moves is not counted. Default 60,000. */
+  readonly deadlineMs?: number;
+  /** A try in which no byte moves for so long is given up, ms. Default 30,000, at most half the deadline. */
+  readonly stallMs?: number;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Bytes of one chunk of a large upload. Default: see `chunkPolicy`. */
+  readonly chunkBytes?: number;
+  /** Largest content that is uploaded in one request, bytes. Default 149,000,000. */
+  readonly simpleUploadLimit?: number;
+  /** Where the old version goes that a large upload replaces. Default `trash`. */
+  readonly disposal?: 'trash' | 'permanent';
+  /** Requests at once per host. Default 32. */
+  readonly maxConnections?: number;
+}
+
+export const fourSharedEndpoints: Readonly<Record<FourSharedName, FourSharedEndpoints>> = {
+  '4shared': { api: 'https://api.4shared.com/v1_2', upload: 'https://upload.4shared.com/v1_2' },
+  '4sync': { api: 'https://api.4sync.com/v1_2', upload: 'https://upload.4sync.com/v1_2' },
+};
+
+const capabilities: Capabilities = {
+  folders: 'real',
+  moveFile: true,
+  moveFolder: true,
+  copyFile: true,
+  trash: true,
+  permanentDelete: true,
+  resumableUpload: true,
+  md5: true,
+  quota: true,
+  changes: false,
+  // Not documented; taking names for different is the reading that hides nothing.
+  caseSensitive: true,
+  maxNameLength,
+};
+
+/** Lets nothing out but `ProviderError`: the one place that turns what was thrown inside into it. */
+async function guarded<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ProviderError) throw error;
+    if (error instanceof TryFailure) throw error.error;
+    if (error instanceof TransportFailure) throw new ProviderError('network', error.message, { cause: error.cause });
+    throw new ProviderError('protocol', 'an unexpected error in the provider', { cause: error });
+  }
+}
+
+export function createFourShared(name: FourSharedName, options: FourSharedOptions): Provider {
+  const { endpoints, credentials, log = silentLog } = options;
+  const api = new FourSharedApi(endpoints, credentials, {
+    deadlineMs: options.deadlineMs,
+    stallMs: options.stallMs,
+    maxConnections: options.maxConnections,
+    clock: options.clock,
+    log,
+  });
+  const namespace = new Namespace(api);
+  const reader = new RangeReader(api);
+  const uploader = new Uploader(api, namespace, {
+    simpleUploadLimit: options.simpleUploadLimit ?? defaultSimpleUploadLimit,
+    chunkBytes: options.chunkBytes,
+    disposal: options.disposal ?? 'trash',
+    log,
+  });
+
+  return {
+    name,
+    capabilities,
+    account: (request = {}) =>
+      guarded(async (): Promise<Account> => {
+        const user = await api.user(request);
+        const { totalSpace: total, freeSpace: free } = user;
+        return {
+          userId: user.id,
+          label: user.email ?? ([user.firstName, user.lastName].filter(Boolean).join(' ').trim() || user.id),
+          root: {
+            kind: 'folder',
+            id: user.rootFolderId,
+            parentId: null,
+            name: '',
+            modified: toTime(user.created),
+            access: 'write',
+            fileCount: null,
+            folderCount: null,
+          },
+          quota: typeof total === 'number' && typeof free === 'number' ? { total, free } : null,
+          maxFileSize: user.uploadSizeLimit ?? null,
+        };
+      }),
+    list: (folder, { countsAreFresh = false, ...request } = {}) =>
+      guarded(() => listFolder(api, folder, countsAreFresh, request)),
+    stat: (ref: RemoteRef, request = {}) => guarded(() => namespace.stat(ref.kind, ref.id, request)),
+    read: (file, range, request = {}) => guarded(() => reader.read(file, range, request)),
+    createFolder: (parentId, folderName, request = {}) =>
+      guarded(() => namespace.createFolder(parentId, folderName, request)),
+    upload: (target, source, request = {}) => guarded(() => uploader.upload(target, source, request)),
+    move: (entry, to, request = {}) => guarded(() => namespace.move(entry, to, request)),
+    copy: (file, to, request = {}) => guarded(() => namespace.copy(file, to, request)),
+    trash: (entry, request = {}) => guarded(() => namespace.trash(entry, request)),
+    untrash: (entry, request = {}) => guarded(() => namespace.untrash(entry, request)),
+    remove: (entry, request = {}) => guarded(() => namespace.remove(entry, request)),
+    metrics: () => api.http.metrics(),
+    close: () => api.http.close(),
+  };
+}

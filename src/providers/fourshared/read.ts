@@ -1,0 +1,154 @@
+/**
+ * Ranged downloads of one revision. A connection that breaks in the middle is taken up again where it broke, under the
+ * same checks as the first answer.
+ */
+import { LRUCache } from 'lru-cache';
+import { ProviderError } from '../errors.js';
+import { type CallOptions, header } from '../http/client.js';
+import type { Download } from '../http/download.js';
+import { protocolFailure, TryFailure } from '../http/http-error.js';
+import { type ByteRange, type RangeBody, type RemoteFile, revisionKey } from '../provider.js';
+import type { FourSharedApi } from './api.js';
+import { isHidden, toFile } from './entities.js';
+import { readRangeAnswer } from './range-answer.js';
+
+/** How often a body may break without a single new byte before it is given up. */
+const fruitlessResumes = 2;
+
+/** One accepted answer. */
+interface Part {
+  readonly offset: number;
+  readonly length: number;
+  readonly download: Download;
+}
+
+export class RangeReader {
+  readonly #api: FourSharedApi;
+  /** What the server called each revision (ETag or Last-Modified), to notice when it calls it something else. */
+  readonly #validators = new LRUCache<string, string>({ max: 20_000 });
+
+  constructor(api: FourSharedApi) {
+    this.#api = api;
+  }
+
+  async read(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<RangeBody> {
+    const first = await this.#open(file, range, options);
+    // A shorter answer than asked for is completed by further ones, so the range's own length is the one to announce;
+    // an ignored range brings the whole file.
+    const length = first.offset === range.offset && first.length <= range.length ? range.length : first.length;
+    return { offset: first.offset, length, body: this.#body(file, first, length, options) };
+  }
+
+  #open(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<Part> {
+    const header = `bytes=${range.offset}-${range.offset + range.length - 1}`;
+    const call = this.#api.downloadCall(file.id, header);
+    return this.#api.http.repeat(
+      call,
+      async (begin) => {
+        const download = await this.#api.download(file.id, header, begin, options);
+        try {
+          return await this.#accept(file, range, download, call.route, options);
+        } catch (error) {
+          download.discard();
+          throw error;
+        }
+      },
+      options,
+    );
+  }
+
+  async #accept(
+    file: RemoteFile,
+    range: ByteRange,
+    download: Download,
+    route: string,
+    options: CallOptions,
+  ): Promise<Part> {
+    const { status, headers } = download;
+    const answer = readRangeAnswer(status, headers, file.size, range);
+    if (answer.kind === 'changed') throw changed(route);
+    if (answer.kind === 'wrong') throw protocolFailure(route, answer.why, { status });
+    if (answer.kind === 'doubtful') {
+      await this.#assertUnchanged(file, route, options);
+      throw protocolFailure(route, answer.why, { status });
+    }
+    const key = revisionKey(file);
+    const validator = header(headers, 'etag') ?? header(headers, 'last-modified');
+    const known = this.#validators.get(key);
+    // A server that tells neither the file's size nor its version with a part of it: ask, rather than mix revisions.
+    const blind = answer.unproven && (validator === undefined || known === undefined);
+    // Another validator for equal content is possible (another server of theirs): ask before crying wolf.
+    const contradicted = validator !== undefined && known !== undefined && validator !== known;
+    if (blind || contradicted) await this.#assertUnchanged(file, route, options);
+    if (validator !== undefined) this.#validators.set(key, validator);
+    return { offset: answer.offset, length: answer.length, download };
+  }
+
+  /** Throws `revision-changed` (or `not-found`) unless the file still is the revision described. */
+  async #assertUnchanged(file: RemoteFile, route: string, options: CallOptions): Promise<void> {
+    const response = await this.#api.file(file.id, options);
+    const now = isHidden(response.status) ? undefined : toFile(response, file.parentId, file.access);
+    if (now === undefined || now.size !== file.size) throw changed(route);
+    const same =
+      file.md5 === null || now.md5 === null ? now.modified === file.modified : now.md5 === file.md5.toLowerCase();
+    if (!same) throw changed(route);
+  }
+
+  /** The bytes of `first`, and as many more as `length` asks for. */
+  async *#body(file: RemoteFile, first: Part, length: number, options: CallOptions): AsyncGenerator<Uint8Array> {
+    const end = first.offset + length;
+    let at = first.offset;
+    let fruitless = 0;
+    let part = first;
+    try {
+      for (;;) {
+        const before = at;
+        const partEnd = part.offset + part.length;
+        // An answer to a resume may be the whole file again, from a server that ignores ranges.
+        let skip = at - part.offset;
+        let broken: ProviderError | undefined;
+        try {
+          for await (const chunk of part.download.chunks()) {
+            const fresh = skip === 0 ? chunk : chunk.subarray(Math.min(skip, chunk.byteLength));
+            skip -= chunk.byteLength - fresh.byteLength;
+            if (fresh.byteLength === 0) continue;
+            if (at + fresh.byteLength > partEnd) throw tooLong();
+            const wanted = fresh.byteLength <= end - at ? fresh : fresh.subarray(0, end - at);
+            at += wanted.byteLength;
+            yield wanted;
+            if (at === end && partEnd > end) return;
+          }
+        } catch (thrown) {
+          if (!(thrown instanceof TryFailure)) throw thrown;
+          if (thrown.repeat === 'never') throw thrown.error;
+          broken = thrown.error;
+        }
+        if (at >= end) return;
+        broken ??= at < partEnd ? shortBody(at - first.offset, length) : undefined;
+        fruitless = at > before ? 0 : fruitless + 1;
+        if (fruitless > fruitlessResumes) throw broken ?? shortBody(at - first.offset, length);
+        part = await this.#open(file, { offset: at, length: end - at }, options);
+      }
+    } finally {
+      part.download.discard();
+    }
+  }
+}
+
+const downloadRoute = 'GET /files/{id}/download';
+
+function changed(route: string): ProviderError {
+  return new ProviderError('revision-changed', `${route}: the file was changed meanwhile`, { data: { route } });
+}
+
+function tooLong(): ProviderError {
+  return new ProviderError('protocol', `${downloadRoute}: more bytes than announced`, {
+    data: { route: downloadRoute },
+  });
+}
+
+function shortBody(got: number, wanted: number): ProviderError {
+  return new ProviderError('integrity', `${downloadRoute}: the body ended after ${got} of ${wanted} bytes`, {
+    data: { route: downloadRoute, got, wanted },
+  });
+}

@@ -1,0 +1,310 @@
+/**
+ * Storing content. Up to the documents' "150 MB" in one request; above in chunks, and a new version of that size under
+ * a temporary name that then takes the old one's place, because `/upload` knows folder and name only.
+ *
+ * Whatever was stored is compared with what was meant: size always, md5 where the server tells it.
+ */
+import { randomBytes } from 'node:crypto';
+import { type Log, silentLog } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client.js';
+import type { Content } from '../http/transport.js';
+import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
+import type { FourSharedApi } from './api.js';
+import { announce, type ChunkedCheckpoint, parseCheckpoint, type SimpleCheckpoint } from './checkpoint.js';
+import { chunkPolicy } from './chunk-plan.js';
+import { ChunkSender } from './chunk-sender.js';
+import { type FileResponse, isHidden, startedUploadSchema, toFile } from './entities.js';
+import { type ExpectedContent, findFile, holds, orGone } from './find.js';
+import { checkName, type Namespace } from './namespace.js';
+import { finishUpload } from './replace.js';
+
+export interface UploaderSettings {
+  /** Largest content that goes in one request, bytes. */
+  readonly simpleUploadLimit: number;
+  readonly chunkBytes?: number;
+  readonly disposal: 'trash' | 'permanent';
+  readonly log?: Log;
+}
+
+/** "150 MB" may mean 150,000,000 or 157,286,400: below the smaller, with a margin for "less than". */
+export const defaultSimpleUploadLimit = 150_000_000 - 1_000_000;
+
+export class Uploader {
+  readonly #api: FourSharedApi;
+  readonly #namespace: Namespace;
+  readonly #settings: UploaderSettings;
+  readonly #sender: ChunkSender;
+  readonly #log: Log;
+  /** Shrinks when the server turns out to have a lower one (403.0206). */
+  #simpleLimit: number;
+
+  constructor(api: FourSharedApi, namespace: Namespace, settings: UploaderSettings) {
+    this.#api = api;
+    this.#namespace = namespace;
+    this.#settings = settings;
+    this.#sender = new ChunkSender(api);
+    this.#log = settings.log ?? silentLog;
+    this.#simpleLimit = settings.simpleUploadLimit;
+  }
+
+  async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
+    checkName(target.name);
+    const content: ExpectedContent = { size: source.size, md5: (await readMd5(source)).toLowerCase() };
+    const resume = parseCheckpoint(options.resume, content);
+    if (resume?.kind === 'chunked') return await this.#chunked(target, source, content, options, resume);
+    if (source.size > this.#simpleLimit) return await this.#chunked(target, source, content, options);
+    try {
+      return await this.#simple(target, source, content, options, resume);
+    } catch (error) {
+      // "To upload files larger than [value] MB, use /upload": the server's limit is lower than the documents'.
+      if (!(error instanceof ProviderError) || error.data.providerCode !== '403.0206') throw error;
+      this.#simpleLimit = Math.min(this.#simpleLimit, source.size - 1);
+      return await this.#chunked(target, source, content, options);
+    }
+  }
+
+  async #simple(
+    target: UploadTarget,
+    source: UploadSource,
+    content: ExpectedContent,
+    options: UploadOptions,
+    resume?: SimpleCheckpoint,
+  ): Promise<RemoteFile> {
+    const { parentId, name, replaces } = target;
+    const isOurs = (file: FileResponse): boolean => file.name === name && holds(file, content);
+    const lookup = (lookupOptions: CallOptions): Promise<FileResponse | undefined> =>
+      findFile(this.#api, parentId, isOurs, lookupOptions);
+    const body: Content = {
+      size: source.size,
+      open: () => source.read(0, source.size),
+      onProgress: options.onProgress?.bind(options),
+    };
+    const call = callOptions(options);
+    // An earlier try may have stored it just before its answer was lost.
+    const earlier = resume === undefined ? undefined : await lookup(call);
+    let answer = earlier;
+    if (answer === undefined) {
+      await announce(options, { v: 1, kind: 'simple', ...content, parentId, name });
+      answer =
+        replaces === undefined
+          ? await this.#api.uploadNew(parentId, name, body, call, lookup)
+          : await this.#api.uploadVersion(replaces.id, parentId, name, body, call, lookup);
+    }
+    const file = await this.#verified(answer, content, parentId, call).catch(async (error: unknown) => {
+      // What is wrong and new must not keep the name from the next try.
+      if (isIntegrity(error) && replaces === undefined && earlier === undefined) await this.#discard(answer.id, call);
+      throw error;
+    });
+    options.onProgress?.(source.size);
+    return file;
+  }
+
+  async #chunked(
+    target: UploadTarget,
+    source: UploadSource,
+    content: ExpectedContent,
+    options: UploadOptions,
+    resume?: ChunkedCheckpoint,
+  ): Promise<RemoteFile> {
+    let checkpoint =
+      resume === undefined ? this.#begin(target, content) : await this.#reconsider(target, content, resume, options);
+    for (let again = false; ; again = true) {
+      let verified: RemoteFile | undefined;
+      if (checkpoint.phase === 'starting') checkpoint = await this.#start(target, checkpoint, options);
+      if (checkpoint.phase === 'sending') {
+        const anyOrder = this.#sender.manners.anyOrder;
+        try {
+          [checkpoint, verified] = await this.#sendChunks(source, content, checkpoint, options);
+        } catch (error) {
+          const sent = checkpoint.uploadId;
+          const retry = !again && (isIntegrity(error) || isCode(error, 'not-found'));
+          if (isIntegrity(error)) {
+            // A server that takes chunks in any order but does not put them in order shows itself here.
+            this.#sender.manners.anyOrder = false;
+            if (sent !== undefined) await this.#discard(sent, callOptions(options));
+          }
+          if (!retry || (isIntegrity(error) && !anyOrder)) throw error;
+          this.#log.warn({ size: content.size }, 'the upload went wrong at the server, sending it anew');
+          checkpoint = this.#begin(target, content);
+          continue;
+        }
+      }
+      return await finishUpload(
+        this.#api,
+        this.#namespace,
+        this.#settings,
+        this.#log,
+        target,
+        checkpoint,
+        options,
+        verified,
+      );
+    }
+  }
+
+  #begin(target: UploadTarget, content: ExpectedContent): ChunkedCheckpoint {
+    const temporary = `.syncmount-${randomBytes(6).toString('hex')}.part`;
+    const uploadName = target.replaces === undefined ? target.name : temporary;
+    return { v: 1, kind: 'chunked', ...content, parentId: target.parentId, uploadName, phase: 'starting', stored: [] };
+  }
+
+  /** Where an interrupted upload really stands. */
+  async #reconsider(
+    target: UploadTarget,
+    content: ExpectedContent,
+    resume: ChunkedCheckpoint,
+    options: UploadOptions,
+  ): Promise<ChunkedCheckpoint> {
+    const call = callOptions(options);
+    if (resume.phase === 'starting') {
+      const found = await this.#findStarted(resume, call);
+      return found === undefined ? resume : { ...resume, phase: 'sending', uploadId: found };
+    }
+    if (resume.phase === 'sending' && resume.uploadId !== undefined) {
+      const status = await this.#sender.status(resume.uploadId, call);
+      if (status === undefined) return this.#begin(target, content);
+      return { ...resume, stored: status.complete ? [{ start: 0, end: content.size }] : status.stored };
+    }
+    // The new file may have been removed by somebody since.
+    const file = resume.newId === undefined ? undefined : await orGone(this.#api.file(resume.newId, call));
+    return file !== undefined && holds(file, content) ? resume : this.#begin(target, content);
+  }
+
+  async #start(target: UploadTarget, begun: ChunkedCheckpoint, options: UploadOptions): Promise<ChunkedCheckpoint> {
+    const call = callOptions(options);
+    let checkpoint = begun;
+    for (;;) {
+      await announce(options, checkpoint);
+      const { parentId, uploadName, size } = checkpoint;
+      const form = { name: uploadName, folderId: parentId, size: String(size) };
+      const request = this.#api.call('POST', 'upload', '/upload', '', { form });
+      const lookup = async (lookupOptions: CallOptions): Promise<{ id: string } | undefined> => {
+        const id = await this.#findStarted(checkpoint, lookupOptions);
+        return id === undefined ? undefined : { id };
+      };
+      try {
+        const { id } = await this.#api.json(request, startedUploadSchema, call, lookup);
+        checkpoint = { ...checkpoint, phase: 'sending', uploadId: id };
+        await announce(options, checkpoint);
+        return checkpoint;
+      } catch (error) {
+        // An unfinished upload, perhaps our own of before a crash, may hold the name without being listed. If no
+        // file of that name is there, take another name for the time being.
+        if (!isCode(error, 'exists') || uploadName !== target.name) throw error;
+        const taken = await findFile(
+          this.#api,
+          parentId,
+          (file) => file.name === uploadName && !isHidden(file.status),
+          call,
+        );
+        if (taken !== undefined) throw error;
+        checkpoint = { ...checkpoint, uploadName: `.syncmount-${randomBytes(6).toString('hex')}.part` };
+      }
+    }
+  }
+
+  /** The id of an upload of this name that was started and is listed. */
+  async #findStarted(checkpoint: ChunkedCheckpoint, options: CallOptions): Promise<string | undefined> {
+    const matches = (file: FileResponse): boolean =>
+      file.name === checkpoint.uploadName &&
+      file.status?.toLowerCase() === 'incomplete' &&
+      (file.size ?? checkpoint.size) === checkpoint.size;
+    return (await findFile(this.#api, checkpoint.parentId, matches, options))?.id;
+  }
+
+  async #sendChunks(
+    source: UploadSource,
+    content: ExpectedContent,
+    begun: ChunkedCheckpoint,
+    options: UploadOptions,
+  ): Promise<[ChunkedCheckpoint, RemoteFile]> {
+    let checkpoint = begun;
+    const uploadId = begun.uploadId ?? '';
+    const call = callOptions(options);
+    const alreadyThere =
+      begun.stored.length === 1 && begun.stored[0]?.start === 0 && begun.stored[0].end === content.size;
+    const session = {
+      uploadId,
+      source,
+      policy: chunkPolicy(content.size, this.#settings.chunkBytes),
+      options: call,
+      onStored: async (stored: readonly { start: number; end: number }[], bytes: number): Promise<void> => {
+        options.onProgress?.(bytes);
+        checkpoint = { ...checkpoint, stored: [...stored] };
+        await announce(options, checkpoint);
+      },
+    };
+    if (!alreadyThere || (await this.#sender.status(uploadId, call))?.complete !== true)
+      await this.#sender.send(session, begun.stored);
+    const file = await this.#verified(await this.#completed(uploadId, begun, call), content, begun.parentId, call);
+    return [{ ...checkpoint, phase: 'uploaded', newId: file.id }, file];
+  }
+
+  /** The file that a completed upload became. The documents call the upload's id the id of the new file. */
+  async #completed(uploadId: string, checkpoint: ChunkedCheckpoint, options: CallOptions): Promise<FileResponse> {
+    const route = 'GET /files/{id}';
+    const begun = this.#api.http.clock.now();
+    for (let wait = 100; ; wait = Math.min(wait * 2, 2000)) {
+      const file =
+        (await orGone(this.#api.file(uploadId, options))) ??
+        (await findFile(this.#api, checkpoint.parentId, (other) => other.name === checkpoint.uploadName, options));
+      if (file !== undefined && !isHidden(file.status)) return file;
+      // The server may still be putting the chunks together.
+      if (this.#api.http.clock.now() - begun + wait > this.#api.http.deadlineMs)
+        throw new ProviderError('integrity', `${route}: the upload is complete, but there is no file`, {
+          data: { route },
+        });
+      await this.#api.http.sleep(wait, route, options);
+    }
+  }
+
+  /** Resolves when the stored file is what was meant; asks once more before it says that it is not. */
+  async #verified(
+    answer: FileResponse,
+    content: ExpectedContent,
+    parentId: string,
+    options: CallOptions,
+  ): Promise<RemoteFile> {
+    let told = answer;
+    if (!holds(told, content)) told = await this.#api.file(answer.id, options);
+    const file = holds(told, content) ? toFile(told, told.parentId ?? parentId, 'write') : undefined;
+    if (file !== undefined) return file;
+    throw new ProviderError('integrity', 'the server did not store what was sent', {
+      data: { size: content.size, md5: content.md5, storedSize: told.size, storedMd5: told.md5, status: told.status },
+    });
+  }
+
+  /** Removes what an upload left behind, for tidiness only: a failure to do so changes nothing. */
+  async #discard(id: string, options: CallOptions): Promise<void> {
+    await this.#api
+      .remove('file', id, options, async () => false)
+      .catch((error: unknown) => {
+        this.#log.warn(
+          { code: isCode(error, 'not-found') ? 'not-found' : 'failed' },
+          'a broken upload could not be removed',
+        );
+      });
+  }
+}
+
+/** Local trouble is reported as the uploads are: the caller knows no other kind of error. */
+async function readMd5(source: UploadSource): Promise<string> {
+  try {
+    return await source.md5();
+  } catch (cause) {
+    throw new ProviderError('integrity', 'the content to upload could not be read', { cause, data: {} });
+  }
+}
+
+function callOptions(options: UploadOptions): CallOptions {
+  return { signal: options.signal, priority: options.priority };
+}
+
+function isCode(error: unknown, code: ProviderError['code']): boolean {
+  return error instanceof ProviderError && error.code === code;
+}
+
+function isIntegrity(error: unknown): boolean {
+  return isCode(error, 'integrity');
+}

@@ -1,0 +1,335 @@
+/**
+ * Requests as providers make them: signed, limited per host, repeated under a deadline, counted, and answered with
+ * validated values or a `ProviderError`.
+ */
+import type { z } from 'zod';
+import { type Clock, systemClock } from '../../base/clock.js';
+import { type Log, silentLog } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import type { Priority, RequestMetrics, RequestOptions } from '../provider.js';
+import { cleanMessage, type ErrorReader, protocolFailure, TryFailure, toTryFailure } from './http-error.js';
+import { RequestCounter } from './metrics.js';
+import { encodeForm } from './oauth1.js';
+import { PriorityGate } from './priority-gate.js';
+import { defaultRetryPolicy, parseRetryAfter, type RetryPolicy, retryDelay } from './retry-delay.js';
+import type { Signer } from './signer.js';
+import { type Content, type HttpMethod, Transport, type WireResponse } from './transport.js';
+
+export interface HttpClientOptions {
+  readonly signer?: Signer;
+  readonly readError: ErrorReader;
+  /** Longest a request may take with all its repeats, not counting the time in which body bytes move, ms. */
+  readonly deadlineMs?: number;
+  /** A try in which no byte moves for so long is given up, ms. */
+  readonly stallMs?: number;
+  /** At once per host. */
+  readonly maxConnections?: number;
+  readonly retry?: RetryPolicy;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly log?: Log;
+  /** Strings that no message may contain. */
+  readonly secrets?: readonly string[];
+}
+
+/** The caller's options, and the deadline (by the clock) of the request on whose behalf this one is made. */
+export interface CallOptions extends RequestOptions {
+  readonly deadline?: number;
+}
+
+export interface Call {
+  readonly method: HttpMethod;
+  /** Template for counting and for messages: `GET /files/{id}`. */
+  readonly route: string;
+  /** Absolute, without query. */
+  readonly url: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Sent as `application/x-www-form-urlencoded`, and signed. */
+  readonly form?: Readonly<Record<string, string>>;
+  /** Sent as `application/octet-stream`. */
+  readonly content?: Content;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sending it twice does what sending it once does. Default: true for GET only. */
+  readonly idempotent?: boolean;
+  /** Statuses besides 2xx that are answers and not errors. */
+  readonly accept?: readonly number[];
+}
+
+/** An answer read to its end. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: WireResponse['headers'];
+  readonly text: string;
+}
+
+export interface Outcome<T> {
+  /** Throws `TryFailure`, see `decodeJson`. */
+  decode(answer: Answer): T;
+  /**
+   * Called when it is unknown whether the server did what was asked: before the request is repeated, and when the
+   * repeat is told that the name exists or the object is gone. Undefined: not done.
+   */
+  lookup?(options: CallOptions): Promise<T | undefined>;
+}
+
+/** Called when a try has its place; see `HttpClient.repeat`. */
+export type Begin = () => number;
+
+/** Nonsense instead of JSON is worth a second and a third try, but not a minute of them. */
+const protocolTries = 3;
+/** Tries whose transfer time is not charged to the deadline. */
+const freeTransfers = 4;
+/** Answers are lists of at most 100 objects; more is not an answer but an attack or a mistake. */
+const maxJsonBytes = 32 * 1024 * 1024;
+
+export function header(headers: WireResponse['headers'], name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'string' ? value : value?.[0];
+}
+
+/** The answer's JSON as `schema` has it; HTML, an empty body and broken JSON are `protocol` failures. */
+export function decodeJson<T>(schema: z.ZodType<T>, answer: Answer, route: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(answer.text);
+  } catch {
+    const what = answer.text === '' ? 'an empty answer' : 'an answer that is not JSON';
+    throw protocolFailure(route, what, { status: answer.status });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const where = issue === undefined ? '' : ` at "${issue.path.join('.')}" (${issue.code})`;
+  throw protocolFailure(route, `an answer of unexpected form${where}`, { status: answer.status });
+}
+
+export class HttpClient {
+  readonly clock: Clock;
+  readonly deadlineMs: number;
+  /** How long one try may stand still, ms: half of the deadline at most, so that there is always time for a second. */
+  readonly stallMs: number;
+  readonly #transport: Transport;
+  readonly #signer: Signer | undefined;
+  readonly #readError: ErrorReader;
+  readonly #retry: RetryPolicy;
+  readonly #random: () => number;
+  readonly #log: Log;
+  readonly #secrets: readonly string[];
+  readonly #maxConnections: number;
+  readonly #gates = new Map<string, PriorityGate>();
+  /** Until when a host asked everybody to wait (429 with Retry-After), by the clock. */
+  readonly #pausedUntil = new Map<string, number>();
+  readonly #counter = new RequestCounter();
+  #closed = false;
+
+  constructor(options: HttpClientOptions) {
+    this.clock = options.clock ?? systemClock;
+    this.deadlineMs = options.deadlineMs ?? 60_000;
+    this.stallMs = Math.min(options.stallMs ?? 30_000, this.deadlineMs / 2);
+    this.#maxConnections = options.maxConnections ?? 32;
+    this.#transport = new Transport({
+      maxConnections: this.#maxConnections,
+      connectTimeoutMs: Math.min(10_000, this.stallMs * 0.8),
+    });
+    this.#signer = options.signer;
+    this.#readError = options.readError;
+    this.#retry = options.retry ?? defaultRetryPolicy;
+    this.#random = options.random ?? Math.random;
+    this.#log = options.log ?? silentLog;
+    this.#secrets = options.secrets ?? [];
+  }
+
+  metrics(): RequestMetrics {
+    return this.#counter.snapshot();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#transport.close();
+  }
+
+  /** One request, repeated as needed. Rejects with `ProviderError`. */
+  async request<T>(call: Call, outcome: Outcome<T>, options: CallOptions = {}): Promise<T> {
+    return await this.repeat(
+      call,
+      (begin) => this.exchange(call, begin, options).then((answer) => outcome.decode(answer)),
+      options,
+      outcome.lookup?.bind(outcome),
+    );
+  }
+
+  /**
+   * Runs `attempt` until it succeeds, fails for good, or the deadline has passed. The attempt calls `begin` when it has
+   * its place among the requests of the host: that starts the deadline (waiting for a place behind our own requests is
+   * no fault of the server's) and tells how long the attempt may stand still, ms.
+   */
+  async repeat<T>(
+    call: Pick<Call, 'method' | 'route' | 'idempotent'>,
+    attempt: (begin: Begin) => Promise<T>,
+    options: CallOptions,
+    lookup?: (options: CallOptions) => Promise<T | undefined>,
+  ): Promise<T> {
+    const idempotent = call.idempotent ?? call.method === 'GET';
+    let deadline = options.deadline ?? Number.NaN;
+    const begin: Begin = () => {
+      if (Number.isNaN(deadline)) deadline = this.clock.now() + this.deadlineMs;
+      return Math.max(50, Math.min(this.stallMs, deadline - this.clock.now()));
+    };
+    let uncertain = false;
+    for (let tries = 1; ; tries++) {
+      let failure: TryFailure;
+      try {
+        return await attempt(begin);
+      } catch (thrown) {
+        failure = toTryFailure(thrown, call.route);
+      }
+      const { error } = failure;
+      if (failure.repeat === 'uncertain') uncertain = true;
+      if (failure.repeat === 'never') {
+        const misled = uncertain && (error.code === 'exists' || error.code === 'not-found');
+        const found = misled ? await this.#lookUp(lookup, options, deadline) : undefined;
+        if (found !== undefined) return found;
+        throw error;
+      }
+      if (this.#closed || (uncertain && !idempotent && lookup === undefined)) throw error;
+      if (error.code === 'protocol' && tries >= protocolTries) throw error;
+      if (failure.serverNow !== undefined) this.#signer?.adjustTime?.(failure.serverNow);
+      if (tries <= freeTransfers) deadline += failure.movedForMs;
+      const leftMs = deadline - this.clock.now();
+      const delay = retryDelay(
+        { tries, leftMs, retryAfterMs: failure.retryAfterMs, random: this.#random() },
+        this.#retry,
+      );
+      if (delay === null) throw error;
+      this.#log.debug({ route: call.route, code: error.code, tries, delay }, 'request failed, trying again');
+      await this.sleep(delay, call.route, options);
+      if (uncertain && !idempotent) {
+        const found = await this.#lookUp(lookup, options, deadline, error);
+        if (found !== undefined) return found;
+      }
+    }
+  }
+
+  /** Waits; an abort becomes the `ProviderError` that it is everywhere else. */
+  async sleep(ms: number, route: string, options: CallOptions): Promise<void> {
+    try {
+      await this.clock.sleep(ms, options.signal);
+    } catch (cause) {
+      throw new ProviderError('aborted', `${route}: cancelled`, { cause, data: { route } });
+    }
+  }
+
+  /** A lookup that fails leaves the outcome unknown: then the error of the request itself is the one to report. */
+  async #lookUp<T>(
+    lookup: ((options: CallOptions) => Promise<T | undefined>) | undefined,
+    options: CallOptions,
+    deadline: number,
+    instead?: ProviderError,
+  ): Promise<T | undefined> {
+    if (lookup === undefined) return undefined;
+    try {
+      return await lookup({ ...options, deadline: Math.max(deadline, this.clock.now() + this.deadlineMs / 4) });
+    } catch (error) {
+      if (instead === undefined || (error instanceof ProviderError && error.code === 'aborted')) throw error;
+      throw instead;
+    }
+  }
+
+  /** One try of a request whose answer is small: sent, checked, read to its end. Rejects with `TryFailure`. */
+  async exchange(call: Call, begin: Begin, options: CallOptions): Promise<Answer> {
+    const leave = await this.enter(new URL(call.url).origin, call.route, options);
+    try {
+      const response = await this.send(call, new URL(urlOf(call)), true, begin(), options.signal);
+      const answer = await readAnswer(response, call.route);
+      const good = (answer.status >= 200 && answer.status < 300) || call.accept?.includes(answer.status) === true;
+      if (!good) throw this.failureOf(answer, call.route, new URL(call.url).origin);
+      return answer;
+    } finally {
+      leave();
+    }
+  }
+
+  /** A place among the requests of one host. */
+  async enter(origin: string, route: string, options: CallOptions): Promise<() => void> {
+    const until = this.#pausedUntil.get(origin);
+    if (until !== undefined) {
+      const waitMs = until - this.clock.now();
+      if (waitMs <= 0) this.#pausedUntil.delete(origin);
+      // Rather ask and be told "not yet" than fail without having asked.
+      else if (waitMs < this.deadlineMs / 2) await this.sleep(waitMs, route, options);
+    }
+    let gate = this.#gates.get(origin);
+    if (gate === undefined) {
+      gate = new PriorityGate(this.#maxConnections);
+      this.#gates.set(origin, gate);
+    }
+    try {
+      return await gate.enter(options.priority ?? ('foreground' satisfies Priority), options.signal);
+    } catch (cause) {
+      throw new ProviderError('aborted', `${route}: cancelled`, { cause, data: { route } });
+    }
+  }
+
+  /** Sends one try, signed anew unless `signed` is false. The caller holds a place and ends `watch`. */
+  async send(
+    call: Call,
+    url: URL,
+    signed: boolean,
+    patienceMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<WireResponse> {
+    const headers: Record<string, string> = { accept: 'application/json', ...call.headers };
+    if (call.form !== undefined) headers['content-type'] = 'application/x-www-form-urlencoded';
+    else if (call.content !== undefined) headers['content-type'] = 'application/octet-stream';
+    if (signed && this.#signer !== undefined)
+      headers.authorization = this.#signer.authorization({ method: call.method, url: url.href, form: call.form });
+    const body = call.form !== undefined ? encodeForm(call.form) : call.content;
+    this.#counter.count(call.route);
+    return await this.#transport.send({ method: call.method, url, headers, body }, patienceMs, signal);
+  }
+
+  /** An error answer as a failed try. */
+  failureOf(answer: Answer, route: string, origin: string): TryFailure {
+    const { status } = answer;
+    const meaning = this.#readError(status, answer.text);
+    const retryAfterMs = parseRetryAfter(header(answer.headers, 'retry-after'), this.clock.now());
+    if (meaning.code === 'rate-limited' && retryAfterMs !== undefined)
+      this.#pausedUntil.set(origin, this.clock.now() + retryAfterMs);
+    const said = cleanMessage(meaning.message ?? '', this.#secrets);
+    const error = new ProviderError(
+      meaning.code,
+      `${route}: ${said === '' ? `the server answered ${status}` : `${said} (${meaning.providerCode ?? status})`}`,
+      {
+        data: {
+          status,
+          providerCode: meaning.providerCode,
+          route,
+          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        },
+      },
+    );
+    const date = Date.parse(header(answer.headers, 'date') ?? '');
+    const serverNow = meaning.clockRefused === true && !Number.isNaN(date) ? date : undefined;
+    return new TryFailure(error, meaning.repeat, { retryAfterMs, serverNow });
+  }
+}
+
+export function urlOf(call: Pick<Call, 'url' | 'query'>): string {
+  return call.query === undefined ? call.url : `${call.url}?${encodeForm(call.query)}`;
+}
+
+/** Reads a small answer to its end and ends its watch. */
+export async function readAnswer(response: WireResponse, route: string): Promise<Answer> {
+  const { status, headers, body, watch } = response;
+  try {
+    if (Number(header(headers, 'content-length') ?? 0) > maxJsonBytes) {
+      body.on('error', () => {}).destroy();
+      throw protocolFailure(route, 'an answer of unreasonable size', { status });
+    }
+    return { status, headers, text: await body.text() };
+  } catch (error) {
+    throw error instanceof TryFailure ? error : watch.failure(error);
+  } finally {
+    watch.end();
+  }
+}

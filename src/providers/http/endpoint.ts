@@ -1,0 +1,27 @@
+/** What a base URL must look like before a credential is sent to it. */
+
+/** Hosts that never leave this machine: there plain `http` is safe. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || hostname === '::1' || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+/**
+ * The base URL without trailing slash, query or fragment; or a string that says what is wrong with it, for the person
+ * who typed it. `suffix` is the path it must end in, such as `/v1_2`.
+ */
+export function checkEndpoint(value: string, suffix: string): { readonly url: string } | { readonly problem: string } {
+  let url: URL;
+  try {
+    url = new URL(value);
+  } catch {
+    return { problem: 'is not a URL' };
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return { problem: 'must begin with https://' };
+  if (url.protocol === 'http:' && !isLoopback(url.hostname))
+    return { problem: 'must use https: plain http is only allowed to this machine (localhost)' };
+  if (url.username !== '' || url.password !== '') return { problem: 'must not contain a user name or password' };
+  if (url.search !== '' || url.hash !== '') return { problem: 'must not contain a query or fragment' };
+  const path = url.pathname.replace(/\/+$/, '');
+  if (!path.endsWith(suffix)) return { problem: `must end in ${suffix}` };
+  return { url: url.origin + path };
+}

@@ -1,0 +1,90 @@
+import { messageOf } from '../../base/errors.js';
+import { ProviderError, type ProviderErrorCode } from '../errors.js';
+import { TransportFailure } from './transport.js';
+
+/**
+ * May a request that failed be sent again?
+ * - `never`     no
+ * - `safely`    yes: the server surely did nothing
+ * - `uncertain` only where repeating does no harm, or after looking up what the server did
+ */
+export type Repeat = 'never' | 'safely' | 'uncertain';
+
+/** What one failed try means. Never leaves `http/` and the provider's own folder. */
+export class TryFailure extends Error {
+  readonly error: ProviderError;
+  readonly repeat: Repeat;
+  readonly retryAfterMs: number | undefined;
+  /** The server's clock when it refused our timestamp, ms since the epoch. */
+  readonly serverNow: number | undefined;
+  readonly movedForMs: number;
+
+  constructor(
+    error: ProviderError,
+    repeat: Repeat,
+    extra: { retryAfterMs?: number; serverNow?: number; movedForMs?: number } = {},
+  ) {
+    super(error.message);
+    this.error = error;
+    this.repeat = repeat;
+    this.retryAfterMs = extra.retryAfterMs;
+    this.serverNow = extra.serverNow;
+    this.movedForMs = extra.movedForMs ?? 0;
+  }
+}
+
+/** How a provider reads one error answer. */
+export interface ErrorMeaning {
+  readonly code: ProviderErrorCode;
+  readonly repeat: Repeat;
+  /** The provider's own code, such as `403.0201`. */
+  readonly providerCode?: string;
+  /** The provider's message, if any. */
+  readonly message?: string;
+  /** The server said that our clock is wrong. */
+  readonly clockRefused?: boolean;
+}
+
+/** Status and body of an error answer to its meaning. */
+export type ErrorReader = (status: number, text: string) => ErrorMeaning;
+
+const transportCodes: Record<TransportFailure['kind'], { code: ProviderErrorCode; repeat: Repeat }> = {
+  refused: { code: 'network', repeat: 'safely' },
+  insecure: { code: 'network', repeat: 'never' },
+  broken: { code: 'network', repeat: 'uncertain' },
+  stalled: { code: 'timeout', repeat: 'uncertain' },
+  source: { code: 'integrity', repeat: 'never' },
+  aborted: { code: 'aborted', repeat: 'never' },
+};
+
+export function fromTransport(failure: TransportFailure, route: string): TryFailure {
+  const { code, repeat } = transportCodes[failure.kind];
+  const error = new ProviderError(code, `${route}: ${failure.message}`, {
+    cause: failure.cause,
+    data: { route },
+  });
+  return new TryFailure(error, repeat, { movedForMs: failure.movedForMs });
+}
+
+/** An answer that the documents do not allow: the server may have done its work all the same. */
+export function protocolFailure(route: string, what: string, data: Record<string, unknown> = {}): TryFailure {
+  return new TryFailure(new ProviderError('protocol', `${route}: ${what}`, { data: { route, ...data } }), 'uncertain');
+}
+
+/** Whatever a try threw. */
+export function toTryFailure(thrown: unknown, route: string): TryFailure {
+  if (thrown instanceof TryFailure) return thrown;
+  if (thrown instanceof TransportFailure) return fromTransport(thrown, route);
+  if (thrown instanceof ProviderError) return new TryFailure(thrown, 'never');
+  return new TryFailure(
+    new ProviderError('protocol', `${route}: ${messageOf(thrown)}`, { cause: thrown, data: { route } }),
+    'never',
+  );
+}
+
+/** One line of what a server said, short and without control characters or secrets. */
+export function cleanMessage(text: string, secrets: readonly string[]): string {
+  let clean = text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
+  for (const secret of secrets) if (secret.length > 0) clean = clean.replaceAll(secret, '[secret]');
+  return clean.length > 200 ? `${clean.slice(0, 199)}…` : clean;
+}

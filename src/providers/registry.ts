@@ -1,0 +1,137 @@
+/** Every provider by name: what it needs to be told, what it needs to know, and how to make one. */
+import { z } from 'zod';
+import type { Clock } from '../base/clock.js';
+import { UsageError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { FourSharedCredentials } from './fourshared/api.js';
+import { createFourShared, fourSharedEndpoints } from './fourshared/provider.js';
+import { checkEndpoint } from './http/endpoint.js';
+import type { Provider, ProviderName } from './provider.js';
+
+export const PROVIDER_NAMES = ['4shared', '4sync', '5sync', 'acronis'] as const satisfies readonly ProviderName[];
+
+export interface ProviderSettings {
+  /** Base URLs by key; those left out have their defaults. */
+  readonly endpoints?: Readonly<Record<string, string>>;
+  /** As read from the account's file; validated here. */
+  readonly credentials: unknown;
+  /** Longest a request may take with its repeats, ms. */
+  readonly deadlineMs?: number;
+  /** A try in which no byte moves for so long is given up, ms. */
+  readonly stallMs?: number;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  readonly chunkBytes?: number;
+  readonly simpleUploadLimit?: number;
+  readonly disposal?: 'trash' | 'permanent';
+  readonly maxConnections?: number;
+}
+
+/** Credentials that sign requests. The type grows with the providers. */
+export type Credentials = FourSharedCredentials;
+
+interface Entry {
+  /** Default base URLs; null where the person must name one. */
+  readonly endpoints: Readonly<Record<string, string | null>>;
+  /** The path that each base URL must end in. */
+  readonly suffix: Readonly<Record<string, string>>;
+  readonly credentials: z.ZodType<Credentials>;
+  create(settings: ProviderSettings, endpoints: Readonly<Record<string, string>>, credentials: Credentials): Provider;
+}
+
+const secret = z.string().trim().min(1);
+const fourSharedCredentials = z.object({
+  consumerKey: secret,
+  consumerSecret: secret,
+  token: secret,
+  tokenSecret: secret,
+});
+
+function fourShared(name: '4shared' | '4sync'): Entry {
+  return {
+    endpoints: { ...fourSharedEndpoints[name] },
+    suffix: { api: '/v1_2', upload: '/v1_2' },
+    credentials: fourSharedCredentials,
+    create: (settings, endpoints, credentials) =>
+      createFourShared(name, {
+        ...settings,
+        endpoints: { api: endpoints.api ?? '', upload: endpoints.upload ?? '' },
+        credentials,
+      }),
+  };
+}
+
+const entries: Partial<Record<ProviderName, Entry>> = {
+  '4shared': fourShared('4shared'),
+  '4sync': fourShared('4sync'),
+};
+
+/** The provider's name as typed, checked. Throws `UsageError`. */
+export function parseProviderName(value: string): ProviderName {
+  const name = PROVIDER_NAMES.find((known) => known === value.toLowerCase());
+  if (name === undefined) throw new UsageError(`no provider "${value}": there are ${PROVIDER_NAMES.join(', ')}`);
+  return name;
+}
+
+/** Providers that this version can make. */
+export function isSupported(name: ProviderName): boolean {
+  return entries[name] !== undefined;
+}
+
+function entryOf(name: ProviderName): Entry {
+  const entry = entries[name];
+  if (entry === undefined) throw new UsageError(`${name} is not supported yet by this version of syncmount`);
+  return entry;
+}
+
+/** The keys that `--endpoint KEY=URL` takes for this provider. */
+export function endpointKeys(name: ProviderName): string[] {
+  return Object.keys(entryOf(name).endpoints);
+}
+
+/** The base URLs of the public service. */
+export function defaultEndpoints(name: ProviderName): Record<string, string> {
+  return resolveEndpoints(name, {});
+}
+
+/** All base URLs, the defaults filled in, without trailing slashes. Throws `UsageError`. */
+export function resolveEndpoints(
+  name: ProviderName,
+  given: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const { endpoints, suffix } = entryOf(name);
+  for (const key of Object.keys(given))
+    if (!Object.hasOwn(endpoints, key))
+      throw new UsageError(`${name} has no endpoint "${key}": there are ${Object.keys(endpoints).join(', ')}`);
+  const resolved: Record<string, string> = {};
+  for (const [key, standard] of Object.entries(endpoints)) {
+    const value = given[key] ?? standard;
+    if (value === null) throw new UsageError(`${name} needs the endpoint "${key}"`);
+    const checked = checkEndpoint(value, suffix[key] ?? '');
+    if ('problem' in checked) throw new UsageError(`endpoint ${key}: ${checked.problem}`);
+    resolved[key] = checked.url;
+  }
+  return resolved;
+}
+
+/** The credentials, checked. Throws `UsageError`, whose message names fields and never values. */
+export function parseCredentials(name: ProviderName, value: unknown): Credentials {
+  const parsed = entryOf(name).credentials.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const fields = [...new Set(parsed.error.issues.map((issue) => issue.path.join('.')))].filter((field) => field !== '');
+  throw new UsageError(
+    fields.length === 0
+      ? `the credentials of ${name} must be a JSON object`
+      : `the credentials of ${name} lack a valid ${fields.join(', ')}`,
+  );
+}
+
+/** Makes no request: `account()` is the check that the credentials work. Throws `UsageError`. */
+export function createProvider(name: ProviderName, settings: ProviderSettings): Provider {
+  const entry = entryOf(name);
+  return entry.create(
+    settings,
+    resolveEndpoints(name, settings.endpoints),
+    parseCredentials(name, settings.credentials),
+  );
+}
