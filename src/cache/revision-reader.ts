@@ -5,6 +5,7 @@
  * fetched block is answered from memory to those who wait for it, and stays there until it is on the disk.
  */
 import { createHash, type Hash } from 'node:crypto';
+import { InUse } from '../base/in-use.js';
 import { ProviderError } from '../providers/errors.js';
 import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
 import { revisionKey } from '../providers/provider.js';
@@ -19,6 +20,8 @@ export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOp
 const DEMAND_REQUEST = 8 * 1024 * 1024;
 /** A block that others were fetching, or that was damaged or evicted, is tried for again this often. */
 const TRIES = 3;
+/** Blocks of one request that may be in memory on their way to the disk. */
+const MAX_UNWRITTEN = 32;
 
 interface Pending {
   readonly data: Promise<Uint8Array>;
@@ -36,6 +39,7 @@ export class RevisionReader {
   readonly #fetch: FetchRange;
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
+  readonly #reads = new InUse();
 
   constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange) {
     this.key = revisionKey(file);
@@ -46,7 +50,11 @@ export class RevisionReader {
   }
 
   /** Fills `into` from `offset`; answers the bytes read, fewer only at the end of the file. Rejects as the provider does. */
-  async read(into: Uint8Array, offset: number): Promise<number> {
+  read(into: Uint8Array, offset: number): Promise<number> {
+    return this.#reads.during(() => this.#read(into, offset));
+  }
+
+  async #read(into: Uint8Array, offset: number): Promise<number> {
     const end = Math.min(offset + into.length, this.file.size);
     if (end <= offset) return 0;
     const wanted = into.subarray(0, end - offset);
@@ -82,6 +90,7 @@ export class RevisionReader {
 
   /** Resolves when no fetch is under way and the cache has been let go. */
   async close(): Promise<void> {
+    await this.#reads.idle();
     while (this.#runs.size > 0) await Promise.allSettled(this.#runs);
     this.#cache.release(this.#cached);
   }
@@ -128,10 +137,12 @@ export class RevisionReader {
     for (let block = first; block < end; block++) this.#expect(block, expected);
     this.#cache.misses += end - first;
     const run = this.#run(first, end, expected, { priority, signal })
-      .catch((error) => {
+      .then(() => new ProviderError('protocol', `${this.file.name}: the answer lacks bytes that were asked for`))
+      .catch((error: unknown) => error)
+      .then((error) => {
         for (const block of expected) this.#fail(block, error);
-      })
-      .finally(() => this.#runs.delete(run));
+        this.#runs.delete(run);
+      });
     this.#runs.add(run);
   }
 
@@ -153,6 +164,8 @@ export class RevisionReader {
     for await (const [block, data] of blocksOf(answer, this.file.size, hash)) {
       if (withheld !== null) withheld.push([block, data]);
       else writes.push(this.#deliver(block, data, expected));
+      // A disk slower than the network must slow the network down, not fill the memory.
+      if (writes.length >= MAX_UNWRITTEN) await Promise.all(writes.splice(0));
     }
     if (hash !== null && hash.digest('hex') !== this.file.md5) {
       await Promise.all(writes);

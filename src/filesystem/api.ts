@@ -105,6 +105,8 @@ export interface Filesystem {
   /** ENOENT; ENAMETOOLONG. `.` and `..` never come here. */
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes>;
   getattr(ino: Ino): MaybePromise<Attributes>;
+  /** For how long the kernel may keep the names in a directory and their attributes, ms ≥ 0. */
+  validity(directory: Ino): number;
   /** The directory that holds `ino`, itself for the root: what `..` means. */
   parentOf(ino: Ino): Ino;
   setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes>;

@@ -41,6 +41,8 @@ export class Directories {
   /** Directories whose children are being listed ahead. */
   readonly #walked = new Set<Ino>();
   readonly #closing = new AbortController();
+  /** Directories that are known to differ from their listing. */
+  readonly #expired = new Set<Ino>();
   #offlineUntil = 0;
 
   constructor(options: DirectoriesOptions) {
@@ -54,12 +56,9 @@ export class Directories {
     // Not stored at the provider, or gone there: what is known here is all there is.
     if (directory === undefined || directory.remote === null) return;
     const now = this.#o.clock.now();
-    const freshness = freshnessOf({
-      listedAt: directory.listedAt,
-      now,
-      ttl: this.#o.ttl,
-      mountedAt: this.#mountedAt,
-    });
+    const freshness = this.#expired.has(ino)
+      ? 'refresh'
+      : freshnessOf({ listedAt: directory.listedAt, now, ttl: this.#o.ttl, mountedAt: this.#mountedAt });
     if (freshness === 'serve') return;
     if (directory.listedAt === null) return this.refresh(ino);
     if (now < this.#offlineUntil) return;
@@ -77,7 +76,21 @@ export class Directories {
   isFresh(ino: Ino, ms: number = this.#o.ttl): boolean {
     const listedAt = this.#o.table.get(ino)?.listedAt ?? null;
     const now = this.#o.clock.now();
+    if (this.#expired.has(ino)) return false;
     return listedAt !== null && listedAt <= now && now - listedAt < Math.min(ms, this.#o.ttl);
+  }
+
+  /** The listing of `ino` is not to be trusted: a change was refused, or nobody knows whether it was carried out. */
+  expire(ino: Ino): void {
+    this.#expired.add(ino);
+  }
+
+  /** For how long the kernel may keep names and attributes of what is in `ino`, ms. */
+  validity(ino: Ino): number {
+    const listedAt = this.#o.table.get(ino)?.listedAt ?? null;
+    if (listedAt === null || this.#expired.has(ino)) return 0;
+    const left = listedAt + this.#o.ttl - this.#o.clock.now();
+    return Math.max(0, Math.min(left, this.#o.ttl));
   }
 
   /** Tells that a program lists `ino`; when it walks the tree, the directories beside it are listed ahead. */
@@ -111,6 +124,7 @@ export class Directories {
     const folder = directory === undefined ? null : remoteFolderOf(directory);
     if (directory === undefined || folder === null) return;
     const since = this.changes.begin();
+    this.#expired.delete(ino);
     try {
       const entries = await provider.list(folder, {
         priority,
@@ -120,6 +134,9 @@ export class Directories {
       const changes = mergeListing(table, ino, entries, { changes: this.changes, since }, clock.now());
       this.#offlineUntil = 0;
       if (changes.names.size + changes.attributes.length > 0) this.#o.onChange(ino, changes);
+    } catch (error) {
+      this.#expired.add(ino);
+      throw error;
     } finally {
       this.changes.end();
     }

@@ -1,0 +1,20 @@
+/** Counts uses of a resource, so that it is not closed under an operation in flight. */
+export class InUse {
+  #count = 0;
+  #waiting: (() => void)[] = [];
+
+  async during<T>(act: () => Promise<T>): Promise<T> {
+    this.#count++;
+    try {
+      return await act();
+    } finally {
+      this.#count--;
+      if (this.#count === 0) for (const wake of this.#waiting.splice(0)) wake();
+    }
+  }
+
+  /** Resolves when nothing is in flight. */
+  async idle(): Promise<void> {
+    while (this.#count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+}

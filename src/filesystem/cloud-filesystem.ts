@@ -1,0 +1,395 @@
+/**
+ * The file system of one mounted account: POSIX calls on one side, a provider on the other.
+ *
+ * This class translates each call into work of its parts and every failure into an errno; the parts hold the meaning:
+ * `Namespace` and `Renaming` names, `Contents` bytes, `Storing` uploads, `attributes.ts` and `Xattrs` the rest.
+ */
+import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
+import { fromMs } from '../base/timespec.js';
+import type { ProviderError } from '../providers/errors.js';
+import { type Account, type Quota, revisionKey } from '../providers/provider.js';
+import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
+import type { ListingChanges } from '../tree/listing.js';
+import { MAX_NAME_BYTES } from '../tree/local-names.js';
+import type {
+  AttributeChange,
+  Attributes,
+  Caller,
+  DirectoryEntry,
+  Filesystem,
+  HandleId,
+  Invalidation,
+  OpenFlags,
+  OpenResult,
+  RenameFlags,
+  StatFs,
+} from './api.js';
+import { changeOverlay } from './attributes.js';
+import { Contents } from './contents.js';
+import { type Core, inodeOf, requireWritable } from './core.js';
+import { toFsError } from './errno.js';
+import { FsError } from './fs-error.js';
+import { Intents } from './intents.js';
+import { Namespace } from './namespace.js';
+import { Renaming } from './renaming.js';
+import { Storing } from './storing.js';
+import { Xattrs } from './xattrs.js';
+
+/** How long a quota counts as the truth, ms. `df` never waits for a newer one. */
+const QUOTA_TTL = 60_000;
+/** Where the provider names no quota, bytes: plausible, and more than anybody copies. */
+const NO_QUOTA = 1024 ** 5;
+
+export class CloudFilesystem implements Filesystem {
+  readonly root: Ino;
+  readonly storing: Storing;
+  readonly #core: Core;
+  readonly #contents: Contents;
+  readonly #namespace: Namespace;
+  readonly #renaming: Renaming;
+  readonly #intents: Intents;
+  readonly #xattrs: Xattrs;
+  readonly #listeners = new Set<(what: Invalidation) => void>();
+  /** The content that the kernel last had of a file, to tell whether its pages still hold. */
+  readonly #seen = new Map<Ino, string>();
+  #quota: { value: Quota | null; at: number };
+
+  /** `core.invalidate` and the table's changes are to be handed to `invalidate` and `listingChanged`. */
+  constructor(core: Core, root: Ino, account: Account) {
+    this.root = root;
+    this.#core = core;
+    this.#quota = { value: account.quota, at: core.clock.now() };
+    this.#contents = new Contents(core);
+    this.storing = new Storing(core, this.#contents);
+    this.#namespace = new Namespace(core, this.#contents, this.storing);
+    this.#intents = new Intents(core);
+    this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents);
+    this.#xattrs = new Xattrs(core);
+  }
+
+  /** Takes up what an earlier mount left: at once what is local, in the background what needs the provider. */
+  recover(): void {
+    this.storing.recover();
+    this.#intents.recover().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
+  }
+
+  lookup(parent: Ino, name: string): MaybePromise<Attributes> {
+    return answered(() => this.#namespace.lookup(parent, name));
+  }
+
+  getattr(ino: Ino): Attributes {
+    return answeredNow(() => this.#namespace.attributes(inodeOf(this.#core, ino)));
+  }
+
+  validity(directory: Ino): number {
+    return this.#core.directories.validity(directory);
+  }
+
+  parentOf(ino: Ino): Ino {
+    return ino === this.root ? ino : (this.#core.table.get(ino)?.parent ?? this.root);
+  }
+
+  setattr(ino: Ino, change: AttributeChange): MaybePromise<Attributes> {
+    return answered(() => {
+      changeOverlay(this.#core, ino, change);
+      if (change.size === undefined) return this.#namespace.attributes(inodeOf(this.#core, ino));
+      return this.#resize(ino, change.size, change).then(() => this.getattr(ino));
+    });
+  }
+
+  readdir(ino: Ino): MaybePromise<readonly DirectoryEntry[]> {
+    return answered(() => this.#namespace.readdir(ino));
+  }
+
+  open(ino: Ino, flags: OpenFlags): MaybePromise<OpenResult> {
+    return answered(async () => {
+      const { parent } = this.#openable(ino, flags);
+      // Close-to-open: an open sees what the provider had no longer than the ttl ago.
+      if (parent !== null) await this.#core.directories.ensureListed(parent);
+      const inode = this.#openable(ino, flags);
+      const state = this.#core.files.ensureState(ino);
+      const handle = this.#core.files.open(state, flags, remoteFileOf(inode));
+      if (flags.truncate && flags.write) {
+        try {
+          await this.#contents.truncate(state, handle.pinned, 0);
+        } catch (error) {
+          await this.release(handle.id);
+          throw error;
+        }
+      }
+      return { handle: handle.id, keepCache: this.#keepsCache(inode) };
+    });
+  }
+
+  create(
+    parent: Ino,
+    name: string,
+    mode: number,
+    flags: OpenFlags,
+    caller?: Caller,
+  ): MaybePromise<OpenResult & { readonly attributes: Attributes }> {
+    return answered(async () => {
+      await this.#namespace.requireFree(parent, name);
+      const { table, files, options, clock } = this.#core;
+      const now = fromMs(clock.now());
+      const inode = table.insert({
+        parent,
+        name,
+        kind: 'file',
+        localSize: 0,
+        overlay: {
+          mode: mode === (0o666 & ~options.umask) ? null : mode & 0o7777,
+          uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
+          gid: caller?.gid === options.gid ? null : (caller?.gid ?? null),
+          atime: now,
+          mtime: now,
+          ctime: now,
+        },
+      });
+      const state = files.ensureState(inode.ino);
+      try {
+        // An empty file is a content too: closing it stores it.
+        await this.#contents.truncate(state, null, 0);
+      } catch (error) {
+        table.update(inode.ino, { parent: null, localSize: null });
+        files.settle(state);
+        throw error;
+      }
+      this.#namespace.touchDirectory(parent);
+      const handle = files.open(state, flags, null);
+      return { handle: handle.id, keepCache: false, attributes: this.getattr(inode.ino) };
+    });
+  }
+
+  read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
+    return answered(() =>
+      interruptible(this.#contents.read(this.#core.files.handle(handle), into, offset), caller?.signal),
+    );
+  }
+
+  write(handle: HandleId, data: Uint8Array, offset: number): MaybePromise<number> {
+    return answered(() => this.#contents.write(this.#core.files.handle(handle), data, offset));
+  }
+
+  flush(id: HandleId, caller?: Caller): MaybePromise<void> {
+    return answered(() => {
+      const handle = this.#core.files.handle(id);
+      if (!handle.flags.write) return;
+      return interruptible(this.storing.flush(handle.state), caller?.signal);
+    });
+  }
+
+  fsync(handle: HandleId): MaybePromise<void> {
+    return answered(() => this.storing.secure(this.#core.files.handle(handle).state, 'synced'));
+  }
+
+  async release(id: HandleId): Promise<void> {
+    const { files, log } = this.#core;
+    try {
+      const handle = files.handle(id);
+      const { state } = handle;
+      handle.closing.abort();
+      this.#contents.pin(handle, null);
+      files.close(handle);
+      if (state.handles.size > 0) return;
+      if (state.unlinked && state.spool !== null) {
+        const { spool } = state;
+        this.#contents.dropSpool(state);
+        await spool.remove();
+      }
+      this.storing.released(state);
+      if (state.storing === null) await state.spool?.close();
+      files.settle(state);
+    } catch (error) {
+      log.error({ error }, 'release');
+    }
+  }
+
+  fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
+    return answered(async () => {
+      const { state, pinned, flags } = this.#core.files.handle(id);
+      if (!flags.write) throw new FsError('EBADF', 'not open for writing');
+      const size = this.getattr(state.ino).size;
+      if (!keepSize && offset + length > size) await this.#contents.truncate(state, pinned, offset + length);
+    });
+  }
+
+  seek(id: HandleId, offset: number, whence: 'data' | 'hole'): number {
+    return answeredNow(() => {
+      const { state } = this.#core.files.handle(id);
+      const { size } = this.getattr(state.ino);
+      if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file');
+      // The whole file counts as data: always right (lseek(2)), and a provider knows no holes.
+      return whence === 'data' ? offset : size;
+    });
+  }
+
+  mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
+    return answered(() => this.#namespace.mkdir(parent, name, mode, caller));
+  }
+
+  unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
+    return answered(() => this.#namespace.unlink(parent, name, caller));
+  }
+
+  rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
+    return answered(() => this.#namespace.rmdir(parent, name, caller));
+  }
+
+  rename(
+    parent: Ino,
+    name: string,
+    newParent: Ino,
+    newName: string,
+    flags: RenameFlags,
+    caller?: Caller,
+  ): MaybePromise<void> {
+    return answered(() => this.#renaming.rename(parent, name, newParent, newName, flags, caller));
+  }
+
+  statfs(): StatFs {
+    if (this.#core.clock.now() - this.#quota.at > QUOTA_TTL) this.#refreshQuota();
+    const { value } = this.#quota;
+    return {
+      total: value?.total ?? NO_QUOTA,
+      free: value?.free ?? NO_QUOTA,
+      files: this.#core.table.count(),
+      maxNameBytes: MAX_NAME_BYTES,
+    };
+  }
+
+  /** As last heard; null where the provider has none. */
+  quota(): Quota | null {
+    return this.#quota.value;
+  }
+
+  getxattr(ino: Ino, name: string): Uint8Array {
+    return answeredNow(() => this.#xattrs.get(ino, name));
+  }
+
+  setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): void {
+    answeredNow(() => this.#xattrs.set(ino, name, value, mode));
+  }
+
+  listxattr(ino: Ino): readonly string[] {
+    return answeredNow(() => this.#xattrs.list(ino));
+  }
+
+  removexattr(ino: Ino, name: string): void {
+    answeredNow(() => this.#xattrs.remove(ino, name));
+  }
+
+  onInvalidate(listener: (what: Invalidation) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  invalidate(what: Invalidation): void {
+    for (const listener of this.#listeners) listener(what);
+  }
+
+  /** A listing was merged: what the kernel has of it is out of date. Never from inside the request that listed. */
+  listingChanged(directory: Ino, changes: ListingChanges): void {
+    if (this.#listeners.size === 0) return;
+    const contents = new Set(changes.contents);
+    setImmediate(() => {
+      for (const name of changes.names) this.invalidate({ kind: 'entry', parent: directory, name });
+      for (const ino of changes.attributes) this.invalidate({ kind: 'inode', ino, content: contents.has(ino) });
+    });
+  }
+
+  /** Handles open for writing, with their paths' inodes: what stands in the way of an unmount. */
+  writers(): Ino[] {
+    const inos = new Set<Ino>();
+    for (const handle of this.#core.files.handles()) if (handle.flags.write) inos.add(handle.state.ino);
+    return [...inos];
+  }
+
+  #openable(ino: Ino, flags: OpenFlags): Inode {
+    const inode = inodeOf(this.#core, ino);
+    if (inode.kind === 'directory') throw new FsError('EISDIR', `${inode.name} is a directory`);
+    if (flags.write) {
+      requireWritable(this.#core);
+      if (inode.remote?.access === 'read') throw new FsError('EACCES', `${inode.name} is read-only`);
+    }
+    return inode;
+  }
+
+  /** truncate(2). Through an open file its close stores the result; by name there is no close, so it is stored now. */
+  async #resize(ino: Ino, size: number, change: AttributeChange): Promise<void> {
+    const inode = this.#openable(ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
+    const { files } = this.#core;
+    const state = files.ensureState(ino);
+    const pinned = change.handle === undefined ? remoteFileOf(inode) : files.handle(change.handle).pinned;
+    try {
+      await this.#contents.truncate(state, pinned, size);
+      if (change.mtime !== undefined) state.mtime = null;
+      if (!state.hasWriters()) await this.storing.flush(state);
+    } finally {
+      files.settle(state);
+    }
+  }
+
+  /** Is the content what the kernel saw at the last open? What was written here since went through the kernel itself. */
+  #keepsCache(inode: Inode): boolean {
+    const remote = remoteFileOf(inode);
+    const now = inode.localSize !== null || remote === null ? 'local' : revisionKey(remote);
+    const before = this.#seen.get(inode.ino);
+    this.#seen.set(inode.ino, now);
+    return before === now;
+  }
+
+  #refreshQuota(): void {
+    this.#quota = { ...this.#quota, at: this.#core.clock.now() };
+    this.#core.provider
+      .account({ priority: 'background' })
+      .then(({ quota }) => {
+        this.#quota = { value: quota, at: this.#core.clock.now() };
+      })
+      .catch((error: ProviderError) => this.#core.log.debug({ code: error.code }, `quota: ${error.message}`));
+  }
+}
+
+/** Whether the root folder of a listing is the directory of `path`; walks down from it. ENOENT, ENOTDIR. */
+export async function resolvePath(filesystem: CloudFilesystem, core: Core, from: Ino, path: string): Promise<Ino> {
+  let at = from;
+  for (const name of path.split('/').filter((part) => part !== '' && part !== '.')) {
+    const attributes = await filesystem.lookup(at, name);
+    if (attributes.kind !== 'directory' || remoteFolderOf(inodeOf(core, attributes.ino)) === null) {
+      throw new FsError('ENOTDIR', `${path} is not a folder of the account`);
+    }
+    at = attributes.ino;
+  }
+  return at;
+}
+
+function answered<T>(act: () => MaybePromise<T>): MaybePromise<T> {
+  try {
+    const result = act();
+    if (!isPromise(result)) return result;
+    return result.catch((error) => {
+      throw toFsError(error);
+    });
+  } catch (error) {
+    throw toFsError(error);
+  }
+}
+
+function answeredNow<T>(act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw toFsError(error);
+  }
+}
+
+/** The work goes on for others; the caller that was interrupted hears EINTR at once. */
+function interruptible<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(new FsError('EINTR', 'interrupted'));
+    if (signal.aborted) return stop();
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

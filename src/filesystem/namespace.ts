@@ -1,0 +1,214 @@
+/** Names: lookup, readdir, mkdir, rmdir, unlink. Changes go to the provider first, then to the table. */
+import { codeOf } from '../base/errors.js';
+import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
+import { fromMs } from '../base/timespec.js';
+import type { RemoteEntry } from '../providers/provider.js';
+import type { Ino, Inode } from '../tree/inode.js';
+import { MAX_NAME_BYTES } from '../tree/local-names.js';
+import type { Attributes, Caller, DirectoryEntry } from './api.js';
+import { attributesOf } from './attributes.js';
+import type { Contents } from './contents.js';
+import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
+import { FsError } from './fs-error.js';
+import type { Storing } from './storing.js';
+
+export class Namespace {
+  readonly #core: Core;
+  readonly #contents: Contents;
+  readonly #storing: Storing;
+
+  constructor(core: Core, contents: Contents, storing: Storing) {
+    this.#core = core;
+    this.#contents = contents;
+    this.#storing = storing;
+  }
+
+  lookup(parent: Ino, name: string): MaybePromise<Attributes> {
+    const found = this.find(parent, name);
+    return isPromise(found) ? found.then((inode) => this.attributes(inode)) : this.attributes(found);
+  }
+
+  attributes(inode: Inode): Attributes {
+    return attributesOf(inode, this.#core.options, this.#core.files.state(inode.ino));
+  }
+
+  /** ENOENT where there is none. */
+  find(parent: Ino, name: string): MaybePromise<Inode> {
+    if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
+    directoryOf(this.#core, parent);
+    const listed = this.#core.directories.ensureListed(parent);
+    return isPromise(listed) ? listed.then(() => this.#child(parent, name)) : this.#child(parent, name);
+  }
+
+  readdir(ino: Ino): MaybePromise<readonly DirectoryEntry[]> {
+    const { directories, table } = this.#core;
+    directoryOf(this.#core, ino);
+    directories.walked(ino);
+    const entries = (): DirectoryEntry[] =>
+      table.children(ino).map((inode) => ({ name: inode.name, attributes: this.attributes(inode) }));
+    const listed = directories.ensureListed(ino);
+    return isPromise(listed) ? listed.then(entries) : entries();
+  }
+
+  async mkdir(parent: Ino, name: string, mode: number, caller: Caller | undefined): Promise<Attributes> {
+    const { table, provider, directories, options, clock } = this.#core;
+    const directory = await this.requireFree(parent, name);
+    const remote = await this.asking([parent], () => provider.createFolder(remoteIdOf(directory), name, caller));
+    const now = fromMs(clock.now());
+    const inode = table.transaction(() => {
+      const namesake = table.byRemote('folder', remote.id);
+      const fields = {
+        parent,
+        name,
+        remote,
+        // It was made just now: it is known to be empty.
+        listedAt: clock.now(),
+        overlay: {
+          mode: mode === (0o777 & ~options.umask) ? null : mode & 0o7777,
+          uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
+          gid: caller?.gid === options.gid ? null : (caller?.gid ?? null),
+          atime: null,
+          mtime: now,
+          ctime: now,
+        },
+      };
+      return namesake === undefined
+        ? table.insert({ kind: 'directory', ...fields })
+        : table.update(namesake.ino, fields);
+    });
+    directories.changes.note('folder', remote.id);
+    this.touchDirectory(parent);
+    return this.attributes(inode);
+  }
+
+  async unlink(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
+    requireWritable(this.#core);
+    const inode = await this.find(parent, name);
+    if (inode.kind === 'directory') throw new FsError('EISDIR', `${name} is a directory`);
+    await this.#removeFile(inode, caller);
+    this.touchDirectory(parent);
+  }
+
+  /** Takes the name of a file away: at the provider, and here; open handles go on reading and writing. */
+  async #removeFile(inode: Inode, caller: Caller | undefined): Promise<void> {
+    const { files, table, journal, directories } = this.#core;
+    const state = files.state(inode.ino);
+    if (state !== undefined) {
+      await this.#storing.cancel(state);
+      if (state.handles.size > 0 && state.spool === null) await this.#keepContent(inode.ino);
+    }
+    // A cancelled upload may have got through.
+    const { remote } = inodeOf(this.#core, inode.ino);
+    if (remote !== null) await this.asking([inode.parent], () => this.dispose(remote, caller));
+    table.transaction(() => {
+      table.update(inode.ino, { parent: null, remote: null, localSize: null });
+      journal.remove(inode.ino);
+    });
+    if (remote !== null) directories.changes.note('file', remote.id);
+    if (state === undefined) return;
+    state.unlinked = true;
+    if (state.handles.size > 0 || state.spool === null) return;
+    const { spool } = state;
+    this.#contents.dropSpool(state);
+    files.settle(state);
+    await spool.remove();
+  }
+
+  /** The bytes that open handles may still ask for are fetched before the file goes: the trash gives none out. */
+  async #keepContent(ino: Ino): Promise<void> {
+    const state = this.#core.files.ensureState(ino);
+    const pinned = [...state.handles].find((handle) => handle.pinned !== null)?.pinned ?? null;
+    if (pinned === null) return;
+    const spool = await this.#contents.writableSpool(state, pinned);
+    await spool.fill(this.#contents.readBase(state, spool));
+  }
+
+  async rmdir(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
+    requireWritable(this.#core);
+    const inode = await this.find(parent, name);
+    if (inode.kind !== 'directory') throw new FsError('ENOTDIR', `${name} is not a directory`);
+    await this.removeEmpty(inode, caller);
+    this.touchDirectory(parent);
+  }
+
+  /**
+   * Removes a directory that is empty at the provider too. To the trash it goes in one request, where the listing is
+   * fresh: the answer says what was in it, and it comes back if that was anything. What goes for ever is listed first.
+   */
+  async removeEmpty(inode: Inode, caller: Caller | undefined): Promise<void> {
+    const { table, directories, provider, options } = this.#core;
+    const { ino, remote } = inode;
+    const goesToTrash = options.disposal === 'trash' && provider.capabilities.trash;
+    if (remote !== null && (!goesToTrash || !directories.isFresh(ino))) await directories.refresh(ino);
+    if (table.children(ino).length > 0) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
+    if (remote !== null) {
+      const gone = await this.asking([inode.parent, ino], () => this.dispose(remote, caller));
+      if (gone?.kind === 'folder' && (gone.fileCount ?? 0) + (gone.folderCount ?? 0) > 0) {
+        await provider.untrash(remote);
+        await directories.refresh(ino);
+        // The count can be out of date while the listing is not.
+        if (table.children(ino).length > 0) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
+        await this.dispose(remote, caller);
+      }
+      directories.changes.note('folder', remote.id);
+    }
+    table.update(ino, { parent: null, remote: null });
+  }
+
+  /** To the trash, or for ever, as the mount was told. Being gone already is no error. */
+  async dispose(remote: RemoteEntry, caller?: Caller): Promise<RemoteEntry | null> {
+    const { provider, options } = this.#core;
+    try {
+      if (options.disposal === 'trash' && provider.capabilities.trash) return await provider.trash(remote, caller);
+      if (!provider.capabilities.permanentDelete) {
+        throw new FsError('EPERM', `${provider.name} offers no way to delete`);
+      }
+      await provider.remove(remote, caller);
+    } catch (error) {
+      if (codeOf(error) !== 'not-found') throw error;
+    }
+    return null;
+  }
+
+  /** The directory, made sure that it can take `name`. EEXIST, EROFS, EACCES, ENAMETOOLONG. */
+  async requireFree(parent: Ino, name: string): Promise<Inode> {
+    requireWritable(this.#core);
+    const directory = directoryOf(this.#core, parent);
+    if (directory.remote === null) throw new FsError('ENOENT', 'the directory was removed');
+    if (directory.remote.access === 'read') throw new FsError('EACCES', `${directory.name} is read-only`);
+    if (name.length > this.#core.provider.capabilities.maxNameLength || Buffer.byteLength(name) > MAX_NAME_BYTES) {
+      throw new FsError('ENAMETOOLONG', 'the name is too long');
+    }
+    await this.#core.directories.ensureListed(parent);
+    if (this.#core.table.child(parent, name) !== undefined) throw new FsError('EEXIST', `${name} exists`);
+    return inodeOf(this.#core, parent);
+  }
+
+  /** An entry came or went: POSIX moves the times of the directory. */
+  touchDirectory(ino: Ino): void {
+    const now = fromMs(this.#core.clock.now());
+    this.#core.table.updateOverlay(ino, { mtime: now, ctime: now });
+  }
+
+  /** A change at the provider. Where it fails, nobody knows what the directories hold now: they are listed again. */
+  async asking<T>(touched: readonly (Ino | null)[], request: () => Promise<T>): Promise<T> {
+    try {
+      return await request();
+    } catch (error) {
+      for (const ino of touched) if (ino !== null) this.#core.directories.expire(ino);
+      throw error;
+    }
+  }
+
+  #child(parent: Ino, name: string): Inode {
+    const inode = this.#core.table.child(parent, name);
+    if (inode === undefined) throw new FsError('ENOENT', `${name} does not exist`);
+    return inode;
+  }
+}
+
+/** The provider's id of a directory that is there; ENOENT where it is not (any more). */
+export function remoteIdOf(directory: Inode): string {
+  if (directory.remote === null) throw new FsError('ENOENT', `${directory.name} is not at the provider`);
+  return directory.remote.id;
+}

@@ -1,0 +1,142 @@
+/**
+ * What is in memory about files that are open or not stored yet.
+ *
+ * A `FileState` exists while a handle is open or a spool file is not stored. At any time the content of the inode is
+ * either the spool's (`spool` set; newer than the provider's) or the revision that each handle is pinned to.
+ */
+import type { Timespec } from '../base/timespec.js';
+import { noReadAhead, type ReadAheadState } from '../cache/read-ahead.js';
+import type { RevisionReader } from '../cache/revision-reader.js';
+import type { RemoteFile } from '../providers/provider.js';
+import type { SpoolFile } from '../spool/spool-file.js';
+import type { Ino } from '../tree/inode.js';
+import type { HandleId, OpenFlags } from './api.js';
+import { FsError } from './fs-error.js';
+
+/** An upload under way. */
+export interface Storing {
+  readonly done: Promise<void>;
+  readonly abort: AbortController;
+  /** Callers of close() that wait for the verdict. While there are any, writes wait; else writes cancel the upload. */
+  waiters: number;
+}
+
+export class FileState {
+  readonly ino: Ino;
+  readonly handles = new Set<Handle>();
+  spool: SpoolFile | null = null;
+  /** Name of the spool file in its directory. */
+  spoolName = '';
+  /** The spool holds changes that no upload has stored. */
+  dirty = false;
+  /** When the content was last changed through this mount; the row learns of it when the content is stored or synced. */
+  mtime: Timespec | null = null;
+  /** Waits for its turn to be uploaded (write-back). */
+  queued = false;
+  storing: Storing | null = null;
+  /** Bytes of the present upload that the provider has accepted. */
+  sent = 0;
+  /** The name is gone: nothing is stored any more. */
+  unlinked = false;
+  /** Making the spool file, when several writers come at once. */
+  spooling: Promise<void> | null = null;
+  /** Reads what is still the base's. */
+  baseReader: RevisionReader | null = null;
+  /** Goes up with every change of the content. */
+  generation = 0;
+  /** The generation that was refused last: it is not tried again without being asked. */
+  failed = -1;
+  /** The generation at the last fsync or flush that the journal knows of. */
+  journaled = -1;
+
+  constructor(ino: Ino) {
+    this.ino = ino;
+  }
+
+  hasWriters(): boolean {
+    for (const handle of this.handles) if (handle.flags.write) return true;
+    return false;
+  }
+}
+
+export class Handle {
+  readonly id: HandleId;
+  readonly state: FileState;
+  readonly flags: OpenFlags;
+  /** The revision that reads are of, while the state has no spool; null for a file that was never stored. */
+  pinned: RemoteFile | null;
+  /** Reads `pinned`; made at the first read. */
+  reader: RevisionReader | null = null;
+  readAhead: ReadAheadState = noReadAhead;
+  /** Ends read-ahead when the handle is closed or turns elsewhere. */
+  readonly closing = new AbortController();
+  /** Bytes of `pinned` were given to a program: another revision can no longer take its place. */
+  hasRead = false;
+
+  constructor(id: HandleId, state: FileState, flags: OpenFlags, pinned: RemoteFile | null) {
+    this.id = id;
+    this.state = state;
+    this.flags = flags;
+    this.pinned = pinned;
+  }
+}
+
+export class OpenFiles {
+  readonly #states = new Map<Ino, FileState>();
+  readonly #handles = new Map<HandleId, Handle>();
+  #nextHandle = 1;
+
+  state(ino: Ino): FileState | undefined {
+    return this.#states.get(ino);
+  }
+
+  states(): Iterable<FileState> {
+    return this.#states.values();
+  }
+
+  ensureState(ino: Ino): FileState {
+    let state = this.#states.get(ino);
+    if (state === undefined) {
+      state = new FileState(ino);
+      this.#states.set(ino, state);
+    }
+    return state;
+  }
+
+  open(state: FileState, flags: OpenFlags, pinned: RemoteFile | null): Handle {
+    const handle = new Handle(this.#nextHandle++, state, flags, pinned);
+    this.#handles.set(handle.id, handle);
+    state.handles.add(handle);
+    return handle;
+  }
+
+  /** EBADF where there is none. */
+  handle(id: HandleId): Handle {
+    const handle = this.#handles.get(id);
+    if (handle === undefined) throw new FsError('EBADF', `handle ${id} is not open`);
+    return handle;
+  }
+
+  close(handle: Handle): void {
+    this.#handles.delete(handle.id);
+    handle.state.handles.delete(handle);
+  }
+
+  /** Forgets a state that nothing needs any more. */
+  settle(state: FileState): void {
+    if (state.handles.size === 0 && state.spool === null && this.#states.get(state.ino) === state) {
+      this.#states.delete(state.ino);
+    }
+  }
+
+  /** Open handles, and those among them that may write. */
+  counts(): { readonly open: number; readonly writers: number } {
+    let writers = 0;
+    for (const handle of this.#handles.values()) if (handle.flags.write) writers++;
+    return { open: this.#handles.size, writers };
+  }
+
+  handles(): Iterable<Handle> {
+    return this.#handles.values();
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * rename(2): the same provider object and inode number under another name.
+ *
+ * Over an existing file, three requests: the old file steps aside, the new one takes the name, the old one goes to the
+ * trash. An intent in the state database lets the next mount finish or undo what a crash interrupts.
+ */
+import { randomBytes } from 'node:crypto';
+import { codeOf, messageOf } from '../base/errors.js';
+import { fromMs } from '../base/timespec.js';
+import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
+import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
+import type { Caller, RenameFlags } from './api.js';
+import type { Contents } from './contents.js';
+import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
+import { FsError } from './fs-error.js';
+import type { Intent, Intents } from './intents.js';
+import { type Namespace, remoteIdOf } from './namespace.js';
+import type { Storing } from './storing.js';
+
+export class Renaming {
+  readonly #core: Core;
+  readonly #namespace: Namespace;
+  readonly #contents: Contents;
+  readonly #storing: Storing;
+  readonly #intents: Intents;
+
+  constructor(core: Core, namespace: Namespace, contents: Contents, storing: Storing, intents: Intents) {
+    this.#core = core;
+    this.#namespace = namespace;
+    this.#contents = contents;
+    this.#storing = storing;
+    this.#intents = intents;
+  }
+
+  async rename(
+    parent: Ino,
+    name: string,
+    newParent: Ino,
+    newName: string,
+    flags: RenameFlags,
+    caller: Caller | undefined,
+  ): Promise<void> {
+    requireWritable(this.#core);
+    // No provider swaps two names at once, and half of a swap is worse than none.
+    if (flags.exchange) throw new FsError('EINVAL', 'names cannot be exchanged here');
+    const source = await this.#namespace.find(parent, name);
+    const directory = directoryOf(this.#core, newParent);
+    if (this.#isWithin(newParent, source.ino)) throw new FsError('EINVAL', 'a directory cannot move into itself');
+    await this.#core.directories.ensureListed(newParent);
+    const target = this.#core.table.child(newParent, newName);
+    if (target?.ino === source.ino) return;
+    if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', `${newName} exists`);
+    if (target !== undefined) requireSameKind(source, target);
+    if (newName.length > this.#core.provider.capabilities.maxNameLength) {
+      throw new FsError('ENAMETOOLONG', 'the name is too long');
+    }
+    // The upload of either would go to a name that is about to change.
+    for (const ino of [source.ino, target?.ino]) await this.#settled(ino);
+    await this.#carryOut(inodeOf(this.#core, source.ino), target, directory, newName, caller);
+    this.#namespace.touchDirectory(parent);
+    if (newParent !== parent) this.#namespace.touchDirectory(newParent);
+  }
+
+  async #carryOut(
+    source: Inode,
+    target: Inode | undefined,
+    directory: Inode,
+    newName: string,
+    caller: Caller | undefined,
+  ): Promise<void> {
+    const { provider } = this.#core;
+    if (source.remote === null) return this.#renameLocal(source, target, directory, newName);
+    const can = source.kind === 'file' ? provider.capabilities.moveFile : provider.capabilities.moveFolder;
+    if (!can) throw new FsError('EXDEV', `${provider.name} cannot rename`);
+    if (target?.kind === 'directory') {
+      await this.#namespace.removeEmpty(target, caller);
+      return this.#move(source, source.remote, directory, newName, caller);
+    }
+    const old = target === undefined ? null : remoteFileOf(target);
+    if (target !== undefined && old !== null)
+      await this.#replace(source, source.remote, target, old, directory, newName);
+    else await this.#move(source, source.remote, directory, newName, caller, target);
+  }
+
+  async #move(
+    source: Inode,
+    remote: RemoteEntry,
+    directory: Inode,
+    newName: string,
+    caller?: Caller,
+    target?: Inode,
+  ): Promise<void> {
+    const to = { parentId: remoteIdOf(directory), name: this.#remoteName(source, newName) };
+    const touched = [source.parent, directory.ino];
+    const moved = await this.#namespace.asking(touched, () => this.#core.provider.move(remote, to, caller));
+    await this.#moved(source, moved, directory, newName, target);
+  }
+
+  /** The old file steps aside, ours takes its name, the old one is disposed of. */
+  async #replace(
+    source: Inode,
+    remote: RemoteEntry,
+    target: Inode,
+    old: RemoteFile,
+    directory: Inode,
+    newName: string,
+  ): Promise<void> {
+    const { provider, log } = this.#core;
+    const parentId = remoteIdOf(directory);
+    const name = this.#remoteName(source, newName);
+    const aside = { parentId, name: asideName(old.name) };
+    const intent = this.#intents.begin({ old, parentId, name: old.name, aside: aside.name, newId: remote.id });
+    await this.#core.state.durable();
+    let stepped: RemoteEntry;
+    try {
+      stepped = await provider.move(old, aside);
+    } catch (error) {
+      if (codeOf(error) !== 'not-found') {
+        await this.#undo(intent, source, directory);
+        throw error;
+      }
+      this.#intents.end(intent);
+      return this.#move(source, remote, directory, newName, undefined, target);
+    }
+    let moved: RemoteEntry;
+    try {
+      moved = await provider.move(remote, { parentId, name });
+    } catch (error) {
+      await this.#undo(intent, source, directory);
+      throw error;
+    }
+    await this.#moved(source, moved, directory, newName, target);
+    try {
+      await this.#namespace.dispose(stepped);
+      this.#intents.end(intent);
+    } catch (error) {
+      // The rename itself is done; what is left is a file too many, which the next mount removes.
+      log.warn({ ino: target.ino }, `the replaced version stays as ${aside.name} for now: ${messageOf(error)}`);
+    }
+  }
+
+  async #undo(intent: Intent, source: Inode, directory: Inode): Promise<void> {
+    for (const ino of [source.parent, directory.ino]) if (ino !== null) this.#core.directories.expire(ino);
+    await this.#intents.undo(intent);
+  }
+
+  /** Content that is only here yet changes its name here; where it replaces a stored file, it becomes its new version. */
+  async #renameLocal(source: Inode, target: Inode | undefined, directory: Inode, newName: string): Promise<void> {
+    const { table, files } = this.#core;
+    const state = files.state(source.ino);
+    const old = target === undefined ? null : remoteFileOf(target);
+    table.transaction(() => {
+      if (target !== undefined) table.update(target.ino, { parent: null, remote: null, localSize: null });
+      table.update(source.ino, {
+        parent: directory.ino,
+        name: newName,
+        ...(old === null ? {} : { remote: old, confirmedAt: target?.confirmedAt ?? null }),
+      });
+    });
+    if (old !== null) state?.spool?.rebase(old);
+    if (target !== undefined) await this.#forget(target.ino);
+    if (state !== undefined && state.handles.size === 0) this.#storing.enqueue(state);
+  }
+
+  async #moved(
+    source: Inode,
+    moved: RemoteEntry,
+    directory: Inode,
+    newName: string,
+    target: Inode | undefined,
+  ): Promise<void> {
+    const { table, directories, clock } = this.#core;
+    table.transaction(() => {
+      if (target !== undefined) table.update(target.ino, { parent: null, remote: null, localSize: null });
+      const namesake = table.byRemote(moved.kind, moved.id);
+      if (namesake !== undefined && namesake.ino !== source.ino) {
+        table.update(namesake.ino, { parent: null, remote: null });
+      }
+      const now = inodeOf(this.#core, source.ino);
+      table.update(source.ino, {
+        parent: directory.ino,
+        name: newName,
+        remote: moved,
+        overlay: { ...now.overlay, mtime: now.overlay.mtime ?? fromMs(source.remote?.modified ?? clock.now()) },
+      });
+    });
+    directories.changes.note(moved.kind, moved.id);
+    if (target?.remote != null) directories.changes.note(target.remote.kind, target.remote.id);
+    const state = this.#core.files.state(source.ino);
+    if (state !== undefined && moved.kind === 'file') this.#contents.moved(state, moved);
+    if (target !== undefined) await this.#forget(target.ino);
+  }
+
+  /** The replaced file has no name any more; what was not stored of it goes, unless somebody has it open. */
+  async #forget(ino: Ino): Promise<void> {
+    const { files, journal } = this.#core;
+    journal.remove(ino);
+    const state = files.state(ino);
+    if (state === undefined) return;
+    state.unlinked = true;
+    if (state.handles.size > 0 || state.spool === null) return;
+    const { spool } = state;
+    this.#contents.dropSpool(state);
+    files.settle(state);
+    await spool.remove();
+  }
+
+  async #settled(ino: Ino | undefined): Promise<void> {
+    const state = ino === undefined ? undefined : this.#core.files.state(ino);
+    await state?.storing?.done.catch(() => undefined);
+  }
+
+  /** A name that had to be escaped here keeps its true form at the provider as long as nobody gives it another. */
+  #remoteName(source: Inode, newName: string): string {
+    return newName === source.name && source.remote !== null ? source.remote.name : newName;
+  }
+
+  #isWithin(directory: Ino, ancestor: Ino): boolean {
+    for (let at = this.#core.table.get(directory); at !== undefined; at = this.#core.table.get(at.parent ?? 0)) {
+      if (at.ino === ancestor) return true;
+    }
+    return false;
+  }
+}
+
+function requireSameKind(source: Inode, target: Inode): void {
+  if (source.kind === target.kind) return;
+  if (target.kind === 'directory') throw new FsError('EISDIR', `${target.name} is a directory`);
+  throw new FsError('ENOTDIR', `${target.name} is not a directory`);
+}
+
+/** Where a replaced file waits for its end. The prefix tells such files from a person's own. */
+export function asideName(name: string): string {
+  return `.syncmount-old-${randomBytes(6).toString('hex')}-${name}`.slice(0, 200);
+}

@@ -1,0 +1,116 @@
+/**
+ * The list of contents that are not stored at the provider yet, in the state database beside the inodes they belong to.
+ * A row is written before the act that it announces, so that whatever happens the next mount knows what to do.
+ */
+import type { Sql, Statement } from '../base/sqlite.js';
+import type { RemoteFile, UploadCheckpoint } from '../providers/provider.js';
+import type { SpoolState } from './spool-file.js';
+
+/**
+ * - `open`      being written; nobody was promised anything
+ * - `synced`    being written, and fsync was answered
+ * - `queued`    closed, waiting for its upload (also: interrupted by the end of the process)
+ * - `uploading` under way
+ * - `failed`    tried and refused, see `code` and `message`; waits to be retried
+ */
+export type UploadState = 'open' | 'synced' | 'queued' | 'uploading' | 'failed';
+
+export interface UploadRow {
+  readonly ino: number;
+  /** Name of the file in the spool directory. */
+  readonly spool: string;
+  readonly state: UploadState;
+  readonly content: SpoolState;
+  readonly base: RemoteFile | null;
+  readonly checkpoint: UploadCheckpoint | null;
+  readonly code: string | null;
+  readonly message: string | null;
+  /** When the content began to differ from the provider's, ms. */
+  readonly since: number;
+}
+
+interface RawRow {
+  ino: number;
+  spool: string;
+  state: UploadState;
+  size: number;
+  base: string | null;
+  extents: string | null;
+  checkpoint: string | null;
+  code: string | null;
+  message: string | null;
+  since: number;
+}
+
+export class Journal {
+  readonly #put: Statement;
+  readonly #state: Statement;
+  readonly #checkpoint: Statement;
+  readonly #remove: Statement;
+  readonly #get: Statement;
+  readonly #all: Statement;
+
+  constructor(sql: Sql) {
+    this.#put = sql.prepare(
+      `INSERT OR REPLACE INTO upload (ino, spool, state, size, base, extents, checkpoint, code, message, since)
+       VALUES (@ino, @spool, @state, @size, @base, @extents, @checkpoint, @code, @message, @since)`,
+    );
+    this.#state = sql.prepare('UPDATE upload SET state = ?, code = ?, message = ? WHERE ino = ?');
+    this.#checkpoint = sql.prepare('UPDATE upload SET checkpoint = ? WHERE ino = ?');
+    this.#remove = sql.prepare('DELETE FROM upload WHERE ino = ?');
+    this.#get = sql.prepare('SELECT * FROM upload WHERE ino = ?');
+    this.#all = sql.prepare('SELECT * FROM upload ORDER BY since, ino');
+  }
+
+  put(row: UploadRow): void {
+    this.#put.run({
+      ino: row.ino,
+      spool: row.spool,
+      state: row.state,
+      size: row.content.size,
+      base: row.base === null ? null : JSON.stringify(row.base),
+      extents: JSON.stringify({ baseEnd: row.content.baseEnd, present: row.content.present }),
+      checkpoint: row.checkpoint === null ? null : JSON.stringify(row.checkpoint),
+      code: row.code,
+      message: row.message,
+      since: row.since,
+    });
+  }
+
+  setState(ino: number, state: UploadState, error?: { readonly code: string; readonly message: string }): void {
+    this.#state.run(state, error?.code ?? null, error?.message ?? null, ino);
+  }
+
+  setCheckpoint(ino: number, checkpoint: UploadCheckpoint | null): void {
+    this.#checkpoint.run(checkpoint === null ? null : JSON.stringify(checkpoint), ino);
+  }
+
+  get(ino: number): UploadRow | undefined {
+    const raw = this.#get.get(ino) as RawRow | undefined;
+    return raw === undefined ? undefined : rowOf(raw);
+  }
+
+  /** Oldest first. */
+  all(): UploadRow[] {
+    return (this.#all.all() as RawRow[]).map(rowOf);
+  }
+
+  remove(ino: number): void {
+    this.#remove.run(ino);
+  }
+}
+
+function rowOf(raw: RawRow): UploadRow {
+  const extents = raw.extents === null ? { baseEnd: 0, present: [] } : JSON.parse(raw.extents);
+  return {
+    ino: raw.ino,
+    spool: raw.spool,
+    state: raw.state,
+    content: { size: raw.size, baseEnd: extents.baseEnd, present: extents.present },
+    base: raw.base === null ? null : JSON.parse(raw.base),
+    checkpoint: raw.checkpoint === null ? null : JSON.parse(raw.checkpoint),
+    code: raw.code,
+    message: raw.message,
+    since: raw.since,
+  };
+}

@@ -1,0 +1,219 @@
+/**
+ * Local content that is newer than the provider's: a sparse file in the state directory.
+ *
+ * It may start from a remote file, its base: bytes below `baseEnd` that are not in `present` are still the base's, and
+ * are fetched when somebody reads them and before the content is uploaded. Everything else is in the file, holes being
+ * zeros.
+ */
+import { createHash } from 'node:crypto';
+import { close, constants, fdatasync, ftruncate, open, rmSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
+import { ExtentSet } from '../base/extents.js';
+import { readAt, writeAt } from '../base/files.js';
+import { InUse } from '../base/in-use.js';
+import type { RemoteFile, UploadSource } from '../providers/provider.js';
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const syncFile = promisify(fdatasync);
+const truncateFile = promisify(ftruncate);
+
+/** Bytes read at a time for hashing and uploading: large enough for the disk, small enough not to hold up the loop. */
+const CHUNK = 256 * 1024;
+
+/** Fills `into` with the base's bytes from `offset`. */
+export type ReadBase = (into: Uint8Array, offset: number) => Promise<void>;
+
+export interface SpoolState {
+  readonly size: number;
+  readonly baseEnd: number;
+  readonly present: readonly (readonly [number, number])[];
+}
+
+export interface Digest {
+  /** Lower-case hex. */
+  readonly md5: string;
+  /** CRC-32 of every block of `blockBytes` bytes. */
+  readonly crcs: readonly number[];
+}
+
+export class SpoolFile {
+  readonly path: string;
+  #base: RemoteFile | null;
+  #size: number;
+  #baseEnd: number;
+  readonly #present: ExtentSet;
+  #fd: Promise<number> | null = null;
+  readonly #uses = new InUse();
+
+  constructor(path: string, base: RemoteFile | null, state?: SpoolState) {
+    this.path = path;
+    this.#base = base;
+    this.#size = state?.size ?? base?.size ?? 0;
+    this.#baseEnd = state?.baseEnd ?? base?.size ?? 0;
+    this.#present = ExtentSet.from(state?.present ?? []);
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The remote file that the content started from, and that it is to replace; null: none. */
+  get base(): RemoteFile | null {
+    return this.#base;
+  }
+
+  /** From now on the content replaces `base`. Only for content that needs no bytes of the old base. */
+  rebase(base: RemoteFile | null): void {
+    if (!this.isComplete()) throw new Error('the content still needs bytes of its base');
+    this.#baseEnd = 0;
+    this.#base = base;
+  }
+
+  /** The base has been renamed or moved at the provider: the same bytes under a new description. */
+  baseMoved(base: RemoteFile): void {
+    if (this.#base !== null) this.#base = base;
+  }
+
+  state(): SpoolState {
+    return { size: this.#size, baseEnd: this.#baseEnd, present: this.#present.ranges() };
+  }
+
+  /** Makes the file on disk, so that a full or read-only disk shows now. */
+  async create(): Promise<void> {
+    await truncateFile(await this.#file(), this.#size);
+  }
+
+  /** Answers the bytes read; `readBase` is asked for what is still the base's. */
+  read(into: Uint8Array, offset: number, readBase: ReadBase): Promise<number> {
+    return this.#uses.during(() => this.#read(into, offset, readBase));
+  }
+
+  async #read(into: Uint8Array, offset: number, readBase: ReadBase): Promise<number> {
+    const end = Math.min(offset + into.length, this.#size);
+    if (end <= offset) return 0;
+    const gaps = this.#gaps(offset, end);
+    const wanted = into.subarray(0, end - offset);
+    const isAllBase = gaps.length === 1 && gaps[0]?.[0] === offset && gaps[0][1] === end;
+    if (!isAllBase) {
+      const count = await readAt(await this.#file(), wanted, offset);
+      // Shorter than its size says: bytes beyond the end of the file on disk are zeros.
+      wanted.fill(0, count);
+    }
+    for (const [from, to] of gaps) await readBase(wanted.subarray(from - offset, to - offset), from);
+    return wanted.length;
+  }
+
+  write(data: Uint8Array, offset: number): Promise<void> {
+    return this.#uses.during(async () => {
+      await writeAt(await this.#file(), data, offset);
+      this.#present.add(offset, offset + data.length);
+      this.#size = Math.max(this.#size, offset + data.length);
+    });
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.#uses.during(async () => {
+      await truncateFile(await this.#file(), size);
+      this.#size = size;
+      this.#baseEnd = Math.min(this.#baseEnd, size);
+      this.#present.truncate(size);
+    });
+  }
+
+  /** Brings in everything that is still the base's. */
+  async fill(readBase: ReadBase): Promise<void> {
+    for (const [start, end] of this.#gaps(0, this.#size)) {
+      for (let at = start; at < end; at += CHUNK) {
+        const data = Buffer.allocUnsafe(Math.min(CHUNK, end - at));
+        await readBase(data, at);
+        // Written by a program meanwhile: its bytes are newer.
+        for (const [from, to] of this.#gaps(at, at + data.length)) {
+          await writeAt(await this.#file(), data.subarray(from - at, to - at), from);
+          this.#present.add(from, to);
+        }
+      }
+    }
+  }
+
+  /** Is nothing of the base missing? */
+  isComplete(): boolean {
+    return this.#gaps(0, this.#size).length === 0;
+  }
+
+  /** Ranges that hold data, for SEEK_DATA: what was written, and what is the base's. */
+  isDataAt(offset: number): boolean {
+    return offset < this.#baseEnd || this.#present.has(offset, offset + 1);
+  }
+
+  /** On the disk. */
+  sync(): Promise<void> {
+    return this.#uses.during(async () => syncFile(await this.#file()));
+  }
+
+  /** Hashes the whole content, in one pass. */
+  async digest(blockBytes: number): Promise<Digest> {
+    const fd = await this.#file();
+    const md5 = createHash('md5');
+    const crcs: number[] = [];
+    const buffer = Buffer.allocUnsafe(Math.max(blockBytes, CHUNK - (CHUNK % blockBytes)));
+    for (let at = 0; at < this.#size; at += buffer.length) {
+      const data = buffer.subarray(0, Math.min(buffer.length, this.#size - at));
+      data.fill(0, await readAt(fd, data, at));
+      md5.update(data);
+      for (let block = 0; block < data.length; block += blockBytes) {
+        crcs.push(crc32(data.subarray(block, block + blockBytes)));
+      }
+    }
+    return { md5: md5.digest('hex'), crcs };
+  }
+
+  /** The content as an upload reads it. It must be complete, and stay as it is until the upload ends. */
+  source(digest: () => Promise<Digest>): UploadSource {
+    return {
+      size: this.#size,
+      read: (offset, length) => this.#chunks(offset, length),
+      md5: async () => (await digest()).md5,
+    };
+  }
+
+  /** Closes the descriptor once nothing is in flight; the next use opens it again. */
+  async close(): Promise<void> {
+    await this.#uses.idle();
+    const fd = this.#fd;
+    this.#fd = null;
+    if (fd !== null) await closeFile(await fd);
+  }
+
+  /** Closes and deletes it. */
+  async remove(): Promise<void> {
+    await this.close();
+    rmSync(this.path, { force: true });
+  }
+
+  async *#chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {
+    const fd = await this.#file();
+    for (let at = offset; at < offset + length; at += CHUNK) {
+      const data = Buffer.allocUnsafe(Math.min(CHUNK, offset + length - at));
+      data.fill(0, await readAt(fd, data, at));
+      yield data;
+    }
+  }
+
+  #gaps(start: number, end: number): [number, number][] {
+    return this.#present.gaps(start, Math.min(end, this.#baseEnd));
+  }
+
+  #file(): Promise<number> {
+    if (this.#fd === null) {
+      const opening = openFile(this.path, constants.O_RDWR | constants.O_CREAT, 0o600);
+      this.#fd = opening;
+      opening.catch(() => {
+        if (this.#fd === opening) this.#fd = null;
+      });
+    }
+    return this.#fd;
+  }
+}
