@@ -1,0 +1,223 @@
+import type { ServerResponse } from 'node:http';
+import { describe, expect, test } from 'vitest';
+import type { RemoteFile } from '../../src/providers/provider.js';
+import { collect, md5, providerFor } from './mini-account.js';
+import { fail, hangUp, json, miniServer, type Seen } from './mini-server.js';
+
+const data = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
+const file: RemoteFile = { kind: 'file', id: 'f1', parentId: 'root', name: 'a.bin', size: data.length, modified: 1000, md5: md5(data), access: 'write' };
+const wanted = { offset: 1000, length: 100_000 };
+const expected = data.subarray(1000, 101_000);
+
+function spanOf(request: Seen): [number, number] {
+  const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+  return [Number(match?.[1]), Number(match?.[2]) + 1];
+}
+
+function serve(request: Seen, response: ServerResponse, headers: Record<string, string> = {}): void {
+  const [start, end] = spanOf(request);
+  const body = data.subarray(start, end);
+  const range = `bytes ${start}-${end - 1}/${data.length}`;
+  response.writeHead(206, { 'content-range': range, 'content-length': String(body.length), ...headers }).end(body);
+}
+
+const stat = (response: ServerResponse, more: object = {}): void =>
+  json(response, { id: 'f1', name: 'a.bin', size: data.length, md5: md5(data), modified: 1000, status: 'normal', ...more });
+const isStat = (request: Seen): boolean => !request.path.endsWith('/download');
+
+describe('ranged download', () => {
+  test('206 with Content-Range: one request', async () => {
+    const server = await miniServer((request, response) => serve(request, response));
+    const provider = providerFor(server);
+    const body = await provider.read(file, wanted);
+    expect(body).toMatchObject({ offset: 1000, length: 100_000 });
+    expect((await collect(body.body)).equals(expected)).toBe(true);
+    expect(provider.metrics()).toMatchObject({ total: 1, byRoute: { 'GET /files/{id}/download': 1 } });
+  });
+
+  test('200 with the length of the range, which the documents say: checked against the file', async () => {
+    const server = await miniServer((request, response) => {
+      if (isStat(request)) return stat(response);
+      const [start, end] = spanOf(request);
+      response.writeHead(200, { 'content-length': String(end - start) }).end(data.subarray(start, end));
+    });
+    const body = await providerFor(server).read(file, wanted);
+    expect(body.offset).toBe(1000);
+    expect((await collect(body.body)).equals(expected)).toBe(true);
+  });
+
+  test('the same of a file that now has exactly that size is another revision', async () => {
+    const server = await miniServer((request, response) => {
+      if (isStat(request)) return stat(response, { size: wanted.length, md5: 'a'.repeat(32) });
+      response.writeHead(200, { 'content-length': String(wanted.length) }).end(Buffer.alloc(wanted.length));
+    });
+    await expect(providerFor(server).read(file, wanted)).rejects.toMatchObject({ code: 'revision-changed' });
+  });
+
+  test('an ignored range brings the whole file from 0', async () => {
+    const server = await miniServer((_request, response) => {
+      response.writeHead(200, { 'content-length': String(data.length) }).end(data);
+    });
+    const body = await providerFor(server).read(file, wanted);
+    expect(body).toMatchObject({ offset: 0, length: data.length });
+    expect((await collect(body.body)).equals(data)).toBe(true);
+  });
+
+  test('a wrong range is not used but asked for again', async () => {
+    const server = await miniServer((request, response, index) => {
+      if (index > 0) return serve(request, response);
+      response.writeHead(206, { 'content-range': `bytes 0-99999/${data.length}`, 'content-length': '100000' });
+      response.end(data.subarray(0, 100_000));
+    });
+    const body = await providerFor(server).read(file, wanted);
+    expect((await collect(body.body)).equals(expected)).toBe(true);
+    expect(server.seen).toHaveLength(2);
+  });
+
+  test.each([
+    ['another total', (_: Seen, response: ServerResponse) => response.writeHead(206, { 'content-range': 'bytes 1000-100999/200001' }).end(expected)],
+    ['416', (_: Seen, response: ServerResponse) => response.writeHead(416, { 'content-range': 'bytes */5' }).end()],
+    ['a whole file of another size', (_: Seen, response: ServerResponse) => response.writeHead(200, { 'content-length': '5' }).end('12345')],
+  ])('%s is revision-changed', async (_name, answer) => {
+    const server = await miniServer((request, response) => {
+      if (isStat(request)) stat(response, { size: 5, md5: 'b'.repeat(32) });
+      else answer(request, response);
+    });
+    await expect(providerFor(server).read(file, wanted)).rejects.toMatchObject({ code: 'revision-changed' });
+  });
+
+  test('another ETag is looked into: equal content stays readable, other content does not', async () => {
+    let now = md5(data);
+    const server = await miniServer((request, response, index) => {
+      if (isStat(request)) stat(response, { md5: now });
+      else serve(request, response, { etag: `"${index}"` });
+    });
+    const provider = providerFor(server);
+    await collect((await provider.read(file, wanted)).body);
+    await collect((await provider.read(file, wanted)).body);
+    now = 'c'.repeat(32);
+    await expect(provider.read(file, wanted)).rejects.toMatchObject({ code: 'revision-changed' });
+  });
+
+  test('a page instead of the file is a protocol error, after a few tries', async () => {
+    const server = await miniServer((request, response) => {
+      if (isStat(request)) stat(response);
+      else response.writeHead(200, { 'content-type': 'text/html' }).end('<html>maintenance</html>');
+    });
+    await expect(providerFor(server).read(file, wanted)).rejects.toMatchObject({ code: 'protocol' });
+  });
+
+  test('a body cut short is taken up where it broke', async () => {
+    const server = await miniServer((request, response, index) => {
+      if (index > 0) return serve(request, response);
+      const range = `bytes 1000-100999/${data.length}`;
+      response.writeHead(206, { 'content-range': range, 'content-length': '100000' });
+      response.write(expected.subarray(0, 30_000), () => setImmediate(() => hangUp(response)));
+    });
+    const body = await providerFor(server).read(file, wanted);
+    expect((await collect(body.body)).equals(expected)).toBe(true);
+    expect(server.seen).toHaveLength(2);
+    expect(spanOf(server.seen[1] as Seen)[0]).toBeGreaterThan(1000);
+  });
+
+  test('a body that always ends at the same byte is an error', async () => {
+    const server = await miniServer((request, response) => {
+      const [start, end] = spanOf(request);
+      response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${data.length}` });
+      response.end(start < 31_000 ? data.subarray(start, 31_000) : '');
+    });
+    const { body } = await providerFor(server).read(file, wanted);
+    await expect(collect(body)).rejects.toMatchObject({ code: 'integrity' });
+  });
+
+  test('a body that stalls is a timeout', async () => {
+    const server = await miniServer((request, response) => {
+      const [start, end] = spanOf(request);
+      response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${data.length}`, 'content-length': String(end - start) });
+      response.flushHeaders();
+    });
+    const { body } = await providerFor(server, { deadlineMs: 1000, stallMs: 100 }).read(file, wanted);
+    await expect(collect(body)).rejects.toMatchObject({ code: 'timeout' });
+  });
+
+  test('a slow consumer is not a stall', async () => {
+    const server = await miniServer((request, response) => serve(request, response));
+    const { body } = await providerFor(server, { stallMs: 50 }).read(file, wanted);
+    let bytes = 0;
+    for await (const chunk of body) {
+      if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 150));
+      bytes += chunk.byteLength;
+    }
+    expect(bytes).toBe(100_000);
+    expect(server.seen).toHaveLength(1);
+  });
+
+  test('leaving early gives the place back', async () => {
+    const server = await miniServer((request, response) => serve(request, response));
+    const provider = providerFor(server, { maxConnections: 1 });
+    for (let i = 0; i < 3; i++) for await (const _chunk of (await provider.read(file, wanted)).body) break;
+    expect(server.seen).toHaveLength(3);
+  });
+
+  test('an abort ends the body', async () => {
+    const server = await miniServer((request, response) => {
+      const [start, end] = spanOf(request);
+      response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${data.length}` });
+      response.write(data.subarray(start, start + 10));
+    });
+    const cancel = new AbortController();
+    const { body } = await providerFor(server).read(file, wanted, { signal: cancel.signal });
+    const reading = (async () => {
+      for await (const _chunk of body) cancel.abort();
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'aborted' });
+  });
+
+  test('a file that is gone is not-found', async () => {
+    const server = await miniServer((_request, response) => fail(response, '403.0461'));
+    await expect(providerFor(server).read(file, wanted)).rejects.toMatchObject({ code: 'not-found', data: { status: 403, providerCode: '403.0461' } });
+  });
+});
+
+describe('redirects', () => {
+  test('the Authorization header does not travel to another host', async () => {
+    const elsewhere = await miniServer((request, response) => serve(request, response));
+    const server = await miniServer((_request, response) => void response.writeHead(302, { location: `${elsewhere.origin}/blob?sig=1` }).end());
+    const body = await providerFor(server).read(file, wanted);
+    expect((await collect(body.body)).equals(expected)).toBe(true);
+    expect(server.seen[0]?.headers.authorization).toMatch(/^OAuth /);
+    expect(elsewhere.seen[0]?.headers.authorization).toBeUndefined();
+    expect(elsewhere.seen[0]?.headers.range).toBe('bytes=1000-100999');
+  });
+
+  test('on the same host it is signed anew', async () => {
+    const server = await miniServer((request, response, index) => {
+      if (index === 0) response.writeHead(307, { location: '/v1_2/other?k=v' }).end();
+      else serve(request, response);
+    });
+    await collect((await providerFor(server).read(file, wanted)).body);
+    const [first, second] = server.seen.map((request) => request.headers.authorization);
+    expect(second).toMatch(/^OAuth /);
+    expect(second).not.toBe(first);
+  });
+
+  test('endless ones and those to plain http elsewhere are refused', async () => {
+    const server = await miniServer((request, response) => {
+      const location = request.path.includes('f2') ? 'http://files.example/x' : request.path;
+      response.writeHead(302, { location }).end();
+    });
+    const provider = providerFor(server);
+    await expect(provider.read(file, wanted)).rejects.toMatchObject({ code: 'protocol' });
+    await expect(provider.read({ ...file, id: 'f2' }, wanted)).rejects.toMatchObject({ code: 'protocol' });
+  });
+
+  test('a link that the other host refuses is asked for again', async () => {
+    const elsewhere = await miniServer((request, response, index) => {
+      if (index === 0) response.writeHead(403).end('expired');
+      else serve(request, response);
+    });
+    const server = await miniServer((_request, response) => void response.writeHead(302, { location: `${elsewhere.origin}/blob` }).end());
+    await collect((await providerFor(server).read(file, wanted)).body);
+    expect(server.seen).toHaveLength(2);
+  });
+});
