@@ -1,0 +1,52 @@
+/** What both bindings do with the results and the failures of a `Filesystem`. */
+import { constants as fsConstants } from 'node:fs';
+import type { Log } from '../base/log.js';
+import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
+import type { OpenFlags } from '../filesystem/api.js';
+import { FsError } from '../filesystem/fs-error.js';
+
+const EIO = 5;
+
+/** The positive errno for the kernel. Anything but an `FsError` is a bug of ours: EIO, and a line in the log. */
+export function errnoOf(error: unknown, operation: string, log: Log): number {
+  if (error instanceof FsError) return error.errno;
+  log.error({ operation, err: error }, 'a file system call failed in an unexpected way');
+  return EIO;
+}
+
+/** Runs `work` and hands on its value or what it threw, at once where there is no promise. */
+export function settle<T>(
+  work: () => MaybePromise<T>,
+  done: (value: T) => void,
+  failed: (error: unknown) => void,
+): void {
+  let value: MaybePromise<T>;
+  try {
+    value = work();
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  if (isPromise(value)) value.then(done, failed);
+  else done(value);
+}
+
+/** Continues with a value that may still be a promise. (Not named `then`: that would make this module a thenable.) */
+export function andThen<A, B>(value: MaybePromise<A>, next: (value: A) => MaybePromise<B>): MaybePromise<B> {
+  return isPromise(value) ? value.then(next) : next(value);
+}
+
+/** open(2)'s flags. Those that the kernel deals with itself (O_DIRECTORY, O_CLOEXEC, O_NOFOLLOW …) are not ours. */
+export function decodeOpenFlags(flags: number): OpenFlags {
+  const mode = flags & (fsConstants.O_RDONLY | fsConstants.O_WRONLY | fsConstants.O_RDWR);
+  return {
+    read: mode !== fsConstants.O_WRONLY,
+    write: mode !== fsConstants.O_RDONLY,
+    append: (flags & fsConstants.O_APPEND) !== 0,
+    truncate: (flags & fsConstants.O_TRUNC) !== 0,
+    exclusive: (flags & fsConstants.O_EXCL) !== 0,
+  };
+}
+
+/** S_IFDIR and S_IFREG of inode(7). */
+export const fileTypeBits = { directory: 0o040000, file: 0o100000 } as const;

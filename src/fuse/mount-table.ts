@@ -1,0 +1,46 @@
+/** The kernel's mount table, as proc_pid_mountinfo(5) describes it. */
+import { readFile } from 'node:fs/promises';
+
+export interface MountEntry {
+  /** Unique among the mounts of this namespace, so that a second mount on the same directory is not taken for the first. */
+  readonly id: string;
+  readonly mountpoint: string;
+  /** `fuse.syncmount` for ours. */
+  readonly type: string;
+  readonly source: string;
+}
+
+/** Spaces, tabs, newlines and backslashes are written as three octal digits. */
+function decodeOctal(field: string): string {
+  if (!field.includes('\\')) return field;
+  const bytes = Buffer.from(field, 'utf8').toString('latin1');
+  const plain = bytes.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  return Buffer.from(plain, 'latin1').toString('utf8');
+}
+
+export function parseMountInfo(text: string): MountEntry[] {
+  const entries: MountEntry[] = [];
+  for (const line of text.split('\n')) {
+    // id parent major:minor root mountpoint options [tags …] - type source super-options
+    const [before, after] = line.split(' - ', 2);
+    const [id, , , , mountpoint] = before?.split(' ') ?? [];
+    const [type, source] = after?.split(' ') ?? [];
+    if (id === undefined || mountpoint === undefined || type === undefined || source === undefined) continue;
+    entries.push({ id, mountpoint: decodeOctal(mountpoint), type, source: decodeOctal(source) });
+  }
+  return entries;
+}
+
+export async function readMountTable(): Promise<MountEntry[]> {
+  return parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
+}
+
+/** The topmost mount at `mountpoint` (a later one hides an earlier one), or undefined where nothing is mounted. */
+export async function mountAt(mountpoint: string): Promise<MountEntry | undefined> {
+  return (await readMountTable()).findLast((entry) => entry.mountpoint === mountpoint);
+}
+
+/** Whether the mount is still in the table. Elsewhere than on Linux there is no such table, and the answer is yes. */
+export async function isMounted(id: string): Promise<boolean> {
+  return (await readMountTable()).some((entry) => entry.id === id);
+}

@@ -1,0 +1,150 @@
+/**
+ * Loading fuse-native 2.2.6 (CommonJS, without types, an optional dependency) and what is known of its insides.
+ *
+ * Only what the binding uses is typed here. Underscored members are the package's own; they are relied on because its
+ * public options cannot say what we need, and the dependency is pinned to the exact version they were read from.
+ */
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
+import type { Probe } from '../binding.js';
+import { findProgram, isRoot } from '../programs.js';
+
+/** What it turns into a `struct stat`: 32-bit numbers but for the size, and times in whole milliseconds from 1970 on. */
+export interface NativeStat {
+  readonly ino: number;
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly blksize: number;
+  readonly blocks: number;
+  readonly atime: number;
+  readonly mtime: number;
+  readonly ctime: number;
+}
+
+export interface NativeStatFs {
+  readonly bsize: number;
+  readonly frsize: number;
+  readonly blocks: number;
+  readonly bfree: number;
+  readonly bavail: number;
+  readonly files: number;
+  readonly ffree: number;
+  readonly favail: number;
+  readonly namemax: number;
+}
+
+/** `error` is 0 or a negative errno; `read` and `write` answer the count of bytes through it. */
+type Reply = (error: number) => void;
+type ReplyWith<T> = (error: number, value?: T) => void;
+
+/** The operations that we implement, as its index.js calls them. `fd` is a number of ours, 32-bit and never 0. */
+export interface NativeOperations {
+  getattr(path: string, reply: ReplyWith<NativeStat>): void;
+  /** Named so that libfuse asks by descriptor; index.js then calls `getattr`, unless `_op_fgetattr` is replaced. */
+  fgetattr(path: string, fd: number, reply: ReplyWith<NativeStat>): void;
+  statfs(path: string, reply: ReplyWith<NativeStatFs>): void;
+  readdir(path: string, reply: (error: number, names?: string[], stats?: Partial<NativeStat>[]) => void): void;
+  open(path: string, flags: number, reply: ReplyWith<number>): void;
+  create(path: string, mode: number, reply: ReplyWith<number>): void;
+  mknod(path: string, mode: number, dev: number, reply: Reply): void;
+  read(path: string, fd: number, buffer: Buffer, length: number, offset: number, reply: Reply): void;
+  write(path: string, fd: number, buffer: Buffer, length: number, offset: number, reply: Reply): void;
+  flush(path: string, fd: number, reply: Reply): void;
+  fsync(path: string, datasync: number, fd: number, reply: Reply): void;
+  release(path: string, fd: number, reply: Reply): void;
+  truncate(path: string, size: number, reply: Reply): void;
+  ftruncate(path: string, fd: number, size: number, reply: Reply): void;
+  utimens(path: string, atimeMs: number, mtimeMs: number, reply: Reply): void;
+  chmod(path: string, mode: number, reply: Reply): void;
+  chown(path: string, uid: number, gid: number, reply: Reply): void;
+  mkdir(path: string, mode: number, reply: Reply): void;
+  unlink(path: string, reply: Reply): void;
+  rmdir(path: string, reply: Reply): void;
+  rename(from: string, to: string, reply: Reply): void;
+  link(from: string, to: string, reply: Reply): void;
+  symlink(target: string, path: string, reply: Reply): void;
+  setxattr(path: string, name: string, value: Buffer, position: number, flags: number, reply: Reply): void;
+  getxattr(path: string, name: string, position: number, reply: ReplyWith<Buffer>): void;
+  listxattr(path: string, reply: ReplyWith<string[]>): void;
+  removexattr(path: string, name: string, reply: Reply): void;
+}
+
+/** The first argument is the buffer over its C struct `fuse_thread_locals_t` of the calling thread. */
+export type NativeHandler = (locals: Buffer, opcode: number, ...rest: unknown[]) => unknown;
+
+export interface NativeFuse {
+  mount(callback: (error: Error | null) => void): void;
+  unmount(callback: (error: Error | null) => void): void;
+  _fuseOptions(): string;
+  _handlers: NativeHandler[];
+  _op_fgetattr(signal: (error: number, stat?: Uint32Array) => void, path: string, fd: number): void;
+  _op_getattr(signal: (error: number, stat?: Uint32Array) => void, path: string): void;
+  _op_getxattr(signal: (error: number, value: ArrayBufferLike) => void, path: string, name: string, into: Buffer): void;
+  _op_listxattr(signal: (error: number, list: ArrayBufferLike) => void, path: string, into: Buffer): void;
+}
+
+export interface NativeLibrary {
+  new (mountpoint: string, operations: NativeOperations, options: { timeout: false }): NativeFuse;
+  /** Called by `unmount()` before it gives its own side up; replaced, because it is always lazy. */
+  unmount(mountpoint: string, callback: (error: Error | null) => void): void;
+}
+
+/** The one line that tells a person how to get what loading it lacked. */
+function missing(cause: unknown): SyncmountError {
+  const message = messageOf(cause);
+  const line = /libfuse\.so/.test(message)
+    ? 'libfuse 2 is not installed: apt install libfuse2'
+    : /osxfuse|macfuse/i.test(message)
+      ? 'macFUSE is not installed: brew install --cask macfuse'
+      : codeOf(cause) === 'MODULE_NOT_FOUND'
+        ? 'the npm package fuse-native is not installed: npm install fuse-native@2.2.6'
+        : `fuse-native cannot be loaded: ${message.split('\n')[0]}`;
+  return new SyncmountError('fuse-missing', line, { cause });
+}
+
+export function loadNative(): NativeLibrary {
+  try {
+    const library: NativeLibrary = createRequire(import.meta.url)('fuse-native');
+    // Its `unmount()` would run `fusermount -uz`; by then we have unmounted in our own way.
+    library.unmount = (_mountpoint, callback) => callback(null);
+    return library;
+  } catch (error) {
+    throw missing(error);
+  }
+}
+
+/** What must be there besides the library: throws `fuse-missing` or `permission`. */
+export async function checkDevice(): Promise<void> {
+  if (process.platform !== 'linux') return;
+  try {
+    await access('/dev/fuse', constants.R_OK | constants.W_OK);
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT')
+      throw new SyncmountError(
+        'fuse-missing',
+        '/dev/fuse does not exist: modprobe fuse (in a container: --device /dev/fuse)',
+        {
+          cause,
+        },
+      );
+    throw new SyncmountError('permission', '/dev/fuse may not be opened by this user: chmod 666 /dev/fuse', { cause });
+  }
+}
+
+export async function probeNative(): Promise<Probe> {
+  try {
+    loadNative();
+    await checkDevice();
+    // libfuse 2 knows only this name; root mounts without it.
+    if (process.platform === 'linux' && !isRoot() && (await findProgram('fusermount')) === undefined)
+      return { ok: false, message: 'fusermount is not installed: apt install fuse3' };
+    return { ok: true, message: 'fuse-native 2.2.6 over libfuse 2' };
+  } catch (error) {
+    return { ok: false, message: messageOf(error) };
+  }
+}

@@ -1,0 +1,48 @@
+/** Our attributes in the narrower terms of fuse-native. */
+import type { Attributes, StatFs, Timespec } from '../../filesystem/api.js';
+import { fileTypeBits } from '../answers.js';
+import type { NativeStat, NativeStatFs } from './library.js';
+
+/** It counts unsigned milliseconds: nothing before 1970, nothing finer. */
+const milliseconds = (time: Timespec): number => Math.max(0, time.sec * 1000 + Math.floor(time.nsec / 1e6));
+
+export function toTimespec(ms: number): Timespec {
+  const sec = Math.floor(ms / 1000);
+  return { sec, nsec: Math.round((ms - sec * 1000) * 1e6) };
+}
+
+export function toStat(attributes: Attributes): NativeStat {
+  return {
+    ino: attributes.ino,
+    mode: fileTypeBits[attributes.kind] | attributes.mode,
+    nlink: attributes.nlink,
+    uid: attributes.uid,
+    gid: attributes.gid,
+    size: attributes.size,
+    blksize: 4096,
+    // st_blocks counts 512 bytes, whatever the block size: stat(2).
+    blocks: Math.ceil(attributes.size / 512),
+    atime: milliseconds(attributes.atime),
+    mtime: milliseconds(attributes.mtime),
+    ctime: milliseconds(attributes.ctime),
+  };
+}
+
+/** Block counts have 32 bits there: blocks grow until the total fits. */
+export function toStatFs(stat: StatFs): NativeStatFs {
+  let size = 4096;
+  while (stat.total / size > 0xffff_ffff) size *= 2;
+  const free = Math.floor(stat.free / size);
+  const unusedInodes = 0xffff_ffff - stat.files;
+  return {
+    bsize: size,
+    frsize: size,
+    blocks: Math.floor(stat.total / size),
+    bfree: free,
+    bavail: free,
+    files: 0xffff_ffff,
+    ffree: unusedInodes,
+    favail: unusedInodes,
+    namemax: stat.maxNameBytes,
+  };
+}

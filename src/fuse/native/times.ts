@@ -1,0 +1,30 @@
+/**
+ * The modification time that fuse-native forgets to hand over.
+ *
+ * Its C code reads both times of utimens(2) into the calling thread's `fuse_thread_locals_t`, but then passes the access
+ * time twice. The struct itself lies in a Buffer that every handler gets as its first argument, so the modification time
+ * is read from there. Where the struct does not look as expected, the access time is all there is.
+ */
+
+/**
+ * Offset of `atime` in `fuse_thread_locals_t` (fuse-native.c 2.2.6), `mtime` follows 8 bytes later. On Linux with 64-bit
+ * pointers: self 0, op 8, op_fn 16, path 24, dest 32, linkname 40, info 48, buf 56, offset 64, len 72, mode 80 (4 bytes),
+ * dev 88, uid 96, gid 100, atime 104. On macOS mode_t has 2 bytes and dev_t 4, so that everything after lies 8 lower.
+ */
+const atimeOffsets: Readonly<Record<string, number>> = { linux: 104, darwin: 96 };
+
+export interface Times {
+  /** Milliseconds since the epoch; negative before it. */
+  readonly atimeMs: number;
+  readonly mtimeMs: number;
+}
+
+/** `handedMs` is what fuse-native gave as both times (an unsigned 64-bit number, so huge before 1970). */
+export function readTimes(locals: Buffer | undefined, handedMs: number, platform: string = process.platform): Times {
+  const offset = atimeOffsets[platform];
+  if (offset === undefined || locals === undefined || locals.length < offset + 16)
+    return { atimeMs: handedMs, mtimeMs: handedMs };
+  // The proof that the struct is the one described above: the same access time stands where it must.
+  if (Number(locals.readBigUInt64LE(offset)) !== handedMs) return { atimeMs: handedMs, mtimeMs: handedMs };
+  return { atimeMs: Number(locals.readBigInt64LE(offset)), mtimeMs: Number(locals.readBigInt64LE(offset + 8)) };
+}

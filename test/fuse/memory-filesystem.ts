@@ -1,0 +1,446 @@
+/**
+ * A `Filesystem` in memory with the semantics of a local disk: what the bindings are tested over, and a reference for
+ * the real core. It does no I/O and answers at once unless a test asks it to wait or to fail (`plan`).
+ */
+
+import type { MaybePromise } from '../../src/base/maybe-promise.js';
+import type {
+  AttributeChange,
+  Attributes,
+  Caller,
+  DirectoryEntry,
+  Filesystem,
+  HandleId,
+  Ino,
+  Invalidation,
+  NodeKind,
+  OpenFlags,
+  OpenResult,
+  RenameFlags,
+  StatFs,
+  Timespec,
+} from '../../src/filesystem/api.js';
+import { FsError } from '../../src/filesystem/fs-error.js';
+
+type Operation = Exclude<keyof Filesystem, 'root' | 'parentOf' | 'validity' | 'onInvalidate'>;
+
+interface Node {
+  readonly ino: Ino;
+  readonly kind: NodeKind;
+  mode: number;
+  uid: number;
+  gid: number;
+  atime: Timespec;
+  mtime: Timespec;
+  ctime: Timespec;
+  /** Of a directory: its names. */
+  readonly children: Map<string, Node>;
+  parent: Node;
+  /** Of a file: its bytes are the first `size` of `data`. */
+  data: Uint8Array;
+  size: number;
+  linked: boolean;
+  openCount: number;
+  readonly xattrs: Map<string, Uint8Array>;
+}
+
+interface Handle {
+  readonly node: Node;
+  readonly flags: OpenFlags;
+}
+
+/** What a test makes of one operation: it runs before the operation does, and may throw or delay it. */
+export type Plan = (caller: Caller | undefined) => MaybePromise<void>;
+
+export class MemoryFilesystem implements Filesystem {
+  readonly root: Ino;
+  readonly #nodes = new Map<Ino, Node>();
+  readonly #handles = new Map<HandleId, Handle>();
+  readonly #listeners = new Set<(what: Invalidation) => void>();
+  readonly #plans = new Map<Operation, Plan>();
+  #nextIno: Ino = 1;
+  #nextHandle: HandleId = 1;
+  readonly calls = new Map<Operation, number>();
+  /** The callers of `create` and `mkdir`, for tests of what a binding passes on. */
+  lastCaller: Caller | undefined;
+  /** An hour: what changes without `invalidate` is not seen in a test. */
+  validityMs = 3_600_000;
+  stat: StatFs = { total: 50e9, free: 20e9, files: 1234, maxNameBytes: 255 };
+
+  /** `root` may be any number, as in the real inode table; the first new object gets inode 1. */
+  constructor(options: { root?: Ino; uid?: number; gid?: number } = {}) {
+    this.root = options.root ?? 7;
+    const root = this.#makeNode(this.root, 'directory', 0o755, { uid: options.uid ?? 0, gid: options.gid ?? 0 });
+    root.parent = root;
+    root.linked = true;
+  }
+
+  /** Makes `operation` go through `plan` first; without one it is as it was. */
+  plan(operation: Operation, plan?: Plan): void {
+    if (plan === undefined) this.#plans.delete(operation);
+    else this.#plans.set(operation, plan);
+  }
+
+  /** Makes `operation` fail until the returned function is called. */
+  fail(operation: Operation, error: FsError): () => void {
+    this.plan(operation, () => {
+      throw error;
+    });
+    return () => this.plan(operation);
+  }
+
+  get openHandles(): number {
+    return this.#handles.size;
+  }
+
+  invalidate(what: Invalidation): void {
+    for (const listener of this.#listeners) listener(what);
+  }
+
+  /** Another client's change: content and time, seen by nobody until it is invalidated. */
+  overwriteRemotely(ino: Ino, content: string): void {
+    const node = this.#node(ino);
+    node.data = Buffer.from(content);
+    node.size = node.data.length;
+    node.mtime = node.ctime = now();
+  }
+
+  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
+    return this.#run('lookup', caller, () => attributesOf(this.#child(this.#directory(parent), name)));
+  }
+
+  getattr(ino: Ino): MaybePromise<Attributes> {
+    return this.#run('getattr', undefined, () => attributesOf(this.#node(ino)));
+  }
+
+  validity(): number {
+    return this.validityMs;
+  }
+
+  parentOf(ino: Ino): Ino {
+    return this.#node(ino).parent.ino;
+  }
+
+  setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
+    return this.#run('setattr', caller, () => {
+      const node = this.#node(ino);
+      const at = now();
+      if (change.size !== undefined) {
+        if (node.kind === 'directory') throw new FsError('EISDIR', 'a directory has no size');
+        if (change.handle !== undefined) this.#handle(change.handle, 'write');
+        this.#resize(node, change.size);
+        node.mtime = at;
+      }
+      if (change.mode !== undefined) node.mode = change.mode;
+      if (change.uid !== undefined) node.uid = change.uid;
+      if (change.gid !== undefined) node.gid = change.gid;
+      if (change.atime !== undefined) node.atime = change.atime === 'now' ? at : change.atime;
+      if (change.mtime !== undefined) node.mtime = change.mtime === 'now' ? at : change.mtime;
+      node.ctime = at;
+      return attributesOf(node);
+    });
+  }
+
+  readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
+    return this.#run('readdir', caller, () =>
+      [...this.#directory(ino).children]
+        .map(([name, node]) => ({ name, attributes: attributesOf(node) }))
+        .sort((a, b) => a.attributes.ino - b.attributes.ino),
+    );
+  }
+
+  open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult> {
+    return this.#run('open', caller, () => {
+      const node = this.#node(ino);
+      if (node.kind === 'directory' && flags.write) throw new FsError('EISDIR', 'a directory');
+      if (flags.truncate && flags.write) {
+        this.#resize(node, 0);
+        node.mtime = node.ctime = now();
+      }
+      return { handle: this.#openHandle(node, flags), keepCache: true };
+    });
+  }
+
+  create(
+    parent: Ino,
+    name: string,
+    mode: number,
+    flags: OpenFlags,
+    caller?: Caller,
+  ): MaybePromise<OpenResult & { attributes: Attributes }> {
+    return this.#run('create', caller, () => {
+      this.lastCaller = caller;
+      const directory = this.#directory(parent);
+      const existing = directory.children.get(name);
+      if (existing !== undefined) {
+        if (flags.exclusive) throw new FsError('EEXIST', name);
+        if (existing.kind === 'directory') throw new FsError('EISDIR', name);
+        if (flags.truncate) this.#resize(existing, 0);
+      }
+      const node = existing ?? this.#add(directory, name, 'file', mode, caller);
+      return { handle: this.#openHandle(node, flags), keepCache: false, attributes: attributesOf(node) };
+    });
+  }
+
+  read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
+    return this.#run('read', caller, () => {
+      const { node } = this.#handle(handle, 'read');
+      if (offset >= node.size) return 0;
+      const part = node.data.subarray(offset, Math.min(offset + into.length, node.size));
+      into.set(part);
+      return part.length;
+    });
+  }
+
+  write(handle: HandleId, data: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
+    return this.#run('write', caller, () => {
+      const { node, flags } = this.#handle(handle, 'write');
+      const at = flags.append ? node.size : offset;
+      if (at + data.length > node.size) this.#resize(node, at + data.length);
+      node.data.set(data, at);
+      node.mtime = node.ctime = now();
+      return data.length;
+    });
+  }
+
+  flush(handle: HandleId, caller?: Caller): MaybePromise<void> {
+    return this.#run('flush', caller, () => void this.#handle(handle));
+  }
+
+  fsync(handle: HandleId, caller?: Caller): MaybePromise<void> {
+    return this.#run('fsync', caller, () => void this.#handle(handle));
+  }
+
+  release(handle: HandleId): MaybePromise<void> {
+    return this.#run('release', undefined, () => {
+      const { node } = this.#handle(handle);
+      this.#handles.delete(handle);
+      node.openCount--;
+      this.#dropIfUnused(node);
+    });
+  }
+
+  fallocate(handle: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
+    return this.#run('fallocate', undefined, () => {
+      const { node } = this.#handle(handle, 'write');
+      if (!keepSize && offset + length > node.size) this.#resize(node, offset + length);
+    });
+  }
+
+  seek(handle: HandleId, offset: number, whence: 'data' | 'hole'): MaybePromise<number> {
+    return this.#run('seek', undefined, () => {
+      const { node } = this.#handle(handle);
+      if (offset >= node.size) throw new FsError('ENXIO', 'beyond the end');
+      return whence === 'data' ? offset : node.size;
+    });
+  }
+
+  mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
+    return this.#run('mkdir', caller, () => {
+      this.lastCaller = caller;
+      const directory = this.#directory(parent);
+      if (directory.children.has(name)) throw new FsError('EEXIST', name);
+      return attributesOf(this.#add(directory, name, 'directory', mode, caller));
+    });
+  }
+
+  unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
+    return this.#run('unlink', caller, () => {
+      const directory = this.#directory(parent);
+      const node = this.#child(directory, name);
+      if (node.kind === 'directory') throw new FsError('EISDIR', name);
+      this.#detach(directory, name, node);
+    });
+  }
+
+  rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
+    return this.#run('rmdir', caller, () => {
+      const directory = this.#directory(parent);
+      const node = this.#child(directory, name);
+      if (node.kind !== 'directory') throw new FsError('ENOTDIR', name);
+      if (node.children.size > 0) throw new FsError('ENOTEMPTY', name);
+      this.#detach(directory, name, node);
+    });
+  }
+
+  rename(
+    parent: Ino,
+    name: string,
+    newParent: Ino,
+    newName: string,
+    flags: RenameFlags,
+    caller?: Caller,
+  ): MaybePromise<void> {
+    return this.#run('rename', caller, () => {
+      const from = this.#directory(parent);
+      const to = this.#directory(newParent);
+      const node = this.#child(from, name);
+      const target = to.children.get(newName);
+      for (let above = to; above !== above.parent; above = above.parent)
+        if (above === node) throw new FsError('EINVAL', 'a directory cannot be moved into itself');
+      if (flags.exchange) {
+        if (target === undefined) throw new FsError('ENOENT', newName);
+        from.children.set(name, target);
+        target.parent = from;
+      } else {
+        if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', newName);
+        if (target === node) return;
+        if (target !== undefined) this.#checkReplace(node, target);
+        if (target !== undefined) this.#detach(to, newName, target);
+        from.children.delete(name);
+      }
+      to.children.set(newName, node);
+      node.parent = to;
+      from.mtime = from.ctime = to.mtime = to.ctime = node.ctime = now();
+    });
+  }
+
+  statfs(): MaybePromise<StatFs> {
+    return this.#run('statfs', undefined, () => this.stat);
+  }
+
+  getxattr(ino: Ino, name: string): MaybePromise<Uint8Array> {
+    return this.#run('getxattr', undefined, () => {
+      checkXattrName(name);
+      const value = this.#node(ino).xattrs.get(name);
+      if (value === undefined) throw new FsError('ENODATA', name);
+      return value;
+    });
+  }
+
+  setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): MaybePromise<void> {
+    return this.#run('setxattr', undefined, () => {
+      checkXattrName(name);
+      const { xattrs } = this.#node(ino);
+      if (mode === 'create' && xattrs.has(name)) throw new FsError('EEXIST', name);
+      if (mode === 'replace' && !xattrs.has(name)) throw new FsError('ENODATA', name);
+      xattrs.set(name, Uint8Array.from(value));
+    });
+  }
+
+  listxattr(ino: Ino): MaybePromise<readonly string[]> {
+    return this.#run('listxattr', undefined, () => [...this.#node(ino).xattrs.keys()]);
+  }
+
+  removexattr(ino: Ino, name: string): MaybePromise<void> {
+    return this.#run('removexattr', undefined, () => {
+      if (!this.#node(ino).xattrs.delete(name)) throw new FsError('ENODATA', name);
+    });
+  }
+
+  onInvalidate(listener: (what: Invalidation) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #run<T>(operation: Operation, caller: Caller | undefined, work: () => T): MaybePromise<T> {
+    this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
+    const waiting = this.#plans.get(operation)?.(caller);
+    return waiting instanceof Promise ? waiting.then(work) : work();
+  }
+
+  #makeNode(ino: Ino, kind: NodeKind, mode: number, owner: { uid?: number; gid?: number }): Node {
+    const at = now();
+    const node = {
+      ...{ ino, kind, mode, uid: owner.uid ?? 0, gid: owner.gid ?? 0, atime: at, mtime: at, ctime: at },
+      ...{ children: new Map(), data: new Uint8Array(0), size: 0, linked: false, openCount: 0, xattrs: new Map() },
+    } as unknown as Node;
+    this.#nodes.set(ino, node);
+    return node;
+  }
+
+  #add(directory: Node, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {
+    if (!directory.linked) throw new FsError('ENOENT', 'the directory is removed');
+    if (Buffer.byteLength(name) > 255) throw new FsError('ENAMETOOLONG', name);
+    if (this.#nextIno === this.root) this.#nextIno++;
+    const node = this.#makeNode(this.#nextIno++, kind, mode & 0o7777, caller ?? {});
+    node.linked = true;
+    node.parent = directory;
+    directory.children.set(name, node);
+    directory.mtime = directory.ctime = now();
+    return node;
+  }
+
+  #node(ino: Ino): Node {
+    const node = this.#nodes.get(ino);
+    if (node === undefined) throw new FsError('ESTALE', `no inode ${ino}`);
+    return node;
+  }
+
+  #directory(ino: Ino): Node {
+    const node = this.#node(ino);
+    if (node.kind !== 'directory') throw new FsError('ENOTDIR', `inode ${ino} is a file`);
+    return node;
+  }
+
+  #child(directory: Node, name: string): Node {
+    if (Buffer.byteLength(name) > 255) throw new FsError('ENAMETOOLONG', name);
+    const node = directory.children.get(name);
+    if (node === undefined) throw new FsError('ENOENT', name);
+    return node;
+  }
+
+  #openHandle(node: Node, flags: OpenFlags): HandleId {
+    node.openCount++;
+    this.#handles.set(this.#nextHandle, { node, flags });
+    return this.#nextHandle++;
+  }
+
+  #handle(id: HandleId, use?: 'read' | 'write'): Handle {
+    const handle = this.#handles.get(id);
+    if (handle === undefined || (use !== undefined && !handle.flags[use])) throw new FsError('EBADF', `handle ${id}`);
+    return handle;
+  }
+
+  #resize(node: Node, size: number): void {
+    if (size > node.data.length) {
+      const grown = new Uint8Array(Math.max(size, node.data.length * 2));
+      grown.set(node.data.subarray(0, node.size));
+      node.data = grown;
+    } else if (size < node.size) node.data.fill(0, size, node.size);
+    node.size = size;
+  }
+
+  #checkReplace(node: Node, target: Node): void {
+    if (node.kind === 'directory' && target.kind !== 'directory') throw new FsError('ENOTDIR', 'over a file');
+    if (node.kind !== 'directory' && target.kind === 'directory') throw new FsError('EISDIR', 'over a directory');
+    if (target.children.size > 0) throw new FsError('ENOTEMPTY', 'over a full directory');
+  }
+
+  #detach(directory: Node, name: string, node: Node): void {
+    directory.children.delete(name);
+    directory.mtime = directory.ctime = node.ctime = now();
+    node.linked = false;
+    this.#dropIfUnused(node);
+  }
+
+  #dropIfUnused(node: Node): void {
+    if (!node.linked && node.openCount === 0) this.#nodes.delete(node.ino);
+  }
+}
+
+function now(): Timespec {
+  const ms = performance.timeOrigin + performance.now();
+  const sec = Math.floor(ms / 1000);
+  return { sec, nsec: Math.floor((ms - sec * 1000) * 1e6) };
+}
+
+function checkXattrName(name: string): void {
+  if (!name.startsWith('user.')) throw new FsError('ENOTSUP', name);
+}
+
+function attributesOf(node: Node): Attributes {
+  const subdirectories = [...node.children.values()].filter((child) => child.kind === 'directory').length;
+  return {
+    ino: node.ino,
+    kind: node.kind,
+    size: node.size,
+    mode: node.mode,
+    nlink: !node.linked ? 0 : node.kind === 'directory' ? 2 + subdirectories : 1,
+    uid: node.uid,
+    gid: node.gid,
+    atime: node.atime,
+    mtime: node.mtime,
+    ctime: node.ctime,
+  };
+}
