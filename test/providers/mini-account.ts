@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { onTestFinished } from 'vitest';
-import type { Provider, RemoteFile, UploadSource } from '../../src/providers/provider.js';
 import { createFourShared, type FourSharedOptions } from '../../src/providers/fourshared/provider.js';
+import type { Provider, RemoteFile, UploadSource } from '../../src/providers/provider.js';
 import { fail, hangUp, json, type MiniServer, miniServer, type Seen } from './mini-server.js';
 
 export interface StoredFile {
@@ -34,7 +34,12 @@ export interface MiniAccount {
   inOrder: boolean;
 }
 
-export const credentials = { consumerKey: 'ck-7f', consumerSecret: 'cs-secret', token: 'tk-3a', tokenSecret: 'ts-secret' };
+export const credentials = {
+  consumerKey: 'ck-7f',
+  consumerSecret: 'cs-secret',
+  token: 'tk-3a',
+  tokenSecret: 'ts-secret',
+};
 
 export const md5 = (data: Buffer): string => createHash('md5').update(data).digest('hex');
 
@@ -82,9 +87,13 @@ export async function miniAccount(more: Partial<FourSharedOptions> = {}): Promis
     unknownField: { nested: true },
   });
   const taken = (parentId: string, name: string, except?: string): boolean =>
-    [...files, ...folders].some((o) => o.parentId === parentId && o.name === name && o.status !== 'trashed' && o.id !== except);
+    [...files, ...folders].some(
+      (o) => o.parentId === parentId && o.name === name && o.status !== 'trashed' && o.id !== except,
+    );
 
-  const work = (request: Seen): { status: number; value?: unknown; headers?: Record<string, string>; code?: string } => {
+  const work = (
+    request: Seen,
+  ): { status: number; value?: unknown; headers?: Record<string, string>; code?: string } => {
     const upload = request.path.startsWith('/up/');
     const path = request.path.replace(/^(\/up)?\/v1_2/, '');
     const [, collection, id, action] = path.split('/');

@@ -57,12 +57,28 @@ export async function miniServer(handler: Handler): Promise<MiniServer> {
   return { origin, seen, lines: () => seen.map((entry) => `${entry.method} ${entry.path}`) };
 }
 
-export function json(response: ServerResponse, value: unknown, status = 200, headers: Record<string, string> = {}): void {
+export function json(
+  response: ServerResponse,
+  value: unknown,
+  status = 200,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
 }
 
-export function fail(response: ServerResponse, code: string, headers: Record<string, string> = {}, more: object = {}): void {
+export function fail(
+  response: ServerResponse,
+  code: string,
+  headers: Record<string, string> = {},
+  more: object = {},
+): void {
   json(response, { code, message: `told ${code}`, ...more }, Number.parseInt(code, 10), headers);
+}
+
+/** The error answer of `code`, for handlers that tell whether they have answered. */
+export function failed(response: ServerResponse, code: string): true {
+  fail(response, code);
+  return true;
 }
 
 /** Cuts the connection without an answer. */

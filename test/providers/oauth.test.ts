@@ -11,7 +11,12 @@ const field = (authorization: string | undefined, name: string): string | undefi
 describe('OAuth 1.0a', () => {
   // RFC 5849, section 1.2: "http://photos.example.net/photos?file=vacation.jpg&size=original".
   test('the example of RFC 5849', () => {
-    const keys = { consumerKey: 'dpf43f3p2l4k3l03', consumerSecret: 'kd94hf93k423kf44', token: 'nnch734d00sl2jdk', tokenSecret: 'pfkkdhi9sl3r4s00' };
+    const keys = {
+      consumerKey: 'dpf43f3p2l4k3l03',
+      consumerSecret: 'kd94hf93k423kf44',
+      token: 'nnch734d00sl2jdk',
+      tokenSecret: 'pfkkdhi9sl3r4s00',
+    };
     const clock = { now: () => 1_191_242_096_000 };
     const signer = oauth1Signer(keys, clock, {}, () => 'kllo9940pd9333jh');
     // The well-known value of OAuth Core 1.0, appendix A.5, which has oauth_version among its parameters.
@@ -42,7 +47,8 @@ describe('OAuth 1.0a', () => {
 
   test('each signature has its own nonce', () => {
     const signer = oauth1Signer({ consumerKey: 'a', consumerSecret: 'b' }, { now: () => 0 });
-    const sign = (): string | undefined => field(signer.authorization({ method: 'GET', url: 'http://a/' }), 'oauth_nonce');
+    const sign = (): string | undefined =>
+      field(signer.authorization({ method: 'GET', url: 'http://a/' }), 'oauth_nonce');
     expect(sign()).not.toBe(sign());
   });
 });
@@ -53,11 +59,18 @@ describe('login', () => {
   test.each([
     { callback: 'oob', verifier: '1234', confirmed: '&oauth_callback_confirmed=true', inUrl: null },
     { callback: 'http://127.0.0.1:9/cb', verifier: undefined, confirmed: '', inUrl: 'http://127.0.0.1:9/cb' },
-    { callback: 'http://127.0.0.1:9/cb', verifier: undefined, confirmed: '&oauth_callback_confirmed=true', inUrl: null },
+    {
+      callback: 'http://127.0.0.1:9/cb',
+      verifier: undefined,
+      confirmed: '&oauth_callback_confirmed=true',
+      inUrl: null,
+    },
   ])('callback $callback, verifier $verifier', async ({ callback, verifier, confirmed, inUrl }) => {
     const server = await miniServer((request, response) => {
       const first = request.path.endsWith('/initiate');
-      response.end(first ? `oauth_token=rt&oauth_token_secret=rs%2B1${confirmed}` : 'oauth_token=at&oauth_token_secret=as');
+      response.end(
+        first ? `oauth_token=rt&oauth_token_secret=rs%2B1${confirmed}` : 'oauth_token=at&oauth_token_secret=as',
+      );
     });
     const endpoints = { api: `${server.origin}/v1_2` };
     const begun = await beginLogin({ endpoints, ...keys, callback });
@@ -77,9 +90,14 @@ describe('login', () => {
   });
 
   test('a refusal is an auth error without secrets', async () => {
-    const server = await miniServer((_request, response) => fail(response, '401.0300', {}, { message: 'bad consumer-secret' }));
+    const server = await miniServer((_request, response) =>
+      fail(response, '401.0300', {}, { message: 'bad consumer-secret' }),
+    );
     const login = beginLogin({ endpoints: { api: server.origin }, ...keys, callback: 'oob' });
-    await expect(login).rejects.toMatchObject({ code: 'auth', message: expect.not.stringContaining('consumer-secret') });
+    await expect(login).rejects.toMatchObject({
+      code: 'auth',
+      message: expect.not.stringContaining('consumer-secret'),
+    });
   });
 
   test('an answer without a token is a protocol error', async () => {

@@ -3,7 +3,12 @@ import { chunkPolicy, planChunks } from '../../src/providers/fourshared/chunk-pl
 import { errorTable, readError } from '../../src/providers/fourshared/error-table.js';
 import { afterPages, planPages } from '../../src/providers/fourshared/page-plan.js';
 import { readRangeAnswer } from '../../src/providers/fourshared/range-answer.js';
-import { coveredBytes, missingSpans, parseContentRange, parseRangeList } from '../../src/providers/http/content-range.js';
+import {
+  coveredBytes,
+  missingSpans,
+  parseContentRange,
+  parseRangeList,
+} from '../../src/providers/http/content-range.js';
 import { redirectTarget } from '../../src/providers/http/download.js';
 import { PriorityGate } from '../../src/providers/http/priority-gate.js';
 import { parseRetryAfter, retryDelay } from '../../src/providers/http/retry-delay.js';
@@ -45,8 +50,20 @@ describe('ranges', () => {
     ['0-99', [[0, 100]]],
     ['bytes=0-99', [[0, 100]]],
     ['bytes 0-99/1000', [[0, 100]]],
-    ['0-99, 200-299', [[0, 100], [200, 300]]],
-    ['bytes=200-299,0-99', [[0, 100], [200, 300]]],
+    [
+      '0-99, 200-299',
+      [
+        [0, 100],
+        [200, 300],
+      ],
+    ],
+    [
+      'bytes=200-299,0-99',
+      [
+        [0, 100],
+        [200, 300],
+      ],
+    ],
     ['0-99,100-199, 150-250', [[0, 251]]],
     ['0-99, nonsense, 9-5', [[0, 100]]],
   ] as [string | undefined, [number, number][]][])('list %o', (value, spans) => {
@@ -60,15 +77,30 @@ describe('ranges', () => {
   test.each([
     [[], 100, [[0, 100]], 0],
     [[[0, 100]], 100, [], 100],
-    [[[10, 20], [30, 40]], 50, [[0, 10], [20, 30], [40, 50]], 20],
+    [
+      [
+        [10, 20],
+        [30, 40],
+      ],
+      50,
+      [
+        [0, 10],
+        [20, 30],
+        [40, 50],
+      ],
+      20,
+    ],
     [[[0, 500]], 100, [], 100],
     [[[50, 500]], 100, [[0, 50]], 50],
     [[], 0, [], 0],
-  ] as [[number, number][], number, [number, number][], number][])('missing from %o of %o', (stored, size, missing, covered) => {
-    const spans = stored.map(([start, end]) => ({ start, end }));
-    expect(missingSpans(spans, size)).toEqual(missing.map(([start, end]) => ({ start, end })));
-    expect(coveredBytes(spans, size)).toBe(covered);
-  });
+  ] as [[number, number][], number, [number, number][], number][])(
+    'missing from %o of %o',
+    (stored, size, missing, covered) => {
+      const spans = stored.map(([start, end]) => ({ start, end }));
+      expect(missingSpans(spans, size)).toEqual(missing.map(([start, end]) => ({ start, end })));
+      expect(coveredBytes(spans, size)).toBe(covered);
+    },
+  );
 
   test.each([
     ['bytes 0-99/1000', { start: 0, end: 100, total: 1000 }],
@@ -90,7 +122,15 @@ describe('chunks', () => {
     expect((20_000 * MiB) / chunkPolicy(20_000 * MiB).chunkBytes).toBeLessThanOrEqual(1000);
   });
   test('cover what is missing and nothing else', () => {
-    expect(planChunks([{ start: 0, end: 25 }, { start: 40, end: 45 }], 10)).toEqual([
+    expect(
+      planChunks(
+        [
+          { start: 0, end: 25 },
+          { start: 40, end: 45 },
+        ],
+        10,
+      ),
+    ).toEqual([
       { start: 0, end: 10 },
       { start: 10, end: 20 },
       { start: 20, end: 25 },
@@ -127,7 +167,12 @@ describe('pages', () => {
 
 describe('range answers', () => {
   const wanted = { offset: 10, length: 5 };
-  const bytes = (offset: number, length: number, unproven = false): object => ({ kind: 'bytes', offset, length, unproven });
+  const bytes = (offset: number, length: number, unproven = false): object => ({
+    kind: 'bytes',
+    offset,
+    length,
+    unproven,
+  });
   test.each([
     [206, { 'content-range': 'bytes 10-14/100', 'content-length': '5' }, bytes(10, 5)],
     [206, { 'content-range': 'bytes 10-14/100' }, bytes(10, 5)],
@@ -152,21 +197,30 @@ describe('range answers', () => {
 
 describe('errors of the documents', () => {
   // "Common Responses", both documents.
-  const documented = `400 400.0212 400.0213 400.0215 400.0216 400.0218 400.0219 400.0220 400.0303 400.0500 401 401.0300 401.0301
+  const documented =
+    `400 400.0212 400.0213 400.0215 400.0216 400.0218 400.0219 400.0220 400.0303 400.0500 401 401.0300 401.0301
     401.0316 401.0317 401.0318 401.0319 401.0600 403 403.0100 403.0101 403.0102 403.0103 403.0104 403.0105 403.0200 403.0201
     403.0206 403.0223 403.0224 403.0225 403.0228 403.0233 403.0302 403.0303 403.0305 403.0306 403.0307 403.0308 403.0313
-    403.0323 403.0461 404 405 405.0211 406 406.0209 415 415.0210 429 429.0107 500 500.0600 501 501.0601 501.0602`.split(/\s+/);
+    403.0323 403.0461 404 405 405.0211 406 406.0209 415 415.0210 429 429.0107 500 500.0600 501 501.0601 501.0602`.split(
+      /\s+/,
+    );
 
   test('every documented code has its row', () => {
     expect(documented.filter((code) => errorTable[code] === undefined)).toEqual([]);
   });
 
-  const body = (code: unknown, more: object = {}): string => JSON.stringify({ message: 'no', code, cause: null, ...more });
+  const body = (code: unknown, more: object = {}): string =>
+    JSON.stringify({ message: 'no', code, cause: null, ...more });
   test.each([
     [400, body('400.0213', { fieldName: 'name' }), 'invalid-name', 'never'],
     [400, body('400.0213', { fieldName: 'fileName' }), 'invalid-name', 'never'],
     [400, body('400.0213', { fieldName: 'description' }), 'protocol', 'never'],
-    [400, body('400.0215', { message: 'Invalid value for name parameter, name may not be empty.' }), 'invalid-name', 'never'],
+    [
+      400,
+      body('400.0215', { message: 'Invalid value for name parameter, name may not be empty.' }),
+      'invalid-name',
+      'never',
+    ],
     [400, body('400.9999'), 'protocol', 'never'],
     [401, body('401.0301'), 'auth', 'never'],
     [401, '', 'auth', 'never'],

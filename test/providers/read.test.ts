@@ -5,7 +5,16 @@ import { collect, md5, providerFor } from './mini-account.js';
 import { fail, hangUp, json, miniServer, type Seen } from './mini-server.js';
 
 const data = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
-const file: RemoteFile = { kind: 'file', id: 'f1', parentId: 'root', name: 'a.bin', size: data.length, modified: 1000, md5: md5(data), access: 'write' };
+const file: RemoteFile = {
+  kind: 'file',
+  id: 'f1',
+  parentId: 'root',
+  name: 'a.bin',
+  size: data.length,
+  modified: 1000,
+  md5: md5(data),
+  access: 'write',
+};
 const wanted = { offset: 1000, length: 100_000 };
 const expected = data.subarray(1000, 101_000);
 
@@ -22,7 +31,15 @@ function serve(request: Seen, response: ServerResponse, headers: Record<string, 
 }
 
 const stat = (response: ServerResponse, more: object = {}): void =>
-  json(response, { id: 'f1', name: 'a.bin', size: data.length, md5: md5(data), modified: 1000, status: 'normal', ...more });
+  json(response, {
+    id: 'f1',
+    name: 'a.bin',
+    size: data.length,
+    md5: md5(data),
+    modified: 1000,
+    status: 'normal',
+    ...more,
+  });
 const isStat = (request: Seen): boolean => !request.path.endsWith('/download');
 
 describe('ranged download', () => {
@@ -75,9 +92,16 @@ describe('ranged download', () => {
   });
 
   test.each([
-    ['another total', (_: Seen, response: ServerResponse) => response.writeHead(206, { 'content-range': 'bytes 1000-100999/200001' }).end(expected)],
+    [
+      'another total',
+      (_: Seen, response: ServerResponse) =>
+        response.writeHead(206, { 'content-range': 'bytes 1000-100999/200001' }).end(expected),
+    ],
     ['416', (_: Seen, response: ServerResponse) => response.writeHead(416, { 'content-range': 'bytes */5' }).end()],
-    ['a whole file of another size', (_: Seen, response: ServerResponse) => response.writeHead(200, { 'content-length': '5' }).end('12345')],
+    [
+      'a whole file of another size',
+      (_: Seen, response: ServerResponse) => response.writeHead(200, { 'content-length': '5' }).end('12345'),
+    ],
   ])('%s is revision-changed', async (_name, answer) => {
     const server = await miniServer((request, response) => {
       if (isStat(request)) stat(response, { size: 5, md5: 'b'.repeat(32) });
@@ -133,7 +157,10 @@ describe('ranged download', () => {
   test('a body that stalls is a timeout', async () => {
     const server = await miniServer((request, response) => {
       const [start, end] = spanOf(request);
-      response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${data.length}`, 'content-length': String(end - start) });
+      response.writeHead(206, {
+        'content-range': `bytes ${start}-${end - 1}/${data.length}`,
+        'content-length': String(end - start),
+      });
       response.flushHeaders();
     });
     const { body } = await providerFor(server, { deadlineMs: 1000, stallMs: 100 }).read(file, wanted);
@@ -175,14 +202,19 @@ describe('ranged download', () => {
 
   test('a file that is gone is not-found', async () => {
     const server = await miniServer((_request, response) => fail(response, '403.0461'));
-    await expect(providerFor(server).read(file, wanted)).rejects.toMatchObject({ code: 'not-found', data: { status: 403, providerCode: '403.0461' } });
+    await expect(providerFor(server).read(file, wanted)).rejects.toMatchObject({
+      code: 'not-found',
+      data: { status: 403, providerCode: '403.0461' },
+    });
   });
 });
 
 describe('redirects', () => {
   test('the Authorization header does not travel to another host', async () => {
     const elsewhere = await miniServer((request, response) => serve(request, response));
-    const server = await miniServer((_request, response) => void response.writeHead(302, { location: `${elsewhere.origin}/blob?sig=1` }).end());
+    const server = await miniServer(
+      (_request, response) => void response.writeHead(302, { location: `${elsewhere.origin}/blob?sig=1` }).end(),
+    );
     const body = await providerFor(server).read(file, wanted);
     expect((await collect(body.body)).equals(expected)).toBe(true);
     expect(server.seen[0]?.headers.authorization).toMatch(/^OAuth /);
@@ -216,7 +248,9 @@ describe('redirects', () => {
       if (index === 0) response.writeHead(403).end('expired');
       else serve(request, response);
     });
-    const server = await miniServer((_request, response) => void response.writeHead(302, { location: `${elsewhere.origin}/blob` }).end());
+    const server = await miniServer(
+      (_request, response) => void response.writeHead(302, { location: `${elsewhere.origin}/blob` }).end(),
+    );
     await collect((await providerFor(server).read(file, wanted)).body);
     expect(server.seen).toHaveLength(2);
   });

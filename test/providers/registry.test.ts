@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { createProvider, defaultEndpoints, endpointKeys, parseCredentials, parseProviderName, PROVIDER_NAMES } from '../../src/providers/registry.js';
+import {
+  createProvider,
+  defaultEndpoints,
+  endpointKeys,
+  PROVIDER_NAMES,
+  parseCredentials,
+  parseProviderName,
+} from '../../src/providers/registry.js';
 import { credentials } from './mini-account.js';
 
 describe('registry', () => {
@@ -11,7 +18,10 @@ describe('registry', () => {
 
   test.each(['4shared', '4sync'] as const)('%s has its public endpoints', async (name) => {
     expect(endpointKeys(name)).toEqual(['api', 'upload']);
-    expect(defaultEndpoints(name)).toEqual({ api: `https://api.${name}.com/v1_2`, upload: `https://upload.${name}.com/v1_2` });
+    expect(defaultEndpoints(name)).toEqual({
+      api: `https://api.${name}.com/v1_2`,
+      upload: `https://upload.${name}.com/v1_2`,
+    });
     const provider = createProvider(name, { credentials });
     expect(provider.name).toBe(name);
     await provider.close();
@@ -30,17 +40,24 @@ describe('registry', () => {
     [{ api: 'https://api.example/v1_2?x=1' }, /query/],
     [{ search: 'https://api.example/v1_2' }, /no endpoint "search"/],
   ])('endpoints %o are refused', (endpoints, message) => {
-    expect(() => createProvider('4shared', { credentials, endpoints: endpoints as Record<string, string> })).toThrow(message);
+    expect(() => createProvider('4shared', { credentials, endpoints: endpoints as Record<string, string> })).toThrow(
+      message,
+    );
   });
 
-  test.each(['http://localhost:1/v1_2', 'http://127.0.0.1/v1_2/', 'http://[::1]:3/v1_2', 'https://x.example/a/v1_2'])('%s is taken', async (api) => {
-    await createProvider('4shared', { credentials, endpoints: { api } }).close();
-  });
+  test.each(['http://localhost:1/v1_2', 'http://127.0.0.1/v1_2/', 'http://[::1]:3/v1_2', 'https://x.example/a/v1_2'])(
+    '%s is taken',
+    async (api) => {
+      await createProvider('4shared', { credentials, endpoints: { api } }).close();
+    },
+  );
 
   test('credentials are checked, and never shown', () => {
     expect(parseCredentials('4shared', { ...credentials, more: 1 })).toEqual(credentials);
     const wrong = { ...credentials, token: '', tokenSecret: 5 };
     expect(() => parseCredentials('4shared', wrong)).toThrow(/lack a valid token, tokenSecret$/);
-    expect(() => parseCredentials('4shared', 'cs-secret')).toThrow(/^the credentials of 4shared must be a JSON object$/);
+    expect(() => parseCredentials('4shared', 'cs-secret')).toThrow(
+      /^the credentials of 4shared must be a JSON object$/,
+    );
   });
 });

@@ -64,6 +64,9 @@ export async function finishUpload(
     checkpoint = { ...checkpoint, phase: 'disposing' };
     await announce(options, checkpoint);
   }
+  // A resume may bring a new target.
+  if (file.name !== target.name || file.parentId !== target.parentId)
+    file = (await namespace.move(file, target, call)) as RemoteFile;
   await dispose(namespace, settings.disposal, oldId, log, call);
   return file;
 }

@@ -1,6 +1,6 @@
 /**
- * Storing content. Up to the documents' "150 MB" in one request; above in chunks, and a new version of that size under
- * a temporary name that then takes the old one's place, because `/upload` knows folder and name only.
+ * Storing content. Up to the documents' "150 MB" in one request; above in chunks, under a temporary name that then
+ * becomes the final one or, for a new version, takes the old one's place: `/upload` knows folder and name only.
  *
  * Whatever was stored is compared with what was meant: size always, md5 where the server tells it.
  */
@@ -111,7 +111,7 @@ export class Uploader {
       resume === undefined ? this.#begin(target, content) : await this.#reconsider(target, content, resume, options);
     for (let again = false; ; again = true) {
       let verified: RemoteFile | undefined;
-      if (checkpoint.phase === 'starting') checkpoint = await this.#start(target, checkpoint, options);
+      if (checkpoint.phase === 'starting') checkpoint = await this.#start(checkpoint, options);
       if (checkpoint.phase === 'sending') {
         const anyOrder = this.#sender.manners.anyOrder;
         try {
@@ -143,9 +143,13 @@ export class Uploader {
     }
   }
 
+  /**
+   * Always under a name of its own, also for a new file: an upload whose start was not answered, or that a crash left
+   * behind, may hold its name without being listed, and nothing could then ever take that name. The rename at the end
+   * costs one request per large file, and nobody sees half a file.
+   */
   #begin(target: UploadTarget, content: ExpectedContent): ChunkedCheckpoint {
-    const temporary = `.syncmount-${randomBytes(6).toString('hex')}.part`;
-    const uploadName = target.replaces === undefined ? target.name : temporary;
+    const uploadName = temporaryName();
     return { v: 1, kind: 'chunked', ...content, parentId: target.parentId, uploadName, phase: 'starting', stored: [] };
   }
 
@@ -171,9 +175,10 @@ export class Uploader {
     return file !== undefined && holds(file, content) ? resume : this.#begin(target, content);
   }
 
-  async #start(target: UploadTarget, begun: ChunkedCheckpoint, options: UploadOptions): Promise<ChunkedCheckpoint> {
+  async #start(begun: ChunkedCheckpoint, options: UploadOptions): Promise<ChunkedCheckpoint> {
     const call = callOptions(options);
     let checkpoint = begun;
+    let collisions = 0;
     for (;;) {
       await announce(options, checkpoint);
       const { parentId, uploadName, size } = checkpoint;
@@ -189,17 +194,9 @@ export class Uploader {
         await announce(options, checkpoint);
         return checkpoint;
       } catch (error) {
-        // An unfinished upload, perhaps our own of before a crash, may hold the name without being listed. If no
-        // file of that name is there, take another name for the time being.
-        if (!isCode(error, 'exists') || uploadName !== target.name) throw error;
-        const taken = await findFile(
-          this.#api,
-          parentId,
-          (file) => file.name === uploadName && !isHidden(file.status),
-          call,
-        );
-        if (taken !== undefined) throw error;
-        checkpoint = { ...checkpoint, uploadName: `.syncmount-${randomBytes(6).toString('hex')}.part` };
+        // Our own start, of before a crash or with its answer lost, holds the name but is not listed: leave it.
+        if (!isCode(error, 'exists') || ++collisions > 2) throw error;
+        checkpoint = { ...checkpoint, uploadName: temporaryName() };
       }
     }
   }
@@ -286,6 +283,10 @@ export class Uploader {
         );
       });
   }
+}
+
+function temporaryName(): string {
+  return `.syncmount-${randomBytes(6).toString('hex')}.part`;
 }
 
 /** Local trouble is reported as the uploads are: the caller knows no other kind of error. */
