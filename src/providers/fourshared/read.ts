@@ -86,7 +86,7 @@ export class RangeReader {
 
   /** Throws `revision-changed` (or `not-found`) unless the file still is the revision described. */
   async #assertUnchanged(file: RemoteFile, route: string, options: CallOptions): Promise<void> {
-    const response = await this.#api.file(file.id, options);
+    const response = await this.#api.file(file.id, { ...options, placed: true });
     const now = isHidden(response.status) ? undefined : toFile(response, file.parentId, file.access);
     if (now === undefined || now.size !== file.size) throw changed(route);
     const same =

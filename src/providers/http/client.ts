@@ -35,6 +35,8 @@ export interface HttpClientOptions {
 /** The caller's options, and the deadline (by the clock) of the request on whose behalf this one is made. */
 export interface CallOptions extends RequestOptions {
   readonly deadline?: number;
+  /** Made while the caller holds a place (an open download): waiting for another one could wait for ever. */
+  readonly placed?: boolean;
 }
 
 export interface Call {
@@ -128,7 +130,8 @@ export class HttpClient {
     this.stallMs = Math.min(options.stallMs ?? 30_000, this.deadlineMs / 2);
     this.#maxConnections = options.maxConnections ?? 32;
     this.#transport = new Transport({
-      maxConnections: this.#maxConnections,
+      // The gate is the limit; the rest is for requests made while a download is open (`placed`).
+      maxConnections: this.#maxConnections * 2,
       connectTimeoutMs: Math.min(10_000, this.stallMs * 0.8),
     });
     this.#signer = options.signer;
@@ -251,6 +254,7 @@ export class HttpClient {
 
   /** A place among the requests of one host. */
   async enter(origin: string, route: string, options: CallOptions): Promise<() => void> {
+    if (options.placed === true) return () => {};
     const until = this.#pausedUntil.get(origin);
     if (until !== undefined) {
       const waitMs = until - this.clock.now();
