@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 
 export interface MountEntry {
-  /** Unique among the mounts of this namespace, so that a second mount on the same directory is not taken for the first. */
+  /** Unique among the mounts that exist at a time: a second mount on the same directory is not taken for the first. */
   readonly id: string;
   readonly mountpoint: string;
   /** `fuse.syncmount` for ours. */
@@ -40,7 +40,8 @@ export async function mountAt(mountpoint: string): Promise<MountEntry | undefine
   return (await readMountTable()).findLast((entry) => entry.mountpoint === mountpoint);
 }
 
-/** Whether the mount is still in the table. Elsewhere than on Linux there is no such table, and the answer is yes. */
-export async function isMounted(id: string): Promise<boolean> {
-  return (await readMountTable()).some((entry) => entry.id === id);
+/** Whether the mount is still in the table. The kernel gives the numbers of mounts away again, so the place counts too. */
+export async function isMounted({ id, mountpoint, type }: MountEntry): Promise<boolean> {
+  const table = await readMountTable();
+  return table.some((entry) => entry.id === id && entry.mountpoint === mountpoint && entry.type === type);
 }

@@ -8,7 +8,7 @@ import { messageOf, SyncmountError } from '../../base/errors.js';
 import type { Filesystem } from '../../filesystem/api.js';
 import { settle } from '../answers.js';
 import { type Binding, type BindingOptions, fuseSubtype, type Mounted } from '../binding.js';
-import { isMounted, mountAt } from '../mount-table.js';
+import { isMounted, type MountEntry, mountAt } from '../mount-table.js';
 import { unmountByProgram } from '../programs.js';
 import { checkDevice, loadNative, type NativeFuse, type NativeHandler, probeNative } from './library.js';
 import { OpenFiles, operations, type Translation } from './operations.js';
@@ -97,7 +97,7 @@ class NativeMount implements Mounted {
   #timer: NodeJS.Timeout | undefined;
   #gone = false;
 
-  constructor(fuse: NativeFuse, translation: Translation, mountpoint: string, mountId: string | undefined) {
+  constructor(fuse: NativeFuse, translation: Translation, mountpoint: string, entry: MountEntry | undefined) {
     this.#fuse = fuse;
     this.#translation = translation;
     this.mountpoint = mountpoint;
@@ -108,7 +108,7 @@ class NativeMount implements Mounted {
       if (what.kind === 'entry') translation.paths.forget(what.parent, what.name);
     });
     // Without an entry in the table (macOS) there is nothing to watch.
-    if (mountId !== undefined) this.#watch(mountId);
+    if (entry !== undefined) this.#watch(entry);
   }
 
   async unmount(): Promise<void> {
@@ -121,11 +121,11 @@ class NativeMount implements Mounted {
     await this.#finish();
   }
 
-  #watch(mountId: string): void {
+  #watch(entry: MountEntry): void {
     this.#timer = setTimeout(() => {
-      isMounted(mountId).then(
-        (mounted) => (mounted && !this.#gone ? this.#watch(mountId) : this.#finish()),
-        () => this.#watch(mountId),
+      isMounted(entry).then(
+        (mounted) => (mounted && !this.#gone ? this.#watch(entry) : this.#finish()),
+        () => this.#watch(entry),
       );
     }, watchIntervalMs);
     this.#timer.unref();
@@ -177,7 +177,7 @@ async function mountNative(fs: Filesystem, options: BindingOptions): Promise<Mou
     });
   });
   const entry = process.platform === 'linux' ? await mountAt(options.mountpoint) : undefined;
-  const mounted = new NativeMount(fuse, translation, options.mountpoint, entry?.id);
+  const mounted = new NativeMount(fuse, translation, options.mountpoint, entry);
   try {
     // INIT is answered; this makes sure that calls come through as well.
     await stat(options.mountpoint);

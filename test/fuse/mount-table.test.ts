@@ -1,0 +1,15 @@
+import { expect, it } from 'vitest';
+import { parseMountInfo } from '../../src/fuse/mount-table.js';
+
+it('parses the lines of mountinfo, optional tags and octal characters included', () => {
+  const text = `22 27 0:20 / /sys rw,nosuid shared:7 master:1 - sysfs sysfs rw
+36 35 98:0 /mnt1 /mnt/a\\040b\\011c\\134d rw,noatime - fuse.syncmount syncmount:gr\\303\\274n: rw,errors=continue
+37 35 98:1 / /ü rw - ext4 /dev/root\\040x rw
+
+not a line`;
+  expect(parseMountInfo(text)).toEqual([
+    { id: '22', mountpoint: '/sys', type: 'sysfs', source: 'sysfs' },
+    { id: '36', mountpoint: '/mnt/a b\tc\\d', type: 'fuse.syncmount', source: 'syncmount:grün:' },
+    { id: '37', mountpoint: '/ü', type: 'ext4', source: '/dev/root x' },
+  ]);
+});
