@@ -1,0 +1,142 @@
+/** The fault plan: which requests go wrong, and how. */
+import type { HostName } from './options.js';
+
+export type FaultAction =
+  /** An error answer; the request is not performed unless `performed`. */
+  | {
+      kind: 'status';
+      status?: number;
+      code?: string;
+      message?: string;
+      retryAfter?: number | string;
+      performed?: boolean;
+    }
+  /**
+   * The connection is cut with RST: before anything is done, in the middle (of the request's body if it has one, else
+   * of the answer's), or after the request was performed, so that only its answer is lost.
+   */
+  | { kind: 'reset'; when: 'before' | 'middle' | 'after'; at?: number }
+  /** Nothing happens for a while: before the request is performed (default), or before its answer. */
+  | { kind: 'stall'; ms: number; when?: 'before' | 'after' }
+  /** The answer's body ends early: connection closed, or with a matching Content-Length when `silent`. */
+  | { kind: 'truncate'; at?: number; silent?: boolean }
+  /** One byte of the answer's body, or of the request's body before it is stored, is flipped. */
+  | { kind: 'corrupt'; at?: number; where?: 'answer' | 'request' }
+  /** The answer's Content-Range speaks of bytes `shift` further on. */
+  | { kind: 'wrong-content-range'; shift?: number }
+  | { kind: 'ignore-range' }
+  /** A captive portal or an error page. */
+  | { kind: 'html'; status?: number; performed?: boolean }
+  /** The answer's JSON lacks its second half. */
+  | { kind: 'broken-json' }
+  | { kind: 'empty'; status?: number; performed?: boolean }
+  | { kind: 'redirect'; to: string; status?: number }
+  /** The answer trickles. */
+  | { kind: 'slow'; bytesPerSecond: number };
+
+export interface FaultRule {
+  method?: string;
+  host?: HostName;
+  /** Regular expression over the templated route, such as `^GET /files/\{id\}/download$`. */
+  route?: string;
+  /** Regular expression over the path and query as they came. */
+  url?: string;
+  /** Only the nth matching request, counted from 1. */
+  nth?: number;
+  /** From the request after this many matching ones. */
+  after?: number;
+  /** Between 0 and 1. */
+  probability?: number;
+  /** Spent after this many faults. */
+  times?: number;
+  action: FaultAction;
+}
+
+export interface FaultTarget {
+  method: string;
+  host: HostName;
+  route: string;
+  url: string;
+}
+
+interface Armed {
+  id: number;
+  rule: FaultRule;
+  route?: RegExp;
+  url?: RegExp;
+  seen: number;
+  fired: number;
+}
+
+/** The rules in force. The first that matches and fires decides. */
+export class FaultPlan {
+  #rules: Armed[] = [];
+  #next = 1;
+  #random: () => number;
+
+  constructor(rules: readonly FaultRule[] = [], seed = 1) {
+    this.#random = randomNumbers(seed);
+    for (const rule of rules) this.add(rule);
+  }
+
+  /** Returns the rule's id. */
+  add(rule: FaultRule): number {
+    const armed: Armed = { id: this.#next++, rule, seen: 0, fired: 0 };
+    if (rule.route !== undefined) armed.route = new RegExp(rule.route);
+    if (rule.url !== undefined) armed.url = new RegExp(rule.url);
+    this.#rules.push(armed);
+    return armed.id;
+  }
+
+  /** Removes one rule, or all. */
+  clear(id?: number): void {
+    this.#rules = id === undefined ? [] : this.#rules.filter((armed) => armed.id !== id);
+  }
+
+  list(): { id: number; rule: FaultRule; seen: number; fired: number }[] {
+    return this.#rules.map(({ id, rule, seen, fired }) => ({ id, rule, seen, fired }));
+  }
+
+  /** How often any rule, or the one, has fired. */
+  fired(id?: number): number {
+    return this.#rules.reduce((sum, armed) => (id === undefined || armed.id === id ? sum + armed.fired : sum), 0);
+  }
+
+  /** Makes the same probabilities fall in the same places again. */
+  seed(seed: number): void {
+    this.#random = randomNumbers(seed);
+  }
+
+  choose(target: FaultTarget): FaultAction | undefined {
+    for (const armed of this.#rules) {
+      if (!this.#fires(armed, target)) continue;
+      armed.fired += 1;
+      return armed.rule.action;
+    }
+    return undefined;
+  }
+
+  #fires(armed: Armed, target: FaultTarget): boolean {
+    const { rule } = armed;
+    if (rule.method !== undefined && rule.method !== target.method) return false;
+    if (rule.host !== undefined && rule.host !== target.host) return false;
+    if (armed.route && !armed.route.test(target.route)) return false;
+    if (armed.url && !armed.url.test(target.url)) return false;
+    armed.seen += 1;
+    if (rule.nth !== undefined && armed.seen !== rule.nth) return false;
+    if (rule.after !== undefined && armed.seen <= rule.after) return false;
+    if (rule.times !== undefined && armed.fired >= rule.times) return false;
+    return rule.probability === undefined || this.#random() < rule.probability;
+  }
+}
+
+/** mulberry32: small, and the same on every machine. */
+export function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

@@ -1,0 +1,160 @@
+/** Sends answers, whole or as the fault plan spoils them, and counts what was sent. */
+import type { FaultAction } from '../faults.js';
+import { type Answer, ConnectionCut, type Exchange, flipped } from './exchange.js';
+
+const piece = 64 * 1024;
+
+/** How a body goes out. */
+interface Manner {
+  /** The connection is cut after so many bytes. */
+  cutAt: number;
+  cut: 'reset' | 'close';
+  flipAt: number;
+  bytesPerSecond: number;
+}
+
+export async function deliver(exchange: Exchange, answer: Answer): Promise<void> {
+  const { response, fault, entry, pacer, request } = exchange;
+  if (request.socket.destroyed) throw new ConnectionCut();
+  const spoilt = fault ? spoil(exchange, answer, fault) : { answer, manner: undefined };
+  answer = spoilt.answer;
+  const { manner } = spoilt;
+  const source = bodyOf(answer);
+  const headers: Record<string, string> = { ...answer.headers };
+  const bare = answer.status === 204 || answer.status === 304;
+  if (!bare && headers['content-length'] === undefined) headers['content-length'] = String(source.length);
+  entry.status = answer.status;
+  response.writeHead(answer.status, headers);
+  if (!manner && !pacer.limited && source.whole) {
+    entry.bytesOut += source.whole.length;
+    response.end(source.whole);
+    return;
+  }
+  if (!manner && source.length === 0) {
+    response.end();
+    return;
+  }
+  await send(exchange, source, manner ?? { cutAt: Infinity, cut: 'close', flipAt: -1, bytesPerSecond: 0 });
+}
+
+async function send(exchange: Exchange, source: Source, manner: Manner): Promise<void> {
+  const { response, request, entry, pacer } = exchange;
+  const { socket } = request;
+  let sent = 0;
+  const rate = manner.bytesPerSecond || pacer.settings.bandwidth;
+  // A trickle is felt only when it comes in small pieces.
+  const most = rate > 0 ? Math.max(1, Math.min(piece, Math.floor(rate / 20))) : Number.POSITIVE_INFINITY;
+  for await (const whole of source.pieces()) {
+    for (let at = 0; at < whole.length; at += most) {
+      let part = whole.subarray(at, Math.min(whole.length, at + most));
+      const { flipAt } = manner;
+      if (flipAt >= sent && flipAt < sent + part.length) part = flipped(part, flipAt - sent);
+      if (sent + part.length > manner.cutAt) part = part.subarray(0, manner.cutAt - sent);
+      await pacer.wait(socket, 'out', part.length, rate);
+      await write(exchange, part);
+      sent += part.length;
+      if (sent >= manner.cutAt) break;
+    }
+    if (sent >= manner.cutAt) break;
+  }
+  if (sent >= manner.cutAt || manner.cutAt === 0) {
+    if (sent === 0) response.flushHeaders();
+    if (manner.cut === 'reset') socket.resetAndDestroy();
+    else socket.destroySoon();
+    entry.fault ??= 'cut';
+    return;
+  }
+  response.end();
+}
+
+/** Writes and waits until the kernel has taken it; what a broken connection swallowed is not counted. */
+async function write({ response, entry }: Exchange, part: Buffer): Promise<void> {
+  if (part.length === 0) return;
+  entry.bytesOut += part.length;
+  await new Promise<void>((resolve, reject) => {
+    let settled = false;
+    const lost = () => {
+      if (settled) return;
+      settled = true;
+      entry.bytesOut -= part.length;
+      reject(new ConnectionCut());
+    };
+    if (response.destroyed || response.socket?.destroyed) {
+      lost();
+      return;
+    }
+    response.once('close', lost);
+    response.write(part, (error) => {
+      response.off('close', lost);
+      if (error) lost();
+      else if (!settled) {
+        settled = true;
+        resolve();
+      }
+    });
+  });
+}
+
+interface Source {
+  length: number;
+  /** The body at hand in one piece. */
+  whole?: Buffer;
+  pieces(): AsyncIterable<Buffer> | Iterable<Buffer>;
+}
+
+function bodyOf(answer: Answer): Source {
+  if ('content' in answer) {
+    const { content, start, end } = answer;
+    if (content.memory) return inMemory(content.memory.subarray(start, end));
+    return { length: end - start, pieces: () => content.read(start, end) };
+  }
+  return inMemory(Buffer.from(answer.body ?? ''));
+}
+
+function inMemory(whole: Buffer): Source {
+  return { length: whole.length, whole, pieces: () => [whole] };
+}
+
+/** Changes the answer as the fault says, and how it goes out. */
+function spoil(
+  { hasBody }: Exchange,
+  answer: Answer,
+  fault: FaultAction,
+): { answer: Answer; manner: Manner | undefined } {
+  const { length } = bodyOf(answer);
+  const plain: Manner = { cutAt: Infinity, cut: 'close', flipAt: -1, bytesPerSecond: 0 };
+  const half = Math.floor(length / 2);
+  switch (fault.kind) {
+    case 'reset':
+      if (fault.when !== 'middle' || hasBody) break;
+      return { answer, manner: { ...plain, cut: 'reset', cutAt: fault.at ?? half } };
+    case 'truncate': {
+      const at = Math.min(fault.at ?? half, length);
+      if (fault.silent) return { answer: shortened(answer, at), manner: undefined };
+      return { answer, manner: { ...plain, cutAt: at } };
+    }
+    case 'corrupt':
+      if (fault.where === 'request') break;
+      return { answer, manner: { ...plain, flipAt: fault.at ?? half } };
+    case 'slow':
+      return { answer, manner: { ...plain, bytesPerSecond: fault.bytesPerSecond } };
+    case 'broken-json':
+      if ('content' in answer) break;
+      return { answer: shortened(answer, half), manner: undefined };
+    case 'wrong-content-range': {
+      const range = answer.headers?.['content-range'];
+      if (range === undefined) break;
+      const shifted = range.replace(/\d+(?=[-/]|$)/g, (digits, at: number) =>
+        at < range.indexOf('/') ? String(Number(digits) + (fault.shift ?? 1)) : digits,
+      );
+      return { answer: { ...answer, headers: { ...answer.headers, 'content-range': shifted } }, manner: undefined };
+    }
+    default:
+  }
+  return { answer, manner: undefined };
+}
+
+function shortened(answer: Answer, length: number): Answer {
+  if ('content' in answer) return { ...answer, end: answer.start + length };
+  return { ...answer, body: Buffer.from(answer.body ?? '').subarray(0, length) };
+}

@@ -1,0 +1,31 @@
+/** Makes connections as slow as the settings say: bytes per second, each direction of each connection for itself. */
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Settings } from '../options.js';
+
+/** Timers are no finer than this; shorter waits add up until they are worth one. */
+const grain = 2;
+
+export class Pacer {
+  /** When each direction's line is free again. */
+  #free = new WeakMap<Socket, { in: number; out: number }>();
+
+  constructor(readonly settings: Settings) {}
+
+  get limited(): boolean {
+    return this.settings.bandwidth > 0;
+  }
+
+  async wait(socket: Socket, direction: 'in' | 'out', bytes: number, rate = this.settings.bandwidth): Promise<void> {
+    if (rate <= 0) return;
+    let free = this.#free.get(socket);
+    if (!free) {
+      free = { in: 0, out: 0 };
+      this.#free.set(socket, free);
+    }
+    const now = performance.now();
+    free[direction] = Math.max(now, free[direction]) + (bytes / rate) * 1000;
+    const delay = free[direction] - now;
+    if (delay >= grain) await sleep(delay);
+  }
+}

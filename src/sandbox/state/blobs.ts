@@ -1,0 +1,173 @@
+/** The contents of files: streamed to disk (small ones of a passing sandbox to memory), counted, hashed on the way. */
+import { createHash, randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rm, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface StoredContent {
+  blob: string;
+  size: number;
+  md5: string;
+}
+
+/** An open content; a file that is replaced or deleted meanwhile stays readable through it. */
+export interface BlobReader {
+  /** Bytes `start` to `end` (exclusive) in pieces. */
+  read(start: number, end: number): AsyncGenerator<Buffer>;
+  /** The bytes, when they are in memory anyway. */
+  readonly memory?: Buffer;
+  close(): Promise<void>;
+}
+
+const smallest = 256 * 1024;
+/** Together no more than this in memory, whatever the number of small files. */
+const memoryBudget = 256 * 1024 * 1024;
+const readPiece = 256 * 1024;
+
+export class BlobStore {
+  #memory = new Map<string, Buffer>();
+  #memoryUsed = 0;
+  #references = new Map<string, number>();
+
+  /** `keep`: everything on disk, because it must survive. */
+  constructor(
+    readonly dir: string,
+    readonly keep: boolean,
+  ) {}
+
+  /** Makes the folders, and forgets blobs that a killed server left without an owner. */
+  async open(referenced: Iterable<string>): Promise<void> {
+    for (const blob of referenced) this.retain(blob);
+    for (let part = 0; part < 256; part++) {
+      const folder = join(this.dir, part.toString(16).padStart(2, '0'));
+      await mkdir(folder, { recursive: true });
+      if (!this.keep) continue;
+      for (const blob of await readdir(folder)) if (!this.#references.has(blob)) await unlink(join(folder, blob));
+    }
+  }
+
+  /** Stores a stream. When it fails, nothing is left. The caller owns the one reference. */
+  async write(source: AsyncIterable<Uint8Array>): Promise<StoredContent> {
+    const blob = newBlob();
+    const hash = createHash('md5');
+    let pieces: Uint8Array[] = [];
+    let size = 0;
+    let file: FileHandle | undefined;
+    try {
+      for await (const piece of source) {
+        hash.update(piece);
+        size += piece.length;
+        if (!file) {
+          pieces.push(piece);
+          if (size <= smallest) continue;
+          file = await open(this.#path(blob), 'wx');
+        }
+        for (const waiting of pieces.length > 0 ? pieces : [piece]) await file.writeFile(waiting);
+        pieces = [];
+      }
+      if (!file) await this.#writeSmall(blob, Buffer.concat(pieces));
+    } catch (error) {
+      await file?.close();
+      file = undefined;
+      await rm(this.#path(blob), { force: true });
+      throw error;
+    } finally {
+      await file?.close();
+    }
+    this.#references.set(blob, 1);
+    return { blob, size, md5: hash.digest('hex') };
+  }
+
+  /** A file of this size with holes, to be filled in any order through `openForWriting`. */
+  async allocate(size: number): Promise<string> {
+    const blob = newBlob();
+    const file = await open(this.#path(blob), 'wx');
+    try {
+      await file.truncate(size);
+    } finally {
+      await file.close();
+    }
+    this.#references.set(blob, 1);
+    return blob;
+  }
+
+  openForWriting(blob: string): Promise<FileHandle> {
+    return open(this.#path(blob), 'r+');
+  }
+
+  async reader(blob: string): Promise<BlobReader> {
+    const memory = this.#memory.get(blob);
+    if (memory) return new MemoryReader(memory);
+    return new FileReader(await open(this.#path(blob), 'r'));
+  }
+
+  retain(blob: string): void {
+    this.#references.set(blob, (this.#references.get(blob) ?? 0) + 1);
+  }
+
+  release(blob: string): void {
+    const left = (this.#references.get(blob) ?? 0) - 1;
+    if (left > 0) {
+      this.#references.set(blob, left);
+      return;
+    }
+    this.#references.delete(blob);
+    const memory = this.#memory.get(blob);
+    if (memory) {
+      this.#memory.delete(blob);
+      this.#memoryUsed -= memory.length;
+    } else {
+      // Nobody waits for it, and a leftover is removed at the next start.
+      unlink(this.#path(blob)).catch(() => undefined);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#memory.clear();
+    if (!this.keep) await rm(this.dir, { recursive: true, force: true });
+  }
+
+  async #writeSmall(blob: string, content: Buffer): Promise<void> {
+    if (!this.keep && this.#memoryUsed + content.length <= memoryBudget) {
+      this.#memory.set(blob, content);
+      this.#memoryUsed += content.length;
+    } else {
+      await writeFile(this.#path(blob), content, { flag: 'wx' });
+    }
+  }
+
+  #path(blob: string): string {
+    return join(this.dir, blob.slice(0, 2), blob);
+  }
+}
+
+class MemoryReader implements BlobReader {
+  constructor(readonly memory: Buffer) {}
+
+  async *read(start: number, end: number): AsyncGenerator<Buffer> {
+    yield this.memory.subarray(start, end);
+  }
+
+  async close(): Promise<void> {}
+}
+
+class FileReader implements BlobReader {
+  constructor(readonly file: FileHandle) {}
+
+  async *read(start: number, end: number): AsyncGenerator<Buffer> {
+    for (let at = start; at < end; ) {
+      const piece = Buffer.allocUnsafe(Math.min(readPiece, end - at));
+      const { bytesRead } = await this.file.read(piece, 0, piece.length, at);
+      if (bytesRead === 0) throw new Error(`the stored content ends at ${at}, before ${end}`);
+      at += bytesRead;
+      yield piece.subarray(0, bytesRead);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.file.close();
+  }
+}
+
+function newBlob(): string {
+  return randomBytes(12).toString('hex');
+}

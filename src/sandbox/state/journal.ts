@@ -1,0 +1,90 @@
+/** Keeps an account in a directory: one line per change, written before the answer, gathered up at the next start. */
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { SandboxCredentials } from '../options.js';
+import type { Keeper } from './account.js';
+import type { Item } from './items.js';
+
+type Line = { put: Item } | { remove: string } | { token: [token: string, secret: string | null] };
+
+export interface Saved {
+  items: Map<string, Item>;
+  tokens: Map<string, string>;
+  credentials?: SandboxCredentials;
+}
+
+export class Journal implements Keeper {
+  readonly saved: Saved;
+  #file: number;
+  #dir: string;
+
+  constructor(dir: string) {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    this.#dir = dir;
+    const path = join(dir, 'account.jsonl');
+    this.saved = load(path, join(dir, 'credentials.json'));
+    const lines: Line[] = [...this.saved.items.values()].map((put) => ({ put }));
+    for (const token of this.saved.tokens) lines.push({ token });
+    writeFileSync(`${path}.new`, lines.map((line) => `${JSON.stringify(line)}\n`).join(''), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+    this.#file = openSync(path, 'a');
+  }
+
+  put(item: Item): void {
+    this.#append({ put: item });
+  }
+
+  remove(id: string): void {
+    this.#append({ remove: id });
+  }
+
+  token(token: string, secret: string | null): void {
+    this.#append({ token: [token, secret] });
+  }
+
+  keepCredentials(credentials: SandboxCredentials): void {
+    writeFileSync(join(this.#dir, 'credentials.json'), JSON.stringify(credentials), { mode: 0o600 });
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+
+  /** Synchronous, so that whatever was answered survives the process being killed. */
+  #append(line: Line): void {
+    writeSync(this.#file, `${JSON.stringify(line)}\n`);
+  }
+}
+
+function load(path: string, credentialsPath: string): Saved {
+  const saved: Saved = { items: new Map(), tokens: new Map() };
+  if (existsSync(credentialsPath)) saved.credentials = JSON.parse(readFileSync(credentialsPath, 'utf8'));
+  if (!existsSync(path)) return saved;
+  for (const text of readFileSync(path, 'utf8').split('\n')) {
+    const line = parse(text);
+    if (!line) continue;
+    if ('put' in line) saved.items.set(line.put.id, line.put);
+    else if ('remove' in line) saved.items.delete(line.remove);
+    else if (line.token[1] === null) saved.tokens.delete(line.token[0]);
+    else saved.tokens.set(line.token[0], line.token[1]);
+  }
+  return saved;
+}
+
+/** The last line may be cut off by a kill. */
+function parse(text: string): Line | undefined {
+  try {
+    return JSON.parse(text) as Line;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,207 @@
+/** Chunked uploads: `POST /upload` starts one, `POST /upload/{id}` brings its bytes, the last of them makes a file. */
+import { createHash, type Hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import * as refuse from '../errors.js';
+import type { Settings } from '../options.js';
+import type { Account } from './account.js';
+import { type Actions, newFile, type Placement } from './actions.js';
+import type { BlobStore } from './blobs.js';
+import type { ByteRange, FileItem } from './items.js';
+import { isIncomplete } from './items.js';
+
+interface Running {
+  file: FileHandle;
+  hash: Hash;
+  hashed: number;
+  /** Up to here it is hashed or will be. */
+  planned: number;
+  /** One after the other, because MD5 needs the bytes in order. */
+  work: Promise<void>;
+}
+
+export type ChunkOutcome = 'stored' | 'completed';
+
+const hashPiece = 1024 * 1024;
+
+export class Uploads {
+  #running = new Map<string, Promise<Running>>();
+
+  constructor(
+    readonly account: Account,
+    readonly actions: Actions,
+    readonly blobs: BlobStore,
+    readonly settings: Settings,
+  ) {}
+
+  /** "Starts a new chunk upload process. Returns file entity including the id of the new file." */
+  async start(place: Placement, size: number, details: Partial<FileItem>): Promise<FileItem> {
+    const { account, actions, blobs } = this;
+    const { readings } = account;
+    if (size < 1) throw refuse.badSize('A file of no bytes has no chunks.');
+    if (readings.uploadMinimum === 'over-limit' && size <= this.settings.simpleUploadLimit)
+      throw refuse.badSize('Files of this size go to POST /files.');
+    const existing = readings.uploadExistingName === 'new-version' ? this.#existing(place) : undefined;
+    const check = () => (existing ? actions.checkNewVersion(existing, place, size) : actions.checkNewFile(place, size));
+    check();
+    const blob = await blobs.allocate(size);
+    try {
+      check();
+    } catch (error) {
+      blobs.release(blob);
+      throw error;
+    }
+    const upload = { size, blob, ranges: [] };
+    if (existing) {
+      if (existing.upload) this.#forget(existing);
+      account.change(existing, () => Object.assign(existing, { upload }));
+      return existing;
+    }
+    const file: FileItem = { ...newFile(account, place, size), ...details, upload };
+    account.add(file);
+    return file;
+  }
+
+  /** Stores the bytes from `first` on; `length` of them are announced. */
+  async chunk(file: FileItem, first: number, length: number, body: AsyncIterable<Buffer>): Promise<ChunkOutcome> {
+    const upload = file.upload;
+    if (!upload) throw refuse.notFound();
+    const running = await this.#run(file);
+    let at = first;
+    try {
+      for await (const piece of body) {
+        if (at + piece.length > first + length) throw refuse.badSize('The body is longer than its Content-Length.');
+        await running.file.write(piece, 0, piece.length, at);
+        at += piece.length;
+      }
+    } catch (error) {
+      if (this.account.readings.partialChunks === 'kept' && at > first) this.#store(file, [first, at - 1]);
+      throw error;
+    } finally {
+      // Bytes that were hashed already may have changed, whatever the client promises.
+      if (first < running.planned) rehash(running);
+    }
+    if (at !== first + length) throw refuse.badSize('The body is shorter than its Content-Length.');
+    if (file.upload !== upload || this.account.items.get(file.id) !== file) throw refuse.notFound();
+    const wasComplete = isWhole(upload);
+    this.#store(file, [first, at - 1]);
+    const prefix = contiguous(upload.ranges);
+    running.planned = prefix;
+    running.work = running.work.then(() => hashUpTo(running, prefix));
+    if (wasComplete || !isWhole(upload)) {
+      running.work.catch(() => undefined);
+      return 'stored';
+    }
+    await running.work;
+    this.#complete(file, running.hash.digest('hex'));
+    return 'completed';
+  }
+
+  async close(): Promise<void> {
+    for (const running of this.#running.values()) {
+      const { file, work } = await running;
+      await work.catch(() => undefined);
+      await file.close();
+    }
+    this.#running.clear();
+  }
+
+  #existing({ folder, name }: Placement): FileItem | undefined {
+    const found = this.account.index(folder.id).named(name);
+    return found?.kind === 'file' && !isIncomplete(found) ? found : undefined;
+  }
+
+  #store(file: FileItem, range: ByteRange): void {
+    if (!file.upload) return;
+    file.upload.ranges = joinRanges([...file.upload.ranges, range]);
+    this.account.keeper.put(file);
+  }
+
+  #complete(file: FileItem, md5: string): void {
+    const { account, actions } = this;
+    const upload = file.upload;
+    if (!upload || account.items.get(file.id) !== file) throw refuse.notFound();
+    actions.rules.assertLive(file);
+    if (isIncomplete(file) && !account.readings.incompleteHoldsName) {
+      const folder = account.folder(file.parentId);
+      if (folder) actions.rules.assertFree(folder, file.name, file);
+    }
+    const old = file.blob;
+    account.change(file, () => {
+      Object.assign(file, { size: upload.size, md5, blob: upload.blob, modified: account.now(), chunked: true });
+      file.uploaded = account.nextUpload();
+      delete file.upload;
+    });
+    if (old) this.blobs.release(old);
+    this.#close(file.id);
+  }
+
+  #forget(file: FileItem): void {
+    if (file.upload) this.blobs.release(file.upload.blob);
+    this.#close(file.id);
+  }
+
+  #close(id: string): void {
+    const running = this.#running.get(id);
+    this.#running.delete(id);
+    void running?.then(({ file }) => file.close()).catch(() => undefined);
+  }
+
+  #run(file: FileItem): Promise<Running> {
+    let running = this.#running.get(file.id);
+    if (!running) {
+      running = this.#open(file.upload?.blob ?? '');
+      this.#running.set(file.id, running);
+    }
+    return running;
+  }
+
+  async #open(blob: string): Promise<Running> {
+    const file = await this.blobs.openForWriting(blob);
+    return { file, hash: createHash('md5'), hashed: 0, planned: 0, work: Promise.resolve() };
+  }
+}
+
+function rehash(running: Running): void {
+  running.planned = 0;
+  running.work = running.work.then(() => {
+    running.hash = createHash('md5');
+    running.hashed = 0;
+  });
+}
+
+/** Reads on from where the hash is; the bytes come from the page cache. */
+async function hashUpTo(running: Running, end: number): Promise<void> {
+  const piece = Buffer.allocUnsafe(Math.max(0, Math.min(hashPiece, end - running.hashed)));
+  while (running.hashed < end) {
+    const { bytesRead } = await running.file.read(
+      piece,
+      0,
+      Math.min(piece.length, end - running.hashed),
+      running.hashed,
+    );
+    if (bytesRead === 0) throw new Error('the upload is shorter than its ranges');
+    running.hash.update(piece.subarray(0, bytesRead));
+    running.hashed += bytesRead;
+  }
+}
+
+/** Sorted, and neighbours made one. */
+export function joinRanges(ranges: readonly ByteRange[]): ByteRange[] {
+  const joined: ByteRange[] = [];
+  for (const [first, last] of [...ranges].sort((a, b) => a[0] - b[0])) {
+    const before = joined.at(-1);
+    if (before && first <= before[1] + 1) before[1] = Math.max(before[1], last);
+    else joined.push([first, last]);
+  }
+  return joined;
+}
+
+/** How many bytes are there from the beginning on. */
+export function contiguous(ranges: readonly ByteRange[]): number {
+  const [range] = ranges;
+  return range && range[0] === 0 ? range[1] + 1 : 0;
+}
+
+function isWhole(upload: { size: number; ranges: ByteRange[] }): boolean {
+  return contiguous(upload.ranges) === upload.size;
+}
