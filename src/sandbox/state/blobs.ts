@@ -27,6 +27,8 @@ export class BlobStore {
   #memory = new Map<string, Buffer>();
   #memoryUsed = 0;
   #references = new Map<string, number>();
+  /** Folders that are there. */
+  #made = new Set<string>();
 
   /** `keep`: everything on disk, because it must survive. */
   constructor(
@@ -34,15 +36,14 @@ export class BlobStore {
     readonly keep: boolean,
   ) {}
 
-  /** Makes the folders, and forgets blobs that a killed server left without an owner. */
+  /** Forgets blobs that a killed server left without an owner. */
   async open(referenced: Iterable<string>): Promise<void> {
     for (const blob of referenced) this.retain(blob);
-    for (let part = 0; part < 256; part++) {
-      const folder = join(this.dir, part.toString(16).padStart(2, '0'));
-      await mkdir(folder, { recursive: true });
-      if (!this.keep) continue;
-      for (const blob of await readdir(folder)) if (!this.#references.has(blob)) await unlink(join(folder, blob));
-    }
+    if (!this.keep) return;
+    await mkdir(this.dir, { recursive: true });
+    for (const part of await readdir(this.dir))
+      for (const blob of await readdir(join(this.dir, part)))
+        if (!this.#references.has(blob)) await unlink(join(this.dir, part, blob));
   }
 
   /** Stores a stream. When it fails, nothing is left. The caller owns the one reference. */
@@ -59,7 +60,7 @@ export class BlobStore {
         if (!file) {
           pieces.push(piece);
           if (size <= smallest) continue;
-          file = await open(this.#path(blob), 'wx');
+          file = await open(await this.#newPath(blob), 'wx');
         }
         for (const waiting of pieces.length > 0 ? pieces : [piece]) await file.writeFile(waiting);
         pieces = [];
@@ -80,7 +81,7 @@ export class BlobStore {
   /** A file of this size with holes, to be filled in any order through `openForWriting`. */
   async allocate(size: number): Promise<string> {
     const blob = newBlob();
-    const file = await open(this.#path(blob), 'wx');
+    const file = await open(await this.#newPath(blob), 'wx');
     try {
       await file.truncate(size);
     } finally {
@@ -131,8 +132,15 @@ export class BlobStore {
       this.#memory.set(blob, content);
       this.#memoryUsed += content.length;
     } else {
-      await writeFile(this.#path(blob), content, { flag: 'wx' });
+      await writeFile(await this.#newPath(blob), content, { flag: 'wx' });
     }
+  }
+
+  async #newPath(blob: string): Promise<string> {
+    const part = blob.slice(0, 2);
+    if (!this.#made.has(part)) await mkdir(join(this.dir, part), { recursive: true });
+    this.#made.add(part);
+    return this.#path(blob);
   }
 
   #path(blob: string): string {
