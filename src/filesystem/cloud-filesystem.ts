@@ -7,7 +7,7 @@
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
 import type { ProviderError } from '../providers/errors.js';
-import { type Account, type Quota, revisionKey } from '../providers/provider.js';
+import type { Account, Quota } from '../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
 import type { ListingChanges } from '../tree/listing.js';
 import { MAX_NAME_BYTES } from '../tree/local-names.js';
@@ -26,7 +26,7 @@ import type {
 } from './api.js';
 import { changeOverlay } from './attributes.js';
 import { Contents } from './contents.js';
-import { type Core, inodeOf, requireWritable } from './core.js';
+import { type Core, inodeOf, pathOf, requireWritable } from './core.js';
 import { toFsError } from './errno.js';
 import { FsError } from './fs-error.js';
 import { Intents } from './intents.js';
@@ -50,8 +50,8 @@ export class CloudFilesystem implements Filesystem {
   readonly #intents: Intents;
   readonly #xattrs: Xattrs;
   readonly #listeners = new Set<(what: Invalidation) => void>();
-  /** The content that the kernel last had of a file, to tell whether its pages still hold. */
-  readonly #seen = new Map<Ino, string>();
+  /** Files whose content was changed elsewhere since they were last opened: the kernel's pages of them are old. */
+  readonly #outdated = new Set<Ino>();
   #quota: { value: Quota | null; at: number };
 
   /** `core.invalidate` and the table's changes are to be handed to `invalidate` and `listingChanged`. */
@@ -117,7 +117,7 @@ export class CloudFilesystem implements Filesystem {
           throw error;
         }
       }
-      return { handle: handle.id, keepCache: this.#keepsCache(inode) };
+      return { handle: handle.id, keepCache: !this.#outdated.delete(ino) };
     });
   }
 
@@ -285,12 +285,13 @@ export class CloudFilesystem implements Filesystem {
   }
 
   invalidate(what: Invalidation): void {
+    if (what.kind === 'inode' && what.content) this.#outdated.add(what.ino);
     for (const listener of this.#listeners) listener(what);
   }
 
   /** A listing was merged: what the kernel has of it is out of date. Never from inside the request that listed. */
   listingChanged(directory: Ino, changes: ListingChanges): void {
-    if (this.#listeners.size === 0) return;
+    for (const ino of changes.contents) this.#outdated.add(ino);
     const contents = new Set(changes.contents);
     setImmediate(() => {
       for (const name of changes.names) this.invalidate({ kind: 'entry', parent: directory, name });
@@ -298,11 +299,13 @@ export class CloudFilesystem implements Filesystem {
     });
   }
 
-  /** Handles open for writing, with their paths' inodes: what stands in the way of an unmount. */
-  writers(): Ino[] {
-    const inos = new Set<Ino>();
-    for (const handle of this.#core.files.handles()) if (handle.flags.write) inos.add(handle.state.ino);
-    return [...inos];
+  /** Paths of the files that are open for writing: what stands in the way of an unmount. */
+  writers(): string[] {
+    const paths = new Set<string>();
+    for (const { flags, state } of this.#core.files.handles()) {
+      if (flags.write) paths.add(pathOf(this.#core, state.ino, this.root));
+    }
+    return [...paths];
   }
 
   #openable(ino: Ino, flags: OpenFlags): Inode {
@@ -328,15 +331,6 @@ export class CloudFilesystem implements Filesystem {
     } finally {
       files.settle(state);
     }
-  }
-
-  /** Is the content what the kernel saw at the last open? What was written here since went through the kernel itself. */
-  #keepsCache(inode: Inode): boolean {
-    const remote = remoteFileOf(inode);
-    const now = inode.localSize !== null || remote === null ? 'local' : revisionKey(remote);
-    const before = this.#seen.get(inode.ino);
-    this.#seen.set(inode.ino, now);
-    return before === now;
   }
 
   #refreshQuota(): void {

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { StateDatabase } from '../base/sqlite.js';
 import type { ReaderPool } from '../cache/reader-pool.js';
-import type { Account, Provider } from '../providers/provider.js';
+import type { Provider } from '../providers/provider.js';
 import type { Journal } from '../spool/journal.js';
 import type { Spool } from '../spool/spool.js';
 import type { Directories } from '../tree/directories.js';
@@ -33,7 +33,6 @@ export interface Core {
   readonly table: InodeTable;
   readonly directories: Directories;
   readonly provider: Provider;
-  readonly account: Account;
   readonly readers: ReaderPool;
   readonly spool: Spool;
   readonly journal: Journal;
@@ -62,11 +61,12 @@ export function requireWritable(core: Core): void {
   if (core.options.readOnly) throw new FsError('EROFS', 'the mount is read-only');
 }
 
-/** Where an object is, for people and logs: a path within the account. */
-export function pathOf(core: Core, ino: Ino): string {
+/** Where an object is, for people and logs: a path from the directory `root`, or from the account's own root. */
+export function pathOf(core: Core, ino: Ino, root?: Ino): string {
   const names: string[] = [];
-  for (let at = core.table.get(ino); at !== undefined && at.parent !== null; at = core.table.get(at.parent)) {
+  for (let at = core.table.get(ino); at !== undefined && at.parent !== null && at.ino !== root; ) {
     names.unshift(at.name);
+    at = core.table.get(at.parent);
   }
   return `/${names.join('/')}`;
 }

@@ -11,7 +11,7 @@ import { ProviderError } from '../providers/errors.js';
 import { type RemoteFile, revisionKey, type UploadTarget } from '../providers/provider.js';
 import type { UploadRow, UploadState } from '../spool/journal.js';
 import type { Digest, SpoolFile } from '../spool/spool-file.js';
-import { type Inode, remoteFileOf } from '../tree/inode.js';
+import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import { conflictName } from './conflict-name.js';
 import type { Contents } from './contents.js';
 import { type Core, pathOf } from './core.js';
@@ -29,7 +29,9 @@ export interface PendingUpload {
   readonly size: number;
   readonly sent: number;
   readonly state: UploadState;
-  readonly error?: { readonly code: string; readonly message: string };
+  /** Of what failed: the errno that the program was given, and why. */
+  readonly code?: string;
+  readonly error?: string;
 }
 
 export class Storing {
@@ -107,16 +109,16 @@ export class Storing {
     }
   }
 
-  /** Everything not stored yet, oldest first. */
-  pending(): PendingUpload[] {
+  /** Everything not stored yet, oldest first; paths as seen from the directory `root`. */
+  pending(root: Ino): PendingUpload[] {
     return this.#core.journal.all().map((row) => {
       const state = this.#core.files.state(row.ino);
       return {
-        path: pathOf(this.#core, row.ino),
+        path: pathOf(this.#core, row.ino, root),
         size: state?.spool?.size ?? row.content.size,
         sent: state?.storing ? state.sent : 0,
         state: row.state,
-        ...(row.state === 'failed' ? { error: { code: row.code ?? 'EIO', message: row.message ?? '' } } : {}),
+        ...(row.state === 'failed' ? { code: row.code ?? 'EIO', error: row.message ?? '' } : {}),
       };
     });
   }
@@ -156,6 +158,21 @@ export class Storing {
       this.enqueue(state);
     }
     return failed.length;
+  }
+
+  /** Ends all uploads; what they were about waits in the journal for the next mount. */
+  async interrupt(): Promise<void> {
+    this.#queue.clearQueue();
+    this.#turns.clear();
+    for (const state of this.#core.files.states()) {
+      await this.cancel(state);
+      if (state.spool === null || state.unlinked) continue;
+      // A file that is still being written was promised nothing.
+      const as = state.hasWriters() ? 'open' : 'queued';
+      if (state.dirty && state.failed !== state.generation) this.#journal(state, state.spool, as);
+      await state.spool.sync();
+    }
+    await this.#core.state.durable();
   }
 
   /** Resolves when no upload is queued or under way. */

@@ -105,7 +105,8 @@ export class InodeTable {
   /** Removes nameless rows, except those in `keep`. For the start of a mount, when no file is open. */
   sweep(keep: ReadonlySet<Ino>): void {
     const nameless = this.sql
-      .prepare('SELECT ino FROM inode WHERE parent IS NULL AND remote_parent IS NOT NULL')
+      // The account's root has no name either, but it is at the provider, and in no folder there.
+      .prepare('SELECT ino FROM inode WHERE parent IS NULL AND (remote_id IS NULL OR remote_parent IS NOT NULL)')
       .pluck()
       .all() as Ino[];
     const remove = this.sql.prepare('DELETE FROM inode WHERE ino = ?');

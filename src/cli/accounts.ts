@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
+import { requireAccountName, type StoredAccount } from '../config/accounts.js';
+import type { Account, ProviderName } from '../providers/provider.js';
+import { createProvider, parseCredentials, parseProviderName, resolveEndpoints } from '../providers/registry.js';
+import { type Context, print } from './context.js';
+import { hasAccessToken, interactiveLogin } from './login-flow.js';
+
+/** A login that does not get through says so soon, ms: a person is waiting. */
+const LOGIN_DEADLINE = 10_000;
+
+interface LoginOptions {
+  readonly provider: string;
+  readonly credentials?: string;
+  readonly endpoint: readonly string[];
+}
+
+export async function loginCommand(context: Context, name: string, options: LoginOptions): Promise<void> {
+  requireAccountName(name);
+  const provider = parseProviderName(options.provider);
+  const given = parseEndpoints(options.endpoint);
+  const endpoints = resolveEndpoints(provider, given);
+  const read = options.credentials === undefined ? {} : readCredentials(options.credentials);
+  const credentials = hasAccessToken(read) ? read : await interactiveLogin(provider, endpoints, read);
+  const checked = { ...parseCredentials(provider, credentials) } as Record<string, string>;
+  const account = await verify(provider, given, checked);
+  const stored: StoredAccount = {
+    provider,
+    endpoints: given,
+    credentials: checked,
+    userId: account.userId,
+    label: account.label,
+  };
+  context.accounts.save(name, stored);
+  print(`Logged in to ${provider} as ${account.label}. To mount it: syncmount mount ${name}: MOUNTPOINT`);
+}
+
+export function logoutCommand(context: Context, name: string): void {
+  const mounted = context.registry.all().filter((entry) => entry.account === name);
+  const [first] = mounted;
+  context.accounts.remove(name);
+  print(`Forgot the credentials of '${name}'.`);
+  if (first !== undefined) {
+    process.stderr.write(`syncmount: '${name}' stays mounted on ${first.mountpoint} until it is unmounted\n`);
+  }
+}
+
+export function accountsCommand(context: Context, options: { readonly json?: boolean }): void {
+  const list = context.accounts.names().map((name) => {
+    try {
+      const { provider, label, endpoints } = context.accounts.load(name);
+      return { name, provider, label, endpoints };
+    } catch (error) {
+      return { name, provider: '', label: '', endpoints: {}, error: messageOf(error) };
+    }
+  });
+  if (options.json) {
+    print(JSON.stringify(list, null, 2));
+    return;
+  }
+  if (list.length === 0) {
+    print("No accounts yet. 'syncmount login NAME --provider PROVIDER' adds one.");
+    return;
+  }
+  for (const { name, provider, label, error } of list) print(`${name}\t${error ?? `${provider}\t${label}`}`);
+}
+
+/** `KEY=URL`, …; whether the keys exist is the provider's to say. */
+function parseEndpoints(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const equals = text.indexOf('=');
+      if (equals < 1) throw new UsageError(`--endpoint: '${text}' is not KEY=URL`);
+      return [text.slice(0, equals), text.slice(equals + 1)];
+    }),
+  );
+}
+
+function readCredentials(file: string): Record<string, unknown> {
+  const name = file === '-' ? 'standard input' : file;
+  let text: string;
+  try {
+    text = readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    throw new SyncmountError('credentials', `cannot read the credentials from ${name}: ${codeOf(error)}`);
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // The parser's message quotes the text, and the text holds secrets.
+  }
+  throw new SyncmountError('credentials', `the credentials in ${name} are not a JSON object`);
+}
+
+/** One real request. Throws `SyncmountError` with what the provider says. */
+async function verify(
+  provider: ProviderName,
+  endpoints: Record<string, string>,
+  credentials: Record<string, string>,
+): Promise<Account> {
+  const client = createProvider(provider, { endpoints, credentials, deadlineMs: LOGIN_DEADLINE });
+  try {
+    return await client.account();
+  } catch (error) {
+    const what = codeOf(error) === 'auth' ? 'refuses these credentials' : 'cannot be asked';
+    throw new SyncmountError('login', `${provider} ${what}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    await client.close();
+  }
+}

@@ -1,0 +1,87 @@
+/** `syncmount doctor`: one line a check, and for each that fails the command that mends it. */
+import { constants } from 'node:fs';
+import { access, stat, statfs } from 'node:fs/promises';
+import { messageOf } from '../base/errors.js';
+import { privateDirectory } from '../config/directories.js';
+import { formatSize } from '../config/units.js';
+import { bindings } from '../mount/bindings.js';
+import { isAlive } from '../mount/registry.js';
+import { createProvider } from '../providers/registry.js';
+import { type Context, print } from './context.js';
+
+type Verdict = 'ok' | 'warn' | 'FAIL';
+
+/** Less free disk than this is worth a word, bytes: the spool holds whole files until they are uploaded. */
+const LITTLE_SPACE = 1024 ** 3;
+/** An account that does not answer within this is reported, ms. */
+const ACCOUNT_DEADLINE = 8000;
+
+export async function doctorCommand(context: Context): Promise<void> {
+  let failures = 0;
+  const say = (verdict: Verdict, message: string): void => {
+    if (verdict === 'FAIL') failures++;
+    print(`${verdict.padEnd(4)}  ${message}`);
+  };
+  say('ok', `Node.js ${process.versions.node} on ${process.platform} ${process.arch}`);
+  await checkDevice(say);
+  let working = 0;
+  for (const binding of bindings) {
+    const { ok, message } = await binding.probe();
+    if (ok) working++;
+    say(ok ? 'ok' : 'warn', `${binding.name} binding: ${message}`);
+  }
+  if (working === 0) say('FAIL', 'no way to mount on this machine; see above for what to install');
+  for (const [what, path] of Object.entries(context.places)) await checkDirectory(what, path, say);
+  for (const name of context.accounts.names()) await checkAccount(context, name, say);
+  if (context.accounts.names().length === 0) say('warn', "no accounts yet: 'syncmount login NAME --provider PROVIDER'");
+  for (const { mountpoint, pid } of context.registry.all()) {
+    if (!isAlive(pid)) say('warn', `the process of ${mountpoint} has died: 'syncmount umount ${mountpoint}' clears it`);
+  }
+  if (failures > 0) process.exitCode = 1;
+}
+
+async function checkDevice(say: (verdict: Verdict, message: string) => void): Promise<void> {
+  if (process.platform !== 'linux') return;
+  try {
+    await access('/dev/fuse', constants.R_OK | constants.W_OK);
+    say('ok', '/dev/fuse can be opened');
+  } catch (error) {
+    say('FAIL', `/dev/fuse: ${messageOf(error)} ('modprobe fuse' as root loads the module)`);
+  }
+}
+
+async function checkDirectory(
+  what: string,
+  path: string,
+  say: (verdict: Verdict, message: string) => void,
+): Promise<void> {
+  try {
+    privateDirectory(path);
+    const { mode } = await stat(path);
+    const { bavail, bsize } = await statfs(path);
+    const free = bavail * bsize;
+    const isOpen = (mode & 0o077) !== 0;
+    say(isOpen ? 'FAIL' : free < LITTLE_SPACE ? 'warn' : 'ok', `${what} directory ${path}: ${formatSize(free)} free`);
+  } catch (error) {
+    say('FAIL', `${what} directory: ${messageOf(error)}`);
+  }
+}
+
+async function checkAccount(
+  context: Context,
+  name: string,
+  say: (verdict: Verdict, message: string) => void,
+): Promise<void> {
+  try {
+    const { provider, endpoints, credentials } = context.accounts.load(name);
+    const client = createProvider(provider, { endpoints, credentials, deadlineMs: ACCOUNT_DEADLINE });
+    try {
+      const { label, quota } = await client.account();
+      say('ok', `account ${name}: ${provider}, ${label}${quota === null ? '' : `, ${formatSize(quota.free)} free`}`);
+    } finally {
+      await client.close();
+    }
+  } catch (error) {
+    say('FAIL', `account ${name}: ${messageOf(error)}`);
+  }
+}

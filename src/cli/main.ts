@@ -1,0 +1,123 @@
+/** `syncmount`: parses the command line and calls the commands. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { codeOf, messageOf, UsageError } from '../base/errors.js';
+import { optionSpecs } from '../config/options.js';
+import { PROVIDER_NAMES } from '../providers/registry.js';
+import { accountsCommand, loginCommand, logoutCommand } from './accounts.js';
+import { context } from './context.js';
+import { doctorCommand } from './doctor.js';
+import { mountCommand } from './mount.js';
+import { sandboxCommand } from './sandbox.js';
+import { statusCommand } from './status.js';
+import { umountCommand } from './umount.js';
+import { uploadsCommand } from './uploads.js';
+
+const version = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
+
+function program(): Command {
+  const root = new Command('syncmount')
+    .description('Mount a 4shared, 4Sync, 5sync or Acronis File Sync & Share account as an ordinary directory.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .showSuggestionAfterError();
+
+  root
+    .command('login <name>')
+    .description('add an account, or renew its credentials')
+    .requiredOption('--provider <provider>', PROVIDER_NAMES.join(', '))
+    .option('--credentials <file>', "JSON with the credentials; '-' reads standard input (default: interactive)")
+    .option('--endpoint <key=url>', 'another base URL for one of the endpoints; may be repeated', collect, [])
+    .action((name: string, options) => loginCommand(context, name, options));
+  root
+    .command('logout <name>')
+    .description("forget an account's credentials")
+    .action((name: string) => logoutCommand(context, name));
+  root
+    .command('accounts')
+    .description('list the accounts')
+    .option('--json', 'as JSON')
+    .action((options) => accountsCommand(context, options));
+
+  const mount = root
+    .command('mount <account:path> <mountpoint>')
+    .description('mount an account (NAME:) or a folder of it (NAME:/PATH)')
+    .option('-f, --foreground', 'stay in the foreground')
+    .option('-o <options>', 'name=value,… as in fstab; may be repeated', collect, []);
+  for (const { name, value, help, default: standard, defaultText } of optionSpecs) {
+    const shown = defaultText ?? (typeof standard === 'string' ? standard : '');
+    const tail = value === undefined || shown === '' ? '' : ` (default: ${shown})`;
+    mount.option(value === undefined ? `--${name}` : `--${name} <${value}>`, help + tail);
+  }
+  mount.action((source: string, mountpoint: string, options) => mountCommand(context, source, mountpoint, options));
+
+  root
+    .command('umount <mountpoint>')
+    .description('upload what is pending, then unmount')
+    .option('--force', 'unmount at once; what is not uploaded waits for the next mount')
+    .action((mountpoint: string, options) => umountCommand(context, mountpoint, options));
+  root
+    .command('status [mountpoint]')
+    .description('what is mounted, what is still uploading, what failed')
+    .option('--json', 'as JSON')
+    .option('--watch', 'again and again, until Ctrl-C')
+    .action((mountpoint: string | undefined, options) => statusCommand(context, mountpoint, options));
+  root
+    .command('uploads <action> <mountpoint>')
+    .description('list: what is not stored yet; retry: try what failed again')
+    .option('--json', 'as JSON')
+    .action((action: string, mountpoint: string, options) => uploadsCommand(context, action, mountpoint, options));
+  root
+    .command('sandbox')
+    .description("a local server that speaks a provider's API, to try things out")
+    .option('--provider <provider>', 'whose API', '4shared')
+    .option('--port <number>', 'the first of its three ports (default: any free ones)')
+    .option('--dir <directory>', 'keep the files there (default: in memory)')
+    .option('--latency <time>', 'added to every request, such as 50ms')
+    .option('--bandwidth <size>', 'bytes a second for each connection, such as 25M')
+    .option('--quota <size>', 'of the account')
+    .option('--reading <name=value>', 'how to read an open point of the documents; may be repeated', collect, [])
+    .option('--json', 'print one line of JSON instead of text')
+    .action((options) => sandboxCommand(options));
+  root
+    .command('doctor')
+    .description('check the machine and the accounts, and say how to mend what is amiss')
+    .action(() => doctorCommand(context));
+  return root;
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+/** mount(8) and fstab call us without a command: `syncmount NAME:/PATH MOUNTPOINT -o OPTIONS`. */
+function withCommand(args: string[]): string[] {
+  const [first] = args;
+  return first !== undefined && /^[A-Za-z0-9][\w.-]*:/.test(first) ? ['mount', ...args] : args;
+}
+
+async function main(): Promise<number> {
+  try {
+    const root = program();
+    const args = withCommand(process.argv.slice(2));
+    if (args.length === 0) {
+      process.stdout.write(root.helpInformation());
+      return 0;
+    }
+    await root.parseAsync(args, { from: 'user' });
+    return typeof process.exitCode === 'number' ? process.exitCode : 0;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const isUsage = error instanceof CommanderError || error instanceof UsageError;
+    const text = messageOf(error).replace(/^error: /, '');
+    // Commander suggests on a second line; one line is what scripts and people get here.
+    process.stderr.write(`syncmount: ${text.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+    if (isUsage) return 2;
+    return codeOf(error) === 'left-pending' ? 3 : 1;
+  }
+}
+
+process.exitCode = await main();

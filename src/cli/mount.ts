@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
+import { requireAccountName } from '../config/accounts.js';
+import { readConfigFile } from '../config/config-file.js';
+import {
+  type MountOptions,
+  optionSpecs,
+  parseDashO,
+  type RawOptions,
+  resolveOptions,
+  toRaw,
+} from '../config/options.js';
+import { createLogger } from '../mount/logger.js';
+import { Session } from '../mount/session.js';
+import { type Context, print } from './context.js';
+
+/** What the process in the background tells the one that was typed. */
+type ChildMessage = { readonly ready: true } | { readonly failed: string; readonly code: string };
+
+/** In the environment of the process in the background. */
+const CHILD_MARK = 'SYNCMOUNT_BACKGROUND';
+
+type Flags = Readonly<Record<string, unknown>> & { readonly o: readonly string[]; readonly foreground?: boolean };
+
+export async function mountCommand(context: Context, source: string, target: string, flags: Flags): Promise<void> {
+  const { account, path } = parseSource(source);
+  const sources = [...readConfigFile(context.places, account), parseDashO(flags.o), fromFlags(flags)];
+  const options = resolveOptions(...sources);
+  const mountpoint = resolve(target);
+  // Known to be wrong before anything is started.
+  context.accounts.load(account);
+  if (flags.foreground) return foreground(context, { account, path, mountpoint, options });
+  await background(context, source, mountpoint, toRaw(sources), options, account);
+}
+
+/** `NAME:` or `NAME:/PATH`. */
+function parseSource(source: string): { account: string; path: string } {
+  const colon = source.indexOf(':');
+  if (colon < 0) throw new UsageError(`'${source}' is not NAME: or NAME:/PATH (is the colon missing?)`);
+  return { account: requireAccountName(source.slice(0, colon)), path: source.slice(colon + 1) };
+}
+
+function fromFlags(flags: Flags): RawOptions {
+  const raw = new Map<string, string>();
+  for (const { name } of optionSpecs) {
+    const value = flags[name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
+    if (value !== undefined) raw.set(name, String(value));
+  }
+  return raw;
+}
+
+interface Foreground {
+  readonly account: string;
+  readonly path: string;
+  readonly mountpoint: string;
+  readonly options: MountOptions;
+}
+
+async function foreground(context: Context, { account, path, mountpoint, options }: Foreground): Promise<void> {
+  const isChild = process.env[CHILD_MARK] === '1';
+  const log = createLogger(options.logLevel, options.logFile);
+  try {
+    const session = await Session.start({
+      ...context,
+      account,
+      path,
+      mountpoint,
+      options,
+      log,
+      logFile: options.logFile,
+    });
+    endOnSignals(session, log);
+    if (isChild) tell({ ready: true });
+    else print(`${account}:${path} is mounted on ${mountpoint}. Ctrl-C unmounts it.`);
+    await session.ended;
+    // libfuse's thread may still be about; there is nothing left to lose.
+    process.exit(0);
+  } catch (error) {
+    log.error({ error }, 'mount failed');
+    if (!isChild) throw error;
+    tell({ failed: messageOf(error), code: codeOf(error) ?? 'error' });
+    process.exit(1);
+  }
+}
+
+function tell(message: ChildMessage): void {
+  process.send?.(message);
+  process.disconnect?.();
+}
+
+/** The first signal drains and unmounts; the second leaves what is pending for the next mount. */
+function endOnSignals(session: Session, log: ReturnType<typeof createLogger>): void {
+  let signals = 0;
+  const end = (): void => {
+    signals++;
+    if (signals > 1) {
+      void session.forceUnmount().catch((error) => log.error({ error }, 'unmount'));
+      return;
+    }
+    session
+      .unmount(() => undefined)
+      .catch((error) => {
+        log.error({ error }, 'cannot unmount; another signal does it by force');
+        process.stderr.write(`syncmount: ${messageOf(error)}; another signal unmounts all the same\n`);
+      });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+}
+
+/** Starts the mount in a process of its own and waits until it answers. */
+async function background(
+  context: Context,
+  source: string,
+  mountpoint: string,
+  raw: Record<string, string>,
+  options: MountOptions,
+  account: string,
+): Promise<void> {
+  const logFile = resolve(options.logFile ?? join(context.places.state, 'log', `${account}.log`));
+  const main = fileURLToPath(new URL('../../bin/syncmount.js', import.meta.url));
+  const args = Object.entries({ ...raw, 'log-file': logFile }).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  const errors = openLog(logFile);
+  const child = spawn(process.execPath, [main, 'mount', source, mountpoint, '--foreground', ...args], {
+    cwd: '/',
+    detached: true,
+    // What the runtime itself has to say at its death belongs in the log.
+    stdio: ['ignore', 'ignore', errors, 'ipc'],
+    env: { ...process.env, [CHILD_MARK]: '1' },
+  });
+  closeSync(errors);
+  await new Promise<void>((ready, failed) => {
+    child.on('message', (message: ChildMessage) => {
+      if ('ready' in message) ready();
+      else failed(new SyncmountError(message.code, message.failed));
+    });
+    child.on('error', failed);
+    child.on('exit', (code, signal) =>
+      failed(new SyncmountError('died', `the mount ended before it was ready (${signal ?? code}); see ${logFile}`)),
+    );
+    // Whoever types Ctrl-C while it starts does not want it.
+    process.once('SIGINT', () => child.kill('SIGTERM'));
+  });
+  child.unref();
+  child.disconnect();
+}
+
+function openLog(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw new SyncmountError('log-file', `cannot write the log file ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}

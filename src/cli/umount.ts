@@ -1,0 +1,102 @@
+import { resolve } from 'node:path';
+import { Presets, SingleBar } from 'cli-progress';
+import { SyncmountError } from '../base/errors.js';
+import { silentLog } from '../base/log.js';
+import { formatSize } from '../config/units.js';
+import { mountAt } from '../fuse/mount-table.js';
+import { unmountByProgram } from '../fuse/programs.js';
+import { askControl } from '../mount/control.js';
+import { clearStaleMount } from '../mount/mountpoint.js';
+import { isAlive, type RegistryEntry } from '../mount/registry.js';
+import type { DrainProgress, UploadStatus } from '../mount/status.js';
+import { type Context, print } from './context.js';
+
+/** How long the mount's process may take to end after its mount is gone, ms. */
+const EXIT_PATIENCE = 10_000;
+
+export async function umountCommand(
+  context: Context,
+  target: string,
+  options: { readonly force?: boolean },
+): Promise<void> {
+  const mountpoint = resolve(target);
+  const entry = context.registry.find(mountpoint);
+  if (entry === undefined || !isAlive(entry.pid)) return clearDead(context, mountpoint);
+  const shown = progressOf();
+  try {
+    const command = options.force ? 'unmount-force' : 'unmount';
+    const left = await askControl(entry.socket, command, (what) => shown.show(what as DrainProgress));
+    shown.end();
+    await processEnds(entry);
+    report(left as readonly UploadStatus[]);
+  } catch (error) {
+    shown.end();
+    throw error;
+  }
+}
+
+/** The process is gone: what it left of the mount is cleared; what it had not uploaded waits for the next mount. */
+async function clearDead(context: Context, mountpoint: string): Promise<void> {
+  const mounted = await mountAt(mountpoint);
+  if (mounted === undefined) {
+    context.registry.remove(mountpoint);
+    throw new SyncmountError('not-mounted', `${mountpoint} is not mounted`);
+  }
+  if (mounted.type !== 'fuse.syncmount') {
+    throw new SyncmountError('not-ours', `${mountpoint} is not a mount of syncmount (${mounted.type})`);
+  }
+  if (!(await clearStaleMount(mountpoint, context.registry, silentLog))) {
+    // Alive, but of another state directory, or its entry was lost: the kernel's own way.
+    await unmountByProgram(mountpoint, { lazy: false });
+  }
+  print(
+    `${mountpoint}: cleared the mount of a process that had died; what it had not uploaded waits for the next mount`,
+  );
+}
+
+function report(left: readonly UploadStatus[]): void {
+  if (left.length === 0) return;
+  const names = left.map(({ path, error }) => (error === undefined ? path : `${path} (${error})`)).join(', ');
+  throw new SyncmountError('left-pending', `unmounted, but not everything is stored; the next mount has it: ${names}`);
+}
+
+async function processEnds(entry: RegistryEntry): Promise<void> {
+  const until = Date.now() + EXIT_PATIENCE;
+  while (isAlive(entry.pid) && Date.now() < until) await new Promise((again) => setTimeout(again, 20));
+}
+
+interface Shown {
+  show(left: DrainProgress): void;
+  end(): void;
+}
+
+/** A bar on a terminal; elsewhere a line whenever a file is done. */
+function progressOf(): Shown {
+  let total = 0;
+  if (!process.stderr.isTTY) {
+    let last = 0;
+    return {
+      show({ files, bytes }) {
+        if (files > 0 && files !== last) process.stderr.write(`uploading: ${files} files, ${formatSize(bytes)} left\n`);
+        last = files;
+      },
+      end: () => undefined,
+    };
+  }
+  const bar = new SingleBar(
+    { format: 'uploading {bar} {percentage}% | {files} files, {left} left', clearOnComplete: true },
+    Presets.shades_classic,
+  );
+  let started = false;
+  return {
+    show({ files, bytes }) {
+      if (files === 0 && !started) return;
+      total = Math.max(total, bytes, 1);
+      if (!started) bar.start(total, 0, { files, left: formatSize(bytes) });
+      started = true;
+      bar.setTotal(total);
+      bar.update(total - bytes, { files, left: formatSize(bytes) });
+    },
+    end: () => bar.stop(),
+  };
+}

@@ -1,0 +1,38 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { messageOf, SyncmountError } from '../base/errors.js';
+
+/** Where the program keeps things (XDG Base Directory Specification). */
+export interface Directories {
+  /** Accounts and credentials, config.toml. */
+  readonly config: string;
+  /** Inode tables, journals, and contents that are not uploaded yet: never a cache. */
+  readonly state: string;
+  /** Downloaded blocks: may be deleted while nothing is mounted. */
+  readonly cache: string;
+}
+
+export function directoriesOf(env: NodeJS.ProcessEnv): Directories {
+  const home = env.HOME ?? homedir();
+  const xdg = (own: string | undefined, base: string | undefined, fallback: string): string =>
+    own !== undefined && own !== ''
+      ? own
+      : join(base !== undefined && base !== '' ? base : join(home, fallback), 'syncmount');
+  return {
+    config: xdg(env.SYNCMOUNT_CONFIG_DIR, env.XDG_CONFIG_HOME, '.config'),
+    state: xdg(env.SYNCMOUNT_STATE_DIR, env.XDG_STATE_HOME, join('.local', 'state')),
+    cache: xdg(env.SYNCMOUNT_CACHE_DIR, env.XDG_CACHE_HOME, '.cache'),
+  };
+}
+
+/** Makes a directory that only its owner can look into. Throws `SyncmountError` `directory`. */
+export function privateDirectory(path: string): string {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    chmodSync(path, 0o700);
+    return path;
+  } catch (error) {
+    throw new SyncmountError('directory', `cannot make the directory ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The options of a mount, declared once. The flags of the command line, `-o` for fstab, the config file, the help text and
+ * the table in docs/options.md all come from here.
+ */
+import { UsageError } from '../base/errors.js';
+import { parseDuration, parseSize } from './units.js';
+
+export interface MountOptions {
+  readonly readOnly: boolean;
+  readonly writeBack: boolean;
+  /** Bytes. */
+  readonly cacheSize: number;
+  /** ms */
+  readonly dirTtl: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly umask: number;
+  readonly allowOther: boolean;
+  readonly delete: 'trash' | 'permanent';
+  /** ms */
+  readonly deadline: number;
+  readonly binding: 'auto' | 'kernel' | 'native';
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly logFile: string | null;
+}
+
+export interface OptionSpec<K extends keyof MountOptions = keyof MountOptions> {
+  readonly key: K;
+  /** As typed: `--name`, or `-o name=value`. */
+  readonly name: string;
+  /** What the value is called in the help; absent for a switch. */
+  readonly value?: string;
+  /** As typed, or computed for the person who mounts. */
+  readonly default: string | (() => string);
+  /** The default as the documentation says it, where it is computed. */
+  readonly defaultText?: string;
+  readonly help: string;
+  /** Other spellings that fstab and mount(8) use with -o. */
+  readonly aliases?: readonly string[];
+  readonly parse: (text: string) => MountOptions[K];
+}
+
+function spec<K extends keyof MountOptions>(option: OptionSpec<K>): OptionSpec {
+  return option as unknown as OptionSpec;
+}
+
+export const optionSpecs: readonly OptionSpec[] = [
+  spec({
+    key: 'readOnly',
+    name: 'read-only',
+    default: 'false',
+    aliases: ['ro'],
+    parse: parseSwitch,
+    help: 'refuse every change',
+  }),
+  spec({
+    key: 'writeBack',
+    name: 'write-back',
+    default: 'false',
+    parse: parseSwitch,
+    help: 'close() answers once the content is safe on the local disk, and the upload follows',
+  }),
+  spec({
+    key: 'cacheSize',
+    name: 'cache-size',
+    value: 'SIZE',
+    default: '10G',
+    parse: parseSize,
+    help: 'the most that downloaded blocks may take on the local disk',
+  }),
+  spec({
+    key: 'dirTtl',
+    name: 'dir-ttl',
+    value: 'TIME',
+    default: '60s',
+    parse: parseDuration,
+    help: 'how long a listing counts as the truth before the provider is asked again',
+  }),
+  spec({
+    key: 'uid',
+    name: 'uid',
+    value: 'ID',
+    default: () => String(process.getuid?.() ?? 0),
+    defaultText: 'yours',
+    parse: parseId,
+    help: 'the user that files belong to where no chown said otherwise',
+  }),
+  spec({
+    key: 'gid',
+    name: 'gid',
+    value: 'ID',
+    default: () => String(process.getgid?.() ?? 0),
+    defaultText: 'yours',
+    parse: parseId,
+    help: 'the group that files belong to where no chown said otherwise',
+  }),
+  spec({
+    key: 'umask',
+    name: 'umask',
+    value: 'OCTAL',
+    default: '022',
+    parse: parseUmask,
+    help: 'permission bits that files and directories lack where no chmod said otherwise',
+  }),
+  spec({
+    key: 'allowOther',
+    name: 'allow-other',
+    default: 'false',
+    aliases: ['allow_other'],
+    parse: parseSwitch,
+    help: 'let other users in (as an ordinary user this needs user_allow_other in /etc/fuse.conf)',
+  }),
+  spec({
+    key: 'delete',
+    name: 'delete',
+    value: 'trash|permanent',
+    default: 'trash',
+    parse: oneOf('trash', 'permanent'),
+    help: 'where removed files go; the trash where the provider has one',
+  }),
+  spec({
+    key: 'deadline',
+    name: 'deadline',
+    value: 'TIME',
+    default: '60s',
+    parse: parseDuration,
+    help: 'how long a request is retried before the program hears of an error',
+  }),
+  spec({
+    key: 'binding',
+    name: 'binding',
+    value: 'auto|kernel|native',
+    default: 'auto',
+    parse: oneOf('auto', 'kernel', 'native'),
+    help: 'how to speak to the kernel: its FUSE protocol directly, or through libfuse 2',
+  }),
+  spec({
+    key: 'logLevel',
+    name: 'log-level',
+    value: 'LEVEL',
+    default: 'info',
+    parse: oneOf('error', 'warn', 'info', 'debug'),
+    help: 'error, warn, info or debug',
+  }),
+  spec({
+    key: 'logFile',
+    name: 'log-file',
+    value: 'FILE',
+    default: '',
+    defaultText: 'in the state directory',
+    parse: (text) => (text === '' ? null : text),
+    help: 'where a mount in the background writes its log',
+  }),
+];
+
+/** Options of mount(8) that say nothing to us: fstab lines carry them. */
+const ignored = new Set(
+  'rw defaults auto noauto user nouser users owner group exec noexec suid nosuid dev nodev async sync nofail _netdev relatime noatime nodiratime'.split(
+    ' ',
+  ),
+);
+
+/** Option texts by name, as they came from one source. */
+export type RawOptions = ReadonlyMap<string, string>;
+
+/** `-o name=value,name,…`. Throws `UsageError` for a name that is none. */
+export function parseDashO(texts: readonly string[]): RawOptions {
+  const raw = new Map<string, string>();
+  for (const part of texts.flatMap((text) => text.split(',')).filter((text) => text !== '')) {
+    const equals = part.indexOf('=');
+    const name = equals < 0 ? part : part.slice(0, equals);
+    if (ignored.has(name) || name.startsWith('x-') || name === 'comment') continue;
+    raw.set(specOf(name).name, equals < 0 ? 'true' : part.slice(equals + 1));
+  }
+  return raw;
+}
+
+/** The option of that name, however it is spelled. */
+export function specOf(name: string): OptionSpec {
+  const wanted = name.replaceAll('_', '-');
+  const found = optionSpecs.find((option) => option.name === wanted || option.aliases?.includes(name));
+  if (found === undefined) throw new UsageError(`unknown option '${name}'`);
+  return found;
+}
+
+/** Later sources win over earlier ones. Throws `UsageError` that names the option whose value makes no sense. */
+export function resolveOptions(...sources: readonly RawOptions[]): MountOptions {
+  const entries = optionSpecs.map((option) => {
+    const given = sources.map((source) => source.get(option.name)).findLast((text) => text !== undefined);
+    const text = given ?? (typeof option.default === 'string' ? option.default : option.default());
+    try {
+      return [option.key, option.parse(text)];
+    } catch (error) {
+      throw new UsageError(`--${option.name}: ${(error as Error).message}`, { cause: error });
+    }
+  });
+  return Object.fromEntries(entries) as MountOptions;
+}
+
+/** The options of a resolved mount as texts again, to hand them to another process. */
+export function toRaw(sources: readonly RawOptions[]): Record<string, string> {
+  return Object.fromEntries(sources.flatMap((source) => [...source]));
+}
+
+function parseSwitch(text: string): boolean {
+  if (text === 'true' || text === '' || text === '1' || text === 'yes') return true;
+  if (text === 'false' || text === '0' || text === 'no') return false;
+  throw new UsageError(`'${text}' is neither true nor false`);
+}
+
+function parseId(text: string): number {
+  if (!/^\d+$/.test(text)) throw new UsageError(`'${text}' is not a number`);
+  return Number(text);
+}
+
+function parseUmask(text: string): number {
+  if (!/^0?[0-7]{1,3}$/.test(text)) throw new UsageError(`'${text}' is not an octal mask such as 022`);
+  return Number.parseInt(text, 8);
+}
+
+function oneOf<const T extends string>(...choices: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = choices.find((choice) => choice === text);
+    if (found === undefined) throw new UsageError(`'${text}' is none of ${choices.join(', ')}`);
+    return found;
+  };
+}

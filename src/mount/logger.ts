@@ -1,0 +1,47 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { destination, type Logger, pino } from 'pino';
+
+/**
+ * The root logger: JSON lines, to a file of mode 0600 or to stderr. Credentials are never logged on purpose; should an
+ * object that holds some get into a line, their values are cut out.
+ */
+export function createLogger(level: string, file: string | null): Logger {
+  if (file !== null) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  return pino(
+    {
+      base: { pid: process.pid },
+      level,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: {
+        paths: secretKeys.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]),
+        censor: '[secret]',
+      },
+      serializers: { error: errorFacts, err: errorFacts },
+    },
+    // Synchronous: the last line before a crash is the one that matters.
+    destination({ dest: file ?? 2, sync: true, mode: 0o600 }),
+  );
+}
+
+const secretKeys = [
+  'consumerKey',
+  'consumerSecret',
+  'token',
+  'tokenSecret',
+  'password',
+  'apiKey',
+  'accessToken',
+  'refreshToken',
+  'clientSecret',
+  'authorization',
+  'Authorization',
+];
+
+/** An error as data, with its causes. */
+function errorFacts(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { name, message, stack, cause } = error;
+  const { code, data } = error as { code?: unknown; data?: unknown };
+  return { name, code, message, data, stack, ...(cause === undefined ? {} : { cause: errorFacts(cause) }) };
+}

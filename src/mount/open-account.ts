@@ -1,0 +1,169 @@
+/** Opens what an account keeps on this machine and puts a file system over it. */
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.js';
+import { codeOf, SyncmountError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { openDatabase } from '../base/sqlite.js';
+import { BlockCache, type PunchHole } from '../cache/block-cache.js';
+import { ReaderPool } from '../cache/reader-pool.js';
+import type { StoredAccount } from '../config/accounts.js';
+import { type Directories as Places, privateDirectory } from '../config/directories.js';
+import type { MountOptions } from '../config/options.js';
+import { CloudFilesystem, resolvePath } from '../filesystem/cloud-filesystem.js';
+import type { Core } from '../filesystem/core.js';
+import { OpenFiles } from '../filesystem/open-files.js';
+import type { Account, Provider } from '../providers/provider.js';
+import { Journal } from '../spool/journal.js';
+import { Spool } from '../spool/spool.js';
+import { Directories } from '../tree/directories.js';
+import type { Ino } from '../tree/inode.js';
+import { InodeTable } from '../tree/inode-table.js';
+import { stateMigrations } from '../tree/schema.js';
+
+export interface OpenAccount {
+  readonly filesystem: CloudFilesystem;
+  readonly cache: BlockCache;
+  /** Ends background work and closes the databases. Uploads under way must have ended. */
+  close(): Promise<void>;
+}
+
+export interface OpenAccountOptions {
+  readonly name: string;
+  readonly stored: StoredAccount;
+  readonly provider: Provider;
+  readonly places: Places;
+  readonly options: MountOptions;
+  /** A folder within the account; '' or '/' for all of it. */
+  readonly path: string;
+  readonly log: Log;
+  readonly punchHole?: PunchHole;
+}
+
+/**
+ * Asks the provider who we are, opens the state, and takes up what an earlier mount left.
+ * Throws what the provider throws, `locked` when another mount has the account, `FsError` where `path` is no folder.
+ */
+export async function openAccount(options: OpenAccountOptions): Promise<OpenAccount> {
+  const { name, stored, provider, places, log } = options;
+  // One directory for each user of each service: another login under the same name must not meet this one's files.
+  const identity = createHash('sha256').update(`${stored.provider}\n${stored.userId}`).digest('hex').slice(0, 12);
+  const directory = privateDirectory(join(privateDirectory(places.state), 'accounts', `${name}@${identity}`));
+  const state = openState(join(directory, 'state.db'), name);
+  let cache: BlockCache | null = null;
+  try {
+    const table = new InodeTable(state.sql);
+    const account = await whoAmI(provider, stored.userId);
+    cache = new BlockCache({
+      directory: privateDirectory(join(places.cache, `${name}@${identity}`)),
+      limit: options.options.cacheSize,
+      clock: systemClock,
+      log,
+      punchHole: options.punchHole,
+    });
+    const { core, directories, start } = assemble(options, { state, table, account, cache, directory });
+    const accountRoot = ensureRoot(table, account);
+    const journal = new Journal(state.sql);
+    table.sweep(new Set(journal.all().map((row) => row.ino)));
+    const whole = start(accountRoot);
+    const root = await resolvePath(whole, core, accountRoot, options.path);
+    const filesystem = root === accountRoot ? whole : start(root);
+    filesystem.recover();
+    const opened = cache;
+    return {
+      filesystem,
+      cache,
+      async close() {
+        directories.close();
+        await provider.close();
+        opened.close();
+        state.close();
+      },
+    };
+  } catch (error) {
+    cache?.close();
+    state.close();
+    throw error;
+  }
+}
+
+function openState(path: string, name: string): ReturnType<typeof openDatabase> {
+  try {
+    return openDatabase(path, stateMigrations);
+  } catch (error) {
+    if (codeOf(error) !== 'locked') throw error;
+    throw new SyncmountError('locked', `account '${name}' is mounted already; 'syncmount status' tells where`, {
+      cause: error,
+    });
+  }
+}
+
+async function whoAmI(provider: Provider, userId: string): Promise<Account> {
+  const account = await provider.account();
+  if (account.userId !== userId) {
+    throw new SyncmountError('other-user', `these credentials belong to another user (${account.label}); log in anew`);
+  }
+  return account;
+}
+
+function ensureRoot(table: InodeTable, account: Account): Ino {
+  const known = table.byRemote('folder', account.root.id);
+  if (known !== undefined) return known.ino;
+  return table.insert({ parent: null, name: '', kind: 'directory', remote: account.root }).ino;
+}
+
+interface Parts {
+  readonly state: ReturnType<typeof openDatabase>;
+  readonly table: InodeTable;
+  readonly account: Account;
+  readonly cache: BlockCache;
+  readonly directory: string;
+}
+
+/** Puts the parts together. `start` gives the file system its root, and the parts below it someone to tell. */
+function assemble(
+  { provider, options, log }: OpenAccountOptions,
+  { state, table, account, cache, directory }: Parts,
+): { core: Core; directories: Directories; start: (root: Ino) => CloudFilesystem } {
+  let filesystem: CloudFilesystem | null = null;
+  const directories = new Directories({
+    table,
+    provider,
+    clock: systemClock,
+    log,
+    ttl: options.dirTtl,
+    onChange: (ino, changes) => filesystem?.listingChanged(ino, changes),
+  });
+  const core: Core = {
+    table,
+    directories,
+    provider,
+    readers: new ReaderPool(cache, (file, range, request) => provider.read(file, range, request)),
+    spool: new Spool(privateDirectory(join(directory, 'spool'))),
+    journal: new Journal(state.sql),
+    state,
+    files: new OpenFiles(),
+    options: {
+      readOnly: options.readOnly,
+      writeBack: options.writeBack,
+      ttl: options.dirTtl,
+      uid: options.uid,
+      gid: options.gid,
+      umask: options.umask,
+      disposal: options.delete,
+      host: hostname(),
+    },
+    clock: systemClock,
+    log,
+    invalidate: (what) => filesystem?.invalidate(what),
+  };
+  return {
+    core,
+    directories,
+    start(root) {
+      filesystem = new CloudFilesystem(core, root, account);
+      return filesystem;
+    },
+  };
+}

@@ -1,0 +1,269 @@
+/**
+ * A mount's life: open the account, mount, answer `status` and `umount`, drain, unmount, close.
+ */
+import type { Server } from 'node:net';
+import { systemClock } from '../base/clock.js';
+import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { AccountStore, StoredAccount } from '../config/accounts.js';
+import type { Directories } from '../config/directories.js';
+import type { MountOptions } from '../config/options.js';
+import type { Mounted } from '../fuse/binding.js';
+import { createProvider } from '../providers/registry.js';
+import { chooseBinding } from './bindings.js';
+import { type ControlCommand, serveControl } from './control.js';
+import { LiveProvider, type MadeProvider } from './live-provider.js';
+import { prepareMountpoint } from './mountpoint.js';
+import { type OpenAccount, openAccount } from './open-account.js';
+import type { Registry } from './registry.js';
+import type { DrainProgress, MountStatus, UploadStatus } from './status.js';
+
+export interface SessionOptions {
+  readonly account: string;
+  /** A folder within the account; '' for all of it. */
+  readonly path: string;
+  /** Absolute. */
+  readonly mountpoint: string;
+  readonly options: MountOptions;
+  readonly places: Directories;
+  readonly accounts: AccountStore;
+  readonly registry: Registry;
+  readonly log: Log;
+  readonly logFile: string | null;
+}
+
+/** How often a drain tells how far it is, ms: a progress bar looks alive, a log is not flooded. */
+const PROGRESS_INTERVAL = 250;
+
+export class Session {
+  /** Resolves when the mount has ended and everything is closed. */
+  readonly ended: Promise<void>;
+  readonly #o: SessionOptions;
+  readonly #stored: StoredAccount;
+  readonly #provider: LiveProvider;
+  readonly #opened: OpenAccount;
+  readonly #mounted: Mounted;
+  readonly #binding: string;
+  #server: Server | null = null;
+  #closing: Promise<void> | null = null;
+  #resolveEnded: () => void = () => {};
+
+  private constructor(
+    options: SessionOptions,
+    stored: StoredAccount,
+    provider: LiveProvider,
+    opened: OpenAccount,
+    mounted: Mounted,
+    binding: string,
+  ) {
+    this.#o = options;
+    this.#stored = stored;
+    this.#provider = provider;
+    this.#opened = opened;
+    this.#mounted = mounted;
+    this.#binding = binding;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    // Somebody typed `umount`: what is not uploaded yet is uploaded before the process ends.
+    void mounted.ended.then(() => this.#close(true));
+  }
+
+  /** Resolves when the mountpoint answers. Whatever fails before leaves nothing behind. */
+  static async start(options: SessionOptions): Promise<Session> {
+    const { account, mountpoint, registry, log, accounts } = options;
+    const stored = accounts.load(account);
+    await prepareMountpoint(mountpoint, registry, log);
+    const binding = await chooseBinding(options.options.binding, log);
+    const provider = new LiveProvider(makeProvider(stored, options), (current) => renewed(current, options), log);
+    const opened = await opening(provider, stored, options);
+    try {
+      const mounted = await binding.mount(opened.filesystem, {
+        mountpoint,
+        source: `syncmount:${account}:${options.path}`,
+        readOnly: options.options.readOnly,
+        allowOther: options.options.allowOther,
+        log,
+      });
+      const session = new Session(options, stored, provider, opened, mounted, binding.name);
+      await session.#listen();
+      log.info({ account, mountpoint, binding: binding.name }, 'mounted');
+      return session;
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+  }
+
+  status(): MountStatus {
+    const { total, byRoute, rateLimit } = this.#provider.metrics();
+    const uploads = this.#uploads();
+    const quota = this.#opened.filesystem.quota();
+    const { account, mountpoint, options } = this.#o;
+    return {
+      mountpoint,
+      account,
+      provider: this.#stored.provider,
+      pid: process.pid,
+      binding: this.#binding,
+      writeBack: options.writeBack,
+      readOnly: options.readOnly,
+      pending: uploads.filter((upload) => upload.state !== 'failed'),
+      failed: uploads.filter((upload) => upload.state === 'failed'),
+      cache: this.#opened.cache.stats(),
+      requests: { total, byRoute },
+      ...(rateLimit === null ? {} : { rateLimit }),
+      ...(quota === null ? {} : { quota }),
+      ...(this.#provider.isRefused ? { login: loginCommand(account, this.#stored) } : {}),
+    };
+  }
+
+  /**
+   * Uploads what is pending, then unmounts; answers what could not be uploaded and stays in the spool.
+   * Rejects with `busy`, changing nothing, while a file is open for writing or the mountpoint is in use.
+   */
+  async unmount(progress: (left: DrainProgress) => void): Promise<readonly UploadStatus[]> {
+    this.#requireIdle();
+    await this.#drain(progress);
+    this.#requireIdle();
+    await this.#mounted.unmount();
+    await this.#close(true);
+    return this.#left;
+  }
+
+  /** Unmounts whatever is open; what is not uploaded waits in the spool for the next mount. */
+  async forceUnmount(): Promise<readonly UploadStatus[]> {
+    await this.#mounted.detach();
+    await this.#close(false);
+    return this.#left;
+  }
+
+  /** What was not stored when the account was closed. */
+  #left: readonly UploadStatus[] = [];
+
+  #uploads(): UploadStatus[] {
+    const { filesystem } = this.#opened;
+    return filesystem.storing.pending(filesystem.root);
+  }
+
+  #requireIdle(): void {
+    const writers = this.#opened.filesystem.writers();
+    if (writers.length === 0) return;
+    const more = writers.length > 3 ? ` and ${writers.length - 3} more` : '';
+    throw new SyncmountError(
+      'busy',
+      `${this.#o.mountpoint} is busy: ${writers.slice(0, 3).join(', ')}${more} open for writing`,
+    );
+  }
+
+  async #drain(progress: (left: DrainProgress) => void): Promise<void> {
+    const tell = (): void => {
+      const pending = this.#uploads().filter((upload) => upload.state !== 'failed');
+      progress({
+        files: pending.length,
+        bytes: pending.reduce((sum, { size, sent }) => sum + size - Math.min(size, sent), 0),
+      });
+    };
+    tell();
+    const timer = setInterval(tell, PROGRESS_INTERVAL);
+    try {
+      await this.#opened.filesystem.storing.drained();
+    } finally {
+      clearInterval(timer);
+    }
+    tell();
+  }
+
+  async #listen(): Promise<void> {
+    const { registry, mountpoint, account, logFile } = this.#o;
+    const socket = registry.socketPath(mountpoint);
+    this.#server = await serveControl(socket, (command, progress) => this.#answer(command, progress));
+    registry.put({
+      mountpoint,
+      account,
+      provider: this.#stored.provider,
+      pid: process.pid,
+      socket,
+      log: logFile,
+    });
+  }
+
+  async #answer(command: ControlCommand, progress: (what: unknown) => void): Promise<unknown> {
+    switch (command) {
+      case 'status':
+        return this.status();
+      case 'unmount':
+        return this.unmount(progress);
+      case 'unmount-force':
+        return this.forceUnmount();
+      case 'retry-uploads':
+        return this.#opened.filesystem.storing.retryFailed();
+      default:
+        throw new SyncmountError('usage', 'unknown command');
+    }
+  }
+
+  #close(drain: boolean): Promise<void> {
+    this.#closing ??= this.#closeOnce(drain).finally(() => this.#resolveEnded());
+    return this.#closing;
+  }
+
+  async #closeOnce(drain: boolean): Promise<void> {
+    const { registry, mountpoint, log } = this.#o;
+    if (drain) await this.#drain(() => undefined);
+    else await this.#opened.filesystem.storing.interrupt();
+    this.#left = this.#uploads();
+    await this.#opened.close();
+    // The command that asked still waits for its answer: the socket's file goes, its connection stays to the end.
+    this.#server?.close();
+    registry.remove(mountpoint);
+    log.info({ mountpoint, left: this.#left.length }, 'unmounted');
+  }
+}
+
+/** The command that mends dead credentials. */
+function loginCommand(name: string, stored: StoredAccount): string {
+  return `syncmount login ${name} --provider ${stored.provider}`;
+}
+
+function makeProvider(stored: StoredAccount, { options, log }: SessionOptions): MadeProvider {
+  const provider = createProvider(stored.provider, {
+    endpoints: stored.endpoints,
+    credentials: stored.credentials,
+    deadlineMs: options.deadline,
+    disposal: options.delete,
+    clock: systemClock,
+    log,
+  });
+  return { provider, fingerprint: fingerprintOf(stored) };
+}
+
+function fingerprintOf({ endpoints, credentials }: StoredAccount): string {
+  return JSON.stringify([endpoints, credentials]);
+}
+
+function renewed(current: string, options: SessionOptions): MadeProvider | null {
+  try {
+    const stored = options.accounts.load(options.account);
+    return fingerprintOf(stored) === current ? null : makeProvider(stored, options);
+  } catch (error) {
+    options.log.warn({ code: codeOf(error) }, `the account cannot be read: ${messageOf(error)}`);
+    return null;
+  }
+}
+
+/** A refusal of the credentials names the command that mends it. */
+async function opening(provider: LiveProvider, stored: StoredAccount, options: SessionOptions): Promise<OpenAccount> {
+  const { account, places, log, path } = options;
+  try {
+    return await openAccount({ name: account, stored, provider, places, options: options.options, path, log });
+  } catch (error) {
+    await provider.close();
+    if (codeOf(error) !== 'auth') throw error;
+    throw new SyncmountError(
+      'auth',
+      `${stored.provider} refuses the credentials of '${account}' (${messageOf(error)}); run '${loginCommand(account, stored)}'`,
+      { cause: error },
+    );
+  }
+}
