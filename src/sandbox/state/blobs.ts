@@ -62,7 +62,7 @@ export class BlobStore {
           if (size <= smallest) continue;
           file = await open(await this.#newPath(blob), 'wx');
         }
-        for (const waiting of pieces.length > 0 ? pieces : [piece]) await file.writeFile(waiting);
+        for (const waiting of pieces.length > 0 ? pieces : [piece]) await writeAll(file, waiting);
         pieces = [];
       }
       if (!file) await this.#writeSmall(blob, Buffer.concat(pieces));
@@ -174,6 +174,10 @@ class FileReader implements BlobReader {
   close(): Promise<void> {
     return this.file.close();
   }
+}
+
+async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {
+  for (let at = 0; at < piece.length; ) at += (await file.write(piece, at, piece.length - at)).bytesWritten;
 }
 
 function newBlob(): string {
