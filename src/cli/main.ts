@@ -1,17 +1,12 @@
-/** `syncmount`: parses the command line and calls the commands. */
+/**
+ * `syncmount`: parses the command line and calls the commands. Each is loaded when it is called: `status` and `umount`
+ * answer in the time that the runtime needs to start.
+ */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { codeOf, messageOf, UsageError } from '../base/errors.js';
 import { optionSpecs } from '../config/options.js';
-import { PROVIDER_NAMES } from '../providers/registry.js';
-import { accountsCommand, loginCommand, logoutCommand } from './accounts.js';
 import { context } from './context.js';
-import { doctorCommand } from './doctor.js';
-import { mountCommand } from './mount.js';
-import { sandboxCommand } from './sandbox.js';
-import { statusCommand } from './status.js';
-import { umountCommand } from './umount.js';
-import { uploadsCommand } from './uploads.js';
 
 const version = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -28,19 +23,19 @@ function program(): Command {
   root
     .command('login <name>')
     .description('add an account, or renew its credentials')
-    .requiredOption('--provider <provider>', PROVIDER_NAMES.join(', '))
+    .requiredOption('--provider <provider>', '4shared, 4sync, 5sync or acronis')
     .option('--credentials <file>', "JSON with the credentials; '-' reads standard input (default: interactive)")
     .option('--endpoint <key=url>', 'another base URL for one of the endpoints; may be repeated', collect, [])
-    .action((name: string, options) => loginCommand(context, name, options));
+    .action(async (name: string, options) => (await import('./accounts.js')).loginCommand(context, name, options));
   root
     .command('logout <name>')
     .description("forget an account's credentials")
-    .action((name: string) => logoutCommand(context, name));
+    .action(async (name: string) => (await import('./accounts.js')).logoutCommand(context, name));
   root
     .command('accounts')
     .description('list the accounts')
     .option('--json', 'as JSON')
-    .action((options) => accountsCommand(context, options));
+    .action(async (options) => (await import('./accounts.js')).accountsCommand(context, options));
 
   const mount = root
     .command('mount <account:path> <mountpoint>')
@@ -52,24 +47,32 @@ function program(): Command {
     const tail = value === undefined || shown === '' ? '' : ` (default: ${shown})`;
     mount.option(value === undefined ? `--${name}` : `--${name} <${value}>`, help + tail);
   }
-  mount.action((source: string, mountpoint: string, options) => mountCommand(context, source, mountpoint, options));
+  mount.action(async (source: string, mountpoint: string, options) =>
+    (await import('./mount.js')).mountCommand(context, source, mountpoint, options),
+  );
 
   root
     .command('umount <mountpoint>')
     .description('upload what is pending, then unmount')
     .option('--force', 'unmount at once; what is not uploaded waits for the next mount')
-    .action((mountpoint: string, options) => umountCommand(context, mountpoint, options));
+    .action(async (mountpoint: string, options) =>
+      (await import('./umount.js')).umountCommand(context, mountpoint, options),
+    );
   root
     .command('status [mountpoint]')
     .description('what is mounted, what is still uploading, what failed')
     .option('--json', 'as JSON')
     .option('--watch', 'again and again, until Ctrl-C')
-    .action((mountpoint: string | undefined, options) => statusCommand(context, mountpoint, options));
+    .action(async (mountpoint: string | undefined, options) =>
+      (await import('./status.js')).statusCommand(context, mountpoint, options),
+    );
   root
     .command('uploads <action> <mountpoint>')
     .description('list: what is not stored yet; retry: try what failed again')
     .option('--json', 'as JSON')
-    .action((action: string, mountpoint: string, options) => uploadsCommand(context, action, mountpoint, options));
+    .action(async (action: string, mountpoint: string, options) =>
+      (await import('./uploads.js')).uploadsCommand(context, action, mountpoint, options),
+    );
   root
     .command('sandbox')
     .description("a local server that speaks a provider's API, to try things out")
@@ -81,11 +84,11 @@ function program(): Command {
     .option('--quota <size>', 'of the account')
     .option('--reading <name=value>', 'how to read an open point of the documents; may be repeated', collect, [])
     .option('--json', 'print one line of JSON instead of text')
-    .action((options) => sandboxCommand(options));
+    .action(async (options) => (await import('./sandbox.js')).sandboxCommand(options));
   root
     .command('doctor')
     .description('check the machine and the accounts, and say how to mend what is amiss')
-    .action(() => doctorCommand(context));
+    .action(async () => (await import('./doctor.js')).doctorCommand(context));
   return root;
 }
 

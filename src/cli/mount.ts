@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
 import { requireAccountName } from '../config/accounts.js';
 import { readConfigFile } from '../config/config-file.js';
 import {
@@ -13,8 +14,7 @@ import {
   resolveOptions,
   toRaw,
 } from '../config/options.js';
-import { createLogger } from '../mount/logger.js';
-import { Session } from '../mount/session.js';
+import type { Session } from '../mount/session.js';
 import { type Context, print } from './context.js';
 
 /** What the process in the background tells the one that was typed. */
@@ -61,6 +61,11 @@ interface Foreground {
 
 async function foreground(context: Context, { account, path, mountpoint, options }: Foreground): Promise<void> {
   const isChild = process.env[CHILD_MARK] === '1';
+  // The command that was typed only starts this one, and needs none of it.
+  const [{ Session }, { createLogger }] = await Promise.all([
+    import('../mount/session.js'),
+    import('../mount/logger.js'),
+  ]);
   const log = createLogger(options.logLevel, options.logFile);
   try {
     const session = await Session.start({
@@ -92,7 +97,7 @@ function tell(message: ChildMessage): void {
 }
 
 /** The first signal drains and unmounts; the second leaves what is pending for the next mount. */
-function endOnSignals(session: Session, log: ReturnType<typeof createLogger>): void {
+function endOnSignals(session: Session, log: Log): void {
   let signals = 0;
   const end = (): void => {
     signals++;

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
-import { SyncmountError } from '../base/errors.js';
+import { codeOf, SyncmountError } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
 import { formatSize } from '../config/units.js';
 import { mountAt } from '../fuse/mount-table.js';
@@ -31,7 +31,9 @@ export async function umountCommand(
     report(left as readonly UploadStatus[]);
   } catch (error) {
     shown.end();
-    throw error;
+    // The number of a dead mount may have gone to another process.
+    if (codeOf(error) !== 'no-answer') throw error;
+    await clearDead(context, mountpoint);
   }
 }
 

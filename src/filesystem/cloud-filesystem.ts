@@ -327,7 +327,7 @@ export class CloudFilesystem implements Filesystem {
     try {
       await this.#contents.truncate(state, pinned, size);
       if (change.mtime !== undefined) state.mtime = null;
-      if (!state.hasWriters()) await this.storing.flush(state);
+      if (!state.hasWriters()) await this.storing.settle(state);
     } finally {
       files.settle(state);
     }

@@ -51,6 +51,7 @@ export class Contents {
     const spool = await this.writableSpool(state, handle.pinned);
     const at = handle.flags.append ? spool.size : offset;
     await spool.write(data, at);
+    state.written = true;
     this.#changed(state);
     return data.length;
   }
@@ -58,6 +59,7 @@ export class Contents {
   async truncate(state: FileState, pinned: RemoteFile | null, size: number): Promise<void> {
     const spool = await this.writableSpool(state, pinned);
     await spool.truncate(size);
+    if (size === 0) state.written = false;
     this.#changed(state);
   }
 
@@ -118,6 +120,7 @@ export class Contents {
     state.baseReader = null;
     state.spool = null;
     state.dirty = false;
+    state.written = false;
   }
 
   async #readPinned(handle: Handle, file: RemoteFile, into: Uint8Array, offset: number): Promise<number> {

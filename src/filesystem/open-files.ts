@@ -4,6 +4,7 @@
  * A `FileState` exists while a handle is open or a spool file is not stored. At any time the content of the inode is
  * either the spool's (`spool` set; newer than the provider's) or the revision that each handle is pinned to.
  */
+import { setMaxListeners } from 'node:events';
 import type { Timespec } from '../base/timespec.js';
 import { noReadAhead, type ReadAheadState } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
@@ -29,6 +30,8 @@ export class FileState {
   spoolName = '';
   /** The spool holds changes that no upload has stored. */
   dirty = false;
+  /** Bytes were written since the content was last made, emptied or stored. */
+  written = false;
   /** When the content was last changed through this mount; the row learns of it when the content is stored or synced. */
   mtime: Timespec | null = null;
   /** Waits for its turn to be uploaded (write-back). */
@@ -78,6 +81,8 @@ export class Handle {
     this.state = state;
     this.flags = flags;
     this.pinned = pinned;
+    // Every request of the read-ahead listens to it.
+    setMaxListeners(0, this.closing.signal);
   }
 }
 

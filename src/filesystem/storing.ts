@@ -46,8 +46,19 @@ export class Storing {
     this.#contents = contents;
   }
 
-  /** close(): stores what changed and answers when it is stored, or (write-back) when it is safe on the local disk. */
+  /**
+   * close(): stores what changed and answers when it is stored, or (write-back) when it is safe on the local disk.
+   *
+   * A file that was made or emptied and not written yet waits for its last close: a shell closes a duplicate of the
+   * descriptor before the first byte (`echo x > f`), and an upload of nothing would come first.
+   */
   async flush(state: FileState): Promise<void> {
+    if (state.spool?.size === 0 && !state.written) return;
+    await this.settle(state);
+  }
+
+  /** As `flush`, whatever was written. */
+  async settle(state: FileState): Promise<void> {
     if (state.unlinked || state.spool === null) return;
     if (this.#core.options.writeBack) {
       if (!state.dirty && state.storing === null) return;

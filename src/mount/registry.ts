@@ -88,12 +88,19 @@ export class Registry {
   }
 }
 
-/** Does a process of that id exist? */
+/** Does a process of that id run? One that has ended and waits to be reaped does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return codeOf(error) === 'EPERM';
+  }
+  try {
+    // proc_pid_stat(5): `pid (name) state …`; the name may hold anything.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat[stat.lastIndexOf(')') + 2] !== 'Z';
+  } catch {
+    // No /proc here (macOS), or gone between the two looks; the next look tells.
+    return process.platform !== 'linux';
   }
 }

@@ -35,6 +35,9 @@ export interface SessionOptions {
 /** How often a drain tells how far it is, ms: a progress bar looks alive, a log is not flooded. */
 const PROGRESS_INTERVAL = 250;
 
+/** How long the process waits at its end for a command to take its answer, ms. */
+const ANSWER_PATIENCE = 2000;
+
 export class Session {
   /** Resolves when the mount has ended and everything is closed. */
   readonly ended: Promise<void>;
@@ -204,8 +207,15 @@ export class Session {
   }
 
   #close(drain: boolean): Promise<void> {
-    this.#closing ??= this.#closeOnce(drain).finally(() => this.#resolveEnded());
+    this.#closing ??= this.#closeOnce(drain).finally(() => this.#leave());
     return this.#closing;
+  }
+
+  /** The end, once the command that asked for it has its answer. */
+  #leave(): void {
+    if (this.#server === null) this.#resolveEnded();
+    else this.#server.close(() => this.#resolveEnded());
+    setTimeout(this.#resolveEnded, ANSWER_PATIENCE).unref();
   }
 
   async #closeOnce(drain: boolean): Promise<void> {
@@ -214,8 +224,6 @@ export class Session {
     else await this.#opened.filesystem.storing.interrupt();
     this.#left = this.#uploads();
     await this.#opened.close();
-    // The command that asked still waits for its answer: the socket's file goes, its connection stays to the end.
-    this.#server?.close();
     registry.remove(mountpoint);
     log.info({ mountpoint, left: this.#left.length }, 'unmounted');
   }

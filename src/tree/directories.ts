@@ -1,6 +1,7 @@
 /**
  * Keeps directory listings fresh: decides when to ask the provider, asks once for all who wait, and merges the answer.
  */
+import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
@@ -48,6 +49,8 @@ export class Directories {
   constructor(options: DirectoriesOptions) {
     this.#o = options;
     this.#mountedAt = options.clock.now();
+    // Every listing under way listens to it.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** Resolves when the rows of `ino` may be served. Rejects with `ProviderError` where nothing is known of it. */

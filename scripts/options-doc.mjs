@@ -1,0 +1,45 @@
+// Writes docs/options.md from the table of options, or with --check fails where it is out of date.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { optionSpecs } from '../dist/config/options.js';
+
+const path = fileURLToPath(new URL('../docs/options.md', import.meta.url));
+const rows = optionSpecs.map(({ name, value, help, default: standard, defaultText }) => {
+  const flag = value === undefined ? `--${name}` : `--${name} ${value.replaceAll('|', '\\|')}`;
+  const shown = value === undefined ? 'off' : (defaultText ?? standard);
+  return `| \`${flag}\` | ${shown} | ${help} |`;
+});
+const text = `# Options of a mount
+
+Written by \`scripts/options-doc.mjs\` from the one table that flags, \`-o\`, the config file and the help text come from.
+
+Each can be given in three places; a later one wins:
+
+1. \`config.toml\` in the config directory: \`[mount]\` for every mount, \`[account.NAME]\` for one account,
+   as \`name = value\` (such as \`cache-size = "5G"\`, \`write-back = true\`);
+2. \`-o name=value,name,…\`, as in fstab;
+3. \`--name value\` on the command line.
+
+| Option | Default | Meaning |
+|---|---|---|
+${rows.join('\n')}
+
+Sizes take K, M, G and T (powers of 1024); times take ms, s, m, h and d. \`-o ro\` is \`--read-only\` and \`-o allow_other\`
+is \`--allow-other\`. What mount(8) itself understands (\`noauto\`, \`_netdev\`, \`x-systemd.automount\`, …) is ignored.
+`;
+
+if (process.argv.includes('--check')) {
+  let present = '';
+  try {
+    present = readFileSync(path, 'utf8');
+  } catch {
+    // Missing: out of date.
+  }
+  if (present !== text) {
+    console.error('docs/options.md is out of date: run `npm run build && node scripts/options-doc.mjs`');
+    process.exit(1);
+  }
+  console.log('options: docs/options.md is what the program says');
+} else {
+  writeFileSync(path, text);
+}

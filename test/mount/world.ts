@@ -1,0 +1,195 @@
+/**
+ * A whole world for a test: a sandbox in this process, the real command line in others, a mount through the kernel.
+ *
+ * The sandbox answers from this process, so nothing here may touch a mount synchronously: programs do, as children.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach } from 'vitest';
+import type { MountStatus } from '../../src/mount/status.js';
+import { type LogEntry, type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
+
+const program = resolve('bin/syncmount.js');
+
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface WorldOptions extends SandboxOptions {
+  /** Without the login that most tests need. */
+  readonly loggedOut?: boolean;
+}
+
+const worlds: World[] = [];
+
+/** Registers the cleaning-up of this file: no mount and no process is left, whatever a test did. */
+export function cleanUpWorlds(): void {
+  afterEach(async () => {
+    for (const world of worlds.splice(0)) await world.end();
+  });
+}
+
+export async function createWorld(options: WorldOptions = {}): Promise<World> {
+  const { loggedOut = false, ...sandboxOptions } = options;
+  const directory = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
+  const sandbox = await startSandbox(sandboxOptions);
+  const world = new World(directory, sandbox);
+  worlds.push(world);
+  await mkdir(world.mnt);
+  if (!loggedOut) {
+    const { code, stderr } = await world.login();
+    if (code !== 0) throw new Error(`login: ${stderr}`);
+  }
+  return world;
+}
+
+export class World {
+  readonly directory: string;
+  readonly sandbox: Sandbox;
+  /** The mountpoint. */
+  readonly mnt: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly #children = new Set<ChildProcess>();
+
+  constructor(directory: string, sandbox: Sandbox) {
+    this.directory = directory;
+    this.sandbox = sandbox;
+    this.mnt = join(directory, 'mnt');
+    this.env = {
+      ...process.env,
+      SYNCMOUNT_CONFIG_DIR: join(directory, 'config'),
+      SYNCMOUNT_STATE_DIR: join(directory, 'state'),
+      SYNCMOUNT_CACHE_DIR: join(directory, 'cache'),
+    };
+  }
+
+  /** Runs `syncmount` with these arguments to its end. */
+  cli(args: readonly string[], input = ''): Promise<Outcome> {
+    return this.#run(process.execPath, [program, ...args], input);
+  }
+
+  async login(name = 'work', credentials: unknown = this.sandbox.credentials): Promise<Outcome> {
+    const { provider, endpoints } = this.sandbox;
+    return this.cli(
+      [
+        ...['login', name, '--provider', provider, '--credentials', '-'],
+        ...['--endpoint', `api=${endpoints.api}`, '--endpoint', `upload=${endpoints.upload}`],
+      ],
+      typeof credentials === 'string' ? credentials : JSON.stringify(credentials),
+    );
+  }
+
+  /** Mounts `work:` and fails the test where that fails. */
+  async mount(...flags: string[]): Promise<void> {
+    const { code, stderr } = await this.cli(['mount', 'work:', this.mnt, ...flags]);
+    if (code !== 0) throw new Error(`mount: ${stderr}`);
+  }
+
+  async umount(): Promise<void> {
+    const { code, stderr } = await this.cli(['umount', this.mnt]);
+    if (code !== 0) throw new Error(`umount: ${stderr}${await this.log()}`);
+  }
+
+  async status(): Promise<MountStatus> {
+    const { stdout, stderr, code } = await this.cli(['status', this.mnt, '--json']);
+    if (code !== 0) throw new Error(`status: ${stderr}`);
+    return JSON.parse(stdout) as MountStatus;
+  }
+
+  /** Runs a shell script in the mounted directory. `$MNT`, `$TOP` (outside the mount) and `$SYNCMOUNT` are set. */
+  sh(script: string): Promise<Outcome> {
+    // Not as the child's cwd: this process would wait for its chdir(2) without answering the requests behind it.
+    return this.#run('bash', ['-c', `set -o pipefail; cd "$MNT" || exit 99\n${script}`]);
+  }
+
+  /** The script's standard output, trimmed; fails the test where the script fails. */
+  async out(script: string): Promise<string> {
+    const { code, stdout, stderr } = await this.sh(script);
+    if (code !== 0) throw new Error(`'${script}' ended with ${code}: ${stderr}${stdout}`);
+    return stdout.trim();
+  }
+
+  /** Starts a script that goes on while the test does. `ended` resolves at its end; `first` at its first output. */
+  start(script: string): {
+    readonly child: ChildProcess;
+    readonly first: Promise<void>;
+    readonly ended: Promise<Outcome>;
+  } {
+    let child!: ChildProcess;
+    let first!: () => void;
+    const started = new Promise<void>((yes) => {
+      first = yes;
+    });
+    const ended = this.#run('bash', ['-c', `cd "$MNT" || exit 99\n${script}`], '', (made) => {
+      child = made;
+      made.stdout?.once('data', () => first());
+    });
+    return { child, first: started, ended };
+  }
+
+  /** What `act` asks of the provider. */
+  async requestsOf(act: () => Promise<unknown>): Promise<LogEntry[]> {
+    const before = this.sandbox.log.entries().at(-1)?.n ?? 0;
+    await act();
+    return this.sandbox.log.entries({ after: before });
+  }
+
+  /** The same as `METHOD route` lines, such as `POST /files`. */
+  async routesOf(act: () => Promise<unknown>): Promise<string[]> {
+    return (await this.requestsOf(act)).map(({ route }) => route);
+  }
+
+  /** Forgets all downloaded blocks. Nothing may be mounted. */
+  async clearCache(): Promise<void> {
+    await rm(join(this.directory, 'cache'), { recursive: true, force: true });
+  }
+
+  async write(name: string, content: string | Uint8Array): Promise<string> {
+    const path = join(this.directory, name);
+    await writeFile(path, content);
+    return path;
+  }
+
+  /** The log of the mount, for messages of failed tests. */
+  async log(): Promise<string> {
+    return readFile(join(this.directory, 'state', 'log', 'work.log'), 'utf8').catch(() => '');
+  }
+
+  async end(): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL');
+    const { stdout } = await this.cli(['status', '--json']);
+    for (const { mountpoint } of JSON.parse(stdout || '[]') as MountStatus[]) {
+      await this.cli(['umount', '--force', mountpoint]);
+    }
+    await this.#run('sh', ['-c', 'mountpoint -q "$MNT" && umount -l "$MNT"; true']);
+    await this.sandbox.close();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  #run(command: string, args: string[], input = '', started?: (child: ChildProcess) => void): Promise<Outcome> {
+    return new Promise((done, failed) => {
+      const child = spawn(command, args, {
+        cwd: this.directory,
+        env: { ...this.env, MNT: this.mnt, TOP: this.directory, SYNCMOUNT: `${process.execPath} ${program}` },
+      });
+      this.#children.add(child);
+      const stdout: Buffer[] = [];
+      const stderr: Buffer[] = [];
+      child.stdout.on('data', (data: Buffer) => stdout.push(data));
+      child.stderr.on('data', (data: Buffer) => stderr.push(data));
+      child.on('error', failed);
+      child.on('close', (code) => {
+        this.#children.delete(child);
+        done({ code: code ?? 128, stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}` });
+      });
+      started?.(child);
+      // A program that ends without reading its input is no concern here.
+      child.stdin.on('error', () => undefined);
+      child.stdin.end(input);
+    });
+  }
+}
