@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises';
 export interface MountEntry {
   /** Unique among the mounts that exist at a time: a second mount on the same directory is not taken for the first. */
   readonly id: string;
+  /** `major:minor`, as stat(2) shows it in st_dev. */
+  readonly device: string;
   readonly mountpoint: string;
   /** `fuse.syncmount` for ours. */
   readonly type: string;
@@ -23,10 +25,17 @@ export function parseMountInfo(text: string): MountEntry[] {
   for (const line of text.split('\n')) {
     // id parent major:minor root mountpoint options [tags …] - type source super-options
     const [before, after] = line.split(' - ', 2);
-    const [id, , , , mountpoint] = before?.split(' ') ?? [];
+    const [id, , device, , mountpoint] = before?.split(' ') ?? [];
     const [type, source] = after?.split(' ') ?? [];
-    if (id === undefined || mountpoint === undefined || type === undefined || source === undefined) continue;
-    entries.push({ id, mountpoint: decodeOctal(mountpoint), type, source: decodeOctal(source) });
+    if (
+      id === undefined ||
+      device === undefined ||
+      mountpoint === undefined ||
+      type === undefined ||
+      source === undefined
+    )
+      continue;
+    entries.push({ id, device, mountpoint: decodeOctal(mountpoint), type, source: decodeOctal(source) });
   }
   return entries;
 }

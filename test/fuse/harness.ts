@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import type { Log } from '../../src/base/log.js';
 import type { Binding, BindingOptions, Mounted } from '../../src/fuse/binding.js';
+import { kernelBinding } from '../../src/fuse/kernel/kernel-binding.js';
 import { mountAt } from '../../src/fuse/mount-table.js';
 import { nativeBinding } from '../../src/fuse/native/native-binding.js';
 import { unmountByProgram } from '../../src/fuse/programs.js';
@@ -24,7 +25,7 @@ export interface Candidate {
 
 /** Every binding, for `describe.each`. */
 export const candidates: Candidate[] = await Promise.all(
-  [nativeBinding].map(async (binding) => {
+  [kernelBinding, nativeBinding].map(async (binding) => {
     const { ok, message } = await binding.probe();
     return ok ? { binding } : { binding, unavailable: message };
   }),

@@ -8,8 +8,8 @@ it('parses the lines of mountinfo, optional tags and octal characters included',
 
 not a line`;
   expect(parseMountInfo(text)).toEqual([
-    { id: '22', mountpoint: '/sys', type: 'sysfs', source: 'sysfs' },
-    { id: '36', mountpoint: '/mnt/a b\tc\\d', type: 'fuse.syncmount', source: 'syncmount:grün:' },
-    { id: '37', mountpoint: '/ü', type: 'ext4', source: '/dev/root x' },
+    { id: '22', device: '0:20', mountpoint: '/sys', type: 'sysfs', source: 'sysfs' },
+    { id: '36', device: '98:0', mountpoint: '/mnt/a b\tc\\d', type: 'fuse.syncmount', source: 'syncmount:grün:' },
+    { id: '37', device: '98:1', mountpoint: '/ü', type: 'ext4', source: '/dev/root x' },
   ]);
 });

@@ -1,0 +1,179 @@
+/** Requests about open files: their content, and everything else that goes through a handle. */
+import { isPromise } from '../../base/maybe-promise.js';
+import type { HandleId } from '../../filesystem/api.js';
+import { FsError } from '../../filesystem/fs-error.js';
+import { andThen, decodeOpenFlags } from '../answers.js';
+import type { Connection } from './connection.js';
+import { maxWrite } from './negotiation.js';
+import { type Entry, entryReply, type Operation, permissionMask } from './operation.js';
+import { fallocateKeepSize, openedFlag, openKillPrivileges, seekWhence, writeKillPrivileges } from './protocol.js';
+import { encodeEntry, encodeOpen, entryBytes } from './reply.js';
+import { dropPrivileges } from './setattr.js';
+import {
+  createIn,
+  fallocateIn,
+  flushIn,
+  fsyncIn,
+  lseekIn,
+  lseekOut,
+  openIn,
+  readIn,
+  releaseIn,
+  writeIn,
+  writeOut,
+} from './structs.js';
+
+interface Opened {
+  readonly handle: HandleId;
+  readonly flags: number;
+}
+
+/** A descriptor that cannot write has nothing to tell at close, so the kernel need not ask. */
+const openedFlags = (keepCache: boolean, writes: boolean): number =>
+  (keepCache ? openedFlag.keepCache : 0) | (writes ? 0 : openedFlag.noFlush);
+
+/** An open that was given up before its answer came never gets a RELEASE. */
+function noteOpened(connection: Connection, handle: HandleId, taken: boolean): void {
+  connection.handles.add(handle);
+  if (!taken) void connection.releaseHandle(handle);
+}
+
+export const open: Operation<Opened> = {
+  minimum: openIn.$bytes,
+  changes: true,
+  call({ fs, nodes }, request, caller) {
+    const { view, body } = request;
+    const ino = nodes.inoOf(request.nodeid);
+    const flags = decodeOpenFlags(openIn.flags.get(view, body));
+    const kill = (openIn.openFlags.get(view, body) & openKillPrivileges) !== 0;
+    return andThen(fs.open(ino, flags, caller), ({ handle, keepCache }) => {
+      const opened = { handle, flags: openedFlags(keepCache, flags.write) };
+      return kill ? andThen(dropPrivileges(fs, ino), () => opened) : opened;
+    });
+  },
+  encode: (_, reply, { handle, flags }) => encodeOpen(reply.view, reply.body, handle, flags),
+  sent: (connection, { handle }, taken) => noteOpened(connection, handle, taken),
+};
+
+export const create: Operation<Entry & Opened> = {
+  minimum: createIn.$bytes + 1,
+  changes: true,
+  call({ fs, nodes }, request, caller) {
+    const { view, body } = request;
+    const parent = nodes.inoOf(request.nodeid);
+    caller.umask = createIn.umask.get(view, body);
+    const flags = decodeOpenFlags(createIn.flags.get(view, body));
+    const mode = createIn.mode.get(view, body) & permissionMask;
+    const created = fs.create(parent, request.name(body + createIn.$bytes), mode, flags, caller);
+    return andThen(created, ({ handle, keepCache, attributes }) => ({
+      handle,
+      flags: openedFlags(keepCache, flags.write),
+      attributes,
+      validMs: fs.validity(parent),
+    }));
+  },
+  encode({ nodes }, reply, { attributes, validMs, handle, flags }) {
+    encodeEntry(reply.view, reply.body, nodes, attributes, validMs);
+    return entryBytes + encodeOpen(reply.view, reply.body + entryBytes, handle, flags);
+  },
+  sent(connection, value, taken) {
+    entryReply.sent(connection, value, taken);
+    noteOpened(connection, value.handle, taken);
+  },
+};
+
+interface Content {
+  readonly buffer: Uint8Array;
+  readonly length: number;
+}
+
+export const read: Operation<Content> = {
+  minimum: readIn.$bytes,
+  call({ fs, buffers }, { view, body }, caller) {
+    const size = readIn.size.get(view, body);
+    if (size > maxWrite) throw new FsError('EINVAL', `a read of ${size} bytes`);
+    const buffer = buffers.take(size);
+    const into = buffer.length === size ? buffer : buffer.subarray(0, size);
+    // After a failure the buffer is not used again: whoever gave up may still be filling it.
+    const length = fs.read(readIn.fh.get(view, body), into, readIn.offset.get(view, body), caller);
+    return isPromise(length) ? length.then((bytes) => ({ buffer, length: bytes })) : { buffer, length };
+  },
+  encode(_, reply, { buffer, length }) {
+    reply.payload = buffer;
+    reply.payloadLength = length;
+    return 0;
+  },
+  sent: ({ buffers }, { buffer }) => buffers.give(buffer),
+};
+
+export const write: Operation<number> = {
+  minimum: writeIn.$bytes,
+  changes: true,
+  call(connection, request, caller) {
+    const { fs } = connection;
+    const { view, body } = request;
+    const ino = connection.nodes.inoOf(request.nodeid);
+    const kill = (writeIn.writeFlags.get(view, body) & writeKillPrivileges) !== 0;
+    const part = request.data(body + writeIn.$bytes, writeIn.size.get(view, body));
+    // The data lies in the request's buffer. A few waiting writes may keep theirs; more of them get a copy.
+    const mayKeep = connection.keptRequests < connection.maxKeptRequests;
+    const data = mayKeep ? part : Uint8Array.from(part);
+    const written = fs.write(writeIn.fh.get(view, body), data, writeIn.offset.get(view, body), caller);
+    if (mayKeep && isPromise(written)) connection.keepUntil(request, written);
+    return kill ? andThen(written, (count) => andThen(dropPrivileges(fs, ino), () => count)) : written;
+  },
+  encode(_, reply, count) {
+    writeOut.size.set(reply.view, reply.body, count);
+    writeOut.padding.set(reply.view, reply.body, 0);
+    return writeOut.$bytes;
+  },
+};
+
+export const flush: Operation<void> = {
+  minimum: flushIn.$bytes,
+  changes: true,
+  call: ({ fs }, { view, body }, caller) => fs.flush(flushIn.fh.get(view, body), caller),
+};
+
+export const fsync: Operation<void> = {
+  minimum: fsyncIn.$bytes,
+  changes: true,
+  call: ({ fs }, { view, body }, caller) => fs.fsync(fsyncIn.fh.get(view, body), caller),
+};
+
+export const release: Operation<void> = {
+  minimum: releaseIn.$bytes,
+  changes: true,
+  call({ fs, handles }, { view, body }) {
+    const handle = releaseIn.fh.get(view, body);
+    return handles.delete(handle) ? fs.release(handle) : undefined;
+  },
+};
+
+export const fallocate: Operation<void> = {
+  minimum: fallocateIn.$bytes,
+  changes: true,
+  optional: true,
+  call({ fs }, { view, body }) {
+    const mode = fallocateIn.mode.get(view, body);
+    if ((mode & ~fallocateKeepSize) !== 0) throw new FsError('ENOTSUP', 'fallocate(2) only makes room here');
+    const handle = fallocateIn.fh.get(view, body);
+    const offset = fallocateIn.offset.get(view, body);
+    return fs.fallocate(handle, offset, fallocateIn.length.get(view, body), mode === fallocateKeepSize);
+  },
+};
+
+export const lseek: Operation<number> = {
+  minimum: lseekIn.$bytes,
+  optional: true,
+  call({ fs }, { view, body }) {
+    const whence = lseekIn.whence.get(view, body);
+    if (whence !== seekWhence.data && whence !== seekWhence.hole) throw new FsError('EINVAL', `lseek(2) ${whence}`);
+    const offset = lseekIn.offset.get(view, body);
+    return fs.seek(lseekIn.fh.get(view, body), offset, whence === seekWhence.data ? 'data' : 'hole');
+  },
+  encode(_, reply, offset) {
+    lseekOut.offset.set(reply.view, reply.body, offset);
+    return lseekOut.$bytes;
+  },
+};

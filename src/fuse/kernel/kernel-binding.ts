@@ -1,0 +1,81 @@
+/** The binding that speaks the kernel's FUSE protocol itself: the default on Linux. */
+import { stat } from 'node:fs/promises';
+import { messageOf, SyncmountError } from '../../base/errors.js';
+import type { Filesystem } from '../../filesystem/api.js';
+import type { Binding, BindingOptions, Mounted, Probe } from '../binding.js';
+import { findFusermount, isRoot } from '../programs.js';
+import { type Addon, errnoName, loadAddon } from './addon.js';
+import { closeMount, openMount, raiseReadAhead } from './mounting.js';
+import { Session } from './session.js';
+
+class KernelMount implements Mounted {
+  readonly mountpoint: string;
+  readonly ended: Promise<void>;
+  readonly #addon: Addon;
+  readonly #session: Session;
+  #gone = false;
+
+  constructor(addon: Addon, session: Session, mountpoint: string) {
+    this.#addon = addon;
+    this.#session = session;
+    this.mountpoint = mountpoint;
+    this.ended = session.ended;
+    this.ended.then(
+      () => {
+        this.#gone = true;
+      },
+      () => {},
+    );
+  }
+
+  unmount(): Promise<void> {
+    return this.#leave({ lazy: false });
+  }
+
+  detach(): Promise<void> {
+    return this.#leave({ lazy: true });
+  }
+
+  async #leave(how: { lazy: boolean }): Promise<void> {
+    if (!this.#gone) await closeMount(this.#addon, this.mountpoint, how);
+    this.#gone = true;
+    // In another mount namespace the mount may live on; for us it is over.
+    await this.#session.close();
+  }
+}
+
+async function mountKernel(fs: Filesystem, options: BindingOptions): Promise<Mounted> {
+  const addon = loadAddon();
+  const fd = await openMount(addon, options);
+  const session = new Session(addon, fd, fs, options.log);
+  const mounted = new KernelMount(addon, session, options.mountpoint);
+  try {
+    await session.ready;
+    // A call that comes all the way through, and back.
+    await stat(options.mountpoint);
+    await raiseReadAhead(options.mountpoint);
+  } catch (cause) {
+    await mounted.detach().catch(() => session.close());
+    if (cause instanceof SyncmountError) throw cause;
+    throw new SyncmountError('mount-failed', `${options.mountpoint} does not answer: ${messageOf(cause)}`, { cause });
+  }
+  return mounted;
+}
+
+export async function probeKernel(): Promise<Probe> {
+  try {
+    const addon = loadAddon();
+    if (isRoot()) {
+      const fd = addon.openDevice();
+      if (fd < 0) return { ok: false, message: `/dev/fuse cannot be opened (${errnoName(fd)}): modprobe fuse` };
+      addon.closeDescriptor(fd);
+    } else {
+      await findFusermount();
+    }
+    return { ok: true, message: 'the kernel protocol over /dev/fuse' };
+  } catch (error) {
+    return { ok: false, message: messageOf(error) };
+  }
+}
+
+export const kernelBinding: Binding = { name: 'kernel', probe: probeKernel, mount: mountKernel };

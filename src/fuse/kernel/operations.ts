@@ -1,0 +1,45 @@
+/**
+ * Every request that is understood, by opcode.
+ *
+ * What is missing is answered with ENOSYS, to which the kernel does it by itself or never asks again: ACCESS (the kernel
+ * checks, by default_permissions), COPY_FILE_RANGE (it reads and writes), locks, IOCTL, POLL, BMAP, TMPFILE, STATX.
+ */
+import * as attributes from './attribute-operations.js';
+import * as directories from './directory-operations.js';
+import * as files from './file-operations.js';
+import * as names from './name-operations.js';
+import type { Operation } from './operation.js';
+import { opcode } from './protocol.js';
+import { interruptIn } from './structs.js';
+
+/** The answer to the interrupted request is the answer to this; where that one is answered already, there is none. */
+const interrupt: Operation<void> = {
+  minimum: interruptIn.$bytes,
+  silent: true,
+  call: ({ pending }, { view, body }) => pending.get(interruptIn.unique.get(view, body))?.interrupt(),
+};
+
+const destroy: Operation<void> = { minimum: 0, call: () => undefined };
+
+/** FUSE_INIT comes before there is anything to talk about: session.ts. */
+type Listed = Exclude<keyof typeof opcode, 'init' | 'access' | 'copyFileRange'>;
+
+const byName: Readonly<Record<Listed, Operation<unknown>>> = {
+  ...attributes,
+  ...directories,
+  ...files,
+  ...names,
+  interrupt,
+  destroy,
+};
+
+export interface NamedOperation extends Operation<unknown> {
+  readonly name: string;
+}
+
+/** Indexed by opcode. */
+export const operations: readonly (NamedOperation | undefined)[] = (() => {
+  const table: (NamedOperation | undefined)[] = [];
+  for (const [name, operation] of Object.entries(byName)) table[opcode[name as Listed]] = { name, ...operation };
+  return table;
+})();

@@ -1,0 +1,102 @@
+/**
+ * The numbers of the kernel's FUSE protocol that this binding uses: linux/fuse.h (UAPI, protocol 7.38) and, for what they
+ * mean, Documentation/filesystems/fuse and fuse(4).
+ */
+
+export const protocolMajor = 7;
+/** What we were written against. */
+export const protocolMinor = 38;
+/** max_pages, FUSE_EXPLICIT_INVAL_DATA and everything below came with Linux 5.4. */
+export const oldestMinor = 31;
+
+/** The node number of the mounted directory. */
+export const rootNode = 1;
+
+export const opcode = {
+  lookup: 1,
+  forget: 2,
+  getattr: 3,
+  setattr: 4,
+  readlink: 5,
+  symlink: 6,
+  mknod: 8,
+  mkdir: 9,
+  unlink: 10,
+  rmdir: 11,
+  rename: 12,
+  link: 13,
+  open: 14,
+  read: 15,
+  write: 16,
+  statfs: 17,
+  release: 18,
+  fsync: 20,
+  setxattr: 21,
+  getxattr: 22,
+  listxattr: 23,
+  removexattr: 24,
+  flush: 25,
+  init: 26,
+  opendir: 27,
+  readdir: 28,
+  releasedir: 29,
+  fsyncdir: 30,
+  access: 34,
+  create: 35,
+  interrupt: 36,
+  destroy: 38,
+  batchForget: 42,
+  fallocate: 43,
+  readdirplus: 44,
+  rename2: 45,
+  lseek: 46,
+  copyFileRange: 47,
+} as const;
+
+export const notifyCode = { invalidateInode: 2, invalidateEntry: 3 } as const;
+
+/** FUSE_INIT flags. */
+export const initFlag = {
+  asyncRead: 1 << 0,
+  atomicTruncate: 1 << 3,
+  bigWrites: 1 << 5,
+  autoInvalidateData: 1 << 12,
+  readdirplus: 1 << 13,
+  readdirplusAuto: 1 << 14,
+  asyncDirectIo: 1 << 15,
+  parallelDirectoryOperations: 1 << 18,
+  abortError: 1 << 21,
+  maxPages: 1 << 22,
+  explicitInvalidateData: 1 << 25,
+  handleKillPrivileges: 1 << 28,
+} as const;
+
+/** fuse_setattr_in.valid */
+export const setattrValid = {
+  mode: 1 << 0,
+  uid: 1 << 1,
+  gid: 1 << 2,
+  size: 1 << 3,
+  atime: 1 << 4,
+  mtime: 1 << 5,
+  handle: 1 << 6,
+  atimeNow: 1 << 7,
+  mtimeNow: 1 << 8,
+  killPrivileges: 1 << 11,
+} as const;
+
+/** fuse_open_out.open_flags */
+export const openedFlag = { keepCache: 1 << 1, cacheDirectory: 1 << 3, noFlush: 1 << 5 } as const;
+
+/** FUSE_WRITE_KILL_SUIDGID and FUSE_OPEN_KILL_SUIDGID: the set-id bits must go, as chmod(2) would have it. */
+export const writeKillPrivileges = 1 << 2;
+export const openKillPrivileges = 1 << 0;
+
+/** renameat2(2) */
+export const renameFlag = { noReplace: 1, exchange: 2 } as const;
+/** fallocate(2) */
+export const fallocateKeepSize = 1;
+/** lseek(2) */
+export const seekWhence = { data: 3, hole: 4 } as const;
+/** setxattr(2) */
+export const setxattrFlag = { create: 1, replace: 2 } as const;
