@@ -5,6 +5,9 @@ import { readAt, writeAt } from '../base/files.js';
 import { type BlockCache, makeSparse } from './block-cache.js';
 import { BLOCK_BYTES, type BlockMap, blockLength, blockOf, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 
+/** A block that is evicted as often as this while it is being written is not worth keeping. */
+const MAX_WRITES = 3;
+
 /**
  * The blocks of one revision on disk, shared by all its readers. Every method treats a failing disk as an absent block.
  */
@@ -62,12 +65,13 @@ export class CachedRevision {
   async readVerified(into: Uint8Array, offset: number): Promise<boolean> {
     const fd = this.#file();
     if (fd === null) return false;
-    const first = blockOf(offset);
-    const last = blockOf(offset + into.length - 1);
+    const first = segmentOf(blockOf(offset));
+    const last = segmentOf(blockOf(offset + into.length - 1));
+    const evictions = this.#evictionsOf(first, last);
     try {
       const count = await readAt(fd, into, offset);
-      // Evicted while it was being read: the bytes may be those of a hole.
-      return count === into.length && this.isVerified(first, last);
+      // Evicted while it was being read: the bytes may be those of a hole, even if the blocks are back by now.
+      return count === into.length && evictions === this.#evictionsOf(first, last);
     } catch (error) {
       this.#fail(error);
       return false;
@@ -99,30 +103,30 @@ export class CachedRevision {
 
   /** Stores a block; false where there is no room for it or the disk refuses. */
   async write(block: number, data: Uint8Array): Promise<boolean> {
-    if (this.#broken) return false;
-    if (this.map.has(block)) return true;
-    if (!this.#cache.reserve(this.key, block, data.length)) return false;
-    // Making room may have evicted other blocks of this very segment: what counts is the state after it.
     const segment = segmentOf(block);
-    const evictions = this.#evictions[segment];
-    const fd = this.#file();
-    try {
-      if (fd === null) throw new Error('the cache file cannot be opened');
-      if (!this.changed) {
-        this.#cache.distrust(this);
-        this.changed = true;
+    for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.map.has(block); tries++) {
+      if (!this.#cache.reserve(this.key, block, data.length)) return false;
+      // Making room may have evicted other blocks of this very segment: what counts is the state after it.
+      const evictions = this.#evictions[segment];
+      const fd = this.#file();
+      try {
+        if (fd === null) throw new Error('the cache file cannot be opened');
+        if (!this.changed) {
+          this.#cache.distrust(this);
+          this.changed = true;
+        }
+        await writeAt(fd, data, block * BLOCK_BYTES);
+      } catch (error) {
+        if (evictions === this.#evictions[segment]) this.#cache.unreserve(this.key, block, data.length);
+        this.#fail(error);
+        return false;
       }
-      await writeAt(fd, data, block * BLOCK_BYTES);
-    } catch (error) {
-      if (evictions === this.#evictions[segment]) this.#cache.unreserve(this.key, block, data.length);
-      this.#fail(error);
-      return false;
+      // Evicted while it was being written: nobody knows whether the bytes came before the hole or after it.
+      if (evictions !== this.#evictions[segment]) continue;
+      this.map.set(block, crc32(data));
+      this.#verified[block] = 1;
     }
-    // Evicted while it was being written: its reservation is gone, and so must be the block.
-    if (evictions !== this.#evictions[segment] && !this.#cache.reserve(this.key, block, data.length)) return false;
-    this.map.set(block, crc32(data));
-    this.#verified[block] = 1;
-    return true;
+    return this.map.has(block);
   }
 
   /** Frees every block. The reservations are the caller's to drop. */
@@ -162,6 +166,12 @@ export class CachedRevision {
   closeFile(): void {
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
+  }
+
+  #evictionsOf(first: number, last: number): number {
+    let sum = 0;
+    for (let segment = first; segment <= last; segment++) sum += this.#evictions[segment] ?? 0;
+    return sum;
   }
 
   #evicted(segment: number): void {

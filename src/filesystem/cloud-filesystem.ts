@@ -311,6 +311,10 @@ export class CloudFilesystem implements Filesystem {
   #openable(ino: Ino, flags: OpenFlags): Inode {
     const inode = inodeOf(this.#core, ino);
     if (inode.kind === 'directory') throw new FsError('EISDIR', `${inode.name} is a directory`);
+    // It lost its name between the lookup and now, and with it its content; the kernel looks the name up again.
+    if (inode.parent === null && this.#core.files.state(ino)?.spool == null) {
+      throw new FsError('ESTALE', `${inode.name} was removed`);
+    }
     if (flags.write) {
       requireWritable(this.#core);
       if (inode.remote?.access === 'read') throw new FsError('EACCES', `${inode.name} is read-only`);

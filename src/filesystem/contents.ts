@@ -99,6 +99,18 @@ export class Contents {
     handle.hasRead = false;
   }
 
+  /**
+   * The file is about to go at the provider, which gives out nothing from its trash: what those who have it open may
+   * still ask for is fetched before.
+   */
+  async keep(state: FileState): Promise<void> {
+    if (state.spool !== null) return;
+    const pinned = [...state.handles].find((handle) => handle.pinned !== null)?.pinned ?? null;
+    if (pinned === null) return;
+    const spool = await this.writableSpool(state, pinned);
+    await spool.fill(this.readBase(state, spool));
+  }
+
   /** The provider moved or renamed the file, maybe under a new id: the same bytes, to be asked for by another name. */
   moved(state: FileState, file: RemoteFile): void {
     const { spool, baseReader } = state;

@@ -95,7 +95,7 @@ export class Namespace {
     const state = files.state(inode.ino);
     if (state !== undefined) {
       await this.#storing.cancel(state);
-      if (state.handles.size > 0 && state.spool === null) await this.#keepContent(inode.ino);
+      await this.#contents.keep(state);
     }
     // A cancelled upload may have got through.
     const { remote } = inodeOf(this.#core, inode.ino);
@@ -112,15 +112,6 @@ export class Namespace {
     this.#contents.dropSpool(state);
     files.settle(state);
     await spool.remove();
-  }
-
-  /** The bytes that open handles may still ask for are fetched before the file goes: the trash gives none out. */
-  async #keepContent(ino: Ino): Promise<void> {
-    const state = this.#core.files.ensureState(ino);
-    const pinned = [...state.handles].find((handle) => handle.pinned !== null)?.pinned ?? null;
-    if (pinned === null) return;
-    const spool = await this.#contents.writableSpool(state, pinned);
-    await spool.fill(this.#contents.readBase(state, spool));
   }
 
   async rmdir(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {

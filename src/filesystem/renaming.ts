@@ -105,8 +105,10 @@ export class Renaming {
     directory: Inode,
     newName: string,
   ): Promise<void> {
-    const { provider, log } = this.#core;
+    const { provider, log, files } = this.#core;
     const parentId = remoteIdOf(directory);
+    const opened = files.state(target.ino);
+    if (opened !== undefined) await this.#contents.keep(opened);
     const name = this.#remoteName(source, newName);
     const aside = { parentId, name: asideName(old.name) };
     const intent = this.#intents.begin({ old, parentId, name: old.name, aside: aside.name, newId: remote.id });

@@ -1,0 +1,119 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { cleanUpWorlds, createWorld, type World } from './world.js';
+
+/** Writes a file and tells the errno of close(2), as a backup script would see it. */
+const writer = `python3 -c "
+import errno, os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+os.write(fd, sys.argv[2].encode())
+try: os.close(fd)
+except OSError as e: print(errno.errorcode[e.errno])
+else: print('stored')
+"`;
+
+describe('what the provider refuses', () => {
+  cleanUpWorlds();
+  let world: World;
+  beforeEach(async () => {
+    world = await createWorld();
+    await world.mount('--deadline', '3s');
+  });
+
+  const refuse = (status: number, code?: string): void => {
+    world.sandbox.faults.add({
+      host: 'upload',
+      action: { kind: 'status', status, ...(code === undefined ? {} : { code }) },
+    });
+  };
+
+  it.each([
+    [403, '403.0100', 'ENOSPC'],
+    [403, '403.0101', 'EFBIG'],
+    [403, '403.0102', 'EDQUOT'],
+    [403, '403.0302', 'EACCES'],
+    [403, '403.0303', 'EACCES'],
+    [401, '401.0301', 'EACCES'],
+    [500, '500.0600', 'EIO'],
+  ])(
+    '%i %s is answered by close with %s; the content stays readable and is listed with the reason',
+    async (status, code, errno) => {
+      refuse(status, code);
+      expect(await world.out(`${writer} refused.txt precious`)).toBe(errno);
+      expect(await world.out('cat refused.txt; stat -c " %s" refused.txt')).toBe('precious 8');
+      const { failed, pending } = await world.status();
+      expect(pending).toEqual([]);
+      expect(failed).toEqual([
+        { path: '/refused.txt', size: 8, sent: 0, state: 'failed', code: errno, error: expect.stringMatching(/\w/) },
+      ]);
+
+      // It survives the end of the mount, and goes to the provider once that lets it.
+      const { code: exit, stderr } = await world.cli(['umount', world.mnt]);
+      expect([exit, stderr]).toEqual([3, expect.stringMatching(/refused\.txt/)]);
+      world.sandbox.faults.clear();
+      await world.mount();
+      expect(await world.out('cat refused.txt')).toBe('precious');
+      await world.umount();
+      expect(`${await world.sandbox.store.readFile('/refused.txt')}`).toBe('precious');
+    },
+  );
+
+  it('a dead token is named by status together with the command that mends it, and a login mends the running mount', async () => {
+    await world.out('echo before > before.txt');
+    world.sandbox.tokens.revoke();
+    expect(await world.out(`${writer} after.txt content`)).toBe('EACCES');
+    expect((await world.status()).login).toBe('syncmount login work --provider 4shared');
+    expect(await world.out('cat before.txt')).toBe('before');
+    const tokens = world.sandbox.tokens.grant();
+    expect((await world.login('work', { ...world.sandbox.credentials, ...tokens })).code).toBe(0);
+    expect(await world.out(`${writer} after.txt content`)).toBe('stored');
+    expect((await world.status()).login).toBeUndefined();
+  });
+
+  it('failed uploads are tried again on demand', async () => {
+    refuse(403, '403.0100');
+    expect(await world.out(`${writer} full.txt content`)).toBe('ENOSPC');
+    world.sandbox.faults.clear();
+    const { stdout } = await world.cli(['uploads', 'retry', world.mnt]);
+    expect(stdout).toMatch(/Trying 1 again/);
+    await world.umount();
+    expect(`${await world.sandbox.store.readFile('/full.txt')}`).toBe('content');
+  });
+
+  it('a server that is gone gives errors within the deadline, while what is known and cached goes on', async () => {
+    await world.out('echo content > file.txt; mkdir d');
+    await world.sandbox.close();
+    expect(await world.out('timeout 5 ls; timeout 5 cat file.txt; timeout 5 df . > /dev/null')).toBe(
+      'd\nfile.txt\ncontent',
+    );
+    expect(await world.out(`timeout 30 ${writer} new.txt x`)).toMatch(/^(ENETUNREACH|EIO)$/);
+    expect((await world.sh('timeout 30 mkdir e')).stderr).toMatch(/unreachable|Input\/output/);
+  });
+
+  it('a file changed by another client is not overwritten: both stay', async () => {
+    await world.out('echo base > shared.txt; ls');
+    await world.umount();
+    await world.mount('--dir-ttl', '1s');
+    await world.out('cat shared.txt; sleep 1.2; exec 3>> shared.txt; echo ours >&3; echo theirs > "$TOP/theirs"');
+    expect(`${await world.sandbox.store.readFile('/shared.txt')}`).toBe('base\nours\n');
+    const script = world.start(
+      'exec 3>> shared.txt; echo more >&3; echo opened; while [ ! -e "$TOP/go" ]; do sleep 0.05; done; exec 3>&-',
+    );
+    await script.first;
+    await world.sandbox.store.putFile('/shared.txt', 'theirs');
+    await world.out('sleep 1.2; touch "$TOP/go"');
+    await script.ended;
+    const names = world.sandbox.store.list('/').map(({ name }) => name);
+    expect(names).toHaveLength(2);
+    const conflict = names.find((name) => /^shared \(conflict .*\)\.txt$/.test(name));
+    expect(`${await world.sandbox.store.readFile('/shared.txt')}`).toBe('theirs');
+    expect(`${await world.sandbox.store.readFile(`/${conflict}`)}`).toBe('base\nours\nmore\n');
+  });
+
+  it('rmdir of a folder that another client filled is refused, and nothing is lost', async () => {
+    await world.out('mkdir folder');
+    await world.sandbox.store.putFile('/folder/theirs.txt', 'theirs');
+    expect((await world.sh('rmdir folder')).stderr).toMatch(/not empty/);
+    expect(`${await world.sandbox.store.readFile('/folder/theirs.txt')}`).toBe('theirs');
+    expect(await world.out('cat folder/theirs.txt')).toBe('theirs');
+  });
+});

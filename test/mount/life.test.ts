@@ -1,0 +1,140 @@
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { cleanUpWorlds, createWorld, type World } from './world.js';
+
+describe('the life of a mount', () => {
+  cleanUpWorlds();
+  let world: World;
+  beforeEach(async () => {
+    world = await createWorld();
+  });
+
+  it('umount of a mount with a file open for writing says that it is busy, and changes nothing', async () => {
+    await world.mount();
+    const script = world.start(
+      'exec 3> open.txt; echo one >&3; echo open; while [ ! -e "$TOP/go" ]; do sleep 0.05; done; echo two >&3',
+    );
+    await script.first;
+    const { code, stderr } = await world.cli(['umount', world.mnt]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/busy: \/open\.txt open for writing/)]);
+    await world.out('touch "$TOP/go"');
+    expect((await script.ended).code).toBe(0);
+    expect(await world.out('cat open.txt')).toBe('one\ntwo');
+    await world.umount();
+    expect(`${await world.sandbox.store.readFile('/open.txt')}`).toBe('one\ntwo\n');
+  });
+
+  it('umount while a program stands in the directory says that it is busy, and changes nothing', async () => {
+    await world.mount();
+    const script = world.start('echo in; while [ ! -e "$TOP/go" ]; do sleep 0.05; done; echo still > here.txt');
+    await script.first;
+    expect(await world.cli(['umount', world.mnt])).toMatchObject({ code: 1, stderr: expect.stringMatching(/busy/) });
+    await world.out('touch "$TOP/go"');
+    expect((await script.ended).code).toBe(0);
+    await world.umount();
+  });
+
+  it('an umount typed by hand ends the process, after it has stored what was pending', async () => {
+    await world.mount('--write-back');
+    world.sandbox.settings.latencyMs = 500;
+    await world.out('echo content > file.txt');
+    const { pid } = await world.status();
+    await world.out(
+      `cd /; umount "$MNT"; for i in $(seq 200); do [ -e /proc/${pid}/exe ] || exit 0; sleep 0.1; done; exit 1`,
+    );
+    expect(`${await world.sandbox.store.readFile('/file.txt')}`).toBe('content\n');
+    expect(JSON.parse((await world.cli(['status', '--json'])).stdout)).toEqual([]);
+  });
+
+  it('after a kill the next mount clears what is left, and loses nothing', async () => {
+    await world.mount('--write-back');
+    world.sandbox.settings.latencyMs = 60_000;
+    await world.out('ls; true');
+    await world.out('echo precious > file.txt');
+    await kill();
+    expect((await world.sh('true')).code).toBe(99);
+    world.sandbox.settings.latencyMs = 0;
+    await world.mount();
+    expect(await world.out('cat file.txt')).toBe('precious');
+    await world.umount();
+    expect(`${await world.sandbox.store.readFile('/file.txt')}`).toBe('precious\n');
+  });
+
+  it('umount clears the mount of a killed process', async () => {
+    await world.mount();
+    await kill();
+    expect(await world.cli(['umount', world.mnt])).toMatchObject({ code: 0, stdout: expect.stringMatching(/cleared/) });
+    expect(await world.out('cat /proc/mounts | grep -c "$TOP" || true')).toBe('0');
+    expect(await world.cli(['umount', world.mnt])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/is not mounted/),
+    });
+  });
+
+  it('a folder of the account can be mounted by itself', async () => {
+    await world.sandbox.store.putFile('/photos/2024/a.jpg', 'a');
+    const { code } = await world.cli(['mount', 'work:/photos/2024', world.mnt]);
+    expect(code).toBe(0);
+    expect(await world.out('ls; echo b > b.jpg')).toBe('a.jpg');
+    expect(`${await world.sandbox.store.readFile('/photos/2024/b.jpg')}`).toBe('b\n');
+    await world.umount();
+    expect((await world.cli(['mount', 'work:/nowhere', world.mnt])).code).toBe(1);
+  });
+
+  it('mounts as fstab does: source, mountpoint and -o without a command', async () => {
+    const flags = 'rw,noauto,_netdev,x-systemd.automount,ro,uid=1234,umask=077,cache_size=1G';
+    expect((await world.cli(['work:', world.mnt, '-o', flags])).code).toBe(0);
+    expect(await world.out('stat -c "%u %a" .')).toBe('1234 700');
+    expect((await world.status()).cache.limit).toBe(1024 ** 3);
+    expect((await world.sh('touch x')).stderr).toMatch(/Read-only/);
+  });
+
+  it('a second mount of the account is refused clearly', async () => {
+    await world.mount();
+    const second = join(world.directory, 'second');
+    await mkdir(second);
+    const { code, stderr } = await world.cli(['mount', 'work:', second]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/'work' is mounted already/)]);
+  });
+
+  it('status tells what programs rely on', async () => {
+    await world.mount();
+    await world.out('echo x > file; cat file');
+    const status = await world.status();
+    expect(status).toMatchObject({
+      mountpoint: world.mnt,
+      account: 'work',
+      provider: '4shared',
+      pid: expect.any(Number),
+      pending: [],
+      failed: [],
+      cache: { bytes: expect.any(Number), limit: 10 * 1024 ** 3, hits: expect.any(Number), misses: expect.any(Number) },
+      requests: { total: expect.any(Number), byRoute: { 'GET /user': 1, 'POST /files': 1 } },
+      quota: { total: expect.any(Number), free: expect.any(Number) },
+    });
+    const all = JSON.parse((await world.cli(['status', '--json'])).stdout);
+    expect(all).toHaveLength(1);
+    expect((await world.cli(['status'])).stdout).toContain(world.mnt);
+  });
+
+  it('keeps its files to its owner, and its secrets to the account file', async () => {
+    await world.mount('--log-level', 'debug');
+    await world.out('echo x > file; cat file; ls -l');
+    const { pid } = await world.status();
+    for (const directory of ['config', 'config/accounts', 'state', 'cache']) {
+      expect((await stat(join(world.directory, directory))).mode & 0o777, directory).toBe(0o700);
+    }
+    expect((await stat(join(world.directory, 'config/accounts/work.json'))).mode & 0o777).toBe(0o600);
+    expect(await world.out('find "$TOP/state" "$TOP/cache" "$TOP/config" -type f -perm /077')).toBe('');
+    const { consumerSecret, tokenSecret, token } = world.sandbox.credentials;
+    const seen = `${await world.log()}${await readFile(`/proc/${pid}/cmdline`)}${await readFile(`/proc/${pid}/environ`)}`;
+    for (const secret of [consumerSecret, tokenSecret, token]) expect(seen).not.toContain(secret);
+  });
+
+  async function kill(): Promise<void> {
+    const { pid } = await world.status();
+    process.kill(pid, 'SIGKILL');
+    await world.out(`true`).catch(() => undefined);
+  }
+});

@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { cleanUpWorlds, createWorld, type World } from './world.js';
+
+const MIB = 1024 * 1024;
+
+describe('reading', () => {
+  cleanUpWorlds();
+  let world: World;
+  beforeEach(async () => {
+    world = await createWorld();
+  });
+
+  const downloaded = async (act: () => Promise<unknown>): Promise<number> =>
+    (await world.requestsOf(act))
+      .filter(({ route }) => route === 'GET /files/{id}/download')
+      .reduce((sum, { bytesOut }) => sum + bytesOut, 0);
+
+  it('two programs that read one cold file at once download each byte once', async () => {
+    await world.sandbox.store.generate('/file.bin', 24 * MIB);
+    await world.mount();
+    const expected = createHash('md5')
+      .update(await world.sandbox.store.readFile('/file.bin'))
+      .digest('hex');
+    let sums = '';
+    const bytes = await downloaded(async () => {
+      sums = await world.out('md5sum < file.bin & md5sum < file.bin & wait');
+    });
+    expect(sums).toBe(`${expected}  -\n${expected}  -`);
+    expect(bytes).toBe(24 * MIB);
+  });
+
+  it('a read of 4 KiB in the middle of 200 MB downloads less than 2 MiB', async () => {
+    await world.sandbox.store.generate('/large.bin', 200_000_000);
+    await world.mount();
+    const expected = createHash('md5')
+      .update((await world.sandbox.store.readFile('/large.bin')).subarray(25_000 * 4096, 25_001 * 4096))
+      .digest('hex');
+    let sum = '';
+    const bytes = await downloaded(async () => {
+      sum = await world.out('dd if=large.bin bs=4096 skip=25000 count=1 status=none | md5sum');
+    });
+    expect(sum).toBe(`${expected}  -`);
+    expect(bytes).toBeLessThan(2 * MIB);
+  });
+
+  it('the head of a large file costs little more than what is read', async () => {
+    await world.sandbox.store.generate('/photo.bin', 50 * MIB);
+    await world.mount();
+    expect(await downloaded(() => world.out('head -c 65536 photo.bin | wc -c'))).toBeLessThan(4 * MIB);
+  });
+
+  it('what was read once is read again without a download, also after a remount', async () => {
+    await world.sandbox.store.generate('/file.bin', 5 * MIB);
+    await world.mount();
+    await world.out('cat file.bin > /dev/null');
+    await world.umount();
+    await world.mount();
+    expect(await downloaded(() => world.out('cat file.bin > /dev/null'))).toBe(0);
+    expect((await world.status()).cache).toMatchObject({ bytes: 5 * MIB });
+  });
+
+  it('the cache stays under its limit, and reads are right all the same', async () => {
+    await world.sandbox.store.generate('/a.bin', 20 * MIB, 1);
+    await world.sandbox.store.generate('/b.bin', 20 * MIB, 2);
+    await world.mount('--cache-size', '8M');
+    const sum = async (path: string): Promise<string> =>
+      createHash('md5')
+        .update(await world.sandbox.store.readFile(path))
+        .digest('hex');
+    expect(await world.out('for f in a b a; do md5sum < $f.bin; done')).toBe(
+      [await sum('/a.bin'), await sum('/b.bin'), await sum('/a.bin')].map((md5) => `${md5}  -`).join('\n'),
+    );
+    expect((await world.status()).cache.bytes).toBeLessThanOrEqual(8 * MIB);
+    const onDisk = Number(await world.out('du -sB1 --exclude=index.db* "$TOP/cache" | cut -f1'));
+    expect(onDisk).toBeLessThanOrEqual(8.5 * MIB);
+  });
+
+  it('a damaged cache is noticed and the bytes are fetched again', async () => {
+    await world.sandbox.store.generate('/file.bin', 3 * MIB);
+    await world.mount();
+    const sum = await world.out('md5sum < file.bin');
+    await world.umount();
+    await world.out(
+      'for f in $(find "$TOP/cache" -type f -size +1000k); do printf damaged | dd of=$f conv=notrunc seek=500000 bs=1 status=none; done',
+    );
+    await world.mount();
+    expect(await world.out('md5sum < file.bin')).toBe(sum);
+  });
+
+  it('a server that ignores ranges is read once, and rightly', async () => {
+    world.sandbox.readings.rangeAnswer = 'ignored';
+    await world.sandbox.store.generate('/file.bin', 12 * MIB);
+    await world.mount();
+    const expected = createHash('md5')
+      .update(await world.sandbox.store.readFile('/file.bin'))
+      .digest('hex');
+    const bytes = await downloaded(async () => {
+      expect(await world.out('tail -c 100000 file.bin > /dev/null; md5sum < file.bin')).toBe(`${expected}  -`);
+    });
+    expect(bytes).toBeLessThanOrEqual(24 * MIB);
+  });
+
+  it('a change at the server is seen within the time to live of listings', async () => {
+    await world.sandbox.store.putFile('/file.txt', 'first');
+    await world.mount('--dir-ttl', '1s');
+    expect(await world.out('cat file.txt')).toBe('first');
+    await world.sandbox.store.putFile('/file.txt', 'the second version');
+    await world.sandbox.store.putFile('/another.txt', 'new');
+    expect(
+      await world.out(
+        'for i in $(seq 60); do grep -q second file.txt && break; sleep 0.1; done; cat file.txt; echo; ls',
+      ),
+    ).toBe('the second version\nanother.txt\nfile.txt');
+  });
+
+  it('names that no directory can hold are shown, read, written and renamed', async () => {
+    const { store } = world.sandbox;
+    await store.putFileIn(store.rootId, 'a/b', 'slash');
+    await store.putFileIn(store.rootId, '..', 'dots');
+    await store.putFileIn(store.rootId, 'twice', 'one');
+    await store.putFileIn(store.rootId, 'twice', 'two', true);
+    await world.mount();
+    const names = (await world.out('ls -A')).split('\n');
+    expect(names).toHaveLength(4);
+    expect(await world.out('cat a%2Fb %2E%2E')).toBe('slashdots');
+    expect((await world.out('cat twice*')).length).toBe('onetwo'.length);
+    await world.out('echo changed > a%2Fb');
+    expect(store.list('/').map(({ name }) => name)).toContain('a/b');
+    await world.out('mv a%2Fb plain');
+    expect(`${await store.readFile('/plain')}`).toBe('changed\n');
+    await world.umount();
+    await world.mount();
+    expect((await world.out('ls -A')).split('\n').sort()).toEqual(
+      names.map((name) => (name === 'a%2Fb' ? 'plain' : name)).sort(),
+    );
+  });
+});
