@@ -73,6 +73,7 @@ export class FaultPlan {
   #rules: Armed[] = [];
   #next = 1;
   #random: () => number;
+  #cleared = new AbortController();
 
   constructor(rules: readonly FaultRule[] = [], seed = 1) {
     this.#random = randomNumbers(seed);
@@ -88,8 +89,17 @@ export class FaultPlan {
     return armed.id;
   }
 
+  /** Fires when all rules are removed: a stall ends with the plan that made it. */
+  get cleared(): AbortSignal {
+    return this.#cleared.signal;
+  }
+
   /** Removes one rule, or all. */
   clear(id?: number): void {
+    if (id === undefined) {
+      this.#cleared.abort();
+      this.#cleared = new AbortController();
+    }
     this.#rules = id === undefined ? [] : this.#rules.filter((armed) => armed.id !== id);
   }
 

@@ -3,8 +3,10 @@
  * What they forbid it refuses with their error codes; what they leave open is a reading that can be switched.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { addControl } from './control.js';
 import { Entities } from './entities.js';
 import { FaultPlan } from './faults.js';
@@ -65,6 +67,8 @@ export interface Sandbox {
   /** Both may be changed while it runs. */
   readings: Readings;
   settings: Settings;
+  /** Resolves when no client is connected: then everything that was sent is in the log. */
+  quiet(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -120,6 +124,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     journal?.close();
     await blobs.close();
   };
+  const quiet = async () => {
+    for (const { app } of listeners) while ((await connectionsOf(app.server)) > 0) await setImmediate();
+  };
   const endpoints = { api: '', upload: '' };
   let control = '';
   try {
@@ -133,5 +140,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     if (dir === undefined) await rm(blobDir, { recursive: true, force: true });
     throw error;
   }
-  return { provider, endpoints, control, credentials, log, store, faults, tokens, readings, settings, close };
+  return { provider, endpoints, control, credentials, log, store, faults, tokens, readings, settings, quiet, close };
+}
+
+function connectionsOf(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+  });
 }

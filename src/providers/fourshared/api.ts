@@ -15,6 +15,7 @@ import {
   type Outcome,
 } from '../http/client.js';
 import { type Download, openDownload } from '../http/download.js';
+import { protocolFailure } from '../http/http-error.js';
 import { oauth1Signer } from '../http/oauth1.js';
 import type { Content, HttpMethod } from '../http/transport.js';
 import {
@@ -206,7 +207,13 @@ export class FourSharedApi {
     const call = this.call('DELETE', 'api', `/${collectionOf[kind]}/{id}`, id, { idempotent: true });
     const lookup = async (lookupOptions: CallOptions): Promise<true | undefined> =>
       (await isGone(lookupOptions)) ? true : undefined;
-    await this.http.request(call, { decode: () => true as const, lookup }, options);
+    const decode = (answer: Answer): true => {
+      // "No content with HTTP Status 204": an empty or a JSON answer is taken too, a sign-in page is not.
+      if (answer.status !== 204 && !/^\s*([{[]|$)/.test(answer.text))
+        throw protocolFailure(call.route, 'an answer that is not JSON', { status: answer.status });
+      return true;
+    };
+    await this.http.request(call, { decode, lookup }, options);
   }
 
   /** `POST /files` on the upload host: a new file, whole. */

@@ -161,14 +161,13 @@ export class Uploader {
     options: UploadOptions,
   ): Promise<ChunkedCheckpoint> {
     const call = callOptions(options);
-    if (resume.phase === 'starting') {
-      const found = await this.#findStarted(resume, call);
-      return found === undefined ? resume : { ...resume, phase: 'sending', uploadId: found };
-    }
-    if (resume.phase === 'sending' && resume.uploadId !== undefined) {
-      const status = await this.#sender.status(resume.uploadId, call);
+    const uploadId = resume.phase === 'starting' ? await this.#findStarted(resume, call) : resume.uploadId;
+    if (resume.phase === 'starting' && uploadId === undefined) return resume;
+    if ((resume.phase === 'starting' || resume.phase === 'sending') && uploadId !== undefined) {
+      const status = await this.#sender.status(uploadId, call);
       if (status === undefined) return this.#begin(target, content);
-      return { ...resume, stored: status.complete ? [{ start: 0, end: content.size }] : status.stored };
+      const stored = status.complete ? [{ start: 0, end: content.size }] : status.stored;
+      return { ...resume, phase: 'sending', uploadId, stored };
     }
     // The new file may have been removed by somebody since.
     const file = resume.newId === undefined ? undefined : await orGone(this.#api.file(resume.newId, call));
@@ -201,12 +200,12 @@ export class Uploader {
     }
   }
 
-  /** The id of an upload of this name that was started and is listed. */
+  /** The id of an upload of this name that was started, or even finished, and is listed. */
   async #findStarted(checkpoint: ChunkedCheckpoint, options: CallOptions): Promise<string | undefined> {
     const matches = (file: FileResponse): boolean =>
       file.name === checkpoint.uploadName &&
-      file.status?.toLowerCase() === 'incomplete' &&
-      (file.size ?? checkpoint.size) === checkpoint.size;
+      (holds(file, checkpoint) ||
+        (file.status?.toLowerCase() === 'incomplete' && (file.size ?? checkpoint.size) === checkpoint.size));
     return (await findFile(this.#api, checkpoint.parentId, matches, options))?.id;
   }
 

@@ -108,7 +108,7 @@ export class Listener {
 
   /** A fault that keeps the request from being performed; its answer if it has one. */
   async #before(exchange: Exchange, fault: FaultAction): Promise<Answer | undefined> {
-    if (fault.kind === 'stall' && fault.when !== 'after') await sleep(fault.ms);
+    if (fault.kind === 'stall' && fault.when !== 'after') await this.#stall(fault.ms);
     if (fault.kind === 'ignore-range') delete exchange.request.headers.range;
     if (fault.kind === 'reset' && fault.when === 'before') cut(exchange);
     return 'performed' in fault && fault.performed ? undefined : replacement(exchange.entry, fault);
@@ -116,10 +116,15 @@ export class Listener {
 
   /** A fault that shows only once the request was performed. */
   async #after(exchange: Exchange, fault: FaultAction, answer: Answer): Promise<Answer> {
-    if (fault.kind === 'stall' && fault.when === 'after') await sleep(fault.ms);
+    if (fault.kind === 'stall' && fault.when === 'after') await this.#stall(fault.ms);
     if (fault.kind === 'reset' && fault.when === 'after') cut(exchange);
     if (!('performed' in fault) || !fault.performed) return answer;
     return replacement(exchange.entry, fault) ?? answer;
+  }
+
+  async #stall(ms: number): Promise<void> {
+    const signal = this.services.faults.cleared;
+    await sleep(ms, undefined, { signal }).catch(() => undefined);
   }
 
   async #answer(exchange: Exchange, resource: Resource | undefined, refusal?: ApiError): Promise<Answer> {

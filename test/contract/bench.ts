@@ -1,0 +1,265 @@
+/**
+ * What the provider contract needs of the world: a local server that speaks the provider's protocol, another client of
+ * the same account, a plan of faults, a log of requests, and a clock that never makes anybody wait.
+ */
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { Clock } from '../../src/base/clock.js';
+import type {
+  Capabilities,
+  Provider,
+  ProviderName,
+  RemoteEntry,
+  RemoteFile,
+  RemoteFolder,
+  UploadSource,
+} from '../../src/providers/provider.js';
+import type { ProviderSettings } from '../../src/providers/registry.js';
+import type { Content, Entry, FaultAction } from '../../src/sandbox/index.js';
+
+/** The requests of a protocol by what they are for. A provider leaves out those that it has no request for. */
+export type Operation =
+  | 'account'
+  | 'list-files'
+  | 'list-folders'
+  | 'stat-file'
+  | 'stat-folder'
+  | 'download'
+  | 'create-folder'
+  | 'upload'
+  | 'replace'
+  | 'upload-start'
+  | 'upload-chunk'
+  | 'upload-status'
+  | 'rename-file'
+  | 'rename-folder'
+  | 'move-file'
+  | 'move-folder'
+  | 'copy-file'
+  | 'trash-file'
+  | 'trash-folder'
+  | 'untrash-file'
+  | 'untrash-folder'
+  | 'remove-file'
+  | 'remove-folder';
+
+/** The account as another client of the same person sees and changes it, without a request. */
+export interface OtherClient {
+  readonly rootId: string;
+  putFile(path: string, content: Content, options?: { modified?: number }): Promise<Entry>;
+  /** Any name, also one that another entry has. */
+  putFileIn(folderId: string, name: string, content: Content, duplicate?: boolean): Promise<Entry>;
+  makeFolder(path: string): Entry;
+  rename(path: string, name: string): Entry;
+  remove(path: string, options?: { trash?: boolean }): void;
+  readFile(path: string): Promise<Buffer>;
+  stat(path: string): Entry | undefined;
+  byId(id: string): Entry | undefined;
+  list(path?: string): Entry[];
+  /** Everything outside the trash, by path. */
+  tree(): Entry[];
+  trash(): Entry[];
+}
+
+export interface SeenRequest {
+  readonly operation: Operation | undefined;
+  readonly route: string;
+  readonly status: number;
+  /** Body bytes that the server received and sent. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface ContractServer {
+  readonly store: OtherClient;
+  readonly clock: HurriedClock;
+  /** A client. It is closed with the test. */
+  connect(settings?: Partial<ProviderSettings>): Provider;
+  fault(operation: Operation, action: FaultAction, when?: { times?: number; nth?: number; after?: number }): void;
+  /** Since the last `forget`. */
+  requests(...operations: Operation[]): SeenRequest[];
+  forget(): void;
+  /** What no client may do, such as sending credentials to another host. */
+  violations(): string[];
+  limit(what: 'quota' | 'file-size' | 'files-in-folder', value: number): void;
+  rateLimit(requests: number, seconds: number, retryAfter: boolean): void;
+  /** Nothing may be changed in this folder any more. */
+  forbidWriting(path: string): void;
+  /** As at the start: no faults, no log, no limits, no clients. The account's content stays. */
+  reset(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ContractSetup {
+  readonly provider: ProviderName;
+  readonly capabilities: Capabilities;
+  /** Content above `simple` goes in chunks of `chunk` bytes, at the server as in the client. */
+  readonly sizes: { readonly simple: number; readonly chunk: number };
+  /** Credentials that the server refuses. */
+  readonly badCredentials: readonly unknown[];
+  /** Names that this provider takes and that a local directory, a URL or a form could stumble over. */
+  readonly names: readonly string[];
+  /** Requests that a listing may cost. */
+  readonly costs: {
+    list(folder: { files: number; folders: number; countsAreFresh: boolean }): number;
+    /** One large file: all but its chunks. */
+    readonly chunkedUpload: number;
+    readonly chunkedReplace: number;
+  };
+  open(): Promise<ContractServer>;
+}
+
+/** One test's own folder in the shared account. */
+export interface Room {
+  readonly server: ContractServer;
+  readonly store: OtherClient;
+  readonly provider: Provider;
+  /** Without counts. */
+  readonly folder: RemoteFolder;
+  readonly path: string;
+}
+
+export type Rooms = () => Room;
+
+/** A clock whose sleepers sleep no time: it jumps to when they want to wake. */
+export class HurriedClock implements Clock {
+  #ahead = 0;
+
+  now(): number {
+    return Date.now() + this.#ahead;
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    const wake = this.now() + ms;
+    await setImmediate();
+    signal?.throwIfAborted();
+    this.#ahead += Math.max(0, wake - this.now());
+  }
+
+  reset(): void {
+    this.#ahead = 0;
+  }
+}
+
+/** A test of what only some providers can do. Where it is skipped, its name says why. */
+export function testIf(able: boolean, reason: string): typeof test | ((name: string, run: () => unknown) => void) {
+  return able
+    ? test
+    : (name: string, run: () => unknown) => test.skip(`${name} [skipped: ${reason}]`, run as () => void);
+}
+
+export const md5 = (data: Uint8Array): string => createHash('md5').update(data).digest('hex');
+
+/** Bytes without a pattern that a shifted or repeated part could fit; the same for the same seed. */
+export function noise(size: number, seed = 1): Buffer {
+  const words = new Uint32Array(Math.ceil(size / 4));
+  let state = (seed * 0x9e3779b1) >>> 0 || 1;
+  for (let at = 0; at < words.length; at++) {
+    state ^= state << 13;
+    state >>>= 0;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    words[at] = state;
+  }
+  return Buffer.from(words.buffer, 0, size);
+}
+
+export function source(data: Buffer): UploadSource {
+  return {
+    size: data.length,
+    async *read(offset, length) {
+      for (let at = offset; at < offset + length; at += 65_536)
+        yield data.subarray(at, Math.min(at + 65_536, offset + length));
+    },
+    md5: async () => md5(data),
+  };
+}
+
+export async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of body) parts.push(Buffer.from(part));
+  return Buffer.concat(parts);
+}
+
+/** The bytes of a range, also from a server that sends everything; checks what the answer says about itself. */
+export async function readRange(
+  provider: Provider,
+  file: RemoteFile,
+  offset: number,
+  length: number,
+  signal?: AbortSignal,
+): Promise<Buffer> {
+  const answer = await provider.read(file, { offset, length }, { signal });
+  const whole = answer.offset === 0 && answer.length === file.size;
+  if (!whole) expect(answer).toMatchObject({ offset, length });
+  const bytes = await collect(answer.body);
+  expect(bytes.length).toBe(answer.length);
+  return bytes.subarray(offset - answer.offset, offset - answer.offset + length);
+}
+
+/** A folder as a listing long ago could have told it. */
+export function folderOf(entry: Entry, counts: Partial<RemoteFolder> = {}): RemoteFolder {
+  const { id, name, modified } = entry;
+  return {
+    kind: 'folder',
+    id,
+    parentId: 'unknown',
+    name,
+    modified,
+    access: 'write',
+    fileCount: null,
+    folderCount: null,
+    ...counts,
+  };
+}
+
+/** Everything below the room by relative path: the md5 of files, `folder` for folders. */
+export function treeOf({ store, path }: Room): Record<string, string> {
+  const inside = store.tree().filter((entry) => entry.path.startsWith(`${path}/`));
+  return Object.fromEntries(
+    inside.map((entry) => [
+      entry.path.slice(path.length + 1),
+      entry.kind === 'folder' ? 'folder' : entry.status === 'incomplete' ? 'incomplete' : entry.md5,
+    ]),
+  );
+}
+
+/** Puts a file there as another client, and tells it as this provider does. */
+export async function existing(room: Room, name: string, content: Content): Promise<RemoteFile> {
+  const { id } = await room.store.putFile(`${room.path}/${name}`, content);
+  return asFile(await statFresh(room, { kind: 'file', id }));
+}
+
+export async function existingFolder(room: Room, name: string): Promise<RemoteFolder> {
+  const entry = room.store.makeFolder(`${room.path}/${name}`);
+  return asFolder(await statFresh(room, { kind: 'folder', id: entry.id }));
+}
+
+async function statFresh(room: Room, ref: { kind: 'file' | 'folder'; id: string }): Promise<RemoteEntry> {
+  const entry = await room.provider.stat(ref);
+  room.server.forget();
+  return entry;
+}
+
+export function asFile(entry: RemoteEntry): RemoteFile {
+  if (entry.kind !== 'file') throw new Error(`${entry.name} is a folder`);
+  return entry;
+}
+
+export function asFolder(entry: RemoteEntry): RemoteFolder {
+  if (entry.kind !== 'folder') throw new Error(`${entry.name} is a file`);
+  return entry;
+}
+
+/** How a promise fails, and how long it took, ms. */
+export async function failure(promise: Promise<unknown>): Promise<{ error: unknown; tookMs: number }> {
+  const begun = performance.now();
+  try {
+    await promise;
+  } catch (error) {
+    return { error, tookMs: performance.now() - begun };
+  }
+  throw new Error('it resolved, although it should have failed');
+}

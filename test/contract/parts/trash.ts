@@ -1,0 +1,85 @@
+import { expect } from 'vitest';
+import type { RemoteEntry } from '../../../src/providers/provider.js';
+import { type ContractSetup, existing, existingFolder, type Rooms, testIf, treeOf } from '../bench.js';
+
+export function trashContract(rooms: Rooms, { capabilities }: ContractSetup): void {
+  const trashes = testIf(capabilities.trash, 'the provider has no trash');
+  const removes = testIf(capabilities.permanentDelete, 'the provider deletes nothing for ever');
+
+  for (const kind of ['file', 'folder'] as const) {
+    const make = async (): Promise<RemoteEntry> => {
+      const room = rooms();
+      if (kind === 'file') return await existing(room, 'thing', 'content');
+      await room.store.putFile(`${room.path}/thing/inner/leaf`, 'leaf');
+      await room.store.putFile(`${room.path}/thing/leaf`, 'leaf');
+      return await existingFolder(room, 'thing');
+    };
+
+    trashes(`a ${kind} goes to the trash in one request, and the answer is what it was`, async () => {
+      const room = rooms();
+      const entry = await make();
+      const trashed = await room.provider.trash(entry);
+      expect(trashed).toEqual(entry);
+      expect(room.server.requests().map(({ operation }) => operation)).toEqual([`trash-${kind}`]);
+      expect(treeOf(room)).toEqual({});
+      expect(room.store.trash().map(({ id }) => id)).toContain(entry.id);
+    });
+
+    trashes(`a ${kind} comes back from the trash with all that is in it, in one request`, async () => {
+      const room = rooms();
+      const entry = await make();
+      const before = treeOf(room);
+      await room.provider.trash(entry);
+      room.server.forget();
+      const back = await room.provider.untrash(entry);
+      expect(back).toEqual(entry);
+      expect(room.server.requests().map(({ operation }) => operation)).toEqual([`untrash-${kind}`]);
+      expect(treeOf(room)).toEqual(before);
+      expect(await room.provider.untrash(entry)).toEqual(entry);
+    });
+
+    trashes(`a ${kind} that is gone cannot go to the trash, nor come back`, async () => {
+      const room = rooms();
+      const entry = await make();
+      room.store.remove(`${room.path}/thing`);
+      await expect(room.provider.trash(entry)).rejects.toMatchObject({ code: 'not-found' });
+      await expect(room.provider.untrash(entry)).rejects.toMatchObject({ code: 'not-found' });
+    });
+
+    removes(`a ${kind} is removed for ever, with all that is in it, in one request`, async () => {
+      const room = rooms();
+      const entry = await make();
+      await room.provider.remove(entry);
+      expect(room.server.requests().map(({ operation }) => operation)).toEqual([`remove-${kind}`]);
+      expect(treeOf(room)).toEqual({});
+      expect(room.store.trash().map(({ id }) => id)).not.toContain(entry.id);
+      await expect(room.provider.stat(entry)).rejects.toMatchObject({ code: 'not-found' });
+      await expect(room.provider.remove(entry)).rejects.toMatchObject({ code: 'not-found' });
+    });
+  }
+
+  trashes('what comes back to a name that is taken meanwhile is exists, and stays in the trash', async () => {
+    const room = rooms();
+    const entry = await existing(room, 'thing', 'content');
+    await room.provider.trash(entry);
+    await existing(room, 'thing', 'newer');
+    await expect(room.provider.untrash(entry)).rejects.toMatchObject({ code: 'exists' });
+    expect(room.store.trash().map(({ id }) => id)).toContain(entry.id);
+  });
+
+  trashes('what may only be read does not go to the trash', async () => {
+    const room = rooms();
+    const file = await existing(room, 'shared/thing', 'x');
+    room.server.forbidWriting(`${room.path}/shared`);
+    await expect(room.provider.trash(file)).rejects.toMatchObject({ code: 'permission' });
+    await expect(room.provider.remove(file)).rejects.toMatchObject({ code: 'permission' });
+  });
+
+  removes('a name that was freed can be taken again at once', async () => {
+    const room = rooms();
+    const file = await existing(room, 'thing', 'x');
+    await room.provider.remove(file);
+    await existingFolder(room, 'thing');
+    expect(treeOf(room)).toEqual({ thing: 'folder' });
+  });
+}
