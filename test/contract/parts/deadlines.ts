@@ -82,7 +82,7 @@ export function deadlineContract(rooms: Rooms, { capabilities, sizes }: Contract
       const room = rooms();
       const file = await existing(room, 'f', 'content');
       room.server.fault(operation, { kind: 'stall', ms: 30_000 });
-      const impatient = room.server.connect({ clock: undefined, deadlineMs: 500, stallMs: 150 });
+      const impatient = room.server.connect({ clock: undefined, deadlineMs: 300, stallMs: 100 });
       const { error, tookMs } = await failure(run(impatient, room, file));
       expect(error).toMatchObject({ name: 'ProviderError', code: 'timeout' });
       expect(tookMs).toBeLessThan(4000);
@@ -141,7 +141,7 @@ export function deadlineContract(rooms: Rooms, { capabilities, sizes }: Contract
     const room = rooms();
     const file = await existing(room, 'f', noise(100_000));
     room.server.fault('download', { kind: 'slow', bytesPerSecond: 0.1 });
-    const impatient = room.server.connect({ clock: undefined, deadlineMs: 500, stallMs: 150 });
+    const impatient = room.server.connect({ clock: undefined, deadlineMs: 300, stallMs: 100 });
     const { error, tookMs } = await failure(
       (async () => await collect((await impatient.read(file, { offset: 0, length: 50_000 })).body))(),
     );

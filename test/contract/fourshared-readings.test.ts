@@ -1,0 +1,74 @@
+/**
+ * Where the documents of 4shared and 4Sync are silent or contradict themselves, the client works under every reading:
+ * each value of each of them alone, and many of them at once.
+ */
+import fc from 'fast-check';
+import { describe, test } from 'vitest';
+import { defaultReadings, type Readings } from '../../src/sandbox/index.js';
+import { folderOf } from './bench.js';
+import { FourSharedServer, sizes } from './fourshared-setup.js';
+import { essentialContract, essentials } from './parts/essentials.js';
+import { useRooms } from './provider-contract.js';
+
+/** Every value of every reading; the compiler sees to it that a new reading comes in. */
+const values: { readonly [Name in keyof Readings]: readonly Readings[Name][] } = {
+  childrenShape: ['object', 'array'],
+  rangeAnswer: ['206', '200', 'ignored'],
+  downloadRedirect: [false, true],
+  chunkStatus: [308, 200, 201, 202],
+  chunkOrder: ['any', 'sequential'],
+  partialChunks: ['discarded', 'kept'],
+  completedBody: ['empty', 'file'],
+  chunkAfterCompletion: ['created', 'gone'],
+  uploadExistingName: ['conflict', 'new-version'],
+  uploadMinimum: ['any', 'over-limit'],
+  incompleteListed: [true, false],
+  incompleteHoldsName: [true, false],
+  updateRequiresNames: [true, false],
+  updateNames: ['apply', 'ignore'],
+  moveKeepsId: [true, false],
+  renameChangesModified: [false, true],
+  contentChangesFolderModified: [true, false],
+  deleteGoesTo: ['nowhere', 'trash'],
+  counts: ['exact', 'lagging', 'zero'],
+  md5: ['immediate', 'after-upload', 'never'],
+  userFilesOrder: ['newest-first', 'oldest-first'],
+  trashPaging: ['whole', 'paged'],
+  nameCase: ['sensitive', 'insensitive'],
+  verifier: ['used', 'unused'],
+  autoApprove: [false, true],
+};
+
+/** The client never meets these: they concern calls that it does not make, or the login. */
+const unseen = new Set<keyof Readings>(['userFilesOrder', 'trashPaging', 'verifier', 'autoApprove']);
+
+const names = (Object.keys(values) as (keyof Readings)[]).filter((name) => !unseen.has(name));
+
+for (const name of names)
+  for (const value of values[name].filter((value) => value !== defaultReadings[name]))
+    describe(`4shared where ${name} is ${value}`, () => {
+      const rooms = useRooms({ open: () => FourSharedServer.open({ readings: { [name]: value } }) });
+      essentialContract(rooms, { sizes });
+    });
+
+describe('4shared where many readings differ at once', () => {
+  const readings = fc.record(
+    Object.fromEntries(names.map((name) => [name, fc.constantFrom(...(values[name] as readonly unknown[]))])),
+  ) as fc.Arbitrary<Partial<Readings>>;
+
+  for (const [title, step] of Object.entries(essentials))
+    test(title, async () => {
+      await fc.assert(
+        fc.asyncProperty(readings, async (chosen) => {
+          const server = await FourSharedServer.open({ readings: chosen });
+          try {
+            const folder = folderOf(server.store.makeFolder('/room'));
+            await step({ server, store: server.store, provider: server.connect(), folder, path: '/room' }, sizes);
+          } finally {
+            await server.close();
+          }
+        }),
+        { numRuns: Number(process.env.READINGS_RUNS ?? 12), seed: 4, endOnFailure: true },
+      );
+    });
+});
