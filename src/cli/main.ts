@@ -123,4 +123,6 @@ async function main(): Promise<number> {
   }
 }
 
+// Databases, spool files, logs: nobody else's business.
+process.umask(0o077);
 process.exitCode = await main();

@@ -59,7 +59,7 @@ async function unmountCommand(mountpoint: string, lazy: boolean): Promise<Outcom
 }
 
 export function busyError(mountpoint: string, cause?: unknown): SyncmountError {
-  return new SyncmountError('busy', `${mountpoint} is in use: close the files and leave the directories on it first`, {
+  return new SyncmountError('busy', `${mountpoint} is busy: close the files and leave the directories on it first`, {
     cause,
     data: { mountpoint },
   });

@@ -16,7 +16,7 @@ describe('what the provider refuses', () => {
   let world: World;
   beforeEach(async () => {
     world = await createWorld();
-    await world.mount('--deadline', '3s');
+    await world.mount('--deadline', '3s', '--dir-ttl', '1s');
   });
 
   const refuse = (status: number, code?: string): void => {
@@ -63,8 +63,9 @@ describe('what the provider refuses', () => {
     expect(await world.out(`${writer} after.txt content`)).toBe('EACCES');
     expect((await world.status()).login).toBe('syncmount login work --provider 4shared');
     expect(await world.out('cat before.txt')).toBe('before');
-    const tokens = world.sandbox.tokens.grant();
-    expect((await world.login('work', { ...world.sandbox.credentials, ...tokens })).code).toBe(0);
+    const { token, secret } = world.sandbox.tokens.grant();
+    const renewed = await world.login('work', { ...world.sandbox.credentials, token, tokenSecret: secret });
+    expect(renewed).toMatchObject({ code: 0 });
     expect(await world.out(`${writer} after.txt content`)).toBe('stored');
     expect((await world.status()).login).toBeUndefined();
   });
@@ -90,23 +91,25 @@ describe('what the provider refuses', () => {
   });
 
   it('a file changed by another client is not overwritten: both stay', async () => {
-    await world.out('echo base > shared.txt; ls');
-    await world.umount();
-    await world.mount('--dir-ttl', '1s');
-    await world.out('cat shared.txt; sleep 1.2; exec 3>> shared.txt; echo ours >&3; echo theirs > "$TOP/theirs"');
-    expect(`${await world.sandbox.store.readFile('/shared.txt')}`).toBe('base\nours\n');
-    const script = world.start(
-      'exec 3>> shared.txt; echo more >&3; echo opened; while [ ! -e "$TOP/go" ]; do sleep 0.05; done; exec 3>&-',
-    );
+    await world.out('echo base > shared.txt');
+    const script = world.start(`python3 -c "
+import os, time
+fd = os.open('shared.txt', os.O_WRONLY | os.O_APPEND)
+os.write(fd, b'ours'); print('written', flush=True)
+while not os.path.exists(os.environ['TOP'] + '/go'): time.sleep(0.05)
+os.close(fd)
+"`);
     await script.first;
     await world.sandbox.store.putFile('/shared.txt', 'theirs');
-    await world.out('sleep 1.2; touch "$TOP/go"');
-    await script.ended;
+    // Longer than a revision counts as confirmed.
+    await world.out('sleep 1.1; touch "$TOP/go"');
+    expect(await script.ended).toMatchObject({ code: 0 });
     const names = world.sandbox.store.list('/').map(({ name }) => name);
     expect(names).toHaveLength(2);
     const conflict = names.find((name) => /^shared \(conflict .*\)\.txt$/.test(name));
     expect(`${await world.sandbox.store.readFile('/shared.txt')}`).toBe('theirs');
-    expect(`${await world.sandbox.store.readFile(`/${conflict}`)}`).toBe('base\nours\nmore\n');
+    expect(`${await world.sandbox.store.readFile(`/${conflict}`)}`).toBe('base\nours');
+    expect(await world.out(`sleep 1.1; ls | wc -l; cat shared.txt`)).toBe('2\ntheirs');
   });
 
   it('rmdir of a folder that another client filled is refused, and nothing is lost', async () => {
