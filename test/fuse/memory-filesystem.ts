@@ -58,6 +58,8 @@ export class MemoryFilesystem implements Filesystem {
   readonly #handles = new Map<HandleId, Handle>();
   readonly #listeners = new Set<(what: Invalidation) => void>();
   readonly #plans = new Map<Operation, Plan>();
+  /** Whose a new object is when nobody says who asks. */
+  readonly #owner: { readonly uid: number; readonly gid: number };
   #nextIno: Ino = 1;
   #nextHandle: HandleId = 1;
   readonly calls = new Map<Operation, number>();
@@ -70,7 +72,8 @@ export class MemoryFilesystem implements Filesystem {
   /** `root` may be any number, as in the real inode table; the first new object gets inode 1. */
   constructor(options: { root?: Ino; uid?: number; gid?: number } = {}) {
     this.root = options.root ?? 7;
-    const root = this.#makeNode(this.root, 'directory', 0o755, { uid: options.uid ?? 0, gid: options.gid ?? 0 });
+    this.#owner = { uid: options.uid ?? 0, gid: options.gid ?? 0 };
+    const root = this.#makeNode(this.root, 'directory', 0o755, this.#owner);
     root.parent = root;
     root.linked = true;
   }
@@ -353,7 +356,7 @@ export class MemoryFilesystem implements Filesystem {
     if (!directory.linked) throw new FsError('ENOENT', 'the directory is removed');
     if (Buffer.byteLength(name) > 255) throw new FsError('ENAMETOOLONG', name);
     if (this.#nextIno === this.root) this.#nextIno++;
-    const node = this.#makeNode(this.#nextIno++, kind, mode & 0o7777, caller ?? {});
+    const node = this.#makeNode(this.#nextIno++, kind, mode & 0o7777, caller ?? this.#owner);
     node.linked = true;
     node.parent = directory;
     directory.children.set(name, node);

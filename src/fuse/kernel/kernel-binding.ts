@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { messageOf, SyncmountError } from '../../base/errors.js';
 import type { Filesystem } from '../../filesystem/api.js';
 import type { Binding, BindingOptions, Mounted, Probe } from '../binding.js';
+import { checkDevice } from '../device.js';
 import { findFusermount, isRoot } from '../programs.js';
 import { type Addon, errnoName, loadAddon } from './addon.js';
 import { closeMount, openMount, raiseReadAhead } from './mounting.js';
@@ -65,13 +66,11 @@ async function mountKernel(fs: Filesystem, options: BindingOptions): Promise<Mou
 export async function probeKernel(): Promise<Probe> {
   try {
     const addon = loadAddon();
-    if (isRoot()) {
-      const fd = addon.openDevice();
-      if (fd < 0) return { ok: false, message: `/dev/fuse cannot be opened (${errnoName(fd)}): modprobe fuse` };
-      addon.closeDescriptor(fd);
-    } else {
-      await findFusermount();
-    }
+    await checkDevice();
+    const fd = addon.openDevice();
+    if (fd < 0) return { ok: false, message: `/dev/fuse cannot be opened (${errnoName(fd)}): modprobe fuse` };
+    addon.closeDescriptor(fd);
+    if (!isRoot()) await findFusermount();
     return { ok: true, message: 'the kernel protocol over /dev/fuse' };
   } catch (error) {
     return { ok: false, message: messageOf(error) };

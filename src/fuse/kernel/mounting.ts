@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { codeOf, SyncmountError } from '../../base/errors.js';
 import { type BindingOptions, fuseSubtype } from '../binding.js';
+import { checkDevice } from '../device.js';
 import { mountAt } from '../mount-table.js';
 import { busyError, findFusermount, isRoot, unmountByProgram } from '../programs.js';
 import { type Addon, errnoName, failed } from './addon.js';
@@ -26,16 +27,10 @@ const commonOptions = (options: BindingOptions): string[] => [
 
 /** Resolves with the descriptor. Throws `fuse-missing`, `permission` or `mount-failed`. */
 export async function openMount(addon: Addon, options: BindingOptions): Promise<number> {
+  await checkDevice();
   if (!isRoot()) return mountByProgram(addon, options);
   const fd = addon.openDevice();
-  if (fd < 0) {
-    if (fd === failed.noEntry || fd === failed.noDevice)
-      throw new SyncmountError(
-        'fuse-missing',
-        '/dev/fuse is not there: modprobe fuse (in a container: --device /dev/fuse)',
-      );
-    throw new SyncmountError('permission', `/dev/fuse cannot be opened: ${errnoName(fd)}`);
-  }
+  if (fd < 0) throw new SyncmountError('fuse-missing', `/dev/fuse cannot be opened (${errnoName(fd)}): modprobe fuse`);
   const data = [
     `fd=${fd}`,
     // S_IFDIR in octal: what the root looks like until the first GETATTR.

@@ -149,7 +149,7 @@ export const openOut = struct({ fh: 'u64', openFlags: 'u32', padding: 'u32' });
 export const createIn = struct({ flags: 'u32', mode: 'u32', umask: 'u32', openFlags: 'u32' });
 export const releaseIn = struct({ fh: 'u64', flags: 'u32', releaseFlags: 'u32', lockOwner: 'u64' });
 export const flushIn = struct({ fh: 'u64', unused: 'u32', padding: 'u32', lockOwner: 'u64' });
-export const fsyncIn = struct({ fh: 'u64', flags: 'u32', padding: 'u32' });
+export const fsyncIn = struct({ fh: 'u64', fsyncFlags: 'u32', padding: 'u32' });
 export const readIn = struct({
   ...{ fh: 'u64', offset: 'u64', size: 'u32', readFlags: 'u32', lockOwner: 'u64', flags: 'u32', padding: 'u32' },
 });

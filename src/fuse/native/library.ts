@@ -4,11 +4,10 @@
  * Only what the binding uses is typed here. Underscored members are the package's own; they are relied on because its
  * public options cannot say what we need, and the dependency is pinned to the exact version they were read from.
  */
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import type { Probe } from '../binding.js';
+import { checkDevice } from '../device.js';
 import { findProgram, isRoot } from '../programs.js';
 
 /** What it turns into a `struct stat`: 32-bit numbers but for the size, and times in whole milliseconds from 1970 on. */
@@ -115,24 +114,6 @@ export function loadNative(): NativeLibrary {
     return library;
   } catch (error) {
     throw missing(error);
-  }
-}
-
-/** What must be there besides the library: throws `fuse-missing` or `permission`. */
-export async function checkDevice(): Promise<void> {
-  if (process.platform !== 'linux') return;
-  try {
-    await access('/dev/fuse', constants.R_OK | constants.W_OK);
-  } catch (cause) {
-    if (codeOf(cause) === 'ENOENT')
-      throw new SyncmountError(
-        'fuse-missing',
-        '/dev/fuse does not exist: modprobe fuse (in a container: --device /dev/fuse)',
-        {
-          cause,
-        },
-      );
-    throw new SyncmountError('permission', '/dev/fuse may not be opened by this user: chmod 666 /dev/fuse', { cause });
   }
 }
 

@@ -1,0 +1,79 @@
+/**
+ * A mount whose server is a process of its own: for tests that kill it, run it as another user, or watch its memory.
+ * The TypeScript is turned into JavaScript in a temporary folder first, as Node 20 runs no other.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const folders = ['src/base', 'src/filesystem', 'src/fuse', 'src/fuse/native', 'src/fuse/kernel', 'test/fuse'];
+
+/** Returns the folder, to be removed with `rm`. */
+export async function buildServer(): Promise<string> {
+  const target = await mkdtemp(join(tmpdir(), 'syncmount-server-'));
+  await chmod(target, 0o755);
+  await writeFile(join(target, 'package.json'), '{"type":"module"}');
+  await symlink(join(root, 'native'), join(target, 'native'));
+  await symlink(join(root, 'node_modules'), join(target, 'node_modules'));
+  for (const folder of folders) {
+    await mkdir(join(target, folder), { recursive: true });
+    for (const file of await readdir(join(root, folder))) {
+      if (!file.endsWith('.ts') || file.endsWith('.test.ts')) continue;
+      const source = await readFile(join(root, folder, file), 'utf8');
+      const compilerOptions = {
+        module: ts.ModuleKind.ESNext,
+        target: ts.ScriptTarget.ES2022,
+        verbatimModuleSyntax: true,
+      };
+      const { outputText } = ts.transpileModule(source, { compilerOptions });
+      await writeFile(join(target, folder, file.replace(/\.ts$/, '.js')), outputText);
+    }
+  }
+  return target;
+}
+
+export interface Server {
+  readonly child: ChildProcess;
+  /** Everything that it printed, on both streams. */
+  readonly output: () => string;
+  /** Resolves when the output contains `text`, rejects when it ends before. */
+  says(text: string): Promise<void>;
+  readonly exited: Promise<number | null>;
+}
+
+/** `as` runs it as another user: a user number. */
+export function startServer(built: string, binding: string, mountpoint: string, as?: number): Server {
+  const node = [process.execPath, '--expose-gc', join(built, 'test/fuse/server-main.js'), binding, mountpoint];
+  const command = as === undefined ? node : ['setpriv', `--reuid=${as}`, `--regid=${as}`, '--clear-groups', ...node];
+  const child = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  const listeners = new Set<() => void>();
+  const onData = (chunk: unknown): void => {
+    output += String(chunk);
+    for (const listener of listeners) listener();
+  };
+  child.stdout.on('data', onData);
+  child.stderr.on('data', onData);
+  const exited = new Promise<number | null>((done) => child.on('close', done));
+  const says = (text: string): Promise<void> =>
+    new Promise((done, reject) => {
+      const look = (): void => {
+        if (!output.includes(text)) return;
+        listeners.delete(look);
+        done();
+      };
+      listeners.add(look);
+      look();
+      exited.then(
+        () => reject(new Error(`the server ended: ${output}`)),
+        () => {},
+      );
+    });
+  return { child, output: () => output, says, exited };
+}
+
+export const removeServer = (built: string): Promise<void> => rm(built, { recursive: true, force: true });

@@ -1,0 +1,117 @@
+/** A /dev/fuse made of arrays: gives a `Session` the requests that a test wants, and keeps what it answers. */
+import type { Log } from '../../src/base/log.js';
+import type { Filesystem } from '../../src/filesystem/api.js';
+import { type Addon, type Device, failed } from '../../src/fuse/kernel/addon.js';
+import { Session } from '../../src/fuse/kernel/session.js';
+import { inHeader, outHeader } from '../../src/fuse/kernel/structs.js';
+import { captured } from './captured-requests.js';
+
+export interface Answer {
+  readonly unique: number;
+  /** 0 or a negative errno; positive for a notification. */
+  readonly error: number;
+  readonly body: Buffer;
+}
+
+/** A request with other header fields or another body than it was captured with. */
+export function request(
+  kind: keyof typeof captured | { opcode: number },
+  { unique, nodeid, body }: { unique?: number; nodeid?: number; body?: Buffer } = {},
+): Buffer {
+  const template = Buffer.from(typeof kind === 'string' ? captured[kind] : captured.getattr, 'hex');
+  const bytes = body === undefined ? template : Buffer.concat([template.subarray(0, inHeader.$bytes), body]);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  inHeader.len.set(view, 0, bytes.length);
+  if (typeof kind !== 'string') inHeader.opcode.set(view, 0, kind.opcode);
+  if (unique !== undefined) inHeader.unique.set(view, 0, unique);
+  if (nodeid !== undefined) inHeader.nodeid.set(view, 0, nodeid);
+  return bytes;
+}
+
+export class FakeDevice {
+  readonly session: Session;
+  readonly answers: Answer[] = [];
+  readonly notifications: Answer[] = [];
+  readonly complaints: string[] = [];
+  /** What the next `reply` answers instead of success. */
+  refusal = 0;
+  closed = false;
+  readonly #queue: Buffer[] = [];
+  #onReadable: (status: number) => void = () => {};
+
+  /** With the protocol agreed, unless `init` is false. */
+  constructor(fs: Filesystem, { init = true }: { init?: boolean } = {}) {
+    const complain = (data: object, message: string): void =>
+      void this.complaints.push(`${message} ${Object.values(data)}`);
+    const log: Log = { debug() {}, info() {}, warn: complain, error: complain };
+    this.session = new Session(this.#addon(), 99, fs, log);
+    if (!init) return;
+    this.send(Buffer.from(captured.init, 'hex'));
+    this.answers.length = 0;
+  }
+
+  /** Puts requests in and lets the session read them all. */
+  send(...requests: Buffer[]): void {
+    this.#queue.push(...requests);
+    while (this.#queue.length > 0 && !this.closed) this.#onReadable(0);
+  }
+
+  /** The answer to the one request that is sent. */
+  ask(bytes: Buffer): Answer | undefined {
+    const before = this.answers.length;
+    this.send(bytes);
+    return this.answers[before];
+  }
+
+  hangUp(): void {
+    this.#onReadable(-9);
+  }
+
+  #addon(): Addon {
+    const unused = (): never => {
+      throw new Error('not in this test');
+    };
+    return {
+      mount: unused,
+      unmount: unused,
+      punchHole: unused,
+      openDevice: unused,
+      socketPair: unused,
+      receiveDescriptor: unused,
+      closeDescriptor: unused,
+      createDevice: (_fd, onReadable) => {
+        this.#onReadable = onReadable;
+        return {} as Device;
+      },
+      read: (_device, into) => {
+        const next = this.#queue.shift();
+        if (next === undefined) return failed.again;
+        into.set(next);
+        return next.length;
+      },
+      reply: (_device, head, headLength, payload, payloadLength) => {
+        if (this.refusal !== 0) return this.refusal;
+        const tail = payload?.subarray(0, payloadLength) ?? new Uint8Array(0);
+        this.answers.push(this.#parse(Buffer.concat([head.subarray(0, headLength), tail])));
+        return 0;
+      },
+      notify: (_device, bytes) => {
+        this.notifications.push(this.#parse(Buffer.from(bytes)));
+        return 0;
+      },
+      close: () => {
+        this.closed = true;
+      },
+    };
+  }
+
+  #parse(bytes: Buffer): Answer {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (outHeader.len.get(view, 0) !== bytes.length) throw new Error('an answer with a wrong length');
+    return {
+      unique: outHeader.unique.get(view, 0),
+      error: outHeader.error.get(view, 0),
+      body: bytes.subarray(outHeader.$bytes),
+    };
+  }
+}

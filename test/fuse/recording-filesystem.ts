@@ -1,0 +1,50 @@
+/** A `Filesystem` that answers every call with the same plausible thing and writes down what it was asked. */
+import type { Attributes, Filesystem } from '../../src/filesystem/api.js';
+
+export const someAttributes: Attributes = {
+  ...{ ino: 41, kind: 'file', size: 1000, mode: 0o640, nlink: 1, uid: 1, gid: 2 },
+  atime: { sec: 1, nsec: 2 },
+  mtime: { sec: -3, nsec: 4 },
+  ctime: { sec: 5, nsec: 6 },
+};
+
+export type Call = [method: string, ...args: unknown[]];
+
+/** The core's root is inode 7, as in `MemoryFilesystem`. */
+export function recordingFilesystem(): { fs: Filesystem; calls: Call[] } {
+  const calls: Call[] = [];
+  const answers: Record<string, unknown> = {
+    readdir: [{ name: 'entry', attributes: someAttributes }],
+    open: { handle: 77, keepCache: true },
+    create: { handle: 78, keepCache: false, attributes: someAttributes },
+    read: 3,
+    write: 11,
+    seek: 4096,
+    statfs: { total: 40960, free: 8192, files: 3, maxNameBytes: 255 },
+    getxattr: Buffer.from('value'),
+    listxattr: ['user.a', 'user.b'],
+    ...{ lookup: someAttributes, getattr: someAttributes, setattr: someAttributes, mkdir: someAttributes },
+  };
+  const fixed: Record<string, unknown> = {
+    root: 7,
+    parentOf: () => 7,
+    validity: () => 1500,
+    onInvalidate: () => () => {},
+  };
+  const fs = new Proxy({} as Filesystem, {
+    get(_, name: string) {
+      if (name in fixed) return fixed[name];
+      return (...args: unknown[]) => {
+        // Callers are looked at apart; buffers are the session's, and are copied as they are now.
+        const kept = args
+          .filter((arg) => !isCaller(arg))
+          .map((arg) => (arg instanceof Uint8Array ? Buffer.from(arg) : arg));
+        calls.push([name, ...kept]);
+        return answers[name];
+      };
+    },
+  });
+  return { fs, calls };
+}
+
+const isCaller = (arg: unknown): boolean => typeof arg === 'object' && arg !== null && 'pid' in arg;
