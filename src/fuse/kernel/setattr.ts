@@ -58,8 +58,9 @@ export function decodeSetattr(fs: Filesystem, ino: Ino, request: Request): Maybe
       : {}),
     ...(has(valid.handle) ? { handle: setattrIn.fh.get(view, body) } : {}),
   };
-  // A change of the owner takes the bits without being asked, but for a mode that comes with it.
-  const kills = has(valid.killPrivileges) || has(valid.uid) || has(valid.gid);
+  // A change of the owner takes the bits without being asked, but for a mode that comes with it. A SETATTR of nothing is
+  // how the kernel announces a write that takes them; only from its answer does it learn the new mode.
+  const kills = bits === 0 || has(valid.killPrivileges) || has(valid.uid) || has(valid.gid);
   if (!kills || has(valid.mode)) return change;
   return andThen(fs.getattr(ino), ({ kind, mode }: Attributes) => {
     const reduced = withoutSetId(mode);

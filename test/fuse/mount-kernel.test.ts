@@ -1,0 +1,207 @@
+/** What only the kernel binding can: over libfuse 2 there is no interrupt, no invalidation, no caller, no renameat2. */
+import { readdir } from 'node:fs/promises';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { kernelBinding } from '../../src/fuse/kernel/kernel-binding.js';
+import { cleanUpMounts, mountMemory, type TestMount } from './harness.js';
+
+const { ok: available, message } = await kernelBinding.probe();
+
+describe('only over the kernel binding', () => {
+  cleanUpMounts();
+  let m: TestMount;
+
+  beforeEach(async ({ skip }) => {
+    if (!available) skip(message);
+    m = await mountMemory(kernelBinding);
+  });
+
+  const ok = { code: 0, stderr: '' };
+  /** What the file system is asked while `work` runs. */
+  async function counted(work: () => Promise<unknown>): Promise<Record<string, number>> {
+    m.fs.calls.clear();
+    await work();
+    return Object.fromEntries(m.fs.calls);
+  }
+
+  it('interrupts a read and a close that hang when their process gets a signal', async () => {
+    await m.sh('echo content >f');
+    for (const operation of ['read', 'flush'] as const) {
+      m.fs.plan(
+        operation,
+        (caller) =>
+          new Promise((_, reject) => caller?.signal?.addEventListener('abort', () => reject(caller.signal?.reason))),
+      );
+      const script = `
+import signal
+class Alarm(Exception): pass
+def ring(*_): raise Alarm()
+signal.signal(signal.SIGALRM, ring)
+f = os.open('f', os.O_RDWR)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+began = time.time()
+try: ${operation === 'read' ? 'os.read(f, 10)' : 'os.close(f)'}
+except Alarm: print('interrupted', time.time() - began < 5)`;
+      expect(await m.python(script)).toMatchObject({ ...ok, stdout: 'interrupted True' });
+      m.fs.plan(operation);
+    }
+    expect(m.complaints).toEqual([]);
+    await expect.poll(() => m.fs.openHandles).toBe(0);
+  });
+
+  it('lets a process be killed that waits for an answer', async () => {
+    await m.sh('echo content >f');
+    m.fs.plan(
+      'read',
+      (caller) =>
+        new Promise((_, reject) => caller?.signal?.addEventListener('abort', () => reject(caller.signal?.reason))),
+    );
+    expect((await m.sh('timeout -s KILL 0.2 cat f')).code).not.toBe(0);
+    m.fs.plan('read');
+    expect(await m.sh('cat f')).toMatchObject({ ...ok, stdout: 'content' });
+  });
+
+  it('serves names, attributes and listings from the kernel until they are invalidated', async () => {
+    await m.sh('mkdir d; echo 1 >d/f; ls -l d; test ! -e d/none');
+    const warm = await counted(() => m.sh('ls -l d; stat d/f >/dev/null; test ! -e d/none; ls -l d'));
+    expect({ lookup: warm.lookup, readdir: warm.readdir }).toEqual({});
+    // Reading a directory makes its access time doubtful: one question, whatever is in it.
+    expect(warm.getattr ?? 0).toBeLessThanOrEqual(1);
+
+    const d = (await m.fs.lookup(m.fs.root, 'd')).ino;
+    await m.fs.mkdir(d, 'none', 0o755);
+    m.fs.invalidate({ kind: 'entry', parent: d, name: 'none' });
+    await expect.poll(async () => (await m.sh('ls d')).stdout).toBe('f\nnone');
+    expect((await m.sh('test -d d/none')).code).toBe(0);
+
+    await m.fs.rmdir(d, 'none');
+    m.fs.invalidate({ kind: 'entry', parent: d, name: 'none' });
+    await expect.poll(async () => (await m.sh('test -e d/none')).code).toBe(1);
+    expect((await m.sh('ls d')).stdout).toBe('f');
+  });
+
+  it('keeps pages until the content is said to have changed', async () => {
+    await m.sh('echo old >f; cat f');
+    const { ino } = await m.fs.lookup(m.fs.root, 'f');
+    expect((await counted(() => m.sh('cat f; cat f'))).read).toBeUndefined();
+    m.fs.overwriteRemotely(ino, 'new and longer');
+    expect((await m.sh('cat f')).stdout).toBe('old');
+    m.fs.invalidate({ kind: 'inode', ino, content: true });
+    await expect.poll(async () => (await m.sh('cat f')).stdout).toBe('new and longer');
+    expect((await m.sh('stat -c %s f')).stdout).toBe('14');
+    // Our own times do not cost the pages.
+    expect((await counted(() => m.sh('touch f; chmod 600 f; cat f'))).read).toBeUndefined();
+  });
+
+  it('survives invalidations while everything is busy', async () => {
+    await m.sh('mkdir d; for i in 1 2 3 4 5 6 7 8; do head -c 300000 /dev/urandom >d/$i; done; md5sum d/* >sums');
+    for (const operation of ['read', 'lookup', 'getattr', 'readdir', 'open'] as const)
+      m.fs.plan(operation, () => new Promise((resolve) => setTimeout(resolve, 1)));
+    const d = (await m.fs.lookup(m.fs.root, 'd')).ino;
+    let running = true;
+    const storm = (async () => {
+      for (let i = 0; running; i++) {
+        m.fs.invalidate({ kind: 'entry', parent: d, name: `${(i % 8) + 1}` });
+        m.fs.invalidate({ kind: 'inode', ino: (i % 10) + 1, content: true });
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    })();
+    const work =
+      'for i in 1 2 3 4 5; do md5sum -c --quiet sums & ls -l d >/dev/null 2>&1 & touch d/x$i; rm d/x$i; wait; done; echo done';
+    expect(await m.sh(work)).toMatchObject({ ...ok, stdout: 'done' });
+    running = false;
+    await storm;
+    expect(m.complaints).toEqual([]);
+  });
+
+  it('renames without replacing, and exchanges', async () => {
+    const script = `
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def renameat2(a, b, flags):
+    return 'ok' if libc.renameat2(-100, a, -100, b, flags) == 0 else errno.errorcode[ctypes.get_errno()]
+open('a', 'w').write('a'); open('b', 'w').write('b')
+print(renameat2(b'a', b'b', 1), renameat2(b'a', b'c', 1), renameat2(b'b', b'c', 2), open('b').read(), open('c').read(), renameat2(b'b', b'c', 4))`;
+    expect(await m.python(script)).toMatchObject({ ...ok, stdout: 'EEXIST ok ok a b EINVAL' });
+  });
+
+  it('makes room with fallocate, finds data and holes, copies ranges', async () => {
+    const script = `
+f = os.open('f', os.O_RDWR | os.O_CREAT); os.write(f, b'data')
+os.posix_fallocate(f, 0, 5000)
+print(os.fstat(f).st_size, os.lseek(f, 2, os.SEEK_DATA), os.lseek(f, 2, os.SEEK_HOLE))
+try: os.lseek(f, 6000, os.SEEK_DATA)
+except OSError as e: print(errno.errorcode[e.errno])
+g = os.open('g', os.O_RDWR | os.O_CREAT)
+print(os.copy_file_range(f, g, 4, 0, 0), os.pread(g, 10, 0))`;
+    expect(await m.python(script)).toMatchObject({ ...ok, stdout: "5000 2 5000\nENXIO\n4 b'data'" });
+    expect((await m.sh('fallocate -p -o 0 -l 100 f')).stderr).toContain('unsupported');
+    expect(await m.sh('fallocate -n -l 9000 f; stat -c %s f')).toMatchObject({ ...ok, stdout: '5000' });
+  });
+
+  it('says who makes a file or a directory', async () => {
+    const shared = await mountMemory(kernelBinding, { allowOther: true });
+    await shared.sh('chmod 777 .');
+    const script = `umask 077; touch f; mkdir d; stat -c %u:%g:%a f d`;
+    expect(await shared.sh(`setpriv --reuid 1234 --regid 567 --clear-groups sh -c '${script}'`)).toMatchObject({
+      ...ok,
+      stdout: '1234:567:600\n1234:567:700',
+    });
+    expect(shared.fs.lastCaller).toMatchObject({ uid: 1234, gid: 567, umask: 0o077 });
+    expect(shared.fs.lastCaller?.pid).toBeGreaterThan(1);
+  });
+
+  it('takes set-id bits away when another user writes, truncates or owns', async () => {
+    const shared = await mountMemory(kernelBinding, { allowOther: true });
+    const asOther = (script: string) => shared.sh(`setpriv --reuid 1234 --regid 567 --clear-groups sh -c '${script}'`);
+    await shared.sh('chmod 777 .; for f in w t c; do echo x >$f; chmod 6777 $f; done');
+    expect(await asOther('echo y >>w; truncate -s 1 t; stat -c %a w t')).toMatchObject({ ...ok, stdout: '777\n777' });
+    expect(await shared.sh('chown 1:1 c; stat -c %a c')).toMatchObject({ ...ok, stdout: '777' });
+    // Root keeps them, as on a disk.
+    expect(await shared.sh('chmod 4755 w; echo z >>w; stat -c %a w')).toMatchObject({ ...ok, stdout: '4755' });
+  });
+
+  it('truncates with O_TRUNC in the open itself', async () => {
+    await m.sh('echo something >f');
+    expect(await counted(() => m.sh('echo x >f'))).toMatchObject({ open: 1, write: 1 });
+    expect(m.fs.calls.get('setattr')).toBeUndefined();
+    expect((await m.sh('cat f')).stdout).toBe('x');
+  });
+
+  it('asks nothing at the close of a descriptor that only read', async () => {
+    await m.sh('echo something >f');
+    expect((await counted(() => m.sh('cat f'))).flush).toBeUndefined();
+  });
+
+  it('leaves no file behind under another name when an open one is removed or replaced', async () => {
+    const script = `
+f = os.open('f', os.O_RDWR | os.O_CREAT); os.unlink('f')
+g = os.open('g', os.O_RDWR | os.O_CREAT); open('h', 'w').close(); os.rename('h', 'g')
+print(os.listdir('.'), os.fstat(f).st_nlink, os.fstat(g).st_nlink)`;
+    expect(await m.python(script)).toMatchObject({ ...ok, stdout: "['g'] 0 0" });
+  });
+
+  it('reads and writes in requests of up to 1 MiB', async () => {
+    const written = await counted(() => m.sh('dd if=/dev/zero of=big bs=4M count=8 status=none'));
+    expect(written.write).toBe(32);
+    await m.mounted.unmount();
+    const again = await mountMemory(kernelBinding, {}, m.fs);
+    m.fs.calls.clear();
+    expect(await again.sh('cmp -n 33554432 big /dev/zero')).toMatchObject(ok);
+    expect(m.fs.calls.get('read')).toBeLessThanOrEqual(70);
+  });
+
+  it('mounts and unmounts 100 times without keeping a descriptor or a handle', async () => {
+    const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
+    const before = await descriptors();
+    const threads = async (): Promise<number> => (await readdir('/proc/self/task')).length;
+    const threadsBefore = await threads();
+    for (let i = 0; i < 100; i++) {
+      const cycle = await mountMemory(kernelBinding);
+      if (i % 10 === 0) await cycle.sh('echo x >f; cat f');
+      await cycle.mounted.unmount();
+      expect(cycle.fs.openHandles).toBe(0);
+    }
+    await expect.poll(descriptors).toBeLessThanOrEqual(before + 1);
+    await expect.poll(threads).toBeLessThanOrEqual(threadsBefore + 1);
+  });
+});
