@@ -13,7 +13,11 @@ export class InUse {
     }
   }
 
-  /** Resolves when nothing is in flight. */
+  get isBusy(): boolean {
+    return this.#count > 0;
+  }
+
+  /** Resolves when nothing is in flight; ask `isBusy` before relying on it, something may have begun since. */
   async idle(): Promise<void> {
     while (this.#count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }

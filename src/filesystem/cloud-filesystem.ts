@@ -31,6 +31,8 @@ import { toFsError } from './errno.js';
 import { FsError } from './fs-error.js';
 import { Intents } from './intents.js';
 import { Namespace } from './namespace.js';
+import type { FileState, Handle } from './open-files.js';
+import { orAborted } from './or-aborted.js';
 import { Renaming } from './renaming.js';
 import { Storing } from './storing.js';
 import { Xattrs } from './xattrs.js';
@@ -73,8 +75,8 @@ export class CloudFilesystem implements Filesystem {
     this.#intents.recover().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
   }
 
-  lookup(parent: Ino, name: string): MaybePromise<Attributes> {
-    return answered(() => this.#namespace.lookup(parent, name));
+  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
+    return answered(() => this.#namespace.lookup(parent, name, caller));
   }
 
   getattr(ino: Ino): Attributes {
@@ -89,29 +91,29 @@ export class CloudFilesystem implements Filesystem {
     return ino === this.root ? ino : (this.#core.table.get(ino)?.parent ?? this.root);
   }
 
-  setattr(ino: Ino, change: AttributeChange): MaybePromise<Attributes> {
+  setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
     return answered(() => {
       changeOverlay(this.#core, ino, change);
       if (change.size === undefined) return this.#namespace.attributes(inodeOf(this.#core, ino));
-      return this.#resize(ino, change.size, change).then(() => this.getattr(ino));
+      return this.#resize(ino, change.size, change, caller?.signal).then(() => this.getattr(ino));
     });
   }
 
-  readdir(ino: Ino): MaybePromise<readonly DirectoryEntry[]> {
-    return answered(() => this.#namespace.readdir(ino));
+  readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
+    return answered(() => this.#namespace.readdir(ino, caller));
   }
 
-  open(ino: Ino, flags: OpenFlags): MaybePromise<OpenResult> {
+  open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult> {
     return answered(async () => {
       const { parent } = this.#openable(ino, flags);
       // Close-to-open: an open sees what the provider had no longer than the ttl ago.
-      if (parent !== null) await this.#core.directories.ensureListed(parent);
+      if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
       const inode = this.#openable(ino, flags);
       const state = this.#core.files.ensureState(ino);
       const handle = this.#core.files.open(state, flags, remoteFileOf(inode));
       if (flags.truncate && flags.write) {
         try {
-          await this.#contents.truncate(state, handle.pinned, 0);
+          await this.#cut(state, handle, 0, caller?.signal);
         } catch (error) {
           await this.release(handle.id);
           throw error;
@@ -129,8 +131,15 @@ export class CloudFilesystem implements Filesystem {
     caller?: Caller,
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }> {
     return answered(async () => {
-      await this.#namespace.requireFree(parent, name);
+      await this.#namespace.requireFits(parent, name, caller);
       const { table, files, options, clock } = this.#core;
+      // No `await` from here to the insertion: of two who create one name at once, the second finds it.
+      const existing = table.child(parent, name);
+      if (existing !== undefined) {
+        if (flags.exclusive) throw new FsError('EEXIST', `${name} exists`);
+        const opened = await this.open(existing.ino, flags, caller);
+        return { ...opened, attributes: this.getattr(existing.ino) };
+      }
       const now = fromMs(clock.now());
       const inode = table.insert({
         parent,
@@ -149,7 +158,7 @@ export class CloudFilesystem implements Filesystem {
       const state = files.ensureState(inode.ino);
       try {
         // An empty file is a content too: closing it stores it.
-        await this.#contents.truncate(state, null, 0);
+        await this.#contents.make(state);
       } catch (error) {
         table.update(inode.ino, { parent: null, localSize: null });
         files.settle(state);
@@ -163,19 +172,19 @@ export class CloudFilesystem implements Filesystem {
 
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
     return answered(() =>
-      interruptible(this.#contents.read(this.#core.files.handle(handle), into, offset), caller?.signal),
+      orAborted(this.#contents.read(this.#core.files.handle(handle), into, offset), caller?.signal),
     );
   }
 
-  write(handle: HandleId, data: Uint8Array, offset: number): MaybePromise<number> {
-    return answered(() => this.#contents.write(this.#core.files.handle(handle), data, offset));
+  write(handle: HandleId, data: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
+    return answered(() => this.#contents.write(this.#core.files.handle(handle), data, offset, caller?.signal));
   }
 
   flush(id: HandleId, caller?: Caller): MaybePromise<void> {
     return answered(() => {
       const handle = this.#core.files.handle(id);
       if (!handle.flags.write) return;
-      return interruptible(this.storing.flush(handle.state), caller?.signal);
+      return orAborted(this.storing.flush(handle.state), caller?.signal);
     });
   }
 
@@ -192,11 +201,8 @@ export class CloudFilesystem implements Filesystem {
       this.#contents.pin(handle, null);
       files.close(handle);
       if (state.handles.size > 0) return;
-      if (state.unlinked && state.spool !== null) {
-        const { spool } = state;
-        this.#contents.dropSpool(state);
-        await spool.remove();
-      }
+      await this.#contents.discardUnchanged(state);
+      if (state.unlinked) await this.#contents.abandon(state);
       this.storing.released(state);
       if (state.storing === null) await state.spool?.close();
       files.settle(state);
@@ -207,10 +213,10 @@ export class CloudFilesystem implements Filesystem {
 
   fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
     return answered(async () => {
-      const { state, pinned, flags } = this.#core.files.handle(id);
-      if (!flags.write) throw new FsError('EBADF', 'not open for writing');
-      const size = this.getattr(state.ino).size;
-      if (!keepSize && offset + length > size) await this.#contents.truncate(state, pinned, offset + length);
+      const handle = this.#core.files.handle(id);
+      if (!handle.flags.write) throw new FsError('EBADF', 'not open for writing');
+      const { size } = this.getattr(handle.state.ino);
+      if (!keepSize && offset + length > size) await this.#cut(handle.state, handle, offset + length);
     });
   }
 
@@ -323,17 +329,27 @@ export class CloudFilesystem implements Filesystem {
   }
 
   /** truncate(2). Through an open file its close stores the result; by name there is no close, so it is stored now. */
-  async #resize(ino: Ino, size: number, change: AttributeChange): Promise<void> {
-    const inode = this.#openable(ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
+  async #resize(ino: Ino, size: number, change: AttributeChange, signal?: AbortSignal): Promise<void> {
+    this.#openable(ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
     const { files } = this.#core;
     const state = files.ensureState(ino);
-    const pinned = change.handle === undefined ? remoteFileOf(inode) : files.handle(change.handle).pinned;
     try {
-      await this.#contents.truncate(state, pinned, size);
+      await this.#cut(state, change.handle === undefined ? null : files.handle(change.handle), size, signal);
       if (change.mtime !== undefined) state.mtime = null;
-      if (!state.hasWriters()) await this.storing.settle(state);
+      if (!state.hasWriters()) await orAborted(this.storing.settle(state), signal);
     } finally {
       files.settle(state);
+    }
+  }
+
+  /** A file that has this size already keeps its content, and needs no upload; its times move. */
+  async #cut(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
+    const remote = handle?.pinned ?? remoteFileOf(inodeOf(this.#core, state.ino));
+    if (state.spool === null && state.spooling === null && remote?.size === size) {
+      const now = fromMs(this.#core.clock.now());
+      this.#core.table.updateOverlay(state.ino, { mtime: now, ctime: now });
+    } else {
+      await this.#contents.truncate(state, handle, size, signal);
     }
   }
 
@@ -379,15 +395,4 @@ function answeredNow<T>(act: () => T): T {
   } catch (error) {
     throw toFsError(error);
   }
-}
-
-/** The work goes on for others; the caller that was interrupted hears EINTR at once. */
-function interruptible<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(new FsError('EINTR', 'interrupted'));
-    if (signal.aborted) return stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }

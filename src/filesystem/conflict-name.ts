@@ -1,18 +1,10 @@
-/** Bytes of a file name on Linux. */
-const MAX_NAME_BYTES = 255;
+import { MAX_NAME_BYTES, withMark } from '../tree/local-names.js';
 
 /**
  * The name of our content beside another client's: `NAME (conflict DATE HOST).EXT`, DATE in UTC to the second so that two
- * conflicts of one day do not meet.
+ * conflicts of one day do not meet. At most `maxLength` UTF-16 units, and no more bytes than a directory can hold.
  */
-export function conflictName(name: string, time: Date, host: string): string {
+export function conflictName(name: string, time: Date, host: string, maxLength = MAX_NAME_BYTES): string {
   const date = time.toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '-');
-  const mark = ` (conflict ${date} ${host.replaceAll('/', '_')})`;
-  const dot = name.lastIndexOf('.');
-  const extension = dot > 0 ? name.slice(dot) : '';
-  let stem = dot > 0 ? name.slice(0, dot) : name;
-  while (stem.length > 1 && Buffer.byteLength(stem + mark + extension) > MAX_NAME_BYTES) {
-    stem = [...stem].slice(0, -1).join('');
-  }
-  return stem + mark + extension;
+  return withMark(name, ` (conflict ${date} ${host.replaceAll('/', '_')})`, maxLength);
 }

@@ -4,6 +4,7 @@
  * Reads of a file with a spool file come from it; all others from the revision that the handle is pinned to, through the
  * block cache. The first write makes the spool file.
  */
+import { codeOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
 import { planReadAhead } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
@@ -11,12 +12,13 @@ import { ProviderError } from '../providers/errors.js';
 import type { RemoteFile } from '../providers/provider.js';
 import { revisionKey } from '../providers/provider.js';
 import type { ReadBase, SpoolFile } from '../spool/spool-file.js';
-import { remoteFileOf } from '../tree/inode.js';
+import { type Ino, remoteFileOf } from '../tree/inode.js';
 import { refreshed } from '../tree/listing.js';
 import type { Core } from './core.js';
 import { inodeOf } from './core.js';
 import { FsError } from './fs-error.js';
 import type { FileState, Handle } from './open-files.js';
+import { orAborted } from './or-aborted.js';
 
 /** Of the cache's limit, what one handle may fill by reading ahead. */
 const READ_AHEAD_SHARE = 1 / 4;
@@ -30,55 +32,94 @@ export class Contents {
 
   async read(handle: Handle, into: Uint8Array, offset: number): Promise<number> {
     const { state } = handle;
-    if (state.spool !== null) return state.spool.read(into, offset, this.readBase(state, state.spool));
-    if (handle.pinned === null) return 0;
+    const { spool } = state;
+    if (spool !== null && !handle.isLeftBehind) return spool.read(into, offset, this.readBase(state, spool));
     const before = handle.pinned;
+    if (before === null) return 0;
+    const isStill = (): boolean => handle.pinned === before && (state.spool === null || handle.isLeftBehind);
     try {
-      const count = await this.#readPinned(handle, handle.pinned, into, offset);
+      const count = await this.#readPinned(handle, before, into, offset);
       // A spool file was stored meanwhile, or the content is being changed: what counts is the content of now.
-      if (state.spool === null && handle.pinned === before) {
+      if (isStill()) {
         handle.hasRead = true;
         return count;
       }
     } catch (error) {
-      if (state.spool === null && handle.pinned === before) await this.#repin(handle, error);
+      if (isStill()) await this.#repin(handle, error);
     }
     return this.read(handle, into, offset);
   }
 
-  async write(handle: Handle, data: Uint8Array, offset: number): Promise<number> {
-    const { state } = handle;
-    const spool = await this.writableSpool(state, handle.pinned);
-    const at = handle.flags.append ? spool.size : offset;
-    await spool.write(data, at);
-    state.written = true;
-    this.#changed(state);
+  async write(handle: Handle, data: Uint8Array, offset: number, signal?: AbortSignal): Promise<number> {
+    const { state, flags } = handle;
+    await this.#change(state, handle, signal, async (spool) => {
+      await (flags.append ? spool.append(data) : spool.write(data, offset));
+      state.written = true;
+    });
     return data.length;
   }
 
-  async truncate(state: FileState, pinned: RemoteFile | null, size: number): Promise<void> {
-    const spool = await this.writableSpool(state, pinned);
-    await spool.truncate(size);
-    if (size === 0) state.written = false;
-    this.#changed(state);
+  /** Through `handle`, or by name. */
+  truncate(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
+    return this.#change(state, handle, signal, async (spool) => {
+      // The journal first: a row that promises more than the file holds would have zeros uploaded.
+      if (size < spool.size && !state.unlinked) {
+        this.#core.journal.shrink(state.ino, size);
+        if (state.promised) await this.#core.state.durable();
+      }
+      await spool.truncate(size);
+      if (size === 0) state.written = false;
+    });
   }
 
-  /** The spool file of a state, made from `base` where there is none, once no upload stands in the way. */
-  async writableSpool(state: FileState, base: RemoteFile | null): Promise<SpoolFile> {
-    for (;;) {
-      if (state.storing !== null) {
-        // Somebody's close() waits for this very content to be stored: let it end. Nobody waits: start over later.
-        if (state.storing.waiters === 0) state.storing.abort.abort(new ProviderError('aborted', 'written again'));
-        await state.storing.done.catch(() => undefined);
-      } else if (state.spool === null) {
-        state.spooling ??= this.#makeSpool(state, base).finally(() => {
-          state.spooling = null;
-        });
-        await state.spooling;
-      } else {
-        return state.spool;
-      }
+  /**
+   * Carries out a change of the content on its spool file, which is made where there is none. While an upload is under
+   * way, a change waits for it if somebody waits for that upload's verdict, and cancels it if nobody does.
+   */
+  async #change(
+    state: FileState,
+    handle: Handle | null,
+    signal: AbortSignal | undefined,
+    act: (spool: SpoolFile) => Promise<void>,
+  ): Promise<void> {
+    while (state.storing !== null || state.spool === null) {
+      if (signal?.aborted) throw new FsError('EINTR', 'interrupted');
+      await orAborted(this.#makeWritable(state, handle), signal);
     }
+    const { spool } = state;
+    // No `await` between here and the start of the act: an upload that begins later waits for it.
+    const before = { dirty: state.dirty, generation: ++state.generation };
+    if (state.journaled === before.generation - 1 && !state.unlinked) {
+      this.#core.journal.changing(state.ino, state.promised ? 'synced' : 'open');
+    }
+    state.dirty = true;
+    try {
+      await state.changing.during(() => act(spool));
+      state.mtime = fromMs(this.#core.clock.now());
+    } catch (error) {
+      // The disk refused the first change: there is nothing to store.
+      if (!before.dirty && state.generation === before.generation) state.dirty = false;
+      throw error;
+    }
+  }
+
+  /** A new content, empty, for a file that has none yet. */
+  make(state: FileState): Promise<void> {
+    return this.#change(state, null, undefined, () => Promise.resolve());
+  }
+
+  /** One step towards a spool file that may be changed. */
+  async #makeWritable(state: FileState, handle: Handle | null): Promise<void> {
+    if (state.storing !== null) {
+      // Somebody's close() waits for this very content to be stored: let it end. Nobody waits: start over later.
+      if (state.storing.waiters === 0) state.storing.abort.abort(new ProviderError('aborted', 'written again'));
+      await state.storing.done.catch(() => undefined);
+      return;
+    }
+    state.spooling ??= this.#makeSpool(state, handle?.pinned ?? null).finally(() => {
+      state.spooling = null;
+    });
+    await state.spooling;
   }
 
   /** How a spool file gets the bytes that are still its base's. */
@@ -104,26 +145,72 @@ export class Contents {
    * still ask for is fetched before.
    */
   async keep(state: FileState): Promise<void> {
-    if (state.spool !== null) return;
-    const pinned = [...state.handles].find((handle) => handle.pinned !== null)?.pinned ?? null;
-    if (pinned === null) return;
-    const spool = await this.writableSpool(state, pinned);
-    await spool.fill(this.readBase(state, spool));
+    const reader = [...state.handles].find((handle) => handle.pinned !== null);
+    if (reader === undefined || state.spool !== null) return;
+    await this.#makeWritable(state, reader);
+    const { spool } = state as FileState;
+    if (spool !== null) await spool.fill(this.readBase(state, spool));
   }
 
   /** The provider moved or renamed the file, maybe under a new id: the same bytes, to be asked for by another name. */
   moved(state: FileState, file: RemoteFile): void {
     const { spool, baseReader } = state;
-    if (spool?.base != null) spool.baseMoved(file);
-    if (baseReader !== null && baseReader.key !== revisionKey(file)) {
-      this.#core.readers.release(baseReader);
-      state.baseReader = null;
+    if (spool?.base != null && isSameContent(spool.base, file)) {
+      spool.baseMoved(file);
+      this.#core.journal.setBase(state.ino, file);
+      if (baseReader !== null && baseReader.key !== revisionKey(file)) {
+        this.#core.readers.release(baseReader);
+        state.baseReader = null;
+      }
     }
     for (const handle of state.handles) {
-      if (handle.pinned === null) continue;
-      if (revisionKey(handle.pinned) === revisionKey(file)) handle.pinned = file;
-      else this.pin(handle, file);
+      if (handle.pinned === null || handle.isLeftBehind || !isSameContent(handle.pinned, file)) continue;
+      if (revisionKey(handle.pinned) === revisionKey(file)) {
+        handle.pinned = file;
+        continue;
+      }
+      const { hasRead } = handle;
+      this.pin(handle, file);
+      handle.hasRead = hasRead;
     }
+  }
+
+  /** Runs a change of the names of some files; nothing else changes them meanwhile, and no upload of them begins. */
+  async naming<T>(inos: readonly Ino[], act: () => Promise<T>): Promise<T> {
+    const { files } = this.#core;
+    try {
+      return await files.naming(inos, act);
+    } finally {
+      for (const ino of inos) {
+        const state = files.state(ino);
+        if (state !== undefined) await this.discardUnchanged(state);
+      }
+    }
+  }
+
+  /** Forgets a spool file that was made and never changed (the disk was full, or its file was to go and did not). */
+  async discardUnchanged(state: FileState): Promise<void> {
+    const { spool } = state;
+    if (spool === null || state.dirty || state.handles.size > 0 || state.storing !== null) return;
+    // What a change of the name kept for its readers is not to go under its hands.
+    if (state.naming.isBusy) return;
+    const { table, journal, files } = this.#core;
+    table.transaction(() => {
+      journal.remove(state.ino);
+      if (table.get(state.ino) !== undefined) table.update(state.ino, { localSize: null });
+    });
+    this.dropSpool(state);
+    files.settle(state);
+    await spool.remove();
+  }
+
+  /** The name is gone for ever: so is what was not stored, once nobody has it open. */
+  async abandon(state: FileState): Promise<void> {
+    const { spool } = state;
+    if (state.handles.size > 0 || spool === null) return;
+    this.dropSpool(state);
+    this.#core.files.settle(state);
+    await spool.remove();
   }
 
   /** Lets go of the spool file of a state; the file itself is the caller's to keep or remove. */
@@ -133,6 +220,9 @@ export class Contents {
     state.spool = null;
     state.dirty = false;
     state.written = false;
+    state.promised = false;
+    state.attempts.clear();
+    state.journaled = -1;
   }
 
   async #readPinned(handle: Handle, file: RemoteFile, into: Uint8Array, offset: number): Promise<number> {
@@ -158,7 +248,11 @@ export class Contents {
     const { state, pinned } = handle;
     if (!(error instanceof ProviderError) || pinned === null) throw error;
     if (error.code !== 'revision-changed' && error.code !== 'integrity' && error.code !== 'not-found') throw error;
-    const now = await provider.stat({ kind: 'file', id: pinned.id });
+    const now = await provider.stat({ kind: 'file', id: pinned.id }).catch((statError: unknown) => {
+      // read(2) knows no ENOENT: the file that was opened is not the one that is there now.
+      if (codeOf(statError) !== 'not-found') throw statError;
+      throw new FsError('ESTALE', `${pinned.name} was removed at the provider while it was open`, { cause: error });
+    });
     if (now.kind !== 'file' || revisionKey(now) === revisionKey(pinned)) throw error;
     const inode = table.get(state.ino);
     if (inode !== undefined && inode.remote?.id === now.id) {
@@ -178,29 +272,37 @@ export class Contents {
   }
 
   async #makeSpool(state: FileState, pinned: RemoteFile | null): Promise<void> {
-    const { spool, journal, clock } = this.#core;
+    const { spool, journal, table, clock } = this.#core;
     const base = pinned ?? remoteFileOf(inodeOf(this.#core, state.ino));
     const { name, file } = await spool.create(base);
     if (!state.unlinked) {
-      journal.put({
-        ino: state.ino,
-        spool: name,
-        state: 'open',
-        content: file.state(),
-        base,
-        checkpoint: null,
-        code: null,
-        message: null,
-        since: clock.now(),
+      table.transaction(() => {
+        journal.put({
+          ino: state.ino,
+          spool: name,
+          state: 'open',
+          content: file.state(),
+          base,
+          checkpoint: null,
+          code: null,
+          message: null,
+          since: clock.now(),
+        });
+        // From here on a listing that lacks the file does not take its name away.
+        table.update(state.ino, { localSize: file.size });
       });
     }
     state.spool = file;
     state.spoolName = name;
+    for (const handle of state.handles) {
+      const { pinned: other } = handle;
+      const isSame = other !== null && base !== null && revisionKey(other) === revisionKey(base);
+      handle.isLeftBehind = handle.hasRead && other !== null && !isSame;
+    }
   }
+}
 
-  #changed(state: FileState): void {
-    state.dirty = true;
-    state.generation++;
-    state.mtime = fromMs(this.#core.clock.now());
-  }
+/** Two descriptions of the same bytes, as far as the provider tells. */
+function isSameContent(a: RemoteFile, b: RemoteFile): boolean {
+  return a.size === b.size && a.md5 === b.md5;
 }

@@ -5,7 +5,8 @@ import { type ErrnoName, FsError } from './fs-error.js';
 
 /**
  * What a program gets to see of a provider's refusal. `auth` is EACCES, not EIO: nothing is broken, the person has to
- * log in again. `network` and `timeout` come after the provider's deadline, so a program may take them as final.
+ * log in again. `network`, `timeout` and `rate-limited` come after the provider's deadline, so a program may take them as
+ * final; EAGAIN would have some try for ever.
  */
 export const providerErrno: Readonly<Record<ProviderErrorCode, ErrnoName>> = {
   'not-found': 'ENOENT',
@@ -16,7 +17,7 @@ export const providerErrno: Readonly<Record<ProviderErrorCode, ErrnoName>> = {
   quota: 'ENOSPC',
   'too-large': 'EFBIG',
   limit: 'EDQUOT',
-  'rate-limited': 'EAGAIN',
+  'rate-limited': 'EIO',
   'revision-changed': 'ESTALE',
   integrity: 'EIO',
   unsupported: 'ENOTSUP',

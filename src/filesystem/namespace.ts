@@ -10,6 +10,7 @@ import { attributesOf } from './attributes.js';
 import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
+import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
 
 export class Namespace {
@@ -23,8 +24,8 @@ export class Namespace {
     this.#storing = storing;
   }
 
-  lookup(parent: Ino, name: string): MaybePromise<Attributes> {
-    const found = this.find(parent, name);
+  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
+    const found = this.find(parent, name, caller);
     return isPromise(found) ? found.then((inode) => this.attributes(inode)) : this.attributes(found);
   }
 
@@ -33,26 +34,26 @@ export class Namespace {
   }
 
   /** ENOENT where there is none. */
-  find(parent: Ino, name: string): MaybePromise<Inode> {
+  find(parent: Ino, name: string, caller?: Caller): MaybePromise<Inode> {
     if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
     directoryOf(this.#core, parent);
-    const listed = this.#core.directories.ensureListed(parent);
+    const listed = orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
     return isPromise(listed) ? listed.then(() => this.#child(parent, name)) : this.#child(parent, name);
   }
 
-  readdir(ino: Ino): MaybePromise<readonly DirectoryEntry[]> {
+  readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
     const { directories, table } = this.#core;
     directoryOf(this.#core, ino);
     directories.walked(ino);
     const entries = (): DirectoryEntry[] =>
       table.children(ino).map((inode) => ({ name: inode.name, attributes: this.attributes(inode) }));
-    const listed = directories.ensureListed(ino);
+    const listed = orAborted(directories.ensureListed(ino), caller?.signal);
     return isPromise(listed) ? listed.then(entries) : entries();
   }
 
   async mkdir(parent: Ino, name: string, mode: number, caller: Caller | undefined): Promise<Attributes> {
     const { table, provider, directories, options, clock } = this.#core;
-    const directory = await this.requireFree(parent, name);
+    const directory = await this.requireFree(parent, name, caller);
     const remote = await this.asking([parent], () => provider.createFolder(remoteIdOf(directory), name, caller));
     const now = fromMs(clock.now());
     const inode = table.transaction(() => {
@@ -83,40 +84,34 @@ export class Namespace {
 
   async unlink(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
     requireWritable(this.#core);
-    const inode = await this.find(parent, name);
+    const inode = await this.find(parent, name, caller);
     if (inode.kind === 'directory') throw new FsError('EISDIR', `${name} is a directory`);
-    await this.#removeFile(inode, caller);
+    await this.#contents.naming([inode.ino], () => this.#removeFile(inode, caller));
     this.touchDirectory(parent);
   }
 
   /** Takes the name of a file away: at the provider, and here; open handles go on reading and writing. */
   async #removeFile(inode: Inode, caller: Caller | undefined): Promise<void> {
     const { files, table, journal, directories } = this.#core;
-    const state = files.state(inode.ino);
-    if (state !== undefined) {
-      await this.#storing.cancel(state);
-      await this.#contents.keep(state);
-    }
+    const state = files.ensureState(inode.ino);
+    await this.#storing.cancel(state);
+    await this.#contents.keep(state);
     // A cancelled upload may have got through.
-    const { remote } = inodeOf(this.#core, inode.ino);
-    if (remote !== null) await this.asking([inode.parent], () => this.dispose(remote, caller));
+    const { remote, parent } = inodeOf(this.#core, inode.ino);
+    if (parent === null) throw new FsError('ENOENT', `${inode.name} does not exist`);
+    if (remote !== null) await this.asking([parent], () => this.dispose(remote, caller));
     table.transaction(() => {
       table.update(inode.ino, { parent: null, remote: null, localSize: null });
       journal.remove(inode.ino);
     });
     if (remote !== null) directories.changes.note('file', remote.id);
-    if (state === undefined) return;
     state.unlinked = true;
-    if (state.handles.size > 0 || state.spool === null) return;
-    const { spool } = state;
-    this.#contents.dropSpool(state);
-    files.settle(state);
-    await spool.remove();
+    await this.#contents.abandon(state);
   }
 
   async rmdir(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
     requireWritable(this.#core);
-    const inode = await this.find(parent, name);
+    const inode = await this.find(parent, name, caller);
     if (inode.kind !== 'directory') throw new FsError('ENOTDIR', `${name} is not a directory`);
     await this.removeEmpty(inode, caller);
     this.touchDirectory(parent);
@@ -161,17 +156,21 @@ export class Namespace {
     return null;
   }
 
-  /** The directory, made sure that it can take `name`. EEXIST, EROFS, EACCES, ENAMETOOLONG. */
-  async requireFree(parent: Ino, name: string): Promise<Inode> {
+  /** The directory, made sure that it can take `name`. EEXIST, and what `requireFits` says. */
+  async requireFree(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
+    const directory = await this.requireFits(parent, name, caller);
+    if (this.#core.table.child(parent, name) !== undefined) throw new FsError('EEXIST', `${name} exists`);
+    return directory;
+  }
+
+  /** The directory, listed, made sure that it could take such a name. EROFS, EACCES, ENAMETOOLONG, ENOENT. */
+  async requireFits(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
     requireWritable(this.#core);
     const directory = directoryOf(this.#core, parent);
     if (directory.remote === null) throw new FsError('ENOENT', 'the directory was removed');
     if (directory.remote.access === 'read') throw new FsError('EACCES', `${directory.name} is read-only`);
-    if (name.length > this.#core.provider.capabilities.maxNameLength || Buffer.byteLength(name) > MAX_NAME_BYTES) {
-      throw new FsError('ENAMETOOLONG', 'the name is too long');
-    }
-    await this.#core.directories.ensureListed(parent);
-    if (this.#core.table.child(parent, name) !== undefined) throw new FsError('EEXIST', `${name} exists`);
+    requireNameFits(this.#core, name);
+    await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
     return inodeOf(this.#core, parent);
   }
 
@@ -195,6 +194,13 @@ export class Namespace {
     const inode = this.#core.table.child(parent, name);
     if (inode === undefined) throw new FsError('ENOENT', `${name} does not exist`);
     return inode;
+  }
+}
+
+/** ENAMETOOLONG where neither a directory here nor the provider can hold the name. */
+export function requireNameFits(core: Core, name: string): void {
+  if (name.length > core.provider.capabilities.maxNameLength || Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw new FsError('ENAMETOOLONG', 'the name is too long');
   }
 }
 

@@ -5,6 +5,8 @@
  * either the spool's (`spool` set; newer than the provider's) or the revision that each handle is pinned to.
  */
 import { setMaxListeners } from 'node:events';
+import { InUse } from '../base/in-use.js';
+import { Mutex } from '../base/mutex.js';
 import type { Timespec } from '../base/timespec.js';
 import { noReadAhead, type ReadAheadState } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
@@ -41,6 +43,14 @@ export class FileState {
   sent = 0;
   /** The name is gone: nothing is stored any more. */
   unlinked = false;
+  /** Changes on their way to the spool file. An upload waits for them, and they for it. */
+  readonly changing = new InUse();
+  /** Held while the name changes (rename, unlink): no upload begins then, since nobody knows where it should go. */
+  readonly naming = new Mutex();
+  /** A close() or fsync() was told that the content is safe. */
+  promised = false;
+  /** MD5 of contents whose upload was begun and not seen to end: what is found at the provider may be one of them. */
+  readonly attempts = new Set<string>();
   /** Making the spool file, when several writers come at once. */
   spooling: Promise<void> | null = null;
   /** Reads what is still the base's. */
@@ -49,8 +59,10 @@ export class FileState {
   generation = 0;
   /** The generation that was refused last: it is not tried again without being asked. */
   failed = -1;
-  /** The generation at the last fsync or flush that the journal knows of. */
+  /** The generation that the journal row describes. */
   journaled = -1;
+  /** The generation that is durable on the local disk. */
+  secured = -1;
 
   constructor(ino: Ino) {
     this.ino = ino;
@@ -75,6 +87,8 @@ export class Handle {
   readonly closing = new AbortController();
   /** Bytes of `pinned` were given to a program: another revision can no longer take its place. */
   hasRead = false;
+  /** Reads go on from `pinned`, whatever others write: the content now has another base than what was read here. */
+  isLeftBehind = false;
 
   constructor(id: HandleId, state: FileState, flags: OpenFlags, pinned: RemoteFile | null) {
     this.id = id;
@@ -127,9 +141,23 @@ export class OpenFiles {
     handle.state.handles.delete(handle);
   }
 
+  /** Runs a change of the names of some files; nothing else changes their names, and no upload of them begins. */
+  async naming<T>(inos: readonly Ino[], act: () => Promise<T>): Promise<T> {
+    // In one order for all, so that two who want the same files do not wait for each other for ever.
+    const [first, ...rest] = [...new Set(inos)].sort((a, b) => a - b);
+    if (first === undefined) return act();
+    const state = this.ensureState(first);
+    try {
+      return await state.naming.run(() => this.naming(rest, act));
+    } finally {
+      this.settle(state);
+    }
+  }
+
   /** Forgets a state that nothing needs any more. */
   settle(state: FileState): void {
-    if (state.handles.size === 0 && state.spool === null && this.#states.get(state.ino) === state) {
+    const isNeeded = state.handles.size > 0 || state.spool !== null || state.naming.isBusy;
+    if (!isNeeded && this.#states.get(state.ino) === state) {
       this.#states.delete(state.ino);
     }
   }

@@ -14,7 +14,8 @@ import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
 import type { Intent, Intents } from './intents.js';
-import { type Namespace, remoteIdOf } from './namespace.js';
+import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
+import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
 
 export class Renaming {
@@ -43,22 +44,40 @@ export class Renaming {
     requireWritable(this.#core);
     // No provider swaps two names at once, and half of a swap is worse than none.
     if (flags.exchange) throw new FsError('EINVAL', 'names cannot be exchanged here');
-    const source = await this.#namespace.find(parent, name);
-    const directory = directoryOf(this.#core, newParent);
-    if (this.#isWithin(newParent, source.ino)) throw new FsError('EINVAL', 'a directory cannot move into itself');
-    await this.#core.directories.ensureListed(newParent);
-    const target = this.#core.table.child(newParent, newName);
-    if (target?.ino === source.ino) return;
-    if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', `${newName} exists`);
-    if (target !== undefined) requireSameKind(source, target);
-    if (newName.length > this.#core.provider.capabilities.maxNameLength) {
-      throw new FsError('ENAMETOOLONG', 'the name is too long');
-    }
-    // The upload of either would go to a name that is about to change.
-    for (const ino of [source.ino, target?.ino]) await this.#settled(ino);
-    await this.#carryOut(inodeOf(this.#core, source.ino), target, directory, newName, caller);
+    requireNameFits(this.#core, newName);
+    while (!(await this.#tried(parent, name, newParent, newName, flags, caller)));
     this.#namespace.touchDirectory(parent);
     if (newParent !== parent) this.#namespace.touchDirectory(newParent);
+  }
+
+  /** False: the names have come to mean something else while we waited for those who were busy with them. */
+  async #tried(
+    parent: Ino,
+    name: string,
+    newParent: Ino,
+    newName: string,
+    flags: RenameFlags,
+    caller: Caller | undefined,
+  ): Promise<boolean> {
+    const { table, directories } = this.#core;
+    const source = await this.#namespace.find(parent, name, caller);
+    directoryOf(this.#core, newParent);
+    if (this.#isWithin(newParent, source.ino)) throw new FsError('EINVAL', 'a directory cannot move into itself');
+    await orAborted(directories.ensureListed(newParent), caller?.signal);
+    const target = table.child(newParent, newName);
+    if (target?.ino === source.ino) return true;
+    if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', `${newName} exists`);
+    if (target !== undefined) requireSameKind(source, target);
+    const inos = target === undefined ? [source.ino] : [source.ino, target.ino];
+    return this.#contents.naming(inos, async () => {
+      // The upload of either would go to a name that is about to change.
+      for (const ino of inos) await this.#core.files.state(ino)?.storing?.done.catch(() => undefined);
+      const now = table.child(parent, name);
+      const inTheWay = table.child(newParent, newName);
+      if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;
+      await this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, caller);
+      return true;
+    });
   }
 
   async #carryOut(
@@ -148,9 +167,13 @@ export class Renaming {
 
   /** Content that is only here yet changes its name here; where it replaces a stored file, it becomes its new version. */
   async #renameLocal(source: Inode, target: Inode | undefined, directory: Inode, newName: string): Promise<void> {
-    const { table, files } = this.#core;
+    const { table, files, journal } = this.#core;
     const state = files.state(source.ino);
     const old = target === undefined ? null : remoteFileOf(target);
+    const opened = target === undefined ? undefined : files.state(target.ino);
+    if (opened !== undefined) await this.#contents.keep(opened);
+    // What is still another base's must be here before the base changes.
+    if (old !== null && state?.spool != null) await state.spool.fill(this.#contents.readBase(state, state.spool));
     table.transaction(() => {
       if (target !== undefined) table.update(target.ino, { parent: null, remote: null, localSize: null });
       table.update(source.ino, {
@@ -158,8 +181,10 @@ export class Renaming {
         name: newName,
         ...(old === null ? {} : { remote: old, confirmedAt: target?.confirmedAt ?? null }),
       });
+      if (old === null || state?.spool == null) return;
+      state.spool.rebase(old);
+      journal.setContent(source.ino, state.spool.state(), old);
     });
-    if (old !== null) state?.spool?.rebase(old);
     if (target !== undefined) await this.#forget(target.ino);
     if (state !== undefined && state.handles.size === 0) this.#storing.enqueue(state);
   }
@@ -200,16 +225,7 @@ export class Renaming {
     const state = files.state(ino);
     if (state === undefined) return;
     state.unlinked = true;
-    if (state.handles.size > 0 || state.spool === null) return;
-    const { spool } = state;
-    this.#contents.dropSpool(state);
-    files.settle(state);
-    await spool.remove();
-  }
-
-  async #settled(ino: Ino | undefined): Promise<void> {
-    const state = ino === undefined ? undefined : this.#core.files.state(ino);
-    await state?.storing?.done.catch(() => undefined);
+    await this.#contents.abandon(state);
   }
 
   /** A name that had to be escaped here keeps its true form at the provider as long as nobody gives it another. */

@@ -6,24 +6,23 @@
  */
 import pLimit from 'p-limit';
 import { codeOf } from '../base/errors.js';
+import { ExtentSet } from '../base/extents.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
 import { ProviderError } from '../providers/errors.js';
-import { type RemoteFile, revisionKey, type UploadTarget } from '../providers/provider.js';
+import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import type { UploadRow, UploadState } from '../spool/journal.js';
-import type { Digest, SpoolFile } from '../spool/spool-file.js';
-import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
-import { conflictName } from './conflict-name.js';
+import type { Digest, SpoolFile, SpoolState } from '../spool/spool-file.js';
+import type { Ino, Inode } from '../tree/inode.js';
+import { assignLocalNames } from '../tree/local-names.js';
 import type { Contents } from './contents.js';
-import { type Core, pathOf } from './core.js';
+import { type Core, inodeOf, pathOf } from './core.js';
+import { Delivery } from './delivery.js';
 import { toFsError } from './errno.js';
-import { FsError } from './fs-error.js';
+import { type ErrnoName, FsError } from './fs-error.js';
 import type { FileState, Storing as Upload } from './open-files.js';
 
 /** Uploads from the queue at a time. Most are small files that wait for a round trip, not for bandwidth. */
 const QUEUE_WIDTH = 16;
-/** A remote revision confirmed this recently needs no request of its own before it is replaced, ms. */
-const CONFIRMED_WITHIN = 10_000;
-
 export interface PendingUpload {
   readonly path: string;
   readonly size: number;
@@ -37,13 +36,17 @@ export interface PendingUpload {
 export class Storing {
   readonly #core: Core;
   readonly #contents: Contents;
+  readonly #delivery: Delivery;
   readonly #queue = pLimit(QUEUE_WIDTH);
   /** Queued and running uploads of the queue. */
   readonly #turns = new Set<Promise<void>>();
+  /** The mount ends: nothing new is begun. */
+  #isEnding = false;
 
   constructor(core: Core, contents: Contents) {
     this.#core = core;
     this.#contents = contents;
+    this.#delivery = new Delivery(core);
   }
 
   /**
@@ -72,17 +75,24 @@ export class Storing {
   /** fsync(): content and journal on the disk. */
   async secure(state: FileState, as: 'synced' | 'queued'): Promise<void> {
     const { spool, generation } = state;
-    if (spool === null || state.unlinked || (state.journaled === generation && as === 'synced')) return;
+    if (spool === null || state.unlinked || (state.secured === generation && as === 'synced')) return;
+    // What is written from here on is not part of the promise, and may not reach the disk with it.
+    const content = spool.state();
     await spool.sync();
     // Stored or dropped in the meantime: there is nothing left to promise.
     if (state.spool !== spool) return;
-    if (state.storing === null) this.#journal(state, spool, as);
+    if (state.storing === null && state.generation === generation) this.#journal(state, spool, as);
+    else if (state.storing === null)
+      this.#journal(state, spool, 'synced', { content: within(spool, content), generation });
+    state.promised = true;
     await this.#core.state.durable();
-    state.journaled = generation;
+    state.secured = Math.max(state.secured, generation);
   }
 
   /** The upload in which the present content is stored, waiting for the one under way where there is one. */
   async store(state: FileState): Promise<void> {
+    while (state.naming.isBusy) await state.naming.idle();
+    if (state.unlinked) return;
     const upload = state.storing ?? (state.dirty ? this.#begin(state) : null);
     if (upload === null) return;
     upload.waiters++;
@@ -95,9 +105,10 @@ export class Storing {
 
   /** Stores in its turn, in the background; a failure is in the journal and the log. */
   enqueue(state: FileState): void {
-    if (state.queued) return;
+    if (state.queued || this.#isEnding) return;
     state.queued = true;
     const turn = this.#queue(async () => {
+      while (state.naming.isBusy) await state.naming.idle();
       state.queued = false;
       // Opened again for writing: the next close brings it back here.
       if (state.unlinked || !state.dirty || state.storing !== null) return;
@@ -136,26 +147,51 @@ export class Storing {
 
   /** Takes up what an earlier mount left: shown at once, uploaded in the background. */
   recover(): void {
-    const { journal, files, spool, table, log } = this.#core;
-    for (const row of journal.all()) {
-      if (table.get(row.ino) === undefined) {
-        log.error({ ino: row.ino, spool: row.spool }, 'a content without a name: its spool file is set aside');
-        journal.remove(row.ino);
-        continue;
-      }
-      const state = files.ensureState(row.ino);
-      state.spool = spool.open(row);
-      state.spoolName = row.spool;
-      state.dirty = true;
-      if (row.state === 'open') {
-        state.failed = state.generation;
-        this.#interrupted(row);
-      } else {
-        this.enqueue(state);
-      }
-    }
+    const { journal, spool, log } = this.#core;
+    const rows = journal.all();
+    spool.avoid(rows.map((row) => row.spool));
+    for (const row of rows) this.#recoverOne(row);
     const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)));
     if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
+  }
+
+  #recoverOne(found: UploadRow): void {
+    const { journal, files, spool, table, log } = this.#core;
+    if (table.get(found.ino) === undefined) {
+      log.error({ ino: found.ino, spool: found.spool }, 'a content without a name: its spool file is set aside');
+      journal.remove(found.ino);
+      return;
+    }
+    const onDisk = spool.sizeOf(found);
+    if (found.state === 'open' && isUnchanged(found)) {
+      table.transaction(() => {
+        journal.remove(found.ino);
+        table.update(found.ino, { localSize: null });
+      });
+      if (onDisk !== null) spool.open(found).discard();
+      return;
+    }
+    const row = found.state === 'open' && found.base === null ? withAllBytes(found, onDisk ?? 0) : found;
+    const state = files.ensureState(row.ino);
+    state.spool = spool.open(row);
+    state.spoolName = row.spool;
+    state.dirty = true;
+    state.journaled = state.generation;
+    state.promised = row.state !== 'open';
+    if (row !== found) journal.put(row);
+    table.update(row.ino, { localSize: row.content.size });
+    if (onDisk === null || onDisk < row.content.size) {
+      this.#refuse(state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
+    } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
+      this.#refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
+    } else {
+      this.enqueue(state);
+    }
+  }
+
+  #refuse(state: FileState, code: ErrnoName, message: string): void {
+    state.failed = state.generation;
+    this.#core.journal.setState(state.ino, 'failed', { code, message });
   }
 
   /** Tries everything that failed again; answers how many. */
@@ -173,15 +209,18 @@ export class Storing {
 
   /** Ends all uploads; what they were about waits in the journal for the next mount. */
   async interrupt(): Promise<void> {
+    this.#isEnding = true;
     this.#queue.clearQueue();
     this.#turns.clear();
     for (const state of this.#core.files.states()) {
       await this.cancel(state);
-      if (state.spool === null || state.unlinked) continue;
+      const { spool } = state;
+      if (spool === null || state.unlinked || !state.dirty) continue;
+      await spool.sync();
+      if (state.failed === state.generation) continue;
       // A file that is still being written was promised nothing.
-      const as = state.hasWriters() ? 'open' : 'queued';
-      if (state.dirty && state.failed !== state.generation) this.#journal(state, state.spool, as);
-      await state.spool.sync();
+      const asWritten = state.promised ? 'synced' : 'open';
+      this.#journal(state, spool, state.hasWriters() ? asWritten : 'queued');
     }
     await this.#core.state.durable();
   }
@@ -212,23 +251,25 @@ export class Storing {
   }
 
   async #store(state: FileState, signal: AbortSignal): Promise<void> {
-    const { table, journal, log } = this.#core;
+    const { table, log } = this.#core;
     const { spool } = state;
-    const inode = table.get(state.ino);
-    if (spool === null || inode === undefined || state.unlinked) return;
-    this.#journal(state, spool, 'uploading');
+    if (spool === null || state.unlinked) return;
+    // Changes that began before the upload belong to it; none begins while it is under way.
+    while (state.changing.isBusy) await state.changing.idle();
     try {
-      await spool.fill(this.#contents.readBase(state, spool));
+      this.#journal(state, spool, 'uploading');
+      await spool.fill(this.#contents.readBase(state, spool), signal);
       let hashing: Promise<Digest> | null = null;
       const digest = (): Promise<Digest> => {
         hashing ??= spool.digest(BLOCK_BYTES);
         return hashing;
       };
-      const { remote, name } = await this.#upload(state, inode, spool, digest, signal);
-      await this.#stored(state, spool, remote, name, await digest());
+      const inode = inodeOf(this.#core, state.ino);
+      const { remote, isConflict } = await this.#delivery.deliver(inode, { state, spool, digest, signal });
+      await this.#stored(state, spool, remote, isConflict, await digest());
     } catch (error) {
       if (signal.aborted) {
-        if (!state.unlinked) this.#journal(state, spool, 'open');
+        if (!state.unlinked) this.#core.journal.setState(state.ino, state.promised ? 'synced' : 'open');
         throw new FsError('EINTR', 'the upload was cancelled', { cause: error });
       }
       const failure = toFsError(error);
@@ -236,77 +277,9 @@ export class Storing {
         { ino: state.ino, errno: failure.code, code: codeOf(error), ...failure.data },
         `${pathOf(this.#core, state.ino)} is not stored: ${failure.message}`,
       );
-      state.failed = state.generation;
-      journal.setState(state.ino, 'failed', { code: failure.code, message: failure.message });
+      this.#refuse(state, failure.code, failure.message);
       table.update(state.ino, { localSize: spool.size });
       throw failure;
-    }
-  }
-
-  async #upload(
-    state: FileState,
-    inode: Inode,
-    spool: SpoolFile,
-    digest: () => Promise<Digest>,
-    signal: AbortSignal,
-  ): Promise<{ remote: RemoteFile; name: string | null }> {
-    const { table, provider, journal } = this.#core;
-    const parent = inode.parent === null ? undefined : table.get(inode.parent);
-    if (parent?.remote == null) throw new FsError('ENOENT', 'the folder is not at the provider any more');
-    const parentId = parent.remote.id;
-    const name = inode.remote !== null && inode.remote.name !== inode.name ? inode.remote.name : inode.name;
-    const resume = journal.get(state.ino)?.checkpoint ?? undefined;
-    const send = (target: UploadTarget): Promise<RemoteFile> =>
-      provider.upload(target, spool.source(digest), {
-        signal,
-        resume,
-        onProgress: (sent) => {
-          state.sent = sent;
-        },
-        onCheckpoint: (checkpoint) => {
-          // The row of a file that was unlinked meanwhile is gone, and stays so.
-          if (!state.unlinked) journal.setCheckpoint(state.ino, checkpoint);
-        },
-      });
-    const current = await this.#current(inode, signal);
-    const isConflict = current !== null && (spool.base === null || revisionKey(current) !== revisionKey(spool.base));
-    if (!isConflict) {
-      try {
-        return {
-          remote: await send({ parentId, name, ...(current === null ? {} : { replaces: current }) }),
-          name: null,
-        };
-      } catch (error) {
-        // The name was taken meanwhile by somebody else: as good as a change of the file itself.
-        if (current !== null || codeOf(error) !== 'exists') throw error;
-      }
-    }
-    const beside = conflictName(name, new Date(this.#core.clock.now()), this.#core.options.host);
-    this.#core.log.warn(
-      { ino: state.ino },
-      `${pathOf(this.#core, state.ino)} was changed at the provider; ours is stored as ${beside}`,
-    );
-    return { remote: await send({ parentId, name: beside }), name: beside };
-  }
-
-  /** The remote file that is about to be replaced, as it is now; null where there is none (any more). */
-  async #current(inode: Inode, signal: AbortSignal): Promise<RemoteFile | null> {
-    const { table, provider, directories, clock } = this.#core;
-    const known = remoteFileOf(inode);
-    if (known === null) return null;
-    const age = clock.now() - (inode.confirmedAt ?? Number.NEGATIVE_INFINITY);
-    const within = Math.min(CONFIRMED_WITHIN, this.#core.options.ttl);
-    if (age < within || (inode.parent !== null && directories.isFresh(inode.parent, within))) return known;
-    try {
-      const now = await provider.stat({ kind: 'file', id: known.id }, { signal });
-      if (now.kind !== 'file') return null;
-      directories.changes.note('file', now.id);
-      table.update(inode.ino, { remote: now, confirmedAt: clock.now() });
-      return now;
-    } catch (error) {
-      if (codeOf(error) !== 'not-found') throw error;
-      table.update(inode.ino, { remote: null });
-      return null;
     }
   }
 
@@ -315,13 +288,12 @@ export class Storing {
     state: FileState,
     spool: SpoolFile,
     remote: RemoteFile,
-    newName: string | null,
+    isConflict: boolean,
     digest: Digest,
   ): Promise<void> {
     const { table, journal, readers, directories, clock } = this.#core;
-    const before = table.get(state.ino);
-    // Unlinked while it was being stored: the caller of unlink() waits for us and removes what is there now.
-    if (before === undefined) return;
+    const before = inodeOf(this.#core, state.ino);
+    const name = isConflict && before.parent !== null ? this.#freeName(before.parent, remote) : before.name;
     table.transaction(() => {
       const namesake = table.byRemote('file', remote.id);
       if (namesake !== undefined && namesake.ino !== state.ino) {
@@ -329,20 +301,26 @@ export class Storing {
       }
       table.update(state.ino, {
         remote,
+        name,
         localSize: null,
         confirmedAt: clock.now(),
         overlay: { ...before.overlay, mtime: state.mtime ?? before.overlay.mtime },
-        ...(newName === null ? {} : { name: newName }),
       });
       journal.remove(state.ino);
     });
     directories.changes.note('file', remote.id);
-    if (newName !== null) this.#renamedByConflict(before, newName);
+    if (isConflict) this.#renamedByConflict(before, name);
     state.mtime = null;
     this.#contents.dropSpool(state);
-    for (const handle of state.handles) this.#contents.pin(handle, remote);
+    for (const handle of state.handles) if (!handle.isLeftBehind) this.#contents.pin(handle, remote);
     await spool.close();
     if (!readers.cache.adopt(revisionKey(remote), spool.size, spool.path, digest.crcs)) await spool.remove();
+  }
+
+  /** What the directory calls a file that was stored under a name of our making. */
+  #freeName(parent: Ino, remote: RemoteFile): string {
+    const taken = new Set(this.#core.table.children(parent).map((child) => child.name));
+    return assignLocalNames([remote], new Map(), taken).get(remote.id) ?? remote.name;
   }
 
   #renamedByConflict(before: Inode, newName: string): void {
@@ -356,25 +334,24 @@ export class Storing {
     });
   }
 
-  #interrupted(row: UploadRow): void {
-    this.#core.journal.setState(row.ino, 'failed', {
-      code: 'EINTR',
-      message: 'the mount ended while the file was being written; its content up to then is kept',
-    });
-    this.#core.table.update(row.ino, { localSize: row.content.size });
-  }
-
-  #journal(state: FileState, spool: SpoolFile, as: UploadState): void {
+  /** Writes the row of a state. `part` is what is durable of a content that goes on changing. */
+  #journal(
+    state: FileState,
+    spool: SpoolFile,
+    as: UploadState,
+    part?: { readonly content: SpoolState; readonly generation: number },
+  ): void {
     const { journal, table, clock } = this.#core;
     const before = journal.get(state.ino);
+    const generation = part?.generation ?? state.generation;
     // An upload id belongs to the very bytes it was begun with.
-    const isSame = as === 'uploading' && before?.state !== 'open' && state.journaled === state.generation;
+    const isSame = state.journaled === generation;
     table.transaction(() => {
       journal.put({
         ino: state.ino,
         spool: state.spoolName,
         state: as,
-        content: spool.state(),
+        content: part?.content ?? spool.state(),
         base: spool.base,
         checkpoint: isSame ? (before?.checkpoint ?? null) : null,
         code: null,
@@ -388,6 +365,27 @@ export class Storing {
         overlay: { ...inode.overlay, mtime: state.mtime ?? inode.overlay.mtime },
       });
     });
-    state.journaled = state.generation;
+    state.journaled = generation;
   }
+}
+
+/** Of an earlier state of a spool file, what has not been cut off since. */
+function within(spool: SpoolFile, { size, baseEnd, present }: SpoolState): SpoolState {
+  const now = spool.state();
+  const end = Math.min(size, now.size);
+  const kept = ExtentSet.from(present);
+  kept.truncate(end);
+  return { size: end, baseEnd: Math.min(baseEnd, now.baseEnd, end), present: kept.ranges() };
+}
+
+/** Is the content that of its base, so that there is nothing to store? */
+function isUnchanged({ base, content }: UploadRow): boolean {
+  if (base === null || content.present.length > 0) return false;
+  return content.size === base.size && content.baseEnd === base.size;
+}
+
+/** A content without a base is all that is in its file, also what was written after the last word of the journal. */
+function withAllBytes(row: UploadRow, onDisk: number): UploadRow {
+  const size = Math.max(row.content.size, onDisk);
+  return { ...row, content: { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] } };
 }

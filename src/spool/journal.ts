@@ -2,6 +2,7 @@
  * The list of contents that are not stored at the provider yet, in the state database beside the inodes they belong to.
  * A row is written before the act that it announces, so that whatever happens the next mount knows what to do.
  */
+import { ExtentSet } from '../base/extents.js';
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { RemoteFile, UploadCheckpoint } from '../providers/provider.js';
 import type { SpoolState } from './spool-file.js';
@@ -46,6 +47,8 @@ export class Journal {
   readonly #put: Statement;
   readonly #state: Statement;
   readonly #checkpoint: Statement;
+  readonly #changing: Statement;
+  readonly #base: Statement;
   readonly #remove: Statement;
   readonly #get: Statement;
   readonly #all: Statement;
@@ -57,6 +60,10 @@ export class Journal {
     );
     this.#state = sql.prepare('UPDATE upload SET state = ?, code = ?, message = ? WHERE ino = ?');
     this.#checkpoint = sql.prepare('UPDATE upload SET checkpoint = ? WHERE ino = ?');
+    this.#changing = sql.prepare(
+      'UPDATE upload SET state = ?, checkpoint = NULL, code = NULL, message = NULL WHERE ino = ?',
+    );
+    this.#base = sql.prepare('UPDATE upload SET base = ? WHERE ino = ?');
     this.#remove = sql.prepare('DELETE FROM upload WHERE ino = ?');
     this.#get = sql.prepare('SELECT * FROM upload WHERE ino = ?');
     this.#all = sql.prepare('SELECT * FROM upload ORDER BY since, ino');
@@ -83,6 +90,32 @@ export class Journal {
 
   setCheckpoint(ino: number, checkpoint: UploadCheckpoint | null): void {
     this.#checkpoint.run(checkpoint === null ? null : JSON.stringify(checkpoint), ino);
+  }
+
+  /** The content is about to change in place: what was told of an upload of it no longer holds. */
+  changing(ino: number, state: 'open' | 'synced'): void {
+    this.#changing.run(state, ino);
+  }
+
+  /** The content is about to be cut to `size` bytes. */
+  shrink(ino: number, size: number): void {
+    const row = this.get(ino);
+    if (row === undefined || row.content.size <= size) return;
+    const present = ExtentSet.from(row.content.present);
+    present.truncate(size);
+    const content = { size, baseEnd: Math.min(row.content.baseEnd, size), present: present.ranges() };
+    this.put({ ...row, content });
+  }
+
+  /** The base has moved at the provider. */
+  setBase(ino: number, base: RemoteFile | null): void {
+    this.#base.run(base === null ? null : JSON.stringify(base), ino);
+  }
+
+  /** The content is the same and its base another. */
+  setContent(ino: number, content: SpoolState, base: RemoteFile | null): void {
+    const row = this.get(ino);
+    if (row !== undefined) this.put({ ...row, content, base });
   }
 
   get(ino: number): UploadRow | undefined {

@@ -9,9 +9,11 @@ import { createHash } from 'node:crypto';
 import { close, constants, fdatasync, ftruncate, open, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
+import { SyncmountError } from '../base/errors.js';
 import { ExtentSet } from '../base/extents.js';
 import { readAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
+import { Mutex } from '../base/mutex.js';
 import type { RemoteFile, UploadSource } from '../providers/provider.js';
 
 const openFile = promisify(open);
@@ -46,6 +48,8 @@ export class SpoolFile {
   readonly #present: ExtentSet;
   #fd: Promise<number> | null = null;
   readonly #uses = new InUse();
+  /** Changes happen one after the other: what a hole is filled with must not come over what was written meanwhile. */
+  readonly #changes = new Mutex();
 
   constructor(path: string, base: RemoteFile | null, state?: SpoolState) {
     this.path = path;
@@ -78,12 +82,12 @@ export class SpoolFile {
   }
 
   state(): SpoolState {
-    return { size: this.#size, baseEnd: this.#baseEnd, present: this.#present.ranges() };
+    return { size: this.#size, baseEnd: this.#baseEnd, present: this.#present.ranges().map(([a, b]) => [a, b]) };
   }
 
   /** Makes the file on disk, so that a full or read-only disk shows now. */
   async create(): Promise<void> {
-    await truncateFile(await this.#file(), this.#size);
+    await truncateFile(await this.#file(constants.O_CREAT | constants.O_EXCL), this.#size);
   }
 
   /** Answers the bytes read; `readBase` is asked for what is still the base's. */
@@ -99,41 +103,48 @@ export class SpoolFile {
     const isAllBase = gaps.length === 1 && gaps[0]?.[0] === offset && gaps[0][1] === end;
     if (!isAllBase) {
       const count = await readAt(await this.#file(), wanted, offset);
-      // Shorter than its size says: bytes beyond the end of the file on disk are zeros.
-      wanted.fill(0, count);
+      // Cut by somebody else while it was being read.
+      if (end > this.#size) return this.#read(into, offset, readBase);
+      this.#requireWhole(count, wanted);
     }
     for (const [from, to] of gaps) await readBase(wanted.subarray(from - offset, to - offset), from);
     return wanted.length;
   }
 
   write(data: Uint8Array, offset: number): Promise<void> {
-    return this.#uses.during(async () => {
-      await writeAt(await this.#file(), data, offset);
-      this.#present.add(offset, offset + data.length);
-      this.#size = Math.max(this.#size, offset + data.length);
-    });
+    return this.#change((fd) => this.#write(fd, data, offset));
+  }
+
+  /** Writes at the end, wherever that is when its turn comes. */
+  append(data: Uint8Array): Promise<void> {
+    return this.#change((fd) => this.#write(fd, data, this.#size));
   }
 
   truncate(size: number): Promise<void> {
-    return this.#uses.during(async () => {
-      await truncateFile(await this.#file(), size);
-      this.#size = size;
+    return this.#change(async (fd) => {
       this.#baseEnd = Math.min(this.#baseEnd, size);
       this.#present.truncate(size);
+      // Readers must not look for bytes that are about to go, nor for bytes that are not there yet.
+      this.#size = Math.min(this.#size, size);
+      await truncateFile(fd, size);
+      this.#size = size;
     });
   }
 
   /** Brings in everything that is still the base's. */
-  async fill(readBase: ReadBase): Promise<void> {
+  async fill(readBase: ReadBase, signal?: AbortSignal): Promise<void> {
     for (const [start, end] of this.#gaps(0, this.#size)) {
       for (let at = start; at < end; at += CHUNK) {
+        signal?.throwIfAborted();
         const data = Buffer.allocUnsafe(Math.min(CHUNK, end - at));
         await readBase(data, at);
-        // Written by a program meanwhile: its bytes are newer.
-        for (const [from, to] of this.#gaps(at, at + data.length)) {
-          await writeAt(await this.#file(), data.subarray(from - at, to - at), from);
-          this.#present.add(from, to);
-        }
+        await this.#change(async (fd) => {
+          // Written by a program meanwhile: its bytes are newer.
+          for (const [from, to] of this.#gaps(at, at + data.length)) {
+            await writeAt(fd, data.subarray(from - at, to - at), from);
+            this.#present.add(from, to);
+          }
+        });
       }
     }
   }
@@ -143,31 +154,28 @@ export class SpoolFile {
     return this.#gaps(0, this.#size).length === 0;
   }
 
-  /** Ranges that hold data, for SEEK_DATA: what was written, and what is the base's. */
-  isDataAt(offset: number): boolean {
-    return offset < this.#baseEnd || this.#present.has(offset, offset + 1);
-  }
-
   /** On the disk. */
   sync(): Promise<void> {
     return this.#uses.during(async () => syncFile(await this.#file()));
   }
 
   /** Hashes the whole content, in one pass. */
-  async digest(blockBytes: number): Promise<Digest> {
-    const fd = await this.#file();
-    const md5 = createHash('md5');
-    const crcs: number[] = [];
-    const buffer = Buffer.allocUnsafe(Math.max(blockBytes, CHUNK - (CHUNK % blockBytes)));
-    for (let at = 0; at < this.#size; at += buffer.length) {
-      const data = buffer.subarray(0, Math.min(buffer.length, this.#size - at));
-      data.fill(0, await readAt(fd, data, at));
-      md5.update(data);
-      for (let block = 0; block < data.length; block += blockBytes) {
-        crcs.push(crc32(data.subarray(block, block + blockBytes)));
+  digest(blockBytes: number): Promise<Digest> {
+    return this.#uses.during(async () => {
+      const fd = await this.#file();
+      const md5 = createHash('md5');
+      const crcs: number[] = [];
+      const buffer = Buffer.allocUnsafe(Math.max(blockBytes, CHUNK - (CHUNK % blockBytes)));
+      for (let at = 0; at < this.#size; at += buffer.length) {
+        const data = buffer.subarray(0, Math.min(buffer.length, this.#size - at));
+        this.#requireWhole(await readAt(fd, data, at), data);
+        md5.update(data);
+        for (let block = 0; block < data.length; block += blockBytes) {
+          crcs.push(crc32(data.subarray(block, block + blockBytes)));
+        }
       }
-    }
-    return { md5: md5.digest('hex'), crcs };
+      return { md5: md5.digest('hex'), crcs };
+    });
   }
 
   /** The content as an upload reads it. It must be complete, and stay as it is until the upload ends. */
@@ -181,10 +189,15 @@ export class SpoolFile {
 
   /** Closes the descriptor once nothing is in flight; the next use opens it again. */
   async close(): Promise<void> {
-    await this.#uses.idle();
+    while (this.#uses.isBusy) await this.#uses.idle();
     const fd = this.#fd;
     this.#fd = null;
     if (fd !== null) await closeFile(await fd);
+  }
+
+  /** Deletes it, never having been used. */
+  discard(): void {
+    rmSync(this.path, { force: true });
   }
 
   /** Closes and deletes it. */
@@ -194,21 +207,36 @@ export class SpoolFile {
   }
 
   async *#chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {
-    const fd = await this.#file();
     for (let at = offset; at < offset + length; at += CHUNK) {
       const data = Buffer.allocUnsafe(Math.min(CHUNK, offset + length - at));
-      data.fill(0, await readAt(fd, data, at));
+      // One use a chunk: an upload that was given up may never come for the next.
+      this.#requireWhole(await this.#uses.during(async () => readAt(await this.#file(), data, at)), data);
       yield data;
     }
+  }
+
+  async #write(fd: number, data: Uint8Array, offset: number): Promise<void> {
+    await writeAt(fd, data, offset);
+    this.#present.add(offset, offset + data.length);
+    this.#size = Math.max(this.#size, offset + data.length);
+  }
+
+  #change(act: (fd: number) => Promise<void>): Promise<void> {
+    return this.#uses.during(() => this.#changes.run(async () => act(await this.#file())));
+  }
+
+  /** The file is as long as the content, holes included. One that is not has been damaged, and its zeros are nobody's. */
+  #requireWhole(count: number, wanted: Uint8Array): void {
+    if (count < wanted.length) throw new SyncmountError('spool', `${this.path} is shorter than its content`);
   }
 
   #gaps(start: number, end: number): [number, number][] {
     return this.#present.gaps(start, Math.min(end, this.#baseEnd));
   }
 
-  #file(): Promise<number> {
+  #file(create = 0): Promise<number> {
     if (this.#fd === null) {
-      const opening = openFile(this.path, constants.O_RDWR | constants.O_CREAT, 0o600);
+      const opening = openFile(this.path, constants.O_RDWR | create, 0o600);
       this.#fd = opening;
       opening.catch(() => {
         if (this.#fd === opening) this.#fd = null;

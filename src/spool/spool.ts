@@ -1,8 +1,11 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RemoteFile } from '../providers/provider.js';
 import type { UploadRow } from './journal.js';
 import { SpoolFile } from './spool-file.js';
+
+/** Where `sweep` puts what it finds. */
+const RESCUED = 'rescued';
 
 /** The directory of spool files. */
 export class Spool {
@@ -13,7 +16,13 @@ export class Spool {
     this.directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     // Names count up and are never used twice, so that a file left by a crash is not taken for a new one.
-    this.#next = Math.max(0, ...readdirSync(directory).map((name) => Number.parseInt(name, 36) || 0)) + 1;
+    const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
+    this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);
+  }
+
+  /** These names belong to journal rows, whether their files are still there or not. */
+  avoid(names: Iterable<string>): void {
+    for (const name of names) this.#next = Math.max(this.#next, numberOf(name) + 1);
   }
 
   /** A new spool file that starts from `base`; it is on disk once this resolves. */
@@ -29,6 +38,11 @@ export class Spool {
     return { name, file };
   }
 
+  /** Bytes of the file of a journal row on disk; null where it is missing. */
+  sizeOf(row: Pick<UploadRow, 'spool'>): number | null {
+    return statSync(join(this.directory, row.spool), { throwIfNoEntry: false })?.size ?? null;
+  }
+
   /** The spool file of a journal row. */
   open(row: UploadRow): SpoolFile {
     return new SpoolFile(join(this.directory, row.spool), row.base, row.content);
@@ -40,18 +54,30 @@ export class Spool {
    */
   sweep(named: ReadonlySet<string>): string[] {
     const rescued: string[] = [];
-    for (const entry of readdirSync(this.directory, { withFileTypes: true })) {
-      if (!entry.isFile() || named.has(entry.name)) continue;
-      const path = join(this.directory, entry.name);
+    for (const name of filesIn(this.directory)) {
+      if (named.has(name)) continue;
+      const path = join(this.directory, name);
       if (statSync(path).blocks === 0) {
         rmSync(path, { force: true });
         continue;
       }
-      const aside = join(this.directory, 'rescued');
+      const aside = join(this.directory, RESCUED);
       mkdirSync(aside, { recursive: true, mode: 0o700 });
-      renameSync(path, join(aside, entry.name));
-      rescued.push(entry.name);
+      renameSync(path, join(aside, name));
+      rescued.push(name);
     }
     return rescued;
   }
+}
+
+function filesIn(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name);
+}
+
+function numberOf(name: string): number {
+  const number = Number.parseInt(name, 36);
+  return number.toString(36) === name ? number : 0;
 }

@@ -71,29 +71,30 @@ function presentable(name: string): string {
   if (name === '') return '%';
   if (name === '.' || name === '..') return name.replaceAll('.', '%2E');
   const escaped = name.toWellFormed().replaceAll('/', '%2F').replaceAll('\0', '%00');
-  return Buffer.byteLength(escaped) <= MAX_NAME_BYTES ? escaped : shorten(escaped, '~');
+  return Buffer.byteLength(escaped) <= MAX_NAME_BYTES ? escaped : withMark(escaped, '~');
 }
 
 function marked(name: string, id: string): string {
-  return shorten(name, ` (~${id.replaceAll('/', '_')})`);
+  return withMark(name, ` (~${id.replaceAll('/', '_')})`);
 }
 
-/** `name` with `mark` before its extension, cut to the longest that fits. */
-function shorten(name: string, mark: string): string {
+/** `name` with `mark` before its extension, cut to the longest that fits a directory and `maxLength` UTF-16 units. */
+export function withMark(name: string, mark: string, maxLength = MAX_NAME_BYTES): string {
   const dot = name.lastIndexOf('.');
   // An extension longer than 16 bytes is no extension but part of a name with a dot in it.
   const extension = dot > 0 && Buffer.byteLength(name.slice(dot)) <= 16 ? name.slice(dot) : '';
   const stem = extension === '' ? name : name.slice(0, dot);
-  return cut(stem, MAX_NAME_BYTES - Buffer.byteLength(mark + extension)) + mark + extension;
+  const rest = mark + extension;
+  return cut(stem, MAX_NAME_BYTES - Buffer.byteLength(rest), maxLength - rest.length) + rest;
 }
 
-/** The longest start of `text` of at most `bytes` bytes that ends between two characters. */
-function cut(text: string, bytes: number): string {
+/** The longest start of `text` of at most `bytes` bytes and `units` UTF-16 units that ends between two characters. */
+function cut(text: string, bytes: number, units: number): string {
   let length = 0;
   let kept = '';
   for (const character of text) {
     length += Buffer.byteLength(character);
-    if (length > bytes) break;
+    if (length > bytes || kept.length + character.length > units) break;
     kept += character;
   }
   return kept;

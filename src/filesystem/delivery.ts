@@ -1,0 +1,132 @@
+/**
+ * Where at the provider a content goes, and putting it there: in the place of the version that it started from, as a new
+ * file, or beside what another client has stored under the name meanwhile.
+ */
+import { codeOf } from '../base/errors.js';
+import { type RemoteFile, revisionKey, type UploadTarget } from '../providers/provider.js';
+import type { Digest, SpoolFile } from '../spool/spool-file.js';
+import { type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
+import { conflictName } from './conflict-name.js';
+import { type Core, pathOf } from './core.js';
+import { FsError } from './fs-error.js';
+import type { FileState } from './open-files.js';
+
+/** A remote revision confirmed this recently needs no request of its own before it is replaced, ms. */
+const CONFIRMED_WITHIN = 10_000;
+
+export interface Content {
+  readonly state: FileState;
+  readonly spool: SpoolFile;
+  /** Computed once, when somebody asks. */
+  readonly digest: () => Promise<Digest>;
+  readonly signal: AbortSignal;
+}
+
+export interface Delivered {
+  readonly remote: RemoteFile;
+  /** Not under its own name: that one holds another client's content. */
+  readonly isConflict: boolean;
+}
+
+export class Delivery {
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  async deliver(inode: Inode, content: Content): Promise<Delivered> {
+    const { table } = this.#core;
+    const parent = inode.parent === null ? undefined : table.get(inode.parent);
+    if (parent?.remote == null) throw new FsError('ENOENT', 'the folder is not at the provider any more');
+    const parentId = parent.remote.id;
+    const name = inode.remote?.name ?? inode.name;
+    const current = await this.#current(inode, content);
+    if (current === null) {
+      try {
+        return delivered(await this.#send({ parentId, name }, content));
+      } catch (error) {
+        if (codeOf(error) !== 'exists') throw error;
+      }
+      return this.#meet(await this.#holder(parent, name, content.signal), { parentId, name }, inode, content);
+    }
+    const { base } = content.spool;
+    if (base !== null && revisionKey(current) === revisionKey(base)) {
+      return this.#replace(current, { parentId, name }, content);
+    }
+    return this.#meet(current, { parentId, name }, inode, content);
+  }
+
+  /** The name is held by something that is not our base. It may be ours all the same: an upload whose answer was lost. */
+  async #meet(holder: RemoteFile | null, target: UploadTarget, inode: Inode, content: Content): Promise<Delivered> {
+    if (holder?.md5 != null) {
+      const { md5 } = await content.digest();
+      if (holder.md5 === md5 && holder.size === content.spool.size) return delivered(holder);
+      if (content.state.attempts.has(holder.md5)) return this.#replace(holder, target, content);
+    }
+    const { clock, options, provider, log } = this.#core;
+    const beside = conflictName(target.name, new Date(clock.now()), options.host, provider.capabilities.maxNameLength);
+    log.warn(
+      { ino: inode.ino },
+      `${pathOf(this.#core, inode.ino)} was changed at the provider; ours is stored as ${beside}`,
+    );
+    const remote = await this.#send({ parentId: target.parentId, name: beside }, content);
+    return { remote, isConflict: true };
+  }
+
+  async #replace(current: RemoteFile, target: UploadTarget, content: Content): Promise<Delivered> {
+    return delivered(await this.#send({ ...target, replaces: current }, content));
+  }
+
+  async #send(target: UploadTarget, { state, spool, digest, signal }: Content): Promise<RemoteFile> {
+    const { provider, journal } = this.#core;
+    const attempt = await digest();
+    state.attempts.add(attempt.md5);
+    return provider.upload(target, spool.source(digest), {
+      signal,
+      resume: journal.get(state.ino)?.checkpoint ?? undefined,
+      onProgress: (sent) => {
+        state.sent = sent;
+      },
+      onCheckpoint: (checkpoint) => {
+        // The row of a file that was unlinked meanwhile is gone, and stays so.
+        if (!state.unlinked) journal.setCheckpoint(state.ino, checkpoint);
+      },
+    });
+  }
+
+  /** The remote file that is about to be replaced, as it is now; null where there is none (any more). */
+  async #current(inode: Inode, { state, signal }: Content): Promise<RemoteFile | null> {
+    const { table, provider, directories, clock } = this.#core;
+    const known = remoteFileOf(inode);
+    if (known === null) return null;
+    const age = clock.now() - (inode.confirmedAt ?? Number.NEGATIVE_INFINITY);
+    const within = Math.min(CONFIRMED_WITHIN, this.#core.options.ttl);
+    const isConfirmed = age < within || (inode.parent !== null && directories.isFresh(inode.parent, within));
+    // After an upload whose end nobody saw, what is known is from before it.
+    if (isConfirmed && state.attempts.size === 0) return known;
+    try {
+      const now = await provider.stat({ kind: 'file', id: known.id }, { signal });
+      if (now.kind !== 'file') return null;
+      directories.changes.note('file', now.id);
+      table.update(inode.ino, { remote: now, confirmedAt: clock.now() });
+      return now;
+    } catch (error) {
+      if (codeOf(error) !== 'not-found') throw error;
+      table.update(inode.ino, { remote: null });
+      return null;
+    }
+  }
+
+  /** The file under a name that the provider says is taken; null where it is a folder, or gone again. */
+  async #holder(parent: Inode, name: string, signal: AbortSignal): Promise<RemoteFile | null> {
+    const folder = remoteFolderOf(parent);
+    const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal });
+    const found = entries.find((entry) => entry.name === name);
+    return found?.kind === 'file' ? found : null;
+  }
+}
+
+function delivered(remote: RemoteFile): Delivered {
+  return { remote, isConflict: false };
+}
