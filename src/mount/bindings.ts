@@ -1,10 +1,11 @@
 import { SyncmountError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Binding } from '../fuse/binding.js';
+import { kernelBinding } from '../fuse/kernel/kernel-binding.js';
 import { nativeBinding } from '../fuse/native/native-binding.js';
 
 /** In the order of preference. */
-export const bindings: readonly Binding[] = [nativeBinding];
+export const bindings: readonly Binding[] = [kernelBinding, nativeBinding];
 
 /** The binding that was asked for, or the first that works here. Throws `SyncmountError` `fuse-missing` where none does. */
 export async function chooseBinding(wanted: 'auto' | 'kernel' | 'native', log: Log): Promise<Binding> {

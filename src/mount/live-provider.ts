@@ -126,7 +126,7 @@ export class LiveProvider implements Provider {
         this.isRefused = true;
         throw error;
       }
-      return request(this.#made.provider);
+      return this.#ask(request);
     }
   }
 
