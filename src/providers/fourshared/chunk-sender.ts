@@ -38,7 +38,7 @@ export interface ChunkSession {
 }
 
 /** Errors that speak of this chunk and not of the account: they may mean "not in this order". */
-const refusals = new Set(['protocol', 'integrity', 'exists', 'unsupported', 'too-large', 'server']);
+const refusals = new Set(['protocol', 'integrity', 'exists', 'unsupported', 'too-large', 'server', 'not-found']);
 /** Rounds in a row that may bring nothing new. */
 const fruitlessRounds = 3;
 
@@ -55,33 +55,43 @@ export class ChunkSender {
     const { source, policy } = session;
     let have = mergeSpans(stored);
     let fruitless = 0;
+    let pushed = false;
     for (;;) {
+      if (coveredBytes(have, source.size) === source.size) {
+        if (await this.#settled(session)) return;
+        // Nothing is missing, and still there is no file: the last chunk once more, for a server that needs the push.
+        if (pushed) throw neverDone('every chunk is stored, but the upload is not complete');
+        pushed = true;
+        have = [{ start: 0, end: Math.max(0, source.size - policy.chunkBytes) }];
+      }
       const before = coveredBytes(have, source.size);
       const chunks = planChunks(missingSpans(have, source.size), policy.chunkBytes);
       const parallel = this.manners.anyOrder ? policy.parallel : 1;
       const round = await this.#round(session, have, chunks, parallel);
       if (round.complete) return;
-      if (round.refused !== undefined && parallel > 1) this.manners.anyOrder = false;
+      const misordered = round.refused !== undefined && round.refused.code !== 'not-found' && parallel > 1;
+      if (misordered) this.manners.anyOrder = false;
       const status = await this.status(session.uploadId, session.options);
       if (status === undefined)
         throw round.refused ?? new ProviderError('not-found', 'the upload is gone', { data: {} });
       if (status.complete) return;
       have = status.stored;
-      fruitless =
-        coveredBytes(have, source.size) > before || (round.refused !== undefined && parallel > 1) ? 0 : fruitless + 1;
-      if (fruitless >= fruitlessRounds)
-        throw (
-          round.refused ??
-          new ProviderError('protocol', 'POST /upload/{id}: accepted chunks are not stored', { data: {} })
-        );
-      // All is there, but the server is not done with it yet.
-      if (coveredBytes(have, source.size) === source.size)
-        await this.#api.http.sleep(
-          Math.min(500, this.#api.http.deadlineMs / 10),
-          'GET /upload/{id}/status',
-          session.options,
-        );
+      fruitless = misordered || coveredBytes(have, source.size) > before ? 0 : fruitless + 1;
+      if (fruitless >= fruitlessRounds) throw round.refused ?? neverDone('accepted chunks are not stored');
     }
+  }
+
+  /** All is there, but the server may not be done with it yet: it may have gigabytes to put together. */
+  async #settled({ uploadId, options }: ChunkSession): Promise<boolean> {
+    const { http } = this.#api;
+    const until = http.clock.now() + http.deadlineMs / 2;
+    for (let wait = 100; http.clock.now() + wait < until; wait = Math.min(wait * 2, 2000)) {
+      await http.sleep(wait, 'GET /upload/{id}/status', options);
+      const status = await this.status(uploadId, options);
+      if (status === undefined) return false;
+      if (status.complete) return true;
+    }
+    return false;
   }
 
   /** One pass over `chunks`, `parallel` at once. Other errors than refusals of a chunk are thrown. */
@@ -181,6 +191,11 @@ export class ChunkSender {
     const file = await orGone(this.#api.file(uploadId, options));
     return file === undefined || isHidden(file.status) ? undefined : { complete: true, stored: [] };
   }
+}
+
+function neverDone(what: string): ProviderError {
+  const route = 'POST /upload/{id}';
+  return new ProviderError('protocol', `${route}: ${what}`, { data: { route } });
 }
 
 const bodyStatusSchema = z.object({ status: z.string().nullish() });

@@ -17,6 +17,8 @@ interface Running {
   planned: number;
   /** One after the other, because MD5 needs the bytes in order. */
   work: Promise<void>;
+  /** Under way once every byte is there. */
+  completing?: Promise<void>;
 }
 
 export type ChunkOutcome = 'stored' | 'completed';
@@ -81,18 +83,23 @@ export class Uploads {
       if (first < running.planned) rehash(running);
     }
     if (at !== first + length) throw refuse.badSize('The body is shorter than its Content-Length.');
-    if (file.upload !== upload || this.account.items.get(file.id) !== file) throw refuse.notFound();
-    const wasComplete = isWhole(upload);
+    if (this.account.items.get(file.id) !== file) throw refuse.notFound();
+    if (file.upload !== upload) {
+      // The same bytes came a second time, and the first ones have completed the file meanwhile.
+      if (file.upload || !file.chunked || this.account.readings.chunkAfterCompletion === 'gone')
+        throw refuse.notFound();
+      return 'completed';
+    }
     this.#store(file, [first, at - 1]);
     const prefix = contiguous(upload.ranges);
     running.planned = prefix;
     running.work = running.work.then(() => hashUpTo(running, prefix));
-    if (wasComplete || !isWhole(upload)) {
+    if (!isWhole(upload)) {
       running.work.catch(() => undefined);
       return 'stored';
     }
-    await running.work;
-    this.#complete(file, running.hash.digest('hex'));
+    running.completing ??= this.#finish(file, running);
+    await running.completing;
     return 'completed';
   }
 
@@ -114,6 +121,16 @@ export class Uploads {
     if (!file.upload) return;
     file.upload.ranges = joinRanges([...file.upload.ranges, range]);
     this.account.keeper.put(file);
+  }
+
+  /** Whoever brings the last byte, or one again after a failure, makes the file. */
+  async #finish(file: FileItem, running: Running): Promise<void> {
+    try {
+      await running.work;
+      this.#complete(file, running.hash.digest('hex'));
+    } finally {
+      running.completing = undefined;
+    }
   }
 
   #complete(file: FileItem, md5: string): void {
