@@ -68,7 +68,8 @@ export class ChunkSender {
       const chunks = planChunks(missingSpans(have, source.size), policy.chunkBytes);
       const parallel = this.manners.anyOrder ? policy.parallel : 1;
       const round = await this.#round(session, have, chunks, parallel);
-      if (round.complete) return;
+      // Some servers may answer 201 to every chunk: it counts only where none was refused.
+      if (round.complete && round.refused === undefined) return;
       const misordered = round.refused !== undefined && round.refused.code !== 'not-found' && parallel > 1;
       if (misordered) this.manners.anyOrder = false;
       const status = await this.status(session.uploadId, session.options);

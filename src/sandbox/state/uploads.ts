@@ -72,7 +72,8 @@ export class Uploads {
     try {
       for await (const piece of body) {
         if (at + piece.length > first + length) throw refuse.badSize('The body is longer than its Content-Length.');
-        await running.file.write(piece, 0, piece.length, at);
+        // Another connection may bring the same bytes, and complete the file before this one is done.
+        if (file.upload === upload) await running.file.write(piece, 0, piece.length, at);
         at += piece.length;
       }
     } catch (error) {
@@ -80,7 +81,7 @@ export class Uploads {
       throw error;
     } finally {
       // Bytes that were hashed already may have changed, whatever the client promises.
-      if (first < running.planned) rehash(running);
+      if (first < running.planned && file.upload === upload) rehash(running);
     }
     if (at !== first + length) throw refuse.badSize('The body is shorter than its Content-Length.');
     if (this.account.items.get(file.id) !== file) throw refuse.notFound();
