@@ -12,13 +12,12 @@ import ts from 'typescript';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const folders = ['src/base', 'src/filesystem', 'src/fuse', 'src/fuse/native', 'src/fuse/kernel', 'test/fuse'];
 
-/** Returns the folder, to be removed with `rm`. */
-export async function buildServer(): Promise<string> {
+/** Returns the folder, for `removeServer`. A bare one lacks the addon and the packages. */
+export async function buildServer({ bare = false } = {}): Promise<string> {
   const target = await mkdtemp(join(tmpdir(), 'syncmount-server-'));
   await chmod(target, 0o755);
   await writeFile(join(target, 'package.json'), '{"type":"module"}');
-  await symlink(join(root, 'native'), join(target, 'native'));
-  await symlink(join(root, 'node_modules'), join(target, 'node_modules'));
+  if (!bare) for (const name of ['native', 'node_modules']) await symlink(join(root, name), join(target, name));
   for (const folder of folders) {
     await mkdir(join(target, folder), { recursive: true });
     for (const file of await readdir(join(root, folder))) {

@@ -13,6 +13,8 @@ export interface Answer {
   readonly body: Buffer;
 }
 
+export const viewOf = (body: Buffer): DataView => new DataView(body.buffer, body.byteOffset, body.length);
+
 /** A request with other header fields or another body than it was captured with. */
 export function request(
   kind: keyof typeof captured | { opcode: number },

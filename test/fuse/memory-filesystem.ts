@@ -18,31 +18,11 @@ import type {
   OpenResult,
   RenameFlags,
   StatFs,
-  Timespec,
 } from '../../src/filesystem/api.js';
 import { FsError } from '../../src/filesystem/fs-error.js';
+import { attributesOf, checkReplace, checkXattrName, makeNode, type Node, now, resize } from './memory-node.js';
 
 type Operation = Exclude<keyof Filesystem, 'root' | 'parentOf' | 'validity' | 'onInvalidate'>;
-
-interface Node {
-  readonly ino: Ino;
-  readonly kind: NodeKind;
-  mode: number;
-  uid: number;
-  gid: number;
-  atime: Timespec;
-  mtime: Timespec;
-  ctime: Timespec;
-  /** Of a directory: its names. */
-  readonly children: Map<string, Node>;
-  parent: Node;
-  /** Of a file: its bytes are the first `size` of `data`. */
-  data: Uint8Array;
-  size: number;
-  linked: boolean;
-  openCount: number;
-  readonly xattrs: Map<string, Uint8Array>;
-}
 
 interface Handle {
   readonly node: Node;
@@ -73,9 +53,7 @@ export class MemoryFilesystem implements Filesystem {
   constructor(options: { root?: Ino; uid?: number; gid?: number } = {}) {
     this.root = options.root ?? 7;
     this.#owner = { uid: options.uid ?? 0, gid: options.gid ?? 0 };
-    const root = this.#makeNode(this.root, 'directory', 0o755, this.#owner);
-    root.parent = root;
-    root.linked = true;
+    this.#insert(makeNode(this.root, 'directory', 0o755, this.#owner)).linked = true;
   }
 
   /** Makes `operation` go through `plan` first; without one it is as it was. */
@@ -131,7 +109,7 @@ export class MemoryFilesystem implements Filesystem {
       if (change.size !== undefined) {
         if (node.kind === 'directory') throw new FsError('EISDIR', 'a directory has no size');
         if (change.handle !== undefined) this.#handle(change.handle, 'write');
-        this.#resize(node, change.size);
+        resize(node, change.size);
         node.mtime = at;
       }
       if (change.mode !== undefined) node.mode = change.mode;
@@ -157,7 +135,7 @@ export class MemoryFilesystem implements Filesystem {
       const node = this.#node(ino);
       if (node.kind === 'directory' && flags.write) throw new FsError('EISDIR', 'a directory');
       if (flags.truncate && flags.write) {
-        this.#resize(node, 0);
+        resize(node, 0);
         node.mtime = node.ctime = now();
       }
       return { handle: this.#openHandle(node, flags), keepCache: true };
@@ -178,7 +156,7 @@ export class MemoryFilesystem implements Filesystem {
       if (existing !== undefined) {
         if (flags.exclusive) throw new FsError('EEXIST', name);
         if (existing.kind === 'directory') throw new FsError('EISDIR', name);
-        if (flags.truncate) this.#resize(existing, 0);
+        if (flags.truncate) resize(existing, 0);
       }
       const node = existing ?? this.#add(directory, name, 'file', mode, caller);
       return { handle: this.#openHandle(node, flags), keepCache: false, attributes: attributesOf(node) };
@@ -199,7 +177,7 @@ export class MemoryFilesystem implements Filesystem {
     return this.#run('write', caller, () => {
       const { node, flags } = this.#handle(handle, 'write');
       const at = flags.append ? node.size : offset;
-      if (at + data.length > node.size) this.#resize(node, at + data.length);
+      if (at + data.length > node.size) resize(node, at + data.length);
       node.data.set(data, at);
       node.mtime = node.ctime = now();
       return data.length;
@@ -226,7 +204,7 @@ export class MemoryFilesystem implements Filesystem {
   fallocate(handle: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
     return this.#run('fallocate', undefined, () => {
       const { node } = this.#handle(handle, 'write');
-      if (!keepSize && offset + length > node.size) this.#resize(node, offset + length);
+      if (!keepSize && offset + length > node.size) resize(node, offset + length);
     });
   }
 
@@ -288,7 +266,7 @@ export class MemoryFilesystem implements Filesystem {
       } else {
         if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', newName);
         if (target === node) return;
-        if (target !== undefined) this.#checkReplace(node, target);
+        if (target !== undefined) checkReplace(node, target);
         if (target !== undefined) this.#detach(to, newName, target);
         from.children.delete(name);
       }
@@ -342,13 +320,8 @@ export class MemoryFilesystem implements Filesystem {
     return waiting instanceof Promise ? waiting.then(work) : work();
   }
 
-  #makeNode(ino: Ino, kind: NodeKind, mode: number, owner: { uid?: number; gid?: number }): Node {
-    const at = now();
-    const node = {
-      ...{ ino, kind, mode, uid: owner.uid ?? 0, gid: owner.gid ?? 0, atime: at, mtime: at, ctime: at },
-      ...{ children: new Map(), data: new Uint8Array(0), size: 0, linked: false, openCount: 0, xattrs: new Map() },
-    } as unknown as Node;
-    this.#nodes.set(ino, node);
+  #insert(node: Node): Node {
+    this.#nodes.set(node.ino, node);
     return node;
   }
 
@@ -356,7 +329,7 @@ export class MemoryFilesystem implements Filesystem {
     if (!directory.linked) throw new FsError('ENOENT', 'the directory is removed');
     if (Buffer.byteLength(name) > 255) throw new FsError('ENAMETOOLONG', name);
     if (this.#nextIno === this.root) this.#nextIno++;
-    const node = this.#makeNode(this.#nextIno++, kind, mode & 0o7777, caller ?? this.#owner);
+    const node = this.#insert(makeNode(this.#nextIno++, kind, mode & 0o7777, caller ?? this.#owner));
     node.linked = true;
     node.parent = directory;
     directory.children.set(name, node);
@@ -395,21 +368,6 @@ export class MemoryFilesystem implements Filesystem {
     return handle;
   }
 
-  #resize(node: Node, size: number): void {
-    if (size > node.data.length) {
-      const grown = new Uint8Array(Math.max(size, node.data.length * 2));
-      grown.set(node.data.subarray(0, node.size));
-      node.data = grown;
-    } else if (size < node.size) node.data.fill(0, size, node.size);
-    node.size = size;
-  }
-
-  #checkReplace(node: Node, target: Node): void {
-    if (node.kind === 'directory' && target.kind !== 'directory') throw new FsError('ENOTDIR', 'over a file');
-    if (node.kind !== 'directory' && target.kind === 'directory') throw new FsError('EISDIR', 'over a directory');
-    if (target.children.size > 0) throw new FsError('ENOTEMPTY', 'over a full directory');
-  }
-
   #detach(directory: Node, name: string, node: Node): void {
     directory.children.delete(name);
     directory.mtime = directory.ctime = node.ctime = now();
@@ -420,30 +378,4 @@ export class MemoryFilesystem implements Filesystem {
   #dropIfUnused(node: Node): void {
     if (!node.linked && node.openCount === 0) this.#nodes.delete(node.ino);
   }
-}
-
-function now(): Timespec {
-  const ms = performance.timeOrigin + performance.now();
-  const sec = Math.floor(ms / 1000);
-  return { sec, nsec: Math.floor((ms - sec * 1000) * 1e6) };
-}
-
-function checkXattrName(name: string): void {
-  if (!name.startsWith('user.')) throw new FsError('ENOTSUP', name);
-}
-
-function attributesOf(node: Node): Attributes {
-  const subdirectories = [...node.children.values()].filter((child) => child.kind === 'directory').length;
-  return {
-    ino: node.ino,
-    kind: node.kind,
-    size: node.size,
-    mode: node.mode,
-    nlink: !node.linked ? 0 : node.kind === 'directory' ? 2 + subdirectories : 1,
-    uid: node.uid,
-    gid: node.gid,
-    atime: node.atime,
-    mtime: node.mtime,
-    ctime: node.ctime,
-  };
 }

@@ -1,18 +1,14 @@
 import { constants } from 'node:os';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Filesystem } from '../../src/filesystem/api.js';
 import { FsError } from '../../src/filesystem/fs-error.js';
 import { failed } from '../../src/fuse/kernel/addon.js';
-import { attr, attrOutHead, entryOutHead, initOut, interruptIn, openOut } from '../../src/fuse/kernel/structs.js';
+import { attr, attrOutHead, entryOutHead, initOut, interruptIn } from '../../src/fuse/kernel/structs.js';
 import { captured } from './captured-requests.js';
-import { FakeDevice, request } from './fake-device.js';
+import { FakeDevice, request, viewOf } from './fake-device.js';
 import { MemoryFilesystem } from './memory-filesystem.js';
 import { type Call, recordingFilesystem, someAttributes } from './recording-filesystem.js';
 
-const { EINTR, EINVAL, EIO, ENOENT, ENOSYS, EPERM, EILSEQ, ENOTSUP } = constants.errno;
-
-const viewOf = (body: Buffer): DataView => new DataView(body.buffer, body.byteOffset, body.length);
+const { EINTR, EINVAL, ENOENT, ENOSYS, EPERM, EILSEQ, ENOTSUP } = constants.errno;
 
 describe('captured requests', () => {
   const openFlags = { read: true, write: false, append: false, truncate: false, exclusive: false };
@@ -318,162 +314,5 @@ describe('requests that take time', () => {
     finish();
     await device.session.ended;
     expect(fs.openHandles).toBe(0);
-  });
-});
-
-describe('listings', () => {
-  const chunk = (handle: number, offset: number, size: number): Buffer => {
-    const body = Buffer.alloc(40);
-    body.writeUInt32LE(handle, 0);
-    body.writeUInt32LE(offset, 8);
-    body.writeUInt32LE(size, 16);
-    return body;
-  };
-  const create = (fs: MemoryFilesystem, name: string): unknown => fs.mkdir(fs.root, name, 0o755);
-
-  /** Names with their positions; each entry is a fuse_entry_out and a fuse_dirent. */
-  function parse(body: Buffer): { name: string; position: number; node: number; size: number }[] {
-    const entries = [];
-    for (let at = 0; at < body.length; ) {
-      const head = entryOutHead.$bytes + attr.$bytes;
-      const length = body.readUInt32LE(at + head + 16);
-      entries.push({
-        name: body.toString('utf8', at + head + 24, at + head + 24 + length),
-        position: body.readUInt32LE(at + head + 8),
-        node: body.readUInt32LE(at),
-        size: body.readUInt32LE(at + entryOutHead.$bytes + attr.size.offset),
-      });
-      at += head + 24 + ((length + 7) & ~7);
-    }
-    return entries;
-  }
-
-  it('resume after any entry, in one listing and in a later one, whatever was removed', async () => {
-    const fs = new MemoryFilesystem();
-    for (let i = 0; i < 100; i++) await create(fs, `name${i}`);
-    const device = new FakeDevice(fs);
-    const open = (): number => openOut.fh.get(viewOf(device.ask(request('opendir'))?.body ?? Buffer.alloc(0)), 0);
-    const list = (handle: number, offset: number, size: number) =>
-      parse(device.ask(request('readdirplus', { body: chunk(handle, offset, size) }))?.body ?? Buffer.alloc(0));
-    const all = ['.', '..', ...Array.from({ length: 100 }, (_, i) => `name${i}`)];
-
-    const first = open();
-    const names: string[] = [];
-    for (let offset = 0, part = list(first, 0, 1000); part.length > 0; part = list(first, offset, 1000)) {
-      names.push(...part.map(({ name }) => name));
-      offset = part.at(-1)?.position ?? 0;
-    }
-    expect(names).toEqual(all);
-
-    const half = list(first, 0, 8000);
-    for (const { name } of half.slice(2, 20)) await fs.rmdir(fs.root, name);
-    const second = open();
-    const rest = list(second, half.at(-1)?.position ?? 0, 100_000).map(({ name }) => name);
-    expect([...half.map(({ name }) => name), ...rest]).toEqual(all);
-    device.send(request('releasedir', { body: chunk(first, 0, 0).subarray(0, 24) }));
-    expect(device.session.connection.directories.openStreams).toBe(1);
-  });
-
-  it('give attributes as they are when they are given', async () => {
-    const fs = new MemoryFilesystem();
-    const device = new FakeDevice(fs);
-    device.send(request('create'), request('opendir'));
-    await create(fs, 'second');
-    const plus = (offset: number, size: number) =>
-      parse(device.ask(request('readdirplus', { body: chunk(1, offset, size) }))?.body ?? Buffer.alloc(0));
-    const head = plus(0, 400);
-    expect(head.map(({ name }) => name)).toEqual(['.', '..']);
-    device.send(request('write'));
-    expect(plus(2, 4096).map(({ name, size }) => [name, size])).toEqual([
-      ['file', 11],
-      ['second', 0],
-    ]);
-  });
-
-  it('may be kept by the kernel until they are invalidated or run out', async () => {
-    const fs = new MemoryFilesystem();
-    const device = new FakeDevice(fs);
-    const keeps = (): boolean => {
-      const body = device.ask(request('opendir'))?.body ?? Buffer.alloc(0);
-      return (openOut.openFlags.get(viewOf(body), 0) & 2) !== 0;
-    };
-    const read = (handle: number): unknown => device.ask(request('readdirplus', { body: chunk(handle, 0, 4096) }));
-    expect(keeps()).toBe(false);
-    read(1);
-    expect(keeps()).toBe(true);
-    fs.invalidate({ kind: 'entry', parent: 7, name: 'new' });
-    expect(keeps()).toBe(false);
-    fs.validityMs = 0;
-    read(3);
-    expect(keeps()).toBe(false);
-  });
-});
-
-describe('whatever comes from the device', () => {
-  const kinds = Object.keys(captured).filter((kind) => kind !== 'init') as (keyof typeof captured)[];
-  const silent = new Set([2, 36, 42]);
-
-  /** Sends it to a session over both kinds of file system; throws where an answer is missing, doubled or malformed. */
-  async function survive(bytes: Buffer): Promise<void> {
-    const memory = new MemoryFilesystem();
-    await memory.mkdir(memory.root, 'dir', 0o755);
-    for (const fs of [recordingFilesystem().fs, memory] as Filesystem[]) {
-      const device = new FakeDevice(fs);
-      device.send(Buffer.from(bytes));
-      await new Promise((resolve) => setImmediate(resolve));
-      const wellFormed = bytes.length >= 40 && bytes.readUInt32LE(0) === bytes.length;
-      const extensions = wellFormed ? bytes.readUInt16LE(36) * 8 : 0;
-      const answerable = wellFormed && bytes.length - extensions >= 40 && !silent.has(bytes.readUInt32LE(4));
-      expect(device.answers.length).toBe(answerable ? 1 : 0);
-      if (!wellFormed) expect(device.complaints).toHaveLength(1);
-    }
-  }
-
-  it('answers truncated requests with an error, never with a crash', async () => {
-    for (const kind of kinds) {
-      const whole = Buffer.from(captured[kind], 'hex');
-      for (let length = 0; length < whole.length; length++) {
-        await survive(whole.subarray(0, length));
-        if (length < 40) continue;
-        const honest = Buffer.from(whole.subarray(0, length));
-        honest.writeUInt32LE(length);
-        await survive(honest);
-      }
-    }
-  });
-
-  it('answers garbage', async () => {
-    const mutated = fc
-      .record({
-        kind: fc.constantFrom(...kinds),
-        opcode: fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.nat(60) }),
-        changes: fc.array(fc.record({ at: fc.nat(200), value: fc.nat(255) }), { maxLength: 12 }),
-        tail: fc.uint8Array({ maxLength: 40 }),
-      })
-      .map(({ kind, opcode, changes, tail }) => {
-        const bytes = Buffer.concat([Buffer.from(captured[kind], 'hex'), tail]);
-        bytes.writeUInt32LE(bytes.length);
-        // The length and the number of the request stay: they are what an answer is measured by.
-        for (const { at, value } of changes) if (at >= 16 && at < bytes.length) bytes[at] = value;
-        if (opcode !== undefined && opcode !== 26) bytes.writeUInt32LE(opcode, 4);
-        return bytes;
-      });
-    await fc.assert(fc.asyncProperty(mutated, survive), { numRuns: 2000 });
-    await fc.assert(
-      fc.asyncProperty(
-        fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
-        survive,
-      ),
-    );
-  });
-
-  it('answers EIO to what a file system must not throw', () => {
-    const fs = new MemoryFilesystem();
-    fs.plan('getattr', () => {
-      throw 'not even an error';
-    });
-    const device = new FakeDevice(fs);
-    expect(device.ask(request('getattr'))).toMatchObject({ error: -EIO });
-    expect(device.complaints).toHaveLength(1);
   });
 });

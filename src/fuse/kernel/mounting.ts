@@ -16,8 +16,11 @@ const mountFlag = { readOnly: 1, noSetId: 2, noDevices: 4 } as const;
 /** umount(2) */
 const unmountFlag = { force: 1, detach: 2, noFollow: 8 } as const;
 
-/** The kernel's own read-ahead is 128 KiB; a connection over the network wants more under way. */
-const readAheadKiB = 4096;
+/**
+ * How far the kernel reads ahead: one request of the largest size, instead of 128 KiB. Not more, because a page fault in
+ * a mapped file reads as much around it; reading further ahead is the core's business.
+ */
+const readAheadKiB = 1024;
 
 /** What both ways say to the kernel: mount.fuse3(8). */
 const commonOptions = (options: BindingOptions): string[] => [
@@ -114,7 +117,7 @@ export async function closeMount(addon: Addon, mountpoint: string, how: { lazy: 
   });
 }
 
-/** Lets the kernel read further ahead than its 128 KiB. Only root may say so; for others it stays as it is. */
+/** Sets the kernel's read-ahead for the mount. Only root may; for others it stays at 128 KiB. */
 export async function raiseReadAhead(mountpoint: string): Promise<boolean> {
   const entry = await mountAt(mountpoint);
   if (entry === undefined) return false;

@@ -94,7 +94,7 @@ export interface NativeLibrary {
 }
 
 /** The one line that tells a person how to get what loading it lacked. */
-function missing(cause: unknown): SyncmountError {
+export function missingLibrary(cause: unknown): SyncmountError {
   const message = messageOf(cause);
   const line = /libfuse\.so/.test(message)
     ? 'libfuse 2 is not installed: apt install libfuse2'
@@ -113,7 +113,7 @@ export function loadNative(): NativeLibrary {
     library.unmount = (_mountpoint, callback) => callback(null);
     return library;
   } catch (error) {
-    throw missing(error);
+    throw missingLibrary(error);
   }
 }
 

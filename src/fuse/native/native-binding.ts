@@ -1,6 +1,12 @@
 /**
  * The binding over npm's fuse-native, that is libfuse 2's path API: for macOS, and for Linux where the kernel binding
- * cannot be built. What it cannot do is written in docs/bindings.md.
+ * cannot be built.
+ *
+ * What it cannot do, because libfuse 2 or fuse-native cannot: set one of the two times alone (so `touch -m`, `tar x` and
+ * `rsync -t` lose modification times), times before 1970 or finer than a millisecond; know who calls, so that new objects
+ * belong to the mount's owner; interrupt a call; learn of a remote change sooner than after 1 s; keep the kernel's pages
+ * from one open to the next; renameat2, fallocate, SEEK_HOLE; requests over 128 KiB; inode numbers over 32 bits; tell
+ * O_EXCL and O_APPEND at creation; let go of its threads' memory at unmount.
  */
 import { stat } from 'node:fs/promises';
 import { constants } from 'node:os';
