@@ -6,7 +6,7 @@
  * arguments throw. See fuse(4), mount(2), cmsg(3), and src/fuse/kernel/addon.ts for the TypeScript side.
  *
  * Threads: everything runs on the event loop but
- *  - mount, umount2 and fallocate, which may block on this very file system and so run in libuv's pool;
+ *  - mount and umount2, which may block on this very file system and so run in libuv's pool;
  *  - notifications. Writing one waits for locks that are held by requests which the event loop has yet to answer, so each
  *    device has one thread that does nothing else. It shares only the queue below, under its mutex.
  */
@@ -79,11 +79,9 @@ static char *string_of(napi_env env, napi_value value) {
 /* ------------------------------------------------------------------------------------- calls that may block: promises */
 
 typedef struct {
-  enum { MOUNT, UNMOUNT, PUNCH_HOLE } kind;
+  enum { MOUNT, UNMOUNT } kind;
   char *source, *target, *type, *data;
   unsigned long flags;
-  int fd;
-  off_t offset, length;
   int result;
   napi_async_work work;
   napi_deferred deferred;
@@ -108,10 +106,6 @@ static void task_run(napi_env env, void *data) {
       break;
     case UNMOUNT:
       result = umount2(t->target, (int)t->flags);
-      break;
-    case PUNCH_HOLE:
-      do result = fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, t->offset, t->length);
-      while (result < 0 && errno == EINTR);
       break;
   }
   t->result = result < 0 ? -errno : 0;
@@ -177,7 +171,7 @@ static napi_value js_unmount(napi_env env, napi_callback_info info) {
   return task_start(env, t);
 }
 
-/* punchHole(fd, offset, length): Promise<0 | -errno>: gives the blocks back, keeps the size */
+/* punchHole(fd, offset, length): 0 | -errno. Gives the blocks back and keeps the size. Not in the pool: fd could be closed. */
 static napi_value js_punch_hole(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   int32_t fd = -1;
@@ -186,13 +180,10 @@ static napi_value js_punch_hole(napi_env env, napi_callback_info info) {
   TRY(napi_get_value_int32(env, args[0], &fd));
   TRY(napi_get_value_int64(env, args[1], &offset));
   TRY(napi_get_value_int64(env, args[2], &length));
-  task *t = calloc(1, sizeof(task));
-  if (t == NULL) return integer(env, -ENOMEM);
-  t->kind = PUNCH_HOLE;
-  t->fd = fd;
-  t->offset = offset;
-  t->length = length;
-  return task_start(env, t);
+  int result;
+  do result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+  while (result < 0 && errno == EINTR);
+  return integer(env, result < 0 ? -errno : 0);
 }
 
 /* ------------------------------------------------------------------------------------------------ getting a descriptor */

@@ -28,7 +28,10 @@ export interface Mounted {
    * on the mount or a process stands in it. Resolves once the kernel no longer has it and every handle is released.
    */
   unmount(): Promise<void>;
-  /** Takes the mount out of the tree at once, whatever is open on it (umount -l). */
+  /**
+   * Takes the mount out of the tree at once, whatever is open on it (umount -l), and interrupts what is under way, the
+   * uploads of a close(2) included.
+   */
   detach(): Promise<void>;
   /** Resolves when the mount is gone for whatever reason, an `umount` typed by someone else included. */
   readonly ended: Promise<void>;

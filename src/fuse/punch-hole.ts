@@ -2,8 +2,8 @@
 import { codeOf, SyncmountError } from '../base/errors.js';
 import { errnoName, loadAddon } from './kernel/addon.js';
 
-/** Gives the blocks of a range back; the size stays, the range reads as zeros. Rejects with the errno's name as code. */
-export type PunchHole = (fd: number, offset: number, length: number) => Promise<void>;
+/** Gives the blocks of a range back; the size stays, the range reads as zeros. Throws with the errno's name as code. */
+export type PunchHole = (fd: number, offset: number, length: number) => void;
 
 /** Undefined where the addon is not built: then nothing can be punched, and whole files have to go. */
 export function loadPunchHole(): PunchHole | undefined {
@@ -14,8 +14,8 @@ export function loadPunchHole(): PunchHole | undefined {
     if (codeOf(error) === 'fuse-missing') return undefined;
     throw error;
   }
-  return async (fd, offset, length) => {
-    const result = await addon.punchHole(fd, offset, length);
+  return (fd, offset, length) => {
+    const result = addon.punchHole(fd, offset, length);
     // EOPNOTSUPP: the disk's file system has no holes.
     if (result !== 0) throw new SyncmountError(errnoName(result), `cannot punch a hole: ${errnoName(result)}`);
   };

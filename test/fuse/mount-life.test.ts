@@ -55,6 +55,32 @@ describe.each(candidates)('the life of a mount over the $binding.name binding', 
     await rm(stop);
   });
 
+  it('detaches without waiting for a close that takes long', async () => {
+    const m = await mountMemory(binding);
+    let interrupted = false;
+    let finish: () => void = () => {};
+    const started = new Promise<void>((begun) => {
+      m.fs.plan('flush', (caller) => {
+        begun();
+        return new Promise((resolve, reject) => {
+          finish = resolve;
+          caller?.signal?.addEventListener('abort', () => {
+            interrupted = true;
+            reject(caller.signal?.reason);
+          });
+        });
+      });
+    });
+    const writer = m.sh('echo x >f');
+    await started;
+    await m.mounted.detach();
+    expect(interrupted).toBe(binding.name === 'kernel');
+    expect(m.fs.openHandles).toBe(0);
+    m.fs.plan('flush');
+    finish();
+    expect((await writer).code).not.toBe(0);
+  });
+
   it('notices an unmount by someone else', async () => {
     const m = await mountMemory(binding);
     await expect.poll(async () => (await run('umount', [m.path])).code).toBe(0);

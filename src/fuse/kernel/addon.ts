@@ -15,7 +15,7 @@ export interface Addon {
   /** umount2(2), in a thread of the pool. */
   unmount(target: string, flags: number): Promise<number>;
   /** Gives the blocks of a range back to the disk, without changing the file's size: fallocate(2). */
-  punchHole(fd: number, offset: number, length: number): Promise<number>;
+  punchHole(fd: number, offset: number, length: number): number;
 
   /** Opens /dev/fuse. */
   openDevice(): number;

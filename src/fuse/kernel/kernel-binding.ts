@@ -41,7 +41,7 @@ class KernelMount implements Mounted {
     if (!this.#gone) await closeMount(this.#addon, this.mountpoint, how);
     this.#gone = true;
     // In another mount namespace the mount may live on; for us it is over.
-    await this.#session.close();
+    await this.#session.close({ abandon: how.lazy });
   }
 }
 
@@ -56,7 +56,7 @@ async function mountKernel(fs: Filesystem, options: BindingOptions): Promise<Mou
     await stat(options.mountpoint);
     await raiseReadAhead(options.mountpoint);
   } catch (cause) {
-    await mounted.detach().catch(() => session.close());
+    await mounted.detach().catch(() => session.close({ abandon: true }));
     if (cause instanceof SyncmountError) throw cause;
     throw new SyncmountError('mount-failed', `${options.mountpoint} does not answer: ${messageOf(cause)}`, { cause });
   }

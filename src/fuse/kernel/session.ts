@@ -68,9 +68,13 @@ export class Session {
     this.#unsubscribe = fs.onInvalidate((what) => this.#invalidations.add(what));
   }
 
-  /** Ends the conversation from our side; whoever waits for an answer gets ECONNABORTED or ENOTCONN. */
-  close(): Promise<void> {
+  /**
+   * Ends the conversation from our side; whoever waits for an answer gets ECONNABORTED or ENOTCONN. To `abandon` is not
+   * to let a close(2) under way store its file first.
+   */
+  close({ abandon }: { abandon: boolean }): Promise<void> {
     this.#end();
+    if (abandon) for (const caller of this.connection.pending.values()) caller.interrupt();
     return this.ended;
   }
 
