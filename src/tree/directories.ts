@@ -9,6 +9,7 @@ import type { Log } from '../base/log.js';
 import type { MaybePromise } from '../base/maybe-promise.js';
 import { ProviderError } from '../providers/errors.js';
 import type { Priority, Provider } from '../providers/provider.js';
+import { CountTrust } from './count-trust.js';
 import { freshnessOf, WalkDetector } from './freshness.js';
 import { type Ino, type Inode, remoteFolderOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
@@ -41,6 +42,7 @@ export class Directories {
   readonly #ahead = pLimit(WALK_AHEAD);
   /** Directories whose children are being listed ahead. */
   readonly #walked = new Set<Ino>();
+  readonly #counts = new CountTrust();
   readonly #closing = new AbortController();
   /** Directories that are known to differ from their listing. */
   readonly #expired = new Set<Ino>();
@@ -128,12 +130,10 @@ export class Directories {
     if (directory === undefined || folder === null) return;
     const since = this.changes.begin();
     this.#expired.delete(ino);
+    const countsAreFresh = this.#areFresh(directory) && this.#counts.areTrusted();
     try {
-      const entries = await provider.list(folder, {
-        priority,
-        signal: this.#closing.signal,
-        countsAreFresh: this.#countsAreFresh(directory),
-      });
+      const entries = await provider.list(folder, { priority, signal: this.#closing.signal, countsAreFresh });
+      this.#counts.learn(folder, entries, this.#areFresh(directory));
       const changes = mergeListing(table, ino, entries, { changes: this.changes, since }, clock.now());
       this.#offlineUntil = 0;
       if (changes.names.size + changes.attributes.length > 0) this.#o.onChange(ino, changes);
@@ -145,8 +145,8 @@ export class Directories {
     }
   }
 
-  /** A folder's counts come with its parent's listing: they are as old as that. */
-  #countsAreFresh(directory: Inode): boolean {
+  /** Are the counts of a folder fresh? They come with its parent's listing, and are as old as that. */
+  #areFresh(directory: Inode): boolean {
     if (directory.parent === null) return false;
     // A directory listed after its parent is asked for again: its counts are older than what we had already.
     const parent = this.#o.table.get(directory.parent);

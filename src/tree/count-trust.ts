@@ -1,0 +1,29 @@
+import type { RemoteEntry, RemoteFolder } from '../providers/provider.js';
+
+/**
+ * Whether the counts that a provider gives with its folders can save requests.
+ *
+ * A folder whose count of files is 0 is not asked for its files; on a server that counts late, or not at all, that would
+ * hide files. So counts are believed once one above 0 was seen, which shows that the server counts, and until one
+ * is found wrong.
+ */
+export class CountTrust {
+  #counts = false;
+  #wrong = false;
+
+  areTrusted(): boolean {
+    return this.#counts && !this.#wrong;
+  }
+
+  /** A folder was listed. `wereFresh`: its counts should have been right. */
+  learn(folder: RemoteFolder, entries: readonly RemoteEntry[], wereFresh: boolean): void {
+    const files = entries.filter(({ kind }) => kind === 'file').length;
+    const isOff = (count: number | null, found: number): boolean => count !== null && count !== found;
+    if (wereFresh && (isOff(folder.fileCount, files) || isOff(folder.folderCount, entries.length - files))) {
+      this.#wrong = true;
+    }
+    for (const entry of entries) {
+      if (entry.kind === 'folder' && (entry.fileCount ?? 0) + (entry.folderCount ?? 0) > 0) this.#counts = true;
+    }
+  }
+}
