@@ -3,6 +3,7 @@
  */
 import { codeOf, messageOf } from '../base/errors.js';
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
+import { conflictName } from './conflict-name.js';
 import type { Core } from './core.js';
 
 /** A file is to be replaced by another under its name. */
@@ -14,8 +15,8 @@ export interface ReplaceIntent {
   readonly name: string;
   /** What the old file is called in between. */
   readonly aside: string;
-  /** The file that takes the name. */
-  readonly newId: string;
+  /** The file that takes the name, as it was before. */
+  readonly successor: RemoteFile;
 }
 
 export interface Intent {
@@ -60,28 +61,56 @@ export class Intents {
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
   }
 
+  /** By the names in the folder, not by ids: some providers give a moved file a new one, and nobody may have heard it. */
   async #settle(intent: Intent): Promise<void> {
-    const { provider, directories, table, options } = this.#core;
-    const { old, name, parentId, aside, newId } = intent.replace;
-    const stepped = await this.#stat(old);
-    if (stepped !== null && stepped.name === aside) {
-      const successor = await this.#stat({ kind: 'file', id: newId });
-      const hasTaken = successor !== null && successor.name === name && successor.parentId === parentId;
-      if (!hasTaken) await provider.move(stepped, { parentId, name });
-      else if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(stepped);
-      else await provider.remove(stepped);
+    const { provider, directories, table } = this.#core;
+    const { old, parentId, aside } = intent.replace;
+    const folder = await orGone(provider.stat({ kind: 'folder', id: parentId }));
+    const entries = folder?.kind === 'folder' ? await provider.list(folder) : [];
+    const stepped = entries.find((entry) => entry.kind === 'file' && entry.name === aside);
+    if (stepped !== undefined) {
+      const back = await this.#finish(intent.replace, stepped, entries);
+      const row = table.byRemote('file', old.id);
+      if (back !== null && row !== undefined) table.update(row.ino, { remote: back });
     }
     this.end(intent);
-    const folder = table.byRemote('folder', parentId);
-    if (folder !== undefined) await directories.refresh(folder.ino);
+    const directory = table.byRemote('folder', parentId);
+    if (directory !== undefined) await directories.refresh(directory.ino);
   }
 
-  async #stat(ref: { kind: 'file'; id: string }): Promise<RemoteEntry | null> {
-    try {
-      return await this.#core.provider.stat({ kind: ref.kind, id: ref.id });
-    } catch (error) {
-      if (codeOf(error) === 'not-found') return null;
-      throw error;
+  /** Removes the old file where its successor has the name; else gives it back a name, and answers it as it is then. */
+  async #finish(
+    { name, parentId, successor }: ReplaceIntent,
+    stepped: RemoteEntry,
+    entries: readonly RemoteEntry[],
+  ): Promise<RemoteEntry | null> {
+    const { provider, options, clock } = this.#core;
+    const holder = entries.find((entry) => entry.name === name);
+    if (holder === undefined) return provider.move(stepped, { parentId, name });
+    if (await this.#isSuccessor(holder, successor)) {
+      if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(stepped);
+      else await provider.remove(stepped);
+      return null;
     }
+    // Another client took the name meanwhile: both stay.
+    const { maxNameLength } = provider.capabilities;
+    const beside = conflictName(name, new Date(clock.now()), options.host, maxNameLength);
+    return provider.move(stepped, { parentId, name: beside });
+  }
+
+  async #isSuccessor(holder: RemoteEntry, successor: RemoteFile): Promise<boolean> {
+    if (holder.kind !== 'file') return false;
+    if (holder.id === successor.id) return true;
+    if (holder.size !== successor.size || holder.md5 !== successor.md5) return false;
+    return (await orGone(this.#core.provider.stat({ kind: 'file', id: successor.id }))) === null;
+  }
+}
+
+async function orGone(asked: Promise<RemoteEntry>): Promise<RemoteEntry | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (codeOf(error) === 'not-found') return null;
+    throw error;
   }
 }

@@ -96,8 +96,9 @@ export class Renaming {
       return this.#move(source, source.remote, directory, newName, caller);
     }
     const old = target === undefined ? null : remoteFileOf(target);
-    if (target !== undefined && old !== null)
-      await this.#replace(source, source.remote, target, old, directory, newName);
+    const remote = remoteFileOf(source);
+    if (target !== undefined && old !== null && remote !== null)
+      await this.#replace(source, remote, target, old, directory, newName);
     else await this.#move(source, source.remote, directory, newName, caller, target);
   }
 
@@ -118,7 +119,7 @@ export class Renaming {
   /** The old file steps aside, ours takes its name, the old one is disposed of. */
   async #replace(
     source: Inode,
-    remote: RemoteEntry,
+    remote: RemoteFile,
     target: Inode,
     old: RemoteFile,
     directory: Inode,
@@ -130,7 +131,7 @@ export class Renaming {
     if (opened !== undefined) await this.#contents.keep(opened);
     const name = this.#remoteName(source, newName);
     const aside = { parentId, name: asideName(old.name) };
-    const intent = this.#intents.begin({ old, parentId, name: old.name, aside: aside.name, newId: remote.id });
+    const intent = this.#intents.begin({ old, parentId, name: old.name, aside: aside.name, successor: remote });
     await this.#core.state.durable();
     let stepped: RemoteEntry;
     try {

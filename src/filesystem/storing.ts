@@ -5,7 +5,7 @@
  * side. What cannot be stored stays in its spool file, readable through the mount, with the reason in the journal.
  */
 import pLimit from 'p-limit';
-import { codeOf } from '../base/errors.js';
+import { codeOf, messageOf } from '../base/errors.js';
 import { ExtentSet } from '../base/extents.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
 import { ProviderError } from '../providers/errors.js';
@@ -209,6 +209,7 @@ export class Storing {
 
   /** Ends all uploads; what they were about waits in the journal for the next mount. */
   async interrupt(): Promise<void> {
+    const { log } = this.#core;
     this.#isEnding = true;
     this.#queue.clearQueue();
     this.#turns.clear();
@@ -216,7 +217,12 @@ export class Storing {
       await this.cancel(state);
       const { spool } = state;
       if (spool === null || state.unlinked || !state.dirty) continue;
-      await spool.sync();
+      try {
+        await spool.sync();
+      } catch (error) {
+        // One broken spool file must not keep the others from being safe.
+        log.error({ ino: state.ino }, `${pathOf(this.#core, state.ino)} may not be safe: ${messageOf(error)}`);
+      }
       if (state.failed === state.generation) continue;
       // A file that is still being written was promised nothing.
       const asWritten = state.promised ? 'synced' : 'open';

@@ -14,13 +14,14 @@ import type { Attributes, Caller, HandleId, Invalidation, OpenFlags } from '../.
 import { CloudFilesystem } from '../../src/filesystem/cloud-filesystem.js';
 import type { Core, FilesystemOptions } from '../../src/filesystem/core.js';
 import { OpenFiles } from '../../src/filesystem/open-files.js';
+import { ProviderError } from '../../src/providers/errors.js';
 import { Journal } from '../../src/spool/journal.js';
 import { Spool } from '../../src/spool/spool.js';
 import { Directories } from '../../src/tree/directories.js';
 import type { Ino } from '../../src/tree/inode.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
 import { stateMigrations } from '../../src/tree/schema.js';
-import { MemoryProvider, type MemoryProviderOptions } from '../support/memory-provider.js';
+import { MemoryProvider, type MemoryProviderOptions, type Method } from '../support/memory-provider.js';
 import { TestClock } from '../support/test-clock.js';
 
 export interface HarnessOptions extends Partial<FilesystemOptions> {
@@ -210,9 +211,7 @@ export class Mounted {
 
   /** Makes or overwrites a whole file, as `cat > path` does. */
   async put(path: string, text: string): Promise<void> {
-    const { parent, name } = await this.split(path);
-    const exists = this.core.table.child(parent, name) !== undefined;
-    const handle = exists ? await this.open(path, emptying) : await this.create(path);
+    const handle = await this.create(path, emptying);
     if (text !== '') await this.write(handle, text);
     await this.close(handle);
     // An empty content is stored after the last close.
@@ -275,11 +274,31 @@ export async function settle(turns = 5): Promise<void> {
 }
 
 /** The errno's name of a call that must fail. */
-export async function errnoOf(work: (() => unknown) | Promise<unknown>): Promise<string> {
+export async function errnoOf(work: unknown): Promise<string> {
   try {
     await (typeof work === 'function' ? work() : work);
   } catch (error) {
     return (error as { code: string }).code;
   }
   return 'no error';
+}
+
+/** Where a process dies: at the `nth` call of a method, before the provider does anything or after it has. */
+export interface DeathPlace {
+  readonly method: Method;
+  readonly nth?: number;
+  readonly when: 'before' | 'after';
+}
+
+/** Lets `work` run until it comes to the place, kills the process there, and mounts again. */
+export async function dieAt(m: Mounted, place: DeathPlace, work: () => Promise<unknown>): Promise<Mounted> {
+  for (let n = 1; n < (place.nth ?? 1); n++) m.provider.during(place.method, place.when, () => undefined);
+  const gate = m.provider.gate(place.method, place.when);
+  const dying = work().catch(() => undefined);
+  await gate.reached;
+  const revived = await m.crash();
+  gate.open(new ProviderError('network', 'the process is dead'));
+  await dying;
+  await settle();
+  return revived;
 }

@@ -1,0 +1,412 @@
+import { describe, expect, it } from 'vitest';
+import { emptying, errnoOf, type HarnessOptions, mounted, settle, writing } from './harness.js';
+
+const withFiles = (files: Record<string, string>, options: HarnessOptions = {}) =>
+  mounted(options, (provider) => {
+    for (const [path, text] of Object.entries(files)) provider.other.put(path, text);
+  });
+
+describe('unlink', () => {
+  it('is one request, to the trash', async () => {
+    const m = await withFiles({ a: 'text' });
+    await m.names();
+    m.provider.counts();
+    await m.rm('a');
+    expect(m.provider.counts()).toEqual({ trash: 1 });
+    expect(m.provider.other.trash()).toEqual(['a']);
+    expect(await errnoOf(m.stat('a'))).toBe('ENOENT');
+  });
+
+  it('is for ever where the mount was told so', async () => {
+    const m = await withFiles({ a: 'text' }, { disposal: 'permanent' });
+    await m.names();
+    m.provider.counts();
+    await m.rm('a');
+    expect(m.provider.counts()).toEqual({ remove: 1 });
+    expect(m.provider.other.trash()).toEqual([]);
+  });
+
+  it('lets reads of an open file go on', async () => {
+    const m = await withFiles({ a: 'some text' });
+    const handle = await m.open('a');
+    expect(await m.read(handle, 0, 4)).toBe('some');
+    await m.rm('a');
+    expect(await m.read(handle)).toBe('some text');
+    expect(m.fs.getattr(1).nlink).toBe(1);
+    await m.close(handle);
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('lets writes through an open file go on, and uploads nothing', async () => {
+    const m = await withFiles({ a: 'old' });
+    const handle = await m.open('a', writing);
+    await m.write(handle, 'new text');
+    await m.rm('a');
+    m.provider.counts();
+    await m.write(handle, '!', 8);
+    expect(await m.read(handle)).toBe('new text!');
+    await m.fs.fsync(handle);
+    await m.close(handle);
+    await m.fs.storing.drained();
+    expect(m.provider.counts()).toEqual({});
+    expect(m.provider.other.tree()).toEqual({});
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('makes no request for a file that was never stored', async () => {
+    const m = await mounted();
+    const handle = await m.create('a');
+    await m.write(handle, 'x');
+    m.provider.counts();
+    await m.rm('a');
+    await m.close(handle);
+    await m.fs.storing.drained();
+    expect(m.provider.counts()).toEqual({});
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('ends an upload under way and leaves nothing at the provider', async () => {
+    const m = await withFiles({ a: 'old' }, { writeBack: true });
+    const gate = m.provider.gate('upload');
+    await m.names();
+    await m.put('a', 'new');
+    await gate.reached;
+    await m.rm('a');
+    gate.open();
+    await m.fs.storing.drained();
+    expect(m.provider.other.tree()).toEqual({});
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('removes what an upload stored in spite of having been cancelled', async () => {
+    const m = await mounted({ writeBack: true });
+    let unlinked: Promise<void> | undefined;
+    m.provider.during('upload', 'after', async () => {
+      unlinked = m.rm('a');
+    });
+    await m.put('a', 'new');
+    await m.fs.storing.drained();
+    await unlinked;
+    expect(m.provider.other.tree()).toEqual({});
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('is not overtaken by a close of the same file', async () => {
+    const m = await withFiles({ a: 'old' });
+    const handle = await m.open('a', emptying);
+    await m.write(handle, 'new');
+    const gate = m.provider.gate('trash');
+    const unlinked = m.rm('a');
+    await gate.reached;
+    const closed = m.close(handle);
+    await settle();
+    gate.open();
+    await Promise.all([unlinked, closed]);
+    expect(m.provider.other.tree()).toEqual({});
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('changes nothing when the provider refuses', async () => {
+    const m = await withFiles({ a: 'text' });
+    const handle = await m.open('a');
+    m.provider.fail('trash', 'permission');
+    expect(await errnoOf(m.rm('a'))).toBe('EACCES');
+    await m.close(handle);
+    expect(await m.cat('a')).toBe('text');
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('is content with a file that is gone already', async () => {
+    const m = await withFiles({ a: 'text' });
+    await m.names();
+    m.provider.other.delete('a');
+    await m.rm('a');
+    expect(await m.names()).toEqual([]);
+  });
+
+  it('refuses directories', async () => {
+    const m = await withFiles({ 'd/a': 'text' });
+    expect(await errnoOf(m.rm('d'))).toBe('EISDIR');
+  });
+});
+
+describe('mkdir and rmdir', () => {
+  it('are one request each', async () => {
+    const m = await mounted();
+    await m.names();
+    m.provider.counts();
+    await m.mkdir('d');
+    expect(m.provider.counts()).toEqual({ createFolder: 1 });
+    expect(await m.names('d')).toEqual([]);
+    expect(m.provider.counts()).toEqual({});
+    await m.rmdir('d');
+    expect(m.provider.counts()).toEqual({ trash: 1 });
+    expect(await m.names()).toEqual([]);
+  });
+
+  it('refuse what exists, what is not empty, and what is no directory', async () => {
+    const m = await withFiles({ 'd/a': 'text', f: '' });
+    expect(await errnoOf(m.mkdir('d'))).toBe('EEXIST');
+    expect(await errnoOf(m.rmdir('d'))).toBe('ENOTEMPTY');
+    expect(await errnoOf(m.rmdir('f'))).toBe('ENOTDIR');
+    expect(await errnoOf(m.rmdir('nothing'))).toBe('ENOENT');
+  });
+
+  it.each(['trash', 'permanent'] as const)('keep a folder that another client filled (%s)', async (disposal) => {
+    const m = await mounted({ disposal });
+    await m.mkdir('d');
+    m.provider.other.put('d/theirs', 'text');
+    expect(await errnoOf(m.rmdir('d'))).toBe('ENOTEMPTY');
+    expect(m.provider.other.tree()).toEqual({ 'd/theirs': 'text' });
+    expect(await m.cat('d/theirs')).toBe('text');
+  });
+
+  it('count a file that is not uploaded yet as being there', async () => {
+    const m = await mounted();
+    await m.mkdir('d');
+    const handle = await m.create('d/a');
+    expect(await errnoOf(m.rmdir('d'))).toBe('ENOTEMPTY');
+    await m.close(handle);
+  });
+
+  it('say EEXIST when another client was first, and show its folder then', async () => {
+    const m = await mounted();
+    await m.names();
+    m.provider.other.put('d/theirs', 'text');
+    expect(await errnoOf(m.mkdir('d'))).toBe('EEXIST');
+    expect(await m.names('d')).toEqual(['theirs']);
+  });
+});
+
+describe('rename', () => {
+  it('is one request within a folder and one across folders, and the inode number stays', async () => {
+    const m = await withFiles({ a: 'text', 'd/x': '' });
+    await m.names('d');
+    const ino = await m.ino('a');
+    m.provider.counts();
+    await m.mv('a', 'b');
+    expect(m.provider.counts()).toEqual({ move: 1 });
+    await m.mv('b', 'd/c');
+    expect(m.provider.counts()).toEqual({ move: 1 });
+    expect(await m.ino('d/c')).toBe(ino);
+    expect(m.provider.other.tree()).toEqual({ 'd/c': 'text', 'd/x': '' });
+    expect(await m.names()).toEqual(['d']);
+  });
+
+  it('keeps the times of the file', async () => {
+    const m = await withFiles({ a: 'text' });
+    const { mtime } = await m.stat('a');
+    m.clock.advance(60_000);
+    await m.mv('a', 'b');
+    expect((await m.stat('b')).mtime).toEqual(mtime);
+  });
+
+  it.each([[false], [true]])('lets open handles read and write on (new ids: %s)', async (newIds) => {
+    const m = await withFiles({ a: 'some text' }, { provider: { newIds } });
+    const reader = await m.open('a');
+    const writer = await m.open('a', writing);
+    expect(await m.read(reader, 0, 4)).toBe('some');
+    await m.mv('a', 'b');
+    expect(await m.read(reader)).toBe('some text');
+    await m.write(writer, 'SOME');
+    await m.close(writer);
+    await m.close(reader);
+    expect(m.provider.other.tree()).toEqual({ b: 'SOME text' });
+    expect(await m.cat('b')).toBe('SOME text');
+    expect(m.isClean()).toBe(true);
+  });
+
+  it.each([[false], [true]])('carries changes that are not stored yet along (new ids: %s)', async (newIds) => {
+    const m = await withFiles({ a: 'some text' }, { provider: { newIds } });
+    const writer = await m.open('a', writing);
+    await m.write(writer, 'SOME');
+    await m.mv('a', 'b');
+    await m.close(writer);
+    expect(m.provider.other.tree()).toEqual({ b: 'SOME text' });
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('waits for an upload under way, and moves what it stored', async () => {
+    const m = await mounted({ writeBack: true });
+    const gate = m.provider.gate('upload');
+    await m.put('a', 'text');
+    await gate.reached;
+    const moved = m.mv('a', 'b');
+    await settle();
+    gate.open();
+    await moved;
+    await m.fs.storing.drained();
+    expect(m.provider.other.tree()).toEqual({ b: 'text' });
+    expect(await m.names()).toEqual(['b']);
+  });
+
+  it('of a file that was never stored makes no request, and it is stored under its new name', async () => {
+    const m = await mounted();
+    const handle = await m.create('a');
+    await m.write(handle, 'text');
+    m.provider.counts();
+    await m.mv('a', 'b');
+    expect(m.provider.counts()).toEqual({});
+    await m.close(handle);
+    expect(m.provider.counts()).toEqual({ upload: 1 });
+    expect(m.provider.other.tree()).toEqual({ b: 'text' });
+  });
+
+  it('lets no upload begin under the old name while the provider moves the file', async () => {
+    const m = await withFiles({ a: 'old' }, { provider: { newIds: true } });
+    const handle = await m.open('a', emptying);
+    await m.write(handle, 'new');
+    const gate = m.provider.gate('move');
+    const moved = m.mv('a', 'b');
+    await gate.reached;
+    const closed = m.close(handle);
+    await settle();
+    gate.open();
+    await Promise.all([moved, closed]);
+    expect(m.provider.other.tree()).toEqual({ b: 'new' });
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('refuses what no directory can do', async () => {
+    const m = await withFiles({ 'd/e/x': '', f: '', g: '' });
+    expect(await errnoOf(m.mv('nothing', 'x'))).toBe('ENOENT');
+    expect(await errnoOf(m.mv('d', 'd/e/d'))).toBe('EINVAL');
+    expect(await errnoOf(m.mv('f', 'd'))).toBe('EISDIR');
+    expect(await errnoOf(m.mv('d', 'f'))).toBe('ENOTDIR');
+    expect(await errnoOf(m.mv('f', 'g', { noReplace: true, exchange: false }))).toBe('EEXIST');
+    expect(await errnoOf(m.mv('f', 'g', { noReplace: false, exchange: true }))).toBe('EINVAL');
+    expect(await errnoOf(m.mv('f', 'ä'.repeat(128)))).toBe('ENAMETOOLONG');
+    expect(m.provider.other.tree()).toEqual({ 'd/e/x': '', f: '', g: '' });
+  });
+
+  it('moves a directory with all that is in it, over an empty one too', async () => {
+    const m = await withFiles({ 'd/x': '1' });
+    await m.mkdir('e');
+    await m.mv('d', 'e');
+    expect(m.provider.other.tree()).toEqual({ 'e/x': '1' });
+    expect(await m.cat('e/x')).toBe('1');
+    expect(await errnoOf(m.stat('d'))).toBe('ENOENT');
+  });
+
+  it('does not replace a directory that is not empty', async () => {
+    const m = await withFiles({ 'd/x': '1', 'e/y': '2' });
+    expect(await errnoOf(m.mv('d', 'e'))).toBe('ENOTEMPTY');
+    expect(m.provider.other.tree()).toEqual({ 'd/x': '1', 'e/y': '2' });
+  });
+
+  it('is EXDEV where the provider cannot move', async () => {
+    const m = await withFiles(
+      { a: '1', 'd/x': '' },
+      { provider: { capabilities: { moveFile: false, moveFolder: false } } },
+    );
+    expect(await errnoOf(m.mv('a', 'b'))).toBe('EXDEV');
+    expect(await errnoOf(m.mv('d', 'e'))).toBe('EXDEV');
+  });
+
+  it('changes nothing when the provider refuses', async () => {
+    const m = await withFiles({ a: '1' });
+    m.provider.fail('move', 'permission');
+    expect(await errnoOf(m.mv('a', 'b'))).toBe('EACCES');
+    expect(await m.names()).toEqual(['a']);
+  });
+
+  it('onto itself does nothing', async () => {
+    const m = await withFiles({ a: '1' });
+    await m.names();
+    m.provider.counts();
+    await m.mv('a', 'a');
+    expect(m.provider.counts()).toEqual({});
+  });
+});
+
+describe('rename over an existing file', () => {
+  it.each([[false], [true]])(
+    'takes at most three requests, and the new one keeps its number (new ids: %s)',
+    async (newIds) => {
+      const m = await withFiles({ a: 'new', b: 'old' }, { provider: { newIds } });
+      const ino = await m.ino('a');
+      m.provider.counts();
+      await m.mv('a', 'b');
+      expect(m.provider.counts()).toEqual({ move: 2, trash: 1 });
+      expect(await m.ino('b')).toBe(ino);
+      expect(await m.names()).toEqual(['b']);
+      expect(m.provider.other.tree()).toEqual({ b: 'new' });
+    },
+  );
+
+  it('is one upload in the place of the old one when the new content is only here yet', async () => {
+    const m = await withFiles({ b: 'old' });
+    await m.names();
+    const handle = await m.create('a');
+    await m.write(handle, 'new');
+    await m.mv('a', 'b');
+    m.provider.counts();
+    await m.close(handle);
+    expect(m.provider.counts()).toEqual({ upload: 1 });
+    expect(m.provider.other.tree()).toEqual({ b: 'new' });
+    expect(m.isClean()).toBe(true);
+  });
+
+  it.each([[false], [true]])('lets those who have the old one open read on (stored before: %s)', async (stored) => {
+    const m = await withFiles({ b: 'old text' });
+    const reader = await m.open('b');
+    expect(await m.read(reader, 0, 3)).toBe('old');
+    const handle = await m.create('a');
+    await m.write(handle, 'new');
+    if (stored) await m.close(handle);
+    await m.mv('a', 'b');
+    if (!stored) await m.close(handle);
+    expect(await m.read(reader)).toBe('old text');
+    expect(await m.cat('b')).toBe('new');
+    await m.close(reader);
+    expect(m.provider.other.tree()).toEqual({ b: 'new' });
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('meets a target whose first upload is under way', async () => {
+    const m = await withFiles({ a: 'new' }, { writeBack: true });
+    await m.names();
+    const gate = m.provider.gate('upload');
+    await m.put('b', 'old');
+    await gate.reached;
+    const moved = m.mv('a', 'b');
+    await settle();
+    gate.open();
+    await moved;
+    await m.fs.storing.drained();
+    expect(m.provider.other.tree()).toEqual({ b: 'new' });
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('does not let the waiting upload of the target come back', async () => {
+    const m = await withFiles({ a: 'new' });
+    const target = await m.create('b');
+    await m.write(target, 'old');
+    const gate = m.provider.gate('move');
+    const moved = m.mv('a', 'b');
+    await gate.reached;
+    const closed = m.close(target);
+    await settle();
+    gate.open();
+    await Promise.all([moved, closed]);
+    await m.fs.storing.drained();
+    expect(m.provider.other.tree()).toEqual({ b: 'new' });
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('works when the old one is gone at the provider', async () => {
+    const m = await withFiles({ a: 'new', b: 'old' });
+    await m.names();
+    m.provider.other.delete('b');
+    await m.mv('a', 'b');
+    expect(m.provider.other.tree()).toEqual({ b: 'new' });
+  });
+
+  it('two at once in opposite directions both end', async () => {
+    const m = await withFiles({ a: '1', b: '2' });
+    await m.names();
+    await Promise.allSettled([m.mv('a', 'b'), m.mv('b', 'a')]);
+    expect(Object.values(m.provider.other.tree())).toHaveLength(1);
+    expect(await m.names()).toEqual(Object.keys(m.provider.other.tree()));
+  });
+});

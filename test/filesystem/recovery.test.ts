@@ -1,0 +1,255 @@
+import { readdirSync, rmSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { appending, dieAt, emptying, mounted, settle, writing } from './harness.js';
+
+describe('with write-back, after the process died', () => {
+  it.each(['before', 'after'] as const)('an upload that died %s the provider did it is stored once', async (when) => {
+    const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'old'));
+    const revived = await dieAt(m, { method: 'upload', when }, async () => {
+      await m.put('a', 'new content');
+      await m.put('b', 'another');
+    });
+    expect(await revived.cat('a')).toBe('new content');
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toMatchObject({ a: 'new content' });
+    expect(Object.keys(revived.provider.other.tree())).not.toContain(expect.stringContaining('conflict'));
+    expect(revived.isClean()).toBe(true);
+    expect(readdirSync(join(revived.directory, 'spool'))).toEqual([]);
+  });
+
+  it('what close() accepted is there at once and uploaded in the background', async () => {
+    const m = await mounted({ writeBack: true });
+    m.provider.gate('upload');
+    await m.put('a', 'text');
+    const revived = await m.crash();
+    expect(await revived.cat('a')).toBe('text');
+    expect((await revived.stat('a')).size).toBe(4);
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: 'text' });
+  });
+
+  it('an upload goes on after the last part that the server took', async () => {
+    const m = await mounted({ writeBack: true, provider: { partBytes: 1000 } });
+    const text = 'x'.repeat(10_000);
+    const handle = await m.create('a');
+    await m.write(handle, text);
+    await m.fs.flush(handle);
+    let parts = 0;
+    const died = new Promise<void>((resolve) => {
+      const { setCheckpoint } = m.core.journal;
+      m.core.journal.setCheckpoint = (ino, checkpoint) => {
+        setCheckpoint.call(m.core.journal, ino, checkpoint);
+        if (++parts === 6) resolve();
+      };
+    });
+    await died;
+    const taken = m.provider.takenBytes;
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: text });
+    expect(revived.provider.takenBytes).toBeLessThanOrEqual(10_000 - taken + 1000);
+    expect(taken).toBeGreaterThan(3000);
+  });
+
+  it('an orderly end keeps what the server has of an upload', async () => {
+    const m = await mounted({ writeBack: true, provider: { partBytes: 1000 } });
+    const handle = await m.create('a');
+    await m.write(handle, 'x'.repeat(5000));
+    const gate = m.provider.gate('upload', 'after');
+    await m.close(handle);
+    await gate.reached;
+    await m.fs.storing.interrupt();
+    expect(m.core.journal.all()[0]).toMatchObject({ state: 'queued', checkpoint: expect.anything() });
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    expect(revived.provider.takenBytes).toBe(0);
+    expect(revived.provider.other.tree()).toEqual({ a: 'x'.repeat(5000) });
+  });
+
+  it('no part of an older content is taken for one of a newer', async () => {
+    const m = await mounted({ writeBack: true, provider: { partBytes: 1000 } });
+    const handle = await m.create('a');
+    await m.write(handle, 'x'.repeat(3000));
+    const gate = m.provider.gate('upload', 'after');
+    await m.fs.flush(handle);
+    await gate.reached;
+    await m.write(handle, 'y');
+    expect(m.core.journal.all()[0]?.checkpoint ?? null).toBeNull();
+    await m.close(handle);
+    await m.fs.storing.drained();
+    expect(m.provider.other.tree()).toEqual({ a: `y${'x'.repeat(2999)}` });
+  });
+
+  it('a content that was accepted and then emptied without a close is not uploaded as zeros', async () => {
+    const m = await mounted({ writeBack: true });
+    m.provider.gate('upload');
+    await m.put('a', 'accepted');
+    await m.open('a', emptying);
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: '' });
+  });
+
+  it('a write after an accepted close leaves a content that is uploaded all the same', async () => {
+    const m = await mounted({ writeBack: true });
+    m.provider.gate('upload');
+    await m.put('a', 'accepted');
+    const handle = await m.open('a', writing);
+    await m.write(handle, 'ACC');
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: 'ACCepted' });
+    expect(revived.isClean()).toBe(true);
+  });
+
+  it('a file that replaced another by rename before it was stored replaces it, and is no conflict', async () => {
+    const m = await mounted({ writeBack: true }, (provider) => provider.other.put('b', 'old'));
+    await m.names();
+    m.provider.gate('upload');
+    const handle = await m.create('a');
+    await m.write(handle, 'new');
+    await m.mv('a', 'b');
+    await m.close(handle);
+    const revived = await m.crash();
+    expect(await revived.names()).toEqual(['b']);
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ b: 'new' });
+  });
+
+  it('a change of a file whose id changed with its name is no conflict', async () => {
+    const m = await mounted({ writeBack: true, provider: { newIds: true } }, (provider) =>
+      provider.other.put('a', 'some text'),
+    );
+    const handle = await m.open('a', writing);
+    await m.write(handle, 'SOME');
+    await m.mv('a', 'b');
+    m.provider.gate('upload');
+    await m.close(handle);
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ b: 'SOME text' });
+  });
+});
+
+describe('after the process died while a file was being written', () => {
+  it('a content that fsync accepted is uploaded', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a', '0123456789'));
+    const handle = await m.open('a', writing);
+    await m.write(handle, 'XY', 4);
+    await m.fs.fsync(handle);
+    const revived = await m.crash();
+    expect(await revived.cat('a')).toBe('0123XY6789');
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: '0123XY6789' });
+    expect(revived.isClean()).toBe(true);
+  });
+
+  it('a new content that nobody was promised is kept, listed as failed, and stored when asked', async () => {
+    const m = await mounted();
+    const handle = await m.create('a');
+    await m.write(handle, 'half a fi');
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({});
+    expect(revived.pending()).toEqual(['/a failed']);
+    expect(await revived.cat('a')).toBe('half a fi');
+    revived.fs.storing.retryFailed();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: 'half a fi' });
+  });
+
+  it('the version at the provider is not replaced by what was half written', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a', 'whole'));
+    const handle = await m.open('a', emptying);
+    await m.write(handle, 'ha');
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: 'whole' });
+    expect(revived.pending()).toEqual(['/a failed']);
+  });
+
+  it('a file that was opened and not changed is as if nobody had opened it', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a', 'whole'));
+    const handle = await m.open('a');
+    const { state } = m.core.files.handle(handle);
+    m.provider.gate('trash');
+    const unlinking = m.rm('a').catch(() => undefined);
+    while (state.spool === null) await settle(1);
+    await settle();
+    const revived = await m.crash();
+    expect(revived.isClean()).toBe(true);
+    expect(await revived.cat('a')).toBe('whole');
+    expect(readdirSync(join(revived.directory, 'spool'))).toEqual([]);
+    void unlinking;
+  });
+
+  it.each(['before', 'after'] as const)('close() interrupted %s the provider stored it is finished', async (when) => {
+    const m = await mounted({}, (provider) => provider.other.put('a', 'old'));
+    const revived = await dieAt(m, { method: 'upload', when }, () => m.put('a', 'new'));
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: 'new' });
+    expect(revived.isClean()).toBe(true);
+  });
+
+  it('a refused content is tried again, and its file goes on being writable', async () => {
+    const m = await mounted();
+    m.provider.fail('upload', 'quota');
+    await m.put('a', 'text').catch(() => undefined);
+    const revived = await m.crash();
+    const handle = await revived.open('a', appending);
+    await revived.write(handle, ' more');
+    await revived.close(handle);
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: 'text more' });
+    expect(revived.isClean()).toBe(true);
+  });
+});
+
+describe('a spool directory that was damaged', () => {
+  const damaged = async (damage: (path: string) => void) => {
+    const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'good'));
+    m.provider.gate('upload');
+    await m.put('a', 'newer content');
+    const name = m.core.journal.all()[0]?.spool ?? '';
+    damage(join(m.directory, 'spool', name));
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    return revived;
+  };
+
+  it.each([
+    ['a missing file', (path: string) => rmSync(path)],
+    ['a file cut short', (path: string) => truncateSync(path, 3)],
+  ])('never has zeros uploaded for %s, and says what happened', async (_what, damage) => {
+    const m = await damaged(damage);
+    expect(m.provider.other.tree()).toEqual({ a: 'good' });
+    expect(m.pending()).toEqual(['/a failed']);
+    expect(m.fs.storing.pending(m.fs.root)[0]?.code).toBe('EIO');
+    m.fs.storing.retryFailed();
+    await m.fs.storing.drained();
+    expect(m.provider.other.tree()).toEqual({ a: 'good' });
+  });
+
+  it('does not give the file of a lost content to another', async () => {
+    const m = await damaged((path) => rmSync(path));
+    await m.put('b', 'something else');
+    await m.fs.storing.drained();
+    expect(m.provider.other.tree()).toEqual({ a: 'good', b: 'something else' });
+  });
+});
+
+describe('after a remount', () => {
+  it('inode numbers, names, overlays and extended attributes are the same, without a request', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('d/a', 'text'));
+    const ino = await m.ino('d/a');
+    await m.fs.setattr(ino, { mode: 0o640, uid: 5, gid: 6, mtime: { sec: 1, nsec: 2 }, atime: { sec: -3, nsec: 4 } });
+    m.fs.setxattr(ino, 'user.k', Buffer.from('v'), 'either');
+    const before = await m.stat('d/a');
+    const again = await m.remount();
+    again.provider.counts();
+    expect(await again.stat('d/a')).toEqual(before);
+    expect(Buffer.from(again.fs.getxattr(ino, 'user.k')).toString()).toBe('v');
+    expect(again.provider.counts()).toEqual({});
+  });
+});
