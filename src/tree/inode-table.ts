@@ -102,23 +102,37 @@ export class InodeTable {
     }
   }
 
-  /** Removes nameless rows, except those in `keep`. For the start of a mount, when no file is open. */
+  /** Removes nameless rows and all below them, except what `keep` needs. For the start of a mount, when no file is open. */
   sweep(keep: ReadonlySet<Ino>): void {
-    const nameless = this.sql
+    const needed = this.#withAncestors(keep);
+    const doomed = this.sql
       // The account's root has no name either, but it is at the provider, and in no folder there.
-      .prepare('SELECT ino FROM inode WHERE parent IS NULL AND (remote_id IS NULL OR remote_parent IS NOT NULL)')
+      .prepare(
+        `WITH RECURSIVE doomed(ino) AS (
+           SELECT ino FROM inode WHERE parent IS NULL AND (remote_id IS NULL OR remote_parent IS NOT NULL)
+           UNION SELECT inode.ino FROM inode JOIN doomed ON inode.parent = doomed.ino
+         ) SELECT ino FROM doomed`,
+      )
       .pluck()
       .all() as Ino[];
     const remove = this.sql.prepare('DELETE FROM inode WHERE ino = ?');
     const removeXattrs = this.sql.prepare('DELETE FROM xattr WHERE ino = ?');
     this.transaction(() => {
-      for (const ino of nameless) {
-        if (keep.has(ino)) continue;
+      for (const ino of doomed) {
+        if (needed.has(ino)) continue;
         remove.run(ino);
         removeXattrs.run(ino);
         this.#cache.delete(ino);
       }
     });
+  }
+
+  #withAncestors(inos: ReadonlySet<Ino>): Set<Ino> {
+    const all = new Set<Ino>();
+    for (const ino of inos) {
+      for (let at: Ino | null = ino; at !== null && !all.has(at); at = this.get(at)?.parent ?? null) all.add(at);
+    }
+    return all;
   }
 
   #remember(inode: Inode): Inode {

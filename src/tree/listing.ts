@@ -62,9 +62,16 @@ export function mergeListing(
     const names = new Set<string>();
     const attributes: Ino[] = [];
     const contents: Ino[] = [];
-    const before = table.children(parent);
     const isOurs = (entry: { kind: RemoteEntry['kind']; id: string }): boolean =>
       order.changes.isNewer(entry.kind, entry.id, order.since);
+
+    const present = new Set(entries.map(keyOf));
+    const isGone = ({ remote }: Inode): boolean => remote !== null && !present.has(keyOf(remote)) && !isOurs(remote);
+    for (const child of table.children(parent).filter(isGone)) {
+      // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
+      if (child.localSize !== null) table.update(child.ino, { remote: null });
+    }
+    const before = table.children(parent);
 
     // Names of objects that the provider does not know yet, or that we changed since: they are not up for grabs.
     const taken = new Set<string>();
@@ -84,9 +91,7 @@ export function mergeListing(
     for (const child of before) {
       if (child.remote === null || stay.has(keyOf(child.remote)) || isOurs(child.remote)) continue;
       names.add(child.name);
-      if (child.localSize === null) table.update(child.ino, { parent: null });
-      // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
-      else table.update(child.ino, { remote: null });
+      table.update(child.ino, { parent: null });
     }
     // Names move in two steps, lest two rows hold one name for a moment.
     const moves: { inode: Inode; entry: RemoteEntry; local: string }[] = [];
@@ -148,6 +153,7 @@ function sameEntry(a: RemoteEntry, b: RemoteEntry): boolean {
  */
 function isPendingName(table: InodeTable, parent: Ino, entry: RemoteEntry): boolean {
   const holder = table.child(parent, entry.name);
+  if (table.byRemote(entry.kind, entry.id)?.parent === parent) return false;
   return holder !== undefined && holder.remote === null && holder.kind === 'file' && entry.kind === 'file';
 }
 
