@@ -1,6 +1,6 @@
 import { UsageError } from '../base/errors.js';
 import { parseDuration, parseSize } from '../config/units.js';
-import { defaultReadings, type ProviderName, type Readings } from '../sandbox/index.js';
+import { defaultReadings, type FourSharedName, type Readings } from '../sandbox/index.js';
 import { runSandboxCommand } from '../sandbox/run.js';
 import { print } from './context.js';
 
@@ -31,7 +31,7 @@ export async function sandboxCommand(flags: SandboxFlags): Promise<void> {
   );
 }
 
-function providerOf(name: string): ProviderName {
+function providerOf(name: string): FourSharedName {
   if (name !== '4shared' && name !== '4sync') throw new UsageError(`there is no sandbox for '${name}' yet`);
   return name;
 }

@@ -1,31 +1,38 @@
 /** `/_sandbox/…` on the api port: the test's side of a sandbox that runs as a process of its own. Loopback only. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ApiError } from './errors.js';
 import type { FaultPlan, FaultRule } from './faults.js';
 import type { LogFilter, RequestLog } from './log.js';
-import type { Tokens } from './oauth/flow.js';
-import { applySettings, type HostName, type Readings, type Settings } from './options.js';
-import type { FolderFlags, SandboxStore } from './store.js';
+import { applyKnown, type HostName } from './options.js';
+import { Refusal } from './refusal.js';
+import type { PathStore } from './store.js';
 
 export interface Controlled {
   log: RequestLog;
   faults: FaultPlan;
-  store: SandboxStore;
-  readings: Readings;
-  settings: Settings;
-  tokens: Tokens;
+  store: PathStore;
+  readings: object;
+  settings: object;
   info: () => object;
+  /** What this protocol offers besides. */
+  routes: readonly ControlRoute[];
 }
 
-type Body = Record<string, unknown>;
+export interface ControlRoute {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  path: string;
+  handle: (asked: Asked) => unknown;
+}
+
+export type Body = Record<string, unknown>;
 
 const mostJson = 4 * 1024 * 1024;
 
 export function addControl(app: FastifyInstance, controlled: Controlled): void {
-  const { log, faults, store, readings, settings, tokens } = controlled;
-  const route = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, handle: Handle) => {
+  const { log, faults, store, readings, settings } = controlled;
+  const route = (method: ControlRoute['method'], path: string, handle: ControlRoute['handle']) => {
     app.route({ method, url: `/_sandbox${path}`, handler: guarded(handle) });
   };
+  for (const { method, path, handle } of controlled.routes) route(method, path, handle);
 
   route('GET', '', () => controlled.info());
   route('GET', '/log', ({ query }) => {
@@ -45,9 +52,9 @@ export function addControl(app: FastifyInstance, controlled: Controlled): void {
   route('DELETE', '/faults', ({ query }) => faults.clear(query.id === undefined ? undefined : Number(query.id)));
 
   route('GET', '/readings', () => readings);
-  route('POST', '/readings', async ({ request }) => Object.assign(readings, await json<Partial<Readings>>(request)));
+  route('POST', '/readings', async ({ request }) => applyKnown(readings, await json<object>(request)));
   route('GET', '/settings', () => settings);
-  route('POST', '/settings', async ({ request }) => applySettings(settings, await json<Partial<Settings>>(request)));
+  route('POST', '/settings', async ({ request }) => applyKnown(settings, await json<object>(request)));
 
   route('GET', '/tree', () => ({ entries: store.tree() }));
   route('GET', '/trash', () => ({ entries: store.trash() }));
@@ -59,7 +66,6 @@ export function addControl(app: FastifyInstance, controlled: Controlled): void {
   });
   route('DELETE', '/files/*', ({ path, query }) => store.remove(path, { trash: query.trash !== undefined }));
   route('PUT', '/folders/*', ({ path }) => store.makeFolder(path));
-  route('POST', '/folders/*', async ({ path, request }) => store.setFolder(path, await json<FolderFlags>(request)));
   route('POST', '/rename', async ({ request }) => {
     const body = await json<Body>(request);
     return store.rename(text(body, 'path'), text(body, 'name'));
@@ -79,24 +85,16 @@ export function addControl(app: FastifyInstance, controlled: Controlled): void {
     const body = await json<{ path: string; size: number; seed?: number }>(request);
     return store.generate(body.path, body.size, body.seed);
   });
-
-  route('POST', '/revoke', async ({ request }) => {
-    const { token } = await json<{ token?: string }>(request);
-    tokens.revoke(token);
-  });
-  route('POST', '/approve', async ({ request }) => ({ verifier: tokens.approve(text(await json(request), 'token')) }));
 }
 
-interface Asked {
+export interface Asked {
   request: FastifyRequest;
   query: Record<string, string | undefined>;
   /** What the `*` of the route stands for. */
   path: string;
 }
 
-type Handle = (asked: Asked) => unknown;
-
-function guarded(handle: Handle): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
+function guarded(handle: ControlRoute['handle']): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
   return async (request, reply) => {
     if (!isLoopback(request.raw.socket.remoteAddress ?? '')) return reply.code(403).send({ error: 'loopback only' });
     const query = request.query as Record<string, string | undefined>;
@@ -106,7 +104,7 @@ function guarded(handle: Handle): (request: FastifyRequest, reply: FastifyReply)
       if (result === undefined) return reply.code(204).send();
       return reply.send(Buffer.isBuffer(result) ? result : JSON.stringify(result));
     } catch (error) {
-      const status = error instanceof ApiError ? error.status : 400;
+      const status = error instanceof Refusal ? error.status : 400;
       return reply.code(status).send(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }));
     }
   };
@@ -126,7 +124,7 @@ function logFilter(query: Record<string, string | undefined>): LogFilter {
   return filter;
 }
 
-async function json<T = Body>(request: FastifyRequest): Promise<T> {
+export async function json<T = Body>(request: FastifyRequest): Promise<T> {
   const pieces: Buffer[] = [];
   let size = 0;
   for await (const piece of request.raw as AsyncIterable<Buffer>) {
@@ -137,7 +135,7 @@ async function json<T = Body>(request: FastifyRequest): Promise<T> {
   return JSON.parse(size === 0 ? '{}' : Buffer.concat(pieces).toString('utf8')) as T;
 }
 
-function text(body: Body, name: string): string {
+export function text(body: Body, name: string): string {
   const value = body[name];
   if (typeof value !== 'string') throw new Error(`${name} must be a string`);
   return value;

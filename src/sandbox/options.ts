@@ -1,166 +1,34 @@
-/** What a sandbox can be told: its size, its speed, and which of the plausible readings of the documents it follows. */
+/** What every sandbox can be told, whatever its protocol. */
 import type { FaultRule } from './faults.js';
 
-export type ProviderName = '4shared' | '4sync';
+export type FourSharedName = '4shared' | '4sync';
+export type ProviderName = FourSharedName | '5sync' | 'acronis';
+export const providerNames: readonly ProviderName[] = ['4shared', '4sync', '5sync', 'acronis'];
+
 export type HostName = 'api' | 'upload' | 'download';
 
-/** A consumer (application) and the access token of the sandbox's one user. */
-export interface SandboxCredentials {
-  consumerKey: string;
-  consumerSecret: string;
-  token: string;
-  tokenSecret: string;
-}
-
-/** Where the documents are silent or contradict themselves; a client must work under every value. */
-export interface Readings {
-  /** `GET /folder/{id}/children` "RETURNS FolderResponse": an object with `folders`, or a bare array. */
-  childrenShape: 'object' | 'array';
-  /** A `Range` download: 206, or 200 with the part (as the document says literally), or Range ignored: 200 and everything. */
-  rangeAnswer: '206' | '200' | 'ignored';
-  /** Downloads answer 302 to another origin, where an Authorization header is refused and recorded. */
-  downloadRedirect: boolean;
-  /** What a chunk that is not the last answers. */
-  chunkStatus: 308 | 200 | 201 | 202;
-  /** Whether chunks may come in any order or only one after the other. */
-  chunkOrder: 'any' | 'sequential';
-  /** Whether the bytes of a chunk whose connection broke count as stored. */
-  partialChunks: 'discarded' | 'kept';
-  /** Whether the 201 for the last chunk carries the FileResponse. */
-  completedBody: 'empty' | 'file';
-  /** What a chunk sent again after completion answers: 201, or 404. */
-  chunkAfterCompletion: 'created' | 'gone';
-  /** `POST /upload` with an existing name: 403.0201, or a new version of that file under its old id. */
-  uploadExistingName: 'conflict' | 'new-version';
-  /** Whether `POST /upload` takes files that `POST /files` could take as well (else 403.0225). */
-  uploadMinimum: 'any' | 'over-limit';
-  /** Whether files with status `incomplete` appear in listings. */
-  incompleteListed: boolean;
-  /** Whether an incomplete file already occupies its name. */
-  incompleteHoldsName: boolean;
-  /** `PUT /files/{id}` with content lists folderId and fileName as required; whether their absence is refused. */
-  updateRequiresNames: boolean;
-  /** Whether those two, when they differ from the file's own, move and rename it. */
-  updateNames: 'apply' | 'ignore';
-  /** Move "creates a copy and deletes the original": whether the id survives that. */
-  moveKeepsId: boolean;
-  /** Whether a rename or a move sets `modified`. */
-  renameChangesModified: boolean;
-  /** Whether adding or removing an entry sets the folder's `modified`. */
-  contentChangesFolderModified: boolean;
-  /** Where DELETE puts things. */
-  deleteGoesTo: 'nowhere' | 'trash';
-  /** `numFiles` and `numChildren`: right, as they were before the folder's latest change, or always 0. */
-  counts: 'exact' | 'lagging' | 'zero';
-  /** `md5`: at once, null in the answer to the upload but there afterwards, or always null. */
-  md5: 'immediate' | 'after-upload' | 'never';
-  /** `/user/files` is "ordered by the upload date". */
-  userFilesOrder: 'oldest-first' | 'newest-first';
-  /** `/user/trash` names no parameters: the whole list, or pages like everywhere else. */
-  trashPaging: 'whole' | 'paged';
-  nameCase: 'sensitive' | 'insensitive';
-  /** OAuth 1.0a sends a verifier back, OAuth 1.0 does not. */
-  verifier: 'used' | 'unused';
-  /** Whether `/oauth/authorize` grants at once instead of showing a page with a button. */
-  autoApprove: boolean;
-}
-
-export const defaultReadings: Readings = {
-  childrenShape: 'object',
-  rangeAnswer: '206',
-  downloadRedirect: false,
-  chunkStatus: 308,
-  chunkOrder: 'any',
-  partialChunks: 'discarded',
-  completedBody: 'empty',
-  chunkAfterCompletion: 'created',
-  uploadExistingName: 'conflict',
-  uploadMinimum: 'any',
-  incompleteListed: true,
-  incompleteHoldsName: true,
-  updateRequiresNames: true,
-  updateNames: 'apply',
-  moveKeepsId: true,
-  renameChangesModified: false,
-  contentChangesFolderModified: true,
-  deleteGoesTo: 'nowhere',
-  counts: 'exact',
-  md5: 'immediate',
-  userFilesOrder: 'newest-first',
-  trashPaging: 'whole',
-  nameCase: 'sensitive',
-  verifier: 'used',
-  autoApprove: false,
-};
-
-/** 429.0107 "Just [max_number_of_calls] per [time_range]". */
-export interface RateLimit {
-  requests: number;
-  seconds: number;
-  /** Whether the refusal carries Retry-After; default true. */
-  retryAfter?: boolean;
-}
-
-/** The limits behind 403.0102 to 403.0105. */
-export interface CountLimits {
-  filesInFolder?: number;
-  files?: number;
-  nestedFolders?: number;
-  folders?: number;
-}
-
-/** What can be changed while the sandbox runs. */
-export interface Settings {
+/** How near and how fast the server is; may be changed while it runs. */
+export interface Speed {
   /** Waited before every request is handled: the round trip of a distant server. */
   latencyMs: number;
   /** Bytes per second and connection, each direction; 0 is unlimited. */
   bandwidth: number;
-  quotaBytes: number;
-  uploadSizeLimit: number;
-  /** Largest body of `POST /files` and `PUT /files/{id}`. */
-  simpleUploadLimit: number;
-  /** 401.0319 beyond this. */
-  timestampSkewSeconds: number;
-  limits: CountLimits;
-  rateLimit: RateLimit | null;
 }
 
-export const defaultSettings: Settings = {
-  latencyMs: 0,
-  bandwidth: 0,
-  // The figures of the documents' example of a UserResponse.
-  quotaBytes: 16_106_127_360,
-  uploadSizeLimit: 2_147_483_648,
-  // "150 MB" may be decimal or binary; the smaller is the stricter.
-  simpleUploadLimit: 150 * 1000 * 1000,
-  timestampSkewSeconds: 300,
-  limits: {},
-  rateLimit: null,
-};
-
-export interface SandboxOptions extends Partial<Settings> {
-  provider?: ProviderName;
-  /** The api port; upload is port + 1, download port + 2. 0 or absent: any free ones. */
+export interface CommonOptions {
+  /** The api port; further hosts take the ports after it. 0 or absent: any free ones. */
   port?: number;
   host?: string;
   /** Keeps the account here, so that it survives a restart. Otherwise it lives as long as the process. */
   dir?: string;
-  readings?: Partial<Readings>;
   faults?: FaultRule[];
-  credentials?: SandboxCredentials;
   /** The server's clock in milliseconds, for tests that move time. */
   now?: () => number;
 }
 
-/** Picks the settings out of the options, the rest by default. */
-export function settingsFrom(options: SandboxOptions): Settings {
-  const settings: Settings = { ...defaultSettings };
-  return applySettings(settings, options);
-}
-
-/** Copies those settings that are given onto `target`. */
-export function applySettings(target: Settings, given: Partial<Settings>): Settings {
-  const known = Object.keys(defaultSettings) as (keyof Settings)[];
-  const wanted = Object.fromEntries(known.filter((key) => given[key] !== undefined).map((key) => [key, given[key]]));
-  return Object.assign(target, wanted);
+/** Copies those settings that are given and that there are onto `target`. */
+export function applyKnown<T extends object>(target: T, given: Partial<T>): T {
+  const known = (Object.keys(target) as (keyof T)[]).filter((key) => given[key] !== undefined);
+  for (const key of known) target[key] = given[key] as T[keyof T];
+  return target;
 }

@@ -1,11 +1,6 @@
-/** Direct access to the account: what another client of the same user does, and what tests look at. Paths are below the root. */
-import { randomBytes } from 'node:crypto';
-import { notFound } from './errors.js';
+/** Direct access to an account: what another client of the same user does, and what tests look at. Paths are below the root. */
+import type { BlobStore } from './content/blobs.js';
 import { randomNumbers } from './faults.js';
-import type { Account } from './state/account.js';
-import type { Actions } from './state/actions.js';
-import type { BlobStore } from './state/blobs.js';
-import { type FileItem, type FolderItem, type Item, isIncomplete } from './state/items.js';
 
 export interface Entry {
   path: string;
@@ -20,141 +15,45 @@ export interface Entry {
   status: 'normal' | 'incomplete' | 'trashed';
 }
 
-export interface FolderFlags {
-  access?: 'private' | 'public';
-  permissions?: 'read' | 'write';
-  /** `read`: every change inside answers 403.0302. */
-  userPermissions?: 'owner' | 'write' | 'read';
-  passwordProtected?: boolean;
-  /** Protected by a password that is not ours: everything inside answers 403.0303. */
-  locked?: boolean;
-  hasMembers?: boolean;
-}
-
 export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
 
-export class SandboxStore {
-  constructor(
-    readonly account: Account,
-    readonly actions: Actions,
-    readonly blobs: BlobStore,
-  ) {}
+export abstract class PathStore {
+  constructor(readonly blobs: BlobStore) {}
 
-  get rootId(): string {
-    return this.account.root.id;
-  }
-
-  /** Stores a file, or a new version of it under its id; missing folders are made. */
-  async putFile(path: string, content: Content, options: { modified?: number } = {}): Promise<Entry> {
-    const names = split(path);
-    const name = names.pop();
-    if (name === undefined) throw new Error(`${path} is no path of a file`);
-    const folder = this.#folders(names);
-    const existing = this.account.index(folder.id).named(name);
-    const stored = await this.blobs.write(iterable(content));
-    let file: FileItem;
-    if (existing?.kind === 'file') {
-      this.actions.replace(existing, { folder, name }, stored);
-      file = existing;
-    } else file = this.actions.addFile({ folder, name }, stored);
-    return this.#entry(this.#dated(file, options.modified));
-  }
-
-  /** Puts a file by folder id, so that its name may hold a slash, or be a duplicate when `duplicate`. */
-  async putFileIn(folderId: string, name: string, content: Content, duplicate = false): Promise<Entry> {
-    const folder = this.account.folder(folderId);
-    if (!folder) throw notFound();
-    const stored = await this.blobs.write(iterable(content));
-    if (!duplicate) return this.#entry(this.actions.addFile({ folder, name }, stored));
-    const file = this.actions.addFile({ folder, name: randomBytes(16).toString('hex') }, stored);
-    this.account.change(file, () => {
-      file.name = name;
-    });
-    return this.#entry(file);
-  }
+  /** Stores a file, or a new version of the one that is there; missing folders are made. */
+  abstract putFile(path: string, content: Content, options?: { modified?: number }): Promise<Entry>;
+  abstract makeFolder(path: string): Entry;
+  abstract rename(path: string, name: string): Entry;
+  abstract move(path: string, folderPath: string, name?: string): Entry;
+  abstract copy(path: string, folderPath: string, name?: string): Entry;
+  /** For ever, or into the trash where there is one. */
+  abstract remove(path: string, options?: { trash?: boolean }): void;
+  /** Folders first, each in the order of names. */
+  abstract list(path?: string): Entry[];
+  abstract stat(path: string): Entry | undefined;
+  abstract byId(id: string): Entry | undefined;
+  abstract setModified(path: string, modified: number): void;
+  /** Everything outside the trash, by path. */
+  abstract tree(): Entry[];
+  abstract trash(): Entry[];
+  protected abstract contentOf(path: string): { blob: string; size: number };
 
   async readFile(path: string): Promise<Buffer> {
-    const file = this.#item(path);
-    if (file.kind !== 'file' || file.blob === undefined) throw new Error(`${path} has no content`);
-    const reader = await this.blobs.reader(file.blob);
+    const { blob, size } = this.contentOf(path);
+    const reader = await this.blobs.reader(blob);
     try {
       const pieces: Buffer[] = [];
-      for await (const piece of reader.read(0, file.size)) pieces.push(piece);
+      for await (const piece of reader.read(0, size)) pieces.push(piece);
       return Buffer.concat(pieces);
     } finally {
       await reader.close();
     }
   }
 
-  makeFolder(path: string): Entry {
-    return this.#entry(this.#folders(split(path)));
-  }
-
-  rename(path: string, name: string): Entry {
-    const item = this.#item(path);
-    const folder = this.account.parent(item) ?? this.account.root;
-    return this.#entry(this.actions.relocate(item, { folder, name }));
-  }
-
-  move(path: string, folderPath: string, name?: string): Entry {
-    const item = this.#item(path);
-    const folder = this.#folder(folderPath);
-    return this.#entry(this.actions.relocate(item, { folder, name: name ?? item.name }));
-  }
-
-  copy(path: string, folderPath: string, name?: string): Entry {
-    const item = this.#item(path);
-    return this.#entry(this.actions.copy(item, { folder: this.#folder(folderPath), name: name ?? item.name }));
-  }
-
-  /** For ever, or into the trash. */
-  remove(path: string, options: { trash?: boolean } = {}): void {
-    const item = this.#item(path);
-    if (options.trash) this.actions.trash(item);
-    else this.actions.purge(item);
-  }
-
-  /** Folders first, each in the order of names. */
-  list(path = '/'): Entry[] {
-    const index = this.account.index(this.#folder(path).id);
-    return [...index.allFolders(), ...index.listedFiles()].map((item) => this.#entry(item));
-  }
-
-  stat(path: string): Entry | undefined {
-    const item = this.#find(split(path));
-    return item && this.#entry(item);
-  }
-
-  byId(id: string): Entry | undefined {
-    const item = this.account.items.get(id);
-    return item && this.#entry(item);
-  }
-
-  setFolder(path: string, flags: FolderFlags): void {
-    const folder = this.#folder(path);
-    this.account.change(folder, () => Object.assign(folder, flags));
-    if (flags.locked) folder.passwordProtected = true;
-  }
-
-  setModified(path: string, modified: number): void {
-    const item = this.#item(path);
-    this.account.change(item, () => Object.assign(item, { modified }));
-  }
-
-  /** Everything outside the trash, by path. */
-  tree(): Entry[] {
-    const entries = [...this.account.inside(this.account.root)].map((item) => this.#entry(item));
-    return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
-  }
-
   /** MD5 of every complete file by path. */
   md5s(): Map<string, string> {
     const files = this.tree().filter((entry) => entry.kind === 'file' && entry.status === 'normal');
     return new Map(files.map(({ path, md5 }) => [path, md5]));
-  }
-
-  trash(): Entry[] {
-    return [...this.account.trash.values()].map((item) => this.#entry(item));
   }
 
   /** `folders` folders of `filesEach` small different files, for benchmarks. */
@@ -173,64 +72,13 @@ export class SandboxStore {
   generate(path: string, size: number, seed = 1): Promise<Entry> {
     return this.putFile(path, generated(size, seed));
   }
-
-  #dated<T extends Item>(item: T, modified: number | undefined): T {
-    if (modified !== undefined) this.account.change(item, () => Object.assign(item, { modified }));
-    return item;
-  }
-
-  #folders(names: readonly string[]): FolderItem {
-    let folder = this.account.root;
-    for (const name of names) {
-      const found = this.account.index(folder.id).named(name);
-      if (found?.kind === 'file') throw new Error(`${this.account.path(found)} is a file`);
-      folder = found ?? this.actions.createFolder(folder, name);
-    }
-    return folder;
-  }
-
-  #folder(path: string): FolderItem {
-    const item = this.#item(path);
-    if (item.kind !== 'folder') throw new Error(`${path} is no folder`);
-    return item;
-  }
-
-  #item(path: string): Item {
-    const item = this.#find(split(path));
-    if (!item) throw notFound();
-    return item;
-  }
-
-  #find(names: readonly string[]): Item | undefined {
-    let item: Item = this.account.root;
-    for (const name of names) {
-      const found: Item | undefined = item.kind === 'folder' ? this.account.index(item.id).named(name) : undefined;
-      if (!found) return undefined;
-      item = found;
-    }
-    return item;
-  }
-
-  #entry(item: Item): Entry {
-    const incomplete = item.kind === 'file' && isIncomplete(item);
-    return {
-      path: `/${this.account.names(item).join('/')}`,
-      kind: item.kind,
-      id: item.id,
-      name: item.name,
-      size: item.kind === 'file' ? item.size : 0,
-      md5: item.kind === 'file' ? item.md5 : '',
-      modified: item.modified,
-      status: this.account.isTrashed(item) ? 'trashed' : incomplete ? 'incomplete' : 'normal',
-    };
-  }
 }
 
-function split(path: string): string[] {
+export function split(path: string): string[] {
   return path.split('/').filter((name) => name !== '');
 }
 
-async function* iterable(content: Content): AsyncGenerator<Uint8Array> {
+export async function* iterable(content: Content): AsyncGenerator<Uint8Array> {
   if (typeof content === 'string') yield Buffer.from(content);
   else if (content instanceof Uint8Array) yield content;
   else yield* content;

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { baseUrl, hmacSha1, parseAuthorization, signatureBaseString } from '../../src/sandbox/oauth/signature.js';
+import {
+  baseUrl,
+  hmacSha1,
+  parseAuthorization,
+  signatureBaseString,
+} from '../../src/sandbox/fourshared/oauth/signature.js';
 
 describe('RFC 5849 signatures', () => {
   it('builds the base string of section 3.4.1.1', () => {

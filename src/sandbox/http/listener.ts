@@ -1,47 +1,61 @@
 /** One port: routes requests to resources and leads each through latency, faults, checks, its handler, and delivery. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import * as refuse from '../errors.js';
-import { ApiError } from '../errors.js';
 import type { FaultAction, FaultPlan } from '../faults.js';
 import type { LogEntry, RequestLog } from '../log.js';
-import type { OAuthGuard } from '../oauth/guard.js';
-import type { HostName, Settings } from '../options.js';
+import type { HostName, Speed } from '../options.js';
+import { Refusal } from '../refusal.js';
 import { deliver } from './deliver.js';
-import { type Answer, ConnectionCut, Exchange, jsonAnswer, type Method, type Resource } from './exchange.js';
+import { type Answer, ConnectionCut, type Exchange, jsonAnswer, noContent, type Resource } from './exchange.js';
 import { Pacer } from './pacer.js';
-import type { RateLimiter } from './rate-limiter.js';
 
 /** What all ports of a sandbox share. */
 export interface Services {
-  guard: OAuthGuard;
   log: RequestLog;
   faults: FaultPlan;
-  settings: Settings;
-  limiter: RateLimiter;
+  settings: Speed;
   now: () => number;
 }
 
-const base = '/v1_2';
+/** What a request is seen with. */
+export type Seen = ConstructorParameters<typeof Exchange>;
+type StatusFault = Extract<FaultAction, { kind: 'status' }>;
 
-export class Listener {
+/** What differs between protocols. */
+export interface Dialect<M, X extends Exchange = Exchange> {
+  /** Put before every resource's path. */
+  base: string;
+  rewriteUrl?(request: IncomingMessage): string;
+  exchange(...seen: Seen): X;
+  /** Checks who asks and how, and does it; refuses what no resource takes. */
+  perform(exchange: X, resource: Resource<M> | undefined): Promise<Answer>;
+  /** For a request that was not understood as HTTP. */
+  malformed(status: number, why: string): Refusal;
+  internal(why: string): Refusal;
+  /** The answer of a fault that is an error. */
+  fault(action: StatusFault): Refusal;
+  /** What every answer carries. */
+  headers?(exchange: X): Record<string, string>;
+}
+
+export class Listener<M, X extends Exchange = Exchange> {
   readonly app: FastifyInstance;
   readonly #pacer: Pacer;
 
   constructor(
     readonly host: HostName,
     readonly services: Services,
-    resources: readonly Resource[],
+    readonly dialect: Dialect<M, X>,
+    resources: readonly Resource<M>[],
   ) {
     this.#pacer = new Pacer(services.settings);
     this.app = Fastify({
       logger: false,
       forceCloseConnections: true,
       keepAliveTimeout: 120_000,
-      // "You may also specify the desired format by appending .xml or .json extensions in the resource URI."
-      rewriteUrl: withoutExtension,
+      rewriteUrl: (request: IncomingMessage) => dialect.rewriteUrl?.(request) ?? request.url ?? '/',
       routerOptions: { maxParamLength: 4096 },
     });
     // Bodies are the handlers' to stream.
@@ -51,8 +65,7 @@ export class Listener {
     this.app.setNotFoundHandler((request, reply) => this.#take(request, reply, undefined));
     this.app.setErrorHandler((error: Error, request, reply) => {
       const status = 'statusCode' in error ? error.statusCode : 500;
-      const refusal = status === 415 ? refuse.badMediaType([]) : refuse.malformed(null, error.message);
-      this.#take(request, reply, undefined, refusal);
+      this.#take(request, reply, undefined, dialect.malformed(Number(status), error.message));
     });
   }
 
@@ -62,11 +75,16 @@ export class Listener {
     return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
   }
 
-  #route(resource: Resource): void {
-    this.app.all(`${base}${resource.path}`, (request, reply) => this.#take(request, reply, resource));
+  /** Resolves when no client is connected. */
+  async quiet(): Promise<void> {
+    while ((await connectionsOf(this.app.server)) > 0) await setImmediate();
   }
 
-  #take(request: FastifyRequest, reply: FastifyReply, resource: Resource | undefined, refusal?: ApiError): void {
+  #route(resource: Resource<M>): void {
+    this.app.all(`${this.dialect.base}${resource.path}`, (request, reply) => this.#take(request, reply, resource));
+  }
+
+  #take(request: FastifyRequest, reply: FastifyReply, resource: Resource<M> | undefined, refusal?: Refusal): void {
     reply.hijack();
     this.#serve(request, reply, resource, refusal).catch((error: unknown) => {
       // A client that went away is its own affair; anything else is a fault of the sandbox and must be seen.
@@ -78,8 +96,8 @@ export class Listener {
   async #serve(
     request: FastifyRequest,
     reply: FastifyReply,
-    resource: Resource | undefined,
-    refusal: ApiError | undefined,
+    resource: Resource<M> | undefined,
+    refusal: Refusal | undefined,
   ): Promise<void> {
     const { services, host } = this;
     const method = request.method;
@@ -87,13 +105,23 @@ export class Listener {
     const question = url.indexOf('?');
     const path = question < 0 ? url : url.slice(0, question);
     const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1));
-    const route = `${method} ${resource ? labelOf(resource, method) : 'unknown'}`;
+    const route = `${method} ${resource ? labelOf(resource, method, query) : 'unknown'}`;
     const { headers } = request.raw;
     const entry = services.log.begin({ time: services.now(), host, method, path, route, query, headers });
     const fault = services.faults.choose({ method, host, route, url });
     if (fault) entry.fault = fault.kind;
     const params = (request.params ?? {}) as Record<string, string>;
-    const exchange = new Exchange(host, request.raw, reply.raw, params, path, query, entry, fault, this.#pacer);
+    const exchange = this.dialect.exchange(
+      host,
+      request.raw,
+      reply.raw,
+      params,
+      path,
+      query,
+      entry,
+      fault,
+      this.#pacer,
+    );
 
     if (services.settings.latencyMs > 0) await sleep(services.settings.latencyMs);
     const early = fault ? await this.#before(exchange, fault) : undefined;
@@ -107,19 +135,19 @@ export class Listener {
   }
 
   /** A fault that keeps the request from being performed; its answer if it has one. */
-  async #before(exchange: Exchange, fault: FaultAction): Promise<Answer | undefined> {
+  async #before(exchange: X, fault: FaultAction): Promise<Answer | undefined> {
     if (fault.kind === 'stall' && fault.when !== 'after') await this.#stall(fault.ms);
     if (fault.kind === 'ignore-range') delete exchange.request.headers.range;
     if (fault.kind === 'reset' && fault.when === 'before') cut(exchange);
-    return 'performed' in fault && fault.performed ? undefined : replacement(exchange.entry, fault);
+    return 'performed' in fault && fault.performed ? undefined : this.#replacement(exchange, fault);
   }
 
   /** A fault that shows only once the request was performed. */
-  async #after(exchange: Exchange, fault: FaultAction, answer: Answer): Promise<Answer> {
+  async #after(exchange: X, fault: FaultAction, answer: Answer): Promise<Answer> {
     if (fault.kind === 'stall' && fault.when === 'after') await this.#stall(fault.ms);
     if (fault.kind === 'reset' && fault.when === 'after') cut(exchange);
     if (!('performed' in fault) || !fault.performed) return answer;
-    return replacement(exchange.entry, fault) ?? answer;
+    return this.#replacement(exchange, fault) ?? answer;
   }
 
   async #stall(ms: number): Promise<void> {
@@ -127,66 +155,53 @@ export class Listener {
     await sleep(ms, undefined, { signal }).catch(() => undefined);
   }
 
-  async #answer(exchange: Exchange, resource: Resource | undefined, refusal?: ApiError): Promise<Answer> {
+  async #answer(exchange: X, resource: Resource<M> | undefined, refusal?: Refusal): Promise<Answer> {
+    const { dialect } = this;
+    const answer = await this.#perform(exchange, resource, refusal);
+    return dialect.headers ? { ...answer, headers: { ...dialect.headers(exchange), ...answer.headers } } : answer;
+  }
+
+  async #perform(exchange: X, resource: Resource<M> | undefined, refusal?: Refusal): Promise<Answer> {
     try {
-      if (!resource) throw refusal ?? refuse.notFound();
-      return await this.#perform(exchange, resource);
+      if (refusal) throw refusal;
+      return await this.dialect.perform(exchange, resource);
     } catch (error) {
       if (error instanceof ConnectionCut || exchange.request.socket.destroyed) throw new ConnectionCut();
-      const known = error instanceof ApiError ? error : refuse.internal(String(error));
+      const known = error instanceof Refusal ? error : this.dialect.internal(String(error));
       if (known !== error) console.error('sandbox:', error);
-      exchange.entry.code = known.code;
-      return jsonAnswer(known.body(), known.status, known.headers);
+      return refused(exchange.entry, known);
     }
   }
 
-  async #perform(exchange: Exchange, resource: Resource): Promise<Answer> {
-    const { guard, limiter } = this.services;
-    const method = resource.methods[exchange.method];
-    if (!method) throw refuse.badMethod(exchange.method, Object.keys(resource.methods));
-    assertFormat(exchange, method);
-    // An unsigned stranger's form is needed to verify it; a file is not read before its sender is known.
-    await exchange.readBody(method.body);
-    exchange.oauth = guard.verify(
-      {
-        method: exchange.method,
-        authority: exchange.request.headers.host ?? '',
-        path: exchange.path,
-        query: exchange.query,
-        form: exchange.formSigned ? exchange.form : undefined,
-        authorization: exchange.request.headers.authorization,
-      },
-      method.auth,
-    );
-    if (method.auth === 'user') limiter.take();
-    return method.handle(exchange);
+  /** The answer that a fault puts in the place of the real one. */
+  #replacement(exchange: X, fault: FaultAction): Answer | undefined {
+    switch (fault.kind) {
+      case 'status': {
+        const answer = refused(exchange.entry, this.dialect.fault(fault));
+        const retry: Record<string, string> =
+          fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) };
+        return { ...answer, headers: { ...this.dialect.headers?.(exchange), ...answer.headers, ...retry } };
+      }
+      case 'html':
+        return {
+          status: fault.status ?? 200,
+          headers: { 'content-type': 'text/html;charset=UTF-8' },
+          body: '<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in to this network.</body></html>',
+        };
+      case 'empty':
+        return { status: fault.status ?? 200 };
+      case 'redirect':
+        return { status: fault.status ?? 302, headers: { location: fault.to } };
+      default:
+        return undefined;
+    }
   }
 }
 
-/** The answer that a fault puts in the place of the real one. */
-function replacement(entry: LogEntry, fault: FaultAction): Answer | undefined {
-  switch (fault.kind) {
-    case 'status': {
-      const code = fault.code ?? String(fault.status ?? 500);
-      entry.code = code;
-      const retry: Record<string, string> =
-        fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) };
-      const body = { message: fault.message ?? 'A fault of the plan.', code, cause: null, fieldName: null };
-      return jsonAnswer(body, fault.status ?? Number(code.slice(0, 3)), retry);
-    }
-    case 'html':
-      return {
-        status: fault.status ?? 200,
-        headers: { 'content-type': 'text/html;charset=UTF-8' },
-        body: '<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in to this network.</body></html>',
-      };
-    case 'empty':
-      return { status: fault.status ?? 200 };
-    case 'redirect':
-      return { status: fault.status ?? 302, headers: { location: fault.to } };
-    default:
-      return undefined;
-  }
+function refused(entry: LogEntry, refusal: Refusal): Answer {
+  entry.code = refusal.code;
+  const body = refusal.body();
+  return body ? jsonAnswer(body, refusal.status, refusal.headers) : noContent(refusal.status, refusal.headers);
 }
 
 function cut(exchange: Exchange): never {
@@ -194,22 +209,12 @@ function cut(exchange: Exchange): never {
   throw new ConnectionCut();
 }
 
-function labelOf({ label }: Resource, method: string): string {
-  return typeof label === 'string' ? label : label(method);
+function labelOf<M>({ label }: Resource<M>, method: string, query: URLSearchParams): string {
+  return typeof label === 'string' ? label : label(method, query);
 }
 
-/** Only JSON is spoken here; the documents' XML is refused as an unsupported format would be. */
-function assertFormat({ path, request }: Exchange, { json }: Method): void {
-  if (!json) return;
-  if (path.endsWith('.xml')) throw refuse.badFormat();
-  const { accept } = request.headers;
-  if (accept === undefined || accept === '') return;
-  const types = accept.split(',').map((type) => type.split(';', 1)[0]?.trim().toLowerCase());
-  if (!types.some((type) => type === '*/*' || type === 'application/*' || type === 'application/json'))
-    throw refuse.badFormat();
-}
-
-function withoutExtension(request: IncomingMessage): string {
-  const url = request.url ?? '/';
-  return url.startsWith(base) ? url.replace(/\.(?:json|xml)(?=\?|$)/, '') : url;
+function connectionsOf(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+  });
 }

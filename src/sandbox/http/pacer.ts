@@ -1,7 +1,7 @@
 /** Makes connections as slow as the settings say: bytes per second, each direction of each connection for itself. */
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Settings } from '../options.js';
+import type { Speed } from '../options.js';
 
 /** Timers are no finer than this; shorter waits add up until they are worth one. */
 const grain = 2;
@@ -10,7 +10,7 @@ export class Pacer {
   /** When each direction's line is free again. */
   #free = new WeakMap<Socket, { in: number; out: number }>();
 
-  constructor(readonly settings: Settings) {}
+  constructor(readonly settings: Speed) {}
 
   get limited(): boolean {
     return this.settings.bandwidth > 0;

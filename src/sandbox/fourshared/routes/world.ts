@@ -1,9 +1,10 @@
 /** Everything that the calls work on. */
+
+import type { BlobStore } from '../../content/blobs.js';
 import type { Entities } from '../entities.js';
 import type { Readings, Settings } from '../options.js';
 import type { Account } from '../state/account.js';
 import type { Actions } from '../state/actions.js';
-import type { BlobStore } from '../state/blobs.js';
 import type { Rules } from '../state/rules.js';
 import type { Uploads } from '../state/uploads.js';
 

@@ -1,4 +1,5 @@
 /** The documents' table "Common Responses": every refusal of the sandbox is one of these. */
+import { Refusal } from '../refusal.js';
 
 export interface ErrorBody {
   message: string;
@@ -8,7 +9,7 @@ export interface ErrorBody {
 }
 
 /** A refusal. The HTTP status is the part of the code before the dot. */
-export class ApiError extends Error {
+export class ApiError extends Refusal {
   readonly status: number;
   constructor(
     readonly code: string,
@@ -16,10 +17,11 @@ export class ApiError extends Error {
     readonly fieldName: string | null = null,
     readonly details: string | null = null,
     readonly headers: Record<string, string> = {},
+    status?: number,
   ) {
     super(message);
     this.name = 'ApiError';
-    this.status = Number(code.slice(0, 3));
+    this.status = status ?? Number(code.slice(0, 3));
   }
 
   body(): ErrorBody {

@@ -1,14 +1,10 @@
 /** The account's items with every index that requests need, so that none of them scans. */
 import { randomBytes } from 'node:crypto';
+import type { Keeper } from '../../journal.js';
 import type { Readings } from '../options.js';
 import { FolderIndex } from './folder-index.js';
 import type { FileItem, FolderItem, Item } from './items.js';
 import { isIncomplete } from './items.js';
-
-export interface Keeper {
-  put(item: Item): void;
-  remove(id: string): void;
-}
 
 /**
  * Holds the invariants: an item that is neither in the trash nor inside something that is has an entry in its folder's
@@ -32,7 +28,7 @@ export class Account {
     rootName: string,
     readonly readings: Readings,
     readonly now: () => number,
-    readonly keeper: Keeper,
+    readonly keeper: Keeper<Item>,
   ) {
     const items = [...loaded];
     for (const item of items) this.items.set(item.id, item);

@@ -1,6 +1,9 @@
 /** The three-legged flow: `/oauth/initiate`, `/oauth/authorize`, `/oauth/token`. */
+
+import { type Answer, formType } from '../../http/exchange.js';
+import { escapeHtml, page } from '../../http/page.js';
+import type { Call, Method, Resource } from '../call.js';
 import { badToken, missing, unauthorized, userRefused } from '../errors.js';
-import { type Answer, type Exchange, formType, type Method, type Resource } from '../http/exchange.js';
 import type { Readings } from '../options.js';
 import { formEncode, randomToken, type TokenStore } from './guard.js';
 
@@ -47,7 +50,7 @@ export class Tokens implements TokenStore {
 
 export function oauthResources(tokens: Tokens, readings: Readings): Resource[] {
   /** "Returns Request Token with HTTP Status 200", in the form encoding of the example. */
-  function initiate({ oauth, query, form }: Exchange): Answer {
+  function initiate({ oauth, query, form }: Call): Answer {
     const callback = oauth.get('oauth_callback') ?? query.get('oauth_callback') ?? form.get('oauth_callback');
     const token = randomToken(16);
     const request: RequestToken = {
@@ -61,7 +64,7 @@ export function oauthResources(tokens: Tokens, readings: Readings): Resource[] {
     return formAnswer({ oauth_token: token, oauth_token_secret: request.secret, oauth_callback_confirmed: 'true' });
   }
 
-  function authorize(exchange: Exchange): Answer {
+  function authorize(exchange: Call): Answer {
     const token = exchange.optional('oauth_token');
     if (!token) throw missing('oauth_token');
     const request = tokens.requestTokens.get(token);
@@ -94,7 +97,7 @@ export function oauthResources(tokens: Tokens, readings: Readings): Resource[] {
   }
 
   /** Exchanges an allowed request token, once. */
-  function exchangeToken({ oauth }: Exchange): Answer {
+  function exchangeToken({ oauth }: Call): Answer {
     const token = oauth.get('oauth_token') ?? '';
     const request = tokens.requestTokens.get(token);
     if (!request) throw badToken();
@@ -135,13 +138,4 @@ export function oauthResources(tokens: Tokens, readings: Readings): Resource[] {
 
 function formAnswer(fields: Record<string, string>): Answer {
   return { status: 200, headers: { 'content-type': formType }, body: formEncode(fields) };
-}
-
-function page(content: string): Answer {
-  const body = `<!DOCTYPE html><html><head><meta charset="utf-8"><title>Sandbox</title></head><body>${content}</body></html>`;
-  return { status: 200, headers: { 'content-type': 'text/html;charset=UTF-8' }, body };
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }

@@ -1,12 +1,13 @@
 /** `/files/{id}` on the api host: metadata, and everything that does not carry content in. */
 import { randomBytes } from 'node:crypto';
+import { parseRange } from '../../content/range.js';
+import { type Answer, jsonAnswer, noContent } from '../../http/exchange.js';
+import type { Call, Resource } from '../call.js';
 import { mimeType } from '../entities.js';
 import * as refuse from '../errors.js';
-import { type Answer, type Exchange, jsonAnswer, noContent, type Resource } from '../http/exchange.js';
 import { type FileItem, isIncomplete } from '../state/items.js';
 import { call } from './method.js';
 import { addFields, optionalName, optionalText, target } from './parameters.js';
-import { parseRange } from './range.js';
 import type { World } from './world.js';
 
 /** One-time addresses on the download host, for the reading `downloadRedirect`. */
@@ -31,10 +32,10 @@ export class Tickets {
 
 export function fileResources(world: World, tickets: Tickets): Resource[] {
   const { account, actions, entities, readings, rules } = world;
-  const fileOf = (exchange: Exchange): FileItem => rules.file(exchange.id());
-  const answer = (exchange: Exchange, file: FileItem) => jsonAnswer(entities.file(file, addFields(exchange)));
+  const fileOf = (exchange: Call): FileItem => rules.file(exchange.id());
+  const answer = (exchange: Call, file: FileItem) => jsonAnswer(entities.file(file, addFields(exchange)));
 
-  function update(exchange: Exchange): Answer {
+  function update(exchange: Call): Answer {
     const file = fileOf(exchange);
     rules.assertLive(file);
     rules.assertWritable(file);
@@ -55,36 +56,36 @@ export function fileResources(world: World, tickets: Tickets): Resource[] {
     return answer(exchange, file);
   }
 
-  function remove(exchange: Exchange): Answer {
+  function remove(exchange: Call): Answer {
     actions.delete(fileOf(exchange));
     return noContent();
   }
 
-  function copy(exchange: Exchange): Answer {
+  function copy(exchange: Call): Answer {
     const file = fileOf(exchange);
     rules.assertLive(file);
     return answer(exchange, actions.copy(file, target(exchange, rules, file)) as FileItem);
   }
 
-  function move(exchange: Exchange): Answer {
+  function move(exchange: Call): Answer {
     const file = fileOf(exchange);
     rules.assertLive(file);
     return answer(exchange, actions.relocate(file, target(exchange, rules, file)) as FileItem);
   }
 
-  function trash(exchange: Exchange): Answer {
+  function trash(exchange: Call): Answer {
     const file = fileOf(exchange);
     actions.trash(file);
     return answer(exchange, file);
   }
 
-  function untrash(exchange: Exchange): Answer {
+  function untrash(exchange: Call): Answer {
     const file = fileOf(exchange);
     actions.untrash(file, optionalName(exchange));
     return answer(exchange, file);
   }
 
-  async function download(exchange: Exchange): Promise<Answer> {
+  async function download(exchange: Call): Promise<Answer> {
     const file = fileOf(exchange);
     rules.assertLive(file);
     if (isIncomplete(file)) throw refuse.notFound();
@@ -92,12 +93,12 @@ export function fileResources(world: World, tickets: Tickets): Resource[] {
     return content(world, exchange, file);
   }
 
-  function noPicture(exchange: Exchange): Answer {
+  function noPicture(exchange: Call): Answer {
     fileOf(exchange);
     throw refuse.wrongFileType();
   }
 
-  const post = (handler: (exchange: Exchange) => Answer) => ({ POST: call(handler, 'optional-form') });
+  const post = (handler: (exchange: Call) => Answer) => ({ POST: call(handler, 'optional-form') });
   const item = {
     GET: call((x) => answer(x, fileOf(x))),
     PUT: call(update, 'form-or-json'),
@@ -123,7 +124,7 @@ export function fileResources(world: World, tickets: Tickets): Resource[] {
 
 /** The download host, where credentials have no business. */
 export function downloadResources(world: World, tickets: Tickets): Resource[] {
-  function download(exchange: Exchange): Answer | Promise<Answer> {
+  function download(exchange: Call): Answer | Promise<Answer> {
     const oauth = exchange.query.has('oauth_signature');
     if (exchange.request.headers.authorization !== undefined || oauth) {
       exchange.entry.violation = 'credentials sent to the download host';
@@ -138,7 +139,7 @@ export function downloadResources(world: World, tickets: Tickets): Resource[] {
 }
 
 /** The file's bytes, or the range of them, under the reading that is in force. */
-async function content(world: World, exchange: Exchange, file: FileItem): Promise<Answer> {
+async function content(world: World, exchange: Call, file: FileItem): Promise<Answer> {
   const { blobs, readings } = world;
   const { range } = exchange.request.headers;
   const wanted = readings.rangeAnswer === 'ignored' ? undefined : parseRange(range, file.size);

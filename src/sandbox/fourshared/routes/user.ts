@@ -1,7 +1,9 @@
 /** `/user` and `/users/{id}`: the account, its files by upload date, its trash. */
+
+import { type Answer, jsonAnswer } from '../../http/exchange.js';
+import type { Call, Resource } from '../call.js';
 import { mimeType, userId } from '../entities.js';
 import * as refuse from '../errors.js';
-import { type Answer, type Exchange, jsonAnswer, type Resource } from '../http/exchange.js';
 import type { FileItem } from '../state/items.js';
 import { call } from './method.js';
 import { addFields, cut, integer, page } from './parameters.js';
@@ -22,7 +24,7 @@ const categories: ((type: string) => boolean)[] = [
 export function userResources(world: World): Resource[] {
   const { account, entities, readings } = world;
 
-  function update(exchange: Exchange): Answer {
+  function update(exchange: Call): Answer {
     for (const name of ['firstName', 'lastName', 'password', 'email', 'timeZone'] as const) {
       const value = exchange.optional(name);
       if (value === undefined) continue;
@@ -36,7 +38,7 @@ export function userResources(world: World): Resource[] {
   }
 
   /** "Retrieves a list of files in a user's account. The files are ordered by the upload date." */
-  function files(exchange: Exchange): Answer {
+  function files(exchange: Call): Answer {
     const { limit, offset } = page(exchange);
     const added = addFields(exchange);
     const wanted = filter(exchange);
@@ -51,7 +53,7 @@ export function userResources(world: World): Resource[] {
   }
 
   /** Undefined when every file passes, which is the common case and must not cost a scan. */
-  function filter(exchange: Exchange): ((file: FileItem) => boolean) | undefined {
+  function filter(exchange: Call): ((file: FileItem) => boolean) | undefined {
     const query = exchange.query.get('query')?.toLowerCase();
     const category = integer(exchange, 'category');
     if (query !== undefined && (query.length < 1 || query.length > 200)) throw refuse.badLength('query', 1, 200);
@@ -66,7 +68,7 @@ export function userResources(world: World): Resource[] {
       !(someTrashed && account.isTrashed(file));
   }
 
-  function trash(exchange: Exchange): Answer {
+  function trash(exchange: Call): Answer {
     const wanted = readings.trashPaging === 'paged' ? page(exchange) : { limit: Infinity, offset: 0 };
     const items = [...account.trash.values()];
     const added = addFields(exchange);
@@ -84,7 +86,7 @@ export function userResources(world: World): Resource[] {
     });
   }
 
-  function other(exchange: Exchange): Answer {
+  function other(exchange: Call): Answer {
     if (exchange.id() !== userId) throw refuse.notFound();
     return jsonAnswer(entities.user());
   }

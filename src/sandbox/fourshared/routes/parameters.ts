@@ -1,6 +1,7 @@
 /** Parameters that several calls share. */
+
+import type { Call } from '../call.js';
 import * as refuse from '../errors.js';
-import type { Exchange } from '../http/exchange.js';
 import type { Placement } from '../state/actions.js';
 import type { FolderItem, Item } from '../state/items.js';
 import { checkName, longestName, type Rules } from '../state/rules.js';
@@ -11,7 +12,7 @@ export interface Page {
 }
 
 /** "limit: Min value is 1. Default (and max value) is 100. offset: Default is 0." */
-export function page(exchange: Exchange): Page {
+export function page(exchange: Call): Page {
   const limit = integer(exchange, 'limit') ?? 100;
   if (limit > 100) throw refuse.tooGreat('limit', 100);
   if (limit < 1) throw refuse.tooSmall('limit', 1);
@@ -24,7 +25,7 @@ export function cut<T>(all: readonly T[], { limit, offset }: Page): T[] {
   return all.slice(offset, offset + limit);
 }
 
-export function integer(exchange: Exchange, name: string): number | undefined {
+export function integer(exchange: Call, name: string): number | undefined {
   const text = exchange.optional(name);
   if (text === undefined) return undefined;
   if (!/^-?\d{1,15}$/.test(text)) throw refuse.malformed(name, `${text} is not an integer`);
@@ -34,7 +35,7 @@ export function integer(exchange: Exchange, name: string): number | undefined {
 const addable = ['description', 'tags', 'exif', 'id3'] as const;
 
 /** "addFields … is applicable for all /files resource queries." */
-export function addFields(exchange: Exchange): Set<string> {
+export function addFields(exchange: Call): Set<string> {
   const text = exchange.query.get('addFields') ?? '';
   const names = text.split(',').filter((name) => name !== '');
   for (const name of names)
@@ -42,31 +43,31 @@ export function addFields(exchange: Exchange): Set<string> {
   return new Set(names);
 }
 
-export function optionalText(exchange: Exchange, name: string): string | undefined {
+export function optionalText(exchange: Call, name: string): string | undefined {
   const text = exchange.optional(name);
   if (text !== undefined && text.length > longestName) throw refuse.badLength(name, 0, longestName);
   return text;
 }
 
-export function optionalName(exchange: Exchange): string | undefined {
+export function optionalName(exchange: Call): string | undefined {
   const name = exchange.optional('name');
   return name === undefined ? undefined : checkName(name, 'name');
 }
 
 /** The required folderId, and the name under `field`. */
-export function placement(exchange: Exchange, rules: Rules, field: string): Placement {
+export function placement(exchange: Call, rules: Rules, field: string): Placement {
   const folderId = exchange.required('folderId');
   const name = checkName(exchange.required(field), field);
   return { folder: rules.liveFolder(folderId), name };
 }
 
 /** The target of a copy or move: folderId, and a new name if there is one. */
-export function target(exchange: Exchange, rules: Rules, item: Item): Placement {
+export function target(exchange: Call, rules: Rules, item: Item): Placement {
   const folder: FolderItem = rules.liveFolder(exchange.required('folderId'));
   return { folder, name: optionalName(exchange) ?? item.name };
 }
 
-export function oneOf<const T extends string>(exchange: Exchange, name: string, values: readonly T[]): T | undefined {
+export function oneOf<const T extends string>(exchange: Call, name: string, values: readonly T[]): T | undefined {
   const text = exchange.optional(name);
   if (text === undefined) return undefined;
   const value = values.find((known) => known === text);

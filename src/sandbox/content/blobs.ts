@@ -1,6 +1,7 @@
 /** The contents of files: streamed to disk (small ones of a passing sandbox to memory), counted, hashed on the way. */
 import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rm, unlink, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rm, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface StoredContent {
@@ -178,6 +179,11 @@ class FileReader implements BlobReader {
 
 async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {
   for (let at = 0; at < piece.length; ) at += (await file.write(piece, at, piece.length - at)).bytesWritten;
+}
+
+/** Inside the account's directory, or a passing one. */
+export function blobDirectory(dir: string | undefined): Promise<string> | string {
+  return dir === undefined ? mkdtemp(join(tmpdir(), 'syncmount-sandbox-')) : join(dir, 'blobs');
 }
 
 function newBlob(): string {

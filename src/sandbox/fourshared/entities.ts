@@ -1,5 +1,6 @@
 /** The entities of the documents: UserResponse, FileResponse, FolderResponse, with every documented field and its type. */
-import type { ProviderName, Readings, Settings } from './options.js';
+import type { FourSharedName } from '../options.js';
+import type { Readings, Settings } from './options.js';
 import type { Account } from './state/account.js';
 import type { FileItem, FolderItem } from './state/items.js';
 import { isIncomplete } from './state/items.js';
@@ -100,7 +101,7 @@ export class Entities {
   readonly #site: string;
 
   constructor(
-    readonly provider: ProviderName,
+    readonly provider: FourSharedName,
     readonly account: Account,
     readonly settings: Settings,
     readonly readings: Readings,

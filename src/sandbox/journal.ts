@@ -10,20 +10,28 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { SandboxCredentials } from '../options.js';
-import type { Keeper } from './account.js';
-import type { Item } from './items.js';
 
-type Line = { put: Item } | { remove: string } | { token: [token: string, secret: string | null] };
-
-export interface Saved {
-  items: Map<string, Item>;
-  tokens: Map<string, string>;
-  credentials?: SandboxCredentials;
+interface Identified {
+  id: string;
 }
 
-export class Journal implements Keeper {
-  readonly saved: Saved;
+/** What is told of every change. */
+export interface Keeper<I> {
+  put(item: I): void;
+  remove(id: string): void;
+}
+
+type Line<I> = { put: I } | { remove: string } | { token: [token: string, value: string | null] };
+
+export interface Saved<I, C> {
+  items: Map<string, I>;
+  /** With what belongs to each: its secret, or its kind and life. */
+  tokens: Map<string, string>;
+  credentials?: C;
+}
+
+export class Journal<I extends Identified, C> implements Keeper<I> {
+  readonly saved: Saved<I, C>;
   #file: number;
   #dir: string;
 
@@ -31,15 +39,15 @@ export class Journal implements Keeper {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     this.#dir = dir;
     const path = join(dir, 'account.jsonl');
-    this.saved = load(path, join(dir, 'credentials.json'));
-    const lines: Line[] = [...this.saved.items.values()].map((put) => ({ put }));
+    this.saved = load<I, C>(path, join(dir, 'credentials.json'));
+    const lines: Line<I>[] = [...this.saved.items.values()].map((put) => ({ put }));
     for (const token of this.saved.tokens) lines.push({ token });
     writeFileSync(`${path}.new`, lines.map((line) => `${JSON.stringify(line)}\n`).join(''), { mode: 0o600 });
     renameSync(`${path}.new`, path);
     this.#file = openSync(path, 'a');
   }
 
-  put(item: Item): void {
+  put(item: I): void {
     this.#append({ put: item });
   }
 
@@ -47,11 +55,11 @@ export class Journal implements Keeper {
     this.#append({ remove: id });
   }
 
-  token(token: string, secret: string | null): void {
-    this.#append({ token: [token, secret] });
+  token(token: string, value: string | null): void {
+    this.#append({ token: [token, value] });
   }
 
-  keepCredentials(credentials: SandboxCredentials): void {
+  keepCredentials(credentials: C): void {
     writeFileSync(join(this.#dir, 'credentials.json'), JSON.stringify(credentials), { mode: 0o600 });
   }
 
@@ -60,17 +68,17 @@ export class Journal implements Keeper {
   }
 
   /** Synchronous, so that whatever was answered survives the process being killed. */
-  #append(line: Line): void {
+  #append(line: Line<I>): void {
     writeSync(this.#file, `${JSON.stringify(line)}\n`);
   }
 }
 
-function load(path: string, credentialsPath: string): Saved {
-  const saved: Saved = { items: new Map(), tokens: new Map() };
+function load<I extends Identified, C>(path: string, credentialsPath: string): Saved<I, C> {
+  const saved: Saved<I, C> = { items: new Map(), tokens: new Map() };
   if (existsSync(credentialsPath)) saved.credentials = JSON.parse(readFileSync(credentialsPath, 'utf8'));
   if (!existsSync(path)) return saved;
   for (const text of readFileSync(path, 'utf8').split('\n')) {
-    const line = parse(text);
+    const line = parse<I>(text);
     if (!line) continue;
     if ('put' in line) saved.items.set(line.put.id, line.put);
     else if ('remove' in line) saved.items.delete(line.remove);
@@ -81,9 +89,9 @@ function load(path: string, credentialsPath: string): Saved {
 }
 
 /** The last line may be cut off by a kill. */
-function parse(text: string): Line | undefined {
+function parse<I>(text: string): Line<I> | undefined {
   try {
-    return JSON.parse(text) as Line;
+    return JSON.parse(text) as Line<I>;
   } catch {
     return undefined;
   }

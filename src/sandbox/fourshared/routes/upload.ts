@@ -1,23 +1,25 @@
 /** The upload host: `POST /files`, `PUT /files/{id}` with content, and chunked uploads under `/upload`. */
+
+import { type Answer, jsonAnswer, noContent } from '../../http/exchange.js';
+import type { Call, Resource } from '../call.js';
 import * as refuse from '../errors.js';
-import { type Answer, type Exchange, jsonAnswer, noContent, type Resource } from '../http/exchange.js';
 import type { Placement } from '../state/actions.js';
 import type { FileItem } from '../state/items.js';
 import { isIncomplete } from '../state/items.js';
 import { checkName } from '../state/rules.js';
 import { contiguous } from '../state/uploads.js';
+import { parseContentRange } from './content-range.js';
 import { call } from './method.js';
 import { addFields, integer, optionalText, placement } from './parameters.js';
-import { parseContentRange } from './range.js';
 import type { World } from './world.js';
 
 export function uploadResources(world: World): Resource[] {
   const { actions, blobs, entities, readings, rules, settings, uploads } = world;
-  const answer = (exchange: Exchange, file: FileItem) =>
+  const answer = (exchange: Call, file: FileItem) =>
     jsonAnswer(entities.file(file, addFields(exchange), undefined, true));
 
   /** "File size is limited to 150 MB": refused before its bytes where the length is announced. */
-  async function* limited(exchange: Exchange): AsyncGenerator<Buffer> {
+  async function* limited(exchange: Call): AsyncGenerator<Buffer> {
     const { simpleUploadLimit } = settings;
     let size = 0;
     for await (const piece of exchange.body()) {
@@ -27,20 +29,20 @@ export function uploadResources(world: World): Resource[] {
     }
   }
 
-  function assertLength(exchange: Exchange): number {
+  function assertLength(exchange: Call): number {
     const size = exchange.contentLength ?? 0;
     if (size > settings.simpleUploadLimit) throw refuse.useUpload(settings.simpleUploadLimit);
     return size;
   }
 
-  async function create(exchange: Exchange): Promise<Answer> {
+  async function create(exchange: Call): Promise<Answer> {
     const place = placement(exchange, rules, 'fileName');
     actions.checkNewFile(place, assertLength(exchange));
     const content = await blobs.write(limited(exchange));
     return answer(exchange, actions.addFile(place, content));
   }
 
-  async function replace(exchange: Exchange): Promise<Answer> {
+  async function replace(exchange: Call): Promise<Answer> {
     const file = rules.file(exchange.id());
     if (isIncomplete(file)) throw refuse.notFound();
     const place = versionPlace(exchange, file);
@@ -51,7 +53,7 @@ export function uploadResources(world: World): Resource[] {
   }
 
   /** "folderId … The folder where the file will be uploaded. yes; fileName … The name of the file. yes" */
-  function versionPlace(exchange: Exchange, file: FileItem): Placement {
+  function versionPlace(exchange: Call, file: FileItem): Placement {
     if (readings.updateRequiresNames) placement(exchange, rules, 'fileName');
     const folderId = exchange.optional('folderId') ?? file.parentId;
     const name = checkName(exchange.optional('fileName') ?? file.name, 'fileName');
@@ -60,7 +62,7 @@ export function uploadResources(world: World): Resource[] {
     return { folder: rules.liveFolder(folderId), name };
   }
 
-  async function start(exchange: Exchange): Promise<Answer> {
+  async function start(exchange: Call): Promise<Answer> {
     const place = placement(exchange, rules, 'name');
     exchange.required('size');
     const size = integer(exchange, 'size') ?? 0;
@@ -70,7 +72,7 @@ export function uploadResources(world: World): Resource[] {
     return answer(exchange, file);
   }
 
-  async function chunk(exchange: Exchange): Promise<Answer> {
+  async function chunk(exchange: Call): Promise<Answer> {
     const file = rules.file(exchange.id());
     rules.assertLive(file);
     rules.assertWritable(file);
@@ -92,13 +94,13 @@ export function uploadResources(world: World): Resource[] {
   }
 
   /** "Returns HTTP Status 201 Created (upon all data chunk upload)." */
-  function completed(exchange: Exchange, file: FileItem): Answer {
+  function completed(exchange: Call, file: FileItem): Answer {
     if (readings.completedBody === 'empty') return noContent(201);
     return jsonAnswer(entities.file(file, addFields(exchange), undefined, true), 201);
   }
 
   /** "308 Chunked Upload and Range header … if the file upload was completed, returns HTTP status code 201 Created" */
-  function status(exchange: Exchange): Answer {
+  function status(exchange: Call): Answer {
     const file = rules.file(exchange.id());
     rules.assertLive(file);
     if (file.upload) return noContent(308, rangeHeader(file));

@@ -1,8 +1,9 @@
 /** The calls that change the account, for requests and for the tests' other client alike. */
+
+import type { BlobStore, StoredContent } from '../../content/blobs.js';
 import * as refuse from '../errors.js';
 import type { Account } from './account.js';
 import { newFolder } from './account.js';
-import type { BlobStore, StoredContent } from './blobs.js';
 import type { FileItem, FolderItem, Item } from './items.js';
 import { isIncomplete } from './items.js';
 import { checkName, type Rules } from './rules.js';

@@ -1,6 +1,8 @@
 /** `/folder/{id}` and `/folders/{id}`: the documents write both, and both are served. */
+
+import { type Answer, jsonAnswer, noContent } from '../../http/exchange.js';
+import type { Call, Resource } from '../call.js';
 import * as refuse from '../errors.js';
-import { type Answer, type Exchange, jsonAnswer, noContent, type Resource } from '../http/exchange.js';
 import type { FolderItem } from '../state/items.js';
 import { call } from './method.js';
 import { addFields, cut, oneOf, optionalName, optionalText, page, target } from './parameters.js';
@@ -8,11 +10,11 @@ import type { World } from './world.js';
 
 export function folderResources(world: World): Resource[] {
   const { account, actions, entities, readings, rules } = world;
-  const folderOf = (exchange: Exchange): FolderItem => rules.folder(exchange.id());
-  const listable = (exchange: Exchange): FolderItem => rules.liveFolder(exchange.id());
+  const folderOf = (exchange: Call): FolderItem => rules.folder(exchange.id());
+  const listable = (exchange: Call): FolderItem => rules.liveFolder(exchange.id());
   const answer = (folder: FolderItem) => jsonAnswer(entities.folder(folder));
 
-  function children(exchange: Exchange): Answer {
+  function children(exchange: Call): Answer {
     const folder = listable(exchange);
     const path = account.path(folder);
     const folders = cut(account.index(folder.id).allFolders(), page(exchange));
@@ -20,7 +22,7 @@ export function folderResources(world: World): Resource[] {
     return jsonAnswer(readings.childrenShape === 'array' ? list : { folders: list });
   }
 
-  function files(exchange: Exchange): Answer {
+  function files(exchange: Call): Answer {
     const folder = listable(exchange);
     const path = account.path(folder);
     const added = addFields(exchange);
@@ -28,13 +30,13 @@ export function folderResources(world: World): Resource[] {
     return jsonAnswer({ files: list.map((file) => entities.file(file, added, path)) });
   }
 
-  function create(exchange: Exchange): Answer {
+  function create(exchange: Call): Answer {
     const parent = rules.liveFolder(exchange.required('parentId'));
     const name = exchange.required('name');
     return answer(actions.createFolder(parent, name, optionalText(exchange, 'description') ?? ''));
   }
 
-  function update(exchange: Exchange): Answer {
+  function update(exchange: Call): Answer {
     const folder = folderOf(exchange);
     rules.assertLive(folder);
     const name = optionalName(exchange);
@@ -60,38 +62,38 @@ export function folderResources(world: World): Resource[] {
     return answer(folder);
   }
 
-  function remove(exchange: Exchange): Answer {
+  function remove(exchange: Call): Answer {
     actions.delete(folderOf(exchange));
     return noContent();
   }
 
-  function copy(exchange: Exchange): Answer {
+  function copy(exchange: Call): Answer {
     const folder = folderOf(exchange);
     rules.assertLive(folder);
     return answer(asFolder(actions.copy(folder, target(exchange, rules, folder))));
   }
 
-  function move(exchange: Exchange): Answer {
+  function move(exchange: Call): Answer {
     const folder = folderOf(exchange);
     rules.assertNotRoot(folder);
     rules.assertLive(folder);
     return answer(asFolder(actions.relocate(folder, target(exchange, rules, folder))));
   }
 
-  function trash(exchange: Exchange): Answer {
+  function trash(exchange: Call): Answer {
     const folder = folderOf(exchange);
     actions.trash(folder);
     return answer(folder);
   }
 
-  function untrash(exchange: Exchange): Answer {
+  function untrash(exchange: Call): Answer {
     const folder = folderOf(exchange);
     actions.untrash(folder, optionalName(exchange));
     return answer(folder);
   }
 
   const item = { GET: call((x) => answer(folderOf(x))), PUT: call(update, 'form'), DELETE: call(remove, 'any') };
-  const post = (handler: (exchange: Exchange) => Answer) => ({ POST: call(handler, 'optional-form') });
+  const post = (handler: (exchange: Call) => Answer) => ({ POST: call(handler, 'optional-form') });
   const spelled = (base: string): Resource[] => [
     { path: `${base}/:id`, label: label(''), methods: item },
     { path: `${base}/:id/children`, label: label('/children'), methods: { GET: call(children) } },

@@ -1,11 +1,11 @@
 /** Chunked uploads: `POST /upload` starts one, `POST /upload/{id}` brings its bytes, the last of them makes a file. */
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
+import type { BlobStore } from '../../content/blobs.js';
 import * as refuse from '../errors.js';
 import type { Settings } from '../options.js';
 import type { Account } from './account.js';
 import { type Actions, newFile, type Placement } from './actions.js';
-import type { BlobStore } from './blobs.js';
 import type { ByteRange, FileItem } from './items.js';
 import { isIncomplete } from './items.js';
 

@@ -1,6 +1,6 @@
 /** 429.0107: so many calls in each window of time. */
-import { rateLimited } from '../errors.js';
-import type { Settings } from '../options.js';
+import { rateLimited } from './errors.js';
+import type { Settings } from './options.js';
 
 export class RateLimiter {
   #window = 0;
