@@ -9,6 +9,7 @@ import type { AccountStore, StoredAccount } from '../config/accounts.js';
 import type { Directories } from '../config/directories.js';
 import type { MountOptions } from '../config/options.js';
 import type { Mounted } from '../fuse/binding.js';
+import { loadPunchHole } from '../fuse/punch-hole.js';
 import { createProvider } from '../providers/registry.js';
 import { chooseBinding } from './bindings.js';
 import { type ControlCommand, serveControl } from './control.js';
@@ -264,7 +265,16 @@ function renewed(current: string, options: SessionOptions): MadeProvider | null 
 async function opening(provider: LiveProvider, stored: StoredAccount, options: SessionOptions): Promise<OpenAccount> {
   const { account, places, log, path } = options;
   try {
-    return await openAccount({ name: account, stored, provider, places, options: options.options, path, log });
+    return await openAccount({
+      name: account,
+      stored,
+      provider,
+      places,
+      options: options.options,
+      path,
+      log,
+      punchHole: loadPunchHole(),
+    });
   } catch (error) {
     await provider.close();
     if (codeOf(error) !== 'auth') throw error;
