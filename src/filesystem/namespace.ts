@@ -13,6 +13,9 @@ import { FsError } from './fs-error.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
 
+/** The most frequent answer of all: made once. */
+const noEntry = new FsError('ENOENT', 'no such file or directory');
+
 export class Namespace {
   readonly #core: Core;
   readonly #contents: Contents;
@@ -37,8 +40,9 @@ export class Namespace {
   find(parent: Ino, name: string, caller?: Caller): MaybePromise<Inode> {
     if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
     directoryOf(this.#core, parent);
-    const listed = orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
-    return isPromise(listed) ? listed.then(() => this.#child(parent, name)) : this.#child(parent, name);
+    const listed = this.#core.directories.ensureListed(parent);
+    if (!isPromise(listed)) return this.#child(parent, name);
+    return orAborted(listed, caller?.signal).then(() => this.#child(parent, name));
   }
 
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
@@ -47,8 +51,8 @@ export class Namespace {
     directories.walked(ino);
     const entries = (): DirectoryEntry[] =>
       table.children(ino).map((inode) => ({ name: inode.name, attributes: this.attributes(inode) }));
-    const listed = orAborted(directories.ensureListed(ino), caller?.signal);
-    return isPromise(listed) ? listed.then(entries) : entries();
+    const listed = directories.ensureListed(ino);
+    return isPromise(listed) ? orAborted(listed, caller?.signal).then(entries) : entries();
   }
 
   async mkdir(parent: Ino, name: string, mode: number, caller: Caller | undefined): Promise<Attributes> {
@@ -192,7 +196,7 @@ export class Namespace {
 
   #child(parent: Ino, name: string): Inode {
     const inode = this.#core.table.child(parent, name);
-    if (inode === undefined) throw new FsError('ENOENT', `${name} does not exist`);
+    if (inode === undefined) throw noEntry;
     return inode;
   }
 }

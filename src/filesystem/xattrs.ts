@@ -7,6 +7,8 @@ import { FsError } from './fs-error.js';
 /** Linux XATTR_SIZE_MAX. */
 const MAX_VALUE_BYTES = 64 * 1024;
 
+const notSupported = new FsError('ENOTSUP', 'only attributes of the user namespace are kept');
+
 export class Xattrs {
   readonly #core: Core;
   readonly #get: Statement;
@@ -24,8 +26,9 @@ export class Xattrs {
   }
 
   get(ino: Ino, name: string): Uint8Array {
-    // The kernel asks for security.* on every write; that there is none is not worth a look at the table.
-    const value = name.startsWith('user.') ? (this.#get.get(ino, name) as Buffer | undefined) : undefined;
+    // `ls -l` asks for security.* and POSIX ACLs; told that there are no such things, it does not ask for each file.
+    if (!name.startsWith('user.')) throw notSupported;
+    const value = this.#get.get(ino, name) as Buffer | undefined;
     if (value === undefined) throw new FsError('ENODATA', `no attribute ${name}`);
     return value;
   }
@@ -33,7 +36,7 @@ export class Xattrs {
   set(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): void {
     requireWritable(this.#core);
     inodeOf(this.#core, ino);
-    if (!name.startsWith('user.')) throw new FsError('ENOTSUP', 'only attributes of the user namespace can be set');
+    if (!name.startsWith('user.')) throw notSupported;
     if (value.length > MAX_VALUE_BYTES) throw new FsError('ERANGE', 'the value is over 64 KiB');
     const exists = this.#get.get(ino, name) !== undefined;
     if (exists && mode === 'create') throw new FsError('EEXIST', `attribute ${name} exists`);
