@@ -5,9 +5,12 @@
  * loss from the next `durable()` on. That call syncs the log on a worker thread, so that a commit costs microseconds on
  * the event loop and callers that promise durability (fsync, close with write-back) share one sync.
  */
-import { open } from 'node:fs/promises';
+import { closeSync, fdatasync, openSync } from 'node:fs';
+import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
+
+const sync = promisify(fdatasync);
 
 export type Sql = Database.Database;
 export type Statement = Database.Statement;
@@ -47,17 +50,19 @@ export function openDatabase(path: string, migrations: readonly Migration[]): St
     throw new SyncmountError('database', `cannot open ${path}: ${messageOf(error)}`, { cause: error });
   }
   const database = sql;
+  // The log keeps its file for as long as the connection lives; a checkpoint only begins at its start again.
+  let log: number | null = null;
   return {
     sql: database,
-    durable: singleFlight(async () => {
-      const log = await open(`${path}-wal`, 'r+');
-      try {
-        await log.datasync();
-      } finally {
-        await log.close();
-      }
+    durable: singleFlight(() => {
+      log ??= openSync(`${path}-wal`, 'r+');
+      return sync(log);
     }),
-    close: () => void database.close(),
+    close() {
+      if (log !== null) closeSync(log);
+      log = null;
+      database.close();
+    },
   };
 }
 

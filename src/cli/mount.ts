@@ -133,7 +133,8 @@ async function background(
     detached: true,
     // What the runtime itself has to say at its death belongs in the log.
     stdio: ['ignore', 'ignore', errors, 'ipc'],
-    env: { ...process.env, [CHILD_MARK]: '1' },
+    // Reads, writes and syncs of many files go on at once; four threads, Node's default, would make them queue.
+    env: { UV_THREADPOOL_SIZE: '16', ...process.env, [CHILD_MARK]: '1' },
   });
   closeSync(errors);
   await new Promise<void>((ready, failed) => {
