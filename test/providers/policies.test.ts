@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { chunkPolicy, planChunks } from '../../src/providers/fourshared/chunk-plan.js';
 import { errorTable, readError } from '../../src/providers/fourshared/error-table.js';
 import { afterPages, planPages } from '../../src/providers/fourshared/page-plan.js';
-import { readRangeAnswer } from '../../src/providers/fourshared/range-answer.js';
 import {
   coveredBytes,
   missingSpans,
@@ -11,6 +10,7 @@ import {
 } from '../../src/providers/http/content-range.js';
 import { redirectTarget } from '../../src/providers/http/download.js';
 import { PriorityGate } from '../../src/providers/http/priority-gate.js';
+import { readRangeAnswer } from '../../src/providers/http/range-answer.js';
 import { parseRetryAfter, retryDelay } from '../../src/providers/http/retry-delay.js';
 
 describe('retryDelay', () => {

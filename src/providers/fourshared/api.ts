@@ -4,7 +4,6 @@
  */
 import type { z } from 'zod';
 import { ProviderError } from '../errors.js';
-import type { Begin } from '../http/client.js';
 import {
   type Answer,
   type Call,
@@ -14,7 +13,6 @@ import {
   type HttpClientOptions,
   type Outcome,
 } from '../http/client.js';
-import { type Download, openDownload } from '../http/download.js';
 import { protocolFailure } from '../http/http-error.js';
 import { oauth1Signer } from '../http/oauth1.js';
 import type { Content, HttpMethod } from '../http/transport.js';
@@ -145,16 +143,8 @@ export class FourSharedApi {
     }
   }
 
-  /** One try of `GET /files/{id}/download`; see `openDownload`. */
-  async download(id: string, range: string, begin: Begin, options: CallOptions): Promise<Download> {
-    return await openDownload(this.http, this.downloadCall(id, range), begin, options);
-  }
-
-  downloadCall(id: string, range: string): Call {
-    return this.call('GET', 'api', '/files/{id}/download', id, {
-      headers: { accept: '*/*', 'accept-encoding': 'identity', range },
-      accept: [416],
-    });
+  downloadCall(id: string): Call {
+    return this.call('GET', 'api', '/files/{id}/download', id);
   }
 
   async createFolder(

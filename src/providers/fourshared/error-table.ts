@@ -4,6 +4,7 @@
  */
 import type { ProviderErrorCode } from '../errors.js';
 import type { ErrorMeaning, Repeat } from '../http/http-error.js';
+import { parseJsonObject, statusMeaning } from '../http/status-meaning.js';
 
 interface Row {
   readonly code: ProviderErrorCode;
@@ -78,35 +79,16 @@ export const errorTable: Readonly<Record<string, Row>> = {
   '501.0602': row('server', 'uncertain'),
 };
 
-/** Statuses that the documents do not list, as HTTP means them. */
-const otherStatuses: Readonly<Record<number, Row>> = {
-  408: row('timeout', 'uncertain'),
-  409: row('exists'),
-  410: row('not-found'),
-  413: row('too-large'),
-  414: row('invalid-name'),
-  423: row('permission'),
-  425: row('server', 'safely'),
-  503: row('server', 'uncertain'),
-  505: row('unsupported'),
-  507: row('quota'),
-};
-
 const nameFields = new Set(['name', 'fileName']);
 const parameterProblems = new Set(['400', '400.0212', '400.0213', '400.0215', '400.0216', '400.0217']);
 
 function rowOf(status: number, code: string): Row {
-  const known = errorTable[code] ?? errorTable[String(status)] ?? otherStatuses[status];
-  if (known !== undefined) return known;
-  if (status >= 500) return row('server', 'uncertain');
-  // A redirect or another answer out of place: a captive portal, a maintenance page.
-  if (status < 400) return row('protocol', 'uncertain');
-  return row('protocol');
+  return errorTable[code] ?? errorTable[String(status)] ?? statusMeaning(status);
 }
 
 /** What an error answer means. The body may be the documents' JSON, HTML of some proxy, or empty. */
 export function readError(status: number, text: string): ErrorMeaning {
-  const body = parseBody(text);
+  const body = parseJsonObject(text);
   const given = body?.code;
   const providerCode = typeof given === 'string' || typeof given === 'number' ? String(given) : undefined;
   const message = typeof body?.message === 'string' ? body.message : undefined;
@@ -125,13 +107,4 @@ export function readError(status: number, text: string): ErrorMeaning {
     message,
     clockRefused: matching === '401.0319',
   };
-}
-
-function parseBody(text: string): Readonly<Record<string, unknown>> | undefined {
-  if (!text.trimStart().startsWith('{')) return undefined;
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
 }

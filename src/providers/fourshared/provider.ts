@@ -1,15 +1,13 @@
 /** 4shared and 4Sync: one protocol, two families of hosts. */
 import type { Clock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
-import { ProviderError } from '../errors.js';
-import { TryFailure } from '../http/http-error.js';
-import { TransportFailure } from '../http/transport.js';
+import { guarded } from '../http/guarded.js';
+import { RangeReader } from '../http/range-reader.js';
 import type { Account, Capabilities, Provider, RemoteRef } from '../provider.js';
 import { FourSharedApi, type FourSharedCredentials, type FourSharedEndpoints } from './api.js';
-import { toTime } from './entities.js';
+import { isHidden, toFile, toTime } from './entities.js';
 import { listFolder } from './list.js';
 import { maxNameLength, Namespace } from './namespace.js';
-import { RangeReader } from './read.js';
 import { defaultSimpleUploadLimit, Uploader } from './upload.js';
 
 export type FourSharedName = '4shared' | '4sync';
@@ -54,18 +52,6 @@ const capabilities: Capabilities = {
   maxNameLength,
 };
 
-/** Lets nothing out but `ProviderError`: the one place that turns what was thrown inside into it. */
-async function guarded<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof ProviderError) throw error;
-    if (error instanceof TryFailure) throw error.error;
-    if (error instanceof TransportFailure) throw new ProviderError('network', error.message, { cause: error.cause });
-    throw new ProviderError('protocol', 'an unexpected error in the provider', { cause: error });
-  }
-}
-
 export function createFourShared(name: FourSharedName, options: FourSharedOptions): Provider {
   const { endpoints, credentials, log = silentLog } = options;
   const api = new FourSharedApi(endpoints, credentials, {
@@ -76,7 +62,14 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
     log,
   });
   const namespace = new Namespace(api);
-  const reader = new RangeReader(api);
+  const reader = new RangeReader({
+    http: api.http,
+    call: (file) => api.downloadCall(file.id),
+    async current(file, request) {
+      const response = await api.file(file.id, request);
+      return isHidden(response.status) ? undefined : toFile(response, file.parentId, file.access);
+    },
+  });
   const uploader = new Uploader(api, namespace, {
     simpleUploadLimit: options.simpleUploadLimit ?? defaultSimpleUploadLimit,
     chunkBytes: options.chunkBytes,

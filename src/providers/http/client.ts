@@ -11,6 +11,7 @@ import { cleanMessage, type ErrorReader, protocolFailure, TryFailure, toTryFailu
 import { RequestCounter } from './metrics.js';
 import { encodeForm } from './oauth1.js';
 import { PriorityGate } from './priority-gate.js';
+import type { RateLimiter } from './rate-limit.js';
 import { defaultRetryPolicy, parseRetryAfter, type RetryPolicy, retryDelay } from './retry-delay.js';
 import type { Signer } from './signer.js';
 import { type Content, type HttpMethod, Transport, type WireResponse } from './transport.js';
@@ -28,8 +29,10 @@ export interface HttpClientOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly log?: Log;
-  /** Strings that no message may contain. */
-  readonly secrets?: readonly string[];
+  /** Strings that no message may contain; asked anew where they change. */
+  readonly secrets?: readonly string[] | (() => readonly string[]);
+  /** The account's request limit. Counts the requests that carry its credentials. */
+  readonly limiter?: RateLimiter;
 }
 
 /** The caller's options, and the deadline (by the clock) of the request on whose behalf this one is made. */
@@ -48,8 +51,14 @@ export interface Call {
   readonly query?: Readonly<Record<string, string>>;
   /** Sent as `application/x-www-form-urlencoded`, and signed. */
   readonly form?: Readonly<Record<string, string>>;
-  /** Sent as `application/octet-stream`. */
+  /** Sent as `application/json`. */
+  readonly json?: unknown;
+  /** Sent as `application/octet-stream`, unless `headers` says otherwise. */
   readonly content?: Content;
+  /** `content` goes out in chunked transfer encoding, of whatever size it is. */
+  readonly chunked?: boolean;
+  /** Without credentials: the URL leads to another host than the account's own. */
+  readonly unsigned?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   /** Sending it twice does what sending it once does. Default: true for GET only. */
   readonly idempotent?: boolean;
@@ -62,6 +71,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: WireResponse['headers'];
   readonly text: string;
+  /** The Authorization header that was sent. */
+  readonly authorization?: string;
 }
 
 export interface Outcome<T> {
@@ -79,6 +90,8 @@ export type Begin = () => number;
 
 /** Nonsense instead of JSON is worth a second and a third try, but not a minute of them. */
 const protocolTries = 3;
+/** A credential that is refused is renewed; a second refusal can be of one that another request has just renewed. */
+const maxRenewals = 2;
 /** Tries whose transfer time is not charged to the deadline. */
 const freeTransfers = 4;
 /** Answers are lists of at most 100 objects; more is not an answer but an attack or a mistake. */
@@ -116,7 +129,8 @@ export class HttpClient {
   readonly #retry: RetryPolicy;
   readonly #random: () => number;
   readonly #log: Log;
-  readonly #secrets: readonly string[];
+  readonly #secrets: () => readonly string[];
+  readonly #limiter: RateLimiter | undefined;
   readonly #maxConnections: number;
   readonly #gates = new Map<string, PriorityGate>();
   /** Until when a host asked everybody to wait (429 with Retry-After), by the clock. */
@@ -139,11 +153,14 @@ export class HttpClient {
     this.#retry = options.retry ?? defaultRetryPolicy;
     this.#random = options.random ?? Math.random;
     this.#log = options.log ?? silentLog;
-    this.#secrets = options.secrets ?? [];
+    const { secrets = [] } = options;
+    this.#secrets = typeof secrets === 'function' ? secrets : () => secrets;
+    this.#limiter = options.limiter;
   }
 
   metrics(): RequestMetrics {
-    return this.#counter.snapshot();
+    const counted = this.#counter.snapshot();
+    return this.#limiter === undefined ? counted : { ...counted, rateLimit: this.#limiter.snapshot() };
   }
 
   async close(): Promise<void> {
@@ -179,6 +196,7 @@ export class HttpClient {
       return Math.max(50, Math.min(this.stallMs, deadline - this.clock.now()));
     };
     let uncertain = false;
+    let renewals = 0;
     for (let tries = 1; ; tries++) {
       let failure: TryFailure;
       try {
@@ -188,6 +206,11 @@ export class HttpClient {
       }
       const { error } = failure;
       if (failure.repeat === 'uncertain') uncertain = true;
+      // Refused before anything was done: with another credential it may pass.
+      if (failure.refused !== undefined && renewals < maxRenewals) {
+        renewals += 1;
+        if ((await this.#signer?.renew?.(failure.refused, options.signal)) === true) continue;
+      }
       if (failure.repeat === 'never') {
         const misled = uncertain && (error.code === 'exists' || error.code === 'not-found');
         const found = misled ? await this.#lookUp(lookup, options, deadline) : undefined;
@@ -240,9 +263,10 @@ export class HttpClient {
 
   /** One try of a request whose answer is small: sent, checked, read to its end. Rejects with `TryFailure`. */
   async exchange(call: Call, begin: Begin, options: CallOptions): Promise<Answer> {
-    const leave = await this.enter(new URL(call.url).origin, call.route, options);
+    const signed = call.unsigned !== true;
+    const leave = await this.enter(new URL(call.url).origin, call.route, options, signed);
     try {
-      const response = await this.send(call, new URL(urlOf(call)), true, begin(), options.signal);
+      const response = await this.send(call, new URL(urlOf(call)), signed, begin(), options.signal);
       const answer = await readAnswer(response, call.route);
       const good = (answer.status >= 200 && answer.status < 300) || call.accept?.includes(answer.status) === true;
       if (!good) throw this.failureOf(answer, call.route, new URL(call.url).origin);
@@ -252,8 +276,23 @@ export class HttpClient {
     }
   }
 
-  /** A place among the requests of one host. */
-  async enter(origin: string, route: string, options: CallOptions): Promise<() => void> {
+  /** A place among the requests of one host and, where `signed`, one of the account's requests. `send` must follow. */
+  async enter(origin: string, route: string, options: CallOptions, signed = true): Promise<() => void> {
+    if (signed) await this.#limiter?.enter(route, this.#patienceOf(options), options);
+    try {
+      return await this.#enterGate(origin, route, options);
+    } catch (error) {
+      if (signed) this.#limiter?.leave();
+      throw error;
+    }
+  }
+
+  /** How long a request may wait for the limit to be lifted, ms. */
+  #patienceOf(options: CallOptions): number {
+    return options.deadline === undefined ? this.deadlineMs : Math.max(0, options.deadline - this.clock.now());
+  }
+
+  async #enterGate(origin: string, route: string, options: CallOptions): Promise<() => void> {
     if (options.placed === true) return () => {};
     const until = this.#pausedUntil.get(origin);
     if (until !== undefined) {
@@ -282,24 +321,38 @@ export class HttpClient {
     patienceMs: number,
     signal: AbortSignal | undefined,
   ): Promise<WireResponse> {
-    const headers: Record<string, string> = { accept: 'application/json', ...call.headers };
+    const headers: Record<string, string> = { accept: 'application/json' };
     if (call.form !== undefined) headers['content-type'] = 'application/x-www-form-urlencoded';
+    else if (call.json !== undefined) headers['content-type'] = 'application/json';
     else if (call.content !== undefined) headers['content-type'] = 'application/octet-stream';
-    if (signed && this.#signer !== undefined)
-      headers.authorization = this.#signer.authorization({ method: call.method, url: url.href, form: call.form });
-    const body = call.form !== undefined ? encodeForm(call.form) : call.content;
-    this.#counter.count(call.route);
-    return await this.#transport.send({ method: call.method, url, headers, body }, patienceMs, signal);
+    Object.assign(headers, call.headers);
+    const limiter = signed ? this.#limiter : undefined;
+    try {
+      if (signed && this.#signer !== undefined) {
+        await this.#signer.prepare?.(signal);
+        headers.authorization = this.#signer.authorization({ method: call.method, url: url.href, form: call.form });
+      }
+      this.#counter.count(call.route);
+      const request = { method: call.method, url, headers, body: bodyOf(call), chunked: call.chunked };
+      const response = await this.#transport.send(request, patienceMs, signal);
+      limiter?.observe(response.status, response.headers);
+      return headers.authorization === undefined ? response : { ...response, authorization: headers.authorization };
+    } finally {
+      limiter?.leave();
+    }
   }
 
   /** An error answer as a failed try. */
   failureOf(answer: Answer, route: string, origin: string): TryFailure {
     const { status } = answer;
     const meaning = this.#readError(status, answer.text);
-    const retryAfterMs = parseRetryAfter(header(answer.headers, 'retry-after'), this.clock.now());
-    if (meaning.code === 'rate-limited' && retryAfterMs !== undefined)
+    const limited = meaning.code === 'rate-limited';
+    const told = parseRetryAfter(header(answer.headers, 'retry-after'), this.clock.now()) ?? meaning.retryAfterMs;
+    if (limited && told !== undefined) this.#limiter?.pause(told);
+    const retryAfterMs = told ?? (limited ? this.#limiter?.retryAfterMs() : undefined);
+    if (limited && this.#limiter === undefined && retryAfterMs !== undefined)
       this.#pausedUntil.set(origin, this.clock.now() + retryAfterMs);
-    const said = cleanMessage(meaning.message ?? '', this.#secrets);
+    const said = cleanMessage(meaning.message ?? '', this.#secrets());
     const error = new ProviderError(
       meaning.code,
       `${route}: ${said === '' ? `the server answered ${status}` : `${said} (${meaning.providerCode ?? status})`}`,
@@ -314,8 +367,14 @@ export class HttpClient {
     );
     const date = Date.parse(header(answer.headers, 'date') ?? '');
     const serverNow = meaning.clockRefused === true && !Number.isNaN(date) ? date : undefined;
-    return new TryFailure(error, meaning.repeat, { retryAfterMs, serverNow });
+    const refused = status === 401 && meaning.code === 'auth' ? answer.authorization : undefined;
+    return new TryFailure(error, meaning.repeat, { retryAfterMs, serverNow, refused });
   }
+}
+
+function bodyOf(call: Call): string | Content | undefined {
+  if (call.form !== undefined) return encodeForm(call.form);
+  return call.json !== undefined ? JSON.stringify(call.json) : call.content;
 }
 
 export function urlOf(call: Pick<Call, 'url' | 'query'>): string {
@@ -330,7 +389,7 @@ export async function readAnswer(response: WireResponse, route: string): Promise
       body.on('error', () => {}).destroy();
       throw protocolFailure(route, 'an answer of unreasonable size', { status });
     }
-    return { status, headers, text: await body.text() };
+    return { status, headers, text: await body.text(), authorization: response.authorization };
   } catch (error) {
     throw error instanceof TryFailure ? error : watch.failure(error);
   } finally {

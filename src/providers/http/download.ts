@@ -45,10 +45,11 @@ export async function openDownload(
   const home = new URL(call.url).origin;
   let url = new URL(urlOf(call));
   for (let hops = 0; ; hops++) {
-    const leave = await http.enter(url.origin, call.route, options);
+    const signed = call.unsigned !== true && url.origin === home;
+    const leave = await http.enter(url.origin, call.route, options, signed);
     let response: WireResponse;
     try {
-      response = await http.send(call, url, url.origin === home, begin(), options.signal);
+      response = await http.send(call, url, signed, begin(), options.signal);
     } catch (error) {
       leave();
       throw error;
@@ -63,7 +64,7 @@ export async function openDownload(
         const failure = http.failureOf(answer, call.route, url.origin);
         // Another host knows neither our account nor our error codes: a link of its that does not work (any more) is
         // asked for again at home.
-        if (url.origin !== home && failure.repeat === 'never')
+        if (!signed && failure.repeat === 'never')
           throw protocolFailure(call.route, `the host it redirects to answered ${status}`, { status });
         throw failure;
       }
@@ -97,7 +98,7 @@ function openBody(response: WireResponse, leave: () => void, route: string): Dow
         for await (const chunk of body) {
           // A consumer may take its time: only waiting for the server counts as standing still.
           watch.pause();
-          yield chunk as Uint8Array;
+          yield chunk;
           watch.moved();
         }
       } catch (error) {

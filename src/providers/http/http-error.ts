@@ -18,11 +18,13 @@ export class TryFailure extends Error {
   /** The server's clock when it refused our timestamp, ms since the epoch. */
   readonly serverNow: number | undefined;
   readonly movedForMs: number;
+  /** The Authorization header that was refused with 401. */
+  readonly refused: string | undefined;
 
   constructor(
     error: ProviderError,
     repeat: Repeat,
-    extra: { retryAfterMs?: number; serverNow?: number; movedForMs?: number } = {},
+    extra: { retryAfterMs?: number; serverNow?: number; movedForMs?: number; refused?: string } = {},
   ) {
     super(error.message);
     this.error = error;
@@ -30,6 +32,7 @@ export class TryFailure extends Error {
     this.retryAfterMs = extra.retryAfterMs;
     this.serverNow = extra.serverNow;
     this.movedForMs = extra.movedForMs ?? 0;
+    this.refused = extra.refused;
   }
 }
 
@@ -41,6 +44,8 @@ export interface ErrorMeaning {
   readonly providerCode?: string;
   /** The provider's message, if any. */
   readonly message?: string;
+  /** When to come back, ms from now, where the body says it. */
+  readonly retryAfterMs?: number;
   /** The server said that our clock is wrong. */
   readonly clockRefused?: boolean;
 }

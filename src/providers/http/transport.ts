@@ -6,6 +6,7 @@
  */
 import { Agent, type Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../base/errors.js';
+import { requestEmptyChunked } from './empty-chunked.js';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -23,13 +24,23 @@ export interface WireRequest {
   readonly url: URL;
   readonly headers: Record<string, string>;
   readonly body?: string | Content;
+  /** Send the content with `Transfer-Encoding: chunked` instead of a length. */
+  readonly chunked?: boolean;
+}
+
+export interface WireBody extends AsyncIterable<Uint8Array> {
+  text(): Promise<string>;
+  on(event: 'error', listener: (error: unknown) => void): WireBody;
+  destroy(): unknown;
 }
 
 export interface WireResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: Dispatcher.ResponseData['body'];
+  readonly body: WireBody;
   readonly watch: Watch;
+  /** The Authorization header that was sent. */
+  readonly authorization?: string;
 }
 
 /**
@@ -191,6 +202,12 @@ async function gather(content: Content, watch: Watch): Promise<Buffer> {
   return Buffer.concat(parts, bytes);
 }
 
+async function sendEmptyChunked(request: WireRequest, watch: Watch): Promise<WireResponse> {
+  const answer = await requestEmptyChunked(request.method, request.url, request.headers, watch.signal);
+  watch.moved();
+  return { ...answer, watch };
+}
+
 export class Transport {
   readonly #agent: Agent;
 
@@ -213,6 +230,8 @@ export class Transport {
   async send(request: WireRequest, patienceMs: number, signal?: AbortSignal): Promise<WireResponse> {
     const watch = new Watch(patienceMs, signal);
     try {
+      if (request.chunked === true && typeof request.body === 'object' && request.body.size === 0)
+        return await sendEmptyChunked(request, watch);
       const { body, headers } = await this.#bodyOf(request, watch);
       const response = await this.#agent.request({
         origin: request.url.origin,
@@ -239,6 +258,10 @@ export class Transport {
   ): Promise<Pick<Dispatcher.RequestOptions, 'body'> & { headers: Record<string, string> }> {
     const { body, headers } = request;
     if (body === undefined || typeof body === 'string') return { body: body ?? null, headers };
+    if (request.chunked === true) {
+      const chunks = metered(body, watch) as unknown as Dispatcher.RequestOptions['body'];
+      return { body: chunks, headers };
+    }
     if (body.size <= singleWriteBytes) return { body: await gather(body, watch), headers };
     // undici takes any async iterable, which its types do not say.
     const stream = metered(body, watch) as unknown as Dispatcher.RequestOptions['body'];

@@ -4,12 +4,10 @@
  */
 import { LRUCache } from 'lru-cache';
 import { ProviderError } from '../errors.js';
-import { type CallOptions, header } from '../http/client.js';
-import type { Download } from '../http/download.js';
-import { protocolFailure, TryFailure } from '../http/http-error.js';
 import { type ByteRange, type RangeBody, type RemoteFile, revisionKey } from '../provider.js';
-import type { FourSharedApi } from './api.js';
-import { isHidden, toFile } from './entities.js';
+import { type Call, type CallOptions, type HttpClient, header } from './client.js';
+import { type Download, openDownload } from './download.js';
+import { protocolFailure, TryFailure } from './http-error.js';
 import { readRangeAnswer } from './range-answer.js';
 
 /** How often a body may break without a single new byte before it is given up. */
@@ -20,15 +18,25 @@ interface Part {
   readonly offset: number;
   readonly length: number;
   readonly download: Download;
+  readonly route: string;
+}
+
+/** What differs between providers. */
+export interface DownloadSource {
+  readonly http: HttpClient;
+  /** The request for a whole file; the reader adds what concerns ranges. */
+  call(file: RemoteFile, options: CallOptions): Call | Promise<Call>;
+  /** The file as it is now; undefined when it is gone. Asked when an answer leaves its revision in doubt. */
+  current(file: RemoteFile, options: CallOptions): Promise<RemoteFile | undefined>;
 }
 
 export class RangeReader {
-  readonly #api: FourSharedApi;
+  readonly #source: DownloadSource;
   /** What the server called each revision (ETag or Last-Modified), to notice when it calls it something else. */
   readonly #validators = new LRUCache<string, string>({ max: 20_000 });
 
-  constructor(api: FourSharedApi) {
-    this.#api = api;
+  constructor(source: DownloadSource) {
+    this.#source = source;
   }
 
   async read(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<RangeBody> {
@@ -39,13 +47,23 @@ export class RangeReader {
     return { offset: first.offset, length, body: this.#body(file, first, length, options) };
   }
 
-  #open(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<Part> {
-    const header = `bytes=${range.offset}-${range.offset + range.length - 1}`;
-    const call = this.#api.downloadCall(file.id, header);
-    return this.#api.http.repeat(
+  async #open(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<Part> {
+    const { http } = this.#source;
+    const plain = await this.#source.call(file, options);
+    const call: Call = {
+      ...plain,
+      headers: {
+        ...plain.headers,
+        accept: '*/*',
+        'accept-encoding': 'identity',
+        range: `bytes=${range.offset}-${range.offset + range.length - 1}`,
+      },
+      accept: [416],
+    };
+    return await http.repeat(
       call,
       async (begin) => {
-        const download = await this.#api.download(file.id, header, begin, options);
+        const download = await openDownload(http, call, begin, options);
         try {
           return await this.#accept(file, range, download, call.route, options);
         } catch (error) {
@@ -77,17 +95,19 @@ export class RangeReader {
     const known = this.#validators.get(key);
     // A server that tells neither the file's size nor its version with a part of it: ask, rather than mix revisions.
     const blind = answer.unproven && (validator === undefined || known === undefined);
+    // Where content has no checksum, the first answer of a revision must not be of a later one.
+    const dated = Date.parse(header(headers, 'last-modified') ?? '');
+    const misdated = file.md5 === null && known === undefined && Math.abs(dated - file.modified) >= 1000;
     // Another validator for equal content is possible (another server of theirs): ask before crying wolf.
     const contradicted = validator !== undefined && known !== undefined && validator !== known;
-    if (blind || contradicted) await this.#assertUnchanged(file, route, options);
+    if (blind || contradicted || misdated) await this.#assertUnchanged(file, route, options);
     if (validator !== undefined) this.#validators.set(key, validator);
-    return { offset: answer.offset, length: answer.length, download };
+    return { offset: answer.offset, length: answer.length, download, route };
   }
 
   /** Throws `revision-changed` (or `not-found`) unless the file still is the revision described. */
   async #assertUnchanged(file: RemoteFile, route: string, options: CallOptions): Promise<void> {
-    const response = await this.#api.file(file.id, { ...options, placed: true });
-    const now = isHidden(response.status) ? undefined : toFile(response, file.parentId, file.access);
+    const now = await this.#source.current(file, { ...options, placed: true });
     if (now === undefined || now.size !== file.size) throw changed(route);
     const same =
       file.md5 === null || now.md5 === null ? now.modified === file.modified : now.md5 === file.md5.toLowerCase();
@@ -112,7 +132,7 @@ export class RangeReader {
             const fresh = skip === 0 ? chunk : chunk.subarray(Math.min(skip, chunk.byteLength));
             skip -= chunk.byteLength - fresh.byteLength;
             if (fresh.byteLength === 0) continue;
-            if (at + fresh.byteLength > partEnd) throw tooLong();
+            if (at + fresh.byteLength > partEnd) throw tooLong(part.route);
             const wanted = fresh.byteLength <= end - at ? fresh : fresh.subarray(0, end - at);
             at += wanted.byteLength;
             yield wanted;
@@ -124,9 +144,9 @@ export class RangeReader {
           broken = thrown.error;
         }
         if (at >= end) return;
-        broken ??= at < partEnd ? shortBody(at - first.offset, length) : undefined;
+        broken ??= at < partEnd ? shortBody(part.route, at - first.offset, length) : undefined;
         fruitless = at > before ? 0 : fruitless + 1;
-        if (fruitless > fruitlessResumes) throw broken ?? shortBody(at - first.offset, length);
+        if (fruitless > fruitlessResumes) throw broken ?? shortBody(part.route, at - first.offset, length);
         part = await this.#open(file, { offset: at, length: end - at }, options);
       }
     } finally {
@@ -135,20 +155,16 @@ export class RangeReader {
   }
 }
 
-const downloadRoute = 'GET /files/{id}/download';
-
 function changed(route: string): ProviderError {
   return new ProviderError('revision-changed', `${route}: the file was changed meanwhile`, { data: { route } });
 }
 
-function tooLong(): ProviderError {
-  return new ProviderError('protocol', `${downloadRoute}: more bytes than announced`, {
-    data: { route: downloadRoute },
-  });
+function tooLong(route: string): ProviderError {
+  return new ProviderError('protocol', `${route}: more bytes than announced`, { data: { route } });
 }
 
-function shortBody(got: number, wanted: number): ProviderError {
-  return new ProviderError('integrity', `${downloadRoute}: the body ended after ${got} of ${wanted} bytes`, {
-    data: { route: downloadRoute, got, wanted },
+function shortBody(route: string, got: number, wanted: number): ProviderError {
+  return new ProviderError('integrity', `${route}: the body ended after ${got} of ${wanted} bytes`, {
+    data: { route, got, wanted },
   });
 }

@@ -2,9 +2,10 @@
  * What the answer to a ranged download means: pure. The documents allow a `Range` header and promise status 200 for
  * every download; servers in general answer 206 with Content-Range, or ignore the header.
  */
-import { header } from '../http/client.js';
-import { parseContentRange } from '../http/content-range.js';
+
 import type { ByteRange } from '../provider.js';
+import { header } from './client.js';
+import { parseContentRange } from './content-range.js';
 
 export type RangeAnswer =
   /** Bytes of the file from `offset`; `length` of them follow. `unproven`: no header says so, only the length fits. */

@@ -1,0 +1,30 @@
+/**
+ * A request with an empty body in chunked transfer encoding. undici gives an empty body `Content-Length: 0` whatever it
+ * is told; a server that demands chunked uploads (Acronis) refuses that.
+ */
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { text } from 'node:stream/consumers';
+import type { WireBody } from './transport.js';
+
+export function requestEmptyChunked(
+  method: string,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly headers: IncomingMessage['headers']; readonly body: WireBody }> {
+  const open = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    const request = open(
+      url,
+      // No kept-alive connection: such uploads are rare, and closing leaves nothing behind.
+      { method, headers: { ...headers, 'transfer-encoding': 'chunked' }, signal, agent: false },
+      (response) => {
+        const body: WireBody = Object.assign(response, { text: () => text(response) });
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
+      },
+    );
+    request.on('error', reject);
+    request.end();
+  });
+}

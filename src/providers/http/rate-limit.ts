@@ -1,0 +1,214 @@
+/**
+ * One account's request limit, as the services tell it: X-RateLimit-Limit, -Remaining, -Reset (document of 5sync, "Rate
+ * Limits"), Retry-After, 429. What is known decides whether a request goes now, waits, or is refused without being sent:
+ * a request beyond the limit costs a round trip, brings nothing, and may prolong the ban.
+ */
+import { type Clock, systemClock } from '../../base/clock.js';
+import { ProviderError } from '../errors.js';
+import type { Priority, RateLimit, RequestOptions } from '../provider.js';
+import { header } from './client.js';
+import { parseRetryAfter } from './retry-delay.js';
+
+/** What is known when a request asks to go. */
+export interface LimitState {
+  /** As last told; null where the service tells nothing. */
+  readonly known: RateLimit | null;
+  /** Requests on their way: they count, though no answer has told so yet. */
+  readonly underway: number;
+  /** Everybody waits until then, ms since the epoch: the server said so with 429. */
+  readonly pausedUntil: number;
+  /** Foreground requests that wait for their turn. */
+  readonly foregroundWaiting: number;
+}
+
+export type Admission =
+  | { readonly act: 'go' }
+  /** Ask again after `ms`, or when something changes. */
+  | { readonly act: 'wait'; readonly ms: number }
+  | { readonly act: 'refuse'; readonly retryAfterMs: number };
+
+/** Background work leaves this part of the requests of a window to people… */
+const reservedShare = 0.2;
+/** …and not more than this many of them. */
+const reservedAtMost = 100;
+/** Where only an answer on its way can bring news, ms. */
+const patienceForNews = 1000;
+
+/** Requests that background work does not touch. */
+export function reserveOf(limit: number): number {
+  return Math.min(reservedAtMost, Math.ceil(limit * reservedShare));
+}
+
+/** Pure. `patienceMs` is how long the request may wait at most. */
+export function admit(state: LimitState, priority: Priority, patienceMs: number, now: number): Admission {
+  const waitOrRefuse = (ms: number): Admission =>
+    ms <= patienceMs ? { act: 'wait', ms: Math.max(1, ms) } : { act: 'refuse', retryAfterMs: ms };
+  if (state.pausedUntil > now) return waitOrRefuse(state.pausedUntil - now);
+  const waitForNews: Admission =
+    patienceMs > 0
+      ? { act: 'wait', ms: Math.min(patienceForNews, patienceMs) }
+      : { act: 'refuse', retryAfterMs: patienceForNews };
+  if (priority === 'background' && state.foregroundWaiting > 0) return waitForNews;
+  const { known, underway } = state;
+  if (known === null) return { act: 'go' };
+  const floor = priority === 'background' ? reserveOf(known.limit) : 0;
+  if (known.remaining - underway > floor) return { act: 'go' };
+  // The window is over, or there was one left when its last request went: one request asks how many there are now.
+  if (known.resetAt <= now) return underway === 0 ? { act: 'go' } : waitForNews;
+  // Answers on their way may tell that there is more than it seems: counted twice, once by us and once by the server.
+  if (known.remaining > floor && underway > 0) return waitForNews;
+  return waitOrRefuse(known.resetAt - now);
+}
+
+/** Unix seconds as documented; ms, or seconds from now, are told apart by their size. Undefined when it is no number. */
+export function parseReset(value: string | undefined, now: number, serverNow: number | undefined): number | undefined {
+  const given = value === undefined || value.trim() === '' ? Number.NaN : Number(value);
+  if (!Number.isFinite(given) || given < 0) return undefined;
+  if (given < 1e8) return now + given * 1000;
+  const at = given > 1e11 ? given : given * 1000;
+  // By the server's own clock where that makes sense: ours may be wrong.
+  const byServer = serverNow === undefined ? Number.NaN : at - serverNow;
+  const wait = byServer >= -1000 && byServer <= longestWindow ? byServer : at - now;
+  return now + Math.min(Math.max(0, wait), longestWindow);
+}
+
+/** "A rolling one-hour window", with room for others, ms. */
+const longestWindow = 25 * 3600_000;
+/** Pause after a 429 that does not say for how long, ms; doubles with each further one. */
+const blindPauseMs = 1000;
+const blindPauseAtMost = 60_000;
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+export class RateLimiter {
+  readonly #clock: Clock;
+  #known: RateLimit | null = null;
+  #underway = 0;
+  #pausedUntil = 0;
+  #foregroundWaiting = 0;
+  #blindPauses = 0;
+  #news = signalOnce();
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
+  snapshot(): RateLimit | null {
+    return this.#known;
+  }
+
+  /**
+   * Resolves when the request may be sent; `leave` must follow. Rejects with `rate-limited` (`data.retryAfterMs`) when
+   * that is not to be within `patienceMs`, or with `aborted`.
+   */
+  async enter(route: string, patienceMs: number, options: RequestOptions = {}): Promise<void> {
+    const until = this.#clock.now() + patienceMs;
+    const priority = options.priority ?? 'foreground';
+    let waiting = false;
+    try {
+      for (;;) {
+        const now = this.#clock.now();
+        const admission = admit(this.#state(waiting), priority, Math.max(0, until - now), now);
+        if (admission.act === 'go') break;
+        if (admission.act === 'refuse') throw refused(route, admission.retryAfterMs);
+        if (priority === 'foreground' && !waiting) {
+          waiting = true;
+          this.#foregroundWaiting += 1;
+        }
+        await this.#wait(admission.ms, route, options.signal);
+      }
+      this.#underway += 1;
+    } finally {
+      if (waiting) this.#foregroundWaiting -= 1;
+    }
+  }
+
+  /** The request has its answer, or will have none. */
+  leave(): void {
+    this.#underway -= 1;
+    this.#tell();
+  }
+
+  /** What an answer tells about the limit. */
+  observe(status: number, headers: Headers): void {
+    const now = this.#clock.now();
+    const date = Date.parse(header(headers, 'date') ?? '');
+    const limit = count(header(headers, 'x-ratelimit-limit'));
+    const remaining = count(header(headers, 'x-ratelimit-remaining'));
+    const resetAt = parseReset(header(headers, 'x-ratelimit-reset'), now, Number.isNaN(date) ? undefined : date);
+    if (remaining !== undefined)
+      this.#known = {
+        limit: limit ?? Math.max(this.#known?.limit ?? 0, remaining),
+        remaining,
+        resetAt: resetAt ?? this.#known?.resetAt ?? now,
+      };
+    if (status !== 429) {
+      this.#blindPauses = 0;
+      return;
+    }
+    if (this.#known !== null) this.#known = { ...this.#known, remaining: 0 };
+    const told = parseRetryAfter(header(headers, 'retry-after'), now);
+    if (told !== undefined) this.pause(told);
+    else if (resetAt !== undefined && resetAt > now) this.pause(resetAt - now);
+    else this.pause(Math.min(blindPauseAtMost, blindPauseMs * 2 ** Math.min(this.#blindPauses++, 10)), true);
+  }
+
+  /** Nobody goes for so long. What the server says in words (`guess` false) takes the place of what was guessed. */
+  pause(ms: number, guess = false): void {
+    const until = this.#clock.now() + ms;
+    this.#pausedUntil = guess ? Math.max(this.#pausedUntil, until) : until;
+    if (this.#known !== null && this.#known.remaining === 0 && !guess) this.#known = { ...this.#known, resetAt: until };
+  }
+
+  /** Until when it is closed, ms from now; undefined when it is not. */
+  retryAfterMs(): number | undefined {
+    const left = this.#pausedUntil - this.#clock.now();
+    return left > 0 ? left : undefined;
+  }
+
+  #state(waiting: boolean): LimitState {
+    return {
+      known: this.#known,
+      underway: this.#underway,
+      pausedUntil: this.#pausedUntil,
+      foregroundWaiting: this.#foregroundWaiting - (waiting ? 1 : 0),
+    };
+  }
+
+  #tell(): void {
+    this.#news.resolve();
+    this.#news = signalOnce();
+  }
+
+  async #wait(ms: number, route: string, signal: AbortSignal | undefined): Promise<void> {
+    const over = new AbortController();
+    const either = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+    try {
+      await Promise.race([this.#clock.sleep(ms, either), this.#news.promise]);
+    } catch (cause) {
+      throw new ProviderError('aborted', `${route}: cancelled`, { cause, data: { route } });
+    } finally {
+      over.abort();
+    }
+    if (signal?.aborted) throw new ProviderError('aborted', `${route}: cancelled`, { data: { route } });
+  }
+}
+
+function signalOnce(): { readonly promise: Promise<void>; resolve(): void } {
+  let resolve: () => void = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve: () => resolve() };
+}
+
+function count(value: string | undefined): number | undefined {
+  return value !== undefined && /^\s*\d+\s*$/.test(value) ? Number(value) : undefined;
+}
+
+function refused(route: string, retryAfterMs: number): ProviderError {
+  const seconds = Math.ceil(retryAfterMs / 1000);
+  return new ProviderError('rate-limited', `${route}: the request limit of the account is used up for ${seconds} s`, {
+    data: { route, retryAfterMs },
+  });
+}
