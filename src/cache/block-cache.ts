@@ -10,7 +10,7 @@ import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, renameSync, 
 import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.js';
-import { messageOf } from '../base/errors.js';
+import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { openDatabase, type StateDatabase } from '../base/sqlite.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
@@ -56,6 +56,8 @@ export class BlockCache {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #database: StateDatabase;
+  /** False: the directory cannot be written, and nothing is cached. */
+  readonly #isUsable: boolean;
   readonly #index: CacheIndex;
   readonly #segments: LRUCache<string, Segment>;
   readonly #open = new Map<string, CachedRevision>();
@@ -66,15 +68,15 @@ export class BlockCache {
     this.punchHole = options.punchHole;
     this.#directory = options.directory;
     this.#clock = options.clock;
-    this.#database = openIndex(options);
+    const { database, isUsable } = openIndex(options);
+    this.#database = database;
+    this.#isUsable = isUsable;
     this.#index = new CacheIndex(this.#database.sql);
+    // It keeps order and sum. `reserve` makes room before it adds: an eviction may free more than one entry, which
+    // lru-cache does not survive in the middle of an addition.
     this.#segments = new LRUCache<string, Segment>({
       maxSize: Math.max(1, options.limit),
-      sizeCalculation: (segment) => Math.max(MIN_CHARGE, segment.bytes),
-      noDisposeOnSet: true,
-      dispose: (segment, _id, reason) => {
-        if (reason === 'evict') this.#evicted(segment);
-      },
+      sizeCalculation: (segment) => chargeOf(segment.bytes),
     });
     this.#load();
   }
@@ -87,7 +89,7 @@ export class BlockCache {
   acquire(key: string, size: number): CachedRevision {
     let revision = this.#open.get(key);
     if (revision === undefined) {
-      const row = this.#index.get(key);
+      const row = this.#safely('read', key, () => this.#index.get(key));
       const stored = row !== undefined && row.size === size && row.blocks !== null ? row.blocks : undefined;
       revision = new CachedRevision(this, key, size, this.pathOf(key), new BlockMap(blockCount(size), stored));
       this.#open.set(key, revision);
@@ -118,13 +120,13 @@ export class BlockCache {
    */
   adopt(key: string, size: number, path: string, crcs: readonly number[]): boolean {
     if (size === 0 || size > this.limit / 2 || this.#open.has(key)) return false;
-    this.drop(key);
     const map = new BlockMap(blockCount(size));
-    for (let block = 0; block < map.count; block++) {
-      if (!this.reserve(key, block, blockLength(block, size))) return false;
-      map.set(block, crcs[block] ?? 0);
-    }
     try {
+      this.drop(key);
+      for (let block = 0; block < map.count; block++) {
+        if (!this.reserve(key, block, blockLength(block, size))) throw new Error('there is no room for it');
+        map.set(block, crcs[block] ?? 0);
+      }
       const target = this.pathOf(key);
       mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
       renameSync(path, target);
@@ -142,10 +144,20 @@ export class BlockCache {
   reserve(key: string, block: number, bytes: number): boolean {
     const segment = segmentOf(block);
     const id = segmentId(key, segment);
-    const held = this.#segments.peek(id)?.bytes ?? 0;
-    if (held + bytes > this.limit) return false;
-    this.#segments.set(id, { key, segment, bytes: held + bytes });
-    return this.#segments.has(id);
+    if (!this.#isUsable) return false;
+    for (;;) {
+      // Asked anew each time: an eviction may have been of this very revision.
+      const held = this.#segments.get(id)?.bytes ?? 0;
+      const grown = chargeOf(held + bytes) - (held === 0 ? 0 : chargeOf(held));
+      if (this.#segments.calculatedSize + grown <= this.limit) {
+        this.#segments.set(id, { key, segment, bytes: held + bytes });
+        return true;
+      }
+      const oldest = this.#segments.rvalues().next().value;
+      if (oldest === undefined || segmentId(oldest.key, oldest.segment) === id) return false;
+      this.#segments.delete(segmentId(oldest.key, oldest.segment));
+      this.#evicted(oldest);
+    }
   }
 
   /** Gives back what was reserved for a block that is not there after all. */
@@ -158,8 +170,19 @@ export class BlockCache {
   }
 
   /** A segment was used: it goes to the young end. */
-  touch(key: string, block: number): void {
-    this.#segments.get(segmentId(key, segmentOf(block)));
+  touch(key: string, segment: number): void {
+    this.#segments.get(segmentId(key, segment));
+  }
+
+  /** Nothing of an open revision is here any more. */
+  forget(revision: CachedRevision): void {
+    this.#forgetSegments(revision.key, revision.map.count);
+  }
+
+  /** What was stored of an open revision is not what it should be. */
+  discard(revision: CachedRevision): void {
+    this.forget(revision);
+    revision.clear();
   }
 
   /** Before the first write after a `persist`: until the next, a crash makes the file worthless, and it says so. */
@@ -168,14 +191,15 @@ export class BlockCache {
   }
 
   persist(revision: CachedRevision): void {
-    if (!revision.changed) return;
+    const { key, size, map, changed, wasUsed } = revision;
     revision.changed = false;
-    try {
-      if (revision.isEmpty()) this.#remove(revision.key);
-      else this.#index.put(revision.key, revision.size, revision.map.encode(), this.#clock.now());
-    } catch (error) {
-      this.log.warn({ key: revision.key }, `cache index: ${messageOf(error)}`);
-    }
+    revision.isDistrusted = false;
+    revision.wasUsed = false;
+    this.#safely('write', key, () => {
+      if (changed && revision.isEmpty()) this.#remove(key);
+      else if (changed) this.#index.put(key, size, map.encode(), this.#clock.now());
+      else if (wasUsed) this.#index.used(key, this.#clock.now());
+    });
   }
 
   /** Forgets a revision that nobody reads. */
@@ -207,21 +231,25 @@ export class BlockCache {
         this.#remove(row.key);
         continue;
       }
-      for (let block = 0; block < map.count; block++) {
-        if (map.has(block)) this.reserve(row.key, block, blockLength(block, row.size));
+      for (let segment = 0; segment <= segmentOf(map.count); segment++) {
+        const bytes = map.bytesOf(segment, row.size);
+        // Evicted while it was being loaded: the limit is lower than it was.
+        if (bytes > 0 && this.#index.get(row.key) !== undefined) {
+          if (!this.reserve(row.key, segment * SEGMENT_BLOCKS, bytes)) this.#evicted({ key: row.key, segment, bytes });
+        }
       }
     }
   }
 
   #evicted({ key, segment }: Segment): void {
     const open = this.#open.get(key);
-    const size = open?.size ?? this.#index.get(key)?.size ?? 0;
-    const single = blockCount(size) <= SEGMENT_BLOCKS;
-    if (this.punchHole === undefined || single) this.#forgetSegments(key, blockCount(size));
+    const size = open?.size ?? this.#safely('read', key, () => this.#index.get(key)?.size) ?? 0;
+    const isWhole = this.punchHole === undefined || blockCount(size) <= SEGMENT_BLOCKS;
+    if (isWhole) this.#forgetSegments(key, blockCount(size));
     if (open !== undefined) {
-      if (this.punchHole === undefined || single) open.clear();
+      if (isWhole) open.clear();
       else open.clearSegment(segment);
-    } else if (this.punchHole === undefined || single) {
+    } else if (isWhole) {
       this.#remove(key);
     } else {
       const revision = this.acquire(key, size);
@@ -235,32 +263,52 @@ export class BlockCache {
   }
 
   #remove(key: string): void {
-    try {
+    this.#safely('remove', key, () => {
       this.#index.delete(key);
       rmSync(this.pathOf(key), { force: true });
+    });
+  }
+
+  /** A broken index costs downloads, and no read. */
+  #safely<T>(what: string, key: string, act: () => T): T | undefined {
+    try {
+      return act();
     } catch (error) {
-      this.log.warn({ key }, `cannot remove from the cache: ${messageOf(error)}`);
+      this.log.warn({ key }, `cache: cannot ${what}: ${messageOf(error)}`);
+      return undefined;
     }
   }
+}
+
+function chargeOf(bytes: number): number {
+  return Math.max(MIN_CHARGE, bytes);
 }
 
 function segmentId(key: string, segment: number): string {
   return `${key}#${segment}`;
 }
 
-/** A cache index that cannot be read is worth nothing: it is thrown away with the blocks. Being in use is an error. */
-function openIndex({ directory, log }: BlockCacheOptions): StateDatabase {
-  const open = (): StateDatabase => {
+/**
+ * A cache index that cannot be read is worth nothing: it is thrown away with the blocks. Where none can be made either
+ * (a read-only disk), the mount goes on without a cache. Being in use is an error.
+ */
+function openIndex({ directory, log }: BlockCacheOptions): { database: StateDatabase; isUsable: boolean } {
+  const open = (): { database: StateDatabase; isUsable: boolean } => {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return openDatabase(join(directory, 'index.db'), cacheMigrations);
+    return { database: openDatabase(join(directory, 'index.db'), cacheMigrations), isUsable: true };
   };
   try {
     return open();
   } catch (error) {
-    if ((error as { code?: string }).code === 'locked') throw error;
+    if (codeOf(error) === 'locked') throw error;
     log.warn({ directory }, `the cache is rebuilt: ${messageOf(error)}`);
+  }
+  try {
     rmSync(directory, { recursive: true, force: true });
     return open();
+  } catch (error) {
+    log.error({ directory }, `nothing is cached: ${messageOf(error)}`);
+    return { database: openDatabase(':memory:', cacheMigrations), isUsable: false };
   }
 }
 

@@ -61,6 +61,16 @@ export class BlockMap {
     this.#present[block] = 0;
   }
 
+  /** Bytes present of a segment, in a revision of `size` bytes. */
+  bytesOf(segment: number, size: number): number {
+    let bytes = 0;
+    const end = Math.min((segment + 1) * SEGMENT_BLOCKS, this.count);
+    for (let block = segment * SEGMENT_BLOCKS; block < end; block++) {
+      if (this.has(block)) bytes += blockLength(block, size);
+    }
+    return bytes;
+  }
+
   /** For the index: four bytes of CRC (of this machine's byte order) a block, then one byte of presence a block. */
   encode(): Uint8Array {
     const bytes = new Uint8Array(this.count * 5);

@@ -1,7 +1,8 @@
-import { closeSync, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { messageOf } from '../base/errors.js';
 import { readAt, writeAt } from '../base/files.js';
+import { InUse } from '../base/in-use.js';
 import { type BlockCache, makeSparse } from './block-cache.js';
 import { BLOCK_BYTES, type BlockMap, blockLength, blockOf, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 
@@ -20,14 +21,25 @@ export class CachedRevision {
   pins = 0;
   /** The index does not know yet what is here. */
   changed = false;
+  /** The index says that nothing here is to be trusted, should the process die. */
+  isDistrusted = false;
+  /** Something was read from here. */
+  wasUsed = false;
   readonly #cache: BlockCache;
   readonly #path: string;
   /** Blocks whose checksum was seen to hold since the file was opened. */
   readonly #verified: Uint8Array;
+  /** Blocks on their way to the disk. */
+  readonly #writing = new Set<number>();
   /** By segment, how often it was evicted: what was read or written across an eviction may be a hole. */
   readonly #evictions: Uint32Array;
   #fd: number | null = null;
+  /** Reads and writes on `#fd`. */
+  #uses = new InUse();
+  /** Nothing can be read from the disk. */
   #broken = false;
+  /** Nothing more can be written to it; what is here can be read. */
+  #full = false;
 
   constructor(cache: BlockCache, key: string, size: number, path: string, map: BlockMap) {
     this.#cache = cache;
@@ -69,9 +81,11 @@ export class CachedRevision {
     const last = segmentOf(blockOf(offset + into.length - 1));
     const evictions = this.#evictionsOf(first, last);
     try {
-      const count = await readAt(fd, into, offset);
+      const count = await this.#uses.during(() => readAt(fd, into, offset));
       // Evicted while it was being read: the bytes may be those of a hole, even if the blocks are back by now.
-      return count === into.length && evictions === this.#evictionsOf(first, last);
+      if (count < into.length || evictions !== this.#evictionsOf(first, last)) return false;
+      for (let segment = first; segment <= last; segment++) this.#used(segment);
+      return true;
     } catch (error) {
       this.#fail(error);
       return false;
@@ -86,11 +100,11 @@ export class CachedRevision {
     const evictions = this.#evictions[segment];
     const data = Buffer.allocUnsafe(blockLength(block, this.size));
     try {
-      const count = await readAt(fd, data, block * BLOCK_BYTES);
+      const count = await this.#uses.during(() => readAt(fd, data, block * BLOCK_BYTES));
       if (evictions !== this.#evictions[segment] || !this.map.has(block)) return null;
       if (count === data.length && crc32(data) === this.map.crc(block)) {
         this.#verified[block] = 1;
-        this.#cache.touch(this.key, block);
+        this.#used(segment);
         return data;
       }
       this.#cache.log.warn({ key: this.key, block }, 'a cached block is damaged and will be fetched again');
@@ -101,45 +115,57 @@ export class CachedRevision {
     return null;
   }
 
-  /** Stores a block; false where there is no room for it or the disk refuses. */
+  /** Stores a block; false where there is no room for it, the disk refuses, or somebody else is about to store it. */
   async write(block: number, data: Uint8Array): Promise<boolean> {
+    if (this.#writing.has(block)) return false;
+    this.#writing.add(block);
+    try {
+      return await this.#write(block, data);
+    } finally {
+      this.#writing.delete(block);
+    }
+  }
+
+  async #write(block: number, data: Uint8Array): Promise<boolean> {
     const segment = segmentOf(block);
-    for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.map.has(block); tries++) {
+    for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.#full && !this.map.has(block); tries++) {
       if (!this.#cache.reserve(this.key, block, data.length)) return false;
       // Making room may have evicted other blocks of this very segment: what counts is the state after it.
       const evictions = this.#evictions[segment];
+      const isStill = (): boolean => evictions === this.#evictions[segment];
       const fd = this.#file();
+      if (fd === null) return false;
       try {
-        if (fd === null) throw new Error('the cache file cannot be opened');
-        if (!this.changed) {
-          this.#cache.distrust(this);
-          this.changed = true;
-        }
-        await writeAt(fd, data, block * BLOCK_BYTES);
+        if (!this.isDistrusted) this.#cache.distrust(this);
+        this.isDistrusted = true;
+        this.changed = true;
+        await this.#uses.during(() => writeAt(fd, data, block * BLOCK_BYTES));
       } catch (error) {
-        if (evictions === this.#evictions[segment]) this.#cache.unreserve(this.key, block, data.length);
-        this.#fail(error);
+        if (isStill()) this.#cache.unreserve(this.key, block, data.length);
+        this.#full = true;
+        this.#cache.log.warn({ key: this.key }, `the cache disk takes no more of a file: ${messageOf(error)}`);
         return false;
       }
       // Evicted while it was being written: nobody knows whether the bytes came before the hole or after it.
-      if (evictions !== this.#evictions[segment]) continue;
+      if (!isStill()) {
+        this.#free(fd, block, block + 1);
+        continue;
+      }
       this.map.set(block, crc32(data));
       this.#verified[block] = 1;
     }
     return this.map.has(block);
   }
 
-  /** Frees every block. The reservations are the caller's to drop. */
+  /**
+   * Frees every block. The reservations are the caller's to drop. The file goes as a whole, and what is still being
+   * written goes with it: cut to nothing, it would grow again under late writes.
+   */
   clear(): void {
-    for (let segment = 0; segment < this.#evictions.length; segment++) this.#evicted(segment);
-    for (let block = 0; block < this.map.count; block++) this.map.clear(block);
-    this.#verified.fill(0);
-    this.changed = true;
-    const fd = this.#file();
-    if (fd === null) return;
+    this.#clearMap();
+    this.closeFile();
     try {
-      ftruncateSync(fd, 0);
-      ftruncateSync(fd, this.size);
+      rmSync(this.#path, { force: true });
     } catch (error) {
       this.#fail(error);
     }
@@ -150,22 +176,44 @@ export class CachedRevision {
     const end = Math.min(first + SEGMENT_BLOCKS, this.map.count);
     this.#evicted(segment);
     this.changed = true;
+    const fd = this.#file();
     for (let block = first; block < end; block++) {
       this.map.clear(block);
       this.#verified[block] = 0;
     }
-    const fd = this.#file();
+    if (fd !== null) this.#free(fd, first, end);
+  }
+
+  /** Closes it once nothing is in flight; the next use opens it again. */
+  closeFile(): void {
+    const fd = this.#fd;
     if (fd === null) return;
+    const uses = this.#uses;
+    this.#fd = null;
+    this.#uses = new InUse();
+    if (uses.isBusy) void uses.idle().then(() => closeSync(fd));
+    else closeSync(fd);
+  }
+
+  #free(fd: number, first: number, end: number): void {
+    if (fd !== this.#fd) return;
     try {
-      this.#cache.punchHole?.(fd, first * BLOCK_BYTES, (end - first) * BLOCK_BYTES);
+      this.#cache.punchHole?.(fd, first * BLOCK_BYTES, Math.min(end * BLOCK_BYTES, this.size) - first * BLOCK_BYTES);
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  closeFile(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
+  #clearMap(): void {
+    for (let segment = 0; segment < this.#evictions.length; segment++) this.#evicted(segment);
+    for (let block = 0; block < this.map.count; block++) this.map.clear(block);
+    this.#verified.fill(0);
+    this.changed = true;
+  }
+
+  #used(segment: number): void {
+    this.wasUsed = true;
+    this.#cache.touch(this.key, segment);
   }
 
   #evictionsOf(first: number, last: number): number {
@@ -196,10 +244,12 @@ export class CachedRevision {
     this.#cache.unreserve(this.key, block, blockLength(block, this.size));
   }
 
-  /** From here on this revision is read from the network alone. */
+  /** From here on this revision is read from the network alone: what cannot be read is not here. */
   #fail(error: unknown): void {
     if (this.#broken) return;
     this.#broken = true;
+    this.#clearMap();
+    this.#cache.forget(this);
     this.#cache.log.warn({ key: this.key }, `the cache disk fails, reading goes on without it: ${messageOf(error)}`);
   }
 }

@@ -23,12 +23,14 @@ export class CacheIndex {
   readonly #all: Statement;
   readonly #one: Statement;
   readonly #put: Statement;
+  readonly #used: Statement;
   readonly #delete: Statement;
 
   constructor(sql: Sql) {
     this.#all = sql.prepare('SELECT * FROM revision ORDER BY used_at');
     this.#one = sql.prepare('SELECT * FROM revision WHERE key = ?');
     this.#put = sql.prepare('INSERT OR REPLACE INTO revision (key, size, blocks, used_at) VALUES (?, ?, ?, ?)');
+    this.#used = sql.prepare('UPDATE revision SET used_at = ? WHERE key = ?');
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
 
@@ -43,6 +45,10 @@ export class CacheIndex {
 
   put(key: string, size: number, blocks: Uint8Array | null, usedAt: number): void {
     this.#put.run(key, size, blocks, usedAt);
+  }
+
+  used(key: string, usedAt: number): void {
+    this.#used.run(usedAt, key);
   }
 
   delete(key: string): void {

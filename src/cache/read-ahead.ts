@@ -45,7 +45,7 @@ export function planReadAhead(
 ): ReadAheadPlan {
   const { offset, length, size } = read;
   const end = Math.min(offset + length, size);
-  if (offset === 0 && size <= WHOLE_FILE_BYTES) {
+  if (offset === 0 && size <= WHOLE_FILE_BYTES && (size <= read.maxWindow || end === size)) {
     return { state: { next: end, window: 0, asked: size }, fetch: [0, size], requestBytes: WHOLE_FILE_BYTES };
   }
   const goesOn = Math.abs(offset - state.next) <= (state.window > 0 ? SLACK : 0);

@@ -29,6 +29,9 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+/** What a request is to bring, and who waits for it. */
+type Expected = Map<number, Pending>;
+
 export class RevisionReader {
   readonly key: string;
   readonly file: RemoteFile;
@@ -40,6 +43,9 @@ export class RevisionReader {
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
   readonly #reads = new InUse();
+  /** A whole file under way, sent in answer to a range. */
+  #stream: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
 
   constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange) {
     this.key = revisionKey(file);
@@ -65,8 +71,14 @@ export class RevisionReader {
       return wanted.length;
     }
     this.#request(first, last, DEMAND_REQUEST, 'foreground');
+    // Taken now: a block that the cache has no room for is gone once it was handed to those who wait for it.
+    const underway = new Map<number, Promise<Uint8Array>>();
     for (let block = first; block <= last; block++) {
-      const data = await this.#block(block);
+      const pending = this.#pending.get(block);
+      if (pending !== undefined) underway.set(block, pending.data);
+    }
+    for (let block = first; block <= last; block++) {
+      const data = await this.#block(block, underway.get(block));
       const start = block * BLOCK_BYTES;
       const from = Math.max(offset, start);
       const to = Math.min(end, start + data.length);
@@ -76,8 +88,8 @@ export class RevisionReader {
   }
 
   /** Fetches what is missing of `[from, to)`, without waiting. Failures show when somebody reads there. */
-  prefetch(from: number, to: number, requestBytes: number, signal?: AbortSignal): void {
-    if (to > from) this.#request(blockOf(from), blockOf(to - 1), requestBytes, 'background', signal);
+  prefetch(from: number, to: number, requestBytes: number, priority: Priority, signal?: AbortSignal): void {
+    if (to > from) this.#request(blockOf(from), blockOf(to - 1), requestBytes, priority, signal);
   }
 
   /** Is all of `[from, to)` in the cache? */
@@ -89,18 +101,23 @@ export class RevisionReader {
   }
 
   /** Resolves when no fetch is under way and the cache has been let go. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.#reads.idle();
     while (this.#runs.size > 0) await Promise.allSettled(this.#runs);
     this.#cache.release(this.#cached);
   }
 
-  async #block(block: number): Promise<Uint8Array> {
+  async #block(block: number, underway?: Promise<Uint8Array>): Promise<Uint8Array> {
     for (let tries = 1; ; tries++) {
-      const pending = this.#pending.get(block);
+      const pending = tries === 1 && underway !== undefined ? underway : this.#pending.get(block)?.data;
       if (pending !== undefined) {
         try {
-          return await pending.data;
+          return await pending;
         } catch (error) {
           // Somebody else's read-ahead may have been cancelled or put off; that is no verdict on this read.
           if (tries >= TRIES || !isWorthAnotherTry(error)) throw error;
@@ -133,29 +150,56 @@ export class RevisionReader {
   }
 
   #start(first: number, end: number, priority: Priority, signal?: AbortSignal): void {
-    const expected = new Set<number>();
+    const expected: Expected = new Map();
     for (let block = first; block < end; block++) this.#expect(block, expected);
     this.#cache.misses += end - first;
     const run = this.#run(first, end, expected, { priority, signal })
       .then(() => new ProviderError('protocol', `${this.file.name}: the answer lacks bytes that were asked for`))
       .catch((error: unknown) => error)
       .then((error) => {
-        for (const block of expected) this.#fail(block, error);
+        for (const [block, pending] of expected) {
+          pending.reject(error);
+          this.#forget(block, pending);
+        }
         this.#runs.delete(run);
       });
     this.#runs.add(run);
   }
 
-  async #run(first: number, end: number, expected: Set<number>, options: RequestOptions): Promise<void> {
+  async #run(first: number, end: number, expected: Expected, options: RequestOptions): Promise<void> {
+    if (this.#stream !== null) return this.#leaveToStream(this.#stream);
     const offset = first * BLOCK_BYTES;
     const length = Math.min(end * BLOCK_BYTES, this.file.size) - offset;
     const answer = await this.#fetch(this.file, { offset, length }, options);
-    // The server sends from another place than asked: it ignored the range, and sends everything. Take it all.
-    if (answer.offset + answer.length > offset + length || answer.offset < offset) {
-      for (let block = blockOf(answer.offset); block < blockCount(answer.offset + answer.length); block++) {
-        if (!this.#cached.has(block) && !this.#pending.has(block)) this.#expect(block, expected);
-      }
+    const isAsAsked = answer.offset >= offset && answer.offset + answer.length <= offset + length;
+    if (isAsAsked) return this.#take(answer, expected);
+    if (this.#stream !== null) {
+      await discard(answer.body);
+      return this.#leaveToStream(this.#stream);
     }
+    // The server sends from another place than asked: it ignored the range, and sends everything. Take it all, once.
+    for (let block = blockOf(answer.offset); block < blockCount(answer.offset + answer.length); block++) {
+      if (!this.#cached.has(block) && !this.#pending.has(block)) this.#expect(block, expected);
+    }
+    const taking = this.#take(answer, expected);
+    this.#stream = taking
+      .catch(() => undefined)
+      .finally(() => {
+        this.#stream = null;
+      });
+    return taking;
+  }
+
+  /**
+   * While a whole file is on its way because the server ignores ranges, another request would only bring it again: those
+   * who wait get their blocks from the stream, and try again for what had passed before they came.
+   */
+  async #leaveToStream(stream: Promise<void> | null): Promise<void> {
+    await stream;
+    throw new ProviderError('aborted', `${this.file.name}: sent whole to another reader`);
+  }
+
+  async #take(answer: RangeBody, expected: Expected): Promise<void> {
     const whole = answer.offset === 0 && answer.length === this.file.size;
     const hash = whole && this.file.md5 !== null ? createHash('md5') : null;
     const writes: Promise<void>[] = [];
@@ -169,13 +213,14 @@ export class RevisionReader {
     }
     if (hash !== null && hash.digest('hex') !== this.file.md5) {
       await Promise.all(writes);
+      this.#cache.discard(this.#cached);
       throw new ProviderError('integrity', `${this.file.name}: the bytes received do not have the file's checksum`);
     }
     for (const [block, data] of withheld ?? []) writes.push(this.#deliver(block, data, expected));
     await Promise.all(writes);
   }
 
-  #expect(block: number, expected: Set<number>): void {
+  #expect(block: number, expected: Expected): void {
     let resolve!: (data: Uint8Array) => void;
     let reject!: (error: unknown) => void;
     const data = new Promise<Uint8Array>((yes, no) => {
@@ -184,21 +229,28 @@ export class RevisionReader {
     });
     // Read-ahead may fail with nobody waiting.
     data.catch(() => undefined);
-    this.#pending.set(block, { data, resolve, reject });
-    expected.add(block);
+    const pending = { data, resolve, reject };
+    this.#pending.set(block, pending);
+    expected.set(block, pending);
   }
 
-  async #deliver(block: number, data: Uint8Array, expected: Set<number>): Promise<void> {
-    const isExpected = expected.delete(block);
-    if (isExpected) this.#pending.get(block)?.resolve(data);
-    if (isExpected || !this.#cached.has(block)) await this.#cached.write(block, data);
-    if (isExpected) this.#pending.delete(block);
+  /** To those who wait for the block, whichever request they waited for, and to the cache. */
+  async #deliver(block: number, data: Uint8Array, expected: Expected): Promise<void> {
+    const pending = this.#pending.get(block);
+    pending?.resolve(data);
+    if (!this.#cached.has(block)) await this.#cached.write(block, data);
+    expected.delete(block);
+    if (pending !== undefined) this.#forget(block, pending);
   }
 
-  #fail(block: number, error: unknown): void {
-    this.#pending.get(block)?.reject(error);
-    this.#pending.delete(block);
+  #forget(block: number, pending: Pending): void {
+    if (this.#pending.get(block) === pending) this.#pending.delete(block);
   }
+}
+
+/** Ends a body that nobody wants: its connection is closed when the loop is left. */
+async function discard(body: RangeBody['body']): Promise<void> {
+  for await (const _ of body) break;
 }
 
 /** The whole blocks in a body, in order. What precedes the first whole block of it is dropped. */

@@ -6,6 +6,7 @@
  */
 import { codeOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
+import { blockOf } from '../cache/blocks.js';
 import { planReadAhead } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
 import { ProviderError } from '../providers/errors.js';
@@ -236,7 +237,11 @@ export class Contents {
     const maxWindow = this.#core.readers.cache.limit * READ_AHEAD_SHARE;
     const plan = planReadAhead(handle.readAhead, { offset, length, size: reader.file.size, maxWindow });
     handle.readAhead = plan.state;
-    if (plan.fetch !== null) reader.prefetch(...plan.fetch, plan.requestBytes, handle.closing.signal);
+    if (plan.fetch === null) return;
+    // The first window holds what the program waits for right now.
+    const isWanted = blockOf(plan.fetch[0]) <= blockOf(offset + length - 1);
+    const priority = isWanted ? 'foreground' : 'background';
+    reader.prefetch(...plan.fetch, plan.requestBytes, priority, handle.closing.signal);
   }
 
   /**

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { noReadAhead, planReadAhead, type ReadAheadState, WHOLE_FILE_BYTES } from '../../src/cache/read-ahead.js';
+
+const K = 1024;
+const M = 1024 * K;
+const G = 1024 * M;
+
+describe('planReadAhead', () => {
+  const state = (next: number, window: number, asked: number): ReadAheadState => ({ next, window, asked });
+
+  it.each([
+    ['a small file is fetched whole', noReadAhead, 0, 4 * K, 100 * K, G, [0, 100 * K]],
+    ['the largest small file too', noReadAhead, 0, 4 * K, WHOLE_FILE_BYTES, G, [0, WHOLE_FILE_BYTES]],
+    ['a small file whose end is read first is not', noReadAhead, 90 * K, 4 * K, 100 * K, G, null],
+    ['a small file is not fetched whole for a cache that cannot hold it', noReadAhead, 0, 4 * K, 100 * K, 50 * K, null],
+    ['a first read at the start opens a small window', noReadAhead, 0, 128 * K, G, G, [128 * K, 640 * K]],
+    ['a first read elsewhere opens none', noReadAhead, 5 * M, 4 * K, G, G, null],
+    [
+      'a second read that goes on opens one',
+      state(6 * M, 0, 6 * M),
+      6 * M,
+      128 * K,
+      G,
+      G,
+      [6 * M + 128 * K, 6 * M + 640 * K],
+    ],
+    ['more than half a window ahead is enough', state(M, M, 2 * M), M, 128 * K, G, G, null],
+    ['the window grows when half is used', state(M, 512 * K, 1.25 * M), M, 128 * K, G, G, [1.25 * M, 3 * M + 128 * K]],
+    ['it grows no further than the largest', state(G, 64 * M, G), G, M, 9 * G, 9 * G, [G + M, G + 65 * M]],
+    ['nor than the cache can spare', state(M, M, M), M, 128 * K, G, 2 * M, [M + 128 * K, 3 * M + 128 * K]],
+    ['it ends with the file', state(M, M, M), M, 128 * K, 1.5 * M, G, [M + 128 * K, 1.5 * M]],
+    ['a jump closes it', state(M, M, 2 * M), 500 * M, 4 * K, G, G, null],
+    ['a little out of order does not', state(4 * M, 4 * M, 5 * M), 3 * M, 128 * K, G, G, [5 * M, 20 * M]],
+    ['a cache too small for any window has none', noReadAhead, 0, 128 * K, G, 100 * K, null],
+  ] as const)('%s', (_what, before, offset, length, size, maxWindow, fetch) => {
+    expect(planReadAhead(before, { offset, length, size, maxWindow }).fetch).toEqual(fetch);
+  });
+
+  it('asks for every byte of a stream once, in requests of sensible size', () => {
+    let state = noReadAhead;
+    let asked = 0;
+    const size = 300 * M;
+    for (let offset = 0; offset < size; offset += 128 * K) {
+      const plan = planReadAhead(state, { offset, length: 128 * K, size, maxWindow: 2.5 * G });
+      state = plan.state;
+      if (plan.fetch === null) continue;
+      expect(plan.fetch[0]).toBeGreaterThanOrEqual(asked);
+      asked = plan.fetch[1];
+      expect(plan.requestBytes).toBeGreaterThanOrEqual(512 * K);
+      expect(plan.requestBytes).toBeLessThanOrEqual(8 * M);
+    }
+    expect(asked).toBe(size);
+  });
+
+  it('never reads ahead for random reads', () => {
+    let state = noReadAhead;
+    for (let n = 1; n < 200; n++) {
+      const offset = (n * 7919 * 4096) % G;
+      const plan = planReadAhead(state, { offset, length: 4 * K, size: G, maxWindow: G });
+      expect(plan.fetch).toBeNull();
+      state = plan.state;
+    }
+  });
+});

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, statSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from 'vitest';
+import { silentLog } from '../../src/base/log.js';
+import { BlockCache, type BlockCacheOptions, type PunchHole } from '../../src/cache/block-cache.js';
+import { BLOCK_BYTES } from '../../src/cache/blocks.js';
+import type { FetchRange } from '../../src/cache/revision-reader.js';
+import { ProviderError } from '../../src/providers/errors.js';
+import type { ByteRange, RemoteFile, RequestOptions } from '../../src/providers/provider.js';
+import { TestClock } from '../support/test-clock.js';
+
+export const BLOCK = BLOCK_BYTES;
+
+const directories: string[] = [];
+const caches = new Set<BlockCache>();
+
+afterEach(() => {
+  for (const cache of caches) cache.close();
+  caches.clear();
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+export function temporary(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'syncmount-cache-'));
+  directories.push(directory);
+  return directory;
+}
+
+export const clock = new TestClock();
+
+export function openCache(directory: string, limit: number, more: Partial<BlockCacheOptions> = {}): BlockCache {
+  const cache = new BlockCache({ directory, limit, clock, log: silentLog, ...more });
+  caches.add(cache);
+  return cache;
+}
+
+export function closeCache(cache: BlockCache): void {
+  caches.delete(cache);
+  cache.close();
+}
+
+/** Frees nothing, but what was there is gone. */
+export const zeroHole: PunchHole = (fd, offset, length) => void writeSync(fd, Buffer.alloc(length), 0, length, offset);
+
+/** Content in which every place can be told from every other. */
+export function pattern(size: number, seed = 0): Buffer {
+  const data = Buffer.alloc(size);
+  for (let at = 0; at + 4 <= size; at += 4) data.writeUInt32LE((at * 2654435761 + seed) >>> 0, at);
+  return data;
+}
+
+export function fileOf(data: Buffer, name = 'file', md5 = true): RemoteFile {
+  const hash = md5 ? createHash('md5').update(data).digest('hex') : null;
+  return { kind: 'file', id: name, parentId: 'd', name, size: data.length, modified: 1, md5: hash, access: 'read' };
+}
+
+export interface Asked extends ByteRange {
+  readonly priority: string;
+}
+
+/** A server of files, with a log of the ranges it was asked for. */
+export class Server {
+  readonly asked: Asked[] = [];
+  readonly files = new Map<string, Buffer>();
+  ignoresRange = false;
+  /** Called before each answer; what it throws is the answer. */
+  before: (range: Asked, options: RequestOptions) => Promise<void> | void = () => undefined;
+  /** Called before each chunk of a body. */
+  during: (at: number) => Promise<void> | void = () => undefined;
+  chunk = BLOCK;
+  sent = 0;
+
+  put(data: Buffer, name = 'file', md5 = true): RemoteFile {
+    this.files.set(name, data);
+    return fileOf(data, name, md5);
+  }
+
+  readonly fetch: FetchRange = async (file, range, options) => {
+    const asked = { ...range, priority: options.priority ?? '' };
+    this.asked.push(asked);
+    await this.before(asked, options);
+    const data = this.files.get(file.id) ?? Buffer.alloc(0);
+    const { offset, length } = this.ignoresRange ? { offset: 0, length: data.length } : range;
+    return { offset, length, body: this.#body(data.subarray(offset, offset + length), options.signal) };
+  };
+
+  async *#body(data: Buffer, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < data.length; at += this.chunk) {
+      await this.during(at);
+      if (signal?.aborted) throw new ProviderError('aborted', 'aborted');
+      const chunk = Buffer.from(data.subarray(at, at + this.chunk));
+      this.sent += chunk.length;
+      yield chunk;
+    }
+  }
+}
+
+/** Bytes that a file takes on the disk. */
+export function diskBytes(path: string): number {
+  return (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
+}
