@@ -67,6 +67,8 @@ async function foreground(context: Context, { account, path, mountpoint, options
     import('../mount/logger.js'),
   ]);
   const log = createLogger(options.logLevel, options.logFile);
+  // A bug in one call is no reason to take the directory away from everybody who works in it.
+  process.on('unhandledRejection', (error) => log.error({ error }, 'unhandled'));
   try {
     const session = await Session.start({
       ...context,

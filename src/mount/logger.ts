@@ -8,6 +8,10 @@ import { destination, type Logger, pino } from 'pino';
  */
 export function createLogger(level: string, file: string | null): Logger {
   if (file !== null) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  // Synchronous: the last line before a crash is the one that matters.
+  const stream = destination({ dest: file ?? 2, sync: true, mode: 0o600 });
+  // A full disk must not end the mount for want of a log line.
+  stream.on('error', () => undefined);
   return pino(
     {
       base: { pid: process.pid },
@@ -19,8 +23,7 @@ export function createLogger(level: string, file: string | null): Logger {
       },
       serializers: { error: errorFacts, err: errorFacts },
     },
-    // Synchronous: the last line before a crash is the one that matters.
-    destination({ dest: file ?? 2, sync: true, mode: 0o600 }),
+    stream,
   );
 }
 

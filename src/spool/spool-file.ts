@@ -15,6 +15,7 @@ import { readAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
 import type { RemoteFile, UploadSource } from '../providers/provider.js';
+import type { Room } from './room.js';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
@@ -47,12 +48,14 @@ export class SpoolFile {
   #baseEnd: number;
   readonly #present: ExtentSet;
   #fd: Promise<number> | null = null;
+  readonly #room: Room | undefined;
   readonly #uses = new InUse();
   /** Changes happen one after the other: what a hole is filled with must not come over what was written meanwhile. */
   readonly #changes = new Mutex();
 
-  constructor(path: string, base: RemoteFile | null, state?: SpoolState) {
+  constructor(path: string, base: RemoteFile | null, state?: SpoolState, room?: Room) {
     this.path = path;
+    this.#room = room;
     this.#base = base;
     this.#size = state?.size ?? base?.size ?? 0;
     this.#baseEnd = state?.baseEnd ?? base?.size ?? 0;
@@ -141,6 +144,7 @@ export class SpoolFile {
         await this.#change(async (fd) => {
           // Written by a program meanwhile: its bytes are newer.
           for (const [from, to] of this.#gaps(at, at + data.length)) {
+            this.#room?.require(to - from);
             await writeAt(fd, data.subarray(from - at, to - at), from);
             this.#present.add(from, to);
           }
@@ -216,6 +220,7 @@ export class SpoolFile {
   }
 
   async #write(fd: number, data: Uint8Array, offset: number): Promise<void> {
+    this.#room?.require(data.length);
     await writeAt(fd, data, offset);
     this.#present.add(offset, offset + data.length);
     this.#size = Math.max(this.#size, offset + data.length);

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from
 import { join } from 'node:path';
 import type { RemoteFile } from '../providers/provider.js';
 import type { UploadRow } from './journal.js';
+import { Room } from './room.js';
 import { SpoolFile } from './spool-file.js';
 
 /** Where `sweep` puts what it finds. */
@@ -10,11 +11,13 @@ const RESCUED = 'rescued';
 /** The directory of spool files. */
 export class Spool {
   readonly directory: string;
+  readonly #room: Room;
   #next: number;
 
   constructor(directory: string) {
     this.directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#room = new Room(directory);
     // Names count up and are never used twice, so that a file left by a crash is not taken for a new one.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
     this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);
@@ -28,7 +31,7 @@ export class Spool {
   /** A new spool file that starts from `base`; it is on disk once this resolves. */
   async create(base: RemoteFile | null): Promise<{ name: string; file: SpoolFile }> {
     const name = (this.#next++).toString(36);
-    const file = new SpoolFile(join(this.directory, name), base);
+    const file = new SpoolFile(join(this.directory, name), base, undefined, this.#room);
     try {
       await file.create();
     } catch (error) {
@@ -45,7 +48,7 @@ export class Spool {
 
   /** The spool file of a journal row. */
   open(row: UploadRow): SpoolFile {
-    return new SpoolFile(join(this.directory, row.spool), row.base, row.content);
+    return new SpoolFile(join(this.directory, row.spool), row.base, row.content, this.#room);
   }
 
   /**

@@ -119,4 +119,26 @@ os.close(fd)
     expect(`${await world.sandbox.store.readFile('/folder/theirs.txt')}`).toBe('theirs');
     expect(await world.out('cat folder/theirs.txt')).toBe('theirs');
   });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'a full local disk fails the write with ENOSPC, and everything else goes on (needs root to mount a small disk)',
+    async () => {
+      await world.sandbox.store.generate('/large.bin', 20 * 1024 * 1024);
+      await world.umount();
+      try {
+        await world.out(`
+          for d in state cache; do rm -rf "$TOP/$d"; mkdir "$TOP/$d"; mount -t tmpfs -o size=8m tmpfs "$TOP/$d"; done`);
+        await world.mount();
+        await world.out('echo before > before.txt');
+        expect((await world.sh('head -c 20000000 /dev/zero > too-large')).stderr).toMatch(/No space left/);
+        await world.out('rm too-large; echo after > after.txt; mkdir d; mv after.txt d/');
+        expect(await world.out('cat before.txt d/after.txt; md5sum < large.bin | cut -c1-32')).toBe(
+          `before\nafter\n${world.sandbox.store.stat('/large.bin')?.md5}`,
+        );
+        await world.umount();
+      } finally {
+        await world.sh('cd /; umount -l "$MNT"; umount -l "$TOP/state" "$TOP/cache"; true');
+      }
+    },
+  );
 });
