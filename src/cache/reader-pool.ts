@@ -8,6 +8,7 @@ export class ReaderPool {
   readonly cache: BlockCache;
   readonly #fetch: FetchRange;
   readonly #readers = new Map<string, RevisionReader>();
+  readonly #leaving = new Set<Promise<void>>();
 
   constructor(cache: BlockCache, fetch: FetchRange) {
     this.cache = cache;
@@ -25,10 +26,24 @@ export class ReaderPool {
     return reader;
   }
 
+  /** The reader stays until what it fetched is on the disk: who opens the file again at once finds it there. */
   release(reader: RevisionReader): void {
     reader.users--;
     if (reader.users > 0) return;
-    if (this.#readers.get(reader.key) === reader) this.#readers.delete(reader.key);
-    void reader.close();
+    const leaving = this.#leave(reader).finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+  }
+
+  /** Resolves when every reader that was released has let go of the cache. */
+  async idle(): Promise<void> {
+    while (this.#leaving.size > 0) await Promise.all(this.#leaving);
+  }
+
+  async #leave(reader: RevisionReader): Promise<void> {
+    await reader.idle();
+    // Wanted again meanwhile, or let go of by another who was here first.
+    if (reader.users > 0 || this.#readers.get(reader.key) !== reader) return;
+    this.#readers.delete(reader.key);
+    reader.close();
   }
 }

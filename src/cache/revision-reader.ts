@@ -45,7 +45,6 @@ export class RevisionReader {
   readonly #reads = new InUse();
   /** A whole file under way, sent in answer to a range. */
   #stream: Promise<void> | null = null;
-  #closing: Promise<void> | null = null;
 
   constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange) {
     this.key = revisionKey(file);
@@ -100,15 +99,16 @@ export class RevisionReader {
     return true;
   }
 
-  /** Resolves when no fetch is under way and the cache has been let go. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+  /** Resolves when no read and no fetch is under way. */
+  async idle(): Promise<void> {
+    while (this.#reads.isBusy || this.#runs.size > 0) {
+      await this.#reads.idle();
+      await Promise.allSettled(this.#runs);
+    }
   }
 
-  async #close(): Promise<void> {
-    await this.#reads.idle();
-    while (this.#runs.size > 0) await Promise.allSettled(this.#runs);
+  /** Lets go of the cache. For a reader that is idle and stays so. */
+  close(): void {
     this.#cache.release(this.#cached);
   }
 

@@ -27,7 +27,7 @@ async function fetchAll(cache: BlockCache, server: Server, file: RemoteFile): Pr
   const data = Buffer.alloc(file.size);
   await reader.read(data, 0);
   pool.release(reader);
-  await reader.close();
+  await pool.idle();
   clock.advance(1000);
   return data;
 }
@@ -74,7 +74,8 @@ describe.each<[string, PunchHole | undefined]>([
         const letGo = async (): Promise<void> => {
           await Promise.all(reads.splice(0));
           for (const reader of readers) pool.release(reader);
-          await Promise.all(readers.splice(0).map((reader) => reader.close()));
+          readers = [];
+          await pool.idle();
           checkDisk();
         };
         for (const { file: which, offset, length, after } of actions) {

@@ -69,7 +69,7 @@ describe('a reader', () => {
     const first = pool.acquire(file);
     await readAt(first, 0, 3 * BLOCK);
     pool.release(first);
-    await first.close();
+    await pool.idle();
     const second = pool.acquire(file);
     expect((await readAt(second, 0, 3 * BLOCK)).equals(pattern(3 * BLOCK))).toBe(true);
     expect(server.asked).toHaveLength(1);
@@ -137,6 +137,25 @@ describe('a reader', () => {
   });
 });
 
+describe('a file that is opened again at once', () => {
+  it('is not fetched again while its blocks are on their way to the disk', async () => {
+    const { server, pool } = setUp();
+    const file = server.put(pattern(1000));
+    const first = pool.acquire(file);
+    await readAt(first, 0, 1000);
+    pool.release(first);
+    const second = pool.acquire(file);
+    await readAt(second, 0, 1000);
+    pool.release(second);
+    await pool.idle();
+    expect(server.asked).toHaveLength(1);
+    const third = pool.acquire(file);
+    expect((await readAt(third, 0, 1000)).equals(pattern(1000))).toBe(true);
+    expect(server.asked).toHaveLength(1);
+    pool.release(third);
+  });
+});
+
 describe('a server that ignores ranges', () => {
   it('is streamed once, whatever is asked for meanwhile', async () => {
     const { server, pool } = setUp();
@@ -192,7 +211,7 @@ describe('content that is not what it should be', () => {
     const reader = pool.acquire(file);
     expect(await errnoOf(readAt(reader, 0, 1000))).toBe('integrity');
     pool.release(reader);
-    await reader.close();
+    await pool.idle();
     expect(cache.isComplete(revisionKey(file), 1000)).toBe(false);
   });
 
@@ -203,7 +222,7 @@ describe('content that is not what it should be', () => {
     const reader = pool.acquire(file);
     await readAt(reader, 0, 2 * MIB).catch(() => undefined);
     pool.release(reader);
-    await reader.close();
+    await pool.idle();
     expect(cache.stats().bytes).toBe(0);
   });
 
