@@ -19,9 +19,15 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** For `describe.each`: what a program sees of a mount must not depend on the way to the kernel. */
+export const bindingNames = ['kernel', 'native'] as const;
+export type BindingName = (typeof bindingNames)[number];
+
 export interface WorldOptions extends SandboxOptions {
   /** Without the login that most tests need. */
   readonly loggedOut?: boolean;
+  /** What mounts go through; otherwise what `mount` chooses by itself. */
+  readonly binding?: BindingName;
 }
 
 const worlds: World[] = [];
@@ -34,10 +40,10 @@ export function cleanUpWorlds(): void {
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
-  const { loggedOut = false, ...sandboxOptions } = options;
+  const { loggedOut = false, binding, ...sandboxOptions } = options;
   const directory = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
   const sandbox = await startSandbox(sandboxOptions);
-  const world = new World(directory, sandbox);
+  const world = new World(directory, sandbox, binding);
   worlds.push(world);
   await mkdir(world.mnt);
   if (!loggedOut) {
@@ -53,11 +59,13 @@ export class World {
   /** The mountpoint. */
   readonly mnt: string;
   readonly env: NodeJS.ProcessEnv;
+  readonly #binding: BindingName | undefined;
   readonly #children = new Set<ChildProcess>();
 
-  constructor(directory: string, sandbox: Sandbox) {
+  constructor(directory: string, sandbox: Sandbox, binding?: BindingName) {
     this.directory = directory;
     this.sandbox = sandbox;
+    this.#binding = binding;
     this.mnt = join(directory, 'mnt');
     this.env = {
       ...process.env,
@@ -85,7 +93,8 @@ export class World {
 
   /** Mounts `work:` and fails the test where that fails. */
   async mount(...flags: string[]): Promise<void> {
-    const { code, stderr } = await this.cli(['mount', 'work:', this.mnt, ...flags]);
+    const binding = this.#binding === undefined ? [] : ['--binding', this.#binding];
+    const { code, stderr } = await this.cli(['mount', 'work:', this.mnt, ...binding, ...flags]);
     if (code !== 0) throw new Error(`mount: ${stderr}`);
   }
 

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { cleanUpWorlds, createWorld, type World } from './world.js';
+import { bindingNames, cleanUpWorlds, createWorld, type World } from './world.js';
 
-describe('writing', () => {
+describe.each(bindingNames)('writing over the %s binding', (binding) => {
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {
-    world = await createWorld();
+    world = await createWorld({ binding });
   });
 
   const stored = async (path: string): Promise<string> => `${await world.sandbox.store.readFile(path)}`;
@@ -107,7 +107,7 @@ fd = os.open('remote.txt', os.O_RDONLY); os.unlink('remote.txt'); print(os.read(
     await world.sandbox.store.putFile('/target', 'old content');
     await world.mount();
     // libfuse 2 answers ENOENT to an open of an inode that was replaced since its lookup (docs/bindings.md): try again.
-    const again = (await world.status()).binding === 'native' ? '2>/dev/null || cat target' : '';
+    const again = binding === 'native' ? '2>/dev/null || cat target' : '';
     const reader = world.start(`
       echo ready
       while [ ! -e "$TOP/stop" ]; do cat target ${again} || { echo MISSING; exit 1; }; echo; done
