@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
+import { InUse } from '../../src/base/in-use.js';
+import { Mutex } from '../../src/base/mutex.js';
+import { fromMs, toMs } from '../../src/base/timespec.js';
+
+describe('Mutex', () => {
+  it('lets one in at a time, in order, whatever fails', async () => {
+    const mutex = new Mutex();
+    const seen: string[] = [];
+    const act = (name: string, fails = false) =>
+      mutex.run(async () => {
+        seen.push(`${name} in`);
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        seen.push(`${name} out`);
+        if (fails) throw new Error(name);
+        return name;
+      });
+    const all = await Promise.allSettled([act('a'), act('b', true), act('c')]);
+    expect(all.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(seen).toEqual(['a in', 'a out', 'b in', 'b out', 'c in', 'c out']);
+    expect(mutex.isBusy).toBe(false);
+  });
+
+  it('is idle when the last one has left', async () => {
+    const mutex = new Mutex();
+    let left = 0;
+    for (let n = 0; n < 3; n++) void mutex.run(async () => void left++);
+    await mutex.idle();
+    expect(left).toBe(3);
+  });
+});
+
+describe('InUse', () => {
+  it('waits for every use, also one that begins while it waits', async () => {
+    const uses = new InUse();
+    const ends: (() => void)[] = [];
+    const use = () => uses.during(() => new Promise<void>((resolve) => void ends.push(resolve)));
+    let isIdle = false;
+    void use();
+    const idle = uses.idle().then(() => {
+      isIdle = true;
+    });
+    void use();
+    ends[0]?.();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(isIdle).toBe(false);
+    ends[1]?.();
+    await idle;
+    await uses.during(() => Promise.reject(new Error('x'))).catch(() => undefined);
+    expect(uses.isBusy).toBe(false);
+  });
+});
+
+describe('timespec', () => {
+  it('keeps milliseconds, before 1970 too, with nanoseconds in their range', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -1e14, max: 1e14 }), (ms) => {
+        const time = fromMs(ms);
+        expect(time.nsec).toBeGreaterThanOrEqual(0);
+        expect(time.nsec).toBeLessThan(1e9);
+        expect(toMs(time)).toBe(ms);
+      }),
+    );
+  });
+});
+
+describe('the system clock', () => {
+  it('ends a sleep with the reason of its signal', async () => {
+    const abort = new AbortController();
+    const slept = systemClock.sleep(60_000, abort.signal);
+    abort.abort(new Error('woken'));
+    await expect(slept).rejects.toThrow('woken');
+    await expect(systemClock.sleep(60_000, abort.signal)).rejects.toThrow('woken');
+    await systemClock.sleep(0);
+  });
+});

@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { codeOf } from '../../src/base/errors.js';
+import { openDatabase, singleFlight } from '../../src/base/sqlite.js';
+
+let path: string;
+beforeEach(() => {
+  path = join(mkdtempSync(join(tmpdir(), 'syncmount-sqlite-')), 'state.db');
+});
+afterEach(() => rmSync(join(path, '..'), { recursive: true, force: true }));
+
+const codeFrom = (act: () => unknown): string | undefined => {
+  try {
+    act();
+  } catch (error) {
+    return codeOf(error);
+  }
+  return undefined;
+};
+
+describe('openDatabase', () => {
+  const one = 'CREATE TABLE a (x INTEGER)';
+  const two = 'ALTER TABLE a ADD COLUMN y TEXT';
+
+  it('is the only one that has it, until it is closed', () => {
+    const database = openDatabase(path, [one]);
+    expect(codeFrom(() => openDatabase(path, [one]))).toBe('locked');
+    database.close();
+    openDatabase(path, [one]).close();
+  });
+
+  it('brings an older schema up to date, and keeps what is in it', () => {
+    let database = openDatabase(path, [one]);
+    database.sql.exec('INSERT INTO a VALUES (1)');
+    database.close();
+    database = openDatabase(path, [one, two]);
+    expect(database.sql.prepare('SELECT * FROM a').all()).toEqual([{ x: 1, y: null }]);
+    database.close();
+  });
+
+  it('refuses what a newer version wrote', () => {
+    openDatabase(path, [one, two]).close();
+    expect(codeFrom(() => openDatabase(path, [one]))).toBe('newer');
+    openDatabase(path, [one, two]).close();
+  });
+
+  it('takes back a migration that fails, and lets go of the file', () => {
+    expect(codeFrom(() => openDatabase(path, [one, 'no sql at all']))).toBe('database');
+    const database = openDatabase(path, [one]);
+    expect(database.sql.prepare('SELECT COUNT(*) FROM a').pluck().get()).toBe(0);
+    database.close();
+  });
+
+  it('says in one line what is wrong with a file that is no database', () => {
+    writeFileSync(path, 'something else, and long enough to be looked at as a header '.repeat(20));
+    expect(codeFrom(() => openDatabase(path, [one]))).toBe('database');
+    expect(codeFrom(() => openDatabase(join(path, 'below', 'a', 'file'), [one]))).toBe('database');
+  });
+
+  it('makes what was committed durable, from the first moment on', async () => {
+    const database = openDatabase(path, [one]);
+    await database.durable();
+    database.sql.exec('INSERT INTO a VALUES (1)');
+    await Promise.all([database.durable(), database.durable()]);
+    database.close();
+    const again = openDatabase(path, [one]);
+    await again.durable();
+    again.close();
+  });
+});
+
+describe('singleFlight', () => {
+  const controlled = () => {
+    const runs: { end: () => void; fail: (error: Error) => void }[] = [];
+    const act = singleFlight(
+      () => new Promise<void>((resolve, reject) => void runs.push({ end: resolve, fail: reject })),
+    );
+    return { runs, act };
+  };
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+  it('shares one later run among all who come during a run', async () => {
+    const { runs, act } = controlled();
+    const done: string[] = [];
+    const note = (name: string) => () => void done.push(name);
+    const all = [act().then(note('1')), act().then(note('2')), act().then(note('3'))];
+    expect(runs).toHaveLength(1);
+    runs[0]?.end();
+    await turn();
+    expect(done).toEqual(['1']);
+    expect(runs).toHaveLength(2);
+    all.push(act().then(note('4')));
+    runs[1]?.end();
+    await turn();
+    expect(done).toEqual(['1', '2', '3']);
+    runs[2]?.end();
+    await Promise.all(all);
+    expect(runs).toHaveLength(3);
+  });
+
+  it('runs again after a failure, which only its own callers hear of', async () => {
+    const { runs, act } = controlled();
+    const first = act();
+    const second = act();
+    runs[0]?.fail(new Error('no'));
+    await expect(first).rejects.toThrow('no');
+    await turn();
+    runs[1]?.end();
+    await second;
+    const third = act();
+    runs[2]?.end();
+    await third;
+  });
+});

@@ -1,0 +1,233 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { codeOf, messageOf, UsageError } from '../../src/base/errors.js';
+import { AccountStore, requireAccountName, type StoredAccount } from '../../src/config/accounts.js';
+import { readConfigFile } from '../../src/config/config-file.js';
+import { directoriesOf, privateDirectory } from '../../src/config/directories.js';
+import { optionSpecs, parseDashO, resolveOptions, toRaw } from '../../src/config/options.js';
+import { formatSize, parseDuration, parseSize } from '../../src/config/units.js';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'syncmount-config-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const errorOf = (act: () => unknown): unknown => {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+};
+
+describe('units', () => {
+  it.each([
+    ['0', 0],
+    ['4096', 4096],
+    ['1k', 1024],
+    ['10G', 10 * 1024 ** 3],
+    ['512MiB', 512 * 1024 ** 2],
+    ['1.5T', 1.5 * 1024 ** 4],
+    [' 2 GB ', 2 * 1024 ** 3],
+  ])('%j is %i bytes', (text, bytes) => {
+    expect(parseSize(text)).toBe(bytes);
+  });
+
+  it.each([
+    ['60s', 60_000],
+    ['30', 30_000],
+    ['250ms', 250],
+    ['5m', 300_000],
+    ['1.5h', 5_400_000],
+    ['1D', 86_400_000],
+    ['0', 0],
+  ])('%j is %i ms', (text, ms) => {
+    expect(parseDuration(text)).toBe(ms);
+  });
+
+  it.each(['', '-1', 'G', '10X', '1e9', '1,5G', 'NaN', '10 G G'])('%j is no size', (text) => {
+    expect(errorOf(() => parseSize(text))).toBeInstanceOf(UsageError);
+  });
+
+  it.each(['', '-1s', 's', '5 years', '1:30', 'Infinity'])('%j is no time', (text) => {
+    expect(errorOf(() => parseDuration(text))).toBeInstanceOf(UsageError);
+  });
+
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [12.3 * 1024 ** 2, '12.3 MiB'],
+    [1024 ** 6, '1024.0 PiB'],
+  ])('%i bytes are shown as %s', (bytes, text) => {
+    expect(formatSize(bytes)).toBe(text);
+  });
+});
+
+describe('options', () => {
+  it('have defaults that each option can read', () => {
+    expect(resolveOptions()).toMatchObject({
+      readOnly: false,
+      writeBack: false,
+      cacheSize: 10 * 1024 ** 3,
+      dirTtl: 60_000,
+      umask: 0o022,
+      delete: 'trash',
+      logFile: null,
+    });
+  });
+
+  it('come from several sources, the later winning', () => {
+    const raw = (entries: Record<string, string>) => new Map(Object.entries(entries));
+    const options = resolveOptions(
+      raw({ 'cache-size': '1G', 'dir-ttl': '5s' }),
+      raw({ 'cache-size': '2G' }),
+      parseDashO(['ro,umask=077', 'dir_ttl=10s']),
+    );
+    expect(options).toMatchObject({ cacheSize: 2 * 1024 ** 3, dirTtl: 10_000, readOnly: true, umask: 0o077 });
+  });
+
+  it('of fstab that say nothing to us are passed over', () => {
+    expect([...parseDashO(['defaults,_netdev,nofail,noauto,user,x-systemd.automount,comment=hello', ''])]).toEqual([]);
+    expect(Object.fromEntries(parseDashO(['allow_other,cache-size=1G']))).toEqual({
+      'allow-other': 'true',
+      'cache-size': '1G',
+    });
+  });
+
+  it('go to another process and come back', () => {
+    const sources = [parseDashO(['ro,umask=027']), parseDashO(['umask=077'])];
+    const again = new Map(Object.entries(toRaw(sources)));
+    expect(resolveOptions(again)).toEqual(resolveOptions(...sources));
+  });
+
+  it.each([
+    ['nonsense', 'nonsense'],
+    ['cache-size=lots', '--cache-size'],
+    ['uid=me', '--uid'],
+    ['umask=999', '--umask'],
+    ['delete=maybe', '--delete'],
+    ['read-only=perhaps', '--read-only'],
+  ])('-o %s is refused in one line that names it', (text, name) => {
+    const error = errorOf(() => resolveOptions(parseDashO([text])));
+    expect(error).toBeInstanceOf(UsageError);
+    expect(messageOf(error)).toContain(name);
+    expect(messageOf(error)).not.toContain('\n');
+  });
+
+  it('each have a help text and a name of their own', () => {
+    expect(new Set(optionSpecs.map(({ name }) => name)).size).toBe(optionSpecs.length);
+    for (const { help, name } of optionSpecs) {
+      expect(help.length).toBeGreaterThan(10);
+      expect(name).toMatch(/^[a-z]+(-[a-z]+)*$/);
+    }
+  });
+});
+
+describe('config.toml', () => {
+  const write = (text: string): void => writeFileSync(join(directory, 'config.toml'), text);
+  const read = (account = 'home') => readConfigFile({ config: directory }, account);
+
+  it('need not exist', () => {
+    expect(read()).toEqual([]);
+  });
+
+  it('holds options for all mounts and for one account, which win', () => {
+    write('[mount]\ncache-size = "1G"\ndir_ttl = 30\n[account.home]\ncache-size = "2G"\nread-only = true\n');
+    expect(resolveOptions(...read())).toMatchObject({ cacheSize: 2 * 1024 ** 3, dirTtl: 30_000, readOnly: true });
+    expect(resolveOptions(...read('work'))).toMatchObject({ cacheSize: 1024 ** 3, readOnly: false });
+  });
+
+  it.each(['[mount', '[mount]\nnonsense = 1', '[mount]\ncache-size = [1]', 'mount = 1', '[account]\nhome = 1'])(
+    'is refused in one line that names the file: %j',
+    (text) => {
+      write(text);
+      const error = errorOf(() => read());
+      expect(error).toBeInstanceOf(UsageError);
+      expect(messageOf(error)).toContain('config.toml');
+      expect(messageOf(error)).not.toContain('\n');
+    },
+  );
+});
+
+describe('directories', () => {
+  it('follow SYNCMOUNT_*, else XDG, else the home directory', () => {
+    expect(directoriesOf({ HOME: '/h' })).toEqual({
+      config: '/h/.config/syncmount',
+      state: '/h/.local/state/syncmount',
+      cache: '/h/.cache/syncmount',
+    });
+    expect(
+      directoriesOf({ HOME: '/h', XDG_CONFIG_HOME: '/c', XDG_STATE_HOME: '', SYNCMOUNT_CACHE_DIR: '/own' }),
+    ).toEqual({ config: '/c/syncmount', state: '/h/.local/state/syncmount', cache: '/own' });
+  });
+
+  it('are made for their owner alone, also where they exist', () => {
+    mkdirSync(join(directory, 'open'), { mode: 0o755 });
+    expect(statSync(privateDirectory(join(directory, 'open'))).mode & 0o777).toBe(0o700);
+    expect(statSync(privateDirectory(join(directory, 'a', 'b'))).mode & 0o777).toBe(0o700);
+    writeFileSync(join(directory, 'file'), '');
+    expect(codeOf(errorOf(() => privateDirectory(join(directory, 'file', 'x'))))).toBe('directory');
+  });
+});
+
+describe('the account store', () => {
+  const secret = 'very-secret-value';
+  const account: StoredAccount = {
+    provider: '4shared',
+    endpoints: { api: 'https://api.example.org/v1_2' },
+    credentials: { consumerKey: 'k', consumerSecret: secret },
+    userId: '1',
+    label: 'person',
+  };
+  const store = (): AccountStore => new AccountStore({ config: directory });
+
+  it('keeps accounts in files of mode 0600 in a directory of mode 0700', () => {
+    store().save('home', account);
+    store().save('home', { ...account, label: 'again' });
+    const accounts = join(directory, 'accounts');
+    expect(readdirSync(accounts)).toEqual(['home.json']);
+    expect(statSync(join(accounts, 'home.json')).mode & 0o777).toBe(0o600);
+    expect(statSync(accounts).mode & 0o777).toBe(0o700);
+    expect(store().load('home')).toEqual({ ...account, label: 'again' });
+    expect(store().names()).toEqual(['home']);
+    store().remove('home');
+    expect(store().names()).toEqual([]);
+  });
+
+  it('names the accounts that are known, and how to add one', () => {
+    expect(messageOf(errorOf(() => store().load('x')))).toContain('no account is known yet');
+    store().save('home', account);
+    const error = errorOf(() => store().load('x'));
+    expect(codeOf(error)).toBe('unknown-account');
+    expect(messageOf(error)).toContain('home');
+    expect(messageOf(error)).toContain('syncmount login x');
+    expect(codeOf(errorOf(() => store().remove('x')))).toBe('unknown-account');
+  });
+
+  it.each([
+    ['broken JSON', `{"provider": "4shared", "credentials": {"consumerSecret": "${secret}"`],
+    ['a wrong shape', JSON.stringify({ provider: '4shared', credentials: secret, userId: '1' })],
+    ['an unknown provider', JSON.stringify({ ...account, provider: secret })],
+  ])('tells of %s without a word of what is in the file', (_what, text) => {
+    store().save('home', account);
+    writeFileSync(join(directory, 'accounts', 'home.json'), text);
+    const error = errorOf(() => store().load('home'));
+    expect(codeOf(error)).toBe('account-file');
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(secret);
+  });
+
+  it.each(['', '.', '../x', 'a/b', '-x', 'a b', 'ä', 'x'.repeat(65), 'a:b'])('refuses the name %j', (name) => {
+    expect(errorOf(() => requireAccountName(name))).toBeInstanceOf(UsageError);
+    expect(errorOf(() => store().load(name))).toBeInstanceOf(UsageError);
+  });
+
+  it.each(['a', 'home', 'A.b_c-9', 'x'.repeat(64)])('takes the name %j', (name) => {
+    expect(requireAccountName(name)).toBe(name);
+  });
+});

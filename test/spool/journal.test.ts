@@ -1,0 +1,137 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
+import { Journal, type UploadRow } from '../../src/spool/journal.js';
+import { Spool } from '../../src/spool/spool.js';
+import { stateMigrations } from '../../src/tree/schema.js';
+
+const row: UploadRow = {
+  ino: 7,
+  spool: '1a',
+  state: 'queued',
+  content: {
+    size: 100,
+    baseEnd: 60,
+    present: [
+      [10, 20],
+      [50, 100],
+    ],
+  },
+  base: { kind: 'file', id: 'x', parentId: 'd', name: 'ü/"', size: 60, modified: 5, md5: 'ab', access: 'write' },
+  checkpoint: { uploadId: 'u', parts: [1, 2] },
+  code: null,
+  message: null,
+  since: 1000,
+};
+
+describe('the journal', () => {
+  let state: StateDatabase;
+  let journal: Journal;
+  beforeEach(() => {
+    state = openDatabase(':memory:', stateMigrations);
+    journal = new Journal(state.sql);
+  });
+  afterEach(() => state.close());
+
+  it('gives back what it was given', () => {
+    journal.put(row);
+    expect(journal.get(7)).toEqual(row);
+    const bare = { ...row, ino: 8, base: null, checkpoint: null, content: { size: 0, baseEnd: 0, present: [] } };
+    journal.put(bare);
+    expect(journal.get(8)).toEqual(bare);
+    expect(journal.get(9)).toBeUndefined();
+  });
+
+  it('lists the oldest first', () => {
+    for (const [ino, since] of [
+      [1, 30],
+      [2, 10],
+      [3, 20],
+    ] as const)
+      journal.put({ ...row, ino, since });
+    expect(journal.all().map(({ ino }) => ino)).toEqual([2, 3, 1]);
+  });
+
+  it('changes state, reason, checkpoint and base, each without the others', () => {
+    journal.put(row);
+    journal.setState(7, 'failed', { code: 'ENOSPC', message: 'full' });
+    expect(journal.get(7)).toEqual({ ...row, state: 'failed', code: 'ENOSPC', message: 'full' });
+    journal.setState(7, 'queued');
+    journal.setCheckpoint(7, { uploadId: 'v' });
+    expect(journal.get(7)).toEqual({ ...row, checkpoint: { uploadId: 'v' } });
+    journal.setBase(7, null);
+    expect(journal.get(7)?.base).toBeNull();
+    journal.remove(7);
+    expect(journal.all()).toEqual([]);
+  });
+
+  it('forgets what was sent of a content that changes', () => {
+    journal.put({ ...row, state: 'failed', code: 'EIO', message: 'x' });
+    journal.changing(7, 'synced');
+    expect(journal.get(7)).toEqual({ ...row, state: 'synced', checkpoint: null });
+  });
+
+  it('knows less of a content that is cut', () => {
+    journal.put(row);
+    journal.shrink(7, 200);
+    expect(journal.get(7)).toEqual(row);
+    journal.shrink(7, 55);
+    expect(journal.get(7)?.content).toEqual({
+      size: 55,
+      baseEnd: 55,
+      present: [
+        [10, 20],
+        [50, 55],
+      ],
+    });
+    journal.shrink(8, 0);
+  });
+});
+
+describe('the spool directory', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'syncmount-spool-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('never gives a name twice while anything of that name may be left', async () => {
+    const first = await new Spool(directory).create(null);
+    writeFileSync(join(directory, 'z'), 'left by a crash');
+    mkdirSync(join(directory, 'rescued'));
+    writeFileSync(join(directory, 'rescued', '11'), 'rescued');
+    const spool = new Spool(directory);
+    spool.avoid(['12', 'not a number of ours']);
+    const second = await spool.create(null);
+    expect(first.name).toBe('1');
+    expect(second.name).toBe('13');
+    await first.file.remove();
+    await second.file.remove();
+  });
+
+  it('sets content aside that no row names, and removes what is empty', async () => {
+    writeFileSync(join(directory, '1'), 'content');
+    writeFileSync(join(directory, '2'), '');
+    writeFileSync(join(directory, '3'), 'named');
+    const spool = new Spool(directory);
+    expect(spool.sweep(new Set(['3']))).toEqual(['1']);
+    expect(readdirSync(directory).toSorted()).toEqual(['3', 'rescued']);
+    expect(readFileSync(join(directory, 'rescued', '1'), 'utf8')).toBe('content');
+    expect(spool.sweep(new Set(['3']))).toEqual([]);
+  });
+
+  it('leaves nothing behind when a file cannot be made', async () => {
+    const spool = new Spool(directory);
+    rmSync(directory, { recursive: true });
+    await expect(spool.create(null)).rejects.toThrow(/ENOENT/);
+  });
+
+  it('makes files that only their owner can read', async () => {
+    const { file } = await new Spool(join(directory, 'spool')).create(null);
+    expect((await import('node:fs')).statSync(file.path).mode & 0o777).toBe(0o600);
+    expect((await import('node:fs')).statSync(join(directory, 'spool')).mode & 0o777).toBe(0o700);
+    await file.remove();
+  });
+});

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { RemoteFile } from '../../src/providers/provider.js';
+import { SpoolFile } from '../../src/spool/spool-file.js';
+
+const directories: string[] = [];
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+const temporary = (): string => {
+  const directory = mkdtempSync(join(tmpdir(), 'syncmount-spool-'));
+  directories.push(directory);
+  return join(directory, 'file');
+};
+const remote = (size: number): RemoteFile => ({
+  kind: 'file',
+  id: '1',
+  parentId: 'd',
+  name: 'n',
+  size,
+  modified: 1,
+  md5: null,
+  access: 'write',
+});
+const baseOf = (content: Buffer) => async (into: Uint8Array, offset: number) => {
+  await Promise.resolve();
+  into.set(content.subarray(offset, offset + into.length));
+};
+const noBase = () => Promise.reject(new Error('the base was asked for'));
+
+const LIMIT = 300;
+const operation = fc.oneof(
+  fc.record({
+    act: fc.constant('write' as const),
+    at: fc.nat(LIMIT),
+    data: fc.uint8Array({ minLength: 1, maxLength: 80 }),
+  }),
+  fc.record({ act: fc.constant('append' as const), data: fc.uint8Array({ minLength: 1, maxLength: 40 }) }),
+  fc.record({ act: fc.constant('truncate' as const), at: fc.nat(LIMIT) }),
+  fc.record({ act: fc.constant('read' as const), at: fc.nat(LIMIT), length: fc.nat(LIMIT) }),
+  fc.record({ act: fc.constantFrom('fill' as const, 'close' as const, 'reopen' as const, 'digest' as const) }),
+);
+
+describe('a spool file', () => {
+  it('holds what a plain buffer holds, whatever happens in which order', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(LIMIT), fc.array(operation, { maxLength: 25 }), async (size, operations) => {
+        const base = Buffer.from(Array.from({ length: size }, (_, i) => 1 + (i % 250)));
+        const path = temporary();
+        const readBase = baseOf(base);
+        let file = new SpoolFile(path, remote(size));
+        await file.create();
+        let model = Buffer.from(base);
+        for (const one of operations) {
+          if (one.act === 'write' || one.act === 'append') {
+            const at = one.act === 'write' ? one.at : model.length;
+            const grown = Buffer.alloc(Math.max(model.length, at + one.data.length));
+            model.copy(grown);
+            grown.set(one.data, at);
+            model = grown;
+            await (one.act === 'write' ? file.write(one.data, at) : file.append(one.data));
+          } else if (one.act === 'truncate') {
+            const cut = Buffer.alloc(one.at);
+            model.copy(cut);
+            model = cut;
+            await file.truncate(one.at);
+          } else if (one.act === 'read') {
+            const into = Buffer.alloc(one.length, 0xee);
+            const count = await file.read(into, one.at, readBase);
+            expect(into.subarray(0, count)).toEqual(model.subarray(one.at, one.at + one.length));
+          } else if (one.act === 'fill') await file.fill(readBase);
+          else if (one.act === 'close') await file.close();
+          else if (one.act === 'reopen') {
+            await file.close();
+            file = new SpoolFile(path, remote(size), JSON.parse(JSON.stringify(file.state())));
+          }
+          expect(file.size).toBe(model.length);
+        }
+        await file.fill(readBase);
+        expect(file.isComplete()).toBe(true);
+        const { md5, crcs } = await file.digest(64);
+        expect(md5).toBe(createHash('md5').update(model).digest('hex'));
+        expect(crcs).toEqual(
+          Array.from({ length: Math.ceil(model.length / 64) }, (_, i) => crc32(model.subarray(i * 64, i * 64 + 64))),
+        );
+        expect(readFileSync(path).equals(model)).toBe(true);
+        await file.close();
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('asks the base only for what is its own', async () => {
+    const file = new SpoolFile(temporary(), remote(100));
+    await file.create();
+    await file.write(Buffer.alloc(50, 'w'), 25);
+    const asked: [number, number][] = [];
+    await file.read(Buffer.alloc(100), 0, async (into, offset) => void asked.push([offset, into.length]));
+    expect(asked).toEqual([
+      [0, 25],
+      [75, 25],
+    ]);
+    await file.truncate(60);
+    await file.truncate(100);
+    expect(await file.read(Buffer.alloc(75), 25, noBase)).toBe(75);
+    await file.close();
+  });
+
+  it('lets a write win over the base that is being fetched for its place', async () => {
+    const file = new SpoolFile(temporary(), remote(100));
+    await file.create();
+    await file.fill(async (into) => {
+      into.fill(1);
+      await file.write(Buffer.alloc(10, 2), 40);
+    });
+    const content = Buffer.alloc(100);
+    await file.read(content, 0, noBase);
+    expect(content.equals(Buffer.concat([Buffer.alloc(40, 1), Buffer.alloc(10, 2), Buffer.alloc(50, 1)]))).toBe(true);
+    await file.close();
+  });
+
+  it('appends one after the other', async () => {
+    const file = new SpoolFile(temporary(), null);
+    await file.create();
+    await Promise.all(Array.from({ length: 20 }, (_, i) => file.append(Buffer.alloc(3, 65 + i))));
+    const content = Buffer.alloc(60);
+    expect(await file.read(content, 0, noBase)).toBe(60);
+    for (let i = 0; i < 20; i++) expect(new Set(content.subarray(i * 3, i * 3 + 3)).size).toBe(1);
+    await file.close();
+  });
+
+  it('gives an upload any part of it as often as it asks, after a close too', async () => {
+    const file = new SpoolFile(temporary(), null);
+    await file.create();
+    const content = Buffer.from(Array.from({ length: 600_000 }, (_, i) => i % 251));
+    await file.write(content, 0);
+    const source = file.source(() => file.digest(65536));
+    expect(await source.md5()).toBe(createHash('md5').update(content).digest('hex'));
+    await file.close();
+    for (const [offset, length] of [
+      [0, 600_000],
+      [250_000, 300_000],
+      [0, 0],
+    ] as const) {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of source.read(offset, length)) chunks.push(chunk);
+      expect(Buffer.concat(chunks).equals(content.subarray(offset, offset + length))).toBe(true);
+    }
+    await file.close();
+  });
+
+  it('refuses to take zeros for what was lost on disk', async () => {
+    const path = temporary();
+    const file = new SpoolFile(path, null);
+    await file.create();
+    await file.write(Buffer.alloc(1000, 'x'), 0);
+    truncateSync(path, 10);
+    await expect(file.read(Buffer.alloc(100), 0, noBase)).rejects.toThrow(/shorter/);
+    await expect(file.digest(64)).rejects.toThrow(/shorter/);
+    await file.close();
+    rmSync(path);
+    await expect(file.read(Buffer.alloc(100), 0, noBase)).rejects.toThrow(/ENOENT/);
+    expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  it('does not close under an operation in flight', async () => {
+    const file = new SpoolFile(temporary(), null);
+    await file.create();
+    const writes = Array.from({ length: 50 }, (_, i) => file.write(Buffer.alloc(1000, i), i * 1000));
+    await Promise.all([file.close(), ...writes, file.close()]);
+    expect(file.size).toBe(50_000);
+    expect(await file.read(Buffer.alloc(50_000), 0, noBase)).toBe(50_000);
+    await file.remove();
+  });
+});
