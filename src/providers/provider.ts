@@ -49,6 +49,16 @@ export type RemoteEntry = RemoteFile | RemoteFolder;
 export interface RemoteRef {
   readonly kind: 'file' | 'folder';
   readonly id: string;
+  /** Where it was when last seen. A provider that can look at objects only by listing their folder (Acronis) starts there. */
+  readonly parentId?: string | null;
+}
+
+/** What other clients did since the provider was last asked. */
+export interface RemoteChanges {
+  /** Folders whose `list` answers something else now; `all` where only a complete comparison would tell. */
+  readonly folders: readonly string[] | 'all';
+  /** When asking again is worth a request, ms from now: follows the plan's request limit. */
+  readonly nextInMs: number;
 }
 
 /** What identifies the content of a file: two files of equal key hold the same bytes. Remote renames do not change it. */
@@ -222,6 +232,12 @@ export interface Provider {
 
   /** For ever; a folder with all that is in it. */
   remove(entry: RemoteEntry, options?: RequestOptions): Promise<void>;
+
+  /**
+   * Asks the service what changed; at most one page of changes and the objects they name. Present where
+   * `capabilities.changes` is true. Changes that `list` and others learnt of on their way are reported here too.
+   */
+  changes?(options?: RequestOptions): Promise<RemoteChanges>;
 
   metrics(): RequestMetrics;
 

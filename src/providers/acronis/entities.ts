@@ -1,0 +1,100 @@
+/** The node of the Acronis document, and what it becomes in our own terms. */
+import { z } from 'zod';
+import type { Access, RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
+
+const text = z.string().nullish();
+const flag = z.boolean().nullish();
+const whole = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]);
+
+export const nodeSchema = z.object({
+  uuid: z.string().min(1),
+  name: z.string(),
+  is_directory: flag,
+  size: whole.nullish(),
+  parent_uuid: text,
+  file_modification_date: text,
+  checksum: text,
+  is_deleted: flag,
+  is_shared: flag,
+  read_only: flag,
+  permissions: z.record(z.string(), z.unknown()).nullish(),
+  actions: z.record(z.string(), z.unknown()).nullish(),
+  owner: z.object({ uuid: text, name: text, email: text }).nullish(),
+});
+
+export const nodeListSchema = z.array(nodeSchema);
+
+export const userSchema = z.object({
+  uuid: z.string(),
+  quota: z.number().nullish(),
+  override_quota: z.number().nullish(),
+  sync_and_share_content: z.object({ used_space: z.number().nullish() }).nullish(),
+});
+
+export type Node = z.infer<typeof nodeSchema>;
+export type User = z.infer<typeof userSchema>;
+
+/** "Sync & Share", the parent of everything. */
+export const rootUuid = '0';
+
+/** What this account may not do with a node; everything that is not refused is worth a try. */
+export type Permission =
+  | 'can_be_renamed'
+  | 'can_be_moved'
+  | 'can_be_copied'
+  | 'can_be_deleted'
+  | 'can_be_downloaded'
+  | 'can_create_files_into'
+  | 'can_create_folders_into';
+
+export function allows(node: Pick<Node, 'permissions' | 'read_only'>, permission: Permission): boolean {
+  const isReading = permission === 'can_be_downloaded' || permission === 'can_be_copied';
+  if (node.read_only === true && !isReading) return false;
+  return node.permissions?.[permission] !== false;
+}
+
+function accessOf(node: Node): Access {
+  const needed: readonly Permission[] = node.is_directory
+    ? ['can_create_files_into', 'can_create_folders_into']
+    : ['can_be_renamed', 'can_be_moved', 'can_be_deleted'];
+  return needed.some((permission) => allows(node, permission)) ? 'write' : 'read';
+}
+
+export function timeOf(value: string | null | undefined): number {
+  const time = Date.parse(value ?? '');
+  return Number.isNaN(time) ? 0 : time;
+}
+
+function md5Of(value: string | null | undefined): string | null {
+  const md5 = value?.trim().toLowerCase() ?? '';
+  return /^[0-9a-f]{32}$/.test(md5) ? md5 : null;
+}
+
+/** `parentId` is for answers that do not tell it. */
+export function entryOf(node: Node, parentId: string): RemoteEntry {
+  const common = {
+    id: node.uuid,
+    parentId: node.parent_uuid ?? parentId,
+    name: node.name,
+    modified: timeOf(node.file_modification_date),
+    access: accessOf(node),
+  };
+  if (node.is_directory === true) return { kind: 'folder', ...common, fileCount: null, folderCount: null };
+  return { kind: 'file', ...common, size: node.size ?? 0, md5: md5Of(node.checksum) } satisfies RemoteFile;
+}
+
+export const rootFolder: RemoteFolder = {
+  kind: 'folder',
+  id: rootUuid,
+  parentId: null,
+  name: '',
+  modified: 0,
+  access: 'write',
+  fileCount: null,
+  folderCount: null,
+};
+
+/** Names that the service takes for one: "the same name, but different letter case". */
+export function foldName(name: string): string {
+  return name.normalize('NFC').toLowerCase();
+}

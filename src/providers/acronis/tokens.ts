@@ -1,0 +1,256 @@
+/**
+ * OAuth 2 of the Acronis document: grants `password` and `authorization_code`, and `refresh_token` where the server gives
+ * refresh tokens out. One keeper per account: all requests at the same time share one renewal.
+ */
+import { z } from 'zod';
+import { type Clock, systemClock } from '../../base/clock.js';
+import { messageOf } from '../../base/errors.js';
+import { type Log, silentLog } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import { decodeJson, HttpClient } from '../http/client.js';
+import { guarded } from '../http/guarded.js';
+import type { ErrorMeaning } from '../http/http-error.js';
+import type { Signer } from '../http/signer.js';
+import { parseJsonObject, statusMeaning } from '../http/status-meaning.js';
+
+export interface AcronisCredentials {
+  readonly username?: string;
+  readonly password?: string;
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+  readonly accessToken?: string;
+  readonly refreshToken?: string;
+  /** When the access token ends, ISO 8601; absent where the server did not say. */
+  readonly expiresAt?: string;
+}
+
+/** A token this close to its end is renewed before it is used, ms. */
+const renewBeforeMs = 60_000;
+/** After the server has refused what we have, it is not asked again for so long: accounts are locked for less, ms. */
+const refusalLivesMs = 5 * 60_000;
+
+const tokenSchema = z.object({
+  access_token: z.string().min(1),
+  refresh_token: z.string().nullish(),
+  expires_in: z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]).nullish(),
+});
+
+type Form = Readonly<Record<string, string>>;
+
+/** Errors of the token endpoint (RFC 6749, 5.2): 400 and 401 with `{error, error_description}`. */
+export function readTokenError(status: number, text: string): ErrorMeaning {
+  const body = parseJsonObject(text);
+  const providerCode = typeof body?.error === 'string' ? body.error : undefined;
+  const described = body?.error_description ?? body?.message;
+  const message = typeof described === 'string' ? described : providerCode;
+  if (status === 400 || status === 401 || status === 403) return { code: 'auth', repeat: 'never', providerCode, message };
+  return { ...statusMeaning(status), providerCode, message };
+}
+
+export interface TokenClientOptions {
+  /** `https://…/api/2/idp/token` */
+  readonly token: string;
+  readonly deadlineMs?: number;
+  readonly stallMs?: number;
+  readonly clock?: Clock;
+  readonly log?: Log;
+}
+
+/** Asks the token endpoint. The client shows itself with Basic authentication, or in the form where that is refused. */
+export class TokenClient {
+  readonly #url: string;
+  readonly #options: TokenClientOptions;
+  readonly #clock: Clock;
+  #clientIn: 'header' | 'form' = 'header';
+
+  constructor(options: TokenClientOptions) {
+    this.#url = options.token;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** `known` with new tokens in it. Rejects with `auth` where the server refuses the grant. */
+  async grant(form: Form, known: AcronisCredentials, signal?: AbortSignal): Promise<AcronisCredentials> {
+    const { clientId, clientSecret } = known;
+    if (clientId === undefined) return await this.#ask(form, {}, known, signal);
+    const inForm = { client_id: clientId, ...(clientSecret === undefined ? {} : { client_secret: clientSecret }) };
+    // RFC 6749, 2.3.1: a client without a secret names itself in the form.
+    if (clientSecret === undefined || this.#clientIn === 'form')
+      return await this.#ask({ ...form, ...inForm }, {}, known, signal);
+    const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`).toString('base64');
+    try {
+      return await this.#ask(form, { authorization: `Basic ${basic}` }, known, signal);
+    } catch (error) {
+      const code = error instanceof ProviderError && error.code === 'auth' ? error.data.providerCode : null;
+      // `invalid_grant` is about the password or token, and one more try would count against the account.
+      if (code === null || code === 'invalid_grant') throw error;
+      const granted = await this.#ask({ ...form, ...inForm }, {}, known, signal).catch(() => {
+        throw error;
+      });
+      this.#clientIn = 'form';
+      return granted;
+    }
+  }
+
+  async #ask(
+    form: Form,
+    headers: Readonly<Record<string, string>>,
+    known: AcronisCredentials,
+    signal: AbortSignal | undefined,
+  ): Promise<AcronisCredentials> {
+    const { deadlineMs, stallMs, log } = this.#options;
+    const http = new HttpClient({
+      readError: readTokenError,
+      clock: this.#clock,
+      deadlineMs,
+      stallMs,
+      log,
+      maxConnections: 1,
+      secrets: [...secretsOf(known), ...Object.values(form).filter((value) => value.length >= 8)],
+    });
+    const route = 'POST token';
+    // A code or a rotating refresh token is spent by its first use.
+    const idempotent = form.grant_type === 'password';
+    try {
+      const answer = await guarded(() =>
+        http.request(
+          { method: 'POST', route, url: this.#url, form, headers, idempotent },
+          { decode: (given) => decodeJson(tokenSchema, given, route) },
+          { signal },
+        ),
+      );
+      const { expiresAt: _, ...rest } = known;
+      const seconds = answer.expires_in;
+      return {
+        ...rest,
+        accessToken: answer.access_token,
+        // A server that does not rotate them does not repeat them either.
+        ...(answer.refresh_token ? { refreshToken: answer.refresh_token } : {}),
+        ...(typeof seconds === 'number' && seconds > 0
+          ? { expiresAt: new Date(this.#clock.now() + seconds * 1000).toISOString() }
+          : {}),
+      };
+    } finally {
+      await http.close();
+    }
+  }
+}
+
+export interface TokenKeeperOptions extends TokenClientOptions {
+  readonly credentials: AcronisCredentials;
+  /** Given every new set of credentials, to be stored before the next one comes. */
+  readonly onTokens?: (credentials: AcronisCredentials) => void | Promise<void>;
+}
+
+export class TokenKeeper implements Signer {
+  readonly #client: TokenClient;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #onTokens: TokenKeeperOptions['onTokens'];
+  #credentials: AcronisCredentials;
+  #renewing: Promise<void> | undefined;
+  #refused: { readonly error: ProviderError; readonly at: number } | undefined;
+  /** No more new tokens: the account is closed. */
+  readonly #closing = new AbortController();
+
+  constructor(options: TokenKeeperOptions) {
+    this.#client = new TokenClient(options);
+    this.#clock = options.clock ?? systemClock;
+    this.#log = options.log ?? silentLog;
+    this.#onTokens = options.onTokens;
+    this.#credentials = options.credentials;
+  }
+
+  get credentials(): AcronisCredentials {
+    return this.#credentials;
+  }
+
+  secrets(): string[] {
+    return secretsOf(this.#credentials);
+  }
+
+  authorization(): string {
+    return `Bearer ${this.#credentials.accessToken ?? ''}`;
+  }
+
+  /** Makes sure that there is a token that does not end right now. */
+  async prepare(signal?: AbortSignal): Promise<void> {
+    const { accessToken, expiresAt } = this.#credentials;
+    if (accessToken === undefined) return await this.#renewOnce(signal);
+    const left = Date.parse(expiresAt ?? '') - this.#clock.now();
+    if (Number.isNaN(left) || left > renewBeforeMs || !this.#canRenew()) return;
+    try {
+      await this.#renewOnce(signal);
+    } catch (error) {
+      // As long as the old one is good, a token endpoint that is down stops nobody.
+      if (left <= 0 || (error instanceof ProviderError && error.code === 'aborted')) throw error;
+    }
+  }
+
+  /** 401. True: there is another token now. Rejects where the server cannot be asked for one. */
+  async renew(refused: string, signal?: AbortSignal): Promise<boolean> {
+    if (refused !== this.authorization()) return true;
+    if (!this.#canRenew()) return false;
+    await this.#renewOnce(signal);
+    return refused !== this.authorization();
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  #canRenew(): boolean {
+    const { refreshToken, username, password } = this.#credentials;
+    return refreshToken !== undefined || (username !== undefined && password !== undefined);
+  }
+
+  async #renewOnce(signal: AbortSignal | undefined): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = undefined;
+    });
+    await this.#renewing;
+    if (signal?.aborted) throw new ProviderError('aborted', 'cancelled', { cause: signal.reason, data: {} });
+  }
+
+  async #renew(): Promise<void> {
+    const refused = this.#refused;
+    if (refused !== undefined && this.#clock.now() - refused.at < refusalLivesMs) throw refused.error;
+    try {
+      this.#credentials = await this.#granted();
+      this.#refused = undefined;
+    } catch (error) {
+      if (error instanceof ProviderError && error.code === 'auth') this.#refused = { error, at: this.#clock.now() };
+      throw error;
+    }
+    try {
+      await this.#onTokens?.(this.#credentials);
+    } catch (error) {
+      this.#log.warn({ reason: messageOf(error) }, 'the new token could not be stored');
+    }
+  }
+
+  async #granted(): Promise<AcronisCredentials> {
+    const known = this.#credentials;
+    const { refreshToken, username, password } = known;
+    const { signal } = this.#closing;
+    const byPassword = (): Promise<AcronisCredentials> => {
+      if (username === undefined || password === undefined)
+        throw new ProviderError('auth', 'the login has expired, and nothing is there to renew it with', { data: {} });
+      const { refreshToken: _, ...rest } = known;
+      return this.#client.grant({ grant_type: 'password', username, password }, rest, signal);
+    };
+    if (refreshToken === undefined) return await byPassword();
+    try {
+      return await this.#client.grant({ grant_type: 'refresh_token', refresh_token: refreshToken }, known, signal);
+    } catch (error) {
+      const isRefused = error instanceof ProviderError && error.code === 'auth';
+      if (!isRefused || password === undefined) throw error;
+      return await byPassword();
+    }
+  }
+}
+
+/** What no message may contain. */
+export function secretsOf({ password, clientSecret, accessToken, refreshToken }: AcronisCredentials): string[] {
+  return [password, clientSecret, accessToken, refreshToken].filter((secret) => secret !== undefined && secret !== '') as string[];
+}

@@ -1,0 +1,238 @@
+/** The requests of the 5sync document, one method each: paths, parameters, answers. */
+import type { z } from 'zod';
+import { ProviderError } from '../errors.js';
+import {
+  type Answer,
+  type Call,
+  type CallOptions,
+  decodeJson,
+  HttpClient,
+  type HttpClientOptions,
+  header,
+  type Outcome,
+} from '../http/client.js';
+import { RateLimiter, reserveOf } from '../http/rate-limit.js';
+import type { Content, HttpMethod } from '../http/transport.js';
+import type { RateLimit } from '../provider.js';
+import { changesSchema, type Item, itemSchema, type Page, pageSchema, partSchema, startedSchema } from './entities.js';
+import { readError } from './error-table.js';
+
+export interface FiveSyncCredentials {
+  /** `sk_5s_…` */
+  readonly apiKey: string;
+}
+
+/** "Items per page, max 100". */
+const largestPage = 100;
+
+/** How pages are asked for: the best first; what the server refuses with 400 is not asked again. */
+const pageForms: readonly { readonly limit?: number; readonly orderBy?: string }[] = [
+  // New files come last, so that pages do not shift while they are read.
+  { limit: largestPage, orderBy: 'created' },
+  { limit: largestPage },
+  { limit: 50 },
+  { limit: 20 },
+  {},
+];
+
+/** How the body of `init` is written: not documented. */
+const initForms = ['json', 'form', 'multipart'] as const;
+
+export class FiveSyncApi {
+  readonly http: HttpClient;
+  readonly limiter: RateLimiter;
+  readonly #base: string;
+  #pageForm = 0;
+  #initForm = 0;
+  /** Server's clock minus ours, ms. */
+  #clockOffset = 0;
+  /** Has an answer told the server's time of day? */
+  knowsTime = false;
+
+  constructor(
+    base: string,
+    credentials: FiveSyncCredentials,
+    options: Omit<HttpClientOptions, 'signer' | 'readError' | 'secrets' | 'limiter'>,
+  ) {
+    this.#base = base.replace(/\/+$/, '');
+    this.limiter = new RateLimiter(options.clock);
+    this.http = new HttpClient({
+      ...options,
+      limiter: this.limiter,
+      signer: { authorization: () => `Bearer ${credentials.apiKey}` },
+      readError,
+      secrets: [credentials.apiKey],
+    });
+  }
+
+  /** The server's time of day as far as known, ms since the epoch. */
+  serverNow(): number {
+    return this.http.clock.now() + this.#clockOffset;
+  }
+
+  get rateLimit(): RateLimit | null {
+    return this.limiter.snapshot();
+  }
+
+  /** So few requests are left that only what a person waits for is worth one. */
+  isScarce(): boolean {
+    const known = this.rateLimit;
+    return (
+      this.limiter.retryAfterMs() !== undefined ||
+      (known !== null && known.resetAt > this.http.clock.now() && known.remaining <= reserveOf(known.limit))
+    );
+  }
+
+  call(method: HttpMethod, template: string, values: Readonly<Record<string, string>>, more: Partial<Call> = {}): Call {
+    const path = template.replace(/\{(\w+)\}/g, (_, key: string) => encodeURIComponent(values[key] ?? ''));
+    return { method, route: `${method} ${template}`, url: this.#base + path, ...more };
+  }
+
+  async json<T>(call: Call, schema: z.ZodType<T>, options: CallOptions, lookup?: Outcome<T>['lookup']): Promise<T> {
+    const decode = (answer: Answer): T => {
+      const date = Date.parse(header(answer.headers, 'date') ?? '');
+      if (!Number.isNaN(date)) {
+        this.#clockOffset = date - this.http.clock.now();
+        this.knowsTime = true;
+      }
+      return decodeJson(schema, answer, call.route);
+    };
+    return await this.http.request(call, { decode, lookup }, options);
+  }
+
+  async file(id: string, options: CallOptions): Promise<Item> {
+    return await this.json(this.call('GET', '/files/{id}', { id }), itemSchema, options);
+  }
+
+  downloadCall(id: string): Call {
+    const call = this.call('GET', '/files/{id}', { id }, { query: { download: 'true' } });
+    return { ...call, route: 'GET /files/{id}?download' };
+  }
+
+  /** One page of the flat list. `perPage` below the largest: what the server turned out to grant. */
+  async page(page: number, options: CallOptions, perPage?: number, path?: string): Promise<Page> {
+    for (;;) {
+      const form = pageForms[this.#pageForm] ?? {};
+      const limit = perPage ?? form.limit;
+      const query: Record<string, string> = { page: String(page) };
+      if (limit !== undefined) query.limit = String(limit);
+      if (form.orderBy !== undefined) query.order_by = form.orderBy;
+      if (path !== undefined) query.path = path;
+      try {
+        return await this.json(this.call('GET', '/files', {}, { query }), pageSchema, options);
+      } catch (error) {
+        if (!isStatus(error, 400) || perPage !== undefined || this.#pageForm >= pageForms.length - 1) throw error;
+        if (pageForms[this.#pageForm] === form) this.#pageForm += 1;
+      }
+    }
+  }
+
+  async changes(
+    since: number,
+    cursor: string | undefined,
+    options: CallOptions,
+  ): Promise<z.infer<typeof changesSchema>> {
+    const query: Record<string, string> = { since: isoSeconds(since) };
+    if (cursor !== undefined) query.cursor = cursor;
+    return await this.json(this.call('GET', '/changes', {}, { query }), changesSchema, options);
+  }
+
+  async put(
+    content: Content,
+    contentType: string,
+    options: CallOptions,
+    lookup: Outcome<Item>['lookup'],
+  ): Promise<Item> {
+    const headers = { 'content-type': contentType };
+    return await this.json(this.call('PUT', '/files', {}, { content, headers }), itemSchema, options, lookup);
+  }
+
+  /** An upload that was begun twice does no harm: the one that is not used expires. */
+  async init(
+    fields: Readonly<Record<string, string | number>>,
+    options: CallOptions,
+  ): Promise<z.infer<typeof startedSchema>> {
+    for (let known = this.#initForm; ; known++) {
+      const form = initForms[known] ?? 'json';
+      const words = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, String(value)]));
+      const body: Partial<Call> =
+        form === 'json' ? { json: fields } : form === 'form' ? { form: words } : multipartFields(words);
+      const call = this.call('POST', '/files/multipart/init', {}, { ...body, idempotent: true });
+      try {
+        const started = await this.json(call, startedSchema, options);
+        this.#initForm = known;
+        return started;
+      } catch (error) {
+        const isForm = isStatus(error, 400) || isStatus(error, 415) || isStatus(error, 422);
+        if (!isForm || known >= initForms.length - 1 || known < this.#initForm) throw error;
+      }
+    }
+  }
+
+  async part(
+    uploadId: string,
+    part: number,
+    content: Content,
+    options: CallOptions,
+  ): Promise<z.infer<typeof partSchema>> {
+    const call = this.call(
+      'PUT',
+      '/files/multipart/{upload_id}/{part}',
+      { upload_id: uploadId, part: String(part) },
+      { content, idempotent: true },
+    );
+    return await this.json(call, partSchema, options);
+  }
+
+  async complete(uploadId: string, options: CallOptions, lookup: Outcome<Item>['lookup']): Promise<Item> {
+    const call = this.call('POST', '/files/multipart/{upload_id}/complete', { upload_id: uploadId });
+    return await this.json(call, itemSchema, options, lookup);
+  }
+
+  /** For ever. `not-found` where there is no such file (any more), unless it was a lost answer of ours that removed it. */
+  async remove(id: string, options: CallOptions): Promise<void> {
+    const call = this.call('DELETE', '/files/{id}', { id }, { idempotent: true });
+    const lookup = async (lookupOptions: CallOptions): Promise<Answer | undefined> => {
+      const gone = await this.file(id, lookupOptions).then(
+        () => false,
+        (error: unknown) => isCode(error, 'not-found'),
+      );
+      return gone ? { status: 200, headers: {}, text: '' } : undefined;
+    };
+    const answer = await this.http.request(call, { decode: (a) => a, lookup }, options);
+    if (/"deleted"\s*:\s*false/.test(answer.text))
+      throw new ProviderError('permission', `${call.route}: the server did not delete the file`, {
+        data: { route: call.route },
+      });
+  }
+}
+
+function multipartFields(fields: Readonly<Record<string, string>>): Partial<Call> {
+  const boundary = 'syncmount-fields-7d1f0c';
+  const text = Object.entries(fields)
+    .map(([key, value]) => `--${boundary}\r\nContent-Disposition: form-data; name="${key}"\r\n\r\n${value}\r\n`)
+    .join('');
+  const bytes = Buffer.from(`${text}--${boundary}--\r\n`);
+  return {
+    content: {
+      size: bytes.length,
+      async *open() {
+        yield bytes;
+      },
+    },
+    headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
+  };
+}
+
+/** As the document writes it: `2025-02-10T00:00:00Z`. Rounded down: a little too much is better than a little too little. */
+export function isoSeconds(ms: number): string {
+  return `${new Date(Math.max(0, ms)).toISOString().slice(0, 19)}Z`;
+}
+
+export function isStatus(error: unknown, status: number): boolean {
+  return error instanceof ProviderError && error.data.status === status;
+}
+
+export function isCode(error: unknown, code: ProviderError['code']): boolean {
+  return error instanceof ProviderError && error.code === code;
+}

@@ -1,0 +1,231 @@
+/**
+ * Keeps the index in line with the account: one crawl, then polls of the change feed. Whoever asks at the same time
+ * shares one piece of work.
+ */
+import { type Log, silentLog } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client.js';
+import type { RateLimit, RemoteChanges } from '../provider.js';
+import { type FiveSyncApi, isCode } from './api.js';
+import { ChangeFeed, digest, keyOf } from './change-feed.js';
+import { Crawler } from './crawl.js';
+import { type FileRecord, recordOf, rootPath, timeOf } from './entities.js';
+import { FileIndex } from './file-index.js';
+
+/** Part of the hourly requests that polls may use. */
+const pollShare = 0.1;
+/** Where the plan is not known yet, ms. */
+const defaultPollMs = 60_000;
+const shortestPollMs = 5000;
+const hourMs = 3600_000;
+/** `since` goes back by so much: the clocks of the server's machines differ, and its feed may lag, ms. */
+const overlapMs = 120_000;
+/** The same where the server does not tell its time of day, and ours may be wrong, ms. */
+const blindOverlapMs = 15 * 60_000;
+
+/** Ms between two polls. Starter (60 an hour): 10 minutes; Plus (600): 1 minute; Business (6,000): 6 seconds. Pure. */
+export function pollInterval(limit: RateLimit | null): number {
+  if (limit === null || limit.limit <= 0) return defaultPollMs;
+  return Math.min(hourMs, Math.max(shortestPollMs, hourMs / (limit.limit * pollShare)));
+}
+
+/** Errors that a list from memory is better than. */
+const passing = new Set(['network', 'timeout', 'server', 'rate-limited', 'protocol']);
+
+export class Catalog {
+  readonly index = new FileIndex();
+  readonly #api: FiveSyncApi;
+  readonly #log: Log;
+  readonly #crawler: Crawler;
+  readonly #feed: ChangeFeed;
+  #complete = false;
+  #crawling: Promise<void> | undefined;
+  #polling: Promise<void> | undefined;
+  /** Server's time up to which everything is known, ms. */
+  #knownUntil = 0;
+  /** Our clock. */
+  #polledAt = Number.NEGATIVE_INFINITY;
+  #seen = new Map<string, number>();
+  #touched = new Set<string>();
+  #allTouched = false;
+  /** What this mount did since the crawl under way began: the crawl's answers may be older. */
+  readonly #ours = new Map<string, FileRecord | null>();
+  /** The same for the poll under way. */
+  readonly #oursSincePoll = new Set<string>();
+  /** The server's events lag behind its clock by as much as was seen, ms. */
+  #lagMs = 0;
+
+  constructor(api: FiveSyncApi, log: Log = silentLog) {
+    this.#api = api;
+    this.#log = log;
+    this.#crawler = new Crawler(api, log);
+    this.#feed = new ChangeFeed(api);
+  }
+
+  /** One request: the first page of the list, kept for the crawl that follows. */
+  async check(options: CallOptions): Promise<void> {
+    if (this.#complete) await this.#api.page(1, options, 1);
+    else await this.#crawler.begin(options);
+  }
+
+  /** Resolves when the account has been read once. */
+  async ready(options: CallOptions): Promise<void> {
+    if (this.#complete) return;
+    this.#crawling ??= this.#crawl(options.priority).finally(() => {
+      this.#crawling = undefined;
+    });
+    await orAborted(this.#crawling, options.signal);
+  }
+
+  /** Resolves when the index is not older than the poll interval; where polling fails, with what is known. */
+  async fresh(options: CallOptions): Promise<void> {
+    if (!this.#complete) return await this.ready(options);
+    if (this.#dueInMs() > 0 || this.#api.isScarce()) return;
+    try {
+      await this.poll(options);
+    } catch (error) {
+      if (!(error instanceof ProviderError) || !passing.has(error.code)) throw error;
+      this.#log.warn({ code: error.code }, 'the change feed cannot be asked: answering from what is known');
+    }
+  }
+
+  /** One look at the change feed, now. */
+  async poll(options: CallOptions): Promise<void> {
+    await this.ready(options);
+    // One under way may have been answered before what the caller wants to see.
+    if (this.#polling !== undefined)
+      await orAborted(
+        this.#polling.catch(() => undefined),
+        options.signal,
+      );
+    this.#polling ??= this.#poll(options.priority).finally(() => {
+      this.#polling = undefined;
+    });
+    await orAborted(this.#polling, options.signal);
+  }
+
+  async changes(options: CallOptions): Promise<RemoteChanges> {
+    if (!this.#complete) await this.ready(options);
+    else if (this.#dueInMs() <= 0 && !this.#api.isScarce()) await this.poll(options);
+    const folders = this.#allTouched ? 'all' : [...this.#touched];
+    this.#allTouched = false;
+    this.#touched.clear();
+    return { folders, nextInMs: this.#nextInMs() };
+  }
+
+  /** A change of our own. */
+  put(record: FileRecord): void {
+    this.#note(record.id, record);
+    this.index.put(record);
+    this.#lagMs = Math.max(this.#lagMs, Math.min(this.#api.serverNow() - record.modified, 24 * hourMs));
+  }
+
+  removed(id: string, keepFolder = true): void {
+    this.#note(id, null);
+    this.index.remove(id, keepFolder);
+  }
+
+  #note(id: string, record: FileRecord | null): void {
+    if (!this.#complete || this.#crawling !== undefined) this.#ours.set(id, record);
+    if (this.#polling !== undefined) this.#oursSincePoll.add(id);
+  }
+
+  #overlap(): number {
+    return (this.#api.knowsTime ? overlapMs : blindOverlapMs) + this.#lagMs;
+  }
+
+  #dueInMs(): number {
+    return this.#polledAt + pollInterval(this.#api.rateLimit) - this.#api.http.clock.now();
+  }
+
+  #nextInMs(): number {
+    const due = Math.max(1000, this.#dueInMs());
+    if (!this.#api.isScarce()) return due;
+    const opens = (this.#api.rateLimit?.resetAt ?? 0) - this.#api.http.clock.now();
+    return Math.max(due, this.#api.limiter.retryAfterMs() ?? 0, Math.min(opens, hourMs));
+  }
+
+  async #crawl(priority: CallOptions['priority']): Promise<void> {
+    if (!this.#crawler.hasBegun) this.#ours.clear();
+    const { records, startedAt } = await this.#crawler.run({ priority });
+    this.index.replaceAll(records);
+    // What we did while pages were read is newer than the pages.
+    for (const [id, record] of this.#ours) {
+      if (record === null) this.index.remove(id, true);
+      else this.index.put(record);
+    }
+    this.#ours.clear();
+    this.#allTouched = true;
+    this.#knownUntil = startedAt;
+    this.#seen.clear();
+    // Changes made while it was read show in the next poll, which is due as usual: the list itself is that fresh.
+    this.#polledAt = this.#api.http.clock.now();
+    this.#complete = true;
+  }
+
+  async #poll(priority: CallOptions['priority']): Promise<void> {
+    const options: CallOptions = { priority };
+    const now = this.#api.http.clock.now();
+    const askedAt = this.#api.serverNow();
+    const since = this.#knownUntil - this.#overlap();
+    this.#polledAt = now;
+    this.#oursSincePoll.clear();
+    const feed = await this.#feed.read(since, options);
+    if (feed.kind === 'lost') return await this.#crawlAnew(options);
+    const { remove, look } = digest(feed.events, (id) => this.index.file(id), this.#seen);
+    // Cheaper, and everything at once.
+    if (look.length > Math.max(3, Math.ceil(this.index.size / 100))) return await this.#crawlAnew(options);
+    const found = await Promise.all(look.map((id) => this.#look(id, options)));
+    for (const id of remove) if (!this.#oursSincePoll.has(id)) this.#touch(this.index.remove(id));
+    for (const [i, record] of found.entries()) {
+      const id = look[i] ?? '';
+      if (this.#oursSincePoll.has(id)) continue;
+      this.#touch(record === undefined ? this.index.remove(id) : this.index.put(record));
+    }
+    this.#knownUntil = Math.max(this.#knownUntil, askedAt);
+    this.#seen = new Map();
+    for (const event of feed.events) {
+      const time = timeOf(event.timestamp);
+      if (time === undefined || time < this.#knownUntil - this.#overlap() - 1000) continue;
+      this.#seen.set(keyOf(event), (this.#seen.get(keyOf(event)) ?? 0) + 1);
+    }
+  }
+
+  async #crawlAnew(options: CallOptions): Promise<void> {
+    this.#crawling ??= this.#crawl(options.priority).finally(() => {
+      this.#crawling = undefined;
+    });
+    await this.#crawling;
+  }
+
+  async #look(id: string, options: CallOptions): Promise<FileRecord | undefined> {
+    try {
+      return recordOf(await this.#api.file(id, options), this.index.file(id)?.folder ?? rootPath);
+    } catch (error) {
+      if (isCode(error, 'not-found')) return undefined;
+      throw error;
+    }
+  }
+
+  #touch(folders: readonly string[]): void {
+    for (const folder of folders) this.#touched.add(folder);
+  }
+}
+
+/** Work that is shared goes on when one of those who wait for it gives up. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work;
+  const cancelled = (): ProviderError => new ProviderError('aborted', 'cancelled', { cause: signal.reason, data: {} });
+  if (signal.aborted) throw cancelled();
+  let onAbort: () => void = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(cancelled());
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    work.catch(() => undefined);
+  }
+}

@@ -1,0 +1,104 @@
+/** Answers of the 5sync document, and what they become in our own terms. */
+import { z } from 'zod';
+import type { RemoteFile } from '../provider.js';
+
+const id = z.union([z.string().min(1), z.number().transform(String)]);
+const whole = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]).pipe(z.number().int().nonnegative());
+const text = z.string().nullish();
+
+/** `PUT /files` and `…/complete` show neither path nor modified; list items are not shown at all. */
+export const itemSchema = z.object({
+  id,
+  name: z.string(),
+  size: whole.nullish(),
+  path: text,
+  created: text,
+  modified: text,
+});
+
+export const pageSchema = z.union([
+  z.object({ items: z.array(itemSchema), total: whole.nullish(), page: whole.nullish(), limit: whole.nullish() }),
+  z.array(itemSchema).transform((items) => ({ items, total: undefined, page: undefined, limit: undefined })),
+]);
+
+export const eventSchema = z.object({ id, action: z.string(), timestamp: z.string() });
+
+export const changesSchema = z.object({
+  events: z.array(eventSchema).nullable(),
+  cursor: text,
+  has_more: z.boolean().nullish(),
+});
+
+export const startedSchema = z.object({ upload_id: id, chunk_size: whole.nullish(), expires: text });
+
+export const partSchema = z.object({ part: z.number().nullish(), received: z.boolean().nullish() });
+
+export type Item = z.infer<typeof itemSchema>;
+export type Page = z.infer<typeof pageSchema>;
+export type ChangeEvent = z.infer<typeof eventSchema>;
+
+export const rootPath = '/';
+
+/** One file as we remember it. */
+export interface FileRecord {
+  readonly id: string;
+  /** Path of its folder, in normal form. */
+  readonly folder: string;
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** ms since the epoch. */
+  readonly modified: number;
+  readonly created: number;
+}
+
+/** A folder's path in the one form that serves as its id: `/`, `/a`, `/a/b`. */
+export function normalPath(path: string): string {
+  const parts = path.split('/').filter((part) => part !== '');
+  return rootPath + parts.join('/');
+}
+
+export function childPath(folder: string, name: string): string {
+  return folder === rootPath ? rootPath + name : `${folder}/${name}`;
+}
+
+/** Null for the root. */
+export function parentPath(folder: string): string | null {
+  if (folder === rootPath) return null;
+  const cut = folder.lastIndexOf('/');
+  return cut <= 0 ? rootPath : folder.slice(0, cut);
+}
+
+export function baseName(folder: string): string {
+  return folder.slice(folder.lastIndexOf('/') + 1);
+}
+
+/** Ms since the epoch; undefined where it is not told. */
+export function timeOf(value: string | null | undefined): number | undefined {
+  const time = Date.parse(value ?? '');
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** Undefined when the item has no size: then it is no whole file. `folder` is for items without a path. */
+export function recordOf(item: Item, folder: string): FileRecord | undefined {
+  if (item.size === null || item.size === undefined) return undefined;
+  const created = timeOf(item.created);
+  const modified = timeOf(item.modified);
+  return {
+    id: item.id,
+    folder: hasPath(item) ? normalPath(item.path) : folder,
+    name: item.name,
+    size: item.size,
+    modified: modified ?? created ?? 0,
+    created: created ?? modified ?? 0,
+  };
+}
+
+export function hasPath(item: Item): item is Item & { readonly path: string } {
+  return typeof item.path === 'string';
+}
+
+export function fileOf(record: FileRecord): RemoteFile {
+  const { id, folder, name, size, modified } = record;
+  return { kind: 'file', id, parentId: folder, name, size, modified, md5: null, access: 'write' };
+}

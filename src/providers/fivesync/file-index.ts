@@ -1,0 +1,159 @@
+/**
+ * The account's files in memory, as a tree by path. A folder is there as long as something holds it: a file in or below
+ * it, or a `mkdir` of this mount.
+ */
+import type { RemoteEntry, RemoteFolder } from '../provider.js';
+import { baseName, type FileRecord, fileOf, parentPath, rootPath } from './entities.js';
+
+class Folder {
+  readonly files = new Map<string, FileRecord>();
+  readonly folders = new Set<string>();
+  /** Files in and below it, and local holds. */
+  holds = 0;
+}
+
+export class FileIndex {
+  readonly #files = new Map<string, FileRecord>();
+  readonly #folders = new Map<string, Folder>([[rootPath, new Folder()]]);
+  /** Folders that this mount made, or emptied, without a file to hold them. */
+  readonly #local = new Set<string>();
+
+  get size(): number {
+    return this.#files.size;
+  }
+
+  ids(): IterableIterator<string> {
+    return this.#files.keys();
+  }
+
+  file(id: string): FileRecord | undefined {
+    return this.#files.get(id);
+  }
+
+  hasFolder(path: string): boolean {
+    return this.#folders.has(path);
+  }
+
+  /** Files of one name in one folder: more than one where the service allows it. */
+  named(folder: string, name: string): FileRecord[] {
+    const files = this.#folders.get(folder)?.files.values() ?? [];
+    return [...files].filter((record) => record.name === name);
+  }
+
+  /** Adds or updates. Answers the folders whose listing changed. */
+  put(record: FileRecord): string[] {
+    const old = this.#files.get(record.id);
+    if (old !== undefined && same(old, record)) return [];
+    const touched = old === undefined ? [] : this.remove(record.id);
+    this.#files.set(record.id, record);
+    touched.push(...this.#hold(record.folder), record.folder);
+    this.#folders.get(record.folder)?.files.set(record.id, record);
+    return touched;
+  }
+
+  /** Answers the folders whose listing changed. `keepFolder`: this mount emptied it, and POSIX keeps it. */
+  remove(id: string, keepFolder = false): string[] {
+    const record = this.#files.get(id);
+    if (record === undefined) return [];
+    if (keepFolder && record.folder !== rootPath) this.addLocal(record.folder);
+    this.#files.delete(id);
+    this.#folders.get(record.folder)?.files.delete(id);
+    return [record.folder, ...this.#release(record.folder)];
+  }
+
+  addLocal(path: string): void {
+    if (path === rootPath || this.#local.has(path)) return;
+    this.#local.add(path);
+    this.#hold(path);
+  }
+
+  /** A local folder, and those below it, go. */
+  removeLocal(path: string): void {
+    for (const local of [...this.#local]) {
+      if (local !== path && !local.startsWith(`${path}/`)) continue;
+      this.#local.delete(local);
+      this.#release(local);
+    }
+  }
+
+  /** Takes another crawl's files instead of those known; local folders stay. */
+  replaceAll(records: Iterable<FileRecord>): void {
+    const next = new Map([...records].map((record) => [record.id, record]));
+    for (const id of [...this.#files.keys()]) if (!next.has(id)) this.remove(id);
+    for (const record of next.values()) this.put(record);
+  }
+
+  /** Files in a folder and below it. */
+  below(path: string): FileRecord[] {
+    const folder = this.#folders.get(path);
+    if (folder === undefined) return [];
+    return [...folder.files.values(), ...[...folder.folders].flatMap((child) => this.below(child))];
+  }
+
+  folder(path: string): RemoteFolder {
+    const folder = this.#folders.get(path);
+    let modified = 0;
+    for (const file of folder?.files.values() ?? []) modified = Math.max(modified, file.modified);
+    return {
+      kind: 'folder',
+      id: path,
+      parentId: parentPath(path),
+      name: baseName(path),
+      modified,
+      access: 'write',
+      fileCount: folder?.files.size ?? 0,
+      folderCount: folder?.folders.size ?? 0,
+    };
+  }
+
+  list(path: string): RemoteEntry[] {
+    const folder = this.#folders.get(path);
+    if (folder === undefined) return [];
+    return [...[...folder.folders].map((child) => this.folder(child)), ...[...folder.files.values()].map(fileOf)];
+  }
+
+  #hold(path: string): string[] {
+    const touched: string[] = [];
+    for (let at: string | null = path; at !== null; at = parentPath(at)) {
+      let folder = this.#folders.get(at);
+      const parent = parentPath(at);
+      if (folder === undefined) {
+        folder = new Folder();
+        this.#folders.set(at, folder);
+        if (parent !== null) touched.push(parent);
+      }
+      folder.holds += 1;
+    }
+    // Top down, so that each parent is there.
+    for (let at: string | null = path; at !== null; at = parentPath(at)) {
+      const parent = parentPath(at);
+      if (parent !== null) this.#folders.get(parent)?.folders.add(at);
+    }
+    return touched;
+  }
+
+  #release(path: string): string[] {
+    const touched: string[] = [];
+    for (let at: string | null = path; at !== null; at = parentPath(at)) {
+      const folder = this.#folders.get(at);
+      if (folder === undefined) continue;
+      folder.holds -= 1;
+      const parent = parentPath(at);
+      if (folder.holds > 0 || parent === null) continue;
+      this.#folders.delete(at);
+      this.#folders.get(parent)?.folders.delete(at);
+      touched.push(parent);
+    }
+    return touched;
+  }
+}
+
+function same(a: FileRecord, b: FileRecord): boolean {
+  return (
+    a.folder === b.folder &&
+    a.name === b.name &&
+    a.size === b.size &&
+    a.modified === b.modified &&
+    a.created === b.created
+  );
+}

@@ -1,0 +1,70 @@
+/**
+ * The body of `PUT /files`: multipart/form-data with the folder first, so that a server that reads as it goes knows where
+ * the file belongs before it comes.
+ *
+ * How a file name with quotes or other than ASCII characters is written differs between programs; servers differ in what
+ * they read. The answer's name shows which form was understood.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Content } from '../http/transport.js';
+import type { UploadSource } from '../provider.js';
+
+/**
+ * - `percent`    as browsers do (the WHATWG form-data algorithm): UTF-8, `"` as `%22`
+ * - `backslash`  as curl long did: UTF-8, `"` as `\"`
+ * - `extended`   RFC 5987's `filename*`, beside an ASCII approximation
+ */
+export const nameForms = ['percent', 'backslash', 'extended'] as const;
+export type NameForm = (typeof nameForms)[number];
+
+/** Is the name written differently by the forms? */
+export function isPlainName(name: string): boolean {
+  return /^[\x20-\x7e]*$/.test(name) && !/["\\%/]/.test(name);
+}
+
+export function dispositionOf(name: string, form: NameForm): string {
+  const oneLine = name.replace(/\r/g, '%0D').replace(/\n/g, '%0A');
+  switch (form) {
+    case 'percent':
+      return `filename="${oneLine.replace(/"/g, '%22')}"`;
+    case 'backslash':
+      return `filename="${oneLine.replace(/[\\"]/g, '\\$&')}"`;
+    case 'extended': {
+      const ascii = name.replace(/[^\x20-\x7e]|["\\%]/g, '_');
+      const encoded = encodeURIComponent(name).replace(
+        /['()*]/g,
+        (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+      );
+      return `filename="${ascii}"; filename*=UTF-8''${encoded}`;
+    }
+  }
+}
+
+export function formData(
+  fields: Readonly<Record<string, string>>,
+  file: { readonly name: string; readonly form: NameForm; readonly source: UploadSource },
+  onProgress?: (sent: number) => void,
+): { readonly content: Content; readonly contentType: string } {
+  const boundary = `syncmount-${randomBytes(12).toString('hex')}`;
+  const texts = Object.entries(fields).map(
+    ([key, value]) => `--${boundary}\r\nContent-Disposition: form-data; name="${key}"\r\n\r\n${value}\r\n`,
+  );
+  const disposition = `Content-Disposition: form-data; name="file"; ${dispositionOf(file.name, file.form)}`;
+  const head = Buffer.from(
+    `${texts.join('')}--${boundary}\r\n${disposition}\r\nContent-Type: application/octet-stream\r\n\r\n`,
+  );
+  const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
+  const { source } = file;
+  const content: Content = {
+    size: head.length + source.size + tail.length,
+    async *open() {
+      yield head;
+      if (source.size > 0) yield* source.read(0, source.size);
+      yield tail;
+    },
+    ...(onProgress === undefined
+      ? {}
+      : { onProgress: (sent: number) => onProgress(Math.max(0, Math.min(source.size, sent - head.length))) }),
+  };
+  return { content, contentType: `multipart/form-data; boundary=${boundary}` };
+}

@@ -1,0 +1,241 @@
+/**
+ * Files over 100 MB: init, parts in parallel, complete. `parts` is chosen before the server says how long a part is, and
+ * `init` names no folder; what this server makes of both is found out and remembered.
+ */
+import { randomBytes } from 'node:crypto';
+import pLimit from 'p-limit';
+import { z } from 'zod';
+import { type Log, silentLog } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import type { CallOptions, Outcome } from '../http/client.js';
+import { protocolFailure } from '../http/http-error.js';
+import type { UploadCheckpoint, UploadOptions, UploadSource } from '../provider.js';
+import { type FiveSyncApi, isCode, isStatus } from './api.js';
+import { childPath, type FileRecord, type Item, rootPath, timeOf } from './entities.js';
+import type { Landing } from './landing.js';
+
+/** First guess at a part, bytes: few requests where the server follows `parts`, one more init where it does not. */
+const guessedPartBytes = 32 * 1024 * 1024;
+/** The document's example, for a server that takes no other number of parts. */
+const documentedPartBytes = 5_242_880;
+/** Parts on their way at once. */
+const width = 4;
+/** An upload that expires so soon is not completed any more, ms. */
+const expiryMargin = 5000;
+/** Uploads that expire, or that the server loses, are begun anew so often. */
+const restarts = 3;
+
+/** How a folder is told to `init`, which documents no parameter for it. */
+type FolderForm = 'path' | 'filename';
+
+const checkpointSchema = z.object({
+  v: z.literal(1),
+  kind: z.literal('parts'),
+  size: z.number(),
+  md5: z.string(),
+  folder: z.string(),
+  name: z.string(),
+  uploadId: z.string(),
+  partBytes: z.number(),
+  parts: z.number(),
+  expires: z.number().nullable(),
+  received: z.array(z.number()),
+});
+type Checkpoint = z.infer<typeof checkpointSchema>;
+
+/** Start and length of each part, or undefined when `parts` parts of `partBytes` do not make `size`. Pure. */
+export function planParts(
+  size: number,
+  parts: number,
+  partBytes: number,
+): { readonly offset: number; readonly length: number }[] | undefined {
+  if (partBytes <= 0 || parts < 1) return undefined;
+  const last = size - partBytes * (parts - 1);
+  if (last < 1 || last > partBytes) return undefined;
+  return Array.from({ length: parts }, (_, i) => ({
+    offset: i * partBytes,
+    length: i === parts - 1 ? last : partBytes,
+  }));
+}
+
+export class PartsUploader {
+  readonly #api: FiveSyncApi;
+  readonly #landing: Landing;
+  readonly #log: Log;
+  #partBytes = guessedPartBytes;
+  #folderForm: FolderForm | undefined;
+
+  constructor(api: FiveSyncApi, landing: Landing, log: Log = silentLog) {
+    this.#api = api;
+    this.#landing = landing;
+    this.#log = log;
+  }
+
+  /** `isKnown`: ids of before. `lookup` finds the file where the answer to `complete` was lost. */
+  async upload(
+    target: { readonly folder: string; readonly name: string },
+    source: UploadSource,
+    isKnown: (id: string) => boolean,
+    lookup: Outcome<Item>['lookup'],
+    options: UploadOptions,
+  ): Promise<FileRecord> {
+    const call: CallOptions = { signal: options.signal, priority: options.priority };
+    if (target.folder !== rootPath) await this.#learnFolderForm(target.folder, call);
+    const content = { size: source.size, md5: await source.md5() };
+    let checkpoint = this.#resumable(target, content, options.resume);
+    for (let left = restarts; ; left--) {
+      checkpoint ??= await this.#begin(target, content, call);
+      try {
+        await options.onCheckpoint?.(checkpoint);
+        await this.#send(checkpoint, source, options);
+        const item = await this.#api.complete(checkpoint.uploadId, call, lookup);
+        return await this.#landing.find(item, target.folder, { isNew: !isKnown(item.id), sure: true }, call);
+      } catch (error) {
+        if (!isExpired(error) || left === 0) throw error;
+        this.#log.warn({ size: source.size }, 'the upload expired at the server: sending it anew');
+        checkpoint = undefined;
+      }
+    }
+  }
+
+  #resumable(
+    target: { readonly folder: string; readonly name: string },
+    content: { readonly size: number; readonly md5: string },
+    resume: UploadCheckpoint | undefined,
+  ): Checkpoint | undefined {
+    const parsed = checkpointSchema.safeParse(resume);
+    if (!parsed.success) return undefined;
+    const { data } = parsed;
+    const isOurs =
+      data.size === content.size &&
+      data.md5 === content.md5 &&
+      data.folder === target.folder &&
+      data.name === target.name;
+    return isOurs && !this.#isOver(data) ? data : undefined;
+  }
+
+  #isOver({ expires }: Checkpoint): boolean {
+    return expires !== null && this.#api.serverNow() > expires - expiryMargin;
+  }
+
+  async #begin(
+    target: { readonly folder: string; readonly name: string },
+    content: { readonly size: number; readonly md5: string },
+    options: CallOptions,
+  ): Promise<Checkpoint> {
+    let partBytes = this.#partBytes;
+    for (let tries = 0; tries < 3; tries++) {
+      const parts = Math.max(1, Math.ceil(content.size / partBytes));
+      let started: Awaited<ReturnType<FiveSyncApi['init']>>;
+      try {
+        started = await this.#api.init({ ...this.#named(target), size: content.size, parts }, options);
+      } catch (error) {
+        if (!isStatus(error, 400) || partBytes === documentedPartBytes) throw error;
+        partBytes = documentedPartBytes;
+        continue;
+      }
+      const told = started.chunk_size ?? Math.ceil(content.size / parts);
+      if (planParts(content.size, parts, told) !== undefined) {
+        this.#partBytes = partBytes;
+        return {
+          v: 1,
+          kind: 'parts',
+          ...content,
+          ...target,
+          uploadId: started.upload_id,
+          partBytes: told,
+          parts,
+          expires: timeOf(started.expires) ?? null,
+          received: [],
+        };
+      }
+      partBytes = told;
+    }
+    throw protocolFailure('POST /files/multipart/init', 'a chunk_size that fits no number of parts');
+  }
+
+  #named({ folder, name }: { readonly folder: string; readonly name: string }): Record<string, string> {
+    if (folder === rootPath) return { filename: name };
+    return this.#folderForm === 'filename'
+      ? { filename: childPath(folder, name).slice(1) }
+      : { filename: name, path: folder };
+  }
+
+  async #send(begun: Checkpoint, source: UploadSource, options: UploadOptions): Promise<void> {
+    const plan = planParts(begun.size, begun.parts, begun.partBytes) ?? [];
+    const received = new Set(begun.received);
+    const sent = plan.map((part, i) => (received.has(i) ? part.length : 0));
+    const tell = (): void => options.onProgress?.(sent.reduce((sum, bytes) => sum + bytes, 0));
+    const stop = new AbortController();
+    const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+    const limit = pLimit(width);
+    const results = await Promise.allSettled(
+      plan.map((part, i) =>
+        limit(async () => {
+          if (received.has(i)) return;
+          signal.throwIfAborted();
+          if (this.#isOver(begun)) throw expired();
+          try {
+            const content = { size: part.length, open: () => source.read(part.offset, part.length) };
+            const answer = await this.#api.part(begun.uploadId, i, content, { signal, priority: options.priority });
+            if (answer.received === false || (typeof answer.part === 'number' && answer.part !== i))
+              throw protocolFailure('PUT /files/multipart/{upload_id}/{part}', 'the part was not received');
+            received.add(i);
+            sent[i] = part.length;
+            tell();
+            await options.onCheckpoint?.({ ...begun, received: [...received] });
+          } catch (error) {
+            stop.abort(error);
+            throw error;
+          }
+        }),
+      ),
+    );
+    options.signal?.throwIfAborted();
+    if (results.every((result) => result.status === 'fulfilled')) return;
+    // The first to fail cancelled the others: it is the one to report.
+    throw stop.signal.reason;
+  }
+
+  /**
+   * A file of one byte shows where `init` puts things, before 100 MB go to the wrong folder, perhaps over a file of the
+   * same name there.
+   */
+  async #learnFolderForm(folder: string, options: CallOptions): Promise<void> {
+    for (const form of ['path', 'filename'] as const) {
+      if (this.#folderForm !== undefined) return;
+      const name = `.syncmount-${randomBytes(6).toString('hex')}.probe`;
+      const named: Record<string, string> =
+        form === 'path' ? { filename: name, path: folder } : { filename: childPath(folder, name).slice(1) };
+      let item: Item;
+      try {
+        const { upload_id } = await this.#api.init({ ...named, size: 1, parts: 1 }, options);
+        await this.#api.part(upload_id, 0, { size: 1, open: oneByte }, options);
+        item = await this.#api.complete(upload_id, options, async () => undefined);
+      } catch (error) {
+        if (isStatus(error, 400) || isStatus(error, 422)) continue;
+        throw error;
+      }
+      const where = await this.#landing.find(item, folder, { isNew: true, sure: true }, options);
+      await this.#api.remove(where.id, options).catch((error: unknown) => {
+        this.#log.warn({ code: (error as { code?: unknown }).code }, `${name} could not be removed`);
+      });
+      if (where.folder === folder && where.name === name) this.#folderForm = form;
+    }
+    if (this.#folderForm !== undefined) return;
+    throw new ProviderError('too-large', '5sync stores files of more than 100 MB in the top folder only', { data: {} });
+  }
+}
+
+async function* oneByte(): AsyncGenerator<Uint8Array> {
+  yield new Uint8Array(1);
+}
+
+function expired(): ProviderError {
+  return new ProviderError('not-found', 'the upload has expired', { data: { expired: true } });
+}
+
+/** The server does not know the upload (any more). */
+function isExpired(error: unknown): boolean {
+  return isCode(error, 'not-found');
+}

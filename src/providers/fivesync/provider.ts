@@ -1,0 +1,178 @@
+/** 5sync: files in a flat list with paths; no folders, names or checksums of their own (document 002). */
+import { createHash } from 'node:crypto';
+import pLimit from 'p-limit';
+import type { Clock } from '../../base/clock.js';
+import type { Log } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client.js';
+import { guarded } from '../http/guarded.js';
+import { RangeReader } from '../http/range-reader.js';
+import type { Account, Capabilities, Provider, RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
+import { FiveSyncApi, type FiveSyncCredentials, isCode } from './api.js';
+import { Catalog } from './catalog.js';
+import { childPath, fileOf, normalPath, recordOf, rootPath } from './entities.js';
+import { checkName, maxNameLength, Uploader } from './upload.js';
+
+export interface FiveSyncOptions {
+  /** `https://5sync.com/v1` */
+  readonly endpoints: { readonly api: string };
+  readonly credentials: FiveSyncCredentials;
+  readonly deadlineMs?: number;
+  readonly stallMs?: number;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Largest content that goes in one request, bytes. Default 99,000,000. */
+  readonly simpleUploadLimit?: number;
+  readonly maxConnections?: number;
+}
+
+export const fiveSyncEndpoints = { api: 'https://5sync.com/v1' } as const;
+
+const capabilities: Capabilities = {
+  folders: 'implied',
+  moveFile: false,
+  moveFolder: false,
+  copyFile: false,
+  trash: false,
+  permanentDelete: true,
+  resumableUpload: true,
+  md5: false,
+  quota: false,
+  changes: true,
+  // Not documented; taking names for different is the reading that hides nothing.
+  caseSensitive: true,
+  maxNameLength,
+};
+
+/** Files deleted at a time with their folder. */
+const removals = 4;
+
+export function createFiveSync(options: FiveSyncOptions): Provider {
+  const { credentials, log } = options;
+  const api = new FiveSyncApi(options.endpoints.api, credentials, {
+    deadlineMs: options.deadlineMs,
+    stallMs: options.stallMs,
+    maxConnections: options.maxConnections,
+    clock: options.clock,
+    log,
+  });
+  const catalog = new Catalog(api, log);
+  const { index } = catalog;
+  const uploader = new Uploader(api, catalog, { simpleUploadLimit: options.simpleUploadLimit, log });
+
+  /** One request. A file that changed is known to have changed from then on. */
+  async function current(id: string, request: CallOptions): Promise<RemoteFile> {
+    try {
+      const record = recordOf(await api.file(id, request), index.file(id)?.folder ?? rootPath);
+      if (record === undefined) throw new ProviderError('not-found', 'the file is not complete', { data: {} });
+      if (index.file(id) !== undefined) catalog.put(record);
+      return fileOf(record);
+    } catch (error) {
+      if (isCode(error, 'not-found') && index.file(id) !== undefined) catalog.removed(id, false);
+      throw error;
+    }
+  }
+
+  const reader = new RangeReader({
+    http: api.http,
+    call(file) {
+      const known = index.file(file.id);
+      if (known !== undefined && (known.size !== file.size || known.modified !== file.modified))
+        throw new ProviderError('revision-changed', 'the file was changed meanwhile', { data: {} });
+      return api.downloadCall(file.id);
+    },
+    current: (file, request) =>
+      current(file.id, request).catch((error: unknown) => {
+        if (isCode(error, 'not-found')) return undefined;
+        throw error;
+      }),
+  });
+
+  async function folderAt(path: string, request: CallOptions): Promise<RemoteFolder> {
+    await catalog.fresh(request);
+    if (!index.hasFolder(path)) throw new ProviderError('not-found', 'no file implies this folder', { data: {} });
+    return index.folder(path);
+  }
+
+  async function remove(entry: RemoteEntry, request: CallOptions): Promise<void> {
+    if (entry.kind === 'file') {
+      await api.remove(entry.id, request).catch((error: unknown) => {
+        if (isCode(error, 'not-found')) catalog.removed(entry.id);
+        throw error;
+      });
+      catalog.removed(entry.id);
+      return;
+    }
+    const path = normalPath(entry.id);
+    await catalog.ready(request);
+    const limit = pLimit(removals);
+    const files = index.below(path);
+    await Promise.all(
+      files.map((file) =>
+        limit(async () => {
+          await api.remove(file.id, request).catch((error: unknown) => {
+            if (!isCode(error, 'not-found')) throw error;
+          });
+          catalog.removed(file.id);
+        }),
+      ),
+    );
+    index.removeLocal(path);
+  }
+
+  return {
+    name: '5sync',
+    capabilities,
+    account: (request = {}) =>
+      guarded(async (): Promise<Account> => {
+        await catalog.check(request);
+        // The service names nobody: the key is all that tells accounts apart, and nobody can guess it from this.
+        const userId = createHash('sha256').update(`5sync\n${credentials.apiKey}`).digest('hex').slice(0, 16);
+        return {
+          userId,
+          label: `5sync account ${userId.slice(0, 6)}`,
+          root: { ...index.folder(rootPath), fileCount: null, folderCount: null },
+          quota: null,
+          maxFileSize: null,
+        };
+      }),
+    list: (folder, { countsAreFresh: _, ...request } = {}) =>
+      guarded(async () => {
+        await catalog.fresh(request);
+        // A folder that nothing implies is an empty one: it may be the caller's own.
+        return index.list(normalPath(folder.id));
+      }),
+    stat: (ref, request = {}) =>
+      guarded(
+        async (): Promise<RemoteEntry> =>
+          ref.kind === 'file' ? await current(ref.id, request) : await folderAt(normalPath(ref.id), request),
+      ),
+    read: (file, range, request = {}) => guarded(() => reader.read(file, range, request)),
+    createFolder: (parentId, name, request = {}) =>
+      guarded(async () => {
+        checkName(name);
+        if (/^\.{0,2}$|\//.test(name))
+          throw new ProviderError('invalid-name', 'no folder can have this name', { data: {} });
+        await catalog.ready(request);
+        const parent = normalPath(parentId);
+        const path = childPath(parent, name);
+        if (index.hasFolder(path) || index.named(parent, name).length > 0)
+          throw new ProviderError('exists', 'the name is taken', { data: {} });
+        index.addLocal(path);
+        return index.folder(path);
+      }),
+    upload: (target, source, request = {}) => guarded(() => uploader.upload(target, source, request)),
+    move: () => unsupported('rename'),
+    copy: () => unsupported('copy'),
+    trash: () => unsupported('move to a trash'),
+    untrash: () => unsupported('bring back from a trash'),
+    remove: (entry, request = {}) => guarded(() => remove(entry, request)),
+    changes: (request = {}) => guarded(() => catalog.changes(request)),
+    metrics: () => api.http.metrics(),
+    close: () => api.http.close(),
+  };
+}
+
+function unsupported(what: string): Promise<never> {
+  return Promise.reject(new ProviderError('unsupported', `5sync cannot ${what}`, { data: {} }));
+}

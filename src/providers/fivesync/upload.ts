@@ -1,0 +1,303 @@
+/**
+ * Storing content so that exactly one file of the name remains. What putting an existing name does is not documented:
+ *
+ * - `version`    a new version with the same id
+ * - `replace`    a new id; the old one is gone
+ * - `duplicate`  a second file of that name: the old one is removed
+ * - `aside`      the new one gets another name, or is refused: it serves as the copy while the old one makes room
+ *
+ * In none of them the old version goes before the new one is stored and verified.
+ */
+import { randomBytes } from 'node:crypto';
+import { type Log, silentLog } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client.js';
+import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
+import { type FiveSyncApi, isCode } from './api.js';
+import type { Catalog } from './catalog.js';
+import { childPath, type FileRecord, fileOf, type Item, normalPath, recordOf } from './entities.js';
+import { formData, isPlainName, type NameForm, nameForms } from './form-data.js';
+import { Landing } from './landing.js';
+import { PartsUploader } from './parts.js';
+
+export type Overwriting = 'version' | 'replace' | 'duplicate' | 'aside';
+
+/** "Larger than 100 MB": below the smaller reading of it, with a margin for "less than", bytes. */
+export const defaultSimpleUploadLimit = 100_000_000 - 1_000_000;
+
+/** Not documented; the longest that common disks hold. UTF-16 code units. */
+export const maxNameLength = 255;
+
+/** What is refused as too large although it is smaller than this is over the account's limit, not over a request's. */
+const leastForParts = 1_000_000;
+
+interface Place {
+  readonly folder: string;
+  readonly name: string;
+}
+
+export class Uploader {
+  readonly #api: FiveSyncApi;
+  readonly #catalog: Catalog;
+  readonly #landing: Landing;
+  readonly #parts: PartsUploader;
+  readonly #log: Log;
+  readonly #simpleLimit: number;
+  #nameForm: NameForm = nameForms[0];
+  #overwriting: Overwriting | undefined;
+  /** Stored and verified, but the old version is still there: a further try only has to remove that. */
+  readonly #unfinished = new Map<string, { readonly md5: string; readonly record: FileRecord }>();
+
+  constructor(
+    api: FiveSyncApi,
+    catalog: Catalog,
+    settings: { readonly simpleUploadLimit?: number; readonly log?: Log },
+  ) {
+    this.#api = api;
+    this.#catalog = catalog;
+    this.#log = settings.log ?? silentLog;
+    this.#landing = new Landing(api);
+    this.#parts = new PartsUploader(api, this.#landing, this.#log);
+    this.#simpleLimit = settings.simpleUploadLimit ?? defaultSimpleUploadLimit;
+  }
+
+  async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
+    checkName(target.name);
+    const call: CallOptions = { signal: options.signal, priority: options.priority };
+    await this.#catalog.ready(call);
+    const place: Place = { folder: normalPath(target.parentId), name: target.name };
+    const { index } = this.#catalog;
+    const old = target.replaces;
+    if (old === undefined) {
+      const isTaken =
+        index.named(place.folder, place.name).length > 0 || index.hasFolder(childPath(place.folder, place.name));
+      if (isTaken) throw new ProviderError('exists', 'the name is taken', { data: {} });
+    }
+    const record = await this.#stored(place, old, source, options, call);
+    options.onProgress?.(source.size);
+    if (old === undefined || old.id === record.id) {
+      if (old !== undefined) this.#overwriting ??= 'version';
+    } else if (normalPath(old.parentId) === place.folder && sameName(old.name, place.name)) {
+      await this.#removeOld(place, old, record, await source.md5(), call);
+    }
+    this.#catalog.put(record);
+    return fileOf(record);
+  }
+
+  async #stored(
+    place: Place,
+    old: RemoteFile | undefined,
+    source: UploadSource,
+    options: UploadOptions,
+    call: CallOptions,
+  ): Promise<FileRecord> {
+    const unfinished = this.#unfinished.get(childPath(place.folder, place.name));
+    if (old !== undefined && unfinished !== undefined && unfinished.md5 === (await source.md5())) {
+      const there = await this.#api.file(unfinished.record.id, call).catch(() => undefined);
+      if (there?.size === source.size) return unfinished.record;
+    }
+    if (old !== undefined && this.#overwriting === 'aside') return await this.#swap(place, old, source, options, call);
+    try {
+      return await this.#put(place, old, source, options, call);
+    } catch (error) {
+      // 409 is not among the documented errors, but some server may say so all the same.
+      if (old === undefined || !isCode(error, 'exists')) throw error;
+      this.#overwriting = 'aside';
+      return await this.#swap(place, old, source, options, call);
+    }
+  }
+
+  /** Stores it under its name and makes sure that it is what and where it was meant to be. */
+  async #put(
+    place: Place,
+    old: RemoteFile | undefined,
+    source: UploadSource,
+    options: UploadOptions,
+    call: CallOptions,
+  ): Promise<FileRecord> {
+    const { index } = this.#catalog;
+    const before = new Map(index.named(place.folder, place.name).map((record) => [record.id, record]));
+    const isKnown = (id: string): boolean => index.file(id) !== undefined || id === old?.id;
+    let inDoubt = false;
+    const lookup = async (lookupOptions: CallOptions): Promise<Item | undefined> => {
+      inDoubt = true;
+      return await this.#lookUp(place, source.size, before, old, lookupOptions);
+    };
+    const record =
+      source.size > this.#simpleLimit
+        ? await this.#parts.upload(place, source, isKnown, lookup, options)
+        : await this.#putWhole(place, source, isKnown, lookup, options, call).catch((error: unknown) => {
+            // The server's limit for one request is lower than the document's.
+            if (!isCode(error, 'too-large') || source.size < leastForParts) throw error;
+            return this.#parts.upload(place, source, isKnown, lookup, options);
+          });
+    if (record.size !== source.size || record.folder !== place.folder) {
+      if (!isKnown(record.id)) await this.#discard(record, call);
+      if (record.size !== source.size)
+        throw new ProviderError('integrity', 'the server did not store what was sent', {
+          data: { size: source.size, storedSize: record.size },
+        });
+      throw new ProviderError('unsupported', `the server put the file in ${record.folder}`, { data: {} });
+    }
+    if (!sameName(record.name, place.name)) {
+      if (old === undefined || isKnown(record.id)) {
+        if (!isKnown(record.id)) await this.#discard(record, call);
+        throw new ProviderError('invalid-name', 'the server gave the file another name', { data: {} });
+      }
+      this.#overwriting = 'aside';
+      return await this.#swap(place, old, source, options, call, record);
+    }
+    // Some tries without an answer may have stored it as well.
+    if (inDoubt) await this.#discardRepeats(place, record, before, call);
+    return record;
+  }
+
+  async #putWhole(
+    place: Place,
+    source: UploadSource,
+    isKnown: (id: string) => boolean,
+    lookup: (options: CallOptions) => Promise<Item | undefined>,
+    options: UploadOptions,
+    call: CallOptions,
+  ): Promise<FileRecord> {
+    const forms = isPlainName(place.name) ? [this.#nameForm] : [...new Set([this.#nameForm, ...nameForms])];
+    for (const [i, form] of forms.entries()) {
+      const body = formData(
+        { path: place.folder },
+        { name: place.name, form, source },
+        options.onProgress?.bind(options),
+      );
+      const item = await this.#api.put(body.content, body.contentType, call, lookup);
+      const isNew = !isKnown(item.id);
+      const record = await this.#landing.find(item, place.folder, { isNew }, call);
+      const isRight = sameName(record.name, place.name);
+      if (isRight && !isPlainName(place.name)) this.#nameForm = form;
+      if (isRight || i === forms.length - 1 || !isNew) return record;
+      await this.#discard(record, call);
+    }
+    throw new ProviderError('invalid-name', 'the server gave the file another name', { data: {} });
+  }
+
+  /** The file that a try without an answer may have stored. */
+  async #lookUp(
+    place: Place,
+    size: number,
+    before: ReadonlyMap<string, FileRecord>,
+    old: RemoteFile | undefined,
+    options: CallOptions,
+  ): Promise<Item | undefined> {
+    await this.#catalog.poll(options);
+    const found = this.#catalog.index.named(place.folder, place.name).find((record) => {
+      const was = before.get(record.id) ?? (record.id === old?.id ? old : undefined);
+      return (
+        record.size === size && (was === undefined || was.modified !== record.modified || was.size !== record.size)
+      );
+    });
+    if (found === undefined) return undefined;
+    const { id, name, folder } = found;
+    const time = { created: new Date(found.created).toISOString(), modified: new Date(found.modified).toISOString() };
+    return { id, name, size, path: folder, ...time };
+  }
+
+  async #discardRepeats(
+    place: Place,
+    kept: FileRecord,
+    before: ReadonlyMap<string, FileRecord>,
+    options: CallOptions,
+  ): Promise<void> {
+    await this.#catalog.poll(options);
+    for (const other of this.#catalog.index.named(place.folder, place.name)) {
+      if (other.id === kept.id || before.has(other.id) || other.size !== kept.size) continue;
+      await this.#discard(other, options);
+      this.#catalog.removed(other.id);
+    }
+  }
+
+  /** The new version is stored under the name, or is about to be shown beside the old one: the old one goes. */
+  async #removeOld(
+    place: Place,
+    old: RemoteFile,
+    record: FileRecord,
+    md5: string,
+    options: CallOptions,
+  ): Promise<void> {
+    const { index } = this.#catalog;
+    const key = childPath(place.folder, place.name);
+    if (this.#overwriting === undefined) {
+      const now = await this.#api.file(old.id, options).catch((error: unknown) => {
+        if (isCode(error, 'not-found')) return undefined;
+        throw error;
+      });
+      // An old id that leads to the new file must not be deleted.
+      this.#overwriting = now === undefined || now.id !== old.id ? 'replace' : 'duplicate';
+      const left = now === undefined ? undefined : recordOf(now, place.folder);
+      if (this.#overwriting === 'duplicate' && left !== undefined && left.modified !== old.modified) {
+        // Another client's newer version: both stay.
+        this.#catalog.put(left);
+        return;
+      }
+    }
+    if (this.#overwriting === 'duplicate') {
+      this.#unfinished.set(key, { md5, record });
+      await this.#api.remove(old.id, options).catch((error: unknown) => {
+        if (!isCode(error, 'not-found')) throw error;
+      });
+      this.#unfinished.delete(key);
+    }
+    index.remove(old.id);
+  }
+
+  /**
+   * Where no second file can take the name: a copy under another name holds the content while the old version goes and
+   * the new one is stored. `copy` is one that the server has renamed itself.
+   */
+  async #swap(
+    place: Place,
+    old: RemoteFile,
+    source: UploadSource,
+    options: UploadOptions,
+    call: CallOptions,
+    copy?: FileRecord,
+  ): Promise<FileRecord> {
+    const name = `.syncmount-${randomBytes(6).toString('hex')}.part`;
+    const held = copy ?? (await this.#put({ folder: place.folder, name }, undefined, source, options, call));
+    await this.#api.remove(old.id, call).catch((error: unknown) => {
+      if (!isCode(error, 'not-found')) throw error;
+    });
+    this.#catalog.removed(old.id);
+    try {
+      const record = await this.#put(place, undefined, source, { ...options, resume: undefined }, call);
+      await this.#discard(held, call);
+      return record;
+    } catch (error) {
+      this.#catalog.put(held);
+      this.#log.error({ copy: held.id }, `the new version is stored as ${held.name} only`);
+      throw error;
+    }
+  }
+
+  /** For tidiness only: a failure changes nothing. */
+  async #discard(record: FileRecord, options: CallOptions): Promise<void> {
+    await this.#api.remove(record.id, { priority: options.priority }).catch((error: unknown) => {
+      this.#log.warn({ code: (error as { code?: unknown }).code }, 'a superfluous upload could not be removed');
+    });
+  }
+}
+
+/** Refuses what no server could take: then there is no request. */
+export function checkName(name: string): void {
+  const problem =
+    name === ''
+      ? 'is empty'
+      : name.length > maxNameLength
+        ? `is longer than ${maxNameLength} characters`
+        : /\p{Surrogate}/u.test(name)
+          ? 'is not valid Unicode'
+          : undefined;
+  if (problem !== undefined) throw new ProviderError('invalid-name', `the name ${problem}`, { data: {} });
+}
+
+/** A server may store names in one Unicode form. */
+function sameName(a: string, b: string): boolean {
+  return a === b || a.normalize('NFC') === b.normalize('NFC');
+}
