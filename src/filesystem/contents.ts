@@ -153,6 +153,13 @@ export class Contents {
     if (spool !== null) await spool.fill(this.readBase(state, spool));
   }
 
+  /** The whole content as a spool file, however it is kept now. It is forgotten with the next `discardUnchanged`. */
+  async materialize(state: FileState): Promise<SpoolFile> {
+    while (state.spool === null) await this.#makeWritable(state, null);
+    await state.spool.fill(this.readBase(state, state.spool));
+    return state.spool;
+  }
+
   /** The provider moved or renamed the file, maybe under a new id: the same bytes, to be asked for by another name. */
   moved(state: FileState, file: RemoteFile): void {
     const { spool, baseReader } = state;

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { codeOf, messageOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
+import { BLOCK_BYTES } from '../cache/blocks.js';
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import type { Caller, RenameFlags } from './api.js';
@@ -89,8 +90,10 @@ export class Renaming {
   ): Promise<void> {
     const { provider } = this.#core;
     if (source.remote === null) return this.#renameLocal(source, target, directory, newName);
-    const can = source.kind === 'file' ? provider.capabilities.moveFile : provider.capabilities.moveFolder;
-    if (!can) throw new FsError('EXDEV', `${provider.name} cannot rename`);
+    const { moveFile, moveFolder } = provider.capabilities;
+    if (source.kind === 'directory' && !moveFolder)
+      throw new FsError('EXDEV', `${provider.name} cannot rename folders`);
+    if (source.kind === 'file' && !moveFile) return this.#copy(source, target, directory, newName, caller);
     if (target?.kind === 'directory') {
       await this.#namespace.removeEmpty(target, caller);
       return this.#move(source, source.remote, directory, newName, caller);
@@ -158,6 +161,44 @@ export class Renaming {
     } catch (error) {
       // The rename itself is done; what is left is a file too many, which the next mount removes.
       log.warn({ ino: target.ino }, `the replaced version stays as ${aside.name} for now: ${messageOf(error)}`);
+    }
+  }
+
+  /**
+   * Where the provider cannot rename: the content is stored under the new name, then removed under the old. A crash in
+   * between leaves it under both.
+   */
+  async #copy(
+    source: Inode,
+    target: Inode | undefined,
+    directory: Inode,
+    newName: string,
+    caller: Caller | undefined,
+  ): Promise<void> {
+    const { provider, files, log } = this.#core;
+    const before = remoteFileOf(source);
+    const state = files.ensureState(source.ino);
+    const opened = target === undefined ? undefined : files.state(target.ino);
+    if (opened !== undefined) await this.#contents.keep(opened);
+    const spool = await this.#contents.materialize(state);
+    const replaces = target === undefined ? null : remoteFileOf(target);
+    const touched = [source.parent, directory.ino];
+    const stored = await this.#namespace.asking(touched, () =>
+      provider.upload(
+        { parentId: remoteIdOf(directory), name: newName, ...(replaces === null ? {} : { replaces }) },
+        spool.source(() => spool.digest(BLOCK_BYTES)),
+        caller,
+      ),
+    );
+    // What is still being written goes to where its beginning is now.
+    if (state.dirty) spool.rebase(stored);
+    await this.#moved(source, stored, directory, newName, target);
+    if (before === null) return;
+    try {
+      await this.#namespace.dispose(before);
+      this.#core.directories.changes.note('file', before.id);
+    } catch (error) {
+      log.warn({ ino: source.ino }, `the file stays under its old name too, as ${before.name}: ${messageOf(error)}`);
     }
   }
 

@@ -31,6 +31,9 @@ export interface MadeProvider {
   readonly fingerprint: string;
 }
 
+/** Of a provider without a feed there is nothing to wait for, ms: setTimeout(3) takes no more. */
+const NEVER = 2 ** 31 - 1;
+
 export class LiveProvider implements Provider {
   #made: MadeProvider;
   /** Null where the account's file is still what `current` was made of. */
@@ -104,6 +107,13 @@ export class LiveProvider implements Provider {
 
   remove(entry: RemoteEntry, options?: RequestOptions): Promise<void> {
     return this.#ask((provider) => provider.remove(entry, options));
+  }
+
+  /** Absent where the provider has no feed of changes. */
+  get changes(): Provider['changes'] {
+    if (this.#made.provider.changes === undefined) return undefined;
+    return (options) =>
+      this.#ask((provider) => provider.changes?.(options) ?? Promise.resolve({ folders: [], nextInMs: NEVER }));
   }
 
   metrics(): RequestMetrics {

@@ -70,6 +70,8 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
     const root = await resolvePath(whole, core, accountRoot, options.path);
     const filesystem = root === accountRoot ? whole : start(root);
     filesystem.recover();
+    // Ends with the abort of `close`.
+    directories.followChanges().catch(() => undefined);
     const opened = cache;
     return {
       filesystem,

@@ -19,6 +19,8 @@ import { type ListingChanges, LocalChanges, mergeListing } from './listing.js';
 const STALE_AFTER = 5_000;
 /** After a failed refresh, older listings are served without asking for this long, ms: `ls` stays quick while offline. */
 const OFFLINE_PAUSE = 5_000;
+/** How soon after the mount the feed of changes is asked first, ms. */
+const FIRST_POLL = 5_000;
 /** Listings under way ahead of a walk. The provider's own limit on connections is near this. */
 const WALK_AHEAD = 8;
 
@@ -118,6 +120,32 @@ export class Directories {
     return running;
   }
 
+  /**
+   * Follows the provider's feed of changes, where it has one, until `close`: a directory that changed is listed again, and
+   * whoever has cached it is told.
+   */
+  async followChanges(): Promise<void> {
+    const { provider, clock, table, log } = this.#o;
+    const { signal } = this.#closing;
+    let pause = FIRST_POLL;
+    while (provider.changes !== undefined) {
+      await clock.sleep(pause, signal);
+      try {
+        const { folders, nextInMs } = await provider.changes({ priority: 'background', signal });
+        pause = nextInMs;
+        const changed =
+          folders === 'all'
+            ? table.listedDirectories()
+            : folders.flatMap((id) => table.byRemote('folder', id)?.ino ?? []);
+        for (const ino of changed) await this.refresh(ino, 'background');
+      } catch (error) {
+        if (signal.aborted) return;
+        pause = Math.max(pause, OFFLINE_PAUSE);
+        log.warn({ code: codeOf(error) }, `changes: ${messageOf(error)}`);
+      }
+    }
+  }
+
   /** Ends background work. */
   close(): void {
     this.#closing.abort(new ProviderError('aborted', 'the mount ends'));
@@ -134,7 +162,9 @@ export class Directories {
     try {
       const entries = await provider.list(folder, { priority, signal: this.#closing.signal, countsAreFresh });
       this.#counts.learn(folder, entries, this.#areFresh(directory));
-      const changes = mergeListing(table, ino, entries, { changes: this.changes, since }, clock.now());
+      const impliesFolders = provider.capabilities.folders === 'implied';
+      const order = { changes: this.changes, since };
+      const changes = mergeListing(table, ino, entries, order, clock.now(), impliesFolders);
       this.#offlineUntil = 0;
       if (changes.names.size + changes.attributes.length > 0) this.#o.onChange(ino, changes);
     } catch (error) {

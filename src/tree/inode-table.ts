@@ -59,6 +59,11 @@ export class InodeTable {
     return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row.ino) ?? inodeOf(row));
   }
 
+  /** Every directory whose listing is known. */
+  listedDirectories(): Ino[] {
+    return this.sql.prepare('SELECT ino FROM inode WHERE kind = 1 AND listed_at IS NOT NULL').pluck().all() as Ino[];
+  }
+
   /** Known objects that have a name. */
   count(): number {
     return this.#count.get() as number;

@@ -49,7 +49,8 @@ export class LocalChanges {
 
 /**
  * Merges a complete listing into the table, in one transaction. `since` is the moment at which it was asked for, `now`
- * the time in ms. A file with content that is not stored yet stays, whatever the listing says.
+ * the time in ms. A file with content that is not stored yet stays, whatever the listing says; and so do directories
+ * where the provider has them only through the files in them (`impliesFolders`): an empty one exists here alone.
  */
 export function mergeListing(
   table: InodeTable,
@@ -57,6 +58,7 @@ export function mergeListing(
   entries: readonly RemoteEntry[],
   order: { readonly changes: LocalChanges; readonly since: number },
   now: number,
+  impliesFolders = false,
 ): ListingChanges {
   return table.transaction(() => {
     const names = new Set<string>();
@@ -72,12 +74,14 @@ export function mergeListing(
       if (child.localSize !== null) table.update(child.ino, { remote: null });
     }
     const before = table.children(parent);
+    const isEmptyHere = ({ remote }: Inode): boolean =>
+      impliesFolders && remote?.kind === 'folder' && !present.has(keyOf(remote));
 
     // Names of objects that the provider does not know yet, or that we changed since: they are not up for grabs.
     const taken = new Set<string>();
     const given = new Map<string, GivenName>();
     for (const child of before) {
-      if (child.remote === null || isOurs(child.remote)) taken.add(child.name);
+      if (child.remote === null || isOurs(child.remote) || isEmptyHere(child)) taken.add(child.name);
       else given.set(keyOf(child.remote), { local: child.name, remote: child.remote.name });
     }
     const listed = entries.filter((entry) => !isOurs(entry) && !isPendingName(table, parent, entry));
@@ -89,7 +93,8 @@ export function mergeListing(
 
     const stay = new Set(listed.map(keyOf));
     for (const child of before) {
-      if (child.remote === null || stay.has(keyOf(child.remote)) || isOurs(child.remote)) continue;
+      if (child.remote === null || stay.has(keyOf(child.remote)) || isOurs(child.remote) || isEmptyHere(child))
+        continue;
       names.add(child.name);
       table.update(child.ino, { parent: null });
     }
