@@ -1,6 +1,6 @@
 import { UsageError } from '../base/errors.js';
 import { parseDuration, parseSize } from '../config/units.js';
-import { defaultReadings, type FourSharedName, type Readings } from '../sandbox/index.js';
+import { type AnySandboxOptions, type ProviderName, providerNames, readingsOf } from '../sandbox/index.js';
 import { runSandboxCommand } from '../sandbox/run.js';
 import { print } from './context.js';
 
@@ -16,24 +16,26 @@ interface SandboxFlags {
 }
 
 export async function sandboxCommand(flags: SandboxFlags): Promise<void> {
+  const provider = providerOf(flags.provider);
   await runSandboxCommand(
     {
-      provider: providerOf(flags.provider),
+      provider,
       json: flags.json,
       ...(flags.port === undefined ? {} : { port: portOf(flags.port) }),
       ...(flags.dir === undefined ? {} : { dir: flags.dir }),
       ...(flags.latency === undefined ? {} : { latencyMs: parseDuration(flags.latency) }),
       ...(flags.bandwidth === undefined ? {} : { bandwidth: parseSize(flags.bandwidth) }),
       ...(flags.quota === undefined ? {} : { quotaBytes: parseSize(flags.quota) }),
-      readings: readingsOf(flags.reading),
-    },
+      readings: givenReadings(flags.reading, readingsOf[provider]),
+    } as AnySandboxOptions & { json?: boolean },
     print,
   );
 }
 
-function providerOf(name: string): FourSharedName {
-  if (name !== '4shared' && name !== '4sync') throw new UsageError(`there is no sandbox for '${name}' yet`);
-  return name;
+function providerOf(name: string): ProviderName {
+  const known = providerNames.find((provider) => provider === name);
+  if (known === undefined) throw new UsageError(`no provider '${name}': there are ${providerNames.join(', ')}`);
+  return known;
 }
 
 function portOf(text: string): number {
@@ -42,15 +44,14 @@ function portOf(text: string): number {
   return port;
 }
 
-/** `name=value`, the value as JSON where it is, else as a string. */
-function readingsOf(texts: readonly string[]): Partial<Readings> {
+/** `name=value`, each with the type of the reading's default. */
+function givenReadings(texts: readonly string[], defaults: object): object {
+  const known = new Map<string, unknown>(Object.entries(defaults));
   return Object.fromEntries(
     texts.map((text) => {
       const [name = '', value = ''] = text.split('=', 2);
-      if (!(name in defaultReadings)) {
-        throw new UsageError(`no reading '${name}': there are ${Object.keys(defaultReadings).join(', ')}`);
-      }
-      const standard = defaultReadings[name as keyof Readings];
+      if (!known.has(name)) throw new UsageError(`no reading '${name}': there are ${[...known.keys()].join(', ')}`);
+      const standard = known.get(name);
       if (typeof standard === 'boolean') return [name, value === 'true'];
       return [name, typeof standard === 'number' ? Number(value) : value];
     }),

@@ -1,12 +1,12 @@
 /** `syncmount sandbox`: a sandbox in the foreground, until a signal ends it. */
-import { type Sandbox, type SandboxOptions, startSandbox } from './index.js';
+import { type AnySandbox, type AnySandboxOptions, startSandbox } from './index.js';
 
-export interface SandboxCommandOptions extends SandboxOptions {
+export type SandboxCommandOptions = AnySandboxOptions & {
   /** One line of JSON instead of text for people. */
   json?: boolean;
   /** Ends the sandbox as a signal does. */
   signal?: AbortSignal;
-}
+};
 
 /** Starts the sandbox, prints how to use it, and returns once SIGINT or SIGTERM (or `signal`) has ended it. */
 export async function runSandboxCommand(
@@ -21,18 +21,19 @@ export async function runSandboxCommand(
   await sandbox.close();
 }
 
-function machineLine({ provider, endpoints, credentials, control }: Sandbox): string {
+function machineLine({ provider, endpoints, credentials, control }: AnySandbox): string {
   return JSON.stringify({ provider, endpoints, credentials, control });
 }
 
-function peopleLines({ provider, endpoints, credentials, control }: Sandbox): string[] {
+function peopleLines({ provider, endpoints, credentials, control }: AnySandbox): string[] {
   const json = JSON.stringify(credentials);
+  const addresses = [...Object.entries(endpoints), ['control', control]];
+  const flags = Object.entries(endpoints).map(([name, url]) => `--endpoint ${name}=${url}`);
+  const login = `syncmount login sandbox --provider ${provider}`;
   return [
     `A sandbox that speaks the API of ${provider} is running. Press Ctrl-C to end it.`,
     '',
-    `  api      ${endpoints.api}`,
-    `  upload   ${endpoints.upload}`,
-    `  control  ${control}`,
+    ...addresses.map(([name = '', url]) => `  ${name.padEnd(9)} ${url}`),
     '',
     'Credentials of its one user:',
     '',
@@ -40,10 +41,24 @@ function peopleLines({ provider, endpoints, credentials, control }: Sandbox): st
     '',
     'To mount it:',
     '',
-    `  echo '${json}' | syncmount login sandbox --provider ${provider} --credentials - \\`,
-    `    --endpoint api=${endpoints.api} --endpoint upload=${endpoints.upload}`,
+    `  echo '${json}' | ${login} --credentials - \\`,
+    `    ${flags.join(' \\\n    ')}`,
     '  mkdir -p ~/sandbox && syncmount mount sandbox: ~/sandbox',
+    '',
+    ...interactive(provider, `${login} ${flags.join(' ')}`),
   ];
+}
+
+/** The login as a person does it, who gives no credentials beforehand. */
+function interactive(provider: AnySandbox['provider'], login: string): string[] {
+  switch (provider) {
+    case '5sync':
+      return ['Or type the API key above when it is asked for:', '', `  ${login}`];
+    case 'acronis':
+      return ['Or type the user name and the password above, or allow it in the browser:', '', `  ${login}`];
+    default:
+      return ['Or allow it in the browser: leave token and tokenSecret out of the credentials.'];
+  }
 }
 
 function untilEnded(signal: AbortSignal | undefined): Promise<void> {

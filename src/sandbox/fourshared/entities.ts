@@ -1,4 +1,5 @@
 /** The entities of the documents: UserResponse, FileResponse, FolderResponse, with every documented field and its type. */
+import { mimeType } from '../content/mime.js';
 import type { FourSharedName } from '../options.js';
 import type { Readings, Settings } from './options.js';
 import type { Account } from './state/account.js';
@@ -69,26 +70,6 @@ export interface FolderResponse {
   userPermissions: string;
   status: 'trashed' | 'normal';
   hasMembers: boolean;
-}
-
-const mimeTypes: Record<string, string> = {
-  txt: 'text/plain',
-  html: 'text/html',
-  json: 'application/json',
-  jpg: 'image/jpeg',
-  jpeg: 'image/jpeg',
-  png: 'image/png',
-  gif: 'image/gif',
-  mp3: 'audio/mpeg',
-  mp4: 'video/mp4',
-  pdf: 'application/pdf',
-  zip: 'application/zip',
-  rar: 'application/x-rar-compressed',
-};
-
-export function mimeType(name: string): string {
-  const extension = name.slice(name.lastIndexOf('.') + 1).toLowerCase();
-  return mimeTypes[extension] ?? 'application/octet-stream';
 }
 
 export class Entities {

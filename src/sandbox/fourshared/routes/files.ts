@@ -1,9 +1,9 @@
 /** `/files/{id}` on the api host: metadata, and everything that does not carry content in. */
 import { randomBytes } from 'node:crypto';
+import { mimeType } from '../../content/mime.js';
 import { parseRange } from '../../content/range.js';
 import { type Answer, jsonAnswer, noContent } from '../../http/exchange.js';
 import type { Call, Resource } from '../call.js';
-import { mimeType } from '../entities.js';
 import * as refuse from '../errors.js';
 import { type FileItem, isIncomplete } from '../state/items.js';
 import { call } from './method.js';

@@ -1,8 +1,9 @@
 /** `/user` and `/users/{id}`: the account, its files by upload date, its trash. */
 
+import { mimeType } from '../../content/mime.js';
 import { type Answer, jsonAnswer } from '../../http/exchange.js';
 import type { Call, Resource } from '../call.js';
-import { mimeType, userId } from '../entities.js';
+import { userId } from '../entities.js';
 import * as refuse from '../errors.js';
 import type { FileItem } from '../state/items.js';
 import { call } from './method.js';

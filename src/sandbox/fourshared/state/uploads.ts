@@ -1,7 +1,7 @@
 /** Chunked uploads: `POST /upload` starts one, `POST /upload/{id}` brings its bytes, the last of them makes a file. */
-import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { BlobStore } from '../../content/blobs.js';
+import { PrefixHash } from '../../content/prefix-hash.js';
 import * as refuse from '../errors.js';
 import type { Settings } from '../options.js';
 import type { Account } from './account.js';
@@ -11,19 +11,12 @@ import { isIncomplete } from './items.js';
 
 interface Running {
   file: FileHandle;
-  hash: Hash;
-  hashed: number;
-  /** Up to here it is hashed or will be. */
-  planned: number;
-  /** One after the other, because MD5 needs the bytes in order. */
-  work: Promise<void>;
+  hash: PrefixHash;
   /** Under way once every byte is there. */
   completing?: Promise<void>;
 }
 
 export type ChunkOutcome = 'stored' | 'completed';
-
-const hashPiece = 1024 * 1024;
 
 export class Uploads {
   #running = new Map<string, Promise<Running>>();
@@ -80,8 +73,7 @@ export class Uploads {
       if (this.account.readings.partialChunks === 'kept' && at > first) this.#store(file, [first, at - 1]);
       throw error;
     } finally {
-      // Bytes that were hashed already may have changed, whatever the client promises.
-      if (first < running.planned && file.upload === upload) rehash(running);
+      if (file.upload === upload) running.hash.rewritten(first);
     }
     if (at !== first + length) throw refuse.badSize('The body is shorter than its Content-Length.');
     if (this.account.items.get(file.id) !== file) throw refuse.notFound();
@@ -92,13 +84,8 @@ export class Uploads {
       return 'completed';
     }
     this.#store(file, [first, at - 1]);
-    const prefix = contiguous(upload.ranges);
-    running.planned = prefix;
-    running.work = running.work.then(() => hashUpTo(running, prefix));
-    if (!isWhole(upload)) {
-      running.work.catch(() => undefined);
-      return 'stored';
-    }
+    running.hash.extend(contiguous(upload.ranges));
+    if (!isWhole(upload)) return 'stored';
     running.completing ??= this.#finish(file, running);
     await running.completing;
     return 'completed';
@@ -106,8 +93,8 @@ export class Uploads {
 
   async close(): Promise<void> {
     for (const running of this.#running.values()) {
-      const { file, work } = await running;
-      await work.catch(() => undefined);
+      const { file, hash } = await running;
+      await hash.settled().catch(() => undefined);
       await file.close();
     }
     this.#running.clear();
@@ -127,8 +114,7 @@ export class Uploads {
   /** Whoever brings the last byte, or one again after a failure, makes the file. */
   async #finish(file: FileItem, running: Running): Promise<void> {
     try {
-      await running.work;
-      this.#complete(file, running.hash.digest('hex'));
+      this.#complete(file, await running.hash.digest());
     } finally {
       running.completing = undefined;
     }
@@ -175,31 +161,7 @@ export class Uploads {
 
   async #open(blob: string): Promise<Running> {
     const file = await this.blobs.openForWriting(blob);
-    return { file, hash: createHash('md5'), hashed: 0, planned: 0, work: Promise.resolve() };
-  }
-}
-
-function rehash(running: Running): void {
-  running.planned = 0;
-  running.work = running.work.then(() => {
-    running.hash = createHash('md5');
-    running.hashed = 0;
-  });
-}
-
-/** Reads on from where the hash is; the bytes come from the page cache. */
-async function hashUpTo(running: Running, end: number): Promise<void> {
-  const piece = Buffer.allocUnsafe(Math.max(0, Math.min(hashPiece, end - running.hashed)));
-  while (running.hashed < end) {
-    const { bytesRead } = await running.file.read(
-      piece,
-      0,
-      Math.min(piece.length, end - running.hashed),
-      running.hashed,
-    );
-    if (bytesRead === 0) throw new Error('the upload is shorter than its ranges');
-    running.hash.update(piece.subarray(0, bytesRead));
-    running.hashed += bytesRead;
+    return { file, hash: new PrefixHash(file) };
   }
 }
 

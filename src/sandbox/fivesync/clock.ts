@@ -1,0 +1,24 @@
+/** The server's clock, as wrong and as coarse as the readings say. */
+import type { FiveSyncReadings } from './options.js';
+
+export class Clock {
+  constructor(
+    readonly now: () => number,
+    readonly readings: FiveSyncReadings,
+  ) {}
+
+  /** Milliseconds, unrounded. */
+  time(): number {
+    return this.now() + this.readings.clockSkewSeconds * 1000;
+  }
+
+  /** A time as it is stored. */
+  stamp(time = this.time()): number {
+    return this.readings.timestamps === 'seconds' ? Math.floor(time / 1000) * 1000 : time;
+  }
+}
+
+/** `2025-02-10T14:22:00Z` */
+export function iso(time: number): string {
+  return new Date(time).toISOString().replace('.000Z', 'Z');
+}

@@ -1,0 +1,83 @@
+/** `GET /changes`: "a feed of file events (created, modified, deleted) since a given timestamp". */
+import type { Keeper } from '../journal.js';
+import type { Clock } from './clock.js';
+import type { FiveSyncReadings, FiveSyncSettings } from './options.js';
+import { isBelow } from './paths.js';
+import type { EventRecord, FileRecord, Rec } from './records.js';
+
+export interface Changes {
+  events: EventRecord[];
+  /** The number of the last event that was looked at. */
+  last: number;
+  more: boolean;
+}
+
+export class Feed {
+  #events: EventRecord[];
+
+  constructor(
+    loaded: Iterable<EventRecord>,
+    readonly clock: Clock,
+    readonly readings: FiveSyncReadings,
+    readonly settings: FiveSyncSettings,
+    readonly keeper: Keeper<Rec>,
+  ) {
+    this.#events = [...loaded].sort((a, b) => a.seq - b.seq);
+  }
+
+  add(file: FileRecord, action: EventRecord['action']): void {
+    const seq = (this.#events.at(-1)?.seq ?? 0) + 1;
+    const at = this.clock.stamp();
+    const event: EventRecord = { kind: 'event', id: `e_${seq}`, seq, file: file.id, dir: file.dir, action, at };
+    this.#events.push(event);
+    this.keeper.put(event);
+  }
+
+  get length(): number {
+    return this.#events.length;
+  }
+
+  /** Events from a time on, or after an event. */
+  changes(since: number, dir: string | undefined, after = 0): Changes {
+    const visible = this.clock.time() - this.readings.changesLagSeconds * 1000;
+    const found: EventRecord[] = [];
+    const most = this.settings.eventsPerAnswer;
+    let last = after;
+    for (let i = this.#from(since, after); i < this.#events.length; i++) {
+      const event = this.#events[i] as EventRecord;
+      if (event.at > visible) break;
+      if (found.length >= most && !this.#mustGoOn(found, event, since)) return { events: found, last, more: true };
+      last = event.seq;
+      if (dir !== undefined && !this.#isIn(event.dir, dir)) continue;
+      found.push(event);
+    }
+    return { events: found, last, more: false };
+  }
+
+  /**
+   * A page never ends between two events of one time, and it reaches beyond the time that was asked for: whoever can go
+   * on only by the last timestamp must get on.
+   */
+  #mustGoOn(found: readonly EventRecord[], next: EventRecord, since: number): boolean {
+    const lastTime = found.at(-1)?.at;
+    return lastTime === next.at || lastTime === since;
+  }
+
+  /** The first event that counts; times do not decrease, so that it is found by halves. */
+  #from(since: number, after: number): number {
+    const counts = ({ at, seq }: EventRecord) =>
+      seq > after && (after > 0 || (this.readings.since === 'inclusive' ? at >= since : at > since));
+    let low = 0;
+    let high = this.#events.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (counts(this.#events[middle] as EventRecord)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  #isIn(dir: string, top: string): boolean {
+    return this.readings.pathFilter === 'exact' ? dir === top : isBelow(dir, top);
+  }
+}

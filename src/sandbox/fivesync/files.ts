@@ -1,0 +1,174 @@
+/** The account's files with every index that requests need, and the calls that change them. */
+import { randomBytes } from 'node:crypto';
+import type { BlobStore, StoredContent } from '../content/blobs.js';
+import type { Keeper } from '../journal.js';
+import type { Clock } from './clock.js';
+import { forbidden } from './errors.js';
+import type { Feed } from './feed.js';
+import type { FiveSyncReadings, FiveSyncSettings } from './options.js';
+import { isBelow } from './paths.js';
+import type { FileRecord, Rec } from './records.js';
+
+export interface Place {
+  dir: string;
+  name: string;
+}
+
+export type Order = 'name' | 'created' | 'size';
+
+const orders: Record<Order, (a: FileRecord, b: FileRecord) => number> = {
+  name: (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.order - b.order),
+  created: (a, b) => a.order - b.order,
+  size: (a, b) => a.size - b.size || a.order - b.order,
+};
+
+/** Holds the invariants: indexes and sums are those of the files, every change is in the feed and has gone to the keeper. */
+export class Files {
+  readonly byId = new Map<string, FileRecord>();
+  usedBytes = 0;
+  #dirs = new Map<string, Set<FileRecord>>();
+  #names = new Map<string, FileRecord[]>();
+  /** Pages are cut from arrays that are made again after a change. */
+  #sorted = new Map<Order, FileRecord[]>();
+  #order = 0;
+
+  constructor(
+    loaded: Iterable<FileRecord>,
+    readonly feed: Feed,
+    readonly blobs: BlobStore,
+    readonly clock: Clock,
+    readonly readings: FiveSyncReadings,
+    readonly settings: FiveSyncSettings,
+    readonly keeper: Keeper<Rec>,
+  ) {
+    for (const file of loaded) {
+      this.#enter(file);
+      this.#order = Math.max(this.#order, file.order);
+    }
+  }
+
+  /** Of a name, the oldest first; more than one where duplicates are made. */
+  named(place: Place): readonly FileRecord[] {
+    return this.#names.get(keyOf(place)) ?? [];
+  }
+
+  directories(): Iterable<string> {
+    return this.#dirs.keys();
+  }
+
+  inDirectory(dir: string): Iterable<FileRecord> {
+    return this.#dirs.get(dir) ?? [];
+  }
+
+  /** Everything, or what the path filter leaves. */
+  list(dir: string | undefined, order: Order = 'created'): readonly FileRecord[] {
+    if (dir !== undefined && this.readings.pathFilter === 'exact')
+      return [...this.inDirectory(dir)].sort(orders[order]);
+    let all = this.#sorted.get(order);
+    if (!all) {
+      all = [...this.byId.values()].sort(orders[order]);
+      this.#sorted.set(order, all);
+    }
+    return dir === undefined ? all : all.filter((file) => isBelow(file.dir, dir));
+  }
+
+  assertRoom(bytes: number): void {
+    if (this.usedBytes + bytes > this.settings.quotaBytes) throw forbidden('The storage space of the plan is used up.');
+  }
+
+  /** Makes stored content a file. Takes the content's reference, or releases it when the file is refused. */
+  put(place: Place, content: StoredContent, encrypted = true): FileRecord {
+    const old = this.named(place).at(-1);
+    const { existingName } = this.readings;
+    try {
+      this.assertRoom(content.size - (old && existingName !== 'duplicate' ? old.size : 0));
+    } catch (error) {
+      this.blobs.release(content.blob);
+      throw error;
+    }
+    if (!old || existingName !== 'new-version') {
+      if (old && existingName === 'new-id') this.remove(old);
+      return this.add(place, content, encrypted);
+    }
+    const before = old.blob;
+    this.change(old, () => {
+      Object.assign(old, { size: content.size, md5: content.md5, blob: content.blob, encrypted });
+      old.versions += 1;
+      old.modified = this.clock.stamp();
+    });
+    this.blobs.release(before);
+    return old;
+  }
+
+  /** A file of its own, whatever is there already. */
+  add(place: Place, content: StoredContent, encrypted = true): FileRecord {
+    const now = this.clock.stamp();
+    this.#order += 1;
+    const file: FileRecord = {
+      kind: 'file',
+      id: this.#newId(),
+      dir: place.dir,
+      name: place.name,
+      ...{ size: content.size, md5: content.md5, blob: content.blob, encrypted },
+      ...{ versions: 1, created: now, modified: now, order: this.#order },
+    };
+    this.#enter(file);
+    this.keeper.put(file);
+    this.feed.add(file, 'created');
+    return file;
+  }
+
+  /** Changes a file in place; indexes, sums and feed follow. */
+  change(file: FileRecord, change: () => void): void {
+    this.#leave(file);
+    change();
+    this.#enter(file);
+    this.keeper.put(file);
+    this.feed.add(file, 'modified');
+  }
+
+  /** "Permanently delete a file." */
+  remove(file: FileRecord): void {
+    this.#leave(file);
+    this.keeper.remove(file.id);
+    this.blobs.release(file.blob);
+    this.feed.add(file, 'deleted');
+  }
+
+  #enter(file: FileRecord): void {
+    this.byId.set(file.id, file);
+    this.usedBytes += file.size;
+    const dir = this.#dirs.get(file.dir);
+    if (dir) dir.add(file);
+    else this.#dirs.set(file.dir, new Set([file]));
+    const key = keyOf(file);
+    const same = this.#names.get(key);
+    if (same) same.push(file);
+    else this.#names.set(key, [file]);
+    this.#sorted.clear();
+  }
+
+  #leave(file: FileRecord): void {
+    this.byId.delete(file.id);
+    this.usedBytes -= file.size;
+    const dir = this.#dirs.get(file.dir);
+    dir?.delete(file);
+    if (dir?.size === 0) this.#dirs.delete(file.dir);
+    const key = keyOf(file);
+    const left = (this.#names.get(key) ?? []).filter((other) => other !== file);
+    if (left.length > 0) this.#names.set(key, left);
+    else this.#names.delete(key);
+    this.#sorted.clear();
+  }
+
+  #newId(): string {
+    for (;;) {
+      const id = `f_${randomBytes(5).readUIntBE(0, 5).toString(36).padStart(8, '0')}`;
+      if (!this.byId.has(id)) return id;
+    }
+  }
+}
+
+function keyOf({ dir, name }: Place): string {
+  return `${dir}\0${name}`;
+}
