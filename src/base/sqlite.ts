@@ -52,16 +52,20 @@ export function openDatabase(path: string, migrations: readonly Migration[]): St
   const database = sql;
   // The log keeps its file for as long as the connection lives; a checkpoint only begins at its start again.
   let log: number | null = null;
+  let syncing: Promise<void> = Promise.resolve();
   return {
     sql: database,
     durable: singleFlight(() => {
       log ??= openSync(`${path}-wal`, 'r+');
-      return sync(log);
+      syncing = sync(log);
+      return syncing;
     }),
     close() {
-      if (log !== null) closeSync(log);
+      const fd = log;
       log = null;
       database.close();
+      // Not under a sync in flight: its number could belong to another file by then.
+      if (fd !== null) syncing.catch(() => undefined).then(() => closeSync(fd));
     },
   };
 }

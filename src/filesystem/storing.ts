@@ -263,6 +263,8 @@ export class Storing {
     // Changes that began before the upload belong to it; none begins while it is under way.
     while (state.changing.isBusy) await state.changing.idle();
     try {
+      // After a power cut the next mount uploads what a row says: by then the bytes must be there.
+      if (state.journaled !== state.generation) await spool.sync();
       this.#journal(state, spool, 'uploading');
       await spool.fill(this.#contents.readBase(state, spool), signal);
       let hashing: Promise<Digest> | null = null;
