@@ -3,6 +3,10 @@ import { z } from 'zod';
 import type { Clock } from '../base/clock.js';
 import { UsageError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { type AcronisOptions, acronisEndpoints, createAcronis } from './acronis/provider.js';
+import type { AcronisCredentials } from './acronis/tokens.js';
+import type { FiveSyncCredentials } from './fivesync/api.js';
+import { createFiveSync, fiveSyncEndpoints } from './fivesync/provider.js';
 import type { FourSharedCredentials } from './fourshared/api.js';
 import { createFourShared, fourSharedEndpoints } from './fourshared/provider.js';
 import { checkEndpoint } from './http/endpoint.js';
@@ -25,10 +29,12 @@ export interface ProviderSettings {
   readonly simpleUploadLimit?: number;
   readonly disposal?: 'trash' | 'permanent';
   readonly maxConnections?: number;
+  /** Acronis: given every new set of credentials, to be stored in place of the old ones. */
+  readonly onTokens?: AcronisOptions['onTokens'];
 }
 
-/** Credentials that sign requests. The type grows with the providers. */
-export type Credentials = FourSharedCredentials;
+/** Credentials as stored: strings only. */
+export type Credentials = FourSharedCredentials | FiveSyncCredentials | AcronisCredentials;
 
 interface Entry {
   /** Default base URLs; null where the person must name one. */
@@ -36,7 +42,21 @@ interface Entry {
   /** The path that each base URL must end in. */
   readonly suffix: Readonly<Record<string, string>>;
   readonly credentials: z.ZodType<Credentials>;
-  create(settings: ProviderSettings, endpoints: Readonly<Record<string, string>>, credentials: Credentials): Provider;
+  create(settings: ProviderSettings, endpoints: Readonly<Record<string, string>>, credentials: unknown): Provider;
+}
+
+/** Keeps the type of the credentials between their schema and their use. */
+function define<C extends Credentials>(
+  entry: Pick<Entry, 'endpoints' | 'suffix'> & {
+    readonly credentials: z.ZodType<C>;
+    create(settings: ProviderSettings, endpoints: Readonly<Record<string, string>>, credentials: C): Provider;
+  },
+): Entry {
+  return {
+    ...entry,
+    create: (settings, endpoints, credentials) =>
+      entry.create(settings, endpoints, entry.credentials.parse(credentials)),
+  };
 }
 
 const secret = z.string().trim().min(1);
@@ -48,7 +68,7 @@ const fourSharedCredentials = z.object({
 });
 
 function fourShared(name: '4shared' | '4sync'): Entry {
-  return {
+  return define({
     endpoints: { ...fourSharedEndpoints[name] },
     suffix: { api: '/v1_2', upload: '/v1_2' },
     credentials: fourSharedCredentials,
@@ -58,12 +78,53 @@ function fourShared(name: '4shared' | '4sync'): Entry {
         endpoints: { api: endpoints.api ?? '', upload: endpoints.upload ?? '' },
         credentials,
       }),
-  };
+  });
 }
 
-const entries: Partial<Record<ProviderName, Entry>> = {
+const fiveSync = define({
+  endpoints: fiveSyncEndpoints,
+  suffix: { api: '/v1' },
+  credentials: z.object({ apiKey: secret }),
+  create: (settings, endpoints, credentials) =>
+    createFiveSync({ ...settings, endpoints: { api: endpoints.api ?? '' }, credentials }),
+});
+
+/** Passwords may begin or end in spaces. */
+const password = z.string().min(1);
+const acronisCredentials: z.ZodType<AcronisCredentials> = z
+  .object({
+    username: secret.optional(),
+    password: password.optional(),
+    clientId: secret.optional(),
+    clientSecret: secret.optional(),
+    accessToken: secret.optional(),
+    refreshToken: secret.optional(),
+    expiresAt: z.iso.datetime().optional(),
+  })
+  .superRefine((given, context) => {
+    const hasPassword = given.username !== undefined && given.password !== undefined;
+    if (hasPassword || given.accessToken !== undefined || given.refreshToken !== undefined) return;
+    const missing = given.username === undefined ? 'username' : 'password';
+    context.addIssue({ code: 'custom', path: [missing], message: 'neither a password nor a token' });
+  });
+
+const acronis = define({
+  endpoints: acronisEndpoints,
+  suffix: { api: '/fc/api/v1' },
+  credentials: acronisCredentials,
+  create: (settings, endpoints, credentials) =>
+    createAcronis({
+      ...settings,
+      endpoints: { api: endpoints.api ?? '', token: endpoints.token ?? '' },
+      credentials,
+    }),
+});
+
+const entries: Record<ProviderName, Entry> = {
   '4shared': fourShared('4shared'),
   '4sync': fourShared('4sync'),
+  '5sync': fiveSync,
+  acronis,
 };
 
 /** The provider's name as typed, checked. Throws `UsageError`. */
@@ -79,9 +140,7 @@ export function isSupported(name: ProviderName): boolean {
 }
 
 function entryOf(name: ProviderName): Entry {
-  const entry = entries[name];
-  if (entry === undefined) throw new UsageError(`${name} is not supported yet by this version of syncmount`);
-  return entry;
+  return entries[name];
 }
 
 /** The keys that `--endpoint KEY=URL` takes for this provider. */

@@ -30,5 +30,10 @@ export function readError(status: number, text: string): ErrorMeaning {
   const code = typeof fields.code === 'number' || typeof fields.code === 'string' ? String(fields.code) : undefined;
   const message = typeof fields.message === 'string' ? fields.message : undefined;
   const row = errorTable[`${status}.${code}`] ?? errorTable[String(status)] ?? statusMeaning(status);
-  return { code: row.code, repeat: row.repeat, providerCode: code === undefined ? undefined : `${status}.${code}`, message };
+  return {
+    code: row.code,
+    repeat: row.repeat,
+    providerCode: code === undefined ? undefined : `${status}.${code}`,
+    message,
+  };
 }

@@ -43,7 +43,8 @@ export function readTokenError(status: number, text: string): ErrorMeaning {
   const providerCode = typeof body?.error === 'string' ? body.error : undefined;
   const described = body?.error_description ?? body?.message;
   const message = typeof described === 'string' ? described : providerCode;
-  if (status === 400 || status === 401 || status === 403) return { code: 'auth', repeat: 'never', providerCode, message };
+  if (status === 400 || status === 401 || status === 403)
+    return { code: 'auth', repeat: 'never', providerCode, message };
   return { ...statusMeaning(status), providerCode, message };
 }
 
@@ -252,5 +253,7 @@ export class TokenKeeper implements Signer {
 
 /** What no message may contain. */
 export function secretsOf({ password, clientSecret, accessToken, refreshToken }: AcronisCredentials): string[] {
-  return [password, clientSecret, accessToken, refreshToken].filter((secret) => secret !== undefined && secret !== '') as string[];
+  return [password, clientSecret, accessToken, refreshToken].filter(
+    (secret) => secret !== undefined && secret !== '',
+  ) as string[];
 }

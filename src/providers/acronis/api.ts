@@ -1,0 +1,183 @@
+/** The requests of the Acronis document that a mount needs, one method each: paths, parameters, statuses. */
+import type { z } from 'zod';
+import { ProviderError } from '../errors.js';
+import {
+  type Answer,
+  type Call,
+  type CallOptions,
+  decodeJson,
+  HttpClient,
+  type HttpClientOptions,
+  type Outcome,
+} from '../http/client.js';
+import { isLoopback } from '../http/endpoint.js';
+import { RateLimiter } from '../http/rate-limit.js';
+import type { Content, HttpMethod } from '../http/transport.js';
+import { type Node, nodeListSchema, nodeSchema, type User, userSchema } from './entities.js';
+import { readError } from './error-table.js';
+import type { TokenKeeper } from './tokens.js';
+
+/** Neither default nor maximum is documented: asked for at first, then what is refused with 400 is not asked again. */
+const perPages = [1000, 500, 200, 100, 50, undefined] as const;
+
+/** One answer to `GET …/contents`. */
+export interface Contents {
+  readonly nodes: Node[];
+  /** 200 "the list", 206 "part of the list". */
+  readonly isPart: boolean;
+  /** What was asked for. */
+  readonly perPage: number | undefined;
+}
+
+export class AcronisApi {
+  readonly http: HttpClient;
+  readonly #base: string;
+  #perPage = 0;
+
+  constructor(
+    base: string,
+    keeper: TokenKeeper,
+    options: Omit<HttpClientOptions, 'signer' | 'readError' | 'secrets' | 'limiter'>,
+  ) {
+    this.#base = base.replace(/\/+$/, '');
+    this.http = new HttpClient({
+      ...options,
+      limiter: new RateLimiter(options.clock),
+      signer: keeper,
+      readError,
+      secrets: () => keeper.secrets(),
+    });
+  }
+
+  call(method: HttpMethod, template: string, uuid: string, more: Partial<Call> = {}): Call {
+    const path = template.replace('{uuid}', encodeURIComponent(uuid));
+    return { method, route: `${method} ${template}`, url: this.#base + path, ...more };
+  }
+
+  async json<T>(call: Call, schema: z.ZodType<T>, options: CallOptions, lookup?: Outcome<T>['lookup']): Promise<T> {
+    const decode = (answer: Answer): T => decodeJson(schema, answer, call.route);
+    return await this.http.request(call, { decode, lookup }, options);
+  }
+
+  /** A request whose answer has no body that matters. `isDone` tells whether a try without an answer did its work. */
+  async act(call: Call, options: CallOptions, isDone?: (options: CallOptions) => Promise<boolean>): Promise<void> {
+    const lookup = async (lookupOptions: CallOptions): Promise<true | undefined> =>
+      (await isDone?.(lookupOptions)) === true ? true : undefined;
+    await this.http.request<true>(call, { decode: () => true, ...(isDone === undefined ? {} : { lookup }) }, options);
+  }
+
+  /** One page of a folder, from 1. `perPage`: what the first page turned out to bring. */
+  async contents(uuid: string, page: number, perPage: number | undefined, options: CallOptions): Promise<Contents> {
+    for (;;) {
+      const form = this.#perPage;
+      const asked = perPage ?? perPages[form];
+      const query: Record<string, string> = asked === undefined ? {} : { per_page: String(asked), page: String(page) };
+      if (asked === undefined && page > 1) query.page = String(page);
+      const call = this.call('GET', '/sync_and_share_nodes/{uuid}/contents', uuid, { query });
+      try {
+        return await this.http.request(
+          call,
+          {
+            decode: (answer) => ({
+              nodes: decodeJson(nodeListSchema, answer, call.route),
+              isPart: answer.status === 206,
+              perPage: asked,
+            }),
+          },
+          options,
+        );
+      } catch (error) {
+        const isRefused = error instanceof ProviderError && error.data.status === 400;
+        if (!isRefused || perPage !== undefined || form >= perPages.length - 1) throw error;
+        if (this.#perPage === form) this.#perPage += 1;
+      }
+    }
+  }
+
+  async createFolder(
+    parentUuid: string,
+    name: string,
+    options: CallOptions,
+    lookup: Outcome<Node>['lookup'],
+  ): Promise<Node> {
+    const json = { sync_and_share_node: { name, parent_uuid: parentUuid } };
+    return await this.json(this.call('POST', '/sync_and_share_nodes', '', { json }), nodeSchema, options, lookup);
+  }
+
+  async rename(
+    uuid: string,
+    name: string,
+    options: CallOptions,
+    isDone: (o: CallOptions) => Promise<boolean>,
+  ): Promise<void> {
+    const json = { sync_and_share_node: { name } };
+    await this.act(this.call('PUT', '/sync_and_share_nodes/{uuid}', uuid, { json, idempotent: true }), options, isDone);
+  }
+
+  async move(
+    uuid: string,
+    parentUuid: string,
+    options: CallOptions,
+    isDone: (o: CallOptions) => Promise<boolean>,
+  ): Promise<void> {
+    const json = { parent_uuid: parentUuid };
+    await this.act(this.call('POST', '/sync_and_share_nodes/{uuid}/move', uuid, { json }), options, isDone);
+  }
+
+  async copy(
+    uuid: string,
+    parentUuid: string,
+    options: CallOptions,
+    isDone: (o: CallOptions) => Promise<boolean>,
+  ): Promise<void> {
+    const json = { parent_uuid: parentUuid };
+    await this.act(this.call('POST', '/sync_and_share_nodes/{uuid}/copy', uuid, { json }), options, isDone);
+  }
+
+  /** "If a file with same name exists in the target folder a new revision will be created." */
+  async upload(
+    parentUuid: string,
+    file: { readonly name: string; readonly md5: string; readonly content: Content },
+    options: CallOptions,
+    lookup: Outcome<Node>['lookup'],
+  ): Promise<Node> {
+    const query = { filename: file.name, size: String(file.content.size), checksum: file.md5 };
+    const call = this.call('POST', '/sync_and_share_nodes/{uuid}/upload', parentUuid, {
+      query,
+      content: file.content,
+      chunked: true,
+    });
+    return await this.json(call, nodeSchema, options, lookup);
+  }
+
+  async user(uuid: string, options: CallOptions): Promise<User> {
+    return await this.json(this.call('GET', '/users/{uuid}', uuid), userSchema, options);
+  }
+
+  /**
+   * A node's own URL, relative to the service ("Relative URLs to actions that can be performed on the node"). Another
+   * host gets no credentials, and plain http is for this machine only.
+   */
+  actionCall(method: HttpMethod, template: string, url: string, more: Partial<Call> = {}): Call {
+    const home = new URL(this.#base);
+    let target: URL;
+    try {
+      target = new URL(url, `${home.origin}/`);
+    } catch {
+      throw new ProviderError('protocol', `${method} ${template}: a URL that is none`, { data: {} });
+    }
+    const isHome = target.origin === home.origin;
+    const isSafe =
+      isHome ||
+      target.protocol === 'https:' ||
+      (target.protocol === 'http:' && isLoopback(target.hostname) && isLoopback(home.hostname));
+    if (!isSafe || target.username !== '' || target.password !== '')
+      throw new ProviderError('protocol', `${method} ${template}: a URL that must not be followed`, { data: {} });
+    target.hash = '';
+    return { method, route: `${method} ${template}`, url: target.href, unsigned: !isHome, ...more };
+  }
+
+  nodeUrl(uuid: string): string {
+    return `${this.#base}/sync_and_share_nodes/${encodeURIComponent(uuid)}`;
+  }
+}

@@ -1,0 +1,253 @@
+/** Names and folders: create, rename, move, copy, delete. What a lost answer did is looked up in the lists. */
+import { randomBytes } from 'node:crypto';
+import { type Log, silentLog } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client.js';
+import type { RemoteEntry, RemoteFile, RemoteFolder, RemoteRef } from '../provider.js';
+import type { AcronisApi } from './api.js';
+import { entryOf, foldName, type Node, rootUuid } from './entities.js';
+import type { Nodes } from './nodes.js';
+
+interface Place {
+  readonly parentId: string;
+  readonly name: string;
+}
+
+/** Not documented; the longest that common disks hold. UTF-16 code units. */
+export const maxNameLength = 255;
+
+/** Refuses what no server could take: then there is no request. */
+export function checkName(name: string): void {
+  const problem =
+    name === ''
+      ? 'is empty'
+      : name.length > maxNameLength
+        ? `is longer than ${maxNameLength} characters`
+        : /\p{Surrogate}/u.test(name)
+          ? 'is not valid Unicode'
+          : undefined;
+  if (problem !== undefined) throw new ProviderError('invalid-name', `the name ${problem}`, { data: {} });
+}
+
+export class Namespace {
+  readonly #api: AcronisApi;
+  readonly #nodes: Nodes;
+  readonly #log: Log;
+  /** Whether the server deletes, once it is known; the document has no such call. */
+  deletion: 'unknown' | 'offered' | 'absent' = 'unknown';
+
+  constructor(api: AcronisApi, nodes: Nodes, log: Log = silentLog) {
+    this.#api = api;
+    this.#nodes = nodes;
+    this.#log = log;
+  }
+
+  async createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
+    checkName(name);
+    this.#nodes.require(parentId, 'can_create_folders_into');
+    // Of another letter case, the server would rename the existing one.
+    await this.#requireFree({ parentId, name }, undefined, options);
+    const lookup = async (lookupOptions: CallOptions): Promise<Node | undefined> => {
+      const found = (await this.#nodes.list(parentId, lookupOptions)).find((node) => node.name === name);
+      return found?.is_directory === true ? found : undefined;
+    };
+    const answer = await this.#told(
+      this.#api.createFolder(parentId, name, options, lookup),
+      { kind: 'folder', id: parentId },
+      options,
+    );
+    const before = this.#nodes.nameOf(answer.uuid);
+    if (before !== undefined && before !== name) {
+      // Somebody made it since we looked, in another letter case, and the server has renamed it for us.
+      await this.#api.rename(answer.uuid, before, options, async () => false).catch(() => undefined);
+      throw taken(name);
+    }
+    this.#nodes.remember({ ...answer, is_directory: true }, parentId);
+    return entryOf({ ...answer, is_directory: true, parent_uuid: parentId }, parentId) as RemoteFolder;
+  }
+
+  /**
+   * Renaming and moving are two calls. The new name comes first where it is free in the old folder; else the old name
+   * must be free in the new one; else a name of nobody's helps. What was done is undone when the next call fails.
+   */
+  async move(entry: RemoteEntry, to: Place, options: CallOptions): Promise<RemoteEntry> {
+    const from: Place = { parentId: entry.parentId ?? rootUuid, name: entry.name };
+    const renames = to.name !== from.name;
+    const moves = to.parentId !== from.parentId;
+    if (renames) checkName(to.name);
+    if (!renames && !moves) return (await this.#nodes.find(entry, options)) ?? notFound();
+    if (renames) this.#nodes.require(entry.id, 'can_be_renamed');
+    if (moves) {
+      this.#nodes.require(entry.id, 'can_be_moved');
+      const into = entry.kind === 'file' ? 'can_create_files_into' : 'can_create_folders_into';
+      this.#nodes.require(to.parentId, into);
+    }
+    await this.#requireFree(to, entry.id, options);
+    const done: Place[] = [from];
+    try {
+      for (const step of await this.#steps(entry.id, from, to, options)) {
+        await this.#step(entry, done.at(-1) ?? from, step, options);
+        done.push(step);
+      }
+    } catch (error) {
+      await this.#rollBack(entry, done);
+      throw error;
+    }
+    return { ...entry, ...to };
+  }
+
+  async #steps(id: string, from: Place, to: Place, options: CallOptions): Promise<Place[]> {
+    if (from.parentId === to.parentId || from.name === to.name) return [to];
+    const isFree = async (place: Place): Promise<boolean> => {
+      const holder = await this.#nodes.holder(place.parentId, place.name, options);
+      return holder === undefined || holder === id;
+    };
+    const renamed = { parentId: from.parentId, name: to.name };
+    if (await isFree(renamed)) return [renamed, to];
+    const moved = { parentId: to.parentId, name: from.name };
+    if (await isFree(moved)) return [moved, to];
+    const name = `.syncmount-${randomBytes(6).toString('hex')}-${from.name}`.slice(0, 200);
+    return [{ parentId: from.parentId, name }, { parentId: to.parentId, name }, to];
+  }
+
+  /** One call: another name or another folder. */
+  async #step(entry: RemoteEntry, from: Place, to: Place, options: CallOptions): Promise<void> {
+    const isDone = async (lookup: CallOptions): Promise<boolean> =>
+      (await this.#nodes.list(to.parentId, lookup)).some((node) => node.uuid === entry.id && node.name === to.name);
+    const call =
+      from.parentId === to.parentId
+        ? this.#api.rename(entry.id, to.name, options, isDone)
+        : this.#api.move(entry.id, to.parentId, options, isDone);
+    await this.#told(call, { ...entry, parentId: from.parentId }, options).catch((error: unknown) => {
+      this.#nodes.forgetFolder(from.parentId);
+      this.#nodes.forgetFolder(to.parentId);
+      // "Object Invalid" of a move is not about the name, which stays.
+      if (from.parentId !== to.parentId && isCode(error, 'invalid-name'))
+        throw new ProviderError('permission', (error as ProviderError).message, { cause: error, data: {} });
+      throw error;
+    });
+    this.#nodes.relocate({ ...entry, ...from }, to.parentId, to.name);
+  }
+
+  /** The caller's signal may be what ended the step before: undoing must not be cancelled with it. */
+  async #rollBack(entry: RemoteEntry, done: readonly Place[]): Promise<void> {
+    for (let i = done.length - 1; i > 0; i--) {
+      const at = done[i] as Place;
+      const back = done[i - 1] as Place;
+      try {
+        await this.#step(entry, at, back, {});
+      } catch (error) {
+        this.#log.error({ id: entry.id, code: codeOf(error) }, `half a move could not be undone: it is now ${at.name}`);
+        return;
+      }
+    }
+  }
+
+  /** The service copies under the same name only, and answers nothing: the copy is found in the list. */
+  async copy(file: RemoteFile, to: Place, options: CallOptions): Promise<RemoteFile> {
+    checkName(to.name);
+    if (to.parentId === file.parentId)
+      throw new ProviderError('unsupported', 'Acronis cannot copy a file within its folder', { data: {} });
+    this.#nodes.require(file.id, 'can_be_copied');
+    this.#nodes.require(to.parentId, 'can_create_files_into');
+    await this.#requireFree(to, undefined, options);
+    if (to.name !== file.name && (await this.#nodes.holder(to.parentId, file.name, options)) !== undefined)
+      throw new ProviderError('unsupported', 'the name of the original is taken in the other folder', { data: {} });
+    const before = new Set((await this.#nodes.list(to.parentId, options)).map((node) => node.uuid));
+    const copied = async (lookup: CallOptions): Promise<Node | undefined> =>
+      (await this.#nodes.list(to.parentId, lookup)).find(
+        (node) => !before.has(node.uuid) && foldName(node.name) === foldName(file.name),
+      );
+    const isDone = async (lookup: CallOptions): Promise<boolean> => (await copied(lookup)) !== undefined;
+    await this.#told(this.#api.copy(file.id, to.parentId, options, isDone), file, options);
+    const node = await copied(options);
+    if (node === undefined) throw new ProviderError('protocol', 'the copy is not in its folder', { data: {} });
+    const entry = entryOf(node, to.parentId) as RemoteFile;
+    if (entry.name === to.name) return entry;
+    try {
+      return (await this.move(entry, to, options)) as RemoteFile;
+    } catch (error) {
+      await this.remove(entry, {}).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /**
+   * No call of the document deletes. A node may offer it among its actions; else `DELETE` on the node is tried, once for
+   * the account: a server that does not know it says so.
+   */
+  async remove(entry: RemoteEntry, options: CallOptions): Promise<void> {
+    if (this.deletion === 'absent') throw cannotDelete();
+    this.#nodes.require(entry.id, 'can_be_deleted');
+    const action = await this.#nodes.action(entry, ['delete', 'remove', 'trash'], options);
+    const isGone = async (lookup: CallOptions): Promise<boolean> =>
+      (await this.#nodes.find(entry, lookup)) === undefined;
+    const template = '/sync_and_share_nodes/{uuid}';
+    const url = action ?? this.#api.nodeUrl(entry.id);
+    try {
+      // An action that is the node itself is meant for DELETE, as the document has it for devices.
+      const method = action === undefined || action.endsWith(entry.id) ? 'DELETE' : 'POST';
+      const call = this.#api.actionCall(method, action === undefined ? template : `${template} (action)`, url, {
+        idempotent: true,
+      });
+      await this.#api.act(call, options, isGone);
+    } catch (error) {
+      const isRefusal = isCode(error, 'unsupported') || isCode(error, 'not-found') || isCode(error, 'permission');
+      if (!isRefusal && !isCode(error, 'protocol')) throw error;
+      if (await isGone(options)) {
+        this.#nodes.forget(entry);
+        throw new ProviderError('not-found', 'it is gone already', { cause: error, data: {} });
+      }
+      // A server that deletes, or says no to this node alone, may delete others.
+      if (this.deletion === 'offered' || isCode(error, 'permission')) throw error;
+      this.deletion = 'absent';
+      throw cannotDelete(error);
+    }
+    if (this.deletion === 'unknown') {
+      // Nothing may pretend: the first time it is looked at.
+      if (!(await isGone(options))) {
+        this.deletion = 'absent';
+        throw cannotDelete();
+      }
+      this.deletion = 'offered';
+    }
+    this.#nodes.forget(entry);
+  }
+
+  async #requireFree(place: Place, except: string | undefined, options: CallOptions): Promise<void> {
+    const holder = await this.#nodes.holder(place.parentId, place.name, options);
+    if (holder !== undefined && holder !== except) throw taken(place.name);
+  }
+
+  /** The outcome of a request about one node, with 403 made clear. */
+  async #told<T>(work: Promise<T>, ref: RemoteRef, options: CallOptions): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw await this.#nodes.clarified(error, ref, options);
+    }
+  }
+}
+
+function taken(name: string): ProviderError {
+  return new ProviderError('exists', `'${name}' is taken, perhaps in another letter case`, { data: {} });
+}
+
+function cannotDelete(cause?: unknown): ProviderError {
+  return new ProviderError('unsupported', 'this Acronis server offers no way to delete through its API', {
+    cause,
+    data: {},
+  });
+}
+
+function notFound(): never {
+  throw new ProviderError('not-found', 'it is not in its folder any more', { data: {} });
+}
+
+function isCode(error: unknown, code: ProviderError['code']): boolean {
+  return error instanceof ProviderError && error.code === code;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof ProviderError ? error.code : 'protocol';
+}

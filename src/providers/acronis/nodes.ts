@@ -1,0 +1,200 @@
+/**
+ * Listing, and what is remembered of it: where a node is, by which URL it is downloaded, what may be done with it. No
+ * call of the document gets one node; all that can be known of one is in its folder's list.
+ */
+import { LRUCache } from 'lru-cache';
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client.js';
+import type { RemoteEntry, RemoteRef } from '../provider.js';
+import type { AcronisApi } from './api.js';
+import { allows, entryOf, foldName, type Node, type Permission, rootFolder, rootUuid } from './entities.js';
+
+/** Nodes remembered; some 200 bytes each. */
+const remembered = 100_000;
+/** Folders whose names are remembered. */
+const rememberedFolders = 2000;
+/** The searched-for node of a whole account: folders that are looked into at most. */
+const searchedFolders = 10_000;
+
+/** What is kept of a node. The URL is kept as a template that nodes share. */
+interface Memory {
+  readonly parentId: string;
+  readonly name: string;
+  readonly actions: Readonly<Record<string, string>>;
+  readonly denied: readonly Permission[];
+}
+
+const permissions: readonly Permission[] = [
+  'can_be_renamed',
+  'can_be_moved',
+  'can_be_copied',
+  'can_be_deleted',
+  'can_be_downloaded',
+  'can_create_files_into',
+  'can_create_folders_into',
+];
+
+export class Nodes {
+  readonly #api: AcronisApi;
+  readonly #memory = new LRUCache<string, Memory>({ max: remembered });
+  /** Folded names and the node of each, by folder. */
+  readonly #names = new LRUCache<string, Map<string, string>>({ max: rememberedFolders });
+  /** Equal lists of permissions and actions are kept once. */
+  readonly #shared = new Map<string, Pick<Memory, 'actions' | 'denied'>>();
+  /** Who owns what is not shared: ourselves. */
+  ownUuid: string | undefined;
+
+  constructor(api: AcronisApi) {
+    this.#api = api;
+  }
+
+  /** Everything in a folder, each node once. */
+  async list(uuid: string, options: CallOptions): Promise<Node[]> {
+    const nodes = new Map<string, Node>();
+    let perPage: number | undefined;
+    for (let page = 1; ; page++) {
+      const part = await this.#api.contents(uuid, page, perPage, options);
+      const before = nodes.size;
+      for (const node of part.nodes) nodes.set(node.uuid, node);
+      // A server that grants less than was asked for counts its pages by what it grants.
+      const granted = page === 1 ? part.nodes.length : (perPage ?? part.nodes.length);
+      perPage ??= granted > 0 ? granted : undefined;
+      if (!part.isPart || part.nodes.length < granted || nodes.size === before) break;
+    }
+    const present = [...nodes.values()].filter((node) => node.is_deleted !== true && node.uuid !== uuid);
+    for (const node of present) this.remember(node, uuid);
+    this.#names.set(uuid, new Map(present.map((node) => [foldName(node.name), node.uuid])));
+    return present;
+  }
+
+  remember(node: Node, parentId: string): void {
+    const actions: Record<string, string> = {};
+    for (const [action, url] of Object.entries(node.actions ?? {}))
+      if (typeof url === 'string' && url !== '') actions[action] = url.replace(node.uuid, '{uuid}');
+    const denied = permissions.filter((permission) => !allows(node, permission));
+    const key = JSON.stringify([actions, denied]);
+    let shared = this.#shared.get(key);
+    if (shared === undefined) {
+      // URLs that have nothing in common (one token per node) are not worth a table.
+      if (this.#shared.size >= 1000) this.#shared.clear();
+      shared = { actions, denied };
+      this.#shared.set(key, shared);
+    }
+    const { name } = node;
+    const where = node.parent_uuid ?? parentId;
+    this.#memory.set(node.uuid, { parentId: where, name, ...shared });
+    this.#names.get(where)?.set(foldName(name), node.uuid);
+    if (node.is_shared !== true && node.read_only !== true) this.ownUuid ??= node.owner?.uuid ?? undefined;
+  }
+
+  /** The node was renamed or moved by us. */
+  relocate(entry: RemoteEntry, parentId: string, name: string): void {
+    const known = this.#memory.get(entry.id);
+    this.forgetName(entry.parentId ?? rootUuid, entry.name, entry.id);
+    if (known !== undefined) this.#memory.set(entry.id, { ...known, parentId, name });
+    this.#names.get(parentId)?.set(foldName(name), entry.id);
+  }
+
+  forget(entry: RemoteEntry): void {
+    this.#memory.delete(entry.id);
+    this.#names.delete(entry.id);
+    this.forgetName(entry.parentId ?? rootUuid, entry.name, entry.id);
+  }
+
+  /** What was known of a folder turned out to be wrong. */
+  forgetFolder(uuid: string): void {
+    this.#names.delete(uuid);
+  }
+
+  private forgetName(parentId: string, name: string, uuid: string): void {
+    const names = this.#names.get(parentId);
+    if (names?.get(foldName(name)) === uuid) names.delete(foldName(name));
+  }
+
+  /** Who has the name, or one that differs in letter case only; listed where nothing is known of the folder. */
+  async holder(parentId: string, name: string, options: CallOptions): Promise<string | undefined> {
+    let names = this.#names.get(parentId);
+    if (names === undefined) {
+      await this.list(parentId, options);
+      names = this.#names.get(parentId);
+    }
+    return names?.get(foldName(name));
+  }
+
+  /** The name of a node as last seen. */
+  nameOf(uuid: string): string | undefined {
+    return this.#memory.get(uuid)?.name;
+  }
+
+  /** The URL of an action of the node, listed where nothing is known; undefined where it has none. */
+  async action(ref: RemoteRef, names: readonly string[], options: CallOptions): Promise<string | undefined> {
+    if (!this.#memory.has(ref.id)) await this.find(ref, options);
+    const actions = this.#memory.get(ref.id)?.actions ?? {};
+    const url = names.map((name) => actions[name]).find((given) => given !== undefined);
+    return url?.replace('{uuid}', ref.id);
+  }
+
+  /** Throws `permission` where the node is known not to allow it: before any bytes are spent. */
+  require(uuid: string, permission: Permission): void {
+    if (this.#memory.get(uuid)?.denied.includes(permission) !== true) return;
+    const what = permission.replace(/^can_(be_)?/, '').replaceAll('_', ' ');
+    throw new ProviderError('permission', `the service does not allow this account: ${what}`, { data: { permission } });
+  }
+
+  /** The node as it is now; undefined when it is not where it was, nor anywhere else. */
+  async find(ref: RemoteRef, options: CallOptions): Promise<RemoteEntry | undefined> {
+    if (ref.id === rootUuid) return rootFolder;
+    const known = this.#memory.get(ref.id)?.parentId;
+    const hints = [...new Set([ref.parentId, known])].filter((hint) => typeof hint === 'string');
+    for (const hint of hints) {
+      const found = await this.#findIn(hint, ref.id, options);
+      if (found !== undefined) return found;
+    }
+    // Listed where it was, and gone from there: moved by somebody else, or removed. Either way it is not there.
+    if (hints.length > 0) return undefined;
+    return await this.#search(ref.id, options);
+  }
+
+  async #findIn(parentId: string, uuid: string, options: CallOptions): Promise<RemoteEntry | undefined> {
+    let nodes: Node[];
+    try {
+      nodes = await this.list(parentId, options);
+    } catch (error) {
+      // A folder that is gone has taken it along.
+      if (error instanceof ProviderError && (error.code === 'not-found' || error.code === 'permission'))
+        return undefined;
+      throw error;
+    }
+    const node = nodes.find((candidate) => candidate.uuid === uuid);
+    return node === undefined ? undefined : entryOf(node, parentId);
+  }
+
+  /** Where nobody knows its folder: the whole account, breadth first. */
+  async #search(uuid: string, options: CallOptions): Promise<RemoteEntry | undefined> {
+    const queue = [rootUuid];
+    for (let looked = 0; looked < searchedFolders; looked++) {
+      const folder = queue.shift();
+      if (folder === undefined) return undefined;
+      const nodes = await this.list(folder, options).catch((error: unknown) => {
+        if (error instanceof ProviderError && (error.code === 'not-found' || error.code === 'permission')) return [];
+        throw error;
+      });
+      const found = nodes.find((node) => node.uuid === uuid);
+      if (found !== undefined) return entryOf(found, folder);
+      queue.push(...nodes.filter((node) => node.is_directory === true).map((node) => node.uuid));
+    }
+    return undefined;
+  }
+
+  /**
+   * "The requested file or folder does not exist or you do not have permission to access it": asks the folder of the
+   * node which of the two.
+   */
+  async clarified(error: unknown, ref: RemoteRef, options: CallOptions): Promise<unknown> {
+    if (!(error instanceof ProviderError) || error.data.status !== 403 || ref.id === rootUuid) return error;
+    if (!this.#memory.has(ref.id) && typeof ref.parentId !== 'string') return error;
+    const found = await this.find(ref, options).catch(() => rootFolder);
+    if (found !== undefined) return error;
+    return new ProviderError('not-found', error.message, { cause: error, data: { ...error.data } });
+  }
+}

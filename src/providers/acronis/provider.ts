@@ -1,0 +1,200 @@
+/** Acronis File Sync & Share: nodes with uuids, revisions, permissions and their own download URLs (document 003). */
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../base/clock.js';
+import type { Log } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client.js';
+import { guarded } from '../http/guarded.js';
+import { RangeReader } from '../http/range-reader.js';
+import type { Account, Capabilities, Provider, Quota, RemoteEntry, RemoteFile } from '../provider.js';
+import { AcronisApi } from './api.js';
+import { entryOf, rootFolder, rootUuid } from './entities.js';
+import { maxNameLength, Namespace } from './namespace.js';
+import { Nodes } from './nodes.js';
+import { type AcronisCredentials, TokenKeeper } from './tokens.js';
+import { Uploader } from './upload.js';
+
+export interface AcronisOptions {
+  /** `api` ends in `/fc/api/v1`; `authorize` is for logins only. */
+  readonly endpoints: { readonly api: string; readonly token: string };
+  readonly credentials: AcronisCredentials;
+  /** Given every new set of credentials, to be stored. */
+  readonly onTokens?: (credentials: AcronisCredentials) => void | Promise<void>;
+  readonly deadlineMs?: number;
+  readonly stallMs?: number;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  readonly maxConnections?: number;
+}
+
+export const acronisEndpoints = {
+  api: 'https://dev-cloud.acronis.com/fc/api/v1',
+  token: 'https://dev-cloud.acronis.com/api/2/idp/token',
+  authorize: 'https://dev-cloud.acronis.com/api/2/idp/authorize',
+} as const;
+
+const fixedCapabilities = {
+  folders: 'real',
+  moveFile: true,
+  moveFolder: true,
+  copyFile: true,
+  trash: false,
+  resumableUpload: false,
+  md5: true,
+  quota: true,
+  changes: false,
+  caseSensitive: false,
+  maxNameLength,
+} as const;
+
+export function createAcronis(options: AcronisOptions): Provider {
+  const { endpoints, credentials, log, clock, deadlineMs, stallMs } = options;
+  const keeper = new TokenKeeper({
+    token: endpoints.token,
+    credentials,
+    onTokens: options.onTokens,
+    clock,
+    log,
+    deadlineMs,
+    stallMs,
+  });
+  const api = new AcronisApi(endpoints.api, keeper, {
+    deadlineMs,
+    stallMs,
+    maxConnections: options.maxConnections,
+    clock,
+    log,
+  });
+  const nodes = new Nodes(api);
+  const namespace = new Namespace(api, nodes, log);
+  const uploader = new Uploader(api, nodes);
+  let canAskQuota = true;
+
+  const capabilities: Capabilities = {
+    ...fixedCapabilities,
+    /** True until the server has shown that it does not delete. */
+    get permanentDelete() {
+      return namespace.deletion !== 'absent';
+    },
+  };
+
+  async function quota(request: CallOptions): Promise<Quota | null> {
+    if (nodes.ownUuid === undefined || !canAskQuota) return null;
+    try {
+      const user = await api.user(nodes.ownUuid, request);
+      const total = positive(user.override_quota) ?? positive(user.quota);
+      const used = user.sync_and_share_content?.used_space ?? 0;
+      return total === undefined ? null : { total, free: Math.max(0, total - used) };
+    } catch (error) {
+      // "Administrative permissions required": a matter of the account, not of the moment.
+      if (error instanceof ProviderError && (error.code === 'permission' || error.code === 'not-found'))
+        canAskQuota = false;
+      if (error instanceof ProviderError && (error.code === 'aborted' || error.code === 'auth')) throw error;
+      return null;
+    }
+  }
+
+  async function stat(ref: Parameters<Provider['stat']>[0], request: CallOptions): Promise<RemoteEntry> {
+    const found = await nodes.find(ref, request);
+    if (found === undefined || found.kind !== ref.kind)
+      throw new ProviderError('not-found', 'it is not in its folder any more', { data: {} });
+    return found;
+  }
+
+  const reader = new RangeReader({
+    http: api.http,
+    async call(file, request) {
+      nodes.require(file.id, 'can_be_downloaded');
+      const url = await nodes.action(file, ['download'], request);
+      const template = '/sync_and_share_nodes/{uuid}/download';
+      if (url !== undefined) return api.actionCall('GET', template, url);
+      if ((await nodes.find(file, request)) === undefined)
+        throw new ProviderError('not-found', 'it is not in its folder any more', { data: {} });
+      throw new ProviderError('permission', 'the service offers no download of this file', { data: {} });
+    },
+    async current(file, request) {
+      const found = await nodes.find(file, request);
+      return found?.kind === 'file' ? found : undefined;
+    },
+  });
+
+  async function read(
+    file: RemoteFile,
+    ...[range, request = {}]: Rest<Provider['read']>
+  ): ReturnType<Provider['read']> {
+    try {
+      return await reader.read(file, range, request);
+    } catch (error) {
+      throw await nodes.clarified(error, file, request);
+    }
+  }
+
+  return {
+    name: 'acronis',
+    capabilities,
+    account: (request = {}) =>
+      guarded(async (): Promise<Account> => {
+        await nodes.list(rootUuid, request);
+        const known = keeper.credentials;
+        const userId = identity(known, endpoints.api);
+        return {
+          userId,
+          label: known.username ?? `Acronis account ${userId.slice(0, 6)}`,
+          root: rootFolder,
+          quota: await quota(request),
+          maxFileSize: null,
+        };
+      }),
+    list: (folder, { countsAreFresh: _, ...request } = {}) =>
+      guarded(async () => {
+        try {
+          return (await nodes.list(folder.id, request)).map((node) => entryOf(node, folder.id));
+        } catch (error) {
+          throw await nodes.clarified(error, folder, request);
+        }
+      }),
+    stat: (ref, request = {}) => guarded(() => stat(ref, request)),
+    read: (file, range, request) => guarded(() => read(file, range, request)),
+    createFolder: (parentId, name, request = {}) => guarded(() => namespace.createFolder(parentId, name, request)),
+    upload: (target, source, request = {}) => guarded(() => uploader.upload(target, source, request)),
+    move: (entry, to, request = {}) => guarded(() => namespace.move(entry, to, request)),
+    copy: (file, to, request = {}) => guarded(() => namespace.copy(file, to, request)),
+    trash: () => unsupported('move to a trash'),
+    untrash: () => unsupported('bring back from a trash'),
+    remove: (entry, request = {}) => guarded(() => namespace.remove(entry, request)),
+    metrics: () => api.http.metrics(),
+    async close() {
+      keeper.close();
+      await api.http.close();
+    },
+  };
+}
+
+type Rest<F> = F extends (first: RemoteFile, ...rest: infer R) => unknown ? R : never;
+
+function unsupported(what: string): Promise<never> {
+  return Promise.reject(new ProviderError('unsupported', `Acronis cannot ${what}`, { data: {} }));
+}
+
+function positive(value: number | null | undefined): number | undefined {
+  return typeof value === 'number' && value > 0 ? value : undefined;
+}
+
+/**
+ * Who this is. The API tells a user's uuid only as the owner of nodes, of which a new account has none: so it is the name
+ * that was logged in with, or the subject of the token where that is a JWT, or else the client.
+ */
+function identity(credentials: AcronisCredentials, api: string): string {
+  const who = credentials.username?.toLowerCase() ?? subjectOf(credentials.accessToken) ?? credentials.clientId ?? '';
+  return createHash('sha256').update(`acronis\n${api}\n${who}`).digest('hex').slice(0, 16);
+}
+
+function subjectOf(token: string | undefined): string | undefined {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    const { sub } = claims as { sub?: unknown };
+    return typeof sub === 'string' && sub !== '' ? sub : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,87 @@
+/** Storing content: one request in chunked transfer encoding, whatever its size; a taken name makes a revision. */
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client.js';
+import type { Content } from '../http/transport.js';
+import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
+import type { AcronisApi } from './api.js';
+import { entryOf, foldName, type Node } from './entities.js';
+import { checkName } from './namespace.js';
+import type { Nodes } from './nodes.js';
+
+export class Uploader {
+  readonly #api: AcronisApi;
+  readonly #nodes: Nodes;
+
+  constructor(api: AcronisApi, nodes: Nodes) {
+    this.#api = api;
+    this.#nodes = nodes;
+  }
+
+  async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
+    const { parentId, name, replaces } = target;
+    checkName(name);
+    const call: CallOptions = { signal: options.signal, priority: options.priority };
+    if (replaces?.access === 'read') throw new ProviderError('permission', 'the file is read-only', { data: {} });
+    this.#nodes.require(parentId, 'can_create_files_into');
+    const holder = await this.#nodes.holder(parentId, name, call);
+    // Without being told to, nobody's file gets a revision, whatever the letter case.
+    if (holder !== undefined && holder !== replaces?.id)
+      throw new ProviderError('exists', 'the name is taken, perhaps in another letter case', { data: {} });
+    const md5 = (await md5Of(source)).toLowerCase();
+    const content: Content = {
+      size: source.size,
+      open: () => source.read(0, source.size),
+      onProgress: options.onProgress?.bind(options),
+    };
+    const holds = (node: Node): boolean =>
+      foldName(node.name) === foldName(name) && node.size === source.size && node.checksum?.toLowerCase() === md5;
+    const lookup = async (lookupOptions: CallOptions): Promise<Node | undefined> => {
+      const found = (await this.#nodes.list(parentId, lookupOptions)).find(holds);
+      // The version that is being replaced may hold the same bytes: storing them again does no harm.
+      return found !== undefined && found.uuid === replaces?.id && replaces.md5 === md5 ? undefined : found;
+    };
+    let node: Node;
+    try {
+      node = await this.#api.upload(parentId, { name, md5, content }, call, lookup);
+    } catch (error) {
+      this.#nodes.forgetFolder(parentId);
+      throw await this.#nodes.clarified(error, { kind: 'folder', id: parentId }, call);
+    }
+    const file = await this.#verified(node, parentId, source.size, md5, call);
+    options.onProgress?.(source.size);
+    return file;
+  }
+
+  /** Size and md5 as reported are what was meant; asked once more before it says that they are not. */
+  async #verified(
+    answer: Node,
+    parentId: string,
+    size: number,
+    md5: string,
+    options: CallOptions,
+  ): Promise<RemoteFile> {
+    let node = answer;
+    const isRight = (): boolean => node.size === size && (md5Text(node) === '' || md5Text(node) === md5);
+    const isWhole = md5Text(node) !== '' && typeof node.size === 'number';
+    if (!isRight() || !isWhole) {
+      const listed = (await this.#nodes.list(parentId, options)).find((other) => other.uuid === answer.uuid);
+      node = listed ?? answer;
+    } else this.#nodes.remember(node, parentId);
+    if (isRight()) return entryOf({ ...node, is_directory: false, parent_uuid: parentId }, parentId) as RemoteFile;
+    throw new ProviderError('integrity', 'the server did not store what was sent', {
+      data: { size, md5, storedSize: node.size, storedMd5: node.checksum },
+    });
+  }
+}
+
+function md5Text(node: Node): string {
+  return node.checksum?.trim().toLowerCase() ?? '';
+}
+
+async function md5Of(source: UploadSource): Promise<string> {
+  try {
+    return await source.md5();
+  } catch (cause) {
+    throw new ProviderError('integrity', 'the content to upload could not be read', { cause, data: {} });
+  }
+}
