@@ -98,4 +98,26 @@ describe('runSandboxCommand', () => {
     });
     expect(lines.join('\n')).toMatch(/syncmount login sandbox --provider 4sync --credentials -/);
   });
+
+  it.each([
+    ['5sync', ['api'], ['apiKey']],
+    ['acronis', ['api', 'token', 'authorize'], ['username', 'password', 'clientId', 'clientSecret']],
+  ] as const)('speaks for %s too', async (provider, endpoints, credentials) => {
+    for (const json of [true, false]) {
+      const stop = new AbortController();
+      const lines: string[] = [];
+      await runSandboxCommand({ provider, json, signal: stop.signal }, (line) => {
+        lines.push(line);
+        stop.abort();
+      });
+      const text = lines.join('\n');
+      if (json) {
+        const printed = JSON.parse(text);
+        expect([Object.keys(printed.endpoints), Object.keys(printed.credentials)]).toEqual([endpoints, credentials]);
+      } else {
+        expect(text).toContain(`syncmount login sandbox --provider ${provider} --credentials -`);
+        for (const name of endpoints) expect(text).toContain(`--endpoint ${name}=http://127.0.0.1:`);
+      }
+    }
+  });
 });

@@ -138,7 +138,10 @@ export class Actions {
   #duplicate(node: Node, parent: FolderNode, name: string): Node {
     const children = node.kind === 'folder' ? [...this.nodes.children(node.id)] : [];
     const copy: Node = { ...node, id: this.nodes.newId(), name, parentId: parent.id };
-    if (copy.kind === 'file') this.blobs.retain(copy.blob);
+    if (copy.kind === 'file') {
+      this.blobs.retain(copy.blob);
+      copy.revisions = 1;
+    }
     this.nodes.add(copy);
     if (copy.kind === 'folder') for (const child of children) this.#duplicate(child, copy, child.name);
     return copy;

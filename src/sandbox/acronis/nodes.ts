@@ -85,6 +85,8 @@ export class Nodes {
       root?.kind === 'folder' ? root : { kind: 'folder', id: rootId, name: rootName, parentId: null, modified: now() };
     this.byId.set(rootId, this.root);
     for (const node of this.byId.values()) this.#enter(node);
+    for (const node of this.byId.values())
+      if (node.deleted) for (const inner of this.inside(node)) this.#count(inner, -1);
   }
 
   newId(): string {

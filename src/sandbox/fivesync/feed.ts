@@ -26,8 +26,10 @@ export class Feed {
   }
 
   add(file: FileRecord, action: EventRecord['action']): void {
-    const seq = (this.#events.at(-1)?.seq ?? 0) + 1;
-    const at = this.clock.stamp();
+    const before = this.#events.at(-1);
+    const seq = (before?.seq ?? 0) + 1;
+    // In order even where the clock was set back.
+    const at = Math.max(this.clock.stamp(), before?.at ?? 0);
     const event: EventRecord = { kind: 'event', id: `e_${seq}`, seq, file: file.id, dir: file.dir, action, at };
     this.#events.push(event);
     this.keeper.put(event);
@@ -42,8 +44,9 @@ export class Feed {
     const visible = this.clock.time() - this.readings.changesLagSeconds * 1000;
     const found: EventRecord[] = [];
     const most = this.settings.eventsPerAnswer;
-    let last = after;
-    for (let i = this.#from(since, after); i < this.#events.length; i++) {
+    const first = this.#from(since, after);
+    let last = Math.max(after, this.#events[first - 1]?.seq ?? 0);
+    for (let i = first; i < this.#events.length; i++) {
       const event = this.#events[i] as EventRecord;
       if (event.at > visible) break;
       if (found.length >= most && !this.#mustGoOn(found, event, since)) return { events: found, last, more: true };
