@@ -27,8 +27,36 @@ describe('registry', () => {
     await provider.close();
   });
 
-  test.each(['5sync', 'acronis'] as const)('%s is not supported yet', (name) => {
-    expect(() => createProvider(name, { credentials })).toThrow(/not supported yet/);
+  test.each([
+    ['5sync', { api: 'https://5sync.com/v1' }, { apiKey: 'sk_5s_x' }],
+    [
+      'acronis',
+      {
+        api: 'https://dev-cloud.acronis.com/fc/api/v1',
+        token: 'https://dev-cloud.acronis.com/api/2/idp/token',
+        authorize: 'https://dev-cloud.acronis.com/api/2/idp/authorize',
+      },
+      { username: 'me', password: ' secret ' },
+    ],
+  ] as const)('%s has its documented endpoints', async (name, endpoints, given) => {
+    expect(defaultEndpoints(name)).toEqual(endpoints);
+    expect(parseCredentials(name, given)).toEqual(given);
+    expect(() => createProvider(name, { credentials: given, endpoints: { api: 'https://x.example/v9' } })).toThrow(
+      /must end in/,
+    );
+    const provider = createProvider(name, { credentials: given });
+    expect(provider.name).toBe(name);
+    await provider.close();
+  });
+
+  test.each([
+    ['5sync', {}, /lack a valid apiKey$/],
+    ['acronis', {}, /lack a valid username$/],
+    ['acronis', { username: 'me' }, /lack a valid password$/],
+    ['acronis', { clientId: 'app', clientSecret: 's' }, /lack a valid username$/],
+    ['acronis', { accessToken: 'x', expiresAt: 'soon' }, /lack a valid expiresAt$/],
+  ] as const)('%s does not take %o', (name, given, message) => {
+    expect(() => parseCredentials(name, given)).toThrow(message);
   });
 
   test.each([
