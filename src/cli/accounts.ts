@@ -4,7 +4,7 @@ import { requireAccountName, type StoredAccount } from '../config/accounts.js';
 import type { Account, ProviderName } from '../providers/provider.js';
 import { createProvider, parseCredentials, parseProviderName, resolveEndpoints } from '../providers/registry.js';
 import { type Context, print } from './context.js';
-import { hasAccessToken, interactiveLogin } from './login-flow.js';
+import { interactiveLogin, strings } from './login-flow.js';
 
 /** A login that does not get through says so soon, ms: a person is waiting. */
 const LOGIN_DEADLINE = 10_000;
@@ -21,13 +21,12 @@ export async function loginCommand(context: Context, name: string, options: Logi
   const given = parseEndpoints(options.endpoint);
   const endpoints = resolveEndpoints(provider, given);
   const read = options.credentials === undefined ? {} : readCredentials(options.credentials);
-  const credentials = hasAccessToken(read) ? read : await interactiveLogin(provider, endpoints, read);
-  const checked = { ...parseCredentials(provider, credentials) } as Record<string, string>;
-  const account = await verify(provider, given, checked);
+  const credentials = isComplete(provider, read) ? read : await interactiveLogin(provider, endpoints, read);
+  const { account, verified } = await verify(provider, given, strings(parseCredentials(provider, credentials)));
   const stored: StoredAccount = {
     provider,
     endpoints: given,
-    credentials: checked,
+    credentials: verified,
     userId: account.userId,
     label: account.label,
   };
@@ -93,15 +92,45 @@ function readCredentials(file: string): Record<string, unknown> {
   throw new SyncmountError('credentials', `the credentials in ${name} are not a JSON object`);
 }
 
-/** One real request. Throws `SyncmountError` with what the provider says. */
+/** Do the credentials suffice without a person? */
+function isComplete(provider: ProviderName, credentials: Record<string, unknown>): boolean {
+  try {
+    parseCredentials(provider, credentials);
+    return true;
+  } catch (error) {
+    // Nobody is there to be asked for the rest, and a file that names some of it was meant to be complete.
+    if (error instanceof UsageError && !canBeCompleted(provider, credentials)) throw error;
+    return false;
+  }
+}
+
+function canBeCompleted(
+  provider: ProviderName,
+  { consumerKey, consumerSecret, clientId }: Record<string, unknown>,
+): boolean {
+  if (process.stdin.isTTY) return true;
+  if (provider === 'acronis') return typeof clientId === 'string';
+  return provider !== '5sync' && typeof consumerKey === 'string' && typeof consumerSecret === 'string';
+}
+
+/** One real request. The credentials may come back with tokens. Throws `SyncmountError` with what the provider says. */
 async function verify(
   provider: ProviderName,
   endpoints: Record<string, string>,
   credentials: Record<string, string>,
-): Promise<Account> {
-  const client = createProvider(provider, { endpoints, credentials, deadlineMs: LOGIN_DEADLINE });
+): Promise<{ account: Account; verified: Record<string, string> }> {
+  let verified = credentials;
+  const client = createProvider(provider, {
+    endpoints,
+    credentials,
+    deadlineMs: LOGIN_DEADLINE,
+    onTokens: (renewed) => {
+      verified = strings(renewed);
+    },
+  });
   try {
-    return await client.account();
+    const account = await client.account();
+    return { account, verified };
   } catch (error) {
     const what = codeOf(error) === 'auth' ? 'refuses these credentials' : 'cannot be asked';
     throw new SyncmountError('login', `${provider} ${what}: ${messageOf(error)}`, { cause: error });

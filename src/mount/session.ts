@@ -235,7 +235,7 @@ function loginCommand(name: string, stored: StoredAccount): string {
   return `syncmount login ${name} --provider ${stored.provider}`;
 }
 
-function makeProvider(stored: StoredAccount, { options, log }: SessionOptions): MadeProvider {
+function makeProvider(stored: StoredAccount, { options, log, accounts, account }: SessionOptions): MadeProvider {
   const provider = createProvider(stored.provider, {
     endpoints: stored.endpoints,
     credentials: stored.credentials,
@@ -243,6 +243,11 @@ function makeProvider(stored: StoredAccount, { options, log }: SessionOptions): 
     disposal: options.delete,
     clock: systemClock,
     log,
+    // Tokens that the provider renews outlive the process.
+    onTokens: (renewed) => {
+      const credentials = Object.fromEntries(Object.entries(renewed).filter(([, value]) => typeof value === 'string'));
+      accounts.save(account, { ...stored, credentials });
+    },
   });
   return { provider, fingerprint: fingerprintOf(stored) };
 }
