@@ -9,7 +9,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach } from 'vitest';
 import type { MountStatus } from '../../src/mount/status.js';
-import { type LogEntry, type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
+import {
+  type AnySandboxOptions,
+  type LogEntry,
+  type Sandbox,
+  type SandboxOptions,
+  startSandbox,
+} from '../../src/sandbox/index.js';
 
 const program = resolve('bin/syncmount.js');
 
@@ -53,6 +59,19 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   return world;
 }
 
+/** A world of another service. The parts of its sandbox that all have (store, log, faults, settings) are typed as 4shared's. */
+export async function createServiceWorld(options: AnySandboxOptions, loggedOut = false): Promise<World> {
+  const directory = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
+  const sandbox = (await startSandbox(options as SandboxOptions)) as Sandbox;
+  const world = new World(directory, sandbox);
+  worlds.push(world);
+  await mkdir(world.mnt);
+  if (loggedOut) return world;
+  const { code, stderr } = await world.login();
+  if (code !== 0) throw new Error(`login: ${stderr}`);
+  return world;
+}
+
 export class World {
   readonly directory: string;
   readonly sandbox: Sandbox;
@@ -85,7 +104,7 @@ export class World {
     return this.cli(
       [
         ...['login', name, '--provider', provider, '--credentials', '-'],
-        ...['--endpoint', `api=${endpoints.api}`, '--endpoint', `upload=${endpoints.upload}`],
+        ...Object.entries(endpoints).flatMap(([key, url]) => ['--endpoint', `${key}=${url}`]),
       ],
       typeof credentials === 'string' ? credentials : JSON.stringify(credentials),
     );
