@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -526,6 +527,35 @@ static napi_value js_notify(napi_env env, napi_callback_info info) {
   return integer(env, 0);
 }
 
+/* linux/fuse.h since 7.40; declared here because the headers may be older than the kernel. */
+struct backing_map {
+  int32_t fd;
+  uint32_t flags;
+  uint64_t padding;
+};
+#define BACKING_OPEN _IOW(229, 1, struct backing_map)
+#define BACKING_CLOSE _IOW(229, 2, uint32_t)
+
+static napi_value device_ioctl(napi_env env, napi_callback_info info, bool opens) {
+  napi_value args[MAX_ARGUMENTS];
+  device *d;
+  int32_t number = -1;
+  TRY(arguments(env, info, 2, args));
+  TRY(device_of(env, args[0], &d));
+  TRY(napi_get_value_int32(env, args[1], &number));
+  if (d->fd < 0) return integer(env, -ENODEV);
+  struct backing_map map = {.fd = number};
+  uint32_t id = (uint32_t)number;
+  int result = opens ? ioctl(d->fd, BACKING_OPEN, &map) : ioctl(d->fd, BACKING_CLOSE, &id);
+  return integer(env, result < 0 ? -errno : result);
+}
+
+/* backingOpen(device, fd): id | -errno. The kernel takes a reference of its own to the file. */
+static napi_value js_backing_open(napi_env env, napi_callback_info info) { return device_ioctl(env, info, true); }
+
+/* backingClose(device, id): 0 | -errno. Files that are open with it keep it. */
+static napi_value js_backing_close(napi_env env, napi_callback_info info) { return device_ioctl(env, info, false); }
+
 /* close(device): what is not yet closed is when the device is collected or the process ends. */
 static napi_value js_close(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
@@ -552,6 +582,8 @@ NAPI_MODULE_INIT() {
       {"read", js_read},
       {"reply", js_reply},
       {"notify", js_notify},
+      {"backingOpen", js_backing_open},
+      {"backingClose", js_backing_close},
       {"close", js_close},
   };
   for (size_t i = 0; i < sizeof(exported) / sizeof(exported[0]); i++) {

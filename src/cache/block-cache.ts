@@ -16,6 +16,8 @@ import { openDatabase, type StateDatabase } from '../base/sqlite.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 import { CachedRevision } from './cached-revision.js';
 import { CacheIndex, cacheMigrations } from './index-db.js';
+import type { LentFile } from './lent-file.js';
+import { Loans } from './loans.js';
 
 /** Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE). Node has no such call. */
 export type PunchHole = (fd: number, offset: number, length: number) => void;
@@ -61,6 +63,7 @@ export class BlockCache {
   readonly #index: CacheIndex;
   readonly #segments: LRUCache<string, Segment>;
   readonly #open = new Map<string, CachedRevision>();
+  readonly #loans: Loans;
 
   constructor(options: BlockCacheOptions) {
     this.limit = options.limit;
@@ -78,11 +81,13 @@ export class BlockCache {
       maxSize: Math.max(1, options.limit),
       sizeCalculation: (segment) => chargeOf(segment.bytes),
     });
+    this.#loans = new Loans(options.limit);
     this.#load();
   }
 
   stats(): CacheStats {
-    return { bytes: this.#segments.calculatedSize, limit: this.limit, hits: this.hits, misses: this.misses };
+    const bytes = this.#segments.calculatedSize + this.#loans.detachedBytes;
+    return { bytes, limit: this.limit, hits: this.hits, misses: this.misses };
   }
 
   /** The cached side of one revision, for as long as a reader has it. Pair with `release`. */
@@ -103,7 +108,32 @@ export class BlockCache {
     if (revision.pins > 0) return;
     this.#open.delete(revision.key);
     this.persist(revision);
+    this.#loans.remember(revision, this.pathOf(revision.key));
     revision.closeFile();
+  }
+
+  /**
+   * The file of an open revision, for others to read directly: null unless all of it is here and checked, and not too much
+   * is lent already. It is neither changed nor evicted until it was given back.
+   */
+  lend(revision: CachedRevision): LentFile | null {
+    const { key } = revision;
+    revision.wasUsed = true;
+    return this.#safely('lend', key, () => this.#loans.lend(revision, this.pathOf(key))) ?? null;
+  }
+
+  giveBack(lent: LentFile): void {
+    const isLast = this.#loans.giveBack(lent);
+    if (!isLast || lent.isDetached) return;
+    for (let segment = 0; segment <= segmentOf(blockCount(lent.size)); segment++) this.touch(lent.key, segment);
+  }
+
+  /** Takes a lent file out of the cache, so that it may be written; it goes when it was given back. */
+  detach({ key, size, isDetached }: LentFile): void {
+    if (isDetached) return;
+    const revision = this.acquire(key, size);
+    this.discard(revision);
+    this.release(revision);
   }
 
   /** Is every block of the revision here? */
@@ -119,7 +149,7 @@ export class BlockCache {
    * fit or cannot be moved here; the file then stays where it was.
    */
   adopt(key: string, size: number, path: string, crcs: readonly number[]): boolean {
-    if (size === 0 || size > this.limit / 2 || this.#open.has(key)) return false;
+    if (size === 0 || size > this.limit / 2 || this.#open.has(key) || this.#loans.has(key)) return false;
     const map = new BlockMap(blockCount(size));
     try {
       this.drop(key);
@@ -149,15 +179,23 @@ export class BlockCache {
       // Asked anew each time: an eviction may have been of this very revision.
       const held = this.#segments.get(id)?.bytes ?? 0;
       const grown = chargeOf(held + bytes) - (held === 0 ? 0 : chargeOf(held));
-      if (this.#segments.calculatedSize + grown <= this.limit) {
+      if (this.#segments.calculatedSize + this.#loans.detachedBytes + grown <= this.limit) {
         this.#segments.set(id, { key, segment, bytes: held + bytes });
         return true;
       }
-      const oldest = this.#segments.rvalues().next().value;
+      const oldest = this.#oldest();
       if (oldest === undefined || segmentId(oldest.key, oldest.segment) === id) return false;
       this.#segments.delete(segmentId(oldest.key, oldest.segment));
       this.#evicted(oldest);
     }
+  }
+
+  /** What is lent would free nothing. */
+  #oldest(): Segment | undefined {
+    for (const segment of this.#segments.rvalues()) {
+      if (segment !== undefined && !this.#loans.has(segment.key)) return segment;
+    }
+    return undefined;
   }
 
   /** Gives back what was reserved for a block that is not there after all. */
@@ -176,6 +214,7 @@ export class BlockCache {
 
   /** Nothing of an open revision is here any more. */
   forget(revision: CachedRevision): void {
+    this.#loans.detach(revision.key);
     this.#forgetSegments(revision.key, revision.map.count);
   }
 
@@ -205,7 +244,7 @@ export class BlockCache {
   /** Forgets a revision that nobody reads. */
   drop(key: string): void {
     const row = this.#index.get(key);
-    if (row === undefined || this.#open.has(key)) return;
+    if (row === undefined || this.#open.has(key) || this.#loans.has(key)) return;
     this.#forgetSegments(key, blockCount(row.size));
     this.#remove(key);
   }

@@ -12,6 +12,7 @@ import { revisionKey } from '../providers/provider.js';
 import type { BlockCache } from './block-cache.js';
 import { BLOCK_BYTES, blockCount, blockLength, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
+import type { LentFile } from './lent-file.js';
 import { WHOLE_FILE_BYTES } from './read-ahead.js';
 
 export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOptions) => Promise<RangeBody>;
@@ -89,6 +90,11 @@ export class RevisionReader {
   /** Fetches what is missing of `[from, to)`, without waiting. Failures show when somebody reads there. */
   prefetch(from: number, to: number, requestBytes: number, priority: Priority, signal?: AbortSignal): void {
     if (to > from) this.#request(blockOf(from), blockOf(to - 1), requestBytes, priority, signal);
+  }
+
+  /** The cache's file where it has all of the revision, for others to read directly: see `BlockCache.lend`. */
+  lend(): LentFile | null {
+    return this.#cache.lend(this.#cached);
   }
 
   /** Is all of `[from, to)` in the cache? */

@@ -71,6 +71,12 @@ export interface OpenResult {
   readonly keepCache: boolean;
 }
 
+/** A file on the local disk. */
+export interface Backing {
+  /** Open for reading, until the last handle that it was given for is released. */
+  readonly fd: number;
+}
+
 export interface DirectoryEntry {
   readonly name: string;
   readonly attributes: Attributes;
@@ -121,6 +127,11 @@ export interface Filesystem {
     flags: OpenFlags,
     caller?: Caller,
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }>;
+  /**
+   * The file that holds all that a handle for reading reads, where there is one: the same object for handles with the same
+   * content. From then on it is the handle's until its release, and what others write through the mount is written to it too.
+   */
+  backing?(handle: HandleId): Backing | null;
   /** Fills `into` from `offset`; resolves with the bytes read, fewer than its length only at the end of the file. */
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number>;
   /** Writes all of `data` (the caller may reuse the buffer once this answers). With O_APPEND, `offset` is ignored. */

@@ -14,6 +14,7 @@ import { MAX_NAME_BYTES } from '../tree/local-names.js';
 import type {
   AttributeChange,
   Attributes,
+  Backing,
   Caller,
   DirectoryEntry,
   Filesystem,
@@ -170,6 +171,10 @@ export class CloudFilesystem implements Filesystem {
     });
   }
 
+  backing(handle: HandleId): Backing | null {
+    return answeredNow(() => this.#contents.lend(this.#core.files.handle(handle)));
+  }
+
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
     return answered(() =>
       orAborted(this.#contents.read(this.#core.files.handle(handle), into, offset), caller?.signal),
@@ -199,6 +204,8 @@ export class CloudFilesystem implements Filesystem {
       const { state } = handle;
       handle.closing.abort();
       this.#contents.pin(handle, null);
+      if (handle.lent !== null) this.#core.readers.cache.giveBack(handle.lent);
+      handle.lent = null;
       files.close(handle);
       if (state.handles.size > 0) return;
       await this.#contents.discardUnchanged(state);

@@ -7,6 +7,7 @@
 import { codeOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
 import { blockOf } from '../cache/blocks.js';
+import type { LentFile } from '../cache/lent-file.js';
 import { planReadAhead } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
 import { ProviderError } from '../providers/errors.js';
@@ -54,8 +55,10 @@ export class Contents {
   async write(handle: Handle, data: Uint8Array, offset: number, signal?: AbortSignal): Promise<number> {
     const { state, flags } = handle;
     await this.#change(state, handle, signal, async (spool) => {
-      await (flags.append ? spool.append(data) : spool.write(data, offset));
+      const at = flags.append ? await spool.append(data) : offset;
+      if (!flags.append) await spool.write(data, offset);
       state.written = true;
+      for (const file of state.mirrors()) await file.write(data, at);
     });
     return data.length;
   }
@@ -69,6 +72,7 @@ export class Contents {
         if (state.promised) await this.#core.state.durable();
       }
       await spool.truncate(size);
+      for (const file of state.mirrors()) await file.truncate(size);
       if (size === 0) state.written = false;
     });
   }
@@ -95,13 +99,30 @@ export class Contents {
     }
     state.dirty = true;
     try {
-      await state.changing.during(() => act(spool));
+      await state.changing.during(() =>
+        state.mirrors().size === 0 ? act(spool) : state.mirroring.run(() => act(spool)),
+      );
       state.mtime = fromMs(this.#core.clock.now());
     } catch (error) {
       // The disk refused the first change: there is nothing to store.
       if (!before.dirty && state.generation === before.generation) state.dirty = false;
       throw error;
     }
+  }
+
+  /**
+   * The cache's own file with all that the handle reads, for the kernel to read in its place. What is written from then on
+   * is written there as well, until the handle is released.
+   */
+  lend(handle: Handle): LentFile | null {
+    const { state, pinned } = handle;
+    if (handle.lent !== null) return handle.lent;
+    if (handle.flags.write || pinned === null || handle.isLeftBehind) return null;
+    if (state.spool !== null || state.spooling !== null || state.storing !== null) return null;
+    handle.reader ??= this.#core.readers.acquire(pinned);
+    handle.lent = handle.reader.lend();
+    handle.hasRead ||= handle.lent !== null;
+    return handle.lent;
   }
 
   /** A new content, empty, for a file that has none yet. */
@@ -146,7 +167,7 @@ export class Contents {
    * still ask for is fetched before.
    */
   async keep(state: FileState): Promise<void> {
-    const reader = [...state.handles].find((handle) => handle.pinned !== null);
+    const reader = [...state.handles].find((handle) => handle.pinned !== null && handle.lent === null);
     if (reader === undefined || state.spool !== null) return;
     await this.#makeWritable(state, reader);
     const { spool } = state as FileState;
@@ -283,10 +304,32 @@ export class Contents {
     this.pin(handle, now);
   }
 
+  /**
+   * The cache gives up files that are lent and are now to be written. Their bytes are the base's, so the spool file, which
+   * would otherwise download them, gets them first.
+   */
+  async #detachLent(state: FileState, file: SpoolFile, base: RemoteFile | null): Promise<void> {
+    const { cache } = this.#core.readers;
+    const lent = (): LentFile[] =>
+      [...state.handles].flatMap((handle) => {
+        const isOfBase = base !== null && handle.pinned !== null && revisionKey(handle.pinned) === revisionKey(base);
+        return handle.lent !== null && !handle.lent.isDetached && isOfBase ? [handle.lent] : [];
+      });
+    if (lent().length === 0) return;
+    try {
+      await file.fill(this.readBase(state, file));
+    } catch (error) {
+      await file.remove();
+      throw error;
+    }
+    for (const one of lent()) cache.detach(one);
+  }
+
   async #makeSpool(state: FileState, pinned: RemoteFile | null): Promise<void> {
     const { spool, journal, table, clock } = this.#core;
     const base = pinned ?? remoteFileOf(inodeOf(this.#core, state.ino));
     const { name, file } = await spool.create(base);
+    await this.#detachLent(state, file, base);
     if (!state.unlinked) {
       table.transaction(() => {
         journal.put({
@@ -309,7 +352,8 @@ export class Contents {
     for (const handle of state.handles) {
       const { pinned: other } = handle;
       const isSame = other !== null && base !== null && revisionKey(other) === revisionKey(base);
-      handle.isLeftBehind = handle.hasRead && other !== null && !isSame;
+      // Of what the kernel reads by itself, nobody knows what was read.
+      handle.isLeftBehind = (handle.hasRead || handle.lent !== null) && other !== null && !isSame;
     }
   }
 }

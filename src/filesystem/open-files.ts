@@ -8,6 +8,7 @@ import { setMaxListeners } from 'node:events';
 import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
 import type { Timespec } from '../base/timespec.js';
+import type { LentFile } from '../cache/lent-file.js';
 import { noReadAhead, type ReadAheadState } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
 import type { RemoteFile } from '../providers/provider.js';
@@ -45,6 +46,8 @@ export class FileState {
   unlinked = false;
   /** Changes on their way to the spool file. An upload waits for them, and they for it. */
   readonly changing = new InUse();
+  /** Held by changes that go to lent files too, so that all get them in the same order. */
+  readonly mirroring = new Mutex();
   /** Held while the name changes (rename, unlink): no upload begins then, since nobody knows where it should go. */
   readonly naming = new Mutex();
   /** A close() or fsync() was told that the content is safe. */
@@ -68,6 +71,13 @@ export class FileState {
     this.ino = ino;
   }
 
+  /** Files that the kernel reads for those who have it open, and that are to have the content of now. */
+  mirrors(): Set<LentFile> {
+    const files = new Set<LentFile>();
+    for (const { lent, isLeftBehind } of this.handles) if (lent !== null && !isLeftBehind) files.add(lent);
+    return files;
+  }
+
   hasWriters(): boolean {
     for (const handle of this.handles) if (handle.flags.write) return true;
     return false;
@@ -87,6 +97,8 @@ export class Handle {
   readonly closing = new AbortController();
   /** Bytes of `pinned` were given to a program: another revision can no longer take its place. */
   hasRead = false;
+  /** The kernel reads this file in place of ours; it is kept the same as the content. */
+  lent: LentFile | null = null;
   /** Reads go on from `pinned`, whatever others write: the content now has another base than what was read here. */
   isLeftBehind = false;
 

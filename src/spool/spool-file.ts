@@ -118,9 +118,14 @@ export class SpoolFile {
     return this.#change((fd) => this.#write(fd, data, offset));
   }
 
-  /** Writes at the end, wherever that is when its turn comes. */
-  append(data: Uint8Array): Promise<void> {
-    return this.#change((fd) => this.#write(fd, data, this.#size));
+  /** Writes at the end, wherever that is when its turn comes; answers where it was. */
+  async append(data: Uint8Array): Promise<number> {
+    let offset = 0;
+    await this.#change((fd) => {
+      offset = this.#size;
+      return this.#write(fd, data, offset);
+    });
+    return offset;
   }
 
   truncate(size: number): Promise<void> {

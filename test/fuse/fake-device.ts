@@ -81,6 +81,8 @@ export class FakeDevice {
       socketPair: unused,
       receiveDescriptor: unused,
       closeDescriptor: unused,
+      backingOpen: unused,
+      backingClose: unused,
       createDevice: (_fd, onReadable) => {
         this.#onReadable = onReadable;
         return {} as Device;

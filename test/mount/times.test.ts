@@ -148,7 +148,7 @@ describe.skipIf(process.geteuid?.() !== 0)('an ordinary user (made for the test,
         $SYNCMOUNT mount work: "$MNT" --binding ${binding}
         trap '$SYNCMOUNT umount "$MNT"' EXIT
         $SYNCMOUNT status "$MNT" --json | grep -o '"binding": *"${binding}"' > /dev/null
-        id -un; cat "$MNT/there"; echo; echo mine > "$MNT/here"; stat -c %U "$MNT/here"; cat "$MNT/here"
+        id -un; cat "$MNT/there"; echo; cat "$MNT/there" > /dev/null; cat "$MNT/there" > /dev/null; echo mine > "$MNT/here"; stat -c %U "$MNT/here"; cat "$MNT/here"
         grep " $MNT " /proc/mounts | grep -o "user_id=$(id -u)"`,
       );
       // /dev/fuse is for everyone where udev made it; where it is not, in a mount namespace of the test's own.

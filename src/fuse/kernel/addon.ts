@@ -39,6 +39,10 @@ export interface Addon {
   ): number;
   /** Hands a notification to the device's own thread, which may have to wait for the kernel's locks. */
   notify(device: Device, bytes: Uint8Array): number;
+  /** FUSE_DEV_IOC_BACKING_OPEN: lets the kernel read a file by itself; an id, or EPERM without CAP_SYS_ADMIN. */
+  backingOpen(device: Device, fd: number): number;
+  /** FUSE_DEV_IOC_BACKING_CLOSE */
+  backingClose(device: Device, id: number): number;
   close(device: Device): void;
 }
 

@@ -9,6 +9,7 @@ import type { RequestCaller } from './caller.js';
 import { Directories } from './directories.js';
 import { maxWrite } from './negotiation.js';
 import { NodeIds } from './node-ids.js';
+import { Passthrough } from './passthrough.js';
 import { Reply } from './reply.js';
 import { Request } from './request.js';
 import { outHeader } from './structs.js';
@@ -29,6 +30,7 @@ export class Connection {
   readonly handles = new Set<HandleId>();
   /** Requests that wait for a promise, by `unique`. */
   readonly pending = new Map<number, RequestCaller>();
+  readonly passthrough: Passthrough;
   readonly #addon: Addon;
   #device: Device | undefined;
   readonly #spare: Request[] = [];
@@ -41,6 +43,10 @@ export class Connection {
     this.nodes = new NodeIds(fs.root);
     this.directories = new Directories(fs, this.nodes, () => performance.now());
     this.#addon = addon;
+    this.passthrough = new Passthrough(fs, this.nodes, log, {
+      open: (fd) => (this.#device === undefined ? failed.noDevice : addon.backingOpen(this.#device, fd)),
+      close: (id) => (this.#device === undefined ? failed.noDevice : addon.backingClose(this.#device, id)),
+    });
   }
 
   attach(device: Device): void {
@@ -54,6 +60,8 @@ export class Connection {
 
   /** For how long the kernel may keep the attributes of an object: as long as the listing it stands in. */
   validityOf(ino: Ino): number {
+    // The kernel has it under two numbers: a change that comes by one is not seen by the other unless it asks.
+    if (this.nodes.isSplit(ino)) return 0;
     try {
       return this.fs.validity(this.fs.parentOf(ino));
     } catch {
@@ -99,6 +107,7 @@ export class Connection {
 
   releaseHandle(handle: HandleId): Promise<void> {
     this.handles.delete(handle);
+    this.passthrough.released(handle);
     return new Promise((resolve) => {
       settle(
         () => this.fs.release(handle),

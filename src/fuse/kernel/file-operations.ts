@@ -1,6 +1,7 @@
 /** Requests about open files: their content, and everything else that goes through a handle. */
+import { constants } from 'node:fs';
 import { isPromise } from '../../base/maybe-promise.js';
-import type { HandleId } from '../../filesystem/api.js';
+import type { HandleId, OpenFlags } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/fs-error.js';
 import { andThen, decodeOpenFlags } from '../answers.js';
 import type { Connection } from './connection.js';
@@ -26,11 +27,18 @@ import {
 interface Opened {
   readonly handle: HandleId;
   readonly flags: number;
+  /** The kernel's number of the file that it reads by itself, or 0. */
+  readonly backingId: number;
 }
 
 /** A descriptor that cannot write has nothing to tell at close, so the kernel need not ask. */
 const openedFlags = (keepCache: boolean, writes: boolean): number =>
   (keepCache ? openedFlag.keepCache : 0) | (writes ? 0 : openedFlag.noFlush);
+/** Not keepCache, which the kernel refuses together with it: the pages that count are the backing file's. */
+const passthroughFlags = openedFlag.passthrough | openedFlag.noFlush;
+
+/** O_DIRECT wants alignment of the file that is read, and on a cloud file it never did. */
+const mayPass = (flags: OpenFlags, raw: number): boolean => !flags.write && (raw & constants.O_DIRECT) === 0;
 
 /** An open that was given up before its answer came never gets a RELEASE. */
 function noteOpened(connection: Connection, handle: HandleId, taken: boolean): void {
@@ -41,36 +49,55 @@ function noteOpened(connection: Connection, handle: HandleId, taken: boolean): v
 export const open: Operation<Opened> = {
   minimum: openIn.$bytes,
   changes: true,
-  call({ fs, nodes }, request, caller) {
-    const { view, body } = request;
-    const ino = nodes.inoOf(request.nodeid);
-    const flags = decodeOpenFlags(openIn.flags.get(view, body));
+  call(connection, request, caller) {
+    const { fs, nodes, passthrough } = connection;
+    const { view, body, nodeid } = request;
+    const ino = nodes.inoOf(nodeid);
+    const raw = openIn.flags.get(view, body);
+    const flags = decodeOpenFlags(raw);
     const kill = (openIn.openFlags.get(view, body) & openKillPrivileges) !== 0;
+    const passes = mayPass(flags, raw);
+    if (!passes) passthrough.requireOrdinary(nodeid);
     return andThen(fs.open(ino, flags, caller), ({ handle, keepCache }) => {
-      const opened = { handle, flags: openedFlags(keepCache, flags.write) };
+      let backingId: number;
+      try {
+        backingId = passthrough.opened(nodeid, handle, passes);
+      } catch (error) {
+        void connection.releaseHandle(handle);
+        throw error;
+      }
+      const opened = {
+        handle,
+        flags: backingId > 0 ? passthroughFlags : openedFlags(keepCache, flags.write),
+        backingId,
+      };
       return kill ? andThen(dropPrivileges(fs, ino), () => opened) : opened;
     });
   },
-  encode: (_, reply, { handle, flags }) => encodeOpen(reply.view, reply.body, handle, flags),
+  encode: (_, reply, { handle, flags, backingId }) => encodeOpen(reply.view, reply.body, handle, flags, backingId),
   sent: (connection, { handle }, taken) => noteOpened(connection, handle, taken),
 };
 
 export const create: Operation<Entry & Opened> = {
   minimum: createIn.$bytes + 1,
   changes: true,
-  call({ fs, nodes }, request, caller) {
+  call({ fs, nodes, passthrough }, request, caller) {
     const { view, body } = request;
     const parent = nodes.inoOf(request.nodeid);
     caller.umask = createIn.umask.get(view, body);
     const flags = decodeOpenFlags(createIn.flags.get(view, body));
     const mode = createIn.mode.get(view, body) & permissionMask;
     const created = fs.create(parent, request.name(body + createIn.$bytes), mode, flags, caller);
-    return andThen(created, ({ handle, keepCache, attributes }) => ({
-      handle,
-      flags: openedFlags(keepCache, flags.write),
-      attributes,
-      validMs: fs.validity(parent),
-    }));
+    return andThen(created, ({ handle, keepCache, attributes }) => {
+      passthrough.created(attributes.ino, handle);
+      return {
+        handle,
+        flags: openedFlags(keepCache, flags.write),
+        backingId: 0,
+        attributes,
+        validMs: fs.validity(parent),
+      };
+    });
   },
   encode({ nodes }, reply, { attributes, validMs, handle, flags }) {
     encodeEntry(reply.view, reply.body, nodes, attributes, validMs);
@@ -144,8 +171,9 @@ export const fsync: Operation<void> = {
 export const release: Operation<void> = {
   minimum: releaseIn.$bytes,
   changes: true,
-  call({ fs, handles }, { view, body }) {
+  call({ fs, handles, passthrough }, { view, body }) {
     const handle = releaseIn.fh.get(view, body);
+    passthrough.released(handle);
     return handles.delete(handle) ? fs.release(handle) : undefined;
   },
 };

@@ -7,7 +7,7 @@
  * thread would stand in the kernel for as long as, say, an upload takes, where not even kill -9 would end it.
  */
 import type { Log } from '../../base/log.js';
-import type { Ino, Invalidation } from '../../filesystem/api.js';
+import type { Invalidation } from '../../filesystem/api.js';
 import type { Connection } from './connection.js';
 import { notifyCode } from './protocol.js';
 import { notifyInvalidateEntry, notifyInvalidateInode, outHeader } from './structs.js';
@@ -64,13 +64,18 @@ export class Invalidations {
     this.#log.debug(what, 'the kernel is to forget');
     if (what.kind === 'inode') {
       if (what.content) directories.invalidate(what.ino);
-      this.#post(what.ino, encodeInvalidateInode(nodes.nodeOf(what.ino), what.content));
+      for (const node of nodes.nodesOf(what.ino)) this.#post(node, encodeInvalidateInode(node, what.content));
     } else {
       directories.invalidate(what.parent);
-      this.#post(what.parent, encodeInvalidateEntry(nodes.nodeOf(what.parent), what.name));
+      this.#post(nodes.nodeOf(what.parent), encodeInvalidateEntry(nodes.nodeOf(what.parent), what.name));
       // The directory's own times changed too; the kernel only works that out for names that it knew.
-      this.#post(what.parent, encodeInvalidateInode(nodes.nodeOf(what.parent), false));
+      this.#post(nodes.nodeOf(what.parent), encodeInvalidateInode(nodes.nodeOf(what.parent), false));
     }
+  }
+
+  /** What the kernel has of a node besides its pages is not to be trusted any more. */
+  forgetAttributes(nodeid: number): void {
+    this.#post(nodeid, encodeInvalidateInode(nodeid, false));
   }
 
   /** A request is answered: what waited for it may go. */
@@ -81,9 +86,8 @@ export class Invalidations {
     for (const item of waiting) this.#writeOrWait(item);
   }
 
-  #post(ino: Ino, bytes: Buffer): void {
-    const { nodes } = this.#connection;
-    if (nodes.isHeld(ino)) this.#writeOrWait({ nodeid: nodes.nodeOf(ino), message: bytes });
+  #post(nodeid: number, bytes: Buffer): void {
+    if (this.#connection.nodes.isHeldNode(nodeid)) this.#writeOrWait({ nodeid, message: bytes });
   }
 
   #writeOrWait(item: Waiting): void {

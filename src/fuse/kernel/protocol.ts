@@ -69,7 +69,11 @@ export const initFlag = {
   maxPages: 1 << 22,
   explicitInvalidateData: 1 << 25,
   handleKillPrivileges: 1 << 28,
+  extended: 1 << 30,
 } as const;
+
+/** FUSE_INIT flags of the second word, which is there with `extended`. */
+export const initFlag2 = { passthrough: 1 << 5 } as const;
 
 /** fuse_setattr_in.valid */
 export const setattrValid = {
@@ -86,7 +90,7 @@ export const setattrValid = {
 } as const;
 
 /** fuse_open_out.open_flags */
-export const openedFlag = { keepCache: 1 << 1, cacheDirectory: 1 << 3, noFlush: 1 << 5 } as const;
+export const openedFlag = { keepCache: 1 << 1, cacheDirectory: 1 << 3, noFlush: 1 << 5, passthrough: 1 << 7 } as const;
 
 /** FUSE_WRITE_KILL_SUIDGID and FUSE_OPEN_KILL_SUIDGID: the set-id bits must go, as chmod(2) would have it. */
 export const writeKillPrivileges = 1 << 2;

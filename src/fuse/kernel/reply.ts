@@ -74,12 +74,13 @@ export function encodeEntry(
   validMs: number,
 ): number {
   const seconds = Math.floor(validMs / 1000);
+  const attributesMs = attributes !== undefined && nodes.isSplit(attributes.ino) ? 0 : validMs;
   entryOutHead.nodeid.set(view, at, attributes === undefined ? 0 : nodes.nodeOf(attributes.ino));
   entryOutHead.generation.set(view, at, 0);
   entryOutHead.entryValid.set(view, at, seconds);
-  entryOutHead.attrValid.set(view, at, seconds);
+  entryOutHead.attrValid.set(view, at, Math.floor(attributesMs / 1000));
   entryOutHead.entryValidNsec.set(view, at, nsecOf(validMs));
-  entryOutHead.attrValidNsec.set(view, at, nsecOf(validMs));
+  entryOutHead.attrValidNsec.set(view, at, nsecOf(attributesMs));
   if (attributes !== undefined) encodeAttributes(view, at + entryOutHead.$bytes, attributes);
   return entryBytes;
 }
@@ -94,10 +95,10 @@ export function encodeAttrOut(reply: Reply, attributes: Attributes, validMs: num
 }
 
 /** A fuse_open_out at `at`. */
-export function encodeOpen(view: DataView, at: number, handle: number, flags: number): number {
+export function encodeOpen(view: DataView, at: number, handle: number, flags: number, backingId = 0): number {
   openOut.fh.set(view, at, handle);
   openOut.openFlags.set(view, at, flags);
-  openOut.padding.set(view, at, 0);
+  openOut.backingId.set(view, at, backingId);
   return openOut.$bytes;
 }
 

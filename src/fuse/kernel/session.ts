@@ -65,6 +65,7 @@ export class Session {
       const result = addon.notify(this.#device, message);
       if (result !== 0) log.warn({ error: errnoName(result) }, 'cannot notify the kernel');
     });
+    this.connection.passthrough.onSplit = (node) => this.#invalidations.forgetAttributes(node);
     this.#unsubscribe = fs.onInvalidate((what) => this.#invalidations.add(what));
   }
 
@@ -119,6 +120,7 @@ export class Session {
       this.#rejectReady(new SyncmountError('mount-failed', message));
       return;
     }
+    if (result.kind === 'agreed') connection.passthrough.isOn = result.passthrough;
     connection.send(request.unique, initReplyBytes);
     if (result.kind === 'agreed') {
       this.#log.debug(result, 'FUSE protocol agreed');

@@ -89,6 +89,8 @@ export const inHeader = struct({
 export const outHeader = struct({ len: 'u32', error: 'i32', unique: 'u64' });
 
 export const initIn = struct({ major: 'u32', minor: 'u32', maxReadahead: 'u32', flags: 'u32' });
+/** Follows `initIn` since 7.36. */
+export const initInMore = struct({ flags2: 'u32' });
 export const initOut = struct({
   ...{
     major: 'u32',
@@ -99,7 +101,15 @@ export const initOut = struct({
     congestionThreshold: 'u16',
   },
   ...{ maxWrite: 'u32', timeGran: 'u32', maxPages: 'u16', mapAlignment: 'u16', flags2: 'u32' },
-  ...{ unused0: 'u32', unused1: 'u32', unused2: 'u32', unused3: 'u32', unused4: 'u32', unused5: 'u32', unused6: 'u32' },
+  ...{
+    maxStackDepth: 'u32',
+    unused1: 'u32',
+    unused2: 'u32',
+    unused3: 'u32',
+    unused4: 'u32',
+    unused5: 'u32',
+    unused6: 'u32',
+  },
 });
 
 export const attr = struct({
@@ -145,7 +155,7 @@ export const mkdirIn = struct({ mode: 'u32', umask: 'u32' });
 export const renameIn = struct({ newdir: 'u64' });
 export const rename2In = struct({ newdir: 'u64', flags: 'u32', padding: 'u32' });
 export const openIn = struct({ flags: 'u32', openFlags: 'u32' });
-export const openOut = struct({ fh: 'u64', openFlags: 'u32', padding: 'u32' });
+export const openOut = struct({ fh: 'u64', openFlags: 'u32', backingId: 'u32' });
 export const createIn = struct({ flags: 'u32', mode: 'u32', umask: 'u32', openFlags: 'u32' });
 export const releaseIn = struct({ fh: 'u64', flags: 'u32', releaseFlags: 'u32', lockOwner: 'u64' });
 export const flushIn = struct({ fh: 'u64', unused: 'u32', padding: 'u32', lockOwner: 'u64' });

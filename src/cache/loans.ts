@@ -1,0 +1,93 @@
+/** What the cache has lent to the kernel, and which revisions it has checked lately. */
+import { statSync } from 'node:fs';
+import type { CachedRevision } from './cached-revision.js';
+import { LentFile } from './lent-file.js';
+
+/** Of the cache's limit, what may be lent at a time: the rest goes on taking new blocks. */
+const SHARE = 1 / 2;
+/** Checked revisions that are remembered; each costs some 200 bytes. */
+const MAX_CHECKED = 10_000;
+
+export class Loans {
+  readonly #limit: number;
+  /** By key, those that the cache still has. */
+  readonly #lent = new Map<string, LentFile>();
+  readonly #detached = new Set<LentFile>();
+  /** Revisions whose checksums all held, and what their file looked like then. */
+  readonly #checked = new Map<string, string>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  has(key: string): boolean {
+    return this.#lent.has(key);
+  }
+
+  /** Bytes on the disk that the cache does not have any more, and cannot free. */
+  get detachedBytes(): number {
+    let bytes = 0;
+    for (const file of this.#detached) bytes += file.size;
+    return bytes;
+  }
+
+  /** Null unless all of the revision is here and every checksum was seen to hold. Pair with `giveBack`. */
+  lend(revision: CachedRevision, path: string): LentFile | null {
+    const { key, size } = revision;
+    if (size === 0 || !revision.isComplete()) return null;
+    if (!revision.isVerified(0, revision.map.count - 1)) {
+      if (this.#checked.get(key) !== stampOf(path)) return null;
+      revision.trust();
+    }
+    let lent = this.#lent.get(key);
+    if (lent === undefined) {
+      if (this.#bytes() + size > this.#limit * SHARE) return null;
+      lent = new LentFile(key, size, path);
+      this.#lent.set(key, lent);
+    }
+    lent.users++;
+    return lent;
+  }
+
+  /** True when nobody has it any more. */
+  giveBack(lent: LentFile): boolean {
+    lent.users--;
+    if (lent.users > 0) return false;
+    if (this.#lent.get(lent.key) === lent) this.#lent.delete(lent.key);
+    this.#detached.delete(lent);
+    lent.close();
+    return true;
+  }
+
+  /** The cache gives the file of a revision up. */
+  detach(key: string): void {
+    const lent = this.#lent.get(key);
+    if (lent === undefined) return;
+    lent.isDetached = true;
+    this.#lent.delete(key);
+    this.#detached.add(lent);
+  }
+
+  /** A revision is closed: should all of it be checked, it need not be again while nobody touches its file. */
+  remember(revision: CachedRevision, path: string): void {
+    const { key, map } = revision;
+    this.#checked.delete(key);
+    if (map.count === 0 || !revision.isVerified(0, map.count - 1)) return;
+    const stamp = stampOf(path);
+    if (stamp !== undefined) this.#checked.set(key, stamp);
+    const oldest = this.#checked.keys().next();
+    if (this.#checked.size > MAX_CHECKED && !oldest.done) this.#checked.delete(oldest.value);
+  }
+
+  #bytes(): number {
+    let bytes = this.detachedBytes;
+    for (const { size } of this.#lent.values()) bytes += size;
+    return bytes;
+  }
+}
+
+/** Changes with every write to the file, whoever makes it. */
+function stampOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat && `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
+}

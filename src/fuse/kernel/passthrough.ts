@@ -1,0 +1,117 @@
+/**
+ * Passthrough (FUSE_PASSTHROUGH, Linux 6.9, Documentation/filesystems/fuse-passthrough): a file that lies complete on the
+ * local disk is read by the kernel itself, and no request comes to us.
+ *
+ * The kernel's rule (fs/fuse/iomode.c): while an inode is open passthrough, every open of it must be passthrough with the
+ * same backing file, or it fails with EIO; while it is open in the ordinary way, none may be. So an open joins what is
+ * there. Where it cannot (it writes, or the content is another by now), the object goes on under a new node number: the
+ * open is answered with ESTALE, to which the kernel looks the name up again (open(2) never shows it), gets the new number
+ * and opens that. Those who read on under the old number see what is written all the same: `Filesystem.backing` promises
+ * that the backing file follows.
+ */
+import type { Log } from '../../base/log.js';
+import type { Backing, Filesystem, HandleId, Ino } from '../../filesystem/api.js';
+import { FsError } from '../../filesystem/fs-error.js';
+import { errnoName, failed } from './addon.js';
+import type { NodeIds } from './node-ids.js';
+
+/** How the opens of one node go: all passthrough with one backing file, or none. */
+interface Opens {
+  count: number;
+  readonly backing: Backing | null;
+  /** The kernel's number for `backing`. */
+  readonly id: number;
+}
+
+/** The two ioctls: an id and 0, or a negative errno. */
+export interface BackingCalls {
+  open(fd: number): number;
+  close(id: number): number;
+}
+
+export class Passthrough {
+  /** Both sides speak of it. Set once, before the first open. */
+  isOn = false;
+  /** The kernel will have no more files: what is open goes on as it is. */
+  #isRefused = false;
+  /** Called with a node number whose attributes the kernel is to ask for again. */
+  onSplit: (node: number) => void = () => {};
+  readonly #fs: Filesystem;
+  readonly #nodes: NodeIds;
+  readonly #log: Log;
+  readonly #calls: BackingCalls;
+  readonly #opens = new Map<number, Opens>();
+  readonly #handles = new Map<HandleId, number>();
+
+  constructor(fs: Filesystem, nodes: NodeIds, log: Log, calls: BackingCalls) {
+    this.#fs = fs;
+    this.#nodes = nodes;
+    this.#log = log;
+    this.#calls = calls;
+  }
+
+  /** Before an open that may not be passthrough: throws ESTALE where the node is open that way. */
+  requireOrdinary(node: number): void {
+    if (this.#opens.get(node)?.backing != null) this.#openElsewhere(node);
+  }
+
+  /** A file was opened, and is to be read from its backing file where that can be. The kernel's id of it, or 0. */
+  opened(node: number, handle: HandleId, mayPass: boolean): number {
+    if (!this.isOn) return 0;
+    const opens = this.#opens.get(node);
+    if (opens !== undefined) {
+      const fits = opens.backing === null || (mayPass && this.#fs.backing?.(handle) === opens.backing);
+      if (!fits) this.#openElsewhere(node);
+      opens.count++;
+      this.#handles.set(handle, node);
+      return opens.id;
+    }
+    const backing = mayPass && !this.#isRefused ? (this.#fs.backing?.(handle) ?? null) : null;
+    const id = backing === null ? 0 : this.#register(backing);
+    this.#opens.set(node, { count: 1, backing: id === 0 ? null : backing, id });
+    this.#handles.set(handle, node);
+    return id;
+  }
+
+  /** A file was created: whatever was open under its node, it gets one that takes it. */
+  created(ino: Ino, handle: HandleId): void {
+    if (!this.isOn) return;
+    if (this.#opens.get(this.#nodes.nodeOf(ino))?.backing != null) this.#split(ino);
+    this.opened(this.#nodes.nodeOf(ino), handle, false);
+  }
+
+  /** The kernel has let go of it already: RELEASE comes after the last use, mappings included. */
+  released(handle: HandleId): void {
+    const node = this.#handles.get(handle);
+    const opens = node === undefined ? undefined : this.#opens.get(node);
+    if (node === undefined || opens === undefined) return;
+    this.#handles.delete(handle);
+    if (--opens.count > 0) return;
+    this.#opens.delete(node);
+    if (opens.id > 0) this.#calls.close(opens.id);
+  }
+
+  #register(backing: Backing): number {
+    const id = this.#calls.open(backing.fd);
+    if (id > 0) return id;
+    // EPERM: an ordinary user's mount. Others (the cache lies on a stacked file system): it will not be otherwise later.
+    if (id !== failed.noDevice) {
+      this.#log.debug({ error: errnoName(id) }, 'the kernel does not read cached files by itself');
+      this.#isRefused = true;
+    }
+    return 0;
+  }
+
+  #openElsewhere(node: number): never {
+    const ino = this.#nodes.inoOf(node);
+    // Another open may have led here, and the kernel be about to look the name up.
+    if (this.#nodes.nodeOf(ino) === node) this.#split(ino);
+    throw new FsError('ESTALE', 'it is read by the kernel itself: to be opened under another node');
+  }
+
+  #split(ino: Ino): void {
+    const former = this.#nodes.nodeOf(ino);
+    this.#nodes.split(ino);
+    this.onSplit(former);
+  }
+}
