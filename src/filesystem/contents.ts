@@ -281,11 +281,13 @@ export class Contents {
     const { state, pinned } = handle;
     if (!(error instanceof ProviderError) || pinned === null) throw error;
     if (error.code !== 'revision-changed' && error.code !== 'integrity' && error.code !== 'not-found') throw error;
-    const now = await provider.stat({ kind: 'file', id: pinned.id }).catch((statError: unknown) => {
-      // read(2) knows no ENOENT: the file that was opened is not the one that is there now.
-      if (codeOf(statError) !== 'not-found') throw statError;
-      throw new FsError('ESTALE', `${pinned.name} was removed at the provider while it was open`, { cause: error });
-    });
+    const now = await provider
+      .stat({ kind: 'file', id: pinned.id, parentId: pinned.parentId })
+      .catch((statError: unknown) => {
+        // read(2) knows no ENOENT: the file that was opened is not the one that is there now.
+        if (codeOf(statError) !== 'not-found') throw statError;
+        throw new FsError('ESTALE', `${pinned.name} was removed at the provider while it was open`, { cause: error });
+      });
     if (now.kind !== 'file' || revisionKey(now) === revisionKey(pinned)) throw error;
     const inode = table.get(state.ino);
     if (inode !== undefined && inode.remote?.id === now.id) {

@@ -106,7 +106,7 @@ export class Delivery {
     // After an upload whose end nobody saw, what is known is from before it.
     if (isConfirmed && state.attempts.size === 0) return known;
     try {
-      const now = await provider.stat({ kind: 'file', id: known.id }, { signal });
+      const now = await provider.stat({ kind: 'file', id: known.id, parentId: known.parentId }, { signal });
       if (now.kind !== 'file') return null;
       directories.changes.note('file', now.id);
       table.update(inode.ino, { remote: now, confirmedAt: clock.now() });

@@ -1,5 +1,5 @@
 /** Names: lookup, readdir, mkdir, rmdir, unlink. Changes go to the provider first, then to the table. */
-import { codeOf } from '../base/errors.js';
+import { codeOf, messageOf } from '../base/errors.js';
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
 import type { RemoteEntry } from '../providers/provider.js';
@@ -150,14 +150,21 @@ export class Namespace {
     const { provider, options } = this.#core;
     try {
       if (options.disposal === 'trash' && provider.capabilities.trash) return await provider.trash(remote, caller);
-      if (!provider.capabilities.permanentDelete) {
-        throw new FsError('EPERM', `${provider.name} offers no way to delete`);
-      }
+      this.requireDeletes();
       await provider.remove(remote, caller);
     } catch (error) {
+      if (codeOf(error) === 'unsupported') throw new FsError('EPERM', messageOf(error), { cause: error });
       if (codeOf(error) !== 'not-found') throw error;
     }
     return null;
+  }
+
+  /** EPERM where the provider is known to have no way to remove anything. */
+  requireDeletes(): void {
+    const { name, capabilities } = this.#core.provider;
+    if (!capabilities.permanentDelete && !capabilities.trash) {
+      throw new FsError('EPERM', `${name} offers no way to delete`);
+    }
   }
 
   /** The directory, made sure that it can take `name`. EEXIST, and what `requireFits` says. */

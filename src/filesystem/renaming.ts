@@ -100,6 +100,8 @@ export class Renaming {
     }
     const old = target === undefined ? null : remoteFileOf(target);
     const remote = remoteFileOf(source);
+    // Known before anything steps aside: what could not be removed would stay there.
+    if (old !== null) this.#namespace.requireDeletes();
     if (target !== undefined && old !== null && remote !== null)
       await this.#replace(source, remote, target, old, directory, newName);
     else await this.#move(source, source.remote, directory, newName, caller, target);
