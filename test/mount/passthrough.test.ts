@@ -143,4 +143,27 @@ print(open('file').read())"`),
     });
     expect(routes.filter((route) => route.includes('download'))).toEqual([]);
   });
+
+  it('thousands of opens, by several at once, leave no descriptor behind', async () => {
+    await world.sandbox.store.generate('/file.bin', MIB);
+    await mount();
+    await warm('file.bin');
+    const count = `ls /proc/${pid}/fd | wc -l`;
+    const [before, after] = (
+      await world.out(`
+        ${count}
+        for i in 1 2 3; do python3 -c "
+import os
+for i in range(1000):
+    f = os.open('file.bin', os.O_RDONLY); g = os.open('file.bin', os.O_RDONLY)
+    assert len(os.pread(f, 100, i * 1000)) == 100; os.close(f); os.close(g)
+    if i % 250 == 0: f = os.open('file.bin', os.O_RDWR); os.close(f)" & pids="$pids $!"; done
+        for one in $pids; do wait $one || exit 7; done
+        ${count}`)
+    )
+      .split('\n')
+      .map(Number);
+    expect(after).toBeLessThanOrEqual((before ?? 0) + 2);
+    expect(await world.out('md5sum < file.bin | cut -c1-32')).toBe(await sum('/file.bin'));
+  });
 });

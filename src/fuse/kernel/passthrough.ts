@@ -9,11 +9,18 @@
  * and opens that. Those who read on under the old number see what is written all the same: `Filesystem.backing` promises
  * that the backing file follows.
  */
+import { performance } from 'node:perf_hooks';
 import type { Log } from '../../base/log.js';
 import type { Backing, Filesystem, HandleId, Ino } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/fs-error.js';
 import { errnoName, failed } from './addon.js';
 import type { NodeIds } from './node-ids.js';
+
+/**
+ * For how long a node that was made for an open is kept for it, ms: the kernel looks up and opens a second time only, so that
+ * one must not find the node passthrough again.
+ */
+const keptFor = 5000;
 
 /** How the opens of one node go: all passthrough with one backing file, or none. */
 interface Opens {
@@ -42,6 +49,8 @@ export class Passthrough {
   readonly #calls: BackingCalls;
   readonly #opens = new Map<number, Opens>();
   readonly #handles = new Map<HandleId, number>();
+  /** Nodes that are kept, and until when. */
+  readonly #kept = new Map<number, number>();
 
   constructor(fs: Filesystem, nodes: NodeIds, log: Log, calls: BackingCalls) {
     this.#fs = fs;
@@ -66,7 +75,7 @@ export class Passthrough {
       this.#handles.set(handle, node);
       return opens.id;
     }
-    const backing = mayPass && !this.#isRefused ? (this.#fs.backing?.(handle) ?? null) : null;
+    const backing = mayPass && !this.#isRefused && !this.#isKept(node) ? (this.#fs.backing?.(handle) ?? null) : null;
     const id = backing === null ? 0 : this.#register(backing);
     this.#opens.set(node, { count: 1, backing: id === 0 ? null : backing, id });
     this.#handles.set(handle, node);
@@ -105,8 +114,18 @@ export class Passthrough {
   #openElsewhere(node: number): never {
     const ino = this.#nodes.inoOf(node);
     // Another open may have led here, and the kernel be about to look the name up.
-    if (this.#nodes.nodeOf(ino) === node) this.#split(ino);
+    const current = this.#nodes.nodeOf(ino);
+    if (current === node || this.#opens.get(current)?.backing != null) this.#split(ino);
+    this.#kept.set(this.#nodes.nodeOf(ino), performance.now() + keptFor);
     throw new FsError('ESTALE', 'it is read by the kernel itself: to be opened under another node');
+  }
+
+  #isKept(node: number): boolean {
+    const until = this.#kept.get(node);
+    if (until === undefined) return false;
+    if (performance.now() < until) return true;
+    this.#kept.delete(node);
+    return false;
   }
 
   #split(ino: Ino): void {
