@@ -1,5 +1,6 @@
 // Measures syncmount beside `rclone mount` (WebDAV, full cache mode) and the plain disk, in one run over the same slow link.
-// Prints a table, writes JSON with --json FILE. `--only NAME,…` runs some rows, `--quick` smaller sizes. Times on a shared
+// Prints a table, writes JSON with --json FILE. `--only NAME,…` reports some rows, `--quick` takes smaller sizes,
+// `--native` adds our binding over libfuse 2, `--no-rclone` leaves rclone out. Times on a shared
 // machine mean little by themselves: the ratios of one run are what counts.
 import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,14 +25,12 @@ const top = mkdtempSync(join(tmpdir(), 'syncmount-bench-'));
 const program = resolve('bin/syncmount.js');
 const env = {
   ...process.env,
-  SYNCMOUNT_CONFIG_DIR: join(top, 'config'),
-  SYNCMOUNT_STATE_DIR: join(top, 'state'),
-  SYNCMOUNT_CACHE_DIR: join(top, 'cache'),
 };
 // rclone's remote, told through the environment: its connection strings trip over the colons of a URL.
 Object.assign(env, { RCLONE_CONFIG_BENCH_TYPE: 'webdav', RCLONE_CONFIG_BENCH_VENDOR: 'other' });
 const processes = new Set();
 const results = [];
+const mounts = [];
 
 const sh = async (script, mnt) => {
   const begin = performance.now();
@@ -41,7 +40,6 @@ const sh = async (script, mnt) => {
   });
   return { seconds: (performance.now() - begin) / 1000, out: stdout.trim() };
 };
-const cli = (...args) => run(process.execPath, [program, ...args], { env });
 
 function background(command, args) {
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -58,9 +56,14 @@ async function until(what, test, ms = 60_000) {
   }
 }
 
-/** The sandbox behind the link, and our mount of it. */
-async function startOurs() {
-  const child = background(process.execPath, [program, 'sandbox', '--json', '--dir', join(top, 'sandbox')]);
+/** A sandbox behind the link, and our mount of it with these flags. */
+async function startOurs(name, ...flags) {
+  const home = join(top, name);
+  mkdirSync(home);
+  const own = { ...env };
+  for (const what of ['config', 'state', 'cache']) own[`SYNCMOUNT_${what.toUpperCase()}_DIR`] = join(home, what);
+  const cli = (...args) => run(process.execPath, [program, ...args], { env: own });
+  const child = background(process.execPath, [program, 'sandbox', '--json', '--dir', join(home, 'sandbox')]);
   const line = await new Promise((first) => child.stdout.once('data', (data) => first(String(data))));
   const { endpoints, credentials, control } = JSON.parse(line);
   const links = {};
@@ -68,12 +71,13 @@ async function startOurs() {
     links[key] = await startLink({ target: Number(new URL(endpoints[key]).port), ...link });
   }
   const url = (key) => `http://127.0.0.1:${links[key].port}/v1_2`;
-  const file = join(top, 'credentials.json');
+  const file = join(home, 'credentials.json');
   writeFileSync(file, JSON.stringify(credentials), { mode: 0o600 });
   const login = ['login', 'bench', '--provider', '4shared', '--credentials', file];
   await cli(...login, '--endpoint', `api=${url('api')}`, '--endpoint', `upload=${url('upload')}`);
-  const mnt = join(top, 'ours');
+  const mnt = join(home, 'mnt');
   mkdirSync(mnt);
+  mounts.push(mnt);
   const ask = async (method, path, body) => {
     const answer = await fetch(`${control}${path}`, {
       method,
@@ -84,18 +88,18 @@ async function startOurs() {
     return text === '' ? null : JSON.parse(text);
   };
   return {
-    name: 'syncmount',
+    name,
     mnt,
     populate: (path, folders, filesEach, size) => ask('POST', '/populate', { path, folders, filesEach, size }),
     generate: (path, size) => ask('POST', '/generate', { path, size }),
     requests: async () => (await ask('GET', '/counters')).total,
     bytesSent: async () => (await ask('GET', '/counters')).bytesOut,
-    mount: (...flags) => cli('mount', 'bench:', mnt, ...flags),
+    mount: (...more) => cli('mount', 'bench:', mnt, ...flags, ...more),
     umount: () => cli('umount', mnt),
     forget: () => {
-      for (const directory of ['cache', 'state']) rmSync(join(top, directory), { recursive: true, force: true });
+      for (const directory of ['cache', 'state']) rmSync(join(home, directory), { recursive: true, force: true });
     },
-    forgetBlocks: () => rmSync(join(top, 'cache'), { recursive: true, force: true }),
+    forgetBlocks: () => rmSync(join(home, 'cache'), { recursive: true, force: true }),
     isStored: async () => JSON.parse((await cli('status', mnt, '--json')).stdout).pending.length === 0,
     memory: async () => rss(JSON.parse((await cli('status', mnt, '--json')).stdout).pid),
   };
@@ -105,6 +109,7 @@ async function startOurs() {
 async function startRclone() {
   const served = join(top, 'served');
   const mnt = join(top, 'rclone');
+  mounts.push(mnt);
   mkdirSync(served);
   mkdirSync(mnt);
   const port = 18_000 + (process.pid % 1000);
@@ -357,9 +362,11 @@ async function seconds(act) {
 
 async function main() {
   mkdirSync(disk.mnt);
+  const hasRclone = !flag('no-rclone') && (await sh('command -v rclone || true')).out !== '';
   const contenders = [
-    await startOurs(),
-    ...((await sh('command -v rclone || true')).out ? [await startRclone()] : []),
+    await startOurs('syncmount'),
+    ...(flag('native') ? [await startOurs('native', '--binding', 'native')] : []),
+    ...(hasRclone ? [await startRclone()] : []),
     disk,
   ];
   for (const contender of contenders) {
@@ -402,7 +409,7 @@ function report(names) {
 try {
   await main();
 } finally {
-  for (const mnt of ['ours', 'rclone']) await run('umount', ['-l', join(top, mnt)]).catch(() => undefined);
+  for (const mnt of mounts) await run('umount', ['-l', mnt]).catch(() => undefined);
   for (const child of processes) child.kill();
   rmSync(top, { recursive: true, force: true });
 }
