@@ -8,7 +8,7 @@ import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
 import type { ProviderError } from '../providers/errors.js';
 import type { Account, Quota } from '../providers/provider.js';
-import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
+import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import type { ListingChanges } from '../tree/listing.js';
 import { MAX_NAME_BYTES } from '../tree/local-names.js';
 import type {
@@ -369,19 +369,6 @@ export class CloudFilesystem implements Filesystem {
       })
       .catch((error: ProviderError) => this.#core.log.debug({ code: error.code }, `quota: ${error.message}`));
   }
-}
-
-/** Whether the root folder of a listing is the directory of `path`; walks down from it. ENOENT, ENOTDIR. */
-export async function resolvePath(filesystem: CloudFilesystem, core: Core, from: Ino, path: string): Promise<Ino> {
-  let at = from;
-  for (const name of path.split('/').filter((part) => part !== '' && part !== '.')) {
-    const attributes = await filesystem.lookup(at, name);
-    if (attributes.kind !== 'directory' || remoteFolderOf(inodeOf(core, attributes.ino)) === null) {
-      throw new FsError('ENOTDIR', `${path} is not a folder of the account`);
-    }
-    at = attributes.ino;
-  }
-  return at;
 }
 
 function answered<T>(act: () => MaybePromise<T>): MaybePromise<T> {

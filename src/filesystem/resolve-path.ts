@@ -1,0 +1,17 @@
+import { type Ino, remoteFolderOf } from '../tree/inode.js';
+import type { CloudFilesystem } from './cloud-filesystem.js';
+import { type Core, inodeOf } from './core.js';
+import { FsError } from './fs-error.js';
+
+/** The directory that `path` names, going down from the directory `from`. ENOENT, ENOTDIR. */
+export async function resolvePath(filesystem: CloudFilesystem, core: Core, from: Ino, path: string): Promise<Ino> {
+  let at = from;
+  for (const name of path.split('/').filter((part) => part !== '' && part !== '.')) {
+    const attributes = await filesystem.lookup(at, name);
+    if (attributes.kind !== 'directory' || remoteFolderOf(inodeOf(core, attributes.ino)) === null) {
+      throw new FsError('ENOTDIR', `${path} is not a folder of the account`);
+    }
+    at = attributes.ino;
+  }
+  return at;
+}
