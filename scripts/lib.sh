@@ -52,5 +52,6 @@ install_modules() {
 
 build() {
   say "Building …"
+  node scripts/build-addon.mjs --optional >&2
   npm run --silent build >&2
 }
