@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { AccountStore } from '../config/accounts.js';
 import { type Directories, directoriesOf } from '../config/directories.js';
 import { Registry } from '../mount/registry.js';
@@ -16,6 +18,21 @@ export const context: Context = {
   accounts: new AccountStore(places),
   registry: new Registry(places),
 };
+
+/** The directory that is meant, without links: as the kernel's mount table and our registry name it. */
+export function mountpointOf(target: string): string {
+  const path = resolve(target);
+  try {
+    return realpathSync(path);
+  } catch {
+    // Missing, or a dead mount that cannot be looked at: its parent can.
+  }
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch {
+    return path;
+  }
+}
 
 export function print(line: string): void {
   process.stdout.write(`${line}\n`);

@@ -15,7 +15,7 @@ import {
   toRaw,
 } from '../config/options.js';
 import type { Session } from '../mount/session.js';
-import { type Context, print } from './context.js';
+import { type Context, mountpointOf, print } from './context.js';
 
 /** What the process in the background tells the one that was typed. */
 type ChildMessage = { readonly ready: true } | { readonly failed: string; readonly code: string };
@@ -29,7 +29,7 @@ export async function mountCommand(context: Context, source: string, target: str
   const { account, path } = parseSource(source);
   const sources = [...readConfigFile(context.places, account), parseDashO(flags.o), fromFlags(flags)];
   const options = resolveOptions(...sources);
-  const mountpoint = resolve(target);
+  const mountpoint = mountpointOf(target);
   // Known to be wrong before anything is started.
   context.accounts.load(account);
   if (flags.foreground) return foreground(context, { account, path, mountpoint, options });

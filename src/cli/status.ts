@@ -1,11 +1,10 @@
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncmountError } from '../base/errors.js';
 import { formatSize } from '../config/units.js';
 import { askControl } from '../mount/control.js';
 import { isAlive, type RegistryEntry } from '../mount/registry.js';
 import type { MountStatus } from '../mount/status.js';
-import { type Context, print } from './context.js';
+import { type Context, mountpointOf, print } from './context.js';
 
 /** How often `--watch` looks, ms. */
 const WATCH_INTERVAL = 1000;
@@ -21,7 +20,7 @@ export async function statusCommand(
   options: StatusOptions,
 ): Promise<void> {
   for (;;) {
-    const result = target === undefined ? await all(context) : await one(context, resolve(target));
+    const result = target === undefined ? await all(context) : await one(context, mountpointOf(target));
     if (options.watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
     print(options.json ? JSON.stringify(result, null, options.watch ? 0 : 2) : describe([result].flat()));
     if (!options.watch) return;

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import { codeOf, SyncmountError } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
@@ -9,7 +8,7 @@ import { askControl } from '../mount/control.js';
 import { clearStaleMount } from '../mount/mountpoint.js';
 import { isAlive, type RegistryEntry } from '../mount/registry.js';
 import type { DrainProgress, UploadStatus } from '../mount/status.js';
-import { type Context, print } from './context.js';
+import { type Context, mountpointOf, print } from './context.js';
 
 /** How long the mount's process may take to end after its mount is gone, ms. */
 const EXIT_PATIENCE = 10_000;
@@ -19,7 +18,7 @@ export async function umountCommand(
   target: string,
   options: { readonly force?: boolean },
 ): Promise<void> {
-  const mountpoint = resolve(target);
+  const mountpoint = mountpointOf(target);
   const entry = context.registry.find(mountpoint);
   if (entry === undefined || !isAlive(entry.pid)) return clearDead(context, mountpoint);
   const shown = progressOf();

@@ -1,7 +1,6 @@
-import { resolve } from 'node:path';
 import { UsageError } from '../base/errors.js';
 import { askControl } from '../mount/control.js';
-import { type Context, print } from './context.js';
+import { type Context, mountpointOf, print } from './context.js';
 import { one } from './status.js';
 
 export async function uploadsCommand(
@@ -10,7 +9,7 @@ export async function uploadsCommand(
   target: string,
   options: { readonly json?: boolean },
 ): Promise<void> {
-  const mountpoint = resolve(target);
+  const mountpoint = mountpointOf(target);
   const { pending, failed } = await one(context, mountpoint);
   if (action === 'list') {
     const uploads = [...pending, ...failed];

@@ -90,6 +90,16 @@ describe('the life of a mount', () => {
     expect((await world.sh('touch x')).stderr).toMatch(/Read-only/);
   });
 
+  it('a mountpoint can be named through a link', async () => {
+    await world.out('ln -s "$MNT" "$TOP/link"');
+    const link = join(world.directory, 'link');
+    expect(await world.cli(['mount', 'work:', link])).toMatchObject({ code: 0, stderr: '' });
+    expect(await world.out('echo x > file; cat "$TOP/link/file"')).toBe('x');
+    expect(JSON.parse((await world.cli(['status', link, '--json'])).stdout)).toMatchObject({ mountpoint: world.mnt });
+    expect(await world.cli(['umount', `${link}/`])).toMatchObject({ code: 0, stderr: '' });
+    expect(await world.out('grep -c "$TOP" /proc/mounts || true')).toBe('0');
+  });
+
   it('a second mount of the account is refused clearly', async () => {
     await world.mount();
     const second = join(world.directory, 'second');
