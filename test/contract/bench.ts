@@ -21,6 +21,9 @@ import type { Content, Entry, FaultAction } from '../../src/sandbox/index.js';
 /** The requests of a protocol by what they are for. A provider leaves out those that it has no request for. */
 export type Operation =
   | 'account'
+  | 'user'
+  | 'token'
+  | 'changes'
   | 'list-files'
   | 'list-folders'
   | 'stat-file'
@@ -32,6 +35,7 @@ export type Operation =
   | 'upload-start'
   | 'upload-chunk'
   | 'upload-status'
+  | 'upload-complete'
   | 'rename-file'
   | 'rename-folder'
   | 'move-file'
@@ -106,7 +110,23 @@ export interface ContractSetup {
     /** One large file: all but its chunks. */
     readonly chunkedUpload: number;
     readonly chunkedReplace: number;
+    /** Chunks of one byte by which a client finds out how the server takes them. */
+    readonly probes?: number;
+    /** One small file; 1 where nothing is said. */
+    readonly upload?: number;
   };
+  /** The endpoints of this provider by their keys, with the paths that they end in. */
+  readonly paths: Readonly<Record<string, string>>;
+  /** By which requests it looks around before and after its acts; where acts are counted, these are not. */
+  readonly lookups?: readonly Operation[];
+  /** Operations that are the request of another one. */
+  readonly same?: Partial<Record<Operation, Operation>>;
+  /** Folders come with the counts of what is in them; they do where nothing is said. */
+  readonly tellsCounts?: boolean;
+  /** To rename and to move are two requests. */
+  readonly movesInSteps?: boolean;
+  /** Tests (their full names) that do not fit this provider, and why. */
+  readonly skips?: readonly { readonly test: RegExp; readonly reason: string }[];
   open(): Promise<ContractServer>;
 }
 
@@ -137,6 +157,11 @@ export class HurriedClock implements Clock {
     this.#ahead += Math.max(0, wake - this.now());
   }
 
+  /** Time passes at once. */
+  jump(ms: number): void {
+    this.#ahead += ms;
+  }
+
   reset(): void {
     this.#ahead = 0;
   }
@@ -147,6 +172,15 @@ export function testIf(able: boolean, reason: string): typeof test | ((name: str
   return able
     ? test
     : (name: string, run: () => unknown) => test.skip(`${name} [skipped: ${reason}]`, run as () => void);
+}
+
+/** What was asked of the server, besides looking around, is this. */
+export function expectActs({ server }: Room, setup: ContractSetup, ...expected: readonly Operation[]): void {
+  const acts = expected.map((operation) => setup.same?.[operation] ?? operation);
+  const seen = server.requests().map(({ operation }) => operation);
+  const isLookup = (operation: Operation | undefined): boolean =>
+    operation !== undefined && !acts.includes(operation) && setup.lookups?.includes(operation) === true;
+  expect(seen.filter((operation) => !isLookup(operation))).toEqual(acts);
 }
 
 export const md5 = (data: Uint8Array): string => createHash('md5').update(data).digest('hex');
@@ -235,6 +269,13 @@ export async function existing(room: Room, name: string, content: Content): Prom
 export async function existingFolder(room: Room, name: string): Promise<RemoteFolder> {
   const entry = room.store.makeFolder(`${room.path}/${name}`);
   return asFolder(await statFresh(room, { kind: 'folder', id: entry.id }));
+}
+
+/** A folder that the client has seen, and that is gone since. */
+export async function goneFolder(room: Room): Promise<string> {
+  const { id } = await existingFolder(room, 'nowhere');
+  room.store.remove(`${room.path}/nowhere`);
+  return id;
 }
 
 async function statFresh(room: Room, ref: { kind: 'file' | 'folder'; id: string }): Promise<RemoteEntry> {

@@ -21,7 +21,7 @@ interface Route {
 const api = (route: string): Route => ({ route, host: 'api' });
 const upload = (route: string): Route => ({ route, host: 'upload' });
 
-const routes: Readonly<Record<Operation, Route>> = {
+const routes: Readonly<Partial<Record<Operation, Route>>> = {
   account: api('GET /user'),
   'list-files': api('GET /folder/{id}/files'),
   'list-folders': api('GET /folder/{id}/children'),
@@ -48,8 +48,14 @@ const routes: Readonly<Record<Operation, Route>> = {
 };
 const operations = Object.keys(routes) as Operation[];
 
+function routeOf(operation: Operation): Route {
+  const found = routes[operation];
+  if (found === undefined) throw new Error(`there is no request to ${operation}`);
+  return found;
+}
+
 function operationOf(seen: { route: string; host: HostName }): Operation | undefined {
-  return operations.find((name) => routes[name].route === seen.route && routes[name].host === seen.host);
+  return operations.find((name) => routes[name]?.route === seen.route && routes[name]?.host === seen.host);
 }
 
 export const sizes = { simple: MiB, chunk: MiB / 2 };
@@ -100,7 +106,7 @@ export class FourSharedServer implements ContractServer {
   }
 
   fault: ContractServer['fault'] = (operation, action, when = {}) => {
-    const { route, host } = routes[operation];
+    const { route, host } = routeOf(operation);
     const escaped = route.replace(/[{}]/g, '\\$&');
     this.sandbox.faults.add({ host, route: `^${escaped}$`, ...when, action });
   };
@@ -162,6 +168,7 @@ export function fourSharedSetup(provider: '4shared' | '4sync', options: SandboxO
     sizes,
     badCredentials: [someCredentials],
     names: awkwardNames,
+    paths: { api: '/v1_2', upload: '/v1_2' },
     costs: {
       list: ({ files, folders, countsAreFresh }) => {
         const pages = (count: number): number =>
@@ -178,7 +185,7 @@ export function fourSharedSetup(provider: '4shared' | '4sync', options: SandboxO
 }
 
 /** The documents forbid nothing but more than 255 symbols. */
-const awkwardNames: readonly string[] = [
+export const awkwardNames: readonly string[] = [
   'Žluťoučký kůň.txt',
   '日本語のファイル.txt',
   '🐎 emoji 👩‍👩‍👧‍👦.txt',

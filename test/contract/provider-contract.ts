@@ -36,6 +36,10 @@ const parts: readonly (readonly [string, Part])[] = [
 
 export function describeProviderContract(name: string, setup: ContractSetup): void {
   describe(name, () => {
+    beforeEach(({ task, skip }) => {
+      const unfit = setup.skips?.find(({ test }) => test.test(`${task.suite?.name} > ${task.name}`));
+      if (unfit) skip(unfit.reason);
+    });
     const rooms = useRooms(setup);
     for (const [title, part] of parts) describe(title, () => part(rooms, setup));
   });
@@ -52,7 +56,7 @@ export function useRooms(setup: Pick<ContractSetup, 'open'>): () => Room {
   afterAll(() => server.close());
   beforeEach(() => {
     const path = `/room-${++number}`;
-    const folder = folderOf(server.store.makeFolder(path));
+    const folder = folderOf(server.store.makeFolder(path), { parentId: server.store.rootId });
     room = { server, store: server.store, provider: server.connect(), folder, path };
   });
   afterEach(async () => {

@@ -6,6 +6,7 @@ import {
   type Call,
   type CallOptions,
   decodeJson,
+  decodeNothing,
   HttpClient,
   type HttpClientOptions,
   type Outcome,
@@ -63,7 +64,11 @@ export class AcronisApi {
   async act(call: Call, options: CallOptions, isDone?: (options: CallOptions) => Promise<boolean>): Promise<void> {
     const lookup = async (lookupOptions: CallOptions): Promise<true | undefined> =>
       (await isDone?.(lookupOptions)) === true ? true : undefined;
-    await this.http.request<true>(call, { decode: () => true, ...(isDone === undefined ? {} : { lookup }) }, options);
+    await this.http.request<unknown>(
+      call,
+      { decode: (answer) => decodeNothing(answer, call.route), ...(isDone === undefined ? {} : { lookup }) },
+      options,
+    );
   }
 
   /** One page of a folder, from 1. `perPage`: what the first page turned out to bring. */

@@ -190,7 +190,11 @@ export class Namespace {
       const call = this.#api.actionCall(method, action === undefined ? template : `${template} (action)`, url, {
         idempotent: true,
       });
-      await this.#api.act(call, options, isGone);
+      await this.#api.act(call, options, isGone).catch(async (error: unknown) => {
+        if (method === 'DELETE' || !isCode(error, 'unsupported')) throw error;
+        // Not POST: then as the document has it for devices.
+        await this.#api.act({ ...call, method: 'DELETE', route: `DELETE ${template} (action)` }, options, isGone);
+      });
     } catch (error) {
       const isRefusal = isCode(error, 'unsupported') || isCode(error, 'not-found') || isCode(error, 'permission');
       if (!isRefusal && !isCode(error, 'protocol')) throw error;

@@ -115,7 +115,9 @@ export class Nodes {
   async holder(parentId: string, name: string, options: CallOptions): Promise<string | undefined> {
     let names = this.#names.get(parentId);
     if (names === undefined) {
-      await this.list(parentId, options);
+      await this.list(parentId, options).catch(async (error: unknown) => {
+        throw await this.clarified(error, { kind: 'folder', id: parentId }, options);
+      });
       names = this.#names.get(parentId);
     }
     return names?.get(foldName(name));

@@ -6,6 +6,7 @@ import {
   type Call,
   type CallOptions,
   decodeJson,
+  decodeNothing,
   HttpClient,
   type HttpClientOptions,
   header,
@@ -199,7 +200,11 @@ export class FiveSyncApi {
       );
       return gone ? { status: 200, headers: {}, text: '' } : undefined;
     };
-    const answer = await this.http.request(call, { decode: (a) => a, lookup }, options);
+    const answer = await this.http.request(
+      call,
+      { decode: (given) => decodeNothing(given, call.route), lookup },
+      options,
+    );
     if (/"deleted"\s*:\s*false/.test(answer.text))
       throw new ProviderError('permission', `${call.route}: the server did not delete the file`, {
         data: { route: call.route },

@@ -62,10 +62,11 @@ export class PartsUploader {
   readonly #api: FiveSyncApi;
   readonly #landing: Landing;
   readonly #log: Log;
-  #partBytes = guessedPartBytes;
+  #partBytes: number;
   #folderForm: FolderForm | undefined;
 
-  constructor(api: FiveSyncApi, landing: Landing, log: Log = silentLog) {
+  constructor(api: FiveSyncApi, landing: Landing, log: Log = silentLog, partBytes = guessedPartBytes) {
+    this.#partBytes = partBytes;
     this.#api = api;
     this.#landing = landing;
     this.#log = log;
@@ -106,12 +107,17 @@ export class PartsUploader {
     const parsed = checkpointSchema.safeParse(resume);
     if (!parsed.success) return undefined;
     const { data } = parsed;
-    const isOurs =
-      data.size === content.size &&
-      data.md5 === content.md5 &&
-      data.folder === target.folder &&
-      data.name === target.name;
-    return isOurs && !this.#isOver(data) ? data : undefined;
+    return isOf(data, target, content) && !this.#isOver(data) ? data : undefined;
+  }
+
+  /** Had all of this content arrived when the checkpoint was written? */
+  wasSent(
+    target: { readonly folder: string; readonly name: string },
+    content: { readonly size: number; readonly md5: string },
+    resume: UploadCheckpoint,
+  ): boolean {
+    const { data } = checkpointSchema.safeParse(resume);
+    return data !== undefined && isOf(data, target, content) && data.received.length === data.parts;
   }
 
   #isOver({ expires }: Checkpoint): boolean {
@@ -225,6 +231,14 @@ export class PartsUploader {
     if (this.#folderForm !== undefined) return;
     throw new ProviderError('too-large', '5sync stores files of more than 100 MB in the top folder only', { data: {} });
   }
+}
+
+function isOf(
+  { size, md5, folder, name }: Checkpoint,
+  target: { readonly folder: string; readonly name: string },
+  content: { readonly size: number; readonly md5: string },
+): boolean {
+  return size === content.size && md5 === content.md5 && folder === target.folder && name === target.name;
 }
 
 async function* oneByte(): AsyncGenerator<Uint8Array> {

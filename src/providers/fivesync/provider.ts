@@ -23,6 +23,8 @@ export interface FiveSyncOptions {
   readonly log?: Log;
   /** Largest content that goes in one request, bytes. Default 99,000,000. */
   readonly simpleUploadLimit?: number;
+  /** First guess at the length of a part, bytes. Default 32 MiB. */
+  readonly chunkBytes?: number;
   readonly maxConnections?: number;
 }
 
@@ -58,7 +60,12 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
   });
   const catalog = new Catalog(api, log);
   const { index } = catalog;
-  const uploader = new Uploader(api, catalog, { simpleUploadLimit: options.simpleUploadLimit, log });
+  let closed = false;
+  const uploader = new Uploader(api, catalog, {
+    simpleUploadLimit: options.simpleUploadLimit,
+    partBytes: options.chunkBytes,
+    log,
+  });
 
   /** One request. A file that changed is known to have changed from then on. */
   async function current(id: string, request: CallOptions): Promise<RemoteFile> {
@@ -120,11 +127,17 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     index.removeLocal(path);
   }
 
+  /** Much is answered from memory: not after the end. */
+  function open<T>(work: () => Promise<T>): Promise<T> {
+    if (closed) return Promise.reject(new ProviderError('aborted', 'the provider is closed', { data: {} }));
+    return guarded(work);
+  }
+
   return {
     name: '5sync',
     capabilities,
     account: (request = {}) =>
-      guarded(async (): Promise<Account> => {
+      open(async (): Promise<Account> => {
         await catalog.check(request);
         // The service names nobody: the key is all that tells accounts apart, and nobody can guess it from this.
         const userId = createHash('sha256').update(`5sync\n${credentials.apiKey}`).digest('hex').slice(0, 16);
@@ -137,19 +150,19 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
         };
       }),
     list: (folder, { countsAreFresh: _, ...request } = {}) =>
-      guarded(async () => {
+      open(async () => {
         await catalog.fresh(request);
         // A folder that nothing implies is an empty one: it may be the caller's own.
         return index.list(normalPath(folder.id));
       }),
     stat: (ref, request = {}) =>
-      guarded(
+      open(
         async (): Promise<RemoteEntry> =>
           ref.kind === 'file' ? await current(ref.id, request) : await folderAt(normalPath(ref.id), request),
       ),
-    read: (file, range, request = {}) => guarded(() => reader.read(file, range, request)),
+    read: (file, range, request = {}) => open(() => reader.read(file, range, request)),
     createFolder: (parentId, name, request = {}) =>
-      guarded(async () => {
+      open(async () => {
         checkName(name);
         if (/^\.{0,2}$|\//.test(name))
           throw new ProviderError('invalid-name', 'no folder can have this name', { data: {} });
@@ -161,15 +174,18 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
         index.addLocal(path);
         return index.folder(path);
       }),
-    upload: (target, source, request = {}) => guarded(() => uploader.upload(target, source, request)),
+    upload: (target, source, request = {}) => open(() => uploader.upload(target, source, request)),
     move: () => unsupported('rename'),
     copy: () => unsupported('copy'),
     trash: () => unsupported('move to a trash'),
     untrash: () => unsupported('bring back from a trash'),
-    remove: (entry, request = {}) => guarded(() => remove(entry, request)),
-    changes: (request = {}) => guarded(() => catalog.changes(request)),
+    remove: (entry, request = {}) => open(() => remove(entry, request)),
+    changes: (request = {}) => open(() => catalog.changes(request)),
     metrics: () => api.http.metrics(),
-    close: () => api.http.close(),
+    async close() {
+      closed = true;
+      await api.http.close();
+    },
   };
 }
 

@@ -51,13 +51,13 @@ export class Uploader {
   constructor(
     api: FiveSyncApi,
     catalog: Catalog,
-    settings: { readonly simpleUploadLimit?: number; readonly log?: Log },
+    settings: { readonly simpleUploadLimit?: number; readonly partBytes?: number; readonly log?: Log },
   ) {
     this.#api = api;
     this.#catalog = catalog;
     this.#log = settings.log ?? silentLog;
     this.#landing = new Landing(api);
-    this.#parts = new PartsUploader(api, this.#landing, this.#log);
+    this.#parts = new PartsUploader(api, this.#landing, this.#log, settings.partBytes);
     this.#simpleLimit = settings.simpleUploadLimit ?? defaultSimpleUploadLimit;
   }
 
@@ -71,7 +71,12 @@ export class Uploader {
     if (old === undefined) {
       const isTaken =
         index.named(place.folder, place.name).length > 0 || index.hasFolder(childPath(place.folder, place.name));
-      if (isTaken) throw new ProviderError('exists', 'the name is taken', { data: {} });
+      if (isTaken) {
+        const earlier = await this.#completedEarlier(place, source, options, call);
+        if (earlier === undefined) throw new ProviderError('exists', 'the name is taken', { data: {} });
+        options.onProgress?.(source.size);
+        return fileOf(earlier);
+      }
     }
     const record = await this.#stored(place, old, source, options, call);
     options.onProgress?.(source.size);
@@ -82,6 +87,20 @@ export class Uploader {
     }
     this.#catalog.put(record);
     return fileOf(record);
+  }
+
+  /** The file of this name where the checkpoint tells that its upload had nothing left to do but to be completed. */
+  async #completedEarlier(
+    { folder, name }: Place,
+    source: UploadSource,
+    { resume }: UploadOptions,
+    call: CallOptions,
+  ): Promise<FileRecord | undefined> {
+    const [there, ...others] = this.#catalog.index.named(folder, name);
+    if (there?.size !== source.size || others.length > 0 || resume === undefined) return undefined;
+    const content = { size: source.size, md5: await source.md5() };
+    if (!this.#parts.wasSent({ folder, name }, content, resume)) return undefined;
+    return recordOf(await this.#api.file(there.id, call), folder);
   }
 
   async #stored(

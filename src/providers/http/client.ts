@@ -212,7 +212,8 @@ export class HttpClient {
         if ((await this.#signer?.renew?.(failure.refused, options.signal)) === true) continue;
       }
       if (failure.repeat === 'never') {
-        const misled = uncertain && (error.code === 'exists' || error.code === 'not-found');
+        // A try whose answer was lost may have done what this one finds done: the name taken, or the object gone.
+        const misled = uncertain && ['exists', 'not-found', 'permission'].includes(error.code);
         const found = misled ? await this.#lookUp(lookup, options, deadline) : undefined;
         if (found !== undefined) return found;
         throw error;
@@ -379,6 +380,13 @@ function bodyOf(call: Call): string | Content | undefined {
 
 export function urlOf(call: Pick<Call, 'url' | 'query'>): string {
   return call.query === undefined ? call.url : `${call.url}?${encodeForm(call.query)}`;
+}
+
+/** An answer whose body does not matter. A page for people is somebody else's answer: then nothing was done. */
+export function decodeNothing(answer: Answer, route: string): Answer {
+  const isPage = /\bhtml\b/i.test(header(answer.headers, 'content-type') ?? '') || /^\s*</.test(answer.text);
+  if (isPage) throw protocolFailure(route, 'a page instead of an answer', { status: answer.status });
+  return answer;
 }
 
 /** Reads a small answer to its end and ends its watch. */

@@ -10,6 +10,8 @@ export async function guarded<T>(work: () => Promise<T>): Promise<T> {
     if (error instanceof ProviderError) throw error;
     if (error instanceof TryFailure) throw error.error;
     if (error instanceof TransportFailure) throw new ProviderError('network', error.message, { cause: error.cause });
+    if (error instanceof Error && error.name === 'AbortError')
+      throw new ProviderError('aborted', 'cancelled', { cause: error, data: {} });
     throw new ProviderError('protocol', 'an unexpected error in the provider', { cause: error });
   }
 }

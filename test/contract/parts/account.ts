@@ -1,18 +1,19 @@
 import { expect, test } from 'vitest';
 import { ProviderError } from '../../../src/providers/errors.js';
-import { type ContractSetup, failure, type Rooms, testIf } from '../bench.js';
+import { type ContractSetup, expectActs, failure, type Rooms, testIf } from '../bench.js';
 
 export function accountContract(rooms: Rooms, setup: ContractSetup): void {
   const { capabilities } = setup;
 
   test('account is one request that tells the root, and a person whom to expect', async () => {
-    const { provider, server, store } = rooms();
+    const room = rooms();
+    const { provider, server, store } = room;
     const account = await provider.account();
     expect(account.root).toMatchObject({ kind: 'folder', id: store.rootId, parentId: null, access: 'write' });
     expect(account.userId).not.toBe('');
     expect(account.label).not.toBe('');
-    expect(server.requests().map(({ operation }) => operation)).toEqual(['account']);
-    expect(provider.metrics().total).toBe(1);
+    expectActs(room, setup, 'account');
+    expect(provider.metrics().total).toBe(server.requests().length);
     expect(provider.name).toBe(setup.provider);
     expect(provider.capabilities).toEqual(capabilities);
   });
@@ -40,7 +41,7 @@ export function accountContract(rooms: Rooms, setup: ContractSetup): void {
   test('a server that is not there is network within the deadline', async () => {
     const { server } = rooms();
     const nobody = Object.fromEntries(
-      Object.entries({ api: '', upload: '' }).map(([key]) => [key, 'http://127.0.0.1:9/v1_2']),
+      Object.entries(setup.paths).map(([key, path]) => [key, `http://127.0.0.1:9${path}`]),
     );
     const { error } = await failure(server.connect({ endpoints: nobody, deadlineMs: 3000 }).account());
     expect(error).toMatchObject({ code: 'network' });

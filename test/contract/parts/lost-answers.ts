@@ -156,9 +156,9 @@ const acts: readonly Act[] = [
     operation: 'copy-file',
     needs: ({ copyFile }) => copyFile,
     before: file,
-    run: (room, entry) => room.provider.copy(entry as never, here(room, 'new')),
-    after: { new: md5(old), thing: md5(old) },
-    at: 'new',
+    run: async (room, entry) => await room.provider.copy(entry as never, await inTarget(room)),
+    after: { target: 'folder', 'target/new': md5(old), thing: md5(old) },
+    at: 'target/new',
   },
   ...(['file', 'folder'] as const).flatMap((kind): Act[] => {
     const before = kind === 'file' ? file : folder;

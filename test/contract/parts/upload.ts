@@ -1,10 +1,23 @@
 import { expect, test } from 'vitest';
 import type { UploadSource } from '../../../src/providers/provider.js';
-import { type ContractSetup, existing, failure, md5, noise, type Rooms, source, testIf, treeOf } from '../bench.js';
+import {
+  type ContractSetup,
+  existing,
+  expectActs,
+  failure,
+  goneFolder,
+  md5,
+  noise,
+  type Rooms,
+  source,
+  testIf,
+  treeOf,
+} from '../bench.js';
 
 const MiB = 1024 * 1024;
 
-export function uploadContract(rooms: Rooms, { capabilities }: ContractSetup): void {
+export function uploadContract(rooms: Rooms, setup: ContractSetup): void {
+  const { capabilities } = setup;
   for (const [title, size] of [
     ['0 bytes', 0],
     ['1 byte', 1],
@@ -21,7 +34,7 @@ export function uploadContract(rooms: Rooms, { capabilities }: ContractSetup): v
       expect(stored).toMatchObject({ kind: 'file', parentId: room.folder.id, name: 'f', size });
       expect(stored.md5).toBe(capabilities.md5 ? md5(content) : null);
       expect(treeOf(room)).toEqual({ f: md5(content) });
-      expect(room.server.requests().map(({ operation }) => operation)).toEqual(['upload']);
+      expectActs(room, setup, 'upload');
       expect(await room.provider.stat(stored)).toEqual(stored);
       expect(sent.at(-1)).toBe(size);
       expect(Math.max(...sent)).toBe(size);
@@ -35,7 +48,7 @@ export function uploadContract(rooms: Rooms, { capabilities }: ContractSetup): v
       const stored = await room.provider.upload(target, source(content));
       expect(stored).toMatchObject({ name: 'f', size });
       expect(treeOf(room)).toEqual({ f: md5(content) });
-      expect(room.server.requests().map(({ operation }) => operation)).toEqual(['replace']);
+      expectActs(room, setup, 'replace');
     });
   }
 
@@ -46,7 +59,7 @@ export function uploadContract(rooms: Rooms, { capabilities }: ContractSetup): v
       names.map((name) => room.provider.upload({ parentId: room.folder.id, name }, source(Buffer.from(name)))),
     );
     expect(treeOf(room)).toEqual(Object.fromEntries(names.map((name) => [name, md5(Buffer.from(name))])));
-    expect(room.server.requests()).toHaveLength(60);
+    expect(room.server.requests('upload')).toHaveLength(60);
   });
 
   test('a name that is taken is exists, and the other file stays', async () => {
@@ -61,7 +74,7 @@ export function uploadContract(rooms: Rooms, { capabilities }: ContractSetup): v
   test('into a folder that is gone, or over a file that is gone, is not-found', async () => {
     const room = rooms();
     const content = source(Buffer.from('x'));
-    await expect(room.provider.upload({ parentId: 'nowhere', name: 'f' }, content)).rejects.toMatchObject({
+    await expect(room.provider.upload({ parentId: await goneFolder(room), name: 'f' }, content)).rejects.toMatchObject({
       code: 'not-found',
     });
     const replaces = await existing(room, 'f', 'old');
@@ -76,9 +89,13 @@ export function uploadContract(rooms: Rooms, { capabilities }: ContractSetup): v
     room.server.fault('upload', { kind: 'corrupt', where: 'request', at: 100 }, { times: 1 });
     const content = noise(4096);
     const target = { parentId: room.folder.id, name: 'f' };
-    await expect(room.provider.upload(target, source(content))).rejects.toMatchObject({ code: 'integrity' });
-    expect(treeOf(room)).toEqual({});
-    await room.provider.upload(target, source(content));
+    // A server that is told the md5 refuses it by itself: then it is sent again at once.
+    const outcome = await room.provider.upload(target, source(content)).catch((error: unknown) => error);
+    if (outcome instanceof Error) {
+      expect(outcome).toMatchObject({ code: 'integrity' });
+      expect(treeOf(room)).toEqual({});
+    }
+    if (outcome instanceof Error) await room.provider.upload(target, source(content));
     expect(treeOf(room)).toEqual({ f: md5(content) });
   });
 
@@ -88,7 +105,9 @@ export function uploadContract(rooms: Rooms, { capabilities }: ContractSetup): v
     room.server.fault('replace', { kind: 'corrupt', where: 'request', at: 100 }, { times: 1 });
     const content = noise(4096);
     const target = { parentId: room.folder.id, name: 'f', replaces };
-    await expect(room.provider.upload(target, source(content))).rejects.toMatchObject({ code: 'integrity' });
+    const outcome = await room.provider.upload(target, source(content)).catch((error: unknown) => error);
+    if (outcome instanceof Error) expect(outcome).toMatchObject({ code: 'integrity' });
+    else expect(treeOf(room)).toEqual({ f: md5(content) });
     await room.provider.upload(target, source(content));
     expect(treeOf(room)).toEqual({ f: md5(content) });
   });

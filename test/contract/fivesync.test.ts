@@ -1,0 +1,4 @@
+import { fiveSyncSetup } from './fivesync-setup.js';
+import { describeProviderContract } from './provider-contract.js';
+
+describeProviderContract('5sync', fiveSyncSetup());
