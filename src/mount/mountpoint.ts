@@ -1,5 +1,5 @@
 /** Is this directory fit to be mounted on? Dead mounts of ours are cleared on the way. */
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, stat, statfs } from 'node:fs/promises';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { fuseSubtype } from '../fuse/binding.js';
@@ -7,7 +7,7 @@ import { mountAt } from '../fuse/mount-table.js';
 import { unmountByProgram } from '../fuse/programs.js';
 import { isAlive, type Registry } from './registry.js';
 
-/** What stat(2) says of a FUSE mount whose process is gone. */
+/** What statfs(2) says of a FUSE mount whose process is gone. */
 const DEAD_MOUNT = new Set(['ENOTCONN', 'ECONNABORTED', 'EIO']);
 
 /** Resolves when `path` can be mounted on. Throws `SyncmountError` `mountpoint` with what is wrong. */
@@ -45,9 +45,10 @@ export async function clearStaleMount(path: string, registry: Registry, log: Log
   return true;
 }
 
+/** Asks for something that the kernel does not keep: attributes of the directory outlive the process. */
 async function isDead(path: string): Promise<boolean> {
   try {
-    await stat(path);
+    await statfs(path);
     return false;
   } catch (error) {
     return DEAD_MOUNT.has(codeOf(error) ?? '');
