@@ -215,6 +215,8 @@ export class Catalog {
 /** Work that is shared goes on when one of those who wait for it gives up. */
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await work;
+  // It may fail when nobody waits any more.
+  work.catch(() => undefined);
   const cancelled = (): ProviderError => new ProviderError('aborted', 'cancelled', { cause: signal.reason, data: {} });
   if (signal.aborted) throw cancelled();
   let onAbort: () => void = () => {};
@@ -226,6 +228,5 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): 
     return await Promise.race([work, aborted]);
   } finally {
     signal.removeEventListener('abort', onAbort);
-    work.catch(() => undefined);
   }
 }
