@@ -34,6 +34,7 @@ import { Intents } from './intents.js';
 import { Namespace } from './namespace.js';
 import type { FileState, Handle } from './open-files.js';
 import { orAborted } from './or-aborted.js';
+import { recoverUploads } from './recovery.js';
 import { Renaming } from './renaming.js';
 import { Storing } from './storing.js';
 import { Xattrs } from './xattrs.js';
@@ -72,7 +73,7 @@ export class CloudFilesystem implements Filesystem {
 
   /** Takes up what an earlier mount left: at once what is local, in the background what needs the provider. */
   recover(): void {
-    this.storing.recover();
+    recoverUploads(this.#core, this.storing);
     this.#intents.recover().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
   }
 

@@ -37,8 +37,6 @@ export class FileState {
   written = false;
   /** When the content was last changed through this mount; the row learns of it when the content is stored or synced. */
   mtime: Timespec | null = null;
-  /** Waits for its turn to be uploaded (write-back). */
-  queued = false;
   storing: Storing | null = null;
   /** Bytes of the present upload that the provider has accepted. */
   sent = 0;

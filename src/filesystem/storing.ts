@@ -4,13 +4,12 @@
  * The journal row is written before each act, and goes in the same transaction in which the inode gets its new remote
  * side. What cannot be stored stays in its spool file, readable through the mount, with the reason in the journal.
  */
-import pLimit from 'p-limit';
 import { codeOf, messageOf } from '../base/errors.js';
 import { ExtentSet } from '../base/extents.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
 import { ProviderError } from '../providers/errors.js';
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
-import type { UploadRow, UploadState } from '../spool/journal.js';
+import type { UploadState } from '../spool/journal.js';
 import type { Digest, SpoolFile, SpoolState } from '../spool/spool-file.js';
 import type { Ino, Inode } from '../tree/inode.js';
 import { assignLocalNames } from '../tree/local-names.js';
@@ -20,9 +19,9 @@ import { Delivery } from './delivery.js';
 import { toFsError } from './errno.js';
 import { type ErrnoName, FsError } from './fs-error.js';
 import type { FileState, Storing as Upload } from './open-files.js';
+import { passes } from './upload-policy.js';
+import { UploadQueue, type Verdict } from './upload-queue.js';
 
-/** Uploads from the queue at a time. Most are small files that wait for a round trip, not for bandwidth. */
-const QUEUE_WIDTH = 16;
 export interface PendingUpload {
   readonly path: string;
   readonly size: number;
@@ -37,9 +36,7 @@ export class Storing {
   readonly #core: Core;
   readonly #contents: Contents;
   readonly #delivery: Delivery;
-  readonly #queue = pLimit(QUEUE_WIDTH);
-  /** Queued and running uploads of the queue. */
-  readonly #turns = new Set<Promise<void>>();
+  readonly #queue: UploadQueue;
   /** The mount ends: nothing new is begun. */
   #isEnding = false;
 
@@ -47,6 +44,7 @@ export class Storing {
     this.#core = core;
     this.#contents = contents;
     this.#delivery = new Delivery(core);
+    this.#queue = new UploadQueue(core.clock, (ino) => this.#turn(ino));
   }
 
   /**
@@ -98,6 +96,10 @@ export class Storing {
     upload.waiters++;
     try {
       await upload.done;
+    } catch (error) {
+      if (state.dirty && state.storing === null && isPassing(error))
+        this.#queue.postpone(state.ino, state.spool?.size ?? 0);
+      throw error;
     } finally {
       upload.waiters--;
     }
@@ -105,16 +107,21 @@ export class Storing {
 
   /** Stores in its turn, in the background; a failure is in the journal and the log. */
   enqueue(state: FileState): void {
-    if (state.queued || this.#isEnding) return;
-    state.queued = true;
-    const turn = this.#queue(async () => {
-      while (state.naming.isBusy) await state.naming.idle();
-      state.queued = false;
-      // Opened again for writing: the next close brings it back here.
-      if (state.unlinked || !state.dirty || state.storing !== null) return;
-      await this.#begin(state).done.catch(() => undefined);
-    }).finally(() => this.#turns.delete(turn));
-    this.#turns.add(turn);
+    if (!this.#isEnding) this.#queue.add(state.ino, state.spool?.size ?? 0);
+  }
+
+  /** The turn of a file that waited in the queue. */
+  async #turn(ino: Ino): Promise<Verdict> {
+    const state = this.#core.files.state(ino);
+    while (state?.naming.isBusy) await state.naming.idle();
+    if (state === undefined || state.unlinked || !state.dirty || state.storing !== null) return 'cancelled';
+    try {
+      await this.#begin(state).done;
+      return 'stored';
+    } catch (error) {
+      if (codeOf(error) === 'EINTR') return 'cancelled';
+      return isPassing(error) ? 'passing' : 'refused';
+    }
   }
 
   /** The last close: what no flush has seen (pages written through mmap after it) is stored in the background. */
@@ -145,51 +152,8 @@ export class Storing {
     });
   }
 
-  /** Takes up what an earlier mount left: shown at once, uploaded in the background. */
-  recover(): void {
-    const { journal, spool, log } = this.#core;
-    const rows = journal.all();
-    spool.avoid(rows.map((row) => row.spool));
-    for (const row of rows) this.#recoverOne(row);
-    const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)));
-    if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
-  }
-
-  #recoverOne(found: UploadRow): void {
-    const { journal, files, spool, table, log } = this.#core;
-    if (table.get(found.ino) === undefined) {
-      log.error({ ino: found.ino, spool: found.spool }, 'a content without a name: its spool file is set aside');
-      journal.remove(found.ino);
-      return;
-    }
-    const onDisk = spool.sizeOf(found);
-    if (found.state === 'open' && isUnchanged(found)) {
-      table.transaction(() => {
-        journal.remove(found.ino);
-        table.update(found.ino, { localSize: null });
-      });
-      if (onDisk !== null) spool.open(found).discard();
-      return;
-    }
-    const row = found.state === 'open' && found.base === null ? withAllBytes(found, onDisk ?? 0) : found;
-    const state = files.ensureState(row.ino);
-    state.spool = spool.open(row);
-    state.spoolName = row.spool;
-    state.dirty = true;
-    state.journaled = state.generation;
-    state.promised = row.state !== 'open';
-    if (row !== found) journal.put(row);
-    table.update(row.ino, { localSize: row.content.size });
-    if (onDisk === null || onDisk < row.content.size) {
-      this.#refuse(state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
-    } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
-      this.#refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
-    } else {
-      this.enqueue(state);
-    }
-  }
-
-  #refuse(state: FileState, code: ErrnoName, message: string): void {
+  /** The present content cannot be stored: it waits in the spool, with the reason in the journal. */
+  refuse(state: FileState, code: ErrnoName, message: string): void {
     state.failed = state.generation;
     this.#core.journal.setState(state.ino, 'failed', { code, message });
   }
@@ -204,6 +168,7 @@ export class Storing {
       this.#core.journal.setState(row.ino, 'queued');
       this.enqueue(state);
     }
+    this.#queue.hurry();
     return failed.length;
   }
 
@@ -211,8 +176,7 @@ export class Storing {
   async interrupt(): Promise<void> {
     const { log } = this.#core;
     this.#isEnding = true;
-    this.#queue.clearQueue();
-    this.#turns.clear();
+    this.#queue.end();
     for (const state of this.#core.files.states()) {
       await this.cancel(state);
       const { spool } = state;
@@ -231,12 +195,16 @@ export class Storing {
     await this.#core.state.durable();
   }
 
-  /** Resolves when no upload is queued or under way. */
+  /**
+   * Stores all that waits, without delay; resolves when nothing is under way. What is not stored then cannot be: it was
+   * refused, or the provider does not answer, as one try has shown.
+   */
   async drained(): Promise<void> {
+    this.#queue.hurry();
     for (;;) {
       const uploads = [...this.#core.files.states()].flatMap((state) => state.storing?.done ?? []);
-      if (uploads.length + this.#turns.size === 0) return;
-      await Promise.allSettled([...uploads, ...this.#turns]);
+      if (uploads.length === 0 && !this.#queue.isBusy) return;
+      await Promise.allSettled([...uploads, this.#queue.idle()]);
     }
   }
 
@@ -285,7 +253,7 @@ export class Storing {
         { ino: state.ino, errno: failure.code, code: codeOf(error), ...failure.data },
         `${pathOf(this.#core, state.ino)} is not stored: ${failure.message}`,
       );
-      this.#refuse(state, failure.code, failure.message);
+      this.refuse(state, failure.code, failure.message);
       table.update(state.ino, { localSize: spool.size });
       throw failure;
     }
@@ -386,14 +354,7 @@ function within(spool: SpoolFile, { size, baseEnd, present }: SpoolState): Spool
   return { size: end, baseEnd: Math.min(baseEnd, now.baseEnd, end), present: kept.ranges() };
 }
 
-/** Is the content that of its base, so that there is nothing to store? */
-function isUnchanged({ base, content }: UploadRow): boolean {
-  if (base === null || content.present.length > 0) return false;
-  return content.size === base.size && content.baseEnd === base.size;
-}
-
-/** A content without a base is all that is in its file, also what was written after the last word of the journal. */
-function withAllBytes(row: UploadRow, onDisk: number): UploadRow {
-  const size = Math.max(row.content.size, onDisk);
-  return { ...row, content: { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] } };
+/** May the same content be stored later, without anybody's doing? */
+function isPassing(error: unknown): boolean {
+  return error instanceof FsError && passes(codeOf(error.cause));
 }

@@ -1,0 +1,58 @@
+/** What an earlier mount left in the journal: shown at once, uploaded in the background. */
+import type { UploadRow } from '../spool/journal.js';
+import type { Core } from './core.js';
+import type { Storing } from './storing.js';
+
+export function recoverUploads(core: Core, storing: Storing): void {
+  const { journal, spool, log } = core;
+  const rows = journal.all();
+  spool.avoid(rows.map((row) => row.spool));
+  for (const row of rows) recoverOne(core, storing, row);
+  const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)));
+  if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
+}
+
+function recoverOne({ journal, files, spool, table, log }: Core, storing: Storing, found: UploadRow): void {
+  if (table.get(found.ino) === undefined) {
+    log.error({ ino: found.ino, spool: found.spool }, 'a content without a name: its spool file is set aside');
+    journal.remove(found.ino);
+    return;
+  }
+  const onDisk = spool.sizeOf(found);
+  if (found.state === 'open' && isUnchanged(found)) {
+    table.transaction(() => {
+      journal.remove(found.ino);
+      table.update(found.ino, { localSize: null });
+    });
+    if (onDisk !== null) spool.open(found).discard();
+    return;
+  }
+  const row = found.state === 'open' && found.base === null ? withAllBytes(found, onDisk ?? 0) : found;
+  const state = files.ensureState(row.ino);
+  state.spool = spool.open(row);
+  state.spoolName = row.spool;
+  state.dirty = true;
+  state.journaled = state.generation;
+  state.promised = row.state !== 'open';
+  if (row !== found) journal.put(row);
+  table.update(row.ino, { localSize: row.content.size });
+  if (onDisk === null || onDisk < row.content.size) {
+    storing.refuse(state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
+  } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
+    storing.refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
+  } else {
+    storing.enqueue(state);
+  }
+}
+
+/** Is the content that of its base, so that there is nothing to store? */
+function isUnchanged({ base, content }: UploadRow): boolean {
+  if (base === null || content.present.length > 0) return false;
+  return content.size === base.size && content.baseEnd === base.size;
+}
+
+/** A content without a base is all that is in its file, also what was written after the last word of the journal. */
+function withAllBytes(row: UploadRow, onDisk: number): UploadRow {
+  const size = Math.max(row.content.size, onDisk);
+  return { ...row, content: { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] } };
+}

@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import {
+  LONG_BYTES,
+  LONG_WIDTH,
+  nextKind,
+  QUEUE_WIDTH,
+  quietTime,
+  restTime,
+  retryWait,
+} from '../../src/filesystem/upload-policy.js';
+import { UploadQueue, type Verdict } from '../../src/filesystem/upload-queue.js';
+import { TestClock } from '../support/test-clock.js';
+
+const turn = (): Promise<void> => new Promise((done) => setImmediate(done));
+
+/** A queue whose uploads end when the test says so. */
+class Bench {
+  readonly clock = new TestClock();
+  readonly started: number[] = [];
+  readonly #ends = new Map<number, (verdict: Verdict) => void>();
+  readonly queue = new UploadQueue(this.clock, (ino) => {
+    this.started.push(ino);
+    return new Promise((done) => this.#ends.set(ino, done));
+  });
+
+  get running(): number[] {
+    return [...this.#ends.keys()];
+  }
+
+  async end(ino: number, verdict: Verdict = 'stored'): Promise<void> {
+    this.#ends.get(ino)?.(verdict);
+    this.#ends.delete(ino);
+    await turn();
+  }
+
+  async later(ms: number): Promise<void> {
+    this.clock.advance(ms);
+    await turn();
+  }
+}
+
+describe('the choice of the next upload', () => {
+  it.each([
+    ['nothing waits', [null, null], [0, 0], null],
+    ['the older goes first', [2, 1], [0, 0], 'long'],
+    ['the older goes first, of whatever size', [1, 2], [0, 0], 'short'],
+    ['a small file passes long ones that have all their places', [2, 1], [0, LONG_WIDTH], 'short'],
+    ['a long one waits for a place of its kind', [null, 1], [0, LONG_WIDTH], null],
+    ['small ones may fill all places', [1, null], [QUEUE_WIDTH - 1, 0], 'short'],
+    ['no more at a time than the width', [1, 1], [QUEUE_WIDTH - LONG_WIDTH, LONG_WIDTH], null],
+  ] as const)('%s', (_, [short, long], [shorts, longs], expected) => {
+    expect(nextKind({ oldest: { short, long }, running: { short: shorts, long: longs } })).toBe(expected);
+  });
+
+  it('waits longer the more often something happens, up to a limit', () => {
+    expect([0, 1, 2, 3, 9, 1000].map(quietTime)).toEqual([0, 1000, 2000, 4000, 8000, 8000]);
+    expect([1, 2, 3, 1000].map(retryWait)).toEqual([15_000, 30_000, 60_000, 600_000]);
+    expect([1, 2, 3, 1000].map(restTime)).toEqual([5000, 10_000, 20_000, 60_000]);
+  });
+});
+
+describe('the queue', () => {
+  it('lets small files pass long ones that wait', async () => {
+    const b = new Bench();
+    for (let ino = 1; ino <= 10; ino++) b.queue.add(ino, LONG_BYTES);
+    b.queue.add(11, 10);
+    expect(b.running).toEqual([1, 2, 3, 4, 11]);
+    await b.end(1);
+    expect(b.running).toEqual([2, 3, 4, 11, 5]);
+  });
+
+  it('stores a file at once, and one that is saved again and again less often', async () => {
+    const b = new Bench();
+    for (let second = 0; second < 30; second++) {
+      b.queue.add(1, 10);
+      await b.end(1);
+      await b.later(1000);
+    }
+    await b.later(10_000);
+    await b.end(1);
+    expect(b.started.length).toBeGreaterThan(1);
+    expect(b.started.length).toBeLessThan(8);
+    expect(b.queue.isBusy).toBe(false);
+  });
+
+  it('is content with one upload of a file that was closed many times before its turn', () => {
+    const b = new Bench();
+    for (let ino = 1; ino <= QUEUE_WIDTH; ino++) b.queue.add(ino, 1);
+    for (let times = 0; times < 5; times++) b.queue.add(99, 1);
+    expect(b.started).not.toContain(99);
+    b.queue.hurry();
+    for (let ino = 1; ino <= QUEUE_WIDTH; ino++) void b.end(ino);
+    return turn().then(() => expect(b.started.filter((ino) => ino === 99)).toEqual([99]));
+  });
+
+  it('tries again later what failed for a passing reason, and never what was refused', async () => {
+    const b = new Bench();
+    b.queue.add(1, 1);
+    b.queue.add(2, 1);
+    await b.end(2, 'refused');
+    await b.end(1, 'passing');
+    await b.later(retryWait(1));
+    expect(b.started).toEqual([1, 2, 1]);
+    await b.end(1, 'passing');
+    await b.later(retryWait(1));
+    expect(b.running).toEqual([]);
+    await b.later(retryWait(2));
+    expect(b.running).toEqual([1]);
+  });
+
+  it('rests while nothing can be stored, and sends one upload ahead at the end of the rest', async () => {
+    const b = new Bench();
+    for (let ino = 1; ino <= 40; ino++) b.queue.add(ino, 1);
+    await b.later(1);
+    for (const ino of b.running) await b.end(ino, 'passing');
+    expect(b.running).toEqual([]);
+    await b.later(restTime(1));
+    expect(b.running).toEqual([QUEUE_WIDTH + 1]);
+    await b.end(QUEUE_WIDTH + 1, 'passing');
+    expect(b.running).toEqual([]);
+    b.queue.hurry();
+    expect(b.running).toHaveLength(1);
+    await b.end(b.running[0] ?? 0);
+    expect(b.running).toHaveLength(QUEUE_WIDTH);
+  });
+
+  it('does not rest for the trouble of one file', async () => {
+    const b = new Bench();
+    for (let ino = 1; ino <= QUEUE_WIDTH + 2; ino++) b.queue.add(ino, 1);
+    await b.end(1);
+    await b.end(2, 'passing');
+    expect(b.running).toContain(QUEUE_WIDTH + 2);
+  });
+
+  it('is idle when the provider does not answer: nobody waits for ever', async () => {
+    const b = new Bench();
+    for (let ino = 1; ino <= 100; ino++) b.queue.add(ino, 1);
+    const idle = b.queue.idle();
+    for (const ino of b.running) await b.end(ino, 'passing');
+    await idle;
+    expect(b.started).toHaveLength(QUEUE_WIDTH);
+  });
+
+  it('begins nothing after its end', async () => {
+    const b = new Bench();
+    for (let ino = 1; ino <= 20; ino++) b.queue.add(ino, 1);
+    b.queue.end();
+    for (const ino of b.running) await b.end(ino);
+    b.queue.add(99, 1);
+    await b.later(1_000_000);
+    expect(b.started).toHaveLength(QUEUE_WIDTH);
+    expect(b.clock.sleepers).toBe(0);
+  });
+});
