@@ -67,11 +67,21 @@ function program(): Command {
       (await import('./status.js')).statusCommand(context, mountpoint, options),
     );
   root
-    .command('uploads <action> <mountpoint>')
-    .description('list: what is not stored yet; retry: try what failed again')
-    .option('--json', 'as JSON')
-    .action(async (action: string, mountpoint: string, options) =>
-      (await import('./uploads.js')).uploadsCommand(context, action, mountpoint, options),
+    .command('uploads [action] [arguments...]')
+    .summary('what is not stored yet: list, retry, export, discard')
+    .description(
+      [
+        'What the provider does not have yet:',
+        '  list [MOUNTPOINT]             shows it (this is what `uploads` alone does)',
+        '  retry [MOUNTPOINT]            tries what failed again',
+        '  export DIR [MOUNTPOINT]       copies it to a local directory',
+        '  discard [MOUNTPOINT] [PATH…]  gives up what failed, after asking twice',
+        'Without a mountpoint, all that is mounted is meant; export and discard then want it to be one.',
+      ].join('\n'),
+    )
+    .option('--json', 'list as JSON')
+    .action(async (action: string | undefined, args: string[], options) =>
+      (await import('./uploads.js')).uploadsCommand(context, action ?? 'list', args, options),
     );
   root
     .command('sandbox')

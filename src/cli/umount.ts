@@ -24,7 +24,7 @@ export async function umountCommand(
   const shown = progressOf();
   try {
     const command = options.force ? 'unmount-force' : 'unmount';
-    const left = await askControl(entry.socket, command, (what) => shown.show(what as DrainProgress));
+    const left = await askControl(entry.socket, command, {}, (what) => shown.show(what as DrainProgress));
     shown.end();
     await processEnds(entry);
     report(left as readonly UploadStatus[]);

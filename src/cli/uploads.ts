@@ -1,33 +1,105 @@
+/** `syncmount uploads`: what the provider does not have yet, and what can be done about it. */
 import { UsageError } from '../base/errors.js';
+import { formatSize } from '../config/units.js';
+import type { Discarded } from '../filesystem/discarding.js';
 import { askControl } from '../mount/control.js';
+import { isAlive, type RegistryEntry } from '../mount/registry.js';
+import type { UploadStatus } from '../mount/status.js';
 import { type Context, mountpointOf, print } from './context.js';
+import { exportContents } from './export.js';
+import { askTwice } from './prompts.js';
 import { one } from './status.js';
+
+const actions = ['list', 'retry', 'export', 'discard'] as const;
+type Action = (typeof actions)[number];
+
+interface Mounted {
+  readonly entry: RegistryEntry;
+  readonly pending: readonly UploadStatus[];
+  readonly failed: readonly UploadStatus[];
+}
 
 export async function uploadsCommand(
   context: Context,
-  action: string,
-  target: string,
+  name: string,
+  args: readonly string[],
   options: { readonly json?: boolean },
 ): Promise<void> {
-  const mountpoint = mountpointOf(target);
-  const { pending, failed } = await one(context, mountpoint);
-  if (action === 'list') {
-    const uploads = [...pending, ...failed];
-    if (options.json) {
-      print(JSON.stringify(uploads, null, 2));
-      return;
-    }
-    if (uploads.length === 0) {
-      print('Everything is stored.');
-      return;
-    }
-    for (const { state, path, size, error } of uploads) print([state, size, path, error ?? ''].join('\t').trimEnd());
-    return;
+  const action = actionOf(name);
+  const { mountpoints, rest } = split(context, action, args);
+  const mounts = await Promise.all(mountpoints.map((mountpoint) => look(context, mountpoint)));
+  if (action === 'list') return list(mounts, options.json === true);
+  if (action === 'retry') return retry(mounts);
+  const [mount, ...others] = mounts;
+  if (mount === undefined) throw new UsageError('nothing is mounted');
+  if (others.length > 0) throw new UsageError(`several accounts are mounted: say of which mountpoint to ${action}`);
+  if (action === 'discard') return discard(mount, rest);
+  const [directory] = rest;
+  if (directory === undefined) throw new UsageError('say into which directory to export');
+  return exportContents([...mount.pending, ...mount.failed], mount.entry.mountpoint, directory);
+}
+
+function actionOf(name: string): Action {
+  const action = actions.find((known) => known === name);
+  if (action === undefined) throw new UsageError(`'${name}' is none of ${actions.join(', ')}`);
+  return action;
+}
+
+/** The mountpoints that are meant (without any: all), and the other words of the command. */
+function split(
+  { registry }: Context,
+  action: Action,
+  args: readonly string[],
+): { mountpoints: string[]; rest: string[] } {
+  const index = args.findIndex((arg) => registry.find(mountpointOf(arg)) !== undefined);
+  const named = args[index];
+  const rest = args.filter((_, at) => at !== index);
+  const takes = { list: 0, retry: 0, export: 1, discard: Number.POSITIVE_INFINITY }[action];
+  const [unknown] = rest.slice(takes);
+  if (unknown !== undefined) {
+    throw new UsageError(named === undefined ? `${unknown} is not mounted` : `'${unknown}' is not expected here`);
   }
-  if (action !== 'retry') throw new UsageError(`'${action}' is neither list nor retry`);
-  const entry = context.registry.find(mountpoint);
-  const count = entry === undefined ? 0 : await askControl(entry.socket, 'retry-uploads');
-  print(
-    count === 0 ? 'Nothing has failed.' : `Trying ${count} again; 'syncmount status ${mountpoint}' tells how it goes.`,
+  if (named !== undefined) return { mountpoints: [mountpointOf(named)], rest };
+  const alive = registry.all().filter((entry) => isAlive(entry.pid));
+  return { mountpoints: alive.map(({ mountpoint }) => mountpoint), rest };
+}
+
+async function look(context: Context, mountpoint: string): Promise<Mounted> {
+  const { pending, failed } = await one(context, mountpoint);
+  return { entry: context.registry.find(mountpoint) as RegistryEntry, pending, failed };
+}
+
+function list(mounts: readonly Mounted[], asJson: boolean): void {
+  const uploads = mounts.flatMap(({ pending, failed }) => [...pending, ...failed]);
+  if (asJson) print(JSON.stringify(uploads, null, 2));
+  else if (uploads.length === 0) print('Everything is stored.');
+  else for (const { state, path, size, error } of uploads) print([state, size, path, error ?? ''].join('\t').trimEnd());
+}
+
+async function retry(mounts: readonly Mounted[]): Promise<void> {
+  let count = 0;
+  for (const { entry } of mounts) count += (await askControl(entry.socket, 'retry-uploads')) as number;
+  print(count === 0 ? 'Nothing has failed.' : `Trying ${count} again; 'syncmount status' tells how it goes.`);
+}
+
+/** Only what failed can be discarded: what is still on its way is removed with rm(1), as any file. */
+async function discard({ entry, failed }: Mounted, paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    if (!failed.some((upload) => upload.path === path)) throw new UsageError(`${path} is not among what failed`);
+  }
+  const chosen = paths.length === 0 ? failed : failed.filter(({ path }) => paths.includes(path));
+  if (chosen.length === 0) return print('Nothing has failed.');
+  for (const { path, size, error } of chosen) print(`${path}\t${formatSize(size)}\t${error ?? ''}`.trimEnd());
+  const what = chosen.length === 1 ? 'This content is' : `These ${chosen.length} contents are`;
+  await askTwice(
+    `${what} stored nowhere else. Discard for ever?`,
+    `'syncmount uploads export DIR' keeps a copy. Really discard?`,
   );
+  const results = (await askControl(entry.socket, 'discard-uploads', {
+    paths: chosen.map(({ path }) => path),
+  })) as readonly Discarded[];
+  const kept = results.filter(({ error }) => error !== undefined);
+  print(`Discarded ${results.length - kept.length} of ${results.length}.`);
+  for (const { path, error } of kept) process.stderr.write(`syncmount: ${path} is kept: ${error}\n`);
+  if (kept.length > 0) process.exitCode = 1;
 }

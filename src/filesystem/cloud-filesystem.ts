@@ -28,6 +28,7 @@ import type {
 import { changeOverlay } from './attributes.js';
 import { Contents } from './contents.js';
 import { type Core, inodeOf, pathOf, requireWritable } from './core.js';
+import { Discarding } from './discarding.js';
 import { toFsError } from './errno.js';
 import { FsError } from './fs-error.js';
 import { Intents } from './intents.js';
@@ -47,6 +48,7 @@ const NO_QUOTA = 1024 ** 5;
 export class CloudFilesystem implements Filesystem {
   readonly root: Ino;
   readonly storing: Storing;
+  readonly discarding: Discarding;
   readonly #core: Core;
   readonly #contents: Contents;
   readonly #namespace: Namespace;
@@ -65,6 +67,7 @@ export class CloudFilesystem implements Filesystem {
     this.#quota = { value: account.quota, at: core.clock.now() };
     this.#contents = new Contents(core);
     this.storing = new Storing(core, this.#contents);
+    this.discarding = new Discarding(core, this.#contents);
     this.#namespace = new Namespace(core, this.#contents, this.storing);
     this.#intents = new Intents(core);
     this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents);

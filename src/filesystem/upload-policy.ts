@@ -52,7 +52,7 @@ export function passes(code: string | undefined): boolean {
 
 /** How long a file that could not be stored waits for its next try, ms; `tries` made so far, ≥ 1. */
 export function retryWait(tries: number): number {
-  return Math.min(600_000, 15_000 * 2 ** Math.min(tries - 1, 10));
+  return Math.min(600_000, 5000 * 2 ** Math.min(tries - 1, 10));
 }
 
 /** How long the whole queue rests while nothing can be stored, ms; `tries` failed in a row, ≥ 1. One upload at its end tells. */

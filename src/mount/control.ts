@@ -1,14 +1,20 @@
 /**
  * How the commands talk to a mount: a Unix socket that only its owner can open, one JSON line a message.
  *
- * A request is `{command}`; its answers are `{progress}` lines while it lasts, and one `{result}` or `{error}` at its end.
+ * A request is `{command, …arguments}`; its answers are `{progress}` lines while it lasts, and one `{result}` or `{error}` at its end.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 
-export type ControlCommand = 'status' | 'unmount' | 'unmount-force' | 'retry-uploads';
+export type ControlCommand = 'status' | 'unmount' | 'unmount-force' | 'retry-uploads' | 'discard-uploads';
+
+/** What some commands need besides. */
+export interface ControlArguments {
+  /** As `status` names them. */
+  readonly paths?: readonly string[];
+}
 
 interface Message {
   readonly progress?: unknown;
@@ -16,7 +22,11 @@ interface Message {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-export type ControlHandler = (command: ControlCommand, progress: (what: unknown) => void) => Promise<unknown>;
+export type ControlHandler = (
+  command: ControlCommand,
+  args: ControlArguments,
+  progress: (what: unknown) => void,
+) => Promise<unknown>;
 
 /** Listens on `path`; the file is made anew and of mode 0600. */
 export async function serveControl(path: string, handle: ControlHandler): Promise<Server> {
@@ -45,8 +55,8 @@ async function answer(socket: Socket, line: string, handle: ControlHandler): Pro
     if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
   };
   try {
-    const { command } = JSON.parse(line) as { command: ControlCommand };
-    send({ result: (await handle(command, (progress) => send({ progress }))) ?? null });
+    const { command, ...args } = JSON.parse(line) as { command: ControlCommand } & ControlArguments;
+    send({ result: (await handle(command, args, (progress) => send({ progress }))) ?? null });
   } catch (error) {
     send({ error: { code: codeOf(error) ?? 'error', message: messageOf(error) } });
   }
@@ -57,6 +67,7 @@ async function answer(socket: Socket, line: string, handle: ControlHandler): Pro
 export function askControl(
   path: string,
   command: ControlCommand,
+  args: ControlArguments = {},
   progress?: (what: unknown) => void,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
@@ -64,7 +75,7 @@ export function askControl(
     const fail = (cause?: unknown): void =>
       reject(new SyncmountError('no-answer', 'the mount does not answer', cause === undefined ? {} : { cause }));
     socket.once('error', fail);
-    socket.once('connect', () => socket.write(`${JSON.stringify({ command })}\n`));
+    socket.once('connect', () => socket.write(`${JSON.stringify({ command, ...args })}\n`));
     createInterface({ input: socket })
       .on('line', (line) => {
         const message = JSON.parse(line) as Message;

@@ -12,7 +12,7 @@ import type { Mounted } from '../fuse/binding.js';
 import { loadPunchHole } from '../fuse/punch-hole.js';
 import { createProvider } from '../providers/registry.js';
 import { chooseBinding } from './bindings.js';
-import { type ControlCommand, serveControl } from './control.js';
+import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
 import { LiveProvider, type MadeProvider } from './live-provider.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { type OpenAccount, openAccount } from './open-account.js';
@@ -181,7 +181,7 @@ export class Session {
   async #listen(): Promise<void> {
     const { registry, mountpoint, account, logFile } = this.#o;
     const socket = registry.socketPath(mountpoint);
-    this.#server = await serveControl(socket, (command, progress) => this.#answer(command, progress));
+    this.#server = await serveControl(socket, (command, args, progress) => this.#answer(command, args, progress));
     registry.put({
       mountpoint,
       account,
@@ -192,7 +192,11 @@ export class Session {
     });
   }
 
-  async #answer(command: ControlCommand, progress: (what: unknown) => void): Promise<unknown> {
+  async #answer(
+    command: ControlCommand,
+    { paths = [] }: ControlArguments,
+    progress: (what: unknown) => void,
+  ): Promise<unknown> {
     switch (command) {
       case 'status':
         return this.status();
@@ -202,6 +206,8 @@ export class Session {
         return this.forceUnmount();
       case 'retry-uploads':
         return this.#opened.filesystem.storing.retryFailed();
+      case 'discard-uploads':
+        return this.#opened.filesystem.discarding.discard(paths, this.#opened.filesystem.root);
       default:
         throw new SyncmountError('usage', 'unknown command');
     }

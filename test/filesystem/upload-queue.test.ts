@@ -54,7 +54,7 @@ describe('the choice of the next upload', () => {
 
   it('waits longer the more often something happens, up to a limit', () => {
     expect([0, 1, 2, 3, 9, 1000].map(quietTime)).toEqual([0, 1000, 2000, 4000, 8000, 8000]);
-    expect([1, 2, 3, 1000].map(retryWait)).toEqual([15_000, 30_000, 60_000, 600_000]);
+    expect([1, 2, 3, 1000].map(retryWait)).toEqual([5000, 10_000, 20_000, 600_000]);
     expect([1, 2, 3, 1000].map(restTime)).toEqual([5000, 10_000, 20_000, 60_000]);
   });
 });
