@@ -41,8 +41,11 @@ export class Crawler {
 
   /** The first page: also the check that the credentials work. */
   async begin(options: CallOptions): Promise<void> {
-    const startedAt = this.#api.serverNow();
+    const { clock } = this.#api.http;
+    const askedAt = clock.now();
     const first = await this.#api.page(1, options);
+    // How far the server's clock is from ours is known from its first answer on.
+    const startedAt = this.#api.serverNow() - (clock.now() - askedAt);
     this.#progress = { startedAt, ...shapeOf(first), pages: new Map([[1, first.items]]) };
   }
 
