@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { RemoteFile } from '../../src/providers/provider.js';
 import { type AcronisServer, acronisSetup } from './acronis-setup.js';
 import { collect, existing, existingFolder, md5, noise, source, treeOf } from './bench.js';
 import { describeProviderContract, useRooms } from './provider-contract.js';
@@ -63,5 +64,30 @@ describe('Acronis alone', () => {
     expect((await collect(body)).equals(content)).toBe(true);
     expect(room.server.requests('token')).toHaveLength(1);
     expect(room.server.requests('download').map(({ status }) => status)).toContain(401);
+  });
+
+  test('a file that another client made since the folder was listed gets no revision of ours', async () => {
+    const room = rooms();
+    await room.provider.list(room.folder);
+    await room.store.putFile(`${room.path}/name`, 'of the other');
+    room.server.clock.jump(11_000);
+    const upload = room.provider.upload({ parentId: room.folder.id, name: 'name' }, source(Buffer.from('ours')));
+    await expect(upload).rejects.toMatchObject({ code: 'exists' });
+    expect(treeOf(room)).toEqual({ name: md5(Buffer.from('of the other')) });
+  });
+
+  test('of several files of one name none is replaced in the place of another', async () => {
+    const room = rooms();
+    for (const content of ['one', 'two']) await room.store.putFileIn(room.folder.id, 'name', content, true);
+    const files = (await room.provider.list(room.folder)) as RemoteFile[];
+    expect(files).toHaveLength(2);
+    for (const replaces of files) {
+      const upload = room.provider.upload(
+        { parentId: room.folder.id, name: 'name', replaces },
+        source(Buffer.from('x')),
+      );
+      await expect(upload).rejects.toMatchObject({ code: 'exists' });
+    }
+    expect(await room.provider.list(room.folder)).toEqual(files);
   });
 });

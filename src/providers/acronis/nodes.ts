@@ -13,6 +13,8 @@ import { allows, entryOf, foldName, type Node, type Permission, rootFolder, root
 const remembered = 100_000;
 /** Folders whose names are remembered. */
 const rememberedFolders = 2000;
+/** So long a listing is believed when it says that a name is free: another client's new file would get a revision, ms. */
+const believedFreeMs = 10_000;
 /** The searched-for node of a whole account: folders that are looked into at most. */
 const searchedFolders = 10_000;
 
@@ -22,6 +24,13 @@ interface Memory {
   readonly name: string;
   readonly actions: Readonly<Record<string, string>>;
   readonly denied: readonly Permission[];
+}
+
+/** What a folder holds by name: folded names, and who has them, by uuid under their true names. */
+interface Names {
+  readonly holders: Map<string, Map<string, string>>;
+  /** When the folder was listed, by the clock. */
+  readonly at: number;
 }
 
 const permissions: readonly Permission[] = [
@@ -37,8 +46,7 @@ const permissions: readonly Permission[] = [
 export class Nodes {
   readonly #api: AcronisApi;
   readonly #memory = new LRUCache<string, Memory>({ max: remembered });
-  /** Folded names and the node of each, by folder. */
-  readonly #names = new LRUCache<string, Map<string, string>>({ max: rememberedFolders });
+  readonly #names = new LRUCache<string, Names>({ max: rememberedFolders });
   /** Equal lists of permissions and actions are kept once. */
   readonly #shared = new Map<string, Pick<Memory, 'actions' | 'denied'>>();
   /** Who owns what is not shared: ourselves. */
@@ -51,6 +59,7 @@ export class Nodes {
   /** Everything in a folder, each node once. */
   async list(uuid: string, options: CallOptions): Promise<Node[]> {
     const nodes = new Map<string, Node>();
+    const at = this.#api.http.clock.now();
     let perPage: number | undefined;
     for (let page = 1; ; page++) {
       const part = await this.#api.contents(uuid, page, perPage, options);
@@ -62,8 +71,11 @@ export class Nodes {
       if (!part.isPart || part.nodes.length < granted || nodes.size === before) break;
     }
     const present = [...nodes.values()].filter((node) => node.is_deleted !== true && node.uuid !== uuid);
-    for (const node of present) this.remember(node, uuid);
-    this.#names.set(uuid, new Map(present.map((node) => [foldName(node.name), node.uuid])));
+    this.#names.set(uuid, { holders: new Map(), at });
+    for (const node of present) {
+      this.remember(node, uuid);
+      this.#noteName(uuid, node.name, node.uuid);
+    }
     return present;
   }
 
@@ -83,7 +95,7 @@ export class Nodes {
     const { name } = node;
     const where = node.parent_uuid ?? parentId;
     this.#memory.set(node.uuid, { parentId: where, name, ...shared });
-    this.#names.get(where)?.set(foldName(name), node.uuid);
+    this.#noteName(where, name, node.uuid);
     if (node.is_shared !== true && node.read_only !== true) this.ownUuid ??= node.owner?.uuid ?? undefined;
   }
 
@@ -92,7 +104,7 @@ export class Nodes {
     const known = this.#memory.get(entry.id);
     this.forgetName(entry.parentId ?? rootUuid, entry.name, entry.id);
     if (known !== undefined) this.#memory.set(entry.id, { ...known, parentId, name });
-    this.#names.get(parentId)?.set(foldName(name), entry.id);
+    this.#noteName(parentId, name, entry.id);
   }
 
   forget(entry: RemoteEntry): void {
@@ -107,20 +119,43 @@ export class Nodes {
   }
 
   private forgetName(parentId: string, name: string, uuid: string): void {
-    const names = this.#names.get(parentId);
-    if (names?.get(foldName(name)) === uuid) names.delete(foldName(name));
+    this.#names.get(parentId)?.holders.get(foldName(name))?.delete(uuid);
   }
 
-  /** Who has the name, or one that differs in letter case only; listed where nothing is known of the folder. */
-  async holder(parentId: string, name: string, options: CallOptions): Promise<string | undefined> {
-    let names = this.#names.get(parentId);
-    if (names === undefined) {
-      await this.list(parentId, options).catch(async (error: unknown) => {
-        throw await this.clarified(error, { kind: 'folder', id: parentId }, options);
-      });
-      names = this.#names.get(parentId);
-    }
-    return names?.get(foldName(name));
+  #noteName(parentId: string, name: string, uuid: string): void {
+    const holders = this.#names.get(parentId)?.holders;
+    const same = holders?.get(foldName(name));
+    if (same === undefined) holders?.set(foldName(name), new Map([[uuid, name]]));
+    else same.set(uuid, name);
+  }
+
+  /**
+   * Who has the name, or else one that differs in letter case only. Listed where nothing is known of the folder; `now`:
+   * also where a name that was free may be taken since.
+   */
+  async holder(
+    parentId: string,
+    name: string,
+    options: CallOptions,
+    when: 'known' | 'now' = 'known',
+  ): Promise<string | undefined> {
+    const known = this.#names.get(parentId);
+    const found = known === undefined ? undefined : holderIn(known, name);
+    const age = this.#api.http.clock.now() - (known?.at ?? Number.NEGATIVE_INFINITY);
+    const isBelieved =
+      known !== undefined && (found !== undefined || when === 'known' || (age >= 0 && age < believedFreeMs));
+    if (isBelieved) return found;
+    await this.list(parentId, options).catch(async (error: unknown) => {
+      throw await this.clarified(error, { kind: 'folder', id: parentId }, options);
+    });
+    const names = this.#names.get(parentId);
+    return names === undefined ? undefined : holderIn(names, name);
+  }
+
+  /** Do several nodes have this very name? Then no upload can tell them apart. */
+  isAmbiguous(parentId: string, name: string): boolean {
+    const same = this.#names.get(parentId)?.holders.get(foldName(name))?.values() ?? [];
+    return [...same].filter((other) => other === name).length > 1;
   }
 
   /** The name of a node as last seen. */
@@ -199,4 +234,9 @@ export class Nodes {
     if (found !== undefined) return error;
     return new ProviderError('not-found', error.message, { cause: error, data: { ...error.data } });
   }
+}
+
+function holderIn({ holders }: Names, name: string): string | undefined {
+  const same = [...(holders.get(foldName(name)) ?? [])];
+  return (same.find(([, other]) => other === name) ?? same[0])?.[0];
 }

@@ -23,10 +23,12 @@ export class Uploader {
     const call: CallOptions = { signal: options.signal, priority: options.priority };
     if (replaces?.access === 'read') throw new ProviderError('permission', 'the file is read-only', { data: {} });
     this.#nodes.require(parentId, 'can_create_files_into');
-    const holder = await this.#nodes.holder(parentId, name, call);
+    const holder = await this.#nodes.holder(parentId, name, call, 'now');
     // Without being told to, nobody's file gets a revision, whatever the letter case.
     if (holder !== undefined && holder !== replaces?.id)
-      throw new ProviderError('exists', 'the name is taken, perhaps in another letter case', { data: {} });
+      throw taken('the name is taken, perhaps in another letter case');
+    if (this.#nodes.isAmbiguous(parentId, name))
+      throw taken('several files have this name, and the service replaces by name: rename one of them first');
     const md5 = (await md5Of(source)).toLowerCase();
     const content: Content = {
       size: source.size,
@@ -72,6 +74,10 @@ export class Uploader {
       data: { size, md5, storedSize: node.size, storedMd5: node.checksum },
     });
   }
+}
+
+function taken(message: string): ProviderError {
+  return new ProviderError('exists', message, { data: {} });
 }
 
 function md5Text(node: Node): string {
