@@ -13,7 +13,7 @@ import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
-import { type FiveSyncApi, isCode } from './api.js';
+import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import type { Catalog } from './catalog.js';
 import { childPath, type FileRecord, fileOf, type Item, normalPath, recordOf } from './entities.js';
 import { formData, isPlainName, type NameForm, nameForms } from './form-data.js';
@@ -115,6 +115,9 @@ export class Uploader {
       const there = await this.#api.file(unfinished.record.id, call).catch(() => undefined);
       if (there?.size === source.size) return unfinished.record;
     }
+    // Which of them a PUT of the name would meet is the server's choice.
+    if (old !== undefined && this.#catalog.index.named(place.folder, place.name).some(({ id }) => id !== old.id))
+      throw new ProviderError('exists', 'several files have this name: rename one of them first', { data: {} });
     if (old !== undefined && this.#overwriting === 'aside') return await this.#swap(place, old, source, options, call);
     try {
       return await this.#put(place, old, source, options, call);
@@ -186,7 +189,11 @@ export class Uploader {
         { name: place.name, form, source },
         options.onProgress?.bind(options),
       );
-      const item = await this.#api.put(body.content, body.contentType, call, lookup);
+      const item = await this.#api.put(body.content, body.contentType, call, lookup).catch((error: unknown) => {
+        // "Malformed": of an upload, the name is all that can be.
+        if (isPlainName(place.name) || !isStatus(error, 400)) throw error;
+        throw new ProviderError('invalid-name', 'the service does not take this name', { cause: error, data: {} });
+      });
       const isNew = !isKnown(item.id);
       const record = await this.#landing.find(item, place.folder, { isNew }, call);
       const isRight = sameName(record.name, place.name);
