@@ -18,7 +18,9 @@ import type { Session } from '../mount/session.js';
 import { type Context, mountpointOf, print } from './context.js';
 
 /** What the process in the background tells the one that was typed. */
-type ChildMessage = { readonly ready: true } | { readonly failed: string; readonly code: string };
+type ChildMessage =
+  | { readonly ready: true; readonly warnings: readonly string[] }
+  | { readonly failed: string; readonly code: string };
 
 /** In the environment of the process in the background. */
 const CHILD_MARK = 'SYNCMOUNT_BACKGROUND';
@@ -80,8 +82,11 @@ async function foreground(context: Context, { account, path, mountpoint, options
       logFile: options.logFile,
     });
     endOnSignals(session, log);
-    if (isChild) tell({ ready: true });
-    else print(`${account}:${path} is mounted on ${mountpoint}. Ctrl-C unmounts it.`);
+    if (isChild) tell({ ready: true, warnings: session.warnings });
+    else {
+      warn(session.warnings);
+      print(`${account}:${path} is mounted on ${mountpoint}. Ctrl-C unmounts it.`);
+    }
     await session.ended;
     // libfuse's thread may still be about; there is nothing left to lose.
     process.exit(0);
@@ -91,6 +96,10 @@ async function foreground(context: Context, { account, path, mountpoint, options
     tell({ failed: messageOf(error), code: codeOf(error) ?? 'error' });
     process.exit(1);
   }
+}
+
+function warn(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`syncmount: warning: ${warning}\n`);
 }
 
 function tell(message: ChildMessage): void {
@@ -141,8 +150,10 @@ async function background(
   closeSync(errors);
   await new Promise<void>((ready, failed) => {
     child.on('message', (message: ChildMessage) => {
-      if ('ready' in message) ready();
-      else failed(new SyncmountError(message.code, message.failed));
+      if ('ready' in message) {
+        warn(message.warnings);
+        ready();
+      } else failed(new SyncmountError(message.code, message.failed));
     });
     child.on('error', failed);
     child.on('exit', (code, signal) =>

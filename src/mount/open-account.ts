@@ -22,10 +22,14 @@ import { Directories } from '../tree/directories.js';
 import type { Ino } from '../tree/inode.js';
 import { InodeTable } from '../tree/inode-table.js';
 import { stateMigrations } from '../tree/schema.js';
+import { setStateAside } from './rescue.js';
+import { whoAmI } from './who-am-i.js';
 
 export interface OpenAccount {
   readonly filesystem: CloudFilesystem;
   readonly cache: BlockCache;
+  /** What the person who mounts should know, a sentence each. */
+  readonly warnings: readonly string[];
   /** Ends background work and closes the databases. Uploads under way must have ended. */
   close(): Promise<void>;
 }
@@ -51,11 +55,15 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
   // One directory for each user of each service: another login under the same name must not meet this one's files.
   const identity = createHash('sha256').update(`${stored.provider}\n${stored.userId}`).digest('hex').slice(0, 12);
   const directory = privateDirectory(join(privateDirectory(places.state), 'accounts', `${name}@${identity}`));
-  const state = openState(join(directory, 'state.db'), name);
+  const warnings: string[] = [];
+  const state = openState(directory, name, warnings);
   let cache: BlockCache | null = null;
   try {
     const table = new InodeTable(state.sql);
-    const account = await whoAmI(provider, stored.userId);
+    const { account, unreachable } = await whoAmI(provider, stored, state.sql);
+    if (unreachable !== null) {
+      warnings.push(`${stored.provider} cannot be reached (${unreachable}); what is known of the account is shown`);
+    }
     cache = new BlockCache({
       directory: privateDirectory(join(places.cache, `${name}@${identity}`)),
       limit: options.options.cacheSize,
@@ -77,6 +85,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
     return {
       filesystem,
       cache,
+      warnings,
       async close() {
         directories.close();
         await provider.close();
@@ -91,23 +100,22 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
   }
 }
 
-function openState(path: string, name: string): ReturnType<typeof openDatabase> {
+function openState(directory: string, name: string, warnings: string[]): ReturnType<typeof openDatabase> {
+  const path = join(directory, 'state.db');
   try {
-    return openDatabase(path, stateMigrations);
+    return openDatabase(path, stateMigrations, true);
   } catch (error) {
-    if (codeOf(error) !== 'locked') throw error;
-    throw new SyncmountError('locked', `account '${name}' is mounted already; 'syncmount status' tells where`, {
-      cause: error,
-    });
+    if (codeOf(error) === 'locked') {
+      throw new SyncmountError('locked', `account '${name}' is mounted already; 'syncmount status' tells where`, {
+        cause: error,
+      });
+    }
+    if (codeOf(error) !== 'damaged') throw error;
+    const { directory: aside, contents } = setStateAside(directory, new Date(systemClock.now()));
+    const what = contents === 0 ? 'Everything was stored' : `${contents} contents that were not stored are there`;
+    warnings.push(`the state of the account was damaged and is set aside in ${aside}. ${what}`);
+    return openDatabase(path, stateMigrations, true);
   }
-}
-
-async function whoAmI(provider: Provider, userId: string): Promise<Account> {
-  const account = await provider.account();
-  if (account.userId !== userId) {
-    throw new SyncmountError('other-user', `these credentials belong to another user (${account.label}); log in anew`);
-  }
-  return account;
 }
 
 function ensureRoot(table: InodeTable, account: Account): Ino {

@@ -92,11 +92,17 @@ export class Session {
       const session = new Session(options, stored, provider, opened, mounted, binding.name);
       await session.#listen();
       log.info({ account, mountpoint, binding: binding.name }, 'mounted');
+      for (const warning of opened.warnings) log.warn({ account }, warning);
       return session;
     } catch (error) {
       await opened.close();
       throw error;
     }
+  }
+
+  /** What the person who mounts should know, a sentence each. */
+  get warnings(): readonly string[] {
+    return this.#opened.warnings;
   }
 
   status(): MountStatus {

@@ -59,4 +59,10 @@ export const stateMigrations: readonly Migration[] = [
     data  TEXT NOT NULL                        -- JSON
   );
   `,
+  `
+  CREATE TABLE memory (                        -- what the provider said last
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL                        -- JSON
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -55,7 +55,7 @@ describe('openDatabase', () => {
 
   it('says in one line what is wrong with a file that is no database', () => {
     writeFileSync(path, 'something else, and long enough to be looked at as a header '.repeat(20));
-    expect(codeFrom(() => openDatabase(path, [one]))).toBe('database');
+    expect(codeFrom(() => openDatabase(path, [one]))).toBe('damaged');
     expect(codeFrom(() => openDatabase(join(path, 'below', 'a', 'file'), [one]))).toBe('database');
   });
 
