@@ -62,7 +62,9 @@ function describeOne(status: MountStatus): string {
   if (quota !== undefined) lines.push(`  space     ${formatSize(quota.free)} free of ${formatSize(quota.total)}`);
   if (rateLimit !== undefined) {
     const reset = new Date(rateLimit.resetAt).toLocaleTimeString();
-    lines.push(`  limit     ${rateLimit.remaining} of ${rateLimit.limit} requests left until ${reset}`);
+    const { limit, remaining } = rateLimit;
+    const left = limit === 0 ? 'no requests' : `${remaining} of ${limit} requests`;
+    lines.push(`  limit     ${left} left until ${reset}`);
   }
   lines.push(`  pending   ${pending.length === 0 ? 'nothing' : ''}`.trimEnd());
   for (const { path, size, sent, state } of pending) {

@@ -6,7 +6,8 @@ import { type ErrnoName, FsError } from './fs-error.js';
 /**
  * What a program gets to see of a provider's refusal. `auth` is EACCES, not EIO: nothing is broken, the person has to
  * log in again. `network`, `timeout` and `rate-limited` come after the provider's deadline, so a program may take them as
- * final; EAGAIN would have some try for ever.
+ * final; EAGAIN would have some try for ever. A limit that is known to be used up for longer is EBUSY, at once: nothing is
+ * wrong, and the message says until when.
  */
 export const providerErrno: Readonly<Record<ProviderErrorCode, ErrnoName>> = {
   'not-found': 'ENOENT',
@@ -28,6 +29,10 @@ export const providerErrno: Readonly<Record<ProviderErrorCode, ErrnoName>> = {
   aborted: 'EINTR',
 };
 
+function errnoOf({ code, data }: ProviderError): ErrnoName {
+  return code === 'rate-limited' && typeof data.resetAt === 'number' ? 'EBUSY' : providerErrno[code];
+}
+
 /** Errors of the local disk (spool, state) that a program understands as they are; every other is EIO. */
 const diskErrno: ReadonlySet<string> = new Set<ErrnoName>(['ENOSPC', 'EDQUOT', 'EROFS', 'EFBIG']);
 
@@ -35,7 +40,7 @@ const diskErrno: ReadonlySet<string> = new Set<ErrnoName>(['ENOSPC', 'EDQUOT', '
 export function toFsError(error: unknown): FsError {
   if (error instanceof FsError) return error;
   if (error instanceof ProviderError) {
-    return new FsError(providerErrno[error.code], error.message, { cause: error, data: { ...error.data } });
+    return new FsError(errnoOf(error), error.message, { cause: error, data: { ...error.data } });
   }
   const code = codeOf(error) ?? '';
   if (diskErrno.has(code)) return new FsError(code as ErrnoName, messageOf(error), { cause: error });

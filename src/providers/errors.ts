@@ -11,7 +11,8 @@ import { SyncmountError } from '../base/errors.js';
  * - `quota`          no storage left
  * - `too-large`      one file is over the plan's size limit
  * - `limit`          a count limit of the plan (files in a folder, folders in the account, nesting)
- * - `rate-limited`   429 until the deadline; `data.retryAfterMs` where the server said when
+ * - `rate-limited`   the account's requests are used up: `data.resetAt` (ms since the epoch) where the server said when
+ *                    there are new ones, which is beyond the deadline; without it, 429 until the deadline
  * - `revision-changed` the object no longer has the revision that the caller asked bytes of
  * - `integrity`      what the provider stored or sent is not what was meant (size, md5, short body)
  * - `unsupported`    this provider has no such operation
@@ -40,7 +41,7 @@ export type ProviderErrorCode =
   | 'protocol'
   | 'aborted';
 
-/** The only kind of error that leaves a provider. `data` may hold `{status, providerCode, route, retryAfterMs}`. */
+/** The only kind of error that leaves a provider. `data` may hold `{status, providerCode, route, retryAfterMs, resetAt}`. */
 export class ProviderError extends SyncmountError {
   declare readonly code: ProviderErrorCode;
 

@@ -40,6 +40,14 @@ describe('toFsError', () => {
     },
   );
 
+  it('makes a used-up request limit EBUSY where it is known until when, whatever else is known', () => {
+    const limited = (data: Record<string, unknown>): string =>
+      toFsError(new ProviderError('rate-limited', 'used up', { data })).code;
+    expect(limited({ resetAt: 1_700_000_000_000, retryAfterMs: 3_600_000 })).toBe('EBUSY');
+    expect(limited({ retryAfterMs: 3_600_000 })).toBe('EIO');
+    expect(toFsError(new ProviderError('server', 'down', { data: { resetAt: 1 } })).code).toBe('EIO');
+  });
+
   it.each(['ENOSPC', 'EDQUOT', 'EROFS', 'EFBIG'])('hands %s of the local disk on', (code) => {
     expect(toFsError(Object.assign(new Error('disk'), { code })).code).toBe(code);
   });

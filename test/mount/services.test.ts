@@ -75,6 +75,36 @@ describe('5sync on a plan of 60 requests an hour', () => {
   });
 });
 
+describe('a request limit that is used up', () => {
+  cleanUpWorlds();
+
+  it.each([
+    ['5sync', { provider: '5sync', requestsPerHour: 8 } as AnySandboxOptions],
+    ['4shared', { provider: '4shared', rateLimit: { requests: 8, seconds: 3600 } } as AnySandboxOptions],
+  ])('is EBUSY at once on %s, one line in the log, and no further request', async (_, options) => {
+    const world = await createServiceWorld(options, true);
+    for (let n = 0; n < 20; n++) await world.sandbox.store.putFile(`/f${n}`, `${n}`);
+    expect((await world.login()).code).toBe(0);
+    await world.mount('--deadline', '20s');
+    await world.out('cat f0 > "$TOP/f0"');
+    await world.sh('for n in $(seq 1 19); do cat f$n; done');
+    const sent = await world.requestsOf(async () => {
+      const { code, stderr } = await world.sh('cat f19; cp "$TOP/f0" g');
+      expect([code, stderr.match(/busy/gi)?.length]).toEqual([1, 2]);
+      expect(await world.out('cat f0; ls | wc -l')).toBe('021');
+    });
+    expect(sent).toEqual([]);
+    const refused = world.sandbox.log.entries().filter(({ status }) => status === 429);
+    expect(refused.length).toBeLessThanOrEqual(1);
+    const { rateLimit, pending, failed } = await world.status();
+    expect(rateLimit).toMatchObject({ remaining: 0 });
+    expect(rateLimit?.resetAt).toBeGreaterThan(Date.now() + 60_000);
+    // It waits for the next window.
+    expect([...pending, ...failed]).toMatchObject([{ path: '/g', code: 'EBUSY' }]);
+    expect((await world.log()).match(/"msg":"the request limit of the account is used up until/g)).toHaveLength(1);
+  });
+});
+
 describe('4shared', () => {
   cleanUpWorlds();
   it('works under the alternative reading of every point that its documents leave open, through the mount', async () => {

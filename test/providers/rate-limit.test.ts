@@ -11,7 +11,7 @@ const known = (remaining: number, resetIn = hour, limit = 60): LimitState['known
   remaining,
   resetAt: now + resetIn,
 });
-const base: LimitState = { known: null, underway: 0, pausedUntil: 0, foregroundWaiting: 0 };
+const base: LimitState = { known: null, underway: 0, pausedUntil: 0, isPauseTold: true, foregroundWaiting: 0 };
 
 describe('a request', () => {
   test.each([
@@ -30,14 +30,19 @@ describe('a request', () => {
     ['the window is over, one asks', { known: known(0, -1), underway: 1 }, 'foreground', 60_000, { wait: 1000 }],
     ['429 said when', { known: known(50), pausedUntil: now + 42_000 }, 'foreground', 60_000, { wait: 42_000 }],
     ['429 said when', { pausedUntil: now + 90_000 }, 'foreground', 60_000, { refuse: 90_000 }],
+    ['429 said nothing', { pausedUntil: now + 90_000, isPauseTold: false }, 'foreground', 60_000, { guess: 90_000 }],
+    ['no news yet, no patience', { known: known(1), underway: 1 }, 'foreground', 0, { guess: 1000 }],
     ['people wait', { known: known(50), foregroundWaiting: 1 }, 'background', 60_000, { wait: 1000 }],
-  ] as [string, Partial<LimitState>, Priority, number, 'go' | { wait?: number; refuse?: number }][])(
+  ] as [string, Partial<LimitState>, Priority, number, 'go' | { wait?: number; refuse?: number; guess?: number }][])(
     '%s: %o, %s, %i ms',
     (_, state, priority, patience, expected) => {
       const admission = admit({ ...base, ...state }, priority, patience, now);
       if (expected === 'go') expect(admission).toEqual({ act: 'go' });
       else if (expected.wait !== undefined) expect(admission).toEqual({ act: 'wait', ms: expected.wait });
-      else expect(admission).toEqual({ act: 'refuse', retryAfterMs: expected.refuse });
+      else {
+        const retryAfterMs = expected.refuse ?? expected.guess;
+        expect(admission).toEqual({ act: 'refuse', retryAfterMs, isTold: expected.guess === undefined });
+      }
     },
   );
 
@@ -81,6 +86,9 @@ test('a limiter that is told nothing lets everything through, and 429 alone clos
   limiter.observe(429, {});
   expect(limiter.retryAfterMs()).toBeGreaterThan(900);
   await expect(limiter.enter('GET /x', 100)).rejects.toMatchObject({ code: 'rate-limited' });
+  // The others that were on their way.
+  for (let i = 0; i < 30; i++) limiter.observe(429, {});
+  expect(limiter.retryAfterMs()).toBeLessThanOrEqual(1000);
 });
 
 test('no storm: when the limit is used up, nothing more is sent', async () => {

@@ -1,6 +1,8 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/base/clock.js';
+import { type Log, silentLog } from '../../src/base/log.js';
+import type { ProviderError } from '../../src/providers/errors.js';
 import { credentials, providerFor } from './mini-account.js';
 import { fail, hangUp, json, miniServer } from './mini-server.js';
 
@@ -152,6 +154,24 @@ describe('429', () => {
       data: { retryAfterMs: 3_600_000 },
     });
     expect(server.seen).toHaveLength(1);
+  });
+
+  test('that says when stops everybody until then: one request, one line in the log', async () => {
+    const server = await miniServer((_request, response) => fail(response, '429.0107', { 'retry-after': '3600' }));
+    const lines: string[] = [];
+    const log: Log = { ...silentLog, warn: (_data, line) => void lines.push(line) };
+    const provider = providerFor(server, { log });
+    const before = Date.now();
+    for (let n = 0; n < 20; n++) {
+      const error = await provider.account().catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'rate-limited', data: { resetAt: expect.any(Number) } });
+      expect((error as ProviderError).data.resetAt).toBeGreaterThanOrEqual(before + 3_600_000);
+    }
+    expect(server.seen).toHaveLength(1);
+    expect(lines).toEqual([
+      expect.stringMatching(/^the request limit of the account is used up until \d\d:\d\d:\d\d$/),
+    ]);
+    expect(provider.metrics().rateLimit).toMatchObject({ remaining: 0, resetAt: expect.any(Number) });
   });
 
   test('is repeated for a folder to create, without looking', async () => {

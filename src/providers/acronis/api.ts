@@ -43,7 +43,7 @@ export class AcronisApi {
     this.#base = base.replace(/\/+$/, '');
     this.http = new HttpClient({
       ...options,
-      limiter: new RateLimiter(options.clock),
+      limiter: new RateLimiter(options.clock, options.log),
       signer: keeper,
       readError,
       secrets: () => keeper.secrets(),

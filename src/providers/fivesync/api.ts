@@ -56,7 +56,7 @@ export class FiveSyncApi {
     options: Omit<HttpClientOptions, 'signer' | 'readError' | 'secrets' | 'limiter'>,
   ) {
     this.#base = base.replace(/\/+$/, '');
-    this.limiter = new RateLimiter(options.clock);
+    this.limiter = new RateLimiter(options.clock, options.log);
     this.http = new HttpClient({
       ...options,
       limiter: this.limiter,

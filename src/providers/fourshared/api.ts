@@ -15,6 +15,7 @@ import {
 } from '../http/client.js';
 import { protocolFailure } from '../http/http-error.js';
 import { oauth1Signer } from '../http/oauth1.js';
+import { RateLimiter } from '../http/rate-limit.js';
 import type { Content, HttpMethod } from '../http/transport.js';
 import {
   type FileResponse,
@@ -62,12 +63,14 @@ export class FourSharedApi {
   constructor(
     endpoints: FourSharedEndpoints,
     credentials: FourSharedCredentials,
-    options: Omit<HttpClientOptions, 'signer' | 'readError' | 'secrets'>,
+    options: Omit<HttpClientOptions, 'signer' | 'readError' | 'secrets' | 'limiter'>,
   ) {
     this.#endpoints = { api: endpoints.api.replace(/\/+$/, ''), upload: endpoints.upload.replace(/\/+$/, '') };
     const clock = options.clock ?? { now: () => Date.now() };
     this.http = new HttpClient({
       ...options,
+      // "429.0107: Just [max_number_of_calls] per [time_range]": of the account, whichever host is asked.
+      limiter: new RateLimiter(options.clock, options.log),
       signer: oauth1Signer(credentials, clock),
       readError,
       secrets: [credentials.consumerKey, credentials.consumerSecret, credentials.token, credentials.tokenSecret],

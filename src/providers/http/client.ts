@@ -133,8 +133,6 @@ export class HttpClient {
   readonly #limiter: RateLimiter | undefined;
   readonly #maxConnections: number;
   readonly #gates = new Map<string, PriorityGate>();
-  /** Until when a host asked everybody to wait (429 with Retry-After), by the clock. */
-  readonly #pausedUntil = new Map<string, number>();
   readonly #counter = new RequestCounter();
   #closed = false;
 
@@ -227,7 +225,10 @@ export class HttpClient {
         { tries, leftMs, retryAfterMs: failure.retryAfterMs, random: this.#random() },
         this.#retry,
       );
-      if (delay === null) throw error;
+      if (delay === null) {
+        if (typeof error.data.resetAt === 'number') this.#limiter?.announce(error.data.resetAt);
+        throw error;
+      }
       this.#log.debug({ route: call.route, code: error.code, tries, delay }, 'request failed, trying again');
       await this.sleep(delay, call.route, options);
       if (uncertain && !idempotent) {
@@ -270,7 +271,7 @@ export class HttpClient {
       const response = await this.send(call, new URL(urlOf(call)), signed, begin(), options.signal);
       const answer = await readAnswer(response, call.route);
       const good = (answer.status >= 200 && answer.status < 300) || call.accept?.includes(answer.status) === true;
-      if (!good) throw this.failureOf(answer, call.route, new URL(call.url).origin);
+      if (!good) throw this.failureOf(answer, call.route);
       return answer;
     } finally {
       leave();
@@ -295,13 +296,6 @@ export class HttpClient {
 
   async #enterGate(origin: string, route: string, options: CallOptions): Promise<() => void> {
     if (options.placed === true) return () => {};
-    const until = this.#pausedUntil.get(origin);
-    if (until !== undefined) {
-      const waitMs = until - this.clock.now();
-      if (waitMs <= 0) this.#pausedUntil.delete(origin);
-      // Rather ask and be told "not yet" than fail without having asked.
-      else if (waitMs < this.deadlineMs / 2) await this.sleep(waitMs, route, options);
-    }
     let gate = this.#gates.get(origin);
     if (gate === undefined) {
       gate = new PriorityGate(this.#maxConnections);
@@ -344,15 +338,14 @@ export class HttpClient {
   }
 
   /** An error answer as a failed try. */
-  failureOf(answer: Answer, route: string, origin: string): TryFailure {
+  failureOf(answer: Answer, route: string): TryFailure {
     const { status } = answer;
     const meaning = this.#readError(status, answer.text);
     const limited = meaning.code === 'rate-limited';
     const told = parseRetryAfter(header(answer.headers, 'retry-after'), this.clock.now()) ?? meaning.retryAfterMs;
     if (limited && told !== undefined) this.#limiter?.pause(told);
     const retryAfterMs = told ?? (limited ? this.#limiter?.retryAfterMs() : undefined);
-    if (limited && this.#limiter === undefined && retryAfterMs !== undefined)
-      this.#pausedUntil.set(origin, this.clock.now() + retryAfterMs);
+    const resetAt = limited ? this.#limiter?.resetAt() : undefined;
     const said = cleanMessage(meaning.message ?? '', this.#secrets());
     const error = new ProviderError(
       meaning.code,
@@ -363,6 +356,7 @@ export class HttpClient {
           providerCode: meaning.providerCode,
           route,
           ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+          ...(resetAt === undefined ? {} : { resetAt }),
         },
       },
     );

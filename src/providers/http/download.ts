@@ -61,7 +61,7 @@ export async function openDownload(
     try {
       const answer = await readAnswer(response, call.route);
       if (!redirects.has(status)) {
-        const failure = http.failureOf(answer, call.route, url.origin);
+        const failure = http.failureOf(answer, call.route);
         // Another host knows neither our account nor our error codes: a link of its that does not work (any more) is
         // asked for again at home.
         if (!signed && failure.repeat === 'never')

@@ -4,6 +4,7 @@
  * a request beyond the limit costs a round trip, brings nothing, and may prolong the ban.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
+import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { Priority, RateLimit, RequestOptions } from '../provider.js';
 import { header } from './client.js';
@@ -15,8 +16,10 @@ export interface LimitState {
   readonly known: RateLimit | null;
   /** Requests on their way: they count, though no answer has told so yet. */
   readonly underway: number;
-  /** Everybody waits until then, ms since the epoch: the server said so with 429. */
+  /** Everybody waits until then, ms since the epoch: the server answered 429. */
   readonly pausedUntil: number;
+  /** The server told that moment; otherwise it is a guess. */
+  readonly isPauseTold: boolean;
   /** Foreground requests that wait for their turn. */
   readonly foregroundWaiting: number;
 }
@@ -25,7 +28,8 @@ export type Admission =
   | { readonly act: 'go' }
   /** Ask again after `ms`, or when something changes. */
   | { readonly act: 'wait'; readonly ms: number }
-  | { readonly act: 'refuse'; readonly retryAfterMs: number };
+  /** `isTold`: the server said when, so that coming earlier is useless. */
+  | { readonly act: 'refuse'; readonly retryAfterMs: number; readonly isTold: boolean };
 
 /** Background work leaves this part of the requests of a window to people… */
 const reservedShare = 0.2;
@@ -41,13 +45,13 @@ export function reserveOf(limit: number): number {
 
 /** Pure. `patienceMs` is how long the request may wait at most. */
 export function admit(state: LimitState, priority: Priority, patienceMs: number, now: number): Admission {
-  const waitOrRefuse = (ms: number): Admission =>
-    ms <= patienceMs ? { act: 'wait', ms: Math.max(1, ms) } : { act: 'refuse', retryAfterMs: ms };
-  if (state.pausedUntil > now) return waitOrRefuse(state.pausedUntil - now);
+  const waitOrRefuse = (ms: number, isTold: boolean): Admission =>
+    ms <= patienceMs ? { act: 'wait', ms: Math.max(1, ms) } : { act: 'refuse', retryAfterMs: ms, isTold };
+  if (state.pausedUntil > now) return waitOrRefuse(state.pausedUntil - now, state.isPauseTold);
   const waitForNews: Admission =
     patienceMs > 0
       ? { act: 'wait', ms: Math.min(patienceForNews, patienceMs) }
-      : { act: 'refuse', retryAfterMs: patienceForNews };
+      : { act: 'refuse', retryAfterMs: patienceForNews, isTold: false };
   if (priority === 'background' && state.foregroundWaiting > 0) return waitForNews;
   const { known, underway } = state;
   if (known === null) return { act: 'go' };
@@ -57,7 +61,7 @@ export function admit(state: LimitState, priority: Priority, patienceMs: number,
   if (known.resetAt <= now) return underway === 0 ? { act: 'go' } : waitForNews;
   // Answers on their way may tell that there is more than it seems: counted twice, once by us and once by the server.
   if (known.remaining > floor && underway > 0) return waitForNews;
-  return waitOrRefuse(known.resetAt - now);
+  return waitOrRefuse(known.resetAt - now, true);
 }
 
 /** Unix seconds as documented; ms, or seconds from now, are told apart by their size. Undefined when it is no number. */
@@ -82,24 +86,31 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 export class RateLimiter {
   readonly #clock: Clock;
+  readonly #log: Log;
   #known: RateLimit | null = null;
   #underway = 0;
   #pausedUntil = 0;
+  #isPauseTold = false;
+  /** The log has said that it is closed until then. */
+  #announcedUntil = 0;
   #foregroundWaiting = 0;
   #blindPauses = 0;
   #news = signalOnce();
 
-  constructor(clock: Clock = systemClock) {
+  constructor(clock: Clock = systemClock, log: Log = silentLog) {
     this.#clock = clock;
+    this.#log = log;
   }
 
+  /** Of a service that tells nothing but 429 and when to come back, `limit` is 0: not known. */
   snapshot(): RateLimit | null {
-    return this.#known;
+    if (this.#known !== null || !this.#isPauseTold || this.retryAfterMs() === undefined) return this.#known;
+    return { limit: 0, remaining: 0, resetAt: this.#pausedUntil };
   }
 
   /**
-   * Resolves when the request may be sent; `leave` must follow. Rejects with `rate-limited` (`data.retryAfterMs`) when
-   * that is not to be within `patienceMs`, or with `aborted`.
+   * Resolves when the request may be sent; `leave` must follow. Rejects with `rate-limited` (`data.resetAt` where the
+   * server said when) when that is not to be within `patienceMs`, or with `aborted`.
    */
   async enter(route: string, patienceMs: number, options: RequestOptions = {}): Promise<void> {
     const until = this.#clock.now() + patienceMs;
@@ -110,7 +121,11 @@ export class RateLimiter {
         const now = this.#clock.now();
         const admission = admit(this.#state(waiting), priority, Math.max(0, until - now), now);
         if (admission.act === 'go') break;
-        if (admission.act === 'refuse') throw refused(route, admission.retryAfterMs);
+        if (admission.act === 'refuse') {
+          const { retryAfterMs, isTold } = admission;
+          if (isTold && priority === 'foreground') this.announce(now + retryAfterMs);
+          throw refused(route, retryAfterMs, isTold ? now + retryAfterMs : undefined);
+        }
         if (priority === 'foreground' && !waiting) {
           waiting = true;
           this.#foregroundWaiting += 1;
@@ -150,12 +165,15 @@ export class RateLimiter {
     const told = parseRetryAfter(header(headers, 'retry-after'), now);
     if (told !== undefined) this.pause(told);
     else if (resetAt !== undefined && resetAt > now) this.pause(resetAt - now);
-    else this.pause(Math.min(blindPauseAtMost, blindPauseMs * 2 ** Math.min(this.#blindPauses++, 10)), true);
+    // Those that were sent together are refused together: one pause for all of them.
+    else if (now >= this.#pausedUntil)
+      this.pause(Math.min(blindPauseAtMost, blindPauseMs * 2 ** Math.min(this.#blindPauses++, 10)), true);
   }
 
   /** Nobody goes for so long. What the server says in words (`guess` false) takes the place of what was guessed. */
   pause(ms: number, guess = false): void {
     const until = this.#clock.now() + ms;
+    if (!guess || until > this.#pausedUntil) this.#isPauseTold = !guess;
     this.#pausedUntil = guess ? Math.max(this.#pausedUntil, until) : until;
     if (this.#known !== null && this.#known.remaining === 0 && !guess) this.#known = { ...this.#known, resetAt: until };
   }
@@ -166,11 +184,24 @@ export class RateLimiter {
     return left > 0 ? left : undefined;
   }
 
+  /** When the server will take requests again, ms since the epoch, where it said so and that is to come. */
+  resetAt(): number | undefined {
+    return this.#isPauseTold && this.retryAfterMs() !== undefined ? this.#pausedUntil : undefined;
+  }
+
+  /** One line for each time that people's requests fail for it, not one for each request. */
+  announce(resetAt: number): void {
+    if (this.#clock.now() < this.#announcedUntil) return;
+    this.#announcedUntil = resetAt;
+    this.#log.warn({ resetAt }, `the request limit of the account is used up until ${clockTime(resetAt)}`);
+  }
+
   #state(waiting: boolean): LimitState {
     return {
       known: this.#known,
       underway: this.#underway,
       pausedUntil: this.#pausedUntil,
+      isPauseTold: this.#isPauseTold,
       foregroundWaiting: this.#foregroundWaiting - (waiting ? 1 : 0),
     };
   }
@@ -206,9 +237,13 @@ function count(value: string | undefined): number | undefined {
   return value !== undefined && /^\s*\d+\s*$/.test(value) ? Number(value) : undefined;
 }
 
-function refused(route: string, retryAfterMs: number): ProviderError {
-  const seconds = Math.ceil(retryAfterMs / 1000);
-  return new ProviderError('rate-limited', `${route}: the request limit of the account is used up for ${seconds} s`, {
-    data: { route, retryAfterMs },
+function refused(route: string, retryAfterMs: number, resetAt: number | undefined): ProviderError {
+  const until = resetAt === undefined ? '' : ` until ${clockTime(resetAt)}`;
+  return new ProviderError('rate-limited', `${route}: the request limit of the account is used up${until}`, {
+    data: { route, retryAfterMs, ...(resetAt === undefined ? {} : { resetAt }) },
   });
+}
+
+function clockTime(ms: number): string {
+  return new Date(ms).toLocaleTimeString('en-GB');
 }
