@@ -65,12 +65,9 @@ export class CachedRevision {
     return true;
   }
 
-  /** Are all of these blocks present and checked, so that one read may span them? */
-  isVerified(first: number, last: number): boolean {
-    for (let block = first; block <= last; block++) {
-      if (!this.map.has(block) || this.#verified[block] !== 1) return false;
-    }
-    return true;
+  /** Is every block here, and seen to be sound? */
+  isWhollyVerified(): boolean {
+    return this.#hasAll(0, this.map.count - 1) && this.#isVerified(0, this.map.count - 1);
   }
 
   /** Its file is as it was when every block was last checked. */
@@ -78,23 +75,35 @@ export class CachedRevision {
     this.#verified.fill(1);
   }
 
-  /** Bytes from anywhere in verified blocks. False: something is amiss, ask block by block. */
-  async readVerified(into: Uint8Array, offset: number): Promise<boolean> {
+  /**
+   * Bytes from anywhere in blocks that are all here, in one read; those whose checksum was not seen to hold yet are read
+   * whole and checked. False: something is missing or amiss, ask block by block.
+   */
+  async readSpan(into: Uint8Array, offset: number): Promise<boolean> {
+    const first = blockOf(offset);
+    const last = blockOf(offset + into.length - 1);
+    if (!this.#hasAll(first, last)) return false;
     const fd = this.#file();
     if (fd === null) return false;
-    const first = segmentOf(blockOf(offset));
-    const last = segmentOf(blockOf(offset + into.length - 1));
-    const evictions = this.#evictionsOf(first, last);
+    const isChecked = this.#isVerified(first, last);
+    const start = isChecked ? offset : first * BLOCK_BYTES;
+    const end = isChecked ? offset + into.length : Math.min((last + 1) * BLOCK_BYTES, this.size);
+    const isExact = end - start === into.length;
+    const span = isExact ? into : Buffer.allocUnsafe(end - start);
+    const segments = [segmentOf(first), segmentOf(last)] as const;
+    const evictions = this.#evictionsOf(...segments);
     try {
-      const count = await this.#uses.during(() => readAt(fd, into, offset));
+      const count = await this.#uses.during(() => readAt(fd, span, start));
       // Evicted while it was being read: the bytes may be those of a hole, even if the blocks are back by now.
-      if (count < into.length || evictions !== this.#evictionsOf(first, last)) return false;
-      for (let segment = first; segment <= last; segment++) this.#used(segment);
-      return true;
+      if (count < span.length || evictions !== this.#evictionsOf(...segments)) return false;
     } catch (error) {
       this.#fail(error);
       return false;
     }
+    if (!isChecked && !this.#check(first, last, span)) return false;
+    if (!isExact) into.set(span.subarray(offset - start, offset - start + into.length));
+    for (let segment = segments[0]; segment <= segments[1]; segment++) this.#used(segment);
+    return true;
   }
 
   /** One whole block with its checksum verified, or null where it is not here (any more). */
@@ -112,11 +121,10 @@ export class CachedRevision {
         this.#used(segment);
         return data;
       }
-      this.#cache.log.warn({ key: this.key, block }, 'a cached block is damaged and will be fetched again');
+      this.#damaged(block);
     } catch (error) {
       this.#fail(error);
     }
-    this.#forget(block);
     return null;
   }
 
@@ -198,6 +206,37 @@ export class CachedRevision {
     this.#uses = new InUse();
     if (uses.isBusy) void uses.idle().then(() => closeSync(fd));
     else closeSync(fd);
+  }
+
+  #hasAll(first: number, last: number): boolean {
+    for (let block = first; block <= last; block++) if (!this.map.has(block)) return false;
+    return true;
+  }
+
+  #isVerified(first: number, last: number): boolean {
+    for (let block = first; block <= last; block++) if (this.#verified[block] !== 1) return false;
+    return true;
+  }
+
+  /** Compares whole blocks, just read, with their checksums; a damaged one is forgotten. */
+  #check(first: number, last: number, span: Uint8Array): boolean {
+    let isSound = true;
+    for (let block = first; block <= last; block++) {
+      if (this.#verified[block] === 1) continue;
+      const at = (block - first) * BLOCK_BYTES;
+      if (crc32(span.subarray(at, at + blockLength(block, this.size))) === this.map.crc(block)) {
+        this.#verified[block] = 1;
+      } else {
+        this.#damaged(block);
+        isSound = false;
+      }
+    }
+    return isSound;
+  }
+
+  #damaged(block: number): void {
+    this.#cache.log.warn({ key: this.key, block }, 'a cached block is damaged and will be fetched again');
+    this.#forget(block);
   }
 
   #free(fd: number, first: number, end: number): void {

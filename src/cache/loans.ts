@@ -35,7 +35,7 @@ export class Loans {
   lend(revision: CachedRevision, path: string): LentFile | null {
     const { key, size } = revision;
     if (size === 0 || !revision.isComplete()) return null;
-    if (!revision.isVerified(0, revision.map.count - 1)) {
+    if (!revision.isWhollyVerified()) {
       if (this.#checked.get(key) !== stampOf(path)) return null;
       revision.trust();
     }
@@ -72,7 +72,7 @@ export class Loans {
   remember(revision: CachedRevision, path: string): void {
     const { key, map } = revision;
     this.#checked.delete(key);
-    if (map.count === 0 || !revision.isVerified(0, map.count - 1)) return;
+    if (map.count === 0 || !revision.isWhollyVerified()) return;
     const stamp = stampOf(path);
     if (stamp !== undefined) this.#checked.set(key, stamp);
     const oldest = this.#checked.keys().next();
