@@ -147,6 +147,18 @@ export interface Filesystem {
   /** SEEK_DATA and SEEK_HOLE; ENXIO beyond the end. */
   seek(handle: HandleId, offset: number, whence: 'data' | 'hole'): MaybePromise<number>;
 
+  /**
+   * copy_file_range(2): answers the bytes copied, at least one. ENOTSUP: the caller is to read and write them.
+   */
+  copyRange?(
+    from: HandleId,
+    fromOffset: number,
+    to: HandleId,
+    toOffset: number,
+    length: number,
+    caller?: Caller,
+  ): MaybePromise<number>;
+
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes>;
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;

@@ -6,11 +6,9 @@
  */
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
-import type { ProviderError } from '../providers/errors.js';
 import type { Account, Quota } from '../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import type { ListingChanges } from '../tree/listing.js';
-import { MAX_NAME_BYTES } from '../tree/local-names.js';
 import type {
   AttributeChange,
   Attributes,
@@ -27,6 +25,7 @@ import type {
 } from './api.js';
 import { changeOverlay } from './attributes.js';
 import { Contents } from './contents.js';
+import { Copying } from './copying.js';
 import { type Core, inodeOf, pathOf, requireWritable } from './core.js';
 import { Discarding } from './discarding.js';
 import { toFsError } from './errno.js';
@@ -37,13 +36,9 @@ import type { FileState, Handle } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import { recoverUploads } from './recovery.js';
 import { Renaming } from './renaming.js';
+import { Space } from './space.js';
 import { Storing } from './storing.js';
 import { Xattrs } from './xattrs.js';
-
-/** How long a quota counts as the truth, ms. `df` never waits for a newer one. */
-const QUOTA_TTL = 60_000;
-/** Where the provider names no quota, bytes: plausible, and more than anybody copies. */
-const NO_QUOTA = 1024 ** 5;
 
 export class CloudFilesystem implements Filesystem {
   readonly root: Ino;
@@ -54,23 +49,25 @@ export class CloudFilesystem implements Filesystem {
   readonly #namespace: Namespace;
   readonly #renaming: Renaming;
   readonly #intents: Intents;
+  readonly #copying: Copying;
   readonly #xattrs: Xattrs;
   readonly #listeners = new Set<(what: Invalidation) => void>();
   /** Files whose content was changed elsewhere since they were last opened: the kernel's pages of them are old. */
   readonly #outdated = new Set<Ino>();
-  #quota: { value: Quota | null; at: number };
+  readonly #space: Space;
 
   /** `core.invalidate` and the table's changes are to be handed to `invalidate` and `listingChanged`. */
   constructor(core: Core, root: Ino, account: Account) {
     this.root = root;
     this.#core = core;
-    this.#quota = { value: account.quota, at: core.clock.now() };
+    this.#space = new Space(core, account.quota);
     this.#contents = new Contents(core);
     this.storing = new Storing(core, this.#contents);
     this.discarding = new Discarding(core, this.#contents);
     this.#namespace = new Namespace(core, this.#contents, this.storing);
     this.#intents = new Intents(core);
     this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents);
+    this.#copying = new Copying(core, this.#contents, this.#namespace);
     this.#xattrs = new Xattrs(core);
   }
 
@@ -241,6 +238,17 @@ export class CloudFilesystem implements Filesystem {
     });
   }
 
+  copyRange(
+    from: HandleId,
+    fromOffset: number,
+    to: HandleId,
+    toOffset: number,
+    length: number,
+    caller?: Caller,
+  ): MaybePromise<number> {
+    return answered(() => this.#copying.copyRange({ from, fromOffset, to, toOffset, length }, caller));
+  }
+
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
     return answered(() => this.#namespace.mkdir(parent, name, mode, caller));
   }
@@ -265,19 +273,12 @@ export class CloudFilesystem implements Filesystem {
   }
 
   statfs(): StatFs {
-    if (this.#core.clock.now() - this.#quota.at > QUOTA_TTL) this.#refreshQuota();
-    const { value } = this.#quota;
-    return {
-      total: value?.total ?? NO_QUOTA,
-      free: value?.free ?? NO_QUOTA,
-      files: this.#core.table.count(),
-      maxNameBytes: MAX_NAME_BYTES,
-    };
+    return this.#space.statfs();
   }
 
   /** As last heard; null where the provider has none. */
   quota(): Quota | null {
-    return this.#quota.value;
+    return this.#space.quota;
   }
 
   getxattr(ino: Ino, name: string): Uint8Array {
@@ -362,16 +363,6 @@ export class CloudFilesystem implements Filesystem {
     } else {
       await this.#contents.truncate(state, handle, size, signal);
     }
-  }
-
-  #refreshQuota(): void {
-    this.#quota = { ...this.#quota, at: this.#core.clock.now() };
-    this.#core.provider
-      .account({ priority: 'background' })
-      .then(({ quota }) => {
-        this.#quota = { value: quota, at: this.#core.clock.now() };
-      })
-      .catch((error: ProviderError) => this.#core.log.debug({ code: error.code }, `quota: ${error.message}`));
   }
 }
 

@@ -40,6 +40,7 @@ const described = {
   getxattrOut: 'fuse_getxattr_out',
   interruptIn: 'fuse_interrupt_in',
   fallocateIn: 'fuse_fallocate_in',
+  copyFileRangeIn: 'fuse_copy_file_range_in',
   lseekIn: 'fuse_lseek_in',
   lseekOut: 'fuse_lseek_out',
   notifyInvalidateInode: 'fuse_notify_inval_inode_out',

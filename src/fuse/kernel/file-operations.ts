@@ -11,6 +11,7 @@ import { fallocateKeepSize, openedFlag, openKillPrivileges, seekWhence, writeKil
 import { encodeEntry, encodeOpen, entryBytes } from './reply.js';
 import { dropPrivileges } from './setattr.js';
 import {
+  copyFileRangeIn,
   createIn,
   fallocateIn,
   flushIn,
@@ -189,6 +190,24 @@ export const fallocate: Operation<void> = {
     const offset = fallocateIn.offset.get(view, body);
     return fs.fallocate(handle, offset, fallocateIn.length.get(view, body), mode === fallocateKeepSize);
   },
+};
+
+/** fuse_write_out tells the count in 32 bits, and the kernel asks for no more: a longer file goes by its bytes. */
+export const copyFileRange: Operation<number> = {
+  minimum: copyFileRangeIn.$bytes,
+  changes: true,
+  call({ fs }, { view, body }, caller) {
+    if (fs.copyRange === undefined) throw new FsError('ENOTSUP', 'copies go by their bytes');
+    return fs.copyRange(
+      copyFileRangeIn.fhIn.get(view, body),
+      copyFileRangeIn.offIn.get(view, body),
+      copyFileRangeIn.fhOut.get(view, body),
+      copyFileRangeIn.offOut.get(view, body),
+      copyFileRangeIn.len.get(view, body),
+      caller,
+    );
+  },
+  encode: write.encode,
 };
 
 export const lseek: Operation<number> = {

@@ -2,7 +2,7 @@
  * Every request that is understood, by opcode.
  *
  * What is missing is answered with ENOSYS, to which the kernel does it by itself or never asks again: ACCESS (the kernel
- * checks, by default_permissions), COPY_FILE_RANGE (it reads and writes), locks, IOCTL, POLL, BMAP, TMPFILE, STATX.
+ * checks, by default_permissions), locks, IOCTL, POLL, BMAP, TMPFILE, STATX.
  */
 import * as attributes from './attribute-operations.js';
 import * as directories from './directory-operations.js';
@@ -22,7 +22,7 @@ const interrupt: Operation<void> = {
 const destroy: Operation<void> = { minimum: 0, call: () => undefined };
 
 /** FUSE_INIT comes before there is anything to talk about: session.ts. */
-type Listed = Exclude<keyof typeof opcode, 'init' | 'access' | 'copyFileRange'>;
+type Listed = Exclude<keyof typeof opcode, 'init' | 'access'>;
 
 const byName: Readonly<Record<Listed, Operation<unknown>>> = {
   ...attributes,

@@ -179,6 +179,10 @@ export const getxattrOut = struct({ size: 'u32', padding: 'u32' });
 export const interruptIn = struct({ unique: 'u64' });
 export const fallocateIn = struct({ fh: 'u64', offset: 'u64', length: 'u64', mode: 'u32', padding: 'u32' });
 export const lseekIn = struct({ fh: 'u64', offset: 'u64', whence: 'u32', padding: 'u32' });
+/** The node of the header is the one that is read. */
+export const copyFileRangeIn = struct({
+  ...{ fhIn: 'u64', offIn: 'u64', nodeidOut: 'u64', fhOut: 'u64', offOut: 'u64', len: 'u64', flags: 'u64' },
+});
 export const lseekOut = struct({ offset: 'u64' });
 
 export const notifyInvalidateInode = struct({ ino: 'u64', off: 'u64', len: 'u64' });

@@ -1,0 +1,45 @@
+/** How much room the account has: df(1). */
+import type { ProviderError } from '../providers/errors.js';
+import type { Quota } from '../providers/provider.js';
+import { MAX_NAME_BYTES } from '../tree/local-names.js';
+import type { StatFs } from './api.js';
+import type { Core } from './core.js';
+
+/** How long a quota counts as the truth, ms. `df` never waits for a newer one. */
+const QUOTA_TTL = 60_000;
+/** Where the provider names no quota, bytes: plausible, and more than anybody copies. */
+const NO_QUOTA = 1024 ** 5;
+
+export class Space {
+  readonly #core: Core;
+  /** As last heard; null where the provider has none. */
+  quota: Quota | null;
+  #at: number;
+
+  constructor(core: Core, quota: Quota | null) {
+    this.#core = core;
+    this.quota = quota;
+    this.#at = core.clock.now();
+  }
+
+  statfs(): StatFs {
+    if (this.#core.clock.now() - this.#at > QUOTA_TTL) this.#refresh();
+    return {
+      total: this.quota?.total ?? NO_QUOTA,
+      free: this.quota?.free ?? NO_QUOTA,
+      files: this.#core.table.count(),
+      maxNameBytes: MAX_NAME_BYTES,
+    };
+  }
+
+  #refresh(): void {
+    this.#at = this.#core.clock.now();
+    this.#core.provider
+      .account({ priority: 'background' })
+      .then(({ quota }) => {
+        this.quota = quota;
+        this.#at = this.#core.clock.now();
+      })
+      .catch((error: ProviderError) => this.#core.log.debug({ code: error.code }, `quota: ${error.message}`));
+  }
+}
