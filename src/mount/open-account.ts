@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
 import { codeOf, SyncmountError } from '../base/errors.js';
+import { killSwitch } from '../base/kill-switch.js';
 import type { Log } from '../base/log.js';
 import { openDatabase } from '../base/sqlite.js';
 import { BlockCache, type PunchHole } from '../cache/block-cache.js';
@@ -103,7 +104,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
 function openState(directory: string, name: string, warnings: string[]): ReturnType<typeof openDatabase> {
   const path = join(directory, 'state.db');
   try {
-    return openDatabase(path, stateMigrations, true);
+    return openDatabase(path, stateMigrations, true, killSwitch());
   } catch (error) {
     if (codeOf(error) === 'locked') {
       throw new SyncmountError('locked', `account '${name}' is mounted already; 'syncmount status' tells where`, {

@@ -1,0 +1,383 @@
+/** Works at random in one directory of the mount, and knows what must be found there. */
+import { join } from 'node:path';
+import type { FileWorker } from './file-worker.js';
+import {
+  contentOf,
+  directoriesOf,
+  directory,
+  type FileNode,
+  filesOf,
+  isCertain,
+  md5Of,
+  moved,
+  renamed,
+  stored,
+  type Tree,
+  withNode,
+  without,
+} from './model.js';
+
+/** What the provider's mounts can do. */
+export interface Abilities {
+  readonly moveDirectories: boolean;
+  /** A rename is a copy and a removal: a crash in between leaves the file under both names. */
+  readonly renameCopies: boolean;
+}
+
+interface Descriptor {
+  readonly fd: number;
+  /** Null: the name is gone. */
+  path: string | null;
+}
+
+/** A read showed something else than what was written. */
+export class WrongContent extends Error {}
+
+/** Few names, so that they meet again and again. */
+const FILES = 8;
+const DIRECTORIES = 3;
+/** Descriptors kept open at once. */
+const MOST_HELD = 2;
+/** Steps kept for the report of a failure. */
+const KEPT_STEPS = 60;
+
+export class Actor {
+  readonly name: string;
+  /** What is there if nothing is in doubt. */
+  tree: Tree = new Map();
+  /** While a call is under way: what its end may leave. */
+  possible: readonly Tree[] | null = null;
+  /** The last steps, for people. */
+  readonly steps: string[] = [];
+  /** Calls that returned well. */
+  operations = 0;
+  readonly #top: string;
+  readonly #worker: FileWorker;
+  readonly #random: () => number;
+  readonly #abilities: Abilities;
+  #held: Descriptor[] = [];
+
+  constructor(name: string, mountpoint: string, worker: FileWorker, random: () => number, abilities: Abilities) {
+    this.name = name;
+    this.#top = join(mountpoint, name);
+    this.#worker = worker;
+    this.#random = random;
+    this.#abilities = abilities;
+  }
+
+  get top(): string {
+    return this.#top;
+  }
+
+  /** The mount was killed and what it left was compared: from here on that is the truth. */
+  settle(tree: Tree): void {
+    this.tree = tree;
+    this.possible = null;
+    this.#note(`-- found ${[...tree.keys()].sort().join(' ')}`);
+  }
+
+  /** Gives up what was opened on a mount that is gone. */
+  async forget(): Promise<void> {
+    const held = this.#held;
+    this.#held = [];
+    // The mount cannot answer; the descriptor goes all the same.
+    for (const { fd } of held) await this.#worker.close(fd).catch(() => undefined);
+  }
+
+  /** Closes what is open, as a program does at its end. */
+  async closeAll(): Promise<void> {
+    for (const descriptor of [...this.#held]) await this.#close(descriptor);
+  }
+
+  /** One piece of work. Rejects with `CallFailed`, or `WrongContent`. */
+  async step(): Promise<void> {
+    const file = this.#pick(this.#files());
+    const named = this.#pick(filesOf(this.tree).map(([path]) => path));
+    const held = this.#pick(this.#held);
+    const choices: [number, () => Promise<void>][] = [
+      [6, () => this.#create(this.#freshPath())],
+      [1, () => this.#mkdir()],
+      [1, () => this.#rmdir()],
+    ];
+    if (this.#abilities.moveDirectories) choices.push([1, () => this.#renameDirectory()]);
+    if (held !== undefined) choices.push([6, () => this.#useHeld(held)]);
+    // Names change whoever has the file open.
+    if (named !== undefined) {
+      choices.push([4, () => this.#rename(named, this.#freshPath())]);
+      choices.push([4, () => this.#replace(named)]);
+      choices.push([3, () => this.#unlink(named)]);
+    }
+    if (file !== undefined) {
+      choices.push([4, () => this.#overwrite(file)]);
+      choices.push([4, () => this.#change(file)]);
+      choices.push([3, () => this.#append(file)]);
+      choices.push([2, () => this.#truncate(file)]);
+      choices.push([3, () => this.#saveLikeAnEditor(file)]);
+      choices.push([2, () => this.#read(file)]);
+    }
+    await this.#weighted(choices)();
+  }
+
+  #weighted(choices: readonly [number, () => Promise<void>][]): () => Promise<void> {
+    const each = choices.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
+    return this.#pick(each) ?? (() => Promise.resolve());
+  }
+
+  async #create(path: string | null): Promise<void> {
+    if (path === null) return;
+    const empty: FileNode = { kind: 'file', versions: [Buffer.alloc(0)], isUnpromised: true };
+    const descriptor = await this.#open(path, 'wx', withNode(this.tree, path, empty));
+    for (let pieces = this.#integer(4); pieces > 0; pieces--) await this.#write(descriptor, this.#content(), null);
+    await this.#leave(descriptor);
+  }
+
+  async #overwrite(path: string): Promise<void> {
+    const descriptor = await this.#open(path, 'w', this.#changed(path, Buffer.alloc(0)));
+    for (let pieces = 1 + this.#integer(2); pieces > 0; pieces--) await this.#write(descriptor, this.#content(), null);
+    await this.#leave(descriptor);
+  }
+
+  async #change(path: string): Promise<void> {
+    const descriptor = await this.#open(path, 'r+', this.tree);
+    await this.#writeAnywhere(descriptor);
+    await this.#leave(descriptor);
+  }
+
+  async #append(path: string): Promise<void> {
+    const descriptor = await this.#open(path, 'a', this.tree);
+    await this.#write(descriptor, this.#content(), null);
+    await this.#leave(descriptor);
+  }
+
+  async #saveLikeAnEditor(path: string): Promise<void> {
+    const draft = this.#freshPath();
+    if (draft === null) return;
+    const empty: FileNode = { kind: 'file', versions: [Buffer.alloc(0)], isUnpromised: true };
+    const descriptor = await this.#open(draft, 'wx', withNode(this.tree, draft, empty));
+    await this.#write(descriptor, this.#content(), null);
+    await this.#fsync(descriptor);
+    await this.#close(descriptor);
+    await this.#rename(draft, path);
+  }
+
+  async #useHeld(descriptor: Descriptor): Promise<void> {
+    const choice = this.#random();
+    if (choice < 0.3) return this.#close(descriptor);
+    await this.#writeAnywhere(descriptor);
+    if (choice < 0.8) await this.#fsync(descriptor);
+  }
+
+  /** Closes what was written, mostly; or leaves it open, with or without an fsync. */
+  async #leave(descriptor: Descriptor): Promise<void> {
+    if (this.#random() < 0.25) await this.#fsync(descriptor);
+    if (this.#random() < 0.2 && this.#held.length <= MOST_HELD) return;
+    await this.#close(descriptor);
+  }
+
+  #truncate(path: string): Promise<void> {
+    const before = this.#contentAt(path);
+    const size = this.#random() < 0.7 ? this.#integer(before.length + 1) : before.length + this.#integer(5000);
+    const after = Buffer.alloc(size);
+    before.copy(after);
+    const done = withNode(this.tree, path, stored(after));
+    return this.#call(`truncate ${path} to ${size}`, [this.#changed(path, after)], done, () =>
+      this.#worker.truncate(this.#absolute(path), size),
+    );
+  }
+
+  async #replace(path: string): Promise<void> {
+    const others = filesOf(this.tree).flatMap(([other]) => (other === path ? [] : [other]));
+    const target = this.#pick(others);
+    if (target !== undefined) await this.#rename(path, target);
+  }
+
+  async #rename(from: string, to: string | null): Promise<void> {
+    if (to === null) return;
+    const done = renamed(this.tree, from, to);
+    const copied = withNode(this.tree, to, this.#fileAt(from));
+    const between = this.#abilities.renameCopies ? [copied] : [];
+    await this.#call(`rename ${from} to ${to}`, between, done, () =>
+      this.#worker.rename(this.#absolute(from), this.#absolute(to)),
+    );
+    for (const descriptor of this.#held) if (descriptor.path === to) descriptor.path = null;
+    this.#moveHeld(from, to);
+  }
+
+  async #renameDirectory(): Promise<void> {
+    const from = this.#pick(directoriesOf(this.tree));
+    const to = this.#freeDirectory();
+    if (from === undefined || to === null) return;
+    await this.#call(`rename directory ${from} to ${to}`, [], renamed(this.tree, from, to), () =>
+      this.#worker.rename(this.#absolute(from), this.#absolute(to)),
+    );
+    this.#moveHeld(from, to);
+  }
+
+  async #unlink(path: string): Promise<void> {
+    await this.#call(`unlink ${path}`, [], without(this.tree, path), () => this.#worker.unlink(this.#absolute(path)));
+    for (const descriptor of this.#held) if (descriptor.path === path) descriptor.path = null;
+  }
+
+  async #mkdir(): Promise<void> {
+    const path = this.#freeDirectory();
+    if (path === null) return;
+    await this.#call(`mkdir ${path}`, [], withNode(this.tree, path, directory), () =>
+      this.#worker.mkdir(this.#absolute(path)),
+    );
+  }
+
+  async #rmdir(): Promise<void> {
+    const isEmpty = (path: string): boolean => ![...this.tree.keys()].some((other) => other.startsWith(`${path}/`));
+    const path = this.#pick(directoriesOf(this.tree).filter(isEmpty));
+    if (path === undefined) return;
+    await this.#call(`rmdir ${path}`, [], without(this.tree, path), () => this.#worker.rmdir(this.#absolute(path)));
+  }
+
+  async #read(path: string): Promise<void> {
+    let content: Buffer | null = null as Buffer | null;
+    await this.#call(`read ${path}`, [], this.tree, async () => {
+      content = await this.#worker.read(this.#absolute(path));
+    });
+    if (!content?.equals(this.#contentAt(path)))
+      throw new WrongContent(`${this.name}/${path} does not read as written`);
+  }
+
+  async #open(path: string, flags: string, after: Tree): Promise<Descriptor> {
+    let fd = -1;
+    await this.#call(`open ${path} ${flags}`, [], after, async () => {
+      fd = await this.#worker.open(this.#absolute(path), flags);
+    });
+    const descriptor = { fd, path };
+    this.#held.push(descriptor);
+    return descriptor;
+  }
+
+  #writeAnywhere(descriptor: Descriptor): Promise<void> {
+    const size = descriptor.path === null ? 0 : this.#contentAt(descriptor.path).length;
+    return this.#write(descriptor, this.#content(), this.#integer(size + 1000));
+  }
+
+  /** At the end where `at` is null. */
+  async #write(descriptor: Descriptor, data: Buffer, at: number | null): Promise<void> {
+    const { fd, path } = descriptor;
+    if (path === null)
+      return this.#call('write to a removed file', [], this.tree, () => this.#worker.write(fd, data, at));
+    const before = this.#contentAt(path);
+    const from = at ?? before.length;
+    const after = Buffer.alloc(Math.max(before.length, from + data.length));
+    before.copy(after);
+    data.copy(after, from);
+    const what = `write ${path} ${data.length} bytes at ${from}`;
+    await this.#call(what, [], this.#changed(path, after), () => this.#worker.write(fd, data, from));
+  }
+
+  #fsync({ fd, path }: Descriptor): Promise<void> {
+    return this.#call(`fsync ${path}`, [], this.#promised(path), () => this.#worker.fsync(fd));
+  }
+
+  async #close(descriptor: Descriptor): Promise<void> {
+    const { fd, path } = descriptor;
+    this.#held = this.#held.filter((other) => other !== descriptor);
+    await this.#call(`close ${path}`, [], this.#promised(path), () => this.#worker.close(fd));
+  }
+
+  /** Until `act` returns, what it is about may have happened, in part or not at all. */
+  async #call(what: string, between: readonly Tree[], done: Tree, act: () => Promise<void>): Promise<void> {
+    this.#note(what);
+    this.possible = [this.tree, ...between, done];
+    try {
+      await act();
+    } catch (error) {
+      this.#note(`${what}: ${error instanceof Error ? error.message : error}`);
+      throw error;
+    }
+    this.possible = null;
+    this.tree = done;
+    this.operations++;
+  }
+
+  /** With one more version of a file. */
+  #changed(path: string, content: Buffer): Tree {
+    const node = this.#fileAt(path);
+    return withNode(this.tree, path, { ...node, versions: [...node.versions, content] });
+  }
+
+  /** With the last version of a file promised. */
+  #promised(path: string | null): Tree {
+    return path === null ? this.tree : withNode(this.tree, path, stored(this.#contentAt(path)));
+  }
+
+  #moveHeld(from: string, to: string): void {
+    for (const descriptor of this.#held) {
+      if (descriptor.path !== null) descriptor.path = moved(descriptor.path, from, to);
+    }
+  }
+
+  #contentAt(path: string): Buffer {
+    return contentOf(this.#fileAt(path));
+  }
+
+  #fileAt(path: string): FileNode {
+    const node = this.tree.get(path);
+    if (node?.kind !== 'file') throw new Error(`the model has no file ${path}`);
+    return node;
+  }
+
+  /** Files that nobody has open. */
+  #files(): string[] {
+    const open = new Set(this.#held.map(({ path }) => path));
+    return filesOf(this.tree).flatMap(([path, node]) => (isCertain(node) && !open.has(path) ? [path] : []));
+  }
+
+  #freshPath(): string | null {
+    const folder = this.#pick(['', ...directoriesOf(this.tree).map((path) => `${path}/`)]) ?? '';
+    const names = Array.from({ length: FILES }, (_, n) => `${folder}f${n}`);
+    return this.#pick(names.filter((path) => !this.tree.has(path))) ?? null;
+  }
+
+  #freeDirectory(): string | null {
+    const names = Array.from({ length: DIRECTORIES }, (_, n) => `d${n}`);
+    return this.#pick(names.filter((path) => !this.tree.has(path))) ?? null;
+  }
+
+  /** Mostly small; now and then so large that it takes the provider's way for large files. */
+  #content(): Buffer {
+    const most = this.#random() < 0.6 ? 5000 : this.#random() < 0.75 ? 60_000 : 300_000;
+    const content = Buffer.allocUnsafe(1 + this.#integer(most));
+    for (let at = 0; at + 4 <= content.length; at += 4) content.writeUInt32LE(this.#integer(2 ** 32), at);
+    content.fill(this.#integer(256), content.length - (content.length % 4));
+    return content;
+  }
+
+  #pick<T>(from: readonly T[]): T | undefined {
+    return from[this.#integer(from.length)];
+  }
+
+  #integer(below: number): number {
+    return Math.floor(this.#random() * below);
+  }
+
+  #absolute(path: string): string {
+    return join(this.#top, path);
+  }
+
+  #note(step: string): void {
+    this.steps.push(step);
+    if (this.steps.length > KEPT_STEPS) this.steps.shift();
+  }
+}
+
+/** What a directory may be after a crash. */
+export function possibleTrees(actor: Actor): readonly Tree[] {
+  return actor.possible ?? [actor.tree];
+}
+
+/** For a failure's report. */
+export function describeTree(tree: Tree): string {
+  const lines = [...tree].map(([path, node]) =>
+    node.kind === 'directory'
+      ? `${path}/`
+      : `${path} ${node.versions.map((version) => `${version.length}:${md5Of(version).slice(0, 8)}`).join(' | ')}`,
+  );
+  return lines.sort().join('\n');
+}

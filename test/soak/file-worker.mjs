@@ -1,0 +1,58 @@
+// Works on files for the soak driver: one JSON object a line in, one out, any number at a time. Descriptors stay open
+// between calls. It is a process of its own because the sandbox lives in the driver's, which must never wait for a mount.
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+const write = promisify(fs.write);
+
+async function writeAll({ fd, data, at }) {
+  const bytes = Buffer.from(data, 'base64');
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await write(fd, bytes, done, bytes.length - done, at === null ? null : at + done);
+    done += bytesWritten;
+  }
+}
+
+/** Everything below a directory: folders, and files with size and MD5. */
+async function tree(top, path = '') {
+  const entries = await readdir(join(top, path), { withFileTypes: true });
+  const below = await Promise.all(
+    entries.map(async (entry) => {
+      const name = join(path, entry.name);
+      if (entry.isDirectory()) return [{ path: name, kind: 'directory' }, ...(await tree(top, name))];
+      const content = await readFile(join(top, name));
+      const md5 = createHash('md5').update(content).digest('hex');
+      return [{ path: name, kind: 'file', size: content.length, md5 }];
+    }),
+  );
+  return below.flat();
+}
+
+const calls = {
+  open: ({ path, flags }) => promisify(fs.open)(path, flags, 0o644),
+  write: writeAll,
+  fsync: ({ fd }) => promisify(fs.fsync)(fd),
+  close: ({ fd }) => promisify(fs.close)(fd),
+  truncate: ({ path, size }) => promisify(fs.truncate)(path, size),
+  rename: ({ path, to }) => promisify(fs.rename)(path, to),
+  unlink: ({ path }) => promisify(fs.unlink)(path),
+  mkdir: ({ path }) => promisify(fs.mkdir)(path),
+  rmdir: ({ path }) => promisify(fs.rmdir)(path),
+  read: async ({ path }) => (await readFile(path)).toString('base64'),
+  tree: ({ path }) => tree(path),
+};
+
+createInterface({ input: process.stdin }).on('line', async (line) => {
+  const { id, call, ...args } = JSON.parse(line);
+  let answer;
+  try {
+    answer = { id, result: (await calls[call](args)) ?? null };
+  } catch (error) {
+    answer = { id, error: error.code ?? 'error', message: error.message };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+});

@@ -1,0 +1,118 @@
+/**
+ * What a directory must hold after a crash.
+ *
+ * A file has the versions that were written since the last promise (a close or fsync that returned), the promised one
+ * first. While there is one only, nothing else may be found. With more, each byte and the size may come from any of
+ * them, as on a local disk, but from nowhere else. What is in doubt about names is told by several trees.
+ */
+import { createHash } from 'node:crypto';
+import type { Seen } from './file-worker.js';
+
+export interface FileNode {
+  readonly kind: 'file';
+  readonly versions: readonly Buffer[];
+  /** It was made, and nobody was promised that it stays. */
+  readonly isUnpromised: boolean;
+}
+
+export interface DirectoryNode {
+  readonly kind: 'directory';
+}
+
+export type Node = FileNode | DirectoryNode;
+
+/** By path; the top itself is not in it. */
+export type Tree = ReadonlyMap<string, Node>;
+
+export const directory: DirectoryNode = { kind: 'directory' };
+
+/** A content that was promised. */
+export function stored(content: Buffer): FileNode {
+  return { kind: 'file', versions: [content], isUnpromised: false };
+}
+
+export function contentOf(node: FileNode): Buffer {
+  return node.versions.at(-1) ?? Buffer.alloc(0);
+}
+
+/** Was everything in it promised? */
+export function isCertain(node: FileNode): boolean {
+  return node.versions.length === 1 && !node.isUnpromised;
+}
+
+export function withNode(tree: Tree, path: string, node: Node): Tree {
+  return new Map([...tree, [path, node]]);
+}
+
+export function without(tree: Tree, path: string): Tree {
+  return new Map([...tree].filter(([at]) => at !== path));
+}
+
+/** `from` with all below it goes to `to`, whose own node goes. */
+export function renamed(tree: Tree, from: string, to: string): Tree {
+  return new Map([...without(tree, to)].map(([at, node]) => [moved(at, from, to), node]));
+}
+
+export function moved(path: string, from: string, to: string): string {
+  if (path === from) return to;
+  return path.startsWith(`${from}/`) ? to + path.slice(from.length) : path;
+}
+
+export function filesOf(tree: Tree): [string, FileNode][] {
+  return [...tree].flatMap(([path, node]) => (node.kind === 'file' ? [[path, node] as [string, FileNode]] : []));
+}
+
+export function directoriesOf(tree: Tree): string[] {
+  return [...tree].flatMap(([path, node]) => (node.kind === 'directory' ? [path] : []));
+}
+
+export function md5Of(content: Buffer): string {
+  return createHash('md5').update(content).digest('hex');
+}
+
+export interface Found {
+  readonly seen: readonly Seen[];
+  /** The content of one of them. */
+  readonly read: (path: string) => Promise<Buffer>;
+  /** Empty directories may be missing: the provider has none. */
+  readonly impliedDirectories: boolean;
+}
+
+/** The tree as it was found, now certain; or what speaks against it being `expected`. */
+export async function compare(expected: Tree, found: Found): Promise<{ tree: Tree } | { problem: string }> {
+  const tree = new Map<string, Node>();
+  const seen = new Map(found.seen.map((entry) => [entry.path, entry]));
+  for (const path of seen.keys()) if (!expected.has(path)) return { problem: `${path} should not be there` };
+  for (const [path, node] of expected) {
+    const here = seen.get(path);
+    if (here === undefined) {
+      const mayBeAbsent = node.kind === 'file' ? node.isUnpromised : found.impliedDirectories;
+      if (!mayBeAbsent) return { problem: `${path} is missing` };
+      continue;
+    }
+    if (here.kind !== node.kind) return { problem: `${path} is a ${here.kind}` };
+    if (here.kind === 'directory' || node.kind === 'directory') {
+      tree.set(path, directory);
+      continue;
+    }
+    const same = node.versions.findLast((version) => here.size === version.length && md5Of(version) === here.md5);
+    const content = same ?? (await found.read(path));
+    const problem = same === undefined ? foreign(content, node.versions) : null;
+    if (problem !== null) return { problem: `${path}: ${problem}` };
+    tree.set(path, stored(content));
+  }
+  return { tree };
+}
+
+/** What of `content` is of none of the versions; null where each byte and the size is of one. */
+export function foreign(content: Buffer, versions: readonly Buffer[]): string | null {
+  const sizes = versions.map(({ length }) => length);
+  if (!sizes.includes(content.length))
+    return `has ${content.length} bytes; expected ${[...new Set(sizes)].join(' or ')}`;
+  if (versions.length === 1) return `has another content of ${content.length} bytes`;
+  for (let at = 0; at < content.length; at++) {
+    if (versions.some((version) => version[at] === content[at])) continue;
+    return `byte ${at} of ${content.length} is of none of its ${versions.length} versions`;
+  }
+  return null;
+}
