@@ -341,6 +341,7 @@ export class Contents {
           content: file.state(),
           base,
           checkpoint: null,
+          attempts: [],
           code: null,
           message: null,
           since: clock.now(),

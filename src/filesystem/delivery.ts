@@ -4,10 +4,11 @@
  */
 import { codeOf } from '../base/errors.js';
 import { type RemoteFile, revisionKey, type UploadTarget } from '../providers/provider.js';
+import { isTemporaryName } from '../providers/temporary-names.js';
 import type { Digest, SpoolFile } from '../spool/spool-file.js';
 import { type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
 import { conflictName } from './conflict-name.js';
-import { type Core, pathOf } from './core.js';
+import { type Core, inodeOf, pathOf } from './core.js';
 import { FsError } from './fs-error.js';
 import type { FileState } from './open-files.js';
 
@@ -52,9 +53,31 @@ export class Delivery {
     }
     const { base } = content.spool;
     if (base !== null && revisionKey(current) === revisionKey(base)) {
-      return this.#replace(current, { parentId, name }, content);
+      try {
+        return await this.#replace(current, { parentId, name }, content);
+      } catch (error) {
+        if (codeOf(error) !== 'not-found') throw error;
+      }
+      // Removed since it was confirmed: ours is a new file now.
+      table.update(inode.ino, { remote: null });
+      return this.deliver(inodeOf(this.#core, inode.ino), content);
     }
     return this.#meet(current, { parentId, name }, inode, content);
+  }
+
+  /** A file under the name that one of our attempts stored becomes the remote side of the inode. */
+  async learn(inode: Inode, { attempts }: FileState): Promise<void> {
+    const { table, directories } = this.#core;
+    const parent = inode.parent === null ? undefined : table.get(inode.parent);
+    if (parent?.remote == null) return;
+    const holder = await this.#holder(parent, inode.remote?.name ?? inode.name);
+    if (holder?.md5 == null || !attempts.has(holder.md5) || holder.id === inode.remote?.id) return;
+    table.transaction(() => {
+      const namesake = table.byRemote('file', holder.id);
+      if (namesake !== undefined) table.update(namesake.ino, { parent: null, remote: null });
+      table.update(inode.ino, { remote: holder });
+    });
+    directories.changes.note('file', holder.id);
   }
 
   /** The name is held by something that is not our base. It may be ours all the same: an upload whose answer was lost. */
@@ -82,6 +105,7 @@ export class Delivery {
     const { provider, journal } = this.#core;
     const attempt = await digest();
     state.attempts.add(attempt.md5);
+    if (!state.unlinked) journal.setAttempts(state.ino, state.attempts);
     return provider.upload(target, spool.source(digest), {
       signal,
       resume: journal.get(state.ino)?.checkpoint ?? undefined,
@@ -106,8 +130,10 @@ export class Delivery {
     // After an upload whose end nobody saw, what is known is from before it.
     if (isConfirmed && state.attempts.size === 0) return known;
     try {
-      const now = await provider.stat({ kind: 'file', id: known.id, parentId: known.parentId }, { signal });
-      if (now.kind !== 'file') return null;
+      const found = await provider.stat({ kind: 'file', id: known.id, parentId: known.parentId }, { signal });
+      if (found.kind !== 'file') return null;
+      // Stepped aside for a replacement that did not come to its end: it is to have its own name again.
+      const now = isTemporaryName(found.name) ? { ...found, name: known.name } : found;
       directories.changes.note('file', now.id);
       table.update(inode.ino, { remote: now, confirmedAt: clock.now() });
       return now;
@@ -119,7 +145,7 @@ export class Delivery {
   }
 
   /** The file under a name that the provider says is taken; null where it is a folder, or gone again. */
-  async #holder(parent: Inode, name: string, signal: AbortSignal): Promise<RemoteFile | null> {
+  async #holder(parent: Inode, name: string, signal?: AbortSignal): Promise<RemoteFile | null> {
     const folder = remoteFolderOf(parent);
     const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal });
     const found = entries.find((entry) => entry.name === name);

@@ -34,6 +34,7 @@ function recoverOne({ journal, files, spool, table, log }: Core, storing: Storin
   state.dirty = true;
   state.journaled = state.generation;
   state.promised = row.state !== 'open';
+  for (const md5 of row.attempts) state.attempts.add(md5);
   if (row !== found) journal.put(row);
   table.update(row.ino, { localSize: row.content.size });
   if (onDisk === null || onDisk < row.content.size) {

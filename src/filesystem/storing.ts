@@ -18,6 +18,7 @@ import { type Core, inodeOf, pathOf } from './core.js';
 import { Delivery } from './delivery.js';
 import { toFsError } from './errno.js';
 import { type ErrnoName, FsError } from './fs-error.js';
+import { Leftovers } from './leftovers.js';
 import type { FileState, Storing as Upload } from './open-files.js';
 import { passes } from './upload-policy.js';
 import { UploadQueue, type Verdict } from './upload-queue.js';
@@ -36,6 +37,7 @@ export class Storing {
   readonly #core: Core;
   readonly #contents: Contents;
   readonly #delivery: Delivery;
+  readonly #leftovers: Leftovers;
   readonly #queue: UploadQueue;
   /** The mount ends: nothing new is begun. */
   #isEnding = false;
@@ -44,6 +46,7 @@ export class Storing {
     this.#core = core;
     this.#contents = contents;
     this.#delivery = new Delivery(core);
+    this.#leftovers = new Leftovers(core);
     this.#queue = new UploadQueue(core.clock, (ino) => this.#turn(ino));
   }
 
@@ -138,6 +141,22 @@ export class Storing {
     }
   }
 
+  /**
+   * Before the name of a file changes: an upload whose end nobody saw may have stored it at the provider, which is then
+   * part of what the name stands for. Its upload must have ended.
+   */
+  async learn(state: FileState): Promise<void> {
+    if (state.attempts.size > 0) await this.#delivery.learn(inodeOf(this.#core, state.ino), state);
+  }
+
+  /** As `learn`, before a file goes: nothing of the upload is to stay. */
+  async forsake(state: FileState): Promise<void> {
+    if (state.attempts.size === 0) return;
+    this.#core.journal.abandon(state.ino);
+    await this.#leftovers.clear();
+    await this.learn(state);
+  }
+
   /** Everything not stored yet, oldest first; paths as seen from the directory `root`. */
   pending(root: Ino): PendingUpload[] {
     return this.#core.journal.all().map((row) => {
@@ -203,7 +222,7 @@ export class Storing {
     this.#queue.hurry();
     for (;;) {
       const uploads = [...this.#core.files.states()].flatMap((state) => state.storing?.done ?? []);
-      if (uploads.length === 0 && !this.#queue.isBusy) return;
+      if (uploads.length === 0 && !this.#queue.isBusy) return this.#leftovers.clear();
       await Promise.allSettled([...uploads, this.#queue.idle()]);
     }
   }
@@ -240,6 +259,8 @@ export class Storing {
         hashing ??= spool.digest(BLOCK_BYTES);
         return hashing;
       };
+      // What an earlier try of other bytes left may stand in the way of this one.
+      await this.#leftovers.clear();
       const inode = inodeOf(this.#core, state.ino);
       const { remote, isConflict } = await this.#delivery.deliver(inode, { state, spool, digest, signal });
       await this.#stored(state, spool, remote, isConflict, await digest());
@@ -282,7 +303,7 @@ export class Storing {
         confirmedAt: clock.now(),
         overlay: { ...before.overlay, mtime: state.mtime ?? before.overlay.mtime },
       });
-      journal.remove(state.ino);
+      journal.stored(state.ino);
     });
     directories.changes.note('file', remote.id);
     if (isConflict) this.#renamedByConflict(before, name);
@@ -330,6 +351,7 @@ export class Storing {
         content: part?.content ?? spool.state(),
         base: spool.base,
         checkpoint: isSame ? (before?.checkpoint ?? null) : null,
+        attempts: [...state.attempts],
         code: null,
         message: null,
         since: before?.since ?? clock.now(),

@@ -116,6 +116,13 @@ export class LiveProvider implements Provider {
       this.#ask((provider) => provider.changes?.(options) ?? Promise.resolve({ folders: [], nextInMs: NEVER }));
   }
 
+  /** Absent where uploads leave nothing. */
+  get discardUpload(): Provider['discardUpload'] {
+    if (this.#made.provider.discardUpload === undefined) return undefined;
+    return (checkpoint, options) =>
+      this.#ask((provider) => provider.discardUpload?.(checkpoint, options) ?? Promise.resolve());
+  }
+
   metrics(): RequestMetrics {
     return sum(this.#before, this.#made.provider.metrics());
   }

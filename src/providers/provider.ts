@@ -210,6 +210,12 @@ export interface Provider {
    */
   upload(target: UploadTarget, source: UploadSource, options?: UploadOptions): Promise<RemoteFile>;
 
+  /**
+   * The upload of this checkpoint will not be resumed: removes what is left of it, and gives a version that had stepped
+   * aside for it its name back. Present where an upload can leave something.
+   */
+  discardUpload?(checkpoint: UploadCheckpoint, options?: RequestOptions): Promise<void>;
+
   /** Renames, moves or both, in one request where the provider can. `exists` when the name is taken there. */
   move(
     entry: RemoteEntry,

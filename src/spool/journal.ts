@@ -24,6 +24,8 @@ export interface UploadRow {
   readonly content: SpoolState;
   readonly base: RemoteFile | null;
   readonly checkpoint: UploadCheckpoint | null;
+  /** MD5s of contents whose upload was begun and not seen to end: the provider may hold one of them. */
+  readonly attempts: readonly string[];
   readonly code: string | null;
   readonly message: string | null;
   /** When the content began to differ from the provider's, ms. */
@@ -38,25 +40,38 @@ interface RawRow {
   base: string | null;
   extents: string | null;
   checkpoint: string | null;
+  attempts: string | null;
   code: string | null;
   message: string | null;
   since: number;
 }
 
+/** An upload that nobody will resume. */
+export interface AbandonedUpload {
+  readonly id: number;
+  readonly checkpoint: UploadCheckpoint;
+}
+
 export class Journal {
+  readonly #sql: Sql;
   readonly #put: Statement;
   readonly #state: Statement;
   readonly #checkpoint: Statement;
   readonly #changing: Statement;
   readonly #base: Statement;
+  readonly #attempts: Statement;
+  readonly #abandon: Statement;
+  readonly #abandoned: Statement;
+  readonly #cleared: Statement;
   readonly #remove: Statement;
   readonly #get: Statement;
   readonly #all: Statement;
 
   constructor(sql: Sql) {
+    this.#sql = sql;
     this.#put = sql.prepare(
-      `INSERT OR REPLACE INTO upload (ino, spool, state, size, base, extents, checkpoint, code, message, since)
-       VALUES (@ino, @spool, @state, @size, @base, @extents, @checkpoint, @code, @message, @since)`,
+      `INSERT OR REPLACE INTO upload (ino, spool, state, size, base, extents, checkpoint, attempts, code, message, since)
+       VALUES (@ino, @spool, @state, @size, @base, @extents, @checkpoint, @attempts, @code, @message, @since)`,
     );
     this.#state = sql.prepare('UPDATE upload SET state = ?, code = ?, message = ? WHERE ino = ?');
     this.#checkpoint = sql.prepare('UPDATE upload SET checkpoint = ? WHERE ino = ?');
@@ -64,24 +79,22 @@ export class Journal {
       'UPDATE upload SET state = ?, checkpoint = NULL, code = NULL, message = NULL WHERE ino = ?',
     );
     this.#base = sql.prepare('UPDATE upload SET base = ? WHERE ino = ?');
+    this.#attempts = sql.prepare('UPDATE upload SET attempts = ? WHERE ino = ?');
+    this.#abandon = sql.prepare(
+      "INSERT INTO intent (kind, data) SELECT 'abandoned', checkpoint FROM upload WHERE ino = ? AND checkpoint IS NOT NULL",
+    );
+    this.#abandoned = sql.prepare("SELECT id, data FROM intent WHERE kind = 'abandoned'");
+    this.#cleared = sql.prepare('DELETE FROM intent WHERE id = ?');
     this.#remove = sql.prepare('DELETE FROM upload WHERE ino = ?');
     this.#get = sql.prepare('SELECT * FROM upload WHERE ino = ?');
     this.#all = sql.prepare('SELECT * FROM upload ORDER BY since, ino');
   }
 
   put(row: UploadRow): void {
-    this.#put.run({
-      ino: row.ino,
-      spool: row.spool,
-      state: row.state,
-      size: row.content.size,
-      base: row.base === null ? null : JSON.stringify(row.base),
-      extents: JSON.stringify({ baseEnd: row.content.baseEnd, present: row.content.present }),
-      checkpoint: row.checkpoint === null ? null : JSON.stringify(row.checkpoint),
-      code: row.code,
-      message: row.message,
-      since: row.since,
-    });
+    this.#sql.transaction(() => {
+      if (row.checkpoint === null) this.#abandon.run(row.ino);
+      this.#put.run(parametersOf(row));
+    })();
   }
 
   setState(ino: number, state: UploadState, error?: { readonly code: string; readonly message: string }): void {
@@ -92,9 +105,37 @@ export class Journal {
     this.#checkpoint.run(checkpoint === null ? null : JSON.stringify(checkpoint), ino);
   }
 
+  setAttempts(ino: number, attempts: Iterable<string>): void {
+    this.#attempts.run(JSON.stringify([...attempts]), ino);
+  }
+
   /** The content is about to change in place: what was told of an upload of it no longer holds. */
   changing(ino: number, state: 'open' | 'synced'): void {
-    this.#changing.run(state, ino);
+    this.#sql.transaction(() => {
+      this.#abandon.run(ino);
+      this.#changing.run(state, ino);
+    })();
+  }
+
+  /** The upload under way is not resumed, whatever becomes of the content. */
+  abandon(ino: number): void {
+    this.#sql.transaction(() => {
+      this.#abandon.run(ino);
+      this.setCheckpoint(ino, null);
+    })();
+  }
+
+  /** Uploads whose content was changed or removed before they ended. */
+  abandoned(): AbandonedUpload[] {
+    return (this.#abandoned.all() as { id: number; data: string }[]).map(({ id, data }) => ({
+      id,
+      checkpoint: JSON.parse(data),
+    }));
+  }
+
+  /** Nothing is left of an abandoned upload. */
+  cleared(id: number): void {
+    this.#cleared.run(id);
   }
 
   /** The content is about to be cut to `size` bytes. */
@@ -128,9 +169,34 @@ export class Journal {
     return (this.#all.all() as RawRow[]).map(rowOf);
   }
 
+  /** The content is not wanted any more. */
   remove(ino: number): void {
+    this.#sql.transaction(() => {
+      this.#abandon.run(ino);
+      this.#remove.run(ino);
+    })();
+  }
+
+  /** The provider has the content. */
+  stored(ino: number): void {
     this.#remove.run(ino);
   }
+}
+
+function parametersOf(row: UploadRow): RawRow {
+  return {
+    ino: row.ino,
+    spool: row.spool,
+    state: row.state,
+    size: row.content.size,
+    base: row.base === null ? null : JSON.stringify(row.base),
+    extents: JSON.stringify({ baseEnd: row.content.baseEnd, present: row.content.present }),
+    checkpoint: row.checkpoint === null ? null : JSON.stringify(row.checkpoint),
+    attempts: JSON.stringify(row.attempts),
+    code: row.code,
+    message: row.message,
+    since: row.since,
+  };
 }
 
 function rowOf(raw: RawRow): UploadRow {
@@ -142,6 +208,7 @@ function rowOf(raw: RawRow): UploadRow {
     content: { size: raw.size, baseEnd: extents.baseEnd, present: extents.present },
     base: raw.base === null ? null : JSON.parse(raw.base),
     checkpoint: raw.checkpoint === null ? null : JSON.parse(raw.checkpoint),
+    attempts: raw.attempts === null ? [] : JSON.parse(raw.attempts),
     code: raw.code,
     message: raw.message,
     since: raw.since,

@@ -5,6 +5,7 @@
  * the change. `LocalChanges` keeps the order of the two.
  */
 import { type RemoteEntry, type RemoteFile, revisionKey } from '../providers/provider.js';
+import { isTemporaryName } from '../providers/temporary-names.js';
 import type { Ino, Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { assignLocalNames, type GivenName } from './local-names.js';
@@ -55,12 +56,13 @@ export class LocalChanges {
 export function mergeListing(
   table: InodeTable,
   parent: Ino,
-  entries: readonly RemoteEntry[],
+  answer: readonly RemoteEntry[],
   order: { readonly changes: LocalChanges; readonly since: number },
   now: number,
   impliesFolders = false,
 ): ListingChanges {
   return table.transaction(() => {
+    const entries = withoutTemporaries(table, answer);
     const names = new Set<string>();
     const attributes: Ino[] = [];
     const contents: Ino[] = [];
@@ -160,6 +162,20 @@ function isPendingName(table: InodeTable, parent: Ino, entry: RemoteEntry): bool
   const holder = table.child(parent, entry.name);
   if (table.byRemote(entry.kind, entry.id)?.parent === parent) return false;
   return holder !== undefined && holder.remote === null && holder.kind === 'file' && entry.kind === 'file';
+}
+
+/**
+ * Without objects under a temporary name. One that is known by another name is still shown by that, as long as nothing
+ * else has it: a crash may have ended its replacement half way, and the next mount finishes or undoes it.
+ */
+function withoutTemporaries(table: InodeTable, entries: readonly RemoteEntry[]): readonly RemoteEntry[] {
+  if (!entries.some(({ name }) => isTemporaryName(name))) return entries;
+  const names = new Set(entries.map(({ name }) => name));
+  return entries.flatMap((entry) => {
+    if (!isTemporaryName(entry.name)) return [entry];
+    const known = table.byRemote(entry.kind, entry.id)?.remote?.name;
+    return known === undefined || names.has(known) ? [] : [{ ...entry, name: known }];
+  });
 }
 
 function newcomer(entry: RemoteEntry): Pick<Inode, 'parent' | 'name' | 'kind' | 'remote'> {

@@ -65,4 +65,6 @@ export const stateMigrations: readonly Migration[] = [
     value TEXT NOT NULL                        -- JSON
   ) WITHOUT ROWID;
   `,
+  // JSON of the MD5s of contents whose upload was begun and not seen to end; NULL: none.
+  'ALTER TABLE upload ADD COLUMN attempts TEXT;',
 ];

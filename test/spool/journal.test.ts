@@ -21,6 +21,7 @@ const row: UploadRow = {
   },
   base: { kind: 'file', id: 'x', parentId: 'd', name: 'ü/"', size: 60, modified: 5, md5: 'ab', access: 'write' },
   checkpoint: { uploadId: 'u', parts: [1, 2] },
+  attempts: ['0123456789abcdef0123456789abcdef'],
   code: null,
   message: null,
   since: 1000,
@@ -65,6 +66,26 @@ describe('the journal', () => {
     expect(journal.get(7)?.base).toBeNull();
     journal.remove(7);
     expect(journal.all()).toEqual([]);
+  });
+
+  it('keeps the checkpoints of uploads that nobody resumes until they are cleared', () => {
+    journal.put(row);
+    journal.changing(7, 'open');
+    journal.setCheckpoint(7, { uploadId: 'second' });
+    journal.put({ ...row, checkpoint: null });
+    journal.setCheckpoint(7, { uploadId: 'third' });
+    journal.remove(7);
+    journal.put(row);
+    journal.stored(7);
+    expect(journal.all()).toEqual([]);
+    const abandoned = journal.abandoned();
+    expect(abandoned.map(({ checkpoint }) => checkpoint)).toEqual([
+      row.checkpoint,
+      { uploadId: 'second' },
+      { uploadId: 'third' },
+    ]);
+    for (const { id } of abandoned.slice(1)) journal.cleared(id);
+    expect(journal.abandoned()).toEqual(abandoned.slice(0, 1));
   });
 
   it('forgets what was sent of a content that changes', () => {

@@ -54,6 +54,19 @@ const names = (parent = root) =>
     .toSorted();
 
 describe('merging a listing', () => {
+  it('shows a file that stepped aside under its own name, unless that is taken, and no unfinished upload', () => {
+    merge([file('1', 'a'), file('2', 'b')]);
+    const unfinished = file('9', '.syncmount-0123456789ab.part');
+    merge([file('1', '.syncmount-old-0123456789ab-a'), file('2', 'b'), unfinished]);
+    expect(names()).toEqual(['a', 'b']);
+    expect(table.child(root, 'a')?.remote).toMatchObject({ id: '1', name: 'a' });
+    merge([file('1', '.syncmount-5.old'), file('2', 'a'), unfinished]);
+    expect(names()).toEqual(['a']);
+    expect(table.child(root, 'a')?.remote?.id).toBe('2');
+    merge([file('3', '.syncmount-mine')]);
+    expect(names()).toEqual(['.syncmount-mine']);
+  });
+
   it('adds, keeps numbers, renames, removes, and tells which names changed', () => {
     expect([...merge([file('1', 'a'), file('2', 'b'), folder('3', 'd')]).names].toSorted()).toEqual(['a', 'b', 'd']);
     const a = table.child(root, 'a')?.ino;

@@ -48,6 +48,12 @@ export function parseCheckpoint(
   return parsed.data.size === about.size && parsed.data.md5 === about.md5 ? parsed.data : undefined;
 }
 
+/** The checkpoint of an upload that is not to be resumed, where it may have left something. */
+export function parseAbandoned(checkpoint: UploadCheckpoint): ChunkedCheckpoint | undefined {
+  const { data } = schema.safeParse(checkpoint);
+  return data?.kind === 'chunked' ? data : undefined;
+}
+
 export async function announce(
   options: UploadOptions,
   checkpoint: SimpleCheckpoint | ChunkedCheckpoint,

@@ -108,6 +108,7 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
     createFolder: (parentId, folderName, request = {}) =>
       guarded(() => namespace.createFolder(parentId, folderName, request)),
     upload: (target, source, request = {}) => guarded(() => uploader.upload(target, source, request)),
+    discardUpload: (checkpoint, request = {}) => guarded(() => uploader.discard(checkpoint, request)),
     move: (entry, to, request = {}) => guarded(() => namespace.move(entry, to, request)),
     copy: (file, to, request = {}) => guarded(() => namespace.copy(file, to, request)),
     trash: (entry, request = {}) => guarded(() => namespace.trash(entry, request)),

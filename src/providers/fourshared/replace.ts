@@ -71,6 +71,21 @@ export async function finishUpload(
   return file;
 }
 
+/** Ends a replacement that nobody resumes: the old version goes where the new one has its name, else it gets that back. */
+export async function settleReplaced(
+  namespace: Namespace,
+  disposal: 'trash' | 'permanent',
+  { oldId = '', oldName, asideName }: ChunkedCheckpoint,
+  isReplaced: boolean,
+  log: Log,
+  options: CallOptions,
+): Promise<void> {
+  const old = await orGone(namespace.stat('file', oldId, options));
+  if (old === undefined || old.name !== asideName) return;
+  if (isReplaced) await dispose(namespace, disposal, oldId, log, options);
+  else if (oldName !== undefined) await namespace.rename(old, oldName, options);
+}
+
 async function storedFile(api: FourSharedApi, id: string, parentId: string, options: CallOptions): Promise<RemoteFile> {
   const response = await api.file(id, options);
   const file = toFile(response, response.parentId ?? parentId, 'write');

@@ -9,15 +9,21 @@ import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import type { Content } from '../http/transport.js';
-import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
+import type { RemoteFile, UploadCheckpoint, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { FourSharedApi } from './api.js';
-import { announce, type ChunkedCheckpoint, parseCheckpoint, type SimpleCheckpoint } from './checkpoint.js';
+import {
+  announce,
+  type ChunkedCheckpoint,
+  parseAbandoned,
+  parseCheckpoint,
+  type SimpleCheckpoint,
+} from './checkpoint.js';
 import { chunkPolicy } from './chunk-plan.js';
 import { ChunkSender } from './chunk-sender.js';
 import { type FileResponse, isHidden, startedUploadSchema, toFile } from './entities.js';
 import { type ExpectedContent, findFile, holds, orGone } from './find.js';
 import { checkName, type Namespace } from './namespace.js';
-import { finishUpload } from './replace.js';
+import { finishUpload, settleReplaced } from './replace.js';
 
 export interface UploaderSettings {
   /** Largest content that goes in one request, bytes. */
@@ -62,6 +68,22 @@ export class Uploader {
       this.#simpleLimit = Math.min(this.#simpleLimit, source.size - 1);
       return await this.#chunked(target, source, content, options);
     }
+  }
+
+  /**
+   * Removes the file of an upload that nobody resumes, as long as it has no name of its own, and gives the version that
+   * stepped aside for it its name back. Where it has taken the name already, the version that it replaced goes.
+   */
+  async discard(checkpoint: UploadCheckpoint, call: CallOptions): Promise<void> {
+    const abandoned = parseAbandoned(checkpoint);
+    if (abandoned === undefined) return;
+    const { newId, uploadId, uploadName, oldId, phase } = abandoned;
+    const id = newId ?? uploadId ?? (await this.#findStarted(abandoned, call));
+    const file = id === undefined ? undefined : await orGone(this.#api.file(id, call));
+    const isNamed = file !== undefined && file.name !== uploadName;
+    if (file !== undefined && !isNamed) await this.#discard(file.id, call);
+    if (oldId !== undefined && phase !== 'uploaded')
+      await settleReplaced(this.#namespace, this.#settings.disposal, abandoned, isNamed, this.#log, call);
   }
 
   async #simple(
