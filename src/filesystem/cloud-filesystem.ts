@@ -64,17 +64,20 @@ export class CloudFilesystem implements Filesystem {
     this.#contents = new Contents(core);
     this.storing = new Storing(core, this.#contents);
     this.discarding = new Discarding(core, this.#contents);
-    this.#namespace = new Namespace(core, this.#contents, this.storing);
     this.#intents = new Intents(core);
+    this.#namespace = new Namespace(core, this.#contents, this.storing, this.#intents);
     this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents);
     this.#copying = new Copying(core, this.#contents, this.#namespace);
     this.#xattrs = new Xattrs(core);
   }
 
-  /** Takes up what an earlier mount left: at once what is local, in the background what needs the provider. */
-  recover(): void {
+  /**
+   * Takes up what an earlier mount left: at once what is local, in the background what needs the provider. Resolves when
+   * renames that were under way are finished or undone, or cannot be for now.
+   */
+  recover(): Promise<void> {
     recoverUploads(this.#core, this.storing);
-    this.#intents.recover().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
+    return this.#intents.recover().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
   }
 
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {

@@ -3,6 +3,7 @@
  */
 import { codeOf, messageOf } from '../base/errors.js';
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
+import type { Ino } from '../tree/inode.js';
 import { conflictName } from './conflict-name.js';
 import type { Core } from './core.js';
 
@@ -39,8 +40,24 @@ export class Intents {
     return { id: Number(lastInsertRowid), replace };
   }
 
-  end(intent: Intent): void {
-    this.#core.state.sql.prepare('DELETE FROM intent WHERE id = ?').run(intent.id);
+  end({ id }: Pick<Intent, 'id'>): void {
+    this.#core.state.sql.prepare('DELETE FROM intent WHERE id = ?').run(id);
+  }
+
+  /**
+   * Runs a change of what these directories hold: at the provider, then in the table. Where the process dies in between,
+   * the next mount does not show them before it has listed them anew.
+   */
+  async touching<T>(directories: readonly (Ino | null)[], act: () => Promise<T>): Promise<T> {
+    const inos = directories.filter((ino) => ino !== null);
+    const { lastInsertRowid } = this.#core.state.sql
+      .prepare("INSERT INTO intent (kind, data) VALUES ('touch', ?)")
+      .run(JSON.stringify(inos));
+    try {
+      return await act();
+    } finally {
+      this.end({ id: Number(lastInsertRowid) });
+    }
   }
 
   /** The replacement failed: the old file gets its name back, if it lost it. The intent stays where that fails too. */
@@ -54,11 +71,30 @@ export class Intents {
 
   /** Finishes or undoes what an earlier mount left. One that cannot be settled now is tried at the next mount. */
   async recover(): Promise<void> {
+    this.#recoverTouched();
     const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'replace'").all() as {
       id: number;
       data: string;
     }[];
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
+  }
+
+  #recoverTouched(): void {
+    const { state, directories, log } = this.#core;
+    const rows = state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'touch'").all() as {
+      id: number;
+      data: string;
+    }[];
+    for (const { id, data } of rows) {
+      const inos = JSON.parse(data) as Ino[];
+      for (const ino of inos) directories.expire(ino);
+      // A directory that is gone has nothing to show.
+      const known = inos.filter((ino) => this.#core.table.get(ino)?.remote != null);
+      Promise.all(known.map((ino) => directories.refresh(ino))).then(
+        () => this.end({ id }),
+        (error) => log.warn({ inos }, `directories wait to be listed: ${messageOf(error)}`),
+      );
+    }
   }
 
   /** By the names in the folder, not by ids: some providers give a moved file a new one, and nobody may have heard it. */

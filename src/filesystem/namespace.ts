@@ -10,6 +10,7 @@ import { attributesOf } from './attributes.js';
 import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
+import type { Intents } from './intents.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
 
@@ -19,10 +20,12 @@ const noEntry = new FsError('ENOENT', 'no such file or directory');
 export class Namespace {
   readonly #core: Core;
   readonly #contents: Contents;
+  readonly #intents: Intents;
   readonly #storing: Storing;
 
-  constructor(core: Core, contents: Contents, storing: Storing) {
+  constructor(core: Core, contents: Contents, storing: Storing, intents: Intents) {
     this.#core = core;
+    this.#intents = intents;
     this.#contents = contents;
     this.#storing = storing;
   }
@@ -56,8 +59,13 @@ export class Namespace {
   }
 
   async mkdir(parent: Ino, name: string, mode: number, caller: Caller | undefined): Promise<Attributes> {
-    const { table, provider, directories, options, clock } = this.#core;
     const directory = await this.requireFree(parent, name, caller);
+    return this.#intents.touching([parent], () => this.#makeDirectory(directory, name, mode, caller));
+  }
+
+  async #makeDirectory(directory: Inode, name: string, mode: number, caller?: Caller): Promise<Attributes> {
+    const { table, provider, directories, options, clock } = this.#core;
+    const parent = directory.ino;
     const remote = await this.asking([parent], () => provider.createFolder(remoteIdOf(directory), name, caller));
     const now = fromMs(clock.now());
     const inode = table.transaction(() => {
@@ -90,7 +98,9 @@ export class Namespace {
     requireWritable(this.#core);
     const inode = await this.find(parent, name, caller);
     if (inode.kind === 'directory') throw new FsError('EISDIR', `${name} is a directory`);
-    await this.#contents.naming([inode.ino], () => this.#removeFile(inode, caller));
+    await this.#contents.naming([inode.ino], () =>
+      this.#intents.touching([parent], () => this.#removeFile(inode, caller)),
+    );
     this.touchDirectory(parent);
   }
 
@@ -100,7 +110,8 @@ export class Namespace {
     const state = files.ensureState(inode.ino);
     await this.#storing.cancel(state);
     await this.#contents.keep(state);
-    // A cancelled upload may have got through.
+    // A cancelled or interrupted upload may have got through.
+    await this.#storing.forsake(state);
     const { remote, parent } = inodeOf(this.#core, inode.ino);
     if (parent === null) throw new FsError('ENOENT', `${inode.name} does not exist`);
     if (remote !== null) await this.asking([parent], () => this.dispose(remote, caller));
@@ -117,7 +128,7 @@ export class Namespace {
     requireWritable(this.#core);
     const inode = await this.find(parent, name, caller);
     if (inode.kind !== 'directory') throw new FsError('ENOTDIR', `${name} is not a directory`);
-    await this.removeEmpty(inode, caller);
+    await this.#intents.touching([parent], () => this.removeEmpty(inode, caller));
     this.touchDirectory(parent);
   }
 

@@ -72,11 +72,17 @@ export class Renaming {
     const inos = target === undefined ? [source.ino] : [source.ino, target.ino];
     return this.#contents.naming(inos, async () => {
       // The upload of either would go to a name that is about to change.
-      for (const ino of inos) await this.#core.files.state(ino)?.storing?.done.catch(() => undefined);
+      for (const ino of inos) {
+        const state = this.#core.files.state(ino);
+        await state?.storing?.done.catch(() => undefined);
+        if (state !== undefined) await this.#storing.learn(state);
+      }
       const now = table.child(parent, name);
       const inTheWay = table.child(newParent, newName);
       if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;
-      await this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, caller);
+      await this.#intents.touching([parent, newParent], () =>
+        this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, caller),
+      );
       return true;
     });
   }

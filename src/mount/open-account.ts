@@ -26,6 +26,9 @@ import { stateMigrations } from '../tree/schema.js';
 import { setStateAside } from './rescue.js';
 import { whoAmI } from './who-am-i.js';
 
+/** How long a mount waits for renames that a crash interrupted to be settled, ms; then they go on in the background. */
+const RECOVERY_PATIENCE = 5000;
+
 export interface OpenAccount {
   readonly filesystem: CloudFilesystem;
   readonly cache: BlockCache;
@@ -79,7 +82,8 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
     const whole = start(accountRoot);
     const root = await resolvePath(whole, core, accountRoot, options.path);
     const filesystem = root === accountRoot ? whole : start(root);
-    filesystem.recover();
+    // A name that now means the one file and soon the other is worse than a mount that takes a second longer.
+    await Promise.race([filesystem.recover(), systemClock.sleep(RECOVERY_PATIENCE)]);
     // Ends with the abort of `close`.
     directories.followChanges().catch(() => undefined);
     const opened = cache;

@@ -107,7 +107,10 @@ export class InodeTable {
     }
   }
 
-  /** Removes nameless rows and all below them, except what `keep` needs. For the start of a mount, when no file is open. */
+  /**
+   * Removes nameless rows and all below them, and files that are neither at the provider nor in `keep`: the process died
+   * while it made them. All but what `keep` needs. For the start of a mount, when no file is open.
+   */
   sweep(keep: ReadonlySet<Ino>): void {
     const needed = this.#withAncestors(keep);
     const doomed = this.sql
@@ -115,6 +118,7 @@ export class InodeTable {
       .prepare(
         `WITH RECURSIVE doomed(ino) AS (
            SELECT ino FROM inode WHERE parent IS NULL AND (remote_id IS NULL OR remote_parent IS NOT NULL)
+           UNION SELECT ino FROM inode WHERE kind = 0 AND remote_id IS NULL
            UNION SELECT inode.ino FROM inode JOIN doomed ON inode.parent = doomed.ino
          ) SELECT ino FROM doomed`,
       )

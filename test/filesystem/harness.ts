@@ -113,7 +113,7 @@ async function open(
   filesystem = new CloudFilesystem(core, root, account);
   const result = new Mounted(filesystem, core, cache, provider, clock, messages, directory, options);
   opened.add(result);
-  filesystem.recover();
+  void filesystem.recover();
   return result;
 }
 

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { appending, dieAt, emptying, mounted, settle, writing } from './harness.js';
+import { appending, dieAt, emptying, type Mounted, mounted, settle, writing } from './harness.js';
 
 describe('with write-back, after the process died', () => {
   it.each(['before', 'after'] as const)('an upload that died %s the provider did it is stored once', async (when) => {
@@ -203,6 +203,65 @@ describe('after the process died while a file was being written', () => {
     await revived.fs.storing.drained();
     expect(revived.provider.other.tree()).toEqual({ a: 'text more' });
     expect(revived.isClean()).toBe(true);
+  });
+});
+
+describe('an upload whose answer the process did not live to hear', () => {
+  const interrupted = async () => {
+    const m = await mounted({ writeBack: true });
+    return dieAt(m, { method: 'upload', when: 'after' }, () => m.put('a', 'first'));
+  };
+
+  it('is replaced by what is written next, and is no conflict', async () => {
+    const revived = await interrupted();
+    const upload = revived.provider.gate('upload');
+    await revived.put('a', 'second content');
+    upload.open();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: 'second content' });
+    expect(revived.isClean()).toBe(true);
+  });
+
+  it('goes with the file that is removed next', async () => {
+    const revived = await interrupted();
+    revived.provider.gate('upload');
+    await revived.rm('a');
+    expect(revived.provider.other.tree()).toEqual({});
+  });
+
+  it('goes with its file to another name', async () => {
+    const revived = await interrupted();
+    revived.provider.fail('upload', 'quota', 3);
+    await revived.fs.storing.drained();
+    await revived.mv('a', 'b');
+    revived.fs.storing.retryFailed();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ b: 'first' });
+  });
+});
+
+describe('after the process died in the middle of a change of names', () => {
+  it.each([
+    ['unlink', { method: 'trash' } as const, (m: Mounted) => m.rm('a'), ['b']],
+    ['rename', { method: 'move' } as const, (m: Mounted) => m.mv('a', 'c'), ['b', 'c']],
+    ['mkdir', { method: 'createFolder' } as const, (m: Mounted) => m.mkdir('d'), ['a', 'b', 'd']],
+  ])('shows what came of %s, and not first what was before', async (_what, place, act, after) => {
+    const m = await mounted({}, async (provider) => {
+      await provider.other.put('a', 'one');
+      await provider.other.put('b', 'two');
+    });
+    await m.names();
+    const revived = await dieAt(m, { ...place, when: 'after' }, () => act(m));
+    expect(await revived.names()).toEqual(after);
+    await settle();
+    expect(revived.core.state.sql.prepare('SELECT * FROM intent').all()).toEqual([]);
+  });
+
+  it('a file that was about to be made is not there', async () => {
+    const m = await mounted();
+    m.core.table.insert({ parent: m.fs.root, name: 'a', kind: 'file', localSize: 0 });
+    const revived = await m.crash();
+    expect(await revived.names()).toEqual([]);
   });
 });
 
