@@ -26,6 +26,8 @@ export interface Abilities {
 
 interface Descriptor {
   readonly fd: number;
+  /** Writes go to the end, wherever they are told to go. */
+  readonly appends: boolean;
   /** Null: the name is gone. */
   path: string | null;
 }
@@ -247,7 +249,7 @@ export class Actor {
     await this.#call(`open ${path} ${flags}`, [], after, async () => {
       fd = await this.#worker.open(this.#absolute(path), flags);
     });
-    const descriptor = { fd, path };
+    const descriptor = { fd, path, appends: flags.startsWith('a') };
     this.#held.push(descriptor);
     return descriptor;
   }
@@ -263,7 +265,7 @@ export class Actor {
     if (path === null)
       return this.#call('write to a removed file', [], this.tree, () => this.#worker.write(fd, data, at));
     const before = this.#contentAt(path);
-    const from = at ?? before.length;
+    const from = at === null || descriptor.appends ? before.length : at;
     const after = Buffer.alloc(Math.max(before.length, from + data.length));
     before.copy(after);
     data.copy(after, from);
