@@ -242,16 +242,16 @@ describe('an upload whose answer the process did not live to hear', () => {
 
 describe('after the process died in the middle of a change of names', () => {
   it.each([
-    ['unlink', { method: 'trash' } as const, (m: Mounted) => m.rm('a'), ['b']],
-    ['rename', { method: 'move' } as const, (m: Mounted) => m.mv('a', 'c'), ['b', 'c']],
-    ['mkdir', { method: 'createFolder' } as const, (m: Mounted) => m.mkdir('d'), ['a', 'b', 'd']],
-  ])('shows what came of %s, and not first what was before', async (_what, place, act, after) => {
-    const m = await mounted({}, async (provider) => {
-      await provider.other.put('a', 'one');
-      await provider.other.put('b', 'two');
+    ['unlink', 'trash' as const, (m: Mounted): Promise<unknown> => m.rm('a'), ['b']],
+    ['rename', 'move' as const, (m: Mounted): Promise<unknown> => m.mv('a', 'c'), ['b', 'c']],
+    ['mkdir', 'createFolder' as const, (m: Mounted): Promise<unknown> => m.mkdir('d'), ['a', 'b', 'd']],
+  ])('shows what came of %s, and not first what was before', async (_what, method, act, after) => {
+    const m = await mounted({}, (provider) => {
+      provider.other.put('a', 'one');
+      provider.other.put('b', 'two');
     });
     await m.names();
-    const revived = await dieAt(m, { ...place, when: 'after' }, () => act(m));
+    const revived = await dieAt(m, { method, when: 'after' }, () => act(m));
     expect(await revived.names()).toEqual(after);
     await settle();
     expect(revived.core.state.sql.prepare('SELECT * FROM intent').all()).toEqual([]);

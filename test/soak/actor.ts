@@ -240,8 +240,12 @@ export class Actor {
     await this.#call(`read ${path}`, [], this.tree, async () => {
       content = await this.#worker.read(this.#absolute(path));
     });
-    if (!content?.equals(this.#contentAt(path)))
-      throw new WrongContent(`${this.name}/${path} does not read as written`);
+    const expected = this.#contentAt(path);
+    if (content === null || content.equals(expected)) return;
+    const at = content.findIndex((byte, index) => byte !== expected[index]);
+    throw new WrongContent(
+      `${this.name}/${path} reads ${content.length} of ${expected.length} bytes, wrong from ${at} on`,
+    );
   }
 
   async #open(path: string, flags: string, after: Tree): Promise<Descriptor> {
