@@ -2,6 +2,7 @@
  * Where at the provider a content goes, and putting it there: in the place of the version that it started from, as a new
  * file, or beside what another client has stored under the name meanwhile.
  */
+import { createHash } from 'node:crypto';
 import { codeOf } from '../base/errors.js';
 import { type RemoteFile, revisionKey, type UploadTarget } from '../providers/provider.js';
 import { isTemporaryName } from '../providers/temporary-names.js';
@@ -82,11 +83,8 @@ export class Delivery {
 
   /** The name is held by something that is not our base. It may be ours all the same: an upload whose answer was lost. */
   async #meet(holder: RemoteFile | null, target: UploadTarget, inode: Inode, content: Content): Promise<Delivered> {
-    if (holder?.md5 != null) {
-      const { md5 } = await content.digest();
-      if (holder.md5 === md5 && holder.size === content.spool.size) return delivered(holder);
-      if (content.state.attempts.has(holder.md5)) return this.#replace(holder, target, content);
-    }
+    if (holder?.size === content.spool.size && (await this.#holdsOurs(holder, content))) return delivered(holder);
+    if (holder?.md5 != null && content.state.attempts.has(holder.md5)) return this.#replace(holder, target, content);
     const { clock, options, provider, log } = this.#core;
     const beside = conflictName(target.name, new Date(clock.now()), options.host, provider.capabilities.maxNameLength);
     log.warn(
@@ -95,6 +93,16 @@ export class Delivery {
     );
     const remote = await this.#send({ parentId: target.parentId, name: beside }, content);
     return { remote, isConflict: true };
+  }
+
+  /** Read back where the provider tells no md5: an upload whose answer and checkpoints were lost may have stored it. */
+  async #holdsOurs(holder: RemoteFile, { digest, signal }: Content): Promise<boolean> {
+    const { md5 } = await digest();
+    if (holder.md5 !== null || holder.size === 0) return holder.md5 === null || holder.md5 === md5;
+    const { body } = await this.#core.provider.read(holder, { offset: 0, length: holder.size }, { signal });
+    const hash = createHash('md5');
+    for await (const piece of body) hash.update(piece);
+    return hash.digest('hex') === md5;
   }
 
   async #replace(current: RemoteFile, target: UploadTarget, content: Content): Promise<Delivered> {

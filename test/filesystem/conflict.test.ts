@@ -48,6 +48,23 @@ describe('another client has changed the file', () => {
     expect(m.isClean()).toBe(true);
   });
 
+  it("knows its own content again where the provider tells no md5, and nobody else's of the same size", async () => {
+    const m = await mounted({ provider: { capabilities: { md5: false } } });
+    for (const [name, text] of [
+      ['ours.txt', 'same'],
+      ['other.txt', 'what'],
+    ] as const) {
+      const handle = await m.create(name);
+      await m.write(handle, 'same');
+      // As an upload whose answer was lost, and that left no checkpoint, would have.
+      m.provider.other.put(name, text);
+      await m.close(handle);
+    }
+    expect(Object.values(m.provider.other.tree()).toSorted()).toEqual(['same', 'same', 'what']);
+    expect(m.provider.other.tree()).toMatchObject({ 'ours.txt': 'same', 'other.txt': 'what' });
+    expect(m.isClean()).toBe(true);
+  });
+
   it('stores the file anew when the other client deleted it', async () => {
     const m = await mounted({}, (provider) => provider.other.put('a.txt', 'base'));
     const handle = await m.open('a.txt', emptying);
