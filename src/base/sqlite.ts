@@ -80,6 +80,19 @@ export function openDatabase(
   };
 }
 
+/** What `read` finds in a database; `locked` where another process has it, `none` where there is none that can be read. */
+export function readFrom<T>(path: string, read: (sql: Sql) => T): T | 'locked' | 'none' {
+  let sql: Sql | undefined;
+  try {
+    sql = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 });
+    return read(sql);
+  } catch (error) {
+    return codeOf(error)?.startsWith('SQLITE_BUSY') ? 'locked' : 'none';
+  } finally {
+    sql?.close();
+  }
+}
+
 function requireSound(sql: Sql, path: string): void {
   const found = sql.pragma('quick_check(1)', { simple: true });
   if (found !== 'ok') throw new SyncmountError('damaged', `${path} is damaged: ${found}`);

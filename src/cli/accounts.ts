@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { requireAccountName, type StoredAccount } from '../config/accounts.js';
-import type { Account, ProviderName } from '../providers/provider.js';
+import { isSameAccount } from '../mount/same-account.js';
+import type { Account, Provider, ProviderName } from '../providers/provider.js';
 import { createProvider, parseCredentials, parseProviderName, resolveEndpoints } from '../providers/registry.js';
 import { type Context, print } from './context.js';
 import { interactiveLogin, strings } from './login-flow.js';
@@ -22,15 +24,26 @@ export async function loginCommand(context: Context, name: string, options: Logi
   const endpoints = resolveEndpoints(provider, given);
   const read = options.credentials === undefined ? {} : readCredentials(options.credentials);
   const credentials = isComplete(provider, read) ? read : await interactiveLogin(provider, endpoints, read);
-  const { account, verified } = await verify(provider, given, strings(parseCredentials(provider, credentials)));
+  const known = knownAccount(context, name, provider, given);
+  const { account, isKnown, verified } = await verify(
+    provider,
+    given,
+    strings(parseCredentials(provider, credentials)),
+    async (client, who) => known !== null && (await isSameAccount(name, known, context.places, who, client)),
+  );
   const stored: StoredAccount = {
     provider,
     endpoints: given,
     credentials: verified,
-    userId: account.userId,
+    // Of the same account under other credentials, what this machine keeps stays where it is.
+    userId: isKnown && known !== null ? known.userId : account.userId,
     label: account.label,
   };
   context.accounts.save(name, stored);
+  if (known !== null && !isKnown)
+    print(
+      `This is another account than '${name}' was before; what this machine keeps of that one stays in ${context.places.state}.`,
+    );
   print(`Logged in to ${provider} as ${account.label}. To mount it: syncmount mount ${name}: MOUNTPOINT`);
 }
 
@@ -113,12 +126,32 @@ function canBeCompleted(
   return provider !== '5sync' && typeof consumerKey === 'string' && typeof consumerSecret === 'string';
 }
 
-/** One real request. The credentials may come back with tokens. Throws `SyncmountError` with what the provider says. */
+/** The account of this name, where it is of the same service: the login may be a renewal. */
+function knownAccount(
+  { accounts }: Context,
+  name: string,
+  provider: ProviderName,
+  endpoints: Record<string, string>,
+): StoredAccount | null {
+  try {
+    const known = accounts.load(name);
+    const isService =
+      known.provider === provider &&
+      isDeepStrictEqual(resolveEndpoints(provider, known.endpoints), resolveEndpoints(provider, endpoints));
+    return isService ? known : null;
+  } catch {
+    // None, or one whose file is damaged: it is written anew.
+    return null;
+  }
+}
+
+/** One real request, and what `recognise` asks. The credentials may come back with tokens. Throws `SyncmountError` with what the provider says. */
 async function verify(
   provider: ProviderName,
   endpoints: Record<string, string>,
   credentials: Record<string, string>,
-): Promise<{ account: Account; verified: Record<string, string> }> {
+  recognise: (client: Provider, account: Account) => Promise<boolean>,
+): Promise<{ account: Account; isKnown: boolean; verified: Record<string, string> }> {
   let verified = credentials;
   const client = createProvider(provider, {
     endpoints,
@@ -130,7 +163,8 @@ async function verify(
   });
   try {
     const account = await client.account();
-    return { account, verified };
+    const isKnown = await recognise(client, account);
+    return { account, isKnown, verified };
   } catch (error) {
     const what = codeOf(error) === 'auth' ? 'refuses these credentials' : 'cannot be asked';
     throw new SyncmountError('login', `${provider} ${what}: ${messageOf(error)}`, { cause: error });

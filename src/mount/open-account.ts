@@ -1,5 +1,4 @@
 /** Opens what an account keeps on this machine and puts a file system over it. */
-import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
@@ -24,6 +23,7 @@ import type { Ino } from '../tree/inode.js';
 import { InodeTable } from '../tree/inode-table.js';
 import { stateMigrations } from '../tree/schema.js';
 import { setStateAside } from './rescue.js';
+import { identityOf } from './same-account.js';
 import { whoAmI } from './who-am-i.js';
 
 /** How long a mount waits for renames that a crash interrupted to be settled, ms; then they go on in the background. */
@@ -56,9 +56,8 @@ export interface OpenAccountOptions {
  */
 export async function openAccount(options: OpenAccountOptions): Promise<OpenAccount> {
   const { name, stored, provider, places, log } = options;
-  // One directory for each user of each service: another login under the same name must not meet this one's files.
-  const identity = createHash('sha256').update(`${stored.provider}\n${stored.userId}`).digest('hex').slice(0, 12);
-  const directory = privateDirectory(join(privateDirectory(places.state), 'accounts', `${name}@${identity}`));
+  const identity = identityOf(name, stored);
+  const directory = privateDirectory(join(privateDirectory(places.state), 'accounts', identity));
   const warnings: string[] = [];
   const state = openState(directory, name, warnings);
   let cache: BlockCache | null = null;
@@ -69,7 +68,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       warnings.push(`${stored.provider} cannot be reached (${unreachable}); what is known of the account is shown`);
     }
     cache = new BlockCache({
-      directory: privateDirectory(join(places.cache, `${name}@${identity}`)),
+      directory: privateDirectory(join(places.cache, identity)),
       limit: options.options.cacheSize,
       clock: systemClock,
       log,

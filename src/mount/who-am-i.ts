@@ -21,7 +21,8 @@ export async function whoAmI(provider: Provider, { userId }: StoredAccount, sql:
   const remembered = recall(sql);
   try {
     const account = await provider.account(remembered === null ? {} : { signal: AbortSignal.timeout(PATIENCE) });
-    if (account.userId !== userId) {
+    // Of the others, `login` has found out who they are.
+    if (account.identifiedBy === 'service' && account.userId !== userId) {
       throw new SyncmountError(
         'other-user',
         `these credentials belong to another user (${account.label}); log in anew`,

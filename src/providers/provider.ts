@@ -79,6 +79,11 @@ export interface Quota {
 
 export interface Account {
   readonly userId: string;
+  /**
+   * Where `userId` comes from: the service tells it, it is the name that was logged in with, or nothing but the
+   * credentials tells accounts apart. In the latter two another `userId` may be the same account all the same.
+   */
+  readonly identifiedBy: 'service' | 'login' | 'credentials';
   /** For people: an e-mail address or a name. */
   readonly label: string;
   readonly root: RemoteFolder;

@@ -171,6 +171,7 @@ export class MemoryProvider implements Provider {
   account(options?: RequestOptions): Promise<Account> {
     return this.#call('account', '', options, () => ({
       userId: 'user-1',
+      identifiedBy: 'service',
       label: 'person@example.org',
       root: this.other.folder(this.other.rootId),
       quota: this.capabilities.quota ? { total: 1e9, free: 9e8 } : null,

@@ -139,6 +139,7 @@ export function createAcronis(options: AcronisOptions): Provider {
         const userId = identity(known, endpoints.api);
         return {
           userId,
+          identifiedBy: known.username === undefined ? 'credentials' : 'login',
           label: known.username ?? `Acronis account ${userId.slice(0, 6)}`,
           root: rootFolder,
           quota: await quota(request),

@@ -143,6 +143,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
         const userId = createHash('sha256').update(`5sync\n${credentials.apiKey}`).digest('hex').slice(0, 16);
         return {
           userId,
+          identifiedBy: 'credentials',
           label: `5sync account ${userId.slice(0, 6)}`,
           root: { ...index.folder(rootPath), fileCount: null, folderCount: null },
           quota: null,

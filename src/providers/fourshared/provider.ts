@@ -86,6 +86,7 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
         const { totalSpace: total, freeSpace: free } = user;
         return {
           userId: user.id,
+          identifiedBy: 'service',
           label: user.email ?? ([user.firstName, user.lastName].filter(Boolean).join(' ').trim() || user.id),
           root: {
             kind: 'folder',
