@@ -39,14 +39,17 @@ export class LiveProvider implements Provider {
   /** Null where the account's file is still what `current` was made of. */
   readonly #renew: (current: string) => MadeProvider | null;
   readonly #log: Log;
+  /** The command that mends dead credentials. */
+  readonly #login: string;
   /** Requests of providers that were replaced. */
   #before: RequestMetrics = { total: 0, byRoute: {}, rateLimit: null };
   isRefused = false;
 
-  constructor(made: MadeProvider, renew: (current: string) => MadeProvider | null, log: Log) {
+  constructor(made: MadeProvider, renew: (current: string) => MadeProvider | null, login: string, log: Log) {
     this.#made = made;
     this.#renew = renew;
     this.#log = log;
+    this.#login = login;
   }
 
   get name(): ProviderName {
@@ -140,6 +143,8 @@ export class LiveProvider implements Provider {
     } catch (error) {
       if (codeOf(error) !== 'auth') throw error;
       if (this.#made === asked && !this.#takeUpNew(asked)) {
+        if (!this.isRefused)
+          this.#log.error({}, `${asked.provider.name} refuses the credentials; to mend it: ${this.#login}`);
         this.isRefused = true;
         throw error;
       }

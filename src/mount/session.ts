@@ -79,7 +79,8 @@ export class Session {
     const stored = accounts.load(account);
     await prepareMountpoint(mountpoint, registry, log);
     const binding = await chooseBinding(options.options.binding, log);
-    const provider = new LiveProvider(makeProvider(stored, options), (current) => renewed(current, options), log);
+    const renew = (current: string): MadeProvider | null => renewed(current, options);
+    const provider = new LiveProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
     const opened = await opening(provider, stored, options);
     try {
       const mounted = await binding.mount(opened.filesystem, {

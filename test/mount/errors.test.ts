@@ -57,19 +57,6 @@ describe('what the provider refuses', () => {
     },
   );
 
-  it('a dead token is named by status together with the command that mends it, and a login mends the running mount', async () => {
-    await world.out('echo before > before.txt');
-    world.sandbox.tokens.revoke();
-    expect(await world.out(`${writer} after.txt content`)).toBe('EACCES');
-    expect((await world.status()).login).toBe('syncmount login work --provider 4shared');
-    expect(await world.out('cat before.txt')).toBe('before');
-    const { token, secret } = world.sandbox.tokens.grant();
-    const renewed = await world.login('work', { ...world.sandbox.credentials, token, tokenSecret: secret });
-    expect(renewed).toMatchObject({ code: 0 });
-    expect(await world.out(`${writer} after.txt content`)).toBe('stored');
-    expect((await world.status()).login).toBeUndefined();
-  });
-
   it('failed uploads are tried again on demand', async () => {
     refuse(403, '403.0100');
     expect(await world.out(`${writer} full.txt content`)).toBe('ENOSPC');

@@ -24,7 +24,7 @@ export interface AcronisCredentials {
   readonly expiresAt?: string;
 }
 
-/** A token this close to its end is renewed before it is used, ms. */
+/** A token this close to its end is renewed before it is used, ms; one that lives shorter, in the second half of its life. */
 const renewBeforeMs = 60_000;
 /** After the server has refused what we have, it is not asked again for so long: accounts are locked for less, ms. */
 const refusalLivesMs = 5 * 60_000;
@@ -150,6 +150,7 @@ export class TokenKeeper implements Signer {
   readonly #onTokens: TokenKeeperOptions['onTokens'];
   #credentials: AcronisCredentials;
   #renewing: Promise<void> | undefined;
+  #renewBeforeMs = renewBeforeMs;
   #refused: { readonly error: ProviderError; readonly at: number } | undefined;
   /** No more new tokens: the account is closed. */
   readonly #closing = new AbortController();
@@ -179,7 +180,7 @@ export class TokenKeeper implements Signer {
     const { accessToken, expiresAt } = this.#credentials;
     if (accessToken === undefined) return await this.#renewOnce(signal);
     const left = Date.parse(expiresAt ?? '') - this.#clock.now();
-    if (Number.isNaN(left) || left > renewBeforeMs || !this.#canRenew()) return;
+    if (Number.isNaN(left) || left > this.#renewBeforeMs || !this.#canRenew()) return;
     try {
       await this.#renewOnce(signal);
     } catch (error) {
@@ -218,6 +219,8 @@ export class TokenKeeper implements Signer {
     if (refused !== undefined && this.#clock.now() - refused.at < refusalLivesMs) throw refused.error;
     try {
       this.#credentials = await this.#granted();
+      const lifetime = Date.parse(this.#credentials.expiresAt ?? '') - this.#clock.now();
+      if (lifetime > 0) this.#renewBeforeMs = Math.min(renewBeforeMs, lifetime / 2);
       this.#refused = undefined;
     } catch (error) {
       if (error instanceof ProviderError && error.code === 'auth') this.#refused = { error, at: this.#clock.now() };
