@@ -13,6 +13,7 @@ import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { openDatabase, type StateDatabase } from '../base/sqlite.js';
+import { Room } from '../spool/room.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 import { CachedRevision } from './cached-revision.js';
 import { CacheIndex, cacheMigrations } from './index-db.js';
@@ -64,6 +65,7 @@ export class BlockCache {
   readonly #segments: LRUCache<string, Segment>;
   readonly #open = new Map<string, CachedRevision>();
   readonly #loans: Loans;
+  readonly #room: Room;
 
   constructor(options: BlockCacheOptions) {
     this.limit = options.limit;
@@ -82,6 +84,7 @@ export class BlockCache {
       sizeCalculation: (segment) => chargeOf(segment.bytes),
     });
     this.#loans = new Loans(options.limit);
+    this.#room = new Room(options.directory, (bytes) => this.relieve(bytes));
     this.#load();
   }
 
@@ -188,6 +191,22 @@ export class BlockCache {
       this.#segments.delete(segmentId(oldest.key, oldest.segment));
       this.#evicted(oldest);
     }
+  }
+
+  /** Frees so many bytes of the disk, oldest first, or as many as there are. */
+  relieve(bytes: number): void {
+    for (let freed = 0; freed < bytes; ) {
+      const oldest = this.#oldest();
+      if (oldest === undefined) return;
+      this.#segments.delete(segmentId(oldest.key, oldest.segment));
+      this.#evicted(oldest);
+      freed += oldest.bytes;
+    }
+  }
+
+  /** May so many bytes more be on the disk? What is older gives way to them, and all of it to contents not stored yet. */
+  hasRoom(bytes: number): boolean {
+    return this.#isUsable && this.#safely('look at the disk', '', () => this.#room.has(bytes)) === true;
   }
 
   /** What is lent would free nothing. */

@@ -142,7 +142,7 @@ export class CachedRevision {
   async #write(block: number, data: Uint8Array): Promise<boolean> {
     const segment = segmentOf(block);
     for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.#full && !this.map.has(block); tries++) {
-      if (!this.#cache.reserve(this.key, block, data.length)) return false;
+      if (!this.#cache.hasRoom(data.length) || !this.#cache.reserve(this.key, block, data.length)) return false;
       // Making room may have evicted other blocks of this very segment: what counts is the state after it.
       const evictions = this.#evictions[segment];
       const isStill = (): boolean => evictions === this.#evictions[segment];

@@ -1,4 +1,5 @@
 /** Opens what an account keeps on this machine and puts a file system over it. */
+import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
@@ -104,6 +105,12 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
   }
 }
 
+/** On a disk that both share, cached blocks give way to contents that are nowhere else. */
+function openSpool(directory: string, cache: BlockCache, cacheDirectory: string): Spool {
+  const isShared = statSync(directory).dev === statSync(cacheDirectory, { throwIfNoEntry: false })?.dev;
+  return new Spool(directory, isShared ? (bytes) => cache.relieve(bytes) : undefined);
+}
+
 function openState(directory: string, name: string, warnings: string[]): ReturnType<typeof openDatabase> {
   const path = join(directory, 'state.db');
   try {
@@ -138,7 +145,7 @@ interface Parts {
 
 /** Puts the parts together. `start` gives the file system its root, and the parts below it someone to tell. */
 function assemble(
-  { provider, options, log }: OpenAccountOptions,
+  { provider, options, log, places }: OpenAccountOptions,
   { state, table, account, cache, directory }: Parts,
 ): { core: Core; directories: Directories; start: (root: Ino) => CloudFilesystem } {
   let filesystem: CloudFilesystem | null = null;
@@ -155,7 +162,7 @@ function assemble(
     directories,
     provider,
     readers: new ReaderPool(cache, (file, range, request) => provider.read(file, range, request)),
-    spool: new Spool(privateDirectory(join(directory, 'spool'))),
+    spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache),
     journal: new Journal(state.sql),
     state,
     files: new OpenFiles(),

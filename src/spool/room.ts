@@ -14,21 +14,37 @@ export function reserveOf(totalBytes: number): number {
 /** Refuses contents before the disk is so full that the state database cannot be written. */
 export class Room {
   readonly #directory: string;
+  readonly #relieve: ((bytes: number) => void) | undefined;
   #trusted = 0;
 
-  constructor(directory: string) {
+  /** `relieve` frees so many bytes of the disk, or as many as it can, of what can be had again. */
+  constructor(directory: string, relieve?: (bytes: number) => void) {
     this.#directory = directory;
+    this.#relieve = relieve;
   }
 
-  /** Throws `SyncmountError` ENOSPC where `bytes` more would eat into the reserve. */
+  /** Throws `SyncmountError` ENOSPC where `bytes` more would eat into the reserve, whatever was given up for them. */
   require(bytes: number): void {
+    if (!this.has(bytes)) throw new SyncmountError('ENOSPC', 'the disk of the state directory is full');
+  }
+
+  has(bytes: number): boolean {
     if (bytes <= this.#trusted) {
       this.#trusted -= bytes;
-      return;
+      return true;
     }
-    const { bavail, blocks, bsize } = statfsSync(this.#directory);
-    const free = bavail * bsize - reserveOf(blocks * bsize);
-    if (free < bytes) throw new SyncmountError('ENOSPC', 'the disk of the state directory is full');
+    let free = this.#free();
+    if (free < bytes && this.#relieve !== undefined) {
+      this.#relieve(bytes - free + LOOK_EVERY);
+      free = this.#free();
+    }
+    if (free < bytes) return false;
     this.#trusted = Math.min(LOOK_EVERY, free - bytes);
+    return true;
+  }
+
+  #free(): number {
+    const { bavail, blocks, bsize } = statfsSync(this.#directory);
+    return bavail * bsize - reserveOf(blocks * bsize);
   }
 }

@@ -14,10 +14,11 @@ export class Spool {
   readonly #room: Room;
   #next: number;
 
-  constructor(directory: string) {
+  /** `relieve`: see `Room`. */
+  constructor(directory: string, relieve?: (bytes: number) => void) {
     this.directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.#room = new Room(directory);
+    this.#room = new Room(directory, relieve);
     // Names count up and are never used twice, so that a file left by a crash is not taken for a new one.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
     this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);

@@ -128,4 +128,28 @@ os.close(fd)
       }
     },
   );
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'cached blocks give way to what is nowhere else, on a disk that both share (needs root to mount a small disk)',
+    async () => {
+      await world.sandbox.store.generate('/large.bin', 40 * 1024 * 1024);
+      await world.umount();
+      try {
+        await world.out(`
+          mkdir "$TOP/disk"; mount -t tmpfs -o size=64m tmpfs "$TOP/disk"
+          for d in state cache; do rm -rf "$TOP/$d"; mkdir "$TOP/$d" "$TOP/disk/$d"; mount --bind "$TOP/disk/$d" "$TOP/$d"; done`);
+        await world.mount();
+        const sum = world.sandbox.store.stat('/large.bin')?.md5;
+        expect(await world.out('md5sum < large.bin | cut -c1-32')).toBe(sum);
+        expect((await world.status()).cache.bytes).toBeGreaterThan(30e6);
+        await world.out(
+          'head -c 45000000 /dev/urandom > "$TOP/source"; cp "$TOP/source" new.bin; cmp "$TOP/source" new.bin',
+        );
+        expect(await world.out('md5sum < large.bin | cut -c1-32')).toBe(sum);
+        await world.umount();
+      } finally {
+        await world.sh('cd /; umount -l "$MNT"; umount -l "$TOP/state" "$TOP/cache" "$TOP/disk"; true');
+      }
+    },
+  );
 });
