@@ -1,4 +1,5 @@
 /** The fault plan: which requests go wrong, and how. */
+import { setMaxListeners } from 'node:events';
 import type { HostName } from './options.js';
 
 export type FaultAction =
@@ -31,8 +32,8 @@ export type FaultAction =
   | { kind: 'broken-json' }
   | { kind: 'empty'; status?: number; performed?: boolean }
   | { kind: 'redirect'; to: string; status?: number }
-  /** The answer trickles. */
-  | { kind: 'slow'; bytesPerSecond: number };
+  /** The answer trickles, in pieces of a twentieth of a second's bytes where nothing else is said. */
+  | { kind: 'slow'; bytesPerSecond: number; pieceBytes?: number };
 
 export interface FaultRule {
   method?: string;
@@ -73,7 +74,7 @@ export class FaultPlan {
   #rules: Armed[] = [];
   #next = 1;
   #random: () => number;
-  #cleared = new AbortController();
+  #cleared = manyWait();
 
   constructor(rules: readonly FaultRule[] = [], seed = 1) {
     this.#random = randomNumbers(seed);
@@ -98,7 +99,7 @@ export class FaultPlan {
   clear(id?: number): void {
     if (id === undefined) {
       this.#cleared.abort();
-      this.#cleared = new AbortController();
+      this.#cleared = manyWait();
     }
     this.#rules = id === undefined ? [] : this.#rules.filter((armed) => armed.id !== id);
   }
@@ -138,6 +139,13 @@ export class FaultPlan {
     if (rule.times !== undefined && armed.fired >= rule.times) return false;
     return rule.probability === undefined || this.#random() < rule.probability;
   }
+}
+
+/** Every stall listens to it: more than the ten that Node takes for a leak. */
+function manyWait(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 /** mulberry32: small, and the same on every machine. */

@@ -11,6 +11,7 @@ interface Manner {
   cut: 'reset' | 'close';
   flipAt: number;
   bytesPerSecond: number;
+  pieceBytes?: number;
 }
 
 export async function deliver(exchange: Exchange, answer: Answer): Promise<void> {
@@ -43,7 +44,8 @@ async function send(exchange: Exchange, source: Source, manner: Manner): Promise
   let sent = 0;
   const rate = manner.bytesPerSecond || pacer.settings.bandwidth;
   // A trickle is felt only when it comes in small pieces.
-  const most = rate > 0 ? Math.max(1, Math.min(piece, Math.floor(rate / 20))) : Number.POSITIVE_INFINITY;
+  const most =
+    manner.pieceBytes ?? (rate > 0 ? Math.max(1, Math.min(piece, Math.floor(rate / 20))) : Number.POSITIVE_INFINITY);
   for await (const whole of source.pieces()) {
     for (let at = 0; at < whole.length; at += most) {
       let part = whole.subarray(at, Math.min(whole.length, at + most));
@@ -137,7 +139,7 @@ function spoil(
       if (fault.where === 'request') break;
       return { answer, manner: { ...plain, flipAt: fault.at ?? half } };
     case 'slow':
-      return { answer, manner: { ...plain, bytesPerSecond: fault.bytesPerSecond } };
+      return { answer, manner: { ...plain, bytesPerSecond: fault.bytesPerSecond, pieceBytes: fault.pieceBytes } };
     case 'broken-json':
       if ('content' in answer) break;
       return { answer: shortened(answer, half), manner: undefined };
