@@ -55,7 +55,22 @@ export class Namespace {
     const entries = (): DirectoryEntry[] =>
       table.children(ino).map((inode) => ({ name: inode.name, attributes: this.attributes(inode) }));
     const listed = directories.ensureListed(ino);
-    return isPromise(listed) ? orAborted(listed, caller?.signal).then(entries) : entries();
+    if (!isPromise(listed)) return entries();
+    return orAborted(listed, caller?.signal)
+      .then(entries)
+      .catch((error: unknown) => this.#gone(ino, error));
+  }
+
+  /**
+   * The directory that a program has opened is gone at the provider. Not ENOENT: the C library takes that for the end of a
+   * directory, and `ls` would show an empty one.
+   */
+  #gone(ino: Ino, error: unknown): never {
+    if (codeOf(error) !== 'not-found') throw error;
+    const { table, directories } = this.#core;
+    const directory = table.get(ino);
+    if (directory?.parent != null) directories.expire(directory.parent);
+    throw new FsError('ESTALE', `${directory?.name ?? 'the directory'} was removed at the provider`, { cause: error });
   }
 
   async mkdir(parent: Ino, name: string, mode: number, caller: Caller | undefined): Promise<Attributes> {

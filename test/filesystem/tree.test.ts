@@ -238,6 +238,15 @@ describe('an interrupted call', () => {
     return { abort, caller: { signal: abort.signal } };
   };
 
+  it('says ESTALE of a directory that is gone when it is read: the C library takes ENOENT for its end', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('d/f', 'x'));
+    const d = await m.ino('d');
+    m.provider.fail('list', 'not-found');
+    expect(await errnoOf(m.fs.readdir(d))).toBe('ESTALE');
+    m.provider.fail('list', 'not-found');
+    expect(await errnoOf(m.fs.lookup(d, 'f'))).toBe('ENOENT');
+  });
+
   it.each(['lookup', 'readdir', 'open'] as const)(
     'of %s ends with EINTR while the provider is silent',
     async (call) => {
