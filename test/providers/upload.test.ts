@@ -74,6 +74,20 @@ describe('upload in one request', () => {
     expect(account.files).toHaveLength(0);
   });
 
+  test.each([['a new file'], ['a new version']])('that is damaged on its way is sent anew: %s', async (what) => {
+    const account = await miniAccount();
+    const replaces = what === 'a new version' ? account.add('a.bin', Buffer.from('old')) : undefined;
+    let damaged = 0;
+    account.before = (request) => {
+      if (request.body.length > 0 && damaged++ === 0) request.body[0] = 255 - (request.body[0] ?? 0);
+      return false;
+    };
+    const file = await account.provider.upload({ ...target, ...(replaces && { replaces }) }, source(small));
+    expect(damaged).toBe(2);
+    expect(file.md5).toBe(md5(small));
+    expect(account.files.map(({ data }) => md5(data))).toEqual([md5(small)]);
+  });
+
   test('an answer without md5 is believed by its size; a wrong first answer is asked again', async () => {
     const account = await miniAccount();
     account.before = (request, response) => {

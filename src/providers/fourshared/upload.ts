@@ -104,20 +104,28 @@ export class Uploader {
     };
     const call = callOptions(options);
     // An earlier try may have stored it just before its answer was lost.
-    const earlier = resume === undefined ? undefined : await lookup(call);
-    let answer = earlier;
-    if (answer === undefined) {
-      await announce(options, { v: 1, kind: 'simple', ...content, parentId, name });
-      answer =
-        replaces === undefined
-          ? await this.#api.uploadNew(parentId, name, body, call, lookup)
-          : await this.#api.uploadVersion(replaces.id, parentId, name, body, call, lookup);
+    let found = resume === undefined ? undefined : await lookup(call);
+    let file: RemoteFile | undefined;
+    for (let again = false; file === undefined; again = true) {
+      let answer = found;
+      if (answer === undefined) {
+        await announce(options, { v: 1, kind: 'simple', ...content, parentId, name });
+        answer =
+          replaces === undefined
+            ? await this.#api.uploadNew(parentId, name, body, call, lookup)
+            : await this.#api.uploadVersion(replaces.id, parentId, name, body, call, lookup);
+      }
+      try {
+        file = await this.#verified(answer, content, parentId, call);
+      } catch (error) {
+        if (!isIntegrity(error)) throw error;
+        // What is wrong and new must not keep the name from the next try.
+        const isOutOfTheWay = replaces !== undefined || found !== undefined || (await this.#discard(answer.id, call));
+        if (again || !isOutOfTheWay) throw error;
+        this.#log.warn({ size: content.size }, 'what was stored is damaged, sending it anew');
+        found = undefined;
+      }
     }
-    const file = await this.#verified(answer, content, parentId, call).catch(async (error: unknown) => {
-      // What is wrong and new must not keep the name from the next try.
-      if (isIntegrity(error) && replaces === undefined && earlier === undefined) await this.#discard(answer.id, call);
-      throw error;
-    });
     options.onProgress?.(source.size);
     return file;
   }
@@ -135,7 +143,6 @@ export class Uploader {
       let verified: RemoteFile | undefined;
       if (checkpoint.phase === 'starting') checkpoint = await this.#start(checkpoint, options);
       if (checkpoint.phase === 'sending') {
-        const anyOrder = this.#sender.manners.anyOrder;
         try {
           [checkpoint, verified] = await this.#sendChunks(source, content, checkpoint, options);
         } catch (error) {
@@ -144,9 +151,11 @@ export class Uploader {
           if (isIntegrity(error)) {
             // A server that takes chunks in any order but does not put them in order shows itself here.
             this.#sender.manners.anyOrder = false;
-            if (sent !== undefined) await this.#discard(sent, callOptions(options));
           }
-          if (!retry || (isIntegrity(error) && !anyOrder)) throw error;
+          // One that is called gone may be there all the same, and nobody would ever know it again.
+          const isLeft = isIntegrity(error) || isCode(error, 'not-found');
+          if (isLeft && sent !== undefined) await this.#discard(sent, callOptions(options));
+          if (!retry) throw error;
           this.#log.warn({ size: content.size }, 'the upload went wrong at the server, sending it anew');
           checkpoint = this.#begin(target, content);
           continue;
@@ -293,16 +302,16 @@ export class Uploader {
     });
   }
 
-  /** Removes what an upload left behind, for tidiness only: a failure to do so changes nothing. */
-  async #discard(id: string, options: CallOptions): Promise<void> {
-    await this.#api
-      .remove('file', id, options, async () => false)
-      .catch((error: unknown) => {
-        this.#log.warn(
-          { code: isCode(error, 'not-found') ? 'not-found' : 'failed' },
-          'a broken upload could not be removed',
-        );
-      });
+  /** Removes what an upload left behind. Resolves with whether it is gone; a failure to do so is no error. */
+  async #discard(id: string, options: CallOptions): Promise<boolean> {
+    try {
+      await this.#api.remove('file', id, options, async () => false);
+      return true;
+    } catch (error) {
+      if (isCode(error, 'not-found')) return true;
+      this.#log.warn({}, 'a broken upload could not be removed');
+      return false;
+    }
   }
 }
 
