@@ -4,12 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import { codeOf } from '../base/errors.js';
-import { type RemoteFile, revisionKey, type UploadTarget } from '../providers/provider.js';
+import { ProviderError } from '../providers/errors.js';
+import { type RemoteEntry, type RemoteFile, revisionKey, type UploadTarget } from '../providers/provider.js';
 import { isTemporaryName } from '../providers/temporary-names.js';
 import type { Digest, SpoolFile } from '../spool/spool-file.js';
 import { type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
 import { conflictName } from './conflict-name.js';
-import { type Core, inodeOf, pathOf } from './core.js';
+import { type Core, pathOf } from './core.js';
 import { FsError } from './fs-error.js';
 import type { FileState } from './open-files.js';
 
@@ -37,33 +38,41 @@ export class Delivery {
     this.#core = core;
   }
 
-  async deliver(inode: Inode, content: Content): Promise<Delivered> {
+  async deliver(inode: Inode, content: Content, isSecondTry = false): Promise<Delivered> {
     const { table } = this.#core;
     const parent = inode.parent === null ? undefined : table.get(inode.parent);
     if (parent?.remote == null) throw new FsError('ENOENT', 'the folder is not at the provider any more');
     const parentId = parent.remote.id;
     const name = inode.remote?.name ?? inode.name;
     const current = await this.#current(inode, content);
-    if (current === null) {
+    const target = { parentId, name };
+    if (current === null) return this.#sendNew(parent, target, inode, content);
+    const { base } = content.spool;
+    if (base === null || revisionKey(current) !== revisionKey(base)) return this.#meet(current, target, inode, content);
+    try {
+      return await this.#replace(current, target, content);
+    } catch (error) {
+      // Removed since it was confirmed, as it seems: what is there now is asked for, once.
+      if (codeOf(error) !== 'not-found' || isSecondTry) throw error;
+      return this.deliver(inode, content, true);
+    }
+  }
+
+  /**
+   * As a new file. A name that is said to be taken, and that nobody is seen to hold, is tried once more: its holder may be
+   * gone again.
+   */
+  async #sendNew(parent: Inode, target: UploadTarget, inode: Inode, content: Content): Promise<Delivered> {
+    for (let again = false; ; again = true) {
       try {
-        return delivered(await this.#send({ parentId, name }, content));
+        return delivered(await this.#send(target, content));
       } catch (error) {
         if (codeOf(error) !== 'exists') throw error;
       }
-      return this.#meet(await this.#holder(parent, name, content.signal), { parentId, name }, inode, content);
+      const holder = await this.#holder(parent, target.name, content.signal);
+      if (holder === undefined && !again) continue;
+      return this.#meet(holder?.kind === 'file' ? holder : null, target, inode, content);
     }
-    const { base } = content.spool;
-    if (base !== null && revisionKey(current) === revisionKey(base)) {
-      try {
-        return await this.#replace(current, { parentId, name }, content);
-      } catch (error) {
-        if (codeOf(error) !== 'not-found') throw error;
-      }
-      // Removed since it was confirmed: ours is a new file now.
-      table.update(inode.ino, { remote: null });
-      return this.deliver(inodeOf(this.#core, inode.ino), content);
-    }
-    return this.#meet(current, { parentId, name }, inode, content);
   }
 
   /** A file under the name that one of our attempts stored becomes the remote side of the inode. */
@@ -72,7 +81,8 @@ export class Delivery {
     const parent = inode.parent === null ? undefined : table.get(inode.parent);
     if (parent?.remote == null) return;
     const holder = await this.#holder(parent, inode.remote?.name ?? inode.name);
-    if (holder?.md5 == null || !attempts.has(holder.md5) || holder.id === inode.remote?.id) return;
+    if (holder?.kind !== 'file' || holder.md5 === null || !attempts.has(holder.md5)) return;
+    if (holder.id === inode.remote?.id) return;
     table.transaction(() => {
       const namesake = table.byRemote('file', holder.id);
       if (namesake !== undefined) table.update(namesake.ino, { parent: null, remote: null });
@@ -114,7 +124,7 @@ export class Delivery {
     const attempt = await digest();
     state.attempts.add(attempt.md5);
     if (!state.unlinked) journal.setAttempts(state.ino, state.attempts);
-    return provider.upload(target, spool.source(digest), {
+    const uploading = provider.upload(target, spool.source(digest), {
       signal,
       resume: journal.get(state.ino)?.checkpoint ?? undefined,
       onProgress: (sent) => {
@@ -125,6 +135,17 @@ export class Delivery {
         if (!state.unlinked) journal.setCheckpoint(state.ino, checkpoint);
       },
     });
+    try {
+      return await uploading;
+    } catch (error) {
+      // Damaged on its way, and stored all the same: it is our own content that the next try will find there.
+      const damaged = error instanceof ProviderError ? error.data.storedMd5 : undefined;
+      if (typeof damaged === 'string') {
+        state.attempts.add(damaged);
+        if (!state.unlinked) journal.setAttempts(state.ino, state.attempts);
+      }
+      throw error;
+    }
   }
 
   /** The remote file that is about to be replaced, as it is now; null where there is none (any more). */
@@ -152,12 +173,11 @@ export class Delivery {
     }
   }
 
-  /** The file under a name that the provider says is taken; null where it is a folder, or gone again. */
-  async #holder(parent: Inode, name: string, signal?: AbortSignal): Promise<RemoteFile | null> {
+  /** What is under a name that the provider says is taken; undefined where nothing is to be seen there. */
+  async #holder(parent: Inode, name: string, signal?: AbortSignal): Promise<RemoteEntry | undefined> {
     const folder = remoteFolderOf(parent);
     const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal });
-    const found = entries.find((entry) => entry.name === name);
-    return found?.kind === 'file' ? found : null;
+    return entries.find((entry) => entry.name === name);
   }
 }
 

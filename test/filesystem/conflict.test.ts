@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { conflictName } from '../../src/filesystem/conflict-name.js';
+import { ProviderError } from '../../src/providers/errors.js';
 import { emptying, errnoOf, mounted, settle, writing } from './harness.js';
 
 const beside = 'a (conflict 2026-01-02 03-05-05 box).txt';
@@ -75,6 +77,38 @@ describe('another client has changed the file', () => {
     await m.close(handle);
     expect(m.provider.other.tree()).toEqual({ 'a.txt': 'ours' });
     expect(await m.ino('a.txt')).toBe(ino);
+  });
+
+  it('stores the file anew when the other client deleted it a moment ago', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a.txt', 'base'));
+    const handle = await m.open('a.txt', emptying);
+    await m.write(handle, 'ours');
+    // So lately confirmed that nothing is asked before the new version is sent.
+    m.provider.other.delete('a.txt');
+    await m.close(handle);
+    expect(m.provider.other.tree()).toEqual({ 'a.txt': 'ours' });
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('tries a name again that is called taken, and that nobody is seen to hold', async () => {
+    const m = await mounted();
+    m.provider.fail('upload', 'exists');
+    await m.put('a.txt', 'ours');
+    expect(m.provider.other.tree()).toEqual({ 'a.txt': 'ours' });
+  });
+
+  it('takes what was damaged on its way for its own at the next try', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a.txt', 'base'));
+    m.provider.during('upload', 'before', () => {
+      m.provider.other.put('a.txt', 'damaged');
+      const storedMd5 = createHash('md5').update('damaged').digest('hex');
+      throw new ProviderError('integrity', 'not what was sent', { data: { storedMd5 } });
+    });
+    expect(await errnoOf(m.put('a.txt', 'ours'))).toBe('EIO');
+    expect(m.fs.retryFailed()).toBe(1);
+    await m.fs.storing.drained();
+    expect(m.provider.other.tree()).toEqual({ 'a.txt': 'ours' });
+    expect(m.isClean()).toBe(true);
   });
 
   it('shows a deleted file with local changes through a listing, and stores it anew', async () => {
