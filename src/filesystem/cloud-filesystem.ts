@@ -80,6 +80,17 @@ export class CloudFilesystem implements Filesystem {
     return this.#intents.recover().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
   }
 
+  /** Tries again what has failed: uploads, of which it answers how many, and renames that wait for their last step. */
+  retryFailed(): number {
+    this.#intents.retry().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
+    return this.storing.retryFailed();
+  }
+
+  /** Ends background work. */
+  close(): void {
+    this.#intents.close();
+  }
+
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
     return answered(() => this.#namespace.lookup(parent, name, caller));
   }

@@ -25,8 +25,16 @@ export interface Intent {
   readonly replace: ReplaceIntent;
 }
 
+/** What could not be settled is tried again after so long, then less and less often, ms. */
+const FIRST_PAUSE = 10_000;
+const LONGEST_PAUSE = 600_000;
+
 export class Intents {
   readonly #core: Core;
+  /** By id: begun, and neither finished nor undone though nobody is at it any more. */
+  readonly #unsettled = new Map<number, Intent>();
+  readonly #ending = new AbortController();
+  #isWaiting = false;
 
   constructor(core: Core) {
     this.#core = core;
@@ -60,16 +68,47 @@ export class Intents {
     }
   }
 
-  /** The replacement failed: the old file gets its name back, if it lost it. The intent stays where that fails too. */
+  /** The replacement failed: the old file gets its name back, if it lost it. Where that fails too it is done later. */
   async undo(intent: Intent): Promise<void> {
     try {
       await this.#settle(intent);
+      this.#unsettled.delete(intent.id);
     } catch (error) {
-      this.#core.log.warn({ intent: intent.id }, `a rename waits to be undone: ${messageOf(error)}`);
+      this.#core.log.warn({ intent: intent.id }, `a rename waits to be settled: ${messageOf(error)}`);
+      this.later(intent);
     }
   }
 
-  /** Finishes or undoes what an earlier mount left. One that cannot be settled now is tried at the next mount. */
+  /** All but the last step is done, or nothing could be undone: the rest follows in the background. */
+  later(intent: Intent): void {
+    this.#unsettled.set(intent.id, intent);
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#keepTrying().catch(() => undefined);
+  }
+
+  /** Tries what waits to be settled now. */
+  async retry(): Promise<void> {
+    for (const intent of [...this.#unsettled.values()]) await this.undo(intent);
+  }
+
+  /** Ends background work; what is not settled is written down for the next mount. */
+  close(): void {
+    this.#ending.abort();
+  }
+
+  async #keepTrying(): Promise<void> {
+    try {
+      for (let pause = FIRST_PAUSE; this.#unsettled.size > 0; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+        await this.#core.clock.sleep(pause, this.#ending.signal);
+        await this.retry();
+      }
+    } finally {
+      this.#isWaiting = false;
+    }
+  }
+
+  /** Finishes or undoes what an earlier mount left. */
   async recover(): Promise<void> {
     this.#recoverTouched();
     const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'replace'").all() as {

@@ -167,8 +167,9 @@ export class Renaming {
       await this.#namespace.dispose(stepped);
       this.#intents.end(intent);
     } catch (error) {
-      // The rename itself is done; what is left is a file too many, which the next mount removes.
+      // The rename itself is done; what is left is a file too many.
       log.warn({ ino: target.ino }, `the replaced version stays as ${aside.name} for now: ${messageOf(error)}`);
+      this.#intents.later(intent);
     }
   }
 

@@ -92,6 +92,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       cache,
       warnings,
       async close() {
+        filesystem.close();
         directories.close();
         await provider.close();
         opened.close();

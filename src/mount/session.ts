@@ -212,7 +212,7 @@ export class Session {
       case 'unmount-force':
         return this.forceUnmount();
       case 'retry-uploads':
-        return this.#opened.filesystem.storing.retryFailed();
+        return this.#opened.filesystem.retryFailed();
       case 'discard-uploads':
         return this.#opened.filesystem.discarding.discard(paths, this.#opened.filesystem.root);
       default:

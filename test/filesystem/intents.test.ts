@@ -31,6 +31,40 @@ describe.each([[false], [true]])('a replacement by rename (new ids: %s)', (newId
     expect(await revived.cat('name')).toBe(tree.name);
   });
 
+  it('whose last step fails is finished by the same mount, on demand or after a while', async () => {
+    const m = await mounted({ provider }, (memory) => {
+      for (const name of ['new', 'name', 'new2', 'name2']) memory.other.put(name, name);
+    });
+    await m.names();
+    m.provider.fail('trash', 'server', 3);
+    await m.mv('new', 'name');
+    await m.mv('new2', 'name2');
+    expect(intents(m)).toBe(2);
+    m.fs.retryFailed();
+    await settle(20);
+    expect(intents(m)).toBe(1);
+    m.clock.advance(10_000);
+    await settle(20);
+    expect(intents(m)).toBe(0);
+    expect(m.provider.other.tree()).toEqual({ name: 'new', name2: 'new2' });
+    expect(await m.names()).toEqual(['name', 'name2']);
+  });
+
+  it('that could not even be undone is undone by the same mount after a while', async () => {
+    const m = await mounted({ provider }, (memory) => {
+      memory.other.put('new', 'new');
+      memory.other.put('name', 'old');
+    });
+    await m.names();
+    m.provider.during('move', 'before', () => undefined);
+    m.provider.fail('move', 'server', 2);
+    expect(await errnoOf(m.mv('new', 'name'))).toBe('EIO');
+    m.clock.advance(10_000);
+    await settle(20);
+    expect(m.provider.other.tree()).toEqual({ name: 'old', new: 'new' });
+    expect(intents(m)).toBe(0);
+  });
+
   it.each([
     ['move', 1],
     ['move', 2],
