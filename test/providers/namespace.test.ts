@@ -30,6 +30,14 @@ describe('changes of the namespace', () => {
     expect(account.server.seen[1]?.form.get('name')).toBe('b ü+&%');
   });
 
+  test('whose answers are all lost are looked up before they are called failed', async () => {
+    const account = await miniAccount({ deadlineMs: 600 });
+    account.lose = (request) => request.method === 'PUT';
+    const file = account.add('a', data);
+    const renamed = await account.provider.move(file, { parentId: 'root', name: 'b' });
+    expect(renamed).toMatchObject({ id: file.id, name: 'b' });
+  });
+
   test('whose answers are lost are found out, and done once', async () => {
     const account = await miniAccount();
     const { provider } = account;

@@ -39,6 +39,25 @@ describe('account', () => {
   });
 });
 
+describe('an answer that trickles', () => {
+  test('is read to its end, however long a try may stand still', async () => {
+    const server = await miniServer((_request, response) => {
+      const body = JSON.stringify(user);
+      response.writeHead(200, { 'content-length': String(body.length) });
+      let at = 0;
+      const timer = setInterval(() => {
+        response.write(body.slice(at, ++at));
+        if (at === body.length) clearInterval(timer);
+      }, 5);
+    });
+    // Some 110 bytes, 5 ms each.
+    await expect(providerFor(server, { deadlineMs: 400, stallMs: 200 }).account()).resolves.toMatchObject({
+      userId: 'u1',
+    });
+    expect(server.seen).toHaveLength(1);
+  });
+});
+
 describe('repeats of a safe request', () => {
   test.each([
     ['500', (response: import('node:http').ServerResponse) => fail(response, '500.0600')],

@@ -14,7 +14,7 @@ import { PriorityGate } from './priority-gate.js';
 import type { RateLimiter } from './rate-limit.js';
 import { defaultRetryPolicy, parseRetryAfter, type RetryPolicy, retryDelay } from './retry-delay.js';
 import type { Signer } from './signer.js';
-import { type Content, type HttpMethod, Transport, type WireResponse } from './transport.js';
+import { type Content, type HttpMethod, Transport, TransportFailure, type WireResponse } from './transport.js';
 
 export interface HttpClientOptions {
   readonly signer?: Signer;
@@ -96,6 +96,8 @@ const maxRenewals = 2;
 const freeTransfers = 4;
 /** Answers are lists of at most 100 objects; more is not an answer but an attack or a mistake. */
 const maxJsonBytes = 32 * 1024 * 1024;
+/** One that trickles may take so many times as long as a try may stand still. */
+const slowestAnswer = 10;
 
 export function header(headers: WireResponse['headers'], name: string): string | undefined {
   const value = headers[name];
@@ -216,8 +218,6 @@ export class HttpClient {
         if (found !== undefined) return found;
         throw error;
       }
-      if (this.#closed || (uncertain && !idempotent && lookup === undefined)) throw error;
-      if (error.code === 'protocol' && tries >= protocolTries) throw error;
       if (failure.serverNow !== undefined) this.#signer?.adjustTime?.(failure.serverNow);
       if (tries <= freeTransfers) deadline += failure.movedForMs;
       const leftMs = deadline - this.clock.now();
@@ -225,8 +225,15 @@ export class HttpClient {
         { tries, leftMs, retryAfterMs: failure.retryAfterMs, random: this.#random() },
         this.#retry,
       );
-      if (delay === null) {
+      const isHopeless =
+        this.#closed ||
+        (uncertain && !idempotent && lookup === undefined) ||
+        (error.code === 'protocol' && tries >= protocolTries);
+      if (isHopeless || delay === null) {
         if (typeof error.data.resetAt === 'number') this.#limiter?.announce(error.data.resetAt);
+        // One of the tries may have done it, with nothing but its answer lost.
+        const found = uncertain && !this.#closed ? await this.#lookUp(lookup, options, deadline, error) : undefined;
+        if (found !== undefined) return found;
         throw error;
       }
       this.#log.debug({ route: call.route, code: error.code, tries, delay }, 'request failed, trying again');
@@ -383,6 +390,21 @@ export function decodeNothing(answer: Answer, route: string): Answer {
   return answer;
 }
 
+/** A slow line is given time as long as bytes come, within reason. */
+async function textOf({ body, watch }: WireResponse): Promise<string> {
+  const giveUpAt = performance.now() + slowestAnswer * watch.patienceMs;
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body) {
+    watch.moved();
+    bytes += part.byteLength;
+    if (bytes > maxJsonBytes || performance.now() > giveUpAt)
+      throw new TransportFailure('stalled', 'an answer that does not end', undefined);
+    parts.push(part);
+  }
+  return Buffer.concat(parts, bytes).toString();
+}
+
 /** Reads a small answer to its end and ends its watch. */
 export async function readAnswer(response: WireResponse, route: string): Promise<Answer> {
   const { status, headers, body, watch } = response;
@@ -391,7 +413,7 @@ export async function readAnswer(response: WireResponse, route: string): Promise
       body.on('error', () => {}).destroy();
       throw protocolFailure(route, 'an answer of unreasonable size', { status });
     }
-    return { status, headers, text: await body.text(), authorization: response.authorization };
+    return { status, headers, text: await textOf(response), authorization: response.authorization };
   } catch (error) {
     throw error instanceof TryFailure ? error : watch.failure(error);
   } finally {

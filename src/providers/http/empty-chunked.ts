@@ -4,7 +4,6 @@
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { text } from 'node:stream/consumers';
 import type { WireBody } from './transport.js';
 
 export function requestEmptyChunked(
@@ -19,10 +18,7 @@ export function requestEmptyChunked(
       url,
       // No kept-alive connection: such uploads are rare, and closing leaves nothing behind.
       { method, headers: { ...headers, 'transfer-encoding': 'chunked' }, signal, agent: false },
-      (response) => {
-        const body: WireBody = Object.assign(response, { text: () => text(response) });
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
-      },
+      (response) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response }),
     );
     request.on('error', reject);
     request.end();

@@ -29,7 +29,6 @@ export interface WireRequest {
 }
 
 export interface WireBody extends AsyncIterable<Uint8Array> {
-  text(): Promise<string>;
   on(event: 'error', listener: (error: unknown) => void): WireBody;
   destroy(): unknown;
 }
@@ -85,7 +84,7 @@ const singleWriteBytes = 256 * 1024;
 /** Aborts one exchange when nothing moves for `patienceMs`, or when the caller's signal fires. */
 export class Watch {
   readonly #controller = new AbortController();
-  readonly #patienceMs: number;
+  readonly patienceMs: number;
   #timer: NodeJS.Timeout | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #startedAt = performance.now();
@@ -94,7 +93,7 @@ export class Watch {
   sourceError: unknown;
 
   constructor(patienceMs: number, signal: AbortSignal | undefined) {
-    this.#patienceMs = Math.max(1, patienceMs);
+    this.patienceMs = Math.max(1, patienceMs);
     this.#signal = signal;
     this.#arm();
     if (signal?.aborted) this.#onAbort();
@@ -113,7 +112,7 @@ export class Watch {
   }
 
   #arm(): void {
-    this.#timer = setTimeout(() => this.#abort('stalled'), this.#patienceMs);
+    this.#timer = setTimeout(() => this.#abort('stalled'), this.patienceMs);
   }
 
   /** A byte moved: the timer begins anew. */
