@@ -25,6 +25,8 @@ const TRIES = 3;
 const MAX_UNWRITTEN = 32;
 
 interface Pending {
+  /** Fetched for nobody who waits for it: its failure says little about a request that somebody waits for. */
+  readonly isAhead: boolean;
   readonly data: Promise<Uint8Array>;
   readonly resolve: (data: Uint8Array) => void;
   readonly reject: (error: unknown) => void;
@@ -72,10 +74,10 @@ export class RevisionReader {
     }
     this.#request(first, last, DEMAND_REQUEST, 'foreground');
     // Taken now: a block that the cache has no room for is gone once it was handed to those who wait for it.
-    const underway = new Map<number, Promise<Uint8Array>>();
+    const underway = new Map<number, Pending>();
     for (let block = first; block <= last; block++) {
       const pending = this.#pending.get(block);
-      if (pending !== undefined) underway.set(block, pending.data);
+      if (pending !== undefined) underway.set(block, pending);
     }
     for (let block = first; block <= last; block++) {
       const data = await this.#block(block, underway.get(block));
@@ -118,15 +120,15 @@ export class RevisionReader {
     this.#cache.release(this.#cached);
   }
 
-  async #block(block: number, underway?: Promise<Uint8Array>): Promise<Uint8Array> {
+  async #block(block: number, underway?: Pending): Promise<Uint8Array> {
     for (let tries = 1; ; tries++) {
-      const pending = tries === 1 && underway !== undefined ? underway : this.#pending.get(block)?.data;
+      const pending = tries === 1 && underway !== undefined ? underway : this.#pending.get(block);
       if (pending !== undefined) {
         try {
-          return await pending;
+          return await pending.data;
         } catch (error) {
           // Somebody else's read-ahead may have been cancelled or put off; that is no verdict on this read.
-          if (tries >= TRIES || !isWorthAnotherTry(error)) throw error;
+          if (tries >= TRIES || !isWorthAnotherTry(error, pending.isAhead)) throw error;
         }
       } else {
         const data = await this.#cached.readBlock(block);
@@ -157,7 +159,7 @@ export class RevisionReader {
 
   #start(first: number, end: number, priority: Priority, signal?: AbortSignal): void {
     const expected: Expected = new Map();
-    for (let block = first; block < end; block++) this.#expect(block, expected);
+    for (let block = first; block < end; block++) this.#expect(block, expected, priority === 'background');
     this.#cache.misses += end - first;
     const run = this.#run(first, end, expected, { priority, signal })
       .then(() => new ProviderError('protocol', `${this.file.name}: the answer lacks bytes that were asked for`))
@@ -185,7 +187,7 @@ export class RevisionReader {
     }
     // The server sends from another place than asked: it ignored the range, and sends everything. Take it all, once.
     for (let block = blockOf(answer.offset); block < blockCount(answer.offset + answer.length); block++) {
-      if (!this.#cached.has(block) && !this.#pending.has(block)) this.#expect(block, expected);
+      if (!this.#cached.has(block) && !this.#pending.has(block)) this.#expect(block, expected, true);
     }
     const taking = this.#take(answer, expected);
     this.#stream = taking
@@ -226,7 +228,7 @@ export class RevisionReader {
     await Promise.all(writes);
   }
 
-  #expect(block: number, expected: Expected): void {
+  #expect(block: number, expected: Expected, isAhead: boolean): void {
     let resolve!: (data: Uint8Array) => void;
     let reject!: (error: unknown) => void;
     const data = new Promise<Uint8Array>((yes, no) => {
@@ -235,7 +237,7 @@ export class RevisionReader {
     });
     // Read-ahead may fail with nobody waiting.
     data.catch(() => undefined);
-    const pending = { data, resolve, reject };
+    const pending = { isAhead, data, resolve, reject };
     this.#pending.set(block, pending);
     expected.set(block, pending);
   }
@@ -283,7 +285,8 @@ async function* blocksOf(answer: RangeBody, size: number, hash: Hash | null): As
   }
 }
 
-function isWorthAnotherTry(error: unknown): boolean {
+function isWorthAnotherTry(error: unknown, isAhead: boolean): boolean {
   if (!(error instanceof ProviderError)) return false;
-  return error.code === 'aborted' || error.code === 'rate-limited' || error.code === 'integrity';
+  // Read-ahead is put off where a request that somebody waits for would not be; that one has waited long enough itself.
+  return error.code === 'aborted' || error.code === 'integrity' || (error.code === 'rate-limited' && isAhead);
 }

@@ -125,6 +125,17 @@ describe('a reader', () => {
     pool.release(reader);
   });
 
+  it('does not wait again for a limit that it has waited for', async () => {
+    const { server, pool } = setUp();
+    const reader = pool.acquire(server.put(pattern(2 * BLOCK)));
+    server.before = () => {
+      throw new ProviderError('rate-limited', 'not now');
+    };
+    expect(await errnoOf(readAt(reader, 0, 10))).toBe('rate-limited');
+    expect(server.asked).toHaveLength(1);
+    pool.release(reader);
+  });
+
   it('splits a long request, and lets it go side by side', async () => {
     const { server, pool } = setUp();
     const reader = pool.acquire(server.put(pattern(4 * MIB)));
