@@ -1,0 +1,155 @@
+/** Which request of each service each operation depends on: where the fault of a cell strikes. */
+import type { HostName } from '../../../src/sandbox/index.js';
+import { type OperationName, sizes } from './operations.js';
+import type { Exception, RequestKind, Target } from './table.js';
+
+/** One request of one operation. */
+export interface Place extends Target {
+  readonly operation: OperationName;
+  /** What the request does in it, where the operation takes several. */
+  readonly request: string;
+  /** As the sandbox's log has it. */
+  readonly route: string;
+  readonly host?: HostName;
+  /** The path in the cell's directory (`.` is that itself) of the object that the URL names. */
+  readonly of?: string;
+  /** The URL names an object that the operation has made. */
+  readonly ofNew?: boolean;
+  readonly exceptions?: readonly Exception[];
+}
+
+/**
+ * Places that are tried in one mount at the same time. No two places of a group have requests of equal route that
+ * cannot be told apart by their URL.
+ */
+export type Group = readonly Place[];
+
+/** Bytes of an answer that tells one object. */
+const ONE_ANSWER = 500;
+
+function place(
+  operation: OperationName,
+  kind: RequestKind,
+  route: string,
+  more: Partial<Place> & { readonly request?: string } = {},
+): Place {
+  return { operation, request: more.request ?? '', kind, route, bytes: ONE_ANSWER, ...more };
+}
+
+/** What a service makes of a fault that the rules do not know. */
+const gone: Exception = { fault: '404', errnos: [], isLie: true, because: 'what is gone already needs no removing' };
+const namelessOld: Exception = {
+  fault: '404',
+  errnos: ['EEXIST'],
+  because: 'the old file is taken for gone, and then turns out to hold the name',
+};
+const removed: Exception = {
+  fault: '404',
+  strength: 'once',
+  errnos: [],
+  because: 'a file that was removed at the provider is looked for, and stored anew where it is gone',
+};
+const taken: Exception = {
+  fault: '409',
+  strength: 'once',
+  errnos: [],
+  because: 'nobody is seen to hold the name, so it is tried again',
+};
+const damaged: Exception = {
+  fault: 'corrupt byte',
+  strength: 'always',
+  errnos: ['EIO'],
+  isDamaged: true,
+  because: 'a small new version takes the place of the old one in one request, damaged as it may be',
+};
+const resent = ['400', '404', '409'].map(
+  (fault): Exception => ({
+    fault,
+    strength: 'once',
+    errnos: [],
+    because: 'a chunk that is refused is sent again as the status of the upload says',
+  }),
+);
+const found: Exception = { fault: '404', errnos: [], because: 'the file is then found by its name' };
+const stale: Exception = {
+  fault: '404',
+  errnos: ['ESTALE'],
+  because: 'a directory that was opened and is gone must not look like an empty one',
+};
+const overwriting = [removed, damaged];
+
+const download = (operation: OperationName, bytes: number, request = ''): Place =>
+  place(operation, 'download', 'GET /files/{id}/download', {
+    of: 'file',
+    bytes,
+    request,
+    isAskedTwice: request === '',
+    isPart: bytes === sizes.long,
+  });
+
+const fourShared: readonly Group[] = [
+  [
+    place('cold ls', 'query', 'GET /folder/{id}/files', { of: 'deep', bytes: 1500, exceptions: [stale] }),
+    place('stat of a name', 'query', 'GET /folder/{id}/children', { of: 'deep', bytes: 1000 }),
+    download('read a small file', sizes.small),
+    download('read a long file', sizes.long),
+    place('create large', 'change', 'POST /upload', { request: 'start', exceptions: [taken] }),
+    place('overwrite', 'upload', 'PUT /files/{id}', { host: 'upload', of: 'file', exceptions: overwriting }),
+    place('mkdir', 'change', 'POST /folders'),
+    place('rmdir', 'change', 'POST /folders/{id}/trash', { of: 'gone', bodyless: true, exceptions: [gone] }),
+    place('rename over a file', 'change', 'PUT /files/{id}', {
+      host: 'api',
+      of: 'new',
+      request: 'aside',
+      exceptions: [namelessOld],
+    }),
+    place('df', 'query', 'GET /user', { isUnasked: true }),
+  ],
+  [
+    download('read at random', sizes.long),
+    place('create small', 'upload', 'POST /files', { host: 'upload', of: '.', exceptions: [taken] }),
+    place('create in chunks', 'upload', 'POST /upload/{id}', { request: 'chunk', exceptions: resent }),
+    place('append', 'upload', 'PUT /files/{id}', {
+      host: 'upload',
+      of: 'file',
+      request: 'content',
+      exceptions: overwriting,
+    }),
+    place('unlink', 'change', 'POST /files/{id}/trash', { of: 'file', bodyless: true, exceptions: [gone] }),
+    place('rename', 'change', 'PUT /files/{id}', { host: 'api', of: 'file' }),
+    place('rename over a file', 'change', 'PUT /files/{id}', { host: 'api', of: 'file', request: 'name' }),
+  ],
+  [
+    download('append', sizes.small, 'base'),
+    place('truncate', 'upload', 'PUT /files/{id}', { host: 'upload', of: 'file', exceptions: overwriting }),
+    place('create large', 'change', 'PUT /files/{id}', {
+      host: 'api',
+      ofNew: true,
+      request: 'name',
+      exceptions: [taken],
+    }),
+  ],
+  [
+    place('create large', 'query', 'GET /files/{id}', { ofNew: true, request: 'verify', exceptions: [taken, found] }),
+    place('rename a folder', 'change', 'PUT /folders/{id}', { of: 'old' }),
+    place('move', 'change', 'POST /files/{id}/move', { of: 'file' }),
+  ],
+  [
+    place('overwrite large', 'change', 'PUT /files/{id}', {
+      host: 'api',
+      of: 'file',
+      request: 'aside',
+      exceptions: [namelessOld],
+    }),
+    place('rename over a file', 'change', 'POST /files/{id}/trash', {
+      of: 'new',
+      request: 'dispose',
+      bodyless: true,
+      isAfterwards: true,
+      exceptions: [gone],
+    }),
+  ],
+];
+
+export const services = { '4shared': fourShared } as const;
+export type ServiceName = keyof typeof services;

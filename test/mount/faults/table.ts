@@ -1,0 +1,226 @@
+/**
+ * The fault matrix as data: what can go wrong with a request, and what a program then sees of the operation that needed it.
+ * Nothing here knows a service, a path or a mount.
+ */
+import type { FaultAction } from '../../../src/sandbox/index.js';
+
+/** What the request that goes wrong is for: it decides which faults can befall it, and what they do. */
+export type RequestKind =
+  /** JSON is asked for; nothing changes. */
+  | 'query'
+  /** Content comes. */
+  | 'download'
+  /** Content goes. */
+  | 'upload'
+  /** Something changes at the server. */
+  | 'change';
+
+/** Where a fault strikes. */
+export interface Target {
+  readonly kind: RequestKind;
+  /** Size of the body that moves, bytes. */
+  readonly bytes: number;
+  /** The request has no body: what breaks in the middle is its answer. */
+  readonly bodyless?: boolean;
+  /** Nothing asks for it: the operation is answered from what is known. */
+  readonly isUnasked?: boolean;
+  /** The kernel asks for it twice: an error of its own read-ahead is no verdict on the read that the program waits for. */
+  readonly isAskedTwice?: boolean;
+  /** It brings a part of a file, for which there is no checksum. */
+  readonly isPart?: boolean;
+  /** The operation was done before it: what it was to tidy up is tidied up later. */
+  readonly isAfterwards?: boolean;
+}
+
+/** `once`: the first such request. `always`: every such request, until the operation is over. */
+export type Strength = 'once' | 'always';
+export const strengths: readonly Strength[] = ['once', 'always'];
+
+/**
+ * - `refusal`   a definite answer: no second try, the program hears of it at once
+ * - `passing`   the server did nothing, and may do it when asked again
+ * - `performed` the server did it, and its answer is lost or spoilt: for what changes nothing the same as `passing`
+ * - `harmless`  odd, and all that is needed comes
+ */
+export type Nature = 'refusal' | 'passing' | 'performed' | 'harmless';
+
+export interface Fault {
+  readonly name: string;
+  readonly nature: Nature;
+  /** What a program is told when it does not pass; several where the way to the end decides. */
+  readonly errnos: readonly string[];
+  /** Kinds of requests that it can befall; every where nothing is said. */
+  readonly only?: readonly RequestKind[];
+  /** `elsewhere` is another host, which must not see our credentials. */
+  action(target: Target, elsewhere: string): FaultAction;
+}
+
+/** Longer than any deadline here; a stall ends with the fault plan. */
+const FOR_EVER_MS = 600_000;
+/** A body that trickles takes this long: longer than a try may stand still, ms. */
+export const TRICKLE_MS = 2000;
+
+const eio = ['EIO'];
+/** Where a connection breaks, the last try may also be one that found no time for its answer. */
+const offline = ['ENETUNREACH', 'EIO'];
+
+function status(name: string, code: string, errno: string): Fault {
+  const action: FaultAction = { kind: 'status', status: Number.parseInt(code, 10), code };
+  return { name, nature: 'refusal', errnos: [errno], action: () => action };
+}
+
+function always(action: FaultAction): () => FaultAction {
+  return () => action;
+}
+
+export const faults: readonly Fault[] = [
+  status('400', '400.0500', 'EIO'),
+  status('401', '401.0301', 'EACCES'),
+  status('403 quota', '403.0100', 'ENOSPC'),
+  status('403 permission', '403.0302', 'EACCES'),
+  status('404', '404', 'ENOENT'),
+  status('409', '409', 'EEXIST'),
+  { name: '429', nature: 'passing', errnos: eio, action: always({ kind: 'status', status: 429, code: '429.0107' }) },
+  {
+    name: '429 with Retry-After',
+    nature: 'passing',
+    errnos: eio,
+    action: always({ kind: 'status', status: 429, code: '429.0107', retryAfter: 1 }),
+  },
+  { name: '500', nature: 'passing', errnos: eio, action: always({ kind: 'status', status: 500, code: '500.0600' }) },
+  { name: '503', nature: 'passing', errnos: eio, action: always({ kind: 'html', status: 503 }) },
+  {
+    name: 'reset before the body',
+    nature: 'passing',
+    errnos: offline,
+    action: always({ kind: 'reset', when: 'before' }),
+  },
+  { name: 'reset in the body', nature: 'passing', errnos: offline, action: always({ kind: 'reset', when: 'middle' }) },
+  { name: 'answer lost', nature: 'performed', errnos: offline, action: always({ kind: 'reset', when: 'after' }) },
+  {
+    name: 'answer lost behind a 502',
+    nature: 'performed',
+    errnos: eio,
+    action: always({ kind: 'html', status: 502, performed: true }),
+  },
+  { name: 'stall', nature: 'passing', errnos: eio, action: always({ kind: 'stall', ms: FOR_EVER_MS }) },
+  {
+    name: 'stall before the answer',
+    nature: 'performed',
+    errnos: eio,
+    action: always({ kind: 'stall', ms: FOR_EVER_MS, when: 'after' }),
+  },
+  { name: 'truncated body', nature: 'performed', errnos: offline, action: always({ kind: 'truncate' }) },
+  {
+    name: 'truncated body of matching length',
+    nature: 'performed',
+    errnos: eio,
+    action: always({ kind: 'truncate', silent: true }),
+  },
+  {
+    name: 'corrupt byte',
+    nature: 'passing',
+    errnos: eio,
+    // Names and numbers in JSON carry no checksum: only content can be told to be damaged.
+    only: ['download', 'upload'],
+    action: ({ kind }) => ({ kind: 'corrupt', where: kind === 'upload' ? 'request' : 'answer' }),
+  },
+  {
+    name: 'wrong range',
+    nature: 'passing',
+    errnos: eio,
+    only: ['download'],
+    action: always({ kind: 'wrong-content-range' }),
+  },
+  {
+    name: 'ignored range',
+    nature: 'harmless',
+    errnos: [],
+    only: ['download'],
+    action: always({ kind: 'ignore-range' }),
+  },
+  { name: 'HTML with 200', nature: 'passing', errnos: eio, action: always({ kind: 'html' }) },
+  {
+    name: 'HTML with 200 for what was done',
+    nature: 'performed',
+    errnos: eio,
+    only: ['change', 'upload'],
+    action: always({ kind: 'html', performed: true }),
+  },
+  {
+    name: 'broken JSON',
+    nature: 'performed',
+    errnos: eio,
+    only: ['query', 'change', 'upload'],
+    action: always({ kind: 'broken-json' }),
+  },
+  { name: 'empty 200', nature: 'passing', errnos: eio, action: always({ kind: 'empty' }) },
+  {
+    name: 'empty 200 for what was done',
+    nature: 'performed',
+    errnos: eio,
+    only: ['change', 'upload'],
+    action: always({ kind: 'empty', performed: true }),
+  },
+  {
+    name: 'redirect to another host',
+    nature: 'passing',
+    errnos: eio,
+    action: (_, elsewhere) => ({ kind: 'redirect', to: `${elsewhere}/stolen` }),
+  },
+  {
+    name: 'slow byte by byte',
+    nature: 'harmless',
+    errnos: [],
+    action: ({ bytes }) => ({
+      kind: 'slow',
+      bytesPerSecond: (bytes * 1000) / TRICKLE_MS,
+      ...(bytes <= 4000 ? { pieceBytes: 1 } : {}),
+    }),
+  },
+];
+
+/** What a program is to see: success where `errnos` is empty, else one of them. */
+export interface Expectation {
+  readonly errnos: readonly string[];
+  /** The server says that what it has is gone, and is believed: it keeps it. */
+  readonly isLie?: boolean;
+  /** What the server had under the name is lost to damage on the way; what was meant to be stored is kept here. */
+  readonly isDamaged?: boolean;
+}
+
+/** Where an operation's answer to a fault is another one than the rule's, and why. */
+export interface Exception extends Expectation {
+  readonly fault: string;
+  readonly strength?: Strength;
+  readonly because: string;
+}
+
+/** Null: this fault cannot befall such a request. */
+export function expectationOf(
+  target: Target,
+  fault: Fault,
+  strength: Strength,
+  exceptions: readonly Exception[] = [],
+): Expectation | null {
+  if (fault.only !== undefined && !fault.only.includes(target.kind)) return null;
+  if (target.isPart === true && fault.name === 'corrupt byte') return null;
+  const exception = exceptions.find(
+    (one) => one.fault === fault.name && (one.strength === undefined || one.strength === strength),
+  );
+  if (exception !== undefined) return exception;
+  return { errnos: isMet(target, fault, strength) ? [] : fault.errnos };
+}
+
+/** Does the operation succeed in spite of it? */
+function isMet(
+  { kind, bodyless, isUnasked, isAskedTwice, isAfterwards }: Target,
+  { name, nature }: Fault,
+  strength: Strength,
+): boolean {
+  if (nature === 'harmless' || isUnasked === true || isAfterwards === true) return true;
+  if (nature === 'refusal') return strength === 'once' && isAskedTwice === true;
+  if (strength === 'once') return true;
+  const changes = kind === 'change' || kind === 'upload';
+  return changes && (nature === 'performed' || (bodyless === true && name === 'reset in the body'));
+}

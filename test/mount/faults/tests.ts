@@ -1,0 +1,31 @@
+/** The matrix of a service as tests: one a cell. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { batchesOf, type Cell, nameOf, type Ran, runMatrix } from './matrix.js';
+import { type ServiceName, services } from './services.js';
+
+/** `FAULT_CELLS=mkdir` runs the cells whose name has it, to look at one more closely. */
+const only = new RegExp(process.env.FAULT_CELLS ?? '');
+const MATRIX_TIMEOUT_MS = 600_000;
+
+export function matrixTests(service: ServiceName): void {
+  const isWanted = (cell: Cell): boolean => only.test(nameOf(cell));
+  const cells = services[service].flatMap((group) => batchesOf(group, isWanted).flat());
+
+  describe(`faults at ${service}`, () => {
+    const ran = new Map<string, Ran>();
+    beforeAll(async () => {
+      for (const one of await runMatrix(service, isWanted)) ran.set(nameOf(one.cell), one);
+    }, MATRIX_TIMEOUT_MS);
+    afterAll(() => {
+      const longest = [...ran.values()].sort((a, b) => b.ms - a.ms)[0];
+      console.log(
+        `${service}: ${ran.size} cells; the longest operation took ${longest?.ms} ms (${longest && nameOf(longest.cell)})`,
+      );
+    });
+
+    it.each(cells.map((cell) => [nameOf(cell)]))('%s', (name) => {
+      const one = ran.get(name);
+      expect(one?.verdict).toEqual(one?.wanted);
+    });
+  });
+}
