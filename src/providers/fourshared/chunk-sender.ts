@@ -128,7 +128,9 @@ export class ChunkSender {
           told = told.then(() => session.onStored(stored, coveredBytes(stored, size)));
           await told;
         } catch (error) {
-          if (error instanceof ProviderError && refusals.has(error.code)) refused ??= error;
+          // The next one in order cannot have come too early: where the server fails with it, another order does not help.
+          const isOrderless = error instanceof ProviderError && error.code === 'server' && chunk === chunks[0];
+          if (error instanceof ProviderError && refusals.has(error.code) && !isOrderless) refused ??= error;
           else {
             fatal ??= error;
             stop.abort();
