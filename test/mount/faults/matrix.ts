@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { askControl } from '../../../src/mount/control.js';
 import { Registry } from '../../../src/mount/registry.js';
-import type { MountStatus, UploadStatus } from '../../../src/mount/status.js';
+import type { MountStatus } from '../../../src/mount/status.js';
 import type { AnySandboxOptions, Entry, FaultRule } from '../../../src/sandbox/index.js';
 import { noise } from '../../contract/bench.js';
 import { createServiceWorld, type World } from '../world.js';
@@ -154,6 +154,9 @@ interface Trial {
   ruleId: number;
 }
 
+/** `listed`: the errno in `status` of a content that was not stored. */
+type Performed = Performance & { readonly listed: string | null };
+
 /** What is there, by path. */
 interface Seen {
   readonly server: Record<string, string>;
@@ -208,17 +211,16 @@ class Bench {
   async run(index: number, cells: readonly Cell[]): Promise<Ran[]> {
     const trials = await Promise.all(cells.map((cell) => this.#prepare(index, cell)));
     this.#arm(trials);
-    const performances = await Promise.all(trials.map(({ steps }) => this.#performer.run(...steps)));
+    const performances = await Promise.all(trials.map((trial) => this.#perform(trial)));
     const fired = trials.map(({ ruleId }) => this.#world.sandbox.faults.fired(ruleId) > 0);
     this.#world.sandbox.faults.clear();
 
-    const { failed } = await this.#status();
     const between = await this.#look(trials);
-    const again = await this.#recover(trials, performances, failed);
+    const again = await this.#recover(trials, performances);
     const after = await this.#look(trials);
     this.#world.sandbox.store.remove(batchPath(index));
     return trials.map((trial, n) => {
-      const performance = performances[n] as Performance;
+      const performance = performances[n] as Performed;
       const verdict: Verdict = {
         answer: performance.errno ?? 'ok',
         isInTime: performance.ms <= LONGEST_MS,
@@ -226,7 +228,7 @@ class Bench {
         returned: performance.errno === null ? performance.seen.at(-1) : null,
         server: withoutTemporaries(between[n]?.server ?? {}),
         mount: between[n]?.mount ?? {},
-        listed: failed.find(({ path }) => path.startsWith(`${trial.path}/`))?.code ?? null,
+        listed: performance.listed,
         secondAnswer: again[n] ?? null,
         serverAfter: (trial.cell.expectation.isLie ? withoutTemporaries : same)(after[n]?.server ?? {}),
         mountAfter: after[n]?.mount ?? {},
@@ -250,6 +252,14 @@ class Bench {
     await this.#performer.run({ act: 'stat', path: known });
     const steps = made.steps(at, join(this.#world.directory, 'contents'));
     return { cell, operation: made, path, steps, ruleId: 0 };
+  }
+
+  async #perform({ steps, path }: Trial): Promise<Performed> {
+    const performance = await this.#performer.run(...steps);
+    if (performance.errno === null) return { ...performance, listed: null };
+    // At once: before long the mount tries it again by itself.
+    const { failed } = await this.#status();
+    return { ...performance, listed: failed.find((upload) => upload.path.startsWith(`${path}/`))?.code ?? null };
   }
 
   #arm(trials: readonly Trial[]): void {
@@ -276,11 +286,7 @@ class Bench {
   }
 
   /** What was kept is stored now, and what was refused is done now. */
-  async #recover(
-    trials: readonly Trial[],
-    performances: readonly Performance[],
-    failed: readonly UploadStatus[],
-  ): Promise<(string | null)[]> {
+  async #recover(trials: readonly Trial[], performances: readonly Performed[]): Promise<(string | null)[]> {
     await askControl(this.#socket, 'retry-uploads');
     const giveUpAt = performance.now() + RECOVERY_MS;
     let left = await this.#status();
@@ -293,9 +299,9 @@ class Bench {
     return Promise.all(
       trials.map(async (trial, n) => {
         if (performances[n]?.errno === null) return null;
-        const kept = failed.some(({ path }) => path.startsWith(`${trial.path}/`));
         const stillThere = left.failed.find(({ path }) => path.startsWith(`${trial.path}/`));
-        if (kept) return stillThere === undefined ? 'ok' : `${stillThere.code} ${stillThere.error}`;
+        if (performances[n]?.listed !== null)
+          return stillThere === undefined ? 'ok' : `${stillThere.code} ${stillThere.error}`;
         return (await this.#performer.run(...trial.steps)).errno ?? 'ok';
       }),
     );

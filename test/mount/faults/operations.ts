@@ -23,7 +23,7 @@ export const sizes: Readonly<Record<Exclude<ContentName, 'both' | 'cut'>, number
   // Two chunks of 8 MiB.
   chunks: 8 * MiB + 5000,
   // More than is fetched whole by the first read, so that it comes in several ranges.
-  long: 2 * MiB + 5000,
+  long: MiB + 100_000,
 };
 
 /** Made of others. */
@@ -51,7 +51,7 @@ export interface Operation {
 }
 
 /** Off the borders of blocks and pages. */
-const PART = [MiB + 4321, 4096] as const;
+const PART = [700 * KiB + 4321, 4096] as const;
 
 const write = (flags: 'wx' | 'w' | 'a', source: ContentName): Operation['steps'] => {
   return (at, contents) => [{ act: 'write', path: join(at, 'file'), flags, source: join(contents, source) }];
