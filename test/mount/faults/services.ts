@@ -43,6 +43,13 @@ const namelessOld: Exception = {
   errnos: ['EEXIST'],
   because: 'the old file is taken for gone, and then turns out to hold the name',
 };
+const undoneLater: Exception = {
+  fault: '429',
+  strength: 'always',
+  errnos: ['EIO'],
+  isSettledLater: true,
+  because: 'the limit is the account’s: undoing has to wait for it too',
+};
 const removed: Exception = {
   fault: '404',
   strength: 'once',
@@ -117,7 +124,12 @@ const fourShared: readonly Group[] = [
     }),
     place('unlink', 'change', 'POST /files/{id}/trash', { of: 'file', bodyless: true, exceptions: [gone] }),
     place('rename', 'change', 'PUT /files/{id}', { host: 'api', of: 'file' }),
-    place('rename over a file', 'change', 'PUT /files/{id}', { host: 'api', of: 'file', request: 'name' }),
+    place('rename over a file', 'change', 'PUT /files/{id}', {
+      host: 'api',
+      of: 'file',
+      request: 'name',
+      exceptions: [undoneLater],
+    }),
   ],
   [
     download('append', sizes.small, 'base'),

@@ -186,6 +186,8 @@ export interface Expectation {
   readonly errnos: readonly string[];
   /** The server says that what it has is gone, and is believed: it keeps it. */
   readonly isLie?: boolean;
+  /** What was begun is undone only when the service takes requests again: until then the names may be in between. */
+  readonly isSettledLater?: boolean;
   /** What the server had under the name is lost to damage on the way; what was meant to be stored is kept here. */
   readonly isDamaged?: boolean;
 }

@@ -1,9 +1,12 @@
-/** The matrix of a service as tests: one a cell. */
+/**
+ * The matrix of a service as tests: one a cell.
+ *
+ * `FAULT_CELLS='mkdir: 429' npx vitest run test/mount/faults` runs the cells whose name has it.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { batchesOf, type Cell, nameOf, type Ran, runMatrix } from './matrix.js';
 import { type ServiceName, services } from './services.js';
 
-/** `FAULT_CELLS=mkdir` runs the cells whose name has it, to look at one more closely. */
 const only = new RegExp(process.env.FAULT_CELLS ?? '');
 const MATRIX_TIMEOUT_MS = 600_000;
 
