@@ -77,7 +77,9 @@ export class CloudFilesystem implements Filesystem {
    */
   recover(): Promise<void> {
     recoverUploads(this.#core, this.storing);
-    return this.#intents.recover().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
+    return this.#intents
+      .recover((rename) => this.#renaming.finish(rename))
+      .catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
   }
 
   /** Tries again what has failed: uploads, of which it answers how many, and renames that wait for their last step. */

@@ -20,6 +20,21 @@ export interface ReplaceIntent {
   readonly successor: RemoteFile;
 }
 
+/** A rename as it was begun. */
+export interface BegunRename {
+  readonly source: Ino;
+  /** What has the new name at the beginning. */
+  readonly target: Ino | null;
+  readonly parent: Ino;
+  readonly name: string;
+}
+
+interface Change {
+  /** Whose entries change. */
+  readonly directories: readonly Ino[];
+  readonly rename?: BegunRename;
+}
+
 export interface Intent {
   readonly id: number;
   readonly replace: ReplaceIntent;
@@ -56,11 +71,11 @@ export class Intents {
    * Runs a change of what these directories hold: at the provider, then in the table. Where the process dies in between,
    * the next mount does not show them before it has listed them anew.
    */
-  async touching<T>(directories: readonly (Ino | null)[], act: () => Promise<T>): Promise<T> {
-    const inos = directories.filter((ino) => ino !== null);
+  async touching<T>(directories: readonly Ino[], act: () => Promise<T>, rename?: BegunRename): Promise<T> {
+    const change: Change = { directories, rename };
     const { lastInsertRowid } = this.#core.state.sql
-      .prepare("INSERT INTO intent (kind, data) VALUES ('touch', ?)")
-      .run(JSON.stringify(inos));
+      .prepare("INSERT INTO intent (kind, data) VALUES ('change', ?)")
+      .run(JSON.stringify(change));
     try {
       return await act();
     } finally {
@@ -108,9 +123,12 @@ export class Intents {
     }
   }
 
-  /** Finishes or undoes what an earlier mount left. */
-  async recover(): Promise<void> {
-    this.#recoverTouched();
+  /**
+   * Finishes or undoes what an earlier mount left. One that cannot be settled now is tried at the next mount. `finish` ends
+   * a rename in the way that it was meant.
+   */
+  async recover(finish: (rename: BegunRename) => Promise<void>): Promise<void> {
+    await this.#recoverChanges(finish);
     const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'replace'").all() as {
       id: number;
       data: string;
@@ -118,21 +136,24 @@ export class Intents {
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
   }
 
-  #recoverTouched(): void {
-    const { state, directories, log } = this.#core;
-    const rows = state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'touch'").all() as {
+  async #recoverChanges(finish: (rename: BegunRename) => Promise<void>): Promise<void> {
+    const { state, directories, table, log } = this.#core;
+    const rows = state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'change'").all() as {
       id: number;
       data: string;
     }[];
     for (const { id, data } of rows) {
-      const inos = JSON.parse(data) as Ino[];
+      const { directories: inos, rename } = JSON.parse(data) as Change;
       for (const ino of inos) directories.expire(ino);
-      // A directory that is gone has nothing to show.
-      const known = inos.filter((ino) => this.#core.table.get(ino)?.remote != null);
-      Promise.all(known.map((ino) => directories.refresh(ino))).then(
-        () => this.end({ id }),
-        (error) => log.warn({ inos }, `directories wait to be listed: ${messageOf(error)}`),
-      );
+      try {
+        if (rename !== undefined) await finish(rename);
+        // A directory that is gone has nothing to show.
+        const known = inos.filter((ino) => table.get(ino)?.remote != null);
+        await Promise.all(known.map((ino) => directories.refresh(ino)));
+        this.end({ id });
+      } catch (error) {
+        log.warn({ inos }, `what came of a change of names is not known yet: ${messageOf(error)}`);
+      }
     }
   }
 
@@ -181,7 +202,8 @@ export class Intents {
   }
 }
 
-async function orGone(asked: Promise<RemoteEntry>): Promise<RemoteEntry | null> {
+/** Null where the object does not exist (any more). */
+export async function orGone(asked: Promise<RemoteEntry>): Promise<RemoteEntry | null> {
   try {
     return await asked;
   } catch (error) {

@@ -14,7 +14,7 @@ import type { Caller, RenameFlags } from './api.js';
 import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
-import type { Intent, Intents } from './intents.js';
+import { type BegunRename, type Intent, type Intents, orGone } from './intents.js';
 import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
@@ -80,8 +80,10 @@ export class Renaming {
       const now = table.child(parent, name);
       const inTheWay = table.child(newParent, newName);
       if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;
-      await this.#intents.touching([parent, newParent], () =>
-        this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, caller),
+      await this.#intents.touching(
+        [parent, newParent],
+        () => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, caller),
+        { source: now.ino, target: inTheWay?.ino ?? null, parent: newParent, name: newName },
       );
       return true;
     });
@@ -111,6 +113,29 @@ export class Renaming {
     if (target !== undefined && old !== null && remote !== null)
       await this.#replace(source, remote, target, old, directory, newName);
     else await this.#move(source, source.remote, directory, newName, caller, target);
+  }
+
+  /**
+   * A rename that a crash interrupted: done here where the provider had done it, finished where it had done a part.
+   * Over a stored file the intent of the replacement tells, and copies are two files.
+   */
+  async finish({ source: ino, target, parent, name }: BegunRename): Promise<void> {
+    const { table, provider } = this.#core;
+    await this.#contents.naming(target === null ? [ino] : [ino, target], async () => {
+      const source = table.get(ino);
+      const directory = table.get(parent);
+      const inTheWay = target === null ? undefined : table.get(target);
+      if (source?.remote == null || directory?.remote == null || !provider.capabilities.moveFile) return;
+      if (inTheWay !== undefined && remoteFileOf(inTheWay) !== null) return;
+      const now = await orGone(provider.stat(source.remote));
+      if (now === null || (now.parentId === source.remote.parentId && now.name === source.remote.name)) return;
+      const to = { parentId: directory.remote.id, name: this.#remoteName(source, name) };
+      const isThere = now.parentId === to.parentId && now.name === to.name;
+      const moved = isThere ? now : await provider.move(now, to);
+      const replaced = target === null ? undefined : this.#core.files.state(target);
+      if (replaced !== undefined) await this.#storing.cancel(replaced);
+      await this.#moved(source, moved, directory, name, inTheWay);
+    });
   }
 
   async #move(

@@ -257,6 +257,17 @@ describe('after the process died in the middle of a change of names', () => {
     expect(revived.core.state.sql.prepare('SELECT * FROM intent').all()).toEqual([]);
   });
 
+  it('a rename over a file that was not stored yet is done where the provider had done it', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a', 'stored'));
+    const handle = await m.create('b');
+    await m.write(handle, 'being written');
+    const revived = await dieAt(m, { method: 'move', when: 'after' }, () => m.mv('a', 'b'));
+    expect(await revived.names()).toEqual(['b']);
+    expect(await revived.cat('b')).toBe('stored');
+    expect(revived.isClean()).toBe(true);
+    expect(revived.provider.other.tree()).toEqual({ b: 'stored' });
+  });
+
   it('a file that was about to be made is not there', async () => {
     const m = await mounted();
     m.core.table.insert({ parent: m.fs.root, name: 'a', kind: 'file', localSize: 0 });
