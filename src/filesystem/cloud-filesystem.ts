@@ -76,10 +76,16 @@ export class CloudFilesystem implements Filesystem {
    * renames that were under way are finished or undone, or cannot be for now.
    */
   recover(): Promise<void> {
-    recoverUploads(this.#core, this.storing);
+    const beginUploads = recoverUploads(this.#core, this.storing);
+    if (!this.#intents.areUnfinished()) {
+      beginUploads();
+      return Promise.resolve();
+    }
+    // A content must not go to a name whose meaning is about to change.
     return this.#intents
       .recover((rename) => this.#renaming.finish(rename))
-      .catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
+      .catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'))
+      .then(beginUploads);
   }
 
   /** Tries again what has failed: uploads, of which it answers how many, and renames that wait for their last step. */

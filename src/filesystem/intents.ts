@@ -63,6 +63,11 @@ export class Intents {
     return { id: Number(lastInsertRowid), replace };
   }
 
+  /** Did an earlier mount leave any? */
+  areUnfinished(): boolean {
+    return this.#core.state.sql.prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change')").get() !== undefined;
+  }
+
   end({ id }: Pick<Intent, 'id'>): void {
     this.#core.state.sql.prepare('DELETE FROM intent WHERE id = ?').run(id);
   }
@@ -128,12 +133,13 @@ export class Intents {
    * a rename in the way that it was meant.
    */
   async recover(finish: (rename: BegunRename) => Promise<void>): Promise<void> {
-    await this.#recoverChanges(finish);
     const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'replace'").all() as {
       id: number;
       data: string;
     }[];
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
+    // By now a replacement is done or undone at the provider; what it means for the names here comes next.
+    await this.#recoverChanges(finish);
   }
 
   async #recoverChanges(finish: (rename: BegunRename) => Promise<void>): Promise<void> {

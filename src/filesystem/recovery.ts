@@ -1,22 +1,30 @@
 /** What an earlier mount left in the journal: shown at once, uploaded in the background. */
 import type { UploadRow } from '../spool/journal.js';
 import type { Core } from './core.js';
+import type { FileState } from './open-files.js';
 import type { Storing } from './storing.js';
 
-export function recoverUploads(core: Core, storing: Storing): void {
+/** Answers what begins the uploads, once it is known what has become of the names. */
+export function recoverUploads(core: Core, storing: Storing): () => void {
   const { journal, spool, log } = core;
   const rows = journal.all();
   spool.avoid(rows.map((row) => row.spool));
-  for (const row of rows) recoverOne(core, storing, row);
+  const waiting = rows.flatMap((row) => recoverOne(core, storing, row) ?? []);
   const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)));
   if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
+  return () => {
+    for (const state of waiting) if (state.dirty && !state.unlinked) storing.enqueue(state);
+  };
 }
 
-function recoverOne({ journal, files, spool, table, log }: Core, storing: Storing, found: UploadRow): void {
+/** Answers the content that is to be uploaded. */
+
+function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState | null {
+  const { journal, files, spool, table, log } = core;
   if (table.get(found.ino) === undefined) {
     log.error({ ino: found.ino, spool: found.spool }, 'a content without a name: its spool file is set aside');
     journal.remove(found.ino);
-    return;
+    return null;
   }
   const onDisk = spool.sizeOf(found);
   if (found.state === 'open' && isUnchanged(found)) {
@@ -25,7 +33,7 @@ function recoverOne({ journal, files, spool, table, log }: Core, storing: Storin
       table.update(found.ino, { localSize: null });
     });
     if (onDisk !== null) spool.open(found).discard();
-    return;
+    return null;
   }
   const row = found.state === 'open' && found.base === null ? withAllBytes(found, onDisk ?? 0) : found;
   const state = files.ensureState(row.ino);
@@ -42,8 +50,9 @@ function recoverOne({ journal, files, spool, table, log }: Core, storing: Storin
   } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
     storing.refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
   } else {
-    storing.enqueue(state);
+    return state;
   }
+  return null;
 }
 
 /** Is the content that of its base, so that there is nothing to store? */

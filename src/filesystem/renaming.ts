@@ -116,8 +116,8 @@ export class Renaming {
   }
 
   /**
-   * A rename that a crash interrupted: done here where the provider had done it, finished where it had done a part.
-   * Over a stored file the intent of the replacement tells, and copies are two files.
+   * A rename that a crash interrupted: done here where the provider had done it, finished where it had done a part; or
+   * undone, where a file has the name that was to be replaced. Copies are two files, and stay so.
    */
   async finish({ source: ino, target, parent, name }: BegunRename): Promise<void> {
     const { table, provider } = this.#core;
@@ -126,11 +126,15 @@ export class Renaming {
       const directory = table.get(parent);
       const inTheWay = target === null ? undefined : table.get(target);
       if (source?.remote == null || directory?.remote == null || !provider.capabilities.moveFile) return;
-      if (inTheWay !== undefined && remoteFileOf(inTheWay) !== null) return;
       const now = await orGone(provider.stat(source.remote));
       if (now === null || (now.parentId === source.remote.parentId && now.name === source.remote.name)) return;
       const to = { parentId: directory.remote.id, name: this.#remoteName(source, name) };
       const isThere = now.parentId === to.parentId && now.name === to.name;
+      if (!isThere && inTheWay !== undefined && remoteFileOf(inTheWay) !== null) {
+        const back = { parentId: source.remote.parentId ?? '', name: source.remote.name };
+        table.update(ino, { remote: await provider.move(now, back) });
+        return;
+      }
       const moved = isThere ? now : await provider.move(now, to);
       const replaced = target === null ? undefined : this.#core.files.state(target);
       if (replaced !== undefined) await this.#storing.cancel(replaced);

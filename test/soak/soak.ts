@@ -177,8 +177,10 @@ class SoakWorld {
 
   async end(): Promise<void> {
     this.#worker.end();
-    // What a failure left may not answer to anything else.
-    await run('umount', ['-f', this.#world.mnt]).catch(() => undefined);
+    // A failure leaves it mounted; there is nothing to be saved of it.
+    const pid = this.#registry.find(this.#world.mnt)?.pid;
+    if (pid !== undefined) end(pid);
+    await run('umount', ['-f', '-l', this.#world.mnt]).catch(() => undefined);
     await this.#world.end();
   }
 
