@@ -133,10 +133,7 @@ export class BlockCache {
 
   /** Takes a lent file out of the cache, so that it may be written; it goes when it was given back. */
   detach({ key, size, isDetached }: LentFile): void {
-    if (isDetached) return;
-    const revision = this.acquire(key, size);
-    this.discard(revision);
-    this.release(revision);
+    if (!isDetached) this.replaced(key, size);
   }
 
   /** Is every block of the revision here? */
@@ -266,6 +263,13 @@ export class BlockCache {
     if (row === undefined || this.#open.has(key) || this.#loans.has(key)) return;
     this.#forgetSegments(key, blockCount(row.size));
     this.#remove(key);
+  }
+
+  /** Another content has the same key: where a service tells whole seconds and no checksum, and both have one size. */
+  replaced(key: string, size: number): void {
+    const revision = this.acquire(key, size);
+    this.discard(revision);
+    this.release(revision);
   }
 
   close(): void {

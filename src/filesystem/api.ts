@@ -69,6 +69,8 @@ export interface OpenResult {
   readonly handle: HandleId;
   /** The kernel may keep what it has cached of this inode: the content is what it was at the last open. */
   readonly keepCache: boolean;
+  /** The kernel must share nothing of this inode with it: others still read an older version, whose pages these are. */
+  readonly apart?: boolean;
 }
 
 /** A file on the local disk. */

@@ -32,7 +32,7 @@ import { toFsError } from './errno.js';
 import { FsError } from './fs-error.js';
 import { Intents } from './intents.js';
 import { Namespace } from './namespace.js';
-import type { FileState, Handle } from './open-files.js';
+import { type FileState, type Handle, isAmongOlder } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import { recoverUploads } from './recovery.js';
 import { Renaming } from './renaming.js';
@@ -143,7 +143,10 @@ export class CloudFilesystem implements Filesystem {
           throw error;
         }
       }
-      return { handle: handle.id, keepCache: !this.#outdated.delete(ino) };
+      const apart = isAmongOlder(handle);
+      // The pages of the older version go when it can be opened in the ordinary way again.
+      if (apart) this.#outdated.add(ino);
+      return { handle: handle.id, keepCache: apart || !this.#outdated.delete(ino), apart };
     });
   }
 

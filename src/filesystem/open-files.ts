@@ -11,7 +11,7 @@ import type { Timespec } from '../base/timespec.js';
 import type { LentFile } from '../cache/lent-file.js';
 import { noReadAhead, type ReadAheadState } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
-import type { RemoteFile } from '../providers/provider.js';
+import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import type { SpoolFile } from '../spool/spool-file.js';
 import type { Ino } from '../tree/inode.js';
 import type { HandleId, OpenFlags } from './api.js';
@@ -108,6 +108,16 @@ export class Handle {
     // Every request of the read-ahead listens to it.
     setMaxListeners(0, this.closing.signal);
   }
+}
+
+/** Do others who have the file open still read a version that is older than what this handle is to see? */
+export function isAmongOlder({ state, pinned }: Handle): boolean {
+  for (const other of state.handles) {
+    if (!other.hasRead || other.pinned === null) continue;
+    if (other.isLeftBehind) return true;
+    if (state.spool === null && pinned !== null && revisionKey(other.pinned) !== revisionKey(pinned)) return true;
+  }
+  return false;
 }
 
 export class OpenFiles {

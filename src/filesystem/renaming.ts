@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { codeOf, messageOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
-import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
+import { type RemoteEntry, type RemoteFile, revisionKey } from '../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import type { Caller, RenameFlags } from './api.js';
 import type { Contents } from './contents.js';
@@ -228,6 +228,8 @@ export class Renaming {
         caller,
       ),
     );
+    // What is cached may be of the file that was replaced.
+    if (stored.md5 === null) this.#core.readers.cache.replaced(revisionKey(stored), stored.size);
     // What is still being written goes to where its beginning is now.
     if (state.dirty) spool.rebase(stored);
     await this.#moved(source, stored, directory, newName, target);

@@ -311,6 +311,7 @@ export class Storing {
     this.#contents.dropSpool(state);
     for (const handle of state.handles) if (!handle.isLeftBehind) this.#contents.pin(handle, remote);
     await spool.close();
+    if (remote.md5 === null) readers.cache.replaced(revisionKey(remote), remote.size);
     if (!readers.cache.adopt(revisionKey(remote), spool.size, spool.path, digest.crcs)) await spool.remove();
   }
 

@@ -14,6 +14,7 @@ import { type Directories as Places, privateDirectory } from '../config/director
 import type { MountOptions } from '../config/options.js';
 import { CloudFilesystem } from '../filesystem/cloud-filesystem.js';
 import type { Core } from '../filesystem/core.js';
+import { fetchKnown } from '../filesystem/fetching.js';
 import { OpenFiles } from '../filesystem/open-files.js';
 import { resolvePath } from '../filesystem/resolve-path.js';
 import type { Account, Provider } from '../providers/provider.js';
@@ -162,7 +163,7 @@ function assemble(
     table,
     directories,
     provider,
-    readers: new ReaderPool(cache, (file, range, request) => provider.read(file, range, request)),
+    readers: new ReaderPool(cache, fetchKnown(table, provider)),
     spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache),
     journal: new Journal(state.sql),
     state,

@@ -13,6 +13,7 @@ import { ReaderPool } from '../../src/cache/reader-pool.js';
 import type { Attributes, Caller, HandleId, Invalidation, OpenFlags } from '../../src/filesystem/api.js';
 import { CloudFilesystem } from '../../src/filesystem/cloud-filesystem.js';
 import type { Core, FilesystemOptions } from '../../src/filesystem/core.js';
+import { fetchKnown } from '../../src/filesystem/fetching.js';
 import { OpenFiles } from '../../src/filesystem/open-files.js';
 import { ProviderError } from '../../src/providers/errors.js';
 import { Journal } from '../../src/spool/journal.js';
@@ -87,7 +88,7 @@ async function open(
     table,
     directories: tree,
     provider,
-    readers: new ReaderPool(cache, (file, range, request) => provider.read(file, range, request)),
+    readers: new ReaderPool(cache, fetchKnown(table, provider)),
     spool: new Spool(join(directory, 'spool')),
     journal: new Journal(state.sql),
     state,

@@ -33,8 +33,8 @@ interface Opened {
 }
 
 /** A descriptor that cannot write has nothing to tell at close, so the kernel need not ask. */
-const openedFlags = (keepCache: boolean, writes: boolean): number =>
-  (keepCache ? openedFlag.keepCache : 0) | (writes ? 0 : openedFlag.noFlush);
+const openedFlags = (keepCache: boolean, writes: boolean, apart = false): number =>
+  (keepCache ? openedFlag.keepCache : 0) | (writes ? 0 : openedFlag.noFlush) | (apart ? openedFlag.directIo : 0);
 /** Not keepCache, which the kernel refuses together with it: the pages that count are the backing file's. */
 const passthroughFlags = openedFlag.passthrough | openedFlag.noFlush;
 
@@ -59,17 +59,17 @@ export const open: Operation<Opened> = {
     const kill = (openIn.openFlags.get(view, body) & openKillPrivileges) !== 0;
     const passes = mayPass(flags, raw);
     if (!passes) passthrough.requireOrdinary(nodeid);
-    return andThen(fs.open(ino, flags, caller), ({ handle, keepCache }) => {
+    return andThen(fs.open(ino, flags, caller), ({ handle, keepCache, apart }) => {
       let backingId: number;
       try {
-        backingId = passthrough.opened(nodeid, handle, passes);
+        backingId = passthrough.opened(nodeid, handle, passes && !apart);
       } catch (error) {
         void connection.releaseHandle(handle);
         throw error;
       }
       const opened = {
         handle,
-        flags: backingId > 0 ? passthroughFlags : openedFlags(keepCache, flags.write),
+        flags: backingId > 0 ? passthroughFlags : openedFlags(keepCache, flags.write, apart),
         backingId,
       };
       return kill ? andThen(dropPrivileges(fs, ino), () => opened) : opened;

@@ -90,7 +90,13 @@ export const setattrValid = {
 } as const;
 
 /** fuse_open_out.open_flags */
-export const openedFlag = { keepCache: 1 << 1, cacheDirectory: 1 << 3, noFlush: 1 << 5, passthrough: 1 << 7 } as const;
+export const openedFlag = {
+  directIo: 1 << 0,
+  keepCache: 1 << 1,
+  cacheDirectory: 1 << 3,
+  noFlush: 1 << 5,
+  passthrough: 1 << 7,
+} as const;
 
 /** FUSE_WRITE_KILL_SUIDGID and FUSE_OPEN_KILL_SUIDGID: the set-id bits must go, as chmod(2) would have it. */
 export const writeKillPrivileges = 1 << 2;
