@@ -92,6 +92,8 @@ function program(): Command {
     .option('--latency <time>', 'added to every request, such as 50ms')
     .option('--bandwidth <size>', 'bytes a second for each connection, such as 25M')
     .option('--quota <size>', 'of the account')
+    .option('--rate-limit <requests>', 'that the account has in an hour (4shared, 4sync, 5sync)')
+    .option('--plan <plan>', 'of 5sync, which sets its rate limit: starter, plus or business')
     .option('--reading <name=value>', 'how to read an open point of the documents; may be repeated', collect, [])
     .option('--json', 'print one line of JSON instead of text')
     .action(async (options) => (await import('./sandbox.js')).sandboxCommand(options));

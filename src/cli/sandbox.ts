@@ -1,6 +1,12 @@
 import { UsageError } from '../base/errors.js';
 import { parseDuration, parseSize } from '../config/units.js';
-import { type AnySandboxOptions, type ProviderName, providerNames, readingsOf } from '../sandbox/index.js';
+import {
+  type AnySandboxOptions,
+  fiveSyncPlans,
+  type ProviderName,
+  providerNames,
+  readingsOf,
+} from '../sandbox/index.js';
 import { runSandboxCommand } from '../sandbox/run.js';
 import { print } from './context.js';
 
@@ -11,6 +17,8 @@ interface SandboxFlags {
   readonly latency?: string;
   readonly bandwidth?: string;
   readonly quota?: string;
+  readonly rateLimit?: string;
+  readonly plan?: string;
   readonly reading: readonly string[];
   readonly json?: boolean;
 }
@@ -26,6 +34,7 @@ export async function sandboxCommand(flags: SandboxFlags): Promise<void> {
       ...(flags.latency === undefined ? {} : { latencyMs: parseDuration(flags.latency) }),
       ...(flags.bandwidth === undefined ? {} : { bandwidth: parseSize(flags.bandwidth) }),
       ...(flags.quota === undefined ? {} : { quotaBytes: parseSize(flags.quota) }),
+      ...limitsOf(provider, flags),
       readings: givenReadings(flags.reading, readingsOf[provider]),
     } as AnySandboxOptions & { json?: boolean },
     print,
@@ -36,6 +45,17 @@ function providerOf(name: string): ProviderName {
   const known = providerNames.find((provider) => provider === name);
   if (known === undefined) throw new UsageError(`no provider '${name}': there are ${providerNames.join(', ')}`);
   return known;
+}
+
+/** Each service has its own way to be told. */
+function limitsOf(provider: ProviderName, { rateLimit, plan }: SandboxFlags): object {
+  if (plan !== undefined && (provider !== '5sync' || !Object.hasOwn(fiveSyncPlans, plan)))
+    throw new UsageError(`no plan '${plan}' of ${provider}: 5sync has ${Object.keys(fiveSyncPlans).join(', ')}`);
+  if (rateLimit === undefined) return { ...(plan === undefined ? {} : { plan }) };
+  const requests = Number(rateLimit);
+  if (!Number.isInteger(requests) || requests < 1) throw new UsageError(`'${rateLimit}' is not a number of requests`);
+  if (provider === 'acronis') throw new UsageError('the document of acronis names no limit of requests');
+  return provider === '5sync' ? { requestsPerHour: requests } : { rateLimit: { requests, seconds: 3600 } };
 }
 
 function portOf(text: string): number {
