@@ -100,7 +100,7 @@ export class Copying {
         confirmedAt: clock.now(),
         overlay: { ...overlay, mtime: now, ctime: now },
       });
-      journal.remove(state.ino);
+      journal.stored(state.ino);
     });
     directories.changes.note('file', copy.id);
     this.#contents.dropSpool(state);

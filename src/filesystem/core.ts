@@ -24,6 +24,8 @@ export interface FilesystemOptions {
   /** Taken from 0666 and 0777 where no mode was set. */
   readonly umask: number;
   readonly disposal: 'trash' | 'permanent';
+  /** Names the present boot of the machine: what was written in it is there, synced or not. Null: unknown. */
+  readonly boot: string | null;
   /** For the names of conflict copies. */
   readonly host: string;
 }

@@ -2,7 +2,7 @@
 import type { UploadRow } from '../spool/journal.js';
 import type { Core } from './core.js';
 import type { FileState } from './open-files.js';
-import type { Storing } from './storing.js';
+import { type Storing, wholeOf } from './storing.js';
 
 /** Answers what begins the uploads, once it is known what has become of the names. */
 export function recoverUploads(core: Core, storing: Storing): () => void {
@@ -18,7 +18,6 @@ export function recoverUploads(core: Core, storing: Storing): () => void {
 }
 
 /** Answers the content that is to be uploaded. */
-
 function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState | null {
   const { journal, files, spool, table, log } = core;
   if (table.get(found.ino) === undefined) {
@@ -35,7 +34,9 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
     if (onDisk !== null) spool.open(found).discard();
     return null;
   }
-  const row = found.state === 'open' && found.base === null ? withAllBytes(found, onDisk ?? 0) : found;
+  const promised = restoreKept(core, found);
+  const isUnknown = promised === null && found.state === 'open' && found.base === null;
+  const row = promised ?? (isUnknown ? withAllBytes(found, onDisk ?? 0) : found);
   const state = files.ensureState(row.ino);
   state.spool = spool.open(row);
   state.spoolName = row.spool;
@@ -45,7 +46,7 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
   for (const md5 of row.attempts) state.attempts.add(md5);
   if (row !== found) journal.put(row);
   table.update(row.ino, { localSize: row.content.size });
-  if (onDisk === null || onDisk < row.content.size) {
+  if (promised === null && (onDisk === null || onDisk < row.content.size)) {
     storing.refuse(state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
   } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
     storing.refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
@@ -61,8 +62,20 @@ function isUnchanged({ base, content }: UploadRow): boolean {
   return content.size === base.size && content.baseEnd === base.size;
 }
 
+/**
+ * A small content is in the journal: its spool file was not synced, and after a power cut may hold anything, so it is made
+ * anew. Null: the spool file is the content, with what was written since the promise.
+ */
+function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadRow | null {
+  const facts = journal.keptFacts(row.ino);
+  if (facts === undefined) return null;
+  const isSameBoot = facts.boot !== null && facts.boot === options.boot;
+  if (isSameBoot && (spool.sizeOf(row) ?? -1) >= row.content.size) return null;
+  spool.restore(row, journal.kept(row.ino) ?? new Uint8Array());
+  return { ...row, content: wholeOf(facts.length) };
+}
+
 /** A content without a base is all that is in its file, also what was written after the last word of the journal. */
 function withAllBytes(row: UploadRow, onDisk: number): UploadRow {
-  const size = Math.max(row.content.size, onDisk);
-  return { ...row, content: { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] } };
+  return { ...row, content: wholeOf(Math.max(row.content.size, onDisk)) };
 }

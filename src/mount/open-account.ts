@@ -1,5 +1,5 @@
 /** Opens what an account keeps on this machine and puts a file system over it. */
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
@@ -177,6 +177,7 @@ function assemble(
       umask: options.umask,
       disposal: options.delete,
       host: hostname(),
+      boot: bootId(),
     },
     clock: systemClock,
     log,
@@ -190,4 +191,13 @@ function assemble(
       return filesystem;
     },
   };
+}
+
+/** random(4). Other systems than Linux have none. */
+function bootId(): string | null {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return null;
+  }
 }

@@ -66,6 +66,11 @@ export class Journal {
   readonly #remove: Statement;
   readonly #get: Statement;
   readonly #all: Statement;
+  readonly #keep: Statement;
+  readonly #kept: Statement;
+  readonly #keptLength: Statement;
+  readonly #cutKept: Statement;
+  readonly #release: Statement;
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -88,6 +93,11 @@ export class Journal {
     this.#remove = sql.prepare('DELETE FROM upload WHERE ino = ?');
     this.#get = sql.prepare('SELECT * FROM upload WHERE ino = ?');
     this.#all = sql.prepare('SELECT * FROM upload ORDER BY since, ino');
+    this.#keep = sql.prepare('INSERT OR REPLACE INTO kept (ino, bytes, boot) VALUES (?, ?, ?)');
+    this.#kept = sql.prepare('SELECT bytes FROM kept WHERE ino = ?').pluck();
+    this.#keptLength = sql.prepare('SELECT length(bytes) AS length, boot FROM kept WHERE ino = ?');
+    this.#cutKept = sql.prepare('UPDATE kept SET bytes = substr(bytes, 1, ?) WHERE ino = ?');
+    this.#release = sql.prepare('DELETE FROM kept WHERE ino = ?');
   }
 
   put(row: UploadRow): void {
@@ -146,6 +156,29 @@ export class Journal {
     present.truncate(size);
     const content = { size, baseEnd: Math.min(row.content.baseEnd, size), present: present.ranges() };
     this.put({ ...row, content });
+    this.#cutKept.run(size, ino);
+  }
+
+  /**
+   * The whole of a small content, beside the row that promises it: one sync of the log makes both durable, where the spool
+   * file would need a second one. It counts until `release`, whatever becomes of the spool file.
+   */
+  keep(ino: number, bytes: Uint8Array, boot: string | null): void {
+    this.#keep.run(ino, bytes, boot);
+  }
+
+  /** How long a kept content is, and in which boot its spool file had the same. */
+  keptFacts(ino: number): { readonly length: number; readonly boot: string | null } | undefined {
+    return this.#keptLength.get(ino) as { length: number; boot: string | null } | undefined;
+  }
+
+  kept(ino: number): Uint8Array | undefined {
+    return this.#kept.get(ino) as Uint8Array | undefined;
+  }
+
+  /** The spool file is the content from now on. */
+  release(ino: number): void {
+    this.#release.run(ino);
   }
 
   /** The base has moved at the provider. */
@@ -174,12 +207,16 @@ export class Journal {
     this.#sql.transaction(() => {
       this.#abandon.run(ino);
       this.#remove.run(ino);
+      this.#release.run(ino);
     })();
   }
 
   /** The provider has the content. */
   stored(ino: number): void {
-    this.#remove.run(ino);
+    this.#sql.transaction(() => {
+      this.#remove.run(ino);
+      this.#release.run(ino);
+    })();
   }
 }
 

@@ -90,7 +90,8 @@ export class SpoolFile {
 
   /** Makes the file on disk, so that a full or read-only disk shows now. */
   async create(): Promise<void> {
-    await truncateFile(await this.#file(constants.O_CREAT | constants.O_EXCL), this.#size);
+    const fd = await this.#file(constants.O_CREAT | constants.O_EXCL);
+    if (this.#size > 0) await truncateFile(fd, this.#size);
   }
 
   /** Answers the bytes read; `readBase` is asked for what is still the base's. */
@@ -161,6 +162,18 @@ export class SpoolFile {
   /** Is nothing of the base missing? */
   isComplete(): boolean {
     return this.#gaps(0, this.#size).length === 0;
+  }
+
+  /** The whole content, where it is no longer than `limit` bytes and nothing of the base is missing; else null. */
+  content(limit: number): Promise<Buffer | null> {
+    return this.#uses.during(() =>
+      this.#changes.run(async () => {
+        if (this.#size > limit || !this.isComplete()) return null;
+        const data = Buffer.allocUnsafe(this.#size);
+        if (data.length > 0) this.#requireWhole(await readAt(await this.#file(), data, 0), data);
+        return data;
+      }),
+    );
   }
 
   /** On the disk. */

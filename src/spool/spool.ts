@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RemoteFile } from '../providers/provider.js';
 import type { UploadRow } from './journal.js';
@@ -45,6 +45,11 @@ export class Spool {
   /** Bytes of the file of a journal row on disk; null where it is missing. */
   sizeOf(row: Pick<UploadRow, 'spool'>): number | null {
     return statSync(join(this.directory, row.spool), { throwIfNoEntry: false })?.size ?? null;
+  }
+
+  /** Makes the file of a journal row one of these bytes. */
+  restore(row: Pick<UploadRow, 'spool'>, bytes: Uint8Array): void {
+    writeFileSync(join(this.directory, row.spool), bytes, { mode: 0o600 });
   }
 
   /** The spool file of a journal row. */

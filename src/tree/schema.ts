@@ -67,4 +67,11 @@ export const stateMigrations: readonly Migration[] = [
   `,
   // JSON of the MD5s of contents whose upload was begun and not seen to end; NULL: none.
   'ALTER TABLE upload ADD COLUMN attempts TEXT;',
+  `
+  CREATE TABLE kept (                          -- small contents that a close or fsync was promised
+    ino   INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL,
+    boot  TEXT                                 -- id of the boot in which the spool file had the same; NULL: unknown
+  );
+  `,
 ];

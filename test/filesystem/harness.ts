@@ -102,6 +102,7 @@ async function open(
       umask: 0o022,
       disposal: 'trash',
       host: 'box',
+      boot: 'first boot',
       ...options,
     },
     clock,

@@ -1,15 +1,19 @@
-import { readdirSync, rmSync, truncateSync } from 'node:fs';
+import { readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ProviderError } from '../../src/providers/errors.js';
 import { appending, dieAt, emptying, type Mounted, mounted, settle, writing } from './harness.js';
 
 describe('with write-back, after the process died', () => {
   it.each(['before', 'after'] as const)('an upload that died %s the provider did it is stored once', async (when) => {
     const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'old'));
-    const revived = await dieAt(m, { method: 'upload', when }, async () => {
-      await m.put('a', 'new content');
-      await m.put('b', 'another');
-    });
+    const gate = m.provider.gate('upload', when);
+    await m.put('a', 'new content');
+    await m.put('b', 'another');
+    await gate.reached;
+    const revived = await m.crash();
+    gate.open(new ProviderError('network', 'the process is dead'));
+    await settle();
     expect(await revived.cat('a')).toBe('new content');
     await revived.fs.storing.drained();
     expect(revived.provider.other.tree()).toMatchObject({ a: 'new content' });
@@ -276,11 +280,55 @@ describe('after the process died in the middle of a change of names', () => {
   });
 });
 
+describe('after a power cut that left nothing of an unsynced spool file', () => {
+  const cut = async (m: Mounted, damage: (path: string) => void = (path) => truncateSync(path, 0)) => {
+    for (const row of m.core.journal.all()) damage(join(m.directory, 'spool', row.spool));
+    return m.crash({ ...m.options, boot: 'second boot' });
+  };
+
+  it.each([
+    ['is empty', (path: string) => truncateSync(path, 0)],
+    ['is missing', (path: string) => rmSync(path)],
+    ['holds zeros', (path: string) => writeFileSync(path, Buffer.alloc(13))],
+  ])('a small content that close accepted is there, though its file %s', async (_what, damage) => {
+    const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'old'));
+    m.provider.gate('upload');
+    await m.put('a', 'newer content');
+    const revived = await cut(m, damage);
+    expect(await revived.cat('a')).toBe('newer content');
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ a: 'newer content' });
+    expect(revived.isClean()).toBe(true);
+    expect(revived.core.state.sql.prepare('SELECT ino FROM kept').all()).toEqual([]);
+  });
+
+  it('what was written after an fsync is gone, and what fsync accepted is there', async () => {
+    const m = await mounted();
+    const handle = await m.create('a');
+    await m.write(handle, 'accepted');
+    await m.fs.fsync(handle);
+    await m.write(handle, 'XXX', 2);
+    const revived = await cut(m);
+    expect(await revived.cat('a')).toBe('accepted');
+  });
+
+  it('a file that was cut after an fsync has no more than it was cut to', async () => {
+    const m = await mounted();
+    const handle = await m.create('a');
+    await m.write(handle, 'accepted');
+    await m.fs.fsync(handle);
+    await m.fs.setattr(await m.ino('a'), { size: 3, handle });
+    const revived = await cut(m);
+    expect(await revived.cat('a')).toBe('acc');
+  });
+});
+
 describe('a spool directory that was damaged', () => {
   const damaged = async (damage: (path: string) => void) => {
     const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'good'));
     m.provider.gate('upload');
-    await m.put('a', 'newer content');
+    // Larger than what the journal keeps itself.
+    await m.put('a', 'newer content'.repeat(6000));
     const name = m.core.journal.all()[0]?.spool ?? '';
     damage(join(m.directory, 'spool', name));
     const revived = await m.crash();
