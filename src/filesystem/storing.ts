@@ -56,12 +56,15 @@ export class Storing {
   /**
    * close(): stores what changed and answers when it is stored, or (write-back) when it is safe on the local disk.
    *
-   * A file that was made or emptied and not written yet waits for its last close: a shell closes a duplicate of the
-   * descriptor before the first byte (`echo x > f`), and an upload of nothing would come first.
+   * A file that was made or emptied and not written yet is made safe here, and stored at its last close: a shell closes a
+   * duplicate of the descriptor before the first byte (`echo x > f`), and an upload of nothing would come first.
    */
   async flush(state: FileState): Promise<void> {
-    if (state.spool?.size === 0 && !state.written) return;
-    await this.settle(state);
+    if (state.spool?.size !== 0 || state.written) return this.settle(state);
+    if (state.unlinked || !state.dirty || state.storing !== null) return;
+    await this.secure(state, 'queued');
+    // What is written next was promised to nobody: should it stay half done, it does not take the place of anything.
+    state.promised = false;
   }
 
   /** As `flush`, whatever was written. */

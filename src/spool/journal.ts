@@ -124,6 +124,7 @@ export class Journal {
     this.#sql.transaction(() => {
       this.#abandon.run(ino);
       this.#changing.run(state, ino);
+      if (state === 'open') this.#release.run(ino);
     })();
   }
 
