@@ -2,7 +2,7 @@
 // between calls. It is a process of its own because the sandbox lives in the driver's, which must never wait for a mount.
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -17,6 +17,21 @@ async function writeAll({ fd, data, at }) {
   }
 }
 
+/** To the end: Node's readFile takes a short read for it, which a mount that dies under a read gives before its error. */
+async function readAll(path) {
+  const file = await open(path);
+  try {
+    const pieces = [];
+    for (;;) {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(256 * 1024), 0, 256 * 1024, null);
+      if (bytesRead === 0) return Buffer.concat(pieces);
+      pieces.push(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 /** Everything below a directory: folders, and files with size and MD5. */
 async function tree(top, path = '') {
   const entries = await readdir(join(top, path), { withFileTypes: true });
@@ -24,7 +39,7 @@ async function tree(top, path = '') {
     entries.map(async (entry) => {
       const name = join(path, entry.name);
       if (entry.isDirectory()) return [{ path: name, kind: 'directory' }, ...(await tree(top, name))];
-      const content = await readFile(join(top, name));
+      const content = await readAll(join(top, name));
       const md5 = createHash('md5').update(content).digest('hex');
       return [{ path: name, kind: 'file', size: content.length, md5 }];
     }),
@@ -42,7 +57,7 @@ const calls = {
   unlink: ({ path }) => promisify(fs.unlink)(path),
   mkdir: ({ path }) => promisify(fs.mkdir)(path),
   rmdir: ({ path }) => promisify(fs.rmdir)(path),
-  read: async ({ path }) => (await readFile(path)).toString('base64'),
+  read: async ({ path }) => (await readAll(path)).toString('base64'),
   tree: ({ path }) => tree(path),
 };
 
