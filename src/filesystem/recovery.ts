@@ -35,8 +35,10 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
     return null;
   }
   const promised = restoreKept(core, found);
-  const isUnknown = promised === null && found.state === 'open' && found.base === null;
+  const isUnknown = promised === null && found.state === 'open' && found.content.baseEnd === 0;
   const row = promised ?? (isUnknown ? withAllBytes(found, onDisk ?? 0) : found);
+  // What was written behind its end must not show in a hole, should the file grow again.
+  if (onDisk !== null && onDisk > row.content.size) spool.cut(row);
   const state = files.ensureState(row.ino);
   state.spool = spool.open(row);
   state.spoolName = row.spool;
@@ -75,7 +77,7 @@ function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadR
   return { ...row, content: wholeOf(facts.length) };
 }
 
-/** A content without a base is all that is in its file, also what was written after the last word of the journal. */
+/** A content that needs nothing of a base is all that is in its file, also what was written after the last word of the journal. */
 function withAllBytes(row: UploadRow, onDisk: number): UploadRow {
   return { ...row, content: wholeOf(Math.max(row.content.size, onDisk)) };
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RemoteFile } from '../providers/provider.js';
 import type { UploadRow } from './journal.js';
@@ -50,6 +50,11 @@ export class Spool {
   /** Makes the file of a journal row one of these bytes. */
   restore(row: Pick<UploadRow, 'spool'>, bytes: Uint8Array): void {
     writeFileSync(join(this.directory, row.spool), bytes, { mode: 0o600 });
+  }
+
+  /** Takes away what the file of a journal row has behind the end of its content. */
+  cut({ spool, content }: UploadRow): void {
+    truncateSync(join(this.directory, spool), content.size);
   }
 
   /** The spool file of a journal row. */
