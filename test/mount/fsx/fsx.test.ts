@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { cleanUpWorlds } from '../world.js';
+import { createFsxWorld, fsx } from './fsx.js';
+
+/**
+ * Of each run, which is the same each time, so that it says something of what was changed; FSX_SEED and FSX_SECONDS
+ * choose others. The long runs are in scripts/fsx.
+ */
+const SECONDS = Number(process.env.FSX_SECONDS ?? 6);
+const seed = Number(process.env.FSX_SEED ?? 1);
+
+describe('one file under random reads, writes, truncates and mappings', () => {
+  cleanUpWorlds();
+
+  it.each([
+    ['close waits', false],
+    ['--write-back', true],
+  ])('holds what was written, %s', async (_, writeBack) => {
+    const world = await createFsxWorld('4shared');
+    const done = await fsx(world, { seed, seconds: SECONDS, writeBack, remounts: 0.1 });
+    console.log(`fsx, seed ${seed}: ${done} operations`);
+    expect(done).toBeGreaterThan(100);
+  });
+});
