@@ -99,7 +99,8 @@ export class BlockCache {
     if (revision === undefined) {
       const row = this.#safely('read', key, () => this.#index.get(key));
       const stored = row !== undefined && row.size === size && row.blocks !== null ? row.blocks : undefined;
-      revision = new CachedRevision(this, key, size, this.pathOf(key), new BlockMap(blockCount(size), stored));
+      const map = new BlockMap(blockCount(size), stored);
+      revision = new CachedRevision(this, key, size, this.pathOf(key), map, stored !== undefined && row?.checked === 1);
       this.#open.set(key, revision);
     }
     revision.pins++;
@@ -145,8 +146,8 @@ export class BlockCache {
   }
 
   /**
-   * Takes over a file with the whole content of a revision. `crcs` are the CRC-32 of its blocks. False when it does not
-   * fit or cannot be moved here; the file then stays where it was.
+   * Takes over a file with the whole content of a revision, as it was stored and confirmed. `crcs` are the CRC-32 of its
+   * blocks. False when it does not fit or cannot be moved here; the file then stays where it was.
    */
   adopt(key: string, size: number, path: string, crcs: readonly number[]): boolean {
     if (size === 0 || size > this.limit / 2 || this.#open.has(key) || this.#loans.has(key)) return false;
@@ -160,7 +161,7 @@ export class BlockCache {
       const target = this.pathOf(key);
       mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
       renameSync(path, target);
-      this.#index.put(key, size, map.encode(), this.#clock.now());
+      this.#index.put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1 });
       return true;
     } catch (error) {
       // Another file system (EXDEV), or a broken cache disk: the content is at the provider, so nothing is lost.
@@ -234,26 +235,34 @@ export class BlockCache {
     this.#forgetSegments(revision.key, revision.map.count);
   }
 
-  /** What was stored of an open revision is not what it should be. */
+  /** What was stored of an open revision is not to be here any more. */
   discard(revision: CachedRevision): void {
     this.forget(revision);
     revision.clear();
   }
 
+  /** What came of an open revision is not what it should be. */
+  disown(revision: CachedRevision): void {
+    this.forget(revision);
+    revision.disown();
+  }
+
   /** Before the first write after a `persist`: until the next, a crash makes the file worthless, and it says so. */
   distrust(revision: CachedRevision): void {
-    this.#index.put(revision.key, revision.size, null, this.#clock.now());
+    const { key, size } = revision;
+    this.#index.put({ key, size, blocks: null, used_at: this.#clock.now(), checked: 0 });
   }
 
   persist(revision: CachedRevision): void {
-    const { key, size, map, changed, wasUsed } = revision;
+    const { key, size, map, changed, wasUsed, isChecked } = revision;
     revision.changed = false;
     revision.isDistrusted = false;
     revision.wasUsed = false;
     this.#safely('write', key, () => {
+      const now = this.#clock.now();
       if (changed && revision.isEmpty()) this.#remove(key);
-      else if (changed) this.#index.put(key, size, map.encode(), this.#clock.now());
-      else if (wasUsed) this.#index.used(key, this.#clock.now());
+      else if (changed) this.#index.put({ key, size, blocks: map.encode(), used_at: now, checked: isChecked ? 1 : 0 });
+      else if (wasUsed) this.#index.used(key, now);
     });
   }
 

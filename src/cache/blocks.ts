@@ -57,8 +57,20 @@ export class BlockMap {
     this.#crc[block] = crc;
   }
 
+  /** The block is not here any more; its CRC is remembered. */
   clear(block: number): void {
     this.#present[block] = 0;
+  }
+
+  /** The CRC of a block that is not here. */
+  note(block: number, crc: number): void {
+    this.#crc[block] = crc;
+  }
+
+  /** Nothing is here, and nothing is known of what was. */
+  reset(): void {
+    this.#present.fill(0);
+    this.#crc.fill(0);
   }
 
   /** Bytes present of a segment, in a revision of `size` bytes. */

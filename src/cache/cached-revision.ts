@@ -25,6 +25,8 @@ export class CachedRevision {
   isDistrusted = false;
   /** Something was read from here. */
   wasUsed = false;
+  /** The whole content was seen to be what the provider told: the CRC of every block, here or not, is that of the right one. */
+  isChecked: boolean;
   readonly #cache: BlockCache;
   readonly #path: string;
   /** Blocks whose checksum was seen to hold since the file was opened. */
@@ -33,6 +35,8 @@ export class CachedRevision {
   readonly #writing = new Set<number>();
   /** By segment, how often it was evicted: what was read or written across an eviction may be a hole. */
   readonly #evictions: Uint32Array;
+  /** How often all of it turned out to be wrong. */
+  #disowned = 0;
   #fd: number | null = null;
   /** Reads and writes on `#fd`. */
   #uses = new InUse();
@@ -41,12 +45,13 @@ export class CachedRevision {
   /** Nothing more can be written to it; what is here can be read. */
   #full = false;
 
-  constructor(cache: BlockCache, key: string, size: number, path: string, map: BlockMap) {
+  constructor(cache: BlockCache, key: string, size: number, path: string, map: BlockMap, isChecked: boolean) {
     this.#cache = cache;
     this.key = key;
     this.size = size;
     this.map = map;
     this.#path = path;
+    this.isChecked = isChecked;
     this.#verified = new Uint8Array(map.count);
     this.#evictions = new Uint32Array(segmentOf(map.count) + 1);
   }
@@ -141,6 +146,7 @@ export class CachedRevision {
 
   async #write(block: number, data: Uint8Array): Promise<boolean> {
     const segment = segmentOf(block);
+    const disowned = this.#disowned;
     for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.#full && !this.map.has(block); tries++) {
       if (!this.#cache.hasRoom(data.length) || !this.#cache.reserve(this.key, block, data.length)) return false;
       // Making room may have evicted other blocks of this very segment: what counts is the state after it.
@@ -162,6 +168,7 @@ export class CachedRevision {
       // Evicted while it was being written: nobody knows whether the bytes came before the hole or after it.
       if (!isStill()) {
         this.#free(fd, block, block + 1);
+        if (disowned !== this.#disowned) return false;
         continue;
       }
       this.map.set(block, crc32(data));
@@ -182,6 +189,26 @@ export class CachedRevision {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Frees every block, and forgets what is known of them: they were wrong. What is still being written is not wanted. */
+  disown(): void {
+    this.clear();
+    this.map.reset();
+    this.isChecked = false;
+    this.#disowned++;
+  }
+
+  /** A block was here before, with other bytes. */
+  contradicts(block: number, data: Uint8Array): boolean {
+    const crc = this.map.crc(block);
+    // 0: not known, but for one content in four thousand millions.
+    return crc !== 0 && crc32(data) !== crc;
+  }
+
+  /** Remembers what a block is like that could not be stored. */
+  note(block: number, data: Uint8Array): void {
+    if (!this.map.has(block)) this.map.note(block, crc32(data));
   }
 
   clearSegment(segment: number): void {

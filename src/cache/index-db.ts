@@ -9,6 +9,9 @@ export const cacheMigrations = [
     used_at INTEGER NOT NULL        -- ms
   ) WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE revision ADD COLUMN checked INTEGER NOT NULL DEFAULT 0; -- 1: all of it was seen to have its MD5
+  `,
 ];
 
 export interface RevisionRow {
@@ -16,6 +19,7 @@ export interface RevisionRow {
   readonly size: number;
   readonly blocks: Uint8Array | null;
   readonly used_at: number;
+  readonly checked: 0 | 1;
 }
 
 /** The list of cached revisions. Losing it costs downloads, nothing else. */
@@ -29,7 +33,10 @@ export class CacheIndex {
   constructor(sql: Sql) {
     this.#all = sql.prepare('SELECT * FROM revision ORDER BY used_at');
     this.#one = sql.prepare('SELECT * FROM revision WHERE key = ?');
-    this.#put = sql.prepare('INSERT OR REPLACE INTO revision (key, size, blocks, used_at) VALUES (?, ?, ?, ?)');
+    this.#put = sql.prepare(`
+      INSERT OR REPLACE INTO revision (key, size, blocks, used_at, checked)
+      VALUES (@key, @size, @blocks, @used_at, @checked)
+    `);
     this.#used = sql.prepare('UPDATE revision SET used_at = ? WHERE key = ?');
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
@@ -43,8 +50,8 @@ export class CacheIndex {
     return this.#one.get(key) as RevisionRow | undefined;
   }
 
-  put(key: string, size: number, blocks: Uint8Array | null, usedAt: number): void {
-    this.#put.run(key, size, blocks, usedAt);
+  put(row: RevisionRow): void {
+    this.#put.run(row);
   }
 
   used(key: string, usedAt: number): void {

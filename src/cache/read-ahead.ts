@@ -5,7 +5,7 @@
  * file is fetched whole at its first read: one request is cheaper than two.
  */
 
-/** A file up to this size is fetched whole by the first read at its start, bytes. A round trip costs about as much. */
+/** A file up to this size is fetched whole by its first read, bytes. A round trip costs about as much. */
 export const WHOLE_FILE_BYTES = 1024 * 1024;
 /** The first window, bytes: what `file`, a thumbnailer or `head` wants, and little more. */
 const FIRST_WINDOW = 512 * 1024;
@@ -45,7 +45,7 @@ export function planReadAhead(
 ): ReadAheadPlan {
   const { offset, length, size } = read;
   const end = Math.min(offset + length, size);
-  if (offset === 0 && size <= WHOLE_FILE_BYTES && (size <= read.maxWindow || end === size)) {
+  if ((offset === 0 || state.asked === 0) && size <= WHOLE_FILE_BYTES && (size <= read.maxWindow || end === size)) {
     return { state: { next: end, window: 0, asked: size }, fetch: [0, size], requestBytes: WHOLE_FILE_BYTES };
   }
   const goesOn = Math.abs(offset - state.next) <= (state.window > 0 ? SLACK : 0);

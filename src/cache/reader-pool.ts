@@ -6,6 +6,8 @@ import { type FetchRange, RevisionReader } from './revision-reader.js';
 /** One reader per revision, shared by all handles that are pinned to it. */
 export class ReaderPool {
   readonly cache: BlockCache;
+  /** Called with a file whose content turned out to be wrong: what was shown of it before is not to be relied on. */
+  onDamage: (file: RemoteFile) => void = () => {};
   readonly #fetch: FetchRange;
   readonly #readers = new Map<string, RevisionReader>();
   readonly #leaving = new Set<Promise<void>>();
@@ -19,7 +21,7 @@ export class ReaderPool {
     const key = revisionKey(file);
     let reader = this.#readers.get(key);
     if (reader === undefined) {
-      reader = new RevisionReader(this.cache, file, this.#fetch);
+      reader = new RevisionReader(this.cache, file, this.#fetch, () => this.onDamage(file));
       this.#readers.set(key, reader);
     }
     reader.users++;
@@ -39,8 +41,14 @@ export class ReaderPool {
     while (this.#leaving.size > 0) await Promise.all(this.#leaving);
   }
 
+  /** Ends checks that nobody waits for; they begin again when the file is opened again. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#readers.values()].map((reader) => reader.check?.stop()));
+  }
+
   async #leave(reader: RevisionReader): Promise<void> {
     await reader.idle();
+    await reader.check?.settle();
     // Wanted again meanwhile, or let go of by another who was here first.
     if (reader.users > 0 || this.#readers.get(reader.key) !== reader) return;
     this.#readers.delete(reader.key);

@@ -4,7 +4,7 @@
  * One reader exists per revision, however many handles read it, so that a block under way is fetched once for all. A
  * fetched block is answered from memory to those who wait for it, and stays there until it is on the disk.
  */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { InUse } from '../base/in-use.js';
 import { ProviderError } from '../providers/errors.js';
 import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
@@ -12,6 +12,7 @@ import { revisionKey } from '../providers/provider.js';
 import type { BlockCache } from './block-cache.js';
 import { BLOCK_BYTES, blockCount, blockLength, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
+import { ContentCheck } from './content-check.js';
 import type { LentFile } from './lent-file.js';
 import { WHOLE_FILE_BYTES } from './read-ahead.js';
 
@@ -38,6 +39,8 @@ type Expected = Map<number, Pending>;
 export class RevisionReader {
   readonly key: string;
   readonly file: RemoteFile;
+  /** Null where the provider does not tell what to compare with. */
+  readonly check: ContentCheck | null;
   /** Handles that use it; counted by `ReaderPool`. */
   users = 0;
   readonly #cache: BlockCache;
@@ -49,12 +52,18 @@ export class RevisionReader {
   /** A whole file under way, sent in answer to a range. */
   #stream: Promise<void> | null = null;
 
-  constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange) {
+  constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange, onDamage: () => void) {
     this.key = revisionKey(file);
     this.file = file;
     this.#cache = cache;
     this.#cached = cache.acquire(this.key, file.size);
     this.#fetch = fetch;
+    this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, onDamage);
+  }
+
+  /** Was all of the content seen to be right, as far as the provider tells? */
+  get isSound(): boolean {
+    return this.check === null || this.check.isHeld;
   }
 
   /** Fills `into` from `offset`; answers the bytes read, fewer only at the end of the file. Rejects as the provider does. */
@@ -66,11 +75,19 @@ export class RevisionReader {
     const end = Math.min(offset + into.length, this.file.size);
     if (end <= offset) return 0;
     const wanted = into.subarray(0, end - offset);
+    const generation = this.check?.generation ?? 0;
+    await this.#gather(wanted, offset, generation);
+    await this.check?.showing(wanted, offset, generation);
+    return wanted.length;
+  }
+
+  async #gather(wanted: Uint8Array, offset: number, generation: number): Promise<void> {
+    const end = offset + wanted.length;
     const first = blockOf(offset);
     const last = blockOf(end - 1);
     if (await this.#cached.readSpan(wanted, offset)) {
       this.#cache.hits += last - first + 1;
-      return wanted.length;
+      return;
     }
     this.#request(first, last, DEMAND_REQUEST, 'foreground');
     // Taken now: a block that the cache has no room for is gone once it was handed to those who wait for it.
@@ -80,13 +97,12 @@ export class RevisionReader {
       if (pending !== undefined) underway.set(block, pending);
     }
     for (let block = first; block <= last; block++) {
-      const data = await this.#block(block, underway.get(block));
+      const data = await this.#block(block, generation, underway.get(block));
       const start = block * BLOCK_BYTES;
       const from = Math.max(offset, start);
       const to = Math.min(end, start + data.length);
       wanted.set(data.subarray(from - start, to - start), from - offset);
     }
-    return wanted.length;
   }
 
   /** Fetches what is missing of `[from, to)`, without waiting. Failures show when somebody reads there. */
@@ -96,7 +112,10 @@ export class RevisionReader {
 
   /** The cache's file where it has all of the revision, for others to read directly: see `BlockCache.lend`. */
   lend(): LentFile | null {
-    return this.#cache.lend(this.#cached);
+    if (this.isSound) return this.#cache.lend(this.#cached);
+    // The next one who opens it may find it checked.
+    void this.check?.settle();
+    return null;
   }
 
   /** Is all of `[from, to)` in the cache? */
@@ -120,7 +139,7 @@ export class RevisionReader {
     this.#cache.release(this.#cached);
   }
 
-  async #block(block: number, underway?: Pending): Promise<Uint8Array> {
+  async #block(block: number, generation: number, underway?: Pending): Promise<Uint8Array> {
     for (let tries = 1; ; tries++) {
       const pending = tries === 1 && underway !== undefined ? underway : this.#pending.get(block);
       if (pending !== undefined) {
@@ -140,6 +159,7 @@ export class RevisionReader {
           throw new ProviderError('integrity', `block ${block} of ${this.file.name} cannot be had`);
         }
       }
+      this.check?.require(generation);
       this.#request(block, block, DEMAND_REQUEST, 'foreground');
     }
   }
@@ -208,24 +228,44 @@ export class RevisionReader {
   }
 
   async #take(answer: RangeBody, expected: Expected): Promise<void> {
-    const whole = answer.offset === 0 && answer.length === this.file.size;
-    const hash = whole && this.file.md5 !== null ? createHash('md5') : null;
+    const { check } = this;
+    const isWhole = answer.offset === 0 && answer.length === this.file.size;
+    const isSmall = isWhole && answer.length <= WHOLE_FILE_BYTES;
     const writes: Promise<void>[] = [];
     // A small file is shown to nobody before its checksum is known to hold.
-    const withheld: [number, Uint8Array][] | null = hash !== null && answer.length <= WHOLE_FILE_BYTES ? [] : null;
-    for await (const [block, data] of blocksOf(answer, this.file.size, hash)) {
-      if (withheld !== null) withheld.push([block, data]);
-      else writes.push(this.#deliver(block, data, expected));
+    const withheld: [number, Uint8Array][] | null = check !== null && !check.isHeld && isSmall ? [] : null;
+    for await (const [block, data] of blocksOf(answer, this.file.size)) {
+      if (withheld !== null) {
+        withheld.push([block, data]);
+        continue;
+      }
+      check?.arrived(block, data);
+      writes.push(this.#deliver(block, data, expected));
       // A disk slower than the network must slow the network down, not fill the memory.
       if (writes.length >= MAX_UNWRITTEN) await Promise.all(writes.splice(0));
     }
-    if (hash !== null && hash.digest('hex') !== this.file.md5) {
-      await Promise.all(writes);
-      this.#cache.discard(this.#cached);
+    if (withheld !== null && md5Of(withheld) !== this.file.md5?.toLowerCase()) {
       throw new ProviderError('integrity', `${this.file.name}: the bytes received do not have the file's checksum`);
     }
+    if (withheld !== null) check?.came(withheld);
     for (const [block, data] of withheld ?? []) writes.push(this.#deliver(block, data, expected));
     await Promise.all(writes);
+  }
+
+  #makeCheck(md5: string, onDamage: () => void): ContentCheck {
+    return new ContentCheck({
+      name: this.file.name,
+      md5,
+      cached: this.#cached,
+      arrived: () => Promise.allSettled(this.#runs),
+      block: (block) => this.#block(block, this.check?.generation ?? 0),
+      onDamage: () => {
+        const { id, name } = this.file;
+        this.#cache.log.error({ id, name }, 'what was received of a file is damaged, and dropped from the cache');
+        this.#cache.disown(this.#cached);
+        onDamage();
+      },
+    });
   }
 
   #expect(block: number, expected: Expected, isAhead: boolean): void {
@@ -246,7 +286,9 @@ export class RevisionReader {
   async #deliver(block: number, data: Uint8Array, expected: Expected): Promise<void> {
     const pending = this.#pending.get(block);
     pending?.resolve(data);
-    if (!this.#cached.has(block)) await this.#cached.write(block, data);
+    const generation = this.check?.generation;
+    const isStored = this.#cached.has(block) || (await this.#cached.write(block, data));
+    if (!isStored && generation !== undefined && generation === this.check?.generation) this.#cached.note(block, data);
     expected.delete(block);
     if (pending !== undefined) this.#forget(block, pending);
   }
@@ -261,14 +303,19 @@ async function discard(body: RangeBody['body']): Promise<void> {
   for await (const _ of body) break;
 }
 
+function md5Of(blocks: readonly [number, Uint8Array][]): string {
+  const hash = createHash('md5');
+  for (const [, data] of blocks) hash.update(data);
+  return hash.digest('hex');
+}
+
 /** The whole blocks in a body, in order. What precedes the first whole block of it is dropped. */
-async function* blocksOf(answer: RangeBody, size: number, hash: Hash | null): AsyncGenerator<[number, Uint8Array]> {
+async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator<[number, Uint8Array]> {
   let block = Math.ceil(answer.offset / BLOCK_BYTES);
   let skip = block * BLOCK_BYTES - answer.offset;
   let data = block * BLOCK_BYTES < size ? Buffer.allocUnsafe(blockLength(block, size)) : null;
   let filled = 0;
   for await (const chunk of answer.body) {
-    hash?.update(chunk);
     let at = Math.min(skip, chunk.length);
     skip -= at;
     while (at < chunk.length && data !== null) {

@@ -62,6 +62,7 @@ export class CloudFilesystem implements Filesystem {
     this.#core = core;
     this.#space = new Space(core, account.quota);
     this.#contents = new Contents(core);
+    core.readers.onDamage = (file) => this.#contents.spoil(file);
     this.storing = new Storing(core, this.#contents);
     this.discarding = new Discarding(core, this.#contents);
     this.#intents = new Intents(core);
@@ -143,10 +144,11 @@ export class CloudFilesystem implements Filesystem {
           throw error;
         }
       }
+      const mayKeepPages = this.#contents.mayKeepPages(handle);
       const apart = isAmongOlder(handle);
       // The pages of the older version go when it can be opened in the ordinary way again.
       if (apart) this.#outdated.add(ino);
-      return { handle: handle.id, keepCache: apart || !this.#outdated.delete(ino), apart };
+      return { handle: handle.id, keepCache: apart || (!this.#outdated.delete(ino) && mayKeepPages), apart };
     });
   }
 

@@ -8,7 +8,7 @@ import { codeOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
 import { blockOf } from '../cache/blocks.js';
 import type { LentFile } from '../cache/lent-file.js';
-import { planReadAhead } from '../cache/read-ahead.js';
+import { planReadAhead, WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
 import { ProviderError } from '../providers/errors.js';
 import type { RemoteFile } from '../providers/provider.js';
@@ -38,6 +38,7 @@ export class Contents {
     if (spool !== null && !handle.isLeftBehind) return spool.read(into, offset, this.readBase(state, spool));
     const before = handle.pinned;
     if (before === null) return 0;
+    if (handle.isSpoilt) throw new FsError('EIO', `${before.name} was damaged on its way here; open it again`);
     const isStill = (): boolean => handle.pinned === before && (state.spool === null || handle.isLeftBehind);
     try {
       const count = await this.#readPinned(handle, before, into, offset);
@@ -160,6 +161,37 @@ export class Contents {
     handle.reader = null;
     handle.pinned = file;
     handle.hasRead = false;
+    handle.isSpoilt = false;
+  }
+
+  /**
+   * At an open: may pages that the kernel has of an earlier one stay? Not while nobody knows whether they are right. The
+   * reader is there from now on, and remembers what it shows.
+   */
+  mayKeepPages(handle: Handle): boolean {
+    const { pinned, state } = handle;
+    // A small file is shown only when all of it is known to be right.
+    if (pinned === null || pinned.md5 === null || pinned.size <= WHOLE_FILE_BYTES || state.spool !== null) return true;
+    handle.reader ??= this.#core.readers.acquire(pinned);
+    return handle.reader.isSound;
+  }
+
+  /** The bytes of a revision turned out to be wrong: who has it open gets no more of it, and the kernel forgets its pages. */
+  spoil(file: RemoteFile): void {
+    const { files, table, invalidate } = this.#core;
+    const key = revisionKey(file);
+    const inos = new Set<Ino>();
+    for (const handle of files.handles()) {
+      if (handle.pinned === null || revisionKey(handle.pinned) !== key) continue;
+      handle.isSpoilt = true;
+      inos.add(handle.state.ino);
+    }
+    const inode = table.byRemote('file', file.id);
+    if (inode !== undefined) inos.add(inode.ino);
+    // Not from inside a request on this very inode.
+    setImmediate(() => {
+      for (const ino of inos) invalidate({ kind: 'inode', ino, content: true });
+    });
   }
 
   /**
@@ -297,7 +329,8 @@ export class Contents {
       // Not from inside the request on this very inode.
       setImmediate(() => invalidate({ kind: 'inode', ino: state.ino, content: true }));
     }
-    if (handle.hasRead) {
+    // Without having read from us, a program may have read from the kernel's pages.
+    if (handle.hasRead || handle.isSpoilt) {
       throw new FsError('ESTALE', `${pinned.name} was changed at the provider while it was being read`, {
         cause: error,
       });

@@ -99,6 +99,8 @@ export class Handle {
   lent: LentFile | null = null;
   /** Reads go on from `pinned`, whatever others write: the content now has another base than what was read here. */
   isLeftBehind = false;
+  /** Wrong bytes of `pinned` may have been shown: it gives no more, so that nobody takes the whole for right. */
+  isSpoilt = false;
 
   constructor(id: HandleId, state: FileState, flags: OpenFlags, pinned: RemoteFile | null) {
     this.id = id;

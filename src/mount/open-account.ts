@@ -95,6 +95,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       async close() {
         filesystem.close();
         directories.close();
+        await core.readers.stop();
         await provider.close();
         opened.close();
         state.close();
