@@ -263,6 +263,10 @@ export class RevisionReader {
         const { id, name } = this.file;
         this.#cache.log.error({ id, name }, 'what was received of a file is damaged, and dropped from the cache');
         this.#cache.disown(this.#cached);
+        // What is on its way to the disk is of the wrong content; those who wait for more of it are to ask anew.
+        const error = new ProviderError('integrity', `${name} was damaged on its way here`);
+        for (const pending of this.#pending.values()) pending.reject(error);
+        this.#pending.clear();
         onDamage();
       },
     });

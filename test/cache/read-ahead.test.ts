@@ -11,7 +11,15 @@ describe('planReadAhead', () => {
   it.each([
     ['a small file is fetched whole', noReadAhead, 0, 4 * K, 100 * K, G, [0, 100 * K]],
     ['the largest small file too', noReadAhead, 0, 4 * K, WHOLE_FILE_BYTES, G, [0, WHOLE_FILE_BYTES]],
-    ['a small file is asked for at once, wherever it is read first', noReadAhead, 90 * K, 4 * K, 100 * K, G, [0, 100 * K]],
+    [
+      'a small file is asked for at once, wherever it is read first',
+      noReadAhead,
+      90 * K,
+      4 * K,
+      100 * K,
+      G,
+      [0, 100 * K],
+    ],
     ['a small file is not fetched whole for a cache that cannot hold it', noReadAhead, 0, 4 * K, 100 * K, 50 * K, null],
     ['a first read at the start opens a small window', noReadAhead, 0, 128 * K, G, G, [128 * K, 640 * K]],
     ['a first read elsewhere opens none', noReadAhead, 5 * M, 4 * K, G, G, null],

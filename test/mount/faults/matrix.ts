@@ -234,8 +234,10 @@ class Bench {
         mountAfter: after[n]?.mount ?? {},
       };
       const wanted = wantedOf(trial.cell, verdict.answer);
-      const { server, mount } = trial.cell.expectation.isSettledLater ? verdict : wanted;
-      return { cell: trial.cell, wanted: { ...wanted, server, mount }, verdict, ms: performance.ms };
+      const { isSettledLater, isUnnoticed } = trial.cell.expectation;
+      const { server, mount } = isSettledLater ? verdict : wanted;
+      const { returned } = isUnnoticed ? verdict : wanted;
+      return { cell: trial.cell, wanted: { ...wanted, server, mount, returned }, verdict, ms: performance.ms };
     });
   }
 

@@ -26,8 +26,6 @@ export interface Target {
   readonly isUnasked?: boolean;
   /** The kernel asks for it twice: an error of its own read-ahead is no verdict on the read that the program waits for. */
   readonly isAskedTwice?: boolean;
-  /** It brings a part of a file, for which there is no checksum. */
-  readonly isPart?: boolean;
   /** The operation was done before it: what it was to tidy up is tidied up later. */
   readonly isAfterwards?: boolean;
 }
@@ -190,6 +188,8 @@ export interface Expectation {
   readonly isSettledLater?: boolean;
   /** What the server had under the name is lost to damage on the way; what was meant to be stored is kept here. */
   readonly isDamaged?: boolean;
+  /** The program may be given damaged bytes: of a part nobody can tell. Who reads the whole is told, and right the next time. */
+  readonly isUnnoticed?: boolean;
 }
 
 /** Where an operation's answer to a fault is another one than the rule's, and why. */
@@ -207,7 +207,6 @@ export function expectationOf(
   exceptions: readonly Exception[] = [],
 ): Expectation | null {
   if (fault.only !== undefined && !fault.only.includes(target.kind)) return null;
-  if (target.isPart === true && fault.name === 'corrupt byte') return null;
   const exception = exceptions.find(
     (one) => one.fault === fault.name && (one.strength === undefined || one.strength === strength),
   );
