@@ -1,0 +1,57 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { RangeBody } from '../../src/providers/provider.js';
+import { errnoOf, type Mounted, mounted, reading } from './harness.js';
+
+const SIZE = 3 * 1024 * 1024;
+const HALF = SIZE / 2;
+const TEXT = 'x'.repeat(SIZE);
+
+/** A proxy spoils the beginning of everything that is read, until the answer is called. */
+function spoiling({ provider }: Mounted): () => void {
+  const { read } = provider;
+  provider.read = async (...request): Promise<RangeBody> => {
+    const answer = await read.apply(provider, request);
+    return { ...answer, body: spoilt(answer.body) };
+  };
+  return () => {
+    provider.read = read;
+  };
+}
+
+async function* spoilt(body: RangeBody['body']): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) yield Uint8Array.from(chunk).fill(0x79, 0, 1);
+}
+
+describe('a long file whose bytes are damaged on the way', () => {
+  it('ends in an error for all who have it open, and is right for who opens it again', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a', TEXT));
+    const stop = spoiling(m);
+    const [first, second, third] = [await m.open('a'), await m.open('a'), await m.open('a')];
+    expect((await m.read(first, 0, HALF)).slice(0, 2)).toBe('yx');
+    expect(await errnoOf(m.read(second, HALF, HALF))).toBe('EIO');
+    stop();
+    for (const handle of [first, second, third]) {
+      expect(await errnoOf(m.read(handle, HALF, HALF))).toBe('EIO');
+      await m.close(handle);
+    }
+    const forgotten = { kind: 'inode', ino: await m.ino('a'), content: true };
+    await vi.waitFor(() => expect(m.invalidations).toContainEqual(forgotten));
+    expect(await m.cat('a')).toBe(TEXT);
+  });
+
+  it('keeps no pages of an earlier open, until all of it is known to be right', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a', TEXT));
+    const opened = async (): Promise<boolean> => {
+      const { handle, keepCache } = await m.fs.open(await m.ino('a'), reading);
+      await m.close(handle);
+      return keepCache;
+    };
+    expect(await opened()).toBe(false);
+    const handle = await m.open('a');
+    await m.read(handle, 0, HALF);
+    expect(await opened()).toBe(false);
+    await m.read(handle, HALF, HALF);
+    await m.close(handle);
+    expect(await opened()).toBe(true);
+  });
+});
