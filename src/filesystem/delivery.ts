@@ -81,8 +81,8 @@ export class Delivery {
     const parent = inode.parent === null ? undefined : table.get(inode.parent);
     if (parent?.remote == null) return;
     const holder = await this.#holder(parent, inode.remote?.name ?? inode.name);
-    if (holder?.kind !== 'file' || holder.md5 === null || !attempts.has(holder.md5)) return;
-    if (holder.id === inode.remote?.id) return;
+    if (holder?.kind !== 'file' || holder.id === inode.remote?.id) return;
+    if (!attempts.has(await this.#md5Of(holder))) return;
     table.transaction(() => {
       const namesake = table.byRemote('file', holder.id);
       if (namesake !== undefined) table.update(namesake.ino, { parent: null, remote: null });
@@ -93,8 +93,15 @@ export class Delivery {
 
   /** The name is held by something that is not our base. It may be ours all the same: an upload whose answer was lost. */
   async #meet(holder: RemoteFile | null, target: UploadTarget, inode: Inode, content: Content): Promise<Delivered> {
-    if (holder?.size === content.spool.size && (await this.#holdsOurs(holder, content))) return delivered(holder);
-    if (holder?.md5 != null && content.state.attempts.has(holder.md5)) return this.#replace(holder, target, content);
+    if (holder !== null) {
+      const { md5 } = await content.digest();
+      const { attempts } = content.state;
+      // Another size, and nothing of ours that may be there: no need to look at its bytes.
+      const isOther = holder.size !== content.spool.size && attempts.size === 0;
+      const held = isOther ? null : await this.#md5Of(holder, content.signal);
+      if (held === md5) return delivered(holder);
+      if (held !== null && attempts.has(held)) return this.#replace(holder, target, content);
+    }
     const { clock, options, provider, log } = this.#core;
     const beside = conflictName(target.name, new Date(clock.now()), options.host, provider.capabilities.maxNameLength);
     log.warn(
@@ -105,14 +112,15 @@ export class Delivery {
     return { remote, isConflict: true };
   }
 
-  /** Read back where the provider tells no md5: an upload whose answer and checkpoints were lost may have stored it. */
-  async #holdsOurs(holder: RemoteFile, { digest, signal }: Content): Promise<boolean> {
-    const { md5 } = await digest();
-    if (holder.md5 !== null || holder.size === 0) return holder.md5 === null || holder.md5 === md5;
-    const { body } = await this.#core.provider.read(holder, { offset: 0, length: holder.size }, { signal });
+  /** Read back where the provider tells none: an upload whose answer and checkpoints were lost may have stored it. */
+  async #md5Of(file: RemoteFile, signal?: AbortSignal): Promise<string> {
+    if (file.md5 !== null) return file.md5;
     const hash = createHash('md5');
-    for await (const piece of body) hash.update(piece);
-    return hash.digest('hex') === md5;
+    if (file.size > 0) {
+      const { body } = await this.#core.provider.read(file, { offset: 0, length: file.size }, { signal });
+      for await (const piece of body) hash.update(piece);
+    }
+    return hash.digest('hex');
   }
 
   async #replace(current: RemoteFile, target: UploadTarget, content: Content): Promise<Delivered> {
