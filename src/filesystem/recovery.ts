@@ -35,7 +35,7 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
     return null;
   }
   const promised = restoreKept(core, found);
-  const isUnknown = promised === null && found.state === 'open' && found.content.baseEnd === 0;
+  const isUnknown = promised === null && found.state === 'open' && found.base === null;
   const row = promised ?? (isUnknown ? withAllBytes(found, onDisk ?? 0) : found);
   // What was written behind its end must not show in a hole, should the file grow again.
   if (onDisk !== null && onDisk > row.content.size) spool.cut(row);
@@ -77,7 +77,10 @@ function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadR
   return { ...row, content: wholeOf(facts.length) };
 }
 
-/** A content that needs nothing of a base is all that is in its file, also what was written after the last word of the journal. */
+/**
+ * A content without a base is all that is in its file, also what was written after the last word of the journal. (Not so one
+ * that was emptied: its file may still have the length of the base, and nothing in it.)
+ */
 function withAllBytes(row: UploadRow, onDisk: number): UploadRow {
   return { ...row, content: wholeOf(Math.max(row.content.size, onDisk)) };
 }

@@ -180,16 +180,6 @@ describe('after the process died while a file was being written', () => {
     expect(revived.provider.other.tree()).toEqual({ a: text });
   });
 
-  it('all of a file that was emptied and half written anew is kept, and listed as failed', async () => {
-    const m = await mounted({}, (provider) => provider.other.put('a', 'old'));
-    const handle = await m.open('a', emptying);
-    await m.write(handle, 'half of the n');
-    const revived = await m.crash();
-    expect(await revived.cat('a')).toBe('half of the n');
-    expect(revived.pending()).toEqual(['/a failed']);
-    expect(revived.provider.other.tree()).toEqual({ a: 'old' });
-  });
-
   it('the version at the provider is not replaced by what was half written', async () => {
     const m = await mounted({}, (provider) => provider.other.put('a', 'whole'));
     const handle = await m.open('a', emptying);
