@@ -295,4 +295,35 @@ describe('a large new version', () => {
       ).toEqual(['a.bin']);
     }
   });
+
+  test('cancelled at any request and given up, it leaves one file of that name and nothing else', async () => {
+    const whole = await miniAccount(inChunks);
+    const old = whole.add('a.bin', Buffer.from('old'));
+    await whole.provider.upload({ ...target, replaces: old }, source(large));
+    for (let cut = 0; cut < whole.server.seen.length; cut++) {
+      const account = await miniAccount(inChunks);
+      const replaces = account.add('a.bin', Buffer.from('old'));
+      const cancelled = new AbortController();
+      let last: UploadCheckpoint | undefined;
+      // The request is carried out, and its answer comes to nobody.
+      account.lose = (_request, index) => {
+        if (index === cut) cancelled.abort();
+        return index === cut;
+      };
+      await account.provider
+        .upload({ ...target, replaces }, source(large), {
+          signal: cancelled.signal,
+          onCheckpoint: (checkpoint) => {
+            last = journaled(checkpoint);
+          },
+        })
+        .catch(() => {});
+      if (last !== undefined) await account.provider.discardUpload?.(last);
+      const normal = account.files.filter((f) => f.status === 'normal');
+      expect(
+        normal.map((f) => f.name),
+        `cancelled at ${cut}`,
+      ).toEqual(['a.bin']);
+    }
+  });
 });

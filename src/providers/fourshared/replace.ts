@@ -6,6 +6,7 @@
  *     naming     .syncmount-….part → NAME     fails: the old one gets its name back
  *     disposing  .syncmount-….old goes
  */
+import { messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
@@ -55,10 +56,9 @@ export async function finishUpload(
       if (file.name !== target.name || file.parentId !== target.parentId)
         file = (await namespace.move(file, target, call)) as RemoteFile;
     } catch (error) {
-      // The caller's signal may be what ended the step before; undoing it must not be cancelled with it.
-      if (aside !== undefined) await undo(namespace, aside, oldName, call.priority, log);
-      checkpoint = { ...checkpoint, phase: 'uploaded' };
-      await announce(options, checkpoint);
+      const phase =
+        aside === undefined ? 'uploaded' : await undo(namespace, { aside, oldName, file, target }, call, log);
+      await announce(options, { ...checkpoint, phase });
       throw error;
     }
     checkpoint = { ...checkpoint, phase: 'disposing' };
@@ -98,18 +98,41 @@ async function renameById(namespace: Namespace, id: string, name: string, option
   return old.name === name ? old : await namespace.rename(old, name, options);
 }
 
+interface HalfReplaced {
+  /** The old version, under another name. */
+  readonly aside: RemoteEntry;
+  readonly oldName: string;
+  /** The new one, and the name that it was to take. */
+  readonly file: RemoteFile;
+  readonly target: UploadTarget;
+}
+
+/**
+ * Gives the old version its name back. Answers where the replacement stands then: a naming that was cancelled, or whose
+ * answer was lost, may have been carried out, and the old version only needs to go.
+ */
 async function undo(
   namespace: Namespace,
-  aside: RemoteEntry,
-  name: string,
-  priority: CallOptions['priority'],
+  { aside, oldName, file, target }: HalfReplaced,
+  { priority }: CallOptions,
   log: Log,
-): Promise<void> {
+): Promise<ChunkedCheckpoint['phase']> {
+  // The caller's signal may be what ended the naming; undoing it must not be cancelled with it.
+  const call: CallOptions = { priority };
   try {
-    await namespace.rename(aside, name, { priority });
-  } catch {
-    log.error({ id: aside.id }, 'the replaced version could not get its name back; resuming the upload mends it');
+    await namespace.rename(aside, oldName, call);
+    return 'uploaded';
+  } catch (error) {
+    log.info({ id: aside.id, error: messageOf(error) }, 'the replaced version did not get its name back');
   }
+  try {
+    const named = await namespace.stat('file', file.id, call);
+    if (named.name === target.name && named.parentId === target.parentId) return 'disposing';
+  } catch (error) {
+    log.info({ id: file.id, error: messageOf(error) }, 'it is not known whether the new version has the name');
+  }
+  log.error({ id: aside.id }, 'the replaced version could not get its name back; the next try mends it');
+  return 'naming';
 }
 
 /** A leftover that cannot be disposed of is no reason to call the upload failed: its content is stored and named. */
