@@ -233,6 +233,26 @@ describe('upload in chunks', () => {
   });
 });
 
+test('a large upload that is cancelled while it starts leaves nothing when it is given up', async () => {
+  const account = await miniAccount(inChunks);
+  const cancelled = new AbortController();
+  account.before = (_request, _response, index) => {
+    if (index === 0) cancelled.abort();
+    return false;
+  };
+  let last: UploadCheckpoint | undefined;
+  const uploading = account.provider.upload(target, source(large), {
+    signal: cancelled.signal,
+    onCheckpoint: (checkpoint) => {
+      last = journaled(checkpoint);
+    },
+  });
+  await expect(uploading).rejects.toMatchObject({ code: 'aborted' });
+  expect(account.files).toMatchObject([{ status: 'incomplete' }]);
+  if (last !== undefined) await account.provider.discardUpload?.(last);
+  expect(account.files).toEqual([]);
+});
+
 describe('a large new version', () => {
   test('takes the place of the old one, which goes to the trash', async () => {
     const account = await miniAccount(inChunks);

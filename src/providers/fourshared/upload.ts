@@ -5,6 +5,7 @@
  * Whatever was stored is compared with what was meant: size always, md5 where the server tells it.
  */
 import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
@@ -35,6 +36,12 @@ export interface UploaderSettings {
 
 /** "150 MB" may mean 150,000,000 or 157,286,400: below the smaller, with a margin for "less than". */
 export const defaultSimpleUploadLimit = 150_000_000 - 1_000_000;
+
+/**
+ * An upload that is cancelled while it starts still waits so long for the id: without it, what the server makes of the
+ * start is not listed, and nobody would ever remove it.
+ */
+const START_GRACE_MS = 2000;
 
 export class Uploader {
   readonly #api: FourSharedApi;
@@ -206,7 +213,8 @@ export class Uploader {
   }
 
   async #start(begun: ChunkedCheckpoint, options: UploadOptions): Promise<ChunkedCheckpoint> {
-    const call = callOptions(options);
+    const { http } = this.#api;
+    const call = { ...callOptions(options), signal: afterwards(options.signal, START_GRACE_MS, http.clock) };
     let checkpoint = begun;
     let collisions = 0;
     for (;;) {
@@ -313,6 +321,18 @@ export class Uploader {
       return false;
     }
   }
+}
+
+/** Aborts `ms` after `signal`, where that has not happened yet. */
+function afterwards(signal: AbortSignal | undefined, ms: number, clock: Clock): AbortSignal | undefined {
+  if (signal === undefined || signal.aborted) return signal;
+  const late = new AbortController();
+  const abort = async (): Promise<void> => {
+    await clock.sleep(ms);
+    late.abort(signal.reason);
+  };
+  signal.addEventListener('abort', () => void abort(), { once: true });
+  return late.signal;
 }
 
 function temporaryName(): string {
