@@ -1,0 +1,230 @@
+"""Performs the same system calls in a directory of a mount and in an ordinary one, and tells the first difference.
+
+    compare.py                     a JSON object a line in, {"mount", "local", "steps", "lenient"}; one out: the difference or null
+    compare.py MOUNT LOCAL < LOG   one step a line; the difference is printed, and the exit status is 1
+
+A step is an array: the name of a method of `Actor` and its arguments. `lenient` names errnos of the mount after which a
+step counts as not done, because the service cannot do it: it is then left out in the ordinary directory.
+"""
+import ctypes, errno, json, os, stat, sys, time
+
+libc = ctypes.CDLL(None, use_errno=True)
+AT_FDCWD, RENAME_NOREPLACE = -100, 1
+# Times that utimes sets are before this; of later ones only that they are now.
+OLD = 1_500_000_000_000_000_000
+# How far from now a time may be that says now, ns.
+NOW = 600_000_000_000
+PERMISSIONS = 0o7777
+
+
+def pattern(fill, length):
+    unit = b''.join((fill * 65_537 + i).to_bytes(4, 'little') for i in range(64))
+    return (unit * (length // len(unit) + 1))[:length]
+
+
+def time_of(ns):
+    if ns < OLD:
+        return ns
+    return 'now' if abs(time.time_ns() - ns) < NOW else f'{ns}'
+
+
+def attributes(found):
+    """What must be equal in both directories."""
+    if stat.S_ISDIR(found.st_mode):
+        return ['directory', found.st_mode & PERMISSIONS, time_of(found.st_mtime_ns)]
+    return ['file', found.st_mode & PERMISSIONS, time_of(found.st_mtime_ns), found.st_size, found.st_nlink]
+
+
+class Actor:
+    """One of the two directories. Each method returns what a program sees."""
+
+    def __init__(self, top):
+        self.top, self.descriptors = top, {}
+
+    def at(self, path):
+        return os.path.join(self.top, path) if path else self.top
+
+    def perform(self, step):
+        name, *arguments = step
+        try:
+            return ['ok', getattr(self, name)(*arguments)]
+        except OSError as error:
+            return ['errno', errno.errorcode.get(error.errno, str(error.errno))]
+
+    def fd(self, slot):
+        # A number that nobody has, where the slot is free: EBADF.
+        return self.descriptors.get(slot, 1_000_000)
+
+    def open(self, slot, path, flags):
+        bits = 0
+        for flag in flags:
+            bits |= getattr(os, flag)
+        fd = os.open(self.at(path), bits, 0o640)
+        if slot in self.descriptors:
+            os.close(self.descriptors[slot])
+        self.descriptors[slot] = fd
+
+    def close(self, slot):
+        os.close(self.descriptors.pop(slot, 1_000_000))
+
+    def pwrite(self, slot, offset, length, fill):
+        return os.pwrite(self.fd(slot), pattern(fill, length), offset)
+
+    def write(self, slot, length, fill):
+        return os.write(self.fd(slot), pattern(fill, length))
+
+    def pread(self, slot, offset, length):
+        return os.pread(self.fd(slot), length, offset).hex()
+
+    def read(self, slot, length):
+        return os.read(self.fd(slot), length).hex()
+
+    def lseek(self, slot, offset, whence):
+        # Where a directory ends is the file system's own business.
+        if stat.S_ISDIR(os.fstat(self.fd(slot)).st_mode):
+            return 'directory'
+        return os.lseek(self.fd(slot), offset, getattr(os, whence))
+
+    def ftruncate(self, slot, size):
+        os.ftruncate(self.fd(slot), size)
+
+    def fsync(self, slot):
+        os.fsync(self.fd(slot))
+
+    def fstat(self, slot):
+        return attributes(os.fstat(self.fd(slot)))
+
+    def fchmod(self, slot, mode):
+        os.fchmod(self.fd(slot), mode)
+
+    def futimes(self, slot, ns):
+        os.utime(self.fd(slot), ns=(ns, ns))
+
+    def copy_range(self, source, target, offset, length):
+        return os.copy_file_range(self.fd(source), self.fd(target), length, offset, offset)
+
+    def create(self, path, length, fill):
+        """As the shell's `>`."""
+        self._put(path, os.O_CREAT | os.O_TRUNC, pattern(fill, length))
+
+    def append(self, path, length, fill):
+        self._put(path, os.O_APPEND, pattern(fill, length))
+
+    def save(self, path, length, fill):
+        """As an editor: beside it, and then in its place."""
+        self._put(f'{path}.new', os.O_CREAT | os.O_EXCL, pattern(fill, length))
+        os.rename(self.at(f'{path}.new'), self.at(path))
+
+    def copy(self, path, to):
+        content = self._content(path)
+        self._put(to, os.O_CREAT | os.O_TRUNC, content)
+        os.utime(self.at(to), ns=(os.stat(self.at(path)).st_mtime_ns,) * 2)
+
+    def cat(self, path):
+        return self._content(path).hex()
+
+    def truncate(self, path, size):
+        os.truncate(self.at(path), size)
+
+    def stat(self, path):
+        return attributes(os.lstat(self.at(path)))
+
+    def chmod(self, path, mode):
+        os.chmod(self.at(path), mode)
+
+    def utimes(self, path, ns):
+        os.utime(self.at(path), ns=(ns, ns))
+
+    def readdir(self, path):
+        return sorted(os.listdir(self.at(path)))
+
+    def mkdir(self, path):
+        os.mkdir(self.at(path), 0o750)
+
+    def rmdir(self, path):
+        os.rmdir(self.at(path))
+
+    def unlink(self, path):
+        os.unlink(self.at(path))
+
+    def rename(self, path, to):
+        os.rename(self.at(path), self.at(to))
+
+    def rename_noreplace(self, path, to):
+        names = (os.fsencode(self.at(path)), os.fsencode(self.at(to)))
+        if libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_NOREPLACE) != 0:
+            raise OSError(ctypes.get_errno(), 'renameat2')
+
+    def tree(self):
+        """Everything: attributes, and content of files."""
+        seen = {}
+        for directory, names, files in os.walk(self.top):
+            for name in names + files:
+                path = os.path.join(directory, name)
+                found = os.lstat(path)
+                content = None if stat.S_ISDIR(found.st_mode) else self._content(path).hex()
+                seen[os.path.relpath(path, self.top)] = [attributes(found), content]
+        return seen
+
+    def close_all(self):
+        outcomes = [self.perform(['close', slot]) for slot in sorted(self.descriptors)]
+        return [outcome for outcome in outcomes if outcome[0] != 'ok']
+
+    def _put(self, path, flags, content):
+        fd = os.open(self.at(path), os.O_WRONLY | flags, 0o640)
+        try:
+            os.write(fd, content)
+        finally:
+            os.close(fd)
+
+    def _content(self, path):
+        with open(self.at(path), 'rb', buffering=0) as file:
+            return file.read()
+
+
+def short(value):
+    text = json.dumps(value)
+    return text if len(text) < 300 else f'{text[:200]}… ({len(text)} characters) …{text[-60:]}'
+
+
+def difference(step, seen, wanted):
+    if isinstance(seen[1], dict) and isinstance(wanted[1], dict):
+        paths = [path for path in sorted({*seen[1], *wanted[1]}) if seen[1].get(path) != wanted[1].get(path)]
+        seen, wanted = ([path, one[1].get(path)] for path, one in ((paths[0], seen), (paths[0], wanted)))
+    return f'{json.dumps(step)}: {short(seen)}, and not {short(wanted)}'
+
+
+def compare(mount, local, steps, lenient):
+    """The first difference in words, or None."""
+    for top in (mount, local):
+        os.mkdir(top)
+    pair = Actor(mount), Actor(local)
+    try:
+        for number, step in enumerate(steps):
+            seen = pair[0].perform(step)
+            if seen[0] == 'errno' and seen[1] in lenient:
+                continue
+            wanted = pair[1].perform(step)
+            if seen != wanted:
+                return f'step {number}, {difference(step, seen, wanted)}'
+        for last in (['close_all'], ['tree']):
+            seen, wanted = (actor.perform(last) for actor in pair)
+            if seen != wanted:
+                return f'at the end, {difference(last, seen, wanted)}'
+        return None
+    finally:
+        for actor in pair:
+            actor.close_all()
+
+
+def main():
+    # Modes are those that are asked for, in both.
+    os.umask(0)
+    if len(sys.argv) == 3:
+        sys.exit(compare(sys.argv[1], sys.argv[2], [json.loads(line) for line in sys.stdin], []))
+    for line in sys.stdin:
+        asked = json.loads(line)
+        print(json.dumps(compare(**asked)), flush=True)
+
+
+main()

@@ -1,0 +1,207 @@
+/** Random system calls through a mount against the same ones in an ordinary directory: see compare.py. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import fc from 'fast-check';
+import type { AnySandboxOptions, ProviderName } from '../../../src/sandbox/index.js';
+import { createServiceWorld, type World } from '../world.js';
+import { type Limits, programs, type Step } from './steps.js';
+
+export interface PosixOptions {
+  readonly provider: ProviderName;
+  readonly seed: number;
+  /** Fewer where the time is over. */
+  readonly programs: number;
+  readonly seconds?: number;
+  readonly writeBack: boolean;
+}
+
+const limitsOf: Readonly<Record<ProviderName, Limits>> = {
+  '4shared': { lenient: [], forgetsEmptyDirectories: false },
+  '4sync': { lenient: [], forgetsEmptyDirectories: false },
+  // It renames no directory.
+  '5sync': { lenient: ['EXDEV'], forgetsEmptyDirectories: true },
+  acronis: { lenient: [], forgetsEmptyDirectories: false },
+};
+
+/** What the service has of it after the last close may be tidied up for so long, ms. */
+const TIDY_MS = 3000;
+/** How long is looked for a shorter program that goes wrong, ms. */
+const SHRINKING_MS = 30_000;
+/** How often is looked, ms. */
+const LOOK_MS = 20;
+
+const program = resolve('test/mount/posix/compare.py');
+
+function sandboxOptions(provider: ProviderName): AnySandboxOptions {
+  if (provider === '5sync') return { provider, requestsPerHour: 0 };
+  // Low enough that the larger files go in chunks and take their names afterwards.
+  return provider === 'acronis' ? { provider } : { provider, simpleUploadLimit: 60_000 };
+}
+
+/** The world must be ended by the caller. */
+export async function createPosixWorld(provider: ProviderName): Promise<World> {
+  return createServiceWorld(sandboxOptions(provider));
+}
+
+export interface PosixResult {
+  programs: number;
+  steps: number;
+}
+
+/** Throws with a script that does again what went wrong. */
+export async function posix(world: World, options: PosixOptions): Promise<PosixResult> {
+  const { provider, seed, writeBack, seconds = Number.POSITIVE_INFINITY } = options;
+  const limits = limitsOf[provider];
+  await mkdir(join(world.directory, 'local'));
+  await world.mount('--binding', 'kernel', ...(writeBack ? ['--write-back'] : []));
+  const pair = new Pair(world, limits, writeBack);
+  const result: PosixResult = { programs: 0, steps: 0 };
+  try {
+    const until = Date.now() + seconds * 1000;
+    for (let n = 0; n < options.programs && Date.now() < until; n++) {
+      result.steps += await checkOne(pair, seed + n);
+      result.programs++;
+    }
+    await pair.compareAfterRemount();
+  } finally {
+    pair.end();
+  }
+  return result;
+}
+
+/** One program. Answers how many steps it had; throws with the shortest script that goes wrong. */
+async function checkOne(pair: Pair, seed: number): Promise<number> {
+  let length = 0;
+  let until = Number.POSITIVE_INFINITY;
+  const property = fc.asyncProperty(programs, async (steps) => {
+    // Time is over: this one is not tried, and the shortest so far stands.
+    if (Date.now() > until) return;
+    length = steps.length;
+    const problem = await pair.run(steps);
+    if (problem === null) return;
+    until = Math.min(until, Date.now() + SHRINKING_MS);
+    throw new Error(problem);
+  });
+  // A time limit of fast-check would leave a program running.
+  const details = await fc.check(property, { seed, numRuns: 1 });
+  if (details.failed && details.counterexample !== null) {
+    const [steps] = details.counterexample;
+    throw new Error(`seed ${seed}: ${details.errorInstance}\n${scriptOf(steps)}`);
+  }
+  return length;
+}
+
+/** Does it again, on any mount at `$MNT`. */
+function scriptOf(steps: readonly Step[]): string {
+  const lines = steps.map((step) => JSON.stringify(step));
+  return [`python3 test/mount/posix/compare.py "$MNT/again" "$(mktemp -d)/again" <<'END'`, ...lines, 'END'].join('\n');
+}
+
+/** The mount and the ordinary directory. */
+class Pair {
+  readonly #world: World;
+  readonly #limits: Limits;
+  /** Uploads wait for each other, and come at the end. */
+  readonly #writeBack: boolean;
+  readonly #child: ChildProcess;
+  readonly #answers: AsyncIterator<string>;
+  readonly #lines: Interface;
+  #number = 0;
+
+  constructor(world: World, limits: Limits, writeBack: boolean) {
+    this.#world = world;
+    this.#limits = limits;
+    this.#writeBack = writeBack;
+    this.#child = spawn('python3', [program], { stdio: ['pipe', 'pipe', 'inherit'], cwd: world.directory });
+    if (this.#child.stdout === null) throw new Error('compare.py has no output');
+    this.#lines = createInterface({ input: this.#child.stdout });
+    this.#answers = this.#lines[Symbol.asyncIterator]();
+  }
+
+  /** What differed, in the calls or at the service; null where nothing did. */
+  async run(steps: readonly Step[]): Promise<string | null> {
+    const name = `run-${this.#number++}`;
+    const { mnt } = this.#world;
+    const asked = { mount: join(mnt, name), local: this.#local(name), steps, lenient: this.#limits.lenient };
+    this.#child.stdin?.write(`${JSON.stringify(asked)}\n`);
+    const { value, done } = await this.#answers.next();
+    if (done === true) throw new Error('compare.py has ended');
+    const difference = JSON.parse(value) as string | null;
+    return difference === null && !this.#writeBack ? this.#differenceAtService(name) : difference;
+  }
+
+  /** Nothing of any run may have been only in the mount's memory. */
+  async compareAfterRemount(): Promise<void> {
+    const world = this.#world;
+    this.end();
+    await world.umount();
+    for (let n = 0; n < this.#number; n++) {
+      const difference = await this.#differenceAtService(`run-${n}`);
+      if (difference !== null) throw new Error(`after the unmount, run ${n}, ${difference}`);
+    }
+    await world.clearCache();
+    await world.mount('--binding', 'kernel');
+    const { code, stdout, stderr } = await world.sh('cd "$TOP" && diff -r local mnt');
+    if (code !== 0) throw new Error(`after a remount with an empty cache: ${stdout}${stderr}`);
+    await world.umount();
+  }
+
+  end(): void {
+    this.#lines.close();
+    this.#child.kill('SIGKILL');
+  }
+
+  async #differenceAtService(name: string): Promise<string | null> {
+    const wanted = await treeOf(this.#local(name), this.#limits);
+    for (const until = Date.now() + TIDY_MS; ; ) {
+      const held = this.#held(name);
+      const paths = [...new Set([...wanted.keys(), ...held.keys()])];
+      const wrong = paths.filter((path) => wanted.get(path) !== held.get(path));
+      if (wrong.length === 0) return null;
+      if (Date.now() > until) {
+        const lines = wrong.map(
+          (path) => `${path}: ${held.get(path) ?? 'absent'}, and not ${wanted.get(path) ?? 'absent'}`,
+        );
+        return `at the service ${lines.join('; ')}`;
+      }
+      await new Promise((done) => setTimeout(done, LOOK_MS));
+    }
+  }
+
+  /** What the service has of a run. */
+  #held(name: string): Map<string, string> {
+    const top = `/${name}/`;
+    const entries = this.#world.sandbox.store.tree().filter(({ path }) => path.startsWith(top));
+    const folders = this.#limits.forgetsEmptyDirectories ? [] : entries.filter(({ kind }) => kind === 'folder');
+    const files = entries.filter(({ kind }) => kind === 'file');
+    return new Map([
+      ...folders.map(({ path }) => [path.slice(top.length), 'directory'] as const),
+      ...files.map(({ path, md5, status }) => [path.slice(top.length), status === 'normal' ? md5 : status] as const),
+    ]);
+  }
+
+  #local(name: string): string {
+    return join(this.#world.directory, 'local', name);
+  }
+}
+
+/** The MD5 of each file, `directory` for each directory, by relative path. */
+async function treeOf(top: string, limits: Limits): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const entry of await readdir(top, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const relative = path.slice(top.length + 1);
+    if (entry.isFile())
+      found.set(
+        relative,
+        createHash('md5')
+          .update(await readFile(path))
+          .digest('hex'),
+      );
+    else if (!limits.forgetsEmptyDirectories) found.set(relative, 'directory');
+  }
+  return found;
+}

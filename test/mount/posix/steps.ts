@@ -1,0 +1,113 @@
+/** Random programs of system calls, for compare.py. */
+import fc from 'fast-check';
+
+/** The name of a method of compare.py's `Actor`, and its arguments. */
+export type Step = readonly [name: string, ...told: readonly unknown[]];
+
+/** What a service's mounts cannot do, or cannot promise. */
+export interface Limits {
+  /** Errnos that say so. */
+  readonly lenient: readonly string[];
+  /** Empty directories are local: they do not come back from the service. */
+  readonly forgetsEmptyDirectories: boolean;
+}
+
+/** After those that every program begins with. */
+const MOST_STEPS = 60;
+/** Few names, so that they meet again and again. */
+const names = ['a', 'b', 'c', 'ü'];
+const tooLong = 'n'.repeat(256);
+const paths = fc.oneof(
+  { weight: 5, arbitrary: fc.constantFrom(...names) },
+  {
+    weight: 5,
+    arbitrary: fc.tuple(fc.constantFrom('a', 'b'), fc.constantFrom(...names)).map((parts) => parts.join('/')),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(fc.constantFrom('a', 'b'), fc.constantFrom('a', 'b'), fc.constantFrom(...names))
+      .map((parts) => parts.join('/')),
+  },
+  { weight: 1, arbitrary: fc.constantFrom('', tooLong, `a/${tooLong}`, 'a/../b', 'a/.', 'b/..', 'a/') },
+);
+const slot = fc.nat(2);
+/** Off the borders of pages, and now and then over one of the cache's blocks. */
+const size = fc.oneof(
+  { weight: 6, arbitrary: fc.nat(300) },
+  { weight: 2, arbitrary: fc.nat(10_000) },
+  { weight: 1, arbitrary: fc.nat(140_000) },
+);
+const fill = fc.nat(255);
+const mode = fc.constantFrom(0o600, 0o644, 0o755, 0o400, 0o777, 0o4755, 0o1777);
+/** Long ago, in ns: compare.py tells them from now. Numbers that a double holds. */
+const time = fc.nat(1_400_000).map((seconds) => seconds * 1_000_000_000_000 + 123_456_768);
+const flags = fc
+  .tuple(
+    fc.constantFrom('O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_RDWR'),
+    fc.subarray(['O_CREAT', 'O_EXCL', 'O_TRUNC', 'O_APPEND', 'O_DIRECTORY']),
+  )
+  // What these two mean together is not specified; nor what truncation of a read-only descriptor does.
+  .filter(
+    ([access, more]) =>
+      !(more.includes('O_DIRECTORY') && more.includes('O_CREAT')) &&
+      !(access === 'O_RDONLY' && more.includes('O_TRUNC')),
+  )
+  .map(([access, more]) => [access, ...more]);
+
+const step = <T extends unknown[]>(
+  weight: number,
+  name: string,
+  ...told: { [K in keyof T]: fc.Arbitrary<T[K]> }
+): { weight: number; arbitrary: fc.Arbitrary<Step> } => ({
+  weight,
+  arbitrary: fc.tuple<unknown[]>(...told).map((values): Step => [name, ...values]),
+});
+
+const steps = fc.oneof(
+  step(8, 'open', slot, paths, flags),
+  step(3, 'close', slot),
+  step(4, 'pwrite', slot, size, size, fill),
+  step(3, 'write', slot, size, fill),
+  step(3, 'pread', slot, size, size),
+  step(2, 'read', slot, size),
+  step(1, 'lseek', slot, size, fc.constantFrom('SEEK_SET', 'SEEK_END', 'SEEK_CUR')),
+  step(3, 'ftruncate', slot, size),
+  step(1, 'fsync', slot),
+  step(3, 'fstat', slot),
+  step(1, 'fchmod', slot, mode),
+  step(1, 'futimes', slot, time),
+  step(1, 'copy_range', slot, slot, size, size),
+  step(7, 'create', paths, size, fill),
+  step(3, 'append', paths, size, fill),
+  step(2, 'save', paths, size, fill),
+  step(3, 'copy', paths, paths),
+  step(3, 'cat', paths),
+  step(3, 'truncate', paths, size),
+  step(4, 'stat', paths),
+  step(2, 'chmod', paths, mode),
+  step(3, 'utimes', paths, time),
+  step(3, 'readdir', paths),
+  step(7, 'mkdir', paths),
+  step(3, 'rmdir', paths),
+  step(5, 'unlink', paths),
+  step(8, 'rename', paths, paths),
+  step(1, 'rename_noreplace', paths, paths),
+);
+
+/** What each program begins with: from nothing, most calls would fail. */
+const furnished: readonly Step[] = [
+  ['mkdir', 'a'],
+  ['mkdir', 'b'],
+  ['mkdir', 'a/b'],
+  ['create', 'a/a', 100, 1],
+  ['create', 'a/ü', 0, 1],
+  ['create', 'b/c', 5000, 2],
+  ['create', 'c', 70_000, 3],
+  ['open', 0, 'c', ['O_RDWR']],
+  ['open', 1, 'a/a', ['O_RDWR', 'O_APPEND']],
+];
+
+export const programs = fc
+  .array(steps, { minLength: 1, maxLength: MOST_STEPS, size: 'max' })
+  .map((chosen) => [...furnished, ...chosen]);
