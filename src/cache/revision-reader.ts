@@ -20,6 +20,9 @@ export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOp
 
 /** Largest single request for bytes that a program waits for. */
 const DEMAND_REQUEST = 8 * 1024 * 1024;
+/** Bytes that are read at a time, and fetched ahead, where all of a file is read to be sure of it. */
+const CONFIRM_PIECE = 1024 * 1024;
+const CONFIRM_WINDOW = 4 * DEMAND_REQUEST;
 /** A block that others were fetching, or that was damaged or evicted, is tried for again this often. */
 const TRIES = 3;
 /** Blocks of one request that may be in memory on their way to the disk. */
@@ -108,6 +111,17 @@ export class RevisionReader {
   /** Fetches what is missing of `[from, to)`, without waiting. Failures show when somebody reads there. */
   prefetch(from: number, to: number, requestBytes: number, priority: Priority, signal?: AbortSignal): void {
     if (to > from) this.#request(blockOf(from), blockOf(to - 1), requestBytes, priority, signal);
+  }
+
+  /** Reads all of it and waits for the verdict, which `isSound` tells. Rejects where the content is wrong. */
+  async confirm(signal?: AbortSignal): Promise<void> {
+    const { size } = this.file;
+    const piece = Buffer.allocUnsafe(Math.min(size, CONFIRM_PIECE));
+    for (let at = 0; at < size && !this.isSound; at += piece.length) {
+      signal?.throwIfAborted();
+      this.prefetch(at, Math.min(size, at + CONFIRM_WINDOW), DEMAND_REQUEST, 'background', signal);
+      await this.read(piece, at);
+    }
   }
 
   /** The cache's file where it has all of the revision, for others to read directly: see `BlockCache.lend`. */

@@ -24,6 +24,8 @@ import { orAborted } from './or-aborted.js';
 
 /** Of the cache's limit, what one handle may fill by reading ahead. */
 const READ_AHEAD_SHARE = 1 / 4;
+/** Of the cache's limit, how large a base may be for all of it to be fetched, and found there by who needs a part of it. */
+const CONFIRMED_SHARE = 1 / 2;
 
 export class Contents {
   readonly #core: Core;
@@ -155,6 +157,20 @@ export class Contents {
     };
   }
 
+  /**
+   * Brings in what a spool file still needs of its base, which is then stored as ours: only once all of the base is known to
+   * be right. What that fetches besides is less than what goes up again.
+   */
+  async fill(state: FileState, spool: SpoolFile, signal?: AbortSignal): Promise<void> {
+    const { readers } = this.#core;
+    const { base } = spool;
+    if (base !== null && !spool.isComplete() && base.size <= readers.cache.limit * CONFIRMED_SHARE) {
+      state.baseReader ??= readers.acquire(base);
+      await state.baseReader.confirm(signal);
+    }
+    await spool.fill(this.readBase(state, spool), signal);
+  }
+
   /** Lets go of the reader of a handle and pins it to another revision. */
   pin(handle: Handle, file: RemoteFile | null): void {
     if (handle.reader !== null) this.#core.readers.release(handle.reader);
@@ -209,7 +225,7 @@ export class Contents {
   /** The whole content as a spool file, however it is kept now. It is forgotten with the next `discardUnchanged`. */
   async materialize(state: FileState): Promise<SpoolFile> {
     while (state.spool === null) await this.#makeWritable(state, null);
-    await state.spool.fill(this.readBase(state, state.spool));
+    await this.fill(state, state.spool);
     return state.spool;
   }
 

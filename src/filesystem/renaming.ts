@@ -255,7 +255,7 @@ export class Renaming {
     const opened = target === undefined ? undefined : files.state(target.ino);
     if (opened !== undefined) await this.#contents.keep(opened);
     // What is still another base's must be here before the base changes.
-    if (old !== null && state?.spool != null) await state.spool.fill(this.#contents.readBase(state, state.spool));
+    if (old !== null && state?.spool != null) await this.#contents.fill(state, state.spool);
     table.transaction(() => {
       if (target !== undefined) table.update(target.ino, { parent: null, remote: null, localSize: null });
       table.update(source.ino, {

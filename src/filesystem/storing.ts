@@ -264,7 +264,7 @@ export class Storing {
       // After a power cut the next mount uploads what a row says: by then the bytes must be there.
       if (state.journaled !== state.generation) await spool.sync();
       this.#journal(state, spool, 'uploading');
-      await spool.fill(this.#contents.readBase(state, spool), signal);
+      await this.#contents.fill(state, spool, signal);
       let hashing: Promise<Digest> | null = null;
       const digest = (): Promise<Digest> => {
         hashing ??= spool.digest(BLOCK_BYTES);
