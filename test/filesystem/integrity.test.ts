@@ -56,7 +56,8 @@ describe('a long file whose bytes are damaged on the way', () => {
     expect(stored(m) === TEXT).toBe(true);
     stop();
     m.fs.retryFailed();
-    await vi.waitFor(() => expect(stored(m) === beginning + TEXT.slice(beginning.length)).toBe(true));
+    const whole = beginning + TEXT.slice(beginning.length);
+    await vi.waitFor(() => expect(stored(m) === whole).toBe(true), { timeout: 10_000 });
   });
 
   it('keeps no pages of an earlier open, until all of it is known to be right', async () => {
