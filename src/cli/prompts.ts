@@ -1,5 +1,6 @@
 /** Questions to a person at a terminal. */
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { SyncmountError, UsageError } from '../base/errors.js';
 import { print } from './context.js';
 
@@ -17,16 +18,14 @@ export async function ask(question: string): Promise<string> {
   }
 }
 
-/** The same without an echo. */
+/** The same without an echo: readline takes the terminal's own away, and what it would show instead goes nowhere. */
 export async function askHidden(question: string): Promise<string> {
-  const lines = createInterface({ input: process.stdin, output: process.stdout });
-  const output = lines as unknown as { _writeToOutput?: (text: string) => void };
-  const write = output._writeToOutput?.bind(lines);
-  output._writeToOutput = (text) => {
-    if (text.includes(question)) write?.(question);
-  };
+  const nowhere = new Writable({ write: (_data, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  // Not before the echo is off: somebody may type, or paste, at once.
+  process.stdout.write(question);
   try {
-    return await lines.question(question);
+    return (await lines.question('')).trim();
   } finally {
     lines.close();
     print('');
