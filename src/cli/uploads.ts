@@ -72,6 +72,8 @@ async function look(context: Context, mountpoint: string): Promise<Mounted> {
 function list(mounts: readonly Mounted[], asJson: boolean): void {
   const uploads = mounts.flatMap(({ pending, failed }) => [...pending, ...failed]);
   if (asJson) print(JSON.stringify(uploads, null, 2));
+  else if (mounts.length === 0)
+    print('Nothing is mounted: what waits from earlier is stored, and listed, by the next mount.');
   else if (uploads.length === 0) print('Everything is stored.');
   else for (const { state, path, size, error } of uploads) print([state, size, path, error ?? ''].join('\t').trimEnd());
 }
