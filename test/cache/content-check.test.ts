@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { BlockCache } from '../../src/cache/block-cache.js';
 import { ReaderPool } from '../../src/cache/reader-pool.js';
 import type { RevisionReader } from '../../src/cache/revision-reader.js';
+import { ProviderError } from '../../src/providers/errors.js';
 import type { RemoteFile } from '../../src/providers/provider.js';
 import { errnoOf } from '../filesystem/harness.js';
 import { BLOCK, closeCache, openCache, pattern, Server, temporary, zeroHole } from './support.js';
@@ -32,11 +33,21 @@ const readAt = async (reader: RevisionReader, offset: number, length: number): P
   return into.subarray(0, await reader.read(into, offset));
 };
 
-/** From beginning to end, with `parallel` reads under way, as the kernel reads ahead. Rejects where one of them does. */
-async function readThrough(reader: RevisionReader, piece: number, parallel = 1): Promise<Buffer> {
+/**
+ * From beginning to end, with `parallel` reads under way, as the kernel reads ahead. Rejects where one of them does, and once
+ * the content is told to be damaged: the file system fails what its handles read from then on.
+ */
+async function readThrough(
+  reader: RevisionReader,
+  piece: number,
+  parallel = 1,
+  damaged: readonly RemoteFile[] = [],
+): Promise<Buffer> {
+  const before = damaged.length;
   const parts: Promise<Buffer>[] = [];
   for (let offset = 0; offset < SIZE; offset += piece) {
     if (parts.length >= parallel) await parts[parts.length - parallel];
+    if (damaged.length > before) throw new ProviderError('integrity', 'told to be damaged');
     const part = readAt(reader, offset, piece);
     part.catch(() => undefined);
     parts.push(part);
@@ -145,7 +156,7 @@ describe('a content that was damaged on its way', () => {
           const reader = pool.acquire(file);
           for (const offset of before) await readAt(reader, offset, 5000).catch(() => undefined);
           if (ahead > 0) reader.prefetch(0, SIZE, ahead, 'background');
-          const outcome = await errnoOf(readThrough(reader, piece, parallel));
+          const outcome = await errnoOf(readThrough(reader, piece, parallel, damaged));
           await leave(pool, reader);
           expect({ outcome, damaged: damaged.length > 0 }).toEqual({ outcome: 'integrity', damaged: true });
           closeCache(cache);
