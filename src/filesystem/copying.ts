@@ -60,7 +60,7 @@ export class Copying {
     const directory = parent === null ? null : inodeOf(this.#core, parent).remote;
     // The provider copies to a new file only; a new version of an existing one is sent.
     if (remote !== null || directory === null) throw byBytes;
-    const generation = ++state.generation;
+    const { generation } = state;
     // Should its answer be lost: what then has the name is ours.
     state.attempts.add(original.md5 ?? '');
     let copy: RemoteFile;
@@ -73,6 +73,8 @@ export class Copying {
       this.#core.log.info({ code: codeOf(error) }, `${name} is copied by its bytes: ${messageOf(error)}`);
       throw byBytes;
     }
+    // Told of the original, nobody knows what was made; it is met under its name when the bytes are stored.
+    if (copy.id === original.id) throw byBytes;
     const isRight = copy.size === original.size && copy.md5 === original.md5;
     if (isRight && isNew(state) && state.generation === generation) return this.#adopt(state, copy);
     // Another client's change was copied, or a program has written meanwhile: what it sees is what it will have stored.
