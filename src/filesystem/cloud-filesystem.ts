@@ -4,11 +4,12 @@
  * This class translates each call into work of its parts and every failure into an errno; the parts hold the meaning:
  * `Namespace` and `Renaming` names, `Contents` bytes, `Storing` uploads, `attributes.ts` and `Xattrs` the rest.
  */
-import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
+import type { MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
 import type { Account, Quota } from '../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import type { ListingChanges } from '../tree/listing.js';
+import { answered, answeredNow } from './answered.js';
 import type {
   AttributeChange,
   Attributes,
@@ -27,8 +28,8 @@ import { changeOverlay } from './attributes.js';
 import { Contents } from './contents.js';
 import { Copying } from './copying.js';
 import { type Core, inodeOf, pathOf, requireWritable } from './core.js';
+import { spoil } from './damage.js';
 import { Discarding } from './discarding.js';
-import { toFsError } from './errno.js';
 import { FsError } from './fs-error.js';
 import { Intents } from './intents.js';
 import { Namespace } from './namespace.js';
@@ -62,7 +63,7 @@ export class CloudFilesystem implements Filesystem {
     this.#core = core;
     this.#space = new Space(core, account.quota);
     this.#contents = new Contents(core);
-    core.readers.onDamage = (file) => this.#contents.spoil(file);
+    core.readers.onDamage = (file) => spoil(core, file);
     this.storing = new Storing(core, this.#contents);
     this.discarding = new Discarding(core, this.#contents);
     this.#intents = new Intents(core);
@@ -390,25 +391,5 @@ export class CloudFilesystem implements Filesystem {
     } else {
       await this.#contents.truncate(state, handle, size, signal);
     }
-  }
-}
-
-function answered<T>(act: () => MaybePromise<T>): MaybePromise<T> {
-  try {
-    const result = act();
-    if (!isPromise(result)) return result;
-    return result.catch((error) => {
-      throw toFsError(error);
-    });
-  } catch (error) {
-    throw toFsError(error);
-  }
-}
-
-function answeredNow<T>(act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw toFsError(error);
   }
 }

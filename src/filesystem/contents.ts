@@ -192,24 +192,6 @@ export class Contents {
     return handle.reader.isSound;
   }
 
-  /** The bytes of a revision turned out to be wrong: who has it open gets no more of it, and the kernel forgets its pages. */
-  spoil(file: RemoteFile): void {
-    const { files, table, invalidate } = this.#core;
-    const key = revisionKey(file);
-    const inos = new Set<Ino>();
-    for (const handle of files.handles()) {
-      if (handle.pinned === null || revisionKey(handle.pinned) !== key) continue;
-      handle.isSpoilt = true;
-      inos.add(handle.state.ino);
-    }
-    const inode = table.byRemote('file', file.id);
-    if (inode !== undefined) inos.add(inode.ino);
-    // Not from inside a request on this very inode.
-    setImmediate(() => {
-      for (const ino of inos) invalidate({ kind: 'inode', ino, content: true });
-    });
-  }
-
   /**
    * The file is about to go at the provider, which gives out nothing from its trash: what those who have it open may
    * still ask for is fetched before.

@@ -1,8 +1,9 @@
 /** What an earlier mount left in the journal: shown at once, uploaded in the background. */
 import type { UploadRow } from '../spool/journal.js';
+import { wholeOf } from '../spool/spool-file.js';
 import type { Core } from './core.js';
 import type { FileState } from './open-files.js';
-import { type Storing, wholeOf } from './storing.js';
+import type { Storing } from './storing.js';
 
 /** Answers what begins the uploads, once it is known what has become of the names. */
 export function recoverUploads(core: Core, storing: Storing): () => void {

@@ -5,12 +5,11 @@
  * side. What cannot be stored stays in its spool file, readable through the mount, with the reason in the journal.
  */
 import { codeOf, messageOf } from '../base/errors.js';
-import { ExtentSet } from '../base/extents.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
 import { ProviderError } from '../providers/errors.js';
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import type { UploadState } from '../spool/journal.js';
-import type { Digest, SpoolFile, SpoolState } from '../spool/spool-file.js';
+import { type Digest, type SpoolFile, type SpoolState, wholeOf } from '../spool/spool-file.js';
 import type { Ino, Inode } from '../tree/inode.js';
 import { assignLocalNames } from '../tree/local-names.js';
 import type { Contents } from './contents.js';
@@ -62,9 +61,10 @@ export class Storing {
   async flush(state: FileState): Promise<void> {
     if (state.spool?.size !== 0 || state.written) return this.settle(state);
     if (state.unlinked || !state.dirty || state.storing !== null) return;
+    const { generation } = state;
     await this.secure(state, 'queued');
     // What is written next was promised to nobody: should it stay half done, it does not take the place of anything.
-    state.promised = false;
+    if (state.generation === generation) state.promised = false;
   }
 
   /** As `flush`, whatever was written. */
@@ -92,7 +92,7 @@ export class Storing {
     if (state.storing === null && state.generation === generation) this.#journal(state, spool, as, { kept });
     else if (state.storing === null)
       this.#journal(state, spool, 'synced', {
-        content: kept === null ? within(spool, content) : wholeOf(kept.length),
+        content: kept === null ? spool.leftOf(content) : wholeOf(kept.length),
         generation,
         kept,
       });
@@ -379,20 +379,6 @@ export class Storing {
     });
     state.journaled = generation;
   }
-}
-
-/** Of an earlier state of a spool file, what has not been cut off since. */
-function within(spool: SpoolFile, { size, baseEnd, present }: SpoolState): SpoolState {
-  const now = spool.state();
-  const end = Math.min(size, now.size);
-  const kept = ExtentSet.from(present);
-  kept.truncate(end);
-  return { size: end, baseEnd: Math.min(baseEnd, now.baseEnd, end), present: kept.ranges() };
-}
-
-/** A spool file that is all its own. */
-export function wholeOf(size: number): SpoolState {
-  return { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] };
 }
 
 /** May the same content be stored later, without anybody's doing? */

@@ -34,6 +34,11 @@ export interface SpoolState {
   readonly present: readonly (readonly [number, number])[];
 }
 
+/** A content that is all its own, and needs nothing of a base. */
+export function wholeOf(size: number): SpoolState {
+  return { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] };
+}
+
 export interface Digest {
   /** Lower-case hex. */
   readonly md5: string;
@@ -86,6 +91,14 @@ export class SpoolFile {
 
   state(): SpoolState {
     return { size: this.#size, baseEnd: this.#baseEnd, present: this.#present.ranges().map(([a, b]) => [a, b]) };
+  }
+
+  /** Of an earlier state, what has not been cut off since. */
+  leftOf({ size, baseEnd, present }: SpoolState): SpoolState {
+    const end = Math.min(size, this.#size);
+    const kept = ExtentSet.from(present);
+    kept.truncate(end);
+    return { size: end, baseEnd: Math.min(baseEnd, this.#baseEnd, end), present: kept.ranges() };
   }
 
   /** Makes the file on disk, so that a full or read-only disk shows now. */

@@ -1,11 +1,10 @@
 /** The requests of the Acronis document that a mount needs, one method each: paths, parameters, statuses. */
 import type { z } from 'zod';
 import { ProviderError } from '../errors.js';
+import { type Answer, decodeJson } from '../http/answer.js';
 import {
-  type Answer,
   type Call,
   type CallOptions,
-  decodeJson,
   decodeNothing,
   HttpClient,
   type HttpClientOptions,
@@ -119,24 +118,15 @@ export class AcronisApi {
     await this.act(this.call('PUT', '/sync_and_share_nodes/{uuid}', uuid, { json, idempotent: true }), options, isDone);
   }
 
-  async move(
+  async place(
+    action: 'move' | 'copy',
     uuid: string,
     parentUuid: string,
     options: CallOptions,
     isDone: (o: CallOptions) => Promise<boolean>,
   ): Promise<void> {
     const json = { parent_uuid: parentUuid };
-    await this.act(this.call('POST', '/sync_and_share_nodes/{uuid}/move', uuid, { json }), options, isDone);
-  }
-
-  async copy(
-    uuid: string,
-    parentUuid: string,
-    options: CallOptions,
-    isDone: (o: CallOptions) => Promise<boolean>,
-  ): Promise<void> {
-    const json = { parent_uuid: parentUuid };
-    await this.act(this.call('POST', '/sync_and_share_nodes/{uuid}/copy', uuid, { json }), options, isDone);
+    await this.act(this.call('POST', `/sync_and_share_nodes/{uuid}/${action}`, uuid, { json }), options, isDone);
   }
 
   /** "If a file with same name exists in the target folder a new revision will be created." */

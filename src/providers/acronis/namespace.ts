@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
+import { checkName } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { entryOf, foldName, type Node, rootUuid } from './entities.js';
@@ -15,19 +16,6 @@ interface Place {
 
 /** Not documented; the longest that common disks hold. UTF-16 code units. */
 export const maxNameLength = 255;
-
-/** Refuses what no server could take: then there is no request. */
-export function checkName(name: string): void {
-  const problem =
-    name === ''
-      ? 'is empty'
-      : name.length > maxNameLength
-        ? `is longer than ${maxNameLength} characters`
-        : /\p{Surrogate}/u.test(name)
-          ? 'is not valid Unicode'
-          : undefined;
-  if (problem !== undefined) throw new ProviderError('invalid-name', `the name ${problem}`, { data: {} });
-}
 
 export class Namespace {
   readonly #api: AcronisApi;
@@ -43,7 +31,7 @@ export class Namespace {
   }
 
   async createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
-    checkName(name);
+    checkName(name, maxNameLength);
     this.#nodes.require(parentId, 'can_create_folders_into');
     // Of another letter case, the server would rename the existing one.
     await this.#requireFree({ parentId, name }, undefined, options);
@@ -74,7 +62,7 @@ export class Namespace {
     const from: Place = { parentId: entry.parentId ?? rootUuid, name: entry.name };
     const renames = to.name !== from.name;
     const moves = to.parentId !== from.parentId;
-    if (renames) checkName(to.name);
+    if (renames) checkName(to.name, maxNameLength);
     if (!renames && !moves) return (await this.#nodes.find(entry, options)) ?? notFound();
     if (renames) this.#nodes.require(entry.id, 'can_be_renamed');
     if (moves) {
@@ -117,7 +105,7 @@ export class Namespace {
     const call =
       from.parentId === to.parentId
         ? this.#api.rename(entry.id, to.name, options, isDone)
-        : this.#api.move(entry.id, to.parentId, options, isDone);
+        : this.#api.place('move', entry.id, to.parentId, options, isDone);
     await this.#told(call, { ...entry, parentId: from.parentId }, options).catch((error: unknown) => {
       this.#nodes.forgetFolder(from.parentId);
       this.#nodes.forgetFolder(to.parentId);
@@ -145,7 +133,7 @@ export class Namespace {
 
   /** The service copies under the same name only, and answers nothing: the copy is found in the list. */
   async copy(file: RemoteFile, to: Place, options: CallOptions): Promise<RemoteFile> {
-    checkName(to.name);
+    checkName(to.name, maxNameLength);
     if (to.parentId === file.parentId)
       throw new ProviderError('unsupported', 'Acronis cannot copy a file within its folder', { data: {} });
     this.#nodes.require(file.id, 'can_be_copied');
@@ -159,7 +147,7 @@ export class Namespace {
         (node) => !before.has(node.uuid) && foldName(node.name) === foldName(file.name),
       );
     const isDone = async (lookup: CallOptions): Promise<boolean> => (await copied(lookup)) !== undefined;
-    await this.#told(this.#api.copy(file.id, to.parentId, options, isDone), file, options);
+    await this.#told(this.#api.place('copy', file.id, to.parentId, options, isDone), file, options);
     const node = await copied(options);
     if (node === undefined) throw new ProviderError('protocol', 'the copy is not in its folder', { data: {} });
     const entry = entryOf(node, to.parentId) as RemoteFile;

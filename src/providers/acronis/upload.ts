@@ -2,10 +2,11 @@
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import type { Content } from '../http/transport.js';
+import { checkName } from '../names.js';
 import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { entryOf, foldName, type Node } from './entities.js';
-import { checkName } from './namespace.js';
+import { maxNameLength } from './namespace.js';
 import type { Nodes } from './nodes.js';
 
 export class Uploader {
@@ -19,7 +20,7 @@ export class Uploader {
 
   async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     const { parentId, name, replaces } = target;
-    checkName(name);
+    checkName(name, maxNameLength);
     const call: CallOptions = { signal: options.signal, priority: options.priority };
     if (replaces?.access === 'read') throw new ProviderError('permission', 'the file is read-only', { data: {} });
     this.#nodes.require(parentId, 'can_create_files_into');

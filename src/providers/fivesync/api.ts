@@ -1,15 +1,13 @@
 /** The requests of the 5sync document, one method each: paths, parameters, answers. */
 import type { z } from 'zod';
 import { ProviderError } from '../errors.js';
+import { type Answer, decodeJson, header } from '../http/answer.js';
 import {
-  type Answer,
   type Call,
   type CallOptions,
-  decodeJson,
   decodeNothing,
   HttpClient,
   type HttpClientOptions,
-  header,
   type Outcome,
 } from '../http/client.js';
 import { RateLimiter, reserveOf } from '../http/rate-limit.js';

@@ -7,11 +7,12 @@ import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import { guarded } from '../http/guarded.js';
 import { RangeReader } from '../http/range-reader.js';
+import { checkName } from '../names.js';
 import type { Account, Capabilities, Provider, RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 import { FiveSyncApi, type FiveSyncCredentials, isCode } from './api.js';
 import { Catalog } from './catalog.js';
 import { childPath, fileOf, normalPath, recordOf, rootPath } from './entities.js';
-import { checkName, maxNameLength, Uploader } from './upload.js';
+import { maxNameLength, Uploader } from './upload.js';
 
 export interface FiveSyncOptions {
   /** `https://5sync.com/v1` */
@@ -164,7 +165,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     read: (file, range, request = {}) => open(() => reader.read(file, range, request)),
     createFolder: (parentId, name, request = {}) =>
       open(async () => {
-        checkName(name);
+        checkName(name, maxNameLength);
         if (/^\.{0,2}$|\//.test(name))
           throw new ProviderError('invalid-name', 'no folder can have this name', { data: {} });
         await catalog.ready(request);

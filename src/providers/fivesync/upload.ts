@@ -12,6 +12,7 @@ import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
+import { checkName } from '../names.js';
 import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import type { Catalog } from './catalog.js';
@@ -62,7 +63,7 @@ export class Uploader {
   }
 
   async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
-    checkName(target.name);
+    checkName(target.name, maxNameLength);
     const call: CallOptions = { signal: options.signal, priority: options.priority };
     await this.#catalog.ready(call);
     const place: Place = { folder: normalPath(target.parentId), name: target.name };
@@ -308,19 +309,6 @@ export class Uploader {
       this.#log.warn({ code: (error as { code?: unknown }).code }, 'a superfluous upload could not be removed');
     });
   }
-}
-
-/** Refuses what no server could take: then there is no request. */
-export function checkName(name: string): void {
-  const problem =
-    name === ''
-      ? 'is empty'
-      : name.length > maxNameLength
-        ? `is longer than ${maxNameLength} characters`
-        : /\p{Surrogate}/u.test(name)
-          ? 'is not valid Unicode'
-          : undefined;
-  if (problem !== undefined) throw new ProviderError('invalid-name', `the name ${problem}`, { data: {} });
 }
 
 /** A server may store names in one Unicode form. */

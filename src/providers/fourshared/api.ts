@@ -4,15 +4,8 @@
  */
 import type { z } from 'zod';
 import { ProviderError } from '../errors.js';
-import {
-  type Answer,
-  type Call,
-  type CallOptions,
-  decodeJson,
-  HttpClient,
-  type HttpClientOptions,
-  type Outcome,
-} from '../http/client.js';
+import { type Answer, decodeJson } from '../http/answer.js';
+import { type Call, type CallOptions, HttpClient, type HttpClientOptions, type Outcome } from '../http/client.js';
 import { protocolFailure } from '../http/http-error.js';
 import { oauth1Signer } from '../http/oauth1.js';
 import { RateLimiter } from '../http/rate-limit.js';

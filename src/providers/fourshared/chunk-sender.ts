@@ -7,7 +7,8 @@
  */
 import { z } from 'zod';
 import { ProviderError } from '../errors.js';
-import { type Answer, type CallOptions, header } from '../http/client.js';
+import { type Answer, header } from '../http/answer.js';
+import type { CallOptions } from '../http/client.js';
 import { coveredBytes, mergeSpans, missingSpans, parseRangeList, type Span } from '../http/content-range.js';
 import { protocolFailure } from '../http/http-error.js';
 import type { UploadSource } from '../provider.js';

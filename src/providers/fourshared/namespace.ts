@@ -4,6 +4,7 @@
  */
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
+import { checkName } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 import { collectionOf, type FourSharedApi } from './api.js';
 import {
@@ -28,19 +29,6 @@ type Response = FileResponse | FolderResponse;
 /** "Max value: 255 symbols." */
 export const maxNameLength = 255;
 
-/** Refuses what no server could take: then there is no request. */
-export function checkName(name: string): void {
-  const problem =
-    name === ''
-      ? 'is empty'
-      : name.length > maxNameLength
-        ? `is longer than ${maxNameLength} characters`
-        : /\p{Surrogate}/u.test(name)
-          ? 'is not valid Unicode'
-          : undefined;
-  if (problem !== undefined) throw new ProviderError('invalid-name', `the name ${problem}`, { data: {} });
-}
-
 export class Namespace {
   readonly #api: FourSharedApi;
 
@@ -56,7 +44,7 @@ export class Namespace {
   }
 
   async createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
-    checkName(name);
+    checkName(name, maxNameLength);
     // One that is empty cannot be told from the one that our lost request made, and serves as well.
     const lookup = async (lookupOptions: CallOptions): Promise<FolderResponse | undefined> => {
       const found = await findFolder(this.#api, parentId, name, lookupOptions);
@@ -66,7 +54,7 @@ export class Namespace {
   }
 
   async move(entry: RemoteEntry, to: Place, options: CallOptions): Promise<RemoteEntry> {
-    if (to.name !== entry.name) checkName(to.name);
+    if (to.name !== entry.name) checkName(to.name, maxNameLength);
     if (entry.parentId === to.parentId)
       return entry.name === to.name
         ? await this.stat(entry.kind, entry.id, options)
@@ -99,7 +87,7 @@ export class Namespace {
   }
 
   async rename(entry: RemoteEntry, name: string, options: CallOptions): Promise<RemoteEntry> {
-    checkName(name);
+    checkName(name, maxNameLength);
     const lookup = async (lookupOptions: CallOptions): Promise<Response | undefined> => {
       const now = await orGone(this.#get(entry.kind, entry.id, lookupOptions));
       return now?.name === name && !isHidden(now.status) ? now : undefined;
@@ -109,7 +97,7 @@ export class Namespace {
   }
 
   async copy(file: RemoteFile, to: Place, options: CallOptions): Promise<RemoteFile> {
-    checkName(to.name);
+    checkName(to.name, maxNameLength);
     const lookup = (lookupOptions: CallOptions): Promise<FileResponse | undefined> =>
       findFile(
         this.#api,

@@ -10,6 +10,7 @@ import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import type { Content } from '../http/transport.js';
+import { checkName } from '../names.js';
 import type { RemoteFile, UploadCheckpoint, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import {
@@ -23,7 +24,7 @@ import { chunkPolicy } from './chunk-plan.js';
 import { ChunkSender } from './chunk-sender.js';
 import { type FileResponse, isHidden, startedUploadSchema, toFile } from './entities.js';
 import { type ExpectedContent, findFile, holds, orGone } from './find.js';
-import { checkName, type Namespace } from './namespace.js';
+import { maxNameLength, type Namespace } from './namespace.js';
 import { finishUpload, settleReplaced } from './replace.js';
 
 export interface UploaderSettings {
@@ -62,7 +63,7 @@ export class Uploader {
   }
 
   async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
-    checkName(target.name);
+    checkName(target.name, maxNameLength);
     const content: ExpectedContent = { size: source.size, md5: (await readMd5(source)).toLowerCase() };
     const resume = parseCheckpoint(options.resume, content);
     if (resume?.kind === 'chunked') return await this.#chunked(target, source, content, options, resume);

@@ -2,11 +2,11 @@
  * Requests as providers make them: signed, limited per host, repeated under a deadline, counted, and answered with
  * validated values or a `ProviderError`.
  */
-import type { z } from 'zod';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { Priority, RequestMetrics, RequestOptions } from '../provider.js';
+import { type Answer, header } from './answer.js';
 import { cleanMessage, type ErrorReader, protocolFailure, TryFailure, toTryFailure } from './http-error.js';
 import { RequestCounter } from './metrics.js';
 import { encodeForm } from './oauth1.js';
@@ -66,15 +66,6 @@ export interface Call {
   readonly accept?: readonly number[];
 }
 
-/** An answer read to its end. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: WireResponse['headers'];
-  readonly text: string;
-  /** The Authorization header that was sent. */
-  readonly authorization?: string;
-}
-
 export interface Outcome<T> {
   /** Throws `TryFailure`, see `decodeJson`. */
   decode(answer: Answer): T;
@@ -98,27 +89,6 @@ const freeTransfers = 4;
 const maxJsonBytes = 32 * 1024 * 1024;
 /** One that trickles may take so many times as long as a try may stand still. */
 const slowestAnswer = 10;
-
-export function header(headers: WireResponse['headers'], name: string): string | undefined {
-  const value = headers[name];
-  return typeof value === 'string' ? value : value?.[0];
-}
-
-/** The answer's JSON as `schema` has it; HTML, an empty body and broken JSON are `protocol` failures. */
-export function decodeJson<T>(schema: z.ZodType<T>, answer: Answer, route: string): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(answer.text);
-  } catch {
-    const what = answer.text === '' ? 'an empty answer' : 'an answer that is not JSON';
-    throw protocolFailure(route, what, { status: answer.status });
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue === undefined ? '' : ` at "${issue.path.join('.')}" (${issue.code})`;
-  throw protocolFailure(route, `an answer of unexpected form${where}`, { status: answer.status });
-}
 
 export class HttpClient {
   readonly clock: Clock;

@@ -3,7 +3,8 @@
  * hands the body on as it arrives.
  */
 import { ProviderError } from '../errors.js';
-import { type Begin, type Call, type CallOptions, type HttpClient, header, readAnswer, urlOf } from './client.js';
+import { header } from './answer.js';
+import { type Begin, type Call, type CallOptions, type HttpClient, readAnswer, urlOf } from './client.js';
 import { isLoopback } from './endpoint.js';
 import { protocolFailure, TryFailure, toTryFailure } from './http-error.js';
 import type { WireResponse } from './transport.js';

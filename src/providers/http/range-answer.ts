@@ -4,7 +4,7 @@
  */
 
 import type { ByteRange } from '../provider.js';
-import { header } from './client.js';
+import { header } from './answer.js';
 import { parseContentRange } from './content-range.js';
 
 export type RangeAnswer =

@@ -5,7 +5,8 @@
 import { LRUCache } from 'lru-cache';
 import { ProviderError } from '../errors.js';
 import { type ByteRange, type RangeBody, type RemoteFile, revisionKey } from '../provider.js';
-import { type Call, type CallOptions, type HttpClient, header } from './client.js';
+import { header } from './answer.js';
+import type { Call, CallOptions, HttpClient } from './client.js';
 import { type Download, openDownload } from './download.js';
 import { protocolFailure, TryFailure } from './http-error.js';
 import { readRangeAnswer } from './range-answer.js';

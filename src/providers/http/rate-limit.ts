@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { Priority, RateLimit, RequestOptions } from '../provider.js';
-import { header } from './client.js';
+import { header } from './answer.js';
 import { parseRetryAfter } from './retry-delay.js';
 
 /** What is known when a request asks to go. */
