@@ -372,14 +372,11 @@ export class CloudFilesystem implements Filesystem {
   async #resize(ino: Ino, size: number, change: AttributeChange, signal?: AbortSignal): Promise<void> {
     this.#openable(ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
     const { files } = this.#core;
-    const state = files.ensureState(ino);
-    try {
+    await files.byName(ino, async (state) => {
       await this.#cut(state, change.handle === undefined ? null : files.handle(change.handle), size, signal);
       if (change.mtime !== undefined) state.mtime = null;
       if (!state.hasWriters()) await orAborted(this.storing.settle(state), signal);
-    } finally {
-      files.settle(state);
-    }
+    });
   }
 
   /** A file that has this size already keeps its content, and needs no upload; its times move. */

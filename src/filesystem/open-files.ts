@@ -42,6 +42,8 @@ export class FileState {
   sent = 0;
   /** The name is gone: nothing is stored any more. */
   unlinked = false;
+  /** Calls that work on the file by name: it is not forgotten under their hands. */
+  readonly named = new InUse();
   /** Changes on their way to the spool file. An upload waits for them, and they for it. */
   readonly changing = new InUse();
   /** Held by changes that go to lent files too, so that all get them in the same order. */
@@ -176,9 +178,19 @@ export class OpenFiles {
     }
   }
 
+  /** Works on a file that may have no open handle. Were its state forgotten meanwhile, an open would make another. */
+  async byName<T>(ino: Ino, act: (state: FileState) => Promise<T>): Promise<T> {
+    const state = this.ensureState(ino);
+    try {
+      return await state.named.during(() => act(state));
+    } finally {
+      this.settle(state);
+    }
+  }
+
   /** Forgets a state that nothing needs any more. */
   settle(state: FileState): void {
-    const isNeeded = state.handles.size > 0 || state.spool !== null || state.naming.isBusy;
+    const isNeeded = state.handles.size > 0 || state.spool !== null || state.naming.isBusy || state.named.isBusy;
     if (!isNeeded && this.#states.get(state.ino) === state) {
       this.#states.delete(state.ino);
     }

@@ -199,6 +199,31 @@ describe('reads and writes around an upload', () => {
     expect(m.isClean()).toBe(true);
   });
 
+  it('cuts by name what is being stored at that moment, and what is appended then comes after the cut', async () => {
+    const m = await mounted({ writeBack: true });
+    const handle = await m.create('a');
+    await m.write(handle, '0123456789');
+    const ino = await m.ino('a');
+    // The last that an upload does: no handle and no spool file hold the file any more.
+    const adopt = m.cache.adopt.bind(m.cache);
+    const cut = new Promise((done) => {
+      m.cache.adopt = (...args) => {
+        m.cache.adopt = adopt;
+        done(m.fs.setattr(ino, { size: 4 }));
+        return adopt(...args);
+      };
+    });
+    await m.close(handle);
+    await cut;
+    const again = await m.open('a', appending);
+    await m.write(again, '+');
+    await m.close(again);
+    expect(await m.cat('a')).toBe('0123+');
+    await m.fs.storing.drained();
+    expect(m.provider.other.tree()).toEqual({ a: '0123+' });
+    expect(m.isClean()).toBe(true);
+  });
+
   it('lets appends through several descriptors follow each other', async () => {
     const m = await mounted();
     await m.close(await m.create('log'));
