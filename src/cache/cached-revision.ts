@@ -133,48 +133,62 @@ export class CachedRevision {
     return null;
   }
 
-  /** Stores a block; false where there is no room for it, the disk refuses, or somebody else is about to store it. */
-  async write(block: number, data: Uint8Array): Promise<boolean> {
-    if (this.#writing.has(block)) return false;
-    this.#writing.add(block);
-    try {
-      return await this.#write(block, data);
-    } finally {
-      this.#writing.delete(block);
+  /**
+   * Stores blocks that follow each other in `data`, from `first` on, all of one segment. Left out are those that are here,
+   * those that somebody else is about to store, and all where there is no room for them or the disk refuses.
+   */
+  async write(first: number, data: Uint8Array): Promise<void> {
+    const blocks = Math.ceil(data.length / BLOCK_BYTES);
+    const isMine = (block: number): boolean => !this.map.has(block) && !this.#writing.has(block);
+    const writes: Promise<void>[] = [];
+    for (let from = first; from < first + blocks; from++) {
+      if (!isMine(from)) continue;
+      let end = from;
+      while (end < first + blocks && isMine(end)) this.#writing.add(end++);
+      writes.push(this.#write(from, end, data.subarray((from - first) * BLOCK_BYTES, (end - first) * BLOCK_BYTES)));
+      from = end;
     }
+    await Promise.all(writes);
   }
 
-  async #write(block: number, data: Uint8Array): Promise<boolean> {
-    const segment = segmentOf(block);
+  /** Blocks `[from, end)`, which are in `#writing` and not here. */
+  async #write(from: number, end: number, data: Uint8Array): Promise<void> {
+    const segment = segmentOf(from);
     const disowned = this.#disowned;
-    for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.#full && !this.map.has(block); tries++) {
-      if (!this.#cache.hasRoom(data.length) || !this.#cache.reserve(this.key, block, data.length)) return false;
-      // Making room may have evicted other blocks of this very segment: what counts is the state after it.
-      const evictions = this.#evictions[segment];
-      const isStill = (): boolean => evictions === this.#evictions[segment];
-      const fd = this.#file();
-      if (fd === null) return false;
-      try {
-        if (!this.isDistrusted) this.#cache.distrust(this);
-        this.isDistrusted = true;
-        this.changed = true;
-        await this.#uses.during(() => writeAt(fd, data, block * BLOCK_BYTES));
-      } catch (error) {
-        if (isStill()) this.#cache.unreserve(this.key, block, data.length);
-        this.#full = true;
-        this.#cache.log.warn({ key: this.key }, `the cache disk takes no more of a file: ${messageOf(error)}`);
-        return false;
+    try {
+      for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.#full && !this.map.has(from); tries++) {
+        if (!this.#cache.hasRoom(data.length) || !this.#cache.reserve(this.key, from, data.length)) return;
+        // Making room may have evicted other blocks of this very segment: what counts is the state after it.
+        const evictions = this.#evictions[segment];
+        const isStill = (): boolean => evictions === this.#evictions[segment];
+        const fd = this.#file();
+        if (fd === null) return;
+        try {
+          if (!this.isDistrusted) this.#cache.distrust(this);
+          this.isDistrusted = true;
+          this.changed = true;
+          await this.#uses.during(() => writeAt(fd, data, from * BLOCK_BYTES));
+        } catch (error) {
+          if (isStill()) this.#cache.unreserve(this.key, from, data.length);
+          this.#full = true;
+          this.#cache.log.warn({ key: this.key }, `the cache disk takes no more of a file: ${messageOf(error)}`);
+          return;
+        }
+        // Evicted while it was being written: nobody knows whether the bytes came before the hole or after it.
+        if (!isStill()) {
+          this.#free(fd, from, end);
+          if (disowned !== this.#disowned) return;
+          continue;
+        }
+        for (let block = from; block < end; block++) {
+          const at = (block - from) * BLOCK_BYTES;
+          this.map.set(block, crc32(data.subarray(at, at + BLOCK_BYTES)));
+          this.#verified[block] = 1;
+        }
       }
-      // Evicted while it was being written: nobody knows whether the bytes came before the hole or after it.
-      if (!isStill()) {
-        this.#free(fd, block, block + 1);
-        if (disowned !== this.#disowned) return false;
-        continue;
-      }
-      this.map.set(block, crc32(data));
-      this.#verified[block] = 1;
+    } finally {
+      for (let block = from; block < end; block++) this.#writing.delete(block);
     }
-    return this.map.has(block);
   }
 
   /**

@@ -16,7 +16,7 @@ import type { CachedRevision } from './cached-revision.js';
 const PIECE_BLOCKS = 4;
 /** Between two pieces that nobody waits for, ms: leaves two thirds of the time to others, and makes 10 GiB a minute. */
 const REST_MS = 1;
-/** Blocks that were read ahead of their turn and that the cache did not take, 4 MiB: as many as the kernel mixes up. */
+/** Blocks that were shown ahead of their turn and wait for it, 4 MiB: as many as the kernel mixes up. */
 const MAX_EARLY = 64;
 /** Blocks gone from the cache that are fetched once more for a verdict, 4 MiB: what a damaged disk may cost. */
 const MAX_MISSING = 64;
@@ -178,7 +178,10 @@ export class ContentCheck {
     }
   }
 
-  /** Hashes what is next of bytes that are read; what comes ahead of its turn and is kept nowhere else waits for it. */
+  /**
+   * Hashes what is next of bytes that are read. What comes ahead of its turn waits for it: to read it back from the disk
+   * would leave everything behind it for the last read to wait for.
+   */
   #follow(data: Uint8Array, offset: number): void {
     const { map, size } = this.#cached;
     const until = offset + data.length;
@@ -188,7 +191,7 @@ export class ContentCheck {
       return;
     }
     for (let block = Math.ceil(offset / BLOCK_BYTES); block < end && this.#early.size < MAX_EARLY; block++) {
-      if (map.has(block) || this.#early.has(block)) continue;
+      if (this.#early.has(block)) continue;
       const at = block * BLOCK_BYTES - offset;
       this.#early.set(block, Uint8Array.from(data.subarray(at, at + BLOCK_BYTES)));
     }

@@ -9,8 +9,9 @@ import { InUse } from '../base/in-use.js';
 import { ProviderError } from '../providers/errors.js';
 import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
 import { revisionKey } from '../providers/provider.js';
+import { blocksOf, type Run, RunCollector } from './arrivals.js';
 import type { BlockCache } from './block-cache.js';
-import { BLOCK_BYTES, blockCount, blockLength, blockOf } from './blocks.js';
+import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 import { ContentCheck } from './content-check.js';
 import type { LentFile } from './lent-file.js';
@@ -25,8 +26,8 @@ const CONFIRM_PIECE = 1024 * 1024;
 const CONFIRM_WINDOW = 4 * DEMAND_REQUEST;
 /** A block that others were fetching, or that was damaged or evicted, is tried for again this often. */
 const TRIES = 3;
-/** Blocks of one request that may be in memory on their way to the disk. */
-const MAX_UNWRITTEN = 32;
+/** Runs of one request that may be in memory on their way to the disk. */
+const MAX_UNWRITTEN = 2;
 
 interface Pending {
   /** Fetched for nobody who waits for it: its failure says little about a request that somebody waits for. */
@@ -246,24 +247,45 @@ export class RevisionReader {
     const isWhole = answer.offset === 0 && answer.length === this.file.size;
     const isSmall = isWhole && answer.length <= WHOLE_FILE_BYTES;
     const writes: Promise<void>[] = [];
+    const runs = new RunCollector();
+    let generation = check?.generation;
+    const handed = new Map<number, Pending>();
+    const store = (run: Run | null): void => {
+      if (run !== null && generation === check?.generation) writes.push(this.#store(run, expected, handed));
+    };
+    const hand = (block: number, data: Uint8Array): void => {
+      const pending = this.#pending.get(block);
+      pending?.resolve(data);
+      if (pending !== undefined) handed.set(block, pending);
+      store(runs.add(block, data));
+    };
     // A small file is shown to nobody before its checksum is known to hold.
     const withheld: [number, Uint8Array][] | null = check !== null && !check.isHeld && isSmall ? [] : null;
-    for await (const [block, data] of blocksOf(answer, this.file.size)) {
-      if (withheld !== null) {
-        withheld.push([block, data]);
-        continue;
+    try {
+      for await (const [block, data] of blocksOf(answer, this.file.size)) {
+        if (withheld !== null) {
+          withheld.push([block, data]);
+          continue;
+        }
+        check?.arrived(block, data);
+        // What came before the content turned out to be wrong is not kept.
+        if (generation !== check?.generation) runs.take();
+        generation = check?.generation;
+        hand(block, data);
+        // A disk slower than the network must slow the network down, not fill the memory.
+        if (writes.length >= MAX_UNWRITTEN) await Promise.all(writes.splice(0));
       }
-      check?.arrived(block, data);
-      writes.push(this.#deliver(block, data, expected));
-      // A disk slower than the network must slow the network down, not fill the memory.
-      if (writes.length >= MAX_UNWRITTEN) await Promise.all(writes.splice(0));
+      if (withheld !== null && md5Of(withheld) !== this.file.md5?.toLowerCase()) {
+        throw new ProviderError('integrity', `${this.file.name}: the bytes received do not have the file's checksum`);
+      }
+      if (withheld !== null) check?.came(withheld);
+      generation = check?.generation;
+      for (const [block, data] of withheld ?? []) hand(block, data);
+    } finally {
+      // What came of an answer that breaks off counts all the same.
+      store(runs.take());
+      await Promise.all(writes);
     }
-    if (withheld !== null && md5Of(withheld) !== this.file.md5?.toLowerCase()) {
-      throw new ProviderError('integrity', `${this.file.name}: the bytes received do not have the file's checksum`);
-    }
-    if (withheld !== null) check?.came(withheld);
-    for (const [block, data] of withheld ?? []) writes.push(this.#deliver(block, data, expected));
-    await Promise.all(writes);
   }
 
   #makeCheck(md5: string, onDamage: () => void): ContentCheck {
@@ -300,15 +322,18 @@ export class RevisionReader {
     expected.set(block, pending);
   }
 
-  /** To those who wait for the block, whichever request they waited for, and to the cache. */
-  async #deliver(block: number, data: Uint8Array, expected: Expected): Promise<void> {
-    const pending = this.#pending.get(block);
-    pending?.resolve(data);
+  /** Blocks that were handed to those who wait for them go to the cache. */
+  async #store({ first, data }: Run, expected: Expected, handed: Map<number, Pending>): Promise<void> {
     const generation = this.check?.generation;
-    const isStored = this.#cached.has(block) || (await this.#cached.write(block, data));
-    if (!isStored && generation !== undefined && generation === this.check?.generation) this.#cached.note(block, data);
-    expected.delete(block);
-    if (pending !== undefined) this.#forget(block, pending);
+    await this.#cached.write(first, data);
+    const isKnown = generation !== undefined && generation === this.check?.generation;
+    for (let at = 0; at < data.length; at += BLOCK_BYTES) {
+      const block = first + at / BLOCK_BYTES;
+      if (isKnown && !this.#cached.has(block)) this.#cached.note(block, data.subarray(at, at + BLOCK_BYTES));
+      expected.delete(block);
+      const pending = handed.get(block);
+      if (pending !== undefined) this.#forget(block, pending);
+    }
   }
 
   #forget(block: number, pending: Pending): void {
@@ -325,29 +350,6 @@ function md5Of(blocks: readonly [number, Uint8Array][]): string {
   const hash = createHash('md5');
   for (const [, data] of blocks) hash.update(data);
   return hash.digest('hex');
-}
-
-/** The whole blocks in a body, in order. What precedes the first whole block of it is dropped. */
-async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator<[number, Uint8Array]> {
-  let block = Math.ceil(answer.offset / BLOCK_BYTES);
-  let skip = block * BLOCK_BYTES - answer.offset;
-  let data = block * BLOCK_BYTES < size ? Buffer.allocUnsafe(blockLength(block, size)) : null;
-  let filled = 0;
-  for await (const chunk of answer.body) {
-    let at = Math.min(skip, chunk.length);
-    skip -= at;
-    while (at < chunk.length && data !== null) {
-      const count = Math.min(data.length - filled, chunk.length - at);
-      data.set(chunk.subarray(at, at + count), filled);
-      filled += count;
-      at += count;
-      if (filled < data.length) continue;
-      yield [block, data];
-      block++;
-      filled = 0;
-      data = block * BLOCK_BYTES < size ? Buffer.allocUnsafe(blockLength(block, size)) : null;
-    }
-  }
 }
 
 function isWorthAnotherTry(error: unknown, isAhead: boolean): boolean {
