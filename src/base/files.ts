@@ -2,7 +2,24 @@
  * Positional file I/O on plain descriptors: the whole of a range or an error, never a short count.
  * (FileHandle would do, at several times the cost per call.)
  */
-import { read, write } from 'node:fs';
+import { read, readSync, write, writeSync } from 'node:fs';
+
+/**
+ * Bytes that are copied from or to the page cache right here: that takes some microseconds, and to hand it to a thread and
+ * hear of its end a quarter of a millisecond, where a processor has to be woken. Small files are made of such steps.
+ */
+const SMALL_BYTES = 64 * 1024;
+
+/** As `readAt`, for bytes that were written lately: they are in the page cache, and need no disk. */
+export async function readRecentAt(fd: number, into: Uint8Array, position: number): Promise<number> {
+  if (into.length > SMALL_BYTES) return readAt(fd, into, position);
+  for (let done = 0; done < into.length; ) {
+    const count = readSync(fd, into, done, into.length - done, position + done);
+    if (count === 0) return done;
+    done += count;
+  }
+  return into.length;
+}
 
 /** Reads into all of `into` from `position`; answers fewer bytes only at the end of the file. */
 export function readAt(fd: number, into: Uint8Array, position: number): Promise<number> {
@@ -21,14 +38,18 @@ export function readAt(fd: number, into: Uint8Array, position: number): Promise<
 }
 
 /** Writes all of `data` at `position`. */
-export function writeAt(fd: number, data: Uint8Array, position: number): Promise<void> {
-  return new Promise((resolve, reject) => {
+export async function writeAt(fd: number, data: Uint8Array, position: number): Promise<void> {
+  if (data.length <= SMALL_BYTES) {
+    for (let done = 0; done < data.length; ) done += writeSync(fd, data, done, data.length - done, position + done);
+    return;
+  }
+  await new Promise((resolve, reject) => {
     let done = 0;
     const step = (): void => {
       write(fd, data, done, data.length - done, position + done, (error, count) => {
         if (error) return reject(error);
         done += count;
-        if (done === data.length) resolve();
+        if (done === data.length) resolve(undefined);
         else step();
       });
     };

@@ -3,8 +3,11 @@ import type { ProviderErrorCode } from '../providers/errors.js';
 
 /** From this size on, bytes, an upload is long: it fills the link for itself and would stand in the way of small ones. */
 export const LONG_BYTES = 8 * 1024 * 1024;
-/** Uploads from the queue at a time. Most are small files that wait for a round trip, not for bandwidth. */
-export const QUEUE_WIDTH = 16;
+/**
+ * Uploads from the queue at a time. Most are small files that wait for a round trip, not for bandwidth: as many as have
+ * connections that nobody in the foreground may need.
+ */
+export const QUEUE_WIDTH = 24;
 /** Of these, long ones: a long upload sends several parts at a time by itself. */
 export const LONG_WIDTH = 4;
 

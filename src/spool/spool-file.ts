@@ -6,19 +6,17 @@
  * zeros.
  */
 import { createHash } from 'node:crypto';
-import { close, constants, fdatasync, ftruncate, open, rmSync } from 'node:fs';
+import { closeSync, constants, fdatasync, ftruncate, openSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { SyncmountError } from '../base/errors.js';
 import { ExtentSet } from '../base/extents.js';
-import { readAt, writeAt } from '../base/files.js';
+import { readAt, readRecentAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
 import type { RemoteFile, UploadSource } from '../providers/provider.js';
 import type { Room } from './room.js';
 
-const openFile = promisify(open);
-const closeFile = promisify(close);
 const syncFile = promisify(fdatasync);
 const truncateFile = promisify(ftruncate);
 
@@ -52,7 +50,7 @@ export class SpoolFile {
   #size: number;
   #baseEnd: number;
   readonly #present: ExtentSet;
-  #fd: Promise<number> | null = null;
+  #fd: number | null = null;
   readonly #room: Room | undefined;
   readonly #uses = new InUse();
   /** Changes happen one after the other: what a hole is filled with must not come over what was written meanwhile. */
@@ -103,7 +101,7 @@ export class SpoolFile {
 
   /** Makes the file on disk, so that a full or read-only disk shows now. */
   async create(): Promise<void> {
-    const fd = await this.#file(constants.O_CREAT | constants.O_EXCL);
+    const fd = this.#file(constants.O_CREAT | constants.O_EXCL);
     if (this.#size > 0) await truncateFile(fd, this.#size);
   }
 
@@ -119,7 +117,7 @@ export class SpoolFile {
     const wanted = into.subarray(0, end - offset);
     const isAllBase = gaps.length === 1 && gaps[0]?.[0] === offset && gaps[0][1] === end;
     if (!isAllBase) {
-      const count = await readAt(await this.#file(), wanted, offset);
+      const count = await readAt(this.#file(), wanted, offset);
       // Cut by somebody else while it was being read.
       if (end > this.#size) return this.#read(into, offset, readBase);
       this.#requireWhole(count, wanted);
@@ -183,7 +181,7 @@ export class SpoolFile {
       this.#changes.run(async () => {
         if (this.#size > limit || !this.isComplete()) return null;
         const data = Buffer.allocUnsafe(this.#size);
-        if (data.length > 0) this.#requireWhole(await readAt(await this.#file(), data, 0), data);
+        if (data.length > 0) this.#requireWhole(await readRecentAt(this.#file(), data, 0), data);
         return data;
       }),
     );
@@ -191,19 +189,19 @@ export class SpoolFile {
 
   /** On the disk. */
   sync(): Promise<void> {
-    return this.#uses.during(async () => syncFile(await this.#file()));
+    return this.#uses.during(async () => syncFile(this.#file()));
   }
 
   /** Hashes the whole content, in one pass. */
   digest(blockBytes: number): Promise<Digest> {
     return this.#uses.during(async () => {
-      const fd = await this.#file();
+      const fd = this.#file();
       const md5 = createHash('md5');
       const crcs: number[] = [];
       const buffer = Buffer.allocUnsafe(Math.max(blockBytes, CHUNK - (CHUNK % blockBytes)));
       for (let at = 0; at < this.#size; at += buffer.length) {
         const data = buffer.subarray(0, Math.min(buffer.length, this.#size - at));
-        this.#requireWhole(await readAt(fd, data, at), data);
+        this.#requireWhole(await readRecentAt(fd, data, at), data);
         md5.update(data);
         for (let block = 0; block < data.length; block += blockBytes) {
           crcs.push(crc32(data.subarray(block, block + blockBytes)));
@@ -227,7 +225,7 @@ export class SpoolFile {
     while (this.#uses.isBusy) await this.#uses.idle();
     const fd = this.#fd;
     this.#fd = null;
-    if (fd !== null) await closeFile(await fd);
+    if (fd !== null) closeSync(fd);
   }
 
   /** Deletes it, never having been used. */
@@ -245,7 +243,7 @@ export class SpoolFile {
     for (let at = offset; at < offset + length; at += CHUNK) {
       const data = Buffer.allocUnsafe(Math.min(CHUNK, offset + length - at));
       // One use a chunk: an upload that was given up may never come for the next.
-      this.#requireWhole(await this.#uses.during(async () => readAt(await this.#file(), data, at)), data);
+      this.#requireWhole(await this.#uses.during(async () => readRecentAt(this.#file(), data, at)), data);
       yield data;
     }
   }
@@ -258,7 +256,7 @@ export class SpoolFile {
   }
 
   #change(act: (fd: number) => Promise<void>): Promise<void> {
-    return this.#uses.during(() => this.#changes.run(async () => act(await this.#file())));
+    return this.#uses.during(() => this.#changes.run(async () => act(this.#file())));
   }
 
   /** The file is as long as the content, holes included. One that is not has been damaged, and its zeros are nobody's. */
@@ -270,14 +268,9 @@ export class SpoolFile {
     return this.#present.gaps(start, Math.min(end, this.#baseEnd));
   }
 
-  #file(create = 0): Promise<number> {
-    if (this.#fd === null) {
-      const opening = openFile(this.path, constants.O_RDWR | create, 0o600);
-      this.#fd = opening;
-      opening.catch(() => {
-        if (this.#fd === opening) this.#fd = null;
-      });
-    }
+  /** Opened here and not by a thread: see base/files.ts. */
+  #file(create = 0): number {
+    this.#fd ??= openSync(this.path, constants.O_RDWR | create, 0o600);
     return this.#fd;
   }
 }

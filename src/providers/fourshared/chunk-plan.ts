@@ -11,12 +11,12 @@ export interface ChunkPolicy {
 }
 
 /**
- * Four at once saturate what one connection of 25 MB/s leaves of a line; 8 MiB keep a round trip of 50 ms below a
- * seventh of a chunk's time, and lose little when one is interrupted. Beyond 1,000 chunks they grow, so that the list
- * of stored ranges stays short.
+ * Eight at once, each on a connection of its own, fill a line of 200 MB/s where a connection is held to 25 MB/s, and leave
+ * three quarters of the places to others; 8 MiB keep a round trip of 50 ms below a seventh of a chunk's time, and lose
+ * little when one is interrupted. Beyond 1,000 chunks they grow, so that the list of stored ranges stays short.
  */
 export function chunkPolicy(size: number, chunkBytes?: number): ChunkPolicy {
-  return { chunkBytes: chunkBytes ?? Math.max(8 * MiB, Math.ceil(size / 1000 / MiB) * MiB), parallel: 4 };
+  return { chunkBytes: chunkBytes ?? Math.max(8 * MiB, Math.ceil(size / 1000 / MiB) * MiB), parallel: 8 };
 }
 
 /** The chunks to send, in the order of the file, none longer than `chunkBytes`. */
