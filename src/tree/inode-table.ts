@@ -9,7 +9,7 @@ import { LRUCache } from 'lru-cache';
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { emptyOverlay, type Ino, type Inode, type Overlay } from './inode.js';
-import { type InodeRow, inodeOf, insertInode, parametersOf, updateInode } from './rows.js';
+import { type InodeRow, inodeOf, insertInode, parametersOf, rowColumns, updateInode } from './rows.js';
 
 /** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
 const CACHED_INODES = 32_768;
@@ -27,10 +27,10 @@ export class InodeTable {
 
   constructor(sql: Sql) {
     this.sql = sql;
-    this.#byIno = sql.prepare('SELECT * FROM inode WHERE ino = ?');
+    this.#byIno = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE ino = ?`).raw();
     this.#byName = sql.prepare('SELECT ino FROM inode WHERE parent = ? AND name = ?').pluck();
     this.#byRemote = sql.prepare('SELECT ino FROM inode WHERE kind = ? AND remote_id = ?').pluck();
-    this.#children = sql.prepare('SELECT * FROM inode WHERE parent = ? ORDER BY ino');
+    this.#children = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE parent = ? ORDER BY ino`).raw();
     this.#insert = sql.prepare(insertInode);
     this.#update = sql.prepare(updateInode);
     this.#count = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent IS NOT NULL').pluck();
@@ -56,7 +56,7 @@ export class InodeTable {
 
   /** Every child of a directory, ordered by inode number. */
   children(parent: Ino): Inode[] {
-    return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row.ino) ?? inodeOf(row));
+    return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row[0]) ?? inodeOf(row));
   }
 
   /** Every directory whose listing is known. */

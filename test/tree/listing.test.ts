@@ -202,11 +202,15 @@ describe('files with content that is not stored yet', () => {
 
 describe('the inode table', () => {
   it('answers from disk what it answered from memory', () => {
-    merge([file('1', 'a', { md5: null }), folder('2', 'd')]);
+    merge([file('1', 'a', { md5: null, access: 'read' }), { ...folder('2', 'd'), fileCount: 11, folderCount: 12 }]);
     const a = table.child(root, 'a')?.ino ?? 0;
-    table.updateOverlay(a, { mode: 0o1755, uid: 1, atime: { sec: -5, nsec: 999_999_999 } });
+    table.update(a, { localSize: 13, confirmedAt: 14 });
+    table.update(table.child(root, 'd')?.ino ?? 0, { listedAt: 15 });
+    const times = { atime: { sec: -5, nsec: 999_999_999 }, mtime: { sec: 6, nsec: 7 }, ctime: { sec: 8, nsec: 9 } };
+    table.updateOverlay(a, { mode: 0o1755, uid: 1, gid: 2, ...times });
     const again = new InodeTable(state.sql);
     for (const inode of [table.get(root), ...table.children(root)]) expect(again.get(inode?.ino ?? 0)).toEqual(inode);
+    expect(new InodeTable(state.sql).children(root)).toEqual(table.children(root));
     expect(again.count()).toBe(2);
   });
 
