@@ -1,0 +1,193 @@
+// What is measured: every row answers a number in `unit` for one contender. Rows build on each other and run in this order.
+const MIB = 1024 * 1024;
+
+/** The rows over `sizes`. Smaller is better unless `more`; a row that answers null has nothing to say of a contender. */
+export function rowsOf(sizes, { sh, until }) {
+  const dropCaches = () => sh('sync; echo 3 > /proc/sys/vm/drop_caches').catch(() => undefined);
+
+  const rows = [
+    {
+      name: 'find-cold',
+      title: `cold find, ${sizes.folders * sizes.filesEach} files in ${sizes.folders} folders`,
+      unit: 's',
+      async measure(c) {
+        await c.populate('/tree', sizes.folders, sizes.filesEach, 10);
+        await c.mount();
+        return (await sh('find "$MNT/tree" | wc -l', c.mnt)).seconds;
+      },
+    },
+    {
+      name: 'find-remount',
+      title: 'the same after a remount',
+      unit: 's',
+      async measure(c) {
+        await c.umount();
+        await c.mount();
+        return (await sh('find "$MNT/tree" | wc -l', c.mnt)).seconds;
+      },
+    },
+    {
+      name: 'ls-warm',
+      title: 'ls -lR of it, warm',
+      unit: 's',
+      async measure(c) {
+        await sh('ls -lR "$MNT/tree" | wc -l', c.mnt);
+        return (await sh('ls -lR "$MNT/tree" | wc -l', c.mnt)).seconds;
+      },
+    },
+    {
+      name: 'stat-missing',
+      title: 'stat of distinct missing names, one caller',
+      unit: '/s',
+      more: true,
+      measure: (c) => statMissing(c, 1),
+    },
+    {
+      name: 'stat-missing-4',
+      title: 'the same, four callers',
+      unit: '/s',
+      more: true,
+      measure: (c) => statMissing(c, 4),
+    },
+    {
+      name: 'read-cold',
+      title: `cold sequential read, ${sizes.large / MIB} MiB`,
+      unit: 'MB/s',
+      more: true,
+      async measure(c) {
+        await c.umount();
+        await c.generate('/large.bin', sizes.large);
+        c.forget();
+        await c.mount();
+        await dropCaches();
+        return speed(await sh('cat "$MNT/large.bin" > /dev/null', c.mnt), sizes.large);
+      },
+    },
+    {
+      name: 'read-curl',
+      title: 'the same file by eight curls, a range each',
+      unit: 'MB/s',
+      more: true,
+      measure: async (c) => (c.curl === undefined ? null : speed(await c.curl(sizes.large), sizes.large)),
+    },
+    {
+      name: 'read-page-cache',
+      title: 'read again, from the page cache',
+      unit: 'MB/s',
+      more: true,
+      measure: async (c) => speed(await sh('cat "$MNT/large.bin" > /dev/null', c.mnt), sizes.large),
+    },
+    {
+      name: 'read-disk-cache',
+      title: 'read again after a remount, from the disk cache',
+      unit: 'MB/s',
+      more: true,
+      async measure(c) {
+        await c.umount();
+        await c.mount();
+        await sh('ls "$MNT" > /dev/null', c.mnt);
+        return speed(await sh('cat "$MNT/large.bin" > /dev/null', c.mnt), sizes.large);
+      },
+    },
+    {
+      name: 'read-again',
+      title: 'once more, nothing in memory (as root: passthrough)',
+      unit: 'MB/s',
+      more: true,
+      async measure(c) {
+        await dropCaches();
+        return speed(await sh('cat "$MNT/large.bin" > /dev/null', c.mnt), sizes.large);
+      },
+    },
+    {
+      name: 'read-random',
+      title: `${sizes.random} random 4 KiB reads, cold`,
+      unit: 'ms each',
+      async measure(c) {
+        await c.umount();
+        c.forgetBlocks();
+        await c.mount();
+        await dropCaches();
+        await sh('ls "$MNT" > /dev/null', c.mnt);
+        const script = `python3 -c "
+import os, random
+random.seed(7); fd = os.open(os.environ['MNT'] + '/large.bin', os.O_RDONLY)
+for _ in range(${sizes.random}): os.pread(fd, 4096, random.randrange(${sizes.large / 4096}) * 4096)"`;
+        return ((await sh(script, c.mnt)).seconds * 1000) / sizes.random;
+      },
+    },
+    {
+      name: 'write-large',
+      title: `${sizes.written / MIB} MiB written, until stored`,
+      unit: 's',
+      async measure(c) {
+        await sh(`head -c ${sizes.written} /dev/urandom > "$TOP/written.bin"; mkdir -p "$MNT/w"`, c.mnt);
+        return seconds(async () => {
+          await sh('cp "$TOP/written.bin" "$MNT/w/large"; [ "$MNT" != "$TOP/disk" ] || sync "$MNT/w/large"', c.mnt);
+          await until('the upload', c.isStored, 600_000);
+        });
+      },
+    },
+    {
+      name: 'write-small',
+      title: `${sizes.small} files of 4 KiB, until stored (--write-back)`,
+      unit: 's',
+      async measure(c) {
+        await c.umount();
+        await c.mount('--write-back');
+        await sh(
+          `mkdir "$TOP/small-${c.name}"; cd "$TOP/small-${c.name}"; for i in $(seq ${sizes.small}); do head -c 4096 /dev/urandom > $i; done; ls "$MNT/w" > /dev/null`,
+          c.mnt,
+        );
+        return seconds(async () => {
+          await sh(
+            `cp -r "$TOP/small-${c.name}" "$MNT/w/small"; [ "$MNT" != "$TOP/disk" ] || sync "$MNT/w/small"/*`,
+            c.mnt,
+          );
+          await until('the uploads', c.isStored, 600_000);
+        });
+      },
+    },
+    {
+      name: 'write-spool',
+      title: `${sizes.written / MIB} MiB written and closed (--write-back), not waiting for the upload`,
+      unit: 'MB/s',
+      more: true,
+      async measure(c) {
+        const written = await sh('cp "$TOP/written.bin" "$MNT/w/spooled"; sync "$MNT/w/spooled"', c.mnt);
+        await until('the upload', c.isStored, 600_000);
+        return speed(written, sizes.written);
+      },
+    },
+    {
+      name: 'memory',
+      title: 'memory of the mount at the end',
+      unit: 'MiB',
+      measure: async (c) => (await c.memory()) / MIB,
+    },
+  ];
+
+  async function statMissing(c, callers) {
+    const each = Math.floor(sizes.missing / callers);
+    const script = `cat > "$TOP/stat.py" <<'END'
+import os, sys, time
+mnt, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+for i in range(first, first + count):
+    try: os.stat(f'{mnt}/missing-{i}')
+    except FileNotFoundError: pass
+END
+for n in $(seq ${callers}); do python3 "$TOP/stat.py" "$MNT" $((n * 1000000 + RANDOM * 31)) ${each} & done; wait`;
+    await sh('ls "$MNT" > /dev/null', c.mnt);
+    return (each * callers) / (await sh(script, c.mnt)).seconds;
+  }
+
+  const speed = ({ seconds }, bytes) => bytes / 1e6 / seconds;
+
+  async function seconds(act) {
+    const begin = performance.now();
+    await act();
+    return (performance.now() - begin) / 1000;
+  }
+
+  return rows;
+}
