@@ -24,6 +24,13 @@ const FIRST_POLL = 5_000;
 /** Listings under way ahead of a walk. The provider's own limit on connections is near this. */
 const WALK_AHEAD = 8;
 
+/**
+ * Listings of an earlier mount are asked for again once nobody has been served one for this long, ms, so that a walk over
+ * the tree does not wait behind the answers to all of them; after a walk of `LONGEST_WALK` ms they are all the same.
+ */
+const LULL = 200;
+const LONGEST_WALK = 2000;
+
 export interface DirectoriesOptions {
   readonly table: InodeTable;
   readonly provider: Provider;
@@ -49,6 +56,10 @@ export class Directories {
   /** Directories that are known to differ from their listing. */
   readonly #expired = new Set<Ino>();
   #offlineUntil = 0;
+  /** Directories whose listing is an earlier mount's and was served. */
+  readonly #served = new Set<Ino>();
+  #servedAt = 0;
+  #revalidating: Promise<void> | null = null;
 
   constructor(options: DirectoriesOptions) {
     this.#o = options;
@@ -69,14 +80,12 @@ export class Directories {
     if (freshness === 'serve') return;
     if (directory.listedAt === null) return this.refresh(ino);
     if (now < this.#offlineUntil) return;
-    const refreshed = this.refresh(ino, freshness === 'refresh' ? 'foreground' : 'background').catch((error) => {
-      this.#offlineUntil = this.#o.clock.now() + OFFLINE_PAUSE;
-      this.#o.log.warn(
-        { ino, code: codeOf(error) },
-        `serving an older listing of ${directory.name || '/'}: ${messageOf(error)}`,
-      );
+    if (freshness === 'refresh') return this.#orAfter(this.#tryRefresh(ino, 'foreground'), STALE_AFTER);
+    this.#served.add(ino);
+    this.#servedAt = now;
+    this.#revalidating ??= this.#revalidate().finally(() => {
+      this.#revalidating = null;
     });
-    if (freshness === 'refresh') return this.#orAfter(refreshed, STALE_AFTER);
   }
 
   /** Is the listing of `ino` confirmed within the last `ms` (at most the ttl)? */
@@ -183,6 +192,43 @@ export class Directories {
     const learned = parent?.listedAt ?? null;
     if (learned === null || (directory.listedAt !== null && directory.listedAt >= learned)) return false;
     return this.isFresh(directory.parent);
+  }
+
+  /** Resolves in any case: an older listing can be served. */
+  async #tryRefresh(ino: Ino, priority: Priority): Promise<void> {
+    const { clock, log, table } = this.#o;
+    try {
+      await this.refresh(ino, priority);
+    } catch (error) {
+      this.#offlineUntil = clock.now() + OFFLINE_PAUSE;
+      const name = table.get(ino)?.name || '/';
+      log.warn({ ino, code: codeOf(error) }, `serving an older listing of ${name}: ${messageOf(error)}`);
+    }
+  }
+
+  /** Asks again for the listings that were served, after a lull, until none is left. */
+  async #revalidate(): Promise<void> {
+    const { clock, table } = this.#o;
+    const { signal } = this.#closing;
+    while (this.#served.size > 0) {
+      const begin = clock.now();
+      try {
+        do await clock.sleep(LULL, signal);
+        while (clock.now() - this.#servedAt < LULL && clock.now() - begin < LONGEST_WALK);
+      } catch {
+        // The mount ends.
+        return;
+      }
+      const served = [...this.#served];
+      this.#served.clear();
+      const work = served.map((ino) =>
+        this.#ahead(async () => {
+          const isOld = (table.get(ino)?.listedAt ?? begin) < this.#mountedAt;
+          if (isOld && !signal.aborted && clock.now() >= this.#offlineUntil) await this.#tryRefresh(ino, 'background');
+        }),
+      );
+      await Promise.all(work);
+    }
   }
 
   async #listAhead(ino: Ino): Promise<void> {

@@ -41,10 +41,40 @@ describe('listings', () => {
     m.provider.other.put('b', '');
     const again = await m.remount();
     expect(await again.names()).toEqual(['a']);
+    again.clock.advance(200);
     await settle();
     expect(await again.names()).toEqual(['a', 'b']);
     expect(again.invalidations).toContainEqual({ kind: 'entry', parent: again.fs.root, name: 'b' });
     expect(again.provider.counts()).toEqual({ list: 1 });
+  });
+
+  it('of an earlier mount are renewed once a walk over them has ended, those too that are served meanwhile', async () => {
+    const m = await mounted({ ttl: 10_000 }, (provider) => {
+      for (const name of ['x/1', 'y/1', 'z/1']) provider.other.put(name, '');
+    });
+    for (const path of ['', 'x', 'y', 'z']) await m.names(path);
+    m.clock.advance(60_000);
+    const again = await m.remount();
+    again.provider.counts();
+    await again.names('x');
+    again.clock.advance(150);
+    await again.names('y');
+    again.clock.advance(50);
+    await settle();
+    expect(again.provider.counts()).toEqual({});
+    again.clock.advance(150);
+    await settle();
+    // The walk has not been still for long enough since `y`: the pause begins anew each time it is looked at.
+    again.clock.advance(200);
+    const gate = again.provider.gate('list');
+    await settle();
+    await gate.reached;
+    await again.names('z');
+    gate.open();
+    await settle();
+    again.clock.advance(200);
+    await settle();
+    expect(again.provider.counts()).toEqual({ list: 4 });
   });
 
   it('list the neighbours of a walk ahead', async () => {
