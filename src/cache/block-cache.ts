@@ -20,8 +20,11 @@ import { CacheIndex, cacheMigrations } from './index-db.js';
 import type { LentFile } from './lent-file.js';
 import { Loans } from './loans.js';
 
-/** Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE). Node has no such call. */
-export type PunchHole = (fd: number, offset: number, length: number) => void;
+/**
+ * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where others are
+ * still to read there what they read now: then the whole file has to go, which leaves it to them.
+ */
+export type PunchHole = (fd: number, offset: number, length: number) => boolean;
 
 export interface BlockCacheOptions {
   readonly directory: string;

@@ -281,9 +281,11 @@ export class CachedRevision {
   }
 
   #free(fd: number, first: number, end: number): void {
-    if (fd !== this.#fd) return;
+    const { punchHole } = this.#cache;
+    if (fd !== this.#fd || punchHole === undefined) return;
     try {
-      this.#cache.punchHole?.(fd, first * BLOCK_BYTES, Math.min(end * BLOCK_BYTES, this.size) - first * BLOCK_BYTES);
+      const length = Math.min(end * BLOCK_BYTES, this.size) - first * BLOCK_BYTES;
+      if (!punchHole(fd, first * BLOCK_BYTES, length)) this.#cache.discard(this);
     } catch (error) {
       this.#fail(error);
     }

@@ -2,8 +2,11 @@
 import { codeOf, SyncmountError } from '../base/errors.js';
 import { errnoName, loadAddon } from './kernel/addon.js';
 
-/** Gives the blocks of a range back; the size stays, the range reads as zeros. Throws with the errno's name as code. */
-export type PunchHole = (fd: number, offset: number, length: number) => void;
+/**
+ * Gives the blocks of a range back; the size stays, the range reads as zeros. False, and nothing done, where somebody else has
+ * the file open or mapped. Throws with the errno's name as code.
+ */
+export type PunchHole = (fd: number, offset: number, length: number) => boolean;
 
 /** Undefined where the addon is not built: then nothing can be punched, and whole files have to go. */
 export function loadPunchHole(): PunchHole | undefined {
@@ -15,8 +18,13 @@ export function loadPunchHole(): PunchHole | undefined {
     throw error;
   }
   return (fd, offset, length) => {
+    // What the kernel reads by itself (passthrough) may be mapped for longer than it is open, and after our own end. A file
+    // system without leases cannot say so, and then nothing is punched.
+    const others = addon.isOpenElsewhere(fd);
+    if (others !== 0 && errnoName(others) !== 'EBADF') return false;
     const result = addon.punchHole(fd, offset, length);
     // EOPNOTSUPP: the disk's file system has no holes.
     if (result !== 0) throw new SyncmountError(errnoName(result), `cannot punch a hole: ${errnoName(result)}`);
+    return true;
   };
 }

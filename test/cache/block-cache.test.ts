@@ -50,6 +50,7 @@ const limits = fc.constantFrom(0, 1000, 5000, BLOCK - 1, BLOCK, 3 * BLOCK, 17 * 
 
 describe.each<[string, PunchHole | undefined]>([
   ['with holes punched', zeroHole],
+  ['with files that others have mapped', () => false],
   ['without', undefined],
 ])('the cap, %s', (_how, punchHole) => {
   it('always holds, and every byte is right, whoever reads what', async () => {

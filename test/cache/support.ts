@@ -42,7 +42,10 @@ export function closeCache(cache: BlockCache): void {
 }
 
 /** Frees nothing, but what was there is gone. */
-export const zeroHole: PunchHole = (fd, offset, length) => void writeSync(fd, Buffer.alloc(length), 0, length, offset);
+export const zeroHole: PunchHole = (fd, offset, length) => {
+  writeSync(fd, Buffer.alloc(length), 0, length, offset);
+  return true;
+};
 
 /** Content in which every place can be told from every other. */
 export function pattern(size: number, seed = 0): Buffer {

@@ -38,7 +38,7 @@ describe('what is not installed', () => {
 });
 
 describe('punchHole', () => {
-  it('gives blocks back and keeps the size', async ({ skip }) => {
+  it('gives blocks back and keeps the size, but not under the hands of others', async ({ skip }) => {
     const punchHole = loadPunchHole();
     if (punchHole === undefined) return skip('the addon is not built');
     const folder = await mkdtemp(join(tmpdir(), 'syncmount-hole-'));
@@ -47,7 +47,11 @@ describe('punchHole', () => {
       await file.write(Buffer.alloc(1 << 20, 'x'));
       await file.sync();
       const before = await file.stat();
-      punchHole(file.fd, 4096, 900_000);
+      const other = await open(join(folder, 'f'), 'r');
+      expect(punchHole(file.fd, 4096, 900_000)).toBe(false);
+      expect((await file.stat()).blocks).toBe(before.blocks);
+      await other.close();
+      expect(punchHole(file.fd, 4096, 900_000)).toBe(true);
       const after = await file.stat();
       expect(after.size).toBe(1 << 20);
       expect(after.blocks).toBeLessThan(before.blocks - 1000);

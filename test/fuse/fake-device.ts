@@ -77,6 +77,7 @@ export class FakeDevice {
       mount: unused,
       unmount: unused,
       punchHole: unused,
+      isOpenElsewhere: unused,
       openDevice: unused,
       socketPair: unused,
       receiveDescriptor: unused,

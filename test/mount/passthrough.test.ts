@@ -78,6 +78,22 @@ print(hashlib.md5(m).hexdigest())"`),
     expect((await world.status()).cache.bytes).toBeLessThanOrEqual(16 * MIB);
   });
 
+  it('a mapping outlives its descriptor, also while others push the file out of the cache', async () => {
+    await world.sandbox.store.generate('/kept.bin', 20 * MIB, 1);
+    await world.sandbox.store.generate('/other.bin', 60 * MIB, 2);
+    await mount('--cache-size', '64M');
+    await warm('kept.bin');
+    expect(
+      await world.out(`python3 -c "
+import ctypes, hashlib, os, subprocess
+libc = ctypes.CDLL(None); libc.mmap.restype = ctypes.c_void_p
+f = os.open('kept.bin', os.O_RDONLY); size = os.fstat(f).st_size
+at = libc.mmap(None, ctypes.c_size_t(size), 1, 1, f, ctypes.c_long(0)); os.close(f)
+subprocess.run('cat other.bin other.bin > /dev/null', shell=True, check=True)
+print(hashlib.md5((ctypes.c_char * size).from_address(at)).hexdigest())"`),
+    ).toBe(await sum('/kept.bin'));
+  });
+
   it('a reader sees what others write, append and truncate, through several closes', async () => {
     await world.sandbox.store.putFile('/file', 'a'.repeat(100_000));
     await mount();

@@ -16,6 +16,8 @@ export interface Addon {
   unmount(target: string, flags: number): Promise<number>;
   /** Gives the blocks of a range back to the disk, without changing the file's size: fallocate(2). */
   punchHole(fd: number, offset: number, length: number): number;
+  /** 1 where anybody but this descriptor has the file open or mapped, else 0: by a lease that is given back at once. */
+  isOpenElsewhere(fd: number): number;
 
   /** Opens /dev/fuse. */
   openDevice(): number;

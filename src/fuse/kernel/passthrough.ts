@@ -89,7 +89,7 @@ export class Passthrough {
     this.opened(this.#nodes.nodeOf(ino), handle, false);
   }
 
-  /** The kernel has let go of it already: RELEASE comes after the last use, mappings included. */
+  /** No descriptor is left. Mappings may be: they are of the backing file, and the kernel tells nothing of them any more. */
   released(handle: HandleId): void {
     const node = this.#handles.get(handle);
     const opens = node === undefined ? undefined : this.#opens.get(node);
