@@ -6,18 +6,18 @@
  * The cache never fails a read: whatever goes wrong on its disk, it answers "not here".
  */
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { openDatabase, type StateDatabase } from '../base/sqlite.js';
+import type { LentFile } from '../spool/lent-file.js';
 import { Room } from '../spool/room.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 import { CachedRevision } from './cached-revision.js';
 import { CacheIndex, cacheMigrations } from './index-db.js';
-import type { LentFile } from './lent-file.js';
 import { Loans } from './loans.js';
 
 /**
@@ -131,13 +131,13 @@ export class BlockCache {
 
   giveBack(lent: LentFile): void {
     const isLast = this.#loans.giveBack(lent);
-    if (!isLast || lent.isDetached) return;
+    if (!isLast || lent.owner !== 'cache') return;
     for (let segment = 0; segment <= segmentOf(blockCount(lent.size)); segment++) this.touch(lent.key, segment);
   }
 
   /** Takes a lent file out of the cache, so that it may be written; it goes when it was given back. */
-  detach({ key, size, isDetached }: LentFile): void {
-    if (!isDetached) this.replaced(key, size);
+  detach({ key, size, owner }: LentFile): void {
+    if (owner === 'cache') this.replaced(key, size);
   }
 
   /** Is every block of the revision here? */
@@ -150,10 +150,11 @@ export class BlockCache {
 
   /**
    * Takes over a file with the whole content of a revision, as it was stored and confirmed. `crcs` are the CRC-32 of its
-   * blocks. False when it does not fit or cannot be moved here; the file then stays where it was.
+   * blocks, `lent` is who reads it directly. False when it does not fit or cannot be moved here; the file then stays where it was.
    */
-  adopt(key: string, size: number, path: string, crcs: readonly number[]): boolean {
+  adopt(key: string, size: number, path: string, crcs: readonly number[], lent: LentFile | null = null): boolean {
     if (size === 0 || size > this.limit / 2 || this.#open.has(key) || this.#loans.has(key)) return false;
+    if (lent !== null && !this.#loans.hasRoom(size)) return false;
     const map = new BlockMap(blockCount(size));
     try {
       this.drop(key);
@@ -165,6 +166,8 @@ export class BlockCache {
       mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
       renameSync(path, target);
       this.#index.put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1 });
+      this.#loans.vouch(key, target);
+      if (lent !== null) this.#loans.take(lent, key, size);
       return true;
     } catch (error) {
       // Another file system (EXDEV), or a broken cache disk: the content is at the provider, so nothing is lost.
@@ -383,18 +386,5 @@ function openIndex({ directory, log }: BlockCacheOptions): { database: StateData
   } catch (error) {
     log.error({ directory }, `nothing is cached: ${messageOf(error)}`);
     return { database: openDatabase(':memory:', cacheMigrations), isUsable: false };
-  }
-}
-
-/** Makes an empty sparse file of `size` bytes. */
-export function makeSparse(path: string, size: number): number {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const fd = openSync(path, 'w+', 0o600);
-  try {
-    ftruncateSync(fd, size);
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
   }
 }

@@ -1,9 +1,10 @@
-import { closeSync, openSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { messageOf } from '../base/errors.js';
 import { readAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
-import { type BlockCache, makeSparse } from './block-cache.js';
+import type { BlockCache } from './block-cache.js';
 import { BLOCK_BYTES, type BlockMap, blockLength, blockOf, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 
 /** A block that is evicted as often as this while it is being written is not worth keeping. */
@@ -338,5 +339,18 @@ export class CachedRevision {
     this.#clearMap();
     this.#cache.forget(this);
     this.#cache.log.warn({ key: this.key }, `the cache disk fails, reading goes on without it: ${messageOf(error)}`);
+  }
+}
+
+/** Makes an empty sparse file of `size` bytes. */
+function makeSparse(path: string, size: number): number {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const fd = openSync(path, 'w+', 0o600);
+  try {
+    ftruncateSync(fd, size);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
 }

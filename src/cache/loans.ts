@@ -1,7 +1,7 @@
 /** What the cache has lent to the kernel, and which revisions it has checked lately. */
 import { statSync } from 'node:fs';
+import { LentFile } from '../spool/lent-file.js';
 import type { CachedRevision } from './cached-revision.js';
-import { LentFile } from './lent-file.js';
 
 /** Of the cache's limit, what may be lent at a time: the rest goes on taking new blocks. */
 const SHARE = 1 / 2;
@@ -41,12 +41,25 @@ export class Loans {
     }
     let lent = this.#lent.get(key);
     if (lent === undefined) {
-      if (this.#bytes() + size > this.#limit * SHARE) return null;
-      lent = new LentFile(key, size, path);
+      if (!this.hasRoom(size)) return null;
+      lent = new LentFile('cache', key, size, path);
       this.#lent.set(key, lent);
     }
     lent.users++;
     return lent;
+  }
+
+  /** May so many bytes more be lent? */
+  hasRoom(size: number): boolean {
+    return this.#bytes() + size <= this.#limit * SHARE;
+  }
+
+  /** A spool file that is lent has become the cache's, with all those who have it. */
+  take(lent: LentFile, key: string, size: number): void {
+    lent.owner = 'cache';
+    lent.key = key;
+    lent.size = size;
+    this.#lent.set(key, lent);
   }
 
   /** True when nobody has it any more. */
@@ -63,7 +76,7 @@ export class Loans {
   detach(key: string): void {
     const lent = this.#lent.get(key);
     if (lent === undefined) return;
-    lent.isDetached = true;
+    lent.owner = 'readers';
     this.#lent.delete(key);
     this.#detached.add(lent);
   }
@@ -73,6 +86,11 @@ export class Loans {
     const { key, map } = revision;
     this.#checked.delete(key);
     if (map.count === 0 || !revision.isWhollyVerified()) return;
+    this.vouch(key, path);
+  }
+
+  /** Every checksum of the revision was seen to hold, just now, and its file is as it was then. */
+  vouch(key: string, path: string): void {
     const stamp = stampOf(path);
     if (stamp !== undefined) this.#checked.set(key, stamp);
     const oldest = this.#checked.keys().next();

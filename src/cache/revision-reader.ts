@@ -9,12 +9,12 @@ import { InUse } from '../base/in-use.js';
 import { ProviderError } from '../providers/errors.js';
 import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
 import { revisionKey } from '../providers/provider.js';
+import type { LentFile } from '../spool/lent-file.js';
 import { blocksOf, type Run, RunCollector } from './arrivals.js';
 import type { BlockCache } from './block-cache.js';
 import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 import { ContentCheck } from './content-check.js';
-import type { LentFile } from './lent-file.js';
 import { WHOLE_FILE_BYTES } from './read-ahead.js';
 
 export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOptions) => Promise<RangeBody>;

@@ -130,8 +130,9 @@ export interface Filesystem {
     caller?: Caller,
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }>;
   /**
-   * The file that holds all that a handle for reading reads, where there is one: the same object for handles with the same
-   * content. From then on it is the handle's until its release, and what others write through the mount is written to it too.
+   * The file that holds all that a handle for reading reads, where there is one, in the cache or in the spool: the same object
+   * for handles with the same content. From then on it is the handle's until its release, and what others write through the
+   * mount is to be seen in it too.
    */
   backing?(handle: HandleId): Backing | null;
   /** Fills `into` from `offset`; resolves with the bytes read, fewer than its length only at the end of the file. */

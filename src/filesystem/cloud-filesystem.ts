@@ -32,6 +32,7 @@ import { spoil } from './damage.js';
 import { Discarding } from './discarding.js';
 import { FsError } from './fs-error.js';
 import { Intents } from './intents.js';
+import { Lending } from './lending.js';
 import { Namespace } from './namespace.js';
 import { type FileState, type Handle, isAmongOlder } from './open-files.js';
 import { orAborted } from './or-aborted.js';
@@ -47,6 +48,7 @@ export class CloudFilesystem implements Filesystem {
   readonly discarding: Discarding;
   readonly #core: Core;
   readonly #contents: Contents;
+  readonly #lending: Lending;
   readonly #namespace: Namespace;
   readonly #renaming: Renaming;
   readonly #intents: Intents;
@@ -62,7 +64,8 @@ export class CloudFilesystem implements Filesystem {
     this.root = root;
     this.#core = core;
     this.#space = new Space(core, account.quota);
-    this.#contents = new Contents(core);
+    this.#lending = new Lending(core);
+    this.#contents = new Contents(core, this.#lending);
     core.readers.onDamage = (file) => spoil(core, file);
     this.storing = new Storing(core, this.#contents);
     this.discarding = new Discarding(core, this.#contents);
@@ -201,7 +204,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   backing(handle: HandleId): Backing | null {
-    return answeredNow(() => this.#contents.lend(this.#core.files.handle(handle)));
+    return answeredNow(() => this.#lending.lend(this.#core.files.handle(handle)));
   }
 
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
@@ -233,8 +236,7 @@ export class CloudFilesystem implements Filesystem {
       const { state } = handle;
       handle.closing.abort();
       this.#contents.pin(handle, null);
-      if (handle.lent !== null) this.#core.readers.cache.giveBack(handle.lent);
-      handle.lent = null;
+      this.#lending.giveBack(handle);
       files.close(handle);
       if (state.handles.size > 0) return;
       await this.#contents.discardUnchanged(state);

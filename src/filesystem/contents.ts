@@ -7,7 +7,6 @@
 import { codeOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
 import { blockOf } from '../cache/blocks.js';
-import type { LentFile } from '../cache/lent-file.js';
 import { planReadAhead, WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
 import { ProviderError } from '../providers/errors.js';
@@ -19,6 +18,7 @@ import { refreshed } from '../tree/listing.js';
 import type { Core } from './core.js';
 import { inodeOf } from './core.js';
 import { FsError } from './fs-error.js';
+import type { Lending } from './lending.js';
 import type { FileState, Handle } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 
@@ -29,9 +29,11 @@ const CONFIRMED_SHARE = 1 / 2;
 
 export class Contents {
   readonly #core: Core;
+  readonly #lending: Lending;
 
-  constructor(core: Core) {
+  constructor(core: Core, lending: Lending) {
     this.#core = core;
+    this.#lending = lending;
   }
 
   async read(handle: Handle, into: Uint8Array, offset: number): Promise<number> {
@@ -111,21 +113,6 @@ export class Contents {
       if (!before.dirty && state.generation === before.generation) state.dirty = false;
       throw error;
     }
-  }
-
-  /**
-   * The cache's own file with all that the handle reads, for the kernel to read in its place. What is written from then on
-   * is written there as well, until the handle is released.
-   */
-  lend(handle: Handle): LentFile | null {
-    const { state, pinned } = handle;
-    if (handle.lent !== null) return handle.lent;
-    if (handle.flags.write || pinned === null || handle.isLeftBehind) return null;
-    if (state.spool !== null || state.spooling !== null || state.storing !== null) return null;
-    handle.reader ??= this.#core.readers.acquire(pinned);
-    handle.lent = handle.reader.lend();
-    handle.hasRead ||= handle.lent !== null;
-    return handle.lent;
   }
 
   /** A new content, empty, for a file that has none yet. */
@@ -277,6 +264,7 @@ export class Contents {
     if (state.baseReader !== null) this.#core.readers.release(state.baseReader);
     state.baseReader = null;
     state.spool = null;
+    state.loan = null;
     state.dirty = false;
     state.written = false;
     state.promised = false;
@@ -337,32 +325,16 @@ export class Contents {
     this.pin(handle, now);
   }
 
-  /**
-   * The cache gives up files that are lent and are now to be written. Their bytes are the base's, so the spool file, which
-   * would otherwise download them, gets them first.
-   */
-  async #detachLent(state: FileState, file: SpoolFile, base: RemoteFile | null): Promise<void> {
-    const { cache } = this.#core.readers;
-    const lent = (): LentFile[] =>
-      [...state.handles].flatMap((handle) => {
-        const isOfBase = base !== null && handle.pinned !== null && revisionKey(handle.pinned) === revisionKey(base);
-        return handle.lent !== null && !handle.lent.isDetached && isOfBase ? [handle.lent] : [];
-      });
-    if (lent().length === 0) return;
-    try {
-      await file.fill(this.readBase(state, file));
-    } catch (error) {
-      await file.remove();
-      throw error;
-    }
-    for (const one of lent()) cache.detach(one);
-  }
-
   async #makeSpool(state: FileState, pinned: RemoteFile | null): Promise<void> {
     const { spool, journal, table, clock } = this.#core;
     const base = pinned ?? remoteFileOf(inodeOf(this.#core, state.ino));
     const { name, file } = await spool.create(base);
-    await this.#detachLent(state, file, base);
+    try {
+      await this.#lending.detach(state, base, () => file.fill(this.readBase(state, file)));
+    } catch (error) {
+      await file.remove();
+      throw error;
+    }
     if (!state.unlinked) {
       table.transaction(() => {
         journal.put({

@@ -124,6 +124,8 @@ function originalOf(
 }
 
 /** Was it made or emptied, and nothing written to it? */
-function isNew({ spool, written, storing, unlinked, promised, changing }: FileState): boolean {
-  return spool?.size === 0 && !written && !promised && storing === null && !unlinked && !changing.isBusy;
+function isNew({ spool, loan, written, storing, unlinked, promised, changing }: FileState): boolean {
+  if (spool?.size !== 0 || written || promised || unlinked) return false;
+  // Those who read the spool file by themselves would go on with that.
+  return loan === null && storing === null && !changing.isBusy;
 }

@@ -8,10 +8,10 @@ import { setMaxListeners } from 'node:events';
 import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
 import type { Timespec } from '../base/timespec.js';
-import type { LentFile } from '../cache/lent-file.js';
 import { noReadAhead, type ReadAheadState } from '../cache/read-ahead.js';
 import type { RevisionReader } from '../cache/revision-reader.js';
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
+import type { LentFile } from '../spool/lent-file.js';
 import type { SpoolFile } from '../spool/spool-file.js';
 import type { Ino } from '../tree/inode.js';
 import type { HandleId, OpenFlags } from './api.js';
@@ -31,6 +31,8 @@ export class FileState {
   spool: SpoolFile | null = null;
   /** Name of the spool file in its directory. */
   spoolName = '';
+  /** The spool file, as it is lent to those who read it directly. */
+  loan: LentFile | null = null;
   /** The spool holds changes that no upload has stored. */
   dirty = false;
   /** Bytes were written since the content was last made, emptied or stored. */
@@ -71,10 +73,12 @@ export class FileState {
     this.ino = ino;
   }
 
-  /** Files that the kernel reads for those who have it open, and that are to have the content of now. */
+  /** Files beside the spool's that the kernel reads for those who have it open, and that are to have the content of now. */
   mirrors(): Set<LentFile> {
     const files = new Set<LentFile>();
-    for (const { lent, isLeftBehind } of this.handles) if (lent !== null && !isLeftBehind) files.add(lent);
+    for (const { lent, isLeftBehind } of this.handles) {
+      if (lent !== null && lent.owner !== 'spool' && !isLeftBehind) files.add(lent);
+    }
     return files;
   }
 
@@ -97,7 +101,7 @@ export class Handle {
   readonly closing = new AbortController();
   /** Bytes of `pinned` were given to a program: another revision can no longer take its place. */
   hasRead = false;
-  /** The kernel reads this file in place of ours; it is kept the same as the content. */
+  /** The kernel reads this file by itself; it is kept the same as the content. */
   lent: LentFile | null = null;
   /** Reads go on from `pinned`, whatever others write: the content now has another base than what was read here. */
   isLeftBehind = false;

@@ -319,11 +319,20 @@ export class Storing {
     directories.changes.note('file', remote.id);
     if (isConflict) this.#renamedByConflict(before, name);
     state.mtime = null;
+    const { loan } = state;
     this.#contents.dropSpool(state);
-    for (const handle of state.handles) if (!handle.isLeftBehind) this.#contents.pin(handle, remote);
+    for (const handle of state.handles) {
+      if (handle.isLeftBehind) continue;
+      this.#contents.pin(handle, remote);
+      // Of what the kernel reads by itself, nobody knows what was read.
+      handle.hasRead = handle.lent !== null;
+    }
     await spool.close();
     if (remote.md5 === null) readers.cache.replaced(revisionKey(remote), remote.size);
-    if (!readers.cache.adopt(revisionKey(remote), spool.size, spool.path, digest.crcs)) await spool.remove();
+    const readBy = loan !== null && loan.users > 0 ? loan : null;
+    if (readers.cache.adopt(revisionKey(remote), spool.size, spool.path, digest.crcs, readBy)) return;
+    if (readBy !== null) readBy.owner = 'readers';
+    await spool.remove();
   }
 
   /** What the directory calls a file that was stored under a name of our making. */
