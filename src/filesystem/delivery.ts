@@ -5,7 +5,13 @@
 import { createHash } from 'node:crypto';
 import { codeOf } from '../base/errors.js';
 import { ProviderError } from '../providers/errors.js';
-import { type RemoteEntry, type RemoteFile, revisionKey, type UploadTarget } from '../providers/provider.js';
+import {
+  type Provider,
+  type RemoteEntry,
+  type RemoteFile,
+  revisionKey,
+  type UploadTarget,
+} from '../providers/provider.js';
 import { isTemporaryName } from '../providers/temporary-names.js';
 import type { Digest, SpoolFile } from '../spool/spool-file.js';
 import { type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
@@ -82,7 +88,7 @@ export class Delivery {
     if (parent?.remote == null) return;
     const holder = await this.#holder(parent, inode.remote?.name ?? inode.name);
     if (holder?.kind !== 'file' || holder.id === inode.remote?.id) return;
-    if (!attempts.has(await this.#md5Of(holder))) return;
+    if (!attempts.has(await md5Of(this.#core.provider, holder))) return;
     table.transaction(() => {
       const namesake = table.byRemote('file', holder.id);
       if (namesake !== undefined) table.update(namesake.ino, { parent: null, remote: null });
@@ -98,7 +104,7 @@ export class Delivery {
       const { attempts } = content.state;
       // Another size, and nothing of ours that may be there: no need to look at its bytes.
       const isOther = holder.size !== content.spool.size && attempts.size === 0;
-      const held = isOther ? null : await this.#md5Of(holder, content.signal);
+      const held = isOther ? null : await md5Of(this.#core.provider, holder, content.signal);
       if (held === md5) return delivered(holder);
       if (held !== null && attempts.has(held)) return this.#replace(holder, target, content);
     }
@@ -110,17 +116,6 @@ export class Delivery {
     );
     const remote = await this.#send({ parentId: target.parentId, name: beside }, content);
     return { remote, isConflict: true };
-  }
-
-  /** Read back where the provider tells none: an upload whose answer and checkpoints were lost may have stored it. */
-  async #md5Of(file: RemoteFile, signal?: AbortSignal): Promise<string> {
-    if (file.md5 !== null) return file.md5;
-    const hash = createHash('md5');
-    if (file.size > 0) {
-      const { body } = await this.#core.provider.read(file, { offset: 0, length: file.size }, { signal });
-      for await (const piece of body) hash.update(piece);
-    }
-    return hash.digest('hex');
   }
 
   async #replace(current: RemoteFile, target: UploadTarget, content: Content): Promise<Delivered> {
@@ -191,4 +186,15 @@ export class Delivery {
 
 function delivered(remote: RemoteFile): Delivered {
   return { remote, isConflict: false };
+}
+
+/** Read back where the provider tells none: an upload whose answer and checkpoints were lost may have stored it. */
+export async function md5Of(provider: Provider, file: RemoteFile, signal?: AbortSignal): Promise<string> {
+  if (file.md5 !== null) return file.md5;
+  const hash = createHash('md5');
+  if (file.size > 0) {
+    const { body } = await provider.read(file, { offset: 0, length: file.size }, { signal });
+    for await (const piece of body) hash.update(piece);
+  }
+  return hash.digest('hex');
 }

@@ -20,6 +20,17 @@ export interface ReplaceIntent {
   readonly successor: RemoteFile;
 }
 
+/** Of a rename by copying: what is stored under the new name. */
+export interface BegunCopy {
+  /** The file under the old name, which is to go. */
+  readonly from: RemoteFile;
+  /** What has the new name at the provider. */
+  readonly replaces: RemoteFile | null;
+  /** Of the copy, bytes. */
+  readonly size: number;
+  readonly md5: string;
+}
+
 /** A rename as it was begun. */
 export interface BegunRename {
   readonly source: Ino;
@@ -27,6 +38,8 @@ export interface BegunRename {
   readonly target: Ino | null;
   readonly parent: Ino;
   readonly name: string;
+  /** Where the provider cannot rename, once it is about to be sent. */
+  readonly copy?: BegunCopy;
 }
 
 interface Change {
@@ -74,15 +87,25 @@ export class Intents {
 
   /**
    * Runs a change of what these directories hold: at the provider, then in the table. Where the process dies in between,
-   * the next mount does not show them before it has listed them anew.
+   * the next mount does not show them before it has listed them anew. `begins` adds to a rename what is about to be stored.
    */
-  async touching<T>(directories: readonly Ino[], act: () => Promise<T>, rename?: BegunRename): Promise<T> {
+  async touching<T>(
+    directories: readonly Ino[],
+    act: (begins: (copy: BegunCopy) => void) => Promise<T>,
+    rename?: BegunRename,
+  ): Promise<T> {
+    const { sql } = this.#core.state;
     const change: Change = { directories, rename };
-    const { lastInsertRowid } = this.#core.state.sql
+    const { lastInsertRowid } = sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('change', ?)")
       .run(JSON.stringify(change));
+    const begins = (copy: BegunCopy): void => {
+      if (rename === undefined) return;
+      const begun: Change = { directories, rename: { ...rename, copy } };
+      sql.prepare('UPDATE intent SET data = ? WHERE id = ?').run(JSON.stringify(begun), lastInsertRowid);
+    };
     try {
-      return await act();
+      return await act(begins);
     } finally {
       this.end({ id: Number(lastInsertRowid) });
     }

@@ -7,14 +7,14 @@
 import { randomBytes } from 'node:crypto';
 import { codeOf, messageOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
-import { BLOCK_BYTES } from '../cache/blocks.js';
-import { type RemoteEntry, type RemoteFile, revisionKey } from '../providers/provider.js';
+import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import type { Caller, RenameFlags } from './api.js';
 import type { Contents } from './contents.js';
+import { CopyRename } from './copy-rename.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
-import { type BegunRename, type Intent, type Intents, orGone } from './intents.js';
+import { type BegunCopy, type BegunRename, type Intent, type Intents, orGone } from './intents.js';
 import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
@@ -25,6 +25,7 @@ export class Renaming {
   readonly #contents: Contents;
   readonly #storing: Storing;
   readonly #intents: Intents;
+  readonly #byCopy: CopyRename;
 
   constructor(core: Core, namespace: Namespace, contents: Contents, storing: Storing, intents: Intents) {
     this.#core = core;
@@ -32,6 +33,9 @@ export class Renaming {
     this.#contents = contents;
     this.#storing = storing;
     this.#intents = intents;
+    this.#byCopy = new CopyRename(core, namespace, contents, (source, moved, { directory, name, target }) =>
+      this.#moved(source, moved, directory, name, target),
+    );
   }
 
   async rename(
@@ -82,7 +86,7 @@ export class Renaming {
       if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;
       await this.#intents.touching(
         [parent, newParent],
-        () => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, caller),
+        (begins) => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, begins, caller),
         { source: now.ino, target: inTheWay?.ino ?? null, parent: newParent, name: newName },
       );
       return true;
@@ -94,6 +98,7 @@ export class Renaming {
     target: Inode | undefined,
     directory: Inode,
     newName: string,
+    begins: (copy: BegunCopy) => void,
     caller: Caller | undefined,
   ): Promise<void> {
     const { provider } = this.#core;
@@ -101,7 +106,8 @@ export class Renaming {
     const { moveFile, moveFolder } = provider.capabilities;
     if (source.kind === 'directory' && !moveFolder)
       throw new FsError('EXDEV', `${provider.name} cannot rename folders`);
-    if (source.kind === 'file' && !moveFile) return this.#copy(source, target, directory, newName, caller);
+    if (source.remote.kind === 'file' && !moveFile)
+      return this.#byCopy.carryOut(source, source.remote, { directory, name: newName, target }, begins, caller);
     if (target?.kind === 'directory') {
       await this.#namespace.removeEmpty(target, caller);
       return this.#move(source, source.remote, directory, newName, caller);
@@ -117,15 +123,17 @@ export class Renaming {
 
   /**
    * A rename that a crash interrupted: done here where the provider had done it, finished where it had done a part; or
-   * undone, where a file has the name that was to be replaced. Copies are two files, and stay so.
+   * undone, where a file has the name that was to be replaced.
    */
-  async finish({ source: ino, target, parent, name }: BegunRename): Promise<void> {
+  async finish(begun: BegunRename): Promise<void> {
+    const { source: ino, target, parent, name } = begun;
     const { table, provider } = this.#core;
     await this.#contents.naming(target === null ? [ino] : [ino, target], async () => {
       const source = table.get(ino);
       const directory = table.get(parent);
       const inTheWay = target === null ? undefined : table.get(target);
-      if (source?.remote == null || directory?.remote == null || !provider.capabilities.moveFile) return;
+      if (source?.remote == null || directory?.remote == null) return;
+      if (!provider.capabilities.moveFile) return this.#byCopy.finish(begun, source, directory, inTheWay);
       const now = await orGone(provider.stat(source.remote));
       if (now === null || (now.parentId === source.remote.parentId && now.name === source.remote.name)) return;
       const to = { parentId: directory.remote.id, name: this.#remoteName(source, name) };
@@ -199,46 +207,6 @@ export class Renaming {
       // The rename itself is done; what is left is a file too many.
       log.warn({ ino: target.ino }, `the replaced version stays as ${aside.name} for now: ${messageOf(error)}`);
       this.#intents.later(intent);
-    }
-  }
-
-  /**
-   * Where the provider cannot rename: the content is stored under the new name, then removed under the old. A crash in
-   * between leaves it under both.
-   */
-  async #copy(
-    source: Inode,
-    target: Inode | undefined,
-    directory: Inode,
-    newName: string,
-    caller: Caller | undefined,
-  ): Promise<void> {
-    const { provider, files, log } = this.#core;
-    const before = remoteFileOf(source);
-    const state = files.ensureState(source.ino);
-    const opened = target === undefined ? undefined : files.state(target.ino);
-    if (opened !== undefined) await this.#contents.keep(opened);
-    const spool = await this.#contents.materialize(state);
-    const replaces = target === undefined ? null : remoteFileOf(target);
-    const touched = [source.parent, directory.ino];
-    const stored = await this.#namespace.asking(touched, () =>
-      provider.upload(
-        { parentId: remoteIdOf(directory), name: newName, ...(replaces === null ? {} : { replaces }) },
-        spool.source(() => spool.digest(BLOCK_BYTES)),
-        caller,
-      ),
-    );
-    // What is cached may be of the file that was replaced.
-    if (stored.md5 === null) this.#core.readers.cache.replaced(revisionKey(stored), stored.size);
-    // What is still being written goes to where its beginning is now.
-    if (state.dirty) spool.rebase(stored);
-    await this.#moved(source, stored, directory, newName, target);
-    if (before === null) return;
-    try {
-      await this.#namespace.dispose(before);
-      this.#core.directories.changes.note('file', before.id);
-    } catch (error) {
-      log.warn({ ino: source.ino }, `the file stays under its old name too, as ${before.name}: ${messageOf(error)}`);
     }
   }
 

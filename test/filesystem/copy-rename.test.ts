@@ -1,0 +1,88 @@
+/** Renames where the provider has none: a copy and a removal (as on 5sync). */
+import { describe, expect, it } from 'vitest';
+import { appending, type DeathPlace, dieAt, type Mounted, mounted, settle } from './harness.js';
+
+const capabilities = { moveFile: false, moveFolder: false, trash: false, md5: false } as const;
+
+const intents = (m: Mounted) => m.core.state.sql.prepare('SELECT COUNT(*) FROM intent').pluck().get();
+
+/** With nothing under way any more. */
+async function rested(m: Mounted): Promise<Mounted> {
+  while (intents(m) !== 0) await settle(1);
+  await m.fs.storing.drained();
+  return m;
+}
+
+describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) => {
+  const provider = { newIds, capabilities };
+
+  it.each<[DeathPlace, Record<string, string>]>([
+    [
+      { method: 'upload', when: 'before' },
+      { from: 'source', to: 'target and more' },
+    ],
+    [{ method: 'upload', when: 'after' }, { to: 'source' }],
+    [{ method: 'remove', when: 'before' }, { to: 'source' }],
+    [{ method: 'remove', when: 'after' }, { to: 'source' }],
+  ])('that died at %o over a file with changes is done or not, and meets no conflict', async (place, after) => {
+    const m = await mounted({ writeBack: true, provider }, (memory) => {
+      memory.other.put('from', 'source');
+      memory.other.put('to', 'target');
+    });
+    await m.names();
+    const handle = await m.open('to', appending);
+    await m.write(handle, ' and more', 6);
+    await m.fs.fsync(handle);
+    const revived = await rested(await dieAt(m, place, () => m.mv('from', 'to')));
+    revived.fs.retryFailed();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual(after);
+    expect(await revived.names()).toEqual(Object.keys(after).sort());
+    expect(await revived.cat('to')).toBe(after.to);
+    expect(revived.isClean()).toBe(true);
+  });
+
+  it('that died takes what was written to the file with it', async () => {
+    const m = await mounted({ writeBack: true, provider }, (memory) => {
+      memory.other.put('from', 'source');
+    });
+    await m.names();
+    const handle = await m.open('from', appending);
+    await m.write(handle, ', longer', 6);
+    await m.fs.fsync(handle);
+    const revived = await rested(await dieAt(m, { method: 'remove', when: 'before' }, () => m.mv('from', 'to')));
+    revived.fs.retryFailed();
+    await revived.fs.storing.drained();
+    expect(revived.provider.other.tree()).toEqual({ to: 'source, longer' });
+  });
+
+  it("leaves the old name to another client's newer version", async () => {
+    const m = await mounted({ provider }, (memory) => {
+      memory.other.put('from', 'source');
+    });
+    await m.names();
+    const revived = await dieAt(m, { method: 'remove', when: 'before' }, async () => {
+      m.provider.during('upload', 'after', () => void m.provider.other.put('from', 'theirs'));
+      await m.mv('from', 'to');
+    });
+    await rested(revived);
+    expect(revived.provider.other.tree()).toEqual({ from: 'theirs', to: 'source' });
+  });
+
+  it('takes no file for its copy that was there before, or that holds something else', async () => {
+    const m = await mounted({ provider }, (memory) => {
+      memory.other.put('from', 'source');
+      memory.other.put('to', 'source');
+    });
+    await m.names();
+    const revived = await rested(await dieAt(m, { method: 'upload', when: 'before' }, () => m.mv('from', 'to')));
+    expect(revived.provider.other.tree()).toEqual({ from: 'source', to: 'source' });
+    const again = await dieAt(revived, { method: 'upload', when: 'before' }, async () => {
+      await revived.names();
+      revived.provider.other.put('else', 'theirs');
+      await revived.mv('from', 'else');
+    });
+    await rested(again);
+    expect(again.provider.other.tree()).toEqual({ from: 'source', to: 'source', else: 'theirs' });
+  });
+});
