@@ -193,6 +193,45 @@ describe('5sync uploads', () => {
     if (kind !== 'rename') expect(mini.files.size).toBe(1);
   });
 
+  test('that were cancelled, and stored all the same, are seen by the next list', async () => {
+    const mini = await miniFiveSync();
+    const old = mini.add('/docs', 'old', 'old');
+    expect(await names(mini, '/docs')).toEqual(['file old']);
+    const cancelling = new AbortController();
+    mini.lose = ({ method }) => {
+      if (method === 'PUT') cancelling.abort();
+      return method === 'PUT';
+    };
+    const cancelled = mini.provider.upload({ parentId: '/docs', name: 'new' }, source(Buffer.from('content')), {
+      signal: cancelling.signal,
+    });
+    await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
+    expect(await names(mini, '/docs')).toEqual(['file new', 'file old']);
+    // Once it is seen, lists cost nothing again.
+    const asked = mini.server.seen.length;
+    await names(mini, '/docs');
+    expect(mini.server.seen).toHaveLength(asked);
+    expect(mini.files.get(old.id)?.data.toString()).toBe('old');
+  });
+
+  test('that were cancelled, and stored all the same, are not stored twice by the next try', async () => {
+    const mini = await miniFiveSync({ existing: 'duplicate' });
+    await names(mini);
+    const cancelling = new AbortController();
+    mini.lose = ({ method }) => {
+      if (method === 'PUT') cancelling.abort();
+      return method === 'PUT';
+    };
+    const target = { parentId: '/', name: 'new' };
+    const cancelled = mini.provider.upload(target, source(Buffer.from('content')), { signal: cancelling.signal });
+    await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
+    mini.lose = () => false;
+    await expect(mini.provider.upload(target, source(Buffer.from('newer')))).rejects.toMatchObject({ code: 'exists' });
+    const there = await fileAt(mini, '/', 'new');
+    await mini.provider.upload({ ...target, replaces: there }, source(Buffer.from('newer')));
+    expect(mini.named('/', 'new').map(({ data }) => data.toString())).toEqual(['newer']);
+  });
+
   test('of new small files cost one request each, once the server is known', async () => {
     const mini = await miniFiveSync();
     await names(mini);

@@ -48,6 +48,8 @@ export class Catalog {
   #seen = new Map<string, number>();
   #touched = new Set<string>();
   #allTouched = false;
+  /** A request of ours ended without a word of what it did: the index may be wrong until the feed has been read. */
+  #isInDoubt = false;
   /** What this mount did since the crawl under way began: the crawl's answers may be older. */
   readonly #ours = new Map<string, FileRecord | null>();
   /** The same for the poll under way. */
@@ -77,9 +79,18 @@ export class Catalog {
     await orAborted(this.#crawling, options.signal);
   }
 
-  /** Resolves when the index is not older than the poll interval; where polling fails, with what is known. */
+  /** The account has been read, and what our own requests did to it is known. */
+  async certain(options: CallOptions): Promise<void> {
+    await this.ready(options);
+    if (this.#isInDoubt) await this.poll(options);
+  }
+
+  /**
+   * Resolves when the index is not older than the poll interval; where polling fails, with what is known. Not so where that
+   * may lack what we did ourselves.
+   */
   async fresh(options: CallOptions): Promise<void> {
-    if (!this.#complete) return await this.ready(options);
+    if (!this.#complete || this.#isInDoubt) return await this.certain(options);
     if (this.#dueInMs() > 0 || this.#api.isScarce()) return;
     try {
       await this.poll(options);
@@ -98,7 +109,7 @@ export class Catalog {
         this.#polling.catch(() => undefined),
         options.signal,
       );
-    this.#polling ??= this.#poll(options.priority).finally(() => {
+    this.#polling ??= this.#pollInDoubt(options.priority).finally(() => {
       this.#polling = undefined;
     });
     await orAborted(this.#polling, options.signal);
@@ -123,6 +134,12 @@ export class Catalog {
   removed(id: string, keepFolder = true): void {
     this.#note(id, null);
     this.index.remove(id, keepFolder);
+  }
+
+  /** A change of our own ended with `error`. Was it carried out all the same? */
+  failed(error: unknown): void {
+    if (!(error instanceof ProviderError) || error.code === 'aborted' || passing.has(error.code))
+      this.#isInDoubt = true;
   }
 
   #note(id: string, record: FileRecord | null): void {
@@ -161,6 +178,18 @@ export class Catalog {
     // Changes made while it was read show in the next poll, which is due as usual: the list itself is that fresh.
     this.#polledAt = this.#api.http.clock.now();
     this.#complete = true;
+  }
+
+  async #pollInDoubt(priority: CallOptions['priority']): Promise<void> {
+    const wasInDoubt = this.#isInDoubt;
+    // What ends while this is under way is in doubt anew.
+    this.#isInDoubt = false;
+    try {
+      await this.#poll(priority);
+    } catch (error) {
+      this.#isInDoubt ||= wasInDoubt;
+      throw error;
+    }
   }
 
   async #poll(priority: CallOptions['priority']): Promise<void> {

@@ -106,6 +106,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     if (entry.kind === 'file') {
       await api.remove(entry.id, request).catch((error: unknown) => {
         if (isCode(error, 'not-found')) catalog.removed(entry.id);
+        catalog.failed(error);
         throw error;
       });
       catalog.removed(entry.id);
@@ -119,7 +120,9 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
       files.map((file) =>
         limit(async () => {
           await api.remove(file.id, request).catch((error: unknown) => {
-            if (!isCode(error, 'not-found')) throw error;
+            if (isCode(error, 'not-found')) return;
+            catalog.failed(error);
+            throw error;
           });
           catalog.removed(file.id);
         }),

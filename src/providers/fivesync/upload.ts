@@ -65,7 +65,7 @@ export class Uploader {
   async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     checkName(target.name, maxNameLength);
     const call: CallOptions = { signal: options.signal, priority: options.priority };
-    await this.#catalog.ready(call);
+    await this.#catalog.certain(call);
     const place: Place = { folder: normalPath(target.parentId), name: target.name };
     const { index } = this.#catalog;
     const old = target.replaces;
@@ -79,7 +79,10 @@ export class Uploader {
         return fileOf(earlier);
       }
     }
-    const record = await this.#stored(place, old, source, options, call);
+    const record = await this.#stored(place, old, source, options, call).catch((error: unknown) => {
+      this.#catalog.failed(error);
+      throw error;
+    });
     options.onProgress?.(source.size);
     if (old === undefined || old.id === record.id) {
       if (old !== undefined) this.#overwriting ??= 'version';
