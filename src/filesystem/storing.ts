@@ -264,7 +264,7 @@ export class Storing {
       // After a power cut the next mount uploads what a row says: by then the bytes must be there.
       if (state.journaled !== state.generation) await spool.sync();
       this.#journal(state, spool, 'uploading');
-      await this.#contents.fill(state, spool, signal);
+      if (!spool.isComplete()) await this.#fill(state, spool, signal);
       let hashing: Promise<Digest> | null = null;
       const digest = (): Promise<Digest> => {
         hashing ??= spool.digest(BLOCK_BYTES);
@@ -289,6 +289,17 @@ export class Storing {
       table.update(state.ino, { localSize: spool.size });
       throw failure;
     }
+  }
+
+  /**
+   * Brings in what is still the base's, and makes it safe: once the upload is under way the provider may have our content in
+   * the base's place, and nobody gives those bytes again.
+   */
+  async #fill(state: FileState, spool: SpoolFile, signal: AbortSignal): Promise<void> {
+    await this.#contents.fill(state, spool, signal);
+    await spool.sync();
+    this.#journal(state, spool, 'uploading');
+    await this.#core.state.durable();
   }
 
   /** The provider has it: the inode gets its remote side, the handles their new revision, the cache the bytes. */

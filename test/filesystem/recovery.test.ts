@@ -227,6 +227,30 @@ describe('after the process died while a file was being written', () => {
   });
 });
 
+describe('a partly changed file whose upload the process did not live to see stored', () => {
+  it.each([[true], [false]])(
+    'needs nothing more of the version that it replaced (the provider tells md5: %s)',
+    async (md5) => {
+      const m = await mounted({ provider: { capabilities: { md5 } } }, (provider) =>
+        provider.other.put('a', 'a content that is changed in the middle'),
+      );
+      const gate = m.provider.gate('upload', 'after');
+      const handle = await m.open('a', writing);
+      await m.write(handle, 'CONTENT', 2);
+      const closing = m.close(handle).catch(() => undefined);
+      await gate.reached;
+      rmSync(join(m.directory, 'cache'), { recursive: true });
+      const revived = await m.crash();
+      gate.open(new ProviderError('network', 'the process is dead'));
+      await closing;
+      await revived.fs.storing.drained();
+      expect(await revived.cat('a')).toBe('a CONTENT that is changed in the middle');
+      expect(revived.provider.other.tree()).toEqual({ a: 'a CONTENT that is changed in the middle' });
+      expect(revived.isClean()).toBe(true);
+    },
+  );
+});
+
 describe('an upload whose answer the process did not live to hear', () => {
   const interrupted = async () => {
     const m = await mounted({ writeBack: true });
