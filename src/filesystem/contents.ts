@@ -4,7 +4,6 @@
  * Reads of a file with a spool file come from it; all others from the revision that the handle is pinned to, through the
  * block cache. The first write makes the spool file.
  */
-import { codeOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
 import { blockOf } from '../cache/blocks.js';
 import { planReadAhead, WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
@@ -14,11 +13,11 @@ import type { RemoteFile } from '../providers/provider.js';
 import { revisionKey } from '../providers/provider.js';
 import type { ReadBase, SpoolFile } from '../spool/spool-file.js';
 import { type Ino, remoteFileOf } from '../tree/inode.js';
-import { refreshed } from '../tree/listing.js';
 import type { Core } from './core.js';
 import { inodeOf } from './core.js';
 import { FsError } from './fs-error.js';
 import type { Lending } from './lending.js';
+import { newRevision } from './new-revision.js';
 import type { FileState, Handle } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 
@@ -52,7 +51,7 @@ export class Contents {
         return count;
       }
     } catch (error) {
-      if (isStill()) await this.#repin(handle, error);
+      if (isStill()) this.pin(handle, await newRevision(this.#core, handle, error));
     }
     return this.read(handle, into, offset);
   }
@@ -247,7 +246,13 @@ export class Contents {
     });
     this.dropSpool(state);
     files.settle(state);
+    await this.removeSpool(spool);
+  }
+
+  /** Removes a spool file whose row is gone, or that never had one. */
+  async removeSpool(spool: SpoolFile): Promise<void> {
     await spool.remove();
+    this.#core.journal.gone(spool.name);
   }
 
   /** The name is gone for ever: so is what was not stored, once nobody has it open. */
@@ -256,7 +261,7 @@ export class Contents {
     if (state.handles.size > 0 || spool === null) return;
     this.dropSpool(state);
     this.#core.files.settle(state);
-    await spool.remove();
+    await this.removeSpool(spool);
   }
 
   /** Lets go of the spool file of a state; the file itself is the caller's to keep or remove. */
@@ -290,49 +295,16 @@ export class Contents {
     reader.prefetch(...plan.fetch, plan.requestBytes, priority, handle.closing.signal);
   }
 
-  /**
-   * A read failed in a way that a changed revision explains: ask what the file is now. A handle that has shown nothing
-   * yet goes on with the new revision; one that has must not mix the two (ESTALE).
-   */
-  async #repin(handle: Handle, error: unknown): Promise<void> {
-    const { table, provider, directories, log, invalidate } = this.#core;
-    const { state, pinned } = handle;
-    if (!(error instanceof ProviderError) || pinned === null) throw error;
-    if (error.code !== 'revision-changed' && error.code !== 'integrity' && error.code !== 'not-found') throw error;
-    const now = await provider
-      .stat({ kind: 'file', id: pinned.id, parentId: pinned.parentId })
-      .catch((statError: unknown) => {
-        // read(2) knows no ENOENT: the file that was opened is not the one that is there now.
-        if (codeOf(statError) !== 'not-found') throw statError;
-        throw new FsError('ESTALE', `${pinned.name} was removed at the provider while it was open`, { cause: error });
-      });
-    if (now.kind !== 'file' || revisionKey(now) === revisionKey(pinned)) throw error;
-    const inode = table.get(state.ino);
-    if (inode !== undefined && inode.remote?.id === now.id) {
-      const change = refreshed(inode, now);
-      if (change !== null) table.update(state.ino, change.fields);
-      directories.changes.note('file', now.id);
-      // Not from inside the request on this very inode.
-      setImmediate(() => invalidate({ kind: 'inode', ino: state.ino, content: true }));
-    }
-    // Without having read from us, a program may have read from the kernel's pages.
-    if (handle.hasRead || handle.isSpoilt) {
-      throw new FsError('ESTALE', `${pinned.name} was changed at the provider while it was being read`, {
-        cause: error,
-      });
-    }
-    log.info({ ino: state.ino }, 'the file was changed at the provider; reading its new content');
-    this.pin(handle, now);
-  }
-
   async #makeSpool(state: FileState, pinned: RemoteFile | null): Promise<void> {
     const { spool, journal, table, clock } = this.#core;
     const base = pinned ?? remoteFileOf(inodeOf(this.#core, state.ino));
     const { name, file } = await spool.create(base);
+    // Until a row names it nothing in it was promised; what has no name any more never gets one.
+    journal.drop(name);
     try {
       await this.#lending.detach(state, base, () => file.fill(this.readBase(state, file)));
     } catch (error) {
-      await file.remove();
+      await this.removeSpool(file);
       throw error;
     }
     if (!state.unlinked) {

@@ -108,7 +108,7 @@ export class Copying {
     this.#contents.dropSpool(state);
     state.mtime = null;
     for (const handle of state.handles) this.#contents.pin(handle, copy);
-    await spool?.remove();
+    if (spool !== null) await this.#contents.removeSpool(spool);
     setImmediate(() => invalidate({ kind: 'inode', ino: state.ino, content: true }));
   }
 }

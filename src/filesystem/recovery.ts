@@ -7,11 +7,15 @@ import type { Storing } from './storing.js';
 
 /** Answers what begins the uploads, once it is known what has become of the names. */
 export function recoverUploads(core: Core, storing: Storing): () => void {
-  const { journal, spool, log } = core;
+  const { journal, spool, table, log } = core;
   const rows = journal.all();
-  spool.avoid(rows.map((row) => row.spool));
+  spool.avoid([...rows.map((row) => row.spool), ...journal.dropped()]);
   const waiting = rows.flatMap((row) => recoverOne(core, storing, row) ?? []);
-  const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)));
+  const dropped = new Set(journal.dropped());
+  const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)), dropped);
+  table.transaction(() => {
+    for (const name of dropped) journal.gone(name);
+  });
   if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
   return () => {
     for (const state of waiting) if (state.dirty && !state.unlinked) storing.enqueue(state);
@@ -23,7 +27,7 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
   const { journal, files, spool, table, log } = core;
   if (table.get(found.ino) === undefined) {
     log.error({ ino: found.ino, spool: found.spool }, 'a content without a name: its spool file is set aside');
-    journal.remove(found.ino);
+    journal.orphan(found.ino);
     return null;
   }
   const onDisk = spool.sizeOf(found);
@@ -32,7 +36,7 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
       journal.remove(found.ino);
       table.update(found.ino, { localSize: null });
     });
-    if (onDisk !== null) spool.open(found).discard();
+    // With the row its file is dropped.
     return null;
   }
   const promised = restoreKept(core, found);

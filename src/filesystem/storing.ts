@@ -341,9 +341,12 @@ export class Storing {
     await spool.close();
     if (remote.md5 === null) readers.cache.replaced(revisionKey(remote), remote.size);
     const readBy = loan !== null && loan.users > 0 ? loan : null;
-    if (readers.cache.adopt(revisionKey(remote), spool.size, spool.path, digest.crcs, readBy)) return;
+    if (readers.cache.adopt(revisionKey(remote), spool.size, spool.path, digest.crcs, readBy)) {
+      journal.gone(spool.name);
+      return;
+    }
     if (readBy !== null) readBy.owner = 'readers';
-    await spool.remove();
+    await this.#contents.removeSpool(spool);
   }
 
   /** What the directory calls a file that was stored under a name of our making. */

@@ -71,6 +71,10 @@ export class Journal {
   readonly #keptLength: Statement;
   readonly #cutKept: Statement;
   readonly #release: Statement;
+  readonly #drop: Statement;
+  readonly #dropFileOf: Statement;
+  readonly #dropped: Statement;
+  readonly #gone: Statement;
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -98,12 +102,17 @@ export class Journal {
     this.#keptLength = sql.prepare('SELECT length(bytes) AS length, boot FROM kept WHERE ino = ?');
     this.#cutKept = sql.prepare('UPDATE kept SET bytes = substr(bytes, 1, ?) WHERE ino = ?');
     this.#release = sql.prepare('DELETE FROM kept WHERE ino = ?');
+    this.#drop = sql.prepare('INSERT OR IGNORE INTO dropped (spool) VALUES (?)');
+    this.#dropFileOf = sql.prepare('INSERT OR IGNORE INTO dropped (spool) SELECT spool FROM upload WHERE ino = ?');
+    this.#dropped = sql.prepare('SELECT spool FROM dropped').pluck();
+    this.#gone = sql.prepare('DELETE FROM dropped WHERE spool = ?');
   }
 
   put(row: UploadRow): void {
     this.#sql.transaction(() => {
       if (row.checkpoint === null) this.#abandon.run(row.ino);
       this.#put.run(parametersOf(row));
+      this.#gone.run(row.spool);
     })();
   }
 
@@ -207,17 +216,43 @@ export class Journal {
   remove(ino: number): void {
     this.#sql.transaction(() => {
       this.#abandon.run(ino);
-      this.#remove.run(ino);
-      this.#release.run(ino);
+      this.#forget(ino);
     })();
   }
 
   /** The provider has the content. */
   stored(ino: number): void {
+    this.#sql.transaction(() => this.#forget(ino))();
+  }
+
+  /** The row belongs to nothing. Its spool file is nobody's from now on, but not unwanted. */
+  orphan(ino: number): void {
     this.#sql.transaction(() => {
+      this.#abandon.run(ino);
       this.#remove.run(ino);
       this.#release.run(ino);
     })();
+  }
+
+  /** A spool file that no row names, and that goes without one: should the process die first, the next mount removes it. */
+  drop(spool: string): void {
+    this.#drop.run(spool);
+  }
+
+  /** Spool files that are unwanted, and may still be there. */
+  dropped(): string[] {
+    return this.#dropped.all() as string[];
+  }
+
+  /** An unwanted spool file is there no more. */
+  gone(spool: string): void {
+    this.#gone.run(spool);
+  }
+
+  #forget(ino: number): void {
+    this.#dropFileOf.run(ino);
+    this.#remove.run(ino);
+    this.#release.run(ino);
   }
 }
 

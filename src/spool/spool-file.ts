@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fdatasync, ftruncate, openSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { SyncmountError } from '../base/errors.js';
@@ -63,6 +64,11 @@ export class SpoolFile {
     this.#size = state?.size ?? base?.size ?? 0;
     this.#baseEnd = state?.baseEnd ?? base?.size ?? 0;
     this.#present = ExtentSet.from(state?.present ?? []);
+  }
+
+  /** In the spool directory. */
+  get name(): string {
+    return basename(this.path);
   }
 
   /** Bytes. */
@@ -226,11 +232,6 @@ export class SpoolFile {
     const fd = this.#fd;
     this.#fd = null;
     if (fd !== null) closeSync(fd);
-  }
-
-  /** Deletes it, never having been used. */
-  discard(): void {
-    rmSync(this.path, { force: true });
   }
 
   /** Closes and deletes it. */

@@ -24,7 +24,7 @@ export class Spool {
     this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);
   }
 
-  /** These names belong to journal rows, whether their files are still there or not. */
+  /** The journal names these, whether their files are still there or not. */
   avoid(names: Iterable<string>): void {
     for (const name of names) this.#next = Math.max(this.#next, numberOf(name) + 1);
   }
@@ -63,15 +63,16 @@ export class Spool {
   }
 
   /**
-   * Deals with files that no journal row names: empty ones, made by a process that died before it wrote the row, go;
-   * any other is content whose row was lost, and is set aside in `rescued/`. Answers the names of the latter.
+   * Deals with files that no journal row names. Those that were dropped go, and empty ones, made by a process that died
+   * before it wrote the row. Any other is content whose row was lost, and is set aside in `rescued/`. Answers the names of
+   * the latter.
    */
-  sweep(named: ReadonlySet<string>): string[] {
+  sweep(named: ReadonlySet<string>, dropped: ReadonlySet<string>): string[] {
     const rescued: string[] = [];
     for (const name of filesIn(this.directory)) {
       if (named.has(name)) continue;
       const path = join(this.directory, name);
-      if (statSync(path).blocks === 0) {
+      if (dropped.has(name) || statSync(path).blocks === 0) {
         rmSync(path, { force: true });
         continue;
       }

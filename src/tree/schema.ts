@@ -74,4 +74,9 @@ export const stateMigrations: readonly Migration[] = [
     boot  TEXT                                 -- id of the boot in which the spool file had the same; NULL: unknown
   );
   `,
+  `
+  CREATE TABLE dropped (                       -- spool files that are on their way out: nobody wants what is in them
+    spool TEXT PRIMARY KEY
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -29,11 +29,11 @@ export async function main(): Promise<number> {
   console.log(`${provider}, ${rounds} rounds, seed ${seed}`);
   try {
     const result = await soak({ ...chosen, report: (line) => console.log(line) });
-    const { operations, outsideKills, journalKills, recoveryKills, stuck, rescued } = result;
+    const { operations, outsideKills, journalKills, recoveryKills, stuck } = result;
     console.log(
       `passed: ${result.rounds} rounds, ${operations} operations; killed ${outsideKills} times from outside, ` +
         `${journalKills} between two journal steps of the work, ${recoveryKills} of the recovery; ` +
-        `${stuck} stuck, ${rescued} rescued`,
+        `${stuck} stuck`,
     );
     return 0;
   } catch (error) {

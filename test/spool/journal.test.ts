@@ -45,6 +45,24 @@ describe('the journal', () => {
     expect(journal.get(9)).toBeUndefined();
   });
 
+  it('knows the spool files of contents that nobody wants, until they are gone', () => {
+    for (const [ino, spool] of [
+      [1, 'a'],
+      [2, 'b'],
+      [3, 'c'],
+    ] as const)
+      journal.put({ ...row, ino, spool });
+    journal.remove(1);
+    journal.stored(2);
+    journal.orphan(3);
+    journal.drop('d');
+    expect(journal.dropped()).toEqual(['a', 'b', 'd']);
+    journal.gone('a');
+    // One that a row names is wanted again.
+    journal.put({ ...row, ino: 4, spool: 'd' });
+    expect(journal.dropped()).toEqual(['b']);
+  });
+
   it('lists the oldest first', () => {
     for (const [ino, since] of [
       [1, 30],
@@ -137,10 +155,18 @@ describe('the spool directory', () => {
     writeFileSync(join(directory, '2'), '');
     writeFileSync(join(directory, '3'), 'named');
     const spool = new Spool(directory);
-    expect(spool.sweep(new Set(['3']))).toEqual(['1']);
+    expect(spool.sweep(new Set(['3']), new Set())).toEqual(['1']);
     expect(readdirSync(directory).toSorted()).toEqual(['3', 'rescued']);
     expect(readFileSync(join(directory, 'rescued', '1'), 'utf8')).toBe('content');
-    expect(spool.sweep(new Set(['3']))).toEqual([]);
+    expect(spool.sweep(new Set(['3']), new Set())).toEqual([]);
+  });
+
+  it('removes content that was dropped, unless a row names it all the same', () => {
+    writeFileSync(join(directory, '1'), 'unwanted');
+    writeFileSync(join(directory, '2'), 'named');
+    writeFileSync(join(directory, '3'), 'neither');
+    expect(new Spool(directory).sweep(new Set(['2']), new Set(['1', '2', '4']))).toEqual(['3']);
+    expect(readdirSync(directory).toSorted()).toEqual(['2', 'rescued']);
   });
 
   it('leaves nothing behind when a file cannot be made', async () => {
