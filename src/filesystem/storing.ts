@@ -19,7 +19,7 @@ import { toFsError } from './errno.js';
 import { type ErrnoName, FsError } from './fs-error.js';
 import { Leftovers } from './leftovers.js';
 import type { FileState, Storing as Upload } from './open-files.js';
-import { passes } from './upload-policy.js';
+import { isPassing } from './upload-policy.js';
 import { UploadQueue, type Verdict } from './upload-queue.js';
 
 /** Contents up to this size are promised by the journal alone, bytes: one sync of the disk instead of two. */
@@ -195,6 +195,8 @@ export class Storing {
       const state = this.#core.files.state(row.ino);
       if (state === undefined || state.spool === null) continue;
       state.dirty = true;
+      // Whoever asks for it wants it stored as it is, also one that was cut off in the midst of being written.
+      state.promised = true;
       this.#core.journal.setState(row.ino, 'queued');
       this.enqueue(state);
     }
@@ -262,7 +264,7 @@ export class Storing {
     while (state.changing.isBusy) await state.changing.idle();
     try {
       // After a power cut the next mount uploads what a row says: by then the bytes must be there.
-      if (state.journaled !== state.generation) await spool.sync();
+      if (state.secured !== state.generation) await spool.sync();
       this.#journal(state, spool, 'uploading');
       if (!spool.isComplete()) await this.#fill(state, spool, signal);
       let hashing: Promise<Digest> | null = null;
@@ -402,9 +404,4 @@ export class Storing {
     });
     state.journaled = generation;
   }
-}
-
-/** May the same content be stored later, without anybody's doing? */
-function isPassing(error: unknown): boolean {
-  return error instanceof FsError && passes(codeOf(error.cause));
 }

@@ -1,5 +1,7 @@
 /** Which upload of the queue begins next, and when one is tried again: pure, so that the policy is a table in the tests. */
+import { codeOf } from '../base/errors.js';
 import type { ProviderErrorCode } from '../providers/errors.js';
+import { FsError } from './fs-error.js';
 
 /** From this size on, bytes, an upload is long: it fills the link for itself and would stand in the way of small ones. */
 export const LONG_BYTES = 8 * 1024 * 1024;
@@ -49,8 +51,9 @@ const passing: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'auth',
 ]);
 
-export function passes(code: string | undefined): boolean {
-  return code !== undefined && passing.has(code);
+/** May the same content be stored later, without anybody's doing? `error` is what its close() would be told. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof FsError && passing.has(codeOf(error.cause) ?? '');
 }
 
 /** How long a file that could not be stored waits for its next try, ms; `tries` made so far, ≥ 1. */
