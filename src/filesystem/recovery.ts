@@ -1,5 +1,6 @@
 /** What an earlier mount left in the journal: shown at once, uploaded in the background. */
 import type { UploadRow } from '../spool/journal.js';
+import { isSpoolFileSound } from '../spool/kept.js';
 import { wholeOf } from '../spool/spool-file.js';
 import type { Core } from './core.js';
 import type { FileState } from './open-files.js';
@@ -76,8 +77,7 @@ function isUnchanged({ base, content }: UploadRow): boolean {
 function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadRow | null {
   const facts = journal.keptFacts(row.ino);
   if (facts === undefined) return null;
-  const isSameBoot = facts.boot !== null && facts.boot === options.boot;
-  if (isSameBoot && (spool.sizeOf(row) ?? -1) >= row.content.size) return null;
+  if (isSpoolFileSound(facts, { onDisk: spool.sizeOf(row), size: row.content.size }, options.boot)) return null;
   spool.restore(row, journal.kept(row.ino) ?? new Uint8Array());
   return { ...row, content: wholeOf(facts.length) };
 }

@@ -125,7 +125,7 @@ function openState(directory: string, name: string, warnings: string[]): ReturnT
       });
     }
     if (codeOf(error) !== 'damaged') throw error;
-    const { directory: aside, contents } = setStateAside(directory, new Date(systemClock.now()));
+    const { directory: aside, contents } = setStateAside(directory, new Date(systemClock.now()), bootId());
     const what = contents === 0 ? 'Everything was stored' : `${contents} contents that were not stored are there`;
     warnings.push(`the state of the account was damaged and is set aside in ${aside}. ${what}`);
     return openDatabase(path, stateMigrations, true);

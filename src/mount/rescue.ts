@@ -1,11 +1,12 @@
 /**
  * A state database that cannot be read any more is set aside, and the mount begins with a new one: all that the provider
- * has is listed again. What the provider does not have is in the spool directory, whose files go to a place where a person
- * finds them, under their names as far as the old database can still tell them.
+ * has is listed again. What the provider does not have is in the spool directory and, where it is small, in the database;
+ * it goes to a place where a person finds it, under its name as far as the old database can still tell it.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import Database from 'better-sqlite3';
+import { isSpoolFileSound } from '../spool/kept.js';
+import { type KnownContent, readContents } from './damaged-database.js';
 
 export interface Rescue {
   /** Where all of it went. */
@@ -14,89 +15,93 @@ export interface Rescue {
   readonly contents: number;
 }
 
-interface Known {
-  readonly path: string;
-  readonly size: number;
-  /** Ranges [start, end) of the spool file that were written here; the rest is the provider's. */
-  readonly present: readonly (readonly [number, number])[];
-  readonly isWhole: boolean;
-}
+/**
+ * - `contents`  whole files
+ * - `parts`     of changed files, the ranges that were written here
+ * - `unsynced`  spool files that differ from the promised content in `contents`: they may hold what was written after it,
+ *               or what a power cut made of them
+ * - `unknown`   contents without a name
+ */
+type Kind = 'contents' | 'parts' | 'unsynced' | 'unknown';
 
 /**
- * Moves `state.db` and the spool files of `directory` to `rescued/STAMP/` in it: whole contents to `contents/`, parts of
- * changed files to `parts/`, those of which nothing is known to `unknown/`, with `contents.json` that lists them. Can be
- * repeated where it was interrupted: the database goes last.
+ * Moves `state.db` and the contents of `directory` to `rescued/STAMP/` in it, with `contents.json` that lists them. Can be
+ * repeated where it was interrupted: the database goes last. `boot` names the present boot of the machine; null: unknown.
  */
-export function setStateAside(directory: string, now: Date): Rescue {
-  const aside = join(directory, 'rescued', now.toISOString().replaceAll(':', '-'));
-  mkdirSync(aside, { recursive: true, mode: 0o700 });
+export function setStateAside(directory: string, now: Date, boot: string | null): Rescue {
+  const aside = new Aside(join(directory, 'rescued', now.toISOString().replaceAll(':', '-')));
   const spool = join(directory, 'spool');
-  const known = readJournal(join(directory, 'state.db'));
-  const list: object[] = [];
-  for (const name of existsSync(spool) ? readdirSync(spool) : []) {
-    const from = join(spool, name);
-    if (!statSync(from).isFile() || statSync(from).blocks === 0) continue;
-    const entry = known.get(name);
-    const kind = entry === undefined ? 'unknown' : entry.isWhole ? 'contents' : 'parts';
-    const to = freePath(join(aside, kind, ...(entry?.path.split('/').map(safe) ?? [name])));
-    mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
-    list.push({ file: to.slice(aside.length + 1), ...entry });
-    writeFileSync(join(aside, 'contents.json'), `${JSON.stringify(list, null, 2)}\n`);
-    renameSync(from, to);
-  }
+  const contents = readContents(join(directory, 'state.db'));
+  for (const content of contents) rescue(content, { spool, boot, aside });
+  for (const name of filesIn(spool)) aside.move(join(spool, name), 'unknown', name, {});
   for (const name of readdirSync(directory)) {
-    if (/^state\.db(-wal|-shm)?$/.test(name)) renameSync(join(directory, name), join(aside, name));
+    if (/^state\.db(-wal|-shm)?$/.test(name)) renameSync(join(directory, name), join(aside.directory, name));
   }
-  return { directory: aside, contents: list.length };
+  return { directory: aside.directory, contents: aside.count };
 }
 
-/** What a damaged database still tells of the spool files: a row at a time, as many as can be read. */
-function readJournal(path: string): Map<string, Known> {
-  const known = new Map<string, Known>();
-  let sql: Database.Database | undefined;
-  try {
-    sql = new Database(path, { readonly: true });
-    const parentOf = sql.prepare('SELECT parent, name FROM inode WHERE ino = ?');
-    for (const ino of sql.prepare('SELECT ino FROM upload').pluck().all() as number[]) {
-      try {
-        const row = sql.prepare('SELECT spool, size, base, extents FROM upload WHERE ino = ?').get(ino) as {
-          spool: string;
-          size: number;
-          base: string | null;
-          extents: string | null;
-        };
-        const { present = [], baseEnd = 0 } = JSON.parse(row.extents ?? '{}');
-        const isWhole = row.base === null || baseEnd === 0 || covers(present, Math.min(baseEnd, row.size));
-        known.set(row.spool, { path: pathOf(parentOf, ino), size: row.size, present, isWhole });
-      } catch {
-        // This row is in the damaged part: its file is rescued without a name.
-      }
-    }
-  } catch {
-    // Nothing can be read: all files are rescued without names.
-  } finally {
-    sql?.close();
+/** What the database promises comes from where it is sure to be. */
+function rescue(
+  { ino, path, spool, kept, ...facts }: KnownContent,
+  to: { readonly spool: string; readonly boot: string | null; readonly aside: Aside },
+): void {
+  const name = path === '' ? `content-${ino}` : path;
+  const about = { path, ...facts };
+  const file = spool === null ? null : join(to.spool, spool);
+  const found = file === null ? undefined : statSync(file, { throwIfNoEntry: false });
+  const isThere = found?.isFile() === true && found.blocks > 0;
+  if (kept === null || isSpoolFileSound(kept, { onDisk: found?.size ?? null, size: facts.size }, to.boot)) {
+    const kind = path === '' ? 'unknown' : facts.isWhole ? 'contents' : 'parts';
+    if (file !== null && isThere) to.aside.move(file, kind, name, about);
+    return;
   }
-  return known;
+  to.aside.write(kept.bytes, path === '' ? 'unknown' : 'contents', name, {
+    ...about,
+    size: kept.bytes.length,
+    present: [[0, kept.bytes.length]],
+    isWhole: true,
+  });
+  if (file !== null && isThere && !readFileSync(file).equals(kept.bytes)) to.aside.move(file, 'unsynced', name, about);
 }
 
-function pathOf(parentOf: Database.Statement, ino: number): string {
-  const names: string[] = [];
-  let at: number | null = ino;
-  // Longer than any path: a damaged table can be a circle.
-  while (at !== null && names.length < 200) {
-    const row = parentOf.get(at) as { parent: number | null; name: string } | undefined;
-    if (row === undefined) break;
-    if (row.name !== '') names.unshift(row.name);
-    at = row.parent;
+/** The directory of what was rescued. */
+class Aside {
+  readonly directory: string;
+  readonly #list: object[] = [];
+  /** Contents in it; another form of one of them is none of its own. */
+  count = 0;
+
+  constructor(directory: string) {
+    this.directory = directory;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
-  return names.join('/');
+
+  write(bytes: Uint8Array, kind: Kind, path: string, about: object): void {
+    writeFileSync(this.#place(kind, path, about), bytes, { mode: 0o600, flush: true });
+  }
+
+  move(file: string, kind: Kind, path: string, about: object): void {
+    renameSync(file, this.#place(kind, path, about));
+  }
+
+  /** A free path, listed. */
+  #place(kind: Kind, path: string, about: object): string {
+    const to = freePath(join(this.directory, kind, ...path.split('/').map(safe)));
+    mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+    this.#list.push({ file: to.slice(this.directory.length + 1), ...about });
+    writeFileSync(join(this.directory, 'contents.json'), `${JSON.stringify(this.#list, null, 2)}\n`);
+    if (kind !== 'unsynced') this.count++;
+    return to;
+  }
 }
 
-function covers(present: readonly (readonly [number, number])[], end: number): boolean {
-  let at = 0;
-  for (const [start, stop] of present) if (start <= at) at = Math.max(at, stop);
-  return at >= end;
+/** With something in them. */
+function filesIn(directory: string): string[] {
+  const names = existsSync(directory) ? readdirSync(directory) : [];
+  return names.filter((name) => {
+    const found = statSync(join(directory, name));
+    return found.isFile() && found.blocks > 0;
+  });
 }
 
 /** A damaged database may name anything. */

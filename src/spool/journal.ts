@@ -5,6 +5,7 @@
 import { ExtentSet } from '../base/extents.js';
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { RemoteFile, UploadCheckpoint } from '../providers/provider.js';
+import type { KeptFacts } from './kept.js';
 import type { SpoolState } from './spool-file.js';
 
 /**
@@ -178,8 +179,8 @@ export class Journal {
   }
 
   /** How long a kept content is, and in which boot its spool file had the same. */
-  keptFacts(ino: number): { readonly length: number; readonly boot: string | null } | undefined {
-    return this.#keptLength.get(ino) as { length: number; boot: string | null } | undefined;
+  keptFacts(ino: number): KeptFacts | undefined {
+    return this.#keptLength.get(ino) as KeptFacts | undefined;
   }
 
   kept(ino: number): Uint8Array | undefined {
