@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { FaultRule } from '../../src/sandbox/index.js';
-import { faults, type RequestKind, type Target } from '../mount/faults/table.js';
+import { fourShared } from '../mount/faults/fourshared.js';
+import { faultsOf, type RequestKind, type Target } from '../mount/faults/table.js';
 import { createWorld, type World } from '../mount/world.js';
 
 export interface LoadOptions {
@@ -47,7 +48,9 @@ function faultRules(faulty: number): FaultRule[] {
   const kinds = Object.keys(routes) as RequestKind[];
   return kinds.flatMap((kind) => {
     const target: Target = { kind, bytes: 100_000 };
-    const mixed = faults.filter(({ nature, only }) => nature !== 'refusal' && (only?.includes(kind) ?? true));
+    const mixed = faultsOf(fourShared.wordings).filter(
+      ({ nature, only }) => nature !== 'refusal' && (only?.includes(kind) ?? true),
+    );
     return mixed.map((fault) => ({
       ...routes[kind],
       probability: faulty / mixed.length,

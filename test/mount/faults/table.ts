@@ -53,6 +53,21 @@ export interface Fault {
   action(target: Target, elsewhere: string): FaultAction;
 }
 
+/** A fault that no service has put into words yet: `code` is its own. */
+interface Unworded extends Omit<Fault, 'action'> {
+  action(target: Target, elsewhere: string, code: string | undefined): FaultAction;
+}
+
+/** What a service makes of a fault's name, where it is not what the table has. */
+export interface Wording {
+  /** The code that its document has for it; else what it says of such a status. */
+  readonly code?: string;
+  readonly nature?: Nature;
+  readonly errnos?: readonly string[];
+}
+/** By the names of faults. */
+export type Wordings = Readonly<Record<string, Wording>>;
+
 /** Longer than any deadline here; a stall ends with the fault plan. */
 const FOR_EVER_MS = 600_000;
 /** A body that trickles takes this long: longer than a try may stand still, ms. */
@@ -62,31 +77,32 @@ const eio = ['EIO'];
 /** Where a connection breaks, the last try may also be one that found no time for its answer. */
 const offline = ['ENETUNREACH', 'EIO'];
 
-function status(name: string, code: string, errno: string): Fault {
-  const action: FaultAction = { kind: 'status', status: Number.parseInt(code, 10), code };
-  return { name, nature: 'refusal', errnos: [errno], action: () => action };
+/** An error answer; the name begins with its status. */
+function status(name: string, nature: Nature, errnos: readonly string[], more: { retryAfter?: number } = {}): Unworded {
+  const action: Unworded['action'] = (_target, _elsewhere, code) => ({
+    kind: 'status',
+    status: Number.parseInt(name, 10),
+    ...(code === undefined ? {} : { code }),
+    ...more,
+  });
+  return { name, nature, errnos, action };
 }
 
 function always(action: FaultAction): () => FaultAction {
   return () => action;
 }
 
-export const faults: readonly Fault[] = [
-  status('400', '400.0500', 'EIO'),
-  status('401', '401.0301', 'EACCES'),
-  status('403 quota', '403.0100', 'ENOSPC'),
-  status('403 permission', '403.0302', 'EACCES'),
-  status('404', '404', 'ENOENT'),
-  status('409', '409', 'EEXIST'),
-  { name: '429', nature: 'passing', errnos: eio, action: always({ kind: 'status', status: 429, code: '429.0107' }) },
-  {
-    name: '429 with Retry-After',
-    nature: 'passing',
-    // EBUSY where the next moment for a try is known, and is after the deadline.
-    errnos: ['EBUSY', 'EIO'],
-    action: always({ kind: 'status', status: 429, code: '429.0107', retryAfter: 1 }),
-  },
-  { name: '500', nature: 'passing', errnos: eio, action: always({ kind: 'status', status: 500, code: '500.0600' }) },
+const faults: readonly Unworded[] = [
+  status('400', 'refusal', eio),
+  status('401', 'refusal', ['EACCES']),
+  status('403 quota', 'refusal', ['ENOSPC']),
+  status('403 permission', 'refusal', ['EACCES']),
+  status('404', 'refusal', ['ENOENT']),
+  status('409', 'refusal', ['EEXIST']),
+  status('429', 'passing', eio),
+  // EBUSY where the next moment for a try is known, and is after the deadline.
+  status('429 with Retry-After', 'passing', ['EBUSY', 'EIO'], { retryAfter: 1 }),
+  status('500', 'passing', eio),
   { name: '503', nature: 'passing', errnos: eio, action: always({ kind: 'html', status: 503 }) },
   {
     name: 'reset before the body',
@@ -178,6 +194,14 @@ export const faults: readonly Fault[] = [
     }),
   },
 ];
+
+/** The faults as a service words them. */
+export function faultsOf(wordings: Wordings): Fault[] {
+  return faults.map((fault) => {
+    const { code, ...more } = wordings[fault.name] ?? {};
+    return { ...fault, ...more, action: (target, elsewhere) => fault.action(target, elsewhere, code) };
+  });
+}
 
 /** What a program is to see: success where `errnos` is empty, else one of them. */
 export interface Expectation {

@@ -4,7 +4,8 @@
  * `FAULT_CELLS='mkdir: 429' npx vitest run test/mount/faults` runs the cells whose name has it.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { batchesOf, type Cell, nameOf, type Ran, runMatrix } from './matrix.js';
+import { batchesOf, type Cell, nameOf, type Ran } from './cells.js';
+import { runMatrix } from './matrix.js';
 import { type ServiceName, services } from './services.js';
 
 const only = new RegExp(process.env.FAULT_CELLS ?? '');
@@ -12,7 +13,7 @@ const MATRIX_TIMEOUT_MS = 600_000;
 
 export function matrixTests(service: ServiceName): void {
   const isWanted = (cell: Cell): boolean => only.test(nameOf(cell));
-  const cells = services[service].flatMap((group) => batchesOf(group, isWanted).flat());
+  const cells = services[service].groups.flatMap((group) => batchesOf(services[service], group, isWanted).flat());
 
   describe(`faults at ${service}`, () => {
     const ran = new Map<string, Ran>();
