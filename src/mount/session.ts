@@ -2,7 +2,6 @@
  * A mount's life: open the account, mount, answer `status` and `umount`, drain, unmount, close.
  */
 import type { Server } from 'node:net';
-import { systemClock } from '../base/clock.js';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { AccountStore, StoredAccount } from '../config/accounts.js';
@@ -10,10 +9,10 @@ import type { Directories } from '../config/directories.js';
 import type { MountOptions } from '../config/options.js';
 import type { Mounted } from '../fuse/binding.js';
 import { loadPunchHole } from '../fuse/punch-hole.js';
-import { createProvider } from '../providers/registry.js';
 import { chooseBinding } from './bindings.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
 import { LiveProvider, type MadeProvider } from './live-provider.js';
+import { makeProvider, renewedProvider } from './made-provider.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { type OpenAccount, openAccount } from './open-account.js';
 import type { Registry } from './registry.js';
@@ -79,7 +78,7 @@ export class Session {
     const stored = accounts.load(account);
     await prepareMountpoint(mountpoint, registry, log);
     const binding = await chooseBinding(options.options.binding, log);
-    const renew = (current: string): MadeProvider | null => renewed(current, options);
+    const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
     const provider = new LiveProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
     const opened = await opening(provider, stored, options);
     try {
@@ -246,37 +245,6 @@ export class Session {
 /** The command that mends dead credentials. */
 function loginCommand(name: string, stored: StoredAccount): string {
   return `syncmount login ${name} --provider ${stored.provider}`;
-}
-
-function makeProvider(stored: StoredAccount, { options, log, accounts, account }: SessionOptions): MadeProvider {
-  const provider = createProvider(stored.provider, {
-    endpoints: stored.endpoints,
-    credentials: stored.credentials,
-    deadlineMs: options.deadline,
-    disposal: options.delete,
-    clock: systemClock,
-    log,
-    // Tokens that the provider renews outlive the process.
-    onTokens: (renewed) => {
-      const credentials = Object.fromEntries(Object.entries(renewed).filter(([, value]) => typeof value === 'string'));
-      accounts.save(account, { ...stored, credentials });
-    },
-  });
-  return { provider, fingerprint: fingerprintOf(stored) };
-}
-
-function fingerprintOf({ endpoints, credentials }: StoredAccount): string {
-  return JSON.stringify([endpoints, credentials]);
-}
-
-function renewed(current: string, options: SessionOptions): MadeProvider | null {
-  try {
-    const stored = options.accounts.load(options.account);
-    return fingerprintOf(stored) === current ? null : makeProvider(stored, options);
-  } catch (error) {
-    options.log.warn({ code: codeOf(error) }, `the account cannot be read: ${messageOf(error)}`);
-    return null;
-  }
 }
 
 /** A refusal of the credentials names the command that mends it. */
