@@ -27,6 +27,18 @@ describe('Acronis lists', () => {
     expect(mini.server.seen.length - asked).toBeLessThanOrEqual(3);
   });
 
+  test('a folder that refuses every page size is no reason to ask for smaller ones elsewhere', async () => {
+    const mini = await miniAcronis();
+    const odd = mini.add('0', 'odd');
+    const folder = (await entry(mini, 'odd')) as typeof root;
+    const invalid = { error: { domain: 'Files', code: 15, message: 'Object Invalid' } };
+    mini.before = ({ path }) => (path.includes(odd.uuid) ? { status: 400, value: invalid } : undefined);
+    // No name was told that could be wrong.
+    await expect(mini.provider.list(folder)).rejects.toMatchObject({ code: 'protocol' });
+    await mini.provider.list(root);
+    expect(mini.server.seen.at(-1)?.query.get('per_page')).toBe('1000');
+  });
+
   test('the account, its quota, and who may write', async () => {
     const mini = await miniAcronis();
     mini.add('0', 'd').readOnly = true;
@@ -130,6 +142,20 @@ describe('Acronis names', () => {
     expect(moved).toMatchObject({ id: file.id, parentId: folder.uuid, name: 'new' });
     expect(tree(mini)).toEqual(after);
     await expect(mini.provider.stat(moved)).resolves.toMatchObject({ name: 'new' });
+  });
+
+  test('what is said to be done, in other words than the document has, is looked at', async () => {
+    const mini = await miniAcronis();
+    const { uuid } = mini.add('0', 'a', 'x');
+    const file = await entry(mini, 'a');
+    let lies = 1;
+    mini.before = ({ method }) => (method === 'PUT' && lies-- > 0 ? { status: 200 } : undefined);
+    await mini.provider.move(file, { parentId: '0', name: 'b' });
+    expect(mini.nodes.get(uuid)?.name).toBe('b');
+    lies = 99;
+    const moved = await entry(mini, 'b');
+    await expect(mini.provider.move(moved, { parentId: '0', name: 'c' })).rejects.toMatchObject({ code: 'protocol' });
+    expect(mini.nodes.get(uuid)?.name).toBe('b');
   });
 
   test('half a move is undone', async () => {

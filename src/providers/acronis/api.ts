@@ -14,11 +14,14 @@ import { isLoopback } from '../http/endpoint.js';
 import { RateLimiter } from '../http/rate-limit.js';
 import type { Content, HttpMethod } from '../http/transport.js';
 import { type Node, nodeListSchema, nodeSchema, type User, userSchema } from './entities.js';
-import { readError } from './error-table.js';
+import { readError, withoutName } from './error-table.js';
 import type { TokenKeeper } from './tokens.js';
 
 /** Neither default nor maximum is documented: asked for at first, then what is refused with 400 is not asked again. */
 const perPages = [1000, 500, 200, 100, 50, undefined] as const;
+
+/** A change that is said to be done and is not, is asked for so often. */
+const actTries = 3;
 
 /** One answer to `GET …/contents`. */
 export interface Contents {
@@ -33,6 +36,8 @@ export class AcronisApi {
   readonly http: HttpClient;
   readonly #base: string;
   #perPage = 0;
+  /** Routes and statuses that were seen to mean that it was done. */
+  readonly #oddAnswers = new Set<string>();
 
   constructor(
     base: string,
@@ -59,27 +64,43 @@ export class AcronisApi {
     return await this.http.request(call, { decode, lookup }, options);
   }
 
-  /** A request whose answer has no body that matters. `isDone` tells whether a try without an answer did its work. */
-  async act(call: Call, options: CallOptions, isDone?: (options: CallOptions) => Promise<boolean>): Promise<void> {
-    const lookup = async (lookupOptions: CallOptions): Promise<true | undefined> =>
-      (await isDone?.(lookupOptions)) === true ? true : undefined;
-    await this.http.request<unknown>(
-      call,
-      { decode: (answer) => decodeNothing(answer, call.route), ...(isDone === undefined ? {} : { lookup }) },
-      options,
-    );
+  /**
+   * A request whose answer has no body that matters. `isDone` tells whether a try without an answer did its work, and
+   * whether one did whose answer is not as documented: until a server was seen to answer so, it is looked at.
+   */
+  async act(
+    call: Call,
+    options: CallOptions,
+    isDone: (options: CallOptions) => Promise<boolean>,
+    documented = 204,
+  ): Promise<void> {
+    const lookup = async (lookupOptions: CallOptions): Promise<number | undefined> =>
+      (await isDone(lookupOptions)) ? documented : undefined;
+    const decode = (answer: Answer): number => decodeNothing(answer, call.route).status;
+    for (let tries = 1; ; tries++) {
+      const status = await this.http.request<number>(call, { decode, lookup }, options);
+      const answered = `${call.route} ${status}`;
+      if (status === documented || this.#oddAnswers.has(answered)) return;
+      if (await isDone(options)) {
+        this.#oddAnswers.add(answered);
+        return;
+      }
+      if (tries < actTries) continue;
+      throw new ProviderError('protocol', `${call.route}: the server answered ${status} and did nothing`, {
+        data: { route: call.route, status },
+      });
+    }
   }
 
   /** One page of a folder, from 1. `perPage`: what the first page turned out to bring. */
   async contents(uuid: string, page: number, perPage: number | undefined, options: CallOptions): Promise<Contents> {
-    for (;;) {
-      const form = this.#perPage;
+    for (let form = this.#perPage; ; form++) {
       const asked = perPage ?? perPages[form];
       const query: Record<string, string> = asked === undefined ? {} : { per_page: String(asked), page: String(page) };
       if (asked === undefined && page > 1) query.page = String(page);
       const call = this.call('GET', '/sync_and_share_nodes/{uuid}/contents', uuid, { query });
       try {
-        return await this.http.request(
+        const part = await this.http.request(
           call,
           {
             decode: (answer) => ({
@@ -90,10 +111,12 @@ export class AcronisApi {
           },
           options,
         );
+        // Known only now: another reason to refuse would have refused this size too.
+        this.#perPage = Math.max(this.#perPage, form);
+        return part;
       } catch (error) {
         const isRefused = error instanceof ProviderError && error.data.status === 400;
-        if (!isRefused || perPage !== undefined || form >= perPages.length - 1) throw error;
-        if (this.#perPage === form) this.#perPage += 1;
+        if (!isRefused || perPage !== undefined || form >= perPages.length - 1) throw withoutName(error);
       }
     }
   }
@@ -126,7 +149,8 @@ export class AcronisApi {
     isDone: (o: CallOptions) => Promise<boolean>,
   ): Promise<void> {
     const json = { parent_uuid: parentUuid };
-    await this.act(this.call('POST', `/sync_and_share_nodes/{uuid}/${action}`, uuid, { json }), options, isDone);
+    const call = this.call('POST', `/sync_and_share_nodes/{uuid}/${action}`, uuid, { json });
+    await this.act(call, options, isDone, action === 'copy' ? 200 : 204);
   }
 
   /** "If a file with same name exists in the target folder a new revision will be created." */

@@ -1,5 +1,5 @@
 /** The errors that the Acronis document shows (`{error: {domain, code, message}}`), and what each means to us. */
-import type { ProviderErrorCode } from '../errors.js';
+import { ProviderError, type ProviderErrorCode } from '../errors.js';
 import type { ErrorMeaning, Repeat } from '../http/http-error.js';
 import { parseJsonObject, statusMeaning } from '../http/status-meaning.js';
 
@@ -36,4 +36,10 @@ export function readError(status: number, text: string): ErrorMeaning {
     providerCode: code === undefined ? undefined : `${status}.${code}`,
     message,
   };
+}
+
+/** "Object Invalid" of a request that tells no name says nothing about one. */
+export function withoutName(error: unknown): unknown {
+  if (!(error instanceof ProviderError) || error.code !== 'invalid-name') return error;
+  return new ProviderError('protocol', error.message, { cause: error, data: { ...error.data } });
 }

@@ -7,6 +7,7 @@ import { checkName } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { entryOf, foldName, type Node, rootUuid } from './entities.js';
+import { withoutName } from './error-table.js';
 import type { Nodes } from './nodes.js';
 
 interface Place {
@@ -147,7 +148,10 @@ export class Namespace {
         (node) => !before.has(node.uuid) && foldName(node.name) === foldName(file.name),
       );
     const isDone = async (lookup: CallOptions): Promise<boolean> => (await copied(lookup)) !== undefined;
-    await this.#told(this.#api.place('copy', file.id, to.parentId, options, isDone), file, options);
+    const placed = this.#api.place('copy', file.id, to.parentId, options, isDone).catch((error: unknown) => {
+      throw withoutName(error);
+    });
+    await this.#told(placed, file, options);
     const node = await copied(options);
     if (node === undefined) throw new ProviderError('protocol', 'the copy is not in its folder', { data: {} });
     const entry = entryOf(node, to.parentId) as RemoteFile;
@@ -185,7 +189,7 @@ export class Namespace {
       });
     } catch (error) {
       const isRefusal = isCode(error, 'unsupported') || isCode(error, 'not-found') || isCode(error, 'permission');
-      if (!isRefusal && !isCode(error, 'protocol')) throw error;
+      if (!isRefusal && !isCode(error, 'protocol')) throw withoutName(error);
       if (await isGone(options)) {
         this.#nodes.forget(entry);
         throw new ProviderError('not-found', 'it is gone already', { cause: error, data: {} });

@@ -9,6 +9,7 @@ import { RangeReader } from '../http/range-reader.js';
 import type { Account, Capabilities, Provider, Quota, RemoteEntry, RemoteFile } from '../provider.js';
 import { AcronisApi } from './api.js';
 import { entryOf, rootFolder, rootUuid } from './entities.js';
+import { withoutName } from './error-table.js';
 import { maxNameLength, Namespace } from './namespace.js';
 import { Nodes } from './nodes.js';
 import { type AcronisCredentials, TokenKeeper } from './tokens.js';
@@ -125,7 +126,7 @@ export function createAcronis(options: AcronisOptions): Provider {
     try {
       return await reader.read(file, range, request);
     } catch (error) {
-      throw await nodes.clarified(error, file, request);
+      throw await nodes.clarified(withoutName(error), file, request);
     }
   }
 

@@ -110,18 +110,20 @@ export class FiveSyncApi {
 
   /** One page of the flat list. `perPage` below the largest: what the server turned out to grant. */
   async page(page: number, options: CallOptions, perPage?: number, path?: string): Promise<Page> {
-    for (;;) {
-      const form = pageForms[this.#pageForm] ?? {};
+    for (let known = this.#pageForm; ; known++) {
+      const form = pageForms[known] ?? {};
       const limit = perPage ?? form.limit;
       const query: Record<string, string> = { page: String(page) };
       if (limit !== undefined) query.limit = String(limit);
       if (form.orderBy !== undefined) query.order_by = form.orderBy;
       if (path !== undefined) query.path = path;
       try {
-        return await this.json(this.call('GET', '/files', {}, { query }), pageSchema, options);
+        const answer = await this.json(this.call('GET', '/files', {}, { query }), pageSchema, options);
+        // Known only now: another reason to refuse would have refused this form too.
+        this.#pageForm = Math.max(this.#pageForm, known);
+        return answer;
       } catch (error) {
-        if (!isStatus(error, 400) || perPage !== undefined || this.#pageForm >= pageForms.length - 1) throw error;
-        if (pageForms[this.#pageForm] === form) this.#pageForm += 1;
+        if (!isStatus(error, 400) || perPage !== undefined || known >= pageForms.length - 1) throw error;
       }
     }
   }
