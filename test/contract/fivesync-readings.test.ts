@@ -11,6 +11,7 @@ const values: { readonly [Name in keyof FiveSyncReadings]: readonly FiveSyncRead
   pathFilter: ['exact', 'recursive'],
   listItems: ['full', 'no-path', 'brief'],
   limitOver100: ['refused', 'clamped'],
+  tooLarge: ['400', '413'],
   existingName: ['new-version', 'new-id', 'duplicate'],
   initBody: ['both', 'json', 'form'],
   multipartPath: ['field', 'filename', 'root'],

@@ -272,6 +272,26 @@ describe('5sync uploads', () => {
     expect(told.at(-1)).toBe(5500);
   });
 
+  test('too large for one request of this server go in parts; larger ones then do so at once', async () => {
+    const mini = await miniFiveSync({});
+    mini.before = ({ method, path }) =>
+      method === 'PUT' && !path.includes('multipart')
+        ? { status: 413, value: { error: { type: 'large' } } }
+        : undefined;
+    const put = async (name: string, size: number): Promise<string[]> => {
+      const asked = mini.server.seen.length;
+      await mini.provider.upload({ parentId: '/', name }, source(Buffer.alloc(size, 'abc')));
+      return mini.server.seen.slice(asked).map(({ method, path }) => `${method} ${path.replace(/up\w+|\d+$/g, '*')}`);
+    };
+    expect(await put('a', 1_100_000)).toContain('PUT /v1/files');
+    expect(await put('b', 1_100_000)).not.toContain('PUT /v1/files');
+    await expect(put('c', 1000)).rejects.toMatchObject({ code: 'too-large' });
+    expect([...mini.files.values()].map(({ name, data }) => [name, data.length])).toEqual([
+      ['a', 1_100_000],
+      ['b', 1_100_000],
+    ]);
+  });
+
   test('in parts to a server that knows the top folder only are refused, and leave nothing', async () => {
     const mini = await miniFiveSync({ initFolder: 'none' }, { simpleUploadLimit: 2000 });
     const upload = mini.provider.upload({ parentId: '/big', name: 'f' }, source(Buffer.alloc(5500)));

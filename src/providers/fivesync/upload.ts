@@ -43,7 +43,7 @@ export class Uploader {
   readonly #landing: Landing;
   readonly #parts: PartsUploader;
   readonly #log: Log;
-  readonly #simpleLimit: number;
+  #simpleLimit: number;
   #nameForm: NameForm = nameForms[0];
   #overwriting: Overwriting | undefined;
   /** Stored and verified, but the old version is still there: a further try only has to remove that. */
@@ -152,10 +152,12 @@ export class Uploader {
     const record =
       source.size > this.#simpleLimit
         ? await this.#parts.upload(place, source, isKnown, lookup, options)
-        : await this.#putWhole(place, source, isKnown, lookup, options, call).catch((error: unknown) => {
+        : await this.#putWhole(place, source, isKnown, lookup, options, call).catch(async (error: unknown) => {
             // The server's limit for one request is lower than the document's.
             if (!isCode(error, 'too-large') || source.size < leastForParts) throw error;
-            return this.#parts.upload(place, source, isKnown, lookup, options);
+            const record = await this.#parts.upload(place, source, isKnown, lookup, options);
+            this.#simpleLimit = Math.min(this.#simpleLimit, source.size - 1);
+            return record;
           });
     if (record.size !== source.size || record.folder !== place.folder) {
       if (!isKnown(record.id)) await this.#discard(record, call);

@@ -43,5 +43,7 @@ export const rateLimited = (seconds: number, headers: Record<string, string>) =>
   new ApiError('rate_limit_exceeded', `Rate limit exceeded. Try again in ${seconds} seconds.`, headers);
 export const internal = (why: string) => new ApiError('internal_error', `Unexpected server error: ${why}`);
 /** Plain HTTP, which the document does not mention. */
+export const tooLarge = (message: string) => new ApiError('bad_request', message, {}, 413);
+/** The same. */
 export const badRange = (size: number) =>
   new ApiError('bad_request', 'The range is outside of the file.', { 'content-range': `bytes */${size}` }, 416);

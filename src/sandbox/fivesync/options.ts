@@ -13,6 +13,8 @@ export interface FiveSyncReadings {
   listItems: 'full' | 'no-path' | 'brief';
   /** A `limit` over "max 100". */
   limitOver100: 'refused' | 'clamped';
+  /** "For files larger than 100 MB, use the Multipart Upload endpoint instead": how the simple one refuses them. */
+  tooLarge: '400' | '413';
   /** Putting a name that exists: its next version, another id in its place, or a second file of that name. */
   existingName: 'new-version' | 'new-id' | 'duplicate';
   /** `init` names no media type for its parameters. */
@@ -45,6 +47,7 @@ export const fiveSyncReadings: FiveSyncReadings = {
   pathFilter: 'exact',
   listItems: 'full',
   limitOver100: 'refused',
+  tooLarge: '400',
   existingName: 'new-version',
   initBody: 'both',
   multipartPath: 'field',

@@ -5,7 +5,7 @@ import { boundaryOf, type FormPart, formParts, MultipartError } from '../http/mu
 import { iso } from './clock.js';
 import type { Method, Resource } from './dialect.js';
 import { briefly } from './entities.js';
-import { badRequest } from './errors.js';
+import { badRequest, tooLarge as tooLargeForHttp } from './errors.js';
 import type { Place } from './files.js';
 import { booleanOf, integerOf } from './parameters.js';
 import { directory, fileName, splitPath } from './paths.js';
@@ -18,7 +18,9 @@ const longestField = 64 * 1024;
 export function uploadCalls(world: World): { put: Method; multipart: Resource[] } {
   const { files, blobs, readings, settings, uploads } = world;
   const tooLarge = () =>
-    badRequest(`A file of more than ${settings.simpleUploadLimit / 1e6} MB needs the Multipart Upload endpoint.`);
+    (readings.tooLarge === '413' ? tooLargeForHttp : badRequest)(
+      `A file of more than ${settings.simpleUploadLimit / 1e6} MB needs the Multipart Upload endpoint.`,
+    );
 
   /** "Upload a single file." The fields may come before the file or after it. */
   async function put(exchange: Exchange): Promise<Answer> {
