@@ -5,20 +5,21 @@
  * segment of a revision. Where holes can be punched, that segment's blocks are freed; elsewhere all of its revision is.
  * The cache never fails a read: whatever goes wrong on its disk, it answers "not here".
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.js';
-import { codeOf, messageOf } from '../base/errors.js';
+import { messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { openDatabase, type StateDatabase } from '../base/sqlite.js';
+import type { StateDatabase } from '../base/sqlite.js';
 import type { LentFile } from '../spool/lent-file.js';
 import { Room } from '../spool/room.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 import { CachedRevision } from './cached-revision.js';
-import { CacheIndex, cacheMigrations } from './index-db.js';
+import { CacheIndex, openIndex } from './index-db.js';
 import { Loans } from './loans.js';
+import { stampOf } from './stamp.js';
 
 /**
  * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where others are
@@ -33,6 +34,8 @@ export interface BlockCacheOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly punchHole?: PunchHole;
+  /** Names the present boot of the machine: files that were sound in it and were not touched are. Null: unknown. */
+  readonly boot?: string | null;
 }
 
 export interface CacheStats {
@@ -61,6 +64,7 @@ export class BlockCache {
   readonly punchHole: PunchHole | undefined;
   readonly #directory: string;
   readonly #clock: Clock;
+  readonly #boot: string;
   readonly #database: StateDatabase;
   /** False: the directory cannot be written, and nothing is cached. */
   readonly #isUsable: boolean;
@@ -76,7 +80,8 @@ export class BlockCache {
     this.punchHole = options.punchHole;
     this.#directory = options.directory;
     this.#clock = options.clock;
-    const { database, isUsable } = openIndex(options);
+    this.#boot = options.boot ?? randomUUID();
+    const { database, isUsable } = openIndex(options.directory, options.log);
     this.#database = database;
     this.#isUsable = isUsable;
     this.#index = new CacheIndex(this.#database.sql);
@@ -104,6 +109,7 @@ export class BlockCache {
       const stored = row !== undefined && row.size === size && row.blocks !== null ? row.blocks : undefined;
       const map = new BlockMap(blockCount(size), stored);
       revision = new CachedRevision(this, key, size, this.pathOf(key), map, stored !== undefined && row?.checked === 1);
+      if (stored !== undefined && row?.stamp != null && row.stamp === this.#stampOf(key)) revision.trust();
       this.#open.set(key, revision);
     }
     revision.pins++;
@@ -115,7 +121,6 @@ export class BlockCache {
     if (revision.pins > 0) return;
     this.#open.delete(revision.key);
     this.persist(revision);
-    this.#loans.remember(revision, this.pathOf(revision.key));
     revision.closeFile();
   }
 
@@ -165,8 +170,8 @@ export class BlockCache {
       const target = this.pathOf(key);
       mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
       renameSync(path, target);
-      this.#index.put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1 });
-      this.#loans.vouch(key, target);
+      const stamp = this.#stampOf(key);
+      this.#index.put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1, stamp });
       if (lent !== null) this.#loans.take(lent, key, size);
       return true;
     } catch (error) {
@@ -256,7 +261,7 @@ export class BlockCache {
   /** Before the first write after a `persist`: until the next, a crash makes the file worthless, and it says so. */
   distrust(revision: CachedRevision): void {
     const { key, size } = revision;
-    this.#index.put({ key, size, blocks: null, used_at: this.#clock.now(), checked: 0 });
+    this.#index.put({ key, size, blocks: null, used_at: this.#clock.now(), checked: 0, stamp: null });
   }
 
   persist(revision: CachedRevision): void {
@@ -267,8 +272,12 @@ export class BlockCache {
     this.#safely('write', key, () => {
       const now = this.#clock.now();
       if (changed && revision.isEmpty()) this.#remove(key);
-      else if (changed) this.#index.put({ key, size, blocks: map.encode(), used_at: now, checked: isChecked ? 1 : 0 });
-      else if (wasUsed) this.#index.used(key, now);
+      else if (changed || wasUsed) {
+        const stamp = revision.isWhollyVerified() ? this.#stampOf(key) : null;
+        const checked = isChecked ? 1 : 0;
+        if (changed) this.#index.put({ key, size, blocks: map.encode(), used_at: now, checked, stamp });
+        else this.#index.used(key, now, stamp);
+      }
     });
   }
 
@@ -299,6 +308,10 @@ export class BlockCache {
   pathOf(key: string): string {
     const name = createHash('sha256').update(key).digest('hex').slice(0, 40);
     return join(this.#directory, name.slice(0, 2), name);
+  }
+
+  #stampOf(key: string): string | null {
+    return stampOf(this.pathOf(key), this.#boot) ?? null;
   }
 
   #load(): void {
@@ -363,28 +376,4 @@ function chargeOf(bytes: number): number {
 
 function segmentId(key: string, segment: number): string {
   return `${key}#${segment}`;
-}
-
-/**
- * A cache index that cannot be read is worth nothing: it is thrown away with the blocks. Where none can be made either
- * (a read-only disk), the mount goes on without a cache. Being in use is an error.
- */
-function openIndex({ directory, log }: BlockCacheOptions): { database: StateDatabase; isUsable: boolean } {
-  const open = (): { database: StateDatabase; isUsable: boolean } => {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return { database: openDatabase(join(directory, 'index.db'), cacheMigrations), isUsable: true };
-  };
-  try {
-    return open();
-  } catch (error) {
-    if (codeOf(error) === 'locked') throw error;
-    log.warn({ directory }, `the cache is rebuilt: ${messageOf(error)}`);
-  }
-  try {
-    rmSync(directory, { recursive: true, force: true });
-    return open();
-  } catch (error) {
-    log.error({ directory }, `nothing is cached: ${messageOf(error)}`);
-    return { database: openDatabase(':memory:', cacheMigrations), isUsable: false };
-  }
 }

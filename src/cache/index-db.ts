@@ -1,6 +1,10 @@
-import type { Sql, Statement } from '../base/sqlite.js';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { codeOf, messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { openDatabase, type Sql, type StateDatabase, type Statement } from '../base/sqlite.js';
 
-export const cacheMigrations = [
+const cacheMigrations = [
   `
   CREATE TABLE revision (
     key     TEXT PRIMARY KEY,
@@ -12,6 +16,9 @@ export const cacheMigrations = [
   `
   ALTER TABLE revision ADD COLUMN checked INTEGER NOT NULL DEFAULT 0; -- 1: all of it was seen to have its MD5
   `,
+  `
+  ALTER TABLE revision ADD COLUMN stamp TEXT; -- of its file, when every block was there and seen to be sound; NULL: not so
+  `,
 ];
 
 export interface RevisionRow {
@@ -20,6 +27,7 @@ export interface RevisionRow {
   readonly blocks: Uint8Array | null;
   readonly used_at: number;
   readonly checked: 0 | 1;
+  readonly stamp: string | null;
 }
 
 /** The list of cached revisions. Losing it costs downloads, nothing else. */
@@ -34,10 +42,10 @@ export class CacheIndex {
     this.#all = sql.prepare('SELECT * FROM revision ORDER BY used_at');
     this.#one = sql.prepare('SELECT * FROM revision WHERE key = ?');
     this.#put = sql.prepare(`
-      INSERT OR REPLACE INTO revision (key, size, blocks, used_at, checked)
-      VALUES (@key, @size, @blocks, @used_at, @checked)
+      INSERT OR REPLACE INTO revision (key, size, blocks, used_at, checked, stamp)
+      VALUES (@key, @size, @blocks, @used_at, @checked, @stamp)
     `);
-    this.#used = sql.prepare('UPDATE revision SET used_at = ? WHERE key = ?');
+    this.#used = sql.prepare('UPDATE revision SET used_at = ?, stamp = ? WHERE key = ?');
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
 
@@ -54,11 +62,35 @@ export class CacheIndex {
     this.#put.run(row);
   }
 
-  used(key: string, usedAt: number): void {
-    this.#used.run(usedAt, key);
+  used(key: string, usedAt: number, stamp: string | null): void {
+    this.#used.run(usedAt, stamp, key);
   }
 
   delete(key: string): void {
     this.#delete.run(key);
+  }
+}
+
+/**
+ * A cache index that cannot be read is worth nothing: it is thrown away with the blocks. Where none can be made either
+ * (a read-only disk), the mount goes on without a cache. Being in use is an error.
+ */
+export function openIndex(directory: string, log: Log): { database: StateDatabase; isUsable: boolean } {
+  const open = (): { database: StateDatabase; isUsable: boolean } => {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return { database: openDatabase(join(directory, 'index.db'), cacheMigrations), isUsable: true };
+  };
+  try {
+    return open();
+  } catch (error) {
+    if (codeOf(error) === 'locked') throw error;
+    log.warn({ directory }, `the cache is rebuilt: ${messageOf(error)}`);
+  }
+  try {
+    rmSync(directory, { recursive: true, force: true });
+    return open();
+  } catch (error) {
+    log.error({ directory }, `nothing is cached: ${messageOf(error)}`);
+    return { database: openDatabase(':memory:', cacheMigrations), isUsable: false };
   }
 }

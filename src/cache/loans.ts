@@ -1,20 +1,15 @@
-/** What the cache has lent to the kernel, and which revisions it has checked lately. */
-import { statSync } from 'node:fs';
+/** What the cache has lent to the kernel. */
 import { LentFile } from '../spool/lent-file.js';
 import type { CachedRevision } from './cached-revision.js';
 
 /** Of the cache's limit, what may be lent at a time: the rest goes on taking new blocks. */
 const SHARE = 1 / 2;
-/** Checked revisions that are remembered; each costs some 200 bytes. */
-const MAX_CHECKED = 10_000;
 
 export class Loans {
   readonly #limit: number;
   /** By key, those that the cache still has. */
   readonly #lent = new Map<string, LentFile>();
   readonly #detached = new Set<LentFile>();
-  /** Revisions whose checksums all held, and what their file looked like then. */
-  readonly #checked = new Map<string, string>();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -34,11 +29,7 @@ export class Loans {
   /** Null unless all of the revision is here and every checksum was seen to hold. Pair with `giveBack`. */
   lend(revision: CachedRevision, path: string): LentFile | null {
     const { key, size } = revision;
-    if (size === 0 || !revision.isComplete()) return null;
-    if (!revision.isWhollyVerified()) {
-      if (this.#checked.get(key) !== stampOf(path)) return null;
-      revision.trust();
-    }
+    if (size === 0 || !revision.isWhollyVerified()) return null;
     let lent = this.#lent.get(key);
     if (lent === undefined) {
       if (!this.hasRoom(size)) return null;
@@ -81,31 +72,9 @@ export class Loans {
     this.#detached.add(lent);
   }
 
-  /** A revision is closed: should all of it be checked, it need not be again while nobody touches its file. */
-  remember(revision: CachedRevision, path: string): void {
-    const { key, map } = revision;
-    this.#checked.delete(key);
-    if (map.count === 0 || !revision.isWhollyVerified()) return;
-    this.vouch(key, path);
-  }
-
-  /** Every checksum of the revision was seen to hold, just now, and its file is as it was then. */
-  vouch(key: string, path: string): void {
-    const stamp = stampOf(path);
-    if (stamp !== undefined) this.#checked.set(key, stamp);
-    const oldest = this.#checked.keys().next();
-    if (this.#checked.size > MAX_CHECKED && !oldest.done) this.#checked.delete(oldest.value);
-  }
-
   #bytes(): number {
     let bytes = this.detachedBytes;
     for (const { size } of this.#lent.values()) bytes += size;
     return bytes;
   }
-}
-
-/** Changes with every write to the file, whoever makes it. */
-function stampOf(path: string): string | undefined {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat && `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
 }

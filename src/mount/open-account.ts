@@ -75,6 +75,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       clock: systemClock,
       log,
       punchHole: options.punchHole,
+      boot: bootId(),
     });
     const { core, directories, start } = assemble(options, { state, table, account, cache, directory });
     const accountRoot = ensureRoot(table, account);

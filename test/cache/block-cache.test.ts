@@ -192,6 +192,36 @@ describe('the block cache', () => {
     cache.release(revision);
   });
 
+  it('knows a file that it found sound again after a restart, in the same boot and as long as nobody touches it', async () => {
+    const directory = temporary();
+    const server = new Server();
+    const file = server.put(pattern(MIB + 5));
+    const isKnown = (boot: string): boolean => {
+      const cache = openCache(directory, 8 * MIB, { boot });
+      const revision = cache.acquire(revisionKey(file), file.size);
+      const lent = cache.lend(revision);
+      if (lent !== null) cache.giveBack(lent);
+      cache.release(revision);
+      closeCache(cache);
+      return lent !== null;
+    };
+    const first = openCache(directory, 8 * MIB, { boot: 'one' });
+    await fetchAll(first, server, file);
+    closeCache(first);
+    expect([isKnown('one'), isKnown('one')]).toEqual([true, true]);
+    // Looking at it in another boot tells nothing of it, and the next in that boot no more.
+    expect([isKnown('two'), isKnown('two'), isKnown('one')]).toEqual([false, false, false]);
+
+    const again = openCache(directory, 8 * MIB, { boot: 'two' });
+    await fetchAll(again, server, file);
+    closeCache(again);
+    expect([server.sent, isKnown('two')]).toEqual([file.size, true]);
+    const [path] = dataFiles(directory);
+    const bytes = readFileSync(path ?? '');
+    writeFileSync(path ?? '', bytes);
+    expect(isKnown('two')).toBe(false);
+  });
+
   it('takes over a file that was uploaded', async () => {
     const directory = temporary();
     const cache = openCache(directory, 8 * MIB);
