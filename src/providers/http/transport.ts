@@ -4,6 +4,7 @@
  * Timeouts are one timer per try, moved on by every byte, instead of undici's own: its headers timeout also runs while
  * a large upload waits for a slow line, and would kill a transfer that moves.
  */
+import { setMaxListeners } from 'node:events';
 import { Agent, type Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../base/errors.js';
 import { requestEmptyChunked } from './empty-chunked.js';
@@ -96,6 +97,8 @@ export class Watch {
     this.patienceMs = Math.max(1, patienceMs);
     this.#signal = signal;
     this.#arm();
+    // As many requests as there are places may listen to one signal: the chunks of an upload, the pages of a list.
+    if (signal !== undefined) setMaxListeners(0, signal);
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
