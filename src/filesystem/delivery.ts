@@ -14,9 +14,10 @@ import {
 } from '../providers/provider.js';
 import { isTemporaryName } from '../providers/temporary-names.js';
 import type { Digest, SpoolFile } from '../spool/spool-file.js';
-import { type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
+import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
 import { conflictName } from './conflict-name.js';
-import { type Core, pathOf } from './core.js';
+import { type Core, inodeOf, pathOf } from './core.js';
+import { follow } from './following.js';
 import { FsError } from './fs-error.js';
 import type { FileState } from './open-files.js';
 
@@ -44,24 +45,26 @@ export class Delivery {
     this.#core = core;
   }
 
-  async deliver(inode: Inode, content: Content, isSecondTry = false): Promise<Delivered> {
-    const { table } = this.#core;
-    const parent = inode.parent === null ? undefined : table.get(inode.parent);
-    if (parent?.remote == null) throw new FsError('ENOENT', 'the folder is not at the provider any more');
-    const parentId = parent.remote.id;
-    const name = inode.remote?.name ?? inode.name;
-    const current = await this.#current(inode, content);
-    const target = { parentId, name };
-    if (current === null) return this.#sendNew(parent, target, inode, content);
+  async deliver(ino: Ino, content: Content, isSecondTry = false): Promise<Delivered> {
+    const current = await this.#current(inodeOf(this.#core, ino), content);
     const { base } = content.spool;
-    if (base === null || revisionKey(current) !== revisionKey(base)) return this.#meet(current, target, inode, content);
-    try {
-      return await this.#replace(current, target, content);
-    } catch (error) {
-      // Removed since it was confirmed, as it seems: what is there now is asked for, once.
-      if (codeOf(error) !== 'not-found' || isSecondTry) throw error;
-      return this.deliver(inode, content, true);
+    // By now it may have another name and another folder.
+    const inode = inodeOf(this.#core, ino);
+    if (current !== null && base !== null && revisionKey(current) === revisionKey(base)) {
+      try {
+        return await this.#replace(current, content);
+      } catch (error) {
+        // Removed since it was confirmed, as it seems: what is there now is asked for, once.
+        if (codeOf(error) !== 'not-found' || isSecondTry) throw error;
+        return this.deliver(ino, content, true);
+      }
     }
+    const parent = inode.parent === null ? undefined : this.#core.table.get(inode.parent);
+    if (parent?.remote == null) throw new FsError('ENOENT', 'the folder is not at the provider any more');
+    const target = { parentId: parent.remote.id, name: inode.remote?.name ?? inode.name };
+    return current === null
+      ? this.#sendNew(parent, target, inode, content)
+      : this.#meet(current, target, inode, content);
   }
 
   /**
@@ -106,7 +109,7 @@ export class Delivery {
       const isOther = holder.size !== content.spool.size && attempts.size === 0;
       const held = isOther ? null : await md5Of(this.#core.provider, holder, content.signal);
       if (held === md5) return delivered(holder);
-      if (held !== null && attempts.has(held)) return this.#replace(holder, target, content);
+      if (held !== null && attempts.has(held)) return this.#replace(holder, content);
     }
     const { clock, options, provider, log } = this.#core;
     const beside = conflictName(target.name, new Date(clock.now()), options.host, provider.capabilities.maxNameLength);
@@ -118,8 +121,10 @@ export class Delivery {
     return { remote, isConflict: true };
   }
 
-  async #replace(current: RemoteFile, target: UploadTarget, content: Content): Promise<Delivered> {
-    return delivered(await this.#send({ ...target, replaces: current }, content));
+  /** In its own place, whatever it is called here. */
+  async #replace(current: RemoteFile, content: Content): Promise<Delivered> {
+    const { parentId, name } = current;
+    return delivered(await this.#send({ parentId, name, replaces: current }, content));
   }
 
   async #send(target: UploadTarget, { state, spool, digest, signal }: Content): Promise<RemoteFile> {
@@ -151,29 +156,42 @@ export class Delivery {
     }
   }
 
-  /** The remote file that is about to be replaced, as it is now; null where there is none (any more). */
-  async #current(inode: Inode, { state, signal }: Content): Promise<RemoteFile | null> {
+  /**
+   * The remote file that is about to be replaced, as it is now; null where there is none (any more). One that another
+   * client renamed or moved is followed.
+   */
+  async #current(inode: Inode, { state, spool, signal }: Content): Promise<RemoteFile | null> {
     const { table, provider, directories, clock } = this.#core;
-    const known = remoteFileOf(inode);
+    const known = remoteFileOf(inode) ?? this.#elsewhere(spool.base);
     if (known === null) return null;
     const age = clock.now() - (inode.confirmedAt ?? Number.NEGATIVE_INFINITY);
     const within = Math.min(CONFIRMED_WITHIN, this.#core.options.ttl);
     const isConfirmed = age < within || (inode.parent !== null && directories.isFresh(inode.parent, within));
-    // After an upload whose end nobody saw, what is known is from before it.
-    if (isConfirmed && state.attempts.size === 0) return known;
+    // After an upload whose end nobody saw, what is known is from before it. What a folder no longer lists is anywhere.
+    if (isConfirmed && inode.remote !== null && state.attempts.size === 0) return known;
     try {
       const found = await provider.stat({ kind: 'file', id: known.id, parentId: known.parentId }, { signal });
       if (found.kind !== 'file') return null;
       // Stepped aside for a replacement that did not come to its end: it is to have its own name again.
       const now = isTemporaryName(found.name) ? { ...found, name: known.name } : found;
-      directories.changes.note('file', now.id);
-      table.update(inode.ino, { remote: now, confirmedAt: clock.now() });
+      follow(this.#core, inode.ino, remoteFileOf(inode) ?? spool.base, now);
       return now;
     } catch (error) {
       if (codeOf(error) !== 'not-found') throw error;
       table.update(inode.ino, { remote: null });
       return null;
     }
+  }
+
+  /**
+   * Where the base of a content may be that its folder does not list any more: another client may have moved it, and the
+   * listing of another folder may have shown it there. Null where it was written there already: that is another version.
+   */
+  #elsewhere(base: RemoteFile | null): RemoteFile | null {
+    if (base === null) return null;
+    const twin = this.#core.table.byRemote('file', base.id);
+    if (twin === undefined) return base;
+    return twin.localSize === null ? remoteFileOf(twin) : null;
   }
 
   /** What is under a name that the provider says is taken; undefined where nothing is to be seen there. */

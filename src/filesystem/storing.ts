@@ -10,12 +10,12 @@ import { ProviderError } from '../providers/errors.js';
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import type { UploadState } from '../spool/journal.js';
 import { type Digest, type SpoolFile, type SpoolState, wholeOf } from '../spool/spool-file.js';
-import type { Ino, Inode } from '../tree/inode.js';
-import { assignLocalNames } from '../tree/local-names.js';
+import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import type { Contents } from './contents.js';
 import { type Core, inodeOf, pathOf } from './core.js';
 import { Delivery } from './delivery.js';
 import { toFsError } from './errno.js';
+import { follow, freeName, isElsewhere, releaseTwin } from './following.js';
 import { type ErrnoName, FsError } from './fs-error.js';
 import { Leftovers } from './leftovers.js';
 import type { FileState, Storing as Upload } from './open-files.js';
@@ -274,8 +274,7 @@ export class Storing {
       };
       // What an earlier try of other bytes left may stand in the way of this one.
       await this.#leftovers.clear();
-      const inode = inodeOf(this.#core, state.ino);
-      const { remote, isConflict } = await this.#delivery.deliver(inode, { state, spool, digest, signal });
+      const { remote, isConflict } = await this.#delivery.deliver(state.ino, { state, spool, digest, signal });
       await this.#stored(state, spool, remote, isConflict, await digest());
     } catch (error) {
       if (signal.aborted) {
@@ -314,12 +313,11 @@ export class Storing {
   ): Promise<void> {
     const { table, journal, readers, directories, clock } = this.#core;
     const before = inodeOf(this.#core, state.ino);
-    const name = isConflict && before.parent !== null ? this.#freeName(before.parent, remote) : before.name;
+    const was = remoteFileOf(before);
+    const isOwnName = !isConflict || before.parent === null;
+    const name = isOwnName ? before.name : freeName(this.#core, before.parent, remote, state.ino);
     table.transaction(() => {
-      const namesake = table.byRemote('file', remote.id);
-      if (namesake !== undefined && namesake.ino !== state.ino) {
-        table.update(namesake.ino, { parent: null, remote: null });
-      }
+      releaseTwin(this.#core, state.ino, remote);
       table.update(state.ino, {
         remote,
         name,
@@ -331,6 +329,7 @@ export class Storing {
     });
     directories.changes.note('file', remote.id);
     if (isConflict) this.#renamedByConflict(before, name);
+    else if (was !== null && isElsewhere(was, remote)) follow(this.#core, state.ino, was, remote);
     state.mtime = null;
     const { loan } = state;
     this.#contents.dropSpool(state);
@@ -349,12 +348,6 @@ export class Storing {
     }
     if (readBy !== null) readBy.owner = 'readers';
     await this.#contents.removeSpool(spool);
-  }
-
-  /** What the directory calls a file that was stored under a name of our making. */
-  #freeName(parent: Ino, remote: RemoteFile): string {
-    const taken = new Set(this.#core.table.children(parent).map((child) => child.name));
-    return assignLocalNames([remote], new Map(), taken).get(remote.id) ?? remote.name;
   }
 
   #renamedByConflict(before: Inode, newName: string): void {
