@@ -10,6 +10,11 @@ const entry = async (mini: MiniAcronis, name: string, folder = root): Promise<Re
 const tree = (mini: MiniAcronis): string[] =>
   [...mini.nodes.values()].map((node) => `${mini.nodes.get(node.parent)?.name ?? ''}/${node.name}`).sort();
 
+const contents = (mini: MiniAcronis): string[] =>
+  [...mini.nodes.values()]
+    .map((node) => `${mini.nodes.get(node.parent)?.name ?? ''}/${node.name} ${node.data}`.trim())
+    .sort();
+
 describe('Acronis lists', () => {
   test.each([
     [{}, 1],
@@ -156,6 +161,39 @@ describe('Acronis names', () => {
     const moved = await entry(mini, 'b');
     await expect(mini.provider.move(moved, { parentId: '0', name: 'c' })).rejects.toMatchObject({ code: 'protocol' });
     expect(mini.nodes.get(uuid)?.name).toBe('b');
+  });
+
+  test('moved and renamed, while the name that it has in between is given to another file', async () => {
+    const mini = await miniAcronis();
+    const folder = mini.add('0', 'd');
+    mini.add('0', 'old', 'content');
+    const file = await entry(mini, 'old');
+    let upload: Promise<unknown> | undefined;
+    mini.before = (request) => {
+      if (request.path.endsWith('/move')) {
+        expect(tree(mini)).toContain('/new');
+        upload ??= mini.provider.upload({ parentId: '0', name: 'new' }, source(Buffer.from('another')));
+      }
+      return undefined;
+    };
+    await mini.provider.move(file, { parentId: folder.uuid, name: 'new' });
+    await upload;
+    expect(contents(mini)).toEqual(['/d', '/new another', 'd/new content']);
+  });
+
+  test('moved and renamed, while another file is stored under the name that would be next', async () => {
+    const mini = await miniAcronis();
+    const folder = mini.add('0', 'd');
+    mini.add('0', 'old', 'content');
+    const file = await entry(mini, 'old');
+    let moved: Promise<unknown> | undefined;
+    mini.before = (request) => {
+      if (request.path.endsWith('/upload')) moved ??= mini.provider.move(file, { parentId: folder.uuid, name: 'new' });
+      return undefined;
+    };
+    await mini.provider.upload({ parentId: '0', name: 'new' }, source(Buffer.from('another')));
+    await moved;
+    expect(contents(mini)).toEqual(['/d', '/new another', 'd/new content']);
   });
 
   test('half a move is undone', async () => {

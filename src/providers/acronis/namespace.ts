@@ -6,14 +6,10 @@ import type { CallOptions } from '../http/client.js';
 import { checkName } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
+import type { Claims, Place } from './claims.js';
 import { entryOf, foldName, type Node, rootUuid } from './entities.js';
 import { withoutName } from './error-table.js';
 import type { Nodes } from './nodes.js';
-
-interface Place {
-  readonly parentId: string;
-  readonly name: string;
-}
 
 /** Not documented; the longest that common disks hold. UTF-16 code units. */
 export const maxNameLength = 255;
@@ -21,17 +17,23 @@ export const maxNameLength = 255;
 export class Namespace {
   readonly #api: AcronisApi;
   readonly #nodes: Nodes;
+  readonly #claims: Claims;
   readonly #log: Log;
   /** Whether the server deletes, once it is known; the document has no such call. */
   deletion: 'unknown' | 'offered' | 'absent' = 'unknown';
 
-  constructor(api: AcronisApi, nodes: Nodes, log: Log = silentLog) {
+  constructor(api: AcronisApi, nodes: Nodes, claims: Claims, log: Log = silentLog) {
     this.#api = api;
     this.#nodes = nodes;
+    this.#claims = claims;
     this.#log = log;
   }
 
-  async createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
+  createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
+    return this.#claims.during({ parentId, name }, options.signal, () => this.#createFolder(parentId, name, options));
+  }
+
+  async #createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
     checkName(name, maxNameLength);
     this.#nodes.require(parentId, 'can_create_folders_into');
     // Of another letter case, the server would rename the existing one.
@@ -71,32 +73,55 @@ export class Namespace {
       const into = entry.kind === 'file' ? 'can_create_files_into' : 'can_create_folders_into';
       this.#nodes.require(to.parentId, into);
     }
+    return this.#claims.during(to, options.signal, () => this.#moveTo(entry, from, to, options));
+  }
+
+  async #moveTo(entry: RemoteEntry, from: Place, to: Place, options: CallOptions): Promise<RemoteEntry> {
     await this.#requireFree(to, entry.id, options);
     const done: Place[] = [from];
+    const way = await this.#way(entry.id, from, to, options);
     try {
-      for (const step of await this.#steps(entry.id, from, to, options)) {
+      for (const step of [...way.between, to]) {
         await this.#step(entry, done.at(-1) ?? from, step, options);
         done.push(step);
       }
     } catch (error) {
       await this.#rollBack(entry, done);
       throw error;
+    } finally {
+      way.release();
     }
     return { ...entry, ...to };
   }
 
-  async #steps(id: string, from: Place, to: Place, options: CallOptions): Promise<Place[]> {
-    if (from.parentId === to.parentId || from.name === to.name) return [to];
-    const isFree = async (place: Place): Promise<boolean> => {
-      const holder = await this.#nodes.holder(place.parentId, place.name, options);
-      return holder === undefined || holder === id;
-    };
-    const renamed = { parentId: from.parentId, name: to.name };
-    if (await isFree(renamed)) return [renamed, to];
-    const moved = { parentId: to.parentId, name: from.name };
-    if (await isFree(moved)) return [moved, to];
+  /** Where it is in between, under names that nobody else takes until `release`. */
+  async #way(
+    id: string,
+    from: Place,
+    to: Place,
+    options: CallOptions,
+  ): Promise<{ readonly between: readonly Place[]; readonly release: () => void }> {
+    if (from.parentId === to.parentId || from.name === to.name) return { between: [], release: () => undefined };
+    const candidates = [
+      { parentId: from.parentId, name: to.name },
+      { parentId: to.parentId, name: from.name },
+    ];
+    for (const place of candidates) {
+      const release = this.#claims.tryTake(place);
+      if (release === undefined) continue;
+      const holder = await this.#nodes.holder(place.parentId, place.name, options).catch((error: unknown) => {
+        release();
+        throw error;
+      });
+      if (holder === undefined || holder === id) return { between: [place], release };
+      release();
+    }
     const name = `.syncmount-${randomBytes(6).toString('hex')}-${from.name}`.slice(0, 200);
-    return [{ parentId: from.parentId, name }, { parentId: to.parentId, name }, to];
+    const between = [
+      { parentId: from.parentId, name },
+      { parentId: to.parentId, name },
+    ];
+    return { between, release: () => undefined };
   }
 
   /** One call: another name or another folder. */

@@ -8,6 +8,7 @@ import { guarded } from '../http/guarded.js';
 import { RangeReader } from '../http/range-reader.js';
 import type { Account, Capabilities, Provider, Quota, RemoteEntry, RemoteFile } from '../provider.js';
 import { AcronisApi } from './api.js';
+import { Claims } from './claims.js';
 import { entryOf, rootFolder, rootUuid } from './entities.js';
 import { withoutName } from './error-table.js';
 import { maxNameLength, Namespace } from './namespace.js';
@@ -67,8 +68,9 @@ export function createAcronis(options: AcronisOptions): Provider {
     log,
   });
   const nodes = new Nodes(api);
-  const namespace = new Namespace(api, nodes, log);
-  const uploader = new Uploader(api, nodes);
+  const claims = new Claims();
+  const namespace = new Namespace(api, nodes, claims, log);
+  const uploader = new Uploader(api, nodes, claims);
   let canAskQuota = true;
 
   const capabilities: Capabilities = {

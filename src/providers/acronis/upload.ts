@@ -5,6 +5,7 @@ import type { Content } from '../http/transport.js';
 import { checkName } from '../names.js';
 import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';
+import type { Claims } from './claims.js';
 import { entryOf, foldName, type Node } from './entities.js';
 import { maxNameLength } from './namespace.js';
 import type { Nodes } from './nodes.js';
@@ -12,13 +13,19 @@ import type { Nodes } from './nodes.js';
 export class Uploader {
   readonly #api: AcronisApi;
   readonly #nodes: Nodes;
+  readonly #claims: Claims;
 
-  constructor(api: AcronisApi, nodes: Nodes) {
+  constructor(api: AcronisApi, nodes: Nodes, claims: Claims) {
     this.#api = api;
     this.#nodes = nodes;
+    this.#claims = claims;
   }
 
-  async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
+  upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
+    return this.#claims.during(target, options.signal, () => this.#upload(target, source, options));
+  }
+
+  async #upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     const { parentId, name, replaces } = target;
     checkName(name, maxNameLength);
     const call: CallOptions = { signal: options.signal, priority: options.priority };

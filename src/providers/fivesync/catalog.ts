@@ -5,6 +5,7 @@
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
+import { orAborted } from '../or-aborted.js';
 import type { RateLimit, RemoteChanges } from '../provider.js';
 import { type FiveSyncApi, isCode } from './api.js';
 import { ChangeFeed, digest, keyOf } from './change-feed.js';
@@ -238,24 +239,5 @@ export class Catalog {
 
   #touch(folders: readonly string[]): void {
     for (const folder of folders) this.#touched.add(folder);
-  }
-}
-
-/** Work that is shared goes on when one of those who wait for it gives up. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await work;
-  // It may fail when nobody waits any more.
-  work.catch(() => undefined);
-  const cancelled = (): ProviderError => new ProviderError('aborted', 'cancelled', { cause: signal.reason, data: {} });
-  if (signal.aborted) throw cancelled();
-  let onAbort: () => void = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(cancelled());
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
