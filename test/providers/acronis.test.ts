@@ -15,6 +15,15 @@ const contents = (mini: MiniAcronis): string[] =>
     .map((node) => `${mini.nodes.get(node.parent)?.name ?? ''}/${node.name} ${node.data}`.trim())
     .sort();
 
+/** Something to wait for. */
+function signal(): { readonly given: Promise<void>; readonly give: () => void } {
+  let give!: () => void;
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  return { given, give };
+}
+
 describe('Acronis lists', () => {
   test.each([
     [{}, 1],
@@ -181,18 +190,33 @@ describe('Acronis names', () => {
     expect(contents(mini)).toEqual(['/d', '/new another', 'd/new content']);
   });
 
-  test('moved and renamed, while another file is stored under the name that would be next', async () => {
+  test('moved and renamed, while another file is being stored under the name that it would have in between', async () => {
     const mini = await miniAcronis();
     const folder = mini.add('0', 'd');
     mini.add('0', 'old', 'content');
     const file = await entry(mini, 'old');
-    let moved: Promise<unknown> | undefined;
+    const begun = signal();
+    const moved = signal();
+    const content = source(Buffer.from('another'));
+    const slow = {
+      ...content,
+      async *read(offset: number, length: number) {
+        begun.give();
+        await moved.given;
+        yield* content.read(offset, length);
+      },
+    };
+    const upload = mini.provider.upload({ parentId: '0', name: 'new' }, slow);
+    await begun.given;
+    let between: string[] = [];
     mini.before = (request) => {
-      if (request.path.endsWith('/upload')) moved ??= mini.provider.move(file, { parentId: folder.uuid, name: 'new' });
+      if (request.path.endsWith('/move')) between = tree(mini);
       return undefined;
     };
-    await mini.provider.upload({ parentId: '0', name: 'new' }, source(Buffer.from('another')));
-    await moved;
+    await mini.provider.move(file, { parentId: folder.uuid, name: 'new' });
+    moved.give();
+    await upload;
+    expect(between).toEqual(['/d', '/old']);
     expect(contents(mini)).toEqual(['/d', '/new another', 'd/new content']);
   });
 
