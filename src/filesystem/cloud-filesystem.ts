@@ -69,7 +69,10 @@ export class CloudFilesystem implements Filesystem {
     core.readers.onDamage = (file) => spoil(core, file);
     this.storing = new Storing(core, this.#contents);
     this.discarding = new Discarding(core, this.#contents);
-    this.#intents = new Intents(core);
+    this.#intents = new Intents(core, (ino, file) => {
+      const state = core.files.state(ino);
+      if (state !== undefined) this.#contents.moved(state, file);
+    });
     this.#namespace = new Namespace(core, this.#contents, this.storing, this.#intents);
     this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents);
     this.#copying = new Copying(core, this.#contents, this.#namespace);

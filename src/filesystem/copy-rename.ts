@@ -87,7 +87,7 @@ export class CopyRename {
     if (holder === null) return;
     const replaced = target === undefined ? undefined : this.#core.files.state(target.ino);
     // Written through this mount already: it is newer than the rename.
-    if (!isTaken && replaced !== undefined && (replaced.generation > 0 || replaced.handles.size > 0)) return;
+    if (!isTaken && replaced?.isTouched) return;
     if (!isTaken) await this.#took(source, this.#core.files.state(source.ino), holder, { directory, name, target });
     await this.#disposeUnchanged(copy.from, holder);
     // Where the service puts a second file of a name beside the first.

@@ -38,6 +38,8 @@ export interface BegunRename {
   readonly target: Ino | null;
   readonly parent: Ino;
   readonly name: string;
+  /** Where the source was at the provider: a listing may have told the table of another place since. */
+  readonly from?: { readonly parentId: string | null; readonly name: string };
   /** Where the provider cannot rename, once it is about to be sent. */
   readonly copy?: BegunCopy;
 }
@@ -59,13 +61,16 @@ const LONGEST_PAUSE = 600_000;
 
 export class Intents {
   readonly #core: Core;
+  readonly #moved: (ino: Ino, file: RemoteFile) => void;
   /** By id: begun, and neither finished nor undone though nobody is at it any more. */
   readonly #unsettled = new Map<number, Intent>();
   readonly #ending = new AbortController();
   #isWaiting = false;
 
-  constructor(core: Core) {
+  /** `moved` is told of a file that has got its name back, maybe under a new id. */
+  constructor(core: Core, moved: (ino: Ino, file: RemoteFile) => void) {
     this.#core = core;
+    this.#moved = moved;
   }
 
   begin(replace: ReplaceIntent): Intent {
@@ -196,7 +201,10 @@ export class Intents {
     if (stepped !== undefined) {
       const back = await this.#finish(intent.replace, stepped, entries);
       const row = table.byRemote('file', old.id);
-      if (back !== null && row !== undefined) table.update(row.ino, { remote: back });
+      if (back?.kind === 'file' && row !== undefined) {
+        table.update(row.ino, { remote: back });
+        this.#moved(row.ino, back);
+      }
     }
     this.end(intent);
     const directory = table.byRemote('folder', parentId);

@@ -82,6 +82,11 @@ export class FileState {
     return files;
   }
 
+  /** Has anybody opened or changed it through this mount? */
+  get isTouched(): boolean {
+    return this.handles.size > 0 || this.generation > 0;
+  }
+
   hasWriters(): boolean {
     for (const handle of this.handles) if (handle.flags.write) return true;
     return false;

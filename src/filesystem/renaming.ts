@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { codeOf, messageOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
-import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
+import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
 import type { Caller, RenameFlags } from './api.js';
 import type { Contents } from './contents.js';
 import { CopyRename } from './copy-rename.js';
@@ -87,7 +87,7 @@ export class Renaming {
       await this.#intents.touching(
         [parent, newParent],
         (begins) => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, begins, caller),
-        { source: now.ino, target: inTheWay?.ino ?? null, parent: newParent, name: newName },
+        begunRename(now, inTheWay, newParent, newName),
       );
       return true;
     });
@@ -134,20 +134,38 @@ export class Renaming {
       const inTheWay = target === null ? undefined : table.get(target);
       if (source?.remote == null || directory?.remote == null) return;
       if (!provider.capabilities.moveFile) return this.#byCopy.finish(begun, source, directory, inTheWay);
-      const now = await orGone(provider.stat(source.remote));
-      if (now === null || (now.parentId === source.remote.parentId && now.name === source.remote.name)) return;
       const to = { parentId: directory.remote.id, name: this.#remoteName(source, name) };
+      const now =
+        (await orGone(provider.stat(source.remote))) ?? (await this.#renumbered(source, directory, to.name, inTheWay));
+      const from = begun.from ?? source.remote;
+      if (now === null || (now.parentId === from.parentId && now.name === from.name)) return;
       const isThere = now.parentId === to.parentId && now.name === to.name;
       if (!isThere && inTheWay !== undefined && remoteFileOf(inTheWay) !== null) {
-        const back = { parentId: source.remote.parentId ?? '', name: source.remote.name };
+        const back = { parentId: from.parentId ?? '', name: from.name };
         table.update(ino, { remote: await provider.move(now, back) });
         return;
       }
       const moved = isThere ? now : await provider.move(now, to);
       const replaced = target === null ? undefined : this.#core.files.state(target);
+      // Written through this mount already: it is newer than the rename.
+      if (replaced?.isTouched) return;
       if (replaced !== undefined) await this.#storing.cancel(replaced);
       await this.#moved(source, moved, directory, name, inTheWay);
     });
+  }
+
+  /** Some providers give a moved file a new id, and nobody heard it: it is the one of this name and these bytes. */
+  async #renumbered(source: Inode, directory: Inode, name: string, target?: Inode): Promise<RemoteEntry | null> {
+    const was = remoteFileOf(source);
+    const folder = remoteFolderOf(directory);
+    if (was === null || was.md5 === null || folder === null) return null;
+    const entries = await this.#core.provider.list(folder);
+    const old = target === undefined ? undefined : this.#core.files.state(target.ino)?.spool?.base;
+    // What was to be replaced may hold the same.
+    const isOther = ({ id }: RemoteEntry): boolean => id !== target?.remote?.id && id !== old?.id;
+    const isIt = (entry: RemoteEntry): boolean =>
+      entry.kind === 'file' && entry.name === name && entry.size === was.size && entry.md5 === was.md5;
+    return entries.find((entry) => isIt(entry) && isOther(entry)) ?? null;
   }
 
   async #move(
@@ -289,6 +307,11 @@ export class Renaming {
     }
     return false;
   }
+}
+
+function begunRename({ ino, remote }: Inode, target: Inode | undefined, parent: Ino, name: string): BegunRename {
+  const from = remote === null ? undefined : { parentId: remote.parentId, name: remote.name };
+  return { source: ino, target: target?.ino ?? null, parent, name, from };
 }
 
 function requireSameKind(source: Inode, target: Inode): void {

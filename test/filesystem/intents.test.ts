@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type DeathPlace, dieAt, errnoOf, mounted, settle } from './harness.js';
+import { type DeathPlace, dieAt, errnoOf, mounted, settle, writing } from './harness.js';
 
 const places: DeathPlace[] = [
   { method: 'move', nth: 1, when: 'before' },
@@ -29,6 +29,26 @@ describe.each([[false], [true]])('a replacement by rename (new ids: %s)', (newId
     expect(intents(revived)).toBe(0);
     expect(await revived.names()).toEqual(Object.keys(tree));
     expect(await revived.cat('name')).toBe(tree.name);
+  });
+
+  it.each(places)('that died $when the $nth. $method over a file with changes is done or undone', async (place) => {
+    const m = await mounted({ provider, writeBack: true }, (memory) => {
+      memory.other.put('new', 'new');
+      memory.other.put('name', 'old');
+    });
+    await m.names();
+    const handle = await m.open('name', writing);
+    await m.write(handle, ' and more', 3);
+    await m.fs.fsync(handle);
+    const revived = await dieAt(m, place, () => m.mv('new', 'name'));
+    await settle(20);
+    await revived.fs.storing.drained();
+    const tree = revived.provider.other.tree();
+    expect([{ name: 'old and more', new: 'new' }, { name: 'new' }]).toContainEqual(tree);
+    expect(intents(revived)).toBe(0);
+    expect(await revived.names()).toEqual(Object.keys(tree));
+    expect(await revived.cat('name')).toBe(tree.name);
+    expect(revived.isClean()).toBe(true);
   });
 
   it('whose last step fails is finished by the same mount, on demand or after a while', async () => {
