@@ -40,6 +40,7 @@ import { recoverUploads } from './recovery.js';
 import { Renaming } from './renaming.js';
 import { Space } from './space.js';
 import { Storing } from './storing.js';
+import { Superfluous } from './superfluous.js';
 import { Xattrs } from './xattrs.js';
 
 export class CloudFilesystem implements Filesystem {
@@ -67,9 +68,10 @@ export class CloudFilesystem implements Filesystem {
     this.#lending = new Lending(core);
     this.#contents = new Contents(core, this.#lending);
     core.readers.onDamage = (file) => spoil(core, file);
-    this.storing = new Storing(core, this.#contents);
+    const superfluous = new Superfluous(core);
+    this.storing = new Storing(core, this.#contents, superfluous);
     this.discarding = new Discarding(core, this.#contents);
-    this.#intents = new Intents(core, (ino, file) => {
+    this.#intents = new Intents(core, superfluous, (ino, file) => {
       const state = core.files.state(ino);
       if (state !== undefined) this.#contents.moved(state, file);
     });

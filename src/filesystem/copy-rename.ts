@@ -2,11 +2,10 @@
  * rename(2) of a file where the provider cannot rename: its content is stored under the new name, then removed under the
  * old one.
  *
- * What is stored is written down before it is sent: where the process dies in between, the next mount knows the copy again
- * by its bytes, and ends the rename. Otherwise the copy would be taken for another client's file, and what it replaced for
- * a conflict with it.
+ * The old file goes at once, or later. What is stored is written down before it is sent: where the process dies in between,
+ * the next mount knows the copy again by its bytes, and ends the rename. Otherwise the copy would be taken for another
+ * client's file, and what it replaced for a conflict with it.
  */
-import { messageOf } from '../base/errors.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
 import { type RemoteEntry, type RemoteFile, revisionKey } from '../providers/provider.js';
 import { type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
@@ -14,7 +13,7 @@ import type { Caller } from './api.js';
 import type { Contents } from './contents.js';
 import type { Core } from './core.js';
 import { md5Of } from './delivery.js';
-import { type BegunCopy, type BegunRename, orGone } from './intents.js';
+import { type BegunCopy, type BegunRename, type Intents, orGone } from './intents.js';
 import { type Namespace, remoteIdOf } from './namespace.js';
 import type { FileState } from './open-files.js';
 
@@ -32,12 +31,14 @@ export class CopyRename {
   readonly #core: Core;
   readonly #namespace: Namespace;
   readonly #contents: Contents;
+  readonly #intents: Intents;
   readonly #moved: Moved;
 
-  constructor(core: Core, namespace: Namespace, contents: Contents, moved: Moved) {
+  constructor(core: Core, namespace: Namespace, contents: Contents, intents: Intents, moved: Moved) {
     this.#core = core;
     this.#namespace = namespace;
     this.#contents = contents;
+    this.#intents = intents;
     this.#moved = moved;
   }
 
@@ -49,7 +50,7 @@ export class CopyRename {
     begins: (copy: BegunCopy) => void,
     caller?: Caller,
   ): Promise<void> {
-    const { provider, files, log, state: database } = this.#core;
+    const { provider, files, state: database } = this.#core;
     const { directory, name, target } = to;
     const state = files.ensureState(source.ino);
     const opened = target === undefined ? undefined : files.state(target.ino);
@@ -57,6 +58,7 @@ export class CopyRename {
     const spool = await this.#contents.materialize(state);
     const { md5 } = await spool.digest(BLOCK_BYTES);
     const replaces = target === undefined ? null : remoteFileOf(target);
+    await this.#intents.clearing({ parentId: remoteIdOf(directory), name });
     begins({ from, replaces, size: spool.size, md5 });
     await database.durable();
     const stored = await this.#namespace.asking([source.parent, directory.ino], () =>
@@ -67,12 +69,8 @@ export class CopyRename {
       ),
     );
     await this.#took(source, state, stored, to);
-    try {
-      await this.#namespace.dispose(from);
-      this.#core.directories.changes.note('file', from.id);
-    } catch (error) {
-      log.warn({ ino: source.ino }, `the file stays under its old name too, as ${from.name}: ${messageOf(error)}`);
-    }
+    await this.#intents.removing(from, () => this.#namespace.dispose(from));
+    this.#core.directories.changes.note('file', from.id);
   }
 
   /**

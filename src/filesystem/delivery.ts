@@ -20,6 +20,7 @@ import { type Core, inodeOf, pathOf } from './core.js';
 import { follow } from './following.js';
 import { FsError } from './fs-error.js';
 import type { FileState } from './open-files.js';
+import type { Superfluous } from './superfluous.js';
 
 /** A remote revision confirmed this recently needs no request of its own before it is replaced, ms. */
 const CONFIRMED_WITHIN = 10_000;
@@ -40,9 +41,11 @@ export interface Delivered {
 
 export class Delivery {
   readonly #core: Core;
+  readonly #superfluous: Superfluous;
 
-  constructor(core: Core) {
+  constructor(core: Core, superfluous: Superfluous) {
     this.#core = core;
+    this.#superfluous = superfluous;
   }
 
   async deliver(ino: Ino, content: Content, isSecondTry = false): Promise<Delivered> {
@@ -129,6 +132,7 @@ export class Delivery {
 
   async #send(target: UploadTarget, { state, spool, digest, signal }: Content): Promise<RemoteFile> {
     const { provider, journal } = this.#core;
+    await this.#superfluous.clear(target);
     const attempt = await digest();
     state.attempts.add(attempt.md5);
     if (!state.unlinked) journal.setAttempts(state.ino, state.attempts);

@@ -6,6 +6,7 @@ import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import type { Ino } from '../tree/inode.js';
 import { conflictName } from './conflict-name.js';
 import type { Core } from './core.js';
+import type { Superfluous } from './superfluous.js';
 
 /** A file is to be replaced by another under its name. */
 export interface ReplaceIntent {
@@ -62,14 +63,16 @@ const LONGEST_PAUSE = 600_000;
 export class Intents {
   readonly #core: Core;
   readonly #moved: (ino: Ino, file: RemoteFile) => void;
+  readonly #superfluous: Superfluous;
   /** By id: begun, and neither finished nor undone though nobody is at it any more. */
   readonly #unsettled = new Map<number, Intent>();
   readonly #ending = new AbortController();
   #isWaiting = false;
 
   /** `moved` is told of a file that has got its name back, maybe under a new id. */
-  constructor(core: Core, moved: (ino: Ino, file: RemoteFile) => void) {
+  constructor(core: Core, superfluous: Superfluous, moved: (ino: Ino, file: RemoteFile) => void) {
     this.#core = core;
+    this.#superfluous = superfluous;
     this.#moved = moved;
   }
 
@@ -83,7 +86,10 @@ export class Intents {
 
   /** Did an earlier mount leave any? */
   areUnfinished(): boolean {
-    return this.#core.state.sql.prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change')").get() !== undefined;
+    return (
+      this.#core.state.sql.prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove')").get() !==
+      undefined
+    );
   }
 
   end({ id }: Pick<Intent, 'id'>): void {
@@ -130,6 +136,20 @@ export class Intents {
   /** All but the last step is done, or nothing could be undone: the rest follows in the background. */
   later(intent: Intent): void {
     this.#unsettled.set(intent.id, intent);
+    this.#tryLater();
+  }
+
+  /** Removes a file whose content is stored under another name by now: at once, or later. */
+  async removing(file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
+    if (!(await this.#superfluous.remove(file, remove))) this.#tryLater();
+  }
+
+  /** Something is about to be stored under this name. */
+  clearing(place: { readonly parentId: string; readonly name: string }): Promise<void> {
+    return this.#superfluous.clear(place);
+  }
+
+  #tryLater(): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
     this.#keepTrying().catch(() => undefined);
@@ -138,6 +158,7 @@ export class Intents {
   /** Tries what waits to be settled now. */
   async retry(): Promise<void> {
     for (const intent of [...this.#unsettled.values()]) await this.undo(intent);
+    await this.#superfluous.retry();
   }
 
   /** Ends background work; what is not settled is written down for the next mount. */
@@ -147,7 +168,11 @@ export class Intents {
 
   async #keepTrying(): Promise<void> {
     try {
-      for (let pause = FIRST_PAUSE; this.#unsettled.size > 0; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      for (
+        let pause = FIRST_PAUSE;
+        this.#unsettled.size > 0 || !this.#superfluous.isEmpty;
+        pause = Math.min(pause * 2, LONGEST_PAUSE)
+      ) {
         await this.#core.clock.sleep(pause, this.#ending.signal);
         await this.retry();
       }
@@ -166,6 +191,8 @@ export class Intents {
       data: string;
     }[];
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
+    await this.#superfluous.recover();
+    if (!this.#superfluous.isEmpty) this.#tryLater();
     // By now a replacement is done or undone at the provider; what it means for the names here comes next.
     await this.#recoverChanges(finish);
   }

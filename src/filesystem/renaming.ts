@@ -33,7 +33,7 @@ export class Renaming {
     this.#contents = contents;
     this.#storing = storing;
     this.#intents = intents;
-    this.#byCopy = new CopyRename(core, namespace, contents, (source, moved, { directory, name, target }) =>
+    this.#byCopy = new CopyRename(core, namespace, contents, intents, (source, moved, { directory, name, target }) =>
       this.#moved(source, moved, directory, name, target),
     );
   }

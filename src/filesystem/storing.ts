@@ -19,6 +19,7 @@ import { follow, freeName, isElsewhere, releaseTwin } from './following.js';
 import { type ErrnoName, FsError } from './fs-error.js';
 import { Leftovers } from './leftovers.js';
 import type { FileState, Storing as Upload } from './open-files.js';
+import type { Superfluous } from './superfluous.js';
 import { isPassing } from './upload-policy.js';
 import { UploadQueue, type Verdict } from './upload-queue.js';
 
@@ -44,10 +45,10 @@ export class Storing {
   /** The mount ends: nothing new is begun. */
   #isEnding = false;
 
-  constructor(core: Core, contents: Contents) {
+  constructor(core: Core, contents: Contents, superfluous: Superfluous) {
     this.#core = core;
     this.#contents = contents;
-    this.#delivery = new Delivery(core);
+    this.#delivery = new Delivery(core, superfluous);
     this.#leftovers = new Leftovers(core);
     this.#queue = new UploadQueue(core.clock, (ino) => this.#turn(ino));
   }

@@ -1,0 +1,100 @@
+/**
+ * Files whose content has another name by now (a rename at a provider that cannot rename), and that are to go. Where one
+ * cannot be removed at once, that is written down and done later.
+ */
+import { codeOf, messageOf } from '../base/errors.js';
+import { type RemoteFile, revisionKey } from '../providers/provider.js';
+import type { Core } from './core.js';
+
+export class Superfluous {
+  readonly #core: Core;
+  /** By id of the row: known in this mount, and nobody is at it. */
+  readonly #waiting = new Map<number, RemoteFile>();
+  /** One after the other, so that an upload can wait for the one in its way. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** Removes it with `remove`. False: later. */
+  async remove(file: RemoteFile, remove: () => Promise<unknown>): Promise<boolean> {
+    const { lastInsertRowid } = this.#core.state.sql
+      .prepare("INSERT INTO intent (kind, data) VALUES ('remove', ?)")
+      .run(JSON.stringify(file));
+    const id = Number(lastInsertRowid);
+    try {
+      await remove();
+      this.#end(id);
+      return true;
+    } catch (error) {
+      this.#core.log.warn({ id: file.id }, `${file.name} stays for now, beside its copy: ${messageOf(error)}`);
+      this.#waiting.set(id, file);
+      return false;
+    }
+  }
+
+  /** Takes up what an earlier mount left. */
+  recover(): Promise<void> {
+    const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'remove'").all();
+    for (const { id, data } of rows as { id: number; data: string }[]) this.#waiting.set(id, JSON.parse(data));
+    return this.retry();
+  }
+
+  /** Tries what waits. What fails goes on waiting. */
+  async retry(): Promise<void> {
+    for (const id of [...this.#waiting.keys()]) await this.#removeInTurn(id);
+  }
+
+  #removeInTurn(id: number): Promise<void> {
+    this.#last = this.#last
+      .catch(() => undefined)
+      .then(() => {
+        const file = this.#waiting.get(id);
+        return file === undefined ? undefined : this.#removeNow(id, file);
+      });
+    return this.#last;
+  }
+
+  /**
+   * Something is about to be stored under this name: what is in its way goes first. Where it cannot go even now, it stays
+   * for good, as what is stored may become its new version.
+   */
+  async clear(place: { readonly parentId: string; readonly name: string }): Promise<void> {
+    for (const [id, { parentId, name }] of [...this.#waiting]) {
+      if (parentId !== place.parentId || name !== place.name) continue;
+      await this.#removeInTurn(id);
+      if (this.#waiting.has(id)) this.#end(id);
+    }
+  }
+
+  /** Unless it was changed or moved since, by whomever. */
+  async #removeNow(id: number, file: RemoteFile): Promise<void> {
+    const { provider, options, log, table, directories } = this.#core;
+    try {
+      const now = await provider.stat(file);
+      const isStill = now.kind === 'file' && now.name === file.name && now.parentId === file.parentId;
+      if (isStill && revisionKey(now) === revisionKey(file) && this.#waiting.has(id)) {
+        if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(now);
+        else await provider.remove(now);
+      }
+    } catch (error) {
+      if (codeOf(error) !== 'not-found') {
+        log.warn({ id: file.id }, `${file.name} stays for now, beside its copy: ${messageOf(error)}`);
+        return;
+      }
+    }
+    this.#end(id);
+    const directory = table.byRemote('folder', file.parentId);
+    if (directory !== undefined) directories.expire(directory.ino);
+  }
+
+  #end(id: number): void {
+    this.#waiting.delete(id);
+    this.#core.state.sql.prepare('DELETE FROM intent WHERE id = ?').run(id);
+  }
+}
