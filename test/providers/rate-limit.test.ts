@@ -91,6 +91,17 @@ test('a limiter that is told nothing lets everything through, and 429 alone clos
   expect(limiter.retryAfterMs()).toBeLessThanOrEqual(1000);
 });
 
+test('a 429 while requests are left closes it for a moment, not until the window ends', async () => {
+  const limiter = new RateLimiter();
+  const told = { 'x-ratelimit-limit': '6000', 'x-ratelimit-reset': `${Math.ceil(Date.now() / 1000) + 3600}` };
+  limiter.observe(429, { ...told, 'x-ratelimit-remaining': '5990' });
+  expect(limiter.retryAfterMs()).toBeLessThanOrEqual(1000);
+  expect(limiter.resetAt()).toBeUndefined();
+  expect(limiter.snapshot()).toMatchObject({ remaining: 5990 });
+  limiter.observe(429, { ...told, 'x-ratelimit-remaining': '0' });
+  expect(limiter.retryAfterMs()).toBeGreaterThan(3_500_000);
+});
+
 test('no storm: when the limit is used up, nothing more is sent', async () => {
   const mini = await miniFiveSync({ limit: 3 });
   for (let i = 0; i < 10; i++) mini.add('/', `${i}`, 'x');

@@ -161,10 +161,12 @@ export class RateLimiter {
       this.#blindPauses = 0;
       return;
     }
-    if (this.#known !== null) this.#known = { ...this.#known, remaining: 0 };
+    // Where requests are left, it was refused for something else, of which the end of the window says nothing.
+    const isUsedUp = remaining === undefined || remaining === 0;
+    if (isUsedUp && this.#known !== null) this.#known = { ...this.#known, remaining: 0 };
     const told = parseRetryAfter(header(headers, 'retry-after'), now);
     if (told !== undefined) this.pause(told);
-    else if (resetAt !== undefined && resetAt > now) this.pause(resetAt - now);
+    else if (isUsedUp && resetAt !== undefined && resetAt > now) this.pause(resetAt - now);
     // Those that were sent together are refused together: one pause for all of them.
     else if (now >= this.#pausedUntil)
       this.pause(Math.min(blindPauseAtMost, blindPauseMs * 2 ** Math.min(this.#blindPauses++, 10)), true);
