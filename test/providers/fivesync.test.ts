@@ -272,6 +272,45 @@ describe('5sync uploads', () => {
     expect(told.at(-1)).toBe(5500);
   });
 
+  test('and removals: one that is answered with nothing is looked at', async () => {
+    const mini = await miniFiveSync();
+    mini.add('/', 'f', 'x');
+    const file = await fileAt(mini, '/', 'f');
+    let lies = 1;
+    mini.before = ({ method }) => (method === 'DELETE' && lies-- > 0 ? { status: 200, value: {} } : undefined);
+    await mini.provider.remove(file);
+    expect(mini.files.size).toBe(0);
+    mini.add('/', 'f', 'x');
+    const another = await mini.provider.stat({ kind: 'file', id: [...mini.files.keys()][0] ?? '' });
+    lies = 99;
+    await expect(mini.provider.remove(another)).rejects.toMatchObject({ code: 'protocol' });
+  });
+
+  test('refused once as a taken name is no reason to store it by a copy, then or later', async () => {
+    const mini = await miniFiveSync();
+    mini.add('/', 'f', 'old');
+    let refusals = 1;
+    mini.before = ({ method }) =>
+      method === 'PUT' && refusals-- > 0 ? { status: 409, value: { error: { type: 'conflict' } } } : undefined;
+    for (const content of ['new', 'newer']) {
+      const replaces = await fileAt(mini, '/', 'f');
+      await mini.provider.upload({ parentId: '/', name: 'f', replaces }, source(Buffer.from(content)));
+    }
+    expect(mini.server.lines().filter((line) => /^(PUT|DELETE)/.test(line))).toEqual(Array(3).fill('PUT /v1/files'));
+    expect([...mini.files.values()].map(({ name, data }) => `${name} ${data}`)).toEqual(['f newer']);
+  });
+
+  test('complete and then not to be seen are not sent again', async () => {
+    const mini = await miniFiveSync({}, { simpleUploadLimit: 2000 });
+    mini.before = ({ method, path }) =>
+      method === 'GET' && /\/files\/f/.test(path)
+        ? { status: 404, value: { error: { type: 'not_found' } } }
+        : undefined;
+    const upload = mini.provider.upload({ parentId: '/', name: 'f' }, source(Buffer.alloc(5500)));
+    await expect(upload).rejects.toMatchObject({ code: 'not-found' });
+    expect(mini.server.lines().filter((line) => line.endsWith('/complete'))).toHaveLength(1);
+  });
+
   test('too large for one request of this server go in parts; larger ones then do so at once', async () => {
     const mini = await miniFiveSync({});
     mini.before = ({ method, path }) =>

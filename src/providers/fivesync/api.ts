@@ -10,6 +10,7 @@ import {
   type HttpClientOptions,
   type Outcome,
 } from '../http/client.js';
+import { protocolFailure } from '../http/http-error.js';
 import { RateLimiter, reserveOf } from '../http/rate-limit.js';
 import type { Content, HttpMethod } from '../http/transport.js';
 import type { RateLimit } from '../provider.js';
@@ -100,7 +101,13 @@ export class FiveSyncApi {
   }
 
   async file(id: string, options: CallOptions): Promise<Item> {
-    return await this.json(this.call('GET', '/files/{id}', { id }), itemSchema, options);
+    try {
+      return await this.json(this.call('GET', '/files/{id}', { id }), itemSchema, options);
+    } catch (error) {
+      // No name was asked for that could be taken.
+      if (!isCode(error, 'exists')) throw error;
+      throw new ProviderError('protocol', (error as ProviderError).message, { cause: error, data: {} });
+    }
   }
 
   downloadCall(id: string): Call {
@@ -200,11 +207,13 @@ export class FiveSyncApi {
       );
       return gone ? { status: 200, headers: {}, text: '' } : undefined;
     };
-    const answer = await this.http.request(
-      call,
-      { decode: (given) => decodeNothing(given, call.route), lookup },
-      options,
-    );
+    const decode = (answer: Answer): Answer => {
+      decodeNothing(answer, call.route);
+      // Another answer than documented is looked at: who asks again is told that there is no such file.
+      if (!/"deleted"\s*:/.test(answer.text)) throw protocolFailure(call.route, 'no word of what was deleted');
+      return answer;
+    };
+    const answer = await this.http.request(call, { decode, lookup }, options);
     if (/"deleted"\s*:\s*false/.test(answer.text))
       throw new ProviderError('permission', `${call.route}: the server did not delete the file`, {
         data: { route: call.route },

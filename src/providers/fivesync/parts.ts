@@ -86,16 +86,19 @@ export class PartsUploader {
     let checkpoint = this.#resumable(target, content, options.resume);
     for (let left = restarts; ; left--) {
       checkpoint ??= await this.#begin(target, content, call);
+      let item: Item;
       try {
         await options.onCheckpoint?.(checkpoint);
         await this.#send(checkpoint, source, options);
-        const item = await this.#api.complete(checkpoint.uploadId, call, lookup);
-        return await this.#landing.find(item, target.folder, { isNew: !isKnown(item.id), sure: true }, call);
+        item = await this.#api.complete(checkpoint.uploadId, call, lookup);
       } catch (error) {
         if (!isExpired(error) || left === 0) throw error;
         this.#log.warn({ size: source.size }, 'the upload expired at the server: sending it anew');
         checkpoint = undefined;
+        continue;
       }
+      // Complete: from here on "not found" speaks of the file, and sending it anew would make another one.
+      return await this.#landing.find(item, target.folder, { isNew: !isKnown(item.id), sure: true }, call);
     }
   }
 

@@ -123,14 +123,18 @@ export class Uploader {
     if (old !== undefined && this.#catalog.index.named(place.folder, place.name).some(({ id }) => id !== old.id))
       throw new ProviderError('exists', 'several files have this name: rename one of them first', { data: {} });
     if (old !== undefined && this.#overwriting === 'aside') return await this.#swap(place, old, source, options, call);
-    try {
-      return await this.#put(place, old, source, options, call);
-    } catch (error) {
-      // 409 is not among the documented errors, but some server may say so all the same.
-      if (old === undefined || !isCode(error, 'exists')) throw error;
-      this.#overwriting = 'aside';
-      return await this.#swap(place, old, source, options, call);
+    // 409 is not among the documented errors, but some server may say so all the same. Said once, it may be about a moment.
+    if (old === undefined) return await this.#put(place, old, source, options, call);
+    for (let tries = 1; tries <= 2; tries++) {
+      try {
+        return await this.#put(place, old, source, options, call);
+      } catch (error) {
+        if (!isCode(error, 'exists')) throw error;
+      }
     }
+    const record = await this.#swap(place, old, source, options, call);
+    this.#overwriting = 'aside';
+    return record;
   }
 
   /** Stores it under its name and makes sure that it is what and where it was meant to be. */
