@@ -157,7 +157,9 @@ export class CloudFilesystem implements Filesystem {
       const apart = isAmongOlder(handle);
       // The pages of the older version go when it can be opened in the ordinary way again.
       if (apart) this.#outdated.add(ino);
-      return { handle: handle.id, keepCache: apart || (!this.#outdated.delete(ino) && mayKeepPages), apart };
+      const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
+      if (!apart) this.#core.files.begins(handle, keepCache);
+      return { handle: handle.id, keepCache, apart };
     });
   }
 
@@ -240,9 +242,9 @@ export class CloudFilesystem implements Filesystem {
       const handle = files.handle(id);
       const { state } = handle;
       handle.closing.abort();
+      files.close(handle);
       this.#contents.pin(handle, null);
       this.#lending.giveBack(handle);
-      files.close(handle);
       if (state.handles.size > 0) return;
       await this.#contents.discardUnchanged(state);
       if (state.unlinked) await this.#contents.abandon(state);

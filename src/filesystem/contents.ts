@@ -18,7 +18,7 @@ import { inodeOf } from './core.js';
 import { FsError } from './fs-error.js';
 import type { Lending } from './lending.js';
 import { newRevision } from './new-revision.js';
-import type { FileState, Handle } from './open-files.js';
+import { type FileState, type Handle, movingAlong } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 
 /** Of the cache's limit, what one handle may fill by reading ahead. */
@@ -51,7 +51,10 @@ export class Contents {
         return count;
       }
     } catch (error) {
-      if (isStill()) this.pin(handle, await newRevision(this.#core, handle, error));
+      if (isStill()) {
+        const now = await newRevision(this.#core, handle, error);
+        for (const one of movingAlong(handle)) this.pin(one, now);
+      }
     }
     return this.read(handle, into, offset);
   }

@@ -4,7 +4,7 @@ import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import { refreshed } from '../tree/listing.js';
 import type { Core } from './core.js';
 import { FsError } from './fs-error.js';
-import type { Handle } from './open-files.js';
+import { type Handle, mayMove } from './open-files.js';
 
 /**
  * A read failed in a way that a changed revision explains: ask what the file is now. A handle that has shown nothing
@@ -32,8 +32,7 @@ export async function newRevision(core: Core, handle: Handle, error: unknown): P
     // Not from inside the request on this very inode.
     setImmediate(() => invalidate({ kind: 'inode', ino: state.ino, content: true }));
   }
-  // Without having read from us, a program may have read from the kernel's pages.
-  if (handle.hasRead || handle.isSpoilt) {
+  if (!mayMove(handle)) {
     throw new FsError('ESTALE', `${pinned.name} was changed at the provider while it was being read`, {
       cause: error,
     });

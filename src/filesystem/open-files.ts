@@ -133,9 +133,31 @@ export function isAmongOlder({ state, pinned }: Handle): boolean {
   return false;
 }
 
+/**
+ * May this handle go on with another revision than the one it was opened for? Not if that was shown, through it or through
+ * another handle: all of them share the pages that the kernel keeps of the file.
+ */
+export function mayMove(handle: Handle): boolean {
+  const { pinned, state } = handle;
+  if (pinned === null || handle.hasRead || handle.isSpoilt) return false;
+  return ![...state.handles].some((other) => other.hasRead && isPinnedTo(other, pinned));
+}
+
+/** Those who must move with it, lest they fill the pages that it shares with them from the old revision. */
+export function movingAlong({ pinned, state }: Handle): Handle[] {
+  if (pinned === null) return [];
+  return [...state.handles].filter((other) => !other.isLeftBehind && isPinnedTo(other, pinned));
+}
+
+function isPinnedTo({ pinned }: Handle, file: RemoteFile): boolean {
+  return pinned !== null && revisionKey(pinned) === revisionKey(file);
+}
+
 export class OpenFiles {
   readonly #states = new Map<Ino, FileState>();
   readonly #handles = new Map<HandleId, Handle>();
+  /** Files of which the kernel may have pages although nobody has them open. */
+  readonly #shown = new Set<Ino>();
   #nextHandle = 1;
 
   state(ino: Ino): FileState | undefined {
@@ -169,7 +191,15 @@ export class OpenFiles {
     return handle;
   }
 
+  /** At an open: `keepsPages` of the kernel's that an earlier one left. What they hold counts as read: nobody will ask for it. */
+  begins(handle: Handle, keepsPages: boolean): void {
+    const { ino } = handle.state;
+    if (keepsPages && this.#shown.has(ino)) handle.hasRead = true;
+    if (!keepsPages) this.#shown.delete(ino);
+  }
+
   close(handle: Handle): void {
+    if (handle.hasRead || handle.flags.write) this.#shown.add(handle.state.ino);
     this.#handles.delete(handle.id);
     handle.state.handles.delete(handle);
   }

@@ -270,6 +270,43 @@ describe('handles and revisions', () => {
     expect((await m.cat('a')).slice(0, 3)).toBe('yyy');
   });
 
+  it('are stale when others have: all of them share the pages of the kernel', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a', 'x'.repeat(3 * 1024 * 1024)));
+    const reader = await m.open('a');
+    const silent = await m.open('a');
+    await m.read(reader, 0, 100);
+    m.provider.other.put('a', 'y'.repeat(3 * 1024 * 1024));
+    expect(await errnoOf(m.read(silent, 2 * 1024 * 1024, 100))).toBe('ESTALE');
+    await m.close(silent);
+    expect(await m.read(reader, 0, 100)).toBe('x'.repeat(100));
+    await m.close(reader);
+  });
+
+  it('move together, so that none of them fills the pages with what is cached of the old one', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a', 'x'.repeat(3 * 1024 * 1024)));
+    const [first, second] = [await m.open('a'), await m.open('a')];
+    m.provider.other.put('a', 'yy');
+    expect(await m.read(first)).toBe('yy');
+    expect(m.core.files.handle(second).pinned?.size).toBe(2);
+    expect(await m.read(second)).toBe('yy');
+    await m.close(first);
+    await m.close(second);
+  });
+
+  it('are stale when the kernel may have shown pages that an earlier one left', async () => {
+    const provider = { capabilities: { md5: false } };
+    const m = await mounted({ provider }, (memory) => memory.other.put('a', 'x'.repeat(3 * 1024 * 1024)));
+    const earlier = await m.open('a');
+    await m.read(earlier, 0, 100);
+    await m.close(earlier);
+    const { handle, keepCache } = await m.fs.open(await m.ino('a'), { ...writing, write: false });
+    expect(keepCache).toBe(true);
+    m.clock.advance(1000);
+    m.provider.other.put('a', 'y'.repeat(3 * 1024 * 1024 - 1));
+    expect(await errnoOf(m.read(handle, 2 * 1024 * 1024, 100))).toBe('ESTALE');
+    await m.close(handle);
+  });
+
   it('are stale when the file is gone at the provider', async () => {
     const m = await mounted({}, (provider) => provider.other.put('a', 'text'));
     const handle = await m.open('a');
