@@ -111,7 +111,7 @@ export function withoutFolders(tree: Readonly<Record<string, string>>): Record<s
 /** How a cell has to come out whose program was answered this; the answer itself must be one of those expected. */
 export function wantedOf({ place, expectation }: Cell, answer: string, impliesFolders = false): Verdict {
   const { before, after, returns, reads, keeps } = operation(place.operation);
-  const { errnos, isLie, isDamaged } = expectation;
+  const { errnos, isLie, isDamaged, left = {} } = expectation;
   const isDone = errnos.length === 0;
   const isKept = !isDone && keeps === true;
   // The operation is done but for what the server only says to have lost.
@@ -127,11 +127,13 @@ export function wantedOf({ place, expectation }: Cell, answer: string, impliesFo
     isInTime: true,
     isFaultMet: true,
     returned: isDone ? (read === undefined ? (returns ?? null) : md5(read)) : null,
-    server: isDamaged ? { file: 'damaged' } : stored(isLie ? liedAbout : isDone ? after : before),
+    server: isDamaged
+      ? { file: 'damaged' }
+      : stored(isLie ? liedAbout : isDone || place.isDone === true ? after : before),
     mount: contents.shown(isDone || isKept ? after : before),
     listed: isKept ? (errnos.includes(answer) ? answer : (errnos[0] ?? null)) : null,
     secondAnswer: isDone ? null : 'ok',
-    serverAfter: stored(isLie ? liedAbout : after),
+    serverAfter: { ...stored(isLie ? liedAbout : after), ...stored(left) },
     mountAfter: contents.shown(after),
   };
 }

@@ -1,67 +1,21 @@
 /** Which requests of 4shared each operation depends on. */
+import {
+  damaged,
+  found,
+  gone,
+  namelessOld,
+  removed,
+  resent,
+  shownBefore,
+  stale,
+  taken,
+  undoneLater,
+  unnoticed,
+} from './exceptions.js';
 import { type OperationName, SIMPLE_LIMIT, sizes } from './operations.js';
 import { type Group, type Place, place, type Service } from './place.js';
-import type { Exception, Wordings } from './table.js';
+import type { Wordings } from './table.js';
 
-/** What a service makes of a fault that the rules do not know. */
-const gone: Exception = { fault: '404', errnos: [], isLie: true, because: 'what is gone already needs no removing' };
-const namelessOld: Exception = {
-  fault: '404',
-  errnos: ['EEXIST'],
-  because: 'the old file is taken for gone, and then turns out to hold the name',
-};
-const undoneLater: Exception = {
-  fault: '429',
-  strength: 'always',
-  errnos: ['EIO'],
-  isSettledLater: true,
-  because: 'the limit is the account’s: undoing has to wait for it too',
-};
-const removed: Exception = {
-  fault: '404',
-  strength: 'once',
-  errnos: [],
-  because: 'a file that was removed at the provider is looked for, and stored anew where it is gone',
-};
-const taken: Exception = {
-  fault: '409',
-  strength: 'once',
-  errnos: [],
-  because: 'nobody is seen to hold the name, so it is tried again',
-};
-const damaged: Exception = {
-  fault: 'corrupt byte',
-  strength: 'always',
-  errnos: ['EIO'],
-  isDamaged: true,
-  because: 'a small new version takes the place of the old one in one request, damaged as it may be',
-};
-const resent = ['400', '404', '409'].map(
-  (fault): Exception => ({
-    fault,
-    strength: 'once',
-    errnos: [],
-    because: 'a chunk that is refused is sent again as the status of the upload says',
-  }),
-);
-const found: Exception = { fault: '404', errnos: [], because: 'the file is then found by its name' };
-const stale: Exception = {
-  fault: '404',
-  errnos: ['ESTALE'],
-  because: 'a directory that was opened and is gone must not look like an empty one',
-};
-const shownBefore: Exception = {
-  fault: 'corrupt byte',
-  strength: 'once',
-  errnos: ['EIO'],
-  because: 'most of a long file was shown before all of it could be compared with its checksum',
-};
-const unnoticed: Exception = {
-  fault: 'corrupt byte',
-  errnos: [],
-  isUnnoticed: true,
-  because: 'a part of a file has no checksum',
-};
 const overwriting = [removed, damaged];
 
 const download = (operation: OperationName, bytes: number, request = '', more: Partial<Place> = {}): Place =>

@@ -5,6 +5,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { askControl } from '../../../src/mount/control.js';
 import { Registry } from '../../../src/mount/registry.js';
 import type { MountStatus } from '../../../src/mount/status.js';
@@ -34,8 +35,9 @@ const DEADLINE_MS = 3000;
  */
 const LONGEST_MS = 2 * DEADLINE_MS + 4000;
 /** What failed and is tried again without faults is stored by then. */
-const RECOVERY_MS = 10_000;
-const POLL_MS = 20;
+const RECOVERY_MS = 20_000;
+const POLL_MS = 50;
+const ASK_AGAIN_MS = 1000;
 /** The batches of one group are shared by so many. */
 const MOUNTS = 2;
 
@@ -166,9 +168,17 @@ class Bench {
       };
       const wanted = wantedOf(trial.cell, verdict.answer, this.#service.impliesFolders);
       const { isSettledLater, isUnnoticed } = trial.cell.expectation;
-      const { server, mount } = isSettledLater ? verdict : wanted;
+      const { server, mount } = isSettledLater || trial.cell.place.isSettledLater ? verdict : wanted;
       const { returned } = isUnnoticed ? verdict : wanted;
-      return { cell: trial.cell, wanted: { ...wanted, server, mount, returned }, verdict, ms: performance.ms };
+      // What the service only said to have removed shows again once the mount looks.
+      const shown = { ...wanted.mountAfter, ...contents.shown(trial.cell.expectation.left ?? {}) };
+      const { mountAfter } = isDeepStrictEqual(shown, verdict.mountAfter) ? verdict : wanted;
+      return {
+        cell: trial.cell,
+        wanted: { ...wanted, server, mount, returned, mountAfter },
+        verdict,
+        ms: performance.ms,
+      };
     });
   }
 
@@ -236,16 +246,22 @@ class Bench {
     return found.id;
   }
 
-  /** What was kept is stored now, and what was refused is done now. */
+  /** What was kept is stored now, what was left is tidied up, and what was refused is done now. */
   async #recover(trials: readonly Trial[], performances: readonly Performed[]): Promise<(string | null)[]> {
-    await askControl(this.#socket, 'retry-uploads');
     const giveUpAt = performance.now() + RECOVERY_MS;
-    let left = await this.#status();
-    const isTidy = (): boolean =>
-      trials.every(({ cell, path }) => cell.expectation.isLie || !this.#hasTemporaries(path));
-    while ((left.pending.length > 0 || !isTidy()) && performance.now() < giveUpAt) {
-      await setTimeout(POLL_MS);
+    let askedAt = Number.NEGATIVE_INFINITY;
+    let left: MountStatus;
+    for (;;) {
+      // More than once: after 429s that told no time the mount asks nothing for a while, whoever wants it.
+      if (performance.now() - askedAt > ASK_AGAIN_MS) {
+        askedAt = performance.now();
+        await askControl(this.#socket, 'retry-uploads');
+      }
       left = await this.#status();
+      const isRefused = left.failed.some(({ path }) => trials.some((trial) => path.startsWith(`${trial.path}/`)));
+      const isDone = left.pending.length === 0 && !isRefused && trials.every((trial) => this.#isTidy(trial));
+      if (isDone || performance.now() >= giveUpAt) break;
+      await setTimeout(POLL_MS);
     }
     return Promise.all(
       trials.map(async (trial, n) => {
@@ -258,9 +274,11 @@ class Bench {
     );
   }
 
-  #hasTemporaries(path: string): boolean {
+  #isTidy({ cell: { expectation, place }, path }: Trial): boolean {
     const { store } = this.#world.sandbox;
-    return store.stat(path) !== undefined && store.list(path).some(({ name }) => name.startsWith('.syncmount-'));
+    if (expectation.isLie || store.stat(path) === undefined) return true;
+    if (place.isSettledLater && store.stat(`${path}/${place.of}`) !== undefined) return false;
+    return !store.list(path).some(({ name }) => name.startsWith('.syncmount-'));
   }
 
   #look(trials: readonly Trial[]): Promise<Seen[]> {

@@ -93,6 +93,14 @@ const all = {
   'create small': { before: {}, after: { file: 'small' }, known: '.', steps: write('wx', 'small'), keeps: true },
   'create large': { before: {}, after: { file: 'large' }, known: '.', steps: write('wx', 'large'), keeps: true },
   'create in chunks': { before: {}, after: { file: 'chunks' }, known: '.', steps: write('wx', 'chunks'), keeps: true },
+  'create in parts': { before: {}, after: { file: 'long' }, known: '.', steps: write('wx', 'long'), keeps: true },
+  'overwrite in parts': {
+    before: { file: 'other' },
+    after: { file: 'long' },
+    known: '.',
+    steps: write('w', 'long'),
+    keeps: true,
+  },
   overwrite: {
     before: { file: 'other' },
     after: { file: 'small' },

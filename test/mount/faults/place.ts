@@ -15,6 +15,8 @@ export interface Place extends Target {
   readonly of?: string;
   /** The URL names an object that the operation has made. */
   readonly ofNew?: boolean;
+  /** What it leaves for later has a name of its own, until then. */
+  readonly isSettledLater?: boolean;
   readonly exceptions?: readonly Exception[];
 }
 

@@ -3,6 +3,7 @@
  * Nothing here knows a service, a path or a mount.
  */
 import type { FaultAction } from '../../../src/sandbox/index.js';
+import type { Tree } from './operations.js';
 
 /** What the request that goes wrong is for: it decides which faults can befall it, and what they do. */
 export type RequestKind =
@@ -26,6 +27,10 @@ export interface Target {
   readonly isUnasked?: boolean;
   /** The kernel asks for it twice: an error of its own read-ahead is no verdict on the read that the program waits for. */
   readonly isAskedTwice?: boolean;
+  /** Nobody can ask what became of it: it is done when its answer is here. */
+  readonly needsAnswer?: boolean;
+  /** The content is at the service before it, whatever the program is told. */
+  readonly isDone?: boolean;
   /** The operation was done before it: what it was to tidy up is tidied up later. */
   readonly isAfterwards?: boolean;
 }
@@ -64,6 +69,7 @@ export interface Wording {
   readonly code?: string;
   readonly nature?: Nature;
   readonly errnos?: readonly string[];
+  readonly only?: readonly RequestKind[];
 }
 /** By the names of faults. */
 export type Wordings = Readonly<Record<string, Wording>>;
@@ -208,8 +214,10 @@ export interface Expectation {
   readonly errnos: readonly string[];
   /** The server says that what it has is gone, and is believed: it keeps it. */
   readonly isLie?: boolean;
-  /** What was begun is undone only when the service takes requests again: until then the names may be in between. */
+  /** What was begun is finished or undone only when the service takes requests again: until then the names may be in between. */
   readonly isSettledLater?: boolean;
+  /** What the operation was to remove, and the server only says to have removed. */
+  readonly left?: Tree;
   /** What the server had under the name is lost to damage on the way; what was meant to be stored is kept here. */
   readonly isDamaged?: boolean;
   /** The program may be given damaged bytes: of a part nobody can tell. Who reads the whole is told, and right the next time. */
@@ -240,13 +248,13 @@ export function expectationOf(
 
 /** Does the operation succeed in spite of it? */
 function isMet(
-  { kind, bodyless, isUnasked, isAskedTwice, isAfterwards }: Target,
+  { kind, bodyless, isUnasked, isAskedTwice, isAfterwards, needsAnswer }: Target,
   { name, nature }: Fault,
   strength: Strength,
 ): boolean {
   if (nature === 'harmless' || isUnasked === true || isAfterwards === true) return true;
   if (nature === 'refusal') return strength === 'once' && isAskedTwice === true;
   if (strength === 'once') return true;
-  const changes = kind === 'change' || kind === 'upload';
+  const changes = (kind === 'change' || kind === 'upload') && needsAnswer !== true;
   return changes && (nature === 'performed' || (bodyless === true && name === 'reset in the body'));
 }

@@ -1,0 +1,3 @@
+import { matrixTests } from './tests.js';
+
+matrixTests('acronis');
