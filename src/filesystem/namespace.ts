@@ -177,8 +177,10 @@ export class Namespace {
     try {
       if (options.disposal === 'trash' && provider.capabilities.trash) return await provider.trash(remote, caller);
       this.requireDeletes();
-      await provider.remove(remote, caller);
+      // Every directory that goes was seen to be empty.
+      await provider.remove(remote, { signal: caller?.signal, onlyEmpty: remote.kind === 'folder' });
     } catch (error) {
+      if (codeOf(error) === 'exists') throw new FsError('ENOTEMPTY', messageOf(error), { cause: error });
       if (codeOf(error) === 'unsupported') throw new FsError('EPERM', messageOf(error), { cause: error });
       if (codeOf(error) !== 'not-found') throw error;
     }

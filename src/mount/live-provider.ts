@@ -108,7 +108,7 @@ export class LiveProvider implements Provider {
     return this.#ask((provider) => provider.untrash(entry, options));
   }
 
-  remove(entry: RemoteEntry, options?: RequestOptions): Promise<void> {
+  remove(entry: RemoteEntry, options?: RequestOptions & { readonly onlyEmpty?: boolean }): Promise<void> {
     return this.#ask((provider) => provider.remove(entry, options));
   }
 

@@ -241,8 +241,11 @@ export interface Provider {
   /** Back from the trash to where it was. */
   untrash(entry: RemoteEntry, options?: RequestOptions): Promise<RemoteEntry>;
 
-  /** For ever; a folder with all that is in it. */
-  remove(entry: RemoteEntry, options?: RequestOptions): Promise<void>;
+  /**
+   * For ever; a folder with all that is in it. `onlyEmpty`: where folders are implied, one that is known to hold a file stays, and the
+   * answer is `exists`; elsewhere it changes nothing.
+   */
+  remove(entry: RemoteEntry, options?: RequestOptions & { readonly onlyEmpty?: boolean }): Promise<void>;
 
   /**
    * Asks the service what changed; at most one page of changes and the objects they name. Present where

@@ -272,6 +272,16 @@ describe('5sync uploads', () => {
     expect(told.at(-1)).toBe(5500);
   });
 
+  test('of other clients are not removed with a folder that was seen to be empty', async () => {
+    const mini = await miniFiveSync();
+    const made = await mini.provider.createFolder('/', 'd');
+    await mini.provider.upload({ parentId: '/d', name: 'theirs' }, source(Buffer.from('x')));
+    await expect(mini.provider.remove(made, { onlyEmpty: true })).rejects.toMatchObject({ code: 'exists' });
+    expect(mini.files.size).toBe(1);
+    await mini.provider.remove(made);
+    expect(mini.files.size).toBe(0);
+  });
+
   test('and removals: one that is answered with nothing is looked at', async () => {
     const mini = await miniFiveSync();
     mini.add('/', 'f', 'x');

@@ -102,7 +102,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     return index.folder(path);
   }
 
-  async function remove(entry: RemoteEntry, request: CallOptions): Promise<void> {
+  async function remove(entry: RemoteEntry, request: CallOptions, onlyEmpty: boolean): Promise<void> {
     if (entry.kind === 'file') {
       await api.remove(entry.id, request).catch((error: unknown) => {
         if (isCode(error, 'not-found')) catalog.removed(entry.id);
@@ -116,6 +116,8 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     await catalog.ready(request);
     const limit = pLimit(removals);
     const files = index.below(path);
+    // Heard of since the caller looked: another client's.
+    if (onlyEmpty && files.length > 0) throw new ProviderError('exists', 'the folder is not empty', { data: {} });
     await Promise.all(
       files.map((file) =>
         limit(async () => {
@@ -184,7 +186,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     copy: () => unsupported('copy'),
     trash: () => unsupported('move to a trash'),
     untrash: () => unsupported('bring back from a trash'),
-    remove: (entry, request = {}) => open(() => remove(entry, request)),
+    remove: (entry, { onlyEmpty = false, ...request } = {}) => open(() => remove(entry, request, onlyEmpty)),
     changes: (request = {}) => open(() => catalog.changes(request)),
     metrics: () => api.http.metrics(),
     async close() {
