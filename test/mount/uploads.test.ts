@@ -1,20 +1,26 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { cleanUpWorlds, createWorld, type World } from './world.js';
+import { openWorld, overKernel, traits } from './subjects.js';
+import { cleanUpWorlds, type World } from './world.js';
 
-describe('contents that are not stored', () => {
+describe.each(overKernel)('contents that are not stored at $provider', (subject) => {
+  const { bringing, refusals } = traits[subject.provider];
   cleanUpWorlds();
   let world: World;
 
   const uploads = (args: readonly string[], input = '') => world.cli(['uploads', ...args], input);
   const refuse = (): void => {
-    world.sandbox.faults.add({ host: 'upload', action: { kind: 'status', status: 403, code: '403.0100' } });
+    const [status, code] = refusals[0] ?? [507];
+    world.sandbox.faults.add({
+      ...bringing,
+      action: { kind: 'status', status, ...(code === undefined ? {} : { code }) },
+    });
   };
 
   describe('because the provider refused them', () => {
     beforeEach(async () => {
-      world = await createWorld();
+      world = await openWorld(subject);
       await world.sandbox.store.putFile('/d/changed.txt', 'old');
       await world.mount('--deadline', '3s');
       refuse();
@@ -83,7 +89,7 @@ describe('contents that are not stored', () => {
   });
 
   it('because the provider cannot be reached: umount gives up after one try, and the next mount stores them', async () => {
-    world = await createWorld();
+    world = await openWorld(subject);
     await world.mount('--write-back', '--deadline', '2s');
     await world.out('ls');
     world.sandbox.faults.add({ action: { kind: 'reset', when: 'before' } });
@@ -101,7 +107,7 @@ describe('contents that are not stored', () => {
   });
 
   it('because the network was away for a while: they are stored when it is back, without being asked', async () => {
-    world = await createWorld();
+    world = await openWorld(subject);
     await world.mount('--write-back', '--deadline', '1s');
     await world.out('ls');
     world.sandbox.faults.add({ action: { kind: 'reset', when: 'before' } });

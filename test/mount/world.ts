@@ -60,10 +60,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
 }
 
 /** A world of another service. The parts of its sandbox that all have (store, log, faults, settings) are typed as 4shared's. */
-export async function createServiceWorld(options: AnySandboxOptions, loggedOut = false): Promise<World> {
+export async function createServiceWorld(
+  options: AnySandboxOptions,
+  loggedOut = false,
+  binding?: BindingName,
+): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
   const sandbox = (await startSandbox(options as SandboxOptions)) as Sandbox;
-  const world = new World(directory, sandbox);
+  const world = new World(directory, sandbox, binding);
   worlds.push(world);
   await mkdir(world.mnt);
   if (loggedOut) return world;
