@@ -180,7 +180,8 @@ export class Namespace {
       // Every directory that goes was seen to be empty.
       await provider.remove(remote, { signal: caller?.signal, onlyEmpty: remote.kind === 'folder' });
     } catch (error) {
-      if (codeOf(error) === 'exists') throw new FsError('ENOTEMPTY', messageOf(error), { cause: error });
+      const isImplied = remote.kind === 'folder' && provider.capabilities.folders === 'implied';
+      if (isImplied && codeOf(error) === 'exists') throw new FsError('ENOTEMPTY', messageOf(error), { cause: error });
       if (codeOf(error) === 'unsupported') throw new FsError('EPERM', messageOf(error), { cause: error });
       if (codeOf(error) !== 'not-found') throw error;
     }
