@@ -243,7 +243,7 @@ export class Renaming {
     // What is still another base's must be here before the base changes.
     if (old !== null && state?.spool != null) await this.#contents.fill(state, state.spool);
     table.transaction(() => {
-      if (target !== undefined) table.update(target.ino, { parent: null, remote: null, localSize: null });
+      if (target !== undefined) this.#takeName(target);
       table.update(source.ino, {
         parent: directory.ino,
         name: newName,
@@ -266,7 +266,7 @@ export class Renaming {
   ): Promise<void> {
     const { table, directories, clock } = this.#core;
     table.transaction(() => {
-      if (target !== undefined) table.update(target.ino, { parent: null, remote: null, localSize: null });
+      if (target !== undefined) this.#takeName(target);
       const namesake = table.byRemote(moved.kind, moved.id);
       if (namesake !== undefined && namesake.ino !== source.ino) {
         table.update(namesake.ino, { parent: null, remote: null });
@@ -286,11 +286,15 @@ export class Renaming {
     if (target !== undefined) await this.#forget(target.ino);
   }
 
-  /** The replaced file has no name any more; what was not stored of it goes, unless somebody has it open. */
+  /** The replaced file has no name any more, and nothing of it is to be stored: both at once, whatever happens next. */
+  #takeName({ ino }: Inode): void {
+    this.#core.table.update(ino, { parent: null, remote: null, localSize: null });
+    this.#core.journal.remove(ino);
+  }
+
+  /** What was not stored of the replaced file goes, unless somebody has it open. */
   async #forget(ino: Ino): Promise<void> {
-    const { files, journal } = this.#core;
-    journal.remove(ino);
-    const state = files.state(ino);
+    const state = this.#core.files.state(ino);
     if (state === undefined) return;
     state.unlinked = true;
     await this.#contents.abandon(state);

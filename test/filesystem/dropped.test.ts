@@ -1,6 +1,7 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Capabilities } from '../../src/providers/provider.js';
 import { type Mounted, mounted, writing } from './harness.js';
 
 describe('a content that nobody wants any more', () => {
@@ -82,5 +83,39 @@ describe('a content that nobody wants any more', () => {
     expect(await revived.cat('a')).toBe('accepted');
     await revived.fs.storing.drained();
     expect(revived.provider.other.tree()).toEqual({ a: 'accepted' });
+  });
+
+  it.each<[string, Partial<Capabilities>, (m: Mounted) => Promise<unknown>]>([
+    [
+      'a file that is not stored either',
+      {},
+      async (m) => {
+        m.provider.fail('upload', 'quota');
+        await m.put('b', 'new');
+      },
+    ],
+    ['a stored file', {}, async (m) => void m.provider.other.put('b', 'stored')],
+    ['a stored file by copying', { moveFile: false }, async (m) => void m.provider.other.put('b', 'stored')],
+  ])('loses its name and its row in one step when %s takes the name', async (_what, capabilities, make) => {
+    const m = await mounted({ writeBack: true, provider: { capabilities } });
+    m.provider.fail('upload', 'quota');
+    await m.put('a', 'unwanted');
+    await make(m);
+    await m.fs.storing.drained();
+    expect(m.pending()).toContain('/a failed');
+    m.clock.advance(60_000);
+    await m.names();
+    const { table, journal } = m.core;
+    const nameless: number[] = [];
+    const transaction = table.transaction.bind(table);
+    table.transaction = (act) => {
+      const result = transaction(act);
+      // What the next mount would find, should the process die here.
+      nameless.push(journal.all().filter(({ ino }) => table.get(ino)?.parent === null).length);
+      return result;
+    };
+    await m.mv('b', 'a');
+    expect(nameless.length).toBeGreaterThan(0);
+    expect(nameless.every((count) => count === 0)).toBe(true);
   });
 });
