@@ -63,6 +63,10 @@ export interface OpenFlags {
   readonly truncate: boolean;
   /** O_CREAT|O_EXCL; only meaningful for `create`. */
   readonly exclusive: boolean;
+  /** O_SYNC or O_DSYNC: each write is to be durable. */
+  readonly sync?: boolean;
+  /** O_DIRECT. */
+  readonly direct?: boolean;
 }
 
 export interface OpenResult {
@@ -71,11 +75,13 @@ export interface OpenResult {
   readonly keepCache: boolean;
   /** The kernel must share nothing of this inode with it: others still read an older version, whose pages these are. */
   readonly apart?: boolean;
+  /** Others write to the file without a word: without its `backing`, the kernel must keep nothing of it for this handle. */
+  readonly unseen?: boolean;
 }
 
 /** A file on the local disk. */
 export interface Backing {
-  /** Open for reading, until the last handle that it was given for is released. */
+  /** Open for reading and writing, until the last handle that it was given for is released. */
   readonly fd: number;
 }
 
@@ -132,7 +138,8 @@ export interface Filesystem {
   /**
    * The file that holds all that a handle for reading reads, where there is one, in the cache or in the spool: the same object
    * for handles with the same content. From then on it is the handle's until its release, and what others write through the
-   * mount is to be seen in it too.
+   * mount is to be seen in it too. A handle that only writes may get one to write to, and need tell nothing of that but by
+   * `flush`, `fsync` and `release`.
    */
   backing?(handle: HandleId): Backing | null;
   /** Fills `into` from `offset`; resolves with the bytes read, fewer than its length only at the end of the file. */
@@ -143,6 +150,8 @@ export interface Filesystem {
   flush(handle: HandleId, caller?: Caller): MaybePromise<void>;
   /** Durable on the local disk. */
   fsync(handle: HandleId, caller?: Caller): MaybePromise<void>;
+  /** The mount is gone while the handle is open, and is about to release it: its program may go on with its `backing`. */
+  orphaned?(handle: HandleId): void;
   /** The last close. Never fails: nobody would hear of it. */
   release(handle: HandleId): MaybePromise<void>;
   /** Reserves nothing (a cloud has no blocks) but extends the size unless `keepSize`. */

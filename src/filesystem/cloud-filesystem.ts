@@ -34,13 +34,15 @@ import { FsError } from './fs-error.js';
 import { Intents } from './intents.js';
 import { Lending } from './lending.js';
 import { Namespace } from './namespace.js';
-import { type FileState, type Handle, isAmongOlder } from './open-files.js';
+import { isAmongOlder } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import { recoverUploads } from './recovery.js';
 import { Renaming } from './renaming.js';
+import { Resizing } from './resizing.js';
 import { Space } from './space.js';
 import { Storing } from './storing.js';
 import { Superfluous } from './superfluous.js';
+import { settleUnseen } from './unseen.js';
 import { Xattrs } from './xattrs.js';
 
 export class CloudFilesystem implements Filesystem {
@@ -52,6 +54,7 @@ export class CloudFilesystem implements Filesystem {
   readonly #lending: Lending;
   readonly #namespace: Namespace;
   readonly #renaming: Renaming;
+  readonly #resizing: Resizing;
   readonly #intents: Intents;
   readonly #copying: Copying;
   readonly #xattrs: Xattrs;
@@ -78,6 +81,7 @@ export class CloudFilesystem implements Filesystem {
     this.#namespace = new Namespace(core, this.#contents, this.storing, this.#intents);
     this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents);
     this.#copying = new Copying(core, this.#contents, this.#namespace);
+    this.#resizing = new Resizing(core, this.#contents, this.storing);
     this.#xattrs = new Xattrs(core);
   }
 
@@ -127,10 +131,18 @@ export class CloudFilesystem implements Filesystem {
 
   setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
     return answered(() => {
-      changeOverlay(this.#core, ino, change);
-      if (change.size === undefined) return this.#namespace.attributes(inodeOf(this.#core, ino));
-      return this.#resize(ino, change.size, change, caller?.signal).then(() => this.getattr(ino));
+      const state = this.#core.files.state(ino);
+      // A time that is set is later than what was written before.
+      if (state?.watch == null || change.mtime === undefined) return this.#change(ino, change, caller);
+      return settleUnseen(this.#core, state).then(() => this.#change(ino, change, caller));
     });
+  }
+
+  #change(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
+    changeOverlay(this.#core, ino, change);
+    if (change.size === undefined) return this.#namespace.attributes(inodeOf(this.#core, ino));
+    this.#openable(ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
+    return this.#resizing.resize(ino, change.size, change, caller?.signal).then(() => this.getattr(ino));
   }
 
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
@@ -144,10 +156,10 @@ export class CloudFilesystem implements Filesystem {
       if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
       const inode = this.#openable(ino, flags);
       const state = this.#core.files.ensureState(ino);
-      const handle = this.#core.files.open(state, flags, remoteFileOf(inode));
+      const handle = this.#core.files.open(state, flags, remoteFileOf(inode), caller?.pid);
       if (flags.truncate && flags.write) {
         try {
-          await this.#cut(state, handle, 0, caller?.signal);
+          await this.#resizing.cut(state, handle, 0, caller?.signal);
         } catch (error) {
           await this.release(handle.id);
           throw error;
@@ -157,9 +169,11 @@ export class CloudFilesystem implements Filesystem {
       const apart = isAmongOlder(handle);
       // The pages of the older version go when it can be opened in the ordinary way again.
       if (apart) this.#outdated.add(ino);
+      const unseen = state.watch !== null;
+      if (unseen) this.#outdated.add(ino);
       const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
       if (!apart) this.#core.files.begins(handle, keepCache);
-      return { handle: handle.id, keepCache, apart };
+      return { handle: handle.id, keepCache, apart, unseen };
     });
   }
 
@@ -205,13 +219,17 @@ export class CloudFilesystem implements Filesystem {
         throw error;
       }
       this.#namespace.touchDirectory(parent);
-      const handle = files.open(state, flags, null);
+      const handle = files.open(state, flags, null, caller?.pid);
       return { handle: handle.id, keepCache: false, attributes: this.getattr(inode.ino) };
     });
   }
 
   backing(handle: HandleId): Backing | null {
     return answeredNow(() => this.#lending.lend(this.#core.files.handle(handle)));
+  }
+
+  orphaned(handle: HandleId): void {
+    answeredNow(() => this.#lending.orphaned(this.#core.files.handle(handle)));
   }
 
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
@@ -244,7 +262,11 @@ export class CloudFilesystem implements Filesystem {
       handle.closing.abort();
       files.close(handle);
       this.#contents.pin(handle, null);
-      this.#lending.giveBack(handle);
+      const isLastUnseen = this.#lending.giveBack(handle);
+      if (isLastUnseen) {
+        this.#outdated.add(state.ino);
+        this.storing.released(state);
+      }
       if (state.handles.size > 0) return;
       await this.#contents.discardUnchanged(state);
       if (state.unlinked) await this.#contents.abandon(state);
@@ -257,12 +279,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
-    return answered(async () => {
-      const handle = this.#core.files.handle(id);
-      if (!handle.flags.write) throw new FsError('EBADF', 'not open for writing');
-      const { size } = this.getattr(handle.state.ino);
-      if (!keepSize && offset + length > size) await this.#cut(handle.state, handle, offset + length);
-    });
+    return answered(() => this.#resizing.fallocate(this.#core.files.handle(id), offset + length, keepSize));
   }
 
   seek(id: HandleId, offset: number, whence: 'data' | 'hole'): number {
@@ -375,27 +392,5 @@ export class CloudFilesystem implements Filesystem {
       if (inode.remote?.access === 'read') throw new FsError('EACCES', `${inode.name} is read-only`);
     }
     return inode;
-  }
-
-  /** truncate(2). Through an open file its close stores the result; by name there is no close, so it is stored now. */
-  async #resize(ino: Ino, size: number, change: AttributeChange, signal?: AbortSignal): Promise<void> {
-    this.#openable(ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
-    const { files } = this.#core;
-    await files.byName(ino, async (state) => {
-      await this.#cut(state, change.handle === undefined ? null : files.handle(change.handle), size, signal);
-      if (change.mtime !== undefined) state.mtime = null;
-      if (!state.hasWriters()) await orAborted(this.storing.settle(state), signal);
-    });
-  }
-
-  /** A file that has this size already keeps its content, and needs no upload; its times move. */
-  async #cut(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
-    const remote = handle?.pinned ?? remoteFileOf(inodeOf(this.#core, state.ino));
-    if (state.spool === null && state.spooling === null && remote?.size === size) {
-      const now = fromMs(this.#core.clock.now());
-      this.#core.table.updateOverlay(state.ino, { mtime: now, ctime: now });
-    } else {
-      await this.#contents.truncate(state, handle, size, signal);
-    }
   }
 }

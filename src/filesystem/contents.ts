@@ -20,6 +20,7 @@ import type { Lending } from './lending.js';
 import { newRevision } from './new-revision.js';
 import { type FileState, type Handle, movingAlong } from './open-files.js';
 import { orAborted } from './or-aborted.js';
+import { noteUnseen, settleUnseen } from './unseen.js';
 
 /** Of the cache's limit, what one handle may fill by reading ahead. */
 const READ_AHEAD_SHARE = 1 / 4;
@@ -38,6 +39,7 @@ export class Contents {
   async read(handle: Handle, into: Uint8Array, offset: number): Promise<number> {
     const { state } = handle;
     const { spool } = state;
+    if (state.watch !== null) noteUnseen(this.#core, state);
     if (spool !== null && !handle.isLeftBehind) return spool.read(into, offset, this.readBase(state, spool));
     const before = handle.pinned;
     if (before === null) return 0;
@@ -98,6 +100,7 @@ export class Contents {
       if (signal?.aborted) throw new FsError('EINTR', 'interrupted');
       await orAborted(this.#makeWritable(state, handle), signal);
     }
+    noteUnseen(this.#core, state);
     const { spool } = state;
     // No `await` between here and the start of the act: an upload that begins later waits for it.
     const before = { dirty: state.dirty, generation: ++state.generation };
@@ -196,6 +199,7 @@ export class Contents {
   /** The whole content as a spool file, however it is kept now. It is forgotten with the next `discardUnchanged`. */
   async materialize(state: FileState): Promise<SpoolFile> {
     while (state.spool === null) await this.#makeWritable(state, null);
+    await settleUnseen(this.#core, state);
     await this.fill(state, state.spool);
     return state.spool;
   }

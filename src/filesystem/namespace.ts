@@ -13,6 +13,7 @@ import { FsError } from './fs-error.js';
 import type { Intents } from './intents.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
+import { noteUnseen } from './unseen.js';
 
 /** The most frequent answer of all: made once. */
 const noEntry = new FsError('ENOENT', 'no such file or directory');
@@ -36,7 +37,9 @@ export class Namespace {
   }
 
   attributes(inode: Inode): Attributes {
-    return attributesOf(inode, this.#core.options, this.#core.files.state(inode.ino));
+    const file = this.#core.files.state(inode.ino);
+    if (file !== undefined) noteUnseen(this.#core, file);
+    return attributesOf(inode, this.#core.options, file);
   }
 
   /** ENOENT where there is none. */

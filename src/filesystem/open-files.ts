@@ -13,6 +13,7 @@ import type { RevisionReader } from '../cache/revision-reader.js';
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import type { LentFile } from '../spool/lent-file.js';
 import type { SpoolFile } from '../spool/spool-file.js';
+import type { WriteWatch } from '../spool/write-watch.js';
 import type { Ino } from '../tree/inode.js';
 import type { HandleId, OpenFlags } from './api.js';
 import { FsError } from './fs-error.js';
@@ -33,6 +34,10 @@ export class FileState {
   spoolName = '';
   /** The spool file, as it is lent to those who read it directly. */
   loan: LentFile | null = null;
+  /** Looks at the spool file while programs write to it by themselves (unseen.ts); no upload begins meanwhile. */
+  watch: WriteWatch | null = null;
+  /** Who writes to the spool file by himself may do so for ever: it is for the next mount to store. */
+  isOrphaned = false;
   /** The spool holds changes that no upload has stored. */
   dirty = false;
   /** Bytes were written since the content was last made, emptied or stored. */
@@ -87,6 +92,12 @@ export class FileState {
     return this.handles.size > 0 || this.generation > 0;
   }
 
+  /** Does anybody write to the spool file by himself? */
+  hasUnseenWriters(): boolean {
+    for (const { flags, lent } of this.handles) if (flags.write && lent !== null) return true;
+    return false;
+  }
+
   hasWriters(): boolean {
     for (const handle of this.handles) if (handle.flags.write) return true;
     return false;
@@ -106,15 +117,19 @@ export class Handle {
   readonly closing = new AbortController();
   /** Bytes of `pinned` were given to a program: another revision can no longer take its place. */
   hasRead = false;
-  /** The kernel reads this file by itself; it is kept the same as the content. */
+  /** The kernel reads (or, for a writer, writes) this file by itself; it is kept the same as the content. */
   lent: LentFile | null = null;
   /** Reads go on from `pinned`, whatever others write: the content now has another base than what was read here. */
   isLeftBehind = false;
   /** Wrong bytes of `pinned` may have been shown: it gives no more, so that nobody takes the whole for right. */
   isSpoilt = false;
 
-  constructor(id: HandleId, state: FileState, flags: OpenFlags, pinned: RemoteFile | null) {
+  /** The process that opened it, where the binding knows. */
+  readonly opener: number | undefined;
+
+  constructor(id: HandleId, state: FileState, flags: OpenFlags, pinned: RemoteFile | null, opener?: number) {
     this.id = id;
+    this.opener = opener;
     this.state = state;
     this.flags = flags;
     this.pinned = pinned;
@@ -177,8 +192,8 @@ export class OpenFiles {
     return state;
   }
 
-  open(state: FileState, flags: OpenFlags, pinned: RemoteFile | null): Handle {
-    const handle = new Handle(this.#nextHandle++, state, flags, pinned);
+  open(state: FileState, flags: OpenFlags, pinned: RemoteFile | null, opener?: number): Handle {
+    const handle = new Handle(this.#nextHandle++, state, flags, pinned, opener);
     this.#handles.set(handle.id, handle);
     state.handles.add(handle);
     return handle;

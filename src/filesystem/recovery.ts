@@ -1,4 +1,5 @@
 /** What an earlier mount left in the journal: shown at once, uploaded in the background. */
+import { messageOf } from '../base/errors.js';
 import type { UploadRow } from '../spool/journal.js';
 import { isSpoolFileSound } from '../spool/kept.js';
 import { wholeOf } from '../spool/spool-file.js';
@@ -31,6 +32,7 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
     journal.orphan(found.ino);
     return null;
   }
+  const isOurs = isolated(core, found);
   const onDisk = spool.sizeOf(found);
   if (found.state === 'open' && isUnchanged(found)) {
     table.transaction(() => {
@@ -41,8 +43,7 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
     return null;
   }
   const promised = restoreKept(core, found);
-  const isUnknown = promised === null && found.state === 'open' && found.base === null;
-  const row = promised ?? (isUnknown ? withAllBytes(found, onDisk ?? 0) : found);
+  const row = promised ?? withUnpromised(found, onDisk ?? 0);
   // What was written behind its end must not show in a hole, should the file grow again.
   if (onDisk !== null && onDisk > row.content.size) spool.cut(row);
   const state = files.ensureState(row.ino);
@@ -54,7 +55,9 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
   for (const md5 of row.attempts) state.attempts.add(md5);
   if (row !== found) journal.put(row);
   table.update(row.ino, { localSize: row.content.size });
-  if (promised === null && (onDisk === null || onDisk < row.content.size)) {
+  if (!isOurs) {
+    storing.refuse(state, 'EBUSY', `a program goes on writing to the spool file ${row.spool}; end it, then retry`);
+  } else if (promised === null && (onDisk === null || onDisk < row.content.size)) {
     storing.refuse(state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
   } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
     storing.refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
@@ -62,6 +65,17 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
     return state;
   }
   return null;
+}
+
+/** False: a program of the mount that died may go on writing to the spool file, and there is no room for a copy. */
+function isolated({ spool, log }: Core, row: UploadRow): boolean {
+  try {
+    spool.isolate(row);
+    return true;
+  } catch (error) {
+    log.error({ ino: row.ino, spool: row.spool }, `a spool file is still being written: ${messageOf(error)}`);
+    return false;
+  }
 }
 
 /** Is the content that of its base, so that there is nothing to store? */
@@ -83,9 +97,15 @@ function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadR
 }
 
 /**
- * A content without a base is all that is in its file, also what was written after the last word of the journal. (Not so one
- * that was emptied: its file may still have the length of the base, and nothing in it.)
+ * What was written after the last word of the journal, where nothing was promised that it takes the place of. A content without
+ * a base is all that is in its file. (Not so one that was emptied: its file may still have the length of the base, and
+ * nothing in it.) One that was promised to be empty, and is not, was written to since.
  */
-function withAllBytes(row: UploadRow, onDisk: number): UploadRow {
-  return { ...row, content: wholeOf(Math.max(row.content.size, onDisk)) };
+function withUnpromised(row: UploadRow, onDisk: number): UploadRow {
+  const size = Math.max(row.content.size, onDisk);
+  if (row.state === 'open' && row.base === null) return { ...row, content: wholeOf(size) };
+  if (row.state === 'synced' && row.content.size === 0 && size > 0) {
+    return { ...row, state: 'open', content: wholeOf(size) };
+  }
+  return row;
 }

@@ -19,22 +19,16 @@ import { follow, freeName, isElsewhere, releaseTwin } from './following.js';
 import { type ErrnoName, FsError } from './fs-error.js';
 import { Leftovers } from './leftovers.js';
 import type { FileState, Storing as Upload } from './open-files.js';
+import { type PendingUpload, pendingUploads } from './pending.js';
 import type { Superfluous } from './superfluous.js';
+import { noteUnseen, settleUnseen } from './unseen.js';
 import { isPassing } from './upload-policy.js';
 import { UploadQueue, type Verdict } from './upload-queue.js';
 
 /** Contents up to this size are promised by the journal alone, bytes: one sync of the disk instead of two. */
 const KEPT_BYTES = 64 * 1024;
 
-export interface PendingUpload {
-  readonly path: string;
-  readonly size: number;
-  readonly sent: number;
-  readonly state: UploadState;
-  /** Of what failed: the errno that the program was given, and why. */
-  readonly code?: string;
-  readonly error?: string;
-}
+export type { PendingUpload } from './pending.js';
 
 export class Storing {
   readonly #core: Core;
@@ -60,6 +54,7 @@ export class Storing {
    * duplicate of the descriptor before the first byte (`echo x > f`), and an upload of nothing would come first.
    */
   async flush(state: FileState): Promise<void> {
+    await settleUnseen(this.#core, state);
     if (state.spool?.size !== 0 || state.written) return this.settle(state);
     if (state.unlinked || !state.dirty || state.storing !== null) return;
     const { generation } = state;
@@ -81,8 +76,11 @@ export class Storing {
   }
 
   /** fsync(): content and journal on the disk. */
-  async secure(state: FileState, as: 'synced' | 'queued'): Promise<void> {
+  async secure(state: FileState, until: 'synced' | 'queued'): Promise<void> {
+    await settleUnseen(this.#core, state);
     const { spool, generation } = state;
+    // It goes on being written without a word, and the row has to say so.
+    const as = state.watch === null ? until : 'synced';
     if (spool === null || state.unlinked || (state.secured === generation && as === 'synced')) return;
     // What is written from here on is not part of the promise, and may not reach the disk with it.
     const content = spool.state();
@@ -120,9 +118,13 @@ export class Storing {
     }
   }
 
-  /** Stores in its turn, in the background; a failure is in the journal and the log. */
+  /**
+   * Stores in its turn, in the background; a failure is in the journal and the log. What is written without a word is to rest
+   * first: the last of its writers brings it here (`released`).
+   */
   enqueue(state: FileState): void {
-    if (!this.#isEnding) this.#queue.add(state.ino, state.spool?.size ?? 0);
+    if (!this.#isEnding && state.watch === null && !state.isOrphaned)
+      this.#queue.add(state.ino, state.spool?.size ?? 0);
   }
 
   /** The turn of a file that waited in the queue. */
@@ -130,6 +132,7 @@ export class Storing {
     const state = this.#core.files.state(ino);
     while (state?.naming.isBusy) await state.naming.idle();
     if (state === undefined || state.unlinked || !state.dirty || state.storing !== null) return 'cancelled';
+    if (state.watch !== null || state.isOrphaned) return 'cancelled';
     try {
       await this.#begin(state).done;
       return 'stored';
@@ -142,6 +145,7 @@ export class Storing {
   /** The last close: what no flush has seen (pages written through mmap after it) is stored in the background. */
   released(state: FileState): void {
     if (state.unlinked || !state.dirty || state.failed === state.generation || state.storing !== null) return;
+    if (state.promised && state.journaled === state.generation) this.#core.journal.setState(state.ino, 'queued');
     this.enqueue(state);
   }
 
@@ -171,16 +175,7 @@ export class Storing {
 
   /** Everything not stored yet, oldest first; paths as seen from the directory `root`. */
   pending(root: Ino): PendingUpload[] {
-    return this.#core.journal.all().map((row) => {
-      const state = this.#core.files.state(row.ino);
-      return {
-        path: pathOf(this.#core, row.ino, root),
-        size: state?.spool?.size ?? row.content.size,
-        sent: state?.storing ? state.sent : 0,
-        state: row.state,
-        ...(row.state === 'failed' ? { code: row.code ?? 'EIO', error: row.message ?? '' } : {}),
-      };
-    });
+    return pendingUploads(this.#core, root);
   }
 
   /** The present content cannot be stored: it waits in the spool, with the reason in the journal. */
@@ -213,8 +208,10 @@ export class Storing {
     for (const state of this.#core.files.states()) {
       await this.cancel(state);
       const { spool } = state;
+      noteUnseen(this.#core, state);
       if (spool === null || state.unlinked || !state.dirty) continue;
       try {
+        await settleUnseen(this.#core, state);
         await spool.sync();
       } catch (error) {
         // One broken spool file must not keep the others from being safe.

@@ -45,6 +45,9 @@ export function decodeOpenFlags(flags: number): OpenFlags {
     append: (flags & fsConstants.O_APPEND) !== 0,
     truncate: (flags & fsConstants.O_TRUNC) !== 0,
     exclusive: (flags & fsConstants.O_EXCL) !== 0,
+    // O_SYNC holds the bit of O_DSYNC.
+    sync: (flags & fsConstants.O_DSYNC) !== 0,
+    direct: (flags & fsConstants.O_DIRECT) !== 0,
   };
 }
 

@@ -50,6 +50,8 @@ export interface OpenAccountOptions {
   readonly path: string;
   readonly log: Log;
   readonly punchHole?: PunchHole;
+  /** Has anybody but this descriptor the file open or mapped? */
+  readonly isOpenElsewhere?: (fd: number) => boolean;
 }
 
 /**
@@ -96,6 +98,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       async close() {
         filesystem.close();
         directories.close();
+        core.spool.headroom.close();
         await core.readers.stop();
         await provider.close();
         opened.close();
@@ -110,9 +113,14 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
 }
 
 /** On a disk that both share, cached blocks give way to contents that are nowhere else. */
-function openSpool(directory: string, cache: BlockCache, cacheDirectory: string): Spool {
+function openSpool(
+  directory: string,
+  cache: BlockCache,
+  cacheDirectory: string,
+  isOpenElsewhere: OpenAccountOptions['isOpenElsewhere'],
+): Spool {
   const isShared = statSync(directory).dev === statSync(cacheDirectory, { throwIfNoEntry: false })?.dev;
-  return new Spool(directory, isShared ? (bytes) => cache.relieve(bytes) : undefined);
+  return new Spool(directory, { relieve: isShared ? (bytes) => cache.relieve(bytes) : undefined, isOpenElsewhere });
 }
 
 function openState(directory: string, name: string, warnings: string[]): ReturnType<typeof openDatabase> {
@@ -149,7 +157,7 @@ interface Parts {
 
 /** Puts the parts together. `start` gives the file system its root, and the parts below it someone to tell. */
 function assemble(
-  { provider, options, log, places }: OpenAccountOptions,
+  { provider, options, log, places, isOpenElsewhere }: OpenAccountOptions,
   { state, table, account, cache, directory }: Parts,
 ): { core: Core; directories: Directories; start: (root: Ino) => CloudFilesystem } {
   let filesystem: CloudFilesystem | null = null;
@@ -166,7 +174,7 @@ function assemble(
     directories,
     provider,
     readers: new ReaderPool(cache, fetchKnown(table, provider)),
-    spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache),
+    spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache, isOpenElsewhere),
     journal: new Journal(state.sql),
     state,
     files: new OpenFiles(),

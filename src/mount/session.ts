@@ -8,7 +8,7 @@ import type { AccountStore, StoredAccount } from '../config/accounts.js';
 import type { Directories } from '../config/directories.js';
 import type { MountOptions } from '../config/options.js';
 import type { Mounted } from '../fuse/binding.js';
-import { loadPunchHole } from '../fuse/punch-hole.js';
+import { loadHoles } from '../fuse/holes.js';
 import { chooseBinding } from './bindings.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
 import { LiveProvider, type MadeProvider } from './live-provider.js';
@@ -259,7 +259,7 @@ async function opening(provider: LiveProvider, stored: StoredAccount, options: S
       options: options.options,
       path,
       log,
-      punchHole: loadPunchHole(),
+      ...loadHoles(),
     });
   } catch (error) {
     await provider.close();

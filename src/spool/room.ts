@@ -4,7 +4,7 @@ import { SyncmountError } from '../base/errors.js';
 /** Bytes of contents taken on trust between two looks at the disk: a look costs microseconds, a write of 4 KiB not much more. */
 const LOOK_EVERY = 1024 * 1024;
 /** Kept free for the journal and the inode table, bytes: on a full disk not even a removal could be written down. */
-const RESERVE = 32 * 1024 * 1024;
+export const RESERVE = 32 * 1024 * 1024;
 
 /** What contents may take of a disk: all of it but a reserve, and on a small one all but an eighth. */
 export function reserveOf(totalBytes: number): number {
@@ -33,17 +33,23 @@ export class Room {
       this.#trusted -= bytes;
       return true;
     }
-    let free = this.#free();
+    let free = this.free();
     if (free < bytes && this.#relieve !== undefined) {
       this.#relieve(bytes - free + LOOK_EVERY);
-      free = this.#free();
+      free = this.free();
     }
     if (free < bytes) return false;
     this.#trusted = Math.min(LOOK_EVERY, free - bytes);
     return true;
   }
 
-  #free(): number {
+  /** Frees so many bytes, or as many as can be, of what can be had again. */
+  relieve(bytes: number): void {
+    this.#relieve?.(bytes);
+  }
+
+  /** Bytes that contents may still take. */
+  free(): number {
     const { bavail, blocks, bsize } = statfsSync(this.#directory);
     return bavail * bsize - reserveOf(blocks * bsize);
   }

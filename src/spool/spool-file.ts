@@ -6,7 +6,7 @@
  * zeros.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fdatasync, ftruncate, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, fdatasync, fstatSync, ftruncate, openSync, rmSync, write } from 'node:fs';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
@@ -20,6 +20,8 @@ import type { Room } from './room.js';
 
 const syncFile = promisify(fdatasync);
 const truncateFile = promisify(ftruncate);
+const appendPart = async (fd: number, data: Uint8Array): Promise<number> =>
+  (await promisify(write)(fd, data)).bytesWritten;
 
 /** Bytes read at a time for hashing and uploading: large enough for the disk, small enough not to hold up the loop. */
 const CHUNK = 256 * 1024;
@@ -47,6 +49,8 @@ export interface Digest {
 
 export class SpoolFile {
   readonly path: string;
+  /** Others write to the file too, without a word; its size is what they have made it. */
+  isShared = false;
   #base: RemoteFile | null;
   #size: number;
   #baseEnd: number;
@@ -139,11 +143,33 @@ export class SpoolFile {
   /** Writes at the end, wherever that is when its turn comes; answers where it was. */
   async append(data: Uint8Array): Promise<number> {
     let offset = 0;
-    await this.#change((fd) => {
-      offset = this.#size;
-      return this.#write(fd, data, offset);
+    await this.#change(async (fd) => {
+      if (this.isShared) await this.#appendShared(data);
+      else await this.#write(fd, data, this.#size);
+      offset = this.#size - data.length;
     });
     return offset;
+  }
+
+  /** Others write to the file itself, and made it what it is now: all of it is the content, of so many bytes. */
+  changedByOthers(size: number): void {
+    this.#baseEnd = 0;
+    this.#present.truncate(size);
+    this.#present.add(0, size);
+    this.#size = size;
+  }
+
+  /** Where the end is, only the kernel knows. */
+  async #appendShared(data: Uint8Array): Promise<void> {
+    this.#room?.require(data.length);
+    const fd = openSync(this.path, constants.O_WRONLY | constants.O_APPEND);
+    try {
+      // No position: at the end.
+      for (let done = 0; done < data.length; ) done += await appendPart(fd, data.subarray(done));
+      this.changedByOthers(fstatSync(fd).size);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   truncate(size: number): Promise<void> {

@@ -1,6 +1,22 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { type Clock, systemClock } from '../base/clock.js';
 import type { RemoteFile } from '../providers/provider.js';
+import { Headroom } from './headroom.js';
 import type { UploadRow } from './journal.js';
 import { Room } from './room.js';
 import { SpoolFile } from './spool-file.js';
@@ -8,17 +24,30 @@ import { SpoolFile } from './spool-file.js';
 /** Where `sweep` puts what it finds. */
 const RESCUED = 'rescued';
 
+export interface SpoolOptions {
+  /** See `Room`. */
+  readonly relieve?: ((bytes: number) => void) | undefined;
+  readonly clock?: Clock;
+  /** Has anybody but this descriptor the file open? */
+  readonly isOpenElsewhere?: ((fd: number) => boolean) | undefined;
+}
+
 /** The directory of spool files. */
 export class Spool {
   readonly directory: string;
+  /** For those who write to spool files without asking. */
+  readonly headroom: Headroom;
   readonly #room: Room;
   #next: number;
 
-  /** `relieve`: see `Room`. */
-  constructor(directory: string, relieve?: (bytes: number) => void) {
+  readonly #isOpenElsewhere: ((fd: number) => boolean) | undefined;
+
+  constructor(directory: string, { relieve, clock = systemClock, isOpenElsewhere }: SpoolOptions = {}) {
     this.directory = directory;
+    this.#isOpenElsewhere = isOpenElsewhere;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#room = new Room(directory, relieve);
+    this.headroom = new Headroom(this.#room, `${directory}.reserve`, clock);
     // Names count up and are never used twice, so that a file left by a crash is not taken for a new one.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
     this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);
@@ -45,6 +74,35 @@ export class Spool {
   /** Bytes of the file of a journal row on disk; null where it is missing. */
   sizeOf(row: Pick<UploadRow, 'spool'>): number | null {
     return statSync(join(this.directory, row.spool), { throwIfNoEntry: false })?.size ?? null;
+  }
+
+  /**
+   * Makes the file of a journal row ours alone. A program that the kernel lets write to it (passthrough) can go on with that
+   * when the mount is dead, and hears of it only at its close: what it writes from here on goes to a file that nobody sees.
+   * Throws where a copy cannot be made.
+   */
+  isolate({ spool }: Pick<UploadRow, 'spool'>): void {
+    const path = join(this.directory, spool);
+    if (this.#isOpenElsewhere === undefined || !existsSync(path)) return;
+    const fd = openSync(path, 'r+');
+    try {
+      if (!this.#isOpenElsewhere(fd)) return;
+    } finally {
+      closeSync(fd);
+    }
+    const copy = `${this.directory}.copy`;
+    try {
+      copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+      const copied = openSync(copy, 'r+');
+      try {
+        fsyncSync(copied);
+      } finally {
+        closeSync(copied);
+      }
+      renameSync(copy, path);
+    } finally {
+      rmSync(copy, { force: true });
+    }
   }
 
   /** Makes the file of a journal row one of these bytes. */

@@ -28,6 +28,7 @@ import { TestClock } from '../support/test-clock.js';
 export interface HarnessOptions extends Partial<FilesystemOptions> {
   readonly provider?: Omit<MemoryProviderOptions, 'clock'>;
   readonly cacheSize?: number;
+  readonly isOpenElsewhere?: () => boolean;
 }
 
 export const reading: OpenFlags = { read: true, write: false, append: false, truncate: false, exclusive: false };
@@ -89,7 +90,7 @@ async function open(
     directories: tree,
     provider,
     readers: new ReaderPool(cache, fetchKnown(table, provider)),
-    spool: new Spool(join(directory, 'spool')),
+    spool: new Spool(join(directory, 'spool'), { clock, isOpenElsewhere: options.isOpenElsewhere }),
     journal: new Journal(state.sql),
     state,
     files: new OpenFiles(),
@@ -265,6 +266,7 @@ export class Mounted {
     if (this.#dead) return;
     this.#dead = true;
     this.core.directories.close();
+    this.core.spool.headroom.close();
     this.cache.close();
     this.core.state.close();
   }

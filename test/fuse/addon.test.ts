@@ -2,8 +2,8 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { loadHoles } from '../../src/fuse/holes.js';
 import { missingLibrary } from '../../src/fuse/native/library.js';
-import { loadPunchHole } from '../../src/fuse/punch-hole.js';
 import { buildServer, removeServer, startServer } from './child-server.js';
 
 describe('what is not installed', () => {
@@ -39,7 +39,7 @@ describe('what is not installed', () => {
 
 describe('punchHole', () => {
   it('gives blocks back and keeps the size, but not under the hands of others', async ({ skip }) => {
-    const punchHole = loadPunchHole();
+    const { punchHole } = loadHoles();
     if (punchHole === undefined) return skip('the addon is not built');
     const folder = await mkdtemp(join(tmpdir(), 'syncmount-hole-'));
     const file = await open(join(folder, 'f'), 'w+');

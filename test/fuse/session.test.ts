@@ -11,7 +11,8 @@ import { type Call, recordingFilesystem, someAttributes } from './recording-file
 const { EINTR, EINVAL, ENOENT, ENOSYS, EPERM, EILSEQ, ENOTSUP } = constants.errno;
 
 describe('captured requests', () => {
-  const openFlags = { read: true, write: false, append: false, truncate: false, exclusive: false };
+  const plain = { append: false, truncate: false, exclusive: false, sync: false, direct: false };
+  const openFlags = { read: true, write: false, ...plain };
   /** Root is node 1 for the kernel and inode 7 for the file system; node 2 is inode 1. */
   const expected: Record<Exclude<keyof typeof captured, 'init' | 'releasedir'>, Call[]> = {
     statx: [],

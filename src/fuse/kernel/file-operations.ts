@@ -1,5 +1,4 @@
 /** Requests about open files: their content, and everything else that goes through a handle. */
-import { constants } from 'node:fs';
 import { isPromise } from '../../base/maybe-promise.js';
 import type { HandleId, OpenFlags } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/fs-error.js';
@@ -36,10 +35,13 @@ interface Opened {
 const openedFlags = (keepCache: boolean, writes: boolean, apart = false): number =>
   (keepCache ? openedFlag.keepCache : 0) | (writes ? 0 : openedFlag.noFlush) | (apart ? openedFlag.directIo : 0);
 /** Not keepCache, which the kernel refuses together with it: the pages that count are the backing file's. */
-const passthroughFlags = openedFlag.passthrough | openedFlag.noFlush;
+const passthroughFlags = (writes: boolean): number => openedFlag.passthrough | (writes ? 0 : openedFlag.noFlush);
 
-/** O_DIRECT wants alignment of the file that is read, and on a cloud file it never did. */
-const mayPass = (flags: OpenFlags, raw: number): boolean => !flags.write && (raw & constants.O_DIRECT) === 0;
+/**
+ * O_DIRECT wants alignment of the file that is read, and on a cloud file it never did. A writer may pass where the file system
+ * says so (`backing`), but never one who reads as well.
+ */
+const mayPass = ({ read, write, direct }: OpenFlags): boolean => direct !== true && !(read && write);
 
 /** An open that was given up before its answer came never gets a RELEASE. */
 function noteOpened(connection: Connection, handle: HandleId, taken: boolean): void {
@@ -54,22 +56,22 @@ export const open: Operation<Opened> = {
     const { fs, nodes, passthrough } = connection;
     const { view, body, nodeid } = request;
     const ino = nodes.inoOf(nodeid);
-    const raw = openIn.flags.get(view, body);
-    const flags = decodeOpenFlags(raw);
+    const flags = decodeOpenFlags(openIn.flags.get(view, body));
     const kill = (openIn.openFlags.get(view, body) & openKillPrivileges) !== 0;
-    const passes = mayPass(flags, raw);
+    const passes = mayPass(flags) && (!flags.write || passthrough.takesWriters(nodeid));
+    // Before the open has any effect (O_TRUNC).
     if (!passes) passthrough.requireOrdinary(nodeid);
-    return andThen(fs.open(ino, flags, caller), ({ handle, keepCache, apart }) => {
+    return andThen(fs.open(ino, flags, caller), ({ handle, keepCache, apart, unseen }) => {
       let backingId: number;
       try {
-        backingId = passthrough.opened(nodeid, handle, passes && !apart);
+        backingId = passthrough.opened(nodeid, handle, passes && !apart, flags.write);
       } catch (error) {
         void connection.releaseHandle(handle);
         throw error;
       }
       const opened = {
         handle,
-        flags: backingId > 0 ? passthroughFlags : openedFlags(keepCache, flags.write, apart),
+        flags: backingId > 0 ? passthroughFlags(flags.write) : openedFlags(keepCache, flags.write, apart || unseen),
         backingId,
       };
       return kill ? andThen(dropPrivileges(fs, ino), () => opened) : opened;
@@ -89,20 +91,20 @@ export const create: Operation<Entry & Opened> = {
     const flags = decodeOpenFlags(createIn.flags.get(view, body));
     const mode = createIn.mode.get(view, body) & permissionMask;
     const created = fs.create(parent, request.name(body + createIn.$bytes), mode, flags, caller);
-    return andThen(created, ({ handle, keepCache, attributes }) => {
-      passthrough.created(attributes.ino, handle);
+    return andThen(created, ({ handle, keepCache, apart, unseen, attributes }) => {
+      const backingId = passthrough.created(attributes.ino, handle, mayPass(flags) && !apart, flags.write);
       return {
         handle,
-        flags: openedFlags(keepCache, flags.write),
-        backingId: 0,
+        flags: backingId > 0 ? passthroughFlags(flags.write) : openedFlags(keepCache, flags.write, apart || unseen),
+        backingId,
         attributes,
         validMs: fs.validity(parent),
       };
     });
   },
-  encode({ nodes }, reply, { attributes, validMs, handle, flags }) {
+  encode({ nodes }, reply, { attributes, validMs, handle, flags, backingId }) {
     encodeEntry(reply.view, reply.body, nodes, attributes, validMs);
-    return entryBytes + encodeOpen(reply.view, reply.body + entryBytes, handle, flags);
+    return entryBytes + encodeOpen(reply.view, reply.body + entryBytes, handle, flags, backingId);
   },
   sent(connection, value, taken) {
     entryReply.sent(connection, value, taken);

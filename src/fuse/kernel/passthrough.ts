@@ -1,6 +1,6 @@
 /**
  * Passthrough (FUSE_PASSTHROUGH, Linux 6.9, Documentation/filesystems/fuse-passthrough): a file that lies complete on the
- * local disk is read by the kernel itself, and no request comes to us.
+ * local disk is read by the kernel itself, and one that is being made there is written by it; no request comes to us.
  *
  * The kernel's rule (fs/fuse/iomode.c): while an inode is open passthrough, every open of it must be passthrough with the
  * same backing file, or it fails with EIO; while it is open in the ordinary way, none may be. So an open joins what is
@@ -25,6 +25,8 @@ const keptFor = 5000;
 /** How the opens of one node go: all passthrough with one backing file, or none. */
 interface Opens {
   count: number;
+  /** Passthrough, and some of them write. */
+  isWritten: boolean;
   readonly backing: Backing | null;
   /** The kernel's number for `backing`. */
   readonly id: number;
@@ -64,29 +66,36 @@ export class Passthrough {
     if (this.#opens.get(node)?.backing != null) this.#openElsewhere(node);
   }
 
-  /** A file was opened, and is to be read from its backing file where that can be. The kernel's id of it, or 0. */
-  opened(node: number, handle: HandleId, mayPass: boolean): number {
+  /** May a writer be passthrough under this node? Not beside those who read a file that is not his to write. */
+  takesWriters(node: number): boolean {
+    const opens = this.#opens.get(node);
+    return opens === undefined || opens.backing === null || opens.isWritten;
+  }
+
+  /** A file was opened, and is to be read or written in its backing file where that can be. The kernel's id of it, or 0. */
+  opened(node: number, handle: HandleId, mayPass: boolean, writes: boolean): number {
     if (!this.isOn) return 0;
     const opens = this.#opens.get(node);
     if (opens !== undefined) {
-      const fits = opens.backing === null || (mayPass && this.#fs.backing?.(handle) === opens.backing);
+      const fits = opens.backing === null || (mayPass && this.#backingOf(handle) === opens.backing);
       if (!fits) this.#openElsewhere(node);
       opens.count++;
+      opens.isWritten ||= writes && opens.backing !== null;
       this.#handles.set(handle, node);
       return opens.id;
     }
-    const backing = mayPass && !this.#isRefused && !this.#isKept(node) ? (this.#fs.backing?.(handle) ?? null) : null;
+    const backing = mayPass && !this.#isRefused && !this.#isKept(node) ? this.#backingOf(handle) : null;
     const id = backing === null ? 0 : this.#register(backing);
-    this.#opens.set(node, { count: 1, backing: id === 0 ? null : backing, id });
+    this.#opens.set(node, { count: 1, isWritten: writes && id !== 0, backing: id === 0 ? null : backing, id });
     this.#handles.set(handle, node);
     return id;
   }
 
   /** A file was created: whatever was open under its node, it gets one that takes it. */
-  created(ino: Ino, handle: HandleId): void {
-    if (!this.isOn) return;
+  created(ino: Ino, handle: HandleId, mayPass: boolean, writes: boolean): number {
+    if (!this.isOn) return 0;
     if (this.#opens.get(this.#nodes.nodeOf(ino))?.backing != null) this.#split(ino);
-    this.opened(this.#nodes.nodeOf(ino), handle, false);
+    return this.opened(this.#nodes.nodeOf(ino), handle, mayPass, writes);
   }
 
   /** No descriptor is left. Mappings may be: they are of the backing file, and the kernel tells nothing of them any more. */
@@ -98,6 +107,16 @@ export class Passthrough {
     if (--opens.count > 0) return;
     this.#opens.delete(node);
     if (opens.id > 0) this.#calls.close(opens.id);
+  }
+
+  #backingOf(handle: HandleId): Backing | null {
+    try {
+      return this.#fs.backing?.(handle) ?? null;
+    } catch (error) {
+      // Nothing is wrong with the file: it is opened in the ordinary way.
+      this.#log.warn({ err: error }, 'a file cannot be handed to the kernel');
+      return null;
+    }
   }
 
   #register(backing: Backing): number {

@@ -1,0 +1,30 @@
+/** What is not stored at the provider yet, for people. */
+import type { UploadState } from '../spool/journal.js';
+import type { Ino } from '../tree/inode.js';
+import { type Core, pathOf } from './core.js';
+import { noteUnseen } from './unseen.js';
+
+export interface PendingUpload {
+  readonly path: string;
+  readonly size: number;
+  readonly sent: number;
+  readonly state: UploadState;
+  /** Of what failed: the errno that the program was given, and why. */
+  readonly code?: string;
+  readonly error?: string;
+}
+
+/** Oldest first; paths as seen from the directory `root`. */
+export function pendingUploads(core: Core, root: Ino): PendingUpload[] {
+  return core.journal.all().map((row) => {
+    const state = core.files.state(row.ino);
+    if (state !== undefined) noteUnseen(core, state);
+    return {
+      path: pathOf(core, row.ino, root),
+      size: state?.spool?.size ?? row.content.size,
+      sent: state?.storing ? state.sent : 0,
+      state: row.state,
+      ...(row.state === 'failed' ? { code: row.code ?? 'EIO', error: row.message ?? '' } : {}),
+    };
+  });
+}

@@ -1,0 +1,55 @@
+/** How long a file is: truncate(2), ftruncate(2), O_TRUNC, fallocate(2). */
+import { fromMs } from '../base/timespec.js';
+import { type Ino, remoteFileOf, sizeOf } from '../tree/inode.js';
+import type { AttributeChange } from './api.js';
+import type { Contents } from './contents.js';
+import { type Core, inodeOf } from './core.js';
+import { FsError } from './fs-error.js';
+import type { FileState, Handle } from './open-files.js';
+import { orAborted } from './or-aborted.js';
+import type { Storing } from './storing.js';
+import { noteUnseen } from './unseen.js';
+
+export class Resizing {
+  readonly #core: Core;
+  readonly #contents: Contents;
+  readonly #storing: Storing;
+
+  constructor(core: Core, contents: Contents, storing: Storing) {
+    this.#core = core;
+    this.#contents = contents;
+    this.#storing = storing;
+  }
+
+  /** truncate(2). Through an open file its close stores the result; by name there is no close, so it is stored now. */
+  async resize(ino: Ino, size: number, change: AttributeChange, signal?: AbortSignal): Promise<void> {
+    const { files } = this.#core;
+    await files.byName(ino, async (state) => {
+      await this.cut(state, change.handle === undefined ? null : files.handle(change.handle), size, signal);
+      if (change.mtime !== undefined) state.mtime = null;
+      if (!state.hasWriters()) await orAborted(this.#storing.settle(state), signal);
+    });
+  }
+
+  /** A file that has this size already keeps its content, and needs no upload; its times move. */
+  async cut(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
+    const remote = handle?.pinned ?? remoteFileOf(inodeOf(this.#core, state.ino));
+    if (state.spool === null && state.spooling === null && remote?.size === size) {
+      const now = fromMs(this.#core.clock.now());
+      this.#core.table.updateOverlay(state.ino, { mtime: now, ctime: now });
+    } else {
+      await this.#contents.truncate(state, handle, size, signal);
+    }
+  }
+
+  /** Makes the file as long as `end`, should it be shorter, unless the size is to be kept. */
+  async fallocate(handle: Handle, end: number, keepSize: boolean): Promise<void> {
+    const { state, flags, lent } = handle;
+    if (!flags.write) throw new FsError('EBADF', 'not open for writing');
+    // Others who write unseen may make it longer at any moment, and would be cut. (For one of them the kernel holds the lock.)
+    if (state.watch !== null && lent === null) throw new FsError('ENOTSUP', 'others write to it unseen');
+    noteUnseen(this.#core, state);
+    const size = state.spool?.size ?? sizeOf(inodeOf(this.#core, state.ino));
+    if (!keepSize && end > size) await this.cut(state, handle, end);
+  }
+}
