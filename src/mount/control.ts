@@ -32,9 +32,11 @@ export type ControlHandler = (
 export async function serveControl(path: string, handle: ControlHandler): Promise<Server> {
   rmSync(path, { force: true });
   const server = createServer((socket) => {
-    // The command may leave before its answer.
+    // The command may leave before its answer. (Both emit it, and an error that nobody hears ends the process.)
     socket.on('error', () => socket.destroy());
-    createInterface({ input: socket }).on('line', (line) => void answer(socket, line, handle));
+    createInterface({ input: socket })
+      .on('error', () => socket.destroy())
+      .on('line', (line) => void answer(socket, line, handle));
   });
   // The umask makes the file private from its first moment; listening needs no other.
   const umask = process.umask(0o177);
@@ -77,6 +79,7 @@ export function askControl(
     socket.once('error', fail);
     socket.once('connect', () => socket.write(`${JSON.stringify({ command, ...args })}\n`));
     createInterface({ input: socket })
+      .on('error', fail)
       .on('line', (line) => {
         const message = JSON.parse(line) as Message;
         if (message.error !== undefined) reject(new SyncmountError(message.error.code, message.error.message));
