@@ -120,7 +120,9 @@ export class Lending {
     if (state.watch !== null) return true;
     if (spool.size > 0 || !spool.isComplete() || flags.append || state.unlinked) return false;
     const isAlone = state.handles.size === 1 && state.mirrors().size === 0;
-    const isAtRest = state.storing === null && !state.changing.isBusy && !state.naming.isBusy;
+    // The journal has to say already that it is being written: by who made or emptied it, just now.
+    const isMade = state.journaled !== state.generation;
+    const isAtRest = isMade && state.storing === null && !state.changing.isBusy && !state.naming.isBusy;
     return isAlone && isAtRest && !this.#mayCopy(opener);
   }
 

@@ -184,6 +184,11 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word', 
     const third = await m.open('f', only(writing));
     expect(m.fs.backing(third)).toBeNull();
     await m.close(third);
+    // An empty file that waits for its upload: the journal says that it is closed.
+    await m.close(await m.create('empty', only(creating)));
+    const fourth = await m.open('empty', only(writing));
+    expect(m.fs.backing(fourth)).toBeNull();
+    await m.close(fourth);
     const source = (await m.fs.open(await m.ino('stored'), reading, { pid: 7 })).handle;
     const copy = await m.create('copy', only(creating), { pid: 7 });
     expect(m.fs.backing(copy)).toBeNull();
