@@ -193,6 +193,21 @@ describe('5sync uploads', () => {
     if (kind !== 'rename') expect(mini.files.size).toBe(1);
   });
 
+  test('that are cancelled when all of them was sent wait for the answer, and say what became of them', async () => {
+    const mini = await miniFiveSync();
+    await names(mini);
+    const cancelling = new AbortController();
+    mini.before = ({ method }) => {
+      if (method === 'PUT') cancelling.abort();
+      return undefined;
+    };
+    const stored = await mini.provider.upload({ parentId: '/', name: 'new' }, source(Buffer.from('content')), {
+      signal: cancelling.signal,
+    });
+    expect(stored).toMatchObject({ name: 'new', size: 7 });
+    expect(await names(mini)).toEqual(['file new']);
+  });
+
   test('that were cancelled, and stored all the same, are seen by the next list', async () => {
     const mini = await miniFiveSync();
     const old = mini.add('/docs', 'old', 'old');

@@ -5,12 +5,12 @@
  * Whatever was stored is compared with what was meant: size always, md5 where the server tells it.
  */
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import type { Content } from '../http/transport.js';
 import { checkName } from '../names.js';
+import { afterwards } from '../or-aborted.js';
 import type { RemoteFile, UploadCheckpoint, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import {
@@ -322,18 +322,6 @@ export class Uploader {
       return false;
     }
   }
-}
-
-/** Aborts `ms` after `signal`, where that has not happened yet. */
-function afterwards(signal: AbortSignal | undefined, ms: number, clock: Clock): AbortSignal | undefined {
-  if (signal === undefined || signal.aborted) return signal;
-  const late = new AbortController();
-  const abort = async (): Promise<void> => {
-    await clock.sleep(ms);
-    late.abort(signal.reason);
-  };
-  signal.addEventListener('abort', () => void abort(), { once: true });
-  return late.signal;
 }
 
 function temporaryName(): string {
