@@ -27,7 +27,8 @@ export function recoverUploads(core: Core, storing: Storing): () => void {
 /** Answers the content that is to be uploaded. */
 function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState | null {
   const { journal, files, spool, table, log } = core;
-  if (table.get(found.ino) === undefined) {
+  // Also one that was killed between losing its name to another file and losing its row.
+  if (table.get(found.ino)?.parent == null) {
     log.error({ ino: found.ino, spool: found.spool }, 'a content without a name: its spool file is set aside');
     journal.orphan(found.ino);
     return null;

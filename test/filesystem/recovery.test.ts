@@ -22,6 +22,18 @@ describe('with write-back, after the process died', () => {
     expect(readdirSync(join(revived.directory, 'spool'))).toEqual([]);
   });
 
+  it('a content whose name went to another file in that moment is set aside, and not listed under no name', async () => {
+    const m = await mounted({ writeBack: true });
+    const handle = await m.create('a');
+    await m.write(handle, 'replaced');
+    m.core.table.update(await m.ino('a'), { parent: null, remote: null, localSize: null });
+    const revived = await m.crash();
+    revived.fs.retryFailed();
+    await revived.fs.storing.drained();
+    expect(revived.fs.storing.pending(revived.fs.root)).toEqual([]);
+    expect(readdirSync(join(revived.directory, 'spool', 'rescued'))).toHaveLength(1);
+  });
+
   it('what close() accepted is there at once and uploaded in the background', async () => {
     const m = await mounted({ writeBack: true });
     m.provider.gate('upload');
