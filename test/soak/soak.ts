@@ -10,7 +10,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { askControl } from '../../src/mount/control.js';
-import { isAlive, Registry } from '../../src/mount/registry.js';
+import { Registry } from '../../src/mount/registry.js';
 import type { MountStatus } from '../../src/mount/status.js';
 import { randomNumbers } from '../../src/sandbox/faults.js';
 import type { AnySandboxOptions, ProviderName } from '../../src/sandbox/index.js';
@@ -18,6 +18,7 @@ import { createServiceWorld, type World } from '../mount/world.js';
 import { type Abilities, Actor, describeTree, possibleTrees, WrongContent } from './actor.js';
 import { FileWorker } from './file-worker.js';
 import { compare, filesOf, isCertain, md5Of, type Tree } from './model.js';
+import { end, inTime, isGone, Mismatch, PATIENCE, pause } from './waiting.js';
 
 export interface SoakOptions {
   readonly provider: ProviderName;
@@ -45,10 +46,6 @@ export class SoakFailure extends Error {}
 const ACTORS = ['a', 'b', 'c'];
 /** Rounds between two drains and comparisons with the service. */
 const ROUNDS_PER_WORLD = 15;
-/** A mount takes about one second to start, and work no longer than its requests: beyond this, ms, something hangs. */
-const PATIENCE = 30_000;
-/** What a killed process needs to be gone, ms. */
-const DEATH_PATIENCE = 5000;
 /** Work under a switch that never fires is killed from outside after so many operations. */
 const MOST_OPERATIONS = 80;
 
@@ -375,35 +372,4 @@ class SoakWorld {
   #operations(): number {
     return this.#actors.reduce((sum, { operations }) => sum + operations, 0);
   }
-}
-
-/** What was found is not what must be there. */
-class Mismatch extends Error {}
-
-/** What does not end in time ends the run: the message says what it was. */
-async function inTime<T>(work: Promise<T>, what: string): Promise<T> {
-  const late = pause(PATIENCE).then(() => {
-    throw new Error(`${what} takes over ${PATIENCE / 1000} s`);
-  });
-  return Promise.race([work, late]);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((done) => setTimeout(done, ms).unref());
-}
-
-function end(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // Its switch was faster.
-  }
-}
-
-/** Has the process ended, or does it soon? */
-async function isGone(pid: number): Promise<boolean> {
-  for (const until = Date.now() + DEATH_PATIENCE; Date.now() < until; await pause(10)) {
-    if (!isAlive(pid)) return true;
-  }
-  return !isAlive(pid);
 }
