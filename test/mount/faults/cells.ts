@@ -34,6 +34,8 @@ export interface Ran {
   readonly wanted: Verdict;
   readonly verdict: Verdict;
   readonly ms: number;
+  /** It came out wrong among others, and was tried again alone. */
+  readonly isSecondTry?: boolean;
 }
 
 export function nameOf({ place, fault, strength }: Cell): string {

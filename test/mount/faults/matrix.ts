@@ -40,6 +40,11 @@ const POLL_MS = 50;
 const ASK_AGAIN_MS = 1000;
 /** The batches of one group are shared by so many. */
 const MOUNTS = 2;
+/**
+ * The cells of a batch share a mount: one may take another's time, and a 429 makes all of them wait. What comes out wrong is
+ * tried again alone before it counts; not where so many are wrong that the reason must be another.
+ */
+const MOST_AGAIN = 12;
 
 /** All cells of a service; its groups in mounts of their own, at the same time. Nearly all of it is waiting for deadlines. */
 export async function runMatrix(service: ServiceName, filter?: (cell: Cell) => boolean): Promise<Ran[]> {
@@ -48,8 +53,14 @@ export async function runMatrix(service: ServiceName, filter?: (cell: Cell) => b
     const batches = batchesOf(services[service], group, filter);
     return Array.from({ length: MOUNTS }, (_, mount) => batches.filter((_, index) => index % MOUNTS === mount));
   });
-  const ran = await Promise.all(shares.map((batches) => runBatches(service, batches)));
-  return ran.flat();
+  const ran = (await Promise.all(shares.map((batches) => runBatches(service, batches)))).flat();
+  const wrong = ran.filter(({ verdict, wanted }) => !isDeepStrictEqual(verdict, wanted));
+  if (wrong.length > MOST_AGAIN) return ran;
+  const again = await runBatches(
+    service,
+    wrong.map(({ cell }) => [cell]),
+  );
+  return [...ran.filter((one) => !wrong.includes(one)), ...again.map((one) => ({ ...one, isSecondTry: true }))];
 }
 
 async function runBatches(service: ServiceName, batches: readonly Cell[][]): Promise<Ran[]> {

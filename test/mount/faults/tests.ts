@@ -25,6 +25,8 @@ export function matrixTests(service: ServiceName): void {
       console.log(
         `${service}: ${ran.size} cells; the longest operation took ${longest?.ms} ms (${longest && nameOf(longest.cell)})`,
       );
+      const again = [...ran.values()].filter(({ isSecondTry }) => isSecondTry);
+      if (again.length > 0) console.log(`tried again alone: ${again.map(({ cell }) => nameOf(cell)).join(', ')}`);
     });
 
     it.each(cells.map((cell) => [nameOf(cell)]))('%s', (name) => {
