@@ -260,16 +260,18 @@ export class Storing {
     if (spool === null || state.unlinked) return;
     // Changes that began before the upload belong to it; none begins while it is under way.
     while (state.changing.isBusy) await state.changing.idle();
+    let hashing: Promise<Digest> | null = null;
+    const digest = (): Promise<Digest> => {
+      hashing ??= spool.digest(BLOCK_BYTES);
+      return hashing;
+    };
     try {
+      // While the disk writes. What goes wrong shows to who waits for it.
+      if (spool.isComplete()) digest().catch(() => undefined);
       // After a power cut the next mount uploads what a row says: by then the bytes must be there.
       if (state.secured !== state.generation) await spool.sync();
       this.#journal(state, spool, 'uploading');
       if (!spool.isComplete()) await this.#fill(state, spool, signal);
-      let hashing: Promise<Digest> | null = null;
-      const digest = (): Promise<Digest> => {
-        hashing ??= spool.digest(BLOCK_BYTES);
-        return hashing;
-      };
       // What an earlier try of other bytes left may stand in the way of this one.
       await this.#leftovers.clear();
       const { remote, isConflict } = await this.#delivery.deliver(state.ino, { state, spool, digest, signal });

@@ -21,8 +21,8 @@ const STALE_AFTER = 5_000;
 const OFFLINE_PAUSE = 5_000;
 /** How soon after the mount the feed of changes is asked first, ms. */
 const FIRST_POLL = 5_000;
-/** Listings under way ahead of a walk. The provider's own limit on connections is near this. */
-const WALK_AHEAD = 8;
+/** Listings under way ahead of a walk: half of the connections to a host, each busy for a round trip. */
+const WALK_AHEAD = 16;
 
 /**
  * Listings of an earlier mount are asked for again once nobody has been served one for this long, ms, so that a walk over

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chunkPolicy, planChunks } from '../../src/providers/fourshared/chunk-plan.js';
+import { chunkPolicy, mayAddOne, planChunks } from '../../src/providers/fourshared/chunk-plan.js';
 import { errorTable, readError } from '../../src/providers/fourshared/error-table.js';
 import { afterPages, planPages } from '../../src/providers/fourshared/page-plan.js';
 import {
@@ -116,10 +116,18 @@ describe('ranges', () => {
 
 describe('chunks', () => {
   const MiB = 1024 * 1024;
-  test('four at once of 8 MiB, more for very large files', () => {
-    expect(chunkPolicy(256 * MiB)).toEqual({ chunkBytes: 8 * MiB, parallel: 8 });
+  test('eight at once of 8 MiB, longer ones of very large files', () => {
+    expect(chunkPolicy(256 * MiB)).toEqual({ chunkBytes: 8 * MiB, parallel: 8, most: 16 });
     expect(chunkPolicy(256 * MiB, 5).chunkBytes).toBe(5);
     expect((20_000 * MiB) / chunkPolicy(20_000 * MiB).chunkBytes).toBeLessThanOrEqual(1000);
+  });
+  test.each([
+    ['on a quick line', 8, 400, true],
+    ['no more than most', 16, 400, false],
+    ['not on a slow line', 8, 1001, false],
+    ['not where one must follow the other', 1, 1, false],
+  ])('one more at once: %s', (_, running, tookMs, expected) => {
+    expect(mayAddOne(chunkPolicy(256 * MiB), running, tookMs)).toBe(expected);
   });
   test('cover what is missing and nothing else', () => {
     expect(

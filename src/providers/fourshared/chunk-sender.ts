@@ -13,7 +13,7 @@ import { coveredBytes, mergeSpans, missingSpans, parseRangeList, type Span } fro
 import { protocolFailure } from '../http/http-error.js';
 import type { UploadSource } from '../provider.js';
 import type { FourSharedApi } from './api.js';
-import { type ChunkPolicy, planChunks } from './chunk-plan.js';
+import { type ChunkPolicy, mayAddOne, planChunks } from './chunk-plan.js';
 import { isHidden } from './entities.js';
 import { orGone } from './find.js';
 
@@ -96,7 +96,7 @@ export class ChunkSender {
     return false;
   }
 
-  /** One pass over `chunks`, `parallel` at once. Other errors than refusals of a chunk are thrown. */
+  /** One pass over `chunks`, `parallel` at once or more where they go quickly. Other errors than refusals of a chunk are thrown. */
   async #round(
     session: ChunkSession,
     have: readonly Span[],
@@ -109,7 +109,8 @@ export class ChunkSender {
       ...session.options,
       signal: outer === undefined ? stop.signal : AbortSignal.any([outer, stop.signal]),
     };
-    const { size } = session.source;
+    const { source, policy } = session;
+    const { clock } = this.#api.http;
     let stored = mergeSpans(have);
     let complete = false;
     let refused: ProviderError | undefined;
@@ -118,15 +119,18 @@ export class ChunkSender {
     // Checkpoints are written one at a time, each with everything stored so far.
     let told: Promise<void> = Promise.resolve();
 
+    const workers: Promise<void>[] = [];
     const worker = async (): Promise<void> => {
       for (;;) {
         const chunk = chunks[next++];
         if (chunk === undefined || refused !== undefined || fatal !== undefined) return;
+        const begin = clock.now();
         try {
           const done = await this.#chunk(session, chunk, options);
+          if (next < chunks.length && mayAddOne(policy, workers.length, clock.now() - begin)) workers.push(worker());
           complete ||= done;
           stored = mergeSpans([...stored, chunk]);
-          told = told.then(() => session.onStored(stored, coveredBytes(stored, size)));
+          told = told.then(() => session.onStored(stored, coveredBytes(stored, source.size)));
           await told;
         } catch (error) {
           // The next one in order cannot have come too early: where the server fails with it, another order does not help.
@@ -140,7 +144,9 @@ export class ChunkSender {
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(parallel, chunks.length) }, worker));
+    while (workers.length < Math.min(parallel, chunks.length)) workers.push(worker());
+    // They become more while they are waited for.
+    for (const one of workers) await one;
     if (fatal !== undefined) throw fatal;
     return { complete, refused };
   }
