@@ -50,6 +50,8 @@ export class RevisionReader {
   readonly #cache: BlockCache;
   readonly #cached: CachedRevision;
   readonly #fetch: FetchRange;
+  /** Blocks were here before this reader was. */
+  readonly #continues: boolean;
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
   readonly #reads = new InUse();
@@ -61,6 +63,7 @@ export class RevisionReader {
     this.file = file;
     this.#cache = cache;
     this.#cached = cache.acquire(this.key, file.size);
+    this.#continues = !this.#cached.isEmpty();
     this.#fetch = fetch;
     this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, onDamage);
   }
@@ -213,7 +216,7 @@ export class RevisionReader {
     if (this.#stream !== null) return this.#leaveToStream(this.#stream);
     const offset = first * BLOCK_BYTES;
     const length = Math.min(end * BLOCK_BYTES, this.file.size) - offset;
-    const answer = await this.#fetch(this.file, { offset, length }, options);
+    const answer = await this.#fetch(this.file, { offset, length }, { ...options, continues: this.#continues });
     const isAsAsked = answer.offset >= offset && answer.offset + answer.length <= offset + length;
     if (isAsAsked) return this.#take(answer, expected);
     if (this.#stream !== null) {

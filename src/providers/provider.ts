@@ -119,6 +119,8 @@ export type Priority = 'foreground' | 'background';
 export interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly priority?: Priority;
+  /** Of a `read`: other bytes of the revision are here from earlier. The answer must not be of a later one. */
+  readonly continues?: boolean;
 }
 
 export interface ByteRange {

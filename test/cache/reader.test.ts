@@ -88,6 +88,24 @@ describe('a reader', () => {
     },
   );
 
+  it('says of its requests whether they continue what was here before', async () => {
+    const { server, cache, pool } = setUp();
+    const file = server.put(pattern(8 * BLOCK));
+    const said: unknown[] = [];
+    server.before = (_, { continues }) => void said.push(continues);
+    // The second as after a remount.
+    for (const [block, readers] of [
+      [0, pool],
+      [4, new ReaderPool(cache, server.fetch)],
+    ] as const) {
+      const reader = readers.acquire(file);
+      await readAt(reader, block * BLOCK, 10);
+      await readAt(reader, (block + 2) * BLOCK, 10);
+      readers.release(reader);
+    }
+    expect(said).toEqual([false, false, true, true]);
+  });
+
   it('hands errors of the provider on, and tries again the next time', async () => {
     const { server, pool } = setUp();
     const data = pattern(BLOCK);

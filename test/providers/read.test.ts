@@ -123,6 +123,28 @@ describe('ranged download', () => {
     await expect(provider.read(file, wanted)).rejects.toMatchObject({ code: 'revision-changed' });
   });
 
+  test.each([
+    ['the same version', {}, undefined],
+    ['another of the same size', { md5: 'a'.repeat(32), modified: 2000 }, 'revision-changed'],
+  ])('what continues bytes of an earlier mount is of %s: asked once', async (_, now, code) => {
+    let looks = 0;
+    const server = await miniServer((request, response) => {
+      if (!isStat(request)) return serve(request, response, { etag: '"x"' });
+      looks++;
+      return stat(response, now);
+    });
+    const provider = providerFor(server);
+    const read = async (): Promise<boolean> => {
+      const { body } = await provider.read(file, wanted, { continues: true });
+      return (await collect(body)).equals(expected);
+    };
+    const answers = await Promise.all([1, 2, 3].map(() => read().catch((error) => error.code)));
+    expect(answers).toEqual(Array(3).fill(code ?? true));
+    expect(looks).toBe(1);
+    // From then on the server's own name of the version tells.
+    if (code === undefined) expect([await read(), looks]).toEqual([true, 1]);
+  });
+
   test('a page instead of the file is a protocol error, after a few tries', async () => {
     const server = await miniServer((request, response) => {
       if (isStat(request)) stat(response);

@@ -33,8 +33,13 @@ export interface DownloadSource {
 
 export class RangeReader {
   readonly #source: DownloadSource;
-  /** What the server called each revision (ETag or Last-Modified), to notice when it calls it something else. */
+  /**
+   * What the server called each revision (ETag or Last-Modified) in its first answer, to notice when it calls it something
+   * else; '' where it called it nothing.
+   */
   readonly #validators = new LRUCache<string, string>({ max: 20_000 });
+  /** Revisions that are being asked about before more of them joins what is here from earlier. */
+  readonly #asking = new Map<string, Promise<void>>();
 
   constructor(source: DownloadSource) {
     this.#source = source;
@@ -93,7 +98,8 @@ export class RangeReader {
     }
     const key = revisionKey(file);
     const validator = header(headers, 'etag') ?? header(headers, 'last-modified');
-    const known = this.#validators.get(key);
+    const first = this.#validators.get(key);
+    const known = first === '' ? undefined : first;
     // A server that tells neither the file's size nor its version with a part of it: ask, rather than mix revisions.
     const blind = answer.unproven && (validator === undefined || known === undefined);
     // Where content has no checksum, the first answer of a revision must not be of a later one.
@@ -102,8 +108,20 @@ export class RangeReader {
     // Another validator for equal content is possible (another server of theirs): ask before crying wolf.
     const contradicted = validator !== undefined && known !== undefined && validator !== known;
     if (blind || contradicted || misdated) await this.#assertUnchanged(file, route, options);
-    if (validator !== undefined) this.#validators.set(key, validator);
+    else if (options.continues === true && first === undefined) await this.#assertContinued(file, route, options);
+    this.#validators.set(key, validator ?? first ?? '');
     return { offset: answer.offset, length: answer.length, download, route };
+  }
+
+  /** As `#assertUnchanged`, once for all ranges that come first. */
+  #assertContinued(file: RemoteFile, route: string, options: CallOptions): Promise<void> {
+    const key = revisionKey(file);
+    let asking = this.#asking.get(key);
+    if (asking === undefined) {
+      asking = this.#assertUnchanged(file, route, options).finally(() => this.#asking.delete(key));
+      this.#asking.set(key, asking);
+    }
+    return asking;
   }
 
   /** Throws `revision-changed` (or `not-found`) unless the file still is the revision described. */
