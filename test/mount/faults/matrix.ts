@@ -41,8 +41,10 @@ const ASK_AGAIN_MS = 1000;
 /** The batches of one group are shared by so many. */
 const MOUNTS = 2;
 /**
- * The cells of a batch share a mount: one may take another's time, and a 429 makes all of them wait. What comes out wrong is
- * tried again alone before it counts; not where so many are wrong that the reason must be another.
+ * Cells that come out wrong among others are tried again alone. That is a weakness of the matrix, to be taken away: a 429 of
+ * one cell makes all on its mount wait, which is no fault; but on 5sync `create in parts (verify)` also goes wrong because one
+ * file that cannot be looked at fails the poll of the feed, and with it the upload of another. So it hides what cells do
+ * to each other. Not where so many are wrong that the reason must be another; those that are tried again are printed.
  */
 const MOST_AGAIN = 12;
 
