@@ -70,7 +70,6 @@ export class CopyRename {
     );
     await this.#took(source, state, stored, to);
     await this.#intents.removing(from, () => this.#namespace.dispose(from));
-    this.#core.directories.changes.note('file', from.id);
   }
 
   /**

@@ -30,6 +30,7 @@ export class Superfluous {
     try {
       await remove();
       this.#end(id);
+      this.#forget(file);
       return true;
     } catch (error) {
       this.#core.log.warn({ id: file.id }, `${file.name} stays for now, beside its copy: ${messageOf(error)}`);
@@ -81,6 +82,7 @@ export class Superfluous {
       if (isStill && revisionKey(now) === revisionKey(file) && this.#waiting.has(id)) {
         if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(now);
         else await provider.remove(now);
+        this.#forget(file);
       }
     } catch (error) {
       if (codeOf(error) !== 'not-found') {
@@ -91,6 +93,22 @@ export class Superfluous {
     this.#end(id);
     const directory = table.byRemote('folder', file.parentId);
     if (directory !== undefined) directories.expire(directory.ino);
+  }
+
+  /** A listing that was asked for before the file went has brought it back: nothing else would take it away for long. */
+  #forget(file: RemoteFile): void {
+    const { table, directories, invalidate } = this.#core;
+    directories.changes.note('file', file.id);
+    const row = table.byRemote('file', file.id);
+    if (row === undefined || row.parent === null) return;
+    const { parent, name } = row;
+    // Written to meanwhile, it is a file of its own.
+    if (row.localSize !== null) {
+      table.update(row.ino, { remote: null });
+      return;
+    }
+    table.update(row.ino, { parent: null });
+    setImmediate(() => invalidate({ kind: 'entry', parent, name }));
   }
 
   #end(id: number): void {

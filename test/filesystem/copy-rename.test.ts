@@ -56,6 +56,17 @@ describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) =
     expect(revived.provider.other.tree()).toEqual({ to: 'source, longer' });
   });
 
+  it.each(['before', 'after'] as const)('shows no old name where a listing came %s its removal', async (when) => {
+    const m = await mounted({ provider }, (memory) => {
+      memory.other.put('from', 'source');
+    });
+    await m.names();
+    m.provider.during('remove', when, () => m.core.directories.refresh(1));
+    await m.mv('from', 'to');
+    expect(await m.names()).toEqual(['to']);
+    expect(m.provider.other.tree()).toEqual({ to: 'source' });
+  });
+
   it("leaves the old name to another client's newer version", async () => {
     const m = await mounted({ provider }, (memory) => {
       memory.other.put('from', 'source');
