@@ -178,8 +178,22 @@ describe('5sync uploads', () => {
         ? { status: 404, value: { error: { type: 'not_found' } } }
         : undefined;
     const upload = mini.provider.upload({ parentId: '/', name: 'f' }, source(Buffer.alloc(5500)));
-    await expect(upload).rejects.toMatchObject({ code: 'not-found' });
+    // Not 'not-found': that would say that nothing holds the name.
+    await expect(upload).rejects.toMatchObject({ code: 'protocol' });
     expect(mini.server.lines().filter((line) => line.endsWith('/complete'))).toHaveLength(1);
+  });
+
+  test('that are found a moment after they were stored are right', async () => {
+    const mini = await miniFiveSync();
+    let asked = 0;
+    mini.before = ({ method, path }) =>
+      method === 'GET' && /\/files\/f/.test(path) && asked++ < 2
+        ? { status: 404, value: { error: { type: 'not_found' } } }
+        : undefined;
+    const stored = await mini.provider.upload({ parentId: '/docs', name: 'f' }, source(Buffer.from('content')));
+    expect(asked).toBe(3);
+    expect(stored).toMatchObject({ name: 'f', size: 7 });
+    expect(mini.server.lines().filter((line) => line.startsWith('PUT'))).toHaveLength(1);
   });
 
   test('too large for one request of this server go in parts; larger ones then do so at once', async () => {

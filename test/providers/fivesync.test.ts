@@ -154,3 +154,65 @@ describe('5sync reads', () => {
     expect(error.message).not.toContain(apiKey);
   });
 });
+
+describe('5sync files that cannot be read', () => {
+  const unreadable = async (status: number) => {
+    const clock = movableClock();
+    const mini = await miniFiveSync({}, { clock });
+    mini.now = Date.now() - 3600_000;
+    const stuck = mini.add('/docs', 'stuck', 'old');
+    const gone = mini.add('/docs', 'gone', 'x');
+    expect(await names(mini, '/docs')).toEqual(['file gone', 'file stuck']);
+    await mini.provider.changes?.();
+    mini.before = ({ method, path }) =>
+      method === 'GET' && path.endsWith(`/files/${stuck.id}`) ? { status, value: { error: 'x' } } : undefined;
+    mini.now = Date.now();
+    mini.change(stuck, 'longer');
+    return { clock, mini, stuck, gone };
+  };
+
+  test.each([400, 403, 409])('with %i hide no change of another file, and are asked about again', async (status) => {
+    const { clock, mini, gone } = await unreadable(status);
+    mini.drop(gone);
+    mini.add('/docs', 'new', 'n');
+    clock.move(61_000);
+    expect((await mini.provider.changes?.())?.folders).toEqual(['/docs']);
+    expect(await names(mini, '/docs')).toEqual(['file new', 'file stuck']);
+    expect((await fileAt(mini, '/docs', 'stuck')).size).toBe(3);
+    mini.before = () => undefined;
+    clock.move(61_000);
+    expect((await mini.provider.changes?.())?.folders).toEqual(['/docs']);
+    expect((await fileAt(mini, '/docs', 'stuck')).size).toBe(6);
+    // Once they are read, nobody asks any more.
+    const asked = mini.server.seen.length;
+    clock.move(61_000);
+    await mini.provider.changes?.();
+    expect(mini.server.lines().slice(asked)).toEqual(['GET /v1/changes']);
+  });
+
+  test('hold up no upload of another file, even after one whose end is not known', async () => {
+    const { mini } = await unreadable(400);
+    const cancelling = new AbortController();
+    mini.lose = ({ method }) => {
+      if (method === 'PUT') cancelling.abort();
+      return method === 'PUT';
+    };
+    const cancelled = mini.provider.upload({ parentId: '/docs', name: 'a' }, source(Buffer.from('a')), {
+      signal: cancelling.signal,
+    });
+    await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
+    mini.lose = () => false;
+    await mini.provider.upload({ parentId: '/docs', name: 'b' }, source(Buffer.from('b')));
+    // The list told what the file itself would not, and that the cancelled upload was carried out.
+    expect(await names(mini, '/docs')).toEqual(['file a', 'file b', 'file gone', 'file stuck']);
+    expect((await fileAt(mini, '/docs', 'stuck')).size).toBe(6);
+    const asked = mini.server.seen.length;
+    await mini.provider.upload({ parentId: '/docs', name: 'c' }, source(Buffer.from('c')));
+    expect(
+      mini.server
+        .lines()
+        .slice(asked)
+        .filter((line) => line.startsWith('GET')),
+    ).toEqual([]);
+  });
+});

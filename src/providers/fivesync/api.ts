@@ -95,14 +95,26 @@ export class FiveSyncApi {
         this.#clockOffset = date - this.http.clock.now();
         this.knowsTime = true;
       }
+      // Reached where the call takes it for an answer.
+      if (answer.status === 404)
+        throw protocolFailure(call.route, 'what was just stored is not found', { status: 404 });
       return decodeJson(schema, answer, call.route);
     };
     return await this.http.request(call, { decode, lookup }, options);
   }
 
   async file(id: string, options: CallOptions): Promise<Item> {
+    return await this.#file(this.call('GET', '/files/{id}', { id }), options);
+  }
+
+  /** The file that the server has just said to have stored: where it does not know it yet, it is asked again. */
+  async stored(id: string, options: CallOptions): Promise<Item> {
+    return await this.#file(this.call('GET', '/files/{id}', { id }, { accept: [404] }), options);
+  }
+
+  async #file(call: Call, options: CallOptions): Promise<Item> {
     try {
-      return await this.json(this.call('GET', '/files/{id}', { id }), itemSchema, options);
+      return await this.json(call, itemSchema, options);
     } catch (error) {
       // No name was asked for that could be taken.
       if (!isCode(error, 'exists')) throw error;

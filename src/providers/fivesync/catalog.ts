@@ -7,7 +7,7 @@ import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import { orAborted } from '../or-aborted.js';
 import type { RateLimit, RemoteChanges } from '../provider.js';
-import { type FiveSyncApi, isCode } from './api.js';
+import type { FiveSyncApi } from './api.js';
 import { ChangeFeed, digest, keyOf } from './change-feed.js';
 import { Crawler } from './crawl.js';
 import { type FileRecord, recordOf, rootPath, timeOf } from './entities.js';
@@ -51,6 +51,10 @@ export class Catalog {
   #allTouched = false;
   /** A request of ours ended without a word of what it did: the index may be wrong until the feed has been read. */
   #isInDoubt = false;
+  /** Changed files of which the server would not say how they are now: asked about again with every poll. */
+  readonly #unread = new Set<string>();
+  /** Somebody waits for the poll under way who must know of all files. */
+  #mustKnowAll = false;
   /** What this mount did since the crawl under way began: the crawl's answers may be older. */
   readonly #ours = new Map<string, FileRecord | null>();
   /** The same for the poll under way. */
@@ -83,7 +87,7 @@ export class Catalog {
   /** The account has been read, and what our own requests did to it is known. */
   async certain(options: CallOptions): Promise<void> {
     await this.ready(options);
-    if (this.#isInDoubt) await this.poll(options);
+    if (this.#isInDoubt) await this.settle(options);
   }
 
   /**
@@ -94,15 +98,19 @@ export class Catalog {
     if (!this.#complete || this.#isInDoubt) return await this.certain(options);
     if (this.#dueInMs() > 0 || this.#api.isScarce()) return;
     try {
-      await this.poll(options);
+      await this.#pollNow(options);
     } catch (error) {
       if (!(error instanceof ProviderError) || !passing.has(error.code)) throw error;
       this.#log.warn({ code: error.code }, 'the change feed cannot be asked: answering from what is known');
     }
   }
 
-  /** One look at the change feed, now. */
-  async poll(options: CallOptions): Promise<void> {
+  /** Every change until now is known: by the change feed, or by the whole list where a changed file cannot be read alone. */
+  async settle(options: CallOptions): Promise<void> {
+    await this.#pollNow(options, true);
+  }
+
+  async #pollNow(options: CallOptions, mustKnowAll = false): Promise<void> {
     await this.ready(options);
     // One under way may have been answered before what the caller wants to see.
     if (this.#polling !== undefined)
@@ -110,15 +118,17 @@ export class Catalog {
         this.#polling.catch(() => undefined),
         options.signal,
       );
+    this.#mustKnowAll ||= mustKnowAll;
     this.#polling ??= this.#pollInDoubt(options.priority).finally(() => {
       this.#polling = undefined;
+      this.#mustKnowAll = false;
     });
     await orAborted(this.#polling, options.signal);
   }
 
   async changes(options: CallOptions): Promise<RemoteChanges> {
     if (!this.#complete) await this.ready(options);
-    else if (this.#dueInMs() <= 0 && !this.#api.isScarce()) await this.poll(options);
+    else if (this.#dueInMs() <= 0 && !this.#api.isScarce()) await this.#pollNow(options);
     const folders = this.#allTouched ? 'all' : [...this.#touched];
     this.#allTouched = false;
     this.#touched.clear();
@@ -139,11 +149,16 @@ export class Catalog {
 
   /** A change of our own ended with `error`. Was it carried out all the same? */
   failed(error: unknown): void {
-    if (!(error instanceof ProviderError) || error.code === 'aborted' || passing.has(error.code))
-      this.#isInDoubt = true;
+    if (!(error instanceof ProviderError) || error.code === 'aborted' || passing.has(error.code)) this.doubt();
+  }
+
+  /** Something of ours is at the server that the index may lack. */
+  doubt(): void {
+    this.#isInDoubt = true;
   }
 
   #note(id: string, record: FileRecord | null): void {
+    this.#unread.delete(id);
     if (!this.#complete || this.#crawling !== undefined) this.#ours.set(id, record);
     if (this.#polling !== undefined) this.#oursSincePoll.add(id);
   }
@@ -173,6 +188,7 @@ export class Catalog {
       else this.index.put(record);
     }
     this.#ours.clear();
+    this.#unread.clear();
     this.#allTouched = true;
     this.#knownUntil = startedAt;
     this.#seen.clear();
@@ -187,6 +203,8 @@ export class Catalog {
     this.#isInDoubt = false;
     try {
       await this.#poll(priority);
+      if (this.#unread.size > 0 && this.#mustKnowAll) await this.#crawlAnew({ priority });
+      this.#isInDoubt ||= wasInDoubt && this.#unread.size > 0;
     } catch (error) {
       this.#isInDoubt ||= wasInDoubt;
       throw error;
@@ -202,14 +220,16 @@ export class Catalog {
     this.#oursSincePoll.clear();
     const feed = await this.#feed.read(since, options);
     if (feed.kind === 'lost') return await this.#crawlAnew(options);
-    const { remove, look } = digest(feed.events, (id) => this.index.file(id), this.#seen);
+    const { remove, look: changed } = digest(feed.events, (id) => this.index.file(id), this.#seen);
+    for (const id of remove) this.#unread.delete(id);
+    const look = [...new Set([...this.#unread, ...changed])];
     // Cheaper, and everything at once.
     if (look.length > Math.max(3, Math.ceil(this.index.size / 100))) return await this.#crawlAnew(options);
     const found = await Promise.all(look.map((id) => this.#look(id, options)));
     for (const id of remove) if (!this.#oursSincePoll.has(id)) this.#touch(this.index.remove(id));
     for (const [i, record] of found.entries()) {
       const id = look[i] ?? '';
-      if (this.#oursSincePoll.has(id)) continue;
+      if (record === 'unread' || this.#oursSincePoll.has(id)) continue;
       this.#touch(record === undefined ? this.index.remove(id) : this.index.put(record));
     }
     this.#knownUntil = Math.max(this.#knownUntil, askedAt);
@@ -228,12 +248,19 @@ export class Catalog {
     await this.#crawling;
   }
 
-  async #look(id: string, options: CallOptions): Promise<FileRecord | undefined> {
+  /** A file that cannot be read must not hide the changes of all others. */
+  async #look(id: string, options: CallOptions): Promise<FileRecord | 'unread' | undefined> {
     try {
-      return recordOf(await this.#api.file(id, options), this.index.file(id)?.folder ?? rootPath);
+      const record = recordOf(await this.#api.file(id, options), this.index.file(id)?.folder ?? rootPath);
+      this.#unread.delete(id);
+      return record;
     } catch (error) {
-      if (isCode(error, 'not-found')) return undefined;
-      throw error;
+      if (!(error instanceof ProviderError)) throw error;
+      const isGone = error.code === 'not-found';
+      if (!isGone && !this.#unread.has(id)) this.#log.warn({ id, code: error.code }, 'a changed file cannot be read');
+      if (isGone) this.#unread.delete(id);
+      else this.#unread.add(id);
+      return isGone ? undefined : 'unread';
     }
   }
 

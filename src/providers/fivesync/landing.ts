@@ -9,13 +9,16 @@ import { type FileRecord, hasPath, type Item, recordOf, rootPath, timeOf } from 
 
 export class Landing {
   readonly #api: FiveSyncApi;
+  readonly #onUnseen: () => void;
   /** A file that was put with a `path` is there: seen with a folder other than the root. */
   #pathHonoured = false;
   /** A new file's `modified` is its `created`. */
   #createdIsModified = false;
 
-  constructor(api: FiveSyncApi) {
+  /** `onUnseen`: something is stored, and how it is cannot be seen. */
+  constructor(api: FiveSyncApi, onUnseen: () => void) {
     this.#api = api;
+    this.#onUnseen = onUnseen;
   }
 
   /**
@@ -35,7 +38,10 @@ export class Landing {
     const knowsSize = typeof answer.size === 'number';
     let item = answer;
     if (!knowsPath || !knowsTime || !knowsSize) {
-      const asked = await this.#api.file(answer.id, options);
+      const asked = await this.#api.stored(answer.id, options).catch((error: unknown) => {
+        this.#onUnseen();
+        throw error;
+      });
       if (seen.isNew && timeOf(asked.modified) !== undefined)
         this.#createdIsModified = timeOf(asked.modified) === timeOf(answer.created);
       item = { ...asked, path: hasPath(asked) ? asked.path : await this.#searchedPath(asked.id, folder, options) };

@@ -64,7 +64,7 @@ export class Uploader {
     this.#api = api;
     this.#catalog = catalog;
     this.#log = settings.log ?? silentLog;
-    this.#landing = new Landing(api);
+    this.#landing = new Landing(api, () => catalog.doubt());
     this.#parts = new PartsUploader(api, this.#landing, this.#log, settings.partBytes);
     this.#simpleLimit = settings.simpleUploadLimit ?? defaultSimpleUploadLimit;
   }
@@ -230,7 +230,7 @@ export class Uploader {
     old: RemoteFile | undefined,
     options: CallOptions,
   ): Promise<Item | undefined> {
-    await this.#catalog.poll(options);
+    await this.#catalog.settle(options);
     const found = this.#catalog.index.named(place.folder, place.name).find((record) => {
       const was = before.get(record.id) ?? (record.id === old?.id ? old : undefined);
       return (
@@ -249,7 +249,7 @@ export class Uploader {
     before: ReadonlyMap<string, FileRecord>,
     options: CallOptions,
   ): Promise<void> {
-    await this.#catalog.poll(options);
+    await this.#catalog.settle(options);
     for (const other of this.#catalog.index.named(place.folder, place.name)) {
       if (other.id === kept.id || before.has(other.id) || other.size !== kept.size) continue;
       await this.#discard(other, options);
