@@ -34,8 +34,6 @@ export interface Ran {
   readonly wanted: Verdict;
   readonly verdict: Verdict;
   readonly ms: number;
-  /** It came out wrong among others, and was tried again alone. */
-  readonly isSecondTry?: boolean;
 }
 
 export function nameOf({ place, fault, strength }: Cell): string {
@@ -43,7 +41,10 @@ export function nameOf({ place, fault, strength }: Cell): string {
   return `${place.operation}${request}: ${fault.name}, ${strength}`;
 }
 
-/** Faults one after the other, each in both strengths, with the cells of a group that it can befall. */
+/**
+ * Faults one after the other, each in both strengths, with the cells of a group that it can befall: at the same time, but for
+ * what one would do to the others.
+ */
 export function batchesOf(
   { wordings }: Pick<Service, 'wordings'>,
   group: Group,
@@ -59,6 +60,7 @@ export function batchesOf(
       ),
     )
     .map((cells) => cells.filter(filter))
+    .flatMap((cells) => (cells[0]?.fault.isOfAccount ? cells.map((cell) => [cell]) : [cells]))
     .filter((cells) => cells.length > 0);
 }
 

@@ -36,11 +36,10 @@ const unnamed: Exception = {
 };
 /** The file is complete, and what became of it cannot be seen. */
 const verify: Partial<Place> = { request: 'verify', isDone: true };
-const storedAnew: Exception = {
-  fault: '404',
-  errnos: [],
-  because: 'what is not there any more is stored anew',
-};
+const notYet: readonly Exception[] = [
+  { fault: '404', strength: 'once', errnos: [], because: 'what was just stored may take a while to be found' },
+  { fault: '404', strength: 'always', errnos: ['EIO'], because: 'the server contradicts itself' },
+];
 const unasked = { isUnasked: true };
 /** The old file keeps its name until it can be removed. */
 const dispose: Partial<Place> = {
@@ -99,8 +98,8 @@ const groups: readonly Group[] = [
   [put('rename over a file', { request: 'copy', exceptions: [again] })],
   [put('move', { request: 'copy' })],
   [
-    place('create in parts', 'query', 'GET /files/{id}', { ofNew: true, ...verify, exceptions: [unnamed] }),
-    place('overwrite', 'query', 'GET /files/{id}', { of: 'file', ...verify, exceptions: [unnamed, storedAnew] }),
+    place('create in parts', 'query', 'GET /files/{id}', { ofNew: true, ...verify, exceptions: [unnamed, ...notYet] }),
+    place('overwrite', 'query', 'GET /files/{id}', { of: 'file', ...verify, exceptions: [unnamed, ...notYet] }),
     download('append', sizes.small, { request: 'base', isAskedTwice: false }),
   ],
   [

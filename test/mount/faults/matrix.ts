@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import pLimit from 'p-limit';
 import { askControl } from '../../../src/mount/control.js';
 import { Registry } from '../../../src/mount/registry.js';
 import type { MountStatus } from '../../../src/mount/status.js';
@@ -15,6 +16,7 @@ import {
   batchesOf,
   type Cell,
   contents,
+  nameOf,
   type Ran,
   type Verdict,
   wantedOf,
@@ -40,13 +42,11 @@ const POLL_MS = 50;
 const ASK_AGAIN_MS = 1000;
 /** The batches of one group are shared by so many. */
 const MOUNTS = 2;
-/**
- * Cells that come out wrong among others are tried again alone. That is a weakness of the matrix, to be taken away: a 429 of
- * one cell makes all on its mount wait, which is no fault; but on 5sync `create in parts (verify)` also goes wrong because one
- * file that cannot be looked at fails the poll of the feed, and with it the upload of another. So it hides what cells do
- * to each other. Not where so many are wrong that the reason must be another; those that are tried again are printed.
- */
-const MOST_AGAIN = 12;
+/** Mounts are made one after the other, more or less: starting programs takes all of the machine, and requests have deadlines. */
+const STARTS = 2;
+
+/** A directory for the mount's log and all requests where a cell came out wrong. */
+const evidence = process.env.FAULT_EVIDENCE;
 
 /** All cells of a service; its groups in mounts of their own, at the same time. Nearly all of it is waiting for deadlines. */
 export async function runMatrix(service: ServiceName, filter?: (cell: Cell) => boolean): Promise<Ran[]> {
@@ -55,25 +55,16 @@ export async function runMatrix(service: ServiceName, filter?: (cell: Cell) => b
     const batches = batchesOf(services[service], group, filter);
     return Array.from({ length: MOUNTS }, (_, mount) => batches.filter((_, index) => index % MOUNTS === mount));
   });
-  const ran = (await Promise.all(shares.map((batches) => runBatches(service, batches)))).flat();
-  const wrong = ran.filter(({ verdict, wanted }) => !isDeepStrictEqual(verdict, wanted));
-  if (wrong.length > MOST_AGAIN) return ran;
-  const again = await runBatches(
-    service,
-    wrong.map(({ cell }) => [cell]),
+  const limit = pLimit(STARTS);
+  const opened = await Promise.allSettled(
+    shares.filter((batches) => batches.length > 0).map((batches) => limit(() => Bench.open(service, batches))),
   );
-  return [...ran.filter((one) => !wrong.includes(one)), ...again.map((one) => ({ ...one, isSecondTry: true }))];
-}
-
-async function runBatches(service: ServiceName, batches: readonly Cell[][]): Promise<Ran[]> {
-  if (batches.length === 0) return [];
-  const bench = await Bench.open(service, batches);
+  const benches = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   try {
-    const ran: Ran[] = [];
-    for (const [index, cells] of batches.entries()) ran.push(...(await bench.run(index, cells)));
-    return ran;
+    for (const one of opened) if (one.status === 'rejected') throw one.reason;
+    return (await Promise.all(benches.map((bench) => bench.runAll()))).flat();
   } finally {
-    await bench.close();
+    await Promise.all(benches.map((bench) => bench.close()));
   }
 }
 
@@ -103,9 +94,11 @@ class Bench {
   readonly #elsewhere: Elsewhere;
   readonly #socket: string;
   readonly #service: Service;
+  readonly #batches: readonly Cell[][];
 
-  private constructor(service: Service, world: World, elsewhere: Elsewhere) {
+  private constructor(service: Service, batches: readonly Cell[][], world: World, elsewhere: Elsewhere) {
     this.#service = service;
+    this.#batches = batches;
     this.#world = world;
     this.#elsewhere = elsewhere;
     this.#socket = new Registry({ state: join(world.directory, 'state') }).socketPath(world.mnt);
@@ -117,7 +110,7 @@ class Bench {
     const local = join(world.directory, 'contents');
     await mkdir(local);
     for (const content of contents.names) await writeFile(join(local, content), contents.data(content));
-    const bench = new Bench(service, world, await Elsewhere.open());
+    const bench = new Bench(service, batches, world, await Elsewhere.open());
     await world.sandbox.store.putFile('/first/x', 'x');
     // Directories that another client makes later would be seen only when the root's listing has grown old.
     for (const [index, cells] of batches.entries()) {
@@ -153,7 +146,13 @@ class Bench {
     if (errno !== null) throw new Error(`the first steps: ${errno}`);
   }
 
-  async run(index: number, cells: readonly Cell[]): Promise<Ran[]> {
+  async runAll(): Promise<Ran[]> {
+    const ran: Ran[] = [];
+    for (const [index, cells] of this.#batches.entries()) ran.push(...(await this.#run(index, cells)));
+    return ran;
+  }
+
+  async #run(index: number, cells: readonly Cell[]): Promise<Ran[]> {
     const trials = await Promise.all(cells.map((cell) => this.#prepare(index, cell)));
     this.#arm(trials);
     const performances = await Promise.all(trials.map((trial) => this.#perform(trial)));
@@ -165,7 +164,7 @@ class Bench {
     const after = await this.#look(trials);
     if (this.#world.sandbox.store.stat(batchPath(index)) !== undefined)
       this.#world.sandbox.store.remove(batchPath(index));
-    return trials.map((trial, n) => {
+    const ran = trials.map((trial, n): Ran => {
       const performance = performances[n] as Performed;
       const verdict: Verdict = {
         answer: performance.errno ?? 'ok',
@@ -193,6 +192,17 @@ class Bench {
         ms: performance.ms,
       };
     });
+    if (evidence !== undefined) await this.#keepEvidence(evidence, ran);
+    return ran;
+  }
+
+  async #keepEvidence(directory: string, ran: readonly Ran[]): Promise<void> {
+    for (const one of ran.filter(({ verdict, wanted }) => !isDeepStrictEqual(verdict, wanted))) {
+      const path = join(directory, `${nameOf(one.cell).replace(/[^a-z0-9]+/gi, '-')}-${process.pid}`);
+      await mkdir(directory, { recursive: true });
+      await writeFile(`${path}.json`, JSON.stringify({ ...one, requests: this.#world.sandbox.log.entries() }, null, 1));
+      await writeFile(`${path}.log`, await this.#world.log());
+    }
   }
 
   /** Puts there what another client has put there. */

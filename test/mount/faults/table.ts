@@ -54,6 +54,8 @@ export interface Fault {
   readonly errnos: readonly string[];
   /** Kinds of requests that it can befall; every where nothing is said. */
   readonly only?: readonly RequestKind[];
+  /** It is about the account: whoever is told it, all requests of the mount wait. */
+  readonly isOfAccount?: boolean;
   /** `elsewhere` is another host, which must not see our credentials. */
   action(target: Target, elsewhere: string): FaultAction;
 }
@@ -85,13 +87,14 @@ const offline = ['ENETUNREACH', 'EIO'];
 
 /** An error answer; the name begins with its status. */
 function status(name: string, nature: Nature, errnos: readonly string[], more: { retryAfter?: number } = {}): Unworded {
+  const isOfAccount = name.startsWith('429');
   const action: Unworded['action'] = (_target, _elsewhere, code) => ({
     kind: 'status',
     status: Number.parseInt(name, 10),
     ...(code === undefined ? {} : { code }),
     ...more,
   });
-  return { name, nature, errnos, action };
+  return { name, nature, errnos, isOfAccount, action };
 }
 
 function always(action: FaultAction): () => FaultAction {

@@ -1,7 +1,8 @@
 /**
  * The matrix of a service as tests: one a cell.
  *
- * `FAULT_CELLS='mkdir: 429' npx vitest run test/mount/faults` runs the cells whose name has it.
+ * `FAULT_CELLS='mkdir: 429' npx vitest run test/mount/faults` runs the cells whose name has it;
+ * `FAULT_EVIDENCE=DIRECTORY` keeps there what the mount logged and asked where a cell comes out wrong.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { batchesOf, type Cell, nameOf, type Ran } from './cells.js';
@@ -25,8 +26,6 @@ export function matrixTests(service: ServiceName): void {
       console.log(
         `${service}: ${ran.size} cells; the longest operation took ${longest?.ms} ms (${longest && nameOf(longest.cell)})`,
       );
-      const again = [...ran.values()].filter(({ isSecondTry }) => isSecondTry);
-      if (again.length > 0) console.log(`tried again alone: ${again.map(({ cell }) => nameOf(cell)).join(', ')}`);
     });
 
     it.each(cells.map((cell) => [nameOf(cell)]))('%s', (name) => {
