@@ -183,7 +183,8 @@ class Bench {
       const { server, mount } = isSettledLater || trial.cell.place.isSettledLater ? verdict : wanted;
       const { returned } = isUnnoticed ? verdict : wanted;
       // What the service only said to have removed shows again once the mount looks.
-      const shown = { ...wanted.mountAfter, ...contents.shown(trial.cell.expectation.left ?? {}) };
+      const { isLie, left = {} } = trial.cell.expectation;
+      const shown = { ...wanted.mountAfter, ...(isLie ? wanted.serverAfter : contents.shown(left)) };
       const { mountAfter } = isDeepStrictEqual(shown, verdict.mountAfter) ? verdict : wanted;
       return {
         cell: trial.cell,
