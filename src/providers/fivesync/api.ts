@@ -100,26 +100,20 @@ export class FiveSyncApi {
         throw protocolFailure(call.route, 'what was just stored is not found', { status: 404 });
       return decodeJson(schema, answer, call.route);
     };
-    return await this.http.request(call, { decode, lookup }, options);
+    return await this.http.request(call, { decode, lookup }, options).catch((error: unknown) => {
+      // Who only asks needs no name that could be taken.
+      if (call.method !== 'GET' || !isCode(error, 'exists')) throw error;
+      throw new ProviderError('protocol', (error as ProviderError).message, { cause: error, data: {} });
+    });
   }
 
   async file(id: string, options: CallOptions): Promise<Item> {
-    return await this.#file(this.call('GET', '/files/{id}', { id }), options);
+    return await this.json(this.call('GET', '/files/{id}', { id }), itemSchema, options);
   }
 
   /** The file that the server has just said to have stored: where it does not know it yet, it is asked again. */
   async stored(id: string, options: CallOptions): Promise<Item> {
-    return await this.#file(this.call('GET', '/files/{id}', { id }, { accept: [404] }), options);
-  }
-
-  async #file(call: Call, options: CallOptions): Promise<Item> {
-    try {
-      return await this.json(call, itemSchema, options);
-    } catch (error) {
-      // No name was asked for that could be taken.
-      if (!isCode(error, 'exists')) throw error;
-      throw new ProviderError('protocol', (error as ProviderError).message, { cause: error, data: {} });
-    }
+    return await this.json(this.call('GET', '/files/{id}', { id }, { accept: [404] }), itemSchema, options);
   }
 
   downloadCall(id: string): Call {
