@@ -216,7 +216,11 @@ export class RevisionReader {
     if (this.#stream !== null) return this.#leaveToStream(this.#stream);
     const offset = first * BLOCK_BYTES;
     const length = Math.min(end * BLOCK_BYTES, this.file.size) - offset;
-    const answer = await this.#fetch(this.file, { offset, length }, { ...options, continues: this.#continues });
+    const answer = await this.#fetch(
+      this.file,
+      { offset, length },
+      { ...options, continues: this.#continues, compared: this.#isCompared(length) },
+    );
     const isAsAsked = answer.offset >= offset && answer.offset + answer.length <= offset + length;
     if (isAsAsked) return this.#take(answer, expected);
     if (this.#stream !== null) {
@@ -234,6 +238,12 @@ export class RevisionReader {
         this.#stream = null;
       });
     return taking;
+  }
+
+  /** Is what comes of so many bytes compared with what it must be, before any of it is handed out? See `#take`. */
+  #isCompared(length: number): boolean {
+    const isSmall = length === this.file.size && length <= WHOLE_FILE_BYTES;
+    return this.check !== null && (this.check.isHeld || isSmall);
   }
 
   /**

@@ -121,6 +121,8 @@ export interface RequestOptions {
   readonly priority?: Priority;
   /** Of a `read`: other bytes of the revision are here from earlier. The answer must not be of a later one. */
   readonly continues?: boolean;
+  /** Of a `read`: all bytes are compared with what they are known to be before any of them is given out. */
+  readonly compared?: boolean;
 }
 
 export interface ByteRange {

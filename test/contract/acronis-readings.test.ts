@@ -27,6 +27,7 @@ const values: { readonly [Name in keyof AcronisReadings]: readonly AcronisReadin
   nameCase: ['insensitive', 'sensitive'],
   uploadCase: ['keeps', 'renames'],
   range: ['206', 'ignored'],
+  validator: ['etag', 'last-modified', 'none'],
   actionUrls: ['documented', 'opaque'],
   userInfo: ['allowed', 'forbidden'],
   renameChangesModified: [false, true],

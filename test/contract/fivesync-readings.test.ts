@@ -18,6 +18,7 @@ const values: { readonly [Name in keyof FiveSyncReadings]: readonly FiveSyncRead
   chunkSize: ['from-parts', 'fixed'],
   completeAgain: ['gone', 'repeats'],
   range: ['206', 'ignored'],
+  validator: ['etag', 'last-modified', 'none'],
   cursor: ['ignored', 'usable', 'refused'],
   since: ['inclusive', 'exclusive'],
   timestamps: ['seconds', 'milliseconds'],

@@ -14,6 +14,7 @@ import { useRooms } from './provider-contract.js';
 const values: { readonly [Name in keyof Readings]: readonly Readings[Name][] } = {
   childrenShape: ['object', 'array'],
   rangeAnswer: ['206', '200', 'ignored'],
+  validator: ['etag', 'last-modified', 'none'],
   downloadRedirect: [false, true],
   chunkStatus: [308, 200, 201, 202],
   chunkOrder: ['any', 'sequential'],

@@ -112,6 +112,7 @@ describe('4shared', () => {
       readings: {
         childrenShape: 'array',
         rangeAnswer: '200',
+        validator: 'none',
         downloadRedirect: true,
         moveKeepsId: false,
         renameChangesModified: true,

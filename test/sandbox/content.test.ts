@@ -146,6 +146,16 @@ describe('downloads', () => {
     expect([whole.status, whole.headers.get('content-range'), await whole.text()]).toEqual([200, null, '0123456789']);
   });
 
+  it('say of which version they are, or do not, under those readings', async () => {
+    const { headers } = await get('bytes=2-4');
+    expect([headers.get('etag'), headers.get('last-modified')]).toEqual([expect.stringMatching(/^".+"$/), null]);
+    sandbox.readings.validator = 'last-modified';
+    expect((await get('bytes=2-4')).headers.get('last-modified')).toMatch(/ GMT$/);
+    sandbox.readings.validator = 'none';
+    const silent = (await get('bytes=2-4')).headers;
+    expect([silent.get('etag'), silent.get('last-modified')]).toEqual([null, null]);
+  });
+
   it('redirect to a host that takes no credentials', async () => {
     sandbox.readings.downloadRedirect = true;
     expect(await (await get('bytes=2-4')).text()).toBe('234');

@@ -82,6 +82,8 @@ export async function openDownload(
 function openBody(response: WireResponse, leave: () => void, route: string): Download {
   const { status, headers, body, watch } = response;
   let over = false;
+  // Until somebody wants the body, the delay is ours.
+  watch.pause();
   const end = (): void => {
     if (over) return;
     over = true;
@@ -96,6 +98,7 @@ function openBody(response: WireResponse, leave: () => void, route: string): Dow
     discard: end,
     async *chunks() {
       try {
+        watch.moved();
         for await (const chunk of body) {
           // A consumer may take its time: only waiting for the server counts as standing still.
           watch.pause();

@@ -4,12 +4,15 @@
  */
 import { LRUCache } from 'lru-cache';
 import { ProviderError } from '../errors.js';
+import { orAborted } from '../or-aborted.js';
 import { type ByteRange, type RangeBody, type RemoteFile, revisionKey } from '../provider.js';
 import { header } from './answer.js';
 import type { Call, CallOptions, HttpClient } from './client.js';
 import { type Download, openDownload } from './download.js';
 import { protocolFailure, TryFailure } from './http-error.js';
+import { Questions } from './questions.js';
 import { readRangeAnswer } from './range-answer.js';
+import { isInDoubt, validatorOf } from './revision-doubt.js';
 
 /** How often a body may break without a single new byte before it is given up. */
 const fruitlessResumes = 2;
@@ -20,6 +23,13 @@ interface Part {
   readonly length: number;
   readonly download: Download;
   readonly route: string;
+}
+
+/** What the server calls a revision, '' where it does not say. */
+interface Claim {
+  readonly validator: string;
+  /** Resolves when this is known to be the name of that revision; rejects where it is of another. */
+  readonly proof: Promise<void>;
 }
 
 /** What differs between providers. */
@@ -33,27 +43,23 @@ export interface DownloadSource {
 
 export class RangeReader {
   readonly #source: DownloadSource;
-  /**
-   * What the server called each revision (ETag or Last-Modified) in its first answer, to notice when it calls it something
-   * else; '' where it called it nothing.
-   */
-  readonly #validators = new LRUCache<string, string>({ max: 20_000 });
-  /** Revisions that are being asked about before more of them joins what is here from earlier. */
-  readonly #asking = new Map<string, Promise<void>>();
+  /** By the first answer of each revision, to notice when the server calls it something else. */
+  readonly #claims = new LRUCache<string, Claim>({ max: 20_000 });
+  readonly #questions = new Questions();
 
   constructor(source: DownloadSource) {
     this.#source = source;
   }
 
   async read(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<RangeBody> {
-    const first = await this.#open(file, range, options);
+    const first = await this.#open(file, range, options, false);
     // A shorter answer than asked for is completed by further ones, so the range's own length is the one to announce;
     // an ignored range brings the whole file.
     const length = first.offset === range.offset && first.length <= range.length ? range.length : first.length;
     return { offset: first.offset, length, body: this.#body(file, first, length, options) };
   }
 
-  async #open(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<Part> {
+  async #open(file: RemoteFile, range: ByteRange, options: CallOptions, isResume: boolean): Promise<Part> {
     const { http } = this.#source;
     const plain = await this.#source.call(file, options);
     const call: Call = {
@@ -71,7 +77,7 @@ export class RangeReader {
       async (begin) => {
         const download = await openDownload(http, call, begin, options);
         try {
-          return await this.#accept(file, range, download, call.route, options);
+          return await this.#accept(file, range, download, call.route, options, isResume);
         } catch (error) {
           download.discard();
           throw error;
@@ -87,50 +93,68 @@ export class RangeReader {
     download: Download,
     route: string,
     options: CallOptions,
+    isResume: boolean,
   ): Promise<Part> {
     const { status, headers } = download;
     const answer = readRangeAnswer(status, headers, file.size, range);
     if (answer.kind === 'changed') throw changed(route);
     if (answer.kind === 'wrong') throw protocolFailure(route, answer.why, { status });
     if (answer.kind === 'doubtful') {
-      await this.#assertUnchanged(file, route, options);
+      await this.#assertUnchanged(file, route, options.signal);
       throw protocolFailure(route, answer.why, { status });
     }
     const key = revisionKey(file);
-    const validator = header(headers, 'etag') ?? header(headers, 'last-modified');
-    const first = this.#validators.get(key);
-    const known = first === '' ? undefined : first;
-    // A server that tells neither the file's size nor its version with a part of it: ask, rather than mix revisions.
-    const blind = answer.unproven && (validator === undefined || known === undefined);
+    const claim = this.#claims.get(key);
+    const validator = validatorOf(headers);
     // Where content has no checksum, the first answer of a revision must not be of a later one.
     const dated = Date.parse(header(headers, 'last-modified') ?? '');
-    const misdated = file.md5 === null && known === undefined && Math.abs(dated - file.modified) >= 1000;
-    // Another validator for equal content is possible (another server of theirs): ask before crying wolf.
-    const contradicted = validator !== undefined && known !== undefined && validator !== known;
-    if (blind || contradicted || misdated) await this.#assertUnchanged(file, route, options);
-    else if (options.continues === true && first === undefined) await this.#assertContinued(file, route, options);
-    this.#validators.set(key, validator ?? first ?? '');
+    const isDoubtful = isInDoubt({
+      validator,
+      known: claim?.validator,
+      isPart: isResume || answer.offset !== 0 || answer.length !== file.size,
+      isUnproven: answer.unproven,
+      isMisdated: file.md5 === null && Math.abs(dated - file.modified) >= 1000,
+      continues: options.continues === true,
+      isCompared: options.compared === true,
+    });
+    if (claim === undefined) {
+      // From here on others that are called the same need not ask: they wait for this one's answer.
+      const proof = isDoubtful ? this.#assertUnchanged(file, route) : Promise.resolve();
+      this.#claim(key, validator ?? '', proof);
+      await orAborted(proof, options.signal);
+    } else if (isDoubtful) {
+      await this.#assertUnchanged(file, route, options.signal);
+      // It is called so by now.
+      if (validator !== undefined) this.#claim(key, validator, Promise.resolve());
+    } else if (validator !== undefined) {
+      await orAborted(claim.proof, options.signal);
+    }
     return { offset: answer.offset, length: answer.length, download, route };
   }
 
-  /** As `#assertUnchanged`, once for all ranges that come first. */
-  #assertContinued(file: RemoteFile, route: string, options: CallOptions): Promise<void> {
-    const key = revisionKey(file);
-    let asking = this.#asking.get(key);
-    if (asking === undefined) {
-      asking = this.#assertUnchanged(file, route, options).finally(() => this.#asking.delete(key));
-      this.#asking.set(key, asking);
-    }
-    return asking;
+  /** Where the proof fails, the next answer is a first one again. */
+  #claim(key: string, validator: string, proof: Promise<void>): void {
+    const claim: Claim = { validator, proof };
+    this.#claims.set(key, claim);
+    proof.catch(() => {
+      if (this.#claims.get(key) === claim) this.#claims.delete(key);
+    });
   }
 
-  /** Throws `revision-changed` (or `not-found`) unless the file still is the revision described. */
-  async #assertUnchanged(file: RemoteFile, route: string, options: CallOptions): Promise<void> {
-    const now = await this.#source.current(file, { ...options, placed: true });
-    if (now === undefined || now.size !== file.size) throw changed(route);
-    const same =
-      file.md5 === null || now.md5 === null ? now.modified === file.modified : now.md5 === file.md5.toLowerCase();
-    if (!same) throw changed(route);
+  /**
+   * Throws `revision-changed` (or `not-found`) unless the file still is the revision described, when asked after this call:
+   * after the head of the answer that is in doubt has come.
+   */
+  #assertUnchanged(file: RemoteFile, route: string, signal?: AbortSignal): Promise<void> {
+    const look = async (): Promise<void> => {
+      // In the foreground, whoever began it: an open download waits for it, and others may come to share it.
+      const now = await this.#source.current(file, { placed: true });
+      if (now === undefined || now.size !== file.size) throw changed(route);
+      const same =
+        file.md5 === null || now.md5 === null ? now.modified === file.modified : now.md5 === file.md5.toLowerCase();
+      if (!same) throw changed(route);
+    };
+    return this.#questions.ask(revisionKey(file), look, signal);
   }
 
   /** The bytes of `first`, and as many more as `length` asks for. */
@@ -166,7 +190,7 @@ export class RangeReader {
         broken ??= at < partEnd ? shortBody(part.route, at - first.offset, length) : undefined;
         fruitless = at > before ? 0 : fruitless + 1;
         if (fruitless > fruitlessResumes) throw broken ?? shortBody(part.route, at - first.offset, length);
-        part = await this.#open(file, { offset: at, length: end - at }, options);
+        part = await this.#open(file, { offset: at, length: end - at }, options, true);
       }
     } finally {
       part.download.discard();

@@ -1,4 +1,5 @@
 /** What a sandbox of Acronis File Sync & Share can be told: size, speed, and which plausible readings it follows. */
+import type { Validator } from '../http/validator.js';
 import { applyKnown, type CommonOptions, type Speed } from '../options.js';
 
 /** The account's user and the application that asks for him. */
@@ -47,6 +48,8 @@ export interface AcronisReadings {
   uploadCase: 'keeps' | 'renames';
   /** A `Range` download, which the document does not mention. */
   range: '206' | 'ignored';
+  /** What a download says of the version that it is of. */
+  validator: Validator;
   /** The `actions.download` of a node: built as in the examples, or an address that cannot be guessed. */
   actionUrls: 'documented' | 'opaque';
   /** `GET /users/{uuid}` may need "administrative permissions". */
@@ -75,6 +78,7 @@ export const acronisReadings: AcronisReadings = {
   nameCase: 'insensitive',
   uploadCase: 'keeps',
   range: '206',
+  validator: 'etag',
   actionUrls: 'documented',
   userInfo: 'allowed',
   renameChangesModified: false,

@@ -3,6 +3,7 @@ import type { BlobStore } from '../content/blobs.js';
 import { mimeType } from '../content/mime.js';
 import { parseRange } from '../content/range.js';
 import { type Answer, type Exchange, jsonAnswer, noContent, octetType } from '../http/exchange.js';
+import { validatorHeaders } from '../http/validator.js';
 import type { Actions } from './actions.js';
 import { checkName } from './actions.js';
 import { integerOf, jsonBody, onlyText, parameter } from './body.js';
@@ -185,6 +186,7 @@ export function resources(world: World): Resource[] {
     if (wanted === 'unsatisfiable') throw badRange(size);
     const [start, end] = wanted ?? [0, size];
     const headers: Record<string, string> = { 'content-type': mimeType(node.name) };
+    Object.assign(headers, validatorHeaders(readings.validator, node.blob, node.modified));
     if (wanted) headers['content-range'] = `bytes ${start}-${end - 1}/${size}`;
     return { status: wanted ? 206 : 200, headers, content: await blobs.reader(node.blob), start, end };
   }

@@ -1,4 +1,5 @@
 /** What a sandbox of 5sync can be told: its plan, its speed, and which plausible readings of the document it follows. */
+import type { Validator } from '../http/validator.js';
 import { applyKnown, type CommonOptions, type Speed } from '../options.js';
 
 export interface FiveSyncCredentials {
@@ -27,6 +28,8 @@ export interface FiveSyncReadings {
   completeAgain: 'gone' | 'repeats';
   /** A `Range` download, which the document does not mention. */
   range: '206' | 'ignored';
+  /** What a download says of the version that it is of. */
+  validator: Validator;
   /** The `cursor` of `/changes`, which no parameter takes: without effect, taken, or refused like other unknown parameters. */
   cursor: 'ignored' | 'usable' | 'refused';
   /** Whether an event of the very time `since` is among the changes. */
@@ -54,6 +57,7 @@ export const fiveSyncReadings: FiveSyncReadings = {
   chunkSize: 'from-parts',
   completeAgain: 'gone',
   range: '206',
+  validator: 'etag',
   cursor: 'ignored',
   since: 'inclusive',
   timestamps: 'seconds',

@@ -4,6 +4,7 @@ import type { BlobStore } from '../content/blobs.js';
 import { mimeType } from '../content/mime.js';
 import { parseRange } from '../content/range.js';
 import { type Answer, type Exchange, jsonAnswer } from '../http/exchange.js';
+import { validatorHeaders } from '../http/validator.js';
 import { type Clock, iso } from './clock.js';
 import type { Method, Resource } from './dialect.js';
 import { briefly, fully } from './entities.js';
@@ -48,6 +49,7 @@ export function resources(world: World): Resource[] {
     if (wanted === 'unsatisfiable') throw badRange(size);
     const [start, end] = wanted ?? [0, size];
     const headers: Record<string, string> = { 'content-type': mimeType(file.name) };
+    Object.assign(headers, validatorHeaders(readings.validator, file.blob, file.modified));
     if (wanted) headers['content-range'] = `bytes ${start}-${end - 1}/${size}`;
     const content = await blobs.reader(file.blob);
     return { status: wanted ? 206 : 200, headers, content, start, end };

@@ -1,4 +1,5 @@
 /** What a sandbox can be told: its size, its speed, and which of the plausible readings of the documents it follows. */
+import type { Validator } from '../http/validator.js';
 import { applyKnown, type CommonOptions, type FourSharedName, type Speed } from '../options.js';
 
 /** A consumer (application) and the access token of the sandbox's one user. */
@@ -15,6 +16,8 @@ export interface Readings {
   childrenShape: 'object' | 'array';
   /** A `Range` download: 206, or 200 with the part (as the document says literally), or Range ignored: 200 and everything. */
   rangeAnswer: '206' | '200' | 'ignored';
+  /** What a download says of the version that it is of. */
+  validator: Validator;
   /** Downloads answer 302 to another origin, where an Authorization header is refused and recorded. */
   downloadRedirect: boolean;
   /** What a chunk that is not the last answers. */
@@ -65,6 +68,7 @@ export interface Readings {
 export const defaultReadings: Readings = {
   childrenShape: 'object',
   rangeAnswer: '206',
+  validator: 'etag',
   downloadRedirect: false,
   chunkStatus: 308,
   chunkOrder: 'any',

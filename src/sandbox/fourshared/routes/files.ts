@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mimeType } from '../../content/mime.js';
 import { parseRange } from '../../content/range.js';
 import { type Answer, jsonAnswer, noContent } from '../../http/exchange.js';
+import { validatorHeaders } from '../../http/validator.js';
 import type { Call, Resource } from '../call.js';
 import * as refuse from '../errors.js';
 import { type FileItem, isIncomplete } from '../state/items.js';
@@ -148,6 +149,7 @@ async function content(world: World, exchange: Call, file: FileItem): Promise<An
   const total = file.size;
   const reader = await blobs.reader(file.blob ?? '');
   const headers: Record<string, string> = { 'content-type': mimeType(file.name) };
+  Object.assign(headers, validatorHeaders(readings.validator, file.blob ?? '', file.modified));
   if (wanted) headers['content-range'] = `bytes ${start}-${end - 1}/${total}`;
   return { status: wanted && readings.rangeAnswer === '206' ? 206 : 200, headers, content: reader, start, end };
 }

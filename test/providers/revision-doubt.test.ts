@@ -1,0 +1,310 @@
+/** Servers whose answers do not say of which revision a part is: the file is asked for before its bytes are given out. */
+import type { ServerResponse } from 'node:http';
+import { describe, expect, it, test, vi } from 'vitest';
+import { Questions } from '../../src/providers/http/questions.js';
+import { isInDoubt, type RevisionSigns, validatorOf } from '../../src/providers/http/revision-doubt.js';
+import type { Provider, RemoteFile, RequestOptions } from '../../src/providers/provider.js';
+import { collect, md5, providerFor } from './mini-account.js';
+import { hangUp, json, type MiniServer, miniServer, type Seen } from './mini-server.js';
+
+/** A promise that the test ends. */
+function deferred() {
+  let resolve: () => void = () => {};
+  let reject: (error: Error) => void = () => {};
+  const promise = new Promise<void>((yes, no) => {
+    [resolve, reject] = [yes, no];
+  });
+  return { promise, resolve, reject };
+}
+
+describe('isInDoubt', () => {
+  const quiet: RevisionSigns = {
+    validator: undefined,
+    known: undefined,
+    isPart: false,
+    isUnproven: false,
+    isMisdated: false,
+    continues: false,
+    isCompared: false,
+  };
+  const table: [string, Partial<RevisionSigns>, boolean][] = [
+    ['the whole file at once, and nothing of it before', {}, false],
+    ['a part', { isPart: true }, true],
+    ['a part after others', { isPart: true, known: '' }, true],
+    ['the whole file, of which something was here before', { known: '' }, true],
+    ['the whole file, of which an earlier mount cached something', { continues: true }, true],
+    ['a part that is compared', { isPart: true, isCompared: true, known: '', continues: true }, false],
+    ['a part, nobody says which, even if it is compared', { isUnproven: true, isCompared: true }, true],
+    ['a name for the first time', { validator: 'a', isPart: true }, false],
+    ['the same name again', { validator: 'a', known: 'a', isPart: true, isUnproven: true, continues: true }, false],
+    ['another name', { validator: 'b', known: 'a' }, true],
+    ['another name of what is compared', { validator: 'b', known: 'a', isCompared: true }, true],
+    ['a name where there was none', { validator: 'a', known: '', isPart: true }, true],
+    ['no name where there was one', { known: 'a', isPart: true }, true],
+    ['a name for the first time, nobody says for which bytes', { validator: 'a', isUnproven: true }, true],
+    ['the whole file at once, of another time', { isMisdated: true }, true],
+    ['a name for the first time, of another time', { validator: 'a', isMisdated: true }, true],
+    ['a name for the first time, after what an earlier mount cached', { validator: 'a', continues: true }, true],
+  ];
+  test.each(table)('%s', (_, signs, expected) => {
+    expect(isInDoubt({ ...quiet, ...signs })).toBe(expected);
+  });
+});
+
+const [second, next] = ['Fri, 01 Mar 2024 10:00:00 GMT', 'Fri, 01 Mar 2024 10:00:01 GMT'];
+test.each([
+  ['an ETag', { etag: '"a"', 'last-modified': second, date: next }, '"a"'],
+  ['a weak ETag, which may be that of other bytes too', { etag: 'W/"a"' }, undefined],
+  ['a time in the past', { etag: 'W/"a"', 'last-modified': second, date: next }, second],
+  ['a second that is not over', { 'last-modified': second, date: second }, undefined],
+  ['a time, and not what time it is now', { 'last-modified': second }, undefined],
+  ['nothing', { date: next }, undefined],
+])('of what a server calls a revision, %s', (_, headers, expected) => {
+  expect(validatorOf(headers)).toBe(expected);
+});
+
+describe('questions', () => {
+  /** Questions that are answered by hand, in the order in which they began. */
+  function byHand() {
+    const questions = new Questions();
+    const begun: ReturnType<typeof deferred>[] = [];
+    const put = (): Promise<void> => {
+      const one = deferred();
+      begun.push(one);
+      return one.promise;
+    };
+    const ask = (signal?: AbortSignal): Promise<string> =>
+      questions.ask('key', put, signal).then(
+        () => 'fine',
+        (error: Error & { code?: string }) => error.code ?? error.message,
+      );
+    return { begun, ask };
+  }
+
+  it('shares the next one among all who come while one is under way', async () => {
+    const { begun, ask } = byHand();
+    const first = ask();
+    const later = [ask(), ask(), ask()];
+    expect(begun).toHaveLength(1);
+    begun[0]?.resolve();
+    expect(await first).toBe('fine');
+    await vi.waitFor(() => expect(begun).toHaveLength(2));
+    const last = ask();
+    begun[1]?.reject(new Error('changed'));
+    expect(await Promise.all(later)).toEqual(['changed', 'changed', 'changed']);
+    // It waited for the one that failed, and would not hear better.
+    expect(await last).toBe('changed');
+    const again = ask();
+    expect(begun).toHaveLength(3);
+    begun[2]?.resolve();
+    expect(await again).toBe('fine');
+  });
+
+  it('leaves it to the others when one gives up, and does not begin for nobody', async () => {
+    const { begun, ask } = byHand();
+    const [a, b, c] = [new AbortController(), new AbortController(), new AbortController()];
+    const asked = [ask(a.signal), ask(b.signal), ask(c.signal)];
+    a.abort();
+    b.abort();
+    expect(await Promise.all(asked.slice(0, 2))).toEqual(['aborted', 'aborted']);
+    begun[0]?.resolve();
+    await vi.waitFor(() => expect(begun).toHaveLength(2));
+    const waiting = ask(a.signal);
+    begun[1]?.resolve();
+    expect([await asked[2], await waiting]).toEqual(['fine', 'aborted']);
+    const fresh = ask();
+    begun.at(-1)?.resolve();
+    expect([await fresh, begun.length]).toEqual(['fine', 3]);
+  });
+});
+
+const data = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
+const later = Buffer.from(data.map((byte) => byte ^ 0xff));
+const file: RemoteFile = {
+  kind: 'file',
+  id: 'f1',
+  parentId: 'root',
+  name: 'a.bin',
+  size: data.length,
+  modified: 1000,
+  md5: md5(data),
+  access: 'write',
+};
+const LENGTH = 10_000;
+
+interface Service extends MiniServer {
+  /** What is stored now. */
+  content: Buffer;
+  headers: Record<string, string>;
+  /** How many downloads, or questions about the file, have come. */
+  count(what: 'download' | 'stat'): number;
+  /** True: the request is not answered (yet). */
+  before: (what: 'download' | 'stat', request: Seen, response: ServerResponse) => boolean | Promise<boolean>;
+}
+
+async function service(): Promise<Service> {
+  const whatOf = ({ path }: Seen) => (path.endsWith('/download') ? ('download' as const) : ('stat' as const));
+  const server = await miniServer(async (request, response) => {
+    const what = whatOf(request);
+    if (await it.before(what, request, response)) return;
+    const { content } = it;
+    if (what === 'stat') {
+      const [id, name, size] = ['f1', 'a.bin', content.length];
+      return json(response, { id, name, size, md5: md5(content), modified: 1000, status: 'normal' });
+    }
+    const [start = 0, last = 0] = (request.headers.range ?? '').match(/\d+/g)?.map(Number) ?? [];
+    const range = `bytes ${start}-${last}/${content.length}`;
+    response.writeHead(206, { 'content-range': range, ...it.headers }).end(content.subarray(start, last + 1));
+  });
+  const it: Service = {
+    ...server,
+    content: data,
+    headers: {},
+    count: (what) => server.seen.filter((request) => whatOf(request) === what).length,
+    before: () => false,
+  };
+  return it;
+}
+
+async function read(provider: Provider, offset: number, options?: RequestOptions, length = LENGTH): Promise<string> {
+  try {
+    const bytes = await collect((await provider.read(file, { offset, length }, options)).body);
+    const isOf = (whole: Buffer): boolean => bytes.equals(whole.subarray(offset, offset + length));
+    return isOf(data) ? 'old' : isOf(later) ? 'new' : 'mixed';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+describe('a server that says of no part which revision it is of', () => {
+  it('is asked after each part, and for the whole file at once not at all', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    expect(await read(provider, 0, {}, data.length)).toBe('old');
+    expect(server.count('stat')).toBe(0);
+    expect([await read(provider, 0), await read(provider, 50_000)]).toEqual(['old', 'old']);
+    expect(server.lines().map((line) => line.endsWith('/download'))).toEqual([true, true, false, true, false]);
+    expect(await read(provider, 90_000, { compared: true })).toBe('old');
+    expect(server.count('stat')).toBe(2);
+  });
+
+  it('gives no byte of another revision of the same size, from whatever part on', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    expect(await read(provider, 0)).toBe('old');
+    server.content = later;
+    expect(await read(provider, 50_000)).toBe('revision-changed');
+    expect(await read(provider, 0)).toBe('revision-changed');
+    expect(await read(providerFor(server), 0)).toBe('revision-changed');
+  });
+
+  it('is asked after the head of the answer has come: a change just before it is noticed', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    server.before = (what) => {
+      // The very moment in which the part is read.
+      if (what === 'download') server.content = later;
+      return false;
+    };
+    expect(await read(provider, 0)).toBe('revision-changed');
+  });
+
+  it('is asked once for many parts that come while a question is under way, and that is not the question', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    const gate = deferred();
+    server.before = async (what) => {
+      if (what === 'stat' && server.count('stat') === 1) await gate.promise;
+      return false;
+    };
+    const first = read(provider, 0);
+    await vi.waitFor(() => expect(server.count('stat')).toBe(1));
+    const others = [1, 2, 3, 4, 5].map((i) => read(provider, i * LENGTH));
+    await vi.waitFor(() => expect(server.count('download')).toBe(6));
+    gate.resolve();
+    expect(await Promise.all([first, ...others])).toEqual(Array(6).fill('old'));
+    expect(server.count('stat')).toBeLessThanOrEqual(3);
+  });
+
+  it('and what came during a question is not proven by it', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    const gate = deferred();
+    server.before = async (what, _request, response) => {
+      if (what !== 'stat' || server.count('stat') > 1) return false;
+      // Looked up now, and answered later.
+      const old = { id: 'f1', name: 'a.bin', size: data.length, md5: md5(data), modified: 1000, status: 'normal' };
+      await gate.promise;
+      json(response, old);
+      return true;
+    };
+    const first = read(provider, 0);
+    await vi.waitFor(() => expect(server.count('stat')).toBe(1));
+    server.content = later;
+    const second = read(provider, LENGTH);
+    await vi.waitFor(() => expect(server.count('download')).toBe(2));
+    gate.resolve();
+    expect([await first, await second]).toEqual(['old', 'revision-changed']);
+  });
+
+  it('one who gives up does not fail another who shares the question', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    const gate = deferred();
+    server.before = async (what) => {
+      if (what === 'stat') await gate.promise;
+      return false;
+    };
+    const [one, two] = [new AbortController(), new AbortController()];
+    const reads = [read(provider, 0, { signal: one.signal })];
+    await vi.waitFor(() => expect(server.count('stat')).toBe(1));
+    reads.push(read(provider, LENGTH, { signal: two.signal }), read(provider, 2 * LENGTH));
+    await vi.waitFor(() => expect(server.count('download')).toBe(3));
+    one.abort();
+    two.abort();
+    expect(await Promise.all(reads.slice(0, 2))).toEqual(['aborted', 'aborted']);
+    gate.resolve();
+    expect(await reads[2]).toBe('old');
+  });
+
+  it('is asked when a whole file that broke off is taken up', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    server.before = (what, _request, response) => {
+      if (what === 'stat' || server.count('download') > 1) return false;
+      response.writeHead(200, { 'content-length': String(data.length) });
+      response.write(data.subarray(0, 30_000), () => setImmediate(() => hangUp(response)));
+      server.content = later;
+      return true;
+    };
+    expect(await read(provider, 0, {}, data.length)).toBe('revision-changed');
+  });
+
+  it('a name of the revision that comes or goes is asked about', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    expect(await read(provider, 0)).toBe('old');
+    server.headers = { etag: '"x"' };
+    expect([await read(provider, 1000), server.count('stat')]).toEqual(['old', 2]);
+    // The same from here on, so nobody asks.
+    expect([await read(provider, 2000), server.count('stat')]).toEqual(['old', 2]);
+    server.headers = {};
+    expect([await read(provider, 3000), server.count('stat')]).toEqual(['old', 3]);
+    server.content = later;
+    server.headers = { etag: '"y"' };
+    expect(await read(provider, 4000)).toBe('revision-changed');
+    expect(await read(provider, 5000)).toBe('revision-changed');
+  });
+
+  it('where the question cannot be answered, no byte is given', async () => {
+    const server = await service();
+    const provider = providerFor(server, { deadlineMs: 300 });
+    server.before = (what, _request, response) => {
+      if (what === 'stat') hangUp(response);
+      return what === 'stat';
+    };
+    expect(await read(provider, 0)).toBe('network');
+    server.before = () => false;
+    expect(await read(provider, 0)).toBe('old');
+  });
+});
