@@ -157,6 +157,7 @@ export class CloudFilesystem implements Filesystem {
       const inode = this.#openable(ino, flags);
       const state = this.#core.files.ensureState(ino);
       const handle = this.#core.files.open(state, flags, remoteFileOf(inode), caller?.pid);
+      this.#contents.unite(handle);
       if (flags.truncate && flags.write) {
         try {
           await this.#resizing.cut(state, handle, 0, caller?.signal);

@@ -18,7 +18,7 @@ import { inodeOf } from './core.js';
 import { FsError } from './fs-error.js';
 import type { Lending } from './lending.js';
 import { newRevision } from './new-revision.js';
-import { type FileState, type Handle, movingAlong } from './open-files.js';
+import { type FileState, type Handle, movingAlong, shownTo } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import { noteUnseen, settleUnseen } from './unseen.js';
 
@@ -63,18 +63,26 @@ export class Contents {
 
   async write(handle: Handle, data: Uint8Array, offset: number, signal?: AbortSignal): Promise<number> {
     const { state, flags } = handle;
-    await this.#change(state, handle, signal, async (spool) => {
-      const at = flags.append ? await spool.append(data) : offset;
-      if (!flags.append) await spool.write(data, offset);
-      state.written = true;
-      for (const file of state.mirrors()) await file.write(data, at);
-    });
+    await this.#change(
+      state,
+      () => this.baseOf(state, handle),
+      signal,
+      async (spool) => {
+        const at = flags.append ? await spool.append(data) : offset;
+        if (!flags.append) await spool.write(data, offset);
+        state.written = true;
+        for (const file of state.mirrors()) await file.write(data, at);
+      },
+    );
     return data.length;
   }
 
   /** Through `handle`, or by name. */
   truncate(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
-    return this.#change(state, handle, signal, async (spool) => {
+    // Of what is emptied by its name nothing is kept.
+    const isNew = handle === null && size === 0;
+    const base = () => (isNew ? remoteFileOf(inodeOf(this.#core, state.ino)) : this.baseOf(state, handle));
+    return this.#change(state, base, signal, async (spool) => {
       // The journal first: a row that promises more than the file holds would have zeros uploaded.
       if (size < spool.size && !state.unlinked) {
         this.#core.journal.shrink(state.ino, size);
@@ -92,13 +100,13 @@ export class Contents {
    */
   async #change(
     state: FileState,
-    handle: Handle | null,
+    base: () => RemoteFile | null,
     signal: AbortSignal | undefined,
     act: (spool: SpoolFile) => Promise<void>,
   ): Promise<void> {
     while (state.storing !== null || state.spool === null) {
       if (signal?.aborted) throw new FsError('EINTR', 'interrupted');
-      await orAborted(this.#makeWritable(state, handle), signal);
+      await orAborted(this.#makeWritable(state, base), signal);
     }
     noteUnseen(this.#core, state);
     const { spool } = state;
@@ -122,18 +130,23 @@ export class Contents {
 
   /** A new content, empty, for a file that has none yet. */
   make(state: FileState): Promise<void> {
-    return this.#change(state, null, undefined, () => Promise.resolve());
+    return this.#change(
+      state,
+      () => this.baseOf(state, null),
+      undefined,
+      () => Promise.resolve(),
+    );
   }
 
   /** One step towards a spool file that may be changed. */
-  async #makeWritable(state: FileState, handle: Handle | null): Promise<void> {
+  async #makeWritable(state: FileState, base: () => RemoteFile | null): Promise<void> {
     if (state.storing !== null) {
       // Somebody's close() waits for this very content to be stored: let it end. Nobody waits: start over later.
       if (state.storing.waiters === 0) state.storing.abort.abort(new ProviderError('aborted', 'written again'));
       await state.storing.done.catch(() => undefined);
       return;
     }
-    state.spooling ??= this.#makeSpool(state, handle?.pinned ?? null).finally(() => {
+    state.spooling ??= this.#makeSpool(state, base()).finally(() => {
       state.spooling = null;
     });
     await state.spooling;
@@ -173,11 +186,39 @@ export class Contents {
   }
 
   /**
+   * At an open, where the pages of all who have the file open are one: so is its revision. It is the one that was shown, as
+   * long as anybody has it open who was shown it, or else the latest.
+   */
+  unite(handle: Handle): void {
+    const { state, pinned } = handle;
+    if (!this.#core.options.sharesPages || pinned === null) return;
+    const revision = shownTo(state) ?? pinned;
+    const others = [...state.handles].filter(
+      (other) => other.pinned !== null && revisionKey(other.pinned) !== revisionKey(revision),
+    );
+    for (const other of others) this.pin(other, revision);
+    if (others.includes(handle))
+      this.#core.log.info({ ino: state.ino }, 'opened in the version that others still read');
+  }
+
+  /** What a spool file of the content begins as, where some of that is kept. */
+  baseOf(state: FileState, handle: Handle | null): RemoteFile | null {
+    if (handle !== null && handle.pinned !== null) return handle.pinned;
+    return this.shown(state) ?? remoteFileOf(inodeOf(this.#core, state.ino));
+  }
+
+  /** The revision that all who have the file open share, since it was shown; null where each may have its own. */
+  shown(state: FileState): RemoteFile | null {
+    return this.#core.options.sharesPages ? shownTo(state) : null;
+  }
+
+  /**
    * At an open: may pages that the kernel has of an earlier one stay? Not while nobody knows whether they are right. The
    * reader is there from now on, and remembers what it shows.
    */
   mayKeepPages(handle: Handle): boolean {
     const { pinned, state } = handle;
+    if (this.#core.options.sharesPages) return false;
     // A small file is shown only when all of it is known to be right.
     if (pinned === null || pinned.md5 === null || pinned.size <= WHOLE_FILE_BYTES || state.spool !== null) return true;
     handle.reader ??= this.#core.readers.acquire(pinned);
@@ -191,14 +232,14 @@ export class Contents {
   async keep(state: FileState): Promise<void> {
     const reader = [...state.handles].find((handle) => handle.pinned !== null && handle.lent === null);
     if (reader === undefined || state.spool !== null) return;
-    await this.#makeWritable(state, reader);
+    await this.#makeWritable(state, () => this.baseOf(state, reader));
     const { spool } = state as FileState;
     if (spool !== null) await spool.fill(this.readBase(state, spool));
   }
 
   /** The whole content as a spool file, however it is kept now. It is forgotten with the next `discardUnchanged`. */
   async materialize(state: FileState): Promise<SpoolFile> {
-    while (state.spool === null) await this.#makeWritable(state, null);
+    while (state.spool === null) await this.#makeWritable(state, () => this.baseOf(state, null));
     await settleUnseen(this.#core, state);
     await this.fill(state, state.spool);
     return state.spool;
@@ -302,9 +343,8 @@ export class Contents {
     reader.prefetch(...plan.fetch, plan.requestBytes, priority, handle.closing.signal);
   }
 
-  async #makeSpool(state: FileState, pinned: RemoteFile | null): Promise<void> {
+  async #makeSpool(state: FileState, base: RemoteFile | null): Promise<void> {
     const { spool, journal, table, clock } = this.#core;
-    const base = pinned ?? remoteFileOf(inodeOf(this.#core, state.ino));
     const { name, file } = await spool.create(base);
     // Until a row names it nothing in it was promised; what has no name any more never gets one.
     journal.drop(name);
@@ -338,7 +378,9 @@ export class Contents {
       const { pinned: other } = handle;
       const isSame = other !== null && base !== null && revisionKey(other) === revisionKey(base);
       // Of what the kernel reads by itself, nobody knows what was read.
-      handle.isLeftBehind = (handle.hasRead || handle.lent !== null) && other !== null && !isSame;
+      // (Where the pages are one, the base is another than was shown only if nothing of it is kept.)
+      const wasShown = !this.#core.options.sharesPages && (handle.hasRead || handle.lent !== null);
+      handle.isLeftBehind = wasShown && other !== null && !isSame;
     }
   }
 }

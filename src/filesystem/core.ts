@@ -26,6 +26,8 @@ export interface FilesystemOptions {
   readonly disposal: 'trash' | 'permanent';
   /** Names the present boot of the machine: what was written in it is there, synced or not. Null: unknown. */
   readonly boot: string | null;
+  /** The binding cannot keep the pages of two revisions of a file apart: all who have it open read the same one. */
+  readonly sharesPages: boolean;
   /** For the names of conflict copies. */
   readonly host: string;
 }

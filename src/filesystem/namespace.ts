@@ -38,8 +38,11 @@ export class Namespace {
 
   attributes(inode: Inode): Attributes {
     const file = this.#core.files.state(inode.ino);
-    if (file !== undefined) noteUnseen(this.#core, file);
-    return attributesOf(inode, this.#core.options, file);
+    if (file === undefined) return attributesOf(inode, this.#core.options);
+    noteUnseen(this.#core, file);
+    // Size and time are those of the bytes, also where the latest revision is not shown yet.
+    const shown = file.spool === null ? this.#contents.shown(file) : null;
+    return attributesOf(shown === null ? inode : { ...inode, remote: shown }, this.#core.options, file);
   }
 
   /** ENOENT where there is none. */

@@ -138,6 +138,12 @@ export class Handle {
   }
 }
 
+/** The revision that was shown to those who have the file open. */
+export function shownTo({ handles }: FileState): RemoteFile | null {
+  for (const { hasRead, isLeftBehind, pinned } of handles) if (hasRead && !isLeftBehind) return pinned;
+  return null;
+}
+
 /** Do others who have the file open still read a version that is older than what this handle is to see? */
 export function isAmongOlder({ state, pinned }: Handle): boolean {
   for (const other of state.handles) {
@@ -217,6 +223,8 @@ export class OpenFiles {
     if (handle.hasRead || handle.flags.write) this.#shown.add(handle.state.ino);
     this.#handles.delete(handle.id);
     handle.state.handles.delete(handle);
+    // What it read is in the pages that it shared: the others may have been shown it without a word.
+    if (handle.hasRead) for (const other of movingAlong(handle)) other.hasRead = true;
   }
 
   /** Runs a change of the names of some files; nothing else changes their names, and no upload of them begins. */

@@ -1,6 +1,6 @@
 /** How long a file is: truncate(2), ftruncate(2), O_TRUNC, fallocate(2). */
 import { fromMs } from '../base/timespec.js';
-import { type Ino, remoteFileOf, sizeOf } from '../tree/inode.js';
+import { type Ino, sizeOf } from '../tree/inode.js';
 import type { AttributeChange } from './api.js';
 import type { Contents } from './contents.js';
 import { type Core, inodeOf } from './core.js';
@@ -33,7 +33,7 @@ export class Resizing {
 
   /** A file that has this size already keeps its content, and needs no upload; its times move. */
   async cut(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
-    const remote = handle?.pinned ?? remoteFileOf(inodeOf(this.#core, state.ino));
+    const remote = this.#contents.baseOf(state, handle);
     if (state.spool === null && state.spooling === null && remote?.size === size) {
       const now = fromMs(this.#core.clock.now());
       this.#core.table.updateOverlay(state.ino, { mtime: now, ctime: now });

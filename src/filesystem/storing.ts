@@ -336,8 +336,8 @@ export class Storing {
     for (const handle of state.handles) {
       if (handle.isLeftBehind) continue;
       this.#contents.pin(handle, remote);
-      // Of what the kernel reads by itself, nobody knows what was read.
-      handle.hasRead = handle.lent !== null;
+      // Pages of it are in the kernel since they were written: nobody knows who was shown what.
+      handle.hasRead = true;
     }
     await spool.close();
     if (remote.md5 === null) readers.cache.replaced(revisionKey(remote), remote.size);

@@ -46,6 +46,8 @@ export interface Probe {
 
 export interface Binding {
   readonly name: 'native' | 'kernel';
+  /** It cannot heed `OpenResult.apart`: all who have a file open share the kernel's pages of it, and must share its revision. */
+  readonly sharesPages: boolean;
   /** Whether this machine can use it; never throws. */
   probe(): Promise<Probe>;
   /** Resolves when the mountpoint answers. Rejects with a `SyncmountError`: `fuse-missing`, `permission`, `mount-failed`. */

@@ -49,6 +49,7 @@ export interface OpenAccountOptions {
   /** A folder within the account; '' or '/' for all of it. */
   readonly path: string;
   readonly log: Log;
+  readonly sharesPages: boolean;
   readonly punchHole?: PunchHole;
   /** Has anybody but this descriptor the file open or mapped? */
   readonly isOpenElsewhere?: (fd: number) => boolean;
@@ -157,7 +158,7 @@ interface Parts {
 
 /** Puts the parts together. `start` gives the file system its root, and the parts below it someone to tell. */
 function assemble(
-  { provider, options, log, places, isOpenElsewhere }: OpenAccountOptions,
+  { provider, options, log, places, sharesPages, isOpenElsewhere }: OpenAccountOptions,
   { state, table, account, cache, directory }: Parts,
 ): { core: Core; directories: Directories; start: (root: Ino) => CloudFilesystem } {
   let filesystem: CloudFilesystem | null = null;
@@ -186,6 +187,7 @@ function assemble(
       gid: options.gid,
       umask: options.umask,
       disposal: options.delete,
+      sharesPages,
       host: hostname(),
       boot: bootId(),
     },

@@ -7,7 +7,7 @@ import type { Log } from '../base/log.js';
 import type { AccountStore, StoredAccount } from '../config/accounts.js';
 import type { Directories } from '../config/directories.js';
 import type { MountOptions } from '../config/options.js';
-import type { Mounted } from '../fuse/binding.js';
+import type { Binding, Mounted } from '../fuse/binding.js';
 import { loadHoles } from '../fuse/holes.js';
 import { chooseBinding } from './bindings.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
@@ -80,7 +80,7 @@ export class Session {
     const binding = await chooseBinding(options.options.binding, log);
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
     const provider = new LiveProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
-    const opened = await opening(provider, stored, options);
+    const opened = await opening(provider, stored, options, binding);
     try {
       const mounted = await binding.mount(opened.filesystem, {
         mountpoint,
@@ -248,7 +248,12 @@ function loginCommand(name: string, stored: StoredAccount): string {
 }
 
 /** A refusal of the credentials names the command that mends it. */
-async function opening(provider: LiveProvider, stored: StoredAccount, options: SessionOptions): Promise<OpenAccount> {
+async function opening(
+  provider: LiveProvider,
+  stored: StoredAccount,
+  options: SessionOptions,
+  { sharesPages }: Binding,
+): Promise<OpenAccount> {
   const { account, places, log, path } = options;
   try {
     return await openAccount({
@@ -259,6 +264,7 @@ async function opening(provider: LiveProvider, stored: StoredAccount, options: S
       options: options.options,
       path,
       log,
+      sharesPages,
       ...loadHoles(),
     });
   } catch (error) {

@@ -102,6 +102,7 @@ async function open(
       gid: 1000,
       umask: 0o022,
       disposal: 'trash',
+      sharesPages: false,
       host: 'box',
       boot: 'first boot',
       ...options,

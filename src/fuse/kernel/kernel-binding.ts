@@ -77,4 +77,4 @@ export async function probeKernel(): Promise<Probe> {
   }
 }
 
-export const kernelBinding: Binding = { name: 'kernel', probe: probeKernel, mount: mountKernel };
+export const kernelBinding: Binding = { name: 'kernel', sharesPages: false, probe: probeKernel, mount: mountKernel };

@@ -195,4 +195,4 @@ async function mountNative(fs: Filesystem, options: BindingOptions): Promise<Mou
   return mounted;
 }
 
-export const nativeBinding: Binding = { name: 'native', probe: probeNative, mount: mountNative };
+export const nativeBinding: Binding = { name: 'native', sharesPages: true, probe: probeNative, mount: mountNative };

@@ -1,0 +1,81 @@
+/** Whoever has a file open is never given bytes of two revisions, also where nothing says which revision a part is of. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { openWorld } from './subjects.js';
+import { bindingNames, cleanUpWorlds, type World } from './world.js';
+
+const MIB = 1024 * 1024;
+const SIZE = 8 * MIB;
+
+/** Reads at these offsets, prints errors by name, and at the end which bytes it was ever shown; `wait` waits for a file. */
+const python = (script: string): string => `python3 -c "
+import errno, os, time
+def wait(name):
+    while not os.path.exists(os.environ['TOP'] + '/' + name): time.sleep(0.02)
+def read(fd, offsets):
+    seen = set()
+    for at in offsets:
+        try: seen |= set(os.pread(fd, 4096, at))
+        except OSError as e: print(errno.errorcode[e.errno], flush=True)
+    return seen
+${script}"`;
+const offsets = (...mib: number[]): string => `[${mib.map((at) => at * MIB + 12345).join(', ')}]`;
+
+describe.each(bindingNames)('over the %s binding', (binding) => {
+  cleanUpWorlds();
+  let world: World;
+  const go = (name: string): Promise<string> => world.write(name, '');
+  const put = (byte: string, size = SIZE): Promise<unknown> =>
+    world.sandbox.store.putFile('/file', Buffer.alloc(size, byte));
+  afterEach(async () => world?.sh('touch "$TOP/replaced" "$TOP/end"'));
+
+  it('no new byte of the same size comes to who read of the old, from a server that names no versions', async () => {
+    world = await openWorld({ provider: '4shared', binding }, { readings: { validator: 'none' } });
+    await put('a');
+    // No listing tells of the change.
+    await world.mount('--dir-ttl', '1h');
+    const reader = world.start(
+      python(`
+fd = os.open('file', os.O_RDONLY)
+seen = read(fd, ${offsets(3, 6, 1)}); print('read', flush=True)
+wait('replaced')
+seen |= read(fd, ${offsets(5, 2, 7, 3)}); print(bytes(seen), flush=True)
+open(os.environ['TOP'] + '/done', 'w'); wait('end')`),
+    );
+    await reader.first;
+    await put('b');
+    await go('replaced');
+    await world.out('until [ -e "$TOP/done" ]; do sleep 0.05; done');
+    if (binding === 'kernel') expect(await world.out('tail -c 2 file')).toBe('bb');
+    await go('end');
+    expect((await reader.ended).stdout).toBe("read\nESTALE\nESTALE\nESTALE\nb'a'\n");
+    expect(await world.out('tail -c 2 file')).toBe('bb');
+  });
+
+  it('one that opens a file shows no new byte to another who read of the old', async () => {
+    world = await openWorld({ provider: '4shared', binding });
+    await put('a');
+    await world.mount('--dir-ttl', '1s');
+    const reader = world.start(
+      python(`
+fd = os.open('file', os.O_RDONLY)
+seen = read(fd, ${offsets(3)}); print('read', flush=True)
+wait('replaced')
+seen |= read(fd, range(0, ${SIZE}, 100000)); print(bytes(seen), flush=True)`),
+    );
+    await reader.first;
+    await put('b', SIZE + MIB);
+    await world.sandbox.store.putFile('/another', 'x');
+    await world.out('for i in $(seq 200); do [ -e another ] && break; sleep 0.1; done');
+    const second = await world.out(
+      python(`
+fd = os.open('file', os.O_RDONLY)
+print(bytes(read(fd, ${offsets(3)} + list(range(0, ${SIZE}, 500000)))))`),
+    );
+    // The kernel binding keeps the two apart; else the second is given what is here of the first's.
+    if (binding === 'kernel') expect(second).toBe("b'b'");
+    else expect(second).toMatch(/^(ESTALE\n)+b'a'$/);
+    await go('replaced');
+    expect((await reader.ended).stdout).toMatch(/^read\n(ESTALE\n)+b'a'\n$/);
+    expect(await world.out('sleep 1.1; tr -d b < file | wc -c; stat -c %s file')).toBe(`0\n${SIZE + MIB}`);
+  });
+});
