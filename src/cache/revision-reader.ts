@@ -50,8 +50,8 @@ export class RevisionReader {
   readonly #cache: BlockCache;
   readonly #cached: CachedRevision;
   readonly #fetch: FetchRange;
-  /** Blocks were here before this reader was. */
-  readonly #continues: boolean;
+  /** Blocks were here before this reader was, or have come since. */
+  #continues: boolean;
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
   readonly #reads = new InUse();
@@ -257,6 +257,7 @@ export class RevisionReader {
 
   async #take(answer: RangeBody, expected: Expected): Promise<void> {
     const { check } = this;
+    this.#continues = true;
     const isWhole = answer.offset === 0 && answer.length === this.file.size;
     const isSmall = isWhole && answer.length <= WHOLE_FILE_BYTES;
     const writes: Promise<void>[] = [];

@@ -78,4 +78,29 @@ print(bytes(read(fd, ${offsets(3)} + list(range(0, ${SIZE}, 500000)))))`),
     expect((await reader.ended).stdout).toMatch(/^read\n(ESTALE\n)+b'a'\n$/);
     expect(await world.out('sleep 1.1; tr -d b < file | wc -c; stat -c %s file')).toBe(`0\n${SIZE + MIB}`);
   });
+
+  it('what is emptied and written while another reads of an older version replaces the latest', async () => {
+    world = await openWorld({ provider: '4shared', binding });
+    await put('a');
+    await world.mount('--dir-ttl', '1s');
+    const reader = world.start(
+      python(`
+fd = os.open('file', os.O_RDONLY)
+read(fd, ${offsets(3)}); print('read', flush=True)
+wait('replaced')
+print(bytes(sorted(read(fd, ${offsets(3)} + [0]))), flush=True)`),
+    );
+    await reader.first;
+    await put('b');
+    await world.sandbox.store.putFile('/another', 'x');
+    await world.out('for i in $(seq 200); do [ -e another ] && break; sleep 0.1; done; printf mine > file; cat file');
+    await go('replaced');
+    // The kernel binding keeps the reader apart; else he is given what everybody has.
+    expect((await reader.ended).stdout).toMatch(
+      binding === 'kernel' ? /^read\n(ESTALE\n)?b'a?'\n$/ : /^read\nb'eimn'\n$/,
+    );
+    const { store } = world.sandbox;
+    expect(store.list('/').map(({ name }) => name)).toEqual(['another', 'file']);
+    expect(`${await store.readFile('/file')}`).toBe('mine');
+  });
 });
