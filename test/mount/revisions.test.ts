@@ -76,7 +76,12 @@ print(bytes(read(fd, ${offsets(3)} + list(range(0, ${SIZE}, 500000)))))`),
     else expect(second).toMatch(/^(ESTALE\n)+b'a'$/);
     await go('replaced');
     expect((await reader.ended).stdout).toMatch(/^read\n(ESTALE\n)+b'a'\n$/);
-    expect(await world.out('sleep 1.1; tr -d b < file | wc -c; stat -c %s file')).toBe(`0\n${SIZE + MIB}`);
+    const size = SIZE + MIB;
+    expect(
+      await world.out(
+        `until [ $(stat -c %s file) = ${size} ]; do sleep 0.1; done; tr -d b < file | wc -c; wc -c < file`,
+      ),
+    ).toBe(`0\n${size}`);
   });
 
   it('what is emptied and written while another reads of an older version replaces the latest', async () => {
