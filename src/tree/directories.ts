@@ -51,6 +51,8 @@ export class Directories {
   readonly #ahead = pLimit(WALK_AHEAD);
   /** Directories whose children are being listed ahead. */
   readonly #walked = new Set<Ino>();
+  /** The directory whose children were last found to be listed, and its listing then: a walk need not look again at each. */
+  #allListed: { readonly parent: Ino; readonly listedAt: number | null } | null = null;
   readonly #counts = new CountTrust();
   readonly #closing = new AbortController();
   /** Directories that are known to differ from their listing. */
@@ -111,12 +113,19 @@ export class Directories {
 
   /** Tells that a program lists `ino`; when it walks the tree, the directories beside it are listed ahead. */
   walked(ino: Ino): void {
-    const directory = this.#o.table.get(ino);
-    const parent = directory?.parent ?? null;
-    if (!this.#walk.listed(ino, parent, this.#o.clock.now()) || parent === null || this.#walked.has(parent)) return;
+    const { table, clock } = this.#o;
+    const parent = table.get(ino)?.parent ?? null;
+    if (!this.#walk.listed(ino, parent, clock.now()) || parent === null || this.#walked.has(parent)) return;
+    const listedAt = table.get(parent)?.listedAt ?? null;
+    if (this.#allListed?.parent === parent && this.#allListed.listedAt === listedAt) return;
+    const isUnlisted = (child: Inode): boolean => child.kind === 'directory' && child.listedAt === null;
+    const unlisted = table.children(parent).filter(isUnlisted);
+    if (unlisted.length === 0) {
+      this.#allListed = { parent, listedAt };
+      return;
+    }
     this.#walked.add(parent);
-    const siblings = this.#o.table.children(parent).filter((child) => child.kind === 'directory');
-    void Promise.all(siblings.map((sibling) => this.#listAhead(sibling.ino))).then(() => this.#walked.delete(parent));
+    void Promise.all(unlisted.map((sibling) => this.#listAhead(sibling.ino))).then(() => this.#walked.delete(parent));
   }
 
   /** Asks the provider now; callers at the same time share one request. */
