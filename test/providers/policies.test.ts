@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chunkPolicy, mayAddOne, planChunks } from '../../src/providers/fourshared/chunk-plan.js';
+import { chunkPolicy, moreAtOnce, planChunks } from '../../src/providers/fourshared/chunk-plan.js';
 import { errorTable, readError } from '../../src/providers/fourshared/error-table.js';
 import { afterPages, planPages } from '../../src/providers/fourshared/page-plan.js';
 import {
@@ -116,32 +116,32 @@ describe('ranges', () => {
 
 describe('chunks', () => {
   const MiB = 1024 * 1024;
-  test('eight at once of 8 MiB, longer ones of very large files', () => {
-    expect(chunkPolicy(256 * MiB)).toEqual({ chunkBytes: 8 * MiB, parallel: 8, most: 16 });
-    expect(chunkPolicy(256 * MiB, 5).chunkBytes).toBe(5);
+  test('eight at once of 8 MiB, longer ones of very large files, a short one to begin with', () => {
+    expect(chunkPolicy(256 * MiB)).toEqual({ chunkBytes: 8 * MiB, firstBytes: 2 * MiB, parallel: 8, most: 16 });
+    expect(chunkPolicy(256 * MiB, 5)).toMatchObject({ chunkBytes: 5, firstBytes: 5 });
     expect((20_000 * MiB) / chunkPolicy(20_000 * MiB).chunkBytes).toBeLessThanOrEqual(1000);
   });
   test.each([
-    ['on a quick line', 8, 400, true],
-    ['no more than most', 16, 400, false],
-    ['not on a slow line', 8, 1001, false],
-    ['not where one must follow the other', 1, 1, false],
-  ])('one more at once: %s', (_, running, tookMs, expected) => {
-    expect(mayAddOne(chunkPolicy(256 * MiB), running, tookMs)).toBe(expected);
+    ['on a quick line', 8, 8 * MiB, 400, 8],
+    ['what is left to most', 12, 8 * MiB, 400, 4],
+    ['no more than most', 16, 8 * MiB, 400, 0],
+    ['not on a slow line', 8, 8 * MiB, 1001, 0],
+    ['not where one must follow the other', 1, 8 * MiB, 1, 0],
+    ['on a line that was quick with the first', 8, 2 * MiB, 240, 8],
+    ['not on one that was not', 8, 2 * MiB, 260, 0],
+  ])('more at once: %s', (_, running, bytes, tookMs, expected) => {
+    expect(moreAtOnce(chunkPolicy(256 * MiB), running, bytes, tookMs)).toBe(expected);
   });
-  test('cover what is missing and nothing else', () => {
-    expect(
-      planChunks(
-        [
-          { start: 0, end: 25 },
-          { start: 40, end: 45 },
-        ],
-        10,
-      ),
-    ).toEqual([
-      { start: 0, end: 10 },
-      { start: 10, end: 20 },
-      { start: 20, end: 25 },
+  test('cover what is missing and nothing else, the first one shorter', () => {
+    const missing = [
+      { start: 0, end: 25 },
+      { start: 40, end: 45 },
+    ];
+    expect(planChunks(missing, { chunkBytes: 10, firstBytes: 4 })).toEqual([
+      { start: 0, end: 4 },
+      { start: 4, end: 14 },
+      { start: 14, end: 24 },
+      { start: 24, end: 25 },
       { start: 40, end: 45 },
     ]);
   });

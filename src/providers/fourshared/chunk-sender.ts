@@ -13,7 +13,7 @@ import { coveredBytes, mergeSpans, missingSpans, parseRangeList, type Span } fro
 import { protocolFailure } from '../http/http-error.js';
 import type { UploadSource } from '../provider.js';
 import type { FourSharedApi } from './api.js';
-import { type ChunkPolicy, mayAddOne, planChunks } from './chunk-plan.js';
+import { type ChunkPolicy, moreAtOnce, planChunks } from './chunk-plan.js';
 import { isHidden } from './entities.js';
 import { orGone } from './find.js';
 
@@ -66,7 +66,7 @@ export class ChunkSender {
         have = [{ start: 0, end: Math.max(0, source.size - policy.chunkBytes) }];
       }
       const before = coveredBytes(have, source.size);
-      const chunks = planChunks(missingSpans(have, source.size), policy.chunkBytes);
+      const chunks = planChunks(missingSpans(have, source.size), policy);
       const parallel = this.manners.anyOrder ? policy.parallel : 1;
       const round = await this.#round(session, have, chunks, parallel);
       // Some servers may answer 201 to every chunk: it counts only where none was refused.
@@ -127,7 +127,8 @@ export class ChunkSender {
         const begin = clock.now();
         try {
           const done = await this.#chunk(session, chunk, options);
-          if (next < chunks.length && mayAddOne(policy, workers.length, clock.now() - begin)) workers.push(worker());
+          const more = moreAtOnce(policy, workers.length, chunk.end - chunk.start, clock.now() - begin);
+          for (let added = 0; added < more && next < chunks.length; added++) workers.push(worker());
           complete ||= done;
           stored = mergeSpans([...stored, chunk]);
           told = told.then(() => session.onStored(stored, coveredBytes(stored, source.size)));
