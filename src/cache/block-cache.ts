@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.js';
-import { messageOf } from '../base/errors.js';
+import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { StateDatabase } from '../base/sqlite.js';
 import type { LentFile } from '../spool/lent-file.js';
@@ -167,9 +167,7 @@ export class BlockCache {
         if (!this.reserve(key, block, blockLength(block, size))) throw new Error('there is no room for it');
         map.set(block, crcs[block] ?? 0);
       }
-      const target = this.pathOf(key);
-      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-      renameSync(path, target);
+      moveTo(path, this.pathOf(key));
       const stamp = this.#stampOf(key);
       this.#index.put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1, stamp });
       if (lent !== null) this.#loans.take(lent, key, size);
@@ -367,6 +365,17 @@ export class BlockCache {
       this.log.warn({ key }, `cache: cannot ${what}: ${messageOf(error)}`);
       return undefined;
     }
+  }
+}
+
+/** The directory of the target is made where there is none yet: there are 256 of them. */
+function moveTo(path: string, target: string): void {
+  try {
+    renameSync(path, target);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+    renameSync(path, target);
   }
 }
 

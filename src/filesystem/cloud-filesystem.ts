@@ -196,19 +196,22 @@ export class CloudFilesystem implements Filesystem {
         return { ...opened, attributes: this.getattr(existing.ino) };
       }
       const now = fromMs(clock.now());
-      const inode = table.insert({
-        parent,
-        name,
-        kind: 'file',
-        localSize: 0,
-        overlay: {
-          mode: mode === (0o666 & ~options.umask) ? null : mode & 0o7777,
-          uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
-          gid: caller?.gid === options.gid ? null : (caller?.gid ?? null),
-          atime: now,
-          mtime: now,
-          ctime: now,
-        },
+      const inode = table.transaction(() => {
+        this.#namespace.touchDirectory(parent);
+        return table.insert({
+          parent,
+          name,
+          kind: 'file',
+          localSize: 0,
+          overlay: {
+            mode: mode === (0o666 & ~options.umask) ? null : mode & 0o7777,
+            uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
+            gid: caller?.gid === options.gid ? null : (caller?.gid ?? null),
+            atime: now,
+            mtime: now,
+            ctime: now,
+          },
+        });
       });
       const state = files.ensureState(inode.ino);
       try {
@@ -219,7 +222,6 @@ export class CloudFilesystem implements Filesystem {
         files.settle(state);
         throw error;
       }
-      this.#namespace.touchDirectory(parent);
       const handle = files.open(state, flags, null, caller?.pid);
       return { handle: handle.id, keepCache: false, attributes: this.getattr(inode.ino) };
     });

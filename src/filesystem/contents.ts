@@ -346,8 +346,8 @@ export class Contents {
   async #makeSpool(state: FileState, base: RemoteFile | null): Promise<void> {
     const { spool, journal, table, clock } = this.#core;
     const { name, file } = await spool.create(base);
-    // Until a row names it nothing in it was promised; what has no name any more never gets one.
-    journal.drop(name);
+    // Until a row names it nothing in it was promised. (One that is empty needs no such word: the next mount removes it.)
+    if (base !== null) journal.drop(name);
     try {
       await this.#lending.detach(state, base, () => file.fill(this.readBase(state, file)));
     } catch (error) {
@@ -371,6 +371,9 @@ export class Contents {
         // From here on a listing that lacks the file does not take its name away.
         table.update(state.ino, { localSize: file.size });
       });
+    } else if (base === null) {
+      // What has no name any more never gets a row.
+      journal.drop(name);
     }
     state.spool = file;
     state.spoolName = name;

@@ -135,7 +135,7 @@ export class Delivery {
     await this.#superfluous.clear(target);
     const attempt = await digest();
     state.attempts.add(attempt.md5);
-    if (!state.unlinked) journal.setAttempts(state.ino, state.attempts);
+    if (!state.unlinked) journal.sending(state.ino, state.attempts);
     const uploading = provider.upload(target, spool.source(digest), {
       signal,
       resume: journal.get(state.ino)?.checkpoint ?? undefined,

@@ -17,6 +17,7 @@ export function recoverUploads(core: Core, storing: Storing): () => void {
   const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)), dropped);
   table.transaction(() => {
     for (const name of dropped) journal.gone(name);
+    journal.settleGone();
   });
   if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
   return () => {

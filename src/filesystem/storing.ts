@@ -270,7 +270,7 @@ export class Storing {
       if (spool.isComplete()) digest().catch(() => undefined);
       // After a power cut the next mount uploads what a row says: by then the bytes must be there.
       if (state.secured !== state.generation) await spool.sync();
-      this.#journal(state, spool, 'uploading');
+      if (state.journaled !== state.generation) this.#journal(state, spool, 'uploading');
       if (!spool.isComplete()) await this.#fill(state, spool, signal);
       // What an earlier try of other bytes left may stand in the way of this one.
       await this.#leftovers.clear();

@@ -61,6 +61,7 @@ export class Journal {
   readonly #changing: Statement;
   readonly #base: Statement;
   readonly #attempts: Statement;
+  readonly #sending: Statement;
   readonly #abandon: Statement;
   readonly #abandoned: Statement;
   readonly #cleared: Statement;
@@ -76,6 +77,8 @@ export class Journal {
   readonly #dropFileOf: Statement;
   readonly #dropped: Statement;
   readonly #gone: Statement;
+  /** Names that `gone` was told of and that still stand in the table: a transaction that writes to it anyway takes them out. */
+  readonly #goneNames = new Set<string>();
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -90,6 +93,9 @@ export class Journal {
     );
     this.#base = sql.prepare('UPDATE upload SET base = ? WHERE ino = ?');
     this.#attempts = sql.prepare('UPDATE upload SET attempts = ? WHERE ino = ?');
+    this.#sending = sql.prepare(
+      "UPDATE upload SET state = 'uploading', attempts = ?, code = NULL, message = NULL WHERE ino = ?",
+    );
     this.#abandon = sql.prepare(
       "INSERT INTO intent (kind, data) SELECT 'abandoned', checkpoint FROM upload WHERE ino = ? AND checkpoint IS NOT NULL",
     );
@@ -127,6 +133,11 @@ export class Journal {
 
   setAttempts(ino: number, attempts: Iterable<string>): void {
     this.#attempts.run(JSON.stringify([...attempts]), ino);
+  }
+
+  /** The content, which the row has already, is about to be sent; the provider may hold one of `attempts` from now on. */
+  sending(ino: number, attempts: Iterable<string>): void {
+    this.#sending.run(JSON.stringify([...attempts]), ino);
   }
 
   /** The content is about to change in place: what was told of an upload of it no longer holds. */
@@ -237,20 +248,32 @@ export class Journal {
 
   /** A spool file that no row names, and that goes without one: should the process die first, the next mount removes it. */
   drop(spool: string): void {
+    this.#goneNames.delete(spool);
     this.#drop.run(spool);
   }
 
   /** Spool files that are unwanted, and may still be there. */
   dropped(): string[] {
+    this.settleGone();
     return this.#dropped.all() as string[];
   }
 
-  /** An unwanted spool file is there no more. */
+  /**
+   * An unwanted spool file is there no more. Its name goes with the next one that comes: that costs nothing then, and until
+   * then does no harm (names are not used twice, and the next mount looks whether there is anything to remove).
+   */
   gone(spool: string): void {
-    this.#gone.run(spool);
+    this.#goneNames.add(spool);
+  }
+
+  /** Takes out at once the names that `gone` was told of. */
+  settleGone(): void {
+    for (const spool of this.#goneNames) this.#gone.run(spool);
+    this.#goneNames.clear();
   }
 
   #forget(ino: number): void {
+    this.settleGone();
     this.#dropFileOf.run(ino);
     this.#remove.run(ino);
     this.#release.run(ino);

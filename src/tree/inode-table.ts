@@ -9,7 +9,7 @@ import { LRUCache } from 'lru-cache';
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { emptyOverlay, type Ino, type Inode, type Overlay } from './inode.js';
-import { type InodeRow, inodeOf, insertInode, parametersOf, rowColumns, updateInode } from './rows.js';
+import { type InodeRow, inodeOf, insertInode, isSameRow, parametersOf, rowColumns, updateInode } from './rows.js';
 
 /** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
 const CACHED_INODES = 32_768;
@@ -87,7 +87,9 @@ export class InodeTable {
     const before = this.get(ino);
     if (before === undefined) throw new Error(`inode ${ino} does not exist`);
     const after = { ...before, ...change };
-    this.#update.run(parametersOf(after));
+    const parameters = parametersOf(after);
+    // A write that changes nothing costs as much as one that does.
+    if (!isSameRow(parameters, parametersOf(before))) this.#update.run(parameters);
     return this.#remember(after);
   }
 

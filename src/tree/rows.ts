@@ -102,6 +102,11 @@ export function parametersOf(inode: Omit<Inode, 'ino'> & { readonly ino?: Ino })
   };
 }
 
+export function isSameRow(a: RowParameters, b: RowParameters): boolean {
+  for (const column in a) if (a[column] !== b[column]) return false;
+  return true;
+}
+
 function overlayParameters(overlay: Overlay): RowParameters {
   return {
     mode: overlay.mode,

@@ -45,6 +45,34 @@ describe('the journal', () => {
     expect(journal.get(9)).toBeUndefined();
   });
 
+  it('takes a name that is gone out with the next one that comes, and not one that came anew', () => {
+    const stands = (): unknown[] => state.sql.prepare('SELECT spool FROM dropped ORDER BY spool').pluck().all();
+    journal.put({ ...row, ino: 1, spool: 'a' });
+    journal.stored(1);
+    journal.gone('a');
+    expect(stands()).toEqual(['a']);
+    journal.put({ ...row, ino: 2, spool: 'b' });
+    journal.stored(2);
+    expect(stands()).toEqual(['b']);
+    journal.gone('b');
+    // Its name is used again: what was said of the earlier file does not count for this one.
+    journal.put({ ...row, ino: 3, spool: 'b' });
+    journal.stored(3);
+    journal.put({ ...row, ino: 4, spool: 'c' });
+    journal.remove(4);
+    expect(journal.dropped()).toEqual(['b', 'c']);
+    journal.gone('b');
+    journal.settleGone();
+    expect(stands()).toEqual(['c']);
+  });
+
+  it('says of a content that is sent what the provider may hold, and nothing of an earlier failure', () => {
+    journal.put(row);
+    journal.setState(7, 'failed', { code: 'EIO', message: 'why' });
+    journal.sending(7, ['x', 'y']);
+    expect(journal.get(7)).toEqual({ ...row, state: 'uploading', attempts: ['x', 'y'] });
+  });
+
   it('knows the spool files of contents that nobody wants, until they are gone', () => {
     for (const [ino, spool] of [
       [1, 'a'],
