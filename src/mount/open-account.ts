@@ -8,6 +8,7 @@ import { killSwitch } from '../base/kill-switch.js';
 import type { Log } from '../base/log.js';
 import { openDatabase } from '../base/sqlite.js';
 import { BlockCache, type PunchHole } from '../cache/block-cache.js';
+import { BLOCK_BYTES } from '../cache/blocks.js';
 import { ReaderPool } from '../cache/reader-pool.js';
 import type { StoredAccount } from '../config/accounts.js';
 import { type Directories as Places, privateDirectory } from '../config/directories.js';
@@ -118,10 +119,15 @@ function openSpool(
   directory: string,
   cache: BlockCache,
   cacheDirectory: string,
-  isOpenElsewhere: OpenAccountOptions['isOpenElsewhere'],
+  { isOpenElsewhere, options }: Pick<OpenAccountOptions, 'isOpenElsewhere' | 'options'>,
 ): Spool {
   const isShared = statSync(directory).dev === statSync(cacheDirectory, { throwIfNoEntry: false })?.dev;
-  return new Spool(directory, { relieve: isShared ? (bytes) => cache.relieve(bytes) : undefined, isOpenElsewhere });
+  return new Spool(directory, {
+    relieve: isShared ? (bytes) => cache.relieve(bytes) : undefined,
+    isOpenElsewhere,
+    // Where close() waits for the upload, it need not wait for the hashes too. Where it does not, they can wait.
+    digestBlockBytes: options.writeBack ? undefined : BLOCK_BYTES,
+  });
 }
 
 function openState(directory: string, name: string, warnings: string[]): ReturnType<typeof openDatabase> {
@@ -175,7 +181,7 @@ function assemble(
     directories,
     provider,
     readers: new ReaderPool(cache, fetchKnown(table, provider)),
-    spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache, isOpenElsewhere),
+    spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache, { isOpenElsewhere, options }),
     journal: new Journal(state.sql),
     state,
     files: new OpenFiles(),

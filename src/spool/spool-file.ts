@@ -5,11 +5,9 @@
  * are fetched when somebody reads them and before the content is uploaded. Everything else is in the file, holes being
  * zeros.
  */
-import { createHash } from 'node:crypto';
 import { closeSync, constants, fdatasync, fstatSync, ftruncate, openSync, rmSync, write } from 'node:fs';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
-import { crc32 } from 'node:zlib';
 import { SyncmountError } from '../base/errors.js';
 import { ExtentSet } from '../base/extents.js';
 import { readAt, readRecentAt, writeAt } from '../base/files.js';
@@ -17,9 +15,13 @@ import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
 import type { RemoteFile, UploadSource } from '../providers/provider.js';
 import type { Room } from './room.js';
+import { type Digest, RunningDigest } from './running-digest.js';
+
+export type { Digest } from './running-digest.js';
 
 const syncFile = promisify(fdatasync);
 const truncateFile = promisify(ftruncate);
+const nextTurn = promisify(setImmediate);
 const appendPart = async (fd: number, data: Uint8Array): Promise<number> =>
   (await promisify(write)(fd, data)).bytesWritten;
 
@@ -40,11 +42,10 @@ export function wholeOf(size: number): SpoolState {
   return { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] };
 }
 
-export interface Digest {
-  /** Lower-case hex. */
-  readonly md5: string;
-  /** CRC-32 of every block of `blockBytes` bytes. */
-  readonly crcs: readonly number[];
+export interface SpoolFileOptions {
+  readonly room?: Room;
+  /** Hash what is written from its beginning to its end, in such blocks, while it is written. Default: when it is asked for. */
+  readonly digestBlockBytes?: number | undefined;
 }
 
 export class SpoolFile {
@@ -57,13 +58,18 @@ export class SpoolFile {
   readonly #present: ExtentSet;
   #fd: number | null = null;
   readonly #room: Room | undefined;
+  readonly #digestBlockBytes: number | undefined;
+  /** Of the beginning of the content, where all of that was written from there to its end and in no other way. */
+  #followed: RunningDigest | null = null;
+  #isFollowing = false;
   readonly #uses = new InUse();
   /** Changes happen one after the other: what a hole is filled with must not come over what was written meanwhile. */
   readonly #changes = new Mutex();
 
-  constructor(path: string, base: RemoteFile | null, state?: SpoolState, room?: Room) {
+  constructor(path: string, base: RemoteFile | null, state?: SpoolState, options: SpoolFileOptions = {}) {
     this.path = path;
-    this.#room = room;
+    this.#room = options.room;
+    this.#digestBlockBytes = options.digestBlockBytes;
     this.#base = base;
     this.#size = state?.size ?? base?.size ?? 0;
     this.#baseEnd = state?.baseEnd ?? base?.size ?? 0;
@@ -153,6 +159,7 @@ export class SpoolFile {
 
   /** Others write to the file itself, and made it what it is now: all of it is the content, of so many bytes. */
   changedByOthers(size: number): void {
+    this.#followed = null;
     this.#baseEnd = 0;
     this.#present.truncate(size);
     this.#present.add(0, size);
@@ -176,6 +183,7 @@ export class SpoolFile {
     return this.#change(async (fd) => {
       this.#baseEnd = Math.min(this.#baseEnd, size);
       this.#present.truncate(size);
+      if (size !== this.#size) this.#followed = null;
       // Readers must not look for bytes that are about to go, nor for bytes that are not there yet.
       this.#size = Math.min(this.#size, size);
       await truncateFile(fd, size);
@@ -224,22 +232,22 @@ export class SpoolFile {
     return this.#uses.during(async () => syncFile(this.#file()));
   }
 
-  /** Hashes the whole content, in one pass. */
+  /** The hashes of the whole content. What was hashed while it was written need not be read again, once. */
   digest(blockBytes: number): Promise<Digest> {
     return this.#uses.during(async () => {
+      const followed = this.#followed;
+      // It goes no further by itself, nor by a write that comes meanwhile.
+      this.#followed = null;
+      const digest = followed?.blockBytes === blockBytes ? followed : new RunningDigest(blockBytes);
       const fd = this.#file();
-      const md5 = createHash('md5');
-      const crcs: number[] = [];
-      const buffer = Buffer.allocUnsafe(Math.max(blockBytes, CHUNK - (CHUNK % blockBytes)));
-      for (let at = 0; at < this.#size; at += buffer.length) {
-        const data = buffer.subarray(0, Math.min(buffer.length, this.#size - at));
-        this.#requireWhole(await readRecentAt(fd, data, at), data);
-        md5.update(data);
-        for (let block = 0; block < data.length; block += blockBytes) {
-          crcs.push(crc32(data.subarray(block, block + blockBytes)));
-        }
+      if (fstatSync(fd).size < this.#size) this.#tooShort();
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, this.#size - digest.bytes));
+      while (digest.bytes < this.#size) {
+        const data = buffer.subarray(0, Math.min(buffer.length, this.#size - digest.bytes));
+        this.#requireWhole(await readRecentAt(fd, data, digest.bytes), data);
+        digest.update(data);
       }
-      return { md5: md5.digest('hex'), crcs };
+      return digest.result();
     });
   }
 
@@ -277,9 +285,43 @@ export class SpoolFile {
 
   async #write(fd: number, data: Uint8Array, offset: number): Promise<void> {
     this.#room?.require(data.length);
+    const isFollowed = this.#goesOn(offset);
     await writeAt(fd, data, offset);
     this.#present.add(offset, offset + data.length);
     this.#size = Math.max(this.#size, offset + data.length);
+    if (isFollowed) this.#follow();
+  }
+
+  /** Does a write at `offset` go on where the content ends? From the first that does not, nothing is followed. */
+  #goesOn(offset: number): boolean {
+    if (this.#digestBlockBytes === undefined || this.isShared || offset !== this.#size) this.#followed = null;
+    else if (offset === 0) this.#followed = new RunningDigest(this.#digestBlockBytes);
+    return this.#followed !== null;
+  }
+
+  /** Hashes behind the writes, in the moments in which nothing else is to be done. */
+  #follow(): void {
+    const followed = this.#followed;
+    if (followed === null || this.#isFollowing || this.#size - followed.bytes < CHUNK) return;
+    this.#isFollowing = true;
+    // Who asks for the digest reads it again, and hears of what went wrong.
+    const end = this.#hashBehind(followed).catch(() => undefined);
+    void end.then(() => {
+      this.#isFollowing = false;
+    });
+  }
+
+  /** As far as there are whole pieces, and until the file is closed or is not what it was. */
+  async #hashBehind(followed: RunningDigest): Promise<void> {
+    const data = Buffer.allocUnsafe(CHUNK);
+    for (;;) {
+      await nextTurn();
+      const fd = this.#fd;
+      if (fd === null || this.#followed !== followed || this.#size - followed.bytes < CHUNK) return;
+      const count = await this.#uses.during(() => readAt(fd, data, followed.bytes));
+      if (count < CHUNK || this.#followed !== followed) return;
+      followed.update(data);
+    }
   }
 
   #change(act: (fd: number) => Promise<void>): Promise<void> {
@@ -288,7 +330,11 @@ export class SpoolFile {
 
   /** The file is as long as the content, holes included. One that is not has been damaged, and its zeros are nobody's. */
   #requireWhole(count: number, wanted: Uint8Array): void {
-    if (count < wanted.length) throw new SyncmountError('spool', `${this.path} is shorter than its content`);
+    if (count < wanted.length) this.#tooShort();
+  }
+
+  #tooShort(): never {
+    throw new SyncmountError('spool', `${this.path} is shorter than its content`);
   }
 
   #gaps(start: number, end: number): [number, number][] {

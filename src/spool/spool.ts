@@ -19,7 +19,7 @@ import type { RemoteFile } from '../providers/provider.js';
 import { Headroom } from './headroom.js';
 import type { UploadRow } from './journal.js';
 import { Room } from './room.js';
-import { SpoolFile } from './spool-file.js';
+import { SpoolFile, type SpoolFileOptions } from './spool-file.js';
 
 /** Where `sweep` puts what it finds. */
 const RESCUED = 'rescued';
@@ -30,6 +30,8 @@ export interface SpoolOptions {
   readonly clock?: Clock;
   /** Has anybody but this descriptor the file open? */
   readonly isOpenElsewhere?: ((fd: number) => boolean) | undefined;
+  /** See `SpoolFileOptions`. */
+  readonly digestBlockBytes?: number | undefined;
 }
 
 /** The directory of spool files. */
@@ -38,15 +40,20 @@ export class Spool {
   /** For those who write to spool files without asking. */
   readonly headroom: Headroom;
   readonly #room: Room;
+  readonly #fileOptions: SpoolFileOptions;
   #next: number;
 
   readonly #isOpenElsewhere: ((fd: number) => boolean) | undefined;
 
-  constructor(directory: string, { relieve, clock = systemClock, isOpenElsewhere }: SpoolOptions = {}) {
+  constructor(
+    directory: string,
+    { relieve, clock = systemClock, isOpenElsewhere, digestBlockBytes }: SpoolOptions = {},
+  ) {
     this.directory = directory;
     this.#isOpenElsewhere = isOpenElsewhere;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#room = new Room(directory, relieve);
+    this.#fileOptions = { room: this.#room, digestBlockBytes };
     this.headroom = new Headroom(this.#room, `${directory}.reserve`, clock);
     // Names count up and are never used twice, so that a file left by a crash is not taken for a new one.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
@@ -61,7 +68,7 @@ export class Spool {
   /** A new spool file that starts from `base`; it is on disk once this resolves. */
   async create(base: RemoteFile | null): Promise<{ name: string; file: SpoolFile }> {
     const name = (this.#next++).toString(36);
-    const file = new SpoolFile(join(this.directory, name), base, undefined, this.#room);
+    const file = new SpoolFile(join(this.directory, name), base, undefined, this.#fileOptions);
     try {
       await file.create();
     } catch (error) {
@@ -117,7 +124,7 @@ export class Spool {
 
   /** The spool file of a journal row. */
   open(row: UploadRow): SpoolFile {
-    return new SpoolFile(join(this.directory, row.spool), row.base, row.content, this.#room);
+    return new SpoolFile(join(this.directory, row.spool), row.base, row.content, this.#fileOptions);
   }
 
   /**

@@ -9,6 +9,7 @@ import { afterEach } from 'vitest';
 import type { Log } from '../../src/base/log.js';
 import { openDatabase } from '../../src/base/sqlite.js';
 import { BlockCache } from '../../src/cache/block-cache.js';
+import { BLOCK_BYTES } from '../../src/cache/blocks.js';
 import { ReaderPool } from '../../src/cache/reader-pool.js';
 import type { Attributes, Caller, HandleId, Invalidation, OpenFlags } from '../../src/filesystem/api.js';
 import { CloudFilesystem } from '../../src/filesystem/cloud-filesystem.js';
@@ -90,7 +91,11 @@ async function open(
     directories: tree,
     provider,
     readers: new ReaderPool(cache, fetchKnown(table, provider)),
-    spool: new Spool(join(directory, 'spool'), { clock, isOpenElsewhere: options.isOpenElsewhere }),
+    spool: new Spool(join(directory, 'spool'), {
+      clock,
+      isOpenElsewhere: options.isOpenElsewhere,
+      digestBlockBytes: BLOCK_BYTES,
+    }),
     journal: new Journal(state.sql),
     state,
     files: new OpenFiles(),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -50,50 +50,122 @@ const operation = fc.oneof(
 describe('a spool file', () => {
   it('holds what a plain buffer holds, whatever happens in which order', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.nat(LIMIT), fc.array(operation, { maxLength: 25 }), async (size, operations) => {
-        const base = Buffer.from(Array.from({ length: size }, (_, i) => 1 + (i % 250)));
-        const path = temporary();
-        const readBase = baseOf(base);
-        let file = new SpoolFile(path, remote(size));
-        await file.create();
-        let model = Buffer.from(base);
-        for (const one of operations) {
-          if (one.act === 'write' || one.act === 'append') {
-            const at = one.act === 'write' ? one.at : model.length;
-            const grown = Buffer.alloc(Math.max(model.length, at + one.data.length));
-            model.copy(grown);
-            grown.set(one.data, at);
-            model = grown;
-            await (one.act === 'write' ? file.write(one.data, at) : file.append(one.data));
-          } else if (one.act === 'truncate') {
-            const cut = Buffer.alloc(one.at);
-            model.copy(cut);
-            model = cut;
-            await file.truncate(one.at);
-          } else if (one.act === 'read') {
-            const into = Buffer.alloc(one.length, 0xee);
-            const count = await file.read(into, one.at, readBase);
-            expect(into.subarray(0, count)).toEqual(model.subarray(one.at, one.at + one.length));
-          } else if (one.act === 'fill') await file.fill(readBase);
-          else if (one.act === 'close') await file.close();
-          else if (one.act === 'reopen') {
-            await file.close();
-            file = new SpoolFile(path, remote(size), JSON.parse(JSON.stringify(file.state())));
+      fc.asyncProperty(
+        fc.nat(LIMIT),
+        fc.array(operation, { maxLength: 25 }),
+        fc.boolean(),
+        async (size, operations, isFollowed) => {
+          const base = Buffer.from(Array.from({ length: size }, (_, i) => 1 + (i % 250)));
+          const path = temporary();
+          const readBase = baseOf(base);
+          const options = isFollowed ? { digestBlockBytes: 64 } : {};
+          let file = new SpoolFile(path, remote(size), undefined, options);
+          await file.create();
+          let model = Buffer.from(base);
+          for (const one of operations) {
+            if (one.act === 'write' || one.act === 'append') {
+              const at = one.act === 'write' ? one.at : model.length;
+              const grown = Buffer.alloc(Math.max(model.length, at + one.data.length));
+              model.copy(grown);
+              grown.set(one.data, at);
+              model = grown;
+              await (one.act === 'write' ? file.write(one.data, at) : file.append(one.data));
+            } else if (one.act === 'truncate') {
+              const cut = Buffer.alloc(one.at);
+              model.copy(cut);
+              model = cut;
+              await file.truncate(one.at);
+            } else if (one.act === 'read') {
+              const into = Buffer.alloc(one.length, 0xee);
+              const count = await file.read(into, one.at, readBase);
+              expect(into.subarray(0, count)).toEqual(model.subarray(one.at, one.at + one.length));
+            } else if (one.act === 'fill') await file.fill(readBase);
+            else if (one.act === 'close') await file.close();
+            else if (one.act === 'reopen') {
+              await file.close();
+              file = new SpoolFile(path, remote(size), JSON.parse(JSON.stringify(file.state())), options);
+            }
+            expect(file.size).toBe(model.length);
           }
-          expect(file.size).toBe(model.length);
-        }
-        await file.fill(readBase);
-        expect(file.isComplete()).toBe(true);
-        const { md5, crcs } = await file.digest(64);
-        expect(md5).toBe(createHash('md5').update(model).digest('hex'));
-        expect(crcs).toEqual(
-          Array.from({ length: Math.ceil(model.length / 64) }, (_, i) => crc32(model.subarray(i * 64, i * 64 + 64))),
-        );
-        expect(readFileSync(path).equals(model)).toBe(true);
-        await file.close();
-      }),
+          await file.fill(readBase);
+          expect(file.isComplete()).toBe(true);
+          const { md5, crcs } = await file.digest(64);
+          expect(md5).toBe(createHash('md5').update(model).digest('hex'));
+          expect(crcs).toEqual(
+            Array.from({ length: Math.ceil(model.length / 64) }, (_, i) => crc32(model.subarray(i * 64, i * 64 + 64))),
+          );
+          expect(readFileSync(path).equals(model)).toBe(true);
+          await file.close();
+        },
+      ),
       { numRuns: 150 },
     );
+  });
+
+  describe('hashes what is written from its beginning to its end meanwhile', () => {
+    const piece = (byte: number): Buffer => Buffer.alloc(300_000, byte);
+    const steps: readonly [string, (file: SpoolFile) => Promise<unknown>][] = [
+      ['the first write', (file) => file.write(piece(1), 0)],
+      ['one that goes on', (file) => file.write(piece(2), 300_000)],
+      ['appends, all at once', (file) => Promise.all([3, 4, 5, 6].map((byte) => file.append(piece(byte))))],
+      ['a write over what is there', (file) => file.write(Buffer.alloc(10, 7), 50)],
+      ['an append to that', (file) => file.append(piece(8))],
+      ['a cut', (file) => file.truncate(90)],
+      ['a hole', (file) => file.truncate(200)],
+      ['a new beginning', (file) => file.truncate(0)],
+      ['the first write of that', (file) => file.write(piece(9), 0)],
+      ['a cut to what it has', (file) => file.truncate(300_000)],
+      ['a close, and another append', (file) => file.close().then(() => file.append(piece(10)))],
+      ['a write that leaves a hole', (file) => file.write(piece(11), 700_000)],
+    ];
+    const turns = async (count: number): Promise<void> => {
+      for (let turn = 0; turn < count; turn++) await new Promise((again) => setImmediate(again));
+    };
+
+    it.each(steps.flatMap(([what], last) => [0, 1, 20].map((between) => [what, between, last] as const)))(
+      'and is right after %s, with %i turns between the steps',
+      async (_, between, last) => {
+        const path = temporary();
+        const file = new SpoolFile(path, null, undefined, { digestBlockBytes: 64 * 1024 });
+        await file.create();
+        for (const [, step] of steps.slice(0, last + 1)) {
+          await step(file);
+          await turns(between);
+        }
+        const content = readFileSync(path);
+        const blocks = Array.from({ length: Math.ceil(content.length / 65536) }, (_, i) => i * 65536);
+        const expected = {
+          md5: createHash('md5').update(content).digest('hex'),
+          crcs: blocks.map((at) => crc32(content.subarray(at, at + 65536))),
+        };
+        expect(await Promise.all([file.digest(65536), file.digest(65536)])).toEqual([expected, expected]);
+        expect(await file.digest(65536)).toEqual(expected);
+        await file.remove();
+      },
+    );
+
+    it('but does not take zeros for what was lost on disk', async () => {
+      const path = temporary();
+      const file = new SpoolFile(path, null, undefined, { digestBlockBytes: 64 });
+      await file.create();
+      await file.write(piece(1), 0);
+      await turns(20);
+      truncateSync(path, 10);
+      await expect(file.digest(64)).rejects.toThrow(/shorter/);
+      await file.remove();
+    });
+  });
+
+  it('does not take its own hashes for those of a content that others write', async () => {
+    const path = temporary();
+    const file = new SpoolFile(path, null, undefined, { digestBlockBytes: 64 });
+    await file.create();
+    await file.write(Buffer.alloc(100, 1), 0);
+    file.isShared = true;
+    writeFileSync(path, Buffer.alloc(100, 2));
+    file.changedByOthers(100);
+    expect((await file.digest(64)).md5).toBe(createHash('md5').update(Buffer.alloc(100, 2)).digest('hex'));
+    await file.remove();
   });
 
   it('asks the base only for what is its own', async () => {
