@@ -59,13 +59,22 @@ export async function runMatrix(service: ServiceName, filter?: (cell: Cell) => b
   const opened = await Promise.allSettled(
     shares.filter((batches) => batches.length > 0).map((batches) => limit(() => Bench.open(service, batches))),
   );
+  const isOpen = opened.every(({ status }) => status === 'fulfilled');
   const benches = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  try {
-    for (const one of opened) if (one.status === 'rejected') throw one.reason;
-    return (await Promise.all(benches.map((bench) => bench.runAll()))).flat();
-  } finally {
-    await Promise.all(benches.map((bench) => bench.close()));
-  }
+  // One that goes wrong takes nobody else's end away: no mount is to be left.
+  const ran = await Promise.allSettled(
+    benches.map(async (bench) => {
+      try {
+        return isOpen ? await bench.runAll() : [];
+      } finally {
+        await limit(() => bench.close());
+      }
+    }),
+  );
+  return [...opened, ...ran].flatMap((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value instanceof Bench ? [] : one.value;
+  });
 }
 
 /** A cell on its way. */
@@ -111,15 +120,25 @@ class Bench {
     await mkdir(local);
     for (const content of contents.names) await writeFile(join(local, content), contents.data(content));
     const bench = new Bench(service, batches, world, await Elsewhere.open());
-    await world.sandbox.store.putFile('/first/x', 'x');
-    // Directories that another client makes later would be seen only when the root's listing has grown old.
-    for (const [index, cells] of batches.entries()) {
-      await world.sandbox.store.putFile(`${batchPath(index)}/first/x`, 'x');
-      if (service.impliesFolders) for (const cell of cells) await bench.#putThere(index, cell);
+    try {
+      await bench.#begin();
+    } catch (error) {
+      await bench.close();
+      throw error;
     }
-    await world.mount('--deadline', `${DEADLINE_MS}ms`, '--cache-size', '300M', '--log-level', 'debug');
-    await bench.#warmUp();
     return bench;
+  }
+
+  async #begin(): Promise<void> {
+    const { sandbox } = this.#world;
+    await sandbox.store.putFile('/first/x', 'x');
+    // Directories that another client makes later would be seen only when the root's listing has grown old.
+    for (const [index, cells] of this.#batches.entries()) {
+      await sandbox.store.putFile(`${batchPath(index)}/first/x`, 'x');
+      if (this.#service.impliesFolders) for (const cell of cells) await this.#putThere(index, cell);
+    }
+    await this.#world.mount('--deadline', `${DEADLINE_MS}ms`, '--cache-size', '300M', '--log-level', 'debug');
+    await this.#warmUp();
   }
 
   async close(): Promise<void> {
