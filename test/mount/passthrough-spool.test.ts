@@ -2,20 +2,23 @@
 import { createHash } from 'node:crypto';
 import { release } from 'node:os';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { cleanUpWorlds, createWorld, type World } from './world.js';
+import { openWorld, overKernel, traits } from './subjects.js';
+import { cleanUpWorlds, type World } from './world.js';
 
 const MIB = 1024 * 1024;
 const [major = 0, minor = 0] = release().split('.').map(Number);
 const isPossible = (major > 6 || (major === 6 && minor >= 9)) && process.geteuid?.() === 0;
 
-describe.skipIf(!isPossible)('passthrough of the spool (skipped before Linux 6.9 and for ordinary users)', () => {
+const title = 'passthrough of the spool on $provider (skipped before Linux 6.9 and for ordinary users)';
+
+describe.skipIf(!isPossible).each(overKernel)(title, (subject) => {
+  const { bringing } = traits[subject.provider];
   cleanUpWorlds();
   let world: World;
   let pid = 0;
-  const refuse = (): void =>
-    void world.sandbox.faults.add({ host: 'upload', action: { kind: 'status', status: 403, code: '403.0100' } });
+  const refuse = (): void => void world.sandbox.faults.add({ ...bringing, action: { kind: 'status', status: 507 } });
   beforeEach(async () => {
-    world = await createWorld({ binding: 'kernel' });
+    world = await openWorld(subject);
     await world.sandbox.store.generate('/other.bin', 60 * MIB);
     await world.mount('--write-back', '--cache-size', '64M');
     ({ pid } = await world.status());
