@@ -8,6 +8,7 @@
  */
 import { BLOCK_BYTES } from '../cache/blocks.js';
 import { type RemoteEntry, type RemoteFile, revisionKey } from '../providers/provider.js';
+import type { SpoolFile } from '../spool/spool-file.js';
 import { type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
 import type { Caller } from './api.js';
 import type { Contents } from './contents.js';
@@ -56,7 +57,7 @@ export class CopyRename {
     const opened = target === undefined ? undefined : files.state(target.ino);
     if (opened !== undefined) await this.#contents.keep(opened);
     const spool = await this.#contents.materialize(state);
-    const { md5 } = await spool.digest(BLOCK_BYTES);
+    const { md5, crcs } = await spool.digest(BLOCK_BYTES);
     const replaces = target === undefined ? null : remoteFileOf(target);
     await this.#intents.clearing({ parentId: remoteIdOf(directory), name });
     begins({ from, replaces, size: spool.size, md5 });
@@ -70,6 +71,22 @@ export class CopyRename {
     );
     await this.#took(source, state, stored, to);
     await this.#intents.removing(from, () => this.#namespace.dispose(from));
+    await this.#keepCopied(state, spool, stored, crcs);
+  }
+
+  /** What was copied is here: it is not to be downloaded under its new name. */
+  async #keepCopied(state: FileState, spool: SpoolFile, stored: RemoteFile, crcs: readonly number[]): Promise<void> {
+    const { table, journal, readers } = this.#core;
+    const isInUse = state.handles.size > 0 || state.loan !== null || state.changing.isBusy || state.storing !== null;
+    if (state.spool !== spool || state.dirty || isInUse) return;
+    table.transaction(() => {
+      journal.remove(state.ino);
+      table.update(state.ino, { localSize: null });
+    });
+    this.#contents.dropSpool(state);
+    await spool.close();
+    if (readers.cache.adopt(revisionKey(stored), spool.size, spool.path, crcs)) journal.gone(spool.name);
+    else await this.#contents.removeSpool(spool);
   }
 
   /**

@@ -67,6 +67,22 @@ describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) =
     expect(m.provider.other.tree()).toEqual({ to: 'source' });
   });
 
+  it('brings nothing twice: what was copied is read from here', async () => {
+    const content = 'source '.repeat(30_000);
+    const m = await mounted({ provider }, (memory) => {
+      memory.other.put('from', content);
+    });
+    await m.names();
+    await m.mv('from', 'to');
+    m.provider.counts();
+    expect(await m.cat('to')).toBe(content);
+    await m.mv('to', 'again');
+    expect(await m.cat('again')).toBe(content);
+    // Since then.
+    expect(m.provider.counts().read).toBeUndefined();
+    expect(m.isClean()).toBe(true);
+  });
+
   it("leaves the old name to another client's newer version", async () => {
     const m = await mounted({ provider }, (memory) => {
       memory.other.put('from', 'source');
