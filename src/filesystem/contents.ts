@@ -84,11 +84,11 @@ export class Contents {
     const base = () => (isNew ? remoteFileOf(inodeOf(this.#core, state.ino)) : this.baseOf(state, handle));
     return this.#change(state, base, signal, async (spool) => {
       // The journal first: a row that promises more than the file holds would have zeros uploaded.
-      if (size < spool.size && !state.unlinked) {
-        this.#core.journal.shrink(state.ino, size);
-        if (state.promised) await this.#core.state.durable();
-      }
+      const isLess = size < spool.size && !state.unlinked;
+      if (isLess) this.#core.journal.shrink(state.ino, size);
+      if (isLess && state.promised) await this.#core.state.durable();
       await spool.truncate(size);
+      if (isLess && size === 0) this.#core.journal.wasEmptied(state.ino);
       for (const file of state.mirrors()) await file.truncate(size);
       if (size === 0) state.written = false;
     });

@@ -48,6 +48,7 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
   const row = promised ?? withUnpromised(found, onDisk ?? 0);
   // What was written behind its end must not show in a hole, should the file grow again.
   if (onDisk !== null && onDisk > row.content.size) spool.cut(row);
+  if (row.isUncut) journal.wasEmptied(row.ino);
   const state = files.ensureState(row.ino);
   state.spool = spool.open(row);
   state.spoolName = row.spool;
@@ -101,12 +102,12 @@ function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadR
 /**
  * What was written after the last word of the journal, where nothing was promised that it takes the place of. A content without
  * a base is all that is in its file. (Not so one that was emptied: its file may still have the length of the base, and
- * nothing in it.) One that was promised to be empty, and is not, was written to since.
+ * nothing in it.) One that was promised to be empty, and is not, was written to since, unless the file was not emptied yet.
  */
 function withUnpromised(row: UploadRow, onDisk: number): UploadRow {
   const size = Math.max(row.content.size, onDisk);
   if (row.state === 'open' && row.base === null) return { ...row, content: wholeOf(size) };
-  if (row.state === 'synced' && row.content.size === 0 && size > 0) {
+  if (row.state === 'synced' && row.content.size === 0 && size > 0 && !row.isUncut) {
     return { ...row, state: 'open', content: wholeOf(size) };
   }
   return row;

@@ -23,6 +23,8 @@ export interface UploadRow {
   readonly spool: string;
   readonly state: UploadState;
   readonly content: SpoolState;
+  /** The content is to be emptied, and its file may still be what it was before: what is in that was not written since. */
+  readonly isUncut?: boolean;
   readonly base: RemoteFile | null;
   readonly checkpoint: UploadCheckpoint | null;
   /** MD5s of contents whose upload was begun and not seen to end: the provider may hold one of them. */
@@ -62,6 +64,7 @@ export class Journal {
   readonly #base: Statement;
   readonly #attempts: Statement;
   readonly #sending: Statement;
+  readonly #wasEmptied: Statement;
   readonly #abandon: Statement;
   readonly #abandoned: Statement;
   readonly #cleared: Statement;
@@ -96,6 +99,7 @@ export class Journal {
     this.#sending = sql.prepare(
       "UPDATE upload SET state = 'uploading', attempts = ?, code = NULL, message = NULL WHERE ino = ?",
     );
+    this.#wasEmptied = sql.prepare("UPDATE upload SET extents = json_remove(extents, '$.isUncut') WHERE ino = ?");
     this.#abandon = sql.prepare(
       "INSERT INTO intent (kind, data) SELECT 'abandoned', checkpoint FROM upload WHERE ino = ? AND checkpoint IS NOT NULL",
     );
@@ -177,8 +181,13 @@ export class Journal {
     const present = ExtentSet.from(row.content.present);
     present.truncate(size);
     const content = { size, baseEnd: Math.min(row.content.baseEnd, size), present: present.ranges() };
-    this.put({ ...row, content });
+    this.put({ ...row, content, isUncut: size === 0 });
     this.#cutKept.run(size, ino);
+  }
+
+  /** The file of a content that was to be emptied is empty: what is in it from now on was written since. */
+  wasEmptied(ino: number): void {
+    this.#wasEmptied.run(ino);
   }
 
   /**
@@ -211,7 +220,7 @@ export class Journal {
   /** The content is the same and its base another. */
   setContent(ino: number, content: SpoolState, base: RemoteFile | null): void {
     const row = this.get(ino);
-    if (row !== undefined) this.put({ ...row, content, base });
+    if (row !== undefined) this.put({ ...row, content, isUncut: false, base });
   }
 
   get(ino: number): UploadRow | undefined {
@@ -287,7 +296,11 @@ function parametersOf(row: UploadRow): RawRow {
     state: row.state,
     size: row.content.size,
     base: row.base === null ? null : JSON.stringify(row.base),
-    extents: JSON.stringify({ baseEnd: row.content.baseEnd, present: row.content.present }),
+    extents: JSON.stringify({
+      baseEnd: row.content.baseEnd,
+      present: row.content.present,
+      ...(row.isUncut ? { isUncut: true } : {}),
+    }),
     checkpoint: row.checkpoint === null ? null : JSON.stringify(row.checkpoint),
     attempts: JSON.stringify(row.attempts),
     code: row.code,
@@ -303,6 +316,7 @@ function rowOf(raw: RawRow): UploadRow {
     spool: raw.spool,
     state: raw.state,
     content: { size: raw.size, baseEnd: extents.baseEnd, present: extents.present },
+    ...(extents.isUncut ? { isUncut: true } : {}),
     base: raw.base === null ? null : JSON.parse(raw.base),
     checkpoint: raw.checkpoint === null ? null : JSON.parse(raw.checkpoint),
     attempts: raw.attempts === null ? [] : JSON.parse(raw.attempts),

@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ProviderError } from '../../src/providers/errors.js';
+import type { SpoolFile } from '../../src/spool/spool-file.js';
 import { appending, dieAt, emptying, type Mounted, mounted, settle, writing } from './harness.js';
 
 describe('with write-back, after the process died', () => {
@@ -105,6 +106,23 @@ describe('with write-back, after the process died', () => {
     const revived = await m.crash();
     await revived.fs.storing.drained();
     expect(revived.provider.other.tree()).toEqual({ a: '' });
+  });
+
+  it('a content that was accepted, and died as it was about to be emptied, does not come back as zeros', async () => {
+    const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'x'.repeat(3000)));
+    const { ino } = await m.fs.lookup(1, 'a');
+    m.provider.offline = true;
+    // Most of it is still the base's: on the disk it is a hole.
+    await m.fs.setattr(ino, { size: 2000 });
+    const spool = m.core.files.state(ino)?.spool as SpoolFile;
+    spool.truncate = () => new Promise(() => undefined);
+    m.open('a', emptying).catch(() => undefined);
+    await settle();
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    expect(await revived.cat('a')).toBe('');
+    expect(revived.provider.other.tree()).toEqual({ a: '' });
+    expect(revived.isClean()).toBe(true);
   });
 
   it('a write after an accepted close leaves a content that is uploaded all the same', async () => {

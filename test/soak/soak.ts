@@ -7,6 +7,7 @@
  */
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { askControl } from '../../src/mount/control.js';
@@ -57,6 +58,9 @@ const abilitiesOf: Readonly<Record<ProviderName, Abilities>> = {
 };
 
 const run = promisify(execFile);
+
+/** A directory for all requests and the state directory where something went wrong. */
+const evidence = process.env.SOAK_EVIDENCE;
 
 export async function soak({ provider, rounds, seed, report }: SoakOptions): Promise<SoakResult> {
   const result: SoakResult = {
@@ -181,6 +185,11 @@ class SoakWorld {
   async explain(error: unknown): Promise<string> {
     const log = (await this.#world.log()).trim().split('\n').slice(-25);
     const requests = this.#world.sandbox.log.entries().slice(-30);
+    if (evidence !== undefined) {
+      await mkdir(evidence, { recursive: true });
+      await writeFile(join(evidence, 'requests.json'), JSON.stringify(this.#world.sandbox.log.entries(), null, 1));
+      await cp(join(this.#world.directory, 'state', 'accounts'), join(evidence, 'accounts'), { recursive: true });
+    }
     return [
       error instanceof Error ? (error.stack ?? error.message) : String(error),
       ...this.#actors.map(({ name, steps }) => `--- ${name}\n${steps.join('\n')}`),
