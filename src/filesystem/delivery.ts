@@ -111,7 +111,11 @@ export class Delivery {
       // Another size, and nothing of ours that may be there: no need to look at its bytes.
       const isOther = holder.size !== content.spool.size && attempts.size === 0;
       const held = isOther ? null : await md5Of(this.#core.provider, holder, content.signal);
-      if (held === md5) return delivered(holder);
+      if (held === md5) {
+        // What was sent anew meanwhile has no name, and nobody would ever resume it.
+        this.#core.journal.abandon(inode.ino);
+        return delivered(holder);
+      }
       if (held !== null && attempts.has(held)) return this.#replace(holder, content);
     }
     const { clock, options, provider, log } = this.#core;

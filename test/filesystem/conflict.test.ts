@@ -67,6 +67,23 @@ describe('another client has changed the file', () => {
     expect(m.isClean()).toBe(true);
   });
 
+  it('leaves nothing of its own upload behind where an equal content is found', async () => {
+    const m = await mounted({ writeBack: true });
+    const discarded: unknown[] = [];
+    // Sent under a name of its own, which the name that it was to take is refused to.
+    m.provider.upload = async (_target, _source, options) => {
+      options?.onCheckpoint?.({ sent: 'under another name' });
+      m.provider.other.put('a', 'mine');
+      throw new ProviderError('exists', 'taken', { data: {} });
+    };
+    Object.assign(m.provider, { discardUpload: async (checkpoint: unknown) => void discarded.push(checkpoint) });
+    await m.put('a', 'mine');
+    await m.fs.storing.drained();
+    expect(discarded).toEqual([{ sent: 'under another name' }]);
+    expect(m.provider.other.tree()).toEqual({ a: 'mine' });
+    expect(m.isClean()).toBe(true);
+  });
+
   it('stores the file anew when the other client deleted it', async () => {
     const m = await mounted({}, (provider) => provider.other.put('a.txt', 'base'));
     const handle = await m.open('a.txt', emptying);
