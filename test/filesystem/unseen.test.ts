@@ -33,7 +33,7 @@ async function creatingOf(m: Mounted, path = 'f'): Promise<{ handle: HandleId; f
   return { handle, fd: handedOut(m, handle) };
 }
 
-describe.skipIf(process.platform !== 'linux')('what is written without a word', () => {
+describe.skipIf(process.platform !== 'linux')('what is written without a word (Linux only)', () => {
   it('shows at once in size and times, and is stored at the last close', async () => {
     const m = await mounted(options);
     const { handle, fd } = await creatingOf(m);
@@ -198,7 +198,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word', 
   });
 });
 
-describe.skipIf(process.platform !== 'linux')('after a crash, of what was written without a word', () => {
+describe.skipIf(process.platform !== 'linux')('after a crash, of what was written without a word (Linux only)', () => {
   it('nothing was promised: all of it is kept, and not stored unasked', async () => {
     const m = await mounted(options);
     const { fd } = await creatingOf(m);

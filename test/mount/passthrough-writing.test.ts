@@ -233,7 +233,7 @@ for i in range(700):
   });
 });
 
-describe.skipIf(!isPossible)('where close() waits for the upload', () => {
+describe.skipIf(!isPossible)('where close() waits (skipped before Linux 6.9 and for ordinary users)', () => {
   cleanUpWorlds();
   it('the kernel writes nothing by itself', async () => {
     const world = await createWorld({ binding: 'kernel' });

@@ -216,3 +216,16 @@ export async function miniAccount(more: Partial<FourSharedOptions> = {}): Promis
   };
   return account;
 }
+
+/** A file that comes in several ranges. */
+export const data = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
+export const file: RemoteFile = {
+  kind: 'file',
+  id: 'f1',
+  parentId: 'root',
+  name: 'a.bin',
+  size: data.length,
+  modified: 1000,
+  md5: md5(data),
+  access: 'write',
+};

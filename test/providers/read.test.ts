@@ -1,20 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import type { RemoteFile } from '../../src/providers/provider.js';
-import { collect, md5, providerFor } from './mini-account.js';
+import { collect, data, file, md5, providerFor } from './mini-account.js';
 import { fail, hangUp, json, miniServer, type Seen } from './mini-server.js';
 
-const data = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
-const file: RemoteFile = {
-  kind: 'file',
-  id: 'f1',
-  parentId: 'root',
-  name: 'a.bin',
-  size: data.length,
-  modified: 1000,
-  md5: md5(data),
-  access: 'write',
-};
 /** Of a server that says which revision a part is of; revision-doubt.test.ts has those that do not. */
 const etag = '"v1"';
 const wanted = { offset: 1000, length: 100_000 };

@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http';
 import { describe, expect, it, test, vi } from 'vitest';
 import { Questions } from '../../src/providers/http/questions.js';
 import { isInDoubt, type RevisionSigns, validatorOf } from '../../src/providers/http/revision-doubt.js';
-import type { Provider, RemoteFile, RequestOptions } from '../../src/providers/provider.js';
-import { collect, md5, providerFor } from './mini-account.js';
+import type { Provider, RequestOptions } from '../../src/providers/provider.js';
+import { collect, data, file, md5, providerFor } from './mini-account.js';
 import { hangUp, json, type MiniServer, miniServer, type Seen } from './mini-server.js';
 
 /** A promise that the test ends. */
@@ -118,18 +118,7 @@ describe('questions', () => {
   });
 });
 
-const data = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
 const later = Buffer.from(data.map((byte) => byte ^ 0xff));
-const file: RemoteFile = {
-  kind: 'file',
-  id: 'f1',
-  parentId: 'root',
-  name: 'a.bin',
-  size: data.length,
-  modified: 1000,
-  md5: md5(data),
-  access: 'write',
-};
 const LENGTH = 10_000;
 
 interface Service extends MiniServer {
