@@ -16,3 +16,7 @@ export function fromMs(ms: number): Timespec {
 export function toMs(time: Timespec): number {
   return time.sec * 1000 + time.nsec / 1e6;
 }
+
+export function isBefore(a: Timespec, b: Timespec): boolean {
+  return a.sec < b.sec || (a.sec === b.sec && a.nsec < b.nsec);
+}

@@ -1,5 +1,5 @@
-import { fromMs } from '../base/timespec.js';
-import { type Inode, sizeOf } from '../tree/inode.js';
+import { fromMs, isBefore, type Timespec } from '../base/timespec.js';
+import { type Inode, type Overlay, sizeOf } from '../tree/inode.js';
 import type { AttributeChange, Attributes } from './api.js';
 import type { Core, FilesystemOptions } from './core.js';
 import { inodeOf, requireWritable } from './core.js';
@@ -11,8 +11,9 @@ export function attributesOf(
   options: Pick<FilesystemOptions, 'uid' | 'gid' | 'umask' | 'readOnly'>,
   file?: FileState,
 ): Attributes {
-  const { overlay, remote } = inode;
-  const mtime = file?.mtime ?? overlay.mtime ?? fromMs(remote?.modified ?? 0);
+  const { remote } = inode;
+  const overlay = withContentOf(inode.overlay, file?.mtime ?? null);
+  const mtime = overlay.mtime ?? fromMs(remote?.modified ?? 0);
   const isDirectory = inode.kind === 'directory';
   return {
     ino: inode.ino,
@@ -25,7 +26,7 @@ export function attributesOf(
     gid: overlay.gid ?? options.gid,
     atime: overlay.atime ?? mtime,
     mtime,
-    ctime: laterOf(overlay.ctime ?? mtime, file?.mtime ?? null),
+    ctime: overlay.ctime ?? mtime,
   };
 }
 
@@ -33,9 +34,14 @@ function isRoot(inode: Inode): boolean {
   return inode.remote?.kind === 'folder' && inode.remote.parentId === null;
 }
 
-function laterOf(a: Attributes['ctime'], b: Attributes['ctime'] | null): Attributes['ctime'] {
-  if (b === null) return a;
-  return b.sec > a.sec || (b.sec === a.sec && b.nsec > a.nsec) ? b : a;
+/**
+ * The times of a content that was last written at `mtime`; null leaves them. The status changed then too, and never moves
+ * back: git and backup programs take a file whose ctime differs from the one they noted for a changed one.
+ */
+export function withContentOf(overlay: Overlay, mtime: Timespec | null): Overlay {
+  if (mtime === null) return overlay;
+  const { ctime } = overlay;
+  return { ...overlay, mtime, ctime: ctime === null || isBefore(ctime, mtime) ? mtime : ctime };
 }
 
 function defaultMode(isDirectory: boolean, isReadOnly: boolean, umask: number): number {

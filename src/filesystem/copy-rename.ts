@@ -14,6 +14,7 @@ import type { Caller } from './api.js';
 import type { Contents } from './contents.js';
 import type { Core } from './core.js';
 import { md5Of } from './delivery.js';
+import { handOver } from './hand-over.js';
 import { type BegunCopy, type BegunRename, type Intents, orGone } from './intents.js';
 import { type Namespace, remoteIdOf } from './namespace.js';
 import type { FileState } from './open-files.js';
@@ -76,7 +77,7 @@ export class CopyRename {
 
   /** What was copied is here: it is not to be downloaded under its new name. */
   async #keepCopied(state: FileState, spool: SpoolFile, stored: RemoteFile, crcs: readonly number[]): Promise<void> {
-    const { table, journal, readers } = this.#core;
+    const { table, journal } = this.#core;
     const isInUse = state.handles.size > 0 || state.loan !== null || state.changing.isBusy || state.storing !== null;
     if (state.spool !== spool || state.dirty || isInUse) return;
     table.transaction(() => {
@@ -84,9 +85,7 @@ export class CopyRename {
       table.update(state.ino, { localSize: null });
     });
     this.#contents.dropSpool(state);
-    await spool.close();
-    if (readers.cache.adopt(revisionKey(stored), spool.size, spool.path, crcs)) journal.gone(spool.name);
-    else await this.#contents.removeSpool(spool);
+    await handOver(this.#core, spool, stored, crcs);
   }
 
   /**

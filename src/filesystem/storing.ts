@@ -7,16 +7,18 @@
 import { codeOf, messageOf } from '../base/errors.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
 import { ProviderError } from '../providers/errors.js';
-import { type RemoteFile, revisionKey } from '../providers/provider.js';
+import type { RemoteFile } from '../providers/provider.js';
 import type { UploadState } from '../spool/journal.js';
 import { type Digest, type SpoolFile, type SpoolState, wholeOf } from '../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
+import { withContentOf } from './attributes.js';
 import type { Contents } from './contents.js';
 import { type Core, inodeOf, pathOf } from './core.js';
 import { Delivery } from './delivery.js';
 import { toFsError } from './errno.js';
 import { follow, freeName, isElsewhere, releaseTwin } from './following.js';
 import { type ErrnoName, FsError } from './fs-error.js';
+import { handOver } from './hand-over.js';
 import { Leftovers } from './leftovers.js';
 import type { FileState, Storing as Upload } from './open-files.js';
 import { type PendingUpload, pendingUploads } from './pending.js';
@@ -205,8 +207,9 @@ export class Storing {
     const { log } = this.#core;
     this.#isEnding = true;
     this.#queue.end();
+    // All at once, lest each waits for its outcome behind the others.
+    await Promise.all([...this.#core.files.states()].map((state) => this.cancel(state)));
     for (const state of this.#core.files.states()) {
-      await this.cancel(state);
       const { spool } = state;
       noteUnseen(this.#core, state);
       if (spool === null || state.unlinked || !state.dirty) continue;
@@ -311,7 +314,7 @@ export class Storing {
     isConflict: boolean,
     digest: Digest,
   ): Promise<void> {
-    const { table, journal, readers, directories, clock } = this.#core;
+    const { table, journal, directories, clock } = this.#core;
     const before = inodeOf(this.#core, state.ino);
     const was = remoteFileOf(before);
     const isOwnName = !isConflict || before.parent === null;
@@ -323,7 +326,7 @@ export class Storing {
         name,
         localSize: null,
         confirmedAt: clock.now(),
-        overlay: { ...before.overlay, mtime: state.mtime ?? before.overlay.mtime },
+        overlay: withContentOf(before.overlay, state.mtime),
       });
       journal.stored(state.ino);
     });
@@ -339,15 +342,7 @@ export class Storing {
       // Pages of it are in the kernel since they were written: nobody knows who was shown what.
       handle.hasRead = true;
     }
-    await spool.close();
-    if (remote.md5 === null) readers.cache.replaced(revisionKey(remote), remote.size);
-    const readBy = loan !== null && loan.users > 0 ? loan : null;
-    if (readers.cache.adopt(revisionKey(remote), spool.size, spool.path, digest.crcs, readBy)) {
-      journal.gone(spool.name);
-      return;
-    }
-    if (readBy !== null) readBy.owner = 'readers';
-    await this.#contents.removeSpool(spool);
+    await handOver(this.#core, spool, remote, digest.crcs, loan);
   }
 
   #renamedByConflict(before: Inode, newName: string): void {
@@ -392,7 +387,7 @@ export class Storing {
       if (inode === undefined) return;
       table.update(state.ino, {
         localSize: spool.size,
-        overlay: { ...inode.overlay, mtime: state.mtime ?? inode.overlay.mtime },
+        overlay: withContentOf(inode.overlay, state.mtime),
       });
     });
     state.journaled = generation;

@@ -138,6 +138,28 @@ describe('close', () => {
     await m.close(handle);
     expect((await m.stat('a')).mtime).toEqual(mtime);
   });
+
+  // git takes a file whose ctime is not the one that it noted for a changed one.
+  it.each([[false], [true]])(
+    'moves no time of a file when it is closed, stored and forgotten (write-back: %s)',
+    async (writeBack) => {
+      const m = await mounted({ writeBack });
+      const handle = await m.create('a');
+      m.clock.advance(7);
+      await m.write(handle, 'hello');
+      const written = await m.stat('a');
+      expect(written.ctime).toEqual(written.mtime);
+      m.clock.advance(7);
+      await m.close(handle);
+      expect(await m.stat('a')).toEqual(written);
+      m.clock.advance(2000);
+      await m.fs.storing.drained();
+      expect(m.isClean()).toBe(true);
+      expect(await m.stat('a')).toEqual(written);
+      const again = await m.remount();
+      expect(await again.stat('a')).toEqual(written);
+    },
+  );
 });
 
 describe('reads and writes around an upload', () => {

@@ -81,8 +81,8 @@ describe.each(subjects)('tools on $provider over the $binding binding', (subject
     },
   );
 
-  it('git status is clean after git reset', async () => {
-    await world.mount();
+  it.each([[[]], [['--write-back']]])('git status is clean after git reset %j', async (flags) => {
+    await world.mount(...flags);
     expect(
       await world.out(`
         git init -q repo && cd repo && git config user.email a@b && git config user.name c
