@@ -1,4 +1,3 @@
-import type { Clock } from '../base/clock.js';
 import { ProviderError } from './errors.js';
 
 /** Work that is shared goes on when one of those who wait for it gives up. */
@@ -18,16 +17,4 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undef
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-/** Aborts `ms` after `signal`, where that has not happened yet. */
-export function afterwards(signal: AbortSignal | undefined, ms: number, clock: Clock): AbortSignal | undefined {
-  if (signal === undefined || signal.aborted) return signal;
-  const late = new AbortController();
-  const abort = async (): Promise<void> => {
-    await clock.sleep(ms);
-    late.abort(signal.reason);
-  };
-  signal.addEventListener('abort', () => void abort(), { once: true });
-  return late.signal;
 }

@@ -17,8 +17,11 @@ export type FaultAction =
    * of the answer's), or after the request was performed, so that only its answer is lost.
    */
   | { kind: 'reset'; when: 'before' | 'middle' | 'after'; at?: number }
-  /** Nothing happens for a while: before the request is performed (default), or before its answer. */
-  | { kind: 'stall'; ms: number; when?: 'before' | 'after' }
+  /**
+   * Nothing happens for a while: before the request is performed (default), or before its answer. What is `performed` is so
+   * even where its client has gone meanwhile, as by a server with a queue behind it.
+   */
+  | { kind: 'stall'; ms: number; when?: 'before' | 'after'; performed?: boolean }
   /** The answer's body ends early: connection closed, or with a matching Content-Length when `silent`. */
   | { kind: 'truncate'; at?: number; silent?: boolean }
   /** One byte of the answer's body, or of the request's body before it is stored, is flipped. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { openWorld, subjects, traits, unless } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -168,6 +168,25 @@ fd = os.open('remote.txt', os.O_RDONLY); os.unlink('remote.txt'); print(os.read(
     const { code, stderr } = await world.cli(['umount', world.mnt]);
     expect([code, stderr]).toEqual([0, expect.stringMatching(/uploading: \d+ files/)]);
     expect(world.sandbox.store.list('/')).toHaveLength(20);
+  });
+
+  it('with write-back, what is removed or renamed while it is uploaded is at the provider as it is here', async () => {
+    await world.mount('--write-back');
+    await world.out('ls');
+    const settled = 'until [ "$($SYNCMOUNT uploads)" = "Everything is stored." ]; do :; done';
+    for (const act of ['rm f', 'mv f g', 'mv -f f there']) {
+      await world.out(`echo there > there; ${settled}`);
+      // Whoever asks what became of it before the answer comes is told that nothing is there.
+      const action = { kind: 'stall', ms: 500, performed: true } as const;
+      const late = world.sandbox.faults.add({ ...traits[provider].bringing, times: 1, action });
+      await world.out('echo content > f');
+      await vi.waitFor(() => expect(world.sandbox.faults.fired(late)).toBe(1), 10_000);
+      const here = await world.out(`${act}; sleep 1; ${settled}; ls`);
+      const names = world.sandbox.store.list('/').map(({ name }) => name);
+      expect([act, names.sort().join('\n')]).toEqual([act, here]);
+      world.sandbox.faults.clear(late);
+      await world.out('rm -f *');
+    }
   });
 
   it('a read-only mount refuses every change', async () => {

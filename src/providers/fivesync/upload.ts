@@ -13,7 +13,6 @@ import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import { checkName } from '../names.js';
-import { afterwards } from '../or-aborted.js';
 import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import type { Catalog } from './catalog.js';
@@ -32,12 +31,6 @@ export const maxNameLength = 255;
 
 /** What is refused as too large although it is smaller than this is over the account's limit, not over a request's. */
 const leastForParts = 1_000_000;
-
-/**
- * An upload in one request that is cancelled still waits so long for its answer: the server may have all of it and carry it
- * out at any later time, over whatever has the name then.
- */
-const CANCEL_GRACE_MS = 1000;
 
 interface Place {
   readonly folder: string;
@@ -197,9 +190,8 @@ export class Uploader {
     isKnown: (id: string) => boolean,
     lookup: (options: CallOptions) => Promise<Item | undefined>,
     options: UploadOptions,
-    { signal, priority }: CallOptions,
+    call: CallOptions,
   ): Promise<FileRecord> {
-    const call: CallOptions = { priority, signal: afterwards(signal, CANCEL_GRACE_MS, this.#api.http.clock) };
     const forms = isPlainName(place.name) ? [this.#nameForm] : [...new Set([this.#nameForm, ...nameForms])];
     for (const [i, form] of forms.entries()) {
       const body = formData(

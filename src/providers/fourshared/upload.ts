@@ -10,7 +10,6 @@ import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import type { Content } from '../http/transport.js';
 import { checkName } from '../names.js';
-import { afterwards } from '../or-aborted.js';
 import type { RemoteFile, UploadCheckpoint, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import {
@@ -37,12 +36,6 @@ export interface UploaderSettings {
 
 /** "150 MB" may mean 150,000,000 or 157,286,400: below the smaller, with a margin for "less than". */
 export const defaultSimpleUploadLimit = 150_000_000 - 1_000_000;
-
-/**
- * An upload that is cancelled while it starts still waits so long for the id: without it, what the server makes of the
- * start is not listed, and nobody would ever remove it.
- */
-const START_GRACE_MS = 2000;
 
 export class Uploader {
   readonly #api: FourSharedApi;
@@ -214,8 +207,7 @@ export class Uploader {
   }
 
   async #start(begun: ChunkedCheckpoint, options: UploadOptions): Promise<ChunkedCheckpoint> {
-    const { http } = this.#api;
-    const call = { ...callOptions(options), signal: afterwards(options.signal, START_GRACE_MS, http.clock) };
+    const call = callOptions(options);
     let checkpoint = begun;
     let collisions = 0;
     for (;;) {

@@ -82,6 +82,14 @@ const badCertificate = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET
 /** Bodies up to this many bytes go out as one buffer with the head: one system call instead of several. */
 const singleWriteBytes = 256 * 1024;
 
+/**
+ * The server carries out a change that it has been sent in full, wanted or not. Who breaks it off then does not know what was
+ * done, nor the id of what was made, and his next request may overtake it: a cancelled upload would put back a file that was
+ * removed since. So the answer is awaited for this long after the caller's signal, ms: many round trips, and short for who
+ * pressed Ctrl-C.
+ */
+const outcomeWithinMs = 2000;
+
 /** Aborts one exchange when nothing moves for `patienceMs`, or when the caller's signal fires. */
 export class Watch {
   readonly #controller = new AbortController();
@@ -91,9 +99,13 @@ export class Watch {
   readonly #startedAt = performance.now();
   #movedAt = this.#startedAt;
   #why: 'stalled' | 'aborted' | undefined;
+  readonly #isChange: boolean;
+  #isSent = false;
+  #outcome: NodeJS.Timeout | undefined;
   sourceError: unknown;
 
-  constructor(patienceMs: number, signal: AbortSignal | undefined) {
+  constructor(method: HttpMethod, patienceMs: number, signal: AbortSignal | undefined) {
+    this.#isChange = method !== 'GET';
     this.patienceMs = Math.max(1, patienceMs);
     this.#signal = signal;
     this.#arm();
@@ -107,7 +119,15 @@ export class Watch {
     return this.#controller.signal;
   }
 
-  readonly #onAbort = (): void => this.#abort('aborted');
+  readonly #onAbort = (): void => {
+    if (!this.#isChange || !this.#isSent) this.#abort('aborted');
+    else this.#outcome = setTimeout(() => this.#abort('aborted'), outcomeWithinMs);
+  };
+
+  /** Nothing of the request is left to be handed to the connection. */
+  sent(): void {
+    this.#isSent = true;
+  }
 
   #abort(why: 'stalled' | 'aborted'): void {
     this.#why ??= why;
@@ -134,6 +154,7 @@ export class Watch {
   /** The exchange is over: forget the timer and the caller's signal. */
   end(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#outcome);
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 
@@ -176,6 +197,7 @@ async function* metered(content: Content, watch: Watch): AsyncGenerator<Uint8Arr
       if (next.done === true) return;
       watch.moved();
       sent += next.value.byteLength;
+      if (sent === content.size) watch.sent();
       yield next.value;
       content.onProgress?.(sent);
     }
@@ -205,6 +227,7 @@ async function gather(content: Content, watch: Watch): Promise<Buffer> {
 }
 
 async function sendEmptyChunked(request: WireRequest, watch: Watch): Promise<WireResponse> {
+  watch.sent();
   const answer = await requestEmptyChunked(request.method, request.url, request.headers, watch.signal);
   watch.moved();
   return { ...answer, watch };
@@ -230,7 +253,7 @@ export class Transport {
    * `watch.end()`. Rejects with `TransportFailure`.
    */
   async send(request: WireRequest, patienceMs: number, signal?: AbortSignal): Promise<WireResponse> {
-    const watch = new Watch(patienceMs, signal);
+    const watch = new Watch(request.method, patienceMs, signal);
     try {
       if (request.chunked === true && typeof request.body === 'object' && request.body.size === 0)
         return await sendEmptyChunked(request, watch);
@@ -259,12 +282,19 @@ export class Transport {
     watch: Watch,
   ): Promise<Pick<Dispatcher.RequestOptions, 'body'> & { headers: Record<string, string> }> {
     const { body, headers } = request;
-    if (body === undefined || typeof body === 'string') return { body: body ?? null, headers };
+    if (body === undefined || typeof body === 'string') {
+      watch.sent();
+      return { body: body ?? null, headers };
+    }
     if (request.chunked === true) {
       const chunks = metered(body, watch) as unknown as Dispatcher.RequestOptions['body'];
       return { body: chunks, headers };
     }
-    if (body.size <= singleWriteBytes) return { body: await gather(body, watch), headers };
+    if (body.size <= singleWriteBytes) {
+      const whole = await gather(body, watch);
+      watch.sent();
+      return { body: whole, headers };
+    }
     // undici takes any async iterable, which its types do not say.
     const stream = metered(body, watch) as unknown as Dispatcher.RequestOptions['body'];
     return { body: stream, headers: { ...headers, 'content-length': String(body.size) } };

@@ -26,6 +26,8 @@ export const multipartType = 'multipart/form-data';
 export const octetType = 'application/octet-stream';
 
 export class Exchange {
+  #taken: readonly Buffer[] | null = null;
+
   constructor(
     readonly host: HostName,
     readonly request: IncomingMessage,
@@ -61,6 +63,7 @@ export class Exchange {
 
   /** The request's body as it arrives: counted, paced, and spoilt where the fault plan says so. */
   async *body(): AsyncGenerator<Buffer> {
+    if (this.#taken !== null) return yield* this.#taken;
     const { fault, entry, request } = this;
     const cutAt = this.#requestCut();
     const flip = fault?.kind === 'corrupt' && fault.where === 'request' ? (fault.at ?? 0) : -1;
@@ -77,6 +80,13 @@ export class Exchange {
       yield flip >= start && flip < entry.bytesIn ? flipped(piece, flip - start) : piece;
     }
     if (!request.complete) throw new ConnectionCut();
+  }
+
+  /** Takes the whole body now: it is there for the handler even where the client has gone by then. */
+  async take(): Promise<void> {
+    const pieces: Buffer[] = [];
+    for await (const piece of this.body()) pieces.push(piece);
+    this.#taken = pieces;
   }
 
   /** Where a `reset` in the middle cuts the request's body. */

@@ -137,12 +137,13 @@ export class Listener<M, X extends Exchange = Exchange> {
   /** A fault that keeps the request from being performed; its answer if it has one. */
   async #before(exchange: X, fault: FaultAction): Promise<Answer | undefined> {
     if (fault.kind === 'stall' && fault.when !== 'after') {
+      if (fault.performed) await exchange.take();
       await this.#stall(fault.ms);
       // Nobody waits for it any more, as the event loop learns in its next round.
       await setImmediate();
       await setImmediate();
       const { socket } = exchange.request;
-      if (socket.destroyed || socket.readableEnded) throw new ConnectionCut();
+      if (!fault.performed && (socket.destroyed || socket.readableEnded)) throw new ConnectionCut();
     }
     if (fault.kind === 'ignore-range') delete exchange.request.headers.range;
     if (fault.kind === 'reset' && fault.when === 'before') cut(exchange);
