@@ -88,6 +88,8 @@ export class Contents {
       if (isLess) this.#core.journal.shrink(state.ino, size);
       if (isLess && state.promised) await this.#core.state.durable();
       await spool.truncate(size);
+      // An fsync(2) that began before may have written down meanwhile what the file held then.
+      if (isLess) this.#core.journal.shrink(state.ino, size);
       if (isLess && size === 0) this.#core.journal.wasEmptied(state.ino);
       for (const file of state.mirrors()) await file.truncate(size);
       if (size === 0) state.written = false;
@@ -340,7 +342,7 @@ export class Contents {
     // The first window holds what the program waits for right now.
     const isWanted = blockOf(plan.fetch[0]) <= blockOf(offset + length - 1);
     const priority = isWanted ? 'foreground' : 'background';
-    reader.prefetch(...plan.fetch, plan.requestBytes, priority, handle.closing.signal);
+    reader.prefetch(...plan.fetch, plan.requestBytes, priority, handle.closing);
   }
 
   async #makeSpool(state: FileState, base: RemoteFile | null): Promise<void> {

@@ -19,6 +19,7 @@ import { OpenFiles } from '../../src/filesystem/open-files.js';
 import { ProviderError } from '../../src/providers/errors.js';
 import { Journal } from '../../src/spool/journal.js';
 import { Spool } from '../../src/spool/spool.js';
+import type { SpoolFile } from '../../src/spool/spool-file.js';
 import { Directories } from '../../src/tree/directories.js';
 import type { Ino } from '../../src/tree/inode.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
@@ -311,4 +312,20 @@ export async function dieAt(m: Mounted, place: DeathPlace, work: () => Promise<u
   await dying;
   await settle();
   return revived;
+}
+
+/** Holds the calls of a method back until `go`. */
+export function delayed<K extends 'sync' | 'truncate'>(spool: SpoolFile, method: K): { go(): void } {
+  const real = spool[method].bind(spool) as (...args: number[]) => Promise<void>;
+  let go!: () => void;
+  const allowed = new Promise<void>((yes) => {
+    go = yes;
+  });
+  Object.assign(spool, {
+    [method]: async (...args: number[]) => {
+      await allowed;
+      return real(...args);
+    },
+  });
+  return { go };
 }
