@@ -262,7 +262,7 @@ export class CloudFilesystem implements Filesystem {
     try {
       const handle = files.handle(id);
       const { state } = handle;
-      handle.closing.abort();
+      handle.close();
       files.close(handle);
       this.#contents.pin(handle, null);
       const isLastUnseen = this.#lending.giveBack(handle);

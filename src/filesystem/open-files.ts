@@ -113,8 +113,6 @@ export class Handle {
   /** Reads `pinned`; made at the first read. */
   reader: RevisionReader | null = null;
   readAhead: ReadAheadState = noReadAhead;
-  /** Ends read-ahead when the handle is closed or turns elsewhere. */
-  readonly closing = new AbortController();
   /** Bytes of `pinned` were given to a program: another revision can no longer take its place. */
   hasRead = false;
   /** The kernel reads (or, for a writer, writes) this file by itself; it is kept the same as the content. */
@@ -126,6 +124,8 @@ export class Handle {
 
   /** The process that opened it, where the binding knows. */
   readonly opener: number | undefined;
+  #isClosed = false;
+  #closing: AbortController | null = null;
 
   constructor(id: HandleId, state: FileState, flags: OpenFlags, pinned: RemoteFile | null, opener?: number) {
     this.id = id;
@@ -133,8 +133,22 @@ export class Handle {
     this.state = state;
     this.flags = flags;
     this.pinned = pinned;
-    // Every request of the read-ahead listens to it.
-    setMaxListeners(0, this.closing.signal);
+  }
+
+  /** Fires when the handle is closed: read-ahead ends. Most handles read nothing ahead, and have none made. */
+  get closing(): AbortSignal {
+    if (this.#closing === null) {
+      this.#closing = new AbortController();
+      // Every request of the read-ahead listens to it.
+      setMaxListeners(0, this.#closing.signal);
+      if (this.#isClosed) this.#closing.abort();
+    }
+    return this.#closing.signal;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#closing?.abort();
   }
 }
 

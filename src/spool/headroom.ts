@@ -50,7 +50,8 @@ export class Headroom {
   end(): void {
     this.#users--;
     if (this.#users > 0) return;
-    this.#watching?.abort();
+    // Nobody asks for the reason; without one an error with a stack trace is made, at each close of a small file.
+    this.#watching?.abort(null);
     this.#watching = null;
     // It stays for the next one where it is in nobody's way: many small files come one after the other.
     if (this.#room.free() < AMPLE) this.#drop();
