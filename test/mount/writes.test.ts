@@ -162,11 +162,13 @@ fd = os.open('remote.txt', os.O_RDONLY); os.unlink('remote.txt'); print(os.read(
   it('with write-back, close answers before the upload, and umount waits for it', async () => {
     await world.mount('--write-back');
     await world.out('ls');
-    world.sandbox.settings.latencyMs = 1000;
+    world.sandbox.faults.add({ ...traits[provider].bringing, action: { kind: 'stall', ms: 20_000 } });
     await world.out('for i in $(seq 20); do echo "content $i" > "file $i"; done; cat "file 7" | grep -q "content 7"');
-    expect((await world.status()).pending.length).toBeGreaterThan(0);
-    const { code, stderr } = await world.cli(['umount', world.mnt]);
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/uploading: \d+ files/)]);
+    expect((await world.status()).pending).toHaveLength(20);
+    const ending = world.start('cd /; $SYNCMOUNT umount "$MNT" 2>&1');
+    await ending.first;
+    world.sandbox.faults.clear();
+    expect(await ending.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/uploading: \d+ files/) });
     expect(world.sandbox.store.list('/')).toHaveLength(20);
   });
 
