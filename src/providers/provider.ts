@@ -6,7 +6,8 @@
  * - every method rejects with a `ProviderError` and nothing else;
  * - a method that resolves has been confirmed by the server;
  * - a request that is not safe to repeat is never repeated blindly: its outcome is looked up first;
- * - a method ends (well or badly) within its deadline, and soon after its signal aborts.
+ * - a method ends (well or badly) within its deadline, and soon after its signal aborts: a change that the server has in full
+ *   is given a second to be answered, and then resolves.
  */
 
 export type ProviderName = '4shared' | '4sync' | '5sync' | 'acronis';

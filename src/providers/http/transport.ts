@@ -88,7 +88,7 @@ const singleWriteBytes = 256 * 1024;
  * removed since. So the answer is awaited for this long after the caller's signal, ms: many round trips, and short for who
  * pressed Ctrl-C.
  */
-const outcomeWithinMs = 2000;
+const outcomeWithinMs = 1000;
 
 /** Aborts one exchange when nothing moves for `patienceMs`, or when the caller's signal fires. */
 export class Watch {
