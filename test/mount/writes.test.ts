@@ -179,7 +179,7 @@ fd = os.open('remote.txt', os.O_RDONLY); os.unlink('remote.txt'); print(os.read(
     for (const act of ['rm f', 'mv f g', 'mv -f f there']) {
       await world.out(`echo there > there; ${settled}`);
       // Whoever asks what became of it before the answer comes is told that nothing is there.
-      const action = { kind: 'stall', ms: 500, performed: true } as const;
+      const action = { kind: 'stall', ms: 300, performed: true } as const;
       const late = world.sandbox.faults.add({ ...traits[provider].bringing, times: 1, action });
       await world.out('echo content > f');
       await vi.waitFor(() => expect(world.sandbox.faults.fired(late)).toBe(1), 10_000);
