@@ -210,6 +210,8 @@ export class Storing {
     // All at once, lest each waits for its outcome behind the others.
     await Promise.all([...this.#core.files.states()].map((state) => this.cancel(state)));
     for (const state of this.#core.files.states()) {
+      // Somebody's close() may have begun another meanwhile.
+      await this.cancel(state);
       const { spool } = state;
       noteUnseen(this.#core, state);
       if (spool === null || state.unlinked || !state.dirty) continue;

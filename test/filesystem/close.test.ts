@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { appending, creating, emptying, errnoOf, mounted, reading, settle, writing } from './harness.js';
+import type { SpoolFile } from '../../src/spool/spool-file.js';
+import { appending, creating, delayed, emptying, errnoOf, mounted, reading, settle, writing } from './harness.js';
 
 describe('close', () => {
   it('stores a new file with one request and nothing else', async () => {
@@ -267,6 +268,27 @@ describe('fsync', () => {
     expect(m.provider.counts()).toEqual({});
     expect(m.pending()).toEqual(['/a synced']);
     await m.close(handle);
+  });
+
+  it('an fsync that ends in the midst of an O_TRUNC leaves no row that promises more than there is', async () => {
+    const m = await mounted({ writeBack: true });
+    const handle = await m.create('a');
+    await m.write(handle, 'x'.repeat(100_000));
+    const spool = m.core.files.state(await m.ino('a'))?.spool as SpoolFile;
+    const [synced, cut] = [delayed(spool, 'sync'), delayed(spool, 'truncate')];
+    const fsync = m.fs.fsync(handle);
+    await settle();
+    const emptied = m.open('a', emptying);
+    await settle();
+    synced.go();
+    await fsync;
+    cut.go();
+    await emptied;
+    const revived = await m.crash();
+    await revived.fs.storing.drained();
+    expect(await revived.cat('a')).toBe('');
+    expect(revived.provider.other.tree()).toEqual({ a: '' });
+    expect(revived.isClean()).toBe(true);
   });
 });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ProviderError } from '../../src/providers/errors.js';
 import type { SpoolFile } from '../../src/spool/spool-file.js';
-import { appending, delayed, dieAt, emptying, type Mounted, mounted, settle, writing } from './harness.js';
+import { appending, dieAt, emptying, type Mounted, mounted, settle, writing } from './harness.js';
 
 describe('with write-back, after the process died', () => {
   it.each(['before', 'after'] as const)('an upload that died %s the provider did it is stored once', async (when) => {
@@ -118,27 +118,6 @@ describe('with write-back, after the process died', () => {
     spool.truncate = () => new Promise(() => undefined);
     m.open('a', emptying).catch(() => undefined);
     await settle();
-    const revived = await m.crash();
-    await revived.fs.storing.drained();
-    expect(await revived.cat('a')).toBe('');
-    expect(revived.provider.other.tree()).toEqual({ a: '' });
-    expect(revived.isClean()).toBe(true);
-  });
-
-  it('an fsync that ends in the midst of an O_TRUNC leaves no row that promises more than there is', async () => {
-    const m = await mounted({ writeBack: true });
-    const handle = await m.create('a');
-    await m.write(handle, 'x'.repeat(100_000));
-    const spool = m.core.files.state(await m.ino('a'))?.spool as SpoolFile;
-    const [synced, cut] = [delayed(spool, 'sync'), delayed(spool, 'truncate')];
-    const fsync = m.fs.fsync(handle);
-    await settle();
-    const emptied = m.open('a', emptying);
-    await settle();
-    synced.go();
-    await fsync;
-    cut.go();
-    await emptied;
     const revived = await m.crash();
     await revived.fs.storing.drained();
     expect(await revived.cat('a')).toBe('');
