@@ -116,8 +116,11 @@ export interface Filesystem {
   /** The mounted directory. A binding shows it to the kernel as inode 1. */
   readonly root: Ino;
 
-  /** ENOENT; ENAMETOOLONG. `.` and `..` never come here. */
-  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes>;
+  /**
+   * Undefined where there is no such name: no error, for programs ask for what is not there all day long, and a `throw` costs
+   * more than the rest of the answer. ENOTDIR, ENAMETOOLONG. `.` and `..` never come here.
+   */
+  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined>;
   getattr(ino: Ino): MaybePromise<Attributes>;
   /** For how long the kernel may keep the names in a directory and their attributes, ms ≥ 0. */
   validity(directory: Ino): number;

@@ -113,7 +113,7 @@ export class CloudFilesystem implements Filesystem {
     this.#intents.close();
   }
 
-  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
+  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
     return answered(() => this.#namespace.lookup(parent, name, caller));
   }
 

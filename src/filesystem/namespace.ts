@@ -15,9 +15,6 @@ import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
 import { noteUnseen } from './unseen.js';
 
-/** The most frequent answer of all: made once. */
-const noEntry = new FsError('ENOENT', 'no such file or directory');
-
 export class Namespace {
   readonly #core: Core;
   readonly #contents: Contents;
@@ -31,9 +28,14 @@ export class Namespace {
     this.#storing = storing;
   }
 
-  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
-    const found = this.find(parent, name, caller);
-    return isPromise(found) ? found.then((inode) => this.attributes(inode)) : this.attributes(found);
+  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
+    const listed = this.#listed(parent, name, caller);
+    return isPromise(listed) ? listed.then(() => this.#look(parent, name)) : this.#look(parent, name);
+  }
+
+  #look(parent: Ino, name: string): Attributes | undefined {
+    const inode = this.#core.table.child(parent, name);
+    return inode === undefined ? undefined : this.attributes(inode);
   }
 
   attributes(inode: Inode): Attributes {
@@ -46,12 +48,19 @@ export class Namespace {
   }
 
   /** ENOENT where there is none. */
-  find(parent: Ino, name: string, caller?: Caller): MaybePromise<Inode> {
+  async find(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
+    await this.#listed(parent, name, caller);
+    const inode = this.#core.table.child(parent, name);
+    if (inode === undefined) throw new FsError('ENOENT', `${name} does not exist`);
+    return inode;
+  }
+
+  /** Resolves when the listing of `parent` can say whether it holds such a name. */
+  #listed(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
     directoryOf(this.#core, parent);
     const listed = this.#core.directories.ensureListed(parent);
-    if (!isPromise(listed)) return this.#child(parent, name);
-    return orAborted(listed, caller?.signal).then(() => this.#child(parent, name));
+    return isPromise(listed) ? orAborted(listed, caller?.signal) : listed;
   }
 
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
@@ -234,12 +243,6 @@ export class Namespace {
       for (const ino of touched) if (ino !== null) this.#core.directories.expire(ino);
       throw error;
     }
-  }
-
-  #child(parent: Ino, name: string): Inode {
-    const inode = this.#core.table.child(parent, name);
-    if (inode === undefined) throw noEntry;
-    return inode;
   }
 }
 

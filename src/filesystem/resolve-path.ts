@@ -8,6 +8,7 @@ export async function resolvePath(filesystem: CloudFilesystem, core: Core, from:
   let at = from;
   for (const name of path.split('/').filter((part) => part !== '' && part !== '.')) {
     const attributes = await filesystem.lookup(at, name);
+    if (attributes === undefined) throw new FsError('ENOENT', `${path} does not exist`);
     if (attributes.kind !== 'directory' || remoteFolderOf(inodeOf(core, attributes.ino)) === null) {
       throw new FsError('ENOTDIR', `${path} is not a folder of the account`);
     }

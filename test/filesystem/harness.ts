@@ -15,6 +15,7 @@ import type { Attributes, Caller, HandleId, Invalidation, OpenFlags } from '../.
 import { CloudFilesystem } from '../../src/filesystem/cloud-filesystem.js';
 import type { Core, FilesystemOptions } from '../../src/filesystem/core.js';
 import { fetchKnown } from '../../src/filesystem/fetching.js';
+import { FsError } from '../../src/filesystem/fs-error.js';
 import { OpenFiles } from '../../src/filesystem/open-files.js';
 import { ProviderError } from '../../src/providers/errors.js';
 import { Journal } from '../../src/spool/journal.js';
@@ -175,7 +176,11 @@ export class Mounted {
 
   async stat(path: string): Promise<Attributes> {
     let at = await this.fs.getattr(this.fs.root);
-    for (const name of path.split('/').filter(Boolean)) at = await this.fs.lookup(at.ino, name);
+    for (const name of path.split('/').filter(Boolean)) {
+      const found = await this.fs.lookup(at.ino, name);
+      if (found === undefined) throw new FsError('ENOENT', `${path} does not exist`);
+      at = found;
+    }
     return at;
   }
 

@@ -110,7 +110,7 @@ describe('with write-back, after the process died', () => {
 
   it('a content that was accepted, and died as it was about to be emptied, does not come back as zeros', async () => {
     const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'x'.repeat(3000)));
-    const { ino } = await m.fs.lookup(1, 'a');
+    const ino = await m.ino('a');
     m.provider.offline = true;
     // Most of it is still the base's: on the disk it is a hole.
     await m.fs.setattr(ino, { size: 2000 });

@@ -74,6 +74,11 @@ export class MemoryFilesystem implements Filesystem {
     return this.#handles.size;
   }
 
+  /** ENOENT where there is none. */
+  inoOf(path: string): Ino {
+    return path.split('/').reduce((ino, name) => this.#child(this.#directory(ino), name).ino, this.root);
+  }
+
   invalidate(what: Invalidation): void {
     for (const listener of this.#listeners) listener(what);
   }
@@ -86,8 +91,12 @@ export class MemoryFilesystem implements Filesystem {
     node.mtime = node.ctime = now();
   }
 
-  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
-    return this.#run('lookup', caller, () => attributesOf(this.#child(this.#directory(parent), name)));
+  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
+    return this.#run('lookup', caller, () => {
+      if (Buffer.byteLength(name) > 255) throw new FsError('ENAMETOOLONG', name);
+      const node = this.#directory(parent).children.get(name);
+      return node === undefined ? undefined : attributesOf(node);
+    });
   }
 
   getattr(ino: Ino): MaybePromise<Attributes> {

@@ -67,7 +67,7 @@ except Alarm: print('interrupted', time.time() - began < 5)`;
     // Reading a directory makes its access time doubtful: one question, whatever is in it.
     expect(warm.getattr ?? 0).toBeLessThanOrEqual(1);
 
-    const d = (await m.fs.lookup(m.fs.root, 'd')).ino;
+    const d = m.fs.inoOf('d');
     await m.fs.mkdir(d, 'none', 0o755);
     m.fs.invalidate({ kind: 'entry', parent: d, name: 'none' });
     await expect.poll(async () => (await m.sh('ls d')).stdout).toBe('f\nnone');
@@ -81,7 +81,7 @@ except Alarm: print('interrupted', time.time() - began < 5)`;
 
   it('keeps pages until the content is said to have changed', async () => {
     await m.sh('echo old >f; cat f');
-    const { ino } = await m.fs.lookup(m.fs.root, 'f');
+    const ino = m.fs.inoOf('f');
     expect((await counted(() => m.sh('cat f; cat f'))).read).toBeUndefined();
     m.fs.overwriteRemotely(ino, 'new and longer');
     expect((await m.sh('cat f')).stdout).toBe('old');
@@ -96,7 +96,7 @@ except Alarm: print('interrupted', time.time() - began < 5)`;
     await m.sh('mkdir d; for i in 1 2 3 4 5 6 7 8; do head -c 300000 /dev/urandom >d/$i; done; md5sum d/* >sums');
     for (const operation of ['read', 'lookup', 'getattr', 'readdir', 'open'] as const)
       m.fs.plan(operation, () => new Promise((resolve) => setTimeout(resolve, 1)));
-    const d = (await m.fs.lookup(m.fs.root, 'd')).ino;
+    const d = m.fs.inoOf('d');
     let running = true;
     const storm = (async () => {
       for (let i = 0; running; i++) {

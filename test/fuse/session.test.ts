@@ -8,7 +8,7 @@ import { FakeDevice, request, viewOf } from './fake-device.js';
 import { MemoryFilesystem } from './memory-filesystem.js';
 import { type Call, recordingFilesystem, someAttributes } from './recording-filesystem.js';
 
-const { EINTR, EINVAL, ENOENT, ENOSYS, EPERM, EILSEQ, ENOTSUP } = constants.errno;
+const { EINTR, EINVAL, ENOSYS, EPERM, EILSEQ, ENOTSUP } = constants.errno;
 
 describe('captured requests', () => {
   const plain = { append: false, truncate: false, exclusive: false, sync: false, direct: false };
@@ -135,11 +135,14 @@ describe('answers', () => {
   it('let the kernel remember that a name does not exist, as long as the listing is valid', () => {
     const fs = new MemoryFilesystem();
     const device = new FakeDevice(fs);
-    const { error, body } = device.ask(request('lookup')) ?? { error: 1, body: Buffer.alloc(0) };
-    expect([error, entryOutHead.nodeid.get(viewOf(body), 0)]).toEqual([0, 0]);
-    expect(entryOutHead.entryValid.get(viewOf(body), 0)).toBe(3600);
+    // FUSE_LOOKUP of linux/fuse.h: node 0 is ENOENT with a time for which it holds.
+    const absence = (): number[] => {
+      const { error, body } = device.ask(request('lookup')) ?? { error: 1, body: Buffer.alloc(0) };
+      return [error, entryOutHead.nodeid.get(viewOf(body), 0), entryOutHead.entryValid.get(viewOf(body), 0)];
+    };
+    expect(absence()).toEqual([0, 0, 3600]);
     fs.validityMs = 0;
-    expect(device.ask(request('lookup'))).toMatchObject({ error: -ENOENT });
+    expect(absence()).toEqual([0, 0, 0]);
   });
 
   it('count every reference that the kernel gets and gives back', () => {

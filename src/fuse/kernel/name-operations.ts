@@ -4,7 +4,7 @@ import { FsError } from '../../filesystem/fs-error.js';
 import { andThen, fileTypeBits } from '../answers.js';
 import type { RequestCaller } from './caller.js';
 import type { Connection } from './connection.js';
-import { type Entry, entryOf, entryOrAbsent, entryReply, type Operation, permissionMask } from './operation.js';
+import { type Entry, entryOf, entryReply, type Operation, permissionMask } from './operation.js';
 import { renameFlag } from './protocol.js';
 import type { Request } from './request.js';
 import { batchForgetIn, forgetIn, forgetOne, mkdirIn, mknodIn, rename2In, renameIn } from './structs.js';
@@ -15,7 +15,7 @@ export const lookup: Operation<Entry> = {
   minimum: 1,
   call(connection, request, caller) {
     const parent = connection.nodes.inoOf(request.nodeid);
-    return entryOrAbsent(connection, parent, () => connection.fs.lookup(parent, request.name(request.body), caller));
+    return entryOf(connection, parent, connection.fs.lookup(parent, request.name(request.body), caller));
   },
   ...entryReply,
 };

@@ -1,7 +1,6 @@
 /** What every kind of request has in common; `session.ts` carries them out, `operations.ts` lists them. */
-import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
+import type { MaybePromise } from '../../base/maybe-promise.js';
 import type { Attributes, Ino } from '../../filesystem/api.js';
-import { FsError } from '../../filesystem/fs-error.js';
 import { andThen } from '../answers.js';
 import type { RequestCaller } from './caller.js';
 import type { Connection } from './connection.js';
@@ -24,7 +23,7 @@ export interface Operation<T> {
   sent?(connection: Connection, value: T, taken: boolean): void;
 }
 
-/** A name and what it leads to; without attributes, to nothing. */
+/** A name and what it leads to; without attributes, to nothing, which the kernel remembers for `validMs` as well. */
 export interface Entry {
   readonly attributes: Attributes | undefined;
   readonly validMs: number;
@@ -32,30 +31,12 @@ export interface Entry {
 
 export const permissionMask = 0o7777;
 
-export function entryOf(connection: Connection, parent: Ino, found: MaybePromise<Attributes>): MaybePromise<Entry> {
-  return andThen(found, (attributes) => ({ attributes, validMs: connection.fs.validity(parent) }));
-}
-
-/** The entry that a look-up led to; one without attributes where there is none and the kernel may remember that. */
-export function entryOrAbsent(
+export function entryOf(
   connection: Connection,
   parent: Ino,
-  look: () => MaybePromise<Attributes>,
+  found: MaybePromise<Attributes | undefined>,
 ): MaybePromise<Entry> {
-  const present = (attributes: Attributes): Entry => ({ attributes, validMs: connection.fs.validity(parent) });
-  const absent = (error: unknown): Entry => {
-    if (!(error instanceof FsError) || error.code !== 'ENOENT') throw error;
-    const validMs = connection.fs.validity(parent);
-    if (validMs <= 0) throw error;
-    return { attributes: undefined, validMs };
-  };
-  let found: MaybePromise<Attributes>;
-  try {
-    found = look();
-  } catch (error) {
-    return absent(error);
-  }
-  return isPromise(found) ? found.then(present, absent) : present(found);
+  return andThen(found, (attributes) => ({ attributes, validMs: connection.fs.validity(parent) }));
 }
 
 /** Answers with a fuse_entry_out. */

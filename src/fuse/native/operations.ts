@@ -98,9 +98,9 @@ export function operations(
   /** See paths.ts: what libfuse renames away because it is open is in truth to be removed. */
   function rename(from: Place, to: Place): MaybePromise<void> {
     if (!isHiddenName(to.name) || to.parent !== from.parent) return move(from, to);
-    return andThen(fs.lookup(from.parent, from.name), ({ ino }) => {
-      if (!files.isOpen(ino)) return move(from, to);
-      return andThen(fs.unlink(from.parent, from.name), () => paths.hide(to.parent, to.name, ino));
+    return andThen(fs.lookup(from.parent, from.name), (found) => {
+      if (found === undefined || !files.isOpen(found.ino)) return move(from, to);
+      return andThen(fs.unlink(from.parent, from.name), () => paths.hide(to.parent, to.name, found.ino));
     });
   }
   function move(from: Place, to: Place): MaybePromise<void> {

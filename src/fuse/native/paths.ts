@@ -17,6 +17,9 @@ import { andThen } from '../answers.js';
 /** More than the depth × breadth that any tool keeps in use at a time; about 2 MB at worst. */
 const maxDirectories = 10_000;
 
+/** The most frequent answer of all: made once. */
+const noEntry = new FsError('ENOENT', 'no such file or directory');
+
 /** A name in its directory. `name` is empty for the root itself. */
 export interface Place {
   readonly parent: Ino;
@@ -44,6 +47,7 @@ export class Paths {
     return andThen(this.#descend(this.#fs.root, components, 0), (parent) => ({ parent, name }));
   }
 
+  /** ENOENT, and what `Filesystem.lookup` throws. */
   attributes(path: string): MaybePromise<Attributes> {
     return andThen(this.place(path), ({ parent, name }) => {
       if (name === '') return this.#fs.getattr(parent);
@@ -88,14 +92,11 @@ export class Paths {
   }
 
   #lookup(parent: Ino, name: string): MaybePromise<Attributes> {
-    let found: MaybePromise<Attributes>;
-    try {
-      found = this.#fs.lookup(parent, name);
-    } catch (error) {
-      this.forget(parent, name);
-      throw error;
-    }
-    return andThen(found, (attributes) => {
+    return andThen(this.#fs.lookup(parent, name), (attributes) => {
+      if (attributes === undefined) {
+        this.forget(parent, name);
+        throw noEntry;
+      }
       this.#remember(keyOf(parent, name), attributes);
       return attributes;
     });
