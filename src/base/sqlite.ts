@@ -93,6 +93,16 @@ export function readFrom<T>(path: string, read: (sql: Sql) => T): T | 'locked' |
   }
 }
 
+/**
+ * Runs acts all or nothing. An act within another belongs to that one: its error is not to be caught there, for it undoes the
+ * whole. Made once for a database: better-sqlite3 builds four functions for each `transaction`, which costs as much as a
+ * small act.
+ */
+export function transactionsOf(sql: Sql): <T>(act: () => T) => T {
+  const run = sql.transaction((act: () => unknown) => act()) as <T>(act: () => T) => T;
+  return (act) => (sql.inTransaction ? act() : run(act));
+}
+
 function requireSound(sql: Sql, path: string): void {
   const found = sql.pragma('quick_check(1)', { simple: true });
   if (found !== 'ok') throw new SyncmountError('damaged', `${path} is damaged: ${found}`);

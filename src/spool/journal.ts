@@ -3,7 +3,7 @@
  * A row is written before the act that it announces, so that whatever happens the next mount knows what to do.
  */
 import { ExtentSet } from '../base/extents.js';
-import type { Sql, Statement } from '../base/sqlite.js';
+import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
 import type { RemoteFile, UploadCheckpoint } from '../providers/provider.js';
 import type { KeptFacts } from './kept.js';
 import type { SpoolState } from './spool-file.js';
@@ -56,7 +56,7 @@ export interface AbandonedUpload {
 }
 
 export class Journal {
-  readonly #sql: Sql;
+  readonly #transaction: <T>(act: () => T) => T;
   readonly #put: Statement;
   readonly #state: Statement;
   readonly #checkpoint: Statement;
@@ -84,7 +84,7 @@ export class Journal {
   readonly #goneNames = new Set<string>();
 
   constructor(sql: Sql) {
-    this.#sql = sql;
+    this.#transaction = transactionsOf(sql);
     this.#put = sql.prepare(
       `INSERT OR REPLACE INTO upload (ino, spool, state, size, base, extents, checkpoint, attempts, code, message, since)
        VALUES (@ino, @spool, @state, @size, @base, @extents, @checkpoint, @attempts, @code, @message, @since)`,
@@ -120,11 +120,11 @@ export class Journal {
   }
 
   put(row: UploadRow): void {
-    this.#sql.transaction(() => {
+    this.#transaction(() => {
       if (row.checkpoint === null) this.#abandon.run(row.ino);
       this.#put.run(parametersOf(row));
       this.#gone.run(row.spool);
-    })();
+    });
   }
 
   setState(ino: number, state: UploadState, error?: { readonly code: string; readonly message: string }): void {
@@ -146,19 +146,19 @@ export class Journal {
 
   /** The content is about to change in place: what was told of an upload of it no longer holds. */
   changing(ino: number, state: 'open' | 'synced'): void {
-    this.#sql.transaction(() => {
+    this.#transaction(() => {
       this.#abandon.run(ino);
       this.#changing.run(state, ino);
       if (state === 'open') this.#release.run(ino);
-    })();
+    });
   }
 
   /** The upload under way is not resumed, whatever becomes of the content. */
   abandon(ino: number): void {
-    this.#sql.transaction(() => {
+    this.#transaction(() => {
       this.#abandon.run(ino);
       this.setCheckpoint(ino, null);
-    })();
+    });
   }
 
   /** Uploads whose content was changed or removed before they ended. */
@@ -235,24 +235,24 @@ export class Journal {
 
   /** The content is not wanted any more. */
   remove(ino: number): void {
-    this.#sql.transaction(() => {
+    this.#transaction(() => {
       this.#abandon.run(ino);
       this.#forget(ino);
-    })();
+    });
   }
 
   /** The provider has the content. */
   stored(ino: number): void {
-    this.#sql.transaction(() => this.#forget(ino))();
+    this.#transaction(() => this.#forget(ino));
   }
 
   /** The row belongs to nothing. Its spool file is nobody's from now on, but not unwanted. */
   orphan(ino: number): void {
-    this.#sql.transaction(() => {
+    this.#transaction(() => {
       this.#abandon.run(ino);
       this.#remove.run(ino);
       this.#release.run(ino);
-    })();
+    });
   }
 
   /** A spool file that no row names, and that goes without one: should the process die first, the next mount removes it. */

@@ -6,9 +6,10 @@
  * and open files go on; `sweep` removes such rows when nobody can need them any more.
  */
 import { LRUCache } from 'lru-cache';
-import type { Sql, Statement } from '../base/sqlite.js';
+import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { emptyOverlay, type Ino, type Inode, type Overlay } from './inode.js';
+import { NameCache } from './name-cache.js';
 import { type InodeRow, inodeOf, insertInode, isSameRow, parametersOf, rowColumns, updateInode } from './rows.js';
 
 /** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
@@ -16,7 +17,9 @@ const CACHED_INODES = 32_768;
 
 export class InodeTable {
   readonly sql: Sql;
+  readonly #transaction: <T>(act: () => T) => T;
   readonly #cache = new LRUCache<Ino, Inode>({ max: CACHED_INODES });
+  readonly #names: NameCache;
   readonly #byIno: Statement;
   readonly #byName: Statement;
   readonly #byRemote: Statement;
@@ -27,12 +30,15 @@ export class InodeTable {
 
   constructor(sql: Sql) {
     this.sql = sql;
+    this.#transaction = transactionsOf(sql);
     this.#byIno = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE ino = ?`).raw();
     this.#byName = sql.prepare('SELECT ino FROM inode WHERE parent = ? AND name = ?').pluck();
     this.#byRemote = sql.prepare('SELECT ino FROM inode WHERE kind = ? AND remote_id = ?').pluck();
     this.#children = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE parent = ? ORDER BY ino`).raw();
     this.#insert = sql.prepare(insertInode);
     this.#update = sql.prepare(updateInode);
+    const names = sql.prepare('SELECT name, ino FROM inode WHERE parent = ? LIMIT ?').raw();
+    this.#names = new NameCache((directory, limit) => names.all(directory, limit) as [string, Ino][]);
     this.#count = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent IS NOT NULL').pluck();
   }
 
@@ -45,7 +51,8 @@ export class InodeTable {
   }
 
   child(parent: Ino, name: string): Inode | undefined {
-    const ino = this.#byName.get(parent, name) as Ino | undefined;
+    const names = this.#names.namesIn(parent);
+    const ino = names === undefined ? (this.#byName.get(parent, name) as Ino | undefined) : names.get(name);
     return ino === undefined ? undefined : this.get(ino);
   }
 
@@ -79,6 +86,7 @@ export class InodeTable {
       ...fields,
     };
     const ino = Number(this.#insert.run(parametersOf(whole)).lastInsertRowid);
+    this.#names.moved(ino, null, whole);
     return this.#remember({ ino, ...whole });
   }
 
@@ -90,6 +98,7 @@ export class InodeTable {
     const parameters = parametersOf(after);
     // A write that changes nothing costs as much as one that does.
     if (!isSameRow(parameters, parametersOf(before))) this.#update.run(parameters);
+    this.#names.moved(ino, before, after);
     return this.#remember(after);
   }
 
@@ -99,12 +108,13 @@ export class InodeTable {
     return this.update(ino, { overlay: { ...before.overlay, ...change } });
   }
 
-  /** All or nothing. On an error the memory cache is dropped with the changes. */
+  /** All or nothing. On an error the memory caches are dropped with the changes. */
   transaction<T>(act: () => T): T {
     try {
-      return this.sql.transaction(act)();
+      return this.#transaction(act);
     } catch (error) {
       this.#cache.clear();
+      this.#names.clear();
       throw error;
     }
   }
@@ -135,6 +145,7 @@ export class InodeTable {
         removeXattrs.run(ino);
         this.#cache.delete(ino);
       }
+      this.#names.clear();
     });
   }
 
