@@ -14,7 +14,7 @@ const value = (name) =>
 const only = value('only')?.split(',') ?? null;
 const MIB = 1024 * 1024;
 const sizes = flag('quick')
-  ? { folders: 20, filesEach: 20, large: 64 * MIB, written: 32 * MIB, small: 100, random: 50, missing: 4000 }
+  ? { folders: 20, filesEach: 20, large: 64 * MIB, written: 32 * MIB, small: 100, random: 50, missing: 20_000 }
   : { folders: 200, filesEach: 50, large: 512 * MIB, written: 256 * MIB, small: 1000, random: 200, missing: 40_000 };
 const link = { roundTripMs: 50, bytesPerSecond: 25e6 };
 const results = [];
