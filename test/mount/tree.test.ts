@@ -3,12 +3,14 @@ import { cleanUpWorlds, createWorld, type World } from './world.js';
 
 /** Real folders of this machine: text, code, compiled and compressed files, deep paths, long names. */
 const sources = [
-  '/usr/share/doc',
-  '/usr/lib/python3',
   '/usr/lib/python3.11',
   '/usr/lib/python3.12',
   '/usr/lib/python3.13',
+  '/usr/lib/python3',
+  '/usr/share/doc',
 ];
+/** No further folder is taken from here on: more of the same tells nothing new. */
+const ENOUGH_FILES = 4000;
 const LARGE = 200 * 1024 * 1024;
 /** At least this much of it, whatever the machine has installed. */
 const LEAST_FILES = 2000;
@@ -56,6 +58,7 @@ async function makeSource(world: World): Promise<void> {
   await world.out(`
     mkdir "$TOP/source"
     for from in ${sources.join(' ')}; do
+      [ "$(find "$TOP/source" -type f | wc -l)" -lt ${ENOUGH_FILES} ] || break
       if [ -d "$from" ]; then cp -rL "$from" "$TOP/source/" 2>/dev/null || true; fi
     done
     head -c ${LARGE} /dev/urandom > "$TOP/source/large.bin"

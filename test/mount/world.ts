@@ -12,8 +12,8 @@ import { afterEach } from 'vitest';
 import { AccountStore } from '../../src/config/accounts.js';
 import { directoriesOf } from '../../src/config/directories.js';
 import { askControl } from '../../src/mount/control.js';
-import { isAlive, Registry } from '../../src/mount/registry.js';
-import type { MountStatus } from '../../src/mount/status.js';
+import { isAlive, Registry, type RegistryEntry } from '../../src/mount/registry.js';
+import type { MountStatus, UploadStatus } from '../../src/mount/status.js';
 import { createProvider, parseCredentials } from '../../src/providers/registry.js';
 import {
   type AnySandboxOptions,
@@ -142,16 +142,23 @@ export class World {
     if (code !== 0) throw new Error(`mount: ${stderr}`);
   }
 
+  /** What `syncmount umount` asks the mount; resolves once its process has ended. */
   async umount(): Promise<void> {
-    const { code, stderr } = await this.cli(['umount', this.mnt]);
-    if (code !== 0) throw new Error(`umount: ${stderr}${await this.log()}`);
+    const { pid, socket } = this.#entry();
+    const left = (await askControl(socket, 'unmount')) as readonly UploadStatus[];
+    while (isAlive(pid)) await sleep(5);
+    if (left.length > 0) throw new Error(`umount left ${JSON.stringify(left)}\n${await this.log()}`);
   }
 
   /** What `syncmount status` asks the mount. */
   async status(): Promise<MountStatus> {
+    return (await askControl(this.#entry().socket, 'status')) as MountStatus;
+  }
+
+  #entry(): RegistryEntry {
     const entry = this.registry.find(this.mnt);
     if (entry === undefined) throw new Error('not mounted');
-    return (await askControl(entry.socket, 'status')) as MountStatus;
+    return entry;
   }
 
   /** Runs a shell script in the mounted directory. `$MNT`, `$TOP` (outside the mount) and `$SYNCMOUNT` are set. */
