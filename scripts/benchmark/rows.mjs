@@ -172,7 +172,7 @@ for _ in range(${sizes.random}): os.pread(fd, 4096, random.randrange(${sizes.lar
     },
   ];
 
-  /** Asked by perl: what an interpreter does in between is a tenth of Python's, and counts the less. */
+  /** Asked by perl: Python takes twice as long for a name on the disk (5 µs), and that is not the mount's. */
   async function statMissing(c, callers) {
     const each = Math.floor(sizes.missing / callers);
     const script = `for n in $(seq ${callers}); do

@@ -95,8 +95,7 @@ export function readFrom<T>(path: string, read: (sql: Sql) => T): T | 'locked' |
 
 /**
  * Runs acts all or nothing. An act within another belongs to that one: its error is not to be caught there, for it undoes the
- * whole. Made once for a database: better-sqlite3 builds four functions for each `transaction`, which costs as much as a
- * small act.
+ * whole. Made once for a database: better-sqlite3 builds four functions for each `transaction`.
  */
 export function transactionsOf(sql: Sql): <T>(act: () => T) => T {
   const run = sql.transaction((act: () => unknown) => act()) as <T>(act: () => T) => T;

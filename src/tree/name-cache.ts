@@ -13,11 +13,20 @@ export interface Named {
   readonly name: string;
 }
 
-/** Directories remembered, and names in each: about 100 bytes a name, so 6 MB at the most. */
+/** Directories remembered, and names in each (powers of two): about 100 bytes a name, so 3 MB at the most. */
 const DIRECTORIES = 8;
-export const MOST_NAMES = 8192;
-/** Look-ups before the names of a directory are read: that many cost as much as to read a few thousand names. */
-export const ASKED_BEFORE = 256;
+export const MOST_NAMES = 4096;
+/** Look-ups before any name is read: who looks up less has no use for it. */
+export const FIRST_READ = 64;
+
+/**
+ * How many names of a directory may be read at its look-up number `asked`; 0: none. As many as look-ups so far, each time that
+ * number has doubled: to read a name costs 2 µs, so all reading together never costs much more than the look-ups did.
+ */
+export function readableAt(asked: number): number {
+  const isPowerOfTwo = (asked & (asked - 1)) === 0;
+  return isPowerOfTwo && asked >= FIRST_READ && asked <= MOST_NAMES ? asked : 0;
+}
 
 interface Directory {
   asked: number;
@@ -40,11 +49,14 @@ export class NameCache {
       this.#directories.set(parent, { asked: 1, names: null });
       return undefined;
     }
-    if (directory.names === null && ++directory.asked === ASKED_BEFORE) {
-      const names = this.#read(parent, MOST_NAMES + 1);
-      if (names.length <= MOST_NAMES) directory.names = new Map(names);
-    }
-    return directory.names ?? undefined;
+    if (directory.names !== null) return directory.names;
+    const most = readableAt(++directory.asked);
+    if (most === 0) return undefined;
+    // One more tells whether these are all.
+    const names = this.#read(parent, most + 1);
+    if (names.length > most) return undefined;
+    directory.names = new Map(names);
+    return directory.names;
   }
 
   /** The object was given another place, or its first. */

@@ -118,8 +118,7 @@ export class World {
       credentials = renewed;
     };
     const client = createProvider(provider, { endpoints: { ...endpoints }, credentials, onTokens });
-    const { userId, label } = await client.account();
-    await client.close();
+    const { userId, label } = await client.account().finally(() => client.close());
     const account = { provider, endpoints: { ...endpoints }, credentials: { ...credentials }, userId, label };
     new AccountStore(directoriesOf(this.env)).save(name, account);
   }
@@ -223,10 +222,10 @@ export class World {
   async end(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
     const mounted = this.registry.all();
-    for (const { pid } of mounted) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
     const places = [this.mnt, ...mounted.map(({ mountpoint }) => mountpoint)];
-    // mountpoint(1) does not know one whose process has died.
-    await this.#run('sh', ['-c', 'for at; do umount -l "$at"; done; true', 'sh', ...places]);
+    const script = `kill -9 ${mounted.map(({ pid }) => pid).join(' ')}; for at; do umount -l "$at"; done; true`;
+    // mountpoint(1) does not know one whose process has died; what is gone already is no error.
+    await this.#run('sh', ['-c', script, 'sh', ...places]);
     while (mounted.some(({ pid }) => isAlive(pid))) await sleep(5);
     await this.sandbox.close();
     await rm(this.directory, { recursive: true, force: true });

@@ -2,52 +2,71 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
-import { ASKED_BEFORE, MOST_NAMES, NameCache } from '../../src/tree/name-cache.js';
+import { FIRST_READ, MOST_NAMES, NameCache, readableAt } from '../../src/tree/name-cache.js';
 import { stateMigrations } from '../../src/tree/schema.js';
 
 describe('names in memory', () => {
   const named = (parent: number | null, name: string) => ({ parent, name });
-  let reads: number[];
+  let limits: number[];
   let inDirectory: [string, number][];
   let cache: NameCache;
-  const askOften = (directory: number) => {
-    for (let i = 0; i < ASKED_BEFORE; i++) cache.namesIn(directory);
-    return cache.namesIn(directory);
+  const ask = (times: number) => {
+    for (let i = 1; i < times; i++) cache.namesIn(1);
+    return cache.namesIn(1);
   };
 
   beforeEach(() => {
-    reads = [];
+    limits = [];
     inDirectory = [['a', 10]];
-    cache = new NameCache((directory, limit) => {
-      reads.push(directory);
+    cache = new NameCache((_, limit) => {
+      limits.push(limit);
       return inDirectory.slice(0, limit);
     });
   });
 
   it('are read once a directory is asked about often, and not before', () => {
-    for (let i = 1; i < ASKED_BEFORE; i++) expect(cache.namesIn(1)).toBeUndefined();
-    expect(reads).toEqual([]);
-    expect([...(cache.namesIn(1) ?? [])]).toEqual([['a', 10]]);
-    askOften(1);
-    expect(reads).toEqual([1]);
+    expect(ask(FIRST_READ - 1)).toBeUndefined();
+    expect(limits).toEqual([]);
+    expect([...(ask(1) ?? [])]).toEqual([['a', 10]]);
+    ask(1000);
+    expect(limits).toEqual([FIRST_READ + 1]);
   });
 
-  it('are not kept of a directory with very many, and it is not read again', () => {
+  it.each([
+    [0, 0],
+    [FIRST_READ / 2, 0],
+    [FIRST_READ, FIRST_READ],
+    [FIRST_READ + 1, 0],
+    [FIRST_READ * 2, FIRST_READ * 2],
+    [MOST_NAMES, MOST_NAMES],
+    [MOST_NAMES * 2, 0],
+  ])('at look-up %i up to %i of them may be read', (asked, most) => {
+    expect(readableAt(asked)).toBe(most);
+  });
+
+  it('are kept once there were as many look-ups as names', () => {
+    inDirectory = Array.from({ length: 200 }, (_, i) => [`f${i}`, i]);
+    expect(ask(255)).toBeUndefined();
+    expect(ask(1)?.size).toBe(200);
+  });
+
+  it('are not kept of a directory with very many, however often it is asked about', () => {
     inDirectory = Array.from({ length: MOST_NAMES + 1 }, (_, i) => [`f${i}`, i]);
-    expect(askOften(1)).toBeUndefined();
-    expect(askOften(1)).toBeUndefined();
-    expect(reads).toEqual([1]);
+    expect(ask(MOST_NAMES)).toBeUndefined();
+    limits = [];
+    expect(ask(3 * MOST_NAMES)).toBeUndefined();
+    expect(limits).toEqual([]);
   });
 
   it('are forgotten where a directory grows beyond that', () => {
     inDirectory = Array.from({ length: MOST_NAMES }, (_, i) => [`f${i}`, i]);
-    expect(askOften(1)?.size).toBe(MOST_NAMES);
+    expect(ask(MOST_NAMES)?.size).toBe(MOST_NAMES);
     cache.moved(99_999, null, named(1, 'one more'));
     expect(cache.namesIn(1)).toBeUndefined();
   });
 
   it('follow what is made, renamed, moved away and removed', () => {
-    askOften(1);
+    ask(FIRST_READ);
     cache.moved(11, null, named(1, 'b'));
     cache.moved(10, named(1, 'a'), named(1, 'c'));
     expect([...(cache.namesIn(1) ?? [])]).toEqual([
@@ -64,7 +83,7 @@ describe('names in memory', () => {
       ['a', 10],
       ['b', 11],
     ];
-    askOften(1);
+    ask(FIRST_READ);
     cache.moved(10, named(1, 'a'), named(1, 'b'));
     cache.moved(11, named(1, 'b'), named(1, 'a'));
     expect(new Map(cache.namesIn(1))).toEqual(
@@ -103,7 +122,7 @@ describe('a child found through the names in memory', () => {
         const inDatabase = sql.prepare('SELECT ino FROM inode WHERE parent = ? AND name = ?').pluck();
         const made: number[] = [];
         const pick = (which: number) => made[which % made.length] ?? 0;
-        for (const parent of directories) for (let i = 0; i < ASKED_BEFORE; i++) table.child(parent, 'a');
+        for (const parent of directories) for (let i = 0; i < FIRST_READ; i++) table.child(parent, 'a');
         const isFree = (parent: number | null, name: string) =>
           parent === null || table.child(parent, name) === undefined;
         for (const step of steps) {
