@@ -26,6 +26,7 @@ const values: { readonly [Name in keyof AcronisReadings]: readonly AcronisReadin
   deletedListed: [false, true],
   nameCase: ['insensitive', 'sensitive'],
   uploadCase: ['keeps', 'renames'],
+  revisionUuid: ['kept', 'new'],
   range: ['206', 'ignored'],
   validator: ['etag', 'last-modified', 'none'],
   actionUrls: ['documented', 'opaque'],

@@ -31,12 +31,12 @@ export class Uploader {
     const call: CallOptions = { signal: options.signal, priority: options.priority };
     if (replaces?.access === 'read') throw new ProviderError('permission', 'the file is read-only', { data: {} });
     this.#nodes.require(parentId, 'can_create_files_into');
-    const holder = await this.#nodes.holder(parentId, name, call, 'now');
-    // Without being told to, nobody's file gets a revision, whatever the letter case.
-    if (holder !== undefined && holder !== replaces?.id)
-      throw taken('the name is taken, perhaps in another letter case');
-    if (this.#nodes.isAmbiguous(parentId, name))
-      throw taken('several files have this name, and the service replaces by name: rename one of them first');
+    if ((await this.#obstacle(target, call)) !== undefined) {
+      // What is remembered may be out of date: it is refused only by a listing made for it.
+      this.#nodes.forgetFolder(parentId);
+      const obstacle = await this.#obstacle(target, call);
+      if (obstacle !== undefined) throw new ProviderError('exists', obstacle, { data: {} });
+    }
     const md5 = (await md5Of(source)).toLowerCase();
     const content: Content = {
       size: source.size,
@@ -58,8 +58,20 @@ export class Uploader {
       throw await this.#nodes.clarified(error, { kind: 'folder', id: parentId }, call);
     }
     const file = await this.#verified(node, parentId, source.size, md5, call);
+    // The new revision has a uuid of its own, and the name with it.
+    if (replaces !== undefined && replaces.id !== file.id) this.#nodes.forget({ ...replaces, parentId, name });
     options.onProgress?.(source.size);
     return file;
+  }
+
+  /** Why an upload to this name would meet another file than it is meant for; undefined where it would not. */
+  async #obstacle({ parentId, name, replaces }: UploadTarget, options: CallOptions): Promise<string | undefined> {
+    const holder = await this.#nodes.holder(parentId, name, options, 'now');
+    // Without being told to, nobody's file gets a revision, whatever the letter case.
+    if (holder !== undefined && holder !== replaces?.id) return 'the name is taken, perhaps in another letter case';
+    if (this.#nodes.isAmbiguous(parentId, name))
+      return 'several files have this name, and the service replaces by name: rename one of them first';
+    return undefined;
   }
 
   /** Size and md5 as reported are what was meant; asked once more before it says that they are not. */
@@ -82,10 +94,6 @@ export class Uploader {
       data: { size, md5, storedSize: node.size, storedMd5: node.checksum },
     });
   }
-}
-
-function taken(message: string): ProviderError {
-  return new ProviderError('exists', message, { data: {} });
 }
 
 function md5Text(node: Node): string {

@@ -65,7 +65,8 @@ export class Actions {
       if (nodes.node(folder.id) !== folder) throw noPermission();
       const existing = this.existing(folder, checkName(name));
       this.assertRoom(content.size, existing?.size);
-      if (existing) return this.#revise(existing, name, content);
+      if (existing && this.readings.revisionUuid === 'kept') return this.#revise(existing, name, content);
+      if (existing) return this.#supersede(existing, folder, name, content);
     } catch (error) {
       this.blobs.release(content.blob);
       throw error;
@@ -133,6 +134,12 @@ export class Actions {
     });
     this.blobs.release(before);
     return file;
+  }
+
+  /** The older revision is not to be had by its uuid any more. */
+  #supersede(file: FileNode, folder: FolderNode, name: string, content: StoredContent): FileNode {
+    this.nodes.delete(file);
+    return this.addFile(folder, this.readings.uploadCase === 'renames' ? name : file.name, content);
   }
 
   #duplicate(node: Node, parent: FolderNode, name: string): Node {

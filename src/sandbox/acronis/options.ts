@@ -46,6 +46,8 @@ export interface AcronisReadings {
   nameCase: 'insensitive' | 'sensitive';
   /** Whether an upload whose name differs in letter case alone gives the file that name. */
   uploadCase: 'keeps' | 'renames';
+  /** "A new revision will be created": of the node that is there, or as a node of its own in that one's place. */
+  revisionUuid: 'kept' | 'new';
   /** A `Range` download, which the document does not mention. */
   range: '206' | 'ignored';
   /** What a download says of the version that it is of. */
@@ -77,6 +79,7 @@ export const acronisReadings: AcronisReadings = {
   deletedListed: false,
   nameCase: 'insensitive',
   uploadCase: 'keeps',
+  revisionUuid: 'kept',
   range: '206',
   validator: 'etag',
   actionUrls: 'documented',
