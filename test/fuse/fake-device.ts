@@ -2,6 +2,7 @@
 import type { Log } from '../../src/base/log.js';
 import type { Filesystem } from '../../src/filesystem/api.js';
 import { type Addon, type Device, failed } from '../../src/fuse/kernel/addon.js';
+import type { Looks } from '../../src/fuse/kernel/interrupts.js';
 import { Session } from '../../src/fuse/kernel/session.js';
 import { inHeader, outHeader } from '../../src/fuse/kernel/structs.js';
 import { captured } from './captured-requests.js';
@@ -42,11 +43,11 @@ export class FakeDevice {
   #onReadable: (status: number) => void = () => {};
 
   /** With the protocol agreed, unless `init` is false. */
-  constructor(fs: Filesystem, { init = true }: { init?: boolean } = {}) {
+  constructor(fs: Filesystem, { init = true, looks }: { init?: boolean; looks?: Looks } = {}) {
     const complain = (data: object, message: string): void =>
       void this.complaints.push(`${message} ${Object.values(data)}`);
     const log: Log = { debug() {}, info() {}, warn: complain, error: complain };
-    this.session = new Session(this.#addon(), 99, fs, log);
+    this.session = new Session(this.#addon(), 99, fs, log, looks);
     if (!init) return;
     this.send(Buffer.from(captured.init, 'hex'));
     this.answers.length = 0;

@@ -1,6 +1,8 @@
 /** What only the kernel binding can: over libfuse 2 there is no interrupt, no invalidation, no caller, no renameat2. */
 import { readdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Caller } from '../../src/filesystem/api.js';
 import { kernelBinding } from '../../src/fuse/kernel/kernel-binding.js';
 import { cleanUpMounts, mountMemory, type TestMount } from './harness.js';
 
@@ -23,28 +25,61 @@ describe('only over the kernel binding', () => {
     return Object.fromEntries(m.fs.calls);
   }
 
-  it('interrupts a read and a close that hang when their process gets a signal', async () => {
+  it('goes on with every call when its process gets a signal that does not kill it', async () => {
     await m.sh('echo content >f');
-    for (const operation of ['read', 'flush'] as const) {
-      m.fs.plan(
-        operation,
-        (caller) =>
-          new Promise((_, reject) => caller?.signal?.addEventListener('abort', () => reject(caller.signal?.reason))),
-      );
+    const calls = {
+      read: "assert os.read(f, 10) == b'content\\n'",
+      flush: 'os.close(f)',
+      mkdir: "os.mkdir('d')",
+      rename: "os.rename('h', 'i')",
+      unlink: "os.unlink('g')",
+      setattr: "os.truncate('i', 3)",
+    };
+    await m.sh('echo >g; echo >h');
+    for (const [operation, call] of Object.entries(calls)) {
+      let wasAborted = false;
+      m.fs.plan(operation as keyof typeof calls, async (caller) => {
+        caller?.signal?.addEventListener('abort', () => {
+          wasAborted = true;
+        });
+        await sleep(700);
+      });
+      // A handler with and without SA_RESTART, and stop and continue from outside: all within one call.
       const script = `
-import signal
-class Alarm(Exception): pass
-def ring(*_): raise Alarm()
-signal.signal(signal.SIGALRM, ring)
+import signal, subprocess
+rung = []
+signal.signal(signal.SIGALRM, lambda *_: rung.append(1)); signal.siginterrupt(signal.SIGALRM, False)
+signal.signal(signal.SIGUSR1, lambda *_: rung.append(2))
 f = os.open('f', os.O_RDWR)
+other = subprocess.Popen(['sh', '-c', f'sleep 0.2; kill -USR1 {os.getpid()}; kill -STOP {os.getpid()}; kill -CONT {os.getpid()}'])
 signal.setitimer(signal.ITIMER_REAL, 0.1)
-began = time.time()
-try: ${operation === 'read' ? 'os.read(f, 10)' : 'os.close(f)'}
-except Alarm: print('interrupted', time.time() - began < 5)`;
-      expect(await m.python(script)).toMatchObject({ ...ok, stdout: 'interrupted True' });
-      m.fs.plan(operation);
+${call}
+other.wait(); print(sorted(rung))`;
+      expect(await m.python(script)).toMatchObject({ ...ok, stdout: '[1, 2]' });
+      expect([operation, wasAborted]).toEqual([operation, false]);
+      m.fs.plan(operation as keyof typeof calls);
     }
     expect(m.complaints).toEqual([]);
+    await expect.poll(() => m.fs.openHandles).toBe(0);
+  });
+
+  it('lets go of a process that is killed after a signal that it survived, and of its last closes', async () => {
+    await m.sh('echo content >f');
+    const untilAborted = (caller?: Caller): Promise<never> =>
+      new Promise((_, reject) => caller?.signal?.addEventListener('abort', () => reject(caller.signal?.reason)));
+    m.fs.plan('read', untilAborted);
+    m.fs.plan('flush', untilAborted);
+    const script = `
+import signal, subprocess
+child = subprocess.Popen([sys.executable, '-c', """
+import os, signal
+signal.signal(signal.SIGUSR1, lambda *_: None)
+f = os.open('f', os.O_RDWR); print('ready', flush=True); os.read(f, 10)"""], stdout=subprocess.PIPE)
+child.stdout.readline(); time.sleep(0.2); child.send_signal(signal.SIGUSR1); time.sleep(0.5)
+assert child.poll() is None
+began = time.time(); child.kill(); child.wait(); print(time.time() - began < 3)`;
+    expect(await m.python(script)).toMatchObject({ ...ok, stdout: 'True' });
+    for (const operation of ['read', 'flush'] as const) m.fs.plan(operation);
     await expect.poll(() => m.fs.openHandles).toBe(0);
   });
 

@@ -247,11 +247,16 @@ describe('requests that take time', () => {
     expect(device.answers.map(({ unique }) => unique)).toEqual([102, 100]);
   });
 
-  it('end with EINTR when they are interrupted', async () => {
+  it('end with EINTR when their caller is about to die, and at no other signal', async () => {
     const { fs } = slow();
-    const device = new FakeDevice(fs);
+    let isDying = false;
+    const device = new FakeDevice(fs, { looks: { isDying: () => isDying, isKilled: () => false } });
     device.send(request('create'), request('flush', { unique: 100 }), interrupt(100), interrupt(4444));
     await turn();
+    expect(device.answers.slice(1)).toEqual([]);
+    // Of what comes later the kernel tells nothing.
+    isDying = true;
+    await expect.poll(() => device.answers.length).toBe(2);
     expect(device.answers.slice(1)).toMatchObject([{ unique: 100, error: -EINTR }]);
     expect(device.complaints).toEqual([]);
   });

@@ -7,6 +7,7 @@ import { type Addon, type Device, errnoName, failed } from './addon.js';
 import { BufferPool } from './buffers.js';
 import type { RequestCaller } from './caller.js';
 import { Directories } from './directories.js';
+import { Interrupts, type Looks } from './interrupts.js';
 import { maxWrite } from './negotiation.js';
 import { NodeIds } from './node-ids.js';
 import { Passthrough } from './passthrough.js';
@@ -30,6 +31,7 @@ export class Connection {
   readonly handles = new Set<HandleId>();
   /** Requests that wait for a promise, by `unique`. */
   readonly pending = new Map<number, RequestCaller>();
+  readonly interrupts: Interrupts;
   readonly passthrough: Passthrough;
   readonly #addon: Addon;
   #device: Device | undefined;
@@ -37,9 +39,10 @@ export class Connection {
   readonly #kept = new Set<Request>();
   readonly maxKeptRequests = 8;
 
-  constructor(fs: Filesystem, log: Log, addon: Addon) {
+  constructor(fs: Filesystem, log: Log, addon: Addon, looks?: Looks) {
     this.fs = fs;
     this.log = log;
+    this.interrupts = new Interrupts(this.pending, looks);
     this.nodes = new NodeIds(fs.root);
     this.directories = new Directories(fs, this.nodes, () => performance.now());
     this.#addon = addon;
@@ -56,6 +59,7 @@ export class Connection {
   /** No answer is sent from here on. */
   detach(): void {
     this.#device = undefined;
+    this.interrupts.close();
   }
 
   /** For how long the kernel may keep the attributes of an object: as long as the listing it stands in. */

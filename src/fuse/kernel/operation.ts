@@ -14,6 +14,8 @@ export interface Operation<T> {
   readonly changes?: true;
   /** To ENOSYS the kernel does it in its own way; to most other operations it would mean never to ask again. */
   readonly optional?: true;
+  /** Is also sent by programs that die, for all that they have open. */
+  readonly isLast?: true;
   /** Has no answer. */
   readonly silent?: true;
   call(connection: Connection, request: Request, caller: RequestCaller): MaybePromise<T>;

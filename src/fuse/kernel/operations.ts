@@ -12,11 +12,11 @@ import type { Operation } from './operation.js';
 import { opcode } from './protocol.js';
 import { interruptIn } from './structs.js';
 
-/** The answer to the interrupted request is the answer to this; where that one is answered already, there is none. */
+/** The answer to the interrupted request is the answer to this. */
 const interrupt: Operation<void> = {
   minimum: interruptIn.$bytes,
   silent: true,
-  call: ({ pending }, { view, body }) => pending.get(interruptIn.unique.get(view, body))?.interrupt(),
+  call: ({ interrupts }, { view, body }) => interrupts.signalled(interruptIn.unique.get(view, body)),
 };
 
 const destroy: Operation<void> = { minimum: 0, call: () => undefined };

@@ -14,6 +14,7 @@ import { errnoOf } from '../answers.js';
 import { type Addon, type Device, errnoName, failed } from './addon.js';
 import { RequestCaller } from './caller.js';
 import { Connection } from './connection.js';
+import type { Looks } from './interrupts.js';
 import { Invalidations } from './invalidations.js';
 import { initReplyBytes, negotiate } from './negotiation.js';
 import { type NamedOperation, operations } from './operations.js';
@@ -45,7 +46,7 @@ export class Session {
   #resolveEnded: () => void = () => {};
 
   /** Takes the descriptor `fd` of /dev/fuse over. */
-  constructor(addon: Addon, fd: number, fs: Filesystem, log: Log) {
+  constructor(addon: Addon, fd: number, fs: Filesystem, log: Log, looks?: Looks) {
     this.#addon = addon;
     this.#log = log;
     this.ready = new Promise((resolve, reject) => {
@@ -57,7 +58,7 @@ export class Session {
     });
     // Who does not wait for it learns from `ended`.
     this.ready.catch(() => {});
-    this.connection = new Connection(fs, log, addon);
+    this.connection = new Connection(fs, log, addon, looks);
     this.#request = this.connection.takeRequest();
     this.#device = addon.createDevice(fd, (status) => this.#onReadable(status));
     this.connection.attach(this.#device);
@@ -157,6 +158,7 @@ export class Session {
     const { pending } = this.connection;
     caller.finishes = operation.changes === true;
     pending.set(caller.unique, caller);
+    if (operation.isLast) this.connection.interrupts.waits(caller);
     const work = result
       .then(
         (value) => {
