@@ -36,6 +36,15 @@ export function andThen<A, B>(value: MaybePromise<A>, next: (value: A) => MaybeP
   return isPromise(value) ? value.then(next) : next(value);
 }
 
+/**
+ * A position in a file, or a length, as 64 bits came in: a number that stands for itself. EFBIG from 2^53 on, where a number
+ * would stand for its neighbours too; so is a range of `length` bytes that reaches so far.
+ */
+export function fileOffset(value: number, length = 0): number {
+  if (value + length > Number.MAX_SAFE_INTEGER) throw new FsError('EFBIG', 'a file ends before 2^53');
+  return value;
+}
+
 /** open(2)'s flags. Those that the kernel deals with itself (O_DIRECTORY, O_CLOEXEC, O_NOFOLLOW …) are not ours. */
 export function decodeOpenFlags(flags: number): OpenFlags {
   const mode = flags & (fsConstants.O_RDONLY | fsConstants.O_WRONLY | fsConstants.O_RDWR);

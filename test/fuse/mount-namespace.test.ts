@@ -49,6 +49,19 @@ print(len(os.listdir('big')), sum(1 for n in os.listdir('big') if os.stat('big/'
     expect(await m.sh(script)).toMatchObject({ ...ok, stdout: 'f' });
   });
 
+  it('refuses names that are not UTF-8 instead of taking different ones for one', async () => {
+    const script = `
+a, b = b'caf\\xe9', b'caf\\xe8'
+def refused(act):
+    try: act(); return 'done'
+    except OSError as error: return errno.errorcode[error.errno]
+open('f', 'w').write('f')
+print({refused(act) for name in (a, b) for act in (
+    lambda: open(name, 'w'), lambda: os.mkdir(name), lambda: os.rename('f', name), lambda: os.unlink(name), lambda: os.stat(name))},
+  os.listdir('.'))`;
+    expect(await m.python(script)).toMatchObject({ ...ok, stdout: "{'EILSEQ'} ['f']" });
+  });
+
   it('moves files within and across directories under the same inode number', async () => {
     const script =
       'mkdir d e; echo x >d/f; stat -c %i d/f; mv d/f d/g; mv d/g e/h; stat -c %i e/h; cat e/h; ls d; mv e d/; cat d/e/h';

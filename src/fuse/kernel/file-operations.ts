@@ -2,7 +2,7 @@
 import { isPromise } from '../../base/maybe-promise.js';
 import type { HandleId, OpenFlags } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/fs-error.js';
-import { andThen, decodeOpenFlags } from '../answers.js';
+import { andThen, decodeOpenFlags, fileOffset } from '../answers.js';
 import type { Connection } from './connection.js';
 import { maxWrite } from './negotiation.js';
 import { type Entry, entryReply, type Operation, permissionMask } from './operation.js';
@@ -148,7 +148,8 @@ export const write: Operation<number> = {
     // The data lies in the request's buffer. A few waiting writes may keep theirs; more of them get a copy.
     const mayKeep = connection.keptRequests < connection.maxKeptRequests;
     const data = mayKeep ? part : Uint8Array.from(part);
-    const written = fs.write(writeIn.fh.get(view, body), data, writeIn.offset.get(view, body), caller);
+    const offset = fileOffset(writeIn.offset.get(view, body), part.length);
+    const written = fs.write(writeIn.fh.get(view, body), data, offset, caller);
     if (mayKeep && isPromise(written)) connection.keepUntil(request, written);
     return kill ? andThen(written, (count) => andThen(dropPrivileges(fs, ino), () => count)) : written;
   },
@@ -162,6 +163,7 @@ export const write: Operation<number> = {
 export const flush: Operation<void> = {
   minimum: flushIn.$bytes,
   changes: true,
+  isLast: true,
   call: ({ fs }, { view, body }, caller) => fs.flush(flushIn.fh.get(view, body), caller),
 };
 
@@ -189,8 +191,9 @@ export const fallocate: Operation<void> = {
     const mode = fallocateIn.mode.get(view, body);
     if ((mode & ~fallocateKeepSize) !== 0) throw new FsError('ENOTSUP', 'fallocate(2) only makes room here');
     const handle = fallocateIn.fh.get(view, body);
-    const offset = fallocateIn.offset.get(view, body);
-    return fs.fallocate(handle, offset, fallocateIn.length.get(view, body), mode === fallocateKeepSize);
+    const length = fallocateIn.length.get(view, body);
+    const offset = fileOffset(fallocateIn.offset.get(view, body), length);
+    return fs.fallocate(handle, offset, length, mode === fallocateKeepSize);
   },
 };
 
@@ -199,12 +202,14 @@ export const copyFileRange: Operation<number> = {
   minimum: copyFileRangeIn.$bytes,
   changes: true,
   call({ fs }, { view, body }, caller) {
+    const fromOffset = fileOffset(copyFileRangeIn.offIn.get(view, body));
+    const toOffset = fileOffset(copyFileRangeIn.offOut.get(view, body));
     if (fs.copyRange === undefined) throw new FsError('ENOTSUP', 'copies go by their bytes');
     return fs.copyRange(
       copyFileRangeIn.fhIn.get(view, body),
-      copyFileRangeIn.offIn.get(view, body),
+      fromOffset,
       copyFileRangeIn.fhOut.get(view, body),
-      copyFileRangeIn.offOut.get(view, body),
+      toOffset,
       copyFileRangeIn.len.get(view, body),
       caller,
     );
@@ -218,7 +223,7 @@ export const lseek: Operation<number> = {
   call({ fs }, { view, body }) {
     const whence = lseekIn.whence.get(view, body);
     if (whence !== seekWhence.data && whence !== seekWhence.hole) throw new FsError('EINVAL', `lseek(2) ${whence}`);
-    const offset = lseekIn.offset.get(view, body);
+    const offset = fileOffset(lseekIn.offset.getSigned(view, body));
     return fs.seek(lseekIn.fh.get(view, body), offset, whence === seekWhence.data ? 'data' : 'hole');
   },
   encode(_, reply, offset) {

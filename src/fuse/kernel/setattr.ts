@@ -2,7 +2,7 @@
 import type { MaybePromise } from '../../base/maybe-promise.js';
 import type { AttributeChange, Attributes, Filesystem, Ino, Timespec } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/fs-error.js';
-import { andThen } from '../answers.js';
+import { andThen, fileOffset } from '../answers.js';
 import { permissionMask } from './operation.js';
 import { setattrValid as valid } from './protocol.js';
 import type { Request } from './request.js';
@@ -19,12 +19,6 @@ function timeOf({ view, body }: Request, seconds: Seconds, nanoseconds: Nanoseco
   const nsec = nanoseconds.get(view, body);
   if (nsec >= 1e9) throw new FsError('EINVAL', 'more nanoseconds than a second has');
   return { sec: seconds.getSigned(view, body), nsec };
-}
-
-function sizeOf({ view, body }: Request): number {
-  const size = setattrIn.size.get(view, body);
-  if (!Number.isSafeInteger(size)) throw new FsError('EFBIG', 'a size beyond 2^53');
-  return size;
 }
 
 /** The mode without the bits that a write, a truncation or a new owner takes away: Linux, notify_change(). */
@@ -49,7 +43,7 @@ export function decodeSetattr(fs: Filesystem, ino: Ino, request: Request): Maybe
     ...(has(valid.mode) ? { mode: setattrIn.mode.get(view, body) & permissionMask } : {}),
     ...(has(valid.uid) ? { uid: setattrIn.uid.get(view, body) } : {}),
     ...(has(valid.gid) ? { gid: setattrIn.gid.get(view, body) } : {}),
-    ...(has(valid.size) ? { size: sizeOf(request) } : {}),
+    ...(has(valid.size) ? { size: fileOffset(setattrIn.size.get(view, body)) } : {}),
     ...(has(valid.atime)
       ? { atime: has(valid.atimeNow) ? 'now' : timeOf(request, setattrIn.atime, setattrIn.atimensec) }
       : {}),

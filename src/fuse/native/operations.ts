@@ -3,7 +3,7 @@ import type { Log } from '../../base/log.js';
 import type { MaybePromise } from '../../base/maybe-promise.js';
 import type { Filesystem, HandleId, Ino } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/fs-error.js';
-import { andThen, decodeOpenFlags, errnoOf, fileTypeBits, settle } from '../answers.js';
+import { andThen, decodeOpenFlags, errnoOf, fileOffset, fileTypeBits, settle } from '../answers.js';
 import type { NativeOperations } from './library.js';
 import { isHiddenName, type Paths, type Place } from './paths.js';
 import { toStat, toStatFs, toTimespec } from './stat.js';
@@ -171,7 +171,9 @@ export function operations(
     read: (_path, fd, buffer, length, offset, reply) =>
       count('read', reply, () => fs.read(files.get(fd).handle, buffer.subarray(0, length), offset)),
     write: (_path, fd, buffer, length, offset, reply) =>
-      count('write', reply, () => fs.write(files.get(fd).handle, buffer.subarray(0, length), offset)),
+      count('write', reply, () =>
+        fs.write(files.get(fd).handle, buffer.subarray(0, length), fileOffset(offset, length)),
+      ),
     flush: (_path, fd, reply) => act('flush', reply, () => fs.flush(files.get(fd).handle)),
     fsync: (_path, _datasync, fd, reply) => act('fsync', reply, () => fs.fsync(files.get(fd).handle)),
     release: (_path, fd, reply) =>
@@ -180,11 +182,12 @@ export function operations(
         return file === undefined ? undefined : fs.release(file.handle);
       }),
 
-    truncate: (path, size, reply) => act('truncate', reply, () => onIno(path, (ino) => fs.setattr(ino, { size }))),
+    truncate: (path, size, reply) =>
+      act('truncate', reply, () => onIno(path, (ino) => fs.setattr(ino, { size: fileOffset(size) }))),
     ftruncate: (_path, fd, size, reply) =>
       act('ftruncate', reply, () => {
         const { ino, handle } = files.get(fd);
-        return fs.setattr(ino, { size, handle });
+        return fs.setattr(ino, { size: fileOffset(size), handle });
       }),
     utimens: (path, handedMs, _same, reply) =>
       act('utimens', reply, () => {

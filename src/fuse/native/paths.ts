@@ -40,8 +40,10 @@ export class Paths {
     this.#fs = fs;
   }
 
-  /** The directory that holds the last component, and that component. */
+  /** The directory that holds the last component, and that component. EILSEQ where the name may not be UTF-8. */
   place(path: string): MaybePromise<Place> {
+    // fuse-native turns every byte that is no UTF-8 into this character, so that different names would become one.
+    if (path.includes('\ufffd')) throw new FsError('EILSEQ', 'a name that is not UTF-8');
     const components = path.split('/').filter((component) => component !== '');
     const name = components.pop() ?? '';
     return andThen(this.#descend(this.#fs.root, components, 0), (parent) => ({ parent, name }));
