@@ -7,8 +7,8 @@
 import type { MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
 import type { Account, Quota } from '../providers/provider.js';
+import type { SeenChanges } from '../tree/directories.js';
 import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
-import type { ListingChanges } from '../tree/listing.js';
 import { answered, answeredNow } from './answered.js';
 import type {
   AttributeChange,
@@ -365,7 +365,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   /** A listing was merged: what the kernel has of it is out of date. Never from inside the request that listed. */
-  listingChanged(directory: Ino, changes: ListingChanges): void {
+  listingChanged(directory: Ino, changes: SeenChanges): void {
     for (const ino of changes.contents) this.#outdated.add(ino);
     const contents = new Set(changes.contents);
     setImmediate(() => {

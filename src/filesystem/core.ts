@@ -68,9 +68,9 @@ export function requireWritable(core: Core): void {
 /** Where an object is, for people and logs: a path from the directory `root`, or from the account's own root. */
 export function pathOf(core: Core, ino: Ino, root?: Ino): string {
   const names: string[] = [];
-  for (let at = core.table.get(ino); at !== undefined && at.parent !== null && at.ino !== root; ) {
+  for (const at of core.table.upwards(ino)) {
+    if (at.parent === null || at.ino === root) break;
     names.unshift(at.name);
-    at = core.table.get(at.parent);
   }
   return `/${names.join('/')}`;
 }

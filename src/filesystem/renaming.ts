@@ -67,7 +67,7 @@ export class Renaming {
     const { table, directories } = this.#core;
     const source = await this.#namespace.find(parent, name, caller);
     directoryOf(this.#core, newParent);
-    if (this.#isWithin(newParent, source.ino)) throw new FsError('EINVAL', 'a directory cannot move into itself');
+    if (table.isWithin(newParent, source.ino)) throw new FsError('EINVAL', 'a directory cannot move into itself');
     await orAborted(directories.ensureListed(newParent), caller?.signal);
     const target = table.child(newParent, newName);
     if (target?.ino === source.ino) return true;
@@ -272,6 +272,8 @@ export class Renaming {
         table.update(namesake.ino, { parent: null, remote: null });
       }
       const now = inodeOf(this.#core, source.ino);
+      // Another client's change, listed while ours was under way, may have the two the other way round.
+      table.makeWay(source.ino, directory.ino);
       table.update(source.ino, {
         parent: directory.ino,
         name: newName,
@@ -303,13 +305,6 @@ export class Renaming {
   /** A name that had to be escaped here keeps its true form at the provider as long as nobody gives it another. */
   #remoteName(source: Inode, newName: string): string {
     return newName === source.name && source.remote !== null ? source.remote.name : newName;
-  }
-
-  #isWithin(directory: Ino, ancestor: Ino): boolean {
-    for (let at = this.#core.table.get(directory); at !== undefined; at = this.#core.table.get(at.parent ?? 0)) {
-      if (at.ino === ancestor) return true;
-    }
-    return false;
   }
 }
 

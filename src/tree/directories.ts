@@ -31,6 +31,9 @@ const WALK_AHEAD = 16;
 const LULL = 200;
 const LONGEST_WALK = 2000;
 
+/** What those have to forget who have cached a directory. */
+export type SeenChanges = Pick<ListingChanges, 'names' | 'attributes' | 'contents'>;
+
 export interface DirectoriesOptions {
   readonly table: InodeTable;
   readonly provider: Provider;
@@ -39,7 +42,7 @@ export interface DirectoriesOptions {
   /** ms */
   readonly ttl: number;
   /** Told of every merge that changed something. */
-  readonly onChange: (directory: Ino, changes: ListingChanges) => void;
+  readonly onChange: (directory: Ino, changes: SeenChanges) => void;
 }
 
 export class Directories {
@@ -184,7 +187,9 @@ export class Directories {
       const order = { changes: this.changes, since };
       const changes = mergeListing(table, ino, entries, order, clock.now(), impliesFolders);
       this.#offlineUntil = 0;
+      for (const other of changes.doubtful) this.#expired.add(other);
       if (changes.names.size + changes.attributes.length > 0) this.#o.onChange(ino, changes);
+      for (const { parent, name } of changes.elsewhere) this.#o.onChange(parent, onlyName(name));
     } catch (error) {
       this.#expired.add(ino);
       throw error;
@@ -258,4 +263,8 @@ export class Directories {
     await Promise.race([work, pause]);
     timer.abort();
   }
+}
+
+function onlyName(name: string): SeenChanges {
+  return { names: new Set([name]), attributes: [], contents: [] };
 }

@@ -6,6 +6,7 @@
  * and open files go on; `sweep` removes such rows when nobody can need them any more.
  */
 import { LRUCache } from 'lru-cache';
+import { SyncmountError } from '../base/errors.js';
 import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { emptyOverlay, type Ino, type Inode, type Overlay } from './inode.js';
@@ -14,6 +15,9 @@ import { type InodeRow, inodeOf, insertInode, isSameRow, parametersOf, rowColumn
 
 /** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
 const CACHED_INODES = 32_768;
+
+/** Rows are numbered from 1. */
+const NO_INODE: Ino = 0;
 
 export class InodeTable {
   readonly sql: Sql;
@@ -66,6 +70,40 @@ export class InodeTable {
     return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row[0]) ?? inodeOf(row));
   }
 
+  /** The inode and the directories that it lies in, innermost first. Ends also where a damaged table has a circle. */
+  *upwards(ino: Ino): Generator<Inode> {
+    const seen = new Set<Ino>();
+    for (let at = this.get(ino); at !== undefined && !seen.has(at.ino); at = this.get(at.parent ?? NO_INODE)) {
+      seen.add(at.ino);
+      yield at;
+    }
+  }
+
+  /** Is it the directory itself, or anywhere below it? */
+  isWithin(ino: Ino, directory: Ino): boolean {
+    for (const at of this.upwards(ino)) if (at.ino === directory) return true;
+    return false;
+  }
+
+  /** The account's root: it has no name, and it is in no folder at the provider either. */
+  isRoot({ parent, remote }: Inode): boolean {
+    return parent === null && remote !== null && remote.parentId === null;
+  }
+
+  /**
+   * Before `directory` is put into `parent`, which lies within it as far as is known: another client turned them around, and
+   * something on the way from the one down to the other lies elsewhere now. What was directly in `directory` loses its name
+   * until a listing shows it again. Answers it as it was; undefined where nothing stood in the way.
+   */
+  makeWay(directory: Ino, parent: Ino): Inode | undefined {
+    for (const at of this.upwards(parent)) {
+      if (at.parent !== directory) continue;
+      this.update(at.ino, { parent: null });
+      return at;
+    }
+    return undefined;
+  }
+
   /** Every directory whose listing is known. */
   listedDirectories(): Ino[] {
     return this.sql.prepare('SELECT ino FROM inode WHERE kind = 1 AND listed_at IS NOT NULL').pluck().all() as Ino[];
@@ -90,10 +128,12 @@ export class InodeTable {
     return this.#remember({ ino, ...whole });
   }
 
-  /** Changes some fields of a row and answers the new snapshot. The row must exist. */
+  /** Changes some fields of a row and answers the new snapshot. The row must exist, and stay part of a tree (`circle`). */
   update(ino: Ino, change: Partial<Omit<Inode, 'ino'>>): Inode {
     const before = this.get(ino);
     if (before === undefined) throw new Error(`inode ${ino} does not exist`);
+    const { parent } = change;
+    if (typeof parent === 'number' && parent !== before.parent) this.#requireTree(before, parent);
     const after = { ...before, ...change };
     const parameters = parametersOf(after);
     // A write that changes nothing costs as much as one that does.
@@ -151,10 +191,17 @@ export class InodeTable {
 
   #withAncestors(inos: ReadonlySet<Ino>): Set<Ino> {
     const all = new Set<Ino>();
-    for (const ino of inos) {
-      for (let at: Ino | null = ino; at !== null && !all.has(at); at = this.get(at)?.parent ?? null) all.add(at);
-    }
+    for (const ino of inos) for (const at of this.upwards(ino)) all.add(at.ino);
     return all;
+  }
+
+  /** Whatever a server says: the root is in nothing, and nothing is in itself. */
+  #requireTree(inode: Inode, parent: Ino): void {
+    const isCircle = inode.kind === 'directory' && this.isWithin(parent, inode.ino);
+    if (isCircle || this.isRoot(inode))
+      throw new SyncmountError('circle', `the service says that ${inode.name || '/'} is in itself`, {
+        data: { ino: inode.ino, parent },
+      });
   }
 
   #remember(inode: Inode): Inode {

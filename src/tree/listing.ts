@@ -18,6 +18,10 @@ export interface ListingChanges {
   readonly attributes: readonly Ino[];
   /** Files whose content changed. */
   readonly contents: readonly Ino[];
+  /** Names that other directories lost to this one. */
+  readonly elsewhere: readonly { readonly parent: Ino; readonly name: string }[];
+  /** Directories whose listings cannot all be true beside this one. */
+  readonly doubtful: readonly Ino[];
 }
 
 /** Numbers the moments at which this mount changed an object, so that older listings can be told from newer ones. */
@@ -62,10 +66,12 @@ export function mergeListing(
   impliesFolders = false,
 ): ListingChanges {
   return table.transaction(() => {
-    const entries = withoutTemporaries(table, answer);
+    const entries = withoutTemporaries(table, withoutImpossible(table, parent, answer));
     const names = new Set<string>();
     const attributes: Ino[] = [];
     const contents: Ino[] = [];
+    const elsewhere: { parent: Ino; name: string }[] = [];
+    const doubtful: Ino[] = [];
     const isOurs = (entry: { kind: RemoteEntry['kind']; id: string }): boolean =>
       order.changes.isNewer(entry.kind, entry.id, order.since);
 
@@ -112,6 +118,12 @@ export function mergeListing(
       const renamed = known.parent !== parent || known.name !== local;
       if (renamed) {
         if (known.parent === parent) names.add(known.name);
+        else if (known.parent !== null) elsewhere.push({ parent: known.parent, name: known.name });
+        if (known.kind === 'directory' && known.parent !== parent && table.isWithin(parent, known.ino)) {
+          for (const { ino } of table.upwards(parent)) doubtful.push(ino);
+          const loosened = table.makeWay(known.ino, parent);
+          if (loosened !== undefined) elsewhere.push({ parent: known.ino, name: loosened.name });
+        }
         if (known.parent !== null) table.update(known.ino, { parent: null });
         moves.push({ inode: known, entry, local });
       }
@@ -127,7 +139,7 @@ export function mergeListing(
       names.add(local);
     }
     table.update(parent, { listedAt: now });
-    return { names, attributes, contents };
+    return { names, attributes, contents, elsewhere, doubtful: doubtful.filter((ino) => ino !== parent) };
   });
 }
 
@@ -162,6 +174,16 @@ function isPendingName(table: InodeTable, parent: Ino, entry: RemoteEntry): bool
   const holder = table.child(parent, entry.name);
   if (table.byRemote(entry.kind, entry.id)?.parent === parent) return false;
   return holder !== undefined && holder.remote === null && holder.kind === 'file' && entry.kind === 'file';
+}
+
+/** Without what no tree can hold, whatever a server says: an object twice, the directory in itself, and the root in it. */
+function withoutImpossible(table: InodeTable, parent: Ino, entries: readonly RemoteEntry[]): readonly RemoteEntry[] {
+  const possible = new Map<string, RemoteEntry>();
+  for (const entry of entries) {
+    const known = entry.kind === 'folder' ? table.byRemote('folder', entry.id) : undefined;
+    if (known === undefined || (known.ino !== parent && !table.isRoot(known))) possible.set(keyOf(entry), entry);
+  }
+  return possible.size === entries.length ? entries : [...possible.values()];
 }
 
 /**

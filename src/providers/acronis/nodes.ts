@@ -209,6 +209,8 @@ export class Nodes {
   /** Where nobody knows its folder: the whole account, breadth first. */
   async #search(uuid: string, options: CallOptions): Promise<RemoteEntry | undefined> {
     const queue = [rootUuid];
+    // Whatever a server says: each folder once.
+    const queued = new Set(queue);
     for (let looked = 0; looked < searchedFolders; looked++) {
       const folder = queue.shift();
       if (folder === undefined) return undefined;
@@ -218,7 +220,11 @@ export class Nodes {
       });
       const found = nodes.find((node) => node.uuid === uuid);
       if (found !== undefined) return entryOf(found, folder);
-      queue.push(...nodes.filter((node) => node.is_directory === true).map((node) => node.uuid));
+      for (const node of nodes) {
+        if (node.is_directory !== true || queued.has(node.uuid)) continue;
+        queued.add(node.uuid);
+        queue.push(node.uuid);
+      }
     }
     return undefined;
   }
