@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
-import { requireAccountName, type StoredAccount } from '../config/accounts.js';
+import { requireAccountName, type StoredAccount, storable } from '../config/accounts.js';
 import { isSameAccount } from '../mount/same-account.js';
+import type { Renewal } from '../providers/acronis/tokens.js';
 import type { Account, Provider, ProviderName } from '../providers/provider.js';
 import { createProvider, parseCredentials, parseProviderName, resolveEndpoints } from '../providers/registry.js';
 import { type Context, print } from './context.js';
-import { interactiveLogin, strings } from './login-flow.js';
+import { interactiveLogin } from './login-flow.js';
 
 /** A login that does not get through says so soon, ms: a person is waiting. */
 const LOGIN_DEADLINE = 10_000;
@@ -25,11 +26,25 @@ export async function loginCommand(context: Context, name: string, options: Logi
   const read = options.credentials === undefined ? {} : readCredentials(options.credentials);
   const credentials = isComplete(provider, read) ? read : await interactiveLogin(provider, endpoints, read);
   const known = knownAccount(context, name, provider, given);
+  const complete = storable(parseCredentials(provider, credentials));
+  // Of the credentials that are stored already, a spent token must not stay behind where the login fails afterwards.
+  const { refreshToken } = complete;
+  const isStored = known !== null && refreshToken !== undefined && known.credentials.refreshToken === refreshToken;
   const { account, isKnown, verified } = await verify(
     provider,
     given,
-    strings(parseCredentials(provider, credentials)),
+    complete,
     async (client, who) => known !== null && (await isSameAccount(name, known, context.places, who, client)),
+    (renew, signal) =>
+      context.accounts.exclusively(
+        name,
+        async () => {
+          const renewed = await renew();
+          if (isStored) context.accounts.save(name, { ...known, credentials: storable(renewed) });
+          return renewed;
+        },
+        signal,
+      ),
   );
   const stored: StoredAccount = {
     provider,
@@ -151,14 +166,17 @@ async function verify(
   endpoints: Record<string, string>,
   credentials: Record<string, string>,
   recognise: (client: Provider, account: Account) => Promise<boolean>,
+  renewal: Renewal,
 ): Promise<{ account: Account; isKnown: boolean; verified: Record<string, string> }> {
   let verified = credentials;
   const client = createProvider(provider, {
     endpoints,
     credentials,
     deadlineMs: LOGIN_DEADLINE,
-    onTokens: (renewed) => {
-      verified = strings(renewed);
+    renewal: async (renew, signal) => {
+      const renewed = await renewal(renew, signal);
+      verified = storable(renewed);
+      return renewed;
     },
   });
   try {

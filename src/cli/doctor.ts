@@ -2,11 +2,12 @@
 import { constants } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import { messageOf } from '../base/errors.js';
+import { silentLog } from '../base/log.js';
 import { privateDirectory } from '../config/directories.js';
 import { formatSize } from '../config/units.js';
 import { bindings } from '../mount/bindings.js';
+import { makeProvider } from '../mount/made-provider.js';
 import { isAlive } from '../mount/registry.js';
-import { createProvider } from '../providers/registry.js';
 import { type Context, print } from './context.js';
 
 type Verdict = 'ok' | 'warn' | 'FAIL';
@@ -73,11 +74,22 @@ async function checkAccount(
   say: (verdict: Verdict, message: string) => void,
 ): Promise<void> {
   try {
-    const { provider, endpoints, credentials } = context.accounts.load(name);
-    const client = createProvider(provider, { endpoints, credentials, deadlineMs: ACCOUNT_DEADLINE });
+    const stored = context.accounts.load(name);
+    const options = { deadline: ACCOUNT_DEADLINE, delete: 'trash' } as const;
+    const { accounts } = context;
+    const { provider: client } = makeProvider(stored, {
+      account: name,
+      accounts,
+      options,
+      log: silentLog,
+      isBrief: true,
+    });
     try {
       const { label, quota } = await client.account();
-      say('ok', `account ${name}: ${provider}, ${label}${quota === null ? '' : `, ${formatSize(quota.free)} free`}`);
+      say(
+        'ok',
+        `account ${name}: ${stored.provider}, ${label}${quota === null ? '' : `, ${formatSize(quota.free)} free`}`,
+      );
     } finally {
       await client.close();
     }

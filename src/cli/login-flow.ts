@@ -1,5 +1,6 @@
 /** The logins that a person walks through, one for each provider. Each resolves with complete credentials. */
 import { SyncmountError } from '../base/errors.js';
+import { storable } from '../config/accounts.js';
 import { beginAuthorization, finishAuthorization, passwordLogin } from '../providers/acronis/login.js';
 import { beginLogin, finishLogin } from '../providers/fourshared/oauth-flow.js';
 import type { ProviderName } from '../providers/provider.js';
@@ -67,12 +68,12 @@ async function acronisLogin(endpoints: Endpoints, given: Given): Complete {
     ...(typeof clientSecret === 'string' ? { clientSecret } : {}),
   };
   if (client.clientId !== undefined && given.username === undefined) {
-    return strings(await acronisBrowserLogin(endpoints, { ...client, clientId: client.clientId }));
+    return storable(await acronisBrowserLogin(endpoints, { ...client, clientId: client.clientId }));
   }
   requireTerminal('the credentials need username and password, or clientId');
   const username = typeof given.username === 'string' ? given.username : await ask('Acronis login: ');
   const password = await askHidden('Password (not shown): ');
-  return strings(await passwordLogin({ endpoints, username, password, ...client }));
+  return storable(await passwordLogin({ endpoints, username, password, ...client }));
 }
 
 async function acronisBrowserLogin(
@@ -98,9 +99,4 @@ async function acronisBrowserLogin(
   } finally {
     callback.close();
   }
-}
-
-/** Credentials as the account's file has them: what is not set is left out. */
-export function strings(credentials: object): Record<string, string> {
-  return Object.fromEntries(Object.entries(credentials).filter(([, value]) => typeof value === 'string'));
 }

@@ -1,5 +1,5 @@
 /** The accounts that a person has logged in to: one file each, readable by its owner alone. */
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
@@ -15,6 +15,11 @@ const accountSchema = z.object({
 });
 
 export type StoredAccount = z.infer<typeof accountSchema>;
+
+/** Credentials as the account's file has them: what is not set is left out. */
+export function storable(credentials: object): Record<string, string> {
+  return Object.fromEntries(Object.entries(credentials).filter(([, value]) => typeof value === 'string'));
+}
 
 /** Names go into file names, mount sources and command lines. Throws `UsageError`. */
 export function requireAccountName(name: string): string {
@@ -71,19 +76,28 @@ export class AccountStore {
     }
   }
 
-  /** Replaces the file at once or not at all. */
+  /** Replaces the file at once or not at all. Throws `account-write` where that fails. */
   save(name: string, account: StoredAccount): void {
-    privateDirectory(this.#directory);
     const path = this.#path(name);
     const temporary = `${path}.${process.pid}.tmp`;
-    const fd = openSync(temporary, 'w', 0o600);
     try {
-      writeSync(fd, `${JSON.stringify(account, null, 2)}\n`);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
+      privateDirectory(this.#directory);
+      writeFileSync(temporary, `${JSON.stringify(account, null, 2)}\n`, { mode: 0o600, flush: true });
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw new SyncmountError('account-write', `cannot write ${path}: ${messageOf(error)}`, { cause: error });
     }
-    renameSync(temporary, path);
+  }
+
+  /**
+   * Runs `act` while no other process runs one for this account. It may load and save the account.
+   * Throws `lock` where nothing can be written beside the account's file, and `locked` where another process hangs.
+   */
+  async exclusively<T>(name: string, act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    // Most commands need no lock, and its library takes a while to load.
+    const { underLock } = await import('../base/file-lock.js');
+    return await underLock(join(privateDirectory(this.#directory), `${requireAccountName(name)}.lock`), act, signal);
   }
 
   /** Throws `unknown-account` where there is none. */

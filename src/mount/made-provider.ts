@@ -2,8 +2,10 @@
 import { systemClock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import type { AccountStore, StoredAccount } from '../config/accounts.js';
+import { type AccountStore, type StoredAccount, storable } from '../config/accounts.js';
 import type { MountOptions } from '../config/options.js';
+import type { AcronisCredentials, Renewal } from '../providers/acronis/tokens.js';
+import { ProviderError } from '../providers/errors.js';
 import { createProvider } from '../providers/registry.js';
 import type { MadeProvider } from './live-provider.js';
 
@@ -12,29 +14,28 @@ export interface ProviderOptions {
   readonly accounts: AccountStore;
   readonly options: Pick<MountOptions, 'deadline' | 'delete'>;
   readonly log: Log;
+  /** The process ends soon: a token that it cannot store would be lost. */
+  readonly isBrief?: boolean;
 }
 
-export function makeProvider(
-  stored: StoredAccount,
-  { options, log, accounts, account }: ProviderOptions,
-): MadeProvider {
+/** The one way to a provider of a stored account, for mounts and for commands: whoever renews its tokens stores them. */
+export function makeProvider(stored: StoredAccount, options: ProviderOptions): MadeProvider {
   // As this provider has read the file, or written it last.
   let known = stored;
   const provider = createProvider(stored.provider, {
     endpoints: stored.endpoints,
     credentials: stored.credentials,
-    deadlineMs: options.deadline,
-    disposal: options.delete,
+    deadlineMs: options.options.deadline,
+    disposal: options.options.delete,
     clock: systemClock,
-    log,
-    // Tokens that the provider renews outlive the process.
-    onTokens: (renewed) => {
-      // A login that came meanwhile stays: it is taken up with the next refusal.
-      if (fingerprintOf(accounts.load(account)) !== fingerprintOf(known)) return;
-      const credentials = Object.fromEntries(Object.entries(renewed).filter(([, value]) => typeof value === 'string'));
-      known = { ...stored, credentials };
-      accounts.save(account, known);
-    },
+    log: options.log,
+    renewal: renewalOf(
+      options,
+      () => known,
+      (now) => {
+        known = now;
+      },
+    ),
   });
   return {
     provider,
@@ -43,6 +44,63 @@ export function makeProvider(
       return fingerprintOf(known);
     },
   };
+}
+
+/** Renews under the account's lock, and with what its file has by then: a refresh token that is used twice is dead. */
+function renewalOf(options: ProviderOptions, known: () => StoredAccount, learn: (now: StoredAccount) => void): Renewal {
+  const { account, accounts, log } = options;
+  return async (renew, signal) => {
+    let begun = false;
+    const act = async (): Promise<AcronisCredentials> => {
+      const stored = storedNow(accounts, account);
+      // Logged out: the mount goes on to its end, and nobody else has its tokens.
+      if (stored === null) return await renew();
+      const isOurs = fingerprintOf(stored) === fingerprintOf(known());
+      // A login of another user is a matter of whoever made this provider, who takes it up or ends.
+      if (!isOurs && !isOfSameUser(stored, known()))
+        throw new ProviderError('auth', `'${account}' was logged in to as another user meanwhile`, { data: {} });
+      // Whether it can be written is better known before a token is spent than after.
+      if (stored.credentials.refreshToken !== undefined) accounts.save(account, stored);
+      begun = true;
+      const renewed = await renew(isOurs ? undefined : stored.credentials);
+      learn({ ...stored, credentials: storable(renewed) });
+      if (fingerprintOf(known()) !== fingerprintOf(stored)) store(options, known());
+      return renewed;
+    };
+    try {
+      return await accounts.exclusively(account, act, signal);
+    } catch (error) {
+      if (begun || !unwritable.has(codeOf(error) ?? '')) throw error;
+      // A mount lives on with tokens that it cannot store; a command would take them with it.
+      if (options.isBrief && known().credentials.refreshToken !== undefined) throw error;
+      log.warn({ reason: messageOf(error) }, 'new tokens cannot be stored: they live as long as this process');
+      return await renew();
+    }
+  };
+}
+
+/** What the account's file throws where nothing can be written. */
+const unwritable: ReadonlySet<string> = new Set(['lock', 'directory', 'account-write']);
+
+function store({ account, accounts, log }: ProviderOptions, now: StoredAccount): void {
+  try {
+    accounts.save(account, now);
+  } catch (error) {
+    log.error({ reason: messageOf(error) }, 'the new token could not be stored: it lives as long as this process');
+  }
+}
+
+function storedNow(accounts: AccountStore, account: string): StoredAccount | null {
+  try {
+    return accounts.load(account);
+  } catch (error) {
+    if (codeOf(error) === 'unknown-account') return null;
+    throw error;
+  }
+}
+
+function isOfSameUser(a: StoredAccount, b: StoredAccount): boolean {
+  return a.userId === b.userId && JSON.stringify(a.endpoints) === JSON.stringify(b.endpoints);
 }
 
 /** A provider of what the account's file holds now; null where that is nothing new, or cannot be read. */

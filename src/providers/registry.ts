@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { Clock } from '../base/clock.js';
 import { UsageError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { type AcronisOptions, acronisEndpoints, createAcronis } from './acronis/provider.js';
-import type { AcronisCredentials } from './acronis/tokens.js';
+import { acronisEndpoints, createAcronis } from './acronis/provider.js';
+import type { AcronisCredentials, Renewal } from './acronis/tokens.js';
 import type { FiveSyncCredentials } from './fivesync/api.js';
 import { createFiveSync, fiveSyncEndpoints } from './fivesync/provider.js';
 import type { FourSharedCredentials } from './fourshared/api.js';
@@ -29,8 +29,8 @@ export interface ProviderSettings {
   readonly simpleUploadLimit?: number;
   readonly disposal?: 'trash' | 'permanent';
   readonly maxConnections?: number;
-  /** Acronis: given every new set of credentials, to be stored in place of the old ones. */
-  readonly onTokens?: AcronisOptions['onTokens'];
+  /** Acronis: how its tokens are renewed, and stored in place of the old ones. */
+  readonly renewal?: Renewal;
 }
 
 /** Credentials as stored: strings only. */

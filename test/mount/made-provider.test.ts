@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
 import { AccountStore, type StoredAccount } from '../../src/config/accounts.js';
 import { LiveProvider } from '../../src/mount/live-provider.js';
@@ -44,12 +44,85 @@ describe('a provider that renews its tokens', () => {
     expect(provider.isRefused).toBe(false);
   });
 
-  it('keeps a login that came meanwhile, and takes it up when the next request is refused', async () => {
+  it('takes up a login of the same user that came meanwhile, and stores what that renews', async () => {
     await provider.account();
-    const login: StoredAccount = { ...stored(), credentials: { ...sandbox.credentials, clientId: 'another' } };
-    options.accounts.save('work', login);
+    const { username, password } = sandbox.credentials;
+    options.accounts.save('work', { ...stored(), credentials: { username, password } });
     sandbox.tokens.revoke();
     await provider.account();
+    expect(stored().credentials).toEqual({
+      ...{ username, password },
+      accessToken: expect.any(String),
+      refreshToken: expect.any(String),
+      expiresAt: expect.any(String),
+    });
+  });
+
+  it('leaves the login of another user alone', async () => {
+    await provider.account();
+    const login: StoredAccount = { ...stored(), userId: 'another', credentials: { accessToken: 'theirs' } };
+    options.accounts.save('work', login);
+    sandbox.tokens.revoke();
+    await expect(provider.account()).rejects.toMatchObject({ code: 'auth' });
     expect(stored()).toEqual(login);
+  });
+
+  /** Another process that has read the file when this one did. */
+  const another = (more: Partial<ProviderOptions> = {}): LiveProvider => {
+    const made = makeProvider(stored(), { ...options, ...more });
+    const also = new LiveProvider(made, () => null, 'syncmount login work', silentLog);
+    onTestFinished(() => also.close());
+    return also;
+  };
+
+  const withTokensAlone = (): void => {
+    const { clientId, clientSecret } = sandbox.credentials;
+    const { accessToken, refreshToken = '' } = sandbox.tokens.grant(clientId);
+    const credentials = { clientId, clientSecret, accessToken, refreshToken };
+    options.accounts.save('work', { ...stored(), credentials });
+  };
+  const renewals = (): number => sandbox.log.entries().filter(({ route }) => route.endsWith('/token')).length;
+
+  it('shares a rotating refresh token with others: it is used once, and all go on with what it brought', async () => {
+    withTokensAlone();
+    const several = [another(), another(), another(), another()];
+    sandbox.tokens.expire();
+    await Promise.all(several.map((one) => one.account()));
+    expect(renewals()).toBe(1);
+    sandbox.tokens.expire();
+    for (const one of several) await one.account();
+    expect(renewals()).toBe(2);
+    sandbox.tokens.expire();
+    await another().account();
+  });
+
+  it('waits for the answer to a refresh token when it is closed, and stores it', async () => {
+    withTokensAlone();
+    sandbox.tokens.expire();
+    sandbox.faults.add({ route: '/token$', action: { kind: 'stall', ms: 1500, when: 'after' } });
+    const brief = another({ options: { deadline: 1000, delete: 'trash' } });
+    await expect(brief.account()).rejects.toMatchObject({ code: 'timeout' });
+    await brief.close();
+    sandbox.faults.clear();
+    await another().account();
+    expect(renewals()).toBe(1);
+  });
+
+  it('spends no token in a command that cannot store the next one, while a mount lives on with it', async () => {
+    withTokensAlone();
+    const before = stored();
+    sandbox.tokens.expire();
+    const brief = another({ isBrief: true });
+    const mount = another();
+    // Root writes where nobody may: a file in the place of the directory stops everybody.
+    await rename(join(directory, 'accounts'), join(directory, 'aside'));
+    await writeFile(join(directory, 'accounts'), '');
+    await expect(brief.account()).rejects.toMatchObject({ message: expect.stringMatching(/cannot .*accounts/) });
+    expect(renewals()).toBe(0);
+    await mount.account();
+    expect(renewals()).toBe(1);
+    await rm(join(directory, 'accounts'));
+    await rename(join(directory, 'aside'), join(directory, 'accounts'));
+    expect(stored()).toEqual(before);
   });
 });

@@ -129,6 +129,30 @@ describe.each(['4shared', '5sync', 'acronis'] as const)('credentials of %s that 
   });
 });
 
+describe('doctor', () => {
+  cleanUpWorlds();
+
+  it('stores what it renews: the login lives on, mounted and not', async () => {
+    const world = await createServiceWorld({ provider: 'acronis' } as AnySandboxOptions, true);
+    const { tokens, credentials } = world.sandbox as unknown as AcronisSandbox;
+    const { clientId, clientSecret } = credentials;
+    const { accessToken, refreshToken } = tokens.grant(clientId);
+    await world.login('work', { clientId, clientSecret, accessToken, refreshToken });
+    const doctor = async (): Promise<void> => {
+      tokens.expire();
+      expect((await world.cli(['doctor'])).stdout).toMatch(/ok {4}account work: acronis/);
+    };
+    await doctor();
+    await doctor();
+    await world.mount();
+    await doctor();
+    await world.out('echo x > file && cat file');
+    tokens.expire();
+    await world.out('echo y > file && cat file');
+    await doctor();
+  });
+});
+
 describe('a new API key of 5sync', () => {
   cleanUpWorlds();
 

@@ -14,6 +14,7 @@ import { directoriesOf } from '../../src/config/directories.js';
 import { askControl } from '../../src/mount/control.js';
 import { isAlive, Registry, type RegistryEntry } from '../../src/mount/registry.js';
 import type { MountStatus, UploadStatus } from '../../src/mount/status.js';
+import type { Renewal } from '../../src/providers/acronis/tokens.js';
 import { createProvider, parseCredentials } from '../../src/providers/registry.js';
 import {
   type AnySandboxOptions,
@@ -114,10 +115,11 @@ export class World {
   async signIn(name = 'work'): Promise<void> {
     const { provider, endpoints } = this.sandbox;
     let credentials = parseCredentials(provider, this.sandbox.credentials);
-    const onTokens = (renewed: typeof credentials): void => {
-      credentials = renewed;
+    const renewal: Renewal = async (renew) => {
+      credentials = await renew();
+      return credentials;
     };
-    const client = createProvider(provider, { endpoints: { ...endpoints }, credentials, onTokens });
+    const client = createProvider(provider, { endpoints: { ...endpoints }, credentials, renewal });
     const { userId, label } = await client.account().finally(() => client.close());
     const account = { provider, endpoints: { ...endpoints }, credentials: { ...credentials }, userId, label };
     new AccountStore(directoriesOf(this.env)).save(name, account);

@@ -232,7 +232,11 @@ export async function miniAcronis(
     endpoints: { api: `${server.origin}/fc/api/v1`, token: `${server.origin}/api/2/idp/token` },
     credentials: login,
     deadlineMs: 2000,
-    onTokens: (credentials) => void issued.push(credentials),
+    async renewal(renew) {
+      const credentials = await renew();
+      issued.push(credentials);
+      return credentials;
+    },
     ...more,
   });
   onTestFinished(() => provider.close());

@@ -13,15 +13,14 @@ import { entryOf, rootFolder, rootUuid } from './entities.js';
 import { withoutName } from './error-table.js';
 import { maxNameLength, Namespace } from './namespace.js';
 import { Nodes } from './nodes.js';
-import { type AcronisCredentials, TokenKeeper } from './tokens.js';
+import { type AcronisCredentials, type Renewal, TokenKeeper } from './tokens.js';
 import { Uploader } from './upload.js';
 
 export interface AcronisOptions {
   /** `api` ends in `/fc/api/v1`; `authorize` is for logins only. */
   readonly endpoints: { readonly api: string; readonly token: string };
   readonly credentials: AcronisCredentials;
-  /** Given every new set of credentials, to be stored. */
-  readonly onTokens?: (credentials: AcronisCredentials) => void | Promise<void>;
+  readonly renewal?: Renewal;
   readonly deadlineMs?: number;
   readonly stallMs?: number;
   readonly clock?: Clock;
@@ -54,7 +53,7 @@ export function createAcronis(options: AcronisOptions): Provider {
   const keeper = new TokenKeeper({
     token: endpoints.token,
     credentials,
-    onTokens: options.onTokens,
+    renewal: options.renewal,
     clock,
     log,
     deadlineMs,
@@ -168,7 +167,7 @@ export function createAcronis(options: AcronisOptions): Provider {
     remove: (entry, request = {}) => guarded(() => namespace.remove(entry, request)),
     metrics: () => api.http.metrics(),
     async close() {
-      keeper.close();
+      await keeper.close();
       await api.http.close();
     },
   };

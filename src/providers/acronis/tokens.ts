@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
-import { type Log, silentLog } from '../../base/log.js';
+import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { decodeJson } from '../http/answer.js';
 import { HttpClient } from '../http/client.js';
@@ -13,6 +13,7 @@ import { guarded } from '../http/guarded.js';
 import type { ErrorMeaning } from '../http/http-error.js';
 import type { Signer } from '../http/signer.js';
 import { parseJsonObject, statusMeaning } from '../http/status-meaning.js';
+import { orAborted } from '../or-aborted.js';
 
 export interface AcronisCredentials {
   readonly username?: string;
@@ -29,6 +30,13 @@ export interface AcronisCredentials {
 const renewBeforeMs = 60_000;
 /** After the server has refused what we have, it is not asked again for so long: accounts are locked for less, ms. */
 const refusalLivesMs = 5 * 60_000;
+/**
+ * How long the answer to a refresh token is waited for, ms, whatever the deadline of those who wait for it: the token may be
+ * spent by then, and its successor is in that answer alone.
+ */
+const refreshPatienceMs = 60_000;
+/** How long a closing account waits for that answer, ms. */
+const closePatienceMs = 5000;
 
 const tokenSchema = z.object({
   access_token: z.string().min(1),
@@ -100,12 +108,13 @@ export class TokenClient {
     known: AcronisCredentials,
     signal: AbortSignal | undefined,
   ): Promise<AcronisCredentials> {
-    const { deadlineMs, stallMs, log } = this.#options;
+    const { deadlineMs = refreshPatienceMs, stallMs, log } = this.#options;
+    const isSpent = form.grant_type === 'refresh_token';
     const http = new HttpClient({
       readError: readTokenError,
       clock: this.#clock,
-      deadlineMs,
-      stallMs,
+      deadlineMs: isSpent ? Math.max(deadlineMs, refreshPatienceMs) : deadlineMs,
+      stallMs: isSpent ? undefined : stallMs,
       log,
       maxConnections: 1,
       secrets: [...secretsOf(known), ...Object.values(form).filter((value) => value.length >= 8)],
@@ -138,19 +147,31 @@ export class TokenClient {
   }
 }
 
+/**
+ * How credentials are renewed that others use too: runs `renew` while nobody else renews them, stores what it resolves with,
+ * and resolves with that. `stored` is what others have stored since, if anything.
+ */
+export type Renewal = (
+  renew: (stored?: AcronisCredentials) => Promise<AcronisCredentials>,
+  signal: AbortSignal,
+) => Promise<AcronisCredentials>;
+
 export interface TokenKeeperOptions extends TokenClientOptions {
   readonly credentials: AcronisCredentials;
-  /** Given every new set of credentials, to be stored before the next one comes. */
-  readonly onTokens?: (credentials: AcronisCredentials) => void | Promise<void>;
+  /** Without it, new credentials are kept in memory alone. */
+  readonly renewal?: Renewal;
 }
 
 export class TokenKeeper implements Signer {
   readonly #client: TokenClient;
   readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #onTokens: TokenKeeperOptions['onTokens'];
+  readonly #renewal: Renewal;
+  /** Ms; how long those who need a token wait for one. */
+  readonly #patienceMs: number;
   #credentials: AcronisCredentials;
   #renewing: Promise<void> | undefined;
+  /** A refresh token is on its way. */
+  #isSpending = false;
   #renewBeforeMs = renewBeforeMs;
   #refused: { readonly error: ProviderError; readonly at: number } | undefined;
   /** No more new tokens: the account is closed. */
@@ -159,8 +180,8 @@ export class TokenKeeper implements Signer {
   constructor(options: TokenKeeperOptions) {
     this.#client = new TokenClient(options);
     this.#clock = options.clock ?? systemClock;
-    this.#log = options.log ?? silentLog;
-    this.#onTokens = options.onTokens;
+    this.#renewal = options.renewal ?? ((renew) => renew());
+    this.#patienceMs = options.deadlineMs ?? refreshPatienceMs;
     this.#credentials = options.credentials;
   }
 
@@ -198,8 +219,12 @@ export class TokenKeeper implements Signer {
     return refused !== this.authorization();
   }
 
-  close(): void {
+  /** Resolves when no new token comes any more. */
+  async close(): Promise<void> {
+    const renewing = this.#renewing?.catch(() => undefined);
+    if (this.#isSpending) await Promise.race([renewing, this.#clock.sleep(closePatienceMs, this.#closing.signal)]);
     this.#closing.abort();
+    await renewing;
   }
 
   #canRenew(): boolean {
@@ -211,31 +236,50 @@ export class TokenKeeper implements Signer {
     this.#renewing ??= this.#renew().finally(() => {
       this.#renewing = undefined;
     });
-    await this.#renewing;
-    if (signal?.aborted) throw new ProviderError('aborted', 'cancelled', { cause: signal.reason, data: {} });
+    const patience = new AbortController();
+    const late = this.#clock.sleep(this.#patienceMs, patience.signal).then(() => {
+      throw new ProviderError('timeout', 'POST token: no answer in time', { data: {} });
+    });
+    late.catch(() => undefined);
+    try {
+      await orAborted(Promise.race([this.#renewing, late]), signal);
+    } finally {
+      patience.abort();
+    }
   }
 
   async #renew(): Promise<void> {
     const refused = this.#refused;
     if (refused !== undefined && this.#clock.now() - refused.at < refusalLivesMs) throw refused.error;
+    const before = this.#credentials;
     try {
-      this.#credentials = await this.#granted();
-      const lifetime = Date.parse(this.#credentials.expiresAt ?? '') - this.#clock.now();
-      if (lifetime > 0) this.#renewBeforeMs = Math.min(renewBeforeMs, lifetime / 2);
-      this.#refused = undefined;
+      this.#credentials = await this.#renewal(async (stored = before) => {
+        const { accessToken } = stored;
+        // Somebody else has renewed them: a refused token is spent for both.
+        if (accessToken !== undefined && accessToken !== before.accessToken && !this.#isOver(stored)) return stored;
+        return await this.#granted(stored);
+      }, this.#closing.signal);
     } catch (error) {
-      if (error instanceof ProviderError && error.code === 'auth') this.#refused = { error, at: this.#clock.now() };
-      throw error;
+      const failure = error instanceof ProviderError ? error : this.#unstored(error);
+      if (failure.code === 'auth') this.#refused = { error: failure, at: this.#clock.now() };
+      throw failure;
     }
-    try {
-      await this.#onTokens?.(this.#credentials);
-    } catch (error) {
-      this.#log.warn({ reason: messageOf(error) }, 'the new token could not be stored');
-    }
+    const lifetime = Date.parse(this.#credentials.expiresAt ?? '') - this.#clock.now();
+    if (lifetime > 0) this.#renewBeforeMs = Math.min(renewBeforeMs, lifetime / 2);
+    this.#refused = undefined;
   }
 
-  async #granted(): Promise<AcronisCredentials> {
-    const known = this.#credentials;
+  #isOver({ expiresAt }: AcronisCredentials): boolean {
+    return Date.parse(expiresAt ?? '') <= this.#clock.now();
+  }
+
+  /** The request was not made: nothing is spent. */
+  #unstored(cause: unknown): ProviderError {
+    if (this.#closing.signal.aborted) return new ProviderError('aborted', 'cancelled', { cause, data: {} });
+    return new ProviderError('timeout', `the login cannot be renewed: ${messageOf(cause)}`, { cause, data: {} });
+  }
+
+  async #granted(known: AcronisCredentials): Promise<AcronisCredentials> {
     const { refreshToken, username, password } = known;
     const { signal } = this.#closing;
     const byPassword = (): Promise<AcronisCredentials> => {
@@ -246,12 +290,15 @@ export class TokenKeeper implements Signer {
     };
     if (refreshToken === undefined) return await byPassword();
     try {
+      this.#isSpending = true;
       return await this.#client.grant({ grant_type: 'refresh_token', refresh_token: refreshToken }, known, signal);
     } catch (error) {
       const isRefused = error instanceof ProviderError && error.code === 'auth';
       if (!isRefused || password === undefined) throw error;
-      return await byPassword();
+    } finally {
+      this.#isSpending = false;
     }
+    return await byPassword();
   }
 }
 
