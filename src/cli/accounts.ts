@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { requireAccountName, type StoredAccount, storable } from '../config/accounts.js';
+import { isServed } from '../mount/registry.js';
 import { isSameAccount } from '../mount/same-account.js';
 import type { Renewal } from '../providers/acronis/tokens.js';
 import type { Account, Provider, ProviderName } from '../providers/provider.js';
 import { createProvider, parseCredentials, parseProviderName, resolveEndpoints } from '../providers/registry.js';
-import { type Context, print } from './context.js';
+import type { Context } from './context.js';
 import { interactiveLogin } from './login-flow.js';
+import { complain, print, printJson } from './output.js';
 
 /** A login that does not get through says so soon, ms: a person is waiting. */
 const LOGIN_DEADLINE = 10_000;
@@ -63,12 +65,11 @@ export async function loginCommand(context: Context, name: string, options: Logi
 }
 
 export function logoutCommand(context: Context, name: string): void {
-  const mounted = context.registry.all().filter((entry) => entry.account === name);
-  const [first] = mounted;
+  const first = context.registry.all().find((entry) => entry.account === name && isServed(entry));
   context.accounts.remove(name);
   print(`Forgot the credentials of '${name}'.`);
   if (first !== undefined) {
-    process.stderr.write(`syncmount: '${name}' stays mounted on ${first.mountpoint} until it is unmounted\n`);
+    complain(`'${name}' stays mounted on ${first.mountpoint} until it is unmounted`);
   }
 }
 
@@ -82,14 +83,15 @@ export function accountsCommand(context: Context, options: { readonly json?: boo
     }
   });
   if (options.json) {
-    print(JSON.stringify(list, null, 2));
+    printJson(list);
     return;
   }
   if (list.length === 0) {
     print("No accounts yet. 'syncmount login NAME --provider PROVIDER' adds one.");
     return;
   }
-  for (const { name, provider, label, error } of list) print(`${name}\t${error ?? `${provider}\t${label}`}`);
+  for (const { name, provider, label, error } of list)
+    print(name, ...(error === undefined ? [provider, label] : [error]));
 }
 
 /** `KEY=URL`, …; whether the keys exist is the provider's to say. */

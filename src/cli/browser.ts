@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline/promises';
 import { SyncmountError } from '../base/errors.js';
-import { print } from './context.js';
+import { print } from './output.js';
 
 /** How long the program waits for the browser to come back, ms. */
 const PATIENCE = 10 * 60_000;
@@ -53,7 +53,7 @@ export async function openCallback(): Promise<Callback> {
  * Throws `SyncmountError` `login` when access was refused or nobody came.
  */
 export async function consent(page: string, callback: Callback): Promise<URLSearchParams | string> {
-  print(`Open this page, log in and allow access:\n\n  ${page}\n`);
+  for (const line of ['Open this page, log in and allow access:', '', `  ${page}`, '']) print(line);
   openBrowser(page);
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(new SyncmountError('login', 'nobody allowed access')), PATIENCE);

@@ -1,8 +1,9 @@
 import { realpathSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
+import { SyncmountError } from '../base/errors.js';
 import { AccountStore } from '../config/accounts.js';
 import { type Directories, directoriesOf } from '../config/directories.js';
-import { Registry } from '../mount/registry.js';
+import { isServed, Registry, type RegistryEntry } from '../mount/registry.js';
 
 /** What every command needs. */
 export interface Context {
@@ -34,6 +35,30 @@ export function mountpointOf(target: string): string {
   }
 }
 
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+/**
+ * The mount that a person means: by its account (`NAME:`), its mountpoint, or anything below that. Without a mount of ours there,
+ * `entry` is undefined. Throws `not-mounted` for an account that is not mounted.
+ */
+export function mountNamed(
+  { registry }: Pick<Context, 'registry'>,
+  target: string,
+): { readonly mountpoint: string; readonly entry: RegistryEntry | undefined } {
+  const account = /^([A-Za-z0-9][\w.-]*):$/.exec(target)?.[1];
+  if (account !== undefined) {
+    const entries = registry.all().filter((entry) => entry.account === account);
+    const entry = entries.find(isServed) ?? entries[0];
+    if (entry === undefined) throw new SyncmountError('not-mounted', `the account '${account}' is not mounted`);
+    return { mountpoint: entry.mountpoint, entry };
+  }
+  // First as it is typed: to look at a mount whose process hangs would hang too.
+  const entry = mountAbove(registry, resolve(target)) ?? mountAbove(registry, mountpointOf(target));
+  return { mountpoint: entry?.mountpoint ?? mountpointOf(target), entry };
+}
+
+/** The innermost of our mounts that the path lies in. */
+function mountAbove(registry: Registry, path: string): RegistryEntry | undefined {
+  return registry
+    .all()
+    .filter(({ mountpoint }) => path === mountpoint || path.startsWith(`${mountpoint}${sep}`))
+    .sort((a, b) => b.mountpoint.length - a.mountpoint.length)[0];
 }

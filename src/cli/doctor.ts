@@ -7,8 +7,9 @@ import { privateDirectory } from '../config/directories.js';
 import { formatSize } from '../config/units.js';
 import { bindings } from '../mount/bindings.js';
 import { makeProvider } from '../mount/made-provider.js';
-import { isAlive } from '../mount/registry.js';
-import { type Context, print } from './context.js';
+import { sortedOut } from '../mount/registry.js';
+import type { Context } from './context.js';
+import { print } from './output.js';
 
 type Verdict = 'ok' | 'warn' | 'FAIL';
 
@@ -35,8 +36,8 @@ export async function doctorCommand(context: Context): Promise<void> {
   for (const [what, path] of Object.entries(context.places)) await checkDirectory(what, path, say);
   for (const name of context.accounts.names()) await checkAccount(context, name, say);
   if (context.accounts.names().length === 0) say('warn', "no accounts yet: 'syncmount login NAME --provider PROVIDER'");
-  for (const { mountpoint, pid } of context.registry.all()) {
-    if (!isAlive(pid)) say('warn', `the process of ${mountpoint} has died: 'syncmount umount ${mountpoint}' clears it`);
+  for (const { mountpoint } of sortedOut(context.registry.all()).dead) {
+    say('warn', `the process of ${mountpoint} has died: 'syncmount umount ${mountpoint}' clears it`);
   }
   if (failures > 0) process.exitCode = 1;
 }

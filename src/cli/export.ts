@@ -1,11 +1,13 @@
 /** Copies what is not stored yet out of a mount, so that it exists in a second place. */
-import { mkdir, open, rm } from 'node:fs/promises';
-import { dirname, join, resolve, sep } from 'node:path';
+import { mkdir, open } from 'node:fs/promises';
+import { join, sep } from 'node:path';
 import { SingleBar } from 'cli-progress';
+import { createBelow, type MadeFile } from '../base/create-below.js';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { formatSize } from '../config/units.js';
 import type { UploadStatus } from '../mount/status.js';
-import { mountpointOf, print } from './context.js';
+import { mountpointOf } from './context.js';
+import { print } from './output.js';
 
 /** Read at a time, bytes: as the kernel asks for it. */
 const PIECE = 1024 * 1024;
@@ -31,7 +33,11 @@ export async function exportContents(
   const failures: string[] = [];
   for (const { path } of uploads) {
     try {
-      await copyOut(join(mountpoint, path), join(directory, path), (count) => bar?.increment(count));
+      await copyOut(
+        join(mountpoint, path),
+        () => createBelow(directory, path),
+        (count) => bar?.increment(count),
+      );
     } catch (error) {
       failures.push(`${path} (${codeOf(error) === 'EEXIST' ? 'exists there already' : messageOf(error)})`);
     }
@@ -41,28 +47,30 @@ export async function exportContents(
   if (failures.length > 0) throw new SyncmountError('not-exported', `not exported: ${failures.join(', ')}`);
 }
 
-async function copyOut(from: string, to: string, progress: (bytes: number) => void): Promise<void> {
-  await mkdir(dirname(resolve(to)), { recursive: true });
+async function copyOut(
+  from: string,
+  create: () => Promise<MadeFile>,
+  progress: (bytes: number) => void,
+): Promise<void> {
   const source = await open(from);
   try {
     const { atime, mtime } = await source.stat();
-    const copy = await open(to, 'wx', 0o600);
+    const copy = await create();
     try {
       const piece = Buffer.allocUnsafe(PIECE);
       for (;;) {
         const { bytesRead } = await source.read(piece, 0, PIECE, null);
         if (bytesRead === 0) break;
-        await copy.writeFile(piece.subarray(0, bytesRead));
+        await copy.file.writeFile(piece.subarray(0, bytesRead));
         progress(bytesRead);
       }
-      await copy.utimes(atime, mtime);
-      await copy.sync();
+      await copy.file.utimes(atime, mtime);
+      await copy.file.sync();
     } catch (error) {
-      await rm(to, { force: true });
+      await copy.discard();
       throw error;
-    } finally {
-      await copy.close();
     }
+    await copy.close();
   } finally {
     await source.close();
   }

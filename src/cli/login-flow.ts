@@ -5,7 +5,7 @@ import { beginAuthorization, finishAuthorization, passwordLogin } from '../provi
 import { beginLogin, finishLogin } from '../providers/fourshared/oauth-flow.js';
 import type { ProviderName } from '../providers/provider.js';
 import { consent, openCallback } from './browser.js';
-import { print } from './context.js';
+import { print } from './output.js';
 import { ask, askHidden, requireTerminal } from './prompts.js';
 
 type Given = Readonly<Record<string, unknown>>;

@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { codeOf, messageOf, UsageError } from '../base/errors.js';
 import { optionSpecs } from '../config/options.js';
 import { context } from './context.js';
+import { complain, endWithOutput } from './output.js';
 
 const version = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -114,6 +115,10 @@ function withCommand(args: string[]): string[] {
   return first !== undefined && /^[A-Za-z0-9][\w.-]*:/.test(first) ? ['mount', ...args] : args;
 }
 
+function commandersLine({ message }: CommanderError): string {
+  return message.replace(/^error: /, '').replace(/\n(\(Did you mean [^\n]*\))$/, ' $1');
+}
+
 async function main(): Promise<number> {
   try {
     const root = program();
@@ -127,9 +132,8 @@ async function main(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const isUsage = error instanceof CommanderError || error instanceof UsageError;
-    const text = messageOf(error).replace(/^error: /, '');
     // Commander suggests on a second line; one line is what scripts and people get here.
-    process.stderr.write(`syncmount: ${text.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+    complain(error instanceof CommanderError ? commandersLine(error) : messageOf(error));
     if (isUsage) return 2;
     return codeOf(error) === 'left-pending' ? 3 : 1;
   }
@@ -137,4 +141,5 @@ async function main(): Promise<number> {
 
 // Databases, spool files, logs: nobody else's business.
 process.umask(0o077);
+endWithOutput();
 process.exitCode = await main();

@@ -3,7 +3,6 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
-import type { Log } from '../base/log.js';
 import { requireAccountName } from '../config/accounts.js';
 import { readConfigFile } from '../config/config-file.js';
 import {
@@ -14,8 +13,10 @@ import {
   resolveOptions,
   toRaw,
 } from '../config/options.js';
+import type { LogFile } from '../mount/logger.js';
 import type { Session } from '../mount/session.js';
-import { type Context, mountpointOf, print } from './context.js';
+import { type Context, mountpointOf } from './context.js';
+import { complain, outliveOutput, print } from './output.js';
 
 /** What the process in the background tells the one that was typed. */
 type ChildMessage =
@@ -63,12 +64,14 @@ interface Foreground {
 
 async function foreground(context: Context, { account, path, mountpoint, options }: Foreground): Promise<void> {
   const isChild = process.env[CHILD_MARK] === '1';
+  outliveOutput();
   // The command that was typed only starts this one, and needs none of it.
   const [{ Session }, { createLogger }] = await Promise.all([
     import('../mount/session.js'),
     import('../mount/logger.js'),
   ]);
-  const log = createLogger(options.logLevel, options.logFile);
+  const logFile = createLogger(options.logLevel, options.logFile);
+  const { log } = logFile;
   // A bug in one call is no reason to take the directory away from everybody who works in it.
   process.on('unhandledRejection', (error) => log.error({ error }, 'unhandled'));
   try {
@@ -81,7 +84,7 @@ async function foreground(context: Context, { account, path, mountpoint, options
       log,
       logFile: options.logFile,
     });
-    endOnSignals(session, log);
+    answerSignals(session, logFile, isChild);
     if (isChild) tell({ ready: true, warnings: session.warnings });
     else {
       warn(session.warnings);
@@ -99,7 +102,7 @@ async function foreground(context: Context, { account, path, mountpoint, options
 }
 
 function warn(warnings: readonly string[]): void {
-  for (const warning of warnings) process.stderr.write(`syncmount: warning: ${warning}\n`);
+  for (const warning of warnings) complain(`warning: ${warning}`);
 }
 
 function tell(message: ChildMessage): void {
@@ -107,8 +110,11 @@ function tell(message: ChildMessage): void {
   process.disconnect?.();
 }
 
-/** The first signal drains and unmounts; the second leaves what is pending for the next mount. */
-function endOnSignals(session: Session, log: Log): void {
+/**
+ * The first signal drains and unmounts; the second leaves what is pending for the next mount. SIGHUP opens the log anew, as
+ * logrotate(8) wants it; a mount in the foreground of a terminal ends with that terminal.
+ */
+function answerSignals(session: Session, { log, reopen }: LogFile, isChild: boolean): void {
   let signals = 0;
   const end = (): void => {
     signals++;
@@ -120,10 +126,11 @@ function endOnSignals(session: Session, log: Log): void {
       .unmount(() => undefined)
       .catch((error) => {
         log.error({ error }, 'cannot unmount; another signal does it by force');
-        process.stderr.write(`syncmount: ${messageOf(error)}; another signal unmounts all the same\n`);
+        complain(`${messageOf(error)}; another signal unmounts all the same`);
       });
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, end);
+  process.on('SIGHUP', !isChild && process.stdin.isTTY ? end : reopen);
 }
 
 /** Starts the mount in a process of its own and waits until it answers. */

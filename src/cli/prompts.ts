@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { SyncmountError, UsageError } from '../base/errors.js';
-import { print } from './context.js';
+import { print } from './output.js';
 
 /** Throws `UsageError` that says what is missing where there is nobody to ask. */
 export function requireTerminal(missing: string): void {

@@ -8,7 +8,7 @@ import {
   readingsOf,
 } from '../sandbox/index.js';
 import { runSandboxCommand } from '../sandbox/run.js';
-import { print } from './context.js';
+import { print } from './output.js';
 
 interface SandboxFlags {
   readonly provider: string;

@@ -1,13 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SyncmountError } from '../base/errors.js';
+import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 import { formatSize } from '../config/units.js';
 import { askControl } from '../mount/control.js';
-import { isAlive, type RegistryEntry } from '../mount/registry.js';
+import { isServed, type RegistryEntry } from '../mount/registry.js';
 import type { MountStatus } from '../mount/status.js';
-import { type Context, mountpointOf, print } from './context.js';
+import { type Context, mountNamed } from './context.js';
+import { clearScreen, complain, print, printJson } from './output.js';
 
 /** How often `--watch` looks, ms. */
 const WATCH_INTERVAL = 1000;
+
+/** A mount that says nothing for so long hangs, ms: it may be busy for a moment with a huge directory. */
+const STATUS_PATIENCE = 10_000;
 
 interface StatusOptions {
   readonly json?: boolean;
@@ -20,38 +24,71 @@ export async function statusCommand(
   options: StatusOptions,
 ): Promise<void> {
   for (;;) {
-    const result = target === undefined ? await all(context) : await one(context, mountpointOf(target));
-    if (options.watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
-    print(options.json ? JSON.stringify(result, null, options.watch ? 0 : 2) : describe([result].flat()));
+    const found =
+      target === undefined
+        ? await statusOf(context.registry.all())
+        : { mounts: await statusOfNamed(context, target), troubles: [] };
+    if (options.watch) clearScreen();
+    if (options.json) printJson(found.mounts, options.watch ? 0 : 2);
+    else for (const line of describe([found.mounts].flat(), found.troubles)) print(line);
+    tell(found.troubles);
     if (!options.watch) return;
     await sleep(WATCH_INTERVAL);
   }
 }
 
-/** The status of one mount. Throws `not-mounted`. */
-export async function one(context: Context, mountpoint: string): Promise<MountStatus> {
-  const entry = context.registry.find(mountpoint);
-  if (entry === undefined) throw new SyncmountError('not-mounted', `${mountpoint} is not mounted`);
-  if (!isAlive(entry.pid)) {
-    throw new SyncmountError(
-      'died',
-      `the process of ${mountpoint} has died; 'syncmount umount ${mountpoint}' clears it, and mounting again loses nothing`,
-    );
+/** Why a mount is not among those whose status is known. */
+export interface Trouble {
+  readonly entry: RegistryEntry;
+  readonly error: SyncmountError;
+}
+
+/** Each mount for itself: one that has died, or hangs, hides no other. */
+export async function statusOf(
+  entries: readonly RegistryEntry[],
+): Promise<{ mounts: MountStatus[]; troubles: readonly Trouble[] }> {
+  const mounts: MountStatus[] = [];
+  const troubles: Trouble[] = [];
+  const asked = await Promise.allSettled(entries.map(statusOfOne));
+  for (const [at, answer] of asked.entries()) {
+    if (answer.status === 'fulfilled') mounts.push(answer.value);
+    else troubles.push({ entry: entries[at] as RegistryEntry, error: answer.reason as SyncmountError });
   }
-  return (await askControl(entry.socket, 'status')) as MountStatus;
+  return { mounts, troubles };
 }
 
-async function all(context: Context): Promise<MountStatus[]> {
-  const alive = context.registry.all().filter((entry: RegistryEntry) => isAlive(entry.pid));
-  return Promise.all(alive.map((entry) => one(context, entry.mountpoint)));
+/** Says what is the matter with each. A mount that hangs is a failure; one that has died waits to be cleared. */
+export function tell(troubles: readonly Trouble[]): void {
+  for (const { error } of troubles) complain(error.message);
+  if (troubles.some(({ error }) => error.code !== 'died')) process.exitCode = 1;
 }
 
-function describe(mounts: readonly MountStatus[]): string {
-  if (mounts.length === 0) return 'Nothing is mounted.';
-  return mounts.map(describeOne).join('\n\n');
+/** Throws `not-mounted`, `died` and `silent`. */
+async function statusOfNamed(context: Context, target: string): Promise<MountStatus> {
+  const { mountpoint, entry } = mountNamed(context, target);
+  if (entry === undefined) throw new SyncmountError('not-mounted', `${mountpoint} is not mounted`);
+  return await statusOfOne(entry);
 }
 
-function describeOne(status: MountStatus): string {
+async function statusOfOne(entry: RegistryEntry): Promise<MountStatus> {
+  const { mountpoint, socket } = entry;
+  const died = `the process of ${mountpoint} has died; 'syncmount umount ${mountpoint}' clears it, and mounting again loses nothing`;
+  if (!isServed(entry)) throw new SyncmountError('died', died);
+  try {
+    return (await askControl(socket, 'status', {}, undefined, STATUS_PATIENCE)) as MountStatus;
+  } catch (error) {
+    // Nobody listens: it is ending, or its number went to a process that is none of ours.
+    if (codeOf(error) === 'no-answer') throw new SyncmountError('died', died, { cause: error });
+    throw new SyncmountError(codeOf(error) ?? 'error', `${mountpoint}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function describe(mounts: readonly MountStatus[], troubles: readonly Trouble[]): string[] {
+  if (mounts.length === 0) return troubles.length === 0 ? ['Nothing is mounted.'] : [];
+  return mounts.flatMap((mount, at) => [...(at === 0 ? [] : ['']), ...describeOne(mount)]);
+}
+
+function describeOne(status: MountStatus): string[] {
   const { mountpoint, account, provider, pid, binding, pending, failed, cache, requests, quota, rateLimit, login } =
     status;
   const lines = [
@@ -75,5 +112,5 @@ function describeOne(status: MountStatus): string {
   }
   if (failed.length > 0) lines.push(`  What failed is kept. To try again: syncmount uploads retry ${mountpoint}`);
   if (login !== undefined) lines.push(`  The provider refuses the credentials. Run: ${login}`);
-  return lines.join('\n');
+  return lines;
 }

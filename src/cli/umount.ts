@@ -2,25 +2,32 @@ import { Presets, SingleBar } from 'cli-progress';
 import { codeOf, SyncmountError } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
 import { formatSize } from '../config/units.js';
+import { fuseSubtype } from '../fuse/binding.js';
 import { mountAt } from '../fuse/mount-table.js';
 import { unmountByProgram } from '../fuse/programs.js';
+import { contentsLeft } from '../mount/contents-left.js';
 import { askControl } from '../mount/control.js';
 import { clearStaleMount } from '../mount/mountpoint.js';
-import { isAlive, type RegistryEntry } from '../mount/registry.js';
+import { isServed, type RegistryEntry } from '../mount/registry.js';
 import type { DrainProgress, UploadStatus } from '../mount/status.js';
-import { type Context, mountpointOf, print } from './context.js';
+import { type Context, mountNamed, mountpointOf } from './context.js';
+import { complain, print } from './output.js';
 
 /** How long the mount's process may take to end after its mount is gone, ms. */
 const EXIT_PATIENCE = 10_000;
+
+const OUR_TYPE = `fuse.${fuseSubtype}`;
 
 export async function umountCommand(
   context: Context,
   target: string,
   options: { readonly force?: boolean },
 ): Promise<void> {
-  const mountpoint = mountpointOf(target);
-  const entry = context.registry.find(mountpoint);
-  if (entry === undefined || !isAlive(entry.pid)) return clearDead(context, mountpoint);
+  const { mountpoint, entry } = mountNamed(context, target);
+  const other = await mountAt(mountpointOf(target));
+  // Another file system within ours: the person means that one.
+  if (other !== undefined && other.type !== OUR_TYPE) throw notOurs(mountpointOf(target), other.type);
+  if (entry === undefined || !isServed(entry)) return clearDead(context, mountpoint);
   const shown = progressOf();
   try {
     const command = options.force ? 'unmount-force' : 'unmount';
@@ -30,10 +37,20 @@ export async function umountCommand(
     report(left as readonly UploadStatus[]);
   } catch (error) {
     shown.end();
-    // The number of a dead mount may have gone to another process.
     if (codeOf(error) !== 'no-answer') throw error;
-    await clearDead(context, mountpoint);
+    await processEnds(entry);
+    if (await mountAt(mountpoint)) return clearDead(context, mountpoint);
+    context.registry.remove(mountpoint);
+    reportSilent(context, entry);
   }
+}
+
+/** It is unmounted, and its process has ended without a word: what it has not stored is in its journal. */
+function reportSilent({ accounts, places }: Context, { account }: RegistryEntry): void {
+  const left = contentsLeft(account, accounts, places);
+  if (left === 0) return;
+  const what = left === null ? 'whether everything is stored is not known' : `${left} contents are not stored`;
+  throw new SyncmountError('left-pending', `unmounted, but ${what}; what is left waits for the next mount`);
 }
 
 /** The process is gone: what it left of the mount is cleared; what it had not uploaded waits for the next mount. */
@@ -43,16 +60,18 @@ async function clearDead(context: Context, mountpoint: string): Promise<void> {
     context.registry.remove(mountpoint);
     throw new SyncmountError('not-mounted', `${mountpoint} is not mounted`);
   }
-  if (mounted.type !== 'fuse.syncmount') {
-    throw new SyncmountError('not-ours', `${mountpoint} is not a mount of syncmount (${mounted.type})`);
+  if (mounted.type !== OUR_TYPE) throw notOurs(mountpoint, mounted.type);
+  if (await clearStaleMount(mountpoint, context.registry, silentLog)) {
+    const waits = 'what it had not uploaded waits for the next mount';
+    return print(`${mountpoint}: cleared the mount of a process that had died; ${waits}`);
   }
-  if (!(await clearStaleMount(mountpoint, context.registry, silentLog))) {
-    // Alive, but of another state directory, or its entry was lost: the kernel's own way.
-    await unmountByProgram(mountpoint, { lazy: false });
-  }
-  print(
-    `${mountpoint}: cleared the mount of a process that had died; what it had not uploaded waits for the next mount`,
-  );
+  // Alive, but of another state directory, or its entry was lost: the kernel's own way.
+  await unmountByProgram(mountpoint, { lazy: false });
+  print(`${mountpoint}: unmounted; its process stores what waits before it ends`);
+}
+
+function notOurs(mountpoint: string, type: string): SyncmountError {
+  return new SyncmountError('not-ours', `${mountpoint} is not a mount of syncmount (${type})`);
 }
 
 function report(left: readonly UploadStatus[]): void {
@@ -62,8 +81,8 @@ function report(left: readonly UploadStatus[]): void {
 }
 
 async function processEnds(entry: RegistryEntry): Promise<void> {
-  const until = Date.now() + EXIT_PATIENCE;
-  while (isAlive(entry.pid) && Date.now() < until) await new Promise((again) => setTimeout(again, 20));
+  const until = performance.now() + EXIT_PATIENCE;
+  while (isServed(entry) && performance.now() < until) await new Promise((again) => setTimeout(again, 20));
 }
 
 interface Shown {
@@ -78,7 +97,7 @@ function progressOf(): Shown {
     let last = 0;
     return {
       show({ files, bytes }) {
-        if (files > 0 && files !== last) process.stderr.write(`uploading: ${files} files, ${formatSize(bytes)} left\n`);
+        if (files > 0 && files !== last) complain(`uploading: ${files} files, ${formatSize(bytes)} left`);
         last = files;
       },
       end: () => undefined,

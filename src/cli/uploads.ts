@@ -3,12 +3,13 @@ import { UsageError } from '../base/errors.js';
 import { formatSize } from '../config/units.js';
 import type { Discarded } from '../filesystem/discarding.js';
 import { askControl } from '../mount/control.js';
-import { isAlive, type RegistryEntry } from '../mount/registry.js';
+import type { RegistryEntry } from '../mount/registry.js';
 import type { UploadStatus } from '../mount/status.js';
-import { type Context, mountpointOf, print } from './context.js';
+import { type Context, mountNamed, mountpointOf } from './context.js';
 import { exportContents } from './export.js';
+import { complain, print, printJson } from './output.js';
 import { askTwice } from './prompts.js';
-import { one } from './status.js';
+import { statusOf, tell } from './status.js';
 
 const actions = ['list', 'retry', 'export', 'discard'] as const;
 type Action = (typeof actions)[number];
@@ -26,8 +27,15 @@ export async function uploadsCommand(
   options: { readonly json?: boolean },
 ): Promise<void> {
   const action = actionOf(name);
-  const { mountpoints, rest } = split(context, action, args);
-  const mounts = await Promise.all(mountpoints.map((mountpoint) => look(context, mountpoint)));
+  const { entries, rest } = split(context, action, args);
+  const { mounts: answers, troubles } = await statusOf(entries);
+  tell(troubles);
+  // Whoever names a mount wants that one; and of one that hangs nobody knows what it has not stored.
+  if (entries.length === 1 && troubles.length === 1) process.exitCode = 1;
+  if (answers.length === 0 && process.exitCode === 1) return;
+  const mounts = answers.map(({ mountpoint, pending, failed }) => {
+    return { entry: entries.find((entry) => entry.mountpoint === mountpoint) as RegistryEntry, pending, failed };
+  });
   if (action === 'list') return list(mounts, options.json === true);
   if (action === 'retry') return retry(mounts);
   const [mount, ...others] = mounts;
@@ -50,32 +58,32 @@ function split(
   { registry }: Context,
   action: Action,
   args: readonly string[],
-): { mountpoints: string[]; rest: string[] } {
-  const index = args.findIndex((arg) => registry.find(mountpointOf(arg)) !== undefined);
+): { entries: readonly RegistryEntry[]; rest: string[] } {
+  const takes = { list: 0, retry: 0, export: 1, discard: Number.POSITIVE_INFINITY }[action];
+  const meant = args.map((arg) => {
+    if (takes === 0 || /^[A-Za-z0-9][\w.-]*:$/.test(arg)) return mountNamed({ registry }, arg).entry;
+    return registry.find(mountpointOf(arg));
+  });
+  const index = meant.findIndex((entry) => entry !== undefined);
   const named = args[index];
   const rest = args.filter((_, at) => at !== index);
-  const takes = { list: 0, retry: 0, export: 1, discard: Number.POSITIVE_INFINITY }[action];
   const [unknown] = rest.slice(takes);
   if (unknown !== undefined) {
     throw new UsageError(named === undefined ? `${unknown} is not mounted` : `'${unknown}' is not expected here`);
   }
-  if (named !== undefined) return { mountpoints: [mountpointOf(named)], rest };
-  const alive = registry.all().filter((entry) => isAlive(entry.pid));
-  return { mountpoints: alive.map(({ mountpoint }) => mountpoint), rest };
-}
-
-async function look(context: Context, mountpoint: string): Promise<Mounted> {
-  const { pending, failed } = await one(context, mountpoint);
-  return { entry: context.registry.find(mountpoint) as RegistryEntry, pending, failed };
+  const entry = meant[index];
+  return { entries: entry === undefined ? registry.all() : [entry], rest };
 }
 
 function list(mounts: readonly Mounted[], asJson: boolean): void {
   const uploads = mounts.flatMap(({ pending, failed }) => [...pending, ...failed]);
-  if (asJson) print(JSON.stringify(uploads, null, 2));
+  if (asJson) printJson(uploads);
   else if (mounts.length === 0)
     print('Nothing is mounted: what waits from earlier is stored, and listed, by the next mount.');
   else if (uploads.length === 0) print('Everything is stored.');
-  else for (const { state, path, size, error } of uploads) print([state, size, path, error ?? ''].join('\t').trimEnd());
+  else
+    for (const { state, path, size, error } of uploads)
+      print(state, String(size), path, ...(error === undefined ? [] : [error]));
 }
 
 async function retry(mounts: readonly Mounted[]): Promise<void> {
@@ -91,7 +99,7 @@ async function discard({ entry, failed }: Mounted, paths: readonly string[]): Pr
   }
   const chosen = paths.length === 0 ? failed : failed.filter(({ path }) => paths.includes(path));
   if (chosen.length === 0) return print('Nothing has failed.');
-  for (const { path, size, error } of chosen) print(`${path}\t${formatSize(size)}\t${error ?? ''}`.trimEnd());
+  for (const { path, size, error } of chosen) print(path, formatSize(size), ...(error === undefined ? [] : [error]));
   const what = chosen.length === 1 ? 'This content is' : `These ${chosen.length} contents are`;
   await askTwice(
     `${what} stored nowhere else. Discard for ever?`,
@@ -102,6 +110,6 @@ async function discard({ entry, failed }: Mounted, paths: readonly string[]): Pr
   })) as readonly Discarded[];
   const kept = results.filter(({ error }) => error !== undefined);
   print(`Discarded ${results.length - kept.length} of ${results.length}.`);
-  for (const { path, error } of kept) process.stderr.write(`syncmount: ${path} is kept: ${error}\n`);
+  for (const { path, error } of kept) complain(`${path} is kept: ${error}`);
   if (kept.length > 0) process.exitCode = 1;
 }

@@ -3,8 +3,9 @@
  *
  * A request is `{command, …arguments}`; its answers are `{progress}` lines while it lasts, and one `{result}` or `{error}` at its end.
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, constants, openSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { basename, dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 
@@ -28,9 +29,30 @@ export type ControlHandler = (
   progress: (what: unknown) => void,
 ) => Promise<unknown>;
 
+/** The kernel's limit on the path of a Unix socket, bytes (unix(7)), less its closing NUL. */
+const MAX_SOCKET_PATH = 107;
+
+/**
+ * What to call a socket in a system call: where its path is too long for one, the way through the open directory. The
+ * address is good until `close`.
+ */
+function addressOf(path: string): { readonly address: string; close(): void } {
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) return { address: path, close: () => undefined };
+  const directory = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  let isOpen = true;
+  return {
+    address: `/proc/self/fd/${directory}/${basename(path)}`,
+    close() {
+      if (isOpen) closeSync(directory);
+      isOpen = false;
+    },
+  };
+}
+
 /** Listens on `path`; the file is made anew and of mode 0600. */
 export async function serveControl(path: string, handle: ControlHandler): Promise<Server> {
   rmSync(path, { force: true });
+  const { address, close } = addressOf(path);
   const server = createServer((socket) => {
     // The command may leave before its answer. (Both emit it, and an error that nobody hears ends the process.)
     socket.on('error', () => socket.destroy());
@@ -38,13 +60,18 @@ export async function serveControl(path: string, handle: ControlHandler): Promis
       .on('error', () => socket.destroy())
       .on('line', (line) => void answer(socket, line, handle));
   });
+  // The socket's file is removed by that address when the server closes.
+  server.on('close', close);
   // The umask makes the file private from its first moment; listening needs no other.
   const umask = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(path, resolve);
+      server.listen(address, resolve);
     });
+  } catch (error) {
+    close();
+    throw error;
   } finally {
     process.umask(umask);
   }
@@ -65,27 +92,64 @@ async function answer(socket: Socket, line: string, handle: ControlHandler): Pro
   socket.end();
 }
 
-/** Sends one command and resolves with its result. Throws what the mount answered, or `no-answer`. */
+/**
+ * Sends one command and resolves with its result. Throws what the mount answered; `no-answer` where nobody listens any more
+ * or the mount ends first, and `silent` where it says nothing for `patienceMs`.
+ */
 export function askControl(
   path: string,
   command: ControlCommand,
   args: ControlArguments = {},
   progress?: (what: unknown) => void,
+  patienceMs?: number,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection(path);
-    const fail = (cause?: unknown): void =>
+    const { socket, close } = connect(path);
+    const fail = (cause?: unknown): void => {
       reject(new SyncmountError('no-answer', 'the mount does not answer', cause === undefined ? {} : { cause }));
-    socket.once('error', fail);
-    socket.once('connect', () => socket.write(`${JSON.stringify({ command, ...args })}\n`));
+      socket?.destroy();
+    };
+    if (socket === null) return fail();
+    socket.once('error', fail).once('close', close);
+    socket.once('connect', () => {
+      close();
+      socket.write(`${JSON.stringify({ command, ...args })}\n`);
+    });
+    if (patienceMs !== undefined) {
+      socket.setTimeout(patienceMs, () => {
+        socket.destroy();
+        reject(new SyncmountError('silent', `the mount has not answered for ${patienceMs / 1000} s`));
+      });
+    }
     createInterface({ input: socket })
       .on('error', fail)
       .on('line', (line) => {
-        const message = JSON.parse(line) as Message;
-        if (message.error !== undefined) reject(new SyncmountError(message.error.code, message.error.message));
+        const message = messageIn(line);
+        if (message === null) fail();
+        else if (message.error !== undefined) reject(new SyncmountError(message.error.code, message.error.message));
         else if ('result' in message) resolve(message.result);
         else progress?.(message.progress);
       })
       .on('close', () => fail());
   });
+}
+
+function connect(path: string): { socket: Socket | null; close(): void } {
+  try {
+    const { address, close } = addressOf(path);
+    return { socket: createConnection(address), close };
+  } catch {
+    // Its directory is gone, and with it the socket.
+    return { socket: null, close: () => undefined };
+  }
+}
+
+/** Null for what no mount of ours says. */
+function messageIn(line: string): Message | null {
+  try {
+    const message: unknown = JSON.parse(line);
+    return typeof message === 'object' && message !== null ? (message as Message) : null;
+  } catch {
+    return null;
+  }
 }

@@ -1,18 +1,25 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { destination, type Logger, pino } from 'pino';
+import { printableJson } from '../base/printable.js';
+
+export interface LogFile {
+  readonly log: Logger;
+  /** After the file was moved away: goes on in a new one of its name. */
+  reopen(): void;
+}
 
 /**
  * The root logger: JSON lines, to a file of mode 0600 or to stderr. Credentials are never logged on purpose; should an
  * object that holds some get into a line, their values are cut out.
  */
-export function createLogger(level: string, file: string | null): Logger {
+export function createLogger(level: string, file: string | null): LogFile {
   if (file !== null) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   // Synchronous: the last line before a crash is the one that matters.
   const stream = destination({ dest: file ?? 2, sync: true, mode: 0o600 });
   // A full disk must not end the mount for want of a log line.
   stream.on('error', () => undefined);
-  return pino(
+  const log = pino(
     {
       base: { pid: process.pid },
       level,
@@ -23,8 +30,10 @@ export function createLogger(level: string, file: string | null): Logger {
       },
       serializers: { error: errorFacts, err: errorFacts },
     },
-    stream,
+    // Whoever looks into the log does so at a terminal.
+    { write: (line) => void stream.write(printableJson(line)) },
   );
+  return { log, reopen: () => (file === null ? undefined : stream.reopen()) };
 }
 
 const secretKeys = [

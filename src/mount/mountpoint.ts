@@ -5,7 +5,7 @@ import type { Log } from '../base/log.js';
 import { fuseSubtype } from '../fuse/binding.js';
 import { mountAt } from '../fuse/mount-table.js';
 import { unmountByProgram } from '../fuse/programs.js';
-import { isAlive, type Registry } from './registry.js';
+import { isServed, type Registry } from './registry.js';
 
 /** What statfs(2) says of a FUSE mount whose process is gone. */
 const DEAD_MOUNT = new Set(['ENOTCONN', 'ECONNABORTED', 'EIO']);
@@ -34,10 +34,11 @@ export async function clearStaleMount(path: string, registry: Registry, log: Log
   const mounted = await mountAt(path);
   const entry = registry.find(path);
   if (mounted === undefined || mounted.type !== `fuse.${fuseSubtype}`) {
-    if (entry !== undefined && !isAlive(entry.pid)) registry.remove(path);
+    if (entry !== undefined && !isServed(entry)) registry.remove(path);
     return false;
   }
-  if (entry !== undefined && isAlive(entry.pid)) return false;
+  // To ask one that hangs would hang too. An entry without a mark is an earlier version's, and may speak of another process.
+  if (entry?.mark !== undefined && isServed(entry)) return false;
   if (!(await isDead(path))) return false;
   log.warn({ path }, 'clearing a mount whose process has died');
   await unmountByProgram(path, { lazy: true });

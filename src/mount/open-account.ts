@@ -1,11 +1,12 @@
 /** Opens what an account keeps on this machine and puts a file system over it. */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
 import { codeOf, SyncmountError } from '../base/errors.js';
 import { killSwitch } from '../base/kill-switch.js';
 import type { Log } from '../base/log.js';
+import { bootId } from '../base/processes.js';
 import { openDatabase } from '../base/sqlite.js';
 import { BlockCache, type PunchHole } from '../cache/block-cache.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
@@ -209,13 +210,4 @@ function assemble(
       return filesystem;
     },
   };
-}
-
-/** random(4). Other systems than Linux have none. */
-function bootId(): string | null {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return null;
-  }
 }

@@ -1,25 +1,24 @@
 /** Which mounts there are on this machine, one small file each, so that `status` and `umount` find their processes. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { codeOf } from '../base/errors.js';
-import { type Directories, privateDirectory } from '../config/directories.js';
+import { isAlive, markOf } from '../base/processes.js';
+import type { Directories } from '../config/directories.js';
 
 const entrySchema = z.object({
   mountpoint: z.string(),
   account: z.string(),
   provider: z.string(),
-  pid: z.number(),
+  pid: z.int().positive(),
+  /** Tells its process from a later one of the same number; absent where the system has no such mark. */
+  mark: z.string().optional(),
   socket: z.string(),
   log: z.string().nullable(),
 });
 
 export type RegistryEntry = z.infer<typeof entrySchema>;
-
-/** The kernel's limit on the path of a Unix socket, bytes (unix(7)), less its closing NUL. */
-const MAX_SOCKET_PATH = 107;
 
 export class Registry {
   readonly #directory: string;
@@ -28,19 +27,16 @@ export class Registry {
     this.#directory = join(directories.state, 'mounts');
   }
 
-  /** Where the mount on `mountpoint` listens. A state directory too deep for a socket gives way to the temporary one. */
+  /** Where the mount on `mountpoint` listens. */
   socketPath(mountpoint: string): string {
-    const name = `${this.#id(mountpoint)}.sock`;
-    const path = join(this.#directory, name);
-    if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-      return path;
-    }
-    const state = createHash('sha256').update(this.#directory).digest('hex').slice(0, 12);
-    return join(privateDirectory(join(tmpdir(), `syncmount-${process.getuid?.() ?? 0}-${state}`)), name);
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    return join(this.#directory, `${this.#id(mountpoint)}.sock`);
   }
 
-  put(entry: RegistryEntry): void {
+  /** Of the mount that this process serves. */
+  put(own: Omit<RegistryEntry, 'pid' | 'mark'>): void {
+    const mark = markOf(process.pid);
+    const entry: RegistryEntry = { ...own, pid: process.pid, ...(mark === null ? {} : { mark }) };
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     const path = this.#path(entry.mountpoint);
     writeFileSync(`${path}.tmp`, JSON.stringify(entry), { mode: 0o600 });
@@ -66,7 +62,11 @@ export class Registry {
     }
     return files
       .filter((file) => file.endsWith('.json'))
-      .flatMap((file) => this.#read(join(this.#directory, file)) ?? [])
+      .flatMap((file) => {
+        const entry = this.#read(join(this.#directory, file));
+        // One that stands in the place of another mount's is nobody's.
+        return entry === undefined || file !== `${this.#id(entry.mountpoint)}.json` ? [] : [entry];
+      })
       .sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : 1));
   }
 
@@ -88,19 +88,16 @@ export class Registry {
   }
 }
 
-/** Does a process of that id run? One that has ended and waits to be reaped does not. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
-  }
-  try {
-    // proc_pid_stat(5): `pid (name) state …`; the name may hold anything.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat[stat.lastIndexOf(')') + 2] !== 'Z';
-  } catch {
-    // No /proc here (macOS), or gone between the two looks; the next look tells.
-    return process.platform !== 'linux';
-  }
+/**
+ * Does the process of that mount still run? Its number alone does not say: the kernel gives it away again, sooner or later
+ * and after a restart of the machine at once.
+ */
+export function isServed({ pid, mark }: Pick<RegistryEntry, 'pid' | 'mark'>): boolean {
+  return isAlive(pid) && (mark === undefined || mark === markOf(pid));
+}
+
+/** The mounts whose process runs, and those whose process has died. */
+export function sortedOut(entries: readonly RegistryEntry[]): { alive: RegistryEntry[]; dead: RegistryEntry[] } {
+  const alive = entries.filter(isServed);
+  return { alive, dead: entries.filter((entry) => !alive.includes(entry)) };
 }

@@ -3,6 +3,7 @@
  */
 import type { Server } from 'node:net';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
+import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
 import type { AccountStore, StoredAccount } from '../config/accounts.js';
 import type { Directories } from '../config/directories.js';
@@ -132,21 +133,31 @@ export class Session {
    * Uploads what is pending, then unmounts; answers what could not be uploaded and stays in the spool.
    * Rejects with `busy`, changing nothing, while a file is open for writing or the mountpoint is in use.
    */
-  async unmount(progress: (left: DrainProgress) => void): Promise<readonly UploadStatus[]> {
-    this.#requireIdle();
-    await this.#drain(progress);
-    this.#requireIdle();
-    await this.#mounted.unmount();
-    await this.#close(true);
-    return this.#left;
+  unmount(progress: (left: DrainProgress) => void): Promise<readonly UploadStatus[]> {
+    return this.#leaving.during(async () => {
+      this.#requireIdle();
+      await this.#drain(progress);
+      this.#requireIdle();
+      await this.#mounted.unmount();
+      await this.#close(true);
+      return this.#left;
+    });
   }
 
   /** Unmounts whatever is open; what is not uploaded waits in the spool for the next mount. */
-  async forceUnmount(): Promise<readonly UploadStatus[]> {
-    await this.#mounted.detach();
-    await this.#close(false);
-    return this.#left;
+  forceUnmount(): Promise<readonly UploadStatus[]> {
+    return this.#leaving.during(async () => {
+      await this.#mounted.detach();
+      await this.#close(false);
+      return this.#left;
+    });
   }
+
+  /**
+   * Those who unmount. The kernel takes the mount away before it has forgotten what it knew of it, which takes a while for a
+   * million names: by then the session may be closed, and they have no answer yet.
+   */
+  readonly #leaving = new InUse();
 
   /** What was not stored when the account was closed. */
   #left: readonly UploadStatus[] = [];
@@ -192,7 +203,6 @@ export class Session {
       mountpoint,
       account,
       provider: this.#stored.provider,
-      pid: process.pid,
       socket,
       log: logFile,
     });
@@ -220,12 +230,13 @@ export class Session {
   }
 
   #close(drain: boolean): Promise<void> {
-    this.#closing ??= this.#closeOnce(drain).finally(() => this.#leave());
+    this.#closing ??= this.#closeOnce(drain).finally(() => void this.#leave());
     return this.#closing;
   }
 
   /** The end, once the command that asked for it has its answer. */
-  #leave(): void {
+  async #leave(): Promise<void> {
+    await this.#leaving.idle();
     if (this.#server === null) this.#resolveEnded();
     else this.#server.close(() => this.#resolveEnded());
     setTimeout(this.#resolveEnded, ANSWER_PATIENCE).unref();

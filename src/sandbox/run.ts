@@ -42,7 +42,7 @@ function peopleLines({ provider, endpoints, credentials, control }: AnySandbox):
     'To mount it:',
     '',
     `  echo '${json}' | ${login} --credentials - \\`,
-    `    ${flags.join(' \\\n    ')}`,
+    ...flags.map((flag, at) => `    ${flag}${at < flags.length - 1 ? ' \\' : ''}`),
     '  mkdir -p ~/sandbox && syncmount mount sandbox: ~/sandbox',
     '',
     ...interactive(provider, `${login} ${flags.join(' ')}`),

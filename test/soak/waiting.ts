@@ -1,5 +1,5 @@
 /** Waiting for a mount that may hang or be dead. */
-import { isAlive } from '../../src/mount/registry.js';
+import { isAlive } from '../../src/base/processes.js';
 
 /** A mount takes about one second to start, and work no longer than its requests: beyond this, ms, something hangs. */
 export const PATIENCE = 30_000;

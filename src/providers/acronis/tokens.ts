@@ -117,7 +117,12 @@ export class TokenClient {
       stallMs: isSpent ? undefined : stallMs,
       log,
       maxConnections: 1,
-      secrets: [...secretsOf(known), ...Object.values(form).filter((value) => value.length >= 8)],
+      // The client's name is no secret, and its `Basic` header holds one.
+      secrets: [
+        ...secretsOf(known),
+        ...Object.values(form).filter((value) => value.length >= 8),
+        ...Object.values(headers).map((value) => value.replace('Basic ', '')),
+      ],
     });
     const route = 'POST token';
     // A code or a rotating refresh token is spent by its first use.

@@ -85,6 +85,8 @@ const protocolTries = 3;
 const maxRenewals = 2;
 /** Tries whose transfer time is not charged to the deadline. */
 const freeTransfers = 4;
+/** Longer than any code in the documents, characters. */
+const maxCodeLength = 40;
 /** Answers are lists of at most 100 objects; more is not an answer but an attack or a mistake. */
 const maxJsonBytes = 32 * 1024 * 1024;
 /** One that trickles may take so many times as long as a try may stand still. */
@@ -323,14 +325,16 @@ export class HttpClient {
     if (limited && told !== undefined) this.#limiter?.pause(told);
     const retryAfterMs = told ?? (limited ? this.#limiter?.retryAfterMs() : undefined);
     const resetAt = limited ? this.#limiter?.resetAt() : undefined;
-    const said = cleanMessage(meaning.message ?? '', this.#secrets());
+    const secrets = this.#secrets();
+    const said = cleanMessage(meaning.message ?? '', secrets);
+    const providerCode = meaning.providerCode && cleanMessage(meaning.providerCode, secrets, maxCodeLength);
     const error = new ProviderError(
       meaning.code,
-      `${route}: ${said === '' ? `the server answered ${status}` : `${said} (${meaning.providerCode ?? status})`}`,
+      `${route}: ${said === '' ? `the server answered ${status}` : `${said} (${providerCode ?? status})`}`,
       {
         data: {
           status,
-          providerCode: meaning.providerCode,
+          providerCode,
           route,
           ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
           ...(resetAt === undefined ? {} : { resetAt }),

@@ -1,4 +1,5 @@
 import { messageOf } from '../../base/errors.js';
+import { printable } from '../../base/printable.js';
 import { ProviderError, type ProviderErrorCode } from '../errors.js';
 import { TransportFailure } from './transport.js';
 
@@ -87,9 +88,38 @@ export function toTryFailure(thrown: unknown, route: string): TryFailure {
   );
 }
 
-/** One line of what a server said, short and without control characters or secrets. */
-export function cleanMessage(text: string, secrets: readonly string[]): string {
-  let clean = text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
-  for (const secret of secrets) if (secret.length > 0) clean = clean.replaceAll(secret, '[secret]');
-  return clean.length > 200 ? `${clean.slice(0, 199)}…` : clean;
+/** A secret of this length or more stands in a message for itself alone, wherever it is, characters. */
+const longSecret = 8;
+/** A shorter word is in half of all messages by chance: to cut it out would mangle them, and tell what it is. */
+const shortestSecret = 4;
+
+/** One line of what a server said, without control characters or secrets, cut to `maxLength` characters. */
+export function cleanMessage(text: string, secrets: readonly string[], maxLength = 200): string {
+  // Before spaces are joined, which a password may hold, and afterwards, where a server has joined them.
+  const clean = redact(
+    printable(
+      redact(text, secrets)
+        .replace(/[\p{Cc}\s]+/gu, ' ')
+        .trim(),
+    ),
+    secrets,
+  );
+  return clean.length > maxLength ? `${clean.slice(0, maxLength - 1)}…` : clean;
+}
+
+/** Long ones first: one may be a part of another. Also as they stand in URLs and forms. */
+function redact(text: string, secrets: readonly string[]): string {
+  // By way of a Buffer: half of a character has no such form.
+  const forms = secrets.flatMap((secret) => {
+    const encoded = encodeURIComponent(Buffer.from(secret).toString());
+    return [secret, encoded, encoded.replaceAll('%20', '+')];
+  });
+  const known = [...new Set(forms)]
+    .filter(({ length }) => length >= shortestSecret)
+    .sort((a, b) => b.length - a.length);
+  return known.reduce((clean, secret) => {
+    if (secret.length >= longSecret) return clean.replaceAll(secret, '[secret]');
+    const quoted = secret.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+    return clean.replace(new RegExp(`(?<![\\p{L}\\p{N}])${quoted}(?![\\p{L}\\p{N}])`, 'gu'), '[secret]');
+  }, text);
 }

@@ -1,0 +1,90 @@
+/** Makes files below a directory and nowhere else, whatever their paths say and whatever lies there already. */
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf, SyncmountError } from './errors.js';
+
+export interface MadeFile {
+  readonly file: FileHandle;
+  /** Where it is. */
+  readonly path: string;
+  close(): Promise<void>;
+  /** Removes it: its content could not be written. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Makes a new file at `path` below `directory`, and the directories between; mode 0600, and 0700. A part of the path that means
+ * another directory is written out (`..` is `%2E%2E`); a link on the way is not followed.
+ * Throws `EEXIST` where the file is there, and `SyncmountError` `in-the-way` where a link or a file stands for a directory.
+ */
+export async function createBelow(directory: string, path: string): Promise<MadeFile> {
+  const names = path.split('/').filter((name) => name !== '');
+  const steps = names.map(plainName);
+  const last = steps.pop() ?? '%2E';
+  let at = await openDirectory(directory, 0);
+  let shown = directory;
+  try {
+    for (const step of steps) {
+      shown = join(shown, step);
+      const next = await enter(at, step, shown);
+      await at.close();
+      at = next;
+    }
+    const parent = at;
+    const place = join(parent.address, last);
+    const file = await open(place, 'wx', 0o600);
+    const close = async (): Promise<void> => {
+      await file.close();
+      await parent.close();
+    };
+    const discard = async (): Promise<void> => {
+      await rm(place, { force: true });
+      await close();
+    };
+    return { file, path: join(shown, last), close, discard };
+  } catch (error) {
+    await at.close();
+    throw error;
+  }
+}
+
+/** A directory that stays the one that was found, whatever its path comes to mean. */
+interface Held {
+  /** For system calls. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+async function openDirectory(path: string, flags: number, shown = path): Promise<Held> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | flags);
+  // Node has no openat(2); the way through the open directory is as good. Elsewhere the path has to do.
+  const address = process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : shown;
+  let isOpen = true;
+  return {
+    address,
+    async close() {
+      if (isOpen) await handle.close();
+      isOpen = false;
+    },
+  };
+}
+
+async function enter(parent: Held, name: string, shown: string): Promise<Held> {
+  const place = join(parent.address, name);
+  await mkdir(place, { mode: 0o700 }).catch((error) => {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  });
+  try {
+    return await openDirectory(place, constants.O_NOFOLLOW, shown);
+  } catch (error) {
+    const isOther = codeOf(error) === 'ELOOP' || codeOf(error) === 'ENOTDIR';
+    if (!isOther) throw error;
+    const what = (await lstat(place)).isSymbolicLink() ? 'a link' : 'a file';
+    throw new SyncmountError('in-the-way', `${shown} is ${what}, not a directory`, { cause: error });
+  }
+}
+
+function plainName(name: string): string {
+  return /^\.\.?$/.test(name) ? name.replaceAll('.', '%2E') : name.replaceAll('\0', '%00');
+}

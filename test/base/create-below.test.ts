@@ -1,0 +1,63 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
+import { createBelow } from '../../src/base/create-below.js';
+
+describe('a file made below a directory', () => {
+  let top: string;
+  let target: string;
+  beforeEach(async () => {
+    top = await mkdtemp(join(tmpdir(), 'syncmount-below-'));
+    target = join(top, 'target');
+    await mkdir(target);
+    await mkdir(join(top, 'elsewhere'));
+  });
+  afterEach(() => rm(top, { recursive: true }));
+
+  const make = async (path: string): Promise<string> => {
+    const made = await createBelow(target, path);
+    await made.file.writeFile('content');
+    await made.close();
+    return made.path.slice(target.length);
+  };
+
+  test.each([
+    ['/a.txt', '/a.txt'],
+    ['/a/b/c.txt', '/a/b/c.txt'],
+    ['a//b.txt', '/a/b.txt'],
+    ['/../../out', '/%2E%2E/%2E%2E/out'],
+    ['/a/../../../out', '/a/%2E%2E/%2E%2E/%2E%2E/out'],
+    ['/.', '/%2E'],
+    ['/..', '/%2E%2E'],
+    ['/.hidden/..x', '/.hidden/..x'],
+    ['/nul\0', '/nul%00'],
+    ['', '/%2E'],
+  ])('%j is %s', async (path, place) => {
+    expect(await make(path)).toBe(place);
+    expect(await readFile(join(target, place), 'utf8')).toBe('content');
+    expect((await stat(join(target, place))).mode & 0o777).toBe(0o600);
+    expect(await readdir(top)).toEqual(['elsewhere', 'target']);
+  });
+
+  it('follows no link on the way, and none at its end', async () => {
+    await symlink(join(top, 'elsewhere'), join(target, 'link'));
+    await symlink(join(top, 'elsewhere/new'), join(target, 'dangling'));
+    await writeFile(join(target, 'file'), '');
+    await expect(make('/link/a.txt')).rejects.toMatchObject({
+      code: 'in-the-way',
+      message: `${target}/link is a link, not a directory`,
+    });
+    await expect(make('/link/deep/a.txt')).rejects.toMatchObject({ code: 'in-the-way' });
+    await expect(make('/file/a.txt')).rejects.toMatchObject({ code: 'in-the-way' });
+    await expect(make('/dangling')).rejects.toMatchObject({ code: 'EEXIST' });
+    await expect(make('/file')).rejects.toMatchObject({ code: 'EEXIST' });
+    expect(await readdir(join(top, 'elsewhere'))).toEqual([]);
+  });
+
+  it('goes again where its content cannot be written', async () => {
+    const made = await createBelow(target, '/a/b.txt');
+    await made.discard();
+    expect(await readdir(join(target, 'a'))).toEqual([]);
+  });
+});
