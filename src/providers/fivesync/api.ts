@@ -121,6 +121,11 @@ export class FiveSyncApi {
     return { ...call, route: 'GET /files/{id}?download' };
   }
 
+  /** Pages are asked for in the order in which files were made, and the server has not refused that. */
+  get isOrderedByCreation(): boolean {
+    return pageForms[this.#pageForm]?.orderBy === 'created';
+  }
+
   /** One page of the flat list. `perPage` below the largest: what the server turned out to grant. */
   async page(page: number, options: CallOptions, perPage?: number, path?: string): Promise<Page> {
     for (let known = this.#pageForm; ; known++) {

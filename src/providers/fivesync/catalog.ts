@@ -10,7 +10,7 @@ import type { RateLimit, RemoteChanges } from '../provider.js';
 import type { FiveSyncApi } from './api.js';
 import { ChangeFeed, digest, keyOf } from './change-feed.js';
 import { Crawler } from './crawl.js';
-import { type FileRecord, recordOf, rootPath, timeOf } from './entities.js';
+import { type ChangeEvent, type FileRecord, recordOf, rootPath, timeOf } from './entities.js';
 import { FileIndex } from './file-index.js';
 
 /** Part of the hourly requests that polls may use. */
@@ -30,6 +30,9 @@ export function pollInterval(limit: RateLimit | null): number {
   return Math.min(hourMs, Math.max(shortestPollMs, hourMs / (limit.limit * pollShare)));
 }
 
+/** Files that a list lacks are asked for one by one, up to so many. */
+const mostLookedFor = 100;
+
 /** Errors that a list from memory is better than. */
 const passing = new Set(['network', 'timeout', 'server', 'rate-limited', 'protocol']);
 
@@ -44,6 +47,8 @@ export class Catalog {
   #polling: Promise<void> | undefined;
   /** Server's time up to which everything is known, ms. */
   #knownUntil = 0;
+  /** Server's time of the last answer to a crawl of several pages, ms. */
+  #crawledUntil = Number.NEGATIVE_INFINITY;
   /** Our clock. */
   #polledAt = Number.NEGATIVE_INFINITY;
   #seen = new Map<string, number>();
@@ -159,6 +164,7 @@ export class Catalog {
 
   #note(id: string, record: FileRecord | null): void {
     this.#unread.delete(id);
+    if (record === null) this.#crawler.removals++;
     if (!this.#complete || this.#crawling !== undefined) this.#ours.set(id, record);
     if (this.#polling !== undefined) this.#oursSincePoll.add(id);
   }
@@ -180,8 +186,10 @@ export class Catalog {
 
   async #crawl(priority: CallOptions['priority']): Promise<void> {
     if (!this.#crawler.hasBegun) this.#ours.clear();
-    const { records, startedAt } = await this.#crawler.run({ priority });
-    this.index.replaceAll(records);
+    const { records, startedAt, endedAt, isComplete } = await this.#crawler.run({ priority });
+    this.#crawledUntil = endedAt;
+    const missed = isComplete ? [] : await this.#missedBy(records, { priority });
+    this.index.replaceAll([...records, ...missed]);
     // What we did while pages were read is newer than the pages.
     for (const [id, record] of this.#ours) {
       if (record === null) this.index.remove(id, true);
@@ -195,6 +203,21 @@ export class Catalog {
     // Changes made while it was read show in the next poll, which is due as usual: the list itself is that fresh.
     this.#polledAt = this.#api.http.clock.now();
     this.#complete = true;
+  }
+
+  /** Of what was known, what a list that kept changing did not show and is there all the same. */
+  async #missedBy(records: readonly FileRecord[], options: CallOptions): Promise<FileRecord[]> {
+    const listed = new Set(records.map(({ id }) => id));
+    const lacking = [...this.index.ids()].filter((id) => !listed.has(id));
+    if (lacking.length > mostLookedFor) {
+      this.#log.warn({ lacking: lacking.length }, 'the list of files lacks many that were there: taken for removed');
+      return [];
+    }
+    const found = await Promise.all(lacking.map((id) => this.#look(id, options)));
+    return found.flatMap((record, i) => {
+      const known = record === 'unread' ? this.index.file(lacking[i] ?? '') : record;
+      return known === undefined ? [] : [known];
+    });
   }
 
   async #pollInDoubt(priority: CallOptions['priority']): Promise<void> {
@@ -220,6 +243,10 @@ export class Catalog {
     this.#oursSincePoll.clear();
     const feed = await this.#feed.read(since, options);
     if (feed.kind === 'lost') return await this.#crawlAnew(options);
+    // Listed, and gone before the listing was at its end: another one came in its place, and was perhaps not seen.
+    const isHiding = ({ id, action, timestamp }: ChangeEvent): boolean =>
+      action === 'deleted' && this.index.file(id) !== undefined && (timeOf(timestamp) ?? 0) < this.#crawledUntil + 1000;
+    if (feed.events.some(isHiding)) return await this.#crawlAnew(options);
     const { remove, look: changed } = digest(feed.events, (id) => this.index.file(id), this.#seen);
     for (const id of remove) this.#unread.delete(id);
     const look = [...new Set([...this.#unread, ...changed])];

@@ -1,15 +1,15 @@
 /**
  * Reads the whole account through the flat list: ⌈N/100⌉ requests for N files, pages in parallel once the first has told
- * how many there are. Pages that are there stay when another one fails: the next try asks for the rest only, which an
- * account larger than its hourly limit needs.
+ * how many there are. Where files go meanwhile, a part is read twice: see page-walk.ts.
  */
 import pLimit from 'p-limit';
 import { type Log, silentLog } from '../../base/log.js';
 import type { CallOptions } from '../http/client.js';
 import type { FiveSyncApi } from './api.js';
-import { type FileRecord, hasPath, type Item, normalPath, type Page, recordOf, rootPath } from './entities.js';
+import { type FileRecord, hasPath, type Item, normalPath, type Page, recordOf, rootPath, timeOf } from './entities.js';
+import { PageWalk } from './page-walk.js';
 
-/** Pages are asked for again when files went while they were read, because later ones move up; so often. */
+/** So often the list is read where one reading cannot be shown to be complete. */
 const tries = 3;
 /** Files that are asked for one by one at a time, where the list does not tell their folder. */
 const width = 8;
@@ -18,19 +18,25 @@ export interface Crawled {
   readonly records: FileRecord[];
   /** The server's time when the first page was asked for, ms since the epoch. */
   readonly startedAt: number;
+  /** Nothing that was there all the time is missing, as far as the list itself tells. */
+  readonly isComplete: boolean;
+  /** The server's time of the last answer, ms: a file that went before may hide another. Where one page was all, nothing can. */
+  readonly endedAt: number;
 }
 
-interface Progress {
+interface Walk {
+  readonly pages: PageWalk;
   readonly startedAt: number;
-  readonly total: number | undefined;
-  readonly perPage: number;
-  readonly pages: Map<number, Item[]>;
+  /** `removals` then. */
+  readonly removals: number;
 }
 
 export class Crawler {
   readonly #api: FiveSyncApi;
   readonly #log: Log;
-  #progress: Progress | undefined;
+  #walk: Walk | undefined;
+  /** Files that this mount has removed. */
+  removals = 0;
   /** Folders learnt one by one, where the list does not tell them. */
   readonly #folders = new Map<string, string>();
 
@@ -41,55 +47,51 @@ export class Crawler {
 
   /** The first page: also the check that the credentials work. */
   async begin(options: CallOptions): Promise<void> {
+    await this.#begin(options);
+  }
+
+  async #begin(options: CallOptions): Promise<Walk> {
     const { clock } = this.#api.http;
+    const { removals } = this;
     const askedAt = clock.now();
     const first = await this.#api.page(1, options);
     // How far the server's clock is from ours is known from its first answer on.
     const startedAt = this.#api.serverNow() - (clock.now() - askedAt);
-    this.#progress = { startedAt, ...shapeOf(first), pages: new Map([[1, first.items]]) };
+    const pages = new PageWalk(first, ({ created }) => {
+      const at = timeOf(created) ?? Number.NEGATIVE_INFINITY;
+      // Times are told in whole seconds. Later than now it cannot be: then they are of another clock, and say nothing.
+      return at > startedAt - 1000 && at <= this.#api.serverNow();
+    });
+    this.#walk = { pages, startedAt, removals };
+    return this.#walk;
   }
 
   /** Is there a part of a crawl to go on from? */
   get hasBegun(): boolean {
-    return this.#progress !== undefined;
+    return this.#walk !== undefined;
   }
 
   async run(options: CallOptions): Promise<Crawled> {
     let startedAt: number | undefined;
+    const seen = new Map<string, Item>();
     for (let left = tries - 1; ; left--) {
-      if (this.#progress === undefined) await this.begin(options);
-      const progress = this.#progress as Progress;
-      startedAt ??= progress.startedAt;
-      const total = await this.#readPages(progress, options);
-      const items = new Map([...progress.pages.values()].flat().map((item) => [item.id, item]));
-      this.#progress = undefined;
-      if (items.size < (total ?? 0) && left > 0) continue;
-      if (items.size < (total ?? 0)) this.#log.warn({ total, read: items.size }, 'the list of files keeps changing');
-      return { records: await this.#place([...items.values()], options), startedAt };
-    }
-  }
-
-  /** Answers the total as told last. */
-  async #readPages(progress: Progress, options: CallOptions): Promise<number | undefined> {
-    const { pages, perPage } = progress;
-    let { total } = progress;
-    const read = async (page: number): Promise<void> => {
-      if (pages.has(page)) return;
-      const answer = await this.#api.page(page, options, perPage === 100 ? undefined : perPage);
-      pages.set(page, answer.items);
-      total = answer.total ?? total;
-    };
-    if (total !== undefined && perPage > 0) {
-      const count = Math.ceil(total / perPage);
-      const results = await Promise.allSettled(Array.from({ length: count }, (_, i) => read(i + 1)));
-      for (const result of results) if (result.status === 'rejected') throw result.reason;
-    }
-    // What came meanwhile, or everything where no total is told.
-    for (let page = pages.size + 1; ; page++) {
-      const last = pages.get(page - 1) ?? [];
-      const counted = [...pages.values()].reduce((sum, items) => sum + items.length, 0);
-      if (last.length === 0 || last.length < perPage || (total !== undefined && counted >= total)) return total;
-      await read(page);
+      const walk: Walk = this.#walk ?? (await this.#begin(options));
+      const { pages } = walk;
+      startedAt ??= walk.startedAt;
+      const perPage = pages.perPage === 100 ? undefined : pages.perPage;
+      const read = (page: number): Promise<Page> => this.#api.page(page, options, perPage);
+      await pages.finish(read);
+      if (this.removals !== walk.removals && pages.count > 1) await pages.repeat(read);
+      this.#walk = undefined;
+      const items = pages.items();
+      const isOrdered = this.#api.isOrderedByCreation && pages.isAscending;
+      const isComplete = items.size >= (pages.total ?? 0) && (isOrdered || !pages.hasMoved);
+      for (const [id, item] of items) seen.set(id, item);
+      if (!isComplete && left > 0) continue;
+      if (!isComplete) this.#log.warn({ total: pages.total, read: items.size }, 'the list of files keeps changing');
+      const records = await this.#place([...(isComplete ? items : seen).values()], options);
+      const endedAt = pages.count > 1 ? this.#api.serverNow() : Number.NEGATIVE_INFINITY;
+      return { records, startedAt, isComplete, endedAt };
     }
   }
 
@@ -127,22 +129,13 @@ export class Crawler {
   }
 
   async #filtered(path: string, options: CallOptions): Promise<string[]> {
-    const ids: string[] = [];
+    const ids = new Set<string>();
     for (let page = 1; ; page++) {
-      const answer = await this.#api.page(page, options, undefined, path);
-      ids.push(...answer.items.map((item) => item.id));
-      const { total, perPage } = shapeOf(answer);
-      if (answer.items.length === 0 || (total === undefined ? answer.items.length < perPage : ids.length >= total))
-        return ids;
+      const { items, total, limit } = await this.#api.page(page, options, undefined, path);
+      const before = ids.size;
+      for (const { id } of items) ids.add(id);
+      const isLast = typeof total === 'number' ? ids.size >= total : items.length < (limit ?? items.length);
+      if (isLast || ids.size === before) return [...ids];
     }
   }
-}
-
-/** What the first page tells about the others. */
-function shapeOf(page: Page): { readonly total: number | undefined; readonly perPage: number } {
-  const total = page.total ?? undefined;
-  const given = page.items.length;
-  // The largest page that the server grants may be smaller than what was asked for.
-  if (total !== undefined && total > given) return { total, perPage: given };
-  return { total, perPage: Math.max(given, page.limit ?? 100) };
 }

@@ -55,11 +55,14 @@ export class Landing {
   /** Where a server tells no file's folder: is it among those of `folder`? */
   async #searchedPath(id: string, folder: string, options: CallOptions): Promise<string> {
     if (this.#pathHonoured || folder === rootPath) return folder;
-    for (let page = 1, read = 0; ; page++) {
+    const seen = new Set<string>();
+    for (let page = 1; ; page++) {
       const answer = await this.#api.page(page, options, undefined, folder);
       if (answer.items.some((item) => item.id === id)) return folder;
-      read += answer.items.length;
-      if (answer.items.length === 0 || read >= (answer.total ?? Number.POSITIVE_INFINITY)) return rootPath;
+      const before = seen.size;
+      for (const item of answer.items) seen.add(item.id);
+      // A page that brings nothing new is the end, whatever the total says.
+      if (seen.size === before || seen.size >= (answer.total ?? Number.POSITIVE_INFINITY)) return rootPath;
     }
   }
 }
