@@ -31,6 +31,7 @@ import { type Core, inodeOf, pathOf, requireWritable } from './core.js';
 import { spoil } from './damage.js';
 import { Discarding } from './discarding.js';
 import { FsError } from './fs-error.js';
+import { Homes } from './homes.js';
 import { Intents } from './intents.js';
 import { Lending } from './lending.js';
 import { Namespace } from './namespace.js';
@@ -62,6 +63,7 @@ export class CloudFilesystem implements Filesystem {
   /** Files whose content was changed elsewhere since they were last opened: the kernel's pages of them are old. */
   readonly #outdated = new Set<Ino>();
   readonly #space: Space;
+  readonly #homes: Homes;
 
   /** `core.invalidate` and the table's changes are to be handed to `invalidate` and `listingChanged`. */
   constructor(core: Core, root: Ino, account: Account) {
@@ -69,17 +71,18 @@ export class CloudFilesystem implements Filesystem {
     this.#core = core;
     this.#space = new Space(core, account.quota);
     this.#lending = new Lending(core);
-    this.#contents = new Contents(core, this.#lending);
+    this.#homes = new Homes(core, root);
+    this.#contents = new Contents(core, this.#lending, this.#homes);
     core.readers.onDamage = (file) => spoil(core, file);
     const superfluous = new Superfluous(core);
-    this.storing = new Storing(core, this.#contents, superfluous);
+    this.storing = new Storing(core, this.#contents, superfluous, this.#homes);
     this.discarding = new Discarding(core, this.#contents);
     this.#intents = new Intents(core, superfluous, (ino, file) => {
       const state = core.files.state(ino);
       if (state !== undefined) this.#contents.moved(state, file);
     });
-    this.#namespace = new Namespace(core, this.#contents, this.storing, this.#intents);
-    this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents);
+    this.#namespace = new Namespace(core, this.#contents, this.storing, this.#intents, this.#homes);
+    this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents, this.#homes);
     this.#copying = new Copying(core, this.#contents, this.#namespace);
     this.#resizing = new Resizing(core, this.#contents, this.storing);
     this.#xattrs = new Xattrs(core);
@@ -90,7 +93,7 @@ export class CloudFilesystem implements Filesystem {
    * renames that were under way are finished or undone, or cannot be for now.
    */
   recover(): Promise<void> {
-    const beginUploads = recoverUploads(this.#core, this.storing);
+    const beginUploads = recoverUploads(this.#core, this.storing, this.#homes);
     if (!this.#intents.areUnfinished()) {
       beginUploads();
       return Promise.resolve();
@@ -367,6 +370,7 @@ export class CloudFilesystem implements Filesystem {
   /** A listing was merged: what the kernel has of it is out of date. Never from inside the request that listed. */
   listingChanged(directory: Ino, changes: SeenChanges): void {
     for (const ino of changes.contents) this.#outdated.add(ino);
+    for (const ino of changes.lost) this.#homes.settle(ino);
     const contents = new Set(changes.contents);
     setImmediate(() => {
       for (const name of changes.names) this.invalidate({ kind: 'entry', parent: directory, name });

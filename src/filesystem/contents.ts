@@ -16,6 +16,7 @@ import { type Ino, remoteFileOf } from '../tree/inode.js';
 import type { Core } from './core.js';
 import { inodeOf } from './core.js';
 import { FsError } from './fs-error.js';
+import type { Homes } from './homes.js';
 import type { Lending } from './lending.js';
 import { newRevision } from './new-revision.js';
 import { type FileState, type Handle, movingAlong, shownTo } from './open-files.js';
@@ -30,10 +31,12 @@ const CONFIRMED_SHARE = 1 / 2;
 export class Contents {
   readonly #core: Core;
   readonly #lending: Lending;
+  readonly #homes: Homes;
 
-  constructor(core: Core, lending: Lending) {
+  constructor(core: Core, lending: Lending, homes: Homes) {
     this.#core = core;
     this.#lending = lending;
+    this.#homes = homes;
   }
 
   async read(handle: Handle, into: Uint8Array, offset: number): Promise<number> {
@@ -373,6 +376,8 @@ export class Contents {
         // From here on a listing that lacks the file does not take its name away.
         table.update(state.ino, { localSize: file.size });
       });
+      // One may have done so while the file was open.
+      this.#homes.show(state.ino);
     } else if (base === null) {
       // What has no name any more never gets a row.
       journal.drop(name);

@@ -19,6 +19,7 @@ import { conflictName } from './conflict-name.js';
 import { type Core, inodeOf, pathOf } from './core.js';
 import { follow } from './following.js';
 import { FsError } from './fs-error.js';
+import type { Homes } from './homes.js';
 import type { FileState } from './open-files.js';
 import type { Superfluous } from './superfluous.js';
 
@@ -42,17 +43,17 @@ export interface Delivered {
 export class Delivery {
   readonly #core: Core;
   readonly #superfluous: Superfluous;
+  readonly #homes: Homes;
 
-  constructor(core: Core, superfluous: Superfluous) {
+  constructor(core: Core, superfluous: Superfluous, homes: Homes) {
     this.#core = core;
     this.#superfluous = superfluous;
+    this.#homes = homes;
   }
 
   async deliver(ino: Ino, content: Content, isSecondTry = false): Promise<Delivered> {
     const current = await this.#current(inodeOf(this.#core, ino), content);
     const { base } = content.spool;
-    // By now it may have another name and another folder.
-    const inode = inodeOf(this.#core, ino);
     if (current !== null && base !== null && revisionKey(current) === revisionKey(base)) {
       try {
         return await this.#replace(current, content);
@@ -62,12 +63,29 @@ export class Delivery {
         return this.deliver(ino, content, true);
       }
     }
-    const parent = inode.parent === null ? undefined : this.#core.table.get(inode.parent);
-    if (parent?.remote == null) throw new FsError('ENOENT', 'the folder is not at the provider any more');
-    const target = { parentId: parent.remote.id, name: inode.remote?.name ?? inode.name };
-    return current === null
-      ? this.#sendNew(parent, target, inode, content)
-      : this.#meet(current, target, inode, content);
+    for (let again = false; ; again = true) {
+      this.#homes.show(ino);
+      const { parentId, parent } = await this.#folderOf(ino, content.signal);
+      // By now it may have another name and another folder.
+      const inode = inodeOf(this.#core, ino);
+      const target = { parentId, name: inode.remote?.name ?? inode.name };
+      try {
+        if (current === null) return await this.#sendNew(parent, target, inode, content);
+        return await this.#meet(current, target, inode, content);
+      } catch (error) {
+        // Gone just now: it is made again, once.
+        if (again || !(await this.#homes.isLost(parent.ino, error))) throw error;
+      }
+    }
+  }
+
+  /** Where a new file goes: the folder of its directory, made again where another client has removed it. */
+  async #folderOf(ino: Ino, signal: AbortSignal): Promise<{ parentId: string; parent: Inode }> {
+    const { parent } = inodeOf(this.#core, ino);
+    if (parent === null) throw new FsError('ENOENT', 'it has no name any more');
+    const { id } = await this.#homes.ensure(parent, signal);
+    // It may have moved into another directory with its own.
+    return { parentId: id, parent: inodeOf(this.#core, inodeOf(this.#core, ino).parent ?? parent) };
   }
 
   /**

@@ -10,6 +10,7 @@ import { attributesOf } from './attributes.js';
 import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
+import type { Homes } from './homes.js';
 import type { Intents } from './intents.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
@@ -20,9 +21,11 @@ export class Namespace {
   readonly #contents: Contents;
   readonly #intents: Intents;
   readonly #storing: Storing;
+  readonly #homes: Homes;
 
-  constructor(core: Core, contents: Contents, storing: Storing, intents: Intents) {
+  constructor(core: Core, contents: Contents, storing: Storing, intents: Intents, homes: Homes) {
     this.#core = core;
+    this.#homes = homes;
     this.#intents = intents;
     this.#contents = contents;
     this.#storing = storing;
@@ -222,9 +225,10 @@ export class Namespace {
   async requireFits(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
     requireWritable(this.#core);
     const directory = directoryOf(this.#core, parent);
-    if (directory.remote === null) throw new FsError('ENOENT', 'the directory was removed');
-    if (directory.remote.access === 'read') throw new FsError('EACCES', `${directory.name} is read-only`);
+    if (directory.remote?.access === 'read') throw new FsError('EACCES', `${directory.name} is read-only`);
     requireNameFits(this.#core, name);
+    // Another client may have removed it, and only what is not stored yet keeps it here.
+    await this.#homes.ensure(parent, caller?.signal);
     await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
     return inodeOf(this.#core, parent);
   }

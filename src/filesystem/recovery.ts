@@ -4,15 +4,16 @@ import type { UploadRow } from '../spool/journal.js';
 import { isSpoolFileSound } from '../spool/kept.js';
 import { wholeOf } from '../spool/spool-file.js';
 import type { Core } from './core.js';
+import type { Homes } from './homes.js';
 import type { FileState } from './open-files.js';
 import type { Storing } from './storing.js';
 
 /** Answers what begins the uploads, once it is known what has become of the names. */
-export function recoverUploads(core: Core, storing: Storing): () => void {
+export function recoverUploads(core: Core, storing: Storing, homes: Homes): () => void {
   const { journal, spool, table, log } = core;
   const rows = journal.all();
   spool.avoid([...rows.map((row) => row.spool), ...journal.dropped()]);
-  const waiting = rows.flatMap((row) => recoverOne(core, storing, row) ?? []);
+  const waiting = rows.flatMap((row) => recoverOne(core, storing, homes, row) ?? []);
   const dropped = new Set(journal.dropped());
   const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)), dropped);
   table.transaction(() => {
@@ -26,11 +27,10 @@ export function recoverUploads(core: Core, storing: Storing): () => void {
 }
 
 /** Answers the content that is to be uploaded. */
-function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState | null {
+function recoverOne(core: Core, storing: Storing, homes: Homes, found: UploadRow): FileState | null {
   const { journal, files, spool, table, log } = core;
-  // Also one that was killed between losing its name to another file and losing its row.
-  if (table.get(found.ino)?.parent == null) {
-    log.error({ ino: found.ino, spool: found.spool }, 'a content without a name: its spool file is set aside');
+  if (table.get(found.ino) === undefined) {
+    log.error({ ino: found.ino, spool: found.spool }, 'a content of no file: its spool file is set aside');
     journal.orphan(found.ino);
     return null;
   }
@@ -44,6 +44,7 @@ function recoverOne(core: Core, storing: Storing, found: UploadRow): FileState |
     // With the row its file is dropped.
     return null;
   }
+  homes.show(found.ino);
   const promised = restoreKept(core, found);
   const row = promised ?? withUnpromised(found, onDisk ?? 0);
   // What was written behind its end must not show in a hole, should the file grow again.

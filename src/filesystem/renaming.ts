@@ -14,6 +14,7 @@ import type { Contents } from './contents.js';
 import { CopyRename } from './copy-rename.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
+import type { Homes } from './homes.js';
 import { type BegunCopy, type BegunRename, type Intent, type Intents, orGone } from './intents.js';
 import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
 import { orAborted } from './or-aborted.js';
@@ -26,9 +27,11 @@ export class Renaming {
   readonly #storing: Storing;
   readonly #intents: Intents;
   readonly #byCopy: CopyRename;
+  readonly #homes: Homes;
 
-  constructor(core: Core, namespace: Namespace, contents: Contents, storing: Storing, intents: Intents) {
+  constructor(core: Core, namespace: Namespace, contents: Contents, storing: Storing, intents: Intents, homes: Homes) {
     this.#core = core;
+    this.#homes = homes;
     this.#namespace = namespace;
     this.#contents = contents;
     this.#storing = storing;
@@ -66,7 +69,9 @@ export class Renaming {
   ): Promise<boolean> {
     const { table, directories } = this.#core;
     const source = await this.#namespace.find(parent, name, caller);
-    directoryOf(this.#core, newParent);
+    // Only what is not stored yet keeps them here, where another client has removed them.
+    await this.#homes.ensure(newParent, caller?.signal);
+    if (source.kind === 'directory') await this.#homes.ensure(source.ino, caller?.signal);
     if (table.isWithin(newParent, source.ino)) throw new FsError('EINVAL', 'a directory cannot move into itself');
     await orAborted(directories.ensureListed(newParent), caller?.signal);
     const target = table.child(newParent, newName);

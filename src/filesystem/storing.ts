@@ -19,6 +19,7 @@ import { toFsError } from './errno.js';
 import { follow, freeName, isElsewhere, releaseTwin } from './following.js';
 import { type ErrnoName, FsError } from './fs-error.js';
 import { handOver } from './hand-over.js';
+import type { Homes } from './homes.js';
 import { Leftovers } from './leftovers.js';
 import type { FileState, Storing as Upload } from './open-files.js';
 import { type PendingUpload, pendingUploads } from './pending.js';
@@ -41,10 +42,10 @@ export class Storing {
   /** The mount ends: nothing new is begun. */
   #isEnding = false;
 
-  constructor(core: Core, contents: Contents, superfluous: Superfluous) {
+  constructor(core: Core, contents: Contents, superfluous: Superfluous, homes: Homes) {
     this.#core = core;
     this.#contents = contents;
-    this.#delivery = new Delivery(core, superfluous);
+    this.#delivery = new Delivery(core, superfluous, homes);
     this.#leftovers = new Leftovers(core);
     this.#queue = new UploadQueue(core.clock, (ino) => this.#turn(ino));
   }

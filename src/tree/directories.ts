@@ -32,7 +32,7 @@ const LULL = 200;
 const LONGEST_WALK = 2000;
 
 /** What those have to forget who have cached a directory. */
-export type SeenChanges = Pick<ListingChanges, 'names' | 'attributes' | 'contents'>;
+export type SeenChanges = Pick<ListingChanges, 'names' | 'attributes' | 'contents' | 'lost'>;
 
 export interface DirectoriesOptions {
   readonly table: InodeTable;
@@ -188,10 +188,13 @@ export class Directories {
       const changes = mergeListing(table, ino, entries, order, clock.now(), impliesFolders);
       this.#offlineUntil = 0;
       for (const other of changes.doubtful) this.#expired.add(other);
-      if (changes.names.size + changes.attributes.length > 0) this.#o.onChange(ino, changes);
+      const { names, attributes, lost } = changes;
+      if (names.size + attributes.length + lost.length > 0) this.#o.onChange(ino, changes);
       for (const { parent, name } of changes.elsewhere) this.#o.onChange(parent, onlyName(name));
     } catch (error) {
       this.#expired.add(ino);
+      // What its parent holds is not known any more either.
+      if (codeOf(error) === 'not-found' && directory.parent !== null) this.#expired.add(directory.parent);
       throw error;
     } finally {
       this.changes.end();
@@ -214,7 +217,7 @@ export class Directories {
     try {
       await this.refresh(ino, priority);
     } catch (error) {
-      this.#offlineUntil = clock.now() + OFFLINE_PAUSE;
+      if (codeOf(error) !== 'not-found') this.#offlineUntil = clock.now() + OFFLINE_PAUSE;
       const name = table.get(ino)?.name || '/';
       log.warn({ ino, code: codeOf(error) }, `serving an older listing of ${name}: ${messageOf(error)}`);
     }
@@ -266,5 +269,5 @@ export class Directories {
 }
 
 function onlyName(name: string): SeenChanges {
-  return { names: new Set([name]), attributes: [], contents: [] };
+  return { names: new Set([name]), attributes: [], contents: [], lost: [] };
 }

@@ -109,6 +109,12 @@ export class InodeTable {
     return this.sql.prepare('SELECT ino FROM inode WHERE kind = 1 AND listed_at IS NOT NULL').pluck().all() as Ino[];
   }
 
+  /** Every directory with a file in it, or further below, that the journal knows as not stored. */
+  directoriesOfUnstored(): Set<Ino> {
+    const files = this.sql.prepare('SELECT ino FROM upload').pluck().all() as Ino[];
+    return this.#withAncestors(new Set(files.flatMap((ino) => this.get(ino)?.parent ?? [])));
+  }
+
   /** Known objects that have a name. */
   count(): number {
     return this.#count.get() as number;

@@ -22,6 +22,8 @@ export interface ListingChanges {
   readonly elsewhere: readonly { readonly parent: Ino; readonly name: string }[];
   /** Directories whose listings cannot all be true beside this one. */
   readonly doubtful: readonly Ino[];
+  /** Directories that the listing lacks, and that stay for the content in them which is not stored yet. */
+  readonly lost: readonly Ino[];
 }
 
 /** Numbers the moments at which this mount changed an object, so that older listings can be told from newer ones. */
@@ -54,8 +56,9 @@ export class LocalChanges {
 
 /**
  * Merges a complete listing into the table, in one transaction. `since` is the moment at which it was asked for, `now`
- * the time in ms. A file with content that is not stored yet stays, whatever the listing says; and so do directories
- * where the provider has them only through the files in them (`impliesFolders`): an empty one exists here alone.
+ * the time in ms. A file with content that is not stored yet stays, whatever the listing says, and so does a directory
+ * with such a file below it; and so do directories where the provider has them only through the files in them
+ * (`impliesFolders`): an empty one exists here alone.
  */
 export function mergeListing(
   table: InodeTable,
@@ -72,15 +75,20 @@ export function mergeListing(
     const contents: Ino[] = [];
     const elsewhere: { parent: Ino; name: string }[] = [];
     const doubtful: Ino[] = [];
+    const lost: Ino[] = [];
     const isOurs = (entry: { kind: RemoteEntry['kind']; id: string }): boolean =>
       order.changes.isNewer(entry.kind, entry.id, order.since);
 
     const present = new Set(entries.map(keyOf));
     const isGone = ({ remote }: Inode): boolean => remote !== null && !present.has(keyOf(remote)) && !isOurs(remote);
-    for (const child of table.children(parent).filter(isGone)) {
+    const gone = table.children(parent).filter(isGone);
+    const holding = gone.some(({ kind }) => kind === 'directory') ? table.directoriesOfUnstored() : new Set<Ino>();
+    for (const child of gone) {
       // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
       if (child.localSize !== null) table.update(child.ino, { remote: null });
+      else if (holding.has(child.ino) && !impliesFolders) lost.push(child.ino);
     }
+    adoptMadeAgain(table, parent, entries);
     const before = table.children(parent);
     const isEmptyHere = ({ remote }: Inode): boolean =>
       impliesFolders && remote?.kind === 'folder' && !present.has(keyOf(remote));
@@ -89,7 +97,8 @@ export function mergeListing(
     const taken = new Set<string>();
     const given = new Map<string, GivenName>();
     for (const child of before) {
-      if (child.remote === null || isOurs(child.remote) || isEmptyHere(child)) taken.add(child.name);
+      const stays = child.remote === null || isOurs(child.remote) || isEmptyHere(child) || lost.includes(child.ino);
+      if (child.remote === null || stays) taken.add(child.name);
       else given.set(keyOf(child.remote), { local: child.name, remote: child.remote.name });
     }
     const listed = entries.filter((entry) => !isOurs(entry) && !isPendingName(table, parent, entry));
@@ -103,6 +112,7 @@ export function mergeListing(
     for (const child of before) {
       if (child.remote === null || stay.has(keyOf(child.remote)) || isOurs(child.remote) || isEmptyHere(child))
         continue;
+      if (lost.includes(child.ino)) continue;
       names.add(child.name);
       table.update(child.ino, { parent: null });
     }
@@ -139,8 +149,18 @@ export function mergeListing(
       names.add(local);
     }
     table.update(parent, { listedAt: now });
-    return { names, attributes, contents, elsewhere, doubtful: doubtful.filter((ino) => ino !== parent) };
+    return { names, attributes, contents, elsewhere, doubtful: doubtful.filter((ino) => ino !== parent), lost };
   });
+}
+
+/** A directory that was gone at the provider and stays here is the folder of its name that somebody has made since. */
+function adoptMadeAgain(table: InodeTable, parent: Ino, entries: readonly RemoteEntry[]): void {
+  for (const entry of entries) {
+    if (entry.kind !== 'folder') continue;
+    const waiting = table.child(parent, entry.name);
+    if (waiting?.kind !== 'directory' || waiting.remote !== null) continue;
+    if (table.byRemote('folder', entry.id) === undefined) table.update(waiting.ino, { remote: entry });
+  }
 }
 
 /** What a row must change to describe `entry`; null where it does already. */

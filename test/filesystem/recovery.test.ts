@@ -23,16 +23,17 @@ describe('with write-back, after the process died', () => {
     expect(readdirSync(join(revived.directory, 'spool'))).toEqual([]);
   });
 
-  it('a content whose name went to another file in that moment is set aside, and not listed under no name', async () => {
+  it('a content that has lost its name is shown under one, and kept', async () => {
     const m = await mounted({ writeBack: true });
     const handle = await m.create('a');
     await m.write(handle, 'replaced');
     m.core.table.update(await m.ino('a'), { parent: null, remote: null, localSize: null });
     const revived = await m.crash();
+    expect(revived.pending()).toEqual(['/Rescued (box)/a failed']);
+    expect(await revived.cat('Rescued (box)/a')).toBe('replaced');
     revived.fs.retryFailed();
     await revived.fs.storing.drained();
-    expect(revived.fs.storing.pending(revived.fs.root)).toEqual([]);
-    expect(readdirSync(join(revived.directory, 'spool', 'rescued'))).toHaveLength(1);
+    expect(revived.provider.other.tree()).toEqual({ 'Rescued (box)/a': 'replaced' });
   });
 
   it('what close() accepted is there at once and uploaded in the background', async () => {

@@ -47,6 +47,7 @@ export class MemoryAccount {
   delete(path: string): void {
     const node = this.at(path);
     if (node === undefined) throw new Error(`${path} does not exist`);
+    for (const inner of this.#children(node.id)) this.delete(`${path}/${inner.name}`);
     this.forget(node);
   }
 
@@ -78,6 +79,7 @@ export class MemoryAccount {
   }
 
   add(kind: MemoryNode['kind'], parentId: string, name: string, data: Uint8Array = new Uint8Array()): MemoryNode {
+    this.#require('folder', parentId, false);
     const node = this.#make(kind, `${kind === 'file' ? 'f' : 'd'}${this.#next++}`, parentId, name);
     node.data = data;
     this.#nodes.add(node);
