@@ -1,76 +1,148 @@
-/** Copies what is not stored yet out of a mount, so that it exists in a second place. */
-import { mkdir, open } from 'node:fs/promises';
+/**
+ * Copies what is not stored yet out of the spool, so that it exists in a second place. The mount is asked where that is; where
+ * there is none, or it does not answer, the journal tells.
+ */
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { SingleBar } from 'cli-progress';
-import { createBelow, type MadeFile } from '../base/create-below.js';
+import { createBelow } from '../base/create-below.js';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
+import { ExtentSet } from '../base/extents.js';
+import { bootId } from '../base/processes.js';
 import { formatSize } from '../config/units.js';
-import type { UploadStatus } from '../mount/status.js';
-import { mountpointOf } from './context.js';
+import { askControl } from '../mount/control.js';
+import { isServed, type RegistryEntry } from '../mount/registry.js';
+import { identityOf } from '../mount/same-account.js';
+import { type LeftContent, leftContents, unnamedContents } from '../mount/spooled-contents.js';
+import { type Context, mountpointOf } from './context.js';
 import { print } from './output.js';
 
-/** Read at a time, bytes: as the kernel asks for it. */
+/** Read at a time, bytes. */
 const PIECE = 1024 * 1024;
 
+/** After so long without an answer, ms, the journal is read without the mount. */
+const PATIENCE = 10_000;
+
+/** `DIR`, and the mountpoint or `NAME:` where several accounts could be meant. */
+export async function exportCommand(context: Context, args: readonly string[]): Promise<void> {
+  const { account, entry, rest } = accountOf(context, args);
+  const [target, ...more] = rest;
+  if (target === undefined) throw new UsageError('say into which directory to export');
+  if (more.length > 0) throw new UsageError(`'${more[0]}' is not expected here`);
+  const directory = mountpointOf(target);
+  const isWithin = context.registry
+    .all()
+    .some(({ mountpoint }) => `${directory}${sep}`.startsWith(`${mountpoint}${sep}`));
+  if (isWithin) throw new UsageError(`${target} lies within the mount`);
+  const state = join(context.places.state, 'accounts', identityOf(account, context.accounts.load(account)));
+  const contents = [...(await contentsOf(state, entry)), ...unnamedContents(state)];
+  await exportContents(contents, directory);
+}
+
+async function contentsOf(state: string, entry: RegistryEntry | undefined): Promise<readonly LeftContent[]> {
+  if (entry !== undefined && isServed(entry)) {
+    try {
+      // Known to be awake by its status: to fetch what a content still needs of its base may take a while.
+      await askControl(entry.socket, 'status', {}, undefined, PATIENCE);
+      return (await askControl(entry.socket, 'spooled')) as readonly LeftContent[];
+    } catch (error) {
+      if (codeOf(error) !== 'no-answer' && codeOf(error) !== 'silent') throw error;
+    }
+  }
+  return leftContents(state, bootId());
+}
+
+/** Of whom something is to be exported: the account that is named, or the only one. */
+function accountOf(
+  { registry, accounts, places }: Context,
+  args: readonly string[],
+): { account: string; entry: RegistryEntry | undefined; rest: readonly string[] } {
+  const mounts = registry.all();
+  for (const [index, arg] of args.entries()) {
+    const rest = args.filter((_, at) => at !== index);
+    const entry = registry.find(mountpointOf(arg));
+    if (entry !== undefined) return { account: entry.account, entry, rest };
+    const account = arg.endsWith(':') ? arg.slice(0, -1) : undefined;
+    if (account !== undefined && accounts.names().includes(account))
+      return { account, entry: mounts.find((mount) => mount.account === account), rest };
+  }
+  const mounted = new Map(mounts.map((entry) => [entry.account, entry]));
+  const hasContents = (name: string): boolean => {
+    const state = join(places.state, 'accounts', identityOf(name, accounts.load(name)));
+    return leftContents(state, null).length + unnamedContents(state).length > 0;
+  };
+  const meant = mounted.size > 0 ? [...mounted.keys()] : accounts.names().filter(hasContents);
+  const [account, ...others] = meant.length > 0 ? meant : accounts.names();
+  if (account === undefined) throw new UsageError('nobody is logged in');
+  if (meant.length > 1)
+    throw new UsageError(`several accounts could be meant: say of which, ${[account, ...others].join(': or ')}:`);
+  return { account, entry: mounted.get(account), rest: args };
+}
+
 /**
- * Copies each content to its path below `target`, with its times; what is there already is left as it is. The copies are
+ * Copies each content to its path below `directory`, with its time; what is there already is left as it is. The copies are
  * on the disk when this resolves. Rejects with `not-exported` where any could not be copied, after all were tried.
  */
-export async function exportContents(
-  uploads: readonly UploadStatus[],
-  mountpoint: string,
-  target: string,
-): Promise<void> {
-  const directory = mountpointOf(target);
-  if (`${directory}${sep}`.startsWith(`${mountpoint}${sep}`)) throw new UsageError(`${target} lies within the mount`);
-  if (uploads.length === 0) return print('Everything is stored; there is nothing to export.');
+async function exportContents(contents: readonly LeftContent[], directory: string): Promise<void> {
+  if (contents.length === 0) return print('Everything is stored; there is nothing to export.');
   await mkdir(directory, { recursive: true });
-  const bytes = uploads.reduce((sum, { size }) => sum + size, 0);
+  const bytes = contents.reduce((sum, { size }) => sum + size, 0);
   const bar = process.stderr.isTTY
     ? new SingleBar({ format: 'exporting {bar} {percentage}%', clearOnComplete: true })
     : null;
   bar?.start(Math.max(bytes, 1), 0);
   const failures: string[] = [];
-  for (const { path } of uploads) {
+  for (const content of contents) {
     try {
-      await copyOut(
-        join(mountpoint, path),
-        () => createBelow(directory, path),
-        (count) => bar?.increment(count),
-      );
+      await copyOut(content, directory, (count) => bar?.increment(count));
     } catch (error) {
-      failures.push(`${path} (${codeOf(error) === 'EEXIST' ? 'exists there already' : messageOf(error)})`);
+      failures.push(`${content.path} (${codeOf(error) === 'EEXIST' ? 'exists there already' : messageOf(error)})`);
     }
   }
   bar?.stop();
-  print(`Exported ${uploads.length - failures.length} of ${uploads.length} to ${directory} (${formatSize(bytes)}).`);
+  print(`Exported ${contents.length - failures.length} of ${contents.length} to ${directory} (${formatSize(bytes)}).`);
   if (failures.length > 0) throw new SyncmountError('not-exported', `not exported: ${failures.join(', ')}`);
 }
 
-async function copyOut(
-  from: string,
-  create: () => Promise<MadeFile>,
+async function copyOut(content: LeftContent, directory: string, progress: (bytes: number) => void): Promise<void> {
+  const isWhole = content.missing.length === 0;
+  // Nobody is to take a part for the whole.
+  const copy = await createBelow(directory, isWhole ? content.path : `${content.path}.parts`);
+  const { file } = copy;
+  try {
+    await file.truncate(content.size);
+    if (content.bytes !== undefined) await file.write(content.bytes, 0, content.bytes.length, 0);
+    else await copyRanges(content, file, progress);
+    if (content.modified !== null) await file.utimes(new Date(content.modified), new Date(content.modified));
+    await file.sync();
+  } catch (error) {
+    await copy.discard();
+    throw error;
+  }
+  await copy.close();
+  if (!isWhole)
+    throw new SyncmountError('parts', `the rest of it is at the provider alone; what is here is in ${copy.path}`);
+}
+
+async function copyRanges(
+  { file, size, missing }: LeftContent,
+  copy: FileHandle,
   progress: (bytes: number) => void,
 ): Promise<void> {
-  const source = await open(from);
+  const source = await open(file, 'r');
   try {
-    const { atime, mtime } = await source.stat();
-    const copy = await create();
-    try {
-      const piece = Buffer.allocUnsafe(PIECE);
-      for (;;) {
-        const { bytesRead } = await source.read(piece, 0, PIECE, null);
-        if (bytesRead === 0) break;
-        await copy.file.writeFile(piece.subarray(0, bytesRead));
+    const piece = Buffer.allocUnsafe(PIECE);
+    for (const [start, end] of ExtentSet.from(missing).gaps(0, size)) {
+      for (let at = start; at < end; ) {
+        const { bytesRead } = await source.read(piece, 0, Math.min(PIECE, end - at), at);
+        if (bytesRead === 0) throw new SyncmountError('spool', `${file} is shorter than its content`);
+        const data = piece.subarray(0, bytesRead);
+        // A hole stays one: a content of a terabyte may be nothing else.
+        if (data.some((byte) => byte !== 0)) await copy.write(data, 0, bytesRead, at);
+        at += bytesRead;
         progress(bytesRead);
       }
-      await copy.file.utimes(atime, mtime);
-      await copy.file.sync();
-    } catch (error) {
-      await copy.discard();
-      throw error;
     }
-    await copy.close();
   } finally {
     await source.close();
   }

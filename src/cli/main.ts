@@ -75,7 +75,7 @@ function program(): Command {
         'What the provider does not have yet:',
         '  list [MOUNTPOINT]             shows it (this is what `uploads` alone does)',
         '  retry [MOUNTPOINT]            tries what failed again',
-        '  export DIR [MOUNTPOINT]       copies it to a local directory',
+        '  export DIR [MOUNTPOINT|NAME:] copies it to a local directory, also while nothing is mounted',
         '  discard [MOUNTPOINT] [PATH…]  gives up what failed, after asking twice',
         'Without a mountpoint, all that is mounted is meant; export and discard then want it to be one.',
       ].join('\n'),

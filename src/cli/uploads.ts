@@ -6,7 +6,7 @@ import { askControl } from '../mount/control.js';
 import type { RegistryEntry } from '../mount/registry.js';
 import type { UploadStatus } from '../mount/status.js';
 import { type Context, mountNamed, mountpointOf } from './context.js';
-import { exportContents } from './export.js';
+import { exportCommand } from './export.js';
 import { complain, print, printJson } from './output.js';
 import { askTwice } from './prompts.js';
 import { statusOf, tell } from './status.js';
@@ -27,6 +27,7 @@ export async function uploadsCommand(
   options: { readonly json?: boolean },
 ): Promise<void> {
   const action = actionOf(name);
+  if (action === 'export') return exportCommand(context, args);
   const { entries, rest } = split(context, action, args);
   const { mounts: answers, troubles } = await statusOf(entries);
   tell(troubles);
@@ -41,10 +42,7 @@ export async function uploadsCommand(
   const [mount, ...others] = mounts;
   if (mount === undefined) throw new UsageError('nothing is mounted');
   if (others.length > 0) throw new UsageError(`several accounts are mounted: say of which mountpoint to ${action}`);
-  if (action === 'discard') return discard(mount, rest);
-  const [directory] = rest;
-  if (directory === undefined) throw new UsageError('say into which directory to export');
-  return exportContents([...mount.pending, ...mount.failed], mount.entry.mountpoint, directory);
+  return discard(mount, rest);
 }
 
 function actionOf(name: string): Action {
@@ -56,10 +54,10 @@ function actionOf(name: string): Action {
 /** The mountpoints that are meant (without any: all), and the other words of the command. */
 function split(
   { registry }: Context,
-  action: Action,
+  action: Exclude<Action, 'export'>,
   args: readonly string[],
 ): { entries: readonly RegistryEntry[]; rest: string[] } {
-  const takes = { list: 0, retry: 0, export: 1, discard: Number.POSITIVE_INFINITY }[action];
+  const takes = { list: 0, retry: 0, discard: Number.POSITIVE_INFINITY }[action];
   const meant = args.map((arg) => {
     if (takes === 0 || /^[A-Za-z0-9][\w.-]*:$/.test(arg)) return mountNamed({ registry }, arg).entry;
     return registry.find(mountpointOf(arg));

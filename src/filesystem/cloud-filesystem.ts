@@ -8,7 +8,7 @@ import type { MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
 import type { Account, Quota } from '../providers/provider.js';
 import type { SeenChanges } from '../tree/directories.js';
-import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
+import { type Ino, remoteFileOf } from '../tree/inode.js';
 import { answered, answeredNow } from './answered.js';
 import type {
   AttributeChange,
@@ -27,7 +27,7 @@ import type {
 import { changeOverlay } from './attributes.js';
 import { Contents } from './contents.js';
 import { Copying } from './copying.js';
-import { type Core, inodeOf, pathOf, requireWritable } from './core.js';
+import { type Core, inodeOf, pathOf } from './core.js';
 import { spoil } from './damage.js';
 import { Discarding } from './discarding.js';
 import { FsError } from './fs-error.js';
@@ -36,11 +36,13 @@ import { Intents } from './intents.js';
 import { Lending } from './lending.js';
 import { Namespace } from './namespace.js';
 import { isAmongOlder } from './open-files.js';
+import { openable } from './opening.js';
 import { orAborted } from './or-aborted.js';
 import { recoverUploads } from './recovery.js';
 import { Renaming } from './renaming.js';
 import { Resizing } from './resizing.js';
 import { Space } from './space.js';
+import { type SpooledContent, spooledContents } from './spooled.js';
 import { Storing } from './storing.js';
 import { Superfluous } from './superfluous.js';
 import { settleUnseen } from './unseen.js';
@@ -111,6 +113,11 @@ export class CloudFilesystem implements Filesystem {
     return this.storing.retryFailed();
   }
 
+  /** Where on this machine the contents are that are not stored yet. */
+  spooled(): Promise<SpooledContent[]> {
+    return spooledContents(this.#core, this.#contents, this.root);
+  }
+
   /** Ends background work. */
   close(): void {
     this.#intents.close();
@@ -144,7 +151,7 @@ export class CloudFilesystem implements Filesystem {
   #change(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
     changeOverlay(this.#core, ino, change);
     if (change.size === undefined) return this.#namespace.attributes(inodeOf(this.#core, ino));
-    this.#openable(ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
+    openable(this.#core, ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
     return this.#resizing.resize(ino, change.size, change, caller?.signal).then(() => this.getattr(ino));
   }
 
@@ -154,10 +161,10 @@ export class CloudFilesystem implements Filesystem {
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult> {
     return answered(async () => {
-      const { parent } = this.#openable(ino, flags);
+      const { parent } = openable(this.#core, ino, flags);
       // Close-to-open: an open sees what the provider had no longer than the ttl ago.
       if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
-      const inode = this.#openable(ino, flags);
+      const inode = openable(this.#core, ino, flags);
       const state = this.#core.files.ensureState(ino);
       const handle = this.#core.files.open(state, flags, remoteFileOf(inode), caller?.pid);
       this.#contents.unite(handle);
@@ -385,19 +392,5 @@ export class CloudFilesystem implements Filesystem {
       if (flags.write) paths.add(pathOf(this.#core, state.ino, this.root));
     }
     return [...paths];
-  }
-
-  #openable(ino: Ino, flags: OpenFlags): Inode {
-    const inode = inodeOf(this.#core, ino);
-    if (inode.kind === 'directory') throw new FsError('EISDIR', `${inode.name} is a directory`);
-    // It lost its name between the lookup and now, and with it its content; the kernel looks the name up again.
-    if (inode.parent === null && this.#core.files.state(ino)?.spool == null) {
-      throw new FsError('ESTALE', `${inode.name} was removed`);
-    }
-    if (flags.write) {
-      requireWritable(this.#core);
-      if (inode.remote?.access === 'read') throw new FsError('EACCES', `${inode.name} is read-only`);
-    }
-    return inode;
   }
 }

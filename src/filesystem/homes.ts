@@ -85,6 +85,7 @@ export class Homes {
   async isLost(ino: Ino, error: unknown): Promise<boolean> {
     const code = codeOf(error);
     if (code !== 'not-found' && code !== 'permission') return false;
+    if (this.#core.provider.capabilities.folders === 'implied') return false;
     // A service may go on knowing a folder by its id that is in another one which is gone.
     for (const at of this.#core.table.upwards(ino)) {
       const folder = remoteFolderOf(at);

@@ -9,7 +9,7 @@ import { basename, dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 
-export type ControlCommand = 'status' | 'unmount' | 'unmount-force' | 'retry-uploads' | 'discard-uploads';
+export type ControlCommand = 'status' | 'unmount' | 'unmount-force' | 'retry-uploads' | 'discard-uploads' | 'spooled';
 
 /** What some commands need besides. */
 export interface ControlArguments {

@@ -1,5 +1,6 @@
 /** Reads what a damaged state database still tells of contents that were not stored: a row at a time, all that can be read. */
 import Database from 'better-sqlite3';
+import { ExtentSet } from '../base/extents.js';
 
 export interface KnownContent {
   readonly ino: number;
@@ -12,6 +13,10 @@ export interface KnownContent {
   /** Ranges [start, end) of the spool file that were written here; the rest is the provider's. */
   readonly present: readonly (readonly [number, number])[];
   readonly isWhole: boolean;
+  /** Ranges [start, end) that are the provider's. */
+  readonly missing: readonly (readonly [number, number])[];
+  /** When the content was last changed, ms; null where nothing tells. */
+  readonly modified: number | null;
   /** A small content that was promised by the database alone, and the boot in which its spool file had the same. */
   readonly kept: { readonly bytes: Buffer; readonly boot: string | null } | null;
 }
@@ -22,6 +27,7 @@ export function readContents(path: string): KnownContent[] {
   try {
     sql = new Database(path, { readonly: true });
     const parentOf = prepared(sql, 'SELECT parent, name FROM inode WHERE ino = ?');
+    const modifiedOf = prepared(sql, 'SELECT mtime_sec * 1000.0 + mtime_nsec / 1e6 AS ms FROM inode WHERE ino = ?');
     const rowOf = prepared(sql, 'SELECT spool, size, base, extents FROM upload WHERE ino = ?');
     const keptOf = prepared(sql, 'SELECT bytes, boot FROM kept WHERE ino = ?');
     const inos = new Set([...inosOf(sql, 'upload'), ...inosOf(sql, 'kept')]);
@@ -29,8 +35,9 @@ export function readContents(path: string): KnownContent[] {
       const row = orNothing(() => factsOf(rowOf(ino) as UploadFacts | undefined));
       const kept = orNothing(() => keptOf(ino) as KnownContent['kept'] | undefined) ?? null;
       if (row === undefined && kept === null) return [];
-      const whole = { spool: null, size: kept?.bytes.length ?? 0, present: [], isWhole: true };
-      return [{ ino, path: pathOf(parentOf, ino), ...(row ?? whole), kept }];
+      const whole = { spool: null, size: kept?.bytes.length ?? 0, present: [], isWhole: true, missing: [] };
+      const modified = orNothing(() => modifiedOf(ino) as { ms: number | null } | undefined)?.ms ?? null;
+      return [{ ino, path: pathOf(parentOf, ino), ...(row ?? whole), kept, modified }];
     });
   } catch {
     // It is no database any more: the caller has the spool files.
@@ -57,11 +64,12 @@ function prepared(sql: Database.Database, statement: string): ReadRow {
 
 function factsOf(
   row: UploadFacts | undefined,
-): Pick<KnownContent, 'spool' | 'size' | 'present' | 'isWhole'> | undefined {
+): Pick<KnownContent, 'spool' | 'size' | 'present' | 'isWhole' | 'missing'> | undefined {
   if (row === undefined) return undefined;
   const { spool, size, base } = row;
   const { present = [], baseEnd = 0 } = JSON.parse(row.extents ?? '{}');
-  return { spool, size, present, isWhole: base === null || baseEnd === 0 || covers(present, Math.min(baseEnd, size)) };
+  const missing = base === null ? [] : ExtentSet.from(present).gaps(0, Math.min(baseEnd, size));
+  return { spool, size, present, isWhole: missing.length === 0, missing };
 }
 
 /** From both ends, each as far as it goes: what is damaged may be in the middle. */
@@ -88,12 +96,6 @@ function pathOf(parentOf: ReadRow, ino: number): string {
     at = row.parent;
   }
   return names.join('/');
-}
-
-function covers(present: readonly (readonly [number, number])[], end: number): boolean {
-  let at = 0;
-  for (const [start, stop] of present) if (start <= at) at = Math.max(at, stop);
-  return at >= end;
 }
 
 /** What cannot be read is as if it were not there: what is asked for next may be sound. */

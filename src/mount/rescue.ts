@@ -42,7 +42,7 @@ export function setStateAside(directory: string, now: Date, boot: string | null)
 
 /** What the database promises comes from where it is sure to be. */
 function rescue(
-  { ino, path, spool, kept, ...facts }: KnownContent,
+  { ino, path, spool, kept, missing: _, modified: __, ...facts }: KnownContent,
   to: { readonly spool: string; readonly boot: string | null; readonly aside: Aside },
 ): void {
   const name = path === '' ? `content-${ino}` : path;

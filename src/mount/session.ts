@@ -222,6 +222,8 @@ export class Session {
         return this.forceUnmount();
       case 'retry-uploads':
         return this.#opened.filesystem.retryFailed();
+      case 'spooled':
+        return this.#opened.filesystem.spooled();
       case 'discard-uploads':
         return this.#opened.filesystem.discarding.discard(paths, this.#opened.filesystem.root);
       default:

@@ -212,7 +212,12 @@ export class SpoolFile {
 
   /** Is nothing of the base missing? */
   isComplete(): boolean {
-    return this.#gaps(0, this.#size).length === 0;
+    return this.missing().length === 0;
+  }
+
+  /** Ranges [start, end) that are still the base's. */
+  missing(): [number, number][] {
+    return this.#gaps(0, this.#size);
   }
 
   /** The whole content, where it is no longer than `limit` bytes and nothing of the base is missing; else null. */

@@ -169,6 +169,13 @@ export class World {
     return this.#run('bash', ['-c', `set -o pipefail; cd "$MNT" || exit 99\n${script}`]);
   }
 
+  /** A script's standard output, trimmed, run beside the mount. */
+  async shell(script: string): Promise<string> {
+    const { code, stdout, stderr } = await this.#run('bash', ['-c', script]);
+    if (code !== 0) throw new Error(`'${script}' ended with ${code}: ${stderr}${stdout}`);
+    return stdout.trim();
+  }
+
   /** The script's standard output, trimmed; fails the test where the script fails. */
   async out(script: string): Promise<string> {
     const { code, stdout, stderr } = await this.sh(script);
