@@ -21,9 +21,11 @@ export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOp
 
 /** Largest single request for bytes that a program waits for. */
 const DEMAND_REQUEST = 8 * 1024 * 1024;
-/** Bytes that are read at a time, and fetched ahead, where all of a file is read to be sure of it. */
+/** Bytes that are read at a time where all of a file is read to be sure of it. */
 const CONFIRM_PIECE = 1024 * 1024;
-const CONFIRM_WINDOW = 4 * DEMAND_REQUEST;
+/** Bytes fetched ahead of who is known to read on; what the cache can spare is a limit too. */
+const SEQUEL_WINDOW = 4 * DEMAND_REQUEST;
+const SEQUEL_SHARE = 1 / 4;
 /** A block that others were fetching, or that was damaged or evicted, is tried for again this often. */
 const TRIES = 3;
 /** Runs of one request that may be in memory on their way to the disk. */
@@ -55,6 +57,8 @@ export class RevisionReader {
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
   readonly #reads = new InUse();
+  /** Where one who reads on was last, and up to where was fetched for him. */
+  #sequel: { readonly at: number; readonly asked: number } = { at: 0, asked: 0 };
   /** A whole file under way, sent in answer to a range. */
   #stream: Promise<void> | null = null;
 
@@ -117,13 +121,36 @@ export class RevisionReader {
     if (to > from) this.#request(blockOf(from), blockOf(to - 1), requestBytes, priority, signal);
   }
 
+  /**
+   * Somebody who waits reads `[at, end)` in order: it is fetched in large requests, several at a time. Half a window at a
+   * time, lest each of his steps becomes a request of its own.
+   */
+  prefetchSequel(at: number, end: number, signal?: AbortSignal): void {
+    const window = Math.min(SEQUEL_WINDOW, this.#cache.limit * SEQUEL_SHARE);
+    const { at: before, asked } = this.#sequel;
+    const goesOn = at >= before && at <= asked;
+    if (goesOn && asked - at > window / 2) return;
+    const from = goesOn ? asked : at;
+    const to = Math.min(end, at + window);
+    this.#sequel = { at, asked: Math.max(from, to) };
+    if (to - from > BLOCK_BYTES || to === end) this.prefetch(from, to, DEMAND_REQUEST, 'foreground', signal);
+  }
+
+  /** Bytes of `ranges` that would have to be fetched. */
+  lacking(ranges: readonly (readonly [number, number])[]): number {
+    const blocks = ranges.flatMap(([from, to]) =>
+      Array.from({ length: blockCount(to - from) }, (_, i) => blockOf(from) + i),
+    );
+    return blocks.filter((block) => !this.#cached.has(block)).length * BLOCK_BYTES;
+  }
+
   /** Reads all of it and waits for the verdict, which `isSound` tells. Rejects where the content is wrong. */
   async confirm(signal?: AbortSignal): Promise<void> {
     const { size } = this.file;
     const piece = Buffer.allocUnsafe(Math.min(size, CONFIRM_PIECE));
     for (let at = 0; at < size && !this.isSound; at += piece.length) {
       signal?.throwIfAborted();
-      this.prefetch(at, Math.min(size, at + CONFIRM_WINDOW), DEMAND_REQUEST, 'background', signal);
+      this.prefetchSequel(at, size, signal);
       await this.read(piece, at);
     }
   }

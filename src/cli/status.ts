@@ -102,6 +102,7 @@ function describeOne(status: MountStatus): string[] {
     const { limit, remaining } = rateLimit;
     const left = limit === 0 ? 'no requests' : `${remaining} of ${limit} requests`;
     lines.push(`  limit     ${left} left until ${reset}`);
+    if (rateLimit.refused !== undefined) lines.push(`  REFUSED   ${rateLimit.refused}`);
   }
   lines.push(`  pending   ${pending.length === 0 ? 'nothing' : ''}`.trimEnd());
   for (const { path, size, sent, state } of pending) {

@@ -159,10 +159,11 @@ export class Contents {
 
   /** How a spool file gets the bytes that are still its base's. */
   readBase(state: FileState, spool: SpoolFile): ReadBase {
-    return async (into, offset) => {
+    return async (into, offset, goesOnTo = 0) => {
       const { base } = spool;
       if (base === null) throw new FsError('EIO', 'the content has no base');
       state.baseReader ??= this.#core.readers.acquire(base);
+      if (goesOnTo > 0) state.baseReader.prefetchSequel(offset, goesOnTo);
       await state.baseReader.read(into, offset);
     };
   }

@@ -11,6 +11,7 @@ import { type RemoteEntry, type RemoteFile, revisionKey } from '../providers/pro
 import type { SpoolFile } from '../spool/spool-file.js';
 import { type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
 import type { Caller } from './api.js';
+import { requireToRename } from './budget.js';
 import type { Contents } from './contents.js';
 import type { Core } from './core.js';
 import { md5Of } from './delivery.js';
@@ -56,6 +57,7 @@ export class CopyRename {
     const { directory, name, target } = to;
     const state = files.ensureState(source.ino);
     const opened = target === undefined ? undefined : files.state(target.ino);
+    requireToRename(this.#core, state, from);
     if (opened !== undefined) await this.#contents.keep(opened);
     const spool = await this.#contents.materialize(state);
     const { md5, crcs } = await spool.digest(BLOCK_BYTES);

@@ -12,6 +12,7 @@ import type { UploadState } from '../spool/journal.js';
 import { type Digest, type SpoolFile, type SpoolState, wholeOf } from '../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import { withContentOf } from './attributes.js';
+import { requireToStore } from './budget.js';
 import type { Contents } from './contents.js';
 import { type Core, inodeOf, pathOf } from './core.js';
 import { Delivery } from './delivery.js';
@@ -303,6 +304,7 @@ export class Storing {
    * the base's place, and nobody gives those bytes again.
    */
   async #fill(state: FileState, spool: SpoolFile, signal: AbortSignal): Promise<void> {
+    requireToStore(this.#core, state.ino, spool);
     await this.#contents.fill(state, spool, signal);
     await spool.sync();
     this.#journal(state, spool, 'uploading');

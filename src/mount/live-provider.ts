@@ -126,6 +126,12 @@ export class LiveProvider implements Provider {
       this.#ask((provider) => provider.discardUpload?.(checkpoint, options) ?? Promise.resolve());
   }
 
+  /** Absent where requests are not counted. */
+  get afford(): Provider['afford'] {
+    if (this.#made.provider.afford === undefined) return undefined;
+    return (work) => this.#made.provider.afford?.(work);
+  }
+
   metrics(): RequestMetrics {
     return sum(this.#before, this.#made.provider.metrics());
   }

@@ -11,7 +11,13 @@ export interface MountStatus {
   readonly failed: readonly UploadStatus[];
   readonly cache: { readonly bytes: number; readonly limit: number; readonly hits: number; readonly misses: number };
   readonly requests: { readonly total: number; readonly byRoute: Readonly<Record<string, number>> };
-  readonly rateLimit?: { readonly limit: number; readonly remaining: number; readonly resetAt: number };
+  readonly rateLimit?: {
+    readonly limit: number;
+    readonly remaining: number;
+    readonly resetAt: number;
+    /** What was refused last for want of requests, and why. */
+    readonly refused?: string;
+  };
   readonly quota?: { readonly total: number; readonly free: number };
   /** The command that mends dead credentials, where they are dead. */
   readonly login?: string;

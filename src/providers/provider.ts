@@ -179,6 +179,22 @@ export interface RateLimit {
   readonly remaining: number;
   /** ms since the epoch. */
   readonly resetAt: number;
+  /** What was refused last because the requests that are left do not reach to its end, for people. */
+  readonly refused?: string;
+}
+
+/** Something that takes several requests, before the first of them. */
+export interface Work {
+  /** For people: what it is, and of what. */
+  readonly name: string;
+  /** Bytes to be read of one file. */
+  readonly read: number;
+  /** Bytes to be stored after that. */
+  readonly store: number;
+  /** Files to be removed in the end. */
+  readonly remove: number;
+  /** What was done stays: what a whole window does not hold goes on in the next. */
+  readonly isResumable: boolean;
 }
 
 export interface RequestMetrics {
@@ -259,6 +275,9 @@ export interface Provider {
   changes?(options?: RequestOptions): Promise<RemoteChanges>;
 
   metrics(): RequestMetrics;
+
+  /** Throws `rate-limited` or `limit` where the account's requests do not reach to the end. Present where they are counted. */
+  afford?(work: Work): void;
 
   /** Ends idle connections. Requests under way are aborted. */
   close(): Promise<void>;

@@ -28,8 +28,8 @@ const appendPart = async (fd: number, data: Uint8Array): Promise<number> =>
 /** Bytes read at a time for hashing and uploading: large enough for the disk, small enough not to hold up the loop. */
 const CHUNK = 256 * 1024;
 
-/** Fills `into` with the base's bytes from `offset`. */
-export type ReadBase = (into: Uint8Array, offset: number) => Promise<void>;
+/** Fills `into` with the base's bytes from `offset`. `goesOnTo`: it will be asked for all up to there, in order. */
+export type ReadBase = (into: Uint8Array, offset: number, goesOnTo?: number) => Promise<void>;
 
 export interface SpoolState {
   readonly size: number;
@@ -197,7 +197,7 @@ export class SpoolFile {
       for (let at = start; at < end; at += CHUNK) {
         signal?.throwIfAborted();
         const data = Buffer.allocUnsafe(Math.min(CHUNK, end - at));
-        await readBase(data, at);
+        await readBase(data, at, end);
         await this.#change(async (fd) => {
           // Written by a program meanwhile: its bytes are newer.
           for (const [from, to] of this.#gaps(at, at + data.length)) {

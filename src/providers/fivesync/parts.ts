@@ -102,6 +102,11 @@ export class PartsUploader {
     }
   }
 
+  /** About how many requests it takes: to begin, the parts as long as they are guessed to be, to complete. */
+  requestsOf(size: number): number {
+    return Math.ceil(size / this.#partBytes) + 2;
+  }
+
   #resumable(
     target: { readonly folder: string; readonly name: string },
     content: { readonly size: number; readonly md5: string },

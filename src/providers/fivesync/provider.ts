@@ -8,7 +8,7 @@ import type { CallOptions } from '../http/client.js';
 import { guarded } from '../http/guarded.js';
 import { RangeReader } from '../http/range-reader.js';
 import { checkName } from '../names.js';
-import type { Account, Capabilities, Provider, RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
+import type { Account, Capabilities, Provider, RemoteEntry, RemoteFile, RemoteFolder, Work } from '../provider.js';
 import { FiveSyncApi, type FiveSyncCredentials, isCode } from './api.js';
 import { Catalog } from './catalog.js';
 import { childPath, fileOf, normalPath, recordOf, rootPath } from './entities.js';
@@ -189,11 +189,23 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     remove: (entry, { onlyEmpty = false, ...request } = {}) => open(() => remove(entry, request, onlyEmpty)),
     changes: (request = {}) => open(() => catalog.changes(request)),
     metrics: () => api.http.metrics(),
+    afford: (work) =>
+      api.limiter.afford(requestsFor(work, uploader.requestsOf(work.store)), work.name, work.isResumable),
     async close() {
       closed = true;
       await api.http.close();
     },
   };
+}
+
+/** Bytes that one request reads: as much as the cache asks for at a time. */
+const readBytes = 8 * 1024 * 1024;
+/** Ranges that are read together share the question whether it is one revision: one under way, and one after it. */
+const questions = 2;
+
+/** About how many requests it takes. Pure. `parts`: what the store takes, the look at what was stored included. */
+export function requestsFor({ read, remove }: Pick<Work, 'read' | 'remove'>, parts: number): number {
+  return (read === 0 ? 0 : Math.ceil(read / readBytes) + questions) + parts + remove;
 }
 
 function unsupported(what: string): Promise<never> {

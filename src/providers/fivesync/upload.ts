@@ -62,6 +62,11 @@ export class Uploader {
     this.#simpleLimit = settings.simpleUploadLimit ?? defaultSimpleUploadLimit;
   }
 
+  /** Requests to store so many bytes, and to see how they are stored. */
+  requestsOf(size: number): number {
+    return size <= this.#simpleLimit ? 2 : this.#parts.requestsOf(size) + 1;
+  }
+
   async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     checkName(target.name, maxNameLength);
     const call: CallOptions = { signal: options.signal, priority: options.priority };

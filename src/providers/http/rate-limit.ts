@@ -95,6 +95,7 @@ export class RateLimiter {
   #announcedUntil = 0;
   #foregroundWaiting = 0;
   #blindPauses = 0;
+  #refused: { readonly what: string; readonly until: number } | null = null;
   #news = signalOnce();
 
   constructor(clock: Clock = systemClock, log: Log = silentLog) {
@@ -104,6 +105,12 @@ export class RateLimiter {
 
   /** Of a service that tells nothing but 429 and when to come back, `limit` is 0: not known. */
   snapshot(): RateLimit | null {
+    const limit = this.#limit();
+    if (limit === null || this.#refused === null || this.#refused.until <= this.#clock.now()) return limit;
+    return { ...limit, refused: this.#refused.what };
+  }
+
+  #limit(): RateLimit | null {
     if (this.#known !== null || !this.#isPauseTold || this.retryAfterMs() === undefined) return this.#known;
     return { limit: 0, remaining: 0, resetAt: this.#pausedUntil };
   }
@@ -136,6 +143,30 @@ export class RateLimiter {
     } finally {
       if (waiting) this.#foregroundWaiting -= 1;
     }
+  }
+
+  /**
+   * Throws where `requests` are more than are left: `rate-limited` where the next window has enough, `limit` where none has,
+   * unless it `isResumable`.
+   */
+  afford(requests: number, what: string, isResumable: boolean): void {
+    const known = this.#known;
+    const now = this.#clock.now();
+    if (known === null || known.resetAt <= now) return;
+    const isNever = requests > known.limit;
+    if (requests <= known.remaining - this.#underway || (isNever && isResumable)) return;
+    const until = clockTime(known.resetAt);
+    const why = isNever
+      ? `the account has ${known.limit} an hour`
+      : `${known.remaining} of ${known.limit} are left until ${until}`;
+    const message = `${what} takes about ${requests} requests, and ${why}`;
+    this.#log.warn({ requests, ...known }, message);
+    this.#refused = { what: message, until: known.resetAt };
+    throw isNever
+      ? new ProviderError('limit', message, { data: { requests } })
+      : new ProviderError('rate-limited', message, {
+          data: { resetAt: known.resetAt, retryAfterMs: known.resetAt - now },
+        });
   }
 
   /** The request has its answer, or will have none. */
