@@ -13,6 +13,8 @@ const PATIENCE = 10 * 60_000;
 
 export interface Callback {
   readonly url: string;
+  /** Says how an answer to this login is known. Whatever else comes (any user of this machine can send it) is refused. */
+  expect(isOurs: (query: URLSearchParams) => boolean): void;
   /** Resolves with the query that the browser brought back. */
   readonly returned: Promise<URLSearchParams>;
   close(): void;
@@ -20,14 +22,21 @@ export interface Callback {
 
 /** Listens on a free port of loopback. */
 export async function openCallback(): Promise<Callback> {
+  let isExpected = (_: URLSearchParams): boolean => false;
   let resolve: (query: URLSearchParams) => void = () => undefined;
   const returned = new Promise<URLSearchParams>((yes) => {
     resolve = yes;
   });
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://127.0.0.1');
-    if (url.pathname !== '/callback') {
+    const target = `http://127.0.0.1${request.url}`;
+    const url = URL.canParse(target) ? new URL(target) : null;
+    if (url?.pathname !== '/callback') {
       response.writeHead(404).end();
+      return;
+    }
+    if (request.method !== 'GET' || !isExpected(url.searchParams)) {
+      response.writeHead(400, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end('This is no answer to the login that waits here. It goes on waiting.\n');
       return;
     }
     const refused = ['denied', 'oauth_problem', 'error'].some((name) => url.searchParams.has(name));
@@ -41,6 +50,9 @@ export async function openCallback(): Promise<Callback> {
   return {
     url: `http://127.0.0.1:${port}/callback`,
     returned,
+    expect: (isOurs) => {
+      isExpected = isOurs;
+    },
     close: () => {
       server.close();
       server.closeAllConnections();

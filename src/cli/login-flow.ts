@@ -1,4 +1,5 @@
 /** The logins that a person walks through, one for each provider. Each resolves with complete credentials. */
+import { randomBytes } from 'node:crypto';
 import { SyncmountError } from '../base/errors.js';
 import { storable } from '../config/accounts.js';
 import { beginAuthorization, finishAuthorization, passwordLogin } from '../providers/acronis/login.js';
@@ -31,7 +32,13 @@ async function oauth1Login(provider: string, endpoints: Endpoints, given: Given)
   const callback = await openCallback();
   try {
     const login = { endpoints: { api: endpoints.api ?? '' }, consumerKey, consumerSecret };
-    const { authorizeUrl, ...request } = await beginLogin({ ...login, callback: callback.url });
+    // The documents do not say that the token comes back; what the callback's own query holds surely does.
+    const mark = randomBytes(16).toString('hex');
+    const { authorizeUrl, ...request } = await beginLogin({ ...login, callback: `${callback.url}?login=${mark}` });
+    callback.expect((query) => {
+      const token = query.get('oauth_token') ?? query.get('denied');
+      return token === null ? query.get('login') === mark : token === request.requestToken;
+    });
     const answer = await consent(authorizeUrl, callback);
     const verifier = typeof answer === 'string' ? answer : (answer.get('oauth_verifier') ?? '');
     const tokens = await finishLogin({ ...login, ...request, ...(verifier === '' ? {} : { verifier }) });
@@ -83,6 +90,7 @@ async function acronisBrowserLogin(
   const callback = await openCallback();
   try {
     const begun = beginAuthorization({ endpoints, clientId: client.clientId, redirectUri: callback.url });
+    callback.expect((query) => query.get('state') === begun.state);
     const answer = await consent(begun.authorizeUrl, callback);
     if (answer === '') throw new SyncmountError('login', 'no code was given');
     const { code, state, error } =
