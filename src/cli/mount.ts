@@ -21,7 +21,11 @@ import { complain, outliveOutput, print } from './output.js';
 /** What the process in the background tells the one that was typed. */
 type ChildMessage =
   | { readonly ready: true; readonly warnings: readonly string[] }
+  | { readonly waiting: string }
   | { readonly failed: string; readonly code: string };
+
+/** Whoever types a command at a terminal and sees nothing for so long wants to know why, ms. */
+const SILENCE = 2000;
 
 /** In the environment of the process in the background. */
 const CHILD_MARK = 'SYNCMOUNT_BACKGROUND';
@@ -74,6 +78,7 @@ async function foreground(context: Context, { account, path, mountpoint, options
   const { log } = logFile;
   // A bug in one call is no reason to take the directory away from everybody who works in it.
   process.on('unhandledRejection', (error) => log.error({ error }, 'unhandled'));
+  const silence = breakSilence();
   try {
     const session = await Session.start({
       ...context,
@@ -83,7 +88,9 @@ async function foreground(context: Context, { account, path, mountpoint, options
       options,
       log,
       logFile: options.logFile,
-    });
+      onWaiting: (waiting) =>
+        isChild ? process.send?.({ waiting } satisfies ChildMessage) : silence.waitsFor(waiting),
+    }).finally(silence.end);
     answerSignals(session, logFile, isChild);
     if (isChild) tell({ ready: true, warnings: session.warnings });
     else {
@@ -155,9 +162,11 @@ async function background(
     env: { UV_THREADPOOL_SIZE: '16', ...process.env, [CHILD_MARK]: '1' },
   });
   closeSync(errors);
+  const silence = breakSilence();
   await new Promise<void>((ready, failed) => {
     child.on('message', (message: ChildMessage) => {
-      if ('ready' in message) {
+      if ('waiting' in message) silence.waitsFor(message.waiting);
+      else if ('ready' in message) {
         warn(message.warnings);
         ready();
       } else failed(new SyncmountError(message.code, message.failed));
@@ -168,9 +177,22 @@ async function background(
     );
     // Whoever types Ctrl-C while it starts does not want it.
     process.once('SIGINT', () => child.kill('SIGTERM'));
-  });
+  }).finally(silence.end);
   child.unref();
   child.disconnect();
+}
+
+/** Says at a terminal, once, what is waited for. */
+function breakSilence(): { waitsFor(what: string): void; end(): void } {
+  let awaited = 'the mount to start';
+  const timer = setTimeout(() => complain(`waiting for ${awaited}; Ctrl-C ends it`), SILENCE);
+  if (!process.stderr.isTTY) clearTimeout(timer);
+  return {
+    waitsFor: (what) => {
+      awaited = what;
+    },
+    end: () => clearTimeout(timer),
+  };
 }
 
 function openLog(path: string): number {

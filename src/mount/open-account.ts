@@ -72,7 +72,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
     const table = new InodeTable(state.sql);
     const { account, unreachable } = await whoAmI(provider, stored, state.sql);
     if (unreachable !== null) {
-      warnings.push(`${stored.provider} cannot be reached (${unreachable}); what is known of the account is shown`);
+      warnings.push(`${stored.provider} cannot be reached (${unreachable}); what is known of '${name}' is shown`);
     }
     cache = new BlockCache({
       directory: privateDirectory(join(places.cache, identity)),

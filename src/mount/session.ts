@@ -2,7 +2,7 @@
  * A mount's life: open the account, mount, answer `status` and `umount`, drain, unmount, close.
  */
 import type { Server } from 'node:net';
-import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
+import { messageOf, SyncmountError } from '../base/errors.js';
 import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
 import type { AccountStore, StoredAccount } from '../config/accounts.js';
@@ -10,6 +10,7 @@ import type { Directories } from '../config/directories.js';
 import type { MountOptions } from '../config/options.js';
 import type { Binding, Mounted } from '../fuse/binding.js';
 import { loadHoles } from '../fuse/holes.js';
+import { ProviderError } from '../providers/errors.js';
 import { chooseBinding } from './bindings.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
 import { LiveProvider, type MadeProvider } from './live-provider.js';
@@ -31,6 +32,8 @@ export interface SessionOptions {
   readonly registry: Registry;
   readonly log: Log;
   readonly logFile: string | null;
+  /** Told what the start waits for, in words that follow `waiting for`. */
+  readonly onWaiting?: (what: string) => void;
 }
 
 /** How often a drain tells how far it is, ms: a progress bar looks alive, a log is not flooded. */
@@ -81,7 +84,9 @@ export class Session {
     const binding = await chooseBinding(options.options.binding, log);
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
     const provider = new LiveProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
+    options.onWaiting?.(`${stored.provider} to answer for the account '${account}'`);
     const opened = await opening(provider, stored, options, binding);
+    options.onWaiting?.(`the kernel to mount ${mountpoint}`);
     try {
       const mounted = await binding.mount(opened.filesystem, {
         mountpoint,
@@ -260,7 +265,7 @@ function loginCommand(name: string, stored: StoredAccount): string {
   return `syncmount login ${name} --provider ${stored.provider}`;
 }
 
-/** A refusal of the credentials names the command that mends it. */
+/** What fails names the provider and the account, and a refusal of the credentials the command that mends it. */
 async function opening(
   provider: LiveProvider,
   stored: StoredAccount,
@@ -282,11 +287,12 @@ async function opening(
     });
   } catch (error) {
     await provider.close();
-    if (codeOf(error) !== 'auth') throw error;
-    throw new SyncmountError(
-      'auth',
-      `${stored.provider} refuses the credentials of '${account}' (${messageOf(error)}); run '${loginCommand(account, stored)}'`,
-      { cause: error },
-    );
+    if (!(error instanceof ProviderError)) throw error;
+    const { code } = error;
+    const text =
+      code === 'auth'
+        ? `${stored.provider} refuses the credentials of '${account}' (${messageOf(error)}); run '${loginCommand(account, stored)}'`
+        : `${stored.provider} cannot be asked for the account '${account}' (${messageOf(error)})`;
+    throw new SyncmountError(code, text, { cause: error });
   }
 }
