@@ -9,6 +9,7 @@ import {
   type MountOptions,
   optionSpecs,
   parseDashO,
+  quoteDashO,
   type RawOptions,
   resolveOptions,
   toRaw,
@@ -34,7 +35,9 @@ type Flags = Readonly<Record<string, unknown>> & { readonly o: readonly string[]
 
 export async function mountCommand(context: Context, source: string, target: string, flags: Flags): Promise<void> {
   const { account, path } = parseSource(source);
-  const sources = [...readConfigFile(context.places, account), parseDashO(flags.o), fromFlags(flags)];
+  const config = readConfigFile(context.places, account, context.accounts.names());
+  if (process.env[CHILD_MARK] !== '1') warn(config.warnings);
+  const sources = [...config.options, parseDashO(flags.o), fromFlags(flags)];
   const options = resolveOptions(...sources);
   const mountpoint = mountpointOf(target);
   // Known to be wrong before anything is started.
@@ -151,7 +154,10 @@ async function background(
 ): Promise<void> {
   const logFile = resolve(options.logFile ?? join(context.places.state, 'log', `${account}.log`));
   const main = fileURLToPath(new URL('../../bin/syncmount.js', import.meta.url));
-  const args = Object.entries({ ...raw, 'log-file': logFile }).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  const args = Object.entries({ ...raw, 'log-file': logFile }).flatMap(([name, value]) => [
+    '-o',
+    `${name}=${quoteDashO(value)}`,
+  ]);
   const errors = openLog(logFile);
   const child = spawn(process.execPath, [main, 'mount', source, mountpoint, '--foreground', ...args], {
     cwd: '/',

@@ -5,26 +5,84 @@ import { codeOf, messageOf, UsageError } from '../base/errors.js';
 import type { Directories } from './directories.js';
 import { type RawOptions, specOf } from './options.js';
 
+export interface ConfigFile {
+  /** The account's own come last and win. */
+  readonly options: readonly RawOptions[];
+  /** A sentence each. */
+  readonly warnings: readonly string[];
+}
+
 /**
- * `config.toml`: `[mount]` holds options for every mount, `[account.NAME]` those of one account, which win.
- * Throws `UsageError` that names the file and what is wrong in it.
+ * `config.toml`: `[mount]` holds options for every mount, `[account.NAME]` those of one account, which win. `known` are the
+ * accounts of this machine. Throws `UsageError` that names the file and what is wrong in it, wherever in it that is.
  */
-export function readConfigFile(directories: Pick<Directories, 'config'>, account: string): RawOptions[] {
+export function readConfigFile(
+  directories: Pick<Directories, 'config'>,
+  account: string,
+  known: readonly string[],
+): ConfigFile {
   const path = join(directories.config, 'config.toml');
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOENT') return { options: [], warnings: [] };
     throw new UsageError(`cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }
   try {
     const config = parse(text) as Record<string, unknown>;
-    const accounts = table(config.account ?? {}, 'account');
-    return [rawOf(table(config.mount ?? {}, 'mount')), rawOf(table(accounts[account] ?? {}, `account.${account}`))];
+    for (const name of Object.keys(config)) requireSection(name, config[name]);
+    const accounts = new Map(
+      Object.entries(table(config.account ?? {}, 'account')).map(([name, options]) => {
+        requireNotMistyped(name, known, Object.keys(config.account as object));
+        return [name, rawOf(table(options, `account.${name}`), `account.${name}`)];
+      }),
+    );
+    const common = rawOf(table(config.mount ?? {}, 'mount'), 'mount');
+    const strangers = [...accounts.keys()].filter((name) => !known.includes(name));
+    return {
+      options: [common, accounts.get(account) ?? new Map()],
+      warnings: strangers.map((name) => `${path}: [account.${name}] is of no account that is logged in here`),
+    };
   } catch (error) {
     throw new UsageError(`${path}: ${messageOf(error).split('\n')[0]}`, { cause: error });
   }
+}
+
+function requireSection(name: string, value: unknown): void {
+  if (name === 'mount' || name === 'account') return;
+  const isTable = typeof value === 'object' && value !== null && !Array.isArray(value);
+  throw new Error(
+    isTable
+      ? `there is no section [${name}]: [mount] is for every mount, [account.NAME] for one account`
+      : `${name} stands outside of a section: [mount] is for every mount, [account.NAME] for one account`,
+  );
+}
+
+/** A name that is nearly that of an account without a section of its own is a slip, and its options would be missed. */
+function requireNotMistyped(name: string, known: readonly string[], sections: readonly string[]): void {
+  if (known.includes(name)) return;
+  const meant = known.find((account) => !sections.includes(account) && isSlip(account, name));
+  if (meant !== undefined) throw new Error(`[account.${name}] is of no account: is [account.${meant}] meant?`);
+}
+
+/** Two letters in the wrong order are two changes; a short name has not much that could be wrong. */
+function isSlip(meant: string, name: string): boolean {
+  return distance(meant, name) <= Math.min(2, Math.floor(name.length / 2));
+}
+
+/** Of Levenshtein: letters to add, take away or change. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (let at = 0; at < b.length; at++)
+      next.push(
+        Math.min((row[at] as number) + Number(b[at] !== letter), (row[at + 1] as number) + 1, (next[at] as number) + 1),
+      );
+    row = next;
+  }
+  return row.at(-1) as number;
 }
 
 function table(value: unknown, name: string): Record<string, unknown> {
@@ -32,11 +90,16 @@ function table(value: unknown, name: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function rawOf(options: Record<string, unknown>): RawOptions {
+function rawOf(options: Record<string, unknown>, section: string): RawOptions {
   return new Map(
     Object.entries(options).map(([name, value]) => {
-      if (!['string', 'number', 'boolean'].includes(typeof value)) throw new Error(`${name} has no plain value`);
-      return [specOf(name).name, String(value)];
+      if (!['string', 'number', 'boolean'].includes(typeof value))
+        throw new Error(`${name} has no plain value (in [${section}])`);
+      try {
+        return [specOf(name).name, String(value)];
+      } catch (error) {
+        throw new Error(`${messageOf(error)} (in [${section}])`, { cause: error });
+      }
     }),
   );
 }

@@ -3,6 +3,7 @@
  * the table in docs/options.md all come from here.
  */
 import { UsageError } from '../base/errors.js';
+import { adviceFor, isHarmless } from './foreign-options.js';
 import { parseDuration, parseSize } from './units.js';
 
 export interface MountOptions {
@@ -153,34 +154,36 @@ export const optionSpecs: readonly OptionSpec[] = [
   }),
 ];
 
-/** Options of mount(8) that say nothing to us: fstab lines carry them. */
-const ignored = new Set(
-  'rw defaults auto noauto user nouser users owner group exec noexec suid nosuid dev nodev async sync nofail _netdev relatime noatime nodiratime'.split(
-    ' ',
-  ),
-);
-
 /** Option texts by name, as they came from one source. */
 export type RawOptions = ReadonlyMap<string, string>;
 
-/** `-o name=value,name,…`. Throws `UsageError` for a name that is none. */
+/** `-o name=value,name,…`; a backslash before a comma makes it a part of a value. Throws `UsageError` for a name that is none. */
 export function parseDashO(texts: readonly string[]): RawOptions {
   const raw = new Map<string, string>();
-  for (const part of texts.flatMap((text) => text.split(',')).filter((text) => text !== '')) {
+  const parts = texts.flatMap((text) => text.match(/(?:[^,\\]|\\.?)+/gs) ?? []);
+  for (const part of parts.map((text) => text.trim())) {
     const equals = part.indexOf('=');
     const name = equals < 0 ? part : part.slice(0, equals);
-    if (ignored.has(name) || name.startsWith('x-') || name === 'comment') continue;
-    raw.set(specOf(name).name, equals < 0 ? 'true' : part.slice(equals + 1));
+    // As for mount(8), the later of two that contradict each other holds.
+    if (name === 'rw') raw.delete('read-only');
+    if (name === '' || isHarmless(name)) continue;
+    raw.set(specOf(name).name, equals < 0 ? 'true' : part.slice(equals + 1).replace(/\\([\\,])/g, '$1'));
   }
   return raw;
+}
+
+/** A value as `parseDashO` reads it back. */
+export function quoteDashO(value: string): string {
+  return value.replace(/[\\,]/g, '\\$&');
 }
 
 /** The option of that name, however it is spelled. */
 export function specOf(name: string): OptionSpec {
   const wanted = name.replaceAll('_', '-');
   const found = optionSpecs.find((option) => option.name === wanted || option.aliases?.includes(name));
-  if (found === undefined) throw new UsageError(`unknown option '${name}'`);
-  return found;
+  if (found !== undefined) return found;
+  const advice = adviceFor(name);
+  throw new UsageError(advice === undefined ? `unknown option '${name}'` : `option '${name}' is not taken: ${advice}`);
 }
 
 /** Later sources win over earlier ones. Throws `UsageError` that names the option whose value makes no sense. */

@@ -7,7 +7,7 @@ import { codeOf, messageOf, UsageError } from '../../src/base/errors.js';
 import { AccountStore, requireAccountName, type StoredAccount } from '../../src/config/accounts.js';
 import { readConfigFile } from '../../src/config/config-file.js';
 import { directoriesOf, privateDirectory } from '../../src/config/directories.js';
-import { optionSpecs, parseDashO, resolveOptions, toRaw } from '../../src/config/options.js';
+import { optionSpecs, parseDashO, quoteDashO, resolveOptions, toRaw } from '../../src/config/options.js';
 import { formatSize, parseDuration, parseSize } from '../../src/config/units.js';
 
 let directory: string;
@@ -100,9 +100,42 @@ describe('options', () => {
     });
   });
 
+  // Lines as they are found in fstab, in manuals, in units of systemd and in /proc/mounts.
+  it.each([
+    'rw,nosuid,nodev,relatime,user_id=1000,group_id=1000,default_permissions,allow_other,max_read=131072',
+    'rw,noauto,users,_netdev,x-systemd.automount,x-systemd.idle-timeout=60,X-mount.mkdir,uid=0,gid=0,umask=022,allow_other',
+    'nonempty,auto_unmount,fsname=x,subtype=y,kernel_cache,max_read=1,big_writes,default_permissions',
+    'auto_cache,use_ino,hard_remove,noauto_cache,max_write=1,async_read,splice_read,clone_fd,volname=Cloud,local,dev,suid',
+  ])('that are copied from elsewhere and harmless are taken: %s', (line) => {
+    expect([...parseDashO([line]).keys()].filter((name) => !/^(allow-other|uid|gid|umask)$/.test(name))).toEqual([]);
+  });
+
+  it.each([
+    'remount,ro',
+    'allow_root',
+    'direct_io',
+    'attr_timeout=1',
+    'entry_timeout=1',
+    'fmask=111',
+    'bind',
+    'password=x',
+  ])('that would need something else are refused in one line that says what: %s', (line) => {
+    const error = errorOf(() => parseDashO([line]));
+    expect(error).toBeInstanceOf(UsageError);
+    expect(messageOf(error)).toMatch(/^option '\w+' is not taken: [^\n]{20,}$/);
+    expect(messageOf(error)).not.toContain('password=x');
+  });
+
+  it('that contradict each other: the later holds, and the rw that mount(8) adds takes nothing from config.toml', () => {
+    expect(resolveOptions(parseDashO(['ro,rw'])).readOnly).toBe(false);
+    expect(resolveOptions(parseDashO(['rw,ro'])).readOnly).toBe(true);
+    expect(resolveOptions(new Map([['read-only', 'true']]), parseDashO(['rw'])).readOnly).toBe(true);
+  });
+
   it('go to another process and come back', () => {
-    const sources = [parseDashO(['ro,umask=027']), parseDashO(['umask=077'])];
-    const again = new Map(Object.entries(toRaw(sources)));
+    const sources = [parseDashO(['ro,umask=027,log-file=/a\\,b\\\\c']), parseDashO(['umask=077'])];
+    expect(resolveOptions(...sources).logFile).toBe('/a,b\\c');
+    const again = parseDashO(Object.entries(toRaw(sources)).map(([name, value]) => `${name}=${quoteDashO(value)}`));
     expect(resolveOptions(again)).toEqual(resolveOptions(...sources));
   });
 
@@ -131,7 +164,8 @@ describe('options', () => {
 
 describe('config.toml', () => {
   const write = (text: string): void => writeFileSync(join(directory, 'config.toml'), text);
-  const read = (account = 'home') => readConfigFile({ config: directory }, account);
+  const read = (account = 'home', known = ['home', 'work']) =>
+    readConfigFile({ config: directory }, account, known).options;
 
   it('need not exist', () => {
     expect(read()).toEqual([]);
@@ -143,16 +177,38 @@ describe('config.toml', () => {
     expect(resolveOptions(...read('work'))).toMatchObject({ cacheSize: 1024 ** 3, readOnly: false });
   });
 
-  it.each(['[mount', '[mount]\nnonsense = 1', '[mount]\ncache-size = [1]', 'mount = 1', '[account]\nhome = 1'])(
-    'is refused in one line that names the file: %j',
-    (text) => {
-      write(text);
-      const error = errorOf(() => read());
-      expect(error).toBeInstanceOf(UsageError);
-      expect(messageOf(error)).toContain('config.toml');
-      expect(messageOf(error)).not.toContain('\n');
-    },
-  );
+  it.each([
+    ['[mount', ''],
+    ['[mount]\nnonsense = 1', "unknown option 'nonsense' (in [mount])"],
+    ['[mount]\ncache-size = [1]', 'cache-size has no plain value (in [mount])'],
+    ['mount = 1', '[mount] is not a table'],
+    ['[account]\nhome = 1', '[account.home] is not a table'],
+    ['[mounts]\nread-only = true', 'there is no section [mounts]'],
+    ['[Mount]\nread-only = true', 'there is no section [Mount]'],
+    ['[accounts.home]\nread-only = true', 'there is no section [accounts]'],
+    ['[[mount]]\nread-only = true', '[mount] is not a table'],
+    ['read-only = true', 'read-only stands outside of a section'],
+    ['[account.hmoe]\nread-only = true', 'is [account.home] meant?'],
+    ['[account.Home]\nread-only = true', 'is [account.home] meant?'],
+    ['[account.home]\n[account.work]\nread-onyl = true', "unknown option 'read-onyl' (in [account.work])"],
+    ['[mount]\nremount = true', "option 'remount' is not taken: unmount, and mount again"],
+  ])('is refused in one line that names the file: %j', (text, what) => {
+    write(text);
+    const error = errorOf(() => read());
+    expect(error).toBeInstanceOf(UsageError);
+    expect(messageOf(error)).toContain('config.toml: ');
+    expect(messageOf(error)).toContain(what);
+    expect(messageOf(error)).not.toContain('\n');
+  });
+
+  it('may speak of accounts that are not logged in here, which is said', () => {
+    write('[account.elsewhere]\nread-only = true\n[account.home]\nread-only = true\n');
+    const { options, warnings } = readConfigFile({ config: directory }, 'home', ['home', 'work']);
+    expect(resolveOptions(...options).readOnly).toBe(true);
+    expect(warnings).toEqual([
+      expect.stringMatching(/\[account\.elsewhere\] is of no account that is logged in here$/),
+    ]);
+  });
 });
 
 describe('directories', () => {

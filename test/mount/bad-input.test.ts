@@ -95,6 +95,7 @@ describe('bad input gives one clear line and leaves nothing behind', () => {
     const mountWith = (...flags: string[]): Promise<Outcome> => world.cli(['mount', 'work:', world.mnt, ...flags]);
     oneLine(await mountWith('--nonsense'), /unknown option '--nonsense'/, 2);
     oneLine(await mountWith('-o', 'nonsense=1'), /unknown option 'nonsense'/, 2);
+    oneLine(await mountWith('-o', 'rw,remount'), /option 'remount' is not taken: unmount, and mount again/, 2);
     oneLine(await mountWith('--cache-size', 'big'), /--cache-size: 'big' is not a size/, 2);
     oneLine(await mountWith('--dir-ttl', '-5'), /--dir-ttl/, 2);
     oneLine(await mountWith('--umask', '999'), /--umask: '999'/, 2);
@@ -110,6 +111,8 @@ describe('bad input gives one clear line and leaves nothing behind', () => {
     oneLine(await world.cli(['mount', 'work:', world.mnt]), /config\.toml: cache-size has no plain value/, 2);
     await writeFile(join(world.directory, 'config/config.toml'), '[mount\n');
     oneLine(await world.cli(['mount', 'work:', world.mnt]), /config\.toml/, 2);
+    await writeFile(join(world.directory, 'config/config.toml'), '[mounts]\nread-only = true\n');
+    oneLine(await world.cli(['mount', 'work:', world.mnt]), /config\.toml: there is no section \[mounts\]/, 2);
     await writeFile(join(world.directory, 'config/config.toml'), '');
     await writeFile(join(world.directory, 'config/accounts/work.json'), '{"provider": "4shared", "secret');
     oneLine(await world.cli(['mount', 'work:', world.mnt]), /work\.json is damaged/);

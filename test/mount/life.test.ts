@@ -86,7 +86,8 @@ describe.each(overKernel)('the life of a mount of $provider', (subject) => {
   });
 
   onOne('mounts as fstab does: source, mountpoint and -o without a command', async () => {
-    const flags = 'rw,noauto,_netdev,x-systemd.automount,ro,uid=1234,umask=077,cache_size=1G';
+    const copied = 'default_permissions,nonempty,auto_unmount,fsname=a,subtype=b,kernel_cache,max_read=131072';
+    const flags = `rw,noauto,_netdev,x-systemd.automount,${copied},ro,uid=1234,umask=077,cache_size=1G`;
     expect((await world.cli(['work:', world.mnt, '-o', flags])).code).toBe(0);
     expect(await world.out('stat -c "%u %a" .')).toBe('1234 700');
     expect((await world.status()).cache.limit).toBe(1024 ** 3);

@@ -1,0 +1,51 @@
+/** Options of mount(8), libfuse and other programs, as they stand in lines that people copy. */
+
+const words = (text: string): string[] => text.trim().split(/\s+/);
+
+/** They say nothing to us, or what is so anyway. Each may have a value. */
+const harmless = new Set([
+  // mount(8), systemd.mount(5); `comment` and what begins with `x-` or `X-` is for others.
+  ...words(`rw defaults auto noauto user nouser users owner noowner group nogroup exec noexec suid nosuid dev nodev async sync
+    dirsync nofail fail _netdev relatime norelatime noatime atime nodiratime diratime strictatime nostrictatime lazytime nolazytime
+    iversion noiversion mand nomand silent loud symfollow nosymfollow helper uhelper comment`),
+  // mount.fuse3(8): the kernel checks permissions always, and how much it reads and keeps is negotiated.
+  ...words(`default_permissions nonempty auto_unmount fsname subtype blksize kernel_cache auto_cache noauto_cache ac_attr_timeout
+    max_read max_write max_readahead max_background congestion_threshold async_read sync_read big_writes atomic_o_trunc
+    hard_remove use_ino readdir_ino intr intr_signal large_read no_remote_lock no_remote_flock no_remote_posix_lock
+    splice_read splice_write splice_move no_splice_read no_splice_write no_splice_move clone_fd max_idle_threads max_threads`),
+  // As /proc/mounts shows them.
+  ...words('user_id group_id rootmode'),
+  // macFUSE
+  ...words('volname local noappledouble noapplexattr iosize'),
+]);
+
+/** What the person who wrote it wants, and how it is to be had here. */
+const others: Readonly<Record<string, string>> = {
+  remount: 'unmount, and mount again with the options that you want',
+  allow_root: 'allow_other lets root in, and everybody else whom the permissions let in',
+  direct_io: 'pages are shared with the kernel always; dir-ttl says how soon changes of others are seen',
+  attr_timeout: 'dir-ttl says how long what is known counts as the truth',
+  entry_timeout: 'dir-ttl says how long what is known counts as the truth',
+  negative_timeout: 'dir-ttl says how long what is known counts as the truth',
+  fmask: 'umask is for files and directories alike',
+  dmask: 'umask is for files and directories alike',
+  bind: 'mount the account, and its mountpoint can be bound elsewhere with mount(8)',
+  rbind: 'mount the account, and its mountpoint can be bound elsewhere with mount(8)',
+  move: 'unmount, and mount at the other place',
+  loop: 'an account is no file with a file system in it',
+  debug: 'log-level=debug writes everything to the log',
+  fd: 'the program opens /dev/fuse itself',
+  username: "'syncmount login' takes credentials, and no option does",
+  password: "'syncmount login' takes credentials, and no option does",
+  credentials: "'syncmount login' takes credentials, and no option does",
+  context: 'labels of SELinux come from its policy; no option sets them',
+};
+
+export function isHarmless(name: string): boolean {
+  return harmless.has(name) || /^x-/i.test(name);
+}
+
+/** One sentence about an option that is known and not taken; undefined for a name that means nothing here. */
+export function adviceFor(name: string): string | undefined {
+  return Object.hasOwn(others, name) ? others[name] : undefined;
+}
