@@ -6,7 +6,14 @@ import { isServed } from '../mount/registry.js';
 import { isSameAccount } from '../mount/same-account.js';
 import type { Renewal } from '../providers/acronis/tokens.js';
 import type { Account, Provider, ProviderName } from '../providers/provider.js';
-import { createProvider, parseCredentials, parseProviderName, resolveEndpoints } from '../providers/registry.js';
+import {
+  createProvider,
+  parseCredentials,
+  parseProviderName,
+  resolveEndpoints,
+  withoutNulls,
+  wrongCredentialKeys,
+} from '../providers/registry.js';
 import type { Context } from './context.js';
 import { interactiveLogin } from './login-flow.js';
 import { complain, print, printJson } from './output.js';
@@ -114,8 +121,10 @@ function readCredentials(file: string): Record<string, unknown> {
     throw new SyncmountError('credentials', `cannot read the credentials from ${name}: ${codeOf(error)}`);
   }
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    // Editors on Windows begin a file with a mark of its encoding.
+    const value: unknown = JSON.parse(text.replace(/^\ufeff/, ''));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return withoutNulls(value) as Record<string, unknown>;
   } catch {
     // The parser's message quotes the text, and the text holds secrets.
   }
@@ -128,8 +137,10 @@ function isComplete(provider: ProviderName, credentials: Record<string, unknown>
     parseCredentials(provider, credentials);
     return true;
   } catch (error) {
-    // Nobody is there to be asked for the rest, and a file that names some of it was meant to be complete.
-    if (error instanceof UsageError && !canBeCompleted(provider, credentials)) throw error;
+    // Nobody is there to be asked for the rest, and a file that names some of it was meant to be complete. What it names
+    // wrongly is not asked for anew: whoever wrote it wants to know.
+    const isFinal = !canBeCompleted(provider, credentials) || wrongCredentialKeys(provider, credentials).length > 0;
+    if (error instanceof UsageError && isFinal) throw error;
     return false;
   }
 }

@@ -8,7 +8,7 @@ import { type Directories, privateDirectory } from './directories.js';
 const accountSchema = z.object({
   provider: z.enum(['4shared', '4sync', '5sync', 'acronis']),
   endpoints: z.record(z.string(), z.string()).default({}),
-  credentials: z.record(z.string(), z.string()),
+  credentials: z.record(z.string(), z.string().nullable()).transform(storable),
   /** Told by the provider at login: the account's state belongs to this user, whatever the account is called here. */
   userId: z.string(),
   label: z.string().default(''),

@@ -173,9 +173,22 @@ export function resolveEndpoints(
   return resolved;
 }
 
+/** Credentials as people write them: a key without a value is as if it were not there. */
+export function withoutNulls(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null));
+}
+
+/** The keys that are there, and hold what they cannot hold. */
+export function wrongCredentialKeys(name: ProviderName, value: Readonly<Record<string, unknown>>): string[] {
+  const issues = entryOf(name).credentials.safeParse(withoutNulls(value)).error?.issues ?? [];
+  const keys = issues.map(({ path: [key] }) => String(key));
+  return [...new Set(keys)].filter((key) => (value[key] ?? undefined) !== undefined);
+}
+
 /** The credentials, checked. Throws `UsageError`, whose message names fields and never values. */
 export function parseCredentials(name: ProviderName, value: unknown): Credentials {
-  const parsed = entryOf(name).credentials.safeParse(value);
+  const parsed = entryOf(name).credentials.safeParse(withoutNulls(value));
   if (parsed.success) return parsed.data;
   const fields = [...new Set(parsed.error.issues.map((issue) => issue.path.join('.')))].filter((field) => field !== '');
   throw new UsageError(

@@ -39,6 +39,26 @@ async function begin(world: World, credentials: object): Promise<Begun> {
   return { page, callback: location.href, ended };
 }
 
+describe('a file of credentials', () => {
+  cleanUpWorlds();
+
+  it.each(['4shared', '5sync', 'acronis'] as const)('of %s may hold keys without a value', async (provider) => {
+    const world = await createServiceWorld({ provider } as AnySandboxOptions, true);
+    const { credentials } = world.sandbox;
+    const nulls = { token: null, apiKey: null, accessToken: null, refreshToken: null, expiresAt: null, other: null };
+    expect(await world.login('work', { ...nulls, ...credentials })).toMatchObject({ code: 0, stderr: '' });
+    expect(await world.cli(['mount', 'work:', world.mnt])).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('names the key that is wrong, also where a person could be asked for the rest', async () => {
+    const world = await createServiceWorld({ provider: 'acronis' } as AnySandboxOptions, true);
+    for (const given of [world.sandbox.credentials, { clientId: 'a', clientSecret: 'b' }]) {
+      const { code, stderr } = await world.login('work', { ...given, refreshToken: 5 });
+      expect([code, stderr]).toEqual([2, 'syncmount: the credentials of acronis lack a valid refreshToken\n']);
+    }
+  });
+});
+
 describe('a login that waits for the browser', () => {
   cleanUpWorlds();
 

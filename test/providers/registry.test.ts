@@ -6,6 +6,7 @@ import {
   PROVIDER_NAMES,
   parseCredentials,
   parseProviderName,
+  wrongCredentialKeys,
 } from '../../src/providers/registry.js';
 import { credentials } from './mini-account.js';
 
@@ -55,8 +56,25 @@ describe('registry', () => {
     ['acronis', { username: 'me' }, /lack a valid password$/],
     ['acronis', { clientId: 'app', clientSecret: 's' }, /lack a valid username$/],
     ['acronis', { accessToken: 'x', expiresAt: 'soon' }, /lack a valid expiresAt$/],
+    ['acronis', { username: 'me', password: 'secret', refreshToken: 5 }, /lack a valid refreshToken$/],
+    ['acronis', { username: 'me', password: null, refreshToken: null }, /lack a valid password$/],
+    ['5sync', { apiKey: null }, /lack a valid apiKey$/],
   ] as const)('%s does not take %o', (name, given, message) => {
     expect(() => parseCredentials(name, given)).toThrow(message);
+  });
+
+  test('a key without a value is none', () => {
+    const given = { username: 'me', password: 'secret' };
+    expect(parseCredentials('acronis', { ...given, refreshToken: null, accessToken: null, expiresAt: null })).toEqual(
+      given,
+    );
+    expect(parseCredentials('5sync', { apiKey: 'sk', other: null })).toEqual({ apiKey: 'sk' });
+    expect(wrongCredentialKeys('acronis', { ...given, refreshToken: null })).toEqual([]);
+    expect(wrongCredentialKeys('acronis', { username: 'me', refreshToken: 5 })).toEqual(['refreshToken']);
+    expect(wrongCredentialKeys('4shared', { consumerKey: 'k', consumerSecret: ['s'], token: '' })).toEqual([
+      'consumerSecret',
+      'token',
+    ]);
   });
 
   test.each([
