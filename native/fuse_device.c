@@ -9,6 +9,7 @@
  *  - mount and umount2, which may block on this very file system and so run in libuv's pool;
  *  - notifications. Writing one waits for locks that are held by requests which the event loop has yet to answer, so each
  *    device has one thread that does nothing else. It shares only the queue below, under its mutex.
+ * A thread and the last callbacks of a loop may outlive the worker that loaded this: binding.gyp keeps the library loaded.
  */
 #include <errno.h>
 #include <fcntl.h>

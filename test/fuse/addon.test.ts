@@ -1,6 +1,7 @@
+import { spawn } from 'node:child_process';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadHoles } from '../../src/fuse/holes.js';
 import { missingLibrary } from '../../src/fuse/native/library.js';
@@ -64,4 +65,36 @@ describe('punchHole', () => {
       await rm(folder, { recursive: true });
     }
   });
+});
+
+describe('a worker thread', () => {
+  /** The main thread does not load the addon: it would keep the library. */
+  const program = (how: string): string => `
+    const { Worker } = require('node:worker_threads');
+    const source = ${JSON.stringify(`
+      const addon = require(${JSON.stringify(resolve('native/build/Release/fuse_device.node'))});
+      const { writeSync } = require('node:fs');
+      const [ours, theirs] = addon.socketPair();
+      if ('${how}' !== 'idle') writeSync(theirs, 'x');
+      globalThis.device = addon.createDevice(ours, () => '${how}' === 'called' && process.exit(0));
+      addon.notify(device, new Uint8Array(8));
+      if ('${how}' === 'closed') addon.close(device);
+      if ('${how}' !== 'called') setImmediate(() => process.exit(0));
+    `)};
+    const run = (left) => left > 0 && new Worker(source, { eval: true }).on('exit', () => run(left - 1));
+    run(5);
+  `;
+
+  const isBuilt = loadHoles().punchHole !== undefined;
+  it.skipIf(!isBuilt).each(['idle', 'readable', 'called', 'closed'])(
+    '(skipped where the addon is not built) may end with a device that is %s',
+    async (how) => {
+      const { code, signal } = await new Promise<{ code: number | null; signal: string | null }>((done) => {
+        spawn(process.execPath, ['-e', program(how)], { stdio: 'inherit' }).on('close', (code, signal) =>
+          done({ code, signal }),
+        );
+      });
+      expect({ code, signal }).toEqual({ code: 0, signal: null });
+    },
+  );
 });
