@@ -98,7 +98,7 @@ function describeOne(status: MountStatus): string[] {
   ];
   if (quota !== undefined) lines.push(`  space     ${formatSize(quota.free)} free of ${formatSize(quota.total)}`);
   if (rateLimit !== undefined) {
-    const reset = new Date(rateLimit.resetAt).toLocaleTimeString();
+    const reset = new Date(rateLimit.resetAt).toLocaleString('sv-SE');
     const { limit, remaining } = rateLimit;
     const left = limit === 0 ? 'no requests' : `${remaining} of ${limit} requests`;
     lines.push(`  limit     ${left} left until ${reset}`);

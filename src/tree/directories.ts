@@ -3,7 +3,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
-import type { Clock } from '../base/clock.js';
+import { type Clock, SteadyTime } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { MaybePromise } from '../base/maybe-promise.js';
@@ -49,6 +49,7 @@ export class Directories {
   readonly changes = new LocalChanges();
   readonly #o: DirectoriesOptions;
   readonly #mountedAt: number;
+  readonly #time: SteadyTime;
   readonly #underway = new Map<Ino, Promise<void>>();
   readonly #walk = new WalkDetector();
   readonly #ahead = pLimit(WALK_AHEAD);
@@ -60,6 +61,7 @@ export class Directories {
   readonly #closing = new AbortController();
   /** Directories that are known to differ from their listing. */
   readonly #expired = new Set<Ino>();
+  /** By `#time`. */
   #offlineUntil = 0;
   /** Directories whose listing is an earlier mount's and was served. */
   readonly #served = new Set<Ino>();
@@ -69,6 +71,7 @@ export class Directories {
   constructor(options: DirectoriesOptions) {
     this.#o = options;
     this.#mountedAt = options.clock.now();
+    this.#time = new SteadyTime(options.clock);
     // Every listing under way listens to it.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -84,7 +87,7 @@ export class Directories {
       : freshnessOf({ listedAt: directory.listedAt, now, ttl: this.#o.ttl, mountedAt: this.#mountedAt });
     if (freshness === 'serve') return;
     if (directory.listedAt === null) return this.refresh(ino);
-    if (now < this.#offlineUntil) return;
+    if (this.#time.now() < this.#offlineUntil) return;
     if (freshness === 'refresh') return this.#orAfter(this.#tryRefresh(ino, 'foreground'), STALE_AFTER);
     this.#served.add(ino);
     this.#servedAt = now;
@@ -213,11 +216,11 @@ export class Directories {
 
   /** Resolves in any case: an older listing can be served. */
   async #tryRefresh(ino: Ino, priority: Priority): Promise<void> {
-    const { clock, log, table } = this.#o;
+    const { log, table } = this.#o;
     try {
       await this.refresh(ino, priority);
     } catch (error) {
-      if (codeOf(error) !== 'not-found') this.#offlineUntil = clock.now() + OFFLINE_PAUSE;
+      if (codeOf(error) !== 'not-found') this.#offlineUntil = this.#time.now() + OFFLINE_PAUSE;
       const name = table.get(ino)?.name || '/';
       log.warn({ ino, code: codeOf(error) }, `serving an older listing of ${name}: ${messageOf(error)}`);
     }
@@ -241,7 +244,8 @@ export class Directories {
       const work = served.map((ino) =>
         this.#ahead(async () => {
           const isOld = (table.get(ino)?.listedAt ?? begin) < this.#mountedAt;
-          if (isOld && !signal.aborted && clock.now() >= this.#offlineUntil) await this.#tryRefresh(ino, 'background');
+          if (isOld && !signal.aborted && this.#time.now() >= this.#offlineUntil)
+            await this.#tryRefresh(ino, 'background');
         }),
       );
       await Promise.all(work);

@@ -25,5 +25,5 @@ export function movableClock() {
   const move = (ms: number): void => {
     offset += ms;
   };
-  return { ...systemClock, now: () => Date.now() + offset, move };
+  return { ...systemClock, now: () => Date.now() + offset, monotonic: undefined, move };
 }

@@ -11,7 +11,14 @@ const known = (remaining: number, resetIn = hour, limit = 60): LimitState['known
   remaining,
   resetAt: now + resetIn,
 });
-const base: LimitState = { known: null, underway: 0, pausedUntil: 0, isPauseTold: true, foregroundWaiting: 0 };
+const base: LimitState = {
+  known: null,
+  underway: 0,
+  pausedUntil: 0,
+  isPauseTold: true,
+  foregroundWaiting: 0,
+  isCareful: false,
+};
 
 describe('a request', () => {
   test.each([

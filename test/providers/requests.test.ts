@@ -188,7 +188,7 @@ describe('429', () => {
     }
     expect(server.seen).toHaveLength(1);
     expect(lines).toEqual([
-      expect.stringMatching(/^the request limit of the account is used up until \d\d:\d\d:\d\d$/),
+      expect.stringMatching(/^the request limit of the account is used up until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/),
     ]);
     expect(provider.metrics().rateLimit).toMatchObject({ remaining: 0, resetAt: expect.any(Number) });
   });

@@ -3,7 +3,7 @@
  * refresh tokens out. One keeper per account: all requests at the same time share one renewal.
  */
 import { z } from 'zod';
-import { type Clock, systemClock } from '../../base/clock.js';
+import { type Clock, SteadyTime, systemClock } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
@@ -170,6 +170,7 @@ export interface TokenKeeperOptions extends TokenClientOptions {
 export class TokenKeeper implements Signer {
   readonly #client: TokenClient;
   readonly #clock: Clock;
+  readonly #time: SteadyTime;
   readonly #renewal: Renewal;
   /** Ms; how long those who need a token wait for one. */
   readonly #patienceMs: number;
@@ -185,6 +186,7 @@ export class TokenKeeper implements Signer {
   constructor(options: TokenKeeperOptions) {
     this.#client = new TokenClient(options);
     this.#clock = options.clock ?? systemClock;
+    this.#time = new SteadyTime(this.#clock);
     this.#renewal = options.renewal ?? ((renew) => renew());
     this.#patienceMs = options.deadlineMs ?? refreshPatienceMs;
     this.#credentials = options.credentials;
@@ -255,7 +257,7 @@ export class TokenKeeper implements Signer {
 
   async #renew(): Promise<void> {
     const refused = this.#refused;
-    if (refused !== undefined && this.#clock.now() - refused.at < refusalLivesMs) throw refused.error;
+    if (refused !== undefined && this.#time.now() - refused.at < refusalLivesMs) throw refused.error;
     const before = this.#credentials;
     try {
       this.#credentials = await this.#renewal(async (stored = before) => {
@@ -266,7 +268,7 @@ export class TokenKeeper implements Signer {
       }, this.#closing.signal);
     } catch (error) {
       const failure = error instanceof ProviderError ? error : this.#unstored(error);
-      if (failure.code === 'auth') this.#refused = { error: failure, at: this.#clock.now() };
+      if (failure.code === 'auth') this.#refused = { error: failure, at: this.#time.now() };
       throw failure;
     }
     const lifetime = Date.parse(this.#credentials.expiresAt ?? '') - this.#clock.now();

@@ -2,6 +2,7 @@
  * Keeps the index in line with the account: one crawl, then polls of the change feed. Whoever asks at the same time
  * shares one piece of work.
  */
+import { SteadyTime } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
@@ -40,6 +41,7 @@ export class Catalog {
   readonly index = new FileIndex();
   readonly #api: FiveSyncApi;
   readonly #log: Log;
+  readonly #time: SteadyTime;
   readonly #crawler: Crawler;
   readonly #feed: ChangeFeed;
   #complete = false;
@@ -49,7 +51,7 @@ export class Catalog {
   #knownUntil = 0;
   /** Server's time of the last answer to a crawl of several pages, ms. */
   #crawledUntil = Number.NEGATIVE_INFINITY;
-  /** Our clock. */
+  /** By `#time`. */
   #polledAt = Number.NEGATIVE_INFINITY;
   #seen = new Map<string, number>();
   #touched = new Set<string>();
@@ -70,6 +72,7 @@ export class Catalog {
   constructor(api: FiveSyncApi, log: Log = silentLog) {
     this.#api = api;
     this.#log = log;
+    this.#time = new SteadyTime(api.http.clock);
     this.#crawler = new Crawler(api, log);
     this.#feed = new ChangeFeed(api);
   }
@@ -174,7 +177,7 @@ export class Catalog {
   }
 
   #dueInMs(): number {
-    return this.#polledAt + pollInterval(this.#api.rateLimit) - this.#api.http.clock.now();
+    return this.#polledAt + pollInterval(this.#api.rateLimit) - this.#time.now();
   }
 
   #nextInMs(): number {
@@ -201,7 +204,7 @@ export class Catalog {
     this.#knownUntil = startedAt;
     this.#seen.clear();
     // Changes made while it was read show in the next poll, which is due as usual: the list itself is that fresh.
-    this.#polledAt = this.#api.http.clock.now();
+    this.#polledAt = this.#time.now();
     this.#complete = true;
   }
 
@@ -236,10 +239,9 @@ export class Catalog {
 
   async #poll(priority: CallOptions['priority']): Promise<void> {
     const options: CallOptions = { priority };
-    const now = this.#api.http.clock.now();
     const askedAt = this.#api.serverNow();
     const since = this.#knownUntil - this.#overlap();
-    this.#polledAt = now;
+    this.#polledAt = this.#time.now();
     this.#oursSincePoll.clear();
     const feed = await this.#feed.read(since, options);
     if (feed.kind === 'lost') return await this.#crawlAnew(options);

@@ -321,7 +321,9 @@ export class HttpClient {
     const { status } = answer;
     const meaning = this.#readError(status, answer.text);
     const limited = meaning.code === 'rate-limited';
-    const told = parseRetryAfter(header(answer.headers, 'retry-after'), this.clock.now()) ?? meaning.retryAfterMs;
+    const date = Date.parse(header(answer.headers, 'date') ?? '');
+    const now = Number.isNaN(date) ? this.clock.now() : date;
+    const told = parseRetryAfter(header(answer.headers, 'retry-after'), now) ?? meaning.retryAfterMs;
     if (limited && told !== undefined) this.#limiter?.pause(told);
     const retryAfterMs = told ?? (limited ? this.#limiter?.retryAfterMs() : undefined);
     const resetAt = limited ? this.#limiter?.resetAt() : undefined;
@@ -341,7 +343,6 @@ export class HttpClient {
         },
       },
     );
-    const date = Date.parse(header(answer.headers, 'date') ?? '');
     const serverNow = meaning.clockRefused === true && !Number.isNaN(date) ? date : undefined;
     const refused = status === 401 && meaning.code === 'auth' ? answer.authorization : undefined;
     return new TryFailure(error, meaning.repeat, { retryAfterMs, serverNow, refused });

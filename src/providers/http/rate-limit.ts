@@ -3,12 +3,12 @@
  * Limits"), Retry-After, 429. What is known decides whether a request goes now, waits, or is refused without being sent:
  * a request beyond the limit costs a round trip, brings nothing, and may prolong the ban.
  */
-import { type Clock, systemClock } from '../../base/clock.js';
+import { type Clock, SteadyTime, systemClock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { Priority, RateLimit, RequestOptions } from '../provider.js';
 import { header } from './answer.js';
-import { parseRetryAfter } from './retry-delay.js';
+import { longestPause, parseRetryAfter } from './retry-delay.js';
 
 /** What is known when a request asks to go. */
 export interface LimitState {
@@ -22,6 +22,8 @@ export interface LimitState {
   readonly isPauseTold: boolean;
   /** Foreground requests that wait for their turn. */
   readonly foregroundWaiting: number;
+  /** The pause was shorter than the server had asked for: one request finds out. */
+  readonly isCareful: boolean;
 }
 
 export type Admission =
@@ -53,6 +55,7 @@ export function admit(state: LimitState, priority: Priority, patienceMs: number,
       ? { act: 'wait', ms: Math.min(patienceForNews, patienceMs) }
       : { act: 'refuse', retryAfterMs: patienceForNews, isTold: false };
   if (priority === 'background' && state.foregroundWaiting > 0) return waitForNews;
+  if (state.isCareful && state.underway > 0) return waitForNews;
   const { known, underway } = state;
   if (known === null) return { act: 'go' };
   const floor = priority === 'background' ? reserveOf(known.limit) : 0;
@@ -68,16 +71,14 @@ export function admit(state: LimitState, priority: Priority, patienceMs: number,
 export function parseReset(value: string | undefined, now: number, serverNow: number | undefined): number | undefined {
   const given = value === undefined || value.trim() === '' ? Number.NaN : Number(value);
   if (!Number.isFinite(given) || given < 0) return undefined;
-  if (given < 1e8) return now + given * 1000;
+  if (given < 1e8) return now + Math.min(given * 1000, longestPause);
   const at = given > 1e11 ? given : given * 1000;
   // By the server's own clock where that makes sense: ours may be wrong.
   const byServer = serverNow === undefined ? Number.NaN : at - serverNow;
-  const wait = byServer >= -1000 && byServer <= longestWindow ? byServer : at - now;
-  return now + Math.min(Math.max(0, wait), longestWindow);
+  const wait = byServer >= -1000 && byServer <= longestPause ? byServer : at - now;
+  return now + Math.min(Math.max(0, wait), longestPause);
 }
 
-/** "A rolling one-hour window", with room for others, ms. */
-const longestWindow = 25 * 3600_000;
 /** Pause after a 429 that does not say for how long, ms; doubles with each further one. */
 const blindPauseMs = 1000;
 const blindPauseAtMost = 60_000;
@@ -86,11 +87,14 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 export class RateLimiter {
   readonly #clock: Clock;
+  /** All times here are of this one. */
+  readonly #time: SteadyTime;
   readonly #log: Log;
   #known: RateLimit | null = null;
   #underway = 0;
   #pausedUntil = 0;
   #isPauseTold = false;
+  #isCareful = false;
   /** The log has said that it is closed until then. */
   #announcedUntil = 0;
   #foregroundWaiting = 0;
@@ -100,14 +104,17 @@ export class RateLimiter {
 
   constructor(clock: Clock = systemClock, log: Log = silentLog) {
     this.#clock = clock;
+    this.#time = new SteadyTime(clock);
     this.#log = log;
   }
 
   /** Of a service that tells nothing but 429 and when to come back, `limit` is 0: not known. */
   snapshot(): RateLimit | null {
     const limit = this.#limit();
-    if (limit === null || this.#refused === null || this.#refused.until <= this.#clock.now()) return limit;
-    return { ...limit, refused: this.#refused.what };
+    if (limit === null) return null;
+    const dated = { ...limit, resetAt: this.#time.dateOf(limit.resetAt) };
+    const isRefusing = this.#refused !== null && this.#refused.until > this.#time.now();
+    return isRefusing ? { ...dated, refused: this.#refused?.what } : dated;
   }
 
   #limit(): RateLimit | null {
@@ -120,18 +127,18 @@ export class RateLimiter {
    * server said when) when that is not to be within `patienceMs`, or with `aborted`.
    */
   async enter(route: string, patienceMs: number, options: RequestOptions = {}): Promise<void> {
-    const until = this.#clock.now() + patienceMs;
+    const until = this.#time.now() + patienceMs;
     const priority = options.priority ?? 'foreground';
     let waiting = false;
     try {
       for (;;) {
-        const now = this.#clock.now();
+        const now = this.#time.now();
         const admission = admit(this.#state(waiting), priority, Math.max(0, until - now), now);
         if (admission.act === 'go') break;
         if (admission.act === 'refuse') {
           const { retryAfterMs, isTold } = admission;
-          if (isTold && priority === 'foreground') this.announce(now + retryAfterMs);
-          throw refused(route, retryAfterMs, isTold ? now + retryAfterMs : undefined);
+          if (isTold && priority === 'foreground') this.announce(this.#time.dateOf(now + retryAfterMs));
+          throw refused(route, retryAfterMs, isTold ? this.#time.dateOf(now + retryAfterMs) : undefined);
         }
         if (priority === 'foreground' && !waiting) {
           waiting = true;
@@ -151,11 +158,12 @@ export class RateLimiter {
    */
   afford(requests: number, what: string, isResumable: boolean): void {
     const known = this.#known;
-    const now = this.#clock.now();
+    const now = this.#time.now();
     if (known === null || known.resetAt <= now) return;
     const isNever = requests > known.limit;
     if (requests <= known.remaining - this.#underway || (isNever && isResumable)) return;
-    const until = clockTime(known.resetAt);
+    const resetAt = this.#time.dateOf(known.resetAt);
+    const until = dateTime(resetAt);
     const why = isNever
       ? `the account has ${known.limit} an hour`
       : `${known.remaining} of ${known.limit} are left until ${until}`;
@@ -165,7 +173,7 @@ export class RateLimiter {
     throw isNever
       ? new ProviderError('limit', message, { data: { requests } })
       : new ProviderError('rate-limited', message, {
-          data: { resetAt: known.resetAt, retryAfterMs: known.resetAt - now },
+          data: { resetAt, retryAfterMs: known.resetAt - now },
         });
   }
 
@@ -177,7 +185,7 @@ export class RateLimiter {
 
   /** What an answer tells about the limit. */
   observe(status: number, headers: Headers): void {
-    const now = this.#clock.now();
+    const now = this.#time.now();
     const date = Date.parse(header(headers, 'date') ?? '');
     const limit = count(header(headers, 'x-ratelimit-limit'));
     const remaining = count(header(headers, 'x-ratelimit-remaining'));
@@ -190,12 +198,13 @@ export class RateLimiter {
       };
     if (status !== 429) {
       this.#blindPauses = 0;
+      this.#isCareful = false;
       return;
     }
     // Where requests are left, it was refused for something else, of which the end of the window says nothing.
     const isUsedUp = remaining === undefined || remaining === 0;
     if (isUsedUp && this.#known !== null) this.#known = { ...this.#known, remaining: 0 };
-    const told = parseRetryAfter(header(headers, 'retry-after'), now);
+    const told = parseRetryAfter(header(headers, 'retry-after'), Number.isNaN(date) ? this.#clock.now() : date);
     if (told !== undefined) this.pause(told);
     else if (isUsedUp && resetAt !== undefined && resetAt > now) this.pause(resetAt - now);
     // Those that were sent together are refused together: one pause for all of them.
@@ -205,7 +214,8 @@ export class RateLimiter {
 
   /** Nobody goes for so long. What the server says in words (`guess` false) takes the place of what was guessed. */
   pause(ms: number, guess = false): void {
-    const until = this.#clock.now() + ms;
+    const until = this.#time.now() + Math.min(ms, longestPause);
+    if (ms >= longestPause) this.#isCareful = true;
     if (!guess || until > this.#pausedUntil) this.#isPauseTold = !guess;
     this.#pausedUntil = guess ? Math.max(this.#pausedUntil, until) : until;
     if (this.#known !== null && this.#known.remaining === 0 && !guess) this.#known = { ...this.#known, resetAt: until };
@@ -213,20 +223,22 @@ export class RateLimiter {
 
   /** Until when it is closed, ms from now; undefined when it is not. */
   retryAfterMs(): number | undefined {
-    const left = this.#pausedUntil - this.#clock.now();
+    const left = this.#pausedUntil - this.#time.now();
     return left > 0 ? left : undefined;
   }
 
   /** When the server will take requests again, ms since the epoch, where it said so and that is to come. */
   resetAt(): number | undefined {
-    return this.#isPauseTold && this.retryAfterMs() !== undefined ? this.#pausedUntil : undefined;
+    const isTold = this.#isPauseTold && this.retryAfterMs() !== undefined;
+    return isTold ? this.#time.dateOf(this.#pausedUntil) : undefined;
   }
 
   /** One line for each time that people's requests fail for it, not one for each request. */
   announce(resetAt: number): void {
-    if (this.#clock.now() < this.#announcedUntil) return;
-    this.#announcedUntil = resetAt;
-    this.#log.warn({ resetAt }, `the request limit of the account is used up until ${clockTime(resetAt)}`);
+    const now = this.#time.now();
+    if (now < this.#announcedUntil) return;
+    this.#announcedUntil = now + Math.max(0, resetAt - this.#clock.now());
+    this.#log.warn({ resetAt }, `the request limit of the account is used up until ${dateTime(resetAt)}`);
   }
 
   #state(waiting: boolean): LimitState {
@@ -236,6 +248,7 @@ export class RateLimiter {
       pausedUntil: this.#pausedUntil,
       isPauseTold: this.#isPauseTold,
       foregroundWaiting: this.#foregroundWaiting - (waiting ? 1 : 0),
+      isCareful: this.#isCareful,
     };
   }
 
@@ -271,12 +284,12 @@ function count(value: string | undefined): number | undefined {
 }
 
 function refused(route: string, retryAfterMs: number, resetAt: number | undefined): ProviderError {
-  const until = resetAt === undefined ? '' : ` until ${clockTime(resetAt)}`;
+  const until = resetAt === undefined ? '' : ` until ${dateTime(resetAt)}`;
   return new ProviderError('rate-limited', `${route}: the request limit of the account is used up${until}`, {
     data: { route, retryAfterMs, ...(resetAt === undefined ? {} : { resetAt }) },
   });
 }
 
-function clockTime(ms: number): string {
-  return new Date(ms).toLocaleTimeString('en-GB');
+function dateTime(ms: number): string {
+  return new Date(ms).toLocaleString('sv-SE');
 }

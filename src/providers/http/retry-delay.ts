@@ -33,13 +33,22 @@ export function retryDelay(
   return delay < input.leftMs ? delay : null;
 }
 
-/** A Retry-After header in ms from `now` (ms since the epoch): delta seconds or an HTTP date; undefined if neither. */
+/**
+ * Longest that a server is believed when it says to stay away, ms: the longest window that a document names. Then one request
+ * asks again.
+ */
+export const longestPause = 3600_000;
+
+/**
+ * A Retry-After header in ms from `now` (ms since the epoch, by the server where its clock is known), at most `longestPause`:
+ * delta seconds or an HTTP date; undefined if neither.
+ */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
   const trimmed = value.trim();
-  if (/^\d+(\.\d+)?$/.test(trimmed)) return Math.ceil(Number(trimmed) * 1000);
+  if (/^\d+(\.\d+)?$/.test(trimmed)) return Math.min(longestPause, Math.ceil(Number(trimmed) * 1000));
   // Date.parse also takes "2" or "x 2001"; an HTTP date always names its weekday and zone.
   if (!/^[A-Z][a-z]{2,8},? /.test(trimmed)) return undefined;
   const at = Date.parse(trimmed);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+  return Number.isNaN(at) ? undefined : Math.min(longestPause, Math.max(0, at - now));
 }
