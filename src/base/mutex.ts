@@ -3,11 +3,25 @@ export class Mutex {
   #tail: Promise<void> = Promise.resolve();
   #count = 0;
 
-  run<T>(act: () => Promise<T>): Promise<T> {
+  /** Rejects with the signal's reason where it aborts before the turn has come. */
+  run<T>(act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     this.#count++;
-    const turn = this.#tail.then(act);
+    let hasBegun = false;
+    const turn = this.#tail.then(() => {
+      signal?.throwIfAborted();
+      hasBegun = true;
+      return act();
+    });
     this.#tail = turn.then(this.#leave, this.#leave);
-    return turn;
+    if (signal === undefined) return turn;
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        if (!hasBegun) reject(signal.reason);
+      };
+      signal.addEventListener('abort', giveUp, { once: true });
+      if (signal.aborted) giveUp();
+      turn.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
+    });
   }
 
   /** Is anybody in, or waiting? */

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { InUse } from '../base/in-use.js';
 import { ProviderError } from '../providers/errors.js';
+import { orAborted } from '../providers/or-aborted.js';
 import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
 import { revisionKey } from '../providers/provider.js';
 import type { LentFile } from '../spool/lent-file.js';
@@ -151,7 +152,7 @@ export class RevisionReader {
     for (let at = 0; at < size && !this.isSound; at += piece.length) {
       signal?.throwIfAborted();
       this.prefetchSequel(at, size, signal);
-      await this.read(piece, at);
+      await orAborted(this.read(piece, at), signal);
     }
   }
 

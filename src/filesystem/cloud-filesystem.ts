@@ -282,7 +282,7 @@ export class CloudFilesystem implements Filesystem {
       }
       if (state.handles.size > 0) return;
       await this.#contents.discardUnchanged(state);
-      if (state.unlinked) await this.#contents.abandon(state);
+      if (state.unlinked) this.#contents.abandon(state);
       this.storing.released(state);
       if (state.storing === null) await state.spool?.close();
       files.settle(state);

@@ -5,9 +5,7 @@
  * block cache. The first write makes the spool file.
  */
 import { fromMs } from '../base/timespec.js';
-import { blockOf } from '../cache/blocks.js';
-import { planReadAhead, WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
-import type { RevisionReader } from '../cache/revision-reader.js';
+import { WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
 import { ProviderError } from '../providers/errors.js';
 import type { RemoteFile } from '../providers/provider.js';
 import { revisionKey } from '../providers/provider.js';
@@ -21,10 +19,9 @@ import type { Lending } from './lending.js';
 import { newRevision } from './new-revision.js';
 import { type FileState, type Handle, movingAlong, shownTo } from './open-files.js';
 import { orAborted } from './or-aborted.js';
+import { readAhead } from './reading-ahead.js';
 import { noteUnseen, settleUnseen } from './unseen.js';
 
-/** Of the cache's limit, what one handle may fill by reading ahead. */
-const READ_AHEAD_SHARE = 1 / 4;
 /** Of the cache's limit, how large a base may be for all of it to be fetched, and found there by who needs a part of it. */
 const CONFIRMED_SHARE = 1 / 2;
 
@@ -235,19 +232,26 @@ export class Contents {
    * The file is about to go at the provider, which gives out nothing from its trash: what those who have it open may
    * still ask for is fetched before.
    */
-  async keep(state: FileState): Promise<void> {
+  async keep(state: FileState, signal?: AbortSignal): Promise<void> {
     const reader = [...state.handles].find((handle) => handle.pinned !== null && handle.lent === null);
     if (reader === undefined || state.spool !== null) return;
-    await this.#makeWritable(state, () => this.baseOf(state, reader));
+    await orAborted(
+      this.#makeWritable(state, () => this.baseOf(state, reader)),
+      signal,
+    );
     const { spool } = state as FileState;
-    if (spool !== null) await spool.fill(this.readBase(state, spool));
+    if (spool !== null) await spool.fill(this.readBase(state, spool), signal);
   }
 
   /** The whole content as a spool file, however it is kept now. It is forgotten with the next `discardUnchanged`. */
-  async materialize(state: FileState): Promise<SpoolFile> {
-    while (state.spool === null) await this.#makeWritable(state, () => this.baseOf(state, null));
+  async materialize(state: FileState, signal?: AbortSignal): Promise<SpoolFile> {
+    while (state.spool === null)
+      await orAborted(
+        this.#makeWritable(state, () => this.baseOf(state, null)),
+        signal,
+      );
     await settleUnseen(this.#core, state);
-    await this.fill(state, state.spool);
+    await this.fill(state, state.spool, signal);
     return state.spool;
   }
 
@@ -275,10 +279,10 @@ export class Contents {
   }
 
   /** Runs a change of the names of some files; nothing else changes them meanwhile, and no upload of them begins. */
-  async naming<T>(inos: readonly Ino[], act: () => Promise<T>): Promise<T> {
+  async naming<T>(inos: readonly Ino[], act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { files } = this.#core;
     try {
-      return await files.naming(inos, act);
+      return await files.naming(inos, act, signal);
     } finally {
       for (const ino of inos) {
         const state = files.state(ino);
@@ -309,13 +313,16 @@ export class Contents {
     this.#core.journal.gone(spool.name);
   }
 
-  /** The name is gone for ever: so is what was not stored, once nobody has it open. */
-  async abandon(state: FileState): Promise<void> {
+  /**
+   * The name is gone for ever: so is what was not stored, once nobody has it open. Nobody waits for its file to go, which may be
+   * large or in the midst of a sync; the journal has it as dropped.
+   */
+  abandon(state: FileState): void {
     const { spool } = state;
     if (state.handles.size > 0 || spool === null) return;
     this.dropSpool(state);
     this.#core.files.settle(state);
-    await this.removeSpool(spool);
+    this.removeSpool(spool).catch((error) => this.#core.log.warn({ error }, `${spool.path} stays for now`));
   }
 
   /** Lets go of the spool file of a state; the file itself is the caller's to keep or remove. */
@@ -334,19 +341,8 @@ export class Contents {
   async #readPinned(handle: Handle, file: RemoteFile, into: Uint8Array, offset: number): Promise<number> {
     if (offset >= file.size) return 0;
     handle.reader ??= this.#core.readers.acquire(file);
-    this.#readAhead(handle, handle.reader, into.length, offset);
+    readAhead(handle, handle.reader, this.#core.readers.cache.limit, into.length, offset);
     return handle.reader.read(into, offset);
-  }
-
-  #readAhead(handle: Handle, reader: RevisionReader, length: number, offset: number): void {
-    const maxWindow = this.#core.readers.cache.limit * READ_AHEAD_SHARE;
-    const plan = planReadAhead(handle.readAhead, { offset, length, size: reader.file.size, maxWindow });
-    handle.readAhead = plan.state;
-    if (plan.fetch === null) return;
-    // The first window holds what the program waits for right now.
-    const isWanted = blockOf(plan.fetch[0]) <= blockOf(offset + length - 1);
-    const priority = isWanted ? 'foreground' : 'background';
-    reader.prefetch(...plan.fetch, plan.requestBytes, priority, handle.closing);
   }
 
   async #makeSpool(state: FileState, base: RemoteFile | null): Promise<void> {

@@ -58,9 +58,9 @@ export class CopyRename {
     const state = files.ensureState(source.ino);
     const opened = target === undefined ? undefined : files.state(target.ino);
     requireToRename(this.#core, state, from);
-    if (opened !== undefined) await this.#contents.keep(opened);
-    const spool = await this.#contents.materialize(state);
-    const { md5, crcs } = await spool.digest(BLOCK_BYTES);
+    if (opened !== undefined) await this.#contents.keep(opened, caller?.signal);
+    const spool = await this.#contents.materialize(state, caller?.signal);
+    const { md5, crcs } = await spool.digest(BLOCK_BYTES, caller?.signal);
     const replaces = target === undefined ? null : remoteFileOf(target);
     await this.#intents.clearing({ parentId: remoteIdOf(directory), name });
     begins({ from, replaces, size: spool.size, md5 });
@@ -68,7 +68,7 @@ export class CopyRename {
     const stored = await this.#namespace.asking([source.parent, directory.ino], () =>
       provider.upload(
         { parentId: remoteIdOf(directory), name, ...(replaces === null ? {} : { replaces }) },
-        spool.source(() => spool.digest(BLOCK_BYTES)),
+        spool.source(() => Promise.resolve({ md5, crcs })),
         caller,
       ),
     );

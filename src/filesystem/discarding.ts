@@ -60,7 +60,7 @@ export class Discarding {
         journal.remove(ino);
       });
       state.unlinked = true;
-      await this.#contents.abandon(state);
+      this.#contents.abandon(state);
       if (parent !== null) invalidate({ kind: 'entry', parent, name });
     });
     invalidate({ kind: 'inode', ino, content: true });

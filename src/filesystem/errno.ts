@@ -42,6 +42,9 @@ export function toFsError(error: unknown): FsError {
   if (error instanceof ProviderError) {
     return new FsError(errnoOf(error), error.message, { cause: error, data: { ...error.data } });
   }
+  // What a signal's reason is where nobody gave one.
+  if (error instanceof Error && error.name === 'AbortError')
+    return new FsError('EINTR', 'interrupted', { cause: error });
   const code = codeOf(error) ?? '';
   if (diskErrno.has(code)) return new FsError(code as ErrnoName, messageOf(error), { cause: error });
   if (code === 'SQLITE_FULL') return new FsError('ENOSPC', 'the state directory is full', { cause: error });

@@ -131,8 +131,10 @@ export class Namespace {
     requireWritable(this.#core);
     const inode = await this.find(parent, name, caller);
     if (inode.kind === 'directory') throw new FsError('EISDIR', `${name} is a directory`);
-    await this.#contents.naming([inode.ino], () =>
-      this.#intents.touching([parent], () => this.#removeFile(inode, caller)),
+    await this.#contents.naming(
+      [inode.ino],
+      () => this.#intents.touching([parent], () => this.#removeFile(inode, caller)),
+      caller?.signal,
     );
     this.touchDirectory(parent);
   }
@@ -142,7 +144,7 @@ export class Namespace {
     const { files, table, journal, directories } = this.#core;
     const state = files.ensureState(inode.ino);
     await this.#storing.cancel(state);
-    await this.#contents.keep(state);
+    await this.#contents.keep(state, caller?.signal);
     // A cancelled or interrupted upload may have got through.
     await this.#storing.forsake(state);
     const { remote, parent } = inodeOf(this.#core, inode.ino);
@@ -154,7 +156,7 @@ export class Namespace {
     });
     if (remote !== null) directories.changes.note('file', remote.id);
     state.unlinked = true;
-    await this.#contents.abandon(state);
+    this.#contents.abandon(state);
   }
 
   async rmdir(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {

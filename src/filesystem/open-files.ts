@@ -24,6 +24,8 @@ export interface Storing {
   readonly abort: AbortController;
   /** Callers of close() that wait for the verdict. While there are any, writes wait; else writes cancel the upload. */
   waiters: number;
+  /** Cancelled for a change of the name, and to begin anew after it. */
+  isPutOff: boolean;
 }
 
 export class FileState {
@@ -242,13 +244,13 @@ export class OpenFiles {
   }
 
   /** Runs a change of the names of some files; nothing else changes their names, and no upload of them begins. */
-  async naming<T>(inos: readonly Ino[], act: () => Promise<T>): Promise<T> {
+  async naming<T>(inos: readonly Ino[], act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     // In one order for all, so that two who want the same files do not wait for each other for ever.
     const [first, ...rest] = [...new Set(inos)].sort((a, b) => a - b);
     if (first === undefined) return act();
     const state = this.ensureState(first);
     try {
-      return await state.naming.run(() => this.naming(rest, act));
+      return await state.naming.run(() => this.naming(rest, act, signal), signal);
     } finally {
       this.settle(state);
     }

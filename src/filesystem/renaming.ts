@@ -17,6 +17,7 @@ import { FsError } from './fs-error.js';
 import type { Homes } from './homes.js';
 import { type BegunCopy, type BegunRename, type Intent, type Intents, orGone } from './intents.js';
 import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
+import type { FileState } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
 
@@ -79,12 +80,14 @@ export class Renaming {
     if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', `${newName} exists`);
     if (target !== undefined) requireSameKind(source, target);
     const inos = target === undefined ? [source.ino] : [source.ino, target.ino];
-    return this.#contents.naming(inos, async () => {
+    const putOff: FileState[] = [];
+    const act = async (): Promise<boolean> => {
       // The upload of either would go to a name that is about to change.
       for (const ino of inos) {
         const state = this.#core.files.state(ino);
-        await state?.storing?.done.catch(() => undefined);
-        if (state !== undefined) await this.#storing.learn(state);
+        if (state === undefined) continue;
+        if (await this.#storing.putOff(state)) putOff.push(state);
+        await this.#storing.learn(state);
       }
       const now = table.child(parent, name);
       const inTheWay = table.child(newParent, newName);
@@ -95,7 +98,12 @@ export class Renaming {
         begunRename(now, inTheWay, newParent, newName),
       );
       return true;
-    });
+    };
+    try {
+      return await this.#contents.naming(inos, act, caller?.signal);
+    } finally {
+      for (const state of putOff) this.#storing.released(state);
+    }
   }
 
   async #carryOut(
@@ -107,7 +115,7 @@ export class Renaming {
     caller: Caller | undefined,
   ): Promise<void> {
     const { provider } = this.#core;
-    if (source.remote === null) return this.#renameLocal(source, target, directory, newName);
+    if (source.remote === null) return this.#renameLocal(source, target, directory, newName, caller);
     const { moveFile, moveFolder } = provider.capabilities;
     if (source.kind === 'directory' && !moveFolder)
       throw new FsError('EXDEV', `${provider.name} cannot rename folders`);
@@ -122,7 +130,7 @@ export class Renaming {
     // Known before anything steps aside: what could not be removed would stay there.
     if (old !== null) this.#namespace.requireDeletes();
     if (target !== undefined && old !== null && remote !== null)
-      await this.#replace(source, remote, target, old, directory, newName);
+      await this.#replace(source, remote, target, old, directory, newName, caller);
     else await this.#move(source, source.remote, directory, newName, caller, target);
   }
 
@@ -195,11 +203,12 @@ export class Renaming {
     old: RemoteFile,
     directory: Inode,
     newName: string,
+    caller: Caller | undefined,
   ): Promise<void> {
     const { provider, log, files } = this.#core;
     const parentId = remoteIdOf(directory);
     const opened = files.state(target.ino);
-    if (opened !== undefined) await this.#contents.keep(opened);
+    if (opened !== undefined) await this.#contents.keep(opened, caller?.signal);
     const name = this.#remoteName(source, newName);
     const aside = { parentId, name: asideName(old.name) };
     const intent = this.#intents.begin({ old, parentId, name: old.name, aside: aside.name, successor: remote });
@@ -239,14 +248,20 @@ export class Renaming {
   }
 
   /** Content that is only here yet changes its name here; where it replaces a stored file, it becomes its new version. */
-  async #renameLocal(source: Inode, target: Inode | undefined, directory: Inode, newName: string): Promise<void> {
+  async #renameLocal(
+    source: Inode,
+    target: Inode | undefined,
+    directory: Inode,
+    newName: string,
+    caller: Caller | undefined,
+  ): Promise<void> {
     const { table, files, journal } = this.#core;
     const state = files.state(source.ino);
     const old = target === undefined ? null : remoteFileOf(target);
     const opened = target === undefined ? undefined : files.state(target.ino);
-    if (opened !== undefined) await this.#contents.keep(opened);
+    if (opened !== undefined) await this.#contents.keep(opened, caller?.signal);
     // What is still another base's must be here before the base changes.
-    if (old !== null && state?.spool != null) await this.#contents.fill(state, state.spool);
+    if (old !== null && state?.spool != null) await this.#contents.fill(state, state.spool, caller?.signal);
     table.transaction(() => {
       if (target !== undefined) this.#takeName(target);
       table.update(source.ino, {
@@ -258,7 +273,7 @@ export class Renaming {
       state.spool.rebase(old);
       journal.setContent(source.ino, state.spool.state(), old);
     });
-    if (target !== undefined) await this.#forget(target.ino);
+    if (target !== undefined) this.#forget(target.ino);
     if (state !== undefined && state.handles.size === 0) this.#storing.enqueue(state);
   }
 
@@ -290,7 +305,7 @@ export class Renaming {
     if (target?.remote != null) directories.changes.note(target.remote.kind, target.remote.id);
     const state = this.#core.files.state(source.ino);
     if (state !== undefined && moved.kind === 'file') this.#contents.moved(state, moved);
-    if (target !== undefined) await this.#forget(target.ino);
+    if (target !== undefined) this.#forget(target.ino);
   }
 
   /** The replaced file has no name any more, and nothing of it is to be stored: both at once, whatever happens next. */
@@ -300,11 +315,11 @@ export class Renaming {
   }
 
   /** What was not stored of the replaced file goes, unless somebody has it open. */
-  async #forget(ino: Ino): Promise<void> {
+  #forget(ino: Ino): void {
     const state = this.#core.files.state(ino);
     if (state === undefined) return;
     state.unlinked = true;
-    await this.#contents.abandon(state);
+    this.#contents.abandon(state);
   }
 
   /** A name that had to be escaped here keeps its true form at the provider as long as nobody gives it another. */

@@ -8,8 +8,7 @@ import { codeOf, messageOf } from '../base/errors.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
 import { ProviderError } from '../providers/errors.js';
 import type { RemoteFile } from '../providers/provider.js';
-import type { UploadState } from '../spool/journal.js';
-import { type Digest, type SpoolFile, type SpoolState, wholeOf } from '../spool/spool-file.js';
+import { type Digest, type SpoolFile, wholeOf } from '../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
 import { withContentOf } from './attributes.js';
 import { requireToStore } from './budget.js';
@@ -23,11 +22,13 @@ import { handOver } from './hand-over.js';
 import type { Homes } from './homes.js';
 import { Leftovers } from './leftovers.js';
 import type { FileState, Storing as Upload } from './open-files.js';
+import { orAborted } from './or-aborted.js';
 import { type PendingUpload, pendingUploads } from './pending.js';
 import type { Superfluous } from './superfluous.js';
 import { noteUnseen, settleUnseen } from './unseen.js';
 import { isPassing } from './upload-policy.js';
 import { UploadQueue, type Verdict } from './upload-queue.js';
+import { writeRow } from './upload-row.js';
 
 /** Contents up to this size are promised by the journal alone, bytes: one sync of the disk instead of two. */
 const KEPT_BYTES = 64 * 1024;
@@ -92,9 +93,9 @@ export class Storing {
     if (kept === null) await spool.sync();
     // Stored or dropped in the meantime: there is nothing left to promise.
     if (state.spool !== spool) return;
-    if (state.storing === null && state.generation === generation) this.#journal(state, spool, as, { kept });
+    if (state.storing === null && state.generation === generation) writeRow(this.#core, state, spool, as, { kept });
     else if (state.storing === null)
-      this.#journal(state, spool, 'synced', {
+      writeRow(this.#core, state, spool, 'synced', {
         content: kept === null ? spool.leftOf(content) : wholeOf(kept.length),
         generation,
         kept,
@@ -114,6 +115,7 @@ export class Storing {
     try {
       await upload.done;
     } catch (error) {
+      if (upload.isPutOff && !this.#isEnding) return await this.store(state);
       if (state.dirty && state.storing === null && isPassing(error))
         this.#queue.postpone(state.ino, state.spool?.size ?? 0);
       throw error;
@@ -151,6 +153,17 @@ export class Storing {
     if (state.unlinked || !state.dirty || state.failed === state.generation || state.storing !== null) return;
     if (state.promised && state.journaled === state.generation) this.#core.journal.setState(state.ino, 'queued');
     this.enqueue(state);
+  }
+
+  /**
+   * The name of the file is about to change, which waits for no content: its upload is cancelled, and begins anew afterwards for
+   * those who wait in close(). True: `released` is to be called then, for the others.
+   */
+  async putOff(state: FileState): Promise<boolean> {
+    if (state.storing === null) return false;
+    state.storing.isPutOff = true;
+    await this.cancel(state);
+    return true;
   }
 
   /** Cancels the upload of a state and waits for its end. */
@@ -227,7 +240,7 @@ export class Storing {
       if (state.failed === state.generation) continue;
       // A file that is still being written was promised nothing.
       const asWritten = state.promised ? 'synced' : 'open';
-      this.#journal(state, spool, state.hasWriters() ? asWritten : 'queued');
+      writeRow(this.#core, state, spool, state.hasWriters() ? asWritten : 'queued');
     }
     await this.#core.state.durable();
   }
@@ -251,6 +264,7 @@ export class Storing {
     const upload: Upload = {
       abort,
       waiters: 0,
+      isPutOff: false,
       done: this.#store(state, abort.signal).finally(() => {
         state.storing = null;
         this.#core.files.settle(state);
@@ -269,18 +283,18 @@ export class Storing {
     while (state.changing.isBusy) await state.changing.idle();
     let hashing: Promise<Digest> | null = null;
     const digest = (): Promise<Digest> => {
-      hashing ??= spool.digest(BLOCK_BYTES);
+      hashing ??= spool.digest(BLOCK_BYTES, signal);
       return hashing;
     };
     try {
       // While the disk writes. What goes wrong shows to who waits for it.
       if (spool.isComplete()) digest().catch(() => undefined);
       // After a power cut the next mount uploads what a row says: by then the bytes must be there.
-      if (state.secured !== state.generation) await spool.sync();
-      if (state.journaled !== state.generation) this.#journal(state, spool, 'uploading');
+      if (state.secured !== state.generation) await orAborted(spool.sync(), signal);
+      if (state.journaled !== state.generation) writeRow(this.#core, state, spool, 'uploading');
       if (!spool.isComplete()) await this.#fill(state, spool, signal);
       // What an earlier try of other bytes left may stand in the way of this one.
-      await this.#leftovers.clear();
+      await orAborted(this.#leftovers.clear(), signal);
       const { remote, isConflict } = await this.#delivery.deliver(state.ino, { state, spool, digest, signal });
       await this.#stored(state, spool, remote, isConflict, await digest());
     } catch (error) {
@@ -306,9 +320,9 @@ export class Storing {
   async #fill(state: FileState, spool: SpoolFile, signal: AbortSignal): Promise<void> {
     requireToStore(this.#core, state.ino, spool);
     await this.#contents.fill(state, spool, signal);
-    await spool.sync();
-    this.#journal(state, spool, 'uploading');
-    await this.#core.state.durable();
+    await orAborted(spool.sync(), signal);
+    writeRow(this.#core, state, spool, 'uploading');
+    await orAborted(this.#core.state.durable(), signal);
   }
 
   /** The provider has it: the inode gets its remote side, the handles their new revision, the cache the bytes. */
@@ -359,42 +373,5 @@ export class Storing {
       // Shows the other client's file under the name that ours had.
       directories.refresh(parent).catch(() => undefined);
     });
-  }
-
-  /** Writes the row of a state. `content` and `generation` are what is durable of a content that goes on changing. */
-  #journal(
-    state: FileState,
-    spool: SpoolFile,
-    as: UploadState,
-    durable: { readonly content?: SpoolState; readonly generation?: number; readonly kept?: Uint8Array | null } = {},
-  ): void {
-    const { journal, table, clock, options } = this.#core;
-    const { content = spool.state(), generation = state.generation, kept = null } = durable;
-    const before = journal.get(state.ino);
-    // An upload id belongs to the very bytes it was begun with.
-    const isSame = state.journaled === generation;
-    table.transaction(() => {
-      journal.put({
-        ino: state.ino,
-        spool: state.spoolName,
-        state: as,
-        content,
-        base: spool.base,
-        checkpoint: isSame ? (before?.checkpoint ?? null) : null,
-        attempts: [...state.attempts],
-        code: null,
-        message: null,
-        since: before?.since ?? clock.now(),
-      });
-      if (kept !== null) journal.keep(state.ino, kept, options.boot);
-      else if (!isSame) journal.release(state.ino);
-      const inode = table.get(state.ino);
-      if (inode === undefined) return;
-      table.update(state.ino, {
-        localSize: spool.size,
-        overlay: withContentOf(inode.overlay, state.mtime),
-      });
-    });
-    state.journaled = generation;
   }
 }

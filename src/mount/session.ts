@@ -53,6 +53,8 @@ export class Session {
   readonly #binding: string;
   #server: Server | null = null;
   #closing: Promise<void> | null = null;
+  /** Nobody waits for what is not uploaded. */
+  #isForced = false;
   #resolveEnded: () => void = () => {};
 
   private constructor(
@@ -73,7 +75,7 @@ export class Session {
       this.#resolveEnded = resolve;
     });
     // Somebody typed `umount`: what is not uploaded yet is uploaded before the process ends.
-    void mounted.ended.then(() => this.#close(true));
+    void mounted.ended.then(() => this.#close(!this.#isForced));
   }
 
   /** Resolves when the mountpoint answers. Whatever fails before leaves nothing behind. */
@@ -151,8 +153,11 @@ export class Session {
 
   /** Unmounts whatever is open; what is not uploaded waits in the spool for the next mount. */
   forceUnmount(): Promise<readonly UploadStatus[]> {
+    this.#isForced = true;
     return this.#leaving.during(async () => {
       await this.#mounted.detach();
+      // Where the uploads are waited for already, they end now.
+      if (this.#closing !== null) await this.#opened.filesystem.storing.interrupt();
       await this.#close(false);
       return this.#left;
     });

@@ -6,6 +6,7 @@
  * zeros.
  */
 import { closeSync, constants, fdatasync, fstatSync, ftruncate, openSync, rmSync, write } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import { SyncmountError } from '../base/errors.js';
@@ -13,6 +14,7 @@ import { ExtentSet } from '../base/extents.js';
 import { readAt, readRecentAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
+import { orAborted } from '../providers/or-aborted.js';
 import type { RemoteFile, UploadSource } from '../providers/provider.js';
 import type { Room } from './room.js';
 import { type Digest, RunningDigest } from './running-digest.js';
@@ -27,6 +29,8 @@ const appendPart = async (fd: number, data: Uint8Array): Promise<number> =>
 
 /** Bytes read at a time for hashing and uploading: large enough for the disk, small enough not to hold up the loop. */
 const CHUNK = 256 * 1024;
+/** A file of so many bytes is removed by a thread. */
+const LARGE = 64 * 1024 * 1024;
 
 /** Fills `into` with the base's bytes from `offset`. `goesOnTo`: it will be asked for all up to there, in order. */
 export type ReadBase = (into: Uint8Array, offset: number, goesOnTo?: number) => Promise<void>;
@@ -193,11 +197,12 @@ export class SpoolFile {
 
   /** Brings in everything that is still the base's. */
   async fill(readBase: ReadBase, signal?: AbortSignal): Promise<void> {
+    if (this.isComplete()) return;
     for (const [start, end] of this.#gaps(0, this.#size)) {
       for (let at = start; at < end; at += CHUNK) {
         signal?.throwIfAborted();
         const data = Buffer.allocUnsafe(Math.min(CHUNK, end - at));
-        await readBase(data, at, end);
+        await orAborted(readBase(data, at, end), signal);
         await this.#change(async (fd) => {
           // Written by a program meanwhile: its bytes are newer.
           for (const [from, to] of this.#gaps(at, at + data.length)) {
@@ -237,8 +242,11 @@ export class SpoolFile {
     return this.#uses.during(async () => syncFile(this.#file()));
   }
 
-  /** The hashes of the whole content. What was hashed while it was written need not be read again, once. */
-  digest(blockBytes: number): Promise<Digest> {
+  /**
+   * The hashes of the whole content. What was hashed while it was written need not be read again, once. A terabyte takes half an
+   * hour: it ends soon after `signal` aborts.
+   */
+  digest(blockBytes: number, signal?: AbortSignal): Promise<Digest> {
     return this.#uses.during(async () => {
       const followed = this.#followed;
       // It goes no further by itself, nor by a write that comes meanwhile.
@@ -248,6 +256,7 @@ export class SpoolFile {
       if (fstatSync(fd).size < this.#size) this.#tooShort();
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK, this.#size - digest.bytes));
       while (digest.bytes < this.#size) {
+        signal?.throwIfAborted();
         const data = buffer.subarray(0, Math.min(buffer.length, this.#size - digest.bytes));
         this.#requireWhole(await readRecentAt(fd, data, digest.bytes), data);
         digest.update(data);
@@ -276,7 +285,9 @@ export class SpoolFile {
   /** Closes and deletes it. */
   async remove(): Promise<void> {
     await this.close();
-    rmSync(this.path, { force: true });
+    // To free the blocks of a large file takes a disk seconds, which is no work for the event loop.
+    if (this.#size > LARGE) await rm(this.path, { force: true });
+    else rmSync(this.path, { force: true });
   }
 
   async *#chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {

@@ -250,8 +250,9 @@ describe('after the process died while a file was being written', () => {
     await m.write(handle, 'half');
     const revived = await m.crash();
     expect(revived.pending()).toEqual(['/a failed']);
-    revived.provider.gate('upload');
+    const upload = revived.provider.gate('upload');
     revived.fs.retryFailed();
+    await upload.reached;
     // Its upload is cancelled, and then the process dies.
     const again = await dieAt(revived, { method: 'list', when: 'before' }, () => revived.rm('a'));
     await again.fs.storing.drained();
