@@ -1,7 +1,7 @@
 /** A lock between processes that the kernel takes away from one that dies. */
-import Database from 'better-sqlite3';
 import { systemClock } from './clock.js';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
+import { openSql, type Sql } from './sqlite.js';
 
 /** How often it is looked whether the lock is free, ms: a person does not notice it. */
 const LOOK_INTERVAL = 50;
@@ -23,7 +23,7 @@ export async function underLock<T>(path: string, act: () => Promise<T>, signal?:
   }
 }
 
-async function locked(path: string, signal: AbortSignal | undefined): Promise<Database.Database> {
+async function locked(path: string, signal: AbortSignal | undefined): Promise<Sql> {
   const giveUpAt = performance.now() + PATIENCE;
   for (;;) {
     signal?.throwIfAborted();
@@ -34,15 +34,16 @@ async function locked(path: string, signal: AbortSignal | undefined): Promise<Da
   }
 }
 
-function tryLock(path: string): Database.Database | null {
-  let lock: Database.Database | undefined;
+function tryLock(path: string): Sql | null {
+  let lock: Sql | undefined;
   try {
-    lock = new Database(path, { timeout: 0 });
+    lock = openSql(path, { timeout: 0 });
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
     lock?.close();
     if (codeOf(error)?.startsWith('SQLITE_BUSY')) return null;
+    if (codeOf(error) === 'not-built') throw error;
     throw new SyncmountError('lock', `cannot lock ${path}: ${messageOf(error)}`, { cause: error });
   }
 }

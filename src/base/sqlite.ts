@@ -6,6 +6,7 @@
  * the event loop and callers that promise durability (fsync, close with write-back) share one sync.
  */
 import { closeSync, fdatasync, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
@@ -39,7 +40,7 @@ export function openDatabase(
 ): StateDatabase {
   let sql: Sql | undefined;
   try {
-    sql = new Database(path, { timeout: 0, verbose: onStatement });
+    sql = openSql(path, { timeout: 0, verbose: onStatement });
     // Held for the life of the connection and released by the kernel when the process dies: our lock on the account.
     sql.pragma('locking_mode = EXCLUSIVE');
     sql.pragma('journal_mode = WAL');
@@ -80,13 +81,42 @@ export function openDatabase(
   };
 }
 
+/** Opens a file. Throws what better-sqlite3 throws, and `SyncmountError` `not-built` where its own addon is missing. */
+export function openSql(path: string, options: Database.Options): Sql {
+  try {
+    return new Database(path, options);
+  } catch (error) {
+    throw isNotBuilt(error) ? notBuilt(error) : error;
+  }
+}
+
+/** Throws `SyncmountError` `not-built`, with the command that mends it, where no database can be opened on this machine. */
+export function requireSqlite(): void {
+  openSql(':memory:', {}).close();
+}
+
+/** After `npm ci --ignore-scripts` there is none; after an update of Node it may be of another version. */
+function isNotBuilt(error: unknown): boolean {
+  return codeOf(error) === 'ERR_DLOPEN_FAILED' || /^Could not locate the bindings file/.test(messageOf(error));
+}
+
+function notBuilt(cause: unknown): SyncmountError {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  return new SyncmountError(
+    'not-built',
+    `better-sqlite3 is not built for this Node.js (${process.version}): cd ${root} && npm rebuild better-sqlite3 && npm run build:addon`,
+    { cause },
+  );
+}
+
 /** What `read` finds in a database; `locked` where another process has it, `none` where there is none that can be read. */
 export function readFrom<T>(path: string, read: (sql: Sql) => T): T | 'locked' | 'none' {
   let sql: Sql | undefined;
   try {
-    sql = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 });
+    sql = openSql(path, { readonly: true, fileMustExist: true, timeout: 0 });
     return read(sql);
   } catch (error) {
+    if (codeOf(error) === 'not-built') throw error;
     return codeOf(error)?.startsWith('SQLITE_BUSY') ? 'locked' : 'none';
   } finally {
     sql?.close();

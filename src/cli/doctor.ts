@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import { messageOf } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
+import { requireSqlite } from '../base/sqlite.js';
 import { privateDirectory } from '../config/directories.js';
 import { formatSize } from '../config/units.js';
 import { bindings } from '../mount/bindings.js';
@@ -25,6 +26,7 @@ export async function doctorCommand(context: Context): Promise<void> {
     print(`${verdict.padEnd(4)}  ${message}`);
   };
   say('ok', `Node.js ${process.versions.node} on ${process.platform} ${process.arch}`);
+  checkSqlite(say);
   await checkDevice(say);
   let working = 0;
   for (const binding of bindings) {
@@ -40,6 +42,15 @@ export async function doctorCommand(context: Context): Promise<void> {
     say('warn', `the process of ${mountpoint} has died: 'syncmount umount ${mountpoint}' clears it`);
   }
   if (failures > 0) process.exitCode = 1;
+}
+
+function checkSqlite(say: (verdict: Verdict, message: string) => void): void {
+  try {
+    requireSqlite();
+    say('ok', 'better-sqlite3 is built');
+  } catch (error) {
+    say('FAIL', messageOf(error));
+  }
 }
 
 async function checkDevice(say: (verdict: Verdict, message: string) => void): Promise<void> {

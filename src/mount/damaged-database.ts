@@ -1,6 +1,7 @@
 /** Reads what a damaged state database still tells of contents that were not stored: a row at a time, all that can be read. */
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { ExtentSet } from '../base/extents.js';
+import { openSql } from '../base/sqlite.js';
 
 export interface KnownContent {
   readonly ino: number;
@@ -25,7 +26,7 @@ export interface KnownContent {
 export function readContents(path: string): KnownContent[] {
   let sql: Database.Database | undefined;
   try {
-    sql = new Database(path, { readonly: true });
+    sql = openSql(path, { readonly: true });
     const parentOf = prepared(sql, 'SELECT parent, name FROM inode WHERE ino = ?');
     const modifiedOf = prepared(sql, 'SELECT mtime_sec * 1000.0 + mtime_nsec / 1e6 AS ms FROM inode WHERE ino = ?');
     const rowOf = prepared(sql, 'SELECT spool, size, base, extents FROM upload WHERE ino = ?');

@@ -5,6 +5,7 @@ import type { Server } from 'node:net';
 import { messageOf, SyncmountError } from '../base/errors.js';
 import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
+import { requireSqlite } from '../base/sqlite.js';
 import type { AccountStore, StoredAccount } from '../config/accounts.js';
 import type { Directories } from '../config/directories.js';
 import type { MountOptions } from '../config/options.js';
@@ -82,6 +83,7 @@ export class Session {
   static async start(options: SessionOptions): Promise<Session> {
     const { account, mountpoint, registry, log, accounts } = options;
     const stored = accounts.load(account);
+    requireSqlite();
     await prepareMountpoint(mountpoint, registry, log);
     const binding = await chooseBinding(options.options.binding, log);
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
