@@ -4,7 +4,7 @@ import { access, stat, statfs } from 'node:fs/promises';
 import { messageOf } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
 import { requireSqlite } from '../base/sqlite.js';
-import { privateDirectory } from '../config/directories.js';
+import { privateDirectory, whyUnwritable } from '../config/directories.js';
 import { formatSize } from '../config/units.js';
 import { bindings } from '../mount/bindings.js';
 import { makeProvider } from '../mount/made-provider.js';
@@ -73,6 +73,16 @@ async function checkDirectory(
     const { mode } = await stat(path);
     const { bavail, bsize } = await statfs(path);
     const free = bavail * bsize;
+    const unwritable = whyUnwritable(path);
+    if (unwritable !== null) {
+      // What is logged in already can be used.
+      const consequence =
+        what === 'config' ? 'nobody can log in, and renewed logins are lost' : 'nothing can be mounted';
+      return say(
+        what === 'config' ? 'warn' : 'FAIL',
+        `${what} directory cannot be written: ${unwritable}; ${consequence}`,
+      );
+    }
     const isOpen = (mode & 0o077) !== 0;
     say(isOpen ? 'FAIL' : free < LITTLE_SPACE ? 'warn' : 'ok', `${what} directory ${path}: ${formatSize(free)} free`);
   } catch (error) {

@@ -2,12 +2,13 @@
  * Copies what is not stored yet out of the spool, so that it exists in a second place. The mount is asked where that is; where
  * there is none, or it does not answer, the journal tells.
  */
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { createBelow } from '../base/create-below.js';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { ExtentSet } from '../base/extents.js';
+import { makeDirectory } from '../base/make-directory.js';
 import { bootId } from '../base/processes.js';
 import { formatSize } from '../config/units.js';
 import { askControl } from '../mount/control.js';
@@ -85,7 +86,7 @@ function accountOf(
  */
 async function exportContents(contents: readonly LeftContent[], directory: string): Promise<void> {
   if (contents.length === 0) return print('Everything is stored; there is nothing to export.');
-  await mkdir(directory, { recursive: true });
+  makeDirectory(directory);
   const bytes = contents.reduce((sum, { size }) => sum + size, 0);
   const bar = process.stderr.isTTY
     ? new SingleBar({ format: 'exporting {bar} {percentage}%', clearOnComplete: true })

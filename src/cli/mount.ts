@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
+import { makeDirectory } from '../base/make-directory.js';
 import { requireAccountName } from '../config/accounts.js';
 import { readConfigFile } from '../config/config-file.js';
 import {
@@ -203,7 +204,7 @@ function breakSilence(): { waitsFor(what: string): void; end(): void } {
 
 function openLog(path: string): number {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(path));
     return openSync(path, 'a', 0o600);
   } catch (error) {
     throw new SyncmountError('log-file', `cannot write the log file ${path}: ${messageOf(error)}`, { cause: error });

@@ -76,12 +76,12 @@ export class AccountStore {
     }
   }
 
-  /** Replaces the file at once or not at all. Throws `account-write` where that fails. */
+  /** Replaces the file at once or not at all. Throws `account-write` or `directory` where that fails. */
   save(name: string, account: StoredAccount): void {
     const path = this.#path(name);
     const temporary = `${path}.${process.pid}.tmp`;
+    privateDirectory(this.#directory);
     try {
-      privateDirectory(this.#directory);
       writeFileSync(temporary, `${JSON.stringify(account, null, 2)}\n`, { mode: 0o600, flush: true });
       renameSync(temporary, path);
     } catch (error) {
@@ -103,7 +103,13 @@ export class AccountStore {
   /** Throws `unknown-account` where there is none. */
   remove(name: string): void {
     this.load(name);
-    rmSync(this.#path(name), { force: true });
+    try {
+      rmSync(this.#path(name), { force: true });
+    } catch (error) {
+      throw new SyncmountError('account-write', `cannot remove ${this.#path(name)}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
   }
 
   #path(name: string): string {

@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { accessSync, chmodSync, constants, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, SyncmountError } from '../base/errors.js';
+import { makeDirectory } from '../base/make-directory.js';
 
 /** Where the program keeps things (XDG Base Directory Specification). */
 export interface Directories {
@@ -28,11 +29,21 @@ export function directoriesOf(env: NodeJS.ProcessEnv): Directories {
 
 /** Makes a directory that only its owner can look into. Throws `SyncmountError` `directory`. */
 export function privateDirectory(path: string): string {
+  makeDirectory(path);
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    chmodSync(path, 0o700);
+    if ((statSync(path).mode & 0o7777) !== 0o700) chmodSync(path, 0o700);
     return path;
   } catch (error) {
-    throw new SyncmountError('directory', `cannot make the directory ${path}: ${messageOf(error)}`, { cause: error });
+    throw new SyncmountError('directory', `cannot keep others out of ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Why nothing can be written in a directory, if so. */
+export function whyUnwritable(path: string): string | null {
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return null;
+  } catch (error) {
+    return messageOf(error);
   }
 }

@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { destination, type Logger, pino } from 'pino';
+import { messageOf, SyncmountError } from '../base/errors.js';
+import { makeDirectory } from '../base/make-directory.js';
 import { printableJson } from '../base/printable.js';
 
 export interface LogFile {
@@ -9,14 +10,23 @@ export interface LogFile {
   reopen(): void;
 }
 
+/** Throws `SyncmountError` `directory` or `log-file`. */
+function openStream(file: string | null): ReturnType<typeof destination> {
+  if (file !== null) makeDirectory(dirname(file));
+  try {
+    // Synchronous: the last line before a crash is the one that matters.
+    return destination({ dest: file ?? 2, sync: true, mode: 0o600 });
+  } catch (error) {
+    throw new SyncmountError('log-file', `cannot write the log file ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 /**
  * The root logger: JSON lines, to a file of mode 0600 or to stderr. Credentials are never logged on purpose; should an
  * object that holds some get into a line, their values are cut out.
  */
 export function createLogger(level: string, file: string | null): LogFile {
-  if (file !== null) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  // Synchronous: the last line before a crash is the one that matters.
-  const stream = destination({ dest: file ?? 2, sync: true, mode: 0o600 });
+  const stream = openStream(file);
   // A full disk must not end the mount for want of a log line.
   stream.on('error', () => undefined);
   const log = pino(

@@ -1,9 +1,10 @@
 /** Which mounts there are on this machine, one small file each, so that `status` and `umount` find their processes. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { codeOf } from '../base/errors.js';
+import { makeDirectory } from '../base/make-directory.js';
 import { isAlive, markOf } from '../base/processes.js';
 import type { Directories } from '../config/directories.js';
 
@@ -29,15 +30,15 @@ export class Registry {
 
   /** Where the mount on `mountpoint` listens. */
   socketPath(mountpoint: string): string {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-    return join(this.#directory, `${this.#id(mountpoint)}.sock`);
+    makeDirectory(this.#directory);
+    return this.#socket(mountpoint);
   }
 
   /** Of the mount that this process serves. */
   put(own: Omit<RegistryEntry, 'pid' | 'mark'>): void {
     const mark = markOf(process.pid);
     const entry: RegistryEntry = { ...own, pid: process.pid, ...(mark === null ? {} : { mark }) };
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    makeDirectory(this.#directory);
     const path = this.#path(entry.mountpoint);
     writeFileSync(`${path}.tmp`, JSON.stringify(entry), { mode: 0o600 });
     renameSync(`${path}.tmp`, path);
@@ -45,7 +46,7 @@ export class Registry {
 
   remove(mountpoint: string): void {
     rmSync(this.#path(mountpoint), { force: true });
-    rmSync(this.socketPath(mountpoint), { force: true });
+    rmSync(this.#socket(mountpoint), { force: true });
   }
 
   find(mountpoint: string): RegistryEntry | undefined {
@@ -77,6 +78,10 @@ export class Registry {
       // Missing, or half of a file from before a crash: there is no such mount to talk to.
       return undefined;
     }
+  }
+
+  #socket(mountpoint: string): string {
+    return join(this.#directory, `${this.#id(mountpoint)}.sock`);
   }
 
   #path(mountpoint: string): string {
