@@ -89,8 +89,21 @@ function describe(mounts: readonly MountStatus[], troubles: readonly Trouble[]):
 }
 
 function describeOne(status: MountStatus): string[] {
-  const { mountpoint, account, provider, pid, binding, pending, failed, cache, requests, quota, rateLimit, login } =
-    status;
+  const {
+    mountpoint,
+    account,
+    provider,
+    pid,
+    binding,
+    pending,
+    failed,
+    cache,
+    requests,
+    quota,
+    rateLimit,
+    kept = [],
+    login,
+  } = status;
   const lines = [
     `${mountpoint}  ${account}: (${provider}), process ${pid}, ${binding} binding`,
     `  cache     ${formatSize(cache.bytes)} of ${formatSize(cache.limit)}, ${cache.hits} hits, ${cache.misses} misses`,
@@ -112,6 +125,8 @@ function describeOne(status: MountStatus): string[] {
     lines.push(`    FAILED    ${path}  ${formatSize(size)}  ${code}: ${error}`);
   }
   if (failed.length > 0) lines.push(`  What failed is kept. To try again: syncmount uploads retry ${mountpoint}`);
+  for (const { path, was } of kept) lines.push(`  KEPT      ${path}  an old version of ${was}`);
+  if (kept.length > 0) lines.push(`  ${provider} does not delete. What is kept can be removed at its website.`);
   if (login !== undefined) lines.push(`  The provider refuses the credentials. Run: ${login}`);
   return lines;
 }

@@ -6,6 +6,7 @@ import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import type { Ino } from '../tree/inode.js';
 import { conflictName } from './conflict-name.js';
 import type { Core } from './core.js';
+import { isUndeletable } from './kept-versions.js';
 import type { Superfluous } from './superfluous.js';
 
 /** A file is to be replaced by another under its name. */
@@ -54,6 +55,11 @@ interface Change {
 export interface Intent {
   readonly id: number;
   readonly replace: ReplaceIntent;
+}
+
+interface IntentRow {
+  readonly id: number;
+  readonly data: string;
 }
 
 /** What could not be settled is tried again after so long, then less and less often, ms. */
@@ -155,8 +161,23 @@ export class Intents {
     this.#keepTrying().catch(() => undefined);
   }
 
-  /** Tries what waits to be settled now. */
+  /** All is done but that the replaced version goes, which the service does not do. It is not asked again by itself. */
+  keep({ id, replace }: Intent): void {
+    this.#core.state.sql.prepare("UPDATE intent SET kind = 'kept' WHERE id = ?").run(id);
+    this.#core.log.warn(
+      { aside: replace.aside },
+      `the service does not delete: a replaced version stays as ${replace.aside}`,
+    );
+  }
+
+  /** Tries what waits to be settled now, and whether what was kept has gone or can go. */
   async retry(): Promise<void> {
+    const kept = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'kept'").all() as IntentRow[];
+    for (const { id, data } of kept) this.#unsettled.set(id, { id, replace: JSON.parse(data) as ReplaceIntent });
+    await this.#settleAll();
+  }
+
+  async #settleAll(): Promise<void> {
     for (const intent of [...this.#unsettled.values()]) await this.undo(intent);
     await this.#superfluous.retry();
   }
@@ -174,7 +195,7 @@ export class Intents {
         pause = Math.min(pause * 2, LONGEST_PAUSE)
       ) {
         await this.#core.clock.sleep(pause, this.#ending.signal);
-        await this.retry();
+        await this.#settleAll();
       }
     } finally {
       this.#isWaiting = false;
@@ -186,10 +207,9 @@ export class Intents {
    * a rename in the way that it was meant.
    */
   async recover(finish: (rename: BegunRename) => Promise<void>): Promise<void> {
-    const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'replace'").all() as {
-      id: number;
-      data: string;
-    }[];
+    const rows = this.#core.state.sql
+      .prepare("SELECT id, data FROM intent WHERE kind = 'replace'")
+      .all() as IntentRow[];
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
     await this.#superfluous.recover();
     if (!this.#superfluous.isEmpty) this.#tryLater();
@@ -199,10 +219,7 @@ export class Intents {
 
   async #recoverChanges(finish: (rename: BegunRename) => Promise<void>): Promise<void> {
     const { state, directories, table, log } = this.#core;
-    const rows = state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'change'").all() as {
-      id: number;
-      data: string;
-    }[];
+    const rows = state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'change'").all() as IntentRow[];
     for (const { id, data } of rows) {
       const { directories: inos, rename } = JSON.parse(data) as Change;
       for (const ino of inos) directories.expire(ino);
@@ -227,6 +244,7 @@ export class Intents {
     const stepped = entries.find((entry) => entry.kind === 'file' && entry.name === aside);
     if (stepped !== undefined) {
       const back = await this.#finish(intent.replace, stepped, entries);
+      if (back === 'kept') return this.keep(intent);
       const row = table.byRemote('file', old.id);
       if (back?.kind === 'file' && row !== undefined) {
         table.update(row.ino, { remote: back });
@@ -243,14 +261,19 @@ export class Intents {
     { name, parentId, successor }: ReplaceIntent,
     stepped: RemoteEntry,
     entries: readonly RemoteEntry[],
-  ): Promise<RemoteEntry | null> {
+  ): Promise<RemoteEntry | null | 'kept'> {
     const { provider, options, clock } = this.#core;
     const holder = entries.find((entry) => entry.name === name);
     if (holder === undefined) return provider.move(stepped, { parentId, name });
     if (await this.#isSuccessor(holder, successor)) {
-      if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(stepped);
-      else await provider.remove(stepped);
-      return null;
+      try {
+        if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(stepped);
+        else await provider.remove(stepped);
+        return null;
+      } catch (error) {
+        if (isUndeletable(error)) return 'kept';
+        throw error;
+      }
     }
     // Another client took the name meanwhile: both stay.
     const { maxNameLength } = provider.capabilities;

@@ -4,7 +4,6 @@
  * Over an existing file, three requests: the old file steps aside, the new one takes the name, the old one goes to the
  * trash. An intent in the state database lets the next mount finish or undo what a crash interrupts.
  */
-import { randomBytes } from 'node:crypto';
 import { codeOf, messageOf } from '../base/errors.js';
 import { fromMs } from '../base/timespec.js';
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
@@ -16,6 +15,7 @@ import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
 import type { Homes } from './homes.js';
 import { type BegunCopy, type BegunRename, type Intent, type Intents, orGone } from './intents.js';
+import { asideName, isUndeletable } from './kept-versions.js';
 import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
 import type { FileState } from './open-files.js';
 import { orAborted } from './or-aborted.js';
@@ -210,7 +210,7 @@ export class Renaming {
     const opened = files.state(target.ino);
     if (opened !== undefined) await this.#contents.keep(opened, caller?.signal);
     const name = this.#remoteName(source, newName);
-    const aside = { parentId, name: asideName(old.name) };
+    const aside = { parentId, name: asideName(old.name, provider.capabilities.maxNameLength) };
     const intent = this.#intents.begin({ old, parentId, name: old.name, aside: aside.name, successor: remote });
     await this.#core.state.durable();
     let stepped: RemoteEntry;
@@ -237,6 +237,7 @@ export class Renaming {
       this.#intents.end(intent);
     } catch (error) {
       // The rename itself is done; what is left is a file too many.
+      if (isUndeletable(error)) return this.#intents.keep(intent);
       log.warn({ ino: target.ino }, `the replaced version stays as ${aside.name} for now: ${messageOf(error)}`);
       this.#intents.later(intent);
     }
@@ -337,9 +338,4 @@ function requireSameKind(source: Inode, target: Inode): void {
   if (source.kind === target.kind) return;
   if (target.kind === 'directory') throw new FsError('EISDIR', `${target.name} is a directory`);
   throw new FsError('ENOTDIR', `${target.name} is not a directory`);
-}
-
-/** Where a replaced file waits for its end. The prefix tells such files from a person's own. */
-export function asideName(name: string): string {
-  return `.syncmount-old-${randomBytes(6).toString('hex')}-${name}`.slice(0, 200);
 }

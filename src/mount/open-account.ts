@@ -17,6 +17,7 @@ import type { MountOptions } from '../config/options.js';
 import { CloudFilesystem } from '../filesystem/cloud-filesystem.js';
 import type { Core } from '../filesystem/core.js';
 import { fetchKnown } from '../filesystem/fetching.js';
+import { type KeptVersion, keptVersions } from '../filesystem/kept-versions.js';
 import { OpenFiles } from '../filesystem/open-files.js';
 import { resolvePath } from '../filesystem/resolve-path.js';
 import type { Account, Provider } from '../providers/provider.js';
@@ -36,6 +37,7 @@ const RECOVERY_PATIENCE = 5000;
 export interface OpenAccount {
   readonly filesystem: CloudFilesystem;
   readonly cache: BlockCache;
+  keptVersions(): readonly KeptVersion[];
   /** What the person who mounts should know, a sentence each. */
   readonly warnings: readonly string[];
   /** Ends background work and closes the databases. Uploads under way must have ended. */
@@ -98,6 +100,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       filesystem,
       cache,
       warnings,
+      keptVersions: () => keptVersions(core, root),
       async close() {
         filesystem.close();
         directories.close();

@@ -119,6 +119,7 @@ export class Session {
     const { total, byRoute, rateLimit } = this.#provider.metrics();
     const uploads = this.#uploads();
     const quota = this.#opened.filesystem.quota();
+    const kept = this.#opened.keptVersions();
     const { account, mountpoint, options } = this.#o;
     return {
       mountpoint,
@@ -134,6 +135,7 @@ export class Session {
       requests: { total, byRoute },
       ...(rateLimit === null ? {} : { rateLimit }),
       ...(quota === null ? {} : { quota }),
+      ...(kept.length === 0 ? {} : { kept }),
       ...(this.#provider.isRefused ? { login: loginCommand(account, this.#stored) } : {}),
     };
   }

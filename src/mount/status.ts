@@ -1,3 +1,5 @@
+import type { KeptVersion } from '../filesystem/kept-versions.js';
+
 /** What `status --json` prints of one mount; the shape is part of the product's contract (docs/status.md). */
 export interface MountStatus {
   readonly mountpoint: string;
@@ -19,6 +21,8 @@ export interface MountStatus {
     readonly refused?: string;
   };
   readonly quota?: { readonly total: number; readonly free: number };
+  /** Replaced versions of files that stay at a service which does not delete; absent where there are none. */
+  readonly kept?: readonly KeptVersion[];
   /** The command that mends dead credentials, where they are dead. */
   readonly login?: string;
 }

@@ -4,6 +4,14 @@
  */
 const temporary = /^\.syncmount-(?:[\w-]+\.(?:part|old|probe)$|(?:old-)?[0-9a-f]{12}-)/;
 
+/** Where a service does not delete, a replaced version stays: its name is for people. Before an extension, or at the end. */
+const oldVersion = / \(old version kept by syncmount [0-9a-f]{12}\)(?:\.[^.]*)?$/;
+
 export function isTemporaryName(name: string): boolean {
-  return temporary.test(name);
+  return temporary.test(name) || oldVersion.test(name);
+}
+
+/** What makes `report.txt` `report (old version kept by syncmount 0123456789ab).txt`. */
+export function oldVersionMark(hex: string): string {
+  return ` (old version kept by syncmount ${hex})`;
 }
