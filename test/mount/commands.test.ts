@@ -173,6 +173,23 @@ describe('an umount whose answer is late or lost', () => {
   });
 });
 
+describe('SIGHUP', () => {
+  cleanUpWorlds();
+
+  it('opens the log anew, and the mount goes on', async () => {
+    const world = await createWorld();
+    await world.mount();
+    const { pid } = await world.status();
+    const log = join(world.directory, 'state/log/work.log');
+    await world.out(`mv '${log}' '${log}.1' && kill -HUP ${pid}; until [ -e '${log}' ]; do sleep 0.05; done`);
+    await world.out('echo x > file && cat file');
+    expect((await world.status()).pid).toBe(pid);
+    await world.umount();
+    expect(await world.log()).toContain('"unmounted"');
+    expect(await readFile(`${log}.1`, 'utf8')).not.toContain('"unmounted"');
+  });
+});
+
 describe('a state directory with a long path', () => {
   cleanUpWorlds();
 
