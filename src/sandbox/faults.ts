@@ -31,6 +31,8 @@ export type FaultAction =
   | { kind: 'ignore-range' }
   /** A captive portal or an error page. */
   | { kind: 'html'; status?: number; performed?: boolean }
+  /** This instead of what the request asks for. */
+  | { kind: 'answer'; json: unknown; status?: number }
   /** The answer's JSON lacks its second half. */
   | { kind: 'broken-json' }
   | { kind: 'empty'; status?: number; performed?: boolean }

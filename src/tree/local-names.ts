@@ -6,6 +6,8 @@
  * object keeps its remote name, so that scripts and backups find the object again.
  */
 
+import { createHash } from 'node:crypto';
+
 /** Linux NAME_MAX. */
 export const MAX_NAME_BYTES = 255;
 
@@ -74,8 +76,12 @@ function presentable(name: string): string {
   return Buffer.byteLength(escaped) <= MAX_NAME_BYTES ? escaped : withMark(escaped, '~');
 }
 
+/** An id longer than this stands for itself by its hash: a name holds 255 bytes. */
+const LONGEST_MARK = 64;
+
 function marked(name: string, id: string): string {
-  return withMark(name, ` (~${id.replaceAll('/', '_')})`);
+  const short = id.length <= LONGEST_MARK ? id : createHash('sha1').update(id).digest('hex');
+  return withMark(name, ` (~${short.replaceAll('/', '_')})`);
 }
 
 /** `name` with `mark` before its extension, cut to the longest that fits a directory and `maxLength` UTF-16 units. */

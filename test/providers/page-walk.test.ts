@@ -38,7 +38,7 @@ class List {
   read(page: number): Page {
     this.reads++;
     const items = this.items.slice((page - 1) * size, page * size);
-    return { items, total: this.tellsTotal ? this.items.length : undefined, page, limit: size };
+    return { items, length: items.length, total: this.tellsTotal ? this.items.length : undefined, limit: size };
   }
 }
 

@@ -1,5 +1,6 @@
 /** The requests of the Acronis document that a mount needs, one method each: paths, parameters, statuses. */
 import type { z } from 'zod';
+import { silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { type Answer, decodeJson } from '../http/answer.js';
 import {
@@ -11,6 +12,7 @@ import {
   type Outcome,
 } from '../http/client.js';
 import { isLoopback } from '../http/endpoint.js';
+import { BadEntries, type BadEntry } from '../http/entries.js';
 import { RateLimiter } from '../http/rate-limit.js';
 import type { Content, HttpMethod } from '../http/transport.js';
 import { type Node, nodeListSchema, nodeSchema, type User, userSchema } from './entities.js';
@@ -25,7 +27,7 @@ const actTries = 3;
 
 /** One answer to `GET …/contents`. */
 export interface Contents {
-  readonly nodes: Node[];
+  readonly nodes: (Node | BadEntry)[];
   /** 200 "the list", 206 "part of the list". */
   readonly isPart: boolean;
   /** What was asked for. */
@@ -34,6 +36,7 @@ export interface Contents {
 
 export class AcronisApi {
   readonly http: HttpClient;
+  readonly bad: BadEntries;
   readonly #base: string;
   #perPage = 0;
   /** Routes and statuses that were seen to mean that it was done. */
@@ -45,6 +48,7 @@ export class AcronisApi {
     options: Omit<HttpClientOptions, 'signer' | 'readError' | 'secrets' | 'limiter'>,
   ) {
     this.#base = base.replace(/\/+$/, '');
+    this.bad = new BadEntries(options.log ?? silentLog);
     this.http = new HttpClient({
       ...options,
       limiter: new RateLimiter(options.clock, options.log),

@@ -1,18 +1,18 @@
 /** The node of the Acronis document, and what it becomes in our own terms. */
 import { z } from 'zod';
+import { entriesOf, idSchema, roomSchema, timeIn, wholeSchema } from '../http/entries.js';
 import type { Access, RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 
 const text = z.string().nullish();
 const flag = z.boolean().nullish();
-const whole = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]);
 
 export const nodeSchema = z.object({
-  uuid: z.string().min(1),
+  uuid: idSchema,
   name: z.string(),
   is_directory: flag,
-  size: whole.nullish(),
+  size: wholeSchema.nullish(),
   parent_uuid: text,
-  file_modification_date: text,
+  file_modification_date: text.catch(null),
   checksum: text,
   is_deleted: flag,
   is_shared: flag,
@@ -22,13 +22,13 @@ export const nodeSchema = z.object({
   owner: z.object({ uuid: text, name: text, email: text }).nullish(),
 });
 
-export const nodeListSchema = z.array(nodeSchema);
+export const nodeListSchema = entriesOf(nodeSchema);
 
 export const userSchema = z.object({
   uuid: z.string(),
-  quota: z.number().nullish(),
-  override_quota: z.number().nullish(),
-  sync_and_share_content: z.object({ used_space: z.number().nullish() }).nullish(),
+  quota: roomSchema,
+  override_quota: roomSchema,
+  sync_and_share_content: z.object({ used_space: roomSchema }).nullish(),
 });
 
 export type Node = z.infer<typeof nodeSchema>;
@@ -61,8 +61,7 @@ function accessOf(node: Node): Access {
 }
 
 export function timeOf(value: string | null | undefined): number {
-  const time = Date.parse(value ?? '');
-  return Number.isNaN(time) ? 0 : time;
+  return timeIn(value);
 }
 
 function md5Of(value: string | null | undefined): string | null {

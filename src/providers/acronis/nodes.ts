@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
+import { BadEntry, mostEntries } from '../http/entries.js';
 import type { RemoteEntry, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { allows, entryOf, foldName, type Node, type Permission, rootFolder, rootUuid } from './entities.js';
@@ -59,17 +60,24 @@ export class Nodes {
   /** Everything in a folder, each node once. */
   async list(uuid: string, options: CallOptions): Promise<Node[]> {
     const nodes = new Map<string, Node>();
+    const bad: BadEntry[] = [];
     const at = this.#api.http.clock.now();
     let perPage: number | undefined;
     for (let page = 1; ; page++) {
       const part = await this.#api.contents(uuid, page, perPage, options);
-      const before = nodes.size;
-      for (const node of part.nodes) nodes.set(node.uuid, node);
+      const before = nodes.size + bad.length;
+      for (const node of part.nodes) {
+        if (node instanceof BadEntry) bad.push(node);
+        else nodes.set(node.uuid, node);
+      }
+      if (nodes.size + bad.length > mostEntries)
+        throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
       // A server that grants less than was asked for counts its pages by what it grants.
       const granted = page === 1 ? part.nodes.length : (perPage ?? part.nodes.length);
       perPage ??= granted > 0 ? granted : undefined;
-      if (!part.isPart || part.nodes.length < granted || nodes.size === before) break;
+      if (!part.isPart || part.nodes.length < granted || nodes.size + bad.length === before) break;
     }
+    this.#api.bad.good(bad, 'GET /sync_and_share_nodes/{uuid}/contents');
     const present = [...nodes.values()].filter((node) => node.is_deleted !== true && node.uuid !== uuid);
     this.#names.set(uuid, { holders: new Map(), at });
     for (const node of present) {

@@ -1,5 +1,6 @@
 /** The requests of the 5sync document, one method each: paths, parameters, answers. */
 import type { z } from 'zod';
+import { silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { type Answer, decodeJson, header } from '../http/answer.js';
 import {
@@ -10,11 +11,21 @@ import {
   type HttpClientOptions,
   type Outcome,
 } from '../http/client.js';
+import { BadEntries } from '../http/entries.js';
 import { protocolFailure } from '../http/http-error.js';
 import { RateLimiter, reserveOf } from '../http/rate-limit.js';
 import type { Content, HttpMethod } from '../http/transport.js';
 import type { RateLimit } from '../provider.js';
-import { changesSchema, type Item, itemSchema, type Page, pageSchema, partSchema, startedSchema } from './entities.js';
+import {
+  type ChangeEvent,
+  changesSchema,
+  type Item,
+  itemSchema,
+  type Page,
+  pageSchema,
+  partSchema,
+  startedSchema,
+} from './entities.js';
 import { readError } from './error-table.js';
 
 export interface FiveSyncCredentials {
@@ -38,10 +49,18 @@ const pageForms: readonly { readonly limit?: number; readonly orderBy?: string }
 /** How the body of `init` is written: not documented. */
 const initForms = ['json', 'form', 'multipart'] as const;
 
+/** A page of the feed, without its bad entries. */
+interface Changes {
+  readonly events: readonly ChangeEvent[];
+  readonly cursor?: string | null | undefined;
+  readonly has_more?: boolean | null | undefined;
+}
+
 export class FiveSyncApi {
   readonly http: HttpClient;
   readonly limiter: RateLimiter;
   readonly #base: string;
+  readonly #bad: BadEntries;
   #pageForm = 0;
   #initForm = 0;
   /** Server's clock minus ours, ms. */
@@ -55,6 +74,7 @@ export class FiveSyncApi {
     options: Omit<HttpClientOptions, 'signer' | 'readError' | 'secrets' | 'limiter'>,
   ) {
     this.#base = base.replace(/\/+$/, '');
+    this.#bad = new BadEntries(options.log ?? silentLog);
     this.limiter = new RateLimiter(options.clock, options.log);
     this.http = new HttpClient({
       ...options,
@@ -136,24 +156,23 @@ export class FiveSyncApi {
       if (form.orderBy !== undefined) query.order_by = form.orderBy;
       if (path !== undefined) query.path = path;
       try {
-        const answer = await this.json(this.call('GET', '/files', {}, { query }), pageSchema, options);
+        const call = this.call('GET', '/files', {}, { query });
+        const { items, total, limit: granted } = await this.json(call, pageSchema, options);
         // Known only now: another reason to refuse would have refused this form too.
         this.#pageForm = Math.max(this.#pageForm, known);
-        return answer;
+        return { items: this.#bad.good(items, call.route), length: items.length, total, limit: granted };
       } catch (error) {
         if (!isStatus(error, 400) || perPage !== undefined || known >= pageForms.length - 1) throw error;
       }
     }
   }
 
-  async changes(
-    since: number,
-    cursor: string | undefined,
-    options: CallOptions,
-  ): Promise<z.infer<typeof changesSchema>> {
+  async changes(since: number, cursor: string | undefined, options: CallOptions): Promise<Changes> {
     const query: Record<string, string> = { since: isoSeconds(since) };
     if (cursor !== undefined) query.cursor = cursor;
-    return await this.json(this.call('GET', '/changes', {}, { query }), changesSchema, options);
+    const call = this.call('GET', '/changes', {}, { query });
+    const answer = await this.json(call, changesSchema, options);
+    return { ...answer, events: this.#bad.good(answer.events ?? [], call.route) };
   }
 
   async put(

@@ -49,7 +49,7 @@ export class ChangeFeed {
         if (isStatus(error, 400) || isStatus(error, 404) || isStatus(error, 410)) return lost;
         throw error;
       }
-      const told = answer.events ?? [];
+      const told = answer.events;
       const fresh = told.filter((event) => !known.has(keyOf(event)));
       if (page === 0) events.push(...told);
       else events.push(...fresh);

@@ -85,7 +85,7 @@ export class Crawler {
       this.#walk = undefined;
       const items = pages.items();
       const isOrdered = this.#api.isOrderedByCreation && pages.isAscending;
-      const isComplete = items.size >= (pages.total ?? 0) && (isOrdered || !pages.hasMoved);
+      const isComplete = items.size + pages.badEntries >= (pages.total ?? 0) && (isOrdered || !pages.hasMoved);
       for (const [id, item] of items) seen.set(id, item);
       if (!isComplete && left > 0) continue;
       if (!isComplete) this.#log.warn({ total: pages.total, read: items.size }, 'the list of files keeps changing');
@@ -131,10 +131,10 @@ export class Crawler {
   async #filtered(path: string, options: CallOptions): Promise<string[]> {
     const ids = new Set<string>();
     for (let page = 1; ; page++) {
-      const { items, total, limit } = await this.#api.page(page, options, undefined, path);
+      const { items, length, total, limit } = await this.#api.page(page, options, undefined, path);
       const before = ids.size;
       for (const { id } of items) ids.add(id);
-      const isLast = typeof total === 'number' ? ids.size >= total : items.length < (limit ?? items.length);
+      const isLast = typeof total === 'number' ? ids.size >= total : length < (limit ?? length);
       if (isLast || ids.size === before) return [...ids];
     }
   }

@@ -1,9 +1,12 @@
 /** Answers of the 5sync document, and what they become in our own terms. */
 import { z } from 'zod';
+import { entriesOf, idSchema, wholeSchema } from '../http/entries.js';
 import type { RemoteFile } from '../provider.js';
 
-const id = z.union([z.string().min(1), z.number().transform(String)]);
-const whole = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]).pipe(z.number().int().nonnegative());
+const id = idSchema;
+const whole = wholeSchema;
+/** What a page says about the list is a hint. */
+const count = wholeSchema.nullish().catch(null);
 const text = z.string().nullish();
 
 /** `PUT /files` and `…/complete` show neither path nor modified; list items are not shown at all. */
@@ -12,19 +15,23 @@ export const itemSchema = z.object({
   name: z.string(),
   size: whole.nullish(),
   path: text,
-  created: text,
-  modified: text,
+  created: text.catch(null),
+  modified: text.catch(null),
 });
 
 export const pageSchema = z.union([
-  z.object({ items: z.array(itemSchema), total: whole.nullish(), page: whole.nullish(), limit: whole.nullish() }),
-  z.array(itemSchema).transform((items) => ({ items, total: undefined, page: undefined, limit: undefined })),
+  z.object({ items: entriesOf(itemSchema), total: count, page: count, limit: count }),
+  entriesOf(itemSchema).transform((items) => ({ items, total: undefined, page: undefined, limit: undefined })),
 ]);
 
-export const eventSchema = z.object({ id, action: z.string(), timestamp: z.string() });
+export const eventSchema = z.object({
+  id: z.union([z.string(), z.number().transform(String)]),
+  action: z.string(),
+  timestamp: z.string(),
+});
 
 export const changesSchema = z.object({
-  events: z.array(eventSchema).nullable(),
+  events: entriesOf(eventSchema).nullable(),
   cursor: text,
   has_more: z.boolean().nullish(),
 });
@@ -34,7 +41,14 @@ export const startedSchema = z.object({ upload_id: id, chunk_size: whole.nullish
 export const partSchema = z.object({ part: z.number().nullish(), received: z.boolean().nullish() });
 
 export type Item = z.infer<typeof itemSchema>;
-export type Page = z.infer<typeof pageSchema>;
+/** A page of the list, without its bad entries. */
+export interface Page {
+  readonly items: readonly Item[];
+  /** How many entries it has, the bad ones included. */
+  readonly length: number;
+  readonly total: number | null | undefined;
+  readonly limit: number | null | undefined;
+}
 export type ChangeEvent = z.infer<typeof eventSchema>;
 
 export const rootPath = '/';

@@ -24,7 +24,7 @@ export class PageWalk {
   isAscending = true;
   /** As told last; undefined where the server tells none, or one that its pages belie. */
   total: number | undefined;
-  readonly #pages = new Map<number, readonly Item[]>();
+  readonly #pages = new Map<number, Page>();
   readonly #isNew: (item: Item) => boolean;
   /** The last page, where it is known. */
   #last: number | undefined;
@@ -38,7 +38,7 @@ export class PageWalk {
   constructor(first: Page, isNew: (item: Item) => boolean) {
     this.#isNew = isNew;
     this.total = first.total ?? undefined;
-    const given = first.items.length;
+    const given = first.length;
     // The largest page that the server grants may be smaller than what was asked for.
     this.perPage = this.total !== undefined && this.total > given ? given : Math.max(given, first.limit ?? given, 1);
     if (this.total !== undefined && this.perPage > 0) this.#last = Math.max(1, Math.ceil(this.total / this.perPage));
@@ -52,8 +52,13 @@ export class PageWalk {
     return this.#pages.size;
   }
 
+  /** Entries that are not as the document has them. */
+  get badEntries(): number {
+    return [...this.#pages.values()].reduce((sum, { items, length }) => sum + length - items.length, 0);
+  }
+
   items(): Map<string, Item> {
-    return new Map([...this.#pages.values()].flat().map((item) => [item.id, item]));
+    return new Map([...this.#pages.values()].flatMap(({ items }) => items.map((item) => [item.id, item] as const)));
   }
 
   /** All of it once more, after `finish`: something is known to have gone meanwhile. */
@@ -89,7 +94,7 @@ export class PageWalk {
       }),
     );
     for (const result of results) if (result.status === 'rejected') throw result.reason;
-    const isFruitless = wanted.every((page) => this.#pages.get(page)?.every(({ id }) => known.has(id)));
+    const isFruitless = wanted.every((page) => this.#pages.get(page)?.items.every(({ id }) => known.has(id)));
     if (high === this.#last && high > 2 && isFruitless) return this.#disbelieve(read);
     this.#readFrom = low;
     if (this.#isMoving) this.#again = { high, low };
@@ -136,7 +141,11 @@ export class PageWalk {
 
   /** What was added meanwhile, behind the last page. */
   async #beyond(read: ReadPage): Promise<void> {
-    for (let page = (this.#last ?? 1) + 1; this.total !== undefined && this.items().size < this.total; page++) {
+    for (
+      let page = (this.#last ?? 1) + 1;
+      this.total !== undefined && this.items().size + this.badEntries < this.total;
+      page++
+    ) {
       if ((this.#pages.get(page - 1)?.length ?? 0) < this.perPage) return;
       const before = this.items().size;
       this.#keep(page, await read(page));
@@ -145,8 +154,9 @@ export class PageWalk {
     }
   }
 
-  #keep(page: number, { items, total }: Page): void {
-    this.#pages.set(page, items);
+  #keep(page: number, answer: Page): void {
+    const { items, total } = answer;
+    this.#pages.set(page, answer);
     if (total !== undefined && total !== null && this.total !== undefined) this.total = total;
     if (items.some(this.#isNew)) this.#isMoving = true;
     const times = items.map(({ created }) => Date.parse(created ?? ''));

@@ -3,9 +3,11 @@
  * serves which purpose is decided in the files beside this one.
  */
 import type { z } from 'zod';
+import { silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { type Answer, decodeJson } from '../http/answer.js';
 import { type Call, type CallOptions, HttpClient, type HttpClientOptions, type Outcome } from '../http/client.js';
+import { BadEntries, type BadEntry } from '../http/entries.js';
 import { protocolFailure } from '../http/http-error.js';
 import { oauth1Signer } from '../http/oauth1.js';
 import { RateLimiter } from '../http/rate-limit.js';
@@ -49,6 +51,7 @@ const jsonGet = { 'content-type': 'application/json' };
 
 export class FourSharedApi {
   readonly http: HttpClient;
+  readonly bad: BadEntries;
   readonly #endpoints: FourSharedEndpoints;
   /** How this server spells each folder route, once it has answered one. */
   readonly #spelling = new Map<string, FolderSpelling>();
@@ -60,6 +63,7 @@ export class FourSharedApi {
   ) {
     this.#endpoints = { api: endpoints.api.replace(/\/+$/, ''), upload: endpoints.upload.replace(/\/+$/, '') };
     const clock = options.clock ?? { now: () => Date.now() };
+    this.bad = new BadEntries(options.log ?? silentLog);
     this.http = new HttpClient({
       ...options,
       // "429.0107: Just [max_number_of_calls] per [time_range]": of the account, whichever host is asked.
@@ -99,11 +103,11 @@ export class FourSharedApi {
     return await this.#folderGet('', id, undefined, folderSchema, options);
   }
 
-  async files(folderId: string, offset: number, options: CallOptions): Promise<FileResponse[]> {
+  async files(folderId: string, offset: number, options: CallOptions): Promise<(FileResponse | BadEntry)[]> {
     return await this.#folderGet('/files', folderId, offset, fileListSchema, options);
   }
 
-  async children(folderId: string, offset: number, options: CallOptions): Promise<FolderResponse[]> {
+  async children(folderId: string, offset: number, options: CallOptions): Promise<(FolderResponse | BadEntry)[]> {
     return await this.#folderGet('/children', folderId, offset, folderListSchema, options);
   }
 

@@ -1,11 +1,14 @@
 /** "File Response", "Folder Response" and "User Response" of the documents, and what they become in our own terms. */
 import { z } from 'zod';
+import { entriesOf, idSchema, roomSchema, timeIn, wholeSchema } from '../http/entries.js';
 import type { Access, RemoteFile, RemoteFolder } from '../provider.js';
 
-const id = z.union([z.string().min(1), z.number().transform(String)]);
-const whole = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]).pipe(z.number().int().nonnegative());
+const id = idSchema;
+const whole = wholeSchema;
+/** Saves requests where it is right, and costs nothing where it is nonsense. */
+const count = wholeSchema.nullish().catch(null);
 const text = z.string().nullish();
-const moment = z.union([z.string(), z.number()]).nullish();
+const moment = z.union([z.string(), z.number()]).nullish().catch(null);
 
 export const fileSchema = z.object({
   id,
@@ -23,8 +26,8 @@ export const folderSchema = z.object({
   name: z.string(),
   parentId: id.nullish(),
   modified: moment,
-  numChildren: whole.nullish(),
-  numFiles: whole.nullish(),
+  numChildren: count,
+  numFiles: count,
   userPermissions: text,
   status: text,
 });
@@ -34,9 +37,9 @@ export const userSchema = z.object({
   email: text,
   firstName: text,
   lastName: text,
-  freeSpace: whole.nullish(),
-  totalSpace: whole.nullish(),
-  uploadSizeLimit: whole.nullish(),
+  freeSpace: roomSchema,
+  totalSpace: roomSchema,
+  uploadSizeLimit: roomSchema,
   rootFolderId: id,
   created: moment,
 });
@@ -46,14 +49,17 @@ export const startedUploadSchema = z.object({ id });
 
 /** The documents show `{files: […]}`; for folders they say "FolderResponse" only. A bare array is taken too. */
 export const fileListSchema = z
-  .union([z.object({ files: z.array(fileSchema).nullable() }), z.array(fileSchema).transform((files) => ({ files }))])
+  .union([
+    z.object({ files: entriesOf(fileSchema).nullable() }),
+    entriesOf(fileSchema).transform((files) => ({ files })),
+  ])
   .transform((list) => list.files ?? []);
 
 export const folderListSchema = z
   .union([
-    z.object({ folders: z.array(folderSchema).nullable() }),
-    z.object({ children: z.array(folderSchema).nullable() }).transform((list) => ({ folders: list.children })),
-    z.array(folderSchema).transform((folders) => ({ folders })),
+    z.object({ folders: entriesOf(folderSchema).nullable() }),
+    z.object({ children: entriesOf(folderSchema).nullable() }).transform((list) => ({ folders: list.children })),
+    entriesOf(folderSchema).transform((folders) => ({ folders })),
   ])
   .transform((list) => list.folders ?? []);
 
@@ -69,8 +75,7 @@ export function isHidden(status: string | null | undefined): boolean {
 
 /** Ms since the epoch; 0 where the provider does not tell. */
 export function toTime(value: string | number | null | undefined): number {
-  const time = typeof value === 'string' ? Date.parse(value) : (value ?? 0);
-  return Number.isNaN(time) ? 0 : time;
+  return timeIn(value);
 }
 
 export function normalizeMd5(value: string | null | undefined): string | null {

@@ -1,19 +1,24 @@
 /** Looking for one object by name: how the outcome of a lost answer is found out. */
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
+import { BadEntry } from '../http/entries.js';
 import type { FourSharedApi } from './api.js';
 import { type FileResponse, type FolderResponse, isHidden, normalizeMd5 } from './entities.js';
 import { pageSize } from './page-plan.js';
 
 /** The first match in a paged list, page by page. */
 async function findInPages<T extends { readonly id: string }>(
-  page: (offset: number) => Promise<T[]>,
+  page: (offset: number) => Promise<(T | BadEntry)[]>,
   matches: (entry: T) => boolean,
 ): Promise<T | undefined> {
+  const seen = new Set<string | BadEntry>();
   for (let offset = 0; ; offset += pageSize) {
     const entries = await page(offset);
-    const found = entries.find(matches);
-    if (found !== undefined || entries.length < pageSize) return found;
+    const found = entries.find((entry): entry is T => !(entry instanceof BadEntry) && matches(entry));
+    const before = seen.size;
+    for (const entry of entries) seen.add(entry instanceof BadEntry ? entry : entry.id);
+    // The same again: the server heeds no offset.
+    if (found !== undefined || entries.length < pageSize || seen.size === before) return found;
   }
 }
 
@@ -23,7 +28,7 @@ export async function findFile(
   matches: (file: FileResponse) => boolean,
   options: CallOptions,
 ): Promise<FileResponse | undefined> {
-  return await findInPages((offset) => api.files(parentId, offset, options), matches);
+  return await findInPages<FileResponse>((offset) => api.files(parentId, offset, options), matches);
 }
 
 export async function findFolder(
@@ -33,7 +38,7 @@ export async function findFolder(
   options: CallOptions,
 ): Promise<FolderResponse | undefined> {
   const matches = (folder: FolderResponse): boolean => folder.name === name && !isHidden(folder.status);
-  return await findInPages((offset) => api.children(parentId, offset, options), matches);
+  return await findInPages<FolderResponse>((offset) => api.children(parentId, offset, options), matches);
 }
 
 /** The content that an upload is meant to store. Where the server tells no md5, the size has to do. */

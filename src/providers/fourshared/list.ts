@@ -1,40 +1,56 @@
 /** Everything in a folder, in as few requests as the known counts allow. */
+import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
+import { BadEntry, mostEntries } from '../http/entries.js';
 import type { RemoteEntry, RemoteFolder } from '../provider.js';
 import type { FourSharedApi } from './api.js';
-import { isHidden, toFile, toFolder } from './entities.js';
+import { type FileResponse, type FolderResponse, isHidden, toFile, toFolder } from './entities.js';
 import { afterPages, pageSize, planPages } from './page-plan.js';
 
-/** All entries of one paged list, each id once. */
+/** Pages asked for at once: as many as there are connections to a host. */
+const windowPages = 32;
+/**
+ * All entries of one paged list, each id once. Whatever the server says and does, it ends: where pages bring nothing new, or
+ * with `protocol` beyond `mostEntries`.
+ */
 export async function listPages<T extends { readonly id: string }>(
-  page: (offset: number) => Promise<T[]>,
+  page: (offset: number) => Promise<(T | BadEntry)[]>,
   count: number | null,
   fresh: boolean,
-): Promise<T[]> {
+): Promise<(T | BadEntry)[]> {
   const byId = new Map<string, T>();
-  const add = (entries: readonly T[]): void => {
-    for (const entry of entries) byId.set(entry.id, entry);
+  const bad: BadEntry[] = [];
+  const add = (entries: readonly (T | BadEntry)[]): void => {
+    for (const entry of entries) {
+      if (entry instanceof BadEntry) bad.push(entry);
+      else byId.set(entry.id, entry);
+    }
+    if (byId.size + bad.length > mostEntries)
+      throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
   };
-  let offset: number | undefined;
   const planned = planPages(count, fresh);
-  if (planned === null) offset = 0;
-  else {
-    const pages = await Promise.all(planned.map(page));
+  const lengths: number[] = [];
+  for (let at = 0; at < (planned ?? 0); at += windowPages) {
+    const window = Array.from({ length: Math.min(windowPages, (planned ?? 0) - at) }, (_, i) => (at + i) * pageSize);
+    const before = byId.size + bad.length;
+    const pages = await Promise.all(window.map(page));
     for (const entries of pages) add(entries);
-    const next = afterPages(
-      pages.map((entries) => entries.length),
-      count ?? 0,
-      fresh,
-    );
-    if (next === 'restart') offset = 0;
-    else if (next !== 'done') offset = next;
+    lengths.push(...pages.map((entries) => entries.length));
+    // The count is out of date by much, or the server heeds no offset.
+    if (byId.size + bad.length === before || pages.at(-1)?.length === 0) break;
   }
+  const next = planned === null ? 'restart' : afterPages(lengths, count ?? 0, fresh);
+  let offset = next === 'restart' ? 0 : next === 'done' ? undefined : next;
+  const seen = new Set<string | BadEntry>();
   while (offset !== undefined) {
-    const entries = await page(offset);
+    const entries: (T | BadEntry)[] = await page(offset);
     add(entries);
-    offset = entries.length < pageSize ? undefined : offset + pageSize;
+    const before = seen.size;
+    for (const entry of entries) seen.add(entry instanceof BadEntry ? entry : entry.id);
+    // The same again: the server heeds no offset.
+    offset = entries.length < pageSize || seen.size === before ? undefined : offset + pageSize;
   }
-  return [...byId.values()];
+  return [...byId.values(), ...bad];
 }
 
 export async function listFolder(
@@ -49,12 +65,17 @@ export async function listFolder(
   const partOptions = { ...options, signal };
   try {
     const [folders, files] = await Promise.all([
-      listPages((offset) => api.children(folder.id, offset, partOptions), folder.folderCount, countsAreFresh),
-      listPages((offset) => api.files(folder.id, offset, partOptions), folder.fileCount, countsAreFresh),
+      listPages<FolderResponse>(
+        (offset) => api.children(folder.id, offset, partOptions),
+        folder.folderCount,
+        countsAreFresh,
+      ),
+      listPages<FileResponse>((offset) => api.files(folder.id, offset, partOptions), folder.fileCount, countsAreFresh),
     ]);
     const entries: RemoteEntry[] = [];
-    for (const child of folders) if (!isHidden(child.status)) entries.push(toFolder(child, folder.id));
-    for (const child of files) {
+    for (const child of api.bad.good(folders, 'GET /folder/{id}/children'))
+      if (!isHidden(child.status)) entries.push(toFolder(child, folder.id));
+    for (const child of api.bad.good(files, 'GET /folder/{id}/files')) {
       const file = isHidden(child.status) ? undefined : toFile(child, folder.id, folder.access);
       if (file !== undefined) entries.push(file);
     }

@@ -4,15 +4,15 @@
 export const pageSize = 100;
 
 /**
- * Offsets of the pages to ask for at once. Null: only one after the other, because it is unknown where the end is.
+ * How many pages to ask for at once. Null: only one after the other, because it is unknown where the end is.
  *
  * A fresh count is believed, 0 included. A stale one only says what is likely: it is worth asking for several pages at
  * once, but never worth asking for none.
  */
-export function planPages(count: number | null, fresh: boolean): number[] | null {
+export function planPages(count: number | null, fresh: boolean): number | null {
   if (count === null) return null;
-  if (count === 0) return fresh ? [] : null;
-  return Array.from({ length: Math.ceil(count / pageSize) }, (_, page) => page * pageSize);
+  if (count === 0) return fresh ? 0 : null;
+  return Math.ceil(count / pageSize);
 }
 
 /**

@@ -196,6 +196,12 @@ export class Listener<M, X extends Exchange = Exchange> {
           headers: { 'content-type': 'text/html;charset=UTF-8' },
           body: '<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in to this network.</body></html>',
         };
+      case 'answer':
+        return {
+          status: fault.status ?? 200,
+          headers: { ...this.dialect.headers?.(exchange), 'content-type': 'application/json' },
+          body: JSON.stringify(fault.json),
+        };
       case 'empty':
         return { status: fault.status ?? 200 };
       case 'redirect':
