@@ -63,7 +63,8 @@ export async function loginCommand(context: Context, name: string, options: Logi
     userId: isKnown && known !== null ? known.userId : account.userId,
     label: account.label,
   };
-  context.accounts.save(name, stored);
+  // Not between the steps of a mount that renews the tokens of before, and would store those after ours.
+  await context.accounts.exclusively(name, async () => context.accounts.save(name, stored));
   if (known !== null && !isKnown)
     print(
       `This is another account than '${name}' was before; what this machine keeps of that one stays in ${context.places.state}.`,
@@ -71,9 +72,11 @@ export async function loginCommand(context: Context, name: string, options: Logi
   print(`Logged in to ${provider} as ${account.label}. To mount it: syncmount mount ${name}: MOUNTPOINT`);
 }
 
-export function logoutCommand(context: Context, name: string): void {
+export async function logoutCommand(context: Context, name: string): Promise<void> {
   const first = context.registry.all().find((entry) => entry.account === name && isServed(entry));
-  context.accounts.remove(name);
+  // An unknown name is told before anything is made for it.
+  context.accounts.load(name);
+  await context.accounts.exclusively(name, async () => context.accounts.remove(name));
   print(`Forgot the credentials of '${name}'.`);
   if (first !== undefined) {
     complain(`'${name}' stays mounted on ${first.mountpoint} until it is unmounted`);

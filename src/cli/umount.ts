@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import { codeOf, SyncmountError } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
@@ -10,7 +11,7 @@ import { askControl } from '../mount/control.js';
 import { clearStaleMount } from '../mount/mountpoint.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import type { DrainProgress, UploadStatus } from '../mount/status.js';
-import { type Context, mountNamed, mountpointOf } from './context.js';
+import { type Context, mountNamed } from './context.js';
 import { complain, print } from './output.js';
 
 /** How long the mount's process may take to end after its mount is gone, ms. */
@@ -24,9 +25,9 @@ export async function umountCommand(
   options: { readonly force?: boolean },
 ): Promise<void> {
   const { mountpoint, entry } = mountNamed(context, target);
-  const other = await mountAt(mountpointOf(target));
-  // Another file system within ours: the person means that one.
-  if (other !== undefined && other.type !== OUR_TYPE) throw notOurs(mountpointOf(target), other.type);
+  // Another file system within ours: the person means that one. (As it is typed: to look at a mount that hangs would hang.)
+  const other = await mountAt(resolve(target));
+  if (other !== undefined && other.type !== OUR_TYPE) throw notOurs(other.mountpoint, other.type);
   if (entry === undefined || !isServed(entry)) return clearDead(context, mountpoint);
   const shown = progressOf();
   try {

@@ -92,7 +92,7 @@ export class AccountStore {
 
   /**
    * Runs `act` while no other process runs one for this account. It may load and save the account.
-   * Throws `lock` where nothing can be written beside the account's file, and `locked` where another process hangs.
+   * Throws `directory` or `lock` where nothing can be written beside the account's file, and `locked` where another process hangs.
    */
   async exclusively<T>(name: string, act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     // Most commands need no lock, and its library takes a while to load.

@@ -220,6 +220,8 @@ export class Directories {
     try {
       await this.refresh(ino, priority);
     } catch (error) {
+      // The mount ends, and with it what a long walk has left to do: nothing is amiss.
+      if (this.#closing.signal.aborted) return;
       if (codeOf(error) !== 'not-found') this.#offlineUntil = this.#time.now() + OFFLINE_PAUSE;
       const name = table.get(ino)?.name || '/';
       log.warn({ ino, code: codeOf(error) }, `serving an older listing of ${name}: ${messageOf(error)}`);

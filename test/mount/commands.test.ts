@@ -160,6 +160,22 @@ describe('an umount whose answer is late or lost', () => {
     expect(await world.out('grep -c "$TOP" /proc/mounts || true')).toBe('0');
   });
 
+  it('writes nothing into the log of what was still to be asked after a walk', async () => {
+    const world = await createWorld();
+    for (let n = 0; n < 40; n++) await world.sandbox.store.putFile(`/d${n}/file`, 'x');
+    await world.mount('--dir-ttl', '10ms');
+    await world.out('find . | wc -l');
+    await world.umount();
+    await world.mount('--dir-ttl', '10ms');
+    world.sandbox.settings.latencyMs = 20_000;
+    const before = world.sandbox.log.entries().length;
+    expect(await world.out('find . | wc -l')).toBe('81');
+    // The first of the listings that were served is being asked for again.
+    await expect.poll(() => world.sandbox.log.entries().length, { timeout: 10_000 }).toBeGreaterThan(before);
+    await world.umount();
+    expect(await world.log()).not.toContain('serving an older listing');
+  });
+
   it('is none either where the process died meanwhile; the journal tells what is not stored', async () => {
     const world = await withUmount('kill -9 $PPID');
     await world.mount();

@@ -96,6 +96,23 @@ describe('a provider that renews its tokens', () => {
     await another().account();
   });
 
+  it.each(['login', 'logout'] as const)('stores nothing over a %s that comes while it renews', async (what) => {
+    withTokensAlone();
+    const login: StoredAccount = { ...stored(), credentials: { accessToken: 'of the login' } };
+    sandbox.tokens.expire();
+    sandbox.faults.add({ route: '/token$', action: { kind: 'stall', ms: 500, when: 'after' } });
+    const asked = another().account();
+    await expect.poll(renewals).toBe(1);
+    // As the commands do it.
+    await options.accounts.exclusively('work', async () => {
+      if (what === 'login') options.accounts.save('work', login);
+      else options.accounts.remove('work');
+    });
+    await asked;
+    expect(options.accounts.names()).toEqual(what === 'login' ? ['work'] : []);
+    if (what === 'login') expect(stored()).toEqual(login);
+  });
+
   it('waits for the answer to a refresh token when it is closed, and stores it', async () => {
     withTokensAlone();
     sandbox.tokens.expire();
