@@ -189,19 +189,29 @@ static napi_value js_punch_hole(napi_env env, napi_callback_info info) {
   return integer(env, result < 0 ? -errno : 0);
 }
 
-/*
- * isOpenElsewhere(fd): 1 | 0 | -errno. Has anybody but `fd` itself the file open, or mapped? The kernel grants a write lease
- * only where nobody has, and counts the files that it reads by itself (fs/locks.c, check_conflicting_open).
- */
-static napi_value js_is_open_elsewhere(napi_env env, napi_callback_info info) {
+/* 1 where the kernel refuses a lease of this type, because others use the file in a way that conflicts with it; 0 | -errno. */
+static napi_value refuses_lease(napi_env env, napi_callback_info info, int type) {
   napi_value args[MAX_ARGUMENTS];
   int32_t fd = -1;
   TRY(arguments(env, info, 1, args));
   TRY(napi_get_value_int32(env, args[0], &fd));
   /* Who opens it in this moment has us told by a signal: by one that is ignored, not by SIGIO, which ends a process. */
   if (fcntl(fd, F_SETSIG, SIGURG) < 0) return integer(env, -errno);
-  if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0) return integer(env, errno == EAGAIN ? 1 : -errno);
+  if (fcntl(fd, F_SETLEASE, type) < 0) return integer(env, errno == EAGAIN ? 1 : -errno);
   return integer(env, fcntl(fd, F_SETLEASE, F_UNLCK) < 0 ? -errno : 0);
+}
+
+/*
+ * isOpenElsewhere(fd): 1 | 0 | -errno. Has anybody but `fd` itself the file open, or mapped? The kernel grants a write lease
+ * only where nobody has, and counts the files that it reads by itself (fs/locks.c, check_conflicting_open).
+ */
+static napi_value js_is_open_elsewhere(napi_env env, napi_callback_info info) {
+  return refuses_lease(env, info, F_WRLCK);
+}
+
+/* isOpenForWriting(fd): 1 | 0 | -errno. Has anybody the file open for writing, or mapped so? `fd` itself only reads. */
+static napi_value js_is_open_for_writing(napi_env env, napi_callback_info info) {
+  return refuses_lease(env, info, F_RDLCK);
 }
 
 /* ------------------------------------------------------------------------------------------------ getting a descriptor */
@@ -592,6 +602,7 @@ NAPI_MODULE_INIT() {
       {"unmount", js_unmount},
       {"punchHole", js_punch_hole},
       {"isOpenElsewhere", js_is_open_elsewhere},
+      {"isOpenForWriting", js_is_open_for_writing},
       {"openDevice", js_open_device},
       {"socketPair", js_socket_pair},
       {"receiveDescriptor", js_receive_descriptor},

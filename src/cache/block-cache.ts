@@ -50,6 +50,14 @@ export interface CacheStats {
 /** What a file-system block costs at least: a cached revision of 10 bytes still takes one. */
 const MIN_CHARGE = 4096;
 
+/** A cached file that left for the spool. */
+export interface Surrendered {
+  /** Who reads it directly, where anybody does. */
+  readonly lent: LentFile | null;
+  /** CRC-32 of its blocks. */
+  readonly crcs: readonly number[];
+}
+
 interface Segment {
   readonly key: string;
   readonly segment: number;
@@ -140,9 +148,28 @@ export class BlockCache {
     for (let segment = 0; segment <= segmentOf(blockCount(lent.size)); segment++) this.touch(lent.key, segment);
   }
 
-  /** Takes a lent file out of the cache, so that it may be written; it goes when it was given back. */
-  detach({ key, size, owner }: LentFile): void {
-    if (owner === 'cache') this.replaced(key, size);
+  /**
+   * Moves the file of an open revision to `path`, to become a content that is changed; those who read it directly go on with it.
+   * Null, and nothing done, where not all of it is here and checked, or it cannot be moved there.
+   */
+  surrender(revision: CachedRevision, path: string): Surrendered | null {
+    const { key, size, map } = revision;
+    if (size === 0 || !revision.isWhollyVerified()) return null;
+    const crcs = Array.from({ length: map.count }, (_, block) => map.crc(block));
+    try {
+      // Should the process die in between, the index does not count on the file any more.
+      this.distrust(revision);
+      revision.isDistrusted = true;
+      revision.changed = true;
+      renameSync(this.pathOf(key), path);
+    } catch (error) {
+      this.log.warn({ key }, `a cached file cannot be moved to the spool: ${messageOf(error)}`);
+      return null;
+    }
+    const lent = this.#loans.surrender(key);
+    this.#forgetSegments(key, map.count);
+    revision.clear();
+    return { lent, crcs };
   }
 
   /** Is every block of the revision here? */

@@ -50,7 +50,17 @@ export class Loans {
     lent.owner = 'cache';
     lent.key = key;
     lent.size = size;
+    lent.path = null;
     this.#lent.set(key, lent);
+  }
+
+  /** The cache's file of a revision has become one of the spool, with all those who have it. Null: nobody has. */
+  surrender(key: string): LentFile | null {
+    const lent = this.#lent.get(key);
+    if (lent === undefined) return null;
+    this.#lent.delete(key);
+    lent.spooled();
+    return lent;
   }
 
   /** True when nobody has it any more. */

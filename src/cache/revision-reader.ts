@@ -12,7 +12,7 @@ import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from 
 import { revisionKey } from '../providers/provider.js';
 import type { LentFile } from '../spool/lent-file.js';
 import { blocksOf, type Run, RunCollector } from './arrivals.js';
-import type { BlockCache } from './block-cache.js';
+import type { BlockCache, Surrendered } from './block-cache.js';
 import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 import { ContentCheck } from './content-check.js';
@@ -162,6 +162,16 @@ export class RevisionReader {
     // The next one who opens it may find it checked.
     void this.check?.settle();
     return null;
+  }
+
+  /** Could it be given away? */
+  isWhole(): boolean {
+    return this.isSound && this.#cached.isWhollyVerified();
+  }
+
+  /** Gives the cache's file away, to be changed, where it has all of the revision: see `BlockCache.surrender`. */
+  surrender(path: string): Surrendered | null {
+    return this.isSound ? this.#cache.surrender(this.#cached, path) : null;
   }
 
   /** Is all of `[from, to)` in the cache? */

@@ -142,9 +142,15 @@ export interface Filesystem {
    * The file that holds all that a handle for reading reads, where there is one, in the cache or in the spool: the same object
    * for handles with the same content. From then on it is the handle's until its release, and what others write through the
    * mount is to be seen in it too. A handle that only writes may get one to write to, and need tell nothing of that but by
-   * `flush`, `fsync` and `release`.
+   * `flush`, `fsync` and `release`. With `inUse`, any other file is as good as none.
    */
-  backing?(handle: HandleId): Backing | null;
+  backing?(handle: HandleId, inUse?: Backing): Backing | null;
+  /**
+   * Others have the file open with the backing file `inUse`, and the kernel has one for each file. So what is mapped through
+   * this handle will be mapped there, while its reads and writes come here: from now on both are one content, until the release.
+   * EBUSY where that cannot be.
+   */
+  joins?(handle: HandleId, inUse: Backing): MaybePromise<void>;
   /** Fills `into` from `offset`; resolves with the bytes read, fewer than its length only at the end of the file. */
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number>;
   /** Writes all of `data` (the caller may reuse the buffer once this answers). With O_APPEND, `offset` is ignored. */
@@ -193,6 +199,14 @@ export interface Filesystem {
   setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): MaybePromise<void>;
   listxattr(ino: Ino): MaybePromise<readonly string[]>;
   removexattr(ino: Ino, name: string): MaybePromise<void>;
+
+  /**
+   * For a binding that counts what the kernel holds: a file that lost its name can be opened until the kernel forgets it, as on
+   * a local disk, where a path walk and its open are one. `isHeld` tells whether the kernel will say so, by `forgotten`.
+   */
+  countsReferences?(isHeld: (ino: Ino) => boolean): void;
+  /** The kernel holds the object no more. */
+  forgotten?(ino: Ino): void;
 
   /** Calls `listener` for everything the kernel must forget; returns how to stop. */
   onInvalidate(listener: (what: Invalidation) => void): () => void;

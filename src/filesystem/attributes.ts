@@ -1,5 +1,5 @@
 import { fromMs, isBefore, type Timespec } from '../base/timespec.js';
-import { type Inode, type Overlay, sizeOf } from '../tree/inode.js';
+import { type Ino, type Inode, type Overlay, sizeOf } from '../tree/inode.js';
 import type { AttributeChange, Attributes } from './api.js';
 import type { Core, FilesystemOptions } from './core.js';
 import { inodeOf, requireWritable } from './core.js';
@@ -28,6 +28,14 @@ export function attributesOf(
     mtime,
     ctime: overlay.ctime ?? mtime,
   };
+}
+
+/** The row of a file that loses its name: those who have it open go on seeing what it was, but for the time of this change. */
+export function withoutName(core: Core, ino: Ino): Partial<Inode> {
+  const inode = inodeOf(core, ino);
+  const { size, mode, atime, mtime } = attributesOf(inode, core.options, core.files.state(ino));
+  const overlay = { ...inode.overlay, mode, atime, mtime, ctime: fromMs(core.clock.now()) };
+  return { parent: null, remote: null, localSize: size, overlay };
 }
 
 function isRoot(inode: Inode): boolean {

@@ -34,9 +34,10 @@ import { FsError } from './fs-error.js';
 import { Homes } from './homes.js';
 import { Intents } from './intents.js';
 import { Lending } from './lending.js';
+import { Mappings } from './mappings.js';
 import { Namespace } from './namespace.js';
-import { isAmongOlder } from './open-files.js';
-import { openable } from './opening.js';
+import { type FileState, isAmongOlder } from './open-files.js';
+import { isAllHere, openable } from './opening.js';
 import { orAborted } from './or-aborted.js';
 import { recoverUploads } from './recovery.js';
 import { Renaming } from './renaming.js';
@@ -55,6 +56,7 @@ export class CloudFilesystem implements Filesystem {
   readonly #core: Core;
   readonly #contents: Contents;
   readonly #lending: Lending;
+  readonly #mappings: Mappings;
   readonly #namespace: Namespace;
   readonly #renaming: Renaming;
   readonly #resizing: Resizing;
@@ -74,7 +76,10 @@ export class CloudFilesystem implements Filesystem {
     this.#space = new Space(core, account.quota);
     this.#lending = new Lending(core);
     this.#homes = new Homes(core, root);
-    this.#contents = new Contents(core, this.#lending, this.#homes);
+    this.#contents = new Contents(core, this.#homes);
+    this.#mappings = new Mappings(core, this.#contents, this.#lending, (state) => {
+      this.#rests(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
+    });
     core.readers.onDamage = (file) => spoil(core, file);
     const superfluous = new Superfluous(core);
     this.storing = new Storing(core, this.#contents, superfluous, this.#homes);
@@ -120,6 +125,7 @@ export class CloudFilesystem implements Filesystem {
 
   /** Ends background work. */
   close(): void {
+    this.#mappings.close();
     this.#intents.close();
   }
 
@@ -164,17 +170,23 @@ export class CloudFilesystem implements Filesystem {
       const { parent } = openable(this.#core, ino, flags);
       // Close-to-open: an open sees what the provider had no longer than the ttl ago.
       if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
+      // While its name is taken away, only what is here can be promised to stay.
+      for (let at = this.#core.files.state(ino); at?.leaving.isBusy; at = this.#core.files.state(ino)) {
+        if (isAllHere(this.#core, at)) break;
+        await orAborted(at.leaving.idle(), caller?.signal);
+      }
       const inode = openable(this.#core, ino, flags);
       const state = this.#core.files.ensureState(ino);
-      const handle = this.#core.files.open(state, flags, remoteFileOf(inode), caller?.pid);
+      const isLeaving = state.unlinked || state.leaving.isBusy;
+      const pinned = remoteFileOf(inode) ?? (state.unlinked ? state.last : null);
+      const handle = this.#core.files.open(state, flags, pinned, caller?.pid);
       this.#contents.unite(handle);
-      if (flags.truncate && flags.write) {
-        try {
-          await this.#resizing.cut(state, handle, 0, caller?.signal);
-        } catch (error) {
-          await this.release(handle.id);
-          throw error;
-        }
+      try {
+        if (isLeaving) await this.#contents.makeChangeable(state, handle);
+        if (flags.truncate && flags.write) await this.#resizing.cut(state, handle, 0, caller?.signal);
+      } catch (error) {
+        await this.release(handle.id);
+        throw error;
       }
       const mayKeepPages = this.#contents.mayKeepPages(handle);
       const apart = isAmongOlder(handle);
@@ -237,8 +249,12 @@ export class CloudFilesystem implements Filesystem {
     });
   }
 
-  backing(handle: HandleId): Backing | null {
-    return answeredNow(() => this.#lending.lend(this.#core.files.handle(handle)));
+  backing(handle: HandleId, inUse?: Backing): Backing | null {
+    return answeredNow(() => this.#lending.lend(this.#core.files.handle(handle), inUse));
+  }
+
+  joins(handle: HandleId, inUse: Backing): MaybePromise<void> {
+    return answered(() => this.#mappings.join(this.#core.files.handle(handle), inUse));
   }
 
   orphaned(handle: HandleId): void {
@@ -275,20 +291,30 @@ export class CloudFilesystem implements Filesystem {
       handle.close();
       files.close(handle);
       this.#contents.pin(handle, null);
-      const isLastUnseen = this.#lending.giveBack(handle);
-      if (isLastUnseen) {
-        this.#outdated.add(state.ino);
-        this.storing.released(state);
-      }
-      if (state.handles.size > 0) return;
-      await this.#contents.discardUnchanged(state);
-      if (state.unlinked) this.#contents.abandon(state);
-      this.storing.released(state);
-      if (state.storing === null) await state.spool?.close();
-      files.settle(state);
+      this.#mappings.outlive(handle);
+      if (this.#lending.giveBack(handle)) await this.#rests(state);
+      else if (state.handles.size === 0) await this.#closed(state);
     } catch (error) {
       log.error({ error }, 'release');
     }
+  }
+
+  /** Nobody writes to a file by himself any more, and all that was written is known. */
+  async #rests(state: FileState): Promise<void> {
+    this.#outdated.add(state.ino);
+    this.storing.released(state);
+    if (state.handles.size === 0) await this.#closed(state);
+  }
+
+  /** Nobody has it open. */
+  async #closed(state: FileState): Promise<void> {
+    // A mapping may be left: whoever ends that comes here again.
+    if (state.hasMappings()) return;
+    await this.#contents.discardUnchanged(state);
+    if (state.unlinked) this.#contents.abandon(state);
+    this.storing.released(state);
+    if (state.storing === null) await state.spool?.close();
+    this.#core.files.settle(state);
   }
 
   fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
@@ -362,6 +388,16 @@ export class CloudFilesystem implements Filesystem {
 
   removexattr(ino: Ino, name: string): void {
     answeredNow(() => this.#xattrs.remove(ino, name));
+  }
+
+  countsReferences(isHeld: (ino: Ino) => boolean): void {
+    this.#core.files.isHeld = isHeld;
+  }
+
+  forgotten(ino: Ino): void {
+    const state = this.#core.files.state(ino);
+    if (state?.unlinked !== true || state.handles.size > 0) return;
+    this.#closed(state).catch((error) => this.#core.log.error({ error }, 'the end of a removed file'));
   }
 
   onInvalidate(listener: (what: Invalidation) => void): () => void {

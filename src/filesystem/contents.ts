@@ -5,6 +5,7 @@
  * block cache. The first write makes the spool file.
  */
 import { fromMs } from '../base/timespec.js';
+import { BLOCK_BYTES } from '../cache/blocks.js';
 import { WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
 import { ProviderError } from '../providers/errors.js';
 import type { RemoteFile } from '../providers/provider.js';
@@ -14,8 +15,9 @@ import { type Ino, remoteFileOf } from '../tree/inode.js';
 import type { Core } from './core.js';
 import { inodeOf } from './core.js';
 import { FsError } from './fs-error.js';
+import { handOver } from './hand-over.js';
 import type { Homes } from './homes.js';
-import type { Lending } from './lending.js';
+import { isOf } from './lending.js';
 import { newRevision } from './new-revision.js';
 import { type FileState, type Handle, movingAlong, shownTo } from './open-files.js';
 import { orAborted } from './or-aborted.js';
@@ -27,12 +29,10 @@ const CONFIRMED_SHARE = 1 / 2;
 
 export class Contents {
   readonly #core: Core;
-  readonly #lending: Lending;
   readonly #homes: Homes;
 
-  constructor(core: Core, lending: Lending, homes: Homes) {
+  constructor(core: Core, homes: Homes) {
     this.#core = core;
-    this.#lending = lending;
     this.#homes = homes;
   }
 
@@ -68,10 +68,9 @@ export class Contents {
       () => this.baseOf(state, handle),
       signal,
       async (spool) => {
-        const at = flags.append ? await spool.append(data) : offset;
-        if (!flags.append) await spool.write(data, offset);
+        if (flags.append) await spool.append(data);
+        else await spool.write(data, offset);
         state.written = true;
-        for (const file of state.mirrors()) await file.write(data, at);
       },
     );
     return data.length;
@@ -91,7 +90,6 @@ export class Contents {
       // An fsync(2) that began before may have written down meanwhile what the file held then.
       if (isLess) this.#core.journal.shrink(state.ino, size);
       if (isLess && size === 0) this.#core.journal.wasEmptied(state.ino);
-      for (const file of state.mirrors()) await file.truncate(size);
       if (size === 0) state.written = false;
     });
   }
@@ -119,14 +117,19 @@ export class Contents {
     }
     state.dirty = true;
     try {
-      await state.changing.during(() =>
-        state.mirrors().size === 0 ? act(spool) : state.mirroring.run(() => act(spool)),
-      );
+      await state.changing.during(() => act(spool));
       state.mtime = fromMs(this.#core.clock.now());
     } catch (error) {
       // The disk refused the first change: there is nothing to store.
       if (!before.dirty && state.generation === before.generation) state.dirty = false;
       throw error;
+    }
+  }
+
+  /** Waits until the content of an open file is a spool file that may be changed; makes it where there is none. */
+  async makeChangeable(state: FileState, handle: Handle): Promise<void> {
+    while (state.storing !== null || state.spool === null) {
+      await this.#makeWritable(state, () => this.baseOf(state, handle));
     }
   }
 
@@ -229,18 +232,22 @@ export class Contents {
   }
 
   /**
-   * The file is about to go at the provider, which gives out nothing from its trash: what those who have it open may
-   * still ask for is fetched before.
+   * Takes the name of a file away, by `act`: the provider gives out nothing from its trash, so what those who have it open may
+   * still ask for is fetched before. Who opens it meanwhile waits for the outcome (`FileState.leaving`).
    */
-  async keep(state: FileState, signal?: AbortSignal): Promise<void> {
-    const reader = [...state.handles].find((handle) => handle.pinned !== null && handle.lent === null);
-    if (reader === undefined || state.spool !== null) return;
-    await orAborted(
-      this.#makeWritable(state, () => this.baseOf(state, reader)),
-      signal,
-    );
-    const { spool } = state as FileState;
-    if (spool !== null) await spool.fill(this.readBase(state, spool), signal);
+  async leaving<T>(state: FileState, act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    for (let reader = missing(state); reader !== null; reader = missing(state)) {
+      const { spool } = state;
+      const base = reader;
+      if (spool === null)
+        await orAborted(
+          this.#makeWritable(state, () => this.baseOf(state, base)),
+          signal,
+        );
+      else await spool.fill(this.readBase(state, spool), signal);
+    }
+    state.last = remoteFileOf(inodeOf(this.#core, state.ino));
+    return state.leaving.during(act);
   }
 
   /** The whole content as a spool file, however it is kept now. It is forgotten with the next `discardUnchanged`. */
@@ -294,7 +301,8 @@ export class Contents {
   /** Forgets a spool file that was made and never changed (the disk was full, or its file was to go and did not). */
   async discardUnchanged(state: FileState): Promise<void> {
     const { spool } = state;
-    if (spool === null || state.dirty || state.handles.size > 0 || state.storing !== null) return;
+    if (spool === null || state.dirty || state.handles.size > 0 || state.hasMappings() || state.storing !== null)
+      return;
     // What a change of the name kept for its readers is not to go under its hands.
     if (state.naming.isBusy) return;
     const { table, journal, files } = this.#core;
@@ -302,9 +310,21 @@ export class Contents {
       journal.remove(state.ino);
       if (table.get(state.ino) !== undefined) table.update(state.ino, { localSize: null });
     });
+    // Of a file that is gone nobody wants a copy.
+    const taken = state.unlinked ? null : state.taken;
     this.dropSpool(state);
     files.settle(state);
-    await this.removeSpool(spool);
+    await this.#returnToCache(spool, taken);
+  }
+
+  /** A file that the cache gave away, and nobody changed, goes back there; any other goes. */
+  async #returnToCache(spool: SpoolFile, taken: readonly number[] | null): Promise<void> {
+    const { base } = spool;
+    if (taken === null || base === null || spool.size !== base.size) return this.removeSpool(spool);
+    const { crcs } = await spool.digest(BLOCK_BYTES);
+    const isSame = crcs.length === taken.length && crcs.every((crc, block) => crc === taken[block]);
+    if (isSame) await handOver(this.#core, spool, base, crcs);
+    else await this.removeSpool(spool);
   }
 
   /** Removes a spool file whose row is gone, or that never had one. */
@@ -314,12 +334,12 @@ export class Contents {
   }
 
   /**
-   * The name is gone for ever: so is what was not stored, once nobody has it open. Nobody waits for its file to go, which may be
-   * large or in the midst of a sync; the journal has it as dropped.
+   * The name is gone for ever: so is what was not stored, once nobody has it open or may be about to open it. Nobody waits for
+   * its file to go, which may be large or in the midst of a sync; the journal has it as dropped.
    */
   abandon(state: FileState): void {
     const { spool } = state;
-    if (state.handles.size > 0 || spool === null) return;
+    if (this.#core.files.isHeld(state.ino) || state.handles.size > 0 || state.hasMappings() || spool === null) return;
     this.dropSpool(state);
     this.#core.files.settle(state);
     this.removeSpool(spool).catch((error) => this.#core.log.warn({ error }, `${spool.path} stays for now`));
@@ -330,7 +350,8 @@ export class Contents {
     if (state.baseReader !== null) this.#core.readers.release(state.baseReader);
     state.baseReader = null;
     state.spool = null;
-    state.loan = null;
+    state.taken = null;
+    if (state.loan?.owner === 'spool') state.loan = null;
     state.dirty = false;
     state.written = false;
     state.promised = false;
@@ -345,24 +366,42 @@ export class Contents {
     return handle.reader.read(into, offset);
   }
 
+  /**
+   * Where all of the base is here, its file becomes the spool file: nothing is copied, and who reads or maps it directly goes on
+   * with the content.
+   */
+  async #takeFromCache(state: FileState, base: RemoteFile, file: SpoolFile): Promise<void> {
+    const { readers, spool } = this.#core;
+    if (!spool.takesCacheFiles) return;
+    const { loan } = state;
+    if (loan !== null && isOf(loan, base)) {
+      if ((await file.takeBase((path) => spool.move(loan.path ?? '', path))) !== null) loan.spooled();
+      return;
+    }
+    const reader = readers.acquire(base);
+    try {
+      const taken = await file.takeBase((path) => reader.surrender(path));
+      state.taken = taken?.crcs ?? null;
+      if (taken?.lent) state.loan = taken.lent;
+    } finally {
+      readers.release(reader);
+    }
+  }
+
   async #makeSpool(state: FileState, base: RemoteFile | null): Promise<void> {
     const { spool, journal, table, clock } = this.#core;
     const { name, file } = await spool.create(base);
     // Until a row names it nothing in it was promised. (One that is empty needs no such word: the next mount removes it.)
     if (base !== null) journal.drop(name);
-    try {
-      await this.#lending.detach(state, base, () => file.fill(this.readBase(state, file)));
-    } catch (error) {
-      await this.removeSpool(file);
-      throw error;
-    }
+    if (base !== null) await this.#takeFromCache(state, base, file);
     if (!state.unlinked) {
       table.transaction(() => {
         journal.put({
           ino: state.ino,
           spool: name,
           state: 'open',
-          content: file.state(),
+          // Until it is changed it is the base's, whether that is here or not.
+          content: { size: file.size, baseEnd: file.size, present: [] },
           base,
           checkpoint: null,
           attempts: [],
@@ -390,6 +429,14 @@ export class Contents {
       handle.isLeftBehind = wasShown && other !== null && !isSame;
     }
   }
+}
+
+/** Who has the file open and may ask for bytes that are only at the provider; null: nobody. */
+function missing({ handles, spool }: FileState): Handle | null {
+  for (const handle of handles) {
+    if (spool === null ? handle.pinned !== null : !spool.isComplete()) return handle;
+  }
+  return null;
 }
 
 /** Two descriptions of the same bytes, as far as the provider tells. */

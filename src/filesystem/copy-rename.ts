@@ -56,9 +56,7 @@ export class CopyRename {
     const { provider, files, state: database } = this.#core;
     const { directory, name, target } = to;
     const state = files.ensureState(source.ino);
-    const opened = target === undefined ? undefined : files.state(target.ino);
     requireToRename(this.#core, state, from);
-    if (opened !== undefined) await this.#contents.keep(opened, caller?.signal);
     const spool = await this.#contents.materialize(state, caller?.signal);
     const { md5, crcs } = await spool.digest(BLOCK_BYTES, caller?.signal);
     const replaces = target === undefined ? null : remoteFileOf(target);

@@ -6,12 +6,13 @@ import type { RemoteEntry } from '../providers/provider.js';
 import type { Ino, Inode } from '../tree/inode.js';
 import { MAX_NAME_BYTES } from '../tree/local-names.js';
 import type { Attributes, Caller, DirectoryEntry } from './api.js';
-import { attributesOf } from './attributes.js';
+import { attributesOf, withoutName } from './attributes.js';
 import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
 import type { Homes } from './homes.js';
 import type { Intents } from './intents.js';
+import type { FileState } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
 import { noteUnseen } from './unseen.js';
@@ -141,17 +142,20 @@ export class Namespace {
 
   /** Takes the name of a file away: at the provider, and here; open handles go on reading and writing. */
   async #removeFile(inode: Inode, caller: Caller | undefined): Promise<void> {
-    const { files, table, journal, directories } = this.#core;
-    const state = files.ensureState(inode.ino);
+    const state = this.#core.files.ensureState(inode.ino);
     await this.#storing.cancel(state);
-    await this.#contents.keep(state, caller?.signal);
+    await this.#contents.leaving(state, () => this.#takeAway(inode, state, caller), caller?.signal);
+  }
+
+  async #takeAway(inode: Inode, state: FileState, caller: Caller | undefined): Promise<void> {
+    const { table, journal, directories } = this.#core;
     // A cancelled or interrupted upload may have got through.
     await this.#storing.forsake(state);
     const { remote, parent } = inodeOf(this.#core, inode.ino);
     if (parent === null) throw new FsError('ENOENT', `${inode.name} does not exist`);
     if (remote !== null) await this.asking([parent], () => this.dispose(remote, caller));
     table.transaction(() => {
-      table.update(inode.ino, { parent: null, remote: null, localSize: null });
+      table.update(inode.ino, withoutName(this.#core, inode.ino));
       journal.remove(inode.ino);
     });
     if (remote !== null) directories.changes.note('file', remote.id);

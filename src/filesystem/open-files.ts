@@ -36,8 +36,12 @@ export class FileState {
   spoolName = '';
   /** The spool file, as it is lent to those who read it directly. */
   loan: LentFile | null = null;
-  /** Looks at the spool file while programs write to it by themselves (unseen.ts); no upload begins meanwhile. */
+  /** Looks at the spool file while programs may write to it by themselves (unseen.ts). */
   watch: WriteWatch | null = null;
+  /** CRC-32 of the blocks of the spool file as the cache gave it away; null: it never had it. */
+  taken: readonly number[] | null = null;
+  /** Mappings that may have outlived all descriptors, and are looked at (mappings.ts). */
+  lingering = 0;
   /** Who writes to the spool file by himself may do so for ever: it is for the next mount to store. */
   isOrphaned = false;
   /** The spool holds changes that no upload has stored. */
@@ -51,12 +55,14 @@ export class FileState {
   sent = 0;
   /** The name is gone: nothing is stored any more. */
   unlinked = false;
+  /** The revision that it had when its name was taken away. */
+  last: RemoteFile | null = null;
   /** Calls that work on the file by name: it is not forgotten under their hands. */
   readonly named = new InUse();
   /** Changes on their way to the spool file. An upload waits for them, and they for it. */
   readonly changing = new InUse();
-  /** Held by changes that go to lent files too, so that all get them in the same order. */
-  readonly mirroring = new Mutex();
+  /** The name is being taken away for ever: an open that comes now may find nothing to read, so it waits. */
+  readonly leaving = new InUse();
   /** Held while the name changes (rename, unlink): no upload begins then, since nobody knows where it should go. */
   readonly naming = new Mutex();
   /** A close() or fsync() was told that the content is safe. */
@@ -80,15 +86,6 @@ export class FileState {
     this.ino = ino;
   }
 
-  /** Files beside the spool's that the kernel reads for those who have it open, and that are to have the content of now. */
-  mirrors(): Set<LentFile> {
-    const files = new Set<LentFile>();
-    for (const { lent, isLeftBehind } of this.handles) {
-      if (lent !== null && lent.owner !== 'spool' && !isLeftBehind) files.add(lent);
-    }
-    return files;
-  }
-
   /** Has anybody opened or changed it through this mount? */
   get isTouched(): boolean {
     return this.handles.size > 0 || this.generation > 0;
@@ -97,6 +94,13 @@ export class FileState {
   /** Does anybody write to the spool file by himself? */
   hasUnseenWriters(): boolean {
     for (const { flags, lent } of this.handles) if (flags.write && lent !== null) return true;
+    return false;
+  }
+
+  /** May anybody have mapped the spool file, to write to it? */
+  hasMappings(): boolean {
+    if (this.lingering > 0) return true;
+    for (const handle of this.handles) if (mayMapToWrite(handle)) return true;
     return false;
   }
 
@@ -119,6 +123,8 @@ export class Handle {
   hasRead = false;
   /** The kernel reads (or, for a writer, writes) this file by itself; it is kept the same as the content. */
   lent: LentFile | null = null;
+  /** What the kernel maps for this handle, whose reads and writes come here. */
+  joined: LentFile | null = null;
   /** Reads go on from `pinned`, whatever others write: the content now has another base than what was read here. */
   isLeftBehind = false;
   /** Wrong bytes of `pinned` may have been shown: it gives no more, so that nobody takes the whole for right. */
@@ -152,6 +158,11 @@ export class Handle {
     this.#isClosed = true;
     this.#closing?.abort();
   }
+}
+
+/** May its program have mapped the backing file, to write to it? Nobody maps what he can only write. */
+export function mayMapToWrite({ joined, flags }: Handle): boolean {
+  return joined !== null && flags.read && flags.write;
 }
 
 /** The revision that was shown to those who have the file open. */
@@ -191,6 +202,8 @@ function isPinnedTo({ pinned }: Handle, file: RemoteFile): boolean {
 }
 
 export class OpenFiles {
+  /** Will the kernel say when it forgets the object? Until then it may be opened. */
+  isHeld: (ino: Ino) => boolean = () => false;
   readonly #states = new Map<Ino, FileState>();
   readonly #handles = new Map<HandleId, Handle>();
   /** Files of which the kernel may have pages although nobody has them open. */
@@ -269,7 +282,8 @@ export class OpenFiles {
   /** Forgets a state that nothing needs any more. */
   settle(state: FileState): void {
     const isNeeded = state.handles.size > 0 || state.spool !== null || state.naming.isBusy || state.named.isBusy;
-    if (!isNeeded && this.#states.get(state.ino) === state) {
+    const isAwaited = state.unlinked && this.isHeld(state.ino);
+    if (!isNeeded && !isAwaited && this.#states.get(state.ino) === state) {
       this.#states.delete(state.ino);
     }
   }

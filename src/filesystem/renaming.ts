@@ -9,6 +9,7 @@ import { fromMs } from '../base/timespec.js';
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
 import type { Caller, RenameFlags } from './api.js';
+import { withoutName } from './attributes.js';
 import type { Contents } from './contents.js';
 import { CopyRename } from './copy-rename.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
@@ -92,11 +93,15 @@ export class Renaming {
       const now = table.child(parent, name);
       const inTheWay = table.child(newParent, newName);
       if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;
-      await this.#intents.touching(
-        [parent, newParent],
-        (begins) => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, begins, caller),
-        begunRename(now, inTheWay, newParent, newName),
-      );
+      const carryOut = (): Promise<void> =>
+        this.#intents.touching(
+          [parent, newParent],
+          (begins) => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, begins, caller),
+          begunRename(now, inTheWay, newParent, newName),
+        );
+      if (inTheWay?.kind === 'file')
+        await this.#contents.leaving(this.#core.files.ensureState(inTheWay.ino), carryOut, caller?.signal);
+      else await carryOut();
       return true;
     };
     try {
@@ -130,7 +135,7 @@ export class Renaming {
     // Known before anything steps aside: what could not be removed would stay there.
     if (old !== null) this.#namespace.requireDeletes();
     if (target !== undefined && old !== null && remote !== null)
-      await this.#replace(source, remote, target, old, directory, newName, caller);
+      await this.#replace(source, remote, target, old, directory, newName);
     else await this.#move(source, source.remote, directory, newName, caller, target);
   }
 
@@ -203,12 +208,9 @@ export class Renaming {
     old: RemoteFile,
     directory: Inode,
     newName: string,
-    caller: Caller | undefined,
   ): Promise<void> {
-    const { provider, log, files } = this.#core;
+    const { provider, log } = this.#core;
     const parentId = remoteIdOf(directory);
-    const opened = files.state(target.ino);
-    if (opened !== undefined) await this.#contents.keep(opened, caller?.signal);
     const name = this.#remoteName(source, newName);
     const aside = { parentId, name: asideName(old.name, provider.capabilities.maxNameLength) };
     const intent = this.#intents.begin({ old, parentId, name: old.name, aside: aside.name, successor: remote });
@@ -259,8 +261,6 @@ export class Renaming {
     const { table, files, journal } = this.#core;
     const state = files.state(source.ino);
     const old = target === undefined ? null : remoteFileOf(target);
-    const opened = target === undefined ? undefined : files.state(target.ino);
-    if (opened !== undefined) await this.#contents.keep(opened, caller?.signal);
     // What is still another base's must be here before the base changes.
     if (old !== null && state?.spool != null) await this.#contents.fill(state, state.spool, caller?.signal);
     table.transaction(() => {
@@ -311,7 +311,7 @@ export class Renaming {
 
   /** The replaced file has no name any more, and nothing of it is to be stored: both at once, whatever happens next. */
   #takeName({ ino }: Inode): void {
-    this.#core.table.update(ino, { parent: null, remote: null, localSize: null });
+    this.#core.table.update(ino, withoutName(this.#core, ino));
     this.#core.journal.remove(ino);
   }
 

@@ -35,6 +35,15 @@ const KEPT_BYTES = 64 * 1024;
 
 export type { PendingUpload } from './pending.js';
 
+/** How an upload ended. */
+interface Stored {
+  readonly remote: RemoteFile;
+  readonly isConflict: boolean;
+  readonly digest: Digest;
+  /** Of the content that was sent. */
+  readonly generation: number;
+}
+
 export class Storing {
   readonly #core: Core;
   readonly #contents: Contents;
@@ -129,7 +138,7 @@ export class Storing {
    * first: the last of its writers brings it here (`released`).
    */
   enqueue(state: FileState): void {
-    if (!this.#isEnding && state.watch === null && !state.isOrphaned)
+    if (!this.#isEnding && !state.hasUnseenWriters() && !state.isOrphaned)
       this.#queue.add(state.ino, state.spool?.size ?? 0);
   }
 
@@ -138,7 +147,7 @@ export class Storing {
     const state = this.#core.files.state(ino);
     while (state?.naming.isBusy) await state.naming.idle();
     if (state === undefined || state.unlinked || !state.dirty || state.storing !== null) return 'cancelled';
-    if (state.watch !== null || state.isOrphaned) return 'cancelled';
+    if (state.hasUnseenWriters() || state.isOrphaned) return 'cancelled';
     try {
       await this.#begin(state).done;
       return 'stored';
@@ -281,6 +290,8 @@ export class Storing {
     if (spool === null || state.unlinked) return;
     // Changes that began before the upload belong to it; none begins while it is under way.
     while (state.changing.isBusy) await state.changing.idle();
+    noteUnseen(this.#core, state);
+    const { generation } = state;
     let hashing: Promise<Digest> | null = null;
     const digest = (): Promise<Digest> => {
       hashing ??= spool.digest(BLOCK_BYTES, signal);
@@ -296,7 +307,7 @@ export class Storing {
       // What an earlier try of other bytes left may stand in the way of this one.
       await orAborted(this.#leftovers.clear(), signal);
       const { remote, isConflict } = await this.#delivery.deliver(state.ino, { state, spool, digest, signal });
-      await this.#stored(state, spool, remote, isConflict, await digest());
+      await this.#stored(state, spool, { remote, isConflict, digest: await digest(), generation });
     } catch (error) {
       if (signal.aborted) {
         if (!state.unlinked) this.#core.journal.setState(state.ino, state.promised ? 'synced' : 'open');
@@ -326,13 +337,7 @@ export class Storing {
   }
 
   /** The provider has it: the inode gets its remote side, the handles their new revision, the cache the bytes. */
-  async #stored(
-    state: FileState,
-    spool: SpoolFile,
-    remote: RemoteFile,
-    isConflict: boolean,
-    digest: Digest,
-  ): Promise<void> {
+  async #stored(state: FileState, spool: SpoolFile, { remote, isConflict, digest, generation }: Stored): Promise<void> {
     const { table, journal, directories, clock } = this.#core;
     const before = inodeOf(this.#core, state.ino);
     const was = remoteFileOf(before);
@@ -352,16 +357,52 @@ export class Storing {
     directories.changes.note('file', remote.id);
     if (isConflict) this.#renamedByConflict(before, name);
     else if (was !== null && isElsewhere(was, remote)) follow(this.#core, state.ino, was, remote);
-    state.mtime = null;
-    const { loan } = state;
-    this.#contents.dropSpool(state);
     for (const handle of state.handles) {
       if (handle.isLeftBehind) continue;
       this.#contents.pin(handle, remote);
       // Pages of it are in the kernel since they were written: nobody knows who was shown what.
       handle.hasRead = true;
     }
-    await handOver(this.#core, spool, remote, digest.crcs, loan);
+    if (state.watch !== null) return this.#goesOn(state, spool, remote, digest, generation);
+    state.mtime = null;
+    const { loan } = state;
+    this.#contents.dropSpool(state);
+    const moved = handOver(this.#core, spool, remote, digest.crcs, loan);
+    // The cache has no place for it, and its readers go on: so does the content, with the next write.
+    if (loan?.owner === 'readers') state.loan = loan;
+    await moved;
+  }
+
+  /**
+   * It is stored, and somebody who has mapped the spool file may write to it at any moment: it stays the content. What came
+   * since the upload began is to be stored anew.
+   */
+  #goesOn(state: FileState, spool: SpoolFile, remote: RemoteFile, digest: Digest, generation: number): void {
+    noteUnseen(this.#core, state);
+    state.dirty = state.generation !== generation;
+    if (!state.dirty) state.mtime = null;
+    spool.rebase(remote);
+    state.taken = digest.crcs;
+    state.promised = false;
+    state.journaled = -1;
+    state.attempts.clear();
+    const { journal, table, clock } = this.#core;
+    const { size } = spool;
+    table.transaction(() => {
+      journal.put({
+        ino: state.ino,
+        spool: state.spoolName,
+        state: 'open',
+        content: state.dirty ? spool.state() : { size, baseEnd: size, present: [] },
+        base: remote,
+        checkpoint: null,
+        attempts: [],
+        code: null,
+        message: null,
+        since: clock.now(),
+      });
+      table.update(state.ino, { localSize: size });
+    });
   }
 
   #renamedByConflict(before: Inode, newName: string): void {

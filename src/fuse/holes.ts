@@ -14,8 +14,17 @@ export type PunchHole = (fd: number, offset: number, length: number) => boolean;
 /** Has anybody but this descriptor the file open or mapped? True also where the file system cannot say. */
 export type IsOpenElsewhere = (fd: number) => boolean;
 
+/** Has anybody the file open or mapped for writing? The descriptor itself only reads. True also where nobody can say. */
+export type IsOpenForWriting = (fd: number) => boolean;
+
+export interface Holes {
+  readonly punchHole?: PunchHole;
+  readonly isOpenElsewhere?: IsOpenElsewhere;
+  readonly isOpenForWriting?: IsOpenForWriting;
+}
+
 /** Nothing where the addon is not built: then nothing can be punched, and whole files have to go. */
-export function loadHoles(): { readonly punchHole?: PunchHole; readonly isOpenElsewhere?: IsOpenElsewhere } {
+export function loadHoles(): Holes {
   let addon: ReturnType<typeof loadAddon>;
   try {
     addon = loadAddon();
@@ -27,6 +36,10 @@ export function loadHoles(): { readonly punchHole?: PunchHole; readonly isOpenEl
     const result = addon.isOpenElsewhere(fd);
     return result !== 0 && errnoName(result) !== 'EBADF';
   };
+  const isOpenForWriting: IsOpenForWriting = (fd) => {
+    const result = addon.isOpenForWriting(fd);
+    return result !== 0 && errnoName(result) !== 'EBADF';
+  };
   const punchHole: PunchHole = (fd, offset, length) => {
     // What the kernel reads by itself (passthrough) may be mapped for longer than it is open, and after our own end.
     if (isOpenElsewhere(fd)) return false;
@@ -35,5 +48,5 @@ export function loadHoles(): { readonly punchHole?: PunchHole; readonly isOpenEl
     if (result !== 0) throw new SyncmountError(errnoName(result), `cannot punch a hole: ${errnoName(result)}`);
     return true;
   };
-  return { punchHole, isOpenElsewhere };
+  return { punchHole, isOpenElsewhere, isOpenForWriting };
 }

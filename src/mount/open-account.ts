@@ -1,5 +1,5 @@
 /** Opens what an account keeps on this machine and puts a file system over it. */
-import { statSync } from 'node:fs';
+import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
@@ -57,6 +57,8 @@ export interface OpenAccountOptions {
   readonly punchHole?: PunchHole;
   /** Has anybody but this descriptor the file open or mapped? */
   readonly isOpenElsewhere?: (fd: number) => boolean;
+  /** Has anybody the file open or mapped for writing? The descriptor itself only reads. */
+  readonly isOpenForWriting?: (fd: number) => boolean;
 }
 
 /**
@@ -123,15 +125,35 @@ function openSpool(
   directory: string,
   cache: BlockCache,
   cacheDirectory: string,
-  { isOpenElsewhere, options }: Pick<OpenAccountOptions, 'isOpenElsewhere' | 'options'>,
+  {
+    isOpenElsewhere,
+    isOpenForWriting,
+    options,
+  }: Pick<OpenAccountOptions, 'isOpenElsewhere' | 'isOpenForWriting' | 'options'>,
 ): Spool {
   const isShared = statSync(directory).dev === statSync(cacheDirectory, { throwIfNoEntry: false })?.dev;
   return new Spool(directory, {
     relieve: isShared ? (bytes) => cache.relieve(bytes) : undefined,
     isOpenElsewhere,
+    isOpenForWriting,
+    takesCacheFiles: canMove(cacheDirectory, directory),
     // Where close() waits for the upload, it need not wait for the hashes too. Where it does not, they can wait.
     digestBlockBytes: options.writeBack ? undefined : BLOCK_BYTES,
   });
+}
+
+/** Can files be moved from one directory to the other? Not even two mounts of one file system allow that. */
+function canMove(from: string, to: string): boolean {
+  const name = `.probe-${process.pid}`;
+  try {
+    writeFileSync(join(from, name), '');
+    renameSync(join(from, name), join(to, name));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    for (const directory of [from, to]) rmSync(join(directory, name), { force: true });
+  }
 }
 
 function openState(directory: string, name: string, warnings: string[]): ReturnType<typeof openDatabase> {
@@ -168,7 +190,7 @@ interface Parts {
 
 /** Puts the parts together. `start` gives the file system its root, and the parts below it someone to tell. */
 function assemble(
-  { provider, options, log, places, sharesPages, isOpenElsewhere }: OpenAccountOptions,
+  { provider, options, log, places, sharesPages, isOpenElsewhere, isOpenForWriting }: OpenAccountOptions,
   { state, table, account, cache, directory }: Parts,
 ): { core: Core; directories: Directories; start: (root: Ino) => CloudFilesystem } {
   let filesystem: CloudFilesystem | null = null;
@@ -185,7 +207,11 @@ function assemble(
     directories,
     provider,
     readers: new ReaderPool(cache, fetchKnown(table, provider)),
-    spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache, { isOpenElsewhere, options }),
+    spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache, {
+      isOpenElsewhere,
+      isOpenForWriting,
+      options,
+    }),
     journal: new Journal(state.sql),
     state,
     files: new OpenFiles(),

@@ -1,16 +1,13 @@
-import { closeSync, ftruncate, openSync } from 'node:fs';
-import { promisify } from 'node:util';
-import { writeAt } from '../base/files.js';
-
-const truncateFile = promisify(ftruncate);
+import { closeSync, openSync } from 'node:fs';
 
 /**
- * A file with all of a content, that others read directly (the kernel, by passthrough). Until all have given it back it is
- * neither punched nor evicted nor cut. Whose it is:
+ * A file with all of a content, which others use directly (the kernel, by passthrough). It is the content's own file, and stays
+ * that when the content changes or is stored: it moves between the cache and the spool under their hands. Until all have given
+ * it back it is neither punched nor evicted. Whose it is:
  *
- * - `spool`   a content that is not stored yet: the file itself is changed with it
+ * - `spool`   a content that is not stored yet: the file is changed with it
  * - `cache`   a stored revision, in the block cache
- * - `readers` nobody else has it any more. What changes of the content is written here as well.
+ * - `readers` a stored revision that the cache has no place for, or does not want any more
  */
 export class LentFile {
   readonly fd: number;
@@ -19,26 +16,24 @@ export class LentFile {
   /** Counted by who lends it. */
   users = 0;
   owner: 'spool' | 'cache' | 'readers';
-  /** In the cache; '' elsewhere. */
+  /** Of the stored revision; '' in the spool. */
   key: string;
+  /** Where it lies, while it is the readers' and can still become a content in the spool again; else null. */
+  path: string | null = null;
 
   constructor(owner: 'spool' | 'cache', key: string, size: number, path: string) {
     this.owner = owner;
     this.key = key;
     this.size = size;
-    this.fd = openSync(path, 'r+');
+    // Nobody writes through this descriptor, so that it does not count where writers are looked for (`isOpenForWriting`).
+    this.fd = openSync(path, 'r');
   }
 
-  /** Only of one that is the readers' own. */
-  async write(data: Uint8Array, offset: number): Promise<void> {
-    await writeAt(this.fd, data, offset);
-    this.size = Math.max(this.size, offset + data.length);
-  }
-
-  /** Only of one that is the readers' own. */
-  async truncate(size: number): Promise<void> {
-    await truncateFile(this.fd, size);
-    this.size = size;
+  /** From now on it is the file of a content that is not stored yet. */
+  spooled(): void {
+    this.owner = 'spool';
+    this.key = '';
+    this.path = null;
   }
 
   close(): void {

@@ -125,6 +125,17 @@ export class SpoolFile {
     if (this.#size > 0) await truncateFile(fd, this.#size);
   }
 
+  /**
+   * Puts a file with all of the base in the place of the one that `create` made. `move` brings it to the path it is given; null:
+   * it cannot, and nothing is changed.
+   */
+  async takeBase<T>(move: (path: string) => T | null): Promise<T | null> {
+    await this.close();
+    const moved = move(this.path);
+    if (moved !== null) this.#present.add(0, this.#size);
+    return moved;
+  }
+
   /** Answers the bytes read; `readBase` is asked for what is still the base's. */
   read(into: Uint8Array, offset: number, readBase: ReadBase): Promise<number> {
     return this.#uses.during(() => this.#read(into, offset, readBase));

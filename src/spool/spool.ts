@@ -13,7 +13,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { RemoteFile } from '../providers/provider.js';
 import { Headroom } from './headroom.js';
@@ -30,6 +30,10 @@ export interface SpoolOptions {
   readonly clock?: Clock;
   /** Has anybody but this descriptor the file open? */
   readonly isOpenElsewhere?: ((fd: number) => boolean) | undefined;
+  /** Has anybody the file open or mapped for writing? The descriptor itself only reads. */
+  readonly isOpenForWriting?: ((fd: number) => boolean) | undefined;
+  /** Files can be moved here from the cache, and back: both are on one file system. */
+  readonly takesCacheFiles?: boolean;
   /** See `SpoolFileOptions`. */
   readonly digestBlockBytes?: number | undefined;
 }
@@ -39,18 +43,30 @@ export class Spool {
   readonly directory: string;
   /** For those who write to spool files without asking. */
   readonly headroom: Headroom;
+  /** See `SpoolOptions`. */
+  readonly takesCacheFiles: boolean;
   readonly #room: Room;
   readonly #fileOptions: SpoolFileOptions;
   #next: number;
 
   readonly #isOpenElsewhere: ((fd: number) => boolean) | undefined;
+  readonly #isOpenForWriting: ((fd: number) => boolean) | undefined;
 
   constructor(
     directory: string,
-    { relieve, clock = systemClock, isOpenElsewhere, digestBlockBytes }: SpoolOptions = {},
+    {
+      relieve,
+      clock = systemClock,
+      isOpenElsewhere,
+      isOpenForWriting,
+      takesCacheFiles = true,
+      digestBlockBytes,
+    }: SpoolOptions = {},
   ) {
     this.directory = directory;
     this.#isOpenElsewhere = isOpenElsewhere;
+    this.#isOpenForWriting = isOpenForWriting;
+    this.takesCacheFiles = takesCacheFiles;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#room = new Room(directory, relieve);
     this.#fileOptions = { room: this.#room, digestBlockBytes };
@@ -109,6 +125,35 @@ export class Spool {
       renameSync(copy, path);
     } finally {
       rmSync(copy, { force: true });
+    }
+  }
+
+  /** Gives a file another name in here; null where that fails. */
+  move(path: string, to: string): true | null {
+    try {
+      renameSync(path, to);
+      return true;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Removes a file that is no content's any more; answers its name. */
+  remove(path: string): string {
+    rmSync(path, { force: true });
+    return basename(path);
+  }
+
+  /** Does anybody else write to a spool file, maybe through a mapping that outlives its descriptor? */
+  async isWrittenElsewhere(file: SpoolFile): Promise<boolean> {
+    if (this.#isOpenForWriting === undefined) return false;
+    // Our own descriptor would count.
+    await file.close();
+    const fd = openSync(file.path, 'r');
+    try {
+      return this.#isOpenForWriting(fd);
+    } finally {
+      closeSync(fd);
     }
   }
 

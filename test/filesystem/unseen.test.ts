@@ -28,9 +28,10 @@ function dup(m: Mounted, handle: HandleId): number {
   return openSync(`/proc/self/fd/${handedOut(m, handle)}`, 'r+');
 }
 
-async function creatingOf(m: Mounted, path = 'f'): Promise<{ handle: HandleId; fd: number }> {
+/** `lent` is what is handed out, `fd` what the kernel makes of it. */
+async function creatingOf(m: Mounted, path = 'f'): Promise<{ handle: HandleId; fd: number; lent: number }> {
   const handle = await m.create(path, only(creating));
-  return { handle, fd: handedOut(m, handle) };
+  return { handle, fd: dup(m, handle), lent: handedOut(m, handle) };
 }
 
 describe.skipIf(process.platform !== 'linux')('what is written without a word (Linux only)', () => {
@@ -55,10 +56,10 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
 
   it('is read by those who join, and by those who cannot', async () => {
     const m = await mounted(options);
-    const { handle, fd } = await creatingOf(m);
+    const { handle, fd, lent } = await creatingOf(m);
     writeSync(fd, 'hello');
     const reader = await m.open('f', reading);
-    expect(handedOut(m, reader)).toBe(fd);
+    expect(handedOut(m, reader)).toBe(lent);
     const direct = await m.fs.open(await m.ino('f'), { ...reading, direct: true });
     expect([m.fs.backing(direct.handle), direct.unseen]).toEqual([null, true]);
     expect(await m.read(direct.handle)).toBe('hello');
@@ -71,7 +72,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
 
   it('meets what others write, append and cut', async () => {
     const m = await mounted(options);
-    const { handle, fd } = await creatingOf(m);
+    const { handle, fd, lent } = await creatingOf(m);
     writeSync(fd, '0123456789');
     const other = await m.open('f', writing);
     expect(m.fs.backing(other)).toBeNull();
@@ -86,7 +87,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     await expect(m.fs.fallocate(other, 0, 100, false)).rejects.toMatchObject({ code: 'ENOTSUP' });
     await m.fs.fallocate(handle, 0, 7, false);
     const joined = await m.open('f', only(appending));
-    expect(handedOut(m, joined)).toBe(fd);
+    expect(handedOut(m, joined)).toBe(lent);
     for (const one of [other, appender, handle]) await m.close(one);
     writeSync(fd, 'Z', 6);
     await m.close(joined);
@@ -151,7 +152,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
   it('replaces what another content was', async () => {
     const m = await mounted(options, (provider) => provider.other.put('f', 'the old one'));
     const handle = await m.open('f', only(emptying));
-    const fd = handedOut(m, handle);
+    const fd = dup(m, handle);
     writeSync(fd, 'new');
     expect([(await m.stat('f')).size, await m.cat('f')]).toEqual([3, 'new']);
     await m.close(handle);
@@ -224,7 +225,7 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
   it('and nothing is stored in the place of what was there, where only an empty file was promised', async () => {
     const m = await mounted(options, (provider) => provider.other.put('f', 'the old one'));
     const handle = await m.open('f', only(emptying));
-    const fd = handedOut(m, handle);
+    const fd = dup(m, handle);
     // As `echo … > f` does with a duplicate.
     await m.fs.flush(handle);
     writeSync(fd, 'half a fi');

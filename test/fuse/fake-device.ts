@@ -79,6 +79,7 @@ export class FakeDevice {
       unmount: unused,
       punchHole: unused,
       isOpenElsewhere: unused,
+      isOpenForWriting: unused,
       openDevice: unused,
       socketPair: unused,
       receiveDescriptor: unused,

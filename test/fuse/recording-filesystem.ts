@@ -30,6 +30,9 @@ export function recordingFilesystem(): { fs: Filesystem; calls: Call[] } {
     parentOf: () => 7,
     validity: () => 1500,
     onInvalidate: () => () => {},
+    // About every object that goes.
+    countsReferences: () => undefined,
+    forgotten: () => undefined,
     // Asked at every open for reading where the kernel offers passthrough.
     backing: () => null,
   };

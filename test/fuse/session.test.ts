@@ -149,14 +149,14 @@ describe('answers', () => {
     const device = new FakeDevice(recordingFilesystem().fs);
     const { nodes } = device.session.connection;
     device.send(request('lookup'), request('lookup'), request('mkdir'));
-    expect([nodes.isHeld(41), nodes.held]).toEqual([true, 1]);
+    expect([nodes.isHeld(42), nodes.held]).toEqual([true, 1]);
     const forget = (count: number): Buffer => {
       const body = Buffer.alloc(8);
       body.writeUInt32LE(count);
       return request('forget', { nodeid: 42, body });
     };
     device.send(forget(2));
-    expect(nodes.isHeld(41)).toBe(true);
+    expect(nodes.isHeld(42)).toBe(true);
     device.send(forget(1));
     expect(nodes.held).toBe(0);
     device.refusal = failed.noEntry;

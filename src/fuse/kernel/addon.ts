@@ -18,6 +18,8 @@ export interface Addon {
   punchHole(fd: number, offset: number, length: number): number;
   /** 1 where anybody but this descriptor has the file open or mapped, else 0: by a lease that is given back at once. */
   isOpenElsewhere(fd: number): number;
+  /** 1 where anybody has the file open or mapped for writing, else 0. `fd` itself must be open for reading only. */
+  isOpenForWriting(fd: number): number;
 
   /** Opens /dev/fuse. */
   openDevice(): number;

@@ -43,10 +43,11 @@ export class Connection {
     this.fs = fs;
     this.log = log;
     this.interrupts = new Interrupts(this.pending, looks);
-    this.nodes = new NodeIds(fs.root);
+    this.nodes = new NodeIds(fs.root, (ino) => fs.forgotten?.(ino));
+    fs.countsReferences?.((ino) => this.#device !== undefined && this.nodes.isHeld(this.nodes.nodeOf(ino)));
     this.directories = new Directories(fs, this.nodes, () => performance.now());
     this.#addon = addon;
-    this.passthrough = new Passthrough(fs, this.nodes, log, {
+    this.passthrough = new Passthrough(fs, log, {
       open: (fd) => (this.#device === undefined ? failed.noDevice : addon.backingOpen(this.#device, fd)),
       close: (id) => (this.#device === undefined ? failed.noDevice : addon.backingClose(this.#device, id)),
     });
@@ -64,8 +65,6 @@ export class Connection {
 
   /** For how long the kernel may keep the attributes of an object: as long as the listing it stands in. */
   validityOf(ino: Ino): number {
-    // The kernel has it under two numbers: a change that comes by one is not seen by the other unless it asks.
-    if (this.nodes.isSplit(ino)) return 0;
     try {
       return this.fs.validity(this.fs.parentOf(ino));
     } catch {

@@ -1,11 +1,12 @@
 /** Requests about open files: their content, and everything else that goes through a handle. */
-import { isPromise } from '../../base/maybe-promise.js';
-import type { HandleId, OpenFlags } from '../../filesystem/api.js';
+import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
+import type { HandleId, OpenFlags, OpenResult } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/fs-error.js';
 import { andThen, decodeOpenFlags, fileOffset } from '../answers.js';
 import type { Connection } from './connection.js';
 import { maxWrite } from './negotiation.js';
 import { type Entry, entryReply, type Operation, permissionMask } from './operation.js';
+import type { OpenMode } from './passthrough.js';
 import { fallocateKeepSize, openedFlag, openKillPrivileges, seekWhence, writeKillPrivileges } from './protocol.js';
 import { encodeEntry, encodeOpen, entryBytes } from './reply.js';
 import { dropPrivileges } from './setattr.js';
@@ -31,17 +32,38 @@ interface Opened {
   readonly backingId: number;
 }
 
-/** A descriptor that cannot write has nothing to tell at close, so the kernel need not ask. */
-const openedFlags = (keepCache: boolean, writes: boolean, apart = false): number =>
-  (keepCache ? openedFlag.keepCache : 0) | (writes ? 0 : openedFlag.noFlush) | (apart ? openedFlag.directIo : 0);
-/** Not keepCache, which the kernel refuses together with it: the pages that count are the backing file's. */
-const passthroughFlags = (writes: boolean): number => openedFlag.passthrough | (writes ? 0 : openedFlag.noFlush);
+/**
+ * A descriptor that cannot write has nothing to tell at close, so the kernel need not ask. keepCache is of the ordinary way
+ * only: the pages of a backing file are its own, and with directIo there are none.
+ */
+function openedFlags({ kind }: OpenMode, { keepCache, apart, unseen }: OpenResult, writes: boolean): number {
+  const way = {
+    passthrough: openedFlag.passthrough,
+    served: openedFlag.passthrough | openedFlag.directIo,
+    ordinary: (keepCache ? openedFlag.keepCache : 0) | (apart || unseen ? openedFlag.directIo : 0),
+  };
+  return way[kind] | (writes ? 0 : openedFlag.noFlush);
+}
 
 /**
  * O_DIRECT wants alignment of the file that is read, and on a cloud file it never did. A writer may pass where the file system
  * says so (`backing`), but never one who reads as well.
  */
 const mayPass = ({ read, write, direct }: OpenFlags): boolean => direct !== true && !(read && write);
+
+/** How the kernel is to go on with what was opened. Where it cannot, the file is closed again. */
+function passOn(connection: Connection, node: number, flags: OpenFlags, result: OpenResult): MaybePromise<Opened> {
+  const { handle, apart } = result;
+  const opening = { handle, mayPass: mayPass(flags) && !apart, writes: flags.write };
+  const answer = (mode: OpenMode): Opened => ({
+    handle,
+    flags: openedFlags(mode, result, flags.write),
+    backingId: mode.id,
+  });
+  const mode = connection.passthrough.opened(node, opening);
+  if (!isPromise(mode)) return answer(mode);
+  return mode.then(answer, (error: unknown) => connection.releaseHandle(handle).then(() => Promise.reject(error)));
+}
 
 /** An open that was given up before its answer came never gets a RELEASE. */
 function noteOpened(connection: Connection, handle: HandleId, taken: boolean): void {
@@ -53,29 +75,13 @@ export const open: Operation<Opened> = {
   minimum: openIn.$bytes,
   changes: true,
   call(connection, request, caller) {
-    const { fs, nodes, passthrough } = connection;
+    const { fs, nodes } = connection;
     const { view, body, nodeid } = request;
     const ino = nodes.inoOf(nodeid);
     const flags = decodeOpenFlags(openIn.flags.get(view, body));
     const kill = (openIn.openFlags.get(view, body) & openKillPrivileges) !== 0;
-    const passes = mayPass(flags) && (!flags.write || passthrough.takesWriters(nodeid));
-    // Before the open has any effect (O_TRUNC).
-    if (!passes) passthrough.requireOrdinary(nodeid);
-    return andThen(fs.open(ino, flags, caller), ({ handle, keepCache, apart, unseen }) => {
-      let backingId: number;
-      try {
-        backingId = passthrough.opened(nodeid, handle, passes && !apart, flags.write);
-      } catch (error) {
-        void connection.releaseHandle(handle);
-        throw error;
-      }
-      const opened = {
-        handle,
-        flags: backingId > 0 ? passthroughFlags(flags.write) : openedFlags(keepCache, flags.write, apart || unseen),
-        backingId,
-      };
-      return kill ? andThen(dropPrivileges(fs, ino), () => opened) : opened;
-    });
+    const opened = andThen(fs.open(ino, flags, caller), (result) => passOn(connection, nodeid, flags, result));
+    return kill ? andThen(opened, (done) => andThen(dropPrivileges(fs, ino), () => done)) : opened;
   },
   encode: (_, reply, { handle, flags, backingId }) => encodeOpen(reply.view, reply.body, handle, flags, backingId),
   sent: (connection, { handle }, taken) => noteOpened(connection, handle, taken),
@@ -84,22 +90,17 @@ export const open: Operation<Opened> = {
 export const create: Operation<Entry & Opened> = {
   minimum: createIn.$bytes + 1,
   changes: true,
-  call({ fs, nodes, passthrough }, request, caller) {
+  call(connection, request, caller) {
+    const { fs, nodes } = connection;
     const { view, body } = request;
     const parent = nodes.inoOf(request.nodeid);
     caller.umask = createIn.umask.get(view, body);
     const flags = decodeOpenFlags(createIn.flags.get(view, body));
     const mode = createIn.mode.get(view, body) & permissionMask;
     const created = fs.create(parent, request.name(body + createIn.$bytes), mode, flags, caller);
-    return andThen(created, ({ handle, keepCache, apart, unseen, attributes }) => {
-      const backingId = passthrough.created(attributes.ino, handle, mayPass(flags) && !apart, flags.write);
-      return {
-        handle,
-        flags: backingId > 0 ? passthroughFlags(flags.write) : openedFlags(keepCache, flags.write, apart || unseen),
-        backingId,
-        attributes,
-        validMs: fs.validity(parent),
-      };
+    return andThen(created, ({ attributes, ...result }) => {
+      const opened = passOn(connection, nodes.nodeOf(attributes.ino), flags, result);
+      return andThen(opened, (done) => ({ ...done, attributes, validMs: fs.validity(parent) }));
     });
   },
   encode({ nodes }, reply, { attributes, validMs, handle, flags, backingId }) {

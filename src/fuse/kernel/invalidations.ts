@@ -64,18 +64,14 @@ export class Invalidations {
     this.#log.debug(what, 'the kernel is to forget');
     if (what.kind === 'inode') {
       if (what.content) directories.invalidate(what.ino);
-      for (const node of nodes.nodesOf(what.ino)) this.#post(node, encodeInvalidateInode(node, what.content));
+      const node = nodes.nodeOf(what.ino);
+      this.#post(node, encodeInvalidateInode(node, what.content));
     } else {
       directories.invalidate(what.parent);
       this.#post(nodes.nodeOf(what.parent), encodeInvalidateEntry(nodes.nodeOf(what.parent), what.name));
       // The directory's own times changed too; the kernel only works that out for names that it knew.
       this.#post(nodes.nodeOf(what.parent), encodeInvalidateInode(nodes.nodeOf(what.parent), false));
     }
-  }
-
-  /** What the kernel has of a node besides its pages is not to be trusted any more. */
-  forgetAttributes(nodeid: number): void {
-    this.#post(nodeid, encodeInvalidateInode(nodeid, false));
   }
 
   /** A request is answered: what waited for it may go. */
@@ -87,7 +83,7 @@ export class Invalidations {
   }
 
   #post(nodeid: number, bytes: Buffer): void {
-    if (this.#connection.nodes.isHeldNode(nodeid)) this.#writeOrWait({ nodeid, message: bytes });
+    if (this.#connection.nodes.isHeld(nodeid)) this.#writeOrWait({ nodeid, message: bytes });
   }
 
   #writeOrWait(item: Waiting): void {

@@ -4,28 +4,29 @@
  *
  * The kernel's rule (fs/fuse/iomode.c): while an inode is open passthrough, every open of it must be passthrough with the
  * same backing file, or it fails with EIO; while it is open in the ordinary way, none may be. So an open joins what is
- * there. Where it cannot (it writes, or the content is another by now), the object goes on under a new node number: the
- * open is answered with ESTALE, to which the kernel looks the name up again (open(2) never shows it), gets the new number
- * and opens that. Those who read on under the old number see what is written all the same: `Filesystem.backing` promises
- * that the backing file follows.
+ * there. Where it cannot read or write that file (it writes, or its content is another by now), it joins all the same and is
+ * *served*: with FOPEN_DIRECT_IO beside FOPEN_PASSTHROUGH the kernel sends its reads and writes here, and takes only its
+ * mappings from the backing file (fs/fuse/file.c). `Filesystem.joins` makes those right.
+ *
+ * So a file has one inode in the kernel, whatever is done with it: locks, pages and watches are kept by inode.
  */
-import { performance } from 'node:perf_hooks';
 import type { Log } from '../../base/log.js';
-import type { Backing, Filesystem, HandleId, Ino } from '../../filesystem/api.js';
-import { FsError } from '../../filesystem/fs-error.js';
+import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
+import type { Backing, Filesystem, HandleId } from '../../filesystem/api.js';
 import { errnoName, failed } from './addon.js';
-import type { NodeIds } from './node-ids.js';
 
-/**
- * For how long a node that was made for an open is kept for it, ms: the kernel looks up and opens a second time only, so that
- * one must not find the node passthrough again.
- */
-const keptFor = 5000;
+/** How the kernel is to treat an open file. `id` is its number of the backing file; 0 where there is none. */
+export interface OpenMode {
+  readonly kind: 'ordinary' | 'passthrough' | 'served';
+  readonly id: number;
+}
 
-/** How the opens of one node go: all passthrough with one backing file, or none. */
+const ordinary: OpenMode = { kind: 'ordinary', id: 0 };
+
+/** How the opens of one node go: all with one backing file, or none. */
 interface Opens {
   count: number;
-  /** Passthrough, and some of them write. */
+  /** Some write to the backing file by themselves. */
   isWritten: boolean;
   readonly backing: Backing | null;
   /** The kernel's number for `backing`. */
@@ -38,64 +39,46 @@ export interface BackingCalls {
   close(id: number): number;
 }
 
+/** What is to be opened. */
+export interface Opening {
+  readonly handle: HandleId;
+  /** It may read or write the backing file by itself. */
+  readonly mayPass: boolean;
+  readonly writes: boolean;
+}
+
 export class Passthrough {
   /** Both sides speak of it. Set once, before the first open. */
   isOn = false;
   /** The kernel will have no more files: what is open goes on as it is. */
   #isRefused = false;
-  /** Called with a node number whose attributes the kernel is to ask for again. */
-  onSplit: (node: number) => void = () => {};
   readonly #fs: Filesystem;
-  readonly #nodes: NodeIds;
   readonly #log: Log;
   readonly #calls: BackingCalls;
   readonly #opens = new Map<number, Opens>();
   readonly #handles = new Map<HandleId, number>();
-  /** Nodes that are kept, and until when. */
-  readonly #kept = new Map<number, number>();
 
-  constructor(fs: Filesystem, nodes: NodeIds, log: Log, calls: BackingCalls) {
+  constructor(fs: Filesystem, log: Log, calls: BackingCalls) {
     this.#fs = fs;
-    this.#nodes = nodes;
     this.#log = log;
     this.#calls = calls;
   }
 
-  /** Before an open that may not be passthrough: throws ESTALE where the node is open that way. */
-  requireOrdinary(node: number): void {
-    if (this.#opens.get(node)?.backing != null) this.#openElsewhere(node);
-  }
-
-  /** May a writer be passthrough under this node? Not beside those who read a file that is not his to write. */
-  takesWriters(node: number): boolean {
+  /**
+   * A file was opened or created under a node: how the kernel is to treat it. Pair with `released`, also where this throws
+   * or rejects.
+   */
+  opened(node: number, opening: Opening): MaybePromise<OpenMode> {
+    if (!this.isOn) return ordinary;
     const opens = this.#opens.get(node);
-    return opens === undefined || opens.backing === null || opens.isWritten;
-  }
-
-  /** A file was opened, and is to be read or written in its backing file where that can be. The kernel's id of it, or 0. */
-  opened(node: number, handle: HandleId, mayPass: boolean, writes: boolean): number {
-    if (!this.isOn) return 0;
-    const opens = this.#opens.get(node);
-    if (opens !== undefined) {
-      const fits = opens.backing === null || (mayPass && this.#backingOf(handle) === opens.backing);
-      if (!fits) this.#openElsewhere(node);
-      opens.count++;
-      opens.isWritten ||= writes && opens.backing !== null;
-      this.#handles.set(handle, node);
-      return opens.id;
-    }
-    const backing = mayPass && !this.#isRefused && !this.#isKept(node) ? this.#backingOf(handle) : null;
+    if (opens !== undefined) return this.#join(node, opens, opening);
+    const { handle, mayPass, writes } = opening;
+    const backing = mayPass && !this.#isRefused ? this.#backingOf(handle) : null;
     const id = backing === null ? 0 : this.#register(backing);
-    this.#opens.set(node, { count: 1, isWritten: writes && id !== 0, backing: id === 0 ? null : backing, id });
+    const isPassed = id !== 0;
+    this.#opens.set(node, { count: 1, isWritten: writes && isPassed, backing: isPassed ? backing : null, id });
     this.#handles.set(handle, node);
-    return id;
-  }
-
-  /** A file was created: whatever was open under its node, it gets one that takes it. */
-  created(ino: Ino, handle: HandleId, mayPass: boolean, writes: boolean): number {
-    if (!this.isOn) return 0;
-    if (this.#opens.get(this.#nodes.nodeOf(ino))?.backing != null) this.#split(ino);
-    return this.opened(this.#nodes.nodeOf(ino), handle, mayPass, writes);
+    return isPassed ? { kind: 'passthrough', id } : ordinary;
   }
 
   /** No descriptor is left. Mappings may be: they are of the backing file, and the kernel tells nothing of them any more. */
@@ -109,9 +92,22 @@ export class Passthrough {
     if (opens.id > 0) this.#calls.close(opens.id);
   }
 
-  #backingOf(handle: HandleId): Backing | null {
+  #join(node: number, opens: Opens, { handle, mayPass, writes }: Opening): MaybePromise<OpenMode> {
+    const { backing, id } = opens;
+    // Counted at once: until it is answered, the kernel's opens must not end under its hands.
+    opens.count++;
+    this.#handles.set(handle, node);
+    if (backing === null) return ordinary;
+    // Beside those who read a file that is not theirs to write, nobody writes to it by himself.
+    const isPassed = mayPass && (!writes || opens.isWritten) && this.#backingOf(handle, backing) !== null;
+    if (isPassed) return { kind: 'passthrough', id };
+    const joined = this.#fs.joins?.(handle, backing);
+    return isPromise(joined) ? joined.then(() => ({ kind: 'served', id })) : { kind: 'served', id };
+  }
+
+  #backingOf(handle: HandleId, inUse?: Backing): Backing | null {
     try {
-      return this.#fs.backing?.(handle) ?? null;
+      return this.#fs.backing?.(handle, inUse) ?? null;
     } catch (error) {
       // Nothing is wrong with the file: it is opened in the ordinary way.
       this.#log.warn({ err: error }, 'a file cannot be handed to the kernel');
@@ -128,28 +124,5 @@ export class Passthrough {
       this.#isRefused = true;
     }
     return 0;
-  }
-
-  #openElsewhere(node: number): never {
-    const ino = this.#nodes.inoOf(node);
-    // Another open may have led here, and the kernel be about to look the name up.
-    const current = this.#nodes.nodeOf(ino);
-    if (current === node || this.#opens.get(current)?.backing != null) this.#split(ino);
-    this.#kept.set(this.#nodes.nodeOf(ino), performance.now() + keptFor);
-    throw new FsError('ESTALE', 'it is read by the kernel itself: to be opened under another node');
-  }
-
-  #isKept(node: number): boolean {
-    const until = this.#kept.get(node);
-    if (until === undefined) return false;
-    if (performance.now() < until) return true;
-    this.#kept.delete(node);
-    return false;
-  }
-
-  #split(ino: Ino): void {
-    const former = this.#nodes.nodeOf(ino);
-    this.#nodes.split(ino);
-    this.onSplit(former);
   }
 }

@@ -74,13 +74,12 @@ export function encodeEntry(
   validMs: number,
 ): number {
   const seconds = Math.floor(validMs / 1000);
-  const attributesMs = attributes !== undefined && nodes.isSplit(attributes.ino) ? 0 : validMs;
   entryOutHead.nodeid.set(view, at, attributes === undefined ? 0 : nodes.nodeOf(attributes.ino));
   entryOutHead.generation.set(view, at, 0);
   entryOutHead.entryValid.set(view, at, seconds);
-  entryOutHead.attrValid.set(view, at, Math.floor(attributesMs / 1000));
+  entryOutHead.attrValid.set(view, at, seconds);
   entryOutHead.entryValidNsec.set(view, at, nsecOf(validMs));
-  entryOutHead.attrValidNsec.set(view, at, nsecOf(attributesMs));
+  entryOutHead.attrValidNsec.set(view, at, nsecOf(validMs));
   if (attributes !== undefined) encodeAttributes(view, at + entryOutHead.$bytes, attributes);
   return entryBytes;
 }

@@ -66,7 +66,6 @@ export class Session {
       const result = addon.notify(this.#device, message);
       if (result !== 0) log.warn({ error: errnoName(result) }, 'cannot notify the kernel');
     });
-    this.connection.passthrough.onSplit = (node) => this.#invalidations.forgetAttributes(node);
     this.#unsubscribe = fs.onInvalidate((what) => this.#invalidations.add(what));
   }
 

@@ -1,0 +1,101 @@
+/**
+ * Shared mappings of files that the kernel reads by itself (passthrough). What is written through one goes to the backing file
+ * without a word, so that file must be the spool file of the content, and is looked at (unseen.ts).
+ *
+ * A mapping outlives its descriptor, and the kernel does not tell when it ends. So after the last close the file is looked at
+ * until nobody has it open for writing any more.
+ */
+import { messageOf } from '../base/errors.js';
+import { LentFile } from '../spool/lent-file.js';
+import type { Backing } from './api.js';
+import type { Contents } from './contents.js';
+import { type Core, pathOf } from './core.js';
+import { FsError } from './fs-error.js';
+import type { Lending } from './lending.js';
+import { type FileState, type Handle, mayMapToWrite } from './open-files.js';
+import { noteUnseen } from './unseen.js';
+
+/** How long the looks at a mapping lie apart, ms: most end with their descriptor, give or take what the kernel has to tidy up. */
+const FIRST_LOOK_MS = 20;
+const LAST_LOOK_MS = 1000;
+
+export class Mappings {
+  readonly #core: Core;
+  readonly #contents: Contents;
+  readonly #lending: Lending;
+  readonly #ended = new AbortController();
+  /** A file of which nobody has a descriptor is written to no more. */
+  readonly #onRest: (state: FileState) => void;
+
+  constructor(core: Core, contents: Contents, lending: Lending, onRest: (state: FileState) => void) {
+    this.#core = core;
+    this.#contents = contents;
+    this.#lending = lending;
+    this.#onRest = onRest;
+  }
+
+  /** What `Filesystem.joins` says. */
+  async join(handle: Handle, inUse: Backing): Promise<void> {
+    if (!(inUse instanceof LentFile)) throw new FsError('EIO', 'a backing file that was not lent here');
+    const { state, flags } = handle;
+    // From here on it stays, whoever else lets go of it meanwhile.
+    this.#lending.hold(inUse);
+    try {
+      // A mapping that only reads spoils nothing.
+      if (flags.read && flags.write) await this.#becomeContent(handle, inUse);
+      this.#lending.join(handle, inUse);
+    } finally {
+      this.#lending.leave(state, inUse);
+    }
+  }
+
+  /** Makes the backing file the spool file of the content, which what is written through a mapping belongs to. */
+  async #becomeContent(handle: Handle, inUse: LentFile): Promise<void> {
+    const { state } = handle;
+    await this.#contents.makeChangeable(state, handle);
+    if (state.loan !== inUse) {
+      this.#core.log.info({ ino: state.ino }, `${pathOf(this.#core, state.ino)}: others read an older version`);
+      throw new FsError('EBUSY', 'others have an older version of it open, which would be mapped');
+    }
+    if (state.journaled === state.generation && !state.unlinked) {
+      this.#core.journal.changing(state.ino, state.promised ? 'synced' : 'open');
+    }
+  }
+
+  /** Before a handle gives back what was mapped through it: a mapping that is left keeps it. */
+  outlive(handle: Handle): void {
+    const { state, joined } = handle;
+    // Another descriptor, or an earlier mapping, keeps the watch going.
+    if (joined === null || !mayMapToWrite(handle) || state.hasMappings()) return;
+    handle.joined = null;
+    state.lingering++;
+    this.#linger(state, joined).catch((error) => {
+      this.#core.log.error({ ino: state.ino }, `a mapping is looked at no more: ${messageOf(error)}`);
+    });
+  }
+
+  /** The mount ends. What is still mapped may be written to for ever: it is for the next mount to store. */
+  close(): void {
+    this.#ended.abort();
+  }
+
+  async #linger(state: FileState, joined: LentFile): Promise<void> {
+    const { spool: directory, clock } = this.#core;
+    try {
+      for (let wait = FIRST_LOOK_MS; ; wait = Math.min(2 * wait, LAST_LOOK_MS)) {
+        const { spool } = state;
+        if (spool === null || !(await directory.isWrittenElsewhere(spool))) break;
+        await clock.sleep(wait, this.#ended.signal).catch(() => undefined);
+        noteUnseen(this.#core, state);
+        if (this.#ended.signal.aborted) {
+          state.isOrphaned = true;
+          break;
+        }
+      }
+    } finally {
+      state.lingering--;
+      this.#lending.leave(state, joined);
+      this.#onRest(state);
+    }
+  }
+}
