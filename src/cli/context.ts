@@ -1,8 +1,9 @@
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { SyncmountError } from '../base/errors.js';
 import { AccountStore } from '../config/accounts.js';
 import { type Directories, directoriesOf } from '../config/directories.js';
+import { parseMountInfo } from '../fuse/mount-table.js';
 import { isServed, Registry, type RegistryEntry } from '../mount/registry.js';
 
 /** What every command needs. */
@@ -23,15 +24,32 @@ export const context: Context = {
 /** The directory that is meant, without links: as the kernel's mount table and our registry name it. */
 export function mountpointOf(target: string): string {
   const path = resolve(target);
+  const place = placeOf(path);
+  // What is mounted on is no link, and to look at a mount that hangs would hang too.
+  if (mountpoints().has(place)) return place;
   try {
     return realpathSync(path);
   } catch {
-    // Missing, or a dead mount that cannot be looked at: its parent can.
+    // Missing, or a dead mount that cannot be looked at: its parent could.
+    return place;
   }
+}
+
+/** The path with what is above it freed of links. */
+function placeOf(path: string): string {
   try {
     return join(realpathSync(dirname(path)), basename(path));
   } catch {
     return path;
+  }
+}
+
+function mountpoints(): Set<string> {
+  try {
+    return new Set(parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8')).map(({ mountpoint }) => mountpoint));
+  } catch {
+    // Another system than Linux.
+    return new Set();
   }
 }
 

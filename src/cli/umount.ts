@@ -17,6 +17,9 @@ import { complain, print } from './output.js';
 /** How long the mount's process may take to end after its mount is gone, ms. */
 const EXIT_PATIENCE = 10_000;
 
+/** A mount that is to go at once and says nothing for so long hangs, ms. */
+const FORCE_PATIENCE = 10_000;
+
 const OUR_TYPE = `fuse.${fuseSubtype}`;
 
 export async function umountCommand(
@@ -32,18 +35,28 @@ export async function umountCommand(
   const shown = progressOf();
   try {
     const command = options.force ? 'unmount-force' : 'unmount';
-    const left = await askControl(entry.socket, command, {}, (what) => shown.show(what as DrainProgress));
+    const patience = options.force ? FORCE_PATIENCE : undefined;
+    const left = await askControl(entry.socket, command, {}, (what) => shown.show(what as DrainProgress), patience);
     shown.end();
     await processEnds(entry);
     report(left as readonly UploadStatus[]);
   } catch (error) {
     shown.end();
+    if (codeOf(error) === 'silent') return detach(entry);
     if (codeOf(error) !== 'no-answer') throw error;
     await processEnds(entry);
     if (await mountAt(mountpoint)) return clearDead(context, mountpoint);
     context.registry.remove(mountpoint);
     reportSilent(context, entry);
   }
+}
+
+/** Its process hangs, or was stopped: the mount goes all the same. */
+async function detach({ mountpoint, pid }: RegistryEntry): Promise<void> {
+  await unmountByProgram(mountpoint, { lazy: true });
+  complain(
+    `unmounted; process ${pid} does not answer and is left alone. What it has not stored waits for the next mount`,
+  );
 }
 
 /** It is unmounted, and its process has ended without a word: what it has not stored is in its journal. */

@@ -54,8 +54,9 @@ async function unmountCommand(mountpoint: string, lazy: boolean): Promise<Outcom
   if (!isRoot()) return run(await findFusermount(), [lazy ? '-uz' : '-u', '--', mountpoint]);
   const umount = await findProgram('umount');
   if (umount === undefined) throw new SyncmountError('fuse-missing', 'umount is not installed: apt install mount');
-  // -i: no helper program of some other package gets in between.
-  return run(umount, [...(lazy ? ['-l'] : []), '-i', '--', mountpoint]);
+  // -i: no helper program of some other package gets in between. -c: the path is not looked at, which a mount that hangs may
+  // never answer.
+  return run(umount, [...(lazy ? ['-l'] : []), '-i', '-c', '--', mountpoint]);
 }
 
 export function busyError(mountpoint: string, cause?: unknown): SyncmountError {

@@ -19,9 +19,10 @@ export async function prepareMountpoint(path: string, registry: Registry, log: L
 
 async function problemOf(path: string): Promise<string | null> {
   try {
-    if (!(await stat(path)).isDirectory()) return 'it is not a directory';
+    // The table first: to look at a mount that hangs would hang too.
     const mounted = await mountAt(path);
     if (mounted !== undefined) return `it is in use: ${mounted.source} (${mounted.type}) is mounted there`;
+    if (!(await stat(path)).isDirectory()) return 'it is not a directory';
     return (await readdir(path)).length === 0 ? null : 'it is not empty';
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return `it does not exist ('mkdir -p ${path}' makes it)`;

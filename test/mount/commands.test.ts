@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { isAlive } from '../../src/base/processes.js';
 import type { AnySandboxOptions } from '../../src/sandbox/index.js';
 import { cleanUpWorlds, createServiceWorld, createWorld, type Outcome, type World } from './world.js';
 
@@ -93,6 +94,31 @@ describe('a mount whose process has died', () => {
     const { code, stdout, stderr } = await world.cli(['status']);
     expect([code, stdout]).toEqual([1, expect.stringContaining(world.mnt)]);
     expect(stderr).toBe(`syncmount: ${other}: the mount has not answered for 10 s\n`);
+  });
+});
+
+describe('a mount whose process is stopped', () => {
+  cleanUpWorlds();
+
+  it('is told by status and mount, and goes by force', async () => {
+    const world = await createWorld();
+    await world.mount();
+    const { pid } = await world.status();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const silent = /the mount has not answered for 10 s/;
+      expect(await world.cli(['status', join(world.mnt, 'sub')])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(silent),
+      });
+      expect((await world.cli(['mount', 'work:', world.mnt])).stderr).toMatch(/it is in use/);
+      const forced = await world.cli(['umount', '--force', world.mnt]);
+      expect([forced.code, forced.stderr]).toEqual([0, expect.stringMatching(/process \d+ does not answer/)]);
+      expect(await readFile('/proc/mounts', 'utf8')).not.toContain(world.mnt);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await expect.poll(() => isAlive(pid), { timeout: 20_000 }).toBe(false);
   });
 });
 
