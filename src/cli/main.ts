@@ -13,6 +13,8 @@ const version = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
+const namesOfMounts = 'A mount is named by its account (NAME:), its mountpoint, or anything below that.';
+
 function program(): Command {
   const root = new Command('syncmount')
     .description('Mount a 4shared, 4Sync, 5sync or Acronis File Sync & Share account as an ordinary directory.')
@@ -55,6 +57,7 @@ function program(): Command {
   root
     .command('umount <mountpoint>')
     .description('upload what is pending, then unmount')
+    .addHelpText('after', `\n${namesOfMounts}`)
     .option('--force', 'unmount at once; what is not uploaded waits for the next mount')
     .action(async (mountpoint: string, options) =>
       (await import('./umount.js')).umountCommand(context, mountpoint, options),
@@ -62,6 +65,7 @@ function program(): Command {
   root
     .command('status [mountpoint]')
     .description('what is mounted, what is still uploading, what failed')
+    .addHelpText('after', `\n${namesOfMounts}`)
     .option('--json', 'as JSON')
     .option('--watch', 'again and again, until Ctrl-C')
     .action(async (mountpoint: string | undefined, options) =>
