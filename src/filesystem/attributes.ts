@@ -1,6 +1,6 @@
 import { fromMs, isBefore, type Timespec } from '../base/timespec.js';
 import { type Ino, type Inode, type Overlay, sizeOf } from '../tree/inode.js';
-import type { AttributeChange, Attributes } from './api.js';
+import type { AttributeChange, Attributes, Caller } from './api.js';
 import type { Core, FilesystemOptions } from './core.js';
 import { inodeOf, requireWritable } from './core.js';
 import type { FileState } from './open-files.js';
@@ -78,4 +78,18 @@ export function changeOverlay(core: Core, ino: number, change: AttributeChange):
   const file = core.files.state(ino);
   // The time of the last write is older than this call, and may no longer hide what was set.
   if (file !== undefined && mtime !== undefined) file.mtime = null;
+}
+
+/** Owner and mode of what `caller` makes, where they are not what the mount shows anyway: `usual` less its umask. */
+export function madeBy(
+  caller: Caller | undefined,
+  mode: number,
+  usual: number,
+  options: Pick<FilesystemOptions, 'umask' | 'uid' | 'gid'>,
+): Pick<Overlay, 'mode' | 'uid' | 'gid'> {
+  return {
+    mode: mode === (usual & ~options.umask) ? null : mode & 0o7777,
+    uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
+    gid: caller?.gid === options.gid ? null : (caller?.gid ?? null),
+  };
 }

@@ -24,12 +24,13 @@ import type {
   RenameFlags,
   StatFs,
 } from './api.js';
-import { changeOverlay } from './attributes.js';
+import { changeOverlay, madeBy } from './attributes.js';
 import { Contents } from './contents.js';
 import { Copying } from './copying.js';
 import { type Core, inodeOf, pathOf } from './core.js';
 import { spoil } from './damage.js';
 import { Discarding } from './discarding.js';
+import { FailureLog } from './failure-log.js';
 import { FsError } from './fs-error.js';
 import { Homes } from './homes.js';
 import { Intents } from './intents.js';
@@ -63,6 +64,7 @@ export class CloudFilesystem implements Filesystem {
   readonly #intents: Intents;
   readonly #copying: Copying;
   readonly #xattrs: Xattrs;
+  readonly #failures: FailureLog;
   readonly #listeners = new Set<(what: Invalidation) => void>();
   /** Files whose content was changed elsewhere since they were last opened: the kernel's pages of them are old. */
   readonly #outdated = new Set<Ino>();
@@ -93,6 +95,7 @@ export class CloudFilesystem implements Filesystem {
     this.#copying = new Copying(core, this.#contents, this.#namespace);
     this.#resizing = new Resizing(core, this.#contents, this.storing);
     this.#xattrs = new Xattrs(core);
+    this.#failures = new FailureLog(core);
   }
 
   /**
@@ -130,7 +133,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
-    return answered(() => this.#namespace.lookup(parent, name, caller));
+    return answered(() => this.#namespace.lookup(parent, name, caller), this.#failures.of('lookup', parent, name));
   }
 
   getattr(ino: Ino): Attributes {
@@ -162,7 +165,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
-    return answered(() => this.#namespace.readdir(ino, caller));
+    return answered(() => this.#namespace.readdir(ino, caller), this.#failures.of('readdir', ino));
   }
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult> {
@@ -225,14 +228,7 @@ export class CloudFilesystem implements Filesystem {
           name,
           kind: 'file',
           localSize: 0,
-          overlay: {
-            mode: mode === (0o666 & ~options.umask) ? null : mode & 0o7777,
-            uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
-            gid: caller?.gid === options.gid ? null : (caller?.gid ?? null),
-            atime: now,
-            mtime: now,
-            ctime: now,
-          },
+          overlay: { ...madeBy(caller, mode, 0o666, options), atime: now, mtime: now, ctime: now },
         });
       });
       const state = files.ensureState(inode.ino);
@@ -262,13 +258,17 @@ export class CloudFilesystem implements Filesystem {
   }
 
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
-    return answered(() =>
-      orAborted(this.#contents.read(this.#core.files.handle(handle), into, offset), caller?.signal),
+    return answered(
+      () => orAborted(this.#contents.read(this.#core.files.handle(handle), into, offset), caller?.signal),
+      this.#failures.ofHandle('read', handle),
     );
   }
 
   write(handle: HandleId, data: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
-    return answered(() => this.#contents.write(this.#core.files.handle(handle), data, offset, caller?.signal));
+    return answered(
+      () => this.#contents.write(this.#core.files.handle(handle), data, offset, caller?.signal),
+      this.#failures.ofHandle('write', handle),
+    );
   }
 
   flush(id: HandleId, caller?: Caller): MaybePromise<void> {
@@ -343,15 +343,15 @@ export class CloudFilesystem implements Filesystem {
   }
 
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
-    return answered(() => this.#namespace.mkdir(parent, name, mode, caller));
+    return answered(() => this.#namespace.mkdir(parent, name, mode, caller), this.#failures.of('mkdir', parent, name));
   }
 
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
-    return answered(() => this.#namespace.unlink(parent, name, caller));
+    return answered(() => this.#namespace.unlink(parent, name, caller), this.#failures.of('unlink', parent, name));
   }
 
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
-    return answered(() => this.#namespace.rmdir(parent, name, caller));
+    return answered(() => this.#namespace.rmdir(parent, name, caller), this.#failures.of('rmdir', parent, name));
   }
 
   rename(
@@ -362,7 +362,10 @@ export class CloudFilesystem implements Filesystem {
     flags: RenameFlags,
     caller?: Caller,
   ): MaybePromise<void> {
-    return answered(() => this.#renaming.rename(parent, name, newParent, newName, flags, caller));
+    return answered(
+      () => this.#renaming.rename(parent, name, newParent, newName, flags, caller),
+      this.#failures.of('rename', parent, name),
+    );
   }
 
   statfs(): StatFs {

@@ -66,7 +66,7 @@ export function requireWritable(core: Core): void {
 }
 
 /** Where an object is, for people and logs: a path from the directory `root`, or from the account's own root. */
-export function pathOf(core: Core, ino: Ino, root?: Ino): string {
+export function pathOf(core: Pick<Core, 'table'>, ino: Ino, root?: Ino): string {
   const names: string[] = [];
   for (const at of core.table.upwards(ino)) {
     if (at.parent === null || at.ino === root) break;

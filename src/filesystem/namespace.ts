@@ -6,7 +6,7 @@ import type { RemoteEntry } from '../providers/provider.js';
 import type { Ino, Inode } from '../tree/inode.js';
 import { MAX_NAME_BYTES } from '../tree/local-names.js';
 import type { Attributes, Caller, DirectoryEntry } from './api.js';
-import { attributesOf, withoutName } from './attributes.js';
+import { attributesOf, madeBy, withoutName } from './attributes.js';
 import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
@@ -111,9 +111,7 @@ export class Namespace {
         // It was made just now: it is known to be empty.
         listedAt: clock.now(),
         overlay: {
-          mode: mode === (0o777 & ~options.umask) ? null : mode & 0o7777,
-          uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
-          gid: caller?.gid === options.gid ? null : (caller?.gid ?? null),
+          ...madeBy(caller, mode, 0o777, options),
           atime: null,
           mtime: now,
           ctime: now,

@@ -223,8 +223,9 @@ export class Directories {
       // The mount ends, and with it what a long walk has left to do: nothing is amiss.
       if (this.#closing.signal.aborted) return;
       if (codeOf(error) !== 'not-found') this.#offlineUntil = this.#time.now() + OFFLINE_PAUSE;
-      const name = table.get(ino)?.name || '/';
-      log.warn({ ino, code: codeOf(error) }, `serving an older listing of ${name}: ${messageOf(error)}`);
+      const names = [...table.upwards(ino)].flatMap(({ parent, name }) => (parent === null ? [] : [name]));
+      const path = `/${names.reverse().join('/')}`;
+      log.warn({ path, code: codeOf(error) }, `serving an older listing of ${path}: ${messageOf(error)}`);
     }
   }
 
