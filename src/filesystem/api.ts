@@ -54,6 +54,8 @@ export interface Caller {
   readonly umask?: number;
   /** Aborts when the kernel interrupts the request: the call then ends with EINTR as soon as it can. */
   readonly signal?: AbortSignal;
+  /** Until when the call is to end, ms since the epoch; set by the file system when it arrives. */
+  deadline?: number;
 }
 
 export interface OpenFlags {

@@ -4,7 +4,7 @@
  * This class translates each call into work of its parts and every failure into an errno; the parts hold the meaning:
  * `Namespace` and `Renaming` names, `Contents` bytes, `Storing` uploads, `attributes.ts` and `Xattrs` the rest.
  */
-import type { MaybePromise } from '../base/maybe-promise.js';
+import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
 import type { Account, Quota } from '../providers/provider.js';
 import type { SeenChanges } from '../tree/directories.js';
@@ -27,8 +27,9 @@ import type {
 import { changeOverlay, madeBy } from './attributes.js';
 import { Contents } from './contents.js';
 import { Copying } from './copying.js';
-import { type Core, inodeOf, pathOf } from './core.js';
+import { type Core, inodeOf } from './core.js';
 import { spoil } from './damage.js';
+import { LookUps, timed } from './deadlines.js';
 import { Discarding } from './discarding.js';
 import { FailureLog } from './failure-log.js';
 import { FsError } from './fs-error.js';
@@ -40,9 +41,10 @@ import { Namespace } from './namespace.js';
 import { type FileState, isAmongOlder } from './open-files.js';
 import { isAllHere, openable } from './opening.js';
 import { orAborted } from './or-aborted.js';
+import { writersOf } from './pending.js';
 import { recoverUploads } from './recovery.js';
 import { Renaming } from './renaming.js';
-import { Resizing } from './resizing.js';
+import { Resizing, seekIn } from './resizing.js';
 import { Space } from './space.js';
 import { type SpooledContent, spooledContents } from './spooled.js';
 import { Storing } from './storing.js';
@@ -70,6 +72,7 @@ export class CloudFilesystem implements Filesystem {
   readonly #outdated = new Set<Ino>();
   readonly #space: Space;
   readonly #homes: Homes;
+  readonly #lookUps: LookUps;
 
   /** `core.invalidate` and the table's changes are to be handed to `invalidate` and `listingChanged`. */
   constructor(core: Core, root: Ino, account: Account) {
@@ -78,6 +81,7 @@ export class CloudFilesystem implements Filesystem {
     this.#space = new Space(core, account.quota);
     this.#lending = new Lending(core);
     this.#homes = new Homes(core, root);
+    this.#lookUps = new LookUps(core);
     this.#contents = new Contents(core, this.#homes);
     this.#mappings = new Mappings(core, this.#contents, this.#lending, (state) => {
       this.#rests(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
@@ -133,7 +137,13 @@ export class CloudFilesystem implements Filesystem {
   }
 
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
-    return answered(() => this.#namespace.lookup(parent, name, caller), this.#failures.of('lookup', parent, name));
+    const look = (): MaybePromise<Attributes | undefined> => {
+      const found = this.#namespace.lookup(parent, name, caller);
+      if (isPromise(found)) return this.#lookUps.during(caller?.pid, found);
+      this.#lookUps.done(caller?.pid);
+      return found;
+    };
+    return answered(look, this.#failures.of('lookup', parent, name));
   }
 
   getattr(ino: Ino): Attributes {
@@ -258,10 +268,13 @@ export class CloudFilesystem implements Filesystem {
   }
 
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
-    return answered(
-      () => orAborted(this.#contents.read(this.#core.files.handle(handle), into, offset), caller?.signal),
-      this.#failures.ofHandle('read', handle),
-    );
+    const { files, clock } = this.#core;
+    const read = (): Promise<number> => {
+      const opened = files.handle(handle);
+      const work = opened.reads.during(clock, () => this.#contents.read(opened, into, offset));
+      return orAborted(work, caller?.signal);
+    };
+    return answered(read, this.#failures.ofHandle('read', handle));
   }
 
   write(handle: HandleId, data: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
@@ -322,13 +335,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   seek(id: HandleId, offset: number, whence: 'data' | 'hole'): number {
-    return answeredNow(() => {
-      const { state } = this.#core.files.handle(id);
-      const { size } = this.getattr(state.ino);
-      if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file');
-      // The whole file counts as data: always right (lseek(2)), and a provider knows no holes.
-      return whence === 'data' ? offset : size;
-    });
+    return answeredNow(() => seekIn(this.getattr(this.#core.files.handle(id).state.ino).size, offset, whence));
   }
 
   copyRange(
@@ -339,19 +346,24 @@ export class CloudFilesystem implements Filesystem {
     length: number,
     caller?: Caller,
   ): MaybePromise<number> {
-    return answered(() => this.#copying.copyRange({ from, fromOffset, to, toOffset, length }, caller));
+    return answered(() =>
+      this.#copying.copyRange({ from, fromOffset, to, toOffset, length }, timed(this.#core, caller)),
+    );
   }
 
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
-    return answered(() => this.#namespace.mkdir(parent, name, mode, caller), this.#failures.of('mkdir', parent, name));
+    const make = () => this.#namespace.mkdir(parent, name, mode, this.#lookUps.timed(caller));
+    return answered(make, this.#failures.of('mkdir', parent, name));
   }
 
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
-    return answered(() => this.#namespace.unlink(parent, name, caller), this.#failures.of('unlink', parent, name));
+    const unlink = () => this.#namespace.unlink(parent, name, this.#lookUps.timed(caller));
+    return answered(unlink, this.#failures.of('unlink', parent, name));
   }
 
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
-    return answered(() => this.#namespace.rmdir(parent, name, caller), this.#failures.of('rmdir', parent, name));
+    const remove = () => this.#namespace.rmdir(parent, name, this.#lookUps.timed(caller));
+    return answered(remove, this.#failures.of('rmdir', parent, name));
   }
 
   rename(
@@ -362,10 +374,8 @@ export class CloudFilesystem implements Filesystem {
     flags: RenameFlags,
     caller?: Caller,
   ): MaybePromise<void> {
-    return answered(
-      () => this.#renaming.rename(parent, name, newParent, newName, flags, caller),
-      this.#failures.of('rename', parent, name),
-    );
+    const rename = () => this.#renaming.rename(parent, name, newParent, newName, flags, this.#lookUps.timed(caller));
+    return answered(rename, this.#failures.of('rename', parent, name));
   }
 
   statfs(): StatFs {
@@ -426,10 +436,6 @@ export class CloudFilesystem implements Filesystem {
 
   /** Paths of the files that are open for writing: what stands in the way of an unmount. */
   writers(): string[] {
-    const paths = new Set<string>();
-    for (const { flags, state } of this.#core.files.handles()) {
-      if (flags.write) paths.add(pathOf(this.#core, state.ino, this.root));
-    }
-    return [...paths];
+    return writersOf(this.#core, this.root);
   }
 }

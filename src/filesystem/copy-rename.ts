@@ -67,7 +67,7 @@ export class CopyRename {
       provider.upload(
         { parentId: remoteIdOf(directory), name, ...(replaces === null ? {} : { replaces }) },
         spool.source(() => Promise.resolve({ md5, crcs })),
-        caller,
+        { signal: caller?.signal },
       ),
     );
     await this.#took(source, state, stored, to);

@@ -5,6 +5,7 @@ import type { RemoteFile } from '../providers/provider.js';
 import type { Caller, HandleId } from './api.js';
 import type { Contents } from './contents.js';
 import { type Core, inodeOf, pathOf } from './core.js';
+import { isSilence } from './deadlines.js';
 import { FsError } from './fs-error.js';
 import type { Namespace } from './namespace.js';
 import type { FileState, Handle } from './open-files.js';
@@ -69,7 +70,7 @@ export class Copying {
         this.#core.provider.copy(original, { parentId: directory.id, name }, caller),
       );
     } catch (error) {
-      if (codeOf(error) === 'aborted') throw error;
+      if (codeOf(error) === 'aborted' || isSilence(error)) throw error;
       this.#core.log.info({ code: codeOf(error) }, `${name} is copied by its bytes: ${messageOf(error)}`);
       throw byBytes;
     }

@@ -24,6 +24,8 @@ export interface FilesystemOptions {
   /** Taken from 0666 and 0777 where no mode was set. */
   readonly umask: number;
   readonly disposal: 'trash' | 'permanent';
+  /** How long a call waits for the provider, ms. */
+  readonly deadline: number;
   /** Names the present boot of the machine: what was written in it is there, synced or not. Null: unknown. */
   readonly boot: string | null;
   /** The binding cannot keep the pages of two revisions of a file apart: all who have it open read the same one. */

@@ -9,6 +9,7 @@ import type { Attributes, Caller, DirectoryEntry } from './api.js';
 import { attributesOf, madeBy, withoutName } from './attributes.js';
 import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
+import { uncounted } from './deadlines.js';
 import { FsError } from './fs-error.js';
 import type { Homes } from './homes.js';
 import type { Intents } from './intents.js';
@@ -142,7 +143,12 @@ export class Namespace {
   async #removeFile(inode: Inode, caller: Caller | undefined): Promise<void> {
     const state = this.#core.files.ensureState(inode.ino);
     await this.#storing.cancel(state);
-    await this.#contents.leaving(state, () => this.#takeAway(inode, state, caller), caller?.signal);
+    const since = this.#core.clock.now();
+    const takeAway = (): Promise<void> => {
+      uncounted(this.#core, caller, since);
+      return this.#takeAway(inode, state, caller);
+    };
+    await this.#contents.leaving(state, takeAway, caller?.signal);
   }
 
   async #takeAway(inode: Inode, state: FileState, caller: Caller | undefined): Promise<void> {
@@ -200,7 +206,8 @@ export class Namespace {
       if (options.disposal === 'trash' && provider.capabilities.trash) return await provider.trash(remote, caller);
       this.requireDeletes();
       // Every directory that goes was seen to be empty.
-      await provider.remove(remote, { signal: caller?.signal, onlyEmpty: remote.kind === 'folder' });
+      const { signal, deadline } = caller ?? {};
+      await provider.remove(remote, { signal, deadline, onlyEmpty: remote.kind === 'folder' });
     } catch (error) {
       const isImplied = remote.kind === 'folder' && provider.capabilities.folders === 'implied';
       if (isImplied && codeOf(error) === 'exists') throw new FsError('ENOTEMPTY', messageOf(error), { cause: error });

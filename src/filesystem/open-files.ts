@@ -16,6 +16,7 @@ import type { SpoolFile } from '../spool/spool-file.js';
 import type { WriteWatch } from '../spool/write-watch.js';
 import type { Ino } from '../tree/inode.js';
 import type { HandleId, OpenFlags } from './api.js';
+import { Reads } from './deadlines.js';
 import { FsError } from './fs-error.js';
 
 /** An upload under way. */
@@ -119,6 +120,8 @@ export class Handle {
   /** Reads `pinned`; made at the first read. */
   reader: RevisionReader | null = null;
   readAhead: ReadAheadState = noReadAhead;
+  /** Those of the kernel for one read(2) share a deadline. */
+  readonly reads = new Reads();
   /** Bytes of `pinned` were given to a program: another revision can no longer take its place. */
   hasRead = false;
   /** The kernel reads (or, for a writer, writes) this file by itself; it is kept the same as the content. */

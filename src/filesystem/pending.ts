@@ -28,3 +28,10 @@ export function pendingUploads(core: Core, root: Ino): PendingUpload[] {
     };
   });
 }
+
+/** Paths of the files that are open for writing, as seen from the directory `root`. */
+export function writersOf(core: Core, root: Ino): string[] {
+  const paths = new Set<string>();
+  for (const { flags, state } of core.files.handles()) if (flags.write) paths.add(pathOf(core, state.ino, root));
+  return [...paths];
+}

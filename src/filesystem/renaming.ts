@@ -13,6 +13,7 @@ import { withoutName } from './attributes.js';
 import type { Contents } from './contents.js';
 import { CopyRename } from './copy-rename.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
+import { isOver, isSilence, uncounted } from './deadlines.js';
 import { FsError } from './fs-error.js';
 import type { Homes } from './homes.js';
 import { type BegunCopy, type BegunRename, type Intent, type Intents, orGone } from './intents.js';
@@ -99,8 +100,13 @@ export class Renaming {
           (begins) => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, begins, caller),
           begunRename(now, inTheWay, newParent, newName),
         );
+      const since = this.#core.clock.now();
+      const counted = (): Promise<void> => {
+        uncounted(this.#core, caller, since);
+        return carryOut();
+      };
       if (inTheWay?.kind === 'file')
-        await this.#contents.leaving(this.#core.files.ensureState(inTheWay.ino), carryOut, caller?.signal);
+        await this.#contents.leaving(this.#core.files.ensureState(inTheWay.ino), counted, caller?.signal);
       else await carryOut();
       return true;
     };
@@ -135,7 +141,7 @@ export class Renaming {
     // Known before anything steps aside: what could not be removed would stay there.
     if (old !== null) this.#namespace.requireDeletes();
     if (target !== undefined && old !== null && remote !== null)
-      await this.#replace(source, remote, target, old, directory, newName);
+      await this.#replace(source, remote, target, old, directory, newName, caller);
     else await this.#move(source, source.remote, directory, newName, caller, target);
   }
 
@@ -208,6 +214,7 @@ export class Renaming {
     old: RemoteFile,
     directory: Inode,
     newName: string,
+    caller: Caller | undefined,
   ): Promise<void> {
     const { provider, log } = this.#core;
     const parentId = remoteIdOf(directory);
@@ -217,10 +224,10 @@ export class Renaming {
     await this.#core.state.durable();
     let stepped: RemoteEntry;
     try {
-      stepped = await provider.move(old, aside);
+      stepped = await provider.move(old, aside, { deadline: caller?.deadline });
     } catch (error) {
       if (codeOf(error) !== 'not-found') {
-        await this.#undo(intent, source, directory);
+        await this.#undo(intent, source, directory, error, caller);
         throw error;
       }
       this.#intents.end(intent);
@@ -228,9 +235,9 @@ export class Renaming {
     }
     let moved: RemoteEntry;
     try {
-      moved = await provider.move(remote, { parentId, name });
+      moved = await provider.move(remote, { parentId, name }, { deadline: caller?.deadline });
     } catch (error) {
-      await this.#undo(intent, source, directory);
+      await this.#undo(intent, source, directory, error, caller);
       throw error;
     }
     await this.#moved(source, moved, directory, newName, target);
@@ -245,9 +252,17 @@ export class Renaming {
     }
   }
 
-  async #undo(intent: Intent, source: Inode, directory: Inode): Promise<void> {
+  async #undo(
+    intent: Intent,
+    source: Inode,
+    directory: Inode,
+    error: unknown,
+    caller: Caller | undefined,
+  ): Promise<void> {
     for (const ino of [source.parent, directory.ino]) if (ino !== null) this.#core.directories.expire(ino);
-    await this.#intents.undo(intent);
+    // From who does not answer, nothing is to be learnt in time either.
+    if (isSilence(error) && isOver(this.#core, caller)) this.#intents.later(intent);
+    else await this.#intents.undo(intent);
   }
 
   /** Content that is only here yet changes its name here; where it replaces a stored file, it becomes its new version. */

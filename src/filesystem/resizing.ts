@@ -53,3 +53,9 @@ export class Resizing {
     if (!keepSize && end > size) await this.cut(state, handle, end);
   }
 }
+
+/** SEEK_DATA and SEEK_HOLE in a file of `size` bytes, all of it data: always right (lseek(2)), and a provider knows no holes. */
+export function seekIn(size: number, offset: number, whence: 'data' | 'hole'): number {
+  if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file');
+  return whence === 'data' ? offset : size;
+}

@@ -222,6 +222,7 @@ function assemble(
       uid: options.uid,
       gid: options.gid,
       umask: options.umask,
+      deadline: options.deadline,
       disposal: options.delete,
       sharesPages,
       host: hostname(),

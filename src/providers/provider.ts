@@ -120,6 +120,8 @@ export type Priority = 'foreground' | 'background';
 export interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly priority?: Priority;
+  /** Until when it is to end, ms since the epoch; by itself, each request has the provider's own deadline. */
+  readonly deadline?: number | undefined;
   /** Of a `read`: other bytes of the revision are here from earlier. The answer must not be of a later one. */
   readonly continues?: boolean;
   /** Of a `read`: all bytes are compared with what they are known to be before any of them is given out. */

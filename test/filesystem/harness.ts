@@ -108,6 +108,7 @@ async function open(
       uid: 1000,
       gid: 1000,
       umask: 0o022,
+      deadline: 60_000,
       disposal: 'trash',
       sharesPages: false,
       host: 'box',
@@ -150,6 +151,8 @@ export class Mounted {
   /** The same account after the process died: nothing was closed, drained or said good-bye to. */
   async crash(options: HarnessOptions = this.options): Promise<Mounted> {
     this.#end();
+    // A dead process goes on filling no spool file.
+    for (const { storing } of this.core.files.states()) storing?.abort.abort();
     // What was under way in memory no longer reaches the provider or the databases.
     const revived = new MemoryProvider({ clock: this.clock, ...this.options.provider, account: this.provider.other });
     this.provider.offline = true;

@@ -11,6 +11,7 @@ export class RequestCaller implements Caller {
   /** The object the request is about, and the second one where there is one: notifications about them wait. */
   readonly nodeid: number;
   otherNodeid = 0;
+  deadline: number | undefined;
   /** Goes on to its end when the mount goes. */
   finishes = false;
   /** Whether it was told to stop before or after somebody asked for the signal. */

@@ -12,9 +12,10 @@ import { RequestCounter } from './metrics.js';
 import { encodeForm } from './oauth1.js';
 import { PriorityGate } from './priority-gate.js';
 import type { RateLimiter } from './rate-limit.js';
+import { readAnswer } from './read-answer.js';
 import { defaultRetryPolicy, parseRetryAfter, type RetryPolicy, retryDelay } from './retry-delay.js';
 import type { Signer } from './signer.js';
-import { type Content, type HttpMethod, Transport, TransportFailure, type WireResponse } from './transport.js';
+import { type Content, type HttpMethod, Transport, type WireResponse } from './transport.js';
 
 export interface HttpClientOptions {
   readonly signer?: Signer;
@@ -35,9 +36,8 @@ export interface HttpClientOptions {
   readonly limiter?: RateLimiter;
 }
 
-/** The caller's options, and the deadline (by the clock) of the request on whose behalf this one is made. */
+/** The caller's options; `deadline` may be that of the request on whose behalf this one is made. */
 export interface CallOptions extends RequestOptions {
-  readonly deadline?: number;
   /** Made while the caller holds a place (an open download): waiting for another one could wait for ever. */
   readonly placed?: boolean;
 }
@@ -83,15 +83,14 @@ export type Begin = () => number;
 const protocolTries = 3;
 /** A credential that is refused is renewed; a second refusal can be of one that another request has just renewed. */
 const maxRenewals = 2;
+/** Of the deadline, what is kept for the question what has become of a change. */
+const lookupShare = 1 / 4;
+/** The same, where the deadline is nearly over. */
+const leastShare = 1 / 10;
 /** Tries whose transfer time is not charged to the deadline. */
 const freeTransfers = 4;
 /** Longer than any code in the documents, characters. */
 const maxCodeLength = 40;
-/** Answers are lists of at most 100 objects; more is not an answer but an attack or a mistake. */
-const maxJsonBytes = 32 * 1024 * 1024;
-/** One that trickles may take so many times as long as a try may stand still. */
-const slowestAnswer = 10;
-
 export class HttpClient {
   readonly clock: Clock;
   readonly deadlineMs: number;
@@ -163,9 +162,14 @@ export class HttpClient {
   ): Promise<T> {
     const idempotent = call.idempotent ?? call.method === 'GET';
     let deadline = options.deadline ?? Number.NaN;
+    // A change whose outcome nobody could ask for any more is not begun.
+    if (!idempotent && deadline - this.clock.now() < this.deadlineMs * leastShare)
+      throw new ProviderError('timeout', `${call.route}: no time is left`, { data: { route: call.route } });
+    // So that a try whose answer is lost can be asked about within the deadline.
+    const reserveMs = idempotent || lookup === undefined ? 0 : this.deadlineMs * lookupShare;
     const begin: Begin = () => {
       if (Number.isNaN(deadline)) deadline = this.clock.now() + this.deadlineMs;
-      return Math.max(50, Math.min(this.stallMs, deadline - this.clock.now()));
+      return Math.max(50, Math.min(this.stallMs, deadline - reserveMs - this.clock.now()));
     };
     let uncertain = false;
     let renewals = 0;
@@ -192,7 +196,7 @@ export class HttpClient {
       }
       if (failure.serverNow !== undefined) this.#signer?.adjustTime?.(failure.serverNow);
       if (tries <= freeTransfers) deadline += failure.movedForMs;
-      const leftMs = deadline - this.clock.now();
+      const leftMs = deadline - reserveMs - this.clock.now();
       const delay = retryDelay(
         { tries, leftMs, retryAfterMs: failure.retryAfterMs, random: this.#random() },
         this.#retry,
@@ -235,7 +239,10 @@ export class HttpClient {
   ): Promise<T | undefined> {
     if (lookup === undefined) return undefined;
     try {
-      return await lookup({ ...options, deadline: Math.max(deadline, this.clock.now() + this.deadlineMs / 4) });
+      return await lookup({
+        ...options,
+        deadline: Math.max(deadline, this.clock.now() + this.deadlineMs * leastShare),
+      });
     } catch (error) {
       if (instead === undefined || (error instanceof ProviderError && error.code === 'aborted')) throw error;
       throw instead;
@@ -363,35 +370,4 @@ export function decodeNothing(answer: Answer, route: string): Answer {
   const isPage = /\bhtml\b/i.test(header(answer.headers, 'content-type') ?? '') || /^\s*</.test(answer.text);
   if (isPage) throw protocolFailure(route, 'a page instead of an answer', { status: answer.status });
   return answer;
-}
-
-/** A slow line is given time as long as bytes come, within reason. */
-async function textOf({ body, watch }: WireResponse): Promise<string> {
-  const giveUpAt = performance.now() + slowestAnswer * watch.patienceMs;
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of body) {
-    watch.moved();
-    bytes += part.byteLength;
-    if (bytes > maxJsonBytes || performance.now() > giveUpAt)
-      throw new TransportFailure('stalled', 'an answer that does not end', undefined);
-    parts.push(part);
-  }
-  return Buffer.concat(parts, bytes).toString();
-}
-
-/** Reads a small answer to its end and ends its watch. */
-export async function readAnswer(response: WireResponse, route: string): Promise<Answer> {
-  const { status, headers, body, watch } = response;
-  try {
-    if (Number(header(headers, 'content-length') ?? 0) > maxJsonBytes) {
-      body.on('error', () => {}).destroy();
-      throw protocolFailure(route, 'an answer of unreasonable size', { status });
-    }
-    return { status, headers, text: await textOf(response), authorization: response.authorization };
-  } catch (error) {
-    throw error instanceof TryFailure ? error : watch.failure(error);
-  } finally {
-    watch.end();
-  }
 }

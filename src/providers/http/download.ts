@@ -4,9 +4,10 @@
  */
 import { ProviderError } from '../errors.js';
 import { header } from './answer.js';
-import { type Begin, type Call, type CallOptions, type HttpClient, readAnswer, urlOf } from './client.js';
+import { type Begin, type Call, type CallOptions, type HttpClient, urlOf } from './client.js';
 import { isLoopback } from './endpoint.js';
 import { protocolFailure, TryFailure, toTryFailure } from './http-error.js';
+import { readAnswer } from './read-answer.js';
 import type { WireResponse } from './transport.js';
 
 const redirects = new Set([301, 302, 303, 307, 308]);
