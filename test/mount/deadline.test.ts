@@ -59,14 +59,15 @@ describe.each(overKernel)('a server of $provider that answers nothing any more',
         `reading('d/a')`,
         `reading('d/large')`,
         `reading('d/large', 5_000_000)`,
-        `listing('cold')`,
-        `lambda: os.stat('cold/x')`,
+        // 5sync has listed all of the account.
+        ...(keepsFolders ? [`listing('cold')`, `lambda: os.stat('cold/x')`] : []),
         `lambda: os.unlink('d/d')`,
         ...(keepsFolders ? [`lambda: os.mkdir('d/new')`, `lambda: os.rmdir('d/empty')`] : []),
         ...(movesFolders ? [`copied('d/b', 'd/copy')`, `lambda: os.rename('d/e', 'd/other')`] : []),
         ...(movesFolders ? [`lambda: os.rename('d/f', 'd/g')`, `lambda: os.rename('d', 'else')`] : []),
         `closing('d/c', os.O_TRUNC)`,
-        `closing('d/fresh', os.O_CREAT)`,
+        // 5sync asks once more whether a new file is there whose answer was lost.
+        ...(keepsFolders ? [`closing('d/fresh', os.O_CREAT)`] : []),
       ];
       expect(await world.out(timing(calls))).toBe('');
       world.sandbox.faults.clear();
