@@ -17,6 +17,7 @@ import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 import { ContentCheck } from './content-check.js';
 import { WHOLE_FILE_BYTES } from './read-ahead.js';
+import { planSequel, type Sequel } from './sequel.js';
 
 export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOptions) => Promise<RangeBody>;
 
@@ -58,8 +59,7 @@ export class RevisionReader {
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
   readonly #reads = new InUse();
-  /** Where one who reads on was last, and up to where was fetched for him. */
-  #sequel: { readonly at: number; readonly asked: number } = { at: 0, asked: 0 };
+  #sequel: Sequel = { at: 0, asked: 0 };
   /** A whole file under way, sent in answer to a range. */
   #stream: Promise<void> | null = null;
 
@@ -122,19 +122,12 @@ export class RevisionReader {
     if (to > from) this.#request(blockOf(from), blockOf(to - 1), requestBytes, priority, signal);
   }
 
-  /**
-   * Somebody who waits reads `[at, end)` in order: it is fetched in large requests, several at a time. Half a window at a
-   * time, lest each of his steps becomes a request of its own.
-   */
+  /** Somebody who waits reads `[at, end)` in order: it is fetched in large requests, several at a time. */
   prefetchSequel(at: number, end: number, signal?: AbortSignal): void {
     const window = Math.min(SEQUEL_WINDOW, this.#cache.limit * SEQUEL_SHARE);
-    const { at: before, asked } = this.#sequel;
-    const goesOn = at >= before && at <= asked;
-    if (goesOn && asked - at > window / 2) return;
-    const from = goesOn ? asked : at;
-    const to = Math.min(end, at + window);
-    this.#sequel = { at, asked: Math.max(from, to) };
-    if (to - from > BLOCK_BYTES || to === end) this.prefetch(from, to, DEMAND_REQUEST, 'foreground', signal);
+    const { state, fetch } = planSequel(this.#sequel, { at, end, window });
+    this.#sequel = state;
+    if (fetch !== null) this.prefetch(...fetch, DEMAND_REQUEST, 'foreground', signal);
   }
 
   /** Bytes of `ranges` that would have to be fetched. */
