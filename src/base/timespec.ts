@@ -17,6 +17,13 @@ export function toMs(time: Timespec): number {
   return time.sec * 1000 + time.nsec / 1e6;
 }
 
+/** `now`, or a nanosecond after `last` where the clock has not gone on since: consecutive changes are told apart by their times. */
+export function following(last: Timespec | null, now: Timespec): Timespec {
+  // One that is far ahead was set by a program, or by a clock that was wrong.
+  if (last === null || isBefore(last, now) || toMs(last) - toMs(now) >= 1) return now;
+  return last.nsec === 999_999_999 ? { sec: last.sec + 1, nsec: 0 } : { sec: last.sec, nsec: last.nsec + 1 };
+}
+
 export function isBefore(a: Timespec, b: Timespec): boolean {
   return a.sec < b.sec || (a.sec === b.sec && a.nsec < b.nsec);
 }

@@ -86,10 +86,15 @@ export function madeBy(
   mode: number,
   usual: number,
   options: Pick<FilesystemOptions, 'umask' | 'uid' | 'gid'>,
+  directory?: Inode,
 ): Pick<Overlay, 'mode' | 'uid' | 'gid'> {
+  // inode(7): what is made in a set-group-ID directory is of its group, and a directory has the bit too.
+  const isInherited = ((directory?.overlay.mode ?? 0) & 0o2000) !== 0;
+  const gid = isInherited ? (directory?.overlay.gid ?? options.gid) : caller?.gid;
+  const bits = isInherited && usual === 0o777 ? mode | 0o2000 : mode;
   return {
-    mode: mode === (usual & ~options.umask) ? null : mode & 0o7777,
+    mode: bits === (usual & ~options.umask) ? null : bits & 0o7777,
     uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
-    gid: caller?.gid === options.gid ? null : (caller?.gid ?? null),
+    gid: gid === options.gid ? null : (gid ?? null),
   };
 }

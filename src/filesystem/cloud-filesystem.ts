@@ -238,7 +238,7 @@ export class CloudFilesystem implements Filesystem {
           name,
           kind: 'file',
           localSize: 0,
-          overlay: { ...madeBy(caller, mode, 0o666, options), atime: now, mtime: now, ctime: now },
+          overlay: { ...madeBy(caller, mode, 0o666, options, table.get(parent)), atime: now, mtime: now, ctime: now },
         });
       });
       const state = files.ensureState(inode.ino);

@@ -4,7 +4,7 @@
  * Reads of a file with a spool file come from it; all others from the revision that the handle is pinned to, through the
  * block cache. The first write makes the spool file.
  */
-import { fromMs } from '../base/timespec.js';
+import { following, fromMs } from '../base/timespec.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
 import { WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
 import { ProviderError } from '../providers/errors.js';
@@ -118,7 +118,8 @@ export class Contents {
     state.dirty = true;
     try {
       await state.changing.during(() => act(spool));
-      state.mtime = fromMs(this.#core.clock.now());
+      const last = state.mtime ?? this.#core.table.get(state.ino)?.overlay.mtime ?? null;
+      state.mtime = following(last, fromMs(this.#core.clock.now()));
     } catch (error) {
       // The disk refused the first change: there is nothing to store.
       if (!before.dirty && state.generation === before.generation) state.dirty = false;

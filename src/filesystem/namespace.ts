@@ -112,7 +112,7 @@ export class Namespace {
         // It was made just now: it is known to be empty.
         listedAt: clock.now(),
         overlay: {
-          ...madeBy(caller, mode, 0o777, options),
+          ...madeBy(caller, mode, 0o777, options, directory),
           atime: null,
           mtime: now,
           ctime: now,

@@ -5,7 +5,7 @@
  * trash. An intent in the state database lets the next mount finish or undo what a crash interrupts.
  */
 import { codeOf, messageOf } from '../base/errors.js';
-import { fromMs } from '../base/timespec.js';
+import { following, fromMs } from '../base/timespec.js';
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../tree/inode.js';
 import type { Caller, RenameFlags } from './api.js';
@@ -273,7 +273,7 @@ export class Renaming {
     newName: string,
     caller: Caller | undefined,
   ): Promise<void> {
-    const { table, files, journal } = this.#core;
+    const { table, files, journal, clock } = this.#core;
     const state = files.state(source.ino);
     const old = target === undefined ? null : remoteFileOf(target);
     // What is still another base's must be here before the base changes.
@@ -283,6 +283,7 @@ export class Renaming {
       table.update(source.ino, {
         parent: directory.ino,
         name: newName,
+        overlay: { ...source.overlay, ctime: following(source.overlay.ctime, fromMs(clock.now())) },
         ...(old === null ? {} : { remote: old, confirmedAt: target?.confirmedAt ?? null }),
       });
       if (old === null || state?.spool == null) return;
@@ -314,7 +315,11 @@ export class Renaming {
         parent: directory.ino,
         name: newName,
         remote: moved,
-        overlay: { ...now.overlay, mtime: now.overlay.mtime ?? fromMs(source.remote?.modified ?? clock.now()) },
+        overlay: {
+          ...now.overlay,
+          mtime: now.overlay.mtime ?? fromMs(source.remote?.modified ?? clock.now()),
+          ctime: following(now.overlay.ctime, fromMs(clock.now())),
+        },
       });
     });
     directories.changes.note(moved.kind, moved.id);

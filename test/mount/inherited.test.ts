@@ -1,0 +1,35 @@
+/** What a program finds of groups and times on a local disk, it finds here. */
+import { describe, expect, it } from 'vitest';
+import { openWorld, subjects, traits } from './subjects.js';
+import { cleanUpWorlds } from './world.js';
+
+describe.each(subjects)('on $provider over the $binding binding', (subject) => {
+  cleanUpWorlds();
+
+  it('set-group-ID is inherited, consecutive writes differ in their times, and a rename moves the ctime', async () => {
+    const world = await openWorld(subject);
+    await world.sandbox.store.putFile('/d/old', 'x');
+    await world.mount();
+    expect(
+      await world.out(
+        'chgrp 1234 d; chmod 2775 d; mkdir d/sub; echo x > d/file; mkdir d/sub/deep; stat -c "%n %a %g" d/sub d/sub/deep; stat -c "%n %g" d/file',
+      ),
+    ).toBe('d/sub 2755 1234\nd/sub/deep 2755 1234\nd/file 1234');
+    // Over libfuse the kernel shows for a second what it knew.
+    const times = await world.out(`exec python3 -c "
+import os
+fd = os.open('d/file', os.O_WRONLY)
+seen = []
+for i in range(200):
+    os.write(fd, b'x'); seen.append(os.fstat(fd).st_mtime_ns)
+print(len(set(seen)), seen == sorted(seen))
+"`);
+    if (subject.binding !== 'native') expect(times).toBe('200 True');
+    if (traits[subject.provider].movesFolders)
+      expect(
+        await world.out(
+          'before=$(stat -c %z d/old); mv d/old d/new; [ "$before" != "$(stat -c %z d/new)" ] && echo moved',
+        ),
+      ).toBe('moved');
+  });
+});
