@@ -89,6 +89,7 @@ export class CloudFilesystem implements Filesystem {
     core.readers.onDamage = (file) => spoil(core, file);
     const superfluous = new Superfluous(core);
     this.storing = new Storing(core, this.#contents, superfluous, this.#homes);
+    this.storing.onSpace = (bytes) => this.#space.changed(bytes);
     this.discarding = new Discarding(core, this.#contents);
     this.#intents = new Intents(core, superfluous, (ino, file) => {
       const state = core.files.state(ino);

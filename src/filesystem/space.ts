@@ -32,6 +32,14 @@ export class Space {
     };
   }
 
+  /** We stored so many bytes more, or fewer, than were there; null: there was no room, so that what is known is wrong. */
+  changed(bytes: number | null): void {
+    if (bytes === null) this.#refresh();
+    if (bytes === null || this.quota === null) return;
+    const { total, free } = this.quota;
+    this.quota = { total, free: Math.max(0, Math.min(total, free - bytes)) };
+  }
+
   #refresh(): void {
     this.#at = this.#core.clock.now();
     this.#core.provider

@@ -50,6 +50,8 @@ export class Storing {
   readonly #delivery: Delivery;
   readonly #leftovers: Leftovers;
   readonly #queue: UploadQueue;
+  /** Told of bytes that we stored, and (null) that there is no room for more. */
+  onSpace: (bytes: number | null) => void = () => {};
   /** The mount ends: nothing new is begun. */
   #isEnding = false;
 
@@ -318,6 +320,7 @@ export class Storing {
         { ino: state.ino, errno: failure.code, code: codeOf(error), ...failure.data },
         `${pathOf(this.#core, state.ino)} is not stored: ${failure.message}`,
       );
+      if (failure.code === 'ENOSPC') this.onSpace(null);
       this.refuse(state, failure.code, failure.message);
       table.update(state.ino, { localSize: spool.size });
       throw failure;
@@ -355,6 +358,7 @@ export class Storing {
       journal.stored(state.ino);
     });
     directories.changes.note('file', remote.id);
+    this.onSpace(remote.size - (isConflict || was === null ? 0 : was.size));
     if (isConflict) this.#renamedByConflict(before, name);
     else if (was !== null && isElsewhere(was, remote)) follow(this.#core, state.ino, was, remote);
     for (const handle of state.handles) {

@@ -1,0 +1,15 @@
+import { expect, it } from 'vitest';
+import { mounted } from './harness.js';
+
+it('df counts our own uploads at once, and asks anew where there was no room', async () => {
+  const m = await mounted();
+  const { free } = m.fs.statfs();
+  await m.put('a', 'x'.repeat(1000));
+  expect(free - m.fs.statfs().free).toBe(1000);
+  await m.put('a', 'x'.repeat(400));
+  expect(free - m.fs.statfs().free).toBe(400);
+  m.provider.counts();
+  m.provider.fail('upload', 'quota');
+  await m.put('b', 'more').catch(() => undefined);
+  expect(m.provider.counts()).toMatchObject({ account: 1 });
+});
