@@ -321,7 +321,11 @@ export class Storing {
         `${pathOf(this.#core, state.ino)} is not stored: ${failure.message}`,
       );
       if (failure.code === 'ENOSPC') this.onSpace(null);
-      this.refuse(state, failure.code, failure.message);
+      const { options, provider } = this.#core;
+      const isInTrash =
+        codeOf(failure.cause) === 'quota' && options.disposal === 'trash' && provider.capabilities.trash;
+      const hint = isInTrash ? '; what was removed may hold its space in the trash of the service' : '';
+      this.refuse(state, failure.code, `${failure.message}${hint}`);
       table.update(state.ino, { localSize: spool.size });
       throw failure;
     }
