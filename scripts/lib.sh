@@ -16,7 +16,11 @@ missing_packages() {
   command -v g++ >/dev/null 2>&1 || echo g++
   command -v make >/dev/null 2>&1 || echo make
   command -v python3 >/dev/null 2>&1 || echo python3
-  for tool in "$@"; do command -v "$tool" >/dev/null 2>&1 || echo "${tool/#setfattr/attr}"; done
+  local tool
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null 2>&1 && continue
+    case $tool in setfattr) echo attr ;; borg) echo borgbackup ;; *) echo "$tool" ;; esac
+  done
 }
 
 # Installs system packages where apt is; elsewhere says what is missing. Arguments: further tools that must be there.
