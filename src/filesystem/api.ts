@@ -155,8 +155,17 @@ export interface Filesystem {
   joins?(handle: HandleId, inUse: Backing): MaybePromise<void>;
   /** Fills `into` from `offset`; resolves with the bytes read, fewer than its length only at the end of the file. */
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number>;
-  /** Writes all of `data` (the caller may reuse the buffer once this answers). With O_APPEND, `offset` is ignored. */
-  write(handle: HandleId, data: Uint8Array, offset: number, caller?: Caller): MaybePromise<number>;
+  /**
+   * Writes all of `data` (the caller may reuse the buffer once this answers). With O_APPEND, `offset` is ignored where the data
+   * comes from a write(2); what was written through a mapping comes as pages, and goes where they are.
+   */
+  write(
+    handle: HandleId,
+    data: Uint8Array,
+    offset: number,
+    caller?: Caller,
+    from?: 'call' | 'page',
+  ): MaybePromise<number>;
   /** Every close(2) of every descriptor of the handle: stores what changed and reports whether it is stored. */
   flush(handle: HandleId, caller?: Caller): MaybePromise<void>;
   /** Durable on the local disk. */

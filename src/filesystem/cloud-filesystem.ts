@@ -278,11 +278,19 @@ export class CloudFilesystem implements Filesystem {
     return answered(read, this.#failures.ofHandle('read', handle));
   }
 
-  write(handle: HandleId, data: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
-    return answered(
-      () => this.#contents.write(this.#core.files.handle(handle), data, offset, caller?.signal),
-      this.#failures.ofHandle('write', handle),
-    );
+  write(
+    handle: HandleId,
+    data: Uint8Array,
+    offset: number,
+    caller?: Caller,
+    from: 'call' | 'page' = 'call',
+  ): MaybePromise<number> {
+    const write = (): Promise<number> => {
+      const open = this.#core.files.handle(handle);
+      const at = open.flags.append && from === 'call' ? 'end' : offset;
+      return this.#contents.write(open, data, at, caller?.signal);
+    };
+    return answered(write, this.#failures.ofHandle('write', handle));
   }
 
   flush(id: HandleId, caller?: Caller): MaybePromise<void> {

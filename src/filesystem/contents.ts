@@ -61,14 +61,14 @@ export class Contents {
     return this.read(handle, into, offset);
   }
 
-  async write(handle: Handle, data: Uint8Array, offset: number, signal?: AbortSignal): Promise<number> {
-    const { state, flags } = handle;
+  async write(handle: Handle, data: Uint8Array, offset: number | 'end', signal?: AbortSignal): Promise<number> {
+    const { state } = handle;
     await this.#change(
       state,
       () => this.baseOf(state, handle),
       signal,
       async (spool) => {
-        if (flags.append) await spool.append(data);
+        if (offset === 'end') await spool.append(data);
         else await spool.write(data, offset);
         state.written = true;
       },

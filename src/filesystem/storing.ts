@@ -141,7 +141,7 @@ export class Storing {
    */
   enqueue(state: FileState): void {
     if (!this.#isEnding && !state.hasUnseenWriters() && !state.isOrphaned)
-      this.#queue.add(state.ino, state.spool?.size ?? 0);
+      this.#queue.add(state.ino, state.spool?.size ?? 0, state.generation);
   }
 
   /** The turn of a file that waited in the queue. */

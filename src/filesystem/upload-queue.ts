@@ -23,6 +23,8 @@ interface History {
   at: number;
   rewrites: number;
   tries: number;
+  /** Of the content that was added last; -1: none was. */
+  generation: number;
 }
 
 /** Files whose recent past is remembered: more than are ever rewritten within `REWRITE_WITHIN`. */
@@ -54,14 +56,19 @@ export class UploadQueue {
     return this.#running.size > 0;
   }
 
-  /** Stores the file in its turn. One that waits already keeps its place. */
-  add(ino: Ino, size: number): void {
+  /**
+   * Stores the file in its turn. One that waits already keeps its place. `generation` tells its contents apart: one whose upload
+   * was only put off (its name changed) is no rewrite, and goes up at once.
+   */
+  add(ino: Ino, size: number, generation: number): void {
     if (this.#hasEnded || this.#isReady(ino)) return;
     const now = this.#clock.now();
     const before = this.#history.get(ino);
-    const isRewrite = before !== undefined && now - before.at < REWRITE_WITHIN;
+    const isSame = before?.generation === generation;
+    if (isSame && this.#later.has(ino)) return;
+    const isRewrite = before !== undefined && !isSame && now - before.at < REWRITE_WITHIN;
     const rewrites = isRewrite ? before.rewrites + 1 : 0;
-    this.#history.set(ino, { at: now, rewrites, tries: 0 });
+    this.#history.set(ino, { at: now, rewrites, tries: 0, generation });
     const first = this.#forget(ino);
     this.#wait({ ino, size, since: first?.since ?? now }, quietTime(rewrites));
   }
@@ -70,7 +77,7 @@ export class UploadQueue {
   postpone(ino: Ino, size: number): void {
     if (this.#hasEnded || this.#isReady(ino) || this.#later.has(ino)) return;
     const now = this.#clock.now();
-    const history = this.#history.get(ino) ?? { at: now, rewrites: 0, tries: 0 };
+    const history = this.#history.get(ino) ?? { at: now, rewrites: 0, tries: 0, generation: -1 };
     this.#history.set(ino, history);
     this.#wait({ ino, size, since: now }, retryWait(++history.tries));
   }
@@ -172,7 +179,7 @@ export class UploadQueue {
   }
 
   #ended(entry: Entry, verdict: Verdict, began: number): void {
-    const history = this.#history.get(entry.ino) ?? { at: began, rewrites: 0, tries: 0 };
+    const history = this.#history.get(entry.ino) ?? { at: began, rewrites: 0, tries: 0, generation: -1 };
     this.#history.set(entry.ino, history);
     history.at = this.#clock.now();
     if (verdict === 'stored' || verdict === 'refused') {
@@ -181,6 +188,8 @@ export class UploadQueue {
       this.#lastStored = this.#clock.now();
       history.tries = 0;
     }
+    // The next content of this file counts its generations anew.
+    if (verdict === 'stored') history.generation = -1;
     if (verdict !== 'passing') return;
     // Rewritten meanwhile: what was queued since takes its place.
     if (!this.#isReady(entry.ino) && !this.#later.has(entry.ino)) this.#wait(entry, retryWait(++history.tries));

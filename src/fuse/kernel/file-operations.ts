@@ -7,7 +7,14 @@ import type { Connection } from './connection.js';
 import { maxWrite } from './negotiation.js';
 import { type Entry, entryReply, type Operation, permissionMask } from './operation.js';
 import type { OpenMode } from './passthrough.js';
-import { fallocateKeepSize, openedFlag, openKillPrivileges, seekWhence, writeKillPrivileges } from './protocol.js';
+import {
+  fallocateKeepSize,
+  openedFlag,
+  openKillPrivileges,
+  seekWhence,
+  writeFromCache,
+  writeKillPrivileges,
+} from './protocol.js';
 import { encodeEntry, encodeOpen, entryBytes } from './reply.js';
 import { dropPrivileges } from './setattr.js';
 import {
@@ -144,13 +151,16 @@ export const write: Operation<number> = {
     const { fs } = connection;
     const { view, body } = request;
     const ino = connection.nodes.inoOf(request.nodeid);
-    const kill = (writeIn.writeFlags.get(view, body) & writeKillPrivileges) !== 0;
+    const flags = writeIn.writeFlags.get(view, body);
+    const kill = (flags & writeKillPrivileges) !== 0;
     const part = request.data(body + writeIn.$bytes, writeIn.size.get(view, body));
     // The data lies in the request's buffer. A few waiting writes may keep theirs; more of them get a copy.
     const mayKeep = connection.keptRequests < connection.maxKeptRequests;
     const data = mayKeep ? part : Uint8Array.from(part);
     const offset = fileOffset(writeIn.offset.get(view, body), part.length);
-    const written = fs.write(writeIn.fh.get(view, body), data, offset, caller);
+    // The kernel writes a page back through any handle that can write: how its file was opened says nothing about the page.
+    const from = (flags & writeFromCache) !== 0 ? 'page' : 'call';
+    const written = fs.write(writeIn.fh.get(view, body), data, offset, caller, from);
     if (mayKeep && isPromise(written)) connection.keepUntil(request, written);
     return kill ? andThen(written, (count) => andThen(dropPrivileges(fs, ino), () => count)) : written;
   },

@@ -100,6 +100,8 @@ export const openedFlag = {
 
 /** FUSE_WRITE_KILL_SUIDGID and FUSE_OPEN_KILL_SUIDGID: the set-id bits must go, as chmod(2) would have it. */
 export const writeKillPrivileges = 1 << 2;
+/** FUSE_WRITE_CACHE: a page, written back through whichever handle the kernel found. */
+export const writeFromCache = 1 << 0;
 export const openKillPrivileges = 1 << 0;
 
 /** renameat2(2) */

@@ -132,11 +132,15 @@ export function operations(
         (error) => reply(-errnoOf(error, 'readdir', log)),
       ),
 
+    // The kernel works out where an append goes, and writes pages of mappings back through any handle.
     open: (path, flags, reply) =>
       give(
         'open',
         reply,
-        () => onIno(path, (ino) => andThen(fs.open(ino, decodeOpenFlags(flags)), ({ handle }) => ({ handle, ino }))),
+        () =>
+          onIno(path, (ino) =>
+            andThen(fs.open(ino, { ...decodeOpenFlags(flags), append: false }), ({ handle }) => ({ handle, ino })),
+          ),
         (file) => files.add(file),
       ),
     // The flags do not come along. The kernel has just seen that the name is free, so O_EXCL is met but for a race, and
