@@ -62,8 +62,8 @@ describe('the choice of the next upload', () => {
 describe('the queue', () => {
   it('lets small files pass long ones that wait', async () => {
     const b = new Bench();
-    for (let ino = 1; ino <= 10; ino++) b.queue.add(ino, LONG_BYTES);
-    b.queue.add(11, 10);
+    for (let ino = 1; ino <= 10; ino++) b.queue.add(ino, LONG_BYTES, 1);
+    b.queue.add(11, 10, 1);
     expect(b.running).toEqual([1, 2, 3, 4, 11]);
     await b.end(1);
     expect(b.running).toEqual([2, 3, 4, 11, 5]);
@@ -72,7 +72,7 @@ describe('the queue', () => {
   it('stores a file at once, and one that is saved again and again less often', async () => {
     const b = new Bench();
     for (let second = 0; second < 30; second++) {
-      b.queue.add(1, 10);
+      b.queue.add(1, 10, second);
       await b.end(1);
       await b.later(1000);
     }
@@ -83,10 +83,21 @@ describe('the queue', () => {
     expect(b.queue.isBusy).toBe(false);
   });
 
+  it('goes on at once with a content whose upload was put off, however often', async () => {
+    const b = new Bench();
+    for (let times = 0; times < 4; times++) {
+      b.queue.add(1, 10, 7);
+      await b.end(1, 'cancelled');
+    }
+    expect(b.started).toEqual([1, 1, 1, 1]);
+    b.queue.add(1, 10, 8);
+    expect(b.running).toEqual([]);
+  });
+
   it('is content with one upload of a file that was closed many times before its turn', () => {
     const b = new Bench();
-    for (let ino = 1; ino <= QUEUE_WIDTH; ino++) b.queue.add(ino, 1);
-    for (let times = 0; times < 5; times++) b.queue.add(99, 1);
+    for (let ino = 1; ino <= QUEUE_WIDTH; ino++) b.queue.add(ino, 1, 1);
+    for (let times = 0; times < 5; times++) b.queue.add(99, 1, 1);
     expect(b.started).not.toContain(99);
     b.queue.hurry();
     for (let ino = 1; ino <= QUEUE_WIDTH; ino++) void b.end(ino);
@@ -95,8 +106,8 @@ describe('the queue', () => {
 
   it('tries again later what failed for a passing reason, and never what was refused', async () => {
     const b = new Bench();
-    b.queue.add(1, 1);
-    b.queue.add(2, 1);
+    b.queue.add(1, 1, 1);
+    b.queue.add(2, 1, 1);
     await b.end(2, 'refused');
     await b.end(1, 'passing');
     await b.later(retryWait(1));
@@ -110,7 +121,7 @@ describe('the queue', () => {
 
   it('rests while nothing can be stored, and sends one upload ahead at the end of the rest', async () => {
     const b = new Bench();
-    for (let ino = 1; ino <= 2 * QUEUE_WIDTH; ino++) b.queue.add(ino, 1);
+    for (let ino = 1; ino <= 2 * QUEUE_WIDTH; ino++) b.queue.add(ino, 1, 1);
     await b.later(1);
     for (const ino of b.running) await b.end(ino, 'passing');
     expect(b.running).toEqual([]);
@@ -126,7 +137,7 @@ describe('the queue', () => {
 
   it('does not rest for the trouble of one file', async () => {
     const b = new Bench();
-    for (let ino = 1; ino <= QUEUE_WIDTH + 2; ino++) b.queue.add(ino, 1);
+    for (let ino = 1; ino <= QUEUE_WIDTH + 2; ino++) b.queue.add(ino, 1, 1);
     await b.end(1);
     await b.end(2, 'passing');
     expect(b.running).toContain(QUEUE_WIDTH + 2);
@@ -134,7 +145,7 @@ describe('the queue', () => {
 
   it('is idle when the provider does not answer: nobody waits for ever', async () => {
     const b = new Bench();
-    for (let ino = 1; ino <= 100; ino++) b.queue.add(ino, 1);
+    for (let ino = 1; ino <= 100; ino++) b.queue.add(ino, 1, 1);
     const idle = b.queue.idle();
     for (const ino of b.running) await b.end(ino, 'passing');
     await idle;
@@ -143,10 +154,10 @@ describe('the queue', () => {
 
   it('begins nothing after its end', async () => {
     const b = new Bench();
-    for (let ino = 1; ino <= 2 * QUEUE_WIDTH; ino++) b.queue.add(ino, 1);
+    for (let ino = 1; ino <= 2 * QUEUE_WIDTH; ino++) b.queue.add(ino, 1, 1);
     b.queue.end();
     for (const ino of b.running) await b.end(ino);
-    b.queue.add(99, 1);
+    b.queue.add(99, 1, 1);
     await b.later(1_000_000);
     expect(b.started).toHaveLength(QUEUE_WIDTH);
     expect(b.clock.sleepers).toBe(0);

@@ -6,7 +6,7 @@
 A step is an array: the name of a method of `Actor` and its arguments. `lenient` names errnos of the mount after which a
 step counts as not done, because the service cannot do it: it is then left out in the ordinary directory.
 """
-import ctypes, errno, json, os, stat, sys, time
+import ctypes, errno, fcntl, json, mmap, os, signal, stat, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD, RENAME_NOREPLACE = -100, 1
@@ -15,6 +15,8 @@ OLD = 1_500_000_000_000_000_000
 # How far from now a time may be that says now, ns.
 NOW = 600_000_000_000
 PERMISSIONS = 0o7777
+# How often a signal comes, s: several times during a call that waits for the service.
+STORM = 0.003
 
 
 def pattern(fill, length):
@@ -102,6 +104,39 @@ class Actor:
 
     def copy_range(self, source, target, offset, length):
         return os.copy_file_range(self.fd(source), self.fd(target), length, offset, offset)
+
+    def map_write(self, slot, offset, length, fill):
+        """Through a shared mapping, which ends afterwards. Where the file is too short for it, nothing."""
+        fd = self.fd(slot)
+        found = os.fstat(fd)
+        if length == 0 or stat.S_ISDIR(found.st_mode) or found.st_size < offset + length:
+            return 'too short'
+        with mmap.mmap(fd, offset + length) as mapping:
+            mapping[offset:offset + length] = pattern(fill, length)
+            mapping.flush()
+
+    def flock(self, slot, exclusive):
+        fcntl.flock(self.fd(slot), (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+
+    def unlock(self, slot):
+        fcntl.flock(self.fd(slot), fcntl.LOCK_UN)
+
+    def lock(self, slot, exclusive):
+        fcntl.lockf(self.fd(slot), (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+
+    def lock_elsewhere(self, path, flags, kind, exclusive):
+        """What another process gets that wants a lock."""
+        child = os.fork()
+        if child == 0:
+            try:
+                fd = os.open(self.at(path), getattr(os, flags))
+                operation = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
+                (fcntl.flock if kind == 'flock' else fcntl.lockf)(fd, operation)
+            except OSError as error:
+                os._exit(error.errno)
+            finally:
+                os._exit(0)
+        return errno.errorcode.get(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 'granted')
 
     def create(self, path, length, fill):
         """As the shell's `>`."""
@@ -220,6 +255,10 @@ def compare(mount, local, steps, lenient):
 def main():
     # Modes are those that are asked for, in both.
     os.umask(0)
+    # Signals come all the time, and change nothing: their handler restarts what they meet.
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.siginterrupt(signal.SIGALRM, False)
+    signal.setitimer(signal.ITIMER_REAL, STORM, STORM)
     if len(sys.argv) == 3:
         sys.exit(compare(sys.argv[1], sys.argv[2], [json.loads(line) for line in sys.stdin], []))
     for line in sys.stdin:

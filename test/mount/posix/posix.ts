@@ -165,7 +165,8 @@ class Pair {
         const lines = wrong.map(
           (path) => `${path}: ${held.get(path) ?? 'absent'}, and not ${wanted.get(path) ?? 'absent'}`,
         );
-        return `at the service ${lines.join('; ')}`;
+        const { pending, failed } = await this.#world.status();
+        return `at the service ${lines.join('; ')}; not stored: ${JSON.stringify([...pending, ...failed])}`;
       }
       await new Promise((done) => setTimeout(done, LOOK_MS));
     }

@@ -42,6 +42,7 @@ const fill = fc.nat(255);
 const mode = fc.constantFrom(0o600, 0o644, 0o755, 0o400, 0o777, 0o4755, 0o1777);
 /** Long ago, in ns: compare.py tells them from now. Numbers that a double holds. */
 const time = fc.nat(1_400_000).map((seconds) => seconds * 1_000_000_000_000 + 123_456_768);
+const access = fc.constantFrom('O_RDONLY', 'O_WRONLY', 'O_RDWR');
 const flags = fc
   .tuple(
     fc.constantFrom('O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_RDWR'),
@@ -78,6 +79,11 @@ const steps = fc.oneof(
   step(1, 'fchmod', slot, mode),
   step(1, 'futimes', slot, time),
   step(1, 'copy_range', slot, slot, size, size),
+  step(2, 'map_write', slot, size, size, fill),
+  step(2, 'flock', slot, fc.boolean()),
+  step(1, 'unlock', slot),
+  step(2, 'lock', slot, fc.boolean()),
+  step(4, 'lock_elsewhere', paths, access, fc.constantFrom('flock', 'posix'), fc.boolean()),
   step(7, 'create', paths, size, fill),
   step(3, 'append', paths, size, fill),
   step(2, 'save', paths, size, fill),
