@@ -56,7 +56,16 @@ export class Renaming {
     // No provider swaps two names at once, and half of a swap is worse than none.
     if (flags.exchange) throw new FsError('EINVAL', 'names cannot be exchanged here');
     requireNameFits(this.#core, newName);
-    while (!(await this.#tried(parent, name, newParent, newName, flags, caller)));
+    for (let isRelisted = false; ; ) {
+      try {
+        if (await this.#tried(parent, name, newParent, newName, flags, caller)) break;
+      } catch (error) {
+        // Another client has made one of that name since the directory was listed: it is replaced like any other.
+        if (isRelisted || flags.noReplace || codeOf(error) !== 'exists') throw error;
+        isRelisted = true;
+        await orAborted(this.#core.directories.refresh(newParent), caller?.signal);
+      }
+    }
     this.#namespace.touchDirectory(parent);
     if (newParent !== parent) this.#namespace.touchDirectory(newParent);
   }

@@ -69,7 +69,7 @@ export function createAcronis(options: AcronisOptions): Provider {
   const nodes = new Nodes(api);
   const claims = new Claims();
   const namespace = new Namespace(api, nodes, claims, log);
-  const uploader = new Uploader(api, nodes, claims);
+  const uploader = new Uploader(api, nodes, claims, quota);
   let canAskQuota = true;
 
   const capabilities: Capabilities = {

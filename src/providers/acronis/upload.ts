@@ -3,7 +3,7 @@ import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import type { Content } from '../http/transport.js';
 import { checkName } from '../names.js';
-import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
+import type { Quota, RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import type { Claims } from './claims.js';
 import { entryOf, foldName, type Node } from './entities.js';
@@ -14,11 +14,13 @@ export class Uploader {
   readonly #api: AcronisApi;
   readonly #nodes: Nodes;
   readonly #claims: Claims;
+  readonly #quota: (request: CallOptions) => Promise<Quota | null>;
 
-  constructor(api: AcronisApi, nodes: Nodes, claims: Claims) {
+  constructor(api: AcronisApi, nodes: Nodes, claims: Claims, quota: (request: CallOptions) => Promise<Quota | null>) {
     this.#api = api;
     this.#nodes = nodes;
     this.#claims = claims;
+    this.#quota = quota;
   }
 
   upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
@@ -55,13 +57,22 @@ export class Uploader {
       node = await this.#api.upload(parentId, { name, md5, content }, call, lookup);
     } catch (error) {
       this.#nodes.forgetFolder(parentId);
-      throw await this.#nodes.clarified(error, { kind: 'folder', id: parentId }, call);
+      const reason = await this.#nodes.clarified(error, { kind: 'folder', id: parentId }, call);
+      throw await this.#orFull(reason, source.size - (replaces?.size ?? 0), call);
     }
     const file = await this.#verified(node, parentId, source.size, md5, call);
     // The new revision has a uuid of its own, and the name with it.
     if (replaces !== undefined && replaces.id !== file.id) this.#nodes.forget({ ...replaces, parentId, name });
     options.onProgress?.(source.size);
     return file;
+  }
+
+  /** The document has no error for an account that is full: it is "no permission", as for much else. The quota tells. */
+  async #orFull(error: unknown, bytes: number, call: CallOptions): Promise<unknown> {
+    if (!(error instanceof ProviderError) || error.code !== 'permission') return error;
+    const quota = await this.#quota(call);
+    if (quota === null || bytes <= quota.free) return error;
+    return new ProviderError('quota', error.message, { cause: error, data: { ...error.data } });
   }
 
   /** Why an upload to this name would meet another file than it is meant for; undefined where it would not. */
