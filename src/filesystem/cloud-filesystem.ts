@@ -96,6 +96,7 @@ export class CloudFilesystem implements Filesystem {
       if (state !== undefined) this.#contents.moved(state, file);
     });
     this.#namespace = new Namespace(core, this.#contents, this.storing, this.#intents, this.#homes);
+    this.#namespace.onRemoved = (bytes, toTrash) => this.#space.removed(bytes, toTrash);
     this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents, this.#homes);
     this.#copying = new Copying(core, this.#contents, this.#namespace);
     this.#resizing = new Resizing(core, this.#contents, this.storing);
@@ -355,9 +356,13 @@ export class CloudFilesystem implements Filesystem {
     length: number,
     caller?: Caller,
   ): MaybePromise<number> {
-    return answered(() =>
-      this.#copying.copyRange({ from, fromOffset, to, toOffset, length }, timed(this.#core, caller)),
-    );
+    const copy = async (): Promise<number> => {
+      const range = { from, fromOffset, to, toOffset, length };
+      const bytes = await this.#copying.copyRange(range, timed(this.#core, caller));
+      this.#space.changed(bytes);
+      return bytes;
+    };
+    return answered(copy);
   }
 
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {

@@ -63,8 +63,10 @@ export function directoryOf(core: Core, ino: Ino): Inode {
   return inode;
 }
 
+/** Before each change: EROFS where there is to be none. Room is made for the words about it in the state database. */
 export function requireWritable(core: Core): void {
   if (core.options.readOnly) throw new FsError('EROFS', 'the mount is read-only');
+  core.spool.keepReserve();
 }
 
 /** Where an object is, for people and logs: a path from the directory `root`, or from the account's own root. */

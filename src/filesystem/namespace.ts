@@ -19,6 +19,8 @@ import type { Storing } from './storing.js';
 import { noteUnseen } from './unseen.js';
 
 export class Namespace {
+  /** Told how much was removed at the provider, bytes, and whether it went to the trash. */
+  onRemoved: (bytes: number, toTrash: boolean) => void = () => {};
   readonly #core: Core;
   readonly #contents: Contents;
   readonly #intents: Intents;
@@ -203,11 +205,16 @@ export class Namespace {
   async dispose(remote: RemoteEntry, caller?: Caller): Promise<RemoteEntry | null> {
     const { provider, options } = this.#core;
     try {
-      if (options.disposal === 'trash' && provider.capabilities.trash) return await provider.trash(remote, caller);
+      if (options.disposal === 'trash' && provider.capabilities.trash) {
+        const gone = await provider.trash(remote, caller);
+        this.onRemoved(bytesOf(remote), true);
+        return gone;
+      }
       this.requireDeletes();
       // Every directory that goes was seen to be empty.
       const { signal, deadline } = caller ?? {};
       await provider.remove(remote, { signal, deadline, onlyEmpty: remote.kind === 'folder' });
+      this.onRemoved(bytesOf(remote), false);
     } catch (error) {
       const isImplied = remote.kind === 'folder' && provider.capabilities.folders === 'implied';
       if (isImplied && codeOf(error) === 'exists') throw new FsError('ENOTEMPTY', messageOf(error), { cause: error });
@@ -259,6 +266,10 @@ export class Namespace {
       throw error;
     }
   }
+}
+
+function bytesOf(remote: RemoteEntry): number {
+  return remote.kind === 'file' ? remote.size : 0;
 }
 
 /** ENAMETOOLONG where neither a directory here nor the provider can hold the name. */

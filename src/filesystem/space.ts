@@ -40,6 +40,12 @@ export class Space {
     this.quota = { total, free: Math.max(0, Math.min(total, free - bytes)) };
   }
 
+  /** We removed so many bytes. What lies in a trash may count or not: the next who asks has it asked for. */
+  removed(bytes: number, toTrash: boolean): void {
+    if (toTrash) this.#at = Number.NEGATIVE_INFINITY;
+    else this.changed(-bytes);
+  }
+
   #refresh(): void {
     this.#at = this.#core.clock.now();
     this.#core.provider

@@ -48,6 +48,12 @@ export class Room {
     this.#relieve?.(bytes);
   }
 
+  /** Others fill the disk too: where they have taken of the reserve, what can be had again gives way. */
+  keepReserve(): void {
+    const free = this.free();
+    if (free < 0) this.#relieve?.(-free);
+  }
+
   /** Bytes that contents may still take. */
   free(): number {
     const { bavail, blocks, bsize } = statfsSync(this.#directory);

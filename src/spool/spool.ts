@@ -76,6 +76,11 @@ export class Spool {
     this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);
   }
 
+  /** Before something is to be written down: see `Room.keepReserve`. */
+  keepReserve(): void {
+    this.#room.keepReserve();
+  }
+
   /** The journal names these, whether their files are still there or not. */
   avoid(names: Iterable<string>): void {
     for (const name of names) this.#next = Math.max(this.#next, numberOf(name) + 1);

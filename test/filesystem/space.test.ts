@@ -16,3 +16,17 @@ it('df counts our own uploads at once, and asks anew where there was no room', a
     { code: 'ENOSPC', error: expect.stringMatching(/in the trash/) },
   ]);
 });
+
+it('df counts what was removed for ever at once, and asks anew for what went to a trash', async () => {
+  const m = await mounted({ disposal: 'permanent' });
+  const { free } = m.fs.statfs();
+  await m.put('a', 'x'.repeat(1000));
+  await m.rm('a');
+  expect(m.fs.statfs().free).toBe(free);
+  const other = await mounted();
+  await other.put('a', 'x'.repeat(1000));
+  await other.rm('a');
+  other.provider.counts();
+  other.fs.statfs();
+  expect(other.provider.counts()).toMatchObject({ account: 1 });
+});

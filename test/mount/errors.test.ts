@@ -150,4 +150,21 @@ os.close(fd)
       await world.sh('cd /; umount -l "$MNT"; umount -l "$TOP/state" "$TOP/cache" "$TOP/disk"; true');
     }
   });
+
+  onOne('cached blocks give way also where somebody else has filled the disk', async () => {
+    await world.sandbox.store.generate('/large.bin', 40 * 1024 * 1024);
+    await world.umount();
+    try {
+      await world.out(`
+          mkdir "$TOP/disk"; mount -t tmpfs -o size=64m tmpfs "$TOP/disk"
+          for d in state cache; do rm -rf "$TOP/$d"; mkdir "$TOP/$d" "$TOP/disk/$d"; mount --bind "$TOP/disk/$d" "$TOP/$d"; done`);
+      await world.mount();
+      await world.out('echo one > one; echo two > two; md5sum large.bin > /dev/null');
+      await world.sh('cat /dev/zero > "$TOP/disk/filled"');
+      expect(await world.out('rm one; mkdir d; mv two d/; echo three > d/three; cat d/*')).toBe('three\ntwo');
+      await world.umount();
+    } finally {
+      await world.sh('cd /; umount -l "$MNT"; umount -l "$TOP/state" "$TOP/cache" "$TOP/disk"; true');
+    }
+  });
 });
