@@ -5,7 +5,6 @@
  * `Namespace` and `Renaming` names, `Contents` bytes, `Storing` uploads, `attributes.ts` and `Xattrs` the rest.
  */
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
-import { fromMs } from '../base/timespec.js';
 import type { Account, Quota } from '../providers/provider.js';
 import type { SeenChanges } from '../tree/directories.js';
 import { type Ino, remoteFileOf } from '../tree/inode.js';
@@ -24,10 +23,11 @@ import type {
   RenameFlags,
   StatFs,
 } from './api.js';
-import { changeOverlay, madeBy } from './attributes.js';
+import { changeOverlay } from './attributes.js';
 import { Contents } from './contents.js';
 import { Copying } from './copying.js';
 import { type Core, inodeOf } from './core.js';
+import { createFile } from './creating.js';
 import { spoil } from './damage.js';
 import { LookUps, timed } from './deadlines.js';
 import { Discarding } from './discarding.js';
@@ -224,7 +224,7 @@ export class CloudFilesystem implements Filesystem {
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }> {
     return answered(async () => {
       await this.#namespace.requireFits(parent, name, caller);
-      const { table, files, options, clock } = this.#core;
+      const { table, files } = this.#core;
       // No `await` from here to the insertion: of two who create one name at once, the second finds it.
       const existing = table.child(parent, name);
       if (existing !== undefined) {
@@ -232,28 +232,9 @@ export class CloudFilesystem implements Filesystem {
         const opened = await this.open(existing.ino, flags, caller);
         return { ...opened, attributes: this.getattr(existing.ino) };
       }
-      const now = fromMs(clock.now());
-      const inode = table.transaction(() => {
-        this.#namespace.touchDirectory(parent);
-        return table.insert({
-          parent,
-          name,
-          kind: 'file',
-          localSize: 0,
-          overlay: { ...madeBy(caller, mode, 0o666, options, table.get(parent)), atime: now, mtime: now, ctime: now },
-        });
-      });
-      const state = files.ensureState(inode.ino);
-      try {
-        // An empty file is a content too: closing it stores it.
-        await this.#contents.make(state);
-      } catch (error) {
-        table.update(inode.ino, { parent: null, localSize: null });
-        files.settle(state);
-        throw error;
-      }
+      const state = await createFile(this.#core, this.#namespace, this.#contents, { parent, name, mode }, caller);
       const handle = files.open(state, flags, null, caller?.pid);
-      return { handle: handle.id, keepCache: false, attributes: this.getattr(inode.ino) };
+      return { handle: handle.id, keepCache: false, attributes: this.getattr(state.ino) };
     });
   }
 

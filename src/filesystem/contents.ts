@@ -5,7 +5,6 @@
  * block cache. The first write makes the spool file.
  */
 import { following, fromMs } from '../base/timespec.js';
-import { BLOCK_BYTES } from '../cache/blocks.js';
 import { WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
 import { ProviderError } from '../providers/errors.js';
 import type { RemoteFile } from '../providers/provider.js';
@@ -15,13 +14,12 @@ import { type Ino, remoteFileOf } from '../tree/inode.js';
 import type { Core } from './core.js';
 import { inodeOf } from './core.js';
 import { FsError } from './fs-error.js';
-import { handOver } from './hand-over.js';
 import type { Homes } from './homes.js';
-import { isOf } from './lending.js';
 import { newRevision } from './new-revision.js';
 import { type FileState, type Handle, movingAlong, shownTo } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import { readAhead } from './reading-ahead.js';
+import { makeSpool, returnToCache } from './spool-making.js';
 import { noteUnseen, settleUnseen } from './unseen.js';
 
 /** Of the cache's limit, how large a base may be for all of it to be fetched, and found there by who needs a part of it. */
@@ -152,7 +150,7 @@ export class Contents {
       await state.storing.done.catch(() => undefined);
       return;
     }
-    state.spooling ??= this.#makeSpool(state, base()).finally(() => {
+    state.spooling ??= makeSpool(this.#core, this.#homes, state, base()).finally(() => {
       state.spooling = null;
     });
     await state.spooling;
@@ -315,17 +313,7 @@ export class Contents {
     const taken = state.unlinked ? null : state.taken;
     this.dropSpool(state);
     files.settle(state);
-    await this.#returnToCache(spool, taken);
-  }
-
-  /** A file that the cache gave away, and nobody changed, goes back there; any other goes. */
-  async #returnToCache(spool: SpoolFile, taken: readonly number[] | null): Promise<void> {
-    const { base } = spool;
-    if (taken === null || base === null || spool.size !== base.size) return this.removeSpool(spool);
-    const { crcs } = await spool.digest(BLOCK_BYTES);
-    const isSame = crcs.length === taken.length && crcs.every((crc, block) => crc === taken[block]);
-    if (isSame) await handOver(this.#core, spool, base, crcs);
-    else await this.removeSpool(spool);
+    if (!(await returnToCache(this.#core, spool, taken))) await this.removeSpool(spool);
   }
 
   /** Removes a spool file whose row is gone, or that never had one. */
@@ -365,70 +353,6 @@ export class Contents {
     handle.reader ??= this.#core.readers.acquire(file);
     readAhead(handle, handle.reader, this.#core.readers.cache.limit, into.length, offset);
     return handle.reader.read(into, offset);
-  }
-
-  /**
-   * Where all of the base is here, its file becomes the spool file: nothing is copied, and who reads or maps it directly goes on
-   * with the content.
-   */
-  async #takeFromCache(state: FileState, base: RemoteFile, file: SpoolFile): Promise<void> {
-    const { readers, spool } = this.#core;
-    if (!spool.takesCacheFiles) return;
-    const { loan } = state;
-    if (loan !== null && isOf(loan, base)) {
-      if ((await file.takeBase((path) => spool.move(loan.path ?? '', path))) !== null) loan.spooled();
-      return;
-    }
-    const reader = readers.acquire(base);
-    try {
-      const taken = await file.takeBase((path) => reader.surrender(path));
-      state.taken = taken?.crcs ?? null;
-      if (taken?.lent) state.loan = taken.lent;
-    } finally {
-      readers.release(reader);
-    }
-  }
-
-  async #makeSpool(state: FileState, base: RemoteFile | null): Promise<void> {
-    const { spool, journal, table, clock } = this.#core;
-    const { name, file } = await spool.create(base);
-    // Until a row names it nothing in it was promised. (One that is empty needs no such word: the next mount removes it.)
-    if (base !== null) journal.drop(name);
-    if (base !== null) await this.#takeFromCache(state, base, file);
-    if (!state.unlinked) {
-      table.transaction(() => {
-        journal.put({
-          ino: state.ino,
-          spool: name,
-          state: 'open',
-          // Until it is changed it is the base's, whether that is here or not.
-          content: { size: file.size, baseEnd: file.size, present: [] },
-          base,
-          checkpoint: null,
-          attempts: [],
-          code: null,
-          message: null,
-          since: clock.now(),
-        });
-        // From here on a listing that lacks the file does not take its name away.
-        table.update(state.ino, { localSize: file.size });
-      });
-      // One may have done so while the file was open.
-      this.#homes.show(state.ino);
-    } else if (base === null) {
-      // What has no name any more never gets a row.
-      journal.drop(name);
-    }
-    state.spool = file;
-    state.spoolName = name;
-    for (const handle of state.handles) {
-      const { pinned: other } = handle;
-      const isSame = other !== null && base !== null && revisionKey(other) === revisionKey(base);
-      // Of what the kernel reads by itself, nobody knows what was read.
-      // (Where the pages are one, the base is another than was shown only if nothing of it is kept.)
-      const wasShown = !this.#core.options.sharesPages && (handle.hasRead || handle.lent !== null);
-      handle.isLeftBehind = wasShown && other !== null && !isSame;
-    }
   }
 }
 

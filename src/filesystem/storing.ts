@@ -24,6 +24,7 @@ import { Leftovers } from './leftovers.js';
 import type { FileState, Storing as Upload } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import { type PendingUpload, pendingUploads } from './pending.js';
+import { goOnAs } from './still-mapped.js';
 import type { Superfluous } from './superfluous.js';
 import { noteUnseen, settleUnseen } from './unseen.js';
 import { isPassing } from './upload-policy.js';
@@ -371,7 +372,7 @@ export class Storing {
       // Pages of it are in the kernel since they were written: nobody knows who was shown what.
       handle.hasRead = true;
     }
-    if (state.watch !== null) return this.#goesOn(state, spool, remote, digest, generation);
+    if (state.watch !== null) return goOnAs(this.#core, state, spool, { remote, crcs: digest.crcs, generation });
     state.mtime = null;
     const { loan } = state;
     this.#contents.dropSpool(state);
@@ -379,38 +380,6 @@ export class Storing {
     // The cache has no place for it, and its readers go on: so does the content, with the next write.
     if (loan?.owner === 'readers') state.loan = loan;
     await moved;
-  }
-
-  /**
-   * It is stored, and somebody who has mapped the spool file may write to it at any moment: it stays the content. What came
-   * since the upload began is to be stored anew.
-   */
-  #goesOn(state: FileState, spool: SpoolFile, remote: RemoteFile, digest: Digest, generation: number): void {
-    noteUnseen(this.#core, state);
-    state.dirty = state.generation !== generation;
-    if (!state.dirty) state.mtime = null;
-    spool.rebase(remote);
-    state.taken = digest.crcs;
-    state.promised = false;
-    state.journaled = -1;
-    state.attempts.clear();
-    const { journal, table, clock } = this.#core;
-    const { size } = spool;
-    table.transaction(() => {
-      journal.put({
-        ino: state.ino,
-        spool: state.spoolName,
-        state: 'open',
-        content: state.dirty ? spool.state() : { size, baseEnd: size, present: [] },
-        base: remote,
-        checkpoint: null,
-        attempts: [],
-        code: null,
-        message: null,
-        since: clock.now(),
-      });
-      table.update(state.ino, { localSize: size });
-    });
   }
 
   #renamedByConflict(before: Inode, newName: string): void {
