@@ -1,4 +1,4 @@
-import { fromMs, isBefore, type Timespec } from '../base/timespec.js';
+import { following, fromMs, isBefore, type Timespec } from '../base/timespec.js';
 import { type Ino, type Inode, type Overlay, sizeOf } from '../tree/inode.js';
 import type { AttributeChange, Attributes, Caller } from './api.js';
 import type { Core, FilesystemOptions } from './core.js';
@@ -33,8 +33,8 @@ export function attributesOf(
 /** The row of a file that loses its name: those who have it open go on seeing what it was, but for the time of this change. */
 export function withoutName(core: Core, ino: Ino): Partial<Inode> {
   const inode = inodeOf(core, ino);
-  const { size, mode, atime, mtime } = attributesOf(inode, core.options, core.files.state(ino));
-  const overlay = { ...inode.overlay, mode, atime, mtime, ctime: fromMs(core.clock.now()) };
+  const { size, mode, atime, mtime, ctime } = attributesOf(inode, core.options, core.files.state(ino));
+  const overlay = { ...inode.overlay, mode, atime, mtime, ctime: following(ctime, fromMs(core.clock.now())) };
   return { parent: null, remote: null, localSize: size, overlay };
 }
 
@@ -57,6 +57,13 @@ function defaultMode(isDirectory: boolean, isReadOnly: boolean, umask: number): 
   return isReadOnly ? mode & ~0o222 : mode;
 }
 
+/** It was changed now: no two changes show the same times. */
+export function moveTimes(core: Core, ino: Ino): void {
+  const { overlay } = inodeOf(core, ino);
+  const now = fromMs(core.clock.now());
+  core.table.updateOverlay(ino, { mtime: following(overlay.mtime, now), ctime: following(overlay.ctime, now) });
+}
+
 /** chmod, chown, utimens: kept here, no request. The size is not this function's business. */
 export function changeOverlay(core: Core, ino: number, change: AttributeChange): void {
   const { mode, uid, gid, atime, mtime } = change;
@@ -65,6 +72,7 @@ export function changeOverlay(core: Core, ino: number, change: AttributeChange):
   requireWritable(core);
   const now = fromMs(core.clock.now());
   const { overlay } = inodeOf(core, ino);
+  const file = core.files.state(ino);
   core.table.update(ino, {
     overlay: {
       mode: mode === undefined ? overlay.mode : mode & 0o7777,
@@ -72,10 +80,9 @@ export function changeOverlay(core: Core, ino: number, change: AttributeChange):
       gid: gid ?? overlay.gid,
       atime: atime === undefined ? overlay.atime : atime === 'now' ? now : atime,
       mtime: mtime === undefined ? overlay.mtime : mtime === 'now' ? now : mtime,
-      ctime: now,
+      ctime: following(withContentOf(overlay, file?.mtime ?? null).ctime, now),
     },
   });
-  const file = core.files.state(ino);
   // The time of the last write is older than this call, and may no longer hide what was set.
   if (file !== undefined && mtime !== undefined) file.mtime = null;
 }

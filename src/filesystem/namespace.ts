@@ -6,7 +6,7 @@ import type { RemoteEntry } from '../providers/provider.js';
 import type { Ino, Inode } from '../tree/inode.js';
 import { MAX_NAME_BYTES } from '../tree/local-names.js';
 import type { Attributes, Caller, DirectoryEntry } from './api.js';
-import { attributesOf, madeBy, withoutName } from './attributes.js';
+import { attributesOf, madeBy, moveTimes, withoutName } from './attributes.js';
 import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { uncounted } from './deadlines.js';
@@ -253,8 +253,7 @@ export class Namespace {
 
   /** An entry came or went: POSIX moves the times of the directory. */
   touchDirectory(ino: Ino): void {
-    const now = fromMs(this.#core.clock.now());
-    this.#core.table.updateOverlay(ino, { mtime: now, ctime: now });
+    moveTimes(this.#core, ino);
   }
 
   /** A change at the provider. Where it fails, nobody knows what the directories hold now: they are listed again. */

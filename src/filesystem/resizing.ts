@@ -1,7 +1,7 @@
 /** How long a file is: truncate(2), ftruncate(2), O_TRUNC, fallocate(2). */
-import { fromMs } from '../base/timespec.js';
 import { type Ino, sizeOf } from '../tree/inode.js';
 import type { AttributeChange } from './api.js';
+import { moveTimes } from './attributes.js';
 import type { Contents } from './contents.js';
 import { type Core, inodeOf } from './core.js';
 import { FsError } from './fs-error.js';
@@ -35,8 +35,7 @@ export class Resizing {
   async cut(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
     const remote = this.#contents.baseOf(state, handle);
     if (state.spool === null && state.spooling === null && remote?.size === size) {
-      const now = fromMs(this.#core.clock.now());
-      this.#core.table.updateOverlay(state.ino, { mtime: now, ctime: now });
+      moveTimes(this.#core, state.ino);
     } else {
       await this.#contents.truncate(state, handle, size, signal);
     }
@@ -47,7 +46,7 @@ export class Resizing {
     const { state, flags, lent } = handle;
     if (!flags.write) throw new FsError('EBADF', 'not open for writing');
     // Others who write unseen may make it longer at any moment, and would be cut. (For one of them the kernel holds the lock.)
-    if (state.watch !== null && lent === null) throw new FsError('ENOTSUP', 'others write to it unseen');
+    if (state.hasUnseenWriters() && lent === null) throw new FsError('ENOTSUP', 'others write to it unseen');
     noteUnseen(this.#core, state);
     const size = state.spool?.size ?? sizeOf(inodeOf(this.#core, state.ino));
     if (!keepSize && end > size) await this.cut(state, handle, end);

@@ -25,6 +25,16 @@ for i in range(200):
 print(len(set(seen)), seen == sorted(seen))
 "`);
     if (subject.binding !== 'native') expect(times).toBe('200 True');
+    const changes = await world.out(`exec python3 -c "
+import os
+fd = os.open('d/file', os.O_RDWR); d = os.open('d', os.O_RDONLY)
+files, directories = [], []
+for i in range(100):
+    os.fchmod(fd, 0o600 + i % 2); files.append(os.fstat(fd).st_ctime_ns)
+    open(f'd/new{i % 2}', 'w').close() if i % 4 < 2 else os.unlink(f'd/new{i % 2}'); directories.append(os.fstat(d).st_mtime_ns)
+print(*[(len(set(seen)), seen == sorted(seen)) for seen in (files, directories)])
+"`);
+    if (subject.binding !== 'native') expect(changes).toBe('(100, True) (100, True)');
     if (traits[subject.provider].movesFolders)
       expect(
         await world.out(
