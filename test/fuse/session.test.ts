@@ -20,7 +20,7 @@ describe('captured requests', () => {
     lookup: [['lookup', 7, 'none']],
     create: [['create', 7, 'file', 0o644, { ...openFlags, write: true, exclusive: true }]],
     getxattr: [['getxattr', 1, 'security.capability']],
-    write: [['write', 1, Buffer.from('hello world'), 0]],
+    write: [['write', 1, Buffer.from('hello world'), 0, 'call']],
     fsync: [['fsync', 1]],
     fallocate: [['fallocate', 1, 0, 100, false]],
     lseek: [['seek', 1, 3, 'hole']],
