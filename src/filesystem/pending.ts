@@ -16,16 +16,19 @@ export interface PendingUpload {
 
 /** Oldest first; paths as seen from the directory `root`. */
 export function pendingUploads(core: Core, root: Ino): PendingUpload[] {
-  return core.journal.all().map((row) => {
+  return core.journal.all().flatMap((row) => {
     const state = core.files.state(row.ino);
     if (state !== undefined) noteUnseen(core, state);
-    return {
+    // It has a spool file because it may be changed, and was not: it is what the provider has.
+    if (row.state === 'open' && state?.spool != null && !state.dirty && row.base !== null) return [];
+    const upload = {
       path: pathOf(core, row.ino, root),
       size: state?.spool?.size ?? row.content.size,
       sent: state?.storing ? state.sent : 0,
       state: row.state,
       ...(row.state === 'failed' ? { code: row.code ?? 'EIO', error: row.message ?? '' } : {}),
     };
+    return [upload];
   });
 }
 

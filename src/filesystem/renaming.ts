@@ -60,10 +60,13 @@ export class Renaming {
       try {
         if (await this.#tried(parent, name, newParent, newName, flags, caller)) break;
       } catch (error) {
-        // Another client has made one of that name since the directory was listed: it is replaced like any other.
-        if (isRelisted || flags.noReplace || codeOf(error) !== 'exists') throw error;
+        // Another client may have made one of that name since the directory was listed: it is replaced like any other.
+        const { table, directories } = this.#core;
+        const isUnknown = table.child(newParent, newName) === undefined;
+        if (isRelisted || flags.noReplace || codeOf(error) !== 'exists' || !isUnknown) throw error;
         isRelisted = true;
-        await orAborted(this.#core.directories.refresh(newParent), caller?.signal);
+        await orAborted(directories.refresh(newParent), caller?.signal);
+        if (table.child(newParent, newName) === undefined) throw error;
       }
     }
     this.#namespace.touchDirectory(parent);

@@ -161,7 +161,10 @@ export class Session {
     return this.#leaving.during(async () => {
       await this.#mounted.detach();
       // Where the uploads are waited for already, they end now.
-      if (this.#closing !== null) await this.#opened.filesystem.storing.interrupt();
+      if (this.#closing !== null && !this.#isDrained) {
+        this.#interrupting = this.#opened.filesystem.storing.interrupt();
+        await this.#interrupting;
+      }
       await this.#close(false);
       return this.#left;
     });
@@ -172,6 +175,11 @@ export class Session {
    * million names: by then the session may be closed, and they have no answer yet.
    */
   readonly #leaving = new InUse();
+
+  /** The end of uploads that are waited for already. The account stays open until it has come. */
+  #interrupting: Promise<void> | null = null;
+  /** The account is being closed: there is nothing left to be ended. */
+  #isDrained = false;
 
   /** What was not stored when the account was closed. */
   #left: readonly UploadStatus[] = [];
@@ -262,6 +270,8 @@ export class Session {
     const { registry, mountpoint, log } = this.#o;
     if (drain) await this.#drain(() => undefined);
     else await this.#opened.filesystem.storing.interrupt();
+    await this.#interrupting;
+    this.#isDrained = true;
     this.#left = this.#uploads();
     await this.#opened.close();
     registry.remove(mountpoint);

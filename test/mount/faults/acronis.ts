@@ -1,5 +1,16 @@
 /** Which requests of Acronis each operation depends on. */
-import { gone, namelessOld, removed, shownBefore, stale, taken, undoneLater, unnoticed } from './exceptions.js';
+import {
+  gone,
+  namelessOld,
+  outOfTime,
+  removed,
+  shownBefore,
+  stale,
+  taken,
+  undoneBehind,
+  undoneLater,
+  unnoticed,
+} from './exceptions.js';
 import { type OperationName, sizes } from './operations.js';
 import { type Group, type Place, place, type Service } from './place.js';
 import type { Exception, Wordings } from './table.js';
@@ -55,7 +66,7 @@ const groups: readonly Group[] = [
     remove('unlink', 'file', { exceptions: [gone] }),
     rename('rename', 'file', { exceptions: [invalidName] }),
     rename('rename a folder', 'old', { exceptions: [invalidName] }),
-    rename('move', 'file', { request: 'name', exceptions: [invalidName] }),
+    rename('move', 'file', { request: 'name', exceptions: [invalidName, outOfTime] }),
     rename('rename over a file', 'new', { request: 'aside', exceptions: [invalidName, namelessOld] }),
     place('df', 'query', 'GET /users/{user_uuid}', { isUnasked: true }),
   ],
@@ -66,7 +77,7 @@ const groups: readonly Group[] = [
     download('append', sizes.small, { request: 'base', isAskedTwice: false }),
     list('rmdir', 'gone', { request: 'check', exceptions: [asksForLess] }),
     place('move', 'change', `POST ${NODE}/move`, { of: 'file', request: 'move', exceptions: [invalidMove] }),
-    rename('rename over a file', 'file', { request: 'name', exceptions: [invalidName, undoneLater] }),
+    rename('rename over a file', 'file', { request: 'name', exceptions: [invalidName, undoneLater, undoneBehind] }),
     remove('rename over a file', 'new', { request: 'dispose', isAfterwards: true, exceptions: [gone] }),
   ],
 ];

@@ -103,9 +103,14 @@ class Contents {
 
 export const contents = new Contents();
 
+/** Is this a name of ours: of content on its way, or of a version that was replaced and is about to go? */
+export function isTemporary(path: string): boolean {
+  return path.includes('.syncmount-') || / \(old version kept by syncmount [0-9a-f]+\)/.test(path);
+}
+
 /** Content on its way may have a name of ours at the server while it waits to be tried again. */
 export function withoutTemporaries(tree: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(tree).filter(([path]) => !path.includes('.syncmount-')));
+  return Object.fromEntries(Object.entries(tree).filter(([path]) => !isTemporary(path)));
 }
 
 export function withoutFolders(tree: Readonly<Record<string, string>>): Record<string, string> {

@@ -19,6 +19,20 @@ export const undoneLater: Exception = {
   isSettledLater: true,
   because: 'the limit is the account’s: undoing has to wait for it too',
 };
+export const undoneBehind: Exception = {
+  fault: 'stall',
+  strength: 'always',
+  errnos: ['EIO'],
+  isSettledLater: true,
+  because: 'the time of the call is over: it is undone behind it',
+};
+export const outOfTime: Exception = {
+  fault: 'stall before the answer',
+  strength: 'always',
+  errnos: ['EIO'],
+  isSettledLater: true,
+  because: 'two requests share the time of one call, and what the second one did is found out behind it',
+};
 export const removed: Exception = {
   fault: '404',
   strength: 'once',

@@ -9,6 +9,7 @@ import {
   shownBefore,
   stale,
   taken,
+  undoneBehind,
   undoneLater,
   unnoticed,
 } from './exceptions.js';
@@ -61,7 +62,7 @@ const groups: readonly Group[] = [
       host: 'api',
       of: 'file',
       request: 'name',
-      exceptions: [undoneLater],
+      exceptions: [undoneLater, undoneBehind],
     }),
   ],
   [

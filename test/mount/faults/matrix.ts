@@ -16,6 +16,7 @@ import {
   batchesOf,
   type Cell,
   contents,
+  isTemporary,
   nameOf,
   type Ran,
   type Verdict,
@@ -321,7 +322,7 @@ class Bench {
     const { store } = this.#world.sandbox;
     if (expectation.isLie || store.stat(path) === undefined) return true;
     if (place.isSettledLater && store.stat(`${path}/${place.of}`) !== undefined) return false;
-    return !store.list(path).some(({ name }) => name.startsWith('.syncmount-'));
+    return !store.list(path).some(({ name }) => isTemporary(name));
   }
 
   #look(trials: readonly Trial[]): Promise<Seen[]> {
