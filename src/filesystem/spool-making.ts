@@ -18,7 +18,12 @@ export async function makeSpool(core: Core, homes: Homes, state: FileState, base
   const { name, file } = await spool.create(base);
   // Until a row names it nothing in it was promised. (One that is empty needs no such word: the next mount removes it.)
   if (base !== null) journal.drop(name);
-  if (base !== null) await takeFromCache(core, state, base, file);
+  try {
+    if (base !== null) await takeFromCache(core, state, base, file);
+  } catch (error) {
+    journal.gone(spool.remove(file.path));
+    throw error;
+  }
   if (!state.unlinked) {
     table.transaction(() => {
       journal.put({
@@ -68,7 +73,9 @@ async function takeFromCache(
   if (!spool.takesCacheFiles) return;
   const { loan } = state;
   if (loan !== null && isOf(loan, base)) {
-    if ((await file.takeBase((path) => spool.move(loan.path ?? '', path))) !== null) loan.spooled();
+    // Where it cannot move, the change fails: its readers would go on with another content.
+    await file.takeBase((path) => spool.move(loan.path ?? '', path));
+    loan.spooled();
     return;
   }
   const reader = readers.acquire(base);

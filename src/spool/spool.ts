@@ -133,14 +133,10 @@ export class Spool {
     }
   }
 
-  /** Gives a file another name in here; null where that fails. */
-  move(path: string, to: string): true | null {
-    try {
-      renameSync(path, to);
-      return true;
-    } catch {
-      return null;
-    }
+  /** Gives a file another name in here. Throws what rename(2) says. */
+  move(path: string, to: string): true {
+    renameSync(path, to);
+    return true;
   }
 
   /** Removes a file that is no content's any more; answers its name. */
