@@ -6,10 +6,10 @@
  * the event loop and callers that promise durability (fsync, close with write-back) share one sync.
  */
 import { closeSync, fdatasync, openSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
+import { packageRoot } from './installation.js';
 
 const sync = promisify(fdatasync);
 
@@ -101,10 +101,9 @@ function isNotBuilt(error: unknown): boolean {
 }
 
 function notBuilt(cause: unknown): SyncmountError {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
   return new SyncmountError(
     'not-built',
-    `better-sqlite3 is not built for this Node.js (${process.version}): cd ${root} && npm rebuild better-sqlite3 && npm run build:addon`,
+    `better-sqlite3 is not built for this Node.js (${process.version}): cd ${packageRoot} && npm rebuild better-sqlite3 && npm run build:addon`,
     { cause },
   );
 }

@@ -3,15 +3,17 @@
  * answer in the time that the runtime needs to start.
  */
 import { readFileSync } from 'node:fs';
+import module from 'node:module';
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { codeOf, messageOf, UsageError } from '../base/errors.js';
+import { packageRoot } from '../base/installation.js';
+import { directoriesOf } from '../config/directories.js';
 import { optionSpecs } from '../config/options.js';
 import { context } from './context.js';
 import { complain, endWithOutput } from './output.js';
 
-const version = (
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-).version;
+const version = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
 
 const namesOfMounts = 'A mount is named by its account (NAME:), its mountpoint, or anything below that.';
 
@@ -143,7 +145,14 @@ async function main(): Promise<number> {
   }
 }
 
+/** Compiled code is kept for the next start (Node.js 22.8 and newer). Not in the standard place: that is under /tmp, others' too. */
+function keepCompiledCode(): void {
+  const { enableCompileCache } = module as { enableCompileCache?: (directory: string) => unknown };
+  enableCompileCache?.(join(directoriesOf(process.env).cache, 'code'));
+}
+
 // Databases, spool files, logs: nobody else's business.
 process.umask(0o077);
+keepCompiledCode();
 endWithOutput();
 process.exitCode = await main();

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
+import { programFile } from '../base/installation.js';
 import { makeDirectory } from '../base/make-directory.js';
 import { requireAccountName } from '../config/accounts.js';
 import { readConfigFile } from '../config/config-file.js';
@@ -154,13 +154,12 @@ async function background(
   account: string,
 ): Promise<void> {
   const logFile = resolve(options.logFile ?? join(context.places.state, 'log', `${account}.log`));
-  const main = fileURLToPath(new URL('../../bin/syncmount.js', import.meta.url));
   const args = Object.entries({ ...raw, 'log-file': logFile }).flatMap(([name, value]) => [
     '-o',
     `${name}=${quoteDashO(value)}`,
   ]);
   const errors = openLog(logFile);
-  const child = spawn(process.execPath, [main, 'mount', source, mountpoint, '--foreground', ...args], {
+  const child = spawn(process.execPath, [programFile, 'mount', source, mountpoint, '--foreground', ...args], {
     cwd: '/',
     detached: true,
     // What the runtime itself has to say at its death belongs in the log.

@@ -1,7 +1,9 @@
 /** The C addon of native/fuse_device.c: system calls that answer 0 (a count, a descriptor) or a negative errno. */
-import { createRequire } from 'node:module';
+
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { messageOf, SyncmountError } from '../../base/errors.js';
+import { packageRoot, requireInstalled } from '../../base/installation.js';
 
 declare const deviceBrand: unique symbol;
 /** An open /dev/fuse with its place on the event loop. */
@@ -58,8 +60,7 @@ export function loadAddon(): Addon {
   if (process.platform !== 'linux')
     throw new SyncmountError('fuse-missing', 'the kernel binding needs Linux; the native binding works here');
   try {
-    // The same number of folders up from src/fuse/kernel and from dist/fuse/kernel.
-    loaded = createRequire(import.meta.url)('../../../native/build/Release/fuse_device.node') as Addon;
+    loaded = requireInstalled(join(packageRoot, 'native/build/Release/fuse_device.node')) as Addon;
     return loaded;
   } catch (cause) {
     throw new SyncmountError(

@@ -4,8 +4,8 @@
  * Only what the binding uses is typed here. Underscored members are the package's own; they are relied on because its
  * public options cannot say what we need, and the dependency is pinned to the exact version they were read from.
  */
-import { createRequire } from 'node:module';
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
+import { requireInstalled } from '../../base/installation.js';
 import type { Probe } from '../binding.js';
 import { checkDevice } from '../device.js';
 import { findProgram, isRoot } from '../programs.js';
@@ -108,7 +108,7 @@ export function missingLibrary(cause: unknown): SyncmountError {
 
 export function loadNative(): NativeLibrary {
   try {
-    const library: NativeLibrary = createRequire(import.meta.url)('fuse-native');
+    const library: NativeLibrary = requireInstalled('fuse-native');
     // Its `unmount()` would run `fusermount -uz`; by then we have unmounted in our own way.
     library.unmount = (_mountpoint, callback) => callback(null);
     return library;

@@ -5,8 +5,9 @@
  * a large upload waits for a slow line, and would kill a transfer that moves.
  */
 import { setMaxListeners } from 'node:events';
-import { Agent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../base/errors.js';
+import { Agent } from './agent.js';
 import { requestEmptyChunked } from './empty-chunked.js';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';

@@ -1,0 +1,19 @@
+/** Where the program itself is installed. The only place that looks at the path of its own code. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The folder of our package.json: the bundle lies one folder below it, a source file of a test two or three. */
+export const packageRoot = rootAbove(dirname(fileURLToPath(import.meta.url)));
+
+/** Loads packages and addons that are not part of the bundle. */
+export const requireInstalled = createRequire(import.meta.url);
+
+/** The file that a person runs. */
+export const programFile = join(packageRoot, 'bin/syncmount.js');
+
+function rootAbove(folder: string): string {
+  const parent = dirname(folder);
+  return existsSync(join(folder, 'package.json')) || parent === folder ? folder : rootAbove(parent);
+}
