@@ -1,4 +1,7 @@
-// Holds the layers of docs/architecture.md: a file under src/ imports only from its own folder's layer or one below it.
+/**
+ * Holds the structure of docs/architecture.md. An import under src/ goes to its own folder's layer or to one below, within a layer that
+ * has rooms to its own room or to one below, and no files import each other in a circle, not even for types.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,25 +12,74 @@ const src = resolve(dirname(fileURLToPath(import.meta.url)), '..', 'src');
 const layers = ['cli', 'mount', 'fuse', 'filesystem', 'tree', 'cache', 'spool', 'providers', 'config', 'base'];
 /** Stands beside them all: imports nothing of ours, and only `cli` may import it. */
 const apart = 'sandbox';
+/** Layers with rooms, each top to bottom. A file that lies in the layer itself stands above the rooms (`.`) or where it is named. */
+const rooms = {};
 
 const importPattern = /(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+'(\.[^']+)'|import\(\s*'(\.[^']+)'\s*\)/g;
-const broken = [];
 
-for (const file of readdirSync(src, { recursive: true, encoding: 'utf8' })) {
+/** Imports of each file, by paths under src/. */
+const imports = new Map();
+for (const file of readdirSync(src, { recursive: true, encoding: 'utf8' }).sort()) {
   if (!file.endsWith('.ts')) continue;
-  const from = file.split('/')[0];
-  if (from !== apart && !layers.includes(from)) broken.push(`src/${file}: is in no layer`);
   const text = readFileSync(join(src, file), 'utf8');
-  for (const match of text.matchAll(importPattern)) {
-    const target = relative(src, resolve(src, dirname(file), match[1] ?? match[2]));
-    const to = target.split('/')[0];
-    if (to === from) continue;
-    if (to === '..') broken.push(`src/${file}: imports ${target}, outside src/`);
-    else if (to === apart ? from !== 'cli' : from === apart || layers.indexOf(to) < layers.indexOf(from))
-      broken.push(`src/${file}: ${from}/ may not import ${to}/ (${target})`);
+  const targets = [...text.matchAll(importPattern)].map((match) =>
+    relative(src, resolve(src, dirname(file), match[1] ?? match[2])).replace(/\.js$/, '.ts'),
+  );
+  imports.set(file, [...new Set(targets)]);
+}
+
+/** Why `file` may not import `target`, if so. */
+function fault(file, target) {
+  const [from] = file.split('/');
+  const [to] = target.split('/');
+  if (to === '..') return 'outside src/';
+  if (from === to) return faultOfRooms(from, file, target);
+  if (to === apart) return from === 'cli' ? null : `only cli/ may import ${apart}/`;
+  return from === apart || layers.indexOf(to) < layers.indexOf(from) ? `${from}/ may not import ${to}/` : null;
+}
+
+function faultOfRooms(layer, file, target) {
+  const order = rooms[layer];
+  if (order === undefined) return null;
+  const [from, to] = [file, target].map((path) => roomOf(path));
+  for (const room of [from, to]) if (!order.includes(room)) return `${layer}/${room} is no room of ${layer}/`;
+  return order.indexOf(to) < order.indexOf(from) ? `${layer}/${from} may not import ${layer}/${to}` : null;
+}
+
+function roomOf(path) {
+  const parts = path.split('/');
+  return parts.length > 2 ? parts[1] : '.';
+}
+
+/** Each circle once, as a list of files. */
+function circles() {
+  const found = [];
+  const done = new Set();
+  const visit = (file, path) => {
+    const at = path.indexOf(file);
+    if (at >= 0) {
+      found.push([...path.slice(at), file]);
+      return;
+    }
+    if (done.has(file)) return;
+    for (const target of imports.get(file) ?? []) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file, []);
+  return found;
+}
+
+const broken = [];
+for (const [file, targets] of imports) {
+  const [layer] = file.split('/');
+  if (layer !== apart && !layers.includes(layer)) broken.push(`src/${file}: is in no layer`);
+  for (const target of targets) {
+    const why = fault(file, target);
+    if (why !== null) broken.push(`src/${file}: imports ${target}: ${why}`);
   }
 }
+for (const circle of circles()) broken.push(`a circle: ${circle.join(' > ')}`);
 
 for (const line of broken) console.error(line);
 if (broken.length > 0) process.exit(1);
-console.log(`layers: every import points down (${layers.join(' > ')}; ${apart} apart)`);
+console.log(`layers: every import points down (${layers.join(' > ')}; ${apart} apart), and none in a circle`);

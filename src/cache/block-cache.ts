@@ -8,7 +8,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -16,16 +15,11 @@ import type { StateDatabase } from '../base/sqlite.js';
 import type { LentFile } from '../spool/lent-file.js';
 import { Room } from '../spool/room.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
-import { CachedRevision } from './cached-revision.js';
+import { CacheSpace, type Segment } from './cache-space.js';
+import { CachedRevision, type PunchHole, type RevisionHost } from './cached-revision.js';
 import { CacheIndex, openIndex } from './index-db.js';
 import { Loans } from './loans.js';
 import { stampOf } from './stamp.js';
-
-/**
- * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where others are
- * still to read there what they read now: then the whole file has to go, which leaves it to them.
- */
-export type PunchHole = (fd: number, offset: number, length: number) => boolean;
 
 export interface BlockCacheOptions {
   readonly directory: string;
@@ -47,9 +41,6 @@ export interface CacheStats {
   readonly misses: number;
 }
 
-/** What a file-system block costs at least: a cached revision of 10 bytes still takes one. */
-const MIN_CHARGE = 4096;
-
 /** A cached file that left for the spool. */
 export interface Surrendered {
   /** Who reads it directly, where anybody does. */
@@ -58,13 +49,7 @@ export interface Surrendered {
   readonly crcs: readonly number[];
 }
 
-interface Segment {
-  readonly key: string;
-  readonly segment: number;
-  readonly bytes: number;
-}
-
-export class BlockCache {
+export class BlockCache implements RevisionHost {
   hits = 0;
   misses = 0;
   readonly limit: number;
@@ -77,7 +62,7 @@ export class BlockCache {
   /** False: the directory cannot be written, and nothing is cached. */
   readonly #isUsable: boolean;
   readonly #index: CacheIndex;
-  readonly #segments: LRUCache<string, Segment>;
+  readonly #space: CacheSpace;
   readonly #open = new Map<string, CachedRevision>();
   readonly #loans: Loans;
   readonly #room: Room;
@@ -93,19 +78,19 @@ export class BlockCache {
     this.#database = database;
     this.#isUsable = isUsable;
     this.#index = new CacheIndex(this.#database.sql);
-    // It keeps order and sum. `reserve` makes room before it adds: an eviction may free more than one entry, which
-    // lru-cache does not survive in the middle of an addition.
-    this.#segments = new LRUCache<string, Segment>({
-      maxSize: Math.max(1, options.limit),
-      sizeCalculation: (segment) => chargeOf(segment.bytes),
-    });
     this.#loans = new Loans(options.limit);
+    this.#space = new CacheSpace(options.limit, {
+      // What is lent would free nothing.
+      isFixed: (key) => this.#loans.has(key),
+      otherBytes: () => this.#loans.detachedBytes,
+      evict: (segment) => this.#evicted(segment),
+    });
     this.#room = new Room(options.directory, (bytes) => this.relieve(bytes));
     this.#load();
   }
 
   stats(): CacheStats {
-    const bytes = this.#segments.calculatedSize + this.#loans.detachedBytes;
+    const bytes = this.#space.bytes + this.#loans.detachedBytes;
     return { bytes, limit: this.limit, hits: this.hits, misses: this.misses };
   }
 
@@ -167,7 +152,7 @@ export class BlockCache {
       return null;
     }
     const lent = this.#loans.surrender(key);
-    this.#forgetSegments(key, map.count);
+    this.#space.forget(key, map.count);
     revision.clear();
     return { lent, crcs };
   }
@@ -202,40 +187,19 @@ export class BlockCache {
     } catch (error) {
       // Another file system (EXDEV), or a broken cache disk: the content is at the provider, so nothing is lost.
       this.log.debug({ key }, `not taken into the cache: ${messageOf(error)}`);
-      this.#forgetSegments(key, map.count);
+      this.#space.forget(key, map.count);
       return false;
     }
   }
 
   /** Room for `bytes` more of a block's segment, found before they are written. False: do not write. */
   reserve(key: string, block: number, bytes: number): boolean {
-    const segment = segmentOf(block);
-    const id = segmentId(key, segment);
-    if (!this.#isUsable) return false;
-    for (;;) {
-      // Asked anew each time: an eviction may have been of this very revision.
-      const held = this.#segments.get(id)?.bytes ?? 0;
-      const grown = chargeOf(held + bytes) - (held === 0 ? 0 : chargeOf(held));
-      if (this.#segments.calculatedSize + this.#loans.detachedBytes + grown <= this.limit) {
-        this.#segments.set(id, { key, segment, bytes: held + bytes });
-        return true;
-      }
-      const oldest = this.#oldest();
-      if (oldest === undefined || segmentId(oldest.key, oldest.segment) === id) return false;
-      this.#segments.delete(segmentId(oldest.key, oldest.segment));
-      this.#evicted(oldest);
-    }
+    return this.#isUsable && this.#space.reserve(key, block, bytes);
   }
 
   /** Frees so many bytes of the disk, oldest first, or as many as there are. */
   relieve(bytes: number): void {
-    for (let freed = 0; freed < bytes; ) {
-      const oldest = this.#oldest();
-      if (oldest === undefined) return;
-      this.#segments.delete(segmentId(oldest.key, oldest.segment));
-      this.#evicted(oldest);
-      freed += oldest.bytes;
-    }
+    this.#space.relieve(bytes);
   }
 
   /** May so many bytes more be on the disk? What is older gives way to them, and all of it to contents not stored yet. */
@@ -243,32 +207,20 @@ export class BlockCache {
     return this.#isUsable && this.#safely('look at the disk', '', () => this.#room.has(bytes)) === true;
   }
 
-  /** What is lent would free nothing. */
-  #oldest(): Segment | undefined {
-    for (const segment of this.#segments.rvalues()) {
-      if (segment !== undefined && !this.#loans.has(segment.key)) return segment;
-    }
-    return undefined;
-  }
-
   /** Gives back what was reserved for a block that is not there after all. */
   unreserve(key: string, block: number, bytes: number): void {
-    const segment = segmentOf(block);
-    const id = segmentId(key, segment);
-    const held = this.#segments.peek(id)?.bytes ?? 0;
-    if (held > bytes) this.#segments.set(id, { key, segment, bytes: held - bytes });
-    else this.#segments.delete(id);
+    this.#space.unreserve(key, block, bytes);
   }
 
   /** A segment was used: it goes to the young end. */
   touch(key: string, segment: number): void {
-    this.#segments.get(segmentId(key, segment));
+    this.#space.touch(key, segment);
   }
 
   /** Nothing of an open revision is here any more. */
   forget(revision: CachedRevision): void {
     this.#loans.detach(revision.key);
-    this.#forgetSegments(revision.key, revision.map.count);
+    this.#space.forget(revision.key, revision.map.count);
   }
 
   /** What was stored of an open revision is not to be here any more. */
@@ -310,7 +262,7 @@ export class BlockCache {
   drop(key: string): void {
     const row = this.#index.get(key);
     if (row === undefined || this.#open.has(key) || this.#loans.has(key)) return;
-    this.#forgetSegments(key, blockCount(row.size));
+    this.#space.forget(key, blockCount(row.size));
     this.#remove(key);
   }
 
@@ -360,7 +312,7 @@ export class BlockCache {
     const open = this.#open.get(key);
     const size = open?.size ?? this.#safely('read', key, () => this.#index.get(key)?.size) ?? 0;
     const isWhole = this.punchHole === undefined || blockCount(size) <= SEGMENT_BLOCKS;
-    if (isWhole) this.#forgetSegments(key, blockCount(size));
+    if (isWhole) this.#space.forget(key, blockCount(size));
     if (open !== undefined) {
       if (isWhole) open.clear();
       else open.clearSegment(segment);
@@ -371,10 +323,6 @@ export class BlockCache {
       revision.clearSegment(segment);
       this.release(revision);
     }
-  }
-
-  #forgetSegments(key: string, blocks: number): void {
-    for (let segment = 0; segment <= segmentOf(blocks); segment++) this.#segments.delete(segmentId(key, segment));
   }
 
   #remove(key: string): void {
@@ -404,12 +352,4 @@ function moveTo(path: string, target: string): void {
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
     renameSync(path, target);
   }
-}
-
-function chargeOf(bytes: number): number {
-  return Math.max(MIN_CHARGE, bytes);
-}
-
-function segmentId(key: string, segment: number): string {
-  return `${key}#${segment}`;
 }

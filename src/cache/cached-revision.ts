@@ -4,11 +4,35 @@ import { crc32 } from 'node:zlib';
 import { messageOf } from '../base/errors.js';
 import { readAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
-import type { BlockCache } from './block-cache.js';
+import type { Log } from '../base/log.js';
 import { BLOCK_BYTES, type BlockMap, blockLength, blockOf, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 
 /** A block that is evicted as often as this while it is being written is not worth keeping. */
 const MAX_WRITES = 3;
+
+/**
+ * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where others are
+ * still to read there what they read now: then the whole file has to go, which leaves it to them.
+ */
+export type PunchHole = (fd: number, offset: number, length: number) => boolean;
+
+/** The cache that a revision lies in, as far as the revision needs it. */
+export interface RevisionHost {
+  readonly log: Log;
+  readonly punchHole: PunchHole | undefined;
+  /** May so many bytes more be on the disk? */
+  hasRoom(bytes: number): boolean;
+  /** Room within the limit for `bytes` more at a block. False: do not write. */
+  reserve(key: string, block: number, bytes: number): boolean;
+  unreserve(key: string, block: number, bytes: number): void;
+  touch(key: string, segment: number): void;
+  /** Before the first write: until the index is told otherwise, a crash makes the file worthless. */
+  distrust(revision: CachedRevision): void;
+  /** Gives up what is stored of a revision. */
+  discard(revision: CachedRevision): void;
+  /** Nothing of a revision is here any more. */
+  forget(revision: CachedRevision): void;
+}
 
 /**
  * The blocks of one revision on disk, shared by all its readers. Every method treats a failing disk as an absent block.
@@ -28,7 +52,7 @@ export class CachedRevision {
   wasUsed = false;
   /** The whole content was seen to be what the provider told: the CRC of every block, here or not, is that of the right one. */
   isChecked: boolean;
-  readonly #cache: BlockCache;
+  readonly #cache: RevisionHost;
   readonly #path: string;
   /** Blocks whose checksum was seen to hold since the file was opened. */
   readonly #verified: Uint8Array;
@@ -46,7 +70,7 @@ export class CachedRevision {
   /** Nothing more can be written to it; what is here can be read. */
   #full = false;
 
-  constructor(cache: BlockCache, key: string, size: number, path: string, map: BlockMap, isChecked: boolean) {
+  constructor(cache: RevisionHost, key: string, size: number, path: string, map: BlockMap, isChecked: boolean) {
     this.#cache = cache;
     this.key = key;
     this.size = size;

@@ -5,12 +5,20 @@
 import type { Clock } from '../base/clock.js';
 import { ProviderError, type ProviderErrorCode } from '../providers/errors.js';
 import type { Caller } from './api.js';
-import type { Core } from './core.js';
 
 /** After a read that nobody answered, those that come within this time, ms, get the same error: the kernel's come at once. */
 const SAME_CALL = 1000;
 /** A failure that took less, ms, costs nobody anything again. */
 const LONG = 1000;
+
+/** What is needed of a mount to measure a call. */
+interface Timing {
+  readonly clock: Clock;
+  readonly options: {
+    /** How long a call waits for the provider, ms. */
+    readonly deadline: number;
+  };
+}
 
 const silences: ReadonlySet<string> = new Set<ProviderErrorCode>(['timeout', 'network', 'server', 'rate-limited']);
 
@@ -20,17 +28,17 @@ export function isSilence(error: unknown): boolean {
 }
 
 /** The caller of a call that comes now. */
-export function timed(core: Pick<Core, 'clock' | 'options'>, caller: Caller | undefined): Caller {
+export function timed(core: Timing, caller: Caller | undefined): Caller {
   return until(core.clock.now() + core.options.deadline, caller);
 }
 
 /** What a call has spent on a content since `since`, ms, is not counted: it has as long as bytes move. */
-export function uncounted(core: Pick<Core, 'clock'>, caller: Caller | undefined, since: number): void {
+export function uncounted(core: Pick<Timing, 'clock'>, caller: Caller | undefined, since: number): void {
   if (caller?.deadline !== undefined) caller.deadline += Math.max(0, core.clock.now() - since);
 }
 
 /** Is the time of the call over, as far as anything could still be asked? */
-export function isOver(core: Pick<Core, 'clock'>, caller: Caller | undefined): boolean {
+export function isOver(core: Pick<Timing, 'clock'>, caller: Caller | undefined): boolean {
   return caller?.deadline !== undefined && core.clock.now() >= caller.deadline;
 }
 
@@ -45,11 +53,11 @@ function until(deadline: number, caller: Caller | undefined): Caller {
  * one call. The last one has what a look-up that took long has left of the deadline.
  */
 export class LookUps {
-  readonly #core: Pick<Core, 'clock' | 'options'>;
+  readonly #core: Timing;
   /** By thread: the last that took long. */
   readonly #long = new Map<number, { readonly deadline: number; at: number }>();
 
-  constructor(core: Pick<Core, 'clock' | 'options'>) {
+  constructor(core: Timing) {
     this.#core = core;
   }
 

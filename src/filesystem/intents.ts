@@ -6,8 +6,7 @@ import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import type { Ino } from '../tree/inode.js';
 import { conflictName } from './conflict-name.js';
 import type { Core } from './core.js';
-import { isUndeletable } from './kept-versions.js';
-import type { Superfluous } from './superfluous.js';
+import { isUndeletable, type Superfluous } from './superfluous.js';
 
 /** A file is to be replaced by another under its name. */
 export interface ReplaceIntent {

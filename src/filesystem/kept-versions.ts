@@ -3,7 +3,6 @@
  * under a name that says so to whoever looks at the account; mounts do not show them.
  */
 import { randomBytes } from 'node:crypto';
-import { codeOf } from '../base/errors.js';
 import { oldVersionMark } from '../providers/temporary-names.js';
 import type { Ino } from '../tree/inode.js';
 import { withMark } from '../tree/local-names.js';
@@ -16,11 +15,6 @@ const LONGEST_NAME = 200;
 /** Where a replaced file waits for its end, and stays where it has none. */
 export function asideName(name: string, maxLength: number): string {
   return withMark(name, oldVersionMark(randomBytes(6).toString('hex')), Math.min(maxLength, LONGEST_NAME));
-}
-
-/** Is it for good that this object cannot be removed? */
-export function isUndeletable(error: unknown): boolean {
-  return codeOf(error) === 'unsupported' || codeOf(error) === 'EPERM';
 }
 
 export interface KeptVersion {

@@ -17,11 +17,12 @@ import { isOver, isSilence, uncounted } from './deadlines.js';
 import { FsError } from './fs-error.js';
 import type { Homes } from './homes.js';
 import { type BegunCopy, type BegunRename, type Intent, type Intents, orGone } from './intents.js';
-import { asideName, isUndeletable } from './kept-versions.js';
+import { asideName } from './kept-versions.js';
 import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
 import type { FileState } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
+import { isUndeletable } from './superfluous.js';
 
 export class Renaming {
   readonly #core: Core;

@@ -6,6 +6,11 @@ import { codeOf, messageOf } from '../base/errors.js';
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import type { Core } from './core.js';
 
+/** Is it for good that this object cannot be removed? */
+export function isUndeletable(error: unknown): boolean {
+  return codeOf(error) === 'unsupported' || codeOf(error) === 'EPERM';
+}
+
 export class Superfluous {
   readonly #core: Core;
   /** By id of the row: known in this mount, and nobody is at it. */

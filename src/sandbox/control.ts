@@ -1,8 +1,9 @@
 /** `/_sandbox/…` on the api port: the test's side of a sandbox that runs as a process of its own. Loopback only. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { FaultPlan, FaultRule } from './faults.js';
+import type { HostName } from './hosts.js';
 import type { LogFilter, RequestLog } from './log.js';
-import { applyKnown, type HostName } from './options.js';
+import { applyKnown } from './options.js';
 import { Refusal } from './refusal.js';
 import type { PathStore } from './store.js';
 

@@ -1,6 +1,6 @@
 /** The fault plan: which requests go wrong, and how. */
 import { setMaxListeners } from 'node:events';
-import type { HostName } from './options.js';
+import type { HostName } from './hosts.js';
 
 export type FaultAction =
   /** An error answer; the request is not performed unless `performed`. */

@@ -1,5 +1,5 @@
 /** What was asked of the sandbox and what it answered: requests are the cost that tests and benchmarks count. */
-import type { HostName } from './options.js';
+import type { HostName } from './hosts.js';
 
 export interface LogEntry {
   n: number;

@@ -5,8 +5,6 @@ export type FourSharedName = '4shared' | '4sync';
 export type ProviderName = FourSharedName | '5sync' | 'acronis';
 export const providerNames: readonly ProviderName[] = ['4shared', '4sync', '5sync', 'acronis'];
 
-export type HostName = 'api' | 'upload' | 'download';
-
 /** How near and how fast the server is; may be changed while it runs. */
 export interface Speed {
   /** Waited before every request is handled: the round trip of a distant server. */

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BlockCache, PunchHole } from '../../src/cache/block-cache.js';
+import type { BlockCache } from '../../src/cache/block-cache.js';
+import type { PunchHole } from '../../src/cache/cached-revision.js';
 import { ReaderPool } from '../../src/cache/reader-pool.js';
 import { type RemoteFile, revisionKey } from '../../src/providers/provider.js';
 import {

@@ -4,14 +4,13 @@
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { WireBody } from './transport.js';
 
 export function requestEmptyChunked(
   method: string,
   url: URL,
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
-): Promise<{ readonly status: number; readonly headers: IncomingMessage['headers']; readonly body: WireBody }> {
+): Promise<{ readonly status: number; readonly headers: IncomingMessage['headers']; readonly body: IncomingMessage }> {
   const open = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const request = open(

@@ -1,31 +1,17 @@
 /** The calls of the document: files, changes. */
 
-import type { BlobStore } from '../content/blobs.js';
 import { mimeType } from '../content/mime.js';
 import { parseRange } from '../content/range.js';
 import { type Answer, type Exchange, jsonAnswer } from '../http/exchange.js';
 import { validatorHeaders } from '../http/validator.js';
-import { type Clock, iso } from './clock.js';
+import { iso } from './clock.js';
 import type { Method, Resource } from './dialect.js';
 import { briefly, fully } from './entities.js';
 import { badRange, badRequest, notFound } from './errors.js';
-import type { Feed } from './feed.js';
-import type { Files } from './files.js';
-import type { FiveSyncReadings, FiveSyncSettings } from './options.js';
 import { booleanOf, filterOf, integerOf, orderOf, positionOf, timeOf } from './parameters.js';
 import type { FileRecord } from './records.js';
 import { uploadCalls } from './upload-routes.js';
-import type { Uploads } from './uploads.js';
-
-export interface World {
-  files: Files;
-  feed: Feed;
-  uploads: Uploads;
-  blobs: BlobStore;
-  clock: Clock;
-  readings: FiveSyncReadings;
-  settings: FiveSyncSettings;
-}
+import type { World } from './world.js';
 
 export function resources(world: World): Resource[] {
   const { files, feed, blobs, readings } = world;

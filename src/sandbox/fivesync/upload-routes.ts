@@ -9,7 +9,7 @@ import { badRequest, tooLarge as tooLargeForHttp } from './errors.js';
 import type { Place } from './files.js';
 import { booleanOf, integerOf } from './parameters.js';
 import { directory, fileName, splitPath } from './paths.js';
-import type { World } from './routes.js';
+import type { World } from './world.js';
 
 /** Room for the boundary, headers and fields around a file of the greatest size. */
 const formOverhead = 64 * 1024;

@@ -2,8 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlobReader } from '../content/blobs.js';
 import type { FaultAction } from '../faults.js';
+import type { HostName } from '../hosts.js';
 import type { LogEntry } from '../log.js';
-import type { HostName } from '../options.js';
 import type { Pacer } from './pacer.js';
 
 export type Answer = { status: number; headers?: Record<string, string> } & (
