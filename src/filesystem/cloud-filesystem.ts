@@ -33,6 +33,7 @@ import { LookUps, timed } from './deadlines.js';
 import { Discarding } from './discarding.js';
 import { FailureLog } from './failure-log.js';
 import { FsError } from './fs-error.js';
+import { Holding } from './holding.js';
 import { Homes } from './homes.js';
 import { Intents } from './intents.js';
 import { Lending } from './lending.js';
@@ -72,6 +73,7 @@ export class CloudFilesystem implements Filesystem {
   readonly #outdated = new Set<Ino>();
   readonly #space: Space;
   readonly #homes: Homes;
+  readonly #holding: Holding;
   readonly #lookUps: LookUps;
 
   /** `core.invalidate` and the table's changes are to be handed to `invalidate` and `listingChanged`. */
@@ -95,9 +97,20 @@ export class CloudFilesystem implements Filesystem {
       const state = core.files.state(ino);
       if (state !== undefined) this.#contents.moved(state, file);
     });
-    this.#namespace = new Namespace(core, this.#contents, this.storing, this.#intents, this.#homes);
+    this.#holding = new Holding(core, this.#contents, this.#intents, account.root.id);
+    this.#contents.onAbandoned = (state) => this.#holding.release(state);
+    this.#namespace = new Namespace(core, this.#contents, this.storing, this.#intents, this.#homes, this.#holding);
+    this.#holding.dispose = (file) => this.#namespace.dispose(file);
     this.#namespace.onRemoved = (bytes, toTrash) => this.#space.removed(bytes, toTrash);
-    this.#renaming = new Renaming(core, this.#namespace, this.#contents, this.storing, this.#intents, this.#homes);
+    this.#renaming = new Renaming(
+      core,
+      this.#namespace,
+      this.#contents,
+      this.storing,
+      this.#intents,
+      this.#homes,
+      this.#holding,
+    );
     this.#copying = new Copying(core, this.#contents, this.#namespace);
     this.#resizing = new Resizing(core, this.#contents, this.storing);
     this.#xattrs = new Xattrs(core);
@@ -132,9 +145,15 @@ export class CloudFilesystem implements Filesystem {
     return spooledContents(this.#core, this.#contents, this.root);
   }
 
+  /** The mount ends: removed files that were held for those who had them open go. Resolves when they are gone, or cannot go now. */
+  disposed(): Promise<void> {
+    return this.#holding.settle();
+  }
+
   /** Ends background work. */
   close(): void {
     this.#mappings.close();
+    this.#holding.close();
     this.#intents.close();
   }
 

@@ -28,6 +28,8 @@ const CONFIRMED_SHARE = 1 / 2;
 export class Contents {
   readonly #core: Core;
   readonly #homes: Homes;
+  /** Told of a file that nobody can read any more. */
+  onAbandoned: (state: FileState) => void = () => {};
 
   constructor(core: Core, homes: Homes) {
     this.#core = core;
@@ -51,6 +53,8 @@ export class Contents {
         return count;
       }
     } catch (error) {
+      // It may be on its way to where it is kept for its readers.
+      if (state.leaving.isBusy) await state.leaving.idle();
       if (isStill()) {
         const now = await newRevision(this.#core, handle, error);
         for (const one of movingAlong(handle)) this.pin(one, now);
@@ -231,10 +235,16 @@ export class Contents {
   }
 
   /**
-   * Takes the name of a file away, by `act`: the provider gives out nothing from its trash, so what those who have it open may
-   * still ask for is fetched before. Who opens it meanwhile waits for the outcome (`FileState.leaving`).
+   * Takes the name of a file away, by `act`. The provider gives out nothing from its trash: `act` sees to it that those who have the
+   * file open still find it (`Holding`, `bring`). Who opens it meanwhile waits for the outcome (`FileState.leaving`).
    */
-  async leaving<T>(state: FileState, act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  leaving<T>(state: FileState, act: () => Promise<T>): Promise<T> {
+    state.last = remoteFileOf(inodeOf(this.#core, state.ino));
+    return state.leaving.during(act);
+  }
+
+  /** Brings here what those who have the file open may still ask for. */
+  async bring(state: FileState, signal?: AbortSignal): Promise<void> {
     for (let reader = missing(state); reader !== null; reader = missing(state)) {
       const { spool } = state;
       const base = reader;
@@ -245,8 +255,6 @@ export class Contents {
         );
       else await spool.fill(this.readBase(state, spool), signal);
     }
-    state.last = remoteFileOf(inodeOf(this.#core, state.ino));
-    return state.leaving.during(act);
   }
 
   /** The whole content as a spool file, however it is kept now. It is forgotten with the next `discardUnchanged`. */
@@ -328,7 +336,9 @@ export class Contents {
    */
   abandon(state: FileState): void {
     const { spool } = state;
-    if (this.#core.files.isHeld(state.ino) || state.handles.size > 0 || state.hasMappings() || spool === null) return;
+    if (this.#core.files.isHeld(state.ino) || state.handles.size > 0 || state.hasMappings()) return;
+    this.onAbandoned(state);
+    if (spool === null) return;
     this.dropSpool(state);
     this.#core.files.settle(state);
     this.removeSpool(spool).catch((error) => this.#core.log.warn({ error }, `${spool.path} stays for now`));

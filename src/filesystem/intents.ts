@@ -3,22 +3,16 @@
  */
 import { codeOf, messageOf } from '../base/errors.js';
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
-import type { Ino } from '../tree/inode.js';
+import type { Ino, Inode } from '../tree/inode.js';
 import { conflictName } from './conflict-name.js';
 import type { Core } from './core.js';
+import type { Intent, ReplaceIntent } from './replace-intent.js';
 import { isUndeletable, type Superfluous } from './superfluous.js';
 
-/** A file is to be replaced by another under its name. */
-export interface ReplaceIntent {
-  /** The file that is to go, as it was. */
-  readonly old: RemoteFile;
-  readonly parentId: string;
-  /** The name in question. */
-  readonly name: string;
-  /** What the old file is called in between. */
-  readonly aside: string;
-  /** The file that takes the name, as it was before. */
-  readonly successor: RemoteFile;
+/** A file that has lost its name and stays as long as somebody has it open. */
+interface HeldIntent {
+  readonly replace: ReplaceIntent;
+  readonly file: RemoteFile;
 }
 
 /** Of a rename by copying: what is stored under the new name. */
@@ -45,15 +39,15 @@ export interface BegunRename {
   readonly copy?: BegunCopy;
 }
 
+export function begunRename({ ino, remote }: Inode, target: Inode | undefined, parent: Ino, name: string): BegunRename {
+  const from = remote === null ? undefined : { parentId: remote.parentId, name: remote.name };
+  return { source: ino, target: target?.ino ?? null, parent, name, from };
+}
+
 interface Change {
   /** Whose entries change. */
   readonly directories: readonly Ino[];
   readonly rename?: BegunRename;
-}
-
-export interface Intent {
-  readonly id: number;
-  readonly replace: ReplaceIntent;
 }
 
 interface IntentRow {
@@ -92,8 +86,9 @@ export class Intents {
   /** Did an earlier mount leave any? */
   areUnfinished(): boolean {
     return (
-      this.#core.state.sql.prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove')").get() !==
-      undefined
+      this.#core.state.sql
+        .prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove', 'held')")
+        .get() !== undefined
     );
   }
 
@@ -144,6 +139,20 @@ export class Intents {
     this.#tryLater();
   }
 
+  /** The name is gone, or another's: what stepped aside stays until the last close, and then goes. */
+  hold({ id, replace }: Intent, file: RemoteFile): void {
+    const held: HeldIntent = { replace, file };
+    this.#core.state.sql
+      .prepare("UPDATE intent SET kind = 'held', data = ? WHERE id = ?")
+      .run(JSON.stringify(held), id);
+  }
+
+  /** What was held goes in the background. */
+  disposeLater({ id }: Intent, file: RemoteFile): void {
+    this.#superfluous.adopt(id, file);
+    this.#tryLater();
+  }
+
   /** Removes a file whose content is stored under another name by now: at once, or later. */
   async removing(file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
     if (!(await this.#superfluous.remove(file, remove))) this.#tryLater();
@@ -162,7 +171,9 @@ export class Intents {
 
   /** All is done but that the replaced version goes, which the service does not do. It is not asked again by itself. */
   keep({ id, replace }: Intent): void {
-    this.#core.state.sql.prepare("UPDATE intent SET kind = 'kept' WHERE id = ?").run(id);
+    this.#core.state.sql
+      .prepare("UPDATE intent SET kind = 'kept', data = ? WHERE id = ?")
+      .run(JSON.stringify(replace), id);
     this.#core.log.warn(
       { aside: replace.aside },
       `the service does not delete: a replaced version stays as ${replace.aside}`,
@@ -210,6 +221,9 @@ export class Intents {
       .prepare("SELECT id, data FROM intent WHERE kind = 'replace'")
       .all() as IntentRow[];
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
+    // Nobody has them open any more.
+    const held = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'held'").all() as IntentRow[];
+    for (const { id, data } of held) this.#superfluous.adopt(id, (JSON.parse(data) as HeldIntent).file);
     await this.#superfluous.recover();
     if (!this.#superfluous.isEmpty) this.#tryLater();
     // By now a replacement is done or undone at the provider; what it means for the names here comes next.
@@ -237,10 +251,13 @@ export class Intents {
   /** By the names in the folder, not by ids: some providers give a moved file a new one, and nobody may have heard it. */
   async #settle(intent: Intent): Promise<void> {
     const { provider, directories, table } = this.#core;
-    const { old, parentId, aside } = intent.replace;
+    const { old, parentId, aside, asideIn } = intent.replace;
     const folder = await orGone(provider.stat({ kind: 'folder', id: parentId }));
     const entries = folder?.kind === 'folder' ? await provider.list(folder) : [];
-    const stepped = entries.find((entry) => entry.kind === 'file' && entry.name === aside);
+    const isBeside = asideIn === undefined || asideIn === parentId;
+    const other = isBeside ? null : await orGone(provider.stat({ kind: 'folder', id: asideIn }));
+    const beside = other?.kind === 'folder' ? await provider.list(other) : entries;
+    const stepped = beside.find((entry) => entry.kind === 'file' && entry.name === aside);
     if (stepped !== undefined) {
       const back = await this.#finish(intent.replace, stepped, entries);
       if (back === 'kept') return this.keep(intent);
@@ -264,7 +281,7 @@ export class Intents {
     const { provider, options, clock } = this.#core;
     const holder = entries.find((entry) => entry.name === name);
     if (holder === undefined) return provider.move(stepped, { parentId, name });
-    if (await this.#isSuccessor(holder, successor)) {
+    if (successor !== null && (await this.#isSuccessor(holder, successor))) {
       try {
         if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(stepped);
         else await provider.remove(stepped);

@@ -7,10 +7,10 @@ import { oldVersionMark } from '../providers/temporary-names.js';
 import type { Ino } from '../tree/inode.js';
 import { withMark } from '../tree/local-names.js';
 import { type Core, pathOf } from './core.js';
-import type { ReplaceIntent } from './intents.js';
+import type { ReplaceIntent } from './replace-intent.js';
 
 /** Room for what services add to a name, UTF-16 units. */
-const LONGEST_NAME = 200;
+export const LONGEST_NAME = 200;
 
 /** Where a replaced file waits for its end, and stays where it has none. */
 export function asideName(name: string, maxLength: number): string {
@@ -31,8 +31,8 @@ export function keptVersions(core: Core, root: Ino): KeptVersion[] {
     .pluck()
     .all() as string[];
   return rows.map((data) => {
-    const { parentId, aside, name } = JSON.parse(data) as ReplaceIntent;
-    const folder = core.table.byRemote('folder', parentId);
+    const { parentId, aside, asideIn, name } = JSON.parse(data) as ReplaceIntent;
+    const folder = core.table.byRemote('folder', asideIn ?? parentId);
     const above = folder === undefined ? '' : pathOf(core, folder.ino, root);
     return { path: `${above === '/' ? '' : above}/${aside}`, was: name };
   });

@@ -2,7 +2,7 @@
 import { codeOf, messageOf } from '../base/errors.js';
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
-import type { RemoteEntry } from '../providers/provider.js';
+import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import type { Ino, Inode } from '../tree/inode.js';
 import { MAX_NAME_BYTES } from '../tree/local-names.js';
 import type { Attributes, Caller, DirectoryEntry } from './api.js';
@@ -11,9 +11,10 @@ import type { Contents } from './contents.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
 import { uncounted } from './deadlines.js';
 import { FsError } from './fs-error.js';
+import type { Holding } from './holding.js';
 import type { Homes } from './homes.js';
 import type { Intents } from './intents.js';
-import type { FileState } from './open-files.js';
+import type { FileState, Held } from './open-files.js';
 import { orAborted } from './or-aborted.js';
 import type { Storing } from './storing.js';
 import { noteUnseen } from './unseen.js';
@@ -26,9 +27,11 @@ export class Namespace {
   readonly #intents: Intents;
   readonly #storing: Storing;
   readonly #homes: Homes;
+  readonly #holding: Holding;
 
-  constructor(core: Core, contents: Contents, storing: Storing, intents: Intents, homes: Homes) {
+  constructor(core: Core, contents: Contents, storing: Storing, intents: Intents, homes: Homes, holding: Holding) {
     this.#core = core;
+    this.#holding = holding;
     this.#homes = homes;
     this.#intents = intents;
     this.#contents = contents;
@@ -145,12 +148,15 @@ export class Namespace {
   async #removeFile(inode: Inode, caller: Caller | undefined): Promise<void> {
     const state = this.#core.files.ensureState(inode.ino);
     await this.#storing.cancel(state);
+    if (!this.#holding.isWanted(state)) await this.bring(state, caller);
+    await this.#contents.leaving(state, () => this.#takeAway(inode, state, caller));
+  }
+
+  /** Brings here what those who have the file open may ask for once it is gone. The time that takes is not counted. */
+  async bring(state: FileState, caller: Caller | undefined): Promise<void> {
     const since = this.#core.clock.now();
-    const takeAway = (): Promise<void> => {
-      uncounted(this.#core, caller, since);
-      return this.#takeAway(inode, state, caller);
-    };
-    await this.#contents.leaving(state, takeAway, caller?.signal);
+    await this.#contents.bring(state, caller?.signal);
+    uncounted(this.#core, caller, since);
   }
 
   async #takeAway(inode: Inode, state: FileState, caller: Caller | undefined): Promise<void> {
@@ -159,14 +165,44 @@ export class Namespace {
     await this.#storing.forsake(state);
     const { remote, parent } = inodeOf(this.#core, inode.ino);
     if (parent === null) throw new FsError('ENOENT', `${inode.name} does not exist`);
-    if (remote !== null) await this.asking([parent], () => this.dispose(remote, caller));
+    const held =
+      remote?.kind === 'file' ? await this.asking([parent], () => this.#removeRemote(state, remote, caller)) : null;
     table.transaction(() => {
       table.update(inode.ino, withoutName(this.#core, inode.ino));
       journal.remove(inode.ino);
+      if (held !== null) this.#holding.hold(held);
     });
     if (remote !== null) directories.changes.note('file', remote.id);
     state.unlinked = true;
-    this.#contents.abandon(state);
+    if (held === null) this.#contents.abandon(state);
+    else this.#holding.take(state, held);
+  }
+
+  /** To the trash, or for ever; or aside, where those who have the file open still need it there. */
+  async #removeRemote(state: FileState, remote: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
+    if (this.#holding.isWanted(state)) {
+      this.requireDeletes();
+      const held = await this.#holding.stepAside(remote, caller).catch((error: unknown) => {
+        // Gone already: nobody reads it any more.
+        if (codeOf(error) !== 'not-found') throw error;
+      });
+      if (held === undefined || held !== null) return held ?? null;
+      await this.bring(state, caller);
+    }
+    await this.dispose(remote, caller);
+    return null;
+  }
+
+  /** The upload will replace the content of a file that others have open: they go on with a copy, or with what is brought here. */
+  async copyAside(ino: Ino, old: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
+    const state = this.#core.files.state(ino);
+    if (!this.#holding.isWanted(state)) return null;
+    const held = await this.#holding.copyAside(old, caller).catch((error: unknown) => {
+      if (codeOf(error) !== 'not-found') throw error;
+      return null;
+    });
+    if (held === null) await this.bring(state, caller);
+    return held;
   }
 
   async rmdir(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {

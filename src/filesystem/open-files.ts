@@ -18,6 +18,7 @@ import type { Ino } from '../tree/inode.js';
 import type { HandleId, OpenFlags } from './api.js';
 import { Reads } from './deadlines.js';
 import { FsError } from './fs-error.js';
+import type { Intent } from './replace-intent.js';
 
 /** An upload under way. */
 export interface Storing {
@@ -27,6 +28,13 @@ export interface Storing {
   waiters: number;
   /** Cancelled for a change of the name, and to begin anew after it. */
   isPutOff: boolean;
+}
+
+/** A file that has stepped aside at the provider until its last close, and the word in the journal about it (holding.ts). */
+export interface Held {
+  readonly intent: Intent;
+  /** As it is there. */
+  readonly file: RemoteFile;
 }
 
 export class FileState {
@@ -58,6 +66,8 @@ export class FileState {
   unlinked = false;
   /** The revision that it had when its name was taken away. */
   last: RemoteFile | null = null;
+  /** Where its readers find it at the provider, after that. */
+  held: Held | null = null;
   /** Calls that work on the file by name: it is not forgotten under their hands. */
   readonly named = new InUse();
   /** Changes on their way to the spool file. An upload waits for them, and they for it. */

@@ -4,9 +4,10 @@ import { type Core, inodeOf, requireWritable } from './core.js';
 import { FsError } from './fs-error.js';
 import type { FileState } from './open-files.js';
 
-/** Is all of the content of a file that is losing its name on this machine? */
+/** Is all of the content of a file that is losing its name within reach: on this machine, or kept at the provider for those who have it open? */
 export function isAllHere({ readers }: Core, state: FileState | undefined): boolean {
   if (state === undefined) return false;
+  if (state.held !== null) return true;
   if (state.spool !== null) return state.spool.isComplete();
   if (state.last === null) return false;
   if (state.last.size === 0) return true;

@@ -13,14 +13,16 @@ import { withoutName } from './attributes.js';
 import type { Contents } from './contents.js';
 import { CopyRename } from './copy-rename.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core.js';
-import { isOver, isSilence, uncounted } from './deadlines.js';
+import { isOver, isSilence } from './deadlines.js';
 import { FsError } from './fs-error.js';
+import type { Holding } from './holding.js';
 import type { Homes } from './homes.js';
-import { type BegunCopy, type BegunRename, type Intent, type Intents, orGone } from './intents.js';
+import { type BegunCopy, type BegunRename, begunRename, type Intents, orGone } from './intents.js';
 import { asideName } from './kept-versions.js';
 import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
-import type { FileState } from './open-files.js';
+import type { FileState, Held } from './open-files.js';
 import { orAborted } from './or-aborted.js';
+import type { Intent } from './replace-intent.js';
 import type { Storing } from './storing.js';
 import { isUndeletable } from './superfluous.js';
 
@@ -32,9 +34,19 @@ export class Renaming {
   readonly #intents: Intents;
   readonly #byCopy: CopyRename;
   readonly #homes: Homes;
+  readonly #holding: Holding;
 
-  constructor(core: Core, namespace: Namespace, contents: Contents, storing: Storing, intents: Intents, homes: Homes) {
+  constructor(
+    core: Core,
+    namespace: Namespace,
+    contents: Contents,
+    storing: Storing,
+    intents: Intents,
+    homes: Homes,
+    holding: Holding,
+  ) {
     this.#core = core;
+    this.#holding = holding;
     this.#homes = homes;
     this.#namespace = namespace;
     this.#contents = contents;
@@ -113,14 +125,12 @@ export class Renaming {
           (begins) => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, begins, caller),
           begunRename(now, inTheWay, newParent, newName),
         );
-      const since = this.#core.clock.now();
-      const counted = (): Promise<void> => {
-        uncounted(this.#core, caller, since);
-        return carryOut();
-      };
-      if (inTheWay?.kind === 'file')
-        await this.#contents.leaving(this.#core.files.ensureState(inTheWay.ino), counted, caller?.signal);
-      else await carryOut();
+      if (inTheWay?.kind !== 'file') await carryOut();
+      else {
+        const leaving = this.#core.files.ensureState(inTheWay.ino);
+        if (!this.#holding.isWanted(leaving)) await this.#namespace.bring(leaving, caller);
+        await this.#contents.leaving(leaving, carryOut);
+      }
       return true;
     };
     try {
@@ -228,17 +238,30 @@ export class Renaming {
     directory: Inode,
     newName: string,
     caller: Caller | undefined,
+    isRefused = false,
   ): Promise<void> {
     const { provider, log } = this.#core;
     const parentId = remoteIdOf(directory);
     const name = this.#remoteName(source, newName);
-    const aside = { parentId, name: asideName(old.name, provider.capabilities.maxNameLength) };
-    const intent = this.#intents.begin({ old, parentId, name: old.name, aside: aside.name, successor: remote });
+    const replaced = this.#core.files.state(target.ino);
+    const isHeld = !isRefused && this.#holding.isWanted(replaced);
+    const aside = isHeld
+      ? this.#holding.placeOf(old.name)
+      : { parentId, name: asideName(old.name, provider.capabilities.maxNameLength) };
+    const intent = this.#intents.begin({
+      ...{ old, parentId, name: old.name, successor: remote },
+      ...{ aside: aside.name, asideIn: aside.parentId },
+    });
     await this.#core.state.durable();
     let stepped: RemoteEntry;
     try {
       stepped = await provider.move(old, aside, { deadline: caller?.deadline });
     } catch (error) {
+      if (isHeld && this.#holding.isRefusal(error)) {
+        this.#intents.end(intent);
+        await this.#namespace.bring(replaced, caller);
+        return this.#replace(source, remote, target, old, directory, newName, caller, true);
+      }
       if (codeOf(error) !== 'not-found') {
         await this.#undo(intent, source, directory, error, caller);
         throw error;
@@ -253,7 +276,9 @@ export class Renaming {
       await this.#undo(intent, source, directory, error, caller);
       throw error;
     }
-    await this.#moved(source, moved, directory, newName, target);
+    const held = isHeld && stepped.kind === 'file' ? { intent, file: stepped } : undefined;
+    await this.#moved(source, moved, directory, newName, target, held);
+    if (held !== undefined) return;
     try {
       await this.#namespace.dispose(stepped);
       this.#intents.end(intent);
@@ -291,8 +316,10 @@ export class Renaming {
     const old = target === undefined ? null : remoteFileOf(target);
     // What is still another base's must be here before the base changes.
     if (old !== null && state?.spool != null) await this.#contents.fill(state, state.spool, caller?.signal);
+    const held = target === undefined || old === null ? null : await this.#namespace.copyAside(target.ino, old, caller);
     table.transaction(() => {
       if (target !== undefined) this.#takeName(target);
+      if (held !== null) this.#holding.hold(held);
       table.update(source.ino, {
         parent: directory.ino,
         name: newName,
@@ -303,7 +330,7 @@ export class Renaming {
       state.spool.rebase(old);
       journal.setContent(source.ino, state.spool.state(), old);
     });
-    if (target !== undefined) this.#forget(target.ino);
+    if (target !== undefined) this.#forget(target.ino, held ?? undefined);
     if (state !== undefined && state.handles.size === 0) this.#storing.enqueue(state);
   }
 
@@ -313,10 +340,12 @@ export class Renaming {
     directory: Inode,
     newName: string,
     target: Inode | undefined,
+    held?: Held,
   ): Promise<void> {
     const { table, directories, clock } = this.#core;
     table.transaction(() => {
       if (target !== undefined) this.#takeName(target);
+      if (held !== undefined) this.#holding.hold(held);
       const namesake = table.byRemote(moved.kind, moved.id);
       if (namesake !== undefined && namesake.ino !== source.ino) {
         table.update(namesake.ino, { parent: null, remote: null });
@@ -339,7 +368,7 @@ export class Renaming {
     if (target?.remote != null) directories.changes.note(target.remote.kind, target.remote.id);
     const state = this.#core.files.state(source.ino);
     if (state !== undefined && moved.kind === 'file') this.#contents.moved(state, moved);
-    if (target !== undefined) this.#forget(target.ino);
+    if (target !== undefined) this.#forget(target.ino, held);
   }
 
   /** The replaced file has no name any more, and nothing of it is to be stored: both at once, whatever happens next. */
@@ -349,22 +378,18 @@ export class Renaming {
   }
 
   /** What was not stored of the replaced file goes, unless somebody has it open. */
-  #forget(ino: Ino): void {
+  #forget(ino: Ino, held?: Held): void {
     const state = this.#core.files.state(ino);
     if (state === undefined) return;
     state.unlinked = true;
-    this.#contents.abandon(state);
+    if (held === undefined) this.#contents.abandon(state);
+    else this.#holding.take(state, held);
   }
 
   /** A name that had to be escaped here keeps its true form at the provider as long as nobody gives it another. */
   #remoteName(source: Inode, newName: string): string {
     return newName === source.name && source.remote !== null ? source.remote.name : newName;
   }
-}
-
-function begunRename({ ino, remote }: Inode, target: Inode | undefined, parent: Ino, name: string): BegunRename {
-  const from = remote === null ? undefined : { parentId: remote.parentId, name: remote.name };
-  return { source: ino, target: target?.ino ?? null, parent, name, from };
 }
 
 function requireSameKind(source: Inode, target: Inode): void {

@@ -1,9 +1,10 @@
 /**
- * Files whose content has another name by now (a rename at a provider that cannot rename), and that are to go. Where one
- * cannot be removed at once, that is written down and done later.
+ * Files whose content has another name by now (a rename at a provider that cannot rename), or that were open when they lost theirs,
+ * and that are to go. Where one cannot be removed at once, that is written down and done later.
  */
 import { codeOf, messageOf } from '../base/errors.js';
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
+import { isTemporaryName } from '../providers/temporary-names.js';
 import type { Core } from './core.js';
 
 /** Is it for good that this object cannot be removed? */
@@ -38,10 +39,17 @@ export class Superfluous {
       this.#forget(file);
       return true;
     } catch (error) {
-      this.#core.log.warn({ id: file.id }, `${file.name} stays for now, beside its copy: ${messageOf(error)}`);
+      this.#core.log.warn({ id: file.id }, `${file.name} stays for now: ${messageOf(error)}`);
       this.#waiting.set(id, file);
       return false;
     }
+  }
+
+  /** Takes over the row of a file that is to go as well. */
+  adopt(id: number, file: RemoteFile): void {
+    const { sql } = this.#core.state;
+    sql.prepare("UPDATE intent SET kind = 'remove', data = ? WHERE id = ?").run(JSON.stringify(file), id);
+    this.#waiting.set(id, file);
   }
 
   /** Takes up what an earlier mount left. */
@@ -84,14 +92,16 @@ export class Superfluous {
     try {
       const now = await provider.stat(file);
       const isStill = now.kind === 'file' && now.name === file.name && now.parentId === file.parentId;
-      if (isStill && revisionKey(now) === revisionKey(file) && this.#waiting.has(id)) {
+      // What stepped aside has a name that nobody else gives.
+      const isSame = now.kind === 'file' && (isTemporaryName(now.name) || revisionKey(now) === revisionKey(file));
+      if (isStill && isSame && this.#waiting.has(id)) {
         if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(now);
         else await provider.remove(now);
         this.#forget(file);
       }
     } catch (error) {
       if (codeOf(error) !== 'not-found') {
-        log.warn({ id: file.id }, `${file.name} stays for now, beside its copy: ${messageOf(error)}`);
+        log.warn({ id: file.id }, `${file.name} stays for now: ${messageOf(error)}`);
         return;
       }
     }

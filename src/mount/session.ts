@@ -268,7 +268,7 @@ export class Session {
 
   async #closeOnce(drain: boolean): Promise<void> {
     const { registry, mountpoint, log } = this.#o;
-    if (drain) await this.#drain(() => undefined);
+    if (drain) await this.#drain(() => undefined).then(() => this.#opened.filesystem.disposed());
     else await this.#opened.filesystem.storing.interrupt();
     await this.#interrupting;
     this.#isDrained = true;

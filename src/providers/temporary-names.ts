@@ -4,8 +4,8 @@
  */
 const temporary = /^\.syncmount-(?:[\w-]+\.(?:part|old|probe)$|(?:old-)?[0-9a-f]{12}-)/;
 
-/** Where a service does not delete, a replaced version stays: its name is for people. Before an extension, or at the end. */
-const oldVersion = / \(old version kept by syncmount [0-9a-f]{12}\)(?:\.[^.]*)?$/;
+/** A replaced version stays where a service does not delete; a removed file stays as long as it is open. Both names are for people. Before an extension, or at the end. */
+const oldVersion = / \((?:old version|open file) kept by syncmount [0-9a-f]{12}\)(?:\.[^.]*)?$/;
 
 export function isTemporaryName(name: string): boolean {
   return temporary.test(name) || oldVersion.test(name);
@@ -14,4 +14,9 @@ export function isTemporaryName(name: string): boolean {
 /** What makes `report.txt` `report (old version kept by syncmount 0123456789ab).txt`. */
 export function oldVersionMark(hex: string): string {
   return ` (old version kept by syncmount ${hex})`;
+}
+
+/** The same for a file that was removed, as long as programs have it open. */
+export function openFileMark(hex: string): string {
+  return ` (open file kept by syncmount ${hex})`;
 }

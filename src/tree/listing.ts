@@ -227,8 +227,10 @@ function withoutTemporaries(table: InodeTable, entries: readonly RemoteEntry[]):
   const names = new Set(entries.map(({ name }) => name));
   return entries.flatMap((entry) => {
     if (!isTemporaryName(entry.name)) return [entry];
-    const known = table.byRemote(entry.kind, entry.id)?.remote?.name;
-    return known === undefined || names.has(known) ? [] : [{ ...entry, name: known }];
+    const known = table.byRemote(entry.kind, entry.id)?.remote;
+    // What is on its way out of another folder is not shown in this one.
+    const isHere = known != null && known.parentId === entry.parentId && !names.has(known.name);
+    return isHere ? [{ ...entry, name: known.name }] : [];
   });
 }
 

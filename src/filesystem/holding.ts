@@ -1,0 +1,190 @@
+/**
+ * Files that lose their names while programs have them open, and whose content is not all on this machine: they step aside at the
+ * provider, where their readers go on by ranges, and are disposed of after the last close. So taking a name away never waits for bytes.
+ *
+ * The place aside is in the account's root: a folder that may be removed meanwhile would take them along.
+ */
+import { randomBytes } from 'node:crypto';
+import { codeOf, messageOf } from '../base/errors.js';
+import { WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
+import type { ProviderErrorCode } from '../providers/errors.js';
+import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
+import { openFileMark } from '../providers/temporary-names.js';
+import { withMark } from '../tree/local-names.js';
+import type { Caller } from './api.js';
+import type { Contents } from './contents.js';
+import type { Core } from './core.js';
+import { isOver, isSilence } from './deadlines.js';
+import type { Intents } from './intents.js';
+import { LONGEST_NAME } from './kept-versions.js';
+import type { FileState, Held } from './open-files.js';
+import type { Intent } from './replace-intent.js';
+import { isUndeletable } from './superfluous.js';
+
+/** The account does not let the file go there: another try changes nothing. */
+const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
+  'exists',
+  'permission',
+  'invalid-name',
+  'limit',
+  'quota',
+  'too-large',
+  'unsupported',
+]);
+
+export class Holding {
+  /** Removes a file at the provider, as the mount was told to. */
+  dispose: (file: RemoteFile) => Promise<unknown> = () => Promise.resolve();
+  readonly #core: Core;
+  readonly #contents: Contents;
+  readonly #intents: Intents;
+  readonly #folder: string;
+  readonly #disposals = new Set<Promise<void>>();
+  #isClosed = false;
+
+  /** `folder`: the id of the account's root. */
+  constructor(core: Core, contents: Contents, intents: Intents, folder: string) {
+    this.#core = core;
+    this.#contents = contents;
+    this.#intents = intents;
+    this.#folder = folder;
+  }
+
+  /** Is the file to step aside, rather than go at once? */
+  isWanted(state: FileState | undefined): state is FileState {
+    return state !== undefined && this.#core.provider.capabilities.moveFile && needsProvider(this.#core, state);
+  }
+
+  /** Where a file of that name waits for its last close. */
+  placeOf(name: string): { readonly parentId: string; readonly name: string } {
+    const longest = Math.min(this.#core.provider.capabilities.maxNameLength, LONGEST_NAME);
+    return { parentId: this.#folder, name: withMark(name, openFileMark(randomBytes(6).toString('hex')), longest) };
+  }
+
+  /**
+   * The file steps aside; where the process dies before `hold`, or this fails, it gets its name back. Null: the account does not
+   * let it go there. Throws `not-found` where it is gone.
+   */
+  async stepAside(file: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
+    const place = this.placeOf(file.name);
+    const intent = await this.#begin(file, place, null);
+    return this.#attempt(intent, caller, () => this.#core.provider.move(file, place, caller));
+  }
+
+  /** A copy of the file is put aside for its readers: it keeps its name, and its content will be replaced. */
+  async copyAside(file: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
+    if (!this.#core.provider.capabilities.copyFile) return null;
+    const place = this.placeOf(file.name);
+    const intent = await this.#begin(file, place, file);
+    return this.#attempt(intent, caller, () => this.#core.provider.copy(file, place, caller));
+  }
+
+  async #begin(
+    old: RemoteFile,
+    place: { parentId: string; name: string },
+    successor: RemoteFile | null,
+  ): Promise<Intent> {
+    const { parentId, name } = old;
+    const intent = this.#intents.begin({
+      old,
+      parentId,
+      name,
+      aside: place.name,
+      asideIn: place.parentId,
+      successor,
+    });
+    await this.#core.state.durable();
+    return intent;
+  }
+
+  async #attempt(intent: Intent, caller: Caller | undefined, act: () => Promise<RemoteEntry>): Promise<Held | null> {
+    try {
+      const file = await act();
+      if (file.kind === 'file') return { intent, file };
+    } catch (error) {
+      if (this.isRefusal(error)) {
+        this.#intents.end(intent);
+        return null;
+      }
+      if (codeOf(error) === 'not-found') this.#intents.end(intent);
+      // Nobody waits any more; and from who does not answer, nothing is to be learnt in time either.
+      else if (codeOf(error) === 'aborted' || (isSilence(error) && isOver(this.#core, caller)))
+        this.#intents.later(intent);
+      else await this.#intents.undo(intent);
+      throw error;
+    }
+    await this.#intents.undo(intent);
+    return null;
+  }
+
+  isRefusal(error: unknown): boolean {
+    return refusals.has(codeOf(error) ?? '');
+  }
+
+  /** It has no name any more, for good: from now on it is to be disposed of. For the transaction that takes the name away. */
+  hold({ intent, file }: Held): void {
+    this.#intents.hold(intent, file);
+  }
+
+  /** Those who have the file open go on with what stepped aside. */
+  take(state: FileState, held: Held): void {
+    state.held = held;
+    state.last = held.file;
+    this.#contents.moved(state, held.file);
+    this.#contents.abandon(state);
+  }
+
+  /** Nobody has the file open any more. */
+  release(state: FileState): void {
+    const { held } = state;
+    if (held === null || this.#isClosed) return;
+    state.held = null;
+    const disposal = this.#release(held)
+      .catch((error) => this.#core.log.error({ error }, 'the end of a removed file'))
+      .finally(() => this.#disposals.delete(disposal));
+    this.#disposals.add(disposal);
+  }
+
+  async #release({ intent, file }: Held): Promise<void> {
+    try {
+      await this.dispose(file);
+      this.#intents.end(intent);
+    } catch (error) {
+      // The next mount finds it in the journal.
+      if (this.#isClosed) return;
+      if (isUndeletable(error) || this.isRefusal(error)) return this.#intents.keep(intent);
+      this.#core.log.warn({ id: file.id }, `${file.name} stays for now: ${messageOf(error)}`);
+      this.#intents.disposeLater(intent, file);
+    }
+  }
+
+  /** Nothing is asked of the provider any more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** The kernel holds nothing any more: what nobody has open goes. Resolves when it is gone, or cannot go now. */
+  async settle(): Promise<void> {
+    for (const state of this.#core.files.states()) if (state.handles.size === 0) this.release(state);
+    await Promise.all(this.#disposals);
+  }
+}
+
+/**
+ * May those who have the file open ask for more bytes that are only at the provider than one request brings? (What is small is
+ * brought here: the provider's word on the removal is then the answer to it.)
+ */
+export function needsProvider({ readers }: Pick<Core, 'readers'>, { handles, spool }: FileState): boolean {
+  for (const { pinned, isLeftBehind } of handles) {
+    if (spool !== null && !isLeftBehind) {
+      if (!spool.isComplete() && (spool.base?.size ?? 0) > WHOLE_FILE_BYTES) return true;
+      continue;
+    }
+    if (pinned === null || pinned.size <= WHOLE_FILE_BYTES) continue;
+    const reader = readers.acquire(pinned);
+    const isWhole = reader.isWhole();
+    readers.release(reader);
+    if (!isWhole) return true;
+  }
+  return false;
+}
