@@ -1,7 +1,7 @@
 /** Programs that keep their whole state in the account: as on a local disk, from the first command to the restored bytes. */
 import { execFileSync } from 'node:child_process';
-import { describe, expect, it } from 'vitest';
-import { openWorld, overKernel, unless } from './subjects.js';
+import { expect } from 'vitest';
+import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 const isThere = (program: string): boolean => {
@@ -18,7 +18,7 @@ const source = `
   mkdir -p "$TOP/src/deep/er"; cd "$TOP/src"; for i in $(seq 40); do echo "file $i" > deep/f$i; done
   head -c 3000000 /dev/urandom > deep/er/large; cd "$OLDPWD"`;
 
-describe.each(overKernel)('on $provider', (subject) => {
+describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
   cleanUpWorlds();
   const open = async (...options: string[]): Promise<World> => {
     const world = await openWorld(subject, subject.provider === '5sync' ? { requestsPerHour: 60_000 } : {});
@@ -29,7 +29,7 @@ describe.each(overKernel)('on $provider', (subject) => {
 
   for (const options of [[], ['--write-back']]) {
     // Go interrupts its own threads by signals all the time.
-    unless(!isThere('restic'), 'restic is not installed')(
+    unless(() => !isThere('restic'), 'restic is not installed')(
       `restic makes, checks, prunes and restores a repository, ${options.join(' ') || 'close waits'}`,
       async () => {
         const world = await open(...options);
@@ -46,9 +46,8 @@ describe.each(overKernel)('on $provider', (subject) => {
     );
   }
 
-  const noBorg =
-    subject.provider === '5sync' ? '5sync renames no folder, as the lock of borg does' : 'borg is not installed';
-  unless(subject.provider === '5sync' || !isThere('borg'), noBorg)(
+  const noBorg = isThere('borg') ? '5sync renames no folder, as the lock of borg does' : 'borg is not installed';
+  unless(({ provider }) => provider === '5sync' || !isThere('borg'), noBorg)(
     'borg makes, checks and extracts an archive',
     async () => {
       const world = await open('--write-back');

@@ -1,5 +1,5 @@
-import { beforeEach, describe, expect, it } from 'vitest';
-import { openWorld, overKernel, traits, unless } from './subjects.js';
+import { it as always, beforeEach, expect } from 'vitest';
+import { describeEach, openWorld, overKernel, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 /** Writes a file and tells the errno of close(2), as a backup script would see it. */
@@ -12,7 +12,7 @@ except OSError as e: print(errno.errorcode[e.errno])
 else: print('stored')
 "`;
 
-describe.each(overKernel)('what $provider refuses', (subject) => {
+describeEach(overKernel, 'what $provider refuses', (subject, { it, unless }) => {
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {
@@ -24,7 +24,7 @@ describe.each(overKernel)('what $provider refuses', (subject) => {
   const { refusals, bringing, keepsFolders } = traits[provider];
   const [full] = refusals;
   const onOne = unless(
-    provider !== '4shared' || process.getuid?.() !== 0,
+    (one) => one.provider !== '4shared' || process.getuid?.() !== 0,
     'the same for every service, and needs root',
   );
 
@@ -35,26 +35,46 @@ describe.each(overKernel)('what $provider refuses', (subject) => {
     });
   };
 
-  it.each(refusals)(
-    '%i %s is answered by close with %s; the content stays readable and is listed with the reason',
-    async (status, code, errno) => {
-      refuse(status, code);
-      expect(await world.out(`${writer} refused.txt precious`)).toBe(errno);
-      expect(await world.out('cat refused.txt; stat -c " %s" refused.txt')).toBe('precious 8');
-      const { failed, pending } = await world.status();
-      expect(pending).toEqual([]);
-      expect(failed).toEqual([
-        { path: '/refused.txt', size: 8, sent: 0, state: 'failed', code: errno, error: expect.stringMatching(/\w/) },
-      ]);
+  // Each service has refusals of its own.
+  always(
+    `each of ${refusals.map(([status, code, errno]) => `${status}${code === undefined ? '' : ` ${code}`} (${errno})`).join(', ')} is answered by close; the content stays readable, is listed with the reason, and goes once that is over`,
+    async () => {
+      for (const [index, [status, code, errno]] of refusals.entries()) {
+        refuse(status, code);
+        expect([status, code, await world.out(`${writer} refused${index}.txt precious${index}`)]).toEqual([
+          status,
+          code,
+          errno,
+        ]);
+        world.sandbox.faults.clear();
+        expect(await world.out(`cat refused${index}.txt; stat -c " %s" refused${index}.txt`)).toBe(
+          `precious${index} 9`,
+        );
+        const { failed, pending } = await world.status();
+        expect(pending).toEqual([]);
+        expect(failed).toHaveLength(index + 1);
+        expect(failed.find(({ path }) => path === `/refused${index}.txt`)).toEqual({
+          path: `/refused${index}.txt`,
+          size: 9,
+          sent: 0,
+          state: 'failed',
+          code: errno,
+          error: expect.stringMatching(/\w/),
+        });
+      }
 
-      // It survives the end of the mount, and goes to the provider once that lets it.
+      // They survive the end of the mount, and go to the provider once that lets them.
+      refuse(full?.[0] ?? 507, full?.[1]);
       const { code: exit, stderr } = await world.cli(['umount', world.mnt]);
-      expect([exit, stderr]).toEqual([3, expect.stringMatching(/refused\.txt/)]);
+      expect([exit, stderr]).toEqual([3, expect.stringMatching(/refused0\.txt/)]);
       world.sandbox.faults.clear();
       await world.mount();
-      expect(await world.out('cat refused.txt')).toBe('precious');
+      const names = refusals.map((_, index) => `refused${index}.txt`);
+      const contents = refusals.map((_, index) => `precious${index}`);
+      expect(await world.out(`cat ${names.join(' ')}`)).toBe(contents.join(''));
       await world.umount();
-      expect(`${await world.sandbox.store.readFile('/refused.txt')}`).toBe('precious');
+      for (const [index, name] of names.entries())
+        expect(`${await world.sandbox.store.readFile(`/${name}`)}`).toBe(contents[index]);
     },
   );
 

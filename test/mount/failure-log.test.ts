@@ -1,6 +1,6 @@
 /** What a program gets as one number, an administrator finds in the log: which call, of what, and why. */
-import { describe, expect, it } from 'vitest';
-import { openWorld, overKernel } from './subjects.js';
+import { expect } from 'vitest';
+import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 interface Line {
@@ -18,7 +18,7 @@ const warned = async (world: World): Promise<Line[]> =>
     .map((line) => JSON.parse(line) as Line)
     .filter(({ level }) => level >= 40);
 
-describe.each(overKernel)('the log of a mount of $provider', (subject) => {
+describeEach(overKernel, 'the log of a mount of $provider', (subject, { it }) => {
   cleanUpWorlds();
 
   it('names the cause of a listing and of a read that failed, once for a program that tries again', async () => {

@@ -1,12 +1,12 @@
 /** Nobody waits for work about a content that he is about to remove or to rename. */
-import { beforeEach, describe, expect, it } from 'vitest';
-import { openWorld, overKernel } from './subjects.js';
+import { beforeEach, expect } from 'vitest';
+import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 /** Of a content that takes half an hour to be hashed, ms. */
 const PROMPT = 10_000;
 
-describe.each(overKernel)('while the hashes of a terabyte are computed for $provider', (subject) => {
+describeEach(overKernel, 'while the hashes of a terabyte are computed for $provider', (subject, { it }) => {
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {

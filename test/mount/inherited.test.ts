@@ -1,9 +1,9 @@
 /** What a program finds of groups and times on a local disk, it finds here. */
-import { describe, expect, it } from 'vitest';
-import { openWorld, subjects, traits } from './subjects.js';
+import { expect } from 'vitest';
+import { describeEach, openWorld, subjects, traits } from './subjects.js';
 import { cleanUpWorlds } from './world.js';
 
-describe.each(subjects)('on $provider over the $binding binding', (subject) => {
+describeEach(subjects, 'on $provider over the $binding binding', (subject, { it }) => {
   cleanUpWorlds();
 
   it('set-group-ID is inherited, consecutive writes differ in their times, and a rename moves the ctime', async () => {

@@ -1,17 +1,17 @@
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { openWorld, overKernel, unless } from './subjects.js';
+import { beforeEach, expect } from 'vitest';
+import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
-describe.each(overKernel)('the life of a mount of $provider', (subject) => {
+describeEach(overKernel, 'the life of a mount of $provider', (subject, { it, unless }) => {
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {
     world = await openWorld(subject);
   });
   const { provider } = subject;
-  const onOne = unless(provider !== '4shared', 'no service has a part in it');
+  const onOne = unless((one) => one.provider !== '4shared', 'no service has a part in it');
 
   it('umount of a mount with a file open for writing says that it is busy, and changes nothing', async () => {
     await world.mount();

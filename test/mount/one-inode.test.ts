@@ -3,7 +3,7 @@
  * where some of its readers are passthrough. Each script runs on a file that is stored, cached and handed to the kernel.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { openWorld, overKernel } from './subjects.js';
+import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 /** The ways to lock a file; `wants` says what it takes where it is not shared. */
@@ -22,7 +22,7 @@ def end(process): process.stdin.close(); assert process.wait() == 0
 const python = (script: string): string =>
   `python3 - <<'END'\nprelude = r'''${prelude}'''\nexec(prelude)\n${script}\nEND`;
 
-describe.each(overKernel)('a file of $provider that is handed to the kernel, or not', (subject) => {
+describeEach(overKernel, 'a file of $provider that is handed to the kernel, or not', (subject, { it }) => {
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {

@@ -1,13 +1,13 @@
 /** Another client removes, moves or replaces what holds a content that is not stored yet: it stays in sight, and is stored. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { openWorld, overKernel, traits } from './subjects.js';
+import { beforeEach, expect } from 'vitest';
+import { describeEach, openWorld, overKernel, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 const uploadsFail = 'fail';
 
-describe.each(overKernel)('content that is not stored at $provider', (subject) => {
+describeEach(overKernel, 'content that is not stored at $provider', (subject, { it }) => {
   const { bringing, keepsFolders } = traits[subject.provider];
   cleanUpWorlds();
   let world: World;
@@ -133,9 +133,8 @@ describe.each(overKernel)('content that is not stored at $provider', (subject) =
     expect(await waiting()).toEqual(['/Work/sub/old.txt']);
   });
 
-  it.each(['removed', 'replaced by a folder'])(
-    'is in sight where its file was %s while it was rewritten',
-    async (how) => {
+  for (const how of ['removed', 'replaced by a folder'])
+    it(`is in sight where its file was ${how} while it was rewritten`, async () => {
       const writer = world.start(
         'exec 5<>Else/other.txt; read line <&5; echo; while [ ! -e "$TOP/go" ]; do sleep 0.05; done; echo precious >&5',
       );
@@ -155,6 +154,5 @@ describe.each(overKernel)('content that is not stored at $provider', (subject) =
       await world.cli(['uploads', 'retry']);
       await world.umount();
       expect(await precious()).toHaveLength(1);
-    },
-  );
+    });
 });

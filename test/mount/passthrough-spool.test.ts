@@ -1,17 +1,16 @@
 /** Files that the kernel reads by itself while they wait for their upload: nobody may notice but by the clock. */
 import { createHash } from 'node:crypto';
 import { release } from 'node:os';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { openWorld, overKernel, traits } from './subjects.js';
+import { beforeEach, expect } from 'vitest';
+import { describeEach, openWorld, overKernel, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 const MIB = 1024 * 1024;
 const [major = 0, minor = 0] = release().split('.').map(Number);
 const isPossible = (major > 6 || (major === 6 && minor >= 9)) && process.geteuid?.() === 0;
 
-const title = 'passthrough of the spool on $provider (skipped before Linux 6.9 and for ordinary users)';
-
-describe.skipIf(!isPossible).each(overKernel)(title, (subject) => {
+describeEach(overKernel, 'passthrough of the spool on $provider', (subject, { unless }) => {
+  const it = unless(() => !isPossible, 'before Linux 6.9 and for ordinary users');
   const { bringing } = traits[subject.provider];
   cleanUpWorlds();
   let world: World;

@@ -1,22 +1,25 @@
 import { createHash } from 'node:crypto';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { isDownload, openWorld, subjects, traits, unless } from './subjects.js';
+import { beforeEach, expect } from 'vitest';
+import { describeEach, isDownload, openWorld, subjects, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 const MIB = 1024 * 1024;
 
-describe.each(subjects)('reading from $provider over the $binding binding', (subject) => {
+describeEach(subjects, 'reading from $provider over the $binding binding', (subject, { it, unless }) => {
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {
     world = await openWorld(subject);
   });
 
-  const { provider, binding } = subject;
+  const { provider } = subject;
   /** The cache and what it fetches know nothing of bindings. */
-  const once = unless(binding !== 'kernel', 'the same code under every binding');
+  const once = unless(({ binding }) => binding !== 'kernel', 'the same code under every binding');
   /** Nor of services. */
-  const onOne = unless(binding !== 'kernel' || provider !== '4shared', 'the same code under every binding and service');
+  const onOne = unless(
+    (one) => one.binding !== 'kernel' || one.provider !== '4shared',
+    'the same code under every binding and service',
+  );
 
   const downloaded = async (act: () => Promise<unknown>): Promise<number> =>
     (await world.requestsOf(act)).filter(isDownload).reduce((sum, { bytesOut }) => sum + bytesOut, 0);
@@ -119,7 +122,10 @@ describe.each(subjects)('reading from $provider over the $binding binding', (sub
     ).toBe('the second version\nanother.txt\nfile.txt');
   });
 
-  const named = unless(provider === '5sync' || provider === 'acronis', 'names.test.ts has what it can hold');
+  const named = unless(
+    (one) => one.provider === '5sync' || one.provider === 'acronis',
+    'names.test.ts has what it can hold',
+  );
   named('names that no directory can hold are shown, read, written and renamed', async () => {
     const { store } = world.sandbox;
     await store.putFileIn(store.rootId, 'a/b', 'slash');

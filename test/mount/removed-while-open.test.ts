@@ -1,6 +1,6 @@
 /** A file that loses its name while it is open goes on as on a local disk: bytes, size, times and mode, to the last close. */
-import { describe, expect, it } from 'vitest';
-import { openWorld, type Subject, subjects, unless } from './subjects.js';
+import { expect } from 'vitest';
+import { describeEach, openWorld, subjects } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 /** What is opened before, and how it got there. */
@@ -32,7 +32,7 @@ os.close(w); assert os.pread(r, 8, 99989) == b'fchanged' and os.fstat(r).st_size
 os.fchmod(r, 0o600); assert os.fstat(r).st_mode & 0o777 == 0o600
 os.close(r)"; ls`;
 
-describe.each(subjects)('a file of $provider over $binding that goes while it is open', (subject: Subject) => {
+describeEach(subjects, 'a file of $provider over $binding that goes while it is open', (subject, { it, unless }) => {
   cleanUpWorlds();
   const open = async (options: readonly string[], prepare: string): Promise<World> => {
     const world = await openWorld(subject, subject.provider === '5sync' ? { requestsPerHour: 60_000 } : {});
@@ -59,7 +59,7 @@ describe.each(subjects)('a file of $provider over $binding that goes while it is
   }
 
   // There an open may meet a name that its path led to a moment ago (docs/bindings.md, "Replaced files").
-  unless(subject.binding === 'native', 'libfuse 2 opens by path')(
+  unless(({ binding }) => binding === 'native', 'libfuse 2 opens by path')(
     'a reader of a file that is replaced again and again sees a whole version of it each time',
     async () => {
       const world = await open(['--write-back'], '');

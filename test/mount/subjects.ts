@@ -2,7 +2,7 @@
  * What the semantics of a mount are tested on: every service over the kernel binding, and one over the native binding
  * too. What a service or a binding cannot do is a skip that says why in its name.
  */
-import { it } from 'vitest';
+import { describe, it } from 'vitest';
 import {
   type AnySandboxOptions,
   type FaultRule,
@@ -10,6 +10,7 @@ import {
   type ProviderName,
   providerNames,
 } from '../../src/sandbox/index.js';
+import { isComplete, leaveOut } from '../support/extent.js';
 import { type BindingName, createServiceWorld, type World } from './world.js';
 
 export interface Subject {
@@ -93,12 +94,66 @@ export function openWorld({ provider, binding }: Subject, options: object = {}):
   return createServiceWorld({ provider, ...options } as AnySandboxOptions, false, binding);
 }
 
-/** `it`, or a skip whose name says why. */
-export function unless(isSkipped: boolean, reason: string) {
-  return (name: string, test: () => Promise<void>, timeout?: number): void => {
-    if (isSkipped) it.skip(`${name} (skipped: ${reason})`, test);
-    else it(name, test, timeout);
-  };
+type Body = () => Promise<void>;
+type Register = (name: string, test: Body, timeout?: number) => void;
+
+/** Registers tests that all subjects share: in the quick run each of them is for the subject whose turn it is. */
+export interface Turns {
+  readonly it: Register;
+  /** `it`, or a skip whose name says why. Where a subject cannot, it has no turn. */
+  unless(isSkipped: (subject: Subject) => boolean, reason: string): Register;
+}
+
+/**
+ * What becomes of the `round`-th test of a file for this subject. In the complete matrix those run it that can, and the others
+ * skip it; in the quick run one of those that can, and a skip is told only where nobody can.
+ */
+export function partOf(
+  subject: Subject,
+  among: readonly Subject[],
+  isSkipped: (subject: Subject) => boolean,
+  round: number,
+  complete: boolean,
+): 'run' | 'skip' | 'leave out' {
+  if (complete) return isSkipped(subject) ? 'skip' : 'run';
+  const able = among.filter((one) => !isSkipped(one));
+  if (able.length === 0) return subject === among[0] ? 'skip' : 'leave out';
+  // 4Sync speaks the protocol of 4shared, through the same code.
+  const distinct = able.filter(({ provider }) => provider !== '4sync');
+  const taking = distinct.length === 0 ? able : distinct;
+  return taking[round % taking.length] === subject ? 'run' : 'leave out';
+}
+
+/**
+ * `describe.each` for tests that say the same of every subject: rule 3 of `test/support/extent.ts`. In the body, `turns.it` is for
+ * such tests, and vitest's own `it` for those that are about one service, and are always run.
+ * @throws Error where the body registers other tests for one subject than for another: a turn would be lost
+ */
+export function describeEach(
+  among: readonly Subject[],
+  title: string,
+  body: (subject: Subject, turns: Turns) => void,
+): void {
+  // Files with few tests begin with different subjects.
+  const first = [...title].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
+  const registered: string[][] = [];
+
+  describe.each(among)(title, (subject) => {
+    const names: string[] = [];
+    const turns: Turns = {
+      it: (...test) => turns.unless(() => false, '')(...test),
+      unless: (isSkipped, reason) => (name, test, timeout) => {
+        const round = first + names.push(name) - 1;
+        const part = partOf(subject, among, isSkipped, round, isComplete);
+        if (part === 'run') it(name, test, timeout);
+        else if (part === 'skip') it.skip(`${name} (skipped: ${reason})`, test);
+        else leaveOut(1);
+      },
+    };
+    body(subject, turns);
+    registered.push(names);
+    if (`${names}` !== `${registered[0]}`) throw new Error(`${title}: ${subject.provider} has other tests`);
+  });
 }
 
 /** Requests for content, on whichever service. */

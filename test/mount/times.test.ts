@@ -2,24 +2,23 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { openWorld, type Subject, subjects, traits } from './subjects.js';
+import { describeEach, openWorld, subjects, traits } from './subjects.js';
 import { bindingNames, cleanUpWorlds, createWorld, type World } from './world.js';
 
 const run = promisify(execFile);
 
-describe.each(subjects)('tools on $provider over the $binding binding', (subject: Subject) => {
-  const { provider, binding } = subject;
+describeEach(subjects, 'tools on $provider over the $binding binding', (subject, { it, unless }) => {
+  const { provider } = subject;
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {
     world = await openWorld(subject);
   });
   /** libfuse 2's limits are in docs/bindings.md; each test that they forbid says which one it is. */
-  const unless = it.skipIf(binding === 'native');
-  const reason = (text: string): string => (binding === 'native' ? ` (skipped: ${text})` : '');
+  const unlessNative = (reason: string) => unless(({ binding }) => binding === 'native', reason);
 
-  unless(
-    `touch sets one time and leaves the other${reason('libfuse 2 loses a change of only one of the two times')}`,
+  unlessNative('libfuse 2 loses a change of only one of the two times')(
+    'touch sets one time and leaves the other',
     async () => {
       await world.mount();
       expect(
@@ -52,10 +51,8 @@ describe.each(subjects)('tools on $provider over the $binding binding', (subject
     expect(await world.out('stat -c %a copy')).toBe('640');
   });
 
-  unless(
-    `tar x and rsync -a keep times, and a second rsync finds nothing to do${reason(
-      'both set the modification time alone, which libfuse 2 loses',
-    )}`,
+  unlessNative('both set the modification time alone, which libfuse 2 loses')(
+    'tar x and rsync -a keep times, and a second rsync finds nothing to do',
     async () => {
       await world.mount();
       await world.out(`
@@ -81,16 +78,17 @@ describe.each(subjects)('tools on $provider over the $binding binding', (subject
     },
   );
 
-  it.each([[[]], [['--write-back']]])('git status is clean after git reset %j', async (flags) => {
-    await world.mount(...flags);
-    expect(
-      await world.out(`
+  for (const flags of [[], ['--write-back']])
+    it(`git status is clean after git reset ${JSON.stringify(flags)}`, async () => {
+      await world.mount(...flags);
+      expect(
+        await world.out(`
         git init -q repo && cd repo && git config user.email a@b && git config user.name c
         seq 100 > numbers; echo x > other; git add . && git commit -qm first
         echo changed >> numbers; rm other; git status --porcelain
         git reset -q --hard && git status --porcelain && git diff-files --name-only && wc -l < numbers`),
-    ).toBe('M numbers\n D other\n100');
-  });
+      ).toBe('M numbers\n D other\n100');
+    });
 
   it('a file that is removed or renamed while it is open goes on, and leaves no name behind', async () => {
     await world.sandbox.store.putFile('/there', 'from the server');
@@ -104,18 +102,16 @@ describe.each(subjects)('tools on $provider over the $binding binding', (subject
     expect(world.sandbox.store.list('/')).toEqual([]);
   });
 
-  unless(
-    `a directory goes although a file that was removed from it is open${reason(
-      'libfuse 2 keeps a made-up name for it in the kernel',
-    )}`,
+  unlessNative('libfuse 2 keeps a made-up name for it in the kernel')(
+    'a directory goes although a file that was removed from it is open',
     async () => {
       await world.mount();
       expect(await world.out('mkdir d; exec 3> d/f; echo x >&3; rm d/f; rmdir d; exec 3>&-; ls -A')).toBe('');
     },
   );
 
-  unless(
-    `a close that uploads for long delays nobody else${reason('libfuse 2 holds a lock on the path meanwhile')}`,
+  unlessNative('libfuse 2 holds a lock on the path meanwhile')(
+    'a close that uploads for long delays nobody else',
     async () => {
       await world.sandbox.store.putFile('/d/other', 'other');
       await world.mount();

@@ -1,11 +1,11 @@
 /** Another client turns two directories around, so that the outer one is in the inner one: legal, and it must end right. */
-import { beforeEach, describe, expect, it } from 'vitest';
-import { openWorld, subjects, traits, unless } from './subjects.js';
+import { beforeEach, expect } from 'vitest';
+import { describeEach, openWorld, subjects, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 const holders = subjects.filter(({ provider }) => traits[provider].keepsFolders);
 
-describe.each(holders)('$provider over the $binding binding: /A/B becomes /B/A', (subject) => {
+describeEach(holders, '$provider over the $binding binding: /A/B becomes /B/A', (subject, { it, unless }) => {
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {
@@ -27,7 +27,7 @@ describe.each(holders)('$provider over the $binding binding: /A/B becomes /B/A',
     );
 
   const knowsInodes = unless(
-    subject.binding === 'native',
+    ({ binding }) => binding === 'native',
     'libfuse 2 knows an open directory by its path, which is gone',
   );
   knowsInodes(

@@ -1,9 +1,9 @@
 /** Names that only the service has yet: another client made them since this mount looked. */
 import { describe, expect, it } from 'vitest';
-import { openWorld, overKernel } from './subjects.js';
+import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds } from './world.js';
 
-describe.each(overKernel)('a name that only $provider has yet', (subject) => {
+describeEach(overKernel, 'a name that only $provider has yet', (subject, { it }) => {
   cleanUpWorlds();
 
   it('is replaced by a rename like any other, and is in the way of one that must not replace', async () => {

@@ -1,10 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { openWorld, overKernel, traits } from './subjects.js';
+import { beforeEach, describe, expect } from 'vitest';
+import { describeEach, openWorld, overKernel, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
-describe.each(overKernel)('contents that are not stored at $provider', (subject) => {
+describeEach(overKernel, 'contents that are not stored at $provider', (subject, { it }) => {
   const { bringing, refusals } = traits[subject.provider];
   cleanUpWorlds();
   let world: World;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { openWorld, subjects, traits, unless } from './subjects.js';
+import { beforeEach, expect, vi } from 'vitest';
+import { describeEach, openWorld, subjects, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
-describe.each(subjects)('writing to $provider over the $binding binding', (subject) => {
+describeEach(subjects, 'writing to $provider over the $binding binding', (subject, { it, unless }) => {
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {
@@ -132,7 +132,10 @@ fd = os.open('remote.txt', os.O_RDONLY); os.unlink('remote.txt'); print(os.read(
     expect(await stored('/target')).toBe('content 10\n');
   });
 
-  const tools = unless(provider !== '4shared', 'every-service.test.ts has it for the others; 4sync is as 4shared');
+  const tools = unless(
+    (one) => one.provider !== '4shared',
+    'every-service.test.ts has it for the others; 4sync is as 4shared',
+  );
   tools(
     'git, sqlite3, tar and rsync do their work',
     async () => {

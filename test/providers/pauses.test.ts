@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { SteadyTime } from '../../src/base/clock.js';
 import { RateLimiter } from '../../src/providers/http/rate-limit.js';
 import { longestPause, parseRetryAfter } from '../../src/providers/http/retry-delay.js';
-import { openWorld, overKernel, traits } from '../mount/subjects.js';
+import { describeEach, openWorld, overKernel, traits } from '../mount/subjects.js';
 import { cleanUpWorlds } from '../mount/world.js';
 import { TestClock } from '../support/test-clock.js';
 
@@ -105,10 +105,10 @@ test('a steady time never goes back, and follows the clock forward', () => {
   }
 });
 
-describe.each(overKernel)('a mount of $provider', (subject) => {
+describeEach(overKernel, 'a mount of $provider', (subject, { it }) => {
   cleanUpWorlds();
 
-  test('says until which day it was told to wait, and is refused at once', async () => {
+  it('says until which day it was told to wait, and is refused at once', async () => {
     const world = await openWorld(subject);
     await world.sandbox.store.putFile('/file', 'x');
     await world.mount();

@@ -1,0 +1,39 @@
+// What took longest of a test run, and what the quick run left out: of a vitest JSON report, and of the tally beside it
+// (test/support/extent.ts).
+import { existsSync, readFileSync } from 'node:fs';
+import { relative } from 'node:path';
+
+const SHOWN = 20;
+/** Of a file's time outside its tests: less than this is the loading of it, ms. */
+const WORTH_SHOWING_MS = 2000;
+const [reportPath, tallyPath] = process.argv.slice(2);
+
+let testResults;
+try {
+  ({ testResults } = JSON.parse(readFileSync(reportPath, 'utf8')));
+} catch {
+  // A run that broke before its end has no report; count-tests.mjs counts that as a failure.
+  process.exit(0);
+}
+
+const timed = testResults.flatMap(({ name, startTime, endTime, assertionResults }) => {
+  const file = relative(process.cwd(), name);
+  const tests = assertionResults.map(({ fullName, duration }) => ({ file, what: fullName.trim(), ms: duration ?? 0 }));
+  const outside = endTime - startTime - tests.reduce((sum, { ms }) => sum + ms, 0);
+  return [
+    ...tests,
+    ...(outside > WORTH_SHOWING_MS ? [{ file, what: '(before and between its tests)', ms: outside }] : []),
+  ];
+});
+timed.sort((a, b) => b.ms - a.ms);
+console.log(`The slowest ${Math.min(SHOWN, timed.length)}:`);
+for (const { file, what, ms } of timed.slice(0, SHOWN))
+  console.log(`${(ms / 1000).toFixed(1).padStart(8)} s  ${file}: ${what}`);
+
+if (existsSync(tallyPath)) {
+  const lines = readFileSync(tallyPath, 'utf8').trimEnd().split('\n');
+  const leftOut = lines.reduce((sum, line) => sum + Number(line), 0);
+  const ran = testResults.reduce((sum, { assertionResults }) => sum + assertionResults.length, 0);
+  if (leftOut > 0)
+    console.log(`${ran} of the ${ran + leftOut} tests of the complete matrix: scripts/test --all runs them all`);
+}

@@ -1,0 +1,28 @@
+/**
+ * How much of a product of tests is run: of services × bindings × ways to close × faults.
+ *
+ * The complete matrix (`scripts/test --all`, which CI runs; `SYNCMOUNT_TEST_ALL=1`) has every cell. The quick run (`scripts/test`)
+ * has every test, every value of every dimension, but not every combination, by these rules:
+ *
+ * 1. A test is never left out altogether, only repetitions of it are.
+ * 2. What a service does by itself (its protocol, its errors, its limits) is run for every service: the provider contract,
+ *    `services.test.ts`, `every-service.test.ts`, logins, refusals, deadlines.
+ * 3. What a mount does whichever service is behind it is run once, on one service: the tests of a file take the services and
+ *    bindings in turn, so that each of them meets a share of each file (`describeEach` in `test/mount/subjects.ts`). `4sync`
+ *    has no turn there: it speaks the protocol of `4shared`, through the same code.
+ * 4. A fault meets each operation of one service once, and of another always: the services of the fault matrix take the
+ *    pairs of fault and strength in turn (`test/mount/faults/tests.ts`).
+ *
+ * A cell that is left out is not generated, and counted: the run says how many tests the complete matrix has.
+ */
+import { appendFileSync } from 'node:fs';
+
+export const isComplete = process.env.SYNCMOUNT_TEST_ALL === '1';
+
+/** Where `scripts/test` adds up what its test processes leave out. */
+const tally = process.env.SYNCMOUNT_TEST_TALLY;
+
+/** Counts tests that the complete matrix has and this run has not. */
+export function leaveOut(count: number): void {
+  if (tally !== undefined && count > 0) appendFileSync(tally, `${count}\n`);
+}
