@@ -3,10 +3,10 @@ import { toFsError } from './errno.js';
 import type { FsError } from './fs-error.js';
 
 /** What a call answers; whatever it throws or rejects with becomes an `FsError`, of which `failed` is told. */
-export function answered<T>(act: () => MaybePromise<T>, failed?: (error: FsError) => void): MaybePromise<T> {
+export function answered<T>(act: () => MaybePromise<T>, failed: (error: FsError) => void): MaybePromise<T> {
   const failure = (error: unknown): FsError => {
     const told = toFsError(error);
-    failed?.(told);
+    failed(told);
     return told;
   };
   try {
@@ -21,10 +21,12 @@ export function answered<T>(act: () => MaybePromise<T>, failed?: (error: FsError
 }
 
 /** The same of a call that never waits. */
-export function answeredNow<T>(act: () => T): T {
+export function answeredNow<T>(act: () => T, failed: (error: FsError) => void): T {
   try {
     return act();
   } catch (error) {
-    throw toFsError(error);
+    const told = toFsError(error);
+    failed(told);
+    throw told;
   }
 }

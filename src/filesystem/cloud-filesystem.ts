@@ -168,7 +168,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   getattr(ino: Ino): Attributes {
-    return answeredNow(() => this.#namespace.attributes(inodeOf(this.#core, ino)));
+    return answeredNow(() => this.#namespace.attributes(inodeOf(this.#core, ino)), this.#failures.of('getattr', ino));
   }
 
   validity(directory: Ino): number {
@@ -180,12 +180,13 @@ export class CloudFilesystem implements Filesystem {
   }
 
   setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
-    return answered(() => {
+    const set = (): MaybePromise<Attributes> => {
       const state = this.#core.files.state(ino);
       // A time that is set is later than what was written before.
       if (state?.watch == null || change.mtime === undefined) return this.#change(ino, change, caller);
       return settleUnseen(this.#core, state).then(() => this.#change(ino, change, caller));
-    });
+    };
+    return answered(set, this.#failures.of('setattr', ino));
   }
 
   #change(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
@@ -200,7 +201,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult> {
-    return answered(async () => {
+    const open = async (): Promise<OpenResult> => {
       const { parent } = openable(this.#core, ino, flags);
       // Close-to-open: an open sees what the provider had no longer than the ttl ago.
       if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
@@ -231,7 +232,8 @@ export class CloudFilesystem implements Filesystem {
       const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
       if (!apart) this.#core.files.begins(handle, keepCache);
       return { handle: handle.id, keepCache, apart, unseen };
-    });
+    };
+    return answered(open, this.#failures.of('open', ino));
   }
 
   create(
@@ -241,7 +243,7 @@ export class CloudFilesystem implements Filesystem {
     flags: OpenFlags,
     caller?: Caller,
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }> {
-    return answered(async () => {
+    const create = async (): Promise<OpenResult & { readonly attributes: Attributes }> => {
       await this.#namespace.requireFits(parent, name, caller);
       const { table, files } = this.#core;
       // No `await` from here to the insertion: of two who create one name at once, the second finds it.
@@ -254,19 +256,23 @@ export class CloudFilesystem implements Filesystem {
       const state = await createFile(this.#core, this.#namespace, this.#contents, { parent, name, mode }, caller);
       const handle = files.open(state, flags, null, caller?.pid);
       return { handle: handle.id, keepCache: false, attributes: this.getattr(state.ino) };
-    });
+    };
+    return answered(create, this.#failures.of('create', parent, name));
   }
 
   backing(handle: HandleId, inUse?: Backing): Backing | null {
-    return answeredNow(() => this.#lending.lend(this.#core.files.handle(handle), inUse));
+    const lend = () => this.#lending.lend(this.#core.files.handle(handle), inUse);
+    return answeredNow(lend, this.#failures.ofHandle('backing', handle));
   }
 
   joins(handle: HandleId, inUse: Backing): MaybePromise<void> {
-    return answered(() => this.#mappings.join(this.#core.files.handle(handle), inUse));
+    const join = () => this.#mappings.join(this.#core.files.handle(handle), inUse);
+    return answered(join, this.#failures.ofHandle('joins', handle));
   }
 
   orphaned(handle: HandleId): void {
-    answeredNow(() => this.#lending.orphaned(this.#core.files.handle(handle)));
+    const orphan = () => this.#lending.orphaned(this.#core.files.handle(handle));
+    answeredNow(orphan, this.#failures.ofHandle('orphaned', handle));
   }
 
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
@@ -295,15 +301,17 @@ export class CloudFilesystem implements Filesystem {
   }
 
   flush(id: HandleId, caller?: Caller): MaybePromise<void> {
-    return answered(() => {
+    const flush = (): MaybePromise<void> => {
       const handle = this.#core.files.handle(id);
       if (!handle.flags.write) return;
       return orAborted(this.storing.flush(handle.state), caller?.signal);
-    });
+    };
+    return answered(flush, this.#failures.ofHandle('flush', id));
   }
 
   fsync(handle: HandleId): MaybePromise<void> {
-    return answered(() => this.storing.secure(this.#core.files.handle(handle).state, 'synced'));
+    const secure = () => this.storing.secure(this.#core.files.handle(handle).state, 'synced');
+    return answered(secure, this.#failures.ofHandle('fsync', handle));
   }
 
   async release(id: HandleId): Promise<void> {
@@ -341,11 +349,13 @@ export class CloudFilesystem implements Filesystem {
   }
 
   fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
-    return answered(() => this.#resizing.fallocate(this.#core.files.handle(id), offset + length, keepSize));
+    const make = () => this.#resizing.fallocate(this.#core.files.handle(id), offset + length, keepSize);
+    return answered(make, this.#failures.ofHandle('fallocate', id));
   }
 
   seek(id: HandleId, offset: number, whence: 'data' | 'hole'): number {
-    return answeredNow(() => seekIn(this.getattr(this.#core.files.handle(id).state.ino).size, offset, whence));
+    const seek = () => seekIn(this.getattr(this.#core.files.handle(id).state.ino).size, offset, whence);
+    return answeredNow(seek, this.#failures.ofHandle('seek', id));
   }
 
   copyRange(
@@ -362,7 +372,7 @@ export class CloudFilesystem implements Filesystem {
       this.#space.changed(bytes);
       return bytes;
     };
-    return answered(copy);
+    return answered(copy, this.#failures.ofHandle('copyRange', to));
   }
 
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
@@ -393,7 +403,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   statfs(): StatFs {
-    return this.#space.statfs();
+    return answeredNow(() => this.#space.statfs(), this.#failures.of('statfs', this.root));
   }
 
   /** As last heard; null where the provider has none. */
@@ -402,19 +412,19 @@ export class CloudFilesystem implements Filesystem {
   }
 
   getxattr(ino: Ino, name: string): Uint8Array {
-    return answeredNow(() => this.#xattrs.get(ino, name));
+    return answeredNow(() => this.#xattrs.get(ino, name), this.#failures.of('getxattr', ino));
   }
 
   setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): void {
-    answeredNow(() => this.#xattrs.set(ino, name, value, mode));
+    answeredNow(() => this.#xattrs.set(ino, name, value, mode), this.#failures.of('setxattr', ino));
   }
 
   listxattr(ino: Ino): readonly string[] {
-    return answeredNow(() => this.#xattrs.list(ino));
+    return answeredNow(() => this.#xattrs.list(ino), this.#failures.of('listxattr', ino));
   }
 
   removexattr(ino: Ino, name: string): void {
-    answeredNow(() => this.#xattrs.remove(ino, name));
+    answeredNow(() => this.#xattrs.remove(ino, name), this.#failures.of('removexattr', ino));
   }
 
   countsReferences(isHeld: (ino: Ino) => boolean): void {

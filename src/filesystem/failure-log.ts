@@ -26,6 +26,14 @@ const ordinary: ReadonlySet<ErrnoName> = new Set<ErrnoName>([
   'EXDEV',
 ]);
 
+/** Failures that have a line of their own, written where more is known of them than here. */
+const told = new WeakSet<FsError>();
+
+/** Somebody has written a line about this failure: the call that ends with it needs none. */
+export function isTold(error: FsError): void {
+  told.add(error);
+}
+
 /** Does the errno say less than the error? Pure. */
 export function isWorthALine({ code, cause }: Pick<FsError, 'code' | 'cause'>): boolean {
   return code === 'EIO' || (cause !== undefined && !ordinary.has(code));
@@ -51,14 +59,35 @@ export class FailureLog {
   ofHandle(operation: string, handle: HandleId): (error: FsError) => void {
     return (error) => {
       // Of one that is not open there is nothing more to say.
-      if (error.code !== 'EBADF') this.#note(operation, this.#core.files.handle(handle).state.ino, error);
+      if (error.code !== 'EBADF') this.#note(operation, this.#inoOf(handle), error);
     };
   }
 
-  #note(operation: string, ino: Ino, error: FsError, name?: string): void {
-    if (!isWorthALine(error)) return;
+  /** Null where it was closed while the call was under way. */
+  #inoOf(handle: HandleId): Ino | null {
+    try {
+      return this.#core.files.handle(handle).state.ino;
+    } catch {
+      return null;
+    }
+  }
+
+  /** The state that knows the path may be what has failed: the line comes all the same. */
+  #pathOf(ino: Ino | null): string {
+    if (ino === null) return '/?';
+    try {
+      return pathOf(this.#core, ino);
+    } catch {
+      return `/?/${ino}`;
+    }
+  }
+
+  #note(operation: string, ino: Ino | null, error: FsError, name?: string): void {
+    if (!isWorthALine(error) || told.has(error)) return;
+    // One call may be made of another.
+    told.add(error);
     const { log } = this.#core;
-    const directory = pathOf(this.#core, ino);
+    const directory = this.#pathOf(ino);
     const path = name === undefined ? directory : `${directory.replace(/\/$/, '')}/${name}`;
     const line = `${operation} ${path}: ${error.code}, ${error.message}`;
     if (this.#told.has(line)) return;

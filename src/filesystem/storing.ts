@@ -16,6 +16,7 @@ import type { Contents } from './contents.js';
 import { type Core, inodeOf, pathOf } from './core.js';
 import { Delivery } from './delivery.js';
 import { toFsError } from './errno.js';
+import { isTold } from './failure-log.js';
 import { follow, freeName, isElsewhere, releaseTwin } from './following.js';
 import { type ErrnoName, FsError } from './fs-error.js';
 import { handOver } from './hand-over.js';
@@ -321,6 +322,7 @@ export class Storing {
         { ino: state.ino, errno: failure.code, code: codeOf(error), ...failure.data },
         `${pathOf(this.#core, state.ino)} is not stored: ${failure.message}`,
       );
+      isTold(failure);
       if (failure.code === 'ENOSPC') this.onSpace(null);
       const { options, provider } = this.#core;
       const isInTrash =

@@ -39,12 +39,12 @@ describe('a failure is worth a line', () => {
     };
     const core = { table: { upwards }, files: {}, log, clock: { ...systemClock, now: () => now } };
     const failures = new FailureLog(core as unknown as ConstructorParameters<typeof FailureLog>[0]);
-    const error = new FsError('EIO', cause.message, { cause });
-    for (let ino = 2; ino < 1002; ino++) for (let tries = 0; tries < 2; tries++) failures.of('readdir', ino)(error);
+    const error = (): FsError => new FsError('EIO', cause.message, { cause });
+    for (let ino = 2; ino < 1002; ino++) for (let tries = 0; tries < 2; tries++) failures.of('readdir', ino)(error());
     expect(lines).toHaveLength(50);
     expect(lines[0]?.line).toBe('readdir /d2: EIO, GET /x: the server answered 500');
     now += 60_000;
-    failures.of('read', 5, 'file')(error);
+    failures.of('read', 5, 'file')(error());
     expect(lines.at(-1)).toMatchObject({ data: { path: '/d5/file', unsaid: 950 } });
   });
 });
