@@ -5,6 +5,7 @@
  * `Namespace` and `Renaming` names, `Contents` bytes, `Storing` uploads, `attributes.ts` and `Xattrs` the rest.
  */
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
+import { forEachInTurns, turn } from '../base/turns.js';
 import type { Account, Quota } from '../providers/provider.js';
 import type { SeenChanges } from '../tree/directories.js';
 import { type Ino, remoteFileOf } from '../tree/inode.js';
@@ -452,10 +453,14 @@ export class CloudFilesystem implements Filesystem {
     for (const ino of changes.contents) this.#outdated.add(ino);
     for (const ino of changes.lost) this.#homes.settle(ino);
     const contents = new Set(changes.contents);
-    setImmediate(() => {
-      for (const name of changes.names) this.invalidate({ kind: 'entry', parent: directory, name });
-      for (const ino of changes.attributes) this.invalidate({ kind: 'inode', ino, content: contents.has(ino) });
-    });
+    const tell = async (): Promise<void> => {
+      await turn();
+      await forEachInTurns(changes.names, (name) => this.invalidate({ kind: 'entry', parent: directory, name }));
+      await forEachInTurns(changes.attributes, (ino) =>
+        this.invalidate({ kind: 'inode', ino, content: contents.has(ino) }),
+      );
+    };
+    tell().catch((error) => this.#core.log.error({ error }, 'telling the kernel what a listing changed'));
   }
 
   /** Paths of the files that are open for writing: what stands in the way of an unmount. */

@@ -41,7 +41,6 @@ export function releaseTwin({ table }: Core, ino: Ino, remote: RemoteFile): void
 
 /** What the directory can call a file; `ino` is the file itself, where it is there already. */
 export function freeName({ table }: Core, parent: Ino, remote: RemoteFile, ino: Ino): string {
-  const others = table.children(parent).filter((child) => child.ino !== ino);
-  const taken = new Set(others.map(({ name }) => name));
-  return assignLocalNames([remote], new Map(), taken).get(remote.id) ?? remote.name;
+  const isTaken = (name: string): boolean => ![undefined, ino].includes(table.child(parent, name)?.ino);
+  return assignLocalNames([remote], new Map(), { has: isTaken }).get(remote.id) ?? remote.name;
 }

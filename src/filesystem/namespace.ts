@@ -2,9 +2,11 @@
 import { codeOf, messageOf } from '../base/errors.js';
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import { fromMs } from '../base/timespec.js';
+import { inTurns, Pieces } from '../base/turns.js';
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import type { Ino, Inode } from '../tree/inode.js';
 import { MAX_NAME_BYTES } from '../tree/local-names.js';
+import { scanning } from '../tree/scan.js';
 import type { Attributes, Caller, DirectoryEntry } from './api.js';
 import { attributesOf, madeBy, moveTimes, withoutName } from './attributes.js';
 import type { Contents } from './contents.js';
@@ -77,8 +79,11 @@ export class Namespace {
     const { directories, table } = this.#core;
     directoryOf(this.#core, ino);
     directories.walked(ino);
-    const entries = (): DirectoryEntry[] =>
-      table.children(ino).map((inode) => ({ name: inode.name, attributes: this.attributes(inode) }));
+    const entryOf = (inode: Inode): DirectoryEntry => ({ name: inode.name, attributes: this.attributes(inode) });
+    const entries = (): MaybePromise<readonly DirectoryEntry[]> =>
+      table.isLarge(ino)
+        ? orAborted(inTurns(scanning(table, ino, entryOf, new Pieces())), caller?.signal)
+        : table.children(ino).map(entryOf);
     const listed = directories.ensureListed(ino);
     if (!isPromise(listed)) return entries();
     return orAborted(listed, caller?.signal)
@@ -222,14 +227,14 @@ export class Namespace {
     const { ino, remote } = inode;
     const goesToTrash = options.disposal === 'trash' && provider.capabilities.trash;
     if (remote !== null && (!goesToTrash || !directories.isFresh(ino))) await directories.refresh(ino);
-    if (table.children(ino).length > 0) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
+    if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
     if (remote !== null) {
       const gone = await this.asking([inode.parent, ino], () => this.dispose(remote, caller));
       if (gone?.kind === 'folder' && (gone.fileCount ?? 0) + (gone.folderCount ?? 0) > 0) {
         await provider.untrash(remote);
         await directories.refresh(ino);
         // The count can be out of date while the listing is not.
-        if (table.children(ino).length > 0) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
+        if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
         await this.dispose(remote, caller);
       }
       directories.changes.note('folder', remote.id);

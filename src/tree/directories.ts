@@ -7,13 +7,16 @@ import { type Clock, SteadyTime } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { MaybePromise } from '../base/maybe-promise.js';
+import { forEachInTurns, inTurns, Pieces } from '../base/turns.js';
 import { ProviderError } from '../providers/errors.js';
 import type { Priority, Provider } from '../providers/provider.js';
 import { CountTrust } from './count-trust.js';
 import { freshnessOf, WalkDetector } from './freshness.js';
 import { type Ino, type Inode, remoteFolderOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
-import { type ListingChanges, LocalChanges, mergeListing } from './listing.js';
+import { type ListingChanges, LocalChanges } from './listing.js';
+import { mergeListing } from './merge.js';
+import { scanning } from './scan.js';
 
 /** How long a caller waits for a fresh listing where an older one can be served instead, ms. */
 const STALE_AFTER = 5_000;
@@ -124,14 +127,23 @@ export class Directories {
     if (!this.#walk.listed(ino, parent, clock.now()) || parent === null || this.#walked.has(parent)) return;
     const listedAt = table.get(parent)?.listedAt ?? null;
     if (this.#allListed?.parent === parent && this.#allListed.listedAt === listedAt) return;
-    const isUnlisted = (child: Inode): boolean => child.kind === 'directory' && child.listedAt === null;
-    const unlisted = table.children(parent).filter(isUnlisted);
-    if (unlisted.length === 0) {
-      this.#allListed = { parent, listedAt };
+    const ahead = (unlisted: readonly Ino[]): Promise<unknown> => {
+      if (unlisted.length === 0) this.#allListed = { parent, listedAt };
+      return Promise.all(unlisted.map((sibling) => this.#listAhead(sibling)));
+    };
+    const unlistedOf = (child: Inode): Ino[] =>
+      child.kind === 'directory' && child.listedAt === null ? [child.ino] : [];
+    if (!table.isLarge(parent)) {
+      const unlisted = table.children(parent).flatMap(unlistedOf);
+      if (unlisted.length > 0) this.#walked.add(parent);
+      void ahead(unlisted).then(() => this.#walked.delete(parent));
       return;
     }
     this.#walked.add(parent);
-    void Promise.all(unlisted.map((sibling) => this.#listAhead(sibling.ino))).then(() => this.#walked.delete(parent));
+    inTurns(scanning(table, parent, unlistedOf, new Pieces()))
+      .then((unlisted) => ahead(unlisted.flat()))
+      .catch((error) => this.#o.log.debug({ parent, code: codeOf(error) }, `listing ahead failed: ${messageOf(error)}`))
+      .finally(() => this.#walked.delete(parent));
   }
 
   /** Asks the provider now; callers at the same time share one request. */
@@ -188,12 +200,14 @@ export class Directories {
       this.#counts.learn(folder, entries, this.#areFresh(directory));
       const impliesFolders = provider.capabilities.folders === 'implied';
       const order = { changes: this.changes, since };
-      const changes = mergeListing(table, ino, entries, order, clock.now(), impliesFolders);
+      const { signal } = this.#closing;
+      const changes = await mergeListing(table, ino, entries, order, clock.now(), impliesFolders, signal);
       this.#offlineUntil = 0;
       for (const other of changes.doubtful) this.#expired.add(other);
       const { names, attributes, lost } = changes;
       if (names.size + attributes.length + lost.length > 0) this.#o.onChange(ino, changes);
-      for (const { parent, name } of changes.elsewhere) this.#o.onChange(parent, onlyName(name));
+      for (const [parent, lostNames] of await byParent(changes.elsewhere))
+        this.#o.onChange(parent, onlyNames(lostNames));
     } catch (error) {
       this.#expired.add(ino);
       // What its parent holds is not known any more either.
@@ -275,6 +289,16 @@ export class Directories {
   }
 }
 
-function onlyName(name: string): SeenChanges {
-  return { names: new Set([name]), attributes: [], contents: [], lost: [] };
+function onlyNames(names: ReadonlySet<string>): SeenChanges {
+  return { names, attributes: [], contents: [], lost: [] };
+}
+
+async function byParent(places: ListingChanges['elsewhere']): Promise<Map<Ino, Set<string>>> {
+  const parents = new Map<Ino, Set<string>>();
+  await forEachInTurns(places, ({ parent, name }) => {
+    const names = parents.get(parent);
+    if (names === undefined) parents.set(parent, new Set([name]));
+    else names.add(name);
+  });
+  return parents;
 }

@@ -8,16 +8,35 @@
 import { LRUCache } from 'lru-cache';
 import { SyncmountError } from '../base/errors.js';
 import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
+import { entriesPerTurn } from '../base/turns.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { emptyOverlay, type Ino, type Inode, type Overlay } from './inode.js';
-import { NameCache } from './name-cache.js';
-import { type InodeRow, inodeOf, insertInode, isSameRow, parametersOf, rowColumns, updateInode } from './rows.js';
+import { NameCache, type Named } from './name-cache.js';
+import {
+  type InodeRow,
+  inodeOf,
+  insertInode,
+  isSamePlace,
+  isSameRow,
+  parametersOf,
+  rowColumns,
+  updateInode,
+  updateInodeInPlace,
+} from './rows.js';
 
 /** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
 const CACHED_INODES = 32_768;
 
 /** Rows are numbered from 1. */
 const NO_INODE: Ino = 0;
+
+/** What changed in a directory since somebody began to watch it. */
+export interface DirectoryWatch {
+  /** Objects that came, went, or changed in any way. */
+  readonly inos: Set<Ino>;
+  /** Names that were given. */
+  readonly names: Set<string>;
+}
 
 export class InodeTable {
   readonly sql: Sql;
@@ -30,7 +49,11 @@ export class InodeTable {
   readonly #children: Statement;
   readonly #insert: Statement;
   readonly #update: Statement;
+  readonly #updateInPlace: Statement;
   readonly #count: Statement;
+  readonly #namesAfter: Statement;
+  readonly #countUpTo: Statement;
+  readonly #watches = new Map<Ino, Set<DirectoryWatch>>();
 
   constructor(sql: Sql) {
     this.sql = sql;
@@ -41,8 +64,13 @@ export class InodeTable {
     this.#children = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE parent = ? ORDER BY ino`).raw();
     this.#insert = sql.prepare(insertInode);
     this.#update = sql.prepare(updateInode);
+    this.#updateInPlace = sql.prepare(updateInodeInPlace);
     const names = sql.prepare('SELECT name, ino FROM inode WHERE parent = ? LIMIT ?').raw();
     this.#names = new NameCache((directory, limit) => names.all(directory, limit) as [string, Ino][]);
+    this.#namesAfter = sql
+      .prepare('SELECT name, ino FROM inode WHERE parent = ? AND name > ? ORDER BY name LIMIT ?')
+      .raw();
+    this.#countUpTo = sql.prepare('SELECT COUNT(*) FROM (SELECT 1 FROM inode WHERE parent = ? LIMIT ?)').pluck();
     this.#count = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent IS NOT NULL').pluck();
   }
 
@@ -65,7 +93,44 @@ export class InodeTable {
     return ino === undefined ? undefined : this.get(ino);
   }
 
-  /** Every child of a directory, ordered by inode number. */
+  /** As `get`, for somebody who goes through so many that they would push everything else out of memory. */
+  peek(ino: Ino): Inode | undefined {
+    const cached = this.#cache.peek(ino);
+    if (cached !== undefined) return cached;
+    const row = this.#byIno.get(ino) as InodeRow | undefined;
+    return row === undefined ? undefined : inodeOf(row);
+  }
+
+  hasChildren(parent: Ino): boolean {
+    return this.#countUpTo.get(parent, 1) === 1;
+  }
+
+  /** Has the directory more children than may be read at once? See `scanning`. */
+  isLarge(parent: Ino): boolean {
+    return this.#countUpTo.get(parent, entriesPerTurn + 1) === entriesPerTurn + 1;
+  }
+
+  /** At most `limit` names in a directory that come after `name` in the order of their bytes. */
+  namesAfter(parent: Ino, name: string, limit: number): (readonly [string, Ino])[] {
+    return this.#namesAfter.all(parent, name, limit) as [string, Ino][];
+  }
+
+  /** Notes what changes in a directory, until `unwatch`. */
+  watch(directory: Ino): DirectoryWatch {
+    const watch: DirectoryWatch = { inos: new Set(), names: new Set() };
+    const others = this.#watches.get(directory);
+    if (others === undefined) this.#watches.set(directory, new Set([watch]));
+    else others.add(watch);
+    return watch;
+  }
+
+  unwatch(directory: Ino, watch: DirectoryWatch): void {
+    const watches = this.#watches.get(directory);
+    watches?.delete(watch);
+    if (watches?.size === 0) this.#watches.delete(directory);
+  }
+
+  /** Every child of a directory that is not large, ordered by inode number. */
   children(parent: Ino): Inode[] {
     return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row[0]) ?? inodeOf(row));
   }
@@ -130,7 +195,7 @@ export class InodeTable {
       ...fields,
     };
     const ino = Number(this.#insert.run(parametersOf(whole)).lastInsertRowid);
-    this.#names.moved(ino, null, whole);
+    this.#noted(ino, null, whole);
     return this.#remember({ ino, ...whole });
   }
 
@@ -143,8 +208,10 @@ export class InodeTable {
     const after = { ...before, ...change };
     const parameters = parametersOf(after);
     // A write that changes nothing costs as much as one that does.
-    if (!isSameRow(parameters, parametersOf(before))) this.#update.run(parameters);
-    this.#names.moved(ino, before, after);
+    const old = parametersOf(before);
+    if (!isSameRow(parameters, old))
+      (isSamePlace(parameters, old) ? this.#updateInPlace : this.#update).run(parameters);
+    this.#noted(ino, before, after);
     return this.#remember(after);
   }
 
@@ -199,6 +266,16 @@ export class InodeTable {
     const all = new Set<Ino>();
     for (const ino of inos) for (const at of this.upwards(ino)) all.add(at.ino);
     return all;
+  }
+
+  #noted(ino: Ino, before: Named | null, after: Named): void {
+    this.#names.moved(ino, before, after);
+    if (this.#watches.size === 0) return;
+    for (const parent of new Set([before?.parent, after.parent]))
+      for (const watch of this.#watches.get(parent ?? NO_INODE) ?? []) {
+        watch.inos.add(ino);
+        if (parent === after.parent) watch.names.add(after.name);
+      }
   }
 
   /** Whatever a server says: the root is in nothing, and nothing is in itself. */

@@ -7,6 +7,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { atOnce, Pieces } from '../base/turns.js';
 
 /** Linux NAME_MAX. */
 export const MAX_NAME_BYTES = 255;
@@ -22,6 +23,11 @@ export interface GivenName {
   readonly remote: string;
 }
 
+/** Names that are not free. */
+export interface TakenNames {
+  has(name: string): boolean;
+}
+
 /**
  * A unique local name for every object of one directory.
  * `given` are the names of the last time by id; `taken` are names that belong to objects known only locally.
@@ -29,29 +35,64 @@ export interface GivenName {
 export function assignLocalNames(
   objects: readonly NamedObject[],
   given: ReadonlyMap<string, GivenName>,
-  taken: ReadonlySet<string> = new Set(),
+  taken: TakenNames = new Set(),
 ): Map<string, string> {
+  return atOnce(assigningLocalNames(objects, given, taken, new Pieces()));
+}
+
+/** The same in pieces. */
+export function* assigningLocalNames(
+  objects: readonly NamedObject[],
+  given: ReadonlyMap<string, GivenName>,
+  taken: TakenNames,
+  pieces: Pieces,
+): Generator<void, Map<string, string>> {
   const names = new Map<string, string>();
-  const used = new Set(taken);
-  const take = (id: string, name: string): boolean => {
-    if (used.has(name)) return false;
+  const used = new Set<string>();
+  const isFree = (name: string): boolean => !used.has(name) && !taken.has(name);
+  const take = ({ id }: NamedObject, name: string): void => {
     used.add(name);
     names.set(id, name);
-    return true;
   };
-  const fresh: NamedObject[] = [];
+  const presentables: NamedObject[] = [];
+  const others: NamedObject[] = [];
   for (const object of objects) {
+    if (pieces.isFull()) yield;
     const before = given.get(object.id);
-    if (before === undefined || before.remote !== object.name || !take(object.id, before.local)) fresh.push(object);
+    if (before !== undefined && before.remote === object.name && isFree(before.local)) take(object, before.local);
+    else (isLocalName(object.name) ? presentables : others).push(object);
   }
-  // Objects with a presentable name choose first, and in the order of their ids: the result is a function of the set.
-  fresh.sort((a, b) => Number(isLocalName(b.name)) - Number(isLocalName(a.name)) || (a.id < b.id ? -1 : 1));
-  for (const object of fresh) {
-    const plain = presentable(object.name);
-    if (take(object.id, plain)) continue;
-    for (let n = 0; !take(object.id, marked(plain, n === 0 ? object.id : `${object.id}.${n}`)); n++);
+  // Objects with a presentable name choose first. Of several that would have one name, the one with the lowest id has it, and
+  // the others choose again: the result is a function of the set, and nobody need sort it.
+  for (const group of [presentables, others]) {
+    let left: NamedObject[] = group;
+    for (let round = 0; left.length > 0; round++) {
+      const claims = new Map<string, NamedObject>();
+      const losers: NamedObject[] = [];
+      for (const object of left) {
+        if (pieces.isFull()) yield;
+        const name = candidate(object, round);
+        const other = claims.get(name);
+        if (!isFree(name) || (other !== undefined && other.id <= object.id)) losers.push(object);
+        else {
+          claims.set(name, object);
+          if (other !== undefined) losers.push(other);
+        }
+      }
+      for (const [name, object] of claims) {
+        if (pieces.isFull()) yield;
+        take(object, name);
+      }
+      left = losers;
+    }
   }
   return names;
+}
+
+/** What an object can be called: its own name as far as a directory can hold it (round 0), then marked ones. */
+export function candidate({ id, name }: NamedObject, round: number): string {
+  const plain = presentable(name);
+  return round === 0 ? plain : marked(plain, round === 1 ? id : `${id}.${round - 1}`);
 }
 
 /** Can a directory hold this very name? */

@@ -138,7 +138,19 @@ const columns = Object.keys(
 export const rowColumns = columns.join(', ');
 
 export const insertInode = `INSERT INTO inode (${columns.join(', ')}) VALUES (${columns.map((c) => `@${c}`).join(', ')})`;
-export const updateInode = `UPDATE inode SET ${columns
-  .filter((c) => c !== 'ino')
-  .map((c) => `${c} = @${c}`)
-  .join(', ')} WHERE ino = @ino`;
+
+/** What the indexes are made of. SQLite writes an index again for each column that is set, also to what it was. */
+const indexed = ['parent', 'name', 'kind', 'remote_id'];
+
+export const updateInode = updating(columns);
+/** For a row of which `isSamePlace` holds: a third of the work, and of what goes to the log. */
+export const updateInodeInPlace = updating(columns.filter((column) => !indexed.includes(column)));
+
+function updating(changed: readonly string[]): string {
+  const set = changed.filter((column) => column !== 'ino').map((column) => `${column} = @${column}`);
+  return `UPDATE inode SET ${set.join(', ')} WHERE ino = @ino`;
+}
+
+export function isSamePlace(a: RowParameters, b: RowParameters): boolean {
+  return indexed.every((column) => a[column] === b[column]);
+}

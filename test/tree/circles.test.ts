@@ -2,10 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/base/sqlite.js';
+import { atOnce } from '../../src/base/turns.js';
 import type { RemoteEntry, RemoteFolder } from '../../src/providers/provider.js';
 import type { Ino } from '../../src/tree/inode.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
-import { LocalChanges, mergeListing } from '../../src/tree/listing.js';
+import { LocalChanges } from '../../src/tree/listing.js';
+import { merging } from '../../src/tree/merge.js';
 import { stateMigrations } from '../../src/tree/schema.js';
 
 const folder = (id: string, parentId: string | null, name = id): RemoteFolder => ({
@@ -26,7 +28,9 @@ function openTree() {
   const root = table.insert({ parent: null, name: '', kind: 'directory', remote: folder('root', null, '') }).ino;
   const inoOf = (id: string): Ino => table.byRemote('folder', id)?.ino as Ino;
   const merge = (id: string, ...entries: RemoteEntry[]) => {
-    const merged = mergeListing(table, inoOf(id), entries, { changes, since: changes.begin() }, 5000);
+    const merged = table.transaction(() =>
+      atOnce(merging(table, inoOf(id), entries, { changes, since: changes.begin() }, 5000)),
+    );
     changes.end();
     return merged;
   };
@@ -89,7 +93,9 @@ describe('listings and circles', () => {
     state.sql.prepare('UPDATE inode SET parent = ? WHERE ino = ?').run(inoOf('B'), inoOf('A'));
     const again = new InodeTable(state.sql);
     expect([...again.upwards(inoOf('B'))].map(({ ino }) => ino)).toEqual([inoOf('B'), inoOf('A')]);
-    mergeListing(again, root, [folder('B', 'root')], { changes: new LocalChanges(), since: 0 }, 1);
+    again.transaction(() =>
+      atOnce(merging(again, root, [folder('B', 'root')], { changes: new LocalChanges(), since: 0 }, 1)),
+    );
     expect([...again.upwards(inoOf('A'))].map(({ ino }) => ino)).toEqual([inoOf('A'), inoOf('B'), root]);
     expect(way('root')).toEqual(['root']);
   });

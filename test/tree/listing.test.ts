@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StateDatabase } from '../../src/base/sqlite.js';
 import { openDatabase } from '../../src/base/sqlite.js';
+import { atOnce } from '../../src/base/turns.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../src/providers/provider.js';
 import type { Ino } from '../../src/tree/inode.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
-import { LocalChanges, mergeListing } from '../../src/tree/listing.js';
+import { LocalChanges } from '../../src/tree/listing.js';
+import { merging } from '../../src/tree/merge.js';
 import { stateMigrations } from '../../src/tree/schema.js';
 
 const file = (id: string, name: string, more: Partial<RemoteFile> = {}): RemoteFile => ({
@@ -43,7 +45,7 @@ beforeEach(() => {
 afterEach(() => state.close());
 
 const merge = (entries: RemoteEntry[], parent = root, since = changes.begin()) => {
-  const merged = mergeListing(table, parent, entries, { changes, since }, 5000);
+  const merged = table.transaction(() => atOnce(merging(table, parent, entries, { changes, since }, 5000)));
   changes.end();
   return merged;
 };
@@ -145,7 +147,9 @@ describe('a listing that is older than what this mount did meanwhile', () => {
     changes.note('file', '2');
     table.insert({ parent: root, name: 'made', kind: 'file', remote: file('3', 'made') });
     changes.note('file', '3');
-    mergeListing(table, root, [file('1', 'removed'), file('2', 'old name')], { changes, since }, 1);
+    table.transaction(() =>
+      atOnce(merging(table, root, [file('1', 'removed'), file('2', 'old name')], { changes, since }, 1)),
+    );
     changes.end();
     expect(names()).toEqual(['made', 'new name']);
   });

@@ -64,7 +64,7 @@ export class AcronisApi {
   }
 
   async json<T>(call: Call, schema: z.ZodType<T>, options: CallOptions, lookup?: Outcome<T>['lookup']): Promise<T> {
-    const decode = (answer: Answer): T => decodeJson(schema, answer, call.route);
+    const decode = (answer: Answer): Promise<T> => decodeJson(schema, answer, call.route);
     return await this.http.request(call, { decode, lookup }, options);
   }
 
@@ -107,8 +107,8 @@ export class AcronisApi {
         const part = await this.http.request(
           call,
           {
-            decode: (answer) => ({
-              nodes: decodeJson(nodeListSchema, answer, call.route),
+            decode: async (answer) => ({
+              nodes: await (await decodeJson(nodeListSchema, answer, call.route)).checked(),
               isPart: answer.status === 206,
               perPage: asked,
             }),

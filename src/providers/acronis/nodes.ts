@@ -3,6 +3,7 @@
  * call of the document gets one node; all that can be known of one is in its folder's list.
  */
 import { LRUCache } from 'lru-cache';
+import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import { BadEntry, mostEntries } from '../http/entries.js';
@@ -48,6 +49,8 @@ export class Nodes {
   readonly #api: AcronisApi;
   readonly #memory = new LRUCache<string, Memory>({ max: remembered });
   readonly #names = new LRUCache<string, Names>({ max: rememberedFolders });
+  /** Names of listings that are being taken in, and their folders. */
+  readonly #unfinished = new Map<Names, string>();
   /** Equal lists of permissions and actions are kept once. */
   readonly #shared = new Map<string, Pick<Memory, 'actions' | 'denied'>>();
   /** Who owns what is not shared: ourselves. */
@@ -66,10 +69,10 @@ export class Nodes {
     for (let page = 1; ; page++) {
       const part = await this.#api.contents(uuid, page, perPage, options);
       const before = nodes.size + bad.length;
-      for (const node of part.nodes) {
+      await forEachInTurns(part.nodes, (node) => {
         if (node instanceof BadEntry) bad.push(node);
         else nodes.set(node.uuid, node);
-      }
+      });
       if (nodes.size + bad.length > mostEntries)
         throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
       // A server that grants less than was asked for counts its pages by what it grants.
@@ -77,12 +80,19 @@ export class Nodes {
       perPage ??= granted > 0 ? granted : undefined;
       if (!part.isPart || part.nodes.length < granted || nodes.size + bad.length === before) break;
     }
-    this.#api.bad.good(bad, 'GET /sync_and_share_nodes/{uuid}/contents');
+    await this.#api.bad.good(bad, 'GET /sync_and_share_nodes/{uuid}/contents');
     const present = [...nodes.values()].filter((node) => node.is_deleted !== true && node.uuid !== uuid);
-    this.#names.set(uuid, { holders: new Map(), at });
-    for (const node of present) {
-      this.remember(node, uuid);
-      this.#noteName(uuid, node.name, node.uuid);
+    const names: Names = { holders: new Map(), at };
+    this.#unfinished.set(names, uuid);
+    try {
+      await forEachInTurns(present, (node) => {
+        this.remember(node, uuid);
+        this.#noteName(uuid, node.name, node.uuid);
+      });
+      // Only now: a name that half a list lacks is not free.
+      this.#names.set(uuid, names);
+    } finally {
+      this.#unfinished.delete(names);
     }
     return present;
   }
@@ -127,14 +137,22 @@ export class Nodes {
   }
 
   private forgetName(parentId: string, name: string, uuid: string): void {
-    this.#names.get(parentId)?.holders.get(foldName(name))?.delete(uuid);
+    for (const { holders } of this.#namesOf(parentId)) holders.get(foldName(name))?.delete(uuid);
   }
 
   #noteName(parentId: string, name: string, uuid: string): void {
-    const holders = this.#names.get(parentId)?.holders;
-    const same = holders?.get(foldName(name));
-    if (same === undefined) holders?.set(foldName(name), new Map([[uuid, name]]));
-    else same.set(uuid, name);
+    for (const { holders } of this.#namesOf(parentId)) {
+      const same = holders.get(foldName(name));
+      if (same === undefined) holders.set(foldName(name), new Map([[uuid, name]]));
+      else same.set(uuid, name);
+    }
+  }
+
+  /** What is known of a folder, and what is about to be. */
+  #namesOf(parentId: string): Names[] {
+    const known = this.#names.get(parentId);
+    const coming = [...this.#unfinished].flatMap(([names, folder]) => (folder === parentId ? [names] : []));
+    return known === undefined ? coming : [known, ...coming];
   }
 
   /**

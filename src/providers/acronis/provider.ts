@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
+import { mapInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import { guarded } from '../http/guarded.js';
@@ -151,7 +152,7 @@ export function createAcronis(options: AcronisOptions): Provider {
     list: (folder, { countsAreFresh: _, ...request } = {}) =>
       guarded(async () => {
         try {
-          return (await nodes.list(folder.id, request)).map((node) => entryOf(node, folder.id));
+          return await mapInTurns(await nodes.list(folder.id, request), (node) => entryOf(node, folder.id));
         } catch (error) {
           throw await nodes.clarified(error, folder, request);
         }

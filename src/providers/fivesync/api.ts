@@ -109,7 +109,7 @@ export class FiveSyncApi {
   }
 
   async json<T>(call: Call, schema: z.ZodType<T>, options: CallOptions, lookup?: Outcome<T>['lookup']): Promise<T> {
-    const decode = (answer: Answer): T => {
+    const decode = (answer: Answer): Promise<T> => {
       const date = Date.parse(header(answer.headers, 'date') ?? '');
       if (!Number.isNaN(date)) {
         this.#clockOffset = date - this.http.clock.now();
@@ -160,7 +160,8 @@ export class FiveSyncApi {
         const { items, total, limit: granted } = await this.json(call, pageSchema, options);
         // Known only now: another reason to refuse would have refused this form too.
         this.#pageForm = Math.max(this.#pageForm, known);
-        return { items: this.#bad.good(items, call.route), length: items.length, total, limit: granted };
+        const good = await this.#bad.good(await items.checked(), call.route);
+        return { items: good, length: items.length, total, limit: granted };
       } catch (error) {
         if (!isStatus(error, 400) || perPage !== undefined || known >= pageForms.length - 1) throw error;
       }
@@ -172,7 +173,7 @@ export class FiveSyncApi {
     if (cursor !== undefined) query.cursor = cursor;
     const call = this.call('GET', '/changes', {}, { query });
     const answer = await this.json(call, changesSchema, options);
-    return { ...answer, events: this.#bad.good(answer.events ?? [], call.route) };
+    return { ...answer, events: await this.#bad.good((await answer.events?.checked()) ?? [], call.route) };
   }
 
   async put(

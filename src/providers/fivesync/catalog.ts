@@ -192,7 +192,7 @@ export class Catalog {
     const { records, startedAt, endedAt, isComplete } = await this.#crawler.run({ priority });
     this.#crawledUntil = endedAt;
     const missed = isComplete ? [] : await this.#missedBy(records, { priority });
-    this.index.replaceAll([...records, ...missed]);
+    await this.index.replaceAll([...records, ...missed], (id) => this.#ours.has(id));
     // What we did while pages were read is newer than the pages.
     for (const [id, record] of this.#ours) {
       if (record === null) this.index.remove(id, true);

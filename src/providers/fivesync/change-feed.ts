@@ -12,6 +12,8 @@ import { type ChangeEvent, timeOf } from './entities.js';
 
 /** Pages of one poll; more changes than that are read faster as a whole. */
 const mostPages = 20;
+/** The same of events, whatever the server puts into a page. */
+const mostEvents = 10_000;
 
 /** `lost`: the feed cannot tell what happened since; only a crawl can. */
 export type Feed = { readonly kind: 'events'; readonly events: readonly ChangeEvent[] } | { readonly kind: 'lost' };
@@ -50,6 +52,7 @@ export class ChangeFeed {
         throw error;
       }
       const told = answer.events;
+      if (events.length + told.length > mostEvents) return lost;
       const fresh = told.filter((event) => !known.has(keyOf(event)));
       if (page === 0) events.push(...told);
       else events.push(...fresh);

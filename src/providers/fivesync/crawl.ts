@@ -4,6 +4,7 @@
  */
 import pLimit from 'p-limit';
 import { type Log, silentLog } from '../../base/log.js';
+import { forEachInTurns } from '../../base/turns.js';
 import type { CallOptions } from '../http/client.js';
 import type { FiveSyncApi } from './api.js';
 import { type FileRecord, hasPath, type Item, normalPath, type Page, recordOf, rootPath, timeOf } from './entities.js';
@@ -83,10 +84,10 @@ export class Crawler {
       await pages.finish(read);
       if (this.removals !== walk.removals && pages.count > 1) await pages.repeat(read);
       this.#walk = undefined;
-      const items = pages.items();
+      const items = await pages.items();
       const isOrdered = this.#api.isOrderedByCreation && pages.isAscending;
       const isComplete = items.size + pages.badEntries >= (pages.total ?? 0) && (isOrdered || !pages.hasMoved);
-      for (const [id, item] of items) seen.set(id, item);
+      if (!isComplete) await forEachInTurns(items, ([id, item]) => seen.set(id, item));
       if (!isComplete && left > 0) continue;
       if (!isComplete) this.#log.warn({ total: pages.total, read: items.size }, 'the list of files keeps changing');
       const records = await this.#place([...(isComplete ? items : seen).values()], options);
@@ -97,10 +98,17 @@ export class Crawler {
 
   /** Items may come without their folder: then it is learnt with the filter where that is exact, else one by one. */
   async #place(items: readonly Item[], options: CallOptions): Promise<FileRecord[]> {
-    const unplaced = new Set(items.filter((item) => !hasPath(item) && !this.#folders.has(item.id)).map(({ id }) => id));
+    const unplaced = new Set<string>();
+    await forEachInTurns(items, (item) => {
+      if (!hasPath(item) && !this.#folders.has(item.id)) unplaced.add(item.id);
+    });
     if (unplaced.size > 0) await this.#learnFolders(unplaced, items.length, options);
-    const records = items.map((item) => recordOf(item, this.#folders.get(item.id) ?? rootPath));
-    return records.filter((record) => record !== undefined);
+    const records: FileRecord[] = [];
+    await forEachInTurns(items, (item) => {
+      const record = recordOf(item, this.#folders.get(item.id) ?? rootPath);
+      if (record !== undefined) records.push(record);
+    });
+    return records;
   }
 
   async #learnFolders(unplaced: Set<string>, all: number, options: CallOptions): Promise<void> {

@@ -2,6 +2,7 @@
  * The account's files in memory, as a tree by path. A folder is there as long as something holds it: a file in or below
  * it, or a `mkdir` of this mount.
  */
+import { forEachInTurns, mapInTurns } from '../../base/turns.js';
 import type { RemoteEntry, RemoteFolder } from '../provider.js';
 import { baseName, type FileRecord, fileOf, parentPath, rootPath } from './entities.js';
 
@@ -36,8 +37,9 @@ export class FileIndex {
 
   /** Files of one name in one folder: more than one where the service allows it. */
   named(folder: string, name: string): FileRecord[] {
-    const files = this.#folders.get(folder)?.files.values() ?? [];
-    return [...files].filter((record) => record.name === name);
+    const found: FileRecord[] = [];
+    for (const record of this.#folders.get(folder)?.files.values() ?? []) if (record.name === name) found.push(record);
+    return found;
   }
 
   /** Adds or updates. Answers the folders whose listing changed. */
@@ -76,11 +78,19 @@ export class FileIndex {
     }
   }
 
-  /** Takes another crawl's files instead of those known; local folders stay. */
-  replaceAll(records: Iterable<FileRecord>): void {
-    const next = new Map([...records].map((record) => [record.id, record]));
-    for (const id of [...this.#files.keys()]) if (!next.has(id)) this.remove(id);
-    for (const record of next.values()) this.put(record);
+  /**
+   * Takes another crawl's files instead of those known, but for what `isOurs` by then; local folders stay. Meanwhile each
+   * file that is in both is there.
+   */
+  async replaceAll(records: Iterable<FileRecord>, isOurs: (id: string) => boolean = () => false): Promise<void> {
+    const next = new Map<string, FileRecord>();
+    await forEachInTurns(records, (record) => next.set(record.id, record));
+    await forEachInTurns(next.values(), (record) => {
+      if (!isOurs(record.id)) this.put(record);
+    });
+    await forEachInTurns(this.#files.keys(), (id) => {
+      if (!next.has(id) && !isOurs(id)) this.remove(id);
+    });
   }
 
   /** Files in a folder and below it. */
@@ -106,10 +116,13 @@ export class FileIndex {
     };
   }
 
-  list(path: string): RemoteEntry[] {
+  /** A file that changes meanwhile may be in it twice: the later one is how it is. */
+  async list(path: string): Promise<RemoteEntry[]> {
     const folder = this.#folders.get(path);
     if (folder === undefined) return [];
-    return [...[...folder.folders].map((child) => this.folder(child)), ...[...folder.files.values()].map(fileOf)];
+    const entries: RemoteEntry[] = await mapInTurns(folder.folders, (child) => this.folder(child));
+    await forEachInTurns(folder.files.values(), (record) => entries.push(fileOf(record)));
+    return entries;
   }
 
   #hold(path: string): string[] {

@@ -8,6 +8,7 @@
  *
  * What is there stays when a page fails: the next call goes on, which an account larger than its hourly limit needs.
  */
+import { forEachInTurns } from '../../base/turns.js';
 import type { Item, Page } from './entities.js';
 
 /** Pages at once: as many as there are connections to a host. */
@@ -25,6 +26,10 @@ export class PageWalk {
   /** As told last; undefined where the server tells none, or one that its pages belie. */
   total: number | undefined;
   readonly #pages = new Map<number, Page>();
+  /** On how many of the pages each is. */
+  readonly #ids = new Map<string, number>();
+  /** The first page, until it is taken in. */
+  #first: Page | null;
   readonly #isNew: (item: Item) => boolean;
   /** The last page, where it is known. */
   #last: number | undefined;
@@ -43,8 +48,7 @@ export class PageWalk {
     this.perPage = this.total !== undefined && this.total > given ? given : Math.max(given, first.limit ?? given, 1);
     if (this.total !== undefined && this.perPage > 0) this.#last = Math.max(1, Math.ceil(this.total / this.perPage));
     this.#readFrom = (this.#last ?? 1) + 1;
-    this.#keep(1, first);
-    this.#isMoving = false;
+    this.#first = first;
   }
 
   /** Pages read. */
@@ -57,8 +61,10 @@ export class PageWalk {
     return [...this.#pages.values()].reduce((sum, { items, length }) => sum + length - items.length, 0);
   }
 
-  items(): Map<string, Item> {
-    return new Map([...this.#pages.values()].flatMap(({ items }) => items.map((item) => [item.id, item] as const)));
+  async items(): Promise<Map<string, Item>> {
+    const all = new Map<string, Item>();
+    for (const { items } of this.#pages.values()) await forEachInTurns(items, (item) => all.set(item.id, item));
+    return all;
   }
 
   /** All of it once more, after `finish`: something is known to have gone meanwhile. */
@@ -69,6 +75,12 @@ export class PageWalk {
   }
 
   async finish(read: ReadPage): Promise<void> {
+    if (this.#first !== null) {
+      const first = this.#first;
+      this.#first = null;
+      await this.#keep(1, first);
+      this.#isMoving = false;
+    }
     if (this.#last === undefined) await this.#forwards(read);
     while (this.#again !== null || this.#readFrom > 2) {
       if (this.#again === null) await this.#window(read);
@@ -76,7 +88,7 @@ export class PageWalk {
     }
     await this.#beyond(read);
     // The first page was read first of all.
-    if (this.hasMoved) this.#keep(1, await read(1));
+    if (this.hasMoved) await this.#keep(1, await read(1));
   }
 
   /** The pages before those that are read, in parallel. */
@@ -84,17 +96,16 @@ export class PageWalk {
     const high = this.#readFrom - 1;
     const low = Math.max(2, high - windowPages + 1);
     const wanted = Array.from({ length: high - low + 1 }, (_, i) => low + i).filter((page) => !this.#pages.has(page));
-    const known = this.items();
     const before = this.total;
+    let isFruitless = true;
     const results = await Promise.allSettled(
       wanted.map(async (page) => {
         const answer = await read(page);
         if (answer.total !== before) this.#isMoving = true;
-        this.#keep(page, answer);
+        if (await this.#keep(page, answer)) isFruitless = false;
       }),
     );
     for (const result of results) if (result.status === 'rejected') throw result.reason;
-    const isFruitless = wanted.every((page) => this.#pages.get(page)?.items.every(({ id }) => known.has(id)));
     if (high === this.#last && high > 2 && isFruitless) return this.#disbelieve(read);
     this.#readFrom = low;
     if (this.#isMoving) this.#again = { high, low };
@@ -105,7 +116,7 @@ export class PageWalk {
   async #readAgain(read: ReadPage): Promise<void> {
     while (this.#again !== null) {
       const { high, low } = this.#again;
-      this.#keep(high, await read(high));
+      await this.#keep(high, await read(high));
       if (high <= low) this.#again = null;
       else this.#again.high--;
     }
@@ -114,19 +125,18 @@ export class PageWalk {
 
   /** The pages that should be the last bring nothing: the total says nothing about this list. */
   async #disbelieve(read: ReadPage): Promise<void> {
-    for (const page of [...this.#pages.keys()]) if (page > 1) this.#pages.delete(page);
+    for (const page of [...this.#pages.keys()]) if (page > 1) await this.#drop(page);
     this.#last = undefined;
     await this.#forwards(read);
   }
 
   /** Page after page to the first that brings nothing new. Nothing tells then whether the list moved: it is taken to have. */
   async #forwards(read: ReadPage): Promise<void> {
-    const known = new Set(this.items().keys());
     for (let last = Math.max(...this.#pages.keys()); ; last++) {
       const isFull = (this.#pages.get(last)?.length ?? 0) >= this.perPage;
       const page = isFull ? await read(last + 1) : undefined;
-      const fresh = page?.items.filter(({ id }) => !known.has(id)) ?? [];
-      if (page === undefined || fresh.length === 0) {
+      const bringsMore = page?.items.some(({ id }) => !this.#ids.has(id)) ?? false;
+      if (page === undefined || !bringsMore) {
         this.#last = last;
         this.#readFrom = 2;
         this.total = undefined;
@@ -134,8 +144,7 @@ export class PageWalk {
         this.#again = last > 1 ? { high: last, low: 2 } : null;
         return;
       }
-      this.#keep(last + 1, page);
-      for (const { id } of fresh) known.add(id);
+      await this.#keep(last + 1, page);
     }
   }
 
@@ -143,23 +152,45 @@ export class PageWalk {
   async #beyond(read: ReadPage): Promise<void> {
     for (
       let page = (this.#last ?? 1) + 1;
-      this.total !== undefined && this.items().size + this.badEntries < this.total;
+      this.total !== undefined && this.#ids.size + this.badEntries < this.total;
       page++
     ) {
       if ((this.#pages.get(page - 1)?.length ?? 0) < this.perPage) return;
-      const before = this.items().size;
-      this.#keep(page, await read(page));
+      const before = this.#ids.size;
+      await this.#keep(page, await read(page));
       this.#last = page;
-      if (this.items().size === before) return;
+      if (this.#ids.size === before) return;
     }
   }
 
-  #keep(page: number, answer: Page): void {
+  /** Does it bring what no page had before? */
+  async #keep(page: number, answer: Page): Promise<boolean> {
     const { items, total } = answer;
+    let bringsMore = false;
+    let before: number | undefined;
+    await forEachInTurns(items, (item) => {
+      const held = this.#ids.get(item.id) ?? 0;
+      bringsMore ||= held === 0;
+      this.#ids.set(item.id, held + 1);
+      if (this.#isNew(item)) this.#isMoving = true;
+      const time = Date.parse(item.created ?? '');
+      this.isAscending &&= before === undefined || time >= before;
+      before = time;
+    });
+    await this.#drop(page);
     this.#pages.set(page, answer);
     if (total !== undefined && total !== null && this.total !== undefined) this.total = total;
-    if (items.some(this.#isNew)) this.#isMoving = true;
-    const times = items.map(({ created }) => Date.parse(created ?? ''));
-    this.isAscending &&= times.every((time, i) => i === 0 || time >= (times[i - 1] ?? time));
+    return bringsMore;
+  }
+
+  /** Forgets what was read of a page. */
+  async #drop(page: number): Promise<void> {
+    const items = this.#pages.get(page)?.items ?? [];
+    this.#pages.delete(page);
+    await forEachInTurns(items, ({ id }) => {
+      const held = this.#ids.get(id) ?? 0;
+      if (held > 1) this.#ids.set(id, held - 1);
+      else this.#ids.delete(id);
+    });
   }
 }

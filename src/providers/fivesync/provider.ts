@@ -160,7 +160,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
       open(async () => {
         await catalog.fresh(request);
         // A folder that nothing implies is an empty one: it may be the caller's own.
-        return index.list(normalPath(folder.id));
+        return await index.list(normalPath(folder.id));
       }),
     stat: (ref, request = {}) =>
       open(

@@ -85,7 +85,7 @@ export class FourSharedApi {
   }
 
   async json<T>(call: Call, schema: z.ZodType<T>, options: CallOptions, lookup?: Outcome<T>['lookup']): Promise<T> {
-    const decode = (answer: Answer): T => decodeJson(schema, answer, call.route);
+    const decode = (answer: Answer): Promise<T> => decodeJson(schema, answer, call.route);
     return await this.http.request(call, { decode, lookup }, options);
   }
 
@@ -104,11 +104,13 @@ export class FourSharedApi {
   }
 
   async files(folderId: string, offset: number, options: CallOptions): Promise<(FileResponse | BadEntry)[]> {
-    return await this.#folderGet('/files', folderId, offset, fileListSchema, options);
+    const list = await this.#folderGet('/files', folderId, offset, fileListSchema, options);
+    return (await list?.checked()) ?? [];
   }
 
   async children(folderId: string, offset: number, options: CallOptions): Promise<(FolderResponse | BadEntry)[]> {
-    return await this.#folderGet('/children', folderId, offset, folderListSchema, options);
+    const list = await this.#folderGet('/children', folderId, offset, folderListSchema, options);
+    return (await list?.checked()) ?? [];
   }
 
   /**

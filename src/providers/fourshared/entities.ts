@@ -53,7 +53,7 @@ export const fileListSchema = z
     z.object({ files: entriesOf(fileSchema).nullable() }),
     entriesOf(fileSchema).transform((files) => ({ files })),
   ])
-  .transform((list) => list.files ?? []);
+  .transform((list) => list.files);
 
 export const folderListSchema = z
   .union([
@@ -61,7 +61,7 @@ export const folderListSchema = z
     z.object({ children: entriesOf(folderSchema).nullable() }).transform((list) => ({ folders: list.children })),
     entriesOf(folderSchema).transform((folders) => ({ folders })),
   ])
-  .transform((list) => list.folders ?? []);
+  .transform((list) => list.folders);
 
 export type FileResponse = z.infer<typeof fileSchema>;
 export type FolderResponse = z.infer<typeof folderSchema>;

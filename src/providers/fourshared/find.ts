@@ -1,4 +1,5 @@
 /** Looking for one object by name: how the outcome of a lost answer is found out. */
+import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import { BadEntry } from '../http/entries.js';
@@ -16,7 +17,7 @@ async function findInPages<T extends { readonly id: string }>(
     const entries = await page(offset);
     const found = entries.find((entry): entry is T => !(entry instanceof BadEntry) && matches(entry));
     const before = seen.size;
-    for (const entry of entries) seen.add(entry instanceof BadEntry ? entry : entry.id);
+    await forEachInTurns(entries, (entry) => seen.add(entry instanceof BadEntry ? entry : entry.id));
     // The same again: the server heeds no offset.
     if (found !== undefined || entries.length < pageSize || seen.size === before) return found;
   }

@@ -1,4 +1,5 @@
 /** Everything in a folder, in as few requests as the known counts allow. */
+import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client.js';
 import { BadEntry, mostEntries } from '../http/entries.js';
@@ -20,11 +21,11 @@ export async function listPages<T extends { readonly id: string }>(
 ): Promise<(T | BadEntry)[]> {
   const byId = new Map<string, T>();
   const bad: BadEntry[] = [];
-  const add = (entries: readonly (T | BadEntry)[]): void => {
-    for (const entry of entries) {
+  const add = async (entries: readonly (T | BadEntry)[]): Promise<void> => {
+    await forEachInTurns(entries, (entry) => {
       if (entry instanceof BadEntry) bad.push(entry);
       else byId.set(entry.id, entry);
-    }
+    });
     if (byId.size + bad.length > mostEntries)
       throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
   };
@@ -34,7 +35,7 @@ export async function listPages<T extends { readonly id: string }>(
     const window = Array.from({ length: Math.min(windowPages, (planned ?? 0) - at) }, (_, i) => (at + i) * pageSize);
     const before = byId.size + bad.length;
     const pages = await Promise.all(window.map(page));
-    for (const entries of pages) add(entries);
+    for (const entries of pages) await add(entries);
     lengths.push(...pages.map((entries) => entries.length));
     // The count is out of date by much, or the server heeds no offset.
     if (byId.size + bad.length === before || pages.at(-1)?.length === 0) break;
@@ -44,9 +45,9 @@ export async function listPages<T extends { readonly id: string }>(
   const seen = new Set<string | BadEntry>();
   while (offset !== undefined) {
     const entries: (T | BadEntry)[] = await page(offset);
-    add(entries);
+    await add(entries);
     const before = seen.size;
-    for (const entry of entries) seen.add(entry instanceof BadEntry ? entry : entry.id);
+    await forEachInTurns(entries, (entry) => seen.add(entry instanceof BadEntry ? entry : entry.id));
     // The same again: the server heeds no offset.
     offset = entries.length < pageSize || seen.size === before ? undefined : offset + pageSize;
   }
@@ -73,12 +74,13 @@ export async function listFolder(
       listPages<FileResponse>((offset) => api.files(folder.id, offset, partOptions), folder.fileCount, countsAreFresh),
     ]);
     const entries: RemoteEntry[] = [];
-    for (const child of api.bad.good(folders, 'GET /folder/{id}/children'))
+    await forEachInTurns(await api.bad.good(folders, 'GET /folder/{id}/children'), (child) => {
       if (!isHidden(child.status)) entries.push(toFolder(child, folder.id));
-    for (const child of api.bad.good(files, 'GET /folder/{id}/files')) {
+    });
+    await forEachInTurns(await api.bad.good(files, 'GET /folder/{id}/files'), (child) => {
       const file = isHidden(child.status) ? undefined : toFile(child, folder.id, folder.access);
       if (file !== undefined) entries.push(file);
-    }
+    });
     return entries;
   } catch (error) {
     either.abort();

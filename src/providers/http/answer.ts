@@ -1,6 +1,7 @@
 /** Answers of a server, read to their end. */
 import type { z } from 'zod';
 import { protocolFailure } from './http-error.js';
+import { parseJson } from './parse-json.js';
 import type { WireResponse } from './transport.js';
 
 /** An answer read to its end. */
@@ -18,10 +19,10 @@ export function header(headers: WireResponse['headers'], name: string): string |
 }
 
 /** The answer's JSON as `schema` has it; HTML, an empty body and broken JSON are `protocol` failures. */
-export function decodeJson<T>(schema: z.ZodType<T>, answer: Answer, route: string): T {
+export async function decodeJson<T>(schema: z.ZodType<T>, answer: Answer, route: string): Promise<T> {
   let value: unknown;
   try {
-    value = JSON.parse(answer.text);
+    value = await parseJson(answer.text);
   } catch {
     const what = answer.text === '' ? 'an empty answer' : 'an answer that is not JSON';
     throw protocolFailure(route, what, { status: answer.status });

@@ -4,6 +4,7 @@
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
+import type { MaybePromise } from '../../base/maybe-promise.js';
 import { ProviderError } from '../errors.js';
 import type { Priority, RequestMetrics, RequestOptions } from '../provider.js';
 import { type Answer, header } from './answer.js';
@@ -67,8 +68,8 @@ export interface Call {
 }
 
 export interface Outcome<T> {
-  /** Throws `TryFailure`, see `decodeJson`. */
-  decode(answer: Answer): T;
+  /** Throws or rejects with `TryFailure`, see `decodeJson`. */
+  decode(answer: Answer): MaybePromise<T>;
   /**
    * Called when it is unknown whether the server did what was asked: before the request is repeated, and when the
    * repeat is told that the name exists or the object is gone. Undefined: not done.

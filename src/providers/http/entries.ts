@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { Log } from '../../base/log.js';
+import { forEachInTurns, mapInTurns } from '../../base/turns.js';
 
 /** More entries than that are no folder but a server that makes them up: each costs some hundred bytes of memory here. */
 export const mostEntries = 2_000_000;
@@ -53,18 +54,38 @@ export class BadEntry {
   }
 }
 
-/** A list whose bad entries stay in their places: its length says how full a page is. */
-export function entriesOf<T>(schema: z.ZodType<T>): z.ZodType<(T | BadEntry)[]> {
-  return z.array(z.unknown()).transform((list) =>
-    list.map((entry) => {
-      const parsed = schema.safeParse(entry);
+/** A list as it came: that it is one is known, and nothing of its entries. */
+export class UncheckedEntries<T> {
+  readonly #schema: z.ZodType<T>;
+  readonly #list: readonly unknown[];
+
+  constructor(schema: z.ZodType<T>, list: readonly unknown[]) {
+    this.#schema = schema;
+    this.#list = list;
+  }
+
+  get length(): number {
+    return this.#list.length;
+  }
+
+  /** Bad entries stay in their places: the length says how full a page is. */
+  async checked(): Promise<(T | BadEntry)[]> {
+    return await mapInTurns(this.#list, (entry) => {
+      const parsed = this.#schema.safeParse(entry);
       if (parsed.success) return parsed.data;
       const issue = parsed.error.issues[0];
       const name = (entry as { name?: unknown } | null)?.name;
       const who = typeof name === 'string' ? ` of ${JSON.stringify(name.slice(0, 100))}` : '';
       return new BadEntry(`"${issue?.path.join('.') ?? ''}"${who}: ${issue?.message ?? ''}`);
-    }),
-  );
+    });
+  }
+}
+
+const list = z.custom<readonly unknown[]>((value) => Array.isArray(value), 'not a list');
+
+/** A list of what `schema` describes, to be checked entry by entry: `z.array` would check them all before anybody else has a turn. */
+export function entriesOf<T>(schema: z.ZodType<T>): z.ZodType<UncheckedEntries<T>> {
+  return list.transform((entries) => new UncheckedEntries(schema, entries));
 }
 
 /** Lines of the log about bad entries that are remembered, lest each listing tells of the same ones again. */
@@ -79,12 +100,12 @@ export class BadEntries {
   }
 
   /** The good ones; the log tells of the others. */
-  good<T>(list: readonly (T | BadEntry)[], route: string): T[] {
+  async good<T>(list: readonly (T | BadEntry)[], route: string): Promise<T[]> {
     const good: T[] = [];
-    for (const entry of list) {
+    await forEachInTurns(list, (entry) => {
       if (entry instanceof BadEntry) this.#tell(`${route}: an entry is left out, ${entry.why}`);
       else good.push(entry);
-    }
+    });
     return good;
   }
 

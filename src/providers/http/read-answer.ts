@@ -1,5 +1,7 @@
+import { turn } from '../../base/turns.js';
 import { type Answer, header } from './answer.js';
 import { protocolFailure, TryFailure } from './http-error.js';
+import { parsedAtOnce } from './parse-json.js';
 import { TransportFailure, type WireResponse } from './transport.js';
 
 /** Answers are lists of at most 100 objects; more is not an answer but an attack or a mistake. */
@@ -19,7 +21,18 @@ async function textOf({ body, watch }: WireResponse): Promise<string> {
       throw new TransportFailure('stalled', 'an answer that does not end', undefined);
     parts.push(part);
   }
-  return Buffer.concat(parts, bytes).toString();
+  return bytes <= parsedAtOnce ? Buffer.concat(parts, bytes).toString() : await textIn(parts);
+}
+
+/** The text of a long body, decoded part by part. */
+async function textIn(parts: readonly Uint8Array[]): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const texts: string[] = [];
+  for (const part of parts) {
+    texts.push(decoder.decode(part, { stream: true }));
+    await turn();
+  }
+  return texts.join('') + decoder.decode();
 }
 
 /** Reads a small answer to its end and ends its watch. */

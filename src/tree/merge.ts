@@ -1,0 +1,371 @@
+/**
+ * Brings a directory's rows in line with what the provider lists, in pieces: each is a transaction of its own, and others have
+ * a turn between two of them. A listing of up to `entriesPerTurn` entries is one piece.
+ *
+ * Between pieces, and after a crash there, each object is as the old listing had it or as the new one has it:
+ *
+ * - A name that is in both listings is there all the time: an object gets its new name in the piece in which the name's
+ *   holder leaves it, and so on along the whole chain of names that are handed on.
+ * - What this mount changes meanwhile wins: each piece looks at the rows as they are by then (`DirectoryWatch`), and leaves
+ *   alone what is ours (`LocalChanges`).
+ * - The directory counts as listed only with the last piece.
+ */
+import { inTurns, Pieces } from '../base/turns.js';
+import type { RemoteEntry } from '../providers/provider.js';
+import { isTemporaryName } from '../providers/temporary-names.js';
+import type { Ino, Inode } from './inode.js';
+import type { DirectoryWatch, InodeTable } from './inode-table.js';
+import { keyOf, type ListingChanges, type LocalChanges, newcomer, refreshed } from './listing.js';
+import { assigningLocalNames, candidate, type GivenName } from './local-names.js';
+import { scanning } from './scan.js';
+
+/** `since` is the moment at which the listing was asked for. */
+export interface Order {
+  readonly changes: LocalChanges;
+  readonly since: number;
+}
+
+/**
+ * Merges a complete listing into the table; `now` is the time in ms. A file with content that is not stored yet stays, whatever
+ * the listing says, and so does a directory with such a file below it; and so do directories where the provider has them only
+ * through the files in them (`impliesFolders`): an empty one exists here alone.
+ */
+export async function mergeListing(
+  table: InodeTable,
+  parent: Ino,
+  answer: readonly RemoteEntry[],
+  order: Order,
+  now: number,
+  impliesFolders = false,
+  signal?: AbortSignal,
+): Promise<ListingChanges> {
+  return await inTurns(merging(table, parent, answer, order, now, impliesFolders), (piece) => {
+    signal?.throwIfAborted();
+    return table.transaction(piece);
+  });
+}
+
+/** The same for a caller who has the pieces done; each must be a transaction. */
+export function* merging(
+  table: InodeTable,
+  parent: Ino,
+  answer: readonly RemoteEntry[],
+  order: Order,
+  now: number,
+  impliesFolders = false,
+  pieces = new Pieces(),
+): Generator<void, ListingChanges> {
+  const merge = new Merge(table, parent, order, impliesFolders, pieces);
+  try {
+    return yield* merge.run(answer, now);
+  } finally {
+    merge.end();
+  }
+}
+
+class Merge {
+  readonly #table: InodeTable;
+  readonly #parent: Ino;
+  readonly #order: Order;
+  readonly #impliesFolders: boolean;
+  readonly #pieces: Pieces;
+
+  readonly #names = new Set<string>();
+  readonly #attributes: Ino[] = [];
+  readonly #contents: Ino[] = [];
+  readonly #elsewhere: { parent: Ino; name: string }[] = [];
+  readonly #doubtful: Ino[] = [];
+  readonly #lost = new Set<Ino>();
+
+  /** What is listed, by key. */
+  readonly #present = new Map<string, RemoteEntry>();
+  /** What was here, by key, and under which names. `#current` says how it is by now. */
+  readonly #here = new Map<string, Inode>();
+  readonly #namesBefore = new Set<string>();
+  /** Changes since then. */
+  #watch: DirectoryWatch | null = null;
+  #hasPending = false;
+  /** The local names of what is listed, by key; and who is to have a name that was in use. */
+  #plan: ReadonlyMap<string, string> = new Map();
+  readonly #heirs = new Map<string, RemoteEntry>();
+  readonly #done = new Set<string>();
+  /** Names that are about to be given in this step. */
+  readonly #placing = new Set<string>();
+  /** Within one piece. */
+  #holding: ReadonlySet<Ino> | null = null;
+
+  constructor(table: InodeTable, parent: Ino, order: Order, impliesFolders: boolean, pieces: Pieces) {
+    this.#pieces = pieces;
+    this.#table = table;
+    this.#parent = parent;
+    this.#order = order;
+    this.#impliesFolders = impliesFolders;
+  }
+
+  end(): void {
+    if (this.#watch !== null) this.#table.unwatch(this.#parent, this.#watch);
+  }
+
+  *run(answer: readonly RemoteEntry[], now: number): Generator<void, ListingChanges> {
+    const table = this.#table;
+    const parent = this.#parent;
+    yield* this.#takePossible(answer);
+    yield* this.#withoutTemporaries();
+    const isLarge = table.isLarge(parent);
+    const before = isLarge ? yield* scanning(table, parent, (child) => child, this.#pieces) : table.children(parent);
+    this.#watch = table.watch(parent);
+    for (const child of before) {
+      yield* this.#next();
+      this.#rescue(this.#current(child));
+    }
+    for (const entry of this.#present.values()) {
+      yield* this.#next();
+      this.#adoptMadeAgain(entry);
+    }
+    yield* this.#makePlan(before);
+    for (const entry of this.#present.values()) {
+      yield* this.#next();
+      this.#take(entry);
+    }
+    for (const child of before) {
+      yield* this.#next();
+      const current = this.#current(child);
+      if (this.#isGone(current) && !this.#lost.has(current.ino) && !this.#isEmptyHere(current)) this.#detach(current);
+    }
+    table.update(parent, { listedAt: now });
+    return {
+      names: this.#names,
+      attributes: this.#attributes,
+      contents: this.#contents,
+      elsewhere: this.#elsewhere,
+      doubtful: this.#doubtful.filter((ino) => ino !== parent),
+      lost: [...this.#lost],
+    };
+  }
+
+  *#next(): Generator<void, void> {
+    if (!this.#pieces.isFull()) return;
+    this.#holding = null;
+    yield;
+  }
+
+  #isOurs(entry: Pick<RemoteEntry, 'kind' | 'id'>): boolean {
+    return this.#order.changes.isNewer(entry.kind, entry.id, this.#order.since);
+  }
+
+  /** The row as it is by now. */
+  #current(child: Inode): Inode {
+    return this.#watch?.inos.has(child.ino) === true ? (this.#table.peek(child.ino) ?? child) : child;
+  }
+
+  /** Without what no tree can hold, whatever a server says: an object twice, the directory in itself, and the root in it. */
+  *#takePossible(answer: readonly RemoteEntry[]): Generator<void, void> {
+    const table = this.#table;
+    for (const entry of answer) {
+      yield* this.#next();
+      const known = entry.kind === 'folder' ? table.byRemote('folder', entry.id) : undefined;
+      if (known === undefined || (known.ino !== this.#parent && !table.isRoot(known)))
+        this.#present.set(keyOf(entry), entry);
+    }
+  }
+
+  /**
+   * Without objects under a temporary name. One that is known by another name is still shown by that, as long as nothing
+   * else has it: a crash may have ended its replacement half way, and the next mount finishes or undoes it.
+   */
+  *#withoutTemporaries(): Generator<void, void> {
+    const temporaries: RemoteEntry[] = [];
+    const names = new Set<string>();
+    for (const entry of this.#present.values()) {
+      yield* this.#next();
+      names.add(entry.name);
+      if (isTemporaryName(entry.name)) temporaries.push(entry);
+    }
+    for (const entry of temporaries) {
+      yield* this.#next();
+      const known = this.#table.byRemote(entry.kind, entry.id)?.remote;
+      // What is on its way out of another folder is not shown in this one.
+      const isHere = known != null && known.parentId === entry.parentId && !names.has(known.name);
+      if (isHere) this.#present.set(keyOf(entry), { ...entry, name: known.name });
+      else this.#present.delete(keyOf(entry));
+    }
+  }
+
+  /** It was listed here, and is not any more. */
+  #isGone({ parent, remote }: Inode): boolean {
+    return parent === this.#parent && remote !== null && !this.#present.has(keyOf(remote)) && !this.#isOurs(remote);
+  }
+
+  #isEmptyHere({ remote }: Inode): boolean {
+    return this.#impliesFolders && remote?.kind === 'folder' && !this.#present.has(keyOf(remote));
+  }
+
+  /** Of what is gone, what holds content that is not stored yet keeps its name. Is it so? */
+  #rescue(child: Inode): boolean {
+    if (!this.#isGone(child)) return false;
+    if (child.localSize !== null) {
+      // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
+      this.#table.update(child.ino, { remote: null });
+      return true;
+    }
+    if (child.kind !== 'directory' || this.#impliesFolders) return false;
+    this.#holding ??= this.#table.directoriesOfUnstored();
+    if (!this.#holding.has(child.ino)) return false;
+    this.#lost.add(child.ino);
+    return true;
+  }
+
+  /** Takes the name of what is gone. False where it stays after all. */
+  #detach(child: Inode): boolean {
+    if (this.#rescue(child)) return false;
+    this.#names.add(child.name);
+    this.#table.update(child.ino, { parent: null });
+    return true;
+  }
+
+  /** A directory that was gone at the provider and stays here is the folder of its name that somebody has made since. */
+  #adoptMadeAgain(entry: RemoteEntry): void {
+    if (entry.kind !== 'folder') return;
+    const waiting = this.#table.child(this.#parent, entry.name);
+    if (waiting?.kind !== 'directory' || waiting.remote !== null) return;
+    if (this.#table.byRemote('folder', entry.id) === undefined) this.#table.update(waiting.ino, { remote: entry });
+  }
+
+  /** Which name each object is to have. Names of what the provider does not know yet, or we changed since, are not up for grabs. */
+  *#makePlan(before: readonly Inode[]): Generator<void, void> {
+    const taken = new Set<string>();
+    const given = new Map<string, GivenName>();
+    for (const child of before) {
+      yield* this.#next();
+      const current = this.#current(child);
+      if (current.parent !== this.#parent) continue;
+      const { remote, name, kind, ino } = current;
+      this.#namesBefore.add(name);
+      if (kind === 'file' && remote === null) this.#hasPending = true;
+      if (remote !== null) this.#here.set(keyOf(remote), current);
+      if (remote === null || this.#isOurs(remote) || this.#isEmptyHere(current) || this.#lost.has(ino)) taken.add(name);
+      else given.set(keyOf(remote), { local: name, remote: remote.name });
+    }
+    const listed: { id: string; name: string }[] = [];
+    for (const [key, entry] of this.#present) {
+      yield* this.#next();
+      if (!this.#isOurs(entry) && !this.#isPending(entry)) listed.push({ id: key, name: entry.name });
+    }
+    this.#plan = yield* assigningLocalNames(listed, given, taken, this.#pieces);
+    for (const [key, name] of this.#plan) {
+      yield* this.#next();
+      const entry = this.#present.get(key);
+      if (entry !== undefined && this.#namesBefore.has(name)) this.#heirs.set(name, entry);
+    }
+  }
+
+  /**
+   * A name that a local file is about to be stored under: the listed object is either that very upload, whose answer is
+   * still on its way, or another client's file, which the upload will meet as a conflict.
+   */
+  #isPending(entry: RemoteEntry): boolean {
+    if (entry.kind !== 'file' || !(this.#hasPending || this.#watch?.names.has(entry.name) === true)) return false;
+    const holder = this.#table.child(this.#parent, entry.name);
+    if (holder === undefined || holder.remote !== null || holder.kind !== 'file') return false;
+    return this.#table.byRemote('file', entry.id)?.parent !== this.#parent;
+  }
+
+  /** The row of a listed object: here, elsewhere, or none yet. */
+  #known(entry: RemoteEntry): Inode | undefined {
+    const here = this.#here.get(keyOf(entry));
+    const current = here === undefined ? undefined : this.#current(here);
+    // A question to the table costs a third of an entry's merge: what was here is known without.
+    const isThat = current?.remote != null && keyOf(current.remote) === keyOf(entry);
+    return isThat ? current : this.#table.byRemote(entry.kind, entry.id);
+  }
+
+  /** An entry, and all those whose names it takes or leaves to them, and so on. */
+  #take(first: RemoteEntry): void {
+    const table = this.#table;
+    const parent = this.#parent;
+    // Names move in two steps, lest two rows hold one name for a moment.
+    const moves: { readonly inode: Inode; readonly local: string }[] = [];
+    const chain = [first];
+    for (const entry of chain) {
+      if (this.#done.has(keyOf(entry))) continue;
+      this.#done.add(keyOf(entry));
+      if (this.#isOurs(entry) || this.#isPending(entry)) continue;
+      const known = this.#known(entry);
+      const local = this.#nameFor(entry, known, chain);
+      if (known === undefined && this.#holder(local) === undefined) {
+        table.insert({ ...newcomer(entry), parent, name: local });
+        this.#names.add(local);
+        continue;
+      }
+      if (known === undefined) {
+        this.#placing.add(local);
+        moves.push({ inode: table.insert(newcomer(entry)), local });
+        continue;
+      }
+      if (known.parent !== parent || known.name !== local) {
+        this.#loosen(known, chain);
+        this.#placing.add(local);
+        moves.push({ inode: known, local });
+      }
+      const change = refreshed(known, entry);
+      if (change === null) continue;
+      table.update(known.ino, change.fields);
+      this.#attributes.push(known.ino);
+      if (change.content) this.#contents.push(known.ino);
+    }
+    for (const { inode, local } of moves) {
+      table.update(inode.ino, { parent, name: local });
+      this.#names.add(local);
+    }
+    if (moves.length > 0) this.#placing.clear();
+  }
+
+  /** Takes the name of an object that is to have another. */
+  #loosen(known: Inode, chain: RemoteEntry[]): void {
+    const table = this.#table;
+    const parent = this.#parent;
+    if (known.parent === parent) {
+      this.#names.add(known.name);
+      const heir = this.#heirs.get(known.name);
+      if (heir !== undefined) chain.push(heir);
+    } else if (known.parent !== null) this.#elsewhere.push({ parent: known.parent, name: known.name });
+    if (known.kind === 'directory' && known.parent !== parent && table.isWithin(parent, known.ino)) {
+      for (const { ino } of table.upwards(parent)) this.#doubtful.push(ino);
+      const loosened = table.makeWay(known.ino, parent);
+      if (loosened !== undefined) this.#elsewhere.push({ parent: known.ino, name: loosened.name });
+    }
+    if (known.parent !== null) table.update(known.ino, { parent: null });
+  }
+
+  /** Who has a name in the directory by now. */
+  #holder(name: string): Inode | undefined {
+    const isKnown = this.#namesBefore.has(name) || this.#watch?.names.has(name) === true;
+    return isKnown ? this.#table.child(this.#parent, name) : undefined;
+  }
+
+  /** As planned, unless somebody has the name who was not there then, or stays after all. */
+  #nameFor(entry: RemoteEntry, known: Inode | undefined, chain: RemoteEntry[]): string {
+    const planned = this.#plan.get(keyOf(entry));
+    if (planned !== undefined && known?.parent === this.#parent && known.name === planned) return planned;
+    if (planned !== undefined && !this.#placing.has(planned)) {
+      const holder = this.#holder(planned);
+      if (holder === undefined || holder.ino === known?.ino || this.#givesWay(holder, chain)) return planned;
+    }
+    for (let round = 0; ; round++) {
+      const name = candidate({ id: keyOf(entry), name: entry.name }, round);
+      if (!this.#placing.has(name) && this.#table.child(this.#parent, name) === undefined) return name;
+    }
+  }
+
+  /** Does the holder of a name lose it within this step? */
+  #givesWay(holder: Inode, chain: RemoteEntry[]): boolean {
+    const { remote } = holder;
+    if (remote === null || this.#isOurs(remote) || this.#isEmptyHere(holder) || this.#lost.has(holder.ino))
+      return false;
+    const entry = this.#present.get(keyOf(remote));
+    if (entry === undefined) return this.#detach(holder);
+    if (this.#done.has(keyOf(remote)) || !this.#plan.has(keyOf(remote))) return false;
+    chain.push(entry);
+    return true;
+  }
+}
