@@ -12,14 +12,14 @@ import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { StateDatabase } from '../base/sqlite.js';
-import type { LentFile } from '../spool/lent-file.js';
-import { Room } from '../spool/room.js';
+import type { BackingFile } from '../spool/backing-file.js';
+import { FreeSpace } from '../spool/free-space.js';
+import { BackingFiles } from './backing-files.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 import { CacheSpace, type Segment } from './cache-space.js';
 import { CachedRevision, type PunchHole, type RevisionHost } from './cached-revision.js';
+import { fingerprintOf } from './file-fingerprint.js';
 import { CacheIndex, openIndex } from './index-db.js';
-import { Loans } from './loans.js';
-import { stampOf } from './stamp.js';
 
 export interface BlockCacheOptions {
   readonly directory: string;
@@ -42,9 +42,9 @@ export interface CacheStats {
 }
 
 /** A cached file that left for the spool. */
-export interface Surrendered {
+export interface MovedToSpool {
   /** Who reads it directly, where anybody does. */
-  readonly lent: LentFile | null;
+  readonly lent: BackingFile | null;
   /** CRC-32 of its blocks. */
   readonly crcs: readonly number[];
 }
@@ -64,8 +64,8 @@ export class BlockCache implements RevisionHost {
   readonly #index: CacheIndex;
   readonly #space: CacheSpace;
   readonly #open = new Map<string, CachedRevision>();
-  readonly #loans: Loans;
-  readonly #room: Room;
+  readonly #backingFiles: BackingFiles;
+  readonly #freeSpace: FreeSpace;
 
   constructor(options: BlockCacheOptions) {
     this.limit = options.limit;
@@ -78,19 +78,19 @@ export class BlockCache implements RevisionHost {
     this.#database = database;
     this.#isUsable = isUsable;
     this.#index = new CacheIndex(this.#database.sql);
-    this.#loans = new Loans(options.limit);
+    this.#backingFiles = new BackingFiles(options.limit);
     this.#space = new CacheSpace(options.limit, {
       // What is lent would free nothing.
-      isFixed: (key) => this.#loans.has(key),
-      otherBytes: () => this.#loans.detachedBytes,
+      isFixed: (key) => this.#backingFiles.has(key),
+      otherBytes: () => this.#backingFiles.detachedBytes,
       evict: (segment) => this.#evicted(segment),
     });
-    this.#room = new Room(options.directory, (bytes) => this.relieve(bytes));
+    this.#freeSpace = new FreeSpace(options.directory, (bytes) => this.relieve(bytes));
     this.#load();
   }
 
   stats(): CacheStats {
-    const bytes = this.#space.bytes + this.#loans.detachedBytes;
+    const bytes = this.#space.bytes + this.#backingFiles.detachedBytes;
     return { bytes, limit: this.limit, hits: this.hits, misses: this.misses };
   }
 
@@ -121,14 +121,14 @@ export class BlockCache implements RevisionHost {
    * The file of an open revision, for others to read directly: null unless all of it is here and checked, and not too much
    * is lent already. It is neither changed nor evicted until it was given back.
    */
-  lend(revision: CachedRevision): LentFile | null {
+  openBacking(revision: CachedRevision): BackingFile | null {
     const { key } = revision;
     revision.wasUsed = true;
-    return this.#safely('lend', key, () => this.#loans.lend(revision, this.pathOf(key))) ?? null;
+    return this.#safely('lend', key, () => this.#backingFiles.open(revision, this.pathOf(key))) ?? null;
   }
 
-  giveBack(lent: LentFile): void {
-    const isLast = this.#loans.giveBack(lent);
+  closeBacking(lent: BackingFile): void {
+    const isLast = this.#backingFiles.close(lent);
     if (!isLast || lent.owner !== 'cache') return;
     for (let segment = 0; segment <= segmentOf(blockCount(lent.size)); segment++) this.touch(lent.key, segment);
   }
@@ -137,7 +137,7 @@ export class BlockCache implements RevisionHost {
    * Moves the file of an open revision to `path`, to become a content that is changed; those who read it directly go on with it.
    * Null, and nothing done, where not all of it is here and checked, or it cannot be moved there.
    */
-  surrender(revision: CachedRevision, path: string): Surrendered | null {
+  moveToSpool(revision: CachedRevision, path: string): MovedToSpool | null {
     const { key, size, map } = revision;
     if (size === 0 || !revision.isWhollyVerified()) return null;
     const crcs = Array.from({ length: map.count }, (_, block) => map.crc(block));
@@ -151,7 +151,7 @@ export class BlockCache implements RevisionHost {
       this.log.warn({ key }, `a cached file cannot be moved to the spool: ${messageOf(error)}`);
       return null;
     }
-    const lent = this.#loans.surrender(key);
+    const lent = this.#backingFiles.moveToSpool(key);
     this.#space.forget(key, map.count);
     revision.clear();
     return { lent, crcs };
@@ -169,9 +169,9 @@ export class BlockCache implements RevisionHost {
    * Takes over a file with the whole content of a revision, as it was stored and confirmed. `crcs` are the CRC-32 of its
    * blocks, `lent` is who reads it directly. False when it does not fit or cannot be moved here; the file then stays where it was.
    */
-  adopt(key: string, size: number, path: string, crcs: readonly number[], lent: LentFile | null = null): boolean {
-    if (size === 0 || size > this.limit / 2 || this.#open.has(key) || this.#loans.has(key)) return false;
-    if (lent !== null && !this.#loans.hasRoom(size)) return false;
+  adopt(key: string, size: number, path: string, crcs: readonly number[], lent: BackingFile | null = null): boolean {
+    if (size === 0 || size > this.limit / 2 || this.#open.has(key) || this.#backingFiles.has(key)) return false;
+    if (lent !== null && !this.#backingFiles.hasRoom(size)) return false;
     const map = new BlockMap(blockCount(size));
     try {
       this.drop(key);
@@ -182,7 +182,7 @@ export class BlockCache implements RevisionHost {
       moveTo(path, this.pathOf(key));
       const stamp = this.#stampOf(key);
       this.#index.put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1, stamp });
-      if (lent !== null) this.#loans.take(lent, key, size);
+      if (lent !== null) this.#backingFiles.adopt(lent, key, size);
       return true;
     } catch (error) {
       // Another file system (EXDEV), or a broken cache disk: the content is at the provider, so nothing is lost.
@@ -204,7 +204,7 @@ export class BlockCache implements RevisionHost {
 
   /** May so many bytes more be on the disk? What is older gives way to them, and all of it to contents not stored yet. */
   hasRoom(bytes: number): boolean {
-    return this.#isUsable && this.#safely('look at the disk', '', () => this.#room.has(bytes)) === true;
+    return this.#isUsable && this.#safely('look at the disk', '', () => this.#freeSpace.has(bytes)) === true;
   }
 
   /** Gives back what was reserved for a block that is not there after all. */
@@ -219,7 +219,7 @@ export class BlockCache implements RevisionHost {
 
   /** Nothing of an open revision is here any more. */
   forget(revision: CachedRevision): void {
-    this.#loans.detach(revision.key);
+    this.#backingFiles.detach(revision.key);
     this.#space.forget(revision.key, revision.map.count);
   }
 
@@ -261,7 +261,7 @@ export class BlockCache implements RevisionHost {
   /** Forgets a revision that nobody reads. */
   drop(key: string): void {
     const row = this.#index.get(key);
-    if (row === undefined || this.#open.has(key) || this.#loans.has(key)) return;
+    if (row === undefined || this.#open.has(key) || this.#backingFiles.has(key)) return;
     this.#space.forget(key, blockCount(row.size));
     this.#remove(key);
   }
@@ -288,7 +288,7 @@ export class BlockCache implements RevisionHost {
   }
 
   #stampOf(key: string): string | null {
-    return stampOf(this.pathOf(key), this.#boot) ?? null;
+    return fingerprintOf(this.pathOf(key), this.#boot) ?? null;
   }
 
   #load(): void {

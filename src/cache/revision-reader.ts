@@ -10,14 +10,14 @@ import { ProviderError } from '../providers/errors.js';
 import { orAborted } from '../providers/or-aborted.js';
 import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
 import { revisionKey } from '../providers/provider.js';
-import type { LentFile } from '../spool/lent-file.js';
-import { blocksOf, type Run, RunCollector } from './arrivals.js';
-import type { BlockCache, Surrendered } from './block-cache.js';
+import type { BackingFile } from '../spool/backing-file.js';
+import type { BlockCache, MovedToSpool } from './block-cache.js';
+import { blocksOf, type Run, RunCollector } from './block-runs.js';
 import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 import { ContentCheck } from './content-check.js';
 import { WHOLE_FILE_BYTES } from './read-ahead.js';
-import { planSequel, type Sequel } from './sequel.js';
+import { planSequentialFetch, type SequentialFetch } from './sequential-fetch.js';
 
 export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOptions) => Promise<RangeBody>;
 
@@ -59,7 +59,7 @@ export class RevisionReader {
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
   readonly #reads = new InUse();
-  #sequel: Sequel = { at: 0, asked: 0 };
+  #sequel: SequentialFetch = { at: 0, asked: 0 };
   /** A whole file under way, sent in answer to a range. */
   #stream: Promise<void> | null = null;
 
@@ -125,7 +125,7 @@ export class RevisionReader {
   /** Somebody who waits reads `[at, end)` in order: it is fetched in large requests, several at a time. */
   prefetchSequel(at: number, end: number, signal?: AbortSignal): void {
     const window = Math.min(SEQUEL_WINDOW, this.#cache.limit * SEQUEL_SHARE);
-    const { state, fetch } = planSequel(this.#sequel, { at, end, window });
+    const { state, fetch } = planSequentialFetch(this.#sequel, { at, end, window });
     this.#sequel = state;
     if (fetch !== null) this.prefetch(...fetch, DEMAND_REQUEST, 'foreground', signal);
   }
@@ -150,8 +150,8 @@ export class RevisionReader {
   }
 
   /** The cache's file where it has all of the revision, for others to read directly: see `BlockCache.lend`. */
-  lend(): LentFile | null {
-    if (this.isSound) return this.#cache.lend(this.#cached);
+  lend(): BackingFile | null {
+    if (this.isSound) return this.#cache.openBacking(this.#cached);
     // The next one who opens it may find it checked.
     void this.check?.settle();
     return null;
@@ -163,8 +163,8 @@ export class RevisionReader {
   }
 
   /** Gives the cache's file away, to be changed, where it has all of the revision: see `BlockCache.surrender`. */
-  surrender(path: string): Surrendered | null {
-    return this.isSound ? this.#cache.surrender(this.#cached, path) : null;
+  surrender(path: string): MovedToSpool | null {
+    return this.isSound ? this.#cache.moveToSpool(this.#cached, path) : null;
   }
 
   /** Is all of `[from, to)` in the cache? */

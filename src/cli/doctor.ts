@@ -7,7 +7,7 @@ import { requireSqlite } from '../base/sqlite.js';
 import { privateDirectory, whyUnwritable } from '../config/directories.js';
 import { formatSize } from '../config/units.js';
 import { bindings } from '../mount/bindings.js';
-import { makeProvider } from '../mount/made-provider.js';
+import { makeProvider } from '../mount/provider-factory.js';
 import { sortedOut } from '../mount/registry.js';
 import type { Context } from './context.js';
 import { print } from './output.js';

@@ -6,11 +6,11 @@ import { formatSize } from '../config/units.js';
 import { fuseSubtype } from '../fuse/binding.js';
 import { mountAt } from '../fuse/mount-table.js';
 import { unmountByProgram } from '../fuse/programs.js';
-import { contentsLeft } from '../mount/contents-left.js';
 import { askControl } from '../mount/control.js';
 import { clearStaleMount } from '../mount/mountpoint.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import type { DrainProgress, UploadStatus } from '../mount/status.js';
+import { waitingContents } from '../mount/waiting-contents.js';
 import { type Context, mountNamed } from './context.js';
 import { complain, print } from './output.js';
 
@@ -61,7 +61,7 @@ async function detach({ mountpoint, pid }: RegistryEntry): Promise<void> {
 
 /** It is unmounted, and its process has ended without a word: what it has not stored is in its journal. */
 function reportSilent({ accounts, places }: Context, { account }: RegistryEntry): void {
-  const left = contentsLeft(account, accounts, places);
+  const left = waitingContents(account, accounts, places);
   if (left === 0) return;
   const what = left === null ? 'whether everything is stored is not known' : `${left} contents are not stored`;
   throw new SyncmountError('left-pending', `unmounted, but ${what}; what is left waits for the next mount`);

@@ -1,7 +1,7 @@
 /** `syncmount uploads`: what the provider does not have yet, and what can be done about it. */
 import { UsageError } from '../base/errors.js';
 import { formatSize } from '../config/units.js';
-import type { Discarded } from '../filesystem/discarding.js';
+import type { Discarded } from '../filesystem/uploads/discarding.js';
 import { askControl } from '../mount/control.js';
 import type { RegistryEntry } from '../mount/registry.js';
 import type { UploadStatus } from '../mount/status.js';

@@ -78,7 +78,7 @@ export interface OpenResult {
   /** The kernel must share nothing of this inode with it: others still read an older version, whose pages these are. */
   readonly apart?: boolean;
   /** Others write to the file without a word: without its `backing`, the kernel must keep nothing of it for this handle. */
-  readonly unseen?: boolean;
+  readonly passthroughWriters?: boolean;
 }
 
 /** A file on the local disk. */

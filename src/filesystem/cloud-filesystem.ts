@@ -9,7 +9,6 @@ import { forEachInTurns, turn } from '../base/turns.js';
 import type { Account, Quota } from '../providers/provider.js';
 import type { SeenChanges } from '../tree/directories.js';
 import { type Ino, remoteFileOf } from '../tree/inode.js';
-import { answered, answeredNow } from './answered.js';
 import type {
   AttributeChange,
   Attributes,
@@ -24,43 +23,44 @@ import type {
   RenameFlags,
   StatFs,
 } from './api.js';
-import { changeOverlay } from './attributes.js';
-import { Contents } from './contents.js';
-import { Copying } from './copying.js';
-import { type Core, inodeOf } from './core.js';
-import { createFile } from './creating.js';
-import { spoil } from './damage.js';
-import { LookUps, timed } from './deadlines.js';
-import { Discarding } from './discarding.js';
-import { FailureLog } from './failure-log.js';
-import { FsError } from './fs-error.js';
+import { changeOverlay } from './attributes/attributes.js';
+import { SpaceAccounting } from './attributes/statfs.js';
+import { Xattrs } from './attributes/xattrs.js';
+import { Contents } from './content/contents.js';
+import { markCorrupt } from './content/corruption.js';
+import { Mappings } from './content/mappings.js';
+import { isAllHere, openable } from './content/opening.js';
+import { Passthrough } from './content/passthrough.js';
+import { settlePassthroughWrites } from './content/passthrough-writes.js';
+import { Relocation } from './content/relocation.js';
+import { Resizing, seekIn } from './content/resizing.js';
+import { type SpooledContent, spooledContents } from './content/spooled-contents.js';
+import { orAborted } from './core/abortable.js';
+import { type Core, inodeOf } from './core/core.js';
+import { LookUps, timed } from './core/deadlines.js';
+import { withErrno, withErrnoSync } from './core/errno-boundary.js';
+import { FailureLog } from './core/failure-log.js';
+import { FsError } from './core/fs-error.js';
+import { type FileState, isAmongOlder } from './core/open-files.js';
 import { Holding } from './holding.js';
-import { Homes } from './homes.js';
-import { Intents } from './intents.js';
-import { Lending } from './lending.js';
-import { Mappings } from './mappings.js';
-import { Namespace } from './namespace.js';
-import { type FileState, isAmongOlder } from './open-files.js';
-import { isAllHere, openable } from './opening.js';
-import { orAborted } from './or-aborted.js';
-import { writersOf } from './pending.js';
-import { recoverUploads } from './recovery.js';
-import { Renaming } from './renaming.js';
-import { Resizing, seekIn } from './resizing.js';
-import { Space } from './space.js';
-import { type SpooledContent, spooledContents } from './spooled.js';
-import { Storing } from './storing.js';
-import { Superfluous } from './superfluous.js';
-import { settleUnseen } from './unseen.js';
-import { Xattrs } from './xattrs.js';
+import { createFile } from './names/creating.js';
+import { Namespace } from './names/namespace.js';
+import { Renaming } from './names/renaming.js';
+import { Copying } from './names/server-side-copy.js';
+import { Intents } from './recovery/intents.js';
+import { recoverUploads } from './recovery/recovery.js';
+import { Discarding } from './uploads/discarding.js';
+import { Orphans } from './uploads/orphans.js';
+import { writersOf } from './uploads/pending.js';
+import { Uploader } from './uploads/uploader.js';
 
 export class CloudFilesystem implements Filesystem {
   readonly root: Ino;
-  readonly storing: Storing;
+  readonly uploader: Uploader;
   readonly discarding: Discarding;
   readonly #core: Core;
   readonly #contents: Contents;
-  readonly #lending: Lending;
+  readonly #passthrough: Passthrough;
   readonly #mappings: Mappings;
   readonly #namespace: Namespace;
   readonly #renaming: Renaming;
@@ -72,8 +72,8 @@ export class CloudFilesystem implements Filesystem {
   readonly #listeners = new Set<(what: Invalidation) => void>();
   /** Files whose content was changed elsewhere since they were last opened: the kernel's pages of them are old. */
   readonly #outdated = new Set<Ino>();
-  readonly #space: Space;
-  readonly #homes: Homes;
+  readonly #space: SpaceAccounting;
+  readonly #relocation: Relocation;
   readonly #holding: Holding;
   readonly #lookUps: LookUps;
 
@@ -81,39 +81,46 @@ export class CloudFilesystem implements Filesystem {
   constructor(core: Core, root: Ino, account: Account) {
     this.root = root;
     this.#core = core;
-    this.#space = new Space(core, account.quota);
-    this.#lending = new Lending(core);
-    this.#homes = new Homes(core, root);
+    this.#space = new SpaceAccounting(core, account.quota);
+    this.#passthrough = new Passthrough(core);
+    this.#relocation = new Relocation(core, root);
     this.#lookUps = new LookUps(core);
-    this.#contents = new Contents(core, this.#homes);
-    this.#mappings = new Mappings(core, this.#contents, this.#lending, (state) => {
+    this.#contents = new Contents(core, this.#relocation);
+    this.#mappings = new Mappings(core, this.#contents, this.#passthrough, (state) => {
       this.#rests(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
     });
-    core.readers.onDamage = (file) => spoil(core, file);
-    const superfluous = new Superfluous(core);
-    this.storing = new Storing(core, this.#contents, superfluous, this.#homes);
-    this.storing.onSpace = (bytes) => this.#space.changed(bytes);
+    core.readers.onDamage = (file) => markCorrupt(core, file);
+    const orphans = new Orphans(core);
+    this.uploader = new Uploader(core, this.#contents, orphans, this.#relocation);
+    this.uploader.onSpace = (bytes) => this.#space.changed(bytes);
     this.discarding = new Discarding(core, this.#contents);
-    this.#intents = new Intents(core, superfluous, (ino, file) => {
+    this.#intents = new Intents(core, orphans, (ino, file) => {
       const state = core.files.state(ino);
       if (state !== undefined) this.#contents.moved(state, file);
     });
     this.#holding = new Holding(core, this.#contents, this.#intents, account.root.id);
     this.#contents.onAbandoned = (state) => this.#holding.release(state);
-    this.#namespace = new Namespace(core, this.#contents, this.storing, this.#intents, this.#homes, this.#holding);
+    this.#namespace = new Namespace(
+      core,
+      this.#contents,
+      this.uploader,
+      this.#intents,
+      this.#relocation,
+      this.#holding,
+    );
     this.#holding.dispose = (file) => this.#namespace.dispose(file);
     this.#namespace.onRemoved = (bytes, toTrash) => this.#space.removed(bytes, toTrash);
     this.#renaming = new Renaming(
       core,
       this.#namespace,
       this.#contents,
-      this.storing,
+      this.uploader,
       this.#intents,
-      this.#homes,
+      this.#relocation,
       this.#holding,
     );
     this.#copying = new Copying(core, this.#contents, this.#namespace);
-    this.#resizing = new Resizing(core, this.#contents, this.storing);
+    this.#resizing = new Resizing(core, this.#contents, this.uploader);
     this.#xattrs = new Xattrs(core);
     this.#failures = new FailureLog(core);
   }
@@ -123,7 +130,7 @@ export class CloudFilesystem implements Filesystem {
    * renames that were under way are finished or undone, or cannot be for now.
    */
   recover(): Promise<void> {
-    const beginUploads = recoverUploads(this.#core, this.storing, this.#homes);
+    const beginUploads = recoverUploads(this.#core, this.uploader, this.#relocation);
     if (!this.#intents.areUnfinished()) {
       beginUploads();
       return Promise.resolve();
@@ -138,7 +145,7 @@ export class CloudFilesystem implements Filesystem {
   /** Tries again what has failed: uploads, of which it answers how many, and renames that wait for their last step. */
   retryFailed(): number {
     this.#intents.retry().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
-    return this.storing.retryFailed();
+    return this.uploader.retryFailed();
   }
 
   /** Where on this machine the contents are that are not stored yet. */
@@ -165,11 +172,11 @@ export class CloudFilesystem implements Filesystem {
       this.#lookUps.done(caller?.pid);
       return found;
     };
-    return answered(look, this.#failures.of('lookup', parent, name));
+    return withErrno(look, this.#failures.of('lookup', parent, name));
   }
 
   getattr(ino: Ino): Attributes {
-    return answeredNow(() => this.#namespace.attributes(inodeOf(this.#core, ino)), this.#failures.of('getattr', ino));
+    return withErrnoSync(() => this.#namespace.attributes(inodeOf(this.#core, ino)), this.#failures.of('getattr', ino));
   }
 
   validity(directory: Ino): number {
@@ -185,9 +192,9 @@ export class CloudFilesystem implements Filesystem {
       const state = this.#core.files.state(ino);
       // A time that is set is later than what was written before.
       if (state?.watch == null || change.mtime === undefined) return this.#change(ino, change, caller);
-      return settleUnseen(this.#core, state).then(() => this.#change(ino, change, caller));
+      return settlePassthroughWrites(this.#core, state).then(() => this.#change(ino, change, caller));
     };
-    return answered(set, this.#failures.of('setattr', ino));
+    return withErrno(set, this.#failures.of('setattr', ino));
   }
 
   #change(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
@@ -198,7 +205,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
-    return answered(() => this.#namespace.readdir(ino, caller), this.#failures.of('readdir', ino));
+    return withErrno(() => this.#namespace.readdir(ino, caller), this.#failures.of('readdir', ino));
   }
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult> {
@@ -214,7 +221,7 @@ export class CloudFilesystem implements Filesystem {
       const inode = openable(this.#core, ino, flags);
       const state = this.#core.files.ensureState(ino);
       const isLeaving = state.unlinked || state.leaving.isBusy;
-      const pinned = remoteFileOf(inode) ?? (state.unlinked ? state.last : null);
+      const pinned = remoteFileOf(inode) ?? (state.unlinked ? state.lastRevision : null);
       const handle = this.#core.files.open(state, flags, pinned, caller?.pid);
       this.#contents.unite(handle);
       try {
@@ -232,9 +239,9 @@ export class CloudFilesystem implements Filesystem {
       if (unseen) this.#outdated.add(ino);
       const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
       if (!apart) this.#core.files.begins(handle, keepCache);
-      return { handle: handle.id, keepCache, apart, unseen };
+      return { handle: handle.id, keepCache, apart, passthroughWriters: unseen };
     };
-    return answered(open, this.#failures.of('open', ino));
+    return withErrno(open, this.#failures.of('open', ino));
   }
 
   create(
@@ -258,22 +265,22 @@ export class CloudFilesystem implements Filesystem {
       const handle = files.open(state, flags, null, caller?.pid);
       return { handle: handle.id, keepCache: false, attributes: this.getattr(state.ino) };
     };
-    return answered(create, this.#failures.of('create', parent, name));
+    return withErrno(create, this.#failures.of('create', parent, name));
   }
 
   backing(handle: HandleId, inUse?: Backing): Backing | null {
-    const lend = () => this.#lending.lend(this.#core.files.handle(handle), inUse);
-    return answeredNow(lend, this.#failures.ofHandle('backing', handle));
+    const lend = () => this.#passthrough.lend(this.#core.files.handle(handle), inUse);
+    return withErrnoSync(lend, this.#failures.ofHandle('backing', handle));
   }
 
   joins(handle: HandleId, inUse: Backing): MaybePromise<void> {
     const join = () => this.#mappings.join(this.#core.files.handle(handle), inUse);
-    return answered(join, this.#failures.ofHandle('joins', handle));
+    return withErrno(join, this.#failures.ofHandle('joins', handle));
   }
 
   orphaned(handle: HandleId): void {
-    const orphan = () => this.#lending.orphaned(this.#core.files.handle(handle));
-    answeredNow(orphan, this.#failures.ofHandle('orphaned', handle));
+    const orphan = () => this.#passthrough.orphaned(this.#core.files.handle(handle));
+    withErrnoSync(orphan, this.#failures.ofHandle('orphaned', handle));
   }
 
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
@@ -283,7 +290,7 @@ export class CloudFilesystem implements Filesystem {
       const work = opened.reads.during(clock, () => this.#contents.read(opened, into, offset));
       return orAborted(work, caller?.signal);
     };
-    return answered(read, this.#failures.ofHandle('read', handle));
+    return withErrno(read, this.#failures.ofHandle('read', handle));
   }
 
   write(
@@ -298,21 +305,21 @@ export class CloudFilesystem implements Filesystem {
       const at = open.flags.append && from === 'call' ? 'end' : offset;
       return this.#contents.write(open, data, at, caller?.signal);
     };
-    return answered(write, this.#failures.ofHandle('write', handle));
+    return withErrno(write, this.#failures.ofHandle('write', handle));
   }
 
   flush(id: HandleId, caller?: Caller): MaybePromise<void> {
     const flush = (): MaybePromise<void> => {
       const handle = this.#core.files.handle(id);
       if (!handle.flags.write) return;
-      return orAborted(this.storing.flush(handle.state), caller?.signal);
+      return orAborted(this.uploader.flush(handle.state), caller?.signal);
     };
-    return answered(flush, this.#failures.ofHandle('flush', id));
+    return withErrno(flush, this.#failures.ofHandle('flush', id));
   }
 
   fsync(handle: HandleId): MaybePromise<void> {
-    const secure = () => this.storing.secure(this.#core.files.handle(handle).state, 'synced');
-    return answered(secure, this.#failures.ofHandle('fsync', handle));
+    const secure = () => this.uploader.secure(this.#core.files.handle(handle).state, 'synced');
+    return withErrno(secure, this.#failures.ofHandle('fsync', handle));
   }
 
   async release(id: HandleId): Promise<void> {
@@ -324,7 +331,7 @@ export class CloudFilesystem implements Filesystem {
       files.close(handle);
       this.#contents.pin(handle, null);
       this.#mappings.outlive(handle);
-      if (this.#lending.giveBack(handle)) await this.#rests(state);
+      if (this.#passthrough.giveBack(handle)) await this.#rests(state);
       else if (state.handles.size === 0) await this.#closed(state);
     } catch (error) {
       log.error({ error }, 'release');
@@ -334,7 +341,7 @@ export class CloudFilesystem implements Filesystem {
   /** Nobody writes to a file by himself any more, and all that was written is known. */
   async #rests(state: FileState): Promise<void> {
     this.#outdated.add(state.ino);
-    this.storing.released(state);
+    this.uploader.released(state);
     if (state.handles.size === 0) await this.#closed(state);
   }
 
@@ -344,19 +351,19 @@ export class CloudFilesystem implements Filesystem {
     if (state.hasMappings()) return;
     await this.#contents.discardUnchanged(state);
     if (state.unlinked) this.#contents.abandon(state);
-    this.storing.released(state);
-    if (state.storing === null) await state.spool?.close();
+    this.uploader.released(state);
+    if (state.activeUpload === null) await state.spool?.close();
     this.#core.files.settle(state);
   }
 
   fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
     const make = () => this.#resizing.fallocate(this.#core.files.handle(id), offset + length, keepSize);
-    return answered(make, this.#failures.ofHandle('fallocate', id));
+    return withErrno(make, this.#failures.ofHandle('fallocate', id));
   }
 
   seek(id: HandleId, offset: number, whence: 'data' | 'hole'): number {
     const seek = () => seekIn(this.getattr(this.#core.files.handle(id).state.ino).size, offset, whence);
-    return answeredNow(seek, this.#failures.ofHandle('seek', id));
+    return withErrnoSync(seek, this.#failures.ofHandle('seek', id));
   }
 
   copyRange(
@@ -373,22 +380,22 @@ export class CloudFilesystem implements Filesystem {
       this.#space.changed(bytes);
       return bytes;
     };
-    return answered(copy, this.#failures.ofHandle('copyRange', to));
+    return withErrno(copy, this.#failures.ofHandle('copyRange', to));
   }
 
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
     const make = () => this.#namespace.mkdir(parent, name, mode, this.#lookUps.timed(caller));
-    return answered(make, this.#failures.of('mkdir', parent, name));
+    return withErrno(make, this.#failures.of('mkdir', parent, name));
   }
 
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     const unlink = () => this.#namespace.unlink(parent, name, this.#lookUps.timed(caller));
-    return answered(unlink, this.#failures.of('unlink', parent, name));
+    return withErrno(unlink, this.#failures.of('unlink', parent, name));
   }
 
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     const remove = () => this.#namespace.rmdir(parent, name, this.#lookUps.timed(caller));
-    return answered(remove, this.#failures.of('rmdir', parent, name));
+    return withErrno(remove, this.#failures.of('rmdir', parent, name));
   }
 
   rename(
@@ -400,11 +407,11 @@ export class CloudFilesystem implements Filesystem {
     caller?: Caller,
   ): MaybePromise<void> {
     const rename = () => this.#renaming.rename(parent, name, newParent, newName, flags, this.#lookUps.timed(caller));
-    return answered(rename, this.#failures.of('rename', parent, name));
+    return withErrno(rename, this.#failures.of('rename', parent, name));
   }
 
   statfs(): StatFs {
-    return answeredNow(() => this.#space.statfs(), this.#failures.of('statfs', this.root));
+    return withErrnoSync(() => this.#space.statfs(), this.#failures.of('statfs', this.root));
   }
 
   /** As last heard; null where the provider has none. */
@@ -413,19 +420,19 @@ export class CloudFilesystem implements Filesystem {
   }
 
   getxattr(ino: Ino, name: string): Uint8Array {
-    return answeredNow(() => this.#xattrs.get(ino, name), this.#failures.of('getxattr', ino));
+    return withErrnoSync(() => this.#xattrs.get(ino, name), this.#failures.of('getxattr', ino));
   }
 
   setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): void {
-    answeredNow(() => this.#xattrs.set(ino, name, value, mode), this.#failures.of('setxattr', ino));
+    withErrnoSync(() => this.#xattrs.set(ino, name, value, mode), this.#failures.of('setxattr', ino));
   }
 
   listxattr(ino: Ino): readonly string[] {
-    return answeredNow(() => this.#xattrs.list(ino), this.#failures.of('listxattr', ino));
+    return withErrnoSync(() => this.#xattrs.list(ino), this.#failures.of('listxattr', ino));
   }
 
   removexattr(ino: Ino, name: string): void {
-    answeredNow(() => this.#xattrs.remove(ino, name), this.#failures.of('removexattr', ino));
+    withErrnoSync(() => this.#xattrs.remove(ino, name), this.#failures.of('removexattr', ino));
   }
 
   countsReferences(isHeld: (ino: Ino) => boolean): void {
@@ -451,7 +458,7 @@ export class CloudFilesystem implements Filesystem {
   /** A listing was merged: what the kernel has of it is out of date. Never from inside the request that listed. */
   listingChanged(directory: Ino, changes: SeenChanges): void {
     for (const ino of changes.contents) this.#outdated.add(ino);
-    for (const ino of changes.lost) this.#homes.settle(ino);
+    for (const ino of changes.lost) this.#relocation.settle(ino);
     const contents = new Set(changes.contents);
     const tell = async (): Promise<void> => {
       await turn();

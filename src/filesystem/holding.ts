@@ -12,14 +12,14 @@ import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import { openFileMark } from '../providers/temporary-names.js';
 import { withMark } from '../tree/local-names.js';
 import type { Caller } from './api.js';
-import type { Contents } from './contents.js';
-import type { Core } from './core.js';
-import { isOver, isSilence } from './deadlines.js';
-import type { Intents } from './intents.js';
-import { LONGEST_NAME } from './kept-versions.js';
-import type { FileState, Held } from './open-files.js';
+import type { Contents } from './content/contents.js';
+import type { Core } from './core/core.js';
+import { isOver, isSilence } from './core/deadlines.js';
+import type { FileState, Held } from './core/open-files.js';
+import type { Intents } from './recovery/intents.js';
+import { LONGEST_NAME } from './recovery/retained-versions.js';
 import type { Intent } from './replace-intent.js';
-import { isUndeletable } from './superfluous.js';
+import { isUndeletable } from './uploads/orphans.js';
 
 /** The account does not let the file go there: another try changes nothing. */
 const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
@@ -129,7 +129,7 @@ export class Holding {
   /** Those who have the file open go on with what stepped aside. */
   take(state: FileState, held: Held): void {
     state.held = held;
-    state.last = held.file;
+    state.lastRevision = held.file;
     this.#contents.moved(state, held.file);
     this.#contents.abandon(state);
   }

@@ -1,7 +1,7 @@
 import { type Ino, remoteFolderOf } from '../tree/inode.js';
 import type { CloudFilesystem } from './cloud-filesystem.js';
-import { type Core, inodeOf } from './core.js';
-import { FsError } from './fs-error.js';
+import { type Core, inodeOf } from './core/core.js';
+import { FsError } from './core/fs-error.js';
 
 /** The directory that `path` names, going down from the directory `from`. ENOENT, ENOTDIR. */
 export async function resolvePath(filesystem: CloudFilesystem, core: Core, from: Ino, path: string): Promise<Ino> {

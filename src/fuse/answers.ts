@@ -3,7 +3,7 @@ import { constants as fsConstants } from 'node:fs';
 import type { Log } from '../base/log.js';
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import type { OpenFlags } from '../filesystem/api.js';
-import { FsError } from '../filesystem/fs-error.js';
+import { FsError } from '../filesystem/core/fs-error.js';
 
 const EIO = 5;
 

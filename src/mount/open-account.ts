@@ -3,8 +3,8 @@ import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
+import { crashPoint } from '../base/crash-point.js';
 import { codeOf, SyncmountError } from '../base/errors.js';
-import { killSwitch } from '../base/kill-switch.js';
 import type { Log } from '../base/log.js';
 import { bootId } from '../base/processes.js';
 import { openDatabase } from '../base/sqlite.js';
@@ -16,10 +16,10 @@ import type { StoredAccount } from '../config/accounts.js';
 import { type Directories as Places, privateDirectory } from '../config/directories.js';
 import type { MountOptions } from '../config/options.js';
 import { CloudFilesystem } from '../filesystem/cloud-filesystem.js';
-import type { Core } from '../filesystem/core.js';
-import { fetchKnown } from '../filesystem/fetching.js';
-import { type KeptVersion, keptVersions } from '../filesystem/kept-versions.js';
-import { OpenFiles } from '../filesystem/open-files.js';
+import { fetchKnown } from '../filesystem/content/fetching.js';
+import type { Core } from '../filesystem/core/core.js';
+import { OpenFiles } from '../filesystem/core/open-files.js';
+import { type RetainedVersion, retainedVersions } from '../filesystem/recovery/retained-versions.js';
 import { resolvePath } from '../filesystem/resolve-path.js';
 import type { Account, Provider } from '../providers/provider.js';
 import { Journal } from '../spool/journal.js';
@@ -28,9 +28,9 @@ import { Directories } from '../tree/directories.js';
 import type { Ino } from '../tree/inode.js';
 import { InodeTable } from '../tree/inode-table.js';
 import { stateMigrations } from '../tree/schema.js';
-import { setStateAside } from './rescue.js';
+import { identifyAccount } from './account-identity.js';
 import { identityOf } from './same-account.js';
-import { whoAmI } from './who-am-i.js';
+import { setStateAside } from './state-quarantine.js';
 
 /** How long a mount waits for renames that a crash interrupted to be settled, ms; then they go on in the background. */
 const RECOVERY_PATIENCE = 5000;
@@ -38,7 +38,7 @@ const RECOVERY_PATIENCE = 5000;
 export interface OpenAccount {
   readonly filesystem: CloudFilesystem;
   readonly cache: BlockCache;
-  keptVersions(): readonly KeptVersion[];
+  keptVersions(): readonly RetainedVersion[];
   /** What the person who mounts should know, a sentence each. */
   readonly warnings: readonly string[];
   /** Ends background work and closes the databases. Uploads under way must have ended. */
@@ -75,7 +75,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
   let cache: BlockCache | null = null;
   try {
     const table = new InodeTable(state.sql);
-    const { account, unreachable } = await whoAmI(provider, stored, state.sql);
+    const { account, unreachable } = await identifyAccount(provider, stored, state.sql);
     if (unreachable !== null) {
       warnings.push(`${stored.provider} cannot be reached (${unreachable}); what is known of '${name}' is shown`);
     }
@@ -103,7 +103,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       filesystem,
       cache,
       warnings,
-      keptVersions: () => keptVersions(core, root),
+      keptVersions: () => retainedVersions(core, root),
       async close() {
         filesystem.close();
         directories.close();
@@ -160,7 +160,7 @@ function canMove(from: string, to: string): boolean {
 function openState(directory: string, name: string, warnings: string[]): ReturnType<typeof openDatabase> {
   const path = join(directory, 'state.db');
   try {
-    return openDatabase(path, stateMigrations, true, killSwitch());
+    return openDatabase(path, stateMigrations, true, crashPoint());
   } catch (error) {
     if (codeOf(error) === 'locked') {
       throw new SyncmountError('locked', `account '${name}' is mounted already; 'syncmount status' tells where`, {

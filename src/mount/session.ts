@@ -14,11 +14,11 @@ import { loadHoles } from '../fuse/holes.js';
 import { ProviderError } from '../providers/errors.js';
 import { chooseBinding } from './bindings.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
-import { LiveProvider, type MadeProvider } from './live-provider.js';
-import { makeProvider, renewedProvider } from './made-provider.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { type OpenAccount, openAccount } from './open-account.js';
+import { makeProvider, renewedProvider } from './provider-factory.js';
 import type { Registry } from './registry.js';
+import { type MadeProvider, RenewingProvider } from './renewing-provider.js';
 import type { DrainProgress, MountStatus, UploadStatus } from './status.js';
 
 export interface SessionOptions {
@@ -48,7 +48,7 @@ export class Session {
   readonly ended: Promise<void>;
   readonly #o: SessionOptions;
   readonly #stored: StoredAccount;
-  readonly #provider: LiveProvider;
+  readonly #provider: RenewingProvider;
   readonly #opened: OpenAccount;
   readonly #mounted: Mounted;
   readonly #binding: string;
@@ -61,7 +61,7 @@ export class Session {
   private constructor(
     options: SessionOptions,
     stored: StoredAccount,
-    provider: LiveProvider,
+    provider: RenewingProvider,
     opened: OpenAccount,
     mounted: Mounted,
     binding: string,
@@ -87,7 +87,7 @@ export class Session {
     await prepareMountpoint(mountpoint, registry, log);
     const binding = await chooseBinding(options.options.binding, log);
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
-    const provider = new LiveProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
+    const provider = new RenewingProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
     options.onWaiting?.(`${stored.provider} to answer for the account '${account}'`);
     const opened = await opening(provider, stored, options, binding);
     options.onWaiting?.(`the kernel to mount ${mountpoint}`);
@@ -162,7 +162,7 @@ export class Session {
       await this.#mounted.detach();
       // Where the uploads are waited for already, they end now.
       if (this.#closing !== null && !this.#isDrained) {
-        this.#interrupting = this.#opened.filesystem.storing.interrupt();
+        this.#interrupting = this.#opened.filesystem.uploader.interrupt();
         await this.#interrupting;
       }
       await this.#close(false);
@@ -186,7 +186,7 @@ export class Session {
 
   #uploads(): UploadStatus[] {
     const { filesystem } = this.#opened;
-    return filesystem.storing.pending(filesystem.root);
+    return filesystem.uploader.pending(filesystem.root);
   }
 
   #requireIdle(): void {
@@ -210,7 +210,7 @@ export class Session {
     tell();
     const timer = setInterval(tell, PROGRESS_INTERVAL);
     try {
-      await this.#opened.filesystem.storing.drained();
+      await this.#opened.filesystem.uploader.drained();
     } finally {
       clearInterval(timer);
     }
@@ -269,7 +269,7 @@ export class Session {
   async #closeOnce(drain: boolean): Promise<void> {
     const { registry, mountpoint, log } = this.#o;
     if (drain) await this.#drain(() => undefined).then(() => this.#opened.filesystem.disposed());
-    else await this.#opened.filesystem.storing.interrupt();
+    else await this.#opened.filesystem.uploader.interrupt();
     await this.#interrupting;
     this.#isDrained = true;
     this.#left = this.#uploads();
@@ -286,7 +286,7 @@ function loginCommand(name: string, stored: StoredAccount): string {
 
 /** What fails names the provider and the account, and a refusal of the credentials the command that mends it. */
 async function opening(
-  provider: LiveProvider,
+  provider: RenewingProvider,
   stored: StoredAccount,
   options: SessionOptions,
   { sharesPages }: Binding,

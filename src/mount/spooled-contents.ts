@@ -3,8 +3,8 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readFrom } from '../base/sqlite.js';
-import type { SpooledContent } from '../filesystem/spooled.js';
-import { isSpoolFileSound } from '../spool/kept.js';
+import type { SpooledContent } from '../filesystem/content/spooled-contents.js';
+import { isSpoolFileSound } from '../spool/inline-content.js';
 import { type KnownContent, readContents } from './damaged-database.js';
 
 /** A content with its bytes where the journal alone has them. */

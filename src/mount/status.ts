@@ -1,4 +1,4 @@
-import type { KeptVersion } from '../filesystem/kept-versions.js';
+import type { RetainedVersion } from '../filesystem/recovery/retained-versions.js';
 
 /** What `status --json` prints of one mount; the shape is part of the product's contract (docs/status.md). */
 export interface MountStatus {
@@ -22,7 +22,7 @@ export interface MountStatus {
   };
   readonly quota?: { readonly total: number; readonly free: number };
   /** Replaced versions of files that stay at a service which does not delete; absent where there are none. */
-  readonly kept?: readonly KeptVersion[];
+  readonly kept?: readonly RetainedVersion[];
   /** The command that mends dead credentials, where they are dead. */
   readonly login?: string;
 }

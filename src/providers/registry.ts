@@ -9,7 +9,7 @@ import type { FiveSyncCredentials } from './fivesync/api.js';
 import { createFiveSync, fiveSyncEndpoints } from './fivesync/provider.js';
 import type { FourSharedCredentials } from './fourshared/api.js';
 import { createFourShared, fourSharedEndpoints } from './fourshared/provider.js';
-import { checkEndpoint } from './http/endpoint.js';
+import { checkEndpoint } from './http/client/endpoint.js';
 import type { Provider, ProviderName } from './provider.js';
 
 export const PROVIDER_NAMES = ['4shared', '4sync', '5sync', 'acronis'] as const satisfies readonly ProviderName[];

@@ -5,7 +5,7 @@
 import { ExtentSet } from '../base/extents.js';
 import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
 import type { RemoteFile, UploadCheckpoint } from '../providers/provider.js';
-import type { KeptFacts } from './kept.js';
+import type { InlineContent } from './inline-content.js';
 import type { SpoolState } from './spool-file.js';
 
 /**
@@ -194,21 +194,21 @@ export class Journal {
    * The whole of a small content, beside the row that promises it: one sync of the log makes both durable, where the spool
    * file would need a second one. It counts until `release`, whatever becomes of the spool file.
    */
-  keep(ino: number, bytes: Uint8Array, boot: string | null): void {
+  putInline(ino: number, bytes: Uint8Array, boot: string | null): void {
     this.#keep.run(ino, bytes, boot);
   }
 
   /** How long a kept content is, and in which boot its spool file had the same. */
-  keptFacts(ino: number): KeptFacts | undefined {
-    return this.#keptLength.get(ino) as KeptFacts | undefined;
+  inlineFacts(ino: number): InlineContent | undefined {
+    return this.#keptLength.get(ino) as InlineContent | undefined;
   }
 
-  kept(ino: number): Uint8Array | undefined {
+  inline(ino: number): Uint8Array | undefined {
     return this.#kept.get(ino) as Uint8Array | undefined;
   }
 
   /** The spool file is the content from now on. */
-  release(ino: number): void {
+  dropInline(ino: number): void {
     this.#release.run(ino);
   }
 

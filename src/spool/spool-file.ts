@@ -16,7 +16,7 @@ import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
 import { orAborted } from '../providers/or-aborted.js';
 import type { RemoteFile, UploadSource } from '../providers/provider.js';
-import type { Room } from './room.js';
+import type { FreeSpace } from './free-space.js';
 import { type Digest, RunningDigest } from './running-digest.js';
 
 export type { Digest } from './running-digest.js';
@@ -47,7 +47,7 @@ export function wholeOf(size: number): SpoolState {
 }
 
 export interface SpoolFileOptions {
-  readonly room?: Room;
+  readonly room?: FreeSpace;
   /** Hash what is written from its beginning to its end, in such blocks, while it is written. Default: when it is asked for. */
   readonly digestBlockBytes?: number | undefined;
 }
@@ -61,7 +61,7 @@ export class SpoolFile {
   #baseEnd: number;
   readonly #present: ExtentSet;
   #fd: number | null = null;
-  readonly #room: Room | undefined;
+  readonly #freeSpace: FreeSpace | undefined;
   readonly #digestBlockBytes: number | undefined;
   /** Of the beginning of the content, where all of that was written from there to its end and in no other way. */
   #followed: RunningDigest | null = null;
@@ -72,7 +72,7 @@ export class SpoolFile {
 
   constructor(path: string, base: RemoteFile | null, state?: SpoolState, options: SpoolFileOptions = {}) {
     this.path = path;
-    this.#room = options.room;
+    this.#freeSpace = options.room;
     this.#digestBlockBytes = options.digestBlockBytes;
     this.#base = base;
     this.#size = state?.size ?? base?.size ?? 0;
@@ -183,7 +183,7 @@ export class SpoolFile {
 
   /** Where the end is, only the kernel knows. */
   async #appendShared(data: Uint8Array): Promise<void> {
-    this.#room?.require(data.length);
+    this.#freeSpace?.require(data.length);
     const fd = openSync(this.path, constants.O_WRONLY | constants.O_APPEND);
     try {
       // No position: at the end.
@@ -217,7 +217,7 @@ export class SpoolFile {
         await this.#change(async (fd) => {
           // Written by a program meanwhile: its bytes are newer.
           for (const [from, to] of this.#gaps(at, at + data.length)) {
-            this.#room?.require(to - from);
+            this.#freeSpace?.require(to - from);
             await writeAt(fd, data.subarray(from - at, to - at), from);
             this.#present.add(from, to);
           }
@@ -311,7 +311,7 @@ export class SpoolFile {
   }
 
   async #write(fd: number, data: Uint8Array, offset: number): Promise<void> {
-    this.#room?.require(data.length);
+    this.#freeSpace?.require(data.length);
     const isFollowed = this.#goesOn(offset);
     await writeAt(fd, data, offset);
     this.#present.add(offset, offset + data.length);

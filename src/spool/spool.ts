@@ -16,9 +16,9 @@ import {
 import { basename, join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { RemoteFile } from '../providers/provider.js';
-import { Headroom } from './headroom.js';
+import { FreeSpace } from './free-space.js';
+import { FreeSpaceWatch } from './free-space-watch.js';
 import type { UploadRow } from './journal.js';
-import { Room } from './room.js';
 import { SpoolFile, type SpoolFileOptions } from './spool-file.js';
 
 /** Where `sweep` puts what it finds. */
@@ -42,10 +42,10 @@ export interface SpoolOptions {
 export class Spool {
   readonly directory: string;
   /** For those who write to spool files without asking. */
-  readonly headroom: Headroom;
+  readonly headroom: FreeSpaceWatch;
   /** See `SpoolOptions`. */
   readonly takesCacheFiles: boolean;
-  readonly #room: Room;
+  readonly #freeSpace: FreeSpace;
   readonly #fileOptions: SpoolFileOptions;
   #next: number;
 
@@ -68,9 +68,9 @@ export class Spool {
     this.#isOpenForWriting = isOpenForWriting;
     this.takesCacheFiles = takesCacheFiles;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.#room = new Room(directory, relieve);
-    this.#fileOptions = { room: this.#room, digestBlockBytes };
-    this.headroom = new Headroom(this.#room, `${directory}.reserve`, clock);
+    this.#freeSpace = new FreeSpace(directory, relieve);
+    this.#fileOptions = { room: this.#freeSpace, digestBlockBytes };
+    this.headroom = new FreeSpaceWatch(this.#freeSpace, `${directory}.reserve`, clock);
     // Names count up and are never used twice, so that a file left by a crash is not taken for a new one.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
     this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);
@@ -78,7 +78,7 @@ export class Spool {
 
   /** Before something is to be written down: see `Room.keepReserve`. */
   keepReserve(): void {
-    this.#room.keepReserve();
+    this.#freeSpace.keepReserve();
   }
 
   /** The journal names these, whether their files are still there or not. */

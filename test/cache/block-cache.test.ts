@@ -200,8 +200,8 @@ describe('the block cache', () => {
     const isKnown = (boot: string): boolean => {
       const cache = openCache(directory, 8 * MIB, { boot });
       const revision = cache.acquire(revisionKey(file), file.size);
-      const lent = cache.lend(revision);
-      if (lent !== null) cache.giveBack(lent);
+      const lent = cache.openBacking(revision);
+      if (lent !== null) cache.closeBacking(lent);
       cache.release(revision);
       closeCache(cache);
       return lent !== null;

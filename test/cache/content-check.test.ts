@@ -95,7 +95,7 @@ describe('a content that is right', () => {
     await reader.check?.settle();
     const lent = reader.lend();
     expect(lent).not.toBeNull();
-    if (lent !== null) cache.giveBack(lent);
+    if (lent !== null) cache.closeBacking(lent);
     await leave(pool, reader);
   });
 
@@ -223,7 +223,7 @@ describe('a content whose MD5 nobody tells', () => {
     await reader.idle();
     const lent = reader.lend();
     expect(lent).not.toBeNull();
-    if (lent !== null) cache.giveBack(lent);
+    if (lent !== null) cache.closeBacking(lent);
     await leave(pool, reader);
   });
 });

@@ -54,7 +54,7 @@ describe('close', () => {
   it('stores an empty file', async () => {
     const m = await mounted();
     await m.close(await m.create('empty'));
-    await m.fs.storing.drained();
+    await m.fs.uploader.drained();
     expect(m.provider.other.tree()).toEqual({ empty: '' });
     expect(m.isClean()).toBe(true);
   });
@@ -91,7 +91,7 @@ describe('close', () => {
     expect(await m.cat('a')).toBe('precious');
     expect((await m.stat('a')).size).toBe(8);
     expect(m.pending()).toEqual(['/a failed']);
-    expect(m.fs.storing.pending(m.fs.root)[0]).toMatchObject({
+    expect(m.fs.uploader.pending(m.fs.root)[0]).toMatchObject({
       code: errno,
       error: expect.stringMatching(/^upload was told to fail/),
     });
@@ -103,10 +103,10 @@ describe('close', () => {
     await m.write(handle, 'precious');
     m.provider.fail('upload', 'quota');
     expect(await errnoOf(m.close(handle))).toBe('ENOSPC');
-    await m.fs.storing.drained();
+    await m.fs.uploader.drained();
     expect(m.provider.other.tree()).toEqual({});
-    expect(m.fs.storing.retryFailed()).toBe(1);
-    await m.fs.storing.drained();
+    expect(m.fs.uploader.retryFailed()).toBe(1);
+    await m.fs.uploader.drained();
     expect(m.provider.other.tree()).toEqual({ a: 'precious' });
     expect(m.isClean()).toBe(true);
   });
@@ -157,7 +157,7 @@ describe('close', () => {
       await m.close(handle);
       expect(await m.stat('a')).toEqual(written);
       m.clock.advance(2000);
-      await m.fs.storing.drained();
+      await m.fs.uploader.drained();
       expect(m.isClean()).toBe(true);
       expect(await m.stat('a')).toEqual(written);
       const again = await m.remount();
@@ -220,7 +220,7 @@ describe('reads and writes around an upload', () => {
     await gate.reached;
     await m.put('a', 'two');
     gate.open();
-    await m.fs.storing.drained();
+    await m.fs.uploader.drained();
     expect(m.provider.other.tree()).toEqual({ a: 'two' });
     expect(m.isClean()).toBe(true);
   });
@@ -245,7 +245,7 @@ describe('reads and writes around an upload', () => {
     await m.write(again, '+');
     await m.close(again);
     expect(await m.cat('a')).toBe('0123+');
-    await m.fs.storing.drained();
+    await m.fs.uploader.drained();
     expect(m.provider.other.tree()).toEqual({ a: '0123+' });
     expect(m.isClean()).toBe(true);
   });
@@ -288,7 +288,7 @@ describe('fsync', () => {
     cut.go();
     await emptied;
     const revived = await m.crash();
-    await revived.fs.storing.drained();
+    await revived.fs.uploader.drained();
     expect(await revived.cat('a')).toBe('');
     expect(revived.provider.other.tree()).toEqual({ a: '' });
     expect(revived.isClean()).toBe(true);
@@ -310,7 +310,7 @@ describe('create', () => {
     await m.close(handle);
     expect(m.provider.other.tree()).toEqual({ a: 'OURirs' });
     await m.close(await m.create('a', emptying));
-    await m.fs.storing.drained();
+    await m.fs.uploader.drained();
     expect(m.provider.other.tree()).toEqual({ a: '' });
     expect(m.isClean()).toBe(true);
   });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { conflictName } from '../../src/filesystem/conflict-name.js';
+import { conflictName } from '../../src/filesystem/core/conflict-name.js';
 import { ProviderError } from '../../src/providers/errors.js';
 import { emptying, errnoOf, mounted, settle, writing } from './harness.js';
 
@@ -78,7 +78,7 @@ describe('another client has changed the file', () => {
     };
     Object.assign(m.provider, { discardUpload: async (checkpoint: unknown) => void discarded.push(checkpoint) });
     await m.put('a', 'mine');
-    await m.fs.storing.drained();
+    await m.fs.uploader.drained();
     expect(discarded).toEqual([{ sent: 'under another name' }]);
     expect(m.provider.other.tree()).toEqual({ a: 'mine' });
     expect(m.isClean()).toBe(true);
@@ -123,7 +123,7 @@ describe('another client has changed the file', () => {
     });
     expect(await errnoOf(m.put('a.txt', 'ours'))).toBe('EIO');
     expect(m.fs.retryFailed()).toBe(1);
-    await m.fs.storing.drained();
+    await m.fs.uploader.drained();
     expect(m.provider.other.tree()).toEqual({ 'a.txt': 'ours' });
     expect(m.isClean()).toBe(true);
   });
@@ -225,8 +225,8 @@ describe('an upload whose answer is lost', () => {
     m.provider.loseAnswer('upload');
     expect(await errnoOf(m.close(handle))).toBe('ENETUNREACH');
     m.provider.counts();
-    m.fs.storing.retryFailed();
-    await m.fs.storing.drained();
+    m.fs.uploader.retryFailed();
+    await m.fs.uploader.drained();
     expect(m.provider.counts()).toEqual({ stat: 1 });
     expect(m.provider.other.tree()).toEqual({ 'a.txt': 'ours' });
     expect(m.isClean()).toBe(true);

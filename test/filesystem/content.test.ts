@@ -119,8 +119,8 @@ describe('writing into an existing file', () => {
     expect(await errnoOf(m.close(handle))).toBe('ENETUNREACH');
     expect(m.pending()).toEqual(['/a failed']);
     expect(await m.cat('a')).toBe('0123XY6789');
-    m.fs.storing.retryFailed();
-    await m.fs.storing.drained();
+    m.fs.uploader.retryFailed();
+    await m.fs.uploader.drained();
     expect(m.provider.other.tree()).toEqual({ a: '0123XY6789' });
   });
 });
@@ -169,7 +169,7 @@ describe('a file under random operations', () => {
         expect((await m.stat('a')).size).toBe(model.length);
         expect(await m.cat('a')).toBe(model.toString());
         await m.close(handle);
-        await m.fs.storing.drained();
+        await m.fs.uploader.drained();
         expect(Buffer.from(m.provider.other.at('a')?.data ?? []).toString()).toBe(model.toString());
         expect(Object.keys(m.provider.other.tree())).toEqual(['a']);
         await m.unmount();

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { providerErrno, toFsError } from '../../src/filesystem/errno.js';
-import { FsError } from '../../src/filesystem/fs-error.js';
+import { providerErrno, toFsError } from '../../src/filesystem/core/errno.js';
+import { FsError } from '../../src/filesystem/core/fs-error.js';
 import { ProviderError, type ProviderErrorCode } from '../../src/providers/errors.js';
 
 const expected: Record<ProviderErrorCode, string> = {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
-import { FailureLog, isWorthALine } from '../../src/filesystem/failure-log.js';
-import { FsError } from '../../src/filesystem/fs-error.js';
+import { FailureLog, isWorthALine } from '../../src/filesystem/core/failure-log.js';
+import { FsError } from '../../src/filesystem/core/fs-error.js';
 import { ProviderError } from '../../src/providers/errors.js';
 
 const cause = new ProviderError('server', 'GET /x: the server answered 500');

@@ -13,10 +13,10 @@ import { BLOCK_BYTES } from '../../src/cache/blocks.js';
 import { ReaderPool } from '../../src/cache/reader-pool.js';
 import type { Attributes, Caller, HandleId, Invalidation, OpenFlags } from '../../src/filesystem/api.js';
 import { CloudFilesystem } from '../../src/filesystem/cloud-filesystem.js';
-import type { Core, FilesystemOptions } from '../../src/filesystem/core.js';
-import { fetchKnown } from '../../src/filesystem/fetching.js';
-import { FsError } from '../../src/filesystem/fs-error.js';
-import { OpenFiles } from '../../src/filesystem/open-files.js';
+import { fetchKnown } from '../../src/filesystem/content/fetching.js';
+import type { Core, FilesystemOptions } from '../../src/filesystem/core/core.js';
+import { FsError } from '../../src/filesystem/core/fs-error.js';
+import { OpenFiles } from '../../src/filesystem/core/open-files.js';
 import { ProviderError } from '../../src/providers/errors.js';
 import { Journal } from '../../src/spool/journal.js';
 import { Spool } from '../../src/spool/spool.js';
@@ -152,7 +152,7 @@ export class Mounted {
   async crash(options: HarnessOptions = this.options): Promise<Mounted> {
     this.#end();
     // A dead process goes on filling no spool file.
-    for (const { storing } of this.core.files.states()) storing?.abort.abort();
+    for (const { activeUpload: storing } of this.core.files.states()) storing?.abort.abort();
     // What was under way in memory no longer reaches the provider or the databases.
     const revived = new MemoryProvider({ clock: this.clock, ...this.options.provider, account: this.provider.other });
     this.provider.offline = true;
@@ -161,7 +161,7 @@ export class Mounted {
 
   /** An orderly end and a new mount. */
   async remount(options: HarnessOptions = this.options): Promise<Mounted> {
-    await this.fs.storing.drained();
+    await this.fs.uploader.drained();
     this.#end();
     return open(this.directory, this.provider, this.clock, options);
   }
@@ -169,7 +169,7 @@ export class Mounted {
   async unmount(): Promise<void> {
     opened.delete(this);
     if (this.#dead) return;
-    await this.fs.storing.interrupt();
+    await this.fs.uploader.interrupt();
     this.#end();
   }
 
@@ -233,7 +233,7 @@ export class Mounted {
     if (text !== '') await this.write(handle, text);
     await this.close(handle);
     // An empty content is stored after the last close.
-    if (text === '' && this.core.options.writeBack === false) await this.fs.storing.drained();
+    if (text === '' && this.core.options.writeBack === false) await this.fs.uploader.drained();
   }
 
   async mkdir(path: string): Promise<Attributes> {
@@ -262,7 +262,7 @@ export class Mounted {
   }
 
   pending(): string[] {
-    return this.fs.storing.pending(this.fs.root).map(({ path, state }) => `${path} ${state}`);
+    return this.fs.uploader.pending(this.fs.root).map(({ path, state }) => `${path} ${state}`);
   }
 
   /** Nothing is left in the journal or in the spool directory. */

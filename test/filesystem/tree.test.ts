@@ -324,7 +324,7 @@ describe('an interrupted call', () => {
     expect(await errnoOf(flushed)).toBe('EINTR');
     await m.fs.release(handle);
     gate.open();
-    await m.fs.storing.drained();
+    await m.fs.uploader.drained();
     expect(m.provider.other.tree()).toEqual({ a: 'text' });
     expect(m.isClean()).toBe(true);
   });

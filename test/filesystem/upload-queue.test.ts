@@ -7,8 +7,8 @@ import {
   quietTime,
   restTime,
   retryWait,
-} from '../../src/filesystem/upload-policy.js';
-import { UploadQueue, type Verdict } from '../../src/filesystem/upload-queue.js';
+} from '../../src/filesystem/uploads/policy.js';
+import { UploadQueue, type Verdict } from '../../src/filesystem/uploads/queue.js';
 import { TestClock } from '../support/test-clock.js';
 
 const turn = (): Promise<void> => new Promise((done) => setImmediate(done));

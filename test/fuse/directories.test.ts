@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { attr, entryOutHead, openOut } from '../../src/fuse/kernel/structs.js';
+import { attr, entryOutHead, openOut } from '../../src/fuse/kernel/protocol/structs.js';
 import { FakeDevice, request, viewOf } from './fake-device.js';
 import { MemoryFilesystem } from './memory-filesystem.js';
 

@@ -2,9 +2,9 @@
 import type { Log } from '../../src/base/log.js';
 import type { Filesystem } from '../../src/filesystem/api.js';
 import { type Addon, type Device, failed } from '../../src/fuse/kernel/addon.js';
-import type { Looks } from '../../src/fuse/kernel/interrupts.js';
-import { Session } from '../../src/fuse/kernel/session.js';
-import { inHeader, outHeader } from '../../src/fuse/kernel/structs.js';
+import type { Looks } from '../../src/fuse/kernel/connection/interrupts.js';
+import { inHeader, outHeader } from '../../src/fuse/kernel/protocol/structs.js';
+import { Session } from '../../src/fuse/kernel/session/session.js';
 import { captured } from './captured-requests.js';
 
 export interface Answer {

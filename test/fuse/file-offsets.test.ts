@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { FsError } from '../../src/filesystem/fs-error.js';
+import { FsError } from '../../src/filesystem/core/fs-error.js';
 import {
   copyFileRangeIn,
   fallocateIn,
@@ -9,7 +9,7 @@ import {
   readIn,
   setattrIn,
   writeIn,
-} from '../../src/fuse/kernel/structs.js';
+} from '../../src/fuse/kernel/protocol/structs.js';
 import { FakeDevice, request } from './fake-device.js';
 import { MemoryFilesystem } from './memory-filesystem.js';
 

@@ -19,7 +19,7 @@ import type {
   RenameFlags,
   StatFs,
 } from '../../src/filesystem/api.js';
-import { FsError } from '../../src/filesystem/fs-error.js';
+import { FsError } from '../../src/filesystem/core/fs-error.js';
 import { attributesOf, checkReplace, checkXattrName, makeNode, type Node, now, resize } from './memory-node.js';
 
 type Operation = Exclude<keyof Filesystem, 'root' | 'parentOf' | 'validity' | 'onInvalidate'>;

@@ -1,6 +1,6 @@
 /** The objects that a `MemoryFilesystem` consists of. */
 import type { Attributes, Ino, NodeKind, Timespec } from '../../src/filesystem/api.js';
-import { FsError } from '../../src/filesystem/fs-error.js';
+import { FsError } from '../../src/filesystem/core/fs-error.js';
 
 export interface Node {
   readonly ino: Ino;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { FsError } from '../../src/filesystem/fs-error.js';
+import { FsError } from '../../src/filesystem/core/fs-error.js';
 import { candidates, cleanUpMounts, mountMemory, type TestMount } from './harness.js';
 
 describe.each(candidates)('file content over the $binding.name binding', ({ binding, unavailable }) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
 import type { Backing, Filesystem } from '../../src/filesystem/api.js';
 import { failed } from '../../src/fuse/kernel/addon.js';
-import { type OpenMode, Passthrough } from '../../src/fuse/kernel/passthrough.js';
+import { type OpenMode, Passthrough } from '../../src/fuse/kernel/connection/passthrough.js';
 
 /** The kernel's rule: no node is open in both ways at once, and all passthrough opens of one have one file. */
 describe('Passthrough', () => {

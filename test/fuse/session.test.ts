@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { FsError } from '../../src/filesystem/fs-error.js';
+import { FsError } from '../../src/filesystem/core/fs-error.js';
 import { failed } from '../../src/fuse/kernel/addon.js';
-import { attr, attrOutHead, entryOutHead, initOut, interruptIn } from '../../src/fuse/kernel/structs.js';
+import { attr, attrOutHead, entryOutHead, initOut, interruptIn } from '../../src/fuse/kernel/protocol/structs.js';
 import { captured } from './captured-requests.js';
 import { FakeDevice, request, viewOf } from './fake-device.js';
 import { MemoryFilesystem } from './memory-filesystem.js';

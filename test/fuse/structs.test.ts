@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import * as protocol from '../../src/fuse/kernel/protocol.js';
-import * as structs from '../../src/fuse/kernel/structs.js';
+import * as protocol from '../../src/fuse/kernel/protocol/protocol.js';
+import * as structs from '../../src/fuse/kernel/protocol/structs.js';
 
 /** Our tables, and the structs of linux/fuse.h that they describe (a prefix of, where the length differs). */
 const described = {

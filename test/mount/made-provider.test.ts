@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
 import { AccountStore, type StoredAccount } from '../../src/config/accounts.js';
-import { LiveProvider } from '../../src/mount/live-provider.js';
-import { makeProvider, type ProviderOptions, renewedProvider } from '../../src/mount/made-provider.js';
+import { makeProvider, type ProviderOptions, renewedProvider } from '../../src/mount/provider-factory.js';
+import { RenewingProvider } from '../../src/mount/renewing-provider.js';
 import { type AcronisSandbox, startSandbox } from '../../src/sandbox/index.js';
 
 describe('a provider that renews its tokens', () => {
   let directory: string;
   let sandbox: AcronisSandbox;
   let options: ProviderOptions;
-  let provider: LiveProvider;
+  let provider: RenewingProvider;
   const stored = (): StoredAccount => options.accounts.load('work');
 
   beforeEach(async () => {
@@ -22,8 +22,8 @@ describe('a provider that renews its tokens', () => {
     const { endpoints, credentials } = sandbox;
     accounts.save('work', { provider: 'acronis', endpoints, credentials: { ...credentials }, userId: 'me', label: '' });
     options = { account: 'work', accounts, options: { deadline: 2000, delete: 'trash' }, log: silentLog };
-    const renew: ConstructorParameters<typeof LiveProvider>[1] = (current) => renewedProvider(current, options);
-    provider = new LiveProvider(makeProvider(stored(), options), renew, 'syncmount login work', silentLog);
+    const renew: ConstructorParameters<typeof RenewingProvider>[1] = (current) => renewedProvider(current, options);
+    provider = new RenewingProvider(makeProvider(stored(), options), renew, 'syncmount login work', silentLog);
   });
   afterEach(async () => {
     await provider.close();
@@ -68,9 +68,9 @@ describe('a provider that renews its tokens', () => {
   });
 
   /** Another process that has read the file when this one did. */
-  const another = (more: Partial<ProviderOptions> = {}): LiveProvider => {
+  const another = (more: Partial<ProviderOptions> = {}): RenewingProvider => {
     const made = makeProvider(stored(), { ...options, ...more });
-    const also = new LiveProvider(made, () => null, 'syncmount login work', silentLog);
+    const also = new RenewingProvider(made, () => null, 'syncmount login work', silentLog);
     onTestFinished(() => also.close());
     return also;
   };

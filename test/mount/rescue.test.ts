@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/base/sqlite.js';
-import { setStateAside } from '../../src/mount/rescue.js';
+import { setStateAside } from '../../src/mount/state-quarantine.js';
 import { Journal } from '../../src/spool/journal.js';
 import { wholeOf } from '../../src/spool/spool-file.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
@@ -42,7 +42,7 @@ function account() {
     const rest = { base: null, checkpoint: null, attempts: [], code: null, message: null, since: 0 };
     journal.put({ ino, spool, state: 'queued', content, ...rest });
     writeFileSync(join(directory, 'spool', spool), bytes);
-    if (name === 'small') journal.keep(ino, Buffer.from(bytes), BOOT);
+    if (name === 'small') journal.putInline(ino, Buffer.from(bytes), BOOT);
   };
   add('small', '1', 'what close() accepted');
   add('large', '2', 'x'.repeat(100_000));

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { entriesPerTurn } from '../../src/base/turns.js';
-import { BadEntry, entriesOf } from '../../src/providers/http/entries.js';
+import { BadEntry, entriesOf } from '../../src/providers/http/answers/entries.js';
 import { parsedAtOnce, parseJson } from '../../src/providers/http/parse-json.js';
 
 /** Blanks that bring a text over the size that is parsed at once. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { beginLogin, finishLogin } from '../../src/providers/fourshared/oauth-flow.js';
-import { oauth1Signer } from '../../src/providers/http/oauth1.js';
+import { oauth1Signer } from '../../src/providers/http/auth/oauth1.js';
 import { fail, miniServer } from './mini-server.js';
 
 const field = (authorization: string | undefined, name: string): string | undefined => {

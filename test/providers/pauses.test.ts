@@ -1,8 +1,8 @@
 /** However long a server says to stay away, and whatever becomes of the clock: a pause ends, and one request asks again. */
 import { describe, expect, test } from 'vitest';
 import { SteadyTime } from '../../src/base/clock.js';
-import { RateLimiter } from '../../src/providers/http/rate-limit.js';
-import { longestPause, parseRetryAfter } from '../../src/providers/http/retry-delay.js';
+import { RateLimiter } from '../../src/providers/http/client/rate-limit.js';
+import { longestPause, parseRetryAfter } from '../../src/providers/http/client/retry-delay.js';
 import { describeEach, openWorld, overKernel, traits } from '../mount/subjects.js';
 import { cleanUpWorlds } from '../mount/world.js';
 import { TestClock } from '../support/test-clock.js';

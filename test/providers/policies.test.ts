@@ -7,11 +7,11 @@ import {
   missingSpans,
   parseContentRange,
   parseRangeList,
-} from '../../src/providers/http/content-range.js';
-import { redirectTarget } from '../../src/providers/http/download.js';
-import { PriorityGate } from '../../src/providers/http/priority-gate.js';
-import { readRangeAnswer } from '../../src/providers/http/range-answer.js';
-import { parseRetryAfter, retryDelay } from '../../src/providers/http/retry-delay.js';
+} from '../../src/providers/http/answers/content-range.js';
+import { PriorityGate } from '../../src/providers/http/client/priority-gate.js';
+import { parseRetryAfter, retryDelay } from '../../src/providers/http/client/retry-delay.js';
+import { redirectTarget } from '../../src/providers/http/ranges/download.js';
+import { readRangeAnswer } from '../../src/providers/http/ranges/range-answer.js';
 
 describe('retryDelay', () => {
   test.each([

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { pollInterval } from '../../src/providers/fivesync/catalog.js';
-import { admit, type LimitState, parseReset, RateLimiter, reserveOf } from '../../src/providers/http/rate-limit.js';
+import {
+  admit,
+  type LimitState,
+  parseReset,
+  RateLimiter,
+  reserveOf,
+} from '../../src/providers/http/client/rate-limit.js';
 import type { Priority } from '../../src/providers/provider.js';
 import { miniFiveSync } from './mini-fivesync.js';
 

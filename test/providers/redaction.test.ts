@@ -1,6 +1,6 @@
 /** What a server says reaches messages and logs: without the account's secrets, and without what a terminal obeys. */
 import { describe, expect, it, test } from 'vitest';
-import { cleanMessage } from '../../src/providers/http/http-error.js';
+import { cleanMessage } from '../../src/providers/http/answers/http-error.js';
 import { createProvider } from '../../src/providers/registry.js';
 import { json, miniServer } from './mini-server.js';
 

@@ -1,8 +1,8 @@
 /** Servers whose answers do not say of which revision a part is: the file is asked for before its bytes are given out. */
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it, test, vi } from 'vitest';
-import { Questions } from '../../src/providers/http/questions.js';
-import { isInDoubt, type RevisionSigns, validatorOf } from '../../src/providers/http/revision-doubt.js';
+import { isInDoubt, type RevisionSigns, validatorOf } from '../../src/providers/http/ranges/revision-doubt.js';
+import { SingleFlight } from '../../src/providers/http/ranges/single-flight.js';
 import type { Provider, RequestOptions } from '../../src/providers/provider.js';
 import { collect, data, file, md5, providerFor } from './mini-account.js';
 import { hangUp, json, type MiniServer, miniServer, type Seen } from './mini-server.js';
@@ -66,7 +66,7 @@ test.each([
 describe('questions', () => {
   /** Questions that are answered by hand, in the order in which they began. */
   function byHand() {
-    const questions = new Questions();
+    const questions = new SingleFlight();
     const begun: ReturnType<typeof deferred>[] = [];
     const put = (): Promise<void> => {
       const one = deferred();
@@ -74,7 +74,7 @@ describe('questions', () => {
       return one.promise;
     };
     const ask = (signal?: AbortSignal): Promise<string> =>
-      questions.ask('key', put, signal).then(
+      questions.share('key', put, signal).then(
         () => 'fine',
         (error: Error & { code?: string }) => error.code ?? error.message,
       );

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Content, Transport, type WireRequest } from '../../src/providers/http/transport.js';
+import { type Content, Transport, type WireRequest } from '../../src/providers/http/transport/transport.js';
 import { type Handler, json, miniServer } from './mini-server.js';
 
 /** Sends it to a server that acts as told, and calls `abort` as the test says. */

@@ -6,8 +6,8 @@ import type { Binding, BindingOptions, Mounted, Probe } from '../binding.js';
 import { checkDevice } from '../device.js';
 import { findFusermount, isRoot } from '../programs.js';
 import { type Addon, errnoName, loadAddon } from './addon.js';
-import { closeMount, openMount, raiseReadAhead } from './mounting.js';
-import { Session } from './session.js';
+import { closeMount, openMount, raiseReadAhead } from './session/mounting.js';
+import { Session } from './session/session.js';
 
 class KernelMount implements Mounted {
   readonly mountpoint: string;

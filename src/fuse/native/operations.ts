@@ -2,7 +2,7 @@
 import type { Log } from '../../base/log.js';
 import type { MaybePromise } from '../../base/maybe-promise.js';
 import type { Filesystem, HandleId, Ino } from '../../filesystem/api.js';
-import { FsError } from '../../filesystem/fs-error.js';
+import { FsError } from '../../filesystem/core/fs-error.js';
 import { andThen, decodeOpenFlags, errnoOf, fileOffset, fileTypeBits, settle } from '../answers.js';
 import type { NativeOperations } from './library.js';
 import { isHiddenName, type Paths, type Place } from './paths.js';

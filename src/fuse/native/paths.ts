@@ -11,7 +11,7 @@
  */
 import type { MaybePromise } from '../../base/maybe-promise.js';
 import type { Attributes, Filesystem, Ino } from '../../filesystem/api.js';
-import { FsError } from '../../filesystem/fs-error.js';
+import { FsError } from '../../filesystem/core/fs-error.js';
 import { andThen } from '../answers.js';
 
 /** More than the depth × breadth that any tool keeps in use at a time; about 2 MB at worst. */

@@ -2,7 +2,8 @@
 import type { z } from 'zod';
 import { silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import { type Answer, decodeJson } from '../http/answer.js';
+import { type Answer, decodeJson } from '../http/answers/answer.js';
+import { BadEntries, type BadEntry } from '../http/answers/entries.js';
 import {
   type Call,
   type CallOptions,
@@ -10,11 +11,10 @@ import {
   HttpClient,
   type HttpClientOptions,
   type Outcome,
-} from '../http/client.js';
-import { isLoopback } from '../http/endpoint.js';
-import { BadEntries, type BadEntry } from '../http/entries.js';
-import { RateLimiter } from '../http/rate-limit.js';
-import type { Content, HttpMethod } from '../http/transport.js';
+} from '../http/client/client.js';
+import { isLoopback } from '../http/client/endpoint.js';
+import { RateLimiter } from '../http/client/rate-limit.js';
+import type { Content, HttpMethod } from '../http/transport/transport.js';
 import { type Node, nodeListSchema, nodeSchema, type User, userSchema } from './entities.js';
 import { readError, withoutName } from './error-table.js';
 import type { TokenKeeper } from './tokens.js';

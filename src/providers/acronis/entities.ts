@@ -1,6 +1,6 @@
 /** The node of the Acronis document, and what it becomes in our own terms. */
 import { z } from 'zod';
-import { entriesOf, idSchema, roomSchema, timeIn, wholeSchema } from '../http/entries.js';
+import { entriesOf, idSchema, roomSchema, timeIn, wholeSchema } from '../http/answers/entries.js';
 import type { Access, RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 
 const text = z.string().nullish();

@@ -1,7 +1,7 @@
 /** The errors that the Acronis document shows (`{error: {domain, code, message}}`), and what each means to us. */
 import { ProviderError, type ProviderErrorCode } from '../errors.js';
-import type { ErrorMeaning, Repeat } from '../http/http-error.js';
-import { parseJsonObject, statusMeaning } from '../http/status-meaning.js';
+import type { ErrorMeaning, Repeat } from '../http/answers/http-error.js';
+import { parseJsonObject, statusMeaning } from '../http/answers/status-meaning.js';
 
 interface Row {
   readonly code: ProviderErrorCode;

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import { ProviderError } from '../errors.js';
-import { encodeForm } from '../http/oauth1.js';
+import { encodeForm } from '../http/auth/oauth1.js';
 import { type AcronisCredentials, TokenClient } from './tokens.js';
 
 interface LoginOptions {

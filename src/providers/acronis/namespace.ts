@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client.js';
+import type { CallOptions } from '../http/client/client.js';
 import { checkName } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
-import type { Claims, Place } from './claims.js';
 import { entryOf, foldName, type Node, rootUuid } from './entities.js';
 import { withoutName } from './error-table.js';
+import type { NameLocks, Place } from './name-locks.js';
 import type { Nodes } from './nodes.js';
 
 /** Not documented; the longest that common disks hold. UTF-16 code units. */
@@ -17,20 +17,22 @@ export const maxNameLength = 255;
 export class Namespace {
   readonly #api: AcronisApi;
   readonly #nodes: Nodes;
-  readonly #claims: Claims;
+  readonly #nameLocks: NameLocks;
   readonly #log: Log;
   /** Whether the server deletes, once it is known; the document has no such call. */
   deletion: 'unknown' | 'offered' | 'absent' = 'unknown';
 
-  constructor(api: AcronisApi, nodes: Nodes, claims: Claims, log: Log = silentLog) {
+  constructor(api: AcronisApi, nodes: Nodes, claims: NameLocks, log: Log = silentLog) {
     this.#api = api;
     this.#nodes = nodes;
-    this.#claims = claims;
+    this.#nameLocks = claims;
     this.#log = log;
   }
 
   createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
-    return this.#claims.during({ parentId, name }, options.signal, () => this.#createFolder(parentId, name, options));
+    return this.#nameLocks.during({ parentId, name }, options.signal, () =>
+      this.#createFolder(parentId, name, options),
+    );
   }
 
   async #createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
@@ -73,7 +75,7 @@ export class Namespace {
       const into = entry.kind === 'file' ? 'can_create_files_into' : 'can_create_folders_into';
       this.#nodes.require(to.parentId, into);
     }
-    return this.#claims.during(to, options.signal, () => this.#moveTo(entry, from, to, options));
+    return this.#nameLocks.during(to, options.signal, () => this.#moveTo(entry, from, to, options));
   }
 
   async #moveTo(entry: RemoteEntry, from: Place, to: Place, options: CallOptions): Promise<RemoteEntry> {
@@ -107,7 +109,7 @@ export class Namespace {
       { parentId: to.parentId, name: from.name },
     ];
     for (const place of candidates) {
-      const release = this.#claims.tryTake(place);
+      const release = this.#nameLocks.tryAcquire(place);
       if (release === undefined) continue;
       const holder = await this.#nodes.holder(place.parentId, place.name, options).catch((error: unknown) => {
         release();

@@ -5,8 +5,8 @@
 import { LRUCache } from 'lru-cache';
 import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client.js';
-import { BadEntry, mostEntries } from '../http/entries.js';
+import { BadEntry, mostEntries } from '../http/answers/entries.js';
+import type { CallOptions } from '../http/client/client.js';
 import type { RemoteEntry, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { allows, entryOf, foldName, type Node, type Permission, rootFolder, rootUuid } from './entities.js';

@@ -4,14 +4,14 @@ import type { Clock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 import { mapInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client.js';
-import { guarded } from '../http/guarded.js';
-import { RangeReader } from '../http/range-reader.js';
+import { asProviderErrors } from '../http/answers/error-boundary.js';
+import type { CallOptions } from '../http/client/client.js';
+import { RangeReader } from '../http/ranges/range-reader.js';
 import type { Account, Capabilities, Provider, Quota, RemoteEntry, RemoteFile } from '../provider.js';
 import { AcronisApi } from './api.js';
-import { Claims } from './claims.js';
 import { entryOf, rootFolder, rootUuid } from './entities.js';
 import { withoutName } from './error-table.js';
+import { NameLocks } from './name-locks.js';
 import { maxNameLength, Namespace } from './namespace.js';
 import { Nodes } from './nodes.js';
 import { type AcronisCredentials, type Renewal, TokenKeeper } from './tokens.js';
@@ -68,7 +68,7 @@ export function createAcronis(options: AcronisOptions): Provider {
     log,
   });
   const nodes = new Nodes(api);
-  const claims = new Claims();
+  const claims = new NameLocks();
   const namespace = new Namespace(api, nodes, claims, log);
   const uploader = new Uploader(api, nodes, claims, quota);
   let canAskQuota = true;
@@ -136,7 +136,7 @@ export function createAcronis(options: AcronisOptions): Provider {
     name: 'acronis',
     capabilities,
     account: (request = {}) =>
-      guarded(async (): Promise<Account> => {
+      asProviderErrors(async (): Promise<Account> => {
         await nodes.list(rootUuid, request);
         const known = keeper.credentials;
         const userId = identity(known, endpoints.api);
@@ -150,22 +150,23 @@ export function createAcronis(options: AcronisOptions): Provider {
         };
       }),
     list: (folder, { countsAreFresh: _, ...request } = {}) =>
-      guarded(async () => {
+      asProviderErrors(async () => {
         try {
           return await mapInTurns(await nodes.list(folder.id, request), (node) => entryOf(node, folder.id));
         } catch (error) {
           throw await nodes.clarified(error, folder, request);
         }
       }),
-    stat: (ref, request = {}) => guarded(() => stat(ref, request)),
-    read: (file, range, request) => guarded(() => read(file, range, request)),
-    createFolder: (parentId, name, request = {}) => guarded(() => namespace.createFolder(parentId, name, request)),
-    upload: (target, source, request = {}) => guarded(() => uploader.upload(target, source, request)),
-    move: (entry, to, request = {}) => guarded(() => namespace.move(entry, to, request)),
-    copy: (file, to, request = {}) => guarded(() => namespace.copy(file, to, request)),
+    stat: (ref, request = {}) => asProviderErrors(() => stat(ref, request)),
+    read: (file, range, request) => asProviderErrors(() => read(file, range, request)),
+    createFolder: (parentId, name, request = {}) =>
+      asProviderErrors(() => namespace.createFolder(parentId, name, request)),
+    upload: (target, source, request = {}) => asProviderErrors(() => uploader.upload(target, source, request)),
+    move: (entry, to, request = {}) => asProviderErrors(() => namespace.move(entry, to, request)),
+    copy: (file, to, request = {}) => asProviderErrors(() => namespace.copy(file, to, request)),
     trash: () => unsupported('move to a trash'),
     untrash: () => unsupported('bring back from a trash'),
-    remove: (entry, request = {}) => guarded(() => namespace.remove(entry, request)),
+    remove: (entry, request = {}) => asProviderErrors(() => namespace.remove(entry, request)),
     metrics: () => api.http.metrics(),
     async close() {
       await keeper.close();

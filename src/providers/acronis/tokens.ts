@@ -7,12 +7,12 @@ import { type Clock, SteadyTime, systemClock } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import { decodeJson } from '../http/answer.js';
-import { HttpClient } from '../http/client.js';
-import { guarded } from '../http/guarded.js';
-import type { ErrorMeaning } from '../http/http-error.js';
-import type { Signer } from '../http/signer.js';
-import { parseJsonObject, statusMeaning } from '../http/status-meaning.js';
+import { decodeJson } from '../http/answers/answer.js';
+import { asProviderErrors } from '../http/answers/error-boundary.js';
+import type { ErrorMeaning } from '../http/answers/http-error.js';
+import { parseJsonObject, statusMeaning } from '../http/answers/status-meaning.js';
+import type { Signer } from '../http/auth/signer.js';
+import { HttpClient } from '../http/client/client.js';
 import { orAborted } from '../or-aborted.js';
 
 export interface AcronisCredentials {
@@ -128,7 +128,7 @@ export class TokenClient {
     // A code or a rotating refresh token is spent by its first use.
     const idempotent = form.grant_type === 'password';
     try {
-      const answer = await guarded(() =>
+      const answer = await asProviderErrors(() =>
         http.request(
           { method: 'POST', route, url: this.#url, form, headers, idempotent },
           { decode: (given) => decodeJson(tokenSchema, given, route) },

@@ -1,30 +1,35 @@
 /** Storing content: one request in chunked transfer encoding, whatever its size; a taken name makes a revision. */
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client.js';
-import type { Content } from '../http/transport.js';
+import type { CallOptions } from '../http/client/client.js';
+import type { Content } from '../http/transport/transport.js';
 import { checkName } from '../names.js';
 import type { Quota, RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';
-import type { Claims } from './claims.js';
 import { entryOf, foldName, type Node } from './entities.js';
+import type { NameLocks } from './name-locks.js';
 import { maxNameLength } from './namespace.js';
 import type { Nodes } from './nodes.js';
 
 export class Uploader {
   readonly #api: AcronisApi;
   readonly #nodes: Nodes;
-  readonly #claims: Claims;
+  readonly #nameLocks: NameLocks;
   readonly #quota: (request: CallOptions) => Promise<Quota | null>;
 
-  constructor(api: AcronisApi, nodes: Nodes, claims: Claims, quota: (request: CallOptions) => Promise<Quota | null>) {
+  constructor(
+    api: AcronisApi,
+    nodes: Nodes,
+    claims: NameLocks,
+    quota: (request: CallOptions) => Promise<Quota | null>,
+  ) {
     this.#api = api;
     this.#nodes = nodes;
-    this.#claims = claims;
+    this.#nameLocks = claims;
     this.#quota = quota;
   }
 
   upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
-    return this.#claims.during(target, options.signal, () => this.#upload(target, source, options));
+    return this.#nameLocks.during(target, options.signal, () => this.#upload(target, source, options));
   }
 
   async #upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {

@@ -2,7 +2,9 @@
 import type { z } from 'zod';
 import { silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import { type Answer, decodeJson, header } from '../http/answer.js';
+import { type Answer, decodeJson, header } from '../http/answers/answer.js';
+import { BadEntries } from '../http/answers/entries.js';
+import { protocolFailure } from '../http/answers/http-error.js';
 import {
   type Call,
   type CallOptions,
@@ -10,11 +12,9 @@ import {
   HttpClient,
   type HttpClientOptions,
   type Outcome,
-} from '../http/client.js';
-import { BadEntries } from '../http/entries.js';
-import { protocolFailure } from '../http/http-error.js';
-import { RateLimiter, reserveOf } from '../http/rate-limit.js';
-import type { Content, HttpMethod } from '../http/transport.js';
+} from '../http/client/client.js';
+import { RateLimiter, reserveOf } from '../http/client/rate-limit.js';
+import type { Content, HttpMethod } from '../http/transport/transport.js';
 import type { RateLimit } from '../provider.js';
 import {
   type ChangeEvent,

@@ -5,7 +5,7 @@
 import { SteadyTime } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client.js';
+import type { CallOptions } from '../http/client/client.js';
 import { orAborted } from '../or-aborted.js';
 import type { RateLimit, RemoteChanges } from '../provider.js';
 import type { FiveSyncApi } from './api.js';

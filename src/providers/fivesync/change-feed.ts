@@ -6,7 +6,7 @@
  * - ignored   it brings the same page again: `since` is moved on instead
  * - refused   400: the same
  */
-import type { CallOptions } from '../http/client.js';
+import type { CallOptions } from '../http/client/client.js';
 import { type FiveSyncApi, isStatus } from './api.js';
 import { type ChangeEvent, timeOf } from './entities.js';
 

@@ -1,6 +1,6 @@
 /** Answers of the 5sync document, and what they become in our own terms. */
 import { z } from 'zod';
-import { entriesOf, idSchema, wholeSchema } from '../http/entries.js';
+import { entriesOf, idSchema, wholeSchema } from '../http/answers/entries.js';
 import type { RemoteFile } from '../provider.js';
 
 const id = idSchema;

@@ -1,7 +1,7 @@
 /** The "Errors" table of the 5sync document, and what each row means to us. A test checks that every row is here. */
 import type { ProviderErrorCode } from '../errors.js';
-import type { ErrorMeaning, Repeat } from '../http/http-error.js';
-import { parseJsonObject, statusMeaning } from '../http/status-meaning.js';
+import type { ErrorMeaning, Repeat } from '../http/answers/http-error.js';
+import { parseJsonObject, statusMeaning } from '../http/answers/status-meaning.js';
 
 /** By the document's `type`. */
 export const errorTable: Readonly<Record<string, { status: number; code: ProviderErrorCode; repeat: Repeat }>> = {

@@ -6,7 +6,7 @@
  * they read. The answer's name shows which form was understood.
  */
 import { randomBytes } from 'node:crypto';
-import type { Content } from '../http/transport.js';
+import type { Content } from '../http/transport/transport.js';
 import type { UploadSource } from '../provider.js';
 
 /**

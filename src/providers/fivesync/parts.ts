@@ -7,12 +7,12 @@ import pLimit from 'p-limit';
 import { z } from 'zod';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions, Outcome } from '../http/client.js';
-import { protocolFailure } from '../http/http-error.js';
+import { protocolFailure } from '../http/answers/http-error.js';
+import type { CallOptions, Outcome } from '../http/client/client.js';
 import type { UploadCheckpoint, UploadOptions, UploadSource } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import { childPath, type FileRecord, type Item, rootPath, timeOf } from './entities.js';
-import type { Landing } from './landing.js';
+import type { UploadOutcome } from './upload-outcome.js';
 
 /** First guess at a part, bytes: few requests where the server follows `parts`, one more init where it does not. */
 const guessedPartBytes = 32 * 1024 * 1024;
@@ -60,15 +60,15 @@ export function planParts(
 
 export class PartsUploader {
   readonly #api: FiveSyncApi;
-  readonly #landing: Landing;
+  readonly #outcome: UploadOutcome;
   readonly #log: Log;
   #partBytes: number;
   #folderForm: FolderForm | undefined;
 
-  constructor(api: FiveSyncApi, landing: Landing, log: Log = silentLog, partBytes = guessedPartBytes) {
+  constructor(api: FiveSyncApi, landing: UploadOutcome, log: Log = silentLog, partBytes = guessedPartBytes) {
     this.#partBytes = partBytes;
     this.#api = api;
-    this.#landing = landing;
+    this.#outcome = landing;
     this.#log = log;
   }
 
@@ -98,7 +98,7 @@ export class PartsUploader {
         continue;
       }
       // Complete: from here on "not found" speaks of the file, and sending it anew would make another one.
-      return await this.#landing.find(item, target.folder, { isNew: !isKnown(item.id), sure: true }, call);
+      return await this.#outcome.find(item, target.folder, { isNew: !isKnown(item.id), sure: true }, call);
     }
   }
 
@@ -230,7 +230,7 @@ export class PartsUploader {
         if (isStatus(error, 400) || isStatus(error, 422)) continue;
         throw error;
       }
-      const where = await this.#landing.find(item, folder, { isNew: true, sure: true }, options);
+      const where = await this.#outcome.find(item, folder, { isNew: true, sure: true }, options);
       await this.#api.remove(where.id, options).catch((error: unknown) => {
         this.#log.warn({ code: (error as { code?: unknown }).code }, `${name} could not be removed`);
       });

@@ -4,9 +4,9 @@ import pLimit from 'p-limit';
 import type { Clock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client.js';
-import { guarded } from '../http/guarded.js';
-import { RangeReader } from '../http/range-reader.js';
+import { asProviderErrors } from '../http/answers/error-boundary.js';
+import type { CallOptions } from '../http/client/client.js';
+import { RangeReader } from '../http/ranges/range-reader.js';
 import { checkName } from '../names.js';
 import type { Account, Capabilities, Provider, RemoteEntry, RemoteFile, RemoteFolder, Work } from '../provider.js';
 import { FiveSyncApi, type FiveSyncCredentials, isCode } from './api.js';
@@ -136,7 +136,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
   /** Much is answered from memory: not after the end. */
   function open<T>(work: () => Promise<T>): Promise<T> {
     if (closed) return Promise.reject(new ProviderError('aborted', 'the provider is closed', { data: {} }));
-    return guarded(work);
+    return asProviderErrors(work);
   }
 
   return {

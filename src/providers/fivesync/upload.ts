@@ -11,15 +11,15 @@
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client.js';
+import type { CallOptions } from '../http/client/client.js';
 import { checkName } from '../names.js';
 import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import type { Catalog } from './catalog.js';
 import { childPath, type FileRecord, fileOf, type Item, normalPath, recordOf } from './entities.js';
 import { formData, isPlainName, type NameForm, nameForms } from './form-data.js';
-import { Landing } from './landing.js';
 import { PartsUploader } from './parts.js';
+import { UploadOutcome } from './upload-outcome.js';
 
 export type Overwriting = 'version' | 'replace' | 'duplicate' | 'aside';
 
@@ -40,7 +40,7 @@ interface Place {
 export class Uploader {
   readonly #api: FiveSyncApi;
   readonly #catalog: Catalog;
-  readonly #landing: Landing;
+  readonly #outcome: UploadOutcome;
   readonly #parts: PartsUploader;
   readonly #log: Log;
   #simpleLimit: number;
@@ -57,8 +57,8 @@ export class Uploader {
     this.#api = api;
     this.#catalog = catalog;
     this.#log = settings.log ?? silentLog;
-    this.#landing = new Landing(api, () => catalog.doubt());
-    this.#parts = new PartsUploader(api, this.#landing, this.#log, settings.partBytes);
+    this.#outcome = new UploadOutcome(api, () => catalog.doubt());
+    this.#parts = new PartsUploader(api, this.#outcome, this.#log, settings.partBytes);
     this.#simpleLimit = settings.simpleUploadLimit ?? defaultSimpleUploadLimit;
   }
 
@@ -210,7 +210,7 @@ export class Uploader {
         throw new ProviderError('invalid-name', 'the service does not take this name', { cause: error, data: {} });
       });
       const isNew = !isKnown(item.id);
-      const record = await this.#landing.find(item, place.folder, { isNew }, call);
+      const record = await this.#outcome.find(item, place.folder, { isNew }, call);
       const isRight = sameName(record.name, place.name);
       if (isRight && !isPlainName(place.name)) this.#nameForm = form;
       if (isRight || i === forms.length - 1 || !isNew) return record;

@@ -5,13 +5,19 @@
 import type { z } from 'zod';
 import { silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import { type Answer, decodeJson } from '../http/answer.js';
-import { type Call, type CallOptions, HttpClient, type HttpClientOptions, type Outcome } from '../http/client.js';
-import { BadEntries, type BadEntry } from '../http/entries.js';
-import { protocolFailure } from '../http/http-error.js';
-import { oauth1Signer } from '../http/oauth1.js';
-import { RateLimiter } from '../http/rate-limit.js';
-import type { Content, HttpMethod } from '../http/transport.js';
+import { type Answer, decodeJson } from '../http/answers/answer.js';
+import { BadEntries, type BadEntry } from '../http/answers/entries.js';
+import { protocolFailure } from '../http/answers/http-error.js';
+import { oauth1Signer } from '../http/auth/oauth1.js';
+import {
+  type Call,
+  type CallOptions,
+  HttpClient,
+  type HttpClientOptions,
+  type Outcome,
+} from '../http/client/client.js';
+import { RateLimiter } from '../http/client/rate-limit.js';
+import type { Content, HttpMethod } from '../http/transport/transport.js';
 import {
   type FileResponse,
   type FolderResponse,

@@ -1,5 +1,5 @@
 /** How a large upload is cut into chunks: pure, so that the policy is a table in the tests. */
-import type { Span } from '../http/content-range.js';
+import type { Span } from '../http/answers/content-range.js';
 
 const MiB = 1024 * 1024;
 

@@ -7,10 +7,10 @@
  */
 import { z } from 'zod';
 import { ProviderError } from '../errors.js';
-import { type Answer, header } from '../http/answer.js';
-import type { CallOptions } from '../http/client.js';
-import { coveredBytes, mergeSpans, missingSpans, parseRangeList, type Span } from '../http/content-range.js';
-import { protocolFailure } from '../http/http-error.js';
+import { type Answer, header } from '../http/answers/answer.js';
+import { coveredBytes, mergeSpans, missingSpans, parseRangeList, type Span } from '../http/answers/content-range.js';
+import { protocolFailure } from '../http/answers/http-error.js';
+import type { CallOptions } from '../http/client/client.js';
 import type { UploadSource } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { type ChunkPolicy, moreAtOnce, planChunks } from './chunk-plan.js';

@@ -1,6 +1,6 @@
 /** "File Response", "Folder Response" and "User Response" of the documents, and what they become in our own terms. */
 import { z } from 'zod';
-import { entriesOf, idSchema, roomSchema, timeIn, wholeSchema } from '../http/entries.js';
+import { entriesOf, idSchema, roomSchema, timeIn, wholeSchema } from '../http/answers/entries.js';
 import type { Access, RemoteFile, RemoteFolder } from '../provider.js';
 
 const id = idSchema;

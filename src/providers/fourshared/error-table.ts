@@ -3,8 +3,8 @@
  * us. A test checks that every row of the documents is here.
  */
 import type { ProviderErrorCode } from '../errors.js';
-import type { ErrorMeaning, Repeat } from '../http/http-error.js';
-import { parseJsonObject, statusMeaning } from '../http/status-meaning.js';
+import type { ErrorMeaning, Repeat } from '../http/answers/http-error.js';
+import { parseJsonObject, statusMeaning } from '../http/answers/status-meaning.js';
 
 interface Row {
   readonly code: ProviderErrorCode;

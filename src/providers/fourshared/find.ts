@@ -1,8 +1,8 @@
 /** Looking for one object by name: how the outcome of a lost answer is found out. */
 import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client.js';
-import { BadEntry } from '../http/entries.js';
+import { BadEntry } from '../http/answers/entries.js';
+import type { CallOptions } from '../http/client/client.js';
 import type { FourSharedApi } from './api.js';
 import { type FileResponse, type FolderResponse, isHidden, normalizeMd5 } from './entities.js';
 import { pageSize } from './page-plan.js';

@@ -1,8 +1,8 @@
 /** Everything in a folder, in as few requests as the known counts allow. */
 import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client.js';
-import { BadEntry, mostEntries } from '../http/entries.js';
+import { BadEntry, mostEntries } from '../http/answers/entries.js';
+import type { CallOptions } from '../http/client/client.js';
 import type { RemoteEntry, RemoteFolder } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { type FileResponse, type FolderResponse, isHidden, toFile, toFolder } from './entities.js';

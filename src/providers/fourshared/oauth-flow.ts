@@ -5,9 +5,9 @@
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { ProviderError } from '../errors.js';
-import { HttpClient } from '../http/client.js';
-import { TryFailure } from '../http/http-error.js';
-import { encodeForm, type OAuth1Keys, oauth1Signer } from '../http/oauth1.js';
+import { TryFailure } from '../http/answers/http-error.js';
+import { encodeForm, type OAuth1Keys, oauth1Signer } from '../http/auth/oauth1.js';
+import { HttpClient } from '../http/client/client.js';
 import { readError } from './error-table.js';
 
 interface LoginOptions {

@@ -1,8 +1,8 @@
 /** 4shared and 4Sync: one protocol, two families of hosts. */
 import type { Clock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
-import { guarded } from '../http/guarded.js';
-import { RangeReader } from '../http/range-reader.js';
+import { asProviderErrors } from '../http/answers/error-boundary.js';
+import { RangeReader } from '../http/ranges/range-reader.js';
 import type { Account, Capabilities, Provider, RemoteRef } from '../provider.js';
 import { FourSharedApi, type FourSharedCredentials, type FourSharedEndpoints } from './api.js';
 import { isHidden, toFile, toTime } from './entities.js';
@@ -81,7 +81,7 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
     name,
     capabilities,
     account: (request = {}) =>
-      guarded(async (): Promise<Account> => {
+      asProviderErrors(async (): Promise<Account> => {
         const user = await api.user(request);
         const { totalSpace: total, freeSpace: free } = user;
         return {
@@ -103,18 +103,18 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
         };
       }),
     list: (folder, { countsAreFresh = false, ...request } = {}) =>
-      guarded(() => listFolder(api, folder, countsAreFresh, request)),
-    stat: (ref: RemoteRef, request = {}) => guarded(() => namespace.stat(ref.kind, ref.id, request)),
-    read: (file, range, request = {}) => guarded(() => reader.read(file, range, request)),
+      asProviderErrors(() => listFolder(api, folder, countsAreFresh, request)),
+    stat: (ref: RemoteRef, request = {}) => asProviderErrors(() => namespace.stat(ref.kind, ref.id, request)),
+    read: (file, range, request = {}) => asProviderErrors(() => reader.read(file, range, request)),
     createFolder: (parentId, folderName, request = {}) =>
-      guarded(() => namespace.createFolder(parentId, folderName, request)),
-    upload: (target, source, request = {}) => guarded(() => uploader.upload(target, source, request)),
-    discardUpload: (checkpoint, request = {}) => guarded(() => uploader.discard(checkpoint, request)),
-    move: (entry, to, request = {}) => guarded(() => namespace.move(entry, to, request)),
-    copy: (file, to, request = {}) => guarded(() => namespace.copy(file, to, request)),
-    trash: (entry, request = {}) => guarded(() => namespace.trash(entry, request)),
-    untrash: (entry, request = {}) => guarded(() => namespace.untrash(entry, request)),
-    remove: (entry, request = {}) => guarded(() => namespace.remove(entry, request)),
+      asProviderErrors(() => namespace.createFolder(parentId, folderName, request)),
+    upload: (target, source, request = {}) => asProviderErrors(() => uploader.upload(target, source, request)),
+    discardUpload: (checkpoint, request = {}) => asProviderErrors(() => uploader.discard(checkpoint, request)),
+    move: (entry, to, request = {}) => asProviderErrors(() => namespace.move(entry, to, request)),
+    copy: (file, to, request = {}) => asProviderErrors(() => namespace.copy(file, to, request)),
+    trash: (entry, request = {}) => asProviderErrors(() => namespace.trash(entry, request)),
+    untrash: (entry, request = {}) => asProviderErrors(() => namespace.untrash(entry, request)),
+    remove: (entry, request = {}) => asProviderErrors(() => namespace.remove(entry, request)),
     metrics: () => api.http.metrics(),
     close: () => api.http.close(),
   };

@@ -1,0 +1,107 @@
+import { following, fromMs, isBefore, type Timespec } from '../../base/timespec.js';
+import { type Ino, type Inode, type Overlay, sizeOf } from '../../tree/inode.js';
+import type { AttributeChange, Attributes, Caller } from '../api.js';
+import type { Core, FilesystemOptions } from '../core/core.js';
+import { inodeOf, requireWritable } from '../core/core.js';
+import type { FileState } from '../core/open-files.js';
+
+/** An inode as stat(2) shows it: the row, what an open file has changed since, and defaults for the rest. */
+export function attributesOf(
+  inode: Inode,
+  options: Pick<FilesystemOptions, 'uid' | 'gid' | 'umask' | 'readOnly'>,
+  file?: FileState,
+): Attributes {
+  const { remote } = inode;
+  const overlay = withContentOf(inode.overlay, file?.mtime ?? null);
+  const mtime = overlay.mtime ?? fromMs(remote?.modified ?? 0);
+  const isDirectory = inode.kind === 'directory';
+  return {
+    ino: inode.ino,
+    kind: inode.kind,
+    size: isDirectory ? 0 : (file?.spool?.size ?? sizeOf(inode)),
+    mode: overlay.mode ?? defaultMode(isDirectory, remote?.access === 'read', options.umask),
+    // 1 for directories: the number of subdirectories may be unknown, and 1 tells find(1) not to count on it.
+    nlink: inode.parent === null && !isRoot(inode) ? 0 : 1,
+    uid: overlay.uid ?? options.uid,
+    gid: overlay.gid ?? options.gid,
+    atime: overlay.atime ?? mtime,
+    mtime,
+    ctime: overlay.ctime ?? mtime,
+  };
+}
+
+/** The row of a file that loses its name: those who have it open go on seeing what it was, but for the time of this change. */
+export function withoutName(core: Core, ino: Ino): Partial<Inode> {
+  const inode = inodeOf(core, ino);
+  const { size, mode, atime, mtime, ctime } = attributesOf(inode, core.options, core.files.state(ino));
+  const overlay = { ...inode.overlay, mode, atime, mtime, ctime: following(ctime, fromMs(core.clock.now())) };
+  return { parent: null, remote: null, localSize: size, overlay };
+}
+
+function isRoot(inode: Inode): boolean {
+  return inode.remote?.kind === 'folder' && inode.remote.parentId === null;
+}
+
+/**
+ * The times of a content that was last written at `mtime`; null leaves them. The status changed then too, and never moves
+ * back: git and backup programs take a file whose ctime differs from the one they noted for a changed one.
+ */
+export function withContentOf(overlay: Overlay, mtime: Timespec | null): Overlay {
+  if (mtime === null) return overlay;
+  const { ctime } = overlay;
+  return { ...overlay, mtime, ctime: ctime === null || isBefore(ctime, mtime) ? mtime : ctime };
+}
+
+function defaultMode(isDirectory: boolean, isReadOnly: boolean, umask: number): number {
+  const mode = (isDirectory ? 0o777 : 0o666) & ~umask;
+  return isReadOnly ? mode & ~0o222 : mode;
+}
+
+/** It was changed now: no two changes show the same times. */
+export function moveTimes(core: Core, ino: Ino): void {
+  const { overlay } = inodeOf(core, ino);
+  const now = fromMs(core.clock.now());
+  core.table.updateOverlay(ino, { mtime: following(overlay.mtime, now), ctime: following(overlay.ctime, now) });
+}
+
+/** chmod, chown, utimens: kept here, no request. The size is not this function's business. */
+export function changeOverlay(core: Core, ino: number, change: AttributeChange): void {
+  const { mode, uid, gid, atime, mtime } = change;
+  if (mode === undefined && uid === undefined && gid === undefined && atime === undefined && mtime === undefined)
+    return;
+  requireWritable(core);
+  const now = fromMs(core.clock.now());
+  const { overlay } = inodeOf(core, ino);
+  const file = core.files.state(ino);
+  core.table.update(ino, {
+    overlay: {
+      mode: mode === undefined ? overlay.mode : mode & 0o7777,
+      uid: uid ?? overlay.uid,
+      gid: gid ?? overlay.gid,
+      atime: atime === undefined ? overlay.atime : atime === 'now' ? now : atime,
+      mtime: mtime === undefined ? overlay.mtime : mtime === 'now' ? now : mtime,
+      ctime: following(withContentOf(overlay, file?.mtime ?? null).ctime, now),
+    },
+  });
+  // The time of the last write is older than this call, and may no longer hide what was set.
+  if (file !== undefined && mtime !== undefined) file.mtime = null;
+}
+
+/** Owner and mode of what `caller` makes, where they are not what the mount shows anyway: `usual` less its umask. */
+export function madeBy(
+  caller: Caller | undefined,
+  mode: number,
+  usual: number,
+  options: Pick<FilesystemOptions, 'umask' | 'uid' | 'gid'>,
+  directory?: Inode,
+): Pick<Overlay, 'mode' | 'uid' | 'gid'> {
+  // inode(7): what is made in a set-group-ID directory is of its group, and a directory has the bit too.
+  const isInherited = ((directory?.overlay.mode ?? 0) & 0o2000) !== 0;
+  const gid = isInherited ? (directory?.overlay.gid ?? options.gid) : caller?.gid;
+  const bits = isInherited && usual === 0o777 ? mode | 0o2000 : mode;
+  return {
+    mode: bits === (usual & ~options.umask) ? null : bits & 0o7777,
+    uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
+    gid: gid === options.gid ? null : (gid ?? null),
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * Shared mappings of files that the kernel reads by itself (passthrough). What is written through one goes to the backing file
+ * without a word, so that file must be the spool file of the content, and is looked at (unseen.ts).
+ *
+ * A mapping outlives its descriptor, and the kernel does not tell when it ends. So after the last close the file is looked at
+ * until nobody has it open for writing any more.
+ */
+import { messageOf } from '../../base/errors.js';
+import { BackingFile } from '../../spool/backing-file.js';
+import type { Backing } from '../api.js';
+import { type Core, pathOf } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import { type FileState, type Handle, mayMapToWrite } from '../core/open-files.js';
+import type { Contents } from './contents.js';
+import type { Passthrough } from './passthrough.js';
+import { notePassthroughWrites } from './passthrough-writes.js';
+
+/** How long the looks at a mapping lie apart, ms: most end with their descriptor, give or take what the kernel has to tidy up. */
+const FIRST_LOOK_MS = 20;
+const LAST_LOOK_MS = 1000;
+
+export class Mappings {
+  readonly #core: Core;
+  readonly #contents: Contents;
+  readonly #passthrough: Passthrough;
+  readonly #ended = new AbortController();
+  /** A file of which nobody has a descriptor is written to no more. */
+  readonly #onRest: (state: FileState) => void;
+
+  constructor(core: Core, contents: Contents, passthrough: Passthrough, onRest: (state: FileState) => void) {
+    this.#core = core;
+    this.#contents = contents;
+    this.#passthrough = passthrough;
+    this.#onRest = onRest;
+  }
+
+  /** What `Filesystem.joins` says. */
+  async join(handle: Handle, inUse: Backing): Promise<void> {
+    if (!(inUse instanceof BackingFile)) throw new FsError('EIO', 'a backing file that was not lent here');
+    const { state, flags } = handle;
+    // From here on it stays, whoever else lets go of it meanwhile.
+    this.#passthrough.hold(inUse);
+    try {
+      // A mapping that only reads spoils nothing.
+      if (flags.read && flags.write) await this.#becomeContent(handle, inUse);
+      this.#passthrough.join(handle, inUse);
+    } finally {
+      this.#passthrough.leave(state, inUse);
+    }
+  }
+
+  /** Makes the backing file the spool file of the content, which what is written through a mapping belongs to. */
+  async #becomeContent(handle: Handle, inUse: BackingFile): Promise<void> {
+    const { state } = handle;
+    await this.#contents.makeChangeable(state, handle);
+    if (state.backing !== inUse) {
+      this.#core.log.info({ ino: state.ino }, `${pathOf(this.#core, state.ino)}: others read an older version`);
+      throw new FsError('EBUSY', 'others have an older version of it open, which would be mapped');
+    }
+    if (state.journaled === state.generation && !state.unlinked) {
+      this.#core.journal.changing(state.ino, state.promised ? 'synced' : 'open');
+    }
+  }
+
+  /** Before a handle gives back what was mapped through it: a mapping that is left keeps it. */
+  outlive(handle: Handle): void {
+    const { state, mapped: joined } = handle;
+    // Another descriptor, or an earlier mapping, keeps the watch going.
+    if (joined === null || !mayMapToWrite(handle) || state.hasMappings()) return;
+    handle.mapped = null;
+    state.lingering++;
+    this.#linger(state, joined).catch((error) => {
+      this.#core.log.error({ ino: state.ino }, `a mapping is looked at no more: ${messageOf(error)}`);
+    });
+  }
+
+  /** The mount ends. What is still mapped may be written to for ever: it is for the next mount to store. */
+  close(): void {
+    this.#ended.abort();
+  }
+
+  async #linger(state: FileState, joined: BackingFile): Promise<void> {
+    const { spool: directory, clock } = this.#core;
+    try {
+      for (let wait = FIRST_LOOK_MS; ; wait = Math.min(2 * wait, LAST_LOOK_MS)) {
+        const { spool } = state;
+        if (spool === null || !(await directory.isWrittenElsewhere(spool))) break;
+        await clock.sleep(wait, this.#ended.signal).catch(() => undefined);
+        notePassthroughWrites(this.#core, state);
+        if (this.#ended.signal.aborted) {
+          state.isLeftToNextMount = true;
+          break;
+        }
+      }
+    } finally {
+      state.lingering--;
+      this.#passthrough.leave(state, joined);
+      this.#onRest(state);
+    }
+  }
+}

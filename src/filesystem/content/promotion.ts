@@ -1,0 +1,34 @@
+import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import type { BackingFile } from '../../spool/backing-file.js';
+import type { SpoolFile } from '../../spool/spool-file.js';
+import type { Core } from '../core/core.js';
+
+/**
+ * A spool file whose content the provider has becomes a file of the cache; it goes where the cache does not take it. The
+ * state has let go of it, and its row is gone. Who uses it directly (`loan`) goes on. The file has moved when this returns, not
+ * only when that resolves, so that whoever opens it next finds it there.
+ */
+export async function promoteToCache(
+  { readers, journal }: Core,
+  spool: SpoolFile,
+  remote: RemoteFile,
+  crcs: readonly number[],
+  loan: BackingFile | null = null,
+): Promise<void> {
+  const key = revisionKey(remote);
+  if (remote.md5 === null) readers.cache.replaced(key, remote.size);
+  const isUsed = loan !== null && loan.users > 0;
+  if (readers.cache.adopt(key, spool.size, spool.path, crcs, isUsed ? loan : null)) {
+    await spool.close();
+  } else if (isUsed) {
+    loan.owner = 'readers';
+    loan.key = key;
+    loan.size = spool.size;
+    loan.path = spool.path;
+    // Until they have given it back it is among the files that nobody wants any more.
+    return spool.close();
+  } else {
+    await spool.remove();
+  }
+  journal.gone(spool.name);
+}

@@ -1,0 +1,248 @@
+/**
+ * Keeps content that is not stored yet in sight: it has a path in the mount, and a folder at the provider by the time it goes
+ * up, whatever other clients do to the folder that it was in.
+ *
+ * A directory that holds such content and is gone at the provider stays here, as one that is not stored either, and is made
+ * again before the first upload into it. Where that is refused, it moves into the rescue directory at the root.
+ */
+import { codeOf, messageOf } from '../../base/errors.js';
+import type { ProviderErrorCode } from '../../providers/errors.js';
+import type { RemoteFolder } from '../../providers/provider.js';
+import { type Ino, type Inode, remoteFolderOf } from '../../tree/inode.js';
+import { orAborted } from '../core/abortable.js';
+import { conflictName } from '../core/conflict-name.js';
+import { type Core, directoryOf, inodeOf, pathOf } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import { orGone } from '../recovery/intents.js';
+
+/** Answers to the making of a folder that another try does not change. */
+const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
+  'exists',
+  'permission',
+  'invalid-name',
+  'limit',
+  'unsupported',
+]);
+
+export class Relocation {
+  readonly #core: Core;
+  readonly #root: Ino;
+  /** Folders that are being made again. */
+  readonly #making = new Map<Ino, Promise<RemoteFolder>>();
+  readonly #settling = new Map<Ino, Promise<void>>();
+
+  /** `root`: the mounted directory. */
+  constructor(core: Core, root: Ino) {
+    this.#core = core;
+    this.#root = root;
+  }
+
+  /** Is there a path from the root to it? */
+  isInSight(ino: Ino): boolean {
+    return this.#core.table.isRoot(this.#topOf(ino));
+  }
+
+  /** Gives a path to an object that has lost its name, or that is in a directory that has. */
+  relocate(ino: Ino): void {
+    if (this.isInSight(ino)) return;
+    const { table, log } = this.#core;
+    const top = this.#topOf(ino);
+    const former = top.remote?.parentId == null ? undefined : table.byRemote('folder', top.remote.parentId);
+    const isThere = former !== undefined && former.ino !== top.ino && this.isInSight(former.ino);
+    const directory = isThere ? former : this.#rescueDirectory();
+    this.#place(top, directory.ino, top.kind === 'file' ? null : top.remote);
+    log.warn(
+      { ino },
+      `${pathOf(this.#core, ino)} is not stored yet, and has lost its name at the provider: it is kept`,
+    );
+    if (top.kind === 'directory') this.settle(top.ino);
+  }
+
+  /** A directory that holds content which is not stored is in its parent's listing no more: it is gone, or elsewhere. */
+  settle(ino: Ino): void {
+    if (this.#settling.has(ino)) return;
+    const work = this.#settle(ino)
+      // Asked again with the next listing, and by the upload.
+      .catch((error: unknown) => this.#core.log.info({ ino }, `where a folder is, is not known: ${messageOf(error)}`))
+      .finally(() => this.#settling.delete(ino));
+    this.#settling.set(ino, work);
+  }
+
+  /** The folder of a directory at the provider, made again where it is gone. The directory may be another one afterwards. */
+  ensureFolder(ino: Ino, signal?: AbortSignal): Promise<RemoteFolder> {
+    const folder = remoteFolderOf(directoryOf(this.#core, ino));
+    if (folder !== null) return Promise.resolve(folder);
+    if (!this.isInSight(ino)) throw new FsError('ENOENT', 'the directory was removed');
+    let work = this.#making.get(ino);
+    if (work === undefined) {
+      work = this.#make(ino).finally(() => this.#making.delete(ino));
+      this.#making.set(ino, work);
+    }
+    return orAborted(work, signal);
+  }
+
+  /** The provider refused to put something into a directory: true where that is because its folder is gone there. */
+  async isLost(ino: Ino, error: unknown): Promise<boolean> {
+    const code = codeOf(error);
+    if (code !== 'not-found' && code !== 'permission') return false;
+    if (this.#core.provider.capabilities.folders === 'implied') return false;
+    // A service may go on knowing a folder by its id that is in another one which is gone.
+    for (const at of this.#core.table.upwards(ino)) {
+      const folder = remoteFolderOf(at);
+      if (folder === null || folder.parentId === null) return false;
+      if ((await orGone(this.#core.provider.stat(folder))) !== null) continue;
+      this.#forsake(at.ino);
+      return true;
+    }
+    return false;
+  }
+
+  #topOf(ino: Ino): Inode {
+    return [...this.#core.table.upwards(ino)].at(-1) ?? inodeOf(this.#core, ino);
+  }
+
+  async #settle(ino: Ino): Promise<void> {
+    const { table, provider, directories } = this.#core;
+    const directory = table.get(ino);
+    const was = directory === undefined ? null : remoteFolderOf(directory);
+    if (was === null || directory?.parent == null) return;
+    const now = await orGone(provider.stat(was));
+    if (remoteFolderOf(inodeOf(this.#core, ino))?.id !== was.id) return;
+    if (now === null) return this.#forsake(ino);
+    if (now.kind !== 'folder' || (now.parentId === was.parentId && now.name === was.name)) return;
+    const to = now.parentId === null ? undefined : table.byRemote('folder', now.parentId);
+    // In a folder that was never listed: it stays where it was until that is.
+    if (to === undefined || !this.isInSight(to.ino) || table.isWithin(to.ino, ino)) table.update(ino, { remote: now });
+    else this.#place({ ...directory, name: now.name }, to.ino, now);
+    directories.changes.note('folder', now.id);
+  }
+
+  async #make(ino: Ino): Promise<RemoteFolder> {
+    const { provider, table, clock } = this.#core;
+    const { parent, name } = inodeOf(this.#core, ino);
+    if (parent === null) throw new FsError('ENOENT', 'the directory was removed');
+    const above = await this.ensureFolder(parent);
+    try {
+      const made = await provider.createFolder(above.id, name);
+      return this.#adopt(ino, made, clock.now());
+    } catch (error) {
+      if (await this.isLost(parent, error)) return this.#make(ino);
+      const code = codeOf(error) ?? '';
+      if (!refusals.has(code)) throw error;
+      const holder = code === 'exists' ? await this.#folderNamed(above, name) : undefined;
+      if (holder !== undefined) return this.#adopt(ino, holder, null);
+      const rescue = this.#rescueDirectory();
+      if (parent === rescue.ino || ino === rescue.ino) throw error;
+      this.#core.log.warn(
+        { ino },
+        `${name} cannot be made again: ${messageOf(error)}; its content moves to ${rescue.name}`,
+      );
+      this.#place(table.get(ino) ?? inodeOf(this.#core, ino), rescue.ino, null);
+      return this.#make(ino);
+    }
+  }
+
+  async #folderNamed(parent: RemoteFolder, name: string): Promise<RemoteFolder | undefined> {
+    const entries = await this.#core.provider.list(parent);
+    return entries.find((entry): entry is RemoteFolder => entry.kind === 'folder' && entry.name === name);
+  }
+
+  /** The directory is this folder from now on; where another one here is that already, its content goes there. */
+  #adopt(ino: Ino, remote: RemoteFolder, listedAt: number | null): RemoteFolder {
+    const { table, directories } = this.#core;
+    table.transaction(() => {
+      const twin = table.byRemote('folder', remote.id);
+      if (twin !== undefined && twin.ino !== ino && this.isInSight(twin.ino)) return this.#merge(ino, twin.ino);
+      if (twin !== undefined && twin.ino !== ino) table.update(twin.ino, { parent: null, remote: null });
+      table.update(ino, { remote, listedAt });
+    });
+    directories.changes.note('folder', remote.id);
+    return remote;
+  }
+
+  /** The folder is gone at the provider, with all that was stored in it. */
+  #forsake(ino: Ino): void {
+    const { table, directories } = this.#core;
+    const { parent, name, remote } = inodeOf(this.#core, ino);
+    const holding = table.directoriesOfUnstored();
+    table.transaction(() => {
+      if (!holding.has(ino)) {
+        table.update(ino, { parent: null });
+        return;
+      }
+      this.#forsakeAll(ino, holding);
+      // Another client may have made it again already.
+      const again = table
+        .children(parent ?? 0)
+        .find((other) => other.ino !== ino && other.remote?.kind === 'folder' && other.remote.name === remote?.name);
+      if (again === undefined) return;
+      this.#merge(ino, again.ino);
+      table.update(again.ino, { name });
+      this.#forget(parent, again.name);
+    });
+    if (parent !== null) directories.expire(parent);
+    this.#forget(parent, name);
+  }
+
+  #forsakeAll(ino: Ino, holding: ReadonlySet<Ino>): void {
+    const { table } = this.#core;
+    table.update(ino, { remote: null, listedAt: null });
+    for (const child of table.children(ino)) {
+      if (child.kind === 'directory' && holding.has(child.ino)) this.#forsakeAll(child.ino, holding);
+      else if (child.localSize !== null) table.update(child.ino, { remote: null });
+      else if (child.remote !== null) {
+        table.update(child.ino, { parent: null });
+        this.#forget(ino, child.name);
+      }
+    }
+  }
+
+  /** What is in one directory moves into another, which takes its place. */
+  #merge(from: Ino, into: Ino): void {
+    const { table } = this.#core;
+    for (const child of table.children(from)) {
+      const there = table.child(into, child.name);
+      if (child.kind === 'directory' && there?.kind === 'directory') this.#merge(child.ino, there.ino);
+      else this.#place(child, into, child.remote);
+    }
+    const { parent, name } = inodeOf(this.#core, from);
+    table.update(from, { parent: null, remote: null });
+    this.#forget(parent, name);
+  }
+
+  /** Puts an object into a directory, under its name or one like it. */
+  #place({ ino, name, parent }: Inode, directory: Ino, remote: Inode['remote']): void {
+    const { table } = this.#core;
+    const free = this.#freeName(directory, name, ino);
+    table.update(ino, { parent: directory, name: free, remote });
+    this.#forget(parent, name);
+    this.#forget(directory, free);
+  }
+
+  #freeName(directory: Ino, name: string, ino: Ino): string {
+    const { table, clock, options, provider } = this.#core;
+    const isFree = (candidate: string): boolean => [undefined, ino].includes(table.child(directory, candidate)?.ino);
+    for (let at = clock.now(), free = name; ; at += 1000) {
+      if (isFree(free)) return free;
+      free = conflictName(name, new Date(at), options.host, provider.capabilities.maxNameLength);
+    }
+  }
+
+  #rescueDirectory(): Inode {
+    const { table, options } = this.#core;
+    for (let count = 1; ; count++) {
+      const name = `Rescued (${options.host.replaceAll('/', '_')})${count === 1 ? '' : ` ${count}`}`;
+      const known = table.child(this.#root, name);
+      if (known?.kind === 'directory') return known;
+      if (known !== undefined) continue;
+      const made = table.insert({ parent: this.#root, name, kind: 'directory' });
+      this.#forget(this.#root, name);
+      return made;
+    }
+  }
+
+  /** The kernel looks the name up again. Not from inside a request on this very directory. */
+  #forget(parent: Ino | null, name: string): void {
+    if (parent !== null) setImmediate(() => this.#core.invalidate({ kind: 'entry', parent, name }));
+  }
+}

@@ -1,0 +1,60 @@
+/** How long a file is: truncate(2), ftruncate(2), O_TRUNC, fallocate(2). */
+import { type Ino, sizeOf } from '../../tree/inode.js';
+import type { AttributeChange } from '../api.js';
+import { moveTimes } from '../attributes/attributes.js';
+import { orAborted } from '../core/abortable.js';
+import { type Core, inodeOf } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import type { FileState, Handle } from '../core/open-files.js';
+import type { Uploader } from '../uploads/uploader.js';
+import type { Contents } from './contents.js';
+import { notePassthroughWrites } from './passthrough-writes.js';
+
+export class Resizing {
+  readonly #core: Core;
+  readonly #contents: Contents;
+  readonly #uploader: Uploader;
+
+  constructor(core: Core, contents: Contents, storing: Uploader) {
+    this.#core = core;
+    this.#contents = contents;
+    this.#uploader = storing;
+  }
+
+  /** truncate(2). Through an open file its close stores the result; by name there is no close, so it is stored now. */
+  async resize(ino: Ino, size: number, change: AttributeChange, signal?: AbortSignal): Promise<void> {
+    const { files } = this.#core;
+    await files.byName(ino, async (state) => {
+      await this.cut(state, change.handle === undefined ? null : files.handle(change.handle), size, signal);
+      if (change.mtime !== undefined) state.mtime = null;
+      if (!state.hasWriters()) await orAborted(this.#uploader.settle(state), signal);
+    });
+  }
+
+  /** A file that has this size already keeps its content, and needs no upload; its times move. */
+  async cut(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
+    const remote = this.#contents.baseOf(state, handle);
+    if (state.spool === null && state.spooling === null && remote?.size === size) {
+      moveTimes(this.#core, state.ino);
+    } else {
+      await this.#contents.truncate(state, handle, size, signal);
+    }
+  }
+
+  /** Makes the file as long as `end`, should it be shorter, unless the size is to be kept. */
+  async fallocate(handle: Handle, end: number, keepSize: boolean): Promise<void> {
+    const { state, flags, backing: lent } = handle;
+    if (!flags.write) throw new FsError('EBADF', 'not open for writing');
+    // Others who write unseen may make it longer at any moment, and would be cut. (For one of them the kernel holds the lock.)
+    if (state.hasPassthroughWriters() && lent === null) throw new FsError('ENOTSUP', 'others write to it unseen');
+    notePassthroughWrites(this.#core, state);
+    const size = state.spool?.size ?? sizeOf(inodeOf(this.#core, state.ino));
+    if (!keepSize && end > size) await this.cut(state, handle, end);
+  }
+}
+
+/** SEEK_DATA and SEEK_HOLE in a file of `size` bytes, all of it data: always right (lseek(2)), and a provider knows no holes. */
+export function seekIn(size: number, offset: number, whence: 'data' | 'hole'): number {
+  if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file');
+  return whence === 'data' ? offset : size;
+}

@@ -1,0 +1,42 @@
+import { codeOf } from '../../base/errors.js';
+import { ProviderError } from '../../providers/errors.js';
+import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { refreshed } from '../../tree/listing.js';
+import type { Core } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import { type Handle, mayMove } from '../core/open-files.js';
+
+/**
+ * A read failed in a way that a changed revision explains: ask what the file is now. A handle that has shown nothing
+ * yet goes on with the revision that is answered; one that has must not mix the two (ESTALE). Where it is not that,
+ * `error` is thrown as it is.
+ */
+export async function newRevision(core: Core, handle: Handle, error: unknown): Promise<RemoteFile> {
+  const { table, provider, directories, log, invalidate } = core;
+  const { state, pinned } = handle;
+  if (!(error instanceof ProviderError) || pinned === null) throw error;
+  if (error.code !== 'revision-changed' && error.code !== 'integrity' && error.code !== 'not-found') throw error;
+  const now = await provider
+    .stat({ kind: 'file', id: pinned.id, parentId: pinned.parentId })
+    .catch((statError: unknown) => {
+      // read(2) knows no ENOENT: the file that was opened is not the one that is there now.
+      if (codeOf(statError) !== 'not-found') throw statError;
+      throw new FsError('ESTALE', `${pinned.name} was removed at the provider while it was open`, { cause: error });
+    });
+  if (now.kind !== 'file' || revisionKey(now) === revisionKey(pinned)) throw error;
+  const inode = table.get(state.ino);
+  if (inode !== undefined && inode.remote?.id === now.id) {
+    const change = refreshed(inode, now);
+    if (change !== null) table.update(state.ino, change.fields);
+    directories.changes.note('file', now.id);
+    // Not from inside the request on this very inode.
+    setImmediate(() => invalidate({ kind: 'inode', ino: state.ino, content: true }));
+  }
+  if (!mayMove(handle)) {
+    throw new FsError('ESTALE', `${pinned.name} was changed at the provider while it was being read`, {
+      cause: error,
+    });
+  }
+  log.info({ ino: state.ino }, 'the file was changed at the provider; reading its new content');
+  return now;
+}

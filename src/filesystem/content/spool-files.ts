@@ -1,0 +1,104 @@
+/**
+ * How a content that is to be changed gets its spool file, and what becomes of one that was not changed after all.
+ *
+ * The journal has a word for the file at every moment: it is to be dropped until its row is written, and from then on the row's.
+ */
+import { BLOCK_BYTES } from '../../cache/blocks.js';
+import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import type { SpoolFile } from '../../spool/spool-file.js';
+import type { Core } from '../core/core.js';
+import type { FileState } from '../core/open-files.js';
+import { isBackingOf } from './passthrough.js';
+import { promoteToCache } from './promotion.js';
+import type { Relocation } from './relocation.js';
+
+/** A spool file that begins as `base`; from here on the state's content is there. */
+export async function makeSpool(
+  core: Core,
+  relocation: Relocation,
+  state: FileState,
+  base: RemoteFile | null,
+): Promise<void> {
+  const { spool, journal, table, clock } = core;
+  const { name, file } = await spool.create(base);
+  // Until a row names it nothing in it was promised. (One that is empty needs no such word: the next mount removes it.)
+  if (base !== null) journal.drop(name);
+  try {
+    if (base !== null) await takeFromCache(core, state, base, file);
+  } catch (error) {
+    journal.gone(spool.remove(file.path));
+    throw error;
+  }
+  if (!state.unlinked) {
+    table.transaction(() => {
+      journal.put({
+        ino: state.ino,
+        spool: name,
+        state: 'open',
+        // Until it is changed it is the base's, whether that is here or not.
+        content: { size: file.size, baseEnd: file.size, present: [] },
+        base,
+        checkpoint: null,
+        attempts: [],
+        code: null,
+        message: null,
+        since: clock.now(),
+      });
+      // From here on a listing that lacks the file does not take its name away.
+      table.update(state.ino, { localSize: file.size });
+    });
+    // One may have done so while the file was open.
+    relocation.relocate(state.ino);
+  } else if (base === null) {
+    // What has no name any more never gets a row.
+    journal.drop(name);
+  }
+  state.spool = file;
+  state.spoolName = name;
+  for (const handle of state.handles) {
+    const { pinned: other } = handle;
+    const isSame = other !== null && base !== null && revisionKey(other) === revisionKey(base);
+    // Of what the kernel reads by itself, nobody knows what was read.
+    // (Where the pages are one, the base is another than was shown only if nothing of it is kept.)
+    const wasShown = !core.options.sharesPages && (handle.hasRead || handle.backing !== null);
+    handle.isLeftBehind = wasShown && other !== null && !isSame;
+  }
+}
+
+/**
+ * Where all of the base is here, its file becomes the spool file: nothing is copied, and who reads or maps it directly goes on
+ * with the content.
+ */
+async function takeFromCache(
+  { readers, spool }: Core,
+  state: FileState,
+  base: RemoteFile,
+  file: SpoolFile,
+): Promise<void> {
+  if (!spool.takesCacheFiles) return;
+  const { backing: loan } = state;
+  if (loan !== null && isBackingOf(loan, base)) {
+    // Where it cannot move, the change fails: its readers would go on with another content.
+    await file.takeBase((path) => spool.move(loan.path ?? '', path));
+    loan.spooled();
+    return;
+  }
+  const reader = readers.acquire(base);
+  try {
+    const taken = await file.takeBase((path) => reader.surrender(path));
+    state.taken = taken?.crcs ?? null;
+    if (taken?.lent) state.backing = taken.lent;
+  } finally {
+    readers.release(reader);
+  }
+}
+
+/** A file that the cache gave away, and nobody changed, goes back there. False: it is another by now, or never was there. */
+export async function returnToCache(core: Core, spool: SpoolFile, taken: readonly number[] | null): Promise<boolean> {
+  const { base } = spool;
+  if (taken === null || base === null || spool.size !== base.size) return false;
+  const { crcs } = await spool.digest(BLOCK_BYTES);
+  const isSame = crcs.length === taken.length && crcs.every((crc, block) => crc === taken[block]);
+  if (isSame) await promoteToCache(core, spool, base, crcs);
+  return isSame;
+}

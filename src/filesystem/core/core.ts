@@ -1,0 +1,80 @@
+import type { Clock } from '../../base/clock.js';
+import type { Log } from '../../base/log.js';
+import type { StateDatabase } from '../../base/sqlite.js';
+import type { ReaderPool } from '../../cache/reader-pool.js';
+import type { Provider } from '../../providers/provider.js';
+import type { Journal } from '../../spool/journal.js';
+import type { Spool } from '../../spool/spool.js';
+import type { Directories } from '../../tree/directories.js';
+import type { Ino, Inode } from '../../tree/inode.js';
+import type { InodeTable } from '../../tree/inode-table.js';
+import type { Invalidation } from '../api.js';
+import { FsError } from './fs-error.js';
+import type { OpenFiles } from './open-files.js';
+
+/** How a mount behaves, as chosen by the person who mounted it. */
+export interface FilesystemOptions {
+  readonly readOnly: boolean;
+  /** close() answers once the content is safe on the local disk; the upload follows. */
+  readonly writeBack: boolean;
+  /** How long a listing counts as the truth, ms. */
+  readonly ttl: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Taken from 0666 and 0777 where no mode was set. */
+  readonly umask: number;
+  readonly disposal: 'trash' | 'permanent';
+  /** How long a call waits for the provider, ms. */
+  readonly deadline: number;
+  /** Names the present boot of the machine: what was written in it is there, synced or not. Null: unknown. */
+  readonly boot: string | null;
+  /** The binding cannot keep the pages of two revisions of a file apart: all who have it open read the same one. */
+  readonly sharesPages: boolean;
+  /** For the names of conflict copies. */
+  readonly host: string;
+}
+
+/** What the parts of the file system share. */
+export interface Core {
+  readonly table: InodeTable;
+  readonly directories: Directories;
+  readonly provider: Provider;
+  readonly readers: ReaderPool;
+  readonly spool: Spool;
+  readonly journal: Journal;
+  readonly state: StateDatabase;
+  readonly files: OpenFiles;
+  readonly options: FilesystemOptions;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly invalidate: (what: Invalidation) => void;
+}
+
+/** The row of an inode that the kernel still has; ESTALE where it is gone. */
+export function inodeOf(core: Core, ino: Ino): Inode {
+  const inode = core.table.get(ino);
+  if (inode === undefined) throw new FsError('ESTALE', `inode ${ino} is gone`);
+  return inode;
+}
+
+export function directoryOf(core: Core, ino: Ino): Inode {
+  const inode = inodeOf(core, ino);
+  if (inode.kind !== 'directory') throw new FsError('ENOTDIR', `${inode.name} is not a directory`);
+  return inode;
+}
+
+/** Before each change: EROFS where there is to be none. Room is made for the words about it in the state database. */
+export function requireWritable(core: Core): void {
+  if (core.options.readOnly) throw new FsError('EROFS', 'the mount is read-only');
+  core.spool.keepReserve();
+}
+
+/** Where an object is, for people and logs: a path from the directory `root`, or from the account's own root. */
+export function pathOf(core: Pick<Core, 'table'>, ino: Ino, root?: Ino): string {
+  const names: string[] = [];
+  for (const at of core.table.upwards(ino)) {
+    if (at.parent === null || at.ino === root) break;
+    names.unshift(at.name);
+  }
+  return `/${names.join('/')}`;
+}

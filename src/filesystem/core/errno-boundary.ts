@@ -1,0 +1,32 @@
+import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
+import { toFsError } from './errno.js';
+import type { FsError } from './fs-error.js';
+
+/** What a call answers; whatever it throws or rejects with becomes an `FsError`, of which `failed` is told. */
+export function withErrno<T>(act: () => MaybePromise<T>, failed: (error: FsError) => void): MaybePromise<T> {
+  const failure = (error: unknown): FsError => {
+    const told = toFsError(error);
+    failed(told);
+    return told;
+  };
+  try {
+    const result = act();
+    if (!isPromise(result)) return result;
+    return result.catch((error) => {
+      throw failure(error);
+    });
+  } catch (error) {
+    throw failure(error);
+  }
+}
+
+/** The same of a call that never waits. */
+export function withErrnoSync<T>(act: () => T, failed: (error: FsError) => void): T {
+  try {
+    return act();
+  } catch (error) {
+    const told = toFsError(error);
+    failed(told);
+    throw told;
+  }
+}

@@ -1,0 +1,53 @@
+import { constants } from 'node:os';
+import { SyncmountError } from '../../base/errors.js';
+
+/** The errno names that the file system answers with. */
+export type ErrnoName =
+  | 'EACCES'
+  | 'EAGAIN'
+  | 'EBADF'
+  | 'EBUSY'
+  | 'EDQUOT'
+  | 'EEXIST'
+  | 'EFBIG'
+  | 'EILSEQ'
+  | 'EINTR'
+  | 'EINVAL'
+  | 'EIO'
+  | 'EISDIR'
+  | 'ENAMETOOLONG'
+  | 'ENETUNREACH'
+  | 'ENODATA'
+  | 'ENOENT'
+  | 'ENOSPC'
+  | 'ENOSYS'
+  | 'ENOTDIR'
+  | 'ENOTEMPTY'
+  | 'ENOTSUP'
+  | 'ENXIO'
+  | 'EPERM'
+  | 'ERANGE'
+  | 'EROFS'
+  | 'ESTALE'
+  | 'EXDEV';
+
+const numbers: Readonly<Record<string, number>> = constants.errno;
+
+/**
+ * An answer to the kernel: `code` is the errno's name, `errno` its (positive) number on this system.
+ *
+ * It carries no stack of its own: most are ordinary answers (ENOENT, many thousand a second), and a stack costs ten times
+ * the rest of the call. What went wrong below has its own, in `cause`.
+ */
+export class FsError extends SyncmountError {
+  declare readonly code: ErrnoName;
+  readonly errno: number;
+
+  constructor(code: ErrnoName, message: string, options: { cause?: unknown; data?: Record<string, unknown> } = {}) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    super(code, message, options);
+    Error.stackTraceLimit = stackTraceLimit;
+    this.errno = numbers[code] ?? 5;
+  }
+}

@@ -1,0 +1,39 @@
+import { fromMs } from '../../base/timespec.js';
+import type { Ino } from '../../tree/inode.js';
+import type { Caller } from '../api.js';
+import { madeBy } from '../attributes/attributes.js';
+import type { Contents } from '../content/contents.js';
+import type { Core } from '../core/core.js';
+import type { FileState } from '../core/open-files.js';
+import type { Namespace } from './namespace.js';
+
+/** Makes a file, here; its first close stores it. The name is known to be free, and is taken before this first waits. */
+export async function createFile(
+  { table, files, options, clock }: Core,
+  namespace: Namespace,
+  contents: Contents,
+  { parent, name, mode }: { readonly parent: Ino; readonly name: string; readonly mode: number },
+  caller: Caller | undefined,
+): Promise<FileState> {
+  const now = fromMs(clock.now());
+  const { ino } = table.transaction(() => {
+    namespace.touchDirectory(parent);
+    return table.insert({
+      parent,
+      name,
+      kind: 'file',
+      localSize: 0,
+      overlay: { ...madeBy(caller, mode, 0o666, options, table.get(parent)), atime: now, mtime: now, ctime: now },
+    });
+  });
+  const state = files.ensureState(ino);
+  try {
+    // An empty file is a content too: closing it stores it.
+    await contents.make(state);
+  } catch (error) {
+    table.update(ino, { parent: null, localSize: null });
+    files.settle(state);
+    throw error;
+  }
+  return state;
+}

@@ -1,0 +1,333 @@
+/** Names: lookup, readdir, mkdir, rmdir, unlink. Changes go to the provider first, then to the table. */
+import { codeOf, messageOf } from '../../base/errors.js';
+import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
+import { fromMs } from '../../base/timespec.js';
+import { inTurns, Pieces } from '../../base/turns.js';
+import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
+import type { Ino, Inode } from '../../tree/inode.js';
+import { MAX_NAME_BYTES } from '../../tree/local-names.js';
+import { scanning } from '../../tree/scan.js';
+import type { Attributes, Caller, DirectoryEntry } from '../api.js';
+import { attributesOf, madeBy, moveTimes, withoutName } from '../attributes/attributes.js';
+import type { Contents } from '../content/contents.js';
+import { notePassthroughWrites } from '../content/passthrough-writes.js';
+import type { Relocation } from '../content/relocation.js';
+import { orAborted } from '../core/abortable.js';
+import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.js';
+import { uncounted } from '../core/deadlines.js';
+import { FsError } from '../core/fs-error.js';
+import type { FileState, Held } from '../core/open-files.js';
+import type { Holding } from '../holding.js';
+import type { Intents } from '../recovery/intents.js';
+import type { Uploader } from '../uploads/uploader.js';
+
+export class Namespace {
+  /** Told how much was removed at the provider, bytes, and whether it went to the trash. */
+  onRemoved: (bytes: number, toTrash: boolean) => void = () => {};
+  readonly #core: Core;
+  readonly #contents: Contents;
+  readonly #intents: Intents;
+  readonly #uploader: Uploader;
+  readonly #relocation: Relocation;
+  readonly #holding: Holding;
+
+  constructor(
+    core: Core,
+    contents: Contents,
+    storing: Uploader,
+    intents: Intents,
+    relocation: Relocation,
+    holding: Holding,
+  ) {
+    this.#core = core;
+    this.#holding = holding;
+    this.#relocation = relocation;
+    this.#intents = intents;
+    this.#contents = contents;
+    this.#uploader = storing;
+  }
+
+  lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
+    const listed = this.#listed(parent, name, caller);
+    return isPromise(listed) ? listed.then(() => this.#look(parent, name)) : this.#look(parent, name);
+  }
+
+  #look(parent: Ino, name: string): Attributes | undefined {
+    const inode = this.#core.table.child(parent, name);
+    return inode === undefined ? undefined : this.attributes(inode);
+  }
+
+  attributes(inode: Inode): Attributes {
+    const file = this.#core.files.state(inode.ino);
+    if (file === undefined) return attributesOf(inode, this.#core.options);
+    notePassthroughWrites(this.#core, file);
+    // Size and time are those of the bytes, also where the latest revision is not shown yet.
+    const shown = file.spool === null ? this.#contents.shown(file) : null;
+    return attributesOf(shown === null ? inode : { ...inode, remote: shown }, this.#core.options, file);
+  }
+
+  /** ENOENT where there is none. */
+  async find(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
+    await this.#listed(parent, name, caller);
+    const inode = this.#core.table.child(parent, name);
+    if (inode === undefined) throw new FsError('ENOENT', `${name} does not exist`);
+    return inode;
+  }
+
+  /** Resolves when the listing of `parent` can say whether it holds such a name. */
+  #listed(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
+    if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
+    directoryOf(this.#core, parent);
+    const listed = this.#core.directories.ensureListed(parent);
+    return isPromise(listed) ? orAborted(listed, caller?.signal) : listed;
+  }
+
+  readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
+    const { directories, table } = this.#core;
+    directoryOf(this.#core, ino);
+    directories.walked(ino);
+    const entryOf = (inode: Inode): DirectoryEntry => ({ name: inode.name, attributes: this.attributes(inode) });
+    const entries = (): MaybePromise<readonly DirectoryEntry[]> =>
+      table.isLarge(ino)
+        ? orAborted(inTurns(scanning(table, ino, entryOf, new Pieces())), caller?.signal)
+        : table.children(ino).map(entryOf);
+    const listed = directories.ensureListed(ino);
+    if (!isPromise(listed)) return entries();
+    return orAborted(listed, caller?.signal)
+      .then(entries)
+      .catch((error: unknown) => this.#gone(ino, error));
+  }
+
+  /**
+   * The directory that a program has opened is gone at the provider. Not ENOENT: the C library takes that for the end of a
+   * directory, and `ls` would show an empty one.
+   */
+  #gone(ino: Ino, error: unknown): never {
+    if (codeOf(error) !== 'not-found') throw error;
+    const { table, directories } = this.#core;
+    const directory = table.get(ino);
+    if (directory?.parent != null) directories.expire(directory.parent);
+    throw new FsError('ESTALE', `${directory?.name ?? 'the directory'} was removed at the provider`, { cause: error });
+  }
+
+  async mkdir(parent: Ino, name: string, mode: number, caller: Caller | undefined): Promise<Attributes> {
+    const directory = await this.requireFree(parent, name, caller);
+    return this.#intents.touching([parent], () => this.#makeDirectory(directory, name, mode, caller));
+  }
+
+  async #makeDirectory(directory: Inode, name: string, mode: number, caller?: Caller): Promise<Attributes> {
+    const { table, provider, directories, options, clock } = this.#core;
+    const parent = directory.ino;
+    const remote = await this.asking([parent], () => provider.createFolder(remoteIdOf(directory), name, caller));
+    const now = fromMs(clock.now());
+    const inode = table.transaction(() => {
+      const namesake = table.byRemote('folder', remote.id);
+      const fields = {
+        parent,
+        name,
+        remote,
+        // It was made just now: it is known to be empty.
+        listedAt: clock.now(),
+        overlay: {
+          ...madeBy(caller, mode, 0o777, options, directory),
+          atime: null,
+          mtime: now,
+          ctime: now,
+        },
+      };
+      return namesake === undefined
+        ? table.insert({ kind: 'directory', ...fields })
+        : table.update(namesake.ino, fields);
+    });
+    directories.changes.note('folder', remote.id);
+    this.touchDirectory(parent);
+    return this.attributes(inode);
+  }
+
+  async unlink(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
+    requireWritable(this.#core);
+    const inode = await this.find(parent, name, caller);
+    if (inode.kind === 'directory') throw new FsError('EISDIR', `${name} is a directory`);
+    await this.#contents.naming(
+      [inode.ino],
+      () => this.#intents.touching([parent], () => this.#removeFile(inode, caller)),
+      caller?.signal,
+    );
+    this.touchDirectory(parent);
+  }
+
+  /** Takes the name of a file away: at the provider, and here; open handles go on reading and writing. */
+  async #removeFile(inode: Inode, caller: Caller | undefined): Promise<void> {
+    const state = this.#core.files.ensureState(inode.ino);
+    await this.#uploader.cancel(state);
+    if (!this.#holding.isWanted(state)) await this.bring(state, caller);
+    await this.#contents.leaving(state, () => this.#takeAway(inode, state, caller));
+  }
+
+  /** Brings here what those who have the file open may ask for once it is gone. The time that takes is not counted. */
+  async bring(state: FileState, caller: Caller | undefined): Promise<void> {
+    const since = this.#core.clock.now();
+    await this.#contents.bring(state, caller?.signal);
+    uncounted(this.#core, caller, since);
+  }
+
+  async #takeAway(inode: Inode, state: FileState, caller: Caller | undefined): Promise<void> {
+    const { table, journal, directories } = this.#core;
+    // A cancelled or interrupted upload may have got through.
+    await this.#uploader.abandon(state);
+    const { remote, parent } = inodeOf(this.#core, inode.ino);
+    if (parent === null) throw new FsError('ENOENT', `${inode.name} does not exist`);
+    const held =
+      remote?.kind === 'file' ? await this.asking([parent], () => this.#removeRemote(state, remote, caller)) : null;
+    table.transaction(() => {
+      table.update(inode.ino, withoutName(this.#core, inode.ino));
+      journal.remove(inode.ino);
+      if (held !== null) this.#holding.hold(held);
+    });
+    if (remote !== null) directories.changes.note('file', remote.id);
+    state.unlinked = true;
+    if (held === null) this.#contents.abandon(state);
+    else this.#holding.take(state, held);
+  }
+
+  /** To the trash, or for ever; or aside, where those who have the file open still need it there. */
+  async #removeRemote(state: FileState, remote: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
+    if (this.#holding.isWanted(state)) {
+      this.requireDeletes();
+      const held = await this.#holding.stepAside(remote, caller).catch((error: unknown) => {
+        // Gone already: nobody reads it any more.
+        if (codeOf(error) !== 'not-found') throw error;
+      });
+      if (held === undefined || held !== null) return held ?? null;
+      await this.bring(state, caller);
+    }
+    await this.dispose(remote, caller);
+    return null;
+  }
+
+  /** The upload will replace the content of a file that others have open: they go on with a copy, or with what is brought here. */
+  async copyAside(ino: Ino, old: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
+    const state = this.#core.files.state(ino);
+    if (!this.#holding.isWanted(state)) return null;
+    const held = await this.#holding.copyAside(old, caller).catch((error: unknown) => {
+      if (codeOf(error) !== 'not-found') throw error;
+      return null;
+    });
+    if (held === null) await this.bring(state, caller);
+    return held;
+  }
+
+  async rmdir(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
+    requireWritable(this.#core);
+    const inode = await this.find(parent, name, caller);
+    if (inode.kind !== 'directory') throw new FsError('ENOTDIR', `${name} is not a directory`);
+    await this.#intents.touching([parent], () => this.removeEmpty(inode, caller));
+    this.touchDirectory(parent);
+  }
+
+  /**
+   * Removes a directory that is empty at the provider too. To the trash it goes in one request, where the listing is
+   * fresh: the answer says what was in it, and it comes back if that was anything. What goes for ever is listed first.
+   */
+  async removeEmpty(inode: Inode, caller: Caller | undefined): Promise<void> {
+    const { table, directories, provider, options } = this.#core;
+    const { ino, remote } = inode;
+    const goesToTrash = options.disposal === 'trash' && provider.capabilities.trash;
+    if (remote !== null && (!goesToTrash || !directories.isFresh(ino))) await directories.refresh(ino);
+    if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
+    if (remote !== null) {
+      const gone = await this.asking([inode.parent, ino], () => this.dispose(remote, caller));
+      if (gone?.kind === 'folder' && (gone.fileCount ?? 0) + (gone.folderCount ?? 0) > 0) {
+        await provider.untrash(remote);
+        await directories.refresh(ino);
+        // The count can be out of date while the listing is not.
+        if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
+        await this.dispose(remote, caller);
+      }
+      directories.changes.note('folder', remote.id);
+    }
+    table.update(ino, { parent: null, remote: null });
+  }
+
+  /** To the trash, or for ever, as the mount was told. Being gone already is no error. */
+  async dispose(remote: RemoteEntry, caller?: Caller): Promise<RemoteEntry | null> {
+    const { provider, options } = this.#core;
+    try {
+      if (options.disposal === 'trash' && provider.capabilities.trash) {
+        const gone = await provider.trash(remote, caller);
+        this.onRemoved(bytesOf(remote), true);
+        return gone;
+      }
+      this.requireDeletes();
+      // Every directory that goes was seen to be empty.
+      const { signal, deadline } = caller ?? {};
+      await provider.remove(remote, { signal, deadline, onlyEmpty: remote.kind === 'folder' });
+      this.onRemoved(bytesOf(remote), false);
+    } catch (error) {
+      const isImplied = remote.kind === 'folder' && provider.capabilities.folders === 'implied';
+      if (isImplied && codeOf(error) === 'exists') throw new FsError('ENOTEMPTY', messageOf(error), { cause: error });
+      if (codeOf(error) === 'unsupported') throw new FsError('EPERM', messageOf(error), { cause: error });
+      if (codeOf(error) !== 'not-found') throw error;
+    }
+    return null;
+  }
+
+  /** EPERM where the provider is known to have no way to remove anything. */
+  requireDeletes(): void {
+    const { name, capabilities } = this.#core.provider;
+    if (!capabilities.permanentDelete && !capabilities.trash) {
+      throw new FsError('EPERM', `${name} offers no way to delete`);
+    }
+  }
+
+  /** The directory, made sure that it can take `name`. EEXIST, and what `requireFits` says. */
+  async requireFree(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
+    const directory = await this.requireFits(parent, name, caller);
+    if (this.#core.table.child(parent, name) !== undefined) throw new FsError('EEXIST', `${name} exists`);
+    return directory;
+  }
+
+  /** The directory, listed, made sure that it could take such a name. EROFS, EACCES, ENAMETOOLONG, ENOENT. */
+  async requireFits(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
+    requireWritable(this.#core);
+    const directory = directoryOf(this.#core, parent);
+    if (directory.remote?.access === 'read') throw new FsError('EACCES', `${directory.name} is read-only`);
+    requireNameFits(this.#core, name);
+    // Another client may have removed it, and only what is not stored yet keeps it here.
+    await this.#relocation.ensureFolder(parent, caller?.signal);
+    await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
+    return inodeOf(this.#core, parent);
+  }
+
+  /** An entry came or went: POSIX moves the times of the directory. */
+  touchDirectory(ino: Ino): void {
+    moveTimes(this.#core, ino);
+  }
+
+  /** A change at the provider. Where it fails, nobody knows what the directories hold now: they are listed again. */
+  async asking<T>(touched: readonly (Ino | null)[], request: () => Promise<T>): Promise<T> {
+    try {
+      return await request();
+    } catch (error) {
+      for (const ino of touched) if (ino !== null) this.#core.directories.expire(ino);
+      throw error;
+    }
+  }
+}
+
+function bytesOf(remote: RemoteEntry): number {
+  return remote.kind === 'file' ? remote.size : 0;
+}
+
+/** ENAMETOOLONG where neither a directory here nor the provider can hold the name. */
+export function requireNameFits(core: Core, name: string): void {
+  if (name.length > core.provider.capabilities.maxNameLength || Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw new FsError('ENAMETOOLONG', 'the name is too long');
+  }
+}
+
+/** The provider's id of a directory that is there; ENOENT where it is not (any more). */
+export function remoteIdOf(directory: Inode): string {
+  if (directory.remote === null) throw new FsError('ENOENT', `${directory.name} is not at the provider`);
+  return directory.remote.id;
+}

@@ -1,0 +1,140 @@
+/** copy_file_range(2) of a whole file: the provider copies it, and no byte of it passes this machine. */
+import { codeOf, messageOf } from '../../base/errors.js';
+import { fromMs } from '../../base/timespec.js';
+import type { RemoteFile } from '../../providers/provider.js';
+import type { Caller, HandleId } from '../api.js';
+import type { Contents } from '../content/contents.js';
+import { orAborted } from '../core/abortable.js';
+import { type Core, inodeOf, pathOf } from '../core/core.js';
+import { isSilence } from '../core/deadlines.js';
+import { FsError } from '../core/fs-error.js';
+import type { FileState, Handle } from '../core/open-files.js';
+import type { Namespace } from './namespace.js';
+
+/** What the kernel takes for "read and write it yourself". */
+const byBytes = new FsError('ENOTSUP', 'only whole stored files are copied by the provider, to new files');
+
+export interface CopyRange {
+  readonly from: HandleId;
+  readonly fromOffset: number;
+  readonly to: HandleId;
+  readonly toOffset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
+export class Copying {
+  readonly #core: Core;
+  readonly #contents: Contents;
+  readonly #namespace: Namespace;
+
+  constructor(core: Core, contents: Contents, namespace: Namespace) {
+    this.#core = core;
+    this.#contents = contents;
+    this.#namespace = namespace;
+  }
+
+  /**
+   * Answers the bytes copied, all of them; the file is stored then. ENOTSUP where the range is not a whole stored file, its
+   * target not a new and empty one, or the provider will not.
+   */
+  async copyRange(range: CopyRange, caller: Caller | undefined): Promise<number> {
+    const { files, provider, options } = this.#core;
+    const source = files.handle(range.from);
+    const target = files.handle(range.to);
+    if (!source.flags.read || !target.flags.write) throw new FsError('EBADF', 'not open for that');
+    const original = originalOf(source, range);
+    if (original === null || options.readOnly || !provider.capabilities.copyFile) throw byBytes;
+    if (!isNew(target.state) || source.state === target.state) throw byBytes;
+    await orAborted(
+      this.#contents.naming([target.state.ino], () => this.#copy(original, source, target, caller)),
+      caller?.signal,
+    );
+    return original.size;
+  }
+
+  async #copy(original: RemoteFile, source: Handle, target: Handle, caller: Caller | undefined): Promise<void> {
+    const { state } = target;
+    // Since then somebody may have written to either.
+    if (!isNew(state) || source.state.spool !== null) throw byBytes;
+    const { parent, name, remote } = inodeOf(this.#core, state.ino);
+    const directory = parent === null ? null : inodeOf(this.#core, parent).remote;
+    // The provider copies to a new file only; a new version of an existing one is sent.
+    if (remote !== null || directory === null) throw byBytes;
+    const { generation } = state;
+    // Should its answer be lost: what then has the name is ours.
+    state.attempts.add(original.md5 ?? '');
+    let copy: RemoteFile;
+    try {
+      copy = await this.#namespace.asking([parent], () =>
+        this.#core.provider.copy(original, { parentId: directory.id, name }, caller),
+      );
+    } catch (error) {
+      if (codeOf(error) === 'aborted' || isSilence(error)) throw error;
+      this.#core.log.info({ code: codeOf(error) }, `${name} is copied by its bytes: ${messageOf(error)}`);
+      throw byBytes;
+    }
+    // Told of the original, nobody knows what was made; it is met under its name when the bytes are stored.
+    if (copy.id === original.id) throw byBytes;
+    const isRight = copy.size === original.size && copy.md5 === original.md5;
+    if (isRight && isNew(state) && state.generation === generation) return this.#adopt(state, copy);
+    // Another client's change was copied, or a program has written meanwhile: what it sees is what it will have stored.
+    this.#core.log.info(
+      { ino: state.ino },
+      `the provider's copy of ${pathOf(this.#core, source.state.ino)} is not wanted`,
+    );
+    await this.#namespace.dispose(copy);
+    throw byBytes;
+  }
+
+  /** The new file is stored: there is nothing of it here to be uploaded. */
+  async #adopt(state: FileState, copy: RemoteFile): Promise<void> {
+    const { table, journal, clock, directories, invalidate } = this.#core;
+    const { spool } = state;
+    const now = fromMs(clock.now());
+    table.transaction(() => {
+      const namesake = table.byRemote('file', copy.id);
+      if (namesake !== undefined && namesake.ino !== state.ino)
+        table.update(namesake.ino, { parent: null, remote: null });
+      const { overlay } = inodeOf(this.#core, state.ino);
+      table.update(state.ino, {
+        remote: copy,
+        localSize: null,
+        confirmedAt: clock.now(),
+        overlay: { ...overlay, mtime: now, ctime: now },
+      });
+      journal.stored(state.ino);
+    });
+    directories.changes.note('file', copy.id);
+    this.#contents.dropSpool(state);
+    state.mtime = null;
+    for (const handle of state.handles) this.#contents.pin(handle, copy);
+    if (spool !== null) await this.#contents.removeSpool(spool);
+    setImmediate(() => invalidate({ kind: 'inode', ino: state.ino, content: true }));
+  }
+}
+
+/** The revision that the range is all of; null where it is a part, or not what the provider has. */
+function originalOf(
+  { state, pinned, isLeftBehind }: Handle,
+  { fromOffset, toOffset, length }: CopyRange,
+): RemoteFile | null {
+  if (pinned === null || pinned.md5 === null || pinned.size === 0) return null;
+  if (state.spool !== null || state.spooling !== null || state.activeUpload !== null || isLeftBehind) return null;
+  return fromOffset === 0 && toOffset === 0 && length >= pinned.size ? pinned : null;
+}
+
+/** Was it made or emptied, and nothing written to it? */
+function isNew({
+  spool,
+  backing: loan,
+  written,
+  activeUpload: storing,
+  unlinked,
+  promised,
+  changing,
+}: FileState): boolean {
+  if (spool?.size !== 0 || written || promised || unlinked) return false;
+  // Those who read the spool file by themselves would go on with that.
+  return loan === null && storing === null && !changing.isBusy;
+}

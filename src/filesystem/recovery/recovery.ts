@@ -1,0 +1,115 @@
+/** What an earlier mount left in the journal: shown at once, uploaded in the background. */
+import { messageOf } from '../../base/errors.js';
+import { isSpoolFileSound } from '../../spool/inline-content.js';
+import type { UploadRow } from '../../spool/journal.js';
+import { wholeOf } from '../../spool/spool-file.js';
+import type { Relocation } from '../content/relocation.js';
+import type { Core } from '../core/core.js';
+import type { FileState } from '../core/open-files.js';
+import type { Uploader } from '../uploads/uploader.js';
+
+/** Answers what begins the uploads, once it is known what has become of the names. */
+export function recoverUploads(core: Core, storing: Uploader, relocation: Relocation): () => void {
+  const { journal, spool, table, log } = core;
+  const rows = journal.all();
+  spool.avoid([...rows.map((row) => row.spool), ...journal.dropped()]);
+  const waiting = rows.flatMap((row) => recoverOne(core, storing, relocation, row) ?? []);
+  const dropped = new Set(journal.dropped());
+  const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)), dropped);
+  table.transaction(() => {
+    for (const name of dropped) journal.gone(name);
+    journal.settleGone();
+  });
+  if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
+  return () => {
+    for (const state of waiting) if (state.dirty && !state.unlinked) storing.enqueue(state);
+  };
+}
+
+/** Answers the content that is to be uploaded. */
+function recoverOne(core: Core, storing: Uploader, relocation: Relocation, found: UploadRow): FileState | null {
+  const { journal, files, spool, table, log } = core;
+  if (table.get(found.ino) === undefined) {
+    log.error({ ino: found.ino, spool: found.spool }, 'a content of no file: its spool file is set aside');
+    journal.orphan(found.ino);
+    return null;
+  }
+  const isOurs = isolated(core, found);
+  const onDisk = spool.sizeOf(found);
+  if (found.state === 'open' && isUnchanged(found)) {
+    table.transaction(() => {
+      journal.remove(found.ino);
+      table.update(found.ino, { localSize: null });
+    });
+    // With the row its file is dropped.
+    return null;
+  }
+  relocation.relocate(found.ino);
+  const promised = restoreKept(core, found);
+  const row = promised ?? withUnpromised(found, onDisk ?? 0);
+  // What was written behind its end must not show in a hole, should the file grow again.
+  if (onDisk !== null && onDisk > row.content.size) spool.cut(row);
+  if (row.isUncut) journal.wasEmptied(row.ino);
+  const state = files.ensureState(row.ino);
+  state.spool = spool.open(row);
+  state.spoolName = row.spool;
+  state.dirty = true;
+  state.journaled = state.generation;
+  state.promised = row.state !== 'open';
+  for (const md5 of row.attempts) state.attempts.add(md5);
+  if (row !== found) journal.put(row);
+  table.update(row.ino, { localSize: row.content.size });
+  if (!isOurs) {
+    storing.refuse(state, 'EBUSY', `a program goes on writing to the spool file ${row.spool}; end it, then retry`);
+  } else if (promised === null && (onDisk === null || onDisk < row.content.size)) {
+    storing.refuse(state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
+  } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
+    storing.refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
+  } else {
+    return state;
+  }
+  return null;
+}
+
+/** False: a program of the mount that died may go on writing to the spool file, and there is no room for a copy. */
+function isolated({ spool, log }: Core, row: UploadRow): boolean {
+  try {
+    spool.isolate(row);
+    return true;
+  } catch (error) {
+    log.error({ ino: row.ino, spool: row.spool }, `a spool file is still being written: ${messageOf(error)}`);
+    return false;
+  }
+}
+
+/** Is the content that of its base, so that there is nothing to store? */
+function isUnchanged({ base, content }: UploadRow): boolean {
+  if (base === null || content.present.length > 0) return false;
+  return content.size === base.size && content.baseEnd === base.size;
+}
+
+/**
+ * A small content is in the journal: its spool file was not synced, and after a power cut may hold anything, so it is made
+ * anew. Null: the spool file is the content, with what was written since the promise.
+ */
+function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadRow | null {
+  const facts = journal.inlineFacts(row.ino);
+  if (facts === undefined) return null;
+  if (isSpoolFileSound(facts, { onDisk: spool.sizeOf(row), size: row.content.size }, options.boot)) return null;
+  spool.restore(row, journal.inline(row.ino) ?? new Uint8Array());
+  return { ...row, content: wholeOf(facts.length) };
+}
+
+/**
+ * What was written after the last word of the journal, where nothing was promised that it takes the place of. A content without
+ * a base is all that is in its file. (Not so one that was emptied: its file may still have the length of the base, and
+ * nothing in it.) One that was promised to be empty, and is not, was written to since, unless the file was not emptied yet.
+ */
+function withUnpromised(row: UploadRow, onDisk: number): UploadRow {
+  const size = Math.max(row.content.size, onDisk);
+  if (row.state === 'open' && row.base === null) return { ...row, content: wholeOf(size) };
+  if (row.state === 'synced' && row.content.size === 0 && size > 0 && !row.isUncut) {
+    return { ...row, state: 'open', content: wholeOf(size) };
+  }
+  return row;
+}

@@ -1,0 +1,244 @@
+/**
+ * Where at the provider a content goes, and putting it there: in the place of the version that it started from, as a new
+ * file, or beside what another client has stored under the name meanwhile.
+ */
+import { createHash } from 'node:crypto';
+import { codeOf } from '../../base/errors.js';
+import { ProviderError } from '../../providers/errors.js';
+import {
+  type Provider,
+  type RemoteEntry,
+  type RemoteFile,
+  revisionKey,
+  type UploadTarget,
+} from '../../providers/provider.js';
+import { isTemporaryName } from '../../providers/temporary-names.js';
+import type { Digest, SpoolFile } from '../../spool/spool-file.js';
+import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
+import type { Relocation } from '../content/relocation.js';
+import { conflictName } from '../core/conflict-name.js';
+import { type Core, inodeOf, pathOf } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import type { FileState } from '../core/open-files.js';
+import type { Orphans } from './orphans.js';
+import { followRemoteMove } from './remote-moves.js';
+
+/** A remote revision confirmed this recently needs no request of its own before it is replaced, ms. */
+const CONFIRMED_WITHIN = 10_000;
+
+export interface Content {
+  readonly state: FileState;
+  readonly spool: SpoolFile;
+  /** Computed once, when somebody asks. */
+  readonly digest: () => Promise<Digest>;
+  readonly signal: AbortSignal;
+}
+
+export interface Delivered {
+  readonly remote: RemoteFile;
+  /** Not under its own name: that one holds another client's content. */
+  readonly isConflict: boolean;
+}
+
+export class Delivery {
+  readonly #core: Core;
+  readonly #orphans: Orphans;
+  readonly #relocation: Relocation;
+
+  constructor(core: Core, orphans: Orphans, relocation: Relocation) {
+    this.#core = core;
+    this.#orphans = orphans;
+    this.#relocation = relocation;
+  }
+
+  async deliver(ino: Ino, content: Content, isSecondTry = false): Promise<Delivered> {
+    const current = await this.#current(inodeOf(this.#core, ino), content);
+    const { base } = content.spool;
+    if (current !== null && base !== null && revisionKey(current) === revisionKey(base)) {
+      try {
+        return await this.#replace(current, content);
+      } catch (error) {
+        // Removed since it was confirmed, as it seems: what is there now is asked for, once.
+        if (codeOf(error) !== 'not-found' || isSecondTry) throw error;
+        return this.deliver(ino, content, true);
+      }
+    }
+    for (let again = false; ; again = true) {
+      this.#relocation.relocate(ino);
+      const { parentId, parent } = await this.#folderOf(ino, content.signal);
+      // By now it may have another name and another folder.
+      const inode = inodeOf(this.#core, ino);
+      const target = { parentId, name: inode.remote?.name ?? inode.name };
+      try {
+        if (current === null) return await this.#sendNew(parent, target, inode, content);
+        return await this.#meet(current, target, inode, content);
+      } catch (error) {
+        // Gone just now: it is made again, once.
+        if (again || !(await this.#relocation.isLost(parent.ino, error))) throw error;
+      }
+    }
+  }
+
+  /** Where a new file goes: the folder of its directory, made again where another client has removed it. */
+  async #folderOf(ino: Ino, signal: AbortSignal): Promise<{ parentId: string; parent: Inode }> {
+    const { parent } = inodeOf(this.#core, ino);
+    if (parent === null) throw new FsError('ENOENT', 'it has no name any more');
+    const { id } = await this.#relocation.ensureFolder(parent, signal);
+    // It may have moved into another directory with its own.
+    return { parentId: id, parent: inodeOf(this.#core, inodeOf(this.#core, ino).parent ?? parent) };
+  }
+
+  /**
+   * As a new file. A name that is said to be taken, and that nobody is seen to hold, is tried once more: its holder may be
+   * gone again.
+   */
+  async #sendNew(parent: Inode, target: UploadTarget, inode: Inode, content: Content): Promise<Delivered> {
+    for (let again = false; ; again = true) {
+      try {
+        return delivered(await this.#send(target, content));
+      } catch (error) {
+        if (codeOf(error) !== 'exists') throw error;
+      }
+      const holder = await this.#holder(parent, target.name, content.signal);
+      if (holder === undefined && !again) continue;
+      return this.#meet(holder?.kind === 'file' ? holder : null, target, inode, content);
+    }
+  }
+
+  /** A file under the name that one of our attempts stored becomes the remote side of the inode. */
+  async learn(inode: Inode, { attempts }: FileState): Promise<void> {
+    const { table, directories } = this.#core;
+    const parent = inode.parent === null ? undefined : table.get(inode.parent);
+    if (parent?.remote == null) return;
+    const holder = await this.#holder(parent, inode.remote?.name ?? inode.name);
+    if (holder?.kind !== 'file' || holder.id === inode.remote?.id) return;
+    if (!attempts.has(await md5Of(this.#core.provider, holder))) return;
+    table.transaction(() => {
+      const namesake = table.byRemote('file', holder.id);
+      if (namesake !== undefined) table.update(namesake.ino, { parent: null, remote: null });
+      table.update(inode.ino, { remote: holder });
+    });
+    directories.changes.note('file', holder.id);
+  }
+
+  /** The name is held by something that is not our base. It may be ours all the same: an upload whose answer was lost. */
+  async #meet(holder: RemoteFile | null, target: UploadTarget, inode: Inode, content: Content): Promise<Delivered> {
+    if (holder !== null) {
+      const { md5 } = await content.digest();
+      const { attempts } = content.state;
+      // Another size, and nothing of ours that may be there: no need to look at its bytes.
+      const isOther = holder.size !== content.spool.size && attempts.size === 0;
+      const held = isOther ? null : await md5Of(this.#core.provider, holder, content.signal);
+      if (held === md5) {
+        // What was sent anew meanwhile has no name, and nobody would ever resume it.
+        this.#core.journal.abandon(inode.ino);
+        return delivered(holder);
+      }
+      if (held !== null && attempts.has(held)) return this.#replace(holder, content);
+    }
+    const { clock, options, provider, log } = this.#core;
+    const beside = conflictName(target.name, new Date(clock.now()), options.host, provider.capabilities.maxNameLength);
+    log.warn(
+      { ino: inode.ino },
+      `${pathOf(this.#core, inode.ino)} was changed at the provider; ours is stored as ${beside}`,
+    );
+    const remote = await this.#send({ parentId: target.parentId, name: beside }, content);
+    return { remote, isConflict: true };
+  }
+
+  /** In its own place, whatever it is called here. */
+  async #replace(current: RemoteFile, content: Content): Promise<Delivered> {
+    const { parentId, name } = current;
+    return delivered(await this.#send({ parentId, name, replaces: current }, content));
+  }
+
+  async #send(target: UploadTarget, { state, spool, digest, signal }: Content): Promise<RemoteFile> {
+    const { provider, journal } = this.#core;
+    await this.#orphans.clear(target);
+    const attempt = await digest();
+    state.attempts.add(attempt.md5);
+    if (!state.unlinked) journal.sending(state.ino, state.attempts);
+    const uploading = provider.upload(target, spool.source(digest), {
+      signal,
+      resume: journal.get(state.ino)?.checkpoint ?? undefined,
+      onProgress: (sent) => {
+        state.sent = sent;
+      },
+      onCheckpoint: (checkpoint) => {
+        // The row of a file that was unlinked meanwhile is gone, and stays so.
+        if (!state.unlinked) journal.setCheckpoint(state.ino, checkpoint);
+      },
+    });
+    try {
+      return await uploading;
+    } catch (error) {
+      // Damaged on its way, and stored all the same: it is our own content that the next try will find there.
+      const damaged = error instanceof ProviderError ? error.data.storedMd5 : undefined;
+      if (typeof damaged === 'string') {
+        state.attempts.add(damaged);
+        if (!state.unlinked) journal.setAttempts(state.ino, state.attempts);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * The remote file that is about to be replaced, as it is now; null where there is none (any more). One that another
+   * client renamed or moved is followed.
+   */
+  async #current(inode: Inode, { state, spool, signal }: Content): Promise<RemoteFile | null> {
+    const { table, provider, directories, clock } = this.#core;
+    const known = remoteFileOf(inode) ?? this.#elsewhere(spool.base);
+    if (known === null) return null;
+    const age = clock.now() - (inode.confirmedAt ?? Number.NEGATIVE_INFINITY);
+    const within = Math.min(CONFIRMED_WITHIN, this.#core.options.ttl);
+    const isConfirmed = age < within || (inode.parent !== null && directories.isFresh(inode.parent, within));
+    // After an upload whose end nobody saw, what is known is from before it. What a folder no longer lists is anywhere.
+    if (isConfirmed && inode.remote !== null && state.attempts.size === 0) return known;
+    try {
+      const found = await provider.stat({ kind: 'file', id: known.id, parentId: known.parentId }, { signal });
+      if (found.kind !== 'file') return null;
+      // Stepped aside for a replacement that did not come to its end: it is to have its own name again.
+      const now = isTemporaryName(found.name) ? { ...found, name: known.name } : found;
+      followRemoteMove(this.#core, inode.ino, remoteFileOf(inode) ?? spool.base, now);
+      return now;
+    } catch (error) {
+      if (codeOf(error) !== 'not-found') throw error;
+      table.update(inode.ino, { remote: null });
+      return null;
+    }
+  }
+
+  /**
+   * Where the base of a content may be that its folder does not list any more: another client may have moved it, and the
+   * listing of another folder may have shown it there. Null where it was written there already: that is another version.
+   */
+  #elsewhere(base: RemoteFile | null): RemoteFile | null {
+    if (base === null) return null;
+    const twin = this.#core.table.byRemote('file', base.id);
+    if (twin === undefined) return base;
+    return twin.localSize === null ? remoteFileOf(twin) : null;
+  }
+
+  /** What is under a name that the provider says is taken; undefined where nothing is to be seen there. */
+  async #holder(parent: Inode, name: string, signal?: AbortSignal): Promise<RemoteEntry | undefined> {
+    const folder = remoteFolderOf(parent);
+    const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal });
+    return entries.find((entry) => entry.name === name);
+  }
+}
+
+function delivered(remote: RemoteFile): Delivered {
+  return { remote, isConflict: false };
+}
+
+/** Read back where the provider tells none: an upload whose answer and checkpoints were lost may have stored it. */
+export async function md5Of(provider: Provider, file: RemoteFile, signal?: AbortSignal): Promise<string> {
+  if (file.md5 !== null) return file.md5;
+  const hash = createHash('md5');
+  if (file.size > 0) {
+    const { body } = await provider.read(file, { offset: 0, length: file.size }, { signal });
+    for await (const piece of body) hash.update(piece);
+  }
+  return hash.digest('hex');
+}

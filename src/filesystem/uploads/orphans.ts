@@ -1,0 +1,133 @@
+/**
+ * Files whose content has another name by now (a rename at a provider that cannot rename), or that were open when they lost theirs,
+ * and that are to go. Where one cannot be removed at once, that is written down and done later.
+ */
+import { codeOf, messageOf } from '../../base/errors.js';
+import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { isTemporaryName } from '../../providers/temporary-names.js';
+import type { Core } from '../core/core.js';
+
+/** Is it for good that this object cannot be removed? */
+export function isUndeletable(error: unknown): boolean {
+  return codeOf(error) === 'unsupported' || codeOf(error) === 'EPERM';
+}
+
+export class Orphans {
+  readonly #core: Core;
+  /** By id of the row: known in this mount, and nobody is at it. */
+  readonly #waiting = new Map<number, RemoteFile>();
+  /** One after the other, so that an upload can wait for the one in its way. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** Removes it with `remove`. False: later. */
+  async remove(file: RemoteFile, remove: () => Promise<unknown>): Promise<boolean> {
+    const { lastInsertRowid } = this.#core.state.sql
+      .prepare("INSERT INTO intent (kind, data) VALUES ('remove', ?)")
+      .run(JSON.stringify(file));
+    const id = Number(lastInsertRowid);
+    try {
+      await remove();
+      this.#end(id);
+      this.#forget(file);
+      return true;
+    } catch (error) {
+      this.#core.log.warn({ id: file.id }, `${file.name} stays for now: ${messageOf(error)}`);
+      this.#waiting.set(id, file);
+      return false;
+    }
+  }
+
+  /** Takes over the row of a file that is to go as well. */
+  adopt(id: number, file: RemoteFile): void {
+    const { sql } = this.#core.state;
+    sql.prepare("UPDATE intent SET kind = 'remove', data = ? WHERE id = ?").run(JSON.stringify(file), id);
+    this.#waiting.set(id, file);
+  }
+
+  /** Takes up what an earlier mount left. */
+  recover(): Promise<void> {
+    const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'remove'").all();
+    for (const { id, data } of rows as { id: number; data: string }[]) this.#waiting.set(id, JSON.parse(data));
+    return this.retry();
+  }
+
+  /** Tries what waits. What fails goes on waiting. */
+  async retry(): Promise<void> {
+    for (const id of [...this.#waiting.keys()]) await this.#removeInTurn(id);
+  }
+
+  #removeInTurn(id: number): Promise<void> {
+    this.#last = this.#last
+      .catch(() => undefined)
+      .then(() => {
+        const file = this.#waiting.get(id);
+        return file === undefined ? undefined : this.#removeNow(id, file);
+      });
+    return this.#last;
+  }
+
+  /**
+   * Something is about to be stored under this name: what is in its way goes first. Where it cannot go even now, it stays
+   * for good, as what is stored may become its new version.
+   */
+  async clear(place: { readonly parentId: string; readonly name: string }): Promise<void> {
+    for (const [id, { parentId, name }] of [...this.#waiting]) {
+      if (parentId !== place.parentId || name !== place.name) continue;
+      await this.#removeInTurn(id);
+      if (this.#waiting.has(id)) this.#end(id);
+    }
+  }
+
+  /** Unless it was changed or moved since, by whomever. */
+  async #removeNow(id: number, file: RemoteFile): Promise<void> {
+    const { provider, options, log, table, directories } = this.#core;
+    try {
+      const now = await provider.stat(file);
+      const isStill = now.kind === 'file' && now.name === file.name && now.parentId === file.parentId;
+      // What stepped aside has a name that nobody else gives.
+      const isSame = now.kind === 'file' && (isTemporaryName(now.name) || revisionKey(now) === revisionKey(file));
+      if (isStill && isSame && this.#waiting.has(id)) {
+        if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(now);
+        else await provider.remove(now);
+        this.#forget(file);
+      }
+    } catch (error) {
+      if (codeOf(error) !== 'not-found') {
+        log.warn({ id: file.id }, `${file.name} stays for now: ${messageOf(error)}`);
+        return;
+      }
+    }
+    this.#end(id);
+    const directory = table.byRemote('folder', file.parentId);
+    if (directory !== undefined) directories.expire(directory.ino);
+  }
+
+  /** A listing that was asked for before the file went has brought it back: nothing else would take it away for long. */
+  #forget(file: RemoteFile): void {
+    const { table, directories, invalidate } = this.#core;
+    directories.changes.note('file', file.id);
+    const row = table.byRemote('file', file.id);
+    if (row === undefined || row.parent === null) return;
+    const { parent, name } = row;
+    // Written to meanwhile, it is a file of its own.
+    if (row.localSize !== null) {
+      table.update(row.ino, { remote: null });
+      return;
+    }
+    table.update(row.ino, { parent: null });
+    setImmediate(() => invalidate({ kind: 'entry', parent, name }));
+  }
+
+  #end(id: number): void {
+    this.#waiting.delete(id);
+    this.#core.state.sql.prepare('DELETE FROM intent WHERE id = ?').run(id);
+  }
+}

@@ -1,0 +1,40 @@
+/** What is not stored at the provider yet, for people. */
+import type { UploadState } from '../../spool/journal.js';
+import type { Ino } from '../../tree/inode.js';
+import { notePassthroughWrites } from '../content/passthrough-writes.js';
+import { type Core, pathOf } from '../core/core.js';
+
+export interface PendingUpload {
+  readonly path: string;
+  readonly size: number;
+  readonly sent: number;
+  readonly state: UploadState;
+  /** Of what failed: the errno that the program was given, and why. */
+  readonly code?: string;
+  readonly error?: string;
+}
+
+/** Oldest first; paths as seen from the directory `root`. */
+export function pendingUploads(core: Core, root: Ino): PendingUpload[] {
+  return core.journal.all().flatMap((row) => {
+    const state = core.files.state(row.ino);
+    if (state !== undefined) notePassthroughWrites(core, state);
+    // It has a spool file because it may be changed, and was not: it is what the provider has.
+    if (row.state === 'open' && state?.spool != null && !state.dirty && row.base !== null) return [];
+    const upload = {
+      path: pathOf(core, row.ino, root),
+      size: state?.spool?.size ?? row.content.size,
+      sent: state?.activeUpload ? state.sent : 0,
+      state: row.state,
+      ...(row.state === 'failed' ? { code: row.code ?? 'EIO', error: row.message ?? '' } : {}),
+    };
+    return [upload];
+  });
+}
+
+/** Paths of the files that are open for writing, as seen from the directory `root`. */
+export function writersOf(core: Core, root: Ino): string[] {
+  const paths = new Set<string>();
+  for (const { flags, state } of core.files.handles()) if (flags.write) paths.add(pathOf(core, state.ino, root));
+  return [...paths];
+}

@@ -1,0 +1,214 @@
+/**
+ * Uploads that nobody waits for: a few at a time, in a fair order, later where the content is being rewritten or a try
+ * has failed, and one by one while the provider cannot be reached.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../base/clock.js';
+import type { Ino } from '../../tree/inode.js';
+import { LONG_BYTES, nextKind, quietTime, REWRITE_WITHIN, restTime, retryWait } from './policy.js';
+
+/**
+ * How a try ended: `stored` (or not wanted any more), `refused` (only a person can mend it), `passing` (later tries may
+ * succeed), `cancelled` (the content was changed under way; its next close brings it back).
+ */
+export type Verdict = 'stored' | 'refused' | 'passing' | 'cancelled';
+
+interface Entry {
+  readonly ino: Ino;
+  readonly size: number;
+  readonly since: number;
+}
+
+interface History {
+  at: number;
+  rewrites: number;
+  tries: number;
+  /** Of the content that was added last; -1: none was. */
+  generation: number;
+}
+
+/** Files whose recent past is remembered: more than are ever rewritten within `REWRITE_WITHIN`. */
+const REMEMBERED = 10_000;
+
+export class UploadQueue {
+  readonly #clock: Clock;
+  readonly #run: (ino: Ino) => Promise<Verdict>;
+  /** Ready to begin, oldest first. */
+  readonly #ready = { short: new Map<Ino, Entry>(), long: new Map<Ino, Entry>() };
+  /** Wait for their time; the controller ends the wait. */
+  readonly #later = new Map<Ino, { readonly entry: Entry; readonly wait: AbortController }>();
+  readonly #running = new Map<Ino, { readonly isLong: boolean; readonly done: Promise<void> }>();
+  readonly #history = new LRUCache<Ino, History>({ max: REMEMBERED });
+  /** Tries that failed in a row with no success between. */
+  #failures = 0;
+  #resting: AbortController | null = null;
+  #lastStored = Number.NEGATIVE_INFINITY;
+  #hasEnded = false;
+
+  /** `run` stores the file and never rejects. */
+  constructor(clock: Clock, run: (ino: Ino) => Promise<Verdict>) {
+    this.#clock = clock;
+    this.#run = run;
+  }
+
+  /** Are uploads of the queue under way? */
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
+  /**
+   * Stores the file in its turn. One that waits already keeps its place. `generation` tells its contents apart: one whose upload
+   * was only put off (its name changed) is no rewrite, and goes up at once.
+   */
+  add(ino: Ino, size: number, generation: number): void {
+    if (this.#hasEnded || this.#isReady(ino)) return;
+    const now = this.#clock.now();
+    const before = this.#history.get(ino);
+    const isSame = before?.generation === generation;
+    if (isSame && this.#later.has(ino)) return;
+    const isRewrite = before !== undefined && !isSame && now - before.at < REWRITE_WITHIN;
+    const rewrites = isRewrite ? before.rewrites + 1 : 0;
+    this.#history.set(ino, { at: now, rewrites, tries: 0, generation });
+    const first = this.#forget(ino);
+    this.#wait({ ino, size, since: first?.since ?? now }, quietTime(rewrites));
+  }
+
+  /** An upload that somebody waited for has failed for a passing reason: it is tried again later. */
+  postpone(ino: Ino, size: number): void {
+    if (this.#hasEnded || this.#isReady(ino) || this.#later.has(ino)) return;
+    const now = this.#clock.now();
+    const history = this.#history.get(ino) ?? { at: now, rewrites: 0, tries: 0, generation: -1 };
+    this.#history.set(ino, history);
+    this.#wait({ ino, size, since: now }, retryWait(++history.tries));
+  }
+
+  /** What waits for its time need not wait any longer, and an end of the rest is tried. */
+  hurry(): void {
+    for (const { entry } of [...this.#later.values()]) {
+      this.#forget(entry.ino);
+      this.#put(entry);
+    }
+    this.#resting?.abort();
+    this.#resting = null;
+    this.#pump();
+  }
+
+  /** Resolves when nothing is under way or could be: all is stored, waits for its time, or for the end of a rest. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done));
+  }
+
+  /** Begins nothing more. */
+  end(): void {
+    this.#hasEnded = true;
+    for (const ino of [...this.#later.keys()]) this.#forget(ino);
+    this.#ready.short.clear();
+    this.#ready.long.clear();
+    this.#resting?.abort();
+  }
+
+  #isReady(ino: Ino): boolean {
+    return this.#ready.short.has(ino) || this.#ready.long.has(ino);
+  }
+
+  #put(entry: Entry): void {
+    this.#ready[entry.size >= LONG_BYTES ? 'long' : 'short'].set(entry.ino, entry);
+  }
+
+  #wait(entry: Entry, ms: number): void {
+    if (this.#hasEnded) return;
+    if (ms === 0) {
+      this.#put(entry);
+      this.#pump();
+      return;
+    }
+    const wait = new AbortController();
+    this.#later.set(entry.ino, { entry, wait });
+    this.#clock.sleep(ms, wait.signal).then(
+      () => {
+        this.#later.delete(entry.ino);
+        this.#put(entry);
+        this.#pump();
+      },
+      () => undefined,
+    );
+  }
+
+  /** Ends the wait of a file; answers what waited. */
+  #forget(ino: Ino): Entry | undefined {
+    const waiting = this.#later.get(ino);
+    this.#later.delete(ino);
+    waiting?.wait.abort();
+    return waiting?.entry;
+  }
+
+  #pump(): void {
+    while (!this.#hasEnded && this.#resting === null) {
+      // After a rest, one upload shows whether it is over.
+      if (this.#failures > 0 && this.#running.size > 0) return;
+      const next = this.#next();
+      if (next === undefined) return;
+      this.#start(next);
+    }
+  }
+
+  #next(): Entry | undefined {
+    const { short, long } = this.#ready;
+    const [small] = short.values();
+    const [big] = long.values();
+    let longs = 0;
+    for (const { isLong } of this.#running.values()) if (isLong) longs++;
+    const kind = nextKind({
+      oldest: { short: small?.since ?? null, long: big?.since ?? null },
+      running: { short: this.#running.size - longs, long: longs },
+    });
+    return kind === null ? undefined : kind === 'short' ? small : big;
+  }
+
+  #start(entry: Entry): void {
+    const { ino, size } = entry;
+    this.#ready.short.delete(ino);
+    this.#ready.long.delete(ino);
+    const began = this.#clock.now();
+    const done = this.#run(ino).then((verdict) => {
+      this.#running.delete(ino);
+      this.#ended(entry, verdict, began);
+      this.#pump();
+    });
+    this.#running.set(ino, { isLong: size >= LONG_BYTES, done });
+  }
+
+  #ended(entry: Entry, verdict: Verdict, began: number): void {
+    const history = this.#history.get(entry.ino) ?? { at: began, rewrites: 0, tries: 0, generation: -1 };
+    this.#history.set(entry.ino, history);
+    history.at = this.#clock.now();
+    if (verdict === 'stored' || verdict === 'refused') {
+      // A refusal is an answer too: the provider is there.
+      this.#failures = 0;
+      this.#lastStored = this.#clock.now();
+      history.tries = 0;
+    }
+    // The next content of this file counts its generations anew.
+    if (verdict === 'stored') history.generation = -1;
+    if (verdict !== 'passing') return;
+    // Rewritten meanwhile: what was queued since takes its place.
+    if (!this.#isReady(entry.ino) && !this.#later.has(entry.ino)) this.#wait(entry, retryWait(++history.tries));
+    // Others were stored while this one was not: it is this file's own trouble, and no reason to rest.
+    if (this.#lastStored >= began) return;
+    this.#failures++;
+    this.#rest(restTime(this.#failures));
+  }
+
+  #rest(ms: number): void {
+    if (this.#hasEnded || this.#resting !== null) return;
+    const rest = new AbortController();
+    this.#resting = rest;
+    this.#clock.sleep(ms, rest.signal).then(
+      () => {
+        this.#resting = null;
+        this.#pump();
+      },
+      () => undefined,
+    );
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Open directories: READDIR and READDIRPLUS in chunks over a listing taken at one moment.
+ *
+ * The position of an entry is its inode number (plus 2: `.` is 1 and `..` is 2), and a listing is ordered by inode number.
+ * So a position means the same in a later listing too: seekdir(3) and a directory that is emptied while it is read
+ * neither skip nor repeat what stays.
+ */
+import { isPromise, type MaybePromise } from '../../../base/maybe-promise.js';
+import type { Attributes, Caller, DirectoryEntry, Filesystem, Ino } from '../../../filesystem/api.js';
+import { FsError } from '../../../filesystem/core/fs-error.js';
+import { andThen, fileTypeBits } from '../../answers.js';
+import type { NodeIds } from '../protocol/node-ids.js';
+import { openedFlag } from '../protocol/protocol.js';
+import { encodeEntry, entryBytes, type Reply } from '../protocol/reply.js';
+import { dirent } from '../protocol/structs.js';
+
+const self = 1;
+const parent = 2;
+const positionOf = (ino: Ino): number => ino + parent;
+
+export interface Stream {
+  readonly ino: Ino;
+  entries: readonly DirectoryEntry[] | undefined;
+  /** `Directories.changes` when the listing was asked for: its attributes count as fresh until that moves on. */
+  changes: number;
+  /** Where the last chunk ended. */
+  next: number;
+}
+
+const align = (length: number): number => (length + 7) & ~7;
+
+export class Directories {
+  readonly #fs: Filesystem;
+  readonly #nodes: NodeIds;
+  readonly #now: () => number;
+  readonly #streams = new Map<number, Stream>();
+  /** Until when (monotonic ms) the listing that the kernel has cached of a directory may be used again. */
+  readonly #cachedUntil = new Map<Ino, number>();
+  #lastHandle = 0;
+  /** The objects that the last `fill` gave the kernel, once for each time. */
+  readonly given: Ino[] = [];
+  /** Counts everything that may have changed an attribute since the mount began. */
+  changes = 0;
+
+  /** `now` is a monotonic clock, ms. */
+  constructor(fs: Filesystem, nodes: NodeIds, now: () => number) {
+    this.#fs = fs;
+    this.#nodes = nodes;
+    this.#now = now;
+  }
+
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  /** A handle, and the flags that let the kernel use the listing it has cached, as long as the core calls it valid. */
+  open(ino: Ino): { handle: number; flags: number } {
+    const handle = ++this.#lastHandle;
+    this.#streams.set(handle, { ino, entries: undefined, changes: 0, next: 0 });
+    const usable = (this.#cachedUntil.get(ino) ?? 0) > this.#now();
+    if (!usable) this.#cachedUntil.delete(ino);
+    return { handle, flags: openedFlag.cacheDirectory | (usable ? openedFlag.keepCache : 0) };
+  }
+
+  release(handle: number): void {
+    this.#streams.delete(handle);
+  }
+
+  /** The next opening of the directory lists it anew. */
+  invalidate(ino: Ino): void {
+    this.#cachedUntil.delete(ino);
+  }
+
+  /** Takes the listing that a chunk from `offset` needs; rewinddir(3) asks for the directory as it is then. */
+  prepare(handle: number, offset: number, caller: Caller): MaybePromise<Stream> {
+    const stream = this.#streams.get(handle);
+    if (stream === undefined) throw new FsError('EBADF', `no open directory ${handle}`);
+    if (offset !== 0 && stream.entries !== undefined) return stream;
+    const { changes } = this;
+    return andThen(this.#fs.readdir(stream.ino, caller), (entries) => {
+      stream.entries = entries;
+      stream.changes = changes;
+      const validMs = this.#fs.validity(stream.ino);
+      if (validMs > 0) this.#cachedUntil.set(stream.ino, this.#now() + validMs);
+      return stream;
+    });
+  }
+
+  /** Writes entries after `offset` until `size` is full; returns the bytes written, 0 at the end. */
+  fill(stream: Stream, offset: number, size: number, plus: boolean, reply: Reply): number {
+    const { entries = [] } = stream;
+    this.given.length = 0;
+    const end = reply.body + Math.min(size, reply.capacity);
+    let at = reply.body;
+    if (offset < self) {
+      const after = this.#dot(at, end, stream.ino, '.', self, plus, reply);
+      if (after === undefined) return at - reply.body;
+      at = after;
+    }
+    if (offset < parent) {
+      const after = this.#dot(at, end, this.#fs.parentOf(stream.ino), '..', parent, plus, reply);
+      if (after === undefined) return at - reply.body;
+      at = after;
+    }
+    const validMs = plus ? this.#fs.validity(stream.ino) : 0;
+    const fresh = stream.changes === this.changes;
+    let index = indexAfter(entries, offset, stream.next);
+    for (; index < entries.length; index++) {
+      const entry = entries[index];
+      if (entry === undefined) break;
+      const { ino, kind } = entry.attributes;
+      let head = 0;
+      const nameBytes = Buffer.byteLength(entry.name);
+      if (at + (plus ? entryBytes : 0) + dirent.$bytes + align(nameBytes) > end) break;
+      if (plus) {
+        const attributes = fresh ? entry.attributes : this.#current(ino);
+        if (attributes === undefined) reply.clear(at, entryBytes);
+        else {
+          encodeEntry(reply.view, at, this.#nodes, attributes, validMs);
+          this.given.push(ino);
+        }
+        head = entryBytes;
+      }
+      at = encodeDirent(reply, at + head, ino, positionOf(ino), fileTypeBits[kind], entry.name, nameBytes);
+    }
+    stream.next = index;
+    return at - reply.body;
+  }
+
+  /** The kernel looks `.` and `..` up by itself: an entry with node 0 carries no attributes. */
+  #dot(
+    at: number,
+    end: number,
+    ino: Ino,
+    name: string,
+    position: number,
+    plus: boolean,
+    reply: Reply,
+  ): number | undefined {
+    const head = plus ? entryBytes : 0;
+    if (at + head + dirent.$bytes + 8 > end) return undefined;
+    if (plus) reply.clear(at, head);
+    return encodeDirent(reply, at + head, ino, position, fileTypeBits.directory, name, name.length);
+  }
+
+  /**
+   * The attributes as they are by now. The kernel takes those of a listing for newer than its own when they arrive, and a
+   * listing that is read in pieces may be older than a write in between. Without an answer at once the name goes alone.
+   */
+  #current(ino: Ino): Attributes | undefined {
+    try {
+      const attributes = this.#fs.getattr(ino);
+      if (!isPromise(attributes)) return attributes;
+      attributes.catch(() => undefined);
+    } catch {
+      // Removed meanwhile.
+    }
+    return undefined;
+  }
+}
+
+function encodeDirent(
+  reply: Reply,
+  at: number,
+  ino: Ino,
+  position: number,
+  type: number,
+  name: string,
+  nameBytes: number,
+): number {
+  const { view, bytes } = reply;
+  dirent.ino.set(view, at, ino);
+  dirent.off.set(view, at, position);
+  dirent.namelen.set(view, at, nameBytes);
+  // DT_DIR and DT_REG are the file type's bits of the mode, shifted: readdir(3).
+  dirent.type.set(view, at, type >> 12);
+  const start = at + dirent.$bytes;
+  bytes.write(name, start, 'utf8');
+  const end = start + align(nameBytes);
+  bytes.fill(0, start + nameBytes, end);
+  return end;
+}
+
+/** The first entry whose position is beyond `offset`; `hint` is where that was last time. */
+function indexAfter(entries: readonly DirectoryEntry[], offset: number, hint: number): number {
+  const beyond = (index: number): boolean => {
+    const entry = entries[index];
+    return entry === undefined || positionOf(entry.attributes.ino) > offset;
+  };
+  if (beyond(hint) && (hint === 0 || !beyond(hint - 1))) return hint;
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (beyond(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -1,0 +1,98 @@
+/** Requests about what an object is: attributes, extended attributes, and the whole file system's size. */
+import type { Attributes, StatFs } from '../../../filesystem/api.js';
+import { FsError } from '../../../filesystem/core/fs-error.js';
+import { andThen } from '../../answers.js';
+import type { Connection } from '../connection/connection.js';
+import { setxattrFlag } from '../protocol/protocol.js';
+import { encodeStatFs, type Reply } from '../protocol/reply.js';
+import { getxattrIn, getxattrOut, setattrIn, setxattrIn } from '../protocol/structs.js';
+import { attributesReply, type Operation } from './operation.js';
+import { decodeSetattr } from './setattr.js';
+
+export const getattr: Operation<Attributes> = {
+  minimum: 0,
+  call: ({ fs, nodes }, request) => fs.getattr(nodes.inoOf(request.nodeid)),
+  ...attributesReply,
+};
+
+export const setattr: Operation<Attributes> = {
+  minimum: setattrIn.$bytes,
+  changes: true,
+  call({ fs, nodes }, request, caller) {
+    const ino = nodes.inoOf(request.nodeid);
+    return andThen(decodeSetattr(fs, ino, request), (change) => fs.setattr(ino, change, caller));
+  },
+  ...attributesReply,
+};
+
+export const statfs: Operation<StatFs> = {
+  minimum: 0,
+  call: ({ fs }) => fs.statfs(),
+  encode: (_, reply, stat) => encodeStatFs(reply, stat),
+};
+
+/** A value, and how much room there is for it: none means that only its length is wanted. */
+interface Value {
+  readonly value: Uint8Array;
+  readonly room: number;
+}
+
+const valueReply = {
+  encode(_: Connection, reply: Reply, { value, room }: Value): number {
+    if (room === 0) {
+      getxattrOut.size.set(reply.view, reply.body, value.length);
+      getxattrOut.padding.set(reply.view, reply.body, 0);
+      return getxattrOut.$bytes;
+    }
+    reply.payload = value;
+    reply.payloadLength = value.length;
+    return 0;
+  },
+};
+
+function fitting(value: Uint8Array, room: number): Value {
+  if (room > 0 && value.length > room) throw new FsError('ERANGE', `${value.length} bytes do not fit into ${room}`);
+  return { value, room };
+}
+
+export const getxattr: Operation<Value> = {
+  minimum: getxattrIn.$bytes + 1,
+  call({ fs, nodes }, request) {
+    const room = getxattrIn.size.get(request.view, request.body);
+    const name = request.name(request.body + getxattrIn.$bytes);
+    return andThen(fs.getxattr(nodes.inoOf(request.nodeid), name), (value) => fitting(value, room));
+  },
+  ...valueReply,
+};
+
+export const listxattr: Operation<Value> = {
+  minimum: getxattrIn.$bytes,
+  call({ fs, nodes }, request) {
+    const room = getxattrIn.size.get(request.view, request.body);
+    return andThen(fs.listxattr(nodes.inoOf(request.nodeid)), (names) =>
+      fitting(Buffer.from(names.map((name) => `${name}\0`).join('')), room),
+    );
+  },
+  ...valueReply,
+};
+
+export const setxattr: Operation<void> = {
+  minimum: setxattrIn.$bytes + 1,
+  changes: true,
+  call({ fs, nodes }, request) {
+    const { view, body } = request;
+    const flags = setxattrIn.flags.get(view, body);
+    const nameAt = body + setxattrIn.$bytes;
+    const name = request.name(nameAt);
+    // Copied: the buffer belongs to the next request soon.
+    const value = Uint8Array.from(request.data(request.afterName(nameAt), setxattrIn.size.get(view, body)));
+    const mode = flags === setxattrFlag.create ? 'create' : flags === setxattrFlag.replace ? 'replace' : 'either';
+    return fs.setxattr(nodes.inoOf(request.nodeid), name, value, mode);
+  },
+};
+
+export const removexattr: Operation<void> = {
+  minimum: 1,
+  changes: true,
+  call: ({ fs, nodes }, request) => fs.removexattr(nodes.inoOf(request.nodeid), request.name(request.body)),
+};

@@ -1,0 +1,248 @@
+/** Requests about open files: their content, and everything else that goes through a handle. */
+import { isPromise, type MaybePromise } from '../../../base/maybe-promise.js';
+import type { HandleId, OpenFlags, OpenResult } from '../../../filesystem/api.js';
+import { FsError } from '../../../filesystem/core/fs-error.js';
+import { andThen, decodeOpenFlags, fileOffset } from '../../answers.js';
+import type { Connection } from '../connection/connection.js';
+import type { OpenMode } from '../connection/passthrough.js';
+import { maxWrite } from '../protocol/negotiation.js';
+import {
+  fallocateKeepSize,
+  openedFlag,
+  openKillPrivileges,
+  seekWhence,
+  writeFromCache,
+  writeKillPrivileges,
+} from '../protocol/protocol.js';
+import { encodeEntry, encodeOpen, entryBytes } from '../protocol/reply.js';
+import {
+  copyFileRangeIn,
+  createIn,
+  fallocateIn,
+  flushIn,
+  fsyncIn,
+  lseekIn,
+  lseekOut,
+  openIn,
+  readIn,
+  releaseIn,
+  writeIn,
+  writeOut,
+} from '../protocol/structs.js';
+import { type Entry, entryReply, type Operation, permissionMask } from './operation.js';
+import { dropPrivileges } from './setattr.js';
+
+interface Opened {
+  readonly handle: HandleId;
+  readonly flags: number;
+  /** The kernel's number of the file that it reads by itself, or 0. */
+  readonly backingId: number;
+}
+
+/**
+ * A descriptor that cannot write has nothing to tell at close, so the kernel need not ask. keepCache is of the ordinary way
+ * only: the pages of a backing file are its own, and with directIo there are none.
+ */
+function openedFlags(
+  { kind }: OpenMode,
+  { keepCache, apart, passthroughWriters: unseen }: OpenResult,
+  writes: boolean,
+): number {
+  const way = {
+    passthrough: openedFlag.passthrough,
+    served: openedFlag.passthrough | openedFlag.directIo,
+    ordinary: (keepCache ? openedFlag.keepCache : 0) | (apart || unseen ? openedFlag.directIo : 0),
+  };
+  return way[kind] | (writes ? 0 : openedFlag.noFlush);
+}
+
+/**
+ * O_DIRECT wants alignment of the file that is read, and on a cloud file it never did. A writer may pass where the file system
+ * says so (`backing`), but never one who reads as well.
+ */
+const mayPass = ({ read, write, direct }: OpenFlags): boolean => direct !== true && !(read && write);
+
+/** How the kernel is to go on with what was opened. Where it cannot, the file is closed again. */
+function passOn(connection: Connection, node: number, flags: OpenFlags, result: OpenResult): MaybePromise<Opened> {
+  const { handle, apart } = result;
+  const opening = { handle, mayPass: mayPass(flags) && !apart, writes: flags.write };
+  const answer = (mode: OpenMode): Opened => ({
+    handle,
+    flags: openedFlags(mode, result, flags.write),
+    backingId: mode.id,
+  });
+  const mode = connection.passthrough.opened(node, opening);
+  if (!isPromise(mode)) return answer(mode);
+  return mode.then(answer, (error: unknown) => connection.releaseHandle(handle).then(() => Promise.reject(error)));
+}
+
+/** An open that was given up before its answer came never gets a RELEASE. */
+function noteOpened(connection: Connection, handle: HandleId, taken: boolean): void {
+  connection.handles.add(handle);
+  if (!taken) void connection.releaseHandle(handle);
+}
+
+export const open: Operation<Opened> = {
+  minimum: openIn.$bytes,
+  changes: true,
+  call(connection, request, caller) {
+    const { fs, nodes } = connection;
+    const { view, body, nodeid } = request;
+    const ino = nodes.inoOf(nodeid);
+    const flags = decodeOpenFlags(openIn.flags.get(view, body));
+    const kill = (openIn.openFlags.get(view, body) & openKillPrivileges) !== 0;
+    const opened = andThen(fs.open(ino, flags, caller), (result) => passOn(connection, nodeid, flags, result));
+    return kill ? andThen(opened, (done) => andThen(dropPrivileges(fs, ino), () => done)) : opened;
+  },
+  encode: (_, reply, { handle, flags, backingId }) => encodeOpen(reply.view, reply.body, handle, flags, backingId),
+  sent: (connection, { handle }, taken) => noteOpened(connection, handle, taken),
+};
+
+export const create: Operation<Entry & Opened> = {
+  minimum: createIn.$bytes + 1,
+  changes: true,
+  call(connection, request, caller) {
+    const { fs, nodes } = connection;
+    const { view, body } = request;
+    const parent = nodes.inoOf(request.nodeid);
+    caller.umask = createIn.umask.get(view, body);
+    const flags = decodeOpenFlags(createIn.flags.get(view, body));
+    const mode = createIn.mode.get(view, body) & permissionMask;
+    const created = fs.create(parent, request.name(body + createIn.$bytes), mode, flags, caller);
+    return andThen(created, ({ attributes, ...result }) => {
+      const opened = passOn(connection, nodes.nodeOf(attributes.ino), flags, result);
+      return andThen(opened, (done) => ({ ...done, attributes, validMs: fs.validity(parent) }));
+    });
+  },
+  encode({ nodes }, reply, { attributes, validMs, handle, flags, backingId }) {
+    encodeEntry(reply.view, reply.body, nodes, attributes, validMs);
+    return entryBytes + encodeOpen(reply.view, reply.body + entryBytes, handle, flags, backingId);
+  },
+  sent(connection, value, taken) {
+    entryReply.sent(connection, value, taken);
+    noteOpened(connection, value.handle, taken);
+  },
+};
+
+interface Content {
+  readonly buffer: Uint8Array;
+  readonly length: number;
+}
+
+export const read: Operation<Content> = {
+  minimum: readIn.$bytes,
+  call({ fs, buffers }, { view, body }, caller) {
+    const size = readIn.size.get(view, body);
+    if (size > maxWrite) throw new FsError('EINVAL', `a read of ${size} bytes`);
+    const buffer = buffers.take(size);
+    const into = buffer.length === size ? buffer : buffer.subarray(0, size);
+    // After a failure the buffer is not used again: whoever gave up may still be filling it.
+    const length = fs.read(readIn.fh.get(view, body), into, readIn.offset.get(view, body), caller);
+    return isPromise(length) ? length.then((bytes) => ({ buffer, length: bytes })) : { buffer, length };
+  },
+  encode(_, reply, { buffer, length }) {
+    reply.payload = buffer;
+    reply.payloadLength = length;
+    return 0;
+  },
+  sent: ({ buffers }, { buffer }) => buffers.give(buffer),
+};
+
+export const write: Operation<number> = {
+  minimum: writeIn.$bytes,
+  changes: true,
+  call(connection, request, caller) {
+    const { fs } = connection;
+    const { view, body } = request;
+    const ino = connection.nodes.inoOf(request.nodeid);
+    const flags = writeIn.writeFlags.get(view, body);
+    const kill = (flags & writeKillPrivileges) !== 0;
+    const part = request.data(body + writeIn.$bytes, writeIn.size.get(view, body));
+    // The data lies in the request's buffer. A few waiting writes may keep theirs; more of them get a copy.
+    const mayKeep = connection.keptRequests < connection.maxKeptRequests;
+    const data = mayKeep ? part : Uint8Array.from(part);
+    const offset = fileOffset(writeIn.offset.get(view, body), part.length);
+    // The kernel writes a page back through any handle that can write: how its file was opened says nothing about the page.
+    const from = (flags & writeFromCache) !== 0 ? 'page' : 'call';
+    const written = fs.write(writeIn.fh.get(view, body), data, offset, caller, from);
+    if (mayKeep && isPromise(written)) connection.keepUntil(request, written);
+    return kill ? andThen(written, (count) => andThen(dropPrivileges(fs, ino), () => count)) : written;
+  },
+  encode(_, reply, count) {
+    writeOut.size.set(reply.view, reply.body, count);
+    writeOut.padding.set(reply.view, reply.body, 0);
+    return writeOut.$bytes;
+  },
+};
+
+export const flush: Operation<void> = {
+  minimum: flushIn.$bytes,
+  changes: true,
+  isLast: true,
+  call: ({ fs }, { view, body }, caller) => fs.flush(flushIn.fh.get(view, body), caller),
+};
+
+export const fsync: Operation<void> = {
+  minimum: fsyncIn.$bytes,
+  changes: true,
+  call: ({ fs }, { view, body }, caller) => fs.fsync(fsyncIn.fh.get(view, body), caller),
+};
+
+export const release: Operation<void> = {
+  minimum: releaseIn.$bytes,
+  changes: true,
+  call({ fs, handles, passthrough }, { view, body }) {
+    const handle = releaseIn.fh.get(view, body);
+    passthrough.released(handle);
+    return handles.delete(handle) ? fs.release(handle) : undefined;
+  },
+};
+
+export const fallocate: Operation<void> = {
+  minimum: fallocateIn.$bytes,
+  changes: true,
+  optional: true,
+  call({ fs }, { view, body }) {
+    const mode = fallocateIn.mode.get(view, body);
+    if ((mode & ~fallocateKeepSize) !== 0) throw new FsError('ENOTSUP', 'fallocate(2) only makes room here');
+    const handle = fallocateIn.fh.get(view, body);
+    const length = fallocateIn.length.get(view, body);
+    const offset = fileOffset(fallocateIn.offset.get(view, body), length);
+    return fs.fallocate(handle, offset, length, mode === fallocateKeepSize);
+  },
+};
+
+/** fuse_write_out tells the count in 32 bits, and the kernel asks for no more: a longer file goes by its bytes. */
+export const copyFileRange: Operation<number> = {
+  minimum: copyFileRangeIn.$bytes,
+  changes: true,
+  call({ fs }, { view, body }, caller) {
+    const fromOffset = fileOffset(copyFileRangeIn.offIn.get(view, body));
+    const toOffset = fileOffset(copyFileRangeIn.offOut.get(view, body));
+    if (fs.copyRange === undefined) throw new FsError('ENOTSUP', 'copies go by their bytes');
+    return fs.copyRange(
+      copyFileRangeIn.fhIn.get(view, body),
+      fromOffset,
+      copyFileRangeIn.fhOut.get(view, body),
+      toOffset,
+      copyFileRangeIn.len.get(view, body),
+      caller,
+    );
+  },
+  encode: write.encode,
+};
+
+export const lseek: Operation<number> = {
+  minimum: lseekIn.$bytes,
+  optional: true,
+  call({ fs }, { view, body }) {
+    const whence = lseekIn.whence.get(view, body);
+    if (whence !== seekWhence.data && whence !== seekWhence.hole) throw new FsError('EINVAL', `lseek(2) ${whence}`);
+    const offset = fileOffset(lseekIn.offset.getSigned(view, body));
+    return fs.seek(lseekIn.fh.get(view, body), offset, whence === seekWhence.data ? 'data' : 'hole');
+  },
+  encode(_, reply, offset) {
+    lseekOut.offset.set(reply.view, reply.body, offset);
+    return lseekOut.$bytes;
+  },
+};

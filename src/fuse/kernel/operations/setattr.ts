@@ -1,0 +1,63 @@
+/** FUSE_SETATTR's struct, and what the kernel leaves to us about the set-id bits. */
+import type { MaybePromise } from '../../../base/maybe-promise.js';
+import type { AttributeChange, Attributes, Filesystem, Ino, Timespec } from '../../../filesystem/api.js';
+import { FsError } from '../../../filesystem/core/fs-error.js';
+import { andThen, fileOffset } from '../../answers.js';
+import { setattrValid as valid } from '../protocol/protocol.js';
+import type { Request } from '../protocol/request.js';
+import { setattrIn } from '../protocol/structs.js';
+import { permissionMask } from './operation.js';
+
+const setUserId = 0o4000;
+const setGroupId = 0o2000;
+const groupExecute = 0o0010;
+
+type Seconds = typeof setattrIn.atime;
+type Nanoseconds = typeof setattrIn.atimensec;
+
+function timeOf({ view, body }: Request, seconds: Seconds, nanoseconds: Nanoseconds): Timespec {
+  const nsec = nanoseconds.get(view, body);
+  if (nsec >= 1e9) throw new FsError('EINVAL', 'more nanoseconds than a second has');
+  return { sec: seconds.getSigned(view, body), nsec };
+}
+
+/** The mode without the bits that a write, a truncation or a new owner takes away: Linux, notify_change(). */
+function withoutSetId(mode: number): number {
+  const keepsGroup = (mode & groupExecute) === 0;
+  return mode & ~setUserId & (keepsGroup ? permissionMask : ~setGroupId);
+}
+
+/** Takes the set-id bits away where there are any: by FUSE_HANDLE_KILLPRIV_V2 that is the file system's duty. */
+export function dropPrivileges(fs: Filesystem, ino: Ino): MaybePromise<unknown> {
+  return andThen(fs.getattr(ino), ({ kind, mode }) => {
+    const reduced = withoutSetId(mode);
+    return kind === 'directory' || reduced === mode ? undefined : fs.setattr(ino, { mode: reduced });
+  });
+}
+
+export function decodeSetattr(fs: Filesystem, ino: Ino, request: Request): MaybePromise<AttributeChange> {
+  const { view, body } = request;
+  const bits = setattrIn.valid.get(view, body);
+  const has = (bit: number): boolean => (bits & bit) !== 0;
+  const change: AttributeChange = {
+    ...(has(valid.mode) ? { mode: setattrIn.mode.get(view, body) & permissionMask } : {}),
+    ...(has(valid.uid) ? { uid: setattrIn.uid.get(view, body) } : {}),
+    ...(has(valid.gid) ? { gid: setattrIn.gid.get(view, body) } : {}),
+    ...(has(valid.size) ? { size: fileOffset(setattrIn.size.get(view, body)) } : {}),
+    ...(has(valid.atime)
+      ? { atime: has(valid.atimeNow) ? 'now' : timeOf(request, setattrIn.atime, setattrIn.atimensec) }
+      : {}),
+    ...(has(valid.mtime)
+      ? { mtime: has(valid.mtimeNow) ? 'now' : timeOf(request, setattrIn.mtime, setattrIn.mtimensec) }
+      : {}),
+    ...(has(valid.handle) ? { handle: setattrIn.fh.get(view, body) } : {}),
+  };
+  // A change of the owner takes the bits without being asked, but for a mode that comes with it. A SETATTR of nothing is
+  // how the kernel announces a write that takes them; only from its answer does it learn the new mode.
+  const kills = bits === 0 || has(valid.killPrivileges) || has(valid.uid) || has(valid.gid);
+  if (!kills || has(valid.mode)) return change;
+  return andThen(fs.getattr(ino), ({ kind, mode }: Attributes) => {
+    const reduced = withoutSetId(mode);
+    return kind === 'directory' || reduced === mode ? change : { ...change, mode: reduced };
+  });
+}

@@ -1,0 +1,119 @@
+/**
+ * The answer to a request, built in one buffer that every answer reuses: a fuse_out_header, then the struct.
+ *
+ * Encoders write behind the header and return how many bytes they wrote; the header follows when it is sent. A payload
+ * (file content, an attribute's value) is not copied here but written from where it lies.
+ */
+import type { Attributes, StatFs, Timespec } from '../../../filesystem/api.js';
+import { fileTypeBits } from '../../answers.js';
+import type { NodeIds } from './node-ids.js';
+import { attr, attrOutHead, entryOutHead, openOut, outHeader, statfsOut } from './structs.js';
+
+/** Room for a directory chunk; the kernel asks for at most the page or two that getdents(2) brings. */
+const capacity = 128 * 1024;
+const blockSize = 4096;
+
+export class Reply {
+  readonly bytes = Buffer.alloc(capacity);
+  readonly view = new DataView(this.bytes.buffer, this.bytes.byteOffset, capacity);
+  readonly body = outHeader.$bytes;
+  readonly capacity = capacity - outHeader.$bytes;
+  payload: Uint8Array | undefined;
+  payloadLength = 0;
+
+  /** `error` is 0 or a negative errno. */
+  header(unique: number, error: number, bodyLength: number): void {
+    outHeader.len.set(this.view, 0, outHeader.$bytes + bodyLength + this.payloadLength);
+    outHeader.error.set(this.view, 0, error);
+    outHeader.unique.set(this.view, 0, unique);
+  }
+
+  clear(from: number, length: number): void {
+    this.bytes.fill(0, from, from + length);
+  }
+}
+
+export const entryBytes = entryOutHead.$bytes + attr.$bytes;
+
+const nsecOf = (ms: number): number => Math.floor((ms % 1000) * 1e6);
+
+function encodeTime(
+  view: DataView,
+  base: number,
+  seconds: typeof attr.atime,
+  nanoseconds: typeof attr.atimensec,
+  time: Timespec,
+): void {
+  seconds.set(view, base, time.sec);
+  nanoseconds.set(view, base, time.nsec);
+}
+
+function encodeAttributes(view: DataView, base: number, value: Attributes): void {
+  attr.ino.set(view, base, value.ino);
+  attr.size.set(view, base, value.size);
+  // st_blocks counts 512 bytes, whatever the block size: stat(2).
+  attr.blocks.set(view, base, Math.ceil(value.size / 512));
+  encodeTime(view, base, attr.atime, attr.atimensec, value.atime);
+  encodeTime(view, base, attr.mtime, attr.mtimensec, value.mtime);
+  encodeTime(view, base, attr.ctime, attr.ctimensec, value.ctime);
+  attr.mode.set(view, base, fileTypeBits[value.kind] | value.mode);
+  attr.nlink.set(view, base, value.nlink);
+  attr.uid.set(view, base, value.uid);
+  attr.gid.set(view, base, value.gid);
+  attr.rdev.set(view, base, 0);
+  attr.blksize.set(view, base, blockSize);
+  attr.flags.set(view, base, 0);
+}
+
+/** A fuse_entry_out at `at`. Without attributes: the name does not exist, and the kernel may remember that. */
+export function encodeEntry(
+  view: DataView,
+  at: number,
+  nodes: NodeIds,
+  attributes: Attributes | undefined,
+  validMs: number,
+): number {
+  const seconds = Math.floor(validMs / 1000);
+  entryOutHead.nodeid.set(view, at, attributes === undefined ? 0 : nodes.nodeOf(attributes.ino));
+  entryOutHead.generation.set(view, at, 0);
+  entryOutHead.entryValid.set(view, at, seconds);
+  entryOutHead.attrValid.set(view, at, seconds);
+  entryOutHead.entryValidNsec.set(view, at, nsecOf(validMs));
+  entryOutHead.attrValidNsec.set(view, at, nsecOf(validMs));
+  if (attributes !== undefined) encodeAttributes(view, at + entryOutHead.$bytes, attributes);
+  return entryBytes;
+}
+
+/** A fuse_attr_out. */
+export function encodeAttrOut(reply: Reply, attributes: Attributes, validMs: number): number {
+  attrOutHead.attrValid.set(reply.view, reply.body, Math.floor(validMs / 1000));
+  attrOutHead.attrValidNsec.set(reply.view, reply.body, nsecOf(validMs));
+  attrOutHead.dummy.set(reply.view, reply.body, 0);
+  encodeAttributes(reply.view, reply.body + attrOutHead.$bytes, attributes);
+  return attrOutHead.$bytes + attr.$bytes;
+}
+
+/** A fuse_open_out at `at`. */
+export function encodeOpen(view: DataView, at: number, handle: number, flags: number, backingId = 0): number {
+  openOut.fh.set(view, at, handle);
+  openOut.openFlags.set(view, at, flags);
+  openOut.backingId.set(view, at, backingId);
+  return openOut.$bytes;
+}
+
+export function encodeStatFs(reply: Reply, stat: StatFs): number {
+  const { view, body } = reply;
+  reply.clear(body, statfsOut.$bytes);
+  const free = Math.floor(stat.free / blockSize);
+  statfsOut.blocks.set(view, body, Math.floor(stat.total / blockSize));
+  statfsOut.bfree.set(view, body, free);
+  statfsOut.bavail.set(view, body, free);
+  // There is no table of inodes that could fill up; what stands here only must not look full.
+  const unused = 2 ** 32;
+  statfsOut.files.set(view, body, stat.files + unused);
+  statfsOut.ffree.set(view, body, unused);
+  statfsOut.bsize.set(view, body, blockSize);
+  statfsOut.frsize.set(view, body, blockSize);
+  statfsOut.namelen.set(view, body, stat.maxNameBytes);
+  return statfsOut.$bytes;
+}

@@ -1,0 +1,64 @@
+/**
+ * One request of the kernel, seen in the buffer that it was read into: a fuse_in_header, a struct, names or data.
+ *
+ * A `Request` is reused for the next read, so nothing of it may be used after a handler returns, except by one that
+ * took it over (`Session.detach`). Accessors trust nothing: what does not fit throws EINVAL.
+ */
+import { FsError } from '../../../filesystem/core/fs-error.js';
+import { inHeader } from './structs.js';
+
+export class Request {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+  opcode = 0;
+  unique = 0;
+  nodeid = 0;
+  uid = 0;
+  gid = 0;
+  pid = 0;
+  /** Where the struct after the header starts, and where the last byte of the request ends. */
+  readonly body = inHeader.$bytes;
+  end = 0;
+
+  constructor(capacity: number) {
+    this.bytes = Buffer.allocUnsafeSlow(capacity);
+    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+  }
+
+  /** Takes in `length` bytes read into `bytes`; false where that is no request that could even be answered. */
+  parse(length: number): boolean {
+    const { view } = this;
+    if (length < inHeader.$bytes || length > this.bytes.length || inHeader.len.get(view, 0) !== length) return false;
+    this.opcode = inHeader.opcode.get(view, 0);
+    this.unique = inHeader.unique.get(view, 0);
+    this.nodeid = inHeader.nodeid.get(view, 0);
+    this.uid = inHeader.uid.get(view, 0);
+    this.gid = inHeader.gid.get(view, 0);
+    this.pid = inHeader.pid.get(view, 0);
+    // Extensions (7.38) follow the data; we asked for none.
+    this.end = length - inHeader.totalExtlen.get(view, 0) * 8;
+    return this.end >= this.body;
+  }
+
+  /** The position after the NUL of the name that starts at `at`. */
+  afterName(at: number): number {
+    const nul = this.bytes.indexOf(0, at);
+    if (nul < 0 || nul >= this.end) throw new FsError('EINVAL', 'a name without an end');
+    return nul + 1;
+  }
+
+  name(at: number): string {
+    const nul = this.afterName(at) - 1;
+    const name = this.bytes.toString('utf8', at, nul);
+    // Bytes that are not UTF-8 turn into U+FFFD; so does, rightly, U+FFFD itself.
+    if (name.includes('\ufffd') && !this.bytes.subarray(at, nul).equals(Buffer.from(name)))
+      throw new FsError('EILSEQ', 'a name that is not UTF-8');
+    return name;
+  }
+
+  /** `length` bytes from `at`, still in the request's buffer. */
+  data(at: number, length: number): Uint8Array {
+    if (length > this.end - at) throw new FsError('EINVAL', 'less data than announced');
+    return this.bytes.subarray(at, at + length);
+  }
+}

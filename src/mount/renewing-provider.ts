@@ -1,0 +1,177 @@
+/**
+ * A provider whose credentials may die and be renewed while the mount lives.
+ *
+ * When the provider refuses the credentials, the account's file is looked at again: if `syncmount login` has written new
+ * ones since, they are taken up and the request is made once more. Otherwise the refusal stands, and is remembered for
+ * `status`, until a request succeeds.
+ */
+import { codeOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type {
+  Account,
+  ByteRange,
+  Capabilities,
+  Provider,
+  ProviderName,
+  RangeBody,
+  RemoteEntry,
+  RemoteFile,
+  RemoteFolder,
+  RemoteRef,
+  RequestMetrics,
+  RequestOptions,
+  UploadOptions,
+  UploadSource,
+  UploadTarget,
+} from '../providers/provider.js';
+
+/** A provider and what it was made of: new credentials make another fingerprint. */
+export interface MadeProvider {
+  readonly provider: Provider;
+  readonly fingerprint: string;
+}
+
+/** Of a provider without a feed there is nothing to wait for, ms: setTimeout(3) takes no more. */
+const NEVER = 2 ** 31 - 1;
+
+export class RenewingProvider implements Provider {
+  #made: MadeProvider;
+  /** Null where the account's file is still what `current` was made of. */
+  readonly #renew: (current: string) => MadeProvider | null;
+  readonly #log: Log;
+  /** The command that mends dead credentials. */
+  readonly #login: string;
+  /** Requests of providers that were replaced. */
+  #before: RequestMetrics = { total: 0, byRoute: {}, rateLimit: null };
+  isRefused = false;
+
+  constructor(made: MadeProvider, renew: (current: string) => MadeProvider | null, login: string, log: Log) {
+    this.#made = made;
+    this.#renew = renew;
+    this.#log = log;
+    this.#login = login;
+  }
+
+  get name(): ProviderName {
+    return this.#made.provider.name;
+  }
+
+  get capabilities(): Capabilities {
+    return this.#made.provider.capabilities;
+  }
+
+  account(options?: RequestOptions): Promise<Account> {
+    return this.#ask((provider) => provider.account(options));
+  }
+
+  list(folder: RemoteFolder, options?: RequestOptions & { readonly countsAreFresh?: boolean }): Promise<RemoteEntry[]> {
+    return this.#ask((provider) => provider.list(folder, options));
+  }
+
+  stat(ref: RemoteRef, options?: RequestOptions): Promise<RemoteEntry> {
+    return this.#ask((provider) => provider.stat(ref, options));
+  }
+
+  read(file: RemoteFile, range: ByteRange, options?: RequestOptions): Promise<RangeBody> {
+    return this.#ask((provider) => provider.read(file, range, options));
+  }
+
+  createFolder(parentId: string, name: string, options?: RequestOptions): Promise<RemoteFolder> {
+    return this.#ask((provider) => provider.createFolder(parentId, name, options));
+  }
+
+  upload(target: UploadTarget, source: UploadSource, options?: UploadOptions): Promise<RemoteFile> {
+    return this.#ask((provider) => provider.upload(target, source, options));
+  }
+
+  move(
+    entry: RemoteEntry,
+    to: { readonly parentId: string; readonly name: string },
+    options?: RequestOptions,
+  ): Promise<RemoteEntry> {
+    return this.#ask((provider) => provider.move(entry, to, options));
+  }
+
+  copy(
+    file: RemoteFile,
+    to: { readonly parentId: string; readonly name: string },
+    options?: RequestOptions,
+  ): Promise<RemoteFile> {
+    return this.#ask((provider) => provider.copy(file, to, options));
+  }
+
+  trash(entry: RemoteEntry, options?: RequestOptions): Promise<RemoteEntry> {
+    return this.#ask((provider) => provider.trash(entry, options));
+  }
+
+  untrash(entry: RemoteEntry, options?: RequestOptions): Promise<RemoteEntry> {
+    return this.#ask((provider) => provider.untrash(entry, options));
+  }
+
+  remove(entry: RemoteEntry, options?: RequestOptions & { readonly onlyEmpty?: boolean }): Promise<void> {
+    return this.#ask((provider) => provider.remove(entry, options));
+  }
+
+  /** Absent where the provider has no feed of changes. */
+  get changes(): Provider['changes'] {
+    if (this.#made.provider.changes === undefined) return undefined;
+    return (options) =>
+      this.#ask((provider) => provider.changes?.(options) ?? Promise.resolve({ folders: [], nextInMs: NEVER }));
+  }
+
+  /** Absent where uploads leave nothing. */
+  get discardUpload(): Provider['discardUpload'] {
+    if (this.#made.provider.discardUpload === undefined) return undefined;
+    return (checkpoint, options) =>
+      this.#ask((provider) => provider.discardUpload?.(checkpoint, options) ?? Promise.resolve());
+  }
+
+  /** Absent where requests are not counted. */
+  get afford(): Provider['afford'] {
+    if (this.#made.provider.afford === undefined) return undefined;
+    return (work) => this.#made.provider.afford?.(work);
+  }
+
+  metrics(): RequestMetrics {
+    return sum(this.#before, this.#made.provider.metrics());
+  }
+
+  close(): Promise<void> {
+    return this.#made.provider.close();
+  }
+
+  async #ask<T>(request: (provider: Provider) => Promise<T>): Promise<T> {
+    const asked = this.#made;
+    try {
+      const answer = await request(asked.provider);
+      this.isRefused = false;
+      return answer;
+    } catch (error) {
+      if (codeOf(error) !== 'auth') throw error;
+      if (this.#made === asked && !this.#takeUpNew(asked)) {
+        if (!this.isRefused)
+          this.#log.error({}, `${asked.provider.name} refuses the credentials; to mend it: ${this.#login}`);
+        this.isRefused = true;
+        throw error;
+      }
+      return this.#ask(request);
+    }
+  }
+
+  #takeUpNew(old: MadeProvider): boolean {
+    const made = this.#renew(old.fingerprint);
+    if (made === null) return false;
+    this.#log.info({}, 'taking up the new credentials of the account');
+    this.#before = sum(this.#before, old.provider.metrics());
+    this.#made = made;
+    old.provider.close().catch((error) => this.#log.debug({ error }, 'closing the old connections'));
+    return true;
+  }
+}
+
+/** Total of both; the rate limit is the later one's. */
+function sum(a: RequestMetrics, b: RequestMetrics): RequestMetrics {
+  const byRoute: Record<string, number> = { ...a.byRoute };
+  for (const [route, count] of Object.entries(b.byRoute)) byRoute[route] = (byRoute[route] ?? 0) + count;
+  return { total: a.total + b.total, byRoute, rateLimit: b.rateLimit };
+}

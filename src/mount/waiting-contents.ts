@@ -1,0 +1,25 @@
+/** What an account's journal holds while nothing is mounted. */
+import { join } from 'node:path';
+import { codeOf } from '../base/errors.js';
+import { readFrom } from '../base/sqlite.js';
+import type { AccountStore } from '../config/accounts.js';
+import type { Directories } from '../config/directories.js';
+import { identityOf } from './same-account.js';
+
+/** How many contents wait to be stored; null where nobody can tell: logged out meanwhile, or a process still has the journal. */
+export function waitingContents(
+  name: string,
+  accounts: AccountStore,
+  places: Pick<Directories, 'state'>,
+): number | null {
+  try {
+    const identity = identityOf(name, accounts.load(name));
+    const found = readFrom(join(places.state, 'accounts', identity, 'state.db'), (sql) =>
+      sql.prepare('SELECT count(*) FROM upload').pluck().get(),
+    );
+    return typeof found === 'number' ? found : null;
+  } catch (error) {
+    if (codeOf(error) === 'unknown-account') return null;
+    throw error;
+  }
+}

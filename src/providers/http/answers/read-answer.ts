@@ -1,0 +1,52 @@
+import { turn } from '../../../base/turns.js';
+import { parsedAtOnce } from '../parse-json.js';
+import { TransportFailure, type WireResponse } from '../transport/transport.js';
+import { type Answer, header } from './answer.js';
+import { protocolFailure, TryFailure } from './http-error.js';
+
+/** Answers are lists of at most 100 objects; more is not an answer but an attack or a mistake. */
+const maxJsonBytes = 32 * 1024 * 1024;
+/** One that trickles may take so many times as long as a try may stand still. */
+const slowestAnswer = 10;
+
+/** A slow line is given time as long as bytes come, within reason. */
+async function textOf({ body, watch }: WireResponse): Promise<string> {
+  const giveUpAt = performance.now() + slowestAnswer * watch.patienceMs;
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body) {
+    watch.moved();
+    bytes += part.byteLength;
+    if (bytes > maxJsonBytes || performance.now() > giveUpAt)
+      throw new TransportFailure('stalled', 'an answer that does not end', undefined);
+    parts.push(part);
+  }
+  return bytes <= parsedAtOnce ? Buffer.concat(parts, bytes).toString() : await textIn(parts);
+}
+
+/** The text of a long body, decoded part by part. */
+async function textIn(parts: readonly Uint8Array[]): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const texts: string[] = [];
+  for (const part of parts) {
+    texts.push(decoder.decode(part, { stream: true }));
+    await turn();
+  }
+  return texts.join('') + decoder.decode();
+}
+
+/** Reads a small answer to its end and ends its watch. */
+export async function readAnswer(response: WireResponse, route: string): Promise<Answer> {
+  const { status, headers, body, watch } = response;
+  try {
+    if (Number(header(headers, 'content-length') ?? 0) > maxJsonBytes) {
+      body.on('error', () => {}).destroy();
+      throw protocolFailure(route, 'an answer of unreasonable size', { status });
+    }
+    return { status, headers, text: await textOf(response), authorization: response.authorization };
+  } catch (error) {
+    throw error instanceof TryFailure ? error : watch.failure(error);
+  } finally {
+    watch.end();
+  }
+}

@@ -1,0 +1,57 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import OAuth from 'oauth-1.0a';
+import type { Clock } from '../../../base/clock.js';
+import type { SignedParts, Signer } from './signer.js';
+
+export interface OAuth1Keys {
+  readonly consumerKey: string;
+  readonly consumerSecret: string;
+  /** Absent while a request token is asked for. */
+  readonly token?: string;
+  readonly tokenSecret?: string;
+}
+
+/** RFC 5849, section 3.6. Throws URIError on a lone surrogate. */
+export function percentEncode(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** `a=1&b=2`, percent-encoded as the signature needs it: a space is `%20`, which every server reads; `+` is not. */
+export function encodeForm(fields: Readonly<Record<string, string>>): string {
+  let text = '';
+  for (const key in fields)
+    text += `${text === '' ? '' : '&'}${percentEncode(key)}=${percentEncode(fields[key] ?? '')}`;
+  return text;
+}
+
+/**
+ * Signs with OAuth 1.0a (RFC 5849), HMAC-SHA1, parameters in the Authorization header. `extra` are further `oauth_`
+ * parameters of the login's steps (`oauth_callback`, `oauth_verifier`).
+ */
+export function oauth1Signer(
+  keys: OAuth1Keys,
+  clock: Pick<Clock, 'now'>,
+  extra: Readonly<Record<string, string>> = {},
+  nonce: () => string = () => randomBytes(16).toString('hex'),
+): Signer {
+  const oauth = new OAuth({
+    consumer: { key: keys.consumerKey, secret: keys.consumerSecret },
+    signature_method: 'HMAC-SHA1',
+    hash_function: (base, key) => createHmac('sha1', key).update(base).digest('base64'),
+  });
+  let offsetMs = 0;
+  // The package's own nonce comes from Math.random, and its time from the system alone.
+  oauth.getNonce = nonce;
+  oauth.getTimeStamp = () => Math.floor((clock.now() + offsetMs) / 1000);
+  const token = keys.token === undefined ? undefined : { key: keys.token, secret: keys.tokenSecret ?? '' };
+  return {
+    authorization({ method, url, form }: SignedParts): string {
+      // A fresh object: the package merges the query into the data that it is given.
+      const signed = oauth.authorize({ method, url, data: { ...form, ...extra } }, token);
+      return oauth.toHeader({ ...signed, ...extra }).Authorization;
+    },
+    adjustTime(serverNow) {
+      offsetMs = serverNow - clock.now();
+    },
+  };
+}

@@ -1,0 +1,18 @@
+import type { RateLimit, RequestMetrics } from '../../provider.js';
+
+/** Counts requests as they are sent: repeats and redirect hops included, because each costs a round trip. */
+export class RequestCounter {
+  #total = 0;
+  readonly #byRoute = new Map<string, number>();
+  rateLimit: RateLimit | null = null;
+
+  /** `route` is a template such as `GET /files/{id}`, never a real path. */
+  count(route: string): void {
+    this.#total += 1;
+    this.#byRoute.set(route, (this.#byRoute.get(route) ?? 0) + 1);
+  }
+
+  snapshot(): RequestMetrics {
+    return { total: this.#total, byRoute: Object.fromEntries(this.#byRoute), rateLimit: this.rateLimit };
+  }
+}

@@ -1,0 +1,73 @@
+import type { Priority } from '../../provider.js';
+
+interface Waiter {
+  readonly start: () => void;
+}
+
+/**
+ * Limits how many requests run at once against one host. Foreground work always goes first, and background work never
+ * takes the last quarter of the places, so that a person's `ls` does not wait behind a crawl.
+ *
+ * Our own rather than p-limit: that has one first-in-first-out queue and no way to leave it on abort.
+ */
+export class PriorityGate {
+  readonly #limit: number;
+  readonly #backgroundLimit: number;
+  readonly #foreground = new Set<Waiter>();
+  readonly #background = new Set<Waiter>();
+  #running = 0;
+
+  constructor(limit: number) {
+    this.#limit = Math.max(1, limit);
+    this.#backgroundLimit = Math.max(1, Math.ceil((this.#limit * 3) / 4));
+  }
+
+  /** Resolves when a place is free; call the result once to give it back. Rejects with the signal's reason. */
+  async enter(priority: Priority, signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
+    const queue = priority === 'foreground' ? this.#foreground : this.#background;
+    const limit = priority === 'foreground' ? this.#limit : this.#backgroundLimit;
+    if (this.#running < limit && queue.size === 0) this.#running += 1;
+    else await this.#wait(queue, signal);
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.#running -= 1;
+      this.#admit();
+    };
+  }
+
+  #wait(queue: Set<Waiter>, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        queue.delete(waiter);
+        reject(signal?.reason);
+      };
+      const waiter: Waiter = {
+        start: () => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve();
+        },
+      };
+      queue.add(waiter);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  #admit(): void {
+    while (this.#running < this.#limit) {
+      const queue =
+        this.#foreground.size > 0
+          ? this.#foreground
+          : this.#running < this.#backgroundLimit
+            ? this.#background
+            : undefined;
+      const next = queue?.values().next().value;
+      if (queue === undefined || next === undefined) return;
+      queue.delete(next);
+      this.#running += 1;
+      next.start();
+    }
+  }
+}

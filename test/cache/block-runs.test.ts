@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { blocksOf, RUN_BLOCKS, type Run, RunCollector } from '../../src/cache/block-runs.js';
+import { BLOCK_BYTES, blockLength } from '../../src/cache/blocks.js';
+import { pattern } from './support.js';
+
+const RUN_BYTES = RUN_BLOCKS * BLOCK_BYTES;
+
+/** The blocks of an answer that comes in pieces of these lengths, over and over. */
+async function cut(content: Buffer, offset: number, length: number, pieces: readonly number[]) {
+  async function* body(): AsyncGenerator<Uint8Array> {
+    for (let at = offset, n = 0; at < offset + length; n++) {
+      const end = Math.min(offset + length, at + (pieces[n % pieces.length] ?? 1));
+      yield content.subarray(at, end);
+      at = end;
+    }
+  }
+  const blocks: [number, Buffer][] = [];
+  const runs: Run[] = [];
+  const collector = new RunCollector();
+  const keep = (run: Run | null): void => {
+    if (run !== null) runs.push(run);
+  };
+  for await (const [block, data] of blocksOf({ offset, length, body: body() }, content.length)) {
+    blocks.push([block, Buffer.from(data)]);
+    keep(collector.add(block, data));
+  }
+  keep(collector.take());
+  return { blocks, runs };
+}
+
+describe('the blocks of an answer', () => {
+  it('are all that it holds as a whole, with their bytes, and so are the runs that are written', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 3 * RUN_BYTES }),
+        fc.nat(3 * RUN_BYTES),
+        fc.integer({ min: 1, max: 3 * RUN_BYTES }),
+        fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 5 }),
+        async (size, at, most, pieces) => {
+          const content = pattern(size);
+          const offset = at % size;
+          const length = Math.min(most, size - offset);
+          const { blocks, runs } = await cut(content, offset, length, pieces);
+          const expected: number[] = [];
+          for (let block = Math.ceil(offset / BLOCK_BYTES); block * BLOCK_BYTES < size; block++) {
+            if (block * BLOCK_BYTES + blockLength(block, size) <= offset + length) expected.push(block);
+          }
+          expect(blocks.map(([block]) => block)).toEqual(expected);
+          for (const [block, data] of blocks) {
+            expect(data.equals(content.subarray(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES))).toBe(true);
+          }
+          for (const { first, data } of runs) {
+            const start = first * BLOCK_BYTES;
+            expect(Buffer.from(data).equals(content.subarray(start, start + data.length))).toBe(true);
+            // No run reaches beyond what is evicted together.
+            expect(Math.floor((start + data.length - 1) / RUN_BYTES)).toBe(Math.floor(start / RUN_BYTES));
+          }
+          expect(runs.reduce((sum, { data }) => sum + data.length, 0)).toBe(
+            blocks.reduce((sum, [, data]) => sum + data.length, 0),
+          );
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('are written a MiB at a time', async () => {
+    const { runs } = await cut(pattern(3 * RUN_BYTES + 5), BLOCK_BYTES, 3 * RUN_BYTES + 5 - BLOCK_BYTES, [65_536]);
+    expect(runs.map(({ first, data }) => [first, data.length])).toEqual([
+      [1, RUN_BYTES - BLOCK_BYTES],
+      [RUN_BLOCKS, RUN_BYTES],
+      [2 * RUN_BLOCKS, RUN_BYTES],
+      [3 * RUN_BLOCKS, 5],
+    ]);
+  });
+});
