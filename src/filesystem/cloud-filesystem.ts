@@ -42,9 +42,9 @@ import { withErrno, withErrnoSync } from './core/errno-boundary.js';
 import { FailureLog } from './core/failure-log.js';
 import { FsError } from './core/fs-error.js';
 import { type FileState, isAmongOlder } from './core/open-files.js';
-import { Holding } from './holding.js';
 import { createFile } from './names/creating.js';
 import { Namespace } from './names/namespace.js';
+import { Holding } from './names/removed-while-open.js';
 import { Renaming } from './names/renaming.js';
 import { Copying } from './names/server-side-copy.js';
 import { Intents } from './recovery/intents.js';
@@ -235,11 +235,11 @@ export class CloudFilesystem implements Filesystem {
       const apart = isAmongOlder(handle);
       // The pages of the older version go when it can be opened in the ordinary way again.
       if (apart) this.#outdated.add(ino);
-      const unseen = state.watch !== null;
-      if (unseen) this.#outdated.add(ino);
+      const passthroughWriters = state.watch !== null;
+      if (passthroughWriters) this.#outdated.add(ino);
       const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
       if (!apart) this.#core.files.begins(handle, keepCache);
-      return { handle: handle.id, keepCache, apart, passthroughWriters: unseen };
+      return { handle: handle.id, keepCache, apart, passthroughWriters };
     };
     return withErrno(open, this.#failures.of('open', ino));
   }

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const folders = ['src/base', 'src/filesystem', 'src/fuse', 'src/fuse/native', 'src/fuse/kernel', 'test/fuse'];
+const folders = ['src/base', 'src/filesystem', 'src/fuse', 'test/fuse'];
 
 /** Returns the folder, for `removeServer`. A bare one lacks the addon and the packages. */
 export async function buildServer({ bare = false } = {}): Promise<string> {
@@ -19,9 +19,9 @@ export async function buildServer({ bare = false } = {}): Promise<string> {
   await writeFile(join(target, 'package.json'), '{"type":"module"}');
   if (!bare) for (const name of ['native', 'node_modules']) await symlink(join(root, name), join(target, name));
   for (const folder of folders) {
-    await mkdir(join(target, folder), { recursive: true });
-    for (const file of await readdir(join(root, folder))) {
+    for (const file of await readdir(join(root, folder), { recursive: true })) {
       if (!file.endsWith('.ts') || file.endsWith('.test.ts')) continue;
+      await mkdir(dirname(join(target, folder, file)), { recursive: true });
       const source = await readFile(join(root, folder, file), 'utf8');
       const compilerOptions = {
         module: ts.ModuleKind.ESNext,

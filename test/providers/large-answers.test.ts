@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { entriesPerTurn } from '../../src/base/turns.js';
 import { BadEntry, entriesOf } from '../../src/providers/http/answers/entries.js';
-import { parsedAtOnce, parseJson } from '../../src/providers/http/parse-json.js';
+import { parsedAtOnce, parseJson } from '../../src/providers/http/answers/parse-json.js';
 
 /** Blanks that bring a text over the size that is parsed at once. */
 const long = ' '.repeat(parsedAtOnce + 1);

@@ -13,7 +13,7 @@ import { orAborted } from '../core/abortable.js';
 import { conflictName } from '../core/conflict-name.js';
 import { type Core, directoryOf, inodeOf, pathOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
-import { orGone } from '../recovery/intents.js';
+import { orGone } from '../core/or-gone.js';
 
 /** Answers to the making of a folder that another try does not change. */
 const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([

@@ -6,19 +6,24 @@ import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState, Handle } from '../core/open-files.js';
-import type { Uploader } from '../uploads/uploader.js';
 import type { Contents } from './contents.js';
 import { notePassthroughWrites } from './passthrough-writes.js';
+
+/** Of the uploads, what resizing needs. */
+interface PendingUploads {
+  /** Resolves when a content that nobody writes any more is stored, or waits to be. */
+  settle(state: FileState): Promise<unknown>;
+}
 
 export class Resizing {
   readonly #core: Core;
   readonly #contents: Contents;
-  readonly #uploader: Uploader;
+  readonly #uploads: PendingUploads;
 
-  constructor(core: Core, contents: Contents, storing: Uploader) {
+  constructor(core: Core, contents: Contents, uploads: PendingUploads) {
     this.#core = core;
     this.#contents = contents;
-    this.#uploader = storing;
+    this.#uploads = uploads;
   }
 
   /** truncate(2). Through an open file its close stores the result; by name there is no close, so it is stored now. */
@@ -27,7 +32,7 @@ export class Resizing {
     await files.byName(ino, async (state) => {
       await this.cut(state, change.handle === undefined ? null : files.handle(change.handle), size, signal);
       if (change.mtime !== undefined) state.mtime = null;
-      if (!state.hasWriters()) await orAborted(this.#uploader.settle(state), signal);
+      if (!state.hasWriters()) await orAborted(this.#uploads.settle(state), signal);
     });
   }
 

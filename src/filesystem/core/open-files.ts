@@ -16,9 +16,9 @@ import type { SpoolFile } from '../../spool/spool-file.js';
 import type { WriteWatch } from '../../spool/write-watch.js';
 import type { Ino } from '../../tree/inode.js';
 import type { HandleId, OpenFlags } from '../api.js';
-import type { Intent } from '../replace-intent.js';
 import { Reads } from './deadlines.js';
 import { FsError } from './fs-error.js';
+import type { Intent } from './replace-intent.js';
 
 /** An upload under way. */
 export interface ActiveUpload {

@@ -17,9 +17,9 @@ import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.j
 import { uncounted } from '../core/deadlines.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState, Held } from '../core/open-files.js';
-import type { Holding } from '../holding.js';
 import type { Intents } from '../recovery/intents.js';
 import type { Uploader } from '../uploads/uploader.js';
+import type { Holding } from './removed-while-open.js';
 
 export class Namespace {
   /** Told how much was removed at the provider, bytes, and whether it went to the trash. */

@@ -17,14 +17,15 @@ import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.j
 import { isOver, isSilence } from '../core/deadlines.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState, Held } from '../core/open-files.js';
-import type { Holding } from '../holding.js';
-import { type BegunCopy, type BegunRename, begunRename, type Intents, orGone } from '../recovery/intents.js';
+import { orGone } from '../core/or-gone.js';
+import type { Intent } from '../core/replace-intent.js';
+import { type BegunCopy, type BegunRename, begunRename, type Intents } from '../recovery/intents.js';
 import { asideName } from '../recovery/retained-versions.js';
-import type { Intent } from '../replace-intent.js';
 import { isUndeletable } from '../uploads/orphans.js';
 import type { Uploader } from '../uploads/uploader.js';
 import { CopyRename } from './copy-rename.js';
 import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
+import type { Holding } from './removed-while-open.js';
 
 export class Renaming {
   readonly #core: Core;

@@ -1,12 +1,13 @@
 /**
  * Namespace changes of several requests, written down before the first, so that the next mount can finish or undo them.
  */
-import { codeOf, messageOf } from '../../base/errors.js';
+import { messageOf } from '../../base/errors.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
 import type { Ino, Inode } from '../../tree/inode.js';
 import { conflictName } from '../core/conflict-name.js';
 import type { Core } from '../core/core.js';
-import type { Intent, ReplaceIntent } from '../replace-intent.js';
+import { orGone } from '../core/or-gone.js';
+import type { Intent, ReplaceIntent } from '../core/replace-intent.js';
 import { isUndeletable, type Orphans } from '../uploads/orphans.js';
 
 /** A file that has lost its name and stays as long as somebody has it open. */
@@ -302,15 +303,5 @@ export class Intents {
     if (holder.id === successor.id) return true;
     if (holder.size !== successor.size || holder.md5 !== successor.md5) return false;
     return (await orGone(this.#core.provider.stat({ kind: 'file', id: successor.id }))) === null;
-  }
-}
-
-/** Null where the object does not exist (any more). */
-export async function orGone(asked: Promise<RemoteEntry>): Promise<RemoteEntry | null> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (codeOf(error) === 'not-found') return null;
-    throw error;
   }
 }

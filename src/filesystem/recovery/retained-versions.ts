@@ -7,7 +7,7 @@ import { oldVersionMark } from '../../providers/temporary-names.js';
 import type { Ino } from '../../tree/inode.js';
 import { withMark } from '../../tree/local-names.js';
 import { type Core, pathOf } from '../core/core.js';
-import type { ReplaceIntent } from '../replace-intent.js';
+import type { ReplaceIntent } from '../core/replace-intent.js';
 
 /** Room for what services add to a name, UTF-16 units. */
 export const LONGEST_NAME = 200;

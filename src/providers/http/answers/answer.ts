@@ -1,8 +1,8 @@
 /** Answers of a server, read to their end. */
 import type { z } from 'zod';
-import { parseJson } from '../parse-json.js';
 import type { WireResponse } from '../transport/transport.js';
 import { protocolFailure } from './http-error.js';
+import { parseJson } from './parse-json.js';
 
 /** An answer read to its end. */
 export interface Answer {

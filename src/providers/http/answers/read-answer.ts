@@ -1,8 +1,8 @@
 import { turn } from '../../../base/turns.js';
-import { parsedAtOnce } from '../parse-json.js';
 import { TransportFailure, type WireResponse } from '../transport/transport.js';
 import { type Answer, header } from './answer.js';
 import { protocolFailure, TryFailure } from './http-error.js';
+import { parsedAtOnce } from './parse-json.js';
 
 /** Answers are lists of at most 100 objects; more is not an answer but an attack or a mistake. */
 const maxJsonBytes = 32 * 1024 * 1024;

@@ -1,5 +1,5 @@
 /** What the journal says of a file that gives up its name to another, or loses it, in several requests. */
-import type { RemoteFile } from '../providers/provider.js';
+import type { RemoteFile } from '../../providers/provider.js';
 
 /** A file is to be replaced by another under its name. */
 export interface ReplaceIntent {

@@ -2,7 +2,7 @@
  * JSON of any size without holding up the event loop. What is larger than a page of the documents is cut at the commas of
  * its list and parsed in pieces. (`@streamparser/json` does this for any form of JSON and takes five times as long.)
  */
-import { turn } from '../../base/turns.js';
+import { turn } from '../../../base/turns.js';
 
 /** Characters that `JSON.parse` takes at once: some 10 ms. */
 export const parsedAtOnce = 1024 * 1024;

@@ -5,21 +5,21 @@
  * The place aside is in the account's root: a folder that may be removed meanwhile would take them along.
  */
 import { randomBytes } from 'node:crypto';
-import { codeOf, messageOf } from '../base/errors.js';
-import { WHOLE_FILE_BYTES } from '../cache/read-ahead.js';
-import type { ProviderErrorCode } from '../providers/errors.js';
-import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
-import { openFileMark } from '../providers/temporary-names.js';
-import { withMark } from '../tree/local-names.js';
-import type { Caller } from './api.js';
-import type { Contents } from './content/contents.js';
-import type { Core } from './core/core.js';
-import { isOver, isSilence } from './core/deadlines.js';
-import type { FileState, Held } from './core/open-files.js';
-import type { Intents } from './recovery/intents.js';
-import { LONGEST_NAME } from './recovery/retained-versions.js';
-import type { Intent } from './replace-intent.js';
-import { isUndeletable } from './uploads/orphans.js';
+import { codeOf, messageOf } from '../../base/errors.js';
+import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
+import type { ProviderErrorCode } from '../../providers/errors.js';
+import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
+import { openFileMark } from '../../providers/temporary-names.js';
+import { withMark } from '../../tree/local-names.js';
+import type { Caller } from '../api.js';
+import type { Contents } from '../content/contents.js';
+import type { Core } from '../core/core.js';
+import { isOver, isSilence } from '../core/deadlines.js';
+import type { FileState, Held } from '../core/open-files.js';
+import type { Intent } from '../core/replace-intent.js';
+import type { Intents } from '../recovery/intents.js';
+import { LONGEST_NAME } from '../recovery/retained-versions.js';
+import { isUndeletable } from '../uploads/orphans.js';
 
 /** The account does not let the file go there: another try changes nothing. */
 const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
