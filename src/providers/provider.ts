@@ -10,6 +10,8 @@
  *   is given a second to be answered, and then resolves.
  */
 
+import type { Patience } from './patience.js';
+
 export type ProviderName = '4shared' | '4sync' | '5sync' | 'acronis';
 
 /** What a person may do with one remote object, as far as the provider tells. */
@@ -122,6 +124,8 @@ export interface RequestOptions {
   readonly priority?: Priority;
   /** Until when it is to end, ms since the epoch; by itself, each request has the provider's own deadline. */
   readonly deadline?: number | undefined;
+  /** Shared by all requests of one operation: together they wait for one deadline. */
+  readonly patience?: Patience | undefined;
   /** Of a `read`: other bytes of the revision are here from earlier. The answer must not be of a later one. */
   readonly continues?: boolean;
   /** Of a `read`: all bytes are compared with what they are known to be before any of them is given out. */

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { codeOf } from '../../base/errors.js';
 import { ProviderError } from '../../providers/errors.js';
+import type { Patience } from '../../providers/patience.js';
 import {
   type Provider,
   type RemoteEntry,
@@ -32,6 +33,8 @@ export interface Content {
   /** Computed once, when somebody asks. */
   readonly digest: () => Promise<Digest>;
   readonly signal: AbortSignal;
+  /** Of the one deadline for all of it. */
+  readonly patience: Patience;
 }
 
 export interface Delivered {
@@ -99,7 +102,7 @@ export class Delivery {
       } catch (error) {
         if (codeOf(error) !== 'exists') throw error;
       }
-      const holder = await this.#holder(parent, target.name, content.signal);
+      const holder = await this.#holder(parent, target.name, content);
       if (holder === undefined && !again) continue;
       return this.#meet(holder?.kind === 'file' ? holder : null, target, inode, content);
     }
@@ -152,7 +155,7 @@ export class Delivery {
     return delivered(await this.#send({ parentId, name, replaces: current }, content));
   }
 
-  async #send(target: UploadTarget, { state, spool, digest, signal }: Content): Promise<RemoteFile> {
+  async #send(target: UploadTarget, { state, spool, digest, signal, patience }: Content): Promise<RemoteFile> {
     const { provider, journal } = this.#core;
     await this.#orphans.clear(target);
     const attempt = await digest();
@@ -160,6 +163,7 @@ export class Delivery {
     if (!state.unlinked) journal.sending(state.ino, state.attempts);
     const uploading = provider.upload(target, spool.source(digest), {
       signal,
+      patience,
       resume: journal.get(state.ino)?.checkpoint ?? undefined,
       onProgress: (sent) => {
         state.sent = sent;
@@ -186,7 +190,7 @@ export class Delivery {
    * The remote file that is about to be replaced, as it is now; null where there is none (any more). One that another
    * client renamed or moved is followed.
    */
-  async #current(inode: Inode, { state, spool, signal }: Content): Promise<RemoteFile | null> {
+  async #current(inode: Inode, { state, spool, signal, patience }: Content): Promise<RemoteFile | null> {
     const { table, provider, directories, clock } = this.#core;
     const known = remoteFileOf(inode) ?? this.#elsewhere(spool.base);
     if (known === null) return null;
@@ -196,7 +200,7 @@ export class Delivery {
     // After an upload whose end nobody saw, what is known is from before it. What a folder no longer lists is anywhere.
     if (isConfirmed && inode.remote !== null && state.attempts.size === 0) return known;
     try {
-      const found = await provider.stat({ kind: 'file', id: known.id, parentId: known.parentId }, { signal });
+      const found = await provider.stat({ kind: 'file', id: known.id, parentId: known.parentId }, { signal, patience });
       if (found.kind !== 'file') return null;
       // Stepped aside for a replacement that did not come to its end: it is to have its own name again.
       const now = isTemporaryName(found.name) ? { ...found, name: known.name } : found;
@@ -221,9 +225,13 @@ export class Delivery {
   }
 
   /** What is under a name that the provider says is taken; undefined where nothing is to be seen there. */
-  async #holder(parent: Inode, name: string, signal?: AbortSignal): Promise<RemoteEntry | undefined> {
+  async #holder(
+    parent: Inode,
+    name: string,
+    { signal, patience }: Partial<Pick<Content, 'signal' | 'patience'>> = {},
+  ): Promise<RemoteEntry | undefined> {
     const folder = remoteFolderOf(parent);
-    const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal });
+    const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal, patience });
     return entries.find((entry) => entry.name === name);
   }
 }

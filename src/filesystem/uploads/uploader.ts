@@ -7,6 +7,7 @@
 import { codeOf, messageOf } from '../../base/errors.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { ProviderError } from '../../providers/errors.js';
+import { Patience } from '../../providers/patience.js';
 import type { RemoteFile } from '../../providers/provider.js';
 import { type Digest, type SpoolFile, wholeOf } from '../../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf } from '../../tree/inode.js';
@@ -311,7 +312,8 @@ export class Uploader {
       if (!spool.isComplete()) await this.#fill(state, spool, signal);
       // What an earlier try of other bytes left may stand in the way of this one.
       await orAborted(this.#abandoned.clear(), signal);
-      const { remote, isConflict } = await this.#delivery.deliver(state.ino, { state, spool, digest, signal });
+      const content = { state, spool, digest, signal, patience: new Patience() };
+      const { remote, isConflict } = await this.#delivery.deliver(state.ino, content);
       await this.#stored(state, spool, { remote, isConflict, digest: await digest(), generation });
     } catch (error) {
       if (signal.aborted) {

@@ -35,7 +35,8 @@ export class Uploader {
   async #upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     const { parentId, name, replaces } = target;
     checkName(name, maxNameLength);
-    const call: CallOptions = { signal: options.signal, priority: options.priority };
+    const { signal, priority, patience } = options;
+    const call: CallOptions = { signal, priority, patience };
     if (replaces?.access === 'read') throw new ProviderError('permission', 'the file is read-only', { data: {} });
     this.#nodes.require(parentId, 'can_create_files_into');
     if ((await this.#obstacle(target, call)) !== undefined) {

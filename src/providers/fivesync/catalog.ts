@@ -7,6 +7,7 @@ import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/client.js';
 import { orAborted } from '../or-aborted.js';
+import { Patience } from '../patience.js';
 import type { RateLimit, RemoteChanges } from '../provider.js';
 import type { FiveSyncApi } from './api.js';
 import { ChangeFeed, digest, keyOf } from './change-feed.js';
@@ -95,7 +96,14 @@ export class Catalog {
   /** The account has been read, and what our own requests did to it is known. */
   async certain(options: CallOptions): Promise<void> {
     await this.ready(options);
-    if (this.#isInDoubt) await this.settle(options);
+    if (!this.#isInDoubt) return;
+    const { clock } = this.#api.http;
+    const begun = clock.now();
+    try {
+      await this.settle(options);
+    } finally {
+      options.patience?.spend(begun, clock.now());
+    }
   }
 
   /**
@@ -238,7 +246,7 @@ export class Catalog {
   }
 
   async #poll(priority: CallOptions['priority']): Promise<void> {
-    const options: CallOptions = { priority };
+    const options: CallOptions = { priority, patience: new Patience() };
     const askedAt = this.#api.serverNow();
     const since = this.#knownUntil - this.#overlap();
     this.#polledAt = this.#time.now();

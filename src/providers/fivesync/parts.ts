@@ -80,7 +80,8 @@ export class PartsUploader {
     lookup: Outcome<Item>['lookup'],
     options: UploadOptions,
   ): Promise<FileRecord> {
-    const call: CallOptions = { signal: options.signal, priority: options.priority };
+    const { signal, priority, patience } = options;
+    const call: CallOptions = { signal, priority, patience };
     if (target.folder !== rootPath) await this.#learnFolderForm(target.folder, call);
     const content = { size: source.size, md5: await source.md5() };
     let checkpoint = this.#resumable(target, content, options.resume);
@@ -191,7 +192,11 @@ export class PartsUploader {
           if (this.#isOver(begun)) throw expired();
           try {
             const content = { size: part.length, open: () => source.read(part.offset, part.length) };
-            const answer = await this.#api.part(begun.uploadId, i, content, { signal, priority: options.priority });
+            const answer = await this.#api.part(begun.uploadId, i, content, {
+              signal,
+              priority: options.priority,
+              patience: options.patience,
+            });
             if (answer.received === false || (typeof answer.part === 'number' && answer.part !== i))
               throw protocolFailure('PUT /files/multipart/{upload_id}/{part}', 'the part was not received');
             received.add(i);

@@ -69,7 +69,8 @@ export class Uploader {
 
   async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     checkName(target.name, maxNameLength);
-    const call: CallOptions = { signal: options.signal, priority: options.priority };
+    const { signal, priority, patience } = options;
+    const call: CallOptions = { signal, priority, patience };
     await this.#catalog.certain(call);
     const place: Place = { folder: normalPath(target.parentId), name: target.name };
     const { index } = this.#catalog;

@@ -30,7 +30,8 @@ export async function finishUpload(
   options: UploadOptions,
   verified?: RemoteFile,
 ): Promise<RemoteFile> {
-  const call: CallOptions = { signal: options.signal, priority: options.priority };
+  const { signal, priority, patience } = options;
+  const call: CallOptions = { signal, priority, patience };
   const newId = uploaded.newId ?? uploaded.uploadId ?? '';
   let file = verified ?? (await storedFile(api, newId, uploaded.parentId, call));
   let checkpoint: ChunkedCheckpoint = { ...uploaded, newId };

@@ -156,20 +156,30 @@ export class HttpClient {
    * no fault of the server's) and tells how long the attempt may stand still, ms.
    */
   async repeat<T>(
-    call: Pick<Call, 'method' | 'route' | 'idempotent'>,
+    call: Pick<Call, 'method' | 'route' | 'idempotent' | 'content'>,
     attempt: (begin: Begin) => Promise<T>,
     options: CallOptions,
     lookup?: (options: CallOptions) => Promise<T | undefined>,
   ): Promise<T> {
     const idempotent = call.idempotent ?? call.method === 'GET';
     let deadline = options.deadline ?? Number.NaN;
+    const allowedMs = this.deadlineMs - (options.patience?.spentMs ?? 0);
+    const leftAtFirst = Math.min(allowedMs, Number.isNaN(deadline) ? allowedMs : deadline - this.clock.now());
     // A change whose outcome nobody could ask for any more is not begun.
-    if (!idempotent && deadline - this.clock.now() < this.deadlineMs * leastShare)
+    if (!idempotent && leftAtFirst < this.deadlineMs * leastShare)
       throw new ProviderError('timeout', `${call.route}: no time is left`, { data: { route: call.route } });
     // So that a try whose answer is lost can be asked about within the deadline.
     const reserveMs = idempotent || lookup === undefined ? 0 : this.deadlineMs * lookupShare;
+    let begunAt: number | undefined;
+    let movedForMs = 0;
+    const spend = (): void => {
+      if (begunAt !== undefined) options.patience?.spend(begunAt + movedForMs, this.clock.now());
+    };
     const begin: Begin = () => {
-      if (Number.isNaN(deadline)) deadline = this.clock.now() + this.deadlineMs;
+      begunAt ??= this.clock.now();
+      // Repeated questions (what has been stored?) end a change that is done: they have a little in any case.
+      const leastMs = this.deadlineMs * leastShare;
+      if (Number.isNaN(deadline)) deadline = this.clock.now() + Math.max(allowedMs, leastMs);
       return Math.max(50, Math.min(this.stallMs, deadline - reserveMs - this.clock.now()));
     };
     let uncertain = false;
@@ -177,10 +187,15 @@ export class HttpClient {
     for (let tries = 1; ; tries++) {
       let failure: TryFailure;
       try {
-        return await attempt(begin);
+        const answer = await attempt(begin);
+        // How long its bytes moved is not known.
+        if (call.content === undefined) spend();
+        return answer;
       } catch (thrown) {
         failure = toTryFailure(thrown, call.route);
       }
+      movedForMs += failure.movedForMs;
+      if (failure.repeat === 'never') spend();
       const { error } = failure;
       if (failure.repeat === 'uncertain') uncertain = true;
       // Refused before anything was done: with another credential it may pass.
@@ -207,6 +222,7 @@ export class HttpClient {
         (uncertain && !idempotent && lookup === undefined) ||
         (error.code === 'protocol' && tries >= protocolTries);
       if (isHopeless || delay === null) {
+        spend();
         if (typeof error.data.resetAt === 'number') this.#limiter?.announce(error.data.resetAt);
         // One of the tries may have done it, with nothing but its answer lost.
         const found = uncertain && !this.#closed ? await this.#lookUp(lookup, options, deadline, error) : undefined;

@@ -1,0 +1,92 @@
+/** One deadline for an operation of several requests, and how long that is where nobody says. Time is moved by the waiting. */
+import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../src/base/clock.js';
+import { Patience } from '../../src/providers/patience.js';
+import { credentials, providerFor, source } from './mini-account.js';
+import { miniFiveSync } from './mini-fivesync.js';
+import { json, miniServer } from './mini-server.js';
+
+/** A clock on which every wait is over at once. */
+function waitingClock(): Clock {
+  let now = Date.parse('2026-01-01T00:00:00Z');
+  return {
+    now: () => now,
+    async sleep(ms) {
+      now += ms;
+    },
+  };
+}
+const deadlineMs = 60_000;
+
+describe('a server that only fails', () => {
+  it('is given up after a minute where no deadline is told', async () => {
+    const clock = waitingClock();
+    const server = await miniServer((_request, response) => json(response, {}, 503));
+    const provider = providerFor(server, { clock, deadlineMs: undefined });
+    const begun = clock.now();
+    await expect(provider.account()).rejects.toMatchObject({ code: 'server' });
+    expect(clock.now() - begun).toBeGreaterThan(deadlineMs / 2);
+    expect(clock.now() - begun).toBeLessThanOrEqual(deadlineMs);
+    expect(JSON.stringify(server.lines())).not.toContain(credentials.token);
+  });
+
+  it('costs a new 5sync file one deadline, also where the feed of changes must be asked before', async () => {
+    const clock = waitingClock();
+    const mini = await miniFiveSync({}, { clock, deadlineMs });
+    await mini.provider.account();
+    let feedFailsUntil = Number.NEGATIVE_INFINITY;
+    mini.before = ({ method, path }) => {
+      const isFailing = method === 'PUT' || (path.includes('/changes') && clock.now() < feedFailsUntil);
+      return isFailing ? { status: 503, value: {} } : undefined;
+    };
+    const upload = async (): Promise<number> => {
+      const begun = clock.now();
+      const target = { parentId: '/', name: 'new' };
+      const patience = new Patience();
+      await expect(mini.provider.upload(target, source(Buffer.from('x')), { patience })).rejects.toMatchObject({
+        data: expect.anything(),
+      });
+      return clock.now() - begun;
+    };
+    await upload();
+    // It is not known now what became of that one: the next one asks first.
+    feedFailsUntil = clock.now() + deadlineMs * 0.6;
+    expect(await upload()).toBeLessThan(deadlineMs * 1.2);
+    expect(clock.now()).toBeGreaterThan(feedFailsUntil);
+  });
+});
+
+describe('what is waited', () => {
+  it.each<[string, [number, number][], number]>([
+    [
+      'one after the other',
+      [
+        [0, 2000],
+        [2000, 5000],
+      ],
+      5000,
+    ],
+    [
+      'at the same time',
+      [
+        [0, 5000],
+        [0, 5000],
+        [1000, 4000],
+      ],
+      5000,
+    ],
+    [
+      'partly at the same time',
+      [
+        [0, 3000],
+        [2000, 6000],
+      ],
+      6000,
+    ],
+    ['a little, often', Array.from({ length: 100 }, (_, i) => [i * 900, i * 900 + 900] as [number, number]), 0],
+  ])('%s', (_how, waits, spent) => {
+    const patience = new Patience();
+    for (const [from, to] of waits) patience.spend(from, to);
+    expect(patience.spentMs).toBe(spent);
+  });
+});
