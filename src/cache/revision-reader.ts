@@ -127,7 +127,9 @@ export class RevisionReader {
     const window = Math.min(SEQUEL_WINDOW, this.#cache.limit * SEQUEL_SHARE);
     const { state, fetch } = planSequentialFetch(this.#sequel, { at, end, window });
     this.#sequel = state;
-    if (fetch !== null) this.prefetch(...fetch, DEMAND_REQUEST, 'foreground', signal);
+    if (fetch === null) return;
+    const [from, to] = fetch;
+    if (to > from) this.#request(blockOf(from), blockOf(to - 1), DEMAND_REQUEST, 'foreground', signal, true);
   }
 
   /** Bytes of `ranges` that would have to be fetched. */
@@ -214,23 +216,30 @@ export class RevisionReader {
   }
 
   /** Starts requests for every block in `[first, last]` that is neither here nor under way. */
-  #request(first: number, last: number, requestBytes: number, priority: Priority, signal?: AbortSignal): void {
+  #request(
+    first: number,
+    last: number,
+    requestBytes: number,
+    priority: Priority,
+    signal?: AbortSignal,
+    together = false,
+  ): void {
     const perRequest = Math.max(1, Math.floor(requestBytes / BLOCK_BYTES));
     const isMissing = (block: number): boolean => !this.#cached.has(block) && !this.#pending.has(block);
     for (let block = first; block <= last; block++) {
       if (!isMissing(block)) continue;
       let end = block + 1;
       while (end <= last && end - block < perRequest && isMissing(end)) end++;
-      this.#start(block, end, priority, signal);
+      this.#start(block, end, { priority, signal, together });
       block = end - 1;
     }
   }
 
-  #start(first: number, end: number, priority: Priority, signal?: AbortSignal): void {
+  #start(first: number, end: number, options: RequestOptions): void {
     const expected: Expected = new Map();
-    for (let block = first; block < end; block++) this.#expect(block, expected, priority === 'background');
+    for (let block = first; block < end; block++) this.#expect(block, expected, options.priority === 'background');
     this.#cache.misses += end - first;
-    const run = this.#run(first, end, expected, { priority, signal })
+    const run = this.#run(first, end, expected, options)
       .then(() => new ProviderError('protocol', `${this.file.name}: the answer lacks bytes that were asked for`))
       .catch((error: unknown) => error)
       .then((error) => {

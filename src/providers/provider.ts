@@ -128,6 +128,8 @@ export interface RequestOptions {
   readonly patience?: Patience | undefined;
   /** Of a `read`: other bytes of the revision are here from earlier. The answer must not be of a later one. */
   readonly continues?: boolean;
+  /** Of a `read`: other ranges of the revision are asked for at the same time, and who waits for it waits for all of them. */
+  readonly together?: boolean;
   /** Of a `read`: all bytes are compared with what they are known to be before any of them is given out. */
   readonly compared?: boolean;
 }

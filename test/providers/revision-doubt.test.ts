@@ -256,6 +256,54 @@ describe('a server that says of no part which revision it is of', () => {
     expect(await reads[2]).toBe('old');
   });
 
+  it('is asked once for all parts that are asked for together, after the last of them has begun', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    const gates = [deferred(), deferred(), deferred()];
+    let begun = 0;
+    server.before = async (what) => {
+      if (what === 'download') await gates[begun++]?.promise;
+      return false;
+    };
+    const together = [0, 1, 2].map((i) => read(provider, i * LENGTH, { together: true }));
+    await vi.waitFor(() => expect(begun).toBe(3));
+    for (const gate of gates) gate.resolve();
+    expect([await Promise.all(together), server.count('stat')]).toEqual([['old', 'old', 'old'], 1]);
+  });
+
+  it('gives no byte of parts that are asked for together where one of them is of another revision', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    const gate = deferred();
+    let begun = 0;
+    server.before = async (what) => {
+      if (what !== 'download' || ++begun < 3) return false;
+      await gate.promise;
+      server.content = later;
+      return false;
+    };
+    const together = [0, 1, 2].map((i) => read(provider, i * LENGTH, { together: true }));
+    await vi.waitFor(() => expect(begun).toBe(3));
+    gate.resolve();
+    expect(await Promise.all(together)).toEqual(['revision-changed', 'revision-changed', 'revision-changed']);
+  });
+
+  it('does not wait for ever for a part that is asked for together with others and does not begin', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    const gate = deferred();
+    let begun = 0;
+    server.before = async (what) => {
+      if (what === 'download' && ++begun === 2) await gate.promise;
+      return false;
+    };
+    const [first, second] = [0, 1].map((i) => read(provider, i * LENGTH, { together: true }));
+    await vi.waitFor(() => expect(begun).toBe(2));
+    expect(await Promise.race([first, second])).toBe('old');
+    gate.resolve();
+    expect([await first, await second]).toEqual(['old', 'old']);
+  });
+
   it('is asked when a whole file that broke off is taken up', async () => {
     const server = await service();
     const provider = providerFor(server);

@@ -16,6 +16,8 @@ import { SingleFlight } from './single-flight.js';
 
 /** How often a body may break without a single new byte before it is given up. */
 const fruitlessResumes = 2;
+/** So long answers wait for those that were asked for together with them, so that one question does for all, ms. */
+const longestGathering = 1000;
 
 /** One accepted answer. */
 interface Part {
@@ -46,6 +48,10 @@ export class RangeReader {
   /** By the first answer of each revision, to notice when the server calls it something else. */
   readonly #nameLocks = new LRUCache<string, Claim>({ max: 20_000 });
   readonly #revalidations = new SingleFlight();
+  /** Answers that have not begun, of ranges that are asked for together: by revision. */
+  readonly #coming = new Map<string, Set<Promise<void>>>();
+  /** Questions that are not put yet, for those whose answers have begun by then. */
+  readonly #gathering = new Map<string, Promise<void>>();
 
   constructor(source: DownloadSource) {
     this.#source = source;
@@ -75,7 +81,7 @@ export class RangeReader {
     return await http.repeat(
       call,
       async (begin) => {
-        const download = await openDownload(http, call, begin, options);
+        const download = await this.#expected(file, options, openDownload(http, call, begin, options));
         try {
           return await this.#accept(file, range, download, call.route, options, isResume);
         } catch (error) {
@@ -100,7 +106,7 @@ export class RangeReader {
     if (answer.kind === 'changed') throw changed(route);
     if (answer.kind === 'wrong') throw protocolFailure(route, answer.why, { status });
     if (answer.kind === 'doubtful') {
-      await this.#assertUnchanged(file, route, options.signal);
+      await this.#assertUnchanged(file, route, options);
       throw protocolFailure(route, answer.why, { status });
     }
     const key = revisionKey(file);
@@ -119,11 +125,12 @@ export class RangeReader {
     });
     if (claim === undefined) {
       // From here on others that are called the same need not ask: they wait for this one's answer.
-      const proof = isDoubtful ? this.#assertUnchanged(file, route) : Promise.resolve();
+      const { together } = options;
+      const proof = isDoubtful ? this.#assertUnchanged(file, route, { together }) : Promise.resolve();
       this.#claim(key, validator ?? '', proof);
       await orAborted(proof, options.signal);
     } else if (isDoubtful) {
-      await this.#assertUnchanged(file, route, options.signal);
+      await this.#assertUnchanged(file, route, options);
       // It is called so by now.
       if (validator !== undefined) this.#claim(key, validator, Promise.resolve());
     } else if (validator !== undefined) {
@@ -145,7 +152,12 @@ export class RangeReader {
    * Throws `revision-changed` (or `not-found`) unless the file still is the revision described, when asked after this call:
    * after the head of the answer that is in doubt has come.
    */
-  #assertUnchanged(file: RemoteFile, route: string, signal?: AbortSignal): Promise<void> {
+  #assertUnchanged(
+    file: RemoteFile,
+    route: string,
+    { signal, together }: Pick<CallOptions, 'signal' | 'together'>,
+  ): Promise<void> {
+    const key = revisionKey(file);
     const look = async (): Promise<void> => {
       // In the foreground, whoever began it: an open download waits for it, and others may come to share it.
       const now = await this.#source.current(file, { placed: true });
@@ -154,7 +166,44 @@ export class RangeReader {
         file.md5 === null || now.md5 === null ? now.modified === file.modified : now.md5 === file.md5.toLowerCase();
       if (!same) throw changed(route);
     };
-    return this.#revalidations.share(revisionKey(file), look, signal);
+    if (together !== true) return this.#revalidations.share(key, look, signal);
+    let gathering = this.#gathering.get(key);
+    if (gathering === undefined) {
+      gathering = this.#gathered(key).then(() => {
+        // Whoever comes from now on may have been answered later.
+        this.#gathering.delete(key);
+        return this.#revalidations.share(key, look);
+      });
+      this.#gathering.set(key, gathering);
+    }
+    return orAborted(gathering, signal);
+  }
+
+  /** Notes that an answer is on its way, until it begins. */
+  async #expected<T>(file: RemoteFile, { together }: CallOptions, opening: Promise<T>): Promise<T> {
+    if (together !== true) return await opening;
+    const key = revisionKey(file);
+    const coming = this.#coming.get(key) ?? new Set();
+    this.#coming.set(key, coming);
+    const begun = opening.then(
+      () => undefined,
+      () => undefined,
+    );
+    coming.add(begun);
+    try {
+      return await opening;
+    } finally {
+      coming.delete(begun);
+      if (coming.size === 0 && this.#coming.get(key) === coming) this.#coming.delete(key);
+    }
+  }
+
+  /** Resolves when all answers that are on their way now have begun, or have been waited for. */
+  async #gathered(key: string): Promise<void> {
+    const waiting = new AbortController();
+    const patience = this.#source.http.clock.sleep(longestGathering, waiting.signal).catch(() => undefined);
+    await Promise.race([Promise.all(this.#coming.get(key) ?? []), patience]);
+    waiting.abort();
   }
 
   /** The bytes of `first`, and as many more as `length` asks for. */
