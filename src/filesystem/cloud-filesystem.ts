@@ -212,7 +212,7 @@ export class CloudFilesystem implements Filesystem {
     const open = async (): Promise<OpenResult> => {
       const { parent } = openable(this.#core, ino, flags);
       // Close-to-open: an open sees what the provider had no longer than the ttl ago.
-      if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
+      if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent, caller), caller?.signal);
       // While its name is taken away, only what is here can be promised to stay.
       for (let at = this.#core.files.state(ino); at?.leaving.isBusy; at = this.#core.files.state(ino)) {
         if (isAllHere(this.#core, at)) break;

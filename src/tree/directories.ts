@@ -7,6 +7,7 @@ import { type Clock, SteadyTime } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { MaybePromise } from '../base/maybe-promise.js';
+import { SharedWork } from '../base/shared-work.js';
 import { forEachInTurns, inTurns, Pieces } from '../base/turns.js';
 import { ProviderError } from '../providers/errors.js';
 import type { Priority, Provider } from '../providers/provider.js';
@@ -53,7 +54,7 @@ export class Directories {
   readonly #o: DirectoriesOptions;
   readonly #mountedAt: number;
   readonly #time: SteadyTime;
-  readonly #underway = new Map<Ino, Promise<void>>();
+  readonly #underway = new Map<Ino, SharedWork<void>>();
   readonly #walk = new WalkDetector();
   readonly #ahead = pLimit(WALK_AHEAD);
   /** Directories whose children are being listed ahead. */
@@ -79,8 +80,11 @@ export class Directories {
     setMaxListeners(0, this.#closing.signal);
   }
 
-  /** Resolves when the rows of `ino` may be served. Rejects with `ProviderError` where nothing is known of it. */
-  ensureListed(ino: Ino): MaybePromise<void> {
+  /**
+   * Resolves when the rows of `ino` may be served. Rejects with `ProviderError` where nothing is known of it. A listing ends
+   * once the signals of all who wait for it have aborted. (The signal is made when it is asked for: not where nobody has to wait.)
+   */
+  ensureListed(ino: Ino, caller?: { readonly signal?: AbortSignal }): MaybePromise<void> {
     const directory = this.#o.table.get(ino);
     // Not stored at the provider, or gone there: what is known here is all there is.
     if (directory === undefined || directory.remote === null) return;
@@ -89,9 +93,9 @@ export class Directories {
       ? 'refresh'
       : freshnessOf({ listedAt: directory.listedAt, now, ttl: this.#o.ttl, mountedAt: this.#mountedAt });
     if (freshness === 'serve') return;
-    if (directory.listedAt === null) return this.refresh(ino);
+    if (directory.listedAt === null) return this.refresh(ino, 'foreground', caller?.signal);
     if (this.#time.now() < this.#offlineUntil) return;
-    if (freshness === 'refresh') return this.#orAfter(this.#tryRefresh(ino, 'foreground'), STALE_AFTER);
+    if (freshness === 'refresh') return this.#orAfter(this.#tryRefresh(ino, 'foreground', caller?.signal), STALE_AFTER);
     this.#served.add(ino);
     this.#servedAt = now;
     this.#revalidating ??= this.#revalidate().finally(() => {
@@ -146,14 +150,22 @@ export class Directories {
       .finally(() => this.#walked.delete(parent));
   }
 
-  /** Asks the provider now; callers at the same time share one request. */
-  refresh(ino: Ino, priority: Priority = 'foreground'): Promise<void> {
-    let running = this.#underway.get(ino);
-    if (running === undefined) {
-      running = this.#list(ino, priority).finally(() => this.#underway.delete(ino));
-      this.#underway.set(ino, running);
-    }
-    return running;
+  /** Asks the provider now; callers at the same time share one listing, which ends where the `signal` of each has aborted. */
+  refresh(ino: Ino, priority: Priority = 'foreground', signal?: AbortSignal): Promise<void> {
+    const underway = this.#underway.get(ino);
+    if (underway !== undefined && !underway.isCancelled) return underway.join(signal);
+    // One that was given up may be taking in its answer.
+    const before = underway?.done.catch(() => undefined);
+    const listing = new SharedWork((cancelled) => {
+      const list = (): Promise<void> => this.#list(ino, priority, cancelled);
+      return before === undefined ? list() : before.then(list);
+    }, nobodyWaits);
+    this.#underway.set(ino, listing);
+    const over = (): void => {
+      if (this.#underway.get(ino) === listing) this.#underway.delete(ino);
+    };
+    listing.done.then(over, over);
+    return listing.join(signal);
   }
 
   /**
@@ -184,24 +196,28 @@ export class Directories {
 
   /** Ends background work. */
   close(): void {
-    this.#closing.abort(new ProviderError('aborted', 'the mount ends'));
+    const reason = new ProviderError('aborted', 'the mount ends');
+    this.#closing.abort(reason);
+    for (const listing of this.#underway.values()) listing.cancel(reason);
   }
 
-  async #list(ino: Ino, priority: Priority): Promise<void> {
+  async #list(ino: Ino, priority: Priority, signal: AbortSignal): Promise<void> {
     const { table, provider, clock } = this.#o;
     const directory = table.get(ino);
     const folder = directory === undefined ? null : remoteFolderOf(directory);
     if (directory === undefined || folder === null) return;
+    this.#closing.signal.throwIfAborted();
     const since = this.changes.begin();
     this.#expired.delete(ino);
     const countsAreFresh = this.#areFresh(directory) && this.#counts.areTrusted();
     try {
-      const entries = await provider.list(folder, { priority, signal: this.#closing.signal, countsAreFresh });
+      const entries = await provider.list(folder, { priority, signal, countsAreFresh });
       this.#counts.learn(folder, entries, this.#areFresh(directory));
       const impliesFolders = provider.capabilities.folders === 'implied';
       const order = { changes: this.changes, since };
-      const { signal } = this.#closing;
-      const changes = await mergeListing(table, ino, entries, order, clock.now(), impliesFolders, signal);
+      // What has come is taken in, whoever waits.
+      const ends = this.#closing.signal;
+      const changes = await mergeListing(table, ino, entries, order, clock.now(), impliesFolders, ends);
       this.#offlineUntil = 0;
       for (const other of changes.doubtful) this.#expired.add(other);
       const { names, attributes, lost } = changes;
@@ -229,13 +245,13 @@ export class Directories {
   }
 
   /** Resolves in any case: an older listing can be served. */
-  async #tryRefresh(ino: Ino, priority: Priority): Promise<void> {
+  async #tryRefresh(ino: Ino, priority: Priority, signal?: AbortSignal): Promise<void> {
     const { log, table } = this.#o;
     try {
-      await this.refresh(ino, priority);
+      await this.refresh(ino, priority, signal);
     } catch (error) {
-      // The mount ends, and with it what a long walk has left to do: nothing is amiss.
-      if (this.#closing.signal.aborted) return;
+      // The mount ends, and with it what a long walk has left to do; or whoever waited gave up: nothing is amiss.
+      if (this.#closing.signal.aborted || codeOf(error) === 'aborted') return;
       if (codeOf(error) !== 'not-found') this.#offlineUntil = this.#time.now() + OFFLINE_PAUSE;
       const names = [...table.upwards(ino)].flatMap(({ parent, name }) => (parent === null ? [] : [name]));
       const path = `/${names.reverse().join('/')}`;
@@ -301,4 +317,8 @@ async function byParent(places: ListingChanges['elsewhere']): Promise<Map<Ino, S
     else names.add(name);
   });
   return parents;
+}
+
+function nobodyWaits(): ProviderError {
+  return new ProviderError('aborted', 'nobody waits for the listing any more');
 }

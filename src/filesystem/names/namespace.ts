@@ -78,7 +78,7 @@ export class Namespace {
   #listed(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
     directoryOf(this.#core, parent);
-    const listed = this.#core.directories.ensureListed(parent);
+    const listed = this.#core.directories.ensureListed(parent, caller);
     return isPromise(listed) ? orAborted(listed, caller?.signal) : listed;
   }
 
@@ -91,7 +91,7 @@ export class Namespace {
       table.isLarge(ino)
         ? orAborted(inTurns(scanning(table, ino, entryOf, new Pieces())), caller?.signal)
         : table.children(ino).map(entryOf);
-    const listed = directories.ensureListed(ino);
+    const listed = directories.ensureListed(ino, caller);
     if (!isPromise(listed)) return entries();
     return orAborted(listed, caller?.signal)
       .then(entries)
@@ -233,7 +233,8 @@ export class Namespace {
     const { table, directories, provider, options } = this.#core;
     const { ino, remote } = inode;
     const goesToTrash = options.disposal === 'trash' && provider.capabilities.trash;
-    if (remote !== null && (!goesToTrash || !directories.isFresh(ino))) await directories.refresh(ino);
+    if (remote !== null && (!goesToTrash || !directories.isFresh(ino)))
+      await directories.refresh(ino, 'foreground', caller?.signal);
     if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
     if (remote !== null) {
       const gone = await this.asking([inode.parent, ino], () => this.dispose(remote, caller));
@@ -295,7 +296,7 @@ export class Namespace {
     requireNameFits(this.#core, name);
     // Another client may have removed it, and only what is not stored yet keeps it here.
     await this.#relocation.ensureFolder(parent, caller?.signal);
-    await orAborted(this.#core.directories.ensureListed(parent), caller?.signal);
+    await orAborted(this.#core.directories.ensureListed(parent, caller), caller?.signal);
     return inodeOf(this.#core, parent);
   }
 

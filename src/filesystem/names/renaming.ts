@@ -79,7 +79,7 @@ export class Renaming {
         const isUnknown = table.child(newParent, newName) === undefined;
         if (isRelisted || flags.noReplace || codeOf(error) !== 'exists' || !isUnknown) throw error;
         isRelisted = true;
-        await orAborted(directories.refresh(newParent), caller?.signal);
+        await orAborted(directories.refresh(newParent, 'foreground', caller?.signal), caller?.signal);
         if (table.child(newParent, newName) === undefined) throw error;
       }
     }
@@ -102,7 +102,7 @@ export class Renaming {
     await this.#relocation.ensureFolder(newParent, caller?.signal);
     if (source.kind === 'directory') await this.#relocation.ensureFolder(source.ino, caller?.signal);
     if (table.isWithin(newParent, source.ino)) throw new FsError('EINVAL', 'a directory cannot move into itself');
-    await orAborted(directories.ensureListed(newParent), caller?.signal);
+    await orAborted(directories.ensureListed(newParent, caller), caller?.signal);
     const target = table.child(newParent, newName);
     if (target?.ino === source.ino) return true;
     if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', `${newName} exists`);

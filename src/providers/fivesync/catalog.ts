@@ -4,6 +4,7 @@
  */
 import { SteadyTime } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
+import { SharedWork } from '../../base/shared-work.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/client.js';
 import { orAborted } from '../or-aborted.js';
@@ -46,7 +47,7 @@ export class Catalog {
   readonly #crawler: Crawler;
   readonly #feed: ChangeFeed;
   #complete = false;
-  #crawling: Promise<void> | undefined;
+  #crawling: SharedWork<void> | undefined;
   #polling: Promise<void> | undefined;
   /** Server's time up to which everything is known, ms. */
   #knownUntil = 0;
@@ -87,10 +88,22 @@ export class Catalog {
   /** Resolves when the account has been read once. */
   async ready(options: CallOptions): Promise<void> {
     if (this.#complete) return;
-    this.#crawling ??= this.#crawl(options.priority).finally(() => {
-      this.#crawling = undefined;
-    });
-    await orAborted(this.#crawling, options.signal);
+    await orAborted(this.#crawlShared(options), options.signal);
+  }
+
+  /** A crawl that nobody waits for any more ends with the page under way, and the next one goes on from there. */
+  async #crawlShared({ priority, signal }: CallOptions): Promise<void> {
+    while (this.#crawling?.isCancelled) await this.#crawling.done.catch(() => undefined);
+    let crawling = this.#crawling;
+    if (crawling === undefined) {
+      crawling = new SharedWork((cancelled) => this.#crawl(priority, cancelled), nobodyWaits);
+      this.#crawling = crawling;
+      const over = (): void => {
+        this.#crawling = undefined;
+      };
+      crawling.done.then(over, over);
+    }
+    await crawling.join(signal);
   }
 
   /** The account has been read, and what our own requests did to it is known. */
@@ -195,11 +208,11 @@ export class Catalog {
     return Math.max(due, this.#api.limiter.retryAfterMs() ?? 0, Math.min(opens, hourMs));
   }
 
-  async #crawl(priority: CallOptions['priority']): Promise<void> {
+  async #crawl(priority: CallOptions['priority'], signal: AbortSignal): Promise<void> {
     if (!this.#crawler.hasBegun) this.#ours.clear();
-    const { records, startedAt, endedAt, isComplete } = await this.#crawler.run({ priority });
+    const { records, startedAt, endedAt, isComplete } = await this.#crawler.run({ priority, signal });
     this.#crawledUntil = endedAt;
-    const missed = isComplete ? [] : await this.#missedBy(records, { priority });
+    const missed = isComplete ? [] : await this.#missedBy(records, { priority, signal });
     await this.index.replaceAll([...records, ...missed], (id) => this.#ours.has(id));
     // What we did while pages were read is newer than the pages.
     for (const [id, record] of this.#ours) {
@@ -279,10 +292,7 @@ export class Catalog {
   }
 
   async #crawlAnew(options: CallOptions): Promise<void> {
-    this.#crawling ??= this.#crawl(options.priority).finally(() => {
-      this.#crawling = undefined;
-    });
-    await this.#crawling;
+    await this.#crawlShared({ priority: options.priority });
   }
 
   /** A file that cannot be read must not hide the changes of all others. */
@@ -304,4 +314,8 @@ export class Catalog {
   #touch(folders: readonly string[]): void {
     for (const folder of folders) this.#touched.add(folder);
   }
+}
+
+function nobodyWaits(): ProviderError {
+  return new ProviderError('aborted', 'nobody waits for the list any more', { data: {} });
 }

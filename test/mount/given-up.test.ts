@@ -1,0 +1,49 @@
+/** A listing that nobody waits for any more is cancelled: the pages that it has not asked for are never asked for. */
+import { describe, expect, it } from 'vitest';
+import type { ProviderName } from '../../src/sandbox/index.js';
+import { openWorld, overKernel } from './subjects.js';
+import { cleanUpWorlds } from './world.js';
+
+/** Settings under which a listing of 120 files takes many requests, one after the other or a few at a time. */
+const pages: Readonly<Record<ProviderName, object>> = {
+  '4shared': {},
+  '4sync': {},
+  '5sync': { requestsPerHour: 60_000 },
+  acronis: {},
+};
+
+describe.each(overKernel)('a listing of $provider', (subject) => {
+  cleanUpWorlds();
+  const { provider } = subject;
+  const count = provider === 'acronis' ? 1500 : 12_000;
+
+  it('asks for no more pages once those who waited for it are killed, and is begun anew by the next', async () => {
+    const world = await openWorld(subject, pages[provider]);
+    const { store, faults, log } = world.sandbox;
+    for (let i = 0; i < count; i++) await store.putFile(`/many/f${i}`, '');
+    await world.mount();
+    if (provider !== '5sync') await world.out('ls');
+    const before = log.entries().length;
+    faults.add({ method: 'GET', action: { kind: 'stall', ms: 700 } });
+    const first = world.start('echo; exec ls many');
+    const second = world.start('echo; exec ls many');
+    await Promise.all([first.first, second.first]);
+    await expect.poll(() => log.entries().length, { timeout: 10_000 }).toBeGreaterThan(before);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    // The other one waits still.
+    const between = log.entries().length;
+    await expect.poll(() => log.entries().length, { timeout: 10_000 }).toBeGreaterThan(between);
+    second.child.kill('SIGKILL');
+    await second.ended;
+    const killed = (await world.status()).requests.total;
+    // Longer than a page takes: what would follow had come.
+    const later = Date.now() + 2000;
+    await expect
+      .poll(async () => [Date.now() > later, (await world.status()).requests.total], { timeout: 10_000 })
+      .toEqual([true, killed]);
+    faults.clear();
+    expect(await world.out('ls many | wc -l')).toBe(`${count}`);
+    expect((await world.log()).match(/"level":(40|50|60)/)).toBeNull();
+  }, 120_000);
+});
