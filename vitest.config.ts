@@ -26,7 +26,9 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     // In the quick run a service may have no turn in a file. A file without any test is a failure of scripts/test.
     passWithNoTests: process.env.SYNCMOUNT_TEST_ALL !== '1',
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Four times of what the longest take on a machine that has others to serve: the limits end what hangs, and judge nothing.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 120_000, interval: 50 } },
   },
 });

@@ -111,7 +111,7 @@ describe.each<[string, PunchHole | undefined]>([
       }),
       { numRuns: 40 },
     );
-  }, 120_000);
+  });
 });
 
 describe('the block cache', () => {

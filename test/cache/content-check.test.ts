@@ -164,7 +164,7 @@ describe('a content that was damaged on its way', () => {
       ),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 
   it('is dropped, told of once, and right when it is read again', async () => {
     const { server, file, pool, cache, damaged } = setUp();

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { RangeBody } from '../../src/providers/provider.js';
 import { errnoOf, type Mounted, mounted, reading, writing } from './harness.js';
 
@@ -39,7 +39,7 @@ describe('a long file whose bytes are damaged on the way', () => {
       await m.close(handle);
     }
     const forgotten = { kind: 'inode', ino: await m.ino('a'), content: true };
-    await vi.waitFor(() => expect(m.invalidations).toContainEqual(forgotten));
+    await expect.poll(() => m.invalidations).toContainEqual(forgotten);
     const fresh = await m.open('a');
     expect((await m.read(fresh, 0, SIZE)) === TEXT).toBe(true);
     await m.close(fresh);
@@ -57,7 +57,7 @@ describe('a long file whose bytes are damaged on the way', () => {
     stop();
     m.fs.retryFailed();
     const whole = beginning + TEXT.slice(beginning.length);
-    await vi.waitFor(() => expect(stored(m) === whole).toBe(true), { timeout: 10_000 });
+    await expect.poll(() => stored(m) === whole).toBe(true);
   });
 
   it('keeps no pages of an earlier open, until all of it is known to be right', async () => {

@@ -21,7 +21,7 @@ const source = `
 describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
   cleanUpWorlds();
   const open = async (...options: string[]): Promise<World> => {
-    const world = await openWorld(subject, subject.provider === '5sync' ? { requestsPerHour: 60_000 } : {});
+    const world = await openWorld(subject);
     await world.mount(...options);
     await world.out(source);
     return world;
@@ -42,7 +42,6 @@ describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
         ).toMatch(/same$/);
         expect((await world.log()).match(/unexpected|malformed/)).toBeNull();
       },
-      240_000,
     );
   }
 
@@ -59,7 +58,6 @@ describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
           mkdir "$TOP/back"; cd "$TOP/back"; borg extract "$OLDPWD/repo::two"; diff -r "$TOP/src" "$TOP/back$TOP/src" && echo same`),
       ).toMatch(/same$/);
     },
-    240_000,
   );
 
   it('git clones into it, commits, merges, packs and is whole', async () => {
@@ -72,5 +70,5 @@ describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
         git commit -qam three; git merge -q --no-edit side; git gc -q; git fsck --full; git status --porcelain
         cd ..; git clone -q repo copy; cd copy; git log --oneline | wc -l; diff -r -x .git deep ../repo/deep && echo same`),
     ).toMatch(/^4\nsame$/);
-  }, 240_000);
+  });
 });

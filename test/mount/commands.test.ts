@@ -118,7 +118,7 @@ describe('a mount whose process is stopped', () => {
     } finally {
       process.kill(pid, 'SIGCONT');
     }
-    await expect.poll(() => isAlive(pid), { timeout: 20_000 }).toBe(false);
+    await expect.poll(() => isAlive(pid)).toBe(false);
   });
 });
 
@@ -197,7 +197,7 @@ describe('an umount whose answer is late or lost', () => {
     const before = world.sandbox.log.entries().length;
     expect(await world.out('find . | wc -l')).toBe('81');
     // The first of the listings that were served is being asked for again.
-    await expect.poll(() => world.sandbox.log.entries().length, { timeout: 10_000 }).toBeGreaterThan(before);
+    await expect.poll(() => world.sandbox.log.entries().length).toBeGreaterThan(before);
     await world.umount();
     expect(await world.log()).not.toContain('serving an older listing');
   });
@@ -285,7 +285,7 @@ describe('output that nobody takes', () => {
   it('is no reason to end a mount in the foreground', async () => {
     const world = await createWorld();
     const mounted = world.start('cd /; $SYNCMOUNT mount -f work: "$MNT" > /dev/full');
-    await expect.poll(() => world.registry.find(world.mnt), { timeout: 20_000 }).toBeDefined();
+    await expect.poll(() => world.registry.find(world.mnt)).toBeDefined();
     await world.out('echo x > file && cat file');
     await world.umount();
     expect((await mounted.ended).code).toBe(0);

@@ -100,6 +100,5 @@ describe.each(overKernel)('a server of $provider that answers nothing any more',
       expect(await world.out(timing(calls))).toBe('');
       world.sandbox.faults.clear();
     },
-    200_000,
   );
 });

@@ -1,6 +1,7 @@
 /** What programs may rely on whichever service is behind the mount. `4sync` speaks the protocol of `4shared`. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AcronisSandbox, AnySandboxOptions } from '../../src/sandbox/index.js';
+import { openWorld } from './subjects.js';
 import { cleanUpWorlds, createServiceWorld, type World } from './world.js';
 
 /** Runs in a directory of the mount and in one of the local disk: both must say the same and end the same. */
@@ -29,7 +30,7 @@ describe.each(['4shared', '5sync', 'acronis'] as const)('on %s', (provider) => {
   cleanUpWorlds();
   let world: World;
   beforeEach(async () => {
-    world = await createServiceWorld({ provider } as AnySandboxOptions);
+    world = await openWorld({ provider, binding: 'kernel' });
     await world.mount('--dir-ttl', '1s');
   });
 
@@ -96,11 +97,8 @@ print(len(set(seen)))
     store.rename('/d/old', 'new');
     store.remove('/d/gone');
     await store.putFile('/d/made/inner', 'made');
-    expect(
-      await world.out(
-        'for i in $(seq 200); do [ -e d/made/inner -a -e d/new -a ! -e d/gone ] && break; sleep 0.1; done; ls d; head -c 2 d/file; touch "$TOP/go"',
-      ),
-    ).toBe('file\nmade\nnew\nbb');
+    await world.until('[ -e d/made/inner -a -e d/new -a ! -e d/gone ]');
+    expect(await world.out('ls d; head -c 2 d/file; touch "$TOP/go"')).toBe('file\nmade\nnew\nbb');
     expect((await reader.ended).stdout).toMatch(/^read\n(ESTALE\n)?1\n$/);
     expect(await world.out('md5sum < d/file | cut -c1-32')).toBe(store.stat('/d/file')?.md5);
   });

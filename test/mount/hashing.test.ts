@@ -4,7 +4,7 @@ import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 /** Of a content that takes half an hour to be hashed, ms. */
-const PROMPT = 10_000;
+const PROMPT = 60_000;
 
 describeEach(overKernel, 'while the hashes of a terabyte are computed for $provider', (subject, { it }) => {
   cleanUpWorlds();

@@ -25,7 +25,7 @@ describeEach(overKernel, 'content that is not stored at $provider', (subject, { 
     world.sandbox.faults.add({ ...bringing, action: { kind: 'status', status: 403, message: uploadsFail } });
   };
   /** Waits until the mount shows what the other client has done. */
-  const until = (test: string) => world.out(`for i in $(seq 300); do ${test} && exit; sleep 0.1; done; ls -R; exit 1`);
+  const until = (test: string) => world.until(test);
   /** Where in the mount the content is. */
   const found = () => world.out('grep -rl precious . | sort');
   const stored = async (): Promise<Record<string, string>> => {

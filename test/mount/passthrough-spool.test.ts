@@ -31,7 +31,7 @@ describeEach(overKernel, 'passthrough of the spool on $provider', (subject, { un
       await world.out(`before=$(${counted}); { ${script}; } > /dev/null; echo $(( $(${counted}) - before ))`),
     );
   };
-  const until = (what: () => Promise<boolean>) => expect.poll(what, { timeout: 30_000, interval: 100 }).toBe(true);
+  const until = (what: () => Promise<boolean>) => expect.poll(what).toBe(true);
   const untilFailed = (): Promise<void> => until(async () => (await world.status()).failed.length > 0);
   const store = async (): Promise<void> => {
     world.sandbox.faults.clear();

@@ -22,7 +22,7 @@ describe.skipIf(!isPossible)('passthrough of writes (skipped before Linux 6.9 an
     await mount();
   });
 
-  const until = (what: () => Promise<boolean>) => expect.poll(what, { timeout: 30_000, interval: 100 }).toBe(true);
+  const until = (what: () => Promise<boolean>) => expect.poll(what).toBe(true);
   /** Runs a script; answers what the mount's process itself has written until all is stored, bytes: at least what it sent. */
   const written = async (script: string): Promise<number> => {
     const counted = `awk '/^wchar/ { print $2 }' /proc/${pid}/io`;

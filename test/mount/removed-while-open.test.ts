@@ -35,7 +35,7 @@ os.close(r)"; ls`;
 describeEach(subjects, 'a file of $provider over $binding that goes while it is open', (subject, { it, unless }) => {
   cleanUpWorlds();
   const open = async (options: readonly string[], prepare: string): Promise<World> => {
-    const world = await openWorld(subject, subject.provider === '5sync' ? { requestsPerHour: 60_000 } : {});
+    const world = await openWorld(subject);
     await world.sandbox.store.putFile('/f', 'f'.repeat(100_000));
     await world.sandbox.store.putFile('/other', 'other');
     await world.mount(...options);
@@ -81,6 +81,5 @@ while writer.poll() is None:
 assert writer.wait() == 0 and seen > 20; print('whole')"`);
       expect(out).toBe('whole');
     },
-    120_000,
   );
 });

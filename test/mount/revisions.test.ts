@@ -65,7 +65,7 @@ seen |= read(fd, range(0, ${SIZE}, 100000)); print(bytes(seen), flush=True)`),
     await reader.first;
     await put('b', SIZE + MIB);
     await world.sandbox.store.putFile('/another', 'x');
-    await world.out('for i in $(seq 200); do [ -e another ] && break; sleep 0.1; done');
+    await world.until('[ -e another ]');
     const second = await world.out(
       python(`
 fd = os.open('file', os.O_RDONLY)
@@ -98,7 +98,8 @@ print(bytes(sorted(read(fd, ${offsets(3)} + [0]))), flush=True)`),
     await reader.first;
     await put('b');
     await world.sandbox.store.putFile('/another', 'x');
-    await world.out('for i in $(seq 200); do [ -e another ] && break; sleep 0.1; done; printf mine > file; cat file');
+    await world.until('[ -e another ]');
+    await world.out('printf mine > file; cat file');
     await go('replaced');
     // The kernel binding keeps the reader apart; else he is given what everybody has.
     expect((await reader.ended).stdout).toMatch(

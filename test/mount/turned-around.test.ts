@@ -21,10 +21,11 @@ describeEach(holders, '$provider over the $binding binding: /A/B becomes /B/A', 
   };
   const whole = './B ./B/A ./B/A/a ./B/C ./B/C/c ./B/b';
   /** Waits until the mount shows what is at the service. */
-  const settled = (): Promise<string> =>
-    world.out(
-      `for i in $(seq 100); do [ "$(find . -mindepth 1 | sort | xargs)" = "${whole}" ] && break; sleep 0.1; done; find . -mindepth 1 | sort | xargs`,
-    );
+  const settled = async (): Promise<string> => {
+    const shown = 'find . -mindepth 1 | sort | xargs';
+    await world.until(`[ "$(${shown})" = "${whole}" ]`);
+    return world.out(shown);
+  };
 
   const knowsInodes = unless(
     ({ binding }) => binding === 'native',
@@ -59,7 +60,7 @@ os.pwrite(f, b'AT', 0); os.close(f)
       await program.first;
       turn();
       await world.write('turned', '');
-      await world.out('for i in $(seq 200); do [ -e "$TOP/seen" ] && exit; sleep 0.1; done; exit 1');
+      await world.until('[ -e "$TOP/seen" ]');
       expect(await settled()).toBe(whole);
       await world.write('settled', '');
       const { stdout, stderr, code } = await program.ended;

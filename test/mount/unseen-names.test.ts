@@ -7,7 +7,7 @@ describeEach(overKernel, 'a name that only $provider has yet', (subject, { it })
   cleanUpWorlds();
 
   it('is replaced by a rename like any other, and is in the way of one that must not replace', async () => {
-    const world = await openWorld(subject, subject.provider === '5sync' ? { requestsPerHour: 60_000 } : {});
+    const world = await openWorld(subject);
     for (const name of ['one', 'two']) await world.sandbox.store.putFile(`/${name}`, name);
     await world.mount('--dir-ttl', '1h');
     await world.out('ls; cat one two');

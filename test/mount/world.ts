@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach } from 'vitest';
+import { afterEach, expect } from 'vitest';
 import { isAlive } from '../../src/base/processes.js';
 import { AccountStore } from '../../src/config/accounts.js';
 import { directoriesOf } from '../../src/config/directories.js';
@@ -24,6 +24,11 @@ import {
   type SandboxOptions,
   startSandbox,
 } from '../../src/sandbox/index.js';
+
+/** What comes sooner or later is waited for so long, as `expect.poll` does, ms. */
+const PATIENCE_MS = 120_000;
+/** Between two looks, ms. */
+const LOOK_MS = 50;
 
 const program = resolve('bin/syncmount.js');
 
@@ -181,6 +186,23 @@ export class World {
     const { code, stdout, stderr } = await this.sh(script);
     if (code !== 0) throw new Error(`'${script}' ended with ${code}: ${stderr}${stdout}`);
     return stdout.trim();
+  }
+
+  /** Waits until a shell condition holds in the mounted directory, however slow the machine is. */
+  async until(condition: string): Promise<void> {
+    const looks = Math.ceil(PATIENCE_MS / LOOK_MS);
+    await this.out(
+      `for i in $(seq ${looks}); do { ${condition}; } > /dev/null 2>&1 && exit; sleep ${LOOK_MS / 1000}; done; ls -lR; exit 1`,
+    );
+  }
+
+  /** Waits until so many contents wait for their upload, and so many could not be stored. */
+  async untilWaiting(pending: number, failed: number): Promise<void> {
+    const counts = async (): Promise<number[]> => {
+      const status = await this.status();
+      return [status.pending.length, status.failed.length];
+    };
+    await expect.poll(counts).toEqual([pending, failed]);
   }
 
   /** Starts a script that goes on while the test does. `ended` resolves at its end; `first` at its first output. */

@@ -1,6 +1,6 @@
 /** Servers whose answers do not say of which revision a part is: the file is asked for before its bytes are given out. */
 import type { ServerResponse } from 'node:http';
-import { describe, expect, it, test, vi } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { isInDoubt, type RevisionSigns, validatorOf } from '../../src/providers/http/ranges/revision-doubt.js';
 import { SingleFlight } from '../../src/providers/http/ranges/single-flight.js';
 import type { Provider, RequestOptions } from '../../src/providers/provider.js';
@@ -88,7 +88,7 @@ describe('questions', () => {
     expect(begun).toHaveLength(1);
     begun[0]?.resolve();
     expect(await first).toBe('fine');
-    await vi.waitFor(() => expect(begun).toHaveLength(2));
+    await expect.poll(() => begun).toHaveLength(2);
     const last = ask();
     begun[1]?.reject(new Error('changed'));
     expect(await Promise.all(later)).toEqual(['changed', 'changed', 'changed']);
@@ -108,7 +108,7 @@ describe('questions', () => {
     b.abort();
     expect(await Promise.all(asked.slice(0, 2))).toEqual(['aborted', 'aborted']);
     begun[0]?.resolve();
-    await vi.waitFor(() => expect(begun).toHaveLength(2));
+    await expect.poll(() => begun).toHaveLength(2);
     const waiting = ask(a.signal);
     begun[1]?.resolve();
     expect([await asked[2], await waiting]).toEqual(['fine', 'aborted']);
@@ -207,9 +207,9 @@ describe('a server that says of no part which revision it is of', () => {
       return false;
     };
     const first = read(provider, 0);
-    await vi.waitFor(() => expect(server.count('stat')).toBe(1));
+    await expect.poll(() => server.count('stat')).toBe(1);
     const others = [1, 2, 3, 4, 5].map((i) => read(provider, i * LENGTH));
-    await vi.waitFor(() => expect(server.count('download')).toBe(6));
+    await expect.poll(() => server.count('download')).toBe(6);
     gate.resolve();
     expect(await Promise.all([first, ...others])).toEqual(Array(6).fill('old'));
     expect(server.count('stat')).toBeLessThanOrEqual(3);
@@ -228,10 +228,10 @@ describe('a server that says of no part which revision it is of', () => {
       return true;
     };
     const first = read(provider, 0);
-    await vi.waitFor(() => expect(server.count('stat')).toBe(1));
+    await expect.poll(() => server.count('stat')).toBe(1);
     server.content = later;
     const second = read(provider, LENGTH);
-    await vi.waitFor(() => expect(server.count('download')).toBe(2));
+    await expect.poll(() => server.count('download')).toBe(2);
     gate.resolve();
     expect([await first, await second]).toEqual(['old', 'revision-changed']);
   });
@@ -246,9 +246,9 @@ describe('a server that says of no part which revision it is of', () => {
     };
     const [one, two] = [new AbortController(), new AbortController()];
     const reads = [read(provider, 0, { signal: one.signal })];
-    await vi.waitFor(() => expect(server.count('stat')).toBe(1));
+    await expect.poll(() => server.count('stat')).toBe(1);
     reads.push(read(provider, LENGTH, { signal: two.signal }), read(provider, 2 * LENGTH));
-    await vi.waitFor(() => expect(server.count('download')).toBe(3));
+    await expect.poll(() => server.count('download')).toBe(3);
     one.abort();
     two.abort();
     expect(await Promise.all(reads.slice(0, 2))).toEqual(['aborted', 'aborted']);

@@ -87,7 +87,7 @@ export function deadlineContract(rooms: Rooms, { capabilities, costs, provider, 
       const impatient = room.server.connect({ clock: undefined, deadlineMs: 300, stallMs: 100 });
       const { error, tookMs } = await failure(run(impatient, room, file));
       expect(error).toMatchObject({ name: 'ProviderError', code: 'timeout' });
-      expect(tookMs).toBeLessThan(4000);
+      expect(tookMs).toBeLessThan(20_000);
     });
 
     ableTo(`${operation} waits as long as Retry-After says, then succeeds`, async () => {
@@ -148,15 +148,16 @@ export function deadlineContract(rooms: Rooms, { capabilities, costs, provider, 
       (async () => await collect((await impatient.read(file, { offset: 0, length: 50_000 })).body))(),
     );
     expect(error).toMatchObject({ name: 'ProviderError', code: 'timeout' });
-    expect(tookMs).toBeLessThan(4000);
+    expect(tookMs).toBeLessThan(20_000);
   });
 
   test('a transfer that moves is not cut by the deadline', async () => {
     const room = rooms();
     const content = noise(400_000);
     const file = await existing(room, 'f', content);
-    room.server.fault('download', { kind: 'slow', bytesPerSecond: 400_000 });
-    const impatient = room.server.connect({ clock: undefined, deadlineMs: 400, stallMs: 200 });
+    // Two seconds of body: longer than the deadline, in pieces that come sooner than the stall, also on a slow machine.
+    room.server.fault('download', { kind: 'slow', bytesPerSecond: 200_000 });
+    const impatient = room.server.connect({ clock: undefined, deadlineMs: 1500, stallMs: 1200 });
     const { body } = await impatient.read(file, { offset: 0, length: content.length });
     expect((await collect(body)).equals(content)).toBe(true);
   });
@@ -165,11 +166,11 @@ export function deadlineContract(rooms: Rooms, { capabilities, costs, provider, 
     const room = rooms();
     const content = noise(3_000_000);
     const file = await existing(room, 'f', content);
-    const impatient = room.server.connect({ clock: undefined, deadlineMs: 300, stallMs: 100 });
+    const impatient = room.server.connect({ clock: undefined, deadlineMs: 3000, stallMs: 1000 });
     const { body } = await impatient.read(file, { offset: 0, length: content.length });
     const parts: Buffer[] = [];
     for await (const part of body) {
-      if (parts.length === 0) await new Promise((resolve) => setTimeout(resolve, 250));
+      if (parts.length === 0) await new Promise((resolve) => setTimeout(resolve, 1500));
       parts.push(Buffer.from(part));
     }
     expect(Buffer.concat(parts).equals(content)).toBe(true);
