@@ -140,13 +140,18 @@ export function describeEach(
 ): void {
   // Files with few tests begin with different subjects.
   const first = [...title].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
-  const registered: string[][] = [];
+  /** By subject. Those of a nested `describe` come only when the body has ended. */
+  const registered = new Map<Subject, string[]>();
 
   describe.each(among)(title, (subject) => {
     const names: string[] = [];
+    registered.set(subject, names);
+    const [expected = names] = registered.values();
     const turns: Turns = {
       it: (...test) => turns.unless(() => false, '')(...test),
       unless: (isSkipped, reason) => (name, test, timeout) => {
+        if (expected !== names && expected[names.length] !== name)
+          throw new Error(`${title}: ${subject.provider} has other tests than ${among[0]?.provider}: ${name}`);
         const round = first + names.push(name) - 1;
         const part = partOf(subject, among, isSkipped, round, isComplete);
         if (part === 'run') it(name, test, timeout);
@@ -155,8 +160,6 @@ export function describeEach(
       },
     };
     body(subject, turns);
-    registered.push(names);
-    if (`${names}` !== `${registered[0]}`) throw new Error(`${title}: ${subject.provider} has other tests`);
   });
 }
 
