@@ -266,7 +266,7 @@ describe('a server that says of no part which revision it is of', () => {
       return false;
     };
     const together = [0, 1, 2].map((i) => read(provider, i * LENGTH, { together: true }));
-    await vi.waitFor(() => expect(begun).toBe(3));
+    await expect.poll(() => begun).toBe(3);
     for (const gate of gates) gate.resolve();
     expect([await Promise.all(together), server.count('stat')]).toEqual([['old', 'old', 'old'], 1]);
   });
@@ -283,7 +283,7 @@ describe('a server that says of no part which revision it is of', () => {
       return false;
     };
     const together = [0, 1, 2].map((i) => read(provider, i * LENGTH, { together: true }));
-    await vi.waitFor(() => expect(begun).toBe(3));
+    await expect.poll(() => begun).toBe(3);
     gate.resolve();
     expect(await Promise.all(together)).toEqual(['revision-changed', 'revision-changed', 'revision-changed']);
   });
@@ -298,7 +298,7 @@ describe('a server that says of no part which revision it is of', () => {
       return false;
     };
     const [first, second] = [0, 1].map((i) => read(provider, i * LENGTH, { together: true }));
-    await vi.waitFor(() => expect(begun).toBe(2));
+    await expect.poll(() => begun).toBe(2);
     expect(await Promise.race([first, second])).toBe('old');
     gate.resolve();
     expect([await first, await second]).toEqual(['old', 'old']);
