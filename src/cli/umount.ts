@@ -17,7 +17,7 @@ import { complain, print } from './output.js';
 /** How long the mount's process may take to end after its mount is gone, ms. */
 const EXIT_PATIENCE = 10_000;
 
-/** A mount that is to go at once and says nothing for so long hangs, ms. */
+/** A mount that says nothing to a question for so long hangs, ms. */
 const FORCE_PATIENCE = 10_000;
 
 const OUR_TYPE = `fuse.${fuseSubtype}`;
@@ -34,6 +34,8 @@ export async function umountCommand(
   if (entry === undefined || !isServed(entry)) return clearDead(context, mountpoint);
   const shown = progressOf();
   try {
+    // An unmount may be silent for as long as a content takes to upload; this is answered at once by all but a process that hangs.
+    if (!options.force) await askControl(entry.socket, 'status', {}, undefined, FORCE_PATIENCE);
     const command = options.force ? 'unmount-force' : 'unmount';
     const patience = options.force ? FORCE_PATIENCE : undefined;
     const left = await askControl(entry.socket, command, {}, (what) => shown.show(what as DrainProgress), patience);
@@ -42,13 +44,25 @@ export async function umountCommand(
     report(left as readonly UploadStatus[]);
   } catch (error) {
     shown.end();
-    if (codeOf(error) === 'silent') return detach(entry);
+    if (codeOf(error) === 'silent') {
+      if (options.force !== true) throw hangs(entry, error);
+      return detach(entry);
+    }
     if (codeOf(error) !== 'no-answer') throw error;
     await processEnds(entry);
     if (await mountAt(mountpoint)) return clearDead(context, mountpoint);
     context.registry.remove(mountpoint);
     reportSilent(context, entry);
   }
+}
+
+function hangs({ mountpoint, pid }: RegistryEntry, cause: unknown): SyncmountError {
+  const seconds = FORCE_PATIENCE / 1000;
+  return new SyncmountError(
+    'silent',
+    `${mountpoint}: process ${pid} has not answered for ${seconds} s; umount --force takes the mount away all the same, and what is not stored waits for the next one`,
+    { cause },
+  );
 }
 
 /** Its process hangs, or was stopped: the mount goes all the same. */

@@ -112,6 +112,12 @@ describe('a mount whose process is stopped', () => {
         stderr: expect.stringMatching(silent),
       });
       expect((await world.cli(['mount', 'work:', world.mnt])).stderr).toMatch(/it is in use/);
+      const { code, stderr } = await world.cli(['umount', world.mnt]);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringMatching(/process \d+ has not answered for 10 s; umount --force/),
+      ]);
+      expect(await readFile('/proc/mounts', 'utf8')).toContain(world.mnt);
       const forced = await world.cli(['umount', '--force', world.mnt]);
       expect([forced.code, forced.stderr]).toEqual([0, expect.stringMatching(/process \d+ does not answer/)]);
       expect(await readFile('/proc/mounts', 'utf8')).not.toContain(world.mnt);
