@@ -107,13 +107,14 @@ describe('a mount whose process is stopped', () => {
     process.kill(pid, 'SIGSTOP');
     try {
       const silent = /the mount has not answered for 10 s/;
-      expect(await world.cli(['status', join(world.mnt, 'sub')])).toMatchObject({
-        code: 1,
-        stderr: expect.stringMatching(silent),
-      });
-      expect((await world.cli(['mount', 'work:', world.mnt])).stderr).toMatch(/it is in use/);
-      const { code, stderr } = await world.cli(['umount', world.mnt]);
-      expect([code, stderr]).toEqual([
+      const [status, mount, umount] = await Promise.all([
+        world.cli(['status', join(world.mnt, 'sub')]),
+        world.cli(['mount', 'work:', world.mnt]),
+        world.cli(['umount', world.mnt]),
+      ]);
+      expect(status).toMatchObject({ code: 1, stderr: expect.stringMatching(silent) });
+      expect(mount.stderr).toMatch(/it is in use/);
+      expect([umount.code, umount.stderr]).toEqual([
         1,
         expect.stringMatching(/process \d+ has not answered for 10 s; umount --force/),
       ]);

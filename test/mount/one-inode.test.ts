@@ -100,8 +100,16 @@ describe.each([[[]], [['--write-back']]])('a file that is handed to the kernel, 
     expect(
       await world.out(
         python(`
-holder = '''
-fd = os.open('l', int(sys.argv[1])); lock(fd, sys.argv[2], sys.argv[3] == 'True'); print('ready', flush=True); sys.stdin.read()'''
+# Another program, which holds one lock after the other.
+holder = child('''
+print('ready', flush=True)
+while line := sys.stdin.readline():
+    flags, kind, exclusive = line.split()
+    fd = os.open('l', int(flags)); lock(fd, kind, exclusive == 'True'); print('held', flush=True)
+    sys.stdin.readline(); os.close(fd); print('free', flush=True)''')
+def tell(line, answer):
+    print(line, file=holder.stdin, flush=True)
+    assert holder.stdout.readline() == answer + '\\n'
 wrong = []
 opens = [os.O_RDONLY, os.O_RDWR, os.O_WRONLY, os.O_RDWR | os.O_APPEND]
 for kind in ('flock', 'posix', 'ofd'):
@@ -111,13 +119,13 @@ for kind in ('flock', 'posix', 'ofd'):
                 # POSIX and OFD locks: a shared one needs a descriptor that reads, an exclusive one one that writes.
                 fits = lambda flags, ex: kind == 'flock' or (flags != os.O_RDONLY if ex else not flags & os.O_WRONLY)
                 if not (fits(first, exclusive[0]) and fits(second, exclusive[1])): continue
-                process = child(holder, str(first), kind, str(exclusive[0]))
+                tell(f'{first} {kind} {exclusive[0]}', 'held')
                 fd = os.open('l', second)
                 try: lock(fd, kind, exclusive[1]); got = True
                 except OSError: got = False
                 if got != (exclusive == (False, False)): wrong.append((kind, first, second, exclusive))
-                end(process); lock(fd, kind, exclusive[1]); os.close(fd)
-print(wrong)`),
+                tell('', 'free'); lock(fd, kind, exclusive[1]); os.close(fd)
+end(holder); print(wrong)`),
       ),
     ).toBe('[]');
   });

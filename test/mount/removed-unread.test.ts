@@ -2,8 +2,8 @@
  * A large file loses its name while a program has it open, and nothing of it is on this machine: its removal reads nothing, the
  * program goes on reading it at the service, and after the last close it is gone there.
  */
-import { describe, expect, it } from 'vitest';
-import { isDownload, openWorld, type Subject, subjects } from './subjects.js';
+import { expect } from 'vitest';
+import { describeEach, isDownload, openWorld, subjects } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 const size = 24 << 20;
@@ -48,9 +48,10 @@ print('read', flush=True)
 wait('end')
 "`;
 
-describe.each(subjects.filter(({ provider }) => provider !== '5sync'))(
+describeEach(
+  subjects.filter(({ provider }) => provider !== '5sync'),
   'a large unread file of $provider over $binding',
-  (subject: Subject) => {
+  (subject, { it }) => {
     cleanUpWorlds();
 
     const opened = async (way: Way, options: readonly string[] = []) => {
@@ -78,10 +79,8 @@ describe.each(subjects.filter(({ provider }) => provider !== '5sync'))(
         const requests = await world.requestsOf(async () => {
           await signal(world, 'go');
           await expect.poll(() => names(world).some((name) => kept.test(name))).toBe(true);
-          await world.out(
-            way === 'removed'
-              ? 'until ! test -e d/film.mkv; do :; done'
-              : 'until ! ls d/other d/new 2>&1 | grep -q -e "^d/other" -e "^d/new"; do :; done',
+          await world.until(
+            way === 'removed' ? '! test -e d/film.mkv' : '! ls d/other d/new 2>&1 | grep -q -e "^d/other" -e "^d/new"',
           );
         });
         expect(requests.filter(isDownload)).toEqual([]);
@@ -111,7 +110,7 @@ describe.each(subjects.filter(({ provider }) => provider !== '5sync'))(
       const { world, running } = await opened('removed');
       await signal(world, 'go');
       await expect.poll(() => names(world).some((name) => kept.test(name))).toBe(true);
-      await world.out('until ! test -e d/film.mkv; do :; done');
+      await world.until('! test -e d/film.mkv');
       const { pid } = await world.status();
       process.kill(pid, 'SIGKILL');
       await signal(world, 'read');
