@@ -2,7 +2,7 @@
  * A `CloudFilesystem` put together as src/mount/open-account.ts does, with real directories, databases and files, over a
  * provider in memory and a clock that stands still. No kernel: tests call it as a binding would.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
@@ -32,6 +32,8 @@ export interface HarnessOptions extends Partial<FilesystemOptions> {
   readonly provider?: Omit<MemoryProviderOptions, 'clock'>;
   readonly cacheSize?: number;
   readonly isOpenElsewhere?: () => boolean;
+  /** A state directory that an earlier mount has left. A copy of it is mounted. */
+  readonly stateDirectory?: string;
 }
 
 export const reading: OpenFlags = { read: true, write: false, append: false, truncate: false, exclusive: false };
@@ -60,6 +62,7 @@ export async function mounted(
   fill(provider);
   const directory = mkdtempSync(join(tmpdir(), 'syncmount-test-'));
   directories.add(directory);
+  if (options.stateDirectory !== undefined) cpSync(options.stateDirectory, directory, { recursive: true });
   return open(directory, provider, clock, options);
 }
 

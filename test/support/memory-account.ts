@@ -16,7 +16,7 @@ export interface MemoryNode {
 }
 
 export class MemoryAccount {
-  readonly rootId = 'root';
+  rootId = 'root';
   /** Incomplete uploads: what the server has taken so far. */
   readonly uploads = new Map<string, Uint8Array>();
   readonly #clock: Clock;
@@ -94,6 +94,17 @@ export class MemoryAccount {
 
   renumber(node: MemoryNode): void {
     node.id = `f${this.#next++}`;
+  }
+
+  /** Gives objects the ids that a service gave them once. `ids`: by path; '' is the root. */
+  identify(ids: Readonly<Record<string, string>>): void {
+    for (const [path, id] of Object.entries(ids)) {
+      const node = this.at(path);
+      if (node === undefined) throw new Error(`${path} does not exist`);
+      for (const child of this.#nodes) if (child.parentId === node.id) child.parentId = id;
+      node.id = id;
+      if (path === '') this.rootId = id;
+    }
   }
 
   newUpload(): string {
