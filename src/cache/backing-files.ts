@@ -3,12 +3,12 @@ import { BackingFile } from '../spool/backing-file.js';
 import type { CachedRevision } from './cached-revision.js';
 
 /** Of the cache's limit, what may be lent at a time: the rest goes on taking new blocks. */
-const SHARE = 1 / 2;
+const MAX_SHARE = 1 / 2;
 
 export class BackingFiles {
   readonly #limit: number;
   /** By key, those that the cache still has. */
-  readonly #lent = new Map<string, BackingFile>();
+  readonly #attached = new Map<string, BackingFile>();
   readonly #detached = new Set<BackingFile>();
 
   constructor(limit: number) {
@@ -16,7 +16,7 @@ export class BackingFiles {
   }
 
   has(key: string): boolean {
-    return this.#lent.has(key);
+    return this.#attached.has(key);
   }
 
   /** Bytes on the disk that the cache does not have any more, and cannot free. */
@@ -29,62 +29,62 @@ export class BackingFiles {
   /** Null unless all of the revision is here and every checksum was seen to hold. Pair with `giveBack`. */
   open(revision: CachedRevision, path: string): BackingFile | null {
     const { key, size } = revision;
-    if (size === 0 || !revision.isWhollyVerified()) return null;
-    let lent = this.#lent.get(key);
-    if (lent === undefined) {
-      if (!this.hasRoom(size)) return null;
-      lent = new BackingFile('cache', key, size, path);
-      this.#lent.set(key, lent);
+    if (size === 0 || !revision.isFullyVerified()) return null;
+    let file = this.#attached.get(key);
+    if (file === undefined) {
+      if (!this.fits(size)) return null;
+      file = new BackingFile('cache', key, size, path);
+      this.#attached.set(key, file);
     }
-    lent.users++;
-    return lent;
+    file.users++;
+    return file;
   }
 
   /** May so many bytes more be lent? */
-  hasRoom(size: number): boolean {
-    return this.#bytes() + size <= this.#limit * SHARE;
+  fits(size: number): boolean {
+    return this.#bytes() + size <= this.#limit * MAX_SHARE;
   }
 
   /** A spool file that is lent has become the cache's, with all those who have it. */
-  adopt(lent: BackingFile, key: string, size: number): void {
-    lent.owner = 'cache';
-    lent.key = key;
-    lent.size = size;
-    lent.path = null;
-    this.#lent.set(key, lent);
+  adopt(file: BackingFile, key: string, size: number): void {
+    file.owner = 'cache';
+    file.key = key;
+    file.size = size;
+    file.path = null;
+    this.#attached.set(key, file);
   }
 
   /** The cache's file of a revision has become one of the spool, with all those who have it. Null: nobody has. */
   moveToSpool(key: string): BackingFile | null {
-    const lent = this.#lent.get(key);
-    if (lent === undefined) return null;
-    this.#lent.delete(key);
-    lent.spooled();
-    return lent;
+    const file = this.#attached.get(key);
+    if (file === undefined) return null;
+    this.#attached.delete(key);
+    file.becomeSpoolFile();
+    return file;
   }
 
   /** True when nobody has it any more. */
-  close(lent: BackingFile): boolean {
-    lent.users--;
-    if (lent.users > 0) return false;
-    if (this.#lent.get(lent.key) === lent) this.#lent.delete(lent.key);
-    this.#detached.delete(lent);
-    lent.close();
+  close(file: BackingFile): boolean {
+    file.users--;
+    if (file.users > 0) return false;
+    if (this.#attached.get(file.key) === file) this.#attached.delete(file.key);
+    this.#detached.delete(file);
+    file.close();
     return true;
   }
 
   /** The cache gives the file of a revision up. */
   detach(key: string): void {
-    const lent = this.#lent.get(key);
-    if (lent === undefined) return;
-    lent.owner = 'readers';
-    this.#lent.delete(key);
-    this.#detached.add(lent);
+    const file = this.#attached.get(key);
+    if (file === undefined) return;
+    file.owner = 'readers';
+    this.#attached.delete(key);
+    this.#detached.add(file);
   }
 
   #bytes(): number {
     let bytes = this.detachedBytes;
-    for (const { size } of this.#lent.values()) bytes += size;
+    for (const { size } of this.#attached.values()) bytes += size;
     return bytes;
   }
 }

@@ -44,7 +44,7 @@ export interface CacheStats {
 /** A cached file that left for the spool. */
 export interface MovedToSpool {
   /** Who reads it directly, where anybody does. */
-  readonly lent: BackingFile | null;
+  readonly backingFile: BackingFile | null;
   /** CRC-32 of its blocks. */
   readonly crcs: readonly number[];
 }
@@ -81,11 +81,11 @@ export class BlockCache implements RevisionHost {
     this.#backingFiles = new BackingFiles(options.limit);
     this.#space = new CacheSpace(options.limit, {
       // What is lent would free nothing.
-      isFixed: (key) => this.#backingFiles.has(key),
-      otherBytes: () => this.#backingFiles.detachedBytes,
+      isPinned: (key) => this.#backingFiles.has(key),
+      detachedBytes: () => this.#backingFiles.detachedBytes,
       evict: (segment) => this.#evicted(segment),
     });
-    this.#freeSpace = new FreeSpace(options.directory, (bytes) => this.relieve(bytes));
+    this.#freeSpace = new FreeSpace(options.directory, (bytes) => this.reclaim(bytes));
     this.#load();
   }
 
@@ -102,7 +102,7 @@ export class BlockCache implements RevisionHost {
       const stored = row !== undefined && row.size === size && row.blocks !== null ? row.blocks : undefined;
       const map = new BlockMap(blockCount(size), stored);
       revision = new CachedRevision(this, key, size, this.pathOf(key), map, stored !== undefined && row?.checked === 1);
-      if (stored !== undefined && row?.stamp != null && row.stamp === this.#stampOf(key)) revision.trust();
+      if (stored !== undefined && row?.stamp != null && row.stamp === this.#fingerprintOf(key)) revision.markVerified();
       this.#open.set(key, revision);
     }
     revision.pins++;
@@ -127,10 +127,11 @@ export class BlockCache implements RevisionHost {
     return this.#safely('lend', key, () => this.#backingFiles.open(revision, this.pathOf(key))) ?? null;
   }
 
-  closeBacking(lent: BackingFile): void {
-    const isLast = this.#backingFiles.close(lent);
-    if (!isLast || lent.owner !== 'cache') return;
-    for (let segment = 0; segment <= segmentOf(blockCount(lent.size)); segment++) this.touch(lent.key, segment);
+  closeBacking(backingFile: BackingFile): void {
+    const isLast = this.#backingFiles.close(backingFile);
+    if (!isLast || backingFile.owner !== 'cache') return;
+    for (let segment = 0; segment <= segmentOf(blockCount(backingFile.size)); segment++)
+      this.touch(backingFile.key, segment);
   }
 
   /**
@@ -139,22 +140,22 @@ export class BlockCache implements RevisionHost {
    */
   moveToSpool(revision: CachedRevision, path: string): MovedToSpool | null {
     const { key, size, map } = revision;
-    if (size === 0 || !revision.isWhollyVerified()) return null;
+    if (size === 0 || !revision.isFullyVerified()) return null;
     const crcs = Array.from({ length: map.count }, (_, block) => map.crc(block));
     try {
       // Should the process die in between, the index does not count on the file any more.
-      this.distrust(revision);
-      revision.isDistrusted = true;
+      this.markDirty(revision);
+      revision.isMarkedDirty = true;
       revision.changed = true;
       renameSync(this.pathOf(key), path);
     } catch (error) {
       this.log.warn({ key }, `a cached file cannot be moved to the spool: ${messageOf(error)}`);
       return null;
     }
-    const lent = this.#backingFiles.moveToSpool(key);
+    const backingFile = this.#backingFiles.moveToSpool(key);
     this.#space.forget(key, map.count);
     revision.clear();
-    return { lent, crcs };
+    return { backingFile, crcs };
   }
 
   /** Is every block of the revision here? */
@@ -169,9 +170,15 @@ export class BlockCache implements RevisionHost {
    * Takes over a file with the whole content of a revision, as it was stored and confirmed. `crcs` are the CRC-32 of its
    * blocks, `lent` is who reads it directly. False when it does not fit or cannot be moved here; the file then stays where it was.
    */
-  adopt(key: string, size: number, path: string, crcs: readonly number[], lent: BackingFile | null = null): boolean {
+  adopt(
+    key: string,
+    size: number,
+    path: string,
+    crcs: readonly number[],
+    backingFile: BackingFile | null = null,
+  ): boolean {
     if (size === 0 || size > this.limit / 2 || this.#open.has(key) || this.#backingFiles.has(key)) return false;
-    if (lent !== null && !this.#backingFiles.hasRoom(size)) return false;
+    if (backingFile !== null && !this.#backingFiles.fits(size)) return false;
     const map = new BlockMap(blockCount(size));
     try {
       this.drop(key);
@@ -180,9 +187,9 @@ export class BlockCache implements RevisionHost {
         map.set(block, crcs[block] ?? 0);
       }
       moveTo(path, this.pathOf(key));
-      const stamp = this.#stampOf(key);
+      const stamp = this.#fingerprintOf(key);
       this.#index.put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1, stamp });
-      if (lent !== null) this.#backingFiles.adopt(lent, key, size);
+      if (backingFile !== null) this.#backingFiles.adopt(backingFile, key, size);
       return true;
     } catch (error) {
       // Another file system (EXDEV), or a broken cache disk: the content is at the provider, so nothing is lost.
@@ -198,12 +205,12 @@ export class BlockCache implements RevisionHost {
   }
 
   /** Frees so many bytes of the disk, oldest first, or as many as there are. */
-  relieve(bytes: number): void {
-    this.#space.relieve(bytes);
+  reclaim(bytes: number): void {
+    this.#space.reclaim(bytes);
   }
 
   /** May so many bytes more be on the disk? What is older gives way to them, and all of it to contents not stored yet. */
-  hasRoom(bytes: number): boolean {
+  hasFreeSpace(bytes: number): boolean {
     return this.#isUsable && this.#safely('look at the disk', '', () => this.#freeSpace.has(bytes)) === true;
   }
 
@@ -230,13 +237,13 @@ export class BlockCache implements RevisionHost {
   }
 
   /** What came of an open revision is not what it should be. */
-  disown(revision: CachedRevision): void {
+  discardCorrupt(revision: CachedRevision): void {
     this.forget(revision);
-    revision.disown();
+    revision.clearCorrupt();
   }
 
   /** Before the first write after a `persist`: until the next, a crash makes the file worthless, and it says so. */
-  distrust(revision: CachedRevision): void {
+  markDirty(revision: CachedRevision): void {
     const { key, size } = revision;
     this.#index.put({ key, size, blocks: null, used_at: this.#clock.now(), checked: 0, stamp: null });
   }
@@ -244,16 +251,16 @@ export class BlockCache implements RevisionHost {
   persist(revision: CachedRevision): void {
     const { key, size, map, changed, wasUsed, isChecked } = revision;
     revision.changed = false;
-    revision.isDistrusted = false;
+    revision.isMarkedDirty = false;
     revision.wasUsed = false;
     this.#safely('write', key, () => {
       const now = this.#clock.now();
       if (changed && revision.isEmpty()) this.#remove(key);
       else if (changed || wasUsed) {
-        const stamp = revision.isWhollyVerified() ? this.#stampOf(key) : null;
+        const stamp = revision.isFullyVerified() ? this.#fingerprintOf(key) : null;
         const checked = isChecked ? 1 : 0;
         if (changed) this.#index.put({ key, size, blocks: map.encode(), used_at: now, checked, stamp });
-        else this.#index.used(key, now, stamp);
+        else this.#index.touch(key, now, stamp);
       }
     });
   }
@@ -267,7 +274,7 @@ export class BlockCache implements RevisionHost {
   }
 
   /** Another content has the same key: where a service tells whole seconds and no checksum, and both have one size. */
-  replaced(key: string, size: number): void {
+  invalidate(key: string, size: number): void {
     const revision = this.acquire(key, size);
     this.discard(revision);
     this.release(revision);
@@ -287,7 +294,7 @@ export class BlockCache implements RevisionHost {
     return join(this.#directory, name.slice(0, 2), name);
   }
 
-  #stampOf(key: string): string | null {
+  #fingerprintOf(key: string): string | null {
     return fingerprintOf(this.pathOf(key), this.#boot) ?? null;
   }
 

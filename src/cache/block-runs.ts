@@ -47,25 +47,25 @@ export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator
   const end = Math.min(answer.offset + answer.length, size);
   let block = Math.ceil(answer.offset / BLOCK_BYTES);
   let skip = block * BLOCK_BYTES - answer.offset;
-  let room = roomFor(block, end, size);
+  let buffer = runBuffer(block, end, size);
   let from = 0;
   let filled = 0;
   for await (const chunk of answer.body) {
     let at = Math.min(skip, chunk.length);
     skip -= at;
-    while (at < chunk.length && room.length > 0) {
-      const count = Math.min(room.length - filled, chunk.length - at);
-      room.set(chunk.subarray(at, at + count), filled);
+    while (at < chunk.length && buffer.length > 0) {
+      const count = Math.min(buffer.length - filled, chunk.length - at);
+      buffer.set(chunk.subarray(at, at + count), filled);
       filled += count;
       at += count;
       while (filled > from && filled - from >= blockLength(block, size)) {
         const length = blockLength(block, size);
-        yield [block, room.subarray(from, from + length)];
+        yield [block, buffer.subarray(from, from + length)];
         block++;
         from += length;
       }
-      if (filled < room.length) continue;
-      room = roomFor(block, end, size);
+      if (filled < buffer.length) continue;
+      buffer = runBuffer(block, end, size);
       from = 0;
       filled = 0;
     }
@@ -73,7 +73,7 @@ export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator
 }
 
 /** A buffer for the rest of the run that begins with `block`, as far as it lies before `end`. */
-function roomFor(block: number, end: number, size: number): Buffer {
+function runBuffer(block: number, end: number, size: number): Buffer {
   const runEnd = (Math.floor(block / RUN_BLOCKS) + 1) * RUN_BLOCKS * BLOCK_BYTES;
   const lastWhole = end >= size ? size : Math.floor(end / BLOCK_BYTES) * BLOCK_BYTES;
   return Buffer.allocUnsafeSlow(Math.max(0, Math.min(runEnd, lastWhole) - block * BLOCK_BYTES));

@@ -63,7 +63,7 @@ export class BlockMap {
   }
 
   /** The CRC of a block that is not here. */
-  note(block: number, crc: number): void {
+  noteCrc(block: number, crc: number): void {
     this.#crc[block] = crc;
   }
 

@@ -18,9 +18,9 @@ export interface Segment {
 
 export interface CacheSpaceOptions {
   /** Is nothing of this revision to be evicted now? */
-  isFixed(key: string): boolean;
+  isPinned(key: string): boolean;
   /** Bytes on the disk that are in no segment, and count against the limit. */
-  otherBytes(): number;
+  detachedBytes(): number;
   /** Called for a segment that has lost its place: its blocks are to be freed. */
   evict(segment: Segment): void;
 }
@@ -53,10 +53,10 @@ export class CacheSpace {
     const id = segmentId(key, segment);
     for (;;) {
       // Asked anew each time: an eviction may have been of this very revision.
-      const held = this.#segments.get(id)?.bytes ?? 0;
-      const grown = chargeOf(held + bytes) - (held === 0 ? 0 : chargeOf(held));
-      if (this.#segments.calculatedSize + this.#options.otherBytes() + grown <= this.#limit) {
-        this.#segments.set(id, { key, segment, bytes: held + bytes });
+      const reserved = this.#segments.get(id)?.bytes ?? 0;
+      const grown = chargeOf(reserved + bytes) - (reserved === 0 ? 0 : chargeOf(reserved));
+      if (this.#segments.calculatedSize + this.#options.detachedBytes() + grown <= this.#limit) {
+        this.#segments.set(id, { key, segment, bytes: reserved + bytes });
         return true;
       }
       const oldest = this.#oldest();
@@ -69,8 +69,8 @@ export class CacheSpace {
   unreserve(key: string, block: number, bytes: number): void {
     const segment = segmentOf(block);
     const id = segmentId(key, segment);
-    const held = this.#segments.peek(id)?.bytes ?? 0;
-    if (held > bytes) this.#segments.set(id, { key, segment, bytes: held - bytes });
+    const reserved = this.#segments.peek(id)?.bytes ?? 0;
+    if (reserved > bytes) this.#segments.set(id, { key, segment, bytes: reserved - bytes });
     else this.#segments.delete(id);
   }
 
@@ -80,7 +80,7 @@ export class CacheSpace {
   }
 
   /** Evicts segments of so many bytes, oldest first, or as many as there are. */
-  relieve(bytes: number): void {
+  reclaim(bytes: number): void {
     for (let freed = 0; freed < bytes; ) {
       const oldest = this.#oldest();
       if (oldest === undefined) return;
@@ -101,7 +101,7 @@ export class CacheSpace {
 
   #oldest(): Segment | undefined {
     for (const segment of this.#segments.rvalues()) {
-      if (segment !== undefined && !this.#options.isFixed(segment.key)) return segment;
+      if (segment !== undefined && !this.#options.isPinned(segment.key)) return segment;
     }
     return undefined;
   }

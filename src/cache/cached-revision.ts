@@ -21,13 +21,13 @@ export interface RevisionHost {
   readonly log: Log;
   readonly punchHole: PunchHole | undefined;
   /** May so many bytes more be on the disk? */
-  hasRoom(bytes: number): boolean;
+  hasFreeSpace(bytes: number): boolean;
   /** Room within the limit for `bytes` more at a block. False: do not write. */
   reserve(key: string, block: number, bytes: number): boolean;
   unreserve(key: string, block: number, bytes: number): void;
   touch(key: string, segment: number): void;
   /** Before the first write: until the index is told otherwise, a crash makes the file worthless. */
-  distrust(revision: CachedRevision): void;
+  markDirty(revision: CachedRevision): void;
   /** Gives up what is stored of a revision. */
   discard(revision: CachedRevision): void;
   /** Nothing of a revision is here any more. */
@@ -47,7 +47,7 @@ export class CachedRevision {
   /** The index does not know yet what is here. */
   changed = false;
   /** The index says that nothing here is to be trusted, should the process die. */
-  isDistrusted = false;
+  isMarkedDirty = false;
   /** Something was read from here. */
   wasUsed = false;
   /** The whole content was seen to be what the provider told: the CRC of every block, here or not, is that of the right one. */
@@ -61,7 +61,7 @@ export class CachedRevision {
   /** By segment, how often it was evicted: what was read or written across an eviction may be a hole. */
   readonly #evictions: Uint32Array;
   /** How often all of it turned out to be wrong. */
-  #disowned = 0;
+  #corruptions = 0;
   #fd: number | null = null;
   /** Reads and writes on `#fd`. */
   #uses = new InUse();
@@ -96,12 +96,12 @@ export class CachedRevision {
   }
 
   /** Is every block here, and seen to be sound? */
-  isWhollyVerified(): boolean {
+  isFullyVerified(): boolean {
     return this.#hasAll(0, this.map.count - 1) && this.#isVerified(0, this.map.count - 1);
   }
 
   /** Its file is as it was when every block was last checked. */
-  trust(): void {
+  markVerified(): void {
     this.#verified.fill(1);
   }
 
@@ -151,7 +151,7 @@ export class CachedRevision {
         this.#used(segment);
         return data;
       }
-      this.#damaged(block);
+      this.#dropDamaged(block);
     } catch (error) {
       this.#fail(error);
     }
@@ -179,18 +179,18 @@ export class CachedRevision {
   /** Blocks `[from, end)`, which are in `#writing` and not here. */
   async #write(from: number, end: number, data: Uint8Array): Promise<void> {
     const segment = segmentOf(from);
-    const disowned = this.#disowned;
+    const corruptions = this.#corruptions;
     try {
       for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.#full && !this.map.has(from); tries++) {
-        if (!this.#cache.hasRoom(data.length) || !this.#cache.reserve(this.key, from, data.length)) return;
+        if (!this.#cache.hasFreeSpace(data.length) || !this.#cache.reserve(this.key, from, data.length)) return;
         // Making room may have evicted other blocks of this very segment: what counts is the state after it.
         const evictions = this.#evictions[segment];
         const isStill = (): boolean => evictions === this.#evictions[segment];
         const fd = this.#file();
         if (fd === null) return;
         try {
-          if (!this.isDistrusted) this.#cache.distrust(this);
-          this.isDistrusted = true;
+          if (!this.isMarkedDirty) this.#cache.markDirty(this);
+          this.isMarkedDirty = true;
           this.changed = true;
           await this.#uses.during(() => writeAt(fd, data, from * BLOCK_BYTES));
         } catch (error) {
@@ -202,7 +202,7 @@ export class CachedRevision {
         // Evicted while it was being written: nobody knows whether the bytes came before the hole or after it.
         if (!isStill()) {
           this.#free(fd, from, end);
-          if (disowned !== this.#disowned) return;
+          if (corruptions !== this.#corruptions) return;
           continue;
         }
         for (let block = from; block < end; block++) {
@@ -231,11 +231,11 @@ export class CachedRevision {
   }
 
   /** Frees every block, and forgets what is known of them: they were wrong. What is still being written is not wanted. */
-  disown(): void {
+  clearCorrupt(): void {
     this.clear();
     this.map.reset();
     this.isChecked = false;
-    this.#disowned++;
+    this.#corruptions++;
   }
 
   /** A block was here before, with other bytes. */
@@ -246,8 +246,8 @@ export class CachedRevision {
   }
 
   /** Remembers what a block is like that could not be stored. */
-  note(block: number, data: Uint8Array): void {
-    if (!this.map.has(block)) this.map.note(block, crc32(data));
+  noteCrc(block: number, data: Uint8Array): void {
+    if (!this.map.has(block)) this.map.noteCrc(block, crc32(data));
   }
 
   clearSegment(segment: number): void {
@@ -293,14 +293,14 @@ export class CachedRevision {
       if (crc32(span.subarray(at, at + blockLength(block, this.size))) === this.map.crc(block)) {
         this.#verified[block] = 1;
       } else {
-        this.#damaged(block);
+        this.#dropDamaged(block);
         isSound = false;
       }
     }
     return isSound;
   }
 
-  #damaged(block: number): void {
+  #dropDamaged(block: number): void {
     this.#cache.log.warn({ key: this.key, block }, 'a cached block is damaged and will be fetched again');
     this.#forget(block);
   }

@@ -15,7 +15,7 @@ import type { CachedRevision } from './cached-revision.js';
 /** Blocks that are read back at a time: 256 KiB take 0.4 ms to hash, for which requests can wait. */
 const PIECE_BLOCKS = 4;
 /** Between two pieces that nobody waits for, ms: leaves two thirds of the time to others, and makes 10 GiB a minute. */
-const REST_MS = 1;
+const PAUSE_MS = 1;
 /** Blocks that were shown ahead of their turn and wait for it, 4 MiB: as many as the kernel mixes up. */
 const MAX_EARLY = 64;
 /** Blocks gone from the cache that are fetched once more for a verdict, 4 MiB: what a damaged disk may cost. */
@@ -31,7 +31,7 @@ export interface ContentCheckOptions {
   /** A whole block, from wherever it can be had. */
   readonly block: (block: number) => Promise<Uint8Array>;
   /** The content is not what the provider told; it was shown to programs in part. */
-  readonly onDamage: () => void;
+  readonly onCorruption: () => void;
 }
 
 export class ContentCheck {
@@ -43,8 +43,8 @@ export class ContentCheck {
   /** The first block that is not hashed yet. */
   #next = 0;
   /** Blocks of which a program, or the kernel for all programs, may have got something. */
-  readonly #shown: Uint8Array;
-  #unshown: number;
+  readonly #delivered: Uint8Array;
+  #undelivered: number;
   readonly #early = new Map<number, Uint8Array>();
   /** The pass over what is here and was not hashed. */
   #pass: Promise<void> | null = null;
@@ -55,19 +55,19 @@ export class ContentCheck {
   constructor(options: ContentCheckOptions) {
     this.#options = options;
     this.#cached = options.cached;
-    this.#unshown = options.cached.map.count;
-    this.#shown = new Uint8Array(this.#unshown);
+    this.#undelivered = options.cached.map.count;
+    this.#delivered = new Uint8Array(this.#undelivered);
   }
 
   /** The content is what the provider told, and the checksums of its blocks are known for good. */
-  get isHeld(): boolean {
+  get isVerified(): boolean {
     return this.#cached.isChecked;
   }
 
   /** All of the content came at once, and has the MD5. */
-  came(blocks: readonly [number, Uint8Array][]): void {
-    if (blocks.some(([block, data]) => this.#cached.contradicts(block, data))) this.#damaged();
-    this.#hold();
+  arrivedWhole(blocks: readonly [number, Uint8Array][]): void {
+    if (blocks.some(([block, data]) => this.#cached.contradicts(block, data))) this.#markCorrupt();
+    this.#markVerified();
   }
 
   /** A whole block came from the network. Throws where it is not what it was, or must be. */
@@ -75,11 +75,11 @@ export class ContentCheck {
     if (this.#cached.contradicts(block, data)) {
       const { name } = this.#options;
       // One of the two is wrong. Of a checked content it is this one; else it may be what programs have got.
-      if (!this.isHeld) this.#damaged();
+      if (!this.isVerified) this.#markCorrupt();
       throw new ProviderError('integrity', `block ${block} of ${name} is not what it was when it came before`);
     }
     const { generation } = this;
-    if (!this.isHeld && block === this.#next) this.#take(data, block + 1);
+    if (!this.isVerified && block === this.#next) this.#take(data, block + 1);
     this.require(generation);
   }
 
@@ -93,24 +93,25 @@ export class ContentCheck {
    * Bytes from `offset` are about to be shown; `generation` is that of the beginning of the read. Waits for the verdict
    * where they are the last that were not shown. Rejects where the content is wrong.
    */
-  async showing(data: Uint8Array, offset: number, generation: number): Promise<void> {
+  async beforeDelivery(data: Uint8Array, offset: number, generation: number): Promise<void> {
     const first = blockOf(offset);
     const last = blockOf(offset + data.length - 1);
-    if (generation === this.generation && !this.isHeld) {
-      this.#follow(data, offset);
-      if (!this.isHeld && generation === this.generation && this.#isLast(first, last)) await this.#verdict();
+    if (generation === this.generation && !this.isVerified) {
+      this.#hashDelivered(data, offset);
+      if (!this.isVerified && generation === this.generation && this.#completesDelivery(first, last))
+        await this.#verdict();
     }
     this.require(generation);
-    if (this.isHeld) return;
+    if (this.isVerified) return;
     for (let block = first; block <= last; block++) {
-      if (this.#shown[block] === 0) this.#unshown--;
-      this.#shown[block] = 1;
+      if (this.#delivered[block] === 0) this.#undelivered--;
+      this.#delivered[block] = 1;
     }
   }
 
   /** Hashes what is here and was not hashed, at leisure; resolves when no more can be done. */
-  settle(): Promise<void> {
-    if (this.isHeld || this.#isStopped || !this.#cached.isComplete()) return Promise.resolve();
+  hashInBackground(): Promise<void> {
+    if (this.isVerified || this.#isStopped || !this.#cached.isComplete()) return Promise.resolve();
     return this.#hashPresent();
   }
 
@@ -121,10 +122,10 @@ export class ContentCheck {
   }
 
   /** With these blocks, is all of the content shown? */
-  #isLast(first: number, last: number): boolean {
-    let unshown = this.#unshown;
-    for (let block = first; block <= last; block++) if (this.#shown[block] === 0) unshown--;
-    return unshown === 0;
+  #completesDelivery(first: number, last: number): boolean {
+    let undelivered = this.#undelivered;
+    for (let block = first; block <= last; block++) if (this.#delivered[block] === 0) undelivered--;
+    return undelivered === 0;
   }
 
   /** There is none where much is gone again: the cache is too small for the file, and it was not read in order. */
@@ -134,7 +135,7 @@ export class ContentCheck {
     try {
       await this.#options.arrived();
       await this.#hashPresent();
-      while (!this.isHeld && generation === this.generation && this.#missing() <= MAX_MISSING) {
+      while (!this.isVerified && generation === this.generation && this.#missing() <= MAX_MISSING) {
         const block = this.#next;
         const data = await this.#options.block(block);
         if (generation === this.generation && block === this.#next) this.#take(data, block + 1);
@@ -155,16 +156,16 @@ export class ContentCheck {
 
   /** Several who want it make one pass. */
   #hashPresent(): Promise<void> {
-    this.#pass ??= this.#hashOn().finally(() => {
+    this.#pass ??= this.#hashLoop().finally(() => {
       this.#pass = null;
     });
     return this.#pass;
   }
 
-  async #hashOn(): Promise<void> {
+  async #hashLoop(): Promise<void> {
     const { map, size } = this.#cached;
     const buffer = Buffer.allocUnsafe(PIECE_BLOCKS * BLOCK_BYTES);
-    while (!this.isHeld && !(this.#isStopped && this.#waiting === 0)) {
+    while (!this.isVerified && !(this.#isStopped && this.#waiting === 0)) {
       const { generation } = this;
       const from = this.#next;
       let end = from;
@@ -174,7 +175,7 @@ export class ContentCheck {
       if (generation !== this.generation) return;
       if (from === this.#next) this.#take(piece, end);
       if (this.#waiting > 0) await setImmediate();
-      else await setTimeout(REST_MS);
+      else await setTimeout(PAUSE_MS);
     }
   }
 
@@ -182,7 +183,7 @@ export class ContentCheck {
    * Hashes what is next of bytes that are read. What comes ahead of its turn waits for it: to read it back from the disk
    * would leave everything behind it for the last read to wait for.
    */
-  #follow(data: Uint8Array, offset: number): void {
+  #hashDelivered(data: Uint8Array, offset: number): void {
     const { map, size } = this.#cached;
     const until = offset + data.length;
     const end = until >= size ? map.count : blockOf(until);
@@ -204,27 +205,27 @@ export class ContentCheck {
     for (; this.#next < end; this.#next++) this.#early.delete(this.#next);
     const early = this.#early.get(end);
     if (early !== undefined) this.#take(early, end + 1);
-    else if (end === map.count) this.#conclude();
+    else if (end === map.count) this.#compare();
   }
 
-  #conclude(): void {
-    if (this.#hash.digest('hex') === this.#options.md5.toLowerCase()) this.#hold();
-    else this.#damaged();
+  #compare(): void {
+    if (this.#hash.digest('hex') === this.#options.md5.toLowerCase()) this.#markVerified();
+    else this.#markCorrupt();
   }
 
-  #hold(): void {
+  #markVerified(): void {
     this.#cached.isChecked = true;
     this.#cached.changed = true;
     this.#early.clear();
   }
 
   /** Who asks again begins anew. */
-  #damaged(): void {
+  #markCorrupt(): void {
     this.generation++;
     this.#hash = createHash('md5');
     this.#next = 0;
-    this.#unshown = this.#shown.fill(0).length;
+    this.#undelivered = this.#delivered.fill(0).length;
     this.#early.clear();
-    this.#options.onDamage();
+    this.#options.onCorruption();
   }
 }

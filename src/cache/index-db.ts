@@ -35,7 +35,7 @@ export class CacheIndex {
   readonly #all: Statement;
   readonly #one: Statement;
   readonly #put: Statement;
-  readonly #used: Statement;
+  readonly #touch: Statement;
   readonly #delete: Statement;
 
   constructor(sql: Sql) {
@@ -45,7 +45,7 @@ export class CacheIndex {
       INSERT OR REPLACE INTO revision (key, size, blocks, used_at, checked, stamp)
       VALUES (@key, @size, @blocks, @used_at, @checked, @stamp)
     `);
-    this.#used = sql.prepare('UPDATE revision SET used_at = ?, stamp = ? WHERE key = ?');
+    this.#touch = sql.prepare('UPDATE revision SET used_at = ?, stamp = ? WHERE key = ?');
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
 
@@ -62,8 +62,8 @@ export class CacheIndex {
     this.#put.run(row);
   }
 
-  used(key: string, usedAt: number, stamp: string | null): void {
-    this.#used.run(usedAt, stamp, key);
+  touch(key: string, usedAt: number, stamp: string | null): void {
+    this.#touch.run(usedAt, stamp, key);
   }
 
   delete(key: string): void {

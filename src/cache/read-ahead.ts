@@ -25,10 +25,10 @@ export interface ReadAheadState {
   /** Bytes; 0: access is not sequential. */
   readonly window: number;
   /** Everything of the stream before this offset has been asked for. */
-  readonly asked: number;
+  readonly requestedUntil: number;
 }
 
-export const noReadAhead: ReadAheadState = { next: 0, window: 0, asked: 0 };
+export const noReadAhead: ReadAheadState = { next: 0, window: 0, requestedUntil: 0 };
 
 export interface ReadAheadPlan {
   readonly state: ReadAheadState;
@@ -45,23 +45,27 @@ export function planReadAhead(
 ): ReadAheadPlan {
   const { offset, length, size } = read;
   const end = Math.min(offset + length, size);
-  if ((offset === 0 || state.asked === 0) && size <= WHOLE_FILE_BYTES && (size <= read.maxWindow || end === size)) {
-    return { state: { next: end, window: 0, asked: size }, fetch: [0, size], requestBytes: WHOLE_FILE_BYTES };
+  if (
+    (offset === 0 || state.requestedUntil === 0) &&
+    size <= WHOLE_FILE_BYTES &&
+    (size <= read.maxWindow || end === size)
+  ) {
+    return { state: { next: end, window: 0, requestedUntil: size }, fetch: [0, size], requestBytes: WHOLE_FILE_BYTES };
   }
-  const goesOn = Math.abs(offset - state.next) <= (state.window > 0 ? SLACK : 0);
-  if (!goesOn || read.maxWindow < FIRST_WINDOW) {
-    return { state: { next: end, window: 0, asked: end }, fetch: null, requestBytes: MIN_REQUEST };
+  const isSequential = Math.abs(offset - state.next) <= (state.window > 0 ? SLACK : 0);
+  if (!isSequential || read.maxWindow < FIRST_WINDOW) {
+    return { state: { next: end, window: 0, requestedUntil: end }, fetch: null, requestBytes: MIN_REQUEST };
   }
   const next = Math.max(end, state.next);
   // Half of the window is still ahead: nothing to do until it is used up.
-  if (state.window > 0 && state.asked - next > state.window / 2) {
+  if (state.window > 0 && state.requestedUntil - next > state.window / 2) {
     return { state: { ...state, next }, fetch: null, requestBytes: MIN_REQUEST };
   }
   const window = Math.min(state.window === 0 ? FIRST_WINDOW : state.window * GROWTH, MAX_WINDOW, read.maxWindow);
-  const from = Math.max(state.asked, end);
+  const from = Math.max(state.requestedUntil, end);
   const to = Math.min(size, next + window);
   return {
-    state: { next, window, asked: Math.max(to, from) },
+    state: { next, window, requestedUntil: Math.max(to, from) },
     fetch: to > from ? [from, to] : null,
     requestBytes: Math.min(MAX_REQUEST, Math.max(MIN_REQUEST, window / 16)),
   };

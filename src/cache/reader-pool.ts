@@ -7,10 +7,10 @@ import { type FetchRange, RevisionReader } from './revision-reader.js';
 export class ReaderPool {
   readonly cache: BlockCache;
   /** Called with a file whose content turned out to be wrong: what was shown of it before is not to be relied on. */
-  onDamage: (file: RemoteFile) => void = () => {};
+  onCorruption: (file: RemoteFile) => void = () => {};
   readonly #fetch: FetchRange;
   readonly #readers = new Map<string, RevisionReader>();
-  readonly #leaving = new Set<Promise<void>>();
+  readonly #closing = new Set<Promise<void>>();
 
   constructor(cache: BlockCache, fetch: FetchRange) {
     this.cache = cache;
@@ -21,7 +21,7 @@ export class ReaderPool {
     const key = revisionKey(file);
     let reader = this.#readers.get(key);
     if (reader === undefined) {
-      reader = new RevisionReader(this.cache, file, this.#fetch, () => this.onDamage(file));
+      reader = new RevisionReader(this.cache, file, this.#fetch, () => this.onCorruption(file));
       this.#readers.set(key, reader);
     }
     reader.users++;
@@ -32,13 +32,13 @@ export class ReaderPool {
   release(reader: RevisionReader): void {
     reader.users--;
     if (reader.users > 0) return;
-    const leaving = this.#leave(reader).finally(() => this.#leaving.delete(leaving));
-    this.#leaving.add(leaving);
+    const leaving = this.#closeWhenIdle(reader).finally(() => this.#closing.delete(leaving));
+    this.#closing.add(leaving);
   }
 
   /** Resolves when every reader that was released has let go of the cache. */
   async idle(): Promise<void> {
-    while (this.#leaving.size > 0) await Promise.all(this.#leaving);
+    while (this.#closing.size > 0) await Promise.all(this.#closing);
   }
 
   /** Ends checks that nobody waits for; they begin again when the file is opened again. */
@@ -46,9 +46,9 @@ export class ReaderPool {
     await Promise.all([...this.#readers.values()].map((reader) => reader.check?.stop()));
   }
 
-  async #leave(reader: RevisionReader): Promise<void> {
+  async #closeWhenIdle(reader: RevisionReader): Promise<void> {
     await reader.idle();
-    await reader.check?.settle();
+    await reader.check?.hashInBackground();
     // Wanted again meanwhile, or let go of by another who was here first.
     if (reader.users > 0 || this.#readers.get(reader.key) !== reader) return;
     this.#readers.delete(reader.key);

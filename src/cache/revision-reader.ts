@@ -26,8 +26,8 @@ const DEMAND_REQUEST = 8 * 1024 * 1024;
 /** Bytes that are read at a time where all of a file is read to be sure of it. */
 const CONFIRM_PIECE = 1024 * 1024;
 /** Bytes fetched ahead of who is known to read on; what the cache can spare is a limit too. */
-const SEQUEL_WINDOW = 4 * DEMAND_REQUEST;
-const SEQUEL_SHARE = 1 / 4;
+const SEQUENTIAL_WINDOW = 4 * DEMAND_REQUEST;
+const SEQUENTIAL_SHARE = 1 / 4;
 /** A block that others were fetching, or that was damaged or evicted, is tried for again this often. */
 const TRIES = 3;
 /** Runs of one request that may be in memory on their way to the disk. */
@@ -59,23 +59,23 @@ export class RevisionReader {
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
   readonly #reads = new InUse();
-  #sequel: SequentialFetch = { at: 0, asked: 0 };
+  #sequential: SequentialFetch = { at: 0, requestedUntil: 0 };
   /** A whole file under way, sent in answer to a range. */
   #stream: Promise<void> | null = null;
 
-  constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange, onDamage: () => void) {
+  constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange, onCorruption: () => void) {
     this.key = revisionKey(file);
     this.file = file;
     this.#cache = cache;
     this.#cached = cache.acquire(this.key, file.size);
     this.#continues = !this.#cached.isEmpty();
     this.#fetch = fetch;
-    this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, onDamage);
+    this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, onCorruption);
   }
 
   /** Was all of the content seen to be right, as far as the provider tells? */
   get isSound(): boolean {
-    return this.check === null || this.check.isHeld;
+    return this.check === null || this.check.isVerified;
   }
 
   /** Fills `into` from `offset`; answers the bytes read, fewer only at the end of the file. Rejects as the provider does. */
@@ -89,7 +89,7 @@ export class RevisionReader {
     const wanted = into.subarray(0, end - offset);
     const generation = this.check?.generation ?? 0;
     await this.#gather(wanted, offset, generation);
-    await this.check?.showing(wanted, offset, generation);
+    await this.check?.beforeDelivery(wanted, offset, generation);
     return wanted.length;
   }
 
@@ -123,17 +123,17 @@ export class RevisionReader {
   }
 
   /** Somebody who waits reads `[at, end)` in order: it is fetched in large requests, several at a time. */
-  prefetchSequel(at: number, end: number, signal?: AbortSignal): void {
-    const window = Math.min(SEQUEL_WINDOW, this.#cache.limit * SEQUEL_SHARE);
-    const { state, fetch } = planSequentialFetch(this.#sequel, { at, end, window });
-    this.#sequel = state;
+  prefetchSequential(at: number, end: number, signal?: AbortSignal): void {
+    const window = Math.min(SEQUENTIAL_WINDOW, this.#cache.limit * SEQUENTIAL_SHARE);
+    const { state, fetch } = planSequentialFetch(this.#sequential, { at, end, window });
+    this.#sequential = state;
     if (fetch === null) return;
     const [from, to] = fetch;
     if (to > from) this.#request(blockOf(from), blockOf(to - 1), DEMAND_REQUEST, 'foreground', signal, true);
   }
 
   /** Bytes of `ranges` that would have to be fetched. */
-  lacking(ranges: readonly (readonly [number, number])[]): number {
+  missingBytes(ranges: readonly (readonly [number, number])[]): number {
     const blocks = ranges.flatMap(([from, to]) =>
       Array.from({ length: blockCount(to - from) }, (_, i) => blockOf(from) + i),
     );
@@ -146,26 +146,26 @@ export class RevisionReader {
     const piece = Buffer.allocUnsafe(Math.min(size, CONFIRM_PIECE));
     for (let at = 0; at < size && !this.isSound; at += piece.length) {
       signal?.throwIfAborted();
-      this.prefetchSequel(at, size, signal);
+      this.prefetchSequential(at, size, signal);
       await orAborted(this.read(piece, at), signal);
     }
   }
 
   /** The cache's file where it has all of the revision, for others to read directly: see `BlockCache.lend`. */
-  lend(): BackingFile | null {
+  openBacking(): BackingFile | null {
     if (this.isSound) return this.#cache.openBacking(this.#cached);
     // The next one who opens it may find it checked.
-    void this.check?.settle();
+    void this.check?.hashInBackground();
     return null;
   }
 
   /** Could it be given away? */
-  isWhole(): boolean {
-    return this.isSound && this.#cached.isWhollyVerified();
+  canMoveToSpool(): boolean {
+    return this.isSound && this.#cached.isFullyVerified();
   }
 
   /** Gives the cache's file away, to be changed, where it has all of the revision: see `BlockCache.surrender`. */
-  surrender(path: string): MovedToSpool | null {
+  moveToSpool(path: string): MovedToSpool | null {
     return this.isSound ? this.#cache.moveToSpool(this.#cached, path) : null;
   }
 
@@ -198,7 +198,7 @@ export class RevisionReader {
           return await pending.data;
         } catch (error) {
           // Somebody else's read-ahead may have been cancelled or put off; that is no verdict on this read.
-          if (tries >= TRIES || !isWorthAnotherTry(error, pending.isAhead)) throw error;
+          if (tries >= TRIES || !isRetryable(error, pending.isAhead)) throw error;
         }
       } else {
         const data = await this.#cached.readBlock(block);
@@ -237,7 +237,7 @@ export class RevisionReader {
 
   #start(first: number, end: number, options: RequestOptions): void {
     const expected: Expected = new Map();
-    for (let block = first; block < end; block++) this.#expect(block, expected, options.priority === 'background');
+    for (let block = first; block < end; block++) this.#addPending(block, expected, options.priority === 'background');
     this.#cache.misses += end - first;
     const run = this.#run(first, end, expected, options)
       .then(() => new ProviderError('protocol', `${this.file.name}: the answer lacks bytes that were asked for`))
@@ -245,7 +245,7 @@ export class RevisionReader {
       .then((error) => {
         for (const [block, pending] of expected) {
           pending.reject(error);
-          this.#forget(block, pending);
+          this.#removePending(block, pending);
         }
         this.#runs.delete(run);
       });
@@ -253,25 +253,25 @@ export class RevisionReader {
   }
 
   async #run(first: number, end: number, expected: Expected, options: RequestOptions): Promise<void> {
-    if (this.#stream !== null) return this.#leaveToStream(this.#stream);
+    if (this.#stream !== null) return this.#waitForStream(this.#stream);
     const offset = first * BLOCK_BYTES;
     const length = Math.min(end * BLOCK_BYTES, this.file.size) - offset;
     const answer = await this.#fetch(
       this.file,
       { offset, length },
-      { ...options, continues: this.#continues, compared: this.#isCompared(length) },
+      { ...options, continues: this.#continues, compared: this.#isVerifiedBeforeDelivery(length) },
     );
-    const isAsAsked = answer.offset >= offset && answer.offset + answer.length <= offset + length;
-    if (isAsAsked) return this.#take(answer, expected);
+    const isRequestedRange = answer.offset >= offset && answer.offset + answer.length <= offset + length;
+    if (isRequestedRange) return this.#receive(answer, expected);
     if (this.#stream !== null) {
       await discard(answer.body);
-      return this.#leaveToStream(this.#stream);
+      return this.#waitForStream(this.#stream);
     }
     // The server sends from another place than asked: it ignored the range, and sends everything. Take it all, once.
     for (let block = blockOf(answer.offset); block < blockCount(answer.offset + answer.length); block++) {
-      if (!this.#cached.has(block) && !this.#pending.has(block)) this.#expect(block, expected, true);
+      if (!this.#cached.has(block) && !this.#pending.has(block)) this.#addPending(block, expected, true);
     }
-    const taking = this.#take(answer, expected);
+    const taking = this.#receive(answer, expected);
     this.#stream = taking
       .catch(() => undefined)
       .finally(() => {
@@ -281,21 +281,21 @@ export class RevisionReader {
   }
 
   /** Is what comes of so many bytes compared with what it must be, before any of it is handed out? See `#take`. */
-  #isCompared(length: number): boolean {
+  #isVerifiedBeforeDelivery(length: number): boolean {
     const isSmall = length === this.file.size && length <= WHOLE_FILE_BYTES;
-    return this.check !== null && (this.check.isHeld || isSmall);
+    return this.check !== null && (this.check.isVerified || isSmall);
   }
 
   /**
    * While a whole file is on its way because the server ignores ranges, another request would only bring it again: those
    * who wait get their blocks from the stream, and try again for what had passed before they came.
    */
-  async #leaveToStream(stream: Promise<void> | null): Promise<void> {
+  async #waitForStream(stream: Promise<void> | null): Promise<void> {
     await stream;
     throw new ProviderError('aborted', `${this.file.name}: sent whole to another reader`);
   }
 
-  async #take(answer: RangeBody, expected: Expected): Promise<void> {
+  async #receive(answer: RangeBody, expected: Expected): Promise<void> {
     const { check } = this;
     this.#continues = true;
     const isWhole = answer.offset === 0 && answer.length === this.file.size;
@@ -303,18 +303,18 @@ export class RevisionReader {
     const writes: Promise<void>[] = [];
     const runs = new RunCollector();
     let generation = check?.generation;
-    const handed = new Map<number, Pending>();
+    const delivered = new Map<number, Pending>();
     const store = (run: Run | null): void => {
-      if (run !== null && generation === check?.generation) writes.push(this.#store(run, expected, handed));
+      if (run !== null && generation === check?.generation) writes.push(this.#store(run, expected, delivered));
     };
-    const hand = (block: number, data: Uint8Array): void => {
+    const deliver = (block: number, data: Uint8Array): void => {
       const pending = this.#pending.get(block);
       pending?.resolve(data);
-      if (pending !== undefined) handed.set(block, pending);
+      if (pending !== undefined) delivered.set(block, pending);
       store(runs.add(block, data));
     };
     // A small file is shown to nobody before its checksum is known to hold.
-    const withheld: [number, Uint8Array][] | null = check !== null && !check.isHeld && isSmall ? [] : null;
+    const withheld: [number, Uint8Array][] | null = check !== null && !check.isVerified && isSmall ? [] : null;
     try {
       for await (const [block, data] of blocksOf(answer, this.file.size)) {
         if (withheld !== null) {
@@ -325,16 +325,16 @@ export class RevisionReader {
         // What came before the content turned out to be wrong is not kept.
         if (generation !== check?.generation) runs.take();
         generation = check?.generation;
-        hand(block, data);
+        deliver(block, data);
         // A disk slower than the network must slow the network down, not fill the memory.
         if (writes.length >= MAX_UNWRITTEN) await Promise.all(writes.splice(0));
       }
       if (withheld !== null && md5Of(withheld) !== this.file.md5?.toLowerCase()) {
         throw new ProviderError('integrity', `${this.file.name}: the bytes received do not have the file's checksum`);
       }
-      if (withheld !== null) check?.came(withheld);
+      if (withheld !== null) check?.arrivedWhole(withheld);
       generation = check?.generation;
-      for (const [block, data] of withheld ?? []) hand(block, data);
+      for (const [block, data] of withheld ?? []) deliver(block, data);
     } finally {
       // What came of an answer that breaks off counts all the same.
       store(runs.take());
@@ -342,27 +342,27 @@ export class RevisionReader {
     }
   }
 
-  #makeCheck(md5: string, onDamage: () => void): ContentCheck {
+  #makeCheck(md5: string, onCorruption: () => void): ContentCheck {
     return new ContentCheck({
       name: this.file.name,
       md5,
       cached: this.#cached,
       arrived: () => Promise.allSettled(this.#runs),
       block: (block) => this.#block(block, this.check?.generation ?? 0),
-      onDamage: () => {
+      onCorruption: () => {
         const { id, name } = this.file;
         this.#cache.log.error({ id, name }, 'what was received of a file is damaged, and dropped from the cache');
-        this.#cache.disown(this.#cached);
+        this.#cache.discardCorrupt(this.#cached);
         // What is on its way to the disk is of the wrong content; those who wait for more of it are to ask anew.
         const error = new ProviderError('integrity', `${name} was damaged on its way here`);
         for (const pending of this.#pending.values()) pending.reject(error);
         this.#pending.clear();
-        onDamage();
+        onCorruption();
       },
     });
   }
 
-  #expect(block: number, expected: Expected, isAhead: boolean): void {
+  #addPending(block: number, expected: Expected, isAhead: boolean): void {
     let resolve!: (data: Uint8Array) => void;
     let reject!: (error: unknown) => void;
     const data = new Promise<Uint8Array>((yes, no) => {
@@ -377,20 +377,20 @@ export class RevisionReader {
   }
 
   /** Blocks that were handed to those who wait for them go to the cache. */
-  async #store({ first, data }: Run, expected: Expected, handed: Map<number, Pending>): Promise<void> {
+  async #store({ first, data }: Run, expected: Expected, delivered: Map<number, Pending>): Promise<void> {
     const generation = this.check?.generation;
     await this.#cached.write(first, data);
     const isKnown = generation !== undefined && generation === this.check?.generation;
     for (let at = 0; at < data.length; at += BLOCK_BYTES) {
       const block = first + at / BLOCK_BYTES;
-      if (isKnown && !this.#cached.has(block)) this.#cached.note(block, data.subarray(at, at + BLOCK_BYTES));
+      if (isKnown && !this.#cached.has(block)) this.#cached.noteCrc(block, data.subarray(at, at + BLOCK_BYTES));
       expected.delete(block);
-      const pending = handed.get(block);
-      if (pending !== undefined) this.#forget(block, pending);
+      const pending = delivered.get(block);
+      if (pending !== undefined) this.#removePending(block, pending);
     }
   }
 
-  #forget(block: number, pending: Pending): void {
+  #removePending(block: number, pending: Pending): void {
     if (this.#pending.get(block) === pending) this.#pending.delete(block);
   }
 }
@@ -406,7 +406,7 @@ function md5Of(blocks: readonly [number, Uint8Array][]): string {
   return hash.digest('hex');
 }
 
-function isWorthAnotherTry(error: unknown, isAhead: boolean): boolean {
+function isRetryable(error: unknown, isAhead: boolean): boolean {
   if (!(error instanceof ProviderError)) return false;
   // Read-ahead is put off where a request that somebody waits for would not be; that one has waited long enough itself.
   return error.code === 'aborted' || error.code === 'integrity' || (error.code === 'rate-limited' && isAhead);

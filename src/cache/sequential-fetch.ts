@@ -4,7 +4,7 @@ export interface SequentialFetch {
   /** Where the reader was last. */
   readonly at: number;
   /** Up to where was fetched for him. */
-  readonly asked: number;
+  readonly requestedUntil: number;
 }
 
 /**
@@ -15,9 +15,9 @@ export function planSequentialFetch(
   before: SequentialFetch,
   { at, end, window }: { readonly at: number; readonly end: number; readonly window: number },
 ): { readonly state: SequentialFetch; readonly fetch: readonly [number, number] | null } {
-  const goesOn = at >= before.at && at <= before.asked;
-  if (goesOn && before.asked - at > window / 2) return { state: before, fetch: null };
-  const from = goesOn ? before.asked : at;
+  const isSequential = at >= before.at && at <= before.requestedUntil;
+  if (isSequential && before.requestedUntil - at > window / 2) return { state: before, fetch: null };
+  const from = isSequential ? before.requestedUntil : at;
   const to = Math.min(end, at + window);
-  return { state: { at, asked: Math.max(from, to) }, fetch: to > from ? [from, to] : null };
+  return { state: { at, requestedUntil: Math.max(from, to) }, fetch: to > from ? [from, to] : null };
 }

@@ -89,7 +89,7 @@ export class CloudFilesystem implements Filesystem {
     this.#mappings = new Mappings(core, this.#contents, this.#passthrough, (state) => {
       this.#rests(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
     });
-    core.readers.onDamage = (file) => markCorrupt(core, file);
+    core.readers.onCorruption = (file) => markCorrupt(core, file);
     const orphans = new Orphans(core);
     this.uploader = new Uploader(core, this.#contents, orphans, this.#relocation);
     this.uploader.onSpace = (bytes) => this.#space.changed(bytes);

@@ -107,7 +107,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       async close() {
         filesystem.close();
         directories.close();
-        core.spool.headroom.close();
+        core.spool.freeSpaceWatch.close();
         await core.readers.stop();
         await provider.close();
         opened.close();
@@ -134,7 +134,7 @@ function openSpool(
 ): Spool {
   const isShared = statSync(directory).dev === statSync(cacheDirectory, { throwIfNoEntry: false })?.dev;
   return new Spool(directory, {
-    relieve: isShared ? (bytes) => cache.relieve(bytes) : undefined,
+    reclaim: isShared ? (bytes) => cache.reclaim(bytes) : undefined,
     isOpenElsewhere,
     isOpenForWriting,
     takesCacheFiles: canMove(cacheDirectory, directory),

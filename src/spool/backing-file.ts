@@ -30,7 +30,7 @@ export class BackingFile {
   }
 
   /** From now on it is the file of a content that is not stored yet. */
-  spooled(): void {
+  becomeSpoolFile(): void {
     this.owner = 'spool';
     this.key = '';
     this.path = null;

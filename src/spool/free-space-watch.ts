@@ -12,12 +12,12 @@ import type { Clock } from '../base/clock.js';
 import { type FreeSpace, RESERVE } from './free-space.js';
 
 /** How often the disk is looked at while something is handed out, ms. */
-export const LOOK_EVERY_MS = 100;
+export const CHECK_EVERY_MS = 100;
 /**
  * Free bytes without which nothing is handed out, and which the cache is asked to keep free meanwhile: several looks' worth
  * of what a fast disk takes (3 GB/s), since a look may come late on a busy machine.
  */
-export const AMPLE = 2 * 1024 ** 3;
+export const MIN_FREE = 2 * 1024 ** 3;
 
 export class FreeSpaceWatch {
   readonly #freeSpace: FreeSpace;
@@ -28,8 +28,8 @@ export class FreeSpaceWatch {
   #isHeld = false;
   #watching: AbortController | null = null;
 
-  constructor(room: FreeSpace, ballast: string, clock: Clock) {
-    this.#freeSpace = room;
+  constructor(freeSpace: FreeSpace, ballast: string, clock: Clock) {
+    this.#freeSpace = freeSpace;
     this.#ballast = ballast;
     this.#clock = clock;
     // Left by a process that died.
@@ -38,7 +38,7 @@ export class FreeSpaceWatch {
 
   /** One more writes without asking; false where there is too little room for that. Pair with `end`. */
   begin(): boolean {
-    if (this.#freeSpace.free() < AMPLE || !this.#hold()) return false;
+    if (this.#freeSpace.free() < MIN_FREE || !this.#createBallast()) return false;
     this.#users++;
     if (this.#watching === null) {
       this.#watching = new AbortController();
@@ -54,29 +54,29 @@ export class FreeSpaceWatch {
     this.#watching?.abort(null);
     this.#watching = null;
     // It stays for the next one where it is in nobody's way: many small files come one after the other.
-    if (this.#freeSpace.free() < AMPLE) this.#drop();
+    if (this.#freeSpace.free() < MIN_FREE) this.#removeBallast();
   }
 
   /** The mount ends. */
   close(): void {
     this.#watching?.abort();
-    this.#drop();
+    this.#removeBallast();
   }
 
   /** Lets the cache give way, and the ballast go where that is not enough. */
-  look(): void {
+  check(): void {
     let free = this.#freeSpace.free();
-    if (free >= AMPLE) return;
-    this.#freeSpace.relieve(AMPLE - free);
+    if (free >= MIN_FREE) return;
+    this.#freeSpace.reclaim(MIN_FREE - free);
     free = this.#freeSpace.free();
-    if (free <= 0) this.#drop();
+    if (free <= 0) this.#removeBallast();
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
+      await this.#clock.sleep(CHECK_EVERY_MS, signal).catch(() => undefined);
       try {
-        if (!signal.aborted) this.look();
+        if (!signal.aborted) this.check();
       } catch {
         // A disk that cannot be asked is broken, as the next write of the journal says to who waits for it.
         return;
@@ -85,7 +85,7 @@ export class FreeSpaceWatch {
   }
 
   /** False where the disk refuses it. */
-  #hold(): boolean {
+  #createBallast(): boolean {
     if (this.#isHeld) return true;
     try {
       const fd = openSync(this.#ballast, 'w', 0o600);
@@ -99,12 +99,12 @@ export class FreeSpaceWatch {
       this.#isHeld = true;
     } catch {
       // A disk that refuses 32 MiB is none to write to without asking; each write is then checked, and says what is wrong.
-      this.#drop();
+      this.#removeBallast();
     }
     return this.#isHeld;
   }
 
-  #drop(): void {
+  #removeBallast(): void {
     this.#isHeld = false;
     rmSync(this.#ballast, { force: true });
   }

@@ -2,7 +2,7 @@ import { statfsSync } from 'node:fs';
 import { SyncmountError } from '../base/errors.js';
 
 /** Bytes of contents taken on trust between two looks at the disk: a look costs microseconds, a write of 4 KiB not much more. */
-const LOOK_EVERY = 1024 * 1024;
+const CHECK_EVERY_BYTES = 1024 * 1024;
 /** Kept free for the journal and the inode table, bytes: on a full disk not even a removal could be written down. */
 export const RESERVE = 32 * 1024 * 1024;
 
@@ -14,13 +14,13 @@ export function reserveOf(totalBytes: number): number {
 /** Refuses contents before the disk is so full that the state database cannot be written. */
 export class FreeSpace {
   readonly #directory: string;
-  readonly #relieve: ((bytes: number) => void) | undefined;
-  #trusted = 0;
+  readonly #reclaim: ((bytes: number) => void) | undefined;
+  #allowance = 0;
 
   /** `relieve` frees so many bytes of the disk, or as many as it can, of what can be had again. */
-  constructor(directory: string, relieve?: (bytes: number) => void) {
+  constructor(directory: string, reclaim?: (bytes: number) => void) {
     this.#directory = directory;
-    this.#relieve = relieve;
+    this.#reclaim = reclaim;
   }
 
   /** Throws `SyncmountError` ENOSPC where `bytes` more would eat into the reserve, whatever was given up for them. */
@@ -29,29 +29,29 @@ export class FreeSpace {
   }
 
   has(bytes: number): boolean {
-    if (bytes <= this.#trusted) {
-      this.#trusted -= bytes;
+    if (bytes <= this.#allowance) {
+      this.#allowance -= bytes;
       return true;
     }
     let free = this.free();
-    if (free < bytes && this.#relieve !== undefined) {
-      this.#relieve(bytes - free + LOOK_EVERY);
+    if (free < bytes && this.#reclaim !== undefined) {
+      this.#reclaim(bytes - free + CHECK_EVERY_BYTES);
       free = this.free();
     }
     if (free < bytes) return false;
-    this.#trusted = Math.min(LOOK_EVERY, free - bytes);
+    this.#allowance = Math.min(CHECK_EVERY_BYTES, free - bytes);
     return true;
   }
 
   /** Frees so many bytes, or as many as can be, of what can be had again. */
-  relieve(bytes: number): void {
-    this.#relieve?.(bytes);
+  reclaim(bytes: number): void {
+    this.#reclaim?.(bytes);
   }
 
   /** Others fill the disk too: where they have taken of the reserve, what can be had again gives way. */
   keepReserve(): void {
     const free = this.free();
-    if (free < 0) this.#relieve?.(-free);
+    if (free < 0) this.#reclaim?.(-free);
   }
 
   /** Bytes that contents may still take. */

@@ -12,9 +12,9 @@ export interface InlineContent {
  * it is missing; `size`: bytes of the content; `boot`: the present one.
  */
 export function isSpoolFileSound(
-  kept: Pick<InlineContent, 'boot'>,
+  inline: Pick<InlineContent, 'boot'>,
   spool: { readonly onDisk: number | null; readonly size: number },
   boot: string | null,
 ): boolean {
-  return kept.boot !== null && kept.boot === boot && spool.onDisk !== null && spool.onDisk >= spool.size;
+  return inline.boot !== null && inline.boot === boot && spool.onDisk !== null && spool.onDisk >= spool.size;
 }

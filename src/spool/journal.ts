@@ -67,21 +67,21 @@ export class Journal {
   readonly #wasEmptied: Statement;
   readonly #abandon: Statement;
   readonly #abandoned: Statement;
-  readonly #cleared: Statement;
+  readonly #forgetAbandoned: Statement;
   readonly #remove: Statement;
   readonly #get: Statement;
   readonly #all: Statement;
-  readonly #keep: Statement;
-  readonly #kept: Statement;
-  readonly #keptLength: Statement;
-  readonly #cutKept: Statement;
-  readonly #release: Statement;
-  readonly #drop: Statement;
-  readonly #dropFileOf: Statement;
-  readonly #dropped: Statement;
-  readonly #gone: Statement;
+  readonly #putInline: Statement;
+  readonly #inline: Statement;
+  readonly #inlineFacts: Statement;
+  readonly #truncateInline: Statement;
+  readonly #dropInline: Statement;
+  readonly #markGarbage: Statement;
+  readonly #markFileGarbage: Statement;
+  readonly #garbage: Statement;
+  readonly #unmarkGarbage: Statement;
   /** Names that `gone` was told of and that still stand in the table: a transaction that writes to it anyway takes them out. */
-  readonly #goneNames = new Set<string>();
+  readonly #removedGarbage = new Set<string>();
 
   constructor(sql: Sql) {
     this.#transaction = transactionsOf(sql);
@@ -104,26 +104,26 @@ export class Journal {
       "INSERT INTO intent (kind, data) SELECT 'abandoned', checkpoint FROM upload WHERE ino = ? AND checkpoint IS NOT NULL",
     );
     this.#abandoned = sql.prepare("SELECT id, data FROM intent WHERE kind = 'abandoned'");
-    this.#cleared = sql.prepare('DELETE FROM intent WHERE id = ?');
+    this.#forgetAbandoned = sql.prepare('DELETE FROM intent WHERE id = ?');
     this.#remove = sql.prepare('DELETE FROM upload WHERE ino = ?');
     this.#get = sql.prepare('SELECT * FROM upload WHERE ino = ?');
     this.#all = sql.prepare('SELECT * FROM upload ORDER BY since, ino');
-    this.#keep = sql.prepare('INSERT OR REPLACE INTO kept (ino, bytes, boot) VALUES (?, ?, ?)');
-    this.#kept = sql.prepare('SELECT bytes FROM kept WHERE ino = ?').pluck();
-    this.#keptLength = sql.prepare('SELECT length(bytes) AS length, boot FROM kept WHERE ino = ?');
-    this.#cutKept = sql.prepare('UPDATE kept SET bytes = substr(bytes, 1, ?) WHERE ino = ?');
-    this.#release = sql.prepare('DELETE FROM kept WHERE ino = ?');
-    this.#drop = sql.prepare('INSERT OR IGNORE INTO dropped (spool) VALUES (?)');
-    this.#dropFileOf = sql.prepare('INSERT OR IGNORE INTO dropped (spool) SELECT spool FROM upload WHERE ino = ?');
-    this.#dropped = sql.prepare('SELECT spool FROM dropped').pluck();
-    this.#gone = sql.prepare('DELETE FROM dropped WHERE spool = ?');
+    this.#putInline = sql.prepare('INSERT OR REPLACE INTO kept (ino, bytes, boot) VALUES (?, ?, ?)');
+    this.#inline = sql.prepare('SELECT bytes FROM kept WHERE ino = ?').pluck();
+    this.#inlineFacts = sql.prepare('SELECT length(bytes) AS length, boot FROM kept WHERE ino = ?');
+    this.#truncateInline = sql.prepare('UPDATE kept SET bytes = substr(bytes, 1, ?) WHERE ino = ?');
+    this.#dropInline = sql.prepare('DELETE FROM kept WHERE ino = ?');
+    this.#markGarbage = sql.prepare('INSERT OR IGNORE INTO dropped (spool) VALUES (?)');
+    this.#markFileGarbage = sql.prepare('INSERT OR IGNORE INTO dropped (spool) SELECT spool FROM upload WHERE ino = ?');
+    this.#garbage = sql.prepare('SELECT spool FROM dropped').pluck();
+    this.#unmarkGarbage = sql.prepare('DELETE FROM dropped WHERE spool = ?');
   }
 
   put(row: UploadRow): void {
     this.#transaction(() => {
       if (row.checkpoint === null) this.#abandon.run(row.ino);
       this.#put.run(parametersOf(row));
-      this.#gone.run(row.spool);
+      this.#unmarkGarbage.run(row.spool);
     });
   }
 
@@ -149,7 +149,7 @@ export class Journal {
     this.#transaction(() => {
       this.#abandon.run(ino);
       this.#changing.run(state, ino);
-      if (state === 'open') this.#release.run(ino);
+      if (state === 'open') this.#dropInline.run(ino);
     });
   }
 
@@ -170,8 +170,8 @@ export class Journal {
   }
 
   /** Nothing is left of an abandoned upload. */
-  cleared(id: number): void {
-    this.#cleared.run(id);
+  forgetAbandoned(id: number): void {
+    this.#forgetAbandoned.run(id);
   }
 
   /** The content is about to be cut to `size` bytes. */
@@ -182,7 +182,7 @@ export class Journal {
     present.truncate(size);
     const content = { size, baseEnd: Math.min(row.content.baseEnd, size), present: present.ranges() };
     this.put({ ...row, content, isUncut: size === 0 });
-    this.#cutKept.run(size, ino);
+    this.#truncateInline.run(size, ino);
   }
 
   /** The file of a content that was to be emptied is empty: what is in it from now on was written since. */
@@ -195,21 +195,21 @@ export class Journal {
    * file would need a second one. It counts until `release`, whatever becomes of the spool file.
    */
   putInline(ino: number, bytes: Uint8Array, boot: string | null): void {
-    this.#keep.run(ino, bytes, boot);
+    this.#putInline.run(ino, bytes, boot);
   }
 
   /** How long a kept content is, and in which boot its spool file had the same. */
   inlineFacts(ino: number): InlineContent | undefined {
-    return this.#keptLength.get(ino) as InlineContent | undefined;
+    return this.#inlineFacts.get(ino) as InlineContent | undefined;
   }
 
   inline(ino: number): Uint8Array | undefined {
-    return this.#kept.get(ino) as Uint8Array | undefined;
+    return this.#inline.get(ino) as Uint8Array | undefined;
   }
 
   /** The spool file is the content from now on. */
   dropInline(ino: number): void {
-    this.#release.run(ino);
+    this.#dropInline.run(ino);
   }
 
   /** The base has moved at the provider. */
@@ -251,41 +251,41 @@ export class Journal {
     this.#transaction(() => {
       this.#abandon.run(ino);
       this.#remove.run(ino);
-      this.#release.run(ino);
+      this.#dropInline.run(ino);
     });
   }
 
   /** A spool file that no row names, and that goes without one: should the process die first, the next mount removes it. */
-  drop(spool: string): void {
-    this.#goneNames.delete(spool);
-    this.#drop.run(spool);
+  markGarbage(spool: string): void {
+    this.#removedGarbage.delete(spool);
+    this.#markGarbage.run(spool);
   }
 
   /** Spool files that are unwanted, and may still be there. */
-  dropped(): string[] {
-    this.settleGone();
-    return this.#dropped.all() as string[];
+  garbage(): string[] {
+    this.forgetRemovedGarbage();
+    return this.#garbage.all() as string[];
   }
 
   /**
    * An unwanted spool file is there no more. Its name goes with the next one that comes: that costs nothing then, and until
    * then does no harm (names are not used twice, and the next mount looks whether there is anything to remove).
    */
-  gone(spool: string): void {
-    this.#goneNames.add(spool);
+  garbageRemoved(spool: string): void {
+    this.#removedGarbage.add(spool);
   }
 
   /** Takes out at once the names that `gone` was told of. */
-  settleGone(): void {
-    for (const spool of this.#goneNames) this.#gone.run(spool);
-    this.#goneNames.clear();
+  forgetRemovedGarbage(): void {
+    for (const spool of this.#removedGarbage) this.#unmarkGarbage.run(spool);
+    this.#removedGarbage.clear();
   }
 
   #forget(ino: number): void {
-    this.settleGone();
-    this.#dropFileOf.run(ino);
+    this.forgetRemovedGarbage();
+    this.#markFileGarbage.run(ino);
     this.#remove.run(ino);
-    this.#release.run(ino);
+    this.#dropInline.run(ino);
   }
 }
 

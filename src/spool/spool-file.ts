@@ -33,7 +33,7 @@ const CHUNK = 256 * 1024;
 const LARGE = 64 * 1024 * 1024;
 
 /** Fills `into` with the base's bytes from `offset`. `goesOnTo`: it will be asked for all up to there, in order. */
-export type ReadBase = (into: Uint8Array, offset: number, goesOnTo?: number) => Promise<void>;
+export type ReadBase = (into: Uint8Array, offset: number, sequentialUntil?: number) => Promise<void>;
 
 export interface SpoolState {
   readonly size: number;
@@ -42,12 +42,12 @@ export interface SpoolState {
 }
 
 /** A content that is all its own, and needs nothing of a base. */
-export function wholeOf(size: number): SpoolState {
+export function completeState(size: number): SpoolState {
   return { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] };
 }
 
 export interface SpoolFileOptions {
-  readonly room?: FreeSpace;
+  readonly freeSpace?: FreeSpace;
   /** Hash what is written from its beginning to its end, in such blocks, while it is written. Default: when it is asked for. */
   readonly digestBlockBytes?: number | undefined;
 }
@@ -64,15 +64,15 @@ export class SpoolFile {
   readonly #freeSpace: FreeSpace | undefined;
   readonly #digestBlockBytes: number | undefined;
   /** Of the beginning of the content, where all of that was written from there to its end and in no other way. */
-  #followed: RunningDigest | null = null;
-  #isFollowing = false;
+  #writeDigest: RunningDigest | null = null;
+  #isHashing = false;
   readonly #uses = new InUse();
   /** Changes happen one after the other: what a hole is filled with must not come over what was written meanwhile. */
   readonly #changes = new Mutex();
 
   constructor(path: string, base: RemoteFile | null, state?: SpoolState, options: SpoolFileOptions = {}) {
     this.path = path;
-    this.#freeSpace = options.room;
+    this.#freeSpace = options.freeSpace;
     this.#digestBlockBytes = options.digestBlockBytes;
     this.#base = base;
     this.#size = state?.size ?? base?.size ?? 0;
@@ -112,7 +112,7 @@ export class SpoolFile {
   }
 
   /** Of an earlier state, what has not been cut off since. */
-  leftOf({ size, baseEnd, present }: SpoolState): SpoolState {
+  truncatedState({ size, baseEnd, present }: SpoolState): SpoolState {
     const end = Math.min(size, this.#size);
     const kept = ExtentSet.from(present);
     kept.truncate(end);
@@ -173,8 +173,8 @@ export class SpoolFile {
   }
 
   /** Others write to the file itself, and made it what it is now: all of it is the content, of so many bytes. */
-  changedByOthers(size: number): void {
-    this.#followed = null;
+  writtenDirectly(size: number): void {
+    this.#writeDigest = null;
     this.#baseEnd = 0;
     this.#present.truncate(size);
     this.#present.add(0, size);
@@ -188,7 +188,7 @@ export class SpoolFile {
     try {
       // No position: at the end.
       for (let done = 0; done < data.length; ) done += await appendPart(fd, data.subarray(done));
-      this.changedByOthers(fstatSync(fd).size);
+      this.writtenDirectly(fstatSync(fd).size);
     } finally {
       closeSync(fd);
     }
@@ -198,7 +198,7 @@ export class SpoolFile {
     return this.#change(async (fd) => {
       this.#baseEnd = Math.min(this.#baseEnd, size);
       this.#present.truncate(size);
-      if (size !== this.#size) this.#followed = null;
+      if (size !== this.#size) this.#writeDigest = null;
       // Readers must not look for bytes that are about to go, nor for bytes that are not there yet.
       this.#size = Math.min(this.#size, size);
       await truncateFile(fd, size);
@@ -259,10 +259,10 @@ export class SpoolFile {
    */
   digest(blockBytes: number, signal?: AbortSignal): Promise<Digest> {
     return this.#uses.during(async () => {
-      const followed = this.#followed;
+      const running = this.#writeDigest;
       // It goes no further by itself, nor by a write that comes meanwhile.
-      this.#followed = null;
-      const digest = followed?.blockBytes === blockBytes ? followed : new RunningDigest(blockBytes);
+      this.#writeDigest = null;
+      const digest = running?.blockBytes === blockBytes ? running : new RunningDigest(blockBytes);
       const fd = this.#file();
       if (fstatSync(fd).size < this.#size) this.#tooShort();
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK, this.#size - digest.bytes));
@@ -312,42 +312,42 @@ export class SpoolFile {
 
   async #write(fd: number, data: Uint8Array, offset: number): Promise<void> {
     this.#freeSpace?.require(data.length);
-    const isFollowed = this.#goesOn(offset);
+    const continuesDigest = this.#continuesDigest(offset);
     await writeAt(fd, data, offset);
     this.#present.add(offset, offset + data.length);
     this.#size = Math.max(this.#size, offset + data.length);
-    if (isFollowed) this.#follow();
+    if (continuesDigest) this.#hashWrites();
   }
 
   /** Does a write at `offset` go on where the content ends? From the first that does not, nothing is followed. */
-  #goesOn(offset: number): boolean {
-    if (this.#digestBlockBytes === undefined || this.isShared || offset !== this.#size) this.#followed = null;
-    else if (offset === 0) this.#followed = new RunningDigest(this.#digestBlockBytes);
-    return this.#followed !== null;
+  #continuesDigest(offset: number): boolean {
+    if (this.#digestBlockBytes === undefined || this.isShared || offset !== this.#size) this.#writeDigest = null;
+    else if (offset === 0) this.#writeDigest = new RunningDigest(this.#digestBlockBytes);
+    return this.#writeDigest !== null;
   }
 
   /** Hashes behind the writes, in the moments in which nothing else is to be done. */
-  #follow(): void {
-    const followed = this.#followed;
-    if (followed === null || this.#isFollowing || this.#size - followed.bytes < CHUNK) return;
-    this.#isFollowing = true;
+  #hashWrites(): void {
+    const running = this.#writeDigest;
+    if (running === null || this.#isHashing || this.#size - running.bytes < CHUNK) return;
+    this.#isHashing = true;
     // Who asks for the digest reads it again, and hears of what went wrong.
-    const end = this.#hashBehind(followed).catch(() => undefined);
+    const end = this.#hashWritten(running).catch(() => undefined);
     void end.then(() => {
-      this.#isFollowing = false;
+      this.#isHashing = false;
     });
   }
 
   /** As far as there are whole pieces, and until the file is closed or is not what it was. */
-  async #hashBehind(followed: RunningDigest): Promise<void> {
+  async #hashWritten(running: RunningDigest): Promise<void> {
     const data = Buffer.allocUnsafe(CHUNK);
     for (;;) {
       await nextTurn();
       const fd = this.#fd;
-      if (fd === null || this.#followed !== followed || this.#size - followed.bytes < CHUNK) return;
-      const count = await this.#uses.during(() => readAt(fd, data, followed.bytes));
-      if (count < CHUNK || this.#followed !== followed) return;
-      followed.update(data);
+      if (fd === null || this.#writeDigest !== running || this.#size - running.bytes < CHUNK) return;
+      const count = await this.#uses.during(() => readAt(fd, data, running.bytes));
+      if (count < CHUNK || this.#writeDigest !== running) return;
+      running.update(data);
     }
   }
 

@@ -26,7 +26,7 @@ const RESCUED = 'rescued';
 
 export interface SpoolOptions {
   /** See `Room`. */
-  readonly relieve?: ((bytes: number) => void) | undefined;
+  readonly reclaim?: ((bytes: number) => void) | undefined;
   readonly clock?: Clock;
   /** Has anybody but this descriptor the file open? */
   readonly isOpenElsewhere?: ((fd: number) => boolean) | undefined;
@@ -42,7 +42,7 @@ export interface SpoolOptions {
 export class Spool {
   readonly directory: string;
   /** For those who write to spool files without asking. */
-  readonly headroom: FreeSpaceWatch;
+  readonly freeSpaceWatch: FreeSpaceWatch;
   /** See `SpoolOptions`. */
   readonly takesCacheFiles: boolean;
   readonly #freeSpace: FreeSpace;
@@ -55,7 +55,7 @@ export class Spool {
   constructor(
     directory: string,
     {
-      relieve,
+      reclaim,
       clock = systemClock,
       isOpenElsewhere,
       isOpenForWriting,
@@ -68,9 +68,9 @@ export class Spool {
     this.#isOpenForWriting = isOpenForWriting;
     this.takesCacheFiles = takesCacheFiles;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.#freeSpace = new FreeSpace(directory, relieve);
-    this.#fileOptions = { room: this.#freeSpace, digestBlockBytes };
-    this.headroom = new FreeSpaceWatch(this.#freeSpace, `${directory}.reserve`, clock);
+    this.#freeSpace = new FreeSpace(directory, reclaim);
+    this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes };
+    this.freeSpaceWatch = new FreeSpaceWatch(this.#freeSpace, `${directory}.reserve`, clock);
     // Names count up and are never used twice, so that a file left by a crash is not taken for a new one.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
     this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);
@@ -82,7 +82,7 @@ export class Spool {
   }
 
   /** The journal names these, whether their files are still there or not. */
-  avoid(names: Iterable<string>): void {
+  reserveNames(names: Iterable<string>): void {
     for (const name of names) this.#next = Math.max(this.#next, numberOf(name) + 1);
   }
 
@@ -164,7 +164,7 @@ export class Spool {
   }
 
   /** Takes away what the file of a journal row has behind the end of its content. */
-  cut({ spool, content }: UploadRow): void {
+  truncateToContent({ spool, content }: UploadRow): void {
     truncateSync(join(this.directory, spool), content.size);
   }
 

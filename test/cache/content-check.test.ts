@@ -24,7 +24,7 @@ const setUp = (limit = 64 * MIB, directory = temporary()) => {
   const cache = openCache(directory, limit, { punchHole: zeroHole });
   const pool = new ReaderPool(cache, server.fetch);
   const damaged: RemoteFile[] = [];
-  pool.onDamage = (what) => void damaged.push(what);
+  pool.onCorruption = (what) => void damaged.push(what);
   return { server, file, cache, pool, damaged, directory };
 };
 
@@ -91,9 +91,9 @@ describe('a content that is right', () => {
     const reader = pool.acquire(file);
     reader.prefetch(0, SIZE, 512 * 1024, 'background');
     await reader.idle();
-    expect([reader.has(0, SIZE), reader.lend()]).toEqual([true, null]);
-    await reader.check?.settle();
-    const lent = reader.lend();
+    expect([reader.has(0, SIZE), reader.openBacking()]).toEqual([true, null]);
+    await reader.check?.hashInBackground();
+    const lent = reader.openBacking();
     expect(lent).not.toBeNull();
     if (lent !== null) cache.closeBacking(lent);
     await leave(pool, reader);
@@ -132,7 +132,7 @@ describe('a content that is right', () => {
 
 /** Evicts everything. */
 function emptied(cache: BlockCache): void {
-  cache.relieve(Number.MAX_SAFE_INTEGER);
+  cache.reclaim(Number.MAX_SAFE_INTEGER);
   expect(cache.stats().bytes).toBe(0);
 }
 
@@ -221,7 +221,7 @@ describe('a content whose MD5 nobody tells', () => {
     const reader = pool.acquire(file);
     expect((await readThrough(reader, 128 * 1024)).equals(data)).toBe(true);
     await reader.idle();
-    const lent = reader.lend();
+    const lent = reader.openBacking();
     expect(lent).not.toBeNull();
     if (lent !== null) cache.closeBacking(lent);
     await leave(pool, reader);

@@ -6,7 +6,11 @@ const M = 1024 * K;
 const G = 1024 * M;
 
 describe('planReadAhead', () => {
-  const state = (next: number, window: number, asked: number): ReadAheadState => ({ next, window, asked });
+  const state = (next: number, window: number, asked: number): ReadAheadState => ({
+    next,
+    window,
+    requestedUntil: asked,
+  });
 
   it.each([
     ['a small file is fetched whole', noReadAhead, 0, 4 * K, 100 * K, G, [0, 100 * K]],

@@ -6,7 +6,7 @@ import { type Mounted, mounted, writing } from './harness.js';
 
 describe('a content that nobody wants any more', () => {
   const spoolOf = (m: Mounted): string[] => readdirSync(join(m.directory, 'spool'));
-  const dropped = (m: Mounted): unknown[] => m.core.journal.dropped();
+  const dropped = (m: Mounted): unknown[] => m.core.journal.garbage();
 
   it.each<[string, (m: Mounted) => Promise<unknown>]>([
     ['removed', (m) => m.rm('a')],
@@ -42,7 +42,7 @@ describe('a content that nobody wants any more', () => {
     await m.put('a', 'text');
     // As the row leaves it behind.
     writeFileSync(join(m.directory, 'spool', '1'), 'text');
-    m.core.journal.drop('1');
+    m.core.journal.markGarbage('1');
     const revived = await m.crash();
     expect(spoolOf(revived)).toEqual([]);
     expect(await revived.cat('a')).toBe('text');

@@ -284,7 +284,7 @@ export class Mounted {
     if (this.#dead) return;
     this.#dead = true;
     this.core.directories.close();
-    this.core.spool.headroom.close();
+    this.core.spool.freeSpaceWatch.close();
     this.cache.close();
     this.core.state.close();
   }

@@ -82,7 +82,7 @@ describe.skipIf(process.platform !== 'linux')(
         const backing = lent(mount, reader);
         await store(mount);
         expect(mount.cache.stats().bytes).toBe(cacheSize > 200_000 ? 100_000 : 0);
-        mount.cache.relieve(10_000_000);
+        mount.cache.reclaim(10_000_000);
         for (const name of ['a', 'b', 'c']) await mount.put(name, 'y'.repeat(70_000));
         await store(mount);
         expect(contentOf(backing)).toBe(text);

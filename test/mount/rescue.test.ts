@@ -16,7 +16,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/base/sqlite.js';
 import { setStateAside } from '../../src/mount/state-quarantine.js';
 import { Journal } from '../../src/spool/journal.js';
-import { wholeOf } from '../../src/spool/spool-file.js';
+import { completeState } from '../../src/spool/spool-file.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
 import { stateMigrations } from '../../src/tree/schema.js';
 
@@ -38,7 +38,7 @@ function account() {
   const parent = table.insert({ parent: root, name: 'd', kind: 'directory' }).ino;
   const add = (name: string, spool: string, bytes: string): void => {
     const { ino } = table.insert({ parent, name, kind: 'file', localSize: bytes.length });
-    const content = wholeOf(bytes.length);
+    const content = completeState(bytes.length);
     const rest = { base: null, checkpoint: null, attempts: [], code: null, message: null, since: 0 };
     journal.put({ ino, spool, state: 'queued', content, ...rest });
     writeFileSync(join(directory, 'spool', spool), bytes);

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FreeSpace, RESERVE } from '../../src/spool/free-space.js';
-import { AMPLE, FreeSpaceWatch, LOOK_EVERY_MS } from '../../src/spool/free-space-watch.js';
+import { CHECK_EVERY_MS, FreeSpaceWatch, MIN_FREE } from '../../src/spool/free-space-watch.js';
 import { TestClock } from '../support/test-clock.js';
 
-describe('Headroom', () => {
+describe('FreeSpaceWatch', () => {
   let directory: string;
   let ballast: string;
   beforeEach(() => {
@@ -15,7 +15,7 @@ describe('Headroom', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  /** A disk with so many bytes free, of which a cache could give so many. */
+  /** A disk with `free` bytes free; the cache can free another `cached` bytes. */
   const disk = (free: number, cached: number) => ({
     left: free,
     cached,
@@ -23,7 +23,7 @@ describe('Headroom', () => {
     free(): number {
       return this.left;
     },
-    relieve(bytes: number): void {
+    reclaim(bytes: number): void {
       this.asked.push(bytes);
       const given = Math.min(bytes, this.cached);
       this.cached -= given;
@@ -34,49 +34,49 @@ describe('Headroom', () => {
     clock.advance(ms);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  const headroomOf = (room: ReturnType<typeof disk>, clock = new TestClock()): FreeSpaceWatch =>
-    new FreeSpaceWatch(room as unknown as FreeSpace, ballast, clock);
+  const watchOf = (freeSpace: ReturnType<typeof disk>, clock = new TestClock()): FreeSpaceWatch =>
+    new FreeSpaceWatch(freeSpace as unknown as FreeSpace, ballast, clock);
 
-  it('hands nothing out where there is little room', () => {
-    expect(headroomOf(disk(AMPLE - 1, AMPLE)).begin()).toBe(false);
+  it('refuses to begin where there is little free space', () => {
+    expect(watchOf(disk(MIN_FREE - 1, MIN_FREE)).begin()).toBe(false);
     expect(existsSync(ballast)).toBe(false);
   });
 
   it('holds the reserve from the first on, and gives it back when the mount ends', () => {
-    const headroom = headroomOf(disk(AMPLE, 0));
-    expect([headroom.begin(), headroom.begin()]).toEqual([true, true]);
+    const watch = watchOf(disk(MIN_FREE, 0));
+    expect([watch.begin(), watch.begin()]).toEqual([true, true]);
     expect(statSync(ballast).blocks * 512).toBeGreaterThanOrEqual(RESERVE);
-    headroom.end();
-    headroom.end();
+    watch.end();
+    watch.end();
     expect(existsSync(ballast)).toBe(true);
-    headroom.close();
+    watch.close();
     expect(existsSync(ballast)).toBe(false);
   });
 
-  it('has the cache give way while there is little room, and then lets the reserve go', async () => {
+  it('has the cache give way while there is little free space, and then lets the reserve go', async () => {
     const clock = new TestClock();
-    const room = disk(AMPLE, 1000);
-    const headroom = headroomOf(room, clock);
-    headroom.begin();
-    room.left = AMPLE - 600;
-    await pass(clock, LOOK_EVERY_MS);
-    expect([room.asked, room.left]).toEqual([[600], AMPLE]);
-    room.left = 0;
-    await pass(clock, LOOK_EVERY_MS);
-    expect(room.left).toBe(400);
+    const freeSpace = disk(MIN_FREE, 1000);
+    const watch = watchOf(freeSpace, clock);
+    watch.begin();
+    freeSpace.left = MIN_FREE - 600;
+    await pass(clock, CHECK_EVERY_MS);
+    expect([freeSpace.asked, freeSpace.left]).toEqual([[600], MIN_FREE]);
+    freeSpace.left = 0;
+    await pass(clock, CHECK_EVERY_MS);
+    expect(freeSpace.left).toBe(400);
     expect(existsSync(ballast)).toBe(true);
-    room.left = -1;
-    headroom.look();
+    freeSpace.left = -1;
+    watch.check();
     expect(existsSync(ballast)).toBe(false);
-    headroom.end();
-    const { length } = room.asked;
-    await pass(clock, 10 * LOOK_EVERY_MS);
-    expect(room.asked).toHaveLength(length);
+    watch.end();
+    const { length } = freeSpace.asked;
+    await pass(clock, 10 * CHECK_EVERY_MS);
+    expect(freeSpace.asked).toHaveLength(length);
   });
 
   it('takes away what a mount left that died', () => {
     writeFileSync(ballast, 'left');
-    headroomOf(disk(0, 0));
+    watchOf(disk(0, 0));
     expect(existsSync(ballast)).toBe(false);
   });
 });

@@ -6,7 +6,7 @@ import { FreeSpace, reserveOf } from '../../src/spool/free-space.js';
 
 const MIB = 1024 * 1024;
 
-describe('the room for contents', () => {
+describe('the free space for contents', () => {
   it.each([
     [8 * MIB, MIB],
     [256 * MIB, 32 * MIB],
@@ -17,10 +17,10 @@ describe('the room for contents', () => {
 
   it('takes what fits and refuses what does not with ENOSPC', () => {
     const directory = mkdtempSync(join(tmpdir(), 'syncmount-test-'));
-    const room = new FreeSpace(directory);
-    for (let i = 0; i < 100; i++) room.require(4096);
-    expect(() => room.require(Number.MAX_SAFE_INTEGER)).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
-    room.require(4096);
+    const freeSpace = new FreeSpace(directory);
+    for (let i = 0; i < 100; i++) freeSpace.require(4096);
+    expect(() => freeSpace.require(Number.MAX_SAFE_INTEGER)).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
+    freeSpace.require(4096);
     rmSync(directory, { recursive: true });
   });
 });

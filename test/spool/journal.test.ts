@@ -49,20 +49,20 @@ describe('the journal', () => {
     const stands = (): unknown[] => state.sql.prepare('SELECT spool FROM dropped ORDER BY spool').pluck().all();
     journal.put({ ...row, ino: 1, spool: 'a' });
     journal.stored(1);
-    journal.gone('a');
+    journal.garbageRemoved('a');
     expect(stands()).toEqual(['a']);
     journal.put({ ...row, ino: 2, spool: 'b' });
     journal.stored(2);
     expect(stands()).toEqual(['b']);
-    journal.gone('b');
+    journal.garbageRemoved('b');
     // Its name is used again: what was said of the earlier file does not count for this one.
     journal.put({ ...row, ino: 3, spool: 'b' });
     journal.stored(3);
     journal.put({ ...row, ino: 4, spool: 'c' });
     journal.remove(4);
-    expect(journal.dropped()).toEqual(['b', 'c']);
-    journal.gone('b');
-    journal.settleGone();
+    expect(journal.garbage()).toEqual(['b', 'c']);
+    journal.garbageRemoved('b');
+    journal.forgetRemovedGarbage();
     expect(stands()).toEqual(['c']);
   });
 
@@ -83,12 +83,12 @@ describe('the journal', () => {
     journal.remove(1);
     journal.stored(2);
     journal.orphan(3);
-    journal.drop('d');
-    expect(journal.dropped()).toEqual(['a', 'b', 'd']);
-    journal.gone('a');
+    journal.markGarbage('d');
+    expect(journal.garbage()).toEqual(['a', 'b', 'd']);
+    journal.garbageRemoved('a');
     // One that a row names is wanted again.
     journal.put({ ...row, ino: 4, spool: 'd' });
-    expect(journal.dropped()).toEqual(['b']);
+    expect(journal.garbage()).toEqual(['b']);
   });
 
   it('lists the oldest first', () => {
@@ -130,7 +130,7 @@ describe('the journal', () => {
       { uploadId: 'second' },
       { uploadId: 'third' },
     ]);
-    for (const { id } of abandoned.slice(1)) journal.cleared(id);
+    for (const { id } of abandoned.slice(1)) journal.forgetAbandoned(id);
     expect(journal.abandoned()).toEqual(abandoned.slice(0, 1));
   });
 
@@ -170,7 +170,7 @@ describe('the spool directory', () => {
     mkdirSync(join(directory, 'rescued'));
     writeFileSync(join(directory, 'rescued', '11'), 'rescued');
     const spool = new Spool(directory);
-    spool.avoid(['12', 'not a number of ours']);
+    spool.reserveNames(['12', 'not a number of ours']);
     const second = await spool.create(null);
     expect(first.name).toBe('1');
     expect(second.name).toBe('13');

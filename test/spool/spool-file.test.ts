@@ -163,7 +163,7 @@ describe('a spool file', () => {
     await file.write(Buffer.alloc(100, 1), 0);
     file.isShared = true;
     writeFileSync(path, Buffer.alloc(100, 2));
-    file.changedByOthers(100);
+    file.writtenDirectly(100);
     expect((await file.digest(64)).md5).toBe(createHash('md5').update(Buffer.alloc(100, 2)).digest('hex'));
     await file.remove();
   });

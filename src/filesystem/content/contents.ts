@@ -167,7 +167,7 @@ export class Contents {
       const { base } = spool;
       if (base === null) throw new FsError('EIO', 'the content has no base');
       state.baseReader ??= this.#core.readers.acquire(base);
-      if (goesOnTo > 0) state.baseReader.prefetchSequel(offset, goesOnTo);
+      if (goesOnTo > 0) state.baseReader.prefetchSequential(offset, goesOnTo);
       await state.baseReader.read(into, offset);
     };
   }
@@ -328,7 +328,7 @@ export class Contents {
   /** Removes a spool file whose row is gone, or that never had one. */
   async removeSpool(spool: SpoolFile): Promise<void> {
     await spool.remove();
-    this.#core.journal.gone(spool.name);
+    this.#core.journal.garbageRemoved(spool.name);
   }
 
   /**

@@ -13,7 +13,7 @@ export function isAllHere({ readers }: Core, state: FileState | undefined): bool
   if (state.lastRevision.size === 0) return true;
   const reader = readers.acquire(state.lastRevision);
   try {
-    return reader.isWhole();
+    return reader.canMoveToSpool();
   } finally {
     readers.release(reader);
   }

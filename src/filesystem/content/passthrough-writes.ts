@@ -21,7 +21,7 @@ export function notePassthroughWrites(core: Core, state: FileState): void {
 export async function settlePassthroughWrites(core: Core, state: FileState): Promise<void> {
   const { watch } = state;
   if (watch === null) return;
-  core.spool.headroom.look();
+  core.spool.freeSpaceWatch.check();
   const look = await watch.seal();
   // The last of them has left meanwhile, and was taken note of then.
   if (state.watch === watch) note(core, state, look);
@@ -29,7 +29,7 @@ export async function settlePassthroughWrites(core: Core, state: FileState): Pro
 
 function note(core: Core, state: FileState, { size, writtenAt, isChanged }: Look): void {
   if (!isChanged || state.spool === null) return;
-  state.spool.changedByOthers(size);
+  state.spool.writtenDirectly(size);
   state.generation++;
   state.dirty = true;
   if (size > 0) state.written = true;

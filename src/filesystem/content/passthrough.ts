@@ -66,7 +66,7 @@ export class Passthrough {
     if (joined !== null) this.#giveBackFile(state, joined);
     if (lent === null) return false;
     handle.backing = null;
-    if (handle.flags.write && !state.hasPassthroughWriters()) this.#core.spool.headroom.end();
+    if (handle.flags.write && !state.hasPassthroughWriters()) this.#core.spool.freeSpaceWatch.end();
     const isLastWriter = this.#unwatch(state);
     this.#giveBackFile(state, lent);
     return isLastWriter;
@@ -92,7 +92,7 @@ export class Passthrough {
     this.#core.readers.cache.closeBacking(file);
     if (file.users > 0) return;
     if (state.backing === file) state.backing = null;
-    if (path !== null) this.#core.journal.gone(this.#core.spool.remove(path));
+    if (path !== null) this.#core.journal.garbageRemoved(this.#core.spool.remove(path));
   }
 
   /** A stored content: the cache's, or one that only its readers still have. */
@@ -107,7 +107,7 @@ export class Passthrough {
       return loan;
     }
     handle.reader ??= this.#core.readers.acquire(pinned);
-    return handle.reader.lend();
+    return handle.reader.openBacking();
   }
 
   /** Uploads do not mind: they too only read. */
@@ -122,16 +122,16 @@ export class Passthrough {
   #forWriting(handle: Handle): BackingFile | null {
     const { state } = handle;
     const { spool } = state;
-    const { headroom } = this.#core.spool;
+    const { freeSpaceWatch } = this.#core.spool;
     if (spool === null || !this.#mayWrite(handle, spool)) return null;
     const isFirst = !state.hasPassthroughWriters();
-    if (isFirst && !headroom.begin()) return null;
+    if (isFirst && !freeSpaceWatch.begin()) return null;
     let loan = state.backing;
     try {
       loan ??= new BackingFile('spool', '', spool.size, spool.path);
       state.watch ??= new WriteWatch(loan.fd);
     } catch (error) {
-      if (isFirst) headroom.end();
+      if (isFirst) freeSpaceWatch.end();
       if (state.backing === null) loan?.close();
       throw error;
     }

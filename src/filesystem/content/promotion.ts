@@ -16,7 +16,7 @@ export async function promoteToCache(
   loan: BackingFile | null = null,
 ): Promise<void> {
   const key = revisionKey(remote);
-  if (remote.md5 === null) readers.cache.replaced(key, remote.size);
+  if (remote.md5 === null) readers.cache.invalidate(key, remote.size);
   const isUsed = loan !== null && loan.users > 0;
   if (readers.cache.adopt(key, spool.size, spool.path, crcs, isUsed ? loan : null)) {
     await spool.close();
@@ -30,5 +30,5 @@ export async function promoteToCache(
   } else {
     await spool.remove();
   }
-  journal.gone(spool.name);
+  journal.garbageRemoved(spool.name);
 }

@@ -22,11 +22,11 @@ export async function makeSpool(
   const { spool, journal, table, clock } = core;
   const { name, file } = await spool.create(base);
   // Until a row names it nothing in it was promised. (One that is empty needs no such word: the next mount removes it.)
-  if (base !== null) journal.drop(name);
+  if (base !== null) journal.markGarbage(name);
   try {
     if (base !== null) await takeFromCache(core, state, base, file);
   } catch (error) {
-    journal.gone(spool.remove(file.path));
+    journal.garbageRemoved(spool.remove(file.path));
     throw error;
   }
   if (!state.unlinked) {
@@ -51,7 +51,7 @@ export async function makeSpool(
     relocation.relocate(state.ino);
   } else if (base === null) {
     // What has no name any more never gets a row.
-    journal.drop(name);
+    journal.markGarbage(name);
   }
   state.spool = file;
   state.spoolName = name;
@@ -80,14 +80,14 @@ async function takeFromCache(
   if (loan !== null && isBackingOf(loan, base)) {
     // Where it cannot move, the change fails: its readers would go on with another content.
     await file.takeBase((path) => spool.move(loan.path ?? '', path));
-    loan.spooled();
+    loan.becomeSpoolFile();
     return;
   }
   const reader = readers.acquire(base);
   try {
-    const taken = await file.takeBase((path) => reader.surrender(path));
+    const taken = await file.takeBase((path) => reader.moveToSpool(path));
     state.taken = taken?.crcs ?? null;
-    if (taken?.lent) state.backing = taken.lent;
+    if (taken?.backingFile) state.backing = taken.backingFile;
   } finally {
     readers.release(reader);
   }

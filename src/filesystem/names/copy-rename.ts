@@ -115,14 +115,14 @@ export class CopyRename {
     const { journal, readers } = this.#core;
     const spool = state?.spool ?? null;
     // What is cached may be of the file that was replaced.
-    if (stored.md5 === null) readers.cache.replaced(revisionKey(stored), stored.size);
+    if (stored.md5 === null) readers.cache.invalidate(revisionKey(stored), stored.size);
     if (state !== undefined && spool !== null && state.dirty) {
       // What is still being written goes to where its beginning is now; of the old base it needs nothing any more.
       await this.#contents.fill(state, spool);
       const content = spool.state();
       await spool.sync();
       spool.rebase(stored);
-      journal.setContent(source.ino, spool.leftOf(content), stored);
+      journal.setContent(source.ino, spool.truncatedState(content), stored);
     }
     await this.#moved(source, stored, to);
   }

@@ -182,7 +182,7 @@ export function needsProvider({ readers }: Pick<Core, 'readers'>, { handles, spo
     }
     if (pinned === null || pinned.size <= WHOLE_FILE_BYTES) continue;
     const reader = readers.acquire(pinned);
-    const isWhole = reader.isWhole();
+    const isWhole = reader.canMoveToSpool();
     readers.release(reader);
     if (!isWhole) return true;
   }

@@ -2,7 +2,7 @@
 import { messageOf } from '../../base/errors.js';
 import { isSpoolFileSound } from '../../spool/inline-content.js';
 import type { UploadRow } from '../../spool/journal.js';
-import { wholeOf } from '../../spool/spool-file.js';
+import { completeState } from '../../spool/spool-file.js';
 import type { Relocation } from '../content/relocation.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
@@ -12,13 +12,13 @@ import type { Uploader } from '../uploads/uploader.js';
 export function recoverUploads(core: Core, storing: Uploader, relocation: Relocation): () => void {
   const { journal, spool, table, log } = core;
   const rows = journal.all();
-  spool.avoid([...rows.map((row) => row.spool), ...journal.dropped()]);
+  spool.reserveNames([...rows.map((row) => row.spool), ...journal.garbage()]);
   const waiting = rows.flatMap((row) => recoverOne(core, storing, relocation, row) ?? []);
-  const dropped = new Set(journal.dropped());
+  const dropped = new Set(journal.garbage());
   const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)), dropped);
   table.transaction(() => {
-    for (const name of dropped) journal.gone(name);
-    journal.settleGone();
+    for (const name of dropped) journal.garbageRemoved(name);
+    journal.forgetRemovedGarbage();
   });
   if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
   return () => {
@@ -48,7 +48,7 @@ function recoverOne(core: Core, storing: Uploader, relocation: Relocation, found
   const promised = restoreKept(core, found);
   const row = promised ?? withUnpromised(found, onDisk ?? 0);
   // What was written behind its end must not show in a hole, should the file grow again.
-  if (onDisk !== null && onDisk > row.content.size) spool.cut(row);
+  if (onDisk !== null && onDisk > row.content.size) spool.truncateToContent(row);
   if (row.isUncut) journal.wasEmptied(row.ino);
   const state = files.ensureState(row.ino);
   state.spool = spool.open(row);
@@ -97,7 +97,7 @@ function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadR
   if (facts === undefined) return null;
   if (isSpoolFileSound(facts, { onDisk: spool.sizeOf(row), size: row.content.size }, options.boot)) return null;
   spool.restore(row, journal.inline(row.ino) ?? new Uint8Array());
-  return { ...row, content: wholeOf(facts.length) };
+  return { ...row, content: completeState(facts.length) };
 }
 
 /**
@@ -107,9 +107,9 @@ function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadR
  */
 function withUnpromised(row: UploadRow, onDisk: number): UploadRow {
   const size = Math.max(row.content.size, onDisk);
-  if (row.state === 'open' && row.base === null) return { ...row, content: wholeOf(size) };
+  if (row.state === 'open' && row.base === null) return { ...row, content: completeState(size) };
   if (row.state === 'synced' && row.content.size === 0 && size > 0 && !row.isUncut) {
-    return { ...row, state: 'open', content: wholeOf(size) };
+    return { ...row, state: 'open', content: completeState(size) };
   }
   return row;
 }

@@ -21,7 +21,7 @@ async function clearAll({ journal, provider, log }: Core): Promise<void> {
   for (const { id, checkpoint } of journal.abandoned()) {
     try {
       await provider.discardUpload?.(checkpoint);
-      journal.cleared(id);
+      journal.forgetAbandoned(id);
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'what an upload left at the provider stays there for now');
     }

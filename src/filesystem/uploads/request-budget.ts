@@ -29,7 +29,7 @@ function require(
   let read = 0;
   if (base !== null && base.size > 0 && missing.length > 0) {
     const reader = readers.acquire(base);
-    read = reader.lacking(missing);
+    read = reader.missingBytes(missing);
     readers.release(reader);
   }
   provider.afford({ ...work, read, store });

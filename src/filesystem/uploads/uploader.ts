@@ -9,7 +9,7 @@ import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { ProviderError } from '../../providers/errors.js';
 import { Patience } from '../../providers/patience.js';
 import type { RemoteFile } from '../../providers/provider.js';
-import { type Digest, type SpoolFile, wholeOf } from '../../spool/spool-file.js';
+import { completeState, type Digest, type SpoolFile } from '../../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf } from '../../tree/inode.js';
 import { withContentOf } from '../attributes/attributes.js';
 import type { Contents } from '../content/contents.js';
@@ -111,7 +111,7 @@ export class Uploader {
       writeRow(this.#core, state, spool, as, { kept });
     else if (state.activeUpload === null)
       writeRow(this.#core, state, spool, 'synced', {
-        content: kept === null ? spool.leftOf(content) : wholeOf(kept.length),
+        content: kept === null ? spool.truncatedState(content) : completeState(kept.length),
         generation,
         kept,
       });
