@@ -1,13 +1,16 @@
-/** What the cache has lent to the kernel. */
+/**
+ * The backing files of the cache: files of complete revisions that the kernel reads directly (passthrough).
+ * Invariant: together they take at most a share of the cache's limit, because an open backing file cannot be evicted.
+ */
 import { BackingFile } from '../spool/backing-file.js';
 import type { CachedRevision } from './cached-revision.js';
 
-/** Of the cache's limit, what may be lent at a time: the rest goes on taking new blocks. */
+/** The largest share of the cache's limit that backing files may take: the rest goes on taking new blocks. */
 const MAX_SHARE = 1 / 2;
 
 export class BackingFiles {
   readonly #limit: number;
-  /** By key, those that the cache still has. */
+  /** Backing files of revisions that are still in the cache, by key. */
   readonly #attached = new Map<string, BackingFile>();
   readonly #detached = new Set<BackingFile>();
 
@@ -19,14 +22,14 @@ export class BackingFiles {
     return this.#attached.has(key);
   }
 
-  /** Bytes on the disk that the cache does not have any more, and cannot free. */
+  /** Bytes of files that left the cache and are still open: they take disk space that the cache cannot free. */
   get detachedBytes(): number {
     let bytes = 0;
     for (const file of this.#detached) bytes += file.size;
     return bytes;
   }
 
-  /** Null unless all of the revision is here and every checksum was seen to hold. Pair with `giveBack`. */
+  /** Null unless every block of the revision is present and verified. Pair with `close`. */
   open(revision: CachedRevision, path: string): BackingFile | null {
     const { key, size } = revision;
     if (size === 0 || !revision.isFullyVerified()) return null;
@@ -40,12 +43,12 @@ export class BackingFiles {
     return file;
   }
 
-  /** May so many bytes more be lent? */
+  /** May backing files take `size` bytes more? */
   fits(size: number): boolean {
     return this.#bytes() + size <= this.#limit * MAX_SHARE;
   }
 
-  /** A spool file that is lent has become the cache's, with all those who have it. */
+  /** A spool file that is open as a backing file becomes the cache's. Its users keep it. */
   adopt(file: BackingFile, key: string, size: number): void {
     file.owner = 'cache';
     file.key = key;
@@ -54,7 +57,7 @@ export class BackingFiles {
     this.#attached.set(key, file);
   }
 
-  /** The cache's file of a revision has become one of the spool, with all those who have it. Null: nobody has. */
+  /** The cache's file of a revision becomes a spool file. Its users keep it. Null: it is not open as a backing file. */
   moveToSpool(key: string): BackingFile | null {
     const file = this.#attached.get(key);
     if (file === undefined) return null;
@@ -63,7 +66,7 @@ export class BackingFiles {
     return file;
   }
 
-  /** True when nobody has it any more. */
+  /** True when that was the last user. */
   close(file: BackingFile): boolean {
     file.users--;
     if (file.users > 0) return false;
@@ -73,7 +76,7 @@ export class BackingFiles {
     return true;
   }
 
-  /** The cache gives the file of a revision up. */
+  /** The cache drops the revision. An open backing file of it lives on until its last user closes it. */
   detach(key: string): void {
     const file = this.#attached.get(key);
     if (file === undefined) return;

@@ -2,8 +2,8 @@
  * The block cache on disk: one sparse file per revision, an index of which blocks are present, and a cap that holds.
  *
  * Space is reserved in the LRU before a byte is written, and the LRU evicts to make room. The unit of eviction is a
- * segment of a revision. Where holes can be punched, that segment's blocks are freed; elsewhere all of its revision is.
- * The cache never fails a read: whatever goes wrong on its disk, it answers "not here".
+ * segment of a revision. Where holes can be punched, only that segment is freed; elsewhere the whole revision is.
+ * The cache never fails a read: whatever goes wrong on its disk, it answers "not present".
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
@@ -28,7 +28,7 @@ export interface BlockCacheOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly punchHole?: PunchHole;
-  /** Names the present boot of the machine: files that were sound in it and were not touched are. Null: unknown. */
+  /** Id of the machine's present boot. A file verified in this boot and not touched since is still good. Null: unknown. */
   readonly boot?: string | null;
 }
 
@@ -41,9 +41,9 @@ export interface CacheStats {
   readonly misses: number;
 }
 
-/** A cached file that left for the spool. */
+/** A cached file that became a spool file. */
 export interface MovedToSpool {
-  /** Who reads it directly, where anybody does. */
+  /** Null unless the kernel reads the file directly. */
   readonly backingFile: BackingFile | null;
   /** CRC-32 of its blocks. */
   readonly crcs: readonly number[];
@@ -59,7 +59,7 @@ export class BlockCache implements RevisionHost {
   readonly #clock: Clock;
   readonly #boot: string;
   readonly #database: StateDatabase;
-  /** False: the directory cannot be written, and nothing is cached. */
+  /** False: the directory cannot be written, so nothing is cached. */
   readonly #isUsable: boolean;
   readonly #index: CacheIndex;
   readonly #space: CacheSpace;
@@ -80,7 +80,7 @@ export class BlockCache implements RevisionHost {
     this.#index = new CacheIndex(this.#database.sql);
     this.#backingFiles = new BackingFiles(options.limit);
     this.#space = new CacheSpace(options.limit, {
-      // What is lent would free nothing.
+      // To evict an open backing file would free nothing.
       isPinned: (key) => this.#backingFiles.has(key),
       detachedBytes: () => this.#backingFiles.detachedBytes,
       evict: (segment) => this.#evicted(segment),
@@ -94,7 +94,7 @@ export class BlockCache implements RevisionHost {
     return { bytes, limit: this.limit, hits: this.hits, misses: this.misses };
   }
 
-  /** The cached side of one revision, for as long as a reader has it. Pair with `release`. */
+  /** Opens the cached blocks of one revision; all readers of it share one object. Pair with `release`. */
   acquire(key: string, size: number): CachedRevision {
     let revision = this.#open.get(key);
     if (revision === undefined) {
@@ -118,8 +118,8 @@ export class BlockCache implements RevisionHost {
   }
 
   /**
-   * The file of an open revision, for others to read directly: null unless all of it is here and checked, and not too much
-   * is lent already. It is neither changed nor evicted until it was given back.
+   * The file of an open revision, for the kernel to read directly. Null unless every block is present and verified, and
+   * backing files have not used up their share. The file is neither changed nor evicted before `closeBacking`.
    */
   openBacking(revision: CachedRevision): BackingFile | null {
     const { key } = revision;
@@ -135,15 +135,15 @@ export class BlockCache implements RevisionHost {
   }
 
   /**
-   * Moves the file of an open revision to `path`, to become a content that is changed; those who read it directly go on with it.
-   * Null, and nothing done, where not all of it is here and checked, or it cannot be moved there.
+   * Moves the file of an open revision to `path`, where it becomes a spool file. Programs that read it directly keep it.
+   * Null, and nothing changed, unless every block is present and verified and the file can be moved there.
    */
   moveToSpool(revision: CachedRevision, path: string): MovedToSpool | null {
     const { key, size, map } = revision;
     if (size === 0 || !revision.isFullyVerified()) return null;
     const crcs = Array.from({ length: map.count }, (_, block) => map.crc(block));
     try {
-      // Should the process die in between, the index does not count on the file any more.
+      // Marked before the move: should the process die in between, the index does not rely on the file.
       this.markDirty(revision);
       revision.isMarkedDirty = true;
       revision.changed = true;
@@ -158,7 +158,7 @@ export class BlockCache implements RevisionHost {
     return { backingFile, crcs };
   }
 
-  /** Is every block of the revision here? */
+  /** Is every block of the revision present? */
   isComplete(key: string, size: number): boolean {
     const revision = this.acquire(key, size);
     const complete = revision.isComplete();
@@ -167,8 +167,9 @@ export class BlockCache implements RevisionHost {
   }
 
   /**
-   * Takes over a file with the whole content of a revision, as it was stored and confirmed. `crcs` are the CRC-32 of its
-   * blocks, `lent` is who reads it directly. False when it does not fit or cannot be moved here; the file then stays where it was.
+   * Moves a file into the cache that holds the whole content of a revision, stored and confirmed by the provider. `crcs` are
+   * the CRC-32 of its blocks; `backingFile` is set where the kernel reads it directly. False when it does not fit or cannot
+   * be moved here; the file then stays where it was.
    */
   adopt(
     key: string,
@@ -199,50 +200,50 @@ export class BlockCache implements RevisionHost {
     }
   }
 
-  /** Room for `bytes` more of a block's segment, found before they are written. False: do not write. */
+  /** Reserves `bytes` of a block's segment before they are written. False: do not write. */
   reserve(key: string, block: number, bytes: number): boolean {
     return this.#isUsable && this.#space.reserve(key, block, bytes);
   }
 
-  /** Frees so many bytes of the disk, oldest first, or as many as there are. */
+  /** Frees so many bytes of the disk, least recently used first, or as many as can be. */
   reclaim(bytes: number): void {
     this.#space.reclaim(bytes);
   }
 
-  /** May so many bytes more be on the disk? What is older gives way to them, and all of it to contents not stored yet. */
+  /** Does the disk have `bytes` free? Older blocks are evicted for them. The spool's contents come before any cached block. */
   hasFreeSpace(bytes: number): boolean {
     return this.#isUsable && this.#safely('look at the disk', '', () => this.#freeSpace.has(bytes)) === true;
   }
 
-  /** Gives back what was reserved for a block that is not there after all. */
+  /** Gives back what was reserved for a block that was not written after all. */
   unreserve(key: string, block: number, bytes: number): void {
     this.#space.unreserve(key, block, bytes);
   }
 
-  /** A segment was used: it goes to the young end. */
+  /** A segment was used: it becomes the most recently used one. */
   touch(key: string, segment: number): void {
     this.#space.touch(key, segment);
   }
 
-  /** Nothing of an open revision is here any more. */
+  /** Drops the reservations of an open revision whose blocks are gone. */
   forget(revision: CachedRevision): void {
     this.#backingFiles.detach(revision.key);
     this.#space.forget(revision.key, revision.map.count);
   }
 
-  /** What was stored of an open revision is not to be here any more. */
+  /** Frees every block of an open revision. */
   discard(revision: CachedRevision): void {
     this.forget(revision);
     revision.clear();
   }
 
-  /** What came of an open revision is not what it should be. */
+  /** Frees every block of an open revision whose content turned out to be wrong. */
   discardCorrupt(revision: CachedRevision): void {
     this.forget(revision);
     revision.clearCorrupt();
   }
 
-  /** Before the first write after a `persist`: until the next, a crash makes the file worthless, and it says so. */
+  /** Called before the first write after a `persist`. The index then says: after a crash, trust no block of this file. */
   markDirty(revision: CachedRevision): void {
     const { key, size } = revision;
     this.#index.put({ key, size, blocks: null, used_at: this.#clock.now(), checked: 0, stamp: null });
@@ -265,7 +266,7 @@ export class BlockCache implements RevisionHost {
     });
   }
 
-  /** Forgets a revision that nobody reads. */
+  /** Removes a revision that nobody reads. */
   drop(key: string): void {
     const row = this.#index.get(key);
     if (row === undefined || this.#open.has(key) || this.#backingFiles.has(key)) return;
@@ -273,7 +274,10 @@ export class BlockCache implements RevisionHost {
     this.#remove(key);
   }
 
-  /** Another content has the same key: where a service tells whole seconds and no checksum, and both have one size. */
+  /**
+   * Drops a revision because another content has got the same key. That happens where a service tells times in whole
+   * seconds and no checksum, and both contents have the same size.
+   */
   invalidate(key: string, size: number): void {
     const revision = this.acquire(key, size);
     this.discard(revision);
@@ -350,7 +354,7 @@ export class BlockCache implements RevisionHost {
   }
 }
 
-/** The directory of the target is made where there is none yet: there are 256 of them. */
+/** Makes the directory of the target on demand: there are 256 of them. */
 function moveTo(path: string, target: string): void {
   try {
     renameSync(path, target);

@@ -1,9 +1,9 @@
-/** Cuts the body of an answer into the cache's blocks, and tells which of them go to the disk together. */
+/** Cuts the body of an answer into blocks, and collects neighbouring blocks into runs that one call writes to the disk. */
 import type { RangeBody } from '../providers/provider.js';
 import { BLOCK_BYTES, blockLength, SEGMENT_BLOCKS } from './blocks.js';
 
 /**
- * Blocks that are written to the cache in one call, 1 MiB: handing a call to another thread costs as much time as writing
+ * Blocks that one call writes to the cache, 1 MiB: to pass a call to another thread costs as much time as writing
  * 128 KiB. It divides a segment, so that blocks written together are evicted together.
  */
 export const RUN_BLOCKS = SEGMENT_BLOCKS / 8;
@@ -15,8 +15,8 @@ export interface Run {
 }
 
 /**
- * Collects blocks into runs. Blocks must come as `blocksOf` yields them, in order; what cannot be joined to what is there
- * begins a run of its own.
+ * Collects blocks into runs. Blocks must come in order, in the buffers that `blocksOf` yields. A block that does not continue
+ * the present run begins a new one.
  */
 export class RunCollector {
   #first = 0;
@@ -29,7 +29,7 @@ export class RunCollector {
     return (block + 1) % RUN_BLOCKS === 0 ? this.take() : null;
   }
 
-  /** What is there so far, or null where nothing is. */
+  /** The run so far, complete or not; null where it is empty. */
   take(): Run | null {
     const [head] = this.#blocks;
     if (head === undefined) return null;
@@ -40,8 +40,8 @@ export class RunCollector {
 }
 
 /**
- * The whole blocks in a body, in order; what precedes the first of them is dropped. Blocks of one run lie one after the
- * other in one buffer.
+ * The whole blocks in a body, in order; bytes before the first whole block are dropped. Blocks of one run lie one after
+ * the other in one buffer.
  */
 export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator<[number, Uint8Array]> {
   const end = Math.min(answer.offset + answer.length, size);

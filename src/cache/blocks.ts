@@ -6,7 +6,7 @@
  */
 export const BLOCK_BYTES = 64 * 1024;
 
-/** Blocks of one revision that are evicted together: 8 MiB, so that a long file gives way piece by piece. */
+/** Blocks of one revision that are evicted together: 8 MiB, so that a long file is evicted piece by piece. */
 export const SEGMENT_BLOCKS = 128;
 
 export function blockOf(offset: number): number {
@@ -57,23 +57,23 @@ export class BlockMap {
     this.#crc[block] = crc;
   }
 
-  /** The block is not here any more; its CRC is remembered. */
+  /** The block is gone; its CRC is remembered. */
   clear(block: number): void {
     this.#present[block] = 0;
   }
 
-  /** The CRC of a block that is not here. */
+  /** Remembers the CRC of a block that is not present. */
   noteCrc(block: number, crc: number): void {
     this.#crc[block] = crc;
   }
 
-  /** Nothing is here, and nothing is known of what was. */
+  /** No block is present, and no CRC is known. */
   reset(): void {
     this.#present.fill(0);
     this.#crc.fill(0);
   }
 
-  /** Bytes present of a segment, in a revision of `size` bytes. */
+  /** Bytes of the present blocks of a segment, in a revision of `size` bytes. */
   bytesOf(segment: number, size: number): number {
     let bytes = 0;
     const end = Math.min((segment + 1) * SEGMENT_BLOCKS, this.count);

@@ -1,27 +1,27 @@
 /**
- * What lies in the cache, by segments of revisions, and in which order they were used. Space is reserved here before a byte is
- * written, and older segments are evicted to make room, so the limit holds at every moment. It knows nothing of files.
+ * The space accounting of the cache: an LRU list of segments. Space is reserved here before a byte is written, and older
+ * segments are evicted for it. Invariant: the limit holds at every moment. It knows nothing of files.
  */
 import { LRUCache } from 'lru-cache';
 import { segmentOf } from './blocks.js';
 
-/** What a file-system block costs at least: a cached revision of 10 bytes still takes one. */
+/** Bytes of one block of the file system, the least that a segment takes: a cached revision of 10 bytes still takes one. */
 const MIN_CHARGE = 4096;
 
 /** The unit of eviction: `SEGMENT_BLOCKS` blocks of the revision `key`. */
 export interface Segment {
   readonly key: string;
   readonly segment: number;
-  /** Of its blocks that are present. */
+  /** Bytes of its present blocks. */
   readonly bytes: number;
 }
 
 export interface CacheSpaceOptions {
-  /** Is nothing of this revision to be evicted now? */
+  /** Must no segment of this revision be evicted now? */
   isPinned(key: string): boolean;
-  /** Bytes on the disk that are in no segment, and count against the limit. */
+  /** Bytes on the disk that belong to no segment and still count against the limit. */
   detachedBytes(): number;
-  /** Called for a segment that has lost its place: its blocks are to be freed. */
+  /** Frees the blocks of a segment that is no longer on the list. */
   evict(segment: Segment): void;
 }
 
@@ -34,25 +34,25 @@ export class CacheSpace {
   constructor(limit: number, options: CacheSpaceOptions) {
     this.#limit = limit;
     this.#options = options;
-    // It keeps order and sum. `reserve` makes room before it adds: an eviction may free more than one entry, which
-    // lru-cache does not survive in the middle of an addition.
+    // lru-cache keeps the order and the sum only. `reserve` evicts before it adds: one eviction may remove more than one
+    // entry, which lru-cache does not survive in the middle of an addition.
     this.#segments = new LRUCache<string, Segment>({
       maxSize: Math.max(1, limit),
       sizeCalculation: ({ bytes }) => chargeOf(bytes),
     });
   }
 
-  /** Bytes of all segments, each as what it takes of the disk. */
+  /** Bytes that all segments take on the disk. */
   get bytes(): number {
     return this.#segments.calculatedSize;
   }
 
-  /** Room for `bytes` more of a block's segment. False: there is none, and nothing was reserved. */
+  /** Reserves `bytes` more for a block's segment. False: there is no space, and nothing was reserved. */
   reserve(key: string, block: number, bytes: number): boolean {
     const segment = segmentOf(block);
     const id = segmentId(key, segment);
     for (;;) {
-      // Asked anew each time: an eviction may have been of this very revision.
+      // Looked up anew each time: the eviction may have hit this very revision.
       const reserved = this.#segments.get(id)?.bytes ?? 0;
       const grown = chargeOf(reserved + bytes) - (reserved === 0 ? 0 : chargeOf(reserved));
       if (this.#segments.calculatedSize + this.#options.detachedBytes() + grown <= this.#limit) {
@@ -65,7 +65,7 @@ export class CacheSpace {
     }
   }
 
-  /** Gives back what was reserved for a block that is not there after all. */
+  /** Gives back what was reserved for a block that was not written after all. */
   unreserve(key: string, block: number, bytes: number): void {
     const segment = segmentOf(block);
     const id = segmentId(key, segment);
@@ -74,12 +74,12 @@ export class CacheSpace {
     else this.#segments.delete(id);
   }
 
-  /** A segment was used: it goes to the young end. */
+  /** A segment was used: it becomes the most recently used one. */
   touch(key: string, segment: number): void {
     this.#segments.get(segmentId(key, segment));
   }
 
-  /** Evicts segments of so many bytes, oldest first, or as many as there are. */
+  /** Evicts segments of so many bytes, least recently used first, or as many as there are. */
   reclaim(bytes: number): void {
     for (let freed = 0; freed < bytes; ) {
       const oldest = this.#oldest();
@@ -89,7 +89,7 @@ export class CacheSpace {
     }
   }
 
-  /** Nothing of a revision of so many blocks is here any more. */
+  /** Removes every segment of a revision of so many blocks from the list. */
   forget(key: string, blocks: number): void {
     for (let segment = 0; segment <= segmentOf(blocks); segment++) this.#segments.delete(segmentId(key, segment));
   }

@@ -1,3 +1,7 @@
+/**
+ * The blocks of one revision on disk: a sparse file and the map of its present blocks. All readers of the revision share it.
+ * Invariant: every method treats a failing disk as an absent block, and a block that is read has the CRC it was stored with.
+ */
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -11,32 +15,29 @@ import { BLOCK_BYTES, type BlockMap, blockLength, blockOf, SEGMENT_BLOCKS, segme
 const MAX_WRITES = 3;
 
 /**
- * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where others are
- * still to read there what they read now: then the whole file has to go, which leaves it to them.
+ * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where other
+ * programs have the file open and must go on reading the same bytes. Then the whole file is unlinked, and they keep it.
  */
 export type PunchHole = (fd: number, offset: number, length: number) => boolean;
 
-/** The cache that a revision lies in, as far as the revision needs it. */
+/** What a revision needs of the cache that it lies in. */
 export interface RevisionHost {
   readonly log: Log;
   readonly punchHole: PunchHole | undefined;
-  /** May so many bytes more be on the disk? */
+  /** Does the disk have `bytes` free? */
   hasFreeSpace(bytes: number): boolean;
-  /** Room within the limit for `bytes` more at a block. False: do not write. */
+  /** Reserves `bytes` for a block within the limit. False: do not write. */
   reserve(key: string, block: number, bytes: number): boolean;
   unreserve(key: string, block: number, bytes: number): void;
   touch(key: string, segment: number): void;
-  /** Before the first write: until the index is told otherwise, a crash makes the file worthless. */
+  /** Called before the first write: until the index is told otherwise, a crash makes the file worthless. */
   markDirty(revision: CachedRevision): void;
-  /** Gives up what is stored of a revision. */
+  /** Frees every block of a revision. */
   discard(revision: CachedRevision): void;
-  /** Nothing of a revision is here any more. */
+  /** Drops the reservations of a revision whose blocks are gone. */
   forget(revision: CachedRevision): void;
 }
 
-/**
- * The blocks of one revision on disk, shared by all its readers. Every method treats a failing disk as an absent block.
- */
 export class CachedRevision {
   readonly key: string;
   /** Bytes of the whole revision. */
@@ -44,30 +45,30 @@ export class CachedRevision {
   readonly map: BlockMap;
   /** Readers; counted by `BlockCache`. */
   pins = 0;
-  /** The index does not know yet what is here. */
+  /** The map differs from the one in the index. */
   changed = false;
-  /** The index says that nothing here is to be trusted, should the process die. */
+  /** The index says that no block may be trusted after a crash. */
   isMarkedDirty = false;
-  /** Something was read from here. */
+  /** A block was read since the last `persist`. */
   wasUsed = false;
-  /** The whole content was seen to be what the provider told: the CRC of every block, here or not, is that of the right one. */
+  /** The whole content matched the provider's MD5. So the CRC of every block, present or not, is that of the right content. */
   isChecked: boolean;
   readonly #cache: RevisionHost;
   readonly #path: string;
-  /** Blocks whose checksum was seen to hold since the file was opened. */
+  /** Blocks whose CRC was compared with the bytes on disk, and matched, since the file was opened. */
   readonly #verified: Uint8Array;
   /** Blocks on their way to the disk. */
   readonly #writing = new Set<number>();
-  /** By segment, how often it was evicted: what was read or written across an eviction may be a hole. */
+  /** How often each segment was evicted: bytes read or written across an eviction may be those of a hole. */
   readonly #evictions: Uint32Array;
-  /** How often all of it turned out to be wrong. */
+  /** How often the content turned out to be wrong. */
   #corruptions = 0;
   #fd: number | null = null;
   /** Reads and writes on `#fd`. */
   #uses = new InUse();
   /** Nothing can be read from the disk. */
   #broken = false;
-  /** Nothing more can be written to it; what is here can be read. */
+  /** No more can be written to the disk; present blocks can be read. */
   #full = false;
 
   constructor(cache: RevisionHost, key: string, size: number, path: string, map: BlockMap, isChecked: boolean) {
@@ -95,19 +96,19 @@ export class CachedRevision {
     return true;
   }
 
-  /** Is every block here, and seen to be sound? */
+  /** Is every block present and verified? */
   isFullyVerified(): boolean {
     return this.#hasAll(0, this.map.count - 1) && this.#isVerified(0, this.map.count - 1);
   }
 
-  /** Its file is as it was when every block was last checked. */
+  /** The file has the fingerprint that it had when every block was verified. */
   markVerified(): void {
     this.#verified.fill(1);
   }
 
   /**
-   * Bytes from anywhere in blocks that are all here, in one read; those whose checksum was not seen to hold yet are read
-   * whole and checked. False: something is missing or amiss, ask block by block.
+   * Reads a range whose blocks are all present with one call. Blocks that are not verified yet are read whole and checked.
+   * False: a block is missing or damaged; read block by block.
    */
   async readSpan(into: Uint8Array, offset: number): Promise<boolean> {
     const first = blockOf(offset);
@@ -124,7 +125,7 @@ export class CachedRevision {
     const evictions = this.#evictionsOf(...segments);
     try {
       const count = await this.#uses.during(() => readAt(fd, span, start));
-      // Evicted while it was being read: the bytes may be those of a hole, even if the blocks are back by now.
+      // A segment was evicted during the read: the bytes may be those of a hole, even if the blocks are back by now.
       if (count < span.length || evictions !== this.#evictionsOf(...segments)) return false;
     } catch (error) {
       this.#fail(error);
@@ -136,7 +137,7 @@ export class CachedRevision {
     return true;
   }
 
-  /** One whole block with its checksum verified, or null where it is not here (any more). */
+  /** One whole block with its CRC verified, or null where it is not present (any more). */
   async readBlock(block: number): Promise<Uint8Array | null> {
     const fd = this.#file();
     if (fd === null || !this.map.has(block)) return null;
@@ -159,8 +160,8 @@ export class CachedRevision {
   }
 
   /**
-   * Stores blocks that follow each other in `data`, from `first` on, all of one segment. Left out are those that are here,
-   * those that somebody else is about to store, and all where there is no room for them or the disk refuses.
+   * Stores consecutive blocks of one segment, from `first` on. It skips blocks that are present and blocks that another call
+   * is writing. It stores none where there is no space for them or the disk refuses.
    */
   async write(first: number, data: Uint8Array): Promise<void> {
     const blocks = Math.ceil(data.length / BLOCK_BYTES);
@@ -176,14 +177,14 @@ export class CachedRevision {
     await Promise.all(writes);
   }
 
-  /** Blocks `[from, end)`, which are in `#writing` and not here. */
+  /** Writes blocks `[from, end)`, which are in `#writing` and not present. */
   async #write(from: number, end: number, data: Uint8Array): Promise<void> {
     const segment = segmentOf(from);
     const corruptions = this.#corruptions;
     try {
       for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.#full && !this.map.has(from); tries++) {
         if (!this.#cache.hasFreeSpace(data.length) || !this.#cache.reserve(this.key, from, data.length)) return;
-        // Making room may have evicted other blocks of this very segment: what counts is the state after it.
+        // `reserve` may have evicted other blocks of this very segment: what counts is the state after it.
         const evictions = this.#evictions[segment];
         const isStill = (): boolean => evictions === this.#evictions[segment];
         const fd = this.#file();
@@ -199,7 +200,7 @@ export class CachedRevision {
           this.#cache.log.warn({ key: this.key }, `the cache disk takes no more of a file: ${messageOf(error)}`);
           return;
         }
-        // Evicted while it was being written: nobody knows whether the bytes came before the hole or after it.
+        // The segment was evicted during the write: nobody knows whether the bytes came before the hole or after it.
         if (!isStill()) {
           this.#free(fd, from, end);
           if (corruptions !== this.#corruptions) return;
@@ -217,8 +218,8 @@ export class CachedRevision {
   }
 
   /**
-   * Frees every block. The reservations are the caller's to drop. The file goes as a whole, and what is still being
-   * written goes with it: cut to nothing, it would grow again under late writes.
+   * Frees every block. The caller drops the reservations. The file is unlinked, so that writes under way are lost with it:
+   * a file that was only truncated would grow again under late writes.
    */
   clear(): void {
     this.#clearMap();
@@ -230,7 +231,7 @@ export class CachedRevision {
     }
   }
 
-  /** Frees every block, and forgets what is known of them: they were wrong. What is still being written is not wanted. */
+  /** Frees every block and forgets the CRCs, because the content was wrong. Writes under way are not repeated. */
   clearCorrupt(): void {
     this.clear();
     this.map.reset();
@@ -238,14 +239,14 @@ export class CachedRevision {
     this.#corruptions++;
   }
 
-  /** A block was here before, with other bytes. */
+  /** Is the block known, and known with other bytes? */
   contradicts(block: number, data: Uint8Array): boolean {
     const crc = this.map.crc(block);
-    // 0: not known, but for one content in four thousand millions.
+    // 0 stands for "not known". One content in four thousand millions has this CRC, and is then not compared.
     return crc !== 0 && crc32(data) !== crc;
   }
 
-  /** Remembers what a block is like that could not be stored. */
+  /** Remembers the CRC of a block that could not be stored. */
   noteCrc(block: number, data: Uint8Array): void {
     if (!this.map.has(block)) this.map.noteCrc(block, crc32(data));
   }
@@ -263,7 +264,7 @@ export class CachedRevision {
     if (fd !== null) this.#free(fd, first, end);
   }
 
-  /** Closes it once nothing is in flight; the next use opens it again. */
+  /** Closes the descriptor once no read or write is under way; the next use opens it again. */
   closeFile(): void {
     const fd = this.#fd;
     if (fd === null) return;
@@ -284,7 +285,7 @@ export class CachedRevision {
     return true;
   }
 
-  /** Compares whole blocks, just read, with their checksums; a damaged one is forgotten. */
+  /** Compares whole blocks, just read, with their CRCs; a damaged one is dropped. */
   #check(first: number, last: number, span: Uint8Array): boolean {
     let isSound = true;
     for (let block = first; block <= last; block++) {
@@ -356,7 +357,7 @@ export class CachedRevision {
     this.#cache.unreserve(this.key, block, blockLength(block, this.size));
   }
 
-  /** From here on this revision is read from the network alone: what cannot be read is not here. */
+  /** The disk failed: from here on this revision is read from the network alone. */
   #fail(error: unknown): void {
     if (this.#broken) return;
     this.#broken = true;

@@ -1,10 +1,9 @@
 /**
- * Compares the whole content of a revision with the MD5 that the provider tells, while it is being read.
+ * Compares the whole content of a revision with the provider's MD5 while it is being read.
  *
- * Of a range nobody can say whether it is right: only of the whole. What comes in order is hashed as it passes, from the
- * network or on its way to a program; the rest is read back from the cache's file once all of it is here. The read that
- * would show the last of the content waits for the verdict: a program that reads a file from beginning to end is never told
- * success with wrong bytes.
+ * An MD5 covers the whole content, so no single range can be checked. Blocks that come in order are hashed as they pass; the
+ * rest is read back from the cache's file once every block is present. Invariant: the read that would deliver the last bytes
+ * of the content waits for the verdict, so a program that reads a whole file never gets success with wrong bytes.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { setImmediate, setTimeout } from 'node:timers/promises';
@@ -12,13 +11,13 @@ import { ProviderError } from '../providers/errors.js';
 import { BLOCK_BYTES, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 
-/** Blocks that are read back at a time: 256 KiB take 0.4 ms to hash, for which requests can wait. */
+/** Blocks that are read back at a time: 256 KiB take 0.4 ms to hash, and requests can wait that long. */
 const PIECE_BLOCKS = 4;
-/** Between two pieces that nobody waits for, ms: leaves two thirds of the time to others, and makes 10 GiB a minute. */
+/** Pause between two pieces in the background, ms: leaves two thirds of the time to other work, and hashes 10 GiB a minute. */
 const PAUSE_MS = 1;
-/** Blocks that were shown ahead of their turn and wait for it, 4 MiB: as many as the kernel mixes up. */
+/** Blocks that were delivered out of order and wait to be hashed, 4 MiB: the kernel reorders as many. */
 const MAX_EARLY = 64;
-/** Blocks gone from the cache that are fetched once more for a verdict, 4 MiB: what a damaged disk may cost. */
+/** Evicted blocks that are fetched once more for a verdict, 4 MiB: the most that a damaged disk may cost. */
 const MAX_MISSING = 64;
 
 export interface ContentCheckOptions {
@@ -26,11 +25,11 @@ export interface ContentCheckOptions {
   /** Hex. */
   readonly md5: string;
   readonly cached: CachedRevision;
-  /** Resolves when what is on its way to the cache has arrived there. */
+  /** Resolves when every block on its way to the cache has arrived there. */
   readonly arrived: () => Promise<unknown>;
-  /** A whole block, from wherever it can be had. */
+  /** A whole block, from the cache or from the provider. */
   readonly block: (block: number) => Promise<Uint8Array>;
-  /** The content is not what the provider told; it was shown to programs in part. */
+  /** The content does not have the provider's MD5; programs have got a part of it. */
   readonly onCorruption: () => void;
 }
 
@@ -42,13 +41,13 @@ export class ContentCheck {
   #hash: Hash = createHash('md5');
   /** The first block that is not hashed yet. */
   #next = 0;
-  /** Blocks of which a program, or the kernel for all programs, may have got something. */
+  /** Blocks of which a program, or the kernel's page cache, may have got bytes. */
   readonly #delivered: Uint8Array;
   #undelivered: number;
   readonly #early = new Map<number, Uint8Array>();
-  /** The pass over what is here and was not hashed. */
+  /** The pass under way over blocks that are present and not hashed. */
   #pass: Promise<void> | null = null;
-  /** Readers that wait for it. */
+  /** Readers that wait for the pass. */
   #waiting = 0;
   #isStopped = false;
 
@@ -59,22 +58,22 @@ export class ContentCheck {
     this.#delivered = new Uint8Array(this.#undelivered);
   }
 
-  /** The content is what the provider told, and the checksums of its blocks are known for good. */
+  /** The content has the provider's MD5, and the CRCs of its blocks are known for good. */
   get isVerified(): boolean {
     return this.#cached.isChecked;
   }
 
-  /** All of the content came at once, and has the MD5. */
+  /** The whole content came in one answer, and has the MD5. */
   arrivedWhole(blocks: readonly [number, Uint8Array][]): void {
     if (blocks.some(([block, data]) => this.#cached.contradicts(block, data))) this.#markCorrupt();
     this.#markVerified();
   }
 
-  /** A whole block came from the network. Throws where it is not what it was, or must be. */
+  /** A whole block came from the network. Throws where it differs from the block as it came before, or where the content is wrong. */
   arrived(block: number, data: Uint8Array): void {
     if (this.#cached.contradicts(block, data)) {
       const { name } = this.#options;
-      // One of the two is wrong. Of a checked content it is this one; else it may be what programs have got.
+      // One of the two is wrong. If the content was verified, it is the new one; else it may be the one that programs have got.
       if (!this.isVerified) this.#markCorrupt();
       throw new ProviderError('integrity', `block ${block} of ${name} is not what it was when it came before`);
     }
@@ -83,15 +82,15 @@ export class ContentCheck {
     this.require(generation);
   }
 
-  /** Throws where the content has turned out to be wrong since. */
+  /** Throws where the content has turned out to be wrong since `generation`. */
   require(generation: number): void {
     if (generation === this.generation) return;
     throw new ProviderError('integrity', `${this.#options.name}: the bytes received do not have the file's checksum`);
   }
 
   /**
-   * Bytes from `offset` are about to be shown; `generation` is that of the beginning of the read. Waits for the verdict
-   * where they are the last that were not shown. Rejects where the content is wrong.
+   * Call it before bytes from `offset` are delivered to a program; `generation` is that of the beginning of the read. Waits
+   * for the verdict where they are the last bytes that were not delivered. Rejects where the content is wrong.
    */
   async beforeDelivery(data: Uint8Array, offset: number, generation: number): Promise<void> {
     const first = blockOf(offset);
@@ -109,26 +108,29 @@ export class ContentCheck {
     }
   }
 
-  /** Hashes what is here and was not hashed, at leisure; resolves when no more can be done. */
+  /** Hashes the rest of a content whose blocks are all present, slowly. Resolves when no more can be done. */
   hashInBackground(): Promise<void> {
     if (this.isVerified || this.#isStopped || !this.#cached.isComplete()) return Promise.resolve();
     return this.#hashPresent();
   }
 
-  /** Ends the work that nobody waits for. */
+  /** Ends the background work. A pass that a reader waits for goes on. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#pass;
   }
 
-  /** With these blocks, is all of the content shown? */
+  /** Do these blocks complete the delivery of the whole content? */
   #completesDelivery(first: number, last: number): boolean {
     let undelivered = this.#undelivered;
     for (let block = first; block <= last; block++) if (this.#delivered[block] === 0) undelivered--;
     return undelivered === 0;
   }
 
-  /** There is none where much is gone again: the cache is too small for the file, and it was not read in order. */
+  /**
+   * Hashes the rest, and fetches a few blocks again for it. There is no verdict where more blocks are gone: the cache is too
+   * small for the file, and it was not read in order.
+   */
   async #verdict(): Promise<void> {
     const { generation } = this;
     this.#waiting++;
@@ -146,7 +148,7 @@ export class ContentCheck {
     }
   }
 
-  /** Blocks that are not hashed and not here; counting ends where there are too many. */
+  /** Blocks that are neither hashed nor present; counting ends where there are too many. */
   #missing(): number {
     const { map } = this.#cached;
     let missing = 0;
@@ -154,7 +156,7 @@ export class ContentCheck {
     return missing;
   }
 
-  /** Several who want it make one pass. */
+  /** Concurrent callers share one pass. */
   #hashPresent(): Promise<void> {
     this.#pass ??= this.#hashLoop().finally(() => {
       this.#pass = null;
@@ -180,8 +182,8 @@ export class ContentCheck {
   }
 
   /**
-   * Hashes what is next of bytes that are read. What comes ahead of its turn waits for it: to read it back from the disk
-   * would leave everything behind it for the last read to wait for.
+   * Hashes bytes that a program reads, where they are the next ones. Bytes ahead of that are copied and hashed later. Without
+   * the copy they would be read back from the disk, and the last read would wait for all bytes behind them.
    */
   #hashDelivered(data: Uint8Array, offset: number): void {
     const { map, size } = this.#cached;
@@ -198,7 +200,7 @@ export class ContentCheck {
     }
   }
 
-  /** The blocks from `#next` to before `end`; what follows them in `data` is of no block as a whole. */
+  /** Hashes the blocks from `#next` to before `end`. `data` may have bytes of an incomplete block behind them. */
   #take(data: Uint8Array, end: number): void {
     const { map, size } = this.#cached;
     this.#hash.update(data.subarray(0, Math.min(end * BLOCK_BYTES, size) - this.#next * BLOCK_BYTES));
@@ -219,7 +221,7 @@ export class ContentCheck {
     this.#early.clear();
   }
 
-  /** Who asks again begins anew. */
+  /** The next read begins a new check. */
   #markCorrupt(): void {
     this.generation++;
     this.#hash = createHash('md5');

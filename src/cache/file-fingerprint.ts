@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
 
 /**
- * What tells that a file is as it was: it changes with every write, whoever makes it, and with the boot of the machine. Within
- * one boot what was written is read back, on the disk or not; after a power cut a file may keep its times and lose its bytes.
- * Undefined where there is no file.
+ * The fingerprint of a file: while it stays the same, so does the content. It changes with every write, whoever writes, and
+ * with every boot of the machine. Within one boot the kernel reads back what was written, on the disk or not. After a power
+ * cut a file may keep its times and lose its bytes. Undefined where there is no file.
  */
 export function fingerprintOf(path: string, boot: string): string | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });

@@ -30,7 +30,7 @@ export interface RevisionRow {
   readonly stamp: string | null;
 }
 
-/** The list of cached revisions. Losing it costs downloads, nothing else. */
+/** The table of cached revisions, with the presence and CRC of their blocks. Losing it costs downloads, nothing else. */
 export class CacheIndex {
   readonly #all: Statement;
   readonly #one: Statement;
@@ -49,7 +49,7 @@ export class CacheIndex {
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
 
-  /** From the longest unused to the last used. */
+  /** Least recently used first. */
   all(): RevisionRow[] {
     return this.#all.all() as RevisionRow[];
   }
@@ -72,8 +72,8 @@ export class CacheIndex {
 }
 
 /**
- * A cache index that cannot be read is worth nothing: it is thrown away with the blocks. Where none can be made either
- * (a read-only disk), the mount goes on without a cache. Being in use is an error.
+ * Opens the cache index. One that cannot be read is thrown away together with the blocks, and made anew. Where none can be
+ * made (a read-only disk), the mount works without a cache. Throws where another process has the index open (`locked`).
  */
 export function openIndex(directory: string, log: Log): { database: StateDatabase; isUsable: boolean } {
   const open = (): { database: StateDatabase; isUsable: boolean } => {

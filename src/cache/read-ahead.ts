@@ -11,20 +11,20 @@ export const WHOLE_FILE_BYTES = 1024 * 1024;
 const FIRST_WINDOW = 512 * 1024;
 /** Enough to keep 16 connections busy at 4 MiB each. */
 const MAX_WINDOW = 64 * 1024 * 1024;
-/** Window after window grows by this factor: from the first to the largest in four steps, one round trip each. */
+/** Each window is larger than the last by this factor: from the first to the largest in four steps, one round trip each. */
 const GROWTH = 4;
-/** The kernel may hand reads of one stream to us out of order, by up to a few of its requests (1 MiB each). */
+/** The kernel may send the reads of one stream out of order, by up to a few of its requests (1 MiB each). Bytes. */
 const SLACK = 4 * 1024 * 1024;
-/** One request carries at most this, bytes: larger ones save no time, smaller ones spread over more connections. */
+/** The largest request, bytes: larger ones save no time, smaller ones spread over more connections. */
 const MAX_REQUEST = 8 * 1024 * 1024;
 const MIN_REQUEST = 512 * 1024;
 
 export interface ReadAheadState {
-  /** Where the stream is expected to go on. */
+  /** The offset at which the next read of the stream is expected. */
   readonly next: number;
   /** Bytes; 0: access is not sequential. */
   readonly window: number;
-  /** Everything of the stream before this offset has been asked for. */
+  /** Every byte of the stream before this offset has been requested. */
   readonly requestedUntil: number;
 }
 

@@ -6,7 +6,7 @@ import { type FetchRange, RevisionReader } from './revision-reader.js';
 /** One reader per revision, shared by all handles that are pinned to it. */
 export class ReaderPool {
   readonly cache: BlockCache;
-  /** Called with a file whose content turned out to be wrong: what was shown of it before is not to be relied on. */
+  /** Called with a file whose content turned out to be wrong: bytes that programs got of it before may be wrong too. */
   onCorruption: (file: RemoteFile) => void = () => {};
   readonly #fetch: FetchRange;
   readonly #readers = new Map<string, RevisionReader>();
@@ -28,7 +28,7 @@ export class ReaderPool {
     return reader;
   }
 
-  /** The reader stays until what it fetched is on the disk: who opens the file again at once finds it there. */
+  /** The reader stays until its blocks are on the disk, so that a program that opens the file again at once finds them. */
   release(reader: RevisionReader): void {
     reader.users--;
     if (reader.users > 0) return;
@@ -36,12 +36,12 @@ export class ReaderPool {
     this.#closing.add(leaving);
   }
 
-  /** Resolves when every reader that was released has let go of the cache. */
+  /** Resolves when every reader without users has released its revision in the cache. */
   async idle(): Promise<void> {
     while (this.#closing.size > 0) await Promise.all(this.#closing);
   }
 
-  /** Ends checks that nobody waits for; they begin again when the file is opened again. */
+  /** Ends the background checks of contents. They begin again when the file is opened again. */
   async stop(): Promise<void> {
     await Promise.all([...this.#readers.values()].map((reader) => reader.check?.stop()));
   }
@@ -49,7 +49,7 @@ export class ReaderPool {
   async #closeWhenIdle(reader: RevisionReader): Promise<void> {
     await reader.idle();
     await reader.check?.hashInBackground();
-    // Wanted again meanwhile, or let go of by another who was here first.
+    // A handle acquired it again meanwhile, or an earlier `release` has closed it already.
     if (reader.users > 0 || this.#readers.get(reader.key) !== reader) return;
     this.#readers.delete(reader.key);
     reader.close();

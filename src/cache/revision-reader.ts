@@ -1,8 +1,8 @@
 /**
- * Reads one revision of a remote file: from the cache where its blocks are there, from the provider where they are not.
+ * Reads one revision of a remote file: present blocks from the cache, missing ones from the provider.
  *
- * One reader exists per revision, however many handles read it, so that a block under way is fetched once for all. A
- * fetched block is answered from memory to those who wait for it, and stays there until it is on the disk.
+ * Invariant: one reader exists per revision, however many handles read it, so a block under way is fetched once for all.
+ * Reads that wait for a fetched block get it from memory, where it stays until it is on the disk.
  */
 import { createHash } from 'node:crypto';
 import { InUse } from '../base/in-use.js';
@@ -23,44 +23,44 @@ export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOp
 
 /** Largest single request for bytes that a program waits for. */
 const DEMAND_REQUEST = 8 * 1024 * 1024;
-/** Bytes that are read at a time where all of a file is read to be sure of it. */
+/** Bytes that `confirm` reads at a time. */
 const CONFIRM_PIECE = 1024 * 1024;
-/** Bytes fetched ahead of who is known to read on; what the cache can spare is a limit too. */
+/** Bytes fetched ahead of a sequential reader; a share of the cache's limit is the other bound. */
 const SEQUENTIAL_WINDOW = 4 * DEMAND_REQUEST;
 const SEQUENTIAL_SHARE = 1 / 4;
-/** A block that others were fetching, or that was damaged or evicted, is tried for again this often. */
+/** Tries for a block whose shared fetch failed, or that was damaged or evicted meanwhile. */
 const TRIES = 3;
-/** Runs of one request that may be in memory on their way to the disk. */
+/** Runs of one request that may wait in memory for the disk. */
 const MAX_UNWRITTEN = 2;
 
 interface Pending {
-  /** Fetched for nobody who waits for it: its failure says little about a request that somebody waits for. */
+  /** Read-ahead: its failure says little about a request that a program waits for. */
   readonly isAhead: boolean;
   readonly data: Promise<Uint8Array>;
   readonly resolve: (data: Uint8Array) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** What a request is to bring, and who waits for it. */
+/** The blocks that a request is to bring. */
 type Expected = Map<number, Pending>;
 
 export class RevisionReader {
   readonly key: string;
   readonly file: RemoteFile;
-  /** Null where the provider does not tell what to compare with. */
+  /** Null where the provider tells no MD5. */
   readonly check: ContentCheck | null;
   /** Handles that use it; counted by `ReaderPool`. */
   users = 0;
   readonly #cache: BlockCache;
   readonly #cached: CachedRevision;
   readonly #fetch: FetchRange;
-  /** Blocks were here before this reader was, or have come since. */
+  /** Some blocks were fetched before, by this reader or an earlier one. */
   #continues: boolean;
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
   readonly #reads = new InUse();
   #sequential: SequentialFetch = { at: 0, requestedUntil: 0 };
-  /** A whole file under way, sent in answer to a range. */
+  /** The whole file under way, which a server sent in answer to a range. */
   #stream: Promise<void> | null = null;
 
   constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange, onCorruption: () => void) {
@@ -73,7 +73,7 @@ export class RevisionReader {
     this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, onCorruption);
   }
 
-  /** Was all of the content seen to be right, as far as the provider tells? */
+  /** Does the whole content have the provider's MD5? True where the provider tells none. */
   get isSound(): boolean {
     return this.check === null || this.check.isVerified;
   }
@@ -102,7 +102,7 @@ export class RevisionReader {
       return;
     }
     this.#request(first, last, DEMAND_REQUEST, 'foreground');
-    // Taken now: a block that the cache has no room for is gone once it was handed to those who wait for it.
+    // Noted now: a block that the cache has no space for is gone once it was delivered to the waiting reads.
     const underway = new Map<number, Pending>();
     for (let block = first; block <= last; block++) {
       const pending = this.#pending.get(block);
@@ -117,12 +117,12 @@ export class RevisionReader {
     }
   }
 
-  /** Fetches what is missing of `[from, to)`, without waiting. Failures show when somebody reads there. */
+  /** Fetches the missing blocks of `[from, to)`, without waiting. A failure shows when a program reads there. */
   prefetch(from: number, to: number, requestBytes: number, priority: Priority, signal?: AbortSignal): void {
     if (to > from) this.#request(blockOf(from), blockOf(to - 1), requestBytes, priority, signal);
   }
 
-  /** Somebody who waits reads `[at, end)` in order: it is fetched in large requests, several at a time. */
+  /** Fetches ahead of a caller that reads `[at, end)` in order, in large requests, several at a time. */
   prefetchSequential(at: number, end: number, signal?: AbortSignal): void {
     const window = Math.min(SEQUENTIAL_WINDOW, this.#cache.limit * SEQUENTIAL_SHARE);
     const { state, fetch } = planSequentialFetch(this.#sequential, { at, end, window });
@@ -140,7 +140,7 @@ export class RevisionReader {
     return blocks.filter((block) => !this.#cached.has(block)).length * BLOCK_BYTES;
   }
 
-  /** Reads all of it and waits for the verdict, which `isSound` tells. Rejects where the content is wrong. */
+  /** Reads the whole content until its check has a verdict (see `isSound`). Rejects where the content is wrong. */
   async confirm(signal?: AbortSignal): Promise<void> {
     const { size } = this.file;
     const piece = Buffer.allocUnsafe(Math.min(size, CONFIRM_PIECE));
@@ -151,20 +151,20 @@ export class RevisionReader {
     }
   }
 
-  /** The cache's file where it has all of the revision, for others to read directly: see `BlockCache.lend`. */
+  /** The cache's file, for the kernel to read directly: see `BlockCache.openBacking`. Null unless it is complete and sound. */
   openBacking(): BackingFile | null {
     if (this.isSound) return this.#cache.openBacking(this.#cached);
-    // The next one who opens it may find it checked.
+    // The next open may find it verified.
     void this.check?.hashInBackground();
     return null;
   }
 
-  /** Could it be given away? */
+  /** Would `moveToSpool` find a complete, verified file? */
   canMoveToSpool(): boolean {
     return this.isSound && this.#cached.isFullyVerified();
   }
 
-  /** Gives the cache's file away, to be changed, where it has all of the revision: see `BlockCache.surrender`. */
+  /** Moves the cache's file to the spool, where it may be changed: see `BlockCache.moveToSpool`. */
   moveToSpool(path: string): MovedToSpool | null {
     return this.isSound ? this.#cache.moveToSpool(this.#cached, path) : null;
   }
@@ -177,7 +177,7 @@ export class RevisionReader {
     return true;
   }
 
-  /** Resolves when no read and no fetch is under way. */
+  /** Resolves when neither a read nor a fetch is under way. */
   async idle(): Promise<void> {
     while (this.#reads.isBusy || this.#runs.size > 0) {
       await this.#reads.idle();
@@ -185,7 +185,7 @@ export class RevisionReader {
     }
   }
 
-  /** Lets go of the cache. For a reader that is idle and stays so. */
+  /** Releases the revision in the cache. Only for a reader that is idle and stays so. */
   close(): void {
     this.#cache.release(this.#cached);
   }
@@ -197,7 +197,7 @@ export class RevisionReader {
         try {
           return await pending.data;
         } catch (error) {
-          // Somebody else's read-ahead may have been cancelled or put off; that is no verdict on this read.
+          // The read-ahead of another handle may have been cancelled or put off; that says nothing about this read.
           if (tries >= TRIES || !isRetryable(error, pending.isAhead)) throw error;
         }
       } else {
@@ -215,7 +215,7 @@ export class RevisionReader {
     }
   }
 
-  /** Starts requests for every block in `[first, last]` that is neither here nor under way. */
+  /** Starts requests for every block in `[first, last]` that is neither present nor under way. */
   #request(
     first: number,
     last: number,
@@ -267,7 +267,7 @@ export class RevisionReader {
       await discard(answer.body);
       return this.#waitForStream(this.#stream);
     }
-    // The server sends from another place than asked: it ignored the range, and sends everything. Take it all, once.
+    // The server ignored the range and sends the whole file. Receive all of it, once.
     for (let block = blockOf(answer.offset); block < blockCount(answer.offset + answer.length); block++) {
       if (!this.#cached.has(block) && !this.#pending.has(block)) this.#addPending(block, expected, true);
     }
@@ -280,15 +280,15 @@ export class RevisionReader {
     return taking;
   }
 
-  /** Is what comes of so many bytes compared with what it must be, before any of it is handed out? See `#take`. */
+  /** Are the bytes of an answer of this length checked before any of them is delivered? See `#receive`. */
   #isVerifiedBeforeDelivery(length: number): boolean {
     const isSmall = length === this.file.size && length <= WHOLE_FILE_BYTES;
     return this.check !== null && (this.check.isVerified || isSmall);
   }
 
   /**
-   * While a whole file is on its way because the server ignores ranges, another request would only bring it again: those
-   * who wait get their blocks from the stream, and try again for what had passed before they came.
+   * While a whole file is on its way because the server ignores ranges, another request would only bring it again. Waiting
+   * reads get their blocks from the stream, and try again for blocks that had passed before they came.
    */
   async #waitForStream(stream: Promise<void> | null): Promise<void> {
     await stream;
@@ -313,7 +313,7 @@ export class RevisionReader {
       if (pending !== undefined) delivered.set(block, pending);
       store(runs.add(block, data));
     };
-    // A small file is shown to nobody before its checksum is known to hold.
+    // No byte of a small file is delivered before its MD5 is known to match.
     const withheld: [number, Uint8Array][] | null = check !== null && !check.isVerified && isSmall ? [] : null;
     try {
       for await (const [block, data] of blocksOf(answer, this.file.size)) {
@@ -322,7 +322,7 @@ export class RevisionReader {
           continue;
         }
         check?.arrived(block, data);
-        // What came before the content turned out to be wrong is not kept.
+        // The content turned out to be wrong: earlier blocks are not stored.
         if (generation !== check?.generation) runs.take();
         generation = check?.generation;
         deliver(block, data);
@@ -336,7 +336,7 @@ export class RevisionReader {
       generation = check?.generation;
       for (const [block, data] of withheld ?? []) deliver(block, data);
     } finally {
-      // What came of an answer that breaks off counts all the same.
+      // Whole blocks of an answer that breaks off are stored all the same.
       store(runs.take());
       await Promise.all(writes);
     }
@@ -353,7 +353,7 @@ export class RevisionReader {
         const { id, name } = this.file;
         this.#cache.log.error({ id, name }, 'what was received of a file is damaged, and dropped from the cache');
         this.#cache.discardCorrupt(this.#cached);
-        // What is on its way to the disk is of the wrong content; those who wait for more of it are to ask anew.
+        // Blocks on their way to the disk belong to the wrong content. Reads that wait for more of it must ask again.
         const error = new ProviderError('integrity', `${name} was damaged on its way here`);
         for (const pending of this.#pending.values()) pending.reject(error);
         this.#pending.clear();
@@ -369,14 +369,14 @@ export class RevisionReader {
       resolve = yes;
       reject = no;
     });
-    // Read-ahead may fail with nobody waiting.
+    // Read-ahead may fail while no read waits for it: that is no unhandled rejection.
     data.catch(() => undefined);
     const pending = { isAhead, data, resolve, reject };
     this.#pending.set(block, pending);
     expected.set(block, pending);
   }
 
-  /** Blocks that were handed to those who wait for them go to the cache. */
+  /** Writes blocks that were delivered to the cache. */
   async #store({ first, data }: Run, expected: Expected, delivered: Map<number, Pending>): Promise<void> {
     const generation = this.check?.generation;
     await this.#cached.write(first, data);
@@ -395,7 +395,7 @@ export class RevisionReader {
   }
 }
 
-/** Ends a body that nobody wants: its connection is closed when the loop is left. */
+/** Ends a body that is not needed: leaving the loop closes its connection. */
 async function discard(body: RangeBody['body']): Promise<void> {
   for await (const _ of body) break;
 }
@@ -408,6 +408,7 @@ function md5Of(blocks: readonly [number, Uint8Array][]): string {
 
 function isRetryable(error: unknown, isAhead: boolean): boolean {
   if (!(error instanceof ProviderError)) return false;
-  // Read-ahead is put off where a request that somebody waits for would not be; that one has waited long enough itself.
+  // A rate limit puts off read-ahead where it would let a foreground request through. A foreground request that was
+  // refused has waited for the limit itself.
   return error.code === 'aborted' || error.code === 'integrity' || (error.code === 'rate-limited' && isAhead);
 }

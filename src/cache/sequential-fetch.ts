@@ -1,15 +1,15 @@
-/** How far to fetch ahead of who is known to read on to some place, as whoever fills a copy does: a pure function. */
+/** How far to fetch ahead of a reader that is known to read on to a given end, as one that fills a copy: a pure function. */
 
 export interface SequentialFetch {
-  /** Where the reader was last. */
+  /** The reader's last offset. */
   readonly at: number;
-  /** Up to where was fetched for him. */
+  /** Every byte before this offset has been requested for the reader. */
   readonly requestedUntil: number;
 }
 
 /**
- * The reader is at `at`, and goes on to `end`. Half a window at a time, lest each of his steps becomes a request of its own.
- * `fetch` is `[from, to)`, or null where enough is under way.
+ * The reader is at offset `at` and reads on to `end`. It fetches half a window at a time, so that not every read becomes a
+ * request of its own. `fetch` is `[from, to)`, or null where enough was requested already.
  */
 export function planSequentialFetch(
   before: SequentialFetch,

@@ -115,7 +115,7 @@ describe.each<[string, PunchHole | undefined]>([
 });
 
 describe('the block cache', () => {
-  it('evicts what was unused for longest, also when it was only read since', async () => {
+  it('evicts the least recently used, and a read counts as a use', async () => {
     const server = new Server();
     const cache = openCache(temporary(), 4 * MIB);
     const [a, b, c] = ['a', 'b', 'c'].map((name, i) => server.put(pattern(1.5 * MIB, i), name)) as [
@@ -163,7 +163,7 @@ describe('the block cache', () => {
     expect([has(cache, a), has(cache, b)]).toEqual([true, false]);
   });
 
-  it('gives way when the limit was lowered', async () => {
+  it('evicts down to a limit that was lowered', async () => {
     const directory = temporary();
     const server = new Server();
     const big = server.put(pattern(3 * MIB, 1), 'big');
@@ -210,7 +210,7 @@ describe('the block cache', () => {
     await fetchAll(first, server, file);
     closeCache(first);
     expect([isKnown('one'), isKnown('one')]).toEqual([true, true]);
-    // Looking at it in another boot tells nothing of it, and the next in that boot no more.
+    // A fingerprint of another boot proves nothing, and opening the file in that boot does not renew it.
     expect([isKnown('two'), isKnown('two'), isKnown('one')]).toEqual([false, false, false]);
 
     const again = openCache(directory, 8 * MIB, { boot: 'two' });
@@ -223,7 +223,7 @@ describe('the block cache', () => {
     expect(isKnown('two')).toBe(false);
   });
 
-  it('takes over a file that was uploaded', async () => {
+  it('adopts a file that was uploaded', async () => {
     const directory = temporary();
     const cache = openCache(directory, 8 * MIB);
     const data = pattern(2 * BLOCK + 5);
@@ -238,7 +238,7 @@ describe('the block cache', () => {
     expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
   });
 
-  it('leaves alone what does not fit or is gone', () => {
+  it('does not adopt a file that does not fit or is missing', () => {
     const directory = temporary();
     const cache = openCache(directory, 4 * BLOCK);
     const path = join(directory, 'spooled');

@@ -55,7 +55,7 @@ async function readThrough(
   return Buffer.concat(await Promise.all(parts));
 }
 
-/** Lets a reader go, and waits for what it does afterwards. */
+/** Releases a reader, and waits for its background work. */
 async function leave(pool: ReaderPool, reader: RevisionReader): Promise<void> {
   pool.release(reader);
   await pool.idle();
@@ -86,7 +86,7 @@ describe('a content that is right', () => {
     }
   });
 
-  it('is lent only when it was seen to be right, whatever its blocks say', async () => {
+  it('is a backing file only when its MD5 was verified, whatever its blocks say', async () => {
     const { file, pool, cache } = setUp();
     const reader = pool.acquire(file);
     reader.prefetch(0, SIZE, 512 * 1024, 'background');
@@ -99,7 +99,7 @@ describe('a content that is right', () => {
     await leave(pool, reader);
   });
 
-  it('is checked after the last has closed it, and is remembered over a restart', async () => {
+  it('is checked after the last close, and stays verified over a restart', async () => {
     const { file, pool, cache, directory } = setUp();
     const reader = pool.acquire(file);
     await readAt(reader, MIB, 100);
@@ -114,7 +114,7 @@ describe('a content that is right', () => {
     expect(later.server.asked).toEqual([]);
   });
 
-  it('is held to its blocks when they have to come again', async () => {
+  it('is compared with its known blocks when they are fetched again', async () => {
     const { server, file, pool, cache, damaged } = setUp();
     const reader = pool.acquire(file);
     await readThrough(reader, MIB);
@@ -166,7 +166,7 @@ describe('a content that was damaged on its way', () => {
     );
   });
 
-  it('is dropped, told of once, and right when it is read again', async () => {
+  it('is dropped, reported once, and right when it is read again', async () => {
     const { server, file, pool, cache, damaged } = setUp();
     server.files.set('file', damagedAt(MIB));
     const reader = pool.acquire(file);
@@ -214,8 +214,8 @@ describe('a content that was damaged on its way', () => {
   });
 });
 
-describe('a content whose MD5 nobody tells', () => {
-  it('is shown, kept and lent as it came', async () => {
+describe('a content without an MD5', () => {
+  it('is delivered, cached and read directly as it came', async () => {
     const { server, pool, cache } = setUp();
     const file = server.put(data, 'other', false);
     const reader = pool.acquire(file);

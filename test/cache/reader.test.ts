@@ -93,7 +93,7 @@ describe('a reader', () => {
     const file = server.put(pattern(8 * BLOCK));
     const said: unknown[] = [];
     server.before = (_, { continues }) => void said.push(continues);
-    // The second as after a remount.
+    // The second reader is as after a remount.
     for (const [block, readers] of [
       [0, pool],
       [4, new ReaderPool(cache, server.fetch)],
@@ -203,7 +203,7 @@ describe('a server that ignores ranges', () => {
     pool.release(reader);
   });
 
-  it('gives right bytes also where nothing can be cached', async () => {
+  it('gives right bytes also where no block can be cached', async () => {
     const { server, pool } = setUp(0);
     server.ignoresRange = true;
     const data = pattern(2 * MIB);

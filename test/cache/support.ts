@@ -42,7 +42,7 @@ export function closeCache(cache: BlockCache): void {
   cache.close();
 }
 
-/** Frees nothing, but what was there is gone. */
+/** Frees no disk blocks, but zeroes the range as a hole would. */
 export const zeroHole: PunchHole = (fd, offset, length) => {
   writeSync(fd, Buffer.alloc(length), 0, length, offset);
   return true;
@@ -69,7 +69,7 @@ export class Server {
   readonly asked: Asked[] = [];
   readonly files = new Map<string, Buffer>();
   ignoresRange = false;
-  /** Called before each answer; what it throws is the answer. */
+  /** Called before each answer; an error that it throws is the answer. */
   before: (range: Asked, options: RequestOptions) => Promise<void> | void = () => undefined;
   /** Called before each chunk of a body. */
   during: (at: number) => Promise<void> | void = () => undefined;
