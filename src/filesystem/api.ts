@@ -152,7 +152,7 @@ export interface Filesystem {
    * this handle will be mapped there, while its reads and writes come here: from now on both are one content, until the release.
    * EBUSY where that cannot be.
    */
-  joins?(handle: HandleId, inUse: Backing): MaybePromise<void>;
+  mapBacking?(handle: HandleId, inUse: Backing): MaybePromise<void>;
   /** Fills `into` from `offset`; resolves with the bytes read, fewer than its length only at the end of the file. */
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number>;
   /**
@@ -171,7 +171,7 @@ export interface Filesystem {
   /** Durable on the local disk. */
   fsync(handle: HandleId, caller?: Caller): MaybePromise<void>;
   /** The mount is gone while the handle is open, and is about to release it: its program may go on with its `backing`. */
-  orphaned?(handle: HandleId): void;
+  mountLost?(handle: HandleId): void;
   /** The last close. Never fails: nobody would hear of it. */
   release(handle: HandleId): MaybePromise<void>;
   /** Reserves nothing (a cloud has no blocks) but extends the size unless `keepSize`. */
@@ -215,7 +215,7 @@ export interface Filesystem {
    * For a binding that counts what the kernel holds: a file that lost its name can be opened until the kernel forgets it, as on
    * a local disk, where a path walk and its open are one. `isHeld` tells whether the kernel will say so, by `forgotten`.
    */
-  countsReferences?(isHeld: (ino: Ino) => boolean): void;
+  countsReferences?(isReferenced: (ino: Ino) => boolean): void;
   /** The kernel holds the object no more. */
   forgotten?(ino: Ino): void;
 

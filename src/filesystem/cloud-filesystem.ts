@@ -2,7 +2,7 @@
  * The file system of one mounted account: POSIX calls on one side, a provider on the other.
  *
  * This class translates each call into work of its parts and every failure into an errno; the parts hold the meaning:
- * `Namespace` and `Renaming` names, `Contents` bytes, `Storing` uploads, `attributes.ts` and `Xattrs` the rest.
+ * `Namespace` and `Renaming` names, `Contents` bytes, `Uploader` uploads, `attributes.ts` and `Xattrs` the rest.
  */
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import { forEachInTurns, turn } from '../base/turns.js';
@@ -37,14 +37,14 @@ import { Resizing, seekIn } from './content/resizing.js';
 import { type SpooledContent, spooledContents } from './content/spooled-contents.js';
 import { orAborted } from './core/abortable.js';
 import { type Core, inodeOf } from './core/core.js';
-import { LookUps, timed } from './core/deadlines.js';
+import { LookupDeadlines, withDeadline } from './core/deadlines.js';
 import { withErrno, withErrnoSync } from './core/errno-boundary.js';
 import { FailureLog } from './core/failure-log.js';
 import { FsError } from './core/fs-error.js';
-import { type FileState, isAmongOlder } from './core/open-files.js';
+import { type FileState, hasReadersOfOlder } from './core/open-files.js';
 import { createFile } from './names/creating.js';
 import { Namespace } from './names/namespace.js';
-import { Holding } from './names/removed-while-open.js';
+import { AsideFiles } from './names/removed-while-open.js';
 import { Renaming } from './names/renaming.js';
 import { Copying } from './names/server-side-copy.js';
 import { Intents } from './recovery/intents.js';
@@ -74,8 +74,8 @@ export class CloudFilesystem implements Filesystem {
   readonly #outdated = new Set<Ino>();
   readonly #space: SpaceAccounting;
   readonly #relocation: Relocation;
-  readonly #holding: Holding;
-  readonly #lookUps: LookUps;
+  readonly #asideFiles: AsideFiles;
+  readonly #lookups: LookupDeadlines;
 
   /** `core.invalidate` and the table's changes are to be handed to `invalidate` and `listingChanged`. */
   constructor(core: Core, root: Ino, account: Account) {
@@ -84,10 +84,10 @@ export class CloudFilesystem implements Filesystem {
     this.#space = new SpaceAccounting(core, account.quota);
     this.#passthrough = new Passthrough(core);
     this.#relocation = new Relocation(core, root);
-    this.#lookUps = new LookUps(core);
+    this.#lookups = new LookupDeadlines(core);
     this.#contents = new Contents(core, this.#relocation);
     this.#mappings = new Mappings(core, this.#contents, this.#passthrough, (state) => {
-      this.#rests(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
+      this.#writersGone(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
     });
     core.readers.onCorruption = (file) => markCorrupt(core, file);
     const orphans = new Orphans(core);
@@ -96,19 +96,19 @@ export class CloudFilesystem implements Filesystem {
     this.discarding = new Discarding(core, this.#contents);
     this.#intents = new Intents(core, orphans, (ino, file) => {
       const state = core.files.state(ino);
-      if (state !== undefined) this.#contents.moved(state, file);
+      if (state !== undefined) this.#contents.noteMoved(state, file);
     });
-    this.#holding = new Holding(core, this.#contents, this.#intents, account.root.id);
-    this.#contents.onAbandoned = (state) => this.#holding.release(state);
+    this.#asideFiles = new AsideFiles(core, this.#contents, this.#intents, account.root.id);
+    this.#contents.onAbandoned = (state) => this.#asideFiles.release(state);
     this.#namespace = new Namespace(
       core,
       this.#contents,
       this.uploader,
       this.#intents,
       this.#relocation,
-      this.#holding,
+      this.#asideFiles,
     );
-    this.#holding.dispose = (file) => this.#namespace.dispose(file);
+    this.#asideFiles.dispose = (file) => this.#namespace.dispose(file);
     this.#namespace.onRemoved = (bytes, toTrash) => this.#space.removed(bytes, toTrash);
     this.#renaming = new Renaming(
       core,
@@ -117,7 +117,7 @@ export class CloudFilesystem implements Filesystem {
       this.uploader,
       this.#intents,
       this.#relocation,
-      this.#holding,
+      this.#asideFiles,
     );
     this.#copying = new Copying(core, this.#contents, this.#namespace);
     this.#resizing = new Resizing(core, this.#contents, this.uploader);
@@ -131,7 +131,7 @@ export class CloudFilesystem implements Filesystem {
    */
   recover(): Promise<void> {
     const beginUploads = recoverUploads(this.#core, this.uploader, this.#relocation);
-    if (!this.#intents.areUnfinished()) {
+    if (!this.#intents.hasUnfinished()) {
       beginUploads();
       return Promise.resolve();
     }
@@ -154,22 +154,22 @@ export class CloudFilesystem implements Filesystem {
   }
 
   /** The mount ends: removed files that were held for those who had them open go. Resolves when they are gone, or cannot go now. */
-  disposed(): Promise<void> {
-    return this.#holding.settle();
+  disposeAside(): Promise<void> {
+    return this.#asideFiles.disposeUnopened();
   }
 
   /** Ends background work. */
   close(): void {
     this.#mappings.close();
-    this.#holding.close();
+    this.#asideFiles.close();
     this.#intents.close();
   }
 
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
     const look = (): MaybePromise<Attributes | undefined> => {
       const found = this.#namespace.lookup(parent, name, caller);
-      if (isPromise(found)) return this.#lookUps.during(caller?.pid, found);
-      this.#lookUps.done(caller?.pid);
+      if (isPromise(found)) return this.#lookups.measure(caller?.pid, found);
+      this.#lookups.answered(caller?.pid);
       return found;
     };
     return withErrno(look, this.#failures.of('lookup', parent, name));
@@ -214,31 +214,31 @@ export class CloudFilesystem implements Filesystem {
       // Close-to-open: an open sees what the provider had no longer than the ttl ago.
       if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent, caller), caller?.signal);
       // While its name is taken away, only what is here can be promised to stay.
-      for (let at = this.#core.files.state(ino); at?.leaving.isBusy; at = this.#core.files.state(ino)) {
+      for (let at = this.#core.files.state(ino); at?.removal.isBusy; at = this.#core.files.state(ino)) {
         if (isAllHere(this.#core, at)) break;
-        await orAborted(at.leaving.idle(), caller?.signal);
+        await orAborted(at.removal.idle(), caller?.signal);
       }
       const inode = openable(this.#core, ino, flags);
       const state = this.#core.files.ensureState(ino);
-      const isLeaving = state.unlinked || state.leaving.isBusy;
+      const isRemoved = state.unlinked || state.removal.isBusy;
       const pinned = remoteFileOf(inode) ?? (state.unlinked ? state.lastRevision : null);
       const handle = this.#core.files.open(state, flags, pinned, caller?.pid);
-      this.#contents.unite(handle);
+      this.#contents.alignRevision(handle);
       try {
-        if (isLeaving) await this.#contents.makeChangeable(state, handle);
-        if (flags.truncate && flags.write) await this.#resizing.cut(state, handle, 0, caller?.signal);
+        if (isRemoved) await this.#contents.makeChangeable(state, handle);
+        if (flags.truncate && flags.write) await this.#resizing.truncate(state, handle, 0, caller?.signal);
       } catch (error) {
         await this.release(handle.id);
         throw error;
       }
       const mayKeepPages = this.#contents.mayKeepPages(handle);
-      const apart = isAmongOlder(handle);
+      const apart = hasReadersOfOlder(handle);
       // The pages of the older version go when it can be opened in the ordinary way again.
       if (apart) this.#outdated.add(ino);
       const passthroughWriters = state.watch !== null;
       if (passthroughWriters) this.#outdated.add(ino);
       const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
-      if (!apart) this.#core.files.begins(handle, keepCache);
+      if (!apart) this.#core.files.noteOpened(handle, keepCache);
       return { handle: handle.id, keepCache, apart, passthroughWriters };
     };
     return withErrno(open, this.#failures.of('open', ino));
@@ -269,25 +269,25 @@ export class CloudFilesystem implements Filesystem {
   }
 
   backing(handle: HandleId, inUse?: Backing): Backing | null {
-    const lend = () => this.#passthrough.lend(this.#core.files.handle(handle), inUse);
-    return withErrnoSync(lend, this.#failures.ofHandle('backing', handle));
+    const open = () => this.#passthrough.openBacking(this.#core.files.handle(handle), inUse);
+    return withErrnoSync(open, this.#failures.ofHandle('backing', handle));
   }
 
-  joins(handle: HandleId, inUse: Backing): MaybePromise<void> {
-    const join = () => this.#mappings.join(this.#core.files.handle(handle), inUse);
-    return withErrno(join, this.#failures.ofHandle('joins', handle));
+  mapBacking(handle: HandleId, inUse: Backing): MaybePromise<void> {
+    const map = () => this.#mappings.map(this.#core.files.handle(handle), inUse);
+    return withErrno(map, this.#failures.ofHandle('mapBacking', handle));
   }
 
-  orphaned(handle: HandleId): void {
-    const orphan = () => this.#passthrough.orphaned(this.#core.files.handle(handle));
-    withErrnoSync(orphan, this.#failures.ofHandle('orphaned', handle));
+  mountLost(handle: HandleId): void {
+    const lost = () => this.#passthrough.mountLost(this.#core.files.handle(handle));
+    withErrnoSync(lost, this.#failures.ofHandle('mountLost', handle));
   }
 
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number> {
     const { files, clock } = this.#core;
     const read = (): Promise<number> => {
       const opened = files.handle(handle);
-      const work = opened.reads.during(clock, () => this.#contents.read(opened, into, offset));
+      const work = opened.readFailures.run(clock, () => this.#contents.read(opened, into, offset));
       return orAborted(work, caller?.signal);
     };
     return withErrno(read, this.#failures.ofHandle('read', handle));
@@ -318,8 +318,8 @@ export class CloudFilesystem implements Filesystem {
   }
 
   fsync(handle: HandleId): MaybePromise<void> {
-    const secure = () => this.uploader.secure(this.#core.files.handle(handle).state, 'synced');
-    return withErrno(secure, this.#failures.ofHandle('fsync', handle));
+    const sync = () => this.uploader.makeDurable(this.#core.files.handle(handle).state, 'synced');
+    return withErrno(sync, this.#failures.ofHandle('fsync', handle));
   }
 
   async release(id: HandleId): Promise<void> {
@@ -330,8 +330,8 @@ export class CloudFilesystem implements Filesystem {
       handle.close();
       files.close(handle);
       this.#contents.pin(handle, null);
-      this.#mappings.outlive(handle);
-      if (this.#passthrough.giveBack(handle)) await this.#rests(state);
+      this.#mappings.watchAfterClose(handle);
+      if (this.#passthrough.closeBacking(handle)) await this.#writersGone(state);
       else if (state.handles.size === 0) await this.#closed(state);
     } catch (error) {
       log.error({ error }, 'release');
@@ -339,7 +339,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   /** Nobody writes to a file by himself any more, and all that was written is known. */
-  async #rests(state: FileState): Promise<void> {
+  async #writersGone(state: FileState): Promise<void> {
     this.#outdated.add(state.ino);
     this.uploader.released(state);
     if (state.handles.size === 0) await this.#closed(state);
@@ -353,7 +353,7 @@ export class CloudFilesystem implements Filesystem {
     if (state.unlinked) this.#contents.abandon(state);
     this.uploader.released(state);
     if (state.activeUpload === null) await state.spool?.close();
-    this.#core.files.settle(state);
+    this.#core.files.forgetIfUnused(state);
   }
 
   fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
@@ -376,7 +376,7 @@ export class CloudFilesystem implements Filesystem {
   ): MaybePromise<number> {
     const copy = async (): Promise<number> => {
       const range = { from, fromOffset, to, toOffset, length };
-      const bytes = await this.#copying.copyRange(range, timed(this.#core, caller));
+      const bytes = await this.#copying.copyRange(range, withDeadline(this.#core, caller));
       this.#space.changed(bytes);
       return bytes;
     };
@@ -384,17 +384,17 @@ export class CloudFilesystem implements Filesystem {
   }
 
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
-    const make = () => this.#namespace.mkdir(parent, name, mode, this.#lookUps.timed(caller));
+    const make = () => this.#namespace.mkdir(parent, name, mode, this.#lookups.withDeadline(caller));
     return withErrno(make, this.#failures.of('mkdir', parent, name));
   }
 
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
-    const unlink = () => this.#namespace.unlink(parent, name, this.#lookUps.timed(caller));
+    const unlink = () => this.#namespace.unlink(parent, name, this.#lookups.withDeadline(caller));
     return withErrno(unlink, this.#failures.of('unlink', parent, name));
   }
 
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
-    const remove = () => this.#namespace.rmdir(parent, name, this.#lookUps.timed(caller));
+    const remove = () => this.#namespace.rmdir(parent, name, this.#lookups.withDeadline(caller));
     return withErrno(remove, this.#failures.of('rmdir', parent, name));
   }
 
@@ -406,7 +406,8 @@ export class CloudFilesystem implements Filesystem {
     flags: RenameFlags,
     caller?: Caller,
   ): MaybePromise<void> {
-    const rename = () => this.#renaming.rename(parent, name, newParent, newName, flags, this.#lookUps.timed(caller));
+    const rename = () =>
+      this.#renaming.rename(parent, name, newParent, newName, flags, this.#lookups.withDeadline(caller));
     return withErrno(rename, this.#failures.of('rename', parent, name));
   }
 
@@ -435,8 +436,8 @@ export class CloudFilesystem implements Filesystem {
     withErrnoSync(() => this.#xattrs.remove(ino, name), this.#failures.of('removexattr', ino));
   }
 
-  countsReferences(isHeld: (ino: Ino) => boolean): void {
-    this.#core.files.isHeld = isHeld;
+  countsReferences(isReferenced: (ino: Ino) => boolean): void {
+    this.#core.files.isReferenced = isReferenced;
   }
 
   forgotten(ino: Ino): void {
@@ -458,7 +459,7 @@ export class CloudFilesystem implements Filesystem {
   /** A listing was merged: what the kernel has of it is out of date. Never from inside the request that listed. */
   listingChanged(directory: Ino, changes: SeenChanges): void {
     for (const ino of changes.contents) this.#outdated.add(ino);
-    for (const ino of changes.lost) this.#relocation.settle(ino);
+    for (const ino of changes.lost) this.#relocation.locate(ino);
     const contents = new Set(changes.contents);
     const tell = async (): Promise<void> => {
       await turn();

@@ -210,7 +210,7 @@ export class Session {
     tell();
     const timer = setInterval(tell, PROGRESS_INTERVAL);
     try {
-      await this.#opened.filesystem.uploader.drained();
+      await this.#opened.filesystem.uploader.drain();
     } finally {
       clearInterval(timer);
     }
@@ -268,7 +268,7 @@ export class Session {
 
   async #closeOnce(drain: boolean): Promise<void> {
     const { registry, mountpoint, log } = this.#o;
-    if (drain) await this.#drain(() => undefined).then(() => this.#opened.filesystem.disposed());
+    if (drain) await this.#drain(() => undefined).then(() => this.#opened.filesystem.disposeAside());
     else await this.#opened.filesystem.uploader.interrupt();
     await this.#interrupting;
     this.#isDrained = true;

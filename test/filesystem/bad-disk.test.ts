@@ -20,7 +20,7 @@ describe('after a power cut that left nothing of an unsynced spool file', () => 
     await m.put('a', 'newer content');
     const revived = await cut(m, damage);
     expect(await revived.cat('a')).toBe('newer content');
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'newer content' });
     expect(revived.isClean()).toBe(true);
     expect(revived.core.state.sql.prepare('SELECT ino FROM kept').all()).toEqual([]);
@@ -56,7 +56,7 @@ describe('a spool directory that was damaged', () => {
     const name = m.core.journal.all()[0]?.spool ?? '';
     damage(join(m.directory, 'spool', name));
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     return revived;
   };
 
@@ -69,14 +69,14 @@ describe('a spool directory that was damaged', () => {
     expect(m.pending()).toEqual(['/a failed']);
     expect(m.fs.uploader.pending(m.fs.root)[0]?.code).toBe('EIO');
     m.fs.uploader.retryFailed();
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: 'good' });
   });
 
   it('does not give the file of a lost content to another', async () => {
     const m = await damaged((path) => rmSync(path));
     await m.put('b', 'something else');
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: 'good', b: 'something else' });
   });
 });

@@ -54,7 +54,7 @@ describe('close', () => {
   it('stores an empty file', async () => {
     const m = await mounted();
     await m.close(await m.create('empty'));
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ empty: '' });
     expect(m.isClean()).toBe(true);
   });
@@ -103,10 +103,10 @@ describe('close', () => {
     await m.write(handle, 'precious');
     m.provider.fail('upload', 'quota');
     expect(await errnoOf(m.close(handle))).toBe('ENOSPC');
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({});
     expect(m.fs.uploader.retryFailed()).toBe(1);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: 'precious' });
     expect(m.isClean()).toBe(true);
   });
@@ -157,7 +157,7 @@ describe('close', () => {
       await m.close(handle);
       expect(await m.stat('a')).toEqual(written);
       m.clock.advance(2000);
-      await m.fs.uploader.drained();
+      await m.fs.uploader.drain();
       expect(m.isClean()).toBe(true);
       expect(await m.stat('a')).toEqual(written);
       const again = await m.remount();
@@ -220,7 +220,7 @@ describe('reads and writes around an upload', () => {
     await gate.reached;
     await m.put('a', 'two');
     gate.open();
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: 'two' });
     expect(m.isClean()).toBe(true);
   });
@@ -245,7 +245,7 @@ describe('reads and writes around an upload', () => {
     await m.write(again, '+');
     await m.close(again);
     expect(await m.cat('a')).toBe('0123+');
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: '0123+' });
     expect(m.isClean()).toBe(true);
   });
@@ -288,7 +288,7 @@ describe('fsync', () => {
     cut.go();
     await emptied;
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(await revived.cat('a')).toBe('');
     expect(revived.provider.other.tree()).toEqual({ a: '' });
     expect(revived.isClean()).toBe(true);
@@ -310,7 +310,7 @@ describe('create', () => {
     await m.close(handle);
     expect(m.provider.other.tree()).toEqual({ a: 'OURirs' });
     await m.close(await m.create('a', emptying));
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: '' });
     expect(m.isClean()).toBe(true);
   });

@@ -78,7 +78,7 @@ describe('another client has changed the file', () => {
     };
     Object.assign(m.provider, { discardUpload: async (checkpoint: unknown) => void discarded.push(checkpoint) });
     await m.put('a', 'mine');
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(discarded).toEqual([{ sent: 'under another name' }]);
     expect(m.provider.other.tree()).toEqual({ a: 'mine' });
     expect(m.isClean()).toBe(true);
@@ -123,7 +123,7 @@ describe('another client has changed the file', () => {
     });
     expect(await errnoOf(m.put('a.txt', 'ours'))).toBe('EIO');
     expect(m.fs.retryFailed()).toBe(1);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ 'a.txt': 'ours' });
     expect(m.isClean()).toBe(true);
   });
@@ -226,7 +226,7 @@ describe('an upload whose answer is lost', () => {
     expect(await errnoOf(m.close(handle))).toBe('ENETUNREACH');
     m.provider.counts();
     m.fs.uploader.retryFailed();
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.counts()).toEqual({ stat: 1 });
     expect(m.provider.other.tree()).toEqual({ 'a.txt': 'ours' });
     expect(m.isClean()).toBe(true);

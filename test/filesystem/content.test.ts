@@ -120,7 +120,7 @@ describe('writing into an existing file', () => {
     expect(m.pending()).toEqual(['/a failed']);
     expect(await m.cat('a')).toBe('0123XY6789');
     m.fs.uploader.retryFailed();
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: '0123XY6789' });
   });
 });
@@ -169,7 +169,7 @@ describe('a file under random operations', () => {
         expect((await m.stat('a')).size).toBe(model.length);
         expect(await m.cat('a')).toBe(model.toString());
         await m.close(handle);
-        await m.fs.uploader.drained();
+        await m.fs.uploader.drain();
         expect(Buffer.from(m.provider.other.at('a')?.data ?? []).toString()).toBe(model.toString());
         expect(Object.keys(m.provider.other.tree())).toEqual(['a']);
         await m.unmount();

@@ -9,7 +9,7 @@ const intents = (m: Mounted) => m.core.state.sql.prepare('SELECT COUNT(*) FROM i
 /** With nothing under way any more. */
 async function rested(m: Mounted): Promise<Mounted> {
   while (intents(m) !== 0) await settle(1);
-  await m.fs.uploader.drained();
+  await m.fs.uploader.drain();
   return m;
 }
 
@@ -35,7 +35,7 @@ describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) =
     await m.fs.fsync(handle);
     const revived = await rested(await dieAt(m, place, () => m.mv('from', 'to')));
     revived.fs.retryFailed();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual(after);
     expect(await revived.names()).toEqual(Object.keys(after).sort());
     expect(await revived.cat('to')).toBe(after.to);
@@ -52,7 +52,7 @@ describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) =
     await m.fs.fsync(handle);
     const revived = await rested(await dieAt(m, { method: 'remove', when: 'before' }, () => m.mv('from', 'to')));
     revived.fs.retryFailed();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ to: 'source, longer' });
   });
 

@@ -34,7 +34,7 @@ describe('a copy of a whole file', () => {
     gate.open();
     expect(await copying).toBe('ENOTSUP');
     await m.close(to);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: 'original', b: 'mine' });
   });
 });

@@ -81,7 +81,7 @@ describe('a content that nobody wants any more', () => {
     await m.rm('a').catch(() => undefined);
     const revived = await m.crash();
     expect(await revived.cat('a')).toBe('accepted');
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'accepted' });
   });
 
@@ -101,7 +101,7 @@ describe('a content that nobody wants any more', () => {
     m.provider.fail('upload', 'quota');
     await m.put('a', 'unwanted');
     await make(m);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.pending()).toContain('/a failed');
     m.clock.advance(60_000);
     await m.names();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
-import { FailureLog, isWorthALine } from '../../src/filesystem/core/failure-log.js';
+import { deservesLine, FailureLog } from '../../src/filesystem/core/failure-log.js';
 import { FsError } from '../../src/filesystem/core/fs-error.js';
 import { ProviderError } from '../../src/providers/errors.js';
 
@@ -21,7 +21,7 @@ describe('a failure is worth a line', () => {
     ['EEXIST', cause, false],
     ['EINTR', cause, false],
   ] as const)('%s, caused by %o: %s', (code, why, isWorth) => {
-    expect(isWorthALine(new FsError(code, 'x', why === undefined ? {} : { cause: why }))).toBe(isWorth);
+    expect(deservesLine(new FsError(code, 'x', why === undefined ? {} : { cause: why }))).toBe(isWorth);
   });
 
   it('of a thousand folders that fail for one reason, fifty are named in a minute, and each once', () => {
@@ -45,6 +45,6 @@ describe('a failure is worth a line', () => {
     expect(lines[0]?.line).toBe('readdir /d2: EIO, GET /x: the server answered 500');
     now += 60_000;
     failures.of('read', 5, 'file')(error());
-    expect(lines.at(-1)).toMatchObject({ data: { path: '/d5/file', unsaid: 950 } });
+    expect(lines.at(-1)).toMatchObject({ data: { path: '/d5/file', suppressed: 950 } });
   });
 });

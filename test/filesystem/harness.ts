@@ -164,7 +164,7 @@ export class Mounted {
 
   /** An orderly end and a new mount. */
   async remount(options: HarnessOptions = this.options): Promise<Mounted> {
-    await this.fs.uploader.drained();
+    await this.fs.uploader.drain();
     this.#end();
     return open(this.directory, this.provider, this.clock, options);
   }
@@ -236,7 +236,7 @@ export class Mounted {
     if (text !== '') await this.write(handle, text);
     await this.close(handle);
     // An empty content is stored after the last close.
-    if (text === '' && this.core.options.writeBack === false) await this.fs.uploader.drained();
+    if (text === '' && this.core.options.writeBack === false) await this.fs.uploader.drain();
   }
 
   async mkdir(path: string): Promise<Attributes> {

@@ -42,7 +42,7 @@ describe.each([[false], [true]])('a replacement by rename (new ids: %s)', (newId
     await m.fs.fsync(handle);
     const revived = await dieAt(m, place, () => m.mv('new', 'name'));
     await settle(20);
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     const tree = revived.provider.other.tree();
     expect([{ name: 'old and more', new: 'new' }, { name: 'new' }]).toContainEqual(tree);
     expect(intents(revived)).toBe(0);

@@ -58,7 +58,7 @@ describe('the state database of version 0.1.0', () => {
 
   it('stores what that version had not stored', async () => {
     const m: Mounted = await mounted(options, fill);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual(everything);
     expect(m.isClean()).toBe(true);
     const again = await m.remount({ writeBack: true });

@@ -102,7 +102,7 @@ describe.each([[true], [false]])('changes of a file that another client (md5: %s
     await m.fs.fsync([...m.core.files.handles()][0]?.id ?? 0);
     m.provider.other.rename('d/a', 'd/b');
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ 'd/b': 'OURS' });
     expect(await shown(revived)).toEqual({ 'd/b': 'OURS' });
   });

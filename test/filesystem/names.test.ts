@@ -63,7 +63,7 @@ describe('rename', () => {
     await settle();
     gate.open();
     await moved;
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ b: 'text' });
     expect(await m.names()).toEqual(['b']);
   });
@@ -222,7 +222,7 @@ describe('rename over an existing file', () => {
     await settle();
     gate.open();
     await moved;
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ b: 'new' });
     expect(m.isClean()).toBe(true);
   });
@@ -238,7 +238,7 @@ describe('rename over an existing file', () => {
     await settle();
     gate.open();
     await Promise.all([moved, closed]);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ b: 'new' });
     expect(m.isClean()).toBe(true);
   });

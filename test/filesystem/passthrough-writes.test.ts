@@ -48,7 +48,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     await m.fs.flush(handle);
     expect(m.provider.counts()).toEqual({ list: 1 });
     await m.fs.release(handle);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ f: 'hello world' });
     expect(m.provider.counts()).toMatchObject({ upload: 1 });
     expect((await m.stat('f')).size).toBe(11);
@@ -66,7 +66,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     writeSync(fd, 'HELLO THERE', 0);
     expect(await m.read(direct.handle)).toBe('HELLO THERE');
     for (const one of [handle, reader, direct.handle]) await m.close(one);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ f: 'HELLO THERE' });
   });
 
@@ -91,7 +91,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     for (const one of [other, appender, handle]) await m.close(one);
     writeSync(fd, 'Z', 6);
     await m.close(joined);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ f: '01AB!\0Z' });
   });
 
@@ -110,7 +110,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     expect((await m.stat('f')).mtime.sec).toBeGreaterThan(set.sec);
     await m.fs.setattr(ino, { mtime: set });
     await m.close(handle);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect((await m.stat('f')).mtime).toEqual(set);
   });
 
@@ -120,13 +120,13 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     writeSync(fd, 'half');
     await m.fs.flush(handle);
     m.fs.retryFailed();
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({});
     writeSync(fd, ' and half', 4);
     const reader = await m.open('f');
     await m.close(handle);
     // A reader is in nobody's way.
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ f: 'half and half' });
     await m.close(reader);
   });
@@ -145,7 +145,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     expect((await m.fs.getattr(m.core.files.handle(gone.handle).state.ino)).size).toBe(9);
     await m.close(gone.handle);
     await m.close(handle);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ g: 'hello again' });
   });
 
@@ -156,7 +156,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     writeSync(fd, 'new');
     expect([(await m.stat('f')).size, await m.cat('f')]).toEqual([3, 'new']);
     await m.close(handle);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ f: 'new' });
   });
 
@@ -205,7 +205,7 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     const { fd } = await creatingOf(m);
     writeSync(fd, 'half a fi');
     const after = await m.crash();
-    await after.fs.uploader.drained();
+    await after.fs.uploader.drain();
     expect(await after.cat('f')).toBe('half a fi');
     expect(after.fs.uploader.pending(after.fs.root)).toMatchObject([{ path: '/f', size: 9, state: 'failed' }]);
   });
@@ -218,7 +218,7 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     await m.fs[promise](handle);
     writeSync(fd, 'later', 100_000);
     const after = await m.crash();
-    await after.fs.uploader.drained();
+    await after.fs.uploader.drain();
     expect(after.provider.other.tree()).toEqual({ f: text });
   });
 
@@ -230,7 +230,7 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     await m.fs.flush(handle);
     writeSync(fd, 'half a fi');
     const after = await m.crash();
-    await after.fs.uploader.drained();
+    await after.fs.uploader.drain();
     expect(after.provider.other.tree()).toEqual({ f: 'the old one' });
     expect(await after.cat('f')).toBe('half a fi');
     expect(after.fs.uploader.pending(after.fs.root)).toMatchObject([{ path: '/f', state: 'failed' }]);
@@ -242,7 +242,7 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     handedOut(m, handle);
     await m.fs.flush(handle);
     const after = await m.crash();
-    await after.fs.uploader.drained();
+    await after.fs.uploader.drain();
     expect(after.provider.other.tree()).toEqual({ f: '' });
   });
 
@@ -255,7 +255,7 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     const after = await m.crash();
     writeSync(fd, 'WRITTEN ON', 0);
     closeSync(fd);
-    await after.fs.uploader.drained();
+    await after.fs.uploader.drain();
     expect(await after.cat('f')).toBe('promised');
     expect(after.provider.other.tree()).toEqual({ f: 'promised' });
   });
@@ -266,14 +266,14 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     const fd = dup(m, handle);
     writeSync(fd, 'promised');
     await m.fs.flush(handle);
-    m.fs.orphaned(handle);
+    m.fs.mountLost(handle);
     await m.fs.release(handle);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({});
     const after = await m.remount();
     writeSync(fd, 'WRITTEN ON', 0);
     closeSync(fd);
-    await after.fs.uploader.drained();
+    await after.fs.uploader.drain();
     expect(after.provider.other.tree()).toEqual({ f: 'promised' });
   });
 

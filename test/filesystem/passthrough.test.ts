@@ -12,7 +12,7 @@ async function waiting(text: string, options: HarnessOptions = pending): Promise
   await mount.names();
   mount.provider.offline = true;
   await mount.put('f', text);
-  await mount.fs.uploader.drained();
+  await mount.fs.uploader.drain();
   return mount;
 }
 
@@ -30,7 +30,7 @@ function contentOf({ fd }: Backing): string {
 async function store(mount: Mounted): Promise<void> {
   mount.provider.offline = false;
   mount.fs.retryFailed();
-  await mount.fs.uploader.drained();
+  await mount.fs.uploader.drain();
   expect(mount.fs.uploader.pending(mount.fs.root)).toEqual([]);
 }
 
@@ -113,7 +113,7 @@ describe.skipIf(process.platform !== 'linux')(
       expect(await mount.read(later)).toBe('two');
       await mount.close(later);
       await mount.close(reader);
-      await mount.fs.uploader.drained();
+      await mount.fs.uploader.drain();
       expect(await mount.names()).toEqual([]);
     });
 

@@ -16,7 +16,7 @@ describe('with write-back, after the process died', () => {
     gate.open(new ProviderError('network', 'the process is dead'));
     await settle();
     expect(await revived.cat('a')).toBe('new content');
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toMatchObject({ a: 'new content' });
     expect(Object.keys(revived.provider.other.tree())).not.toContain(expect.stringContaining('conflict'));
     expect(revived.isClean()).toBe(true);
@@ -32,7 +32,7 @@ describe('with write-back, after the process died', () => {
     expect(revived.pending()).toEqual(['/Rescued (box)/a failed']);
     expect(await revived.cat('Rescued (box)/a')).toBe('replaced');
     revived.fs.retryFailed();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ 'Rescued (box)/a': 'replaced' });
   });
 
@@ -43,7 +43,7 @@ describe('with write-back, after the process died', () => {
     const revived = await m.crash();
     expect(await revived.cat('a')).toBe('text');
     expect((await revived.stat('a')).size).toBe(4);
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'text' });
   });
 
@@ -64,7 +64,7 @@ describe('with write-back, after the process died', () => {
     await died;
     const taken = m.provider.takenBytes;
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: text });
     expect(revived.provider.takenBytes).toBeLessThanOrEqual(10_000 - taken + 1000);
     expect(taken).toBeGreaterThan(3000);
@@ -80,7 +80,7 @@ describe('with write-back, after the process died', () => {
     await m.fs.uploader.interrupt();
     expect(m.core.journal.all()[0]).toMatchObject({ state: 'queued', checkpoint: expect.anything() });
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.takenBytes).toBe(0);
     expect(revived.provider.other.tree()).toEqual({ a: 'x'.repeat(5000) });
   });
@@ -95,7 +95,7 @@ describe('with write-back, after the process died', () => {
     await m.write(handle, 'y');
     expect(m.core.journal.all()[0]?.checkpoint ?? null).toBeNull();
     await m.close(handle);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: `y${'x'.repeat(2999)}` });
   });
 
@@ -105,7 +105,7 @@ describe('with write-back, after the process died', () => {
     await m.put('a', 'accepted');
     await m.open('a', emptying);
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: '' });
   });
 
@@ -120,7 +120,7 @@ describe('with write-back, after the process died', () => {
     m.open('a', emptying).catch(() => undefined);
     await settle();
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(await revived.cat('a')).toBe('');
     expect(revived.provider.other.tree()).toEqual({ a: '' });
     expect(revived.isClean()).toBe(true);
@@ -133,7 +133,7 @@ describe('with write-back, after the process died', () => {
     const handle = await m.open('a', writing);
     await m.write(handle, 'ACC');
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'ACCepted' });
     expect(revived.isClean()).toBe(true);
   });
@@ -148,7 +148,7 @@ describe('with write-back, after the process died', () => {
     await m.close(handle);
     const revived = await m.crash();
     expect(await revived.names()).toEqual(['b']);
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ b: 'new' });
   });
 
@@ -162,7 +162,7 @@ describe('with write-back, after the process died', () => {
     m.provider.gate('upload');
     await m.close(handle);
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ b: 'SOME text' });
   });
 });
@@ -175,7 +175,7 @@ describe('after the process died while a file was being written', () => {
     await m.fs.fsync(handle);
     const revived = await m.crash();
     expect(await revived.cat('a')).toBe('0123XY6789');
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: '0123XY6789' });
     expect(revived.isClean()).toBe(true);
   });
@@ -185,12 +185,12 @@ describe('after the process died while a file was being written', () => {
     const handle = await m.create('a');
     await m.write(handle, 'half a fi');
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({});
     expect(revived.pending()).toEqual(['/a failed']);
     expect(await revived.cat('a')).toBe('half a fi');
     revived.fs.uploader.retryFailed();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'half a fi' });
   });
 
@@ -207,7 +207,7 @@ describe('after the process died while a file was being written', () => {
     await revived.close(again);
     const text = `accepted${'\0'.repeat(22)}end`;
     expect(await revived.cat('a')).toBe(text);
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: text });
   });
 
@@ -216,7 +216,7 @@ describe('after the process died while a file was being written', () => {
     const handle = await m.open('a', emptying);
     await m.write(handle, 'ha');
     const revived = await m.crash();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'whole' });
     expect(revived.pending()).toEqual(['/a failed']);
   });
@@ -239,7 +239,7 @@ describe('after the process died while a file was being written', () => {
   it.each(['before', 'after'] as const)('close() interrupted %s the provider stored it is finished', async (when) => {
     const m = await mounted({}, (provider) => provider.other.put('a', 'old'));
     const revived = await dieAt(m, { method: 'upload', when }, () => m.put('a', 'new'));
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'new' });
     expect(revived.isClean()).toBe(true);
   });
@@ -255,7 +255,7 @@ describe('after the process died while a file was being written', () => {
     await upload.reached;
     // Its upload is cancelled, and then the process dies.
     const again = await dieAt(revived, { method: 'list', when: 'before' }, () => revived.rm('a'));
-    await again.fs.uploader.drained();
+    await again.fs.uploader.drain();
     expect(again.pending()).toEqual([]);
     expect(again.provider.other.tree()).toEqual({ a: 'half' });
   });
@@ -268,7 +268,7 @@ describe('after the process died while a file was being written', () => {
     const handle = await revived.open('a', appending);
     await revived.write(handle, ' more');
     await revived.close(handle);
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'text more' });
     expect(revived.isClean()).toBe(true);
   });
@@ -290,7 +290,7 @@ describe('a partly changed file whose upload the process did not live to see sto
       const revived = await m.crash();
       gate.open(new ProviderError('network', 'the process is dead'));
       await closing;
-      await revived.fs.uploader.drained();
+      await revived.fs.uploader.drain();
       expect(await revived.cat('a')).toBe('a CONTENT that is changed in the middle');
       expect(revived.provider.other.tree()).toEqual({ a: 'a CONTENT that is changed in the middle' });
       expect(revived.isClean()).toBe(true);
@@ -309,7 +309,7 @@ describe('an upload whose answer the process did not live to hear', () => {
     const upload = revived.provider.gate('upload');
     await revived.put('a', 'second content');
     upload.open();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'second content' });
     expect(revived.isClean()).toBe(true);
   });
@@ -324,10 +324,10 @@ describe('an upload whose answer the process did not live to hear', () => {
   it('goes with its file to another name', async () => {
     const revived = await interrupted();
     revived.provider.fail('upload', 'quota', 3);
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     await revived.mv('a', 'b');
     revived.fs.uploader.retryFailed();
-    await revived.fs.uploader.drained();
+    await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ b: 'first' });
   });
 });

@@ -15,7 +15,7 @@ async function waiting(provider = {}): Promise<Mounted> {
   await m.names('e');
   m.provider.fail('upload', 'quota');
   await m.put('a/b/new', 'NEW');
-  await m.fs.uploader.drained();
+  await m.fs.uploader.drain();
   m.clock.advance(LATER);
   return m;
 }
@@ -34,7 +34,7 @@ async function shown(m: Mounted, directory = ''): Promise<Record<string, string>
 
 async function stored(m: Mounted): Promise<Record<string, string>> {
   m.fs.retryFailed();
-  await m.fs.uploader.drained();
+  await m.fs.uploader.drain();
   await settle();
   return m.provider.other.tree();
 }
@@ -201,7 +201,7 @@ describe('a file that is open for writing when another client', () => {
     await m.names('a/b');
     await m.write(handle, 'MORE');
     await m.close(handle).catch(() => undefined);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.pending()).toContain('/a/b/file failed');
     expect(await m.names('a/b')).toContain('file');
   });

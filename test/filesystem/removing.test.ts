@@ -47,7 +47,7 @@ describe('unlink', () => {
     expect(await m.read(handle)).toBe('new text!');
     await m.fs.fsync(handle);
     await m.close(handle);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.counts()).toEqual({});
     expect(m.provider.other.tree()).toEqual({});
     expect(m.isClean()).toBe(true);
@@ -60,7 +60,7 @@ describe('unlink', () => {
     m.provider.counts();
     await m.rm('a');
     await m.close(handle);
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.counts()).toEqual({});
     expect(m.isClean()).toBe(true);
   });
@@ -73,7 +73,7 @@ describe('unlink', () => {
     await gate.reached;
     await m.rm('a');
     gate.open();
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({});
     expect(m.isClean()).toBe(true);
   });
@@ -85,7 +85,7 @@ describe('unlink', () => {
       unlinked = m.rm('a');
     });
     await m.put('a', 'new');
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     await unlinked;
     expect(m.provider.other.tree()).toEqual({});
     expect(m.isClean()).toBe(true);

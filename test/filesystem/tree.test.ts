@@ -324,7 +324,7 @@ describe('an interrupted call', () => {
     expect(await errnoOf(flushed)).toBe('EINTR');
     await m.fs.release(handle);
     gate.open();
-    await m.fs.uploader.drained();
+    await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: 'text' });
     expect(m.isClean()).toBe(true);
   });

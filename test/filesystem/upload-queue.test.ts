@@ -3,10 +3,10 @@ import {
   LONG_BYTES,
   LONG_WIDTH,
   nextKind,
+  outageBackoff,
   QUEUE_WIDTH,
-  quietTime,
-  restTime,
-  retryWait,
+  retryDelay,
+  rewriteDelay,
 } from '../../src/filesystem/uploads/policy.js';
 import { UploadQueue, type Verdict } from '../../src/filesystem/uploads/queue.js';
 import { TestClock } from '../support/test-clock.js';
@@ -53,9 +53,9 @@ describe('the choice of the next upload', () => {
   });
 
   it('waits longer the more often something happens, up to a limit', () => {
-    expect([0, 1, 2, 3, 9, 1000].map(quietTime)).toEqual([0, 1000, 2000, 4000, 8000, 8000]);
-    expect([1, 2, 3, 1000].map(retryWait)).toEqual([5000, 10_000, 20_000, 600_000]);
-    expect([1, 2, 3, 1000].map(restTime)).toEqual([5000, 10_000, 20_000, 60_000]);
+    expect([0, 1, 2, 3, 9, 1000].map(rewriteDelay)).toEqual([0, 1000, 2000, 4000, 8000, 8000]);
+    expect([1, 2, 3, 1000].map(retryDelay)).toEqual([5000, 10_000, 20_000, 600_000]);
+    expect([1, 2, 3, 1000].map(outageBackoff)).toEqual([5000, 10_000, 20_000, 60_000]);
   });
 });
 
@@ -99,7 +99,7 @@ describe('the queue', () => {
     for (let ino = 1; ino <= QUEUE_WIDTH; ino++) b.queue.add(ino, 1, 1);
     for (let times = 0; times < 5; times++) b.queue.add(99, 1, 1);
     expect(b.started).not.toContain(99);
-    b.queue.hurry();
+    b.queue.runNow();
     for (let ino = 1; ino <= QUEUE_WIDTH; ino++) void b.end(ino);
     return turn().then(() => expect(b.started.filter((ino) => ino === 99)).toEqual([99]));
   });
@@ -109,13 +109,13 @@ describe('the queue', () => {
     b.queue.add(1, 1, 1);
     b.queue.add(2, 1, 1);
     await b.end(2, 'refused');
-    await b.end(1, 'passing');
-    await b.later(retryWait(1));
+    await b.end(1, 'transient');
+    await b.later(retryDelay(1));
     expect(b.started).toEqual([1, 2, 1]);
-    await b.end(1, 'passing');
-    await b.later(retryWait(1));
+    await b.end(1, 'transient');
+    await b.later(retryDelay(1));
     expect(b.running).toEqual([]);
-    await b.later(retryWait(2));
+    await b.later(retryDelay(2));
     expect(b.running).toEqual([1]);
   });
 
@@ -123,13 +123,13 @@ describe('the queue', () => {
     const b = new Bench();
     for (let ino = 1; ino <= 2 * QUEUE_WIDTH; ino++) b.queue.add(ino, 1, 1);
     await b.later(1);
-    for (const ino of b.running) await b.end(ino, 'passing');
+    for (const ino of b.running) await b.end(ino, 'transient');
     expect(b.running).toEqual([]);
-    await b.later(restTime(1));
+    await b.later(outageBackoff(1));
     expect(b.running).toEqual([QUEUE_WIDTH + 1]);
-    await b.end(QUEUE_WIDTH + 1, 'passing');
+    await b.end(QUEUE_WIDTH + 1, 'transient');
     expect(b.running).toEqual([]);
-    b.queue.hurry();
+    b.queue.runNow();
     expect(b.running).toHaveLength(1);
     await b.end(b.running[0] ?? 0);
     expect(b.running).toHaveLength(QUEUE_WIDTH);
@@ -139,7 +139,7 @@ describe('the queue', () => {
     const b = new Bench();
     for (let ino = 1; ino <= QUEUE_WIDTH + 2; ino++) b.queue.add(ino, 1, 1);
     await b.end(1);
-    await b.end(2, 'passing');
+    await b.end(2, 'transient');
     expect(b.running).toContain(QUEUE_WIDTH + 2);
   });
 
@@ -147,7 +147,7 @@ describe('the queue', () => {
     const b = new Bench();
     for (let ino = 1; ino <= 100; ino++) b.queue.add(ino, 1, 1);
     const idle = b.queue.idle();
-    for (const ino of b.running) await b.end(ino, 'passing');
+    for (const ino of b.running) await b.end(ino, 'transient');
     await idle;
     expect(b.started).toHaveLength(QUEUE_WIDTH);
   });

@@ -16,7 +16,7 @@ describe('Passthrough', () => {
         const backing = backings.get(handle) ?? null;
         return inUse === undefined || backing === inUse ? backing : null;
       },
-      joins: (handle: number, inUse: Backing) => void joined.push([handle, inUse]),
+      mapBacking: (handle: number, inUse: Backing) => void joined.push([handle, inUse]),
     } as unknown as Filesystem;
     const passthrough = new Passthrough(fs, silentLog, {
       open: () => {
@@ -81,7 +81,7 @@ describe('Passthrough', () => {
 
   it('one that cannot join is counted until it is released all the same', async () => {
     const backing = { fd: 3 };
-    const fs = { backing: () => backing, joins: () => Promise.reject(new Error('busy')) } as unknown as Filesystem;
+    const fs = { backing: () => backing, mapBacking: () => Promise.reject(new Error('busy')) } as unknown as Filesystem;
     const closed: number[] = [];
     const passthrough = new Passthrough(fs, silentLog, { open: () => 1, close: (id) => closed.push(id) });
     passthrough.isOn = true;

@@ -12,7 +12,7 @@ export function attributesOf(
   file?: FileState,
 ): Attributes {
   const { remote } = inode;
-  const overlay = withContentOf(inode.overlay, file?.mtime ?? null);
+  const overlay = withContentTimes(inode.overlay, file?.mtime ?? null);
   const mtime = overlay.mtime ?? fromMs(remote?.modified ?? 0);
   const isDirectory = inode.kind === 'directory';
   return {
@@ -31,7 +31,7 @@ export function attributesOf(
 }
 
 /** The row of a file that loses its name: those who have it open go on seeing what it was, but for the time of this change. */
-export function withoutName(core: Core, ino: Ino): Partial<Inode> {
+export function unlinkedRow(core: Core, ino: Ino): Partial<Inode> {
   const inode = inodeOf(core, ino);
   const { size, mode, atime, mtime, ctime } = attributesOf(inode, core.options, core.files.state(ino));
   const overlay = { ...inode.overlay, mode, atime, mtime, ctime: following(ctime, fromMs(core.clock.now())) };
@@ -46,7 +46,7 @@ function isRoot(inode: Inode): boolean {
  * The times of a content that was last written at `mtime`; null leaves them. The status changed then too, and never moves
  * back: git and backup programs take a file whose ctime differs from the one they noted for a changed one.
  */
-export function withContentOf(overlay: Overlay, mtime: Timespec | null): Overlay {
+export function withContentTimes(overlay: Overlay, mtime: Timespec | null): Overlay {
   if (mtime === null) return overlay;
   const { ctime } = overlay;
   return { ...overlay, mtime, ctime: ctime === null || isBefore(ctime, mtime) ? mtime : ctime };
@@ -58,7 +58,7 @@ function defaultMode(isDirectory: boolean, isReadOnly: boolean, umask: number): 
 }
 
 /** It was changed now: no two changes show the same times. */
-export function moveTimes(core: Core, ino: Ino): void {
+export function touch(core: Core, ino: Ino): void {
   const { overlay } = inodeOf(core, ino);
   const now = fromMs(core.clock.now());
   core.table.updateOverlay(ino, { mtime: following(overlay.mtime, now), ctime: following(overlay.ctime, now) });
@@ -80,7 +80,7 @@ export function changeOverlay(core: Core, ino: number, change: AttributeChange):
       gid: gid ?? overlay.gid,
       atime: atime === undefined ? overlay.atime : atime === 'now' ? now : atime,
       mtime: mtime === undefined ? overlay.mtime : mtime === 'now' ? now : mtime,
-      ctime: following(withContentOf(overlay, file?.mtime ?? null).ctime, now),
+      ctime: following(withContentTimes(overlay, file?.mtime ?? null).ctime, now),
     },
   });
   // The time of the last write is older than this call, and may no longer hide what was set.
@@ -88,7 +88,7 @@ export function changeOverlay(core: Core, ino: number, change: AttributeChange):
 }
 
 /** Owner and mode of what `caller` makes, where they are not what the mount shows anyway: `usual` less its umask. */
-export function madeBy(
+export function overlayOfNew(
   caller: Caller | undefined,
   mode: number,
   usual: number,

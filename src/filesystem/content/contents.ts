@@ -15,12 +15,12 @@ import { orAborted } from '../core/abortable.js';
 import type { Core } from '../core/core.js';
 import { inodeOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
-import { type FileState, type Handle, movingAlong, shownTo } from '../core/open-files.js';
+import { type FileState, type Handle, pinnedAlike, shownRevision } from '../core/open-files.js';
 import { notePassthroughWrites, settlePassthroughWrites } from './passthrough-writes.js';
 import { readAhead } from './read-ahead-share.js';
 import type { Relocation } from './relocation.js';
-import { newRevision } from './revalidation.js';
-import { makeSpool, returnToCache } from './spool-files.js';
+import { revalidate } from './revalidation.js';
+import { createSpool, returnToCache } from './spool-files.js';
 
 /** Of the cache's limit, how large a base may be for all of it to be fetched, and found there by who needs a part of it. */
 const CONFIRMED_SHARE = 1 / 2;
@@ -40,11 +40,11 @@ export class Contents {
     const { state } = handle;
     const { spool } = state;
     if (state.watch !== null) notePassthroughWrites(this.#core, state);
-    if (spool !== null && !handle.isLeftBehind) return spool.read(into, offset, this.readBase(state, spool));
+    if (spool !== null && !handle.isOnOldRevision) return spool.read(into, offset, this.readBase(state, spool));
     const before = handle.pinned;
     if (before === null) return 0;
     if (handle.isCorrupt) throw new FsError('EIO', `${before.name} was damaged on its way here; open it again`);
-    const isStill = (): boolean => handle.pinned === before && (state.spool === null || handle.isLeftBehind);
+    const isStill = (): boolean => handle.pinned === before && (state.spool === null || handle.isOnOldRevision);
     try {
       const count = await this.#readPinned(handle, before, into, offset);
       // A spool file was stored meanwhile, or the content is being changed: what counts is the content of now.
@@ -54,10 +54,10 @@ export class Contents {
       }
     } catch (error) {
       // It may be on its way to where it is kept for its readers.
-      if (state.leaving.isBusy) await state.leaving.idle();
+      if (state.removal.isBusy) await state.removal.idle();
       if (isStill()) {
-        const now = await newRevision(this.#core, handle, error);
-        for (const one of movingAlong(handle)) this.pin(one, now);
+        const now = await revalidate(this.#core, handle, error);
+        for (const one of pinnedAlike(handle)) this.pin(one, now);
       }
     }
     return this.read(handle, into, offset);
@@ -114,12 +114,12 @@ export class Contents {
     const { spool } = state;
     // No `await` between here and the start of the act: an upload that begins later waits for it.
     const before = { dirty: state.dirty, generation: ++state.generation };
-    if (state.journaled === before.generation - 1 && !state.unlinked) {
+    if (state.journaledGeneration === before.generation - 1 && !state.unlinked) {
       this.#core.journal.changing(state.ino, state.promised ? 'synced' : 'open');
     }
     state.dirty = true;
     try {
-      await state.changing.during(() => act(spool));
+      await state.pendingChanges.during(() => act(spool));
       const last = state.mtime ?? this.#core.table.get(state.ino)?.overlay.mtime ?? null;
       state.mtime = following(last, fromMs(this.#core.clock.now()));
     } catch (error) {
@@ -137,7 +137,7 @@ export class Contents {
   }
 
   /** A new content, empty, for a file that has none yet. */
-  make(state: FileState): Promise<void> {
+  createEmpty(state: FileState): Promise<void> {
     return this.#change(
       state,
       () => this.baseOf(state, null),
@@ -155,10 +155,10 @@ export class Contents {
       await state.activeUpload.done.catch(() => undefined);
       return;
     }
-    state.spooling ??= makeSpool(this.#core, this.#relocation, state, base()).finally(() => {
-      state.spooling = null;
+    state.spoolCreation ??= createSpool(this.#core, this.#relocation, state, base()).finally(() => {
+      state.spoolCreation = null;
     });
-    await state.spooling;
+    await state.spoolCreation;
   }
 
   /** How a spool file gets the bytes that are still its base's. */
@@ -199,10 +199,10 @@ export class Contents {
    * At an open, where the pages of all who have the file open are one: so is its revision. It is the one that was shown, as
    * long as anybody has it open who was shown it, or else the latest.
    */
-  unite(handle: Handle): void {
+  alignRevision(handle: Handle): void {
     const { state, pinned } = handle;
     if (!this.#core.options.sharesPages || pinned === null) return;
-    const revision = shownTo(state) ?? pinned;
+    const revision = shownRevision(state) ?? pinned;
     const others = [...state.handles].filter(
       (other) => other.pinned !== null && revisionKey(other.pinned) !== revisionKey(revision),
     );
@@ -214,12 +214,12 @@ export class Contents {
   /** What a spool file of the content begins as, where some of that is kept. */
   baseOf(state: FileState, handle: Handle | null): RemoteFile | null {
     if (handle !== null && handle.pinned !== null) return handle.pinned;
-    return this.shown(state) ?? remoteFileOf(inodeOf(this.#core, state.ino));
+    return this.sharedRevision(state) ?? remoteFileOf(inodeOf(this.#core, state.ino));
   }
 
   /** The revision that all who have the file open share, since it was shown; null where each may have its own. */
-  shown(state: FileState): RemoteFile | null {
-    return this.#core.options.sharesPages ? shownTo(state) : null;
+  sharedRevision(state: FileState): RemoteFile | null {
+    return this.#core.options.sharesPages ? shownRevision(state) : null;
   }
 
   /**
@@ -237,16 +237,16 @@ export class Contents {
 
   /**
    * Takes the name of a file away, by `act`. The provider gives out nothing from its trash: `act` sees to it that those who have the
-   * file open still find it (`Holding`, `bring`). Who opens it meanwhile waits for the outcome (`FileState.leaving`).
+   * file open still find it (`AsideFiles`, `fetchForReaders`). Who opens it meanwhile waits for the outcome (`FileState.removal`).
    */
-  leaving<T>(state: FileState, act: () => Promise<T>): Promise<T> {
+  whileRemoving<T>(state: FileState, act: () => Promise<T>): Promise<T> {
     state.lastRevision = remoteFileOf(inodeOf(this.#core, state.ino));
-    return state.leaving.during(act);
+    return state.removal.during(act);
   }
 
   /** Brings here what those who have the file open may still ask for. */
-  async bring(state: FileState, signal?: AbortSignal): Promise<void> {
-    for (let reader = missing(state); reader !== null; reader = missing(state)) {
+  async fetchForReaders(state: FileState, signal?: AbortSignal): Promise<void> {
+    for (let reader = readerOfMissing(state); reader !== null; reader = readerOfMissing(state)) {
       const { spool } = state;
       const base = reader;
       if (spool === null)
@@ -271,7 +271,7 @@ export class Contents {
   }
 
   /** The provider moved or renamed the file, maybe under a new id: the same bytes, to be asked for by another name. */
-  moved(state: FileState, file: RemoteFile): void {
+  noteMoved(state: FileState, file: RemoteFile): void {
     const { spool, baseReader } = state;
     if (spool?.base != null && isSameContent(spool.base, file)) {
       spool.baseMoved(file);
@@ -282,7 +282,7 @@ export class Contents {
       }
     }
     for (const handle of state.handles) {
-      if (handle.pinned === null || handle.isLeftBehind || !isSameContent(handle.pinned, file)) continue;
+      if (handle.pinned === null || handle.isOnOldRevision || !isSameContent(handle.pinned, file)) continue;
       if (revisionKey(handle.pinned) === revisionKey(file)) {
         handle.pinned = file;
         continue;
@@ -294,10 +294,10 @@ export class Contents {
   }
 
   /** Runs a change of the names of some files; nothing else changes them meanwhile, and no upload of them begins. */
-  async naming<T>(inos: readonly Ino[], act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async withNameLocks<T>(inos: readonly Ino[], act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { files } = this.#core;
     try {
-      return await files.naming(inos, act, signal);
+      return await files.withNameLocks(inos, act, signal);
     } finally {
       for (const ino of inos) {
         const state = files.state(ino);
@@ -312,16 +312,16 @@ export class Contents {
     if (spool === null || state.dirty || state.handles.size > 0 || state.hasMappings() || state.activeUpload !== null)
       return;
     // What a change of the name kept for its readers is not to go under its hands.
-    if (state.naming.isBusy) return;
+    if (state.nameLock.isBusy) return;
     const { table, journal, files } = this.#core;
     table.transaction(() => {
       journal.remove(state.ino);
       if (table.get(state.ino) !== undefined) table.update(state.ino, { localSize: null });
     });
     // Of a file that is gone nobody wants a copy.
-    const taken = state.unlinked ? null : state.taken;
+    const taken = state.unlinked ? null : state.cacheCrcs;
     this.dropSpool(state);
-    files.settle(state);
+    files.forgetIfUnused(state);
     if (!(await returnToCache(this.#core, spool, taken))) await this.removeSpool(spool);
   }
 
@@ -337,11 +337,11 @@ export class Contents {
    */
   abandon(state: FileState): void {
     const { spool } = state;
-    if (this.#core.files.isHeld(state.ino) || state.handles.size > 0 || state.hasMappings()) return;
+    if (this.#core.files.isReferenced(state.ino) || state.handles.size > 0 || state.hasMappings()) return;
     this.onAbandoned(state);
     if (spool === null) return;
     this.dropSpool(state);
-    this.#core.files.settle(state);
+    this.#core.files.forgetIfUnused(state);
     this.removeSpool(spool).catch((error) => this.#core.log.warn({ error }, `${spool.path} stays for now`));
   }
 
@@ -350,13 +350,13 @@ export class Contents {
     if (state.baseReader !== null) this.#core.readers.release(state.baseReader);
     state.baseReader = null;
     state.spool = null;
-    state.taken = null;
+    state.cacheCrcs = null;
     if (state.backing?.owner === 'spool') state.backing = null;
     state.dirty = false;
     state.written = false;
     state.promised = false;
     state.attempts.clear();
-    state.journaled = -1;
+    state.journaledGeneration = -1;
   }
 
   async #readPinned(handle: Handle, file: RemoteFile, into: Uint8Array, offset: number): Promise<number> {
@@ -368,7 +368,7 @@ export class Contents {
 }
 
 /** Who has the file open and may ask for bytes that are only at the provider; null: nobody. */
-function missing({ handles, spool }: FileState): Handle | null {
+function readerOfMissing({ handles, spool }: FileState): Handle | null {
   for (const handle of handles) {
     if (spool === null ? handle.pinned !== null : !spool.isComplete()) return handle;
   }

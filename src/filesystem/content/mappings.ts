@@ -1,6 +1,6 @@
 /**
  * Shared mappings of files that the kernel reads by itself (passthrough). What is written through one goes to the backing file
- * without a word, so that file must be the spool file of the content, and is looked at (unseen.ts).
+ * without a word, so that file must be the spool file of the content, and is looked at (passthrough-writes.ts).
  *
  * A mapping outlives its descriptor, and the kernel does not tell when it ends. So after the last close the file is looked at
  * until nobody has it open for writing any more.
@@ -25,27 +25,27 @@ export class Mappings {
   readonly #passthrough: Passthrough;
   readonly #ended = new AbortController();
   /** A file of which nobody has a descriptor is written to no more. */
-  readonly #onRest: (state: FileState) => void;
+  readonly #onWritersGone: (state: FileState) => void;
 
-  constructor(core: Core, contents: Contents, passthrough: Passthrough, onRest: (state: FileState) => void) {
+  constructor(core: Core, contents: Contents, passthrough: Passthrough, onWritersGone: (state: FileState) => void) {
     this.#core = core;
     this.#contents = contents;
     this.#passthrough = passthrough;
-    this.#onRest = onRest;
+    this.#onWritersGone = onWritersGone;
   }
 
-  /** What `Filesystem.joins` says. */
-  async join(handle: Handle, inUse: Backing): Promise<void> {
+  /** What `Filesystem.mapBacking` says. */
+  async map(handle: Handle, inUse: Backing): Promise<void> {
     if (!(inUse instanceof BackingFile)) throw new FsError('EIO', 'a backing file that was not lent here');
     const { state, flags } = handle;
     // From here on it stays, whoever else lets go of it meanwhile.
-    this.#passthrough.hold(inUse);
+    this.#passthrough.retain(inUse);
     try {
       // A mapping that only reads spoils nothing.
       if (flags.read && flags.write) await this.#becomeContent(handle, inUse);
-      this.#passthrough.join(handle, inUse);
+      this.#passthrough.map(handle, inUse);
     } finally {
-      this.#passthrough.leave(state, inUse);
+      this.#passthrough.release(state, inUse);
     }
   }
 
@@ -57,19 +57,19 @@ export class Mappings {
       this.#core.log.info({ ino: state.ino }, `${pathOf(this.#core, state.ino)}: others read an older version`);
       throw new FsError('EBUSY', 'others have an older version of it open, which would be mapped');
     }
-    if (state.journaled === state.generation && !state.unlinked) {
+    if (state.journaledGeneration === state.generation && !state.unlinked) {
       this.#core.journal.changing(state.ino, state.promised ? 'synced' : 'open');
     }
   }
 
   /** Before a handle gives back what was mapped through it: a mapping that is left keeps it. */
-  outlive(handle: Handle): void {
-    const { state, mapped: joined } = handle;
+  watchAfterClose(handle: Handle): void {
+    const { state, mapped } = handle;
     // Another descriptor, or an earlier mapping, keeps the watch going.
-    if (joined === null || !mayMapToWrite(handle) || state.hasMappings()) return;
+    if (mapped === null || !mayMapToWrite(handle) || state.hasMappings()) return;
     handle.mapped = null;
-    state.lingering++;
-    this.#linger(state, joined).catch((error) => {
+    state.lingeringMappings++;
+    this.#watchUntilUnmapped(state, mapped).catch((error) => {
       this.#core.log.error({ ino: state.ino }, `a mapping is looked at no more: ${messageOf(error)}`);
     });
   }
@@ -79,7 +79,7 @@ export class Mappings {
     this.#ended.abort();
   }
 
-  async #linger(state: FileState, joined: BackingFile): Promise<void> {
+  async #watchUntilUnmapped(state: FileState, mapped: BackingFile): Promise<void> {
     const { spool: directory, clock } = this.#core;
     try {
       for (let wait = FIRST_LOOK_MS; ; wait = Math.min(2 * wait, LAST_LOOK_MS)) {
@@ -93,9 +93,9 @@ export class Mappings {
         }
       }
     } finally {
-      state.lingering--;
-      this.#passthrough.leave(state, joined);
-      this.#onRest(state);
+      state.lingeringMappings--;
+      this.#passthrough.release(state, mapped);
+      this.#onWritersGone(state);
     }
   }
 }

@@ -7,7 +7,7 @@ import type { FileState } from '../core/open-files.js';
 /** Is all of the content of a file that is losing its name within reach: on this machine, or kept at the provider for those who have it open? */
 export function isAllHere({ readers }: Core, state: FileState | undefined): boolean {
   if (state === undefined) return false;
-  if (state.held !== null) return true;
+  if (state.aside !== null) return true;
   if (state.spool !== null) return state.spool.isComplete();
   if (state.lastRevision === null) return false;
   if (state.lastRevision.size === 0) return true;

@@ -15,7 +15,7 @@ export function notePassthroughWrites(core: Core, state: FileState): void {
 }
 
 /**
- * As `noteUnseen`, and to the last byte: what was written before this was called belongs to the present generation, what is
+ * As `notePassthroughWrites`, and to the last byte: what was written before this was called belongs to the present generation, what is
  * written after it answers will belong to another. Needed before a promise is made or a time is set.
  */
 export async function settlePassthroughWrites(core: Core, state: FileState): Promise<void> {

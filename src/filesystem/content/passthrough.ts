@@ -20,16 +20,16 @@ export class Passthrough {
    * is there, or it is another than `inUse`. It stays the file of the content until the handle is released. To a writer the spool
    * file is lent, to be written without a word.
    */
-  lend(handle: Handle, inUse?: Backing): BackingFile | null {
+  openBacking(handle: Handle, inUse?: Backing): BackingFile | null {
     const { state, flags } = handle;
     if (handle.backing !== null) return handle.backing;
-    if (flags.direct || handle.isLeftBehind) return null;
+    if (flags.direct || handle.isOnOldRevision) return null;
     if (flags.write && inUse !== undefined && state.backing !== inUse) return null;
     let file: BackingFile | null;
     if (flags.write) file = this.#forWriting(handle);
     else file = state.spool === null ? this.#ofRevision(handle) : this.#ofSpool(state, state.spool);
     if (file !== null && inUse !== undefined && file !== inUse) {
-      this.#giveBackFile(state, file);
+      this.#releaseFile(state, file);
       return null;
     }
     handle.backing = file;
@@ -39,12 +39,12 @@ export class Passthrough {
   }
 
   /** Somebody needs a file that is lent for as long as he looks at it. Pair with `leave`. */
-  hold(file: BackingFile): void {
+  retain(file: BackingFile): void {
     file.users++;
   }
 
   /** The kernel has a file for the handle, and maps it. Where that may be written to, it is looked at from now on. */
-  join(handle: Handle, file: BackingFile): void {
+  map(handle: Handle, file: BackingFile): void {
     const { state } = handle;
     file.users++;
     handle.mapped = file;
@@ -54,28 +54,28 @@ export class Passthrough {
   }
 
   /** The mount is gone: the program of the handle may go on writing, and nobody will say when it ends. */
-  orphaned(handle: Handle): void {
-    const { state, backing: lent, flags } = handle;
-    if ((flags.write && lent !== null) || mayMapToWrite(handle)) state.isLeftToNextMount = true;
+  mountLost(handle: Handle): void {
+    const { state, backing, flags } = handle;
+    if ((flags.write && backing !== null) || mayMapToWrite(handle)) state.isLeftToNextMount = true;
   }
 
   /** The handle is released. True: it was the last that wrote without a word, and all that it wrote is known. */
-  giveBack(handle: Handle): boolean {
-    const { backing: lent, mapped: joined, state } = handle;
+  closeBacking(handle: Handle): boolean {
+    const { backing, mapped, state } = handle;
     handle.mapped = null;
-    if (joined !== null) this.#giveBackFile(state, joined);
-    if (lent === null) return false;
+    if (mapped !== null) this.#releaseFile(state, mapped);
+    if (backing === null) return false;
     handle.backing = null;
     if (handle.flags.write && !state.hasPassthroughWriters()) this.#core.spool.freeSpaceWatch.end();
     const isLastWriter = this.#unwatch(state);
-    this.#giveBackFile(state, lent);
+    this.#releaseFile(state, backing);
     return isLastWriter;
   }
 
   /** A file that was joined is let go of: the mapping has ended, or others keep it. */
-  leave(state: FileState, joined: BackingFile): void {
+  release(state: FileState, mapped: BackingFile): void {
     this.#unwatch(state);
-    this.#giveBackFile(state, joined);
+    this.#releaseFile(state, mapped);
   }
 
   /** Ends the watch where nobody writes by himself any more; true: it ended, and all that was written is known. */
@@ -87,7 +87,7 @@ export class Passthrough {
     return true;
   }
 
-  #giveBackFile(state: FileState, file: BackingFile): void {
+  #releaseFile(state: FileState, file: BackingFile): void {
     const { path } = file;
     this.#core.readers.cache.closeBacking(file);
     if (file.users > 0) return;
@@ -98,13 +98,13 @@ export class Passthrough {
   /** A stored content: the cache's, or one that only its readers still have. */
   #ofRevision(handle: Handle): BackingFile | null {
     const { state, pinned } = handle;
-    if (pinned === null || state.spooling !== null || state.activeUpload !== null) return null;
+    if (pinned === null || state.spoolCreation !== null || state.activeUpload !== null) return null;
     // Where it cannot become a spool file, its readers would not see what is written.
     if (!this.#core.spool.takesCacheFiles) return null;
-    const { backing: loan } = state;
-    if (loan !== null && isBackingOf(loan, pinned)) {
-      loan.users++;
-      return loan;
+    const { backing } = state;
+    if (backing !== null && isBackingOf(backing, pinned)) {
+      backing.users++;
+      return backing;
     }
     handle.reader ??= this.#core.readers.acquire(pinned);
     return handle.reader.openBacking();
@@ -126,19 +126,19 @@ export class Passthrough {
     if (spool === null || !this.#mayWrite(handle, spool)) return null;
     const isFirst = !state.hasPassthroughWriters();
     if (isFirst && !freeSpaceWatch.begin()) return null;
-    let loan = state.backing;
+    let backing = state.backing;
     try {
-      loan ??= new BackingFile('spool', '', spool.size, spool.path);
-      state.watch ??= new WriteWatch(loan.fd);
+      backing ??= new BackingFile('spool', '', spool.size, spool.path);
+      state.watch ??= new WriteWatch(backing.fd);
     } catch (error) {
       if (isFirst) freeSpaceWatch.end();
-      if (state.backing === null) loan?.close();
+      if (state.backing === null) backing?.close();
       throw error;
     }
     spool.isShared = true;
-    state.backing = loan;
-    loan.users++;
-    return loan;
+    state.backing = backing;
+    backing.users++;
+    return backing;
   }
 
   /**
@@ -153,8 +153,8 @@ export class Passthrough {
     if (spool.size > 0 || !spool.isComplete() || flags.append || state.unlinked) return false;
     const isAlone = state.handles.size === 1 && !state.hasMappings();
     // The journal has to say already that it is being written: by who made or emptied it, just now.
-    const isMade = state.journaled !== state.generation;
-    const isAtRest = isMade && state.activeUpload === null && !state.changing.isBusy && !state.naming.isBusy;
+    const isMade = state.journaledGeneration !== state.generation;
+    const isAtRest = isMade && state.activeUpload === null && !state.pendingChanges.isBusy && !state.nameLock.isBusy;
     return isAlone && isAtRest && !this.#mayCopy(opener);
   }
 

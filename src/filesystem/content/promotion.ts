@@ -13,18 +13,18 @@ export async function promoteToCache(
   spool: SpoolFile,
   remote: RemoteFile,
   crcs: readonly number[],
-  loan: BackingFile | null = null,
+  backing: BackingFile | null = null,
 ): Promise<void> {
   const key = revisionKey(remote);
   if (remote.md5 === null) readers.cache.invalidate(key, remote.size);
-  const isUsed = loan !== null && loan.users > 0;
-  if (readers.cache.adopt(key, spool.size, spool.path, crcs, isUsed ? loan : null)) {
+  const isUsed = backing !== null && backing.users > 0;
+  if (readers.cache.adopt(key, spool.size, spool.path, crcs, isUsed ? backing : null)) {
     await spool.close();
   } else if (isUsed) {
-    loan.owner = 'readers';
-    loan.key = key;
-    loan.size = spool.size;
-    loan.path = spool.path;
+    backing.owner = 'readers';
+    backing.key = key;
+    backing.size = spool.size;
+    backing.path = spool.path;
     // Until they have given it back it is among the files that nobody wants any more.
     return spool.close();
   } else {

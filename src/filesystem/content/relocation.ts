@@ -28,8 +28,8 @@ export class Relocation {
   readonly #core: Core;
   readonly #root: Ino;
   /** Folders that are being made again. */
-  readonly #making = new Map<Ino, Promise<RemoteFolder>>();
-  readonly #settling = new Map<Ino, Promise<void>>();
+  readonly #creating = new Map<Ino, Promise<RemoteFolder>>();
+  readonly #locating = new Map<Ino, Promise<void>>();
 
   /** `root`: the mounted directory. */
   constructor(core: Core, root: Ino) {
@@ -38,51 +38,51 @@ export class Relocation {
   }
 
   /** Is there a path from the root to it? */
-  isInSight(ino: Ino): boolean {
+  isReachable(ino: Ino): boolean {
     return this.#core.table.isRoot(this.#topOf(ino));
   }
 
   /** Gives a path to an object that has lost its name, or that is in a directory that has. */
   relocate(ino: Ino): void {
-    if (this.isInSight(ino)) return;
+    if (this.isReachable(ino)) return;
     const { table, log } = this.#core;
     const top = this.#topOf(ino);
     const former = top.remote?.parentId == null ? undefined : table.byRemote('folder', top.remote.parentId);
-    const isThere = former !== undefined && former.ino !== top.ino && this.isInSight(former.ino);
+    const isThere = former !== undefined && former.ino !== top.ino && this.isReachable(former.ino);
     const directory = isThere ? former : this.#rescueDirectory();
     this.#place(top, directory.ino, top.kind === 'file' ? null : top.remote);
     log.warn(
       { ino },
       `${pathOf(this.#core, ino)} is not stored yet, and has lost its name at the provider: it is kept`,
     );
-    if (top.kind === 'directory') this.settle(top.ino);
+    if (top.kind === 'directory') this.locate(top.ino);
   }
 
   /** A directory that holds content which is not stored is in its parent's listing no more: it is gone, or elsewhere. */
-  settle(ino: Ino): void {
-    if (this.#settling.has(ino)) return;
-    const work = this.#settle(ino)
+  locate(ino: Ino): void {
+    if (this.#locating.has(ino)) return;
+    const work = this.#locate(ino)
       // Asked again with the next listing, and by the upload.
       .catch((error: unknown) => this.#core.log.info({ ino }, `where a folder is, is not known: ${messageOf(error)}`))
-      .finally(() => this.#settling.delete(ino));
-    this.#settling.set(ino, work);
+      .finally(() => this.#locating.delete(ino));
+    this.#locating.set(ino, work);
   }
 
   /** The folder of a directory at the provider, made again where it is gone. The directory may be another one afterwards. */
   ensureFolder(ino: Ino, signal?: AbortSignal): Promise<RemoteFolder> {
     const folder = remoteFolderOf(directoryOf(this.#core, ino));
     if (folder !== null) return Promise.resolve(folder);
-    if (!this.isInSight(ino)) throw new FsError('ENOENT', 'the directory was removed');
-    let work = this.#making.get(ino);
+    if (!this.isReachable(ino)) throw new FsError('ENOENT', 'the directory was removed');
+    let work = this.#creating.get(ino);
     if (work === undefined) {
-      work = this.#make(ino).finally(() => this.#making.delete(ino));
-      this.#making.set(ino, work);
+      work = this.#createAgain(ino).finally(() => this.#creating.delete(ino));
+      this.#creating.set(ino, work);
     }
     return orAborted(work, signal);
   }
 
   /** The provider refused to put something into a directory: true where that is because its folder is gone there. */
-  async isLost(ino: Ino, error: unknown): Promise<boolean> {
+  async isFolderGone(ino: Ino, error: unknown): Promise<boolean> {
     const code = codeOf(error);
     if (code !== 'not-found' && code !== 'permission') return false;
     if (this.#core.provider.capabilities.folders === 'implied') return false;
@@ -91,7 +91,7 @@ export class Relocation {
       const folder = remoteFolderOf(at);
       if (folder === null || folder.parentId === null) return false;
       if ((await orGone(this.#core.provider.stat(folder))) !== null) continue;
-      this.#forsake(at.ino);
+      this.#markGone(at.ino);
       return true;
     }
     return false;
@@ -101,23 +101,24 @@ export class Relocation {
     return [...this.#core.table.upwards(ino)].at(-1) ?? inodeOf(this.#core, ino);
   }
 
-  async #settle(ino: Ino): Promise<void> {
+  async #locate(ino: Ino): Promise<void> {
     const { table, provider, directories } = this.#core;
     const directory = table.get(ino);
     const was = directory === undefined ? null : remoteFolderOf(directory);
     if (was === null || directory?.parent == null) return;
     const now = await orGone(provider.stat(was));
     if (remoteFolderOf(inodeOf(this.#core, ino))?.id !== was.id) return;
-    if (now === null) return this.#forsake(ino);
+    if (now === null) return this.#markGone(ino);
     if (now.kind !== 'folder' || (now.parentId === was.parentId && now.name === was.name)) return;
     const to = now.parentId === null ? undefined : table.byRemote('folder', now.parentId);
     // In a folder that was never listed: it stays where it was until that is.
-    if (to === undefined || !this.isInSight(to.ino) || table.isWithin(to.ino, ino)) table.update(ino, { remote: now });
+    if (to === undefined || !this.isReachable(to.ino) || table.isWithin(to.ino, ino))
+      table.update(ino, { remote: now });
     else this.#place({ ...directory, name: now.name }, to.ino, now);
     directories.changes.note('folder', now.id);
   }
 
-  async #make(ino: Ino): Promise<RemoteFolder> {
+  async #createAgain(ino: Ino): Promise<RemoteFolder> {
     const { provider, table, clock } = this.#core;
     const { parent, name } = inodeOf(this.#core, ino);
     if (parent === null) throw new FsError('ENOENT', 'the directory was removed');
@@ -126,7 +127,7 @@ export class Relocation {
       const made = await provider.createFolder(above.id, name);
       return this.#adopt(ino, made, clock.now());
     } catch (error) {
-      if (await this.isLost(parent, error)) return this.#make(ino);
+      if (await this.isFolderGone(parent, error)) return this.#createAgain(ino);
       const code = codeOf(error) ?? '';
       if (!refusals.has(code)) throw error;
       const holder = code === 'exists' ? await this.#folderNamed(above, name) : undefined;
@@ -138,7 +139,7 @@ export class Relocation {
         `${name} cannot be made again: ${messageOf(error)}; its content moves to ${rescue.name}`,
       );
       this.#place(table.get(ino) ?? inodeOf(this.#core, ino), rescue.ino, null);
-      return this.#make(ino);
+      return this.#createAgain(ino);
     }
   }
 
@@ -151,9 +152,10 @@ export class Relocation {
   #adopt(ino: Ino, remote: RemoteFolder, listedAt: number | null): RemoteFolder {
     const { table, directories } = this.#core;
     table.transaction(() => {
-      const twin = table.byRemote('folder', remote.id);
-      if (twin !== undefined && twin.ino !== ino && this.isInSight(twin.ino)) return this.#merge(ino, twin.ino);
-      if (twin !== undefined && twin.ino !== ino) table.update(twin.ino, { parent: null, remote: null });
+      const duplicate = table.byRemote('folder', remote.id);
+      if (duplicate !== undefined && duplicate.ino !== ino && this.isReachable(duplicate.ino))
+        return this.#merge(ino, duplicate.ino);
+      if (duplicate !== undefined && duplicate.ino !== ino) table.update(duplicate.ino, { parent: null, remote: null });
       table.update(ino, { remote, listedAt });
     });
     directories.changes.note('folder', remote.id);
@@ -161,7 +163,7 @@ export class Relocation {
   }
 
   /** The folder is gone at the provider, with all that was stored in it. */
-  #forsake(ino: Ino): void {
+  #markGone(ino: Ino): void {
     const { table, directories } = this.#core;
     const { parent, name, remote } = inodeOf(this.#core, ino);
     const holding = table.directoriesOfUnstored();
@@ -170,7 +172,7 @@ export class Relocation {
         table.update(ino, { parent: null });
         return;
       }
-      this.#forsakeAll(ino, holding);
+      this.#markAllGone(ino, holding);
       // Another client may have made it again already.
       const again = table
         .children(parent ?? 0)
@@ -184,11 +186,11 @@ export class Relocation {
     this.#forget(parent, name);
   }
 
-  #forsakeAll(ino: Ino, holding: ReadonlySet<Ino>): void {
+  #markAllGone(ino: Ino, holding: ReadonlySet<Ino>): void {
     const { table } = this.#core;
     table.update(ino, { remote: null, listedAt: null });
     for (const child of table.children(ino)) {
-      if (child.kind === 'directory' && holding.has(child.ino)) this.#forsakeAll(child.ino, holding);
+      if (child.kind === 'directory' && holding.has(child.ino)) this.#markAllGone(child.ino, holding);
       else if (child.localSize !== null) table.update(child.ino, { remote: null });
       else if (child.remote !== null) {
         table.update(child.ino, { parent: null });

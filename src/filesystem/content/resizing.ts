@@ -1,7 +1,7 @@
 /** How long a file is: truncate(2), ftruncate(2), O_TRUNC, fallocate(2). */
 import { type Ino, sizeOf } from '../../tree/inode.js';
 import type { AttributeChange } from '../api.js';
-import { moveTimes } from '../attributes/attributes.js';
+import { touch } from '../attributes/attributes.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
@@ -30,17 +30,17 @@ export class Resizing {
   async resize(ino: Ino, size: number, change: AttributeChange, signal?: AbortSignal): Promise<void> {
     const { files } = this.#core;
     await files.byName(ino, async (state) => {
-      await this.cut(state, change.handle === undefined ? null : files.handle(change.handle), size, signal);
+      await this.truncate(state, change.handle === undefined ? null : files.handle(change.handle), size, signal);
       if (change.mtime !== undefined) state.mtime = null;
       if (!state.hasWriters()) await orAborted(this.#uploads.settle(state), signal);
     });
   }
 
   /** A file that has this size already keeps its content, and needs no upload; its times move. */
-  async cut(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
+  async truncate(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
     const remote = this.#contents.baseOf(state, handle);
-    if (state.spool === null && state.spooling === null && remote?.size === size) {
-      moveTimes(this.#core, state.ino);
+    if (state.spool === null && state.spoolCreation === null && remote?.size === size) {
+      touch(this.#core, state.ino);
     } else {
       await this.#contents.truncate(state, handle, size, signal);
     }
@@ -48,13 +48,13 @@ export class Resizing {
 
   /** Makes the file as long as `end`, should it be shorter, unless the size is to be kept. */
   async fallocate(handle: Handle, end: number, keepSize: boolean): Promise<void> {
-    const { state, flags, backing: lent } = handle;
+    const { state, flags, backing } = handle;
     if (!flags.write) throw new FsError('EBADF', 'not open for writing');
     // Others who write unseen may make it longer at any moment, and would be cut. (For one of them the kernel holds the lock.)
-    if (state.hasPassthroughWriters() && lent === null) throw new FsError('ENOTSUP', 'others write to it unseen');
+    if (state.hasPassthroughWriters() && backing === null) throw new FsError('ENOTSUP', 'others write to it unseen');
     notePassthroughWrites(this.#core, state);
     const size = state.spool?.size ?? sizeOf(inodeOf(this.#core, state.ino));
-    if (!keepSize && end > size) await this.cut(state, handle, end);
+    if (!keepSize && end > size) await this.truncate(state, handle, end);
   }
 }
 

@@ -4,14 +4,14 @@ import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import { refreshed } from '../../tree/listing.js';
 import type { Core } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
-import { type Handle, mayMove } from '../core/open-files.js';
+import { type Handle, mayRepin } from '../core/open-files.js';
 
 /**
  * A read failed in a way that a changed revision explains: ask what the file is now. A handle that has shown nothing
  * yet goes on with the revision that is answered; one that has must not mix the two (ESTALE). Where it is not that,
  * `error` is thrown as it is.
  */
-export async function newRevision(core: Core, handle: Handle, error: unknown): Promise<RemoteFile> {
+export async function revalidate(core: Core, handle: Handle, error: unknown): Promise<RemoteFile> {
   const { table, provider, directories, log, invalidate } = core;
   const { state, pinned } = handle;
   if (!(error instanceof ProviderError) || pinned === null) throw error;
@@ -32,7 +32,7 @@ export async function newRevision(core: Core, handle: Handle, error: unknown): P
     // Not from inside the request on this very inode.
     setImmediate(() => invalidate({ kind: 'inode', ino: state.ino, content: true }));
   }
-  if (!mayMove(handle)) {
+  if (!mayRepin(handle)) {
     throw new FsError('ESTALE', `${pinned.name} was changed at the provider while it was being read`, {
       cause: error,
     });

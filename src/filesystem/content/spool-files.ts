@@ -13,7 +13,7 @@ import { promoteToCache } from './promotion.js';
 import type { Relocation } from './relocation.js';
 
 /** A spool file that begins as `base`; from here on the state's content is there. */
-export async function makeSpool(
+export async function createSpool(
   core: Core,
   relocation: Relocation,
   state: FileState,
@@ -61,7 +61,7 @@ export async function makeSpool(
     // Of what the kernel reads by itself, nobody knows what was read.
     // (Where the pages are one, the base is another than was shown only if nothing of it is kept.)
     const wasShown = !core.options.sharesPages && (handle.hasRead || handle.backing !== null);
-    handle.isLeftBehind = wasShown && other !== null && !isSame;
+    handle.isOnOldRevision = wasShown && other !== null && !isSame;
   }
 }
 
@@ -76,17 +76,17 @@ async function takeFromCache(
   file: SpoolFile,
 ): Promise<void> {
   if (!spool.takesCacheFiles) return;
-  const { backing: loan } = state;
-  if (loan !== null && isBackingOf(loan, base)) {
+  const { backing } = state;
+  if (backing !== null && isBackingOf(backing, base)) {
     // Where it cannot move, the change fails: its readers would go on with another content.
-    await file.takeBase((path) => spool.move(loan.path ?? '', path));
-    loan.becomeSpoolFile();
+    await file.takeBase((path) => spool.move(backing.path ?? '', path));
+    backing.becomeSpoolFile();
     return;
   }
   const reader = readers.acquire(base);
   try {
     const taken = await file.takeBase((path) => reader.moveToSpool(path));
-    state.taken = taken?.crcs ?? null;
+    state.cacheCrcs = taken?.crcs ?? null;
     if (taken?.backingFile) state.backing = taken.backingFile;
   } finally {
     readers.release(reader);

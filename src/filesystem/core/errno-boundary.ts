@@ -3,11 +3,11 @@ import { toFsError } from './errno.js';
 import type { FsError } from './fs-error.js';
 
 /** What a call answers; whatever it throws or rejects with becomes an `FsError`, of which `failed` is told. */
-export function withErrno<T>(act: () => MaybePromise<T>, failed: (error: FsError) => void): MaybePromise<T> {
+export function withErrno<T>(act: () => MaybePromise<T>, onError: (error: FsError) => void): MaybePromise<T> {
   const failure = (error: unknown): FsError => {
-    const told = toFsError(error);
-    failed(told);
-    return told;
+    const fsError = toFsError(error);
+    onError(fsError);
+    return fsError;
   };
   try {
     const result = act();
@@ -21,12 +21,12 @@ export function withErrno<T>(act: () => MaybePromise<T>, failed: (error: FsError
 }
 
 /** The same of a call that never waits. */
-export function withErrnoSync<T>(act: () => T, failed: (error: FsError) => void): T {
+export function withErrnoSync<T>(act: () => T, onError: (error: FsError) => void): T {
   try {
     return act();
   } catch (error) {
-    const told = toFsError(error);
-    failed(told);
-    throw told;
+    const fsError = toFsError(error);
+    onError(fsError);
+    throw fsError;
   }
 }

@@ -9,10 +9,10 @@ import { type Core, pathOf } from './core.js';
 import type { ErrnoName, FsError } from './fs-error.js';
 
 /** The same failure of the same object is told once within this time, ms: a program that tries again says nothing new. */
-const QUIET = 10_000;
-const REMEMBERED = 1000;
+const REPEAT_MS = 10_000;
+const MAX_REMEMBERED = 1000;
 /** Lines in a minute: a walk through a tree that cannot be listed fails as often as it has folders, for one reason. */
-const MOST_LINES = 50;
+const MAX_LINES_PER_MINUTE = 50;
 const MINUTE = 60_000;
 
 /** Answers of a disk that works: they say all there is to say. */
@@ -27,24 +27,24 @@ const ordinary: ReadonlySet<ErrnoName> = new Set<ErrnoName>([
 ]);
 
 /** Failures that have a line of their own, written where more is known of them than here. */
-const told = new WeakSet<FsError>();
+const logged = new WeakSet<FsError>();
 
 /** Somebody has written a line about this failure: the call that ends with it needs none. */
-export function isTold(error: FsError): void {
-  told.add(error);
+export function markLogged(error: FsError): void {
+  logged.add(error);
 }
 
 /** Does the errno say less than the error? Pure. */
-export function isWorthALine({ code, cause }: Pick<FsError, 'code' | 'cause'>): boolean {
+export function deservesLine({ code, cause }: Pick<FsError, 'code' | 'cause'>): boolean {
   return code === 'EIO' || (cause !== undefined && !ordinary.has(code));
 }
 
 export class FailureLog {
   readonly #core: Pick<Core, 'table' | 'files' | 'log' | 'clock'>;
-  readonly #told = new LRUCache<string, true>({ max: REMEMBERED, ttl: QUIET });
+  readonly #recent = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REPEAT_MS });
   #minute = Number.NEGATIVE_INFINITY;
   #lines = 0;
-  #unsaid = 0;
+  #suppressed = 0;
 
   constructor(core: Pick<Core, 'table' | 'files' | 'log' | 'clock'>) {
     this.#core = core;
@@ -83,27 +83,27 @@ export class FailureLog {
   }
 
   #note(operation: string, ino: Ino | null, error: FsError, name?: string): void {
-    if (!isWorthALine(error) || told.has(error)) return;
+    if (!deservesLine(error) || logged.has(error)) return;
     // One call may be made of another.
-    told.add(error);
+    logged.add(error);
     const { log } = this.#core;
     const directory = this.#pathOf(ino);
     const path = name === undefined ? directory : `${directory.replace(/\/$/, '')}/${name}`;
     const line = `${operation} ${path}: ${error.code}, ${error.message}`;
-    if (this.#told.has(line)) return;
-    this.#told.set(line, true);
-    if (!this.#mayTell()) return;
-    const unsaid = this.#unsaid === 0 ? {} : { unsaid: this.#unsaid };
-    this.#unsaid = 0;
-    log.warn({ operation, path, errno: error.code, code: codeOf(error.cause), ...error.data, ...unsaid }, line);
+    if (this.#recent.has(line)) return;
+    this.#recent.set(line, true);
+    if (!this.#isWithinRate()) return;
+    const suppressed = this.#suppressed === 0 ? {} : { suppressed: this.#suppressed };
+    this.#suppressed = 0;
+    log.warn({ operation, path, errno: error.code, code: codeOf(error.cause), ...error.data, ...suppressed }, line);
   }
 
-  #mayTell(): boolean {
+  #isWithinRate(): boolean {
     const minute = Math.floor(this.#core.clock.now() / MINUTE);
     if (minute !== this.#minute) this.#lines = 0;
     this.#minute = minute;
-    if (++this.#lines <= MOST_LINES) return true;
-    this.#unsaid++;
+    if (++this.#lines <= MAX_LINES_PER_MINUTE) return true;
+    this.#suppressed++;
     return false;
   }
 }

@@ -16,7 +16,7 @@ import type { SpoolFile } from '../../spool/spool-file.js';
 import type { WriteWatch } from '../../spool/write-watch.js';
 import type { Ino } from '../../tree/inode.js';
 import type { HandleId, OpenFlags } from '../api.js';
-import { Reads } from './deadlines.js';
+import { ReadFailures } from './deadlines.js';
 import { FsError } from './fs-error.js';
 import type { Intent } from './replace-intent.js';
 
@@ -27,11 +27,11 @@ export interface ActiveUpload {
   /** Callers of close() that wait for the verdict. While there are any, writes wait; else writes cancel the upload. */
   waiters: number;
   /** Cancelled for a change of the name, and to begin anew after it. */
-  isPutOff: boolean;
+  isSuspended: boolean;
 }
 
-/** A file that has stepped aside at the provider until its last close, and the word in the journal about it (holding.ts). */
-export interface Held {
+/** A file that has stepped aside at the provider until its last close, and the word in the journal about it (removed-while-open.ts). */
+export interface AsideFile {
   readonly intent: Intent;
   /** As it is there. */
   readonly file: RemoteFile;
@@ -45,12 +45,12 @@ export class FileState {
   spoolName = '';
   /** The spool file, as it is lent to those who read it directly. */
   backing: BackingFile | null = null;
-  /** Looks at the spool file while programs may write to it by themselves (unseen.ts). */
+  /** Looks at the spool file while programs may write to it by themselves (passthrough-writes.ts). */
   watch: WriteWatch | null = null;
   /** CRC-32 of the blocks of the spool file as the cache gave it away; null: it never had it. */
-  taken: readonly number[] | null = null;
+  cacheCrcs: readonly number[] | null = null;
   /** Mappings that may have outlived all descriptors, and are looked at (mappings.ts). */
-  lingering = 0;
+  lingeringMappings = 0;
   /** Who writes to the spool file by himself may do so for ever: it is for the next mount to store. */
   isLeftToNextMount = false;
   /** The spool holds changes that no upload has stored. */
@@ -67,31 +67,31 @@ export class FileState {
   /** The revision that it had when its name was taken away. */
   lastRevision: RemoteFile | null = null;
   /** Where its readers find it at the provider, after that. */
-  held: Held | null = null;
+  aside: AsideFile | null = null;
   /** Calls that work on the file by name: it is not forgotten under their hands. */
-  readonly named = new InUse();
+  readonly byNameCalls = new InUse();
   /** Changes on their way to the spool file. An upload waits for them, and they for it. */
-  readonly changing = new InUse();
+  readonly pendingChanges = new InUse();
   /** The name is being taken away for ever: an open that comes now may find nothing to read, so it waits. */
-  readonly leaving = new InUse();
+  readonly removal = new InUse();
   /** Held while the name changes (rename, unlink): no upload begins then, since nobody knows where it should go. */
-  readonly naming = new Mutex();
+  readonly nameLock = new Mutex();
   /** A close() or fsync() was told that the content is safe. */
   promised = false;
   /** MD5 of contents whose upload was begun and not seen to end: what is found at the provider may be one of them. */
   readonly attempts = new Set<string>();
   /** Making the spool file, when several writers come at once. */
-  spooling: Promise<void> | null = null;
+  spoolCreation: Promise<void> | null = null;
   /** Reads what is still the base's. */
   baseReader: RevisionReader | null = null;
   /** Goes up with every change of the content. */
   generation = 0;
   /** The generation that was refused last: it is not tried again without being asked. */
-  failed = -1;
+  failedGeneration = -1;
   /** The generation that the journal row describes. */
-  journaled = -1;
+  journaledGeneration = -1;
   /** The generation that is durable on the local disk. */
-  secured = -1;
+  durableGeneration = -1;
 
   constructor(ino: Ino) {
     this.ino = ino;
@@ -104,13 +104,13 @@ export class FileState {
 
   /** Does anybody write to the spool file by himself? */
   hasPassthroughWriters(): boolean {
-    for (const { flags, backing: lent } of this.handles) if (flags.write && lent !== null) return true;
+    for (const { flags, backing } of this.handles) if (flags.write && backing !== null) return true;
     return false;
   }
 
   /** May anybody have mapped the spool file, to write to it? */
   hasMappings(): boolean {
-    if (this.lingering > 0) return true;
+    if (this.lingeringMappings > 0) return true;
     for (const handle of this.handles) if (mayMapToWrite(handle)) return true;
     return false;
   }
@@ -131,7 +131,7 @@ export class Handle {
   reader: RevisionReader | null = null;
   readAhead: ReadAheadState = noReadAhead;
   /** Those of the kernel for one read(2) share a deadline. */
-  readonly reads = new Reads();
+  readonly readFailures = new ReadFailures();
   /** Bytes of `pinned` were given to a program: another revision can no longer take its place. */
   hasRead = false;
   /** The kernel reads (or, for a writer, writes) this file by itself; it is kept the same as the content. */
@@ -139,7 +139,7 @@ export class Handle {
   /** What the kernel maps for this handle, whose reads and writes come here. */
   mapped: BackingFile | null = null;
   /** Reads go on from `pinned`, whatever others write: the content now has another base than what was read here. */
-  isLeftBehind = false;
+  isOnOldRevision = false;
   /** Wrong bytes of `pinned` may have been shown: it gives no more, so that nobody takes the whole for right. */
   isCorrupt = false;
 
@@ -179,16 +179,16 @@ export function mayMapToWrite({ mapped: joined, flags }: Handle): boolean {
 }
 
 /** The revision that was shown to those who have the file open. */
-export function shownTo({ handles }: FileState): RemoteFile | null {
-  for (const { hasRead, isLeftBehind, pinned } of handles) if (hasRead && !isLeftBehind) return pinned;
+export function shownRevision({ handles }: FileState): RemoteFile | null {
+  for (const { hasRead, isOnOldRevision, pinned } of handles) if (hasRead && !isOnOldRevision) return pinned;
   return null;
 }
 
 /** Do others who have the file open still read a version that is older than what this handle is to see? */
-export function isAmongOlder({ state, pinned }: Handle): boolean {
+export function hasReadersOfOlder({ state, pinned }: Handle): boolean {
   for (const other of state.handles) {
     if (!other.hasRead || other.pinned === null) continue;
-    if (other.isLeftBehind) return true;
+    if (other.isOnOldRevision) return true;
     if (state.spool === null && pinned !== null && revisionKey(other.pinned) !== revisionKey(pinned)) return true;
   }
   return false;
@@ -198,16 +198,16 @@ export function isAmongOlder({ state, pinned }: Handle): boolean {
  * May this handle go on with another revision than the one it was opened for? Not if that was shown, through it or through
  * another handle: all of them share the pages that the kernel keeps of the file.
  */
-export function mayMove(handle: Handle): boolean {
+export function mayRepin(handle: Handle): boolean {
   const { pinned, state } = handle;
   if (pinned === null || handle.hasRead || handle.isCorrupt) return false;
   return ![...state.handles].some((other) => other.hasRead && isPinnedTo(other, pinned));
 }
 
 /** Those who must move with it, lest they fill the pages that it shares with them from the old revision. */
-export function movingAlong({ pinned, state }: Handle): Handle[] {
+export function pinnedAlike({ pinned, state }: Handle): Handle[] {
   if (pinned === null) return [];
-  return [...state.handles].filter((other) => !other.isLeftBehind && isPinnedTo(other, pinned));
+  return [...state.handles].filter((other) => !other.isOnOldRevision && isPinnedTo(other, pinned));
 }
 
 function isPinnedTo({ pinned }: Handle, file: RemoteFile): boolean {
@@ -216,7 +216,7 @@ function isPinnedTo({ pinned }: Handle, file: RemoteFile): boolean {
 
 export class OpenFiles {
   /** Will the kernel say when it forgets the object? Until then it may be opened. */
-  isHeld: (ino: Ino) => boolean = () => false;
+  isReferenced: (ino: Ino) => boolean = () => false;
   readonly #states = new Map<Ino, FileState>();
   readonly #handles = new Map<HandleId, Handle>();
   /** Files of which the kernel may have pages although nobody has them open. */
@@ -255,7 +255,7 @@ export class OpenFiles {
   }
 
   /** At an open: `keepsPages` of the kernel's that an earlier one left. What they hold counts as read: nobody will ask for it. */
-  begins(handle: Handle, keepsPages: boolean): void {
+  noteOpened(handle: Handle, keepsPages: boolean): void {
     const { ino } = handle.state;
     if (keepsPages && this.#shown.has(ino)) handle.hasRead = true;
     if (!keepsPages) this.#shown.delete(ino);
@@ -266,19 +266,19 @@ export class OpenFiles {
     this.#handles.delete(handle.id);
     handle.state.handles.delete(handle);
     // What it read is in the pages that it shared: the others may have been shown it without a word.
-    if (handle.hasRead) for (const other of movingAlong(handle)) other.hasRead = true;
+    if (handle.hasRead) for (const other of pinnedAlike(handle)) other.hasRead = true;
   }
 
   /** Runs a change of the names of some files; nothing else changes their names, and no upload of them begins. */
-  async naming<T>(inos: readonly Ino[], act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async withNameLocks<T>(inos: readonly Ino[], act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     // In one order for all, so that two who want the same files do not wait for each other for ever.
     const [first, ...rest] = [...new Set(inos)].sort((a, b) => a - b);
     if (first === undefined) return act();
     const state = this.ensureState(first);
     try {
-      return await state.naming.run(() => this.naming(rest, act, signal), signal);
+      return await state.nameLock.run(() => this.withNameLocks(rest, act, signal), signal);
     } finally {
-      this.settle(state);
+      this.forgetIfUnused(state);
     }
   }
 
@@ -286,16 +286,17 @@ export class OpenFiles {
   async byName<T>(ino: Ino, act: (state: FileState) => Promise<T>): Promise<T> {
     const state = this.ensureState(ino);
     try {
-      return await state.named.during(() => act(state));
+      return await state.byNameCalls.during(() => act(state));
     } finally {
-      this.settle(state);
+      this.forgetIfUnused(state);
     }
   }
 
   /** Forgets a state that nothing needs any more. */
-  settle(state: FileState): void {
-    const isNeeded = state.handles.size > 0 || state.spool !== null || state.naming.isBusy || state.named.isBusy;
-    const isAwaited = state.unlinked && this.isHeld(state.ino);
+  forgetIfUnused(state: FileState): void {
+    const isNeeded =
+      state.handles.size > 0 || state.spool !== null || state.nameLock.isBusy || state.byNameCalls.isBusy;
+    const isAwaited = state.unlinked && this.isReferenced(state.ino);
     if (!isNeeded && !isAwaited && this.#states.get(state.ino) === state) {
       this.#states.delete(state.ino);
     }

@@ -2,9 +2,9 @@ import { codeOf } from '../../base/errors.js';
 import type { RemoteEntry } from '../../providers/provider.js';
 
 /** Null where the object does not exist (any more). */
-export async function orGone(asked: Promise<RemoteEntry>): Promise<RemoteEntry | null> {
+export async function orGone(stat: Promise<RemoteEntry>): Promise<RemoteEntry | null> {
   try {
-    return await asked;
+    return await stat;
   } catch (error) {
     if (codeOf(error) === 'not-found') return null;
     throw error;

@@ -19,7 +19,7 @@ import type { FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
 import type { BegunCopy, BegunRename, Intents } from '../recovery/intents.js';
 import { md5Of } from '../uploads/delivery.js';
-import { requireToRename } from '../uploads/request-budget.js';
+import { requireBudgetToRename } from '../uploads/request-budget.js';
 import { type Namespace, remoteIdOf } from './namespace.js';
 
 /** Where a file goes, and what is there. */
@@ -30,21 +30,21 @@ export interface NewPlace {
 }
 
 /** What a rename at the provider means for the tables and for those who have the files open. */
-export type Moved = (source: Inode, moved: RemoteEntry, to: NewPlace) => Promise<void>;
+export type ApplyMove = (source: Inode, moved: RemoteEntry, to: NewPlace) => Promise<void>;
 
 export class CopyRename {
   readonly #core: Core;
   readonly #namespace: Namespace;
   readonly #contents: Contents;
   readonly #intents: Intents;
-  readonly #moved: Moved;
+  readonly #applyMove: ApplyMove;
 
-  constructor(core: Core, namespace: Namespace, contents: Contents, intents: Intents, moved: Moved) {
+  constructor(core: Core, namespace: Namespace, contents: Contents, intents: Intents, moved: ApplyMove) {
     this.#core = core;
     this.#namespace = namespace;
     this.#contents = contents;
     this.#intents = intents;
-    this.#moved = moved;
+    this.#applyMove = moved;
   }
 
   /** `begins` is told what is about to be stored. */
@@ -52,36 +52,36 @@ export class CopyRename {
     source: Inode,
     from: RemoteFile,
     to: NewPlace,
-    begins: (copy: BegunCopy) => void,
+    noteCopy: (copy: BegunCopy) => void,
     caller?: Caller,
   ): Promise<void> {
     const { provider, files, state: database } = this.#core;
     const { directory, name, target } = to;
     const state = files.ensureState(source.ino);
-    requireToRename(this.#core, state, from);
+    requireBudgetToRename(this.#core, state, from);
     const spool = await this.#contents.materialize(state, caller?.signal);
     const { md5, crcs } = await spool.digest(BLOCK_BYTES, caller?.signal);
     const replaces = target === undefined ? null : remoteFileOf(target);
-    await this.#intents.clearing({ parentId: remoteIdOf(directory), name });
-    begins({ from, replaces, size: spool.size, md5 });
+    await this.#intents.clearOrphansAt({ parentId: remoteIdOf(directory), name });
+    noteCopy({ from, replaces, size: spool.size, md5 });
     await database.durable();
-    const stored = await this.#namespace.asking([source.parent, directory.ino], () =>
+    const stored = await this.#namespace.expiringOnError([source.parent, directory.ino], () =>
       provider.upload(
         { parentId: remoteIdOf(directory), name, ...(replaces === null ? {} : { replaces }) },
         spool.source(() => Promise.resolve({ md5, crcs })),
         { signal: caller?.signal, patience: new Patience() },
       ),
     );
-    await this.#took(source, state, stored, to);
-    await this.#intents.removing(from, () => this.#namespace.dispose(from));
-    await this.#keepCopied(state, spool, stored, crcs);
+    await this.#adoptCopy(source, state, stored, to);
+    await this.#intents.removeOrphan(from, () => this.#namespace.dispose(from));
+    await this.#cacheCopied(state, spool, stored, crcs);
   }
 
   /** What was copied is here: it is not to be downloaded under its new name. */
-  async #keepCopied(state: FileState, spool: SpoolFile, stored: RemoteFile, crcs: readonly number[]): Promise<void> {
+  async #cacheCopied(state: FileState, spool: SpoolFile, stored: RemoteFile, crcs: readonly number[]): Promise<void> {
     const { table, journal } = this.#core;
     const isInUse =
-      state.handles.size > 0 || state.backing !== null || state.changing.isBusy || state.activeUpload !== null;
+      state.handles.size > 0 || state.backing !== null || state.pendingChanges.isBusy || state.activeUpload !== null;
     if (state.spool !== spool || state.dirty || isInUse) return;
     table.transaction(() => {
       journal.remove(state.ino);
@@ -104,14 +104,15 @@ export class CopyRename {
     const replaced = target === undefined ? undefined : this.#core.files.state(target.ino);
     // Written through this mount already: it is newer than the rename.
     if (!isTaken && replaced?.isTouched) return;
-    if (!isTaken) await this.#took(source, this.#core.files.state(source.ino), holder, { directory, name, target });
+    if (!isTaken)
+      await this.#adoptCopy(source, this.#core.files.state(source.ino), holder, { directory, name, target });
     await this.#disposeUnchanged(copy.from, holder);
     // Where the service puts a second file of a name beside the first.
     if (copy.replaces !== null) await this.#disposeUnchanged(copy.replaces, holder);
   }
 
   /** The content is under the new name: so is the inode, with all that was written since. */
-  async #took(source: Inode, state: FileState | undefined, stored: RemoteFile, to: NewPlace): Promise<void> {
+  async #adoptCopy(source: Inode, state: FileState | undefined, stored: RemoteFile, to: NewPlace): Promise<void> {
     const { journal, readers } = this.#core;
     const spool = state?.spool ?? null;
     // What is cached may be of the file that was replaced.
@@ -124,7 +125,7 @@ export class CopyRename {
       spool.rebase(stored);
       journal.setContent(source.ino, spool.truncatedState(content), stored);
     }
-    await this.#moved(source, stored, to);
+    await this.#applyMove(source, stored, to);
   }
 
   /** The file under the name that holds what was to be copied, and did not before. */

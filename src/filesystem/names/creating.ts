@@ -1,7 +1,7 @@
 import { fromMs } from '../../base/timespec.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
-import { madeBy } from '../attributes/attributes.js';
+import { overlayOfNew } from '../attributes/attributes.js';
 import type { Contents } from '../content/contents.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
@@ -23,16 +23,16 @@ export async function createFile(
       name,
       kind: 'file',
       localSize: 0,
-      overlay: { ...madeBy(caller, mode, 0o666, options, table.get(parent)), atime: now, mtime: now, ctime: now },
+      overlay: { ...overlayOfNew(caller, mode, 0o666, options, table.get(parent)), atime: now, mtime: now, ctime: now },
     });
   });
   const state = files.ensureState(ino);
   try {
     // An empty file is a content too: closing it stores it.
-    await contents.make(state);
+    await contents.createEmpty(state);
   } catch (error) {
     table.update(ino, { parent: null, localSize: null });
-    files.settle(state);
+    files.forgetIfUnused(state);
     throw error;
   }
   return state;

@@ -8,18 +8,18 @@ import type { Ino, Inode } from '../../tree/inode.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';
 import { scanning } from '../../tree/scan.js';
 import type { Attributes, Caller, DirectoryEntry } from '../api.js';
-import { attributesOf, madeBy, moveTimes, withoutName } from '../attributes/attributes.js';
+import { attributesOf, overlayOfNew, touch, unlinkedRow } from '../attributes/attributes.js';
 import type { Contents } from '../content/contents.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';
 import type { Relocation } from '../content/relocation.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.js';
-import { uncounted } from '../core/deadlines.js';
+import { extendDeadline } from '../core/deadlines.js';
 import { FsError } from '../core/fs-error.js';
-import type { FileState, Held } from '../core/open-files.js';
+import type { AsideFile, FileState } from '../core/open-files.js';
 import type { Intents } from '../recovery/intents.js';
 import type { Uploader } from '../uploads/uploader.js';
-import type { Holding } from './removed-while-open.js';
+import type { AsideFiles } from './removed-while-open.js';
 
 export class Namespace {
   /** Told how much was removed at the provider, bytes, and whether it went to the trash. */
@@ -29,22 +29,22 @@ export class Namespace {
   readonly #intents: Intents;
   readonly #uploader: Uploader;
   readonly #relocation: Relocation;
-  readonly #holding: Holding;
+  readonly #asideFiles: AsideFiles;
 
   constructor(
     core: Core,
     contents: Contents,
-    storing: Uploader,
+    uploader: Uploader,
     intents: Intents,
     relocation: Relocation,
-    holding: Holding,
+    asideFiles: AsideFiles,
   ) {
     this.#core = core;
-    this.#holding = holding;
+    this.#asideFiles = asideFiles;
     this.#relocation = relocation;
     this.#intents = intents;
     this.#contents = contents;
-    this.#uploader = storing;
+    this.#uploader = uploader;
   }
 
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
@@ -62,7 +62,7 @@ export class Namespace {
     if (file === undefined) return attributesOf(inode, this.#core.options);
     notePassthroughWrites(this.#core, file);
     // Size and time are those of the bytes, also where the latest revision is not shown yet.
-    const shown = file.spool === null ? this.#contents.shown(file) : null;
+    const shown = file.spool === null ? this.#contents.sharedRevision(file) : null;
     return attributesOf(shown === null ? inode : { ...inode, remote: shown }, this.#core.options, file);
   }
 
@@ -112,16 +112,18 @@ export class Namespace {
 
   async mkdir(parent: Ino, name: string, mode: number, caller: Caller | undefined): Promise<Attributes> {
     const directory = await this.requireFree(parent, name, caller);
-    return this.#intents.touching([parent], () => this.#makeDirectory(directory, name, mode, caller));
+    return this.#intents.withChangeIntent([parent], () => this.#makeDirectory(directory, name, mode, caller));
   }
 
   async #makeDirectory(directory: Inode, name: string, mode: number, caller?: Caller): Promise<Attributes> {
     const { table, provider, directories, options, clock } = this.#core;
     const parent = directory.ino;
-    const remote = await this.asking([parent], () => provider.createFolder(remoteIdOf(directory), name, caller));
+    const remote = await this.expiringOnError([parent], () =>
+      provider.createFolder(remoteIdOf(directory), name, caller),
+    );
     const now = fromMs(clock.now());
     const inode = table.transaction(() => {
-      const namesake = table.byRemote('folder', remote.id);
+      const duplicate = table.byRemote('folder', remote.id);
       const fields = {
         parent,
         name,
@@ -129,15 +131,15 @@ export class Namespace {
         // It was made just now: it is known to be empty.
         listedAt: clock.now(),
         overlay: {
-          ...madeBy(caller, mode, 0o777, options, directory),
+          ...overlayOfNew(caller, mode, 0o777, options, directory),
           atime: null,
           mtime: now,
           ctime: now,
         },
       };
-      return namesake === undefined
+      return duplicate === undefined
         ? table.insert({ kind: 'directory', ...fields })
-        : table.update(namesake.ino, fields);
+        : table.update(duplicate.ino, fields);
     });
     directories.changes.note('folder', remote.id);
     this.touchDirectory(parent);
@@ -148,9 +150,9 @@ export class Namespace {
     requireWritable(this.#core);
     const inode = await this.find(parent, name, caller);
     if (inode.kind === 'directory') throw new FsError('EISDIR', `${name} is a directory`);
-    await this.#contents.naming(
+    await this.#contents.withNameLocks(
       [inode.ino],
-      () => this.#intents.touching([parent], () => this.#removeFile(inode, caller)),
+      () => this.#intents.withChangeIntent([parent], () => this.#removeFile(inode, caller)),
       caller?.signal,
     );
     this.touchDirectory(parent);
@@ -160,68 +162,70 @@ export class Namespace {
   async #removeFile(inode: Inode, caller: Caller | undefined): Promise<void> {
     const state = this.#core.files.ensureState(inode.ino);
     await this.#uploader.cancel(state);
-    if (!this.#holding.isWanted(state)) await this.bring(state, caller);
-    await this.#contents.leaving(state, () => this.#takeAway(inode, state, caller));
+    if (!this.#asideFiles.isNeeded(state)) await this.fetchForReaders(state, caller);
+    await this.#contents.whileRemoving(state, () => this.#unlink(inode, state, caller));
   }
 
   /** Brings here what those who have the file open may ask for once it is gone. The time that takes is not counted. */
-  async bring(state: FileState, caller: Caller | undefined): Promise<void> {
+  async fetchForReaders(state: FileState, caller: Caller | undefined): Promise<void> {
     const since = this.#core.clock.now();
-    await this.#contents.bring(state, caller?.signal);
-    uncounted(this.#core, caller, since);
+    await this.#contents.fetchForReaders(state, caller?.signal);
+    extendDeadline(this.#core, caller, since);
   }
 
-  async #takeAway(inode: Inode, state: FileState, caller: Caller | undefined): Promise<void> {
+  async #unlink(inode: Inode, state: FileState, caller: Caller | undefined): Promise<void> {
     const { table, journal, directories } = this.#core;
     // A cancelled or interrupted upload may have got through.
     await this.#uploader.abandon(state);
     const { remote, parent } = inodeOf(this.#core, inode.ino);
     if (parent === null) throw new FsError('ENOENT', `${inode.name} does not exist`);
-    const held =
-      remote?.kind === 'file' ? await this.asking([parent], () => this.#removeRemote(state, remote, caller)) : null;
+    const aside =
+      remote?.kind === 'file'
+        ? await this.expiringOnError([parent], () => this.#removeRemote(state, remote, caller))
+        : null;
     table.transaction(() => {
-      table.update(inode.ino, withoutName(this.#core, inode.ino));
+      table.update(inode.ino, unlinkedRow(this.#core, inode.ino));
       journal.remove(inode.ino);
-      if (held !== null) this.#holding.hold(held);
+      if (aside !== null) this.#asideFiles.commit(aside);
     });
     if (remote !== null) directories.changes.note('file', remote.id);
     state.unlinked = true;
-    if (held === null) this.#contents.abandon(state);
-    else this.#holding.take(state, held);
+    if (aside === null) this.#contents.abandon(state);
+    else this.#asideFiles.attach(state, aside);
   }
 
   /** To the trash, or for ever; or aside, where those who have the file open still need it there. */
-  async #removeRemote(state: FileState, remote: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
-    if (this.#holding.isWanted(state)) {
+  async #removeRemote(state: FileState, remote: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
+    if (this.#asideFiles.isNeeded(state)) {
       this.requireDeletes();
-      const held = await this.#holding.stepAside(remote, caller).catch((error: unknown) => {
+      const aside = await this.#asideFiles.stepAside(remote, caller).catch((error: unknown) => {
         // Gone already: nobody reads it any more.
         if (codeOf(error) !== 'not-found') throw error;
       });
-      if (held === undefined || held !== null) return held ?? null;
-      await this.bring(state, caller);
+      if (aside === undefined || aside !== null) return aside ?? null;
+      await this.fetchForReaders(state, caller);
     }
     await this.dispose(remote, caller);
     return null;
   }
 
   /** The upload will replace the content of a file that others have open: they go on with a copy, or with what is brought here. */
-  async copyAside(ino: Ino, old: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
+  async copyAside(ino: Ino, old: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
     const state = this.#core.files.state(ino);
-    if (!this.#holding.isWanted(state)) return null;
-    const held = await this.#holding.copyAside(old, caller).catch((error: unknown) => {
+    if (!this.#asideFiles.isNeeded(state)) return null;
+    const aside = await this.#asideFiles.copyAside(old, caller).catch((error: unknown) => {
       if (codeOf(error) !== 'not-found') throw error;
       return null;
     });
-    if (held === null) await this.bring(state, caller);
-    return held;
+    if (aside === null) await this.fetchForReaders(state, caller);
+    return aside;
   }
 
   async rmdir(parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
     requireWritable(this.#core);
     const inode = await this.find(parent, name, caller);
     if (inode.kind !== 'directory') throw new FsError('ENOTDIR', `${name} is not a directory`);
-    await this.#intents.touching([parent], () => this.removeEmpty(inode, caller));
+    await this.#intents.withChangeIntent([parent], () => this.removeEmpty(inode, caller));
     this.touchDirectory(parent);
   }
 
@@ -237,7 +241,7 @@ export class Namespace {
       await directories.refresh(ino, 'foreground', caller?.signal);
     if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
     if (remote !== null) {
-      const gone = await this.asking([inode.parent, ino], () => this.dispose(remote, caller));
+      const gone = await this.expiringOnError([inode.parent, ino], () => this.dispose(remote, caller));
       if (gone?.kind === 'folder' && (gone.fileCount ?? 0) + (gone.folderCount ?? 0) > 0) {
         await provider.untrash(remote);
         await directories.refresh(ino);
@@ -302,11 +306,11 @@ export class Namespace {
 
   /** An entry came or went: POSIX moves the times of the directory. */
   touchDirectory(ino: Ino): void {
-    moveTimes(this.#core, ino);
+    touch(this.#core, ino);
   }
 
   /** A change at the provider. Where it fails, nobody knows what the directories hold now: they are listed again. */
-  async asking<T>(touched: readonly (Ino | null)[], request: () => Promise<T>): Promise<T> {
+  async expiringOnError<T>(touched: readonly (Ino | null)[], request: () => Promise<T>): Promise<T> {
     try {
       return await request();
     } catch (error) {

@@ -14,8 +14,8 @@ import { withMark } from '../../tree/local-names.js';
 import type { Caller } from '../api.js';
 import type { Contents } from '../content/contents.js';
 import type { Core } from '../core/core.js';
-import { isOver, isSilence } from '../core/deadlines.js';
-import type { FileState, Held } from '../core/open-files.js';
+import { isPastDeadline, isUnavailable } from '../core/deadlines.js';
+import type { AsideFile, FileState } from '../core/open-files.js';
 import type { Intent } from '../core/replace-intent.js';
 import type { Intents } from '../recovery/intents.js';
 import { LONGEST_NAME } from '../recovery/retained-versions.js';
@@ -32,7 +32,7 @@ const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'unsupported',
 ]);
 
-export class Holding {
+export class AsideFiles {
   /** Removes a file at the provider, as the mount was told to. */
   dispose: (file: RemoteFile) => Promise<unknown> = () => Promise.resolve();
   readonly #core: Core;
@@ -51,7 +51,7 @@ export class Holding {
   }
 
   /** Is the file to step aside, rather than go at once? */
-  isWanted(state: FileState | undefined): state is FileState {
+  isNeeded(state: FileState | undefined): state is FileState {
     return state !== undefined && this.#core.provider.capabilities.moveFile && needsProvider(this.#core, state);
   }
 
@@ -65,14 +65,14 @@ export class Holding {
    * The file steps aside; where the process dies before `hold`, or this fails, it gets its name back. Null: the account does not
    * let it go there. Throws `not-found` where it is gone.
    */
-  async stepAside(file: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
+  async stepAside(file: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
     const place = this.placeOf(file.name);
     const intent = await this.#begin(file, place, null);
     return this.#attempt(intent, caller, () => this.#core.provider.move(file, place, caller));
   }
 
   /** A copy of the file is put aside for its readers: it keeps its name, and its content will be replaced. */
-  async copyAside(file: RemoteFile, caller: Caller | undefined): Promise<Held | null> {
+  async copyAside(file: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
     if (!this.#core.provider.capabilities.copyFile) return null;
     const place = this.placeOf(file.name);
     const intent = await this.#begin(file, place, file);
@@ -97,7 +97,11 @@ export class Holding {
     return intent;
   }
 
-  async #attempt(intent: Intent, caller: Caller | undefined, act: () => Promise<RemoteEntry>): Promise<Held | null> {
+  async #attempt(
+    intent: Intent,
+    caller: Caller | undefined,
+    act: () => Promise<RemoteEntry>,
+  ): Promise<AsideFile | null> {
     try {
       const file = await act();
       if (file.kind === 'file') return { intent, file };
@@ -108,8 +112,8 @@ export class Holding {
       }
       if (codeOf(error) === 'not-found') this.#intents.end(intent);
       // Nobody waits any more; and from who does not answer, nothing is to be learnt in time either.
-      else if (codeOf(error) === 'aborted' || (isSilence(error) && isOver(this.#core, caller)))
-        this.#intents.later(intent);
+      else if (codeOf(error) === 'aborted' || (isUnavailable(error) && isPastDeadline(this.#core, caller)))
+        this.#intents.retryLater(intent);
       else await this.#intents.undo(intent);
       throw error;
     }
@@ -122,37 +126,37 @@ export class Holding {
   }
 
   /** It has no name any more, for good: from now on it is to be disposed of. For the transaction that takes the name away. */
-  hold({ intent, file }: Held): void {
-    this.#intents.hold(intent, file);
+  commit({ intent, file }: AsideFile): void {
+    this.#intents.markAside(intent, file);
   }
 
   /** Those who have the file open go on with what stepped aside. */
-  take(state: FileState, held: Held): void {
-    state.held = held;
-    state.lastRevision = held.file;
-    this.#contents.moved(state, held.file);
+  attach(state: FileState, aside: AsideFile): void {
+    state.aside = aside;
+    state.lastRevision = aside.file;
+    this.#contents.noteMoved(state, aside.file);
     this.#contents.abandon(state);
   }
 
   /** Nobody has the file open any more. */
   release(state: FileState): void {
-    const { held } = state;
-    if (held === null || this.#isClosed) return;
-    state.held = null;
-    const disposal = this.#release(held)
+    const { aside } = state;
+    if (aside === null || this.#isClosed) return;
+    state.aside = null;
+    const disposal = this.#release(aside)
       .catch((error) => this.#core.log.error({ error }, 'the end of a removed file'))
       .finally(() => this.#disposals.delete(disposal));
     this.#disposals.add(disposal);
   }
 
-  async #release({ intent, file }: Held): Promise<void> {
+  async #release({ intent, file }: AsideFile): Promise<void> {
     try {
       await this.dispose(file);
       this.#intents.end(intent);
     } catch (error) {
       // The next mount finds it in the journal.
       if (this.#isClosed) return;
-      if (isUndeletable(error) || this.isRefusal(error)) return this.#intents.keep(intent);
+      if (isUndeletable(error) || this.isRefusal(error)) return this.#intents.retain(intent);
       this.#core.log.warn({ id: file.id }, `${file.name} stays for now: ${messageOf(error)}`);
       this.#intents.disposeLater(intent, file);
     }
@@ -164,7 +168,7 @@ export class Holding {
   }
 
   /** The kernel holds nothing any more: what nobody has open goes. Resolves when it is gone, or cannot go now. */
-  async settle(): Promise<void> {
+  async disposeUnopened(): Promise<void> {
     for (const state of this.#core.files.states()) if (state.handles.size === 0) this.release(state);
     await Promise.all(this.#disposals);
   }
@@ -175,8 +179,8 @@ export class Holding {
  * brought here: the provider's word on the removal is then the answer to it.)
  */
 export function needsProvider({ readers }: Pick<Core, 'readers'>, { handles, spool }: FileState): boolean {
-  for (const { pinned, isLeftBehind } of handles) {
-    if (spool !== null && !isLeftBehind) {
+  for (const { pinned, isOnOldRevision } of handles) {
+    if (spool !== null && !isOnOldRevision) {
       if (!spool.isComplete() && (spool.base?.size ?? 0) > WHOLE_FILE_BYTES) return true;
       continue;
     }

@@ -9,14 +9,14 @@ import { following, fromMs } from '../../base/timespec.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Caller, RenameFlags } from '../api.js';
-import { withoutName } from '../attributes/attributes.js';
+import { unlinkedRow } from '../attributes/attributes.js';
 import type { Contents } from '../content/contents.js';
 import type { Relocation } from '../content/relocation.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.js';
-import { isOver, isSilence } from '../core/deadlines.js';
+import { isPastDeadline, isUnavailable } from '../core/deadlines.js';
 import { FsError } from '../core/fs-error.js';
-import type { FileState, Held } from '../core/open-files.js';
+import type { AsideFile, FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
 import type { Intent } from '../core/replace-intent.js';
 import { type BegunCopy, type BegunRename, begunRename, type Intents } from '../recovery/intents.js';
@@ -25,7 +25,7 @@ import { isUndeletable } from '../uploads/orphans.js';
 import type { Uploader } from '../uploads/uploader.js';
 import { CopyRename } from './copy-rename.js';
 import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
-import type { Holding } from './removed-while-open.js';
+import type { AsideFiles } from './removed-while-open.js';
 
 export class Renaming {
   readonly #core: Core;
@@ -35,26 +35,26 @@ export class Renaming {
   readonly #intents: Intents;
   readonly #byCopy: CopyRename;
   readonly #relocation: Relocation;
-  readonly #holding: Holding;
+  readonly #asideFiles: AsideFiles;
 
   constructor(
     core: Core,
     namespace: Namespace,
     contents: Contents,
-    storing: Uploader,
+    uploader: Uploader,
     intents: Intents,
     relocation: Relocation,
-    holding: Holding,
+    asideFiles: AsideFiles,
   ) {
     this.#core = core;
-    this.#holding = holding;
+    this.#asideFiles = asideFiles;
     this.#relocation = relocation;
     this.#namespace = namespace;
     this.#contents = contents;
-    this.#uploader = storing;
+    this.#uploader = uploader;
     this.#intents = intents;
     this.#byCopy = new CopyRename(core, namespace, contents, intents, (source, moved, { directory, name, target }) =>
-      this.#moved(source, moved, directory, name, target),
+      this.#applyMove(source, moved, directory, name, target),
     );
   }
 
@@ -72,7 +72,7 @@ export class Renaming {
     requireNameFits(this.#core, newName);
     for (let isRelisted = false; ; ) {
       try {
-        if (await this.#tried(parent, name, newParent, newName, flags, caller)) break;
+        if (await this.#tryRename(parent, name, newParent, newName, flags, caller)) break;
       } catch (error) {
         // Another client may have made one of that name since the directory was listed: it is replaced like any other.
         const { table, directories } = this.#core;
@@ -88,7 +88,7 @@ export class Renaming {
   }
 
   /** False: the names have come to mean something else while we waited for those who were busy with them. */
-  async #tried(
+  async #tryRename(
     parent: Ino,
     name: string,
     newParent: Ino,
@@ -108,36 +108,36 @@ export class Renaming {
     if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', `${newName} exists`);
     if (target !== undefined) requireSameKind(source, target);
     const inos = target === undefined ? [source.ino] : [source.ino, target.ino];
-    const putOff: FileState[] = [];
+    const suspended: FileState[] = [];
     const act = async (): Promise<boolean> => {
       // The upload of either would go to a name that is about to change.
       for (const ino of inos) {
         const state = this.#core.files.state(ino);
         if (state === undefined) continue;
-        if (await this.#uploader.putOff(state)) putOff.push(state);
-        await this.#uploader.learn(state);
+        if (await this.#uploader.suspend(state)) suspended.push(state);
+        await this.#uploader.adoptStoredAttempt(state);
       }
       const now = table.child(parent, name);
       const inTheWay = table.child(newParent, newName);
       if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;
       const carryOut = (): Promise<void> =>
-        this.#intents.touching(
+        this.#intents.withChangeIntent(
           [parent, newParent],
-          (begins) => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, begins, caller),
+          (noteCopy) => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, noteCopy, caller),
           begunRename(now, inTheWay, newParent, newName),
         );
       if (inTheWay?.kind !== 'file') await carryOut();
       else {
-        const leaving = this.#core.files.ensureState(inTheWay.ino);
-        if (!this.#holding.isWanted(leaving)) await this.#namespace.bring(leaving, caller);
-        await this.#contents.leaving(leaving, carryOut);
+        const replaced = this.#core.files.ensureState(inTheWay.ino);
+        if (!this.#asideFiles.isNeeded(replaced)) await this.#namespace.fetchForReaders(replaced, caller);
+        await this.#contents.whileRemoving(replaced, carryOut);
       }
       return true;
     };
     try {
-      return await this.#contents.naming(inos, act, caller?.signal);
+      return await this.#contents.withNameLocks(inos, act, caller?.signal);
     } finally {
-      for (const state of putOff) this.#uploader.released(state);
+      for (const state of suspended) this.#uploader.released(state);
     }
   }
 
@@ -146,7 +146,7 @@ export class Renaming {
     target: Inode | undefined,
     directory: Inode,
     newName: string,
-    begins: (copy: BegunCopy) => void,
+    noteCopy: (copy: BegunCopy) => void,
     caller: Caller | undefined,
   ): Promise<void> {
     const { provider } = this.#core;
@@ -155,7 +155,7 @@ export class Renaming {
     if (source.kind === 'directory' && !moveFolder)
       throw new FsError('EXDEV', `${provider.name} cannot rename folders`);
     if (source.remote.kind === 'file' && !moveFile)
-      return this.#byCopy.carryOut(source, source.remote, { directory, name: newName, target }, begins, caller);
+      return this.#byCopy.carryOut(source, source.remote, { directory, name: newName, target }, noteCopy, caller);
     if (target?.kind === 'directory') {
       await this.#namespace.removeEmpty(target, caller);
       return this.#move(source, source.remote, directory, newName, caller);
@@ -176,7 +176,7 @@ export class Renaming {
   async finish(begun: BegunRename): Promise<void> {
     const { source: ino, target, parent, name } = begun;
     const { table, provider } = this.#core;
-    await this.#contents.naming(target === null ? [ino] : [ino, target], async () => {
+    await this.#contents.withNameLocks(target === null ? [ino] : [ino, target], async () => {
       const source = table.get(ino);
       const directory = table.get(parent);
       const inTheWay = target === null ? undefined : table.get(target);
@@ -184,7 +184,8 @@ export class Renaming {
       if (!provider.capabilities.moveFile) return this.#byCopy.finish(begun, source, directory, inTheWay);
       const to = { parentId: directory.remote.id, name: this.#remoteName(source, name) };
       const now =
-        (await orGone(provider.stat(source.remote))) ?? (await this.#renumbered(source, directory, to.name, inTheWay));
+        (await orGone(provider.stat(source.remote))) ??
+        (await this.#findByContent(source, directory, to.name, inTheWay));
       const from = begun.from ?? source.remote;
       if (now === null || (now.parentId === from.parentId && now.name === from.name)) return;
       const isThere = now.parentId === to.parentId && now.name === to.name;
@@ -198,12 +199,12 @@ export class Renaming {
       // Written through this mount already: it is newer than the rename.
       if (replaced?.isTouched) return;
       if (replaced !== undefined) await this.#uploader.cancel(replaced);
-      await this.#moved(source, moved, directory, name, inTheWay);
+      await this.#applyMove(source, moved, directory, name, inTheWay);
     });
   }
 
   /** Some providers give a moved file a new id, and nobody heard it: it is the one of this name and these bytes. */
-  async #renumbered(source: Inode, directory: Inode, name: string, target?: Inode): Promise<RemoteEntry | null> {
+  async #findByContent(source: Inode, directory: Inode, name: string, target?: Inode): Promise<RemoteEntry | null> {
     const was = remoteFileOf(source);
     const folder = remoteFolderOf(directory);
     if (was === null || was.md5 === null || folder === null) return null;
@@ -226,8 +227,8 @@ export class Renaming {
   ): Promise<void> {
     const to = { parentId: remoteIdOf(directory), name: this.#remoteName(source, newName) };
     const touched = [source.parent, directory.ino];
-    const moved = await this.#namespace.asking(touched, () => this.#core.provider.move(remote, to, caller));
-    await this.#moved(source, moved, directory, newName, target);
+    const moved = await this.#namespace.expiringOnError(touched, () => this.#core.provider.move(remote, to, caller));
+    await this.#applyMove(source, moved, directory, newName, target);
   }
 
   /** The old file steps aside, ours takes its name, the old one is disposed of. */
@@ -245,22 +246,22 @@ export class Renaming {
     const parentId = remoteIdOf(directory);
     const name = this.#remoteName(source, newName);
     const replaced = this.#core.files.state(target.ino);
-    const isHeld = !isRefused && this.#holding.isWanted(replaced);
-    const aside = isHeld
-      ? this.#holding.placeOf(old.name)
+    const stepsAside = !isRefused && this.#asideFiles.isNeeded(replaced);
+    const place = stepsAside
+      ? this.#asideFiles.placeOf(old.name)
       : { parentId, name: asideName(old.name, provider.capabilities.maxNameLength) };
     const intent = this.#intents.begin({
       ...{ old, parentId, name: old.name, successor: remote },
-      ...{ aside: aside.name, asideIn: aside.parentId },
+      ...{ aside: place.name, asideIn: place.parentId },
     });
     await this.#core.state.durable();
     let stepped: RemoteEntry;
     try {
-      stepped = await provider.move(old, aside, { deadline: caller?.deadline });
+      stepped = await provider.move(old, place, { deadline: caller?.deadline });
     } catch (error) {
-      if (isHeld && this.#holding.isRefusal(error)) {
+      if (stepsAside && this.#asideFiles.isRefusal(error)) {
         this.#intents.end(intent);
-        await this.#namespace.bring(replaced, caller);
+        await this.#namespace.fetchForReaders(replaced, caller);
         return this.#replace(source, remote, target, old, directory, newName, caller, true);
       }
       if (codeOf(error) !== 'not-found') {
@@ -277,17 +278,17 @@ export class Renaming {
       await this.#undo(intent, source, directory, error, caller);
       throw error;
     }
-    const held = isHeld && stepped.kind === 'file' ? { intent, file: stepped } : undefined;
-    await this.#moved(source, moved, directory, newName, target, held);
-    if (held !== undefined) return;
+    const aside = stepsAside && stepped.kind === 'file' ? { intent, file: stepped } : undefined;
+    await this.#applyMove(source, moved, directory, newName, target, aside);
+    if (aside !== undefined) return;
     try {
       await this.#namespace.dispose(stepped);
       this.#intents.end(intent);
     } catch (error) {
       // The rename itself is done; what is left is a file too many.
-      if (isUndeletable(error)) return this.#intents.keep(intent);
-      log.warn({ ino: target.ino }, `the replaced version stays as ${aside.name} for now: ${messageOf(error)}`);
-      this.#intents.later(intent);
+      if (isUndeletable(error)) return this.#intents.retain(intent);
+      log.warn({ ino: target.ino }, `the replaced version stays as ${place.name} for now: ${messageOf(error)}`);
+      this.#intents.retryLater(intent);
     }
   }
 
@@ -300,7 +301,7 @@ export class Renaming {
   ): Promise<void> {
     for (const ino of [source.parent, directory.ino]) if (ino !== null) this.#core.directories.expire(ino);
     // From who does not answer, nothing is to be learnt in time either.
-    if (isSilence(error) && isOver(this.#core, caller)) this.#intents.later(intent);
+    if (isUnavailable(error) && isPastDeadline(this.#core, caller)) this.#intents.retryLater(intent);
     else await this.#intents.undo(intent);
   }
 
@@ -317,10 +318,11 @@ export class Renaming {
     const old = target === undefined ? null : remoteFileOf(target);
     // What is still another base's must be here before the base changes.
     if (old !== null && state?.spool != null) await this.#contents.fill(state, state.spool, caller?.signal);
-    const held = target === undefined || old === null ? null : await this.#namespace.copyAside(target.ino, old, caller);
+    const aside =
+      target === undefined || old === null ? null : await this.#namespace.copyAside(target.ino, old, caller);
     table.transaction(() => {
-      if (target !== undefined) this.#takeName(target);
-      if (held !== null) this.#holding.hold(held);
+      if (target !== undefined) this.#dropName(target);
+      if (aside !== null) this.#asideFiles.commit(aside);
       table.update(source.ino, {
         parent: directory.ino,
         name: newName,
@@ -331,25 +333,25 @@ export class Renaming {
       state.spool.rebase(old);
       journal.setContent(source.ino, state.spool.state(), old);
     });
-    if (target !== undefined) this.#forget(target.ino, held ?? undefined);
+    if (target !== undefined) this.#unlinkReplaced(target.ino, aside ?? undefined);
     if (state !== undefined && state.handles.size === 0) this.#uploader.enqueue(state);
   }
 
-  async #moved(
+  async #applyMove(
     source: Inode,
     moved: RemoteEntry,
     directory: Inode,
     newName: string,
     target: Inode | undefined,
-    held?: Held,
+    aside?: AsideFile,
   ): Promise<void> {
     const { table, directories, clock } = this.#core;
     table.transaction(() => {
-      if (target !== undefined) this.#takeName(target);
-      if (held !== undefined) this.#holding.hold(held);
-      const namesake = table.byRemote(moved.kind, moved.id);
-      if (namesake !== undefined && namesake.ino !== source.ino) {
-        table.update(namesake.ino, { parent: null, remote: null });
+      if (target !== undefined) this.#dropName(target);
+      if (aside !== undefined) this.#asideFiles.commit(aside);
+      const duplicate = table.byRemote(moved.kind, moved.id);
+      if (duplicate !== undefined && duplicate.ino !== source.ino) {
+        table.update(duplicate.ino, { parent: null, remote: null });
       }
       const now = inodeOf(this.#core, source.ino);
       // Another client's change, listed while ours was under way, may have the two the other way round.
@@ -368,23 +370,23 @@ export class Renaming {
     directories.changes.note(moved.kind, moved.id);
     if (target?.remote != null) directories.changes.note(target.remote.kind, target.remote.id);
     const state = this.#core.files.state(source.ino);
-    if (state !== undefined && moved.kind === 'file') this.#contents.moved(state, moved);
-    if (target !== undefined) this.#forget(target.ino, held);
+    if (state !== undefined && moved.kind === 'file') this.#contents.noteMoved(state, moved);
+    if (target !== undefined) this.#unlinkReplaced(target.ino, aside);
   }
 
   /** The replaced file has no name any more, and nothing of it is to be stored: both at once, whatever happens next. */
-  #takeName({ ino }: Inode): void {
-    this.#core.table.update(ino, withoutName(this.#core, ino));
+  #dropName({ ino }: Inode): void {
+    this.#core.table.update(ino, unlinkedRow(this.#core, ino));
     this.#core.journal.remove(ino);
   }
 
   /** What was not stored of the replaced file goes, unless somebody has it open. */
-  #forget(ino: Ino, held?: Held): void {
+  #unlinkReplaced(ino: Ino, aside?: AsideFile): void {
     const state = this.#core.files.state(ino);
     if (state === undefined) return;
     state.unlinked = true;
-    if (held === undefined) this.#contents.abandon(state);
-    else this.#holding.take(state, held);
+    if (aside === undefined) this.#contents.abandon(state);
+    else this.#asideFiles.attach(state, aside);
   }
 
   /** A name that had to be escaped here keeps its true form at the provider as long as nobody gives it another. */

@@ -6,7 +6,7 @@ import type { Caller, HandleId } from '../api.js';
 import type { Contents } from '../content/contents.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
-import { isSilence } from '../core/deadlines.js';
+import { isUnavailable } from '../core/deadlines.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState, Handle } from '../core/open-files.js';
 import type { Namespace } from './namespace.js';
@@ -47,7 +47,7 @@ export class Copying {
     if (original === null || options.readOnly || !provider.capabilities.copyFile) throw byBytes;
     if (!isNew(target.state) || source.state === target.state) throw byBytes;
     await orAborted(
-      this.#contents.naming([target.state.ino], () => this.#copy(original, source, target, caller)),
+      this.#contents.withNameLocks([target.state.ino], () => this.#copy(original, source, target, caller)),
       caller?.signal,
     );
     return original.size;
@@ -66,11 +66,11 @@ export class Copying {
     state.attempts.add(original.md5 ?? '');
     let copy: RemoteFile;
     try {
-      copy = await this.#namespace.asking([parent], () =>
+      copy = await this.#namespace.expiringOnError([parent], () =>
         this.#core.provider.copy(original, { parentId: directory.id, name }, caller),
       );
     } catch (error) {
-      if (codeOf(error) === 'aborted' || isSilence(error)) throw error;
+      if (codeOf(error) === 'aborted' || isUnavailable(error)) throw error;
       this.#core.log.info({ code: codeOf(error) }, `${name} is copied by its bytes: ${messageOf(error)}`);
       throw byBytes;
     }
@@ -93,9 +93,9 @@ export class Copying {
     const { spool } = state;
     const now = fromMs(clock.now());
     table.transaction(() => {
-      const namesake = table.byRemote('file', copy.id);
-      if (namesake !== undefined && namesake.ino !== state.ino)
-        table.update(namesake.ino, { parent: null, remote: null });
+      const duplicate = table.byRemote('file', copy.id);
+      if (duplicate !== undefined && duplicate.ino !== state.ino)
+        table.update(duplicate.ino, { parent: null, remote: null });
       const { overlay } = inodeOf(this.#core, state.ino);
       table.update(state.ino, {
         remote: copy,
@@ -116,25 +116,18 @@ export class Copying {
 
 /** The revision that the range is all of; null where it is a part, or not what the provider has. */
 function originalOf(
-  { state, pinned, isLeftBehind }: Handle,
+  { state, pinned, isOnOldRevision }: Handle,
   { fromOffset, toOffset, length }: CopyRange,
 ): RemoteFile | null {
   if (pinned === null || pinned.md5 === null || pinned.size === 0) return null;
-  if (state.spool !== null || state.spooling !== null || state.activeUpload !== null || isLeftBehind) return null;
+  if (state.spool !== null || state.spoolCreation !== null || state.activeUpload !== null || isOnOldRevision)
+    return null;
   return fromOffset === 0 && toOffset === 0 && length >= pinned.size ? pinned : null;
 }
 
 /** Was it made or emptied, and nothing written to it? */
-function isNew({
-  spool,
-  backing: loan,
-  written,
-  activeUpload: storing,
-  unlinked,
-  promised,
-  changing,
-}: FileState): boolean {
+function isNew({ spool, backing, written, activeUpload, unlinked, promised, pendingChanges }: FileState): boolean {
   if (spool?.size !== 0 || written || promised || unlinked) return false;
   // Those who read the spool file by themselves would go on with that.
-  return loan === null && storing === null && !changing.isBusy;
+  return backing === null && activeUpload === null && !pendingChanges.isBusy;
 }

@@ -11,7 +11,7 @@ import type { Intent, ReplaceIntent } from '../core/replace-intent.js';
 import { isUndeletable, type Orphans } from '../uploads/orphans.js';
 
 /** A file that has lost its name and stays as long as somebody has it open. */
-interface HeldIntent {
+interface AsideIntent {
   readonly replace: ReplaceIntent;
   readonly file: RemoteFile;
 }
@@ -62,10 +62,10 @@ const LONGEST_PAUSE = 600_000;
 
 export class Intents {
   readonly #core: Core;
-  readonly #moved: (ino: Ino, file: RemoteFile) => void;
+  readonly #onNameRestored: (ino: Ino, file: RemoteFile) => void;
   readonly #orphans: Orphans;
   /** By id: begun, and neither finished nor undone though nobody is at it any more. */
-  readonly #unsettled = new Map<number, Intent>();
+  readonly #pending = new Map<number, Intent>();
   readonly #ending = new AbortController();
   #isWaiting = false;
 
@@ -73,7 +73,7 @@ export class Intents {
   constructor(core: Core, orphans: Orphans, moved: (ino: Ino, file: RemoteFile) => void) {
     this.#core = core;
     this.#orphans = orphans;
-    this.#moved = moved;
+    this.#onNameRestored = moved;
   }
 
   begin(replace: ReplaceIntent): Intent {
@@ -85,7 +85,7 @@ export class Intents {
   }
 
   /** Did an earlier mount leave any? */
-  areUnfinished(): boolean {
+  hasUnfinished(): boolean {
     return (
       this.#core.state.sql
         .prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove', 'held')")
@@ -101,9 +101,9 @@ export class Intents {
    * Runs a change of what these directories hold: at the provider, then in the table. Where the process dies in between,
    * the next mount does not show them before it has listed them anew. `begins` adds to a rename what is about to be stored.
    */
-  async touching<T>(
+  async withChangeIntent<T>(
     directories: readonly Ino[],
-    act: (begins: (copy: BegunCopy) => void) => Promise<T>,
+    act: (noteCopy: (copy: BegunCopy) => void) => Promise<T>,
     rename?: BegunRename,
   ): Promise<T> {
     const { sql } = this.#core.state;
@@ -111,13 +111,13 @@ export class Intents {
     const { lastInsertRowid } = sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('change', ?)")
       .run(JSON.stringify(change));
-    const begins = (copy: BegunCopy): void => {
+    const noteCopy = (copy: BegunCopy): void => {
       if (rename === undefined) return;
       const begun: Change = { directories, rename: { ...rename, copy } };
       sql.prepare('UPDATE intent SET data = ? WHERE id = ?').run(JSON.stringify(begun), lastInsertRowid);
     };
     try {
-      return await act(begins);
+      return await act(noteCopy);
     } finally {
       this.end({ id: Number(lastInsertRowid) });
     }
@@ -127,22 +127,22 @@ export class Intents {
   async undo(intent: Intent): Promise<void> {
     try {
       await this.#settle(intent);
-      this.#unsettled.delete(intent.id);
+      this.#pending.delete(intent.id);
     } catch (error) {
       this.#core.log.warn({ intent: intent.id }, `a rename waits to be settled: ${messageOf(error)}`);
-      this.later(intent);
+      this.retryLater(intent);
     }
   }
 
   /** All but the last step is done, or nothing could be undone: the rest follows in the background. */
-  later(intent: Intent): void {
-    this.#unsettled.set(intent.id, intent);
-    this.#tryLater();
+  retryLater(intent: Intent): void {
+    this.#pending.set(intent.id, intent);
+    this.#scheduleRetry();
   }
 
   /** The name is gone, or another's: what stepped aside stays until the last close, and then goes. */
-  hold({ id, replace }: Intent, file: RemoteFile): void {
-    const held: HeldIntent = { replace, file };
+  markAside({ id, replace }: Intent, file: RemoteFile): void {
+    const held: AsideIntent = { replace, file };
     this.#core.state.sql
       .prepare("UPDATE intent SET kind = 'held', data = ? WHERE id = ?")
       .run(JSON.stringify(held), id);
@@ -151,27 +151,27 @@ export class Intents {
   /** What was held goes in the background. */
   disposeLater({ id }: Intent, file: RemoteFile): void {
     this.#orphans.adopt(id, file);
-    this.#tryLater();
+    this.#scheduleRetry();
   }
 
   /** Removes a file whose content is stored under another name by now: at once, or later. */
-  async removing(file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
-    if (!(await this.#orphans.remove(file, remove))) this.#tryLater();
+  async removeOrphan(file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
+    if (!(await this.#orphans.remove(file, remove))) this.#scheduleRetry();
   }
 
   /** Something is about to be stored under this name. */
-  clearing(place: { readonly parentId: string; readonly name: string }): Promise<void> {
+  clearOrphansAt(place: { readonly parentId: string; readonly name: string }): Promise<void> {
     return this.#orphans.clear(place);
   }
 
-  #tryLater(): void {
+  #scheduleRetry(): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
     this.#keepTrying().catch(() => undefined);
   }
 
   /** All is done but that the replaced version goes, which the service does not do. It is not asked again by itself. */
-  keep({ id, replace }: Intent): void {
+  retain({ id, replace }: Intent): void {
     this.#core.state.sql
       .prepare("UPDATE intent SET kind = 'kept', data = ? WHERE id = ?")
       .run(JSON.stringify(replace), id);
@@ -184,12 +184,12 @@ export class Intents {
   /** Tries what waits to be settled now, and whether what was kept has gone or can go. */
   async retry(): Promise<void> {
     const kept = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'kept'").all() as IntentRow[];
-    for (const { id, data } of kept) this.#unsettled.set(id, { id, replace: JSON.parse(data) as ReplaceIntent });
+    for (const { id, data } of kept) this.#pending.set(id, { id, replace: JSON.parse(data) as ReplaceIntent });
     await this.#settleAll();
   }
 
   async #settleAll(): Promise<void> {
-    for (const intent of [...this.#unsettled.values()]) await this.undo(intent);
+    for (const intent of [...this.#pending.values()]) await this.undo(intent);
     await this.#orphans.retry();
   }
 
@@ -202,7 +202,7 @@ export class Intents {
     try {
       for (
         let pause = FIRST_PAUSE;
-        this.#unsettled.size > 0 || !this.#orphans.isEmpty;
+        this.#pending.size > 0 || !this.#orphans.isEmpty;
         pause = Math.min(pause * 2, LONGEST_PAUSE)
       ) {
         await this.#core.clock.sleep(pause, this.#ending.signal);
@@ -224,9 +224,9 @@ export class Intents {
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
     // Nobody has them open any more.
     const held = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'held'").all() as IntentRow[];
-    for (const { id, data } of held) this.#orphans.adopt(id, (JSON.parse(data) as HeldIntent).file);
+    for (const { id, data } of held) this.#orphans.adopt(id, (JSON.parse(data) as AsideIntent).file);
     await this.#orphans.recover();
-    if (!this.#orphans.isEmpty) this.#tryLater();
+    if (!this.#orphans.isEmpty) this.#scheduleRetry();
     // By now a replacement is done or undone at the provider; what it means for the names here comes next.
     await this.#recoverChanges(finish);
   }
@@ -261,11 +261,11 @@ export class Intents {
     const stepped = beside.find((entry) => entry.kind === 'file' && entry.name === aside);
     if (stepped !== undefined) {
       const back = await this.#finish(intent.replace, stepped, entries);
-      if (back === 'kept') return this.keep(intent);
+      if (back === 'kept') return this.retain(intent);
       const row = table.byRemote('file', old.id);
       if (back?.kind === 'file' && row !== undefined) {
         table.update(row.ino, { remote: back });
-        this.#moved(row.ino, back);
+        this.#onNameRestored(row.ino, back);
       }
     }
     this.end(intent);

@@ -9,11 +9,11 @@ import type { FileState } from '../core/open-files.js';
 import type { Uploader } from '../uploads/uploader.js';
 
 /** Answers what begins the uploads, once it is known what has become of the names. */
-export function recoverUploads(core: Core, storing: Uploader, relocation: Relocation): () => void {
+export function recoverUploads(core: Core, uploader: Uploader, relocation: Relocation): () => void {
   const { journal, spool, table, log } = core;
   const rows = journal.all();
   spool.reserveNames([...rows.map((row) => row.spool), ...journal.garbage()]);
-  const waiting = rows.flatMap((row) => recoverOne(core, storing, relocation, row) ?? []);
+  const waiting = rows.flatMap((row) => recoverOne(core, uploader, relocation, row) ?? []);
   const dropped = new Set(journal.garbage());
   const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)), dropped);
   table.transaction(() => {
@@ -22,12 +22,12 @@ export function recoverUploads(core: Core, storing: Uploader, relocation: Reloca
   });
   if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
   return () => {
-    for (const state of waiting) if (state.dirty && !state.unlinked) storing.enqueue(state);
+    for (const state of waiting) if (state.dirty && !state.unlinked) uploader.enqueue(state);
   };
 }
 
 /** Answers the content that is to be uploaded. */
-function recoverOne(core: Core, storing: Uploader, relocation: Relocation, found: UploadRow): FileState | null {
+function recoverOne(core: Core, uploader: Uploader, relocation: Relocation, found: UploadRow): FileState | null {
   const { journal, files, spool, table, log } = core;
   if (table.get(found.ino) === undefined) {
     log.error({ ino: found.ino, spool: found.spool }, 'a content of no file: its spool file is set aside');
@@ -45,7 +45,7 @@ function recoverOne(core: Core, storing: Uploader, relocation: Relocation, found
     return null;
   }
   relocation.relocate(found.ino);
-  const promised = restoreKept(core, found);
+  const promised = restoreInline(core, found);
   const row = promised ?? withUnpromised(found, onDisk ?? 0);
   // What was written behind its end must not show in a hole, should the file grow again.
   if (onDisk !== null && onDisk > row.content.size) spool.truncateToContent(row);
@@ -54,17 +54,17 @@ function recoverOne(core: Core, storing: Uploader, relocation: Relocation, found
   state.spool = spool.open(row);
   state.spoolName = row.spool;
   state.dirty = true;
-  state.journaled = state.generation;
+  state.journaledGeneration = state.generation;
   state.promised = row.state !== 'open';
   for (const md5 of row.attempts) state.attempts.add(md5);
   if (row !== found) journal.put(row);
   table.update(row.ino, { localSize: row.content.size });
   if (!isOurs) {
-    storing.refuse(state, 'EBUSY', `a program goes on writing to the spool file ${row.spool}; end it, then retry`);
+    uploader.refuse(state, 'EBUSY', `a program goes on writing to the spool file ${row.spool}; end it, then retry`);
   } else if (promised === null && (onDisk === null || onDisk < row.content.size)) {
-    storing.refuse(state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
+    uploader.refuse(state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
   } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
-    storing.refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
+    uploader.refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
   } else {
     return state;
   }
@@ -92,7 +92,7 @@ function isUnchanged({ base, content }: UploadRow): boolean {
  * A small content is in the journal: its spool file was not synced, and after a power cut may hold anything, so it is made
  * anew. Null: the spool file is the content, with what was written since the promise.
  */
-function restoreKept({ journal, spool, options }: Core, row: UploadRow): UploadRow | null {
+function restoreInline({ journal, spool, options }: Core, row: UploadRow): UploadRow | null {
   const facts = journal.inlineFacts(row.ino);
   if (facts === undefined) return null;
   if (isSpoolFileSound(facts, { onDisk: spool.sizeOf(row), size: row.content.size }, options.boot)) return null;

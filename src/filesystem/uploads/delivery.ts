@@ -74,10 +74,10 @@ export class Delivery {
       const target = { parentId, name: inode.remote?.name ?? inode.name };
       try {
         if (current === null) return await this.#sendNew(parent, target, inode, content);
-        return await this.#meet(current, target, inode, content);
+        return await this.#storeBeside(current, target, inode, content);
       } catch (error) {
         // Gone just now: it is made again, once.
-        if (again || !(await this.#relocation.isLost(parent.ino, error))) throw error;
+        if (again || !(await this.#relocation.isFolderGone(parent.ino, error))) throw error;
       }
     }
   }
@@ -102,30 +102,35 @@ export class Delivery {
       } catch (error) {
         if (codeOf(error) !== 'exists') throw error;
       }
-      const holder = await this.#holder(parent, target.name, content);
+      const holder = await this.#entryNamed(parent, target.name, content);
       if (holder === undefined && !again) continue;
-      return this.#meet(holder?.kind === 'file' ? holder : null, target, inode, content);
+      return this.#storeBeside(holder?.kind === 'file' ? holder : null, target, inode, content);
     }
   }
 
   /** A file under the name that one of our attempts stored becomes the remote side of the inode. */
-  async learn(inode: Inode, { attempts }: FileState): Promise<void> {
+  async adoptStoredAttempt(inode: Inode, { attempts }: FileState): Promise<void> {
     const { table, directories } = this.#core;
     const parent = inode.parent === null ? undefined : table.get(inode.parent);
     if (parent?.remote == null) return;
-    const holder = await this.#holder(parent, inode.remote?.name ?? inode.name);
+    const holder = await this.#entryNamed(parent, inode.remote?.name ?? inode.name);
     if (holder?.kind !== 'file' || holder.id === inode.remote?.id) return;
     if (!attempts.has(await md5Of(this.#core.provider, holder))) return;
     table.transaction(() => {
-      const namesake = table.byRemote('file', holder.id);
-      if (namesake !== undefined) table.update(namesake.ino, { parent: null, remote: null });
+      const duplicate = table.byRemote('file', holder.id);
+      if (duplicate !== undefined) table.update(duplicate.ino, { parent: null, remote: null });
       table.update(inode.ino, { remote: holder });
     });
     directories.changes.note('file', holder.id);
   }
 
   /** The name is held by something that is not our base. It may be ours all the same: an upload whose answer was lost. */
-  async #meet(holder: RemoteFile | null, target: UploadTarget, inode: Inode, content: Content): Promise<Delivered> {
+  async #storeBeside(
+    holder: RemoteFile | null,
+    target: UploadTarget,
+    inode: Inode,
+    content: Content,
+  ): Promise<Delivered> {
     if (holder !== null) {
       const { md5 } = await content.digest();
       const { attempts } = content.state;
@@ -192,7 +197,7 @@ export class Delivery {
    */
   async #current(inode: Inode, { state, spool, signal, patience }: Content): Promise<RemoteFile | null> {
     const { table, provider, directories, clock } = this.#core;
-    const known = remoteFileOf(inode) ?? this.#elsewhere(spool.base);
+    const known = remoteFileOf(inode) ?? this.#movedBase(spool.base);
     if (known === null) return null;
     const age = clock.now() - (inode.confirmedAt ?? Number.NEGATIVE_INFINITY);
     const within = Math.min(CONFIRMED_WITHIN, this.#core.options.ttl);
@@ -217,15 +222,15 @@ export class Delivery {
    * Where the base of a content may be that its folder does not list any more: another client may have moved it, and the
    * listing of another folder may have shown it there. Null where it was written there already: that is another version.
    */
-  #elsewhere(base: RemoteFile | null): RemoteFile | null {
+  #movedBase(base: RemoteFile | null): RemoteFile | null {
     if (base === null) return null;
-    const twin = this.#core.table.byRemote('file', base.id);
-    if (twin === undefined) return base;
-    return twin.localSize === null ? remoteFileOf(twin) : null;
+    const duplicate = this.#core.table.byRemote('file', base.id);
+    if (duplicate === undefined) return base;
+    return duplicate.localSize === null ? remoteFileOf(duplicate) : null;
   }
 
   /** What is under a name that the provider says is taken; undefined where nothing is to be seen there. */
-  async #holder(
+  async #entryNamed(
     parent: Inode,
     name: string,
     { signal, patience }: Partial<Pick<Content, 'signal' | 'patience'>> = {},

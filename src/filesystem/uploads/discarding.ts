@@ -21,7 +21,7 @@ export class Discarding {
   }
 
   /**
-   * Of each path (as `Storing.pending(root)` names it) the content that failed is given up: a file that the provider has
+   * Of each path (as `Uploader.pending(root)` names it) the content that failed is given up: a file that the provider has
    * shows its content of there again, another one goes.
    */
   async discard(paths: readonly string[], root: Ino): Promise<Discarded[]> {
@@ -46,7 +46,7 @@ export class Discarding {
     const { files, table, journal, invalidate } = this.#core;
     const state = files.state(ino);
     if (state === undefined) throw new FsError('EIO', 'its content is not known');
-    await this.#contents.naming([ino], async () => {
+    await this.#contents.withNameLocks([ino], async () => {
       if (state.handles.size > 0) throw new FsError('EBUSY', 'a program has it open');
       if (state.activeUpload !== null) throw new FsError('EBUSY', 'it is being stored');
       const { remote, parent, name } = inodeOf(this.#core, ino);

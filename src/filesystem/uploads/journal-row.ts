@@ -1,6 +1,6 @@
 import type { UploadState } from '../../spool/journal.js';
 import type { SpoolFile, SpoolState } from '../../spool/spool-file.js';
-import { withContentOf } from '../attributes/attributes.js';
+import { withContentTimes } from '../attributes/attributes.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 
@@ -10,13 +10,13 @@ export function writeRow(
   state: FileState,
   spool: SpoolFile,
   as: UploadState,
-  durable: { readonly content?: SpoolState; readonly generation?: number; readonly kept?: Uint8Array | null } = {},
+  durable: { readonly content?: SpoolState; readonly generation?: number; readonly inline?: Uint8Array | null } = {},
 ): void {
   const { journal, table, clock, options } = core;
-  const { content = spool.state(), generation = state.generation, kept = null } = durable;
+  const { content = spool.state(), generation = state.generation, inline = null } = durable;
   const before = journal.get(state.ino);
   // An upload id belongs to the very bytes it was begun with.
-  const isSame = state.journaled === generation;
+  const isSame = state.journaledGeneration === generation;
   table.transaction(() => {
     journal.put({
       ino: state.ino,
@@ -30,14 +30,14 @@ export function writeRow(
       message: null,
       since: before?.since ?? clock.now(),
     });
-    if (kept !== null) journal.putInline(state.ino, kept, options.boot);
+    if (inline !== null) journal.putInline(state.ino, inline, options.boot);
     else if (!isSame) journal.dropInline(state.ino);
     const inode = table.get(state.ino);
     if (inode === undefined) return;
     table.update(state.ino, {
       localSize: spool.size,
-      overlay: withContentOf(inode.overlay, state.mtime),
+      overlay: withContentTimes(inode.overlay, state.mtime),
     });
   });
-  state.journaled = generation;
+  state.journaledGeneration = generation;
 }

@@ -15,14 +15,19 @@ interface StoredAs {
 }
 
 /** The spool file stays the content, now of a new base. What came since the upload began is to be stored anew. */
-export function goOnAs(core: Core, state: FileState, spool: SpoolFile, { remote, crcs, generation }: StoredAs): void {
+export function rebaseMapped(
+  core: Core,
+  state: FileState,
+  spool: SpoolFile,
+  { remote, crcs, generation }: StoredAs,
+): void {
   notePassthroughWrites(core, state);
   state.dirty = state.generation !== generation;
   if (!state.dirty) state.mtime = null;
   spool.rebase(remote);
-  state.taken = crcs;
+  state.cacheCrcs = crcs;
   state.promised = false;
-  state.journaled = -1;
+  state.journaledGeneration = -1;
   state.attempts.clear();
   const { journal, table, clock } = core;
   const { size } = spool;

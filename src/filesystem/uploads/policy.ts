@@ -30,18 +30,18 @@ export function nextKind({ oldest, running }: QueueState): 'short' | 'long' | nu
 /** A file that is stored, or was about to be, and is closed again within this time is being rewritten, ms. */
 export const REWRITE_WITHIN = 10_000;
 /** Longest that a rewritten content waits for a newer one, ms. */
-const LONGEST_QUIET = 8000;
+const MAX_REWRITE_DELAY = 8000;
 
 /**
  * How long a closed content waits for a newer one before its upload begins, ms: not at all the first time, then longer with
  * each rewrite that follows closely, so that a program which saves every second costs few uploads.
  */
-export function quietTime(rewrites: number): number {
-  return rewrites === 0 ? 0 : Math.min(LONGEST_QUIET, 500 * 2 ** Math.min(rewrites, 10));
+export function rewriteDelay(rewrites: number): number {
+  return rewrites === 0 ? 0 : Math.min(MAX_REWRITE_DELAY, 500 * 2 ** Math.min(rewrites, 10));
 }
 
 /** Failures that pass by themselves. The others need a person: room, rights, another name. */
-const passing: ReadonlySet<string> = new Set<ProviderErrorCode>([
+const transient: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'network',
   'timeout',
   'server',
@@ -52,16 +52,16 @@ const passing: ReadonlySet<string> = new Set<ProviderErrorCode>([
 ]);
 
 /** May the same content be stored later, without anybody's doing? `error` is what its close() would be told. */
-export function isPassing(error: unknown): boolean {
-  return error instanceof FsError && passing.has(codeOf(error.cause) ?? '');
+export function isTransient(error: unknown): boolean {
+  return error instanceof FsError && transient.has(codeOf(error.cause) ?? '');
 }
 
 /** How long a file that could not be stored waits for its next try, ms; `tries` made so far, ≥ 1. */
-export function retryWait(tries: number): number {
+export function retryDelay(tries: number): number {
   return Math.min(600_000, 5000 * 2 ** Math.min(tries - 1, 10));
 }
 
 /** How long the whole queue rests while nothing can be stored, ms; `tries` failed in a row, ≥ 1. One upload at its end tells. */
-export function restTime(tries: number): number {
+export function outageBackoff(tries: number): number {
   return Math.min(60_000, 5000 * 2 ** Math.min(tries - 1, 10));
 }

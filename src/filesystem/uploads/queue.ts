@@ -5,13 +5,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.js';
 import type { Ino } from '../../tree/inode.js';
-import { LONG_BYTES, nextKind, quietTime, REWRITE_WITHIN, restTime, retryWait } from './policy.js';
+import { LONG_BYTES, nextKind, outageBackoff, REWRITE_WITHIN, retryDelay, rewriteDelay } from './policy.js';
 
 /**
- * How a try ended: `stored` (or not wanted any more), `refused` (only a person can mend it), `passing` (later tries may
+ * How a try ended: `stored` (or not wanted any more), `refused` (only a person can mend it), `transient` (later tries may
  * succeed), `cancelled` (the content was changed under way; its next close brings it back).
  */
-export type Verdict = 'stored' | 'refused' | 'passing' | 'cancelled';
+export type Verdict = 'stored' | 'refused' | 'transient' | 'cancelled';
 
 interface Entry {
   readonly ino: Ino;
@@ -41,7 +41,7 @@ export class UploadQueue {
   readonly #history = new LRUCache<Ino, History>({ max: REMEMBERED });
   /** Tries that failed in a row with no success between. */
   #failures = 0;
-  #resting: AbortController | null = null;
+  #backingOff: AbortController | null = null;
   #lastStored = Number.NEGATIVE_INFINITY;
   #hasEnded = false;
 
@@ -70,7 +70,7 @@ export class UploadQueue {
     const rewrites = isRewrite ? before.rewrites + 1 : 0;
     this.#history.set(ino, { at: now, rewrites, tries: 0, generation });
     const first = this.#forget(ino);
-    this.#wait({ ino, size, since: first?.since ?? now }, quietTime(rewrites));
+    this.#wait({ ino, size, since: first?.since ?? now }, rewriteDelay(rewrites));
   }
 
   /** An upload that somebody waited for has failed for a passing reason: it is tried again later. */
@@ -79,17 +79,17 @@ export class UploadQueue {
     const now = this.#clock.now();
     const history = this.#history.get(ino) ?? { at: now, rewrites: 0, tries: 0, generation: -1 };
     this.#history.set(ino, history);
-    this.#wait({ ino, size, since: now }, retryWait(++history.tries));
+    this.#wait({ ino, size, since: now }, retryDelay(++history.tries));
   }
 
   /** What waits for its time need not wait any longer, and an end of the rest is tried. */
-  hurry(): void {
+  runNow(): void {
     for (const { entry } of [...this.#later.values()]) {
       this.#forget(entry.ino);
       this.#put(entry);
     }
-    this.#resting?.abort();
-    this.#resting = null;
+    this.#backingOff?.abort();
+    this.#backingOff = null;
     this.#pump();
   }
 
@@ -104,7 +104,7 @@ export class UploadQueue {
     for (const ino of [...this.#later.keys()]) this.#forget(ino);
     this.#ready.short.clear();
     this.#ready.long.clear();
-    this.#resting?.abort();
+    this.#backingOff?.abort();
   }
 
   #isReady(ino: Ino): boolean {
@@ -143,7 +143,7 @@ export class UploadQueue {
   }
 
   #pump(): void {
-    while (!this.#hasEnded && this.#resting === null) {
+    while (!this.#hasEnded && this.#backingOff === null) {
       // After a rest, one upload shows whether it is over.
       if (this.#failures > 0 && this.#running.size > 0) return;
       const next = this.#next();
@@ -190,22 +190,22 @@ export class UploadQueue {
     }
     // The next content of this file counts its generations anew.
     if (verdict === 'stored') history.generation = -1;
-    if (verdict !== 'passing') return;
+    if (verdict !== 'transient') return;
     // Rewritten meanwhile: what was queued since takes its place.
-    if (!this.#isReady(entry.ino) && !this.#later.has(entry.ino)) this.#wait(entry, retryWait(++history.tries));
+    if (!this.#isReady(entry.ino) && !this.#later.has(entry.ino)) this.#wait(entry, retryDelay(++history.tries));
     // Others were stored while this one was not: it is this file's own trouble, and no reason to rest.
     if (this.#lastStored >= began) return;
     this.#failures++;
-    this.#rest(restTime(this.#failures));
+    this.#backOff(outageBackoff(this.#failures));
   }
 
-  #rest(ms: number): void {
-    if (this.#hasEnded || this.#resting !== null) return;
+  #backOff(ms: number): void {
+    if (this.#hasEnded || this.#backingOff !== null) return;
     const rest = new AbortController();
-    this.#resting = rest;
+    this.#backingOff = rest;
     this.#clock.sleep(ms, rest.signal).then(
       () => {
-        this.#resting = null;
+        this.#backingOff = null;
         this.#pump();
       },
       () => undefined,

@@ -12,9 +12,9 @@ export function followRemoteMove(core: Core, ino: Ino, was: RemoteFile | null, n
   const { table, directories, clock, invalidate } = core;
   const before = inodeOf(core, ino);
   const folder = table.byRemote('folder', now.parentId);
-  const isMoved = was !== null && isElsewhere(was, now);
+  const isMoved = was !== null && hasMoved(was, now);
   const after = table.transaction(() => {
-    releaseTwin(core, ino, now);
+    releaseDuplicate(core, ino, now);
     const place =
       isMoved && folder !== undefined ? { parent: folder.ino, name: freeName(core, folder.ino, now, ino) } : {};
     return table.update(ino, { remote: now, confirmedAt: clock.now(), ...place });
@@ -29,14 +29,14 @@ export function followRemoteMove(core: Core, ino: Ino, was: RemoteFile | null, n
   return after;
 }
 
-export function isElsewhere(was: RemoteFile, now: RemoteFile): boolean {
+export function hasMoved(was: RemoteFile, now: RemoteFile): boolean {
   return was.name !== now.name || was.parentId !== now.parentId;
 }
 
 /** A listing may have taken the same object for a new one; it has one inode. */
-export function releaseTwin({ table }: Core, ino: Ino, remote: RemoteFile): void {
-  const twin = table.byRemote('file', remote.id);
-  if (twin !== undefined && twin.ino !== ino) table.update(twin.ino, { parent: null, remote: null });
+export function releaseDuplicate({ table }: Core, ino: Ino, remote: RemoteFile): void {
+  const duplicate = table.byRemote('file', remote.id);
+  if (duplicate !== undefined && duplicate.ino !== ino) table.update(duplicate.ino, { parent: null, remote: null });
 }
 
 /** What the directory can call a file; `ino` is the file itself, where it is there already. */

@@ -6,18 +6,18 @@ import { type Core, pathOf } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 
 /** A changed content is about to be stored with what is still its base's. Throws as `Provider.afford` does. */
-export function requireToStore(core: Core, ino: Ino, spool: SpoolFile): void {
-  require(core, spool, spool.base, { name: `storing ${pathOf(core, ino)}`, remove: 0, isResumable: true });
+export function requireBudgetToStore(core: Core, ino: Ino, spool: SpoolFile): void {
+  requireBudget(core, spool, spool.base, { name: `storing ${pathOf(core, ino)}`, remove: 0, isResumable: true });
 }
 
 /** A file is about to be renamed by storing it anew. Throws as `Provider.afford` does. */
-export function requireToRename(core: Core, { ino, spool }: FileState, from: RemoteFile): void {
+export function requireBudgetToRename(core: Core, { ino, spool }: FileState, from: RemoteFile): void {
   const work = { name: `renaming ${pathOf(core, ino)}`, remove: 1, isResumable: false };
-  require(core, spool, spool === null ? from : spool.base, work);
+  requireBudget(core, spool, spool === null ? from : spool.base, work);
 }
 
 /** Counts what of the base is not here. */
-function require(
+function requireBudget(
   { provider, readers }: Core,
   spool: SpoolFile | null,
   base: RemoteFile | null,

@@ -11,7 +11,7 @@ import { Patience } from '../../providers/patience.js';
 import type { RemoteFile } from '../../providers/provider.js';
 import { completeState, type Digest, type SpoolFile } from '../../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf } from '../../tree/inode.js';
-import { withContentOf } from '../attributes/attributes.js';
+import { withContentTimes } from '../attributes/attributes.js';
 import type { Contents } from '../content/contents.js';
 import { notePassthroughWrites, settlePassthroughWrites } from '../content/passthrough-writes.js';
 import { promoteToCache } from '../content/promotion.js';
@@ -19,22 +19,22 @@ import type { Relocation } from '../content/relocation.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { toFsError } from '../core/errno.js';
-import { isTold } from '../core/failure-log.js';
+import { markLogged } from '../core/failure-log.js';
 import { type ErrnoName, FsError } from '../core/fs-error.js';
 import type { FileState, ActiveUpload as Upload } from '../core/open-files.js';
 import { AbandonedUploads } from './abandoned-uploads.js';
 import { Delivery } from './delivery.js';
 import { writeRow } from './journal-row.js';
-import { goOnAs } from './mapped-upload.js';
+import { rebaseMapped } from './mapped-upload.js';
 import type { Orphans } from './orphans.js';
 import { type PendingUpload, pendingUploads } from './pending.js';
-import { isPassing } from './policy.js';
+import { isTransient } from './policy.js';
 import { UploadQueue, type Verdict } from './queue.js';
-import { followRemoteMove, freeName, isElsewhere, releaseTwin } from './remote-moves.js';
-import { requireToStore } from './request-budget.js';
+import { followRemoteMove, freeName, hasMoved, releaseDuplicate } from './remote-moves.js';
+import { requireBudgetToStore } from './request-budget.js';
 
 /** Contents up to this size are promised by the journal alone, bytes: one sync of the disk instead of two. */
-const KEPT_BYTES = 64 * 1024;
+const INLINE_BYTES = 64 * 1024;
 
 export type { PendingUpload } from './pending.js';
 
@@ -77,7 +77,7 @@ export class Uploader {
     if (state.spool?.size !== 0 || state.written) return this.settle(state);
     if (state.unlinked || !state.dirty || state.activeUpload !== null) return;
     const { generation } = state;
-    await this.secure(state, 'queued');
+    await this.makeDurable(state, 'queued');
     // What is written next was promised to nobody: should it stay half done, it does not take the place of anything.
     if (state.generation === generation) state.promised = false;
   }
@@ -87,7 +87,7 @@ export class Uploader {
     if (state.unlinked || state.spool === null) return;
     if (this.#core.options.writeBack) {
       if (!state.dirty && state.activeUpload === null) return;
-      await this.secure(state, 'queued');
+      await this.makeDurable(state, 'queued');
       this.enqueue(state);
       return;
     }
@@ -95,34 +95,34 @@ export class Uploader {
   }
 
   /** fsync(): content and journal on the disk. */
-  async secure(state: FileState, until: 'synced' | 'queued'): Promise<void> {
+  async makeDurable(state: FileState, until: 'synced' | 'queued'): Promise<void> {
     await settlePassthroughWrites(this.#core, state);
     const { spool, generation } = state;
     // It goes on being written without a word, and the row has to say so.
     const as = state.watch === null ? until : 'synced';
-    if (spool === null || state.unlinked || (state.secured === generation && as === 'synced')) return;
+    if (spool === null || state.unlinked || (state.durableGeneration === generation && as === 'synced')) return;
     // What is written from here on is not part of the promise, and may not reach the disk with it.
     const content = spool.state();
-    const kept = await spool.content(KEPT_BYTES);
-    if (kept === null) await spool.sync();
+    const inline = await spool.content(INLINE_BYTES);
+    if (inline === null) await spool.sync();
     // Stored or dropped in the meantime: there is nothing left to promise.
     if (state.spool !== spool) return;
     if (state.activeUpload === null && state.generation === generation)
-      writeRow(this.#core, state, spool, as, { kept });
+      writeRow(this.#core, state, spool, as, { inline });
     else if (state.activeUpload === null)
       writeRow(this.#core, state, spool, 'synced', {
-        content: kept === null ? spool.truncatedState(content) : completeState(kept.length),
+        content: inline === null ? spool.truncatedState(content) : completeState(inline.length),
         generation,
-        kept,
+        inline,
       });
     state.promised = true;
     await this.#core.state.durable();
-    state.secured = Math.max(state.secured, generation);
+    state.durableGeneration = Math.max(state.durableGeneration, generation);
   }
 
   /** The upload in which the present content is stored, waiting for the one under way where there is one. */
   async store(state: FileState): Promise<void> {
-    while (state.naming.isBusy) await state.naming.idle();
+    while (state.nameLock.isBusy) await state.nameLock.idle();
     if (state.unlinked) return;
     const upload = state.activeUpload ?? (state.dirty ? this.#begin(state) : null);
     if (upload === null) return;
@@ -130,8 +130,8 @@ export class Uploader {
     try {
       await upload.done;
     } catch (error) {
-      if (upload.isPutOff && !this.#isEnding) return await this.store(state);
-      if (state.dirty && state.activeUpload === null && isPassing(error))
+      if (upload.isSuspended && !this.#isEnding) return await this.store(state);
+      if (state.dirty && state.activeUpload === null && isTransient(error))
         this.#queue.postpone(state.ino, state.spool?.size ?? 0);
       throw error;
     } finally {
@@ -151,7 +151,7 @@ export class Uploader {
   /** The turn of a file that waited in the queue. */
   async #turn(ino: Ino): Promise<Verdict> {
     const state = this.#core.files.state(ino);
-    while (state?.naming.isBusy) await state.naming.idle();
+    while (state?.nameLock.isBusy) await state.nameLock.idle();
     if (state === undefined || state.unlinked || !state.dirty || state.activeUpload !== null) return 'cancelled';
     if (state.hasPassthroughWriters() || state.isLeftToNextMount) return 'cancelled';
     try {
@@ -159,14 +159,16 @@ export class Uploader {
       return 'stored';
     } catch (error) {
       if (codeOf(error) === 'EINTR') return 'cancelled';
-      return isPassing(error) ? 'passing' : 'refused';
+      return isTransient(error) ? 'transient' : 'refused';
     }
   }
 
   /** The last close: what no flush has seen (pages written through mmap after it) is stored in the background. */
   released(state: FileState): void {
-    if (state.unlinked || !state.dirty || state.failed === state.generation || state.activeUpload !== null) return;
-    if (state.promised && state.journaled === state.generation) this.#core.journal.setState(state.ino, 'queued');
+    if (state.unlinked || !state.dirty || state.failedGeneration === state.generation || state.activeUpload !== null)
+      return;
+    if (state.promised && state.journaledGeneration === state.generation)
+      this.#core.journal.setState(state.ino, 'queued');
     this.enqueue(state);
   }
 
@@ -174,9 +176,9 @@ export class Uploader {
    * The name of the file is about to change, which waits for no content: its upload is cancelled, and begins anew afterwards for
    * those who wait in close(). True: `released` is to be called then, for the others.
    */
-  async putOff(state: FileState): Promise<boolean> {
+  async suspend(state: FileState): Promise<boolean> {
     if (state.activeUpload === null) return false;
-    state.activeUpload.isPutOff = true;
+    state.activeUpload.isSuspended = true;
     await this.cancel(state);
     return true;
   }
@@ -193,8 +195,8 @@ export class Uploader {
    * Before the name of a file changes: an upload whose end nobody saw may have stored it at the provider, which is then
    * part of what the name stands for. Its upload must have ended.
    */
-  async learn(state: FileState): Promise<void> {
-    if (state.attempts.size > 0) await this.#delivery.learn(inodeOf(this.#core, state.ino), state);
+  async adoptStoredAttempt(state: FileState): Promise<void> {
+    if (state.attempts.size > 0) await this.#delivery.adoptStoredAttempt(inodeOf(this.#core, state.ino), state);
   }
 
   /** As `learn`, before a file goes: nothing of the upload is to stay. */
@@ -202,7 +204,7 @@ export class Uploader {
     if (state.attempts.size === 0) return;
     this.#core.journal.abandon(state.ino);
     await this.#abandoned.clear();
-    await this.learn(state);
+    await this.adoptStoredAttempt(state);
   }
 
   /** Everything not stored yet, oldest first; paths as seen from the directory `root`. */
@@ -212,7 +214,7 @@ export class Uploader {
 
   /** The present content cannot be stored: it waits in the spool, with the reason in the journal. */
   refuse(state: FileState, code: ErrnoName, message: string): void {
-    state.failed = state.generation;
+    state.failedGeneration = state.generation;
     this.#core.journal.setState(state.ino, 'failed', { code, message });
   }
 
@@ -228,7 +230,7 @@ export class Uploader {
       this.#core.journal.setState(row.ino, 'queued');
       this.enqueue(state);
     }
-    this.#queue.hurry();
+    this.#queue.runNow();
     return failed.length;
   }
 
@@ -252,7 +254,7 @@ export class Uploader {
         // One broken spool file must not keep the others from being safe.
         log.error({ ino: state.ino }, `${pathOf(this.#core, state.ino)} may not be safe: ${messageOf(error)}`);
       }
-      if (state.failed === state.generation) continue;
+      if (state.failedGeneration === state.generation) continue;
       // A file that is still being written was promised nothing.
       const asWritten = state.promised ? 'synced' : 'open';
       writeRow(this.#core, state, spool, state.hasWriters() ? asWritten : 'queued');
@@ -264,8 +266,8 @@ export class Uploader {
    * Stores all that waits, without delay; resolves when nothing is under way. What is not stored then cannot be: it was
    * refused, or the provider does not answer, as one try has shown.
    */
-  async drained(): Promise<void> {
-    this.#queue.hurry();
+  async drain(): Promise<void> {
+    this.#queue.runNow();
     for (;;) {
       const uploads = [...this.#core.files.states()].flatMap((state) => state.activeUpload?.done ?? []);
       if (uploads.length === 0 && !this.#queue.isBusy) return this.#abandoned.clear();
@@ -279,10 +281,10 @@ export class Uploader {
     const upload: Upload = {
       abort,
       waiters: 0,
-      isPutOff: false,
+      isSuspended: false,
       done: this.#store(state, abort.signal).finally(() => {
         state.activeUpload = null;
-        this.#core.files.settle(state);
+        this.#core.files.forgetIfUnused(state);
       }),
     };
     upload.done.catch(() => undefined);
@@ -295,7 +297,7 @@ export class Uploader {
     const { spool } = state;
     if (spool === null || state.unlinked) return;
     // Changes that began before the upload belong to it; none begins while it is under way.
-    while (state.changing.isBusy) await state.changing.idle();
+    while (state.pendingChanges.isBusy) await state.pendingChanges.idle();
     notePassthroughWrites(this.#core, state);
     const { generation } = state;
     let hashing: Promise<Digest> | null = null;
@@ -307,8 +309,8 @@ export class Uploader {
       // While the disk writes. What goes wrong shows to who waits for it.
       if (spool.isComplete()) digest().catch(() => undefined);
       // After a power cut the next mount uploads what a row says: by then the bytes must be there.
-      if (state.secured !== state.generation) await orAborted(spool.sync(), signal);
-      if (state.journaled !== state.generation) writeRow(this.#core, state, spool, 'uploading');
+      if (state.durableGeneration !== state.generation) await orAborted(spool.sync(), signal);
+      if (state.journaledGeneration !== state.generation) writeRow(this.#core, state, spool, 'uploading');
       if (!spool.isComplete()) await this.#fill(state, spool, signal);
       // What an earlier try of other bytes left may stand in the way of this one.
       await orAborted(this.#abandoned.clear(), signal);
@@ -325,7 +327,7 @@ export class Uploader {
         { ino: state.ino, errno: failure.code, code: codeOf(error), ...failure.data },
         `${pathOf(this.#core, state.ino)} is not stored: ${failure.message}`,
       );
-      isTold(failure);
+      markLogged(failure);
       if (failure.code === 'ENOSPC') this.onSpace(null);
       const { options, provider } = this.#core;
       const isInTrash =
@@ -342,7 +344,7 @@ export class Uploader {
    * the base's place, and nobody gives those bytes again.
    */
   async #fill(state: FileState, spool: SpoolFile, signal: AbortSignal): Promise<void> {
-    requireToStore(this.#core, state.ino, spool);
+    requireBudgetToStore(this.#core, state.ino, spool);
     await this.#contents.fill(state, spool, signal);
     await orAborted(spool.sync(), signal);
     writeRow(this.#core, state, spool, 'uploading');
@@ -357,33 +359,33 @@ export class Uploader {
     const isOwnName = !isConflict || before.parent === null;
     const name = isOwnName ? before.name : freeName(this.#core, before.parent, remote, state.ino);
     table.transaction(() => {
-      releaseTwin(this.#core, state.ino, remote);
+      releaseDuplicate(this.#core, state.ino, remote);
       table.update(state.ino, {
         remote,
         name,
         localSize: null,
         confirmedAt: clock.now(),
-        overlay: withContentOf(before.overlay, state.mtime),
+        overlay: withContentTimes(before.overlay, state.mtime),
       });
       journal.stored(state.ino);
     });
     directories.changes.note('file', remote.id);
     this.onSpace(remote.size - (isConflict || was === null ? 0 : was.size));
     if (isConflict) this.#renamedByConflict(before, name);
-    else if (was !== null && isElsewhere(was, remote)) followRemoteMove(this.#core, state.ino, was, remote);
+    else if (was !== null && hasMoved(was, remote)) followRemoteMove(this.#core, state.ino, was, remote);
     for (const handle of state.handles) {
-      if (handle.isLeftBehind) continue;
+      if (handle.isOnOldRevision) continue;
       this.#contents.pin(handle, remote);
       // Pages of it are in the kernel since they were written: nobody knows who was shown what.
       handle.hasRead = true;
     }
-    if (state.watch !== null) return goOnAs(this.#core, state, spool, { remote, crcs: digest.crcs, generation });
+    if (state.watch !== null) return rebaseMapped(this.#core, state, spool, { remote, crcs: digest.crcs, generation });
     state.mtime = null;
-    const { backing: loan } = state;
+    const { backing } = state;
     this.#contents.dropSpool(state);
-    const moved = promoteToCache(this.#core, spool, remote, digest.crcs, loan);
+    const moved = promoteToCache(this.#core, spool, remote, digest.crcs, backing);
     // The cache has no place for it, and its readers go on: so does the content, with the next write.
-    if (loan?.owner === 'readers') state.backing = loan;
+    if (backing?.owner === 'readers') state.backing = backing;
     await moved;
   }
 

@@ -6,7 +6,7 @@
  * same backing file, or it fails with EIO; while it is open in the ordinary way, none may be. So an open joins what is
  * there. Where it cannot read or write that file (it writes, or its content is another by now), it joins all the same and is
  * *served*: with FOPEN_DIRECT_IO beside FOPEN_PASSTHROUGH the kernel sends its reads and writes here, and takes only its
- * mappings from the backing file (fs/fuse/file.c). `Filesystem.joins` makes those right.
+ * mappings from the backing file (fs/fuse/file.c). `Filesystem.mapBacking` makes those right.
  *
  * So a file has one inode in the kernel, whatever is done with it: locks, pages and watches are kept by inode.
  */
@@ -101,7 +101,7 @@ export class Passthrough {
     // Beside those who read a file that is not theirs to write, nobody writes to it by himself.
     const isPassed = mayPass && (!writes || opens.isWritten) && this.#backingOf(handle, backing) !== null;
     if (isPassed) return { kind: 'passthrough', id };
-    const joined = this.#fs.joins?.(handle, backing);
+    const joined = this.#fs.mapBacking?.(handle, backing);
     return isPromise(joined) ? joined.then(() => ({ kind: 'served', id })) : { kind: 'served', id };
   }
 

@@ -220,7 +220,7 @@ export class Session {
 
   async #settleAll(): Promise<void> {
     while (this.#work.size > 0) await Promise.all(this.#work);
-    for (const handle of this.connection.handles) this.connection.fs.orphaned?.(handle);
+    for (const handle of this.connection.handles) this.connection.fs.mountLost?.(handle);
     await Promise.all([...this.connection.handles].map((handle) => this.connection.releaseHandle(handle)));
   }
 }
