@@ -1,35 +1,35 @@
 import { closeSync, openSync } from 'node:fs';
 
 /**
- * A file with all of a content, which others use directly (the kernel, by passthrough). It is the content's own file, and stays
- * that when the content changes or is stored: it moves between the cache and the spool under their hands. Until all have given
- * it back it is neither punched nor evicted. Whose it is:
+ * A file with the whole of a content, which the kernel uses directly (passthrough). It is the content's own file and stays so
+ * when the content changes or is stored: it moves between the cache and the spool while it is open. Until the last user closes
+ * it, it is neither punched nor evicted. Its owner is
  *
- * - `spool`   a content that is not stored yet: the file is changed with it
+ * - `spool`   a content that is not stored yet: the file changes with it
  * - `cache`   a stored revision, in the block cache
- * - `readers` a stored revision that the cache has no place for, or does not want any more
+ * - `readers` nobody but its users: a stored revision that the cache has no space for, or has dropped
  */
 export class BackingFile {
   readonly fd: number;
-  /** Bytes; of what is in the spool, when it was lent. */
+  /** Bytes; of a spool file, its size when it was opened as a backing file. */
   size: number;
-  /** Counted by who lends it. */
+  /** Counted by the owner. */
   users = 0;
   owner: 'spool' | 'cache' | 'readers';
   /** Of the stored revision; '' in the spool. */
   key: string;
-  /** Where it lies, while it is the readers' and can still become a content in the spool again; else null. */
+  /** Its path, while the owner is `readers` and it can still become a spool file again; else null. */
   path: string | null = null;
 
   constructor(owner: 'spool' | 'cache', key: string, size: number, path: string) {
     this.owner = owner;
     this.key = key;
     this.size = size;
-    // Nobody writes through this descriptor, so that it does not count where writers are looked for (`isOpenForWriting`).
+    // Read-only: this descriptor must not count where writers are looked for (`isOpenForWriting`).
     this.fd = openSync(path, 'r');
   }
 
-  /** From now on it is the file of a content that is not stored yet. */
+  /** The file now holds a content that is not stored yet. */
   becomeSpoolFile(): void {
     this.owner = 'spool';
     this.key = '';

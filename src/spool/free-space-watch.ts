@@ -1,27 +1,27 @@
 /**
- * Free space for those who write to the spool without asking for each write (the kernel, by passthrough).
+ * Watches the free space while the kernel writes to spool files itself (passthrough).
  *
- * `Room` refuses a write before it eats into the reserve of the state database; here nobody can be refused, the disk
- * itself says when it is full. So spool files are handed out only while there is so much room that the looks in between
- * come in time for the cache to give way, and the reserve is held by a file meanwhile (the ballast): when the disk is full
- * all the same, that file goes, and the database can be written.
+ * `FreeSpace` refuses a write before it eats into the reserve of the state database. A passthrough write cannot be refused:
+ * only the disk says when it is full. So passthrough begins only while so much is free that a check comes in time for the
+ * cache to evict. Meanwhile a file (the ballast) occupies the reserve: if the disk fills up all the same, that file is removed
+ * and the database can be written.
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { Clock } from '../base/clock.js';
 import { type FreeSpace, RESERVE } from './free-space.js';
 
-/** How often the disk is looked at while something is handed out, ms. */
+/** How often the disk is checked while the kernel writes, ms. */
 export const CHECK_EVERY_MS = 100;
 /**
- * Free bytes without which nothing is handed out, and which the cache is asked to keep free meanwhile: several looks' worth
- * of what a fast disk takes (3 GB/s), since a look may come late on a busy machine.
+ * Free bytes that passthrough writes need to begin, and that the cache keeps free meanwhile: as much as a fast disk (3 GB/s)
+ * takes between several checks, since a check may come late on a busy machine.
  */
 export const MIN_FREE = 2 * 1024 ** 3;
 
 export class FreeSpaceWatch {
   readonly #freeSpace: FreeSpace;
-  /** The file that holds the reserve; beside the spool, where no journal row is missed for it. */
+  /** The file that occupies the reserve. It lies beside the spool, because `Spool.sweep` takes files inside for contents. */
   readonly #ballast: string;
   readonly #clock: Clock;
   #users = 0;
@@ -32,11 +32,11 @@ export class FreeSpaceWatch {
     this.#freeSpace = freeSpace;
     this.#ballast = ballast;
     this.#clock = clock;
-    // Left by a process that died.
+    // A process that died may have left it.
     rmSync(ballast, { force: true });
   }
 
-  /** One more writes without asking; false where there is too little room for that. Pair with `end`. */
+  /** One more spool file is written directly; false where too little is free for that. Pair with `end`. */
   begin(): boolean {
     if (this.#freeSpace.free() < MIN_FREE || !this.#createBallast()) return false;
     this.#users++;
@@ -50,10 +50,10 @@ export class FreeSpaceWatch {
   end(): void {
     this.#users--;
     if (this.#users > 0) return;
-    // Nobody asks for the reason; without one an error with a stack trace is made, at each close of a small file.
+    // `null`: without a reason Node makes an error with a stack trace, at each close of a small file.
     this.#watching?.abort(null);
     this.#watching = null;
-    // It stays for the next one where it is in nobody's way: many small files come one after the other.
+    // With enough space the ballast stays for the next file: many small files come one after the other.
     if (this.#freeSpace.free() < MIN_FREE) this.#removeBallast();
   }
 
@@ -63,7 +63,7 @@ export class FreeSpaceWatch {
     this.#removeBallast();
   }
 
-  /** Lets the cache give way, and the ballast go where that is not enough. */
+  /** Has the cache evict, and removes the ballast where that is not enough. */
   check(): void {
     let free = this.#freeSpace.free();
     if (free >= MIN_FREE) return;
@@ -78,19 +78,19 @@ export class FreeSpaceWatch {
       try {
         if (!signal.aborted) this.check();
       } catch {
-        // A disk that cannot be asked is broken, as the next write of the journal says to who waits for it.
+        // A disk that cannot be asked is broken. The next write of the journal reports it.
         return;
       }
     }
   }
 
-  /** False where the disk refuses it. */
+  /** Creates the ballast. False where the disk refuses it. */
   #createBallast(): boolean {
     if (this.#isHeld) return true;
     try {
       const fd = openSync(this.#ballast, 'w', 0o600);
       try {
-        // Not zeros: a file system that compresses would keep nothing for them.
+        // Not zeros: a file system that compresses would allocate nothing for them.
         const bytes = randomFillSync(Buffer.allocUnsafe(1024 * 1024));
         for (let at = 0; at < RESERVE; at += bytes.length) writeSync(fd, bytes, 0, bytes.length, at);
       } finally {
@@ -98,7 +98,7 @@ export class FreeSpaceWatch {
       }
       this.#isHeld = true;
     } catch {
-      // A disk that refuses 32 MiB is none to write to without asking; each write is then checked, and says what is wrong.
+      // On a disk that refuses 32 MiB every write must be checked. Without passthrough it is, and the error reaches the program.
       this.#removeBallast();
     }
     return this.#isHeld;

@@ -1,12 +1,12 @@
 import { statfsSync } from 'node:fs';
 import { SyncmountError } from '../base/errors.js';
 
-/** Bytes of contents taken on trust between two looks at the disk: a look costs microseconds, a write of 4 KiB not much more. */
+/** Bytes that may be written between two calls of statfs(2): a call costs microseconds, a write of 4 KiB not much more. */
 const CHECK_EVERY_BYTES = 1024 * 1024;
-/** Kept free for the journal and the inode table, bytes: on a full disk not even a removal could be written down. */
+/** Kept free for the journal and the inode table, bytes: on a full disk not even a removal could be recorded. */
 export const RESERVE = 32 * 1024 * 1024;
 
-/** What contents may take of a disk: all of it but a reserve, and on a small one all but an eighth. */
+/** Bytes that contents must leave free on a disk of `totalBytes`: the reserve, on a small disk an eighth. */
 export function reserveOf(totalBytes: number): number {
   return Math.min(RESERVE, Math.floor(totalBytes / 8));
 }
@@ -17,13 +17,13 @@ export class FreeSpace {
   readonly #reclaim: ((bytes: number) => void) | undefined;
   #allowance = 0;
 
-  /** `relieve` frees so many bytes of the disk, or as many as it can, of what can be had again. */
+  /** `reclaim` frees so many bytes of the disk, or as many as it can, by evicting content that can be fetched again. */
   constructor(directory: string, reclaim?: (bytes: number) => void) {
     this.#directory = directory;
     this.#reclaim = reclaim;
   }
 
-  /** Throws `SyncmountError` ENOSPC where `bytes` more would eat into the reserve, whatever was given up for them. */
+  /** Throws `SyncmountError` ENOSPC where `bytes` more would eat into the reserve, even after `reclaim`. */
   require(bytes: number): void {
     if (!this.has(bytes)) throw new SyncmountError('ENOSPC', 'the disk of the state directory is full');
   }
@@ -43,12 +43,12 @@ export class FreeSpace {
     return true;
   }
 
-  /** Frees so many bytes, or as many as can be, of what can be had again. */
+  /** Frees so many bytes, or as many as can be, by evicting content that can be fetched again. */
   reclaim(bytes: number): void {
     this.#reclaim?.(bytes);
   }
 
-  /** Others fill the disk too: where they have taken of the reserve, what can be had again gives way. */
+  /** Other programs fill the disk too: where they have eaten into the reserve, this reclaims it. */
   keepReserve(): void {
     const free = this.free();
     if (free < 0) this.#reclaim?.(-free);

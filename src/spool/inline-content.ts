@@ -1,15 +1,15 @@
-/** A small content that is in the journal, beside its spool file. */
+/** A small content that lies in the journal, beside its spool file. */
 export interface InlineContent {
   /** Bytes. */
   readonly length: number;
-  /** Id of the boot in which the spool file was given the same; null: unknown. */
+  /** Id of the boot in which the same bytes were written to the spool file; null: unknown. */
   readonly boot: string | null;
 }
 
 /**
- * Is the spool file still to be believed rather than the journal? It was not synced: after a power cut it may hold
- * anything. In the boot in which it was written it has that, and what was written since. `onDisk`: its bytes, null where
- * it is missing; `size`: bytes of the content; `boot`: the present one.
+ * Does the spool file count, rather than the inline content in the journal? The spool file was not synced, so after a power
+ * cut it may hold anything. Within the boot in which it was written it holds those bytes and all later writes. `onDisk`: its
+ * bytes, null where it is missing; `size`: bytes of the content; `boot`: the present one.
  */
 export function isSpoolFileSound(
   inline: Pick<InlineContent, 'boot'>,

@@ -1,6 +1,6 @@
 /**
- * The list of contents that are not stored at the provider yet, in the state database beside the inodes they belong to.
- * A row is written before the act that it announces, so that whatever happens the next mount knows what to do.
+ * The journal: contents that are not stored at the provider yet, in the state database beside their inodes.
+ * Invariant: a row is written before the act that it announces, so that the next mount knows what to do after any crash.
  */
 import { ExtentSet } from '../base/extents.js';
 import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
@@ -9,7 +9,7 @@ import type { InlineContent } from './inline-content.js';
 import type { SpoolState } from './spool-file.js';
 
 /**
- * - `open`      being written; nobody was promised anything
+ * - `open`      being written; no program was promised anything
  * - `synced`    being written, and fsync was answered
  * - `queued`    closed, waiting for its upload (also: interrupted by the end of the process)
  * - `uploading` under way
@@ -23,7 +23,7 @@ export interface UploadRow {
   readonly spool: string;
   readonly state: UploadState;
   readonly content: SpoolState;
-  /** The content is to be emptied, and its file may still be what it was before: what is in that was not written since. */
+  /** The content was truncated to 0, but its file may not be yet: bytes in the file may be older than the truncation. */
   readonly isUncut?: boolean;
   readonly base: RemoteFile | null;
   readonly checkpoint: UploadCheckpoint | null;
@@ -49,7 +49,7 @@ interface RawRow {
   since: number;
 }
 
-/** An upload that nobody will resume. */
+/** An upload that will not be resumed. */
 export interface AbandonedUpload {
   readonly id: number;
   readonly checkpoint: UploadCheckpoint;
@@ -80,7 +80,7 @@ export class Journal {
   readonly #markFileGarbage: Statement;
   readonly #garbage: Statement;
   readonly #unmarkGarbage: Statement;
-  /** Names that `gone` was told of and that still stand in the table: a transaction that writes to it anyway takes them out. */
+  /** Removed garbage whose names are still in the table. The next transaction that writes to the table deletes them. */
   readonly #removedGarbage = new Set<string>();
 
   constructor(sql: Sql) {
@@ -139,12 +139,12 @@ export class Journal {
     this.#attempts.run(JSON.stringify([...attempts]), ino);
   }
 
-  /** The content, which the row has already, is about to be sent; the provider may hold one of `attempts` from now on. */
+  /** The content is about to be sent as the row has it. From now on the provider may hold one of `attempts`. */
   sending(ino: number, attempts: Iterable<string>): void {
     this.#sending.run(JSON.stringify([...attempts]), ino);
   }
 
-  /** The content is about to change in place: what was told of an upload of it no longer holds. */
+  /** The content is about to change in place: the checkpoint and the error of its upload no longer apply. */
   changing(ino: number, state: 'open' | 'synced'): void {
     this.#transaction(() => {
       this.#abandon.run(ino);
@@ -153,7 +153,7 @@ export class Journal {
     });
   }
 
-  /** The upload under way is not resumed, whatever becomes of the content. */
+  /** The upload under way will not be resumed, whatever becomes of the content. */
   abandon(ino: number): void {
     this.#transaction(() => {
       this.#abandon.run(ino);
@@ -169,7 +169,7 @@ export class Journal {
     }));
   }
 
-  /** Nothing is left of an abandoned upload. */
+  /** Nothing is left of an abandoned upload at the provider. */
   forgetAbandoned(id: number): void {
     this.#forgetAbandoned.run(id);
   }
@@ -185,20 +185,20 @@ export class Journal {
     this.#truncateInline.run(size, ino);
   }
 
-  /** The file of a content that was to be emptied is empty: what is in it from now on was written since. */
+  /** The file of a content that was truncated to 0 is empty by now: bytes in it are newer than the truncation. */
   wasEmptied(ino: number): void {
     this.#wasEmptied.run(ino);
   }
 
   /**
-   * The whole of a small content, beside the row that promises it: one sync of the log makes both durable, where the spool
-   * file would need a second one. It counts until `release`, whatever becomes of the spool file.
+   * Stores the whole of a small content beside its row: one sync of the database's log makes both durable, where the spool
+   * file would need a second one. The inline content counts until `dropInline`, whatever becomes of the spool file.
    */
   putInline(ino: number, bytes: Uint8Array, boot: string | null): void {
     this.#putInline.run(ino, bytes, boot);
   }
 
-  /** How long a kept content is, and in which boot its spool file had the same. */
+  /** The length of an inline content, and the boot in which its spool file had the same bytes. */
   inlineFacts(ino: number): InlineContent | undefined {
     return this.#inlineFacts.get(ino) as InlineContent | undefined;
   }
@@ -207,17 +207,17 @@ export class Journal {
     return this.#inline.get(ino) as Uint8Array | undefined;
   }
 
-  /** The spool file is the content from now on. */
+  /** From now on the spool file holds the content. */
   dropInline(ino: number): void {
     this.#dropInline.run(ino);
   }
 
-  /** The base has moved at the provider. */
+  /** The base was renamed or moved at the provider. */
   setBase(ino: number, base: RemoteFile | null): void {
     this.#base.run(base === null ? null : JSON.stringify(base), ino);
   }
 
-  /** The content is the same and its base another. */
+  /** The content is the same, and its base is another. */
   setContent(ino: number, content: SpoolState, base: RemoteFile | null): void {
     const row = this.get(ino);
     if (row !== undefined) this.put({ ...row, content, isUncut: false, base });
@@ -233,7 +233,7 @@ export class Journal {
     return (this.#all.all() as RawRow[]).map(rowOf);
   }
 
-  /** The content is not wanted any more. */
+  /** The content was removed or replaced: its row goes, and its spool file becomes garbage. */
   remove(ino: number): void {
     this.#transaction(() => {
       this.#abandon.run(ino);
@@ -241,12 +241,12 @@ export class Journal {
     });
   }
 
-  /** The provider has the content. */
+  /** The provider has the content: its row goes, and its spool file becomes garbage. */
   stored(ino: number): void {
     this.#transaction(() => this.#forget(ino));
   }
 
-  /** The row belongs to nothing. Its spool file is nobody's from now on, but not unwanted. */
+  /** The row belongs to no inode. It goes, but its spool file is no garbage: `Spool.sweep` sets it aside. */
   orphan(ino: number): void {
     this.#transaction(() => {
       this.#abandon.run(ino);
@@ -255,27 +255,27 @@ export class Journal {
     });
   }
 
-  /** A spool file that no row names, and that goes without one: should the process die first, the next mount removes it. */
+  /** Marks a spool file as garbage that no row names. If the process dies before it removes the file, the next mount does. */
   markGarbage(spool: string): void {
     this.#removedGarbage.delete(spool);
     this.#markGarbage.run(spool);
   }
 
-  /** Spool files that are unwanted, and may still be there. */
+  /** Spool files that are garbage. Some may be removed already. */
   garbage(): string[] {
     this.forgetRemovedGarbage();
     return this.#garbage.all() as string[];
   }
 
   /**
-   * An unwanted spool file is there no more. Its name goes with the next one that comes: that costs nothing then, and until
-   * then does no harm (names are not used twice, and the next mount looks whether there is anything to remove).
+   * A garbage file was removed. Its mark is deleted together with the next change of the table, where that costs nothing.
+   * Until then the mark does no harm: names are not used twice, and the next mount looks whether the file exists.
    */
   garbageRemoved(spool: string): void {
     this.#removedGarbage.add(spool);
   }
 
-  /** Takes out at once the names that `gone` was told of. */
+  /** Deletes the marks of all removed files now. */
   forgetRemovedGarbage(): void {
     for (const spool of this.#removedGarbage) this.#unmarkGarbage.run(spool);
     this.#removedGarbage.clear();

@@ -1,4 +1,4 @@
-/** The hashes of a content, taken as its bytes come. */
+/** The MD5 of a content and the CRC-32 of its blocks, computed as its bytes come, in order. */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
@@ -12,9 +12,9 @@ export interface Digest {
 export class RunningDigest {
   readonly blockBytes: number;
   readonly #md5 = createHash('md5');
-  /** Of whole blocks. */
+  /** CRCs of the whole blocks. */
   readonly #crcs: number[] = [];
-  /** Of the bytes of the last, unfinished block. */
+  /** CRC of the bytes of the last, unfinished block. */
   #crc = 0;
   #bytes = 0;
 
@@ -22,7 +22,7 @@ export class RunningDigest {
     this.blockBytes = blockBytes;
   }
 
-  /** How many bytes it has seen. */
+  /** Bytes hashed so far. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -41,7 +41,7 @@ export class RunningDigest {
     }
   }
 
-  /** Of what it has seen so far; more may follow. */
+  /** The hashes of the bytes so far; more may follow. */
   result(): Digest {
     const isBlockOpen = this.#bytes % this.blockBytes > 0;
     return { md5: this.#md5.copy().digest('hex'), crcs: isBlockOpen ? [...this.#crcs, this.#crc] : [...this.#crcs] };

@@ -1,9 +1,8 @@
 /**
- * Local content that is newer than the provider's: a sparse file in the state directory.
+ * A spool file: local content that is newer than the provider's, in a sparse file in the state directory.
  *
- * It may start from a remote file, its base: bytes below `baseEnd` that are not in `present` are still the base's, and
- * are fetched when somebody reads them and before the content is uploaded. Everything else is in the file, holes being
- * zeros.
+ * It may start from a remote file, its base. Invariant: bytes below `baseEnd` that are not in `present` are the base's; they
+ * are fetched when a program reads them, and before the content is uploaded. All other bytes are in the file; holes are zeros.
  */
 import { closeSync, constants, fdatasync, fstatSync, ftruncate, openSync, rmSync, write } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -29,10 +28,10 @@ const appendPart = async (fd: number, data: Uint8Array): Promise<number> =>
 
 /** Bytes read at a time for hashing and uploading: large enough for the disk, small enough not to hold up the loop. */
 const CHUNK = 256 * 1024;
-/** A file of so many bytes is removed by a thread. */
+/** A file of more bytes is removed by a thread. */
 const LARGE = 64 * 1024 * 1024;
 
-/** Fills `into` with the base's bytes from `offset`. `goesOnTo`: it will be asked for all up to there, in order. */
+/** Fills `into` with the base's bytes from `offset`. `sequentialUntil`: the caller will read on to there, in order. */
 export type ReadBase = (into: Uint8Array, offset: number, sequentialUntil?: number) => Promise<void>;
 
 export interface SpoolState {
@@ -41,20 +40,20 @@ export interface SpoolState {
   readonly present: readonly (readonly [number, number])[];
 }
 
-/** A content that is all its own, and needs nothing of a base. */
+/** The state of a content of `size` bytes that needs no bytes of a base. */
 export function completeState(size: number): SpoolState {
   return { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] };
 }
 
 export interface SpoolFileOptions {
   readonly freeSpace?: FreeSpace;
-  /** Hash what is written from its beginning to its end, in such blocks, while it is written. Default: when it is asked for. */
+  /** Hash a sequentially written content in such blocks while it is written. Default: only when `digest` is called. */
   readonly digestBlockBytes?: number | undefined;
 }
 
 export class SpoolFile {
   readonly path: string;
-  /** Others write to the file too, without a word; its size is what they have made it. */
+  /** The kernel writes to the file too (passthrough); the size of the content is that of the file. */
   isShared = false;
   #base: RemoteFile | null;
   #size: number;
@@ -63,11 +62,11 @@ export class SpoolFile {
   #fd: number | null = null;
   readonly #freeSpace: FreeSpace | undefined;
   readonly #digestBlockBytes: number | undefined;
-  /** Of the beginning of the content, where all of that was written from there to its end and in no other way. */
+  /** The digest of the content so far, as long as every write continued it from its beginning; else null. */
   #writeDigest: RunningDigest | null = null;
   #isHashing = false;
   readonly #uses = new InUse();
-  /** Changes happen one after the other: what a hole is filled with must not come over what was written meanwhile. */
+  /** Changes happen one after the other: bytes of the base must not overwrite bytes that a program wrote meanwhile. */
   readonly #changes = new Mutex();
 
   constructor(path: string, base: RemoteFile | null, state?: SpoolState, options: SpoolFileOptions = {}) {
@@ -80,7 +79,7 @@ export class SpoolFile {
     this.#present = ExtentSet.from(state?.present ?? []);
   }
 
-  /** In the spool directory. */
+  /** Its name in the spool directory. */
   get name(): string {
     return basename(this.path);
   }
@@ -90,7 +89,7 @@ export class SpoolFile {
     return this.#size;
   }
 
-  /** The remote file that the content started from, and that it is to replace; null: none. */
+  /** The remote file that the content started from, and will replace; null: none. */
   get base(): RemoteFile | null {
     return this.#base;
   }
@@ -111,7 +110,7 @@ export class SpoolFile {
     return { size: this.#size, baseEnd: this.#baseEnd, present: this.#present.ranges().map(([a, b]) => [a, b]) };
   }
 
-  /** Of an earlier state, what has not been cut off since. */
+  /** An earlier state without the ranges that were cut off since. */
   truncatedState({ size, baseEnd, present }: SpoolState): SpoolState {
     const end = Math.min(size, this.#size);
     const kept = ExtentSet.from(present);
@@ -119,15 +118,15 @@ export class SpoolFile {
     return { size: end, baseEnd: Math.min(baseEnd, this.#baseEnd, end), present: kept.ranges() };
   }
 
-  /** Makes the file on disk, so that a full or read-only disk shows now. */
+  /** Makes the file on disk at once, so that a full or read-only disk fails here. */
   async create(): Promise<void> {
     const fd = this.#file(constants.O_CREAT | constants.O_EXCL);
     if (this.#size > 0) await truncateFile(fd, this.#size);
   }
 
   /**
-   * Puts a file with all of the base in the place of the one that `create` made. `move` brings it to the path it is given; null:
-   * it cannot, and nothing is changed.
+   * Replaces the file that `create` made by a file with the whole base. `move` moves that file to the given path; where it
+   * answers null, nothing has changed.
    */
   async takeBase<T>(move: (path: string) => T | null): Promise<T | null> {
     await this.close();
@@ -136,7 +135,7 @@ export class SpoolFile {
     return moved;
   }
 
-  /** Answers the bytes read; `readBase` is asked for what is still the base's. */
+  /** Answers the number of bytes read; `readBase` brings bytes that are still the base's. */
   read(into: Uint8Array, offset: number, readBase: ReadBase): Promise<number> {
     return this.#uses.during(() => this.#read(into, offset, readBase));
   }
@@ -149,7 +148,7 @@ export class SpoolFile {
     const isAllBase = gaps.length === 1 && gaps[0]?.[0] === offset && gaps[0][1] === end;
     if (!isAllBase) {
       const count = await readAt(this.#file(), wanted, offset);
-      // Cut by somebody else while it was being read.
+      // The file was truncated during the read.
       if (end > this.#size) return this.#read(into, offset, readBase);
       this.#requireWhole(count, wanted);
     }
@@ -161,7 +160,7 @@ export class SpoolFile {
     return this.#change((fd) => this.#write(fd, data, offset));
   }
 
-  /** Writes at the end, wherever that is when its turn comes; answers where it was. */
+  /** Writes at the end of the content as it is when the turn of this change comes; answers the offset. */
   async append(data: Uint8Array): Promise<number> {
     let offset = 0;
     await this.#change(async (fd) => {
@@ -172,7 +171,7 @@ export class SpoolFile {
     return offset;
   }
 
-  /** Others write to the file itself, and made it what it is now: all of it is the content, of so many bytes. */
+  /** The kernel wrote to the file itself (passthrough): all of the file is the content now, of so many bytes. */
   writtenDirectly(size: number): void {
     this.#writeDigest = null;
     this.#baseEnd = 0;
@@ -181,7 +180,7 @@ export class SpoolFile {
     this.#size = size;
   }
 
-  /** Where the end is, only the kernel knows. */
+  /** Appends through O_APPEND: only the kernel knows the end of a file that it writes to itself. */
   async #appendShared(data: Uint8Array): Promise<void> {
     this.#freeSpace?.require(data.length);
     const fd = openSync(this.path, constants.O_WRONLY | constants.O_APPEND);
@@ -199,14 +198,14 @@ export class SpoolFile {
       this.#baseEnd = Math.min(this.#baseEnd, size);
       this.#present.truncate(size);
       if (size !== this.#size) this.#writeDigest = null;
-      // Readers must not look for bytes that are about to go, nor for bytes that are not there yet.
+      // Readers must look neither for bytes that are about to be cut off nor for bytes that do not exist yet.
       this.#size = Math.min(this.#size, size);
       await truncateFile(fd, size);
       this.#size = size;
     });
   }
 
-  /** Brings in everything that is still the base's. */
+  /** Fetches every byte that is still the base's. */
   async fill(readBase: ReadBase, signal?: AbortSignal): Promise<void> {
     if (this.isComplete()) return;
     for (const [start, end] of this.#gaps(0, this.#size)) {
@@ -215,7 +214,7 @@ export class SpoolFile {
         const data = Buffer.allocUnsafe(Math.min(CHUNK, end - at));
         await orAborted(readBase(data, at, end), signal);
         await this.#change(async (fd) => {
-          // Written by a program meanwhile: its bytes are newer.
+          // Only the gaps: bytes that a program wrote meanwhile are newer.
           for (const [from, to] of this.#gaps(at, at + data.length)) {
             this.#freeSpace?.require(to - from);
             await writeAt(fd, data.subarray(from - at, to - at), from);
@@ -248,19 +247,19 @@ export class SpoolFile {
     );
   }
 
-  /** On the disk. */
+  /** Resolves when the file's bytes are on the disk (fdatasync). */
   sync(): Promise<void> {
     return this.#uses.during(async () => syncFile(this.#file()));
   }
 
   /**
-   * The hashes of the whole content. What was hashed while it was written need not be read again, once. A terabyte takes half an
-   * hour: it ends soon after `signal` aborts.
+   * The hashes of the whole content. The first call does not read bytes again that were hashed while they were written. A
+   * terabyte takes half an hour: the call ends soon after `signal` aborts.
    */
   digest(blockBytes: number, signal?: AbortSignal): Promise<Digest> {
     return this.#uses.during(async () => {
       const running = this.#writeDigest;
-      // It goes no further by itself, nor by a write that comes meanwhile.
+      // Taken away, so that neither the background hashing nor a later write continues it.
       this.#writeDigest = null;
       const digest = running?.blockBytes === blockBytes ? running : new RunningDigest(blockBytes);
       const fd = this.#file();
@@ -276,7 +275,7 @@ export class SpoolFile {
     });
   }
 
-  /** The content as an upload reads it. It must be complete, and stay as it is until the upload ends. */
+  /** The content as an upload reads it. It must be complete, and must not change before the upload ends. */
   source(digest: () => Promise<Digest>): UploadSource {
     return {
       size: this.#size,
@@ -285,7 +284,7 @@ export class SpoolFile {
     };
   }
 
-  /** Closes the descriptor once nothing is in flight; the next use opens it again. */
+  /** Closes the descriptor once no use is under way; the next use opens it again. */
   async close(): Promise<void> {
     while (this.#uses.isBusy) await this.#uses.idle();
     const fd = this.#fd;
@@ -296,7 +295,7 @@ export class SpoolFile {
   /** Closes and deletes it. */
   async remove(): Promise<void> {
     await this.close();
-    // To free the blocks of a large file takes a disk seconds, which is no work for the event loop.
+    // A disk takes seconds to free the blocks of a large file, too long for the event loop.
     if (this.#size > LARGE) await rm(this.path, { force: true });
     else rmSync(this.path, { force: true });
   }
@@ -304,7 +303,7 @@ export class SpoolFile {
   async *#chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {
     for (let at = offset; at < offset + length; at += CHUNK) {
       const data = Buffer.allocUnsafe(Math.min(CHUNK, offset + length - at));
-      // One use a chunk: an upload that was given up may never come for the next.
+      // One use per chunk: an abandoned upload may never ask for the next one.
       this.#requireWhole(await this.#uses.during(async () => readRecentAt(this.#file(), data, at)), data);
       yield data;
     }
@@ -319,26 +318,26 @@ export class SpoolFile {
     if (continuesDigest) this.#hashWrites();
   }
 
-  /** Does a write at `offset` go on where the content ends? From the first that does not, nothing is followed. */
+  /** Does a write at `offset` continue the digest? The first write that does not ends it for good. */
   #continuesDigest(offset: number): boolean {
     if (this.#digestBlockBytes === undefined || this.isShared || offset !== this.#size) this.#writeDigest = null;
     else if (offset === 0) this.#writeDigest = new RunningDigest(this.#digestBlockBytes);
     return this.#writeDigest !== null;
   }
 
-  /** Hashes behind the writes, in the moments in which nothing else is to be done. */
+  /** Hashes written bytes in the background, while the event loop is idle. */
   #hashWrites(): void {
     const running = this.#writeDigest;
     if (running === null || this.#isHashing || this.#size - running.bytes < CHUNK) return;
     this.#isHashing = true;
-    // Who asks for the digest reads it again, and hears of what went wrong.
+    // Not reported here: `digest` reads the bytes again, and rejects with the error.
     const end = this.#hashWritten(running).catch(() => undefined);
     void end.then(() => {
       this.#isHashing = false;
     });
   }
 
-  /** As far as there are whole pieces, and until the file is closed or is not what it was. */
+  /** Hashes whole chunks until there is none, the file is closed, or the digest has ended. */
   async #hashWritten(running: RunningDigest): Promise<void> {
     const data = Buffer.allocUnsafe(CHUNK);
     for (;;) {
@@ -355,7 +354,7 @@ export class SpoolFile {
     return this.#uses.during(() => this.#changes.run(async () => act(this.#file())));
   }
 
-  /** The file is as long as the content, holes included. One that is not has been damaged, and its zeros are nobody's. */
+  /** A sound file is as long as the content, holes included. A shorter one is damaged, and its missing bytes are no zeros. */
   #requireWhole(count: number, wanted: Uint8Array): void {
     if (count < wanted.length) this.#tooShort();
   }

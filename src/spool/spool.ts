@@ -1,3 +1,7 @@
+/**
+ * The directory of spool files: makes, opens, moves and removes them. It knows nothing of inodes and uploads.
+ * Invariant: a name is never used twice, and no file is removed unless it is empty or the journal calls it garbage.
+ */
 import {
   closeSync,
   constants,
@@ -21,16 +25,16 @@ import { FreeSpaceWatch } from './free-space-watch.js';
 import type { UploadRow } from './journal.js';
 import { SpoolFile, type SpoolFileOptions } from './spool-file.js';
 
-/** Where `sweep` puts what it finds. */
+/** The directory into which `sweep` moves files that no row names. */
 const RESCUED = 'rescued';
 
 export interface SpoolOptions {
-  /** See `Room`. */
+  /** See `FreeSpace`. */
   readonly reclaim?: ((bytes: number) => void) | undefined;
   readonly clock?: Clock;
-  /** Has anybody but this descriptor the file open? */
+  /** Is the file open through another descriptor than this one? */
   readonly isOpenElsewhere?: ((fd: number) => boolean) | undefined;
-  /** Has anybody the file open or mapped for writing? The descriptor itself only reads. */
+  /** Is the file open or mapped for writing anywhere? The descriptor itself is read-only. */
   readonly isOpenForWriting?: ((fd: number) => boolean) | undefined;
   /** Files can be moved here from the cache, and back: both are on one file system. */
   readonly takesCacheFiles?: boolean;
@@ -38,10 +42,9 @@ export interface SpoolOptions {
   readonly digestBlockBytes?: number | undefined;
 }
 
-/** The directory of spool files. */
 export class Spool {
   readonly directory: string;
-  /** For those who write to spool files without asking. */
+  /** For passthrough writes to spool files. */
   readonly freeSpaceWatch: FreeSpaceWatch;
   /** See `SpoolOptions`. */
   readonly takesCacheFiles: boolean;
@@ -71,17 +74,17 @@ export class Spool {
     this.#freeSpace = new FreeSpace(directory, reclaim);
     this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes };
     this.freeSpaceWatch = new FreeSpaceWatch(this.#freeSpace, `${directory}.reserve`, clock);
-    // Names count up and are never used twice, so that a file left by a crash is not taken for a new one.
+    // Names count up and are never used twice, so that no file left by a crash is taken for a new one.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
     this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);
   }
 
-  /** Before something is to be written down: see `Room.keepReserve`. */
+  /** Called before the journal or the inode table is written: see `FreeSpace.keepReserve`. */
   keepReserve(): void {
     this.#freeSpace.keepReserve();
   }
 
-  /** The journal names these, whether their files are still there or not. */
+  /** Never gives out these names: the journal has them, whether their files exist or not. */
   reserveNames(names: Iterable<string>): void {
     for (const name of names) this.#next = Math.max(this.#next, numberOf(name) + 1);
   }
@@ -105,9 +108,9 @@ export class Spool {
   }
 
   /**
-   * Makes the file of a journal row ours alone. A program that the kernel lets write to it (passthrough) can go on with that
-   * when the mount is dead, and hears of it only at its close: what it writes from here on goes to a file that nobody sees.
-   * Throws where a copy cannot be made.
+   * Replaces the file of a journal row by a copy where another process has it open. A program with a passthrough descriptor
+   * can go on writing after the mount is dead, and gets an error only at its close. Its later writes then go to the unlinked
+   * original. Throws where a copy cannot be made.
    */
   isolate({ spool }: Pick<UploadRow, 'spool'>): void {
     const path = join(this.directory, spool);
@@ -133,19 +136,19 @@ export class Spool {
     }
   }
 
-  /** Gives a file another name in here. Throws what rename(2) says. */
+  /** Renames a file within the spool. Throws the error of rename(2). */
   move(path: string, to: string): true {
     renameSync(path, to);
     return true;
   }
 
-  /** Removes a file that is no content's any more; answers its name. */
+  /** Removes a file whose content is not needed any more; answers its name. */
   remove(path: string): string {
     rmSync(path, { force: true });
     return basename(path);
   }
 
-  /** Does anybody else write to a spool file, maybe through a mapping that outlives its descriptor? */
+  /** Does another process write to a spool file, maybe through a mapping that outlives its descriptor? */
   async isWrittenElsewhere(file: SpoolFile): Promise<boolean> {
     if (this.#isOpenForWriting === undefined) return false;
     // Our own descriptor would count.
@@ -158,12 +161,12 @@ export class Spool {
     }
   }
 
-  /** Makes the file of a journal row one of these bytes. */
+  /** Writes the file of a journal row anew with these bytes. */
   restore(row: Pick<UploadRow, 'spool'>, bytes: Uint8Array): void {
     writeFileSync(join(this.directory, row.spool), bytes, { mode: 0o600 });
   }
 
-  /** Takes away what the file of a journal row has behind the end of its content. */
+  /** Cuts off bytes that the file of a journal row has behind the end of its content. */
   truncateToContent({ spool, content }: UploadRow): void {
     truncateSync(join(this.directory, spool), content.size);
   }
@@ -174,9 +177,9 @@ export class Spool {
   }
 
   /**
-   * Deals with files that no journal row names. Those that were dropped go, and empty ones, made by a process that died
-   * before it wrote the row. Any other is content whose row was lost, and is set aside in `rescued/`. Answers the names of
-   * the latter.
+   * Deals with files that no journal row names. It removes garbage (`dropped`), and empty files: a process made them and died
+   * before it wrote the row. Any other file is content whose row was lost: it is moved to `rescued/`. Answers the names of
+   * the moved files.
    */
   sweep(named: ReadonlySet<string>, dropped: ReadonlySet<string>): string[] {
     const rescued: string[] = [];

@@ -1,9 +1,9 @@
 /**
- * Notices that a file was written to by others, without being told of each write.
+ * Notices writes to a file that the kernel does not report (passthrough).
  *
- * The clock of a file system may stand still for milliseconds, so that two writes leave the same time of change. Hence
- * the file is given a time that no clock shows any more (`MARK`): each later write(2) moves it away from there, before its first
- * byte, and setting it waits for the write under way. A file that shows the mark was not written to since.
+ * The clock of a file system may stand still for milliseconds, so that two writes leave the same modification time. Hence the
+ * file gets a modification time long past (`MARK`). Each later write(2) changes it before its first byte, and futimes(2) waits
+ * for the write under way. Invariant: a file that shows the mark was not written to since.
  */
 import { fstatSync, futimes, futimesSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -19,7 +19,7 @@ export interface Look {
   readonly size: number;
   /** When the file was last written to; null: not since the mark was set. */
   readonly writtenAt: Timespec | null;
-  /** It may be another content than at the look before. */
+  /** The content may have changed since the look before. */
   readonly isChanged: boolean;
 }
 
@@ -29,18 +29,21 @@ export class WriteWatch {
   #time: bigint;
   readonly #mark: bigint;
 
-  /** From here on every write to the file of `fd` is seen. Nobody else writes to it yet. */
+  /** From here on every write to the file of `fd` is noticed. No other process writes to it yet. */
   constructor(fd: number) {
     this.#fd = fd;
     futimesSync(fd, MARK, MARK);
     const { size, mtimeNs } = fstatSync(fd, { bigint: true });
     this.#size = Number(size);
     this.#time = mtimeNs;
-    // As the file system can tell it: two seconds are the coarsest.
+    // Read back, because the file system may round it: to two seconds at the coarsest.
     this.#mark = mtimeNs;
   }
 
-  /** At once. Of writes within one tick of the clock, those after the first show only to `seal`, unless the file grows. */
+  /**
+   * Looks at once. Of several writes within one tick of the file system's clock it notices the first only, unless the file
+   * grows. `seal` notices all.
+   */
   look(): Look {
     const { size, mtimeNs } = fstatSync(this.#fd, { bigint: true });
     const isChanged = Number(size) !== this.#size || mtimeNs !== this.#time;
@@ -49,7 +52,7 @@ export class WriteWatch {
     return { size: this.#size, writtenAt: this.#written(mtimeNs), isChanged };
   }
 
-  /** Every write that has ended before this was called has been seen, and every one that begins after it answers will be. */
+  /** Notices every write that ended before the call. Every write that begins after it resolves will be noticed. */
   async seal(): Promise<Look> {
     const before = this.look();
     if (before.writtenAt === null) return before;
