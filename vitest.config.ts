@@ -18,11 +18,13 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** Tests that start processes, mount, or look at a process as a whole: each file in a process of its own. */
+const ofProcesses = ['test/mount/**', 'test/fuse/**', 'test/soak/**', 'test/load/**', 'test/sandbox/process.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Mount tests share one kernel and two cores: a file at a time keeps their figures and their mount table apart.
-    maxWorkers: 2,
+    // For two cores: a test of a mount waits for a third of its time, for deadlines, polls and starting programs.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // In the quick run a service may have no turn in a file. A file without any test is a failure of scripts/test.
     passWithNoTests: process.env.SYNCMOUNT_TEST_ALL !== '1',
@@ -30,5 +32,13 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 120_000, interval: 50 } },
+    projects: [
+      {
+        extends: true,
+        test: { name: 'mounts', include: ofProcesses.map((path) => path.replace(/\*\*$/, '**/*.test.ts')) },
+      },
+      // One process for many files: loading what they share takes longer than most of them.
+      { extends: true, test: { name: 'units', include: ['test/**/*.test.ts'], exclude: ofProcesses, isolate: false } },
+    ],
   },
 });
