@@ -136,7 +136,8 @@ export class BlockCache implements RevisionHost {
 
   /**
    * Moves the file of an open revision to `path`, where it becomes a spool file. Programs that read it directly keep it.
-   * Null, and nothing changed, unless every block is present and verified and the file can be moved there.
+   * Null, and nothing changed, unless every block is present and verified and the file can be moved there. Throws where it cannot
+   * be moved and programs read it directly: they would go on with another content than everybody else.
    */
   moveToSpool(revision: CachedRevision, path: string): MovedToSpool | null {
     const { key, size, map } = revision;
@@ -150,6 +151,7 @@ export class BlockCache implements RevisionHost {
       renameSync(this.pathOf(key), path);
     } catch (error) {
       this.log.warn({ key }, `a cached file cannot be moved to the spool: ${messageOf(error)}`);
+      if (this.#backingFiles.has(key)) throw error;
       return null;
     }
     const backingFile = this.#backingFiles.moveToSpool(key);

@@ -223,6 +223,24 @@ describe('the block cache', () => {
     expect(isKnown('two')).toBe(false);
   });
 
+  it('keeps a file that cannot move to the spool, and fails where a program reads it directly', async () => {
+    const server = new Server();
+    const data = pattern(MIB + 5);
+    const file = server.put(data);
+    const cache = openCache(temporary(), 8 * MIB);
+    await fetchAll(cache, server, file);
+    const revision = cache.acquire(revisionKey(file), file.size);
+    // A directory is where the file should go.
+    const inTheWay = temporary();
+    expect(cache.moveToSpool(revision, inTheWay)).toBeNull();
+    const backing = cache.openBacking(revision);
+    expect(() => cache.moveToSpool(revision, inTheWay)).toThrow(/EISDIR/);
+    if (backing !== null) cache.closeBacking(backing);
+    cache.release(revision);
+    expect((await fetchAll(cache, server, file)).equals(data)).toBe(true);
+    expect(server.sent).toBe(file.size);
+  });
+
   it('adopts a file that was uploaded', async () => {
     const directory = temporary();
     const cache = openCache(directory, 8 * MIB);
