@@ -55,7 +55,7 @@ export class RevisionReader {
   readonly #cached: CachedRevision;
   readonly #fetch: FetchRange;
   /** Some blocks were fetched before, by this reader or an earlier one. */
-  #continues: boolean;
+  #hasEarlierBytes: boolean;
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
   readonly #reads = new InUse();
@@ -68,7 +68,7 @@ export class RevisionReader {
     this.file = file;
     this.#cache = cache;
     this.#cached = cache.acquire(this.key, file.size);
-    this.#continues = !this.#cached.isEmpty();
+    this.#hasEarlierBytes = !this.#cached.isEmpty();
     this.#fetch = fetch;
     this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, onCorruption);
   }
@@ -222,7 +222,7 @@ export class RevisionReader {
     requestBytes: number,
     priority: Priority,
     signal?: AbortSignal,
-    together = false,
+    inBatch = false,
   ): void {
     const perRequest = Math.max(1, Math.floor(requestBytes / BLOCK_BYTES));
     const isMissing = (block: number): boolean => !this.#cached.has(block) && !this.#pending.has(block);
@@ -230,7 +230,7 @@ export class RevisionReader {
       if (!isMissing(block)) continue;
       let end = block + 1;
       while (end <= last && end - block < perRequest && isMissing(end)) end++;
-      this.#start(block, end, { priority, signal, together });
+      this.#start(block, end, { priority, signal, inBatch });
       block = end - 1;
     }
   }
@@ -259,7 +259,7 @@ export class RevisionReader {
     const answer = await this.#fetch(
       this.file,
       { offset, length },
-      { ...options, continues: this.#continues, compared: this.#isVerifiedBeforeDelivery(length) },
+      { ...options, hasEarlierBytes: this.#hasEarlierBytes, isVerified: this.#isVerifiedBeforeDelivery(length) },
     );
     const isRequestedRange = answer.offset >= offset && answer.offset + answer.length <= offset + length;
     if (isRequestedRange) return this.#receive(answer, expected);
@@ -297,7 +297,7 @@ export class RevisionReader {
 
   async #receive(answer: RangeBody, expected: Expected): Promise<void> {
     const { check } = this;
-    this.#continues = true;
+    this.#hasEarlierBytes = true;
     const isWhole = answer.offset === 0 && answer.length === this.file.size;
     const isSmall = isWhole && answer.length <= WHOLE_FILE_BYTES;
     const writes: Promise<void>[] = [];

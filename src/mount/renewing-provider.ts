@@ -127,9 +127,9 @@ export class RenewingProvider implements Provider {
   }
 
   /** Absent where requests are not counted. */
-  get afford(): Provider['afford'] {
-    if (this.#made.provider.afford === undefined) return undefined;
-    return (work) => this.#made.provider.afford?.(work);
+  get assertBudget(): Provider['assertBudget'] {
+    if (this.#made.provider.assertBudget === undefined) return undefined;
+    return (work) => this.#made.provider.assertBudget?.(work);
   }
 
   metrics(): RequestMetrics {

@@ -1,20 +1,20 @@
 import { SyncmountError } from '../base/errors.js';
 
 /**
- * What can go wrong between us and a provider, whatever its protocol. The file system maps these to errno in one place.
+ * The ways in which an operation of a provider can fail, whatever its protocol. `filesystem/core/errno.ts` maps them to errno.
  *
  * - `not-found`      the object is gone (or never was)
  * - `exists`         the name is taken in its folder
  * - `invalid-name`   the provider cannot hold this name
  * - `permission`     this account may not do that to this object
- * - `auth`           the credentials are dead: only `syncmount login` mends it
+ * - `auth`           the credentials are no longer valid: only `syncmount login` helps
  * - `quota`          no storage left
  * - `too-large`      one file is over the plan's size limit
  * - `limit`          a count limit of the plan (files in a folder, folders in the account, nesting)
- * - `rate-limited`   the account's requests are used up: `data.resetAt` (ms since the epoch) where the server said when
- *                    there are new ones, which is beyond the deadline; without it, 429 until the deadline
- * - `revision-changed` the object no longer has the revision that the caller asked bytes of
- * - `integrity`      what the provider stored or sent is not what was meant (size, md5, short body)
+ * - `rate-limited`   the account's rate limit is used up. With `data.resetAt` (ms since the epoch): the server said when
+ *                    it is lifted, which is after the deadline. Without it: 429 until the deadline
+ * - `revision-changed` the object no longer has the revision whose bytes the caller wants
+ * - `integrity`      the provider stored or sent the wrong bytes (size, md5, short body)
  * - `unsupported`    this provider has no such operation
  * - `network`        no answer: refused, reset, DNS, offline
  * - `timeout`        no answer within the deadline

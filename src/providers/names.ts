@@ -1,6 +1,6 @@
 import { ProviderError } from './errors.js';
 
-/** Refuses what no server could take (`invalid-name`): then there is no request. `longest` in UTF-16 code units. */
+/** Throws `invalid-name` for a name that no server accepts, which saves the request. `longest` is in UTF-16 code units. */
 export function checkName(name: string, longest: number): void {
   const problem =
     name === ''

@@ -1,9 +1,9 @@
 import { ProviderError } from './errors.js';
 
-/** Work that is shared goes on when one of those who wait for it gives up. */
+/** Waits for work that several callers share. When the signal aborts, it rejects with `aborted`, and the work continues. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await work;
-  // It may fail when nobody waits any more.
+  // The work may fail after the last caller has left: that is not an unhandled rejection.
   work.catch(() => undefined);
   const cancelled = (): ProviderError => new ProviderError('aborted', 'cancelled', { cause: signal.reason, data: {} });
   if (signal.aborted) throw cancelled();

@@ -4,17 +4,17 @@
  *
  * Rules that hold for every implementation, and that the shared contract suite checks:
  * - every method rejects with a `ProviderError` and nothing else;
- * - a method that resolves has been confirmed by the server;
- * - a request that is not safe to repeat is never repeated blindly: its outcome is looked up first;
- * - a method ends (well or badly) within its deadline, and soon after its signal aborts: a change that the server has in full
- *   is given a second to be answered, and then resolves.
+ * - when a method resolves, the server has confirmed the result;
+ * - a request that is not safe to repeat is never repeated before its outcome has been looked up;
+ * - a method settles within its deadline, and soon after its signal aborts. A change that has been sent to the server in
+ *   full gets one second more: if the answer arrives, the method resolves.
  */
 
-import type { Patience } from './patience.js';
+import type { WaitBudget } from './wait-budget.js';
 
 export type ProviderName = '4shared' | '4sync' | '5sync' | 'acronis';
 
-/** What a person may do with one remote object, as far as the provider tells. */
+/** What the account may do with one remote object, as far as the provider reports it. */
 export type Access = 'read' | 'write';
 
 export interface RemoteFile {
@@ -27,7 +27,7 @@ export interface RemoteFile {
   readonly size: number;
   /** Last change as the provider reports it, ms since the epoch. */
   readonly modified: number;
-  /** Lower-case hex, or null where the provider does not tell. */
+  /** Lower-case hex, or null if the provider does not report it. */
   readonly md5: string | null;
   readonly access: Access;
 }
@@ -52,22 +52,22 @@ export type RemoteEntry = RemoteFile | RemoteFolder;
 export interface RemoteRef {
   readonly kind: 'file' | 'folder';
   readonly id: string;
-  /** Where it was when last seen. A provider that can look at objects only by listing their folder (Acronis) starts there. */
+  /** Its last known folder. A provider that finds objects only by listing their folder (Acronis) starts there. */
   readonly parentId?: string | null;
 }
 
-/** What other clients did since the provider was last asked. */
+/** What other clients changed since the last call of `changes`. */
 export interface RemoteChanges {
-  /** Folders whose `list` answers something else now; `all` where only a complete comparison would tell. */
+  /** Folders whose listing has changed; `all` if any folder may have. */
   readonly folders: readonly string[] | 'all';
-  /** When asking again is worth a request, ms from now: follows the plan's request limit. */
+  /** When to call `changes` again, ms from now. Depends on the plan's rate limit. */
   readonly nextInMs: number;
 }
 
-/** What identifies the content of a file: two files of equal key hold the same bytes. Remote renames do not change it. */
+/** Identifies the content of a file: equal keys mean equal bytes. A remote rename does not change the key. */
 export type RevisionKey = string;
 
-/** md5 where the provider tells it; else size and time of change, which is all there is. */
+/** Uses the md5 if the provider reports it; else size and modification time, because nothing better is known. */
 export function revisionKey(file: Pick<RemoteFile, 'id' | 'size' | 'modified' | 'md5'>): RevisionKey {
   return file.md5 === null
     ? `${file.id}:${file.size}:${file.modified}`
@@ -83,55 +83,55 @@ export interface Quota {
 export interface Account {
   readonly userId: string;
   /**
-   * Where `userId` comes from: the service tells it, it is the name that was logged in with, or nothing but the
-   * credentials tells accounts apart. In the latter two another `userId` may be the same account all the same.
+   * Where `userId` comes from: from the service, from the login name, or (derived) from the credentials. With the latter
+   * two, different values of `userId` may mean the same account.
    */
   readonly identifiedBy: 'service' | 'login' | 'credentials';
   /** For people: an e-mail address or a name. */
   readonly label: string;
   readonly root: RemoteFolder;
   readonly quota: Quota | null;
-  /** Bytes; null where the provider names no limit. */
+  /** Bytes; null if the provider names no limit. */
   readonly maxFileSize: number | null;
 }
 
-/** What a provider can do. The file system asks these, never the provider's name. */
+/** What a provider can do. The file system checks these flags, never the provider's name. */
 export interface Capabilities {
-  /** `real`: folders exist by themselves. `implied`: only through the files in them (5sync). */
+  /** `real`: folders are objects of their own. `implied`: a folder exists only through the files in it (5sync). */
   readonly folders: 'real' | 'implied';
-  /** `entry` can be renamed and moved at the server, keeping its content. */
+  /** The server can rename and move a file without a new upload. */
   readonly moveFile: boolean;
   readonly moveFolder: boolean;
   readonly copyFile: boolean;
   readonly trash: boolean;
   readonly permanentDelete: boolean;
-  /** An interrupted upload goes on from what the server has. */
+  /** An interrupted upload continues from the bytes that the server has. */
   readonly resumableUpload: boolean;
-  /** Uploaded and stored content is reported with its md5. */
+  /** The server reports the md5 of stored content. */
   readonly md5: boolean;
   readonly quota: boolean;
   readonly changes: boolean;
   readonly caseSensitive: boolean;
-  /** Longest name the provider takes, in UTF-16 code units. */
+  /** Longest name that the provider accepts, in UTF-16 code units. */
   readonly maxNameLength: number;
 }
 
-/** `background` work (read-ahead, crawling, revalidation) yields to `foreground` work where requests are scarce. */
+/** `background` work (read-ahead, crawling, revalidation) yields to `foreground` work when requests are scarce. */
 export type Priority = 'foreground' | 'background';
 
 export interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly priority?: Priority;
-  /** Until when it is to end, ms since the epoch; by itself, each request has the provider's own deadline. */
+  /** When the request must have ended, ms since the epoch. Default: the provider's own deadline for each request. */
   readonly deadline?: number | undefined;
-  /** Shared by all requests of one operation: together they wait for one deadline. */
-  readonly patience?: Patience | undefined;
-  /** Of a `read`: other bytes of the revision are here from earlier. The answer must not be of a later one. */
-  readonly continues?: boolean;
-  /** Of a `read`: other ranges of the revision are asked for at the same time, and who waits for it waits for all of them. */
-  readonly together?: boolean;
-  /** Of a `read`: all bytes are compared with what they are known to be before any of them is given out. */
-  readonly compared?: boolean;
+  /** Shared by all requests of one operation: together they wait no longer than one deadline. */
+  readonly waitBudget?: WaitBudget | undefined;
+  /** For `read`: the caller has other bytes of this revision from earlier. The answer must not be of a later revision. */
+  readonly hasEarlierBytes?: boolean;
+  /** For `read`: the caller reads several ranges of the revision at once and needs all of them, so they share a revalidation. */
+  readonly inBatch?: boolean;
+  /** For `read`: the caller checks all bytes against their checksums before it uses any of them. */
+  readonly isVerified?: boolean;
 }
 
 export interface ByteRange {
@@ -142,22 +142,22 @@ export interface ByteRange {
 }
 
 export interface RangeBody {
-  /** Offset in the file of the first byte of `body`: the range's own, or 0 where the server ignored the range. */
+  /** Offset in the file of the first byte of `body`: the range's own, or 0 if the server ignored the range. */
   readonly offset: number;
-  /** Bytes that `body` yields: the range's length, or the whole file's where the server ignored the range. */
+  /** Number of bytes that `body` yields: the range's length, or the whole file's if the server ignored the range. */
   readonly length: number;
   /**
-   * The bytes, once. Ends after exactly `length` bytes or throws `ProviderError` (`integrity` when short, `network`,
-   * `timeout` when it stalls). Leaving the loop early closes the connection.
+   * The bytes; can be iterated once. Ends after exactly `length` bytes, or throws `ProviderError` (`integrity` when short,
+   * `network`, `timeout` when it stalls). Leaving the loop early closes the connection.
    */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Content to upload; it does not change while an upload reads it. */
+/** Content to upload. It does not change during the upload. */
 export interface UploadSource {
   /** Bytes. */
   readonly size: number;
-  /** The bytes of a part of it, as often as asked. */
+  /** Reads a part. May be called several times for the same bytes. */
   read(offset: number, length: number): AsyncIterable<Uint8Array>;
   /** Lower-case hex md5 of the whole content, computed once. */
   md5(): Promise<string>;
@@ -170,15 +170,15 @@ export interface UploadTarget {
   readonly replaces?: RemoteFile;
 }
 
-/** Where an upload stands at the server. JSON; opaque to everybody but the provider that wrote it. */
+/** The state of an upload at the server, as JSON. Only the provider that wrote it can read it. */
 export type UploadCheckpoint = Readonly<Record<string, unknown>>;
 
 export interface UploadOptions extends RequestOptions {
   /** Called with the number of bytes that the server has accepted so far. */
   onProgress?(sent: number): void;
-  /** Awaited before the act that the checkpoint announces, and after each accepted part. */
+  /** The provider awaits it before it takes the step that the checkpoint announces, and after each accepted part. */
   onCheckpoint?(checkpoint: UploadCheckpoint): void | Promise<void>;
-  /** The last checkpoint of an earlier try of the same content. */
+  /** The last checkpoint of an earlier attempt with the same content. */
   readonly resume?: UploadCheckpoint;
 }
 
@@ -187,28 +187,28 @@ export interface RateLimit {
   readonly remaining: number;
   /** ms since the epoch. */
   readonly resetAt: number;
-  /** What was refused last because the requests that are left do not reach to its end, for people. */
+  /** For people: the last work that was refused because too few requests are left for it. */
   readonly refused?: string;
 }
 
-/** Something that takes several requests, before the first of them. */
+/** Work that takes several requests. See `Provider.assertBudget`. */
 export interface Work {
-  /** For people: what it is, and of what. */
+  /** For people, such as `storing /a/b`. */
   readonly name: string;
-  /** Bytes to be read of one file. */
+  /** Bytes to read of one file. */
   readonly read: number;
-  /** Bytes to be stored after that. */
+  /** Bytes to store after that. */
   readonly store: number;
-  /** Files to be removed in the end. */
+  /** Files to remove in the end. */
   readonly remove: number;
-  /** What was done stays: what a whole window does not hold goes on in the next. */
+  /** The work can stop and continue later without losing progress, so it may take more than one rate-limit window. */
   readonly isResumable: boolean;
 }
 
 export interface RequestMetrics {
   /** Requests sent since the start, repeats included. */
   readonly total: number;
-  /** The same by route, such as `GET /folder/{id}/files`. */
+  /** The same number by route, such as `GET /folder/{id}/files`. */
   readonly byRoute: Readonly<Record<string, number>>;
   readonly rateLimit: RateLimit | null;
 }
@@ -217,76 +217,79 @@ export interface Provider {
   readonly name: ProviderName;
   readonly capabilities: Capabilities;
 
-  /** One request. Doubles as the check of credentials. */
+  /** Takes one request. Also serves to check the credentials. */
   account(options?: RequestOptions): Promise<Account>;
 
   /**
-   * Everything in a folder: files and folders, each once, without what is in the trash or not completely uploaded.
-   * The counts in `folder` save requests where they are `fresh`: a part of count 0 is not asked for.
+   * Everything in a folder: files and folders, each once, without objects in the trash and incomplete uploads. With
+   * `countsAreFresh` the counts in `folder` save requests: files or folders with count 0 are not requested.
    */
   list(folder: RemoteFolder, options?: RequestOptions & { readonly countsAreFresh?: boolean }): Promise<RemoteEntry[]>;
 
-  /** One object as it is now; `not-found` also when it is in the trash. */
+  /** One object as it is now. Rejects with `not-found` also if it is in the trash. */
   stat(ref: RemoteRef, options?: RequestOptions): Promise<RemoteEntry>;
 
   /**
-   * Bytes of one revision of a file. Rejects (or the body throws) with `revision-changed` as soon as the server's
-   * answer shows that the file is not the one described.
+   * Reads bytes of one revision of a file. Rejects (or the body throws) with `revision-changed` as soon as the server's
+   * answer shows that the file has another revision.
    */
   read(file: RemoteFile, range: ByteRange, options?: RequestOptions): Promise<RangeBody>;
 
   createFolder(parentId: string, name: string, options?: RequestOptions): Promise<RemoteFolder>;
 
   /**
-   * Stores content and resolves with the object as the server reports it: its size equals the source's, and its md5
-   * where the provider has one; `integrity` otherwise. The id may differ from `target.replaces.id`. Whatever
-   * happens, the replaced version stays until the new one is stored.
+   * Stores content and resolves with the object as the server reports it. Its size equals the source's, and so does its
+   * md5 if the provider reports one; else it rejects with `integrity`. The id may differ from `target.replaces.id`.
+   * Invariant: the replaced version stays until the new one is stored.
    */
   upload(target: UploadTarget, source: UploadSource, options?: UploadOptions): Promise<RemoteFile>;
 
   /**
-   * The upload of this checkpoint will not be resumed: removes what is left of it, and gives a version that had stepped
-   * aside for it its name back. Present where an upload can leave something.
+   * Cleans up after an upload that will not be resumed: removes its partial content, and gives the version that it was to
+   * replace its name back. Present if an upload can leave something behind.
    */
   discardUpload?(checkpoint: UploadCheckpoint, options?: RequestOptions): Promise<void>;
 
-  /** Renames, moves or both, in one request where the provider can. `exists` when the name is taken there. */
+  /** Renames, moves or both, in one request if the provider can. Rejects with `exists` if the name is taken there. */
   move(
     entry: RemoteEntry,
     to: { readonly parentId: string; readonly name: string },
     options?: RequestOptions,
   ): Promise<RemoteEntry>;
 
-  /** A copy at the server. `unsupported` where it has none. */
+  /** Copies a file at the server. Rejects with `unsupported` if the provider cannot. */
   copy(
     file: RemoteFile,
     to: { readonly parentId: string; readonly name: string },
     options?: RequestOptions,
   ): Promise<RemoteFile>;
 
-  /** To the trash; a folder with all that is in it. The answer is the object as it was then, counts included where told. */
+  /**
+   * Moves an object to the trash; a folder with everything in it. Resolves with the object as it was at that moment, with
+   * its counts if the server reports them.
+   */
   trash(entry: RemoteEntry, options?: RequestOptions): Promise<RemoteEntry>;
 
-  /** Back from the trash to where it was. */
+  /** Restores an object from the trash to the folder it was in. */
   untrash(entry: RemoteEntry, options?: RequestOptions): Promise<RemoteEntry>;
 
   /**
-   * For ever; a folder with all that is in it. `onlyEmpty`: where folders are implied, one that is known to hold a file stays, and the
-   * answer is `exists`; elsewhere it changes nothing.
+   * Removes an object for ever; a folder with everything in it. With `onlyEmpty`, an implied folder that is known to hold
+   * a file stays, and the call rejects with `exists`. `onlyEmpty` has no effect on real folders.
    */
   remove(entry: RemoteEntry, options?: RequestOptions & { readonly onlyEmpty?: boolean }): Promise<void>;
 
   /**
-   * Asks the service what changed; at most one page of changes and the objects they name. Present where
-   * `capabilities.changes` is true. Changes that `list` and others learnt of on their way are reported here too.
+   * Asks the service what changed. Reads at most one page of changes, and the objects that they name. Also reports changes
+   * that `list` and other methods noticed since the last call. Present if `capabilities.changes` is true.
    */
   changes?(options?: RequestOptions): Promise<RemoteChanges>;
 
   metrics(): RequestMetrics;
 
-  /** Throws `rate-limited` or `limit` where the account's requests do not reach to the end. Present where they are counted. */
-  afford?(work: Work): void;
+  /** Throws `rate-limited` or `limit` if too few requests are left for the work. Present if the service counts requests. */
+  assertBudget?(work: Work): void;
 
-  /** Ends idle connections. Requests under way are aborted. */
+  /** Aborts all requests and closes all connections. */
   close(): Promise<void>;
 }

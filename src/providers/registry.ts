@@ -1,4 +1,4 @@
-/** Every provider by name: what it needs to be told, what it needs to know, and how to make one. */
+/** Every provider by name: its endpoints, the schema of its credentials, and how to create it. */
 import { z } from 'zod';
 import type { Clock } from '../base/clock.js';
 import { UsageError } from '../base/errors.js';
@@ -15,13 +15,13 @@ import type { Provider, ProviderName } from './provider.js';
 export const PROVIDER_NAMES = ['4shared', '4sync', '5sync', 'acronis'] as const satisfies readonly ProviderName[];
 
 export interface ProviderSettings {
-  /** Base URLs by key; those left out have their defaults. */
+  /** Base URLs by key; a missing key has its default. */
   readonly endpoints?: Readonly<Record<string, string>>;
   /** As read from the account's file; validated here. */
   readonly credentials: unknown;
-  /** Longest a request may take with its repeats, ms. */
+  /** Longest time for a request with its repeats, ms. */
   readonly deadlineMs?: number;
-  /** A try in which no byte moves for so long is given up, ms. */
+  /** A try is given up when no byte has moved for so long, ms. */
   readonly stallMs?: number;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -29,7 +29,7 @@ export interface ProviderSettings {
   readonly simpleUploadLimit?: number;
   readonly disposal?: 'trash' | 'permanent';
   readonly maxConnections?: number;
-  /** Acronis: how its tokens are renewed, and stored in place of the old ones. */
+  /** Acronis: renews the tokens and stores the new ones. */
   readonly renewal?: Renewal;
 }
 
@@ -37,7 +37,7 @@ export interface ProviderSettings {
 export type Credentials = FourSharedCredentials | FiveSyncCredentials | AcronisCredentials;
 
 interface Entry {
-  /** Default base URLs; null where the person must name one. */
+  /** Default base URLs; null where the person must give one. */
   readonly endpoints: Readonly<Record<string, string | null>>;
   /** The path that each base URL must end in. */
   readonly suffix: Readonly<Record<string, string>>;
@@ -45,7 +45,7 @@ interface Entry {
   create(settings: ProviderSettings, endpoints: Readonly<Record<string, string>>, credentials: unknown): Provider;
 }
 
-/** Keeps the type of the credentials between their schema and their use. */
+/** Checks that the schema of the credentials and `create` agree on their type. */
 function define<C extends Credentials>(
   entry: Pick<Entry, 'endpoints' | 'suffix'> & {
     readonly credentials: z.ZodType<C>;
@@ -89,7 +89,7 @@ const fiveSync = define({
     createFiveSync({ ...settings, endpoints: { api: endpoints.api ?? '' }, credentials }),
 });
 
-/** Passwords may begin or end in spaces. */
+/** Not trimmed: passwords may begin or end with spaces. */
 const password = z.string().min(1);
 const acronisCredentials: z.ZodType<AcronisCredentials> = z
   .object({
@@ -127,14 +127,14 @@ const entries: Record<ProviderName, Entry> = {
   acronis,
 };
 
-/** The provider's name as typed, checked. Throws `UsageError`. */
+/** Checks a provider's name as typed. Throws `UsageError`. */
 export function parseProviderName(value: string): ProviderName {
   const name = PROVIDER_NAMES.find((known) => known === value.toLowerCase());
   if (name === undefined) throw new UsageError(`no provider "${value}": there are ${PROVIDER_NAMES.join(', ')}`);
   return name;
 }
 
-/** Providers that this version can make. */
+/** Can this version create this provider? */
 export function isSupported(name: ProviderName): boolean {
   return entries[name] !== undefined;
 }
@@ -153,7 +153,7 @@ export function defaultEndpoints(name: ProviderName): Record<string, string> {
   return resolveEndpoints(name, {});
 }
 
-/** All base URLs, the defaults filled in, without trailing slashes. Throws `UsageError`. */
+/** All base URLs, with defaults for missing ones, without trailing slashes. Throws `UsageError`. */
 export function resolveEndpoints(
   name: ProviderName,
   given: Readonly<Record<string, string>> = {},
@@ -173,20 +173,20 @@ export function resolveEndpoints(
   return resolved;
 }
 
-/** Credentials as people write them: a key without a value is as if it were not there. */
+/** Removes keys with the value null from credentials: people write them for values that they do not have. */
 export function withoutNulls(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null));
 }
 
-/** The keys that are there, and hold what they cannot hold. */
+/** The keys that are present with an invalid value. */
 export function wrongCredentialKeys(name: ProviderName, value: Readonly<Record<string, unknown>>): string[] {
   const issues = entryOf(name).credentials.safeParse(withoutNulls(value)).error?.issues ?? [];
   const keys = issues.map(({ path: [key] }) => String(key));
   return [...new Set(keys)].filter((key) => (value[key] ?? undefined) !== undefined);
 }
 
-/** The credentials, checked. Throws `UsageError`, whose message names fields and never values. */
+/** Checks credentials. Throws `UsageError`; its message names fields, never values. */
 export function parseCredentials(name: ProviderName, value: unknown): Credentials {
   const parsed = entryOf(name).credentials.safeParse(withoutNulls(value));
   if (parsed.success) return parsed.data;
@@ -198,7 +198,7 @@ export function parseCredentials(name: ProviderName, value: unknown): Credential
   );
 }
 
-/** Makes no request: `account()` is the check that the credentials work. Throws `UsageError`. */
+/** Creates a provider without a request: call `account()` to check that the credentials work. Throws `UsageError`. */
 export function createProvider(name: ProviderName, settings: ProviderSettings): Provider {
   const entry = entryOf(name);
   return entry.create(

@@ -92,7 +92,7 @@ describe('a reader', () => {
     const { server, cache, pool } = setUp();
     const file = server.put(pattern(8 * BLOCK));
     const said: unknown[] = [];
-    server.before = (_, { continues }) => void said.push(continues);
+    server.before = (_, { hasEarlierBytes }) => void said.push(hasEarlierBytes);
     // The second reader is as after a remount.
     for (const [block, readers] of [
       [0, pool],

@@ -55,16 +55,16 @@ describe('a limit that is used up', () => {
     async (_, headers) => {
       const clock = new SetClock();
       const limiter = new RateLimiter(clock);
-      await limiter.enter('GET /', 0);
+      await limiter.acquire('GET /', 0);
       limiter.observe(429, headers);
-      limiter.leave();
-      await expect(limiter.enter('GET /', 60_000)).rejects.toMatchObject({ code: 'rate-limited' });
+      limiter.release();
+      await expect(limiter.acquire('GET /', 60_000)).rejects.toMatchObject({ code: 'rate-limited' });
       expect(limiter.snapshot()?.resetAt).toBe(clock.now() + longestPause);
       clock.advance(longestPause + 1);
-      await limiter.enter('GET /', 0);
-      await expect(limiter.enter('GET /', 0)).rejects.toMatchObject({ code: 'rate-limited' });
+      await limiter.acquire('GET /', 0);
+      await expect(limiter.acquire('GET /', 0)).rejects.toMatchObject({ code: 'rate-limited' });
       limiter.observe(200, {});
-      limiter.leave();
+      limiter.release();
     },
   );
 
@@ -75,7 +75,7 @@ describe('a limit that is used up', () => {
     clock.set(-year);
     expect(limiter.snapshot()?.resetAt).toBe(clock.now() + 600_000);
     clock.advance(600_001);
-    await limiter.enter('GET /', 0);
+    await limiter.acquire('GET /', 0);
   });
 
   test('a machine that slept asks again at once', async () => {
@@ -84,7 +84,7 @@ describe('a limit that is used up', () => {
     limiter.observe(429, { 'retry-after': '600' });
     // The ticks stood still.
     clock.set(3600_000);
-    await limiter.enter('GET /', 0);
+    await limiter.acquire('GET /', 0);
   });
 });
 

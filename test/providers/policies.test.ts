@@ -274,12 +274,12 @@ test.each([
 test('foreground goes before background, which never takes every place', async () => {
   const gate = new PriorityGate(4);
   const order: string[] = [];
-  const leaves = await Promise.all([1, 2, 3].map(() => gate.enter('background')));
-  const late = gate.enter('background').then((leave) => [order.push('background'), leave] as const);
-  const fore = await gate.enter('foreground');
-  const second = gate.enter('foreground').then((leave) => [order.push('foreground'), leave] as const);
+  const leaves = await Promise.all([1, 2, 3].map(() => gate.acquire('background')));
+  const late = gate.acquire('background').then((leave) => [order.push('background'), leave] as const);
+  const fore = await gate.acquire('foreground');
+  const second = gate.acquire('foreground').then((leave) => [order.push('foreground'), leave] as const);
   const gone = new AbortController();
-  const cancelled = gate.enter('foreground', gone.signal);
+  const cancelled = gate.acquire('foreground', gone.signal);
   gone.abort(new Error('left'));
   await expect(cancelled).rejects.toThrow('left');
   for (const leave of leaves) leave();

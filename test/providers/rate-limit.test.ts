@@ -19,11 +19,11 @@ const known = (remaining: number, resetIn = hour, limit = 60): LimitState['known
 });
 const base: LimitState = {
   known: null,
-  underway: 0,
+  inFlight: 0,
   pausedUntil: 0,
-  isPauseTold: true,
+  isPauseFromServer: true,
   foregroundWaiting: 0,
-  isCareful: false,
+  isProbing: false,
 };
 
 describe('a request', () => {
@@ -32,29 +32,35 @@ describe('a request', () => {
     ['nothing is known', {}, 'background', 60_000, 'go'],
     ['much is left', { known: known(59) }, 'background', 60_000, 'go'],
     ['one is left', { known: known(1) }, 'foreground', 60_000, 'go'],
-    ['one is left, and under way', { known: known(1), underway: 1 }, 'foreground', 60_000, { wait: 1000 }],
+    ['one is left, and under way', { known: known(1), inFlight: 1 }, 'foreground', 60_000, { wait: 1000 }],
     ['few are left', { known: known(12) }, 'background', 60_000, { refuse: hour }],
     ['few are left, reset near', { known: known(12, 5000) }, 'background', 60_000, { wait: 5000 }],
     ['few are left', { known: known(12) }, 'foreground', 60_000, 'go'],
     ['none is left', { known: known(0) }, 'foreground', 60_000, { refuse: hour }],
     ['none is left, reset near', { known: known(0, 40_000) }, 'foreground', 60_000, { wait: 40_000 }],
-    ['none is left, no patience', { known: known(0, 40_000) }, 'foreground', 0, { refuse: 40_000 }],
+    ['none is left, no time to wait', { known: known(0, 40_000) }, 'foreground', 0, { refuse: 40_000 }],
     ['the window is over', { known: known(0, -1) }, 'foreground', 60_000, 'go'],
-    ['the window is over, one asks', { known: known(0, -1), underway: 1 }, 'foreground', 60_000, { wait: 1000 }],
+    ['the window is over, one asks', { known: known(0, -1), inFlight: 1 }, 'foreground', 60_000, { wait: 1000 }],
     ['429 said when', { known: known(50), pausedUntil: now + 42_000 }, 'foreground', 60_000, { wait: 42_000 }],
     ['429 said when', { pausedUntil: now + 90_000 }, 'foreground', 60_000, { refuse: 90_000 }],
-    ['429 said nothing', { pausedUntil: now + 90_000, isPauseTold: false }, 'foreground', 60_000, { guess: 90_000 }],
-    ['no news yet, no patience', { known: known(1), underway: 1 }, 'foreground', 0, { guess: 1000 }],
+    [
+      '429 said nothing',
+      { pausedUntil: now + 90_000, isPauseFromServer: false },
+      'foreground',
+      60_000,
+      { guess: 90_000 },
+    ],
+    ['no answer yet, no time to wait', { known: known(1), inFlight: 1 }, 'foreground', 0, { guess: 1000 }],
     ['people wait', { known: known(50), foregroundWaiting: 1 }, 'background', 60_000, { wait: 1000 }],
   ] as [string, Partial<LimitState>, Priority, number, 'go' | { wait?: number; refuse?: number; guess?: number }][])(
     '%s: %o, %s, %i ms',
-    (_, state, priority, patience, expected) => {
-      const admission = admit({ ...base, ...state }, priority, patience, now);
+    (_, state, priority, maxWait, expected) => {
+      const admission = admit({ ...base, ...state }, priority, maxWait, now);
       if (expected === 'go') expect(admission).toEqual({ act: 'go' });
       else if (expected.wait !== undefined) expect(admission).toEqual({ act: 'wait', ms: expected.wait });
       else {
         const retryAfterMs = expected.refuse ?? expected.guess;
-        expect(admission).toEqual({ act: 'refuse', retryAfterMs, isTold: expected.guess === undefined });
+        expect(admission).toEqual({ act: 'refuse', retryAfterMs, isFromServer: expected.guess === undefined });
       }
     },
   );
@@ -95,10 +101,10 @@ test.each([
 
 test('a limiter that is told nothing lets everything through, and 429 alone closes it for a while', async () => {
   const limiter = new RateLimiter();
-  for (let i = 0; i < 100; i++) await limiter.enter('GET /x', 0);
+  for (let i = 0; i < 100; i++) await limiter.acquire('GET /x', 0);
   limiter.observe(429, {});
   expect(limiter.retryAfterMs()).toBeGreaterThan(900);
-  await expect(limiter.enter('GET /x', 100)).rejects.toMatchObject({ code: 'rate-limited' });
+  await expect(limiter.acquire('GET /x', 100)).rejects.toMatchObject({ code: 'rate-limited' });
   // The others that were on their way.
   for (let i = 0; i < 30; i++) limiter.observe(429, {});
   expect(limiter.retryAfterMs()).toBeLessThanOrEqual(1000);

@@ -24,27 +24,31 @@ describe('isInDoubt', () => {
     isPart: false,
     isUnproven: false,
     isMisdated: false,
-    continues: false,
-    isCompared: false,
+    hasEarlierBytes: false,
+    isVerified: false,
   };
   const table: [string, Partial<RevisionSigns>, boolean][] = [
     ['the whole file at once, and nothing of it before', {}, false],
     ['a part', { isPart: true }, true],
     ['a part after others', { isPart: true, known: '' }, true],
     ['the whole file, of which something was here before', { known: '' }, true],
-    ['the whole file, of which an earlier mount cached something', { continues: true }, true],
-    ['a part that is compared', { isPart: true, isCompared: true, known: '', continues: true }, false],
-    ['a part, nobody says which, even if it is compared', { isUnproven: true, isCompared: true }, true],
+    ['the whole file, of which an earlier mount cached something', { hasEarlierBytes: true }, true],
+    ['a part that is compared', { isPart: true, isVerified: true, known: '', hasEarlierBytes: true }, false],
+    ['a part, nobody says which, even if it is compared', { isUnproven: true, isVerified: true }, true],
     ['a name for the first time', { validator: 'a', isPart: true }, false],
-    ['the same name again', { validator: 'a', known: 'a', isPart: true, isUnproven: true, continues: true }, false],
+    [
+      'the same name again',
+      { validator: 'a', known: 'a', isPart: true, isUnproven: true, hasEarlierBytes: true },
+      false,
+    ],
     ['another name', { validator: 'b', known: 'a' }, true],
-    ['another name of what is compared', { validator: 'b', known: 'a', isCompared: true }, true],
+    ['another name of what is compared', { validator: 'b', known: 'a', isVerified: true }, true],
     ['a name where there was none', { validator: 'a', known: '', isPart: true }, true],
     ['no name where there was one', { known: 'a', isPart: true }, true],
     ['a name for the first time, nobody says for which bytes', { validator: 'a', isUnproven: true }, true],
     ['the whole file at once, of another time', { isMisdated: true }, true],
     ['a name for the first time, of another time', { validator: 'a', isMisdated: true }, true],
-    ['a name for the first time, after what an earlier mount cached', { validator: 'a', continues: true }, true],
+    ['a name for the first time, after what an earlier mount cached', { validator: 'a', hasEarlierBytes: true }, true],
   ];
   test.each(table)('%s', (_, signs, expected) => {
     expect(isInDoubt({ ...quiet, ...signs })).toBe(expected);
@@ -173,7 +177,7 @@ describe('a server that says of no part which revision it is of', () => {
     expect(server.count('stat')).toBe(0);
     expect([await read(provider, 0), await read(provider, 50_000)]).toEqual(['old', 'old']);
     expect(server.lines().map((line) => line.endsWith('/download'))).toEqual([true, true, false, true, false]);
-    expect(await read(provider, 90_000, { compared: true })).toBe('old');
+    expect(await read(provider, 90_000, { isVerified: true })).toBe('old');
     expect(server.count('stat')).toBe(2);
   });
 
@@ -265,7 +269,7 @@ describe('a server that says of no part which revision it is of', () => {
       if (what === 'download') await gates[begun++]?.promise;
       return false;
     };
-    const together = [0, 1, 2].map((i) => read(provider, i * LENGTH, { together: true }));
+    const together = [0, 1, 2].map((i) => read(provider, i * LENGTH, { inBatch: true }));
     await expect.poll(() => begun).toBe(3);
     for (const gate of gates) gate.resolve();
     expect([await Promise.all(together), server.count('stat')]).toEqual([['old', 'old', 'old'], 1]);
@@ -282,7 +286,7 @@ describe('a server that says of no part which revision it is of', () => {
       server.content = later;
       return false;
     };
-    const together = [0, 1, 2].map((i) => read(provider, i * LENGTH, { together: true }));
+    const together = [0, 1, 2].map((i) => read(provider, i * LENGTH, { inBatch: true }));
     await expect.poll(() => begun).toBe(3);
     gate.resolve();
     expect(await Promise.all(together)).toEqual(['revision-changed', 'revision-changed', 'revision-changed']);
@@ -297,7 +301,7 @@ describe('a server that says of no part which revision it is of', () => {
       if (what === 'download' && ++begun === 2) await gate.promise;
       return false;
     };
-    const [first, second] = [0, 1].map((i) => read(provider, i * LENGTH, { together: true }));
+    const [first, second] = [0, 1].map((i) => read(provider, i * LENGTH, { inBatch: true }));
     await expect.poll(() => begun).toBe(2);
     expect(await Promise.race([first, second])).toBe('old');
     gate.resolve();

@@ -7,8 +7,8 @@
  * client's file, and what it replaced for a conflict with it.
  */
 import { BLOCK_BYTES } from '../../cache/blocks.js';
-import { Patience } from '../../providers/patience.js';
 import { type RemoteEntry, type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { WaitBudget } from '../../providers/wait-budget.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import { type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
@@ -69,7 +69,7 @@ export class CopyRename {
       provider.upload(
         { parentId: remoteIdOf(directory), name, ...(replaces === null ? {} : { replaces }) },
         spool.source(() => Promise.resolve({ md5, crcs })),
-        { signal: caller?.signal, patience: new Patience() },
+        { signal: caller?.signal, waitBudget: new WaitBudget() },
       ),
     );
     await this.#adoptCopy(source, state, stored, to);

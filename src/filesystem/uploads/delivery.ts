@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import { codeOf } from '../../base/errors.js';
 import { ProviderError } from '../../providers/errors.js';
-import type { Patience } from '../../providers/patience.js';
 import {
   type Provider,
   type RemoteEntry,
@@ -14,6 +13,7 @@ import {
   type UploadTarget,
 } from '../../providers/provider.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
+import type { WaitBudget } from '../../providers/wait-budget.js';
 import type { Digest, SpoolFile } from '../../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Relocation } from '../content/relocation.js';
@@ -34,7 +34,7 @@ export interface Content {
   readonly digest: () => Promise<Digest>;
   readonly signal: AbortSignal;
   /** Of the one deadline for all of it. */
-  readonly patience: Patience;
+  readonly waitBudget: WaitBudget;
 }
 
 export interface Delivered {
@@ -160,7 +160,7 @@ export class Delivery {
     return delivered(await this.#send({ parentId, name, replaces: current }, content));
   }
 
-  async #send(target: UploadTarget, { state, spool, digest, signal, patience }: Content): Promise<RemoteFile> {
+  async #send(target: UploadTarget, { state, spool, digest, signal, waitBudget }: Content): Promise<RemoteFile> {
     const { provider, journal } = this.#core;
     await this.#orphans.clear(target);
     const attempt = await digest();
@@ -168,7 +168,7 @@ export class Delivery {
     if (!state.unlinked) journal.sending(state.ino, state.attempts);
     const uploading = provider.upload(target, spool.source(digest), {
       signal,
-      patience,
+      waitBudget,
       resume: journal.get(state.ino)?.checkpoint ?? undefined,
       onProgress: (sent) => {
         state.sent = sent;
@@ -195,7 +195,7 @@ export class Delivery {
    * The remote file that is about to be replaced, as it is now; null where there is none (any more). One that another
    * client renamed or moved is followed.
    */
-  async #current(inode: Inode, { state, spool, signal, patience }: Content): Promise<RemoteFile | null> {
+  async #current(inode: Inode, { state, spool, signal, waitBudget }: Content): Promise<RemoteFile | null> {
     const { table, provider, directories, clock } = this.#core;
     const known = remoteFileOf(inode) ?? this.#movedBase(spool.base);
     if (known === null) return null;
@@ -205,7 +205,10 @@ export class Delivery {
     // After an upload whose end nobody saw, what is known is from before it. What a folder no longer lists is anywhere.
     if (isConfirmed && inode.remote !== null && state.attempts.size === 0) return known;
     try {
-      const found = await provider.stat({ kind: 'file', id: known.id, parentId: known.parentId }, { signal, patience });
+      const found = await provider.stat(
+        { kind: 'file', id: known.id, parentId: known.parentId },
+        { signal, waitBudget },
+      );
       if (found.kind !== 'file') return null;
       // Stepped aside for a replacement that did not come to its end: it is to have its own name again.
       const now = isTemporaryName(found.name) ? { ...found, name: known.name } : found;
@@ -233,10 +236,10 @@ export class Delivery {
   async #entryNamed(
     parent: Inode,
     name: string,
-    { signal, patience }: Partial<Pick<Content, 'signal' | 'patience'>> = {},
+    { signal, waitBudget }: Partial<Pick<Content, 'signal' | 'waitBudget'>> = {},
   ): Promise<RemoteEntry | undefined> {
     const folder = remoteFolderOf(parent);
-    const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal, patience });
+    const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal, waitBudget });
     return entries.find((entry) => entry.name === name);
   }
 }

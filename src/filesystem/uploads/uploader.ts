@@ -7,8 +7,8 @@
 import { codeOf, messageOf } from '../../base/errors.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { ProviderError } from '../../providers/errors.js';
-import { Patience } from '../../providers/patience.js';
 import type { RemoteFile } from '../../providers/provider.js';
+import { WaitBudget } from '../../providers/wait-budget.js';
 import { completeState, type Digest, type SpoolFile } from '../../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf } from '../../tree/inode.js';
 import { withContentTimes } from '../attributes/attributes.js';
@@ -314,7 +314,7 @@ export class Uploader {
       if (!spool.isComplete()) await this.#fill(state, spool, signal);
       // What an earlier try of other bytes left may stand in the way of this one.
       await orAborted(this.#abandoned.clear(), signal);
-      const content = { state, spool, digest, signal, patience: new Patience() };
+      const content = { state, spool, digest, signal, waitBudget: new WaitBudget() };
       const { remote, isConflict } = await this.#delivery.deliver(state.ino, content);
       await this.#stored(state, spool, { remote, isConflict, digest: await digest(), generation });
     } catch (error) {

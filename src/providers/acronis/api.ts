@@ -108,7 +108,7 @@ export class AcronisApi {
           call,
           {
             decode: async (answer) => ({
-              nodes: await (await decodeJson(nodeListSchema, answer, call.route)).checked(),
+              nodes: await (await decodeJson(nodeListSchema, answer, call.route)).validate(),
               isPart: answer.status === 206,
               perPage: asked,
             }),

@@ -1,6 +1,6 @@
 /** The node of the Acronis document, and what it becomes in our own terms. */
 import { z } from 'zod';
-import { entriesOf, idSchema, roomSchema, timeIn, wholeSchema } from '../http/answers/entries.js';
+import { entriesOf, idSchema, integerSchema, parseTime, storageSchema } from '../http/answers/entries.js';
 import type { Access, RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 
 const text = z.string().nullish();
@@ -10,7 +10,7 @@ export const nodeSchema = z.object({
   uuid: idSchema,
   name: z.string(),
   is_directory: flag,
-  size: wholeSchema.nullish(),
+  size: integerSchema.nullish(),
   parent_uuid: text,
   file_modification_date: text.catch(null),
   checksum: text,
@@ -26,9 +26,9 @@ export const nodeListSchema = entriesOf(nodeSchema);
 
 export const userSchema = z.object({
   uuid: z.string(),
-  quota: roomSchema,
-  override_quota: roomSchema,
-  sync_and_share_content: z.object({ used_space: roomSchema }).nullish(),
+  quota: storageSchema,
+  override_quota: storageSchema,
+  sync_and_share_content: z.object({ used_space: storageSchema }).nullish(),
 });
 
 export type Node = z.infer<typeof nodeSchema>;
@@ -61,7 +61,7 @@ function accessOf(node: Node): Access {
 }
 
 export function timeOf(value: string | null | undefined): number {
-  return timeIn(value);
+  return parseTime(value);
 }
 
 function md5Of(value: string | null | undefined): string | null {

@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
-import { BadEntry, mostEntries } from '../http/answers/entries.js';
+import { BadEntry, maxEntries } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/client.js';
 import type { RemoteEntry, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
@@ -73,14 +73,14 @@ export class Nodes {
         if (node instanceof BadEntry) bad.push(node);
         else nodes.set(node.uuid, node);
       });
-      if (nodes.size + bad.length > mostEntries)
+      if (nodes.size + bad.length > maxEntries)
         throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
       // A server that grants less than was asked for counts its pages by what it grants.
       const granted = page === 1 ? part.nodes.length : (perPage ?? part.nodes.length);
       perPage ??= granted > 0 ? granted : undefined;
       if (!part.isPart || part.nodes.length < granted || nodes.size + bad.length === before) break;
     }
-    await this.#api.bad.good(bad, 'GET /sync_and_share_nodes/{uuid}/contents');
+    await this.#api.bad.filter(bad, 'GET /sync_and_share_nodes/{uuid}/contents');
     const present = [...nodes.values()].filter((node) => node.is_deleted !== true && node.uuid !== uuid);
     const names: Names = { holders: new Map(), at };
     this.#unfinished.set(names, uuid);

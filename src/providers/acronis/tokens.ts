@@ -34,9 +34,9 @@ const refusalLivesMs = 5 * 60_000;
  * How long the answer to a refresh token is waited for, ms, whatever the deadline of those who wait for it: the token may be
  * spent by then, and its successor is in that answer alone.
  */
-const refreshPatienceMs = 60_000;
+const refreshTimeoutMs = 60_000;
 /** How long a closing account waits for that answer, ms. */
-const closePatienceMs = 5000;
+const closeTimeoutMs = 5000;
 
 const tokenSchema = z.object({
   access_token: z.string().min(1),
@@ -108,12 +108,12 @@ export class TokenClient {
     known: AcronisCredentials,
     signal: AbortSignal | undefined,
   ): Promise<AcronisCredentials> {
-    const { deadlineMs = refreshPatienceMs, stallMs, log } = this.#options;
+    const { deadlineMs = refreshTimeoutMs, stallMs, log } = this.#options;
     const isSpent = form.grant_type === 'refresh_token';
     const http = new HttpClient({
       readError: readTokenError,
       clock: this.#clock,
-      deadlineMs: isSpent ? Math.max(deadlineMs, refreshPatienceMs) : deadlineMs,
+      deadlineMs: isSpent ? Math.max(deadlineMs, refreshTimeoutMs) : deadlineMs,
       stallMs: isSpent ? undefined : stallMs,
       log,
       maxConnections: 1,
@@ -173,7 +173,7 @@ export class TokenKeeper implements Signer {
   readonly #time: SteadyTime;
   readonly #renewal: Renewal;
   /** Ms; how long those who need a token wait for one. */
-  readonly #patienceMs: number;
+  readonly #renewalTimeoutMs: number;
   #credentials: AcronisCredentials;
   #renewing: Promise<void> | undefined;
   /** A refresh token is on its way. */
@@ -188,7 +188,7 @@ export class TokenKeeper implements Signer {
     this.#clock = options.clock ?? systemClock;
     this.#time = new SteadyTime(this.#clock);
     this.#renewal = options.renewal ?? ((renew) => renew());
-    this.#patienceMs = options.deadlineMs ?? refreshPatienceMs;
+    this.#renewalTimeoutMs = options.deadlineMs ?? refreshTimeoutMs;
     this.#credentials = options.credentials;
   }
 
@@ -229,7 +229,7 @@ export class TokenKeeper implements Signer {
   /** Resolves when no new token comes any more. */
   async close(): Promise<void> {
     const renewing = this.#renewing?.catch(() => undefined);
-    if (this.#isSpending) await Promise.race([renewing, this.#clock.sleep(closePatienceMs, this.#closing.signal)]);
+    if (this.#isSpending) await Promise.race([renewing, this.#clock.sleep(closeTimeoutMs, this.#closing.signal)]);
     this.#closing.abort();
     await renewing;
   }
@@ -243,15 +243,15 @@ export class TokenKeeper implements Signer {
     this.#renewing ??= this.#renew().finally(() => {
       this.#renewing = undefined;
     });
-    const patience = new AbortController();
-    const late = this.#clock.sleep(this.#patienceMs, patience.signal).then(() => {
+    const timer = new AbortController();
+    const late = this.#clock.sleep(this.#renewalTimeoutMs, timer.signal).then(() => {
       throw new ProviderError('timeout', 'POST token: no answer in time', { data: {} });
     });
     late.catch(() => undefined);
     try {
       await orAborted(Promise.race([this.#renewing, late]), signal);
     } finally {
-      patience.abort();
+      timer.abort();
     }
   }
 

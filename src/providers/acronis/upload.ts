@@ -35,8 +35,8 @@ export class Uploader {
   async #upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     const { parentId, name, replaces } = target;
     checkName(name, maxNameLength);
-    const { signal, priority, patience } = options;
-    const call: CallOptions = { signal, priority, patience };
+    const { signal, priority, waitBudget } = options;
+    const call: CallOptions = { signal, priority, waitBudget };
     if (replaces?.access === 'read') throw new ProviderError('permission', 'the file is read-only', { data: {} });
     this.#nodes.require(parentId, 'can_create_files_into');
     if ((await this.#obstacle(target, call)) !== undefined) {

@@ -160,7 +160,7 @@ export class FiveSyncApi {
         const { items, total, limit: granted } = await this.json(call, pageSchema, options);
         // Known only now: another reason to refuse would have refused this form too.
         this.#pageForm = Math.max(this.#pageForm, known);
-        const good = await this.#bad.good(await items.checked(), call.route);
+        const good = await this.#bad.filter(await items.validate(), call.route);
         return { items: good, length: items.length, total, limit: granted };
       } catch (error) {
         if (!isStatus(error, 400) || perPage !== undefined || known >= pageForms.length - 1) throw error;
@@ -173,7 +173,7 @@ export class FiveSyncApi {
     if (cursor !== undefined) query.cursor = cursor;
     const call = this.call('GET', '/changes', {}, { query });
     const answer = await this.json(call, changesSchema, options);
-    return { ...answer, events: await this.#bad.good((await answer.events?.checked()) ?? [], call.route) };
+    return { ...answer, events: await this.#bad.filter((await answer.events?.validate()) ?? [], call.route) };
   }
 
   async put(

@@ -8,8 +8,8 @@ import { SharedWork } from '../../base/shared-work.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/client.js';
 import { orAborted } from '../or-aborted.js';
-import { Patience } from '../patience.js';
 import type { RateLimit, RemoteChanges } from '../provider.js';
+import { WaitBudget } from '../wait-budget.js';
 import type { FiveSyncApi } from './api.js';
 import { ChangeFeed, digest, keyOf } from './change-feed.js';
 import { Crawler } from './crawl.js';
@@ -115,7 +115,7 @@ export class Catalog {
     try {
       await this.settle(options);
     } finally {
-      options.patience?.spend(begun, clock.now());
+      options.waitBudget?.spend(begun, clock.now());
     }
   }
 
@@ -259,7 +259,7 @@ export class Catalog {
   }
 
   async #poll(priority: CallOptions['priority']): Promise<void> {
-    const options: CallOptions = { priority, patience: new Patience() };
+    const options: CallOptions = { priority, waitBudget: new WaitBudget() };
     const askedAt = this.#api.serverNow();
     const since = this.#knownUntil - this.#overlap();
     this.#polledAt = this.#time.now();

@@ -1,12 +1,12 @@
 /** Answers of the 5sync document, and what they become in our own terms. */
 import { z } from 'zod';
-import { entriesOf, idSchema, wholeSchema } from '../http/answers/entries.js';
+import { entriesOf, idSchema, integerSchema } from '../http/answers/entries.js';
 import type { RemoteFile } from '../provider.js';
 
 const id = idSchema;
-const whole = wholeSchema;
+const whole = integerSchema;
 /** What a page says about the list is a hint. */
-const count = wholeSchema.nullish().catch(null);
+const count = integerSchema.nullish().catch(null);
 const text = z.string().nullish();
 
 /** `PUT /files` and `…/complete` show neither path nor modified; list items are not shown at all. */

@@ -80,8 +80,8 @@ export class PartsUploader {
     lookup: Outcome<Item>['lookup'],
     options: UploadOptions,
   ): Promise<FileRecord> {
-    const { signal, priority, patience } = options;
-    const call: CallOptions = { signal, priority, patience };
+    const { signal, priority, waitBudget } = options;
+    const call: CallOptions = { signal, priority, waitBudget };
     if (target.folder !== rootPath) await this.#learnFolderForm(target.folder, call);
     const content = { size: source.size, md5: await source.md5() };
     let checkpoint = this.#resumable(target, content, options.resume);
@@ -195,7 +195,7 @@ export class PartsUploader {
             const answer = await this.#api.part(begun.uploadId, i, content, {
               signal,
               priority: options.priority,
-              patience: options.patience,
+              waitBudget: options.waitBudget,
             });
             if (answer.received === false || (typeof answer.part === 'number' && answer.part !== i))
               throw protocolFailure('PUT /files/multipart/{upload_id}/{part}', 'the part was not received');

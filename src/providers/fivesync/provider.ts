@@ -189,8 +189,8 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     remove: (entry, { onlyEmpty = false, ...request } = {}) => open(() => remove(entry, request, onlyEmpty)),
     changes: (request = {}) => open(() => catalog.changes(request)),
     metrics: () => api.http.metrics(),
-    afford: (work) =>
-      api.limiter.afford(requestsFor(work, uploader.requestsOf(work.store)), work.name, work.isResumable),
+    assertBudget: (work) =>
+      api.limiter.assertBudget(requestsFor(work, uploader.requestsOf(work.store)), work.name, work.isResumable),
     async close() {
       closed = true;
       await api.http.close();

@@ -69,8 +69,8 @@ export class Uploader {
 
   async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     checkName(target.name, maxNameLength);
-    const { signal, priority, patience } = options;
-    const call: CallOptions = { signal, priority, patience };
+    const { signal, priority, waitBudget } = options;
+    const call: CallOptions = { signal, priority, waitBudget };
     await this.#catalog.certain(call);
     const place: Place = { folder: normalPath(target.parentId), name: target.name };
     const { index } = this.#catalog;

@@ -111,12 +111,12 @@ export class FourSharedApi {
 
   async files(folderId: string, offset: number, options: CallOptions): Promise<(FileResponse | BadEntry)[]> {
     const list = await this.#folderGet('/files', folderId, offset, fileListSchema, options);
-    return (await list?.checked()) ?? [];
+    return (await list?.validate()) ?? [];
   }
 
   async children(folderId: string, offset: number, options: CallOptions): Promise<(FolderResponse | BadEntry)[]> {
     const list = await this.#folderGet('/children', folderId, offset, folderListSchema, options);
-    return (await list?.checked()) ?? [];
+    return (await list?.validate()) ?? [];
   }
 
   /**

@@ -1,12 +1,12 @@
 /** "File Response", "Folder Response" and "User Response" of the documents, and what they become in our own terms. */
 import { z } from 'zod';
-import { entriesOf, idSchema, roomSchema, timeIn, wholeSchema } from '../http/answers/entries.js';
+import { entriesOf, idSchema, integerSchema, parseTime, storageSchema } from '../http/answers/entries.js';
 import type { Access, RemoteFile, RemoteFolder } from '../provider.js';
 
 const id = idSchema;
-const whole = wholeSchema;
+const whole = integerSchema;
 /** Saves requests where it is right, and costs nothing where it is nonsense. */
-const count = wholeSchema.nullish().catch(null);
+const count = integerSchema.nullish().catch(null);
 const text = z.string().nullish();
 const moment = z.union([z.string(), z.number()]).nullish().catch(null);
 
@@ -37,9 +37,9 @@ export const userSchema = z.object({
   email: text,
   firstName: text,
   lastName: text,
-  freeSpace: roomSchema,
-  totalSpace: roomSchema,
-  uploadSizeLimit: roomSchema,
+  freeSpace: storageSchema,
+  totalSpace: storageSchema,
+  uploadSizeLimit: storageSchema,
   rootFolderId: id,
   created: moment,
 });
@@ -75,7 +75,7 @@ export function isHidden(status: string | null | undefined): boolean {
 
 /** Ms since the epoch; 0 where the provider does not tell. */
 export function toTime(value: string | number | null | undefined): number {
-  return timeIn(value);
+  return parseTime(value);
 }
 
 export function normalizeMd5(value: string | null | undefined): string | null {

@@ -1,7 +1,7 @@
 /** Everything in a folder, in as few requests as the known counts allow. */
 import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
-import { BadEntry, mostEntries } from '../http/answers/entries.js';
+import { BadEntry, maxEntries } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/client.js';
 import type { RemoteEntry, RemoteFolder } from '../provider.js';
 import type { FourSharedApi } from './api.js';
@@ -26,7 +26,7 @@ export async function listPages<T extends { readonly id: string }>(
       if (entry instanceof BadEntry) bad.push(entry);
       else byId.set(entry.id, entry);
     });
-    if (byId.size + bad.length > mostEntries)
+    if (byId.size + bad.length > maxEntries)
       throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
   };
   const planned = planPages(count, fresh);
@@ -74,10 +74,10 @@ export async function listFolder(
       listPages<FileResponse>((offset) => api.files(folder.id, offset, partOptions), folder.fileCount, countsAreFresh),
     ]);
     const entries: RemoteEntry[] = [];
-    await forEachInTurns(await api.bad.good(folders, 'GET /folder/{id}/children'), (child) => {
+    await forEachInTurns(await api.bad.filter(folders, 'GET /folder/{id}/children'), (child) => {
       if (!isHidden(child.status)) entries.push(toFolder(child, folder.id));
     });
-    await forEachInTurns(await api.bad.good(files, 'GET /folder/{id}/files'), (child) => {
+    await forEachInTurns(await api.bad.filter(files, 'GET /folder/{id}/files'), (child) => {
       const file = isHidden(child.status) ? undefined : toFile(child, folder.id, folder.access);
       if (file !== undefined) entries.push(file);
     });

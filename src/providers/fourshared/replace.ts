@@ -30,8 +30,8 @@ export async function finishUpload(
   options: UploadOptions,
   verified?: RemoteFile,
 ): Promise<RemoteFile> {
-  const { signal, priority, patience } = options;
-  const call: CallOptions = { signal, priority, patience };
+  const { signal, priority, waitBudget } = options;
+  const call: CallOptions = { signal, priority, waitBudget };
   const newId = uploaded.newId ?? uploaded.uploadId ?? '';
   let file = verified ?? (await storedFile(api, newId, uploaded.parentId, call));
   let checkpoint: ChunkedCheckpoint = { ...uploaded, newId };

@@ -330,7 +330,7 @@ async function readMd5(source: UploadSource): Promise<string> {
 }
 
 function callOptions(options: UploadOptions): CallOptions {
-  return { signal: options.signal, priority: options.priority, patience: options.patience };
+  return { signal: options.signal, priority: options.priority, waitBudget: options.waitBudget };
 }
 
 function isCode(error: unknown, code: ProviderError['code']): boolean {

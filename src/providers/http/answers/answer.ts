@@ -18,7 +18,7 @@ export function header(headers: WireResponse['headers'], name: string): string |
   return typeof value === 'string' ? value : value?.[0];
 }
 
-/** The answer's JSON as `schema` has it; HTML, an empty body and broken JSON are `protocol` failures. */
+/** Parses the answer's JSON and checks it with `schema`. HTML, an empty body and broken JSON are `protocol` failures. */
 export async function decodeJson<T>(schema: z.ZodType<T>, answer: Answer, route: string): Promise<T> {
   let value: unknown;
   try {

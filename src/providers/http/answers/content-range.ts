@@ -1,3 +1,5 @@
+/** Reads the headers Range and Content-Range, and computes with sets of byte ranges. Pure. */
+
 /** Half-open byte range: `start` ≤ byte < `end`. */
 export interface Span {
   readonly start: number;
@@ -17,7 +19,7 @@ export function parseContentRange(value: string | undefined): (Span & { readonly
 
 /**
  * The `Range` header of an upload's status: `0-99, 200-299`, with or without `bytes=`, in any order, overlapping or
- * not. Parts that make no sense are dropped: what is not surely stored is sent again.
+ * not. Ranges that make no sense are dropped: bytes that may not be stored are sent again.
  */
 export function parseRangeList(value: string | readonly string[] | undefined): Span[] {
   const text = Array.isArray(value) ? value.join(',') : String(value ?? '');
@@ -32,7 +34,7 @@ export function parseRangeList(value: string | readonly string[] | undefined): S
   return mergeSpans(spans);
 }
 
-/** Sorted, disjoint, with neighbours joined. */
+/** The same bytes as sorted, disjoint ranges; adjacent ranges are joined. */
 export function mergeSpans(spans: readonly Span[]): Span[] {
   const merged: { start: number; end: number }[] = [];
   for (const { start, end } of [...spans].sort((a, b) => a.start - b.start)) {
@@ -43,7 +45,7 @@ export function mergeSpans(spans: readonly Span[]): Span[] {
   return merged;
 }
 
-/** What of `[0, size)` the merged `stored` does not cover. */
+/** The ranges of `[0, size)` that `stored` does not cover. */
 export function missingSpans(stored: readonly Span[], size: number): Span[] {
   const missing: Span[] = [];
   let at = 0;

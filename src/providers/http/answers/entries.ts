@@ -1,34 +1,34 @@
 /**
- * What a server says in lists and numbers is input like any other: one bad entry costs that entry and a line in the log, and
- * no number is believed beyond what it can be.
+ * Validates lists and numbers from a server, which are untrusted input. A bad entry is left out and logged; the rest of
+ * the list is used. Numbers outside of their possible range are refused or capped.
  */
 import { z } from 'zod';
 import type { Log } from '../../../base/log.js';
 import { forEachInTurns, mapInTurns } from '../../../base/turns.js';
 
-/** More entries than that are no folder but a server that makes them up: each costs some hundred bytes of memory here. */
-export const mostEntries = 2_000_000;
+/** A listing with more entries is refused: no real folder is so large, and each entry costs some hundred bytes of memory. */
+export const maxEntries = 2_000_000;
 
-/** No service names its objects so; one that does could not be asked for in a URL that servers take. */
-const longestId = 1024;
+/** Characters. No service has longer ids, and servers do not accept URLs with much longer ones. */
+const maxIdLength = 1024;
 
 const idText = z
   .string()
   .min(1)
-  .max(longestId)
-  // In a path these two mean other folders, however they are written.
+  .max(maxIdLength)
+  // In a URL's path these two name other folders, even percent-encoded.
   .refine((id) => id !== '.' && id !== '..', 'an id that climbs');
 
-/** An object's id, which becomes part of a path. */
+/** An object's id. It becomes part of a URL's path. */
 export const idSchema = z.union([idText, z.number().transform(String)]);
 
 const digits = z.string().regex(/^\d+$/).transform(Number);
 
 /** A count or a size, at most 2^53 - 1. */
-export const wholeSchema = z.union([z.number(), digits]).pipe(z.number().int().nonnegative());
+export const integerSchema = z.union([z.number(), digits]).pipe(z.number().int().nonnegative());
 
-/** Room in an account: as much as can be counted, where a service says more. Null where it says nonsense. */
-export const roomSchema = z
+/** Bytes of storage in an account, capped at 2^53 - 1. Null where the service sends no valid number. */
+export const storageSchema = z
   .union([z.number(), digits])
   .nullish()
   .catch(null)
@@ -36,8 +36,8 @@ export const roomSchema = z
     typeof bytes === 'number' && bytes >= 0 ? Math.min(Math.floor(bytes), Number.MAX_SAFE_INTEGER) : null,
   );
 
-/** Ms since the epoch of a date or a number of ms; 0 for what is neither, or beyond what a date can be. */
-export function timeIn(value: string | number | null | undefined): number {
+/** Ms since the epoch, from a date or a number of ms. 0 for any other value, and for times that a `Date` cannot hold. */
+export function parseTime(value: string | number | null | undefined): number {
   const time = typeof value === 'string' ? Date.parse(value) : (value ?? 0);
   return Math.abs(time) <= lastDate ? Math.trunc(time) : 0;
 }
@@ -45,7 +45,7 @@ export function timeIn(value: string | number | null | undefined): number {
 /** The last moment that a `Date` can hold, ms. */
 const lastDate = 8.64e15;
 
-/** An entry of a list that is not as the documents have it. */
+/** Stands in a list for an entry that does not match the documents. */
 export class BadEntry {
   readonly why: string;
 
@@ -54,7 +54,7 @@ export class BadEntry {
   }
 }
 
-/** A list as it came: that it is one is known, and nothing of its entries. */
+/** A list from a server whose entries are not validated yet. */
 export class UncheckedEntries<T> {
   readonly #schema: z.ZodType<T>;
   readonly #list: readonly unknown[];
@@ -68,8 +68,8 @@ export class UncheckedEntries<T> {
     return this.#list.length;
   }
 
-  /** Bad entries stay in their places: the length says how full a page is. */
-  async checked(): Promise<(T | BadEntry)[]> {
+  /** Validates each entry. Bad entries stay in their places, because callers tell from the length whether a page is full. */
+  async validate(): Promise<(T | BadEntry)[]> {
     return await mapInTurns(this.#list, (entry) => {
       const parsed = this.#schema.safeParse(entry);
       if (parsed.success) return parsed.data;
@@ -83,36 +83,37 @@ export class UncheckedEntries<T> {
 
 const list = z.custom<readonly unknown[]>((value) => Array.isArray(value), 'not a list');
 
-/** A list of what `schema` describes, to be checked entry by entry: `z.array` would check them all before anybody else has a turn. */
+/** A list whose entries are validated later, in pieces: `z.array` would validate all of them in one turn of the event loop. */
 export function entriesOf<T>(schema: z.ZodType<T>): z.ZodType<UncheckedEntries<T>> {
   return list.transform((entries) => new UncheckedEntries(schema, entries));
 }
 
-/** Lines of the log about bad entries that are remembered, lest each listing tells of the same ones again. */
-const rememberedLines = 1000;
+/** How many logged lines are remembered, so that the next listing does not log the same entries again. */
+const maxRememberedLines = 1000;
 
+/** Drops bad entries from lists, and logs each of them once. */
 export class BadEntries {
   readonly #log: Log;
-  readonly #told = new Set<string>();
+  readonly #logged = new Set<string>();
 
   constructor(log: Log) {
     this.#log = log;
   }
 
-  /** The good ones; the log tells of the others. */
-  async good<T>(list: readonly (T | BadEntry)[], route: string): Promise<T[]> {
+  /** The valid entries. Logs the others. */
+  async filter<T>(list: readonly (T | BadEntry)[], route: string): Promise<T[]> {
     const good: T[] = [];
     await forEachInTurns(list, (entry) => {
-      if (entry instanceof BadEntry) this.#tell(`${route}: an entry is left out, ${entry.why}`);
+      if (entry instanceof BadEntry) this.#warnOnce(`${route}: an entry is left out, ${entry.why}`);
       else good.push(entry);
     });
     return good;
   }
 
-  #tell(line: string): void {
-    if (this.#told.has(line)) return;
-    if (this.#told.size >= rememberedLines) this.#told.clear();
-    this.#told.add(line);
+  #warnOnce(line: string): void {
+    if (this.#logged.has(line)) return;
+    if (this.#logged.size >= maxRememberedLines) this.#logged.clear();
+    this.#logged.add(line);
     this.#log.warn({}, line);
   }
 }

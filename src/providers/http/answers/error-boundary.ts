@@ -2,7 +2,7 @@ import { ProviderError } from '../../errors.js';
 import { TransportFailure } from '../transport/transport.js';
 import { TryFailure } from './http-error.js';
 
-/** Lets nothing out but `ProviderError`: the one place that turns what was thrown inside a provider into it. */
+/** Runs `work`; whatever it throws becomes a `ProviderError`. Every method of a provider goes through here. */
 export async function asProviderErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

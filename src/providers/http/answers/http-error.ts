@@ -1,38 +1,42 @@
+/**
+ * Failures of one HTTP try: what they mean, and whether the request may be sent again. Also cleans the messages of
+ * servers of secrets and control characters.
+ */
 import { messageOf } from '../../../base/errors.js';
 import { printable } from '../../../base/printable.js';
 import { ProviderError, type ProviderErrorCode } from '../../errors.js';
 import { TransportFailure } from '../transport/transport.js';
 
 /**
- * May a request that failed be sent again?
+ * May a failed request be sent again?
  * - `never`     no
- * - `safely`    yes: the server surely did nothing
- * - `uncertain` only where repeating does no harm, or after looking up what the server did
+ * - `safely`    yes: the server did nothing
+ * - `uncertain` only if repeating does no harm, or after a lookup of what the server did
  */
 export type Repeat = 'never' | 'safely' | 'uncertain';
 
-/** What one failed try means. Never leaves `http/` and the provider's own folder. */
+/** One failed try. Does not leave `http/` and the folder of the provider. */
 export class TryFailure extends Error {
   readonly error: ProviderError;
   readonly repeat: Repeat;
   readonly retryAfterMs: number | undefined;
   /** The server's clock when it refused our timestamp, ms since the epoch. */
   readonly serverNow: number | undefined;
-  readonly movedForMs: number;
+  readonly transferMs: number;
   /** The Authorization header that was refused with 401. */
   readonly refused: string | undefined;
 
   constructor(
     error: ProviderError,
     repeat: Repeat,
-    extra: { retryAfterMs?: number; serverNow?: number; movedForMs?: number; refused?: string } = {},
+    extra: { retryAfterMs?: number; serverNow?: number; transferMs?: number; refused?: string } = {},
   ) {
     super(error.message);
     this.error = error;
     this.repeat = repeat;
     this.retryAfterMs = extra.retryAfterMs;
     this.serverNow = extra.serverNow;
-    this.movedForMs = extra.movedForMs ?? 0;
+    this.transferMs = extra.transferMs ?? 0;
     this.refused = extra.refused;
   }
 }
@@ -69,15 +73,15 @@ export function fromTransport(failure: TransportFailure, route: string): TryFail
     cause: failure.cause,
     data: { route },
   });
-  return new TryFailure(error, repeat, { movedForMs: failure.movedForMs });
+  return new TryFailure(error, repeat, { transferMs: failure.transferMs });
 }
 
-/** An answer that the documents do not allow: the server may have done its work all the same. */
+/** The failure for an answer that the documents do not allow. The server may have carried out the request all the same. */
 export function protocolFailure(route: string, what: string, data: Record<string, unknown> = {}): TryFailure {
   return new TryFailure(new ProviderError('protocol', `${route}: ${what}`, { data: { route, ...data } }), 'uncertain');
 }
 
-/** Whatever a try threw. */
+/** Turns anything that a try threw into a `TryFailure`. */
 export function toTryFailure(thrown: unknown, route: string): TryFailure {
   if (thrown instanceof TryFailure) return thrown;
   if (thrown instanceof TransportFailure) return fromTransport(thrown, route);
@@ -88,14 +92,15 @@ export function toTryFailure(thrown: unknown, route: string): TryFailure {
   );
 }
 
-/** A secret of this length or more stands in a message for itself alone, wherever it is, characters. */
+/** Characters. A secret of this length is cut out anywhere, also inside of words: it does not occur there by chance. */
 const longSecret = 8;
-/** A shorter word is in half of all messages by chance: to cut it out would mangle them, and tell what it is. */
+/** Characters. A shorter secret is not cut out: it occurs in many messages by chance, and the gaps would reveal it. */
 const shortestSecret = 4;
 
-/** One line of what a server said, without control characters or secrets, cut to `maxLength` characters. */
+/** A server's message as one line, without control characters or secrets, cut to `maxLength` characters. */
 export function cleanMessage(text: string, secrets: readonly string[], maxLength = 200): string {
-  // Before spaces are joined, which a password may hold, and afterwards, where a server has joined them.
+  // Twice: before runs of spaces are joined, because a password may contain them; and afterwards, because the server may
+  // have joined them in the password that it quotes.
   const clean = redact(
     printable(
       redact(text, secrets)
@@ -107,9 +112,9 @@ export function cleanMessage(text: string, secrets: readonly string[], maxLength
   return clean.length > maxLength ? `${clean.slice(0, maxLength - 1)}…` : clean;
 }
 
-/** Long ones first: one may be a part of another. Also as they stand in URLs and forms. */
+/** Replaces secrets, also in the forms in which URLs and form bodies hold them. Longest first: one may be part of another. */
 function redact(text: string, secrets: readonly string[]): string {
-  // By way of a Buffer: half of a character has no such form.
+  // The Buffer replaces lone surrogates, for which encodeURIComponent would throw.
   const forms = secrets.flatMap((secret) => {
     const encoded = encodeURIComponent(Buffer.from(secret).toString());
     return [secret, encoded, encoded.replaceAll('%20', '+')];

@@ -1,17 +1,18 @@
+/** Reads the body of a small answer into memory, with limits on its size and on the time that it may take. */
 import { turn } from '../../../base/turns.js';
 import { TransportFailure, type WireResponse } from '../transport/transport.js';
 import { type Answer, header } from './answer.js';
 import { protocolFailure, TryFailure } from './http-error.js';
 import { parsedAtOnce } from './parse-json.js';
 
-/** Answers are lists of at most 100 objects; more is not an answer but an attack or a mistake. */
+/** The documents' answers are lists of at most 100 objects. A larger answer is an attack or a mistake. */
 const maxJsonBytes = 32 * 1024 * 1024;
-/** One that trickles may take so many times as long as a try may stand still. */
-const slowestAnswer = 10;
+/** An answer that trickles may take so many times as long as a try may stand still. */
+const maxStallTimes = 10;
 
-/** A slow line is given time as long as bytes come, within reason. */
-async function textOf({ body, watch }: WireResponse): Promise<string> {
-  const giveUpAt = performance.now() + slowestAnswer * watch.patienceMs;
+/** Waits for a slow server as long as bytes keep coming, up to `slowestAnswer`. */
+async function readText({ body, watch }: WireResponse): Promise<string> {
+  const giveUpAt = performance.now() + maxStallTimes * watch.stallMs;
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const part of body) {
@@ -21,11 +22,11 @@ async function textOf({ body, watch }: WireResponse): Promise<string> {
       throw new TransportFailure('stalled', 'an answer that does not end', undefined);
     parts.push(part);
   }
-  return bytes <= parsedAtOnce ? Buffer.concat(parts, bytes).toString() : await textIn(parts);
+  return bytes <= parsedAtOnce ? Buffer.concat(parts, bytes).toString() : await decodeParts(parts);
 }
 
-/** The text of a long body, decoded part by part. */
-async function textIn(parts: readonly Uint8Array[]): Promise<string> {
+/** Decodes a long body part by part, with a turn of the event loop between the parts. */
+async function decodeParts(parts: readonly Uint8Array[]): Promise<string> {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const texts: string[] = [];
   for (const part of parts) {
@@ -43,7 +44,7 @@ export async function readAnswer(response: WireResponse, route: string): Promise
       body.on('error', () => {}).destroy();
       throw protocolFailure(route, 'an answer of unreasonable size', { status });
     }
-    return { status, headers, text: await textOf(response), authorization: response.authorization };
+    return { status, headers, text: await readText(response), authorization: response.authorization };
   } catch (error) {
     throw error instanceof TryFailure ? error : watch.failure(error);
   } finally {

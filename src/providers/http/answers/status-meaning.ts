@@ -1,4 +1,4 @@
-/** What a status means that a provider's documents do not list: as HTTP has it (RFC 9110, 6585, 4918). */
+/** What a status means where the provider's documents do not list it: HTTP's own meaning (RFC 9110, 6585, 4918). */
 import type { ProviderErrorCode } from '../../errors.js';
 import type { Repeat } from './http-error.js';
 
@@ -37,7 +37,7 @@ export function statusMeaning(status: number): StatusMeaning {
   return meaning('protocol', status < 400 ? 'uncertain' : 'never');
 }
 
-/** The body of an error answer where it is a JSON object: it may as well be HTML of some proxy, or empty. */
+/** The body of an error answer if it is a JSON object. Undefined for any other body, such as a proxy's HTML or none. */
 export function parseJsonObject(text: string): Readonly<Record<string, unknown>> | undefined {
   if (!text.trimStart().startsWith('{')) return undefined;
   try {

@@ -1,3 +1,4 @@
+/** Signs requests with OAuth 1.0a (RFC 5849), by the package oauth-1.0a. */
 import { createHmac, randomBytes } from 'node:crypto';
 import OAuth from 'oauth-1.0a';
 import type { Clock } from '../../../base/clock.js';
@@ -6,7 +7,7 @@ import type { SignedParts, Signer } from './signer.js';
 export interface OAuth1Keys {
   readonly consumerKey: string;
   readonly consumerSecret: string;
-  /** Absent while a request token is asked for. */
+  /** Absent in the request for a request token. */
   readonly token?: string;
   readonly tokenSecret?: string;
 }
@@ -16,7 +17,7 @@ export function percentEncode(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** `a=1&b=2`, percent-encoded as the signature needs it: a space is `%20`, which every server reads; `+` is not. */
+/** `a=1&b=2`, percent-encoded as the signature needs it. A space is `%20`: every server reads that, but not every one `+`. */
 export function encodeForm(fields: Readonly<Record<string, string>>): string {
   let text = '';
   for (const key in fields)
@@ -40,13 +41,13 @@ export function oauth1Signer(
     hash_function: (base, key) => createHmac('sha1', key).update(base).digest('base64'),
   });
   let offsetMs = 0;
-  // The package's own nonce comes from Math.random, and its time from the system alone.
+  // The package's own nonce comes from Math.random, and its timestamp knows no correction by the server's clock.
   oauth.getNonce = nonce;
   oauth.getTimeStamp = () => Math.floor((clock.now() + offsetMs) / 1000);
   const token = keys.token === undefined ? undefined : { key: keys.token, secret: keys.tokenSecret ?? '' };
   return {
     authorization({ method, url, form }: SignedParts): string {
-      // A fresh object: the package merges the query into the data that it is given.
+      // A new object for each call, because the package merges the query into `data`.
       const signed = oauth.authorize({ method, url, data: { ...form, ...extra } }, token);
       return oauth.toHeader({ ...signed, ...extra }).Authorization;
     },

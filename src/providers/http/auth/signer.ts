@@ -1,4 +1,6 @@
-/** What a signer sees of a request. */
+/** The interface between the HTTP client and the ways to authenticate. */
+
+/** The parts of a request that a signer may use. */
 export interface SignedParts {
   readonly method: string;
   /** Absolute, with its query. */
@@ -7,13 +9,13 @@ export interface SignedParts {
   readonly form?: Readonly<Record<string, string>>;
 }
 
-/** Puts a request's credentials into its Authorization header. Asked anew for every try. */
+/** Makes the Authorization header of a request. The client calls it for every try. */
 export interface Signer {
   authorization(request: SignedParts): string;
-  /** The server refused our time of day; `serverNow` is its own, ms since the epoch. */
+  /** The server refused our timestamp; `serverNow` is its own time, ms since the epoch. */
   adjustTime?(serverNow: number): void;
-  /** Awaited before each try: the moment to renew a credential that is about to expire. */
+  /** The client awaits it before each try. A signer can renew a credential here that is about to expire. */
   prepare?(signal?: AbortSignal): Promise<void>;
-  /** The server refused this Authorization header with 401. True: there is another one now, worth one more try. */
+  /** The server refused this Authorization header with 401. True if a new one is there, so that another try makes sense. */
   renew?(refused: string, signal?: AbortSignal): Promise<boolean>;
 }

@@ -1,6 +1,7 @@
 /**
- * Requests as providers make them: signed, limited per host, repeated under a deadline, counted, and answered with
- * validated values or a `ProviderError`.
+ * The HTTP client of all providers. It signs requests, limits them per host and by the account's rate limit, counts them,
+ * and repeats them until a deadline. A request resolves with a validated value or rejects with a `ProviderError`; one
+ * that is not idempotent is never repeated before its outcome has been looked up.
  */
 import { type Clock, systemClock } from '../../../base/clock.js';
 import { type Log, silentLog } from '../../../base/log.js';
@@ -21,26 +22,26 @@ import { defaultRetryPolicy, parseRetryAfter, type RetryPolicy, retryDelay } fro
 export interface HttpClientOptions {
   readonly signer?: Signer;
   readonly readError: ErrorReader;
-  /** Longest a request may take with all its repeats, not counting the time in which body bytes move, ms. */
+  /** Longest time for a request with all its repeats, ms. Time in which bytes of a body move is not counted. */
   readonly deadlineMs?: number;
-  /** A try in which no byte moves for so long is given up, ms. */
+  /** A try is given up when no byte has moved for so long, ms. */
   readonly stallMs?: number;
-  /** At once per host. */
+  /** Requests at once per host. */
   readonly maxConnections?: number;
   readonly retry?: RetryPolicy;
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly log?: Log;
-  /** Strings that no message may contain; asked anew where they change. */
+  /** Strings that no message may contain. A function where they change. */
   readonly secrets?: readonly string[] | (() => readonly string[]);
-  /** The account's request limit. Counts the requests that carry its credentials. */
+  /** The account's rate limit. It applies to the requests that carry the account's credentials. */
   readonly limiter?: RateLimiter;
 }
 
-/** The caller's options; `deadline` may be that of the request on whose behalf this one is made. */
+/** The caller's options. A request that is made on behalf of another one has that one's `deadline`. */
 export interface CallOptions extends RequestOptions {
-  /** Made while the caller holds a place (an open download): waiting for another one could wait for ever. */
-  readonly placed?: boolean;
+  /** The caller already holds a slot (an open download). The request takes no second one, which could deadlock. */
+  readonly holdsSlot?: boolean;
 }
 
 export interface Call {
@@ -56,14 +57,14 @@ export interface Call {
   readonly json?: unknown;
   /** Sent as `application/octet-stream`, unless `headers` says otherwise. */
   readonly content?: Content;
-  /** `content` goes out in chunked transfer encoding, of whatever size it is. */
+  /** Send `content` in chunked transfer encoding, whatever its size. */
   readonly chunked?: boolean;
-  /** Without credentials: the URL leads to another host than the account's own. */
+  /** Send no credentials, because the URL leads to another host than the account's own. */
   readonly unsigned?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   /** Sending it twice does what sending it once does. Default: true for GET only. */
   readonly idempotent?: boolean;
-  /** Statuses besides 2xx that are answers and not errors. */
+  /** Statuses besides 2xx that are not errors. */
   readonly accept?: readonly number[];
 }
 
@@ -71,31 +72,32 @@ export interface Outcome<T> {
   /** Throws or rejects with `TryFailure`, see `decodeJson`. */
   decode(answer: Answer): MaybePromise<T>;
   /**
-   * Called when it is unknown whether the server did what was asked: before the request is repeated, and when the
-   * repeat is told that the name exists or the object is gone. Undefined: not done.
+   * Finds out whether the server carried out the request when its answer was lost. Called before the request is repeated,
+   * and when a repeat fails because the name exists or the object is gone. Undefined: it was not carried out.
    */
   lookup?(options: CallOptions): Promise<T | undefined>;
 }
 
-/** Called when a try has its place; see `HttpClient.repeat`. */
+/** A try calls this when it has its slot; see `HttpClient.repeat`. */
 export type Begin = () => number;
 
-/** Nonsense instead of JSON is worth a second and a third try, but not a minute of them. */
+/** Tries that may be answered with something other than the documented JSON. More would only repeat the same answer. */
 const protocolTries = 3;
-/** A credential that is refused is renewed; a second refusal can be of one that another request has just renewed. */
+/** A refused credential is renewed. A second refusal may concern one that another request has renewed meanwhile. */
 const maxRenewals = 2;
-/** Of the deadline, what is kept for the question what has become of a change. */
+/** Share of the deadline that is reserved to look up the outcome of a change. */
 const lookupShare = 1 / 4;
-/** The same, where the deadline is nearly over. */
-const leastShare = 1 / 10;
+/** Share of the deadline that a lookup gets in any case, even when the deadline is nearly over. */
+const minLookupShare = 1 / 10;
 /** Tries whose transfer time is not charged to the deadline. */
 const freeTransfers = 4;
-/** Longer than any code in the documents, characters. */
+/** Cap on a provider's error code in messages, characters: longer than any code in the documents. */
 const maxCodeLength = 40;
+
 export class HttpClient {
   readonly clock: Clock;
   readonly deadlineMs: number;
-  /** How long one try may stand still, ms: half of the deadline at most, so that there is always time for a second. */
+  /** A try may stand still for so long, ms: at most half of the deadline, so that there is time for a second try. */
   readonly stallMs: number;
   readonly #transport: Transport;
   readonly #signer: Signer | undefined;
@@ -116,7 +118,7 @@ export class HttpClient {
     this.stallMs = Math.min(options.stallMs ?? 30_000, this.deadlineMs / 2);
     this.#maxConnections = options.maxConnections ?? 32;
     this.#transport = new Transport({
-      // The gate is the limit; the rest is for requests made while a download is open (`placed`).
+      // The gate limits requests. The other half is for requests that are made while a download is open (`placed`).
       maxConnections: this.#maxConnections * 2,
       connectTimeoutMs: Math.min(10_000, this.stallMs * 0.8),
     });
@@ -140,7 +142,7 @@ export class HttpClient {
     await this.#transport.close();
   }
 
-  /** One request, repeated as needed. Rejects with `ProviderError`. */
+  /** Sends one request, and repeats it as needed. Rejects with `ProviderError`. */
   async request<T>(call: Call, outcome: Outcome<T>, options: CallOptions = {}): Promise<T> {
     return await this.repeat(
       call,
@@ -152,8 +154,8 @@ export class HttpClient {
 
   /**
    * Runs `attempt` until it succeeds, fails for good, or the deadline has passed. The attempt calls `begin` when it has
-   * its place among the requests of the host: that starts the deadline (waiting for a place behind our own requests is
-   * no fault of the server's) and tells how long the attempt may stand still, ms.
+   * its slot at the host. That starts the deadline: time spent waiting behind our own requests is not the server's. `begin`
+   * returns how long the attempt may stand still, ms.
    */
   async repeat<T>(
     call: Pick<Call, 'method' | 'route' | 'idempotent' | 'content'>,
@@ -163,23 +165,23 @@ export class HttpClient {
   ): Promise<T> {
     const idempotent = call.idempotent ?? call.method === 'GET';
     let deadline = options.deadline ?? Number.NaN;
-    const allowedMs = this.deadlineMs - (options.patience?.spentMs ?? 0);
+    const allowedMs = this.deadlineMs - (options.waitBudget?.spentMs ?? 0);
     const leftAtFirst = Math.min(allowedMs, Number.isNaN(deadline) ? allowedMs : deadline - this.clock.now());
-    // A change whose outcome nobody could ask for any more is not begun.
-    if (!idempotent && leftAtFirst < this.deadlineMs * leastShare)
+    // Do not begin a change if no time would be left to look up its outcome.
+    if (!idempotent && leftAtFirst < this.deadlineMs * minLookupShare)
       throw new ProviderError('timeout', `${call.route}: no time is left`, { data: { route: call.route } });
-    // So that a try whose answer is lost can be asked about within the deadline.
+    // Time to look up, within the deadline, the outcome of a try whose answer is lost.
     const reserveMs = idempotent || lookup === undefined ? 0 : this.deadlineMs * lookupShare;
     let begunAt: number | undefined;
-    let movedForMs = 0;
+    let transferMs = 0;
     const spend = (): void => {
-      if (begunAt !== undefined) options.patience?.spend(begunAt + movedForMs, this.clock.now());
+      if (begunAt !== undefined) options.waitBudget?.spend(begunAt + transferMs, this.clock.now());
     };
     const begin: Begin = () => {
       begunAt ??= this.clock.now();
-      // Repeated questions (what has been stored?) end a change that is done: they have a little in any case.
-      const leastMs = this.deadlineMs * leastShare;
-      if (Number.isNaN(deadline)) deadline = this.clock.now() + Math.max(allowedMs, leastMs);
+      // Idempotent requests get a little time in any case: they confirm a change that is done (what has been stored?).
+      const minMs = this.deadlineMs * minLookupShare;
+      if (Number.isNaN(deadline)) deadline = this.clock.now() + Math.max(allowedMs, minMs);
       return Math.max(50, Math.min(this.stallMs, deadline - reserveMs - this.clock.now()));
     };
     let uncertain = false;
@@ -188,30 +190,30 @@ export class HttpClient {
       let failure: TryFailure;
       try {
         const answer = await attempt(begin);
-        // How long its bytes moved is not known.
+        // With content, it is unknown how much of the time was transfer: charge nothing.
         if (call.content === undefined) spend();
         return answer;
       } catch (thrown) {
         failure = toTryFailure(thrown, call.route);
       }
-      movedForMs += failure.movedForMs;
+      transferMs += failure.transferMs;
       if (failure.repeat === 'never') spend();
       const { error } = failure;
       if (failure.repeat === 'uncertain') uncertain = true;
-      // Refused before anything was done: with another credential it may pass.
+      // The server refused the credential and did nothing. A new credential may be accepted.
       if (failure.refused !== undefined && renewals < maxRenewals) {
         renewals += 1;
         if ((await this.#signer?.renew?.(failure.refused, options.signal)) === true) continue;
       }
       if (failure.repeat === 'never') {
-        // A try whose answer was lost may have done what this one finds done: the name taken, or the object gone.
-        const misled = uncertain && ['exists', 'not-found', 'permission'].includes(error.code);
-        const found = misled ? await this.#lookUp(lookup, options, deadline) : undefined;
+        // An earlier try, whose answer was lost, may have taken the name or removed the object itself.
+        const mayBeOurs = uncertain && ['exists', 'not-found', 'permission'].includes(error.code);
+        const found = mayBeOurs ? await this.#lookUp(lookup, options, deadline) : undefined;
         if (found !== undefined) return found;
         throw error;
       }
       if (failure.serverNow !== undefined) this.#signer?.adjustTime?.(failure.serverNow);
-      if (tries <= freeTransfers) deadline += failure.movedForMs;
+      if (tries <= freeTransfers) deadline += failure.transferMs;
       const leftMs = deadline - reserveMs - this.clock.now();
       const delay = retryDelay(
         { tries, leftMs, retryAfterMs: failure.retryAfterMs, random: this.#random() },
@@ -224,7 +226,7 @@ export class HttpClient {
       if (isHopeless || delay === null) {
         spend();
         if (typeof error.data.resetAt === 'number') this.#limiter?.announce(error.data.resetAt);
-        // One of the tries may have done it, with nothing but its answer lost.
+        // One of the tries may have succeeded, and only its answer was lost.
         const found = uncertain && !this.#closed ? await this.#lookUp(lookup, options, deadline, error) : undefined;
         if (found !== undefined) return found;
         throw error;
@@ -238,7 +240,7 @@ export class HttpClient {
     }
   }
 
-  /** Waits; an abort becomes the `ProviderError` that it is everywhere else. */
+  /** Sleeps for `ms`. Rejects with a `ProviderError` (`aborted`) when the signal aborts. */
   async sleep(ms: number, route: string, options: CallOptions): Promise<void> {
     try {
       await this.clock.sleep(ms, options.signal);
@@ -247,7 +249,7 @@ export class HttpClient {
     }
   }
 
-  /** A lookup that fails leaves the outcome unknown: then the error of the request itself is the one to report. */
+  /** Runs `lookup`. If it fails, the outcome stays unknown: then the error of the request itself (`instead`) is thrown. */
   async #lookUp<T>(
     lookup: ((options: CallOptions) => Promise<T | undefined>) | undefined,
     options: CallOptions,
@@ -258,7 +260,7 @@ export class HttpClient {
     try {
       return await lookup({
         ...options,
-        deadline: Math.max(deadline, this.clock.now() + this.deadlineMs * leastShare),
+        deadline: Math.max(deadline, this.clock.now() + this.deadlineMs * minLookupShare),
       });
     } catch (error) {
       if (instead === undefined || (error instanceof ProviderError && error.code === 'aborted')) throw error;
@@ -266,10 +268,10 @@ export class HttpClient {
     }
   }
 
-  /** One try of a request whose answer is small: sent, checked, read to its end. Rejects with `TryFailure`. */
+  /** One try of a request with a small answer: sends it, checks the status, reads the body. Rejects with `TryFailure`. */
   async exchange(call: Call, begin: Begin, options: CallOptions): Promise<Answer> {
     const signed = call.unsigned !== true;
-    const leave = await this.enter(new URL(call.url).origin, call.route, options, signed);
+    const release = await this.acquire(new URL(call.url).origin, call.route, options, signed);
     try {
       const response = await this.send(call, new URL(urlOf(call)), signed, begin(), options.signal);
       const answer = await readAnswer(response, call.route);
@@ -277,46 +279,49 @@ export class HttpClient {
       if (!good) throw this.failureOf(answer, call.route);
       return answer;
     } finally {
-      leave();
+      release();
     }
   }
 
-  /** A place among the requests of one host and, where `signed`, one of the account's requests. `send` must follow. */
-  async enter(origin: string, route: string, options: CallOptions, signed = true): Promise<() => void> {
-    if (signed) await this.#limiter?.enter(route, this.#patienceOf(options), options);
+  /**
+   * Takes a slot at one host and, if `signed`, one request of the account's rate limit. `send` must follow. Resolves with
+   * the function that releases the slot.
+   */
+  async acquire(origin: string, route: string, options: CallOptions, signed = true): Promise<() => void> {
+    if (signed) await this.#limiter?.acquire(route, this.#maxWaitOf(options), options);
     try {
-      return await this.#enterGate(origin, route, options);
+      return await this.#acquireSlot(origin, route, options);
     } catch (error) {
-      if (signed) this.#limiter?.leave();
+      if (signed) this.#limiter?.release();
       throw error;
     }
   }
 
-  /** How long a request may wait for the limit to be lifted, ms. */
-  #patienceOf(options: CallOptions): number {
+  /** How long a request may wait for the rate limit to be lifted, ms. */
+  #maxWaitOf(options: CallOptions): number {
     return options.deadline === undefined ? this.deadlineMs : Math.max(0, options.deadline - this.clock.now());
   }
 
-  async #enterGate(origin: string, route: string, options: CallOptions): Promise<() => void> {
-    if (options.placed === true) return () => {};
+  async #acquireSlot(origin: string, route: string, options: CallOptions): Promise<() => void> {
+    if (options.holdsSlot === true) return () => {};
     let gate = this.#gates.get(origin);
     if (gate === undefined) {
       gate = new PriorityGate(this.#maxConnections);
       this.#gates.set(origin, gate);
     }
     try {
-      return await gate.enter(options.priority ?? ('foreground' satisfies Priority), options.signal);
+      return await gate.acquire(options.priority ?? ('foreground' satisfies Priority), options.signal);
     } catch (cause) {
       throw new ProviderError('aborted', `${route}: cancelled`, { cause, data: { route } });
     }
   }
 
-  /** Sends one try, signed anew unless `signed` is false. The caller holds a place and ends `watch`. */
+  /** Sends one try, with a new signature if `signed`. The caller holds a slot, and must call `watch.end()`. */
   async send(
     call: Call,
     url: URL,
     signed: boolean,
-    patienceMs: number,
+    stallMs: number,
     signal: AbortSignal | undefined,
   ): Promise<WireResponse> {
     const headers: Record<string, string> = { accept: 'application/json' };
@@ -332,24 +337,24 @@ export class HttpClient {
       }
       this.#counter.count(call.route);
       const request = { method: call.method, url, headers, body: bodyOf(call), chunked: call.chunked };
-      const response = await this.#transport.send(request, patienceMs, signal);
+      const response = await this.#transport.send(request, stallMs, signal);
       limiter?.observe(response.status, response.headers);
       return headers.authorization === undefined ? response : { ...response, authorization: headers.authorization };
     } finally {
-      limiter?.leave();
+      limiter?.release();
     }
   }
 
-  /** An error answer as a failed try. */
+  /** Turns an error answer into a failed try. */
   failureOf(answer: Answer, route: string): TryFailure {
     const { status } = answer;
     const meaning = this.#readError(status, answer.text);
     const limited = meaning.code === 'rate-limited';
     const date = Date.parse(header(answer.headers, 'date') ?? '');
     const now = Number.isNaN(date) ? this.clock.now() : date;
-    const told = parseRetryAfter(header(answer.headers, 'retry-after'), now) ?? meaning.retryAfterMs;
-    if (limited && told !== undefined) this.#limiter?.pause(told);
-    const retryAfterMs = told ?? (limited ? this.#limiter?.retryAfterMs() : undefined);
+    const requestedMs = parseRetryAfter(header(answer.headers, 'retry-after'), now) ?? meaning.retryAfterMs;
+    if (limited && requestedMs !== undefined) this.#limiter?.pause(requestedMs);
+    const retryAfterMs = requestedMs ?? (limited ? this.#limiter?.retryAfterMs() : undefined);
     const resetAt = limited ? this.#limiter?.resetAt() : undefined;
     const secrets = this.#secrets();
     const said = cleanMessage(meaning.message ?? '', secrets);
@@ -382,7 +387,10 @@ export function urlOf(call: Pick<Call, 'url' | 'query'>): string {
   return call.query === undefined ? call.url : `${call.url}?${encodeForm(call.query)}`;
 }
 
-/** An answer whose body does not matter. A page for people is somebody else's answer: then nothing was done. */
+/**
+ * Accepts an answer whose body does not matter. An HTML page is refused: it comes from a proxy or a sign-in page, not from
+ * the service, which then did nothing.
+ */
 export function decodeNothing(answer: Answer, route: string): Answer {
   const isPage = /\bhtml\b/i.test(header(answer.headers, 'content-type') ?? '') || /^\s*</.test(answer.text);
   if (isPage) throw protocolFailure(route, 'a page instead of an answer', { status: answer.status });

@@ -1,4 +1,4 @@
-/** What a base URL must look like before a credential is sent to it. */
+/** Checks base URLs before credentials are sent to them. */
 
 /** Hosts that never leave this machine: there plain `http` is safe. */
 export function isLoopback(hostname: string): boolean {
@@ -6,8 +6,8 @@ export function isLoopback(hostname: string): boolean {
 }
 
 /**
- * The base URL without trailing slash, query or fragment; or a string that says what is wrong with it, for the person
- * who typed it. `suffix` is the path it must end in, such as `/v1_2`.
+ * The base URL without a trailing slash; or a `problem`, for the person who typed it. The URL's path must end in `suffix`,
+ * such as `/v1_2`.
  */
 export function checkEndpoint(value: string, suffix: string): { readonly url: string } | { readonly problem: string } {
   let url: URL;

@@ -1,6 +1,6 @@
 import type { RateLimit, RequestMetrics } from '../../provider.js';
 
-/** Counts requests as they are sent: repeats and redirect hops included, because each costs a round trip. */
+/** Counts requests as they are sent, repeats and redirects included: each costs a round trip. */
 export class RequestCounter {
   #total = 0;
   readonly #byRoute = new Map<string, number>();

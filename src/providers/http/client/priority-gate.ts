@@ -5,8 +5,8 @@ interface Waiter {
 }
 
 /**
- * Limits how many requests run at once against one host. Foreground work always goes first, and background work never
- * takes the last quarter of the places, so that a person's `ls` does not wait behind a crawl.
+ * Limits how many requests run at once against one host: a semaphore with two priorities. Foreground work goes first,
+ * and background work never takes the last quarter of the slots, so that a person's `ls` does not wait behind a crawl.
  *
  * Our own rather than p-limit: that has one first-in-first-out queue and no way to leave it on abort.
  */
@@ -22,17 +22,17 @@ export class PriorityGate {
     this.#backgroundLimit = Math.max(1, Math.ceil((this.#limit * 3) / 4));
   }
 
-  /** Resolves when a place is free; call the result once to give it back. Rejects with the signal's reason. */
-  async enter(priority: Priority, signal?: AbortSignal): Promise<() => void> {
+  /** Resolves when a slot is free, with the function that releases it. Rejects with the signal's reason. */
+  async acquire(priority: Priority, signal?: AbortSignal): Promise<() => void> {
     signal?.throwIfAborted();
     const queue = priority === 'foreground' ? this.#foreground : this.#background;
     const limit = priority === 'foreground' ? this.#limit : this.#backgroundLimit;
     if (this.#running < limit && queue.size === 0) this.#running += 1;
     else await this.#wait(queue, signal);
-    let left = false;
+    let isReleased = false;
     return () => {
-      if (left) return;
-      left = true;
+      if (isReleased) return;
+      isReleased = true;
       this.#running -= 1;
       this.#admit();
     };

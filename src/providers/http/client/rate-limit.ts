@@ -1,7 +1,7 @@
 /**
- * One account's request limit, as the services tell it: X-RateLimit-Limit, -Remaining, -Reset (document of 5sync, "Rate
- * Limits"), Retry-After, 429. What is known decides whether a request goes now, waits, or is refused without being sent:
- * a request beyond the limit costs a round trip, brings nothing, and may prolong the ban.
+ * One account's rate limit, learned from the service's answers: X-RateLimit-Limit, -Remaining, -Reset (document of 5sync,
+ * "Rate Limits"), Retry-After, 429. `admit` decides whether a request is sent now, waits, or is refused without being
+ * sent: a request beyond the limit costs a round trip, achieves nothing, and may prolong the ban.
  */
 import { type Clock, SteadyTime, systemClock } from '../../../base/clock.js';
 import { type Log, silentLog } from '../../../base/log.js';
@@ -10,97 +10,101 @@ import type { Priority, RateLimit, RequestOptions } from '../../provider.js';
 import { header } from '../answers/answer.js';
 import { longestPause, parseRetryAfter } from './retry-delay.js';
 
-/** What is known when a request asks to go. */
+/** What is known when a request wants to be sent. */
 export interface LimitState {
-  /** As last told; null where the service tells nothing. */
+  /** From the last answer; null if the service sends no such headers. */
   readonly known: RateLimit | null;
-  /** Requests on their way: they count, though no answer has told so yet. */
-  readonly underway: number;
-  /** Everybody waits until then, ms since the epoch: the server answered 429. */
+  /** Requests that are sent but not answered. They count against the limit, although `known` does not include them yet. */
+  readonly inFlight: number;
+  /** No request is sent before this time, ms since the epoch, because the server answered 429. */
   readonly pausedUntil: number;
-  /** The server told that moment; otherwise it is a guess. */
-  readonly isPauseTold: boolean;
-  /** Foreground requests that wait for their turn. */
+  /** `pausedUntil` comes from the server; otherwise it is a guess. */
+  readonly isPauseFromServer: boolean;
+  /** Foreground requests that wait to be sent. */
   readonly foregroundWaiting: number;
-  /** The pause was shorter than the server had asked for: one request finds out. */
-  readonly isCareful: boolean;
+  /** The pause was cut to `longestPause`, so the limit may still hold: send one request at a time to find out. */
+  readonly isProbing: boolean;
 }
 
 export type Admission =
   | { readonly act: 'go' }
-  /** Ask again after `ms`, or when something changes. */
+  /** Decide again after `ms`, or when an answer arrives. */
   | { readonly act: 'wait'; readonly ms: number }
-  /** `isTold`: the server said when, so that coming earlier is useless. */
-  | { readonly act: 'refuse'; readonly retryAfterMs: number; readonly isTold: boolean };
+  /** `isTold`: the time comes from the server, so an earlier request would be refused too. */
+  | { readonly act: 'refuse'; readonly retryAfterMs: number; readonly isFromServer: boolean };
 
-/** Background work leaves this part of the requests of a window to people… */
+/** Background work leaves this share of a window's requests to foreground work… */
 const reservedShare = 0.2;
-/** …and not more than this many of them. */
-const reservedAtMost = 100;
-/** Where only an answer on its way can bring news, ms. */
-const patienceForNews = 1000;
+/** …but not more than this many requests. */
+const maxReserved = 100;
+/** How long to wait for an answer that may change the decision, ms. */
+const inFlightWaitMs = 1000;
 
-/** Requests that background work does not touch. */
+/** How many requests of a window background work leaves to foreground work. */
 export function reserveOf(limit: number): number {
-  return Math.min(reservedAtMost, Math.ceil(limit * reservedShare));
+  return Math.min(maxReserved, Math.ceil(limit * reservedShare));
 }
 
-/** Pure. `patienceMs` is how long the request may wait at most. */
-export function admit(state: LimitState, priority: Priority, patienceMs: number, now: number): Admission {
-  const waitOrRefuse = (ms: number, isTold: boolean): Admission =>
-    ms <= patienceMs ? { act: 'wait', ms: Math.max(1, ms) } : { act: 'refuse', retryAfterMs: ms, isTold };
-  if (state.pausedUntil > now) return waitOrRefuse(state.pausedUntil - now, state.isPauseTold);
-  const waitForNews: Admission =
-    patienceMs > 0
-      ? { act: 'wait', ms: Math.min(patienceForNews, patienceMs) }
-      : { act: 'refuse', retryAfterMs: patienceForNews, isTold: false };
-  if (priority === 'background' && state.foregroundWaiting > 0) return waitForNews;
-  if (state.isCareful && state.underway > 0) return waitForNews;
-  const { known, underway } = state;
+/** Decides about one request. Pure. `patienceMs` is the longest time that the request may wait. */
+export function admit(state: LimitState, priority: Priority, maxWaitMs: number, now: number): Admission {
+  const waitOrRefuse = (ms: number, isFromServer: boolean): Admission =>
+    ms <= maxWaitMs ? { act: 'wait', ms: Math.max(1, ms) } : { act: 'refuse', retryAfterMs: ms, isFromServer };
+  if (state.pausedUntil > now) return waitOrRefuse(state.pausedUntil - now, state.isPauseFromServer);
+  const waitForAnswer: Admission =
+    maxWaitMs > 0
+      ? { act: 'wait', ms: Math.min(inFlightWaitMs, maxWaitMs) }
+      : { act: 'refuse', retryAfterMs: inFlightWaitMs, isFromServer: false };
+  if (priority === 'background' && state.foregroundWaiting > 0) return waitForAnswer;
+  if (state.isProbing && state.inFlight > 0) return waitForAnswer;
+  const { known, inFlight } = state;
   if (known === null) return { act: 'go' };
   const floor = priority === 'background' ? reserveOf(known.limit) : 0;
-  if (known.remaining - underway > floor) return { act: 'go' };
-  // The window is over, or there was one left when its last request went: one request asks how many there are now.
-  if (known.resetAt <= now) return underway === 0 ? { act: 'go' } : waitForNews;
-  // Answers on their way may tell that there is more than it seems: counted twice, once by us and once by the server.
-  if (known.remaining > floor && underway > 0) return waitForNews;
+  if (known.remaining - inFlight > floor) return { act: 'go' };
+  // The window has ended: send one request, whose answer says how many are left in the new window.
+  if (known.resetAt <= now) return inFlight === 0 ? { act: 'go' } : waitForAnswer;
+  // More may be left than computed: the server may have counted a request in `known` that `underway` counts too.
+  if (known.remaining > floor && inFlight > 0) return waitForAnswer;
   return waitOrRefuse(known.resetAt - now, true);
 }
 
-/** Unix seconds as documented; ms, or seconds from now, are told apart by their size. Undefined when it is no number. */
+/**
+ * X-RateLimit-Reset as ms since the epoch, by our clock. Documented as Unix seconds; ms, and seconds from now, are
+ * recognized by their size. Undefined if it is not a number.
+ */
 export function parseReset(value: string | undefined, now: number, serverNow: number | undefined): number | undefined {
   const given = value === undefined || value.trim() === '' ? Number.NaN : Number(value);
   if (!Number.isFinite(given) || given < 0) return undefined;
   if (given < 1e8) return now + Math.min(given * 1000, longestPause);
   const at = given > 1e11 ? given : given * 1000;
-  // By the server's own clock where that makes sense: ours may be wrong.
+  // Compute the wait by the server's clock if the result is plausible: ours may be wrong.
   const byServer = serverNow === undefined ? Number.NaN : at - serverNow;
   const wait = byServer >= -1000 && byServer <= longestPause ? byServer : at - now;
   return now + Math.min(Math.max(0, wait), longestPause);
 }
 
-/** Pause after a 429 that does not say for how long, ms; doubles with each further one. */
-const blindPauseMs = 1000;
-const blindPauseAtMost = 60_000;
+/** Pause after a 429 that does not say for how long, ms; doubles with each further such 429. */
+const guessedPauseMs = 1000;
+const maxGuessedPauseMs = 60_000;
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
+/** Delays or refuses one account's requests according to its rate limit. */
 export class RateLimiter {
   readonly #clock: Clock;
-  /** All times here are of this one. */
+  /** All times in this class are from this monotonic clock. */
   readonly #time: SteadyTime;
   readonly #log: Log;
   #known: RateLimit | null = null;
-  #underway = 0;
+  #inFlight = 0;
   #pausedUntil = 0;
-  #isPauseTold = false;
-  #isCareful = false;
-  /** The log has said that it is closed until then. */
+  #isPauseFromServer = false;
+  #isProbing = false;
+  /** The log already says that the limit is used up until then. */
   #announcedUntil = 0;
   #foregroundWaiting = 0;
-  #blindPauses = 0;
+  #guessedPauses = 0;
   #refused: { readonly what: string; readonly until: number } | null = null;
-  #news = signalOnce();
+  #change = signalOnce();
 
   constructor(clock: Clock = systemClock, log: Log = silentLog) {
     this.#clock = clock;
@@ -108,7 +112,7 @@ export class RateLimiter {
     this.#log = log;
   }
 
-  /** Of a service that tells nothing but 429 and when to come back, `limit` is 0: not known. */
+  /** The limit as last known. `limit` is 0 (unknown) for a service that sends only 429 and Retry-After. */
   snapshot(): RateLimit | null {
     const limit = this.#limit();
     if (limit === null) return null;
@@ -118,16 +122,16 @@ export class RateLimiter {
   }
 
   #limit(): RateLimit | null {
-    if (this.#known !== null || !this.#isPauseTold || this.retryAfterMs() === undefined) return this.#known;
+    if (this.#known !== null || !this.#isPauseFromServer || this.retryAfterMs() === undefined) return this.#known;
     return { limit: 0, remaining: 0, resetAt: this.#pausedUntil };
   }
 
   /**
-   * Resolves when the request may be sent; `leave` must follow. Rejects with `rate-limited` (`data.resetAt` where the
-   * server said when) when that is not to be within `patienceMs`, or with `aborted`.
+   * Resolves when the request may be sent; `leave` must follow. Rejects with `rate-limited` if that will not be within
+   * `patienceMs` (with `data.resetAt` if the server said when), or with `aborted`.
    */
-  async enter(route: string, patienceMs: number, options: RequestOptions = {}): Promise<void> {
-    const until = this.#time.now() + patienceMs;
+  async acquire(route: string, maxWaitMs: number, options: RequestOptions = {}): Promise<void> {
+    const until = this.#time.now() + maxWaitMs;
     const priority = options.priority ?? 'foreground';
     let waiting = false;
     try {
@@ -136,9 +140,9 @@ export class RateLimiter {
         const admission = admit(this.#state(waiting), priority, Math.max(0, until - now), now);
         if (admission.act === 'go') break;
         if (admission.act === 'refuse') {
-          const { retryAfterMs, isTold } = admission;
-          if (isTold && priority === 'foreground') this.announce(this.#time.dateOf(now + retryAfterMs));
-          throw refused(route, retryAfterMs, isTold ? this.#time.dateOf(now + retryAfterMs) : undefined);
+          const { retryAfterMs, isFromServer } = admission;
+          if (isFromServer && priority === 'foreground') this.announce(this.#time.dateOf(now + retryAfterMs));
+          throw refused(route, retryAfterMs, isFromServer ? this.#time.dateOf(now + retryAfterMs) : undefined);
         }
         if (priority === 'foreground' && !waiting) {
           waiting = true;
@@ -146,22 +150,22 @@ export class RateLimiter {
         }
         await this.#wait(admission.ms, route, options.signal);
       }
-      this.#underway += 1;
+      this.#inFlight += 1;
     } finally {
       if (waiting) this.#foregroundWaiting -= 1;
     }
   }
 
   /**
-   * Throws where `requests` are more than are left: `rate-limited` where the next window has enough, `limit` where none has,
-   * unless it `isResumable`.
+   * Throws if the work takes more `requests` than are left: `rate-limited` if the next window has enough of them, `limit`
+   * if no window has. Resumable work that no window holds may begin, because it continues in the next one.
    */
-  afford(requests: number, what: string, isResumable: boolean): void {
+  assertBudget(requests: number, what: string, isResumable: boolean): void {
     const known = this.#known;
     const now = this.#time.now();
     if (known === null || known.resetAt <= now) return;
     const isNever = requests > known.limit;
-    if (requests <= known.remaining - this.#underway || (isNever && isResumable)) return;
+    if (requests <= known.remaining - this.#inFlight || (isNever && isResumable)) return;
     const resetAt = this.#time.dateOf(known.resetAt);
     const until = dateTime(resetAt);
     const why = isNever
@@ -177,13 +181,13 @@ export class RateLimiter {
         });
   }
 
-  /** The request has its answer, or will have none. */
-  leave(): void {
-    this.#underway -= 1;
-    this.#tell();
+  /** The request was answered, or failed. */
+  release(): void {
+    this.#inFlight -= 1;
+    this.#notifyWaiters();
   }
 
-  /** What an answer tells about the limit. */
+  /** Updates the limit from the headers of an answer. */
   observe(status: number, headers: Headers): void {
     const now = this.#time.now();
     const date = Date.parse(header(headers, 'date') ?? '');
@@ -197,43 +201,43 @@ export class RateLimiter {
         resetAt: resetAt ?? this.#known?.resetAt ?? now,
       };
     if (status !== 429) {
-      this.#blindPauses = 0;
-      this.#isCareful = false;
+      this.#guessedPauses = 0;
+      this.#isProbing = false;
       return;
     }
-    // Where requests are left, it was refused for something else, of which the end of the window says nothing.
+    // If requests are left, the 429 has another reason, and X-RateLimit-Reset says nothing about its end.
     const isUsedUp = remaining === undefined || remaining === 0;
     if (isUsedUp && this.#known !== null) this.#known = { ...this.#known, remaining: 0 };
-    const told = parseRetryAfter(header(headers, 'retry-after'), Number.isNaN(date) ? this.#clock.now() : date);
-    if (told !== undefined) this.pause(told);
+    const retryAfterMs = parseRetryAfter(header(headers, 'retry-after'), Number.isNaN(date) ? this.#clock.now() : date);
+    if (retryAfterMs !== undefined) this.pause(retryAfterMs);
     else if (isUsedUp && resetAt !== undefined && resetAt > now) this.pause(resetAt - now);
-    // Those that were sent together are refused together: one pause for all of them.
+    // Requests that were sent together are refused together: they cause one pause.
     else if (now >= this.#pausedUntil)
-      this.pause(Math.min(blindPauseAtMost, blindPauseMs * 2 ** Math.min(this.#blindPauses++, 10)), true);
+      this.pause(Math.min(maxGuessedPauseMs, guessedPauseMs * 2 ** Math.min(this.#guessedPauses++, 10)), true);
   }
 
-  /** Nobody goes for so long. What the server says in words (`guess` false) takes the place of what was guessed. */
+  /** Sends no request for `ms`. A time from the server (`guess` false) replaces a guess. */
   pause(ms: number, guess = false): void {
     const until = this.#time.now() + Math.min(ms, longestPause);
-    if (ms >= longestPause) this.#isCareful = true;
-    if (!guess || until > this.#pausedUntil) this.#isPauseTold = !guess;
+    if (ms >= longestPause) this.#isProbing = true;
+    if (!guess || until > this.#pausedUntil) this.#isPauseFromServer = !guess;
     this.#pausedUntil = guess ? Math.max(this.#pausedUntil, until) : until;
     if (this.#known !== null && this.#known.remaining === 0 && !guess) this.#known = { ...this.#known, resetAt: until };
   }
 
-  /** Until when it is closed, ms from now; undefined when it is not. */
+  /** Rest of the pause, ms; undefined if there is none. */
   retryAfterMs(): number | undefined {
     const left = this.#pausedUntil - this.#time.now();
     return left > 0 ? left : undefined;
   }
 
-  /** When the server will take requests again, ms since the epoch, where it said so and that is to come. */
+  /** End of the pause, ms since the epoch. Undefined if there is no pause, or if its end is a guess. */
   resetAt(): number | undefined {
-    const isTold = this.#isPauseTold && this.retryAfterMs() !== undefined;
-    return isTold ? this.#time.dateOf(this.#pausedUntil) : undefined;
+    const isFromServer = this.#isPauseFromServer && this.retryAfterMs() !== undefined;
+    return isFromServer ? this.#time.dateOf(this.#pausedUntil) : undefined;
   }
 
-  /** One line for each time that people's requests fail for it, not one for each request. */
+  /** Logs that the limit is used up: once for each pause, not for each request that fails. */
   announce(resetAt: number): void {
     const now = this.#time.now();
     if (now < this.#announcedUntil) return;
@@ -244,24 +248,24 @@ export class RateLimiter {
   #state(waiting: boolean): LimitState {
     return {
       known: this.#known,
-      underway: this.#underway,
+      inFlight: this.#inFlight,
       pausedUntil: this.#pausedUntil,
-      isPauseTold: this.#isPauseTold,
+      isPauseFromServer: this.#isPauseFromServer,
       foregroundWaiting: this.#foregroundWaiting - (waiting ? 1 : 0),
-      isCareful: this.#isCareful,
+      isProbing: this.#isProbing,
     };
   }
 
-  #tell(): void {
-    this.#news.resolve();
-    this.#news = signalOnce();
+  #notifyWaiters(): void {
+    this.#change.resolve();
+    this.#change = signalOnce();
   }
 
   async #wait(ms: number, route: string, signal: AbortSignal | undefined): Promise<void> {
     const over = new AbortController();
     const either = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
     try {
-      await Promise.race([this.#clock.sleep(ms, either), this.#news.promise]);
+      await Promise.race([this.#clock.sleep(ms, either), this.#change.promise]);
     } catch (cause) {
       throw new ProviderError('aborted', `${route}: cancelled`, { cause, data: { route } });
     } finally {

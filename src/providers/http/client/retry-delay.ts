@@ -1,9 +1,9 @@
-/** How long to wait before a request is repeated: pure, so that the policy is a table in the tests. */
+/** How long to wait before a request is sent again. Pure, so that the policy is a table in the tests. */
 
 export interface RetryPolicy {
   /** Wait before the first repeat, ms; doubles with each further one. */
   readonly baseMs: number;
-  /** Longest wait of our own choosing, ms. A longer Retry-After is obeyed all the same. */
+  /** Longest backoff, ms. A longer Retry-After is obeyed all the same. */
   readonly capMs: number;
 }
 
@@ -12,8 +12,8 @@ export const defaultRetryPolicy: RetryPolicy = { baseMs: 200, capMs: 10_000 };
 /**
  * Milliseconds to wait before the next try, or null when it would not begin before the deadline.
  *
- * Exponential backoff, of which the upper half is random, so that many callers that failed together do not come back
- * together. What the server asked for (`retryAfterMs`) is a floor, never shortened.
+ * Exponential backoff. Its upper half is random, so that callers that failed together do not come back together. The
+ * result is never shorter than the server asked for (`retryAfterMs`).
  */
 export function retryDelay(
   input: {
@@ -33,15 +33,12 @@ export function retryDelay(
   return delay < input.leftMs ? delay : null;
 }
 
-/**
- * Longest that a server is believed when it says to stay away, ms: the longest window that a document names. Then one request
- * asks again.
- */
+/** Cap on a pause that a server asks for, ms: the longest rate-limit window in the documents. Then one request tries again. */
 export const longestPause = 3600_000;
 
 /**
- * A Retry-After header in ms from `now` (ms since the epoch, by the server where its clock is known), at most `longestPause`:
- * delta seconds or an HTTP date; undefined if neither.
+ * A Retry-After header (delta seconds or an HTTP date) in ms from `now`, at most `longestPause`; undefined if it is
+ * neither. `now` is in ms since the epoch, by the server's clock where that is known.
  */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * GET of file content: follows redirects by hand, because the Authorization header must not reach another host, and
- * hands the body on as it arrives.
+ * GET of file content. It follows redirects itself, because the Authorization header must not reach another host, and
+ * yields the body as it arrives.
  */
 import { ProviderError } from '../../errors.js';
 import { header } from '../answers/answer.js';
@@ -13,17 +13,17 @@ import type { WireResponse } from '../transport/transport.js';
 const redirects = new Set([301, 302, 303, 307, 308]);
 const maxRedirects = 5;
 
-/** An open download. `chunks` or `discard` must be used, else its place and its connection stay taken. */
+/** An open download. The caller must use `chunks` or `discard`: they release its slot and its connection. */
 export interface Download {
   readonly status: number;
   readonly headers: WireResponse['headers'];
-  /** The body's bytes as they come. Throws `TryFailure`. */
+  /** The body's bytes as they arrive. Throws `TryFailure`. */
   chunks(): AsyncGenerator<Uint8Array>;
-  /** Gives the body up. */
+  /** Closes the download without reading the body. */
   discard(): void;
 }
 
-/** Where a redirect may lead: anywhere over https; plain http only from this machine to this machine. */
+/** The URL of a redirect if it may be followed: any https URL; plain http only from this machine to this machine. */
 export function redirectTarget(from: URL, location: string | undefined): URL | undefined {
   if (location === undefined) return undefined;
   let to: URL;
@@ -37,7 +37,7 @@ export function redirectTarget(from: URL, location: string | undefined): URL | u
   return to.protocol === 'http:' && isLoopback(to.hostname) && isLoopback(from.hostname) ? to : undefined;
 }
 
-/** One try of a download, up to the head of its answer. Statuses in `call.accept` are answers. Rejects with `TryFailure`. */
+/** One try of a download, up to the head of the answer. Statuses in `call.accept` are no errors. Rejects with `TryFailure`. */
 export async function openDownload(
   http: HttpClient,
   call: Call,
@@ -48,30 +48,30 @@ export async function openDownload(
   let url = new URL(urlOf(call));
   for (let hops = 0; ; hops++) {
     const signed = call.unsigned !== true && url.origin === home;
-    const leave = await http.enter(url.origin, call.route, options, signed);
+    const release = await http.acquire(url.origin, call.route, options, signed);
     let response: WireResponse;
     try {
       response = await http.send(call, url, signed, begin(), options.signal);
     } catch (error) {
-      leave();
+      release();
       throw error;
     }
     const { status, headers } = response;
     if ((status >= 200 && status < 300) || call.accept?.includes(status) === true)
-      return openBody(response, leave, call.route);
+      return openBody(response, release, call.route);
 
     try {
       const answer = await readAnswer(response, call.route);
       if (!redirects.has(status)) {
         const failure = http.failureOf(answer, call.route);
-        // Another host knows neither our account nor our error codes: a link of its that does not work (any more) is
-        // asked for again at home.
+        // Another host knows neither our account nor our error codes. If its link does not work (any more), ask our own
+        // host for a new one.
         if (!signed && failure.repeat === 'never')
           throw protocolFailure(call.route, `the host it redirects to answered ${status}`, { status });
         throw failure;
       }
     } finally {
-      leave();
+      release();
     }
     const target = redirectTarget(url, header(headers, 'location'));
     if (target === undefined || hops >= maxRedirects)
@@ -80,18 +80,18 @@ export async function openDownload(
   }
 }
 
-function openBody(response: WireResponse, leave: () => void, route: string): Download {
+function openBody(response: WireResponse, release: () => void, route: string): Download {
   const { status, headers, body, watch } = response;
   let over = false;
-  // Until somebody wants the body, the delay is ours.
+  // The server is not late until the caller begins to read the body.
   watch.pause();
   const end = (): void => {
     if (over) return;
     over = true;
     watch.end();
-    // Destroying an ended body does nothing; one under way closes its connection.
+    // If the body has ended, this does nothing; else it closes the connection.
     body.on('error', () => {}).destroy();
-    leave();
+    release();
   };
   return {
     status,
@@ -101,7 +101,7 @@ function openBody(response: WireResponse, leave: () => void, route: string): Dow
       try {
         watch.moved();
         for await (const chunk of body) {
-          // A consumer may take its time: only waiting for the server counts as standing still.
+          // Time that the consumer takes is not the server's: only waiting for the server counts towards the timeout.
           watch.pause();
           yield chunk;
           watch.moved();

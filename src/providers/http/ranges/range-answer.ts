@@ -1,20 +1,19 @@
 /**
- * What the answer to a ranged download means: pure. The documents allow a `Range` header and promise status 200 for
- * every download; servers in general answer 206 with Content-Range, or ignore the header.
+ * Reads the head of the answer to a ranged download. Pure. The documents allow a `Range` header and promise status 200
+ * for every download; servers in general answer 206 with Content-Range, or ignore the header.
  */
-
 import type { ByteRange } from '../../provider.js';
 import { header } from '../answers/answer.js';
 import { parseContentRange } from '../answers/content-range.js';
 
 export type RangeAnswer =
-  /** Bytes of the file from `offset`; `length` of them follow. `unproven`: no header says so, only the length fits. */
+  /** `length` bytes of the file from `offset`. `unproven`: no header says which bytes they are, only the length fits. */
   | { readonly kind: 'bytes'; readonly offset: number; readonly length: number; readonly unproven: boolean }
   /** The file has another size now. */
   | { readonly kind: 'changed' }
-  /** Not what was asked for. */
+  /** The answer does not match the request. */
   | { readonly kind: 'wrong'; readonly why: string }
-  /** Either the file changed or the answer is nonsense: its current state decides. */
+  /** Either the file changed or the answer is wrong. The caller must look at the file's current state. */
   | { readonly kind: 'doubtful'; readonly why: string };
 
 export function readRangeAnswer(

@@ -1,6 +1,6 @@
 /**
- * Ranged downloads of one revision. A connection that breaks in the middle is taken up again where it broke, under the
- * same checks as the first answer.
+ * Ranged downloads of one revision. When a connection breaks, the download resumes where it broke, under the same checks
+ * as the first answer. Invariant: bytes are yielded only if they are of the revision that the caller named.
  */
 import { LRUCache } from 'lru-cache';
 import { ProviderError } from '../../errors.js';
@@ -14,10 +14,10 @@ import { readRangeAnswer } from './range-answer.js';
 import { isInDoubt, validatorOf } from './revision-doubt.js';
 import { SingleFlight } from './single-flight.js';
 
-/** How often a body may break without a single new byte before it is given up. */
-const fruitlessResumes = 2;
-/** So long answers wait for those that were asked for together with them, so that one question does for all, ms. */
-const longestGathering = 1000;
+/** How often in a row a body may break without a new byte before the download fails. */
+const maxFruitlessResumes = 2;
+/** How long an answer waits for the others of its batch, so that one revalidation serves all of them, ms. */
+const longestBatchWait = 1000;
 
 /** One accepted answer. */
 interface Part {
@@ -27,31 +27,32 @@ interface Part {
   readonly route: string;
 }
 
-/** What the server calls a revision, '' where it does not say. */
-interface Claim {
+/** The validator (ETag or Last-Modified) that came with a revision. */
+interface KnownValidator {
+  /** '' if the answer had none. */
   readonly validator: string;
-  /** Resolves when this is known to be the name of that revision; rejects where it is of another. */
+  /** Resolves when the validator is known to belong to the revision; rejects if it belongs to another one. */
   readonly proof: Promise<void>;
 }
 
 /** What differs between providers. */
 export interface DownloadSource {
   readonly http: HttpClient;
-  /** The request for a whole file; the reader adds what concerns ranges. */
+  /** The request for a whole file; the reader adds the headers for ranges. */
   call(file: RemoteFile, options: CallOptions): Call | Promise<Call>;
-  /** The file as it is now; undefined when it is gone. Asked when an answer leaves its revision in doubt. */
+  /** The file as it is now; undefined if it is gone. Called when the revision of an answer is in doubt. */
   current(file: RemoteFile, options: CallOptions): Promise<RemoteFile | undefined>;
 }
 
 export class RangeReader {
   readonly #source: DownloadSource;
-  /** By the first answer of each revision, to notice when the server calls it something else. */
-  readonly #nameLocks = new LRUCache<string, Claim>({ max: 20_000 });
+  /** By revision: the validator of its first answer. A later answer with another one may be of another revision. */
+  readonly #validators = new LRUCache<string, KnownValidator>({ max: 20_000 });
   readonly #revalidations = new SingleFlight();
-  /** Answers that have not begun, of ranges that are asked for together: by revision. */
-  readonly #coming = new Map<string, Set<Promise<void>>>();
-  /** Questions that are not put yet, for those whose answers have begun by then. */
-  readonly #gathering = new Map<string, Promise<void>>();
+  /** By revision: requests of a batch whose answers have not begun. */
+  readonly #opening = new Map<string, Set<Promise<void>>>();
+  /** By revision: the revalidation that a batch shares, while it still waits for answers of the batch. */
+  readonly #batches = new Map<string, Promise<void>>();
 
   constructor(source: DownloadSource) {
     this.#source = source;
@@ -59,8 +60,8 @@ export class RangeReader {
 
   async read(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<RangeBody> {
     const first = await this.#open(file, range, options, false);
-    // A shorter answer than asked for is completed by further ones, so the range's own length is the one to announce;
-    // an ignored range brings the whole file.
+    // If the answer is shorter than the range, `#body` requests the rest: announce the range's own length. If the server
+    // ignored the range, the answer is the whole file.
     const length = first.offset === range.offset && first.length <= range.length ? range.length : first.length;
     return { offset: first.offset, length, body: this.#body(file, first, length, options) };
   }
@@ -81,7 +82,7 @@ export class RangeReader {
     return await http.repeat(
       call,
       async (begin) => {
-        const download = await this.#expected(file, options, openDownload(http, call, begin, options));
+        const download = await this.#trackOpening(file, options, openDownload(http, call, begin, options));
         try {
           return await this.#accept(file, range, download, call.route, options, isResume);
         } catch (error) {
@@ -110,103 +111,103 @@ export class RangeReader {
       throw protocolFailure(route, answer.why, { status });
     }
     const key = revisionKey(file);
-    const claim = this.#nameLocks.get(key);
+    const known = this.#validators.get(key);
     const validator = validatorOf(headers);
-    // Where content has no checksum, the first answer of a revision must not be of a later one.
+    // Without a checksum, a later revision in the first answer would go unnoticed: compare the times.
     const dated = Date.parse(header(headers, 'last-modified') ?? '');
     const isDoubtful = isInDoubt({
       validator,
-      known: claim?.validator,
+      known: known?.validator,
       isPart: isResume || answer.offset !== 0 || answer.length !== file.size,
       isUnproven: answer.unproven,
       isMisdated: file.md5 === null && Math.abs(dated - file.modified) >= 1000,
-      continues: options.continues === true,
-      isCompared: options.compared === true,
+      hasEarlierBytes: options.hasEarlierBytes === true,
+      isVerified: options.isVerified === true,
     });
-    if (claim === undefined) {
-      // From here on others that are called the same need not ask: they wait for this one's answer.
-      const { together } = options;
-      const proof = isDoubtful ? this.#assertUnchanged(file, route, { together }) : Promise.resolve();
-      this.#claim(key, validator ?? '', proof);
+    if (known === undefined) {
+      // Other answers with this validator need no revalidation of their own: they wait for this one.
+      const { inBatch } = options;
+      const proof = isDoubtful ? this.#assertUnchanged(file, route, { inBatch }) : Promise.resolve();
+      this.#rememberValidator(key, validator ?? '', proof);
       await orAborted(proof, options.signal);
     } else if (isDoubtful) {
       await this.#assertUnchanged(file, route, options);
-      // It is called so by now.
-      if (validator !== undefined) this.#claim(key, validator, Promise.resolve());
+      // The revision now has this validator.
+      if (validator !== undefined) this.#rememberValidator(key, validator, Promise.resolve());
     } else if (validator !== undefined) {
-      await orAborted(claim.proof, options.signal);
+      await orAborted(known.proof, options.signal);
     }
     return { offset: answer.offset, length: answer.length, download, route };
   }
 
-  /** Where the proof fails, the next answer is a first one again. */
-  #claim(key: string, validator: string, proof: Promise<void>): void {
-    const claim: Claim = { validator, proof };
-    this.#nameLocks.set(key, claim);
+  /** Remembers a revision's validator. If the proof fails, it is forgotten, and the next answer counts as the first. */
+  #rememberValidator(key: string, validator: string, proof: Promise<void>): void {
+    const known: KnownValidator = { validator, proof };
+    this.#validators.set(key, known);
     proof.catch(() => {
-      if (this.#nameLocks.get(key) === claim) this.#nameLocks.delete(key);
+      if (this.#validators.get(key) === known) this.#validators.delete(key);
     });
   }
 
   /**
-   * Throws `revision-changed` (or `not-found`) unless the file still is the revision described, when asked after this call:
-   * after the head of the answer that is in doubt has come.
+   * Looks the file up, and throws `revision-changed` (or `not-found`) unless it still is this revision. The lookup begins
+   * after this call, and so after the head of the answer that is in doubt has arrived.
    */
   #assertUnchanged(
     file: RemoteFile,
     route: string,
-    { signal, together }: Pick<CallOptions, 'signal' | 'together'>,
+    { signal, inBatch }: Pick<CallOptions, 'signal' | 'inBatch'>,
   ): Promise<void> {
     const key = revisionKey(file);
     const look = async (): Promise<void> => {
-      // In the foreground, whoever began it: an open download waits for it, and others may come to share it.
-      const now = await this.#source.current(file, { placed: true });
+      // Always in the foreground: an open download waits for it, and foreground callers may come to share it.
+      const now = await this.#source.current(file, { holdsSlot: true });
       if (now === undefined || now.size !== file.size) throw changed(route);
       const same =
         file.md5 === null || now.md5 === null ? now.modified === file.modified : now.md5 === file.md5.toLowerCase();
       if (!same) throw changed(route);
     };
-    if (together !== true) return this.#revalidations.share(key, look, signal);
-    let gathering = this.#gathering.get(key);
-    if (gathering === undefined) {
-      gathering = this.#gathered(key).then(() => {
-        // Whoever comes from now on may have been answered later.
-        this.#gathering.delete(key);
+    if (inBatch !== true) return this.#revalidations.share(key, look, signal);
+    let batch = this.#batches.get(key);
+    if (batch === undefined) {
+      batch = this.#batchOpened(key).then(() => {
+        // Answers that arrive from now on may be newer than the lookup: they start the next batch.
+        this.#batches.delete(key);
         return this.#revalidations.share(key, look);
       });
-      this.#gathering.set(key, gathering);
+      this.#batches.set(key, batch);
     }
-    return orAborted(gathering, signal);
+    return orAborted(batch, signal);
   }
 
-  /** Notes that an answer is on its way, until it begins. */
-  async #expected<T>(file: RemoteFile, { together }: CallOptions, opening: Promise<T>): Promise<T> {
-    if (together !== true) return await opening;
+  /** Registers a request of a batch until its answer begins. */
+  async #trackOpening<T>(file: RemoteFile, { inBatch }: CallOptions, answer: Promise<T>): Promise<T> {
+    if (inBatch !== true) return await answer;
     const key = revisionKey(file);
-    const coming = this.#coming.get(key) ?? new Set();
-    this.#coming.set(key, coming);
-    const begun = opening.then(
+    const opening = this.#opening.get(key) ?? new Set();
+    this.#opening.set(key, opening);
+    const settled = answer.then(
       () => undefined,
       () => undefined,
     );
-    coming.add(begun);
+    opening.add(settled);
     try {
-      return await opening;
+      return await answer;
     } finally {
-      coming.delete(begun);
-      if (coming.size === 0 && this.#coming.get(key) === coming) this.#coming.delete(key);
+      opening.delete(settled);
+      if (opening.size === 0 && this.#opening.get(key) === opening) this.#opening.delete(key);
     }
   }
 
-  /** Resolves when all answers that are on their way now have begun, or have been waited for. */
-  async #gathered(key: string): Promise<void> {
+  /** Resolves when the answers of all requests that are registered now have begun, or after `longestBatchWait`. */
+  async #batchOpened(key: string): Promise<void> {
     const waiting = new AbortController();
-    const patience = this.#source.http.clock.sleep(longestGathering, waiting.signal).catch(() => undefined);
-    await Promise.race([Promise.all(this.#coming.get(key) ?? []), patience]);
+    const timeout = this.#source.http.clock.sleep(longestBatchWait, waiting.signal).catch(() => undefined);
+    await Promise.race([Promise.all(this.#opening.get(key) ?? []), timeout]);
     waiting.abort();
   }
 
-  /** The bytes of `first`, and as many more as `length` asks for. */
+  /** Yields `length` bytes: those of `first`, then those of further answers. */
   async *#body(file: RemoteFile, first: Part, length: number, options: CallOptions): AsyncGenerator<Uint8Array> {
     const end = first.offset + length;
     let at = first.offset;
@@ -216,7 +217,7 @@ export class RangeReader {
       for (;;) {
         const before = at;
         const partEnd = part.offset + part.length;
-        // An answer to a resume may be the whole file again, from a server that ignores ranges.
+        // A server that ignores ranges answers a resume with the whole file: skip the bytes that were yielded already.
         let skip = at - part.offset;
         let broken: ProviderError | undefined;
         try {
@@ -238,7 +239,7 @@ export class RangeReader {
         if (at >= end) return;
         broken ??= at < partEnd ? shortBody(part.route, at - first.offset, length) : undefined;
         fruitless = at > before ? 0 : fruitless + 1;
-        if (fruitless > fruitlessResumes) throw broken ?? shortBody(part.route, at - first.offset, length);
+        if (fruitless > maxFruitlessResumes) throw broken ?? shortBody(part.route, at - first.offset, length);
         part = await this.#open(file, { offset: at, length: end - at }, options, true);
       }
     } finally {

@@ -1,40 +1,39 @@
 /**
- * Does an answer to a download leave it open of which revision its bytes are? Pure. No document promises a header that
- * says so, and a later revision may have the very same size.
+ * Decides whether it is uncertain to which revision the bytes of a download belong. Pure. No document promises a header
+ * that says it, and a later revision may have the same size.
  */
-
 import { header } from '../answers/answer.js';
 
 export interface RevisionSigns {
-  /** What this answer calls the revision; undefined where it does not say. */
+  /** The answer's validator (see `validatorOf`); undefined if it has none. */
   readonly validator: string | undefined;
-  /** What an earlier answer called it: '' for nothing, undefined where there was none. */
+  /** The validator of an earlier answer for this revision: '' if that had none, undefined if there was no answer. */
   readonly known: string | undefined;
-  /** Not the whole file at once: other answers bring the rest of it. */
+  /** The answer is not the whole file: other answers bring the rest. */
   readonly isPart: boolean;
-  /** No header says which bytes these are. */
+  /** No header says which bytes of the file these are. */
   readonly isUnproven: boolean;
-  /** It speaks of another time than the revision has, whose content has no checksum. */
+  /** Last-Modified differs from the revision's time, and the revision has no checksum. */
   readonly isMisdated: boolean;
-  /** Bytes of the revision are here from earlier than the first answer. */
-  readonly continues: boolean;
-  /** The caller compares all bytes before any is given out. */
-  readonly isCompared: boolean;
+  /** The caller has bytes of the revision from before the first answer. */
+  readonly hasEarlierBytes: boolean;
+  /** The caller checks all bytes against their checksums before it uses any. */
+  readonly isVerified: boolean;
 }
 
-/** Must the file be asked for before bytes of this answer are given to anybody? */
+/** Must the file be looked up before bytes of this answer are used? */
 export function isInDoubt(signs: RevisionSigns): boolean {
   const { validator, known } = signs;
-  // Another one for equal content is possible (another server of theirs), and one where there was none.
+  // A different validator only means doubt: another server of the service may have its own for the same content.
   if (validator !== undefined && known !== undefined) return validator !== known;
   if (signs.isUnproven || (known === undefined && signs.isMisdated)) return true;
-  if (validator !== undefined) return signs.continues;
-  return !signs.isCompared && (signs.isPart || known !== undefined || signs.continues);
+  if (validator !== undefined) return signs.hasEarlierBytes;
+  return !signs.isVerified && (signs.isPart || known !== undefined || signs.hasEarlierBytes);
 }
 
 /**
- * What an answer calls the revision: its ETag, unless that is a weak one, or its Last-Modified, unless the file could have
- * been changed again within that second (RFC 9110, 8.8.1 and 8.8.2.2: no others tell one content from another).
+ * The answer's strong validator: its ETag unless that is weak, or its Last-Modified unless the file could have been
+ * changed again within that second. Only strong validators tell one content from another (RFC 9110, 8.8.1 and 8.8.2.2).
  */
 export function validatorOf(headers: Parameters<typeof header>[0]): string | undefined {
   const etag = header(headers, 'etag');

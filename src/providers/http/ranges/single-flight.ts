@@ -1,13 +1,14 @@
 /**
- * Questions that many want answered, none by an answer older than his asking: who comes while one is under way shares
- * the next, as writers share a group commit. So there are at most two of a key, one running and one waiting.
+ * Single-flight whose results are never older than the call: a caller that comes while a run is under way shares the next
+ * run, as writers share a group commit. So there are at most two runs of a key, one running and one waiting.
  */
 import { ProviderError } from '../../errors.js';
 import { orAborted } from '../../or-aborted.js';
 
+/** The next run of a key. */
 interface Waiting {
-  readonly answer: Promise<void>;
-  sharers: number;
+  readonly result: Promise<void>;
+  waiters: number;
 }
 
 export class SingleFlight {
@@ -15,44 +16,45 @@ export class SingleFlight {
   readonly #waiting = new Map<string, Waiting>();
 
   /**
-   * Rejects as `put` does, which begins after this call. It is for all who share it, so it is given no signal: who gives
-   * up leaves them to it. Where one that runs fails, so do those who wait: they have waited for as long as one may.
+   * Waits for a run of `work` that begins after this call; rejects as it does. `work` gets no signal, because several
+   * callers share it: a caller whose signal aborts leaves, and the run continues. If the current run fails, the callers
+   * that wait for the next run fail too: they have waited as long as they may.
    */
-  async share(key: string, put: () => Promise<void>, signal?: AbortSignal): Promise<void> {
+  async share(key: string, work: () => Promise<void>, signal?: AbortSignal): Promise<void> {
     const running = this.#running.get(key);
-    if (running === undefined) return await orAborted(this.#begin(key, put), signal);
+    if (running === undefined) return await orAborted(this.#begin(key, work), signal);
     let waiting = this.#waiting.get(key);
     if (waiting === undefined) {
-      waiting = { answer: this.#beginAfter(running, key, put), sharers: 0 };
+      waiting = { result: this.#beginAfter(running, key, work), waiters: 0 };
       this.#waiting.set(key, waiting);
     }
-    waiting.sharers++;
+    waiting.waiters++;
     try {
-      await orAborted(waiting.answer, signal);
+      await orAborted(waiting.result, signal);
     } finally {
-      waiting.sharers--;
+      waiting.waiters--;
     }
   }
 
-  #begin(key: string, put: () => Promise<void>): Promise<void> {
-    const running = put().finally(() => {
-      // Else the waiting one takes its place, with nobody in between.
+  #begin(key: string, work: () => Promise<void>): Promise<void> {
+    const running = work().finally(() => {
+      // If a run is waiting, it takes over the key at once, so that no caller starts a third run in between.
       if (!this.#waiting.has(key)) this.#running.delete(key);
     });
     this.#running.set(key, running);
     return running;
   }
 
-  async #beginAfter(running: Promise<void>, key: string, put: () => Promise<void>): Promise<void> {
+  async #beginAfter(running: Promise<void>, key: string, work: () => Promise<void>): Promise<void> {
     const failed = await running.then(
       () => null,
       (error: unknown) => ({ error }),
     );
-    const sharers = this.#waiting.get(key)?.sharers;
+    const waiters = this.#waiting.get(key)?.waiters;
     this.#waiting.delete(key);
     this.#running.delete(key);
     if (failed !== null) throw failed.error;
-    if (sharers === 0) throw new ProviderError('aborted', 'cancelled: nobody asks any more', { data: {} });
-    return await this.#begin(key, put);
+    if (waiters === 0) throw new ProviderError('aborted', 'cancelled: nobody asks any more', { data: {} });
+    return await this.#begin(key, work);
   }
 }

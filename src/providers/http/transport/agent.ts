@@ -1,6 +1,6 @@
 /**
- * The part of undici that we use: kept-alive connections, a pool for each origin. undici's index also loads fetch, WebSocket,
- * caches and mocks, which costs every start 60 ms. Its version is exact in package.json, so these inner paths do not move.
+ * The part of undici that we use: kept-alive connections, one pool per origin. undici's index also loads fetch, WebSocket,
+ * caches and mocks, which adds 60 ms to every start. package.json pins the exact version, so these inner paths stay valid.
  */
 import request from 'undici/lib/api/api-request.js';
 import InnerAgent from 'undici/lib/dispatcher/agent.js';

@@ -1,6 +1,6 @@
 /**
- * A request with an empty body in chunked transfer encoding. undici gives an empty body `Content-Length: 0` whatever it
- * is told; a server that demands chunked uploads (Acronis) refuses that.
+ * Sends a request with an empty body in chunked transfer encoding. undici always sends `Content-Length: 0` with an empty
+ * body, and a server that demands chunked uploads (Acronis) refuses that.
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
@@ -15,7 +15,7 @@ export function requestEmptyChunked(
   return new Promise((resolve, reject) => {
     const request = open(
       url,
-      // No kept-alive connection: such uploads are rare, and closing leaves nothing behind.
+      // No kept-alive connection: such uploads are rare, and no socket is left to close.
       { method, headers: { ...headers, 'transfer-encoding': 'chunked' }, signal, agent: false },
       (response) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response }),
     );

@@ -1,8 +1,8 @@
 /**
- * One HTTP exchange over kept-alive connections: nothing here repeats, signs or knows a provider.
+ * One HTTP exchange over kept-alive connections. This module does not repeat or sign requests, and knows no provider.
  *
- * Timeouts are one timer per try, moved on by every byte, instead of undici's own: its headers timeout also runs while
- * a large upload waits for a slow line, and would kill a transfer that moves.
+ * Each try has one stall timer, which every byte restarts, instead of undici's timeouts: its headers timeout also runs
+ * while a large upload waits for a slow line, and would abort a transfer that moves.
  */
 import { setMaxListeners } from 'node:events';
 import type { Dispatcher } from 'undici';
@@ -12,12 +12,12 @@ import { requestEmptyChunked } from './empty-chunked.js';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
-/** A request body that can be read anew for every try. */
+/** A request body that each try reads from the start. */
 export interface Content {
   /** Bytes. */
   readonly size: number;
   open(): AsyncIterable<Uint8Array>;
-  /** Bytes of this try that went to the socket so far. */
+  /** Called with the number of bytes that this try has handed to the socket so far. */
   onProgress?(sent: number): void;
 }
 
@@ -45,10 +45,10 @@ export interface WireResponse {
 }
 
 /**
- * - `refused`  never reached the server: no connection
- * - `insecure` the same, and repeating is useless (certificate)
- * - `broken`   the connection ended; what the server did is unknown
- * - `stalled`  no byte moved for too long; what the server did is unknown
+ * - `refused`  the request did not reach the server: no connection
+ * - `insecure` the same, and a repeat is useless (certificate)
+ * - `broken`   the connection ended; it is unknown what the server did
+ * - `stalled`  no byte moved for too long; it is unknown what the server did
  * - `source`   the content to upload could not be read
  * - `aborted`  the caller's signal fired
  */
@@ -56,13 +56,13 @@ export type FailureKind = 'refused' | 'insecure' | 'broken' | 'stalled' | 'sourc
 
 export class TransportFailure extends Error {
   readonly kind: FailureKind;
-  /** How long the try had been moving body bytes when it failed, ms. */
-  readonly movedForMs: number;
+  /** How long body bytes had been moving when the try failed, ms. */
+  readonly transferMs: number;
 
-  constructor(kind: FailureKind, message: string, cause: unknown, movedForMs = 0) {
+  constructor(kind: FailureKind, message: string, cause: unknown, transferMs = 0) {
     super(message, { cause });
     this.kind = kind;
-    this.movedForMs = movedForMs;
+    this.transferMs = transferMs;
   }
 }
 
@@ -80,21 +80,21 @@ const connectionRefused = new Set([
 
 const badCertificate = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET|VERIFY)_|ERR_SSL_|HOSTNAME_MISMATCH)/;
 
-/** Bodies up to this many bytes go out as one buffer with the head: one system call instead of several. */
+/** Bodies of up to so many bytes are sent in one buffer: one system call instead of several. */
 const singleWriteBytes = 256 * 1024;
 
 /**
- * The server carries out a change that it has been sent in full, wanted or not. Who breaks it off then does not know what was
- * done, nor the id of what was made, and his next request may overtake it: a cancelled upload would put back a file that was
- * removed since. So the answer is awaited for this long after the caller's signal, ms: many round trips, and short for who
- * pressed Ctrl-C.
+ * After the caller's signal aborts, a change that has been sent in full gets this long to be answered, ms. The server
+ * carries it out in any case. Without the answer the caller would know neither the outcome nor the new object's id, and
+ * its next request could overtake the change: a cancelled upload would restore a file that was removed since. One second
+ * is many round trips, and short for a person who pressed Ctrl-C.
  */
-const outcomeWithinMs = 1000;
+const answerGraceMs = 1000;
 
-/** Aborts one exchange when nothing moves for `patienceMs`, or when the caller's signal fires. */
+/** Aborts one exchange when no byte has moved for `patienceMs`, or when the caller's signal aborts. */
 export class Watch {
   readonly #controller = new AbortController();
-  readonly patienceMs: number;
+  readonly stallMs: number;
   #timer: NodeJS.Timeout | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #startedAt = performance.now();
@@ -105,12 +105,12 @@ export class Watch {
   #outcome: NodeJS.Timeout | undefined;
   sourceError: unknown;
 
-  constructor(method: HttpMethod, patienceMs: number, signal: AbortSignal | undefined) {
+  constructor(method: HttpMethod, stallMs: number, signal: AbortSignal | undefined) {
     this.#isChange = method !== 'GET';
-    this.patienceMs = Math.max(1, patienceMs);
+    this.stallMs = Math.max(1, stallMs);
     this.#signal = signal;
     this.#arm();
-    // As many requests as there are places may listen to one signal: the chunks of an upload, the pages of a list.
+    // Many requests listen to one signal: the chunks of an upload, the pages of a list.
     if (signal !== undefined) setMaxListeners(0, signal);
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -122,10 +122,10 @@ export class Watch {
 
   readonly #onAbort = (): void => {
     if (!this.#isChange || !this.#isSent) this.#abort('aborted');
-    else this.#outcome = setTimeout(() => this.#abort('aborted'), outcomeWithinMs);
+    else this.#outcome = setTimeout(() => this.#abort('aborted'), answerGraceMs);
   };
 
-  /** Nothing of the request is left to be handed to the connection. */
+  /** The whole request has been handed to the connection. */
   sent(): void {
     this.#isSent = true;
   }
@@ -136,35 +136,35 @@ export class Watch {
   }
 
   #arm(): void {
-    this.#timer = setTimeout(() => this.#abort('stalled'), this.patienceMs);
+    this.#timer = setTimeout(() => this.#abort('stalled'), this.stallMs);
   }
 
-  /** A byte moved: the timer begins anew. */
+  /** A byte moved: restarts the timer. */
   moved(): void {
     this.#movedAt = performance.now();
     if (this.#timer === undefined) this.#arm();
     else this.#timer.refresh();
   }
 
-  /** The delay is ours and not the server's: the timer rests until the next `moved`. */
+  /** Stops the timer until the next `moved`, because the delay is ours and not the server's. */
   pause(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  /** The exchange is over: forget the timer and the caller's signal. */
+  /** Ends the watch when the exchange is over: stops the timers and leaves the caller's signal. */
   end(): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#outcome);
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 
-  /** What an error thrown during the exchange means. */
+  /** Turns an error that was thrown during the exchange into a `TransportFailure`. */
   failure(error: unknown): TransportFailure {
     if (error instanceof TransportFailure) return error;
-    const movedForMs = this.#movedAt - this.#startedAt;
+    const transferMs = this.#movedAt - this.#startedAt;
     if (this.#why === 'aborted') return new TransportFailure('aborted', 'cancelled', this.#signal?.reason);
-    if (this.#why === 'stalled') return new TransportFailure('stalled', 'no answer', error, movedForMs);
+    if (this.#why === 'stalled') return new TransportFailure('stalled', 'no answer', error, transferMs);
     if (this.sourceError !== undefined)
       return new TransportFailure('source', messageOf(this.sourceError), this.sourceError);
     const code = codeOf(error) ?? '';
@@ -178,11 +178,12 @@ export class Watch {
       'broken',
       `connection lost (${code === '' ? messageOf(error) : code})`,
       error,
-      movedForMs,
+      transferMs,
     );
   }
 }
 
+/** Reads the content for a streamed body, and reports its progress. */
 async function* metered(content: Content, watch: Watch): AsyncGenerator<Uint8Array> {
   let sent = 0;
   const iterator = content.open()[Symbol.asyncIterator]();
@@ -207,6 +208,7 @@ async function* metered(content: Content, watch: Watch): AsyncGenerator<Uint8Arr
   }
 }
 
+/** Reads the whole content into one buffer. Throws if it is not as long as its size says. */
 async function gather(content: Content, watch: Watch): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
@@ -240,8 +242,8 @@ export class Transport {
   constructor(options: { readonly maxConnections: number; readonly connectTimeoutMs: number }) {
     this.#agent = new Agent({
       connections: options.maxConnections,
-      // Long enough to span a person's pauses, shorter than the idle timeout of common servers (60 to 75 s), which
-      // announce shorter ones in the Keep-Alive header.
+      // Longer than a person's pauses, and shorter than the idle timeout of common servers (60 to 75 s). Servers with a
+      // shorter one announce it in the Keep-Alive header, which undici obeys.
       keepAliveTimeout: 20_000,
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -250,11 +252,11 @@ export class Transport {
   }
 
   /**
-   * Sends one request and resolves with the head of the answer. The caller must read or destroy the body, then call
+   * Sends one request, and resolves with the head of the answer. The caller must read or destroy the body, and then call
    * `watch.end()`. Rejects with `TransportFailure`.
    */
-  async send(request: WireRequest, patienceMs: number, signal?: AbortSignal): Promise<WireResponse> {
-    const watch = new Watch(request.method, patienceMs, signal);
+  async send(request: WireRequest, stallMs: number, signal?: AbortSignal): Promise<WireResponse> {
+    const watch = new Watch(request.method, stallMs, signal);
     try {
       if (request.chunked === true && typeof request.body === 'object' && request.body.size === 0)
         return await sendEmptyChunked(request, watch);
@@ -266,7 +268,7 @@ export class Transport {
         headers,
         body,
         signal: watch.signal,
-        // Every answer is read to its end before the next on its connection: no pipelining to protect.
+        // We do not pipeline: each answer is read to its end before the next request on its connection.
         blocking: false,
       });
       watch.moved();
@@ -296,12 +298,12 @@ export class Transport {
       watch.sent();
       return { body: whole, headers };
     }
-    // undici takes any async iterable, which its types do not say.
+    // undici accepts any async iterable, but its types do not say so.
     const stream = metered(body, watch) as unknown as Dispatcher.RequestOptions['body'];
     return { body: stream, headers: { ...headers, 'content-length': String(body.size) } };
   }
 
-  /** Aborts what is under way and closes every connection. */
+  /** Aborts all requests and closes all connections. */
   async close(): Promise<void> {
     await this.#agent.destroy();
   }

@@ -1,7 +1,7 @@
 /** One deadline for an operation of several requests, and how long that is where nobody says. Time is moved by the waiting. */
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/base/clock.js';
-import { Patience } from '../../src/providers/patience.js';
+import { WaitBudget } from '../../src/providers/wait-budget.js';
 import { credentials, providerFor, source } from './mini-account.js';
 import { miniFiveSync } from './mini-fivesync.js';
 import { json, miniServer } from './mini-server.js';
@@ -42,8 +42,8 @@ describe('a server that only fails', () => {
     const upload = async (): Promise<number> => {
       const begun = clock.now();
       const target = { parentId: '/', name: 'new' };
-      const patience = new Patience();
-      await expect(mini.provider.upload(target, source(Buffer.from('x')), { patience })).rejects.toMatchObject({
+      const waitBudget = new WaitBudget();
+      await expect(mini.provider.upload(target, source(Buffer.from('x')), { waitBudget })).rejects.toMatchObject({
         data: expect.anything(),
       });
       return clock.now() - begun;
@@ -85,8 +85,8 @@ describe('what is waited', () => {
     ],
     ['a little, often', Array.from({ length: 100 }, (_, i) => [i * 900, i * 900 + 900] as [number, number]), 0],
   ])('%s', (_how, waits, spent) => {
-    const patience = new Patience();
-    for (const [from, to] of waits) patience.spend(from, to);
-    expect(patience.spentMs).toBe(spent);
+    const waitBudget = new WaitBudget();
+    for (const [from, to] of waits) waitBudget.spend(from, to);
+    expect(waitBudget.spentMs).toBe(spent);
   });
 });
