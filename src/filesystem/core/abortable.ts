@@ -1,7 +1,7 @@
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { FsError } from './fs-error.js';
 
-/** The work, or EINTR as soon as the signal aborts; the work then goes on by itself. */
+/** Waits for `work`, but rejects with EINTR as soon as the signal aborts. The work itself goes on. */
 export function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T>;
 export function orAborted<T>(work: MaybePromise<T>, signal: AbortSignal | undefined): MaybePromise<T>;
 export function orAborted<T>(work: MaybePromise<T>, signal: AbortSignal | undefined): MaybePromise<T> {

@@ -12,7 +12,7 @@ import type { Invalidation } from '../api.js';
 import { FsError } from './fs-error.js';
 import type { OpenFiles } from './open-files.js';
 
-/** How a mount behaves, as chosen by the person who mounted it. */
+/** The options of a mount that the file system needs. */
 export interface FilesystemOptions {
   readonly readOnly: boolean;
   /** close() answers once the content is safe on the local disk; the upload follows. */
@@ -21,14 +21,20 @@ export interface FilesystemOptions {
   readonly ttl: number;
   readonly uid: number;
   readonly gid: number;
-  /** Taken from 0666 and 0777 where no mode was set. */
+  /** Bits removed from 0666 and 0777 where no mode was set. */
   readonly umask: number;
   readonly disposal: 'trash' | 'permanent';
   /** How long a call waits for the provider, ms. */
   readonly deadline: number;
-  /** Names the present boot of the machine: what was written in it is there, synced or not. Null: unknown. */
+  /**
+   * Identifies the current boot of the machine. Data written during this boot is still in the page cache, synced or
+   * not. Null: unknown.
+   */
   readonly boot: string | null;
-  /** The binding cannot keep the pages of two revisions of a file apart: all who have it open read the same one. */
+  /**
+   * The binding keeps one set of pages for each file, not one for each revision: all handles of a file must read the
+   * same revision.
+   */
   readonly sharesPages: boolean;
   /** For the names of conflict copies. */
   readonly host: string;
@@ -63,13 +69,16 @@ export function directoryOf(core: Core, ino: Ino): Inode {
   return inode;
 }
 
-/** Before each change: EROFS where there is to be none. Room is made for the words about it in the state database. */
+/**
+ * To be called before each change. Throws EROFS on a read-only mount, and keeps free the disk space that the state
+ * database needs to record the change.
+ */
 export function requireWritable(core: Core): void {
   if (core.options.readOnly) throw new FsError('EROFS', 'the mount is read-only');
   core.spool.keepReserve();
 }
 
-/** Where an object is, for people and logs: a path from the directory `root`, or from the account's own root. */
+/** The path of an object, for people and logs: from the directory `root`, or from the account's own root. */
 export function pathOf(core: Pick<Core, 'table'>, ino: Ino, root?: Ino): string {
   const names: string[] = [];
   for (const at of core.table.upwards(ino)) {

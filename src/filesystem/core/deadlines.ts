@@ -1,17 +1,22 @@
 /**
- * One deadline a system call. What a call asks of the provider one thing after the other shares it; and where the kernel makes
- * several requests of one read(2), the later ones do not wait anew for a provider that has just not answered.
+ * One deadline for each system call. All provider requests of a call share it.
+ *
+ * The kernel may split one read(2) into several requests: after one has failed with an unavailable provider, the next
+ * ones fail at once instead of waiting again.
  */
 import type { Clock } from '../../base/clock.js';
 import { ProviderError, type ProviderErrorCode } from '../../providers/errors.js';
 import type { Caller } from '../api.js';
 
-/** After a read that nobody answered, those that come within this time, ms, get the same error: the kernel's come at once. */
+/**
+ * Requests within this time after the previous one, ms, belong to the same system call: the kernel sends them without a
+ * pause.
+ */
 const SAME_CALL_MS = 1000;
-/** A failure that took less, ms, costs nobody anything again. */
+/** A wait shorter than this, ms, is not remembered: repeating it costs little. */
 const SLOW_MS = 1000;
 
-/** What is needed of a mount to measure a call. */
+/** The parts of `Core` that measuring a call needs. */
 interface Timing {
   readonly clock: Clock;
   readonly options: {
@@ -22,22 +27,25 @@ interface Timing {
 
 const unavailable: ReadonlySet<string> = new Set<ProviderErrorCode>(['timeout', 'network', 'server', 'rate-limited']);
 
-/** Nobody knows what the provider would have said. */
+/** Did the provider give no usable answer? Whether it carried out the request is then unknown. */
 export function isUnavailable(error: unknown): boolean {
   return error instanceof ProviderError && unavailable.has(error.code);
 }
 
-/** The caller of a call that comes now. */
+/** The caller with the deadline of a call that arrives now. */
 export function withDeadline(core: Timing, caller: Caller | undefined): Caller {
   return withDeadlineAt(core.clock.now() + core.options.deadline, caller);
 }
 
-/** What a call has spent on a content since `since`, ms, is not counted: it has as long as bytes move. */
+/**
+ * Extends the deadline of a call by the time, ms, that it has spent transferring content since `since`: a transfer may
+ * take as long as bytes move.
+ */
 export function extendDeadline(core: Pick<Timing, 'clock'>, caller: Caller | undefined, since: number): void {
   if (caller?.deadline !== undefined) caller.deadline += Math.max(0, core.clock.now() - since);
 }
 
-/** Is the time of the call over, as far as anything could still be asked? */
+/** Is the deadline of the call over, so that no further request makes sense? */
 export function isPastDeadline(core: Pick<Timing, 'clock'>, caller: Caller | undefined): boolean {
   return caller?.deadline !== undefined && core.clock.now() >= caller.deadline;
 }
@@ -49,19 +57,20 @@ function withDeadlineAt(deadline: number, caller: Caller | undefined): Caller {
 }
 
 /**
- * The kernel looks up the names of a path before it makes, removes or renames what the last one stands for: several requests of
- * one call. The last one has what a look-up that took long has left of the deadline.
+ * Carries the deadline from look-ups to the call that follows them. The kernel looks up each name of a path before it
+ * creates, removes or renames the last one: several requests, one system call. The last request gets the time that a
+ * slow look-up has left.
  */
 export class LookupDeadlines {
   readonly #core: Timing;
-  /** By thread: the last that took long. */
+  /** The last slow look-up of each thread. */
   readonly #slow = new Map<number, { readonly deadline: number; at: number }>();
 
   constructor(core: Timing) {
     this.#core = core;
   }
 
-  /** One that was answered at once. */
+  /** A look-up was answered at once. */
   answered(pid: number | undefined): void {
     if (this.#slow.size === 0 || pid === undefined) return;
     const before = this.#slow.get(pid);
@@ -75,14 +84,14 @@ export class LookupDeadlines {
       return await look;
     } finally {
       const at = clock.now();
-      // Those who have never come back are not many: threads that were killed in between.
+      // The map holds leftovers only of threads that were killed between look-up and call: few.
       if (this.#slow.size > 1000) this.#slow.clear();
       if (pid !== undefined && at - begun >= SLOW_MS) this.#slow.set(pid, { deadline: begun + options.deadline, at });
       else this.answered(pid);
     }
   }
 
-  /** As `timed`, of a call that a thread's look-ups may have belonged to. */
+  /** Like `withDeadline` above, for a call that may follow look-ups of the same thread. */
   withDeadline(caller: Caller | undefined): Caller {
     const before = caller?.pid === undefined ? undefined : this.#slow.get(caller.pid);
     if (caller?.pid !== undefined) this.#slow.delete(caller.pid);
@@ -95,11 +104,11 @@ export class LookupDeadlines {
   }
 }
 
-/** The reads of one handle. */
+/** Remembers the last failed read of one handle, so that the kernel's other requests of the same read(2) fail at once. */
 export class ReadFailures {
   #last: { readonly error: unknown; readonly at: number } | null = null;
 
-  /** Throws at once where the same call has failed already. */
+  /** Runs `read`, or throws the remembered error at once. */
   async run<T>(clock: Clock, read: () => Promise<T>): Promise<T> {
     const begun = clock.now();
     if (this.#last !== null && begun >= this.#last.at && begun - this.#last.at < SAME_CALL_MS) throw this.#last.error;

@@ -2,7 +2,7 @@ import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { toFsError } from './errno.js';
 import type { FsError } from './fs-error.js';
 
-/** What a call answers; whatever it throws or rejects with becomes an `FsError`, of which `failed` is told. */
+/** Runs a call. Whatever it throws or rejects with becomes an `FsError`, which is passed to `onError` and thrown. */
 export function withErrno<T>(act: () => MaybePromise<T>, onError: (error: FsError) => void): MaybePromise<T> {
   const failure = (error: unknown): FsError => {
     const fsError = toFsError(error);
@@ -20,7 +20,7 @@ export function withErrno<T>(act: () => MaybePromise<T>, onError: (error: FsErro
   }
 }
 
-/** The same of a call that never waits. */
+/** Like `withErrno`, for a call that never waits. */
 export function withErrnoSync<T>(act: () => T, onError: (error: FsError) => void): T {
   try {
     return act();

@@ -4,10 +4,10 @@ import { ProviderError, type ProviderErrorCode } from '../../providers/errors.js
 import { type ErrnoName, FsError } from './fs-error.js';
 
 /**
- * What a program gets to see of a provider's refusal. `auth` is EACCES, not EIO: nothing is broken, the person has to
- * log in again. `network`, `timeout` and `rate-limited` come after the provider's deadline, so a program may take them as
- * final; EAGAIN would have some try for ever. A limit that is known to be used up for longer is EBUSY, at once: nothing is
- * wrong, and the message says until when.
+ * The errno for each provider error. `auth` is EACCES, not EIO: nothing is broken, the person has to log in again.
+ * `network`, `timeout` and `rate-limited` arrive only after the provider's deadline, so a program may take them as
+ * final; EAGAIN would make some programs try for ever. A `rate-limited` error that names its end (`resetAt`) is EBUSY,
+ * at once: nothing is wrong, and the message says until when.
  */
 export const providerErrno: Readonly<Record<ProviderErrorCode, ErrnoName>> = {
   'not-found': 'ENOENT',
@@ -33,16 +33,16 @@ function errnoOf({ code, data }: ProviderError): ErrnoName {
   return code === 'rate-limited' && typeof data.resetAt === 'number' ? 'EBUSY' : providerErrno[code];
 }
 
-/** Errors of the local disk (spool, state) that a program understands as they are; every other is EIO. */
+/** Errors of the local disk (spool, state) that programs understand; every other disk error is EIO. */
 const diskErrno: ReadonlySet<string> = new Set<ErrnoName>(['ENOSPC', 'EDQUOT', 'EROFS', 'EFBIG']);
 
-/** Any thrown value as the answer to the kernel. What is no `FsError` yet keeps the original as its cause. */
+/** Turns any thrown value into the answer to the kernel. The `FsError` keeps the original as its cause. */
 export function toFsError(error: unknown): FsError {
   if (error instanceof FsError) return error;
   if (error instanceof ProviderError) {
     return new FsError(errnoOf(error), error.message, { cause: error, data: { ...error.data } });
   }
-  // What a signal's reason is where nobody gave one.
+  // The default reason of an AbortSignal.
   if (error instanceof Error && error.name === 'AbortError')
     return new FsError('EINTR', 'interrupted', { cause: error });
   const code = codeOf(error) ?? '';

@@ -1,5 +1,6 @@
 /**
- * What a program is told as one number, an administrator finds in the log with its reason: which call, of what, and why.
+ * Logs failed calls. A program sees only an errno; the log tells an administrator which call failed, on which path, and
+ * why. Repeated and very frequent failures are suppressed and counted.
  */
 import { LRUCache } from 'lru-cache';
 import { codeOf } from '../../base/errors.js';
@@ -8,14 +9,14 @@ import type { HandleId } from '../api.js';
 import { type Core, pathOf } from './core.js';
 import type { ErrnoName, FsError } from './fs-error.js';
 
-/** The same failure of the same object is told once within this time, ms: a program that tries again says nothing new. */
+/** The same failure of the same object is logged once within this time, ms: a program that retries adds no information. */
 const REPEAT_MS = 10_000;
 const MAX_REMEMBERED = 1000;
-/** Lines in a minute: a walk through a tree that cannot be listed fails as often as it has folders, for one reason. */
+/** A walk through a tree that cannot be listed fails once for each folder, for one reason. */
 const MAX_LINES_PER_MINUTE = 50;
 const MINUTE = 60_000;
 
-/** Answers of a disk that works: they say all there is to say. */
+/** Errnos that a healthy disk returns too: they need no explanation. */
 const ordinary: ReadonlySet<ErrnoName> = new Set<ErrnoName>([
   'EEXIST',
   'EINTR',
@@ -26,15 +27,15 @@ const ordinary: ReadonlySet<ErrnoName> = new Set<ErrnoName>([
   'EXDEV',
 ]);
 
-/** Failures that have a line of their own, written where more is known of them than here. */
+/** Failures that already have a log line. */
 const logged = new WeakSet<FsError>();
 
-/** Somebody has written a line about this failure: the call that ends with it needs none. */
+/** The caller has logged this failure itself; the call that ends with it adds no line. */
 export function markLogged(error: FsError): void {
   logged.add(error);
 }
 
-/** Does the errno say less than the error? Pure. */
+/** Does the error hold more than its errno says? Pure. */
 export function deservesLine({ code, cause }: Pick<FsError, 'code' | 'cause'>): boolean {
   return code === 'EIO' || (cause !== undefined && !ordinary.has(code));
 }
@@ -50,20 +51,20 @@ export class FailureLog {
     this.#core = core;
   }
 
-  /** Notes the failure that it is given, of a call about `ino`, or `name` in that directory. */
+  /** Returns a function that logs a failure of a call on `ino`, or on `name` in that directory. */
   of(operation: string, ino: Ino, name?: string): (error: FsError) => void {
     return (error) => this.#note(operation, ino, error, name);
   }
 
-  /** The same of a call about an open file. */
+  /** Like `of`, for a call on an open file. */
   ofHandle(operation: string, handle: HandleId): (error: FsError) => void {
     return (error) => {
-      // Of one that is not open there is nothing more to say.
+      // EBADF says it all.
       if (error.code !== 'EBADF') this.#note(operation, this.#inoOf(handle), error);
     };
   }
 
-  /** Null where it was closed while the call was under way. */
+  /** Null if the handle was closed while the call was under way. */
   #inoOf(handle: HandleId): Ino | null {
     try {
       return this.#core.files.handle(handle).state.ino;
@@ -72,7 +73,7 @@ export class FailureLog {
     }
   }
 
-  /** The state that knows the path may be what has failed: the line comes all the same. */
+  /** The state database may be the part that failed: log the line without the path then. */
   #pathOf(ino: Ino | null): string {
     if (ino === null) return '/?';
     try {
@@ -84,7 +85,7 @@ export class FailureLog {
 
   #note(operation: string, ino: Ino | null, error: FsError, name?: string): void {
     if (!deservesLine(error) || logged.has(error)) return;
-    // One call may be made of another.
+    // One call may run another (`create` runs `open`).
     logged.add(error);
     const { log } = this.#core;
     const directory = this.#pathOf(ino);

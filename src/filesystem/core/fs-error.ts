@@ -34,10 +34,10 @@ export type ErrnoName =
 const numbers: Readonly<Record<string, number>> = constants.errno;
 
 /**
- * An answer to the kernel: `code` is the errno's name, `errno` its (positive) number on this system.
+ * An error answer to the kernel: `code` is the errno's name, `errno` its (positive) number on this system.
  *
- * It carries no stack of its own: most are ordinary answers (ENOENT, many thousand a second), and a stack costs ten times
- * the rest of the call. What went wrong below has its own, in `cause`.
+ * It has no stack of its own: most are ordinary answers (ENOENT, many thousand a second), and taking a stack costs ten
+ * times the rest of the call. The error below, in `cause`, has its own.
  */
 export class FsError extends SyncmountError {
   declare readonly code: ErrnoName;

@@ -1,8 +1,8 @@
 /**
- * What is in memory about files that are open or not stored yet.
+ * The in-memory state of files that are open or not stored yet.
  *
- * A `FileState` exists while a handle is open or a spool file is not stored. At any time the content of the inode is
- * either the spool's (`spool` set; newer than the provider's) or the revision that each handle is pinned to.
+ * Invariant: a `FileState` exists while a handle is open or a spool file is not stored. The content of the inode is at
+ * any time either the spool file (`spool` set; newer than the provider's) or the revision that each handle is pinned to.
  */
 import { setMaxListeners } from 'node:events';
 import { InUse } from '../../base/in-use.js';
@@ -24,16 +24,19 @@ import type { Intent } from './replace-intent.js';
 export interface ActiveUpload {
   readonly done: Promise<void>;
   readonly abort: AbortController;
-  /** Callers of close() that wait for the verdict. While there are any, writes wait; else writes cancel the upload. */
+  /** Callers of close() that wait for the result. With waiters, writes wait for the upload; without, a write cancels it. */
   waiters: number;
-  /** Cancelled for a change of the name, and to begin anew after it. */
+  /** Cancelled because the name changes; it starts again afterwards. */
   isSuspended: boolean;
 }
 
-/** A file that has stepped aside at the provider until its last close, and the word in the journal about it (removed-while-open.ts). */
+/**
+ * A removed file that is still open, and the journal's intent for it. It has another name at the provider until its last
+ * close (NFS calls this a silly rename; removed-while-open.ts).
+ */
 export interface AsideFile {
   readonly intent: Intent;
-  /** As it is there. */
+  /** The file under its temporary name. */
   readonly file: RemoteFile;
 }
 
@@ -43,50 +46,53 @@ export class FileState {
   spool: SpoolFile | null = null;
   /** Name of the spool file in its directory. */
   spoolName = '';
-  /** The spool file, as it is lent to those who read it directly. */
+  /** The backing file that the kernel uses for the content (passthrough). */
   backing: BackingFile | null = null;
-  /** Looks at the spool file while programs may write to it by themselves (passthrough-writes.ts). */
+  /** Detects writes that the kernel makes to the spool file by itself (passthrough-writes.ts). */
   watch: WriteWatch | null = null;
-  /** CRC-32 of the blocks of the spool file as the cache gave it away; null: it never had it. */
+  /** CRC-32 of each block of the spool file, from the time when it belonged to the cache. Null: it never did. */
   cacheCrcs: readonly number[] | null = null;
-  /** Mappings that may have outlived all descriptors, and are looked at (mappings.ts). */
+  /** Mappings that may have outlived all descriptors, and are still watched (mappings.ts). */
   lingeringMappings = 0;
-  /** Who writes to the spool file by himself may do so for ever: it is for the next mount to store. */
+  /** A program may go on writing to the spool file after the mount ends: only the next mount can store it. */
   isLeftToNextMount = false;
   /** The spool holds changes that no upload has stored. */
   dirty = false;
-  /** Bytes were written since the content was last made, emptied or stored. */
+  /** Bytes were written since the content was last created, emptied or stored. */
   written = false;
-  /** When the content was last changed through this mount; the row learns of it when the content is stored or synced. */
+  /** When the content was last changed through this mount. The inode row gets it when the content is stored or synced. */
   mtime: Timespec | null = null;
   activeUpload: ActiveUpload | null = null;
-  /** Bytes of the present upload that the provider has accepted. */
+  /** Bytes of the current upload that the provider has accepted. */
   sent = 0;
-  /** The name is gone: nothing is stored any more. */
+  /** The file has no name any more: its content is never stored. */
   unlinked = false;
-  /** The revision that it had when its name was taken away. */
+  /** The revision at the time when the name was removed. */
   lastRevision: RemoteFile | null = null;
-  /** Where its readers find it at the provider, after that. */
+  /** Where its readers find the file at the provider after its name was removed. */
   aside: AsideFile | null = null;
-  /** Calls that work on the file by name: it is not forgotten under their hands. */
+  /** Calls that use this state without an open handle: it must not be forgotten meanwhile. */
   readonly byNameCalls = new InUse();
-  /** Changes on their way to the spool file. An upload waits for them, and they for it. */
+  /** Writes to the spool file in progress. An upload waits for them, and new ones wait for the upload. */
   readonly pendingChanges = new InUse();
-  /** The name is being taken away for ever: an open that comes now may find nothing to read, so it waits. */
+  /** The name is being removed for good. An open waits for the outcome, as it might find no content to read. */
   readonly removal = new InUse();
-  /** Held while the name changes (rename, unlink): no upload begins then, since nobody knows where it should go. */
+  /** Held while the name changes (rename, unlink). No upload begins then, because its destination is not known. */
   readonly nameLock = new Mutex();
-  /** A close() or fsync() was told that the content is safe. */
+  /** A close() or fsync() has answered that the content is safe. */
   promised = false;
-  /** MD5 of contents whose upload was begun and not seen to end: what is found at the provider may be one of them. */
+  /**
+   * MD5 of each content whose upload began and whose result is unknown: a file found at the provider may be one of
+   * them.
+   */
   readonly attempts = new Set<string>();
-  /** Making the spool file, when several writers come at once. */
+  /** The spool file is being created; several writers share the work. */
   spoolCreation: Promise<void> | null = null;
-  /** Reads what is still the base's. */
+  /** Reads the bytes that the spool file still takes from its base. */
   baseReader: RevisionReader | null = null;
-  /** Goes up with every change of the content. */
+  /** Increases with every change of the content. */
   generation = 0;
-  /** The generation that was refused last: it is not tried again without being asked. */
+  /** The generation whose upload was refused. It is retried only on request. */
   failedGeneration = -1;
   /** The generation that the journal row describes. */
   journaledGeneration = -1;
@@ -97,18 +103,18 @@ export class FileState {
     this.ino = ino;
   }
 
-  /** Has anybody opened or changed it through this mount? */
+  /** Was it opened or changed through this mount? */
   get isTouched(): boolean {
     return this.handles.size > 0 || this.generation > 0;
   }
 
-  /** Does anybody write to the spool file by himself? */
+  /** Does the kernel write to the spool file by itself, for any handle? */
   hasPassthroughWriters(): boolean {
     for (const { flags, backing } of this.handles) if (flags.write && backing !== null) return true;
     return false;
   }
 
-  /** May anybody have mapped the spool file, to write to it? */
+  /** Can a program have a writable mapping of the spool file? */
   hasMappings(): boolean {
     if (this.lingeringMappings > 0) return true;
     for (const handle of this.handles) if (mayMapToWrite(handle)) return true;
@@ -125,22 +131,25 @@ export class Handle {
   readonly id: HandleId;
   readonly state: FileState;
   readonly flags: OpenFlags;
-  /** The revision that reads are of, while the state has no spool; null for a file that was never stored. */
+  /** The revision that reads return while the state has no spool file. Null for a file that was never stored. */
   pinned: RemoteFile | null;
-  /** Reads `pinned`; made at the first read. */
+  /** Reads `pinned`. Created at the first read. */
   reader: RevisionReader | null = null;
   readAhead: ReadAheadState = noReadAhead;
-  /** Those of the kernel for one read(2) share a deadline. */
+  /** Lets the kernel's requests of one read(2) fail together. */
   readonly readFailures = new ReadFailures();
-  /** Bytes of `pinned` were given to a program: another revision can no longer take its place. */
+  /** A program has seen bytes of `pinned`: the handle can no longer switch to another revision. */
   hasRead = false;
-  /** The kernel reads (or, for a writer, writes) this file by itself; it is kept the same as the content. */
+  /** The kernel reads this file (for a writer: writes it) instead of asking us. We keep it identical to the content. */
   backing: BackingFile | null = null;
-  /** What the kernel maps for this handle, whose reads and writes come here. */
+  /** The backing file that the kernel maps for this handle, while reads and writes of the handle come to us. */
   mapped: BackingFile | null = null;
-  /** Reads go on from `pinned`, whatever others write: the content now has another base than what was read here. */
+  /**
+   * Reads keep returning `pinned`, whatever others write: the content now has a base other than the revision that this
+   * handle has shown.
+   */
   isOnOldRevision = false;
-  /** Wrong bytes of `pinned` may have been shown: it gives no more, so that nobody takes the whole for right. */
+  /** Wrong bytes of `pinned` may have been shown. Reads fail from now on, so that no program takes the whole for right. */
   isCorrupt = false;
 
   /** The process that opened it, where the binding knows. */
@@ -156,7 +165,7 @@ export class Handle {
     this.pinned = pinned;
   }
 
-  /** Fires when the handle is closed: read-ahead ends. Most handles read nothing ahead, and have none made. */
+  /** Aborts when the handle is closed, which ends read-ahead. Created on demand: most handles never read ahead. */
   get closing(): AbortSignal {
     if (this.#closing === null) {
       this.#closing = new AbortController();
@@ -173,18 +182,18 @@ export class Handle {
   }
 }
 
-/** May its program have mapped the backing file, to write to it? Nobody maps what he can only write. */
+/** Can the program have mapped the backing file writable? A write-only descriptor cannot be mapped. */
 export function mayMapToWrite({ mapped: joined, flags }: Handle): boolean {
   return joined !== null && flags.read && flags.write;
 }
 
-/** The revision that was shown to those who have the file open. */
+/** The revision that programs with the file open have seen. */
 export function shownRevision({ handles }: FileState): RemoteFile | null {
   for (const { hasRead, isOnOldRevision, pinned } of handles) if (hasRead && !isOnOldRevision) return pinned;
   return null;
 }
 
-/** Do others who have the file open still read a version that is older than what this handle is to see? */
+/** Does another handle of the file still read an older version than this handle is to see? */
 export function hasReadersOfOlder({ state, pinned }: Handle): boolean {
   for (const other of state.handles) {
     if (!other.hasRead || other.pinned === null) continue;
@@ -195,8 +204,8 @@ export function hasReadersOfOlder({ state, pinned }: Handle): boolean {
 }
 
 /**
- * May this handle go on with another revision than the one it was opened for? Not if that was shown, through it or through
- * another handle: all of them share the pages that the kernel keeps of the file.
+ * Can this handle switch to another revision than the one it was opened for? Not if a program has seen that one, through
+ * any handle: all handles share the kernel's pages of the file.
  */
 export function mayRepin(handle: Handle): boolean {
   const { pinned, state } = handle;
@@ -204,7 +213,9 @@ export function mayRepin(handle: Handle): boolean {
   return ![...state.handles].some((other) => other.hasRead && isPinnedTo(other, pinned));
 }
 
-/** Those who must move with it, lest they fill the pages that it shares with them from the old revision. */
+/**
+ * The handles that must switch together with this one. Otherwise they would fill the shared pages from the old revision.
+ */
 export function pinnedAlike({ pinned, state }: Handle): Handle[] {
   if (pinned === null) return [];
   return [...state.handles].filter((other) => !other.isOnOldRevision && isPinnedTo(other, pinned));
@@ -215,11 +226,11 @@ function isPinnedTo({ pinned }: Handle, file: RemoteFile): boolean {
 }
 
 export class OpenFiles {
-  /** Will the kernel say when it forgets the object? Until then it may be opened. */
+  /** Does the kernel still reference the object? Until it forgets the object, a program may open it. */
   isReferenced: (ino: Ino) => boolean = () => false;
   readonly #states = new Map<Ino, FileState>();
   readonly #handles = new Map<HandleId, Handle>();
-  /** Files of which the kernel may have pages although nobody has them open. */
+  /** Files without an open handle of which the kernel may still have pages. */
   readonly #shown = new Set<Ino>();
   #nextHandle = 1;
 
@@ -254,7 +265,10 @@ export class OpenFiles {
     return handle;
   }
 
-  /** At an open: `keepsPages` of the kernel's that an earlier one left. What they hold counts as read: nobody will ask for it. */
+  /**
+   * Records an open. With `keepsPages` the kernel keeps the pages of an earlier open. These count as read, because the
+   * kernel will not ask for them again.
+   */
   noteOpened(handle: Handle, keepsPages: boolean): void {
     const { ino } = handle.state;
     if (keepsPages && this.#shown.has(ino)) handle.hasRead = true;
@@ -265,13 +279,17 @@ export class OpenFiles {
     if (handle.hasRead || handle.flags.write) this.#shown.add(handle.state.ino);
     this.#handles.delete(handle.id);
     handle.state.handles.delete(handle);
-    // What it read is in the pages that it shared: the others may have been shown it without a word.
+    // What this handle read is in the shared pages: programs may have seen it through the other handles without a
+    // request.
     if (handle.hasRead) for (const other of pinnedAlike(handle)) other.hasRead = true;
   }
 
-  /** Runs a change of the names of some files; nothing else changes their names, and no upload of them begins. */
+  /**
+   * Runs `act`, which changes the names of these files. Nothing else changes their names meanwhile, and no upload of
+   * them begins.
+   */
   async withNameLocks<T>(inos: readonly Ino[], act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    // In one order for all, so that two who want the same files do not wait for each other for ever.
+    // All callers lock in the same order, so that two of them cannot deadlock.
     const [first, ...rest] = [...new Set(inos)].sort((a, b) => a - b);
     if (first === undefined) return act();
     const state = this.ensureState(first);
@@ -282,7 +300,10 @@ export class OpenFiles {
     }
   }
 
-  /** Works on a file that may have no open handle. Were its state forgotten meanwhile, an open would make another. */
+  /**
+   * Runs `act` on the state of a file that may have no open handle. The state stays alive meanwhile; otherwise an open
+   * would create a second one.
+   */
   async byName<T>(ino: Ino, act: (state: FileState) => Promise<T>): Promise<T> {
     const state = this.ensureState(ino);
     try {

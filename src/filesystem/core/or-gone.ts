@@ -1,7 +1,7 @@
 import { codeOf } from '../../base/errors.js';
 import type { RemoteEntry } from '../../providers/provider.js';
 
-/** Null where the object does not exist (any more). */
+/** Null if the object does not exist (any more). */
 export async function orGone(stat: Promise<RemoteEntry>): Promise<RemoteEntry | null> {
   try {
     return await stat;

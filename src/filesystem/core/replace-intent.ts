@@ -1,18 +1,18 @@
-/** What the journal says of a file that gives up its name to another, or loses it, in several requests. */
+/** The journal's record of a file that loses its name, to another file or for good, in several requests. */
 import type { RemoteFile } from '../../providers/provider.js';
 
 /** A file is to be replaced by another under its name. */
 export interface ReplaceIntent {
-  /** The file that is to go, as it was. */
+  /** The file that is to be removed, as it was at the beginning. */
   readonly old: RemoteFile;
   readonly parentId: string;
   /** The name in question. */
   readonly name: string;
-  /** What the old file is called in between. */
+  /** The name of the old file in between. */
   readonly aside: string;
-  /** The folder that it is in then, where that is another. */
+  /** The folder of the old file in between, if it is not `parentId`. */
   readonly asideIn?: string;
-  /** The file that takes the name, as it was before; null: the name goes. */
+  /** The file that takes the name, as it was before. Null: the name goes. */
   readonly successor: RemoteFile | null;
 }
 
