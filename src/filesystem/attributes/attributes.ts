@@ -5,7 +5,7 @@ import type { Core, FilesystemOptions } from '../core/core.js';
 import { inodeOf, requireWritable } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 
-/** An inode as stat(2) shows it: the row, what an open file has changed since, and defaults for the rest. */
+/** The attributes that stat(2) shows: from the row, from what an open file has changed since, and defaults for the rest. */
 export function attributesOf(
   inode: Inode,
   options: Pick<FilesystemOptions, 'uid' | 'gid' | 'umask' | 'readOnly'>,
@@ -30,7 +30,10 @@ export function attributesOf(
   };
 }
 
-/** The row of a file that loses its name: those who have it open go on seeing what it was, but for the time of this change. */
+/**
+ * The row fields of a file that loses its name. Programs that have it open keep seeing its former attributes; only ctime
+ * moves.
+ */
 export function unlinkedRow(core: Core, ino: Ino): Partial<Inode> {
   const inode = inodeOf(core, ino);
   const { size, mode, atime, mtime, ctime } = attributesOf(inode, core.options, core.files.state(ino));
@@ -43,8 +46,8 @@ function isRoot(inode: Inode): boolean {
 }
 
 /**
- * The times of a content that was last written at `mtime`; null leaves them. The status changed then too, and never moves
- * back: git and backup programs take a file whose ctime differs from the one they noted for a changed one.
+ * The overlay of a content that was last written at `mtime` (null: unchanged). ctime moves with it and never back: git
+ * and backup programs take a file whose ctime differs from the one they noted for a changed one.
  */
 export function withContentTimes(overlay: Overlay, mtime: Timespec | null): Overlay {
   if (mtime === null) return overlay;
@@ -57,14 +60,14 @@ function defaultMode(isDirectory: boolean, isReadOnly: boolean, umask: number): 
   return isReadOnly ? mode & ~0o222 : mode;
 }
 
-/** It was changed now: no two changes show the same times. */
+/** Moves mtime and ctime to now. No two changes show the same times. */
 export function touch(core: Core, ino: Ino): void {
   const { overlay } = inodeOf(core, ino);
   const now = fromMs(core.clock.now());
   core.table.updateOverlay(ino, { mtime: following(overlay.mtime, now), ctime: following(overlay.ctime, now) });
 }
 
-/** chmod, chown, utimens: kept here, no request. The size is not this function's business. */
+/** chmod, chown, utimens: kept in the inode table, no request. Ignores `size`. */
 export function changeOverlay(core: Core, ino: number, change: AttributeChange): void {
   const { mode, uid, gid, atime, mtime } = change;
   if (mode === undefined && uid === undefined && gid === undefined && atime === undefined && mtime === undefined)
@@ -83,11 +86,14 @@ export function changeOverlay(core: Core, ino: number, change: AttributeChange):
       ctime: following(withContentTimes(overlay, file?.mtime ?? null).ctime, now),
     },
   });
-  // The time of the last write is older than this call, and may no longer hide what was set.
+  // The file's own time of its last write is older than this call, and must not hide the time that was set.
   if (file !== undefined && mtime !== undefined) file.mtime = null;
 }
 
-/** Owner and mode of what `caller` makes, where they are not what the mount shows anyway: `usual` less its umask. */
+/**
+ * Owner and mode of a new object of `caller`; null where the mount's defaults show the same. `usual`: the default mode
+ * before the umask.
+ */
 export function overlayOfNew(
   caller: Caller | undefined,
   mode: number,

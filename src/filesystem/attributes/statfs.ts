@@ -1,18 +1,18 @@
-/** How much room the account has: df(1). */
+/** Total and free space of the account, for df(1). */
 import type { ProviderError } from '../../providers/errors.js';
 import type { Quota } from '../../providers/provider.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';
 import type { StatFs } from '../api.js';
 import type { Core } from '../core/core.js';
 
-/** How long a quota counts as the truth, ms. `df` never waits for a newer one. */
+/** How long a quota counts as current, ms. `df` never waits for a newer one. */
 const QUOTA_TTL = 60_000;
-/** Where the provider names no quota, bytes: plausible, and more than anybody copies. */
+/** Shown when the provider names no quota, bytes: plausible, and more than anybody copies. */
 const NO_QUOTA = 1024 ** 5;
 
 export class SpaceAccounting {
   readonly #core: Core;
-  /** As last heard; null where the provider has none. */
+  /** The latest known quota; null if the provider has none. */
   quota: Quota | null;
   #at: number;
 
@@ -32,7 +32,7 @@ export class SpaceAccounting {
     };
   }
 
-  /** We stored so many bytes more, or fewer, than were there; null: there was no room, so that what is known is wrong. */
+  /** Our upload changed the used space by `bytes`. Null: the provider had no space left, so the known quota is wrong. */
   changed(bytes: number | null): void {
     if (bytes === null) this.#refresh();
     if (bytes === null || this.quota === null) return;
@@ -40,7 +40,10 @@ export class SpaceAccounting {
     this.quota = { total, free: Math.max(0, Math.min(total, free - bytes)) };
   }
 
-  /** We removed so many bytes. What lies in a trash may count or not: the next who asks has it asked for. */
+  /**
+   * We removed `bytes`. Whether a trash counts is unknown, so after a move to the trash the next statfs refreshes the
+   * quota.
+   */
   removed(bytes: number, toTrash: boolean): void {
     if (toTrash) this.#at = Number.NEGATIVE_INFINITY;
     else this.changed(-bytes);

@@ -26,7 +26,7 @@ export class Xattrs {
   }
 
   get(ino: Ino, name: string): Uint8Array {
-    // `ls -l` asks for security.* and POSIX ACLs; told that there are no such things, it does not ask for each file.
+    // `ls -l` asks for security.* and POSIX ACLs. After ENOTSUP it does not ask again for each file.
     if (!name.startsWith('user.')) throw notSupported;
     const value = this.#get.get(ino, name) as Buffer | undefined;
     if (value === undefined) throw new FsError('ENODATA', `no attribute ${name}`);

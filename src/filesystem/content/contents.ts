@@ -1,8 +1,8 @@
 /**
  * The content of files: where reads come from, where writes go.
  *
- * Reads of a file with a spool file come from it; all others from the revision that the handle is pinned to, through the
- * block cache. The first write makes the spool file.
+ * Invariant: a file with a spool file is read from it; any other is read from the revision that its handle is pinned to,
+ * through the block cache. The first write creates the spool file.
  */
 import { following, fromMs } from '../../base/timespec.js';
 import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
@@ -22,13 +22,16 @@ import type { Relocation } from './relocation.js';
 import { revalidate } from './revalidation.js';
 import { createSpool, returnToCache } from './spool-files.js';
 
-/** Of the cache's limit, how large a base may be for all of it to be fetched, and found there by who needs a part of it. */
+/**
+ * Largest base, as a share of the cache's limit, that is fetched as a whole when a part of it is needed: it must stay in
+ * the cache until then.
+ */
 const CONFIRMED_SHARE = 1 / 2;
 
 export class Contents {
   readonly #core: Core;
   readonly #relocation: Relocation;
-  /** Told of a file that nobody can read any more. */
+  /** Called when no program can read a file any more. */
   onAbandoned: (state: FileState) => void = () => {};
 
   constructor(core: Core, relocation: Relocation) {
@@ -47,13 +50,13 @@ export class Contents {
     const isStill = (): boolean => handle.pinned === before && (state.spool === null || handle.isOnOldRevision);
     try {
       const count = await this.#readPinned(handle, before, into, offset);
-      // A spool file was stored meanwhile, or the content is being changed: what counts is the content of now.
+      // Otherwise a spool file was stored, or the content changed, during the read: read the current content.
       if (isStill()) {
         handle.hasRead = true;
         return count;
       }
     } catch (error) {
-      // It may be on its way to where it is kept for its readers.
+      // The file may be moving aside at the provider: wait, then read it there.
       if (state.removal.isBusy) await state.removal.idle();
       if (isStill()) {
         const now = await revalidate(this.#core, handle, error);
@@ -78,18 +81,18 @@ export class Contents {
     return data.length;
   }
 
-  /** Through `handle`, or by name. */
+  /** Changes the size, through `handle` or (null) by name. */
   truncate(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
-    // Of what is emptied by its name nothing is kept.
+    // Truncating to 0 by name drops the base: nothing of it is needed.
     const isNew = handle === null && size === 0;
     const base = () => (isNew ? remoteFileOf(inodeOf(this.#core, state.ino)) : this.baseOf(state, handle));
     return this.#change(state, base, signal, async (spool) => {
-      // The journal first: a row that promises more than the file holds would have zeros uploaded.
+      // Journal first: if its row promised more bytes than the file holds, zeros would be uploaded.
       const isLess = size < spool.size && !state.unlinked;
       if (isLess) this.#core.journal.shrink(state.ino, size);
       if (isLess && state.promised) await this.#core.state.durable();
       await spool.truncate(size);
-      // An fsync(2) that began before may have written down meanwhile what the file held then.
+      // A concurrent fsync(2) may have written the former size to the journal meanwhile.
       if (isLess) this.#core.journal.shrink(state.ino, size);
       if (isLess && size === 0) this.#core.journal.wasEmptied(state.ino);
       if (size === 0) state.written = false;
@@ -97,8 +100,8 @@ export class Contents {
   }
 
   /**
-   * Carries out a change of the content on its spool file, which is made where there is none. While an upload is under
-   * way, a change waits for it if somebody waits for that upload's verdict, and cancels it if nobody does.
+   * Changes the content in its spool file, which is created if there is none. A change waits for an upload whose
+   * result a close() waits for, and cancels an upload that nobody waits for.
    */
   async #change(
     state: FileState,
@@ -112,7 +115,7 @@ export class Contents {
     }
     notePassthroughWrites(this.#core, state);
     const { spool } = state;
-    // No `await` between here and the start of the act: an upload that begins later waits for it.
+    // No `await` between here and the start of `act`: an upload that begins later waits for the change.
     const before = { dirty: state.dirty, generation: ++state.generation };
     if (state.journaledGeneration === before.generation - 1 && !state.unlinked) {
       this.#core.journal.changing(state.ino, state.promised ? 'synced' : 'open');
@@ -129,14 +132,14 @@ export class Contents {
     }
   }
 
-  /** Waits until the content of an open file is a spool file that may be changed; makes it where there is none. */
+  /** Waits until the content of an open file is a writable spool file; creates it if there is none. */
   async makeChangeable(state: FileState, handle: Handle): Promise<void> {
     while (state.activeUpload !== null || state.spool === null) {
       await this.#makeWritable(state, () => this.baseOf(state, handle));
     }
   }
 
-  /** A new content, empty, for a file that has none yet. */
+  /** Creates an empty content for a file that has none. */
   createEmpty(state: FileState): Promise<void> {
     return this.#change(
       state,
@@ -146,10 +149,11 @@ export class Contents {
     );
   }
 
-  /** One step towards a spool file that may be changed. */
+  /** One step towards a writable spool file; the caller repeats it. */
   async #makeWritable(state: FileState, base: () => RemoteFile | null): Promise<void> {
     if (state.activeUpload !== null) {
-      // Somebody's close() waits for this very content to be stored: let it end. Nobody waits: start over later.
+      // A close() waits for this content to be stored: let the upload end. If nobody waits, cancel it; the content is
+      // uploaded later.
       if (state.activeUpload.waiters === 0)
         state.activeUpload.abort.abort(new ProviderError('aborted', 'written again'));
       await state.activeUpload.done.catch(() => undefined);
@@ -161,7 +165,7 @@ export class Contents {
     await state.spoolCreation;
   }
 
-  /** How a spool file gets the bytes that are still its base's. */
+  /** How a spool file reads the bytes that it still takes from its base. */
   readBase(state: FileState, spool: SpoolFile): ReadBase {
     return async (into, offset, goesOnTo = 0) => {
       const { base } = spool;
@@ -173,8 +177,8 @@ export class Contents {
   }
 
   /**
-   * Brings in what a spool file still needs of its base, which is then stored as ours: only once all of the base is known to
-   * be right. What that fetches besides is less than what goes up again.
+   * Fetches all that the spool file still needs of its base, before the content is stored as ours. The whole base is
+   * verified first; the extra bytes fetched for that are fewer than the upload sends.
    */
   async fill(state: FileState, spool: SpoolFile, signal?: AbortSignal): Promise<void> {
     const { readers } = this.#core;
@@ -186,7 +190,7 @@ export class Contents {
     await spool.fill(this.readBase(state, spool), signal);
   }
 
-  /** Lets go of the reader of a handle and pins it to another revision. */
+  /** Releases the reader of a handle and pins the handle to another revision. */
   pin(handle: Handle, file: RemoteFile | null): void {
     if (handle.reader !== null) this.#core.readers.release(handle.reader);
     handle.reader = null;
@@ -196,8 +200,8 @@ export class Contents {
   }
 
   /**
-   * At an open, where the pages of all who have the file open are one: so is its revision. It is the one that was shown, as
-   * long as anybody has it open who was shown it, or else the latest.
+   * Called at an open. If all handles of a file share their pages, they must share one revision too: the one that a
+   * program has seen and still has open, or else the latest.
    */
   alignRevision(handle: Handle): void {
     const { state, pinned } = handle;
@@ -211,40 +215,41 @@ export class Contents {
       this.#core.log.info({ ino: state.ino }, 'opened in the version that others still read');
   }
 
-  /** What a spool file of the content begins as, where some of that is kept. */
+  /** The revision that a new spool file starts from; null: it starts empty. */
   baseOf(state: FileState, handle: Handle | null): RemoteFile | null {
     if (handle !== null && handle.pinned !== null) return handle.pinned;
     return this.sharedRevision(state) ?? remoteFileOf(inodeOf(this.#core, state.ino));
   }
 
-  /** The revision that all who have the file open share, since it was shown; null where each may have its own. */
+  /** The revision that all handles of the file share because a program has seen it. Null: each handle may have its own. */
   sharedRevision(state: FileState): RemoteFile | null {
     return this.#core.options.sharesPages ? shownRevision(state) : null;
   }
 
   /**
-   * At an open: may pages that the kernel has of an earlier one stay? Not while nobody knows whether they are right. The
-   * reader is there from now on, and remembers what it shows.
+   * Called at an open: may the kernel keep the pages of an earlier open? Not while their bytes are unverified. The
+   * reader exists from now on and remembers what it shows.
    */
   mayKeepPages(handle: Handle): boolean {
     const { pinned, state } = handle;
     if (this.#core.options.sharesPages) return false;
-    // A small file is shown only when all of it is known to be right.
+    // A small file is shown only after all of it was verified.
     if (pinned === null || pinned.md5 === null || pinned.size <= WHOLE_FILE_BYTES || state.spool !== null) return true;
     handle.reader ??= this.#core.readers.acquire(pinned);
     return handle.reader.isSound;
   }
 
   /**
-   * Takes the name of a file away, by `act`. The provider gives out nothing from its trash: `act` sees to it that those who have the
-   * file open still find it (`AsideFiles`, `fetchForReaders`). Who opens it meanwhile waits for the outcome (`FileState.removal`).
+   * Runs `act`, which removes the name of a file. The provider serves nothing from its trash, so `act` keeps the file
+   * readable for the handles that have it open (`AsideFiles`, `fetchForReaders`). An open that comes meanwhile waits
+   * for the outcome (`FileState.removal`).
    */
   whileRemoving<T>(state: FileState, act: () => Promise<T>): Promise<T> {
     state.lastRevision = remoteFileOf(inodeOf(this.#core, state.ino));
     return state.removal.during(act);
   }
 
-  /** Brings here what those who have the file open may still ask for. */
+  /** Fetches everything that open handles may still read. */
   async fetchForReaders(state: FileState, signal?: AbortSignal): Promise<void> {
     for (let reader = readerOfMissing(state); reader !== null; reader = readerOfMissing(state)) {
       const { spool } = state;
@@ -258,7 +263,7 @@ export class Contents {
     }
   }
 
-  /** The whole content as a spool file, however it is kept now. It is forgotten with the next `discardUnchanged`. */
+  /** Puts the whole content into a spool file. An unchanged one is removed by the next `discardUnchanged`. */
   async materialize(state: FileState, signal?: AbortSignal): Promise<SpoolFile> {
     while (state.spool === null)
       await orAborted(
@@ -270,7 +275,7 @@ export class Contents {
     return state.spool;
   }
 
-  /** The provider moved or renamed the file, maybe under a new id: the same bytes, to be asked for by another name. */
+  /** The provider moved or renamed the file, maybe under a new id: switches the readers to it. The bytes are the same. */
   noteMoved(state: FileState, file: RemoteFile): void {
     const { spool, baseReader } = state;
     if (spool?.base != null && isSameContent(spool.base, file)) {
@@ -293,7 +298,10 @@ export class Contents {
     }
   }
 
-  /** Runs a change of the names of some files; nothing else changes them meanwhile, and no upload of them begins. */
+  /**
+   * Runs `act`, which changes the names of these files. Nothing else changes them meanwhile, and no upload of them
+   * begins. Afterwards, spool files that were created but not changed are dropped.
+   */
   async withNameLocks<T>(inos: readonly Ino[], act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { files } = this.#core;
     try {
@@ -306,19 +314,19 @@ export class Contents {
     }
   }
 
-  /** Forgets a spool file that was made and never changed (the disk was full, or its file was to go and did not). */
+  /** Drops a spool file that was created and never changed (the disk was full, or a removal of its file failed). */
   async discardUnchanged(state: FileState): Promise<void> {
     const { spool } = state;
     if (spool === null || state.dirty || state.handles.size > 0 || state.hasMappings() || state.activeUpload !== null)
       return;
-    // What a change of the name kept for its readers is not to go under its hands.
+    // A change of the name may have fetched it for readers: it must not vanish meanwhile.
     if (state.nameLock.isBusy) return;
     const { table, journal, files } = this.#core;
     table.transaction(() => {
       journal.remove(state.ino);
       if (table.get(state.ino) !== undefined) table.update(state.ino, { localSize: null });
     });
-    // Of a file that is gone nobody wants a copy.
+    // Nobody needs the bytes of a removed file in the cache.
     const taken = state.unlinked ? null : state.cacheCrcs;
     this.dropSpool(state);
     files.forgetIfUnused(state);
@@ -332,8 +340,9 @@ export class Contents {
   }
 
   /**
-   * The name is gone for ever: so is what was not stored, once nobody has it open or may be about to open it. Nobody waits for
-   * its file to go, which may be large or in the midst of a sync; the journal has it as dropped.
+   * The name is gone for good: drops the content that was not stored, once no handle is open or can be opened. The
+   * caller does not wait for the removal of the spool file, which may be large or in the middle of a sync; the journal
+   * lists it as dropped.
    */
   abandon(state: FileState): void {
     const { spool } = state;
@@ -345,7 +354,7 @@ export class Contents {
     this.removeSpool(spool).catch((error) => this.#core.log.warn({ error }, `${spool.path} stays for now`));
   }
 
-  /** Lets go of the spool file of a state; the file itself is the caller's to keep or remove. */
+  /** Detaches the spool file from a state. The caller keeps or removes the file itself. */
   dropSpool(state: FileState): void {
     if (state.baseReader !== null) this.#core.readers.release(state.baseReader);
     state.baseReader = null;
@@ -367,7 +376,7 @@ export class Contents {
   }
 }
 
-/** Who has the file open and may ask for bytes that are only at the provider; null: nobody. */
+/** The first handle that may read bytes that are only at the provider; null: none. */
 function readerOfMissing({ handles, spool }: FileState): Handle | null {
   for (const handle of handles) {
     if (spool === null ? handle.pinned !== null : !spool.isComplete()) return handle;
@@ -375,7 +384,7 @@ function readerOfMissing({ handles, spool }: FileState): Handle | null {
   return null;
 }
 
-/** Two descriptions of the same bytes, as far as the provider tells. */
+/** Are these the same bytes, as far as the provider tells? */
 function isSameContent(a: RemoteFile, b: RemoteFile): boolean {
   return a.size === b.size && a.md5 === b.md5;
 }

@@ -2,7 +2,9 @@ import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';
 
-/** The bytes of a revision turned out to be wrong: who has it open gets no more of it, and the kernel forgets its pages. */
+/**
+ * The bytes of a revision turned out to be wrong: handles that read it fail from now on, and the kernel drops its pages.
+ */
 export function markCorrupt({ files, table, invalidate }: Core, file: RemoteFile): void {
   const key = revisionKey(file);
   const inos = new Set<Ino>();
@@ -13,7 +15,7 @@ export function markCorrupt({ files, table, invalidate }: Core, file: RemoteFile
   }
   const inode = table.byRemote('file', file.id);
   if (inode !== undefined) inos.add(inode.ino);
-  // Not from inside a request on this very inode.
+  // Not from inside a request on this inode: the kernel would wait for itself.
   setImmediate(() => {
     for (const ino of inos) invalidate({ kind: 'inode', ino, content: true });
   });

@@ -1,12 +1,12 @@
-/** Bytes of a revision from the provider, as long as it is known to be the one that is there. */
+/** Fetches bytes of a revision, as long as it is the latest one known. */
 import type { FetchRange } from '../../cache/revision-reader.js';
 import { ProviderError } from '../../providers/errors.js';
 import { type Provider, revisionKey } from '../../providers/provider.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 
 /**
- * Most services answer a range of whatever version they have now, and say nothing of which it is: one of the same size
- * would be taken for the one that was asked for. Where a listing has told of another version, nobody asks for the old one.
+ * Most services answer a range from their current version and do not name that version. A new version of the same size
+ * would be taken for the requested one. So a revision that a listing has shown to be outdated is not requested.
  */
 export function fetchKnown(table: InodeTable, provider: Provider): FetchRange {
   return async (file, range, request) => {

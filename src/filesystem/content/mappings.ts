@@ -1,9 +1,9 @@
 /**
- * Shared mappings of files that the kernel reads by itself (passthrough). What is written through one goes to the backing file
- * without a word, so that file must be the spool file of the content, and is looked at (passthrough-writes.ts).
+ * Shared mappings of files that the kernel reads by itself (passthrough). The kernel writes through a mapping without
+ * telling us, so the mapped backing file must be the spool file of the content, and is watched (passthrough-writes.ts).
  *
- * A mapping outlives its descriptor, and the kernel does not tell when it ends. So after the last close the file is looked at
- * until nobody has it open for writing any more.
+ * A mapping outlives its descriptor, and the kernel does not report its end. After the last close the file is watched
+ * until no process has it open for writing.
  */
 import { messageOf } from '../../base/errors.js';
 import { BackingFile } from '../../spool/backing-file.js';
@@ -15,7 +15,10 @@ import type { Contents } from './contents.js';
 import type { Passthrough } from './passthrough.js';
 import { notePassthroughWrites } from './passthrough-writes.js';
 
-/** How long the looks at a mapping lie apart, ms: most end with their descriptor, give or take what the kernel has to tidy up. */
+/**
+ * Pause between checks of a mapping, ms, doubling from the first to the last: most mappings end with their descriptor,
+ * or shortly after when the kernel has cleaned up.
+ */
 const FIRST_LOOK_MS = 20;
 const LAST_LOOK_MS = 1000;
 
@@ -24,7 +27,7 @@ export class Mappings {
   readonly #contents: Contents;
   readonly #passthrough: Passthrough;
   readonly #ended = new AbortController();
-  /** A file of which nobody has a descriptor is written to no more. */
+  /** Called when nothing can write to a file's backing file any more. */
   readonly #onWritersGone: (state: FileState) => void;
 
   constructor(core: Core, contents: Contents, passthrough: Passthrough, onWritersGone: (state: FileState) => void) {
@@ -34,14 +37,14 @@ export class Mappings {
     this.#onWritersGone = onWritersGone;
   }
 
-  /** What `Filesystem.mapBacking` says. */
+  /** See `Filesystem.mapBacking`. */
   async map(handle: Handle, inUse: Backing): Promise<void> {
     if (!(inUse instanceof BackingFile)) throw new FsError('EIO', 'a backing file that was not lent here');
     const { state, flags } = handle;
-    // From here on it stays, whoever else lets go of it meanwhile.
+    // Keeps the file, even if all other users release it meanwhile.
     this.#passthrough.retain(inUse);
     try {
-      // A mapping that only reads spoils nothing.
+      // A read-only mapping changes nothing.
       if (flags.read && flags.write) await this.#becomeContent(handle, inUse);
       this.#passthrough.map(handle, inUse);
     } finally {
@@ -49,7 +52,7 @@ export class Mappings {
     }
   }
 
-  /** Makes the backing file the spool file of the content, which what is written through a mapping belongs to. */
+  /** Makes the backing file the spool file of the content: writes through the mapping are writes to the content. */
   async #becomeContent(handle: Handle, inUse: BackingFile): Promise<void> {
     const { state } = handle;
     await this.#contents.makeChangeable(state, handle);
@@ -62,10 +65,10 @@ export class Mappings {
     }
   }
 
-  /** Before a handle gives back what was mapped through it: a mapping that is left keeps it. */
+  /** To be called before a handle releases its mapped file: a mapping that is left keeps the file. */
   watchAfterClose(handle: Handle): void {
     const { state, mapped } = handle;
-    // Another descriptor, or an earlier mapping, keeps the watch going.
+    // Another descriptor or an earlier mapping keeps the watch going.
     if (mapped === null || !mayMapToWrite(handle) || state.hasMappings()) return;
     handle.mapped = null;
     state.lingeringMappings++;
@@ -74,7 +77,7 @@ export class Mappings {
     });
   }
 
-  /** The mount ends. What is still mapped may be written to for ever: it is for the next mount to store. */
+  /** The mount ends. A program may write through a remaining mapping for ever: the next mount stores that. */
   close(): void {
     this.#ended.abort();
   }

@@ -4,7 +4,10 @@ import { type Core, inodeOf, requireWritable } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState } from '../core/open-files.js';
 
-/** Is all of the content of a file that is losing its name within reach: on this machine, or kept at the provider for those who have it open? */
+/**
+ * Can all of the content still be read after the file lost its name: on this machine, or at the provider where it was
+ * moved aside for its readers?
+ */
 export function isAllHere({ readers }: Core, state: FileState | undefined): boolean {
   if (state === undefined) return false;
   if (state.aside !== null) return true;
@@ -19,11 +22,11 @@ export function isAllHere({ readers }: Core, state: FileState | undefined): bool
   }
 }
 
-/** The file, made sure that it can be opened so. EISDIR, ESTALE, EROFS, EACCES. */
+/** Checks that the file can be opened with these flags. EISDIR, ESTALE, EROFS, EACCES. */
 export function openable(core: Core, ino: Ino, flags: OpenFlags): Inode {
   const inode = inodeOf(core, ino);
   if (inode.kind === 'directory') throw new FsError('EISDIR', `${inode.name} is a directory`);
-  // It lost its name between the lookup and now, and with it its content; the kernel looks the name up again.
+  // The file lost its name and content between the lookup and now. The kernel looks the name up again.
   if (inode.parent === null && !isAllHere(core, core.files.state(ino))) {
     throw new FsError('ESTALE', `${inode.name} was removed`);
   }

@@ -1,29 +1,29 @@
 /**
- * Writes that the kernel carries out by itself (passthrough), on the spool file, without a word to us.
+ * Writes that the kernel makes to a spool file by itself (passthrough), without telling us.
  *
- * Wherever the size, the times or the dirtiness of such a content matter, the file is looked at, and what is found there
- * counts as a change like any other. Its journal row says all the while that it is being written.
+ * Invariant: before the size, the times or the dirtiness of such a content is used, the file is checked, and a change
+ * found there counts like any other. Meanwhile its journal row says that it is being written.
  */
 import { fromMs } from '../../base/timespec.js';
 import type { Look } from '../../spool/write-watch.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 
-/** Takes note of what was written, at once: what is known then is right for whoever looks at a file. */
+/** Records what the kernel has written. Synchronous: attributes are then right for the caller that asks for them. */
 export function notePassthroughWrites(core: Core, state: FileState): void {
   if (state.watch !== null) note(core, state, state.watch.look());
 }
 
 /**
- * As `notePassthroughWrites`, and to the last byte: what was written before this was called belongs to the present generation, what is
- * written after it answers will belong to another. Needed before a promise is made or a time is set.
+ * Like `notePassthroughWrites`, with an exact boundary: writes before this call belong to the current generation, writes
+ * after its end to another. Needed before a promise is made or a time is set.
  */
 export async function settlePassthroughWrites(core: Core, state: FileState): Promise<void> {
   const { watch } = state;
   if (watch === null) return;
   core.spool.freeSpaceWatch.check();
   const look = await watch.seal();
-  // The last of them has left meanwhile, and was taken note of then.
+  // The last writer has closed meanwhile; its writes were recorded then.
   if (state.watch === watch) note(core, state, look);
 }
 

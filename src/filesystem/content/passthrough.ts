@@ -1,4 +1,8 @@
-/** Files that are handed to the kernel, which then reads them by itself: of the cache, and of the spool. */
+/**
+ * Gives the kernel backing files, of the cache and of the spool, which it then reads and writes by itself.
+ *
+ * Invariant: a backing file holds the content of its handles until they are released.
+ */
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import { BackingFile } from '../../spool/backing-file.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
@@ -16,9 +20,9 @@ export class Passthrough {
   }
 
   /**
-   * The file with all that the handle reads, for the kernel to read in its place; null where there is none, or not all of it
-   * is there, or it is another than `inUse`. It stays the file of the content until the handle is released. To a writer the spool
-   * file is lent, to be written without a word.
+   * The backing file with everything that the handle reads. Null: there is none, it is incomplete, or it is not
+   * `inUse`. It stays the file of the content until the handle is released. A writer may get the spool file, to which
+   * the kernel then writes without telling us.
    */
   openBacking(handle: Handle, inUse?: Backing): BackingFile | null {
     const { state, flags } = handle;
@@ -33,17 +37,17 @@ export class Passthrough {
       return null;
     }
     handle.backing = file;
-    // Nobody hears of what the kernel reads.
+    // We do not see what the kernel reads.
     handle.hasRead ||= file !== null;
     return file;
   }
 
-  /** Somebody needs a file that is lent for as long as he looks at it. Pair with `leave`. */
+  /** Keeps a backing file alive. Pair with `release`. */
   retain(file: BackingFile): void {
     file.users++;
   }
 
-  /** The kernel has a file for the handle, and maps it. Where that may be written to, it is looked at from now on. */
+  /** The kernel maps this file for the handle. If it may be mapped writable, it is watched from now on. */
   map(handle: Handle, file: BackingFile): void {
     const { state } = handle;
     file.users++;
@@ -53,13 +57,13 @@ export class Passthrough {
     if (state.spool !== null) state.spool.isShared = true;
   }
 
-  /** The mount is gone: the program of the handle may go on writing, and nobody will say when it ends. */
+  /** The mount is gone: the program of the handle may go on writing, and nobody will report when it ends. */
   mountLost(handle: Handle): void {
     const { state, backing, flags } = handle;
     if ((flags.write && backing !== null) || mayMapToWrite(handle)) state.isLeftToNextMount = true;
   }
 
-  /** The handle is released. True: it was the last that wrote without a word, and all that it wrote is known. */
+  /** The handle is released. True: it was the last passthrough writer, and all that it wrote is known. */
   closeBacking(handle: Handle): boolean {
     const { backing, mapped, state } = handle;
     handle.mapped = null;
@@ -72,13 +76,13 @@ export class Passthrough {
     return isLastWriter;
   }
 
-  /** A file that was joined is let go of: the mapping has ended, or others keep it. */
+  /** Releases a mapped file: the mapping has ended, or other users keep it. */
   release(state: FileState, mapped: BackingFile): void {
     this.#unwatch(state);
     this.#releaseFile(state, mapped);
   }
 
-  /** Ends the watch where nobody writes by himself any more; true: it ended, and all that was written is known. */
+  /** Ends the watch when the kernel cannot write to the file any more. True: it ended, and all writes are known. */
   #unwatch(state: FileState): boolean {
     if (state.watch === null || state.hasPassthroughWriters() || state.hasMappings()) return false;
     notePassthroughWrites(this.#core, state);
@@ -95,11 +99,11 @@ export class Passthrough {
     if (path !== null) this.#core.journal.garbageRemoved(this.#core.spool.remove(path));
   }
 
-  /** A stored content: the cache's, or one that only its readers still have. */
+  /** The backing file of a stored content: the cache's, or one that exists only for its readers. */
   #ofRevision(handle: Handle): BackingFile | null {
     const { state, pinned } = handle;
     if (pinned === null || state.spoolCreation !== null || state.activeUpload !== null) return null;
-    // Where it cannot become a spool file, its readers would not see what is written.
+    // If the cache file could not move to the spool, its readers would not see later writes.
     if (!this.#core.spool.takesCacheFiles) return null;
     const { backing } = state;
     if (backing !== null && isBackingOf(backing, pinned)) {
@@ -110,9 +114,9 @@ export class Passthrough {
     return handle.reader.openBacking();
   }
 
-  /** Uploads do not mind: they too only read. */
+  /** Possible during an upload too: it only reads. */
   #ofSpool(state: FileState, spool: SpoolFile): BackingFile | null {
-    // Nothing to be read yet; and who makes a file may have the provider copy another into it.
+    // An empty file offers nothing to read; and its writer may yet have the provider copy another file into it.
     if ((spool.size === 0 && state.watch === null) || !spool.isComplete()) return null;
     state.backing ??= new BackingFile('spool', '', spool.size, spool.path);
     state.backing.users++;
@@ -142,23 +146,26 @@ export class Passthrough {
   }
 
   /**
-   * May this handle write to the spool file by itself? Only a content that it makes from the beginning, and only in
-   * write-back, where uploads can wait until nobody writes unseen (what is being uploaded must not change). Who can read what
-   * he writes can map it too, and would write through the mapping long after the last close, when nobody looks any more; and
-   * O_SYNC is a promise that needs the journal.
+   * May the kernel write to the spool file for this handle? Only to a content that the handle creates from the
+   * beginning, and only in write-back mode, where an upload can wait until the kernel has stopped writing (an upload
+   * must not see its file change). A handle that can also read could be mapped, and the mapping would write long after
+   * the last close, when nobody watches. O_SYNC is a promise that needs the journal.
    */
   #mayWrite({ state, flags, opener }: Handle, spool: SpoolFile): boolean {
     if (flags.read || flags.sync || !this.#core.options.writeBack) return false;
     if (state.hasPassthroughWriters()) return true;
     if (spool.size > 0 || !spool.isComplete() || flags.append || state.unlinked) return false;
     const isAlone = state.handles.size === 1 && !state.hasMappings();
-    // The journal has to say already that it is being written: by who made or emptied it, just now.
+    // The journal must already say that the file is being written: the call that just created or emptied it did that.
     const isMade = state.journaledGeneration !== state.generation;
     const isAtRest = isMade && state.activeUpload === null && !state.pendingChanges.isBusy && !state.nameLock.isBusy;
     return isAlone && isAtRest && !this.#mayCopy(opener);
   }
 
-  /** Does the process read a stored file, which the provider may be asked to copy? Into a file that is lent it could not. */
+  /**
+   * Does the process also read a stored file, which it may ask the provider to copy? The provider cannot copy into a
+   * file that the kernel writes by itself.
+   */
   #mayCopy(opener: number | undefined): boolean {
     if (opener === undefined || !this.#core.provider.capabilities.copyFile) return false;
     for (const other of this.#core.files.handles()) {
@@ -168,7 +175,7 @@ export class Passthrough {
   }
 }
 
-/** Is this the file of that revision, kept by its readers? */
+/** Is this the backing file of that revision, kept for its readers? */
 export function isBackingOf({ owner, key, path }: BackingFile, file: RemoteFile): boolean {
   return owner === 'readers' && path !== null && key === revisionKey(file);
 }

@@ -4,9 +4,10 @@ import type { SpoolFile } from '../../spool/spool-file.js';
 import type { Core } from '../core/core.js';
 
 /**
- * A spool file whose content the provider has becomes a file of the cache; it goes where the cache does not take it. The
- * state has let go of it, and its row is gone. Who uses it directly (`loan`) goes on. The file has moved when this returns, not
- * only when that resolves, so that whoever opens it next finds it there.
+ * Moves a stored spool file into the cache, or removes it if the cache does not take it. The state has detached it, and
+ * its journal row is gone. Programs that use it directly (`backing`) keep using it.
+ *
+ * The file has moved when this function returns, not only when its promise resolves: the next open finds it there.
  */
 export async function promoteToCache(
   { readers, journal }: Core,
@@ -25,7 +26,7 @@ export async function promoteToCache(
     backing.key = key;
     backing.size = spool.size;
     backing.path = spool.path;
-    // Until they have given it back it is among the files that nobody wants any more.
+    // Until its users release it, the journal lists it among the files to remove.
     return spool.close();
   } else {
     await spool.remove();

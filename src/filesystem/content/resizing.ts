@@ -9,9 +9,9 @@ import type { FileState, Handle } from '../core/open-files.js';
 import type { Contents } from './contents.js';
 import { notePassthroughWrites } from './passthrough-writes.js';
 
-/** Of the uploads, what resizing needs. */
+/** The part of `Uploader` that resizing needs. */
 interface PendingUploads {
-  /** Resolves when a content that nobody writes any more is stored, or waits to be. */
+  /** Resolves when a content without writers is stored, or (write-back) is queued. */
   settle(state: FileState): Promise<unknown>;
 }
 
@@ -46,11 +46,12 @@ export class Resizing {
     }
   }
 
-  /** Makes the file as long as `end`, should it be shorter, unless the size is to be kept. */
+  /** Extends the file to `end`, unless it is longer or its size is to be kept. */
   async fallocate(handle: Handle, end: number, keepSize: boolean): Promise<void> {
     const { state, flags, backing } = handle;
     if (!flags.write) throw new FsError('EBADF', 'not open for writing');
-    // Others who write unseen may make it longer at any moment, and would be cut. (For one of them the kernel holds the lock.)
+    // Passthrough writers may extend the file at any moment, and this call would cut it. (For a handle that is one of
+    // them the kernel holds the lock.)
     if (state.hasPassthroughWriters() && backing === null) throw new FsError('ENOTSUP', 'others write to it unseen');
     notePassthroughWrites(this.#core, state);
     const size = state.spool?.size ?? sizeOf(inodeOf(this.#core, state.ino));

@@ -7,9 +7,9 @@ import { FsError } from '../core/fs-error.js';
 import { type Handle, mayRepin } from '../core/open-files.js';
 
 /**
- * A read failed in a way that a changed revision explains: ask what the file is now. A handle that has shown nothing
- * yet goes on with the revision that is answered; one that has must not mix the two (ESTALE). Where it is not that,
- * `error` is thrown as it is.
+ * A read failed in a way that a changed revision would explain: asks the provider for the current one. A handle that has
+ * shown nothing yet switches to it; one that has shown bytes must not mix the two (ESTALE). If the revision has not
+ * changed, rethrows `error`.
  */
 export async function revalidate(core: Core, handle: Handle, error: unknown): Promise<RemoteFile> {
   const { table, provider, directories, log, invalidate } = core;
@@ -19,7 +19,7 @@ export async function revalidate(core: Core, handle: Handle, error: unknown): Pr
   const now = await provider
     .stat({ kind: 'file', id: pinned.id, parentId: pinned.parentId })
     .catch((statError: unknown) => {
-      // read(2) knows no ENOENT: the file that was opened is not the one that is there now.
+      // ESTALE, as read(2) has no ENOENT: the opened file is not the one that is there now.
       if (codeOf(statError) !== 'not-found') throw statError;
       throw new FsError('ESTALE', `${pinned.name} was removed at the provider while it was open`, { cause: error });
     });

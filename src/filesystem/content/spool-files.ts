@@ -1,7 +1,8 @@
 /**
- * How a content that is to be changed gets its spool file, and what becomes of one that was not changed after all.
+ * Creates the spool file of a content that is to be changed, and returns an unchanged one to the cache.
  *
- * The journal has a word for the file at every moment: it is to be dropped until its row is written, and from then on the row's.
+ * Invariant: the journal names the file at every moment. It is listed as dropped until its row is written, then in the
+ * row.
  */
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
@@ -12,7 +13,7 @@ import { isBackingOf } from './passthrough.js';
 import { promoteToCache } from './promotion.js';
 import type { Relocation } from './relocation.js';
 
-/** A spool file that begins as `base`; from here on the state's content is there. */
+/** Creates a spool file that starts as `base`. From here on it is the content of the state. */
 export async function createSpool(
   core: Core,
   relocation: Relocation,
@@ -21,7 +22,7 @@ export async function createSpool(
 ): Promise<void> {
   const { spool, journal, table, clock } = core;
   const { name, file } = await spool.create(base);
-  // Until a row names it nothing in it was promised. (One that is empty needs no such word: the next mount removes it.)
+  // Until a row names it, the file holds no promised bytes. (An empty one need not be listed: the next mount removes it.)
   if (base !== null) journal.markGarbage(name);
   try {
     if (base !== null) await takeFromCache(core, state, base, file);
@@ -35,7 +36,7 @@ export async function createSpool(
         ino: state.ino,
         spool: name,
         state: 'open',
-        // Until it is changed it is the base's, whether that is here or not.
+        // Until the first change its content is the base's, fetched or not.
         content: { size: file.size, baseEnd: file.size, present: [] },
         base,
         checkpoint: null,
@@ -44,13 +45,13 @@ export async function createSpool(
         message: null,
         since: clock.now(),
       });
-      // From here on a listing that lacks the file does not take its name away.
+      // From here on, a listing without the file does not remove its name.
       table.update(state.ino, { localSize: file.size });
     });
-    // One may have done so while the file was open.
+    // A listing may have removed it while the file was open.
     relocation.relocate(state.ino);
   } else if (base === null) {
-    // What has no name any more never gets a row.
+    // A file without a name never gets a row.
     journal.markGarbage(name);
   }
   state.spool = file;

@@ -1,4 +1,7 @@
-/** Where on this machine the contents are that the provider does not have yet, for those who copy them from there. */
+/**
+ * Lists the local files that hold contents which the provider does not have yet, for a person who copies them from
+ * there.
+ */
 import { messageOf } from '../../base/errors.js';
 import { toMs } from '../../base/timespec.js';
 import type { Ino } from '../../tree/inode.js';
@@ -9,17 +12,17 @@ import { notePassthroughWrites } from './passthrough-writes.js';
 export interface SpooledContent {
   /** From the directory `root`, beginning with `/`. */
   readonly path: string;
-  /** The spool file, absolute. Zeros are what it has a hole for. */
+  /** The spool file, absolute path. Its holes read as zeros. */
   readonly file: string;
   /** Bytes. */
   readonly size: number;
-  /** Ranges [start, end) that are still the provider's alone. */
+  /** Ranges [start, end) that exist only at the provider. */
   readonly missing: readonly (readonly [number, number])[];
   /** When the content was last changed, ms; null: unknown. */
   readonly modified: number | null;
 }
 
-/** Oldest first. What is still the provider's is fetched before, where that is possible. */
+/** Oldest first. Missing bytes are fetched before, if possible. */
 export async function spooledContents(core: Core, contents: Contents, root: Ino): Promise<SpooledContent[]> {
   const { journal, files, table, log } = core;
   const found: SpooledContent[] = [];
