@@ -20,11 +20,11 @@ import { mergeListing } from './merge.js';
 import { scanning } from './scan.js';
 
 /** How long a caller waits for a fresh listing where an older one can be served instead, ms. */
-const STALE_AFTER = 5_000;
+const REFRESH_TIMEOUT_MS = 5_000;
 /** After a failed refresh, older listings are served without asking for this long, ms: `ls` stays quick while offline. */
-const OFFLINE_PAUSE = 5_000;
+const OFFLINE_PAUSE_MS = 5_000;
 /** How soon after the mount the feed of changes is asked first, ms. */
-const FIRST_POLL = 5_000;
+const FIRST_POLL_MS = 5_000;
 /** Listings under way ahead of a walk: half of the connections to a host, each busy for a round trip. */
 const WALK_AHEAD = 16;
 
@@ -32,8 +32,8 @@ const WALK_AHEAD = 16;
  * Listings of an earlier mount are asked for again once nobody has been served one for this long, ms, so that a walk over
  * the tree does not wait behind the answers to all of them; after a walk of `LONGEST_WALK` ms they are all the same.
  */
-const LULL = 200;
-const LONGEST_WALK = 2000;
+const QUIET_MS = 200;
+const MAX_WALK_MS = 2000;
 
 /** What those have to forget who have cached a directory. */
 export type SeenChanges = Pick<ListingChanges, 'names' | 'attributes' | 'contents' | 'lost'>;
@@ -51,14 +51,14 @@ export interface DirectoriesOptions {
 
 export class Directories {
   readonly changes = new LocalChanges();
-  readonly #o: DirectoriesOptions;
+  readonly #options: DirectoriesOptions;
   readonly #mountedAt: number;
   readonly #time: SteadyTime;
   readonly #underway = new Map<Ino, SharedWork<void>>();
   readonly #walk = new WalkDetector();
-  readonly #ahead = pLimit(WALK_AHEAD);
+  readonly #listAheadLimit = pLimit(WALK_AHEAD);
   /** Directories whose children are being listed ahead. */
-  readonly #walked = new Set<Ino>();
+  readonly #listingAhead = new Set<Ino>();
   /** The directory whose children were last found to be listed, and its listing then: a walk need not look again at each. */
   #allListed: { readonly parent: Ino; readonly listedAt: number | null } | null = null;
   readonly #counts = new CountTrust();
@@ -68,12 +68,12 @@ export class Directories {
   /** By `#time`. */
   #offlineUntil = 0;
   /** Directories whose listing is an earlier mount's and was served. */
-  readonly #served = new Set<Ino>();
-  #servedAt = 0;
+  readonly #servedStale = new Set<Ino>();
+  #lastServedAt = 0;
   #revalidating: Promise<void> | null = null;
 
   constructor(options: DirectoriesOptions) {
-    this.#o = options;
+    this.#options = options;
     this.#mountedAt = options.clock.now();
     this.#time = new SteadyTime(options.clock);
     // Every listing under way listens to it.
@@ -85,30 +85,31 @@ export class Directories {
    * once the signals of all who wait for it have aborted. (The signal is made when it is asked for: not where nobody has to wait.)
    */
   ensureListed(ino: Ino, caller?: { readonly signal?: AbortSignal }): MaybePromise<void> {
-    const directory = this.#o.table.get(ino);
+    const directory = this.#options.table.get(ino);
     // Not stored at the provider, or gone there: what is known here is all there is.
     if (directory === undefined || directory.remote === null) return;
-    const now = this.#o.clock.now();
+    const now = this.#options.clock.now();
     const freshness = this.#expired.has(ino)
       ? 'refresh'
-      : freshnessOf({ listedAt: directory.listedAt, now, ttl: this.#o.ttl, mountedAt: this.#mountedAt });
+      : freshnessOf({ listedAt: directory.listedAt, now, ttl: this.#options.ttl, mountedAt: this.#mountedAt });
     if (freshness === 'serve') return;
     if (directory.listedAt === null) return this.refresh(ino, 'foreground', caller?.signal);
     if (this.#time.now() < this.#offlineUntil) return;
-    if (freshness === 'refresh') return this.#orAfter(this.#tryRefresh(ino, 'foreground', caller?.signal), STALE_AFTER);
-    this.#served.add(ino);
-    this.#servedAt = now;
+    if (freshness === 'refresh')
+      return this.#withTimeout(this.#tryRefresh(ino, 'foreground', caller?.signal), REFRESH_TIMEOUT_MS);
+    this.#servedStale.add(ino);
+    this.#lastServedAt = now;
     this.#revalidating ??= this.#revalidate().finally(() => {
       this.#revalidating = null;
     });
   }
 
   /** Is the listing of `ino` confirmed within the last `ms` (at most the ttl)? */
-  isFresh(ino: Ino, ms: number = this.#o.ttl): boolean {
-    const listedAt = this.#o.table.get(ino)?.listedAt ?? null;
-    const now = this.#o.clock.now();
+  isFresh(ino: Ino, ms: number = this.#options.ttl): boolean {
+    const listedAt = this.#options.table.get(ino)?.listedAt ?? null;
+    const now = this.#options.clock.now();
     if (this.#expired.has(ino)) return false;
-    return listedAt !== null && listedAt <= now && now - listedAt < Math.min(ms, this.#o.ttl);
+    return listedAt !== null && listedAt <= now && now - listedAt < Math.min(ms, this.#options.ttl);
   }
 
   /** The listing of `ino` is not to be trusted: a change was refused, or nobody knows whether it was carried out. */
@@ -118,17 +119,17 @@ export class Directories {
 
   /** For how long the kernel may keep names and attributes of what is in `ino`, ms. */
   validity(ino: Ino): number {
-    const listedAt = this.#o.table.get(ino)?.listedAt ?? null;
+    const listedAt = this.#options.table.get(ino)?.listedAt ?? null;
     if (listedAt === null || this.#expired.has(ino)) return 0;
-    const left = listedAt + this.#o.ttl - this.#o.clock.now();
-    return Math.max(0, Math.min(left, this.#o.ttl));
+    const left = listedAt + this.#options.ttl - this.#options.clock.now();
+    return Math.max(0, Math.min(left, this.#options.ttl));
   }
 
   /** Tells that a program lists `ino`; when it walks the tree, the directories beside it are listed ahead. */
   walked(ino: Ino): void {
-    const { table, clock } = this.#o;
+    const { table, clock } = this.#options;
     const parent = table.get(ino)?.parent ?? null;
-    if (!this.#walk.listed(ino, parent, clock.now()) || parent === null || this.#walked.has(parent)) return;
+    if (!this.#walk.listed(ino, parent, clock.now()) || parent === null || this.#listingAhead.has(parent)) return;
     const listedAt = table.get(parent)?.listedAt ?? null;
     if (this.#allListed?.parent === parent && this.#allListed.listedAt === listedAt) return;
     const ahead = (unlisted: readonly Ino[]): Promise<unknown> => {
@@ -139,15 +140,17 @@ export class Directories {
       child.kind === 'directory' && child.listedAt === null ? [child.ino] : [];
     if (!table.isLarge(parent)) {
       const unlisted = table.children(parent).flatMap(unlistedOf);
-      if (unlisted.length > 0) this.#walked.add(parent);
-      void ahead(unlisted).then(() => this.#walked.delete(parent));
+      if (unlisted.length > 0) this.#listingAhead.add(parent);
+      void ahead(unlisted).then(() => this.#listingAhead.delete(parent));
       return;
     }
-    this.#walked.add(parent);
+    this.#listingAhead.add(parent);
     inTurns(scanning(table, parent, unlistedOf, new Pieces()))
       .then((unlisted) => ahead(unlisted.flat()))
-      .catch((error) => this.#o.log.debug({ parent, code: codeOf(error) }, `listing ahead failed: ${messageOf(error)}`))
-      .finally(() => this.#walked.delete(parent));
+      .catch((error) =>
+        this.#options.log.debug({ parent, code: codeOf(error) }, `listing ahead failed: ${messageOf(error)}`),
+      )
+      .finally(() => this.#listingAhead.delete(parent));
   }
 
   /** Asks the provider now; callers at the same time share one listing, which ends where the `signal` of each has aborted. */
@@ -173,9 +176,9 @@ export class Directories {
    * whoever has cached it is told.
    */
   async followChanges(): Promise<void> {
-    const { provider, clock, table, log } = this.#o;
+    const { provider, clock, table, log } = this.#options;
     const { signal } = this.#closing;
-    let pause = FIRST_POLL;
+    let pause = FIRST_POLL_MS;
     while (provider.changes !== undefined) {
       await clock.sleep(pause, signal);
       try {
@@ -188,7 +191,7 @@ export class Directories {
         for (const ino of changed) await this.refresh(ino, 'background');
       } catch (error) {
         if (signal.aborted) return;
-        pause = Math.max(pause, OFFLINE_PAUSE);
+        pause = Math.max(pause, OFFLINE_PAUSE_MS);
         log.warn({ code: codeOf(error) }, `changes: ${messageOf(error)}`);
       }
     }
@@ -202,7 +205,7 @@ export class Directories {
   }
 
   async #list(ino: Ino, priority: Priority, signal: AbortSignal): Promise<void> {
-    const { table, provider, clock } = this.#o;
+    const { table, provider, clock } = this.#options;
     const directory = table.get(ino);
     const folder = directory === undefined ? null : remoteFolderOf(directory);
     if (directory === undefined || folder === null) return;
@@ -221,9 +224,9 @@ export class Directories {
       this.#offlineUntil = 0;
       for (const other of changes.doubtful) this.#expired.add(other);
       const { names, attributes, lost } = changes;
-      if (names.size + attributes.length + lost.length > 0) this.#o.onChange(ino, changes);
+      if (names.size + attributes.length + lost.length > 0) this.#options.onChange(ino, changes);
       for (const [parent, lostNames] of await byParent(changes.elsewhere))
-        this.#o.onChange(parent, onlyNames(lostNames));
+        this.#options.onChange(parent, onlyNames(lostNames));
     } catch (error) {
       this.#expired.add(ino);
       // What its parent holds is not known any more either.
@@ -238,7 +241,7 @@ export class Directories {
   #areFresh(directory: Inode): boolean {
     if (directory.parent === null) return false;
     // A directory listed after its parent is asked for again: its counts are older than what we had already.
-    const parent = this.#o.table.get(directory.parent);
+    const parent = this.#options.table.get(directory.parent);
     const learned = parent?.listedAt ?? null;
     if (learned === null || (directory.listedAt !== null && directory.listedAt >= learned)) return false;
     return this.isFresh(directory.parent);
@@ -246,13 +249,13 @@ export class Directories {
 
   /** Resolves in any case: an older listing can be served. */
   async #tryRefresh(ino: Ino, priority: Priority, signal?: AbortSignal): Promise<void> {
-    const { log, table } = this.#o;
+    const { log, table } = this.#options;
     try {
       await this.refresh(ino, priority, signal);
     } catch (error) {
       // The mount ends, and with it what a long walk has left to do; or whoever waited gave up: nothing is amiss.
       if (this.#closing.signal.aborted || codeOf(error) === 'aborted') return;
-      if (codeOf(error) !== 'not-found') this.#offlineUntil = this.#time.now() + OFFLINE_PAUSE;
+      if (codeOf(error) !== 'not-found') this.#offlineUntil = this.#time.now() + OFFLINE_PAUSE_MS;
       const names = [...table.upwards(ino)].flatMap(({ parent, name }) => (parent === null ? [] : [name]));
       const path = `/${names.reverse().join('/')}`;
       log.warn({ path, code: codeOf(error) }, `serving an older listing of ${path}: ${messageOf(error)}`);
@@ -261,21 +264,21 @@ export class Directories {
 
   /** Asks again for the listings that were served, after a lull, until none is left. */
   async #revalidate(): Promise<void> {
-    const { clock, table } = this.#o;
+    const { clock, table } = this.#options;
     const { signal } = this.#closing;
-    while (this.#served.size > 0) {
+    while (this.#servedStale.size > 0) {
       const begin = clock.now();
       try {
-        do await clock.sleep(LULL, signal);
-        while (clock.now() - this.#servedAt < LULL && clock.now() - begin < LONGEST_WALK);
+        do await clock.sleep(QUIET_MS, signal);
+        while (clock.now() - this.#lastServedAt < QUIET_MS && clock.now() - begin < MAX_WALK_MS);
       } catch {
         // The mount ends.
         return;
       }
-      const served = [...this.#served];
-      this.#served.clear();
+      const served = [...this.#servedStale];
+      this.#servedStale.clear();
       const work = served.map((ino) =>
-        this.#ahead(async () => {
+        this.#listAheadLimit(async () => {
           const isOld = (table.get(ino)?.listedAt ?? begin) < this.#mountedAt;
           if (isOld && !signal.aborted && this.#time.now() >= this.#offlineUntil)
             await this.#tryRefresh(ino, 'background');
@@ -287,19 +290,19 @@ export class Directories {
 
   async #listAhead(ino: Ino): Promise<void> {
     try {
-      await this.#ahead(() => {
-        const known = this.#o.table.get(ino)?.listedAt ?? null;
+      await this.#listAheadLimit(() => {
+        const known = this.#options.table.get(ino)?.listedAt ?? null;
         return known !== null || this.#closing.signal.aborted ? undefined : this.refresh(ino, 'background');
       });
     } catch (error) {
-      this.#o.log.debug({ ino, code: codeOf(error) }, `listing ahead failed: ${messageOf(error)}`);
+      this.#options.log.debug({ ino, code: codeOf(error) }, `listing ahead failed: ${messageOf(error)}`);
     }
   }
 
   /** Resolves with `work`, or after `ms`, whichever is first. */
-  async #orAfter(work: Promise<void>, ms: number): Promise<void> {
+  async #withTimeout(work: Promise<void>, ms: number): Promise<void> {
     const timer = new AbortController();
-    const pause = this.#o.clock.sleep(ms, timer.signal).catch(() => undefined);
+    const pause = this.#options.clock.sleep(ms, timer.signal).catch(() => undefined);
     await Promise.race([work, pause]);
     timer.abort();
   }

@@ -160,7 +160,7 @@ export class InodeTable {
    * something on the way from the one down to the other lies elsewhere now. What was directly in `directory` loses its name
    * until a listing shows it again. Answers it as it was; undefined where nothing stood in the way.
    */
-  makeWay(directory: Ino, parent: Ino): Inode | undefined {
+  breakCycle(directory: Ino, parent: Ino): Inode | undefined {
     for (const at of this.upwards(parent)) {
       if (at.parent !== directory) continue;
       this.update(at.ino, { parent: null });
@@ -195,7 +195,7 @@ export class InodeTable {
       ...fields,
     };
     const ino = Number(this.#insert.run(parametersOf(whole)).lastInsertRowid);
-    this.#noted(ino, null, whole);
+    this.#notify(ino, null, whole);
     return this.#remember({ ino, ...whole });
   }
 
@@ -211,7 +211,7 @@ export class InodeTable {
     const old = parametersOf(before);
     if (!isSameRow(parameters, old))
       (isSamePlace(parameters, old) ? this.#updateInPlace : this.#update).run(parameters);
-    this.#noted(ino, before, after);
+    this.#notify(ino, before, after);
     return this.#remember(after);
   }
 
@@ -268,7 +268,7 @@ export class InodeTable {
     return all;
   }
 
-  #noted(ino: Ino, before: Named | null, after: Named): void {
+  #notify(ino: Ino, before: Named | null, after: Named): void {
     this.#names.moved(ino, before, after);
     if (this.#watches.size === 0) return;
     for (const parent of new Set([before?.parent, after.parent]))

@@ -44,13 +44,13 @@ export class LocalChanges {
     if (this.#listings > 0) this.#changed.set(`${kind}:${id}`, this.#moment);
   }
 
-  isNewer(kind: RemoteEntry['kind'], id: string, than: number): boolean {
+  changedSince(kind: RemoteEntry['kind'], id: string, than: number): boolean {
     return (this.#changed.get(`${kind}:${id}`) ?? -1) > than;
   }
 }
 
 /** What a row must change to describe `entry`; null where it does already. */
-export function refreshed(known: Inode, entry: RemoteEntry): { fields: Partial<Inode>; content: boolean } | null {
+export function rowChanges(known: Inode, entry: RemoteEntry): { fields: Partial<Inode>; content: boolean } | null {
   const old = known.remote;
   if (old !== null && sameEntry(old, entry)) return null;
   if (entry.kind === 'folder' || old?.kind !== 'file') return { fields: { remote: entry }, content: false };
@@ -73,7 +73,7 @@ function sameEntry(a: RemoteEntry, b: RemoteEntry): boolean {
 }
 
 /** The row of an object that nobody knows yet, without a place. */
-export function newcomer(entry: RemoteEntry): Pick<Inode, 'parent' | 'name' | 'kind' | 'remote'> {
+export function newRow(entry: RemoteEntry): Pick<Inode, 'parent' | 'name' | 'kind' | 'remote'> {
   return { parent: null, name: entry.name, kind: entry.kind === 'folder' ? 'directory' : 'file', remote: entry };
 }
 

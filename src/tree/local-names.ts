@@ -67,19 +67,19 @@ export function* assigningLocalNames(
   for (const group of [presentables, others]) {
     let left: NamedObject[] = group;
     for (let round = 0; left.length > 0; round++) {
-      const claims = new Map<string, NamedObject>();
+      const claimed = new Map<string, NamedObject>();
       const losers: NamedObject[] = [];
       for (const object of left) {
         if (pieces.isFull()) yield;
         const name = candidate(object, round);
-        const other = claims.get(name);
+        const other = claimed.get(name);
         if (!isFree(name) || (other !== undefined && other.id <= object.id)) losers.push(object);
         else {
-          claims.set(name, object);
+          claimed.set(name, object);
           if (other !== undefined) losers.push(other);
         }
       }
-      for (const [name, object] of claims) {
+      for (const [name, object] of claimed) {
         if (pieces.isFull()) yield;
         take(object, name);
       }

@@ -15,12 +15,12 @@ import type { RemoteEntry } from '../providers/provider.js';
 import { isTemporaryName } from '../providers/temporary-names.js';
 import type { Ino, Inode } from './inode.js';
 import type { DirectoryWatch, InodeTable } from './inode-table.js';
-import { keyOf, type ListingChanges, type LocalChanges, newcomer, refreshed } from './listing.js';
+import { keyOf, type ListingChanges, type LocalChanges, newRow, rowChanges } from './listing.js';
 import { assigningLocalNames, candidate, type GivenName } from './local-names.js';
 import { scanning } from './scan.js';
 
 /** `since` is the moment at which the listing was asked for. */
-export interface Order {
+export interface RequestTime {
   readonly changes: LocalChanges;
   readonly since: number;
 }
@@ -34,7 +34,7 @@ export async function mergeListing(
   table: InodeTable,
   parent: Ino,
   answer: readonly RemoteEntry[],
-  order: Order,
+  order: RequestTime,
   now: number,
   impliesFolders = false,
   signal?: AbortSignal,
@@ -50,7 +50,7 @@ export function* merging(
   table: InodeTable,
   parent: Ino,
   answer: readonly RemoteEntry[],
-  order: Order,
+  order: RequestTime,
   now: number,
   impliesFolders = false,
   pieces = new Pieces(),
@@ -66,7 +66,7 @@ export function* merging(
 class Merge {
   readonly #table: InodeTable;
   readonly #parent: Ino;
-  readonly #order: Order;
+  readonly #requested: RequestTime;
   readonly #impliesFolders: boolean;
   readonly #pieces: Pieces;
 
@@ -80,25 +80,25 @@ class Merge {
   /** What is listed, by key. */
   readonly #present = new Map<string, RemoteEntry>();
   /** What was here, by key, and under which names. `#current` says how it is by now. */
-  readonly #here = new Map<string, Inode>();
+  readonly #before = new Map<string, Inode>();
   readonly #namesBefore = new Set<string>();
   /** Changes since then. */
   #watch: DirectoryWatch | null = null;
   #hasPending = false;
   /** The local names of what is listed, by key; and who is to have a name that was in use. */
   #plan: ReadonlyMap<string, string> = new Map();
-  readonly #heirs = new Map<string, RemoteEntry>();
+  readonly #nextHolders = new Map<string, RemoteEntry>();
   readonly #done = new Set<string>();
   /** Names that are about to be given in this step. */
   readonly #placing = new Set<string>();
   /** Within one piece. */
-  #holding: ReadonlySet<Ino> | null = null;
+  #withUnstored: ReadonlySet<Ino> | null = null;
 
-  constructor(table: InodeTable, parent: Ino, order: Order, impliesFolders: boolean, pieces: Pieces) {
+  constructor(table: InodeTable, parent: Ino, order: RequestTime, impliesFolders: boolean, pieces: Pieces) {
     this.#pieces = pieces;
     this.#table = table;
     this.#parent = parent;
-    this.#order = order;
+    this.#requested = order;
     this.#impliesFolders = impliesFolders;
   }
 
@@ -109,23 +109,23 @@ class Merge {
   *run(answer: readonly RemoteEntry[], now: number): Generator<void, ListingChanges> {
     const table = this.#table;
     const parent = this.#parent;
-    yield* this.#takePossible(answer);
-    yield* this.#withoutTemporaries();
+    yield* this.#readEntries(answer);
+    yield* this.#dropTemporaries();
     const isLarge = table.isLarge(parent);
     const before = isLarge ? yield* scanning(table, parent, (child) => child, this.#pieces) : table.children(parent);
     this.#watch = table.watch(parent);
     for (const child of before) {
       yield* this.#next();
-      this.#rescue(this.#current(child));
+      this.#retain(this.#current(child));
     }
     for (const entry of this.#present.values()) {
       yield* this.#next();
-      this.#adoptMadeAgain(entry);
+      this.#adoptRecreated(entry);
     }
     yield* this.#makePlan(before);
     for (const entry of this.#present.values()) {
       yield* this.#next();
-      this.#take(entry);
+      this.#mergeChain(entry);
     }
     for (const child of before) {
       yield* this.#next();
@@ -145,12 +145,12 @@ class Merge {
 
   *#next(): Generator<void, void> {
     if (!this.#pieces.isFull()) return;
-    this.#holding = null;
+    this.#withUnstored = null;
     yield;
   }
 
-  #isOurs(entry: Pick<RemoteEntry, 'kind' | 'id'>): boolean {
-    return this.#order.changes.isNewer(entry.kind, entry.id, this.#order.since);
+  #changedHere(entry: Pick<RemoteEntry, 'kind' | 'id'>): boolean {
+    return this.#requested.changes.changedSince(entry.kind, entry.id, this.#requested.since);
   }
 
   /** The row as it is by now. */
@@ -159,7 +159,7 @@ class Merge {
   }
 
   /** Without what no tree can hold, whatever a server says: an object twice, the directory in itself, and the root in it. */
-  *#takePossible(answer: readonly RemoteEntry[]): Generator<void, void> {
+  *#readEntries(answer: readonly RemoteEntry[]): Generator<void, void> {
     const table = this.#table;
     for (const entry of answer) {
       yield* this.#next();
@@ -173,7 +173,7 @@ class Merge {
    * Without objects under a temporary name. One that is known by another name is still shown by that, as long as nothing
    * else has it: a crash may have ended its replacement half way, and the next mount finishes or undoes it.
    */
-  *#withoutTemporaries(): Generator<void, void> {
+  *#dropTemporaries(): Generator<void, void> {
     const temporaries: RemoteEntry[] = [];
     const names = new Set<string>();
     for (const entry of this.#present.values()) {
@@ -193,7 +193,9 @@ class Merge {
 
   /** It was listed here, and is not any more. */
   #isGone({ parent, remote }: Inode): boolean {
-    return parent === this.#parent && remote !== null && !this.#present.has(keyOf(remote)) && !this.#isOurs(remote);
+    return (
+      parent === this.#parent && remote !== null && !this.#present.has(keyOf(remote)) && !this.#changedHere(remote)
+    );
   }
 
   #isEmptyHere({ remote }: Inode): boolean {
@@ -201,7 +203,7 @@ class Merge {
   }
 
   /** Of what is gone, what holds content that is not stored yet keeps its name. Is it so? */
-  #rescue(child: Inode): boolean {
+  #retain(child: Inode): boolean {
     if (!this.#isGone(child)) return false;
     if (child.localSize !== null) {
       // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
@@ -209,22 +211,22 @@ class Merge {
       return true;
     }
     if (child.kind !== 'directory' || this.#impliesFolders) return false;
-    this.#holding ??= this.#table.directoriesOfUnstored();
-    if (!this.#holding.has(child.ino)) return false;
+    this.#withUnstored ??= this.#table.directoriesOfUnstored();
+    if (!this.#withUnstored.has(child.ino)) return false;
     this.#lost.add(child.ino);
     return true;
   }
 
   /** Takes the name of what is gone. False where it stays after all. */
   #detach(child: Inode): boolean {
-    if (this.#rescue(child)) return false;
+    if (this.#retain(child)) return false;
     this.#names.add(child.name);
     this.#table.update(child.ino, { parent: null });
     return true;
   }
 
   /** A directory that was gone at the provider and stays here is the folder of its name that somebody has made since. */
-  #adoptMadeAgain(entry: RemoteEntry): void {
+  #adoptRecreated(entry: RemoteEntry): void {
     if (entry.kind !== 'folder') return;
     const waiting = this.#table.child(this.#parent, entry.name);
     if (waiting?.kind !== 'directory' || waiting.remote !== null) return;
@@ -242,20 +244,21 @@ class Merge {
       const { remote, name, kind, ino } = current;
       this.#namesBefore.add(name);
       if (kind === 'file' && remote === null) this.#hasPending = true;
-      if (remote !== null) this.#here.set(keyOf(remote), current);
-      if (remote === null || this.#isOurs(remote) || this.#isEmptyHere(current) || this.#lost.has(ino)) taken.add(name);
+      if (remote !== null) this.#before.set(keyOf(remote), current);
+      if (remote === null || this.#changedHere(remote) || this.#isEmptyHere(current) || this.#lost.has(ino))
+        taken.add(name);
       else given.set(keyOf(remote), { local: name, remote: remote.name });
     }
     const listed: { id: string; name: string }[] = [];
     for (const [key, entry] of this.#present) {
       yield* this.#next();
-      if (!this.#isOurs(entry) && !this.#isPending(entry)) listed.push({ id: key, name: entry.name });
+      if (!this.#changedHere(entry) && !this.#isPending(entry)) listed.push({ id: key, name: entry.name });
     }
     this.#plan = yield* assigningLocalNames(listed, given, taken, this.#pieces);
     for (const [key, name] of this.#plan) {
       yield* this.#next();
       const entry = this.#present.get(key);
-      if (entry !== undefined && this.#namesBefore.has(name)) this.#heirs.set(name, entry);
+      if (entry !== undefined && this.#namesBefore.has(name)) this.#nextHolders.set(name, entry);
     }
   }
 
@@ -272,7 +275,7 @@ class Merge {
 
   /** The row of a listed object: here, elsewhere, or none yet. */
   #known(entry: RemoteEntry): Inode | undefined {
-    const here = this.#here.get(keyOf(entry));
+    const here = this.#before.get(keyOf(entry));
     const current = here === undefined ? undefined : this.#current(here);
     // A question to the table costs a third of an entry's merge: what was here is known without.
     const isThat = current?.remote != null && keyOf(current.remote) === keyOf(entry);
@@ -280,7 +283,7 @@ class Merge {
   }
 
   /** An entry, and all those whose names it takes or leaves to them, and so on. */
-  #take(first: RemoteEntry): void {
+  #mergeChain(first: RemoteEntry): void {
     const table = this.#table;
     const parent = this.#parent;
     // Names move in two steps, lest two rows hold one name for a moment.
@@ -289,25 +292,25 @@ class Merge {
     for (const entry of chain) {
       if (this.#done.has(keyOf(entry))) continue;
       this.#done.add(keyOf(entry));
-      if (this.#isOurs(entry) || this.#isPending(entry)) continue;
+      if (this.#changedHere(entry) || this.#isPending(entry)) continue;
       const known = this.#known(entry);
       const local = this.#nameFor(entry, known, chain);
       if (known === undefined && this.#holder(local) === undefined) {
-        table.insert({ ...newcomer(entry), parent, name: local });
+        table.insert({ ...newRow(entry), parent, name: local });
         this.#names.add(local);
         continue;
       }
       if (known === undefined) {
         this.#placing.add(local);
-        moves.push({ inode: table.insert(newcomer(entry)), local });
+        moves.push({ inode: table.insert(newRow(entry)), local });
         continue;
       }
       if (known.parent !== parent || known.name !== local) {
-        this.#loosen(known, chain);
+        this.#takeName(known, chain);
         this.#placing.add(local);
         moves.push({ inode: known, local });
       }
-      const change = refreshed(known, entry);
+      const change = rowChanges(known, entry);
       if (change === null) continue;
       table.update(known.ino, change.fields);
       this.#attributes.push(known.ino);
@@ -321,17 +324,17 @@ class Merge {
   }
 
   /** Takes the name of an object that is to have another. */
-  #loosen(known: Inode, chain: RemoteEntry[]): void {
+  #takeName(known: Inode, chain: RemoteEntry[]): void {
     const table = this.#table;
     const parent = this.#parent;
     if (known.parent === parent) {
       this.#names.add(known.name);
-      const heir = this.#heirs.get(known.name);
+      const heir = this.#nextHolders.get(known.name);
       if (heir !== undefined) chain.push(heir);
     } else if (known.parent !== null) this.#elsewhere.push({ parent: known.parent, name: known.name });
     if (known.kind === 'directory' && known.parent !== parent && table.isWithin(parent, known.ino)) {
       for (const { ino } of table.upwards(parent)) this.#doubtful.push(ino);
-      const loosened = table.makeWay(known.ino, parent);
+      const loosened = table.breakCycle(known.ino, parent);
       if (loosened !== undefined) this.#elsewhere.push({ parent: known.ino, name: loosened.name });
     }
     if (known.parent !== null) table.update(known.ino, { parent: null });
@@ -349,7 +352,7 @@ class Merge {
     if (planned !== undefined && known?.parent === this.#parent && known.name === planned) return planned;
     if (planned !== undefined && !this.#placing.has(planned)) {
       const holder = this.#holder(planned);
-      if (holder === undefined || holder.ino === known?.ino || this.#givesWay(holder, chain)) return planned;
+      if (holder === undefined || holder.ino === known?.ino || this.#yieldsName(holder, chain)) return planned;
     }
     for (let round = 0; ; round++) {
       const name = candidate({ id: keyOf(entry), name: entry.name }, round);
@@ -358,9 +361,9 @@ class Merge {
   }
 
   /** Does the holder of a name lose it within this step? */
-  #givesWay(holder: Inode, chain: RemoteEntry[]): boolean {
+  #yieldsName(holder: Inode, chain: RemoteEntry[]): boolean {
     const { remote } = holder;
-    if (remote === null || this.#isOurs(remote) || this.#isEmptyHere(holder) || this.#lost.has(holder.ino))
+    if (remote === null || this.#changedHere(remote) || this.#isEmptyHere(holder) || this.#lost.has(holder.ino))
       return false;
     const entry = this.#present.get(keyOf(remote));
     if (entry === undefined) return this.#detach(holder);

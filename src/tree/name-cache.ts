@@ -15,21 +15,21 @@ export interface Named {
 
 /** Directories remembered, and names in each (powers of two): about 100 bytes a name, so 3 MB at the most. */
 const DIRECTORIES = 8;
-export const MOST_NAMES = 4096;
+export const MAX_NAMES = 4096;
 /** Look-ups before any name is read: who looks up less has no use for it. */
-export const FIRST_READ = 64;
+export const MIN_LOOKUPS = 64;
 
 /**
  * How many names of a directory may be read at its look-up number `asked`; 0: none. As many as look-ups so far, each time that
  * number has doubled: to read a name costs 2 µs, so all reading together never costs much more than the look-ups did.
  */
-export function readableAt(asked: number): number {
-  const isPowerOfTwo = (asked & (asked - 1)) === 0;
-  return isPowerOfTwo && asked >= FIRST_READ && asked <= MOST_NAMES ? asked : 0;
+export function readableAt(lookups: number): number {
+  const isPowerOfTwo = (lookups & (lookups - 1)) === 0;
+  return isPowerOfTwo && lookups >= MIN_LOOKUPS && lookups <= MAX_NAMES ? lookups : 0;
 }
 
 interface Directory {
-  asked: number;
+  lookups: number;
   names: Map<string, Ino> | null;
 }
 
@@ -46,11 +46,11 @@ export class NameCache {
   namesIn(parent: Ino): ReadonlyMap<string, Ino> | undefined {
     const directory = this.#directories.get(parent);
     if (directory === undefined) {
-      this.#directories.set(parent, { asked: 1, names: null });
+      this.#directories.set(parent, { lookups: 1, names: null });
       return undefined;
     }
     if (directory.names !== null) return directory.names;
-    const most = readableAt(++directory.asked);
+    const most = readableAt(++directory.lookups);
     if (most === 0) return undefined;
     // One more tells whether these are all.
     const names = this.#read(parent, most + 1);
@@ -70,7 +70,7 @@ export class NameCache {
     if (to.parent === null) return;
     const directory = this.#directories.peek(to.parent);
     directory?.names?.set(to.name, ino);
-    if ((directory?.names?.size ?? 0) > MOST_NAMES) this.#directories.delete(to.parent);
+    if ((directory?.names?.size ?? 0) > MAX_NAMES) this.#directories.delete(to.parent);
   }
 
   clear(): void {

@@ -159,9 +159,9 @@ describe('a listing that is older than what this mount did meanwhile', () => {
     changes.note('file', '9');
     changes.begin();
     changes.end();
-    expect(changes.isNewer('file', '9', since)).toBe(true);
+    expect(changes.changedSince('file', '9', since)).toBe(true);
     changes.end();
-    expect(changes.isNewer('file', '9', since)).toBe(false);
+    expect(changes.changedSince('file', '9', since)).toBe(false);
   });
 });
 

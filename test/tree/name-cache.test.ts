@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
-import { FIRST_READ, MOST_NAMES, NameCache, readableAt } from '../../src/tree/name-cache.js';
+import { MAX_NAMES, MIN_LOOKUPS, NameCache, readableAt } from '../../src/tree/name-cache.js';
 import { stateMigrations } from '../../src/tree/schema.js';
 
 describe('names in memory', () => {
@@ -25,21 +25,21 @@ describe('names in memory', () => {
   });
 
   it('are read once a directory is asked about often, and not before', () => {
-    expect(ask(FIRST_READ - 1)).toBeUndefined();
+    expect(ask(MIN_LOOKUPS - 1)).toBeUndefined();
     expect(limits).toEqual([]);
     expect([...(ask(1) ?? [])]).toEqual([['a', 10]]);
     ask(1000);
-    expect(limits).toEqual([FIRST_READ + 1]);
+    expect(limits).toEqual([MIN_LOOKUPS + 1]);
   });
 
   it.each([
     [0, 0],
-    [FIRST_READ / 2, 0],
-    [FIRST_READ, FIRST_READ],
-    [FIRST_READ + 1, 0],
-    [FIRST_READ * 2, FIRST_READ * 2],
-    [MOST_NAMES, MOST_NAMES],
-    [MOST_NAMES * 2, 0],
+    [MIN_LOOKUPS / 2, 0],
+    [MIN_LOOKUPS, MIN_LOOKUPS],
+    [MIN_LOOKUPS + 1, 0],
+    [MIN_LOOKUPS * 2, MIN_LOOKUPS * 2],
+    [MAX_NAMES, MAX_NAMES],
+    [MAX_NAMES * 2, 0],
   ])('at look-up %i up to %i of them may be read', (asked, most) => {
     expect(readableAt(asked)).toBe(most);
   });
@@ -51,22 +51,22 @@ describe('names in memory', () => {
   });
 
   it('are not kept of a directory with very many, however often it is asked about', () => {
-    inDirectory = Array.from({ length: MOST_NAMES + 1 }, (_, i) => [`f${i}`, i]);
-    expect(ask(MOST_NAMES)).toBeUndefined();
+    inDirectory = Array.from({ length: MAX_NAMES + 1 }, (_, i) => [`f${i}`, i]);
+    expect(ask(MAX_NAMES)).toBeUndefined();
     limits = [];
-    expect(ask(3 * MOST_NAMES)).toBeUndefined();
+    expect(ask(3 * MAX_NAMES)).toBeUndefined();
     expect(limits).toEqual([]);
   });
 
   it('are forgotten where a directory grows beyond that', () => {
-    inDirectory = Array.from({ length: MOST_NAMES }, (_, i) => [`f${i}`, i]);
-    expect(ask(MOST_NAMES)?.size).toBe(MOST_NAMES);
+    inDirectory = Array.from({ length: MAX_NAMES }, (_, i) => [`f${i}`, i]);
+    expect(ask(MAX_NAMES)?.size).toBe(MAX_NAMES);
     cache.moved(99_999, null, named(1, 'one more'));
     expect(cache.namesIn(1)).toBeUndefined();
   });
 
   it('follow what is made, renamed, moved away and removed', () => {
-    ask(FIRST_READ);
+    ask(MIN_LOOKUPS);
     cache.moved(11, null, named(1, 'b'));
     cache.moved(10, named(1, 'a'), named(1, 'c'));
     expect([...(cache.namesIn(1) ?? [])]).toEqual([
@@ -83,7 +83,7 @@ describe('names in memory', () => {
       ['a', 10],
       ['b', 11],
     ];
-    ask(FIRST_READ);
+    ask(MIN_LOOKUPS);
     cache.moved(10, named(1, 'a'), named(1, 'b'));
     cache.moved(11, named(1, 'b'), named(1, 'a'));
     expect(new Map(cache.namesIn(1))).toEqual(
@@ -122,7 +122,7 @@ describe('a child found through the names in memory', () => {
         const inDatabase = sql.prepare('SELECT ino FROM inode WHERE parent = ? AND name = ?').pluck();
         const made: number[] = [];
         const pick = (which: number) => made[which % made.length] ?? 0;
-        for (const parent of directories) for (let i = 0; i < FIRST_READ; i++) table.child(parent, 'a');
+        for (const parent of directories) for (let i = 0; i < MIN_LOOKUPS; i++) table.child(parent, 'a');
         const isFree = (parent: number | null, name: string) =>
           parent === null || table.child(parent, name) === undefined;
         for (const step of steps) {

@@ -1,7 +1,7 @@
 import { codeOf } from '../../base/errors.js';
 import { ProviderError } from '../../providers/errors.js';
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
-import { refreshed } from '../../tree/listing.js';
+import { rowChanges } from '../../tree/listing.js';
 import type { Core } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import { type Handle, mayRepin } from '../core/open-files.js';
@@ -26,7 +26,7 @@ export async function revalidate(core: Core, handle: Handle, error: unknown): Pr
   if (now.kind !== 'file' || revisionKey(now) === revisionKey(pinned)) throw error;
   const inode = table.get(state.ino);
   if (inode !== undefined && inode.remote?.id === now.id) {
-    const change = refreshed(inode, now);
+    const change = rowChanges(inode, now);
     if (change !== null) table.update(state.ino, change.fields);
     directories.changes.note('file', now.id);
     // Not from inside the request on this very inode.

@@ -355,7 +355,7 @@ export class Renaming {
       }
       const now = inodeOf(this.#core, source.ino);
       // Another client's change, listed while ours was under way, may have the two the other way round.
-      table.makeWay(source.ino, directory.ino);
+      table.breakCycle(source.ino, directory.ino);
       table.update(source.ino, {
         parent: directory.ino,
         name: newName,
