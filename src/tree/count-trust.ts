@@ -1,11 +1,11 @@
 import type { RemoteEntry, RemoteFolder } from '../providers/provider.js';
 
 /**
- * Whether the counts that a provider gives with its folders can save requests.
+ * Decides whether the counts that a provider gives with its folders can save requests.
  *
- * A folder whose count of files is 0 is not asked for its files; on a server that counts late, or not at all, that would
- * hide files. So counts are believed once one above 0 was seen, which shows that the server counts, and until one
- * is found wrong.
+ * A folder with a file count of 0 need not be asked for its files. On a server that counts late, or not at all, that would
+ * hide files. So counts are trusted only after one above 0 was seen, which shows that the server counts, and only until one
+ * turns out to be wrong.
  */
 export class CountTrust {
   #counts = false;

@@ -1,5 +1,5 @@
 /**
- * Keeps directory listings fresh: decides when to ask the provider, asks once for all who wait, and merges the answer.
+ * Keeps directory listings fresh: decides when to ask the provider, asks once for all callers, and merges the answer.
  */
 import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
@@ -21,7 +21,7 @@ import { scanning } from './scan.js';
 
 /** How long a caller waits for a fresh listing where an older one can be served instead, ms. */
 const REFRESH_TIMEOUT_MS = 5_000;
-/** After a failed refresh, older listings are served without asking for this long, ms: `ls` stays quick while offline. */
+/** After a failed refresh, older listings are served without a request for this long, ms: `ls` stays quick while offline. */
 const OFFLINE_PAUSE_MS = 5_000;
 /** How soon after the mount the feed of changes is asked first, ms. */
 const FIRST_POLL_MS = 5_000;
@@ -29,13 +29,13 @@ const FIRST_POLL_MS = 5_000;
 const WALK_AHEAD = 16;
 
 /**
- * Listings of an earlier mount are asked for again once nobody has been served one for this long, ms, so that a walk over
- * the tree does not wait behind the answers to all of them; after a walk of `LONGEST_WALK` ms they are all the same.
+ * Listings of an earlier mount are refreshed once none was served for this long, ms: else a walk over the tree would wait
+ * behind the answers to all of them. After a walk of `MAX_WALK_MS` they are refreshed nevertheless.
  */
 const QUIET_MS = 200;
 const MAX_WALK_MS = 2000;
 
-/** What those have to forget who have cached a directory. */
+/** The changes that a cache of a directory (the kernel's) must forget. */
 export type SeenChanges = Pick<ListingChanges, 'names' | 'attributes' | 'contents' | 'lost'>;
 
 export interface DirectoriesOptions {
@@ -45,7 +45,7 @@ export interface DirectoriesOptions {
   readonly log: Log;
   /** ms */
   readonly ttl: number;
-  /** Told of every merge that changed something. */
+  /** Called after every merge that changed something. */
   readonly onChange: (directory: Ino, changes: SeenChanges) => void;
 }
 
@@ -59,7 +59,7 @@ export class Directories {
   readonly #listAheadLimit = pLimit(WALK_AHEAD);
   /** Directories whose children are being listed ahead. */
   readonly #listingAhead = new Set<Ino>();
-  /** The directory whose children were last found to be listed, and its listing then: a walk need not look again at each. */
+  /** The directory whose children were last found to be all listed, and its listing then: a walk need not check them again. */
   #allListed: { readonly parent: Ino; readonly listedAt: number | null } | null = null;
   readonly #counts = new CountTrust();
   readonly #closing = new AbortController();
@@ -67,7 +67,7 @@ export class Directories {
   readonly #expired = new Set<Ino>();
   /** By `#time`. */
   #offlineUntil = 0;
-  /** Directories whose listing is an earlier mount's and was served. */
+  /** Directories of which an earlier mount's listing was served. */
   readonly #servedStale = new Set<Ino>();
   #lastServedAt = 0;
   #revalidating: Promise<void> | null = null;
@@ -81,12 +81,13 @@ export class Directories {
   }
 
   /**
-   * Resolves when the rows of `ino` may be served. Rejects with `ProviderError` where nothing is known of it. A listing ends
-   * once the signals of all who wait for it have aborted. (The signal is made when it is asked for: not where nobody has to wait.)
+   * Resolves when the rows of `ino` may be served. Rejects with `ProviderError` where the directory was never listed and the
+   * request fails. A request is cancelled once the signals of all its callers have aborted. (`signal` is a getter of the
+   * caller: it is read only where a request is made.)
    */
   ensureListed(ino: Ino, caller?: { readonly signal?: AbortSignal }): MaybePromise<void> {
     const directory = this.#options.table.get(ino);
-    // Not stored at the provider, or gone there: what is known here is all there is.
+    // Not stored at the provider, or removed there: the rows are all there is.
     if (directory === undefined || directory.remote === null) return;
     const now = this.#options.clock.now();
     const freshness = this.#expired.has(ino)
@@ -112,12 +113,12 @@ export class Directories {
     return listedAt !== null && listedAt <= now && now - listedAt < Math.min(ms, this.#options.ttl);
   }
 
-  /** The listing of `ino` is not to be trusted: a change was refused, or nobody knows whether it was carried out. */
+  /** Marks the listing of `ino` as wrong: a change was refused, or it is unknown whether it was carried out. */
   expire(ino: Ino): void {
     this.#expired.add(ino);
   }
 
-  /** For how long the kernel may keep names and attributes of what is in `ino`, ms. */
+  /** For how long the kernel may cache names and attributes of the children of `ino`, ms. */
   validity(ino: Ino): number {
     const listedAt = this.#options.table.get(ino)?.listedAt ?? null;
     if (listedAt === null || this.#expired.has(ino)) return 0;
@@ -125,7 +126,7 @@ export class Directories {
     return Math.max(0, Math.min(left, this.#options.ttl));
   }
 
-  /** Tells that a program lists `ino`; when it walks the tree, the directories beside it are listed ahead. */
+  /** Call when a program lists `ino`. When it walks the tree, the directories beside it are listed ahead. */
   walked(ino: Ino): void {
     const { table, clock } = this.#options;
     const parent = table.get(ino)?.parent ?? null;
@@ -153,11 +154,11 @@ export class Directories {
       .finally(() => this.#listingAhead.delete(parent));
   }
 
-  /** Asks the provider now; callers at the same time share one listing, which ends where the `signal` of each has aborted. */
+  /** Asks the provider now. Concurrent callers share one request, which is cancelled once the `signal` of each has aborted. */
   refresh(ino: Ino, priority: Priority = 'foreground', signal?: AbortSignal): Promise<void> {
     const underway = this.#underway.get(ino);
     if (underway !== undefined && !underway.isCancelled) return underway.join(signal);
-    // One that was given up may be taking in its answer.
+    // A cancelled listing may still be merging its answer.
     const before = underway?.done.catch(() => undefined);
     const listing = new SharedWork((cancelled) => {
       const list = (): Promise<void> => this.#list(ino, priority, cancelled);
@@ -172,8 +173,8 @@ export class Directories {
   }
 
   /**
-   * Follows the provider's feed of changes, where it has one, until `close`: a directory that changed is listed again, and
-   * whoever has cached it is told.
+   * Follows the provider's feed of changes, where it has one, until `close`. Lists each directory that changed again, and
+   * reports its changes to `onChange`.
    */
   async followChanges(): Promise<void> {
     const { provider, clock, table, log } = this.#options;
@@ -218,7 +219,7 @@ export class Directories {
       this.#counts.learn(folder, entries, this.#areFresh(directory));
       const impliesFolders = provider.capabilities.folders === 'implied';
       const order = { changes: this.changes, since };
-      // What has come is taken in, whoever waits.
+      // An answer that has come is merged even if every caller gave up. Only the end of the mount stops it.
       const ends = this.#closing.signal;
       const changes = await mergeListing(table, ino, entries, order, clock.now(), impliesFolders, ends);
       this.#offlineUntil = 0;
@@ -229,7 +230,7 @@ export class Directories {
         this.#options.onChange(parent, onlyNames(lostNames));
     } catch (error) {
       this.#expired.add(ino);
-      // What its parent holds is not known any more either.
+      // The listing of its parent is out of date, too.
       if (codeOf(error) === 'not-found' && directory.parent !== null) this.#expired.add(directory.parent);
       throw error;
     } finally {
@@ -237,23 +238,23 @@ export class Directories {
     }
   }
 
-  /** Are the counts of a folder fresh? They come with its parent's listing, and are as old as that. */
+  /** Are the counts of a folder fresh? They come with its parent's listing and are as old as that. */
   #areFresh(directory: Inode): boolean {
     if (directory.parent === null) return false;
-    // A directory listed after its parent is asked for again: its counts are older than what we had already.
+    // The directory was listed after its parent: its counts are older than the listing that we have.
     const parent = this.#options.table.get(directory.parent);
     const learned = parent?.listedAt ?? null;
     if (learned === null || (directory.listedAt !== null && directory.listedAt >= learned)) return false;
     return this.isFresh(directory.parent);
   }
 
-  /** Resolves in any case: an older listing can be served. */
+  /** Refreshes, and resolves in any case: the caller has an older listing to serve. */
   async #tryRefresh(ino: Ino, priority: Priority, signal?: AbortSignal): Promise<void> {
     const { log, table } = this.#options;
     try {
       await this.refresh(ino, priority, signal);
     } catch (error) {
-      // The mount ends, and with it what a long walk has left to do; or whoever waited gave up: nothing is amiss.
+      // No failure: the mount ends, or every caller gave up.
       if (this.#closing.signal.aborted || codeOf(error) === 'aborted') return;
       if (codeOf(error) !== 'not-found') this.#offlineUntil = this.#time.now() + OFFLINE_PAUSE_MS;
       const names = [...table.upwards(ino)].flatMap(({ parent, name }) => (parent === null ? [] : [name]));
@@ -262,7 +263,7 @@ export class Directories {
     }
   }
 
-  /** Asks again for the listings that were served, after a lull, until none is left. */
+  /** Refreshes the old listings that were served, once it is quiet, until none is left. */
   async #revalidate(): Promise<void> {
     const { clock, table } = this.#options;
     const { signal } = this.#closing;

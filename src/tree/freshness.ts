@@ -1,9 +1,9 @@
 /**
- * When a directory's listing may be served, as a pure decision.
+ * How a directory is served, as a pure decision.
  *
- * - `serve`: as it is.
- * - `serve-and-refresh`: as it is, and ask the provider in the background. So a remount answers at once.
- * - `refresh`: ask first; a listing that exists is the fallback when the provider does not answer in time.
+ * - `serve`: from the listing as it is.
+ * - `serve-and-refresh`: from the listing as it is; ask the provider in the background. So a remount answers at once.
+ * - `refresh`: ask the provider first; an older listing is the fallback when it does not answer in time.
  */
 export type Freshness = 'serve' | 'serve-and-refresh' | 'refresh';
 
@@ -11,7 +11,7 @@ export interface ListingAge {
   /** ms; null: never listed. */
   readonly listedAt: number | null;
   readonly now: number;
-  /** How long a listing counts as the truth, ms. */
+  /** How long a listing is served without a request, ms. */
   readonly ttl: number;
   /** When this mount began, ms: an older listing is an earlier mount's. */
   readonly mountedAt: number;
@@ -19,23 +19,23 @@ export interface ListingAge {
 
 export function freshnessOf({ listedAt, now, ttl, mountedAt }: ListingAge): Freshness {
   if (listedAt === null) return 'refresh';
-  // A clock set back makes a listing look younger than nothing: it is not to be trusted for longer than its ttl.
+  // The clock was set back: without this test the listing would be served for longer than its ttl.
   if (listedAt > now) return 'refresh';
   if (now - listedAt < ttl) return 'serve';
   return listedAt < mountedAt ? 'serve-and-refresh' : 'refresh';
 }
 
 /**
- * Somebody walks the tree (`find`, `ls -R`, `rsync`): which siblings are worth listing before they are asked for.
+ * Detects that a program walks the tree (`find`, `ls -R`, `rsync`), so that its next directories can be listed ahead.
  *
- * Two directories of one parent listed one after the other are a walk; a single `ls` is not, and costs nothing extra.
+ * Two directories of one parent, listed one after the other, are a walk. A single `ls` is none and costs no extra request.
  */
 export class WalkDetector {
   #parent: number | null = null;
   #last: number | null = null;
   #at = Number.NEGATIVE_INFINITY;
 
-  /** Call when a program lists `ino`. True when its siblings will be next. `withinMs`: how quick a walk is. */
+  /** Call when a program lists `ino`. True when it will list the siblings next. `withinMs`: the longest pause within a walk. */
   listed(ino: number, parent: number | null, now: number, withinMs = 5000): boolean {
     const walking = parent !== null && parent === this.#parent && ino !== this.#last && now - this.#at <= withinMs;
     this.#parent = parent;

@@ -1,9 +1,9 @@
 /**
  * The inode table: every object that the mount has heard of, one SQLite row each.
  *
- * Rows are handed out as immutable snapshots and kept in a bounded memory cache. A row whose object loses its name keeps
- * its number (`parent` null), so that an object which another client moved is recognized when it shows up elsewhere,
- * and open files go on; `sweep` removes such rows when nobody can need them any more.
+ * Callers get rows as immutable snapshots, which a bounded memory cache keeps. Invariant: a row whose object loses its name
+ * keeps its number (`parent` null). So an object that another client moved is recognized when a listing shows it elsewhere,
+ * and open files go on. `sweep` removes such rows when they cannot be needed any more.
  */
 import { LRUCache } from 'lru-cache';
 import { SyncmountError } from '../base/errors.js';
@@ -30,7 +30,7 @@ const CACHED_INODES = 32_768;
 /** Rows are numbered from 1. */
 const NO_INODE: Ino = 0;
 
-/** What changed in a directory since somebody began to watch it. */
+/** The changes in a directory since `watch`. */
 export interface DirectoryWatch {
   /** Objects that came, went, or changed in any way. */
   readonly inos: Set<Ino>;
@@ -93,7 +93,7 @@ export class InodeTable {
     return ino === undefined ? undefined : this.get(ino);
   }
 
-  /** As `get`, for somebody who goes through so many that they would push everything else out of memory. */
+  /** As `get`, for a scan of so many rows that they would push all others out of the memory cache. */
   peek(ino: Ino): Inode | undefined {
     const cached = this.#cache.peek(ino);
     if (cached !== undefined) return cached;
@@ -115,7 +115,7 @@ export class InodeTable {
     return this.#namesAfter.all(parent, name, limit) as [string, Ino][];
   }
 
-  /** Notes what changes in a directory, until `unwatch`. */
+  /** Records the changes in a directory until `unwatch`. */
   watch(directory: Ino): DirectoryWatch {
     const watch: DirectoryWatch = { inos: new Set(), names: new Set() };
     const others = this.#watches.get(directory);
@@ -135,7 +135,7 @@ export class InodeTable {
     return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row[0]) ?? inodeOf(row));
   }
 
-  /** The inode and the directories that it lies in, innermost first. Ends also where a damaged table has a circle. */
+  /** The inode and the directories above it, innermost first. Ends also where a damaged table has a cycle. */
   *upwards(ino: Ino): Generator<Inode> {
     const seen = new Set<Ino>();
     for (let at = this.get(ino); at !== undefined && !seen.has(at.ino); at = this.get(at.parent ?? NO_INODE)) {
@@ -144,21 +144,21 @@ export class InodeTable {
     }
   }
 
-  /** Is it the directory itself, or anywhere below it? */
+  /** Is `ino` the directory itself, or anywhere below it? */
   isWithin(ino: Ino, directory: Ino): boolean {
     for (const at of this.upwards(ino)) if (at.ino === directory) return true;
     return false;
   }
 
-  /** The account's root: it has no name, and it is in no folder at the provider either. */
+  /** Is it the account's root? The root has no name, and lies in no folder at the provider either. */
   isRoot({ parent, remote }: Inode): boolean {
     return parent === null && remote !== null && remote.parentId === null;
   }
 
   /**
-   * Before `directory` is put into `parent`, which lies within it as far as is known: another client turned them around, and
-   * something on the way from the one down to the other lies elsewhere now. What was directly in `directory` loses its name
-   * until a listing shows it again. Answers it as it was; undefined where nothing stood in the way.
+   * Call before `directory` is moved into `parent` where the table has `parent` below `directory`. Another client swapped the
+   * two, so a directory on the way from `directory` down to `parent` lies elsewhere now. The child of `directory` on that way
+   * loses its name until a listing shows it again. Answers that child as it was; undefined where there was no cycle.
    */
   breakCycle(directory: Ino, parent: Ino): Inode | undefined {
     for (const at of this.upwards(parent)) {
@@ -174,13 +174,13 @@ export class InodeTable {
     return this.sql.prepare('SELECT ino FROM inode WHERE kind = 1 AND listed_at IS NOT NULL').pluck().all() as Ino[];
   }
 
-  /** Every directory with a file in it, or further below, that the journal knows as not stored. */
+  /** Every directory with a file in it, or further below, whose content is not stored yet (by the journal). */
   directoriesOfUnstored(): Set<Ino> {
     const files = this.sql.prepare('SELECT ino FROM upload').pluck().all() as Ino[];
     return this.#withAncestors(new Set(files.flatMap((ino) => this.get(ino)?.parent ?? [])));
   }
 
-  /** Known objects that have a name. */
+  /** The number of objects that have a name. */
   count(): number {
     return this.#count.get() as number;
   }
@@ -199,7 +199,7 @@ export class InodeTable {
     return this.#remember({ ino, ...whole });
   }
 
-  /** Changes some fields of a row and answers the new snapshot. The row must exist, and stay part of a tree (`circle`). */
+  /** Changes fields of a row and answers the new snapshot. The row must exist. Throws `circle` where it would lie in itself. */
   update(ino: Ino, change: Partial<Omit<Inode, 'ino'>>): Inode {
     const before = this.get(ino);
     if (before === undefined) throw new Error(`inode ${ino} does not exist`);
@@ -221,7 +221,7 @@ export class InodeTable {
     return this.update(ino, { overlay: { ...before.overlay, ...change } });
   }
 
-  /** All or nothing. On an error the memory caches are dropped with the changes. */
+  /** Runs `act` as one transaction. On an error the changes are rolled back and the memory caches dropped. */
   transaction<T>(act: () => T): T {
     try {
       return this.#transaction(act);
@@ -233,8 +233,8 @@ export class InodeTable {
   }
 
   /**
-   * Removes nameless rows and all below them, and files that are neither at the provider nor in `keep`: the process died
-   * while it made them. All but what `keep` needs. For the start of a mount, when no file is open.
+   * Removes rows without a name and all rows below them, and files that are not at the provider: the process died while it
+   * made them. It spares the rows in `keep` and the directories above them. For the start of a mount, when no file is open.
    */
   sweep(keep: ReadonlySet<Ino>): void {
     const needed = this.#withAncestors(keep);
@@ -278,7 +278,7 @@ export class InodeTable {
       }
   }
 
-  /** Whatever a server says: the root is in nothing, and nothing is in itself. */
+  /** Throws `circle` where a server would have the root in a directory, or a directory in itself. */
   #requireTree(inode: Inode, parent: Ino): void {
     const isCircle = inode.kind === 'directory' && this.isWithin(parent, inode.ino);
     if (isCircle || this.isRoot(inode))

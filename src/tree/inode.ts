@@ -4,14 +4,14 @@ import type { RemoteEntry, RemoteFile, RemoteFolder } from '../providers/provide
 /** An inode number: the row id of a remote object, the same across remounts. Always a safe integer ≥ 1. */
 export type Ino = number;
 
-/** What is kept on this machine only, because no provider stores it. Null: not set, the default holds. */
+/** Attributes that are stored on this machine only, because no provider stores them. Null: not set, the default holds. */
 export interface Overlay {
   /** Permission bits (07777). */
   readonly mode: number | null;
   readonly uid: number | null;
   readonly gid: number | null;
   readonly atime: Timespec | null;
-  /** Describes one content: a change of the content by somebody else ends it. */
+  /** Describes one content: it is dropped when another client changes the content. */
   readonly mtime: Timespec | null;
   readonly ctime: Timespec | null;
 }
@@ -26,7 +26,7 @@ export interface Inode {
   /** The name shown here; `remote.name` is the provider's. */
   readonly name: string;
   readonly kind: 'file' | 'directory';
-  /** As the provider last described it; null while it was never stored there. */
+  /** The object as the provider last described it; null: it is not stored there. */
   readonly remote: RemoteEntry | null;
   /** A directory: when its listing was last confirmed, ms since the epoch; null when never. */
   readonly listedAt: number | null;

@@ -1,8 +1,11 @@
-/** What a listing changes, what this mount changed while the listing was on its way, and what becomes of a row. */
+/**
+ * The parts of a merge that need no table: the changes that a listing makes to a row, the changes that this mount made while
+ * the listing was under way, and the report of a merge.
+ */
 import { type RemoteEntry, type RemoteFile, revisionKey } from '../providers/provider.js';
 import type { Ino, Inode } from './inode.js';
 
-/** What a merge changed, for those who must forget what they have cached. */
+/** The changes that a merge made, for caches that must forget the old state. */
 export interface ListingChanges {
   /** Names that came, went or now mean another object. */
   readonly names: ReadonlySet<string>;
@@ -12,22 +15,22 @@ export interface ListingChanges {
   readonly contents: readonly Ino[];
   /** Names that other directories lost to this one. */
   readonly elsewhere: readonly { readonly parent: Ino; readonly name: string }[];
-  /** Directories whose listings cannot all be true beside this one. */
+  /** Directories whose listings contradict this one. */
   readonly doubtful: readonly Ino[];
-  /** Directories that the listing lacks, and that stay for the content in them which is not stored yet. */
+  /** Directories that are missing from the listing and stay here, because they hold content that is not stored yet. */
   readonly lost: readonly Ino[];
 }
 
 /**
- * Numbers the moments at which this mount changed an object, so that older listings can be told from newer ones:
- * what it changed while a listing was on its way wins, for the answer may have been made before the change.
+ * Numbers the moments at which this mount changed an object. A change that it made while a listing was under way wins over
+ * the listing, because the server may have made the answer before the change.
  */
 export class LocalChanges {
   #moment = 0;
   readonly #changed = new Map<string, number>();
   #listings = 0;
 
-  /** Call before the request for a listing; pass the answer to `isNewer`, and `end` it afterwards. */
+  /** Call before the request for a listing; pass the result to `changedSince`, and call `end` after the merge. */
   begin(): number {
     this.#listings++;
     return this.#moment;
@@ -38,7 +41,7 @@ export class LocalChanges {
     if (this.#listings === 0) this.#changed.clear();
   }
 
-  /** The object was created, changed, moved or removed by us just now. */
+  /** This mount has just created, changed, moved or removed the object. */
   note(kind: RemoteEntry['kind'], id: string): void {
     this.#moment++;
     if (this.#listings > 0) this.#changed.set(`${kind}:${id}`, this.#moment);
@@ -49,7 +52,7 @@ export class LocalChanges {
   }
 }
 
-/** What a row must change to describe `entry`; null where it does already. */
+/** The changes that make a row describe `entry`; null where it does already. */
 export function rowChanges(known: Inode, entry: RemoteEntry): { fields: Partial<Inode>; content: boolean } | null {
   const old = known.remote;
   if (old !== null && sameEntry(old, entry)) return null;
@@ -60,7 +63,7 @@ export function rowChanges(known: Inode, entry: RemoteEntry): { fields: Partial<
   return { fields: { remote: entry, ...(known.localSize === null ? { overlay } : {}) }, content: true };
 }
 
-/** Content, not description: a rename at the provider may move `modified` without a change of bytes. */
+/** Have the bytes changed? A rename at the provider may change `modified` alone. */
 export function contentChanged(old: RemoteFile, now: RemoteFile): boolean {
   return revisionKey(old) !== revisionKey(now);
 }
@@ -72,12 +75,12 @@ function sameEntry(a: RemoteEntry, b: RemoteEntry): boolean {
   return b.kind === 'folder' && a.fileCount === b.fileCount && a.folderCount === b.folderCount;
 }
 
-/** The row of an object that nobody knows yet, without a place. */
+/** The row of a new object, without a parent. */
 export function newRow(entry: RemoteEntry): Pick<Inode, 'parent' | 'name' | 'kind' | 'remote'> {
   return { parent: null, name: entry.name, kind: entry.kind === 'folder' ? 'directory' : 'file', remote: entry };
 }
 
-/** Files and folders may have the same ids. */
+/** A key of the object: a file and a folder may have the same id. */
 export function keyOf(entry: { readonly kind: RemoteEntry['kind']; readonly id: string }): string {
   return `${entry.kind === 'folder' ? 'd' : 'f'}${entry.id}`;
 }

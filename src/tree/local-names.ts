@@ -1,9 +1,9 @@
 /**
- * How remote names are shown in a directory.
+ * Maps remote names to local ones, the names shown in a directory.
  *
- * A name that a directory can hold is shown as it is. One that it cannot ('/', NUL, '.', '..', too long) is escaped, and
- * where two objects would get the same name all but one are marked with ` (~ID)`. A name once given stays as long as the
- * object keeps its remote name, so that scripts and backups find the object again.
+ * A name that a directory can hold is shown as it is. An impossible one ('/', NUL, '.', '..', too long) is escaped. Where two
+ * objects would get the same name, all but one are marked with ` (~ID)`. Invariant: an object keeps its local name as long as
+ * it keeps its remote name, so that scripts and backups find it again.
  */
 
 import { createHash } from 'node:crypto';
@@ -17,7 +17,7 @@ export interface NamedObject {
   readonly name: string;
 }
 
-/** What an object is called at present, and the remote name that led to it. */
+/** The present local name of an object, and the remote name that it was made from. */
 export interface GivenName {
   readonly local: string;
   readonly remote: string;
@@ -30,7 +30,7 @@ export interface TakenNames {
 
 /**
  * A unique local name for every object of one directory.
- * `given` are the names of the last time by id; `taken` are names that belong to objects known only locally.
+ * `given` are the present names by id; `taken` are names of objects that only this mount knows.
  */
 export function assignLocalNames(
   objects: readonly NamedObject[],
@@ -40,7 +40,7 @@ export function assignLocalNames(
   return atOnce(assigningLocalNames(objects, given, taken, new Pieces()));
 }
 
-/** The same in pieces. */
+/** `assignLocalNames` in pieces. */
 export function* assigningLocalNames(
   objects: readonly NamedObject[],
   given: ReadonlyMap<string, GivenName>,
@@ -62,8 +62,8 @@ export function* assigningLocalNames(
     if (before !== undefined && before.remote === object.name && isFree(before.local)) take(object, before.local);
     else (isLocalName(object.name) ? presentables : others).push(object);
   }
-  // Objects with a presentable name choose first. Of several that would have one name, the one with the lowest id has it, and
-  // the others choose again: the result is a function of the set, and nobody need sort it.
+  // Objects with a presentable name choose first. Of several that choose one name, the one with the lowest id gets it, and the
+  // others choose again. So the result does not depend on the order of the objects, and no sort is needed.
   for (const group of [presentables, others]) {
     let left: NamedObject[] = group;
     for (let round = 0; left.length > 0; round++) {
@@ -89,7 +89,7 @@ export function* assigningLocalNames(
   return names;
 }
 
-/** What an object can be called: its own name as far as a directory can hold it (round 0), then marked ones. */
+/** The name that an object tries in a round: its own, as far as a directory can hold it (round 0), then marked ones. */
 export function candidate({ id, name }: NamedObject, round: number): string {
   const plain = presentable(name);
   return round === 0 ? plain : marked(plain, round === 1 ? id : `${id}.${round - 1}`);
@@ -117,7 +117,7 @@ function presentable(name: string): string {
   return Buffer.byteLength(escaped) <= MAX_NAME_BYTES ? escaped : withMark(escaped, '~');
 }
 
-/** An id longer than this stands for itself by its hash: a name holds 255 bytes. */
+/** A longer id is replaced by its hash in a mark: a name holds 255 bytes. */
 const LONGEST_MARK = 64;
 
 function marked(name: string, id: string): string {

@@ -1,13 +1,13 @@
 /**
- * Brings a directory's rows in line with what the provider lists, in pieces: each is a transaction of its own, and others have
- * a turn between two of them. A listing of up to `entriesPerTurn` entries is one piece.
+ * Merges the provider's listing of a directory into its rows, in pieces. Each piece is a transaction, and other requests have
+ * a turn between two pieces. A listing of up to `entriesPerTurn` entries is one piece.
  *
- * Between pieces, and after a crash there, each object is as the old listing had it or as the new one has it:
+ * Invariant: between pieces, and after a crash there, each object is as the old listing had it or as the new one has it.
  *
- * - A name that is in both listings is there all the time: an object gets its new name in the piece in which the name's
- *   holder leaves it, and so on along the whole chain of names that are handed on.
- * - What this mount changes meanwhile wins: each piece looks at the rows as they are by then (`DirectoryWatch`), and leaves
- *   alone what is ours (`LocalChanges`).
+ * - A name that is in both listings exists all the time: an object gets its new name in the piece in which the present holder
+ *   loses it, and so on along the whole chain of names that pass from object to object.
+ * - A change that this mount makes meanwhile wins: each piece reads the rows as they are by then (`DirectoryWatch`), and skips
+ *   objects that this mount has changed (`LocalChanges`).
  * - The directory counts as listed only with the last piece.
  */
 import { inTurns, Pieces } from '../base/turns.js';
@@ -19,16 +19,16 @@ import { keyOf, type ListingChanges, type LocalChanges, newRow, rowChanges } fro
 import { assigningLocalNames, candidate, type GivenName } from './local-names.js';
 import { scanning } from './scan.js';
 
-/** `since` is the moment at which the listing was asked for. */
+/** `since` is the moment at which the listing was requested. */
 export interface RequestTime {
   readonly changes: LocalChanges;
   readonly since: number;
 }
 
 /**
- * Merges a complete listing into the table; `now` is the time in ms. A file with content that is not stored yet stays, whatever
- * the listing says, and so does a directory with such a file below it; and so do directories where the provider has them only
- * through the files in them (`impliesFolders`): an empty one exists here alone.
+ * Merges a complete listing into the table; `now` is the time in ms. Whatever the listing says, it keeps files with content
+ * that is not stored yet, and directories with such a file below them. With `impliesFolders` it keeps every directory: such a
+ * provider has folders only through the files in them, so an empty one exists only here.
  */
 export async function mergeListing(
   table: InodeTable,
@@ -45,7 +45,7 @@ export async function mergeListing(
   });
 }
 
-/** The same for a caller who has the pieces done; each must be a transaction. */
+/** `mergeListing` for a caller that runs the pieces itself; each must be a transaction. */
 export function* merging(
   table: InodeTable,
   parent: Ino,
@@ -77,21 +77,21 @@ class Merge {
   readonly #doubtful: Ino[] = [];
   readonly #lost = new Set<Ino>();
 
-  /** What is listed, by key. */
+  /** The listed entries, by key. */
   readonly #present = new Map<string, RemoteEntry>();
-  /** What was here, by key, and under which names. `#current` says how it is by now. */
+  /** The rows before the merge, by key, and their names. `#current` answers a row as it is by now. */
   readonly #before = new Map<string, Inode>();
   readonly #namesBefore = new Set<string>();
-  /** Changes since then. */
+  /** Changes since the rows were read. */
   #watch: DirectoryWatch | null = null;
   #hasPending = false;
-  /** The local names of what is listed, by key; and who is to have a name that was in use. */
+  /** The planned local names of the listed entries, by key; and for each name in use, the entry that gets it. */
   #plan: ReadonlyMap<string, string> = new Map();
   readonly #nextHolders = new Map<string, RemoteEntry>();
   readonly #done = new Set<string>();
-  /** Names that are about to be given in this step. */
+  /** Names that this step is about to give. */
   readonly #placing = new Set<string>();
-  /** Within one piece. */
+  /** Directories with content below them that is not stored yet; read anew in each piece that needs them. */
   #withUnstored: ReadonlySet<Ino> | null = null;
 
   constructor(table: InodeTable, parent: Ino, order: RequestTime, impliesFolders: boolean, pieces: Pieces) {
@@ -158,7 +158,7 @@ class Merge {
     return this.#watch?.inos.has(child.ino) === true ? (this.#table.peek(child.ino) ?? child) : child;
   }
 
-  /** Without what no tree can hold, whatever a server says: an object twice, the directory in itself, and the root in it. */
+  /** Reads the entries but those that no tree can hold: the directory in itself, or the root in it. A duplicate counts once. */
   *#readEntries(answer: readonly RemoteEntry[]): Generator<void, void> {
     const table = this.#table;
     for (const entry of answer) {
@@ -170,8 +170,8 @@ class Merge {
   }
 
   /**
-   * Without objects under a temporary name. One that is known by another name is still shown by that, as long as nothing
-   * else has it: a crash may have ended its replacement half way, and the next mount finishes or undoes it.
+   * Drops objects with a temporary name. One that is known by another name keeps that, as long as no other object has it: a
+   * crash may have ended its replacement half way, and the next mount finishes or undoes it.
    */
   *#dropTemporaries(): Generator<void, void> {
     const temporaries: RemoteEntry[] = [];
@@ -184,14 +184,14 @@ class Merge {
     for (const entry of temporaries) {
       yield* this.#next();
       const known = this.#table.byRemote(entry.kind, entry.id)?.remote;
-      // What is on its way out of another folder is not shown in this one.
+      // An object on its way out of another folder is not shown in this one.
       const isHere = known != null && known.parentId === entry.parentId && !names.has(known.name);
       if (isHere) this.#present.set(keyOf(entry), { ...entry, name: known.name });
       else this.#present.delete(keyOf(entry));
     }
   }
 
-  /** It was listed here, and is not any more. */
+  /** The row was in the old listing of this directory and is not in the new one. */
   #isGone({ parent, remote }: Inode): boolean {
     return (
       parent === this.#parent && remote !== null && !this.#present.has(keyOf(remote)) && !this.#changedHere(remote)
@@ -202,7 +202,7 @@ class Merge {
     return this.#impliesFolders && remote?.kind === 'folder' && !this.#present.has(keyOf(remote));
   }
 
-  /** Of what is gone, what holds content that is not stored yet keeps its name. Is it so? */
+  /** Retains a row that is gone at the provider where it holds content that is not stored yet. True where it does. */
   #retain(child: Inode): boolean {
     if (!this.#isGone(child)) return false;
     if (child.localSize !== null) {
@@ -217,7 +217,7 @@ class Merge {
     return true;
   }
 
-  /** Takes the name of what is gone. False where it stays after all. */
+  /** Takes the name of a row that is gone at the provider. False where the row is retained. */
   #detach(child: Inode): boolean {
     if (this.#retain(child)) return false;
     this.#names.add(child.name);
@@ -225,7 +225,7 @@ class Merge {
     return true;
   }
 
-  /** A directory that was gone at the provider and stays here is the folder of its name that somebody has made since. */
+  /** A folder of the name of a retained directory was created at the provider since: the directory becomes that folder. */
   #adoptRecreated(entry: RemoteEntry): void {
     if (entry.kind !== 'folder') return;
     const waiting = this.#table.child(this.#parent, entry.name);
@@ -233,7 +233,7 @@ class Merge {
     if (this.#table.byRemote('folder', entry.id) === undefined) this.#table.update(waiting.ino, { remote: entry });
   }
 
-  /** Which name each object is to have. Names of what the provider does not know yet, or we changed since, are not up for grabs. */
+  /** Plans the name of each object. Names of objects that the provider does not know yet, or that we changed since, are taken. */
   *#makePlan(before: readonly Inode[]): Generator<void, void> {
     const taken = new Set<string>();
     const given = new Map<string, GivenName>();
@@ -263,8 +263,8 @@ class Merge {
   }
 
   /**
-   * A name that a local file is about to be stored under: the listed object is either that very upload, whose answer is
-   * still on its way, or another client's file, which the upload will meet as a conflict.
+   * Does a local file wait to be stored under this name? Then the listed object is either that very upload, whose answer is
+   * still under way, or another client's file, which the upload will meet as a conflict.
    */
   #isPending(entry: RemoteEntry): boolean {
     if (entry.kind !== 'file' || !(this.#hasPending || this.#watch?.names.has(entry.name) === true)) return false;
@@ -277,16 +277,16 @@ class Merge {
   #known(entry: RemoteEntry): Inode | undefined {
     const here = this.#before.get(keyOf(entry));
     const current = here === undefined ? undefined : this.#current(here);
-    // A question to the table costs a third of an entry's merge: what was here is known without.
+    // A query costs a third of an entry's merge: rows that were here before need none.
     const isThat = current?.remote != null && keyOf(current.remote) === keyOf(entry);
     return isThat ? current : this.#table.byRemote(entry.kind, entry.id);
   }
 
-  /** An entry, and all those whose names it takes or leaves to them, and so on. */
+  /** Merges an entry, then the entries whose names it takes and the entries that get its name, and so on. */
   #mergeChain(first: RemoteEntry): void {
     const table = this.#table;
     const parent = this.#parent;
-    // Names move in two steps, lest two rows hold one name for a moment.
+    // Names move in two steps, so that two rows never hold one name.
     const moves: { readonly inode: Inode; readonly local: string }[] = [];
     const chain = [first];
     for (const entry of chain) {
@@ -323,7 +323,7 @@ class Merge {
     if (moves.length > 0) this.#placing.clear();
   }
 
-  /** Takes the name of an object that is to have another. */
+  /** Takes the present name of an object that gets another. */
   #takeName(known: Inode, chain: RemoteEntry[]): void {
     const table = this.#table;
     const parent = this.#parent;
@@ -340,13 +340,13 @@ class Merge {
     if (known.parent !== null) table.update(known.ino, { parent: null });
   }
 
-  /** Who has a name in the directory by now. */
+  /** The row that has a name in the directory by now. */
   #holder(name: string): Inode | undefined {
     const isKnown = this.#namesBefore.has(name) || this.#watch?.names.has(name) === true;
     return isKnown ? this.#table.child(this.#parent, name) : undefined;
   }
 
-  /** As planned, unless somebody has the name who was not there then, or stays after all. */
+  /** The planned name, unless a newer row or a retained one has it. */
   #nameFor(entry: RemoteEntry, known: Inode | undefined, chain: RemoteEntry[]): string {
     const planned = this.#plan.get(keyOf(entry));
     if (planned !== undefined && known?.parent === this.#parent && known.name === planned) return planned;

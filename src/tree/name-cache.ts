@@ -1,13 +1,13 @@
 /**
- * The names in the directories that are much asked about just now, in memory.
+ * The names in the few directories with the most look-ups, in memory. It may not know inodes, only their numbers.
  *
- * SQLite finds a name in 3 µs. That is a sixth of what a program waits for `stat` to say that there is no such file, and
- * compilers, shells and `git` ask that thousands of times about a handful of directories.
+ * SQLite finds a name in 3 µs. That is a sixth of the time that `stat` takes to say that there is no such file, and compilers,
+ * shells and `git` ask that thousands of times about a handful of directories.
  */
 import { LRUCache } from 'lru-cache';
 import type { Ino } from './inode.js';
 
-/** Where an object is: a name in a directory; `parent` is null for what has lost its name. */
+/** The place of an object: a name in a directory. `parent` is null for an object without a name. */
 export interface Named {
   readonly parent: Ino | null;
   readonly name: string;
@@ -16,12 +16,12 @@ export interface Named {
 /** Directories remembered, and names in each (powers of two): about 100 bytes a name, so 3 MB at the most. */
 const DIRECTORIES = 8;
 export const MAX_NAMES = 4096;
-/** Look-ups before any name is read: who looks up less has no use for it. */
+/** Look-ups in a directory before any of its names is read: below that, reading them does not pay. */
 export const MIN_LOOKUPS = 64;
 
 /**
- * How many names of a directory may be read at its look-up number `asked`; 0: none. As many as look-ups so far, each time that
- * number has doubled: to read a name costs 2 µs, so all reading together never costs much more than the look-ups did.
+ * How many names of a directory may be read at its look-up number `lookups`; 0: none. Each time that number has doubled, as
+ * many names as look-ups: to read a name costs 2 µs, so all reads together never cost much more than the look-ups did.
  */
 export function readableAt(lookups: number): number {
   const isPowerOfTwo = (lookups & (lookups - 1)) === 0;
@@ -42,7 +42,7 @@ export class NameCache {
     this.#read = read;
   }
 
-  /** All names in the directory; undefined where they are not kept. */
+  /** All names in the directory; undefined where they are not cached. */
   namesIn(parent: Ino): ReadonlyMap<string, Ino> | undefined {
     const directory = this.#directories.get(parent);
     if (directory === undefined) {
@@ -52,19 +52,19 @@ export class NameCache {
     if (directory.names !== null) return directory.names;
     const most = readableAt(++directory.lookups);
     if (most === 0) return undefined;
-    // One more tells whether these are all.
+    // One more than needed shows whether these are all.
     const names = this.#read(parent, most + 1);
     if (names.length > most) return undefined;
     directory.names = new Map(names);
     return directory.names;
   }
 
-  /** The object was given another place, or its first. */
+  /** The object got another place, or its first. */
   moved(ino: Ino, from: Named | null, to: Named): void {
     if (from !== null && from.parent === to.parent && from.name === to.name) return;
     if (from !== null && from.parent !== null) {
       const names = this.#directories.peek(from.parent)?.names;
-      // Two that change places have one name for a moment.
+      // While two objects swap names, the entry may belong to the other one.
       if (names?.get(from.name) === ino) names.delete(from.name);
     }
     if (to.parent === null) return;

@@ -1,11 +1,11 @@
-/** Reading a directory of any size in pieces, while others change it. */
+/** Reads a directory of any size in pieces, while other requests change it. */
 import { entriesPerTurn, type Pieces } from '../base/turns.js';
 import type { Ino, Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 
 /**
- * `of` every child of a directory, ordered by inode number, exactly as the directory is when the last piece ends: what others
- * changed in between is read again.
+ * The result of `of` for every child of a directory, ordered by inode number. Invariant: it shows the directory exactly as it is
+ * when the last piece ends, because children that changed in between are read again.
  */
 export function* scanning<T>(
   table: InodeTable,
@@ -35,7 +35,7 @@ export function* scanning<T>(
       read(ino);
       if (pieces.isFull()) yield;
     }
-    // Also those that are added while this goes on.
+    // The loop also reaches children that are added to the set while it runs.
     for (const ino of watch.inos) {
       watch.inos.delete(ino);
       read(ino);
@@ -48,14 +48,14 @@ export function* scanning<T>(
   }
 }
 
-/** Inode numbers of the children, ordered. Whoever changes his name meanwhile may be missing. */
+/** Inode numbers of the children, ordered. A child that is renamed meanwhile may be missing. */
 function* inosIn(table: InodeTable, directory: Ino): Generator<void, Float64Array> {
   const inos: Ino[] = [];
   for (let after = ''; ; ) {
     const part = table.namesAfter(directory, after, entriesPerTurn);
     for (const [, ino] of part) inos.push(ino);
     const last = part.at(-1);
-    // Numbers of a typed array are sorted as such, and ten times as fast.
+    // A typed array sorts by number, and ten times as fast.
     if (last === undefined || part.length < entriesPerTurn) return Float64Array.from(inos).sort();
     [after] = last;
     yield;

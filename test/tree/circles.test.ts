@@ -40,7 +40,7 @@ function openTree() {
 }
 
 describe('listings and circles', () => {
-  it('/A/B that became /B/A: the newer listing wins, and what it contradicts is in doubt', () => {
+  it('/A/B that became /B/A: the newer listing wins, and the listings that it contradicts expire', () => {
     const { table, root, inoOf, merge, way } = openTree();
     merge('root', folder('A', 'root'));
     merge('A', folder('B', 'A'));
@@ -86,7 +86,7 @@ describe('listings and circles', () => {
     expect(() => table.update(root, { parent: inoOf('B') })).toThrow(/is in itself/);
   });
 
-  it('a table that has a circle already is climbed to an end, and mended by the next listing', () => {
+  it('a walk up a table that has a cycle ends, and the next listing repairs it', () => {
     const { state, root, inoOf, merge, way } = openTree();
     merge('root', folder('A', 'root'));
     merge('A', folder('B', 'A'));
@@ -100,7 +100,7 @@ describe('listings and circles', () => {
     expect(way('root')).toEqual(['root']);
   });
 
-  it('whatever is listed in whatever order, everything that has a name hangs on something without one', () => {
+  it('whatever is listed in whatever order, every named row is below one without a name', () => {
     const ids = ['root', 'A', 'B', 'C', 'D', 'E'];
     const listing = fc.record({ of: fc.nat(), holds: fc.subarray(ids), names: fc.nat(3) });
     fc.assert(

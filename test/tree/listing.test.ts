@@ -56,7 +56,7 @@ const names = (parent = root) =>
     .toSorted();
 
 describe('merging a listing', () => {
-  it('shows a file that stepped aside under its own name, unless that is taken, and no unfinished upload', () => {
+  it('shows a file with a temporary name under its own name, unless that is taken, and no unfinished upload', () => {
     merge([file('1', 'a'), file('2', 'b')]);
     const unfinished = file('9', '.syncmount-0123456789ab.part');
     merge([file('1', '.syncmount-old-0123456789ab-a'), file('2', 'b'), unfinished]);
@@ -69,7 +69,7 @@ describe('merging a listing', () => {
     expect(names()).toEqual(['.syncmount-mine']);
   });
 
-  it('adds, keeps numbers, renames, removes, and tells which names changed', () => {
+  it('adds, keeps inode numbers, renames, removes, and reports which names changed', () => {
     expect([...merge([file('1', 'a'), file('2', 'b'), folder('3', 'd')]).names].toSorted()).toEqual(['a', 'b', 'd']);
     const a = table.child(root, 'a')?.ino;
     const merged = merge([file('1', 'renamed'), folder('3', 'd')]);
@@ -79,7 +79,7 @@ describe('merging a listing', () => {
     expect(table.get(root)?.listedAt).toBe(5000);
   });
 
-  it('changes nothing and tells nothing when nothing changed', () => {
+  it('changes and reports nothing when nothing changed', () => {
     const entries = [file('1', 'a'), file('2', 'a'), folder('3', 'a/b')];
     merge(entries);
     const before = table.children(root);
@@ -95,7 +95,7 @@ describe('merging a listing', () => {
     expect([table.child(root, 'b')?.ino, table.child(root, 'a')?.ino]).toEqual([a, b]);
   });
 
-  it('knows a file and a folder of one id apart', () => {
+  it('tells a file and a folder of one id apart', () => {
     merge([file('1', 'a'), folder('1', 'b')]);
     expect(names()).toEqual(['a', 'b']);
   });
@@ -118,7 +118,7 @@ describe('merging a listing', () => {
     expect(table.child(d, 'a')?.ino).toBe(ino);
   });
 
-  it('drops times that described another content, keeps the mode, and tells of the content', () => {
+  it('drops times that described another content, keeps the mode, and reports the content', () => {
     merge([file('1', 'a')]);
     const ino = table.child(root, 'a')?.ino ?? 0;
     table.updateOverlay(ino, { mode: 0o600, mtime: { sec: 1, nsec: 0 } });
@@ -218,7 +218,7 @@ describe('the inode table', () => {
     expect(again.count()).toBe(2);
   });
 
-  it('takes back memory and disk when a transaction fails', () => {
+  it('rolls back memory and disk when a transaction fails', () => {
     merge([file('1', 'a')]);
     const before = table.child(root, 'a');
     expect(() =>
@@ -253,7 +253,7 @@ describe('the inode table', () => {
     expect(names()).toEqual(['a']);
   });
 
-  it('spares what a content that is not stored yet needs, and the folders above it', () => {
+  it('spares the rows of contents that are not stored yet, and the folders above them', () => {
     merge([folder('2', 'd')]);
     const d = table.child(root, 'd')?.ino ?? 0;
     merge([file('3', 'x', { parentId: '2' })], d);

@@ -24,7 +24,7 @@ describe('names in memory', () => {
     });
   });
 
-  it('are read once a directory is asked about often, and not before', () => {
+  it('are read once a directory has many look-ups, and not before', () => {
     expect(ask(MIN_LOOKUPS - 1)).toBeUndefined();
     expect(limits).toEqual([]);
     expect([...(ask(1) ?? [])]).toEqual([['a', 10]]);
@@ -44,13 +44,13 @@ describe('names in memory', () => {
     expect(readableAt(asked)).toBe(most);
   });
 
-  it('are kept once there were as many look-ups as names', () => {
+  it('are cached once there were as many look-ups as names', () => {
     inDirectory = Array.from({ length: 200 }, (_, i) => [`f${i}`, i]);
     expect(ask(255)).toBeUndefined();
     expect(ask(1)?.size).toBe(200);
   });
 
-  it('are not kept of a directory with very many, however often it is asked about', () => {
+  it('are not cached for a directory with very many, however many look-ups it has', () => {
     inDirectory = Array.from({ length: MAX_NAMES + 1 }, (_, i) => [`f${i}`, i]);
     expect(ask(MAX_NAMES)).toBeUndefined();
     limits = [];
@@ -58,7 +58,7 @@ describe('names in memory', () => {
     expect(limits).toEqual([]);
   });
 
-  it('are forgotten where a directory grows beyond that', () => {
+  it('are dropped where a directory grows beyond that', () => {
     inDirectory = Array.from({ length: MAX_NAMES }, (_, i) => [`f${i}`, i]);
     expect(ask(MAX_NAMES)?.size).toBe(MAX_NAMES);
     cache.moved(99_999, null, named(1, 'one more'));
