@@ -2,10 +2,10 @@
  * The file system as a binding sees it: POSIX calls over inode numbers.
  *
  * A binding (fuse/native, fuse/kernel) translates kernel requests into these calls and their results into replies, and
- * holds no policy. Every method throws (or rejects with) an `FsError`, whose `errno` is the answer to the kernel; anything
- * else that comes out is a bug, and the binding answers EIO and logs it.
+ * holds no policy. Every method throws (or rejects with) an `FsError`, whose `errno` is the answer to the kernel. Any
+ * other error is a bug; the binding answers EIO and logs it.
  *
- * Methods answer at once where they can (`MaybePromise`), so that a binding need not wait for a promise on hot paths.
+ * Methods return without a promise where they can (`MaybePromise`), so that hot paths need no `await`.
  */
 import type { MaybePromise } from '../base/maybe-promise.js';
 import type { Timespec } from '../base/timespec.js';
@@ -14,7 +14,7 @@ import type { Ino } from '../tree/inode.js';
 export type { Timespec } from '../base/timespec.js';
 export type { Ino } from '../tree/inode.js';
 
-/** An open file. Given by `open` and `create`, invalid after `release`. */
+/** An open file: returned by `open` and `create`, invalid after `release`. */
 export type HandleId = number;
 
 export type NodeKind = 'file' | 'directory';
@@ -34,7 +34,7 @@ export interface Attributes {
   readonly ctime: Timespec;
 }
 
-/** What setattr(2) and its kin may change; absent means unchanged. `now` is the time at which the call is carried out. */
+/** The attributes to change; absent means unchanged. `now` is the time at which the call is carried out. */
 export interface AttributeChange {
   readonly size?: number;
   readonly mode?: number;
@@ -46,7 +46,7 @@ export interface AttributeChange {
   readonly handle?: HandleId;
 }
 
-/** Who asks. Without a caller (fuse-native knows none) new objects belong to the mount's owner. */
+/** The process that makes the call. Without one (fuse-native knows none) new objects belong to the mount's owner. */
 export interface Caller {
   readonly uid?: number;
   readonly gid?: number;
@@ -54,7 +54,7 @@ export interface Caller {
   readonly umask?: number;
   /** Aborts when the kernel interrupts the request: the call then ends with EINTR as soon as it can. */
   readonly signal?: AbortSignal;
-  /** Until when the call is to end, ms since the epoch; set by the file system when it arrives. */
+  /** Deadline of the call, ms since the epoch; set by the file system when the call arrives. */
   deadline?: number;
 }
 
@@ -73,17 +73,23 @@ export interface OpenFlags {
 
 export interface OpenResult {
   readonly handle: HandleId;
-  /** The kernel may keep what it has cached of this inode: the content is what it was at the last open. */
+  /** The kernel may keep its cached pages of this inode: the content has not changed since the last open. */
   readonly keepCache: boolean;
-  /** The kernel must share nothing of this inode with it: others still read an older version, whose pages these are. */
+  /**
+   * The kernel must not use its cached pages for this handle: they belong to other handles that still read an older
+   * version.
+   */
   readonly apart?: boolean;
-  /** Others write to the file without a word: without its `backing`, the kernel must keep nothing of it for this handle. */
+  /**
+   * The kernel writes to the file for other handles without telling us. If this handle gets no `backing` file, the
+   * kernel must not cache the file for it.
+   */
   readonly passthroughWriters?: boolean;
 }
 
 /** A file on the local disk. */
 export interface Backing {
-  /** Open for reading and writing, until the last handle that it was given for is released. */
+  /** Open for reading and writing, until the last handle that uses it is released. */
   readonly fd: number;
 }
 
@@ -107,7 +113,7 @@ export interface RenameFlags {
   readonly exchange: boolean;
 }
 
-/** What the kernel may have cached and must forget. Never delivered from inside a call on the same object. */
+/** Something that the kernel may have cached and must forget. Never delivered from inside a call on the same object. */
 export type Invalidation =
   /** Attributes and, where `content`, cached pages of an inode. */
   | { readonly kind: 'inode'; readonly ino: Ino; readonly content: boolean }
@@ -119,17 +125,17 @@ export interface Filesystem {
   readonly root: Ino;
 
   /**
-   * Undefined where there is no such name: no error, for programs ask for what is not there all day long, and a `throw` was a
-   * quarter of this process's time for the answer. ENOTDIR, ENAMETOOLONG. `.` and `..` never come here.
+   * Undefined if there is no such name. That is no error: programs look up missing names all day long, and a `throw`
+   * took a quarter of this process's time for the answer. ENOTDIR, ENAMETOOLONG. `.` and `..` never arrive here.
    */
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined>;
   getattr(ino: Ino): MaybePromise<Attributes>;
-  /** For how long the kernel may keep the names in a directory and their attributes, ms ≥ 0. */
+  /** How long the kernel may cache the names in a directory and their attributes, ms ≥ 0. */
   validity(directory: Ino): number;
-  /** The directory that holds `ino`, itself for the root: what `..` means. */
+  /** The parent directory of `ino`; the root is its own parent. This is what `..` means. */
   parentOf(ino: Ino): Ino;
   setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes>;
-  /** A whole directory at one moment, without `.` and `..`, ordered by inode number. */
+  /** The whole directory as of one moment, without `.` and `..`, ordered by inode number. */
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]>;
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult>;
@@ -141,23 +147,23 @@ export interface Filesystem {
     caller?: Caller,
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }>;
   /**
-   * The file that holds all that a handle for reading reads, where there is one, in the cache or in the spool: the same object
-   * for handles with the same content. From then on it is the handle's until its release, and what others write through the
-   * mount is to be seen in it too. A handle that only writes may get one to write to, and need tell nothing of that but by
-   * `flush`, `fsync` and `release`. With `inUse`, any other file is as good as none.
+   * The local file, in the cache or the spool, that holds everything a handle for reading reads; null if there is
+   * none. Handles with the same content get the same object. The handle keeps it until its release, and later writes
+   * through the mount appear in it too. A write-only handle may get one to write to; the binding then reports those
+   * writes only by `flush`, `fsync` and `release`. With `inUse`, the answer is that file or null.
    */
   backing?(handle: HandleId, inUse?: Backing): Backing | null;
   /**
-   * Others have the file open with the backing file `inUse`, and the kernel has one for each file. So what is mapped through
-   * this handle will be mapped there, while its reads and writes come here: from now on both are one content, until the release.
-   * EBUSY where that cannot be.
+   * Other handles of the file use the backing file `inUse`, and the kernel allows one for each file. So the kernel
+   * maps `inUse` for this handle too, while the handle's reads and writes come here. From now until the release both
+   * are one content. EBUSY if that is impossible.
    */
   mapBacking?(handle: HandleId, inUse: Backing): MaybePromise<void>;
   /** Fills `into` from `offset`; resolves with the bytes read, fewer than its length only at the end of the file. */
   read(handle: HandleId, into: Uint8Array, offset: number, caller?: Caller): MaybePromise<number>;
   /**
-   * Writes all of `data` (the caller may reuse the buffer once this answers). With O_APPEND, `offset` is ignored where the data
-   * comes from a write(2); what was written through a mapping comes as pages, and goes where they are.
+   * Writes all of `data` (the caller may reuse the buffer once this answers). With O_APPEND, `offset` is ignored for
+   * the data of a write(2). Data written through a mapping arrives as pages, and goes to `offset`.
    */
   write(
     handle: HandleId,
@@ -166,22 +172,26 @@ export interface Filesystem {
     caller?: Caller,
     from?: 'call' | 'page',
   ): MaybePromise<number>;
-  /** Every close(2) of every descriptor of the handle: stores what changed and reports whether it is stored. */
+  /**
+   * Called for every close(2) of every descriptor of the handle: stores the changes and reports whether they are
+   * stored.
+   */
   flush(handle: HandleId, caller?: Caller): MaybePromise<void>;
-  /** Durable on the local disk. */
+  /** Makes the content durable on the local disk. */
   fsync(handle: HandleId, caller?: Caller): MaybePromise<void>;
-  /** The mount is gone while the handle is open, and is about to release it: its program may go on with its `backing`. */
+  /**
+   * The mount is gone while the handle is open, and the binding is about to release it. Its program may go on using
+   * the `backing` file.
+   */
   mountLost?(handle: HandleId): void;
-  /** The last close. Never fails: nobody would hear of it. */
+  /** The last close. Never fails: no program would receive the error. */
   release(handle: HandleId): MaybePromise<void>;
   /** Reserves nothing (a cloud has no blocks) but extends the size unless `keepSize`. */
   fallocate(handle: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void>;
   /** SEEK_DATA and SEEK_HOLE; ENXIO beyond the end. */
   seek(handle: HandleId, offset: number, whence: 'data' | 'hole'): MaybePromise<number>;
 
-  /**
-   * copy_file_range(2): answers the bytes copied, at least one. ENOTSUP: the caller is to read and write them.
-   */
+  /** copy_file_range(2): answers the bytes copied, at least one. ENOTSUP: the caller must read and write them itself. */
   copyRange?(
     from: HandleId,
     fromOffset: number,
@@ -212,13 +222,14 @@ export interface Filesystem {
   removexattr(ino: Ino, name: string): MaybePromise<void>;
 
   /**
-   * For a binding that counts what the kernel holds: a file that lost its name can be opened until the kernel forgets it, as on
-   * a local disk, where a path walk and its open are one. `isHeld` tells whether the kernel will say so, by `forgotten`.
+   * For a binding that counts the kernel's references: a file that lost its name can be opened until the kernel
+   * forgets it, as on a local disk, where a path walk and its open are one. `isReferenced` tells whether the kernel
+   * will report that, by `forgotten`.
    */
   countsReferences?(isReferenced: (ino: Ino) => boolean): void;
-  /** The kernel holds the object no more. */
+  /** The kernel has dropped its last reference to the object. */
   forgotten?(ino: Ino): void;
 
-  /** Calls `listener` for everything the kernel must forget; returns how to stop. */
+  /** Calls `listener` for everything that the kernel must forget. Returns a function that stops this. */
   onInvalidate(listener: (what: Invalidation) => void): () => void;
 }

@@ -70,14 +70,14 @@ export class CloudFilesystem implements Filesystem {
   readonly #xattrs: Xattrs;
   readonly #failures: FailureLog;
   readonly #listeners = new Set<(what: Invalidation) => void>();
-  /** Files whose content was changed elsewhere since they were last opened: the kernel's pages of them are old. */
+  /** Files whose content changed elsewhere since their last open: the kernel's pages of them are outdated. */
   readonly #outdated = new Set<Ino>();
   readonly #space: SpaceAccounting;
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
   readonly #lookups: LookupDeadlines;
 
-  /** `core.invalidate` and the table's changes are to be handed to `invalidate` and `listingChanged`. */
+  /** The caller connects `core.invalidate` and the table's changes to `invalidate` and `listingChanged`. */
   constructor(core: Core, root: Ino, account: Account) {
     this.root = root;
     this.#core = core;
@@ -126,8 +126,8 @@ export class CloudFilesystem implements Filesystem {
   }
 
   /**
-   * Takes up what an earlier mount left: at once what is local, in the background what needs the provider. Resolves when
-   * renames that were under way are finished or undone, or cannot be for now.
+   * Recovers the state of an earlier mount: local parts at once, parts that need the provider in the background.
+   * Resolves when interrupted renames are finished or undone, or cannot be for now.
    */
   recover(): Promise<void> {
     const beginUploads = recoverUploads(this.#core, this.uploader, this.#relocation);
@@ -135,25 +135,28 @@ export class CloudFilesystem implements Filesystem {
       beginUploads();
       return Promise.resolve();
     }
-    // A content must not go to a name whose meaning is about to change.
+    // The destination of a content is known only after its interrupted rename is settled.
     return this.#intents
       .recover((rename) => this.#renaming.finish(rename))
       .catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'))
       .then(beginUploads);
   }
 
-  /** Tries again what has failed: uploads, of which it answers how many, and renames that wait for their last step. */
+  /** Retries failed uploads, and renames that lack their last step. Answers the number of uploads. */
   retryFailed(): number {
     this.#intents.retry().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
     return this.uploader.retryFailed();
   }
 
-  /** Where on this machine the contents are that are not stored yet. */
+  /** Lists the local files of contents that are not stored yet. */
   spooled(): Promise<SpooledContent[]> {
     return spooledContents(this.#core, this.#contents, this.root);
   }
 
-  /** The mount ends: removed files that were held for those who had them open go. Resolves when they are gone, or cannot go now. */
+  /**
+   * The mount ends: disposes of removed files that were kept for their readers. Resolves when they are gone, or cannot
+   * go now.
+   */
   disposeAside(): Promise<void> {
     return this.#asideFiles.disposeUnopened();
   }
@@ -190,7 +193,7 @@ export class CloudFilesystem implements Filesystem {
   setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
     const set = (): MaybePromise<Attributes> => {
       const state = this.#core.files.state(ino);
-      // A time that is set is later than what was written before.
+      // The time that is set must replace the time of any earlier write: record those writes first.
       if (state?.watch == null || change.mtime === undefined) return this.#change(ino, change, caller);
       return settlePassthroughWrites(this.#core, state).then(() => this.#change(ino, change, caller));
     };
@@ -213,7 +216,7 @@ export class CloudFilesystem implements Filesystem {
       const { parent } = openable(this.#core, ino, flags);
       // Close-to-open: an open sees what the provider had no longer than the ttl ago.
       if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent, caller), caller?.signal);
-      // While its name is taken away, only what is here can be promised to stay.
+      // While its name is being removed, only a content that is completely here is sure to stay readable.
       for (let at = this.#core.files.state(ino); at?.removal.isBusy; at = this.#core.files.state(ino)) {
         if (isAllHere(this.#core, at)) break;
         await orAborted(at.removal.idle(), caller?.signal);
@@ -233,7 +236,7 @@ export class CloudFilesystem implements Filesystem {
       }
       const mayKeepPages = this.#contents.mayKeepPages(handle);
       const apart = hasReadersOfOlder(handle);
-      // The pages of the older version go when it can be opened in the ordinary way again.
+      // The pages of the older version are dropped at the next ordinary open.
       if (apart) this.#outdated.add(ino);
       const passthroughWriters = state.watch !== null;
       if (passthroughWriters) this.#outdated.add(ino);
@@ -254,7 +257,7 @@ export class CloudFilesystem implements Filesystem {
     const create = async (): Promise<OpenResult & { readonly attributes: Attributes }> => {
       await this.#namespace.requireFits(parent, name, caller);
       const { table, files } = this.#core;
-      // No `await` from here to the insertion: of two who create one name at once, the second finds it.
+      // No `await` from here to the insertion: if two calls create one name at once, the second finds it.
       const existing = table.child(parent, name);
       if (existing !== undefined) {
         if (flags.exclusive) throw new FsError('EEXIST', `${name} exists`);
@@ -338,16 +341,16 @@ export class CloudFilesystem implements Filesystem {
     }
   }
 
-  /** Nobody writes to a file by himself any more, and all that was written is known. */
+  /** The kernel does not write to the backing file of the file any more, and all that it wrote is known. */
   async #writersGone(state: FileState): Promise<void> {
     this.#outdated.add(state.ino);
     this.uploader.released(state);
     if (state.handles.size === 0) await this.#closed(state);
   }
 
-  /** Nobody has it open. */
+  /** The last handle is closed. */
   async #closed(state: FileState): Promise<void> {
-    // A mapping may be left: whoever ends that comes here again.
+    // A mapping may remain; its end calls this again.
     if (state.hasMappings()) return;
     await this.#contents.discardUnchanged(state);
     if (state.unlinked) this.#contents.abandon(state);
@@ -415,7 +418,7 @@ export class CloudFilesystem implements Filesystem {
     return withErrnoSync(() => this.#space.statfs(), this.#failures.of('statfs', this.root));
   }
 
-  /** As last heard; null where the provider has none. */
+  /** The latest known quota; null if the provider has none. */
   quota(): Quota | null {
     return this.#space.quota;
   }
@@ -456,7 +459,10 @@ export class CloudFilesystem implements Filesystem {
     for (const listener of this.#listeners) listener(what);
   }
 
-  /** A listing was merged: what the kernel has of it is out of date. Never from inside the request that listed. */
+  /**
+   * A listing was merged: invalidates what the kernel has cached of the changed entries. Never from inside the request
+   * that listed.
+   */
   listingChanged(directory: Ino, changes: SeenChanges): void {
     for (const ino of changes.contents) this.#outdated.add(ino);
     for (const ino of changes.lost) this.#relocation.locate(ino);
@@ -471,7 +477,7 @@ export class CloudFilesystem implements Filesystem {
     tell().catch((error) => this.#core.log.error({ error }, 'telling the kernel what a listing changed'));
   }
 
-  /** Paths of the files that are open for writing: what stands in the way of an unmount. */
+  /** Paths of the files that are open for writing and so block an unmount. */
   writers(): string[] {
     return writersOf(this.#core, this.root);
   }

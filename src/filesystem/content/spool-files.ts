@@ -59,16 +59,16 @@ export async function createSpool(
   for (const handle of state.handles) {
     const { pinned: other } = handle;
     const isSame = other !== null && base !== null && revisionKey(other) === revisionKey(base);
-    // Of what the kernel reads by itself, nobody knows what was read.
-    // (Where the pages are one, the base is another than was shown only if nothing of it is kept.)
+    // We do not see what the kernel read from a backing file, so it counts as shown. (If handles share pages, the base
+    // differs from the shown revision only when nothing of the base is kept.)
     const wasShown = !core.options.sharesPages && (handle.hasRead || handle.backing !== null);
     handle.isOnOldRevision = wasShown && other !== null && !isSame;
   }
 }
 
 /**
- * Where all of the base is here, its file becomes the spool file: nothing is copied, and who reads or maps it directly goes on
- * with the content.
+ * If the cache holds all of the base, its file becomes the spool file. Nothing is copied, and programs that read or map
+ * the file directly follow the content.
  */
 async function takeFromCache(
   { readers, spool }: Core,
@@ -79,7 +79,7 @@ async function takeFromCache(
   if (!spool.takesCacheFiles) return;
   const { backing } = state;
   if (backing !== null && isBackingOf(backing, base)) {
-    // Where it cannot move, the change fails: its readers would go on with another content.
+    // If the file cannot move, the change fails: otherwise its readers would keep another content.
     await file.takeBase((path) => spool.move(backing.path ?? '', path));
     backing.becomeSpoolFile();
     return;
@@ -94,7 +94,10 @@ async function takeFromCache(
   }
 }
 
-/** A file that the cache gave away, and nobody changed, goes back there. False: it is another by now, or never was there. */
+/**
+ * Returns a file to the cache that came from it and was not changed. False: the bytes differ, or it never was a cache
+ * file.
+ */
 export async function returnToCache(core: Core, spool: SpoolFile, taken: readonly number[] | null): Promise<boolean> {
   const { base } = spool;
   if (taken === null || base === null || spool.size !== base.size) return false;

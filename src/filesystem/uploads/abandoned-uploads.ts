@@ -1,18 +1,18 @@
 /**
- * What uploads that nobody will resume have left at the provider: their content was changed, or its name is gone. The
- * journal keeps their checkpoints until the provider has cleared them away.
+ * Clears unfinished uploads at the provider that will never be resumed, because their content changed or its file was
+ * removed. The journal keeps their checkpoints until the provider has removed them.
  */
 import { messageOf } from '../../base/errors.js';
 import { singleFlight } from '../../base/sqlite.js';
 import type { Core } from '../core/core.js';
 
 export class AbandonedUploads {
-  /** Resolves when what was abandoned before the call is cleared, or cannot be now: then it is tried again later. */
+  /** Resolves when uploads abandoned before the call are cleared, or cannot be now; those are retried later. */
   readonly clear: () => Promise<void>;
 
   constructor(core: Core) {
     const clear = singleFlight(() => clearAll(core));
-    // Mostly there is nothing, and nothing to wait for.
+    // There is rarely one to clear, and then nothing to wait for.
     this.clear = () => (core.journal.abandoned().length === 0 ? Promise.resolve() : clear());
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Where at the provider a content goes, and putting it there: in the place of the version that it started from, as a new
- * file, or beside what another client has stored under the name meanwhile.
+ * Chooses where a content goes at the provider, and sends it there: in place of the version that it started from, as a
+ * new file, or beside another client's content of the same name.
  */
 import { createHash } from 'node:crypto';
 import { codeOf } from '../../base/errors.js';
@@ -24,22 +24,22 @@ import type { FileState } from '../core/open-files.js';
 import type { Orphans } from './orphans.js';
 import { followRemoteMove } from './remote-moves.js';
 
-/** A remote revision confirmed this recently needs no request of its own before it is replaced, ms. */
+/** A remote revision that was confirmed within this time, ms, is replaced without another request for it. */
 const CONFIRMED_WITHIN = 10_000;
 
 export interface Content {
   readonly state: FileState;
   readonly spool: SpoolFile;
-  /** Computed once, when somebody asks. */
+  /** Computed once, on demand. */
   readonly digest: () => Promise<Digest>;
   readonly signal: AbortSignal;
-  /** Of the one deadline for all of it. */
+  /** One deadline for the whole delivery. */
   readonly waitBudget: WaitBudget;
 }
 
 export interface Delivered {
   readonly remote: RemoteFile;
-  /** Not under its own name: that one holds another client's content. */
+  /** Stored under another name: its own name holds another client's content. */
   readonly isConflict: boolean;
 }
 
@@ -61,7 +61,7 @@ export class Delivery {
       try {
         return await this.#replace(current, content);
       } catch (error) {
-        // Removed since it was confirmed, as it seems: what is there now is asked for, once.
+        // Probably removed since it was confirmed: ask for the current state, once.
         if (codeOf(error) !== 'not-found' || isSecondTry) throw error;
         return this.deliver(ino, content, true);
       }
@@ -69,31 +69,31 @@ export class Delivery {
     for (let again = false; ; again = true) {
       this.#relocation.relocate(ino);
       const { parentId, parent } = await this.#folderOf(ino, content.signal);
-      // By now it may have another name and another folder.
+      // `ensureFolder` may have moved the file: read its name and folder again.
       const inode = inodeOf(this.#core, ino);
       const target = { parentId, name: inode.remote?.name ?? inode.name };
       try {
         if (current === null) return await this.#sendNew(parent, target, inode, content);
         return await this.#storeBeside(current, target, inode, content);
       } catch (error) {
-        // Gone just now: it is made again, once.
+        // The folder has just been removed: it is created again, once.
         if (again || !(await this.#relocation.isFolderGone(parent.ino, error))) throw error;
       }
     }
   }
 
-  /** Where a new file goes: the folder of its directory, made again where another client has removed it. */
+  /** The folder for a new file. It is created again if another client has removed it. */
   async #folderOf(ino: Ino, signal: AbortSignal): Promise<{ parentId: string; parent: Inode }> {
     const { parent } = inodeOf(this.#core, ino);
     if (parent === null) throw new FsError('ENOENT', 'it has no name any more');
     const { id } = await this.#relocation.ensureFolder(parent, signal);
-    // It may have moved into another directory with its own.
+    // The file's directory may have moved, with the file, into another one.
     return { parentId: id, parent: inodeOf(this.#core, inodeOf(this.#core, ino).parent ?? parent) };
   }
 
   /**
-   * As a new file. A name that is said to be taken, and that nobody is seen to hold, is tried once more: its holder may be
-   * gone again.
+   * Stores a new file. If the provider says that the name is taken but lists no such entry, tries once more: the entry
+   * may be gone again.
    */
   async #sendNew(parent: Inode, target: UploadTarget, inode: Inode, content: Content): Promise<Delivered> {
     for (let again = false; ; again = true) {
@@ -108,7 +108,7 @@ export class Delivery {
     }
   }
 
-  /** A file under the name that one of our attempts stored becomes the remote side of the inode. */
+  /** If one of our own attempts has stored a file under the name, that file becomes the remote side of the inode. */
   async adoptStoredAttempt(inode: Inode, { attempts }: FileState): Promise<void> {
     const { table, directories } = this.#core;
     const parent = inode.parent === null ? undefined : table.get(inode.parent);
@@ -124,7 +124,10 @@ export class Delivery {
     directories.changes.note('file', holder.id);
   }
 
-  /** The name is held by something that is not our base. It may be ours all the same: an upload whose answer was lost. */
+  /**
+   * The name belongs to a file that is not our base. It may still be ours: an upload whose answer was lost. Otherwise
+   * our content is stored beside it under a conflict name.
+   */
   async #storeBeside(
     holder: RemoteFile | null,
     target: UploadTarget,
@@ -134,11 +137,11 @@ export class Delivery {
     if (holder !== null) {
       const { md5 } = await content.digest();
       const { attempts } = content.state;
-      // Another size, and nothing of ours that may be there: no need to look at its bytes.
+      // The size differs and no attempt of ours can be there: no need to read its bytes.
       const isOther = holder.size !== content.spool.size && attempts.size === 0;
       const held = isOther ? null : await md5Of(this.#core.provider, holder, content.signal);
       if (held === md5) {
-        // What was sent anew meanwhile has no name, and nobody would ever resume it.
+        // The unfinished new upload has no name, and nobody would ever resume it.
         this.#core.journal.abandon(inode.ino);
         return delivered(holder);
       }
@@ -154,7 +157,7 @@ export class Delivery {
     return { remote, isConflict: true };
   }
 
-  /** In its own place, whatever it is called here. */
+  /** Replaces the current version where it is, whatever its name here. */
   async #replace(current: RemoteFile, content: Content): Promise<Delivered> {
     const { parentId, name } = current;
     return delivered(await this.#send({ parentId, name, replaces: current }, content));
@@ -174,14 +177,14 @@ export class Delivery {
         state.sent = sent;
       },
       onCheckpoint: (checkpoint) => {
-        // The row of a file that was unlinked meanwhile is gone, and stays so.
+        // The row of a file that was unlinked meanwhile is gone, and must not come back.
         if (!state.unlinked) journal.setCheckpoint(state.ino, checkpoint);
       },
     });
     try {
       return await uploading;
     } catch (error) {
-      // Damaged on its way, and stored all the same: it is our own content that the next try will find there.
+      // The provider stored a damaged copy: the next attempt will find it there and must know it as our own.
       const damaged = error instanceof ProviderError ? error.data.storedMd5 : undefined;
       if (typeof damaged === 'string') {
         state.attempts.add(damaged);
@@ -192,8 +195,8 @@ export class Delivery {
   }
 
   /**
-   * The remote file that is about to be replaced, as it is now; null where there is none (any more). One that another
-   * client renamed or moved is followed.
+   * The remote file that is about to be replaced, as it is now; null if there is none (any more). If another client
+   * renamed or moved it, the inode follows.
    */
   async #current(inode: Inode, { state, spool, signal, waitBudget }: Content): Promise<RemoteFile | null> {
     const { table, provider, directories, clock } = this.#core;
@@ -202,7 +205,8 @@ export class Delivery {
     const age = clock.now() - (inode.confirmedAt ?? Number.NEGATIVE_INFINITY);
     const within = Math.min(CONFIRMED_WITHIN, this.#core.options.ttl);
     const isConfirmed = age < within || (inode.parent !== null && directories.isFresh(inode.parent, within));
-    // After an upload whose end nobody saw, what is known is from before it. What a folder no longer lists is anywhere.
+    // After an upload with an unknown result the known revision may be outdated. A file that its folder no longer lists
+    // may be anywhere.
     if (isConfirmed && inode.remote !== null && state.attempts.size === 0) return known;
     try {
       const found = await provider.stat(
@@ -210,7 +214,7 @@ export class Delivery {
         { signal, waitBudget },
       );
       if (found.kind !== 'file') return null;
-      // Stepped aside for a replacement that did not come to its end: it is to have its own name again.
+      // It stepped aside for a replacement that never finished: it must get its own name back.
       const now = isTemporaryName(found.name) ? { ...found, name: known.name } : found;
       followRemoteMove(this.#core, inode.ino, remoteFileOf(inode) ?? spool.base, now);
       return now;
@@ -222,8 +226,8 @@ export class Delivery {
   }
 
   /**
-   * Where the base of a content may be that its folder does not list any more: another client may have moved it, and the
-   * listing of another folder may have shown it there. Null where it was written there already: that is another version.
+   * The current place of a base that its folder does not list any more: another client may have moved it, and the
+   * listing of another folder may have shown it there. Null if it was already written there: that is another version.
    */
   #movedBase(base: RemoteFile | null): RemoteFile | null {
     if (base === null) return null;
@@ -232,7 +236,7 @@ export class Delivery {
     return duplicate.localSize === null ? remoteFileOf(duplicate) : null;
   }
 
-  /** What is under a name that the provider says is taken; undefined where nothing is to be seen there. */
+  /** The entry under a name that the provider calls taken; undefined if none is listed. */
   async #entryNamed(
     parent: Inode,
     name: string,
@@ -248,7 +252,10 @@ function delivered(remote: RemoteFile): Delivered {
   return { remote, isConflict: false };
 }
 
-/** Read back where the provider tells none: an upload whose answer and checkpoints were lost may have stored it. */
+/**
+ * The MD5 of a stored file, computed from its bytes if the provider does not tell it. An upload whose answer and
+ * checkpoints were lost may have stored it.
+ */
 export async function md5Of(provider: Provider, file: RemoteFile, signal?: AbortSignal): Promise<string> {
   if (file.md5 !== null) return file.md5;
   const hash = createHash('md5');

@@ -1,4 +1,4 @@
-/** Gives up contents that could not be stored: only those, and only when a person has said so. */
+/** Discards contents that could not be stored: only those, and only at a person's request. */
 import { messageOf } from '../../base/errors.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Contents } from '../content/contents.js';
@@ -7,7 +7,7 @@ import { FsError } from '../core/fs-error.js';
 
 export interface Discarded {
   readonly path: string;
-  /** Why it is kept all the same. */
+  /** Why it was not discarded. */
   readonly error?: string;
 }
 
@@ -21,8 +21,8 @@ export class Discarding {
   }
 
   /**
-   * Of each path (as `Uploader.pending(root)` names it) the content that failed is given up: a file that the provider has
-   * shows its content of there again, another one goes.
+   * Discards the failed content of each path (as `Uploader.pending(root)` names it). A file that the provider has
+   * shows its stored content again; any other file is removed.
    */
   async discard(paths: readonly string[], root: Ino): Promise<Discarded[]> {
     const wanted = new Set(paths);
@@ -51,7 +51,7 @@ export class Discarding {
       if (state.activeUpload !== null) throw new FsError('EBUSY', 'it is being stored');
       const { remote, parent, name } = inodeOf(this.#core, ino);
       if (remote !== null) {
-        // The end of `naming` forgets a spool file without changes.
+        // At its end, `withNameLocks` drops a spool file without changes.
         state.dirty = false;
         return;
       }

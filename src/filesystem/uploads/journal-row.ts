@@ -4,7 +4,10 @@ import { withContentTimes } from '../attributes/attributes.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 
-/** Writes the row of a state. `content` and `generation` are what is durable of a content that goes on changing. */
+/**
+ * Writes the journal row of a state. `content` and `generation` describe the durable part of a content that is still
+ * changing.
+ */
 export function writeRow(
   core: Core,
   state: FileState,

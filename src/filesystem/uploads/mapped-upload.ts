@@ -1,4 +1,4 @@
-/** A content that is stored while somebody may write to its spool file without a word, through a mapping. */
+/** Stores a content that programs may still write to through a mapping of its spool file. */
 import type { RemoteFile } from '../../providers/provider.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';
@@ -14,7 +14,10 @@ interface StoredAs {
   readonly generation: number;
 }
 
-/** The spool file stays the content, now of a new base. What came since the upload began is to be stored anew. */
+/**
+ * The spool file remains the content, with the stored revision as its new base. Changes since the upload began are
+ * stored by another upload.
+ */
 export function rebaseMapped(
   core: Core,
   state: FileState,

@@ -1,22 +1,24 @@
 /**
- * Files whose content has another name by now (a rename at a provider that cannot rename), or that were open when they lost theirs,
- * and that are to go. Where one cannot be removed at once, that is written down and done later.
+ * Removes orphans at the provider: files whose content is stored under another name (a rename at a provider that cannot
+ * rename), and files that were open when they lost their name.
+ *
+ * Invariant: an orphan that cannot be removed at once is in the table `intent`, and is retried.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
 import type { Core } from '../core/core.js';
 
-/** Is it for good that this object cannot be removed? */
+/** Is it certain that this object can never be removed? */
 export function isUndeletable(error: unknown): boolean {
   return codeOf(error) === 'unsupported' || codeOf(error) === 'EPERM';
 }
 
 export class Orphans {
   readonly #core: Core;
-  /** By id of the row: known in this mount, and nobody is at it. */
+  /** By id of the row: orphans that wait for their removal. */
   readonly #waiting = new Map<number, RemoteFile>();
-  /** One after the other, so that an upload can wait for the one in its way. */
+  /** Removals run one after the other, so that an upload can wait for the one in its way. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(core: Core) {
@@ -27,7 +29,7 @@ export class Orphans {
     return this.#waiting.size === 0;
   }
 
-  /** Removes it with `remove`. False: later. */
+  /** Removes a file with `remove`. False: it failed and is retried later. */
   async remove(file: RemoteFile, remove: () => Promise<unknown>): Promise<boolean> {
     const { lastInsertRowid } = this.#core.state.sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('remove', ?)")
@@ -45,21 +47,21 @@ export class Orphans {
     }
   }
 
-  /** Takes over the row of a file that is to go as well. */
+  /** Takes over the intent row of a file that must also be removed. */
   adopt(id: number, file: RemoteFile): void {
     const { sql } = this.#core.state;
     sql.prepare("UPDATE intent SET kind = 'remove', data = ? WHERE id = ?").run(JSON.stringify(file), id);
     this.#waiting.set(id, file);
   }
 
-  /** Takes up what an earlier mount left. */
+  /** Loads the orphans of an earlier mount, and tries to remove them. */
   recover(): Promise<void> {
     const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'remove'").all();
     for (const { id, data } of rows as { id: number; data: string }[]) this.#waiting.set(id, JSON.parse(data));
     return this.retry();
   }
 
-  /** Tries what waits. What fails goes on waiting. */
+  /** Tries to remove all that wait. Those that fail keep waiting. */
   async retry(): Promise<void> {
     for (const id of [...this.#waiting.keys()]) await this.#removeInTurn(id);
   }
@@ -75,8 +77,8 @@ export class Orphans {
   }
 
   /**
-   * Something is about to be stored under this name: what is in its way goes first. Where it cannot go even now, it stays
-   * for good, as what is stored may become its new version.
+   * A file is about to be stored under this name: removes an orphan of that name first. If that fails even now, the
+   * orphan is left for good, because the new content may become its new version.
    */
   async clear(place: { readonly parentId: string; readonly name: string }): Promise<void> {
     for (const [id, { parentId, name }] of [...this.#waiting]) {
@@ -86,13 +88,13 @@ export class Orphans {
     }
   }
 
-  /** Unless it was changed or moved since, by whomever. */
+  /** Removes the file, unless anybody has changed or moved it since. */
   async #removeNow(id: number, file: RemoteFile): Promise<void> {
     const { provider, options, log, table, directories } = this.#core;
     try {
       const now = await provider.stat(file);
       const isStill = now.kind === 'file' && now.name === file.name && now.parentId === file.parentId;
-      // What stepped aside has a name that nobody else gives.
+      // Only our mounts give temporary names, so such a file is ours, whatever its revision.
       const isSame = now.kind === 'file' && (isTemporaryName(now.name) || revisionKey(now) === revisionKey(file));
       if (isStill && isSame && this.#waiting.has(id)) {
         if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(now);
@@ -110,14 +112,17 @@ export class Orphans {
     if (directory !== undefined) directories.expire(directory.ino);
   }
 
-  /** A listing that was asked for before the file went has brought it back: nothing else would take it away for long. */
+  /**
+   * A listing requested before the removal may have brought the entry back. Drops it: no other event would do so for a
+   * long time.
+   */
   #forget(file: RemoteFile): void {
     const { table, directories, invalidate } = this.#core;
     directories.changes.note('file', file.id);
     const row = table.byRemote('file', file.id);
     if (row === undefined || row.parent === null) return;
     const { parent, name } = row;
-    // Written to meanwhile, it is a file of its own.
+    // It was written to meanwhile: it is now a file of its own.
     if (row.localSize !== null) {
       table.update(row.ino, { remote: null });
       return;

@@ -1,4 +1,4 @@
-/** What is not stored at the provider yet, for people. */
+/** Lists, for people, the contents that are not stored at the provider yet. */
 import type { UploadState } from '../../spool/journal.js';
 import type { Ino } from '../../tree/inode.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';
@@ -9,7 +9,7 @@ export interface PendingUpload {
   readonly size: number;
   readonly sent: number;
   readonly state: UploadState;
-  /** Of what failed: the errno that the program was given, and why. */
+  /** For a failed upload: the errno that the program received, and the reason. */
   readonly code?: string;
   readonly error?: string;
 }
@@ -19,7 +19,7 @@ export function pendingUploads(core: Core, root: Ino): PendingUpload[] {
   return core.journal.all().flatMap((row) => {
     const state = core.files.state(row.ino);
     if (state !== undefined) notePassthroughWrites(core, state);
-    // It has a spool file because it may be changed, and was not: it is what the provider has.
+    // Its spool file exists but was never changed: the provider has this content.
     if (row.state === 'open' && state?.spool != null && !state.dirty && row.base !== null) return [];
     const upload = {
       path: pathOf(core, row.ino, root),

@@ -1,25 +1,25 @@
-/** Which upload of the queue begins next, and when one is tried again: pure, so that the policy is a table in the tests. */
+/** Decides which queued upload begins next, and when a failed one is retried. Pure functions, tested as a table. */
 import { codeOf } from '../../base/errors.js';
 import type { ProviderErrorCode } from '../../providers/errors.js';
 import { FsError } from '../core/fs-error.js';
 
-/** From this size on, bytes, an upload is long: it fills the link for itself and would stand in the way of small ones. */
+/** An upload of this size or more, bytes, is long: it fills the link by itself and would delay small ones. */
 export const LONG_BYTES = 8 * 1024 * 1024;
 /**
- * Uploads from the queue at a time. Most are small files that wait for a round trip, not for bandwidth: as many as have
- * connections that nobody in the foreground may need.
+ * Number of queued uploads at a time. Most are small files that wait for a round trip, not for bandwidth, so this is the
+ * number of connections that foreground requests do not need.
  */
 export const QUEUE_WIDTH = 24;
-/** Of these, long ones: a long upload sends several parts at a time by itself. */
+/** At most this many of them are long: a long upload sends several parts at a time. */
 export const LONG_WIDTH = 4;
 
-/** What is waiting (when its oldest was queued, ms; null where none is) and how many are under way. */
+/** The waiting uploads (when the oldest was queued, ms; null: none waits) and the number of running ones. */
 export interface QueueState {
   readonly oldest: { readonly short: number | null; readonly long: number | null };
   readonly running: { readonly short: number; readonly long: number };
 }
 
-/** The oldest goes first, but long uploads never take all places: a small file passes those that wait for one. */
+/** The oldest goes first, but long uploads never take all places: a small file passes long ones that wait for a place. */
 export function nextKind({ oldest, running }: QueueState): 'short' | 'long' | null {
   if (running.short + running.long >= QUEUE_WIDTH) return null;
   const long = running.long < LONG_WIDTH ? oldest.long : null;
@@ -27,20 +27,20 @@ export function nextKind({ oldest, running }: QueueState): 'short' | 'long' | nu
   return long !== null && long < oldest.short ? 'long' : 'short';
 }
 
-/** A file that is stored, or was about to be, and is closed again within this time is being rewritten, ms. */
+/** If a file is closed again within this time after its upload or the start of its wait, ms, it is being rewritten. */
 export const REWRITE_WITHIN = 10_000;
-/** Longest that a rewritten content waits for a newer one, ms. */
+/** Longest time that a rewritten content waits for a newer one, ms. */
 const MAX_REWRITE_DELAY = 8000;
 
 /**
- * How long a closed content waits for a newer one before its upload begins, ms: not at all the first time, then longer with
- * each rewrite that follows closely, so that a program which saves every second costs few uploads.
+ * How long a closed content waits for a newer one before its upload begins, ms: 0 the first time, then longer with each
+ * rewrite that follows closely. A program that saves every second then causes few uploads.
  */
 export function rewriteDelay(rewrites: number): number {
   return rewrites === 0 ? 0 : Math.min(MAX_REWRITE_DELAY, 500 * 2 ** Math.min(rewrites, 10));
 }
 
-/** Failures that pass by themselves. The others need a person: room, rights, another name. */
+/** Failures that can pass by themselves. All others need a person: to free space, grant rights or choose another name. */
 const transient: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'network',
   'timeout',
@@ -51,17 +51,20 @@ const transient: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'auth',
 ]);
 
-/** May the same content be stored later, without anybody's doing? `error` is what its close() would be told. */
+/** May the same content be stored later without anybody's action? `error` is the one that close() would return. */
 export function isTransient(error: unknown): boolean {
   return error instanceof FsError && transient.has(codeOf(error.cause) ?? '');
 }
 
-/** How long a file that could not be stored waits for its next try, ms; `tries` made so far, ≥ 1. */
+/** Delay before a file that could not be stored is tried again, ms; `tries` made so far, ≥ 1. */
 export function retryDelay(tries: number): number {
   return Math.min(600_000, 5000 * 2 ** Math.min(tries - 1, 10));
 }
 
-/** How long the whole queue rests while nothing can be stored, ms; `tries` failed in a row, ≥ 1. One upload at its end tells. */
+/**
+ * How long the whole queue pauses while nothing can be stored, ms; `tries` failed in a row, ≥ 1. One upload at the end
+ * of the pause tests the provider.
+ */
 export function outageBackoff(tries: number): number {
   return Math.min(60_000, 5000 * 2 ** Math.min(tries - 1, 10));
 }

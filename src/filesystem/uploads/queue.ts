@@ -1,6 +1,6 @@
 /**
- * Uploads that nobody waits for: a few at a time, in a fair order, later where the content is being rewritten or a try
- * has failed, and one by one while the provider cannot be reached.
+ * The queue of background uploads: a few at a time, in a fair order. An upload is delayed while its content is being
+ * rewritten or after a failed try, and only one runs at a time while the provider is unavailable.
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.js';
@@ -8,8 +8,8 @@ import type { Ino } from '../../tree/inode.js';
 import { LONG_BYTES, nextKind, outageBackoff, REWRITE_WITHIN, retryDelay, rewriteDelay } from './policy.js';
 
 /**
- * How a try ended: `stored` (or not wanted any more), `refused` (only a person can mend it), `transient` (later tries may
- * succeed), `cancelled` (the content was changed under way; its next close brings it back).
+ * How an upload ended: `stored` (or not needed any more), `refused` (only a person can mend it), `transient` (later
+ * tries may succeed), `cancelled` (the content changed meanwhile; its next close queues it again).
  */
 export type Verdict = 'stored' | 'refused' | 'transient' | 'cancelled';
 
@@ -23,11 +23,11 @@ interface History {
   at: number;
   rewrites: number;
   tries: number;
-  /** Of the content that was added last; -1: none was. */
+  /** The generation of the content that was added last; -1: none. */
   generation: number;
 }
 
-/** Files whose recent past is remembered: more than are ever rewritten within `REWRITE_WITHIN`. */
+/** Number of files whose history is remembered: more than are ever rewritten within `REWRITE_WITHIN`. */
 const REMEMBERED = 10_000;
 
 export class UploadQueue {
@@ -35,11 +35,11 @@ export class UploadQueue {
   readonly #run: (ino: Ino) => Promise<Verdict>;
   /** Ready to begin, oldest first. */
   readonly #ready = { short: new Map<Ino, Entry>(), long: new Map<Ino, Entry>() };
-  /** Wait for their time; the controller ends the wait. */
+  /** Waiting for their time to begin; the controller ends the wait. */
   readonly #later = new Map<Ino, { readonly entry: Entry; readonly wait: AbortController }>();
   readonly #running = new Map<Ino, { readonly isLong: boolean; readonly done: Promise<void> }>();
   readonly #history = new LRUCache<Ino, History>({ max: REMEMBERED });
-  /** Tries that failed in a row with no success between. */
+  /** Failed tries in a row, without a success in between. */
   #failures = 0;
   #backingOff: AbortController | null = null;
   #lastStored = Number.NEGATIVE_INFINITY;
@@ -51,14 +51,14 @@ export class UploadQueue {
     this.#run = run;
   }
 
-  /** Are uploads of the queue under way? */
+  /** Are queued uploads under way? */
   get isBusy(): boolean {
     return this.#running.size > 0;
   }
 
   /**
-   * Stores the file in its turn. One that waits already keeps its place. `generation` tells its contents apart: one whose upload
-   * was only put off (its name changed) is no rewrite, and goes up at once.
+   * Adds a file to the queue. A file that already waits keeps its place. `generation` identifies the content: the same
+   * content again (its upload was only suspended for a rename) is no rewrite, and goes up at once.
    */
   add(ino: Ino, size: number, generation: number): void {
     if (this.#hasEnded || this.#isReady(ino)) return;
@@ -73,7 +73,7 @@ export class UploadQueue {
     this.#wait({ ino, size, since: first?.since ?? now }, rewriteDelay(rewrites));
   }
 
-  /** An upload that somebody waited for has failed for a passing reason: it is tried again later. */
+  /** An upload outside the queue has failed for a transient reason: retries it later. */
   postpone(ino: Ino, size: number): void {
     if (this.#hasEnded || this.#isReady(ino) || this.#later.has(ino)) return;
     const now = this.#clock.now();
@@ -82,7 +82,7 @@ export class UploadQueue {
     this.#wait({ ino, size, since: now }, retryDelay(++history.tries));
   }
 
-  /** What waits for its time need not wait any longer, and an end of the rest is tried. */
+  /** Ends all waits, and the back-off too. */
   runNow(): void {
     for (const { entry } of [...this.#later.values()]) {
       this.#forget(entry.ino);
@@ -93,7 +93,7 @@ export class UploadQueue {
     this.#pump();
   }
 
-  /** Resolves when nothing is under way or could be: all is stored, waits for its time, or for the end of a rest. */
+  /** Resolves when no queued upload is under way and none can begin: all are stored, delayed, or behind the back-off. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done));
   }
@@ -134,7 +134,7 @@ export class UploadQueue {
     );
   }
 
-  /** Ends the wait of a file; answers what waited. */
+  /** Ends the wait of a file and returns its entry. */
   #forget(ino: Ino): Entry | undefined {
     const waiting = this.#later.get(ino);
     this.#later.delete(ino);
@@ -144,7 +144,7 @@ export class UploadQueue {
 
   #pump(): void {
     while (!this.#hasEnded && this.#backingOff === null) {
-      // After a rest, one upload shows whether it is over.
+      // After a back-off, one upload tests whether the provider is available again.
       if (this.#failures > 0 && this.#running.size > 0) return;
       const next = this.#next();
       if (next === undefined) return;
@@ -183,17 +183,17 @@ export class UploadQueue {
     this.#history.set(entry.ino, history);
     history.at = this.#clock.now();
     if (verdict === 'stored' || verdict === 'refused') {
-      // A refusal is an answer too: the provider is there.
+      // A refusal is an answer too: the provider is available.
       this.#failures = 0;
       this.#lastStored = this.#clock.now();
       history.tries = 0;
     }
-    // The next content of this file counts its generations anew.
+    // The next content of this file counts its generations from the beginning.
     if (verdict === 'stored') history.generation = -1;
     if (verdict !== 'transient') return;
-    // Rewritten meanwhile: what was queued since takes its place.
+    // If it was rewritten meanwhile, the entry queued since takes its place.
     if (!this.#isReady(entry.ino) && !this.#later.has(entry.ino)) this.#wait(entry, retryDelay(++history.tries));
-    // Others were stored while this one was not: it is this file's own trouble, and no reason to rest.
+    // Other files were stored while this one failed: the cause is this file, and no reason to back off.
     if (this.#lastStored >= began) return;
     this.#failures++;
     this.#backOff(outageBackoff(this.#failures));

@@ -1,12 +1,12 @@
-/** An object that another client renamed or moved keeps its inode here, under the name that it has now. */
+/** Lets an inode follow a file that another client renamed or moved. */
 import type { RemoteFile } from '../../providers/provider.js';
 import type { Ino, Inode } from '../../tree/inode.js';
 import { assignLocalNames } from '../../tree/local-names.js';
 import { type Core, inodeOf } from '../core/core.js';
 
 /**
- * The inode is what the provider now describes as `now`, and described as `was`. Where that is in a folder that was never
- * listed, the name stays until one of the two folders is.
+ * Updates the inode from the provider's description `was` to `now`. If the file moved to a folder that was never listed,
+ * its name stays until one of the two folders is listed.
  */
 export function followRemoteMove(core: Core, ino: Ino, was: RemoteFile | null, now: RemoteFile): Inode {
   const { table, directories, clock, invalidate } = core;
@@ -33,13 +33,13 @@ export function hasMoved(was: RemoteFile, now: RemoteFile): boolean {
   return was.name !== now.name || was.parentId !== now.parentId;
 }
 
-/** A listing may have taken the same object for a new one; it has one inode. */
+/** A listing may have added the same object as a new inode. An object has one inode, so the other one is released. */
 export function releaseDuplicate({ table }: Core, ino: Ino, remote: RemoteFile): void {
   const duplicate = table.byRemote('file', remote.id);
   if (duplicate !== undefined && duplicate.ino !== ino) table.update(duplicate.ino, { parent: null, remote: null });
 }
 
-/** What the directory can call a file; `ino` is the file itself, where it is there already. */
+/** A free local name for a file in a directory; `ino` is the file itself, which may already have it. */
 export function freeName({ table }: Core, parent: Ino, remote: RemoteFile, ino: Ino): string {
   const isTaken = (name: string): boolean => ![undefined, ino].includes(table.child(parent, name)?.ino);
   return assignLocalNames([remote], new Map(), { has: isTaken }).get(remote.id) ?? remote.name;

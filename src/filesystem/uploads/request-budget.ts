@@ -1,22 +1,28 @@
-/** Before the first request of something that takes many: do the account's requests reach to its end? */
+/**
+ * Checks, before the first request of a task that needs many, that the account's remaining requests suffice for all of
+ * it.
+ */
 import type { RemoteFile, Work } from '../../providers/provider.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import type { Ino } from '../../tree/inode.js';
 import { type Core, pathOf } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 
-/** A changed content is about to be stored with what is still its base's. Throws as `Provider.assertBudget` does. */
+/**
+ * Checks the budget for storing a changed content, including the fetch of its missing base bytes. Throws like
+ * `Provider.afford`.
+ */
 export function requireBudgetToStore(core: Core, ino: Ino, spool: SpoolFile): void {
   requireBudget(core, spool, spool.base, { name: `storing ${pathOf(core, ino)}`, remove: 0, isResumable: true });
 }
 
-/** A file is about to be renamed by storing it anew. Throws as `Provider.assertBudget` does. */
+/** Checks the budget for renaming a file by storing it again. Throws like `Provider.afford`. */
 export function requireBudgetToRename(core: Core, { ino, spool }: FileState, from: RemoteFile): void {
   const work = { name: `renaming ${pathOf(core, ino)}`, remove: 1, isResumable: false };
   requireBudget(core, spool, spool === null ? from : spool.base, work);
 }
 
-/** Counts what of the base is not here. */
+/** Counts the bytes of the base that must be fetched. */
 function requireBudget(
   { provider, readers }: Core,
   spool: SpoolFile | null,

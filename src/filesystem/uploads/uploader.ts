@@ -1,8 +1,9 @@
 /**
- * Brings changed content to the provider: at close (the default), from the queue (write-back), after a crash.
+ * Stores changed content at the provider: at close (the default), from the queue (write-back), after a crash.
  *
- * The journal row is written before each act, and goes in the same transaction in which the inode gets its new remote
- * side. What cannot be stored stays in its spool file, readable through the mount, with the reason in the journal.
+ * Invariant: the journal row is written before each step, and is removed in the same transaction in which the inode gets
+ * its new remote side. A content that cannot be stored stays in its spool file, readable through the mount, with the
+ * reason in the journal.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
@@ -33,7 +34,10 @@ import { UploadQueue, type Verdict } from './queue.js';
 import { followRemoteMove, freeName, hasMoved, releaseDuplicate } from './remote-moves.js';
 import { requireBudgetToStore } from './request-budget.js';
 
-/** Contents up to this size are promised by the journal alone, bytes: one sync of the disk instead of two. */
+/**
+ * Contents up to this size, bytes, are made durable as inline content of the journal: one sync of the disk instead of
+ * two.
+ */
 const INLINE_BYTES = 64 * 1024;
 
 export type { PendingUpload } from './pending.js';
@@ -53,9 +57,9 @@ export class Uploader {
   readonly #delivery: Delivery;
   readonly #abandoned: AbandonedUploads;
   readonly #queue: UploadQueue;
-  /** Told of bytes that we stored, and (null) that there is no room for more. */
+  /** Called with the change of used space, bytes, after an upload; with null when the provider has no space left. */
   onSpace: (bytes: number | null) => void = () => {};
-  /** The mount ends: nothing new is begun. */
+  /** The mount ends: no upload begins any more. */
   #isEnding = false;
 
   constructor(core: Core, contents: Contents, orphans: Orphans, relocation: Relocation) {
@@ -67,10 +71,11 @@ export class Uploader {
   }
 
   /**
-   * close(): stores what changed and answers when it is stored, or (write-back) when it is safe on the local disk.
+   * close(): stores the changes. Resolves when they are stored, or (write-back) durable on the local disk.
    *
-   * A file that was made or emptied and not written yet is made safe here, and stored at its last close: a shell closes a
-   * duplicate of the descriptor before the first byte (`echo x > f`), and an upload of nothing would come first.
+   * A file that was created or emptied and not written yet is only made durable here, and stored at its last close: a
+   * shell closes a duplicate of the descriptor before the first byte (`echo x > f`), and an empty file would be
+   * uploaded first.
    */
   async flush(state: FileState): Promise<void> {
     await settlePassthroughWrites(this.#core, state);
@@ -78,11 +83,11 @@ export class Uploader {
     if (state.unlinked || !state.dirty || state.activeUpload !== null) return;
     const { generation } = state;
     await this.makeDurable(state, 'queued');
-    // What is written next was promised to nobody: should it stay half done, it does not take the place of anything.
+    // The next writes were not promised. If they stay incomplete, they must not replace a stored content.
     if (state.generation === generation) state.promised = false;
   }
 
-  /** As `flush`, whatever was written. */
+  /** Like `flush`, without the exception for empty files. */
   async settle(state: FileState): Promise<void> {
     if (state.unlinked || state.spool === null) return;
     if (this.#core.options.writeBack) {
@@ -94,18 +99,18 @@ export class Uploader {
     await this.store(state);
   }
 
-  /** fsync(): content and journal on the disk. */
+  /** fsync(): makes content and journal durable on the local disk. */
   async makeDurable(state: FileState, until: 'synced' | 'queued'): Promise<void> {
     await settlePassthroughWrites(this.#core, state);
     const { spool, generation } = state;
-    // It goes on being written without a word, and the row has to say so.
+    // The kernel is still writing to the file, and the row has to say so.
     const as = state.watch === null ? until : 'synced';
     if (spool === null || state.unlinked || (state.durableGeneration === generation && as === 'synced')) return;
-    // What is written from here on is not part of the promise, and may not reach the disk with it.
+    // Later writes are not part of the promise; the row must not cover them.
     const content = spool.state();
     const inline = await spool.content(INLINE_BYTES);
     if (inline === null) await spool.sync();
-    // Stored or dropped in the meantime: there is nothing left to promise.
+    // Stored or dropped meanwhile: there is nothing left to promise.
     if (state.spool !== spool) return;
     if (state.activeUpload === null && state.generation === generation)
       writeRow(this.#core, state, spool, as, { inline });
@@ -120,7 +125,7 @@ export class Uploader {
     state.durableGeneration = Math.max(state.durableGeneration, generation);
   }
 
-  /** The upload in which the present content is stored, waiting for the one under way where there is one. */
+  /** Stores the current content, after any upload that is under way. */
   async store(state: FileState): Promise<void> {
     while (state.nameLock.isBusy) await state.nameLock.idle();
     if (state.unlinked) return;
@@ -140,15 +145,15 @@ export class Uploader {
   }
 
   /**
-   * Stores in its turn, in the background; a failure is in the journal and the log. What is written without a word is to rest
-   * first: the last of its writers brings it here (`released`).
+   * Queues the content for storing in the background; a failure goes to the journal and the log. While the kernel
+   * writes to the file by itself, it is not queued: the last writer's close does that (`released`).
    */
   enqueue(state: FileState): void {
     if (!this.#isEnding && !state.hasPassthroughWriters() && !state.isLeftToNextMount)
       this.#queue.add(state.ino, state.spool?.size ?? 0, state.generation);
   }
 
-  /** The turn of a file that waited in the queue. */
+  /** Stores a file whose turn in the queue has come. */
   async #turn(ino: Ino): Promise<Verdict> {
     const state = this.#core.files.state(ino);
     while (state?.nameLock.isBusy) await state.nameLock.idle();
@@ -163,7 +168,7 @@ export class Uploader {
     }
   }
 
-  /** The last close: what no flush has seen (pages written through mmap after it) is stored in the background. */
+  /** The last close: queues changes that no flush has seen (pages written through mmap after it). */
   released(state: FileState): void {
     if (state.unlinked || !state.dirty || state.failedGeneration === state.generation || state.activeUpload !== null)
       return;
@@ -173,8 +178,8 @@ export class Uploader {
   }
 
   /**
-   * The name of the file is about to change, which waits for no content: its upload is cancelled, and begins anew afterwards for
-   * those who wait in close(). True: `released` is to be called then, for the others.
+   * The name of the file is about to change, which does not wait for any transfer: cancels the upload. For waiters in
+   * close() it begins again afterwards. True: the caller must then call `released`, for files without waiters.
    */
   async suspend(state: FileState): Promise<boolean> {
     if (state.activeUpload === null) return false;
@@ -192,14 +197,14 @@ export class Uploader {
   }
 
   /**
-   * Before the name of a file changes: an upload whose end nobody saw may have stored it at the provider, which is then
-   * part of what the name stands for. Its upload must have ended.
+   * To be called before the name of a file changes, after its upload has ended. An upload with an unknown result may
+   * have stored the file at the provider; if so, the inode takes that file as its remote side.
    */
   async adoptStoredAttempt(state: FileState): Promise<void> {
     if (state.attempts.size > 0) await this.#delivery.adoptStoredAttempt(inodeOf(this.#core, state.ino), state);
   }
 
-  /** As `learn`, before a file goes: nothing of the upload is to stay. */
+  /** Like `adoptStoredAttempt`, before a file is removed: also clears the unfinished upload. */
   async abandon(state: FileState): Promise<void> {
     if (state.attempts.size === 0) return;
     this.#core.journal.abandon(state.ino);
@@ -207,25 +212,25 @@ export class Uploader {
     await this.adoptStoredAttempt(state);
   }
 
-  /** Everything not stored yet, oldest first; paths as seen from the directory `root`. */
+  /** All contents that are not stored yet, oldest first; paths as seen from the directory `root`. */
   pending(root: Ino): PendingUpload[] {
     return pendingUploads(this.#core, root);
   }
 
-  /** The present content cannot be stored: it waits in the spool, with the reason in the journal. */
+  /** Records that the current content cannot be stored: it stays in the spool, with the reason in the journal. */
   refuse(state: FileState, code: ErrnoName, message: string): void {
     state.failedGeneration = state.generation;
     this.#core.journal.setState(state.ino, 'failed', { code, message });
   }
 
-  /** Tries everything that failed again; answers how many. */
+  /** Retries all failed uploads; returns their number. */
   retryFailed(): number {
     const failed = this.#core.journal.all().filter((row) => row.state === 'failed');
     for (const row of failed) {
       const state = this.#core.files.state(row.ino);
       if (state === undefined || state.spool === null) continue;
       state.dirty = true;
-      // Whoever asks for it wants it stored as it is, also one that was cut off in the midst of being written.
+      // The person who asks for a retry wants the content stored as it is, even if writing it was cut short.
       state.promised = true;
       this.#core.journal.setState(row.ino, 'queued');
       this.enqueue(state);
@@ -234,15 +239,15 @@ export class Uploader {
     return failed.length;
   }
 
-  /** Ends all uploads; what they were about waits in the journal for the next mount. */
+  /** Cancels all uploads; their contents wait in the journal for the next mount. */
   async interrupt(): Promise<void> {
     const { log } = this.#core;
     this.#isEnding = true;
     this.#queue.end();
-    // All at once, lest each waits for its outcome behind the others.
+    // All at once: one after the other, each would wait for the end of the one before.
     await Promise.all([...this.#core.files.states()].map((state) => this.cancel(state)));
     for (const state of this.#core.files.states()) {
-      // Somebody's close() may have begun another meanwhile.
+      // A close() may have begun another upload meanwhile.
       await this.cancel(state);
       const { spool } = state;
       notePassthroughWrites(this.#core, state);
@@ -251,7 +256,7 @@ export class Uploader {
         await settlePassthroughWrites(this.#core, state);
         await spool.sync();
       } catch (error) {
-        // One broken spool file must not keep the others from being safe.
+        // One broken spool file must not prevent the others from being made safe.
         log.error({ ino: state.ino }, `${pathOf(this.#core, state.ino)} may not be safe: ${messageOf(error)}`);
       }
       if (state.failedGeneration === state.generation) continue;
@@ -263,8 +268,8 @@ export class Uploader {
   }
 
   /**
-   * Stores all that waits, without delay; resolves when nothing is under way. What is not stored then cannot be: it was
-   * refused, or the provider does not answer, as one try has shown.
+   * Stores all waiting contents without delay. Resolves when no upload is under way. Contents that remain were
+   * refused, or the provider is unavailable, as one try has shown.
    */
   async drain(): Promise<void> {
     this.#queue.runNow();
@@ -306,13 +311,13 @@ export class Uploader {
       return hashing;
     };
     try {
-      // While the disk writes. What goes wrong shows to who waits for it.
+      // Hashes while the disk writes. An error reaches the code that awaits the digest.
       if (spool.isComplete()) digest().catch(() => undefined);
-      // After a power cut the next mount uploads what a row says: by then the bytes must be there.
+      // After a power cut the next mount uploads what the row describes, so the bytes must be durable first.
       if (state.durableGeneration !== state.generation) await orAborted(spool.sync(), signal);
       if (state.journaledGeneration !== state.generation) writeRow(this.#core, state, spool, 'uploading');
       if (!spool.isComplete()) await this.#fill(state, spool, signal);
-      // What an earlier try of other bytes left may stand in the way of this one.
+      // An unfinished upload of other bytes may block this one.
       await orAborted(this.#abandoned.clear(), signal);
       const content = { state, spool, digest, signal, waitBudget: new WaitBudget() };
       const { remote, isConflict } = await this.#delivery.deliver(state.ino, content);
@@ -340,8 +345,8 @@ export class Uploader {
   }
 
   /**
-   * Brings in what is still the base's, and makes it safe: once the upload is under way the provider may have our content in
-   * the base's place, and nobody gives those bytes again.
+   * Fetches the bytes that are still the base's, and makes them durable: once the upload is under way, the provider
+   * may have replaced the base with our content, and cannot serve those bytes again.
    */
   async #fill(state: FileState, spool: SpoolFile, signal: AbortSignal): Promise<void> {
     requireBudgetToStore(this.#core, state.ino, spool);
@@ -351,7 +356,7 @@ export class Uploader {
     await orAborted(this.#core.state.durable(), signal);
   }
 
-  /** The provider has it: the inode gets its remote side, the handles their new revision, the cache the bytes. */
+  /** The provider has the content: the inode gets its remote side, the handles their new revision, the cache the bytes. */
   async #stored(state: FileState, spool: SpoolFile, { remote, isConflict, digest, generation }: Stored): Promise<void> {
     const { table, journal, directories, clock } = this.#core;
     const before = inodeOf(this.#core, state.ino);
@@ -376,7 +381,7 @@ export class Uploader {
     for (const handle of state.handles) {
       if (handle.isOnOldRevision) continue;
       this.#contents.pin(handle, remote);
-      // Pages of it are in the kernel since they were written: nobody knows who was shown what.
+      // The kernel has had its pages since they were written: we do not know which of them were read.
       handle.hasRead = true;
     }
     if (state.watch !== null) return rebaseMapped(this.#core, state, spool, { remote, crcs: digest.crcs, generation });
@@ -384,7 +389,7 @@ export class Uploader {
     const { backing } = state;
     this.#contents.dropSpool(state);
     const moved = promoteToCache(this.#core, spool, remote, digest.crcs, backing);
-    // The cache has no place for it, and its readers go on: so does the content, with the next write.
+    // The cache did not take the file, and its readers keep it: so does the content, for the next write.
     if (backing?.owner === 'readers') state.backing = backing;
     await moved;
   }
@@ -395,7 +400,7 @@ export class Uploader {
     const { invalidate, directories } = this.#core;
     setImmediate(() => {
       for (const name of [before.name, newName]) invalidate({ kind: 'entry', parent, name });
-      // Shows the other client's file under the name that ours had.
+      // The refresh shows the other client's file under the name that ours had.
       directories.refresh(parent).catch(() => undefined);
     });
   }
