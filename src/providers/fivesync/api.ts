@@ -1,4 +1,7 @@
-/** The requests of the 5sync document, one method each: paths, parameters, answers. */
+/**
+ * The requests of the 5sync document, one method each: paths, parameters, answers. Where the document leaves a form open,
+ * this module tries the possible forms and remembers the one that the server accepts.
+ */
 import type { z } from 'zod';
 import { silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
@@ -36,7 +39,7 @@ export interface FiveSyncCredentials {
 /** "Items per page, max 100". */
 const largestPage = 100;
 
-/** How pages are asked for: the best first; what the server refuses with 400 is not asked again. */
+/** Possible queries for a page, the best first. One that the server refuses with 400 is not used again. */
 const pageForms: readonly { readonly limit?: number; readonly orderBy?: string }[] = [
   // New files come last, so that pages do not shift while they are read.
   { limit: largestPage, orderBy: 'created' },
@@ -46,7 +49,7 @@ const pageForms: readonly { readonly limit?: number; readonly orderBy?: string }
   {},
 ];
 
-/** How the body of `init` is written: not documented. */
+/** Possible encodings of the body of `init`, which the document does not name. */
 const initForms = ['json', 'form', 'multipart'] as const;
 
 /** A page of the feed, without its bad entries. */
@@ -65,7 +68,7 @@ export class FiveSyncApi {
   #initForm = 0;
   /** Server's clock minus ours, ms. */
   #clockOffset = 0;
-  /** Has an answer told the server's time of day? */
+  /** Has an answer brought the server's time of day? */
   knowsTime = false;
 
   constructor(
@@ -94,7 +97,7 @@ export class FiveSyncApi {
     return this.limiter.snapshot();
   }
 
-  /** So few requests are left that only what a person waits for is worth one. */
+  /** Are so few requests left that they should serve foreground work only? */
   isScarce(): boolean {
     const known = this.rateLimit;
     return (
@@ -115,13 +118,13 @@ export class FiveSyncApi {
         this.#clockOffset = date - this.http.clock.now();
         this.knowsTime = true;
       }
-      // Reached where the call takes it for an answer.
+      // Only for calls that accept 404, see `stored`.
       if (answer.status === 404)
         throw protocolFailure(call.route, 'what was just stored is not found', { status: 404 });
       return decodeJson(schema, answer, call.route);
     };
     return await this.http.request(call, { decode, lookup }, options).catch((error: unknown) => {
-      // Who only asks needs no name that could be taken.
+      // A GET takes no name, so `exists` makes no sense as its answer.
       if (call.method !== 'GET' || !isCode(error, 'exists')) throw error;
       throw new ProviderError('protocol', (error as ProviderError).message, { cause: error, data: {} });
     });
@@ -131,7 +134,7 @@ export class FiveSyncApi {
     return await this.json(this.call('GET', '/files/{id}', { id }), itemSchema, options);
   }
 
-  /** The file that the server has just said to have stored: where it does not know it yet, it is asked again. */
+  /** A file that the server has just confirmed as stored. A 404 is repeated, because the server may not know it yet. */
   async stored(id: string, options: CallOptions): Promise<Item> {
     return await this.json(this.call('GET', '/files/{id}', { id }, { accept: [404] }), itemSchema, options);
   }
@@ -141,12 +144,12 @@ export class FiveSyncApi {
     return { ...call, route: 'GET /files/{id}?download' };
   }
 
-  /** Pages are asked for in the order in which files were made, and the server has not refused that. */
+  /** Are pages requested in order of creation? False once the server has refused that. */
   get isOrderedByCreation(): boolean {
     return pageForms[this.#pageForm]?.orderBy === 'created';
   }
 
-  /** One page of the flat list. `perPage` below the largest: what the server turned out to grant. */
+  /** One page of the flat list. `perPage` is given if the server turned out to return smaller pages than we request. */
   async page(page: number, options: CallOptions, perPage?: number, path?: string): Promise<Page> {
     for (let known = this.#pageForm; ; known++) {
       const form = pageForms[known] ?? {};
@@ -158,7 +161,7 @@ export class FiveSyncApi {
       try {
         const call = this.call('GET', '/files', {}, { query });
         const { items, total, limit: granted } = await this.json(call, pageSchema, options);
-        // Known only now: another reason to refuse would have refused this form too.
+        // Remember the form only now that it works: an earlier 400 may have had another reason than the form.
         this.#pageForm = Math.max(this.#pageForm, known);
         const good = await this.#bad.filter(await items.validate(), call.route);
         return { items: good, length: items.length, total, limit: granted };
@@ -186,7 +189,7 @@ export class FiveSyncApi {
     return await this.json(this.call('PUT', '/files', {}, { content, headers }), itemSchema, options, lookup);
   }
 
-  /** An upload that was begun twice does no harm: the one that is not used expires. */
+  /** Begins an upload in parts. Beginning it twice does no harm: the one that is not used expires. */
   async init(
     fields: Readonly<Record<string, string | number>>,
     options: CallOptions,
@@ -228,7 +231,10 @@ export class FiveSyncApi {
     return await this.json(call, itemSchema, options, lookup);
   }
 
-  /** For ever. `not-found` where there is no such file (any more), unless it was a lost answer of ours that removed it. */
+  /**
+   * Removes a file for ever. Rejects with `not-found` if there is no such file (any more), unless an earlier try of this
+   * call has removed it and only its answer was lost.
+   */
   async remove(id: string, options: CallOptions): Promise<void> {
     const call = this.call('DELETE', '/files/{id}', { id }, { idempotent: true });
     const lookup = async (lookupOptions: CallOptions): Promise<Answer | undefined> => {
@@ -240,7 +246,7 @@ export class FiveSyncApi {
     };
     const decode = (answer: Answer): Answer => {
       decodeNothing(answer, call.route);
-      // Another answer than documented is looked at: who asks again is told that there is no such file.
+      // An undocumented answer counts as lost: then `lookup` finds out whether the file is gone.
       if (!/"deleted"\s*:/.test(answer.text)) throw protocolFailure(call.route, 'no word of what was deleted');
       return answer;
     };
@@ -269,7 +275,7 @@ function multipartFields(fields: Readonly<Record<string, string>>): Partial<Call
   };
 }
 
-/** As the document writes it: `2025-02-10T00:00:00Z`. Rounded down: a little too much is better than a little too little. */
+/** A time as the document writes it: `2025-02-10T00:00:00Z`. Rounded down, so that the feed misses no event. */
 export function isoSeconds(ms: number): string {
   return `${new Date(Math.max(0, ms)).toISOString().slice(0, 19)}Z`;
 }

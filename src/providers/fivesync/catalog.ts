@@ -1,6 +1,6 @@
 /**
- * Keeps the index in line with the account: one crawl, then polls of the change feed. Whoever asks at the same time
- * shares one piece of work.
+ * Keeps the index of files in line with the account: one crawl, then polls of the change feed. Callers at the same time
+ * share one crawl or poll.
  */
 import { SteadyTime } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
@@ -16,15 +16,15 @@ import { Crawler } from './crawl.js';
 import { type ChangeEvent, type FileRecord, recordOf, rootPath, timeOf } from './entities.js';
 import { FileIndex } from './file-index.js';
 
-/** Part of the hourly requests that polls may use. */
+/** Share of the hourly requests that polls may use. */
 const pollShare = 0.1;
-/** Where the plan is not known yet, ms. */
+/** Poll interval while the plan is unknown, ms. */
 const defaultPollMs = 60_000;
 const shortestPollMs = 5000;
 const hourMs = 3600_000;
-/** `since` goes back by so much: the clocks of the server's machines differ, and its feed may lag, ms. */
+/** Each poll's `since` goes back by so much, ms: the clocks of the server's machines differ, and its feed may lag. */
 const overlapMs = 120_000;
-/** The same where the server does not tell its time of day, and ours may be wrong, ms. */
+/** The same if the server sends no Date header, ms: then our clock counts, which may be wrong. */
 const blindOverlapMs = 15 * 60_000;
 
 /** Ms between two polls. Starter (60 an hour): 10 minutes; Plus (600): 1 minute; Business (6,000): 6 seconds. Pure. */
@@ -33,11 +33,11 @@ export function pollInterval(limit: RateLimit | null): number {
   return Math.min(hourMs, Math.max(shortestPollMs, hourMs / (limit.limit * pollShare)));
 }
 
-/** Files that a list lacks are asked for one by one, up to so many. */
-const mostLookedFor = 100;
+/** Up to so many files that an incomplete list lacks are looked up one by one. */
+const maxLookups = 100;
 
-/** Errors that a list from memory is better than. */
-const passing = new Set(['network', 'timeout', 'server', 'rate-limited', 'protocol']);
+/** After these errors, the index from memory is a better answer than the error. */
+const transientErrors = new Set(['network', 'timeout', 'server', 'rate-limited', 'protocol']);
 
 export class Catalog {
   readonly index = new FileIndex();
@@ -49,26 +49,26 @@ export class Catalog {
   #complete = false;
   #crawling: SharedWork<void> | undefined;
   #polling: Promise<void> | undefined;
-  /** Server's time up to which everything is known, ms. */
+  /** The index holds all changes up to this time, by the server's clock, ms since the epoch. */
   #knownUntil = 0;
-  /** Server's time of the last answer to a crawl of several pages, ms. */
+  /** Time of the last answer of a crawl with several pages, by the server's clock, ms since the epoch. */
   #crawledUntil = Number.NEGATIVE_INFINITY;
-  /** By `#time`. */
+  /** Time of the last poll, by `#time`. */
   #polledAt = Number.NEGATIVE_INFINITY;
   #seen = new Map<string, number>();
   #touched = new Set<string>();
   #allTouched = false;
-  /** A request of ours ended without a word of what it did: the index may be wrong until the feed has been read. */
+  /** The outcome of one of our requests is unknown: the index may be wrong until the feed has been read. */
   #isInDoubt = false;
-  /** Changed files of which the server would not say how they are now: asked about again with every poll. */
+  /** Changed files that the server failed to return. Every poll requests them again. */
   readonly #unread = new Set<string>();
-  /** Somebody waits for the poll under way who must know of all files. */
+  /** A caller of the current poll needs the state of all files. */
   #mustKnowAll = false;
-  /** What this mount did since the crawl under way began: the crawl's answers may be older. */
-  readonly #ours = new Map<string, FileRecord | null>();
-  /** The same for the poll under way. */
-  readonly #oursSincePoll = new Set<string>();
-  /** The server's events lag behind its clock by as much as was seen, ms. */
+  /** Changes by this mount since the current crawl began (null: removed). The crawl's answers may be older. */
+  readonly #ownChanges = new Map<string, FileRecord | null>();
+  /** Files that this mount changed since the current poll began. */
+  readonly #ownChangesSincePoll = new Set<string>();
+  /** Largest observed difference between the server's clock and the times of its files, ms. */
   #lagMs = 0;
 
   constructor(api: FiveSyncApi, log: Log = silentLog) {
@@ -79,19 +79,19 @@ export class Catalog {
     this.#feed = new ChangeFeed(api);
   }
 
-  /** One request: the first page of the list, kept for the crawl that follows. */
+  /** Takes one request: the first page of the list, which the following crawl uses. */
   async check(options: CallOptions): Promise<void> {
     if (this.#complete) await this.#api.page(1, options, 1);
     else await this.#crawler.begin(options);
   }
 
-  /** Resolves when the account has been read once. */
+  /** Resolves when the first crawl is complete. */
   async ready(options: CallOptions): Promise<void> {
     if (this.#complete) return;
     await orAborted(this.#crawlShared(options), options.signal);
   }
 
-  /** A crawl that nobody waits for any more ends with the page under way, and the next one goes on from there. */
+  /** Joins the current crawl, or starts one. When its last caller leaves, a crawl stops; the next one resumes there. */
   async #crawlShared({ priority, signal }: CallOptions): Promise<void> {
     while (this.#crawling?.isCancelled) await this.#crawling.done.catch(() => undefined);
     let crawling = this.#crawling;
@@ -106,7 +106,7 @@ export class Catalog {
     await crawling.join(signal);
   }
 
-  /** The account has been read, and what our own requests did to it is known. */
+  /** Resolves when the first crawl is complete and the outcome of all our own requests is known. */
   async certain(options: CallOptions): Promise<void> {
     await this.ready(options);
     if (!this.#isInDoubt) return;
@@ -120,8 +120,8 @@ export class Catalog {
   }
 
   /**
-   * Resolves when the index is not older than the poll interval; where polling fails, with what is known. Not so where that
-   * may lack what we did ourselves.
+   * Resolves when the index is not older than the poll interval. If polling fails, it resolves with the older index, unless
+   * that may lack our own changes.
    */
   async fresh(options: CallOptions): Promise<void> {
     if (!this.#complete || this.#isInDoubt) return await this.certain(options);
@@ -129,19 +129,19 @@ export class Catalog {
     try {
       await this.#pollNow(options);
     } catch (error) {
-      if (!(error instanceof ProviderError) || !passing.has(error.code)) throw error;
+      if (!(error instanceof ProviderError) || !transientErrors.has(error.code)) throw error;
       this.#log.warn({ code: error.code }, 'the change feed cannot be asked: answering from what is known');
     }
   }
 
-  /** Every change until now is known: by the change feed, or by the whole list where a changed file cannot be read alone. */
+  /** Resolves when the index holds every change until now: from the feed, or from a crawl if a changed file cannot be read. */
   async settle(options: CallOptions): Promise<void> {
     await this.#pollNow(options, true);
   }
 
   async #pollNow(options: CallOptions, mustKnowAll = false): Promise<void> {
     await this.ready(options);
-    // One under way may have been answered before what the caller wants to see.
+    // The current poll may have been answered before the change that the caller wants to see: wait for the next one.
     if (this.#polling !== undefined)
       await orAborted(
         this.#polling.catch(() => undefined),
@@ -164,7 +164,7 @@ export class Catalog {
     return { folders, nextInMs: this.#nextInMs() };
   }
 
-  /** A change of our own. */
+  /** Records a change of our own. */
   put(record: FileRecord): void {
     this.#note(record.id, record);
     this.index.put(record);
@@ -176,12 +176,12 @@ export class Catalog {
     this.index.remove(id, keepFolder);
   }
 
-  /** A change of our own ended with `error`. Was it carried out all the same? */
+  /** A change of our own failed with `error`. The index is in doubt if the server may have carried it out all the same. */
   failed(error: unknown): void {
-    if (!(error instanceof ProviderError) || error.code === 'aborted' || passing.has(error.code)) this.doubt();
+    if (!(error instanceof ProviderError) || error.code === 'aborted' || transientErrors.has(error.code)) this.doubt();
   }
 
-  /** Something of ours is at the server that the index may lack. */
+  /** Marks the index as in doubt: it may lack something that we stored at the server. */
   doubt(): void {
     this.#isInDoubt = true;
   }
@@ -189,8 +189,8 @@ export class Catalog {
   #note(id: string, record: FileRecord | null): void {
     this.#unread.delete(id);
     if (record === null) this.#crawler.removals++;
-    if (!this.#complete || this.#crawling !== undefined) this.#ours.set(id, record);
-    if (this.#polling !== undefined) this.#oursSincePoll.add(id);
+    if (!this.#complete || this.#crawling !== undefined) this.#ownChanges.set(id, record);
+    if (this.#polling !== undefined) this.#ownChangesSincePoll.add(id);
   }
 
   #overlap(): number {
@@ -209,44 +209,44 @@ export class Catalog {
   }
 
   async #crawl(priority: CallOptions['priority'], signal: AbortSignal): Promise<void> {
-    if (!this.#crawler.hasBegun) this.#ours.clear();
+    if (!this.#crawler.hasBegun) this.#ownChanges.clear();
     const { records, startedAt, endedAt, isComplete } = await this.#crawler.run({ priority, signal });
     this.#crawledUntil = endedAt;
     const missed = isComplete ? [] : await this.#missedBy(records, { priority, signal });
-    await this.index.replaceAll([...records, ...missed], (id) => this.#ours.has(id));
-    // What we did while pages were read is newer than the pages.
-    for (const [id, record] of this.#ours) {
+    await this.index.replaceAll([...records, ...missed], (id) => this.#ownChanges.has(id));
+    // Our own changes during the crawl are newer than its pages.
+    for (const [id, record] of this.#ownChanges) {
       if (record === null) this.index.remove(id, true);
       else this.index.put(record);
     }
-    this.#ours.clear();
+    this.#ownChanges.clear();
     this.#unread.clear();
     this.#allTouched = true;
     this.#knownUntil = startedAt;
     this.#seen.clear();
-    // Changes made while it was read show in the next poll, which is due as usual: the list itself is that fresh.
+    // The next poll brings the changes made during the crawl. It is due after the usual interval, as the list is fresh.
     this.#polledAt = this.#time.now();
     this.#complete = true;
   }
 
-  /** Of what was known, what a list that kept changing did not show and is there all the same. */
+  /** Known files that an incomplete list did not show, but that still exist. */
   async #missedBy(records: readonly FileRecord[], options: CallOptions): Promise<FileRecord[]> {
     const listed = new Set(records.map(({ id }) => id));
-    const lacking = [...this.index.ids()].filter((id) => !listed.has(id));
-    if (lacking.length > mostLookedFor) {
-      this.#log.warn({ lacking: lacking.length }, 'the list of files lacks many that were there: taken for removed');
+    const missing = [...this.index.ids()].filter((id) => !listed.has(id));
+    if (missing.length > maxLookups) {
+      this.#log.warn({ missing: missing.length }, 'the list of files lacks many that were there: taken for removed');
       return [];
     }
-    const found = await Promise.all(lacking.map((id) => this.#look(id, options)));
+    const found = await Promise.all(missing.map((id) => this.#look(id, options)));
     return found.flatMap((record, i) => {
-      const known = record === 'unread' ? this.index.file(lacking[i] ?? '') : record;
+      const known = record === 'unread' ? this.index.file(missing[i] ?? '') : record;
       return known === undefined ? [] : [known];
     });
   }
 
   async #pollInDoubt(priority: CallOptions['priority']): Promise<void> {
     const wasInDoubt = this.#isInDoubt;
-    // What ends while this is under way is in doubt anew.
+    // Cleared before the poll: a request that fails during the poll sets it again.
     this.#isInDoubt = false;
     try {
       await this.#poll(priority);
@@ -263,23 +263,24 @@ export class Catalog {
     const askedAt = this.#api.serverNow();
     const since = this.#knownUntil - this.#overlap();
     this.#polledAt = this.#time.now();
-    this.#oursSincePoll.clear();
+    this.#ownChangesSincePoll.clear();
     const feed = await this.#feed.read(since, options);
     if (feed.kind === 'lost') return await this.#crawlAnew(options);
-    // Listed, and gone before the listing was at its end: another one came in its place, and was perhaps not seen.
+    // A listed file was removed before the crawl ended. Another file moved to its place in the list, and the crawl may have
+    // missed that one.
     const isHiding = ({ id, action, timestamp }: ChangeEvent): boolean =>
       action === 'deleted' && this.index.file(id) !== undefined && (timeOf(timestamp) ?? 0) < this.#crawledUntil + 1000;
     if (feed.events.some(isHiding)) return await this.#crawlAnew(options);
     const { remove, look: changed } = digest(feed.events, (id) => this.index.file(id), this.#seen);
     for (const id of remove) this.#unread.delete(id);
     const look = [...new Set([...this.#unread, ...changed])];
-    // Cheaper, and everything at once.
+    // A crawl is cheaper than so many single requests.
     if (look.length > Math.max(3, Math.ceil(this.index.size / 100))) return await this.#crawlAnew(options);
     const found = await Promise.all(look.map((id) => this.#look(id, options)));
-    for (const id of remove) if (!this.#oursSincePoll.has(id)) this.#touch(this.index.remove(id));
+    for (const id of remove) if (!this.#ownChangesSincePoll.has(id)) this.#touch(this.index.remove(id));
     for (const [i, record] of found.entries()) {
       const id = look[i] ?? '';
-      if (record === 'unread' || this.#oursSincePoll.has(id)) continue;
+      if (record === 'unread' || this.#ownChangesSincePoll.has(id)) continue;
       this.#touch(record === undefined ? this.index.remove(id) : this.index.put(record));
     }
     this.#knownUntil = Math.max(this.#knownUntil, askedAt);
@@ -295,7 +296,7 @@ export class Catalog {
     await this.#crawlShared({ priority: options.priority });
   }
 
-  /** A file that cannot be read must not hide the changes of all others. */
+  /** Requests one changed file. If that fails, it is marked unread, so that it does not hide the changes of other files. */
   async #look(id: string, options: CallOptions): Promise<FileRecord | 'unread' | undefined> {
     try {
       const record = recordOf(await this.#api.file(id, options), this.index.file(id)?.folder ?? rootPath);

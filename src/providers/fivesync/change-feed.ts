@@ -1,21 +1,21 @@
 /**
- * `GET /changes` read to its end, whatever the server makes of `cursor`: the document answers one and names no parameter
- * that takes it.
+ * Reads `GET /changes` to its end. Its answer has a `cursor`, but the document names no parameter that takes it. So the
+ * server may do one of three things with a `cursor` parameter:
  *
- * - accepted  each page follows the one before
- * - ignored   it brings the same page again: `since` is moved on instead
- * - refused   400: the same
+ * - accept it  each page follows the one before
+ * - ignore it  the same page comes again: advance `since` instead
+ * - refuse it  with 400: advance `since` too
  */
 import type { CallOptions } from '../http/client/client.js';
 import { type FiveSyncApi, isStatus } from './api.js';
 import { type ChangeEvent, timeOf } from './entities.js';
 
-/** Pages of one poll; more changes than that are read faster as a whole. */
-const mostPages = 20;
-/** The same of events, whatever the server puts into a page. */
-const mostEvents = 10_000;
+/** Pages of one poll. For more changes, a crawl is faster. */
+const maxPages = 20;
+/** Events of one poll, for the same reason: the size of a page is the server's choice. */
+const maxEvents = 10_000;
 
-/** `lost`: the feed cannot tell what happened since; only a crawl can. */
+/** `lost`: the feed cannot bring all changes; only a crawl can. */
 export type Feed = { readonly kind: 'events'; readonly events: readonly ChangeEvent[] } | { readonly kind: 'lost' };
 
 const lost: Feed = { kind: 'lost' };
@@ -28,13 +28,16 @@ export class ChangeFeed {
     this.#api = api;
   }
 
-  /** Everything since `since` (server's time, ms). Events come once for each time they are told in one sequence of pages. */
+  /**
+   * All events since `since` (ms since the epoch, by the server's clock). Events that a later page repeats are dropped;
+   * equal events within the first page are kept.
+   */
   async read(since: number, options: CallOptions): Promise<Feed> {
     const events: ChangeEvent[] = [];
     const known = new Set<string>();
     let from = since;
     let cursor: string | undefined;
-    for (let page = 0; page < mostPages; page++) {
+    for (let page = 0; page < maxPages; page++) {
       let answer: Awaited<ReturnType<FiveSyncApi['changes']>>;
       try {
         answer = await this.#api.changes(from, cursor, options);
@@ -47,19 +50,19 @@ export class ChangeFeed {
           from = moved;
           continue;
         }
-        // Too long ago for what the server keeps.
+        // `since` is before the oldest event that the server keeps.
         if (isStatus(error, 400) || isStatus(error, 404) || isStatus(error, 410)) return lost;
         throw error;
       }
-      const told = answer.events;
-      if (events.length + told.length > mostEvents) return lost;
-      const fresh = told.filter((event) => !known.has(keyOf(event)));
-      if (page === 0) events.push(...told);
+      const received = answer.events;
+      if (events.length + received.length > maxEvents) return lost;
+      const fresh = received.filter((event) => !known.has(keyOf(event)));
+      if (page === 0) events.push(...received);
       else events.push(...fresh);
-      for (const event of told) known.add(keyOf(event));
+      for (const event of received) known.add(keyOf(event));
       if (answer.has_more !== true) return { kind: 'events', events };
       if (fresh.length === 0) {
-        // The same page again: the cursor does nothing here.
+        // The same page came again: this server ignores the cursor.
         if (cursor === undefined || this.#cursor === 'accepted') return lost;
         this.#cursor = 'useless';
       } else if (cursor !== undefined) this.#cursor = 'accepted';
@@ -68,7 +71,7 @@ export class ChangeFeed {
         cursor = next;
         continue;
       }
-      // Only an ascending feed can be walked by time.
+      // Advancing `since` works only if events come in ascending order.
       const moved = latest(events);
       if (moved === undefined || !isAscending(events)) return lost;
       cursor = undefined;
@@ -92,15 +95,15 @@ function isAscending(events: readonly ChangeEvent[]): boolean {
   return times.every((time, i) => i === 0 || time >= (times[i - 1] ?? time));
 }
 
-/** What the events of one poll ask for. Pure. */
+/** Computes from the events of one poll which files to remove from the index and which to request anew. Pure. */
 export function digest(
   events: readonly ChangeEvent[],
   known: (id: string) => { readonly modified: number; readonly created: number } | undefined,
-  /** How often each event was told in the polls before. */
+  /** How often earlier polls brought each event. */
   seen: ReadonlyMap<string, number>,
 ): { readonly remove: string[]; readonly look: string[] } {
   const counts = new Map<string, number>();
-  /** Events of one file at one moment, whatever they are. */
+  /** Number of events of one file at one time. */
   const moments = new Map<string, number>();
   for (const event of events) {
     counts.set(keyOf(event), (counts.get(keyOf(event)) ?? 0) + 1);
@@ -112,12 +115,12 @@ export function digest(
   for (const event of events) {
     const time = timeOf(event.timestamp) ?? Number.NaN;
     const before = last.get(event.id);
-    // Of equal moments a deletion is the later: what is deleted does not change any more.
+    // At equal times, the deletion counts as the later event: a deleted file does not change any more.
     if (before === undefined || time > before.time || (time === before.time && before.action !== 'deleted'))
       last.set(event.id, { action: event.action, time });
     const isNew = (counts.get(keyOf(event)) ?? 0) > (seen.get(keyOf(event)) ?? 0);
     const record = known(event.id);
-    // Our own change, or one that was looked at already.
+    // Our own change, or a change that is in the index already.
     const isKnown =
       record !== undefined &&
       moments.get(`${event.id}|${event.timestamp}`) === 1 &&

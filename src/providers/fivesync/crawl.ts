@@ -1,6 +1,6 @@
 /**
- * Reads the whole account through the flat list: ⌈N/100⌉ requests for N files, pages in parallel once the first has told
- * how many there are. Where files go meanwhile, a part is read twice: see page-walk.ts.
+ * Reads the whole account through the flat list: ⌈N/100⌉ requests for N files. The first page says how many pages there
+ * are; the others are read in parallel. If files are removed meanwhile, a part is read twice: see page-walk.ts.
  */
 import pLimit from 'p-limit';
 import { type Log, silentLog } from '../../base/log.js';
@@ -10,25 +10,28 @@ import type { FiveSyncApi } from './api.js';
 import { type FileRecord, hasPath, type Item, normalPath, type Page, recordOf, rootPath, timeOf } from './entities.js';
 import { PageWalk } from './page-walk.js';
 
-/** So often the list is read where one reading cannot be shown to be complete. */
+/** The list is read up to so many times, if it changes too much to be sure that a reading is complete. */
 const tries = 3;
-/** Files that are asked for one by one at a time, where the list does not tell their folder. */
+/** Parallel requests for single files, if the list does not contain their folder. */
 const width = 8;
 
 export interface Crawled {
   readonly records: FileRecord[];
-  /** The server's time when the first page was asked for, ms since the epoch. */
+  /** When the first page was requested, by the server's clock, ms since the epoch. */
   readonly startedAt: number;
-  /** Nothing that was there all the time is missing, as far as the list itself tells. */
+  /** No file that existed during the whole crawl is missing, as far as the list itself shows. */
   readonly isComplete: boolean;
-  /** The server's time of the last answer, ms: a file that went before may hide another. Where one page was all, nothing can. */
+  /**
+   * When the last answer came, by the server's clock, ms since the epoch. A file that was removed before may have hidden
+   * another one. `-Infinity` if there was only one page, in which nothing can be hidden.
+   */
   readonly endedAt: number;
 }
 
 interface Walk {
   readonly pages: PageWalk;
   readonly startedAt: number;
-  /** `removals` then. */
+  /** The crawler's `removals` at the start of the walk. */
   readonly removals: number;
 }
 
@@ -36,9 +39,9 @@ export class Crawler {
   readonly #api: FiveSyncApi;
   readonly #log: Log;
   #walk: Walk | undefined;
-  /** Files that this mount has removed. */
+  /** Number of files that this mount has removed. */
   removals = 0;
-  /** Folders learnt one by one, where the list does not tell them. */
+  /** By file id: folders that were requested one by one, because the list does not contain them. */
   readonly #folders = new Map<string, string>();
 
   constructor(api: FiveSyncApi, log: Log = silentLog) {
@@ -46,7 +49,7 @@ export class Crawler {
     this.#log = log;
   }
 
-  /** The first page: also the check that the credentials work. */
+  /** Reads the first page. Also serves to check the credentials. */
   async begin(options: CallOptions): Promise<void> {
     await this.#begin(options);
   }
@@ -56,18 +59,18 @@ export class Crawler {
     const { removals } = this;
     const askedAt = clock.now();
     const first = await this.#api.page(1, options);
-    // How far the server's clock is from ours is known from its first answer on.
+    // Computed after the answer, because the first answer brings the offset of the server's clock.
     const startedAt = this.#api.serverNow() - (clock.now() - askedAt);
     const pages = new PageWalk(first, ({ created }) => {
       const at = timeOf(created) ?? Number.NEGATIVE_INFINITY;
-      // Times are told in whole seconds. Later than now it cannot be: then they are of another clock, and say nothing.
+      // Times have a resolution of 1 s. A time in the future is from another clock and means nothing.
       return at > startedAt - 1000 && at <= this.#api.serverNow();
     });
     this.#walk = { pages, startedAt, removals };
     return this.#walk;
   }
 
-  /** Is there a part of a crawl to go on from? */
+  /** Is there a partial crawl to resume? */
   get hasBegun(): boolean {
     return this.#walk !== undefined;
   }
@@ -96,7 +99,7 @@ export class Crawler {
     }
   }
 
-  /** Items may come without their folder: then it is learnt with the filter where that is exact, else one by one. */
+  /** Finds the folders of items that come without one: by the `path` filter if that is exact, else one by one. */
   async #place(items: readonly Item[], options: CallOptions): Promise<FileRecord[]> {
     const unplaced = new Set<string>();
     await forEachInTurns(items, (item) => {
@@ -113,7 +116,7 @@ export class Crawler {
 
   async #learnFolders(unplaced: Set<string>, all: number, options: CallOptions): Promise<void> {
     const inRoot = await this.#filtered(rootPath, options);
-    // A filter that brings everything may be recursive, or none: it tells nothing about a single folder.
+    // If the filter returns everything, it is recursive or ignored, and says nothing about a single folder.
     const isExact = inRoot.length < all;
     const place = (ids: readonly string[], folder: string): void => {
       for (const id of ids) {

@@ -1,15 +1,15 @@
-/** Answers of the 5sync document, and what they become in our own terms. */
+/** Schemas of the answers in the 5sync document, and their translation to the types of the provider contract. */
 import { z } from 'zod';
 import { entriesOf, idSchema, integerSchema } from '../http/answers/entries.js';
 import type { RemoteFile } from '../provider.js';
 
 const id = idSchema;
 const whole = integerSchema;
-/** What a page says about the list is a hint. */
+/** The counts in a page are only a hint. */
 const count = integerSchema.nullish().catch(null);
 const text = z.string().nullish();
 
-/** `PUT /files` and `…/complete` show neither path nor modified; list items are not shown at all. */
+/** In the document, answers of `PUT /files` and `…/complete` have neither path nor modified; it shows no list item at all. */
 export const itemSchema = z.object({
   id,
   name: z.string(),
@@ -53,7 +53,7 @@ export type ChangeEvent = z.infer<typeof eventSchema>;
 
 export const rootPath = '/';
 
-/** One file as we remember it. */
+/** One file in the index. */
 export interface FileRecord {
   readonly id: string;
   /** Path of its folder, in normal form. */
@@ -66,7 +66,7 @@ export interface FileRecord {
   readonly created: number;
 }
 
-/** A folder's path in the one form that serves as its id: `/`, `/a`, `/a/b`. */
+/** A folder's path in normal form, which serves as its id: `/`, `/a`, `/a/b`. */
 export function normalPath(path: string): string {
   const parts = path.split('/').filter((part) => part !== '');
   return rootPath + parts.join('/');
@@ -87,13 +87,13 @@ export function baseName(folder: string): string {
   return folder.slice(folder.lastIndexOf('/') + 1);
 }
 
-/** Ms since the epoch; undefined where it is not told. */
+/** Ms since the epoch; undefined if it is missing or no date. */
 export function timeOf(value: string | null | undefined): number | undefined {
   const time = Date.parse(value ?? '');
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** Undefined when the item has no size: then it is no whole file. `folder` is for items without a path. */
+/** Undefined if the item has no size: then it is not a complete file. `folder` is for items without a path. */
 export function recordOf(item: Item, folder: string): FileRecord | undefined {
   if (item.size === null || item.size === undefined) return undefined;
   const created = timeOf(item.created);

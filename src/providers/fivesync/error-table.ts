@@ -24,12 +24,12 @@ export function readError(status: number, text: string): ErrorMeaning {
     row?.status === status
       ? row
       : (Object.values(errorTable).find((r) => r.status === status) ?? statusMeaning(status));
-  const told = status === 429 ? /\bin (\d+(?:\.\d+)?) (second|minute)/i.exec(message ?? '') : null;
+  const wait = status === 429 ? /\bin (\d+(?:\.\d+)?) (second|minute)/i.exec(message ?? '') : null;
   return {
     code: meaning.code,
     repeat: meaning.repeat,
     providerCode: type,
     message,
-    ...(told === null ? {} : { retryAfterMs: Number(told[1]) * (told[2] === 'minute' ? 60_000 : 1000) }),
+    ...(wait === null ? {} : { retryAfterMs: Number(wait[1]) * (wait[2] === 'minute' ? 60_000 : 1000) }),
   };
 }

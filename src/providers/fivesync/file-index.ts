@@ -1,6 +1,6 @@
 /**
- * The account's files in memory, as a tree by path. A folder is there as long as something holds it: a file in or below
- * it, or a `mkdir` of this mount.
+ * The account's files in memory, as a tree by path. Invariant: a folder exists as long as something holds it, which is a
+ * file in or below it, or a `mkdir` of this mount.
  */
 import { forEachInTurns, mapInTurns } from '../../base/turns.js';
 import type { RemoteEntry, RemoteFolder } from '../provider.js';
@@ -9,14 +9,14 @@ import { baseName, type FileRecord, fileOf, parentPath, rootPath } from './entit
 class Folder {
   readonly files = new Map<string, FileRecord>();
   readonly folders = new Set<string>();
-  /** Files in and below it, and local holds. */
+  /** Reference count: files in and below the folder, and local folders. */
   holds = 0;
 }
 
 export class FileIndex {
   readonly #files = new Map<string, FileRecord>();
   readonly #folders = new Map<string, Folder>([[rootPath, new Folder()]]);
-  /** Folders that this mount made, or emptied, without a file to hold them. */
+  /** Folders that this mount made or emptied: they exist without a file. */
   readonly #local = new Set<string>();
 
   get size(): number {
@@ -35,14 +35,14 @@ export class FileIndex {
     return this.#folders.has(path);
   }
 
-  /** Files of one name in one folder: more than one where the service allows it. */
+  /** Files of one name in one folder. The service may allow more than one. */
   named(folder: string, name: string): FileRecord[] {
     const found: FileRecord[] = [];
     for (const record of this.#folders.get(folder)?.files.values() ?? []) if (record.name === name) found.push(record);
     return found;
   }
 
-  /** Adds or updates. Answers the folders whose listing changed. */
+  /** Adds or updates a file. Returns the folders whose listing changed. */
   put(record: FileRecord): string[] {
     const old = this.#files.get(record.id);
     if (old !== undefined && same(old, record)) return [];
@@ -53,7 +53,7 @@ export class FileIndex {
     return touched;
   }
 
-  /** Answers the folders whose listing changed. `keepFolder`: this mount emptied it, and POSIX keeps it. */
+  /** Returns the folders whose listing changed. `keepFolder`: this mount removed the file, and POSIX keeps the folder. */
   remove(id: string, keepFolder = false): string[] {
     const record = this.#files.get(id);
     if (record === undefined) return [];
@@ -69,7 +69,7 @@ export class FileIndex {
     this.#hold(path);
   }
 
-  /** A local folder, and those below it, go. */
+  /** Removes a local folder and the local folders below it. */
   removeLocal(path: string): void {
     for (const local of [...this.#local]) {
       if (local !== path && !local.startsWith(`${path}/`)) continue;
@@ -79,8 +79,8 @@ export class FileIndex {
   }
 
   /**
-   * Takes another crawl's files instead of those known, but for what `isOurs` by then; local folders stay. Meanwhile each
-   * file that is in both is there.
+   * Replaces the files by those of a new crawl. Files for which `isOurs` returns true are skipped, and local folders stay.
+   * The replacement takes several turns of the event loop; files that are in both sets are present all the time.
    */
   async replaceAll(records: Iterable<FileRecord>, isOurs: (id: string) => boolean = () => false): Promise<void> {
     const next = new Map<string, FileRecord>();
@@ -116,7 +116,7 @@ export class FileIndex {
     };
   }
 
-  /** A file that changes meanwhile may be in it twice: the later one is how it is. */
+  /** Lists a folder. A file that changes during the call may occur twice; then the later entry is right. */
   async list(path: string): Promise<RemoteEntry[]> {
     const folder = this.#folders.get(path);
     if (folder === undefined) return [];
@@ -137,7 +137,7 @@ export class FileIndex {
       }
       folder.holds += 1;
     }
-    // Top down, so that each parent is there.
+    // A second pass, because now every parent exists.
     for (let at: string | null = path; at !== null; at = parentPath(at)) {
       const parent = parentPath(at);
       if (parent !== null) this.#folders.get(parent)?.folders.add(at);

@@ -1,9 +1,9 @@
 /**
- * The body of `PUT /files`: multipart/form-data with the folder first, so that a server that reads as it goes knows where
- * the file belongs before it comes.
+ * The body of `PUT /files`: multipart/form-data. The folder comes first, so that a server that parses the body as a stream
+ * knows it before the file.
  *
- * How a file name with quotes or other than ASCII characters is written differs between programs; servers differ in what
- * they read. The answer's name shows which form was understood.
+ * Programs differ in how they write a file name with quotes or non-ASCII characters, and servers in which form they read.
+ * The name in the answer shows whether the server understood the form.
  */
 import { randomBytes } from 'node:crypto';
 import type { Content } from '../http/transport/transport.js';
@@ -17,7 +17,7 @@ import type { UploadSource } from '../provider.js';
 export const nameForms = ['percent', 'backslash', 'extended'] as const;
 export type NameForm = (typeof nameForms)[number];
 
-/** Is the name written differently by the forms? */
+/** Do all forms write this name in the same way? */
 export function isPlainName(name: string): boolean {
   return /^[\x20-\x7e]*$/.test(name) && !/["\\%/]/.test(name);
 }

@@ -1,12 +1,13 @@
 /**
- * Reads every page of a list that changes meanwhile, and misses nothing that was in it all the time.
+ * Reads every page of a list that changes meanwhile. Invariant: an item that was in the list all the time is not missed.
  *
- * A removal moves all that follows up by one place: the first of each page becomes the last of the page before. Who has read
- * that page and not yet the other never sees it. From the last page to the first it is seen twice instead. So pages are read
- * in windows, the last window first, and those of one window in parallel. Where the list moved during a window, its pages
- * are read again, one after the other, the last one first.
+ * A removal moves all following items up by one place: the first item of a page becomes the last item of the page before.
+ * A reader that goes forwards has already read that page, and misses the item. A reader that goes backwards sees it twice
+ * instead. So pages are read in windows: the last window first, the pages of one window in parallel. If the list moved
+ * while a window was read, its pages are read again, one after the other, the last one first.
  *
- * What is there stays when a page fails: the next call goes on, which an account larger than its hourly limit needs.
+ * When a page fails, the pages read so far stay, and the next call resumes. An account larger than its hourly limit needs
+ * that.
  */
 import { forEachInTurns } from '../../base/turns.js';
 import type { Item, Page } from './entities.js';
@@ -19,32 +20,32 @@ export type ReadPage = (page: number) => Promise<Page>;
 export class PageWalk {
   /** Items in a full page, as the server grants them. */
   readonly perPage: number;
-  /** The list was seen to move while it was read. */
+  /** The list moved while it was read. */
   hasMoved = false;
-  /** Pages come in the order in which files were made, as far as they tell. */
+  /** All pages so far are in order of creation, by their `created`. */
   isAscending = true;
-  /** As told last; undefined where the server tells none, or one that its pages belie. */
+  /** Number of items, from the last page; undefined if the server sends none, or one that contradicts its pages. */
   total: number | undefined;
   readonly #pages = new Map<number, Page>();
-  /** On how many of the pages each is. */
+  /** By item id: on how many pages it occurs. */
   readonly #ids = new Map<string, number>();
-  /** The first page, until it is taken in. */
+  /** The first page, until `finish` has added it. */
   #first: Page | null;
   readonly #isNew: (item: Item) => boolean;
-  /** The last page, where it is known. */
+  /** Number of the last page; undefined while unknown. */
   #last: number | undefined;
-  /** From here to the last one, all pages are read. */
+  /** All pages from this one to the last are read. */
   #readFrom: number;
-  /** The pages of a window that moved, which are to be read again, from `high` down to `low`. */
-  #again: { high: number; readonly low: number } | null = null;
+  /** Pages to read again, from `high` down to `low`, because the list moved while their window was read. */
+  #reread: { high: number; readonly low: number } | null = null;
   #isMoving = false;
 
-  /** `isNew`: made since the walk began. */
+  /** `isNew`: was the item created since the walk began? */
   constructor(first: Page, isNew: (item: Item) => boolean) {
     this.#isNew = isNew;
     this.total = first.total ?? undefined;
     const given = first.length;
-    // The largest page that the server grants may be smaller than what was asked for.
+    // The server may return smaller pages than requested.
     this.perPage = this.total !== undefined && this.total > given ? given : Math.max(given, first.limit ?? given, 1);
     if (this.total !== undefined && this.perPage > 0) this.#last = Math.max(1, Math.ceil(this.total / this.perPage));
     this.#readFrom = (this.#last ?? 1) + 1;
@@ -56,7 +57,7 @@ export class PageWalk {
     return this.#pages.size;
   }
 
-  /** Entries that are not as the document has them. */
+  /** Number of entries that do not match the document. */
   get badEntries(): number {
     return [...this.#pages.values()].reduce((sum, { items, length }) => sum + length - items.length, 0);
   }
@@ -67,10 +68,10 @@ export class PageWalk {
     return all;
   }
 
-  /** All of it once more, after `finish`: something is known to have gone meanwhile. */
+  /** Reads all pages once more after `finish`, because an item is known to have been removed meanwhile. */
   async repeat(read: ReadPage): Promise<void> {
     this.hasMoved = true;
-    this.#again = { high: this.#last ?? 1, low: 1 };
+    this.#reread = { high: this.#last ?? 1, low: 1 };
     await this.#readAgain(read);
   }
 
@@ -78,60 +79,60 @@ export class PageWalk {
     if (this.#first !== null) {
       const first = this.#first;
       this.#first = null;
-      await this.#keep(1, first);
+      await this.#addPage(1, first);
       this.#isMoving = false;
     }
-    if (this.#last === undefined) await this.#forwards(read);
-    while (this.#again !== null || this.#readFrom > 2) {
-      if (this.#again === null) await this.#window(read);
+    if (this.#last === undefined) await this.#readForwards(read);
+    while (this.#reread !== null || this.#readFrom > 2) {
+      if (this.#reread === null) await this.#window(read);
       await this.#readAgain(read);
     }
-    await this.#beyond(read);
-    // The first page was read first of all.
-    if (this.hasMoved) await this.#keep(1, await read(1));
+    await this.#readAppended(read);
+    // The first page was read first, so it may be out of date.
+    if (this.hasMoved) await this.#addPage(1, await read(1));
   }
 
-  /** The pages before those that are read, in parallel. */
+  /** Reads the window before the pages that are read already, in parallel. */
   async #window(read: ReadPage): Promise<void> {
     const high = this.#readFrom - 1;
     const low = Math.max(2, high - windowPages + 1);
     const wanted = Array.from({ length: high - low + 1 }, (_, i) => low + i).filter((page) => !this.#pages.has(page));
     const before = this.total;
-    let isFruitless = true;
+    let hasNoNewItem = true;
     const results = await Promise.allSettled(
       wanted.map(async (page) => {
         const answer = await read(page);
         if (answer.total !== before) this.#isMoving = true;
-        if (await this.#keep(page, answer)) isFruitless = false;
+        if (await this.#addPage(page, answer)) hasNoNewItem = false;
       }),
     );
     for (const result of results) if (result.status === 'rejected') throw result.reason;
-    if (high === this.#last && high > 2 && isFruitless) return this.#disbelieve(read);
+    if (high === this.#last && high > 2 && hasNoNewItem) return this.#ignoreTotal(read);
     this.#readFrom = low;
-    if (this.#isMoving) this.#again = { high, low };
+    if (this.#isMoving) this.#reread = { high, low };
     this.hasMoved ||= this.#isMoving;
     this.#isMoving = false;
   }
 
   async #readAgain(read: ReadPage): Promise<void> {
-    while (this.#again !== null) {
-      const { high, low } = this.#again;
-      await this.#keep(high, await read(high));
-      if (high <= low) this.#again = null;
-      else this.#again.high--;
+    while (this.#reread !== null) {
+      const { high, low } = this.#reread;
+      await this.#addPage(high, await read(high));
+      if (high <= low) this.#reread = null;
+      else this.#reread.high--;
     }
     this.#isMoving = false;
   }
 
-  /** The pages that should be the last bring nothing: the total says nothing about this list. */
-  async #disbelieve(read: ReadPage): Promise<void> {
-    for (const page of [...this.#pages.keys()]) if (page > 1) await this.#drop(page);
+  /** The pages that should be the last are empty, so the total is wrong: ignore it and read forwards. */
+  async #ignoreTotal(read: ReadPage): Promise<void> {
+    for (const page of [...this.#pages.keys()]) if (page > 1) await this.#dropPage(page);
     this.#last = undefined;
-    await this.#forwards(read);
+    await this.#readForwards(read);
   }
 
-  /** Page after page to the first that brings nothing new. Nothing tells then whether the list moved: it is taken to have. */
-  async #forwards(read: ReadPage): Promise<void> {
+  /** Reads page after page up to the first without a new item. Without a total, a move goes unnoticed: assume one. */
+  async #readForwards(read: ReadPage): Promise<void> {
     for (let last = Math.max(...this.#pages.keys()); ; last++) {
       const isFull = (this.#pages.get(last)?.length ?? 0) >= this.perPage;
       const page = isFull ? await read(last + 1) : undefined;
@@ -141,15 +142,15 @@ export class PageWalk {
         this.#readFrom = 2;
         this.total = undefined;
         this.hasMoved = last > 1 || page !== undefined;
-        this.#again = last > 1 ? { high: last, low: 2 } : null;
+        this.#reread = last > 1 ? { high: last, low: 2 } : null;
         return;
       }
-      await this.#keep(last + 1, page);
+      await this.#addPage(last + 1, page);
     }
   }
 
-  /** What was added meanwhile, behind the last page. */
-  async #beyond(read: ReadPage): Promise<void> {
+  /** Reads items that were added after the last page meanwhile. */
+  async #readAppended(read: ReadPage): Promise<void> {
     for (
       let page = (this.#last ?? 1) + 1;
       this.total !== undefined && this.#ids.size + this.badEntries < this.total;
@@ -157,14 +158,14 @@ export class PageWalk {
     ) {
       if ((this.#pages.get(page - 1)?.length ?? 0) < this.perPage) return;
       const before = this.#ids.size;
-      await this.#keep(page, await read(page));
+      await this.#addPage(page, await read(page));
       this.#last = page;
       if (this.#ids.size === before) return;
     }
   }
 
-  /** Does it bring what no page had before? */
-  async #keep(page: number, answer: Page): Promise<boolean> {
+  /** Stores a page. Resolves with true if it has an item that no page had before. */
+  async #addPage(page: number, answer: Page): Promise<boolean> {
     const { items, total } = answer;
     let bringsMore = false;
     let before: number | undefined;
@@ -177,14 +178,14 @@ export class PageWalk {
       this.isAscending &&= before === undefined || time >= before;
       before = time;
     });
-    await this.#drop(page);
+    await this.#dropPage(page);
     this.#pages.set(page, answer);
     if (total !== undefined && total !== null && this.total !== undefined) this.total = total;
     return bringsMore;
   }
 
-  /** Forgets what was read of a page. */
-  async #drop(page: number): Promise<void> {
+  /** Forgets a page. */
+  async #dropPage(page: number): Promise<void> {
     const items = this.#pages.get(page)?.items ?? [];
     this.#pages.delete(page);
     await forEachInTurns(items, ({ id }) => {

@@ -1,6 +1,7 @@
 /**
- * Files over 100 MB: init, parts in parallel, complete. `parts` is chosen before the server says how long a part is, and
- * `init` names no folder; what this server makes of both is found out and remembered.
+ * Uploads files over 100 MB: init, parts in parallel, complete. The client must choose `parts` before the server says how
+ * long a part is, and `init` has no documented parameter for the folder. This module finds out how the server handles both,
+ * and remembers it.
  */
 import { randomBytes } from 'node:crypto';
 import pLimit from 'p-limit';
@@ -14,18 +15,18 @@ import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import { childPath, type FileRecord, type Item, rootPath, timeOf } from './entities.js';
 import type { UploadOutcome } from './upload-outcome.js';
 
-/** First guess at a part, bytes: few requests where the server follows `parts`, one more init where it does not. */
-const guessedPartBytes = 32 * 1024 * 1024;
-/** The document's example, for a server that takes no other number of parts. */
+/** First guess at the length of a part, bytes. Few requests if the server follows `parts`; one more init if it does not. */
+const initialPartBytes = 32 * 1024 * 1024;
+/** Bytes. The document's example, for a server that accepts no other number of parts. */
 const documentedPartBytes = 5_242_880;
-/** Parts on their way at once. */
+/** Parts sent at once. */
 const width = 4;
-/** An upload that expires so soon is not completed any more, ms. */
+/** An upload that expires within this time is not continued, ms. */
 const expiryMargin = 5000;
-/** Uploads that expire, or that the server loses, are begun anew so often. */
+/** An upload that expired, or that the server lost, is begun anew up to so often. */
 const restarts = 3;
 
-/** How a folder is told to `init`, which documents no parameter for it. */
+/** How `init` gets the folder, for which the document names no parameter. */
 type FolderForm = 'path' | 'filename';
 
 const checkpointSchema = z.object({
@@ -43,7 +44,7 @@ const checkpointSchema = z.object({
 });
 type Checkpoint = z.infer<typeof checkpointSchema>;
 
-/** Start and length of each part, or undefined when `parts` parts of `partBytes` do not make `size`. Pure. */
+/** Start and length of each part, or undefined if `parts` parts of `partBytes` do not add up to `size`. Pure. */
 export function planParts(
   size: number,
   parts: number,
@@ -65,14 +66,14 @@ export class PartsUploader {
   #partBytes: number;
   #folderForm: FolderForm | undefined;
 
-  constructor(api: FiveSyncApi, landing: UploadOutcome, log: Log = silentLog, partBytes = guessedPartBytes) {
+  constructor(api: FiveSyncApi, outcome: UploadOutcome, log: Log = silentLog, partBytes = initialPartBytes) {
     this.#partBytes = partBytes;
     this.#api = api;
-    this.#outcome = landing;
+    this.#outcome = outcome;
     this.#log = log;
   }
 
-  /** `isKnown`: ids of before. `lookup` finds the file where the answer to `complete` was lost. */
+  /** `isKnown`: did the id exist before the upload? `lookup` finds the file if the answer to `complete` was lost. */
   async upload(
     target: { readonly folder: string; readonly name: string },
     source: UploadSource,
@@ -98,12 +99,12 @@ export class PartsUploader {
         checkpoint = undefined;
         continue;
       }
-      // Complete: from here on "not found" speaks of the file, and sending it anew would make another one.
+      // Outside of `try`: after `complete`, `not-found` concerns the file, and a new upload would make a second one.
       return await this.#outcome.find(item, target.folder, { isNew: !isKnown(item.id), sure: true }, call);
     }
   }
 
-  /** About how many requests it takes: to begin, the parts as long as they are guessed to be, to complete. */
+  /** Estimated number of requests: init, the parts (at their guessed length), complete. */
   requestsOf(size: number): number {
     return Math.ceil(size / this.#partBytes) + 2;
   }
@@ -119,7 +120,7 @@ export class PartsUploader {
     return isOf(data, target, content) && !this.#isOver(data) ? data : undefined;
   }
 
-  /** Had all of this content arrived when the checkpoint was written? */
+  /** Were all parts of this content received when the checkpoint was written? */
   wasSent(
     target: { readonly folder: string; readonly name: string },
     content: { readonly size: number; readonly md5: string },
@@ -143,14 +144,14 @@ export class PartsUploader {
       const parts = Math.max(1, Math.ceil(content.size / partBytes));
       let started: Awaited<ReturnType<FiveSyncApi['init']>>;
       try {
-        started = await this.#api.init({ ...this.#named(target), size: content.size, parts }, options);
+        started = await this.#api.init({ ...this.#nameFields(target), size: content.size, parts }, options);
       } catch (error) {
         if (!isStatus(error, 400) || partBytes === documentedPartBytes) throw error;
         partBytes = documentedPartBytes;
         continue;
       }
-      const told = started.chunk_size ?? Math.ceil(content.size / parts);
-      if (planParts(content.size, parts, told) !== undefined) {
+      const chunkBytes = started.chunk_size ?? Math.ceil(content.size / parts);
+      if (planParts(content.size, parts, chunkBytes) !== undefined) {
         this.#partBytes = partBytes;
         return {
           v: 1,
@@ -158,18 +159,18 @@ export class PartsUploader {
           ...content,
           ...target,
           uploadId: started.upload_id,
-          partBytes: told,
+          partBytes: chunkBytes,
           parts,
           expires: timeOf(started.expires) ?? null,
           received: [],
         };
       }
-      partBytes = told;
+      partBytes = chunkBytes;
     }
     throw protocolFailure('POST /files/multipart/init', 'a chunk_size that fits no number of parts');
   }
 
-  #named({ folder, name }: { readonly folder: string; readonly name: string }): Record<string, string> {
+  #nameFields({ folder, name }: { readonly folder: string; readonly name: string }): Record<string, string> {
     if (folder === rootPath) return { filename: name };
     return this.#folderForm === 'filename'
       ? { filename: childPath(folder, name).slice(1) }
@@ -180,7 +181,7 @@ export class PartsUploader {
     const plan = planParts(begun.size, begun.parts, begun.partBytes) ?? [];
     const received = new Set(begun.received);
     const sent = plan.map((part, i) => (received.has(i) ? part.length : 0));
-    const tell = (): void => options.onProgress?.(sent.reduce((sum, bytes) => sum + bytes, 0));
+    const reportProgress = (): void => options.onProgress?.(sent.reduce((sum, bytes) => sum + bytes, 0));
     const stop = new AbortController();
     const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
     const limit = pLimit(width);
@@ -201,7 +202,7 @@ export class PartsUploader {
               throw protocolFailure('PUT /files/multipart/{upload_id}/{part}', 'the part was not received');
             received.add(i);
             sent[i] = part.length;
-            tell();
+            reportProgress();
             await options.onCheckpoint?.({ ...begun, received: [...received] });
           } catch (error) {
             stop.abort(error);
@@ -212,13 +213,13 @@ export class PartsUploader {
     );
     options.signal?.throwIfAborted();
     if (results.every((result) => result.status === 'fulfilled')) return;
-    // The first to fail cancelled the others: it is the one to report.
+    // The first failure cancelled the other parts: report that one.
     throw stop.signal.reason;
   }
 
   /**
-   * A file of one byte shows where `init` puts things, before 100 MB go to the wrong folder, perhaps over a file of the
-   * same name there.
+   * Uploads a file of one byte to find out how `init` takes the folder. Otherwise 100 MB might go to the wrong folder, and
+   * perhaps overwrite a file of the same name there.
    */
   async #learnFolderForm(folder: string, options: CallOptions): Promise<void> {
     for (const form of ['path', 'filename'] as const) {

@@ -1,4 +1,6 @@
-/** 5sync: files in a flat list with paths; no folders, names or checksums of their own (document 002). */
+/**
+ * 5sync (document 002): a flat list of files with paths. The service has no folders as objects, no rename and no checksums.
+ */
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
 import type { Clock } from '../../base/clock.js';
@@ -42,12 +44,12 @@ const capabilities: Capabilities = {
   md5: false,
   quota: false,
   changes: true,
-  // Not documented; taking names for different is the reading that hides nothing.
+  // Not documented. Treating names that differ in case as different hides no file.
   caseSensitive: true,
   maxNameLength,
 };
 
-/** Files deleted at a time with their folder. */
+/** Parallel deletions of files when their folder is removed. */
 const removals = 4;
 
 export function createFiveSync(options: FiveSyncOptions): Provider {
@@ -68,7 +70,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     log,
   });
 
-  /** One request. A file that changed is known to have changed from then on. */
+  /** Takes one request, and updates the index with the answer. */
   async function current(id: string, request: CallOptions): Promise<RemoteFile> {
     try {
       const record = recordOf(await api.file(id, request), index.file(id)?.folder ?? rootPath);
@@ -116,7 +118,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     await catalog.ready(request);
     const limit = pLimit(removals);
     const files = index.below(path);
-    // Heard of since the caller looked: another client's.
+    // Another client has added these files since the caller looked.
     if (onlyEmpty && files.length > 0) throw new ProviderError('exists', 'the folder is not empty', { data: {} });
     await Promise.all(
       files.map((file) =>
@@ -133,7 +135,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     index.removeLocal(path);
   }
 
-  /** Much is answered from memory: not after the end. */
+  /** Refuses calls after `close`: those that are answered from memory would not fail by themselves. */
   function open<T>(work: () => Promise<T>): Promise<T> {
     if (closed) return Promise.reject(new ProviderError('aborted', 'the provider is closed', { data: {} }));
     return asProviderErrors(work);
@@ -145,7 +147,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     account: (request = {}) =>
       open(async (): Promise<Account> => {
         await catalog.check(request);
-        // The service names nobody: the key is all that tells accounts apart, and nobody can guess it from this.
+        // The service reports no account. Only the API key distinguishes accounts, and the hash does not reveal it.
         const userId = createHash('sha256').update(`5sync\n${credentials.apiKey}`).digest('hex').slice(0, 16);
         return {
           userId,
@@ -159,7 +161,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     list: (folder, { countsAreFresh: _, ...request } = {}) =>
       open(async () => {
         await catalog.fresh(request);
-        // A folder that nothing implies is an empty one: it may be the caller's own.
+        // A folder that no file implies is empty, not an error: the caller may have made it.
         return await index.list(normalPath(folder.id));
       }),
     stat: (ref, request = {}) =>
@@ -198,14 +200,14 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
   };
 }
 
-/** Bytes that one request reads: as much as the cache asks for at a time. */
+/** Bytes that one request reads: the cache's largest range. */
 const readBytes = 8 * 1024 * 1024;
-/** Ranges that are read together share the question whether it is one revision: one under way, and one after it. */
-const questions = 2;
+/** Ranges that are read in one batch share revalidations of their revision: one under way, and one after it. */
+const revalidations = 2;
 
-/** About how many requests it takes. Pure. `parts`: what the store takes, the look at what was stored included. */
+/** Estimated number of requests for the work. Pure. `parts`: requests of the upload, with the one that checks the result. */
 export function requestsFor({ read, remove }: Pick<Work, 'read' | 'remove'>, parts: number): number {
-  return (read === 0 ? 0 : Math.ceil(read / readBytes) + questions) + parts + remove;
+  return (read === 0 ? 0 : Math.ceil(read / readBytes) + revalidations) + parts + remove;
 }
 
 function unsupported(what: string): Promise<never> {

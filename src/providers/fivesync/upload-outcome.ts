@@ -1,6 +1,6 @@
 /**
- * What became of an upload: as whom, where and when the server stored it. The answers of `PUT /files` and `…/complete`
- * show neither folder nor time of change; what is learnt once about this server saves the question later.
+ * Finds out how the server stored an upload: its id, folder and time. The answers of `PUT /files` and `…/complete` have
+ * neither folder nor modification time. What one upload shows about the server saves this request for later uploads.
  */
 
 import { protocolFailure } from '../http/answers/http-error.js';
@@ -10,21 +10,21 @@ import { type FileRecord, hasPath, type Item, recordOf, rootPath, timeOf } from 
 
 export class UploadOutcome {
   readonly #api: FiveSyncApi;
-  readonly #onUnseen: () => void;
-  /** A file that was put with a `path` is there: seen with a folder other than the root. */
+  readonly #onUnknownState: () => void;
+  /** The server stores files in the folder that `path` names: seen once with a folder other than the root. */
   #pathHonoured = false;
   /** A new file's `modified` is its `created`. */
   #createdIsModified = false;
 
-  /** `onUnseen`: something is stored, and how it is cannot be seen. */
-  constructor(api: FiveSyncApi, onUnseen: () => void) {
+  /** `onUnknownState` is called when a file is stored, but its state could not be requested. */
+  constructor(api: FiveSyncApi, onUnknownState: () => void) {
     this.#api = api;
-    this.#onUnseen = onUnseen;
+    this.#onUnknownState = onUnknownState;
   }
 
   /**
-   * The stored file as it is. `isNew`: its id was not known before, so that `created` is the moment of this upload.
-   * `sure`: ask whatever is known of this server.
+   * Resolves with the stored file. `isNew`: its id was not known before, so `created` is the time of this upload. `sure`:
+   * request the file even if this server's behaviour is known.
    */
   async find(
     answer: Item,
@@ -40,7 +40,7 @@ export class UploadOutcome {
     let item = answer;
     if (!knowsPath || !knowsTime || !knowsSize) {
       const asked = await this.#api.stored(answer.id, options).catch((error: unknown) => {
-        this.#onUnseen();
+        this.#onUnknownState();
         throw error;
       });
       if (seen.isNew && timeOf(asked.modified) !== undefined)
@@ -53,7 +53,7 @@ export class UploadOutcome {
     return record;
   }
 
-  /** Where a server tells no file's folder: is it among those of `folder`? */
+  /** For a server that reports no folders: the file's folder is `folder` if the list of that folder has it, else the root. */
   async #searchedPath(id: string, folder: string, options: CallOptions): Promise<string> {
     if (this.#pathHonoured || folder === rootPath) return folder;
     const seen = new Set<string>();

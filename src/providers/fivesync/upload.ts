@@ -1,12 +1,14 @@
 /**
- * Storing content so that exactly one file of the name remains. What putting an existing name does is not documented:
+ * Stores content so that exactly one file of the name remains. The document does not say what a PUT of an existing name
+ * does. The server may:
  *
- * - `version`    a new version with the same id
- * - `replace`    a new id; the old one is gone
- * - `duplicate`  a second file of that name: the old one is removed
- * - `aside`      the new one gets another name, or is refused: it serves as the copy while the old one makes room
+ * - `version`    store a new version with the same id
+ * - `replace`    give the file a new id and remove the old one
+ * - `duplicate`  store a second file of that name: then we remove the old one
+ * - `aside`      give the new file another name, or refuse it: then it is a copy that holds the content while we remove the
+ *                old file
  *
- * In none of them the old version goes before the new one is stored and verified.
+ * Invariant: the old version is removed only after the new one has been stored and verified.
  */
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
@@ -26,11 +28,11 @@ export type Overwriting = 'version' | 'replace' | 'duplicate' | 'aside';
 /** "Larger than 100 MB": below the smaller reading of it, with a margin for "less than", bytes. */
 export const defaultSimpleUploadLimit = 100_000_000 - 1_000_000;
 
-/** Not documented; the longest that common disks hold. UTF-16 code units. */
+/** UTF-16 code units. Not documented: the limit of common file systems. */
 export const maxNameLength = 255;
 
-/** What is refused as too large although it is smaller than this is over the account's limit, not over a request's. */
-const leastForParts = 1_000_000;
+/** Bytes. If the server refuses a smaller content as too large, it means the account's limit, not that of one request. */
+const minForParts = 1_000_000;
 
 interface Place {
   readonly folder: string;
@@ -46,7 +48,7 @@ export class Uploader {
   #simpleLimit: number;
   #nameForm: NameForm = nameForms[0];
   #overwriting: Overwriting | undefined;
-  /** Stored and verified, but the old version is still there: a further try only has to remove that. */
+  /** By path: new versions that are stored and verified while the old one still exists. A retry only has to remove that. */
   readonly #unfinished = new Map<string, { readonly md5: string; readonly record: FileRecord }>();
 
   constructor(
@@ -62,7 +64,7 @@ export class Uploader {
     this.#simpleLimit = settings.simpleUploadLimit ?? defaultSimpleUploadLimit;
   }
 
-  /** Requests to store so many bytes, and to see how they are stored. */
+  /** Estimated number of requests to store so many bytes and to check the result. */
   requestsOf(size: number): number {
     return size <= this.#simpleLimit ? 2 : this.#parts.requestsOf(size) + 1;
   }
@@ -99,7 +101,7 @@ export class Uploader {
     return fileOf(record);
   }
 
-  /** The file of this name where the checkpoint tells that its upload had nothing left to do but to be completed. */
+  /** The existing file of this name, if the checkpoint shows that an earlier attempt sent all of it except `complete`. */
   async #completedEarlier(
     { folder, name }: Place,
     source: UploadSource,
@@ -125,11 +127,11 @@ export class Uploader {
       const there = await this.#api.file(unfinished.record.id, call).catch(() => undefined);
       if (there?.size === source.size) return unfinished.record;
     }
-    // Which of them a PUT of the name would meet is the server's choice.
+    // It is the server's choice which of several files a PUT of the name would replace.
     if (old !== undefined && this.#catalog.index.named(place.folder, place.name).some(({ id }) => id !== old.id))
       throw new ProviderError('exists', 'several files have this name: rename one of them first', { data: {} });
     if (old !== undefined && this.#overwriting === 'aside') return await this.#swap(place, old, source, options, call);
-    // 409 is not among the documented errors, but some server may say so all the same. Said once, it may be about a moment.
+    // 409 is not among the documented errors, but a server may send it all the same. One 409 may be temporary: try twice.
     if (old === undefined) return await this.#put(place, old, source, options, call);
     for (let tries = 1; tries <= 2; tries++) {
       try {
@@ -143,7 +145,7 @@ export class Uploader {
     return record;
   }
 
-  /** Stores it under its name and makes sure that it is what and where it was meant to be. */
+  /** Stores the content under its name, and verifies the size, folder and name of the result. */
   async #put(
     place: Place,
     old: RemoteFile | undefined,
@@ -164,7 +166,7 @@ export class Uploader {
         ? await this.#parts.upload(place, source, isKnown, lookup, options)
         : await this.#putWhole(place, source, isKnown, lookup, options, call).catch(async (error: unknown) => {
             // The server's limit for one request is lower than the document's.
-            if (!isCode(error, 'too-large') || source.size < leastForParts) throw error;
+            if (!isCode(error, 'too-large') || source.size < minForParts) throw error;
             const record = await this.#parts.upload(place, source, isKnown, lookup, options);
             this.#simpleLimit = Math.min(this.#simpleLimit, source.size - 1);
             return record;
@@ -185,7 +187,7 @@ export class Uploader {
       this.#overwriting = 'aside';
       return await this.#swap(place, old, source, options, call, record);
     }
-    // Some tries without an answer may have stored it as well.
+    // Tries whose answer was lost may have stored further copies.
     if (inDoubt) await this.#discardRepeats(place, record, before, call);
     return record;
   }
@@ -206,7 +208,7 @@ export class Uploader {
         options.onProgress?.bind(options),
       );
       const item = await this.#api.put(body.content, body.contentType, call, lookup).catch((error: unknown) => {
-        // "Malformed": of an upload, the name is all that can be.
+        // "Malformed": only the name can be malformed in an upload.
         if (isPlainName(place.name) || !isStatus(error, 400)) throw error;
         throw new ProviderError('invalid-name', 'the service does not take this name', { cause: error, data: {} });
       });
@@ -220,7 +222,7 @@ export class Uploader {
     throw new ProviderError('invalid-name', 'the server gave the file another name', { data: {} });
   }
 
-  /** The file that a try without an answer may have stored. */
+  /** The file that a try with a lost answer may have stored. */
   async #lookUp(
     place: Place,
     size: number,
@@ -255,7 +257,7 @@ export class Uploader {
     }
   }
 
-  /** The new version is stored under the name, or is about to be shown beside the old one: the old one goes. */
+  /** Removes the old version, now that the new one is stored. */
   async #removeOld(
     place: Place,
     old: RemoteFile,
@@ -270,11 +272,11 @@ export class Uploader {
         if (isCode(error, 'not-found')) return undefined;
         throw error;
       });
-      // An old id that leads to the new file must not be deleted.
+      // If the old id now leads to the new file, it must not be deleted.
       this.#overwriting = now === undefined || now.id !== old.id ? 'replace' : 'duplicate';
       const left = now === undefined ? undefined : recordOf(now, place.folder);
       if (this.#overwriting === 'duplicate' && left !== undefined && left.modified !== old.modified) {
-        // Another client's newer version: both stay.
+        // Another client has stored a newer version: keep both.
         this.#catalog.put(left);
         return;
       }
@@ -290,8 +292,9 @@ export class Uploader {
   }
 
   /**
-   * Where no second file can take the name: a copy under another name holds the content while the old version goes and
-   * the new one is stored. `copy` is one that the server has renamed itself.
+   * Replaces a file on a server that allows only one file per name. First stores the content under another name, then
+   * removes the old version, then stores the content under the final name. `copy`: the server has already stored the new
+   * file under another name.
    */
   async #swap(
     place: Place,
@@ -318,10 +321,10 @@ export class Uploader {
     }
   }
 
-  /** For tidiness only: a failure changes nothing. */
+  /** Removes a file that is not needed. A failure is only logged. */
   async #discard(record: FileRecord, options: CallOptions): Promise<void> {
     await this.#api.remove(record.id, { priority: options.priority }).catch((error: unknown) => {
-      this.#log.warn({ code: (error as { code?: unknown }).code }, 'a superfluous upload could not be removed');
+      this.#log.warn({ code: (error as { code?: unknown }).code }, 'a redundant upload could not be removed');
     });
   }
 }
