@@ -53,6 +53,39 @@ describe('unlink', () => {
     expect(m.isClean()).toBe(true);
   });
 
+  it('is no failure for the close that waits for the upload', async () => {
+    const m = await withFiles({ a: 'old' });
+    const handle = await m.open('a', writing);
+    await m.write(handle, 'new text');
+    const gate = m.provider.gate('upload');
+    const closing = m.fs.flush(handle);
+    await gate.reached;
+    await m.rm('a');
+    await closing;
+    await m.fs.release(handle);
+    gate.open();
+    await m.fs.uploader.drain();
+    expect(m.provider.other.tree()).toEqual({});
+    expect(m.isClean()).toBe(true);
+  });
+
+  it.each([false, true])('that is refused leaves the upload to its end (write-back: %s)', async (writeBack) => {
+    const m = await withFiles({ a: 'old' }, { writeBack });
+    const handle = await m.open('a', writing);
+    await m.write(handle, 'new text');
+    const gate = m.provider.gate('upload');
+    const closing = m.fs.flush(handle);
+    await gate.reached;
+    m.provider.fail('trash', 'permission');
+    expect(await errnoOf(m.rm('a'))).toBe('EACCES');
+    gate.open();
+    await closing;
+    await m.fs.release(handle);
+    await m.fs.uploader.drain();
+    expect(m.provider.other.tree()).toEqual({ a: 'new text' });
+    expect(m.isClean()).toBe(true);
+  });
+
   it('makes no request for a file that was never stored', async () => {
     const m = await mounted();
     const handle = await m.create('a');

@@ -26,8 +26,6 @@ export interface ActiveUpload {
   readonly abort: AbortController;
   /** Callers of close() that wait for the result. With waiters, writes wait for the upload; without, a write cancels it. */
   waiters: number;
-  /** Cancelled because the name changes; it starts again afterwards. */
-  isSuspended: boolean;
 }
 
 /**

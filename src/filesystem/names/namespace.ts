@@ -161,9 +161,14 @@ export class Namespace {
   /** Takes the name of a file away: at the provider, and here; open handles go on reading and writing. */
   async #removeFile(inode: Inode, caller: Caller | undefined): Promise<void> {
     const state = this.#core.files.ensureState(inode.ino);
-    await this.#uploader.cancel(state);
-    if (!this.#asideFiles.isNeeded(state)) await this.fetchForReaders(state, caller);
-    await this.#contents.whileRemoving(state, () => this.#unlink(inode, state, caller));
+    const isSuspended = await this.#uploader.suspend(state);
+    try {
+      if (!this.#asideFiles.isNeeded(state)) await this.fetchForReaders(state, caller);
+      await this.#contents.whileRemoving(state, () => this.#unlink(inode, state, caller));
+    } finally {
+      // Where it keeps its name after all.
+      if (isSuspended) this.#uploader.released(state);
+    }
   }
 
   /** Brings here what those who have the file open may ask for once it is gone. The time that takes is not counted. */

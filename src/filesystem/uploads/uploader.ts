@@ -135,7 +135,8 @@ export class Uploader {
     try {
       await upload.done;
     } catch (error) {
-      if (upload.isSuspended && !this.#isEnding) return await this.store(state);
+      // Cancelled for others (a new name, a write, a removal): it begins anew, unless nothing is to be stored any more.
+      if (upload.abort.signal.aborted && !this.#isEnding) return await this.store(state);
       if (state.dirty && state.activeUpload === null && isTransient(error))
         this.#queue.postpone(state.ino, state.spool?.size ?? 0);
       throw error;
@@ -178,12 +179,11 @@ export class Uploader {
   }
 
   /**
-   * The name of the file is about to change, which does not wait for any transfer: cancels the upload. For waiters in
+   * The name of the file is about to change or to go, which does not wait for any transfer: cancels the upload. For waiters in
    * close() it begins again afterwards. True: the caller must then call `released`, for files without waiters.
    */
   async suspend(state: FileState): Promise<boolean> {
     if (state.activeUpload === null) return false;
-    state.activeUpload.isSuspended = true;
     await this.cancel(state);
     return true;
   }
@@ -286,7 +286,6 @@ export class Uploader {
     const upload: Upload = {
       abort,
       waiters: 0,
-      isSuspended: false,
       done: this.#store(state, abort.signal).finally(() => {
         state.activeUpload = null;
         this.#core.files.forgetIfUnused(state);

@@ -1,12 +1,18 @@
 """Performs the same system calls in a directory of a mount and in an ordinary one, and tells the first difference.
 
-    compare.py                     a JSON object a line in, {"mount", "local", "steps", "lenient"}; one out: the difference or null
+    compare.py                     a JSON object a line in, {"mount", "local", "steps", "lenient"}; out, {"difference": text or null}
     compare.py MOUNT LOCAL < LOG   one step a line; the difference is printed, and the exit status is 1
 
 A step is an array: the name of a method of `Actor` and its arguments. `lenient` names errnos of the mount after which a
 step counts as not done, because the service cannot do it: it is then left out in the ordinary directory.
+
+In between, this process asks about the service behind the mount: {"ask": [what, ...]} out, the answer in (others.ts). So it
+meets uploads on their way (`during_upload`), and has another client act (elsewhere.py). With MOUNT LOCAL nobody answers: then
+`during_upload` meets no upload, and `elsewhere` does nothing.
 """
 import ctypes, errno, fcntl, json, mmap, os, signal, stat, sys, time
+
+from elsewhere import Elsewhere
 
 libc = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD, RENAME_NOREPLACE = -100, 1
@@ -17,6 +23,8 @@ NOW = 600_000_000_000
 PERMISSIONS = 0o7777
 # How often a signal comes, s: several times during a call that waits for the service.
 STORM = 0.003
+# How often is looked whether an upload is under way, s.
+LOOK = 0.002
 
 
 def pattern(fill, length):
@@ -37,11 +45,18 @@ def attributes(found):
     return ['file', found.st_mode & PERMISSIONS, time_of(found.st_mtime_ns), found.st_size, found.st_nlink]
 
 
+def rendezvous(tell, wait):
+    """Says so by one pipe, and waits until the other is closed."""
+    os.write(tell, b'.')
+    os.read(wait, 1)
+
+
 class Actor:
     """One of the two directories. Each method returns what a program sees."""
 
-    def __init__(self, top):
-        self.top, self.descriptors = top, {}
+    def __init__(self, top, ask=None):
+        """`ask` puts a question to the service; only of the mount, and where somebody answers."""
+        self.top, self.descriptors, self.ask = top, {}, ask
 
     def at(self, path):
         return os.path.join(self.top, path) if path else self.top
@@ -190,6 +205,49 @@ class Actor:
         if libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_NOREPLACE) != 0:
             raise OSError(ctypes.get_errno(), 'renameat2')
 
+    def during_upload(self, path, length, fill, delay, act):
+        """Another process stores a file; as soon as the upload of all of it is under way, `act`. What becomes of both."""
+        # To be told that it is written, and to say that it may be closed.
+        written, may_close = os.pipe(), os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(written[0])
+            os.close(may_close[1])
+            try:
+                self._put(path, os.O_CREAT | os.O_TRUNC, pattern(fill, length), lambda: rendezvous(written[1], may_close[0]))
+            except OSError as error:
+                os._exit(error.errno)
+            finally:
+                os._exit(0)
+        os.close(written[1])
+        os.close(may_close[0])
+        is_written = os.read(written[0], 1) != b''
+        if is_written and self.ask is not None:
+            self.ask('delay', *delay)
+        os.close(may_close[1])
+        os.close(written[0])
+        ended = self._until_uploading(path, child, is_written)
+        outcome = self.perform(act)
+        if self.ask is not None:
+            self.ask('go on')
+        status = ended if ended is not None else os.waitpid(child, 0)[1]
+        return [errno.errorcode.get(os.waitstatus_to_exitcode(status), 'stored'), outcome]
+
+    def nothing(self):
+        """In the place of an act that the service cannot do."""
+
+    def _until_uploading(self, path, child, is_written):
+        """In the ordinary directory: until it is stored. The exit status, where the child has ended."""
+        if self.ask is None or not is_written:
+            return os.waitpid(child, 0)[1]
+        ended = None
+        while not self.ask('is uploading', path, ended is not None):
+            if ended is None:
+                done, status = os.waitpid(child, os.WNOHANG)
+                ended = status if done else None
+            time.sleep(LOOK)
+        return ended
+
     def tree(self):
         """Everything: attributes, and content of files."""
         seen = {}
@@ -205,10 +263,11 @@ class Actor:
         outcomes = [self.perform(['close', slot]) for slot in sorted(self.descriptors)]
         return [outcome for outcome in outcomes if outcome[0] != 'ok']
 
-    def _put(self, path, flags, content):
+    def _put(self, path, flags, content, before_close=lambda: None):
         fd = os.open(self.at(path), os.O_WRONLY | flags, 0o640)
         try:
             os.write(fd, content)
+            before_close()
         finally:
             os.close(fd)
 
@@ -229,19 +288,31 @@ def difference(step, seen, wanted):
     return f'{json.dumps(step)}: {short(seen)}, and not {short(wanted)}'
 
 
-def compare(mount, local, steps, lenient):
+def compare(mount, local, steps, lenient, ask=None):
     """The first difference in words, or None."""
     for top in (mount, local):
         os.mkdir(top)
-    pair = Actor(mount), Actor(local)
+    pair = Actor(mount, ask), Actor(local)
+    elsewhere = Elsewhere(*pair, ask)
     try:
         for number, step in enumerate(steps):
+            if step[0] == 'elsewhere':
+                problem = elsewhere.perform(*step[1:])
+                if problem is not None:
+                    return f'step {number}, {json.dumps(step)}: {problem}'
+                continue
+            if not elsewhere.may(step):
+                continue
             seen = pair[0].perform(step)
-            if seen[0] == 'errno' and seen[1] in lenient:
+            if step[0] == 'during_upload' and seen[1][1][0] == 'errno' and seen[1][1][1] in lenient:
+                # The file is stored all the same.
+                step, seen[1][1] = [*step[:-1], ['nothing']], ['ok', None]
+            if seen[0] == 'errno' and seen[1] in lenient or elsewhere.is_excused(step, seen):
                 continue
             wanted = pair[1].perform(step)
-            if seen != wanted:
+            if elsewhere.seen(step, seen) != elsewhere.seen(step, wanted):
                 return f'step {number}, {difference(step, seen, wanted)}'
+            elsewhere.done(step, wanted)
         for last in (['close_all'], ['tree']):
             seen, wanted = (actor.perform(last) for actor in pair)
             if seen != wanted:
@@ -250,6 +321,15 @@ def compare(mount, local, steps, lenient):
     finally:
         for actor in pair:
             actor.close_all()
+
+
+def say(message):
+    print(json.dumps(message), flush=True)
+
+
+def ask(*question):
+    say({'ask': question})
+    return json.loads(sys.stdin.readline())
 
 
 def main():
@@ -261,9 +341,8 @@ def main():
     signal.setitimer(signal.ITIMER_REAL, STORM, STORM)
     if len(sys.argv) == 3:
         sys.exit(compare(sys.argv[1], sys.argv[2], [json.loads(line) for line in sys.stdin], []))
-    for line in sys.stdin:
-        asked = json.loads(line)
-        print(json.dumps(compare(**asked)), flush=True)
+    while line := sys.stdin.readline():
+        say({'difference': compare(**json.loads(line), ask=ask)})
 
 
 main()

@@ -1,13 +1,14 @@
 /** Random system calls through a mount against the same ones in an ordinary directory: see compare.py. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import fc from 'fast-check';
 import type { AnySandboxOptions, ProviderName } from '../../../src/sandbox/index.js';
 import { createServiceWorld, type World } from '../world.js';
-import { type Limits, programs, type Step } from './steps.js';
+import { Others, type Question } from './others.js';
+import { type Cast, programs, type Step } from './steps.js';
+import { type Limits, treeOf } from './trees.js';
 
 export interface PosixOptions {
   readonly provider: ProviderName;
@@ -16,15 +17,33 @@ export interface PosixOptions {
   readonly programs: number;
   readonly seconds?: number;
   readonly writeBack: boolean;
+  /** Another client moves and removes what is stored, as far as the service lets it. */
+  readonly withOthers: boolean;
+  /** These steps alone, again: what a failure has printed. */
+  readonly again?: readonly Step[];
 }
 
 const limitsOf: Readonly<Record<ProviderName, Limits>> = {
-  '4shared': { lenient: [], forgetsEmptyDirectories: false },
-  '4sync': { lenient: [], forgetsEmptyDirectories: false },
+  '4shared': { lenient: [], forgetsEmptyDirectories: false, findsMoved: true },
+  '4sync': { lenient: [], forgetsEmptyDirectories: false, findsMoved: true },
   // It renames no directory.
-  '5sync': { lenient: ['EXDEV'], forgetsEmptyDirectories: true },
-  acronis: { lenient: [], forgetsEmptyDirectories: false },
+  '5sync': { lenient: ['EXDEV'], forgetsEmptyDirectories: true, findsMoved: true },
+  acronis: { lenient: [], forgetsEmptyDirectories: false, findsMoved: false },
 };
+
+/**
+ * What another client can do. On 5sync it cannot move, and what it did shows with the next poll, 5 s later at the earliest: once a
+ * program.
+ */
+function castOf(provider: ProviderName, withOthers: boolean): Cast {
+  if (!withOthers) return { others: 'none', mostActs: 0 };
+  return provider === '5sync' ? { others: 'remove', mostActs: 1 } : { others: 'move', mostActs: MOST_ACTS };
+}
+
+/** Of another client in one program: each of them has the whole tree listed anew. */
+const MOST_ACTS = 16;
+/** Another client's acts are waited for; a listing is the truth for so long. */
+const SHORT_TTL = '50ms';
 
 /** What the service has of it after the last close may be tidied up for so long, ms. */
 const TIDY_MS = 3000;
@@ -36,7 +55,8 @@ const LOOK_MS = 20;
 const program = resolve('test/mount/posix/compare.py');
 
 function sandboxOptions(provider: ProviderName): AnySandboxOptions {
-  if (provider === '5sync') return { provider, requestsPerHour: 0 };
+  // Without end for the program's calls, and so many that polls are as frequent as they can be.
+  if (provider === '5sync') return { provider, requestsPerHour: 1_000_000 };
   // Low enough that the larger files go in chunks and take their names afterwards.
   return provider === 'acronis' ? { provider } : { provider, simpleUploadLimit: 60_000 };
 }
@@ -49,22 +69,33 @@ export async function createPosixWorld(provider: ProviderName): Promise<World> {
 export interface PosixResult {
   programs: number;
   steps: number;
+  /** Uploads that were met on their way. */
+  met: number;
+  /** What another client did. */
+  acts: number;
 }
 
 /** Throws with a script that does again what went wrong. */
 export async function posix(world: World, options: PosixOptions): Promise<PosixResult> {
-  const { provider, seed, writeBack, seconds = Number.POSITIVE_INFINITY } = options;
-  const limits = limitsOf[provider];
+  const { provider, seed, writeBack, withOthers, again, seconds = Number.POSITIVE_INFINITY } = options;
   await mkdir(join(world.directory, 'local'));
-  await world.mount('--binding', 'kernel', ...(writeBack ? ['--write-back'] : []));
-  const pair = new Pair(world, limits, writeBack);
-  const result: PosixResult = { programs: 0, steps: 0 };
+  const ttl = withOthers ? ['--dir-ttl', SHORT_TTL] : [];
+  await world.mount('--binding', 'kernel', ...(writeBack ? ['--write-back'] : []), ...ttl);
+  const pair = new Pair(world, provider, writeBack);
+  const result: PosixResult = { programs: 0, steps: 0, met: 0, acts: 0 };
   try {
-    const until = Date.now() + seconds * 1000;
+    if (again !== undefined) {
+      const problem = await pair.run(again);
+      if (problem !== null) throw new Error(problem);
+    }
+    const kind = programs(castOf(provider, withOthers));
+    const until = Date.now() + (again === undefined ? seconds * 1000 : 0);
     for (let n = 0; n < options.programs && Date.now() < until; n++) {
-      result.steps += await checkOne(pair, seed + n);
+      result.steps += await checkOne(pair, kind, seed + n);
       result.programs++;
     }
+    result.met = pair.others.met;
+    result.acts = pair.others.acts;
     await pair.compareAfterRemount();
   } finally {
     pair.end();
@@ -73,10 +104,10 @@ export async function posix(world: World, options: PosixOptions): Promise<PosixR
 }
 
 /** One program. Answers how many steps it had; throws with the shortest script that goes wrong. */
-async function checkOne(pair: Pair, seed: number): Promise<number> {
+async function checkOne(pair: Pair, kind: fc.Arbitrary<readonly Step[]>, seed: number): Promise<number> {
   let length = 0;
   let until = Number.POSITIVE_INFINITY;
-  const property = fc.asyncProperty(programs, async (steps) => {
+  const property = fc.asyncProperty(kind, async (steps) => {
     // Time is over: this one is not tried, and the shortest so far stands.
     if (Date.now() > until) return;
     length = steps.length;
@@ -94,8 +125,10 @@ async function checkOne(pair: Pair, seed: number): Promise<number> {
   return length;
 }
 
-/** Does it again, on any mount at `$MNT`. */
+/** Does it again: on any mount at `$MNT`, or, where the service has a part in it, as a test. */
 function scriptOf(steps: readonly Step[]): string {
+  if (steps.some(([name]) => name === 'elsewhere' || name === 'during_upload'))
+    return `POSIX_AGAIN='${JSON.stringify(steps)}' npx vitest run test/mount/posix -t 'NAME OF THIS TEST'`;
   const lines = steps.map((step) => JSON.stringify(step));
   return [`python3 test/mount/posix/compare.py "$MNT/again" "$(mktemp -d)/again" <<'END'`, ...lines, 'END'].join('\n');
 }
@@ -104,6 +137,7 @@ function scriptOf(steps: readonly Step[]): string {
 class Pair {
   readonly #world: World;
   readonly #limits: Limits;
+  readonly others: Others;
   /** Uploads wait for each other, and come at the end. */
   readonly #writeBack: boolean;
   readonly #child: ChildProcess;
@@ -111,9 +145,10 @@ class Pair {
   readonly #lines: Interface;
   #number = 0;
 
-  constructor(world: World, limits: Limits, writeBack: boolean) {
+  constructor(world: World, provider: ProviderName, writeBack: boolean) {
     this.#world = world;
-    this.#limits = limits;
+    this.#limits = limitsOf[provider];
+    this.others = new Others(world, provider, this.#limits, (name) => this.#local(name));
     this.#writeBack = writeBack;
     this.#child = spawn('python3', [program], { stdio: ['pipe', 'pipe', 'inherit'], cwd: world.directory });
     if (this.#child.stdout === null) throw new Error('compare.py has no output');
@@ -126,11 +161,21 @@ class Pair {
     const name = `run-${this.#number++}`;
     const { mnt } = this.#world;
     const asked = { mount: join(mnt, name), local: this.#local(name), steps, lenient: this.#limits.lenient };
-    this.#child.stdin?.write(`${JSON.stringify(asked)}\n`);
-    const { value, done } = await this.#answers.next();
-    if (done === true) throw new Error('compare.py has ended');
-    const difference = JSON.parse(value) as string | null;
+    const difference = await this.#differenceOf(name, asked);
     return difference === null && !this.#writeBack ? this.#differenceAtService(name) : difference;
+  }
+
+  /** Answers what compare.py asks meanwhile. */
+  async #differenceOf(name: string, asked: object): Promise<string | null> {
+    const say = (message: unknown) => this.#child.stdin?.write(`${JSON.stringify(message)}\n`);
+    say(asked);
+    for (;;) {
+      const { value, done } = await this.#answers.next();
+      if (done === true) throw new Error('compare.py has ended');
+      const said = JSON.parse(value) as { readonly ask: Question } | { readonly difference: string | null };
+      if ('difference' in said) return said.difference;
+      say((await this.others.answer(name, said.ask)) ?? null);
+    }
   }
 
   /** Nothing of any run may have been only in the mount's memory. */
@@ -187,22 +232,4 @@ class Pair {
   #local(name: string): string {
     return join(this.#world.directory, 'local', name);
   }
-}
-
-/** The MD5 of each file, `directory` for each directory, by relative path. */
-async function treeOf(top: string, limits: Limits): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for (const entry of await readdir(top, { withFileTypes: true, recursive: true })) {
-    const path = join(entry.parentPath, entry.name);
-    const relative = path.slice(top.length + 1);
-    if (entry.isFile())
-      found.set(
-        relative,
-        createHash('md5')
-          .update(await readFile(path))
-          .digest('hex'),
-      );
-    else if (!limits.forgetsEmptyDirectories) found.set(relative, 'directory');
-  }
-  return found;
 }

@@ -4,12 +4,12 @@ import fc from 'fast-check';
 /** The name of a method of compare.py's `Actor`, and its arguments. */
 export type Step = readonly [name: string, ...told: readonly unknown[]];
 
-/** What a service's mounts cannot do, or cannot promise. */
-export interface Limits {
-  /** Errnos that say so. */
-  readonly lenient: readonly string[];
-  /** Empty directories are local: they do not come back from the service. */
-  readonly forgetsEmptyDirectories: boolean;
+/** Who takes part, besides the program's calls. */
+export interface Cast {
+  /** Another client of the account: nobody, one who removes, or one who moves as well. */
+  readonly others: 'none' | 'remove' | 'move';
+  /** Its acts in one program. */
+  readonly mostActs: number;
 }
 
 /** After those that every program begins with. */
@@ -65,7 +65,7 @@ const step = <T extends unknown[]>(
   arbitrary: fc.tuple<unknown[]>(...told).map((values): Step => [name, ...values]),
 });
 
-const steps = fc.oneof(
+const calls = [
   step(8, 'open', slot, paths, flags),
   step(3, 'close', slot),
   step(4, 'pwrite', slot, size, size, fill),
@@ -99,7 +99,42 @@ const steps = fc.oneof(
   step(5, 'unlink', paths),
   step(8, 'rename', paths, paths),
   step(1, 'rename_noreplace', paths, paths),
+];
+
+/** What takes the name of a file, or of a folder that it is in, while it goes up. Others overwrite it. */
+const acts = (path: string): fc.Arbitrary<Step> => {
+  const constant = fc.constant(path);
+  return fc.oneof(
+    step(4, 'unlink', constant),
+    step(4, 'rename', constant, paths),
+    step(3, 'rename', paths, constant),
+    step(2, 'save', constant, size, fill),
+    step(1, 'create', constant, size, fill),
+    step(2, 'rename', fc.constant(path.split('/')[0]), paths),
+    step(1, 'stat', constant),
+  );
+};
+/** Which request of the upload is held up, whether the service has acted by then, and whether it does so without a client. */
+const delay = fc.tuple(fc.integer({ min: 1, max: 2 }), fc.constantFrom('before', 'after'), fc.boolean());
+const duringUpload = {
+  weight: 10,
+  arbitrary: paths.chain((path) =>
+    fc.tuple(fc.constant(path), size, fill, delay, acts(path)).map((told): Step => ['during_upload', ...told]),
+  ),
+};
+
+/** Names that every client can say. */
+const plain = fc.oneof(
+  fc.constantFrom(...names),
+  fc.tuple(fc.constantFrom('a', 'b'), fc.constantFrom(...names)).map((parts) => parts.join('/')),
+  fc.constantFrom('a/b/a', 'a/b/c', 'b/a/ü'),
 );
+/** What it acts on: rather what programs begin with, and have open. */
+const stored = fc.oneof(fc.constantFrom('c', 'a/a', 'b/c', 'a', 'a/b'), plain);
+const elsewhere = (others: Cast['others']): { weight: number; arbitrary: fc.Arbitrary<Step> }[] => [
+  ...(others === 'none' ? [] : [step(12, 'elsewhere', fc.constant('remove'), stored, fc.constant(''))]),
+  ...(others === 'move' ? [step(36, 'elsewhere', fc.constant('move'), stored, plain)] : []),
+];
 
 /** What each program begins with: from nothing, most calls would fail. */
 const furnished: readonly Step[] = [
@@ -114,6 +149,11 @@ const furnished: readonly Step[] = [
   ['open', 1, 'a/a', ['O_RDWR', 'O_APPEND']],
 ];
 
-export const programs = fc
-  .array(steps, { minLength: 1, maxLength: MOST_STEPS, size: 'max' })
-  .map((chosen) => [...furnished, ...chosen]);
+export function programs({ others, mostActs }: Cast): fc.Arbitrary<readonly Step[]> {
+  return fc
+    .array(fc.oneof(...calls, duringUpload, ...elsewhere(others)), { minLength: 1, maxLength: MOST_STEPS, size: 'max' })
+    .map((chosen) => {
+      let left = mostActs;
+      return [...furnished, ...chosen.filter(([name]) => name !== 'elsewhere' || left-- > 0)];
+    });
+}
