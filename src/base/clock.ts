@@ -1,8 +1,8 @@
-/** Time as the program sees it. Tests pass one that they can move; nothing else asks `Date` or `setTimeout` for a policy decision. */
+/** The program's clock; tests pass one that they can move. No policy decision asks `Date` or `setTimeout` instead. */
 export interface Clock {
-  /** Milliseconds since the epoch. A person may set it, forward and back. */
+  /** Milliseconds since the epoch. A person may set this clock forward and back. */
   now(): number;
-  /** Milliseconds since some moment, which nobody sets, and which may stand still while the machine sleeps. Absent: as `now`. */
+  /** Milliseconds since some moment. Nobody can set this clock, but it may stop while the machine sleeps. Absent: as `now`. */
   readonly monotonic?: (() => number) | undefined;
   /** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -28,8 +28,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * Time for what lasts a while: how old something is, until when to wait. Milliseconds since the epoch at first. It goes on
- * while the clock is set back, and follows it forward, as after a sleep of the machine: a wait may end early, and always ends.
+ * Time for ages and deadlines. It begins as milliseconds since the epoch. Invariant: it never runs backward. It ignores a clock
+ * that is set back, and follows one that jumps forward, as after a sleep of the machine: a wait may end early, but always ends.
  */
 export class SteadyTime {
   readonly #clock: Clock;
@@ -52,7 +52,7 @@ export class SteadyTime {
   /** The date of a moment of this time, ms since the epoch by the clock as it is set now. */
   dateOf(moment: number): number {
     const off = this.now() - this.#clock.now();
-    // Both run at their own pace: a difference that nobody sees is none.
+    // The two clocks drift apart a little: a difference below a second is ignored.
     return Math.round(off < 1000 ? moment : moment - off);
   }
 

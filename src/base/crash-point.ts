@@ -1,12 +1,12 @@
-/** In the environment of a mount under test; nothing that users are told of. */
+/** Set in the environment of a mount under test; not documented for users. */
 const KILL_AT = 'SYNCMOUNT_TEST_KILL_AT';
 
 const writes = /^\s*(INSERT|UPDATE|DELETE|COMMIT)\b/i;
 
 /**
- * For tests of crashes: where the variable says `N`, the process dies by SIGKILL before its Nth write to the state
- * database; where it says `N+`, right after it, before anything that waits for that write goes on. Answers what the
- * database is to call before each statement; undefined, at no cost, where the variable is absent.
+ * For tests of crashes. Where the variable is `N`, the process kills itself by SIGKILL before its Nth write to the state
+ * database. Where it is `N+`, it does so right after that write, before the code that waits for the write goes on. Answers
+ * the function that the database calls before each statement; undefined, at no cost, where the variable is absent.
  */
 export function crashPoint(): ((statement: unknown) => void) | undefined {
   const [, count, after] = /^(\d+)(\+?)$/.exec(process.env[KILL_AT] ?? '') ?? [];

@@ -1,24 +1,24 @@
-/** Makes files below a directory and nowhere else, whatever their paths say and whatever lies there already. */
+/** Makes files below a directory. Invariant: never outside of it, whatever the paths say and whatever lies there already. */
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, SyncmountError } from './errors.js';
 
-export interface MadeFile {
+export interface NewFile {
   readonly file: FileHandle;
-  /** Where it is. */
+  /** The file's path. */
   readonly path: string;
   close(): Promise<void>;
-  /** Removes it: its content could not be written. */
+  /** Removes the file, because its content could not be written. */
   discard(): Promise<void>;
 }
 
 /**
- * Makes a new file at `path` below `directory`, and the directories between; mode 0600, and 0700. A part of the path that means
- * another directory is written out (`..` is `%2E%2E`); a link on the way is not followed.
+ * Makes a new file at `path` below `directory` (mode 0600), and the directories between (0700). A part of the path that means
+ * another directory is escaped (`..` is `%2E%2E`). Symbolic links on the way are not followed.
  * Throws `EEXIST` where the file is there, and `SyncmountError` `in-the-way` where a link or a file stands for a directory.
  */
-export async function createBelow(directory: string, path: string): Promise<MadeFile> {
+export async function createBelow(directory: string, path: string): Promise<NewFile> {
   const names = path.split('/').filter((name) => name !== '');
   const steps = names.map(plainName);
   const last = steps.pop() ?? '%2E';
@@ -49,16 +49,16 @@ export async function createBelow(directory: string, path: string): Promise<Made
   }
 }
 
-/** A directory that stays the one that was found, whatever its path comes to mean. */
-interface Held {
+/** An open directory: it stays the same one, even if its path is moved or replaced. */
+interface OpenDirectory {
   /** For system calls. */
   readonly address: string;
   close(): Promise<void>;
 }
 
-async function openDirectory(path: string, flags: number, shown = path): Promise<Held> {
+async function openDirectory(path: string, flags: number, shown = path): Promise<OpenDirectory> {
   const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | flags);
-  // Node has no openat(2); the way through the open directory is as good. Elsewhere the path has to do.
+  // Node has no openat(2); on Linux the path through the open descriptor is as good. Other systems get the plain path.
   const address = process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : shown;
   let isOpen = true;
   return {
@@ -70,7 +70,7 @@ async function openDirectory(path: string, flags: number, shown = path): Promise
   };
 }
 
-async function enter(parent: Held, name: string, shown: string): Promise<Held> {
+async function enter(parent: OpenDirectory, name: string, shown: string): Promise<OpenDirectory> {
   const place = join(parent.address, name);
   await mkdir(place, { mode: 0o700 }).catch((error) => {
     if (codeOf(error) !== 'EEXIST') throw error;

@@ -1,16 +1,16 @@
-/** A lock between processes that the kernel takes away from one that dies. */
+/** A lock between processes. The kernel releases it when its holder dies. */
 import { systemClock } from './clock.js';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
 import { openSql, type Sql } from './sqlite.js';
 
-/** How often it is looked whether the lock is free, ms: a person does not notice it. */
-const LOOK_INTERVAL = 50;
-/** Longer than any act under a lock takes: whoever has it then was stopped in the middle, ms. */
-const PATIENCE = 90_000;
+/** How often a waiting process tries the lock, ms: short enough that a person does not notice it. */
+const RETRY_INTERVAL_MS = 50;
+/** Longer than any act under a lock takes, ms: a process that holds it for longer was stopped in the middle. */
+const TIMEOUT_MS = 90_000;
 
 /**
- * Runs `act` while nobody else runs one under the lock of that file, which is made where it is missing and stays empty.
- * (Node has no flock(2); SQLite locks files on every system that we run on.)
+ * Runs `act` under the lock of the file `path`: no other process runs one meanwhile. The file is made where it is missing, and
+ * stays empty. (Node has no flock(2); SQLite locks files on every system that we run on.)
  * Throws `SyncmountError` `lock` where the file cannot be locked, `locked` where another process keeps it for 90 s, and the
  * signal's reason.
  */
@@ -24,13 +24,13 @@ export async function underLock<T>(path: string, act: () => Promise<T>, signal?:
 }
 
 async function locked(path: string, signal: AbortSignal | undefined): Promise<Sql> {
-  const giveUpAt = performance.now() + PATIENCE;
+  const giveUpAt = performance.now() + TIMEOUT_MS;
   for (;;) {
     signal?.throwIfAborted();
     const lock = tryLock(path);
     if (lock !== null) return lock;
     if (performance.now() > giveUpAt) throw new SyncmountError('locked', `another process does not let go of ${path}`);
-    await systemClock.sleep(LOOK_INTERVAL, signal);
+    await systemClock.sleep(RETRY_INTERVAL_MS, signal);
   }
 }
 

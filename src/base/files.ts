@@ -5,12 +5,12 @@
 import { read, readSync, write, writeSync } from 'node:fs';
 
 /**
- * Bytes that are copied from or to the page cache right here: that takes some microseconds, and to hand it to a thread and
- * hear of its end a quarter of a millisecond, where a processor has to be woken. Small files are made of such steps.
+ * Up to this many bytes are copied from or to the page cache on the event loop: that takes some microseconds. A thread would
+ * take a quarter of a millisecond where a processor has to be woken, and small files are made of such steps.
  */
 const SMALL_BYTES = 64 * 1024;
 
-/** As `readAt`, for bytes that were written lately: they are in the page cache, and need no disk. */
+/** `readAt` for bytes that were written lately: they are in the page cache, so a small read does not wait for the disk. */
 export async function readRecentAt(fd: number, into: Uint8Array, position: number): Promise<number> {
   if (into.length > SMALL_BYTES) return readAt(fd, into, position);
   for (let done = 0; done < into.length; ) {

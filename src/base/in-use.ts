@@ -17,7 +17,7 @@ export class InUse {
     return this.#count > 0;
   }
 
-  /** Resolves when nothing is in flight; ask `isBusy` before relying on it, something may have begun since. */
+  /** Resolves when no use is under way. Check `isBusy` afterwards: another use may have begun since. */
   async idle(): Promise<void> {
     while (this.#count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }

@@ -1,4 +1,4 @@
-/** Where the program itself is installed. The only place that looks at the path of its own code. */
+/** The paths of the installed program. The only module that looks at the path of its own code. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -10,7 +10,7 @@ export const packageRoot = rootAbove(dirname(fileURLToPath(import.meta.url)));
 /** Loads packages and addons that are not part of the bundle. */
 export const requireInstalled = createRequire(import.meta.url);
 
-/** The file that a person runs. */
+/** The program file that a person runs. */
 export const programFile = join(packageRoot, 'bin/syncmount.js');
 
 function rootAbove(folder: string): string {

@@ -1,6 +1,6 @@
 /**
- * What a part of the program may say. Structurally a subset of pino's logger, so that the lower layers need no library.
- * `data` never holds a secret: credentials are kept out by the callers, and the root logger redacts known keys besides.
+ * The log of a part of the program: structurally a subset of pino's logger, so that the lower layers need no library.
+ * Invariant: `data` never holds a secret. Callers leave credentials out, and the root logger redacts known keys besides.
  */
 export interface Log {
   debug(data: object, message: string): void;

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
 
 /**
- * Makes a directory of mode 0700, and those above it that are missing. Throws `SyncmountError` `directory` that names the one which
- * cannot be made, and why: of a disk that is read-only, the recursive mkdir of Node says that there is no such file.
+ * Makes a directory of mode 0700, and missing directories above it. Throws `SyncmountError` `directory`, which names the
+ * directory that cannot be made, and the reason. (Node's recursive mkdir reports ENOENT for a read-only disk.)
  */
 export function makeDirectory(path: string): void {
   try {
@@ -24,7 +24,7 @@ function isDirectory(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch {
-    // The error of its making says more.
+    // The caller throws the error of mkdir, which says more.
     return false;
   }
 }

@@ -1,4 +1,4 @@
-/** Lets one act at a time through, in the order of the calls. */
+/** Runs one act at a time, in the order of the calls. */
 export class Mutex {
   #tail: Promise<void> = Promise.resolve();
   #count = 0;
@@ -24,12 +24,12 @@ export class Mutex {
     });
   }
 
-  /** Is anybody in, or waiting? */
+  /** Does an act run or wait? */
   get isBusy(): boolean {
     return this.#count > 0;
   }
 
-  /** Resolves when nobody is in or waiting. What the caller does before its next `await` nobody comes between. */
+  /** Resolves when no act runs or waits. No act begins before the caller's next `await`. */
   async idle(): Promise<void> {
     while (this.#count > 0) await this.#tail;
   }

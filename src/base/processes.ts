@@ -1,8 +1,8 @@
-/** Which processes run on this machine, and which of them is still the one that it was. */
+/** Tells which processes run on this machine, and whether a process number still means the same process. */
 import { readFileSync } from 'node:fs';
 import { codeOf } from './errors.js';
 
-/** The present boot of the machine, random(4); null where the system does not tell (other systems than Linux). */
+/** The id of the machine's present boot, random(4); null on systems other than Linux. */
 export function bootId(): string | null {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -24,22 +24,22 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * Tells a process from a later one that has got its number: the boot, and when in it the process began. Null where the
- * system does not tell, or no such process runs.
+ * An identity of a process that a later process with the same number does not have: the boot and the start time within it.
+ * Null where the system does not tell, or no such process runs.
  */
-export function markOf(pid: number): string | null {
+export function processIdentity(pid: number): string | null {
   // proc_pid_stat(5), field 22: clock ticks since the boot. The state is field 3.
   const start = statOf(pid)?.[22 - 3];
   return start === undefined ? null : `${bootId()} ${start}`;
 }
 
-/** Fields of proc_pid_stat(5) from the third on: before it is `pid (name)`, and the name may hold anything. */
+/** Fields of proc_pid_stat(5) from the third on. `pid (name)` stands before them, and the name may hold any character. */
 function statOf(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
-    // Gone between two looks, or no /proc here (macOS).
+    // The process has ended meanwhile, or there is no /proc (macOS).
     return undefined;
   }
 }

@@ -1,25 +1,25 @@
-/** Work that several wait for, and that is cancelled when all of them have given up. */
+/** Work that several callers wait for. Invariant: it is cancelled when all of them have given up. */
 export class SharedWork<T> {
   readonly done: Promise<T>;
   readonly #cancel = new AbortController();
   #waiting = 0;
 
-  /** `start` is to listen to the signal; its reason is what `givenUp` makes. */
+  /** `start` must listen to the signal; its reason is the error that `givenUp` makes. */
   constructor(
     start: (signal: AbortSignal) => Promise<T>,
     private readonly givenUp: () => Error,
   ) {
     this.done = start(this.#cancel.signal);
-    // Whoever joins hears of it; nobody may.
+    // Callers that join get the error. Without any it must not be an unhandled rejection.
     this.done.catch(() => undefined);
   }
 
-  /** It ends soon, without a result: who wants one begins anew. */
+  /** The work ends soon without a result: a caller that wants one must start new work. */
   get isCancelled(): boolean {
     return this.#cancel.signal.aborted;
   }
 
-  /** One more waits, until his `signal` aborts; without one he never gives up. Resolves and rejects as the work does. */
+  /** One more caller waits, until its `signal` aborts; without a signal it never gives up. Settles as the work does. */
   join(signal?: AbortSignal): Promise<T> {
     this.#waiting++;
     if (signal === undefined) return this.done;
@@ -35,7 +35,7 @@ export class SharedWork<T> {
     return this.done;
   }
 
-  /** Whoever waits. */
+  /** Cancels the work, even if callers wait. */
   cancel(reason: Error): void {
     this.#cancel.abort(reason);
   }

@@ -27,8 +27,8 @@ export interface StateDatabase {
 }
 
 /**
- * Opens (or makes) a database and brings its schema up to date. `checked`: all of it is read and found sound before
- * anything relies on it (60 ms for 100,000 files). `onStatement` is told each statement before it runs.
+ * Opens (or makes) a database and brings its schema up to date. With `checked` it first reads the whole database and checks
+ * its integrity (60 ms for 100,000 files). `onStatement` is called with each statement before it runs.
  * Throws `SyncmountError` `locked` when another process has it, `damaged` when it is no sound database, `newer` when a later
  * version of the program wrote it, `database` when it cannot be read for another reason.
  */
@@ -61,7 +61,7 @@ export function openDatabase(
     throw new SyncmountError('database', `cannot open ${path}: ${messageOf(error)}`, { cause: error });
   }
   const database = sql;
-  // The log keeps its file for as long as the connection lives; a checkpoint only begins at its start again.
+  // The log stays the same file as long as the connection lives: a checkpoint only makes SQLite write from its start again.
   let log: number | null = null;
   let syncing: Promise<void> = Promise.resolve();
   return {
@@ -75,13 +75,13 @@ export function openDatabase(
       const fd = log;
       log = null;
       database.close();
-      // Not under a sync in flight: its number could belong to another file by then.
+      // Not while a sync is under way: the descriptor's number could belong to another file by then.
       if (fd !== null) syncing.catch(() => undefined).then(() => closeSync(fd));
     },
   };
 }
 
-/** Opens a file. Throws what better-sqlite3 throws, and `SyncmountError` `not-built` where its own addon is missing. */
+/** Opens a file. Throws the error of better-sqlite3, or `SyncmountError` `not-built` where its native addon is missing. */
 export function openSql(path: string, options: Database.Options): Sql {
   try {
     return new Database(path, options);
@@ -95,7 +95,7 @@ export function requireSqlite(): void {
   openSql(':memory:', {}).close();
 }
 
-/** After `npm ci --ignore-scripts` there is none; after an update of Node it may be of another version. */
+/** `npm ci --ignore-scripts` leaves the addon out; after an update of Node it may be built for another version. */
 function isNotBuilt(error: unknown): boolean {
   return codeOf(error) === 'ERR_DLOPEN_FAILED' || /^Could not locate the bindings file/.test(messageOf(error));
 }
@@ -108,7 +108,7 @@ function notBuilt(cause: unknown): SyncmountError {
   );
 }
 
-/** What `read` finds in a database; `locked` where another process has it, `none` where there is none that can be read. */
+/** The result of `read` on a database; `locked` where another process has it open, `none` where none can be read. */
 export function readFrom<T>(path: string, read: (sql: Sql) => T): T | 'locked' | 'none' {
   let sql: Sql | undefined;
   try {
@@ -123,8 +123,9 @@ export function readFrom<T>(path: string, read: (sql: Sql) => T): T | 'locked' |
 }
 
 /**
- * Runs acts all or nothing. An act within another belongs to that one: its error is not to be caught there, for it undoes the
- * whole. Made once for a database: better-sqlite3 builds four functions for each `transaction`.
+ * Runs acts as transactions. An act within another is part of the outer one. The outer act must not catch the inner error,
+ * because the whole must be rolled back. Call this once per database: better-sqlite3 builds four functions for each
+ * `transaction`.
  */
 export function transactionsOf(sql: Sql): <T>(act: () => T) => T {
   const run = sql.transaction((act: () => unknown) => act()) as <T>(act: () => T) => T;

@@ -1,20 +1,20 @@
 /**
- * Long work in pieces, with a turn of the event loop between them: whoever else waits (a `stat`, a read, a timer) is served
- * after a few milliseconds, however large a directory is.
+ * Long work in pieces, with a turn of the event loop between two pieces. So other requests (a `stat`, a read, a timer) are
+ * served after a few milliseconds, however large a directory is.
  */
 
 /**
- * Entries that one piece works on. The dearest work on one (a new row with its indexes) takes about 20 µs, on a slow and
- * busy machine 50: then a piece takes 25 ms.
+ * Entries of one piece. The most expensive work on an entry (a new row with its indexes) takes about 20 µs, on a slow and busy
+ * machine 50: then a piece takes 25 ms.
  */
 export const entriesPerTurn = 500;
 
-/** Resolves after everything that is waiting for the event loop now has had its turn. */
+/** Resolves after every task that waits for the event loop now has had its turn. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Runs work that yields where others may have a turn. Each piece runs within `around`, a transaction for example. */
+/** Runs work that yields between pieces, with a turn of the event loop there. `around` runs each piece, say as a transaction. */
 export async function inTurns<T>(
   work: Generator<void, T>,
   around: <R>(piece: () => R) => R = (piece) => piece(),
@@ -30,7 +30,7 @@ export async function inTurns<T>(
   }
 }
 
-/** The same at once, for what is known to be small. */
+/** Runs the work at once, without turns: for small work. */
 export function atOnce<T>(work: Generator<void, T>): T {
   for (;;) {
     const piece = work.next();
@@ -38,7 +38,7 @@ export function atOnce<T>(work: Generator<void, T>): T {
   }
 }
 
-/** All items, yielding to others after each `entriesPerTurn` of them. */
+/** Calls `act` for all items, with a turn of the event loop after each `entriesPerTurn` of them. */
 export async function forEachInTurns<T>(items: Iterable<T>, act: (item: T) => void): Promise<void> {
   let done = 0;
   for (const item of items) {
@@ -53,7 +53,7 @@ export async function mapInTurns<T, R>(items: Iterable<T>, of: (item: T) => R): 
   return results;
 }
 
-/** Counts the entries of one long work, through all its loops: `yield` when it says so. */
+/** Counts the entries of one long work over all its loops: the work must `yield` when `isFull` says so. */
 export class Pieces {
   readonly #size: number;
   #left: number;
@@ -63,7 +63,7 @@ export class Pieces {
     this.#left = size;
   }
 
-  /** Another entry is worked on. True after each `size` of them. */
+  /** Counts one more entry. True after each `size` entries. */
   isFull(): boolean {
     if (--this.#left > 0) return false;
     this.#left = this.#size;

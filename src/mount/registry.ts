@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { codeOf } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
-import { isAlive, markOf } from '../base/processes.js';
+import { isAlive, processIdentity } from '../base/processes.js';
 import type { Directories } from '../config/directories.js';
 
 const entrySchema = z.object({
@@ -36,7 +36,7 @@ export class Registry {
 
   /** Of the mount that this process serves. */
   put(own: Omit<RegistryEntry, 'pid' | 'mark'>): void {
-    const mark = markOf(process.pid);
+    const mark = processIdentity(process.pid);
     const entry: RegistryEntry = { ...own, pid: process.pid, ...(mark === null ? {} : { mark }) };
     makeDirectory(this.#directory);
     const path = this.#path(entry.mountpoint);
@@ -98,7 +98,7 @@ export class Registry {
  * and after a restart of the machine at once.
  */
 export function isServed({ pid, mark }: Pick<RegistryEntry, 'pid' | 'mark'>): boolean {
-  return isAlive(pid) && (mark === undefined || mark === markOf(pid));
+  return isAlive(pid) && (mark === undefined || mark === processIdentity(pid));
 }
 
 /** The mounts whose process runs, and those whose process has died. */

@@ -1,4 +1,4 @@
-import { following, fromMs, isBefore, type Timespec } from '../../base/timespec.js';
+import { fromMs, isBefore, strictlyAfter, type Timespec } from '../../base/timespec.js';
 import { type Ino, type Inode, type Overlay, sizeOf } from '../../tree/inode.js';
 import type { AttributeChange, Attributes, Caller } from '../api.js';
 import type { Core, FilesystemOptions } from '../core/core.js';
@@ -37,7 +37,7 @@ export function attributesOf(
 export function unlinkedRow(core: Core, ino: Ino): Partial<Inode> {
   const inode = inodeOf(core, ino);
   const { size, mode, atime, mtime, ctime } = attributesOf(inode, core.options, core.files.state(ino));
-  const overlay = { ...inode.overlay, mode, atime, mtime, ctime: following(ctime, fromMs(core.clock.now())) };
+  const overlay = { ...inode.overlay, mode, atime, mtime, ctime: strictlyAfter(ctime, fromMs(core.clock.now())) };
   return { parent: null, remote: null, localSize: size, overlay };
 }
 
@@ -64,7 +64,7 @@ function defaultMode(isDirectory: boolean, isReadOnly: boolean, umask: number): 
 export function touch(core: Core, ino: Ino): void {
   const { overlay } = inodeOf(core, ino);
   const now = fromMs(core.clock.now());
-  core.table.updateOverlay(ino, { mtime: following(overlay.mtime, now), ctime: following(overlay.ctime, now) });
+  core.table.updateOverlay(ino, { mtime: strictlyAfter(overlay.mtime, now), ctime: strictlyAfter(overlay.ctime, now) });
 }
 
 /** chmod, chown, utimens: kept in the inode table, no request. Ignores `size`. */
@@ -83,7 +83,7 @@ export function changeOverlay(core: Core, ino: number, change: AttributeChange):
       gid: gid ?? overlay.gid,
       atime: atime === undefined ? overlay.atime : atime === 'now' ? now : atime,
       mtime: mtime === undefined ? overlay.mtime : mtime === 'now' ? now : mtime,
-      ctime: following(withContentTimes(overlay, file?.mtime ?? null).ctime, now),
+      ctime: strictlyAfter(withContentTimes(overlay, file?.mtime ?? null).ctime, now),
     },
   });
   // The file's own time of its last write is older than this call, and must not hide the time that was set.

@@ -4,7 +4,7 @@
  * Invariant: a file with a spool file is read from it; any other is read from the revision that its handle is pinned to,
  * through the block cache. The first write creates the spool file.
  */
-import { following, fromMs } from '../../base/timespec.js';
+import { fromMs, strictlyAfter } from '../../base/timespec.js';
 import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
 import { ProviderError } from '../../providers/errors.js';
 import type { RemoteFile } from '../../providers/provider.js';
@@ -124,7 +124,7 @@ export class Contents {
     try {
       await state.pendingChanges.during(() => act(spool));
       const last = state.mtime ?? this.#core.table.get(state.ino)?.overlay.mtime ?? null;
-      state.mtime = following(last, fromMs(this.#core.clock.now()));
+      state.mtime = strictlyAfter(last, fromMs(this.#core.clock.now()));
     } catch (error) {
       // The disk refused the first change: there is nothing to store.
       if (!before.dirty && state.generation === before.generation) state.dirty = false;

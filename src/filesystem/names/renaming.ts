@@ -5,7 +5,7 @@
  * trash. An intent in the state database lets the next mount finish or undo what a crash interrupts.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
-import { following, fromMs } from '../../base/timespec.js';
+import { fromMs, strictlyAfter } from '../../base/timespec.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Caller, RenameFlags } from '../api.js';
@@ -326,7 +326,7 @@ export class Renaming {
       table.update(source.ino, {
         parent: directory.ino,
         name: newName,
-        overlay: { ...source.overlay, ctime: following(source.overlay.ctime, fromMs(clock.now())) },
+        overlay: { ...source.overlay, ctime: strictlyAfter(source.overlay.ctime, fromMs(clock.now())) },
         ...(old === null ? {} : { remote: old, confirmedAt: target?.confirmedAt ?? null }),
       });
       if (old === null || state?.spool == null) return;
@@ -363,7 +363,7 @@ export class Renaming {
         overlay: {
           ...now.overlay,
           mtime: now.overlay.mtime ?? fromMs(source.remote?.modified ?? clock.now()),
-          ctime: following(now.overlay.ctime, fromMs(clock.now())),
+          ctime: strictlyAfter(now.overlay.ctime, fromMs(clock.now())),
         },
       });
     });
