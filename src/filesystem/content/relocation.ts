@@ -1,9 +1,10 @@
 /**
- * Keeps content that is not stored yet in sight: it has a path in the mount, and a folder at the provider by the time it goes
- * up, whatever other clients do to the folder that it was in.
+ * Keeps unstored content reachable: it has a path in the mount, and a folder at the provider by the time of its upload,
+ * whatever other clients do to its folder.
  *
- * A directory that holds such content and is gone at the provider stays here, as one that is not stored either, and is made
- * again before the first upload into it. Where that is refused, it moves into the rescue directory at the root.
+ * A directory that holds unstored content and is gone at the provider stays here as a directory that is not stored
+ * either. It is created again before the first upload into it. If the provider refuses that, it moves into the rescue
+ * directory at the root.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
 import type { ProviderErrorCode } from '../../providers/errors.js';
@@ -15,7 +16,7 @@ import { type Core, directoryOf, inodeOf, pathOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import { orGone } from '../core/or-gone.js';
 
-/** Answers to the making of a folder that another try does not change. */
+/** Errors of creating a folder that another try does not change. */
 const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'exists',
   'permission',
@@ -27,7 +28,7 @@ const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
 export class Relocation {
   readonly #core: Core;
   readonly #root: Ino;
-  /** Folders that are being made again. */
+  /** Folders that are being created again. */
   readonly #creating = new Map<Ino, Promise<RemoteFolder>>();
   readonly #locating = new Map<Ino, Promise<void>>();
 
@@ -37,12 +38,12 @@ export class Relocation {
     this.#root = root;
   }
 
-  /** Is there a path from the root to it? */
+  /** Is there a path from the root to the object? */
   isReachable(ino: Ino): boolean {
     return this.#core.table.isRoot(this.#topOf(ino));
   }
 
-  /** Gives a path to an object that has lost its name, or that is in a directory that has. */
+  /** Gives a path to an object that has lost its name, or whose directory has. */
   relocate(ino: Ino): void {
     if (this.isReachable(ino)) return;
     const { table, log } = this.#core;
@@ -58,17 +59,20 @@ export class Relocation {
     if (top.kind === 'directory') this.locate(top.ino);
   }
 
-  /** A directory that holds content which is not stored is in its parent's listing no more: it is gone, or elsewhere. */
+  /** A directory with unstored content is missing in its parent's listing: finds out whether it moved or is gone. */
   locate(ino: Ino): void {
     if (this.#locating.has(ino)) return;
     const work = this.#locate(ino)
-      // Asked again with the next listing, and by the upload.
+      // The next listing asks again, and so does the upload.
       .catch((error: unknown) => this.#core.log.info({ ino }, `where a folder is, is not known: ${messageOf(error)}`))
       .finally(() => this.#locating.delete(ino));
     this.#locating.set(ino, work);
   }
 
-  /** The folder of a directory at the provider, made again where it is gone. The directory may be another one afterwards. */
+  /**
+   * The provider's folder of a directory, created again if it is gone. The directory itself may be another one
+   * afterwards.
+   */
   ensureFolder(ino: Ino, signal?: AbortSignal): Promise<RemoteFolder> {
     const folder = remoteFolderOf(directoryOf(this.#core, ino));
     if (folder !== null) return Promise.resolve(folder);
@@ -81,12 +85,12 @@ export class Relocation {
     return orAborted(work, signal);
   }
 
-  /** The provider refused to put something into a directory: true where that is because its folder is gone there. */
+  /** The provider refused to store into a directory. True: the reason is that its folder is gone. */
   async isFolderGone(ino: Ino, error: unknown): Promise<boolean> {
     const code = codeOf(error);
     if (code !== 'not-found' && code !== 'permission') return false;
     if (this.#core.provider.capabilities.folders === 'implied') return false;
-    // A service may go on knowing a folder by its id that is in another one which is gone.
+    // A service may still find a folder by its id when a folder above it is gone.
     for (const at of this.#core.table.upwards(ino)) {
       const folder = remoteFolderOf(at);
       if (folder === null || folder.parentId === null) return false;
@@ -111,7 +115,7 @@ export class Relocation {
     if (now === null) return this.#markGone(ino);
     if (now.kind !== 'folder' || (now.parentId === was.parentId && now.name === was.name)) return;
     const to = now.parentId === null ? undefined : table.byRemote('folder', now.parentId);
-    // In a folder that was never listed: it stays where it was until that is.
+    // The new parent was never listed (or cannot hold it): the directory stays in place until it is.
     if (to === undefined || !this.isReachable(to.ino) || table.isWithin(to.ino, ino))
       table.update(ino, { remote: now });
     else this.#place({ ...directory, name: now.name }, to.ino, now);
@@ -148,7 +152,7 @@ export class Relocation {
     return entries.find((entry): entry is RemoteFolder => entry.kind === 'folder' && entry.name === name);
   }
 
-  /** The directory is this folder from now on; where another one here is that already, its content goes there. */
+  /** Binds the directory to this folder. If another directory here is already bound to it, the content moves there. */
   #adopt(ino: Ino, remote: RemoteFolder, listedAt: number | null): RemoteFolder {
     const { table, directories } = this.#core;
     table.transaction(() => {
@@ -162,7 +166,7 @@ export class Relocation {
     return remote;
   }
 
-  /** The folder is gone at the provider, with all that was stored in it. */
+  /** The folder is gone at the provider, with all its stored content. */
   #markGone(ino: Ino): void {
     const { table, directories } = this.#core;
     const { parent, name, remote } = inodeOf(this.#core, ino);
@@ -173,7 +177,7 @@ export class Relocation {
         return;
       }
       this.#markAllGone(ino, holding);
-      // Another client may have made it again already.
+      // Another client may already have created it again.
       const again = table
         .children(parent ?? 0)
         .find((other) => other.ino !== ino && other.remote?.kind === 'folder' && other.remote.name === remote?.name);
@@ -199,7 +203,7 @@ export class Relocation {
     }
   }
 
-  /** What is in one directory moves into another, which takes its place. */
+  /** Moves all entries of one directory into another, which takes its place. */
   #merge(from: Ino, into: Ino): void {
     const { table } = this.#core;
     for (const child of table.children(from)) {
@@ -212,7 +216,7 @@ export class Relocation {
     this.#forget(parent, name);
   }
 
-  /** Puts an object into a directory, under its name or one like it. */
+  /** Moves an object into a directory, under its name or a similar one. */
   #place({ ino, name, parent }: Inode, directory: Ino, remote: Inode['remote']): void {
     const { table } = this.#core;
     const free = this.#freeName(directory, name, ino);
@@ -243,7 +247,7 @@ export class Relocation {
     }
   }
 
-  /** The kernel looks the name up again. Not from inside a request on this very directory. */
+  /** Makes the kernel look the name up again. Not from inside a request on this directory. */
   #forget(parent: Ino | null, name: string): void {
     if (parent !== null) setImmediate(() => this.#core.invalidate({ kind: 'entry', parent, name }));
   }

@@ -1,10 +1,10 @@
 /**
- * rename(2) of a file where the provider cannot rename: its content is stored under the new name, then removed under the
- * old one.
+ * rename(2) of a file at a provider that cannot rename: its content is stored under the new name, then removed under the
+ * old one, at once or later.
  *
- * The old file goes at once, or later. What is stored is written down before it is sent: where the process dies in between,
- * the next mount knows the copy again by its bytes, and ends the rename. Otherwise the copy would be taken for another
- * client's file, and what it replaced for a conflict with it.
+ * Invariant: the copy is recorded in the journal before it is sent. If the process dies in between, the next mount
+ * recognises the copy by its bytes and finishes the rename. Otherwise it would take the copy for another client's file,
+ * and the replaced file for a conflict with it.
  */
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { type RemoteEntry, type RemoteFile, revisionKey } from '../../providers/provider.js';
@@ -22,14 +22,14 @@ import { md5Of } from '../uploads/delivery.js';
 import { requireBudgetToRename } from '../uploads/request-budget.js';
 import { type Namespace, remoteIdOf } from './namespace.js';
 
-/** Where a file goes, and what is there. */
+/** The destination of a rename, and the entry that has the name now. */
 export interface NewPlace {
   readonly directory: Inode;
   readonly name: string;
   readonly target: Inode | undefined;
 }
 
-/** What a rename at the provider means for the tables and for those who have the files open. */
+/** Applies a rename, done at the provider, to the tables and to open files. */
 export type ApplyMove = (source: Inode, moved: RemoteEntry, to: NewPlace) => Promise<void>;
 
 export class CopyRename {
@@ -47,7 +47,7 @@ export class CopyRename {
     this.#applyMove = moved;
   }
 
-  /** `begins` is told what is about to be stored. */
+  /** Calls `noteCopy` with the copy before it is stored. */
   async carryOut(
     source: Inode,
     from: RemoteFile,
@@ -77,7 +77,10 @@ export class CopyRename {
     await this.#cacheCopied(state, spool, stored, crcs);
   }
 
-  /** What was copied is here: it is not to be downloaded under its new name. */
+  /**
+   * The copied bytes are on this machine: keeps them in the cache, so that they need not be downloaded under the new
+   * name.
+   */
   async #cacheCopied(state: FileState, spool: SpoolFile, stored: RemoteFile, crcs: readonly number[]): Promise<void> {
     const { table, journal } = this.#core;
     const isInUse =
@@ -92,8 +95,8 @@ export class CopyRename {
   }
 
   /**
-   * A rename that a crash interrupted: it is ended where the copy is under the new name. Where it is not, nothing was done,
-   * and the file keeps its old name.
+   * Finishes a rename that a crash interrupted, if the copy is under the new name. If it is not, nothing was done, and
+   * the file keeps its old name.
    */
   async finish({ copy, name }: BegunRename, source: Inode, directory: Inode, target?: Inode): Promise<void> {
     if (copy === undefined) return;
@@ -102,23 +105,23 @@ export class CopyRename {
     const holder = isTaken ? remoteFileOf(source) : await this.#copyUnder(directory, name, copy);
     if (holder === null) return;
     const replaced = target === undefined ? undefined : this.#core.files.state(target.ino);
-    // Written through this mount already: it is newer than the rename.
+    // The target was written through this mount meanwhile: it is newer than the rename.
     if (!isTaken && replaced?.isTouched) return;
     if (!isTaken)
       await this.#adoptCopy(source, this.#core.files.state(source.ino), holder, { directory, name, target });
     await this.#disposeUnchanged(copy.from, holder);
-    // Where the service puts a second file of a name beside the first.
+    // Needed where the service puts a second file of a name beside the first.
     if (copy.replaces !== null) await this.#disposeUnchanged(copy.replaces, holder);
   }
 
-  /** The content is under the new name: so is the inode, with all that was written since. */
+  /** The content is stored under the new name: moves the inode there, with all that was written since. */
   async #adoptCopy(source: Inode, state: FileState | undefined, stored: RemoteFile, to: NewPlace): Promise<void> {
     const { journal, readers } = this.#core;
     const spool = state?.spool ?? null;
-    // What is cached may be of the file that was replaced.
+    // The cached blocks of this revision may belong to the file that was replaced.
     if (stored.md5 === null) readers.cache.invalidate(revisionKey(stored), stored.size);
     if (state !== undefined && spool !== null && state.dirty) {
-      // What is still being written goes to where its beginning is now; of the old base it needs nothing any more.
+      // A content that is still being written continues from the stored copy, and needs its old base no more.
       await this.#contents.fill(state, spool);
       const content = spool.state();
       await spool.sync();
@@ -128,7 +131,7 @@ export class CopyRename {
     await this.#applyMove(source, stored, to);
   }
 
-  /** The file under the name that holds what was to be copied, and did not before. */
+  /** The file of that name that holds the copied bytes and is not the file from before the rename. */
   async #copyUnder(directory: Inode, name: string, copy: BegunCopy): Promise<RemoteFile | null> {
     const { provider } = this.#core;
     const folder = remoteFolderOf(directory);
@@ -141,7 +144,7 @@ export class CopyRename {
     return null;
   }
 
-  /** Goes where it is still what it was: another client's newer version stays. */
+  /** Disposes of a file that has not changed. Another client's newer version stays. */
   async #disposeUnchanged(file: RemoteFile, keep: RemoteFile): Promise<void> {
     if (file.id === keep.id) return;
     const now = await orGone(this.#core.provider.stat(file));

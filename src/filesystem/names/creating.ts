@@ -7,7 +7,10 @@ import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 import type { Namespace } from './namespace.js';
 
-/** Makes a file, here; its first close stores it. The name is known to be free, and is taken before this first waits. */
+/**
+ * Creates a file on this machine; its first close stores it. The caller has checked that the name is free. The name is
+ * taken before the first `await`.
+ */
 export async function createFile(
   { table, files, options, clock }: Core,
   namespace: Namespace,
@@ -28,7 +31,7 @@ export async function createFile(
   });
   const state = files.ensureState(ino);
   try {
-    // An empty file is a content too: closing it stores it.
+    // An empty file is a content too: its close stores it.
     await contents.createEmpty(state);
   } catch (error) {
     table.update(ino, { parent: null, localSize: null });

@@ -1,4 +1,4 @@
-/** Names: lookup, readdir, mkdir, rmdir, unlink. Changes go to the provider first, then to the table. */
+/** Names: lookup, readdir, mkdir, rmdir, unlink. Invariant: a change goes to the provider first, then to the table. */
 import { codeOf, messageOf } from '../../base/errors.js';
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { fromMs } from '../../base/timespec.js';
@@ -22,7 +22,7 @@ import type { Uploader } from '../uploads/uploader.js';
 import type { AsideFiles } from './removed-while-open.js';
 
 export class Namespace {
-  /** Told how much was removed at the provider, bytes, and whether it went to the trash. */
+  /** Called with the bytes removed at the provider, and whether they went to the trash. */
   onRemoved: (bytes: number, toTrash: boolean) => void = () => {};
   readonly #core: Core;
   readonly #contents: Contents;
@@ -61,12 +61,12 @@ export class Namespace {
     const file = this.#core.files.state(inode.ino);
     if (file === undefined) return attributesOf(inode, this.#core.options);
     notePassthroughWrites(this.#core, file);
-    // Size and time are those of the bytes, also where the latest revision is not shown yet.
+    // Size and times must belong to the bytes that handles read, even if a newer revision is known.
     const shown = file.spool === null ? this.#contents.sharedRevision(file) : null;
     return attributesOf(shown === null ? inode : { ...inode, remote: shown }, this.#core.options, file);
   }
 
-  /** ENOENT where there is none. */
+  /** The entry of that name. ENOENT. */
   async find(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
     await this.#listed(parent, name, caller);
     const inode = this.#core.table.child(parent, name);
@@ -74,7 +74,7 @@ export class Namespace {
     return inode;
   }
 
-  /** Resolves when the listing of `parent` can say whether it holds such a name. */
+  /** Resolves when the listing of `parent` is current enough to tell whether it holds the name. */
   #listed(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
     directoryOf(this.#core, parent);
@@ -99,7 +99,7 @@ export class Namespace {
   }
 
   /**
-   * The directory that a program has opened is gone at the provider. Not ENOENT: the C library takes that for the end of a
+   * The opened directory is gone at the provider. ESTALE, not ENOENT: the C library takes ENOENT for the end of a
    * directory, and `ls` would show an empty one.
    */
   #gone(ino: Ino, error: unknown): never {
@@ -128,7 +128,7 @@ export class Namespace {
         parent,
         name,
         remote,
-        // It was made just now: it is known to be empty.
+        // It was created just now, so it is known to be empty.
         listedAt: clock.now(),
         overlay: {
           ...overlayOfNew(caller, mode, 0o777, options, directory),
@@ -158,7 +158,7 @@ export class Namespace {
     this.touchDirectory(parent);
   }
 
-  /** Takes the name of a file away: at the provider, and here; open handles go on reading and writing. */
+  /** Removes the name of a file at the provider and here. Open handles can still read and write. */
   async #removeFile(inode: Inode, caller: Caller | undefined): Promise<void> {
     const state = this.#core.files.ensureState(inode.ino);
     const isSuspended = await this.#uploader.suspend(state);
@@ -171,7 +171,10 @@ export class Namespace {
     }
   }
 
-  /** Brings here what those who have the file open may ask for once it is gone. The time that takes is not counted. */
+  /**
+   * Fetches the bytes that open handles may need after the removal. The time for that does not count against the
+   * deadline.
+   */
   async fetchForReaders(state: FileState, caller: Caller | undefined): Promise<void> {
     const since = this.#core.clock.now();
     await this.#contents.fetchForReaders(state, caller?.signal);
@@ -180,7 +183,7 @@ export class Namespace {
 
   async #unlink(inode: Inode, state: FileState, caller: Caller | undefined): Promise<void> {
     const { table, journal, directories } = this.#core;
-    // A cancelled or interrupted upload may have got through.
+    // A cancelled or interrupted upload may have succeeded.
     await this.#uploader.abandon(state);
     const { remote, parent } = inodeOf(this.#core, inode.ino);
     if (parent === null) throw new FsError('ENOENT', `${inode.name} does not exist`);
@@ -199,12 +202,12 @@ export class Namespace {
     else this.#asideFiles.attach(state, aside);
   }
 
-  /** To the trash, or for ever; or aside, where those who have the file open still need it there. */
+  /** Removes the file at the provider (trash or permanently), or moves it aside if open handles still need it there. */
   async #removeRemote(state: FileState, remote: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
     if (this.#asideFiles.isNeeded(state)) {
       this.requireDeletes();
       const aside = await this.#asideFiles.stepAside(remote, caller).catch((error: unknown) => {
-        // Gone already: nobody reads it any more.
+        // It is gone already: there is nothing to read.
         if (codeOf(error) !== 'not-found') throw error;
       });
       if (aside === undefined || aside !== null) return aside ?? null;
@@ -214,7 +217,10 @@ export class Namespace {
     return null;
   }
 
-  /** The upload will replace the content of a file that others have open: they go on with a copy, or with what is brought here. */
+  /**
+   * The next upload will replace the content of a file that other handles have open. They continue with a copy at the
+   * provider, or with bytes that are fetched here.
+   */
   async copyAside(ino: Ino, old: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
     const state = this.#core.files.state(ino);
     if (!this.#asideFiles.isNeeded(state)) return null;
@@ -235,8 +241,9 @@ export class Namespace {
   }
 
   /**
-   * Removes a directory that is empty at the provider too. To the trash it goes in one request, where the listing is
-   * fresh: the answer says what was in it, and it comes back if that was anything. What goes for ever is listed first.
+   * Removes a directory that is empty at the provider too. If the listing is fresh, it goes to the trash in one
+   * request: the answer says whether it held anything, and if so it is restored. Before a permanent removal it is
+   * always listed.
    */
   async removeEmpty(inode: Inode, caller: Caller | undefined): Promise<void> {
     const { table, directories, provider, options } = this.#core;
@@ -250,7 +257,7 @@ export class Namespace {
       if (gone?.kind === 'folder' && (gone.fileCount ?? 0) + (gone.folderCount ?? 0) > 0) {
         await provider.untrash(remote);
         await directories.refresh(ino);
-        // The count can be out of date while the listing is not.
+        // The count can be outdated while the listing is current.
         if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
         await this.dispose(remote, caller);
       }
@@ -259,7 +266,10 @@ export class Namespace {
     table.update(ino, { parent: null, remote: null });
   }
 
-  /** To the trash, or for ever, as the mount was told. Being gone already is no error. */
+  /**
+   * Removes an object, to the trash or permanently as the mount options say. An object that is already gone is no
+   * error.
+   */
   async dispose(remote: RemoteEntry, caller?: Caller): Promise<RemoteEntry | null> {
     const { provider, options } = this.#core;
     try {
@@ -269,7 +279,7 @@ export class Namespace {
         return gone;
       }
       this.requireDeletes();
-      // Every directory that goes was seen to be empty.
+      // Every directory that is removed was seen to be empty.
       const { signal, deadline } = caller ?? {};
       await provider.remove(remote, { signal, deadline, onlyEmpty: remote.kind === 'folder' });
       this.onRemoved(bytesOf(remote), false);
@@ -282,7 +292,7 @@ export class Namespace {
     return null;
   }
 
-  /** EPERM where the provider is known to have no way to remove anything. */
+  /** EPERM if the provider has no way to remove anything. */
   requireDeletes(): void {
     const { name, capabilities } = this.#core.provider;
     if (!capabilities.permanentDelete && !capabilities.trash) {
@@ -290,31 +300,34 @@ export class Namespace {
     }
   }
 
-  /** The directory, made sure that it can take `name`. EEXIST, and what `requireFits` says. */
+  /** Checks that the directory can take `name` and that the name is free. EEXIST, and the errors of `requireFits`. */
   async requireFree(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
     const directory = await this.requireFits(parent, name, caller);
     if (this.#core.table.child(parent, name) !== undefined) throw new FsError('EEXIST', `${name} exists`);
     return directory;
   }
 
-  /** The directory, listed, made sure that it could take such a name. EROFS, EACCES, ENAMETOOLONG, ENOENT. */
+  /** Lists the directory and checks that it can take a name like this. EROFS, EACCES, ENAMETOOLONG, ENOENT. */
   async requireFits(parent: Ino, name: string, caller?: Caller): Promise<Inode> {
     requireWritable(this.#core);
     const directory = directoryOf(this.#core, parent);
     if (directory.remote?.access === 'read') throw new FsError('EACCES', `${directory.name} is read-only`);
     requireNameFits(this.#core, name);
-    // Another client may have removed it, and only what is not stored yet keeps it here.
+    // Another client may have removed the folder. Then it exists here only for its content that is not stored yet.
     await this.#relocation.ensureFolder(parent, caller?.signal);
     await orAborted(this.#core.directories.ensureListed(parent, caller), caller?.signal);
     return inodeOf(this.#core, parent);
   }
 
-  /** An entry came or went: POSIX moves the times of the directory. */
+  /** An entry was added or removed: POSIX moves the times of the directory. */
   touchDirectory(ino: Ino): void {
     touch(this.#core, ino);
   }
 
-  /** A change at the provider. Where it fails, nobody knows what the directories hold now: they are listed again. */
+  /**
+   * Runs a request that changes the provider. If it fails, the content of the directories is unknown, so they are
+   * listed again.
+   */
   async expiringOnError<T>(touched: readonly (Ino | null)[], request: () => Promise<T>): Promise<T> {
     try {
       return await request();
@@ -329,14 +342,14 @@ function bytesOf(remote: RemoteEntry): number {
   return remote.kind === 'file' ? remote.size : 0;
 }
 
-/** ENAMETOOLONG where neither a directory here nor the provider can hold the name. */
+/** ENAMETOOLONG if a directory here or the provider cannot hold the name. */
 export function requireNameFits(core: Core, name: string): void {
   if (name.length > core.provider.capabilities.maxNameLength || Buffer.byteLength(name) > MAX_NAME_BYTES) {
     throw new FsError('ENAMETOOLONG', 'the name is too long');
   }
 }
 
-/** The provider's id of a directory that is there; ENOENT where it is not (any more). */
+/** The provider's id of a directory; ENOENT if it is not there (any more). */
 export function remoteIdOf(directory: Inode): string {
   if (directory.remote === null) throw new FsError('ENOENT', `${directory.name} is not at the provider`);
   return directory.remote.id;

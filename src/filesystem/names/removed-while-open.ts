@@ -1,8 +1,9 @@
 /**
- * Files that lose their names while programs have them open, and whose content is not all on this machine: they step aside at the
- * provider, where their readers go on by ranges, and are disposed of after the last close. So taking a name away never waits for bytes.
+ * Files that lose their name while programs have them open and whose content is not all on this machine. They are moved
+ * aside at the provider (NFS: silly rename), where reads continue by ranges, and are disposed of after the last close.
+ * So a removal never waits for a transfer.
  *
- * The place aside is in the account's root: a folder that may be removed meanwhile would take them along.
+ * They are moved to the account's root: any other folder may be removed meanwhile, and they with it.
  */
 import { randomBytes } from 'node:crypto';
 import { codeOf, messageOf } from '../../base/errors.js';
@@ -21,7 +22,7 @@ import type { Intents } from '../recovery/intents.js';
 import { LONGEST_NAME } from '../recovery/retained-versions.js';
 import { isUndeletable } from '../uploads/orphans.js';
 
-/** The account does not let the file go there: another try changes nothing. */
+/** Errors by which the account refuses the move aside: another try changes nothing. */
 const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'exists',
   'permission',
@@ -33,7 +34,7 @@ const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
 ]);
 
 export class AsideFiles {
-  /** Removes a file at the provider, as the mount was told to. */
+  /** Removes a file at the provider, to the trash or permanently as the mount options say. */
   dispose: (file: RemoteFile) => Promise<unknown> = () => Promise.resolve();
   readonly #core: Core;
   readonly #contents: Contents;
@@ -50,20 +51,20 @@ export class AsideFiles {
     this.#folder = folder;
   }
 
-  /** Is the file to step aside, rather than go at once? */
+  /** Must the file be moved aside rather than removed at once? */
   isNeeded(state: FileState | undefined): state is FileState {
     return state !== undefined && this.#core.provider.capabilities.moveFile && needsProvider(this.#core, state);
   }
 
-  /** Where a file of that name waits for its last close. */
+  /** The place where a file of that name waits for its last close. */
   placeOf(name: string): { readonly parentId: string; readonly name: string } {
     const longest = Math.min(this.#core.provider.capabilities.maxNameLength, LONGEST_NAME);
     return { parentId: this.#folder, name: withMark(name, openFileMark(randomBytes(6).toString('hex')), longest) };
   }
 
   /**
-   * The file steps aside; where the process dies before `hold`, or this fails, it gets its name back. Null: the account does not
-   * let it go there. Throws `not-found` where it is gone.
+   * Moves the file aside. If the process dies before `commit`, or this fails, it gets its name back. Null: the account
+   * refuses the move. Throws `not-found` if the file is gone.
    */
   async stepAside(file: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
     const place = this.placeOf(file.name);
@@ -71,7 +72,7 @@ export class AsideFiles {
     return this.#attempt(intent, caller, () => this.#core.provider.move(file, place, caller));
   }
 
-  /** A copy of the file is put aside for its readers: it keeps its name, and its content will be replaced. */
+  /** Copies the file aside for its readers: the file keeps its name, and its content will be replaced. */
   async copyAside(file: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
     if (!this.#core.provider.capabilities.copyFile) return null;
     const place = this.placeOf(file.name);
@@ -111,7 +112,7 @@ export class AsideFiles {
         return null;
       }
       if (codeOf(error) === 'not-found') this.#intents.end(intent);
-      // Nobody waits any more; and from who does not answer, nothing is to be learnt in time either.
+      // The caller has gone, or its time is over and the provider is unavailable: undoing waits for the background.
       else if (codeOf(error) === 'aborted' || (isUnavailable(error) && isPastDeadline(this.#core, caller)))
         this.#intents.retryLater(intent);
       else await this.#intents.undo(intent);
@@ -125,12 +126,15 @@ export class AsideFiles {
     return refusals.has(codeOf(error) ?? '');
   }
 
-  /** It has no name any more, for good: from now on it is to be disposed of. For the transaction that takes the name away. */
+  /**
+   * The removal of the name is final: from now on the file is to be disposed of. Run in the transaction that removes
+   * the name.
+   */
   commit({ intent, file }: AsideFile): void {
     this.#intents.markAside(intent, file);
   }
 
-  /** Those who have the file open go on with what stepped aside. */
+  /** Switches the open handles to the file that was moved aside. */
   attach(state: FileState, aside: AsideFile): void {
     state.aside = aside;
     state.lastRevision = aside.file;
@@ -138,7 +142,7 @@ export class AsideFiles {
     this.#contents.abandon(state);
   }
 
-  /** Nobody has the file open any more. */
+  /** The last handle is closed: disposes of the file. */
   release(state: FileState): void {
     const { aside } = state;
     if (aside === null || this.#isClosed) return;
@@ -162,12 +166,15 @@ export class AsideFiles {
     }
   }
 
-  /** Nothing is asked of the provider any more. */
+  /** No request goes to the provider any more. */
   close(): void {
     this.#isClosed = true;
   }
 
-  /** The kernel holds nothing any more: what nobody has open goes. Resolves when it is gone, or cannot go now. */
+  /**
+   * The kernel has no references any more: disposes of all files without an open handle. Resolves when they are gone,
+   * or cannot go now.
+   */
   async disposeUnopened(): Promise<void> {
     for (const state of this.#core.files.states()) if (state.handles.size === 0) this.release(state);
     await Promise.all(this.#disposals);
@@ -175,8 +182,8 @@ export class AsideFiles {
 }
 
 /**
- * May those who have the file open ask for more bytes that are only at the provider than one request brings? (What is small is
- * brought here: the provider's word on the removal is then the answer to it.)
+ * Can open handles still need more bytes from the provider than one request brings? (A small content is fetched instead:
+ * then the provider's answer to the removal itself is the result of the call.)
  */
 export function needsProvider({ readers }: Pick<Core, 'readers'>, { handles, spool }: FileState): boolean {
   for (const { pinned, isOnOldRevision } of handles) {

@@ -1,8 +1,9 @@
 /**
  * rename(2): the same provider object and inode number under another name.
  *
- * Over an existing file, three requests: the old file steps aside, the new one takes the name, the old one goes to the
- * trash. An intent in the state database lets the next mount finish or undo what a crash interrupts.
+ * A rename over an existing file takes three requests: the old file is moved aside, the new one takes the name, the old
+ * one goes to the trash. An intent in the state database lets the next mount finish or undo a rename that a crash
+ * interrupted.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
@@ -67,14 +68,14 @@ export class Renaming {
     caller: Caller | undefined,
   ): Promise<void> {
     requireWritable(this.#core);
-    // No provider swaps two names at once, and half of a swap is worse than none.
+    // No provider swaps two names at once, and half a swap is worse than none.
     if (flags.exchange) throw new FsError('EINVAL', 'names cannot be exchanged here');
     requireNameFits(this.#core, newName);
     for (let isRelisted = false; ; ) {
       try {
         if (await this.#tryRename(parent, name, newParent, newName, flags, caller)) break;
       } catch (error) {
-        // Another client may have made one of that name since the directory was listed: it is replaced like any other.
+        // Another client may have created the name since the directory was listed: it is replaced like any other.
         const { table, directories } = this.#core;
         const isUnknown = table.child(newParent, newName) === undefined;
         if (isRelisted || flags.noReplace || codeOf(error) !== 'exists' || !isUnknown) throw error;
@@ -87,7 +88,7 @@ export class Renaming {
     if (newParent !== parent) this.#namespace.touchDirectory(newParent);
   }
 
-  /** False: the names have come to mean something else while we waited for those who were busy with them. */
+  /** False: the names have changed their meaning while this call waited for their locks. */
   async #tryRename(
     parent: Ino,
     name: string,
@@ -98,7 +99,7 @@ export class Renaming {
   ): Promise<boolean> {
     const { table, directories } = this.#core;
     const source = await this.#namespace.find(parent, name, caller);
-    // Only what is not stored yet keeps them here, where another client has removed them.
+    // If another client has removed the folders, they exist here only for content that is not stored yet.
     await this.#relocation.ensureFolder(newParent, caller?.signal);
     if (source.kind === 'directory') await this.#relocation.ensureFolder(source.ino, caller?.signal);
     if (table.isWithin(newParent, source.ino)) throw new FsError('EINVAL', 'a directory cannot move into itself');
@@ -110,7 +111,7 @@ export class Renaming {
     const inos = target === undefined ? [source.ino] : [source.ino, target.ino];
     const suspended: FileState[] = [];
     const act = async (): Promise<boolean> => {
-      // The upload of either would go to a name that is about to change.
+      // The uploads of both files would go to a name that is about to change.
       for (const ino of inos) {
         const state = this.#core.files.state(ino);
         if (state === undefined) continue;
@@ -162,7 +163,7 @@ export class Renaming {
     }
     const old = target === undefined ? null : remoteFileOf(target);
     const remote = remoteFileOf(source);
-    // Known before anything steps aside: what could not be removed would stay there.
+    // Checked before anything is moved aside: a file that cannot be removed would stay there.
     if (old !== null) this.#namespace.requireDeletes();
     if (target !== undefined && old !== null && remote !== null)
       await this.#replace(source, remote, target, old, directory, newName, caller);
@@ -170,8 +171,8 @@ export class Renaming {
   }
 
   /**
-   * A rename that a crash interrupted: done here where the provider had done it, finished where it had done a part; or
-   * undone, where a file has the name that was to be replaced.
+   * Settles a rename that a crash interrupted: applies it here if the provider has done it, finishes it if the
+   * provider has done a part, or undoes it if a file has the name that was to be replaced.
    */
   async finish(begun: BegunRename): Promise<void> {
     const { source: ino, target, parent, name } = begun;
@@ -196,21 +197,24 @@ export class Renaming {
       }
       const moved = isThere ? now : await provider.move(now, to);
       const replaced = target === null ? undefined : this.#core.files.state(target);
-      // Written through this mount already: it is newer than the rename.
+      // The target was written through this mount meanwhile: it is newer than the rename.
       if (replaced?.isTouched) return;
       if (replaced !== undefined) await this.#uploader.cancel(replaced);
       await this.#applyMove(source, moved, directory, name, inTheWay);
     });
   }
 
-  /** Some providers give a moved file a new id, and nobody heard it: it is the one of this name and these bytes. */
+  /**
+   * Some providers give a moved file a new id, and the answer with it may be lost: finds the file by its name and
+   * bytes.
+   */
   async #findByContent(source: Inode, directory: Inode, name: string, target?: Inode): Promise<RemoteEntry | null> {
     const was = remoteFileOf(source);
     const folder = remoteFolderOf(directory);
     if (was === null || was.md5 === null || folder === null) return null;
     const entries = await this.#core.provider.list(folder);
     const old = target === undefined ? undefined : this.#core.files.state(target.ino)?.spool?.base;
-    // What was to be replaced may hold the same.
+    // The file that was to be replaced may hold the same bytes.
     const isOther = ({ id }: RemoteEntry): boolean => id !== target?.remote?.id && id !== old?.id;
     const isIt = (entry: RemoteEntry): boolean =>
       entry.kind === 'file' && entry.name === name && entry.size === was.size && entry.md5 === was.md5;
@@ -231,7 +235,7 @@ export class Renaming {
     await this.#applyMove(source, moved, directory, newName, target);
   }
 
-  /** The old file steps aside, ours takes its name, the old one is disposed of. */
+  /** Moves the old file aside, gives its name to ours, and disposes of the old one. */
   async #replace(
     source: Inode,
     remote: RemoteFile,
@@ -285,7 +289,7 @@ export class Renaming {
       await this.#namespace.dispose(stepped);
       this.#intents.end(intent);
     } catch (error) {
-      // The rename itself is done; what is left is a file too many.
+      // The rename itself is done; only the old file is left over.
       if (isUndeletable(error)) return this.#intents.retain(intent);
       log.warn({ ino: target.ino }, `the replaced version stays as ${place.name} for now: ${messageOf(error)}`);
       this.#intents.retryLater(intent);
@@ -300,12 +304,15 @@ export class Renaming {
     caller: Caller | undefined,
   ): Promise<void> {
     for (const ino of [source.parent, directory.ino]) if (ino !== null) this.#core.directories.expire(ino);
-    // From who does not answer, nothing is to be learnt in time either.
+    // The caller's time is over and the provider is unavailable: undoing waits for the background.
     if (isUnavailable(error) && isPastDeadline(this.#core, caller)) this.#intents.retryLater(intent);
     else await this.#intents.undo(intent);
   }
 
-  /** Content that is only here yet changes its name here; where it replaces a stored file, it becomes its new version. */
+  /**
+   * Renames a content that is not stored yet, on this machine only. If it replaces a stored file, it becomes that
+   * file's next version.
+   */
   async #renameLocal(
     source: Inode,
     target: Inode | undefined,
@@ -316,7 +323,7 @@ export class Renaming {
     const { table, files, journal, clock } = this.#core;
     const state = files.state(source.ino);
     const old = target === undefined ? null : remoteFileOf(target);
-    // What is still another base's must be here before the base changes.
+    // Bytes of the old base must be fetched before the base changes.
     if (old !== null && state?.spool != null) await this.#contents.fill(state, state.spool, caller?.signal);
     const aside =
       target === undefined || old === null ? null : await this.#namespace.copyAside(target.ino, old, caller);
@@ -354,7 +361,8 @@ export class Renaming {
         table.update(duplicate.ino, { parent: null, remote: null });
       }
       const now = inodeOf(this.#core, source.ino);
-      // Another client's change, listed while ours was under way, may have the two the other way round.
+      // A listing during the rename may show another client's change that put the directory inside the source: break
+      // the circle first.
       table.breakCycle(source.ino, directory.ino);
       table.update(source.ino, {
         parent: directory.ino,
@@ -374,13 +382,13 @@ export class Renaming {
     if (target !== undefined) this.#unlinkReplaced(target.ino, aside);
   }
 
-  /** The replaced file has no name any more, and nothing of it is to be stored: both at once, whatever happens next. */
+  /** The replaced file loses its name and its journal row in one transaction: none of its content may be stored later. */
   #dropName({ ino }: Inode): void {
     this.#core.table.update(ino, unlinkedRow(this.#core, ino));
     this.#core.journal.remove(ino);
   }
 
-  /** What was not stored of the replaced file goes, unless somebody has it open. */
+  /** Drops the unstored content of the replaced file, unless it is open. */
   #unlinkReplaced(ino: Ino, aside?: AsideFile): void {
     const state = this.#core.files.state(ino);
     if (state === undefined) return;
@@ -389,7 +397,7 @@ export class Renaming {
     else this.#asideFiles.attach(state, aside);
   }
 
-  /** A name that had to be escaped here keeps its true form at the provider as long as nobody gives it another. */
+  /** A name that is escaped here keeps its true form at the provider until a rename changes it. */
   #remoteName(source: Inode, newName: string): string {
     return newName === source.name && source.remote !== null ? source.remote.name : newName;
   }

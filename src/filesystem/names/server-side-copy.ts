@@ -1,4 +1,4 @@
-/** copy_file_range(2) of a whole file: the provider copies it, and no byte of it passes this machine. */
+/** copy_file_range(2) of a whole file: the provider copies it, without any transfer to this machine. */
 import { codeOf, messageOf } from '../../base/errors.js';
 import { fromMs } from '../../base/timespec.js';
 import type { RemoteFile } from '../../providers/provider.js';
@@ -11,7 +11,7 @@ import { FsError } from '../core/fs-error.js';
 import type { FileState, Handle } from '../core/open-files.js';
 import type { Namespace } from './namespace.js';
 
-/** What the kernel takes for "read and write it yourself". */
+/** Makes the caller read and write the bytes itself. */
 const byBytes = new FsError('ENOTSUP', 'only whole stored files are copied by the provider, to new files');
 
 export interface CopyRange {
@@ -35,8 +35,8 @@ export class Copying {
   }
 
   /**
-   * Answers the bytes copied, all of them; the file is stored then. ENOTSUP where the range is not a whole stored file, its
-   * target not a new and empty one, or the provider will not.
+   * Returns the bytes copied, which is all of them; the file is stored then. ENOTSUP if the range is not a whole
+   * stored file, its target is not new and empty, or the provider refuses.
    */
   async copyRange(range: CopyRange, caller: Caller | undefined): Promise<number> {
     const { files, provider, options } = this.#core;
@@ -55,14 +55,14 @@ export class Copying {
 
   async #copy(original: RemoteFile, source: Handle, target: Handle, caller: Caller | undefined): Promise<void> {
     const { state } = target;
-    // Since then somebody may have written to either.
+    // Either file may have been written meanwhile.
     if (!isNew(state) || source.state.spool !== null) throw byBytes;
     const { parent, name, remote } = inodeOf(this.#core, state.ino);
     const directory = parent === null ? null : inodeOf(this.#core, parent).remote;
-    // The provider copies to a new file only; a new version of an existing one is sent.
+    // The provider copies to a new file only; a new version of an existing file is uploaded.
     if (remote !== null || directory === null) throw byBytes;
     const { generation } = state;
-    // Should its answer be lost: what then has the name is ours.
+    // If the answer is lost, the file of that name is ours.
     state.attempts.add(original.md5 ?? '');
     let copy: RemoteFile;
     try {
@@ -74,11 +74,12 @@ export class Copying {
       this.#core.log.info({ code: codeOf(error) }, `${name} is copied by its bytes: ${messageOf(error)}`);
       throw byBytes;
     }
-    // Told of the original, nobody knows what was made; it is met under its name when the bytes are stored.
+    // The answer describes the original, so we do not know the copy; storing the bytes will meet it under its name.
     if (copy.id === original.id) throw byBytes;
     const isRight = copy.size === original.size && copy.md5 === original.md5;
     if (isRight && isNew(state) && state.generation === generation) return this.#adopt(state, copy);
-    // Another client's change was copied, or a program has written meanwhile: what it sees is what it will have stored.
+    // The provider copied another client's change, or a program has written meanwhile. The program must get stored what
+    // it sees.
     this.#core.log.info(
       { ino: state.ino },
       `the provider's copy of ${pathOf(this.#core, source.state.ino)} is not wanted`,
@@ -87,7 +88,7 @@ export class Copying {
     throw byBytes;
   }
 
-  /** The new file is stored: there is nothing of it here to be uploaded. */
+  /** The new file is stored: drops its local content. */
   async #adopt(state: FileState, copy: RemoteFile): Promise<void> {
     const { table, journal, clock, directories, invalidate } = this.#core;
     const { spool } = state;
@@ -114,7 +115,7 @@ export class Copying {
   }
 }
 
-/** The revision that the range is all of; null where it is a part, or not what the provider has. */
+/** The revision that the range covers completely; null if it is only a part, or the content differs from the provider's. */
 function originalOf(
   { state, pinned, isOnOldRevision }: Handle,
   { fromOffset, toOffset, length }: CopyRange,
@@ -125,9 +126,9 @@ function originalOf(
   return fromOffset === 0 && toOffset === 0 && length >= pinned.size ? pinned : null;
 }
 
-/** Was it made or emptied, and nothing written to it? */
+/** Was it created or emptied, and not written since? */
 function isNew({ spool, backing, written, activeUpload, unlinked, promised, pendingChanges }: FileState): boolean {
   if (spool?.size !== 0 || written || promised || unlinked) return false;
-  // Those who read the spool file by themselves would go on with that.
+  // Programs that read the spool file directly would keep reading it.
   return backing === null && activeUpload === null && !pendingChanges.isBusy;
 }

@@ -1,5 +1,8 @@
 /**
- * Namespace changes of several requests, written down before the first, so that the next mount can finish or undo them.
+ * Records changes of names that take several requests.
+ *
+ * Invariant: an intent is written before the first request and removed after the last, so that the next mount can finish
+ * or undo the change.
  */
 import { messageOf } from '../../base/errors.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
@@ -10,19 +13,19 @@ import { orGone } from '../core/or-gone.js';
 import type { Intent, ReplaceIntent } from '../core/replace-intent.js';
 import { isUndeletable, type Orphans } from '../uploads/orphans.js';
 
-/** A file that has lost its name and stays as long as somebody has it open. */
+/** A file that lost its name and stays aside while it is open. */
 interface AsideIntent {
   readonly replace: ReplaceIntent;
   readonly file: RemoteFile;
 }
 
-/** Of a rename by copying: what is stored under the new name. */
+/** The copy that a rename by copying stores under the new name. */
 export interface BegunCopy {
-  /** The file under the old name, which is to go. */
+  /** The file under the old name, which will be removed. */
   readonly from: RemoteFile;
-  /** What has the new name at the provider. */
+  /** The file that has the new name at the provider. */
   readonly replaces: RemoteFile | null;
-  /** Of the copy, bytes. */
+  /** Size of the copy, bytes. */
   readonly size: number;
   readonly md5: string;
 }
@@ -30,13 +33,13 @@ export interface BegunCopy {
 /** A rename as it was begun. */
 export interface BegunRename {
   readonly source: Ino;
-  /** What has the new name at the beginning. */
+  /** The entry that has the new name at the beginning. */
   readonly target: Ino | null;
   readonly parent: Ino;
   readonly name: string;
-  /** Where the source was at the provider: a listing may have told the table of another place since. */
+  /** Where the source was at the provider. A listing may have moved it in the table since. */
   readonly from?: { readonly parentId: string | null; readonly name: string };
-  /** Where the provider cannot rename, once it is about to be sent. */
+  /** Set at a provider that cannot rename, before the copy is sent. */
   readonly copy?: BegunCopy;
 }
 
@@ -46,7 +49,7 @@ export function begunRename({ ino, remote }: Inode, target: Inode | undefined, p
 }
 
 interface Change {
-  /** Whose entries change. */
+  /** The directories whose entries change. */
   readonly directories: readonly Ino[];
   readonly rename?: BegunRename;
 }
@@ -56,7 +59,7 @@ interface IntentRow {
   readonly data: string;
 }
 
-/** What could not be settled is tried again after so long, then less and less often, ms. */
+/** Pause before an unsettled intent is retried, ms, doubling from the first to the longest. */
 const FIRST_PAUSE = 10_000;
 const LONGEST_PAUSE = 600_000;
 
@@ -64,12 +67,12 @@ export class Intents {
   readonly #core: Core;
   readonly #onNameRestored: (ino: Ino, file: RemoteFile) => void;
   readonly #orphans: Orphans;
-  /** By id: begun, and neither finished nor undone though nobody is at it any more. */
+  /** By id: intents that were begun and wait to be finished or undone in the background. */
   readonly #pending = new Map<number, Intent>();
   readonly #ending = new AbortController();
   #isWaiting = false;
 
-  /** `moved` is told of a file that has got its name back, maybe under a new id. */
+  /** Calls `moved` for a file that has got its name back, maybe under a new id. */
   constructor(core: Core, orphans: Orphans, moved: (ino: Ino, file: RemoteFile) => void) {
     this.#core = core;
     this.#orphans = orphans;
@@ -84,7 +87,7 @@ export class Intents {
     return { id: Number(lastInsertRowid), replace };
   }
 
-  /** Did an earlier mount leave any? */
+  /** Did an earlier mount leave intents? */
   hasUnfinished(): boolean {
     return (
       this.#core.state.sql
@@ -98,8 +101,8 @@ export class Intents {
   }
 
   /**
-   * Runs a change of what these directories hold: at the provider, then in the table. Where the process dies in between,
-   * the next mount does not show them before it has listed them anew. `begins` adds to a rename what is about to be stored.
+   * Runs a change of these directories' entries, at the provider and in the table. If the process dies in between, the
+   * next mount lists them again before it shows them. `noteCopy` adds to a rename the copy that is about to be stored.
    */
   async withChangeIntent<T>(
     directories: readonly Ino[],
@@ -123,7 +126,10 @@ export class Intents {
     }
   }
 
-  /** The replacement failed: the old file gets its name back, if it lost it. Where that fails too it is done later. */
+  /**
+   * The replacement failed: gives the old file its name back, if it lost it. If that fails too, it is retried in the
+   * background.
+   */
   async undo(intent: Intent): Promise<void> {
     try {
       await this.#settle(intent);
@@ -134,13 +140,13 @@ export class Intents {
     }
   }
 
-  /** All but the last step is done, or nothing could be undone: the rest follows in the background. */
+  /** Only the last step is missing, or undoing failed: the background does the rest. */
   retryLater(intent: Intent): void {
     this.#pending.set(intent.id, intent);
     this.#scheduleRetry();
   }
 
-  /** The name is gone, or another's: what stepped aside stays until the last close, and then goes. */
+  /** The name is gone or belongs to another file: the file that was moved aside stays until its last close. */
   markAside({ id, replace }: Intent, file: RemoteFile): void {
     const held: AsideIntent = { replace, file };
     this.#core.state.sql
@@ -148,18 +154,18 @@ export class Intents {
       .run(JSON.stringify(held), id);
   }
 
-  /** What was held goes in the background. */
+  /** Removes a file that was kept aside, in the background. */
   disposeLater({ id }: Intent, file: RemoteFile): void {
     this.#orphans.adopt(id, file);
     this.#scheduleRetry();
   }
 
-  /** Removes a file whose content is stored under another name by now: at once, or later. */
+  /** Removes a file whose content is now stored under another name: at once, or in the background. */
   async removeOrphan(file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
     if (!(await this.#orphans.remove(file, remove))) this.#scheduleRetry();
   }
 
-  /** Something is about to be stored under this name. */
+  /** A file is about to be stored under this name: removes an orphan of that name. */
   clearOrphansAt(place: { readonly parentId: string; readonly name: string }): Promise<void> {
     return this.#orphans.clear(place);
   }
@@ -170,7 +176,10 @@ export class Intents {
     this.#keepTrying().catch(() => undefined);
   }
 
-  /** All is done but that the replaced version goes, which the service does not do. It is not asked again by itself. */
+  /**
+   * Only the removal of the replaced version is missing, which the service does not offer. It is retried only on
+   * request.
+   */
   retain({ id, replace }: Intent): void {
     this.#core.state.sql
       .prepare("UPDATE intent SET kind = 'kept', data = ? WHERE id = ?")
@@ -181,7 +190,7 @@ export class Intents {
     );
   }
 
-  /** Tries what waits to be settled now, and whether what was kept has gone or can go. */
+  /** Retries all pending intents now, and the removal of retained versions. */
   async retry(): Promise<void> {
     const kept = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'kept'").all() as IntentRow[];
     for (const { id, data } of kept) this.#pending.set(id, { id, replace: JSON.parse(data) as ReplaceIntent });
@@ -193,7 +202,7 @@ export class Intents {
     await this.#orphans.retry();
   }
 
-  /** Ends background work; what is not settled is written down for the next mount. */
+  /** Ends background work; pending intents stay in the database for the next mount. */
   close(): void {
     this.#ending.abort();
   }
@@ -214,20 +223,20 @@ export class Intents {
   }
 
   /**
-   * Finishes or undoes what an earlier mount left. One that cannot be settled now is tried at the next mount. `finish` ends
-   * a rename in the way that it was meant.
+   * Finishes or undoes the intents of an earlier mount. One that cannot be settled now is tried at the next mount.
+   * `finish` completes a rename as it was meant.
    */
   async recover(finish: (rename: BegunRename) => Promise<void>): Promise<void> {
     const rows = this.#core.state.sql
       .prepare("SELECT id, data FROM intent WHERE kind = 'replace'")
       .all() as IntentRow[];
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
-    // Nobody has them open any more.
+    // No program has them open any more.
     const held = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'held'").all() as IntentRow[];
     for (const { id, data } of held) this.#orphans.adopt(id, (JSON.parse(data) as AsideIntent).file);
     await this.#orphans.recover();
     if (!this.#orphans.isEmpty) this.#scheduleRetry();
-    // By now a replacement is done or undone at the provider; what it means for the names here comes next.
+    // Replacements are now done or undone at the provider; next, the names here follow.
     await this.#recoverChanges(finish);
   }
 
@@ -239,7 +248,7 @@ export class Intents {
       for (const ino of inos) directories.expire(ino);
       try {
         if (rename !== undefined) await finish(rename);
-        // A directory that is gone has nothing to show.
+        // A directory that is gone needs no listing.
         const known = inos.filter((ino) => table.get(ino)?.remote != null);
         await Promise.all(known.map((ino) => directories.refresh(ino)));
         this.end({ id });
@@ -249,7 +258,10 @@ export class Intents {
     }
   }
 
-  /** By the names in the folder, not by ids: some providers give a moved file a new one, and nobody may have heard it. */
+  /**
+   * Looks at the names in the folder, not at ids: some providers give a moved file a new id, and the answer with it
+   * may be lost.
+   */
   async #settle(intent: Intent): Promise<void> {
     const { provider, directories, table } = this.#core;
     const { old, parentId, aside, asideIn } = intent.replace;
@@ -273,7 +285,7 @@ export class Intents {
     if (directory !== undefined) await directories.refresh(directory.ino);
   }
 
-  /** Removes the old file where its successor has the name; else gives it back a name, and answers it as it is then. */
+  /** Removes the old file if its successor has the name. Otherwise gives it a name again, and returns it as it is then. */
   async #finish(
     { name, parentId, successor }: ReplaceIntent,
     stepped: RemoteEntry,
@@ -292,7 +304,7 @@ export class Intents {
         throw error;
       }
     }
-    // Another client took the name meanwhile: both stay.
+    // Another client took the name meanwhile: both files stay.
     const { maxNameLength } = provider.capabilities;
     const beside = conflictName(name, new Date(clock.now()), options.host, maxNameLength);
     return provider.move(stepped, { parentId, name: beside });

@@ -1,4 +1,4 @@
-/** What an earlier mount left in the journal: shown at once, uploaded in the background. */
+/** Recovers the contents in the journal of an earlier mount: shown at once, uploaded in the background. */
 import { messageOf } from '../../base/errors.js';
 import { isSpoolFileSound } from '../../spool/inline-content.js';
 import type { UploadRow } from '../../spool/journal.js';
@@ -8,7 +8,7 @@ import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 import type { Uploader } from '../uploads/uploader.js';
 
-/** Answers what begins the uploads, once it is known what has become of the names. */
+/** Returns a function that begins the uploads. The caller runs it when interrupted renames are settled. */
 export function recoverUploads(core: Core, uploader: Uploader, relocation: Relocation): () => void {
   const { journal, spool, table, log } = core;
   const rows = journal.all();
@@ -26,7 +26,7 @@ export function recoverUploads(core: Core, uploader: Uploader, relocation: Reloc
   };
 }
 
-/** Answers the content that is to be uploaded. */
+/** Returns the state if its content is to be uploaded. */
 function recoverOne(core: Core, uploader: Uploader, relocation: Relocation, found: UploadRow): FileState | null {
   const { journal, files, spool, table, log } = core;
   if (table.get(found.ino) === undefined) {
@@ -41,13 +41,13 @@ function recoverOne(core: Core, uploader: Uploader, relocation: Relocation, foun
       journal.remove(found.ino);
       table.update(found.ino, { localSize: null });
     });
-    // With the row its file is dropped.
+    // Removing the row also lists its file as dropped.
     return null;
   }
   relocation.relocate(found.ino);
   const promised = restoreInline(core, found);
   const row = promised ?? withUnpromised(found, onDisk ?? 0);
-  // What was written behind its end must not show in a hole, should the file grow again.
+  // Bytes behind its end must not appear in a hole if the file grows again.
   if (onDisk !== null && onDisk > row.content.size) spool.truncateToContent(row);
   if (row.isUncut) journal.wasEmptied(row.ino);
   const state = files.ensureState(row.ino);
@@ -71,7 +71,10 @@ function recoverOne(core: Core, uploader: Uploader, relocation: Relocation, foun
   return null;
 }
 
-/** False: a program of the mount that died may go on writing to the spool file, and there is no room for a copy. */
+/**
+ * Makes sure that only we write to the spool file. False: a program of the dead mount may go on writing to it, and there
+ * is no free space for a copy.
+ */
 function isolated({ spool, log }: Core, row: UploadRow): boolean {
   try {
     spool.isolate(row);
@@ -82,15 +85,15 @@ function isolated({ spool, log }: Core, row: UploadRow): boolean {
   }
 }
 
-/** Is the content that of its base, so that there is nothing to store? */
+/** Is the content identical to its base, so that there is nothing to store? */
 function isUnchanged({ base, content }: UploadRow): boolean {
   if (base === null || content.present.length > 0) return false;
   return content.size === base.size && content.baseEnd === base.size;
 }
 
 /**
- * A small content is in the journal: its spool file was not synced, and after a power cut may hold anything, so it is made
- * anew. Null: the spool file is the content, with what was written since the promise.
+ * Restores an inline content from the journal. Its spool file was never synced and may hold anything after a power cut,
+ * so it is written again. Null: the spool file is the content, including writes since the promise.
  */
 function restoreInline({ journal, spool, options }: Core, row: UploadRow): UploadRow | null {
   const facts = journal.inlineFacts(row.ino);
@@ -101,9 +104,10 @@ function restoreInline({ journal, spool, options }: Core, row: UploadRow): Uploa
 }
 
 /**
- * What was written after the last word of the journal, where nothing was promised that it takes the place of. A content without
- * a base is all that is in its file. (Not so one that was emptied: its file may still have the length of the base, and
- * nothing in it.) One that was promised to be empty, and is not, was written to since, unless the file was not emptied yet.
+ * Adds bytes that were written after the last journal entry, unless they would replace a promised content. A content
+ * without a base is all that its file holds. (An emptied one is not: its file may still have the length of the base, and
+ * nothing in it.) A content that was promised to be empty, and is not, was written since, unless its file had not been
+ * emptied yet.
  */
 function withUnpromised(row: UploadRow, onDisk: number): UploadRow {
   const size = Math.max(row.content.size, onDisk);
