@@ -32,6 +32,8 @@ export interface Attributes {
   readonly atime: Timespec;
   readonly mtime: Timespec;
   readonly ctime: Timespec;
+  /** The kernel is to ask again each time: what one of the open handles may read depends on it. */
+  readonly uncacheable?: true;
 }
 
 /** The attributes to change; absent means unchanged. `now` is the time at which the call is carried out. */
@@ -129,7 +131,8 @@ export interface Filesystem {
    * took a quarter of this process's time for the answer. ENOTDIR, ENAMETOOLONG. `.` and `..` never arrive here.
    */
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined>;
-  getattr(ino: Ino): MaybePromise<Attributes>;
+  /** `handle`: the open file through which the kernel asks, where it does. ESTALE where that one reads an older, longer revision. */
+  getattr(ino: Ino, handle?: HandleId): MaybePromise<Attributes>;
   /** How long the kernel may cache the names in a directory and their attributes, ms ≥ 0. */
   validity(directory: Ino): number;
   /** The parent directory of `ino`; the root is its own parent. This is what `..` means. */

@@ -41,7 +41,7 @@ import { LookupDeadlines, withDeadline } from './core/deadlines.js';
 import { withErrno, withErrnoSync } from './core/errno-boundary.js';
 import { FailureLog } from './core/failure-log.js';
 import { FsError } from './core/fs-error.js';
-import { type FileState, hasReadersOfOlder } from './core/open-files.js';
+import { type FileState, hasReadersOfOlder, isCutShort } from './core/open-files.js';
 import { createFile } from './names/creating.js';
 import { Namespace } from './names/namespace.js';
 import { AsideFiles } from './names/removed-while-open.js';
@@ -178,8 +178,19 @@ export class CloudFilesystem implements Filesystem {
     return withErrno(look, this.#failures.of('lookup', parent, name));
   }
 
-  getattr(ino: Ino): Attributes {
-    return withErrnoSync(() => this.#namespace.attributes(inodeOf(this.#core, ino)), this.#failures.of('getattr', ino));
+  getattr(ino: Ino, handle?: HandleId): Attributes {
+    const get = (): Attributes => {
+      const attributes = this.#namespace.attributes(inodeOf(this.#core, ino));
+      // The kernel asks so before a read beyond the size that it knows.
+      if (
+        attributes.uncacheable &&
+        handle !== undefined &&
+        isCutShort(this.#core.files.handle(handle), attributes.size)
+      )
+        throw new FsError('ESTALE', 'the file was shortened at the provider since it was opened');
+      return attributes;
+    };
+    return withErrnoSync(get, this.#failures.of('getattr', ino));
   }
 
   validity(directory: Ino): number {

@@ -16,7 +16,7 @@ describe('captured requests', () => {
   /** Root is node 1 for the kernel and inode 7 for the file system; node 2 is inode 1. */
   const expected: Record<Exclude<keyof typeof captured, 'init' | 'releasedir'>, Call[]> = {
     statx: [],
-    getattr: [['getattr', 7]],
+    getattr: [['getattr', 7, undefined]],
     lookup: [['lookup', 7, 'none']],
     create: [['create', 7, 'file', 0o644, { ...openFlags, write: true, exclusive: true }]],
     getxattr: [['getxattr', 1, 'security.capability']],

@@ -3,7 +3,7 @@ import { type Ino, type Inode, type Overlay, sizeOf } from '../../tree/inode.js'
 import type { AttributeChange, Attributes, Caller } from '../api.js';
 import type { Core, FilesystemOptions } from '../core/core.js';
 import { inodeOf, requireWritable } from '../core/core.js';
-import type { FileState } from '../core/open-files.js';
+import { type FileState, isCutShort } from '../core/open-files.js';
 
 /** The attributes that stat(2) shows: from the row, from what an open file has changed since, and defaults for the rest. */
 export function attributesOf(
@@ -15,10 +15,11 @@ export function attributesOf(
   const overlay = withContentTimes(inode.overlay, file?.mtime ?? null);
   const mtime = overlay.mtime ?? fromMs(remote?.modified ?? 0);
   const isDirectory = inode.kind === 'directory';
+  const size = isDirectory ? 0 : (file?.spool?.size ?? sizeOf(inode));
   return {
     ino: inode.ino,
     kind: inode.kind,
-    size: isDirectory ? 0 : (file?.spool?.size ?? sizeOf(inode)),
+    size,
     mode: overlay.mode ?? defaultMode(isDirectory, remote?.access === 'read', options.umask),
     // 1 for directories: the number of subdirectories may be unknown, and 1 tells find(1) not to count on it.
     nlink: inode.parent === null && !isRoot(inode) ? 0 : 1,
@@ -27,7 +28,13 @@ export function attributesOf(
     atime: overlay.atime ?? mtime,
     mtime,
     ctime: overlay.ctime ?? mtime,
+    ...(file !== undefined && someCutShort(file, size) ? { uncacheable: true } : {}),
   };
+}
+
+function someCutShort({ handles }: FileState, size: number): boolean {
+  for (const handle of handles) if (isCutShort(handle, size)) return true;
+  return false;
 }
 
 /**

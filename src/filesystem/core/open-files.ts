@@ -180,6 +180,14 @@ export class Handle {
   }
 }
 
+/**
+ * Does the handle go on in an older revision that is longer than the file is now? The kernel would end its reads at the present size,
+ * and its program would take a part for the whole.
+ */
+export function isCutShort({ state, pinned, hasRead, isOnOldRevision }: Handle, size: number): boolean {
+  return hasRead && pinned !== null && pinned.size > size && (state.spool === null || isOnOldRevision);
+}
+
 /** Can the program have mapped the backing file writable? A write-only descriptor cannot be mapped. */
 export function mayMapToWrite({ mapped: joined, flags }: Handle): boolean {
   return joined !== null && flags.read && flags.write;

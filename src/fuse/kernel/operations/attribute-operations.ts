@@ -3,15 +3,18 @@ import type { Attributes, StatFs } from '../../../filesystem/api.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
 import { andThen } from '../../answers.js';
 import type { Connection } from '../connection/connection.js';
-import { setxattrFlag } from '../protocol/protocol.js';
+import { getattrFlag, setxattrFlag } from '../protocol/protocol.js';
 import { encodeStatFs, type Reply } from '../protocol/reply.js';
-import { getxattrIn, getxattrOut, setattrIn, setxattrIn } from '../protocol/structs.js';
+import { getattrIn, getxattrIn, getxattrOut, setattrIn, setxattrIn } from '../protocol/structs.js';
 import { attributesReply, type Operation } from './operation.js';
 import { decodeSetattr } from './setattr.js';
 
 export const getattr: Operation<Attributes> = {
-  minimum: 0,
-  call: ({ fs, nodes }, request) => fs.getattr(nodes.inoOf(request.nodeid)),
+  minimum: getattrIn.$bytes,
+  call({ fs, nodes }, { nodeid, view, body }) {
+    const hasHandle = (getattrIn.flags.get(view, body) & getattrFlag.fh) !== 0;
+    return fs.getattr(nodes.inoOf(nodeid), hasHandle ? getattrIn.fh.get(view, body) : undefined);
+  },
   ...attributesReply,
 };
 

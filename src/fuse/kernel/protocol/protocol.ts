@@ -111,4 +111,7 @@ export const fallocateKeepSize = 1;
 /** lseek(2) */
 export const seekWhence = { data: 3, hole: 4 } as const;
 /** setxattr(2) */
+/** FUSE_GETATTR_FH: the request names an open file. */
+export const getattrFlag = { fh: 1 } as const;
+
 export const setxattrFlag = { create: 1, replace: 2 } as const;

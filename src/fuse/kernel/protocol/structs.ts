@@ -136,6 +136,8 @@ export const dirent = struct({ ino: 'u64', off: 'u64', namelen: 'u32', type: 'u3
 export const forgetIn = struct({ nlookup: 'u64' });
 export const batchForgetIn = struct({ count: 'u32', dummy: 'u32' });
 export const forgetOne = struct({ nodeid: 'u64', nlookup: 'u64' });
+export const getattrIn = struct({ flags: 'u32', dummy: 'u32', fh: 'u64' });
+
 export const setattrIn = struct({
   ...{
     valid: 'u32',
