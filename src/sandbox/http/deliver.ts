@@ -1,6 +1,7 @@
 /** Sends answers, whole or as the fault plan spoils them, and counts what was sent. */
 import type { FaultAction } from '../faults.js';
 import { type Answer, ConnectionCut, type Exchange, flipped } from './exchange.js';
+import { keepPace } from './pacer.js';
 
 const piece = 64 * 1024;
 
@@ -42,6 +43,7 @@ async function send(exchange: Exchange, source: Source, manner: Manner): Promise
   const { response, request, entry, pacer } = exchange;
   const { socket } = request;
   let sent = 0;
+  const begun = performance.now();
   const rate = manner.bytesPerSecond || pacer.settings.bandwidth;
   // A trickle is felt only when it comes in small pieces.
   const most =
@@ -52,7 +54,8 @@ async function send(exchange: Exchange, source: Source, manner: Manner): Promise
       const { flipAt } = manner;
       if (flipAt >= sent && flipAt < sent + part.length) part = flipped(part, flipAt - sent);
       if (sent + part.length > manner.cutAt) part = part.subarray(0, manner.cutAt - sent);
-      await pacer.wait(socket, 'out', part.length, rate);
+      if (manner.bytesPerSecond > 0) await keepPace(begun, sent + part.length, rate);
+      else await pacer.wait(socket, 'out', part.length, rate);
       await write(exchange, part);
       sent += part.length;
       if (sent >= manner.cutAt) break;

@@ -6,6 +6,15 @@ import type { Speed } from '../options.js';
 /** Timers are no finer than this; shorter waits add up until they are worth one. */
 const grain = 2;
 
+/**
+ * Waits until so many bytes of a body may have gone out that began at `begun` (`performance.now()`): a timer that comes late
+ * holds up one piece, and not all that follow it.
+ */
+export async function keepPace(begun: number, bytes: number, rate: number): Promise<void> {
+  const delay = begun + (bytes / rate) * 1000 - performance.now();
+  if (delay >= grain) await sleep(delay);
+}
+
 export class Pacer {
   /** When each direction's line is free again. */
   #free = new WeakMap<Socket, { in: number; out: number }>();

@@ -30,8 +30,8 @@ import { type Performance, Performer, type Step } from './performer.js';
 import type { Place, Service } from './place.js';
 import { type ServiceName, services } from './services.js';
 
-/** Of a request with all its tries. */
-const DEADLINE_MS = 3000;
+/** Of a request with all its tries: a slow machine has time for a second one. Most of a matrix is waiting for it. */
+const DEADLINE_MS = 5000;
 /**
  * Beyond the deadline of the request that fails: a last try that was begun in time (half a deadline), and looking what
  * became of it (another one). The rest is for a slow machine, or one that has others to serve: what this finds is a call that
