@@ -1,14 +1,14 @@
 /*
- * What Node cannot do with /dev/fuse by itself: mount, wait for readability on the event loop, read without blocking into
- * a buffer that exists already, write a reply from two buffers in one call, and pass descriptors over a socket.
+ * Calls on /dev/fuse that Node lacks: mount, wait for readability on the event loop, read without blocking into an existing
+ * buffer, write a reply from two buffers in one call, and pass descriptors over a socket.
  *
- * Nothing here knows the FUSE protocol. System calls answer 0 (or a count, a descriptor) or a negative errno; only wrong
- * arguments throw. See fuse(4), mount(2), cmsg(3), and src/fuse/kernel/addon.ts for the TypeScript side.
+ * This file does not know the FUSE protocol. System calls return 0 (or a count, a descriptor) or a negative errno; only
+ * wrong arguments throw. See fuse(4), mount(2), cmsg(3), and src/fuse/kernel/addon.ts for the TypeScript side.
  *
- * Threads: everything runs on the event loop but
+ * Threads: everything runs on the event loop, except
  *  - mount and umount2, which may block on this very file system and so run in libuv's pool;
- *  - notifications. Writing one waits for locks that are held by requests which the event loop has yet to answer, so each
- *    device has one thread that does nothing else. It shares only the queue below, under its mutex.
+ *  - notifications. Writing one waits for locks that requests hold until the event loop has answered them. So each device
+ *    has one thread that only writes notifications. It shares only the queue below, under its mutex.
  * A thread and the last callbacks of a loop may outlive the worker that loaded this: binding.gyp keeps the library loaded.
  */
 #include <errno.h>
@@ -32,7 +32,7 @@
 
 #define MAX_ARGUMENTS 6
 
-/* Throws, unless one is pending already, and leaves the calling function. */
+/* Throws an exception, unless one is pending already, and returns from the calling function. */
 #define TRY(call)                                                        \
   do {                                                                   \
     if ((call) != napi_ok) {                                             \
@@ -67,7 +67,7 @@ static napi_status bytes_of(napi_env env, napi_value value, uint8_t **data, size
   return type == napi_uint8_array ? napi_ok : napi_invalid_arg;
 }
 
-/* A copy of a string, to be freed; NULL where there is no memory or no string. */
+/* A copy of a string, which the caller frees. NULL if there is no memory, or if the argument is not a string. */
 static char *string_of(napi_env env, napi_value value) {
   size_t length = 0;
   if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
@@ -174,7 +174,7 @@ static napi_value js_unmount(napi_env env, napi_callback_info info) {
   return task_start(env, t);
 }
 
-/* punchHole(fd, offset, length): 0 | -errno. Gives the blocks back and keeps the size. Not in the pool: fd could be closed. */
+/* punchHole(fd, offset, length): 0 | -errno. Frees the blocks, keeps the size. Not in the pool: fd could be closed meanwhile. */
 static napi_value js_punch_hole(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   int32_t fd = -1;
@@ -189,27 +189,27 @@ static napi_value js_punch_hole(napi_env env, napi_callback_info info) {
   return integer(env, result < 0 ? -errno : 0);
 }
 
-/* 1 where the kernel refuses a lease of this type, because others use the file in a way that conflicts with it; 0 | -errno. */
+/* 1 if the kernel refuses a lease of this type, because another open or mapping of the file conflicts with it; 0 | -errno. */
 static napi_value refuses_lease(napi_env env, napi_callback_info info, int type) {
   napi_value args[MAX_ARGUMENTS];
   int32_t fd = -1;
   TRY(arguments(env, info, 1, args));
   TRY(napi_get_value_int32(env, args[0], &fd));
-  /* Who opens it in this moment has us told by a signal: by one that is ignored, not by SIGIO, which ends a process. */
+  /* If a process opens the file during the lease, the kernel sends us a signal. Use an ignored one: SIGIO would kill us. */
   if (fcntl(fd, F_SETSIG, SIGURG) < 0) return integer(env, -errno);
   if (fcntl(fd, F_SETLEASE, type) < 0) return integer(env, errno == EAGAIN ? 1 : -errno);
   return integer(env, fcntl(fd, F_SETLEASE, F_UNLCK) < 0 ? -errno : 0);
 }
 
 /*
- * isOpenElsewhere(fd): 1 | 0 | -errno. Has anybody but `fd` itself the file open, or mapped? The kernel grants a write lease
- * only where nobody has, and counts the files that it reads by itself (fs/locks.c, check_conflicting_open).
+ * isOpenElsewhere(fd): 1 | 0 | -errno. Is the file open or mapped other than by `fd`? Only if not, the kernel grants a write
+ * lease. It also counts passthrough files, which it reads itself (fs/locks.c, check_conflicting_open).
  */
 static napi_value js_is_open_elsewhere(napi_env env, napi_callback_info info) {
   return refuses_lease(env, info, F_WRLCK);
 }
 
-/* isOpenForWriting(fd): 1 | 0 | -errno. Has anybody the file open for writing, or mapped so? `fd` itself only reads. */
+/* isOpenForWriting(fd): 1 | 0 | -errno. Is the file open or mapped for writing? `fd` itself must be read-only. */
 static napi_value js_is_open_for_writing(napi_env env, napi_callback_info info) {
   return refuses_lease(env, info, F_RDLCK);
 }
@@ -223,7 +223,7 @@ static napi_value js_open_device(napi_env env, napi_callback_info info) {
   return integer(env, fd < 0 ? -errno : fd);
 }
 
-/* socketPair(): [ours, theirs] | -errno. Node's spawn() gives the child its copy; both are closed by closeDescriptor. */
+/* socketPair(): [ours, theirs] | -errno. Node's spawn() duplicates `theirs` for the child. Close both by closeDescriptor. */
 static napi_value js_socket_pair(napi_env env, napi_callback_info info) {
   (void)info;
   int fds[2];
@@ -240,7 +240,7 @@ static napi_value js_socket_pair(napi_env env, napi_callback_info info) {
   return pair;
 }
 
-/* receiveDescriptor(socket): descriptor | -errno. What fusermount3 sent before it exited; never waits. */
+/* receiveDescriptor(socket): descriptor | -errno. Receives what fusermount3 has sent before it exited. Does not block. */
 static napi_value js_receive_descriptor(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   int32_t socket_fd = -1;
@@ -292,7 +292,7 @@ typedef struct notification {
   uint8_t bytes[];
 } notification;
 
-/* Lives until both the device and the thread have let go of it: a write may outlast the device. */
+/* Reference-counted by the device and the thread: a write may outlast the device. */
 typedef struct {
   pthread_mutex_t mutex;
   pthread_cond_t changed;
@@ -302,7 +302,7 @@ typedef struct {
   int fd;
 } notifier;
 
-/* With the mutex held; gives it up. */
+/* Call with the mutex held. Releases the mutex. */
 static void notifier_release(notifier *n) {
   int left = --n->holders;
   pthread_mutex_unlock(&n->mutex);
@@ -327,7 +327,7 @@ static void *notifier_run(void *data) {
     n->first = item->next;
     if (n->first == NULL) n->last = &n->first;
     pthread_mutex_unlock(&n->mutex);
-    /* ENOENT: the kernel does not know the object (any more), so there is nothing to forget. Others: the mount is going. */
+    /* ENOENT: the kernel does not know the object (any more), so there is nothing to invalidate. Else: the mount is ending. */
     while (write(n->fd, item->bytes, item->length) < 0 && errno == EINTR) continue;
     free(item);
     pthread_mutex_lock(&n->mutex);
@@ -367,7 +367,7 @@ static notifier *notifier_start(int fd) {
 
 /* ---------------------------------------------------------------------------------------------------------- the device */
 
-/* Owned by the JavaScript external and by the open uv handle: freed when both are gone. */
+/* Owned by the JavaScript external and by the open uv handle. Freed when both are closed. */
 typedef struct {
   napi_env env;
   napi_ref callback;
@@ -436,7 +436,7 @@ static void device_ready(uv_poll_t *handle, int status, int events) {
   napi_close_handle_scope(env, scope);
 }
 
-/* createDevice(fd, onReadable: (status) => void): device. Takes the descriptor over; status < 0: the mount is gone. */
+/* createDevice(fd, onReadable: (status) => void): device. Takes ownership of fd. status < 0: the mount is gone. */
 static napi_value js_create_device(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS], name, result;
   int32_t fd = -1;
@@ -531,7 +531,7 @@ static napi_value js_reply(napi_env env, napi_callback_info info) {
   return integer(env, count < 0 ? -errno : 0);
 }
 
-/* notify(device, bytes): 0 | -errno. Copied and written by the thread, in order. */
+/* notify(device, bytes): 0 | -errno. Copies the bytes; the thread writes them, in order. */
 static napi_value js_notify(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   device *d;
@@ -580,10 +580,10 @@ static napi_value device_ioctl(napi_env env, napi_callback_info info, bool opens
 /* backingOpen(device, fd): id | -errno. The kernel takes a reference of its own to the file. */
 static napi_value js_backing_open(napi_env env, napi_callback_info info) { return device_ioctl(env, info, true); }
 
-/* backingClose(device, id): 0 | -errno. Files that are open with it keep it. */
+/* backingClose(device, id): 0 | -errno. Files that are open with this id keep their backing file. */
 static napi_value js_backing_close(napi_env env, napi_callback_info info) { return device_ioctl(env, info, false); }
 
-/* close(device): what is not yet closed is when the device is collected or the process ends. */
+/* close(device). A device that is never closed is closed when it is garbage-collected, or when the process ends. */
 static napi_value js_close(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   device *d;

@@ -1,4 +1,4 @@
-/** What both bindings do with the results and the failures of a `Filesystem`. */
+/** Helpers of both bindings for the results and errors of a `Filesystem`. */
 import { constants as fsConstants } from 'node:fs';
 import type { Log } from '../base/log.js';
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
@@ -7,14 +7,14 @@ import { FsError } from '../filesystem/core/fs-error.js';
 
 const EIO = 5;
 
-/** The positive errno for the kernel. Anything but an `FsError` is a bug of ours: EIO, and a line in the log. */
+/** The positive errno for the kernel. An error other than `FsError` is a bug of ours: it is logged, and becomes EIO. */
 export function errnoOf(error: unknown, operation: string, log: Log): number {
   if (error instanceof FsError) return error.errno;
   log.error({ operation, err: error }, 'a file system call failed in an unexpected way');
   return EIO;
 }
 
-/** Runs `work` and hands on its value or what it threw, at once where there is no promise. */
+/** Runs `work` and passes on its value or its error: synchronously, unless the value is a promise. */
 export function settle<T>(
   work: () => MaybePromise<T>,
   done: (value: T) => void,
@@ -31,21 +31,21 @@ export function settle<T>(
   else done(value);
 }
 
-/** Continues with a value that may still be a promise. (Not named `then`: that would make this module a thenable.) */
+/** Calls `next` with a value that may be a promise. (Not named `then`: that would make this module a thenable.) */
 export function andThen<A, B>(value: MaybePromise<A>, next: (value: A) => MaybePromise<B>): MaybePromise<B> {
   return isPromise(value) ? value.then(next) : next(value);
 }
 
 /**
- * A position in a file, or a length, as 64 bits came in: a number that stands for itself. EFBIG from 2^53 on, where a number
- * would stand for its neighbours too; so is a range of `length` bytes that reaches so far.
+ * Checks a 64-bit position or length. Throws EFBIG from 2^53 on, where a JavaScript number is no longer exact; also for a
+ * range of `length` bytes that ends there.
  */
 export function fileOffset(value: number, length = 0): number {
   if (value + length > Number.MAX_SAFE_INTEGER) throw new FsError('EFBIG', 'a file ends before 2^53');
   return value;
 }
 
-/** open(2)'s flags. Those that the kernel deals with itself (O_DIRECTORY, O_CLOEXEC, O_NOFOLLOW …) are not ours. */
+/** open(2)'s flags, without those that the kernel handles itself (O_DIRECTORY, O_CLOEXEC, O_NOFOLLOW …). */
 export function decodeOpenFlags(flags: number): OpenFlags {
   const mode = flags & (fsConstants.O_RDONLY | fsConstants.O_WRONLY | fsConstants.O_RDWR);
   return {
@@ -54,7 +54,7 @@ export function decodeOpenFlags(flags: number): OpenFlags {
     append: (flags & fsConstants.O_APPEND) !== 0,
     truncate: (flags & fsConstants.O_TRUNC) !== 0,
     exclusive: (flags & fsConstants.O_EXCL) !== 0,
-    // O_SYNC holds the bit of O_DSYNC.
+    // O_SYNC includes the bit of O_DSYNC.
     sync: (flags & fsConstants.O_DSYNC) !== 0,
     direct: (flags & fsConstants.O_DIRECT) !== 0,
   };

@@ -1,13 +1,13 @@
 /**
- * What every binding is: a way to show a `Filesystem` to the kernel under a mountpoint.
+ * The interface of a binding, which presents a `Filesystem` to the kernel at a mountpoint.
  *
- * The mount layer picks one (`native` over libfuse 2, `kernel` over /dev/fuse itself), calls `mount`, and needs to know
- * nothing more about it. Checks of the mountpoint (missing, not empty, already mounted) are the caller's.
+ * The mount layer picks one (`native` over libfuse 2, `kernel` over /dev/fuse itself) and calls `mount`; it knows nothing
+ * more about it. The caller checks the mountpoint (missing, not empty, already mounted).
  */
 import type { Log } from '../base/log.js';
 import type { Filesystem } from '../filesystem/api.js';
 
-/** Shown after `fuse.` as the file system type in /proc/mounts: how we know our own mounts. */
+/** The file system type in /proc/mounts, after `fuse.`. By it we recognize our own mounts. */
 export const fuseSubtype = 'syncmount';
 
 export interface BindingOptions {
@@ -16,7 +16,7 @@ export interface BindingOptions {
   /** The mount's source in /proc/mounts, for instance `syncmount:work:`. */
   readonly source: string;
   readonly readOnly: boolean;
-  /** Others than the mounting user may enter; for an ordinary user /etc/fuse.conf must say `user_allow_other`. */
+  /** Other users may enter the mount. For an ordinary user, /etc/fuse.conf must say `user_allow_other`. */
   readonly allowOther: boolean;
   readonly log: Log;
 }
@@ -24,20 +24,21 @@ export interface BindingOptions {
 export interface Mounted {
   readonly mountpoint: string;
   /**
-   * Unmounts as umount(8) does: rejects with a `SyncmountError` of code `busy`, and changes nothing, while a file is open
-   * on the mount or a process stands in it. Resolves once the kernel no longer has it and every handle is released.
+   * Unmounts as umount(8) does. While a file is open on the mount, or a process has its working directory there, it rejects
+   * with a `SyncmountError` of code `busy` and changes nothing. Resolves when the kernel has dropped the mount and every
+   * handle is released.
    */
   unmount(): Promise<void>;
   /**
-   * Takes the mount out of the tree at once, whatever is open on it (umount -l), and interrupts what is under way, the
-   * uploads of a close(2) included.
+   * Detaches the mount at once, even if files are open (umount -l), and interrupts the calls under way, also uploads of a
+   * close(2).
    */
   detach(): Promise<void>;
-  /** Resolves when the mount is gone for whatever reason, an `umount` typed by someone else included. */
+  /** Resolves when the mount is gone for any reason, also if another person unmounts it. */
   readonly ended: Promise<void>;
 }
 
-/** What `doctor` prints of a binding. */
+/** The result of a binding's self-check, for `doctor`. */
 export interface Probe {
   readonly ok: boolean;
   /** One line: what works, or what is missing and how to get it. */
@@ -46,7 +47,7 @@ export interface Probe {
 
 export interface Binding {
   readonly name: 'native' | 'kernel';
-  /** It cannot heed `OpenResult.apart`: all who have a file open share the kernel's pages of it, and must share its revision. */
+  /** It ignores `OpenResult.apart`: all opens of a file share the kernel's page cache, so they must share its revision. */
   readonly sharesPages: boolean;
   /** Whether this machine can use it; never throws. */
   probe(): Promise<Probe>;

@@ -1,9 +1,9 @@
-/** /dev/fuse, which both bindings talk through. */
+/** /dev/fuse, the device that both bindings use. */
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { codeOf, SyncmountError } from '../base/errors.js';
 
-/** Whether this user may open it, as udev allows everyone to: throws `fuse-missing` or `permission`. Not on macOS. */
+/** Checks that this user may open /dev/fuse (udev allows everyone). Throws `fuse-missing` or `permission`. Not on macOS. */
 export async function checkDevice(): Promise<void> {
   if (process.platform !== 'linux') return;
   try {

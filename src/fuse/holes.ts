@@ -1,20 +1,20 @@
 /**
- * fallocate(2) with FALLOC_FL_PUNCH_HOLE, which Node lacks: how a sparse cache file gives blocks back to the disk. And who else
- * has a file open, who would read them as zeros.
+ * fallocate(2) with FALLOC_FL_PUNCH_HOLE, which Node lacks: it frees disk blocks of a sparse cache file. Also tells whether
+ * another process has a file open: it would read the freed blocks as zeros.
  */
 import { codeOf, SyncmountError } from '../base/errors.js';
 import { errnoName, loadAddon } from './kernel/addon.js';
 
 /**
- * Gives the blocks of a range back; the size stays, the range reads as zeros. False, and nothing done, where somebody else has
- * the file open or mapped. Throws with the errno's name as code.
+ * Frees the disk blocks of a range. The file keeps its size, and the range reads as zeros. Returns false and does nothing if
+ * anybody else has the file open or mapped. Throws an error whose code is the errno's name.
  */
 export type PunchHole = (fd: number, offset: number, length: number) => boolean;
 
-/** Has anybody but this descriptor the file open or mapped? True also where the file system cannot say. */
+/** Is the file open or mapped other than by this descriptor? True also if the file system cannot tell. */
 export type IsOpenElsewhere = (fd: number) => boolean;
 
-/** Has anybody the file open or mapped for writing? The descriptor itself only reads. True also where nobody can say. */
+/** Is the file open or mapped for writing? The descriptor itself must be read-only. True also if nobody can tell. */
 export type IsOpenForWriting = (fd: number) => boolean;
 
 export interface Holes {
@@ -23,7 +23,7 @@ export interface Holes {
   readonly isOpenForWriting?: IsOpenForWriting;
 }
 
-/** Nothing where the addon is not built: then nothing can be punched, and whole files have to go. */
+/** Empty if the addon is not built. Then no hole can be punched, and the cache removes whole files instead. */
 export function loadHoles(): Holes {
   let addon: ReturnType<typeof loadAddon>;
   try {
@@ -41,7 +41,7 @@ export function loadHoles(): Holes {
     return result !== 0 && errnoName(result) !== 'EBADF';
   };
   const punchHole: PunchHole = (fd, offset, length) => {
-    // What the kernel reads by itself (passthrough) may be mapped for longer than it is open, and after our own end.
+    // A passthrough file may stay mapped after its last close, and after our own process has ended.
     if (isOpenElsewhere(fd)) return false;
     const result = addon.punchHole(fd, offset, length);
     // EOPNOTSUPP: the disk's file system has no holes.

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 
 export interface MountEntry {
-  /** Unique among the mounts that exist at a time: a second mount on the same directory is not taken for the first. */
+  /** Unique among the existing mounts, so it distinguishes two mounts on the same directory. */
   readonly id: string;
   /** `major:minor`, as stat(2) shows it in st_dev. */
   readonly device: string;
@@ -12,7 +12,7 @@ export interface MountEntry {
   readonly source: string;
 }
 
-/** Spaces, tabs, newlines and backslashes are written as three octal digits. */
+/** Decodes spaces, tabs, newlines and backslashes, which the table writes as three octal digits. */
 function decodeOctal(field: string): string {
   if (!field.includes('\\')) return field;
   const bytes = Buffer.from(field, 'utf8').toString('latin1');
@@ -44,12 +44,12 @@ export async function readMountTable(): Promise<MountEntry[]> {
   return parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
 }
 
-/** The topmost mount at `mountpoint` (a later one hides an earlier one), or undefined where nothing is mounted. */
+/** The topmost mount at `mountpoint` (a later mount hides an earlier one), or undefined if nothing is mounted there. */
 export async function mountAt(mountpoint: string): Promise<MountEntry | undefined> {
   return (await readMountTable()).findLast((entry) => entry.mountpoint === mountpoint);
 }
 
-/** Whether the mount is still in the table. The kernel gives the numbers of mounts away again, so the place counts too. */
+/** Is the mount still in the table? Compares the mountpoint too, because the kernel reuses the ids of mounts. */
 export async function isMounted({ id, mountpoint, type }: MountEntry): Promise<boolean> {
   const table = await readMountTable();
   return table.some((entry) => entry.id === id && entry.mountpoint === mountpoint && entry.type === type);

@@ -7,7 +7,7 @@ import { SyncmountError } from '../base/errors.js';
 
 export const isRoot = (): boolean => process.geteuid?.() === 0;
 
-/** The absolute path of the first of `names` that is installed. Looks past PATH: cron's is short, and lacks sbin. */
+/** The absolute path of the first of `names` that is installed. Also searches outside of PATH: cron's PATH lacks sbin. */
 export async function findProgram(...names: string[]): Promise<string | undefined> {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
   for (const name of names) {
@@ -18,7 +18,7 @@ export async function findProgram(...names: string[]): Promise<string | undefine
         await access(path, constants.X_OK);
         return path;
       } catch {
-        // Not here: the next folder.
+        // Not in this folder: try the next one.
       }
     }
   }
@@ -34,11 +34,11 @@ export async function findFusermount(): Promise<string> {
 
 export interface Outcome {
   readonly code: number;
-  /** What it said on stderr, in English, without the newline. */
+  /** Its stderr, in English, without the newline. */
   readonly message: string;
 }
 
-/** Runs a program to its end; never rejects for what the program did. */
+/** Runs a program to its end. Does not reject if the program fails. */
 export function run(file: string, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
     // Messages are matched below, so they must not be translated.
@@ -54,8 +54,7 @@ async function unmountCommand(mountpoint: string, lazy: boolean): Promise<Outcom
   if (!isRoot()) return run(await findFusermount(), [lazy ? '-uz' : '-u', '--', mountpoint]);
   const umount = await findProgram('umount');
   if (umount === undefined) throw new SyncmountError('fuse-missing', 'umount is not installed: apt install mount');
-  // -i: no helper program of some other package gets in between. -c: the path is not looked at, which a mount that hangs may
-  // never answer.
+  // -i: run no helper program of another package. -c: do not resolve the path, because a mount that hangs might never answer.
   return run(umount, [...(lazy ? ['-l'] : []), '-i', '-c', '--', mountpoint]);
 }
 
@@ -66,7 +65,7 @@ export function busyError(mountpoint: string, cause?: unknown): SyncmountError {
   });
 }
 
-/** Takes the mount away, or throws: `busy` when it is in use (never when lazy), `unmount-failed` for anything else. */
+/** Unmounts, or throws: `busy` if the mount is in use (not if lazy), `unmount-failed` otherwise. */
 export async function unmountByProgram(mountpoint: string, options: { lazy: boolean }): Promise<void> {
   const { code, message } = await unmountCommand(mountpoint, options.lazy);
   if (code === 0) return;

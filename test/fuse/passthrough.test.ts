@@ -93,7 +93,7 @@ describe('Passthrough', () => {
     expect(closed).toEqual([1]);
   });
 
-  it('a file that cannot be handed over is opened in the ordinary way', () => {
+  it('a file that cannot be passed through is opened in the ordinary way', () => {
     const { opened } = setUp();
     const backing = (): never => {
       throw new Error('no descriptors left');

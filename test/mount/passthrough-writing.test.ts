@@ -66,7 +66,7 @@ for at in range(0, len(data), 70001): f.write(data[at:at + 70001])"; cmp python 
     const sum = await world.out('md5sum < "$TOP/data" | cut -c1-32');
     await world.umount();
     for (const name of ['cp', 'dd', 'synced', 'rsync', 'shell', 'python']) expect(await stored(`/${name}`)).toBe(sum);
-    expect((await world.log()).match(/unexpected|malformed|cannot be handed/)).toBeNull();
+    expect((await world.log()).match(/unexpected|malformed|cannot be passed through/)).toBeNull();
   });
 
   it('a file that was created or emptied is written while we stand still', async () => {

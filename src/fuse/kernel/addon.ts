@@ -1,4 +1,4 @@
-/** The C addon of native/fuse_device.c: system calls that answer 0 (a count, a descriptor) or a negative errno. */
+/** The C addon native/fuse_device.c. Its system calls return 0 (or a count, a descriptor) or a negative errno. */
 
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -16,24 +16,24 @@ export interface Addon {
   mount(source: string, target: string, type: string, flags: number, data: string): Promise<number>;
   /** umount2(2), in a thread of the pool. */
   unmount(target: string, flags: number): Promise<number>;
-  /** Gives the blocks of a range back to the disk, without changing the file's size: fallocate(2). */
+  /** Frees the disk blocks of a range without changing the file's size: fallocate(2). */
   punchHole(fd: number, offset: number, length: number): number;
-  /** 1 where anybody but this descriptor has the file open or mapped, else 0: by a lease that is given back at once. */
+  /** 1 if the file is open or mapped other than by this descriptor, else 0. Found by taking a lease for a moment. */
   isOpenElsewhere(fd: number): number;
-  /** 1 where anybody has the file open or mapped for writing, else 0. `fd` itself must be open for reading only. */
+  /** 1 if the file is open or mapped for writing, else 0. `fd` itself must be open for reading only. */
   isOpenForWriting(fd: number): number;
 
   /** Opens /dev/fuse. */
   openDevice(): number;
-  /** A connected pair, ours first; or a negative errno. */
+  /** A connected pair of sockets, our end first; or a negative errno. */
   socketPair(): readonly [number, number] | number;
-  /** The descriptor that lies in the socket; EAGAIN where there is none. */
+  /** Receives a descriptor from the socket; EAGAIN if there is none. */
   receiveDescriptor(socket: number): number;
   closeDescriptor(fd: number): number;
 
-  /** Takes `fd` over. `onReadable` is called with 0 when there are requests, with a negative errno when the mount is gone. */
+  /** Takes ownership of `fd`. Calls `onReadable` with 0 when there are requests, with a negative errno when the mount is gone. */
   createDevice(fd: number, onReadable: (status: number) => void): Device;
-  /** Never waits: EAGAIN. */
+  /** Does not block: EAGAIN if there is no request. */
   read(device: Device, into: Uint8Array): number;
   /** Writes both parts as one reply. */
   reply(
@@ -43,7 +43,7 @@ export interface Addon {
     payload: Uint8Array | undefined,
     payloadLength: number,
   ): number;
-  /** Hands a notification to the device's own thread, which may have to wait for the kernel's locks. */
+  /** Passes a notification to the device's own thread, because writing it may wait for kernel locks. */
   notify(device: Device, bytes: Uint8Array): number;
   /** FUSE_DEV_IOC_BACKING_OPEN: lets the kernel read a file by itself; an id, or EPERM without CAP_SYS_ADMIN. */
   backingOpen(device: Device, fd: number): number;
@@ -78,7 +78,7 @@ export function errnoName(result: number): string {
   return names.get(-result) ?? `errno ${-result}`;
 }
 
-/** What the results are compared with. */
+/** Negative errno values, for comparison with results of the addon. */
 export const failed = {
   again: -constants.errno.EAGAIN,
   interrupted: -constants.errno.EINTR,

@@ -40,7 +40,7 @@ class KernelMount implements Mounted {
   async #leave(how: { lazy: boolean }): Promise<void> {
     if (!this.#gone) await closeMount(this.#addon, this.mountpoint, how);
     this.#gone = true;
-    // In another mount namespace the mount may live on; for us it is over.
+    // The mount may still exist in another mount namespace, but our side has ended.
     await this.#session.close({ abandon: how.lazy });
   }
 }
@@ -52,7 +52,7 @@ async function mountKernel(fs: Filesystem, options: BindingOptions): Promise<Mou
   const mounted = new KernelMount(addon, session, options.mountpoint);
   try {
     await session.ready;
-    // A call that comes all the way through, and back.
+    // A call that goes through the kernel to us and back.
     await stat(options.mountpoint);
     await raiseReadAhead(options.mountpoint);
   } catch (cause) {

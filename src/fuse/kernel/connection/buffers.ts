@@ -1,15 +1,15 @@
 /**
- * Buffers for the content of reads, used again and again: each size class is a power of two from a page to the largest
- * request, and keeps a few. What concurrent readers need beyond that is made and left to the garbage collector.
+ * A pool of buffers for the content of reads. Each size class is a power of two, from a page to the largest request, and
+ * keeps a few buffers. If concurrent reads need more, new buffers are allocated and later garbage-collected.
  */
 const smallest = 4096;
-/** What one class may keep for later, bytes. */
+/** Bytes that one size class may keep for reuse. */
 const keptPerClass = 4 * 1024 * 1024;
 
 export class BufferPool {
   readonly #free = new Map<number, Uint8Array[]>();
 
-  /** At least `size` bytes, with anything in them. */
+  /** A buffer of at least `size` bytes. It may contain old data. */
   take(size: number): Uint8Array {
     let length = smallest;
     while (length < size) length *= 2;

@@ -1,4 +1,4 @@
-/** Who made a request, and the way to interrupt it. One per request, so it stays small: the signal is made when asked for. */
+/** The caller of a request, and the means to interrupt it. One per request, so it is small: the signal is made on demand. */
 import type { Caller } from '../../../filesystem/api.js';
 import type { Request } from '../protocol/request.js';
 
@@ -8,13 +8,13 @@ export class RequestCaller implements Caller {
   readonly pid: number;
   umask: number | undefined;
   readonly unique: number;
-  /** The object the request is about, and the second one where there is one: notifications about them wait. */
+  /** The objects that the request is about. Invalidations of them wait until it is answered. */
   readonly nodeid: number;
   otherNodeid = 0;
   deadline: number | undefined;
-  /** Goes on to its end when the mount goes. */
+  /** The request runs to its end when the mount ends. */
   finishes = false;
-  /** Whether it was told to stop before or after somebody asked for the signal. */
+  /** Was the request interrupted? Also true if `signal` was requested only afterwards. */
   interrupted = false;
   #controller: AbortController | undefined;
 

@@ -1,4 +1,4 @@
-/** One mount's conversation with the kernel: what its operations share, and the way to answer. */
+/** One mount's connection to the kernel: the state that its operations share, and the functions to answer. */
 import { performance } from 'node:perf_hooks';
 import type { Log } from '../../../base/log.js';
 import type { Filesystem, HandleId, Ino } from '../../../filesystem/api.js';
@@ -17,7 +17,7 @@ import { Passthrough } from './passthrough.js';
 
 /** A request's buffer must hold the largest write with its headers; libfuse too adds a page for them. */
 const requestCapacity = maxWrite + 4096;
-/** Spare request buffers; each is only touched as far as requests were long. */
+/** Number of spare request buffers. Only the pages that requests have used take memory. */
 const keptSpare = 4;
 
 export class Connection {
@@ -27,9 +27,9 @@ export class Connection {
   readonly directories: Directories;
   readonly buffers = new BufferPool();
   readonly reply = new Reply();
-  /** Open files, so that they are released when the mount goes: the kernel drops releases that are under way then. */
+  /** Open files. They are released when the mount ends, because the kernel then drops pending RELEASE requests. */
   readonly handles = new Set<HandleId>();
-  /** Requests that wait for a promise, by `unique`. */
+  /** Requests that are not answered yet, by `unique`. */
   readonly pending = new Map<number, RequestCaller>();
   readonly interrupts: Interrupts;
   readonly passthrough: Passthrough;
@@ -57,23 +57,23 @@ export class Connection {
     this.#device = device;
   }
 
-  /** No answer is sent from here on. */
+  /** After this call, no answer is sent. */
   detach(): void {
     this.#device = undefined;
     this.interrupts.close();
   }
 
-  /** For how long the kernel may keep the attributes of an object: as long as the listing it stands in. */
+  /** How long the kernel may cache an object's attributes: as long as the listing of its directory is valid. */
   validityOf(ino: Ino): number {
     try {
       return this.fs.validity(this.fs.parentOf(ino));
     } catch {
-      // Removed while it is open: it stands in no listing.
+      // The object is removed but still open, so it is in no listing.
       return 0;
     }
   }
 
-  /** Sends what was encoded behind the reply's header. False: the kernel no longer waits for it. */
+  /** Sends the encoded answer. False if the kernel no longer waits for it. */
   send(unique: number, bodyLength: number): boolean {
     if (this.#device === undefined) return false;
     const { reply } = this;
@@ -84,7 +84,7 @@ export class Connection {
     reply.payloadLength = 0;
     if (result === 0) return true;
     if (result === failed.invalid) {
-      // The kernel rejects an answer of the wrong length, and goes on waiting for one.
+      // The kernel rejects an answer of the wrong length, and keeps waiting for a right one.
       this.log.error({ unique, bodyLength }, 'the kernel took our answer for malformed');
       this.fail(unique, 5);
     }
@@ -103,7 +103,8 @@ export class Connection {
   }
 
   #unlessGone(result: number): void {
-    // ENOENT: the request was aborted. ENODEV, ECONNABORTED, EPERM (never mounted): so was the mount, as we shall hear.
+    // ENOENT: the request was aborted. ENODEV, ECONNABORTED, EPERM (never mounted): the mount is gone; the session learns it
+    // from the device.
     const gone: readonly number[] = [0, failed.noEntry, failed.noDevice, failed.aborted, failed.notPermitted];
     if (!gone.includes(result)) this.log.error({ error: errnoName(result) }, 'cannot answer the kernel');
   }
@@ -135,7 +136,7 @@ export class Connection {
     return this.#kept.has(request);
   }
 
-  /** The data of a request is still needed: its buffer is not read into again before `work` settles. */
+  /** Keeps the request's data until `work` settles: its buffer is not reused before. */
   keepUntil(request: Request, work: Promise<unknown>): void {
     this.#kept.add(request);
     const giveBack = (): void => {

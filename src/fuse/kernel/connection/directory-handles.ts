@@ -1,9 +1,9 @@
 /**
- * Open directories: READDIR and READDIRPLUS in chunks over a listing taken at one moment.
+ * Open directories: answers READDIR and READDIRPLUS in chunks from a snapshot of the listing.
  *
  * The position of an entry is its inode number (plus 2: `.` is 1 and `..` is 2), and a listing is ordered by inode number.
- * So a position means the same in a later listing too: seekdir(3) and a directory that is emptied while it is read
- * neither skip nor repeat what stays.
+ * So a position means the same in a later listing. Neither seekdir(3) nor removing entries while reading makes the reader
+ * skip or repeat the entries that stay.
  */
 import { isPromise, type MaybePromise } from '../../../base/maybe-promise.js';
 import type { Attributes, Caller, DirectoryEntry, Filesystem, Ino } from '../../../filesystem/api.js';
@@ -21,7 +21,7 @@ const positionOf = (ino: Ino): number => ino + parent;
 export interface Stream {
   readonly ino: Ino;
   entries: readonly DirectoryEntry[] | undefined;
-  /** `Directories.changes` when the listing was asked for: its attributes count as fresh until that moves on. */
+  /** `Directories.changes` when the listing was requested: its attributes are fresh while the counter is the same. */
   changes: number;
   /** Where the last chunk ended. */
   next: number;
@@ -34,10 +34,10 @@ export class Directories {
   readonly #nodes: NodeIds;
   readonly #now: () => number;
   readonly #streams = new Map<number, Stream>();
-  /** Until when (monotonic ms) the listing that the kernel has cached of a directory may be used again. */
+  /** By directory: until when (monotonic ms) the kernel may use the listing that it has cached. */
   readonly #cachedUntil = new Map<Ino, number>();
   #lastHandle = 0;
-  /** The objects that the last `fill` gave the kernel, once for each time. */
+  /** The objects to which the last `fill` gave the kernel references; once for each reference. */
   readonly given: Ino[] = [];
   /** Counts everything that may have changed an attribute since the mount began. */
   changes = 0;
@@ -53,7 +53,7 @@ export class Directories {
     return this.#streams.size;
   }
 
-  /** A handle, and the flags that let the kernel use the listing it has cached, as long as the core calls it valid. */
+  /** Opens a directory. The flags let the kernel use its cached listing as long as the core considers that valid. */
   open(ino: Ino): { handle: number; flags: number } {
     const handle = ++this.#lastHandle;
     this.#streams.set(handle, { ino, entries: undefined, changes: 0, next: 0 });
@@ -66,12 +66,12 @@ export class Directories {
     this.#streams.delete(handle);
   }
 
-  /** The next opening of the directory lists it anew. */
+  /** Makes the kernel request a new listing at the next open of the directory. */
   invalidate(ino: Ino): void {
     this.#cachedUntil.delete(ino);
   }
 
-  /** Takes the listing that a chunk from `offset` needs; rewinddir(3) asks for the directory as it is then. */
+  /** Provides the listing for a chunk from `offset`. Offset 0 (rewinddir(3)) takes a new snapshot. */
   prepare(handle: number, offset: number, caller: Caller): MaybePromise<Stream> {
     const stream = this.#streams.get(handle);
     if (stream === undefined) throw new FsError('EBADF', `no open directory ${handle}`);
@@ -86,7 +86,7 @@ export class Directories {
     });
   }
 
-  /** Writes entries after `offset` until `size` is full; returns the bytes written, 0 at the end. */
+  /** Writes the entries after `offset` that fit into `size` bytes. Returns the number of bytes, 0 at the end. */
   fill(stream: Stream, offset: number, size: number, plus: boolean, reply: Reply): number {
     const { entries = [] } = stream;
     this.given.length = 0;
@@ -127,7 +127,7 @@ export class Directories {
     return at - reply.body;
   }
 
-  /** The kernel looks `.` and `..` up by itself: an entry with node 0 carries no attributes. */
+  /** Writes `.` or `..` without attributes (node 0), because the kernel resolves them itself. */
   #dot(
     at: number,
     end: number,
@@ -144,8 +144,9 @@ export class Directories {
   }
 
   /**
-   * The attributes as they are by now. The kernel takes those of a listing for newer than its own when they arrive, and a
-   * listing that is read in pieces may be older than a write in between. Without an answer at once the name goes alone.
+   * The current attributes of an entry. The kernel assumes that attributes in a listing are newer than its own, but the
+   * snapshot may be older than a write in between. If the core has no synchronous answer, the name is sent without
+   * attributes.
    */
   #current(ino: Ino): Attributes | undefined {
     try {
@@ -153,7 +154,7 @@ export class Directories {
       if (!isPromise(attributes)) return attributes;
       attributes.catch(() => undefined);
     } catch {
-      // Removed meanwhile.
+      // The object was removed meanwhile.
     }
     return undefined;
   }
@@ -181,7 +182,7 @@ function encodeDirent(
   return end;
 }
 
-/** The first entry whose position is beyond `offset`; `hint` is where that was last time. */
+/** Index of the first entry whose position is after `offset`. `hint` is the index where the last chunk ended. */
 function indexAfter(entries: readonly DirectoryEntry[], offset: number, hint: number): number {
   const beyond = (index: number): boolean => {
     const entry = entries[index];

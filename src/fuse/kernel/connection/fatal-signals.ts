@@ -1,15 +1,15 @@
 /**
- * Is a thread about to die of a signal? The kernel sends FUSE_INTERRUPT for every signal: for a handler with SA_RESTART, for
- * Ctrl-Z, for a debugger that attaches, for a cgroup that is frozen. Only a caller that dies is to be let go.
+ * Finds out whether a thread is about to be killed by a signal. The kernel sends FUSE_INTERRUPT for every signal: also for a
+ * handler with SA_RESTART, Ctrl-Z, an attaching debugger, a frozen cgroup. Only a dying caller is to be interrupted.
  *
- * Everything is read from proc(5): `status` for what is pending, `stat` for how a thread that exits came to that.
+ * The information is in proc(5): `status` has the pending signals, `stat` the reason why a thread exits.
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 
 const { signals } = constants;
 
-/** What signals do by default that do not end a process: signal(7), "Ign", "Stop" and "Cont". */
+/** Signals whose default action does not kill the process: signal(7), "Ign", "Stop" and "Cont". */
 const harmless: readonly number[] = [
   signals.SIGCHLD,
   signals.SIGURG,
@@ -25,7 +25,7 @@ const maskOf = (signal: number): bigint => 1n << BigInt(signal - 1);
 const killMask = maskOf(signals.SIGKILL);
 const harmlessMask = harmless.reduce((mask, signal) => mask | maskOf(signal), 0n);
 
-/** Of the text of /proc/TID/status: does a signal wait whose action is to kill? False where the text does not say. */
+/** From the text of /proc/TID/status: is a signal pending that kills the process? False if the text does not say. */
 export function hasFatalSignal(status: string): boolean {
   const mask = (name: string): bigint => {
     const digits = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1];
@@ -41,11 +41,12 @@ export function hasFatalSignal(status: string): boolean {
 const exiting = 0x4;
 
 /**
- * Of the text of /proc/TID/stat: does the thread exit because a signal killed it? Its last closes come then, and no signal can
- * reach it any more. (`exit_code` is 0 for those who may not look into the process.)
+ * From the text of /proc/TID/stat: does the thread exit because a signal killed it? It then closes its files, and no further
+ * signal can reach it. (`exit_code` reads as 0 without permission to inspect the process.)
  */
 export function exitsByKill(stat: string): boolean {
-  // The second field is the command's name in parentheses, which may hold anything; the third is the first that follows it.
+  // The second field is the command's name in parentheses, which may contain any character. The third field follows the last
+  // parenthesis.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const flags = Number(fields[9 - 3]);
   const exitCode = Number(fields[52 - 3]);
@@ -53,7 +54,7 @@ export function exitsByKill(stat: string): boolean {
   return (flags & exiting) !== 0 && (exitCode & 0x7f) !== 0;
 }
 
-/** False where nothing can be known: the caller lives in another pid namespace, or /proc is hidden. Then its call goes on. */
+/** Is the thread about to be killed? False if it is unknown (another pid namespace, hidden /proc): then its call continues. */
 export function isDying(tid: number): boolean {
   if (tid <= 0) return false;
   try {
@@ -63,7 +64,7 @@ export function isDying(tid: number): boolean {
   }
 }
 
-/** As `isDying`, for a thread that sends its last requests: nobody interrupts those. */
+/** As `isDying`, for a thread that closes its files while it exits: the kernel sends no FUSE_INTERRUPT for those requests. */
 export function isKilled(tid: number): boolean {
   if (tid <= 0) return false;
   try {

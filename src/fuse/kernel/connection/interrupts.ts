@@ -1,16 +1,16 @@
 /**
- * Which of the callers that got a signal are let go: those who are about to die (dying.ts). All others wait for the end of
- * their call, as on a local disk.
+ * Decides which callers that got a signal are interrupted: those that are about to die (fatal-signals.ts). All others wait
+ * for the end of their call, as on a local disk.
  *
- * The kernel tells of the first signal of a request only. So a caller that got one is looked at until its call is over.
+ * The kernel reports only the first signal of a request. So a caller that got one is checked repeatedly until its call ends.
  */
 import type { RequestCaller } from './caller.js';
 import { isDying, isKilled } from './fatal-signals.js';
 
-/** How often callers that got a signal are looked at, ms: one that is killed is to be gone within a second. */
+/** How often callers that got a signal are checked, ms: a killed caller must be gone within a second. */
 const lookEveryMs = 200;
 
-/** The two looks at a thread, by its id; replaced in tests. */
+/** The two checks of a thread, by its id; replaced in tests. */
 export interface Looks {
   readonly isDying: (tid: number) => boolean;
   readonly isKilled: (tid: number) => boolean;
@@ -19,7 +19,7 @@ export interface Looks {
 export class Interrupts {
   readonly #pending: ReadonlyMap<number, RequestCaller>;
   readonly #looks: Looks;
-  /** Callers that got a signal, and whose call goes on. */
+  /** Callers that got a signal and whose call continues. */
   readonly #watched = new Set<RequestCaller>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -29,7 +29,7 @@ export class Interrupts {
     this.#looks = looks;
   }
 
-  /** FUSE_INTERRUPT: the caller of request `unique` got a signal. Nothing happens where that is answered already. */
+  /** Handles FUSE_INTERRUPT: the caller of request `unique` got a signal. Does nothing if the request is answered already. */
   signalled(unique: number): void {
     const caller = this.#pending.get(unique);
     if (caller === undefined || caller.interrupted) return;
@@ -37,12 +37,12 @@ export class Interrupts {
     else this.#watch(caller);
   }
 
-  /** A request waits that a program may have sent while it dies: the last closes of one that was killed. */
+  /** Interrupts a waiting request if a signal has killed its caller: a killed program still closes its files. */
   waits(caller: RequestCaller): void {
     if (this.#looks.isKilled(caller.pid)) caller.interrupt();
   }
 
-  /** The mount is gone. */
+  /** Stops all checks, because the mount is gone. */
   close(): void {
     this.#watched.clear();
     clearInterval(this.#timer);

@@ -1,21 +1,21 @@
 /**
- * Passthrough (FUSE_PASSTHROUGH, Linux 6.9, Documentation/filesystems/fuse-passthrough): a file that lies complete on the
- * local disk is read by the kernel itself, and one that is being made there is written by it; no request comes to us.
+ * Passthrough (FUSE_PASSTHROUGH, Linux 6.9, Documentation/filesystems/fuse-passthrough): the kernel itself reads a file that
+ * is complete on the local disk, and writes a file that is being created there. It sends us no requests for them.
  *
- * The kernel's rule (fs/fuse/iomode.c): while an inode is open passthrough, every open of it must be passthrough with the
- * same backing file, or it fails with EIO; while it is open in the ordinary way, none may be. So an open joins what is
- * there. Where it cannot read or write that file (it writes, or its content is another by now), it joins all the same and is
- * *served*: with FOPEN_DIRECT_IO beside FOPEN_PASSTHROUGH the kernel sends its reads and writes here, and takes only its
- * mappings from the backing file (fs/fuse/file.c). `Filesystem.mapBacking` makes those right.
+ * The kernel's rule (fs/fuse/iomode.c): while an inode is open with passthrough, every open of it must use passthrough with
+ * the same backing file, or it fails with EIO. While it is open without passthrough, no open may use it. So a new open
+ * follows the existing ones. If it must not read or write that backing file (it is a writer, or the content has changed), it
+ * is *served*: with FOPEN_DIRECT_IO beside FOPEN_PASSTHROUGH the kernel sends its reads and writes to us, and uses only the
+ * mappings of the backing file (fs/fuse/file.c). `Filesystem.mapBacking` makes those right.
  *
- * So a file has one inode in the kernel, whatever is done with it: locks, pages and watches are kept by inode.
+ * Invariant: a file has one inode in the kernel, because the kernel keeps locks, pages and watches by inode.
  */
 import type { Log } from '../../../base/log.js';
 import { isPromise, type MaybePromise } from '../../../base/maybe-promise.js';
 import type { Backing, Filesystem, HandleId } from '../../../filesystem/api.js';
 import { errnoName, failed } from '../addon.js';
 
-/** How the kernel is to treat an open file. `id` is its number of the backing file; 0 where there is none. */
+/** How the kernel must treat an open file. `id` is the kernel's id of the backing file; 0 if there is none. */
 export interface OpenMode {
   readonly kind: 'ordinary' | 'passthrough' | 'served';
   readonly id: number;
@@ -23,34 +23,34 @@ export interface OpenMode {
 
 const ordinary: OpenMode = { kind: 'ordinary', id: 0 };
 
-/** How the opens of one node go: all with one backing file, or none. */
+/** The open files of one node: either all of them use the same backing file, or none does. */
 interface Opens {
   count: number;
-  /** Some write to the backing file by themselves. */
+  /** For some of them, the kernel writes to the backing file. */
   isWritten: boolean;
   readonly backing: Backing | null;
-  /** The kernel's number for `backing`. */
+  /** The kernel's id of `backing`. */
   readonly id: number;
 }
 
-/** The two ioctls: an id and 0, or a negative errno. */
+/** The two ioctls. They return an id or 0, or a negative errno. */
 export interface BackingCalls {
   open(fd: number): number;
   close(id: number): number;
 }
 
-/** What is to be opened. */
+/** An open for which to decide. */
 export interface Opening {
   readonly handle: HandleId;
-  /** It may read or write the backing file by itself. */
+  /** The kernel may read or write the backing file for it. */
   readonly mayPass: boolean;
   readonly writes: boolean;
 }
 
 export class Passthrough {
-  /** Both sides speak of it. Set once, before the first open. */
+  /** Did we and the kernel negotiate passthrough? Set once, before the first open. */
   isOn = false;
-  /** The kernel will have no more files: what is open goes on as it is. */
+  /** The kernel refuses further backing files. Files that are open stay as they are. */
   #isRefused = false;
   readonly #fs: Filesystem;
   readonly #log: Log;
@@ -65,8 +65,8 @@ export class Passthrough {
   }
 
   /**
-   * A file was opened or created under a node: how the kernel is to treat it. Pair with `released`, also where this throws
-   * or rejects.
+   * Decides how the kernel must treat a file that was opened or created. Each call needs a call of `released`, even if this
+   * one throws or rejects.
    */
   opened(node: number, opening: Opening): MaybePromise<OpenMode> {
     if (!this.isOn) return ordinary;
@@ -81,7 +81,7 @@ export class Passthrough {
     return isPassed ? { kind: 'passthrough', id } : ordinary;
   }
 
-  /** No descriptor is left. Mappings may be: they are of the backing file, and the kernel tells nothing of them any more. */
+  /** Handles a RELEASE. Mappings may remain: they belong to the backing file, and the kernel does not report their end. */
   released(handle: HandleId): void {
     const node = this.#handles.get(handle);
     const opens = node === undefined ? undefined : this.#opens.get(node);
@@ -94,23 +94,23 @@ export class Passthrough {
 
   #join(node: number, opens: Opens, { handle, mayPass, writes }: Opening): MaybePromise<OpenMode> {
     const { backing, id } = opens;
-    // Counted at once: until it is answered, the kernel's opens must not end under its hands.
+    // Count it before the answer, so that the node's state does not end while the open is under way.
     opens.count++;
     this.#handles.set(handle, node);
     if (backing === null) return ordinary;
-    // Beside those who read a file that is not theirs to write, nobody writes to it by himself.
+    // If the existing opens only read the backing file, the kernel must not write to it for this one.
     const isPassed = mayPass && (!writes || opens.isWritten) && this.#backingOf(handle, backing) !== null;
     if (isPassed) return { kind: 'passthrough', id };
-    const joined = this.#fs.mapBacking?.(handle, backing);
-    return isPromise(joined) ? joined.then(() => ({ kind: 'served', id })) : { kind: 'served', id };
+    const mapped = this.#fs.mapBacking?.(handle, backing);
+    return isPromise(mapped) ? mapped.then(() => ({ kind: 'served', id })) : { kind: 'served', id };
   }
 
   #backingOf(handle: HandleId, inUse?: Backing): Backing | null {
     try {
       return this.#fs.backing?.(handle, inUse) ?? null;
     } catch (error) {
-      // Nothing is wrong with the file: it is opened in the ordinary way.
-      this.#log.warn({ err: error }, 'a file cannot be handed to the kernel');
+      // The file itself is fine: open it without passthrough.
+      this.#log.warn({ err: error }, 'a file cannot be passed through to the kernel');
       return null;
     }
   }
@@ -118,7 +118,7 @@ export class Passthrough {
   #register(backing: Backing): number {
     const id = this.#calls.open(backing.fd);
     if (id > 0) return id;
-    // EPERM: an ordinary user's mount. Others (the cache lies on a stacked file system): it will not be otherwise later.
+    // EPERM: an ordinary user's mount. Other errors (the cache is on a stacked file system) are permanent too.
     if (id !== failed.noDevice) {
       this.#log.debug({ error: errnoName(id) }, 'the kernel does not read cached files by itself');
       this.#isRefused = true;

@@ -34,7 +34,7 @@ export const statfs: Operation<StatFs> = {
   encode: (_, reply, stat) => encodeStatFs(reply, stat),
 };
 
-/** A value, and how much room there is for it: none means that only its length is wanted. */
+/** Answers with a value if it fits into `size` bytes. `size` 0 means that the caller wants only the length. */
 interface Value {
   readonly value: Uint8Array;
   readonly room: number;
@@ -87,7 +87,7 @@ export const setxattr: Operation<void> = {
     const flags = setxattrIn.flags.get(view, body);
     const nameAt = body + setxattrIn.$bytes;
     const name = request.name(nameAt);
-    // Copied: the buffer belongs to the next request soon.
+    // Copied, because the buffer is reused for the next request.
     const value = Uint8Array.from(request.data(request.afterName(nameAt), setxattrIn.size.get(view, body)));
     const mode = flags === setxattrFlag.create ? 'create' : flags === setxattrFlag.replace ? 'replace' : 'either';
     return fs.setxattr(nodes.inoOf(request.nodeid), name, value, mode);

@@ -1,4 +1,4 @@
-/** Requests about open directories; `directories.ts` keeps them. */
+/** Requests about open directories; `connection/directory-handles.ts` holds their state. */
 import { andThen } from '../../answers.js';
 import type { RequestCaller } from '../connection/caller.js';
 import type { Connection } from '../connection/connection.js';
@@ -46,5 +46,5 @@ export const releasedir: Operation<void> = {
   call: ({ directories }, { view, body }) => directories.release(releaseIn.fh.get(view, body)),
 };
 
-/** Every change of a directory is with the provider when its call returns. */
+/** fsyncdir does nothing: the provider has every change of a directory before its call returns. */
 export const fsyncdir: Operation<void> = { minimum: fsyncIn.$bytes, call: () => undefined };

@@ -35,34 +35,34 @@ import { dropPrivileges } from './setattr.js';
 interface Opened {
   readonly handle: HandleId;
   readonly flags: number;
-  /** The kernel's number of the file that it reads by itself, or 0. */
+  /** The kernel's id of the backing file that it reads itself (passthrough), or 0. */
   readonly backingId: number;
 }
 
 /**
- * A descriptor that cannot write has nothing to tell at close, so the kernel need not ask. keepCache is of the ordinary way
- * only: the pages of a backing file are its own, and with directIo there are none.
+ * noFlush for a descriptor that cannot write: its close has no error to report. keepCache only without passthrough and
+ * directIo: the pages of a backing file belong to that file, and directIo uses no pages.
  */
 function openedFlags(
   { kind }: OpenMode,
-  { keepCache, apart, passthroughWriters: unseen }: OpenResult,
+  { keepCache, apart, passthroughWriters }: OpenResult,
   writes: boolean,
 ): number {
   const way = {
     passthrough: openedFlag.passthrough,
     served: openedFlag.passthrough | openedFlag.directIo,
-    ordinary: (keepCache ? openedFlag.keepCache : 0) | (apart || unseen ? openedFlag.directIo : 0),
+    ordinary: (keepCache ? openedFlag.keepCache : 0) | (apart || passthroughWriters ? openedFlag.directIo : 0),
   };
   return way[kind] | (writes ? 0 : openedFlag.noFlush);
 }
 
 /**
- * O_DIRECT wants alignment of the file that is read, and on a cloud file it never did. A writer may pass where the file system
- * says so (`backing`), but never one who reads as well.
+ * O_DIRECT is excluded: on a backing file it would demand alignment, which a cloud file never does. A writer may use
+ * passthrough if the file system allows it (`backing`), but not if it also reads.
  */
 const mayPass = ({ read, write, direct }: OpenFlags): boolean => direct !== true && !(read && write);
 
-/** How the kernel is to go on with what was opened. Where it cannot, the file is closed again. */
+/** Decides how the kernel treats the opened file. If that fails, closes the file again. */
 function passOn(connection: Connection, node: number, flags: OpenFlags, result: OpenResult): MaybePromise<Opened> {
   const { handle, apart } = result;
   const opening = { handle, mayPass: mayPass(flags) && !apart, writes: flags.write };
@@ -76,7 +76,7 @@ function passOn(connection: Connection, node: number, flags: OpenFlags, result: 
   return mode.then(answer, (error: unknown) => connection.releaseHandle(handle).then(() => Promise.reject(error)));
 }
 
-/** An open that was given up before its answer came never gets a RELEASE. */
+/** Releases the handle if the open was aborted before its answer: the kernel then sends no RELEASE. */
 function noteOpened(connection: Connection, handle: HandleId, taken: boolean): void {
   connection.handles.add(handle);
   if (!taken) void connection.releaseHandle(handle);
@@ -136,7 +136,7 @@ export const read: Operation<Content> = {
     if (size > maxWrite) throw new FsError('EINVAL', `a read of ${size} bytes`);
     const buffer = buffers.take(size);
     const into = buffer.length === size ? buffer : buffer.subarray(0, size);
-    // After a failure the buffer is not used again: whoever gave up may still be filling it.
+    // After a failure the buffer is not reused: an aborted read may still be writing to it.
     const length = fs.read(readIn.fh.get(view, body), into, readIn.offset.get(view, body), caller);
     return isPromise(length) ? length.then((bytes) => ({ buffer, length: bytes })) : { buffer, length };
   },
@@ -158,11 +158,11 @@ export const write: Operation<number> = {
     const flags = writeIn.writeFlags.get(view, body);
     const kill = (flags & writeKillPrivileges) !== 0;
     const part = request.data(body + writeIn.$bytes, writeIn.size.get(view, body));
-    // The data lies in the request's buffer. A few waiting writes may keep theirs; more of them get a copy.
+    // The data is in the request's buffer. A few waiting writes may keep their buffers; for more of them it is copied.
     const mayKeep = connection.keptRequests < connection.maxKeptRequests;
     const data = mayKeep ? part : Uint8Array.from(part);
     const offset = fileOffset(writeIn.offset.get(view, body), part.length);
-    // The kernel writes a page back through any handle that can write: how its file was opened says nothing about the page.
+    // The kernel writes a page back through any writable handle, so the open flags of that handle do not apply to it.
     const from = (flags & writeFromCache) !== 0 ? 'page' : 'call';
     const written = fs.write(writeIn.fh.get(view, body), data, offset, caller, from);
     if (mayKeep && isPromise(written)) connection.keepUntil(request, written);
@@ -212,7 +212,7 @@ export const fallocate: Operation<void> = {
   },
 };
 
-/** fuse_write_out tells the count in 32 bits, and the kernel asks for no more: a longer file goes by its bytes. */
+/** The count in fuse_write_out has 32 bits, and the kernel requests no more. A longer file is copied by reads and writes. */
 export const copyFileRange: Operation<number> = {
   minimum: copyFileRangeIn.$bytes,
   changes: true,

@@ -1,4 +1,4 @@
-/** Requests about names: looking them up, making, moving and removing what they stand for, and forgetting it. */
+/** Requests about names: look up, create, rename and remove objects; and FORGET. */
 import type { MaybePromise } from '../../../base/maybe-promise.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
 import { andThen, fileTypeBits } from '../../answers.js';
@@ -51,7 +51,7 @@ export const mkdir: Operation<Entry> = {
   ...entryReply,
 };
 
-/** mknod(2) of a regular file is a create(2) that nobody opens. */
+/** mknod(2) of a regular file: creates it and closes it at once. */
 export const mknod: Operation<Entry> = {
   minimum: mknodIn.$bytes + 1,
   changes: true,
@@ -121,7 +121,7 @@ export const rename2: Operation<void> = {
   },
 };
 
-/** Throws what link(2) and symlink(2) say of file systems that cannot. */
+/** Throws EPERM, as link(2) and symlink(2) document for file systems without links. */
 function impossible(what: string): Operation<never> {
   return {
     minimum: 0,

@@ -1,4 +1,4 @@
-/** What every kind of request has in common; `session.ts` carries them out, `operations.ts` lists them. */
+/** The interface of a request handler. `session.ts` calls the handlers; `operations.ts` lists them. */
 import type { MaybePromise } from '../../../base/maybe-promise.js';
 import type { Attributes, Ino } from '../../../filesystem/api.js';
 import { andThen } from '../../answers.js';
@@ -10,22 +10,22 @@ import type { Request } from '../protocol/request.js';
 export interface Operation<T> {
   /** The shortest body that the kernel may send, bytes. */
   readonly minimum: number;
-  /** May change something: attributes read before it are old, and it is left to finish when the mount goes. */
+  /** May change something. Attributes read before it are then out of date, and it runs to its end when the mount ends. */
   readonly changes?: true;
-  /** To ENOSYS the kernel does it in its own way; to most other operations it would mean never to ask again. */
+  /** May fail with ENOSYS: the kernel then handles the call itself. For most operations it would never send them again. */
   readonly optional?: true;
-  /** Is also sent by programs that die, for all that they have open. */
+  /** The kernel also sends it for a dying program, for each open file. */
   readonly isLast?: true;
-  /** Has no answer. */
+  /** The kernel expects no answer. */
   readonly silent?: true;
   call(connection: Connection, request: Request, caller: RequestCaller): MaybePromise<T>;
-  /** Writes behind the reply's header and returns how much; without it, the answer is empty. */
+  /** Writes the answer after the reply's header, and returns its length. Without it, the answer is empty. */
   encode?(connection: Connection, reply: Reply, value: T): number;
-  /** The kernel has the answer; or, where `taken` is false, it had given the request up before. */
+  /** Called after the answer. `taken` is false if the kernel had aborted the request before. */
   sent?(connection: Connection, value: T, taken: boolean): void;
 }
 
-/** A name and what it leads to; without attributes, to nothing, which the kernel remembers for `validMs` as well. */
+/** The result of a look-up. Without attributes the name does not exist, which the kernel caches for `validMs` too. */
 export interface Entry {
   readonly attributes: Attributes | undefined;
   readonly validMs: number;

@@ -1,8 +1,8 @@
 /**
- * Every request that is understood, by opcode.
+ * The handlers of all supported requests, by opcode.
  *
- * What is missing is answered with ENOSYS, to which the kernel does it by itself or never asks again: ACCESS (the kernel
- * checks, by default_permissions), locks, IOCTL, POLL, BMAP, TMPFILE, STATX.
+ * Other requests are answered with ENOSYS. The kernel then handles them itself, or does not send them again: ACCESS (the
+ * kernel checks, by default_permissions), locks, IOCTL, POLL, BMAP, TMPFILE, STATX.
  */
 
 import { opcode } from '../protocol/protocol.js';
@@ -13,7 +13,7 @@ import * as files from './file-operations.js';
 import * as names from './name-operations.js';
 import type { Operation } from './operation.js';
 
-/** The answer to the interrupted request is the answer to this. */
+/** INTERRUPT itself has no answer: the interrupted request is answered instead. */
 const interrupt: Operation<void> = {
   minimum: interruptIn.$bytes,
   silent: true,
@@ -22,7 +22,7 @@ const interrupt: Operation<void> = {
 
 const destroy: Operation<void> = { minimum: 0, call: () => undefined };
 
-/** FUSE_INIT comes before there is anything to talk about: session.ts. */
+/** session.ts handles FUSE_INIT, because it comes before everything else. */
 type Listed = Exclude<keyof typeof opcode, 'init' | 'access'>;
 
 const byName: Readonly<Record<Listed, Operation<unknown>>> = {

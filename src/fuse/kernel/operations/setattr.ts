@@ -1,4 +1,4 @@
-/** FUSE_SETATTR's struct, and what the kernel leaves to us about the set-id bits. */
+/** Decodes FUSE_SETATTR, and clears the set-id bits where the kernel leaves that to us. */
 import type { MaybePromise } from '../../../base/maybe-promise.js';
 import type { AttributeChange, Attributes, Filesystem, Ino, Timespec } from '../../../filesystem/api.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
@@ -21,13 +21,13 @@ function timeOf({ view, body }: Request, seconds: Seconds, nanoseconds: Nanoseco
   return { sec: seconds.getSigned(view, body), nsec };
 }
 
-/** The mode without the bits that a write, a truncation or a new owner takes away: Linux, notify_change(). */
+/** The mode without the bits that a write, a truncation or a new owner clears: Linux, notify_change(). */
 function withoutSetId(mode: number): number {
   const keepsGroup = (mode & groupExecute) === 0;
   return mode & ~setUserId & (keepsGroup ? permissionMask : ~setGroupId);
 }
 
-/** Takes the set-id bits away where there are any: by FUSE_HANDLE_KILLPRIV_V2 that is the file system's duty. */
+/** Clears the set-id bits, if any: with FUSE_HANDLE_KILLPRIV_V2 that is the file system's duty. */
 export function dropPrivileges(fs: Filesystem, ino: Ino): MaybePromise<unknown> {
   return andThen(fs.getattr(ino), ({ kind, mode }) => {
     const reduced = withoutSetId(mode);
@@ -52,8 +52,8 @@ export function decodeSetattr(fs: Filesystem, ino: Ino, request: Request): Maybe
       : {}),
     ...(has(valid.handle) ? { handle: setattrIn.fh.get(view, body) } : {}),
   };
-  // A change of the owner takes the bits without being asked, but for a mode that comes with it. A SETATTR of nothing is
-  // how the kernel announces a write that takes them; only from its answer does it learn the new mode.
+  // A change of the owner clears the bits even without the flag, unless a new mode comes with it. Before a write that clears
+  // them, the kernel sends an empty SETATTR, and learns the new mode only from its answer.
   const kills = bits === 0 || has(valid.killPrivileges) || has(valid.uid) || has(valid.gid);
   if (!kills || has(valid.mode)) return change;
   return andThen(fs.getattr(ino), ({ kind, mode }: Attributes) => {

@@ -1,12 +1,12 @@
 /**
- * The kernel's node numbers and how often it holds each.
+ * The kernel's node ids, and how many references it holds to each.
  *
- * The kernel calls the mounted directory 1; the core may call it anything, and may call another object 1. So a node
- * number is the inode number plus one, but for the root: an object has one number for as long as the mount lasts.
- * `st_ino` stays the core's number all the same: it travels in the attributes.
+ * For the kernel, the root has id 1. The core may give the root any inode number, and the number 1 to another object. So a
+ * node id is the inode number plus one, except for the root. An object keeps its id as long as the mount lasts. `st_ino` in
+ * the attributes is still the core's number.
  *
- * The kernel counts every answer that names a node as one reference and gives references back with FORGET. A node that it
- * does not hold needs no notification.
+ * For the kernel, every answer that names a node is one reference. It drops references with FORGET. A node without
+ * references needs no invalidation.
  */
 import type { Ino } from '../../../filesystem/api.js';
 import { rootNode } from './protocol.js';
@@ -16,7 +16,7 @@ export class NodeIds {
   readonly #references = new Map<number, number>();
   readonly #onForgotten: (ino: Ino) => void;
 
-  /** `onForgotten` hears of every object that the kernel gives back for good. */
+  /** `onForgotten` is called for every object to which the kernel drops its last reference. */
   constructor(root: Ino, onForgotten: (ino: Ino) => void = () => {}) {
     this.#root = root;
     this.#onForgotten = onForgotten;
@@ -30,7 +30,7 @@ export class NodeIds {
     return node === rootNode ? this.#root : node - 1;
   }
 
-  /** The kernel was given this object once more. */
+  /** Counts one more reference of the kernel to this object. */
   reference(ino: Ino): void {
     const node = this.nodeOf(ino);
     this.#references.set(node, (this.#references.get(node) ?? 0) + 1);
@@ -42,12 +42,12 @@ export class NodeIds {
     else if (this.#references.delete(node)) this.#onForgotten(this.inoOf(node));
   }
 
-  /** Whether the kernel may have something cached of a node. It has the root as long as the mount lasts. */
+  /** May the kernel have cached something of this node? Always true for the root. */
   isHeld(node: number): boolean {
     return node === rootNode || this.#references.has(node);
   }
 
-  /** How many objects the kernel holds, the root aside. */
+  /** Number of objects to which the kernel has references, without the root. */
   get held(): number {
     return this.#references.size;
   }

@@ -4,7 +4,7 @@
  */
 
 export const protocolMajor = 7;
-/** What we were written against. */
+/** The protocol version that this code was written for. */
 export const protocolMinor = 38;
 /** max_pages, FUSE_EXPLICIT_INVAL_DATA and everything below came with Linux 5.4. */
 export const oldestMinor = 31;
@@ -100,7 +100,7 @@ export const openedFlag = {
 
 /** FUSE_WRITE_KILL_SUIDGID and FUSE_OPEN_KILL_SUIDGID: the set-id bits must go, as chmod(2) would have it. */
 export const writeKillPrivileges = 1 << 2;
-/** FUSE_WRITE_CACHE: a page, written back through whichever handle the kernel found. */
+/** FUSE_WRITE_CACHE: a page that the kernel writes back, through any writable handle of the file. */
 export const writeFromCache = 1 << 0;
 export const openKillPrivileges = 1 << 0;
 

@@ -1,15 +1,15 @@
 /**
- * The answer to a request, built in one buffer that every answer reuses: a fuse_out_header, then the struct.
+ * Builds the answer to a request (a fuse_out_header, then a struct) in one buffer, which all answers reuse.
  *
- * Encoders write behind the header and return how many bytes they wrote; the header follows when it is sent. A payload
- * (file content, an attribute's value) is not copied here but written from where it lies.
+ * Encoders write after the header and return the number of bytes; the header is filled in when the answer is sent. A payload
+ * (file content, an attribute's value) is not copied into this buffer: it is sent from its own.
  */
 import type { Attributes, StatFs, Timespec } from '../../../filesystem/api.js';
 import { fileTypeBits } from '../../answers.js';
 import type { NodeIds } from './node-ids.js';
 import { attr, attrOutHead, entryOutHead, openOut, outHeader, statfsOut } from './structs.js';
 
-/** Room for a directory chunk; the kernel asks for at most the page or two that getdents(2) brings. */
+/** Bytes of the buffer: enough for a directory chunk, because getdents(2) causes requests of a page or two. */
 const capacity = 128 * 1024;
 const blockSize = 4096;
 
@@ -65,7 +65,7 @@ function encodeAttributes(view: DataView, base: number, value: Attributes): void
   attr.flags.set(view, base, 0);
 }
 
-/** A fuse_entry_out at `at`. Without attributes: the name does not exist, and the kernel may remember that. */
+/** Writes a fuse_entry_out at `at`. Without attributes it says that the name does not exist, which the kernel may cache. */
 export function encodeEntry(
   view: DataView,
   at: number,
@@ -114,7 +114,7 @@ export function encodeStatFs(reply: Reply, stat: StatFs): number {
   statfsOut.blocks.set(view, body, Math.floor(stat.total / blockSize));
   statfsOut.bfree.set(view, body, free);
   statfsOut.bavail.set(view, body, free);
-  // There is no table of inodes that could fill up; what stands here only must not look full.
+  // The number of inodes is not limited. These values only keep programs from seeing a full file system.
   const unused = 2 ** 32;
   statfsOut.files.set(view, body, stat.files + unused);
   statfsOut.ffree.set(view, body, unused);

@@ -1,8 +1,8 @@
 /**
- * One request of the kernel, seen in the buffer that it was read into: a fuse_in_header, a struct, names or data.
+ * A view of one kernel request in the buffer that it was read into: a fuse_in_header, a struct, names or data.
  *
- * A `Request` is reused for the next read, so nothing of it may be used after a handler returns, except by one that
- * took it over (`Session.detach`). Accessors trust nothing: what does not fit throws EINVAL.
+ * A `Request` is reused for the next read. So a handler must not use it after it returns, unless it has called
+ * `Session.detach`. Accessors check all lengths and throw EINVAL.
  */
 import { FsError } from '../../../filesystem/core/fs-error.js';
 import { inHeader } from './structs.js';
@@ -16,7 +16,7 @@ export class Request {
   uid = 0;
   gid = 0;
   pid = 0;
-  /** Where the struct after the header starts, and where the last byte of the request ends. */
+  /** Offsets of the struct after the header, and of the end of the request. */
   readonly body = inHeader.$bytes;
   end = 0;
 
@@ -25,7 +25,7 @@ export class Request {
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
   }
 
-  /** Takes in `length` bytes read into `bytes`; false where that is no request that could even be answered. */
+  /** Parses the header of `length` bytes in `bytes`. False if they are not a request, so that not even an answer is possible. */
   parse(length: number): boolean {
     const { view } = this;
     if (length < inHeader.$bytes || length > this.bytes.length || inHeader.len.get(view, 0) !== length) return false;
@@ -35,7 +35,7 @@ export class Request {
     this.uid = inHeader.uid.get(view, 0);
     this.gid = inHeader.gid.get(view, 0);
     this.pid = inHeader.pid.get(view, 0);
-    // Extensions (7.38) follow the data; we asked for none.
+    // Extensions (7.38) would follow the data, but we did not request any.
     this.end = length - inHeader.totalExtlen.get(view, 0) * 8;
     return this.end >= this.body;
   }
@@ -50,7 +50,7 @@ export class Request {
   name(at: number): string {
     const nul = this.afterName(at) - 1;
     const name = this.bytes.toString('utf8', at, nul);
-    // Bytes that are not UTF-8 turn into U+FFFD; so does, rightly, U+FFFD itself.
+    // Invalid UTF-8 decodes to U+FFFD. A name may also contain U+FFFD itself, which is valid.
     if (name.includes('\ufffd') && !this.bytes.subarray(at, nul).equals(Buffer.from(name)))
       throw new FsError('EILSEQ', 'a name that is not UTF-8');
     return name;

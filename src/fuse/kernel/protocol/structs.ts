@@ -1,8 +1,8 @@
 /**
- * The structs of linux/fuse.h as tables: each field with its type, in order, so that offsets need no arithmetic by hand.
+ * The structs of linux/fuse.h as tables of fields and types, in order. The offsets are computed from them.
  *
- * Numbers are in the machine's byte order. A 64-bit field is read as a JavaScript number: inode numbers, handles and
- * offsets of ours are safe integers, and what is not (a lock owner) is not read.
+ * Numbers are in the machine's byte order. A 64-bit field is read as a JavaScript number: our inode numbers, handles and
+ * offsets are safe integers, and other values (a lock owner) are not read.
  */
 import { endianness } from 'node:os';
 
@@ -39,7 +39,7 @@ class I32 {
   }
 }
 
-/** Signed and unsigned alike are written in two's complement; `get` reads unsigned. */
+/** Signed and unsigned numbers are written in two's complement; `get` reads them as unsigned. */
 class U64 {
   readonly #low: number;
   readonly #high: number;
@@ -78,7 +78,7 @@ function struct<const T extends Readonly<Record<string, keyof Types>>>(layout: T
     fields[name] = new Field(offset);
     offset += bytes;
   }
-  // Every struct of the protocol fills whole 64-bit words where it has 64-bit fields; the tables name the padding.
+  // Structs with 64-bit fields are padded to whole 64-bit words; the tables name the padding.
   return { ...fields, $bytes: offset } as Struct<T>;
 }
 
@@ -181,7 +181,7 @@ export const getxattrOut = struct({ size: 'u32', padding: 'u32' });
 export const interruptIn = struct({ unique: 'u64' });
 export const fallocateIn = struct({ fh: 'u64', offset: 'u64', length: 'u64', mode: 'u32', padding: 'u32' });
 export const lseekIn = struct({ fh: 'u64', offset: 'u64', whence: 'u32', padding: 'u32' });
-/** The node of the header is the one that is read. */
+/** The node id in the header is the source file, `fhIn`. */
 export const copyFileRangeIn = struct({
   ...{ fhIn: 'u64', offIn: 'u64', nodeidOut: 'u64', fhOut: 'u64', offOut: 'u64', len: 'u64', flags: 'u64' },
 });

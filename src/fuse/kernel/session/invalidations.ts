@@ -1,10 +1,10 @@
 /**
- * Telling the kernel what to forget: FUSE_NOTIFY_INVAL_INODE and FUSE_NOTIFY_INVAL_ENTRY.
+ * Invalidates the kernel's caches: FUSE_NOTIFY_INVAL_INODE and FUSE_NOTIFY_INVAL_ENTRY.
  *
- * Writing a notification takes locks in the kernel that a request may hold until it is answered: the pages of a file
- * while they are read, the directory while a name in it is looked up, made or removed. So notifications are written by a
- * thread of their own (the addon's), and wait here while a request about the same object is under way; otherwise that
- * thread would stand in the kernel for as long as, say, an upload takes, where not even kill -9 would end it.
+ * Writing a notification takes kernel locks that a request may hold until it is answered: the pages of a file while they are
+ * read, a directory while a name in it is looked up, created or removed. So the addon's own thread writes notifications, and
+ * they wait here while a request about the same object is under way. Otherwise the thread would block in the kernel as long
+ * as, for example, an upload takes, and not even kill -9 would end it.
  */
 import type { Log } from '../../../base/log.js';
 import type { Invalidation } from '../../../filesystem/api.js';
@@ -17,21 +17,21 @@ interface Waiting {
   readonly message: Buffer;
 }
 
-/** A message of the kind `code`, with room for a struct and for what follows it. */
+/** A notification of kind `code`, with space for its struct and the bytes after it. */
 function message(code: number, bodyBytes: number): { bytes: Buffer; view: DataView; body: number } {
   const bytes = Buffer.alloc(outHeader.$bytes + bodyBytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   outHeader.len.set(view, 0, bytes.length);
-  // A reply has no unique of 0: that, and a positive code in place of the error, is what makes it a notification.
+  // A notification is a reply with unique 0 and a positive code in place of the error.
   outHeader.error.set(view, 0, code);
   return { bytes, view, body: outHeader.$bytes };
 }
 
-/** Pages from `offset` to the end as well as attributes; with `content` false attributes only. */
+/** Invalidates attributes and the pages from `offset` to the end; with `content` false, attributes only. */
 export function encodeInvalidateInode(nodeid: number, content: boolean): Buffer {
   const { bytes, view, body } = message(notifyCode.invalidateInode, notifyInvalidateInode.$bytes);
   notifyInvalidateInode.ino.set(view, body, nodeid);
-  // A negative offset leaves the pages alone, a length of 0 means up to the end.
+  // A negative offset means no pages; a length of 0 means up to the end.
   notifyInvalidateInode.off.set(view, body, content ? 0 : -1);
   return bytes;
 }
@@ -51,7 +51,7 @@ export class Invalidations {
   readonly #log: Log;
   #waiting: Waiting[] = [];
 
-  /** `write` hands a message to the notification thread. */
+  /** `write` passes a message to the notification thread. */
   constructor(connection: Connection, write: (message: Buffer) => void) {
     this.#connection = connection;
     this.#log = connection.log;
@@ -69,12 +69,12 @@ export class Invalidations {
     } else {
       directories.invalidate(what.parent);
       this.#post(nodes.nodeOf(what.parent), encodeInvalidateEntry(nodes.nodeOf(what.parent), what.name));
-      // The directory's own times changed too; the kernel only works that out for names that it knew.
+      // The directory's times changed too. The kernel invalidates them itself only if it has cached the name.
       this.#post(nodes.nodeOf(what.parent), encodeInvalidateInode(nodes.nodeOf(what.parent), false));
     }
   }
 
-  /** A request is answered: what waited for it may go. */
+  /** A request is answered: sends the notifications that waited for it. */
   answered(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;

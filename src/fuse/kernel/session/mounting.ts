@@ -1,6 +1,6 @@
 /**
- * Getting a mounted descriptor of /dev/fuse: by mount(2) with the privilege for it, otherwise from fusermount3(1), which
- * has it, mounts, and passes the descriptor over a socket.
+ * Gets a mounted descriptor of /dev/fuse: by mount(2) if we have the privilege; otherwise from fusermount3(1), which is
+ * setuid, mounts for us, and passes the descriptor over a socket.
  */
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
@@ -18,11 +18,11 @@ const unmountFlag = { force: 1, detach: 2, noFollow: 8 } as const;
 
 /**
  * How far the kernel reads ahead: one request of the largest size, instead of 128 KiB. Not more, because a page fault in
- * a mapped file reads as much around it; reading further ahead is the core's business.
+ * a mapped file reads as much around it. The core itself reads further ahead.
  */
 const readAheadKiB = 1024;
 
-/** What both ways say to the kernel: mount.fuse3(8). */
+/** Mount options of both ways: mount.fuse3(8). */
 const commonOptions = (options: BindingOptions): string[] => [
   'default_permissions',
   ...(options.allowOther ? ['allow_other'] : []),
@@ -36,7 +36,7 @@ export async function openMount(addon: Addon, options: BindingOptions): Promise<
   if (fd < 0) throw new SyncmountError('fuse-missing', `/dev/fuse cannot be opened (${errnoName(fd)}): modprobe fuse`);
   const data = [
     `fd=${fd}`,
-    // S_IFDIR in octal: what the root looks like until the first GETATTR.
+    // S_IFDIR in octal: the root's mode until the first GETATTR.
     'rootmode=40000',
     `user_id=${process.geteuid?.() ?? 0}`,
     `group_id=${process.getegid?.() ?? 0}`,
@@ -46,7 +46,7 @@ export async function openMount(addon: Addon, options: BindingOptions): Promise<
   const result = await addon.mount(options.source, options.mountpoint, `fuse.${fuseSubtype}`, flags, data);
   if (result === 0) return fd;
   addon.closeDescriptor(fd);
-  // Root of a container that may not mount: fusermount3, if it is there, may.
+  // Root in a container may lack the privilege to mount; fusermount3, if installed, may have it.
   if (result === failed.notPermitted) return mountByProgram(addon, options);
   throw new SyncmountError('mount-failed', `cannot mount on ${options.mountpoint}: ${errnoName(result)}`, {
     data: { mountpoint: options.mountpoint, errno: errnoName(result) },
@@ -58,7 +58,7 @@ async function mountByProgram(addon: Addon, options: BindingOptions): Promise<nu
   const pair = addon.socketPair();
   if (typeof pair === 'number') throw new SyncmountError('mount-failed', `cannot make a socket: ${errnoName(pair)}`);
   const [ours, theirs] = pair;
-  // fusermount3 splits at commas; a backslash takes away the meaning of the next character.
+  // fusermount3 splits at commas; a backslash escapes the next character.
   const quote = (value: string): string => value.replace(/[\\,]/g, '\\$&');
   const list = [
     options.readOnly ? 'ro' : 'rw',
@@ -81,7 +81,7 @@ async function mountByProgram(addon: Addon, options: BindingOptions): Promise<nu
 
 function runFusermount(program: string, args: string[], socket: number, mountpoint: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    // Its end of the socket becomes descriptor 3 over there.
+    // Its end of the socket becomes descriptor 3 of the child.
     const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe', socket],
       env: { ...process.env, LC_ALL: 'C', _FUSE_COMMFD: '3' },
@@ -104,7 +104,7 @@ function runFusermount(program: string, args: string[], socket: number, mountpoi
   });
 }
 
-/** Non-lazy: throws `busy` while something is open. Or lazy, and then forced where we may. */
+/** Unmounts. Not lazy: throws `busy` while a file is open. Lazy: detaches at once, with force if we have the privilege. */
 export async function closeMount(addon: Addon, mountpoint: string, how: { lazy: boolean }): Promise<void> {
   if (!isRoot()) return unmountByProgram(mountpoint, how);
   const flags = unmountFlag.noFollow | (how.lazy ? unmountFlag.detach | unmountFlag.force : 0);

@@ -1,8 +1,8 @@
 /**
- * Reads requests when there are any, carries them out, answers. One per mount.
+ * Reads the kernel's requests, dispatches them, and sends the answers. One session per mount.
  *
- * Everything happens on the event loop: a request that the file system answers at once is read, carried out and answered
- * without a promise or a timer in between; the others wait in `Connection.pending`.
+ * Everything runs on the event loop. If the file system answers synchronously, the request is read, dispatched and answered
+ * without a promise or a timer in between. The other requests wait in `Connection.pending`.
  */
 import { constants } from 'node:os';
 import { SyncmountError } from '../../../base/errors.js';
@@ -24,11 +24,11 @@ import { Invalidations } from './invalidations.js';
 
 const { EINTR, EINVAL, EIO, ENOSYS, ENOTSUP } = constants.errno;
 
-/** Requests served before timers and sockets get their turn. */
+/** Number of requests in a row before timers and sockets get their turn. */
 const batch = 64;
 
 export class Session {
-  /** Resolves when the kernel and we agree on the protocol; rejects when that fails or the mount goes before. */
+  /** Resolves when the protocol is negotiated. Rejects if that fails, or if the mount ends before. */
   readonly ready: Promise<void>;
   /** Resolves when the connection is over, the requests under way are settled, and every handle is released. */
   readonly ended: Promise<void>;
@@ -45,7 +45,7 @@ export class Session {
   #rejectReady: (error: Error) => void = () => {};
   #resolveEnded: () => void = () => {};
 
-  /** Takes the descriptor `fd` of /dev/fuse over. */
+  /** Takes ownership of `fd`, a descriptor of /dev/fuse. */
   constructor(addon: Addon, fd: number, fs: Filesystem, log: Log, looks?: Looks) {
     this.#addon = addon;
     this.#log = log;
@@ -56,7 +56,7 @@ export class Session {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    // Who does not wait for it learns from `ended`.
+    // A caller that does not wait for `ready` learns the result from `ended`.
     this.ready.catch(() => {});
     this.connection = new Connection(fs, log, addon, looks);
     this.#request = this.connection.takeRequest();
@@ -70,8 +70,8 @@ export class Session {
   }
 
   /**
-   * Ends the conversation from our side; whoever waits for an answer gets ECONNABORTED or ENOTCONN. To `abandon` is not
-   * to let a close(2) under way store its file first.
+   * Closes the connection from our side. Callers that wait for an answer get ECONNABORTED or ENOTCONN. With `abandon`, a
+   * close(2) under way does not store its file first.
    */
   close({ abandon }: { abandon: boolean }): Promise<void> {
     this.#end();
@@ -85,7 +85,7 @@ export class Session {
       const result = this.#addon.read(this.#device, this.#request.bytes);
       if (result >= 0) this.#serve(result);
       else if (result === failed.again) return;
-      // ENOENT: the request was taken back while it was read.
+      // ENOENT: the request was aborted while we read it.
       else if (result !== failed.interrupted && result !== failed.noEntry) {
         if (result !== failed.noDevice && result !== failed.aborted)
           this.#log.error({ error: errnoName(result) }, 'cannot read from /dev/fuse');
@@ -94,7 +94,7 @@ export class Session {
     }
   }
 
-  /** Carries out the request whose `length` bytes lie in `#request`. */
+  /** Dispatches the request of `length` bytes in `#request`. */
   #serve(length: number): void {
     const request = this.#request;
     if (!request.parse(length)) {
@@ -200,7 +200,7 @@ export class Session {
       this.#log.error({ operation: operation.name, err: error }, 'a request failed that has no answer');
       return;
     }
-    // What an aborted signal throws (AbortError) is the interruption itself.
+    // The AbortError of the signal is the interruption itself.
     const interrupted = caller.interrupted && !(error instanceof FsError);
     const errno = interrupted ? EINTR : errnoOf(error, operation.name, this.#log);
     connection.fail(caller.unique, errno === ENOSYS && !operation.optional ? ENOTSUP : errno);
@@ -213,7 +213,7 @@ export class Session {
     this.connection.detach();
     this.#addon.close(this.#device);
     this.#rejectReady(new SyncmountError('mount-failed', 'the mount was gone before it was ready'));
-    // Nobody waits for what only looks any more; what changes something is carried to its end.
+    // Nobody waits for the results of reading requests any more, so abort them. Changes run to their end.
     for (const caller of this.connection.pending.values()) if (!caller.finishes) caller.interrupt();
     this.#settleAll().then(this.#resolveEnded, this.#resolveEnded);
   }
