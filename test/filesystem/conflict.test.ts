@@ -114,7 +114,7 @@ describe('another client has changed the file', () => {
     expect(m.provider.other.tree()).toEqual({ 'a.txt': 'ours' });
   });
 
-  it('takes what was damaged on its way for its own at the next try', async () => {
+  it('knows a damaged copy of its own upload again at the next try', async () => {
     const m = await mounted({}, (provider) => provider.other.put('a.txt', 'base'));
     m.provider.during('upload', 'before', () => {
       m.provider.other.put('a.txt', 'damaged');

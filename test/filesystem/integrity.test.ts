@@ -27,7 +27,7 @@ async function* spoilt(body: RangeBody['body']): AsyncGenerator<Uint8Array> {
 }
 
 describe('a long file whose bytes are damaged on the way', () => {
-  it('ends in an error for all who have it open, and is right for who opens it again', async () => {
+  it('ends in an error for all open handles, and is right for a later open', async () => {
     const m = await mounted({}, (provider) => provider.other.put('a', TEXT));
     const stop = spoiling(m);
     const [first, second, third] = [await m.open('a'), await m.open('a'), await m.open('a')];

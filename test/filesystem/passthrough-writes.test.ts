@@ -54,7 +54,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     expect((await m.stat('f')).size).toBe(11);
   });
 
-  it('is read by those who join, and by those who cannot', async () => {
+  it('is read through the backing file, and by handles that cannot use it', async () => {
     const m = await mounted(options);
     const { handle, fd, lent } = await creatingOf(m);
     writeSync(fd, 'hello');
@@ -70,7 +70,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     expect(m.provider.other.tree()).toEqual({ f: 'HELLO THERE' });
   });
 
-  it('meets what others write, append and cut', async () => {
+  it('sees what other handles write, append and cut', async () => {
     const m = await mounted(options);
     const { handle, fd, lent } = await creatingOf(m);
     writeSync(fd, '0123456789');
@@ -131,7 +131,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     await m.close(reader);
   });
 
-  it('goes when its file is removed, and goes on when it is renamed', async () => {
+  it('is dropped when its file is removed, and continues when it is renamed', async () => {
     const m = await mounted(options);
     const { handle, fd } = await creatingOf(m);
     writeSync(fd, 'hello');
@@ -173,7 +173,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     await m.close(handle);
   });
 
-  it('is not allowed beside others, to what is there already, and to who may have a file copied', async () => {
+  it('is not allowed beside other handles, to existing content, and to a program that may have a file copied', async () => {
     const m = await mounted({ ...options, provider: { capabilities: { copyFile: true } } }, (provider) => {
       provider.other.put('stored', 'stored');
     });
@@ -260,7 +260,7 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     expect(after.provider.other.tree()).toEqual({ f: 'promised' });
   });
 
-  it('and where the mount ended under the hands of its program, it is the next one that stores it', async () => {
+  it('and is stored by the next mount if this one ended while its program was writing', async () => {
     const m = await mounted({ ...options, isOpenElsewhere: () => true });
     const { handle } = await creatingOf(m);
     const fd = dup(m, handle);

@@ -37,7 +37,7 @@ async function store(mount: Mounted): Promise<void> {
 describe.skipIf(process.platform !== 'linux')(
   'a content that is not stored yet (skipped where there is no /proc)',
   () => {
-    it('is lent once to all its readers, and shows what others write, cut and append', async () => {
+    it('is one backing file for all its readers, and shows what other handles write, cut and append', async () => {
       const mount = await waiting('0123456789');
       const [first, second] = [await mount.open('f'), await mount.open('f')];
       const backing = lent(mount, first);
@@ -97,7 +97,7 @@ describe.skipIf(process.platform !== 'linux')(
       }
     });
 
-    it('goes on being read when it is removed, renamed or replaced', async () => {
+    it('can still be read when it is removed, renamed or replaced', async () => {
       const mount = await waiting('one');
       const reader = await mount.open('f');
       const backing = lent(mount, reader);
@@ -117,7 +117,7 @@ describe.skipIf(process.platform !== 'linux')(
       expect(await mount.names()).toEqual([]);
     });
 
-    it('is lent only where nothing of a base is missing', async () => {
+    it('is a backing file only if no bytes of its base are missing', async () => {
       const mount = await mounted(pending, (provider) => provider.other.put('f', 'a'.repeat(200_000)));
       const writer = await mount.open('f', writing);
       await mount.write(writer, 'bbb', 100_000);

@@ -47,7 +47,7 @@ describe('with write-back, after the process died', () => {
     expect(revived.provider.other.tree()).toEqual({ a: 'text' });
   });
 
-  it('an upload goes on after the last part that the server took', async () => {
+  it('an upload resumes after the last part that the server took', async () => {
     const m = await mounted({ writeBack: true, provider: { partBytes: 1000 } });
     const text = 'x'.repeat(10_000);
     const handle = await m.create('a');

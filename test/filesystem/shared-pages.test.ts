@@ -13,7 +13,7 @@ async function replaced(m: Mounted, content = later): Promise<void> {
   await m.names();
 }
 
-describe('over a binding whose pages are one for all who have a file open', () => {
+describe('over a binding that keeps one set of pages for all handles of a file', () => {
   const open = (content = old): Promise<Mounted> =>
     mounted({ sharesPages: true }, (provider) => provider.other.put('a', content));
 
@@ -37,7 +37,7 @@ describe('over a binding whose pages are one for all who have a file open', () =
     expect(m.messages.filter((line) => line.startsWith('opened in the version'))).toHaveLength(1);
   });
 
-  it('one that has shown nothing goes on with the version of who opens it later', async () => {
+  it('one that has shown nothing switches to the version of a later open', async () => {
     const m = await open();
     const silent = await m.open('a');
     await replaced(m);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { mounted } from './harness.js';
 
-it('df counts our own uploads at once, and asks anew where there was no room', async () => {
+it('df counts our own uploads at once, and refreshes the quota when there was no space', async () => {
   const m = await mounted();
   const { free } = m.fs.statfs();
   await m.put('a', 'x'.repeat(1000));

@@ -16,7 +16,7 @@ describe('listings', () => {
     expect(m.provider.counts()).toEqual({});
   });
 
-  it('are asked for once by all who want them at the same time', async () => {
+  it('are requested once for all callers at the same time (single-flight)', async () => {
     const m = await mounted({}, (provider) => provider.other.put('a', ''));
     await Promise.all(Array.from({ length: 10 }, () => m.names()));
     expect(m.provider.counts()).toEqual({ list: 1 });

@@ -83,7 +83,7 @@ describe('the queue', () => {
     expect(b.queue.isBusy).toBe(false);
   });
 
-  it('goes on at once with a content whose upload was put off, however often', async () => {
+  it('uploads at once a content whose upload was suspended, however often', async () => {
     const b = new Bench();
     for (let times = 0; times < 4; times++) {
       b.queue.add(1, 10, 7);
@@ -104,7 +104,7 @@ describe('the queue', () => {
     return turn().then(() => expect(b.started.filter((ino) => ino === 99)).toEqual([99]));
   });
 
-  it('tries again later what failed for a passing reason, and never what was refused', async () => {
+  it('retries later an upload that failed for a transient reason, and never one that was refused', async () => {
     const b = new Bench();
     b.queue.add(1, 1, 1);
     b.queue.add(2, 1, 1);
