@@ -18,7 +18,7 @@ import type { Context } from './context.js';
 import { interactiveLogin } from './login-flow.js';
 import { complain, print, printJson } from './output.js';
 
-/** A login that does not get through says so soon, ms: a person is waiting. */
+/** Deadline of a request during a login, ms: short, because a person is waiting. */
 const LOGIN_DEADLINE = 10_000;
 
 interface LoginOptions {
@@ -36,7 +36,7 @@ export async function loginCommand(context: Context, name: string, options: Logi
   const credentials = isComplete(provider, read) ? read : await interactiveLogin(provider, endpoints, read);
   const known = knownAccount(context, name, provider, given);
   const complete = storable(parseCredentials(provider, credentials));
-  // Of the credentials that are stored already, a spent token must not stay behind where the login fails afterwards.
+  // A stored token that this login spends is replaced in the file at once, because the login may fail afterwards.
   const { refreshToken } = complete;
   const isStored = known !== null && refreshToken !== undefined && known.credentials.refreshToken === refreshToken;
   const { account, isKnown, verified } = await verify(
@@ -59,11 +59,11 @@ export async function loginCommand(context: Context, name: string, options: Logi
     provider,
     endpoints: given,
     credentials: verified,
-    // Of the same account under other credentials, what this machine keeps stays where it is.
+    // For the same account under other credentials, the state on this machine stays where it is.
     userId: isKnown && known !== null ? known.userId : account.userId,
     label: account.label,
   };
-  // Not between the steps of a mount that renews the tokens of before, and would store those after ours.
+  // Under the lock: a mount that is renewing the old tokens would else store them over the new ones.
   await context.accounts.exclusively(name, async () => context.accounts.save(name, stored));
   if (known !== null && !isKnown)
     print(
@@ -74,7 +74,7 @@ export async function loginCommand(context: Context, name: string, options: Logi
 
 export async function logoutCommand(context: Context, name: string): Promise<void> {
   const first = context.registry.all().find((entry) => entry.account === name && isServed(entry));
-  // An unknown name is told before anything is made for it.
+  // Checked first: for an unknown name nothing must be created.
   context.accounts.load(name);
   await context.accounts.exclusively(name, async () => context.accounts.remove(name));
   print(`Forgot the credentials of '${name}'.`);
@@ -104,7 +104,7 @@ export function accountsCommand(context: Context, options: { readonly json?: boo
     print(name, ...(error === undefined ? [provider, label] : [error]));
 }
 
-/** `KEY=URL`, …; whether the keys exist is the provider's to say. */
+/** `KEY=URL`, …; the provider checks whether the keys exist. */
 function parseEndpoints(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     texts.map((text) => {
@@ -124,7 +124,7 @@ function readCredentials(file: string): Record<string, unknown> {
     throw new SyncmountError('credentials', `cannot read the credentials from ${name}: ${codeOf(error)}`);
   }
   try {
-    // Editors on Windows begin a file with a mark of its encoding.
+    // Editors on Windows begin a file with a byte order mark.
     const value: unknown = JSON.parse(text.replace(/^\ufeff/, ''));
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return withoutNulls(value) as Record<string, unknown>;
@@ -140,8 +140,8 @@ function isComplete(provider: ProviderName, credentials: Record<string, unknown>
     parseCredentials(provider, credentials);
     return true;
   } catch (error) {
-    // Nobody is there to be asked for the rest, and a file that names some of it was meant to be complete. What it names
-    // wrongly is not asked for anew: whoever wrote it wants to know.
+    // There is no person to ask for the rest, or the file was meant to be complete. A wrong value in it is reported, not asked
+    // for anew: its author wants to know.
     const isFinal = !canBeCompleted(provider, credentials) || wrongCredentialKeys(provider, credentials).length > 0;
     if (error instanceof UsageError && isFinal) throw error;
     return false;
@@ -171,12 +171,12 @@ function knownAccount(
       isDeepStrictEqual(resolveEndpoints(provider, known.endpoints), resolveEndpoints(provider, endpoints));
     return isService ? known : null;
   } catch {
-    // None, or one whose file is damaged: it is written anew.
+    // There is no account, or its file is damaged and will be written anew.
     return null;
   }
 }
 
-/** One real request, and what `recognise` asks. The credentials may come back with tokens. Throws `SyncmountError` with what the provider says. */
+/** Makes a real request with the credentials, which may come back with tokens. Throws `SyncmountError` with the provider's error. */
 async function verify(
   provider: ProviderName,
   endpoints: Record<string, string>,

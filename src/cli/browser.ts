@@ -1,6 +1,6 @@
 /**
- * The person's browser in a login: it is sent to the provider's page, and comes back to a server on loopback. Where it
- * cannot (another machine), the person types the code that the page shows.
+ * Login through the browser: the person gives consent on the provider's page, which redirects to a server on loopback. Where
+ * that cannot work (another machine), the person types the code that the page shows.
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -13,7 +13,7 @@ const PATIENCE = 10 * 60_000;
 
 export interface Callback {
   readonly url: string;
-  /** Says how an answer to this login is known. Whatever else comes (any user of this machine can send it) is refused. */
+  /** Tells how to recognize an answer to this login. Other requests are refused: any user of this machine can send them. */
   expect(isOurs: (query: URLSearchParams) => boolean): void;
   /** Resolves with the query that the browser brought back. */
   readonly returned: Promise<URLSearchParams>;
@@ -90,7 +90,7 @@ export async function consent(page: string, callback: Callback): Promise<URLSear
   }
 }
 
-/** Where there is a desktop. That it fails is no matter: the URL is printed. */
+/** Opens the page where there is a desktop. A failure does no harm: the URL is printed as well. */
 function openBrowser(url: string): void {
   if (process.platform === 'linux' && !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY) return;
   if (!process.stdout.isTTY) return;

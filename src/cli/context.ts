@@ -6,7 +6,7 @@ import { type Directories, directoriesOf } from '../config/directories.js';
 import { parseMountInfo } from '../fuse/mount-table.js';
 import { isServed, Registry, type RegistryEntry } from '../mount/registry.js';
 
-/** What every command needs. */
+/** The environment of every command, and the way from a command line to a mount. */
 export interface Context {
   readonly places: Directories;
   readonly accounts: AccountStore;
@@ -21,21 +21,21 @@ export const context: Context = {
   registry: new Registry(places),
 };
 
-/** The directory that is meant, without links: as the kernel's mount table and our registry name it. */
+/** The directory of a path without symbolic links, as the kernel's mount table and our registry name it. */
 export function mountpointOf(target: string): string {
   const path = resolve(target);
   const place = placeOf(path);
-  // What is mounted on is no link, and to look at a mount that hangs would hang too.
+  // A mountpoint is no link, and realpath(3) on a mount that hangs would hang too.
   if (mountpoints().has(place)) return place;
   try {
     return realpathSync(path);
   } catch {
-    // Missing, or a dead mount that cannot be looked at: its parent could.
+    // Missing, or a dead mount that cannot be resolved: its parent can.
     return place;
   }
 }
 
-/** The path with what is above it freed of links. */
+/** The path with the symbolic links of its parent resolved. */
 function placeOf(path: string): string {
   try {
     return join(realpathSync(dirname(path)), basename(path));
@@ -54,7 +54,7 @@ function mountpoints(): Set<string> {
 }
 
 /**
- * The mount that a person means: by its account (`NAME:`), its mountpoint, or anything below that. Without a mount of ours there,
+ * The mount that a person names: by its account (`NAME:`), its mountpoint, or a path below that. Without a mount of ours there,
  * `entry` is undefined. Throws `not-mounted` for an account that is not mounted.
  */
 export function mountNamed(
@@ -68,7 +68,7 @@ export function mountNamed(
     if (entry === undefined) throw new SyncmountError('not-mounted', `the account '${account}' is not mounted`);
     return { mountpoint: entry.mountpoint, entry };
   }
-  // First as it is typed: to look at a mount whose process hangs would hang too.
+  // First the path as typed: to resolve links in a mount whose process hangs would hang too.
   const entry = mountAbove(registry, resolve(target)) ?? mountAbove(registry, mountpointOf(target));
   return { mountpoint: entry?.mountpoint ?? mountpointOf(target), entry };
 }

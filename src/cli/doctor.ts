@@ -1,4 +1,4 @@
-/** `syncmount doctor`: one line a check, and for each that fails the command that mends it. */
+/** `syncmount doctor`: one line per check, and for a failed check the command that repairs it. */
 import { constants } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import { messageOf } from '../base/errors.js';
@@ -8,13 +8,13 @@ import { privateDirectory, whyUnwritable } from '../config/directories.js';
 import { formatSize } from '../config/units.js';
 import { bindings } from '../mount/bindings.js';
 import { makeProvider } from '../mount/provider-factory.js';
-import { sortedOut } from '../mount/registry.js';
+import { splitByLife } from '../mount/registry.js';
 import type { Context } from './context.js';
 import { print } from './output.js';
 
 type Verdict = 'ok' | 'warn' | 'FAIL';
 
-/** Less free disk than this is worth a word, bytes: the spool holds whole files until they are uploaded. */
+/** Warns below this much free disk, bytes: the spool holds whole files until they are uploaded. */
 const LITTLE_SPACE = 1024 ** 3;
 /** An account that does not answer within this is reported, ms. */
 const ACCOUNT_DEADLINE = 8000;
@@ -38,7 +38,7 @@ export async function doctorCommand(context: Context): Promise<void> {
   for (const [what, path] of Object.entries(context.places)) await checkDirectory(what, path, say);
   for (const name of context.accounts.names()) await checkAccount(context, name, say);
   if (context.accounts.names().length === 0) say('warn', "no accounts yet: 'syncmount login NAME --provider PROVIDER'");
-  for (const { mountpoint } of sortedOut(context.registry.all()).dead) {
+  for (const { mountpoint } of splitByLife(context.registry.all()).dead) {
     say('warn', `the process of ${mountpoint} has died: 'syncmount umount ${mountpoint}' clears it`);
   }
   if (failures > 0) process.exitCode = 1;
@@ -75,7 +75,7 @@ async function checkDirectory(
     const free = bavail * bsize;
     const unwritable = whyUnwritable(path);
     if (unwritable !== null) {
-      // What is logged in already can be used.
+      // Accounts that are logged in already can be used.
       const consequence =
         what === 'config' ? 'nobody can log in, and renewed logins are lost' : 'nothing can be mounted';
       return say(

@@ -1,6 +1,6 @@
 /**
- * Copies what is not stored yet out of the spool, so that it exists in a second place. The mount is asked where that is; where
- * there is none, or it does not answer, the journal tells.
+ * Copies contents that are not stored yet out of the spool, so that they exist in a second place. The mount tells where they
+ * are; where there is none, or it does not answer, the journal does.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { join, sep } from 'node:path';
@@ -14,14 +14,14 @@ import { formatSize } from '../config/units.js';
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import { identityOf } from '../mount/same-account.js';
-import { type LeftContent, leftContents, unnamedContents } from '../mount/spooled-contents.js';
+import { type UnstoredContent, unnamedContents, unstoredContents } from '../mount/spooled-contents.js';
 import { type Context, mountpointOf } from './context.js';
 import { print } from './output.js';
 
-/** Read at a time, bytes. */
+/** Bytes read at a time. */
 const PIECE = 1024 * 1024;
 
-/** After so long without an answer, ms, the journal is read without the mount. */
+/** How long a mount may take to answer, ms; then the journal is read without it. */
 const PATIENCE = 10_000;
 
 /** `DIR`, and the mountpoint or `NAME:` where several accounts could be meant. */
@@ -40,20 +40,20 @@ export async function exportCommand(context: Context, args: readonly string[]): 
   await exportContents(contents, directory);
 }
 
-async function contentsOf(state: string, entry: RegistryEntry | undefined): Promise<readonly LeftContent[]> {
+async function contentsOf(state: string, entry: RegistryEntry | undefined): Promise<readonly UnstoredContent[]> {
   if (entry !== undefined && isServed(entry)) {
     try {
-      // Known to be awake by its status: to fetch what a content still needs of its base may take a while.
+      // No timeout: the mount has answered `status`, and fetching the rest of a content from its base may take a while.
       await askControl(entry.socket, 'status', {}, undefined, PATIENCE);
-      return (await askControl(entry.socket, 'spooled')) as readonly LeftContent[];
+      return (await askControl(entry.socket, 'spooled')) as readonly UnstoredContent[];
     } catch (error) {
       if (codeOf(error) !== 'no-answer' && codeOf(error) !== 'silent') throw error;
     }
   }
-  return leftContents(state, bootId());
+  return unstoredContents(state, bootId());
 }
 
-/** Of whom something is to be exported: the account that is named, or the only one. */
+/** The account to export from: the one that is named, or the only one. */
 function accountOf(
   { registry, accounts, places }: Context,
   args: readonly string[],
@@ -70,7 +70,7 @@ function accountOf(
   const mounted = new Map(mounts.map((entry) => [entry.account, entry]));
   const hasContents = (name: string): boolean => {
     const state = join(places.state, 'accounts', identityOf(name, accounts.load(name)));
-    return leftContents(state, null).length + unnamedContents(state).length > 0;
+    return unstoredContents(state, null).length + unnamedContents(state).length > 0;
   };
   const meant = mounted.size > 0 ? [...mounted.keys()] : accounts.names().filter(hasContents);
   const [account, ...others] = meant.length > 0 ? meant : accounts.names();
@@ -81,10 +81,10 @@ function accountOf(
 }
 
 /**
- * Copies each content to its path below `directory`, with its time; what is there already is left as it is. The copies are
+ * Copies each content to its path below `directory`, with its time; files that exist already are left alone. The copies are
  * on the disk when this resolves. Rejects with `not-exported` where any could not be copied, after all were tried.
  */
-async function exportContents(contents: readonly LeftContent[], directory: string): Promise<void> {
+async function exportContents(contents: readonly UnstoredContent[], directory: string): Promise<void> {
   if (contents.length === 0) return print('Everything is stored; there is nothing to export.');
   makeDirectory(directory);
   const bytes = contents.reduce((sum, { size }) => sum + size, 0);
@@ -105,9 +105,9 @@ async function exportContents(contents: readonly LeftContent[], directory: strin
   if (failures.length > 0) throw new SyncmountError('not-exported', `not exported: ${failures.join(', ')}`);
 }
 
-async function copyOut(content: LeftContent, directory: string, progress: (bytes: number) => void): Promise<void> {
+async function copyOut(content: UnstoredContent, directory: string, progress: (bytes: number) => void): Promise<void> {
   const isWhole = content.missing.length === 0;
-  // Nobody is to take a part for the whole.
+  // Another name, so that no person takes a part for the whole file.
   const copy = await createBelow(directory, isWhole ? content.path : `${content.path}.parts`);
   const { file } = copy;
   try {
@@ -126,7 +126,7 @@ async function copyOut(content: LeftContent, directory: string, progress: (bytes
 }
 
 async function copyRanges(
-  { file, size, missing }: LeftContent,
+  { file, size, missing }: UnstoredContent,
   copy: FileHandle,
   progress: (bytes: number) => void,
 ): Promise<void> {
@@ -138,7 +138,7 @@ async function copyRanges(
         const { bytesRead } = await source.read(piece, 0, Math.min(PIECE, end - at), at);
         if (bytesRead === 0) throw new SyncmountError('spool', `${file} is shorter than its content`);
         const data = piece.subarray(0, bytesRead);
-        // A hole stays one: a content of a terabyte may be nothing else.
+        // A hole stays a hole: a content of a terabyte may consist of one.
         if (data.some((byte) => byte !== 0)) await copy.write(data, 0, bytesRead, at);
         at += bytesRead;
         progress(bytesRead);

@@ -1,4 +1,4 @@
-/** The logins that a person walks through, one for each provider. Each resolves with complete credentials. */
+/** The interactive logins, one for each provider. Each resolves with complete credentials. */
 import { randomBytes } from 'node:crypto';
 import { SyncmountError } from '../base/errors.js';
 import { storable } from '../config/accounts.js';
@@ -13,7 +13,7 @@ type Given = Readonly<Record<string, unknown>>;
 type Endpoints = Readonly<Record<string, string>>;
 type Complete = Promise<Record<string, string>>;
 
-/** Asks for what `given` lacks. Throws `UsageError` where there is nobody to ask. */
+/** Asks for the credentials that `given` lacks. Throws `UsageError` where there is no terminal. */
 export function interactiveLogin(provider: ProviderName, endpoints: Endpoints, given: Given): Complete {
   switch (provider) {
     case '4shared':
@@ -32,7 +32,7 @@ async function oauth1Login(provider: string, endpoints: Endpoints, given: Given)
   const callback = await openCallback();
   try {
     const login = { endpoints: { api: endpoints.api ?? '' }, consumerKey, consumerSecret };
-    // The documents do not say that the token comes back; what the callback's own query holds surely does.
+    // The documents do not promise that the token comes back. The query of our own callback URL certainly does.
     const mark = randomBytes(16).toString('hex');
     const { authorizeUrl, ...request } = await beginLogin({ ...login, callback: `${callback.url}?login=${mark}` });
     callback.expect((query) => {

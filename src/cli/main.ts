@@ -145,13 +145,13 @@ async function main(): Promise<number> {
   }
 }
 
-/** Compiled code is kept for the next start (Node.js 22.8 and newer). Not in the standard place: that is under /tmp, others' too. */
+/** Caches compiled code for the next start (Node.js 22.8 and newer). Not in Node's own place under /tmp: all users share that. */
 function keepCompiledCode(): void {
   const { enableCompileCache } = module as { enableCompileCache?: (directory: string) => unknown };
   enableCompileCache?.(join(directoriesOf(process.env).cache, 'code'));
 }
 
-// Databases, spool files, logs: nobody else's business.
+// Databases, spool files and logs are private.
 process.umask(0o077);
 keepCompiledCode();
 endWithOutput();

@@ -20,16 +20,16 @@ import type { Session } from '../mount/session.js';
 import { type Context, mountpointOf } from './context.js';
 import { complain, outliveOutput, print } from './output.js';
 
-/** What the process in the background tells the one that was typed. */
+/** Messages from the process in the background to the command that started it. */
 type ChildMessage =
   | { readonly ready: true; readonly warnings: readonly string[] }
   | { readonly waiting: string }
   | { readonly failed: string; readonly code: string };
 
-/** Whoever types a command at a terminal and sees nothing for so long wants to know why, ms. */
+/** After so long without an answer, a person at the terminal is told the reason, ms. */
 const SILENCE = 2000;
 
-/** In the environment of the process in the background. */
+/** Set in the environment of the process in the background. */
 const CHILD_MARK = 'SYNCMOUNT_BACKGROUND';
 
 type Flags = Readonly<Record<string, unknown>> & { readonly o: readonly string[]; readonly foreground?: boolean };
@@ -41,7 +41,7 @@ export async function mountCommand(context: Context, source: string, target: str
   const sources = [...config.options, parseDashO(flags.o), fromFlags(flags)];
   const options = resolveOptions(...sources);
   const mountpoint = mountpointOf(target);
-  // Known to be wrong before anything is started.
+  // Checked before anything is started.
   context.accounts.load(account);
   if (flags.foreground) return foreground(context, { account, path, mountpoint, options });
   await background(context, source, mountpoint, toRaw(sources), options, account);
@@ -73,14 +73,14 @@ interface Foreground {
 async function foreground(context: Context, { account, path, mountpoint, options }: Foreground): Promise<void> {
   const isChild = process.env[CHILD_MARK] === '1';
   outliveOutput();
-  // The command that was typed only starts this one, and needs none of it.
+  // Loaded here, because the command that only starts this process needs none of it.
   const [{ Session }, { createLogger }] = await Promise.all([
     import('../mount/session.js'),
     import('../mount/logger.js'),
   ]);
   const logFile = createLogger(options.logLevel, options.logFile);
   const { log } = logFile;
-  // A bug in one call is no reason to take the directory away from everybody who works in it.
+  // A bug in one call must not take the directory away from all programs that work in it.
   process.on('unhandledRejection', (error) => log.error({ error }, 'unhandled'));
   const silence = breakSilence();
   try {
@@ -102,7 +102,7 @@ async function foreground(context: Context, { account, path, mountpoint, options
       print(`${account}:${path} is mounted on ${mountpoint}. Ctrl-C unmounts it.`);
     }
     await session.ended;
-    // libfuse's thread may still be about; there is nothing left to lose.
+    // libfuse's thread may still run; everything is closed, so nothing can be lost.
     process.exit(0);
   } catch (error) {
     log.error({ error }, 'mount failed');
@@ -122,7 +122,7 @@ function tell(message: ChildMessage): void {
 }
 
 /**
- * The first signal drains and unmounts; the second leaves what is pending for the next mount. SIGHUP opens the log anew, as
+ * The first signal drains and unmounts; the second leaves pending contents for the next mount. SIGHUP reopens the log, as
  * logrotate(8) wants it; a mount in the foreground of a terminal ends with that terminal.
  */
 function answerSignals(session: Session, { log, reopen }: LogFile, isChild: boolean): void {
@@ -162,9 +162,9 @@ async function background(
   const child = spawn(process.execPath, [programFile, 'mount', source, mountpoint, '--foreground', ...args], {
     cwd: '/',
     detached: true,
-    // What the runtime itself has to say at its death belongs in the log.
+    // The last words of a dying runtime belong in the log.
     stdio: ['ignore', 'ignore', errors, 'ipc'],
-    // Reads, writes and syncs of many files go on at once; four threads, Node's default, would make them queue.
+    // Many files are read, written and synced at the same time. With four threads, Node's default, they would queue.
     env: { UV_THREADPOOL_SIZE: '16', ...process.env, [CHILD_MARK]: '1' },
   });
   closeSync(errors);
@@ -181,14 +181,14 @@ async function background(
     child.on('exit', (code, signal) =>
       failed(new SyncmountError('died', `the mount ended before it was ready (${signal ?? code}); see ${logFile}`)),
     );
-    // Whoever types Ctrl-C while it starts does not want it.
+    // Ctrl-C during the start cancels the mount.
     process.once('SIGINT', () => child.kill('SIGTERM'));
   }).finally(silence.end);
   child.unref();
   child.disconnect();
 }
 
-/** Says at a terminal, once, what is waited for. */
+/** Tells a person at a terminal, once, what the start waits for. */
 function breakSilence(): { waitsFor(what: string): void; end(): void } {
   let awaited = 'the mount to start';
   const timer = setTimeout(() => complain(`waiting for ${awaited}; Ctrl-C ends it`), SILENCE);

@@ -1,6 +1,6 @@
 /**
- * Everything that commands print goes through here: names, labels and messages are anybody's text, and reach the terminal as
- * text alone.
+ * All output of commands goes through this module. Invariant: names, labels and messages are untrusted, and reach the terminal
+ * only as printable text.
  */
 import { codeOf, messageOf } from '../base/errors.js';
 import { printable, printableJson } from '../base/printable.js';
@@ -10,7 +10,7 @@ export function print(...fields: readonly string[]): void {
   process.stdout.write(`${fields.map(printable).join('\t')}\n`);
 }
 
-/** For programs. */
+/** Prints JSON for programs. */
 export function printJson(value: unknown, indent = 2): void {
   process.stdout.write(`${printableJson(JSON.stringify(value, null, indent))}\n`);
 }
@@ -20,14 +20,14 @@ export function complain(message: string): void {
   process.stderr.write(`syncmount: ${printable(message)}\n`);
 }
 
-/** Clears a terminal for what is printed next. */
+/** Clears the terminal before the next output. */
 export function clearScreen(): void {
   if (process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
 }
 
 /**
  * Standard output that cannot be written ends a command: silently where its reader has gone (`| head -1`), with one line and
- * exit code 1 otherwise. What goes on without it, as a mount does, calls `outliveOutput`.
+ * exit code 1 otherwise. A process that must go on without output, as a mount, calls `outliveOutput`.
  */
 export function endWithOutput(): void {
   process.stdout.on('error', (error) => {
@@ -36,13 +36,13 @@ export function endWithOutput(): void {
     complain(`cannot write to standard output: ${messageOf(error)}`);
     process.exit(1);
   });
-  // Nobody is left to be told.
+  // Standard error cannot be written either.
   process.stderr.on('error', () => undefined);
 }
 
 let isOutlived = false;
 
-/** From now on it does not matter whether anybody reads what is printed. */
+/** From now on the process goes on even if its output cannot be written. */
 export function outliveOutput(): void {
   isOutlived = true;
 }

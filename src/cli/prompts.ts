@@ -4,7 +4,7 @@ import { Writable } from 'node:stream';
 import { SyncmountError, UsageError } from '../base/errors.js';
 import { print } from './output.js';
 
-/** Throws `UsageError` that says what is missing where there is nobody to ask. */
+/** Throws `UsageError`, which says what is missing, where there is no terminal. */
 export function requireTerminal(missing: string): void {
   if (!process.stdin.isTTY) throw new UsageError(`${missing}; without a terminal nobody can be asked`);
 }
@@ -18,11 +18,11 @@ export async function ask(question: string): Promise<string> {
   }
 }
 
-/** The same without an echo: readline takes the terminal's own away, and what it would show instead goes nowhere. */
+/** `ask` without an echo: readline turns the terminal's echo off, and its own output is discarded. */
 export async function askHidden(question: string): Promise<string> {
   const nowhere = new Writable({ write: (_data, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
-  // Not before the echo is off: somebody may type, or paste, at once.
+  // Printed after the echo is off: a person may type or paste at once.
   process.stdout.write(question);
   try {
     return (await lines.question('')).trim();
@@ -33,7 +33,7 @@ export async function askHidden(question: string): Promise<string> {
 }
 
 /**
- * For what cannot be undone: both questions have to be answered with yes. The answers come from standard input, terminal
+ * For an act that cannot be undone: both questions must be answered with yes. The answers come from standard input, terminal
  * or not; its end is a no. Throws `kept` otherwise.
  */
 export async function askTwice(first: string, second: string): Promise<void> {

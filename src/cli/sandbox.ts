@@ -47,7 +47,7 @@ function providerOf(name: string): ProviderName {
   return known;
 }
 
-/** Each service has its own way to be told. */
+/** Each service has its own form of this setting. */
 function limitsOf(provider: ProviderName, { rateLimit, plan }: SandboxFlags): object {
   if (plan !== undefined && (provider !== '5sync' || !Object.hasOwn(fiveSyncPlans, plan)))
     throw new UsageError(`no plan '${plan}' of ${provider}: 5sync has ${Object.keys(fiveSyncPlans).join(', ')}`);

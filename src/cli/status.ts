@@ -7,10 +7,10 @@ import type { MountStatus } from '../mount/status.js';
 import { type Context, mountNamed } from './context.js';
 import { clearScreen, complain, print, printJson } from './output.js';
 
-/** How often `--watch` looks, ms. */
+/** How often `--watch` asks, ms. */
 const WATCH_INTERVAL = 1000;
 
-/** A mount that says nothing for so long hangs, ms: it may be busy for a moment with a huge directory. */
+/** A mount that does not answer for so long hangs, ms: it may be busy for a moment with a huge directory. */
 const STATUS_PATIENCE = 10_000;
 
 interface StatusOptions {
@@ -37,13 +37,13 @@ export async function statusCommand(
   }
 }
 
-/** Why a mount is not among those whose status is known. */
+/** A mount without a status, and the reason. */
 export interface Trouble {
   readonly entry: RegistryEntry;
   readonly error: SyncmountError;
 }
 
-/** Each mount for itself: one that has died, or hangs, hides no other. */
+/** Asks each mount on its own: one that has died, or hangs, hides no other. */
 export async function statusOf(
   entries: readonly RegistryEntry[],
 ): Promise<{ mounts: MountStatus[]; troubles: readonly Trouble[] }> {
@@ -57,7 +57,7 @@ export async function statusOf(
   return { mounts, troubles };
 }
 
-/** Says what is the matter with each. A mount that hangs is a failure; one that has died waits to be cleared. */
+/** Reports each trouble. A mount that hangs is a failure; one that has died only needs to be cleared. */
 export function tell(troubles: readonly Trouble[]): void {
   for (const { error } of troubles) complain(error.message);
   if (troubles.some(({ error }) => error.code !== 'died')) process.exitCode = 1;
@@ -77,7 +77,7 @@ async function statusOfOne(entry: RegistryEntry): Promise<MountStatus> {
   try {
     return (await askControl(socket, 'status', {}, undefined, STATUS_PATIENCE)) as MountStatus;
   } catch (error) {
-    // Nobody listens: it is ending, or its number went to a process that is none of ours.
+    // No process listens: the mount is ending, or its number belongs to another program's process.
     if (codeOf(error) === 'no-answer') throw new SyncmountError('died', died, { cause: error });
     throw new SyncmountError(codeOf(error) ?? 'error', `${mountpoint}: ${messageOf(error)}`, { cause: error });
   }

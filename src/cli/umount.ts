@@ -17,7 +17,7 @@ import { complain, print } from './output.js';
 /** How long the mount's process may take to end after its mount is gone, ms. */
 const EXIT_PATIENCE = 10_000;
 
-/** A mount that says nothing to a question for so long hangs, ms. */
+/** A mount that does not answer a simple question for so long hangs, ms. */
 const FORCE_PATIENCE = 10_000;
 
 const OUR_TYPE = `fuse.${fuseSubtype}`;
@@ -28,13 +28,13 @@ export async function umountCommand(
   options: { readonly force?: boolean },
 ): Promise<void> {
   const { mountpoint, entry } = mountNamed(context, target);
-  // Another file system within ours: the person means that one. (As it is typed: to look at a mount that hangs would hang.)
+  // Another file system within ours: the person means that one. (The path as typed: to resolve one in a hung mount would hang.)
   const other = await mountAt(resolve(target));
   if (other !== undefined && other.type !== OUR_TYPE) throw notOurs(other.mountpoint, other.type);
   if (entry === undefined || !isServed(entry)) return clearDead(context, mountpoint);
   const shown = progressOf();
   try {
-    // An unmount may be silent for as long as a content takes to upload; this is answered at once by all but a process that hangs.
+    // An unmount may be silent for as long as a content takes to upload. `status` is answered at once, unless the process hangs.
     if (!options.force) await askControl(entry.socket, 'status', {}, undefined, FORCE_PATIENCE);
     const command = options.force ? 'unmount-force' : 'unmount';
     const patience = options.force ? FORCE_PATIENCE : undefined;
@@ -65,7 +65,7 @@ function hangs({ mountpoint, pid }: RegistryEntry, cause: unknown): SyncmountErr
   );
 }
 
-/** Its process hangs, or was stopped: the mount goes all the same. */
+/** The process hangs, or was stopped: the mount is removed all the same. */
 async function detach({ mountpoint, pid }: RegistryEntry): Promise<void> {
   await unmountByProgram(mountpoint, { lazy: true });
   complain(
@@ -73,7 +73,7 @@ async function detach({ mountpoint, pid }: RegistryEntry): Promise<void> {
   );
 }
 
-/** It is unmounted, and its process has ended without a word: what it has not stored is in its journal. */
+/** The mount is gone and its process has ended without an answer: contents that it has not stored are in its journal. */
 function reportSilent({ accounts, places }: Context, { account }: RegistryEntry): void {
   const left = waitingContents(account, accounts, places);
   if (left === 0) return;
@@ -81,7 +81,7 @@ function reportSilent({ accounts, places }: Context, { account }: RegistryEntry)
   throw new SyncmountError('left-pending', `unmounted, but ${what}; what is left waits for the next mount`);
 }
 
-/** The process is gone: what it left of the mount is cleared; what it had not uploaded waits for the next mount. */
+/** The process is gone: its dead mount is cleared. Contents that it had not uploaded wait for the next mount. */
 async function clearDead(context: Context, mountpoint: string): Promise<void> {
   const mounted = await mountAt(mountpoint);
   if (mounted === undefined) {
@@ -93,7 +93,7 @@ async function clearDead(context: Context, mountpoint: string): Promise<void> {
     const waits = 'what it had not uploaded waits for the next mount';
     return print(`${mountpoint}: cleared the mount of a process that had died; ${waits}`);
   }
-  // Alive, but of another state directory, or its entry was lost: the kernel's own way.
+  // The mount lives, but belongs to another state directory, or its registry entry was lost: unmount through the kernel.
   await unmountByProgram(mountpoint, { lazy: false });
   print(`${mountpoint}: unmounted; its process stores what waits before it ends`);
 }

@@ -1,4 +1,4 @@
-/** `syncmount uploads`: what the provider does not have yet, and what can be done about it. */
+/** `syncmount uploads`: lists contents that the provider does not have yet, retries and discards them. */
 import { UsageError } from '../base/errors.js';
 import { formatSize } from '../config/units.js';
 import type { Discarded } from '../filesystem/uploads/discarding.js';
@@ -31,7 +31,7 @@ export async function uploadsCommand(
   const { entries, rest } = split(context, action, args);
   const { mounts: answers, troubles } = await statusOf(entries);
   tell(troubles);
-  // Whoever names a mount wants that one; and of one that hangs nobody knows what it has not stored.
+  // A mount that was named must answer; and it is unknown what a mount that hangs has not stored.
   if (entries.length === 1 && troubles.length === 1) process.exitCode = 1;
   if (answers.length === 0 && process.exitCode === 1) return;
   const mounts = answers.map(({ mountpoint, pending, failed }) => {
@@ -51,7 +51,7 @@ function actionOf(name: string): Action {
   return action;
 }
 
-/** The mountpoints that are meant (without any: all), and the other words of the command. */
+/** The mountpoints that are named (none: all), and the other words of the command. */
 function split(
   { registry }: Context,
   action: Exclude<Action, 'export'>,
@@ -90,7 +90,7 @@ async function retry(mounts: readonly Mounted[]): Promise<void> {
   print(count === 0 ? 'Nothing has failed.' : `Trying ${count} again; 'syncmount status' tells how it goes.`);
 }
 
-/** Only what failed can be discarded: what is still on its way is removed with rm(1), as any file. */
+/** Only failed uploads can be discarded. A file whose upload is pending is removed with rm(1), as any file. */
 async function discard({ entry, failed }: Mounted, paths: readonly string[]): Promise<void> {
   for (const path of paths) {
     if (!failed.some((upload) => upload.path === path)) throw new UsageError(`${path} is not among what failed`);

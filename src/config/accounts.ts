@@ -1,4 +1,4 @@
-/** The accounts that a person has logged in to: one file each, readable by its owner alone. */
+/** The accounts that a person has logged in to. Invariant: one file each, readable only by its owner. */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -9,14 +9,14 @@ const accountSchema = z.object({
   provider: z.enum(['4shared', '4sync', '5sync', 'acronis']),
   endpoints: z.record(z.string(), z.string()).default({}),
   credentials: z.record(z.string(), z.string().nullable()).transform(storable),
-  /** Told by the provider at login: the account's state belongs to this user, whatever the account is called here. */
+  /** The user as the provider told it at login: the account's state belongs to this user, whatever the account's local name. */
   userId: z.string(),
   label: z.string().default(''),
 });
 
 export type StoredAccount = z.infer<typeof accountSchema>;
 
-/** Credentials as the account's file has them: what is not set is left out. */
+/** Credentials in the form of the account's file: values that are not set are left out. */
 export function storable(credentials: object): Record<string, string> {
   return Object.fromEntries(Object.entries(credentials).filter(([, value]) => typeof value === 'string'));
 }
@@ -76,7 +76,7 @@ export class AccountStore {
     }
   }
 
-  /** Replaces the file at once or not at all. Throws `account-write` or `directory` where that fails. */
+  /** Replaces the file atomically. Throws `account-write` or `directory` where that fails. */
   save(name: string, account: StoredAccount): void {
     const path = this.#path(name);
     const temporary = `${path}.${process.pid}.tmp`;
@@ -92,7 +92,7 @@ export class AccountStore {
 
   /**
    * Runs `act` while no other process runs one for this account. It may load and save the account.
-   * Throws `directory` or `lock` where nothing can be written beside the account's file, and `locked` where another process hangs.
+   * Throws `directory` or `lock` where no lock file can be written, and `locked` where another process hangs.
    */
   async exclusively<T>(name: string, act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     // Most commands need no lock, and its library takes a while to load.

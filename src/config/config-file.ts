@@ -6,15 +6,15 @@ import type { Directories } from './directories.js';
 import { type RawOptions, specOf } from './options.js';
 
 export interface ConfigFile {
-  /** The account's own come last and win. */
+  /** The account's own options come last and win. */
   readonly options: readonly RawOptions[];
-  /** A sentence each. */
+  /** Warnings, a sentence each. */
   readonly warnings: readonly string[];
 }
 
 /**
- * `config.toml`: `[mount]` holds options for every mount, `[account.NAME]` those of one account, which win. `known` are the
- * accounts of this machine. Throws `UsageError` that names the file and what is wrong in it, wherever in it that is.
+ * `config.toml`: `[mount]` holds options for every mount, `[account.NAME]` options of one account, which win. `known` are the
+ * accounts of this machine. Throws `UsageError`, which names the file and the mistake, wherever in the file that is.
  */
 export function readConfigFile(
   directories: Pick<Directories, 'config'>,
@@ -59,19 +59,19 @@ function requireSection(name: string, value: unknown): void {
   );
 }
 
-/** A name that is nearly that of an account without a section of its own is a slip, and its options would be missed. */
+/** A section name that nearly matches an account without a section is a typing mistake: its options would not apply. */
 function requireNotMistyped(name: string, known: readonly string[], sections: readonly string[]): void {
   if (known.includes(name)) return;
   const meant = known.find((account) => !sections.includes(account) && isSlip(account, name));
   if (meant !== undefined) throw new Error(`[account.${name}] is of no account: is [account.${meant}] meant?`);
 }
 
-/** Two letters in the wrong order are two changes; a short name has not much that could be wrong. */
+/** The distance up to which a name is a typing mistake. Two swapped letters are two changes; a short name allows fewer. */
 function isSlip(meant: string, name: string): boolean {
   return distance(meant, name) <= Math.min(2, Math.floor(name.length / 2));
 }
 
-/** Of Levenshtein: letters to add, take away or change. */
+/** The Levenshtein distance: letters to add, remove or change. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (const [i, letter] of [...a].entries()) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { messageOf, SyncmountError } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
 
-/** Where the program keeps things (XDG Base Directory Specification). */
+/** The program's directories (XDG Base Directory Specification). */
 export interface Directories {
   /** Accounts and credentials, config.toml. */
   readonly config: string;
@@ -27,7 +27,7 @@ export function directoriesOf(env: NodeJS.ProcessEnv): Directories {
   };
 }
 
-/** Makes a directory that only its owner can look into. Throws `SyncmountError` `directory`. */
+/** Makes a directory that only its owner can read. Throws `SyncmountError` `directory`. */
 export function privateDirectory(path: string): string {
   makeDirectory(path);
   try {
@@ -38,7 +38,7 @@ export function privateDirectory(path: string): string {
   }
 }
 
-/** Why nothing can be written in a directory, if so. */
+/** The reason why no file can be written in a directory; null where one can. */
 export function whyUnwritable(path: string): string | null {
   try {
     accessSync(path, constants.W_OK | constants.X_OK);

@@ -2,13 +2,13 @@
 
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
-/** They say nothing to us, or what is so anyway. Each may have a value. */
+/** Options that we ignore: they do not concern us, or ask for our own default. Each may have a value. */
 const harmless = new Set([
-  // mount(8), systemd.mount(5); `comment` and what begins with `x-` or `X-` is for others.
+  // mount(8), systemd.mount(5); `comment` and names that begin with `x-` or `X-` are for other programs.
   ...words(`rw defaults auto noauto user nouser users owner noowner group nogroup exec noexec suid nosuid dev nodev async sync
     dirsync nofail fail _netdev relatime norelatime noatime atime nodiratime diratime strictatime nostrictatime lazytime nolazytime
     iversion noiversion mand nomand silent loud symfollow nosymfollow helper uhelper comment`),
-  // mount.fuse3(8): the kernel checks permissions always, and how much it reads and keeps is negotiated.
+  // mount.fuse3(8): the kernel always checks permissions, and read sizes and caching are negotiated.
   ...words(`default_permissions nonempty auto_unmount fsname subtype blksize kernel_cache auto_cache noauto_cache ac_attr_timeout
     max_read max_write max_readahead max_background congestion_threshold async_read sync_read big_writes atomic_o_trunc
     hard_remove use_ino readdir_ino intr intr_signal large_read no_remote_lock no_remote_flock no_remote_posix_lock
@@ -19,7 +19,7 @@ const harmless = new Set([
   ...words('volname local noappledouble noapplexattr iosize'),
 ]);
 
-/** What the person who wrote it wants, and how it is to be had here. */
+/** By option, the advice: how to get here what the option asks for. */
 const others: Readonly<Record<string, string>> = {
   remount: 'unmount, and mount again with the options that you want',
   allow_root: 'allow_other lets root in, and everybody else whom the permissions let in',
@@ -45,7 +45,7 @@ export function isHarmless(name: string): boolean {
   return harmless.has(name) || /^x-/i.test(name);
 }
 
-/** One sentence about an option that is known and not taken; undefined for a name that means nothing here. */
+/** One sentence about an option that is known and not supported; undefined for an unknown name. */
 export function adviceFor(name: string): string | undefined {
   return Object.hasOwn(others, name) ? others[name] : undefined;
 }

@@ -27,16 +27,16 @@ export interface MountOptions {
 
 export interface OptionSpec<K extends keyof MountOptions = keyof MountOptions> {
   readonly key: K;
-  /** As typed: `--name`, or `-o name=value`. */
+  /** The name as typed: `--name`, or `-o name=value`. */
   readonly name: string;
-  /** What the value is called in the help; absent for a switch. */
+  /** The name of the value in the help; absent for a switch. */
   readonly value?: string;
-  /** As typed, or computed for the person who mounts. */
+  /** The default as typed, or computed for the person who mounts. */
   readonly default: string | (() => string);
-  /** The default as the documentation says it, where it is computed. */
+  /** The default in the words of the documentation, where it is computed. */
   readonly defaultText?: string;
   readonly help: string;
-  /** Other spellings that fstab and mount(8) use with -o. */
+  /** Other names that fstab and mount(8) use with -o. */
   readonly aliases?: readonly string[];
   readonly parse: (text: string) => MountOptions[K];
 }
@@ -154,17 +154,17 @@ export const optionSpecs: readonly OptionSpec[] = [
   }),
 ];
 
-/** Option texts by name, as they came from one source. */
+/** The values of options by name, as text, from one source. */
 export type RawOptions = ReadonlyMap<string, string>;
 
-/** `-o name=value,name,…`; a backslash before a comma makes it a part of a value. Throws `UsageError` for a name that is none. */
+/** `-o name=value,name,…`; a backslash before a comma makes it a part of a value. Throws `UsageError` for an unknown name. */
 export function parseDashO(texts: readonly string[]): RawOptions {
   const raw = new Map<string, string>();
   const parts = texts.flatMap((text) => text.match(/(?:[^,\\]|\\.?)+/gs) ?? []);
   for (const part of parts.map((text) => text.trim())) {
     const equals = part.indexOf('=');
     const name = equals < 0 ? part : part.slice(0, equals);
-    // As for mount(8), the later of two that contradict each other holds.
+    // As in mount(8), of two options that contradict each other the later one counts.
     if (name === 'rw') raw.delete('read-only');
     if (name === '' || isHarmless(name)) continue;
     raw.set(specOf(name).name, equals < 0 ? 'true' : part.slice(equals + 1).replace(/\\([\\,])/g, '$1'));
@@ -172,12 +172,12 @@ export function parseDashO(texts: readonly string[]): RawOptions {
   return raw;
 }
 
-/** A value as `parseDashO` reads it back. */
+/** Escapes a value for `parseDashO`. */
 export function quoteDashO(value: string): string {
   return value.replace(/[\\,]/g, '\\$&');
 }
 
-/** The option of that name, however it is spelled. */
+/** The option of that name, or of one of its other names. */
 export function specOf(name: string): OptionSpec {
   const wanted = name.replaceAll('_', '-');
   const found = optionSpecs.find((option) => option.name === wanted || option.aliases?.includes(name));
@@ -186,7 +186,7 @@ export function specOf(name: string): OptionSpec {
   throw new UsageError(advice === undefined ? `unknown option '${name}'` : `option '${name}' is not taken: ${advice}`);
 }
 
-/** Later sources win over earlier ones. Throws `UsageError` that names the option whose value makes no sense. */
+/** Later sources win over earlier ones. Throws `UsageError`, which names the option with an invalid value. */
 export function resolveOptions(...sources: readonly RawOptions[]): MountOptions {
   const entries = optionSpecs.map((option) => {
     const given = sources.map((source) => source.get(option.name)).findLast((text) => text !== undefined);
@@ -200,7 +200,7 @@ export function resolveOptions(...sources: readonly RawOptions[]): MountOptions 
   return Object.fromEntries(entries) as MountOptions;
 }
 
-/** The options of a resolved mount as texts again, to hand them to another process. */
+/** The options of a mount as text again, to pass them to another process. */
 export function toRaw(sources: readonly RawOptions[]): Record<string, string> {
   return Object.fromEntries(sources.flatMap((source) => [...source]));
 }

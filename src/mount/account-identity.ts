@@ -1,27 +1,29 @@
-/** Whose account it is: as the provider says, or, where it cannot be reached, as it said last. */
+/** Finds out whose account it is: the provider tells, or, where it cannot be reached, its last answer counts. */
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 import type { Sql } from '../base/sqlite.js';
 import type { StoredAccount } from '../config/accounts.js';
 import type { Account, Provider } from '../providers/provider.js';
 
-/** How long a mount that could do without waits for the provider, ms: at boot the network may be a moment away. */
-const PATIENCE = 10_000;
+/** How long a mount with a remembered account waits for the provider, ms: at boot the network may come a moment later. */
+const ACCOUNT_TIMEOUT_MS = 10_000;
 
-/** Failures that tell nothing of the account. */
+/** Error codes that say nothing about the account. */
 const away: ReadonlySet<string> = new Set(['network', 'timeout', 'server', 'protocol', 'rate-limited', 'aborted']);
 
 export interface Identity {
   readonly account: Account;
-  /** Why it is from memory; null where the provider has said it just now. */
+  /** Why the account is the remembered one; null where the provider has just answered. */
   readonly unreachable: string | null;
 }
 
-/** Throws what the provider throws where nothing is remembered, and `other-user`. */
+/** Throws the provider's error where no account is remembered, and `other-user`. */
 export async function identifyAccount(provider: Provider, { userId }: StoredAccount, sql: Sql): Promise<Identity> {
   const remembered = recall(sql);
   try {
-    const account = await provider.account(remembered === null ? {} : { signal: AbortSignal.timeout(PATIENCE) });
-    // Of the others, `login` has found out who they are.
+    const account = await provider.account(
+      remembered === null ? {} : { signal: AbortSignal.timeout(ACCOUNT_TIMEOUT_MS) },
+    );
+    // Where the service does not tell the user, `login` has compared the accounts already.
     if (account.identifiedBy === 'service' && account.userId !== userId) {
       throw new SyncmountError(
         'other-user',
@@ -33,7 +35,10 @@ export async function identifyAccount(provider: Provider, { userId }: StoredAcco
   } catch (error) {
     if (remembered === null || !away.has(codeOf(error) ?? '')) throw error;
     const isLate = codeOf(error) === 'aborted';
-    return { account: remembered, unreachable: isLate ? `no answer within ${PATIENCE / 1000} s` : messageOf(error) };
+    return {
+      account: remembered,
+      unreachable: isLate ? `no answer within ${ACCOUNT_TIMEOUT_MS / 1000} s` : messageOf(error),
+    };
   }
 }
 

@@ -7,7 +7,7 @@ import { nativeBinding } from '../fuse/native/native-binding.js';
 /** In the order of preference. */
 export const bindings: readonly Binding[] = [kernelBinding, nativeBinding];
 
-/** The binding that was asked for, or the first that works here. Throws `SyncmountError` `fuse-missing` where none does. */
+/** The requested binding, or the first one that works here. Throws `SyncmountError` `fuse-missing` where none does. */
 export async function chooseBinding(wanted: 'auto' | 'kernel' | 'native', log: Log): Promise<Binding> {
   const problems: string[] = [];
   for (const binding of bindings) {

@@ -1,7 +1,8 @@
 /**
- * How the commands talk to a mount: a Unix socket that only its owner can open, one JSON line a message.
+ * The protocol between commands and a mount: a Unix socket that only its owner can open, with one JSON line per message.
  *
- * A request is `{command, …arguments}`; its answers are `{progress}` lines while it lasts, and one `{result}` or `{error}` at its end.
+ * A request is `{command, …arguments}`. The mount answers with `{progress}` lines meanwhile, and one `{result}` or `{error}` at
+ * the end.
  */
 import { chmodSync, closeSync, constants, openSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
@@ -11,9 +12,9 @@ import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 
 export type ControlCommand = 'status' | 'unmount' | 'unmount-force' | 'retry-uploads' | 'discard-uploads' | 'spooled';
 
-/** What some commands need besides. */
+/** The arguments of a command. */
 export interface ControlArguments {
-  /** As `status` names them. */
+  /** Paths as `status` shows them. */
   readonly paths?: readonly string[];
 }
 
@@ -33,8 +34,8 @@ export type ControlHandler = (
 const MAX_SOCKET_PATH = 107;
 
 /**
- * What to call a socket in a system call: where its path is too long for one, the way through the open directory. The
- * address is good until `close`.
+ * The address of a socket for system calls: its path, or, where that is too long, a path through its open directory. The
+ * address is valid until `close`.
  */
 function addressOf(path: string): { readonly address: string; close(): void } {
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) return { address: path, close: () => undefined };
@@ -49,20 +50,20 @@ function addressOf(path: string): { readonly address: string; close(): void } {
   };
 }
 
-/** Listens on `path`; the file is made anew and of mode 0600. */
+/** Listens on `path`; the socket file is replaced, with mode 0600. */
 export async function serveControl(path: string, handle: ControlHandler): Promise<Server> {
   rmSync(path, { force: true });
   const { address, close } = addressOf(path);
   const server = createServer((socket) => {
-    // The command may leave before its answer. (Both emit it, and an error that nobody hears ends the process.)
+    // A command may end before its answer. Both the socket and the reader emit the error, and an unhandled one ends the process.
     socket.on('error', () => socket.destroy());
     createInterface({ input: socket })
       .on('error', () => socket.destroy())
       .on('line', (line) => void answer(socket, line, handle));
   });
-  // The socket's file is removed by that address when the server closes.
+  // When the server closes, Node removes the socket file by this address: it must be valid until then.
   server.on('close', close);
-  // The umask makes the file private from its first moment; listening needs no other.
+  // The umask makes the file private from its first moment.
   const umask = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -93,8 +94,8 @@ async function answer(socket: Socket, line: string, handle: ControlHandler): Pro
 }
 
 /**
- * Sends one command and resolves with its result. Throws what the mount answered; `no-answer` where nobody listens any more
- * or the mount ends first, and `silent` where it says nothing for `patienceMs`.
+ * Sends one command and resolves with its result. Throws the error that the mount answers, `no-answer` where no mount listens
+ * or it ends first, and `silent` where it sends nothing for `patienceMs`.
  */
 export function askControl(
   path: string,
@@ -139,12 +140,12 @@ function connect(path: string): { socket: Socket | null; close(): void } {
     const { address, close } = addressOf(path);
     return { socket: createConnection(address), close };
   } catch {
-    // Its directory is gone, and with it the socket.
+    // The directory of the socket is gone, and so is the mount.
     return { socket: null, close: () => undefined };
   }
 }
 
-/** Null for what no mount of ours says. */
+/** Null for a line that is no message of ours. */
 function messageIn(line: string): Message | null {
   try {
     const message: unknown = JSON.parse(line);

@@ -1,28 +1,28 @@
-/** Reads what a damaged state database still tells of contents that were not stored: a row at a time, all that can be read. */
+/** Reads contents that were not stored from a damaged state database: row by row, as many rows as can be read. */
 import type Database from 'better-sqlite3';
 import { ExtentSet } from '../base/extents.js';
 import { openSql } from '../base/sqlite.js';
 
 export interface KnownContent {
   readonly ino: number;
-  /** From the account's root, without a slash before it; empty where its name cannot be read. */
+  /** Path from the account's root, without a leading slash; empty where the name cannot be read. */
   readonly path: string;
-  /** Name of its spool file; null where the row that tells it cannot be read. */
+  /** Name of the spool file; null where its row cannot be read. */
   readonly spool: string | null;
   /** Bytes. */
   readonly size: number;
-  /** Ranges [start, end) of the spool file that were written here; the rest is the provider's. */
+  /** Ranges [start, end) of the spool file that were written on this machine; the provider has the rest. */
   readonly present: readonly (readonly [number, number])[];
   readonly isWhole: boolean;
-  /** Ranges [start, end) that are the provider's. */
+  /** Ranges [start, end) that only the provider has. */
   readonly missing: readonly (readonly [number, number])[];
-  /** When the content was last changed, ms; null where nothing tells. */
+  /** When the content was last changed, ms; null where no row tells. */
   readonly modified: number | null;
-  /** A small content that was promised by the database alone, and the boot in which its spool file had the same. */
+  /** The inline content of a small file (see `InlineContent`), and the boot in which its spool file had the same bytes. */
   readonly kept: { readonly bytes: Buffer; readonly boot: string | null } | null;
 }
 
-/** Nothing, where nothing can be read. */
+/** Answers an empty list where nothing can be read. */
 export function readContents(path: string): KnownContent[] {
   let sql: Database.Database | undefined;
   try {
@@ -41,7 +41,7 @@ export function readContents(path: string): KnownContent[] {
       return [{ ino, path: pathOf(parentOf, ino), ...(row ?? whole), kept, modified }];
     });
   } catch {
-    // It is no database any more: the caller has the spool files.
+    // The file is no database any more: the caller still has the spool files.
     return [];
   } finally {
     sql?.close();
@@ -73,7 +73,7 @@ function factsOf(
   return { spool, size, present, isWhole: missing.length === 0, missing };
 }
 
-/** From both ends, each as far as it goes: what is damaged may be in the middle. */
+/** Reads the table from both ends, each as far as it goes, because the damage may be in the middle. */
 function inosOf(sql: Database.Database, table: 'upload' | 'kept'): Set<number> {
   const inos = new Set<number>();
   for (const order of ['ASC', 'DESC']) {
@@ -88,7 +88,7 @@ function inosOf(sql: Database.Database, table: 'upload' | 'kept'): Set<number> {
 function pathOf(parentOf: ReadRow, ino: number): string {
   const names: string[] = [];
   let at: number | null = ino;
-  // Longer than any path: a damaged table can be a circle.
+  // 200 is deeper than any path: a damaged table can have a cycle.
   while (at !== null && names.length < 200) {
     const id: number = at;
     const row = orNothing(() => parentOf(id) as { parent: number | null; name: string } | undefined);
@@ -99,7 +99,7 @@ function pathOf(parentOf: ReadRow, ino: number): string {
   return names.join('/');
 }
 
-/** What cannot be read is as if it were not there: what is asked for next may be sound. */
+/** Answers undefined where `read` fails: the next row may be sound. */
 function orNothing<T>(read: () => T): T | undefined {
   try {
     return read();

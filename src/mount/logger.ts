@@ -6,7 +6,7 @@ import { printableJson } from '../base/printable.js';
 
 export interface LogFile {
   readonly log: Logger;
-  /** After the file was moved away: goes on in a new one of its name. */
+  /** Call after the file was moved away: the log goes on in a new file of the same name. */
   reopen(): void;
 }
 
@@ -14,7 +14,7 @@ export interface LogFile {
 function openStream(file: string | null): ReturnType<typeof destination> {
   if (file !== null) makeDirectory(dirname(file));
   try {
-    // Synchronous: the last line before a crash is the one that matters.
+    // Synchronous, so that the last line before a crash is in the file.
     return destination({ dest: file ?? 2, sync: true, mode: 0o600 });
   } catch (error) {
     throw new SyncmountError('log-file', `cannot write the log file ${file}: ${messageOf(error)}`, { cause: error });
@@ -22,12 +22,12 @@ function openStream(file: string | null): ReturnType<typeof destination> {
 }
 
 /**
- * The root logger: JSON lines, to a file of mode 0600 or to stderr. Credentials are never logged on purpose; should an
- * object that holds some get into a line, their values are cut out.
+ * The root logger: JSON lines, to a file of mode 0600 or to stderr. Callers never log credentials on purpose. If an object
+ * with credentials gets into a line all the same, the logger replaces their values.
  */
 export function createLogger(level: string, file: string | null): LogFile {
   const stream = openStream(file);
-  // A full disk must not end the mount for want of a log line.
+  // A log line that does not fit on a full disk must not end the mount.
   stream.on('error', () => undefined);
   const log = pino(
     {
@@ -40,7 +40,7 @@ export function createLogger(level: string, file: string | null): LogFile {
       },
       serializers: { error: errorFacts, err: errorFacts },
     },
-    // Whoever looks into the log does so at a terminal.
+    // Escaped, because people read the log at a terminal.
     { write: (line) => void stream.write(printableJson(line)) },
   );
   return { log, reopen: () => (file === null ? undefined : stream.reopen()) };

@@ -1,4 +1,4 @@
-/** Is this directory fit to be mounted on? Dead mounts of ours are cleared on the way. */
+/** Checks that a directory can be mounted on, and clears dead mounts of ours on it. */
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -7,7 +7,7 @@ import { mountAt } from '../fuse/mount-table.js';
 import { unmountByProgram } from '../fuse/programs.js';
 import { isServed, type Registry } from './registry.js';
 
-/** What statfs(2) says of a FUSE mount whose process is gone. */
+/** The errors of statfs(2) on a FUSE mount whose process is gone. */
 const DEAD_MOUNT = new Set(['ENOTCONN', 'ECONNABORTED', 'EIO']);
 
 /** Resolves when `path` can be mounted on. Throws `SyncmountError` `mountpoint` with what is wrong. */
@@ -19,7 +19,7 @@ export async function prepareMountpoint(path: string, registry: Registry, log: L
 
 async function problemOf(path: string): Promise<string | null> {
   try {
-    // The table first: to look at a mount that hangs would hang too.
+    // The mount table first: stat(2) on a mount that hangs would hang too.
     const mounted = await mountAt(path);
     if (mounted !== undefined) return `it is in use: ${mounted.source} (${mounted.type}) is mounted there`;
     if (!(await stat(path)).isDirectory()) return 'it is not a directory';
@@ -30,7 +30,7 @@ async function problemOf(path: string): Promise<string | null> {
   }
 }
 
-/** Removes what a killed process of ours left behind: its mount, and its entry in the registry. */
+/** Removes the mount and the registry entry that a killed process of ours left behind. True where there was a mount. */
 export async function clearStaleMount(path: string, registry: Registry, log: Log): Promise<boolean> {
   const mounted = await mountAt(path);
   const entry = registry.find(path);
@@ -38,7 +38,8 @@ export async function clearStaleMount(path: string, registry: Registry, log: Log
     if (entry !== undefined && !isServed(entry)) registry.remove(path);
     return false;
   }
-  // To ask one that hangs would hang too. An entry without a mark is an earlier version's, and may speak of another process.
+  // Not asked while its process runs, for a mount that hangs would hang us too. An entry without `mark` is an earlier version's:
+  // its number may belong to another process by now.
   if (entry?.mark !== undefined && isServed(entry)) return false;
   if (!(await isDead(path))) return false;
   log.warn({ path }, 'clearing a mount whose process has died');
@@ -47,7 +48,7 @@ export async function clearStaleMount(path: string, registry: Registry, log: Log
   return true;
 }
 
-/** Asks for something that the kernel does not keep: attributes of the directory outlive the process. */
+/** Asks statfs(2), which the kernel does not cache: it would answer stat(2) even though the process is dead. */
 async function isDead(path: string): Promise<boolean> {
   try {
     await statfs(path);

@@ -1,4 +1,4 @@
-/** Opens what an account keeps on this machine and puts a file system over it. */
+/** Opens the state, spool and cache of an account on this machine, and builds the file system over them. */
 import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -32,14 +32,14 @@ import { identifyAccount } from './account-identity.js';
 import { identityOf } from './same-account.js';
 import { setStateAside } from './state-quarantine.js';
 
-/** How long a mount waits for renames that a crash interrupted to be settled, ms; then they go on in the background. */
-const RECOVERY_PATIENCE = 5000;
+/** How long a mount waits for the recovery of renames that a crash interrupted, ms; then it goes on in the background. */
+const RECOVERY_TIMEOUT_MS = 5000;
 
 export interface OpenAccount {
   readonly filesystem: CloudFilesystem;
   readonly cache: BlockCache;
   keptVersions(): readonly RetainedVersion[];
-  /** What the person who mounts should know, a sentence each. */
+  /** Warnings for the user, a sentence each. */
   readonly warnings: readonly string[];
   /** Ends background work and closes the databases. Uploads under way must have ended. */
   close(): Promise<void>;
@@ -56,15 +56,15 @@ export interface OpenAccountOptions {
   readonly log: Log;
   readonly sharesPages: boolean;
   readonly punchHole?: PunchHole;
-  /** Has anybody but this descriptor the file open or mapped? */
+  /** Is the file open or mapped through another descriptor than this one? */
   readonly isOpenElsewhere?: (fd: number) => boolean;
-  /** Has anybody the file open or mapped for writing? The descriptor itself only reads. */
+  /** Is the file open or mapped for writing anywhere? The descriptor itself is read-only. */
   readonly isOpenForWriting?: (fd: number) => boolean;
 }
 
 /**
- * Asks the provider who we are, opens the state, and takes up what an earlier mount left.
- * Throws what the provider throws, `locked` when another mount has the account, `FsError` where `path` is no folder.
+ * Identifies the account, opens its state, and recovers what an earlier mount left unfinished.
+ * Throws the provider's error, `locked` when another mount has the account, `FsError` where `path` is no folder.
  */
 export async function openAccount(options: OpenAccountOptions): Promise<OpenAccount> {
   const { name, stored, provider, places, log } = options;
@@ -94,9 +94,9 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
     const whole = start(accountRoot);
     const root = await resolvePath(whole, core, accountRoot, options.path);
     const filesystem = root === accountRoot ? whole : start(root);
-    // A name that now means the one file and soon the other is worse than a mount that takes a second longer.
-    await Promise.race([filesystem.recover(), systemClock.sleep(RECOVERY_PATIENCE)]);
-    // Ends with the abort of `close`.
+    // Recovery may change which file a name means. A start that takes a second longer is better than such a change later.
+    await Promise.race([filesystem.recover(), systemClock.sleep(RECOVERY_TIMEOUT_MS)]);
+    // Rejects when `close` aborts it.
     directories.followChanges().catch(() => undefined);
     const opened = cache;
     return {
@@ -121,7 +121,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
   }
 }
 
-/** On a disk that both share, cached blocks give way to contents that are nowhere else. */
+/** Where spool and cache share a disk, the cache is evicted for the spool: the spool's contents exist nowhere else. */
 function openSpool(
   directory: string,
   cache: BlockCache,
@@ -138,12 +138,12 @@ function openSpool(
     isOpenElsewhere,
     isOpenForWriting,
     takesCacheFiles: canMove(cacheDirectory, directory),
-    // Where close() waits for the upload, it need not wait for the hashes too. Where it does not, they can wait.
+    // Without write-back close() waits for the upload: hashes from the time of the writes shorten it. Else they can wait.
     digestBlockBytes: options.writeBack ? undefined : BLOCK_BYTES,
   });
 }
 
-/** Can files be moved from one directory to the other? Not even two mounts of one file system allow that. */
+/** Can rename(2) move files from one directory to the other? It cannot even between two mounts of one file system. */
 function canMove(from: string, to: string): boolean {
   const name = `.probe-${process.pid}`;
   try {
@@ -189,7 +189,7 @@ interface Parts {
   readonly directory: string;
 }
 
-/** Puts the parts together. `start` gives the file system its root, and the parts below it someone to tell. */
+/** Puts the parts together. `start` makes the file system for a root, which then gets the callbacks of the parts below it. */
 function assemble(
   { provider, options, log, places, sharesPages, isOpenElsewhere, isOpenForWriting }: OpenAccountOptions,
   { state, table, account, cache, directory }: Parts,

@@ -1,4 +1,4 @@
-/** The provider of an account's file, and whether that file is still what it was made of. */
+/** Makes the provider of a stored account, and a new one when the account's file has changed. */
 import { systemClock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -14,13 +14,13 @@ export interface ProviderOptions {
   readonly accounts: AccountStore;
   readonly options: Pick<MountOptions, 'deadline' | 'delete'>;
   readonly log: Log;
-  /** The process ends soon: a token that it cannot store would be lost. */
+  /** The process ends soon (a command): a token that it cannot store would be lost. */
   readonly isBrief?: boolean;
 }
 
-/** The one way to a provider of a stored account, for mounts and for commands: whoever renews its tokens stores them. */
+/** Makes the provider of a stored account, for mounts and for commands. Invariant: renewed tokens are stored. */
 export function makeProvider(stored: StoredAccount, options: ProviderOptions): MadeProvider {
-  // As this provider has read the file, or written it last.
+  // The account's file as this provider last read or wrote it.
   let known = stored;
   const provider = createProvider(stored.provider, {
     endpoints: stored.endpoints,
@@ -39,27 +39,27 @@ export function makeProvider(stored: StoredAccount, options: ProviderOptions): M
   });
   return {
     provider,
-    /** Tokens of its own are nothing new: taking them up for a login would ask for ever what is refused for good. */
+    /** Covers tokens that it renewed itself. Taken for a new login, they would repeat a refused request for ever. */
     get fingerprint() {
       return fingerprintOf(known);
     },
   };
 }
 
-/** Renews under the account's lock, and with what its file has by then: a refresh token that is used twice is dead. */
+/** Renews under the account's lock, with the tokens that the file has by then: a refresh token that is used twice is dead. */
 function renewalOf(options: ProviderOptions, known: () => StoredAccount, learn: (now: StoredAccount) => void): Renewal {
   const { account, accounts, log } = options;
   return async (renew, signal) => {
     let begun = false;
     const act = async (): Promise<AcronisCredentials> => {
       const stored = storedNow(accounts, account);
-      // Logged out: the mount goes on to its end, and nobody else has its tokens.
+      // Logged out: the mount goes on until it ends, and no other process has its tokens.
       if (stored === null) return await renew();
       const isOurs = fingerprintOf(stored) === fingerprintOf(known());
-      // A login of another user is a matter of whoever made this provider, who takes it up or ends.
+      // Another user has logged in: the owner of this provider switches to that login, or ends.
       if (!isOurs && !isOfSameUser(stored, known()))
         throw new ProviderError('auth', `'${account}' was logged in to as another user meanwhile`, { data: {} });
-      // Whether it can be written is better known before a token is spent than after.
+      // Written as a test: a file that cannot be written must show before a token is spent, not after.
       if (stored.credentials.refreshToken !== undefined) accounts.save(account, stored);
       begun = true;
       const renewed = await renew(isOurs ? undefined : stored.credentials);
@@ -71,7 +71,7 @@ function renewalOf(options: ProviderOptions, known: () => StoredAccount, learn: 
       return await accounts.exclusively(account, act, signal);
     } catch (error) {
       if (begun || !unwritable.has(codeOf(error) ?? '')) throw error;
-      // A mount lives on with tokens that it cannot store; a command would take them with it.
+      // A mount lives on with tokens that it cannot store. A command would end, and lose them.
       if (options.isBrief && known().credentials.refreshToken !== undefined) throw error;
       log.warn({ reason: messageOf(error) }, 'new tokens cannot be stored: they live as long as this process');
       return await renew();
@@ -79,7 +79,7 @@ function renewalOf(options: ProviderOptions, known: () => StoredAccount, learn: 
   };
 }
 
-/** What the account's file throws where nothing can be written. */
+/** The codes of the account file's errors where nothing can be written. */
 const unwritable: ReadonlySet<string> = new Set(['lock', 'directory', 'account-write']);
 
 function store({ account, accounts, log }: ProviderOptions, now: StoredAccount): void {
@@ -103,7 +103,7 @@ function isOfSameUser(a: StoredAccount, b: StoredAccount): boolean {
   return a.userId === b.userId && JSON.stringify(a.endpoints) === JSON.stringify(b.endpoints);
 }
 
-/** A provider of what the account's file holds now; null where that is nothing new, or cannot be read. */
+/** A provider of the account's file as it is now; null where the file has not changed, or cannot be read. */
 export function renewedProvider(current: string, options: ProviderOptions): MadeProvider | null {
   try {
     const stored = options.accounts.load(options.account);

@@ -1,4 +1,4 @@
-/** Which mounts there are on this machine, one small file each, so that `status` and `umount` find their processes. */
+/** The mounts of this machine, one small file each, so that `status` and `umount` find their processes. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const entrySchema = z.object({
   account: z.string(),
   provider: z.string(),
   pid: z.int().positive(),
-  /** Tells its process from a later one of the same number; absent where the system has no such mark. */
+  /** The identity of the process (`processIdentity`); absent where the system has none. */
   mark: z.string().optional(),
   socket: z.string(),
   log: z.string().nullable(),
@@ -28,13 +28,13 @@ export class Registry {
     this.#directory = join(directories.state, 'mounts');
   }
 
-  /** Where the mount on `mountpoint` listens. */
+  /** Path of the socket on which the mount on `mountpoint` listens. */
   socketPath(mountpoint: string): string {
     makeDirectory(this.#directory);
     return this.#socket(mountpoint);
   }
 
-  /** Of the mount that this process serves. */
+  /** Registers the mount that this process serves. */
   put(own: Omit<RegistryEntry, 'pid' | 'mark'>): void {
     const mark = processIdentity(process.pid);
     const entry: RegistryEntry = { ...own, pid: process.pid, ...(mark === null ? {} : { mark }) };
@@ -65,7 +65,7 @@ export class Registry {
       .filter((file) => file.endsWith('.json'))
       .flatMap((file) => {
         const entry = this.#read(join(this.#directory, file));
-        // One that stands in the place of another mount's is nobody's.
+        // An entry under the file name of another mount is not valid.
         return entry === undefined || file !== `${this.#id(entry.mountpoint)}.json` ? [] : [entry];
       })
       .sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : 1));
@@ -75,7 +75,7 @@ export class Registry {
     try {
       return entrySchema.parse(JSON.parse(readFileSync(path, 'utf8')));
     } catch {
-      // Missing, or half of a file from before a crash: there is no such mount to talk to.
+      // Missing, or cut short by a crash: there is no mount to talk to.
       return undefined;
     }
   }
@@ -94,15 +94,15 @@ export class Registry {
 }
 
 /**
- * Does the process of that mount still run? Its number alone does not say: the kernel gives it away again, sooner or later
- * and after a restart of the machine at once.
+ * Does the process of that mount still run? Its number alone does not tell: the kernel gives it to another process later, after
+ * a restart of the machine at once.
  */
 export function isServed({ pid, mark }: Pick<RegistryEntry, 'pid' | 'mark'>): boolean {
   return isAlive(pid) && (mark === undefined || mark === processIdentity(pid));
 }
 
-/** The mounts whose process runs, and those whose process has died. */
-export function sortedOut(entries: readonly RegistryEntry[]): { alive: RegistryEntry[]; dead: RegistryEntry[] } {
+/** Splits entries into mounts whose process runs and mounts whose process has died. */
+export function splitByLife(entries: readonly RegistryEntry[]): { alive: RegistryEntry[]; dead: RegistryEntry[] } {
   const alive = entries.filter(isServed);
   return { alive, dead: entries.filter((entry) => !alive.includes(entry)) };
 }

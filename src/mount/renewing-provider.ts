@@ -1,9 +1,9 @@
 /**
- * A provider whose credentials may die and be renewed while the mount lives.
+ * A provider that survives new credentials: `syncmount login` can replace them while the mount lives.
  *
- * When the provider refuses the credentials, the account's file is looked at again: if `syncmount login` has written new
- * ones since, they are taken up and the request is made once more. Otherwise the refusal stands, and is remembered for
- * `status`, until a request succeeds.
+ * When the provider refuses the credentials, the account's file is read again. If `syncmount login` has written new ones
+ * since, the provider is replaced and the request repeated. Otherwise the refusal stands, and `status` shows it until a
+ * request succeeds.
  */
 import { codeOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -25,23 +25,23 @@ import type {
   UploadTarget,
 } from '../providers/provider.js';
 
-/** A provider and what it was made of: new credentials make another fingerprint. */
+/** A provider and the fingerprint of its credentials: new credentials have another fingerprint. */
 export interface MadeProvider {
   readonly provider: Provider;
   readonly fingerprint: string;
 }
 
-/** Of a provider without a feed there is nothing to wait for, ms: setTimeout(3) takes no more. */
+/** The pause after which a provider without a feed is asked again, ms: the longest that setTimeout takes. */
 const NEVER = 2 ** 31 - 1;
 
 export class RenewingProvider implements Provider {
   #made: MadeProvider;
-  /** Null where the account's file is still what `current` was made of. */
+  /** Makes a provider of the account's file; null where that still has the fingerprint `current`. */
   readonly #renew: (current: string) => MadeProvider | null;
   readonly #log: Log;
-  /** The command that mends dead credentials. */
+  /** The login command that replaces refused credentials. */
   readonly #login: string;
-  /** Requests of providers that were replaced. */
+  /** The metrics of the providers that were replaced. */
   #before: RequestMetrics = { total: 0, byRoute: {}, rateLimit: null };
   isRefused = false;
 
@@ -119,14 +119,14 @@ export class RenewingProvider implements Provider {
       this.#ask((provider) => provider.changes?.(options) ?? Promise.resolve({ folders: [], nextInMs: NEVER }));
   }
 
-  /** Absent where uploads leave nothing. */
+  /** Absent where abandoned uploads leave nothing at the provider. */
   get discardUpload(): Provider['discardUpload'] {
     if (this.#made.provider.discardUpload === undefined) return undefined;
     return (checkpoint, options) =>
       this.#ask((provider) => provider.discardUpload?.(checkpoint, options) ?? Promise.resolve());
   }
 
-  /** Absent where requests are not counted. */
+  /** Absent where the provider does not limit the number of requests. */
   get assertBudget(): Provider['assertBudget'] {
     if (this.#made.provider.assertBudget === undefined) return undefined;
     return (work) => this.#made.provider.assertBudget?.(work);
@@ -148,7 +148,7 @@ export class RenewingProvider implements Provider {
       return answer;
     } catch (error) {
       if (codeOf(error) !== 'auth') throw error;
-      if (this.#made === asked && !this.#takeUpNew(asked)) {
+      if (this.#made === asked && !this.#replaceProvider(asked)) {
         if (!this.isRefused)
           this.#log.error({}, `${asked.provider.name} refuses the credentials; to mend it: ${this.#login}`);
         this.isRefused = true;
@@ -158,7 +158,7 @@ export class RenewingProvider implements Provider {
     }
   }
 
-  #takeUpNew(old: MadeProvider): boolean {
+  #replaceProvider(old: MadeProvider): boolean {
     const made = this.#renew(old.fingerprint);
     if (made === null) return false;
     this.#log.info({}, 'taking up the new credentials of the account');
@@ -169,7 +169,7 @@ export class RenewingProvider implements Provider {
   }
 }
 
-/** Total of both; the rate limit is the later one's. */
+/** The sum of both; the rate limit is that of `b`, the later one. */
 function sum(a: RequestMetrics, b: RequestMetrics): RequestMetrics {
   const byRoute: Record<string, number> = { ...a.byRoute };
   for (const [route, count] of Object.entries(b.byRoute)) byRoute[route] = (byRoute[route] ?? 0) + count;

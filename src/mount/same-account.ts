@@ -1,4 +1,4 @@
-/** Which state on this machine belongs to an account, also where its service does not say who the user is. */
+/** Decides which state on this machine belongs to an account, also where its service does not tell the user. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { codeOf } from '../base/errors.js';
@@ -7,19 +7,18 @@ import type { StoredAccount } from '../config/accounts.js';
 import type { Directories } from '../config/directories.js';
 import type { Account, Provider, RemoteRef } from '../providers/provider.js';
 
-/** Files of the state that are looked for at the provider; each costs a request of a plan that may have 60 an hour. */
+/** Known files that are looked up at the provider; each costs a request, and a plan may allow only 60 an hour. */
 const LOOKED_FOR = 5;
 
-/** One directory for each user of each service: another login under the same name must not meet this one's files. */
+/** The name of the state directory of a user of a service: another user's login under the same name must not get these files. */
 export function identityOf(name: string, { provider, userId }: Pick<StoredAccount, 'provider' | 'userId'>): string {
   return `${name}@${createHash('sha256').update(`${provider}\n${userId}`).digest('hex').slice(0, 12)}`;
 }
 
 /**
- * Are new credentials for the account that `stored` describes? A new API key looks like another user; if it were taken
- * for one, contents that wait for their upload would stay behind unseen. So files that are known of the account are
- * looked for through the new credentials. Where none are known, the name that the person has chosen again decides; and a
- * running mount takes up whatever is logged in under its name.
+ * Are new credentials for the account that `stored` describes? A new API key looks like another user. Taken for one, it would
+ * leave waiting uploads behind unnoticed. So known files of the account are looked up through the new credentials. Where none
+ * are known, the user's choice of the same name decides. A running mount accepts any login under its name.
  */
 export async function isSameAccount(
   name: string,
@@ -44,7 +43,7 @@ export async function isSameAccount(
   return known.length === 0 && account.identifiedBy === 'credentials';
 }
 
-/** The files that were learned last: the likeliest to be there still. */
+/** The newest known files: they are the most likely to exist still. */
 function knownFiles(sql: Sql): RemoteRef[] {
   const rows = sql
     .prepare(

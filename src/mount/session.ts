@@ -33,20 +33,20 @@ export interface SessionOptions {
   readonly registry: Registry;
   readonly log: Log;
   readonly logFile: string | null;
-  /** Told what the start waits for, in words that follow `waiting for`. */
+  /** Called with the subject that the start waits for, in words that follow `waiting for`. */
   readonly onWaiting?: (what: string) => void;
 }
 
-/** How often a drain tells how far it is, ms: a progress bar looks alive, a log is not flooded. */
-const PROGRESS_INTERVAL = 250;
+/** How often a drain reports its progress, ms: a progress bar looks alive, and a log is not flooded. */
+const PROGRESS_INTERVAL_MS = 250;
 
-/** How long the process waits at its end for a command to take its answer, ms. */
-const ANSWER_PATIENCE = 2000;
+/** How long the process waits at its end until a command has received its answer, ms. */
+const ANSWER_TIMEOUT_MS = 2000;
 
 export class Session {
   /** Resolves when the mount has ended and everything is closed. */
   readonly ended: Promise<void>;
-  readonly #o: SessionOptions;
+  readonly #options: SessionOptions;
   readonly #stored: StoredAccount;
   readonly #provider: RenewingProvider;
   readonly #opened: OpenAccount;
@@ -54,7 +54,7 @@ export class Session {
   readonly #binding: string;
   #server: Server | null = null;
   #closing: Promise<void> | null = null;
-  /** Nobody waits for what is not uploaded. */
+  /** The session ends without a drain. */
   #isForced = false;
   #resolveEnded: () => void = () => {};
 
@@ -66,7 +66,7 @@ export class Session {
     mounted: Mounted,
     binding: string,
   ) {
-    this.#o = options;
+    this.#options = options;
     this.#stored = stored;
     this.#provider = provider;
     this.#opened = opened;
@@ -75,11 +75,11 @@ export class Session {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    // Somebody typed `umount`: what is not uploaded yet is uploaded before the process ends.
+    // A person may have run umount(8): waiting contents are uploaded before the process ends.
     void mounted.ended.then(() => this.#close(!this.#isForced));
   }
 
-  /** Resolves when the mountpoint answers. Whatever fails before leaves nothing behind. */
+  /** Resolves when the mountpoint answers. A failure before that leaves nothing behind. */
   static async start(options: SessionOptions): Promise<Session> {
     const { account, mountpoint, registry, log, accounts } = options;
     const stored = accounts.load(account);
@@ -89,7 +89,7 @@ export class Session {
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
     const provider = new RenewingProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
     options.onWaiting?.(`${stored.provider} to answer for the account '${account}'`);
-    const opened = await opening(provider, stored, options, binding);
+    const opened = await openSessionAccount(provider, stored, options, binding);
     options.onWaiting?.(`the kernel to mount ${mountpoint}`);
     try {
       const mounted = await binding.mount(opened.filesystem, {
@@ -110,7 +110,7 @@ export class Session {
     }
   }
 
-  /** What the person who mounts should know, a sentence each. */
+  /** Warnings for the user, a sentence each. */
   get warnings(): readonly string[] {
     return this.#opened.warnings;
   }
@@ -120,7 +120,7 @@ export class Session {
     const uploads = this.#uploads();
     const quota = this.#opened.filesystem.quota();
     const kept = this.#opened.keptVersions();
-    const { account, mountpoint, options } = this.#o;
+    const { account, mountpoint, options } = this.#options;
     return {
       mountpoint,
       account,
@@ -141,11 +141,11 @@ export class Session {
   }
 
   /**
-   * Uploads what is pending, then unmounts; answers what could not be uploaded and stays in the spool.
+   * Finishes the pending uploads, then unmounts; answers the uploads that failed, whose contents stay in the spool.
    * Rejects with `busy`, changing nothing, while a file is open for writing or the mountpoint is in use.
    */
   unmount(progress: (left: DrainProgress) => void): Promise<readonly UploadStatus[]> {
-    return this.#leaving.during(async () => {
+    return this.#unmounting.during(async () => {
       this.#requireIdle();
       await this.#drain(progress);
       this.#requireIdle();
@@ -155,12 +155,12 @@ export class Session {
     });
   }
 
-  /** Unmounts whatever is open; what is not uploaded waits in the spool for the next mount. */
+  /** Unmounts even while files are open. Pending contents wait in the spool for the next mount. */
   forceUnmount(): Promise<readonly UploadStatus[]> {
     this.#isForced = true;
-    return this.#leaving.during(async () => {
+    return this.#unmounting.during(async () => {
       await this.#mounted.detach();
-      // Where the uploads are waited for already, they end now.
+      // A drain that is under way ends now.
       if (this.#closing !== null && !this.#isDrained) {
         this.#interrupting = this.#opened.filesystem.uploader.interrupt();
         await this.#interrupting;
@@ -171,17 +171,17 @@ export class Session {
   }
 
   /**
-   * Those who unmount. The kernel takes the mount away before it has forgotten what it knew of it, which takes a while for a
-   * million names: by then the session may be closed, and they have no answer yet.
+   * Unmount commands under way. The kernel removes the mount first and drops its caches later, which takes a while for a
+   * million names. Until then these commands have no answer, although the session may be closed already.
    */
-  readonly #leaving = new InUse();
+  readonly #unmounting = new InUse();
 
-  /** The end of uploads that are waited for already. The account stays open until it has come. */
+  /** The interruption of uploads under way. The account stays open until it has finished. */
   #interrupting: Promise<void> | null = null;
-  /** The account is being closed: there is nothing left to be ended. */
+  /** The drain is over and the account is being closed: there are no uploads left to interrupt. */
   #isDrained = false;
 
-  /** What was not stored when the account was closed. */
+  /** The uploads that were not finished when the account was closed. */
   #left: readonly UploadStatus[] = [];
 
   #uploads(): UploadStatus[] {
@@ -195,7 +195,7 @@ export class Session {
     const more = writers.length > 3 ? ` and ${writers.length - 3} more` : '';
     throw new SyncmountError(
       'busy',
-      `${this.#o.mountpoint} is busy: ${writers.slice(0, 3).join(', ')}${more} open for writing`,
+      `${this.#options.mountpoint} is busy: ${writers.slice(0, 3).join(', ')}${more} open for writing`,
     );
   }
 
@@ -208,7 +208,7 @@ export class Session {
       });
     };
     tell();
-    const timer = setInterval(tell, PROGRESS_INTERVAL);
+    const timer = setInterval(tell, PROGRESS_INTERVAL_MS);
     try {
       await this.#opened.filesystem.uploader.drain();
     } finally {
@@ -218,7 +218,7 @@ export class Session {
   }
 
   async #listen(): Promise<void> {
-    const { registry, mountpoint, account, logFile } = this.#o;
+    const { registry, mountpoint, account, logFile } = this.#options;
     const socket = registry.socketPath(mountpoint);
     this.#server = await serveControl(socket, (command, args, progress) => this.#answer(command, args, progress));
     registry.put({
@@ -254,20 +254,20 @@ export class Session {
   }
 
   #close(drain: boolean): Promise<void> {
-    this.#closing ??= this.#closeOnce(drain).finally(() => void this.#leave());
+    this.#closing ??= this.#closeOnce(drain).finally(() => void this.#endWhenAnswered());
     return this.#closing;
   }
 
-  /** The end, once the command that asked for it has its answer. */
-  async #leave(): Promise<void> {
-    await this.#leaving.idle();
+  /** Ends the session, once the command that asked for the end has its answer. */
+  async #endWhenAnswered(): Promise<void> {
+    await this.#unmounting.idle();
     if (this.#server === null) this.#resolveEnded();
     else this.#server.close(() => this.#resolveEnded());
-    setTimeout(this.#resolveEnded, ANSWER_PATIENCE).unref();
+    setTimeout(this.#resolveEnded, ANSWER_TIMEOUT_MS).unref();
   }
 
   async #closeOnce(drain: boolean): Promise<void> {
-    const { registry, mountpoint, log } = this.#o;
+    const { registry, mountpoint, log } = this.#options;
     if (drain) await this.#drain(() => undefined).then(() => this.#opened.filesystem.disposeAside());
     else await this.#opened.filesystem.uploader.interrupt();
     await this.#interrupting;
@@ -279,13 +279,13 @@ export class Session {
   }
 }
 
-/** The command that mends dead credentials. */
+/** The login command that replaces refused credentials. */
 function loginCommand(name: string, stored: StoredAccount): string {
   return `syncmount login ${name} --provider ${stored.provider}`;
 }
 
-/** What fails names the provider and the account, and a refusal of the credentials the command that mends it. */
-async function opening(
+/** Opens the account. Errors name the provider and the account; for refused credentials also the login command. */
+async function openSessionAccount(
   provider: RenewingProvider,
   stored: StoredAccount,
   options: SessionOptions,

@@ -1,4 +1,4 @@
-/** The contents of an account that are not stored yet, read from its journal while no mount can be asked for them. */
+/** Contents of an account that are not stored yet, read from its journal while no mount answers. */
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,16 +7,16 @@ import type { SpooledContent } from '../filesystem/content/spooled-contents.js';
 import { isSpoolFileSound } from '../spool/inline-content.js';
 import { type KnownContent, readContents } from './damaged-database.js';
 
-/** A content with its bytes where the journal alone has them. */
-export interface LeftContent extends SpooledContent {
+/** A content that is not stored yet; `bytes` is set where only the journal has them. */
+export interface UnstoredContent extends SpooledContent {
   readonly bytes?: Uint8Array;
 }
 
 /**
- * Of the account whose state is in `directory`. Paths are from the account's root. Where a process that does not answer has
- * the journal, a copy of it is read. `boot` names the present boot of the machine; null: unknown.
+ * The contents of the account whose state is in `directory`, with paths from the account's root. Where a process that does not
+ * answer has the journal open, a copy of it is read. `boot` is the id of the machine's present boot; null: unknown.
  */
-export function leftContents(directory: string, boot: string | null): LeftContent[] {
+export function unstoredContents(directory: string, boot: string | null): UnstoredContent[] {
   const path = join(directory, 'state.db');
   const spool = join(directory, 'spool');
   const known = readFrom(path, () => null) === 'locked' ? readCopied(path) : readContents(path);
@@ -26,7 +26,7 @@ export function leftContents(directory: string, boot: string | null): LeftConten
 }
 
 /** Contents whose row in the journal was lost. */
-export function unnamedContents(directory: string): LeftContent[] {
+export function unnamedContents(directory: string): UnstoredContent[] {
   const rescued = join(directory, 'spool', 'rescued');
   if (!existsSync(rescued)) return [];
   return readdirSync(rescued).map((name) => {
@@ -40,7 +40,7 @@ function leftContent(
   { ino, path, spool, size, missing, kept, modified }: KnownContent,
   directory: string,
   boot: string | null,
-): LeftContent {
+): UnstoredContent {
   const file = spool === null ? '' : join(directory, spool);
   const content = { path: `/${path === '' ? `content-${ino}` : path}`, file, size, missing, modified };
   if (kept === null) return content;

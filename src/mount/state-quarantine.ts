@@ -1,7 +1,7 @@
 /**
- * A state database that cannot be read any more is set aside, and the mount begins with a new one: all that the provider
- * has is listed again. What the provider does not have is in the spool directory and, where it is small, in the database;
- * it goes to a place where a person finds it, under its name as far as the old database can still tell it.
+ * Sets a damaged state database aside, so that the mount begins with a new one. Files that the provider has are listed again.
+ * Contents that it does not have are in the spool directory and, where they are small, in the old database. They are moved to
+ * a place where a person finds them, under their names as far as the old database can still be read.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ import { isSpoolFileSound } from '../spool/inline-content.js';
 import { type KnownContent, readContents } from './damaged-database.js';
 
 export interface Rescue {
-  /** Where all of it went. */
+  /** The directory with everything that was set aside. */
   readonly directory: string;
   /** Contents that were not stored. */
   readonly contents: number;
@@ -17,16 +17,16 @@ export interface Rescue {
 
 /**
  * - `contents`  whole files
- * - `parts`     of changed files, the ranges that were written here
- * - `unsynced`  spool files that differ from the promised content in `contents`: they may hold what was written after it,
- *               or what a power cut made of them
+ * - `parts`     the ranges of changed files that were written on this machine
+ * - `unsynced`  spool files that differ from the promised content in `contents`: they may hold later writes, or bytes that
+ *               a power cut destroyed
  * - `unknown`   contents without a name
  */
 type Kind = 'contents' | 'parts' | 'unsynced' | 'unknown';
 
 /**
- * Moves `state.db` and the contents of `directory` to `rescued/STAMP/` in it, with `contents.json` that lists them. Can be
- * repeated where it was interrupted: the database goes last. `boot` names the present boot of the machine; null: unknown.
+ * Moves `state.db` and the contents of `directory` to `rescued/STAMP/` in it, with a list of them in `contents.json`. It can be
+ * repeated after an interruption: the database is moved last. `boot` is the id of the machine's present boot; null: unknown.
  */
 export function setStateAside(directory: string, now: Date, boot: string | null): Rescue {
   const aside = new Aside(join(directory, 'rescued', now.toISOString().replaceAll(':', '-')));
@@ -40,7 +40,7 @@ export function setStateAside(directory: string, now: Date, boot: string | null)
   return { directory: aside.directory, contents: aside.count };
 }
 
-/** What the database promises comes from where it is sure to be. */
+/** Sets one content aside: the spool file where that is sound, else the inline content. */
 function rescue(
   { ino, path, spool, kept, missing: _, modified: __, ...facts }: KnownContent,
   to: { readonly spool: string; readonly boot: string | null; readonly aside: Aside },
@@ -64,11 +64,11 @@ function rescue(
   if (file !== null && isThere && !readFileSync(file).equals(kept.bytes)) to.aside.move(file, 'unsynced', name, about);
 }
 
-/** The directory of what was rescued. */
+/** The directory into which the contents go, and the list of them. */
 class Aside {
   readonly directory: string;
   readonly #list: object[] = [];
-  /** Contents in it; another form of one of them is none of its own. */
+  /** Contents in it; an `unsynced` file is another form of one of them, and does not count. */
   count = 0;
 
   constructor(directory: string) {
@@ -84,7 +84,7 @@ class Aside {
     renameSync(file, this.#place(kind, path, about));
   }
 
-  /** A free path, listed. */
+  /** A free path for the file, added to the list. */
   #place(kind: Kind, path: string, about: object): string {
     const to = freePath(join(this.directory, kind, ...path.split('/').map(safe)));
     mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
@@ -95,7 +95,7 @@ class Aside {
   }
 }
 
-/** With something in them. */
+/** Names of the files that hold any bytes. */
 function filesIn(directory: string): string[] {
   const names = existsSync(directory) ? readdirSync(directory) : [];
   return names.filter((name) => {
@@ -104,7 +104,7 @@ function filesIn(directory: string): string[] {
   });
 }
 
-/** A damaged database may name anything. */
+/** A damaged database may hold any name: makes it a safe part of a path. */
 function safe(name: string): string {
   return name === '' || name === '.' || name === '..' ? '_' : name.replaceAll('\0', '_');
 }

@@ -17,26 +17,26 @@ export interface MountStatus {
     readonly limit: number;
     readonly remaining: number;
     readonly resetAt: number;
-    /** What was refused last for want of requests, and why. */
+    /** The work that was last refused for lack of requests, and why. */
     readonly refused?: string;
   };
   readonly quota?: { readonly total: number; readonly free: number };
   /** Replaced versions of files that stay at a service which does not delete; absent where there are none. */
   readonly kept?: readonly RetainedVersion[];
-  /** The command that mends dead credentials, where they are dead. */
+  /** The login command, where the provider refuses the credentials. */
   readonly login?: string;
 }
 
 /** A content that the provider does not have yet. */
 export interface UploadStatus {
-  /** Within the mount, beginning with `/`. */
+  /** Path within the mount, beginning with `/`. */
   readonly path: string;
   /** Bytes. */
   readonly size: number;
   /** Bytes that the provider has accepted. */
   readonly sent: number;
   readonly state: string;
-  /** The errno that the program was given, and why, of what failed. */
+  /** Of a failed upload: the errno that the program got, and the reason. */
   readonly code?: string;
   readonly error?: string;
 }

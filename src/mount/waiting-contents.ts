@@ -1,4 +1,4 @@
-/** What an account's journal holds while nothing is mounted. */
+/** Counts the contents in an account's journal while the account is not mounted. */
 import { join } from 'node:path';
 import { codeOf } from '../base/errors.js';
 import { readFrom } from '../base/sqlite.js';
@@ -6,7 +6,7 @@ import type { AccountStore } from '../config/accounts.js';
 import type { Directories } from '../config/directories.js';
 import { identityOf } from './same-account.js';
 
-/** How many contents wait to be stored; null where nobody can tell: logged out meanwhile, or a process still has the journal. */
+/** How many contents wait to be stored; null where that is unknown: logged out meanwhile, or a process has the journal open. */
 export function waitingContents(
   name: string,
   accounts: AccountStore,
