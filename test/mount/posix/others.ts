@@ -85,18 +85,19 @@ export class Others {
   }
 
   /**
-   * Has the service all of it, as the ordinary directory has? Of what is moved, changes may be open; not where it goes to another
-   * folder and the service cannot be asked for a file without its folder (docs/semantics.md, of Acronis).
+   * Has the service all of it, as the ordinary directory has? Of what is renamed, changes may be open. Directories that exist through
+   * their files alone stay in the mount when their files go, so they are not removed.
    */
   async #can(run: string, how: string, path: string, to: string): Promise<boolean> {
     const { store } = this.#world.sandbox;
     const top = `/${run}/${path}`;
     const isWithin = (at: string): boolean => at === top || at.startsWith(`${top}/`);
     const { pending, failed } = await this.#world.status();
-    const isFollowed = how === 'move' && (this.#limits.findsMoved || dirname(path) === dirname(to));
+    const isFollowed = how === 'move' && dirname(path) === dirname(to);
     const open = isFollowed ? ['open'] : [];
     if ([...pending, ...failed].some((upload) => isWithin(upload.path) && !open.includes(upload.state))) return false;
-    if (store.stat(top) === undefined) return false;
+    const found = store.stat(top);
+    if (found === undefined || (found.kind === 'folder' && this.#limits.forgetsEmptyDirectories)) return false;
     const wanted = await treeOf(this.#local(run), this.#limits);
     const held = new Map(store.tree().map((entry) => [entry.path, entry]));
     return [...wanted].every(([at, what]) => {

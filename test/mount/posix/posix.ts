@@ -24,11 +24,11 @@ export interface PosixOptions {
 }
 
 const limitsOf: Readonly<Record<ProviderName, Limits>> = {
-  '4shared': { lenient: [], forgetsEmptyDirectories: false, findsMoved: true },
-  '4sync': { lenient: [], forgetsEmptyDirectories: false, findsMoved: true },
+  '4shared': { lenient: [], forgetsEmptyDirectories: false },
+  '4sync': { lenient: [], forgetsEmptyDirectories: false },
   // It renames no directory.
-  '5sync': { lenient: ['EXDEV'], forgetsEmptyDirectories: true, findsMoved: true },
-  acronis: { lenient: [], forgetsEmptyDirectories: false, findsMoved: false },
+  '5sync': { lenient: ['EXDEV'], forgetsEmptyDirectories: true },
+  acronis: { lenient: [], forgetsEmptyDirectories: false },
 };
 
 /**

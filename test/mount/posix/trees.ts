@@ -9,8 +9,6 @@ export interface Limits {
   readonly lenient: readonly string[];
   /** Empty directories are local: they do not come back from the service. */
   readonly forgetsEmptyDirectories: boolean;
-  /** A file that another client has moved is found before its new folder is listed. */
-  readonly findsMoved: boolean;
 }
 
 /** The MD5 of each file, `directory` for each directory, by relative path. */
