@@ -19,10 +19,10 @@ import { type Node, nodeListSchema, nodeSchema, type User, userSchema } from './
 import { readError, withoutName } from './error-table.js';
 import type { TokenKeeper } from './tokens.js';
 
-/** Neither default nor maximum is documented: asked for at first, then what is refused with 400 is not asked again. */
+/** Page sizes to try, because the document names no maximum. One that the server refuses with 400 is not used again. */
 const perPages = [1000, 500, 200, 100, 50, undefined] as const;
 
-/** A change that is said to be done and is not, is asked for so often. */
+/** How often a change is tried that the server reports as done although it is not. */
 const actTries = 3;
 
 /** One answer to `GET …/contents`. */
@@ -39,7 +39,7 @@ export class AcronisApi {
   readonly bad: BadEntries;
   readonly #base: string;
   #perPage = 0;
-  /** Routes and statuses that were seen to mean that it was done. */
+  /** Undocumented statuses, by route, that were found to mean success. */
   readonly #oddAnswers = new Set<string>();
 
   constructor(
@@ -69,8 +69,8 @@ export class AcronisApi {
   }
 
   /**
-   * A request whose answer has no body that matters. `isDone` tells whether a try without an answer did its work, and
-   * whether one did whose answer is not as documented: until a server was seen to answer so, it is looked at.
+   * Sends a request whose answer has no relevant body. `isDone` finds out whether a try succeeded when its answer was lost,
+   * or when its status is not the documented one. A status that once meant success is trusted afterwards.
    */
   async act(
     call: Call,
@@ -115,7 +115,7 @@ export class AcronisApi {
           },
           options,
         );
-        // Known only now: another reason to refuse would have refused this size too.
+        // Remember the size only now that it works: an earlier 400 may have had another reason than the size.
         this.#perPage = Math.max(this.#perPage, form);
         return part;
       } catch (error) {

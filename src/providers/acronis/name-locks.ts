@@ -8,13 +8,13 @@ export interface Place {
 }
 
 /**
- * Names that a call of ours is about to give to something. The service stores by name: an upload to one that a file has for a
- * moment, on its way to another folder, would become a revision of that file.
+ * Locks on names that a call of ours is about to use. The service stores by name: if a file has a name for a moment, on its
+ * way to another folder, an upload to that name would become a revision of that file.
  */
 export class NameLocks {
   readonly #held = new Map<string, Promise<void>>();
 
-  /** Answers what gives the name back; undefined where it is claimed by somebody else. */
+  /** Returns the function that releases the lock; undefined if another call holds it. */
   tryAcquire(place: Place): (() => void) | undefined {
     const key = keyOf(place);
     if (this.#held.has(key)) return undefined;
@@ -29,7 +29,7 @@ export class NameLocks {
     };
   }
 
-  /** Runs `act` with the name its own, once nobody else has claimed it. `aborted` where the signal ends the wait. */
+  /** Waits for the lock, runs `act`, and releases it. Rejects with `aborted` if the signal aborts during the wait. */
   async during<T>(place: Place, signal: AbortSignal | undefined, act: () => Promise<T>): Promise<T> {
     let release = this.tryAcquire(place);
     while (release === undefined) {

@@ -1,4 +1,4 @@
-/** Names and folders: create, rename, move, copy, delete. What a lost answer did is looked up in the lists. */
+/** Names and folders: create, rename, move, copy, delete. If an answer is lost, the outcome is looked up in the listings. */
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
@@ -11,7 +11,7 @@ import { withoutName } from './error-table.js';
 import type { NameLocks, Place } from './name-locks.js';
 import type { Nodes } from './nodes.js';
 
-/** Not documented; the longest that common disks hold. UTF-16 code units. */
+/** UTF-16 code units. Not documented: the limit of common file systems. */
 export const maxNameLength = 255;
 
 export class Namespace {
@@ -19,7 +19,7 @@ export class Namespace {
   readonly #nodes: Nodes;
   readonly #nameLocks: NameLocks;
   readonly #log: Log;
-  /** Whether the server deletes, once it is known; the document has no such call. */
+  /** Does the server offer deletion? The document has no such call. */
   deletion: 'unknown' | 'offered' | 'absent' = 'unknown';
 
   constructor(api: AcronisApi, nodes: Nodes, claims: NameLocks, log: Log = silentLog) {
@@ -38,20 +38,20 @@ export class Namespace {
   async #createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
     checkName(name, maxNameLength);
     this.#nodes.require(parentId, 'can_create_folders_into');
-    // Of another letter case, the server would rename the existing one.
+    // If the name exists in another letter case, the server would rename the existing folder.
     await this.#requireFree({ parentId, name }, undefined, options);
     const lookup = async (lookupOptions: CallOptions): Promise<Node | undefined> => {
       const found = (await this.#nodes.list(parentId, lookupOptions)).find((node) => node.name === name);
       return found?.is_directory === true ? found : undefined;
     };
-    const answer = await this.#told(
+    const answer = await this.#clarified(
       this.#api.createFolder(parentId, name, options, lookup),
       { kind: 'folder', id: parentId },
       options,
     );
     const before = this.#nodes.nameOf(answer.uuid);
     if (before !== undefined && before !== name) {
-      // Somebody made it since we looked, in another letter case, and the server has renamed it for us.
+      // Another client has created the folder since we looked, in another letter case, and our request renamed it.
       await this.#api.rename(answer.uuid, before, options, async () => false).catch(() => undefined);
       throw taken(name);
     }
@@ -60,8 +60,9 @@ export class Namespace {
   }
 
   /**
-   * Renaming and moving are two calls. The new name comes first where it is free in the old folder; else the old name
-   * must be free in the new one; else a name of nobody's helps. What was done is undone when the next call fails.
+   * Renames and moves in two calls. If the new name is free in the old folder, the rename comes first. Else, if the old name
+   * is free in the new folder, the move comes first. Else the entry gets a temporary name in between. When a call fails, the
+   * calls before it are undone.
    */
   async move(entry: RemoteEntry, to: Place, options: CallOptions): Promise<RemoteEntry> {
     const from: Place = { parentId: entry.parentId ?? rootUuid, name: entry.name };
@@ -96,7 +97,7 @@ export class Namespace {
     return { ...entry, ...to };
   }
 
-  /** Where it is in between, under names that nobody else takes until `release`. */
+  /** Plans the intermediate places, and locks their names until `release`. */
   async #way(
     id: string,
     from: Place,
@@ -134,10 +135,10 @@ export class Namespace {
       from.parentId === to.parentId
         ? this.#api.rename(entry.id, to.name, options, isDone)
         : this.#api.place('move', entry.id, to.parentId, options, isDone);
-    await this.#told(call, { ...entry, parentId: from.parentId }, options).catch((error: unknown) => {
+    await this.#clarified(call, { ...entry, parentId: from.parentId }, options).catch((error: unknown) => {
       this.#nodes.forgetFolder(from.parentId);
       this.#nodes.forgetFolder(to.parentId);
-      // "Object Invalid" of a move is not about the name, which stays.
+      // A move does not change the name, so "Object Invalid" is not about the name.
       if (from.parentId !== to.parentId && isCode(error, 'invalid-name'))
         throw new ProviderError('permission', (error as ProviderError).message, { cause: error, data: {} });
       throw error;
@@ -145,7 +146,7 @@ export class Namespace {
     this.#nodes.relocate({ ...entry, ...from }, to.parentId, to.name);
   }
 
-  /** The caller's signal may be what ended the step before: undoing must not be cancelled with it. */
+  /** Undoes steps. It ignores the caller's signal, which may have ended the failed step. */
   async #rollBack(entry: RemoteEntry, done: readonly Place[]): Promise<void> {
     for (let i = done.length - 1; i > 0; i--) {
       const at = done[i] as Place;
@@ -159,7 +160,7 @@ export class Namespace {
     }
   }
 
-  /** The service copies under the same name only, and answers nothing: the copy is found in the list. */
+  /** Copies a file. The service keeps the name and does not return the copy, so we find it in the listing. */
   async copy(file: RemoteFile, to: Place, options: CallOptions): Promise<RemoteFile> {
     checkName(to.name, maxNameLength);
     if (to.parentId === file.parentId)
@@ -178,7 +179,7 @@ export class Namespace {
     const placed = this.#api.place('copy', file.id, to.parentId, options, isDone).catch((error: unknown) => {
       throw withoutName(error);
     });
-    await this.#told(placed, file, options);
+    await this.#clarified(placed, file, options);
     const node = await copied(options);
     if (node === undefined) throw new ProviderError('protocol', 'the copy is not in its folder', { data: {} });
     const entry = entryOf(node, to.parentId) as RemoteFile;
@@ -192,8 +193,8 @@ export class Namespace {
   }
 
   /**
-   * No call of the document deletes. A node may offer it among its actions; else `DELETE` on the node is tried, once for
-   * the account: a server that does not know it says so.
+   * Deletes a node. The document has no call for it. If the node's actions contain one, it is used. Else `DELETE` on the node
+   * is tried, once per account, because a server without it says so.
    */
   async remove(entry: RemoteEntry, options: CallOptions): Promise<void> {
     if (this.deletion === 'absent') throw cannotDelete();
@@ -204,14 +205,14 @@ export class Namespace {
     const template = '/sync_and_share_nodes/{uuid}';
     const url = action ?? this.#api.nodeUrl(entry.id);
     try {
-      // An action that is the node itself is meant for DELETE, as the document has it for devices.
+      // If the action's URL is the node itself, the method is DELETE, as the document shows it for devices.
       const method = action === undefined || action.endsWith(entry.id) ? 'DELETE' : 'POST';
       const call = this.#api.actionCall(method, action === undefined ? template : `${template} (action)`, url, {
         idempotent: true,
       });
       await this.#api.act(call, options, isGone).catch(async (error: unknown) => {
         if (method === 'DELETE' || !isCode(error, 'unsupported')) throw error;
-        // Not POST: then as the document has it for devices.
+        // The server refused POST: try DELETE, as the document shows it for devices.
         await this.#api.act({ ...call, method: 'DELETE', route: `DELETE ${template} (action)` }, options, isGone);
       });
     } catch (error) {
@@ -221,13 +222,13 @@ export class Namespace {
         this.#nodes.forget(entry);
         throw new ProviderError('not-found', 'it is gone already', { cause: error, data: {} });
       }
-      // A server that deletes, or says no to this node alone, may delete others.
+      // The server does delete, or refuses only this node: it may delete other nodes.
       if (this.deletion === 'offered' || isCode(error, 'permission')) throw error;
       this.deletion = 'absent';
       throw cannotDelete(error);
     }
     if (this.deletion === 'unknown') {
-      // Nothing may pretend: the first time it is looked at.
+      // The first time, check that the server has really deleted the node.
       if (!(await isGone(options))) {
         this.deletion = 'absent';
         throw cannotDelete();
@@ -242,8 +243,8 @@ export class Namespace {
     if (holder !== undefined && holder !== except) throw taken(place.name);
   }
 
-  /** The outcome of a request about one node, with 403 made clear. */
-  async #told<T>(work: Promise<T>, ref: RemoteRef, options: CallOptions): Promise<T> {
+  /** Passes on the result of a request about one node. A 403 becomes `not-found` or `permission`, see `Nodes.clarified`. */
+  async #clarified<T>(work: Promise<T>, ref: RemoteRef, options: CallOptions): Promise<T> {
     try {
       return await work;
     } catch (error) {

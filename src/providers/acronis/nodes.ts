@@ -1,6 +1,6 @@
 /**
- * Listing, and what is remembered of it: where a node is, by which URL it is downloaded, what may be done with it. No
- * call of the document gets one node; all that can be known of one is in its folder's list.
+ * Lists folders and caches, for each node, its folder, its action URLs and its permissions. The document has no call that
+ * returns a single node: everything about a node comes from the listing of its folder.
  */
 import { LRUCache } from 'lru-cache';
 import { forEachInTurns } from '../../base/turns.js';
@@ -11,16 +11,16 @@ import type { RemoteEntry, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { allows, entryOf, foldName, type Node, type Permission, rootFolder, rootUuid } from './entities.js';
 
-/** Nodes remembered; some 200 bytes each. */
+/** Nodes in the cache; some 200 bytes each. */
 const remembered = 100_000;
-/** Folders whose names are remembered. */
+/** Folders whose names are in the cache. */
 const rememberedFolders = 2000;
-/** So long a listing is believed when it says that a name is free: another client's new file would get a revision, ms. */
+/** How long a cached listing may prove a name free, ms. Later, our upload could become a revision of another client's file. */
 const believedFreeMs = 10_000;
-/** The searched-for node of a whole account: folders that are looked into at most. */
+/** How many folders a search of the whole account lists at most. */
 const searchedFolders = 10_000;
 
-/** What is kept of a node. The URL is kept as a template that nodes share. */
+/** The cached facts of a node. Nodes share URL templates to save memory. */
 interface Memory {
   readonly parentId: string;
   readonly name: string;
@@ -28,7 +28,7 @@ interface Memory {
   readonly denied: readonly Permission[];
 }
 
-/** What a folder holds by name: folded names, and who has them, by uuid under their true names. */
+/** The names in a folder: by folded name, the uuids and true names of the nodes that have it. */
 interface Names {
   readonly holders: Map<string, Map<string, string>>;
   /** When the folder was listed, by the clock. */
@@ -49,11 +49,11 @@ export class Nodes {
   readonly #api: AcronisApi;
   readonly #memory = new LRUCache<string, Memory>({ max: remembered });
   readonly #names = new LRUCache<string, Names>({ max: rememberedFolders });
-  /** Names of listings that are being taken in, and their folders. */
+  /** Names from listings that are not complete yet, with their folders. */
   readonly #unfinished = new Map<Names, string>();
-  /** Equal lists of permissions and actions are kept once. */
+  /** Equal lists of permissions and actions are stored once. */
   readonly #shared = new Map<string, Pick<Memory, 'actions' | 'denied'>>();
-  /** Who owns what is not shared: ourselves. */
+  /** Our own uuid: the owner of nodes that are not shared. */
   ownUuid: string | undefined;
 
   constructor(api: AcronisApi) {
@@ -75,7 +75,7 @@ export class Nodes {
       });
       if (nodes.size + bad.length > maxEntries)
         throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
-      // A server that grants less than was asked for counts its pages by what it grants.
+      // If the server returns smaller pages than requested, it also counts pages by that size.
       const granted = page === 1 ? part.nodes.length : (perPage ?? part.nodes.length);
       perPage ??= granted > 0 ? granted : undefined;
       if (!part.isPart || part.nodes.length < granted || nodes.size + bad.length === before) break;
@@ -89,7 +89,7 @@ export class Nodes {
         this.remember(node, uuid);
         this.#noteName(uuid, node.name, node.uuid);
       });
-      // Only now: a name that half a list lacks is not free.
+      // Only when the listing is complete: a name that is missing in half a listing is not free.
       this.#names.set(uuid, names);
     } finally {
       this.#unfinished.delete(names);
@@ -105,7 +105,7 @@ export class Nodes {
     const key = JSON.stringify([actions, denied]);
     let shared = this.#shared.get(key);
     if (shared === undefined) {
-      // URLs that have nothing in common (one token per node) are not worth a table.
+      // If URLs share no template (one token per node), the table must not grow without limit.
       if (this.#shared.size >= 1000) this.#shared.clear();
       shared = { actions, denied };
       this.#shared.set(key, shared);
@@ -117,7 +117,7 @@ export class Nodes {
     if (node.is_shared !== true && node.read_only !== true) this.ownUuid ??= node.owner?.uuid ?? undefined;
   }
 
-  /** The node was renamed or moved by us. */
+  /** Updates the cache after we renamed or moved a node. */
   relocate(entry: RemoteEntry, parentId: string, name: string): void {
     const known = this.#memory.get(entry.id);
     this.forgetName(entry.parentId ?? rootUuid, entry.name, entry.id);
@@ -131,7 +131,7 @@ export class Nodes {
     this.forgetName(entry.parentId ?? rootUuid, entry.name, entry.id);
   }
 
-  /** What was known of a folder turned out to be wrong. */
+  /** Drops the cached names of a folder, because they turned out to be wrong. */
   forgetFolder(uuid: string): void {
     this.#names.delete(uuid);
   }
@@ -148,7 +148,7 @@ export class Nodes {
     }
   }
 
-  /** What is known of a folder, and what is about to be. */
+  /** The cached names of a folder, and those of a listing under way. */
   #namesOf(parentId: string): Names[] {
     const known = this.#names.get(parentId);
     const coming = [...this.#unfinished].flatMap(([names, folder]) => (folder === parentId ? [names] : []));
@@ -156,8 +156,8 @@ export class Nodes {
   }
 
   /**
-   * Who has the name, or else one that differs in letter case only. Listed where nothing is known of the folder; `now`:
-   * also where a name that was free may be taken since.
+   * The uuid of the node with this name, or else with a name that differs only in letter case. Lists the folder if it is not
+   * cached; with `now`, also if the cache says that the name is free but may be out of date.
    */
   async holder(
     parentId: string,
@@ -178,18 +178,18 @@ export class Nodes {
     return names === undefined ? undefined : holderIn(names, name);
   }
 
-  /** Do several nodes have this very name? Then no upload can tell them apart. */
+  /** Do several nodes have exactly this name? Then an upload cannot choose between them. */
   isAmbiguous(parentId: string, name: string): boolean {
     const same = this.#names.get(parentId)?.holders.get(foldName(name))?.values() ?? [];
     return [...same].filter((other) => other === name).length > 1;
   }
 
-  /** The name of a node as last seen. */
+  /** The cached name of a node. */
   nameOf(uuid: string): string | undefined {
     return this.#memory.get(uuid)?.name;
   }
 
-  /** The URL of an action of the node, listed where nothing is known; undefined where it has none. */
+  /** The URL of an action of the node. Lists its folder if it is not cached. Undefined if the node has no such action. */
   async action(ref: RemoteRef, names: readonly string[], options: CallOptions): Promise<string | undefined> {
     if (!this.#memory.has(ref.id)) await this.find(ref, options);
     const actions = this.#memory.get(ref.id)?.actions ?? {};
@@ -197,14 +197,14 @@ export class Nodes {
     return url?.replace('{uuid}', ref.id);
   }
 
-  /** Throws `permission` where the node is known not to allow it: before any bytes are spent. */
+  /** Throws `permission` if the cached node does not allow it. Call it before sending bytes. */
   require(uuid: string, permission: Permission): void {
     if (this.#memory.get(uuid)?.denied.includes(permission) !== true) return;
     const what = permission.replace(/^can_(be_)?/, '').replaceAll('_', ' ');
     throw new ProviderError('permission', `the service does not allow this account: ${what}`, { data: { permission } });
   }
 
-  /** The node as it is now; undefined when it is not where it was, nor anywhere else. */
+  /** The node as it is now; undefined if it is not found. */
   async find(ref: RemoteRef, options: CallOptions): Promise<RemoteEntry | undefined> {
     if (ref.id === rootUuid) return rootFolder;
     const known = this.#memory.get(ref.id)?.parentId;
@@ -213,7 +213,7 @@ export class Nodes {
       const found = await this.#findIn(hint, ref.id, options);
       if (found !== undefined) return found;
     }
-    // Listed where it was, and gone from there: moved by somebody else, or removed. Either way it is not there.
+    // Its known folder was listed, and the node is not in it: another client has moved or removed it.
     if (hints.length > 0) return undefined;
     return await this.#search(ref.id, options);
   }
@@ -223,7 +223,7 @@ export class Nodes {
     try {
       nodes = await this.list(parentId, options);
     } catch (error) {
-      // A folder that is gone has taken it along.
+      // If the folder is gone, the node is gone too.
       if (error instanceof ProviderError && (error.code === 'not-found' || error.code === 'permission'))
         return undefined;
       throw error;
@@ -232,10 +232,10 @@ export class Nodes {
     return node === undefined ? undefined : entryOf(node, parentId);
   }
 
-  /** Where nobody knows its folder: the whole account, breadth first. */
+  /** Searches the whole account breadth-first for a node whose folder is unknown. */
   async #search(uuid: string, options: CallOptions): Promise<RemoteEntry | undefined> {
     const queue = [rootUuid];
-    // Whatever a server says: each folder once.
+    // Each folder is listed only once, even if the server lists it in several places.
     const queued = new Set(queue);
     for (let looked = 0; looked < searchedFolders; looked++) {
       const folder = queue.shift();
@@ -256,8 +256,8 @@ export class Nodes {
   }
 
   /**
-   * "The requested file or folder does not exist or you do not have permission to access it": asks the folder of the
-   * node which of the two.
+   * "The requested file or folder does not exist or you do not have permission to access it": finds out which of the two is
+   * true by listing the node's folder.
    */
   async clarified(error: unknown, ref: RemoteRef, options: CallOptions): Promise<unknown> {
     if (!(error instanceof ProviderError) || error.data.status !== 403 || ref.id === rootUuid) return error;

@@ -1,6 +1,6 @@
 /**
- * OAuth 2 of the Acronis document: grants `password` and `authorization_code`, and `refresh_token` where the server gives
- * refresh tokens out. One keeper per account: all requests at the same time share one renewal.
+ * OAuth 2 as in the Acronis document: grants `password` and `authorization_code`, and `refresh_token` if the server issues
+ * refresh tokens. There is one keeper per account; concurrent requests share one renewal.
  */
 import { z } from 'zod';
 import { type Clock, SteadyTime, systemClock } from '../../base/clock.js';
@@ -22,20 +22,20 @@ export interface AcronisCredentials {
   readonly clientSecret?: string;
   readonly accessToken?: string;
   readonly refreshToken?: string;
-  /** When the access token ends, ISO 8601; absent where the server did not say. */
+  /** When the access token expires, ISO 8601; absent if the server did not say. */
   readonly expiresAt?: string;
 }
 
-/** A token this close to its end is renewed before it is used, ms; one that lives shorter, in the second half of its life. */
+/** A token is renewed when it expires within this time, ms. A token with a shorter life is renewed in the second half of it. */
 const renewBeforeMs = 60_000;
-/** After the server has refused what we have, it is not asked again for so long: accounts are locked for less, ms. */
+/** After the server has refused our credentials, we wait so long, ms: more attempts could lock the account. */
 const refusalLivesMs = 5 * 60_000;
 /**
- * How long the answer to a refresh token is waited for, ms, whatever the deadline of those who wait for it: the token may be
- * spent by then, and its successor is in that answer alone.
+ * How long to wait for the answer to a refresh request, ms, whatever the callers' deadline. The old refresh token may be
+ * spent by then, and only this answer contains the new one.
  */
 const refreshTimeoutMs = 60_000;
-/** How long a closing account waits for that answer, ms. */
+/** How long `close` waits for that answer, ms. */
 const closeTimeoutMs = 5000;
 
 const tokenSchema = z.object({
@@ -66,7 +66,7 @@ export interface TokenClientOptions {
   readonly log?: Log;
 }
 
-/** Asks the token endpoint. The client shows itself with Basic authentication, or in the form where that is refused. */
+/** Calls the token endpoint. The client authenticates with Basic authentication, or in the form if that is refused. */
 export class TokenClient {
   readonly #url: string;
   readonly #options: TokenClientOptions;
@@ -79,7 +79,7 @@ export class TokenClient {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** `known` with new tokens in it. Rejects with `auth` where the server refuses the grant. */
+  /** Resolves with `known` and the new tokens. Rejects with `auth` if the server refuses the grant. */
   async grant(form: Form, known: AcronisCredentials, signal?: AbortSignal): Promise<AcronisCredentials> {
     const { clientId, clientSecret } = known;
     if (clientId === undefined) return await this.#ask(form, {}, known, signal);
@@ -153,8 +153,8 @@ export class TokenClient {
 }
 
 /**
- * How credentials are renewed that others use too: runs `renew` while nobody else renews them, stores what it resolves with,
- * and resolves with that. `stored` is what others have stored since, if anything.
+ * Renews credentials that other processes use too. Runs `renew` under a lock, stores the result, and resolves with it.
+ * `stored` are the credentials that another process has stored meanwhile, if any.
  */
 export type Renewal = (
   renew: (stored?: AcronisCredentials) => Promise<AcronisCredentials>,
@@ -204,7 +204,7 @@ export class TokenKeeper implements Signer {
     return `Bearer ${this.#credentials.accessToken ?? ''}`;
   }
 
-  /** Makes sure that there is a token that does not end right now. */
+  /** Renews the token if it is about to expire. */
   async prepare(signal?: AbortSignal): Promise<void> {
     const { accessToken, expiresAt } = this.#credentials;
     if (accessToken === undefined) return await this.#renewOnce(signal);
@@ -213,7 +213,7 @@ export class TokenKeeper implements Signer {
     try {
       await this.#renewOnce(signal);
     } catch (error) {
-      // As long as the old one is good, a token endpoint that is down stops nobody.
+      // While the old token is valid, a failing token endpoint is no error.
       if (left <= 0 || (error instanceof ProviderError && error.code === 'aborted')) throw error;
     }
   }
@@ -262,7 +262,7 @@ export class TokenKeeper implements Signer {
     try {
       this.#credentials = await this.#renewal(async (stored = before) => {
         const { accessToken } = stored;
-        // Somebody else has renewed them: a refused token is spent for both.
+        // Another process has renewed the credentials: use its tokens, because ours are spent.
         if (accessToken !== undefined && accessToken !== before.accessToken && !this.#isOver(stored)) return stored;
         return await this.#granted(stored);
       }, this.#closing.signal);

@@ -1,4 +1,4 @@
-/** Storing content: one request in chunked transfer encoding, whatever its size; a taken name makes a revision. */
+/** Stores content: one request in chunked transfer encoding, whatever the size. An existing name gets a new revision. */
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/client.js';
 import type { Content } from '../http/transport/transport.js';
@@ -40,7 +40,7 @@ export class Uploader {
     if (replaces?.access === 'read') throw new ProviderError('permission', 'the file is read-only', { data: {} });
     this.#nodes.require(parentId, 'can_create_files_into');
     if ((await this.#obstacle(target, call)) !== undefined) {
-      // What is remembered may be out of date: it is refused only by a listing made for it.
+      // The cached listing may be out of date: refuse only after a new listing.
       this.#nodes.forgetFolder(parentId);
       const obstacle = await this.#obstacle(target, call);
       if (obstacle !== undefined) throw new ProviderError('exists', obstacle, { data: {} });
@@ -73,7 +73,7 @@ export class Uploader {
     return file;
   }
 
-  /** The document has no error for an account that is full: it is "no permission", as for much else. The quota tells. */
+  /** The document has no error for a full account: it is "no permission", as for much else. So compare with the quota. */
   async #orFull(error: unknown, bytes: number, call: CallOptions): Promise<unknown> {
     if (!(error instanceof ProviderError) || error.code !== 'permission') return error;
     const quota = await this.#quota(call);
@@ -81,17 +81,17 @@ export class Uploader {
     return new ProviderError('quota', error.message, { cause: error, data: { ...error.data } });
   }
 
-  /** Why an upload to this name would meet another file than it is meant for; undefined where it would not. */
+  /** Why an upload to this name would overwrite another file than intended; undefined if it would not. */
   async #obstacle({ parentId, name, replaces }: UploadTarget, options: CallOptions): Promise<string | undefined> {
     const holder = await this.#nodes.holder(parentId, name, options, 'now');
-    // Without being told to, nobody's file gets a revision, whatever the letter case.
+    // Only the file that is to be replaced may get a revision, whatever the letter case of the name.
     if (holder !== undefined && holder !== replaces?.id) return 'the name is taken, perhaps in another letter case';
     if (this.#nodes.isAmbiguous(parentId, name))
       return 'several files have this name, and the service replaces by name: rename one of them first';
     return undefined;
   }
 
-  /** Size and md5 as reported are what was meant; asked once more before it says that they are not. */
+  /** Checks the reported size and md5. Requests the node once more before it fails. */
   async #verified(
     answer: Node,
     parentId: string,
