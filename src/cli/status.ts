@@ -126,7 +126,7 @@ function describeOne(status: MountStatus): string[] {
   }
   if (failed.length > 0) lines.push(`  What failed is kept. To try again: syncmount uploads retry ${mountpoint}`);
   for (const { path, was } of kept) lines.push(`  KEPT      ${path}  an old version of ${was}`);
-  if (kept.length > 0) lines.push(`  ${provider} does not delete. What is kept can be removed at its website.`);
+  if (kept.length > 0) lines.push(`  ${provider} does not delete what is kept. It can be removed at its website.`);
   if (login !== undefined) lines.push(`  The provider refuses the credentials. Run: ${login}`);
   return lines;
 }

@@ -100,6 +100,7 @@ export class CloudFilesystem implements Filesystem {
     });
     this.#asideFiles = new AsideFiles(core, this.#contents, this.#intents, account.root.id);
     this.#contents.onAbandoned = (state) => this.#asideFiles.release(state);
+    orphans.vacate = (target, signal) => this.#asideFiles.vacate(target, signal);
     this.#namespace = new Namespace(
       core,
       this.#contents,

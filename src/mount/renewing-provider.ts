@@ -44,6 +44,8 @@ export class RenewingProvider implements Provider {
   /** The metrics of the providers that were replaced. */
   #before: RequestMetrics = { total: 0, byRoute: {}, rateLimit: null };
   isRefused = false;
+  /** By id: files that the next provider is to hide as well. */
+  readonly #hidden = new Map<string, RemoteFile>();
 
   constructor(made: MadeProvider, renew: (current: string) => MadeProvider | null, login: string, log: Log) {
     this.#made = made;
@@ -132,6 +134,15 @@ export class RenewingProvider implements Provider {
     return (work) => this.#made.provider.assertBudget?.(work);
   }
 
+  /** Absent where files can be moved out of sight. */
+  get hide(): Provider['hide'] {
+    if (this.#made.provider.hide === undefined) return undefined;
+    return (file) => {
+      this.#hidden.set(file.id, file);
+      this.#made.provider.hide?.(file);
+    };
+  }
+
   metrics(): RequestMetrics {
     return sum(this.#before, this.#made.provider.metrics());
   }
@@ -164,6 +175,7 @@ export class RenewingProvider implements Provider {
     this.#log.info({}, 'taking up the new credentials of the account');
     this.#before = sum(this.#before, old.provider.metrics());
     this.#made = made;
+    for (const file of this.#hidden.values()) made.provider.hide?.(file);
     old.provider.close().catch((error) => this.#log.debug({ error }, 'closing the old connections'));
     return true;
   }

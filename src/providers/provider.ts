@@ -285,6 +285,12 @@ export interface Provider {
    */
   changes?(options?: RequestOptions): Promise<RemoteChanges>;
 
+  /**
+   * From now on this version of the file is in no list and implies no folder; `read`, `stat` and `remove` of its id go on. A
+   * later version is listed again. Present where a file cannot be moved out of sight. Not remembered beyond `close`.
+   */
+  hide?(file: RemoteFile): void;
+
   metrics(): RequestMetrics;
 
   /** Throws `rate-limited` or `limit` if too few requests are left for the work. Present if the service counts requests. */

@@ -24,7 +24,7 @@ describe('a service that does not delete (Acronis without a deletion)', () => {
     expect(await world.status()).toMatchObject({ pending: [], failed: [], kept: listed });
     const { stdout } = await world.cli(['status']);
     expect(stdout).toContain(`KEPT      ${kept}  an old version of report.txt`);
-    expect(stdout).toMatch(/acronis does not delete\. .* removed at its website/);
+    expect(stdout).toMatch(/acronis does not delete what is kept\. .* removed at its website/);
 
     // Also at the next mount, which asks nothing for it and does not show it.
     await world.umount();

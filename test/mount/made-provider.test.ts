@@ -7,6 +7,22 @@ import { AccountStore, type StoredAccount } from '../../src/config/accounts.js';
 import { makeProvider, type ProviderOptions, renewedProvider } from '../../src/mount/provider-factory.js';
 import { RenewingProvider } from '../../src/mount/renewing-provider.js';
 import { type AcronisSandbox, startSandbox } from '../../src/sandbox/index.js';
+import { fileAt, root } from '../providers/fivesync-account.js';
+import { miniFiveSync } from '../providers/mini-fivesync.js';
+
+describe('a provider whose credentials are replaced', () => {
+  it('goes on hiding what it was told to hide', async () => {
+    const [old, renewed] = [await miniFiveSync(), await miniFiveSync()];
+    renewed.add('/', 'removed', 'while open');
+    renewed.add('/', 'other', '');
+    old.before = () => ({ status: 401, value: { error: { type: 'unauthorized', message: 'revoked' } } });
+    const made = { provider: old.provider, fingerprint: 'old' };
+    const renew = () => ({ provider: renewed.provider, fingerprint: 'new' });
+    const provider = new RenewingProvider(made, renew, 'syncmount login work', silentLog);
+    provider.hide?.(await fileAt(renewed, '/', 'removed'));
+    expect((await provider.list(root)).map(({ name }) => name)).toEqual(['other']);
+  });
+});
 
 describe('a provider that renews its tokens', () => {
   let directory: string;

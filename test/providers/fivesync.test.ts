@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fileAt, movableClock, names, root } from './fivesync-account.js';
+import { fileAt, folder, movableClock, names, root } from './fivesync-account.js';
 import { collect, source } from './mini-account.js';
 import { apiKey, miniFiveSync, type Readings } from './mini-fivesync.js';
 
@@ -23,6 +23,30 @@ describe('5sync lists', () => {
     expect(await names(mini, '/docs/deep/er')).toEqual(['file c.txt']);
     expect(await names(mini, '/many')).toHaveLength(30);
     expect(mini.server.seen).toHaveLength(asked);
+  });
+
+  test('a hidden file is in no list and implies no folder, can be read and removed, and shows again in a later version', async () => {
+    const clock = movableClock();
+    const mini = await miniFiveSync({}, { clock });
+    const stored = mini.add('/docs/deep', 'a.txt', 'a');
+    const other = mini.add('/docs/deep', 'b.txt', 'b');
+    const file = await fileAt(mini, '/docs/deep', 'a.txt');
+    mini.provider.hide?.(file);
+    mini.provider.hide?.(await fileAt(mini, '/docs/deep', 'b.txt'));
+    expect(await names(mini, '/docs/deep')).toEqual([]);
+    // The folder stays as one that this mount emptied, and can be removed.
+    expect(await names(mini, '/docs')).toEqual(['folder deep']);
+    await mini.provider.remove(folder('/docs/deep'), { onlyEmpty: true });
+    expect(await names(mini)).toEqual([]);
+    const { body } = await mini.provider.read(file, { offset: 0, length: 1 });
+    expect((await collect(body)).toString()).toBe('a');
+    expect(await mini.provider.stat(file)).toEqual(file);
+    mini.now += 60_000;
+    mini.change(stored, 'theirs');
+    clock.move(3600_000);
+    expect(await names(mini, '/docs/deep')).toEqual(['file a.txt']);
+    await mini.provider.remove({ ...file, id: other.id });
+    expect([...mini.files.keys()]).toEqual([stored.id]);
   });
 
   test('2,000 files of a 60-an-hour plan: 20 requests for all, one for each small file read', async () => {

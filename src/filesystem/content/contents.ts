@@ -250,7 +250,11 @@ export class Contents {
   }
 
   /** Fetches everything that open handles may still read. */
-  async fetchForReaders(state: FileState, signal?: AbortSignal): Promise<void> {
+  fetchForReaders(state: FileState, signal?: AbortSignal): Promise<void> {
+    return state.fetching.during(() => this.#fetchForReaders(state, signal));
+  }
+
+  async #fetchForReaders(state: FileState, signal?: AbortSignal): Promise<void> {
     for (let reader = readerOfMissing(state); reader !== null; reader = readerOfMissing(state)) {
       const { spool } = state;
       const base = reader;
@@ -347,6 +351,7 @@ export class Contents {
   abandon(state: FileState): void {
     const { spool } = state;
     if (this.#core.files.isReferenced(state.ino) || state.handles.size > 0 || state.hasMappings()) return;
+    if (state.fetching.isBusy) return;
     this.onAbandoned(state);
     if (spool === null) return;
     this.dropSpool(state);

@@ -32,11 +32,22 @@ export interface ActiveUpload {
  * A removed file that is still open, and the journal's intent for it. It has another name at the provider until its last
  * close (NFS calls this a silly rename; removed-while-open.ts).
  */
-export interface AsideFile {
+export interface MovedFile {
   readonly intent: Intent;
   /** The file under its temporary name. */
   readonly file: RemoteFile;
 }
+
+/** The same at a provider that cannot move files: it stays where it is. */
+export interface UnmovedFile {
+  readonly file: RemoteFile;
+  /** It is removed after the last close. False: another file has its name and will be stored as its new version. */
+  readonly goesAfterwards: boolean;
+  /** The journal row that says so; null: it is not to be removed, so far. */
+  row: number | null;
+}
+
+export type AsideFile = MovedFile | UnmovedFile;
 
 export class FileState {
   readonly ino: Ino;
@@ -71,6 +82,8 @@ export class FileState {
   aside: AsideFile | null = null;
   /** Calls that use this state without an open handle: it must not be forgotten meanwhile. */
   readonly byNameCalls = new InUse();
+  /** Content is being fetched for open handles: it must not be dropped meanwhile. */
+  readonly fetching = new InUse();
   /** Writes to the spool file in progress. An upload waits for them, and new ones wait for the upload. */
   readonly pendingChanges = new InUse();
   /** The name is being removed for good. An open waits for the outcome, as it might find no content to read. */

@@ -62,7 +62,7 @@ export class CopyRename {
     const spool = await this.#contents.materialize(state, caller?.signal);
     const { md5, crcs } = await spool.digest(BLOCK_BYTES, caller?.signal);
     const replaces = target === undefined ? null : remoteFileOf(target);
-    await this.#intents.clearOrphansAt({ parentId: remoteIdOf(directory), name });
+    await this.#intents.clearOrphansAt({ parentId: remoteIdOf(directory), name }, caller?.signal);
     noteCopy({ from, replaces, size: spool.size, md5 });
     await database.durable();
     const stored = await this.#namespace.expiringOnError([source.parent, directory.ino], () =>

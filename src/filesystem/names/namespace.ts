@@ -118,9 +118,9 @@ export class Namespace {
   async #makeDirectory(directory: Inode, name: string, mode: number, caller?: Caller): Promise<Attributes> {
     const { table, provider, directories, options, clock } = this.#core;
     const parent = directory.ino;
-    const remote = await this.expiringOnError([parent], () =>
-      provider.createFolder(remoteIdOf(directory), name, caller),
-    );
+    const parentId = remoteIdOf(directory);
+    await this.#intents.clearOrphansAt({ parentId, name }, caller?.signal);
+    const remote = await this.expiringOnError([parent], () => provider.createFolder(parentId, name, caller));
     const now = fromMs(clock.now());
     const inode = table.transaction(() => {
       const duplicate = table.byRemote('folder', remote.id);
@@ -272,6 +272,7 @@ export class Namespace {
    */
   async dispose(remote: RemoteEntry, caller?: Caller): Promise<RemoteEntry | null> {
     const { provider, options } = this.#core;
+    if (remote.kind === 'file' && this.#asideFiles.leaveToReaders(remote)) return null;
     try {
       if (options.disposal === 'trash' && provider.capabilities.trash) {
         const gone = await provider.trash(remote, caller);

@@ -4,23 +4,28 @@
  * So a removal never waits for a transfer.
  *
  * They are moved to the account's root: any other folder may be removed meanwhile, and they with it.
+ *
+ * A provider that cannot move files hides them instead, where they lie. An upload of the same name would overwrite such a file, so
+ * `vacate` fetches its content for the open handles before that, and the file is removed. If the upload is to become the new
+ * version of the file (rename over it), it is neither hidden nor removed.
  */
 import { randomBytes } from 'node:crypto';
 import { codeOf, messageOf } from '../../base/errors.js';
 import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
 import type { ProviderErrorCode } from '../../providers/errors.js';
-import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
+import type { RemoteEntry, RemoteFile, UploadTarget } from '../../providers/provider.js';
 import { openFileMark } from '../../providers/temporary-names.js';
 import { withMark } from '../../tree/local-names.js';
 import type { Caller } from '../api.js';
 import type { Contents } from '../content/contents.js';
 import type { Core } from '../core/core.js';
 import { isPastDeadline, isUnavailable } from '../core/deadlines.js';
-import type { AsideFile, FileState } from '../core/open-files.js';
+import type { AsideFile, FileState, MovedFile, UnmovedFile } from '../core/open-files.js';
 import type { Intent } from '../core/replace-intent.js';
 import type { Intents } from '../recovery/intents.js';
 import { LONGEST_NAME } from '../recovery/retained-versions.js';
 import { isUndeletable } from '../uploads/orphans.js';
+import { requireBudgetToFetch } from '../uploads/request-budget.js';
 
 /** Errors by which the account refuses the move aside: another try changes nothing. */
 const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
@@ -41,6 +46,8 @@ export class AsideFiles {
   readonly #intents: Intents;
   readonly #folder: string;
   readonly #disposals = new Set<Promise<void>>();
+  /** Whose file did not move. */
+  readonly #unmoved = new Set<FileState>();
   #isClosed = false;
 
   /** `folder`: the id of the account's root. */
@@ -53,7 +60,8 @@ export class AsideFiles {
 
   /** Must the file be moved aside rather than removed at once? */
   isNeeded(state: FileState | undefined): state is FileState {
-    return state !== undefined && this.#core.provider.capabilities.moveFile && needsProvider(this.#core, state);
+    const { capabilities, hide } = this.#core.provider;
+    return state !== undefined && (capabilities.moveFile || hide !== undefined) && needsProvider(this.#core, state);
   }
 
   /** The place where a file of that name waits for its last close. */
@@ -67,13 +75,18 @@ export class AsideFiles {
    * refuses the move. Throws `not-found` if the file is gone.
    */
   async stepAside(file: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
+    if (this.#core.provider.hide !== undefined) return { file, goesAfterwards: true, row: null };
     const place = this.placeOf(file.name);
     const intent = await this.#begin(file, place, null);
     return this.#attempt(intent, caller, () => this.#core.provider.move(file, place, caller));
   }
 
-  /** Copies the file aside for its readers: the file keeps its name, and its content will be replaced. */
+  /**
+   * Copies the file aside for its readers: the file keeps its name, and its content will be replaced. A provider that cannot
+   * copy lets them read the file itself until that upload.
+   */
   async copyAside(file: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
+    if (this.#core.provider.hide !== undefined) return { file, goesAfterwards: false, row: null };
     if (!this.#core.provider.capabilities.copyFile) return null;
     const place = this.placeOf(file.name);
     const intent = await this.#begin(file, place, file);
@@ -102,7 +115,7 @@ export class AsideFiles {
     intent: Intent,
     caller: Caller | undefined,
     act: () => Promise<RemoteEntry>,
-  ): Promise<AsideFile | null> {
+  ): Promise<MovedFile | null> {
     try {
       const file = await act();
       if (file.kind === 'file') return { intent, file };
@@ -130,16 +143,64 @@ export class AsideFiles {
    * The removal of the name is final: from now on the file is to be disposed of. Run in the transaction that removes
    * the name.
    */
-  commit({ intent, file }: AsideFile): void {
-    this.#intents.markAside(intent, file);
+  commit(aside: AsideFile): void {
+    if (isMoved(aside)) this.#intents.markAside(aside.intent, aside.file);
+    else if (aside.goesAfterwards) aside.row = this.#intents.markHidden(aside.file);
   }
 
   /** Switches the open handles to the file that was moved aside. */
   attach(state: FileState, aside: AsideFile): void {
     state.aside = aside;
     state.lastRevision = aside.file;
+    if (!isMoved(aside)) {
+      this.#unmoved.add(state);
+      if (aside.row !== null) this.#core.provider.hide?.(aside.file);
+    }
     this.#contents.noteMoved(state, aside.file);
     this.#contents.abandon(state);
+  }
+
+  /**
+   * The file that was to become this object's new version is removed. True: programs still read the old content, so the object
+   * is hidden instead, and removed after their last close.
+   */
+  leaveToReaders({ id }: RemoteFile): boolean {
+    for (const { aside } of this.#unmoved) {
+      if (aside === null || isMoved(aside) || aside.file.id !== id || aside.row !== null) continue;
+      aside.row = this.#intents.markHidden(aside.file);
+      this.#core.provider.hide?.(aside.file);
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * Run before something is stored where a hidden file lies: fetches the content for its open handles, and hands the file to the
+   * orphans if it is to be removed. Throws if the content cannot be fetched now, but not if it is lost: then nobody can read it.
+   */
+  async vacate(target: UploadTarget, signal?: AbortSignal): Promise<void> {
+    for (const state of [...this.#unmoved]) {
+      const { aside } = state;
+      if (aside === null || isMoved(aside) || !isAt(aside.file, target)) continue;
+      await state.removal.during(() => this.#vacateOne(state, aside, signal));
+    }
+  }
+
+  async #vacateOne(state: FileState, aside: UnmovedFile, signal: AbortSignal | undefined): Promise<void> {
+    const { file } = aside;
+    try {
+      requireBudgetToFetch(this.#core, state, file);
+      await this.#contents.fetchForReaders(state, signal);
+    } catch (error) {
+      if (state.handles.size > 0 && !isLost(error)) throw error;
+    } finally {
+      // The last handle may have been closed meanwhile.
+      this.#contents.abandon(state);
+    }
+    if (state.aside !== aside) return;
+    state.aside = null;
+    this.#unmoved.delete(state);
+    if (aside.row !== null) this.#intents.adoptHidden(aside.row, file);
   }
 
   /** The last handle is closed: disposes of the file. */
@@ -147,13 +208,19 @@ export class AsideFiles {
     const { aside } = state;
     if (aside === null || this.#isClosed) return;
     state.aside = null;
+    this.#unmoved.delete(state);
     const disposal = this.#release(aside)
       .catch((error) => this.#core.log.error({ error }, 'the end of a removed file'))
       .finally(() => this.#disposals.delete(disposal));
     this.#disposals.add(disposal);
   }
 
-  async #release({ intent, file }: AsideFile): Promise<void> {
+  async #release(aside: AsideFile): Promise<void> {
+    if (isMoved(aside)) await this.#disposeMoved(aside);
+    else if (aside.row !== null) await this.#intents.disposeHidden(aside.row, aside.file);
+  }
+
+  async #disposeMoved({ intent, file }: MovedFile): Promise<void> {
     try {
       await this.dispose(file);
       this.#intents.end(intent);
@@ -179,6 +246,20 @@ export class AsideFiles {
     for (const state of this.#core.files.states()) if (state.handles.size === 0) this.release(state);
     await Promise.all(this.#disposals);
   }
+}
+
+function isMoved(aside: AsideFile): aside is MovedFile {
+  return 'intent' in aside;
+}
+
+/** Would storing to `target` overwrite the file? */
+function isAt({ id, parentId, name }: RemoteFile, target: UploadTarget): boolean {
+  return target.replaces?.id === id || (target.parentId === parentId && target.name === name);
+}
+
+/** Another client has removed or changed what was to be fetched: nobody can read it any more. */
+function isLost(error: unknown): boolean {
+  return codeOf(error) === 'not-found' || codeOf(error) === 'revision-changed';
 }
 
 /**

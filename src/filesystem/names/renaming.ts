@@ -130,7 +130,10 @@ export class Renaming {
       if (inTheWay?.kind !== 'file') await carryOut();
       else {
         const replaced = this.#core.files.ensureState(inTheWay.ino);
-        if (!this.#asideFiles.isNeeded(replaced)) await this.#namespace.fetchForReaders(replaced, caller);
+        // Such a rename stores the source anew, and at once overwrites what the readers of the target need.
+        const isOverwritten = now.remote !== null && !this.#core.provider.capabilities.moveFile;
+        if (isOverwritten || !this.#asideFiles.isNeeded(replaced))
+          await this.#namespace.fetchForReaders(replaced, caller);
         await this.#contents.whileRemoving(replaced, carryOut);
       }
       return true;

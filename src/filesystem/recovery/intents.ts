@@ -5,7 +5,7 @@
  * or undo the change.
  */
 import { messageOf } from '../../base/errors.js';
-import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
+import type { RemoteEntry, RemoteFile, UploadTarget } from '../../providers/provider.js';
 import type { Ino, Inode } from '../../tree/inode.js';
 import { conflictName } from '../core/conflict-name.js';
 import type { Core } from '../core/core.js';
@@ -15,7 +15,8 @@ import { isUndeletable, type Orphans } from '../uploads/orphans.js';
 
 /** A file that lost its name and stays aside while it is open. */
 interface AsideIntent {
-  readonly replace: ReplaceIntent;
+  /** Absent where it stays under its name, hidden. */
+  readonly replace?: ReplaceIntent;
   readonly file: RemoteFile;
 }
 
@@ -77,6 +78,8 @@ export class Intents {
     this.#core = core;
     this.#orphans = orphans;
     this.#onNameRestored = moved;
+    // Before anything is listed.
+    for (const { file } of this.#asideFiles()) core.provider.hide?.(file);
   }
 
   begin(replace: ReplaceIntent): Intent {
@@ -85,6 +88,11 @@ export class Intents {
       .prepare("INSERT INTO intent (kind, data) VALUES ('replace', ?)")
       .run(JSON.stringify(replace));
     return { id: Number(lastInsertRowid), replace };
+  }
+
+  #asideFiles(): { readonly id: number; readonly file: RemoteFile }[] {
+    const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'held'").all() as IntentRow[];
+    return rows.map(({ id, data }) => ({ id, file: (JSON.parse(data) as AsideIntent).file }));
   }
 
   /** Did an earlier mount leave intents? */
@@ -154,6 +162,27 @@ export class Intents {
       .run(JSON.stringify(held), id);
   }
 
+  /** The same for a file that the provider hides where it lies. Answers the journal row. */
+  markHidden(file: RemoteFile): number {
+    const held: AsideIntent = { file };
+    const { lastInsertRowid } = this.#core.state.sql
+      .prepare("INSERT INTO intent (kind, data) VALUES ('held', ?)")
+      .run(JSON.stringify(held));
+    return Number(lastInsertRowid);
+  }
+
+  /** Removes a hidden file now, or in the background. It keeps its row, and stays hidden, until it is gone. */
+  async disposeHidden(row: number, file: RemoteFile): Promise<void> {
+    this.#orphans.adoptHidden(row, file);
+    if (!(await this.#orphans.removeAdopted(row))) this.#scheduleRetry();
+  }
+
+  /** Leaves a hidden file to the next `clearOrphansAt` of its place, or to the background. */
+  adoptHidden(row: number, file: RemoteFile): void {
+    this.#orphans.adoptHidden(row, file);
+    this.#scheduleRetry();
+  }
+
   /** Removes a file that was kept aside, in the background. */
   disposeLater({ id }: Intent, file: RemoteFile): void {
     this.#orphans.adopt(id, file);
@@ -166,8 +195,8 @@ export class Intents {
   }
 
   /** A file is about to be stored under this name: removes an orphan of that name. */
-  clearOrphansAt(place: { readonly parentId: string; readonly name: string }): Promise<void> {
-    return this.#orphans.clear(place);
+  clearOrphansAt(place: UploadTarget, signal?: AbortSignal): Promise<void> {
+    return this.#orphans.clear(place, signal);
   }
 
   #scheduleRetry(): void {
@@ -194,12 +223,12 @@ export class Intents {
   async retry(): Promise<void> {
     const kept = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'kept'").all() as IntentRow[];
     for (const { id, data } of kept) this.#pending.set(id, { id, replace: JSON.parse(data) as ReplaceIntent });
-    await this.#settleAll();
+    await this.#settleAll(true);
   }
 
-  async #settleAll(): Promise<void> {
+  async #settleAll(isAsked = false): Promise<void> {
     for (const intent of [...this.#pending.values()]) await this.undo(intent);
-    await this.#orphans.retry();
+    await this.#orphans.retry(isAsked);
   }
 
   /** Ends background work; pending intents stay in the database for the next mount. */
@@ -232,8 +261,10 @@ export class Intents {
       .all() as IntentRow[];
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
     // No program has them open any more.
-    const held = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'held'").all() as IntentRow[];
-    for (const { id, data } of held) this.#orphans.adopt(id, (JSON.parse(data) as AsideIntent).file);
+    for (const { id, file } of this.#asideFiles()) {
+      if (this.#core.provider.hide === undefined) this.#orphans.adopt(id, file);
+      else this.#orphans.adoptHidden(id, file);
+    }
     await this.#orphans.recover();
     if (!this.#orphans.isEmpty) this.#scheduleRetry();
     // Replacements are now done or undone at the provider; next, the names here follow.

@@ -3,6 +3,7 @@
  * under a name that says so to a person who looks at the account; mounts do not show them.
  */
 import { randomBytes } from 'node:crypto';
+import type { RemoteFile } from '../../providers/provider.js';
 import { oldVersionMark } from '../../providers/temporary-names.js';
 import type { Ino } from '../../tree/inode.js';
 import { withMark } from '../../tree/local-names.js';
@@ -24,16 +25,25 @@ export interface RetainedVersion {
   readonly was: string;
 }
 
-/** The retained versions that this machine knows of. */
+/** The retained versions that this machine knows of, and removed files whose deletion the service has refused. */
 export function retainedVersions(core: Core, root: Ino): RetainedVersion[] {
   const rows = core.state.sql
-    .prepare("SELECT data FROM intent WHERE kind = 'kept' ORDER BY id")
-    .pluck()
-    .all() as string[];
-  return rows.map((data) => {
+    .prepare(
+      "SELECT kind, data FROM intent WHERE kind = 'kept' OR (kind = 'held' AND data ->> '$.isRefused') ORDER BY id",
+    )
+    .all() as { kind: 'kept' | 'held'; data: string }[];
+  return rows.map(({ kind, data }) => {
+    if (kind === 'held') {
+      const { file } = JSON.parse(data) as { file: RemoteFile };
+      return { path: pathIn(core, root, file.parentId, file.name), was: file.name };
+    }
     const { parentId, aside, asideIn, name } = JSON.parse(data) as ReplaceIntent;
-    const folder = core.table.byRemote('folder', asideIn ?? parentId);
-    const above = folder === undefined ? '' : pathOf(core, folder.ino, root);
-    return { path: `${above === '/' ? '' : above}/${aside}`, was: name };
+    return { path: pathIn(core, root, asideIn ?? parentId, aside), was: name };
   });
+}
+
+function pathIn(core: Core, root: Ino, folderId: string, name: string): string {
+  const folder = core.table.byRemote('folder', folderId);
+  const above = folder === undefined ? '' : pathOf(core, folder.ino, root);
+  return `${above === '/' ? '' : above}/${name}`;
 }

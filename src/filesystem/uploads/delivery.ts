@@ -165,7 +165,7 @@ export class Delivery {
 
   async #send(target: UploadTarget, { state, spool, digest, signal, waitBudget }: Content): Promise<RemoteFile> {
     const { provider, journal } = this.#core;
-    await this.#orphans.clear(target);
+    await this.#orphans.clear(target, signal);
     const attempt = await digest();
     state.attempts.add(attempt.md5);
     if (!state.unlinked) journal.sending(state.ino, state.attempts);

@@ -5,7 +5,7 @@
  * Invariant: an orphan that cannot be removed at once is in the table `intent`, and is retried.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
-import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { type RemoteFile, revisionKey, type UploadTarget } from '../../providers/provider.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
 import type { Core } from '../core/core.js';
 
@@ -14,19 +14,35 @@ export function isUndeletable(error: unknown): boolean {
   return codeOf(error) === 'unsupported' || codeOf(error) === 'EPERM';
 }
 
+/** Does the service refuse the removal? Otherwise it failed, and may succeed later. */
+function isRefusal(error: unknown): boolean {
+  return isUndeletable(error) || codeOf(error) === 'permission';
+}
+
+interface Orphan {
+  readonly file: RemoteFile;
+  /** The provider does not list it (`Provider.hide`). */
+  readonly isHidden: boolean;
+  /** The service refused to remove it: it is not asked again by itself, and `status` lists it. */
+  isRefused?: boolean;
+}
+
 export class Orphans {
+  /** Called before something is stored: fetches what programs have open in that place, and makes it an orphan (`AsideFiles.vacate`). */
+  vacate: (target: UploadTarget, signal?: AbortSignal) => Promise<void> = () => Promise.resolve();
   readonly #core: Core;
   /** By id of the row: orphans that wait for their removal. */
-  readonly #waiting = new Map<number, RemoteFile>();
+  readonly #waiting = new Map<number, Orphan>();
   /** Removals run one after the other, so that an upload can wait for the one in its way. */
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(core: Core) {
     this.#core = core;
   }
 
+  /** Is there none that is to be tried again by itself? */
   get isEmpty(): boolean {
-    return this.#waiting.size === 0;
+    return [...this.#waiting.values()].every(({ isRefused }) => isRefused);
   }
 
   /** Removes a file with `remove`. False: it failed and is retried later. */
@@ -42,7 +58,7 @@ export class Orphans {
       return true;
     } catch (error) {
       this.#core.log.warn({ id: file.id }, `${file.name} stays for now: ${messageOf(error)}`);
-      this.#waiting.set(id, file);
+      this.#waiting.set(id, { file, isHidden: false });
       return false;
     }
   }
@@ -51,45 +67,63 @@ export class Orphans {
   adopt(id: number, file: RemoteFile): void {
     const { sql } = this.#core.state;
     sql.prepare("UPDATE intent SET kind = 'remove', data = ? WHERE id = ?").run(JSON.stringify(file), id);
-    this.#waiting.set(id, file);
+    this.#waiting.set(id, { file, isHidden: false });
+  }
+
+  /** The same for one that is hidden; its row stays as it is, so that the next mount hides it too. */
+  adoptHidden(id: number, file: RemoteFile): void {
+    this.#waiting.set(id, { file, isHidden: true });
+  }
+
+  /** Removes one that was adopted. False: later. */
+  async removeAdopted(id: number): Promise<boolean> {
+    await this.#removeInTurn(id);
+    return !this.#waiting.has(id);
   }
 
   /** Loads the orphans of an earlier mount, and tries to remove them. */
   recover(): Promise<void> {
     const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'remove'").all();
-    for (const { id, data } of rows as { id: number; data: string }[]) this.#waiting.set(id, JSON.parse(data));
+    for (const { id, data } of rows as { id: number; data: string }[])
+      this.#waiting.set(id, { file: JSON.parse(data), isHidden: false });
     return this.retry();
   }
 
-  /** Tries to remove all that wait. Those that fail keep waiting. */
-  async retry(): Promise<void> {
-    for (const id of [...this.#waiting.keys()]) await this.#removeInTurn(id);
+  /** Tries to remove all that wait; those that the service has refused only if somebody asks for it. Those that fail keep waiting. */
+  async retry(isAsked = false): Promise<void> {
+    for (const [id, { isRefused }] of [...this.#waiting]) if (isAsked || !isRefused) await this.#removeInTurn(id);
   }
 
-  #removeInTurn(id: number): Promise<void> {
+  /** Answers why it stays; undefined where it is gone. */
+  #removeInTurn(id: number): Promise<unknown> {
     this.#last = this.#last
       .catch(() => undefined)
       .then(() => {
-        const file = this.#waiting.get(id);
-        return file === undefined ? undefined : this.#removeNow(id, file);
+        const orphan = this.#waiting.get(id);
+        return orphan === undefined ? undefined : this.#removeNow(id, orphan);
       });
     return this.#last;
   }
 
   /**
    * A file is about to be stored under this name: removes an orphan of that name first. If that fails even now, the
-   * orphan is left for good, because the new content may become its new version.
+   * orphan is left for good, because the new content may become its new version. A hidden one would be taken for another
+   * client's file, so this throws what its removal failed with.
    */
-  async clear(place: { readonly parentId: string; readonly name: string }): Promise<void> {
-    for (const [id, { parentId, name }] of [...this.#waiting]) {
-      if (parentId !== place.parentId || name !== place.name) continue;
-      await this.#removeInTurn(id);
-      if (this.#waiting.has(id)) this.#end(id);
+  async clear(target: UploadTarget, signal?: AbortSignal): Promise<void> {
+    await this.vacate(target, signal);
+    for (const [id, { file, isHidden }] of [...this.#waiting]) {
+      if (file.parentId !== target.parentId || file.name !== target.name) continue;
+      const error = await this.#removeInTurn(id);
+      if (!this.#waiting.has(id)) continue;
+      if (isHidden) throw error;
+      this.#end(id);
     }
   }
 
-  /** Removes the file, unless anybody has changed or moved it since. */
-  async #removeNow(id: number, file: RemoteFile): Promise<void> {
+  /** Removes the file, unless anybody has changed or moved it since. Answers why it stays; undefined if it is gone. */
+  async #removeNow(id: number, orphan: Orphan): Promise<unknown> {
+    const { file, isHidden } = orphan;
     const { provider, options, log, table, directories } = this.#core;
     try {
       const now = await provider.stat(file);
@@ -104,12 +138,19 @@ export class Orphans {
     } catch (error) {
       if (codeOf(error) !== 'not-found') {
         log.warn({ id: file.id }, `${file.name} stays for now: ${messageOf(error)}`);
-        return;
+        if (isHidden && isRefusal(error)) this.#noteRefusal(id, orphan);
+        return error;
       }
     }
     this.#end(id);
     const directory = table.byRemote('folder', file.parentId);
     if (directory !== undefined) directories.expire(directory.ino);
+    return undefined;
+  }
+
+  #noteRefusal(id: number, orphan: Orphan): void {
+    orphan.isRefused = true;
+    this.#core.state.sql.prepare("UPDATE intent SET data = json_set(data, '$.isRefused', 1) WHERE id = ?").run(id);
   }
 
   /**

@@ -22,16 +22,22 @@ export function requireBudgetToRename(core: Core, { ino, spool }: FileState, fro
   requireBudget(core, spool, spool === null ? from : spool.base, work);
 }
 
+/** Asserts the budget for fetching what open handles still need of a file, and for removing it. Throws as `Provider.assertBudget` does. */
+export function requireBudgetToFetch(core: Core, { spool }: FileState, file: RemoteFile): void {
+  const work = { name: `fetching ${file.name} for those who have it open`, remove: 1, isResumable: true };
+  requireBudget(core, spool, spool === null ? file : spool.base, work, 0);
+}
+
 /** Counts the bytes of the base that must be fetched. */
 function requireBudget(
   { provider, readers }: Core,
   spool: SpoolFile | null,
   base: RemoteFile | null,
   work: Pick<Work, 'name' | 'remove' | 'isResumable'>,
+  store = spool?.size ?? base?.size ?? 0,
 ): void {
   if (provider.assertBudget === undefined) return;
-  const store = spool?.size ?? base?.size ?? 0;
-  const missing = spool?.missing() ?? [[0, store] as const];
+  const missing = spool?.missing() ?? [[0, base?.size ?? 0] as const];
   let read = 0;
   if (base !== null && base.size > 0 && missing.length > 0) {
     const reader = readers.acquire(base);

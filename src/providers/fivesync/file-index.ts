@@ -3,7 +3,7 @@
  * file in or below it, or a `mkdir` of this mount.
  */
 import { forEachInTurns, mapInTurns } from '../../base/turns.js';
-import type { RemoteEntry, RemoteFolder } from '../provider.js';
+import type { RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 import { baseName, type FileRecord, fileOf, parentPath, rootPath } from './entities.js';
 
 class Folder {
@@ -18,6 +18,8 @@ export class FileIndex {
   readonly #folders = new Map<string, Folder>([[rootPath, new Folder()]]);
   /** Folders that this mount made or emptied: they exist without a file. */
   readonly #local = new Set<string>();
+  /** By id: known, but in no folder, as long as they are of this size and time. */
+  readonly #hidden = new Map<string, Pick<FileRecord, 'size' | 'modified'>>();
 
   get size(): number {
     return this.#files.size;
@@ -48,6 +50,7 @@ export class FileIndex {
     if (old !== undefined && same(old, record)) return [];
     const touched = old === undefined ? [] : this.remove(record.id);
     this.#files.set(record.id, record);
+    if (this.#isHidden(record)) return touched;
     touched.push(...this.#hold(record.folder), record.folder);
     this.#folders.get(record.folder)?.files.set(record.id, record);
     return touched;
@@ -57,10 +60,27 @@ export class FileIndex {
   remove(id: string, keepFolder = false): string[] {
     const record = this.#files.get(id);
     if (record === undefined) return [];
+    if (this.#isHidden(record)) {
+      this.#files.delete(id);
+      return [];
+    }
     if (keepFolder && record.folder !== rootPath) this.addLocal(record.folder);
     this.#files.delete(id);
     this.#folders.get(record.folder)?.files.delete(id);
     return [record.folder, ...this.#release(record.folder)];
+  }
+
+  /** No folder shows this version of the file any more, nor is there because of it; the folder that it was in stays. */
+  hide({ id, size, modified }: Pick<RemoteFile, 'id' | 'size' | 'modified'>): void {
+    const known = this.#files.get(id);
+    this.remove(id, true);
+    this.#hidden.set(id, { size, modified });
+    if (known !== undefined) this.put(known);
+  }
+
+  #isHidden({ id, size, modified }: FileRecord): boolean {
+    const hidden = this.#hidden.get(id);
+    return hidden !== undefined && hidden.size === size && hidden.modified === modified;
   }
 
   addLocal(path: string): void {

@@ -190,6 +190,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     untrash: () => unsupported('bring back from a trash'),
     remove: (entry, { onlyEmpty = false, ...request } = {}) => open(() => remove(entry, request, onlyEmpty)),
     changes: (request = {}) => open(() => catalog.changes(request)),
+    hide: (file) => index.hide(file),
     metrics: () => api.http.metrics(),
     assertBudget: (work) =>
       api.limiter.assertBudget(requestsFor(work, uploader.requestsOf(work.store)), work.name, work.isResumable),
