@@ -1,10 +1,10 @@
-/** What an interrupted upload needs to know to go on. Written to the journal by the caller, opaque to it. */
+/** The state that an interrupted upload needs to resume. The caller writes it to the journal and cannot read it. */
 import { z } from 'zod';
 import type { UploadCheckpoint, UploadOptions } from '../provider.js';
 
 const content = { v: z.literal(1), size: z.number(), md5: z.string() };
 
-/** One request that stores everything is about to be sent: afterwards, a file with this name and content is ours. */
+/** Written before the one request that stores everything: afterwards, a file with this name and content is ours. */
 const simpleSchema = z.object({ ...content, kind: z.literal('simple'), parentId: z.string(), name: z.string() });
 
 const chunkedSchema = z.object({

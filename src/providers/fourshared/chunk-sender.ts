@@ -17,7 +17,7 @@ import { type ChunkPolicy, moreAtOnce, planChunks } from './chunk-plan.js';
 import { isHidden } from './entities.js';
 import { orGone } from './find.js';
 
-/** What has been learned about the server; lives as long as the provider. */
+/** What we have learned about the server. Kept as long as the provider. */
 export interface ChunkManners {
   /** False once a chunk was refused that was not the next one. */
   anyOrder: boolean;
@@ -60,7 +60,7 @@ export class ChunkSender {
     for (;;) {
       if (coveredBytes(have, source.size) === source.size) {
         if (await this.#settled(session)) return;
-        // Nothing is missing, and still there is no file: the last chunk once more, for a server that needs the push.
+        // Every chunk is stored, but there is no file: send the last chunk again, for a server that needs it to finish.
         if (pushed) throw neverDone('every chunk is stored, but the upload is not complete');
         pushed = true;
         have = [{ start: 0, end: Math.max(0, source.size - policy.chunkBytes) }];
@@ -83,7 +83,7 @@ export class ChunkSender {
     }
   }
 
-  /** All is there, but the server may not be done with it yet: it may have gigabytes to put together. */
+  /** Waits until the server has assembled the chunks, which may be gigabytes. Resolves with false if it does not finish. */
   async #settled({ uploadId, options }: ChunkSession): Promise<boolean> {
     const { http } = this.#api;
     const until = http.clock.now() + http.deadlineMs / 2;

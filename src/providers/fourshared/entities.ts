@@ -68,7 +68,7 @@ export type FolderResponse = z.infer<typeof folderSchema>;
 
 const hidden = new Set(['deleted', 'trashed', 'incomplete']);
 
-/** In the trash, deleted, or not completely uploaded: not there, for everybody above the provider. */
+/** Is the object in the trash, deleted, or not completely uploaded? The layers above must not see such objects. */
 export function isHidden(status: string | null | undefined): boolean {
   return typeof status === 'string' && hidden.has(status.toLowerCase());
 }
@@ -83,7 +83,7 @@ export function normalizeMd5(value: string | null | undefined): string | null {
   return /^[0-9a-f]{32}$/.test(md5) ? md5 : null;
 }
 
-/** Undefined when the answer has no size: then it is no whole file. */
+/** Undefined if the answer has no size: then it is not a complete file. */
 export function toFile(file: FileResponse, parentId: string, access: Access): RemoteFile | undefined {
   if (file.size === null || file.size === undefined) return undefined;
   return {

@@ -1,4 +1,4 @@
-/** Looking for one object by name: how the outcome of a lost answer is found out. */
+/** Finds one object by name. Used to look up the outcome of a request whose answer was lost. */
 import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry } from '../http/answers/entries.js';
@@ -42,7 +42,7 @@ export async function findFolder(
   return await findInPages<FolderResponse>((offset) => api.children(parentId, offset, options), matches);
 }
 
-/** The content that an upload is meant to store. Where the server tells no md5, the size has to do. */
+/** The content that an upload must store. If the server reports no md5, only the size is compared. */
 export interface ExpectedContent {
   readonly size: number;
   readonly md5: string;

@@ -17,7 +17,7 @@ import { toFile } from './entities.js';
 import { orGone } from './find.js';
 import type { Namespace } from './namespace.js';
 
-/** Errors that a later try may not meet: the upload is then to be resumed, not forgotten. */
+/** Errors that may be temporary. After one of them the upload must be resumed later, not forgotten. */
 const passing = new Set(['network', 'timeout', 'server', 'rate-limited', 'aborted', 'protocol', 'auth']);
 
 export async function finishUpload(
@@ -72,7 +72,10 @@ export async function finishUpload(
   return file;
 }
 
-/** Ends a replacement that nobody resumes: the old version goes where the new one has its name, else it gets that back. */
+/**
+ * Ends a replacement that will not be resumed. If the new version has the name, the old one is disposed of; else the old
+ * version gets its name back.
+ */
 export async function settleReplaced(
   namespace: Namespace,
   disposal: 'trash' | 'permanent',
