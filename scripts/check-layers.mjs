@@ -20,6 +20,7 @@ const rooms = {
   filesystem: [
     'resolve-path.ts',
     'cloud-filesystem.ts',
+    'handles.ts',
     'names',
     'recovery',
     'uploads',

@@ -5,10 +5,9 @@
  * `Namespace` and `Renaming` names, `Contents` bytes, `Uploader` uploads, `attributes.ts` and `Xattrs` the rest.
  */
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
-import { forEachInTurns, turn } from '../base/turns.js';
 import type { Account, Quota } from '../providers/provider.js';
 import type { SeenChanges } from '../tree/directories.js';
-import { type Ino, remoteFileOf } from '../tree/inode.js';
+import type { Ino } from '../tree/inode.js';
 import type {
   AttributeChange,
   Attributes,
@@ -29,7 +28,7 @@ import { Xattrs } from './attributes/xattrs.js';
 import { Contents } from './content/contents.js';
 import { markCorrupt } from './content/corruption.js';
 import { Mappings } from './content/mappings.js';
-import { isAllHere, openable } from './content/opening.js';
+import { openable } from './content/opening.js';
 import { Passthrough } from './content/passthrough.js';
 import { settlePassthroughWrites } from './content/passthrough-writes.js';
 import { Relocation } from './content/relocation.js';
@@ -40,9 +39,8 @@ import { type Core, inodeOf } from './core/core.js';
 import { LookupDeadlines, withDeadline } from './core/deadlines.js';
 import { withErrno, withErrnoSync } from './core/errno-boundary.js';
 import { FailureLog } from './core/failure-log.js';
-import { FsError } from './core/fs-error.js';
-import { type FileState, hasReadersOfOlder, isCutShort } from './core/open-files.js';
-import { createFile } from './names/creating.js';
+import { Invalidations } from './core/invalidations.js';
+import { Handles } from './handles.js';
 import { Namespace } from './names/namespace.js';
 import { AsideFiles } from './names/removed-while-open.js';
 import { Renaming } from './names/renaming.js';
@@ -69,9 +67,8 @@ export class CloudFilesystem implements Filesystem {
   readonly #copying: Copying;
   readonly #xattrs: Xattrs;
   readonly #failures: FailureLog;
-  readonly #listeners = new Set<(what: Invalidation) => void>();
-  /** Files whose content changed elsewhere since their last open: the kernel's pages of them are outdated. */
-  readonly #outdated = new Set<Ino>();
+  readonly #invalidations: Invalidations;
+  readonly #handles: Handles;
   readonly #space: SpaceAccounting;
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
@@ -87,7 +84,7 @@ export class CloudFilesystem implements Filesystem {
     this.#lookups = new LookupDeadlines(core);
     this.#contents = new Contents(core, this.#relocation);
     this.#mappings = new Mappings(core, this.#contents, this.#passthrough, (state) => {
-      this.#writersGone(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
+      this.#handles.writersGone(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
     });
     core.readers.onCorruption = (file) => markCorrupt(core, file);
     const orphans = new Orphans(core);
@@ -122,6 +119,15 @@ export class CloudFilesystem implements Filesystem {
     );
     this.#copying = new Copying(core, this.#contents, this.#namespace);
     this.#resizing = new Resizing(core, this.#contents, this.uploader);
+    this.#handles = new Handles(core, {
+      namespace: this.#namespace,
+      contents: this.#contents,
+      resizing: this.#resizing,
+      passthrough: this.#passthrough,
+      mappings: this.#mappings,
+      uploader: this.uploader,
+    });
+    this.#invalidations = new Invalidations(core.log, (ino) => this.#handles.noteOutdated(ino));
     this.#xattrs = new Xattrs(core);
     this.#failures = new FailureLog(core);
   }
@@ -180,17 +186,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   getattr(ino: Ino, handle?: HandleId): Attributes {
-    const get = (): Attributes => {
-      const attributes = this.#namespace.attributes(inodeOf(this.#core, ino));
-      // The kernel asks so before a read beyond the size that it knows.
-      if (
-        attributes.uncacheable &&
-        handle !== undefined &&
-        isCutShort(this.#core.files.handle(handle), attributes.size)
-      )
-        throw new FsError('ESTALE', 'the file was shortened at the provider since it was opened');
-      return attributes;
-    };
+    const get = () => this.#handles.attributes(inodeOf(this.#core, ino), handle);
     return withErrnoSync(get, this.#failures.of('getattr', ino));
   }
 
@@ -224,39 +220,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult> {
-    const open = async (): Promise<OpenResult> => {
-      const { parent } = openable(this.#core, ino, flags);
-      // Close-to-open: an open sees what the provider had no longer than the ttl ago.
-      if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent, caller), caller?.signal);
-      // While its name is being removed, only a content that is completely here is sure to stay readable.
-      for (let at = this.#core.files.state(ino); at?.removal.isBusy; at = this.#core.files.state(ino)) {
-        if (isAllHere(this.#core, at)) break;
-        await orAborted(at.removal.idle(), caller?.signal);
-      }
-      const inode = openable(this.#core, ino, flags);
-      const state = this.#core.files.ensureState(ino);
-      const isRemoved = state.unlinked || state.removal.isBusy;
-      const pinned = remoteFileOf(inode) ?? (state.unlinked ? state.lastRevision : null);
-      const handle = this.#core.files.open(state, flags, pinned, caller?.pid);
-      this.#contents.alignRevision(handle);
-      try {
-        if (isRemoved) await this.#contents.makeChangeable(state, handle);
-        if (flags.truncate && flags.write) await this.#resizing.truncate(state, handle, 0, caller?.signal);
-      } catch (error) {
-        await this.release(handle.id);
-        throw error;
-      }
-      const mayKeepPages = this.#contents.mayKeepPages(handle);
-      const apart = hasReadersOfOlder(handle);
-      // The pages of the older version are dropped at the next ordinary open.
-      if (apart) this.#outdated.add(ino);
-      const passthroughWriters = state.watch !== null;
-      if (passthroughWriters) this.#outdated.add(ino);
-      const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
-      if (!apart) this.#core.files.noteOpened(handle, keepCache);
-      return { handle: handle.id, keepCache, apart, passthroughWriters };
-    };
-    return withErrno(open, this.#failures.of('open', ino));
+    return withErrno(() => this.#handles.open(ino, flags, caller), this.#failures.of('open', ino));
   }
 
   create(
@@ -266,20 +230,7 @@ export class CloudFilesystem implements Filesystem {
     flags: OpenFlags,
     caller?: Caller,
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }> {
-    const create = async (): Promise<OpenResult & { readonly attributes: Attributes }> => {
-      await this.#namespace.requireFits(parent, name, caller);
-      const { table, files } = this.#core;
-      // No `await` from here to the insertion: if two calls create one name at once, the second finds it.
-      const existing = table.child(parent, name);
-      if (existing !== undefined) {
-        if (flags.exclusive) throw new FsError('EEXIST', `${name} exists`);
-        const opened = await this.open(existing.ino, flags, caller);
-        return { ...opened, attributes: this.getattr(existing.ino) };
-      }
-      const state = await createFile(this.#core, this.#namespace, this.#contents, { parent, name, mode }, caller);
-      const handle = files.open(state, flags, null, caller?.pid);
-      return { handle: handle.id, keepCache: false, attributes: this.getattr(state.ino) };
-    };
+    const create = () => this.#handles.create(parent, name, mode, flags, caller);
     return withErrno(create, this.#failures.of('create', parent, name));
   }
 
@@ -337,38 +288,8 @@ export class CloudFilesystem implements Filesystem {
     return withErrno(sync, this.#failures.ofHandle('fsync', handle));
   }
 
-  async release(id: HandleId): Promise<void> {
-    const { files, log } = this.#core;
-    try {
-      const handle = files.handle(id);
-      const { state } = handle;
-      handle.close();
-      files.close(handle);
-      this.#contents.pin(handle, null);
-      this.#mappings.watchAfterClose(handle);
-      if (this.#passthrough.closeBacking(handle)) await this.#writersGone(state);
-      else if (state.handles.size === 0) await this.#closed(state);
-    } catch (error) {
-      log.error({ error }, 'release');
-    }
-  }
-
-  /** The kernel does not write to the backing file of the file any more, and all that it wrote is known. */
-  async #writersGone(state: FileState): Promise<void> {
-    this.#outdated.add(state.ino);
-    this.uploader.released(state);
-    if (state.handles.size === 0) await this.#closed(state);
-  }
-
-  /** The last handle is closed. */
-  async #closed(state: FileState): Promise<void> {
-    // A mapping may remain; its end calls this again.
-    if (state.hasMappings()) return;
-    await this.#contents.discardUnchanged(state);
-    if (state.unlinked) this.#contents.abandon(state);
-    this.uploader.released(state);
-    if (state.activeUpload === null) await state.spool?.close();
-    this.#core.files.forgetIfUnused(state);
+  release(id: HandleId): Promise<void> {
+    return this.#handles.release(id);
   }
 
   fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
@@ -456,37 +377,20 @@ export class CloudFilesystem implements Filesystem {
   }
 
   forgotten(ino: Ino): void {
-    const state = this.#core.files.state(ino);
-    if (state?.unlinked !== true || state.handles.size > 0) return;
-    this.#closed(state).catch((error) => this.#core.log.error({ error }, 'the end of a removed file'));
+    this.#handles.forgotten(ino);
   }
 
   onInvalidate(listener: (what: Invalidation) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#invalidations.subscribe(listener);
   }
 
   invalidate(what: Invalidation): void {
-    if (what.kind === 'inode' && what.content) this.#outdated.add(what.ino);
-    for (const listener of this.#listeners) listener(what);
+    this.#invalidations.send(what);
   }
 
-  /**
-   * A listing was merged: invalidates what the kernel has cached of the changed entries. Never from inside the request
-   * that listed.
-   */
   listingChanged(directory: Ino, changes: SeenChanges): void {
-    for (const ino of changes.contents) this.#outdated.add(ino);
     for (const ino of changes.lost) this.#relocation.locate(ino);
-    const contents = new Set(changes.contents);
-    const tell = async (): Promise<void> => {
-      await turn();
-      await forEachInTurns(changes.names, (name) => this.invalidate({ kind: 'entry', parent: directory, name }));
-      await forEachInTurns(changes.attributes, (ino) =>
-        this.invalidate({ kind: 'inode', ino, content: contents.has(ino) }),
-      );
-    };
-    tell().catch((error) => this.#core.log.error({ error }, 'telling the kernel what a listing changed'));
+    this.#invalidations.listingChanged(directory, changes);
   }
 
   /** Paths of the files that are open for writing and so block an unmount. */

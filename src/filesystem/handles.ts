@@ -1,0 +1,148 @@
+/**
+ * Opens and closes files: which revision a handle sees, whether the kernel may keep its pages of the file, and what happens to a
+ * content after its last close.
+ */
+import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
+import type { Attributes, Caller, HandleId, OpenFlags, OpenResult } from './api.js';
+import type { Contents } from './content/contents.js';
+import type { Mappings } from './content/mappings.js';
+import { isAllHere, openable } from './content/opening.js';
+import type { Passthrough } from './content/passthrough.js';
+import type { Resizing } from './content/resizing.js';
+import { orAborted } from './core/abortable.js';
+import { type Core, inodeOf } from './core/core.js';
+import { FsError } from './core/fs-error.js';
+import { type FileState, hasReadersOfOlder, isCutShort } from './core/open-files.js';
+import { createFile } from './names/creating.js';
+import type { Namespace } from './names/namespace.js';
+import type { Uploader } from './uploads/uploader.js';
+
+/** The parts that an open or a close needs. */
+export interface HandlesOptions {
+  readonly namespace: Namespace;
+  readonly contents: Contents;
+  readonly resizing: Resizing;
+  readonly passthrough: Passthrough;
+  readonly mappings: Mappings;
+  readonly uploader: Uploader;
+}
+
+export class Handles {
+  readonly #core: Core;
+  readonly #o: HandlesOptions;
+  /** Files whose content changed elsewhere since their last open: the kernel's pages of them are outdated. */
+  readonly #outdated = new Set<Ino>();
+
+  constructor(core: Core, options: HandlesOptions) {
+    this.#core = core;
+    this.#o = options;
+  }
+
+  /** The kernel's pages of the file are outdated: the next open drops them. */
+  noteOutdated(ino: Ino): void {
+    this.#outdated.add(ino);
+  }
+
+  /** What fstat(2) shows. ESTALE for a handle that reads an older, longer revision: the kernel asks before a read beyond the size. */
+  attributes(inode: Inode, handle?: HandleId): Attributes {
+    const attributes = this.#o.namespace.attributes(inode);
+    if (attributes.uncacheable && handle !== undefined && isCutShort(this.#core.files.handle(handle), attributes.size))
+      throw new FsError('ESTALE', 'the file was shortened at the provider since it was opened');
+    return attributes;
+  }
+
+  async open(ino: Ino, flags: OpenFlags, caller?: Caller): Promise<OpenResult> {
+    const { parent } = openable(this.#core, ino, flags);
+    // Close-to-open: an open sees what the provider had no longer than the ttl ago.
+    if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent, caller), caller?.signal);
+    // While its name is being removed, only a content that is completely here is sure to stay readable.
+    for (let at = this.#core.files.state(ino); at?.removal.isBusy; at = this.#core.files.state(ino)) {
+      if (isAllHere(this.#core, at)) break;
+      await orAborted(at.removal.idle(), caller?.signal);
+    }
+    const inode = openable(this.#core, ino, flags);
+    const state = this.#core.files.ensureState(ino);
+    const isRemoved = state.unlinked || state.removal.isBusy;
+    const pinned = remoteFileOf(inode) ?? (state.unlinked ? state.lastRevision : null);
+    const handle = this.#core.files.open(state, flags, pinned, caller?.pid);
+    this.#o.contents.alignRevision(handle);
+    try {
+      if (isRemoved) await this.#o.contents.makeChangeable(state, handle);
+      if (flags.truncate && flags.write) await this.#o.resizing.truncate(state, handle, 0, caller?.signal);
+    } catch (error) {
+      await this.release(handle.id);
+      throw error;
+    }
+    const mayKeepPages = this.#o.contents.mayKeepPages(handle);
+    const apart = hasReadersOfOlder(handle);
+    // The pages of the older version are dropped at the next ordinary open.
+    if (apart) this.#outdated.add(ino);
+    const passthroughWriters = state.watch !== null;
+    if (passthroughWriters) this.#outdated.add(ino);
+    const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
+    if (!apart) this.#core.files.noteOpened(handle, keepCache);
+    return { handle: handle.id, keepCache, apart, passthroughWriters };
+  }
+
+  async create(
+    parent: Ino,
+    name: string,
+    mode: number,
+    flags: OpenFlags,
+    caller?: Caller,
+  ): Promise<OpenResult & { readonly attributes: Attributes }> {
+    await this.#o.namespace.requireFits(parent, name, caller);
+    const { table, files } = this.#core;
+    // No `await` from here to the insertion: if two calls create one name at once, the second finds it.
+    const existing = table.child(parent, name);
+    if (existing !== undefined) {
+      if (flags.exclusive) throw new FsError('EEXIST', `${name} exists`);
+      const opened = await this.open(existing.ino, flags, caller);
+      return { ...opened, attributes: this.attributes(inodeOf(this.#core, existing.ino)) };
+    }
+    const state = await createFile(this.#core, this.#o.namespace, this.#o.contents, { parent, name, mode }, caller);
+    const handle = files.open(state, flags, null, caller?.pid);
+    return { handle: handle.id, keepCache: false, attributes: this.attributes(inodeOf(this.#core, state.ino)) };
+  }
+
+  async release(id: HandleId): Promise<void> {
+    const { files, log } = this.#core;
+    try {
+      const handle = files.handle(id);
+      const { state } = handle;
+      handle.close();
+      files.close(handle);
+      this.#o.contents.pin(handle, null);
+      this.#o.mappings.watchAfterClose(handle);
+      if (this.#o.passthrough.closeBacking(handle)) await this.writersGone(state);
+      else if (state.handles.size === 0) await this.#closed(state);
+    } catch (error) {
+      log.error({ error }, 'release');
+    }
+  }
+
+  /** The kernel does not write to the backing file of the file any more, and all that it wrote is known. */
+  async writersGone(state: FileState): Promise<void> {
+    this.#outdated.add(state.ino);
+    this.#o.uploader.released(state);
+    if (state.handles.size === 0) await this.#closed(state);
+  }
+
+  /** The last handle is closed. */
+  async #closed(state: FileState): Promise<void> {
+    // A mapping may remain; its end calls this again.
+    if (state.hasMappings()) return;
+    await this.#o.contents.discardUnchanged(state);
+    if (state.unlinked) this.#o.contents.abandon(state);
+    this.#o.uploader.released(state);
+    if (state.activeUpload === null) await state.spool?.close();
+    this.#core.files.forgetIfUnused(state);
+  }
+
+  /** The kernel has forgotten an object. A removed file that it could still open until now is gone for good. */
+  forgotten(ino: Ino): void {
+    const state = this.#core.files.state(ino);
+    if (state?.unlinked !== true || state.handles.size > 0) return;
+    this.#closed(state).catch((error) => this.#core.log.error({ error }, 'the end of a removed file'));
+  }
+}
