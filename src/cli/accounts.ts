@@ -176,7 +176,10 @@ function knownAccount(
   }
 }
 
-/** Makes a real request with the credentials, which may come back with tokens. Throws `SyncmountError` with the provider's error. */
+/**
+ * Makes a real request with the credentials and calls `recognise` with its answer. The credentials may come back with tokens.
+ * Throws `SyncmountError` with the provider's error.
+ */
 async function verify(
   provider: ProviderName,
   endpoints: Record<string, string>,

@@ -6,7 +6,7 @@ import { Mutex } from '../../src/base/mutex.js';
 import { fromMs, toMs } from '../../src/base/timespec.js';
 
 describe('Mutex', () => {
-  it('lets one in at a time, in order, whatever fails', async () => {
+  it('runs one act at a time, in order, whatever fails', async () => {
     const mutex = new Mutex();
     const seen: string[] = [];
     const act = (name: string, fails = false) =>
@@ -23,7 +23,7 @@ describe('Mutex', () => {
     expect(mutex.isBusy).toBe(false);
   });
 
-  it('is idle when the last one has left', async () => {
+  it('is idle when the last act has ended', async () => {
     const mutex = new Mutex();
     let left = 0;
     for (let n = 0; n < 3; n++) void mutex.run(async () => void left++);

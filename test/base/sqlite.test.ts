@@ -46,7 +46,7 @@ describe('openDatabase', () => {
     openDatabase(path, [one, two]).close();
   });
 
-  it('takes back a migration that fails, and lets go of the file', () => {
+  it('rolls back a migration that fails, and closes the file', () => {
     expect(codeFrom(() => openDatabase(path, [one, 'no sql at all']))).toBe('database');
     const database = openDatabase(path, [one]);
     expect(database.sql.prepare('SELECT COUNT(*) FROM a').pluck().get()).toBe(0);

@@ -92,7 +92,7 @@ describe('options', () => {
     expect(options).toMatchObject({ cacheSize: 2 * 1024 ** 3, dirTtl: 10_000, readOnly: true, umask: 0o077 });
   });
 
-  it('of fstab that say nothing to us are passed over', () => {
+  it('of fstab that do not concern us are ignored', () => {
     expect([...parseDashO(['defaults,_netdev,nofail,noauto,user,x-systemd.automount,comment=hello', ''])]).toEqual([]);
     expect(Object.fromEntries(parseDashO(['allow_other,cache-size=1G']))).toEqual({
       'allow-other': 'true',

@@ -53,7 +53,7 @@ describe('FreeSpaceWatch', () => {
     expect(existsSync(ballast)).toBe(false);
   });
 
-  it('has the cache give way while there is little free space, and then lets the reserve go', async () => {
+  it('has the cache evict while there is little free space, and then gives up the reserve', async () => {
     const clock = new TestClock();
     const freeSpace = disk(MIN_FREE, 1000);
     const watch = watchOf(freeSpace, clock);
@@ -74,7 +74,7 @@ describe('FreeSpaceWatch', () => {
     expect(freeSpace.asked).toHaveLength(length);
   });
 
-  it('takes away what a mount left that died', () => {
+  it('removes the ballast of a mount that died', () => {
     writeFileSync(ballast, 'left');
     watchOf(disk(0, 0));
     expect(existsSync(ballast)).toBe(false);

@@ -45,7 +45,7 @@ describe('the journal', () => {
     expect(journal.get(9)).toBeUndefined();
   });
 
-  it('takes a name that is gone out with the next one that comes, and not one that came anew', () => {
+  it('deletes the mark of a removed file with the next change, and not that of a newer file of the same name', () => {
     const stands = (): unknown[] => state.sql.prepare('SELECT spool FROM dropped ORDER BY spool').pluck().all();
     journal.put({ ...row, ino: 1, spool: 'a' });
     journal.stored(1);
@@ -73,7 +73,7 @@ describe('the journal', () => {
     expect(journal.get(7)).toEqual({ ...row, state: 'uploading', attempts: ['x', 'y'] });
   });
 
-  it('knows the spool files of contents that nobody wants, until they are gone', () => {
+  it('lists the spool files that are garbage until they are removed', () => {
     for (const [ino, spool] of [
       [1, 'a'],
       [2, 'b'],
@@ -114,7 +114,7 @@ describe('the journal', () => {
     expect(journal.all()).toEqual([]);
   });
 
-  it('keeps the checkpoints of uploads that nobody resumes until they are cleared', () => {
+  it('keeps the checkpoints of abandoned uploads until they are forgotten', () => {
     journal.put(row);
     journal.changing(7, 'open');
     journal.setCheckpoint(7, { uploadId: 'second' });
@@ -140,7 +140,7 @@ describe('the journal', () => {
     expect(journal.get(7)).toEqual({ ...row, state: 'synced', checkpoint: null });
   });
 
-  it('knows less of a content that is cut', () => {
+  it('cuts the ranges of a content that is truncated', () => {
     journal.put(row);
     journal.shrink(7, 200);
     expect(journal.get(7)).toEqual(row);
@@ -178,7 +178,7 @@ describe('the spool directory', () => {
     await second.file.remove();
   });
 
-  it('sets content aside that no row names, and removes what is empty', async () => {
+  it('sets content aside that no row names, and removes empty files', async () => {
     writeFileSync(join(directory, '1'), 'content');
     writeFileSync(join(directory, '2'), '');
     writeFileSync(join(directory, '3'), 'named');
@@ -189,7 +189,7 @@ describe('the spool directory', () => {
     expect(spool.sweep(new Set(['3']), new Set())).toEqual([]);
   });
 
-  it('removes content that was dropped, unless a row names it all the same', () => {
+  it('removes garbage, unless a row names it all the same', () => {
     writeFileSync(join(directory, '1'), 'unwanted');
     writeFileSync(join(directory, '2'), 'named');
     writeFileSync(join(directory, '3'), 'neither');
