@@ -50,8 +50,9 @@ const isDelete = ({ route }: LogEntry): boolean => route.startsWith('DELETE');
 describe('a large unread file of 5sync', () => {
   cleanUpWorlds();
 
-  const opened = async (act: string, ...options: readonly string[]) => {
-    const world = await openWorld({ provider: '5sync', binding: 'kernel' });
+  const opened = (act: string, ...options: readonly string[]) => openedIn({}, act, ...options);
+  const openedIn = async (sandbox: object, act: string, ...options: readonly string[]) => {
+    const world = await openWorld({ provider: '5sync', binding: 'kernel' }, sandbox);
     await world.sandbox.store.putFile('/d/film.mkv', film);
     await world.mount('--dir-ttl', '1s', ...options);
     await world.out('ls d');
@@ -200,6 +201,21 @@ describe('a large unread file of 5sync', () => {
     await world.until('test "$(cat d/film.mkv)" = other');
     expect(await ended(both)).toMatch(/^open\ngone after \d+ s\nread\n$/);
     await world.umount();
+    expect(names(world)).toEqual(['/d/film.mkv']);
+  });
+
+  it('is not begun to be fetched where the requests of the hour do not reach to the end', async () => {
+    const { world } = await openedIn({ requestsPerHour: 9 }, removes);
+    await signal(world, 'go');
+    await isGone(world);
+    const asked = await world.requestsOf(async () => {
+      await world.write('new', 'new');
+      const { stderr } = await world.sh('cp "$TOP/new" d/film.mkv');
+      expect(stderr).toMatch(/resource busy/i);
+    });
+    expect(asked).toEqual([]);
+    expect((await world.status()).failed).toEqual([expect.objectContaining({ path: '/d/film.mkv', code: 'EBUSY' })]);
+    expect(await world.out('cat d/film.mkv')).toBe('new');
     expect(names(world)).toEqual(['/d/film.mkv']);
   });
 
