@@ -10,7 +10,7 @@ import type { MaybePromise } from '../base/maybe-promise.js';
 import { SharedWork } from '../base/shared-work.js';
 import { forEachInTurns, inTurns, Pieces } from '../base/turns.js';
 import { ProviderError } from '../providers/errors.js';
-import type { Priority, Provider } from '../providers/provider.js';
+import type { Priority, Provider, RemoteFolder } from '../providers/provider.js';
 import { CountTrust } from './count-trust.js';
 import { freshnessOf, WalkDetector } from './freshness.js';
 import { type Ino, type Inode, remoteFolderOf } from './inode.js';
@@ -213,7 +213,8 @@ export class Directories {
     this.#closing.signal.throwIfAborted();
     const since = this.changes.begin();
     this.#expired.delete(ino);
-    const countsAreFresh = this.#areFresh(directory) && this.#counts.areTrusted();
+    const countsAreFresh =
+      this.#areFresh(directory) && this.#counts.areTrusted() && !this.#knowsMore(directory.ino, folder);
     try {
       const entries = await provider.list(folder, { priority, signal, countsAreFresh });
       this.#counts.learn(folder, entries, this.#areFresh(directory));
@@ -246,6 +247,19 @@ export class Directories {
     const learned = parent?.listedAt ?? null;
     if (learned === null || (directory.listedAt !== null && directory.listedAt >= learned)) return false;
     return this.isFresh(directory.parent);
+  }
+
+  /**
+   * Does the table have more of the directory than its counts say? Then this mount has stored something there since the
+   * parent was listed. A listing by those counts would lack it, and take it from the table.
+   */
+  #knowsMore(ino: Ino, { fileCount, folderCount }: RemoteFolder): boolean {
+    const { table } = this.#options;
+    // To count so many takes longer than the request that is saved.
+    if (table.isLarge(ino)) return true;
+    const stored = table.children(ino).filter(({ remote }) => remote !== null);
+    const files = stored.filter(({ kind }) => kind === 'file').length;
+    return files > (fileCount ?? 0) || stored.length - files > (folderCount ?? 0);
   }
 
   /** Refreshes, and resolves in any case: the caller has an older listing to serve. */

@@ -34,6 +34,23 @@ describe('listings', () => {
     expect(await m.names()).toEqual(['a', 'b']);
   });
 
+  it('have what this mount has stored since the folder above was listed, which says that there are no files', async () => {
+    const m = await mounted({ ttl: 10_000 }, (provider) => {
+      for (const name of ['x/1', 'd/e/1']) provider.other.put(name, '');
+    });
+    await m.names();
+    m.clock.advance(5000);
+    await m.names('d');
+    m.clock.advance(5000);
+    await m.names();
+    m.clock.advance(2000);
+    await m.put('d/mine', 'text');
+    m.clock.advance(3001);
+    m.provider.counts();
+    expect(await m.names('d')).toEqual(['e', 'mine']);
+    expect(m.provider.counts()).toEqual({ list: 1 });
+  });
+
   it('of an earlier mount are served at once and renewed in the background', async () => {
     const m = await mounted({ ttl: 10_000 }, (provider) => provider.other.put('a', ''));
     await m.names();

@@ -179,8 +179,10 @@ export class MemoryProvider implements Provider {
     }));
   }
 
-  list(folder: RemoteFolder, options?: RequestOptions): Promise<RemoteEntry[]> {
-    return this.#call('list', folder.id, options, () => this.other.list(folder.id));
+  list(folder: RemoteFolder, options?: RequestOptions & { readonly countsAreFresh?: boolean }): Promise<RemoteEntry[]> {
+    const isListed = ({ kind }: RemoteEntry): boolean =>
+      options?.countsAreFresh !== true || (kind === 'file' ? folder.fileCount : folder.folderCount) !== 0;
+    return this.#call('list', folder.id, options, () => this.other.list(folder.id).filter(isListed));
   }
 
   stat(ref: RemoteRef, options?: RequestOptions): Promise<RemoteEntry> {
