@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chunkPolicy, moreAtOnce, planChunks } from '../../src/providers/fourshared/chunk-plan.js';
+import { additionalParallel, chunkPolicy, planChunks } from '../../src/providers/fourshared/chunk-plan.js';
 import { errorTable, readError } from '../../src/providers/fourshared/error-table.js';
 import { afterPages, planPages } from '../../src/providers/fourshared/page-plan.js';
 import {
@@ -117,7 +117,7 @@ describe('ranges', () => {
 describe('chunks', () => {
   const MiB = 1024 * 1024;
   test('eight at once of 8 MiB, longer ones of very large files, a short one to begin with', () => {
-    expect(chunkPolicy(256 * MiB)).toEqual({ chunkBytes: 8 * MiB, firstBytes: 2 * MiB, parallel: 8, most: 16 });
+    expect(chunkPolicy(256 * MiB)).toEqual({ chunkBytes: 8 * MiB, firstBytes: 2 * MiB, parallel: 8, maxParallel: 16 });
     expect(chunkPolicy(256 * MiB, 5)).toMatchObject({ chunkBytes: 5, firstBytes: 5 });
     expect((20_000 * MiB) / chunkPolicy(20_000 * MiB).chunkBytes).toBeLessThanOrEqual(1000);
   });
@@ -130,7 +130,7 @@ describe('chunks', () => {
     ['on a line that was quick with the first', 8, 2 * MiB, 240, 8],
     ['not on one that was not', 8, 2 * MiB, 260, 0],
   ])('more at once: %s', (_, running, bytes, tookMs, expected) => {
-    expect(moreAtOnce(chunkPolicy(256 * MiB), running, bytes, tookMs)).toBe(expected);
+    expect(additionalParallel(chunkPolicy(256 * MiB), running, bytes, tookMs)).toBe(expected);
   });
   test('cover what is missing and nothing else, the first one shorter', () => {
     const missing = [

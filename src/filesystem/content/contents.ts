@@ -167,11 +167,11 @@ export class Contents {
 
   /** How a spool file reads the bytes that it still takes from its base. */
   readBase(state: FileState, spool: SpoolFile): ReadBase {
-    return async (into, offset, goesOnTo = 0) => {
+    return async (into, offset, sequentialUntil = 0) => {
       const { base } = spool;
       if (base === null) throw new FsError('EIO', 'the content has no base');
       state.baseReader ??= this.#core.readers.acquire(base);
-      if (goesOnTo > 0) state.baseReader.prefetchSequential(offset, goesOnTo);
+      if (sequentialUntil > 0) state.baseReader.prefetchSequential(offset, sequentialUntil);
       await state.baseReader.read(into, offset);
     };
   }

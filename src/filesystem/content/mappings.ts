@@ -39,7 +39,7 @@ export class Mappings {
 
   /** See `Filesystem.mapBacking`. */
   async map(handle: Handle, inUse: Backing): Promise<void> {
-    if (!(inUse instanceof BackingFile)) throw new FsError('EIO', 'a backing file that was not lent here');
+    if (!(inUse instanceof BackingFile)) throw new FsError('EIO', 'not a backing file of this mount');
     const { state, flags } = handle;
     // Keeps the file, even if all other users release it meanwhile.
     this.#passthrough.retain(inUse);

@@ -52,7 +52,8 @@ export class Resizing {
     if (!flags.write) throw new FsError('EBADF', 'not open for writing');
     // Passthrough writers may extend the file at any moment, and this call would cut it. (For a handle that is one of
     // them the kernel holds the lock.)
-    if (state.hasPassthroughWriters() && backing === null) throw new FsError('ENOTSUP', 'others write to it unseen');
+    if (state.hasPassthroughWriters() && backing === null)
+      throw new FsError('ENOTSUP', 'other handles write to its backing file directly');
     notePassthroughWrites(this.#core, state);
     const size = state.spool?.size ?? sizeOf(inodeOf(this.#core, state.ino));
     if (!keepSize && end > size) await this.truncate(state, handle, end);

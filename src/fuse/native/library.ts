@@ -1,8 +1,8 @@
 /**
- * Loading fuse-native 2.2.6 (CommonJS, without types, an optional dependency) and what is known of its insides.
+ * Loads fuse-native 2.2.6 (CommonJS, without types, an optional dependency), and declares what the binding uses of it.
  *
- * Only what the binding uses is typed here. Underscored members are the package's own; they are relied on because its
- * public options cannot say what we need, and the dependency is pinned to the exact version they were read from.
+ * Members with an underscore are internal to the package. We rely on them because its public options do not offer what we
+ * need. Therefore the dependency is pinned to the exact version whose source we have read.
  */
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import { requireInstalled } from '../../base/installation.js';
@@ -10,7 +10,7 @@ import type { Probe } from '../binding.js';
 import { checkDevice } from '../device.js';
 import { findProgram, isRoot } from '../programs.js';
 
-/** What it turns into a `struct stat`: 32-bit numbers but for the size, and times in whole milliseconds from 1970 on. */
+/** fuse-native makes a `struct stat` of it: numbers of 32 bits (the size has more), times in whole milliseconds since 1970. */
 export interface NativeStat {
   readonly ino: number;
   readonly mode: number;
@@ -37,14 +37,14 @@ export interface NativeStatFs {
   readonly namemax: number;
 }
 
-/** `error` is 0 or a negative errno; `read` and `write` answer the count of bytes through it. */
+/** `error` is 0 or a negative errno. `read` and `write` return the count of bytes in it. */
 type Reply = (error: number) => void;
 type ReplyWith<T> = (error: number, value?: T) => void;
 
-/** The operations that we implement, as its index.js calls them. `fd` is a number of ours, 32-bit and never 0. */
+/** The operations that we implement, as fuse-native's index.js calls them. We choose `fd`: 32 bits, never 0. */
 export interface NativeOperations {
   getattr(path: string, reply: ReplyWith<NativeStat>): void;
-  /** Named so that libfuse asks by descriptor; index.js then calls `getattr`, unless `_op_fgetattr` is replaced. */
+  /** It is declared so that libfuse asks by descriptor. index.js then calls `getattr`, unless `_op_fgetattr` is replaced. */
   fgetattr(path: string, fd: number, reply: ReplyWith<NativeStat>): void;
   statfs(path: string, reply: ReplyWith<NativeStatFs>): void;
   readdir(path: string, reply: (error: number, names?: string[], stats?: Partial<NativeStat>[]) => void): void;
@@ -73,7 +73,7 @@ export interface NativeOperations {
   removexattr(path: string, name: string, reply: Reply): void;
 }
 
-/** The first argument is the buffer over its C struct `fuse_thread_locals_t` of the calling thread. */
+/** `locals` is a Buffer over the calling thread's C struct `fuse_thread_locals_t`. */
 export type NativeHandler = (locals: Buffer, opcode: number, ...rest: unknown[]) => unknown;
 
 export interface NativeFuse {
@@ -89,11 +89,11 @@ export interface NativeFuse {
 
 export interface NativeLibrary {
   new (mountpoint: string, operations: NativeOperations, options: { timeout: false }): NativeFuse;
-  /** Called by `unmount()` before it gives its own side up; replaced, because it is always lazy. */
+  /** The package's `unmount()` calls it first. We replace it, because it always unmounts lazily. */
   unmount(mountpoint: string, callback: (error: Error | null) => void): void;
 }
 
-/** The one line that tells a person how to get what loading it lacked. */
+/** An error of one line that tells the person what to install. */
 export function missingLibrary(cause: unknown): SyncmountError {
   const message = messageOf(cause);
   const line = /libfuse\.so/.test(message)
@@ -109,7 +109,7 @@ export function missingLibrary(cause: unknown): SyncmountError {
 export function loadNative(): NativeLibrary {
   try {
     const library: NativeLibrary = requireInstalled('fuse-native');
-    // Its `unmount()` would run `fusermount -uz`; by then we have unmounted in our own way.
+    // The package's own one runs `fusermount -uz`. By then we have unmounted ourselves.
     library.unmount = (_mountpoint, callback) => callback(null);
     return library;
   } catch (error) {
@@ -121,7 +121,7 @@ export async function probeNative(): Promise<Probe> {
   try {
     loadNative();
     await checkDevice();
-    // libfuse 2 knows only this name; root mounts without it.
+    // libfuse 2 knows the helper only by this name. Root mounts without a helper.
     if (process.platform === 'linux' && !isRoot() && (await findProgram('fusermount')) === undefined)
       return { ok: false, message: 'fusermount is not installed: apt install fuse3' };
     return { ok: true, message: 'fuse-native 2.2.6 over libfuse 2' };

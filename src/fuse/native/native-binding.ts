@@ -1,12 +1,14 @@
 /**
- * The binding over npm's fuse-native, that is libfuse 2's path API: for macOS, and for Linux where the kernel binding
- * cannot be built.
+ * The binding over npm's fuse-native, which uses libfuse 2's path API. It is for macOS, and for Linux where the kernel
+ * binding cannot be built.
  *
- * What it cannot do, because libfuse 2 or fuse-native cannot: set one of the two times alone (so `touch -m`, `tar x` and
- * `rsync -t` lose modification times), times before 1970 or finer than a millisecond; know who calls, so that new objects
- * belong to the mount's owner; interrupt a call; learn of a remote change sooner than after 1 s; keep the kernel's pages
- * from one open to the next; renameat2, fallocate, SEEK_HOLE; requests over 128 KiB; inode numbers over 32 bits; tell
- * O_EXCL and O_APPEND at creation; let go of its threads' memory at unmount.
+ * libfuse 2 or fuse-native sets these limits:
+ * - one of the two times cannot be set alone (so `touch -m`, `tar x` and `rsync -t` lose modification times), nor a time
+ *   before 1970 or finer than a millisecond;
+ * - the caller is unknown, so new objects belong to the mount's owner; a call cannot be interrupted;
+ * - the kernel sees a remote change only after 1 s, and does not keep its pages from one open to the next;
+ * - no renameat2, fallocate, SEEK_HOLE, requests over 128 KiB, or inode numbers over 32 bits;
+ * - O_EXCL and O_APPEND are not passed on at creation; the threads' memory is not freed at unmount.
  */
 import { stat } from 'node:fs/promises';
 import { constants } from 'node:os';
@@ -22,13 +24,13 @@ import { OpenFiles, operations, type Translation } from './operations.js';
 import { Paths } from './paths.js';
 import { readTimes } from './times.js';
 
-/** How soon an unmount by someone else is noticed: libfuse tells nobody. */
+/** How often we check whether another program has unmounted us, ms: libfuse does not report it. */
 const watchIntervalMs = 1000;
 
 /** `op_utimens` of fuse-native.c. */
 const opUtimens = 12;
 
-/** One `-o` string. libfuse 2 splits at commas; a backslash takes away the meaning of the next character (fuse_opt.c). */
+/** The options as one `-o` string. libfuse 2 splits it at commas; a backslash escapes the next character (fuse_opt.c). */
 export function mountOptions(options: BindingOptions): string {
   const quote = (value: string): string => value.replace(/[\\,]/g, '\\$&');
   return `-o${[
@@ -37,9 +39,9 @@ export function mountOptions(options: BindingOptions): string {
     'default_permissions',
     // Writes of up to 128 KiB instead of 4 KiB.
     'big_writes',
-    // st_ino and d_ino are ours, not libfuse's counter.
+    // st_ino and d_ino are our inode numbers, not libfuse's counter.
     'use_ino',
-    // The kernel cannot be told about changes here, so what it keeps must soon end by itself: 1 s for everything.
+    // This binding cannot invalidate the kernel's caches, so every entry in them expires after 1 s.
     'entry_timeout=1',
     'attr_timeout=1',
     ...(options.readOnly ? ['ro'] : []),
@@ -47,12 +49,12 @@ export function mountOptions(options: BindingOptions): string {
   ].join(',')}`;
 }
 
-/** Replaces what fuse-native does wrong or leaves out; see library.ts. */
+/** A NativeFuse whose handlers we replace where fuse-native has a fault or leaves something out; see library.ts. */
 function createFuse(translation: Translation, options: BindingOptions): NativeFuse {
   const Library = loadNative();
   let locals: Buffer | undefined;
-  const ops = operations(translation, (handedMs) => readTimes(locals, handedMs));
-  // With its default every operation fails with ETIMEDOUT after 15 s, an upload on close included.
+  const ops = operations(translation, (reportedMs) => readTimes(locals, reportedMs));
+  // By default every operation fails with ETIMEDOUT after 15 s, also a close that waits for its upload.
   const fuse = new Library(options.mountpoint, ops, { timeout: false });
   fuse._fuseOptions = () => mountOptions(options);
 
@@ -69,24 +71,24 @@ function createFuse(translation: Translation, options: BindingOptions): NativeFu
     fuse._handlers[opUtimens] = withLocals;
   }
 
-  // index.js asks `getattr` by path instead; the path of an unlinked file leads nowhere.
+  // index.js calls `getattr` with the path, but an unlinked file has none any more.
   const getattr = fuse._op_getattr;
   fuse._op_fgetattr = (signal, path, fd) =>
     getattr.call({ ops: { getattr: (_: string, reply: never) => ops.fgetattr(path, fd, reply) } }, signal, path);
 
-  // index.js copies without looking at the room there is, and makes lists 128 bytes longer than they are.
+  // index.js copies without checking the buffer's size, and makes lists 128 bytes too long.
   fuse._op_getxattr = (signal, path, name, into) =>
-    ops.getxattr(path, name, 0, (error, value) => signal(error || fill(into, value), into.buffer));
+    ops.getxattr(path, name, 0, (error, value) => signal(error || copyInto(into, value), into.buffer));
   fuse._op_listxattr = (signal, path, into) =>
     ops.listxattr(path, (error, names) => {
       const list = Buffer.from((names ?? []).map((name) => `${name}\0`).join(''));
-      signal(error || fill(into, list), into.buffer);
+      signal(error || copyInto(into, list), into.buffer);
     });
   return fuse;
 }
 
-/** getxattr(2): the length where nothing is to be filled, ERANGE where the room is too small. */
-function fill(into: Buffer, value: Buffer | undefined): number {
+/** As getxattr(2): the length for an empty buffer, ERANGE for one that is too small. */
+function copyInto(into: Buffer, value: Buffer | undefined): number {
   if (value === undefined) return 0;
   if (into.length === 0) return value.length;
   if (into.length < value.length) return -constants.errno.ERANGE;
@@ -102,7 +104,7 @@ class NativeMount implements Mounted {
   readonly #unsubscribe: () => void;
   #resolveEnded: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
-  #gone = false;
+  #unmounted = false;
 
   constructor(fuse: NativeFuse, translation: Translation, mountpoint: string, entry: MountEntry | undefined) {
     this.#fuse = fuse;
@@ -114,24 +116,24 @@ class NativeMount implements Mounted {
     this.#unsubscribe = translation.fs.onInvalidate((what) => {
       if (what.kind === 'entry') translation.paths.forget(what.parent, what.name);
     });
-    // Without an entry in the table (macOS) there is nothing to watch.
+    // Without an entry in the mount table (macOS) there is nothing to watch.
     if (entry !== undefined) this.#watch(entry);
   }
 
   async unmount(): Promise<void> {
-    if (!this.#gone) await unmountByProgram(this.mountpoint, { lazy: false });
+    if (!this.#unmounted) await unmountByProgram(this.mountpoint, { lazy: false });
     await this.#finish();
   }
 
   async detach(): Promise<void> {
-    if (!this.#gone) await unmountByProgram(this.mountpoint, { lazy: true });
+    if (!this.#unmounted) await unmountByProgram(this.mountpoint, { lazy: true });
     await this.#finish();
   }
 
   #watch(entry: MountEntry): void {
     this.#timer = setTimeout(() => {
       isMounted(entry).then(
-        (mounted) => (mounted && !this.#gone ? this.#watch(entry) : this.#finish()),
+        (mounted) => (mounted && !this.#unmounted ? this.#watch(entry) : this.#finish()),
         () => this.#watch(entry),
       );
     }, watchIntervalMs);
@@ -139,14 +141,14 @@ class NativeMount implements Mounted {
   }
 
   async #finish(): Promise<void> {
-    if (!this.#gone) {
-      this.#gone = true;
+    if (!this.#unmounted) {
+      this.#unmounted = true;
       clearTimeout(this.#timer);
       this.#unsubscribe();
-      // Lets the process end; what libfuse's thread still uses is never freed (fuse-native keeps it).
+      // Lets the process end. fuse-native never frees the memory that libfuse's thread uses.
       this.#fuse.unmount(() => {});
       const { fs, files, log } = this.#translation;
-      // The kernel drops releases that are under way when a mount goes.
+      // The kernel drops the releases that are under way at an unmount, so we release all files here.
       const releases = files.drain().map(
         ({ handle }) =>
           new Promise<void>((resolve) => {
@@ -174,7 +176,7 @@ async function mountNative(fs: Filesystem, options: BindingOptions): Promise<Mou
   await new Promise<void>((resolve, reject) => {
     fuse.mount((error) => {
       if (error === null) resolve();
-      // libfuse writes the reason to stderr itself and reports only that there was one.
+      // libfuse writes the reason to stderr itself, and reports only that it failed.
       else
         reject(
           new SyncmountError('mount-failed', `cannot mount on ${options.mountpoint}: ${messageOf(error)}`, {
@@ -186,7 +188,7 @@ async function mountNative(fs: Filesystem, options: BindingOptions): Promise<Mou
   const entry = process.platform === 'linux' ? await mountAt(options.mountpoint) : undefined;
   const mounted = new NativeMount(fuse, translation, options.mountpoint, entry);
   try {
-    // INIT is answered; this makes sure that calls come through as well.
+    // INIT has been answered. This call proves that others are answered too.
     await stat(options.mountpoint);
   } catch (cause) {
     await mounted.detach();

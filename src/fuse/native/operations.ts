@@ -1,4 +1,4 @@
-/** Every call of libfuse 2's path API, translated into calls of the file system. No policy lives here. */
+/** Translates each call of libfuse 2's path API into calls of the file system. It contains no policy. */
 import type { Log } from '../../base/log.js';
 import type { MaybePromise } from '../../base/maybe-promise.js';
 import type { Filesystem, HandleId, Ino } from '../../filesystem/api.js';
@@ -9,7 +9,7 @@ import { isHiddenName, type Paths, type Place } from './paths.js';
 import { toStat, toStatFs, toTimespec } from './stat.js';
 
 const fileTypeMask = 0o170000;
-/** (uid_t)-1 of chown(2): leave it as it is. */
+/** (uid_t)-1 of chown(2): do not change the id. */
 const unchangedId = 0xffff_ffff;
 
 interface OpenFile {
@@ -17,7 +17,7 @@ interface OpenFile {
   readonly ino: Ino;
 }
 
-/** Our own small numbers for open files: fuse-native carries 32 bits of them, and takes 0 for none. */
+/** Numbers for open files. fuse-native passes on 32 bits of them, and 0 means none. */
 export class OpenFiles {
   readonly #files = new Map<number, OpenFile>();
   #last = 0;
@@ -46,7 +46,7 @@ export class OpenFiles {
     return false;
   }
 
-  /** Everything still open, which no longer is afterwards. */
+  /** Removes all open files and returns them. */
   drain(): OpenFile[] {
     const files = [...this.#files.values()];
     this.#files.clear();
@@ -61,13 +61,13 @@ export interface Translation {
   readonly log: Log;
 }
 
-/** `timesOf` is given the time that fuse-native hands over and finds both (times.ts). */
+/** `timesOf` finds both times of a utimens call, given the one time that fuse-native reports (times.ts). */
 export function operations(
   { fs, paths, files, log }: Translation,
-  timesOf: (handedMs: number) => { atimeMs: number; mtimeMs: number },
+  timesOf: (reportedMs: number) => { atimeMs: number; mtimeMs: number },
 ): NativeOperations {
-  /** Answers with a value. */
-  function give<T, R>(
+  /** Replies with a value. */
+  function respond<T, R>(
     operation: string,
     reply: (error: number, value?: R) => void,
     work: () => MaybePromise<T>,
@@ -79,12 +79,12 @@ export function operations(
       (error) => reply(-errnoOf(error, operation, log)),
     );
   }
-  /** Answers with success only. */
-  function act(operation: string, reply: (error: number) => void, work: () => MaybePromise<unknown>): void {
-    give(operation, reply, work, () => undefined);
+  /** Replies with success, without a value. */
+  function respondDone(operation: string, reply: (error: number) => void, work: () => MaybePromise<unknown>): void {
+    respond(operation, reply, work, () => undefined);
   }
-  /** Answers with a count of bytes, which takes the place of the error. */
-  function count(operation: string, reply: (result: number) => void, work: () => MaybePromise<number>): void {
+  /** Replies with a count of bytes, in the place of the error code. */
+  function respondCount(operation: string, reply: (result: number) => void, work: () => MaybePromise<number>): void {
     settle(work, reply, (error) => reply(-errnoOf(error, operation, log)));
   }
   const onIno = <T>(path: string, next: (ino: Ino) => MaybePromise<T>): MaybePromise<T> =>
@@ -95,7 +95,7 @@ export function operations(
     throw new FsError('EPERM', `a cloud account holds no ${what}`);
   };
 
-  /** See paths.ts: what libfuse renames away because it is open is in truth to be removed. */
+  /** See paths.ts: when libfuse renames an open file to a hidden name, the caller wants it removed. */
   function rename(from: Place, to: Place): MaybePromise<void> {
     if (!isHiddenName(to.name) || to.parent !== from.parent) return move(from, to);
     return andThen(fs.lookup(from.parent, from.name), (found) => {
@@ -110,9 +110,9 @@ export function operations(
   }
 
   return {
-    getattr: (path, reply) => give('getattr', reply, () => paths.attributes(path), toStat),
-    fgetattr: (_path, fd, reply) => give('fgetattr', reply, () => fs.getattr(files.get(fd).ino), toStat),
-    statfs: (_path, reply) => give('statfs', reply, () => fs.statfs(), toStatFs),
+    getattr: (path, reply) => respond('getattr', reply, () => paths.attributes(path), toStat),
+    fgetattr: (_path, fd, reply) => respond('fgetattr', reply, () => fs.getattr(files.get(fd).ino), toStat),
+    statfs: (_path, reply) => respond('statfs', reply, () => fs.statfs(), toStatFs),
 
     readdir: (path, reply) =>
       settle(
@@ -132,9 +132,9 @@ export function operations(
         (error) => reply(-errnoOf(error, 'readdir', log)),
       ),
 
-    // The kernel works out where an append goes, and writes pages of mappings back through any handle.
+    // The kernel computes the offset of an append, and writes mapped pages back through any handle.
     open: (path, flags, reply) =>
-      give(
+      respond(
         'open',
         reply,
         () =>
@@ -143,10 +143,10 @@ export function operations(
           ),
         (file) => files.add(file),
       ),
-    // The flags do not come along. The kernel has just seen that the name is free, so O_EXCL is met but for a race, and
-    // it works out O_APPEND's offsets itself.
+    // fuse-native does not pass the flags on. The kernel has just seen that the name is free, so O_EXCL holds but for a
+    // race. The kernel also computes the offsets of O_APPEND.
     create: (path, mode, reply) =>
-      give(
+      respond(
         'create',
         reply,
         () =>
@@ -162,7 +162,7 @@ export function operations(
         ({ handle, attributes }) => files.add({ handle, ino: attributes.ino }),
       ),
     mknod: (path, mode, _dev, reply) =>
-      act('mknod', reply, () => {
+      respondDone('mknod', reply, () => {
         if ((mode & fileTypeMask) !== fileTypeBits.file) return notPermitted('devices, pipes or sockets')();
         return onPlace(path, ({ parent, name }) => {
           const flags = { read: false, write: true, append: false, truncate: false, exclusive: true };
@@ -173,82 +173,82 @@ export function operations(
       }),
 
     read: (_path, fd, buffer, length, offset, reply) =>
-      count('read', reply, () => fs.read(files.get(fd).handle, buffer.subarray(0, length), offset)),
+      respondCount('read', reply, () => fs.read(files.get(fd).handle, buffer.subarray(0, length), offset)),
     write: (_path, fd, buffer, length, offset, reply) =>
-      count('write', reply, () =>
+      respondCount('write', reply, () =>
         fs.write(files.get(fd).handle, buffer.subarray(0, length), fileOffset(offset, length)),
       ),
-    flush: (_path, fd, reply) => act('flush', reply, () => fs.flush(files.get(fd).handle)),
-    fsync: (_path, _datasync, fd, reply) => act('fsync', reply, () => fs.fsync(files.get(fd).handle)),
+    flush: (_path, fd, reply) => respondDone('flush', reply, () => fs.flush(files.get(fd).handle)),
+    fsync: (_path, _datasync, fd, reply) => respondDone('fsync', reply, () => fs.fsync(files.get(fd).handle)),
     release: (_path, fd, reply) =>
-      act('release', reply, () => {
+      respondDone('release', reply, () => {
         const file = files.remove(fd);
         return file === undefined ? undefined : fs.release(file.handle);
       }),
 
     truncate: (path, size, reply) =>
-      act('truncate', reply, () => onIno(path, (ino) => fs.setattr(ino, { size: fileOffset(size) }))),
+      respondDone('truncate', reply, () => onIno(path, (ino) => fs.setattr(ino, { size: fileOffset(size) }))),
     ftruncate: (_path, fd, size, reply) =>
-      act('ftruncate', reply, () => {
+      respondDone('ftruncate', reply, () => {
         const { ino, handle } = files.get(fd);
         return fs.setattr(ino, { size: fileOffset(size), handle });
       }),
-    utimens: (path, handedMs, _same, reply) =>
-      act('utimens', reply, () => {
-        const { atimeMs, mtimeMs } = timesOf(handedMs);
+    utimens: (path, reportedMs, _same, reply) =>
+      respondDone('utimens', reply, () => {
+        const { atimeMs, mtimeMs } = timesOf(reportedMs);
         return onIno(path, (ino) => fs.setattr(ino, { atime: toTimespec(atimeMs), mtime: toTimespec(mtimeMs) }));
       }),
     chmod: (path, mode, reply) =>
-      act('chmod', reply, () => onIno(path, (ino) => fs.setattr(ino, { mode: mode & 0o7777 }))),
+      respondDone('chmod', reply, () => onIno(path, (ino) => fs.setattr(ino, { mode: mode & 0o7777 }))),
     chown: (path, uid, gid, reply) =>
-      act('chown', reply, () =>
+      respondDone('chown', reply, () =>
         onIno(path, (ino) =>
           fs.setattr(ino, { ...(uid === unchangedId ? {} : { uid }), ...(gid === unchangedId ? {} : { gid }) }),
         ),
       ),
 
     mkdir: (path, mode, reply) =>
-      act('mkdir', reply, () => onPlace(path, ({ parent, name }) => fs.mkdir(parent, name, mode & 0o7777))),
+      respondDone('mkdir', reply, () => onPlace(path, ({ parent, name }) => fs.mkdir(parent, name, mode & 0o7777))),
     unlink: (path, reply) =>
-      act('unlink', reply, () =>
+      respondDone('unlink', reply, () =>
         onPlace(path, ({ parent, name }) => (paths.unhide(parent, name) ? undefined : fs.unlink(parent, name))),
       ),
     rmdir: (path, reply) =>
-      act('rmdir', reply, () =>
+      respondDone('rmdir', reply, () =>
         onPlace(path, ({ parent, name }) => {
           paths.forget(parent, name);
           return fs.rmdir(parent, name);
         }),
       ),
     rename: (from, to, reply) =>
-      act('rename', reply, () => onPlace(from, (source) => onPlace(to, (target) => rename(source, target)))),
-    link: (_from, _to, reply) => act('link', reply, notPermitted('hard links')),
-    symlink: (_target, _path, reply) => act('symlink', reply, notPermitted('symbolic links')),
+      respondDone('rename', reply, () => onPlace(from, (source) => onPlace(to, (target) => rename(source, target)))),
+    link: (_from, _to, reply) => respondDone('link', reply, notPermitted('hard links')),
+    symlink: (_target, _path, reply) => respondDone('symlink', reply, notPermitted('symbolic links')),
 
     setxattr: (path, name, value, _position, flags, reply) =>
-      act('setxattr', reply, () => {
+      respondDone('setxattr', reply, () => {
         const mode = flags === xattrFlags.create ? 'create' : flags === xattrFlags.replace ? 'replace' : 'either';
-        // The memory belongs to libfuse and is gone after the reply.
+        // Copied, because libfuse frees the memory after the reply.
         return onIno(path, (ino) => fs.setxattr(ino, name, Uint8Array.from(value), mode));
       }),
     getxattr: (path, name, _position, reply) =>
-      give(
+      respond(
         'getxattr',
         reply,
         () => onIno(path, (ino) => fs.getxattr(ino, name)),
         (value) => Buffer.from(value),
       ),
     listxattr: (path, reply) =>
-      give(
+      respond(
         'listxattr',
         reply,
         () => onIno(path, (ino) => fs.listxattr(ino)),
         (names) => [...names],
       ),
     removexattr: (path, name, reply) =>
-      act('removexattr', reply, () => onIno(path, (ino) => fs.removexattr(ino, name))),
+      respondDone('removexattr', reply, () => onIno(path, (ino) => fs.removexattr(ino, name))),
   };
 }
 
-/** XATTR_CREATE and XATTR_REPLACE of setxattr(2); macOS counts them otherwise. */
+/** XATTR_CREATE and XATTR_REPLACE of setxattr(2). macOS has other values. */
 const xattrFlags = process.platform === 'darwin' ? { create: 2, replace: 4 } : { create: 1, replace: 2 };

@@ -1,23 +1,23 @@
 /**
- * From libfuse's paths to inode numbers.
+ * Resolves libfuse's paths to inode numbers.
  *
- * Only directories on the way are remembered, each under (parent inode, name), so that a rename or removal makes exactly
- * one entry wrong however much lies below it. The last component always goes to the core, which alone knows whether the
- * name (still) exists. A remembered directory cannot go stale unseen: the kernel itself looks every component up before
- * it comes with a longer path, and that look-up passes through here.
+ * Only the directories of a path are cached, each under (parent inode, name), so a rename or removal invalidates exactly
+ * one entry, however much lies below it. The last component is always looked up in the file system: only that knows
+ * whether the name exists. A cached directory cannot become stale: before the kernel uses a longer path, it looks up every
+ * component itself, and that look-up passes through here.
  *
- * libfuse 2 cannot remove an open file: it renames it to `.fuse_hidden…` and removes that after the last close. The core
- * can, so the file is removed at once and the made-up name lives here only (`hide`), for the calls that still carry it.
+ * libfuse 2 cannot remove an open file. It renames the file to `.fuse_hidden…` and removes that after the last close. Our
+ * file system can, so we remove the file at once. Later calls still use the hidden name, so it is kept here (`hide`).
  */
 import type { MaybePromise } from '../../base/maybe-promise.js';
 import type { Attributes, Filesystem, Ino } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/core/fs-error.js';
 import { andThen } from '../answers.js';
 
-/** More than the depth × breadth that any tool keeps in use at a time; about 2 MB at worst. */
+/** More directories than any tool uses at a time. About 2 MB at worst. */
 const maxDirectories = 10_000;
 
-/** The most frequent answer of all: made once. */
+/** The most frequent error, so it is created once. */
 const noEntry = new FsError('ENOENT', 'no such file or directory');
 
 /** A name in its directory. `name` is empty for the root itself. */
@@ -26,7 +26,7 @@ export interface Place {
   readonly name: string;
 }
 
-/** What libfuse 2 makes up in `hidden_name()`: the node's number and a counter, eight hexadecimal digits each. */
+/** libfuse 2 makes hidden names (`hidden_name()`) of the node's number and a counter, eight hexadecimal digits each. */
 export const isHiddenName = (name: string): boolean => /^\.fuse_hidden[0-9a-f]{16}$/.test(name);
 
 const keyOf = (parent: Ino, name: string): string => `${parent}/${name}`;
@@ -40,16 +40,16 @@ export class Paths {
     this.#fs = fs;
   }
 
-  /** The directory that holds the last component, and that component. EILSEQ where the name may not be UTF-8. */
+  /** The last component and its directory. Throws EILSEQ if the path may not be UTF-8. */
   place(path: string): MaybePromise<Place> {
-    // fuse-native turns every byte that is no UTF-8 into this character, so that different names would become one.
+    // fuse-native replaces every byte that is not UTF-8 by this character, so two different names would become one.
     if (path.includes('\ufffd')) throw new FsError('EILSEQ', 'a name that is not UTF-8');
     const components = path.split('/').filter((component) => component !== '');
     const name = components.pop() ?? '';
     return andThen(this.#descend(this.#fs.root, components, 0), (parent) => ({ parent, name }));
   }
 
-  /** ENOENT, and what `Filesystem.lookup` throws. */
+  /** Throws ENOENT, and the errors of `Filesystem.lookup`. */
   attributes(path: string): MaybePromise<Attributes> {
     return andThen(this.place(path), ({ parent, name }) => {
       if (name === '') return this.#fs.getattr(parent);
@@ -67,7 +67,7 @@ export class Paths {
     this.#hidden.set(keyOf(parent, name), ino);
   }
 
-  /** True when the name was one of `hide`'s. */
+  /** Returns whether the name was a hidden one. */
   unhide(parent: Ino, name: string): boolean {
     return this.#hidden.delete(keyOf(parent, name));
   }
@@ -105,7 +105,7 @@ export class Paths {
   }
 
   #remember(key: string, attributes: Attributes): void {
-    // Deleted first, so that the Map's order is that of the last use and the oldest goes when it is full.
+    // Deleted first: this keeps the Map in order of last use. When it is full, the least recently used entry goes.
     this.#directories.delete(key);
     if (attributes.kind !== 'directory') return;
     this.#directories.set(key, attributes.ino);

@@ -1,9 +1,9 @@
-/** Our attributes in the narrower terms of fuse-native. */
+/** Converts attributes to fuse-native's structures, which hold less. */
 import type { Attributes, StatFs, Timespec } from '../../filesystem/api.js';
 import { fileTypeBits } from '../answers.js';
 import type { NativeStat, NativeStatFs } from './library.js';
 
-/** It counts unsigned milliseconds: nothing before 1970, nothing finer. */
+/** fuse-native takes unsigned milliseconds: no time before 1970, and no finer one. */
 const milliseconds = (time: Timespec): number => Math.max(0, time.sec * 1000 + Math.floor(time.nsec / 1e6));
 
 export function toTimespec(ms: number): Timespec {
@@ -20,7 +20,7 @@ export function toStat(attributes: Attributes): NativeStat {
     gid: attributes.gid,
     size: attributes.size,
     blksize: 4096,
-    // st_blocks counts 512 bytes, whatever the block size: stat(2).
+    // st_blocks counts units of 512 bytes, whatever the block size: stat(2).
     blocks: Math.ceil(attributes.size / 512),
     atime: milliseconds(attributes.atime),
     mtime: milliseconds(attributes.mtime),
@@ -28,7 +28,7 @@ export function toStat(attributes: Attributes): NativeStat {
   };
 }
 
-/** Block counts have 32 bits there: blocks grow until the total fits. */
+/** fuse-native's block counts have 32 bits, so the block size is doubled until the total fits. */
 export function toStatFs(stat: StatFs): NativeStatFs {
   let size = 4096;
   while (stat.total / size > 0xffff_ffff) size *= 2;

@@ -1,9 +1,9 @@
 /**
- * The modification time that fuse-native forgets to hand over.
+ * Reads the modification time of a utimens call, which fuse-native does not pass on.
  *
  * Its C code reads both times of utimens(2) into the calling thread's `fuse_thread_locals_t`, but then passes the access
- * time twice. The struct itself lies in a Buffer that every handler gets as its first argument, so the modification time
- * is read from there. Where the struct does not look as expected, the access time is all there is.
+ * time twice. Every handler gets that struct in a Buffer as its first argument, so we read the modification time from
+ * there. If the struct does not look as expected, we use the access time for both.
  */
 
 /**
@@ -19,12 +19,12 @@ export interface Times {
   readonly mtimeMs: number;
 }
 
-/** `handedMs` is what fuse-native gave as both times (an unsigned 64-bit number, so huge before 1970). */
-export function readTimes(locals: Buffer | undefined, handedMs: number, platform: string = process.platform): Times {
+/** `reportedMs` is what fuse-native gave as both times (an unsigned 64-bit number, so huge before 1970). */
+export function readTimes(locals: Buffer | undefined, reportedMs: number, platform: string = process.platform): Times {
   const offset = atimeOffsets[platform];
   if (offset === undefined || locals === undefined || locals.length < offset + 16)
-    return { atimeMs: handedMs, mtimeMs: handedMs };
-  // The proof that the struct is the one described above: the same access time stands where it must.
-  if (Number(locals.readBigUInt64LE(offset)) !== handedMs) return { atimeMs: handedMs, mtimeMs: handedMs };
+    return { atimeMs: reportedMs, mtimeMs: reportedMs };
+  // If the access time is at its offset, the struct is the one described above.
+  if (Number(locals.readBigUInt64LE(offset)) !== reportedMs) return { atimeMs: reportedMs, mtimeMs: reportedMs };
   return { atimeMs: Number(locals.readBigInt64LE(offset)), mtimeMs: Number(locals.readBigInt64LE(offset + 8)) };
 }

@@ -1,4 +1,4 @@
-/** The node of the Acronis document, and what it becomes in our own terms. */
+/** The node of the Acronis document, and its conversion to our entries. */
 import { z } from 'zod';
 import { entriesOf, idSchema, integerSchema, parseTime, storageSchema } from '../http/answers/entries.js';
 import type { Access, RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
@@ -34,10 +34,10 @@ export const userSchema = z.object({
 export type Node = z.infer<typeof nodeSchema>;
 export type User = z.infer<typeof userSchema>;
 
-/** "Sync & Share", the parent of everything. */
+/** "Sync & Share", the root of the tree. */
 export const rootUuid = '0';
 
-/** What this account may not do with a node; everything that is not refused is worth a try. */
+/** The permissions of a node that we look at. What the server does not deny is allowed. */
 export type Permission =
   | 'can_be_renamed'
   | 'can_be_moved'
@@ -69,7 +69,7 @@ function md5Of(value: string | null | undefined): string | null {
   return /^[0-9a-f]{32}$/.test(md5) ? md5 : null;
 }
 
-/** `parentId` is for answers that do not tell it. */
+/** `parentId` is used if the answer does not contain it. */
 export function entryOf(node: Node, parentId: string): RemoteEntry {
   const common = {
     id: node.uuid,
@@ -93,7 +93,7 @@ export const rootFolder: RemoteFolder = {
   folderCount: null,
 };
 
-/** Names that the service takes for one: "the same name, but different letter case". */
+/** Two names with the same result are one name to the service: "the same name, but different letter case". */
 export function foldName(name: string): string {
   return name.normalize('NFC').toLowerCase();
 }

@@ -1,4 +1,4 @@
-/** The errors that the Acronis document shows (`{error: {domain, code, message}}`), and what each means to us. */
+/** The errors that the Acronis document shows (`{error: {domain, code, message}}`), with our error code for each. */
 import { ProviderError, type ProviderErrorCode } from '../errors.js';
 import type { ErrorMeaning, Repeat } from '../http/answers/http-error.js';
 import { parseJsonObject, statusMeaning } from '../http/answers/status-meaning.js';
@@ -8,17 +8,17 @@ interface Row {
   readonly repeat: Repeat;
 }
 
-/** By status and the document's `code` in the domain `Files`. */
+/** By status, or by status and the document's `code` in the domain `Files`. */
 export const errorTable: Readonly<Record<string, Row>> = {
-  // "Missing or invalid token": renewed and tried again by those who can.
+  // "Missing or invalid token". The HTTP client renews the token and tries again before this row counts.
   '401': { code: 'auth', repeat: 'never' },
   // "You do not have the appropriate permissions", and "The requested file or folder does not exist or you do not have
-  // permission to access it": which of the two, a look at the parent folder tells.
+  // permission to access it". `Nodes.clarified` finds out which of the two, by a look at the parent folder.
   '403.3': { code: 'permission', repeat: 'never' },
   // "The file could not be uploaded because not all the data was received": nothing was stored.
   '400.9': { code: 'integrity', repeat: 'safely' },
   '404.10': { code: 'not-found', repeat: 'never' },
-  // "Object Invalid": a name or a parent that cannot be.
+  // "Object Invalid": an impossible name or parent.
   '400.15': { code: 'invalid-name', repeat: 'never' },
   '409.92': { code: 'exists', repeat: 'never' },
 };
@@ -38,7 +38,7 @@ export function readError(status: number, text: string): ErrorMeaning {
   };
 }
 
-/** "Object Invalid" of a request that tells no name says nothing about one. */
+/** Turns `invalid-name` into `protocol`, for a request without a name: there "Object Invalid" means something else. */
 export function withoutName(error: unknown): unknown {
   if (!(error instanceof ProviderError) || error.code !== 'invalid-name') return error;
   return new ProviderError('protocol', error.message, { cause: error, data: { ...error.data } });

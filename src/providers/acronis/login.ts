@@ -1,4 +1,4 @@
-/** How a person logs in to Acronis: with name and password, or in the browser (OAuth 2, `authorization_code`). */
+/** Logs a person in to Acronis: with name and password, or in the browser (OAuth 2, `authorization_code`). */
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import { ProviderError } from '../errors.js';
@@ -16,7 +16,7 @@ interface LoginOptions {
   readonly clock?: Clock;
 }
 
-/** Credentials to store: the password stays among them, for servers that give no refresh token. Rejects with `auth`. */
+/** Resolves with the credentials to store. They keep the password, for servers without refresh tokens. Rejects with `auth`. */
 export async function passwordLogin(
   options: LoginOptions & { readonly username: string; readonly password: string },
 ): Promise<AcronisCredentials> {
@@ -29,13 +29,13 @@ export async function passwordLogin(
 }
 
 export interface BegunAuthorization {
-  /** Where the person grants access. */
+  /** The page where the person grants access. */
   readonly authorizeUrl: string;
-  /** What the callback's `state` must be; a callback with another one is somebody else's and must be refused. */
+  /** The callback must carry this `state`. A callback with another one does not belong to this login and is refused. */
   readonly state: string;
 }
 
-/** Step one; no request. `redirectUri` is where the browser is sent with `code` and `state` after consent. */
+/** Step one, without a request. After consent the server sends the browser to `redirectUri` with `code` and `state`. */
 export function beginAuthorization(
   options: Pick<LoginOptions, 'endpoints'> & { readonly clientId: string; readonly redirectUri: string },
 ): BegunAuthorization {
@@ -49,7 +49,7 @@ export function beginAuthorization(
   return { authorizeUrl: `${options.endpoints.authorize}?${query}`, state };
 }
 
-/** Step two, with the callback's query (`code`, `state`, or `error`). Credentials to store. Rejects with `auth`. */
+/** Step two, with the callback's query. Resolves with the credentials to store. Rejects with `auth`. */
 export async function finishAuthorization(
   options: LoginOptions & {
     readonly clientId: string;

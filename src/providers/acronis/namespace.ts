@@ -22,10 +22,10 @@ export class Namespace {
   /** Does the server offer deletion? The document has no such call. */
   deletion: 'unknown' | 'offered' | 'absent' = 'unknown';
 
-  constructor(api: AcronisApi, nodes: Nodes, claims: NameLocks, log: Log = silentLog) {
+  constructor(api: AcronisApi, nodes: Nodes, nameLocks: NameLocks, log: Log = silentLog) {
     this.#api = api;
     this.#nodes = nodes;
-    this.#nameLocks = claims;
+    this.#nameLocks = nameLocks;
     this.#log = log;
   }
 

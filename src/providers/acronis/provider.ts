@@ -68,14 +68,14 @@ export function createAcronis(options: AcronisOptions): Provider {
     log,
   });
   const nodes = new Nodes(api);
-  const claims = new NameLocks();
-  const namespace = new Namespace(api, nodes, claims, log);
-  const uploader = new Uploader(api, nodes, claims, quota);
+  const nameLocks = new NameLocks();
+  const namespace = new Namespace(api, nodes, nameLocks, log);
+  const uploader = new Uploader(api, nodes, nameLocks, quota);
   let canAskQuota = true;
 
   const capabilities: Capabilities = {
     ...fixedCapabilities,
-    /** True until the server has shown that it does not delete. */
+    /** True until we learn that the server offers no deletion. */
     get permanentDelete() {
       return namespace.deletion !== 'absent';
     },
@@ -89,7 +89,7 @@ export function createAcronis(options: AcronisOptions): Provider {
       const used = user.sync_and_share_content?.used_space ?? 0;
       return total === undefined ? null : { total, free: Math.max(0, total - used) };
     } catch (error) {
-      // "Administrative permissions required": a matter of the account, not of the moment.
+      // "Administrative permissions required": the account will not get them meanwhile, so we do not ask again.
       if (error instanceof ProviderError && (error.code === 'permission' || error.code === 'not-found'))
         canAskQuota = false;
       if (error instanceof ProviderError && (error.code === 'aborted' || error.code === 'auth')) throw error;
@@ -186,8 +186,8 @@ function positive(value: number | null | undefined): number | undefined {
 }
 
 /**
- * Who this is. The API tells a user's uuid only as the owner of nodes, of which a new account has none: so it is the name
- * that was logged in with, or the subject of the token where that is a JWT, or else the client.
+ * The account's id: a hash of the login name, or of the subject of a JWT token, or else of the client id. We cannot use the
+ * user's uuid: the API reports it only as the owner of nodes, and a new account has none.
  */
 function identity(credentials: AcronisCredentials, api: string): string {
   const who = credentials.username?.toLowerCase() ?? subjectOf(credentials.accessToken) ?? credentials.clientId ?? '';

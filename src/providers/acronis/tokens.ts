@@ -26,10 +26,10 @@ export interface AcronisCredentials {
   readonly expiresAt?: string;
 }
 
-/** A token is renewed when it expires within this time, ms. A token with a shorter life is renewed in the second half of it. */
+/** We renew a token that expires within this time, ms. A token with a shorter life is renewed in the second half of it. */
 const renewBeforeMs = 60_000;
 /** After the server has refused our credentials, we wait so long, ms: more attempts could lock the account. */
-const refusalLivesMs = 5 * 60_000;
+const refusalTtlMs = 5 * 60_000;
 /**
  * How long to wait for the answer to a refresh request, ms, whatever the callers' deadline. The old refresh token may be
  * spent by then, and only this answer contains the new one.
@@ -82,19 +82,19 @@ export class TokenClient {
   /** Resolves with `known` and the new tokens. Rejects with `auth` if the server refuses the grant. */
   async grant(form: Form, known: AcronisCredentials, signal?: AbortSignal): Promise<AcronisCredentials> {
     const { clientId, clientSecret } = known;
-    if (clientId === undefined) return await this.#ask(form, {}, known, signal);
+    if (clientId === undefined) return await this.#request(form, {}, known, signal);
     const inForm = { client_id: clientId, ...(clientSecret === undefined ? {} : { client_secret: clientSecret }) };
     // RFC 6749, 2.3.1: a client without a secret names itself in the form.
     if (clientSecret === undefined || this.#clientIn === 'form')
-      return await this.#ask({ ...form, ...inForm }, {}, known, signal);
+      return await this.#request({ ...form, ...inForm }, {}, known, signal);
     const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`).toString('base64');
     try {
-      return await this.#ask(form, { authorization: `Basic ${basic}` }, known, signal);
+      return await this.#request(form, { authorization: `Basic ${basic}` }, known, signal);
     } catch (error) {
       const code = error instanceof ProviderError && error.code === 'auth' ? error.data.providerCode : null;
       // `invalid_grant` is about the password or token, and one more try would count against the account.
       if (code === null || code === 'invalid_grant') throw error;
-      const granted = await this.#ask({ ...form, ...inForm }, {}, known, signal).catch(() => {
+      const granted = await this.#request({ ...form, ...inForm }, {}, known, signal).catch(() => {
         throw error;
       });
       this.#clientIn = 'form';
@@ -102,19 +102,19 @@ export class TokenClient {
     }
   }
 
-  async #ask(
+  async #request(
     form: Form,
     headers: Readonly<Record<string, string>>,
     known: AcronisCredentials,
     signal: AbortSignal | undefined,
   ): Promise<AcronisCredentials> {
     const { deadlineMs = refreshTimeoutMs, stallMs, log } = this.#options;
-    const isSpent = form.grant_type === 'refresh_token';
+    const isRefresh = form.grant_type === 'refresh_token';
     const http = new HttpClient({
       readError: readTokenError,
       clock: this.#clock,
-      deadlineMs: isSpent ? Math.max(deadlineMs, refreshTimeoutMs) : deadlineMs,
-      stallMs: isSpent ? undefined : stallMs,
+      deadlineMs: isRefresh ? Math.max(deadlineMs, refreshTimeoutMs) : deadlineMs,
+      stallMs: isRefresh ? undefined : stallMs,
       log,
       maxConnections: 1,
       // The client's name is no secret, and its `Basic` header holds one.
@@ -140,7 +140,7 @@ export class TokenClient {
       return {
         ...rest,
         accessToken: answer.access_token,
-        // A server that does not rotate them does not repeat them either.
+        // A server that does not rotate refresh tokens does not send the old one again.
         ...(answer.refresh_token ? { refreshToken: answer.refresh_token } : {}),
         ...(typeof seconds === 'number' && seconds > 0
           ? { expiresAt: new Date(this.#clock.now() + seconds * 1000).toISOString() }
@@ -163,7 +163,7 @@ export type Renewal = (
 
 export interface TokenKeeperOptions extends TokenClientOptions {
   readonly credentials: AcronisCredentials;
-  /** Without it, new credentials are kept in memory alone. */
+  /** Without it, new credentials stay in memory only. */
   readonly renewal?: Renewal;
 }
 
@@ -172,15 +172,15 @@ export class TokenKeeper implements Signer {
   readonly #clock: Clock;
   readonly #time: SteadyTime;
   readonly #renewal: Renewal;
-  /** Ms; how long those who need a token wait for one. */
+  /** Ms; how long a caller waits for a new token. */
   readonly #renewalTimeoutMs: number;
   #credentials: AcronisCredentials;
   #renewing: Promise<void> | undefined;
-  /** A refresh token is on its way. */
-  #isSpending = false;
+  /** A request that spends the refresh token is under way. */
+  #isRefreshing = false;
   #renewBeforeMs = renewBeforeMs;
   #refused: { readonly error: ProviderError; readonly at: number } | undefined;
-  /** No more new tokens: the account is closed. */
+  /** Aborted by `close`. After that no new token comes. */
   readonly #closing = new AbortController();
 
   constructor(options: TokenKeeperOptions) {
@@ -218,7 +218,7 @@ export class TokenKeeper implements Signer {
     }
   }
 
-  /** 401. True: there is another token now. Rejects where the server cannot be asked for one. */
+  /** Called after a 401. Resolves with true if there is another token now. Rejects if the renewal fails. */
   async renew(refused: string, signal?: AbortSignal): Promise<boolean> {
     if (refused !== this.authorization()) return true;
     if (!this.#canRenew()) return false;
@@ -226,10 +226,10 @@ export class TokenKeeper implements Signer {
     return refused !== this.authorization();
   }
 
-  /** Resolves when no new token comes any more. */
+  /** Resolves when no renewal is under way any more. */
   async close(): Promise<void> {
     const renewing = this.#renewing?.catch(() => undefined);
-    if (this.#isSpending) await Promise.race([renewing, this.#clock.sleep(closeTimeoutMs, this.#closing.signal)]);
+    if (this.#isRefreshing) await Promise.race([renewing, this.#clock.sleep(closeTimeoutMs, this.#closing.signal)]);
     this.#closing.abort();
     await renewing;
   }
@@ -244,12 +244,12 @@ export class TokenKeeper implements Signer {
       this.#renewing = undefined;
     });
     const timer = new AbortController();
-    const late = this.#clock.sleep(this.#renewalTimeoutMs, timer.signal).then(() => {
+    const timeout = this.#clock.sleep(this.#renewalTimeoutMs, timer.signal).then(() => {
       throw new ProviderError('timeout', 'POST token: no answer in time', { data: {} });
     });
-    late.catch(() => undefined);
+    timeout.catch(() => undefined);
     try {
-      await orAborted(Promise.race([this.#renewing, late]), signal);
+      await orAborted(Promise.race([this.#renewing, timeout]), signal);
     } finally {
       timer.abort();
     }
@@ -257,17 +257,17 @@ export class TokenKeeper implements Signer {
 
   async #renew(): Promise<void> {
     const refused = this.#refused;
-    if (refused !== undefined && this.#time.now() - refused.at < refusalLivesMs) throw refused.error;
+    if (refused !== undefined && this.#time.now() - refused.at < refusalTtlMs) throw refused.error;
     const before = this.#credentials;
     try {
       this.#credentials = await this.#renewal(async (stored = before) => {
         const { accessToken } = stored;
         // Another process has renewed the credentials: use its tokens, because ours are spent.
-        if (accessToken !== undefined && accessToken !== before.accessToken && !this.#isOver(stored)) return stored;
-        return await this.#granted(stored);
+        if (accessToken !== undefined && accessToken !== before.accessToken && !this.#isExpired(stored)) return stored;
+        return await this.#requestTokens(stored);
       }, this.#closing.signal);
     } catch (error) {
-      const failure = error instanceof ProviderError ? error : this.#unstored(error);
+      const failure = error instanceof ProviderError ? error : this.#renewalFailure(error);
       if (failure.code === 'auth') this.#refused = { error: failure, at: this.#time.now() };
       throw failure;
     }
@@ -276,17 +276,17 @@ export class TokenKeeper implements Signer {
     this.#refused = undefined;
   }
 
-  #isOver({ expiresAt }: AcronisCredentials): boolean {
+  #isExpired({ expiresAt }: AcronisCredentials): boolean {
     return Date.parse(expiresAt ?? '') <= this.#clock.now();
   }
 
-  /** The request was not made: nothing is spent. */
-  #unstored(cause: unknown): ProviderError {
+  /** The error for a renewal that failed before its request: the refresh token is not spent. */
+  #renewalFailure(cause: unknown): ProviderError {
     if (this.#closing.signal.aborted) return new ProviderError('aborted', 'cancelled', { cause, data: {} });
     return new ProviderError('timeout', `the login cannot be renewed: ${messageOf(cause)}`, { cause, data: {} });
   }
 
-  async #granted(known: AcronisCredentials): Promise<AcronisCredentials> {
+  async #requestTokens(known: AcronisCredentials): Promise<AcronisCredentials> {
     const { refreshToken, username, password } = known;
     const { signal } = this.#closing;
     const byPassword = (): Promise<AcronisCredentials> => {
@@ -297,19 +297,19 @@ export class TokenKeeper implements Signer {
     };
     if (refreshToken === undefined) return await byPassword();
     try {
-      this.#isSpending = true;
+      this.#isRefreshing = true;
       return await this.#client.grant({ grant_type: 'refresh_token', refresh_token: refreshToken }, known, signal);
     } catch (error) {
       const isRefused = error instanceof ProviderError && error.code === 'auth';
       if (!isRefused || password === undefined) throw error;
     } finally {
-      this.#isSpending = false;
+      this.#isRefreshing = false;
     }
     return await byPassword();
   }
 }
 
-/** What no message may contain. */
+/** The strings that no message may contain. */
 export function secretsOf({ password, clientSecret, accessToken, refreshToken }: AcronisCredentials): string[] {
   return [password, clientSecret, accessToken, refreshToken].filter(
     (secret) => secret !== undefined && secret !== '',

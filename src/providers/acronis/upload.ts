@@ -19,12 +19,12 @@ export class Uploader {
   constructor(
     api: AcronisApi,
     nodes: Nodes,
-    claims: NameLocks,
+    nameLocks: NameLocks,
     quota: (request: CallOptions) => Promise<Quota | null>,
   ) {
     this.#api = api;
     this.#nodes = nodes;
-    this.#nameLocks = claims;
+    this.#nameLocks = nameLocks;
     this.#quota = quota;
   }
 

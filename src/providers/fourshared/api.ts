@@ -1,6 +1,6 @@
 /**
- * The requests of the 4shared and 4Sync documents, one method each: paths, parameters, status codes. Which request
- * serves which purpose is decided in the files beside this one.
+ * The requests of the 4shared and 4Sync documents, one method each: paths, parameters, status codes. The files beside
+ * this one decide which request serves which purpose.
  */
 import type { z } from 'zod';
 import { silentLog } from '../../base/log.js';
@@ -49,17 +49,20 @@ type Host = keyof FourSharedEndpoints;
 type FolderSpelling = 'folder' | 'folders';
 type Kind = 'file' | 'folder';
 
-/** The documents' name of a resource in paths that they spell in one way only. */
+/** The collection of a kind of object, in the paths that the documents spell in one way only. */
 export const collectionOf = { file: 'files', folder: 'folders' } as const;
 
-/** A GET with JSON in the answer says so in Content-Type: "You should set your HTTP Content-Type request header accordingly". */
+/**
+ * A GET that wants JSON says so in Content-Type, although it has no body: "You should set your HTTP Content-Type request
+ * header accordingly".
+ */
 const jsonGet = { 'content-type': 'application/json' };
 
 export class FourSharedApi {
   readonly http: HttpClient;
   readonly bad: BadEntries;
   readonly #endpoints: FourSharedEndpoints;
-  /** How this server spells each folder route, once it has answered one. */
+  /** The spelling of each folder route that this server has answered. */
   readonly #spelling = new Map<string, FolderSpelling>();
 
   constructor(
@@ -72,7 +75,7 @@ export class FourSharedApi {
     this.bad = new BadEntries(options.log ?? silentLog);
     this.http = new HttpClient({
       ...options,
-      // "429.0107: Just [max_number_of_calls] per [time_range]": of the account, whichever host is asked.
+      // "429.0107: Just [max_number_of_calls] per [time_range]": the limit counts for the account, on both hosts together.
       limiter: new RateLimiter(options.clock, options.log),
       signer: oauth1Signer(credentials, clock),
       readError,
@@ -99,12 +102,12 @@ export class FourSharedApi {
     return await this.json(this.call('GET', 'api', '/user', '', { headers: jsonGet }), userSchema, options);
   }
 
-  /** As the server has it, hidden states included. */
+  /** The file as the server reports it, also in the trash or incomplete. */
   async file(id: string, options: CallOptions): Promise<FileResponse> {
     return await this.json(this.call('GET', 'api', '/files/{id}', id, { headers: jsonGet }), fileSchema, options);
   }
 
-  /** As the server has it, hidden states included. */
+  /** The folder as the server reports it, also in the trash. */
   async folder(id: string, options: CallOptions): Promise<FolderResponse> {
     return await this.#folderGet('', id, undefined, folderSchema, options);
   }
@@ -120,8 +123,8 @@ export class FourSharedApi {
   }
 
   /**
-   * The documents head these routes `/folders/{id}…` and then give `/folder/{id}…` as their URL. The URL's spelling is
-   * tried first; where it is refused before it ever worked, the other one; what works is remembered.
+   * The documents head these routes `/folders/{id}…` and then give `/folder/{id}…` as their URL. We try the URL's
+   * spelling first. If the server refuses it before it ever worked, we try the other one, and remember what works.
    */
   async #folderGet<T>(
     part: '' | '/files' | '/children',
@@ -131,19 +134,19 @@ export class FourSharedApi {
     options: CallOptions,
   ): Promise<T> {
     const query = offset === undefined ? undefined : { limit: String(pageSize), offset: String(offset) };
-    const ask = (spelling: FolderSpelling): Promise<T> =>
+    const get = (spelling: FolderSpelling): Promise<T> =>
       this.json(this.call('GET', 'api', `/${spelling}/{id}${part}`, id, { query, headers: jsonGet }), schema, options);
     const known = this.#spelling.get(part);
-    if (known !== undefined) return await ask(known);
+    if (known !== undefined) return await get(known);
     const first = this.#spelling.values().next().value ?? 'folder';
     try {
-      const answer = await ask(first);
+      const answer = await get(first);
       this.#spelling.set(part, first);
       return answer;
     } catch (error) {
       if (!(error instanceof ProviderError) || (error.data.status !== 404 && error.data.status !== 405)) throw error;
       const second = first === 'folder' ? 'folders' : 'folder';
-      const answer = await ask(second).catch(() => {
+      const answer = await get(second).catch(() => {
         throw error;
       });
       this.#spelling.set(part, second);
@@ -169,7 +172,7 @@ export class FourSharedApi {
     );
   }
 
-  /** `PUT /files/{id}` or `/folders/{id}` on the api host: new name. Repeating it changes nothing. */
+  /** `PUT /files/{id}` or `/folders/{id}` on the api host sets the name. Repeating it changes nothing. */
   async rename<T>(
     kind: Kind,
     id: string,
@@ -206,7 +209,7 @@ export class FourSharedApi {
     const lookup = async (lookupOptions: CallOptions): Promise<true | undefined> =>
       (await isGone(lookupOptions)) ? true : undefined;
     const decode = (answer: Answer): true => {
-      // "No content with HTTP Status 204": an empty or a JSON answer is taken too, a sign-in page is not.
+      // "No content with HTTP Status 204". We also accept an empty or a JSON answer, but not a sign-in page.
       if (answer.status !== 204 && !/^\s*([{[]|$)/.test(answer.text))
         throw protocolFailure(call.route, 'an answer that is not JSON', { status: answer.status });
       return true;
@@ -214,7 +217,7 @@ export class FourSharedApi {
     await this.http.request(call, { decode, lookup }, options);
   }
 
-  /** `POST /files` on the upload host: a new file, whole. */
+  /** `POST /files` on the upload host: a new file with its whole content. */
   async uploadNew(
     folderId: string,
     fileName: string,
@@ -223,11 +226,11 @@ export class FourSharedApi {
     lookup: Outcome<FileResponse>['lookup'],
   ): Promise<FileResponse> {
     const call = this.call('POST', 'upload', '/files', '', { query: { folderId, fileName }, content });
-    // Told apart from the search of the same path, and from metadata routes of the api host.
+    // Other routes have the same path: the search, and the metadata routes of the api host. The route's name is this one's.
     return await this.json({ ...call, route: 'POST /files' }, fileSchema, options, lookup);
   }
 
-  /** `PUT /files/{id}` on the upload host: a new version, whole. Repeating it stores the same bytes again. */
+  /** `PUT /files/{id}` on the upload host: a new version with its whole content. Repeating it stores the same bytes again. */
   async uploadVersion(
     id: string,
     folderId: string,

@@ -1,28 +1,30 @@
-/** How a large upload is cut into chunks: pure, so that the policy is a table in the tests. */
+/** Policy: how a large upload is cut into chunks, and how many go at once. Pure functions, with tables in the tests. */
 import type { Span } from '../http/answers/content-range.js';
 
 const MiB = 1024 * 1024;
 
 export interface ChunkPolicy {
-  /** Bytes of one request. */
+  /** Bytes per request. */
   readonly chunkBytes: number;
-  /** Bytes of the first request: its time tells soon how quick the line is. */
+  /** Bytes of the first request. It is short, so that we soon know how fast the connection is. */
   readonly firstBytes: number;
-  /** Requests at once, to begin with. */
+  /** Requests at once at the start. */
   readonly parallel: number;
-  /** Requests at once where chunks go quickly. */
-  readonly most: number;
+  /** Requests at once on a fast connection. */
+  readonly maxParallel: number;
 }
 
-/** Bytes a ms of a connection on a line that takes more at once: 8 MiB in a second, the round trip included. */
-const QUICK = (8 * MiB) / 1000;
+/** Bytes per ms of one connection, from which on we send more at once: 8 MiB in a second, the round trip included. */
+const fastBytesPerMs = (8 * MiB) / 1000;
 
 /**
- * Eight at once, up to sixteen on a quick line: each on a connection of its own, they fill one of 400 MB/s where a connection
- * is held to 25 MB/s, and leave half of the places to others; on a slow line an interruption costs eight chunks at the most.
- * 8 MiB keep a round trip of 50 ms below a seventh of a chunk's time; the first one is of 2 MiB, so that a quick line is
- * known, and used, a quarter of a second earlier. Beyond 1,000 chunks they grow, so that the list
- * of stored ranges stays short.
+ * The policy for a content of `size` bytes.
+ *
+ * Eight chunks go at once, sixteen on a fast line. Sixteen connections fill a line of 400 MB/s where the server limits each
+ * to 25 MB/s, and they leave half of the client's connections to other requests. On a slow line an interruption costs
+ * eight chunks at most. With 8 MiB per chunk a round trip of 50 ms is less than a seventh of the chunk's time. The first
+ * chunk has 2 MiB: we notice a fast line a quarter of a second earlier. Content of more than 1,000 such chunks gets larger
+ * ones, so that the list of stored ranges stays short.
  */
 export function chunkPolicy(size: number, chunkBytes?: number): ChunkPolicy {
   const whole = chunkBytes ?? Math.max(8 * MiB, Math.ceil(size / 1000 / MiB) * MiB);
@@ -30,20 +32,20 @@ export function chunkPolicy(size: number, chunkBytes?: number): ChunkPolicy {
     chunkBytes: whole,
     firstBytes: Math.min(2 * MiB, whole),
     parallel: 8,
-    most: 16,
+    maxParallel: 16,
   };
 }
 
 /**
- * How many more shall go at once, now that a chunk of `bytes` took `tookMs` while `running` went: on a quick line, as many
- * again. One after the other is a wish of the server's.
+ * How many workers to add after a chunk of `bytes` took `tookMs` while `running` workers were sending. On a fast line it
+ * doubles them, up to `maxParallel`. With one worker it adds none: the server wants the chunks one after the other.
  */
-export function moreAtOnce(policy: ChunkPolicy, running: number, bytes: number, tookMs: number): number {
-  if (running === 1 || bytes < tookMs * QUICK) return 0;
-  return Math.max(0, Math.min(running, policy.most - running));
+export function additionalParallel(policy: ChunkPolicy, running: number, bytes: number, tookMs: number): number {
+  if (running === 1 || bytes < tookMs * fastBytesPerMs) return 0;
+  return Math.max(0, Math.min(running, policy.maxParallel - running));
 }
 
-/** The chunks to send, in the order of the file: one of `firstBytes`, the others of `chunkBytes`, none longer. */
+/** The chunks to send, in the order of the file: the first of at most `firstBytes`, the others of at most `chunkBytes`. */
 export function planChunks(missing: readonly Span[], policy: Pick<ChunkPolicy, 'chunkBytes' | 'firstBytes'>): Span[] {
   const chunks: Span[] = [];
   for (const { start, end } of missing) {

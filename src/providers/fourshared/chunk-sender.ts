@@ -13,13 +13,13 @@ import { protocolFailure } from '../http/answers/http-error.js';
 import type { CallOptions } from '../http/client/client.js';
 import type { UploadSource } from '../provider.js';
 import type { FourSharedApi } from './api.js';
-import { type ChunkPolicy, moreAtOnce, planChunks } from './chunk-plan.js';
+import { additionalParallel, type ChunkPolicy, planChunks } from './chunk-plan.js';
 import { isHidden } from './entities.js';
 import { orGone } from './find.js';
 
-/** What we have learned about the server. Kept as long as the provider. */
-export interface ChunkManners {
-  /** False once a chunk was refused that was not the next one. */
+/** What we have learned about the server. It is kept as long as the provider lives. */
+export interface ServerQuirks {
+  /** False once the server has refused a chunk that was not the next one in order. */
   anyOrder: boolean;
   statusPath: '/upload/{id}/status' | '/upload/{id}';
 }
@@ -38,14 +38,14 @@ export interface ChunkSession {
   onStored(stored: readonly Span[], bytes: number): Promise<void>;
 }
 
-/** Errors that speak of this chunk and not of the account: they may mean "not in this order". */
+/** Errors about this chunk and not about the account. They may mean "not in this order". */
 const refusals = new Set(['protocol', 'integrity', 'exists', 'unsupported', 'too-large', 'server', 'not-found']);
-/** Rounds in a row that may bring nothing new. */
-const fruitlessRounds = 3;
+/** Rounds in a row without a new stored byte, after which we give up. */
+const maxRoundsWithoutProgress = 3;
 
 export class ChunkSender {
   readonly #api: FourSharedApi;
-  readonly manners: ChunkManners = { anyOrder: true, statusPath: '/upload/{id}/status' };
+  readonly quirks: ServerQuirks = { anyOrder: true, statusPath: '/upload/{id}/status' };
 
   constructor(api: FourSharedApi) {
     this.#api = api;
@@ -55,31 +55,32 @@ export class ChunkSender {
   async send(session: ChunkSession, stored: readonly Span[]): Promise<void> {
     const { source, policy } = session;
     let have = mergeSpans(stored);
-    let fruitless = 0;
-    let pushed = false;
+    let roundsWithoutProgress = 0;
+    let resentLastChunk = false;
     for (;;) {
       if (coveredBytes(have, source.size) === source.size) {
         if (await this.#settled(session)) return;
         // Every chunk is stored, but there is no file: send the last chunk again, for a server that needs it to finish.
-        if (pushed) throw neverDone('every chunk is stored, but the upload is not complete');
-        pushed = true;
+        if (resentLastChunk) throw neverDone('every chunk is stored, but the upload is not complete');
+        resentLastChunk = true;
         have = [{ start: 0, end: Math.max(0, source.size - policy.chunkBytes) }];
       }
       const before = coveredBytes(have, source.size);
       const chunks = planChunks(missingSpans(have, source.size), policy);
-      const parallel = this.manners.anyOrder ? policy.parallel : 1;
+      const parallel = this.quirks.anyOrder ? policy.parallel : 1;
       const round = await this.#round(session, have, chunks, parallel);
       // Some servers may answer 201 to every chunk: it counts only where none was refused.
       if (round.complete && round.refused === undefined) return;
       const misordered = round.refused !== undefined && round.refused.code !== 'not-found' && parallel > 1;
-      if (misordered) this.manners.anyOrder = false;
+      if (misordered) this.quirks.anyOrder = false;
       const status = await this.status(session.uploadId, session.options);
       if (status === undefined)
         throw round.refused ?? new ProviderError('not-found', 'the upload is gone', { data: {} });
       if (status.complete) return;
       have = status.stored;
-      fruitless = misordered || coveredBytes(have, source.size) > before ? 0 : fruitless + 1;
-      if (fruitless >= fruitlessRounds) throw round.refused ?? neverDone('accepted chunks are not stored');
+      roundsWithoutProgress = misordered || coveredBytes(have, source.size) > before ? 0 : roundsWithoutProgress + 1;
+      if (roundsWithoutProgress >= maxRoundsWithoutProgress)
+        throw round.refused ?? neverDone('accepted chunks are not stored');
     }
   }
 
@@ -117,22 +118,22 @@ export class ChunkSender {
     let fatal: unknown;
     let next = 0;
     // Checkpoints are written one at a time, each with everything stored so far.
-    let told: Promise<void> = Promise.resolve();
+    let checkpointWrites: Promise<void> = Promise.resolve();
 
     const workers: Promise<void>[] = [];
     const worker = async (): Promise<void> => {
       for (;;) {
         const chunk = chunks[next++];
         if (chunk === undefined || refused !== undefined || fatal !== undefined) return;
-        const begin = clock.now();
+        const startedAt = clock.now();
         try {
           const done = await this.#chunk(session, chunk, options);
-          const more = moreAtOnce(policy, workers.length, chunk.end - chunk.start, clock.now() - begin);
+          const more = additionalParallel(policy, workers.length, chunk.end - chunk.start, clock.now() - startedAt);
           for (let added = 0; added < more && next < chunks.length; added++) workers.push(worker());
           complete ||= done;
           stored = mergeSpans([...stored, chunk]);
-          told = told.then(() => session.onStored(stored, coveredBytes(stored, source.size)));
-          await told;
+          checkpointWrites = checkpointWrites.then(() => session.onStored(stored, coveredBytes(stored, source.size)));
+          await checkpointWrites;
         } catch (error) {
           // The next one in order cannot have come too early: where the server fails with it, another order does not help.
           const isOrderless = error instanceof ProviderError && error.code === 'server' && chunk === chunks[0];
@@ -146,7 +147,7 @@ export class ChunkSender {
       }
     };
     while (workers.length < Math.min(parallel, chunks.length)) workers.push(worker());
-    // They become more while they are waited for.
+    // `workers` grows while we wait.
     for (const one of workers) await one;
     if (fatal !== undefined) throw fatal;
     return { complete, refused };
@@ -170,9 +171,9 @@ export class ChunkSender {
     return await this.#api.http.request(call, { decode: ({ status }) => status === 201, lookup }, options);
   }
 
-  /** What the server has; undefined when it does not know the upload. */
+  /** What the server has stored. Undefined if it does not know the upload. */
   async status(uploadId: string, options: CallOptions): Promise<UploadStatus | undefined> {
-    const first = this.manners.statusPath;
+    const first = this.quirks.statusPath;
     try {
       return await this.#status(first, uploadId, options);
     } catch (error) {
@@ -183,7 +184,7 @@ export class ChunkSender {
     const second = first === '/upload/{id}' ? '/upload/{id}/status' : '/upload/{id}';
     try {
       const status = await this.#status(second, uploadId, options);
-      this.manners.statusPath = second;
+      this.quirks.statusPath = second;
       return status;
     } catch (error) {
       if (error instanceof ProviderError && (error.data.status === 404 || error.data.status === 405))
@@ -192,7 +193,7 @@ export class ChunkSender {
     }
   }
 
-  async #status(path: ChunkManners['statusPath'], uploadId: string, options: CallOptions): Promise<UploadStatus> {
+  async #status(path: ServerQuirks['statusPath'], uploadId: string, options: CallOptions): Promise<UploadStatus> {
     const call = this.#api.call('GET', 'upload', path, uploadId, { accept: [308] });
     return await this.#api.http.request(call, { decode: (answer) => readStatus(answer, call.route) }, options);
   }

@@ -1,6 +1,6 @@
 /**
- * The "Common Responses" table of the 4shared and 4Sync documents (they differ in one row), and what each row means to
- * us. A test checks that every row of the documents is here.
+ * The "Common Responses" table of the 4shared and 4Sync documents (they differ in one row), with our error code for each
+ * row. A test checks that every row of the documents is here.
  */
 import type { ProviderErrorCode } from '../errors.js';
 import type { ErrorMeaning, Repeat } from '../http/answers/http-error.js';
@@ -15,7 +15,7 @@ function row(code: ProviderErrorCode, repeat: Repeat = 'never'): Row {
   return { code, repeat };
 }
 
-/** By the documents' `code`. 400 rows that concern a parameter are `invalid-name` where the parameter is a name. */
+/** By the documents' `code`. If a 400 row concerns a parameter that is a name, `readError` makes it `invalid-name`. */
 export const errorTable: Readonly<Record<string, Row>> = {
   '400': row('protocol'),
   '400.0212': row('protocol'),
@@ -34,7 +34,7 @@ export const errorTable: Readonly<Record<string, Row>> = {
   '401.0316': row('auth'),
   // A new login does not renew a subscription.
   '401.0317': row('permission'),
-  // The signature is checked before anything is done, and each try is signed anew.
+  // The server checks the signature before it does anything, and we sign each try anew.
   '401.0318': row('auth', 'safely'),
   '401.0319': row('auth', 'safely'),
   '401.0600': row('server', 'uncertain'),
@@ -48,7 +48,7 @@ export const errorTable: Readonly<Record<string, Row>> = {
   '403.0200': row('permission'),
   '403.0201': row('exists'),
   '403.0206': row('too-large'),
-  // In the trash: for everybody above the provider it is gone.
+  // In the trash: above the provider that means it does not exist.
   '403.0223': row('not-found'),
   '403.0224': row('permission'),
   '403.0225': row('integrity'),
@@ -92,7 +92,7 @@ export function readError(status: number, text: string): ErrorMeaning {
   const given = body?.code;
   const providerCode = typeof given === 'string' || typeof given === 'number' ? String(given) : undefined;
   const message = typeof body?.message === 'string' ? body.message : undefined;
-  // The two must agree: a proxy's 502 around an old body is a 502.
+  // Status and code must agree: a proxy may send its 502 with an older body, and that is a 502.
   const matching = providerCode !== undefined && Number.parseInt(providerCode, 10) === status ? providerCode : '';
   const found = rowOf(status, matching);
   const aboutName =

@@ -1,4 +1,4 @@
-/** Everything in a folder, in as few requests as the known counts allow. */
+/** Lists a folder, in as few requests as the known counts of its files and folders allow. */
 import { forEachInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
@@ -8,11 +8,12 @@ import type { FourSharedApi } from './api.js';
 import { type FileResponse, type FolderResponse, isHidden, toFile, toFolder } from './entities.js';
 import { afterPages, pageSize, planPages } from './page-plan.js';
 
-/** Pages asked for at once: as many as there are connections to a host. */
+/** Pages requested at once: as many as there are connections to a host. */
 const windowPages = 32;
+
 /**
- * All entries of one paged list, each id once. Whatever the server says and does, it ends: where pages bring nothing new, or
- * with `protocol` beyond `mostEntries`.
+ * All entries of one paged list, each id once. It ends whatever the server answers: when a page brings nothing new, or
+ * with the error `protocol` beyond `maxEntries`.
  */
 export async function listPages<T extends { readonly id: string }>(
   page: (offset: number) => Promise<(T | BadEntry)[]>,
@@ -37,7 +38,7 @@ export async function listPages<T extends { readonly id: string }>(
     const pages = await Promise.all(window.map(page));
     for (const entries of pages) await add(entries);
     lengths.push(...pages.map((entries) => entries.length));
-    // The count is out of date by much, or the server heeds no offset.
+    // The count is far too high, or the server ignores the offset.
     if (byId.size + bad.length === before || pages.at(-1)?.length === 0) break;
   }
   const next = planned === null ? 'restart' : afterPages(lengths, count ?? 0, fresh);
@@ -48,7 +49,7 @@ export async function listPages<T extends { readonly id: string }>(
     await add(entries);
     const before = seen.size;
     await forEachInTurns(entries, (entry) => seen.add(entry instanceof BadEntry ? entry : entry.id));
-    // The same again: the server heeds no offset.
+    // A page with nothing new: the server ignores the offset.
     offset = entries.length < pageSize || seen.size === before ? undefined : offset + pageSize;
   }
   return [...byId.values(), ...bad];
@@ -60,9 +61,9 @@ export async function listFolder(
   countsAreFresh: boolean,
   options: CallOptions,
 ): Promise<RemoteEntry[]> {
-  // One part that fails makes the other one useless: it is cancelled.
-  const either = new AbortController();
-  const signal = options.signal === undefined ? either.signal : AbortSignal.any([options.signal, either.signal]);
+  // Files and folders are two lists. If one fails, the other is useless and is cancelled.
+  const abort = new AbortController();
+  const signal = options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal]);
   const partOptions = { ...options, signal };
   try {
     const [folders, files] = await Promise.all([
@@ -83,7 +84,7 @@ export async function listFolder(
     });
     return entries;
   } catch (error) {
-    either.abort();
+    abort.abort();
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Folders, names and the trash. Each change is one request; when its answer is lost, the object is looked at before
- * anything is sent again.
+ * Folders, names and the trash. Each change is one request. When its answer is lost, we look at the object before we send
+ * anything again.
  */
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/client.js';
@@ -18,7 +18,7 @@ import {
 } from './entities.js';
 import { findFile, findFolder, holds, orGone } from './find.js';
 
-/** Where an object is to be. */
+/** The target of a move or copy. */
 export interface Place {
   readonly parentId: string;
   readonly name: string;
@@ -45,7 +45,7 @@ export class Namespace {
 
   async createFolder(parentId: string, name: string, options: CallOptions): Promise<RemoteFolder> {
     checkName(name, maxNameLength);
-    // One that is empty cannot be told from the one that our lost request made, and serves as well.
+    // An empty folder of this name may be the one that our unanswered request made. If it is not, it serves as well.
     const lookup = async (lookupOptions: CallOptions): Promise<FolderResponse | undefined> => {
       const found = await findFolder(this.#api, parentId, name, lookupOptions);
       return found !== undefined && (found.numFiles ?? 0) === 0 && (found.numChildren ?? 0) === 0 ? found : undefined;
@@ -72,12 +72,12 @@ export class Namespace {
       (lookupOptions) => this.#findMoved(entry, to, lookupOptions),
     );
     const moved = await this.#confirmParent(entry, answer, to.parentId, options);
-    // The documents give move an optional `name`. Where it is ignored, the new name is a second request.
+    // The documents give move an optional `name`. If the server ignores it, a second request sets the name.
     if (moved.name === to.name || moved.name !== entry.name) return moved;
     try {
       return await this.rename(moved, to.name, options);
     } catch (error) {
-      // Half a move is no move: back to where it was, if that still works.
+      // Moved but not renamed: move it back, if that still works.
       const back = { folderId: entry.parentId ?? '' };
       await this.#api
         .act(entry.kind, 'move', moved.id, back, schemaOf(entry.kind), options, async () => undefined)
@@ -131,7 +131,7 @@ export class Namespace {
     try {
       answer = await this.#api.act(entry.kind, 'untrash', entry.id, undefined, schemaOf(entry.kind), options, lookup);
     } catch (error) {
-      // "The resource is not in trash": then it is where it was.
+      // "The resource is not in trash": it is in its folder already.
       if (!(error instanceof ProviderError) || error.data.providerCode !== '403.0224') throw error;
       return await this.stat(entry.kind, entry.id, options);
     }
@@ -149,7 +149,7 @@ export class Namespace {
     return kind === 'file' ? await this.#api.file(id, options) : await this.#api.folder(id, options);
   }
 
-  /** The documents describe move as "create a copy in another folder and then delete the original": the id may change. */
+  /** The object after a move. The documents call a move "create a copy … and then delete the original": its id may change. */
   async #findMoved(entry: RemoteEntry, to: Place, options: CallOptions): Promise<Response | undefined> {
     const now = await orGone(this.#get(entry.kind, entry.id, options));
     if (now !== undefined && !isHidden(now.status)) return now.parentId === to.parentId ? now : undefined;
@@ -167,15 +167,15 @@ export class Namespace {
     );
   }
 
-  /** The answer as an entry; asked once more where it still tells the old parent. */
+  /** The answer as an entry. If the answer still has the old parent, one more request tells whether the move was done. */
   async #confirmParent(
     entry: RemoteEntry,
     answer: Response,
     parentId: string,
     options: CallOptions,
   ): Promise<RemoteEntry> {
-    const told = answer.parentId ?? parentId;
-    if (told === parentId) return orThrow(toEntry(entry.kind, answer, parentId));
+    const reportedParentId = answer.parentId ?? parentId;
+    if (reportedParentId === parentId) return orThrow(toEntry(entry.kind, answer, parentId));
     const now = await this.stat(entry.kind, answer.id, options);
     if (now.parentId === parentId) return now;
     const route = `POST /${collectionOf[entry.kind]}/{id}/move`;
@@ -193,7 +193,7 @@ function toEntry(kind: RemoteEntry['kind'], response: Response, parentId: string
     : toFolder(response as FolderResponse, parentId);
 }
 
-/** What the server would have answered about an object that is already gone. */
+/** The answer that the server would have given, for an object that is already gone. */
 function asResponse(entry: RemoteEntry): Response {
   const base = { id: entry.id, name: entry.name, modified: entry.modified, parentId: entry.parentId };
   return entry.kind === 'file'

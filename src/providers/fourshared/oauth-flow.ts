@@ -1,7 +1,7 @@
 /**
  * The three-legged login of the documents ("Authorization"): request token, the person's consent in a browser, access
- * token. The documents mention `oauth_callback_confirmed` but no verifier: both the flow of OAuth 1.0a, with one, and
- * the older one without work here.
+ * token. The documents mention `oauth_callback_confirmed` but no verifier. So both flows work here: OAuth 1.0a with a
+ * verifier, and OAuth 1.0 without.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { ProviderError } from '../errors.js';
@@ -11,7 +11,7 @@ import { HttpClient } from '../http/client/client.js';
 import { readError } from './error-table.js';
 
 interface LoginOptions {
-  /** `api` alone is used. */
+  /** Only `api` is used. */
   readonly endpoints: { readonly api: string };
   readonly consumerKey: string;
   readonly consumerSecret: string;
@@ -22,21 +22,21 @@ interface LoginOptions {
 }
 
 export interface BegunLogin {
-  /** Where the person grants access. */
+  /** The page where the person grants access. */
   readonly authorizeUrl: string;
   readonly requestToken: string;
   readonly requestTokenSecret: string;
 }
 
 /**
- * Step one. `callback` is the URL that the browser is sent to after consent, or `oob` when the person is to copy a
- * code (or just says "done").
+ * Step one. `callback` is the URL that the server sends the browser to after consent. With `oob` the person copies a code
+ * instead, or only says "done".
  */
 export async function beginLogin(options: LoginOptions & { readonly callback: string | 'oob' }): Promise<BegunLogin> {
   const { callback } = options;
   const answer = await postForm(options, {}, '/oauth/initiate', { oauth_callback: callback });
   const { token, tokenSecret } = tokensOf(answer, '/oauth/initiate');
-  // A server that did not confirm the callback expects it where OAuth 1.0 had it.
+  // A server that did not confirm the callback expects it in the authorize URL, as in OAuth 1.0.
   const confirmed = answer.get('oauth_callback_confirmed') === 'true';
   const query = { oauth_token: token, ...(confirmed || callback === 'oob' ? {} : { oauth_callback: callback }) };
   return {
@@ -46,7 +46,7 @@ export async function beginLogin(options: LoginOptions & { readonly callback: st
   };
 }
 
-/** Step three, after the consent. `verifier` is the callback's `oauth_verifier` or the code that was shown, if any. */
+/** Step three, after the consent. `verifier` is the callback's `oauth_verifier`, or the code that the page showed, if any. */
 export async function finishLogin(
   options: LoginOptions & {
     readonly requestToken: string;
@@ -79,7 +79,7 @@ async function postForm(
     maxConnections: 1,
     secrets: [consumerKey, consumerSecret, token.token ?? '', token.tokenSecret ?? '', extra.oauth_verifier ?? ''],
   });
-  // A second request token does no harm; a request token that was exchanged once is spent.
+  // A second request token does no harm. But a request token can be exchanged only once.
   const idempotent = path === '/oauth/initiate';
   const call = { method: 'POST', route: `POST ${path}`, url: base(options) + path, idempotent } as const;
   const headers = { accept: 'application/x-www-form-urlencoded, */*' };

@@ -1,13 +1,13 @@
-/** How a list is cut into pages: pure, so that the request budget is a table in the tests. */
+/** Policy: which pages of a list are requested. Pure functions, so that the tests hold the request budget as a table. */
 
 /** "Default (and max value) is 100." */
 export const pageSize = 100;
 
 /**
- * How many pages to ask for at once. Null: only one after the other, because it is unknown where the end is.
+ * How many pages to request at once. Null: one after the other, because we do not know where the list ends.
  *
- * A fresh count is believed, 0 included. A stale one only says what is likely: it is worth asking for several pages at
- * once, but never worth asking for none.
+ * We believe a fresh count, also 0. A stale count is a guess: it is good enough to request several pages at once, but not
+ * to request none.
  */
 export function planPages(count: number | null, fresh: boolean): number | null {
   if (count === null) return null;
@@ -16,16 +16,16 @@ export function planPages(count: number | null, fresh: boolean): number | null {
 }
 
 /**
- * What to do after the planned pages have come, by how many entries each held:
- * - `done`
- * - a number: go on, one page after the other, from this offset
- * - `restart`: a page in the middle was short: the list changed meanwhile, or the server's pages are smaller than ours,
- *   so that the offsets were wrong
+ * What to do after the planned pages have arrived. `lengths` are their numbers of entries.
+ * - `done`: the list is complete.
+ * - a number: continue from this offset, one page after the other.
+ * - `restart`: a page in the middle was short, so the offsets were wrong. The list has changed meanwhile, or the server's
+ *   pages are smaller than ours.
  */
 export function afterPages(lengths: readonly number[], count: number, fresh: boolean): 'done' | 'restart' | number {
   const short = lengths.findIndex((length) => length < pageSize);
   if (short === -1) {
-    // All full. A fresh count that was met exactly needs no further proof.
+    // All pages are full. If they hold exactly a fresh count of entries, the list is complete.
     const total = lengths.length * pageSize;
     return fresh && total === count ? 'done' : total;
   }

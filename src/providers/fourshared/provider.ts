@@ -1,4 +1,4 @@
-/** 4shared and 4Sync: one protocol, two families of hosts. */
+/** The provider of 4shared and 4Sync, which speak one protocol on different hosts. */
 import type { Clock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
@@ -15,9 +15,9 @@ export type FourSharedName = '4shared' | '4sync';
 export interface FourSharedOptions {
   readonly endpoints: FourSharedEndpoints;
   readonly credentials: FourSharedCredentials;
-  /** Longest a request may take with its repeats, ms; time in which content moves is not counted. Default 60,000. */
+  /** The longest time for a request with its retries, ms. Time in which content moves is not counted. Default 60,000. */
   readonly deadlineMs?: number;
-  /** A try in which no byte moves for so long is given up, ms. Default 30,000, at most half the deadline. */
+  /** A try is given up after this time without a byte moving, ms. Default 30,000, at most half the deadline. */
   readonly stallMs?: number;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -25,7 +25,7 @@ export interface FourSharedOptions {
   readonly chunkBytes?: number;
   /** Largest content that is uploaded in one request, bytes. Default 149,000,000. */
   readonly simpleUploadLimit?: number;
-  /** Where the old version goes that a large upload replaces. Default `trash`. */
+  /** What happens to an old version that a large upload replaces. Default `trash`. */
   readonly disposal?: 'trash' | 'permanent';
   /** Requests at once per host. Default 32. */
   readonly maxConnections?: number;
@@ -47,7 +47,7 @@ const capabilities: Capabilities = {
   md5: true,
   quota: true,
   changes: false,
-  // Not documented; taking names for different is the reading that hides nothing.
+  // Not documented. If names that differ in case counted as equal, we might hide a file.
   caseSensitive: true,
   maxNameLength,
 };

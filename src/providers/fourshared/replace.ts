@@ -18,7 +18,7 @@ import { orGone } from './find.js';
 import type { Namespace } from './namespace.js';
 
 /** Errors that may be temporary. After one of them the upload must be resumed later, not forgotten. */
-const passing = new Set(['network', 'timeout', 'server', 'rate-limited', 'aborted', 'protocol', 'auth']);
+const temporaryErrors = new Set(['network', 'timeout', 'server', 'rate-limited', 'aborted', 'protocol', 'auth']);
 
 export async function finishUpload(
   api: FourSharedApi,
@@ -152,7 +152,7 @@ async function dispose(
     if (old === undefined) return;
     await orGone<unknown>(disposal === 'trash' ? namespace.trash(old, options) : namespace.remove(old, options));
   } catch (error) {
-    if (error instanceof ProviderError && passing.has(error.code)) throw error;
+    if (error instanceof ProviderError && temporaryErrors.has(error.code)) throw error;
     log.warn({ id: oldId }, 'the replaced version could not be disposed of');
   }
 }

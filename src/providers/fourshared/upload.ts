@@ -1,8 +1,9 @@
 /**
- * Storing content. Up to the documents' "150 MB" in one request; above in chunks, under a temporary name that then
- * becomes the final one or, for a new version, takes the old one's place: `/upload` knows folder and name only.
+ * Stores content. Up to the documents' "150 MB" it goes in one request. Larger content goes in chunks to a file with a
+ * temporary name, because `/upload` takes a folder and a name but no id. At the end replace.ts gives that file its name,
+ * or puts it in the old version's place.
  *
- * Whatever was stored is compared with what was meant: size always, md5 where the server tells it.
+ * Every stored file is checked against its source: the size always, the md5 where the server reports it.
  */
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
@@ -34,7 +35,7 @@ export interface UploaderSettings {
   readonly log?: Log;
 }
 
-/** "150 MB" may mean 150,000,000 or 157,286,400: below the smaller, with a margin for "less than". */
+/** "150 MB" may mean 150,000,000 or 157,286,400 bytes. We stay below the smaller, with a margin for "less than". */
 export const defaultSimpleUploadLimit = 150_000_000 - 1_000_000;
 
 export class Uploader {
@@ -43,7 +44,7 @@ export class Uploader {
   readonly #settings: UploaderSettings;
   readonly #sender: ChunkSender;
   readonly #log: Log;
-  /** Shrinks when the server turns out to have a lower one (403.0206). */
+  /** Bytes. Lowered when the server refuses a content as too large for one request (403.0206). */
   #simpleLimit: number;
 
   constructor(api: FourSharedApi, namespace: Namespace, settings: UploaderSettings) {
@@ -72,8 +73,9 @@ export class Uploader {
   }
 
   /**
-   * Removes the file of an upload that nobody resumes, as long as it has no name of its own, and gives the version that
-   * stepped aside for it its name back. Where it has taken the name already, the version that it replaced goes.
+   * Cleans up after an upload that nobody will resume. If its file still has the temporary name, the file is removed, and
+   * a version that was moved aside gets its name back. If the file already has the final name, the version that it
+   * replaced is disposed of.
    */
   async discard(checkpoint: UploadCheckpoint, call: CallOptions): Promise<void> {
     const abandoned = parseAbandoned(checkpoint);
@@ -104,7 +106,7 @@ export class Uploader {
       onProgress: options.onProgress?.bind(options),
     };
     const call = callOptions(options);
-    // An earlier try may have stored it just before its answer was lost.
+    // An earlier try may have stored the file, and lost only the answer.
     let found = resume === undefined ? undefined : await lookup(call);
     let file: RemoteFile | undefined;
     for (let again = false; file === undefined; again = true) {
@@ -120,9 +122,9 @@ export class Uploader {
         file = await this.#verified(answer, content, parentId, call);
       } catch (error) {
         if (!isIntegrity(error)) throw error;
-        // What is wrong and new must not keep the name from the next try.
-        const isOutOfTheWay = replaces !== undefined || found !== undefined || (await this.#discard(answer.id, call));
-        if (again || !isOutOfTheWay) throw error;
+        // A damaged new file must be removed: it would keep the name from the next try.
+        const canSendAgain = replaces !== undefined || found !== undefined || (await this.#discard(answer.id, call));
+        if (again || !canSendAgain) throw error;
         this.#log.warn({ size: content.size }, 'what was stored is damaged, sending it anew');
         found = undefined;
       }
@@ -139,7 +141,7 @@ export class Uploader {
     resume?: ChunkedCheckpoint,
   ): Promise<RemoteFile> {
     let checkpoint =
-      resume === undefined ? this.#begin(target, content) : await this.#reconsider(target, content, resume, options);
+      resume === undefined ? this.#begin(target, content) : await this.#reconcile(target, content, resume, options);
     for (let again = false; ; again = true) {
       let verified: RemoteFile | undefined;
       if (checkpoint.phase === 'starting') checkpoint = await this.#start(checkpoint, options);
@@ -150,12 +152,12 @@ export class Uploader {
           const sent = checkpoint.uploadId;
           const retry = !again && (isIntegrity(error) || isCode(error, 'not-found'));
           if (isIntegrity(error)) {
-            // A server that takes chunks in any order but does not put them in order shows itself here.
-            this.#sender.manners.anyOrder = false;
+            // The server accepts chunks in any order, but may not put them in order. From now on we send them in order.
+            this.#sender.quirks.anyOrder = false;
           }
-          // One that is called gone may be there all the same, and nobody would ever know it again.
-          const isLeft = isIntegrity(error) || isCode(error, 'not-found');
-          if (isLeft && sent !== undefined) await this.#discard(sent, callOptions(options));
+          // The server may still have the upload, although it says `not-found`. After this nothing refers to it, so remove it.
+          const mayRemain = isIntegrity(error) || isCode(error, 'not-found');
+          if (mayRemain && sent !== undefined) await this.#discard(sent, callOptions(options));
           if (!retry) throw error;
           this.#log.warn({ size: content.size }, 'the upload went wrong at the server, sending it anew');
           checkpoint = this.#begin(target, content);
@@ -176,8 +178,8 @@ export class Uploader {
   }
 
   /**
-   * Always under a name of its own, also for a new file: an upload whose start was not answered, or that a crash left
-   * behind, may hold its name without being listed, and nothing could then ever take that name. The rename at the end
+   * Uses a temporary name also for a new file. An upload whose start was not answered, or that a crash left behind, may
+   * hold its name without being listed. If that were the final name, no file could ever take it. The rename at the end
    * costs one request per large file, and nobody sees half a file.
    */
   #begin(target: UploadTarget, content: ExpectedContent): ChunkedCheckpoint {
@@ -185,8 +187,8 @@ export class Uploader {
     return { v: 1, kind: 'chunked', ...content, parentId: target.parentId, uploadName, phase: 'starting', stored: [] };
   }
 
-  /** Where an interrupted upload really stands. */
-  async #reconsider(
+  /** The checkpoint of an interrupted upload, corrected by what the server has. */
+  async #reconcile(
     target: UploadTarget,
     content: ExpectedContent,
     resume: ChunkedCheckpoint,
@@ -201,7 +203,7 @@ export class Uploader {
       const stored = status.complete ? [{ start: 0, end: content.size }] : status.stored;
       return { ...resume, phase: 'sending', uploadId, stored };
     }
-    // The new file may have been removed by somebody since.
+    // Another client may have removed the new file meanwhile.
     const file = resume.newId === undefined ? undefined : await orGone(this.#api.file(resume.newId, call));
     return file !== undefined && holds(file, content) ? resume : this.#begin(target, content);
   }
@@ -225,14 +227,14 @@ export class Uploader {
         await announce(options, checkpoint);
         return checkpoint;
       } catch (error) {
-        // Our own start, of before a crash or with its answer lost, holds the name but is not listed: leave it.
+        // An earlier start of ours, unanswered or from before a crash, holds the name but is not listed. Leave it there.
         if (!isCode(error, 'exists') || ++collisions > 2) throw error;
         checkpoint = { ...checkpoint, uploadName: temporaryName() };
       }
     }
   }
 
-  /** The id of an upload of this name that was started, or even finished, and is listed. */
+  /** The id of a listed upload of this name, started or finished. */
   async #findStarted(checkpoint: ChunkedCheckpoint, options: CallOptions): Promise<string | undefined> {
     const matches = (file: FileResponse): boolean =>
       file.name === checkpoint.uploadName &&
@@ -250,7 +252,7 @@ export class Uploader {
     let checkpoint = begun;
     const uploadId = begun.uploadId ?? '';
     const call = callOptions(options);
-    const alreadyThere =
+    const isAllStored =
       begun.stored.length === 1 && begun.stored[0]?.start === 0 && begun.stored[0].end === content.size;
     const session = {
       uploadId,
@@ -263,13 +265,13 @@ export class Uploader {
         await announce(options, checkpoint);
       },
     };
-    if (!alreadyThere || (await this.#sender.status(uploadId, call))?.complete !== true)
+    if (!isAllStored || (await this.#sender.status(uploadId, call))?.complete !== true)
       await this.#sender.send(session, begun.stored);
     const file = await this.#verified(await this.#completed(uploadId, begun, call), content, begun.parentId, call);
     return [{ ...checkpoint, phase: 'uploaded', newId: file.id }, file];
   }
 
-  /** The file that a completed upload became. The documents call the upload's id the id of the new file. */
+  /** The file of a completed upload. According to the documents the upload's id is the id of the new file. */
   async #completed(uploadId: string, checkpoint: ChunkedCheckpoint, options: CallOptions): Promise<FileResponse> {
     const route = 'GET /files/{id}';
     const begun = this.#api.http.clock.now();
@@ -278,7 +280,7 @@ export class Uploader {
         (await orGone(this.#api.file(uploadId, options))) ??
         (await findFile(this.#api, checkpoint.parentId, (other) => other.name === checkpoint.uploadName, options));
       if (file !== undefined && !isHidden(file.status)) return file;
-      // The server may still be putting the chunks together.
+      // The server may still be assembling the chunks.
       if (this.#api.http.clock.now() - begun + wait > this.#api.http.deadlineMs)
         throw new ProviderError('integrity', `${route}: the upload is complete, but there is no file`, {
           data: { route },
@@ -287,23 +289,29 @@ export class Uploader {
     }
   }
 
-  /** Resolves when the stored file is what was meant; asks once more before it says that it is not. */
+  /** Resolves if the stored file matches `content`. Before it rejects with `integrity`, it asks the server once more. */
   async #verified(
     answer: FileResponse,
     content: ExpectedContent,
     parentId: string,
     options: CallOptions,
   ): Promise<RemoteFile> {
-    let told = answer;
-    if (!holds(told, content)) told = await this.#api.file(answer.id, options);
-    const file = holds(told, content) ? toFile(told, told.parentId ?? parentId, 'write') : undefined;
+    let response = answer;
+    if (!holds(response, content)) response = await this.#api.file(answer.id, options);
+    const file = holds(response, content) ? toFile(response, response.parentId ?? parentId, 'write') : undefined;
     if (file !== undefined) return file;
     throw new ProviderError('integrity', 'the server did not store what was sent', {
-      data: { size: content.size, md5: content.md5, storedSize: told.size, storedMd5: told.md5, status: told.status },
+      data: {
+        size: content.size,
+        md5: content.md5,
+        storedSize: response.size,
+        storedMd5: response.md5,
+        status: response.status,
+      },
     });
   }
 
-  /** Removes what an upload left behind. Resolves with whether it is gone; a failure to do so is no error. */
+  /** Removes the file of a failed upload. Resolves with whether it is gone, and never rejects. */
   async #discard(id: string, options: CallOptions): Promise<boolean> {
     try {
       await this.#api.remove('file', id, options, async () => false);
@@ -320,7 +328,7 @@ function temporaryName(): string {
   return `.syncmount-${randomBytes(6).toString('hex')}.part`;
 }
 
-/** Local trouble is reported as the uploads are: the caller knows no other kind of error. */
+/** Reports a local failure as a ProviderError, the only kind of error that the caller handles. */
 async function readMd5(source: UploadSource): Promise<string> {
   try {
     return await source.md5();
