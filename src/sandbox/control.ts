@@ -14,7 +14,7 @@ export interface Controlled {
   readings: object;
   settings: object;
   info: () => object;
-  /** What this protocol offers besides. */
+  /** Further routes of this protocol. */
   routes: readonly ControlRoute[];
 }
 
@@ -91,7 +91,7 @@ export function addControl(app: FastifyInstance, controlled: Controlled): void {
 export interface Asked {
   request: FastifyRequest;
   query: Record<string, string | undefined>;
-  /** What the `*` of the route stands for. */
+  /** The part of the path that the route's `*` matches. */
   path: string;
 }
 

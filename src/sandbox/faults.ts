@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import type { HostName } from './hosts.js';
 
 export type FaultAction =
-  /** An error answer; the request is not performed unless `performed`. */
+  /** An error answer. The request is performed only with `performed`. */
   | {
       kind: 'status';
       status?: number;
@@ -13,31 +13,31 @@ export type FaultAction =
       performed?: boolean;
     }
   /**
-   * The connection is cut with RST: before anything is done, in the middle (of the request's body if it has one, else
-   * of the answer's), or after the request was performed, so that only its answer is lost.
+   * The connection is cut with RST. `before`: nothing is done. `middle`: in the request's body if it has one, else in the
+   * answer's. `after`: the request is performed, and only its answer is lost.
    */
   | { kind: 'reset'; when: 'before' | 'middle' | 'after'; at?: number }
   /**
-   * Nothing happens for a while: before the request is performed (default), or before its answer. What is `performed` is so
-   * even where its client has gone meanwhile, as by a server with a queue behind it.
+   * The server waits: before it performs the request (default), or before it answers. With `performed` it performs the
+   * request even if the client has gone meanwhile, like a server with a queue.
    */
   | { kind: 'stall'; ms: number; when?: 'before' | 'after'; performed?: boolean }
   /** The answer's body ends early: connection closed, or with a matching Content-Length when `silent`. */
   | { kind: 'truncate'; at?: number; silent?: boolean }
   /** One byte of the answer's body, or of the request's body before it is stored, is flipped. */
   | { kind: 'corrupt'; at?: number; where?: 'answer' | 'request' }
-  /** The answer's Content-Range speaks of bytes `shift` further on. */
+  /** The answer's Content-Range is `shift` bytes too high. */
   | { kind: 'wrong-content-range'; shift?: number }
   | { kind: 'ignore-range' }
   /** A captive portal or an error page. */
   | { kind: 'html'; status?: number; performed?: boolean }
-  /** This instead of what the request asks for. */
+  /** This answer instead of the real one. */
   | { kind: 'answer'; json: unknown; status?: number }
   /** The answer's JSON lacks its second half. */
   | { kind: 'broken-json' }
   | { kind: 'empty'; status?: number; performed?: boolean }
   | { kind: 'redirect'; to: string; status?: number }
-  /** The answer trickles, in pieces of a twentieth of a second's bytes where nothing else is said. */
+  /** The answer is sent slowly. By default a piece has the bytes of a twentieth of a second. */
   | { kind: 'slow'; bytesPerSecond: number; pieceBytes?: number };
 
 export interface FaultRule {
@@ -45,15 +45,15 @@ export interface FaultRule {
   host?: HostName;
   /** Regular expression over the templated route, such as `^GET /files/\{id\}/download$`. */
   route?: string;
-  /** Regular expression over the path and query as they came. */
+  /** Regular expression over the path and query as the client sent them. */
   url?: string;
   /** Only the nth matching request, counted from 1. */
   nth?: number;
-  /** From the request after this many matching ones. */
+  /** Skips this many matching requests first. */
   after?: number;
-  /** Between 0 and 1. */
+  /** Probability, between 0 and 1. */
   probability?: number;
-  /** Spent after this many faults. */
+  /** The rule ends after this many faults. */
   times?: number;
   action: FaultAction;
 }
@@ -74,7 +74,7 @@ interface Armed {
   fired: number;
 }
 
-/** The rules in force. The first that matches and fires decides. */
+/** The current rules. The first rule that matches and fires decides. */
 export class FaultPlan {
   #rules: Armed[] = [];
   #next = 1;
@@ -95,7 +95,7 @@ export class FaultPlan {
     return armed.id;
   }
 
-  /** Fires when all rules are removed: a stall ends with the plan that made it. */
+  /** Aborted when all rules are removed, so that their stalls end too. */
   get cleared(): AbortSignal {
     return this.#cleared.signal;
   }
@@ -113,12 +113,12 @@ export class FaultPlan {
     return this.#rules.map(({ id, rule, seen, fired }) => ({ id, rule, seen, fired }));
   }
 
-  /** How often any rule, or the one, has fired. */
+  /** How often this rule has fired; without an id, all rules together. */
   fired(id?: number): number {
     return this.#rules.reduce((sum, armed) => (id === undefined || armed.id === id ? sum + armed.fired : sum), 0);
   }
 
-  /** Makes the same probabilities fall in the same places again. */
+  /** Restarts the random numbers: the same seed gives the same faults. */
   seed(seed: number): void {
     this.#random = randomNumbers(seed);
   }
@@ -146,7 +146,7 @@ export class FaultPlan {
   }
 }
 
-/** Every stall listens to it: more than the ten that Node takes for a leak. */
+/** Every stall listens to the signal. Node takes more than ten listeners for a leak, so the limit is lifted. */
 function manyWait(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);

@@ -1,2 +1,2 @@
-/** The servers that the documents name: a service may spread its routes over three. */
+/** The hosts that the documents name. A service may have up to three. */
 export type HostName = 'api' | 'upload' | 'download';

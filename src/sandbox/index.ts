@@ -1,6 +1,7 @@
 /**
  * Local servers that speak the providers' protocols strictly, each written from its provider's documents alone.
- * What they forbid it refuses with their error codes; what they leave open is a reading that can be switched.
+ * A server refuses what its documents forbid, with their error codes. Where the documents leave something open, an option
+ * (a "reading") chooses between the possible behaviours.
  */
 import { type AcronisOptions, acronisReadings } from './acronis/options.js';
 import { type AcronisSandbox, startAcronis } from './acronis/start.js';
@@ -53,7 +54,7 @@ export { type Content, type Entry, PathStore } from './store.js';
 export type AnySandbox = Sandbox | FiveSyncSandbox | AcronisSandbox;
 export type AnySandboxOptions = SandboxOptions | FiveSyncOptions | AcronisOptions;
 
-/** The readings of each protocol as they are when nothing else is said. */
+/** The default readings of each protocol. */
 export const readingsOf: Readonly<Record<ProviderName, object>> = {
   '4shared': defaultReadings,
   '4sync': defaultReadings,

@@ -1,4 +1,4 @@
-/** Keeps an account in a directory: one line per change, written before the answer, gathered up at the next start. */
+/** Stores an account in a directory: one line per change, written before the answer. The next start compacts the lines. */
 import {
   closeSync,
   existsSync,
@@ -15,7 +15,7 @@ interface Identified {
   id: string;
 }
 
-/** What is told of every change. */
+/** Receives every change of the items. */
 export interface Keeper<I> {
   put(item: I): void;
   remove(id: string): void;
@@ -25,7 +25,7 @@ type Line<I> = { put: I } | { remove: string } | { token: [token: string, value:
 
 export interface Saved<I, C> {
   items: Map<string, I>;
-  /** With what belongs to each: its secret, or its kind and life. */
+  /** Tokens or keys, each with its data: its secret, or its kind and lifetime. */
   tokens: Map<string, string>;
   credentials?: C;
 }
@@ -67,7 +67,7 @@ export class Journal<I extends Identified, C> implements Keeper<I> {
     closeSync(this.#file);
   }
 
-  /** Synchronous, so that whatever was answered survives the process being killed. */
+  /** Synchronous: every answered change survives a kill of the process. */
   #append(line: Line<I>): void {
     writeSync(this.#file, `${JSON.stringify(line)}\n`);
   }
@@ -88,7 +88,7 @@ function load<I extends Identified, C>(path: string, credentialsPath: string): S
   return saved;
 }
 
-/** The last line may be cut off by a kill. */
+/** Parses one line. Undefined for a last line that a kill has cut off. */
 function parse<I>(text: string): Line<I> | undefined {
   try {
     return JSON.parse(text) as Line<I>;

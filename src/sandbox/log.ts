@@ -1,4 +1,4 @@
-/** What was asked of the sandbox and what it answered: requests are the cost that tests and benchmarks count. */
+/** The log of requests and answers. Requests are the cost that tests and benchmarks count. */
 import type { HostName } from './hosts.js';
 
 export interface LogEntry {
@@ -8,20 +8,20 @@ export interface LogEntry {
   host: HostName;
   method: string;
   path: string;
-  /** As the documents write it, such as `GET /folder/{id}/files`. */
+  /** The route in the documents' spelling, such as `GET /folder/{id}/files`. */
   route: string;
   /** Without the oauth parameters. */
   query: Record<string, string>;
   headers: Record<string, string>;
-  /** 0 until answered, or when the connection was cut instead. */
+  /** 0 until the request is answered, or if the connection was cut. */
   status: number;
   bytesIn: number;
-  /** Body bytes that were sent, without those that a broken connection swallowed. */
+  /** Body bytes sent, without those that a broken connection lost. */
   bytesOut: number;
   /** The documented error code of a refusal. */
   code?: string;
   fault?: string;
-  /** Something that no client may do, such as sending credentials to the download host. */
+  /** A violation by the client, such as sending credentials to the download host. */
   violation?: string;
 }
 
@@ -43,7 +43,7 @@ export interface LogTotals {
 }
 
 const interesting = ['range', 'content-range', 'content-type', 'content-length', 'transfer-encoding', 'accept'];
-/** Old entries go beyond this, the counters stay. */
+/** Beyond this number the oldest entries are dropped. The counters keep counting. */
 const mostEntries = 200_000;
 
 export class RequestLog {
@@ -54,7 +54,7 @@ export class RequestLog {
   #droppedIn = 0;
   #droppedOut = 0;
 
-  /** Begins an entry; its maker fills in the rest as things happen. */
+  /** Begins an entry. The caller fills in the rest as things happen. */
   begin(seen: {
     time: number;
     host: HostName;
@@ -103,7 +103,7 @@ export class RequestLog {
     };
   }
 
-  /** Forgets entries and counters; the numbering goes on. */
+  /** Forgets entries and counters. The numbering continues. */
   clear(): void {
     this.#entries = [];
     this.#byRoute.clear();

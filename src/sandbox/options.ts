@@ -1,30 +1,30 @@
-/** What every sandbox can be told, whatever its protocol. */
+/** The options of every sandbox, whatever its protocol. */
 import type { FaultRule } from './faults.js';
 
 export type FourSharedName = '4shared' | '4sync';
 export type ProviderName = FourSharedName | '5sync' | 'acronis';
 export const providerNames: readonly ProviderName[] = ['4shared', '4sync', '5sync', 'acronis'];
 
-/** How near and how fast the server is; may be changed while it runs. */
+/** The server's latency and speed. They may be changed while it runs. */
 export interface Speed {
-  /** Waited before every request is handled: the round trip of a distant server. */
+  /** Wait before each request is handled, ms: the round trip to a distant server. */
   latencyMs: number;
   /** Bytes per second and connection, each direction; 0 is unlimited. */
   bandwidth: number;
 }
 
 export interface CommonOptions {
-  /** The api port; further hosts take the ports after it. 0 or absent: any free ones. */
+  /** The api port. Further hosts use the ports after it. 0 or absent: any free ports. */
   port?: number;
   host?: string;
-  /** Keeps the account here, so that it survives a restart. Otherwise it lives as long as the process. */
+  /** Directory for the account, which then survives a restart. Without it the account lives as long as the process. */
   dir?: string;
   faults?: FaultRule[];
   /** The server's clock in milliseconds, for tests that move time. */
   now?: () => number;
 }
 
-/** Copies those settings that are given and that there are onto `target`. */
+/** Copies the given settings onto `target`, except unknown ones. */
 export function applyKnown<T extends object>(target: T, given: Partial<T>): T {
   const known = (Object.keys(target) as (keyof T)[]).filter((key) => given[key] !== undefined);
   for (const key of known) target[key] = given[key] as T[keyof T];

@@ -1,8 +1,8 @@
-/** `syncmount sandbox`: a sandbox in the foreground, until a signal ends it. */
+/** `syncmount sandbox`: runs a sandbox in the foreground until a signal ends it. */
 import { type AnySandbox, type AnySandboxOptions, startSandbox } from './index.js';
 
 export type SandboxCommandOptions = AnySandboxOptions & {
-  /** One line of JSON instead of text for people. */
+  /** Print one line of JSON instead of text. */
   json?: boolean;
   /** Ends the sandbox as a signal does. */
   signal?: AbortSignal;
@@ -49,7 +49,7 @@ function peopleLines({ provider, endpoints, credentials, control }: AnySandbox):
   ];
 }
 
-/** The login as a person does it, who gives no credentials beforehand. */
+/** How a person logs in interactively, without having given credentials before. */
 function interactive(provider: AnySandbox['provider'], login: string): string[] {
   switch (provider) {
     case '5sync':

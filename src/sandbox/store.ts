@@ -1,4 +1,4 @@
-/** Direct access to an account: what another client of the same user does, and what tests look at. Paths are below the root. */
+/** Direct access to an account, for tests: they act as another client, and look at the content. Paths are below the root. */
 import type { BlobStore } from './content/blobs.js';
 import { randomNumbers } from './faults.js';
 
@@ -20,13 +20,13 @@ export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
 export abstract class PathStore {
   constructor(readonly blobs: BlobStore) {}
 
-  /** Stores a file, or a new version of the one that is there; missing folders are made. */
+  /** Stores a file, or a new version of an existing one. Creates missing folders. */
   abstract putFile(path: string, content: Content, options?: { modified?: number }): Promise<Entry>;
   abstract makeFolder(path: string): Entry;
   abstract rename(path: string, name: string): Entry;
   abstract move(path: string, folderPath: string, name?: string): Entry;
   abstract copy(path: string, folderPath: string, name?: string): Entry;
-  /** For ever, or into the trash where there is one. */
+  /** Removes it for ever, or moves it to the trash if the service has one. */
   abstract remove(path: string, options?: { trash?: boolean }): void;
   /** Folders first, each in the order of names. */
   abstract list(path?: string): Entry[];
@@ -68,7 +68,7 @@ export abstract class PathStore {
     }
   }
 
-  /** A large file of pseudo-random bytes, the same for the same seed. */
+  /** A large file of pseudo-random bytes. The same seed gives the same bytes. */
   generate(path: string, size: number, seed = 1): Promise<Entry> {
     return this.putFile(path, generated(size, seed));
   }
@@ -84,7 +84,7 @@ export async function* iterable(content: Content): AsyncGenerator<Uint8Array> {
   else yield* content;
 }
 
-/** Each MiB is the same noise with its number in front: quick to make, and no two alike. */
+/** Each MiB is the same noise with its number in front. This is fast, and no two MiB are equal. */
 async function* generated(size: number, seed: number): AsyncGenerator<Buffer> {
   const length = 1024 * 1024;
   const noise = Buffer.alloc(length);

@@ -1,11 +1,11 @@
-/** The calls that change the tree, for requests and for the tests' other client alike. */
+/** The operations that change the tree. Requests and the tests' store share them. */
 import type { BlobStore, StoredContent } from '../content/blobs.js';
 import type { Entities } from './entities.js';
 import { invalid, nameConflict, noPermission, quotaExceeded } from './errors.js';
 import type { FileNode, FolderNode, Node, Nodes } from './nodes.js';
 import type { AcronisReadings, AcronisSettings } from './options.js';
 
-/** Not in the document; the usual bound of a name. */
+/** Not in the document. This is the usual limit of a name. */
 const longestName = 255;
 
 export function checkName(name: string): string {
@@ -47,7 +47,7 @@ export class Actions {
     return folder;
   }
 
-  /** The file that an upload of this name would become a revision of. */
+  /** The existing file of which an upload with this name makes a new revision. */
   existing(folder: FolderNode, name: string): FileNode | undefined {
     const holder = this.nodes.named(folder.id, name);
     if (holder?.kind === 'folder') throw this.conflict(holder, name);
@@ -74,7 +74,7 @@ export class Actions {
     return this.addFile(folder, name, content);
   }
 
-  /** A file of its own, whatever is there already. */
+  /** Adds a new file, also if the name exists already. */
   addFile(folder: FolderNode, name: string, { size, md5, blob }: StoredContent): FileNode {
     const file: FileNode = {
       kind: 'file',
@@ -111,7 +111,7 @@ export class Actions {
     return this.#duplicate(node, parent, name);
   }
 
-  /** Whatever is in a folder goes with it. */
+  /** A folder is deleted with everything in it. */
   remove(node: Node): void {
     if (node.parentId === null) throw noPermission();
     this.nodes.delete(node);
@@ -136,7 +136,7 @@ export class Actions {
     return file;
   }
 
-  /** The older revision is not to be had by its uuid any more. */
+  /** Afterwards the uuid of the older revision is unknown. */
   #supersede(file: FileNode, folder: FolderNode, name: string, content: StoredContent): FileNode {
     this.nodes.delete(file);
     return this.addFile(folder, this.readings.uploadCase === 'renames' ? name : file.name, content);
@@ -154,7 +154,7 @@ export class Actions {
     return copy;
   }
 
-  /** As fine as the dates that are shown. */
+  /** The time, rounded like the dates in the answers. */
   #now(): number {
     return Math.floor(this.nodes.now() / 1000) * 1000;
   }

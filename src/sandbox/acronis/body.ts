@@ -1,4 +1,4 @@
-/** JSON bodies and parameters, and what is refused as "Validation failed". */
+/** Parses JSON bodies and parameters. Refuses invalid ones with "Validation failed". */
 import { type Exchange, jsonType } from '../http/exchange.js';
 import { invalid } from './errors.js';
 

@@ -1,4 +1,4 @@
-/** How Acronis takes a request: its token first, then what it asks for. */
+/** Handles a request as Acronis does: checks the token first, then performs it. */
 import { type Answer, type Resource as AnyResource, Exchange } from '../http/exchange.js';
 import type { Dialect } from '../http/listener.js';
 import { ApiError, badMethod, internal, invalid, notFound } from './errors.js';
@@ -7,14 +7,14 @@ import type { AcronisTokens } from './tokens.js';
 
 export interface Method {
   auth: 'bearer' | 'none';
-  /** The documented parameters; others are refused. */
+  /** The documented parameters. Others are refused. */
   query: readonly string[] | 'any';
   handle(exchange: Exchange): Answer | Promise<Answer>;
 }
 
 export type Resource = AnyResource<Method>;
 
-/** The code of the document for a fault of this status. */
+/** The document's error code for an injected fault with this status. */
 const codes: Record<number, number> = { 400: 15, 403: 3, 404: 10, 409: 92 };
 
 export function dialect(tokens: AcronisTokens, readings: AcronisReadings): Dialect<Method, Exchange> {

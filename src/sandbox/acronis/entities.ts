@@ -1,4 +1,4 @@
-/** Nodes and the user as the document's answers show them. */
+/** Converts nodes and the user to the document's answers. */
 import { mimeType } from '../content/mime.js';
 import { type FileNode, type Node, type Nodes, type Permission, permissionNames } from './nodes.js';
 import type { AcronisReadings, AcronisSettings } from './options.js';
@@ -6,7 +6,7 @@ import type { AcronisReadings, AcronisSettings } from './options.js';
 export const userUuid = '0254fc28-1676-4f22-b530-f4f3bd9e7e45';
 const created = '2018-01-16T13:04:11Z';
 
-/** Of a folder in the examples; a file can neither be shared nor hold anything. */
+/** A folder's permissions in the examples. A file can neither be shared nor contain anything. */
 const granted: ReadonlySet<Permission> = new Set([
   'can_be_copied',
   'can_be_deleted',
@@ -55,7 +55,7 @@ export class Entities {
     return !(changing.has(permission) && this.nodes.isReadOnly(node));
   }
 
-  /** A whole list shares its folder's part: `parents`. */
+  /** `above` are the node's `parents`. All nodes of a list share them. */
   node(node: Node, above = this.above(node)): Record<string, unknown> {
     const permissions = Object.fromEntries(permissionNames.map((name) => [name, this.may(node, name)]));
     const folder = node.kind === 'folder';
@@ -74,7 +74,7 @@ export class Entities {
     return this.#plain(node, this.above(node));
   }
 
-  /** The `parents` of what lies in the node's folder, as far as that folder. */
+  /** The `parents` of a node: the folders above it, outermost first. */
   above(node: Node): object[] {
     const above: object[] = [];
     for (const at of this.nodes.upwards(node)) if (at !== node) above.unshift(parentOf(at));

@@ -22,7 +22,7 @@ export class ApiError extends Refusal {
   }
 }
 
-/** "Missing or invalid token": with a body or, as no media type is named, without. */
+/** "Missing or invalid token". The document names no media type, so it may have no body. */
 export class Unauthorized extends Refusal {
   readonly status = 401;
   readonly code = '401';
@@ -60,16 +60,16 @@ export const adminOnly = () =>
 export const noPermission = () =>
   new ApiError(403, 3, 'The requested file or folder does not exist or you do not have permission to access it.');
 export const notFound = () => new ApiError(404, 10, 'Object Not Found.');
-/** "Validation failed"; why is for whoever reads the log. */
+/** "Validation failed". `why` appears in the log. */
 export const invalid = (why: string) => new ApiError(400, 15, 'Object Invalid', { reason: why });
 export const notReceived = () =>
   new ApiError(400, 9, 'The file could not be uploaded because not all the data was received.');
 export const nameConflict = (name: string, conflict: object) =>
   new ApiError(409, 92, `'${name}' already exists in this location.`, { conflict });
-/** The document has no word for a full account. */
+/** The document does not say how a full account answers. */
 export const quotaExceeded = () => new ApiError(403, 3, 'You do not have enough free space to upload this file.');
 export const badMethod = (status: number) => new ApiError(status, status === 403 ? 3 : 10, 'Method Not Allowed.');
-/** Plain HTTP, which the document does not mention. */
+/** Errors of plain HTTP, which the document does not mention. */
 export const badRange = (size: number) =>
   new ApiError(416, 15, 'Requested Range Not Satisfiable.', undefined, { 'content-range': `bytes */${size}` });
 export const internal = (why: string) => new ApiError(500, 1, `Internal error: ${why}`);

@@ -1,4 +1,4 @@
-/** The tree of nodes with every index that requests need. */
+/** The tree of nodes, with all indexes that requests need. */
 import { randomUUID } from 'node:crypto';
 import type { Keeper } from '../journal.js';
 import type { AcronisReadings } from './options.js';
@@ -28,12 +28,12 @@ export type Permission = (typeof permissionNames)[number];
 interface Common {
   id: string;
   name: string;
-  /** Null in the root. */
+  /** Null for the root. */
   parentId: string | null;
   modified: number;
-  /** Everything in it as well. */
+  /** Includes everything in the folder. */
   readOnly?: boolean;
-  /** Instead of what its kind and `readOnly` say. */
+  /** Overrides the permissions that follow from its kind and `readOnly`. */
   permissions?: Partial<Record<Permission, boolean>>;
   deleted?: boolean;
 }
@@ -58,13 +58,13 @@ const rootName = 'Sync & Share';
 
 interface Children {
   all: Map<string, Node>;
-  /** More than one only where a test put a duplicate, or where names differ in case. */
+  /** Several only if a test has added a duplicate, or if names differ in case. */
   byName: Map<string, Node[]>;
   deleted: Map<string, Node>;
   page?: Node[];
 }
 
-/** Holds the invariants: indexes and sums are those of the nodes, every change has gone to the keeper. */
+/** Invariant: indexes and sums match the nodes, and every change has been given to the keeper. */
 export class Nodes {
   readonly byId = new Map<string, Node>();
   readonly root: FolderNode;
@@ -93,7 +93,7 @@ export class Nodes {
     return randomUUID();
   }
 
-  /** A node that is there and not deleted. */
+  /** A node that exists and is not deleted. */
   node(id: string): Node | undefined {
     const node = this.byId.get(id.toLowerCase());
     return node && !this.isDeleted(node) ? node : undefined;
@@ -104,7 +104,7 @@ export class Nodes {
     return parent?.kind === 'folder' ? parent : undefined;
   }
 
-  /** The node itself and its folders, innermost first. */
+  /** The node and the folders above it, innermost first. */
   *upwards(node: Node): Generator<Node> {
     for (let at: Node | undefined = node; at; at = this.parent(at)) yield at;
   }
@@ -119,14 +119,14 @@ export class Nodes {
     return false;
   }
 
-  /** The names from below the root down to the node. */
+  /** The names on the path from the root (without it) to the node. */
   names(node: Node): string[] {
     const names: string[] = [];
     for (const at of this.upwards(node)) if (at.parentId !== null) names.unshift(at.name);
     return names;
   }
 
-  /** Folders first, each in the order of names, so that pages fetched one after the other fit together. */
+  /** Folders first, then files, each in the order of names. The order is stable, so consecutive pages fit together. */
   children(folderId: string): readonly Node[] {
     const children = this.#of(folderId);
     children.page ??= [...children.all.values()].sort(inOrder);
@@ -141,20 +141,20 @@ export class Nodes {
     return this.#of(folderId).all.size === 0;
   }
 
-  /** Who holds this name in a folder, under the reading of letter case. */
+  /** The node with this name in a folder, under the current reading of letter case. */
   named(folderId: string, name: string): Node | undefined {
     const same = this.#of(folderId).byName.get(name.toLowerCase()) ?? [];
     const exact = same.find((node) => node.name === name);
     return exact ?? (this.readings.nameCase === 'insensitive' ? same[0] : undefined);
   }
 
-  /** A folder whose name is this one but for letter case, whatever the reading. */
+  /** A folder whose name differs from this one at most in letter case, whatever the reading. */
   folderButForCase(folderId: string, name: string): FolderNode | undefined {
     const same = this.#of(folderId).byName.get(name.toLowerCase()) ?? [];
     return same.find((node): node is FolderNode => node.kind === 'folder' && node.name !== name);
   }
 
-  /** Everything inside a folder, without what is deleted. */
+  /** Everything inside a folder, except deleted nodes. */
   *inside(folder: Node): Generator<Node> {
     for (const child of this.children(folder.id)) {
       yield child;
@@ -168,7 +168,7 @@ export class Nodes {
     this.keeper.put(node);
   }
 
-  /** Changes a node in place; indexes and sums follow. */
+  /** Changes a node in place, and updates indexes and sums. */
   change(node: Node, change: () => void): void {
     this.#leave(node);
     change();
@@ -176,7 +176,7 @@ export class Nodes {
     this.keeper.put(node);
   }
 
-  /** Marks a node as deleted; what is in it goes with it. */
+  /** Marks a node and everything in it as deleted. */
   delete(node: Node): void {
     const inside = node.kind === 'folder' ? [...this.inside(node)] : [];
     for (const inner of inside) this.#count(inner, -1);

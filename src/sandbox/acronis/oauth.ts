@@ -10,14 +10,14 @@ import type { AcronisTokens, Granted } from './tokens.js';
 interface Code {
   client: string;
   redirect: string;
-  /** PKCE (RFC 7636), when the application asked for it. */
+  /** The challenge of PKCE (RFC 7636), if the application uses it. */
   challenge: string | null;
   expires: number;
 }
 
 const outOfBand = 'urn:ietf:wg:oauth:2.0:oob';
 const mostForm = 64 * 1024;
-/** What the page hands on from its address to its buttons. */
+/** The query parameters that the page's buttons send on. */
 const asked = [
   'response_type',
   'client_id',
@@ -62,7 +62,7 @@ export function oauthResources({ tokens, credentials, readings, settings, now }:
     return tokens.grant(client);
   }
 
-  /** A code works once, for its application, with the address it was sent to. */
+  /** A code works once, only for its application and redirect address. */
   function codeGrant(form: URLSearchParams, client: string): Granted {
     if (client === '') throw unknownClient();
     const given = required(form, 'code');
@@ -81,7 +81,7 @@ export function oauthResources({ tokens, credentials, readings, settings, now }:
     return tokens.grant(client);
   }
 
-  /** The application's id, or nothing where none was named; a wrong secret is refused always. */
+  /** The application's id, or an empty string without one. A wrong secret is always refused. */
   function clientOf({ request }: Exchange, form: URLSearchParams): string {
     const basic = basicOf(request.headers.authorization);
     const inBody = form.get('client_id');
@@ -103,10 +103,10 @@ export function oauthResources({ tokens, credentials, readings, settings, now }:
     return jsonAnswer(body, 200, { 'cache-control': 'no-store', pragma: 'no-cache' });
   }
 
-  /** A page with two buttons; POST is what they do. */
+  /** A page with two buttons, which POST to the same address. */
   async function authorize(exchange: Exchange): Promise<Answer> {
     const form = exchange.method === 'POST' ? await formOf(exchange) : exchange.query;
-    // Whoever may be sent nowhere is told here.
+    // An error without a trusted redirect address is shown here, on a page.
     if (form.get('client_id') !== credentials.clientId) return page('<p>The application is unknown.</p>', 400);
     const redirect = form.get('redirect_uri') ?? '';
     if (redirect !== outOfBand && !URL.canParse(redirect)) return page('<p>redirect_uri is missing.</p>', 400);

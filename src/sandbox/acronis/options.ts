@@ -1,8 +1,8 @@
-/** What a sandbox of Acronis File Sync & Share can be told: size, speed, and which plausible readings it follows. */
+/** The options of an Acronis File Sync & Share sandbox: size, speed, and which plausible reading of the document it follows. */
 import type { Validator } from '../http/validator.js';
 import { applyKnown, type CommonOptions, type Speed } from '../options.js';
 
-/** The account's user and the application that asks for him. */
+/** The account's user, and the application that acts for him. */
 export interface AcronisCredentials {
   username: string;
   password: string;
@@ -10,49 +10,49 @@ export interface AcronisCredentials {
   clientSecret: string;
 }
 
-/** Where the document is silent; a client must work under every value. */
+/** Behaviour that the document leaves open. A client must work with every value. */
 export interface AcronisReadings {
   /** Whether refresh tokens are issued, and whether each use makes a new one. */
   refreshTokens: 'rotating' | 'fixed' | 'none';
-  /** Whether a token answer says `expires_in`. */
+  /** Whether a token answer contains `expires_in`. */
   expiresIn: boolean;
-  /** How an application names itself at the token address. */
+  /** How an application authenticates at the token endpoint. */
   clientAuth: 'either' | 'basic' | 'body';
   /** Whether the password grant needs an application. */
   passwordClient: 'optional' | 'required';
-  /** Whether the authorization address grants at once instead of showing a page with a button. */
+  /** Whether the authorization endpoint grants at once, without a page with a button. */
   autoApprove: boolean;
-  /** "401 Missing or invalid token" names no body. */
+  /** Whether a 401 has a body: "401 Missing or invalid token" does not say. */
   unauthorizedBody: 'none' | 'error';
-  /** Items when `per_page` is not given; 0 is all of them. */
+  /** Items of a page without `per_page`. 0: all of them. */
   defaultPerPage: number;
-  /** The largest page; 0 is no bound. */
+  /** Items of the largest page. 0: no limit. */
   maxPerPage: number;
-  /** A `per_page` over the largest. */
+  /** What happens to a `per_page` above that limit. */
   overMaxPerPage: 'clamped' | 'refused';
-  /** The last of several pages: part of the list, or nothing left to retrieve. */
+  /** The status of the last of several pages: 206 (a part of the list) or 200 (nothing is left). */
   lastPageStatus: 206 | 200;
-  /** A node that is not there: as the call's own table has it, or always one of the two. */
+  /** The status for a missing node: as in the call's own table, or always the same one. */
   missingNode: 'documented' | '404' | '403';
-  /** A method that the document does not have on a resource that it has. */
+  /** The status for an undocumented method of a documented resource. */
   unofferedMethod: 405 | 404 | 403;
-  /** No deletion is documented: DELETE on the node, a URL among the node's `actions`, or none at all. */
+  /** No deletion is documented. It is a DELETE on the node, a URL in the node's `actions`, or does not exist. */
   deletion: 'node' | 'action' | 'none';
-  /** What that action is called; devices have `remove`. */
+  /** The name of that action. Devices have `remove`. */
   deleteAction: 'remove' | 'delete';
   deleteActionMethod: 'DELETE' | 'POST';
   /** Whether deleted nodes stay in their folder's list with `is_deleted`. */
   deletedListed: boolean;
   nameCase: 'insensitive' | 'sensitive';
-  /** Whether an upload whose name differs in letter case alone gives the file that name. */
+  /** Whether an upload under a name that differs only in letter case renames the file. */
   uploadCase: 'keeps' | 'renames';
-  /** "A new revision will be created": of the node that is there, or as a node of its own in that one's place. */
+  /** "A new revision will be created": of the existing node, or as a new node that replaces it. */
   revisionUuid: 'kept' | 'new';
-  /** A `Range` download, which the document does not mention. */
+  /** How a download answers `Range`, which the document does not mention. */
   range: '206' | 'ignored';
-  /** What a download says of the version that it is of. */
+  /** Which header of a download identifies the version. */
   validator: Validator;
-  /** The `actions.download` of a node: built as in the examples, or an address that cannot be guessed. */
+  /** The `actions.download` of a node: as in the examples, or an address that a client cannot guess. */
   actionUrls: 'documented' | 'opaque';
   /** `GET /users/{uuid}` may need "administrative permissions". */
   userInfo: 'allowed' | 'forbidden';
@@ -89,18 +89,18 @@ export const acronisReadings: AcronisReadings = {
 
 export interface AcronisSettings extends Speed {
   quotaBytes: number;
-  /** Of an access token. */
+  /** Lifetime of an access token. */
   tokenLifetimeSeconds: number;
-  /** Of a refresh token; 0 is for ever. */
+  /** Lifetime of a refresh token. 0: unlimited. */
   refreshLifetimeSeconds: number;
-  /** Of an authorization code. */
+  /** Lifetime of an authorization code. */
   codeLifetimeSeconds: number;
 }
 
 const defaultSettings: AcronisSettings = {
   latencyMs: 0,
   bandwidth: 0,
-  // The figure of the document's example of a user.
+  // The value in the document's example of a user.
   quotaBytes: 3_221_225_472,
   tokenLifetimeSeconds: 3600,
   refreshLifetimeSeconds: 0,

@@ -27,7 +27,7 @@ const nodeId = /^(?:0|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})$/;
 export function resources(world: World): Resource[] {
   const { nodes, actions, entities, blobs, readings } = world;
 
-  /** A node, or the refusal that the call's own table has for one that is not there. */
+  /** The node. If it does not exist, throws the error of the call's own table. */
   function find(id: string, documented: 404 | 403): Node {
     const node = nodeId.test(id) ? nodes.node(id) : undefined;
     if (node) return node;
@@ -127,7 +127,7 @@ export function resources(world: World): Resource[] {
     return jsonAnswer(entities.node(actions.upload(folder, name, content)), 201);
   }
 
-  /** The `parent_uuid` of copy and move, with the right to put the node there. */
+  /** The target folder of copy and move (`parent_uuid`). Checks the right to put the node there. */
   async function target(exchange: Exchange, node: Node): Promise<FolderNode> {
     const { parent_uuid: id } = onlyText(await jsonBody(exchange, ['parent_uuid']), ['parent_uuid']);
     if (id === undefined) throw invalid('parent_uuid is missing');
@@ -158,7 +158,7 @@ export function resources(world: World): Resource[] {
     return noContent();
   }
 
-  /** The action of that name, where there is one. */
+  /** The action of that name, if the node has it. */
   const removal =
     (name: 'remove' | 'delete') =>
     (exchange: Exchange): Answer => {
@@ -233,7 +233,7 @@ export function resources(world: World): Resource[] {
     node('/remove', { DELETE: call(removal('remove')), POST: call(removal('remove')) }),
     node('/delete', { DELETE: call(removal('delete')), POST: call(removal('delete')) }),
     { path: `${base}/users/:id`, label: '/users/{user_uuid}', methods: { GET: call(user, ['tenant_id']) } },
-    // The rest of the document is for administrators and for sharing; this user may do neither.
+    // The other routes of the document are for administrators and for sharing. This user may do neither.
     node('/links', { POST: others }),
     node('/links/:link_id', { PUT: others }),
     node('/members', { GET: others, POST: others }),

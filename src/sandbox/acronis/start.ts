@@ -29,16 +29,16 @@ export interface AcronisSandbox {
   endpoints: { api: string; token: string; authorize: string };
   /** The control address, which ends in `/_sandbox`. */
   control: string;
-  /** The user's password may be changed while it runs. */
+  /** A test may change the user's password while the sandbox runs. */
   credentials: AcronisCredentials;
   log: RequestLog;
   store: AcronisStore;
   faults: FaultPlan;
   tokens: AcronisTokens;
-  /** Both may be changed while it runs. */
+  /** A test may change both while the sandbox runs. */
   readings: AcronisReadings;
   settings: AcronisSettings;
-  /** Resolves when no client is connected: then everything that was sent is in the log. */
+  /** Resolves when no client is connected. Then the log is complete. */
   quiet(): Promise<void>;
   close(): Promise<void>;
 }

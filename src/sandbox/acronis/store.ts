@@ -1,4 +1,4 @@
-/** The account as another client of the same user, or its administrator, sees it. */
+/** Direct access to the account, as another client of the same user or an administrator has it. */
 import { randomBytes } from 'node:crypto';
 import type { BlobStore } from '../content/blobs.js';
 import { type Content, type Entry, iterable, PathStore, split } from '../store.js';
@@ -6,9 +6,9 @@ import type { Actions } from './actions.js';
 import { notFound } from './errors.js';
 import type { FileNode, FolderNode, Node, Nodes, Permission } from './nodes.js';
 
-/** What another user's sharing does to a node. */
+/** The effect on a node when another user shares it. */
 export interface NodeFlags {
-  /** Everything in it as well. */
+  /** Includes everything in the folder. */
   readOnly?: boolean;
   permissions?: Partial<Record<Permission, boolean>>;
 }
@@ -36,7 +36,7 @@ export class AcronisStore extends PathStore {
     return this.#entry(file);
   }
 
-  /** By folder, so that the name may hold a slash, or be a duplicate when `duplicate`. */
+  /** Takes a folder and a name: so the name may contain a slash, and with `duplicate` it may exist already. */
   async putFileIn(folderId: string, name: string, content: Content, duplicate = false): Promise<Entry> {
     const folder = this.nodes.node(folderId);
     if (folder?.kind !== 'folder') throw notFound();
@@ -90,7 +90,7 @@ export class AcronisStore extends PathStore {
     this.#set(this.#node(path), { modified });
   }
 
-  /** Makes a node read-only, or gives or takes single permissions. */
+  /** Makes a node read-only, or grants or denies single permissions. */
   setNode(path: string, flags: NodeFlags): void {
     this.#set(this.#node(path), flags);
   }

@@ -5,9 +5,9 @@ import type { AcronisReadings, AcronisSettings } from './options.js';
 
 interface Token {
   kind: 'access' | 'refresh';
-  /** 0 is never. */
+  /** 0: it never expires. */
   expires: number;
-  /** The application it was given to; empty for none. */
+  /** The application that received it. Empty: none. */
   client: string;
 }
 
@@ -24,7 +24,7 @@ const newToken = () => randomBytes(32).toString('base64');
 export class AcronisTokens {
   #tokens = new Map<string, Token>();
 
-  /** A change is told, so that it can be kept. */
+  /** `changed` is called after each change, to store it. */
   constructor(
     saved: ReadonlyMap<string, string>,
     readonly readings: AcronisReadings,
@@ -35,7 +35,7 @@ export class AcronisTokens {
     for (const [token, value] of saved) this.#tokens.set(token, JSON.parse(value) as Token);
   }
 
-  /** What a login grants: also the tests' way to tokens. `refresh` is a refresh token that stays in use. */
+  /** Issues tokens as after a login. Tests call it too. A given `refresh` token stays valid, and no new one is issued. */
   grant(client = '', refresh?: string): Granted {
     const { tokenLifetimeSeconds, refreshLifetimeSeconds } = this.settings;
     const granted: Granted = { accessToken: newToken(), expiresIn: tokenLifetimeSeconds };
@@ -47,7 +47,7 @@ export class AcronisTokens {
     return granted;
   }
 
-  /** Uses a refresh token: once where they rotate. */
+  /** Uses a refresh token. If refresh tokens rotate, this works once. */
   refresh(token: string, client: string): Granted {
     const known = this.#tokens.get(token);
     if (known?.kind !== 'refresh' || this.#isOver(known))
@@ -60,13 +60,13 @@ export class AcronisTokens {
     return this.grant(client);
   }
 
-  /** Makes access tokens, one or all, invalid as time does; refresh tokens stay. */
+  /** Expires one access token or all. Refresh tokens stay valid. */
   expire(token?: string): void {
     for (const [known, { kind }] of [...this.#tokens])
       if (kind === 'access' && (token === undefined || token === known)) this.#drop(known);
   }
 
-  /** Makes one token, or everything that was granted, invalid for ever: only a new login helps. */
+  /** Revokes one token or all of them. Then only a new login helps. */
   revoke(token?: string): void {
     for (const known of [...this.#tokens.keys()]) if (token === undefined || token === known) this.#drop(known);
   }

@@ -1,4 +1,4 @@
-/** The contents of files: streamed to disk (small ones of a passing sandbox to memory), counted, hashed on the way. */
+/** Stores the contents of files, hashed and with reference counts. A temporary sandbox keeps small ones in memory. */
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, mkdtemp, open, readdir, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,17 +10,17 @@ export interface StoredContent {
   md5: string;
 }
 
-/** An open content; a file that is replaced or deleted meanwhile stays readable through it. */
+/** An open content. It stays readable if the file is replaced or deleted meanwhile. */
 export interface BlobReader {
   /** Bytes `start` to `end` (exclusive) in pieces. */
   read(start: number, end: number): AsyncGenerator<Buffer>;
-  /** The bytes, when they are in memory anyway. */
+  /** The bytes, if they are in memory. */
   readonly memory?: Buffer;
   close(): Promise<void>;
 }
 
 const smallest = 256 * 1024;
-/** Together no more than this in memory, whatever the number of small files. */
+/** Small files use at most this memory together, bytes. */
 const memoryBudget = 256 * 1024 * 1024;
 const readPiece = 256 * 1024;
 
@@ -28,16 +28,16 @@ export class BlobStore {
   #memory = new Map<string, Buffer>();
   #memoryUsed = 0;
   #references = new Map<string, number>();
-  /** Folders that are there. */
+  /** Directories that exist already. */
   #made = new Set<string>();
 
-  /** `keep`: everything on disk, because it must survive. */
+  /** `keep`: everything goes to disk, because it must survive a restart. */
   constructor(
     readonly dir: string,
     readonly keep: boolean,
   ) {}
 
-  /** Forgets blobs that a killed server left without an owner. */
+  /** Removes orphans: blobs without an owner, which a killed server left behind. */
   async open(referenced: Iterable<string>): Promise<void> {
     for (const blob of referenced) this.retain(blob);
     if (!this.keep) return;
@@ -47,7 +47,7 @@ export class BlobStore {
         if (!this.#references.has(blob)) await unlink(join(this.dir, part, blob));
   }
 
-  /** Stores a stream. When it fails, nothing is left. The caller owns the one reference. */
+  /** Stores a stream. If it fails, nothing remains. The caller owns the one reference. */
   async write(source: AsyncIterable<Uint8Array>): Promise<StoredContent> {
     const blob = newBlob();
     const hash = createHash('md5');
@@ -118,7 +118,7 @@ export class BlobStore {
       this.#memory.delete(blob);
       this.#memoryUsed -= memory.length;
     } else {
-      // Nobody waits for it, and a leftover is removed at the next start.
+      // Not awaited: if it fails, the next start removes the file.
       unlink(this.#path(blob)).catch(() => undefined);
     }
   }
@@ -181,7 +181,7 @@ async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {
   for (let at = 0; at < piece.length; ) at += (await file.write(piece, at, piece.length - at)).bytesWritten;
 }
 
-/** Inside the account's directory, or a passing one. */
+/** In the account's directory, or in a temporary one. */
 export function blobDirectory(dir: string | undefined): Promise<string> | string {
   return dir === undefined ? mkdtemp(join(tmpdir(), 'syncmount-sandbox-')) : join(dir, 'blobs');
 }

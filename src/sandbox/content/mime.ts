@@ -1,4 +1,4 @@
-/** What a name says about a content. */
+/** The media type that a file name suggests. */
 const mimeTypes: Record<string, string> = {
   txt: 'text/plain',
   html: 'text/html',

@@ -1,4 +1,4 @@
-/** The MD5 of a file that is being written in any order: hashed as far as it is whole, while the rest still comes. */
+/** The MD5 of a file that is written in any order. The complete prefix is hashed while the rest still arrives. */
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 
@@ -7,21 +7,21 @@ const hashPiece = 1024 * 1024;
 export class PrefixHash {
   #hash: Hash = createHash('md5');
   #hashed = 0;
-  /** Up to here it is hashed or will be. */
+  /** The bytes before this offset are hashed, or their hashing is queued. */
   #planned = 0;
-  /** One after the other, because MD5 needs the bytes in order. */
+  /** A queue, because MD5 needs the bytes in order. */
   #work: Promise<void> = Promise.resolve();
 
   constructor(readonly file: FileHandle) {}
 
-  /** The file is whole up to here. */
+  /** Reports that the file is complete up to `end`. */
   extend(end: number): void {
     this.#planned = end;
     this.#work = this.#work.then(() => this.#hashUpTo(end));
     this.#work.catch(() => undefined);
   }
 
-  /** Bytes from here on were written again: what was hashed of them may have changed, whatever the client promises. */
+  /** Reports that bytes from `first` on were written again. They may have changed, so the hash starts anew. */
   rewritten(first: number): void {
     if (first >= this.#planned) return;
     this.#planned = 0;
@@ -36,14 +36,14 @@ export class PrefixHash {
     await this.#work;
   }
 
-  /** Once everything is there. */
+  /** The digest. To be called when the file is complete. */
   async digest(): Promise<string> {
     await this.#work;
-    // Of a copy, so that a completion that is refused can be tried again.
+    // From a copy, so that a refused completion can be tried again.
     return this.#hash.copy().digest('hex');
   }
 
-  /** Reads on from where the hash is; the bytes come from the page cache. */
+  /** Reads the bytes back from the file, which is in the page cache. */
   async #hashUpTo(end: number): Promise<void> {
     const piece = Buffer.allocUnsafe(Math.max(0, Math.min(hashPiece, end - this.#hashed)));
     while (this.#hashed < end) {

@@ -1,7 +1,8 @@
 /** The `Range` header. */
 
 /**
- * One range, as RFC 9110 has it; what it lets a server ignore (another unit, several ranges, nonsense) is ignored. Returns start and exclusive end.
+ * Parses one range as in RFC 9110. Returns its start and exclusive end. Returns undefined for what a server may ignore:
+ * another unit, several ranges, or nonsense.
  */
 export function parseRange(
   header: string | undefined,

@@ -1,4 +1,4 @@
-/** The server's clock, as wrong and as coarse as the readings say. */
+/** The server's clock, with the error and the resolution of the readings. */
 import type { FiveSyncReadings } from './options.js';
 
 export class Clock {
@@ -12,7 +12,7 @@ export class Clock {
     return this.now() + this.readings.clockSkewSeconds * 1000;
   }
 
-  /** A time as it is stored. */
+  /** The time in the resolution in which it is stored. */
   stamp(time = this.time()): number {
     return this.readings.timestamps === 'seconds' ? Math.floor(time / 1000) * 1000 : time;
   }

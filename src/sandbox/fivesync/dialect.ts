@@ -1,4 +1,4 @@
-/** How 5sync takes a request: its key first, then its rate, then what it asks for. */
+/** Handles a request as 5sync does: checks the key, then the rate, then performs it. */
 import { type Answer, type Resource as AnyResource, Exchange } from '../http/exchange.js';
 import type { Dialect } from '../http/listener.js';
 import type { Clock } from './clock.js';
@@ -7,9 +7,9 @@ import { type ApiKeys, keyOf, type RollingLimit } from './keys.js';
 import type { FiveSyncSettings } from './options.js';
 
 export interface Method {
-  /** The documented parameters; others are refused. */
+  /** The documented parameters. Others are refused. */
   query: readonly string[];
-  /** Needs a key that may do more than read. */
+  /** The call needs a key that may write. */
   writes: boolean;
   handle(exchange: Exchange): Answer | Promise<Answer>;
 }

@@ -1,4 +1,4 @@
-/** "All error responses follow a consistent format", and the table of types is all there is. */
+/** "All error responses follow a consistent format". The document gives a table of types, but no codes. */
 import { Refusal } from '../refusal.js';
 
 const statuses: Record<string, number> = {
@@ -29,7 +29,7 @@ export class ApiError extends Refusal {
   }
 }
 
-/** The document's type of a status. */
+/** The document's error type for a status. */
 export function typeOf(status: number): string {
   return Object.keys(statuses).find((type) => statuses[type] === status) ?? 'internal_error';
 }
@@ -42,8 +42,8 @@ export const notFound = () => new ApiError('not_found', 'The requested resource 
 export const rateLimited = (seconds: number, headers: Record<string, string>) =>
   new ApiError('rate_limit_exceeded', `Rate limit exceeded. Try again in ${seconds} seconds.`, headers);
 export const internal = (why: string) => new ApiError('internal_error', `Unexpected server error: ${why}`);
-/** Plain HTTP, which the document does not mention. */
+/** An error of plain HTTP, which the document does not mention. */
 export const tooLarge = (message: string) => new ApiError('bad_request', message, {}, 413);
-/** The same. */
+/** Also plain HTTP. */
 export const badRange = (size: number) =>
   new ApiError('bad_request', 'The range is outside of the file.', { 'content-range': `bytes */${size}` }, 416);

@@ -7,7 +7,7 @@ import type { EventRecord, FileRecord, Rec } from './records.js';
 
 export interface Changes {
   events: EventRecord[];
-  /** The number of the last event that was looked at. */
+  /** The number of the last event that this answer covers, also if the path filter left it out. */
   last: number;
   more: boolean;
 }
@@ -28,7 +28,7 @@ export class Feed {
   add(file: FileRecord, action: EventRecord['action']): void {
     const before = this.#events.at(-1);
     const seq = (before?.seq ?? 0) + 1;
-    // In order even where the clock was set back.
+    // Times must not decrease, even if the clock was set back.
     const at = Math.max(this.clock.stamp(), before?.at ?? 0);
     const event: EventRecord = { kind: 'event', id: `e_${seq}`, seq, file: file.id, dir: file.dir, action, at };
     this.#events.push(event);
@@ -39,7 +39,7 @@ export class Feed {
     return this.#events.length;
   }
 
-  /** Events from a time on, or after an event. */
+  /** Returns the events since a time, or after an event. */
   changes(since: number, dir: string | undefined, after = 0): Changes {
     const visible = this.clock.time() - this.readings.changesLagSeconds * 1000;
     const found: EventRecord[] = [];
@@ -58,15 +58,15 @@ export class Feed {
   }
 
   /**
-   * A page never ends between two events of one time, and it reaches beyond the time that was asked for: whoever can go
-   * on only by the last timestamp must get on.
+   * A page never ends between two events of the same time, and if more events follow, it contains one later than `since`.
+   * So a client that continues from the last timestamp makes progress.
    */
   #mustGoOn(found: readonly EventRecord[], next: EventRecord, since: number): boolean {
     const lastTime = found.at(-1)?.at;
     return lastTime === next.at || lastTime === since;
   }
 
-  /** The first event that counts; times do not decrease, so that it is found by halves. */
+  /** The first event to return. A binary search, because times do not decrease. */
   #from(since: number, after: number): number {
     const counts = ({ at, seq }: EventRecord) =>
       seq > after && (after > 0 || (this.readings.since === 'inclusive' ? at >= since : at > since));

@@ -1,4 +1,4 @@
-/** The account's files with every index that requests need, and the calls that change them. */
+/** The account's files, with all indexes that requests need, and the operations that change them. */
 import { randomBytes } from 'node:crypto';
 import type { BlobStore, StoredContent } from '../content/blobs.js';
 import type { Keeper } from '../journal.js';
@@ -22,13 +22,13 @@ const orders: Record<Order, (a: FileRecord, b: FileRecord) => number> = {
   size: (a, b) => a.size - b.size || a.order - b.order,
 };
 
-/** Holds the invariants: indexes and sums are those of the files, every change is in the feed and has gone to the keeper. */
+/** Invariant: indexes and sums match the files, and every change is in the feed and has been given to the keeper. */
 export class Files {
   readonly byId = new Map<string, FileRecord>();
   usedBytes = 0;
   #dirs = new Map<string, Set<FileRecord>>();
   #names = new Map<string, FileRecord[]>();
-  /** Pages are cut from arrays that are made again after a change. */
+  /** Pages are slices of sorted arrays. A change discards the arrays, and the next page builds them again. */
   #sorted = new Map<Order, FileRecord[]>();
   #order = 0;
 
@@ -47,7 +47,7 @@ export class Files {
     }
   }
 
-  /** Of a name, the oldest first; more than one where duplicates are made. */
+  /** The files with a name, oldest first. Several if the server makes duplicates. */
   named(place: Place): readonly FileRecord[] {
     return this.#names.get(keyOf(place)) ?? [];
   }
@@ -60,7 +60,7 @@ export class Files {
     return this.#dirs.get(dir) ?? [];
   }
 
-  /** Everything, or what the path filter leaves. */
+  /** All files, or those that pass the path filter. */
   list(dir: string | undefined, order: Order = 'created'): readonly FileRecord[] {
     if (dir !== undefined && this.readings.pathFilter === 'exact')
       return [...this.inDirectory(dir)].sort(orders[order]);
@@ -76,7 +76,7 @@ export class Files {
     if (this.usedBytes + bytes > this.settings.quotaBytes) throw forbidden('The storage space of the plan is used up.');
   }
 
-  /** Makes stored content a file. Takes the content's reference, or releases it when the file is refused. */
+  /** Makes stored content a file. Takes over the content's reference, and releases it if the file is refused. */
   put(place: Place, content: StoredContent, encrypted = true): FileRecord {
     const old = this.named(place).at(-1);
     const { existingName } = this.readings;
@@ -100,7 +100,7 @@ export class Files {
     return old;
   }
 
-  /** A file of its own, whatever is there already. */
+  /** Adds a new file, also if the name exists already. */
   add(place: Place, content: StoredContent, encrypted = true): FileRecord {
     const now = this.clock.stamp();
     this.#order += 1;
@@ -118,7 +118,7 @@ export class Files {
     return file;
   }
 
-  /** Changes a file in place; indexes, sums and feed follow. */
+  /** Changes a file in place, and updates indexes, sums and feed. */
   change(file: FileRecord, change: () => void): void {
     this.#leave(file);
     change();

@@ -12,7 +12,7 @@ export function randomKey(): string {
 export class ApiKeys {
   readonly keys: Set<string>;
 
-  /** A change is told, so that it can be kept. */
+  /** `changed` is called after each change, to store it. */
   constructor(
     keys: Iterable<string>,
     readonly changed: (key: string, value: string | null) => void,
@@ -20,7 +20,7 @@ export class ApiKeys {
     this.keys = new Set(keys);
   }
 
-  /** Another key of the same account. */
+  /** Issues another key for the same account. */
   issue(key = randomKey()): string {
     this.keys.add(key);
     this.changed(key, '');
@@ -36,7 +36,7 @@ export class ApiKeys {
     }
   }
 
-  /** A key does not come back from either: "Invalid or expired API key." */
+  /** Expires a key, or all of them. Like a revoked key, it never becomes valid again: "Invalid or expired API key." */
   expire(key?: string): void {
     this.revoke(key);
   }
@@ -87,7 +87,7 @@ export class RollingLimit {
     };
   }
 
-  /** As if nothing had been asked yet. */
+  /** Resets the counters, as if there had been no request. */
   reset(): void {
     this.#taken.clear();
   }

@@ -1,4 +1,4 @@
-/** What a sandbox of 5sync can be told: its plan, its speed, and which plausible readings of the document it follows. */
+/** The options of a 5sync sandbox: plan, speed, and which plausible reading of the document it follows. */
 import type { Validator } from '../http/validator.js';
 import { applyKnown, type CommonOptions, type Speed } from '../options.js';
 
@@ -6,41 +6,44 @@ export interface FiveSyncCredentials {
   apiKey: string;
 }
 
-/** Where the document is silent; a client must work under every value. */
+/** Behaviour that the document leaves open. A client must work with every value. */
 export interface FiveSyncReadings {
-  /** The `path` of `GET /files` and `/changes`, "filter by directory path": that directory alone, or what is below it too. */
+  /** The `path` of `GET /files` and `/changes`, "filter by directory path": only that directory, or also everything below it. */
   pathFilter: 'exact' | 'recursive';
-  /** What an item of the list holds: all of `GET /files/:id`, that without `path`, or what the PUT's answer holds. */
+  /** The fields of a list's item: those of `GET /files/:id`, the same without `path`, or those of the PUT's answer. */
   listItems: 'full' | 'no-path' | 'brief';
-  /** A `limit` over "max 100". */
+  /** What happens to a `limit` above "max 100". */
   limitOver100: 'refused' | 'clamped';
-  /** "For files larger than 100 MB, use the Multipart Upload endpoint instead": how the simple one refuses them. */
+  /** "For files larger than 100 MB, use the Multipart Upload endpoint instead": how the simple endpoint refuses them. */
   tooLarge: '400' | '413';
-  /** Putting a name that exists: its next version, another id in its place, or a second file of that name. */
+  /** A PUT of an existing name makes a new version, replaces the file by one with another id, or makes a second file. */
   existingName: 'new-version' | 'new-id' | 'duplicate';
-  /** `init` names no media type for its parameters. */
+  /** The media type of `init`'s parameters, which the document does not name. */
   initBody: 'both' | 'json' | 'form';
-  /** `init` names no destination: everything lands in the root, a path inside `filename` counts, or a field `path`. */
+  /** The destination of an upload, which `init` does not document: the root, a path inside `filename`, or a field `path`. */
   multipartPath: 'field' | 'filename' | 'root';
-  /** `chunk_size` follows from size and parts, or is always the same, so that `parts` has to follow from it. */
+  /** `chunk_size` follows from size and `parts`. Or it is always the same, and `parts` must follow from it. */
   chunkSize: 'from-parts' | 'fixed';
-  /** `complete` of an upload that is complete: 404, or the same answer again. */
+  /** The answer to `complete` of a completed upload: 404, or the same answer again. */
   completeAgain: 'gone' | 'repeats';
-  /** A `Range` download, which the document does not mention. */
+  /** How a download answers `Range`, which the document does not mention. */
   range: '206' | 'ignored';
-  /** What a download says of the version that it is of. */
+  /** Which header of a download identifies the version. */
   validator: Validator;
-  /** The `cursor` of `/changes`, which no parameter takes: without effect, taken, or refused like other unknown parameters. */
+  /**
+   * How `/changes` treats a parameter `cursor`, which is documented only in its answer: ignored, accepted, or refused as
+   * unknown.
+   */
   cursor: 'ignored' | 'usable' | 'refused';
-  /** Whether an event of the very time `since` is among the changes. */
+  /** Whether the changes include an event at exactly `since`. */
   since: 'inclusive' | 'exclusive';
-  /** As fine as the document's examples, or finer. */
+  /** The resolution of times: as in the document's examples, or finer. */
   timestamps: 'seconds' | 'milliseconds';
-  /** Events show up in the feed so much later than they happened. */
+  /** The delay with which events appear in the feed. */
   changesLagSeconds: number;
   /** How far the server's clock is ahead of ours. */
   clockSkewSeconds: number;
-  /** X-RateLimit-Reset of a rolling window: when the next request is freed, or when all are. */
+  /** X-RateLimit-Reset of a rolling window: when the next request is possible, or when all requests are available again. */
   rateReset: 'next' | 'whole';
   /** Whether a 429 carries Retry-After too. */
   retryAfter: boolean;
@@ -71,12 +74,12 @@ export const fiveSyncReadings: FiveSyncReadings = {
 export const fiveSyncPlans = { starter: 60, plus: 600, business: 6000 } as const;
 
 export interface FiveSyncSettings extends Speed {
-  /** The document names no quota; beyond this an upload is 403 forbidden. */
+  /** The document names no quota. Beyond this an upload is 403 forbidden. */
   quotaBytes: number;
-  /** Requests of one key in a rolling window; 0 is unlimited, and then the headers speak of the Business plan. */
+  /** Requests of one key in a rolling window. 0: unlimited, and the headers show the Business plan. */
   requestsPerHour: number;
   windowSeconds: number;
-  /** "For files larger than 100 MB": decimal or binary; the smaller is the stricter. */
+  /** "For files larger than 100 MB" may be decimal or binary. The smaller value is the stricter. */
   simpleUploadLimit: number;
   /** The `chunk_size` under the reading `fixed`. */
   chunkSize: number;

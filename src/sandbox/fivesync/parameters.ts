@@ -1,4 +1,4 @@
-/** Values of parameters, and what is refused as malformed. */
+/** Parses parameters, and refuses malformed ones. */
 import { badRequest } from './errors.js';
 import type { Order } from './files.js';
 import { directory } from './paths.js';
@@ -33,7 +33,7 @@ export function timeOf(text: string | null): number {
   return time;
 }
 
-/** The `cursor` of an earlier answer. */
+/** Parses the `cursor` of an earlier answer. */
 export function positionOf(cursor: string | null): number {
   if (cursor === null) return 0;
   if (!/^c_[0-9a-z]+$/.test(cursor)) throw badRequest(`${cursor} is no cursor.`);

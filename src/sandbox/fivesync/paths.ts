@@ -3,7 +3,7 @@ import { badRequest } from './errors.js';
 
 const longestName = 255;
 
-/** An absolute path without a slash at its end, the root excepted. */
+/** An absolute path. Only the root ends in a slash. */
 export function directory(text: string): string {
   if (!text.startsWith('/')) throw badRequest(`path must begin with a slash, as in /documents: ${text}`);
   const names = text.replace(/\/$/, '').split('/').slice(1);

@@ -1,10 +1,10 @@
-/** What an account of 5sync holds. These records are what the journal keeps. */
+/** The records of a 5sync account, as the journal stores them. */
 
 export interface FileRecord {
   kind: 'file';
   id: string;
   name: string;
-  /** `/` or `/documents`: directories exist only through the files in them. */
+  /** `/` or `/documents`. A directory exists only while it contains files. */
   dir: string;
   size: number;
   md5: string;
@@ -19,11 +19,11 @@ export interface FileRecord {
 
 export interface EventRecord {
   kind: 'event';
-  /** `e_` and its number in the feed. */
+  /** `e_` followed by its number in the feed. */
   id: string;
   seq: number;
   file: string;
-  /** Where the file was, for the filter. */
+  /** The file's directory at that time, for the path filter. */
   dir: string;
   action: 'created' | 'modified' | 'deleted';
   at: number;

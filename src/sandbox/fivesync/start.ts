@@ -1,4 +1,4 @@
-/** Starts a sandbox of 5sync: one host, one account, one key to begin with. */
+/** Starts a sandbox of 5sync: one host, one account, and at first one key. */
 import { BlobStore, blobDirectory } from '../content/blobs.js';
 import { addControl, type ControlRoute, json } from '../control.js';
 import { FaultPlan } from '../faults.js';
@@ -34,12 +34,12 @@ export interface FiveSyncSandbox {
   store: FiveSyncStore;
   faults: FaultPlan;
   tokens: ApiKeys;
-  /** The requests that each key has left. */
+  /** The remaining requests of each key. */
   rate: RollingLimit;
-  /** Both may be changed while it runs. */
+  /** A test may change both while the sandbox runs. */
   readings: FiveSyncReadings;
   settings: FiveSyncSettings;
-  /** Resolves when no client is connected: then everything that was sent is in the log. */
+  /** Resolves when no client is connected. Then the log is complete. */
   quiet(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** The account as its owner sees it elsewhere: also what the API does not offer, such as renaming. */
+/** Direct access to the account, as its owner has it elsewhere. It can do more than the API, such as renaming. */
 import type { BlobStore } from '../content/blobs.js';
 import { type Content, type Entry, iterable, PathStore, split } from '../store.js';
 import { badRequest, notFound } from './errors.js';
@@ -20,7 +20,7 @@ export class FiveSyncStore extends PathStore {
     return entryOf(file);
   }
 
-  /** By directory, so that the name may hold a slash, or be a duplicate when `duplicate`. */
+  /** Takes a directory and a name: so the name may contain a slash, and with `duplicate` it may exist already. */
   async putFileIn(dir: string, name: string, content: Content, duplicate = false): Promise<Entry> {
     const place = { dir: directory(dir), name };
     const stored = await this.blobs.write(iterable(content));
@@ -31,7 +31,7 @@ export class FiveSyncStore extends PathStore {
     throw badRequest(`5sync has no folders of their own: ${path} exists only through the files in it`);
   }
 
-  /** Of a file, or of every file in a folder and below it. */
+  /** Renames a file. For a folder it changes every file in it and below it. */
   rename(path: string, name: string): Entry {
     const { dir } = placeOf(path);
     return this.#relocate(path, { dir, name: fileName(name) });
@@ -87,7 +87,7 @@ export class FiveSyncStore extends PathStore {
     this.files.change(file, () => Object.assign(file, { modified }));
   }
 
-  /** Files, and the folders that follow from them. */
+  /** All files, and the folders that their paths imply. */
   tree(): Entry[] {
     const folders = new Set<string>();
     for (const dir of this.files.directories()) {

@@ -11,7 +11,7 @@ import { booleanOf, integerOf } from './parameters.js';
 import { directory, fileName, splitPath } from './paths.js';
 import type { World } from './world.js';
 
-/** Room for the boundary, headers and fields around a file of the greatest size. */
+/** Bytes for the boundary, headers and fields around a file of the largest size. */
 const formOverhead = 64 * 1024;
 const longestField = 64 * 1024;
 
@@ -53,7 +53,7 @@ export function uploadCalls(world: World): { put: Method; multipart: Resource[] 
     }
   }
 
-  /** "Step 1 — Initialize". The document names the parameters, not how they travel. */
+  /** "Step 1 — Initialize". The document names the parameters, but not their encoding. */
   async function init(exchange: Exchange): Promise<Answer> {
     const fields = await initFields(exchange);
     const text = (name: string) => {

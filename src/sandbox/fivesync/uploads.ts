@@ -54,7 +54,7 @@ export class Uploads {
     return upload;
   }
 
-  /** Stores one part; its size must be what `chunk_size` leaves for it. Sent again, it takes the place of the first. */
+  /** Stores one part. Its size must match `chunk_size`. A part that is sent again replaces the first one. */
   async part(id: string, index: number, body: AsyncIterable<Buffer>): Promise<void> {
     const upload = this.#find(id);
     const start = index * upload.chunk;
@@ -108,7 +108,7 @@ export class Uploads {
   async #finish(upload: UploadRecord): Promise<FileRecord> {
     const { hash } = await this.#run(upload);
     const md5 = await hash.digest();
-    // The content outlives the upload, whichever way that ends.
+    // The content stays, however the upload ends.
     this.blobs.retain(upload.blob);
     const file = this.files.put({ dir: upload.dir, name: upload.name }, { blob: upload.blob, size: upload.size, md5 });
     this.#forget(upload);
@@ -142,7 +142,7 @@ export class Uploads {
     void running?.then(({ file }) => file.close()).catch(() => undefined);
   }
 
-  /** How many bytes are there from the beginning on. */
+  /** The length of the complete prefix, bytes. */
   #prefix({ received, chunk, size }: UploadRecord): number {
     const there = new Set(received);
     let parts = 0;

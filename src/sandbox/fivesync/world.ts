@@ -1,4 +1,4 @@
-/** Everything that the calls work on. */
+/** The state and services that the routes share. */
 
 import type { BlobStore } from '../content/blobs.js';
 import type { Clock } from './clock.js';

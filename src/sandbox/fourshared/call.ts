@@ -1,4 +1,4 @@
-/** What this protocol's handlers need of a request: its parameters, wherever they are. */
+/** A request as this protocol's handlers need it: its parameters, from the query or the body. */
 import {
   type Answer,
   type Resource as AnyResource,
@@ -10,13 +10,13 @@ import {
 import * as refuse from './errors.js';
 import type { AuthKind } from './oauth/guard.js';
 
-/** What a method takes as its body; anything else is 415.0210. */
+/** The body that a method takes. Anything else is 415.0210. */
 export type BodyKind = 'none' | 'form' | 'optional-form' | 'form-or-json' | 'octets' | 'any';
 
 export interface Method {
   auth: AuthKind;
   body: BodyKind;
-  /** Whether the answer is JSON, so that an Accept without it is 406.0209. */
+  /** Whether the answer is JSON. Then an Accept without JSON is 406.0209. */
   json: boolean;
   handle(call: Call): Answer | Promise<Answer>;
 }
@@ -26,9 +26,9 @@ export type Resource = AnyResource<Method>;
 const largestForm = 1024 * 1024;
 
 export class Call extends Exchange {
-  /** Parameters of a form body, empty when there is none. */
+  /** Parameters of a form body. Empty without one. */
   form = new URLSearchParams();
-  /** Whether the form came as a form, so that its parameters are signed. */
+  /** Whether the body had the form media type. Then its parameters are signed. */
   formSigned = false;
   oauth = new Map<string, string>();
   json: Record<string, unknown> | undefined;
@@ -43,7 +43,7 @@ export class Call extends Exchange {
     return String(fromJson);
   }
 
-  /** 400.0212 when it is missing, 400.0215 when it is empty. */
+  /** Throws 400.0212 if it is missing, 400.0215 if it is empty. */
   required(name: string): string {
     const value = this.optional(name);
     if (value === undefined) throw refuse.missing(name);
@@ -51,7 +51,7 @@ export class Call extends Exchange {
     return value;
   }
 
-  /** Reads the body as this kind; octets are left to the handler. */
+  /** Reads the body as this kind. A handler reads octets itself. */
   async readBody(kind: BodyKind): Promise<void> {
     const type = this.mediaType;
     if (kind === 'octets') {

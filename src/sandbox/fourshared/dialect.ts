@@ -1,4 +1,4 @@
-/** How this protocol takes a request: format, body, signature, rate; and how its refusals look. */
+/** Handles a request as this protocol does: format, body, signature, rate. Formats its errors. */
 import type { IncomingMessage } from 'node:http';
 import type { Dialect } from '../http/listener.js';
 import { Call, type Method } from './call.js';
@@ -19,7 +19,7 @@ export function dialect(guard: OAuthGuard, limiter: RateLimiter): Dialect<Method
       const method = resource.methods[call.method];
       if (!method) throw refuse.badMethod(call.method, Object.keys(resource.methods));
       assertFormat(call, method);
-      // An unsigned stranger's form is needed to verify it; a file is not read before its sender is known.
+      // A form is read before the signature is verified, because it is signed too. A file is read only from a known client.
       await call.readBody(method.body);
       call.oauth = guard.verify(
         {
@@ -43,7 +43,7 @@ export function dialect(guard: OAuthGuard, limiter: RateLimiter): Dialect<Method
   };
 }
 
-/** Only JSON is spoken here; the documents' XML is refused as an unsupported format would be. */
+/** The sandbox offers JSON only. It refuses the documents' XML like an unsupported format. */
 function assertFormat({ path, request }: Call, { json }: Method): void {
   if (!json) return;
   if (path.endsWith('.xml')) throw refuse.badFormat();

@@ -8,7 +8,7 @@ import { isIncomplete } from './state/items.js';
 
 export const userId = 'tow4q9ki';
 
-/** What `PUT /user` may change. */
+/** The fields that `PUT /user` may change. */
 export interface Profile {
   firstName: string;
   lastName: string;

@@ -1,4 +1,4 @@
-/** The documents' table "Common Responses": every refusal of the sandbox is one of these. */
+/** The documents' table "Common Responses". Every error of the sandbox is one of its rows. */
 import { Refusal } from '../refusal.js';
 
 export interface ErrorBody {
@@ -8,7 +8,7 @@ export interface ErrorBody {
   fieldName: string | null;
 }
 
-/** A refusal. The HTTP status is the part of the code before the dot. */
+/** An error answer. Its HTTP status is the part of the code before the dot. */
 export class ApiError extends Refusal {
   readonly status: number;
   constructor(
@@ -111,7 +111,7 @@ export const badMediaType = (supported: readonly string[]) => {
     `Provided media type is not supported. The following media types are supported: [${list}].`,
   );
 };
-/** The documents do not mention it: plain HTTP. */
+/** An error of plain HTTP, which the documents do not mention. */
 export const badRange = (size: number) =>
   new ApiError('416', 'Requested Range Not Satisfiable.', null, null, { 'content-range': `bytes */${size}` });
 export const rateLimited = (calls: number, seconds: number, retryAfter: number | null) => {

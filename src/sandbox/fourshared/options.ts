@@ -1,4 +1,4 @@
-/** What a sandbox can be told: its size, its speed, and which of the plausible readings of the documents it follows. */
+/** The options of a 4shared or 4Sync sandbox: size, speed, and which plausible reading of the documents it follows. */
 import type { Validator } from '../http/validator.js';
 import { applyKnown, type CommonOptions, type FourSharedName, type Speed } from '../options.js';
 
@@ -10,17 +10,17 @@ export interface SandboxCredentials {
   tokenSecret: string;
 }
 
-/** Where the documents are silent or contradict themselves; a client must work under every value. */
+/** Behaviour on which the documents are silent or contradict themselves. A client must work with every value. */
 export interface Readings {
   /** `GET /folder/{id}/children` "RETURNS FolderResponse": an object with `folders`, or a bare array. */
   childrenShape: 'object' | 'array';
   /** A `Range` download: 206, or 200 with the part (as the document says literally), or Range ignored: 200 and everything. */
   rangeAnswer: '206' | '200' | 'ignored';
-  /** What a download says of the version that it is of. */
+  /** Which header of a download identifies the version. */
   validator: Validator;
-  /** Downloads answer 302 to another origin, where an Authorization header is refused and recorded. */
+  /** Whether downloads redirect (302) to another origin. An Authorization header there is refused and recorded. */
   downloadRedirect: boolean;
-  /** What a chunk that is not the last answers. */
+  /** The answer to a chunk that is not the last. */
   chunkStatus: 308 | 200 | 201 | 202;
   /** Whether chunks may come in any order or only one after the other. */
   chunkOrder: 'any' | 'sequential';
@@ -28,7 +28,7 @@ export interface Readings {
   partialChunks: 'discarded' | 'kept';
   /** Whether the 201 for the last chunk carries the FileResponse. */
   completedBody: 'empty' | 'file';
-  /** What a chunk sent again after completion answers: 201, or 404. */
+  /** The answer to a chunk that is sent again after completion: 201 or 404. */
   chunkAfterCompletion: 'created' | 'gone';
   /** `POST /upload` with an existing name: 403.0201, or a new version of that file under its old id. */
   uploadExistingName: 'conflict' | 'new-version';
@@ -38,19 +38,19 @@ export interface Readings {
   incompleteListed: boolean;
   /** Whether an incomplete file already occupies its name. */
   incompleteHoldsName: boolean;
-  /** `PUT /files/{id}` with content lists folderId and fileName as required; whether their absence is refused. */
+  /** `PUT /files/{id}` with content lists folderId and fileName as required. Whether the server refuses a request without them. */
   updateRequiresNames: boolean;
-  /** Whether those two, when they differ from the file's own, move and rename it. */
+  /** Whether a different folderId moves the file, and a different fileName renames it. */
   updateNames: 'apply' | 'ignore';
-  /** Move "creates a copy and deletes the original": whether the id survives that. */
+  /** Move "creates a copy and deletes the original". Whether the file keeps its id. */
   moveKeepsId: boolean;
   /** Whether a rename or a move sets `modified`. */
   renameChangesModified: boolean;
   /** Whether adding or removing an entry sets the folder's `modified`. */
   contentChangesFolderModified: boolean;
-  /** Where DELETE puts things. */
+  /** Whether DELETE removes for ever or moves to the trash. */
   deleteGoesTo: 'nowhere' | 'trash';
-  /** `numFiles` and `numChildren`: right, as they were before the folder's latest change, or always 0. */
+  /** `numFiles` and `numChildren`: correct, from before the folder's latest change, or always 0. */
   counts: 'exact' | 'lagging' | 'zero';
   /** `md5`: at once, null in the answer to the upload but there afterwards, or always null. */
   md5: 'immediate' | 'after-upload' | 'never';
@@ -59,9 +59,9 @@ export interface Readings {
   /** `/user/trash` names no parameters: the whole list, or pages like everywhere else. */
   trashPaging: 'whole' | 'paged';
   nameCase: 'sensitive' | 'insensitive';
-  /** OAuth 1.0a sends a verifier back, OAuth 1.0 does not. */
+  /** Whether the login sends a verifier back (OAuth 1.0a) or not (OAuth 1.0). */
   verifier: 'used' | 'unused';
-  /** Whether `/oauth/authorize` grants at once instead of showing a page with a button. */
+  /** Whether `/oauth/authorize` grants at once, without a page with a button. */
   autoApprove: boolean;
 }
 
@@ -110,13 +110,13 @@ export interface CountLimits {
   folders?: number;
 }
 
-/** What can be changed while the sandbox runs. */
+/** The settings that can be changed while the sandbox runs. */
 export interface Settings extends Speed {
   quotaBytes: number;
   uploadSizeLimit: number;
   /** Largest body of `POST /files` and `PUT /files/{id}`. */
   simpleUploadLimit: number;
-  /** 401.0319 beyond this. */
+  /** The largest clock difference. Beyond it: 401.0319. */
   timestampSkewSeconds: number;
   limits: CountLimits;
   rateLimit: RateLimit | null;
@@ -125,10 +125,10 @@ export interface Settings extends Speed {
 export const defaultSettings: Settings = {
   latencyMs: 0,
   bandwidth: 0,
-  // The figures of the documents' example of a UserResponse.
+  // The values in the documents' example of a UserResponse.
   quotaBytes: 16_106_127_360,
   uploadSizeLimit: 2_147_483_648,
-  // "150 MB" may be decimal or binary; the smaller is the stricter.
+  // "150 MB" may be decimal or binary. The smaller value is the stricter.
   simpleUploadLimit: 150 * 1000 * 1000,
   timestampSkewSeconds: 300,
   limits: {},
@@ -142,7 +142,7 @@ export interface SandboxOptions extends CommonOptions, Partial<Settings> {
   credentials?: SandboxCredentials;
 }
 
-/** Picks the settings out of the options, the rest by default. */
+/** Picks the settings out of the options. Others have their defaults. */
 export function settingsFrom(options: SandboxOptions): Settings {
   return applyKnown({ ...defaultSettings }, options);
 }

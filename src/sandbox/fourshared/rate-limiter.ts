@@ -1,4 +1,4 @@
-/** 429.0107: so many calls in each window of time. */
+/** 429.0107: limits the number of calls in each time window. */
 import { rateLimited } from './errors.js';
 import type { Settings } from './options.js';
 

@@ -1,4 +1,4 @@
-/** Starts a sandbox of 4shared or 4Sync: three hosts on three ports, over one account. */
+/** Starts a sandbox of 4shared or 4Sync: three hosts on three ports, with one account. */
 
 import { BlobStore, blobDirectory } from '../content/blobs.js';
 import { addControl, type ControlRoute, json, text } from '../control.js';
@@ -43,10 +43,10 @@ export interface Sandbox {
   store: SandboxStore;
   faults: FaultPlan;
   tokens: Tokens;
-  /** Both may be changed while it runs. */
+  /** A test may change both while the sandbox runs. */
   readings: Readings;
   settings: Settings;
-  /** Resolves when no client is connected: then everything that was sent is in the log. */
+  /** Resolves when no client is connected. Then the log is complete. */
   quiet(): Promise<void>;
   close(): Promise<void>;
 }

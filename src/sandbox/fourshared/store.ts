@@ -1,4 +1,4 @@
-/** The account as another client of the same user sees it. */
+/** Direct access to the account, as another client of the same user has it. */
 import { randomBytes } from 'node:crypto';
 import type { BlobStore } from '../content/blobs.js';
 import { type Content, type Entry, iterable, PathStore, split } from '../store.js';
@@ -13,7 +13,7 @@ export interface FolderFlags {
   /** `read`: every change inside answers 403.0302. */
   userPermissions?: 'owner' | 'write' | 'read';
   passwordProtected?: boolean;
-  /** Protected by a password that is not ours: everything inside answers 403.0303. */
+  /** Protected by a password that we do not have: everything inside answers 403.0303. */
   locked?: boolean;
   hasMembers?: boolean;
 }
@@ -31,7 +31,7 @@ export class SandboxStore extends PathStore {
     return this.account.root.id;
   }
 
-  /** Stores a file, or a new version of it under its id; missing folders are made. */
+  /** Stores a file, or a new version under its id. Creates missing folders. */
   async putFile(path: string, content: Content, options: { modified?: number } = {}): Promise<Entry> {
     const names = split(path);
     const name = names.pop();
@@ -47,7 +47,7 @@ export class SandboxStore extends PathStore {
     return this.#entry(this.#dated(file, options.modified));
   }
 
-  /** Puts a file by folder id, so that its name may hold a slash, or be a duplicate when `duplicate`. */
+  /** Takes a folder id and a name: so the name may contain a slash, and with `duplicate` it may exist already. */
   async putFileIn(folderId: string, name: string, content: Content, duplicate = false): Promise<Entry> {
     const folder = this.account.folder(folderId);
     if (!folder) throw notFound();
@@ -87,7 +87,7 @@ export class SandboxStore extends PathStore {
     return this.#entry(this.actions.copy(item, { folder: this.#folder(folderPath), name: name ?? item.name }));
   }
 
-  /** For ever, or into the trash. */
+  /** Removes it for ever, or moves it to the trash. */
   remove(path: string, options: { trash?: boolean } = {}): void {
     const item = this.#item(path);
     if (options.trash) this.actions.trash(item);

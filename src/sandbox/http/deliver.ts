@@ -1,11 +1,11 @@
-/** Sends answers, whole or as the fault plan spoils them, and counts what was sent. */
+/** Sends answers, whole or damaged by the fault plan, and counts the bytes sent. */
 import type { FaultAction } from '../faults.js';
 import { type Answer, ConnectionCut, type Exchange, flipped } from './exchange.js';
 import { keepPace } from './pacer.js';
 
 const piece = 64 * 1024;
 
-/** How a body goes out. */
+/** How a body is sent. */
 interface Manner {
   /** The connection is cut after so many bytes. */
   cutAt: number;
@@ -45,7 +45,7 @@ async function send(exchange: Exchange, source: Source, manner: Manner): Promise
   let sent = 0;
   const begun = performance.now();
   const rate = manner.bytesPerSecond || pacer.settings.bandwidth;
-  // A trickle is felt only when it comes in small pieces.
+  // A slow answer must come in small pieces, or the client would not notice.
   const most =
     manner.pieceBytes ?? (rate > 0 ? Math.max(1, Math.min(piece, Math.floor(rate / 20))) : Number.POSITIVE_INFINITY);
   for await (const whole of source.pieces()) {
@@ -72,7 +72,7 @@ async function send(exchange: Exchange, source: Source, manner: Manner): Promise
   response.end();
 }
 
-/** Writes and waits until the kernel has taken it; what a broken connection swallowed is not counted. */
+/** Writes and waits until the kernel has taken the bytes. Bytes lost by a broken connection are not counted. */
 async function write({ response, entry }: Exchange, part: Buffer): Promise<void> {
   if (part.length === 0) return;
   entry.bytesOut += part.length;
@@ -102,7 +102,7 @@ async function write({ response, entry }: Exchange, part: Buffer): Promise<void>
 
 interface Source {
   length: number;
-  /** The body at hand in one piece. */
+  /** The body in one piece, if it is in memory. */
   whole?: Buffer;
   pieces(): AsyncIterable<Buffer> | Iterable<Buffer>;
 }
@@ -120,7 +120,7 @@ function inMemory(whole: Buffer): Source {
   return { length: whole.length, whole, pieces: () => [whole] };
 }
 
-/** Changes the answer as the fault says, and how it goes out. */
+/** Changes the answer, and how it is sent, according to the fault. */
 function spoil(
   { hasBody }: Exchange,
   answer: Answer,

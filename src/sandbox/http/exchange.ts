@@ -1,4 +1,4 @@
-/** One request and what its handler needs of it. */
+/** One request, with everything that its handler needs. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlobReader } from '../content/blobs.js';
 import type { FaultAction } from '../faults.js';
@@ -11,11 +11,11 @@ export type Answer = { status: number; headers?: Record<string, string> } & (
   | { content: BlobReader; start: number; end: number }
 );
 
-/** A path of the documents, with its methods. */
+/** A path of the documents and its methods. */
 export interface Resource<M> {
-  /** As fastify routes it: `/files/:id/copy`. */
+  /** The path in fastify's spelling: `/files/:id/copy`. */
   path: string;
-  /** As the documents write it for each method: `/files/{id}/copy`. */
+  /** The path in the documents' spelling for each method: `/files/{id}/copy`. */
   label: string | ((method: string, query: URLSearchParams) => string);
   methods: Partial<Record<string, M>>;
 }
@@ -61,13 +61,13 @@ export class Exchange {
     return this.params.id ?? '';
   }
 
-  /** The request's body as it arrives: counted, paced, and spoilt where the fault plan says so. */
+  /** The request's body as it arrives: counted, paced, and damaged if the fault plan says so. */
   async *body(): AsyncGenerator<Buffer> {
     if (this.#taken !== null) return yield* this.#taken;
     const { fault, entry, request } = this;
     const cutAt = this.#requestCut();
     const flip = fault?.kind === 'corrupt' && fault.where === 'request' ? (fault.at ?? 0) : -1;
-    // The stream must outlive a refusal in the middle of the body, or the answer could not be sent.
+    // The stream must survive a refusal in the middle of the body. Otherwise the answer could not be sent.
     for await (const piece of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       const start = entry.bytesIn;
       entry.bytesIn += piece.length;
@@ -82,21 +82,21 @@ export class Exchange {
     if (!request.complete) throw new ConnectionCut();
   }
 
-  /** Takes the whole body now: it is there for the handler even where the client has gone by then. */
+  /** Reads the whole body now, so that the handler has it even if the client goes away. */
   async take(): Promise<void> {
     const pieces: Buffer[] = [];
     for await (const piece of this.body()) pieces.push(piece);
     this.#taken = pieces;
   }
 
-  /** Where a `reset` in the middle cuts the request's body. */
+  /** The offset at which a `reset` in the middle cuts the request's body. */
   #requestCut(): number {
     const { fault } = this;
     if (fault?.kind !== 'reset' || fault.when !== 'middle' || !this.hasBody) return Number.POSITIVE_INFINITY;
     return fault.at ?? Math.max(1, Math.floor((this.contentLength ?? 2) / 2));
   }
 
-  /** The whole body where it is a short text; `tooLong` is thrown when it is not. */
+  /** The whole body as a short text. Throws `tooLong` if it is longer. */
   async text(most: number, tooLong: () => Error): Promise<string> {
     const pieces: Buffer[] = [];
     for await (const piece of this.body()) {
@@ -107,7 +107,7 @@ export class Exchange {
   }
 }
 
-/** The connection is gone, by the client's doing or by the fault plan's: nobody is left to answer. */
+/** The client or the fault plan has cut the connection, so no answer can be sent. */
 export class ConnectionCut extends Error {
   constructor() {
     super('the connection was cut');

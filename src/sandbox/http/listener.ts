@@ -1,4 +1,4 @@
-/** One port: routes requests to resources and leads each through latency, faults, checks, its handler, and delivery. */
+/** One port. Routes requests to resources, and takes each through latency, faults, checks, its handler, and delivery. */
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +12,7 @@ import { deliver } from './deliver.js';
 import { type Answer, ConnectionCut, type Exchange, jsonAnswer, noContent, type Resource } from './exchange.js';
 import { Pacer } from './pacer.js';
 
-/** What all ports of a sandbox share. */
+/** The services that all ports of a sandbox share. */
 export interface Services {
   log: RequestLog;
   faults: FaultPlan;
@@ -20,24 +20,24 @@ export interface Services {
   now: () => number;
 }
 
-/** What a request is seen with. */
+/** The arguments from which an exchange is made. */
 export type Seen = ConstructorParameters<typeof Exchange>;
 type StatusFault = Extract<FaultAction, { kind: 'status' }>;
 
-/** What differs between protocols. */
+/** The part of the request handling that differs between protocols. */
 export interface Dialect<M, X extends Exchange = Exchange> {
-  /** Put before every resource's path. */
+  /** The prefix of every resource's path. */
   base: string;
   rewriteUrl?(request: IncomingMessage): string;
   exchange(...seen: Seen): X;
-  /** Checks who asks and how, and does it; refuses what no resource takes. */
+  /** Checks the credentials and the form of the request, then performs it. Refuses a request that no resource takes. */
   perform(exchange: X, resource: Resource<M> | undefined): Promise<Answer>;
-  /** For a request that was not understood as HTTP. */
+  /** The answer to a request that is not valid HTTP. */
   malformed(status: number, why: string): Refusal;
   internal(why: string): Refusal;
-  /** The answer of a fault that is an error. */
+  /** The answer of an injected `status` fault. */
   fault(action: StatusFault): Refusal;
-  /** What every answer carries. */
+  /** Headers of every answer. */
   headers?(exchange: X): Record<string, string>;
 }
 
@@ -59,7 +59,7 @@ export class Listener<M, X extends Exchange = Exchange> {
       rewriteUrl: (request: IncomingMessage) => dialect.rewriteUrl?.(request) ?? request.url ?? '/',
       routerOptions: { maxParamLength: 4096 },
     });
-    // Bodies are the handlers' to stream.
+    // Handlers stream the bodies themselves.
     this.app.removeAllContentTypeParsers();
     this.app.addContentTypeParser('*', (_request, _payload, done) => done(null));
     for (const resource of resources) this.#route(resource);
@@ -88,7 +88,7 @@ export class Listener<M, X extends Exchange = Exchange> {
   #take(request: FastifyRequest, reply: FastifyReply, resource: Resource<M> | undefined, refusal?: Refusal): void {
     reply.hijack();
     this.#serve(request, reply, resource, refusal).catch((error: unknown) => {
-      // A client that went away is its own affair; anything else is a fault of the sandbox and must be seen.
+      // A client may go away. Any other error is a bug of the sandbox and must be visible.
       if (!(error instanceof ConnectionCut) && !request.raw.socket.destroyed) console.error('sandbox:', error);
       request.raw.socket.destroy();
     });
@@ -135,12 +135,12 @@ export class Listener<M, X extends Exchange = Exchange> {
     }
   }
 
-  /** A fault that keeps the request from being performed; its answer if it has one. */
+  /** Applies a fault that prevents the request. Resolves with the fault's answer, if it has one. */
   async #before(exchange: X, fault: FaultAction): Promise<Answer | undefined> {
     if (fault.kind === 'stall' && fault.when !== 'after') {
       if (fault.performed) await exchange.take();
       await this.#stall(fault.ms);
-      // Nobody waits for it any more, as the event loop learns in its next round.
+      // The client may have gone. The event loop notices that in its next round.
       await setImmediate();
       await setImmediate();
       const { socket } = exchange.request;
@@ -151,7 +151,7 @@ export class Listener<M, X extends Exchange = Exchange> {
     return 'performed' in fault && fault.performed ? undefined : this.#replacement(exchange, fault);
   }
 
-  /** A fault that shows only once the request was performed. */
+  /** Applies a fault that takes effect after the request was performed. */
   async #after(exchange: X, fault: FaultAction, answer: Answer): Promise<Answer> {
     if (fault.kind === 'stall' && fault.when === 'after') await this.#stall(fault.ms);
     if (fault.kind === 'reset' && fault.when === 'after') cut(exchange);
@@ -182,7 +182,7 @@ export class Listener<M, X extends Exchange = Exchange> {
     }
   }
 
-  /** The answer that a fault puts in the place of the real one. */
+  /** The answer that a fault sends instead of the real one. */
   #replacement(exchange: X, fault: FaultAction): Answer | undefined {
     switch (fault.kind) {
       case 'status': {

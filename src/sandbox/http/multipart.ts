@@ -1,8 +1,8 @@
-/** multipart/form-data (RFC 7578) as a stream: no part is ever held in memory. */
+/** Parses multipart/form-data (RFC 7578) as a stream. It never holds a whole part in memory. */
 
 export interface FormPart {
   name: string;
-  /** As it came, a path included; absent in fields that are no files. */
+  /** As the client sent it, also with a path. Absent in fields that are not files. */
   filename: string | undefined;
   body: AsyncGenerator<Buffer>;
 }
@@ -23,7 +23,7 @@ export function boundaryOf(contentType: string): string | undefined {
   return match?.[1] ?? match?.[2];
 }
 
-/** One part after the other. What the consumer leaves unread of a part is passed over. */
+/** Yields one part after the other, and skips what the consumer does not read of a part. */
 export async function* formParts(body: AsyncIterable<Buffer>, boundary: string): AsyncGenerator<FormPart> {
   const scanner = new Scanner(body);
   const delimiter = Buffer.from(`\r\n--${boundary}`);
@@ -42,7 +42,7 @@ export async function* formParts(body: AsyncIterable<Buffer>, boundary: string):
   await scanner.rest();
 }
 
-/** Quotes come escaped by a backslash (curl) or by percent (browsers, fetch). */
+/** Clients escape quotes by a backslash (curl) or by percent-encoding (browsers, fetch). */
 function parametersOf(text: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const [, name = '', quoted, bare] of text.matchAll(/;\s*([\w*-]+)\s*=\s*(?:"((?:\\"|[^"])*)"|([^\s;]+))/g)) {
@@ -57,14 +57,14 @@ const fromHex = (hex: string) => String.fromCharCode(Number.parseInt(hex, 16));
 
 class Scanner {
   readonly #source: AsyncIterator<Buffer>;
-  /** Begins as if a line had ended, so that a delimiter at the very start is one like the others. */
+  /** Begins with a line end, so that a delimiter at the start of the body is found like the others. */
   #buffer: Buffer = Buffer.from('\r\n');
 
   constructor(source: AsyncIterable<Buffer>) {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** Everything before the delimiter, which is consumed too. */
+  /** Yields everything before the delimiter, and consumes the delimiter too. */
   async *until(delimiter: Buffer): AsyncGenerator<Buffer> {
     for (;;) {
       const at = this.#buffer.indexOf(delimiter);
@@ -84,7 +84,7 @@ class Scanner {
     }
   }
 
-  /** Whether this comes next; then it is consumed. */
+  /** Returns whether `text` comes next, and if so consumes it. */
   async takes(text: string): Promise<boolean> {
     while (this.#buffer.length < text.length) await this.#more();
     if (this.#buffer.toString('latin1', 0, text.length) !== text) return false;
@@ -105,7 +105,7 @@ class Scanner {
     }
   }
 
-  /** Passes over what follows the last delimiter. */
+  /** Skips everything after the last delimiter. */
   async rest(): Promise<void> {
     while (!(await this.#source.next()).done);
   }

@@ -1,14 +1,14 @@
-/** Makes connections as slow as the settings say: bytes per second, each direction of each connection for itself. */
+/** Limits connections to the bandwidth of the settings: bytes per second, for each direction of each connection separately. */
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Speed } from '../options.js';
 
-/** Timers are no finer than this; shorter waits add up until they are worth one. */
+/** Timers are no finer than this, ms. Shorter waits add up until they are worth a timer. */
 const grain = 2;
 
 /**
- * Waits until so many bytes of a body may have gone out that began at `begun` (`performance.now()`): a timer that comes late
- * holds up one piece, and not all that follow it.
+ * Waits until `bytes` of a body may have been sent, at `rate` bytes per second since `begun` (`performance.now()`). It
+ * counts from the start of the body, so a late timer delays one piece and not all later ones.
  */
 export async function keepPace(begun: number, bytes: number, rate: number): Promise<void> {
   const delay = begun + (bytes / rate) * 1000 - performance.now();
@@ -16,7 +16,7 @@ export async function keepPace(begun: number, bytes: number, rate: number): Prom
 }
 
 export class Pacer {
-  /** When each direction's line is free again. */
+  /** When each direction is free again (`performance.now()`). */
   #free = new WeakMap<Socket, { in: number; out: number }>();
 
   constructor(readonly settings: Speed) {}

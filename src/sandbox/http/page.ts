@@ -1,4 +1,4 @@
-/** The few pages that a person sees in a browser. */
+/** The pages that a person sees in a browser. */
 import type { Answer } from './exchange.js';
 
 export function page(content: string, status = 200): Answer {

@@ -1,4 +1,4 @@
-/** The headers by which a download says of which version it is. No document promises any; servers in general send them. */
+/** The headers that identify the version of a download. No document promises them, but most servers send them. */
 
 export type Validator = 'etag' | 'last-modified' | 'none';
 

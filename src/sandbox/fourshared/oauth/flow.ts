@@ -14,7 +14,7 @@ interface RequestToken {
   state: 'new' | 'allowed' | 'denied';
 }
 
-/** Request and access tokens; a change of the access tokens is told, so that it can be kept. */
+/** Request and access tokens. Reports each change of the access tokens, so that it can be stored. */
 export class Tokens implements TokenStore {
   readonly requestTokens = new Map<string, RequestToken>();
 
@@ -39,7 +39,7 @@ export class Tokens implements TokenStore {
     }
   }
 
-  /** What the user's click on Allow does; returns the verifier. */
+  /** Does what the user's click on Allow does. Returns the verifier. */
   approve(requestToken: string): string {
     const request = this.requestTokens.get(requestToken);
     if (!request) throw badToken();
@@ -69,7 +69,7 @@ export function oauthResources(tokens: Tokens, readings: Readings): Resource[] {
     if (!token) throw missing('oauth_token');
     const request = tokens.requestTokens.get(token);
     if (!request) throw badToken();
-    // "a user is redirected to the URL specified in the oauth_callback parameter": of which call is not said.
+    // "a user is redirected to the URL specified in the oauth_callback parameter". The documents do not say of which call.
     const given = exchange.query.get('oauth_callback');
     if (given && given !== 'oob') request.callback ??= given;
     const decision = exchange.method === 'POST' ? exchange.form.get('decision') : null;
@@ -125,7 +125,7 @@ export function oauthResources(tokens: Tokens, readings: Readings): Resource[] {
     {
       path: '/oauth/authorize',
       label: '/oauth/authorize',
-      // POST is the page's own button.
+      // The page's button sends a POST.
       methods: { GET: method('none', 'none', authorize), POST: method('none', 'form', authorize) },
     },
     {

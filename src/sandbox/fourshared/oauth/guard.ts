@@ -1,4 +1,4 @@
-/** Who may call: verifies OAuth 1.0a requests against the consumer and the tokens that were granted. */
+/** Access control: verifies OAuth 1.0a requests against the consumer and the granted tokens. */
 import { randomBytes } from 'node:crypto';
 import { ApiError, badTimestamp, badToken, unauthorized, usedNonce } from '../errors.js';
 import type { SandboxCredentials, Settings } from '../options.js';
@@ -12,7 +12,7 @@ import {
   signatureBaseString,
 } from './signature.js';
 
-/** What a call needs: the user's access token, a request token, the consumer alone, its mere key, or nothing. */
+/** The credentials that a call needs: the user's access token, a request token, only the consumer, only its key, or none. */
 export type AuthKind = 'user' | 'request-token' | 'consumer' | 'public' | 'none';
 
 export interface SignedRequest {
@@ -32,7 +32,7 @@ export interface TokenStore {
 const required = ['oauth_consumer_key', 'oauth_signature_method', 'oauth_signature', 'oauth_timestamp', 'oauth_nonce'];
 
 export class OAuthGuard {
-  /** Nonces by timestamp, so that those out of the window can go at once. */
+  /** Nonces by timestamp, so that all nonces before the window can be dropped together. */
   #nonces = new Map<number, Set<string>>();
   #lastSweep = 0;
 
@@ -43,7 +43,7 @@ export class OAuthGuard {
     readonly now: () => number,
   ) {}
 
-  /** Throws the documented refusal, or returns the request's oauth parameters. */
+  /** Returns the request's oauth parameters, or throws the documented error. */
   verify(request: SignedRequest, kind: AuthKind): Map<string, string> {
     if (kind === 'none') return new Map();
     const fromHeader = parseAuthorization(request.authorization);
@@ -120,7 +120,7 @@ function collect(parameters: readonly Parameter[]): Map<string, string> {
   return found;
 }
 
-/** A secret or token as long as those in the documents' examples. */
+/** A secret or token of the length in the documents' examples. */
 export function randomToken(bytes = 20): string {
   return randomBytes(bytes).toString('hex');
 }
@@ -134,7 +134,7 @@ export function randomCredentials(): SandboxCredentials {
   };
 }
 
-/** `a=b&c=d` as the oauth endpoints answer. */
+/** The `a=b&c=d` that the oauth endpoints answer. */
 export function formEncode(fields: Record<string, string>): string {
   return Object.entries(fields)
     .map(([name, value]) => `${percentEncode(name)}=${percentEncode(value)}`)

@@ -1,4 +1,4 @@
-/** RFC 5849 (OAuth 1.0) signatures, written from the RFC so that the client's library is checked by other code. */
+/** RFC 5849 (OAuth 1.0) signatures. They are written from the RFC, so that independent code checks the client's library. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 export type Parameter = readonly [name: string, value: string];
@@ -18,7 +18,7 @@ export function signatureBaseString(method: string, url: string, parameters: rea
   return `${method.toUpperCase()}&${percentEncode(url)}&${percentEncode(normalized)}`;
 }
 
-/** Section 3.4.1.2: lower case, and no port where it is the scheme's own. */
+/** Section 3.4.1.2: lower case, without the scheme's default port. */
 export function baseUrl(scheme: string, authority: string, path: string): string {
   const defaultPort = scheme === 'https' ? ':443' : ':80';
   const lower = authority.toLowerCase();
@@ -37,7 +37,7 @@ export function sameSignature(a: string, b: string): boolean {
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
-/** Section 3.5.1: the parameters of an Authorization header, or undefined when it is another scheme's or broken. */
+/** Section 3.5.1: the parameters of an Authorization header. Undefined if it has another scheme or is malformed. */
 export function parseAuthorization(header: string | undefined): Parameter[] | undefined {
   const match = header?.match(/^OAuth\s+(.*)$/is);
   if (!match?.[1]) return undefined;
@@ -54,7 +54,7 @@ export function parseAuthorization(header: string | undefined): Parameter[] | un
   return parameters;
 }
 
-/** Encoded text is ASCII, so that this is the byte order which the RFC asks for. */
+/** Encoded text is ASCII, so this is the byte order that the RFC requires. */
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-/** `/files/{id}` on the api host: metadata, and everything that does not carry content in. */
+/** `/files/{id}` on the api host: metadata, and all calls that do not upload content. */
 import { randomBytes } from 'node:crypto';
 import { mimeType } from '../../content/mime.js';
 import { parseRange } from '../../content/range.js';
@@ -11,16 +11,16 @@ import { call } from './method.js';
 import { addFields, optionalName, optionalText, target } from './parameters.js';
 import type { World } from './world.js';
 
-/** One-time addresses on the download host, for the reading `downloadRedirect`. */
+/** One-time URLs on the download host, for the reading `downloadRedirect`. */
 export class Tickets {
   #files = new Map<string, FileItem>();
-  /** Known once the download host listens. */
+  /** Set when the download host listens. */
   origin = '';
 
   issue(file: FileItem): string {
     const ticket = randomBytes(12).toString('base64url');
     this.#files.set(ticket, file);
-    // Enough for every download under way; the oldest address expires.
+    // Enough for all downloads under way. Beyond it the oldest URL expires.
     const [oldest] = this.#files.keys();
     if (this.#files.size > 10_000 && oldest !== undefined) this.#files.delete(oldest);
     return `${this.origin}/v1_2/content/${ticket}`;
@@ -117,13 +117,13 @@ export function fileResources(world: World, tickets: Tickets): Resource[] {
       label: '/files/{id}/download',
       methods: { GET: { auth: 'user', body: 'none', json: false, handle: download } },
     },
-    // "Public calls"; the sandbox makes no pictures, so that every file is of a wrong type.
+    // "Public calls". The sandbox makes no pictures, so every file has the wrong type.
     { path: '/files/:id/preview', label: '/files/{id}/preview', methods: open },
     { path: '/files/:id/thumbnails/:type', label: '/files/{id}/thumbnails/{type}', methods: open },
   ];
 }
 
-/** The download host, where credentials have no business. */
+/** The download host, to which a client must not send credentials. */
 export function downloadResources(world: World, tickets: Tickets): Resource[] {
   function download(exchange: Call): Answer | Promise<Answer> {
     const oauth = exchange.query.has('oauth_signature');
@@ -139,7 +139,7 @@ export function downloadResources(world: World, tickets: Tickets): Resource[] {
   return [{ path: '/content/:ticket', label: '/content/{ticket}', methods }];
 }
 
-/** The file's bytes, or the range of them, under the reading that is in force. */
+/** The file's bytes or a range of them, according to the current reading. */
 async function content(world: World, exchange: Call, file: FileItem): Promise<Answer> {
   const { blobs, readings } = world;
   const { range } = exchange.request.headers;

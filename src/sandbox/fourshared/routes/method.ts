@@ -1,4 +1,4 @@
-/** Short ways to write a resource's methods. */
+/** Helpers that define a resource's methods. */
 import type { Answer } from '../../http/exchange.js';
 import type { BodyKind, Call, Method } from '../call.js';
 

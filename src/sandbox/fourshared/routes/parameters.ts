@@ -61,7 +61,7 @@ export function placement(exchange: Call, rules: Rules, field: string): Placemen
   return { folder: rules.liveFolder(folderId), name };
 }
 
-/** The target of a copy or move: folderId, and a new name if there is one. */
+/** The target of a copy or move: folderId, and optionally a new name. */
 export function target(exchange: Call, rules: Rules, item: Item): Placement {
   const folder: FolderItem = rules.liveFolder(exchange.required('folderId'));
   return { folder, name: optionalName(exchange) ?? item.name };

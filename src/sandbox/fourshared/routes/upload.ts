@@ -18,7 +18,7 @@ export function uploadResources(world: World): Resource[] {
   const answer = (exchange: Call, file: FileItem) =>
     jsonAnswer(entities.file(file, addFields(exchange), undefined, true));
 
-  /** "File size is limited to 150 MB": refused before its bytes where the length is announced. */
+  /** "File size is limited to 150 MB". A request that announces its length is refused before its bytes are read. */
   async function* limited(exchange: Call): AsyncGenerator<Buffer> {
     const { simpleUploadLimit } = settings;
     let size = 0;

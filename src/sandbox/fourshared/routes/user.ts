@@ -10,7 +10,7 @@ import { call } from './method.js';
 import { addFields, cut, integer, page } from './parameters.js';
 import type { World } from './world.js';
 
-/** The documents' eight categories, as far as a name's type tells them. */
+/** The documents' eight categories, by the media type of a file's name. */
 const categories: ((type: string) => boolean)[] = [
   (type) => type.startsWith('audio/'),
   (type) => type.startsWith('video/'),
@@ -53,7 +53,7 @@ export function userResources(world: World): Resource[] {
     return jsonAnswer({ files: list.map((file) => entities.file(file, added)) });
   }
 
-  /** Undefined when every file passes, which is the common case and must not cost a scan. */
+  /** The filter. Undefined if every file passes: this common case must not cost a scan. */
   function filter(exchange: Call): ((file: FileItem) => boolean) | undefined {
     const query = exchange.query.get('query')?.toLowerCase();
     const category = integer(exchange, 'category');

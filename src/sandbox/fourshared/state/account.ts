@@ -1,4 +1,4 @@
-/** The account's items with every index that requests need, so that none of them scans. */
+/** The account's items, with all indexes that requests need, so that no request scans. */
 import { randomBytes } from 'node:crypto';
 import type { Keeper } from '../../journal.js';
 import type { Readings } from '../options.js';
@@ -7,12 +7,12 @@ import type { FileItem, FolderItem, Item } from './items.js';
 import { isIncomplete } from './items.js';
 
 /**
- * Holds the invariants: an item that is neither in the trash nor inside something that is has an entry in its folder's
- * index, counts and used bytes are those of `items`, and every change has gone to the keeper.
+ * Invariants: every item that is not in the trash, nor inside a trashed folder, is in its folder's index. Counts and used
+ * bytes match `items`. Every change has been given to the keeper.
  */
 export class Account {
   readonly items = new Map<string, Item>();
-  /** Trashed things themselves, without what is inside them. */
+  /** Trashed items, without the items inside them. */
   readonly trash = new Map<string, Item>();
   readonly root: FolderItem;
   usedBytes = 0;
@@ -42,7 +42,7 @@ export class Account {
   }
 
   newId(kind: Item['kind']): string {
-    // As long as those in the documents' examples.
+    // Of the length in the documents' examples.
     const bytes = kind === 'folder' ? 6 : 9;
     for (;;) {
       const id = randomBytes(bytes)
@@ -75,7 +75,7 @@ export class Account {
     return item.parentId === null ? undefined : this.folder(item.parentId);
   }
 
-  /** The item itself and its folders, innermost first. */
+  /** The item and the folders above it, innermost first. */
   *upwards(item: Item): Generator<Item> {
     for (let at: Item | undefined = item; at; at = this.parent(at)) yield at;
   }
@@ -85,19 +85,19 @@ export class Account {
     return false;
   }
 
-  /** The names from below the root down to the item. */
+  /** The names on the path from the root (without it) to the item. */
   names(item: Item): string[] {
     const names: string[] = [];
     for (const at of this.upwards(item)) if (at.parentId !== null) names.unshift(at.name);
     return names;
   }
 
-  /** "Path … starting at the root", whose own name is part of it: `/My 4Sync/Playlists`. */
+  /** "Path … starting at the root". It includes the root's own name: `/My 4Sync/Playlists`. */
   path(item: Item): string {
     return `/${[this.root.name, ...this.names(item)].join('/')}`;
   }
 
-  /** Takes a new item in. */
+  /** Adds a new item. */
   add(item: Item): void {
     this.items.set(item.id, item);
     this.#count(item, 1);
@@ -106,7 +106,7 @@ export class Account {
     this.keeper.put(item);
   }
 
-  /** Changes an item in place; indexes and sums follow. */
+  /** Changes an item in place, and updates indexes and sums. */
   change(item: Item, change: () => void): void {
     const from = item.parentId;
     const trashed = item.trashed;
@@ -120,7 +120,7 @@ export class Account {
     this.keeper.put(item);
   }
 
-  /** Removes one item for ever; its content is the caller's to release. */
+  /** Removes one item for ever. The caller releases its content. */
   remove(item: Item): void {
     this.#leave(item);
     this.#count(item, -1);
@@ -130,7 +130,7 @@ export class Account {
     this.keeper.remove(item.id);
   }
 
-  /** Everything inside a folder, deepest last, without what lies in the trash on its own. */
+  /** Everything inside a folder, deepest last, except items that were trashed themselves. */
   *inside(folder: FolderItem): Generator<Item> {
     const index = this.index(folder.id);
     for (const child of index.allFolders()) {
@@ -183,7 +183,7 @@ export class Account {
       return;
     }
     this.fileCount += sign;
-    // What is being uploaded needs its place already.
+    // An upload under way already counts.
     this.usedBytes += sign * (item.size + (item.upload && !isIncomplete(item) ? item.upload.size : 0));
   }
 }

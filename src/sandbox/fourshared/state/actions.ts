@@ -1,4 +1,4 @@
-/** The calls that change the account, for requests and for the tests' other client alike. */
+/** The operations that change the account. Requests and the tests' store share them. */
 
 import type { BlobStore, StoredContent } from '../../content/blobs.js';
 import * as refuse from '../errors.js';
@@ -32,7 +32,7 @@ export class Actions {
     return folder;
   }
 
-  /** Throws what a new file here would be refused for; `size` where it is known. */
+  /** Throws the error that a new file here would get. `size` is checked if known. */
   checkNewFile({ folder, name }: Placement, size = 0): void {
     this.rules.assertLive(folder);
     this.rules.assertWritable(folder);
@@ -41,7 +41,7 @@ export class Actions {
     this.rules.assertRoom(size);
   }
 
-  /** Makes stored content a file. Takes the content's reference, or releases it when the file is refused. */
+  /** Makes stored content a file. Takes over the content's reference, and releases it if the file is refused. */
   addFile(place: Placement, content: StoredContent): FileItem {
     const { account } = this;
     try {
@@ -65,7 +65,7 @@ export class Actions {
     this.checkPlace(file, place);
   }
 
-  /** Replaces a file's content under its id; same ownership of the content as `addFile`. */
+  /** Replaces a file's content under its id. Takes over the content's reference like `addFile`. */
   replace(file: FileItem, place: Placement, content: StoredContent): void {
     const { account } = this;
     try {
@@ -83,7 +83,7 @@ export class Actions {
     if (old) this.blobs.release(old);
   }
 
-  /** Whether the item may lie there. */
+  /** Throws if the item must not be placed there. */
   checkPlace(item: Item, { folder, name }: Placement): void {
     const { account, rules } = this;
     checkName(name, 'name');
@@ -98,7 +98,7 @@ export class Actions {
     if (account.items.get(folder.id) !== folder) throw refuse.notFound();
   }
 
-  /** Renames, moves, or both. The answer is a new item where a move makes one (reading `moveKeepsId`). */
+  /** Renames, moves, or both. Returns a new item if a move makes one (reading `moveKeepsId`). */
   relocate(item: Item, place: Placement): Item {
     const { account, rules } = this;
     rules.assertNotRoot(item);
@@ -167,7 +167,7 @@ export class Actions {
     });
   }
 
-  /** DELETE: for ever, or (a reading) to the trash first. */
+  /** DELETE: removes for ever or, as a reading, moves to the trash first. */
   delete(item: Item): void {
     this.rules.assertNotRoot(item);
     this.rules.assertWritable(item);

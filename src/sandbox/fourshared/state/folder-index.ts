@@ -6,10 +6,10 @@ import { isIncomplete } from './items.js';
 export class FolderIndex {
   #folders = new Map<string, FolderItem>();
   #files = new Map<string, FileItem>();
-  /** More than one only where a test put a duplicate. */
+  /** Several only if a test has added a duplicate. */
   #byName = new Map<string, Item[]>();
   #incomplete = 0;
-  /** Pages are cut from arrays in the order of names, which are made again after a change. */
+  /** Pages are slices of arrays sorted by name. A change discards the arrays, and the next page builds them again. */
   #folderPage: FolderItem[] | undefined;
   #filePage: FileItem[] | undefined;
   #filePageWithIncomplete = false;
@@ -28,7 +28,7 @@ export class FolderIndex {
     else this.#byName.set(key, [item]);
   }
 
-  /** The item must still have the name and the state it had when it was added. */
+  /** The item must still have the name and state with which it was added. */
   remove(item: Item): void {
     this.#remember();
     if (item.kind === 'folder') this.#folders.delete(item.id);
@@ -39,7 +39,7 @@ export class FolderIndex {
     else this.#byName.delete(key);
   }
 
-  /** Who has this name; incomplete files only where they hold theirs. */
+  /** The item with this name. An incomplete file counts only if it occupies its name. */
   named(name: string): Item | undefined {
     const items = this.#byName.get(this.#key(name));
     return items?.find((item) => item.kind === 'folder' || !isIncomplete(item) || this.readings.incompleteHoldsName);
@@ -54,7 +54,7 @@ export class FolderIndex {
     return this.#files.values();
   }
 
-  /** The files that a listing shows. */
+  /** The files of a listing. */
   listedFiles(): FileItem[] {
     const withIncomplete = this.readings.incompleteListed;
     if (!this.#filePage || this.#filePageWithIncomplete !== withIncomplete) {
@@ -69,7 +69,7 @@ export class FolderIndex {
     return this.#files.size;
   }
 
-  /** What a FolderResponse says. */
+  /** The counts of a FolderResponse. */
   counts(): { files: number; folders: number } {
     if (this.readings.counts === 'zero') return { files: 0, folders: 0 };
     return this.readings.counts === 'lagging' ? this.#before : this.#counts();
@@ -91,7 +91,7 @@ export class FolderIndex {
   }
 }
 
-/** A lasting order, so that pages fetched one after the other fit together. */
+/** A stable order, so that consecutive pages fit together. */
 function byName(a: Item, b: Item): number {
   if (a.name !== b.name) return a.name < b.name ? -1 : 1;
   return a.id < b.id ? -1 : 1;

@@ -1,8 +1,8 @@
-/** What an account holds. These records are what the journal keeps. */
+/** The records of an account, as the journal stores them. */
 
 export type ByteRange = [first: number, last: number];
 
-/** Where a trashed thing came from: its folder, and that folder's names should it have to be made anew. */
+/** The folder from which an item was trashed, and that folder's path, to create it anew if it is gone. */
 export interface TrashMark {
   parentId: string;
   folders: string[];
@@ -21,11 +21,11 @@ export interface FileItem {
   description: string | null;
   tags: string[];
   ownerOnly: boolean;
-  /** Absent only in the incomplete, whose bytes are in `upload`. */
+  /** Absent only in incomplete files. Their bytes are in `upload`. */
   blob?: string;
-  /** A chunked upload that is under way: of the file itself, or of its next version. */
+  /** A chunked upload under way, of this file or of its next version. */
   upload?: { size: number; blob: string; ranges: ByteRange[] };
-  /** Came through `POST /upload`, so that its status resource answers 201. */
+  /** Uploaded through `POST /upload`: its status resource answers 201. */
   chunked?: boolean;
   trashed?: TrashMark;
 }
@@ -42,7 +42,7 @@ export interface FolderItem {
   permissions: 'read' | 'write';
   userPermissions: 'owner' | 'write' | 'read';
   passwordProtected: boolean;
-  /** The password is not ours: everything inside answers 403.0303. */
+  /** Protected by a password that we do not have: everything inside answers 403.0303. */
   locked: boolean;
   hasMembers: boolean;
   trashed?: TrashMark;

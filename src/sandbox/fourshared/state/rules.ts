@@ -1,10 +1,10 @@
-/** What the documents forbid, as checks that throw the documented refusal. */
+/** The rules of the documents, as checks that throw the documented error. */
 import * as refuse from '../errors.js';
 import type { Settings } from '../options.js';
 import type { Account } from './account.js';
 import type { FileItem, FolderItem, Item } from './items.js';
 
-/** "Max value: 255 symbols." A symbol is taken as a UTF-16 unit, the strictest reading. */
+/** "Max value: 255 symbols." A symbol counts as a UTF-16 unit, the strictest reading. */
 export const longestName = 255;
 
 export class Rules {
@@ -27,7 +27,7 @@ export class Rules {
     return folder;
   }
 
-  /** A folder that is not in the trash, to list it or to put something there. */
+  /** A folder to list or to add something to. It must not be in the trash. */
   liveFolder(id: string): FolderItem {
     const folder = this.folder(id);
     this.assertLive(folder);
@@ -56,19 +56,19 @@ export class Rules {
     if (folder.parentId === null) throw refuse.rootFolder();
   }
 
-  /** Free for this item, or for a new one. */
+  /** Throws if another item has the name. */
   assertFree(folder: FolderItem, name: string, item?: Item): void {
     const holder = this.account.index(folder.id).named(name);
     if (holder && holder !== item) throw refuse.nameExists(name);
   }
 
-  /** Not the folder itself, nor inside it. */
+  /** Throws if the target is the folder itself or inside it. */
   assertNotInside(target: FolderItem, folder: Item): void {
     for (const at of this.account.upwards(target))
       if (at === folder) throw refuse.badRequest('A folder may not be put into itself or into a folder inside it.');
   }
 
-  /** `extra` bytes more than now; `size` is the one file's. */
+  /** `extra` bytes are added to the account. `size` is the file's size. */
   assertRoom(size: number, extra = size): void {
     if (size > this.settings.uploadSizeLimit) throw refuse.planLimit();
     if (this.account.usedBytes + extra > this.settings.quotaBytes) throw refuse.noSpace();
@@ -87,7 +87,7 @@ export class Rules {
   }
 }
 
-/** A name as the documents bound it; `field` is the parameter's own name. */
+/** Checks a name against the documents' limits. `field` is the parameter's name. */
 export function checkName(name: string, field: string): string {
   if (name === '') throw refuse.empty(field);
   if (name.length > longestName) throw refuse.badLength(field, 1, longestName);

@@ -1,4 +1,4 @@
-/** Chunked uploads: `POST /upload` starts one, `POST /upload/{id}` brings its bytes, the last of them makes a file. */
+/** Chunked uploads. `POST /upload` starts one, `POST /upload/{id}` sends its bytes. The last byte completes the file. */
 import type { FileHandle } from 'node:fs/promises';
 import type { BlobStore } from '../../content/blobs.js';
 import { PrefixHash } from '../../content/prefix-hash.js';
@@ -9,13 +9,13 @@ import { type Actions, newFile, type Placement } from './actions.js';
 import type { ByteRange, FileItem } from './items.js';
 import { isIncomplete } from './items.js';
 
-/** Bytes that are written at once: each write is handed to a thread, which costs as much as to write 64 KiB. */
+/** Bytes per write. Node passes each write to a thread, which costs as much as writing 64 KiB. */
 const writeBytes = 1024 * 1024;
 
 interface Running {
   file: FileHandle;
   hash: PrefixHash;
-  /** Under way once every byte is there. */
+  /** The completion, which begins when every byte is stored. */
   completing?: Promise<void>;
 }
 
@@ -59,7 +59,7 @@ export class Uploads {
     return file;
   }
 
-  /** Stores the bytes from `first` on; `length` of them are announced. */
+  /** Stores the bytes from `first` on. The request announces `length` of them. */
   async chunk(file: FileItem, first: number, length: number, body: AsyncIterable<Buffer>): Promise<ChunkOutcome> {
     const upload = file.upload;
     if (!upload) throw refuse.notFound();
@@ -68,7 +68,7 @@ export class Uploads {
     const pieces: Buffer[] = [];
     let gathered = 0;
     const write = async (): Promise<void> => {
-      // Another connection may bring the same bytes, and complete the file before this one is done.
+      // Another connection may send the same bytes, and complete the file before this one ends.
       if (file.upload === upload) await writeAll(running.file, pieces, at);
       at += gathered;
       pieces.length = 0;
@@ -95,7 +95,7 @@ export class Uploads {
     if (at !== first + length) throw refuse.badSize('The body is shorter than its Content-Length.');
     if (this.account.items.get(file.id) !== file) throw refuse.notFound();
     if (file.upload !== upload) {
-      // The same bytes came a second time, and the first ones have completed the file meanwhile.
+      // The same bytes were sent twice, and the first ones have completed the file meanwhile.
       if (file.upload || !file.chunked || this.account.readings.chunkAfterCompletion === 'gone')
         throw refuse.notFound();
       return 'completed';
@@ -128,7 +128,7 @@ export class Uploads {
     this.account.keeper.put(file);
   }
 
-  /** Whoever brings the last byte, or one again after a failure, makes the file. */
+  /** Makes the file, when the last byte arrives or when a chunk is sent again after a failure. */
   async #finish(file: FileItem, running: Running): Promise<void> {
     try {
       this.#complete(file, await running.hash.digest());
@@ -182,7 +182,7 @@ export class Uploads {
   }
 }
 
-/** Writes all of them, one behind the other, from `position` on. */
+/** Writes all pieces one after the other, from `position` on. */
 async function writeAll(file: FileHandle, pieces: readonly Buffer[], position: number): Promise<void> {
   if (pieces.length === 0) return;
   const total = pieces.reduce((sum, { length }) => sum + length, 0);
@@ -193,7 +193,7 @@ async function writeAll(file: FileHandle, pieces: readonly Buffer[], position: n
     done += (await file.write(rest, done, rest.length - done, position + bytesWritten + done)).bytesWritten;
 }
 
-/** Sorted, and neighbours made one. */
+/** Sorts the spans and merges adjacent ones. */
 export function joinRanges(ranges: readonly ByteRange[]): ByteRange[] {
   const joined: ByteRange[] = [];
   for (const [first, last] of [...ranges].sort((a, b) => a[0] - b[0])) {
@@ -204,7 +204,7 @@ export function joinRanges(ranges: readonly ByteRange[]): ByteRange[] {
   return joined;
 }
 
-/** How many bytes are there from the beginning on. */
+/** The length of the complete prefix, bytes. */
 export function contiguous(ranges: readonly ByteRange[]): number {
   const [range] = ranges;
   return range && range[0] === 0 ? range[1] + 1 : 0;
