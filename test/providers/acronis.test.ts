@@ -15,7 +15,7 @@ const contents = (mini: MiniAcronis): string[] =>
     .map((node) => `${mini.nodes.get(node.parent)?.name ?? ''}/${node.name} ${node.data}`.trim())
     .sort();
 
-/** Something to wait for. */
+/** A promise that the test resolves. */
 function signal(): { readonly given: Promise<void>; readonly give: () => void } {
   let give!: () => void;
   const given = new Promise<void>((resolve) => {
@@ -30,7 +30,7 @@ describe('Acronis lists', () => {
     [{ page: 100 }, 3],
     [{ page: 125 }, 3],
     [{ page: 100, refusesPerPage: true }, 6],
-  ] as [AcronisReadings, number][])('every page under %o', async (readings, requests) => {
+  ] as [AcronisReadings, number][])('lists have every page under %o', async (readings, requests) => {
     const mini = await miniAcronis(readings);
     for (let i = 0; i < 250; i++) mini.add('0', `${i}`, `${i}`);
     expect(await mini.provider.list(root)).toHaveLength(250);
@@ -41,13 +41,13 @@ describe('Acronis lists', () => {
     expect(mini.server.seen.length - asked).toBeLessThanOrEqual(3);
   });
 
-  test('a folder that refuses every page size is no reason to ask for smaller ones elsewhere', async () => {
+  test('a folder that refuses every page size does not change the page size of others', async () => {
     const mini = await miniAcronis();
     const odd = mini.add('0', 'odd');
     const folder = (await entry(mini, 'odd')) as typeof root;
     const invalid = { error: { domain: 'Files', code: 15, message: 'Object Invalid' } };
     mini.before = ({ path }) => (path.includes(odd.uuid) ? { status: 400, value: invalid } : undefined);
-    // No name was told that could be wrong.
+    // The request contains no name that could be wrong.
     await expect(mini.provider.list(folder)).rejects.toMatchObject({ code: 'protocol' });
     await mini.provider.list(root);
     expect(mini.server.seen.at(-1)?.query.get('per_page')).toBe('1000');
@@ -80,7 +80,7 @@ describe('Acronis lists', () => {
     await expect(mini.provider.stat(remote)).rejects.toMatchObject({ code: 'not-found' });
   });
 
-  test('a node is found without any hint, after a restart', async () => {
+  test('a node is found after a restart, without its folder', async () => {
     const mini = await miniAcronis();
     const deep = mini.add(mini.add('0', 'd').uuid, 'f', 'x');
     expect(await mini.provider.stat({ kind: 'file', id: deep.uuid })).toMatchObject({ name: 'f' });
@@ -88,23 +88,26 @@ describe('Acronis lists', () => {
 });
 
 describe('Acronis contents', () => {
-  test.each([0, 1, 300_000])('%i bytes go chunked with their md5, and make revisions', async (size) => {
-    const mini = await miniAcronis();
-    const data = Buffer.alloc(size, 'ab');
-    const first = await mini.provider.upload({ parentId: '0', name: 'f' }, source(data));
-    expect(first).toMatchObject({ size, name: 'f', parentId: '0' });
-    await expect(mini.provider.upload({ parentId: '0', name: 'F' }, source(data))).rejects.toMatchObject({
-      code: 'exists',
-    });
-    const asked = mini.server.seen.length;
-    const second = await mini.provider.upload(
-      { parentId: '0', name: 'f', replaces: first },
-      source(Buffer.from('new')),
-    );
-    expect(second.id).toBe(first.id);
-    expect(mini.server.seen).toHaveLength(asked + 1);
-    expect(tree(mini)).toEqual(['/f']);
-  });
+  test.each([0, 1, 300_000])(
+    '%i bytes are sent with chunked encoding and their md5, and make revisions',
+    async (size) => {
+      const mini = await miniAcronis();
+      const data = Buffer.alloc(size, 'ab');
+      const first = await mini.provider.upload({ parentId: '0', name: 'f' }, source(data));
+      expect(first).toMatchObject({ size, name: 'f', parentId: '0' });
+      await expect(mini.provider.upload({ parentId: '0', name: 'F' }, source(data))).rejects.toMatchObject({
+        code: 'exists',
+      });
+      const asked = mini.server.seen.length;
+      const second = await mini.provider.upload(
+        { parentId: '0', name: 'f', replaces: first },
+        source(Buffer.from('new')),
+      );
+      expect(second.id).toBe(first.id);
+      expect(mini.server.seen).toHaveLength(asked + 1);
+      expect(tree(mini)).toEqual(['/f']);
+    },
+  );
 
   test('a lost answer is looked up, not sent again', async () => {
     const mini = await miniAcronis();
@@ -129,15 +132,15 @@ describe('Acronis contents', () => {
 });
 
 describe('Acronis names', () => {
-  test('a folder of another letter case is never renamed by making one', async () => {
+  test('creating a folder never renames one that differs in letter case', async () => {
     const mini = await miniAcronis();
     mini.add('0', 'Folder');
     await expect(mini.provider.createFolder('0', 'folder')).rejects.toMatchObject({ code: 'exists' });
-    // One that came after we looked.
+    // A folder that another client has made after our lookup.
     mini.add('0', 'Other');
-    const unseen = [...mini.nodes.values()].at(-1);
+    const later = [...mini.nodes.values()].at(-1);
     await mini.provider.list(root);
-    if (unseen !== undefined) unseen.name = 'Later';
+    if (later !== undefined) later.name = 'Later';
     await mini.provider.createFolder('0', 'fresh');
     expect(tree(mini)).toEqual(['/Folder', '/Later', '/fresh']);
   });
@@ -146,7 +149,7 @@ describe('Acronis names', () => {
     ['free', [], ['/d', 'd/new']],
     ['the new name taken here', ['/new'], ['/d', '/new', 'd/new']],
     ['both names taken', ['/new', 'd/old'], ['/d', '/new', 'd/new', 'd/old']],
-  ] as [string, string[], string[]][])('moved and renamed: %s', async (_, others, after) => {
+  ] as [string, string[], string[]][])('move with rename: %s', async (_, others, after) => {
     const mini = await miniAcronis();
     const folder = mini.add('0', 'd');
     mini.add('0', 'old', 'content');
@@ -158,7 +161,7 @@ describe('Acronis names', () => {
     await expect(mini.provider.stat(moved)).resolves.toMatchObject({ name: 'new' });
   });
 
-  test('what is said to be done, in other words than the document has, is looked at', async () => {
+  test('an undocumented success answer is checked by a lookup', async () => {
     const mini = await miniAcronis();
     const { uuid } = mini.add('0', 'a', 'x');
     const file = await entry(mini, 'a');
@@ -172,7 +175,7 @@ describe('Acronis names', () => {
     expect(mini.nodes.get(uuid)?.name).toBe('b');
   });
 
-  test('moved and renamed, while the name that it has in between is given to another file', async () => {
+  test('move with rename, while another file is uploaded under its intermediate name', async () => {
     const mini = await miniAcronis();
     const folder = mini.add('0', 'd');
     mini.add('0', 'old', 'content');
@@ -190,7 +193,7 @@ describe('Acronis names', () => {
     expect(contents(mini)).toEqual(['/d', '/new another', 'd/new content']);
   });
 
-  test('moved and renamed, while another file is being stored under the name that it would have in between', async () => {
+  test('move with rename, while an upload under way would take its intermediate name', async () => {
     const mini = await miniAcronis();
     const folder = mini.add('0', 'd');
     mini.add('0', 'old', 'content');
@@ -220,7 +223,7 @@ describe('Acronis names', () => {
     expect(contents(mini)).toEqual(['/d', '/new another', 'd/new content']);
   });
 
-  test('half a move is undone', async () => {
+  test('a move that fails halfway is undone', async () => {
     const mini = await miniAcronis();
     const folder = mini.add('0', 'd');
     mini.add('0', 'old', 'content');
@@ -231,7 +234,7 @@ describe('Acronis names', () => {
     expect(tree(mini)).toEqual(['/d', '/old']);
   });
 
-  test('a copy is found, and named', async () => {
+  test('a copy is found, and gets its name', async () => {
     const mini = await miniAcronis();
     const folder = mini.add('0', 'd');
     mini.add('0', 'f', 'content');
@@ -243,25 +246,28 @@ describe('Acronis names', () => {
     await expect(within).rejects.toMatchObject({ code: 'unsupported' });
   });
 
-  test.each(['delete', 'action', 'pretends', 'no'] as const)('delete, where the server says %s', async (deletes) => {
-    const mini = await miniAcronis({ deletes });
-    for (const name of ['a', 'b']) mini.add('0', name, name);
-    const [a, b] = (await mini.provider.list(root)) as [RemoteFile, RemoteFile];
-    const can = deletes === 'delete' || deletes === 'action';
-    for (const file of [a, b]) {
-      const removed = mini.provider.remove(file);
-      if (can) await removed;
-      else await expect(removed).rejects.toMatchObject({ code: 'unsupported', message: /no way to delete/ });
-    }
-    expect(mini.nodes.size).toBe(can ? 0 : 2);
-    expect(mini.provider.capabilities.permanentDelete).toBe(can);
-    if (!can) expect(mini.lines().filter((line) => line.startsWith('DELETE'))).toHaveLength(1);
-    await expect(mini.provider.remove(a)).rejects.toMatchObject({ code: can ? 'not-found' : 'unsupported' });
-  });
+  test.each(['delete', 'action', 'pretends', 'no'] as const)(
+    'delete, on a server with deletion: %s',
+    async (deletes) => {
+      const mini = await miniAcronis({ deletes });
+      for (const name of ['a', 'b']) mini.add('0', name, name);
+      const [a, b] = (await mini.provider.list(root)) as [RemoteFile, RemoteFile];
+      const can = deletes === 'delete' || deletes === 'action';
+      for (const file of [a, b]) {
+        const removed = mini.provider.remove(file);
+        if (can) await removed;
+        else await expect(removed).rejects.toMatchObject({ code: 'unsupported', message: /no way to delete/ });
+      }
+      expect(mini.nodes.size).toBe(can ? 0 : 2);
+      expect(mini.provider.capabilities.permanentDelete).toBe(can);
+      if (!can) expect(mini.lines().filter((line) => line.startsWith('DELETE'))).toHaveLength(1);
+      await expect(mini.provider.remove(a)).rejects.toMatchObject({ code: can ? 'not-found' : 'unsupported' });
+    },
+  );
 });
 
 describe('Acronis logins', () => {
-  test('one login for all who come at once, and one more when the token dies', async () => {
+  test('concurrent requests share one login, and one more after the token was revoked', async () => {
     const mini = await miniAcronis();
     await Promise.all([1, 2, 3, 4].map(() => mini.provider.list(root)));
     expect(mini.issued).toHaveLength(1);
@@ -271,7 +277,7 @@ describe('Acronis logins', () => {
   });
 
   test.each(['none', 'fixed', 'rotating'] as const)(
-    'tokens are renewed before they end; refresh tokens: %s',
+    'tokens are renewed before they expire; refresh tokens: %s',
     async (kind) => {
       let offset = 0;
       const clock = { ...systemClock, now: () => Date.now() + offset, monotonic: undefined };
@@ -291,7 +297,7 @@ describe('Acronis logins', () => {
     },
   );
 
-  test('a dead refresh token falls back to the password; with neither it is over, and asked once', async () => {
+  test('after a refused refresh token we use the password; without one the login is over after one request', async () => {
     const dead = { accessToken: 'old-access-token', refreshToken: 'dead-refresh' };
     const mini = await miniAcronis({}, { credentials: { ...login, ...dead } });
     await mini.provider.list(root);
@@ -302,7 +308,7 @@ describe('Acronis logins', () => {
     await expect(stale.provider.list(root)).rejects.toMatchObject({ code: 'auth' });
   });
 
-  test('no message holds a secret', async () => {
+  test('no message contains a secret', async () => {
     const mini = await miniAcronis({}, { credentials: { ...login, password: 'wrong-password' } });
     mini.before = (request) =>
       request.path.endsWith('/token')
@@ -312,7 +318,7 @@ describe('Acronis logins', () => {
     expect(error).toMatchObject({ code: 'auth', message: expect.not.stringContaining('wrong-password') });
   });
 
-  test.each(['header', 'form'] as const)('by password and by browser, the client in the %s', async (clientIn) => {
+  test.each(['header', 'form'] as const)('by password and by browser, with the client in the %s', async (clientIn) => {
     const mini = await miniAcronis({ clientIn, refreshTokens: 'rotating' });
     const endpoints = { token: `${mini.server.origin}/api/2/idp/token`, authorize: 'https://x.example/authorize' };
     const client = { clientId: 'app', clientSecret: 'app-secret' };

@@ -1,4 +1,4 @@
-/** What the tests of 5sync ask of an account. */
+/** Helpers of the 5sync tests. */
 import { systemClock } from '../../src/base/clock.js';
 import type { RemoteFile, RemoteFolder } from '../../src/providers/provider.js';
 import type { MiniFiveSync } from './mini-fivesync.js';
@@ -19,7 +19,7 @@ export const names = async (mini: MiniFiveSync, path = '/'): Promise<string[]> =
 export const fileAt = async (mini: MiniFiveSync, path: string, name: string): Promise<RemoteFile> =>
   (await mini.provider.list(folder(path))).find((entry) => entry.name === name) as RemoteFile;
 
-/** A clock that jumps: due polls come at once. */
+/** A clock that the test moves, so that polls are due at once. */
 export function movableClock() {
   let offset = 0;
   const move = (ms: number): void => {

@@ -7,7 +7,7 @@ describe('5sync uploads', () => {
   const existing = ['version', 'replace', 'duplicate', 'rename', 'refuse'] as const;
 
   test.each(existing)(
-    'over a name end with one file, with the new content, where the server makes a %s',
+    'over an existing name leave one file with the new content, where the server makes a %s',
     async (kind) => {
       const mini = await miniFiveSync({ existing: kind });
       mini.add('/docs', 'f', 'old');
@@ -39,7 +39,7 @@ describe('5sync uploads', () => {
     if (kind !== 'rename') expect(mini.files.size).toBe(1);
   });
 
-  test('that are cancelled when all of them was sent wait for the answer, and what became of them is seen', async () => {
+  test('that are cancelled after all bytes were sent wait for the answer, and the file is listed', async () => {
     const mini = await miniFiveSync();
     await names(mini);
     const cancelling = new AbortController();
@@ -55,7 +55,7 @@ describe('5sync uploads', () => {
     expect(await names(mini)).toEqual(['file new']);
   });
 
-  test('that were cancelled, and stored all the same, are seen by the next list', async () => {
+  test('that were cancelled, but stored all the same, are in the next list', async () => {
     const mini = await miniFiveSync();
     const old = mini.add('/docs', 'old', 'old');
     expect(await names(mini, '/docs')).toEqual(['file old']);
@@ -69,14 +69,14 @@ describe('5sync uploads', () => {
     });
     await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
     expect(await names(mini, '/docs')).toEqual(['file new', 'file old']);
-    // Once it is seen, lists cost nothing again.
+    // After that, lists cost no requests again.
     const asked = mini.server.seen.length;
     await names(mini, '/docs');
     expect(mini.server.seen).toHaveLength(asked);
     expect(mini.files.get(old.id)?.data.toString()).toBe('old');
   });
 
-  test('that were cancelled, and stored all the same, are not stored twice by the next try', async () => {
+  test('that were cancelled, but stored all the same, are not stored twice by the next try', async () => {
     const mini = await miniFiveSync({ existing: 'duplicate' });
     await names(mini);
     const cancelling = new AbortController();
@@ -106,7 +106,7 @@ describe('5sync uploads', () => {
     });
   });
 
-  test.each(['', 'quote " and \\', 'ü€😀', 'x'.repeat(255)])('of 0 bytes, by the name %j', async (name) => {
+  test.each(['', 'quote " and \\', 'ü€😀', 'x'.repeat(255)])('of 0 bytes, under the name %j', async (name) => {
     const mini = await miniFiveSync();
     const upload = mini.provider.upload({ parentId: '/', name }, source(Buffer.alloc(0)));
     if (name === '') await expect(upload).rejects.toMatchObject({ code: 'invalid-name' });
@@ -134,7 +134,7 @@ describe('5sync uploads', () => {
     expect(told.at(-1)).toBe(5500);
   });
 
-  test('of other clients are not removed with a folder that was seen to be empty', async () => {
+  test('of other clients are not removed with a folder that was empty when we looked', async () => {
     const mini = await miniFiveSync();
     const made = await mini.provider.createFolder('/', 'd');
     await mini.provider.upload({ parentId: '/d', name: 'theirs' }, source(Buffer.from('x')));
@@ -144,7 +144,7 @@ describe('5sync uploads', () => {
     expect(mini.files.size).toBe(0);
   });
 
-  test('and removals: one that is answered with nothing is looked at', async () => {
+  test('and removals: one with an empty answer is checked', async () => {
     const mini = await miniFiveSync();
     mini.add('/', 'f', 'x');
     const file = await fileAt(mini, '/', 'f');
@@ -158,7 +158,7 @@ describe('5sync uploads', () => {
     await expect(mini.provider.remove(another)).rejects.toMatchObject({ code: 'protocol' });
   });
 
-  test('refused once as a taken name is no reason to store it by a copy, then or later', async () => {
+  test('refused once because of a taken name are repeated as they are, then and later', async () => {
     const mini = await miniFiveSync();
     mini.add('/', 'f', 'old');
     let refusals = 1;
@@ -172,19 +172,19 @@ describe('5sync uploads', () => {
     expect([...mini.files.values()].map(({ name, data }) => `${name} ${data}`)).toEqual(['f newer']);
   });
 
-  test('complete and then not to be seen are not sent again', async () => {
+  test('that are complete but invisible are not sent again', async () => {
     const mini = await miniFiveSync({}, { simpleUploadLimit: 2000 });
     mini.before = ({ method, path }) =>
       method === 'GET' && /\/files\/f/.test(path)
         ? { status: 404, value: { error: { type: 'not_found' } } }
         : undefined;
     const upload = mini.provider.upload({ parentId: '/', name: 'f' }, source(Buffer.alloc(5500)));
-    // Not 'not-found': that would say that nothing holds the name.
+    // Not 'not-found': that would mean that the name is free.
     await expect(upload).rejects.toMatchObject({ code: 'protocol' });
     expect(mini.server.lines().filter((line) => line.endsWith('/complete'))).toHaveLength(1);
   });
 
-  test('that are found a moment after they were stored are right', async () => {
+  test('that become visible a moment after they were stored succeed', async () => {
     const mini = await miniFiveSync();
     let asked = 0;
     mini.before = ({ method, path }) =>
@@ -197,7 +197,7 @@ describe('5sync uploads', () => {
     expect(mini.server.lines().filter((line) => line.startsWith('PUT'))).toHaveLength(1);
   });
 
-  test('too large for one request of this server go in parts; larger ones then do so at once', async () => {
+  test('too large for one request to this server go in parts, and later ones of that size do so at once', async () => {
     const mini = await miniFiveSync({});
     mini.before = ({ method, path }) =>
       method === 'PUT' && !path.includes('multipart')
@@ -217,7 +217,7 @@ describe('5sync uploads', () => {
     ]);
   });
 
-  test('in parts to a server that knows the top folder only are refused, and leave nothing', async () => {
+  test('in parts to a server that stores them only in the root are refused, and leave nothing', async () => {
     const mini = await miniFiveSync({ initFolder: 'none' }, { simpleUploadLimit: 2000 });
     const upload = mini.provider.upload({ parentId: '/big', name: 'f' }, source(Buffer.alloc(5500)));
     await expect(upload).rejects.toMatchObject({ code: 'too-large' });
@@ -226,7 +226,7 @@ describe('5sync uploads', () => {
     expect(mini.files.size).toBe(1);
   });
 
-  test('in parts are resumed; one that the server has forgotten is begun anew', async () => {
+  test('in parts are resumed, or begun anew if the server has forgotten them', async () => {
     const mini = await miniFiveSync({}, { simpleUploadLimit: 2000 });
     const data = Buffer.alloc(5500, 'xyz');
     let resume: Record<string, unknown> | undefined;

@@ -25,7 +25,7 @@ describe('5sync lists', () => {
     expect(mini.server.seen).toHaveLength(asked);
   });
 
-  test('a hidden file is in no list and implies no folder, can be read and removed, and shows again in a later version', async () => {
+  test('a hidden file is not listed, implies no folder, can be read and removed, and a later version is listed', async () => {
     const clock = movableClock();
     const mini = await miniFiveSync({}, { clock });
     const stored = mini.add('/docs/deep', 'a.txt', 'a');
@@ -34,7 +34,7 @@ describe('5sync lists', () => {
     mini.provider.hide?.(file);
     mini.provider.hide?.(await fileAt(mini, '/docs/deep', 'b.txt'));
     expect(await names(mini, '/docs/deep')).toEqual([]);
-    // The folder stays as one that this mount emptied, and can be removed.
+    // This mount has emptied the folder, so it stays, and can be removed.
     expect(await names(mini, '/docs')).toEqual(['folder deep']);
     await mini.provider.remove(folder('/docs/deep'), { onlyEmpty: true });
     expect(await names(mini)).toEqual([]);
@@ -49,7 +49,7 @@ describe('5sync lists', () => {
     expect([...mini.files.keys()]).toEqual([stored.id]);
   });
 
-  test('2,000 files of a 60-an-hour plan: 20 requests for all, one for each small file read', async () => {
+  test('2,000 files on a plan of 60 requests an hour: 20 requests list all, and each small file takes one', async () => {
     const mini = await miniFiveSync({ limit: 60 });
     for (let i = 0; i < 2000; i++) mini.add(`/d${i % 20}`, `${i}`, `content ${i}`);
     await mini.provider.account();
@@ -65,7 +65,7 @@ describe('5sync lists', () => {
     expect(mini.provider.metrics().rateLimit).toMatchObject({ limit: 60, remaining: 30 });
   });
 
-  test('a crawl that is cut off goes on where it was', async () => {
+  test('an interrupted crawl continues where it was', async () => {
     const mini = await miniFiveSync();
     for (let i = 0; i < 450; i++) mini.add('/', `${i}`, '');
     mini.before = (request) =>
@@ -76,7 +76,7 @@ describe('5sync lists', () => {
     expect(mini.server.seen).toHaveLength(6);
   });
 
-  test('an implied folder is known here only, and stays when this mount empties it', async () => {
+  test('a new folder exists only in this mount, and a folder stays when this mount empties it', async () => {
     const mini = await miniFiveSync();
     mini.add('/docs', 'b.txt', 'bb');
     await names(mini);
@@ -115,12 +115,12 @@ describe('5sync changes', () => {
     clock.move(61_000);
     const changes = await mini.provider.changes?.();
     expect(changes?.folders === 'all' ? 'all' : [...(changes?.folders ?? [])].sort()).toEqual(
-      expect.toSatisfy((told) => told === 'all' || ['/', '/docs', '/fresh'].every((f) => told.includes(f))),
+      expect.toSatisfy((folders) => folders === 'all' || ['/', '/docs', '/fresh'].every((f) => folders.includes(f))),
     );
     expect(await names(mini, '/docs')).toEqual(['file kept']);
     expect((await fileAt(mini, '/docs', 'kept')).size).toBe(6);
     expect(await names(mini, '/fresh')).toEqual(['file new']);
-    // Told again because of the overlap: nothing to ask.
+    // The feed repeats the events because of the overlap. They need no lookup.
     const asked = mini.server.seen.length;
     clock.move(61_000);
     expect((await mini.provider.changes?.())?.folders).toEqual([]);
@@ -132,7 +132,7 @@ describe('5sync changes', () => {
     ).toEqual([]);
   });
 
-  test('our own upload costs no look', async () => {
+  test('our own upload costs no lookup', async () => {
     const clock = movableClock();
     const mini = await miniFiveSync({}, { clock });
     mini.now = Date.now();
@@ -144,7 +144,7 @@ describe('5sync changes', () => {
     expect(mini.server.lines().slice(asked)).toEqual(['GET /v1/changes']);
   });
 
-  test('bytes of a changed file are refused to those who want the old ones', async () => {
+  test('bytes of a changed file are refused to readers of the old revision', async () => {
     const mini = await miniFiveSync({ ranges: true });
     const stored = mini.add('/', 'f', 'old bytes');
     const file = await fileAt(mini, '/', 'f');
@@ -156,7 +156,7 @@ describe('5sync changes', () => {
 });
 
 describe('5sync reads', () => {
-  test.each([true, false])('ranges, honoured: %s', async (ranges) => {
+  test.each([true, false])('a ranged read, where the server honours ranges: %s', async (ranges) => {
     const mini = await miniFiveSync({ ranges });
     mini.add('/', 'f', '0123456789');
     const file = await fileAt(mini, '/', 'f');
@@ -164,7 +164,7 @@ describe('5sync reads', () => {
     expect([offset, (await collect(body)).toString()]).toEqual(ranges ? [3, '3456'] : [0, '0123456789']);
   });
 
-  test('what it cannot do is told, and no message holds the key', async () => {
+  test('operations that 5sync lacks are unsupported, and no message contains the key', async () => {
     const mini = await miniFiveSync();
     mini.add('/', 'f', '1');
     const file = await fileAt(mini, '/', 'f');
@@ -195,7 +195,7 @@ describe('5sync files that cannot be read', () => {
     return { clock, mini, stuck, gone };
   };
 
-  test.each([400, 403, 409])('with %i hide no change of another file, and are asked about again', async (status) => {
+  test.each([400, 403, 409])('with %i hide no change of another file, and are looked up again', async (status) => {
     const { clock, mini, gone } = await unreadable(status);
     mini.drop(gone);
     mini.add('/docs', 'new', 'n');
@@ -207,14 +207,14 @@ describe('5sync files that cannot be read', () => {
     clock.move(61_000);
     expect((await mini.provider.changes?.())?.folders).toEqual(['/docs']);
     expect((await fileAt(mini, '/docs', 'stuck')).size).toBe(6);
-    // Once they are read, nobody asks any more.
+    // After a successful lookup there are no more.
     const asked = mini.server.seen.length;
     clock.move(61_000);
     await mini.provider.changes?.();
     expect(mini.server.lines().slice(asked)).toEqual(['GET /v1/changes']);
   });
 
-  test('hold up no upload of another file, even after one whose end is not known', async () => {
+  test('delay no upload of another file, even after one with an unknown outcome', async () => {
     const { mini } = await unreadable(400);
     const cancelling = new AbortController();
     mini.lose = ({ method }) => {
@@ -227,7 +227,7 @@ describe('5sync files that cannot be read', () => {
     await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
     mini.lose = () => false;
     await mini.provider.upload({ parentId: '/docs', name: 'b' }, source(Buffer.from('b')));
-    // The list told what the file itself would not, and that the cancelled upload was carried out.
+    // The list shows the size of the unreadable file, and that the cancelled upload was carried out.
     expect(await names(mini, '/docs')).toEqual(['file a', 'file b', 'file gone', 'file stuck']);
     expect((await fileAt(mini, '/docs', 'stuck')).size).toBe(6);
     const asked = mini.server.seen.length;

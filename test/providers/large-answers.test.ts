@@ -1,4 +1,4 @@
-/** Answers far beyond a page: parsed and checked in pieces, with the results of `JSON.parse`. */
+/** Answers much longer than a page are parsed and checked in pieces, with the same results as `JSON.parse`. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -6,13 +6,13 @@ import { entriesPerTurn } from '../../src/base/turns.js';
 import { BadEntry, entriesOf } from '../../src/providers/http/answers/entries.js';
 import { parsedAtOnce, parseJson } from '../../src/providers/http/answers/parse-json.js';
 
-/** Blanks that bring a text over the size that is parsed at once. */
+/** Blanks that make a text longer than what is parsed at once. */
 const long = ' '.repeat(parsedAtOnce + 1);
 /** An entry that fills most of a piece. */
 const wide = { name: 'w'.repeat(60_000) };
 
 describe('parsing a long text', () => {
-  it('gives what JSON.parse gives', async () => {
+  it('has the same result as JSON.parse', async () => {
     await fc.assert(
       fc.asyncProperty(fc.jsonValue(), fc.boolean(), async (value, isObject) => {
         const many = Array.from({ length: 20 }, () => [value, wide]).flat();
@@ -54,14 +54,14 @@ describe('parsing a long text', () => {
     await expect(parseJson(text)).rejects.toThrow(SyntaxError);
   });
 
-  it('keeps a key that would be a prototype', async () => {
+  it('keeps a key named like the prototype', async () => {
     const text = `{"__proto__":{"x":1},"files":[${JSON.stringify(wide)}${`,${JSON.stringify(wide)}`.repeat(20)}]}`;
     const value = (await parseJson(text)) as object;
     expect(Object.keys(value)).toEqual(['__proto__', 'files']);
     expect((value as { x?: unknown }).x).toBeUndefined();
   });
 
-  it('lets others have a turn', async () => {
+  it('yields to other work', async () => {
     let turns = 0;
     let isOver = false;
     const onTurn = (): void => {
@@ -77,7 +77,7 @@ describe('parsing a long text', () => {
 });
 
 describe('checking a long list', () => {
-  it('lets others have a turn after each piece, and leaves bad entries in their places', async () => {
+  it('yields to other work after each piece, and leaves bad entries in their places', async () => {
     let calls = 0;
     let most = 0;
     const schema = z.object({ id: z.string() }).refine(() => {

@@ -107,7 +107,7 @@ describe('list', () => {
     expect(server.lines().sort()).toEqual(['GET /v1_2/folder/d%201/children', 'GET /v1_2/folder/d%201/files']);
   });
 
-  test('the other spelling of a route is found once and remembered', async () => {
+  test('the other spelling of a route is tried once and remembered', async () => {
     const server = await miniServer((request, response) => {
       if (request.path.includes('/folder/')) fail(response, '405.0211');
       else json(response, { files: [], folders: [] });

@@ -1,6 +1,6 @@
 /**
- * The least of the 4shared protocol that upload and namespace tests need, in memory, after the documents. `before` may
- * answer or spoil a request itself; `after` sees the answer that would be given, and may lose it.
+ * The part of the 4shared protocol that upload and namespace tests need, in memory, after the documents. `before` may
+ * answer or break a request itself. `lose` sees a performed request, and may lose its answer.
  */
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
@@ -26,9 +26,9 @@ export interface MiniAccount {
   readonly folders: { id: string; parentId: string; name: string; status: string }[];
   add(name: string, data: Buffer, parentId?: string): RemoteFile;
   file(name: string): StoredFile | undefined;
-  /** True: the request has been answered. */
+  /** True: `before` has answered the request. */
   before: (request: Seen, response: ServerResponse, index: number) => boolean;
-  /** True: the connection is cut although the work is done. */
+  /** True: the request is performed, but its connection is cut. */
   lose: (request: Seen, index: number) => boolean;
   /** Chunks must come in the order of the file. */
   inOrder: boolean;
@@ -63,7 +63,7 @@ export async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> 
   return Buffer.concat(parts);
 }
 
-/** Two seconds of deadline, retries within milliseconds. */
+/** A deadline of two seconds, and retries after milliseconds. */
 export function providerFor(server: MiniServer, more: Partial<FourSharedOptions> = {}): Provider {
   const endpoints = { api: `${server.origin}/v1_2`, upload: `${server.origin}/up/v1_2` };
   const provider = createFourShared('4shared', { endpoints, credentials, deadlineMs: 2000, ...more });

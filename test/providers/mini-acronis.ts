@@ -1,4 +1,4 @@
-/** The least of the Acronis document that its tests need, in memory, with a switch for each reading it leaves open. */
+/** The part of the Acronis document that the tests need, in memory, with a switch for each reading. */
 import { onTestFinished } from 'vitest';
 import { type AcronisOptions, createAcronis } from '../../src/providers/acronis/provider.js';
 import type { AcronisCredentials } from '../../src/providers/acronis/tokens.js';
@@ -17,17 +17,17 @@ export interface StoredNode {
 }
 
 export interface AcronisReadings {
-  /** Most nodes of a page. */
+  /** Nodes of the largest page. */
   page?: number;
-  /** `per_page` above the most is refused instead of cut. */
+  /** A `per_page` above that is refused, not lowered. */
   refusesPerPage?: boolean;
   deletes?: 'delete' | 'action' | 'pretends' | 'no';
-  /** Missing nodes answer so. */
+  /** The status for a missing node. */
   missing?: 403 | 404;
   downloads?: 'here' | 'elsewhere';
   ranges?: boolean;
   refreshTokens?: 'none' | 'fixed' | 'rotating';
-  /** Lifetime of access tokens, s; absent: not told. */
+  /** Lifetime of access tokens, s. Absent: the answer does not contain it. */
   expiresIn?: number;
   clientIn?: 'header' | 'form';
 }
@@ -41,7 +41,7 @@ export interface MiniAcronis {
   add(parent: string, name: string, data?: string): StoredNode;
   lose: (request: Seen) => boolean;
   before: (request: Seen) => { status: number; value?: unknown } | undefined;
-  /** Access tokens that are good. */
+  /** The valid access tokens. */
   readonly tokens: Set<string>;
   refreshToken: string;
   lines(): string[];

@@ -1,4 +1,4 @@
-/** The least of the 5sync document that its tests need, in memory, with a switch for each reading it leaves open. */
+/** The part of the 5sync document that the tests need, in memory, with a switch for each reading. */
 import { onTestFinished } from 'vitest';
 import { createFiveSync, type FiveSyncOptions } from '../../src/providers/fivesync/provider.js';
 import type { Provider } from '../../src/providers/provider.js';
@@ -37,9 +37,9 @@ export interface MiniFiveSync {
   change(file: Stored, data: string): void;
   drop(file: Stored): void;
   named(path: string, name: string): Stored[];
-  /** True: the connection is cut although the work is done. */
+  /** True: the request is performed, but its connection is cut. */
   lose: (request: Seen, index: number) => boolean;
-  /** An answer instead of the work. */
+  /** An answer that is sent instead of performing the request. */
   before: (
     request: Seen,
     index: number,

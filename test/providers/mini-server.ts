@@ -1,4 +1,4 @@
-/** A small HTTP server for one test: keeps what it was asked and answers what the test says. */
+/** A small HTTP server for one test: records the requests, and answers what the test says. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
@@ -17,7 +17,7 @@ export interface Seen {
 export interface MiniServer {
   readonly origin: string;
   readonly seen: Seen[];
-  /** `METHOD path` of everything seen. */
+  /** `METHOD path` of every request. */
   lines(): string[];
 }
 
@@ -75,7 +75,7 @@ export function fail(
   json(response, { code, message: `told ${code}`, ...more }, Number.parseInt(code, 10), headers);
 }
 
-/** The error answer of `code`, for handlers that tell whether they have answered. */
+/** Sends the error answer of `code`. Returns true, for handlers that return whether they have answered. */
 export function failed(response: ServerResponse, code: string): true {
   fail(response, code);
   return true;

@@ -30,7 +30,7 @@ describe('changes of the namespace', () => {
     expect(account.server.seen[1]?.form.get('name')).toBe('b ü+&%');
   });
 
-  test('whose answers are all lost are looked up before they are called failed', async () => {
+  test('whose answers are all lost are looked up before they fail', async () => {
     const account = await miniAccount({ deadlineMs: 600 });
     account.lose = (request) => request.method === 'PUT';
     const file = account.add('a', data);
@@ -38,7 +38,7 @@ describe('changes of the namespace', () => {
     expect(renamed).toMatchObject({ id: file.id, name: 'b' });
   });
 
-  test('whose answers are lost are found out, and done once', async () => {
+  test('whose answers are lost are looked up, and done only once', async () => {
     const account = await miniAccount();
     const { provider } = account;
     let losing = true;
@@ -69,7 +69,7 @@ describe('changes of the namespace', () => {
     expect(new Set(posts).size).toBe(posts.length);
   });
 
-  test('a taken name is exists, and stays as it was', async () => {
+  test('a taken name is the error exists, and its object stays as it was', async () => {
     const account = await miniAccount();
     const [one] = [account.add('one', data), account.add('two', data)];
     await expect(account.provider.move(one, { parentId: 'root', name: 'two' })).rejects.toMatchObject({
@@ -80,7 +80,7 @@ describe('changes of the namespace', () => {
     expect(account.file('one')).toBeDefined();
   });
 
-  test('a move that ignores the name is followed by a rename; one that cannot be finished is undone', async () => {
+  test('a rename follows a move that ignored the name; a move whose rename fails is undone', async () => {
     const account = await miniAccount();
     const folder = await account.provider.createFolder('root', 'dir');
     account.before = (request, response) => {

@@ -33,7 +33,7 @@ describe('errors', () => {
     expect(readFiveSyncError(404, text)).toMatchObject({ code: 'not-found' });
   });
 
-  test('5sync tells when to come back', () => {
+  test('a 5sync error contains the time to wait', () => {
     const text = '{"error":{"type":"rate_limit_exceeded","message":"Rate limit exceeded. Try again in 42 seconds."}}';
     expect(readFiveSyncError(429, text).retryAfterMs).toBe(42_000);
   });
@@ -66,7 +66,7 @@ describe('errors', () => {
     [403, '<html>', 'permission'],
     [405, '', 'unsupported'],
     [500, '', 'server'],
-  ])('Acronis %i without a body that it documents is %s', (status, text, code) => {
+  ])('Acronis %i without its documented body is %s', (status, text, code) => {
     expect(readAcronisError(status, text)).toMatchObject({ code, providerCode: undefined });
   });
 

@@ -9,7 +9,7 @@ import { miniFiveSync, type Readings } from './mini-fivesync.js';
 const size = 5;
 const epoch = Date.parse('2026-01-01T00:00:00Z');
 
-/** A service's list, in the order in which its files were made, and what happens to it before each answer. */
+/** A service's list, in the order of creation, and the change before each answer. */
 class List {
   items: Item[];
   reads = 0;
@@ -28,7 +28,7 @@ class List {
     return { id: `f${n}`, name: `f${n}`, size: 1, created: new Date(epoch + n * 1000).toISOString() };
   }
 
-  /** 0: nothing; even: a file comes; odd: one goes. */
+  /** 0: nothing changes. Even: a file is added. Odd: one is removed. */
   happen(step: number): void {
     if (step === 0) return;
     if (step % 2 === 0) this.items.push(this.#item(this.#made++));
@@ -42,8 +42,8 @@ class List {
   }
 }
 
-describe('what is in a list all the time is read', () => {
-  it.each([true, false])('whatever comes and goes meanwhile (totals: %s)', async (tellsTotal) => {
+describe('entries that stay in a list are read', () => {
+  it.each([true, false])('whatever is added and removed meanwhile (totals: %s)', async (tellsTotal) => {
     await fc.assert(
       fc.asyncProperty(
         fc.nat(60),
@@ -56,7 +56,7 @@ describe('what is in a list all the time is read', () => {
           const walk = new PageWalk(list.read(1), isNew);
           let done = 0;
           await walk.finish(async (page) => {
-            // Answers of requests that are under way together come in any order.
+            // The answers of concurrent requests come in any order.
             if (late && page % 3 === 0) await Promise.resolve();
             if (list.items.length > 1) list.happen(steps[done++] ?? 0);
             return list.read(page);
@@ -69,7 +69,7 @@ describe('what is in a list all the time is read', () => {
     );
   });
 
-  it('costs each page once where nothing changes', async () => {
+  it('each page costs one request if nothing changes', async () => {
     const list = new List(47);
     const walk = new PageWalk(list.read(1), () => false);
     await walk.finish(async (page) => list.read(page));
@@ -77,10 +77,10 @@ describe('what is in a list all the time is read', () => {
   });
 
   it.each([
-    ['a hundred millions', 100_000_000, (list: List, page: number) => list.read(page)],
-    ['as many, from a server that heeds no page', 100_000_000, (list: List) => list.read(1)],
+    ['a hundred million', 100_000_000, (list: List, page: number) => list.read(page)],
+    ['as many, from a server that ignores the page', 100_000_000, (list: List) => list.read(1)],
     ['nothing', undefined, (list: List) => list.read(1)],
-  ])('ends where the total says %s', async (_what, total, read) => {
+  ])('the walk ends if the total says %s', async (_what, total, read) => {
     const list = new List(23, false);
     const ask = (page: number): Page => ({ ...read(list, page), total });
     const walk = new PageWalk(ask(1), () => false);
@@ -89,7 +89,7 @@ describe('what is in a list all the time is read', () => {
     expect((await walk.items()).size).toBe(ask(2).items[0]?.id === 'f0' ? size : 23);
   });
 
-  it('goes on where it was when a page fails', async () => {
+  it('the walk continues where it was after a page failed', async () => {
     const list = new List(47);
     const walk = new PageWalk(list.read(1), () => false);
     const failing = (page: number): Promise<Page> =>
@@ -102,11 +102,11 @@ describe('what is in a list all the time is read', () => {
 
 describe('a crawl of 5sync while files are removed', () => {
   test.each([
-    ['one goes after the first page', { comes: false }],
-    ['one goes and one comes', { comes: true }],
-    ['one goes, and pages are of 50', { largestPage: 50, comes: false }],
-    ['one goes, where pages cannot be ordered', { refuseLimit: true, comes: false }],
-  ])('%s: no other is missing', async (_what, { comes, ...readings }: { comes?: boolean } & Readings) => {
+    ['one is removed after the first page', { comes: false }],
+    ['one is removed and one added', { comes: true }],
+    ['one is removed, and pages are of 50', { largestPage: 50, comes: false }],
+    ['one is removed, where pages cannot be ordered', { refuseLimit: true, comes: false }],
+  ])('%s: no other file is missing', async (_what, { comes, ...readings }: { comes?: boolean } & Readings) => {
     const clock = movableClock();
     const mini = await miniFiveSync(readings, { clock });
     for (let i = 0; i < 500; i++) mini.add('/', `f${i}`, 'x');
@@ -120,7 +120,7 @@ describe('a crawl of 5sync while files are removed', () => {
     };
     const atOnce = await names(mini);
     if (comes === false) for (const { name } of mini.files.values()) expect(atOnce).toContain(`file ${name}`);
-    // Where as many came as went, only the feed of changes tells.
+    // If as many files were added as removed, only the feed of changes shows it.
     clock.move(3600_000);
     const listed = await names(mini);
     for (const { name } of mini.files.values()) expect(listed).toContain(`file ${name}`);

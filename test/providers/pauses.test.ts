@@ -1,4 +1,4 @@
-/** However long a server says to stay away, and whatever becomes of the clock: a pause ends, and one request asks again. */
+/** However long a server wants us to wait, and however the clock jumps, a pause ends and one request tries again. */
 import { describe, expect, test } from 'vitest';
 import { SteadyTime } from '../../src/base/clock.js';
 import { RateLimiter } from '../../src/providers/http/client/rate-limit.js';
@@ -7,7 +7,7 @@ import { describeEach, openWorld, overKernel, traits } from '../mount/subjects.j
 import { cleanUpWorlds } from '../mount/world.js';
 import { TestClock } from '../support/test-clock.js';
 
-/** A clock that can be set, over a time that goes on. */
+/** A wall clock that the test can set, and a monotonic time that goes on. */
 class SetClock extends TestClock {
   #set = 0;
   #ticks = 0;
@@ -68,7 +68,7 @@ describe('a limit that is used up', () => {
     },
   );
 
-  test('a clock that is set back a year keeps nobody waiting, and the date shown is right', async () => {
+  test('a clock that is set back a year delays no request, and the date shown is right', async () => {
     const clock = new SetClock();
     const limiter = new RateLimiter(clock);
     limiter.observe(429, { 'retry-after': '600' });
@@ -78,11 +78,11 @@ describe('a limit that is used up', () => {
     await limiter.acquire('GET /', 0);
   });
 
-  test('a machine that slept asks again at once', async () => {
+  test('after a sleep of the machine the next request goes at once', async () => {
     const clock = new SetClock();
     const limiter = new RateLimiter(clock);
     limiter.observe(429, { 'retry-after': '600' });
-    // The ticks stood still.
+    // The monotonic clock stood still.
     clock.set(3600_000);
     await limiter.acquire('GET /', 0);
   });
@@ -108,7 +108,7 @@ test('a steady time never goes back, and follows the clock forward', () => {
 describeEach(overKernel, 'a mount of $provider', (subject, { it }) => {
   cleanUpWorlds();
 
-  it('says until which day it was told to wait, and is refused at once', async () => {
+  it('is refused at once, with the day until which the server wants us to wait', async () => {
     const world = await openWorld(subject);
     await world.sandbox.store.putFile('/file', 'x');
     await world.mount();

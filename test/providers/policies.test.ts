@@ -116,23 +116,23 @@ describe('ranges', () => {
 
 describe('chunks', () => {
   const MiB = 1024 * 1024;
-  test('eight at once of 8 MiB, longer ones of very large files, a short one to begin with', () => {
+  test('have 8 MiB, eight at once, the first one shorter; larger ones for very large files', () => {
     expect(chunkPolicy(256 * MiB)).toEqual({ chunkBytes: 8 * MiB, firstBytes: 2 * MiB, parallel: 8, maxParallel: 16 });
     expect(chunkPolicy(256 * MiB, 5)).toMatchObject({ chunkBytes: 5, firstBytes: 5 });
     expect((20_000 * MiB) / chunkPolicy(20_000 * MiB).chunkBytes).toBeLessThanOrEqual(1000);
   });
   test.each([
-    ['on a quick line', 8, 8 * MiB, 400, 8],
-    ['what is left to most', 12, 8 * MiB, 400, 4],
-    ['no more than most', 16, 8 * MiB, 400, 0],
+    ['on a fast line', 8, 8 * MiB, 400, 8],
+    ['only up to maxParallel', 12, 8 * MiB, 400, 4],
+    ['none above maxParallel', 16, 8 * MiB, 400, 0],
     ['not on a slow line', 8, 8 * MiB, 1001, 0],
-    ['not where one must follow the other', 1, 8 * MiB, 1, 0],
-    ['on a line that was quick with the first', 8, 2 * MiB, 240, 8],
-    ['not on one that was not', 8, 2 * MiB, 260, 0],
-  ])('more at once: %s', (_, running, bytes, tookMs, expected) => {
+    ['not if chunks must go in order', 1, 8 * MiB, 1, 0],
+    ['on a line that was fast with the first chunk', 8, 2 * MiB, 240, 8],
+    ['not on a line that was slow with the first chunk', 8, 2 * MiB, 260, 0],
+  ])('additional workers: %s', (_, running, bytes, tookMs, expected) => {
     expect(additionalParallel(chunkPolicy(256 * MiB), running, bytes, tookMs)).toBe(expected);
   });
-  test('cover what is missing and nothing else, the first one shorter', () => {
+  test('cover exactly what is missing, the first one shorter', () => {
     const missing = [
       { start: 0, end: 25 },
       { start: 40, end: 45 },
@@ -271,7 +271,7 @@ test.each([
   expect(redirectTarget(new URL(from), location)?.href).toBe(target);
 });
 
-test('foreground goes before background, which never takes every place', async () => {
+test('foreground goes before background, which never takes every connection', async () => {
   const gate = new PriorityGate(4);
   const order: string[] = [];
   const leaves = await Promise.all([1, 2, 3].map(() => gate.acquire('background')));

@@ -80,9 +80,9 @@ test.each([
   ['42', undefined, 42_000],
   [String((now + 90_000) / 1000), undefined, 90_000],
   [String(now + 90_000), undefined, 90_000],
-  // The server's clock is ten minutes ahead of ours, and it tells both.
+  // The server's clock is ten minutes ahead of ours. It sends both headers.
   [String((now + 690_000) / 1000), now + 600_000, 90_000],
-  // A time of day that belongs to another clock.
+  // An absolute time by another clock than the Date header.
   [String((now + 90_000) / 1000), now + 9e9, 90_000],
   [String((now - 5000) / 1000), undefined, 0],
 ])('X-RateLimit-Reset %o, Date %o: in %o ms', (value, date, wait) => {
@@ -99,29 +99,29 @@ test.each([
   expect(pollInterval(limit === null ? null : { limit, remaining: 1, resetAt: 0 })).toBe(ms);
 });
 
-test('a limiter that is told nothing lets everything through, and 429 alone closes it for a while', async () => {
+test('a limiter without rate headers lets everything through, and only a 429 closes it for a while', async () => {
   const limiter = new RateLimiter();
   for (let i = 0; i < 100; i++) await limiter.acquire('GET /x', 0);
   limiter.observe(429, {});
   expect(limiter.retryAfterMs()).toBeGreaterThan(900);
   await expect(limiter.acquire('GET /x', 100)).rejects.toMatchObject({ code: 'rate-limited' });
-  // The others that were on their way.
+  // The requests that were under way.
   for (let i = 0; i < 30; i++) limiter.observe(429, {});
   expect(limiter.retryAfterMs()).toBeLessThanOrEqual(1000);
 });
 
-test('a 429 while requests are left closes it for a moment, not until the window ends', async () => {
+test('a 429 while requests are left closes the limiter for a moment, not until the window ends', async () => {
   const limiter = new RateLimiter();
-  const told = { 'x-ratelimit-limit': '6000', 'x-ratelimit-reset': `${Math.ceil(Date.now() / 1000) + 3600}` };
-  limiter.observe(429, { ...told, 'x-ratelimit-remaining': '5990' });
+  const headers = { 'x-ratelimit-limit': '6000', 'x-ratelimit-reset': `${Math.ceil(Date.now() / 1000) + 3600}` };
+  limiter.observe(429, { ...headers, 'x-ratelimit-remaining': '5990' });
   expect(limiter.retryAfterMs()).toBeLessThanOrEqual(1000);
   expect(limiter.resetAt()).toBeUndefined();
   expect(limiter.snapshot()).toMatchObject({ remaining: 5990 });
-  limiter.observe(429, { ...told, 'x-ratelimit-remaining': '0' });
+  limiter.observe(429, { ...headers, 'x-ratelimit-remaining': '0' });
   expect(limiter.retryAfterMs()).toBeGreaterThan(3_500_000);
 });
 
-test('no storm: when the limit is used up, nothing more is sent', async () => {
+test('when the limit is used up, no more requests are sent', async () => {
   const mini = await miniFiveSync({ limit: 3 });
   for (let i = 0; i < 10; i++) mini.add('/', `${i}`, 'x');
   const files = await mini.provider.list({
@@ -141,7 +141,7 @@ test('no storm: when the limit is used up, nothing more is sent', async () => {
   expect(mini.server.seen).toHaveLength(3);
 });
 
-test('429 with the time in words stops everybody until then', async () => {
+test('a 429 with the time in its text stops all requests until then', async () => {
   const mini = await miniFiveSync();
   mini.before = () => ({
     status: 429,

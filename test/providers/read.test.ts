@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { collect, data, file, md5, providerFor } from './mini-account.js';
 import { fail, hangUp, json, miniServer, type Seen } from './mini-server.js';
 
-/** Of a server that says which revision a part is of; revision-doubt.test.ts has those that do not. */
+/** Reads from a server that identifies the revision of a part. See revision-doubt.test.ts for other servers. */
 const etag = '"v1"';
 const wanted = { offset: 1000, length: 100_000 };
 const expected = data.subarray(1000, 101_000);
@@ -43,7 +43,7 @@ describe('ranged download', () => {
     expect(provider.metrics()).toMatchObject({ total: 1, byRoute: { 'GET /files/{id}/download': 1 } });
   });
 
-  test('200 with the length of the range, which the documents say: checked against the file', async () => {
+  test('200 with the length of the range, as in the documents, is checked against the file', async () => {
     const server = await miniServer((request, response) => {
       if (isStat(request)) return stat(response);
       const [start, end] = spanOf(request);
@@ -54,7 +54,7 @@ describe('ranged download', () => {
     expect((await collect(body.body)).equals(expected)).toBe(true);
   });
 
-  test('the same of a file that now has exactly that size is another revision', async () => {
+  test('200 with the length of the range, if the file now has exactly that size, is another revision', async () => {
     const server = await miniServer((request, response) => {
       if (isStat(request)) return stat(response, { size: wanted.length, md5: 'a'.repeat(32) });
       response.writeHead(200, { 'content-length': String(wanted.length) }).end(Buffer.alloc(wanted.length));
@@ -62,7 +62,7 @@ describe('ranged download', () => {
     await expect(providerFor(server).read(file, wanted)).rejects.toMatchObject({ code: 'revision-changed' });
   });
 
-  test('an ignored range brings the whole file from 0', async () => {
+  test('a server that ignores the range sends the whole file from 0', async () => {
     const server = await miniServer((_request, response) => {
       response.writeHead(200, { 'content-length': String(data.length) }).end(data);
     });
@@ -71,7 +71,7 @@ describe('ranged download', () => {
     expect((await collect(body.body)).equals(data)).toBe(true);
   });
 
-  test('a wrong range is not used but asked for again', async () => {
+  test('a wrong range is not used but requested again', async () => {
     const server = await miniServer((request, response, index) => {
       if (index > 0) return serve(request, response);
       response.writeHead(206, { 'content-range': `bytes 0-99999/${data.length}`, 'content-length': '100000' });
@@ -101,7 +101,7 @@ describe('ranged download', () => {
     await expect(providerFor(server).read(file, wanted)).rejects.toMatchObject({ code: 'revision-changed' });
   });
 
-  test('another ETag is looked into: equal content stays readable, other content does not', async () => {
+  test('another ETag makes us look the file up: equal content stays readable, other content does not', async () => {
     let now = md5(data);
     const server = await miniServer((request, response, index) => {
       if (isStat(request)) stat(response, { md5: now });
@@ -117,7 +117,7 @@ describe('ranged download', () => {
   test.each([
     ['the same version', {}, undefined],
     ['another of the same size', { md5: 'a'.repeat(32), modified: 2000 }, 'revision-changed'],
-  ])('what continues bytes of an earlier mount is of %s: asked once', async (_, now, code) => {
+  ])('a part after bytes of an earlier mount is of %s: one lookup', async (_, now, code) => {
     let looks = 0;
     const server = await miniServer((request, response) => {
       if (!isStat(request)) return serve(request, response, { etag: '"x"' });
@@ -132,7 +132,7 @@ describe('ranged download', () => {
     const answers = await Promise.all([1, 2, 3].map(() => read().catch((error) => error.code)));
     expect(answers).toEqual(Array(3).fill(code ?? true));
     expect(looks).toBe(1);
-    // From then on the server's own name of the version tells.
+    // From then on the server's validator identifies the version.
     if (code === undefined) expect([await read(), looks]).toEqual([true, 1]);
   });
 
@@ -144,7 +144,7 @@ describe('ranged download', () => {
     await expect(providerFor(server).read(file, wanted)).rejects.toMatchObject({ code: 'protocol' });
   });
 
-  test('a body cut short is taken up where it broke', async () => {
+  test('a body cut short is resumed where it broke', async () => {
     const server = await miniServer((request, response, index) => {
       if (index > 0) return serve(request, response);
       const range = `bytes 1000-100999/${data.length}`;
@@ -193,7 +193,7 @@ describe('ranged download', () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  test('leaving early gives the place back', async () => {
+  test('a consumer that stops early frees its connection', async () => {
     const server = await miniServer((request, response) => serve(request, response));
     const provider = providerFor(server, { maxConnections: 1 });
     for (let i = 0; i < 3; i++) for await (const _chunk of (await provider.read(file, wanted)).body) break;
@@ -236,7 +236,7 @@ describe('redirects', () => {
     expect(elsewhere.seen[0]?.headers.range).toBe('bytes=1000-100999');
   });
 
-  test('on the same host it is signed anew', async () => {
+  test('a redirect on the same host is signed anew', async () => {
     const server = await miniServer((request, response, index) => {
       if (index === 0) response.writeHead(307, { location: '/v1_2/other?k=v' }).end();
       else serve(request, response);
@@ -247,7 +247,7 @@ describe('redirects', () => {
     expect(second).not.toBe(first);
   });
 
-  test('endless ones and those to plain http elsewhere are refused', async () => {
+  test('endless redirects, and those to plain http elsewhere, are refused', async () => {
     const server = await miniServer((request, response) => {
       const location = request.path.includes('f2') ? 'http://files.example/x' : request.path;
       response.writeHead(302, { location }).end();
@@ -257,7 +257,7 @@ describe('redirects', () => {
     await expect(provider.read({ ...file, id: 'f2' }, wanted)).rejects.toMatchObject({ code: 'protocol' });
   });
 
-  test('a link that the other host refuses is asked for again', async () => {
+  test('a link that the other host refuses is requested again', async () => {
     const elsewhere = await miniServer((request, response, index) => {
       if (index === 0) response.writeHead(403).end('expired');
       else serve(request, response);

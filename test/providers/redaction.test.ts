@@ -1,4 +1,4 @@
-/** What a server says reaches messages and logs: without the account's secrets, and without what a terminal obeys. */
+/** A server's text in messages and logs contains no secret of the account, and no control sequence of a terminal. */
 import { describe, expect, it, test } from 'vitest';
 import { cleanMessage } from '../../src/providers/http/answers/http-error.js';
 import { createProvider } from '../../src/providers/registry.js';
@@ -63,7 +63,7 @@ describe.each([
     body: (s: string) => ({ error: { code: s, message: s } }),
   },
 ] as const)('an error answer of $name that holds a secret', ({ name, credentials, base, secret, body }) => {
-  it('is told without it, in the message, the code and the data', async () => {
+  it('is reported without it, in the message, the code and the data', async () => {
     const server = await miniServer((_, response) => json(response, body(`\x1b[31m ${secret} \n${secret}`), 400));
     const url = server.origin + base;
     const endpoints = { api: url, ...(name.startsWith('4') ? { upload: url } : {}) };
@@ -73,9 +73,9 @@ describe.each([
         () => null,
         (thrown: Error & { data: unknown }) => thrown,
       );
-      const told = JSON.stringify([error?.message, error?.data]);
-      expect(told).toContain('[secret]');
-      expect(told).not.toContain(secret);
+      const reported = JSON.stringify([error?.message, error?.data]);
+      expect(reported).toContain('[secret]');
+      expect(reported).not.toContain(secret);
       expect(error?.message).not.toMatch(/\p{Cc}/u);
     } finally {
       await provider.close();
@@ -83,8 +83,8 @@ describe.each([
   });
 });
 
-describe('a token endpoint that repeats what it was sent', () => {
-  it('gives nothing of it away', async () => {
+describe('a token endpoint that repeats the request', () => {
+  it('does not reveal its secrets', async () => {
     const given = { username: 'anna', password: 'correct horse', clientId: 'client', clientSecret: 'client-secret' };
     const server = await miniServer((request, response) => {
       const echo = `${request.headers.authorization} ${request.body}`;
@@ -97,7 +97,7 @@ describe('a token endpoint that repeats what it was sent', () => {
         () => null,
         (thrown: Error & { data: unknown }) => thrown,
       );
-      const told = JSON.stringify([error?.message, error?.data]);
+      const reported = JSON.stringify([error?.message, error?.data]);
       const basic = Buffer.from('client:client-secret').toString('base64');
       for (const secret of [
         given.password,
@@ -106,7 +106,7 @@ describe('a token endpoint that repeats what it was sent', () => {
         given.clientSecret,
         basic,
       ])
-        expect(told).not.toContain(secret);
+        expect(reported).not.toContain(secret);
     } finally {
       await provider.close();
     }

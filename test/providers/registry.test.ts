@@ -63,7 +63,7 @@ describe('registry', () => {
     expect(() => parseCredentials(name, given)).toThrow(message);
   });
 
-  test('a key without a value is none', () => {
+  test('an endpoint without a value counts as absent', () => {
     const given = { username: 'me', password: 'secret' };
     expect(parseCredentials('acronis', { ...given, refreshToken: null, accessToken: null, expiresAt: null })).toEqual(
       given,
@@ -98,7 +98,7 @@ describe('registry', () => {
     },
   );
 
-  test('credentials are checked, and never shown', () => {
+  test('credentials are checked, and never in a message', () => {
     expect(parseCredentials('4shared', { ...credentials, more: 1 })).toEqual(credentials);
     const wrong = { ...credentials, token: '', tokenSecret: 5 };
     expect(() => parseCredentials('4shared', wrong)).toThrow(/lack a valid token, tokenSecret$/);

@@ -32,15 +32,15 @@ describe('account', () => {
     expect(server.seen[0]?.headers.authorization).toContain('oauth_signature=');
   });
 
-  test('what the documents call optional may be missing', async () => {
+  test('optional fields of the documents may be missing', async () => {
     const server = await miniServer((_request, response) => json(response, { id: 7, rootFolderId: 'root' }));
     const account = await providerFor(server).account();
     expect(account).toMatchObject({ userId: '7', label: '7', quota: null, maxFileSize: null });
   });
 });
 
-describe('an answer that trickles', () => {
-  test('is read to its end, however long a try may stand still', async () => {
+describe('a slow answer', () => {
+  test('is read to its end, although it takes longer than stallMs', async () => {
     const server = await miniServer((_request, response) => {
       const body = JSON.stringify(user);
       response.writeHead(200, { 'content-length': String(body.length) });
@@ -58,7 +58,7 @@ describe('an answer that trickles', () => {
   });
 });
 
-describe('repeats of a safe request', () => {
+describe('retries of a safe request', () => {
   test.each([
     ['500', (response: import('node:http').ServerResponse) => fail(response, '500.0600')],
     ['503 with HTML', (response: import('node:http').ServerResponse) => void response.writeHead(503).end('<html>')],
@@ -97,7 +97,7 @@ describe('repeats of a safe request', () => {
     expect(server.seen).toHaveLength(2);
   });
 
-  test('no connection is repeated until the deadline', async () => {
+  test('a refused connection is retried until the deadline', async () => {
     const probe = createServer();
     await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
     const { port } = probe.address() as import('node:net').AddressInfo;
@@ -130,7 +130,7 @@ describe('repeats of a safe request', () => {
     });
   });
 
-  test('an abort ends a request under way and one that waits', async () => {
+  test('an abort ends a request under way and a waiting one', async () => {
     const server = await miniServer((_request, response, index) => (index === 0 ? undefined : fail(response, '500')));
     const cancel = new AbortController();
     const provider = providerFor(server, { maxConnections: 1 });
@@ -151,7 +151,7 @@ describe('repeats of a safe request', () => {
 });
 
 describe('429', () => {
-  test('waits as long as the server says, by the clock', async () => {
+  test('waits by the clock, as long as the server says', async () => {
     const waits: number[] = [];
     let now = Date.parse('2024-01-01T00:00:00Z');
     const clock: Clock = {
@@ -168,7 +168,7 @@ describe('429', () => {
     expect(waits).toEqual([20_000]);
   });
 
-  test('beyond the deadline is rate-limited at once, with the wait', async () => {
+  test('beyond the deadline fails at once as rate-limited, with the wait', async () => {
     const server = await miniServer((_request, response) => fail(response, '429', { 'retry-after': '3600' }));
     await expect(providerFor(server).account()).rejects.toMatchObject({
       code: 'rate-limited',
@@ -177,7 +177,7 @@ describe('429', () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  test('that says when stops everybody until then: one request, one line in the log', async () => {
+  test('that says when stops all requests until then: one request, one line in the log', async () => {
     const server = await miniServer((_request, response) => fail(response, '429.0107', { 'retry-after': '3600' }));
     const lines: string[] = [];
     const log: Log = { ...silentLog, warn: (_data, line) => void lines.push(line) };
@@ -195,7 +195,7 @@ describe('429', () => {
     expect(provider.metrics().rateLimit).toMatchObject({ remaining: 0, resetAt: expect.any(Number) });
   });
 
-  test('is repeated for a folder to create, without looking', async () => {
+  test('is retried for a folder to create, without a lookup', async () => {
     const server = await miniServer((_request, response, index) =>
       index === 0 ? fail(response, '429', { 'retry-after': '0' }) : json(response, { id: 'd1', name: 'new' }),
     );

@@ -1,4 +1,4 @@
-/** Servers whose answers do not say of which revision a part is: the file is asked for before its bytes are given out. */
+/** Servers whose answers do not identify the revision of a part: the file is looked up before its bytes are returned. */
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it, test } from 'vitest';
 import { isInDoubt, type RevisionSigns, validatorOf } from '../../src/providers/http/ranges/revision-doubt.js';
@@ -7,7 +7,7 @@ import type { Provider, RequestOptions } from '../../src/providers/provider.js';
 import { collect, data, file, md5, providerFor } from './mini-account.js';
 import { hangUp, json, type MiniServer, miniServer, type Seen } from './mini-server.js';
 
-/** A promise that the test ends. */
+/** A promise that the test settles. */
 function deferred() {
   let resolve: () => void = () => {};
   let reject: (error: Error) => void = () => {};
@@ -28,27 +28,39 @@ describe('isInDoubt', () => {
     isVerified: false,
   };
   const table: [string, Partial<RevisionSigns>, boolean][] = [
-    ['the whole file at once, and nothing of it before', {}, false],
+    ['the whole file at once, and nothing of it cached', {}, false],
     ['a part', { isPart: true }, true],
     ['a part after others', { isPart: true, known: '' }, true],
-    ['the whole file, of which something was here before', { known: '' }, true],
+    ['the whole file, of which a part was read before', { known: '' }, true],
     ['the whole file, of which an earlier mount cached something', { hasEarlierBytes: true }, true],
-    ['a part that is compared', { isPart: true, isVerified: true, known: '', hasEarlierBytes: true }, false],
-    ['a part, nobody says which, even if it is compared', { isUnproven: true, isVerified: true }, true],
-    ['a name for the first time', { validator: 'a', isPart: true }, false],
+    ['a part whose bytes are verified', { isPart: true, isVerified: true, known: '', hasEarlierBytes: true }, false],
+    [
+      'a part whose position no header gives, even if its bytes are verified',
+      { isUnproven: true, isVerified: true },
+      true,
+    ],
+    ['a validator for the first time', { validator: 'a', isPart: true }, false],
     [
       'the same name again',
       { validator: 'a', known: 'a', isPart: true, isUnproven: true, hasEarlierBytes: true },
       false,
     ],
-    ['another name', { validator: 'b', known: 'a' }, true],
-    ['another name of what is compared', { validator: 'b', known: 'a', isVerified: true }, true],
-    ['a name where there was none', { validator: 'a', known: '', isPart: true }, true],
-    ['no name where there was one', { known: 'a', isPart: true }, true],
-    ['a name for the first time, nobody says for which bytes', { validator: 'a', isUnproven: true }, true],
-    ['the whole file at once, of another time', { isMisdated: true }, true],
-    ['a name for the first time, of another time', { validator: 'a', isMisdated: true }, true],
-    ['a name for the first time, after what an earlier mount cached', { validator: 'a', hasEarlierBytes: true }, true],
+    ['another validator', { validator: 'b', known: 'a' }, true],
+    ['another validator of verified bytes', { validator: 'b', known: 'a', isVerified: true }, true],
+    ['a validator where there was none', { validator: 'a', known: '', isPart: true }, true],
+    ['no validator where there was one', { known: 'a', isPart: true }, true],
+    [
+      'a validator for the first time, while no header gives the position of the bytes',
+      { validator: 'a', isUnproven: true },
+      true,
+    ],
+    ['the whole file at once, with another modification time', { isMisdated: true }, true],
+    ['a validator for the first time, with another modification time', { validator: 'a', isMisdated: true }, true],
+    [
+      'a validator for the first time, after bytes that an earlier mount cached',
+      { validator: 'a', hasEarlierBytes: true },
+      true,
+    ],
   ];
   test.each(table)('%s', (_, signs, expected) => {
     expect(isInDoubt({ ...quiet, ...signs })).toBe(expected);
@@ -58,17 +70,17 @@ describe('isInDoubt', () => {
 const [second, next] = ['Fri, 01 Mar 2024 10:00:00 GMT', 'Fri, 01 Mar 2024 10:00:01 GMT'];
 test.each([
   ['an ETag', { etag: '"a"', 'last-modified': second, date: next }, '"a"'],
-  ['a weak ETag, which may be that of other bytes too', { etag: 'W/"a"' }, undefined],
-  ['a time in the past', { etag: 'W/"a"', 'last-modified': second, date: next }, second],
-  ['a second that is not over', { 'last-modified': second, date: second }, undefined],
-  ['a time, and not what time it is now', { 'last-modified': second }, undefined],
+  ['a weak ETag, which other bytes may have too', { etag: 'W/"a"' }, undefined],
+  ['a Last-Modified in the past', { etag: 'W/"a"', 'last-modified': second, date: next }, second],
+  ['a Last-Modified in the current second', { 'last-modified': second, date: second }, undefined],
+  ['a Last-Modified without a Date', { 'last-modified': second }, undefined],
   ['nothing', { date: next }, undefined],
-])('of what a server calls a revision, %s', (_, headers, expected) => {
+])('validatorOf: %s', (_, headers, expected) => {
   expect(validatorOf(headers)).toBe(expected);
 });
 
-describe('questions', () => {
-  /** Questions that are answered by hand, in the order in which they began. */
+describe('SingleFlight', () => {
+  /** Lookups that the test answers, in the order in which they began. */
   function byHand() {
     const questions = new SingleFlight();
     const begun: ReturnType<typeof deferred>[] = [];
@@ -85,7 +97,7 @@ describe('questions', () => {
     return { begun, ask };
   }
 
-  it('shares the next one among all who come while one is under way', async () => {
+  it('shares the next lookup among all callers that come while one is under way', async () => {
     const { begun, ask } = byHand();
     const first = ask();
     const later = [ask(), ask(), ask()];
@@ -96,7 +108,7 @@ describe('questions', () => {
     const last = ask();
     begun[1]?.reject(new Error('changed'));
     expect(await Promise.all(later)).toEqual(['changed', 'changed', 'changed']);
-    // It waited for the one that failed, and would not hear better.
+    // It shared the lookup that failed. Another one would have the same result.
     expect(await last).toBe('changed');
     const again = ask();
     expect(begun).toHaveLength(3);
@@ -104,7 +116,7 @@ describe('questions', () => {
     expect(await again).toBe('fine');
   });
 
-  it('leaves it to the others when one gives up, and does not begin for nobody', async () => {
+  it('continues for the other callers when one gives up, and begins no lookup without a caller', async () => {
     const { begun, ask } = byHand();
     const [a, b, c] = [new AbortController(), new AbortController(), new AbortController()];
     const asked = [ask(a.signal), ask(b.signal), ask(c.signal)];
@@ -126,12 +138,12 @@ const later = Buffer.from(data.map((byte) => byte ^ 0xff));
 const LENGTH = 10_000;
 
 interface Service extends MiniServer {
-  /** What is stored now. */
+  /** The content that the server has now. */
   content: Buffer;
   headers: Record<string, string>;
-  /** How many downloads, or questions about the file, have come. */
+  /** How many downloads, or lookups of the file, have come. */
   count(what: 'download' | 'stat'): number;
-  /** True: the request is not answered (yet). */
+  /** True: the service does not answer this request itself. */
   before: (what: 'download' | 'stat', request: Seen, response: ServerResponse) => boolean | Promise<boolean>;
 }
 
@@ -169,8 +181,8 @@ async function read(provider: Provider, offset: number, options?: RequestOptions
   }
 }
 
-describe('a server that says of no part which revision it is of', () => {
-  it('is asked after each part, and for the whole file at once not at all', async () => {
+describe('a server that does not identify the revision of a part', () => {
+  it('looks the file up after each part, and never for the whole file at once', async () => {
     const server = await service();
     const provider = providerFor(server);
     expect(await read(provider, 0, {}, data.length)).toBe('old');
@@ -181,7 +193,7 @@ describe('a server that says of no part which revision it is of', () => {
     expect(server.count('stat')).toBe(2);
   });
 
-  it('gives no byte of another revision of the same size, from whatever part on', async () => {
+  it('no byte of another revision of the same size is returned, whichever part comes first', async () => {
     const server = await service();
     const provider = providerFor(server);
     expect(await read(provider, 0)).toBe('old');
@@ -191,18 +203,18 @@ describe('a server that says of no part which revision it is of', () => {
     expect(await read(providerFor(server), 0)).toBe('revision-changed');
   });
 
-  it('is asked after the head of the answer has come: a change just before it is noticed', async () => {
+  it('the lookup begins after the head of the answer: a change just before is noticed', async () => {
     const server = await service();
     const provider = providerFor(server);
     server.before = (what) => {
-      // The very moment in which the part is read.
+      // At the moment in which the part is read.
       if (what === 'download') server.content = later;
       return false;
     };
     expect(await read(provider, 0)).toBe('revision-changed');
   });
 
-  it('is asked once for many parts that come while a question is under way, and that is not the question', async () => {
+  it('one further lookup serves all parts that come while a lookup is under way', async () => {
     const server = await service();
     const provider = providerFor(server);
     const gate = deferred();
@@ -219,13 +231,13 @@ describe('a server that says of no part which revision it is of', () => {
     expect(server.count('stat')).toBeLessThanOrEqual(3);
   });
 
-  it('and what came during a question is not proven by it', async () => {
+  it('a lookup under way proves nothing about a part that came during it', async () => {
     const server = await service();
     const provider = providerFor(server);
     const gate = deferred();
     server.before = async (what, _request, response) => {
       if (what !== 'stat' || server.count('stat') > 1) return false;
-      // Looked up now, and answered later.
+      // The server reads its state now, and answers later.
       const old = { id: 'f1', name: 'a.bin', size: data.length, md5: md5(data), modified: 1000, status: 'normal' };
       await gate.promise;
       json(response, old);
@@ -240,7 +252,7 @@ describe('a server that says of no part which revision it is of', () => {
     expect([await first, await second]).toEqual(['old', 'revision-changed']);
   });
 
-  it('one who gives up does not fail another who shares the question', async () => {
+  it('a reader that gives up does not fail others that share its lookup', async () => {
     const server = await service();
     const provider = providerFor(server);
     const gate = deferred();
@@ -260,7 +272,7 @@ describe('a server that says of no part which revision it is of', () => {
     expect(await reads[2]).toBe('old');
   });
 
-  it('is asked once for all parts that are asked for together, after the last of them has begun', async () => {
+  it('one lookup serves all parts of a batch, after the last of them has begun', async () => {
     const server = await service();
     const provider = providerFor(server);
     const gates = [deferred(), deferred(), deferred()];
@@ -275,7 +287,7 @@ describe('a server that says of no part which revision it is of', () => {
     expect([await Promise.all(together), server.count('stat')]).toEqual([['old', 'old', 'old'], 1]);
   });
 
-  it('gives no byte of parts that are asked for together where one of them is of another revision', async () => {
+  it('no byte of a batch is returned if one of its parts is of another revision', async () => {
     const server = await service();
     const provider = providerFor(server);
     const gate = deferred();
@@ -292,7 +304,7 @@ describe('a server that says of no part which revision it is of', () => {
     expect(await Promise.all(together)).toEqual(['revision-changed', 'revision-changed', 'revision-changed']);
   });
 
-  it('does not wait for ever for a part that is asked for together with others and does not begin', async () => {
+  it('a batch does not wait for ever for a part that does not begin', async () => {
     const server = await service();
     const provider = providerFor(server);
     const gate = deferred();
@@ -308,7 +320,7 @@ describe('a server that says of no part which revision it is of', () => {
     expect([await first, await second]).toEqual(['old', 'old']);
   });
 
-  it('is asked when a whole file that broke off is taken up', async () => {
+  it('the file is looked up when a download that broke off is resumed', async () => {
     const server = await service();
     const provider = providerFor(server);
     server.before = (what, _request, response) => {
@@ -321,13 +333,13 @@ describe('a server that says of no part which revision it is of', () => {
     expect(await read(provider, 0, {}, data.length)).toBe('revision-changed');
   });
 
-  it('a name of the revision that comes or goes is asked about', async () => {
+  it('the file is looked up when its validator appears or disappears', async () => {
     const server = await service();
     const provider = providerFor(server);
     expect(await read(provider, 0)).toBe('old');
     server.headers = { etag: '"x"' };
     expect([await read(provider, 1000), server.count('stat')]).toEqual(['old', 2]);
-    // The same from here on, so nobody asks.
+    // The validator stays the same from here on, so no lookup is needed.
     expect([await read(provider, 2000), server.count('stat')]).toEqual(['old', 2]);
     server.headers = {};
     expect([await read(provider, 3000), server.count('stat')]).toEqual(['old', 3]);
@@ -337,7 +349,7 @@ describe('a server that says of no part which revision it is of', () => {
     expect(await read(provider, 5000)).toBe('revision-changed');
   });
 
-  it('where the question cannot be answered, no byte is given', async () => {
+  it('no byte is returned if the lookup fails', async () => {
     const server = await service();
     const provider = providerFor(server, { deadlineMs: 300 });
     server.before = (what, _request, response) => {

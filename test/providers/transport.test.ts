@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Content, Transport, type WireRequest } from '../../src/providers/http/transport/transport.js';
 import { type Handler, json, miniServer } from './mini-server.js';
 
-/** Sends it to a server that acts as told, and calls `abort` as the test says. */
+/** Sends the request to a server that acts as the test says, and aborts it when the test says. */
 async function sending(request: Partial<WireRequest>, handler: Handler) {
   const server = await miniServer(handler);
   const transport = new Transport({ maxConnections: 2, connectTimeoutMs: 1000 });
@@ -20,7 +20,7 @@ async function sending(request: Partial<WireRequest>, handler: Handler) {
   return { outcome, server, leave: () => leaving.abort() };
 }
 
-/** Of `sizes` bytes each; `reached` is called before the last is given, which comes when it resolves. */
+/** Content in pieces of `sizes` bytes. The last piece follows when `reached`, called before it, has resolved. */
 function pieces(sizes: readonly number[], reached: () => Promise<void>): Content {
   return {
     size: sizes.reduce((sum, size) => sum + size),
@@ -44,7 +44,7 @@ describe('a request whose caller has gone', () => {
     ['with a large content', { body: large }],
     ['with a content of no stated length', { body: large, chunked: true }],
     ['with an empty content of no stated length', { body: { size: 0, async *open() {} }, chunked: true }],
-  ])('%s, a change that was sent in full has its answer', async (_what, request) => {
+  ])('%s, a change that was sent in full gets its answer', async (_what, request) => {
     const sent = await sending(request, (_seen, response) => {
       sent.leave();
       setTimeout(() => json(response, {}, 201), 100);
@@ -52,12 +52,12 @@ describe('a request whose caller has gone', () => {
     expect(await sent.outcome).toBe(201);
   });
 
-  test('is ended where the answer to a change does not come', async () => {
+  test('is ended if the answer to a change does not come', async () => {
     const sent = await sending({ body: 'a=b' }, () => sent.leave());
     expect(await sent.outcome).toBe('aborted');
   });
 
-  test('is ended at once in the midst of its content: the server does nothing with a part', async () => {
+  test('is ended at once while its content is sent: the server does not perform a partial request', async () => {
     let over = false;
     const never = new Promise<void>(() => {});
     const body = pieces([300_000, 5], () => {
@@ -71,7 +71,7 @@ describe('a request whose caller has gone', () => {
     expect([over, sent.server.seen]).toEqual([false, []]);
   });
 
-  test('is ended at once where it only asks', async () => {
+  test('is ended at once if it only reads', async () => {
     let isAnswered = false;
     const sent = await sending({ method: 'GET' }, (_seen, response) => {
       sent.leave();

@@ -6,7 +6,7 @@ import { failed, json } from './mini-server.js';
 const small = Buffer.from('four thousand bytes, nearly'.repeat(150));
 const large = Buffer.from(Array.from({ length: 1_000_000 }, (_, i) => (i ^ (i >> 9)) & 0xff));
 const inChunks = { simpleUploadLimit: 500_000, chunkBytes: 100_000 };
-/** What a journal gives back. */
+/** The checkpoint as a journal gives it back. */
 const journaled = (checkpoint: UploadCheckpoint): UploadCheckpoint =>
   JSON.parse(JSON.stringify(checkpoint)) as UploadCheckpoint;
 const target = { parentId: 'root', name: 'a.bin' };
@@ -38,7 +38,7 @@ describe('upload in one request', () => {
     expect(account.files.map((f) => f.id)).toEqual([file.id]);
   });
 
-  test('that failed before anything was stored is repeated with its content read anew', async () => {
+  test('that failed before anything was stored is retried, and reads its content again', async () => {
     const account = await miniAccount();
     account.before = (_request, response, index) => index === 0 && failed(response, '500.0600');
     const content = source(small);
@@ -47,7 +47,7 @@ describe('upload in one request', () => {
     expect(account.server.lines().filter((line) => line.startsWith('POST'))).toHaveLength(2);
   });
 
-  test('over a file of the same name but other content is exists, also after a lost answer', async () => {
+  test('over a file of the same name but other content is the error exists, also after a lost answer', async () => {
     const account = await miniAccount();
     account.add('a.bin', Buffer.from('somebody else'));
     await expect(account.provider.upload(target, source(small))).rejects.toMatchObject({ code: 'exists' });
@@ -56,7 +56,7 @@ describe('upload in one request', () => {
     expect(account.files).toHaveLength(1);
   });
 
-  test('that the server stored wrongly is integrity, and does not keep the name', async () => {
+  test('that the server stored damaged is the error integrity, and leaves the name free', async () => {
     const account = await miniAccount();
     account.lose = (request) => {
       const stored = account.file('a.bin');
@@ -74,7 +74,7 @@ describe('upload in one request', () => {
     expect(account.files).toHaveLength(0);
   });
 
-  test.each([['a new file'], ['a new version']])('that is damaged on its way is sent anew: %s', async (what) => {
+  test.each([['a new file'], ['a new version']])('that is damaged on its way is sent again: %s', async (what) => {
     const account = await miniAccount();
     const replaces = what === 'a new version' ? account.add('a.bin', Buffer.from('old')) : undefined;
     let damaged = 0;
@@ -88,17 +88,17 @@ describe('upload in one request', () => {
     expect(account.files.map(({ data }) => md5(data))).toEqual([md5(small)]);
   });
 
-  test('in chunks that the server fails with is not tried for one deadline after the other', async () => {
+  test('in chunks on which the server fails takes one deadline, not several', async () => {
     const account = await miniAccount({ ...inChunks, deadlineMs: 1500 });
     account.before = (request, response) =>
       request.method === 'POST' && /upload\/\w+$/.test(request.path) && failed(response, '500.0600');
     const begun = performance.now();
     await expect(account.provider.upload(target, source(large))).rejects.toMatchObject({ code: 'server' });
-    // One deadline and a little; three of them would be over this.
+    // A little more than one deadline. Three deadlines would be longer.
     expect(performance.now() - begun).toBeLessThan(4400);
   });
 
-  test('an answer without md5 is believed by its size; a wrong first answer is asked again', async () => {
+  test('of an answer without md5 the size counts; after a wrong first answer the file is looked up', async () => {
     const account = await miniAccount();
     account.before = (request, response) => {
       if (request.method !== 'POST') return false;
@@ -129,7 +129,7 @@ describe('upload in one request', () => {
     expect(account.files.map((f) => f.id)).toEqual([file.id]);
   });
 
-  test('a content that cannot be read is an error, not a file', async () => {
+  test('of unreadable content is an error and leaves no file', async () => {
     const account = await miniAccount();
     const broken = {
       ...source(large),
@@ -144,7 +144,7 @@ describe('upload in one request', () => {
 });
 
 describe('upload in chunks', () => {
-  test('several at once, verified, in the order of nothing', async () => {
+  test('sends several at once, in any order, and verifies the file', async () => {
     const account = await miniAccount(inChunks);
     const progress: number[] = [];
     const file = await account.provider.upload(target, source(large), {
@@ -161,7 +161,7 @@ describe('upload in chunks', () => {
     expect([...progress].sort((a, b) => a - b)).toEqual(progress);
   });
 
-  test('a server that wants them in order is remembered', async () => {
+  test('a server that wants chunks in order is remembered', async () => {
     const account = await miniAccount(inChunks);
     account.inOrder = true;
     await account.provider.upload(target, source(large));
@@ -171,7 +171,7 @@ describe('upload in chunks', () => {
     expect(account.server.seen.length - before).toBe(13);
   });
 
-  test('lost answers of start and chunks', async () => {
+  test('survives lost answers of start and chunks', async () => {
     const account = await miniAccount(inChunks);
     let lost = 0;
     account.lose = (request) => request.method === 'POST' && lost++ % 4 === 1;
@@ -180,7 +180,7 @@ describe('upload in chunks', () => {
     expect(account.files.filter((f) => f.status === 'normal')).toHaveLength(1);
   });
 
-  test('a lost start that is not listed but holds its name is left behind', async () => {
+  test('an unanswered start that is not listed but holds its name is left behind', async () => {
     const account = await miniAccount(inChunks);
     account.lose = (_request, index) => index === 0;
     const file = await account.provider.upload(target, source(large));
@@ -233,7 +233,7 @@ describe('upload in chunks', () => {
   });
 });
 
-test('a large upload that is cancelled while it starts leaves nothing when it is given up', async () => {
+test('a large upload that is cancelled while it starts leaves nothing after it is discarded', async () => {
   const account = await miniAccount(inChunks);
   const cancelled = new AbortController();
   account.before = (_request, _response, index) => {
@@ -262,14 +262,14 @@ describe('a large new version', () => {
     expect(account.files.map((f) => f.status)).toEqual(['trashed', 'normal']);
   });
 
-  test('or is deleted for ever', async () => {
+  test('takes the place of the old one, which is deleted for ever', async () => {
     const account = await miniAccount({ ...inChunks, disposal: 'permanent' });
     const replaces = account.add('a.bin', Buffer.from('old'));
     await account.provider.upload({ ...target, replaces }, source(large));
     expect(account.files).toHaveLength(1);
   });
 
-  test('gives the old one its name back when it cannot take it', async () => {
+  test('gives the old one its name back if it cannot take the name', async () => {
     const account = await miniAccount(inChunks);
     const replaces = account.add('a.bin', Buffer.from('old'));
     account.before = (request, response) =>
@@ -283,7 +283,7 @@ describe('a large new version', () => {
     expect(account.file('a.bin')?.data.toString()).toBe('old');
   });
 
-  test('cut off at any request, a resume ends with one file and the new content', async () => {
+  test('interrupted at any request, ends after a resume with one file and the new content', async () => {
     const whole = await miniAccount(inChunks);
     const old = whole.add('a.bin', Buffer.from('old'));
     await whole.provider.upload({ ...target, replaces: old }, source(large));
@@ -292,7 +292,7 @@ describe('a large new version', () => {
       const replaces = account.add('a.bin', Buffer.from('old'));
       const crash = new AbortController();
       let last: UploadCheckpoint | undefined;
-      // The request is carried out, but the program does not live to see its answer.
+      // The request is performed, but the program crashes before the answer.
       account.lose = (_request, index) => {
         if (index === cut) crash.abort();
         return index === cut;
@@ -316,7 +316,7 @@ describe('a large new version', () => {
     }
   });
 
-  test('cancelled at any request and given up, it leaves one file of that name and nothing else', async () => {
+  test('cancelled at any request and discarded, leaves one file of that name and nothing else', async () => {
     const whole = await miniAccount(inChunks);
     const old = whole.add('a.bin', Buffer.from('old'));
     await whole.provider.upload({ ...target, replaces: old }, source(large));
@@ -325,7 +325,7 @@ describe('a large new version', () => {
       const replaces = account.add('a.bin', Buffer.from('old'));
       const cancelled = new AbortController();
       let last: UploadCheckpoint | undefined;
-      // The request is carried out, and its answer comes to nobody.
+      // The request is performed, but nobody waits for the answer any more.
       account.lose = (_request, index) => {
         if (index === cut) cancelled.abort();
         return index === cut;

@@ -1,4 +1,4 @@
-/** One deadline for an operation of several requests, and how long that is where nobody says. Time is moved by the waiting. */
+/** One deadline for an operation of several requests, and its default. Each wait moves the clock. */
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/base/clock.js';
 import { WaitBudget } from '../../src/providers/wait-budget.js';
@@ -6,7 +6,7 @@ import { credentials, providerFor, source } from './mini-account.js';
 import { miniFiveSync } from './mini-fivesync.js';
 import { json, miniServer } from './mini-server.js';
 
-/** A clock on which every wait is over at once. */
+/** A clock that every sleep moves forward at once. */
 function waitingClock(): Clock {
   let now = Date.parse('2026-01-01T00:00:00Z');
   return {
@@ -19,7 +19,7 @@ function waitingClock(): Clock {
 const deadlineMs = 60_000;
 
 describe('a server that only fails', () => {
-  it('is given up after a minute where no deadline is told', async () => {
+  it('is given up after a minute without a given deadline', async () => {
     const clock = waitingClock();
     const server = await miniServer((_request, response) => json(response, {}, 503));
     const provider = providerFor(server, { clock, deadlineMs: undefined });
@@ -30,7 +30,7 @@ describe('a server that only fails', () => {
     expect(JSON.stringify(server.lines())).not.toContain(credentials.token);
   });
 
-  it('costs a new 5sync file one deadline, also where the feed of changes must be asked before', async () => {
+  it('costs a new 5sync file one deadline, also if the feed of changes must be read first', async () => {
     const clock = waitingClock();
     const mini = await miniFiveSync({}, { clock, deadlineMs });
     await mini.provider.account();
@@ -49,14 +49,14 @@ describe('a server that only fails', () => {
       return clock.now() - begun;
     };
     await upload();
-    // It is not known now what became of that one: the next one asks first.
+    // The outcome of that upload is unknown, so the next one reads the feed first.
     feedFailsUntil = clock.now() + deadlineMs * 0.6;
     expect(await upload()).toBeLessThan(deadlineMs * 1.2);
     expect(clock.now()).toBeGreaterThan(feedFailsUntil);
   });
 });
 
-describe('what is waited', () => {
+describe('the time counted as waiting', () => {
   it.each<[string, [number, number][], number]>([
     [
       'one after the other',

@@ -1,4 +1,4 @@
-/** No listing, whatever a server says, makes the inode table anything else than a tree. */
+/** The inode table stays a tree, whatever a server lists. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/base/sqlite.js';
@@ -34,13 +34,13 @@ function openTree() {
     changes.end();
     return merged;
   };
-  /** Ids on the way up, and where that ends. */
+  /** The ids on the way up, and where it ends. */
   const way = (id: string): string[] => [...table.upwards(inoOf(id))].map(({ remote }) => remote?.id ?? '');
   return { state, table, root, inoOf, merge, way };
 }
 
 describe('listings and circles', () => {
-  it('/A/B that became /B/A: the newer listing wins, and the listings that it contradicts expire', () => {
+  it('/A/B that became /B/A: the newer listing wins, and listings that it contradicts expire', () => {
     const { table, root, inoOf, merge, way } = openTree();
     merge('root', folder('A', 'root'));
     merge('A', folder('B', 'A'));
@@ -71,7 +71,7 @@ describe('listings and circles', () => {
     expect(way('C').at(-1)).toBe('root');
   });
 
-  it('an object that is listed twice is there once', () => {
+  it('an object that is listed twice exists once', () => {
     const { table, root, merge } = openTree();
     merge('root', folder('A', 'root', 'one'), folder('A', 'root', 'two'));
     expect(table.children(root).map(({ name }) => name)).toEqual(['two']);

@@ -24,13 +24,13 @@ const file: RemoteEntry = {
 };
 
 describe('the trust in counts', () => {
-  it('is not given to a server that was never seen to count', () => {
+  it('is not given to a server that never reported a count above 0', () => {
     const trust = new CountTrust();
     trust.learn(folder(null, null), [folder(0, 0), folder(0, 0)], false);
     expect(trust.areTrusted()).toBe(false);
   });
 
-  it('is given once a count above 0 was seen, and lost when a fresh one is wrong', () => {
+  it('is given after a count above 0, and lost when a fresh count is wrong', () => {
     const trust = new CountTrust();
     trust.learn(folder(null, null), [folder(1, 0)], false);
     expect(trust.areTrusted()).toBe(true);
@@ -42,7 +42,7 @@ describe('the trust in counts', () => {
     expect(trust.areTrusted()).toBe(false);
   });
 
-  it('is not lost to a count that was known to be old', () => {
+  it('is not lost because of a count that was known to be old', () => {
     const trust = new CountTrust();
     trust.learn(folder(null, null), [folder(1, 0)], false);
     trust.learn(folder(7, 0), [file], false);

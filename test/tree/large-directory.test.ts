@@ -1,4 +1,4 @@
-/** A listing that is merged, and a directory that is read, in pieces, while others work on them. */
+/** A listing is merged, and a directory is read, in pieces, while other work changes them. */
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
@@ -45,7 +45,7 @@ beforeEach(() => {
 });
 afterEach(() => state.close());
 
-/** Merges with `between` after each piece; one entry is a piece unless `size` says otherwise. */
+/** Merges, and calls `between` after each piece. A piece is one entry unless `size` is given. */
 function merge(entries: readonly RemoteEntry[], between: () => void = () => {}, size = 1) {
   const order = { changes, since: changes.begin() };
   const work = merging(table, root, entries, order, 5000, false, new Pieces(size));
@@ -95,7 +95,7 @@ describe('between two pieces of a merge', () => {
     );
   });
 
-  it('ends as in one piece', () => {
+  it('the result is the same as in one piece', () => {
     fc.assert(
       fc.property(listings, listings, (old, now) => {
         const results = [1, 2, 1000].map((size) => {
@@ -112,7 +112,7 @@ describe('between two pieces of a merge', () => {
     );
   });
 
-  it('a file whose content is not stored yet keeps its name, and is there once', () => {
+  it('a file whose content is not stored yet keeps its name, and exists once', () => {
     merge(listing('1a', '2b'));
     let done = false;
     merge(listing('1a', '3new', '4z'), () => {
@@ -151,7 +151,7 @@ describe('between two pieces of a merge', () => {
     ]);
   });
 
-  it('a crash leaves a directory that counts as listed when it was, and the next listing mends it', () => {
+  it('a crash leaves the directory with its old listing time, and the next listing repairs it', () => {
     merge(listing('1a', '2b', '3c'));
     const order = { changes, since: changes.begin() };
     const work = merging(table, root, listing('2a', '1b', '4d'), order, 9000, false, new Pieces(1));
@@ -171,7 +171,7 @@ describe('between two pieces of a merge', () => {
     ]);
   });
 
-  it('a merge that fails stops watching', () => {
+  it('a merge that fails stops watching for changes', () => {
     const order = { changes, since: changes.begin() };
     const work = merging(table, root, listing('1a', '2b'), order, 9000, false, new Pieces(1));
     table.transaction(() => work.next());
@@ -183,7 +183,7 @@ describe('between two pieces of a merge', () => {
   });
 });
 
-describe('nobody waits for more than a piece', () => {
+describe('other work waits for one piece at most', () => {
   const many = Array.from({ length: 5 * entriesPerTurn }, (_, i) => file(`id${i}`, `name ${i}`));
 
   /** The most calls of table methods that change or read a row between two turns of the event loop. */
@@ -213,7 +213,7 @@ describe('nobody waits for more than a piece', () => {
   const listed = (entries: readonly RemoteEntry[]) =>
     mergeListing(table, root, entries, { changes, since: changes.begin() }, 1);
 
-  // A row may be touched twice for one entry: it loses one name and gets another; and one turn is needed to notice another.
+  // A row may be touched twice for one entry: it loses one name and gets another. The counter may be reset one turn late.
   const bound = 4 * entriesPerTurn + 10;
 
   it.each<[string, RemoteEntry[], RemoteEntry[]]>([
@@ -237,7 +237,7 @@ describe('nobody waits for more than a piece', () => {
 });
 
 describe('a directory that is read in pieces', () => {
-  it('is as it is at the end of the last piece, ordered by number', () => {
+  it('has the state at the end of the last piece, ordered by inode number', () => {
     const count = 2 * entriesPerTurn;
     merge(
       Array.from({ length: count }, (_, i) => file(`id${i}`, `n${String(i).padStart(5, '0')}`)),

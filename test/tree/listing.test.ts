@@ -109,7 +109,7 @@ describe('merging a listing', () => {
     expect(names()).toEqual(['d']);
   });
 
-  it('recognizes it also when the folder that it left was listed first', () => {
+  it('recognizes a moved object also if its old folder was listed first', () => {
     merge([file('1', 'a'), folder('2', 'd')]);
     const ino = table.child(root, 'a')?.ino;
     merge([folder('2', 'd')]);
@@ -118,7 +118,7 @@ describe('merging a listing', () => {
     expect(table.child(d, 'a')?.ino).toBe(ino);
   });
 
-  it('drops times that described another content, keeps the mode, and reports the content', () => {
+  it('drops the times of other content, keeps the mode, and reports the content', () => {
     merge([file('1', 'a')]);
     const ino = table.child(root, 'a')?.ino ?? 0;
     table.updateOverlay(ino, { mode: 0o600, mtime: { sec: 1, nsec: 0 } });
@@ -128,7 +128,7 @@ describe('merging a listing', () => {
     expect(table.get(ino)?.overlay).toMatchObject({ mode: 0o600, mtime: null });
   });
 
-  it('shows duplicates and impossible names, each reaching its own object', () => {
+  it('shows duplicates and impossible names, each as its own object', () => {
     merge([file('1', 'a'), file('2', 'a'), file('3', 'x/y')]);
     expect(names()).toEqual(['a', 'a (~f2)', 'x%2Fy']);
     expect(table.child(root, 'a (~f2)')?.remote?.id).toBe('2');
@@ -137,7 +137,7 @@ describe('merging a listing', () => {
 });
 
 describe('a listing that is older than what this mount did meanwhile', () => {
-  it('does not bring back what was removed, take away what was made, or undo a rename', () => {
+  it('does not restore removed objects, remove new ones, or undo a rename', () => {
     merge([file('1', 'removed'), file('2', 'old name')]);
     const since = changes.begin();
     const [removed, renamed] = ['removed', 'old name'].map((name) => table.child(root, name)?.ino ?? 0);
@@ -166,14 +166,14 @@ describe('a listing that is older than what this mount did meanwhile', () => {
 });
 
 describe('files with content that is not stored yet', () => {
-  it('keep their names when they are gone at the provider', () => {
+  it('keep their names when the provider does not have them any more', () => {
     merge([file('1', 'a')]);
     const { ino } = table.update(table.child(root, 'a')?.ino ?? 0, { localSize: 3 });
     merge([]);
     expect(table.get(ino)).toMatchObject({ parent: root, name: 'a', remote: null, localSize: 3 });
   });
 
-  it('keep their names when another client has made a file of that name in the place of the old one', () => {
+  it('keep their names when another client has replaced the old file by another of that name', () => {
     merge([file('1', 'a')]);
     const { ino } = table.update(table.child(root, 'a')?.ino ?? 0, { localSize: 3 });
     merge([file('2', 'a')]);
@@ -181,7 +181,7 @@ describe('files with content that is not stored yet', () => {
     expect(names()).toEqual(['a']);
   });
 
-  it('keep their names from a folder of the same name, which is shown under another', () => {
+  it('keep their names when a folder of the same name appears, which is shown under another name', () => {
     table.insert({ parent: root, name: 'a', kind: 'file', localSize: 0 });
     merge([folder('2', 'a')]);
     expect(names()).toEqual(['a', 'a (~d2)']);
@@ -231,14 +231,14 @@ describe('the inode table', () => {
     expect(table.child(root, 'b')).toBeUndefined();
   });
 
-  it('never gives a number twice', () => {
+  it('never uses an inode number twice', () => {
     const { ino } = table.insert({ parent: null, name: 'gone', kind: 'file' });
     table.sweep(new Set());
     expect(table.get(ino)).toBeUndefined();
     expect(table.insert({ parent: root, name: 'new', kind: 'file' }).ino).toBeGreaterThan(ino);
   });
 
-  it('sweeps what has no name, with all below it and its attributes, and nothing else', () => {
+  it('removes orphans, with everything below them and their attributes, and nothing else', () => {
     merge([folder('2', 'd'), file('1', 'a')]);
     const d = table.child(root, 'd')?.ino ?? 0;
     merge([file('3', 'x', { parentId: '2' }), folder('4', 'e', '2')], d);
@@ -253,7 +253,7 @@ describe('the inode table', () => {
     expect(names()).toEqual(['a']);
   });
 
-  it('spares the rows of contents that are not stored yet, and the folders above them', () => {
+  it('keeps the rows of contents that are not stored yet, and the folders above them', () => {
     merge([folder('2', 'd')]);
     const d = table.child(root, 'd')?.ino ?? 0;
     merge([file('3', 'x', { parentId: '2' })], d);

@@ -30,7 +30,7 @@ const objects = fc.uniqueArray(
 const nameSet = fc.array(remoteName, { maxLength: 4 }).map((names) => new Set(names.filter(isLocalName)));
 
 describe('local names', () => {
-  it('are unique, valid, and clear of names that are taken', () => {
+  it('are unique, valid, and different from names that are taken', () => {
     fc.assert(
       fc.property(objects, nameSet, (list, taken) => {
         const names = assignLocalNames(list, new Map(), taken);
@@ -52,7 +52,7 @@ describe('local names', () => {
     );
   });
 
-  it('stay as long as the object keeps its remote name, whatever comes and goes beside it', () => {
+  it('stay as long as the object keeps its remote name, whatever is added or removed beside it', () => {
     fc.assert(
       fc.property(objects, objects, (before, after) => {
         const first = assignLocalNames(before, new Map());
@@ -69,7 +69,7 @@ describe('local names', () => {
     );
   });
 
-  it('are the remote ones where a directory can hold them', () => {
+  it('are the remote names if a directory can hold them', () => {
     const list = ['a', 'b.txt', 'ä'.repeat(127), ' (~1)'].map((name, i) => ({ id: String(i), name }));
     expect([...assignLocalNames(list, new Map()).values()]).toEqual(list.map(({ name }) => name));
   });
@@ -85,7 +85,7 @@ describe('local names', () => {
     expect(assignLocalNames([{ id: '1', name }], new Map()).get('1')).toBe(local);
   });
 
-  it('mark all but one of equal names with their ids', () => {
+  it('contain the id for all but one of equal remote names', () => {
     const list = ['1', '2', '3'].map((id) => ({ id, name: 'a.txt' }));
     expect([...assignLocalNames(list, new Map()).values()]).toEqual(['a.txt', 'a (~2).txt', 'a (~3).txt']);
   });

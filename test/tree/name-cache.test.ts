@@ -50,7 +50,7 @@ describe('names in memory', () => {
     expect(ask(1)?.size).toBe(200);
   });
 
-  it('are not cached for a directory with very many, however many look-ups it has', () => {
+  it('are not cached for a directory with very many names, however many look-ups it has', () => {
     inDirectory = Array.from({ length: MAX_NAMES + 1 }, (_, i) => [`f${i}`, i]);
     expect(ask(MAX_NAMES)).toBeUndefined();
     limits = [];
@@ -58,14 +58,14 @@ describe('names in memory', () => {
     expect(limits).toEqual([]);
   });
 
-  it('are dropped where a directory grows beyond that', () => {
+  it('are dropped when a directory grows beyond that', () => {
     inDirectory = Array.from({ length: MAX_NAMES }, (_, i) => [`f${i}`, i]);
     expect(ask(MAX_NAMES)?.size).toBe(MAX_NAMES);
     cache.moved(99_999, null, named(1, 'one more'));
     expect(cache.namesIn(1)).toBeUndefined();
   });
 
-  it('follow what is made, renamed, moved away and removed', () => {
+  it('follow creations, renames, moves and removals', () => {
     ask(MIN_LOOKUPS);
     cache.moved(11, null, named(1, 'b'));
     cache.moved(10, named(1, 'a'), named(1, 'c'));
@@ -78,7 +78,7 @@ describe('names in memory', () => {
     expect([...(cache.namesIn(1) ?? [])]).toEqual([]);
   });
 
-  it('are right after two objects have changed places, in either order', () => {
+  it('are right after two objects have exchanged their names, in either order', () => {
     inDirectory = [
       ['a', 10],
       ['b', 11],
