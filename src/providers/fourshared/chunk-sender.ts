@@ -1,9 +1,9 @@
 /**
  * `POST /upload/{id}`: the content of a large file in chunks, several at once where the server takes them in any order.
  *
- * The documents do not say what a chunk that is not the last one answers (308 and any 2xx are taken), nor whether
- * chunks may come out of order. The status resource tells several stored ranges, so several are tried; a server that
- * refuses is remembered for the account and gets one after the other from then on.
+ * The documents do not say how the server answers a chunk that is not the last one, so we accept 308 and any 2xx. Nor do
+ * they say whether chunks may come out of order. The status resource can report several ranges, so we send several at
+ * once. If the server refuses that, we remember it for the account, and send one after the other from then on.
  */
 import { z } from 'zod';
 import { ProviderError } from '../errors.js';
@@ -69,7 +69,7 @@ export class ChunkSender {
       const chunks = planChunks(missingSpans(have, source.size), policy);
       const parallel = this.quirks.anyOrder ? policy.parallel : 1;
       const round = await this.#round(session, have, chunks, parallel);
-      // Some servers may answer 201 to every chunk: it counts only where none was refused.
+      // Some servers may answer 201 to every chunk. So it counts only if no chunk was refused.
       if (round.complete && round.refused === undefined) return;
       const misordered = round.refused !== undefined && round.refused.code !== 'not-found' && parallel > 1;
       if (misordered) this.quirks.anyOrder = false;
@@ -97,7 +97,7 @@ export class ChunkSender {
     return false;
   }
 
-  /** One pass over `chunks`, `parallel` at once or more where they go quickly. Other errors than refusals of a chunk are thrown. */
+  /** One pass over `chunks`: `parallel` at once, more on a fast line. Resolves with a refused chunk, throws other errors. */
   async #round(
     session: ChunkSession,
     have: readonly Span[],
@@ -135,7 +135,7 @@ export class ChunkSender {
           checkpointWrites = checkpointWrites.then(() => session.onStored(stored, coveredBytes(stored, source.size)));
           await checkpointWrites;
         } catch (error) {
-          // The next one in order cannot have come too early: where the server fails with it, another order does not help.
+          // The first missing chunk cannot be out of order. If the server fails on it, another order does not help.
           const isOrderless = error instanceof ProviderError && error.code === 'server' && chunk === chunks[0];
           if (error instanceof ProviderError && refusals.has(error.code) && !isOrderless) refused ??= error;
           else {
@@ -198,7 +198,7 @@ export class ChunkSender {
     return await this.#api.http.request(call, { decode: (answer) => readStatus(answer, call.route) }, options);
   }
 
-  /** A server may forget an upload as soon as it is a file. */
+  /** Looks for the finished file: a server may forget an upload as soon as it has become a file. */
   async #finished(uploadId: string, options: CallOptions): Promise<UploadStatus | undefined> {
     const file = await orGone(this.#api.file(uploadId, options));
     return file === undefined || isHidden(file.status) ? undefined : { complete: true, stored: [] };
@@ -212,7 +212,7 @@ function neverDone(what: string): ProviderError {
 
 const bodyStatusSchema = z.object({ status: z.string().nullish() });
 
-/** 308 with the stored ranges, or 201 when all is stored. 200 is read by what comes with it. */
+/** Reads the status: 308 with the stored ranges, or 201 if everything is stored. For 200 the headers and body decide. */
 export function readStatus(answer: Answer, route: string): UploadStatus {
   const ranges = answer.headers.range;
   const stored = parseRangeList(ranges);

@@ -135,11 +135,11 @@ async function undo(
   } catch (error) {
     log.info({ id: file.id, error: messageOf(error) }, 'it is not known whether the new version has the name');
   }
-  log.error({ id: aside.id }, 'the replaced version could not get its name back; the next try mends it');
+  log.error({ id: aside.id }, 'the replaced version could not get its name back; the next try repairs it');
   return 'naming';
 }
 
-/** A leftover that cannot be disposed of is no reason to call the upload failed: its content is stored and named. */
+/** Disposes of the old version. A permanent failure is only logged: the new content is stored and has its name. */
 async function dispose(
   namespace: Namespace,
   disposal: 'trash' | 'permanent',
