@@ -54,6 +54,8 @@ export class InodeTable {
   readonly #namesAfter: Statement;
   readonly #countUpTo: Statement;
   readonly #watches = new Map<Ino, Set<DirectoryWatch>>();
+  /** By the id of a file: see `noteUnlisted`. */
+  readonly #unlisted = new Map<string, Ino>();
 
   constructor(sql: Sql) {
     this.sql = sql;
@@ -91,6 +93,23 @@ export class InodeTable {
   byRemote(kind: RemoteEntry['kind'], id: string): Inode | undefined {
     const ino = this.#byRemote.get(kind === 'folder' ? 1 : 0, id) as Ino | undefined;
     return ino === undefined ? undefined : this.get(ino);
+  }
+
+  /**
+   * The file is missing in the listing of its folder, and its row goes on without it, since it holds content that is not stored. If
+   * another client has moved the file, the listing of another folder shows it again. Known until the mount ends; then the upload finds out.
+   */
+  noteUnlisted(id: string, ino: Ino): void {
+    this.#unlisted.set(id, ino);
+  }
+
+  /** The row that went on without this file, if it still does. */
+  unlisted(id: string): Inode | undefined {
+    const ino = this.#unlisted.get(id);
+    if (ino === undefined) return undefined;
+    this.#unlisted.delete(id);
+    const row = this.get(ino);
+    return row !== undefined && row.parent !== null && row.remote === null && row.localSize !== null ? row : undefined;
   }
 
   /** As `get`, for a scan of so many rows that they would push all others out of the memory cache. */

@@ -207,6 +207,7 @@ class Merge {
     if (!this.#isGone(child)) return false;
     if (child.localSize !== null) {
       // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
+      if (child.remote !== null) this.#table.noteUnlisted(child.remote.id, child.ino);
       this.#table.update(child.ino, { remote: null });
       return true;
     }
@@ -279,7 +280,9 @@ class Merge {
     const current = here === undefined ? undefined : this.#current(here);
     // A query costs a third of an entry's merge: rows that were here before need none.
     const isThat = current?.remote != null && keyOf(current.remote) === keyOf(entry);
-    return isThat ? current : this.#table.byRemote(entry.kind, entry.id);
+    if (isThat) return current;
+    const row = this.#table.byRemote(entry.kind, entry.id);
+    return row === undefined && entry.kind === 'file' ? this.#table.unlisted(entry.id) : row;
   }
 
   /** Merges an entry, then the entries whose names it takes and the entries that get its name, and so on. */
