@@ -12,9 +12,9 @@ import { makeDirectory } from '../base/make-directory.js';
 import { bootId } from '../base/processes.js';
 import { formatSize } from '../config/units.js';
 import { askControl } from '../mount/control.js';
+import { type UnstoredContent, unnamedContents, unstoredContents } from '../mount/journal-contents.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import { identityOf } from '../mount/same-account.js';
-import { type UnstoredContent, unnamedContents, unstoredContents } from '../mount/spooled-contents.js';
 import { type Context, mountpointOf } from './context.js';
 import { print } from './output.js';
 

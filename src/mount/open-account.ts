@@ -27,7 +27,7 @@ import { Spool } from '../spool/spool.js';
 import { Directories } from '../tree/directories.js';
 import type { Ino } from '../tree/inode.js';
 import { InodeTable } from '../tree/inode-table.js';
-import { stateMigrations } from '../tree/schema.js';
+import { stateMigrations } from '../tree/state-schema.js';
 import { identifyAccount } from './account-identity.js';
 import { identityOf } from './same-account.js';
 import { setStateAside } from './state-quarantine.js';

@@ -1,5 +1,6 @@
 /**
  * The journal: contents that are not stored at the provider yet, in the state database beside their inodes.
+ * Its tables are in tree/state-schema.ts, with all others of the database.
  * Invariant: a row is written before the act that it announces, so that the next mount knows what to do after any crash.
  */
 import { ExtentSet } from '../base/extents.js';

@@ -5,12 +5,13 @@ import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 import { type Clock, SteadyTime } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
+import { forEachInTurns, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
 import type { MaybePromise } from '../base/maybe-promise.js';
 import { SharedWork } from '../base/shared-work.js';
-import { forEachInTurns, inTurns, Pieces } from '../base/turns.js';
 import { ProviderError } from '../providers/errors.js';
 import type { Priority, Provider, RemoteFolder } from '../providers/provider.js';
+import { pollChanges } from './change-poll.js';
 import { CountTrust } from './count-trust.js';
 import { freshnessOf, WalkDetector } from './freshness.js';
 import { type Ino, type Inode, remoteFolderOf } from './inode.js';
@@ -23,8 +24,6 @@ import { scanning } from './scan.js';
 const REFRESH_TIMEOUT_MS = 5_000;
 /** After a failed refresh, older listings are served without a request for this long, ms: `ls` stays quick while offline. */
 const OFFLINE_PAUSE_MS = 5_000;
-/** How soon after the mount the feed of changes is asked first, ms. */
-const FIRST_POLL_MS = 5_000;
 /** Listings under way ahead of a walk: half of the connections to a host, each busy for a round trip. */
 const WALK_AHEAD = 16;
 
@@ -172,30 +171,9 @@ export class Directories {
     return listing.join(signal);
   }
 
-  /**
-   * Follows the provider's feed of changes, where it has one, until `close`. Lists each directory that changed again, and
-   * reports its changes to `onChange`.
-   */
-  async followChanges(): Promise<void> {
-    const { provider, clock, table, log } = this.#options;
-    const { signal } = this.#closing;
-    let pause = FIRST_POLL_MS;
-    while (provider.changes !== undefined) {
-      await clock.sleep(pause, signal);
-      try {
-        const { folders, nextInMs } = await provider.changes({ priority: 'background', signal });
-        pause = nextInMs;
-        const changed =
-          folders === 'all'
-            ? table.listedDirectories()
-            : folders.flatMap((id) => table.byRemote('folder', id)?.ino ?? []);
-        for (const ino of changed) await this.refresh(ino, 'background');
-      } catch (error) {
-        if (signal.aborted) return;
-        pause = Math.max(pause, OFFLINE_PAUSE_MS);
-        log.warn({ code: codeOf(error) }, `changes: ${messageOf(error)}`);
-      }
-    }
+  /** See `pollChanges`. Ends with `close`. */
+  followChanges(): Promise<void> {
+    return pollChanges(this.#options, (ino) => this.refresh(ino, 'background'), this.#closing.signal);
   }
 
   /** Ends background work. */

@@ -7,8 +7,8 @@
  */
 import { LRUCache } from 'lru-cache';
 import { SyncmountError } from '../base/errors.js';
+import { entriesPerTurn } from '../base/event-loop-turns.js';
 import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
-import { entriesPerTurn } from '../base/turns.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { emptyOverlay, type Ino, type Inode, type Overlay } from './inode.js';
 import { NameCache, type Named } from './name-cache.js';

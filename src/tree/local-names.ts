@@ -7,7 +7,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { atOnce, Pieces } from '../base/turns.js';
+import { atOnce, Pieces } from '../base/event-loop-turns.js';
 
 /** Linux NAME_MAX. */
 export const MAX_NAME_BYTES = 255;

@@ -10,7 +10,7 @@
  *   objects that this mount has changed (`LocalChanges`).
  * - The directory counts as listed only with the last piece.
  */
-import { inTurns, Pieces } from '../base/turns.js';
+import { inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { isTemporaryName } from '../providers/temporary-names.js';
 import type { Ino, Inode } from './inode.js';

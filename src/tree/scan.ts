@@ -1,5 +1,5 @@
 /** Reads a directory of any size in pieces, while other requests change it. */
-import { entriesPerTurn, type Pieces } from '../base/turns.js';
+import { entriesPerTurn, type Pieces } from '../base/event-loop-turns.js';
 import type { Ino, Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 

@@ -24,7 +24,7 @@ import type { SpoolFile } from '../../src/spool/spool-file.js';
 import { Directories } from '../../src/tree/directories.js';
 import type { Ino } from '../../src/tree/inode.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
-import { stateMigrations } from '../../src/tree/schema.js';
+import { stateMigrations } from '../../src/tree/state-schema.js';
 import { MemoryProvider, type MemoryProviderOptions, type Method } from '../support/memory-provider.js';
 import { TestClock } from '../support/test-clock.js';
 

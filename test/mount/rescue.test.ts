@@ -18,7 +18,7 @@ import { setStateAside } from '../../src/mount/state-quarantine.js';
 import { Journal } from '../../src/spool/journal.js';
 import { completeState } from '../../src/spool/spool-file.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
-import { stateMigrations } from '../../src/tree/schema.js';
+import { stateMigrations } from '../../src/tree/state-schema.js';
 
 const BOOT = 'the boot in which all was written';
 const PAGE = 4096;

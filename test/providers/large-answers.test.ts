@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { entriesPerTurn } from '../../src/base/turns.js';
+import { entriesPerTurn } from '../../src/base/event-loop-turns.js';
 import { BadEntry, entriesOf } from '../../src/providers/http/answers/entries.js';
 import { parsedAtOnce, parseJson } from '../../src/providers/http/answers/parse-json.js';
 

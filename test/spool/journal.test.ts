@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
 import { Journal, type UploadRow } from '../../src/spool/journal.js';
 import { Spool } from '../../src/spool/spool.js';
-import { stateMigrations } from '../../src/tree/schema.js';
+import { stateMigrations } from '../../src/tree/state-schema.js';
 
 const row: UploadRow = {
   ino: 7,

@@ -1,14 +1,14 @@
 /** The inode table stays a tree, whatever a server lists. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { atOnce } from '../../src/base/event-loop-turns.js';
 import { openDatabase } from '../../src/base/sqlite.js';
-import { atOnce } from '../../src/base/turns.js';
 import type { RemoteEntry, RemoteFolder } from '../../src/providers/provider.js';
 import type { Ino } from '../../src/tree/inode.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
 import { LocalChanges } from '../../src/tree/listing.js';
 import { merging } from '../../src/tree/merge.js';
-import { stateMigrations } from '../../src/tree/schema.js';
+import { stateMigrations } from '../../src/tree/state-schema.js';
 
 const folder = (id: string, parentId: string | null, name = id): RemoteFolder => ({
   kind: 'folder',

@@ -1,15 +1,15 @@
 /** A listing is merged, and a directory is read, in pieces, while other work changes them. */
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { entriesPerTurn, inTurns, Pieces } from '../../src/base/event-loop-turns.js';
 import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
-import { entriesPerTurn, inTurns, Pieces } from '../../src/base/turns.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../src/providers/provider.js';
 import type { Ino, Inode } from '../../src/tree/inode.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
 import { LocalChanges } from '../../src/tree/listing.js';
 import { mergeListing, merging } from '../../src/tree/merge.js';
 import { scanning } from '../../src/tree/scan.js';
-import { stateMigrations } from '../../src/tree/schema.js';
+import { stateMigrations } from '../../src/tree/state-schema.js';
 
 const file = (id: string, name: string, modified = 1000): RemoteFile => ({
   kind: 'file',

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { atOnce } from '../../src/base/event-loop-turns.js';
 import type { StateDatabase } from '../../src/base/sqlite.js';
 import { openDatabase } from '../../src/base/sqlite.js';
-import { atOnce } from '../../src/base/turns.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../src/providers/provider.js';
 import type { Ino } from '../../src/tree/inode.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
 import { LocalChanges } from '../../src/tree/listing.js';
 import { merging } from '../../src/tree/merge.js';
-import { stateMigrations } from '../../src/tree/schema.js';
+import { stateMigrations } from '../../src/tree/state-schema.js';
 
 const file = (id: string, name: string, more: Partial<RemoteFile> = {}): RemoteFile => ({
   kind: 'file',

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
 import { MAX_NAMES, MIN_LOOKUPS, NameCache, readableAt } from '../../src/tree/name-cache.js';
-import { stateMigrations } from '../../src/tree/schema.js';
+import { stateMigrations } from '../../src/tree/state-schema.js';
 
 describe('names in memory', () => {
   const named = (parent: number | null, name: string) => ({ parent, name });

@@ -1,7 +1,7 @@
 /** Tells the bindings which of the kernel's cached names, attributes and pages are outdated. */
 import { messageOf } from '../../base/errors.js';
+import { forEachInTurns, turn } from '../../base/event-loop-turns.js';
 import type { Log } from '../../base/log.js';
-import { forEachInTurns, turn } from '../../base/turns.js';
 import type { SeenChanges } from '../../tree/directories.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Invalidation } from '../api.js';

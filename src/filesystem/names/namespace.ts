@@ -1,8 +1,8 @@
 /** Names: lookup, readdir, mkdir, rmdir, unlink. Invariant: a change goes to the provider first, then to the table. */
 import { codeOf, messageOf } from '../../base/errors.js';
+import { inTurns, Pieces } from '../../base/event-loop-turns.js';
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { fromMs } from '../../base/timespec.js';
-import { inTurns, Pieces } from '../../base/turns.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
 import type { Ino, Inode } from '../../tree/inode.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';

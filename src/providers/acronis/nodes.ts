@@ -3,7 +3,7 @@
  * returns a single node: everything about a node comes from the listing of its folder.
  */
 import { LRUCache } from 'lru-cache';
-import { forEachInTurns } from '../../base/turns.js';
+import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/client.js';

@@ -1,8 +1,8 @@
 /** Acronis File Sync & Share: nodes with uuids, revisions, permissions and their own download URLs (document 003). */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
+import { mapInTurns } from '../../base/event-loop-turns.js';
 import type { Log } from '../../base/log.js';
-import { mapInTurns } from '../../base/turns.js';
 import { ProviderError } from '../errors.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
 import type { CallOptions } from '../http/client/client.js';

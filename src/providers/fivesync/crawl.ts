@@ -3,8 +3,8 @@
  * are; the others are read in parallel. If files are removed meanwhile, a part is read twice: see page-walk.ts.
  */
 import pLimit from 'p-limit';
+import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { type Log, silentLog } from '../../base/log.js';
-import { forEachInTurns } from '../../base/turns.js';
 import type { CallOptions } from '../http/client/client.js';
 import type { FiveSyncApi } from './api.js';
 import { type FileRecord, hasPath, type Item, normalPath, type Page, recordOf, rootPath, timeOf } from './entities.js';

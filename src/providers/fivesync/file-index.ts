@@ -2,7 +2,7 @@
  * The account's files in memory, as a tree by path. Invariant: a folder exists as long as something holds it, which is a
  * file in or below it, or a `mkdir` of this mount.
  */
-import { forEachInTurns, mapInTurns } from '../../base/turns.js';
+import { forEachInTurns, mapInTurns } from '../../base/event-loop-turns.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 import { baseName, type FileRecord, fileOf, parentPath, rootPath } from './entities.js';
 

@@ -9,7 +9,7 @@
  * When a page fails, the pages read so far stay, and the next call resumes. An account larger than its hourly limit needs
  * that.
  */
-import { forEachInTurns } from '../../base/turns.js';
+import { forEachInTurns } from '../../base/event-loop-turns.js';
 import type { Item, Page } from './entities.js';
 
 /** Pages at once: as many as there are connections to a host. */

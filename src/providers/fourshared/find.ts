@@ -1,5 +1,5 @@
 /** Finds one object by name. Used to look up the outcome of a request whose answer was lost. */
-import { forEachInTurns } from '../../base/turns.js';
+import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/client.js';

@@ -1,5 +1,5 @@
 /** Lists a folder, in as few requests as the known counts of its files and folders allow. */
-import { forEachInTurns } from '../../base/turns.js';
+import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/client.js';

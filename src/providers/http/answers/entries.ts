@@ -3,8 +3,8 @@
  * the list is used. Numbers outside of their possible range are refused or capped.
  */
 import { z } from 'zod';
+import { forEachInTurns, mapInTurns } from '../../../base/event-loop-turns.js';
 import type { Log } from '../../../base/log.js';
-import { forEachInTurns, mapInTurns } from '../../../base/turns.js';
 
 /** A listing with more entries is refused: no real folder is so large, and each entry costs some hundred bytes of memory. */
 export const maxEntries = 2_000_000;

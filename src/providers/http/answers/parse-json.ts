@@ -2,7 +2,7 @@
  * Parses JSON of any size without blocking the event loop. A text that is longer than a page of the documents is cut at
  * the commas of its lists and parsed in pieces. (`@streamparser/json` does this for any JSON, and takes five times as long.)
  */
-import { turn } from '../../../base/turns.js';
+import { turn } from '../../../base/event-loop-turns.js';
 
 /** A text of up to so many characters is parsed in one call, which takes some 10 ms. */
 export const parsedAtOnce = 1024 * 1024;

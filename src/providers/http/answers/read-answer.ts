@@ -1,5 +1,5 @@
 /** Reads the body of a small answer into memory, with limits on its size and on the time that it may take. */
-import { turn } from '../../../base/turns.js';
+import { turn } from '../../../base/event-loop-turns.js';
 import { TransportFailure, type WireResponse } from '../transport/transport.js';
 import { type Answer, header } from './answer.js';
 import { protocolFailure, TryFailure } from './http-error.js';
