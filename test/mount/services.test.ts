@@ -77,7 +77,7 @@ describe('a request limit that is used up', () => {
 
   it.each([
     ['5sync', { provider: '5sync', requestsPerHour: 8 } as AnySandboxOptions],
-    ['4shared', { provider: '4shared', rateLimit: { requests: 8, seconds: 3600 } } as AnySandboxOptions],
+    ['4shared', { provider: '4shared', rateLimit: { requests: 8, seconds: 86_400 } } as AnySandboxOptions],
   ])('is EBUSY at once on %s, one line in the log, and no further request', async (_, options) => {
     const world = await createServiceWorld(options, true);
     for (let n = 0; n < 20; n++) await world.sandbox.store.putFile(`/f${n}`, `${n}`);

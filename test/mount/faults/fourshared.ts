@@ -4,6 +4,7 @@ import {
   found,
   gone,
   namelessOld,
+  outOfTime,
   removed,
   resent,
   shownBefore,
@@ -85,7 +86,7 @@ const groups: readonly Group[] = [
       host: 'api',
       of: 'file',
       request: 'aside',
-      exceptions: [namelessOld],
+      exceptions: [namelessOld, outOfTime],
     }),
     place('rename over a file', 'change', 'POST /files/{id}/trash', {
       of: 'new',

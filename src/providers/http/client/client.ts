@@ -233,7 +233,8 @@ export class HttpClient {
       }
       this.#log.debug({ route: call.route, code: error.code, tries, delay }, 'request failed, trying again');
       await this.sleep(delay, call.route, options);
-      if (uncertain && !idempotent) {
+      // Whoever may not repeat looks before each try; others before the third: it may have been done the first time.
+      if (uncertain && (!idempotent || (lookup !== undefined && tries >= 2))) {
         const found = await this.#lookUp(lookup, options, deadline, error);
         if (found !== undefined) return found;
       }
