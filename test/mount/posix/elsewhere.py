@@ -3,7 +3,8 @@
 What may be compared afterwards:
 
 - A step is only done where it says something: the object is stored at the service as the program left it (of what is not, ours
-  wins over a removal), and the new name is free. A file that is open with changes may be moved, not removed.
+  wins over a removal), and the new name is free. A file that is open with changes may be moved, not removed,
+  and a directory that holds one may be renamed (Acronis does not tell where it is, until its new place is listed).
 - Directories that exist through their files alone (5sync) stay in the mount when the files go: there, files are removed.
 - The mount is made to learn it before the next call: the new name's directory is listed until it has it, then all of them until
   all names are those of the ordinary directory. Where they never become so, that is the difference.

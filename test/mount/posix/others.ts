@@ -50,7 +50,7 @@ export class Others {
       case 'go on':
         return this.#goOn();
       case 'can':
-        return this.#can(run, first, path);
+        return this.#can(run, first, path, to);
       case 'do':
         return this.#do(run, first, path, to);
       default:
@@ -85,18 +85,18 @@ export class Others {
   }
 
   /**
-   * Has the service all of it, as the ordinary directory has? Of what is moved, changes may be open. Directories that exist through
+   * Has the service all of it, as the ordinary directory has? Of what is moved, changes may be open, in a directory where it is renamed. Directories that exist through
    * their files alone stay in the mount when their files go, so they are not removed.
    */
-  async #can(run: string, how: string, path: string): Promise<boolean> {
+  async #can(run: string, how: string, path: string, to: string): Promise<boolean> {
     const { store } = this.#world.sandbox;
     const top = `/${run}/${path}`;
     const isWithin = (at: string): boolean => at === top || at.startsWith(`${top}/`);
     const { pending, failed } = await this.#world.status();
-    const isFollowed = how === 'move';
+    const found = store.stat(top);
+    const isFollowed = how === 'move' && (found?.kind === 'file' || dirname(path) === dirname(to));
     const open = isFollowed ? ['open'] : [];
     if ([...pending, ...failed].some((upload) => isWithin(upload.path) && !open.includes(upload.state))) return false;
-    const found = store.stat(top);
     if (found === undefined || (found.kind === 'folder' && this.#limits.forgetsEmptyDirectories)) return false;
     const wanted = await treeOf(this.#local(run), this.#limits);
     const held = new Map(store.tree().map((entry) => [entry.path, entry]));
