@@ -1,7 +1,8 @@
 import type { RemoteFile } from '../providers/provider.js';
 import { revisionKey } from '../providers/provider.js';
 import type { BlockCache } from './block-cache.js';
-import { type FetchRange, RevisionReader } from './revision-reader.js';
+import type { FetchRange } from './block-fetcher.js';
+import { RevisionReader } from './revision-reader.js';
 
 /** One reader per revision, shared by all handles that are pinned to it. */
 export class ReaderPool {

@@ -98,25 +98,17 @@ export class CloudFilesystem implements Filesystem {
     this.#asideFiles = new AsideFiles(core, this.#contents, this.#intents, account.root.id);
     this.#contents.onAbandoned = (state) => this.#asideFiles.release(state);
     orphans.vacate = (target, signal) => this.#asideFiles.vacate(target, signal);
-    this.#namespace = new Namespace(
-      core,
-      this.#contents,
-      this.uploader,
-      this.#intents,
-      this.#relocation,
-      this.#asideFiles,
-    );
+    const parts = {
+      contents: this.#contents,
+      uploader: this.uploader,
+      intents: this.#intents,
+      relocation: this.#relocation,
+      asideFiles: this.#asideFiles,
+    };
+    this.#namespace = new Namespace(core, parts);
     this.#asideFiles.dispose = (file) => this.#namespace.dispose(file);
     this.#namespace.onRemoved = (bytes, toTrash) => this.#space.removed(bytes, toTrash);
-    this.#renaming = new Renaming(
-      core,
-      this.#namespace,
-      this.#contents,
-      this.uploader,
-      this.#intents,
-      this.#relocation,
-      this.#asideFiles,
-    );
+    this.#renaming = new Renaming(core, this.#namespace, parts);
     this.#copying = new Copying(core, this.#contents, this.#namespace);
     this.#resizing = new Resizing(core, this.#contents, this.uploader);
     this.#handles = new Handles(core, {

@@ -1,9 +1,11 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { InUse } from '../../src/base/in-use.js';
 import { Mutex } from '../../src/base/mutex.js';
 import { fromMs, toMs } from '../../src/base/timespec.js';
+import { untilAborted } from '../../src/base/until-aborted.js';
 
 describe('Mutex', () => {
   it('runs one act at a time, in order, whatever fails', async () => {
@@ -75,4 +77,37 @@ describe('the system clock', () => {
     await expect(systemClock.sleep(60_000, abort.signal)).rejects.toThrow('woken');
     await systemClock.sleep(0);
   });
+});
+
+describe('untilAborted', () => {
+  const reason = (): Error => new Error('given up');
+
+  it('settles as the work does, and listens no longer', async () => {
+    const { signal } = new AbortController();
+    expect(await untilAborted(Promise.resolve(1), signal, reason)).toBe(1);
+    await expect(untilAborted(Promise.reject(new Error('failed')), signal, reason)).rejects.toThrow('failed');
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it.each(['before', 'while'])(
+    'rejects where it is aborted %s it waits; work that fails later is handled',
+    async (when) => {
+      const unhandled: unknown[] = [];
+      const note = (error: unknown): void => void unhandled.push(error);
+      process.on('unhandledRejection', note);
+      const abort = new AbortController();
+      if (when === 'before') abort.abort();
+      let fail: (error: Error) => void = () => {};
+      const work = new Promise<never>((_, reject) => {
+        fail = reject;
+      });
+      const waiting = untilAborted(work, abort.signal, reason);
+      abort.abort();
+      await expect(waiting).rejects.toThrow('given up');
+      fail(new Error('later'));
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      process.off('unhandledRejection', note);
+      expect(unhandled).toEqual([]);
+    },
+  );
 });

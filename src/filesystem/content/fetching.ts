@@ -1,5 +1,5 @@
 /** Fetches bytes of a revision, as long as it is the latest one known. */
-import type { FetchRange } from '../../cache/revision-reader.js';
+import type { FetchRange } from '../../cache/block-fetcher.js';
 import { ProviderError } from '../../providers/errors.js';
 import { type Provider, revisionKey } from '../../providers/provider.js';
 import type { InodeTable } from '../../tree/inode-table.js';

@@ -1,4 +1,5 @@
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
+import { untilAborted } from '../../base/until-aborted.js';
 import { FsError } from './fs-error.js';
 
 /** Waits for `work`, but rejects with EINTR as soon as the signal aborts. The work itself goes on. */
@@ -6,10 +7,5 @@ export function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined):
 export function orAborted<T>(work: MaybePromise<T>, signal: AbortSignal | undefined): MaybePromise<T>;
 export function orAborted<T>(work: MaybePromise<T>, signal: AbortSignal | undefined): MaybePromise<T> {
   if (signal === undefined || !isPromise(work)) return work;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(new FsError('EINTR', 'interrupted'));
-    if (signal.aborted) return stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
+  return untilAborted(work, signal, () => new FsError('EINTR', 'interrupted'));
 }

@@ -20,7 +20,7 @@ import { orGone } from '../core/or-gone.js';
 import type { BegunCopy, BegunRename, Intents } from '../recovery/intents.js';
 import { md5Of } from '../uploads/delivery.js';
 import { requireBudgetToRename } from '../uploads/request-budget.js';
-import { type Namespace, remoteIdOf } from './namespace.js';
+import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
 
 /** The destination of a rename, and the entry that has the name now. */
 export interface NewPlace {
@@ -39,12 +39,12 @@ export class CopyRename {
   readonly #intents: Intents;
   readonly #applyMove: ApplyMove;
 
-  constructor(core: Core, namespace: Namespace, contents: Contents, intents: Intents, moved: ApplyMove) {
+  constructor(core: Core, namespace: Namespace, { contents, intents }: NamespaceParts, applyMove: ApplyMove) {
     this.#core = core;
     this.#namespace = namespace;
     this.#contents = contents;
     this.#intents = intents;
-    this.#applyMove = moved;
+    this.#applyMove = applyMove;
   }
 
   /** Calls `noteCopy` with the copy before it is stored. */

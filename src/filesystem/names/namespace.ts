@@ -21,6 +21,15 @@ import type { Intents } from '../recovery/intents.js';
 import type { Uploader } from '../uploads/uploader.js';
 import type { AsideFiles } from './removed-while-open.js';
 
+/** The parts that a change of names needs. */
+export interface NamespaceParts {
+  readonly contents: Contents;
+  readonly uploader: Uploader;
+  readonly intents: Intents;
+  readonly relocation: Relocation;
+  readonly asideFiles: AsideFiles;
+}
+
 export class Namespace {
   /** Called with the bytes removed at the provider, and whether they went to the trash. */
   onRemoved: (bytes: number, toTrash: boolean) => void = () => {};
@@ -31,20 +40,13 @@ export class Namespace {
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
 
-  constructor(
-    core: Core,
-    contents: Contents,
-    uploader: Uploader,
-    intents: Intents,
-    relocation: Relocation,
-    asideFiles: AsideFiles,
-  ) {
+  constructor(core: Core, { contents, uploader, intents, relocation, asideFiles }: NamespaceParts) {
     this.#core = core;
-    this.#asideFiles = asideFiles;
-    this.#relocation = relocation;
-    this.#intents = intents;
     this.#contents = contents;
     this.#uploader = uploader;
+    this.#intents = intents;
+    this.#relocation = relocation;
+    this.#asideFiles = asideFiles;
   }
 
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {

@@ -24,8 +24,8 @@ import { type BegunCopy, type BegunRename, begunRename, type Intents } from '../
 import { asideName } from '../recovery/retained-versions.js';
 import { isUndeletable } from '../uploads/orphans.js';
 import type { Uploader } from '../uploads/uploader.js';
-import { CopyRename } from './copy-rename.js';
-import { type Namespace, remoteIdOf, requireNameFits } from './namespace.js';
+import { CopyRename, type NewPlace } from './copy-rename.js';
+import { type Namespace, type NamespaceParts, remoteIdOf, requireNameFits } from './namespace.js';
 import type { AsideFiles } from './removed-while-open.js';
 
 export class Renaming {
@@ -38,25 +38,15 @@ export class Renaming {
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
 
-  constructor(
-    core: Core,
-    namespace: Namespace,
-    contents: Contents,
-    uploader: Uploader,
-    intents: Intents,
-    relocation: Relocation,
-    asideFiles: AsideFiles,
-  ) {
+  constructor(core: Core, namespace: Namespace, parts: NamespaceParts) {
     this.#core = core;
-    this.#asideFiles = asideFiles;
-    this.#relocation = relocation;
     this.#namespace = namespace;
-    this.#contents = contents;
-    this.#uploader = uploader;
-    this.#intents = intents;
-    this.#byCopy = new CopyRename(core, namespace, contents, intents, (source, moved, { directory, name, target }) =>
-      this.#applyMove(source, moved, directory, name, target),
-    );
+    this.#contents = parts.contents;
+    this.#uploader = parts.uploader;
+    this.#intents = parts.intents;
+    this.#relocation = parts.relocation;
+    this.#asideFiles = parts.asideFiles;
+    this.#byCopy = new CopyRename(core, namespace, parts, (source, moved, to) => this.#applyMove(source, moved, to));
   }
 
   async rename(
@@ -124,7 +114,10 @@ export class Renaming {
       const carryOut = (): Promise<void> =>
         this.#intents.withChangeIntent(
           [parent, newParent],
-          (noteCopy) => this.#carryOut(now, inTheWay, directoryOf(this.#core, newParent), newName, noteCopy, caller),
+          (noteCopy) => {
+            const to = { directory: directoryOf(this.#core, newParent), name: newName, target: inTheWay };
+            return this.#carryOut(now, to, noteCopy, caller);
+          },
           begunRename(now, inTheWay, newParent, newName),
         );
       if (inTheWay?.kind !== 'file') await carryOut();
@@ -147,30 +140,29 @@ export class Renaming {
 
   async #carryOut(
     source: Inode,
-    target: Inode | undefined,
-    directory: Inode,
-    newName: string,
+    to: NewPlace,
     noteCopy: (copy: BegunCopy) => void,
     caller: Caller | undefined,
   ): Promise<void> {
     const { provider } = this.#core;
-    if (source.remote === null) return this.#renameLocal(source, target, directory, newName, caller);
+    const { target } = to;
+    if (source.remote === null) return this.#renameLocal(source, to, caller);
     const { moveFile, moveFolder } = provider.capabilities;
     if (source.kind === 'directory' && !moveFolder)
       throw new FsError('EXDEV', `${provider.name} cannot rename folders`);
     if (source.remote.kind === 'file' && !moveFile)
-      return this.#byCopy.carryOut(source, source.remote, { directory, name: newName, target }, noteCopy, caller);
+      return this.#byCopy.carryOut(source, source.remote, to, noteCopy, caller);
     if (target?.kind === 'directory') {
       await this.#namespace.removeEmpty(target, caller);
-      return this.#move(source, source.remote, directory, newName, caller);
+      return this.#move(source, source.remote, { ...to, target: undefined }, caller);
     }
     const old = target === undefined ? null : remoteFileOf(target);
     const remote = remoteFileOf(source);
     // Checked before anything is moved aside: a file that cannot be removed would stay there.
     if (old !== null) this.#namespace.requireDeletes();
     if (target !== undefined && old !== null && remote !== null)
-      await this.#replace(source, remote, target, old, directory, newName, caller);
-    else await this.#move(source, source.remote, directory, newName, caller, target);
+      await this.#replace(source, remote, { ...to, target }, old, caller);
+    else await this.#move(source, source.remote, to, caller);
   }
 
   /**
@@ -203,7 +195,7 @@ export class Renaming {
       // The target was written through this mount meanwhile: it is newer than the rename.
       if (replaced?.isTouched) return;
       if (replaced !== undefined) await this.#uploader.cancel(replaced);
-      await this.#applyMove(source, moved, directory, name, inTheWay);
+      await this.#applyMove(source, moved, { directory, name, target: inTheWay });
     });
   }
 
@@ -224,34 +216,27 @@ export class Renaming {
     return entries.find((entry) => isIt(entry) && isOther(entry)) ?? null;
   }
 
-  async #move(
-    source: Inode,
-    remote: RemoteEntry,
-    directory: Inode,
-    newName: string,
-    caller?: Caller,
-    target?: Inode,
-  ): Promise<void> {
-    const to = { parentId: remoteIdOf(directory), name: this.#remoteName(source, newName) };
+  async #move(source: Inode, remote: RemoteEntry, to: NewPlace, caller?: Caller): Promise<void> {
+    const { directory } = to;
+    const place = { parentId: remoteIdOf(directory), name: this.#remoteName(source, to.name) };
     const touched = [source.parent, directory.ino];
-    const moved = await this.#namespace.expiringOnError(touched, () => this.#core.provider.move(remote, to, caller));
-    await this.#applyMove(source, moved, directory, newName, target);
+    const moved = await this.#namespace.expiringOnError(touched, () => this.#core.provider.move(remote, place, caller));
+    await this.#applyMove(source, moved, to);
   }
 
   /** Moves the old file aside, gives its name to ours, and disposes of the old one. */
   async #replace(
     source: Inode,
     remote: RemoteFile,
-    target: Inode,
+    to: NewPlace & { readonly target: Inode },
     old: RemoteFile,
-    directory: Inode,
-    newName: string,
     caller: Caller | undefined,
     isRefused = false,
   ): Promise<void> {
     const { provider, log } = this.#core;
+    const { directory, target } = to;
     const parentId = remoteIdOf(directory);
-    const name = this.#remoteName(source, newName);
+    const name = this.#remoteName(source, to.name);
     const replaced = this.#core.files.state(target.ino);
     const stepsAside = !isRefused && this.#asideFiles.isNeeded(replaced);
     const place = stepsAside
@@ -269,14 +254,14 @@ export class Renaming {
       if (stepsAside && this.#asideFiles.isRefusal(error)) {
         this.#intents.end(intent);
         await this.#namespace.fetchForReaders(replaced, caller);
-        return this.#replace(source, remote, target, old, directory, newName, caller, true);
+        return this.#replace(source, remote, to, old, caller, true);
       }
       if (codeOf(error) !== 'not-found') {
         await this.#undo(intent, source, directory, error, caller);
         throw error;
       }
       this.#intents.end(intent);
-      return this.#move(source, remote, directory, newName, undefined, target);
+      return this.#move(source, remote, to);
     }
     let moved: RemoteEntry;
     try {
@@ -286,7 +271,7 @@ export class Renaming {
       throw error;
     }
     const aside = stepsAside && stepped.kind === 'file' ? { intent, file: stepped } : undefined;
-    await this.#applyMove(source, moved, directory, newName, target, aside);
+    await this.#applyMove(source, moved, to, aside);
     if (aside !== undefined) return;
     try {
       await this.#namespace.dispose(stepped);
@@ -316,13 +301,7 @@ export class Renaming {
    * Renames a content that is not stored yet, on this machine only. If it replaces a stored file, it becomes that
    * file's next version.
    */
-  async #renameLocal(
-    source: Inode,
-    target: Inode | undefined,
-    directory: Inode,
-    newName: string,
-    caller: Caller | undefined,
-  ): Promise<void> {
+  async #renameLocal(source: Inode, { directory, name, target }: NewPlace, caller: Caller | undefined): Promise<void> {
     const { table, files, journal, clock } = this.#core;
     const state = files.state(source.ino);
     const old = target === undefined ? null : remoteFileOf(target);
@@ -335,7 +314,7 @@ export class Renaming {
       if (aside !== null) this.#asideFiles.commit(aside);
       table.update(source.ino, {
         parent: directory.ino,
-        name: newName,
+        name,
         overlay: { ...source.overlay, ctime: strictlyAfter(source.overlay.ctime, fromMs(clock.now())) },
         ...(old === null ? {} : { remote: old, confirmedAt: target?.confirmedAt ?? null }),
       });
@@ -350,9 +329,7 @@ export class Renaming {
   async #applyMove(
     source: Inode,
     moved: RemoteEntry,
-    directory: Inode,
-    newName: string,
-    target: Inode | undefined,
+    { directory, name, target }: NewPlace,
     aside?: AsideFile,
   ): Promise<void> {
     const { table, directories, clock } = this.#core;
@@ -369,7 +346,7 @@ export class Renaming {
       table.breakCycle(source.ino, directory.ino);
       table.update(source.ino, {
         parent: directory.ino,
-        name: newName,
+        name,
         remote: moved,
         overlay: {
           ...now.overlay,

@@ -6,7 +6,7 @@ import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 
 /** What was stored. */
-interface StoredAs {
+export interface StoredAs {
   readonly remote: RemoteFile;
   /** CRC-32 of its blocks. */
   readonly crcs: readonly number[];

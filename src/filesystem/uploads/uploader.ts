@@ -8,14 +8,11 @@
 import { codeOf, messageOf } from '../../base/errors.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { ProviderError } from '../../providers/errors.js';
-import type { RemoteFile } from '../../providers/provider.js';
 import { WaitBudget } from '../../providers/wait-budget.js';
 import { completeState, type Digest, type SpoolFile } from '../../spool/spool-file.js';
-import { type Ino, type Inode, remoteFileOf } from '../../tree/inode.js';
-import { withContentTimes } from '../attributes/attributes.js';
+import type { Ino } from '../../tree/inode.js';
 import type { Contents } from '../content/contents.js';
 import { notePassthroughWrites, settlePassthroughWrites } from '../content/passthrough-writes.js';
-import { promoteToCache } from '../content/promotion.js';
 import type { Relocation } from '../content/relocation.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
@@ -26,30 +23,18 @@ import type { FileState, ActiveUpload as Upload } from '../core/open-files.js';
 import { AbandonedUploads } from './abandoned-uploads.js';
 import { Delivery } from './delivery.js';
 import { writeRow } from './journal-row.js';
-import { rebaseMapped } from './mapped-upload.js';
 import type { Orphans } from './orphans.js';
 import { type PendingUpload, pendingUploads } from './pending.js';
 import { isTransient } from './policy.js';
 import { UploadQueue, type Verdict } from './queue.js';
-import { followRemoteMove, freeName, hasMoved, releaseDuplicate } from './remote-moves.js';
 import { requireBudgetToStore } from './request-budget.js';
+import { applyStored } from './stored.js';
 
 /**
  * Contents up to this size, bytes, are made durable as inline content of the journal: one sync of the disk instead of
  * two.
  */
 const INLINE_BYTES = 64 * 1024;
-
-export type { PendingUpload } from './pending.js';
-
-/** How an upload ended. */
-interface Stored {
-  readonly remote: RemoteFile;
-  readonly isConflict: boolean;
-  readonly digest: Digest;
-  /** Of the content that was sent. */
-  readonly generation: number;
-}
 
 export class Uploader {
   readonly #core: Core;
@@ -320,7 +305,8 @@ export class Uploader {
       await orAborted(this.#abandoned.clear(), signal);
       const content = { state, spool, digest, signal, waitBudget: new WaitBudget() };
       const { remote, isConflict } = await this.#delivery.deliver(state.ino, content);
-      await this.#stored(state, spool, { remote, isConflict, digest: await digest(), generation });
+      const stored = { remote, isConflict, crcs: (await digest()).crcs, generation };
+      await applyStored(this.#core, this.#contents, state, spool, stored, this.onSpace);
     } catch (error) {
       if (signal.aborted) {
         if (!state.unlinked) this.#core.journal.setState(state.ino, state.promised ? 'synced' : 'open');
@@ -353,54 +339,5 @@ export class Uploader {
     await orAborted(spool.sync(), signal);
     writeRow(this.#core, state, spool, 'uploading');
     await orAborted(this.#core.state.durable(), signal);
-  }
-
-  /** The provider has the content: the inode gets its remote side, the handles their new revision, the cache the bytes. */
-  async #stored(state: FileState, spool: SpoolFile, { remote, isConflict, digest, generation }: Stored): Promise<void> {
-    const { table, journal, directories, clock } = this.#core;
-    const before = inodeOf(this.#core, state.ino);
-    const was = remoteFileOf(before);
-    const isOwnName = !isConflict || before.parent === null;
-    const name = isOwnName ? before.name : freeName(this.#core, before.parent, remote, state.ino);
-    table.transaction(() => {
-      releaseDuplicate(this.#core, state.ino, remote);
-      table.update(state.ino, {
-        remote,
-        name,
-        localSize: null,
-        confirmedAt: clock.now(),
-        overlay: withContentTimes(before.overlay, state.mtime),
-      });
-      journal.stored(state.ino);
-    });
-    directories.changes.note('file', remote.id);
-    this.onSpace(remote.size - (isConflict || was === null ? 0 : was.size));
-    if (isConflict) this.#renamedByConflict(before, name);
-    else if (was !== null && hasMoved(was, remote)) followRemoteMove(this.#core, state.ino, was, remote);
-    for (const handle of state.handles) {
-      if (handle.isOnOldRevision) continue;
-      this.#contents.pin(handle, remote);
-      // The kernel has had its pages since they were written: we do not know which of them were read.
-      handle.hasRead = true;
-    }
-    if (state.watch !== null) return rebaseMapped(this.#core, state, spool, { remote, crcs: digest.crcs, generation });
-    state.mtime = null;
-    const { backing } = state;
-    this.#contents.dropSpool(state);
-    const moved = promoteToCache(this.#core, spool, remote, digest.crcs, backing);
-    // The cache did not take the file, and its readers keep it: so does the content, for the next write.
-    if (backing?.owner === 'readers') state.backing = backing;
-    await moved;
-  }
-
-  #renamedByConflict(before: Inode, newName: string): void {
-    const { parent } = before;
-    if (parent === null) return;
-    const { invalidate, directories } = this.#core;
-    setImmediate(() => {
-      for (const name of [before.name, newName]) invalidate({ kind: 'entry', parent, name });
-      // The refresh shows the other client's file under the name that ours had.
-      directories.refresh(parent).catch(() => undefined);
-    });
   }
 }

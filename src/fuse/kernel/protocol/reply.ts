@@ -73,27 +73,27 @@ export function encodeEntry(
   attributes: Attributes | undefined,
   validMs: number,
 ): number {
-  const kept = keptMs(attributes, validMs);
+  const attributesMs = attributeTtlMs(attributes, validMs);
   entryOutHead.nodeid.set(view, at, attributes === undefined ? 0 : nodes.nodeOf(attributes.ino));
   entryOutHead.generation.set(view, at, 0);
   entryOutHead.entryValid.set(view, at, Math.floor(validMs / 1000));
-  entryOutHead.attrValid.set(view, at, Math.floor(kept / 1000));
+  entryOutHead.attrValid.set(view, at, Math.floor(attributesMs / 1000));
   entryOutHead.entryValidNsec.set(view, at, nsecOf(validMs));
-  entryOutHead.attrValidNsec.set(view, at, nsecOf(kept));
+  entryOutHead.attrValidNsec.set(view, at, nsecOf(attributesMs));
   if (attributes !== undefined) encodeAttributes(view, at + entryOutHead.$bytes, attributes);
   return entryBytes;
 }
 
 /** For how long the kernel may keep attributes, ms. */
-function keptMs(attributes: Attributes | undefined, validMs: number): number {
+function attributeTtlMs(attributes: Attributes | undefined, validMs: number): number {
   return attributes?.uncacheable ? 0 : validMs;
 }
 
 /** A fuse_attr_out. */
 export function encodeAttrOut(reply: Reply, attributes: Attributes, validMs: number): number {
-  const kept = keptMs(attributes, validMs);
-  attrOutHead.attrValid.set(reply.view, reply.body, Math.floor(kept / 1000));
-  attrOutHead.attrValidNsec.set(reply.view, reply.body, nsecOf(kept));
+  const attributesMs = attributeTtlMs(attributes, validMs);
+  attrOutHead.attrValid.set(reply.view, reply.body, Math.floor(attributesMs / 1000));
+  attrOutHead.attrValidNsec.set(reply.view, reply.body, nsecOf(attributesMs));
   attrOutHead.dummy.set(reply.view, reply.body, 0);
   encodeAttributes(reply.view, reply.body + attrOutHead.$bytes, attributes);
   return attrOutHead.$bytes + attr.$bytes;

@@ -233,7 +233,8 @@ export class HttpClient {
       }
       this.#log.debug({ route: call.route, code: error.code, tries, delay }, 'request failed, trying again');
       await this.sleep(delay, call.route, options);
-      // Whoever may not repeat looks before each try; others before the third: it may have been done the first time.
+      // What must not be repeated is looked up before each try. What may be is looked up from the third try on: an earlier one may
+      // have done it, and the rest of the time is for the call's other requests.
       if (uncertain && (!idempotent || (lookup !== undefined && tries >= 2))) {
         const found = await this.#lookUp(lookup, options, deadline, error);
         if (found !== undefined) return found;

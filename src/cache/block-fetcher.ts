@@ -1,0 +1,243 @@
+/**
+ * Fetches missing blocks of one revision from the provider, hands them to the reads that wait for them, and writes them to the cache.
+ *
+ * Invariant: a block is under way once. A read that waits for it gets it from memory, where it stays until it is on the disk.
+ */
+import { createHash } from 'node:crypto';
+import { ProviderError } from '../providers/errors.js';
+import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
+import { blocksOf, type Run, RunCollector } from './block-runs.js';
+import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
+import type { CachedRevision } from './cached-revision.js';
+import type { ContentCheck } from './content-check.js';
+import { WHOLE_FILE_BYTES } from './read-ahead.js';
+
+export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOptions) => Promise<RangeBody>;
+
+/** Runs of one request that may wait in memory for the disk. */
+const MAX_UNWRITTEN = 2;
+
+export interface Pending {
+  /** Read-ahead: its failure says little about a request that a program waits for. */
+  readonly isAhead: boolean;
+  readonly data: Promise<Uint8Array>;
+  readonly resolve: (data: Uint8Array) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The blocks that a request is to bring. */
+type Expected = Map<number, Pending>;
+
+export class BlockFetcher {
+  /** Compares what arrives with the provider's MD5; null where it tells none. Set before the first request. */
+  check: ContentCheck | null = null;
+  readonly #file: RemoteFile;
+  readonly #cached: CachedRevision;
+  readonly #fetch: FetchRange;
+  readonly #onMissing: (blocks: number) => void;
+  /** Some blocks were fetched before, by this reader or an earlier one. */
+  #hasEarlierBytes: boolean;
+  readonly #pending = new Map<number, Pending>();
+  readonly #runs = new Set<Promise<void>>();
+  /** The whole file under way, which a server sent in answer to a range. */
+  #stream: Promise<void> | null = null;
+
+  /** `onMissing` is told the number of blocks of each request. */
+  constructor(file: RemoteFile, cached: CachedRevision, fetch: FetchRange, onMissing: (blocks: number) => void) {
+    this.#file = file;
+    this.#cached = cached;
+    this.#hasEarlierBytes = !cached.isEmpty();
+    this.#fetch = fetch;
+    this.#onMissing = onMissing;
+  }
+
+  /** The block, if it is under way. */
+  pending(block: number): Pending | undefined {
+    return this.#pending.get(block);
+  }
+
+  get isBusy(): boolean {
+    return this.#runs.size > 0;
+  }
+
+  /** Resolves when the present requests have ended, and what they brought is in the cache. */
+  async arrived(): Promise<void> {
+    await Promise.allSettled(this.#runs);
+  }
+
+  /** Blocks that are under way belong to a wrong content: reads that wait for them fail. */
+  failPending(error: unknown): void {
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+  }
+
+  /** Starts requests for every block in `[first, last]` that is neither present nor under way. */
+  request(
+    first: number,
+    last: number,
+    requestBytes: number,
+    priority: Priority,
+    signal?: AbortSignal,
+    inBatch = false,
+  ): void {
+    const perRequest = Math.max(1, Math.floor(requestBytes / BLOCK_BYTES));
+    const isMissing = (block: number): boolean => !this.#cached.has(block) && !this.#pending.has(block);
+    for (let block = first; block <= last; block++) {
+      if (!isMissing(block)) continue;
+      let end = block + 1;
+      while (end <= last && end - block < perRequest && isMissing(end)) end++;
+      this.#start(block, end, { priority, signal, inBatch });
+      block = end - 1;
+    }
+  }
+
+  #start(first: number, end: number, options: RequestOptions): void {
+    const expected: Expected = new Map();
+    for (let block = first; block < end; block++) this.#addPending(block, expected, options.priority === 'background');
+    this.#onMissing(end - first);
+    const run = this.#run(first, end, expected, options)
+      .then(() => new ProviderError('protocol', `${this.#file.name}: the answer lacks bytes that were asked for`))
+      .catch((error: unknown) => error)
+      .then((error) => {
+        for (const [block, pending] of expected) {
+          pending.reject(error);
+          this.#removePending(block, pending);
+        }
+        this.#runs.delete(run);
+      });
+    this.#runs.add(run);
+  }
+
+  async #run(first: number, end: number, expected: Expected, options: RequestOptions): Promise<void> {
+    if (this.#stream !== null) return this.#waitForStream(this.#stream);
+    const offset = first * BLOCK_BYTES;
+    const length = Math.min(end * BLOCK_BYTES, this.#file.size) - offset;
+    const answer = await this.#fetch(
+      this.#file,
+      { offset, length },
+      { ...options, hasEarlierBytes: this.#hasEarlierBytes, isVerified: this.#isVerifiedBeforeDelivery(length) },
+    );
+    const isRequestedRange = answer.offset >= offset && answer.offset + answer.length <= offset + length;
+    if (isRequestedRange) return this.#receive(answer, expected);
+    if (this.#stream !== null) {
+      await discard(answer.body);
+      return this.#waitForStream(this.#stream);
+    }
+    // The server ignored the range and sends the whole file. Receive all of it, once.
+    for (let block = blockOf(answer.offset); block < blockCount(answer.offset + answer.length); block++) {
+      if (!this.#cached.has(block) && !this.#pending.has(block)) this.#addPending(block, expected, true);
+    }
+    const taking = this.#receive(answer, expected);
+    this.#stream = taking
+      .catch(() => undefined)
+      .finally(() => {
+        this.#stream = null;
+      });
+    return taking;
+  }
+
+  /** Are the bytes of an answer of this length checked before any of them is delivered? See `#receive`. */
+  #isVerifiedBeforeDelivery(length: number): boolean {
+    const isSmall = length === this.#file.size && length <= WHOLE_FILE_BYTES;
+    return this.check !== null && (this.check.isVerified || isSmall);
+  }
+
+  /**
+   * While a whole file is on its way because the server ignores ranges, another request would only bring it again. Waiting
+   * reads get their blocks from the stream, and try again for blocks that had passed before they came.
+   */
+  async #waitForStream(stream: Promise<void> | null): Promise<void> {
+    await stream;
+    throw new ProviderError('aborted', `${this.#file.name}: sent whole to another reader`);
+  }
+
+  async #receive(answer: RangeBody, expected: Expected): Promise<void> {
+    const { check } = this;
+    this.#hasEarlierBytes = true;
+    const isWhole = answer.offset === 0 && answer.length === this.#file.size;
+    const isSmall = isWhole && answer.length <= WHOLE_FILE_BYTES;
+    const writes: Promise<void>[] = [];
+    const runs = new RunCollector();
+    let generation = check?.generation;
+    const delivered = new Map<number, Pending>();
+    const store = (run: Run | null): void => {
+      if (run !== null && generation === check?.generation) writes.push(this.#store(run, expected, delivered));
+    };
+    const deliver = (block: number, data: Uint8Array): void => {
+      const pending = this.#pending.get(block);
+      pending?.resolve(data);
+      if (pending !== undefined) delivered.set(block, pending);
+      store(runs.add(block, data));
+    };
+    // No byte of a small file is delivered before its MD5 is known to match.
+    const withheld: [number, Uint8Array][] | null = check !== null && !check.isVerified && isSmall ? [] : null;
+    try {
+      for await (const [block, data] of blocksOf(answer, this.#file.size)) {
+        if (withheld !== null) {
+          withheld.push([block, data]);
+          continue;
+        }
+        check?.arrived(block, data);
+        // The content turned out to be wrong: earlier blocks are not stored.
+        if (generation !== check?.generation) runs.take();
+        generation = check?.generation;
+        deliver(block, data);
+        // A disk slower than the network must slow the network down, not fill the memory.
+        if (writes.length >= MAX_UNWRITTEN) await Promise.all(writes.splice(0));
+      }
+      if (withheld !== null && md5Of(withheld) !== this.#file.md5?.toLowerCase()) {
+        throw new ProviderError('integrity', `${this.#file.name}: the bytes received do not have the file's checksum`);
+      }
+      if (withheld !== null) check?.arrivedWhole(withheld);
+      generation = check?.generation;
+      for (const [block, data] of withheld ?? []) deliver(block, data);
+    } finally {
+      // Whole blocks of an answer that breaks off are stored all the same.
+      store(runs.take());
+      await Promise.all(writes);
+    }
+  }
+
+  #addPending(block: number, expected: Expected, isAhead: boolean): void {
+    let resolve!: (data: Uint8Array) => void;
+    let reject!: (error: unknown) => void;
+    const data = new Promise<Uint8Array>((yes, no) => {
+      resolve = yes;
+      reject = no;
+    });
+    // Read-ahead may fail while no read waits for it: that is no unhandled rejection.
+    data.catch(() => undefined);
+    const pending = { isAhead, data, resolve, reject };
+    this.#pending.set(block, pending);
+    expected.set(block, pending);
+  }
+
+  /** Writes blocks that were delivered to the cache. */
+  async #store({ first, data }: Run, expected: Expected, delivered: Map<number, Pending>): Promise<void> {
+    const generation = this.check?.generation;
+    await this.#cached.write(first, data);
+    const isKnown = generation !== undefined && generation === this.check?.generation;
+    for (let at = 0; at < data.length; at += BLOCK_BYTES) {
+      const block = first + at / BLOCK_BYTES;
+      if (isKnown && !this.#cached.has(block)) this.#cached.noteCrc(block, data.subarray(at, at + BLOCK_BYTES));
+      expected.delete(block);
+      const pending = delivered.get(block);
+      if (pending !== undefined) this.#removePending(block, pending);
+    }
+  }
+
+  #removePending(block: number, pending: Pending): void {
+    if (this.#pending.get(block) === pending) this.#pending.delete(block);
+  }
+}
+
+/** Ends a body that is not needed: leaving the loop closes its connection. */
+async function discard(body: RangeBody['body']): Promise<void> {
+  for await (const _ of body) break;
+}
+
+function md5Of(blocks: readonly [number, Uint8Array][]): string {
+  const hash = createHash('md5');
+  for (const [, data] of blocks) hash.update(data);
+  return hash.digest('hex');
+}
