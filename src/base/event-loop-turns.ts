@@ -4,7 +4,7 @@
  */
 
 /**
- * Entries of one piece. The most expensive work on an entry (a new row with its indexes) takes about 20 µs, on a slow and busy
+ * Steps of one piece, each on one entry. The most expensive one (a new row with its indexes) takes about 20 µs, on a slow and busy
  * machine 50: then a piece takes 25 ms.
  */
 export const entriesPerTurn = 500;

@@ -171,7 +171,7 @@ export class BlockCache implements RevisionHost {
   /**
    * Moves a file into the cache that holds the whole content of a revision, stored and confirmed by the provider. `crcs` are
    * the CRC-32 of its blocks; `backingFile` is set where the kernel reads it directly. False when it does not fit or cannot
-   * be moved here; the file then stays where it was.
+   * be moved here; the file then stays where it was (or is gone, if the index fails after the move).
    */
   adopt(
     key: string,
@@ -183,6 +183,7 @@ export class BlockCache implements RevisionHost {
     if (size === 0 || size > this.limit / 2 || this.#open.has(key) || this.#backingFiles.has(key)) return false;
     if (backingFile !== null && !this.#backingFiles.fits(size)) return false;
     const map = new BlockMap(blockCount(size));
+    let hasMoved = false;
     try {
       this.drop(key);
       for (let block = 0; block < map.count; block++) {
@@ -190,6 +191,7 @@ export class BlockCache implements RevisionHost {
         map.set(block, crcs[block] ?? 0);
       }
       moveTo(path, this.pathOf(key));
+      hasMoved = true;
       const stamp = this.#fingerprintOf(key);
       this.#index.put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1, stamp });
       if (backingFile !== null) this.#backingFiles.adopt(backingFile, key, size);
@@ -198,6 +200,8 @@ export class BlockCache implements RevisionHost {
       // Another file system (EXDEV), or a broken cache disk: the content is at the provider, so nothing is lost.
       this.log.debug({ key }, `not taken into the cache: ${messageOf(error)}`);
       this.#space.forget(key, map.count);
+      // Without a row nobody would count it, or find it again.
+      if (hasMoved) this.#remove(key);
       return false;
     }
   }

@@ -271,8 +271,15 @@ export class CachedRevision {
     const uses = this.#uses;
     this.#fd = null;
     this.#uses = new InUse();
-    if (uses.isBusy) void uses.idle().then(() => closeSync(fd));
-    else closeSync(fd);
+    const close = (): void => {
+      try {
+        closeSync(fd);
+      } catch (error) {
+        this.#cache.log.warn({ key: this.key }, `a cached file cannot be closed: ${messageOf(error)}`);
+      }
+    };
+    if (uses.isBusy) void uses.idle().then(close);
+    else close();
   }
 
   #hasAll(first: number, last: number): boolean {

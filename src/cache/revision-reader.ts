@@ -11,7 +11,7 @@ import { revisionKey } from '../providers/provider.js';
 import type { BackingFile } from '../spool/backing-file.js';
 import type { BlockCache, MovedToSpool } from './block-cache.js';
 import { BlockFetcher, type FetchRange, type Pending } from './block-fetcher.js';
-import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
+import { BLOCK_BYTES, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 import { ContentCheck } from './content-check.js';
 import { planSequentialFetch, type SequentialFetch } from './sequential-fetch.js';
@@ -110,12 +110,18 @@ export class RevisionReader {
     if (to > from) this.#fetcher.request(blockOf(from), blockOf(to - 1), DEMAND_REQUEST, 'foreground', signal, true);
   }
 
-  /** Bytes of `ranges` that would have to be fetched. */
+  /** Bytes that would have to be fetched for `ranges`, which are in order. */
   missingBytes(ranges: readonly (readonly [number, number])[]): number {
-    const blocks = ranges.flatMap(([from, to]) =>
-      Array.from({ length: blockCount(to - from) }, (_, i) => blockOf(from) + i),
-    );
-    return blocks.filter((block) => !this.#cached.has(block)).length * BLOCK_BYTES;
+    let blocks = 0;
+    let next = 0;
+    for (const [from, to] of ranges) {
+      // Two ranges may lie in one block.
+      for (let block = Math.max(next, blockOf(from)); block * BLOCK_BYTES < to; block++) {
+        if (!this.#cached.has(block)) blocks++;
+        next = block + 1;
+      }
+    }
+    return blocks * BLOCK_BYTES;
   }
 
   /** Reads the whole content until its check has a verdict (see `isSound`). Rejects where the content is wrong. */

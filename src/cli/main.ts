@@ -2,13 +2,12 @@
  * `syncmount`: parses the command line and calls the commands. Each is loaded when it is called: `status` and `umount`
  * answer in the time that the runtime needs to start.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import module from 'node:module';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { codeOf, messageOf, UsageError } from '../base/errors.js';
 import { packageRoot } from '../base/installation.js';
-import { directoriesOf } from '../config/directories.js';
 import { optionSpecs } from '../config/options.js';
 import { context } from './context.js';
 import { complain, endWithOutput } from './output.js';
@@ -145,10 +144,14 @@ async function main(): Promise<number> {
   }
 }
 
-/** Caches compiled code for the next start (Node.js 22.8 and newer). Not in Node's own place under /tmp: all users share that. */
+/**
+ * Caches compiled code for the next start (Node.js 22.8 and newer). Not in Node's own place under /tmp, which all users share, and
+ * only in a cache directory that a mount of this user has made: root with another user's HOME leaves nothing there.
+ */
 function keepCompiledCode(): void {
   const { enableCompileCache } = module as { enableCompileCache?: (directory: string) => unknown };
-  enableCompileCache?.(join(directoriesOf(process.env).cache, 'code'));
+  const { cache } = context.places;
+  if (statSync(cache, { throwIfNoEntry: false })?.uid === process.getuid?.()) enableCompileCache?.(join(cache, 'code'));
 }
 
 // Databases, spool files and logs are private.

@@ -6,6 +6,7 @@
  * request succeeds.
  */
 import { codeOf } from '../base/errors.js';
+import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
 import type {
   Account,
@@ -41,7 +42,11 @@ export class RenewingProvider implements Provider {
   readonly #log: Log;
   /** The login command that replaces refused credentials. */
   readonly #login: string;
-  /** The metrics of the providers that were replaced. */
+  /** Requests of the present provider that are under way. */
+  #uses = new InUse();
+  /** Providers that were replaced, with requests that are still under way. */
+  readonly #retired = new Set<Provider>();
+  /** The metrics of the providers that were replaced and are closed. */
   #before: RequestMetrics = { total: 0, byRoute: {}, rateLimit: null };
   isRefused = false;
   /** By id: files that the next provider is to hide as well. */
@@ -144,17 +149,27 @@ export class RenewingProvider implements Provider {
   }
 
   metrics(): RequestMetrics {
-    return sum(this.#before, this.#made.provider.metrics());
+    const former = [...this.#retired].reduce((all, provider) => sum(all, provider.metrics()), this.#before);
+    return sum(former, this.#made.provider.metrics());
   }
 
-  close(): Promise<void> {
-    return this.#made.provider.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#made.provider, ...this.#retired].map((provider) => provider.close()));
+  }
+
+  /** Closes a provider once its requests have ended: an upload that goes on with the old credentials may well succeed. */
+  async #retire(provider: Provider, uses: InUse): Promise<void> {
+    this.#retired.add(provider);
+    await uses.idle();
+    this.#retired.delete(provider);
+    this.#before = sum(this.#before, provider.metrics());
+    await provider.close().catch((error) => this.#log.debug({ error }, 'closing the old connections'));
   }
 
   async #ask<T>(request: (provider: Provider) => Promise<T>): Promise<T> {
     const asked = this.#made;
     try {
-      const answer = await request(asked.provider);
+      const answer = await this.#uses.during(() => request(asked.provider));
       this.isRefused = false;
       return answer;
     } catch (error) {
@@ -173,10 +188,10 @@ export class RenewingProvider implements Provider {
     const made = this.#renew(old.fingerprint);
     if (made === null) return false;
     this.#log.info({}, 'taking up the new credentials of the account');
-    this.#before = sum(this.#before, old.provider.metrics());
     this.#made = made;
     for (const file of this.#hidden.values()) made.provider.hide?.(file);
-    old.provider.close().catch((error) => this.#log.debug({ error }, 'closing the old connections'));
+    void this.#retire(old.provider, this.#uses);
+    this.#uses = new InUse();
     return true;
   }
 }

@@ -5,7 +5,8 @@ const noWait = 1000;
 
 /**
  * How long the requests of one operation have waited so far. The requests that follow have only the rest of the deadline.
- * Time in which bytes of a content move does not count, and time in which several requests wait counts once.
+ * Time in which bytes of a content move does not count, and time in which several requests wait counts once (a lower bound:
+ * of two waits that overlap, only what comes after the end of the one that was charged first is added).
  */
 export class WaitBudget {
   #spentMs = 0;

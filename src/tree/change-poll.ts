@@ -5,7 +5,7 @@
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import type { Provider } from '../providers/provider.js';
+import type { Priority, Provider } from '../providers/provider.js';
 import type { Ino } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 
@@ -21,10 +21,17 @@ export interface ChangePollOptions {
   readonly log: Log;
 }
 
+/** Lists directories again. */
+interface ChangedDirectories {
+  /** The next read of the directory lists it first. */
+  expire(directory: Ino): void;
+  refresh(directory: Ino, priority: Priority): Promise<unknown>;
+}
+
 /** Ends when `signal` aborts, and at once for a provider without a feed. The provider says when to ask next. */
 export async function pollChanges(
   { provider, clock, table, log }: ChangePollOptions,
-  refresh: (directory: Ino) => Promise<unknown>,
+  directories: ChangedDirectories,
   signal: AbortSignal,
 ): Promise<void> {
   let pause = FIRST_POLL_MS;
@@ -37,7 +44,9 @@ export async function pollChanges(
         folders === 'all'
           ? table.listedDirectories()
           : folders.flatMap((id) => table.byRemote('folder', id)?.ino ?? []);
-      for (const ino of changed) await refresh(ino);
+      // The feed names them once: what is not listed below must be listed when it is next read.
+      for (const ino of changed) directories.expire(ino);
+      for (const ino of changed) await directories.refresh(ino, 'background');
     } catch (error) {
       if (signal.aborted) return;
       pause = Math.max(pause, OFFLINE_PAUSE_MS);

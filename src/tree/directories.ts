@@ -173,7 +173,7 @@ export class Directories {
 
   /** See `pollChanges`. Ends with `close`. */
   followChanges(): Promise<void> {
-    return pollChanges(this.#options, (ino) => this.refresh(ino, 'background'), this.#closing.signal);
+    return pollChanges(this.#options, this, this.#closing.signal);
   }
 
   /** Ends background work. */

@@ -55,7 +55,7 @@ export class InodeTable {
   readonly #countUpTo: Statement;
   readonly #watches = new Map<Ino, Set<DirectoryWatch>>();
   /** By the id of a file: see `noteUnlisted`. */
-  readonly #unlisted = new Map<string, Ino>();
+  readonly #unlisted = new Map<string, Pick<Inode, 'ino' | 'parent' | 'name'>>();
 
   constructor(sql: Sql) {
     this.sql = sql;
@@ -99,17 +99,19 @@ export class InodeTable {
    * The file is missing in the listing of its folder, and its row goes on without it, since it holds content that is not stored. If
    * another client has moved the file, the listing of another folder shows it again. Known until the mount ends; then the upload finds out.
    */
-  noteUnlisted(id: string, ino: Ino): void {
-    this.#unlisted.set(id, ino);
+  noteUnlisted(id: string, { ino, parent, name }: Inode): void {
+    this.#unlisted.set(id, { ino, parent, name });
   }
 
   /** The row that went on without this file, if it still does. */
   unlisted(id: string): Inode | undefined {
-    const ino = this.#unlisted.get(id);
-    if (ino === undefined) return undefined;
+    const noted = this.#unlisted.get(id);
+    if (noted === undefined) return undefined;
     this.#unlisted.delete(id);
-    const row = this.get(ino);
-    return row !== undefined && row.parent !== null && row.remote === null && row.localSize !== null ? row : undefined;
+    const row = this.get(noted.ino);
+    if (row === undefined || row.remote !== null || row.localSize === null) return undefined;
+    // A name that was given here since is newer than the move.
+    return row.parent === noted.parent && row.name === noted.name ? row : undefined;
   }
 
   /** As `get`, for a scan of so many rows that they would push all others out of the memory cache. */

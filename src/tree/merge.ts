@@ -1,6 +1,6 @@
 /**
  * Merges the provider's listing of a directory into its rows, in pieces. Each piece is a transaction, and other requests have
- * a turn between two pieces. A listing of up to `entriesPerTurn` entries is one piece.
+ * a turn between two pieces. Each entry is counted up to ten times, so a listing of fifty entries is one piece.
  *
  * Invariant: between pieces, and after a crash there, each object is as the old listing had it or as the new one has it.
  *
@@ -207,7 +207,7 @@ class Merge {
     if (!this.#isGone(child)) return false;
     if (child.localSize !== null) {
       // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
-      if (child.remote !== null) this.#table.noteUnlisted(child.remote.id, child.ino);
+      if (child.remote !== null) this.#table.noteUnlisted(child.remote.id, child);
       this.#table.update(child.ino, { remote: null });
       return true;
     }
@@ -256,6 +256,8 @@ class Merge {
       if (!this.#changedHere(entry) && !this.#isPending(entry)) listed.push({ id: key, name: entry.name });
     }
     this.#plan = yield* assigningLocalNames(listed, given, taken, this.#pieces);
+    // It may have yielded.
+    this.#withUnstored = null;
     for (const [key, name] of this.#plan) {
       yield* this.#next();
       const entry = this.#present.get(key);

@@ -256,6 +256,17 @@ describe('the block cache', () => {
     expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
   });
 
+  it('leaves no file behind that it has moved and cannot note', () => {
+    const directory = temporary();
+    const broken = { ...clock, now: () => Number.NaN };
+    const cache = openCache(directory, 8 * MIB, { clock: Object.assign(Object.create(clock), broken) });
+    const data = pattern(BLOCK);
+    const path = join(directory, 'spooled');
+    writeFileSync(path, data);
+    expect(cache.adopt(revisionKey(fileOf(data)), data.length, path, [crc32(data)])).toBe(false);
+    expect([dataFiles(directory), cache.stats().bytes]).toEqual([[], 0]);
+  });
+
   it('does not adopt a file that does not fit or is missing', () => {
     const directory = temporary();
     const cache = openCache(directory, 4 * BLOCK);

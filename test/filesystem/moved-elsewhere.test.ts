@@ -94,6 +94,16 @@ describe.each([[true], [false]])('changes of a file that another client (md5: %s
     expect(m.provider.other.tree()).toEqual({ 'e/b': 'OURS' });
   });
 
+  it('moved keep the name that was given here since', async () => {
+    const { m, ino, close } = await changed({ capabilities });
+    m.provider.other.rename('d/a', 'e/b');
+    await m.names('d');
+    await m.mv('d/a', 'd/mine');
+    await m.names('e');
+    expect(await m.ino('d/mine')).toBe(ino);
+    await close();
+  });
+
   it('moved, and that was changed under its new name too, are one content', async () => {
     const { m, close } = await changed({ capabilities });
     m.provider.other.rename('d/a', 'e/b');

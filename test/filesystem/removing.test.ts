@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { emptying, errnoOf, type HarnessOptions, mounted, settle, writing } from './harness.js';
+import { delayed, emptying, errnoOf, type HarnessOptions, mounted, settle, writing } from './harness.js';
 
 const withFiles = (files: Record<string, string>, options: HarnessOptions = {}) =>
   mounted(options, (provider) => {
@@ -24,6 +24,26 @@ describe('unlink', () => {
     await m.rm('a');
     expect(m.provider.counts()).toEqual({ remove: 1 });
     expect(m.provider.other.trash()).toEqual([]);
+  });
+
+  it.each(['fsync', 'close'] as const)('during %s of it brings no row back', async (how) => {
+    const m = await withFiles({}, { writeBack: true });
+    const handle = await m.create('a');
+    // More than the journal takes: it is made durable by a sync of the spool file.
+    await m.write(handle, 'x'.repeat(100_000));
+    const ino = await m.ino('a');
+    const spool = m.core.files.state(ino)?.spool;
+    if (spool == null) throw new Error('there is no spool file');
+    const sync = delayed(spool, 'sync');
+    const work = how === 'fsync' ? m.fs.fsync(handle) : m.fs.flush(handle);
+    await settle();
+    await m.rm('a');
+    sync.go();
+    await work;
+    expect(m.core.journal.get(ino)).toBeUndefined();
+    await m.fs.release(handle);
+    const again = await m.remount({ writeBack: true });
+    expect([await again.names(), again.pending(), again.isClean()]).toEqual([[], [], true]);
   });
 
   it('lets reads of an open file go on', async () => {

@@ -6,6 +6,8 @@ import { silentLog } from '../../src/base/log.js';
 import { AccountStore, type StoredAccount } from '../../src/config/accounts.js';
 import { makeProvider, type ProviderOptions, renewedProvider } from '../../src/mount/provider-factory.js';
 import { RenewingProvider } from '../../src/mount/renewing-provider.js';
+import { ProviderError } from '../../src/providers/errors.js';
+import type { RemoteEntry } from '../../src/providers/provider.js';
 import { type AcronisSandbox, startSandbox } from '../../src/sandbox/index.js';
 import { fileAt, root } from '../providers/fivesync-account.js';
 import { miniFiveSync } from '../providers/mini-fivesync.js';
@@ -21,6 +23,33 @@ describe('a provider whose credentials are replaced', () => {
     const provider = new RenewingProvider(made, renew, 'syncmount login work', silentLog);
     provider.hide?.(await fileAt(renewed, '/', 'removed'));
     expect((await provider.list(root)).map(({ name }) => name)).toEqual(['other']);
+  });
+});
+
+describe('a provider that is replaced while a request is under way', () => {
+  it('is closed once that has ended', async () => {
+    const [old, renewed] = [await miniFiveSync(), await miniFiveSync()];
+    let answer: (entries: RemoteEntry[]) => void = () => {};
+    let isClosed = false;
+    const slow = { ...old.provider, metrics: () => old.provider.metrics() };
+    slow.list = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    slow.account = () => Promise.reject(new ProviderError('auth', 'revoked', { data: {} }));
+    slow.close = async () => {
+      isClosed = true;
+      await old.provider.close();
+    };
+    const made = { provider: slow, fingerprint: 'old' };
+    const renew = () => ({ provider: renewed.provider, fingerprint: 'new' });
+    const provider = new RenewingProvider(made, renew, 'syncmount login work', silentLog);
+    const listing = provider.list(root);
+    await provider.account();
+    expect(isClosed).toBe(false);
+    answer([]);
+    expect(await listing).toEqual([]);
+    await expect.poll(() => isClosed).toBe(true);
   });
 });
 

@@ -49,6 +49,25 @@ describe('5sync lists', () => {
     expect([...mini.files.keys()]).toEqual([stored.id]);
   });
 
+  test('a crawl that was cut goes on where it was, also after a look at the account', async () => {
+    const mini = await miniFiveSync();
+    for (let i = 0; i < 500; i++) mini.add('/d', `${i}`, '');
+    const pageOf = ({ query }: { query: URLSearchParams }): string => query.get('page') ?? '1';
+    let isCut = true;
+    mini.before = (request) =>
+      isCut && pageOf(request) === '4'
+        ? { status: 403, value: { error: { type: 'forbidden', message: 'no' } } }
+        : undefined;
+    await expect(names(mini, '/d')).rejects.toThrow();
+    isCut = false;
+    const before = mini.server.seen.map(pageOf);
+    await mini.provider.account();
+    expect(await names(mini, '/d')).toHaveLength(500);
+    const since = mini.server.seen.slice(before.length).map(pageOf);
+    // The look at the account, and what was not read yet.
+    expect(since.filter((page) => page !== '1' && before.includes(page) && page !== '4')).toEqual([]);
+  });
+
   test('2,000 files on a plan of 60 requests an hour: 20 requests list all, and each small file takes one', async () => {
     const mini = await miniFiveSync({ limit: 60 });
     for (let i = 0; i < 2000; i++) mini.add(`/d${i % 20}`, `${i}`, `content ${i}`);

@@ -7,6 +7,8 @@ import type { Core } from '../core/core.js';
 
 /** How long a quota counts as current, ms. `df` never waits for a newer one. */
 const QUOTA_TTL = 60_000;
+/** The same where the provider has named none, ms: most such providers never do, and some count each request. */
+const NO_QUOTA_TTL = 10 * 60_000;
 /** Shown when the provider names no quota, bytes: plausible, and more than anybody copies. */
 const NO_QUOTA = 1024 ** 5;
 
@@ -23,7 +25,8 @@ export class SpaceAccounting {
   }
 
   statfs(): StatFs {
-    if (this.#core.clock.now() - this.#at > QUOTA_TTL) this.#refresh();
+    const ttl = this.quota === null ? NO_QUOTA_TTL : QUOTA_TTL;
+    if (this.#core.clock.now() - this.#at > ttl) this.#refresh();
     return {
       total: this.quota?.total ?? NO_QUOTA,
       free: this.quota?.free ?? NO_QUOTA,

@@ -323,8 +323,8 @@ export class Contents {
     const { spool } = state;
     if (spool === null || state.dirty || state.handles.size > 0 || state.hasMappings() || state.activeUpload !== null)
       return;
-    // A change of the name may have fetched it for readers: it must not vanish meanwhile.
-    if (state.nameLock.isBusy) return;
+    // It may have been fetched for readers, or still is: it must not vanish meanwhile.
+    if (state.nameLock.isBusy || state.fetching.isBusy) return;
     const { table, journal, files } = this.#core;
     table.transaction(() => {
       journal.remove(state.ino);

@@ -261,7 +261,7 @@ export class Renaming {
         throw error;
       }
       this.#intents.end(intent);
-      return this.#move(source, remote, to);
+      return this.#move(source, remote, to, { deadline: caller?.deadline });
     }
     let moved: RemoteEntry;
     try {

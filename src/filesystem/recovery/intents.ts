@@ -202,7 +202,10 @@ export class Intents {
   #scheduleRetry(): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
-    this.#keepTrying().catch(() => undefined);
+    this.#keepTrying().catch((error: unknown) => {
+      if (!this.#ending.signal.aborted)
+        this.#core.log.error({ error }, 'unfinished changes of names wait for the next mount');
+    });
   }
 
   /**

@@ -10,13 +10,13 @@ import type { FileState } from '../core/open-files.js';
 
 /**
  * Checks the budget for storing a changed content, including the fetch of its missing base bytes. Throws like
- * `Provider.afford`.
+ * `Provider.assertBudget`.
  */
 export function requireBudgetToStore(core: Core, ino: Ino, spool: SpoolFile): void {
   requireBudget(core, spool, spool.base, { name: `storing ${pathOf(core, ino)}`, remove: 0, isResumable: true });
 }
 
-/** Checks the budget for renaming a file by storing it again. Throws like `Provider.afford`. */
+/** Checks the budget for renaming a file by storing it again. Throws like `Provider.assertBudget`. */
 export function requireBudgetToRename(core: Core, { ino, spool }: FileState, from: RemoteFile): void {
   const work = { name: `renaming ${pathOf(core, ino)}`, remove: 1, isResumable: false };
   requireBudget(core, spool, spool === null ? from : spool.base, work);

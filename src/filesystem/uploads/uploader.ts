@@ -95,8 +95,8 @@ export class Uploader {
     const content = spool.state();
     const inline = await spool.content(INLINE_BYTES);
     if (inline === null) await spool.sync();
-    // Stored or dropped meanwhile: there is nothing left to promise.
-    if (state.spool !== spool) return;
+    // Stored, dropped or removed meanwhile: nothing is left to promise. A row would bring a removed file back.
+    if (state.spool !== spool || state.unlinked) return;
     if (state.activeUpload === null && state.generation === generation)
       writeRow(this.#core, state, spool, as, { inline });
     else if (state.activeUpload === null)
@@ -244,7 +244,7 @@ export class Uploader {
         // One broken spool file must not prevent the others from being made safe.
         log.error({ ino: state.ino }, `${pathOf(this.#core, state.ino)} may not be safe: ${messageOf(error)}`);
       }
-      if (state.failedGeneration === state.generation) continue;
+      if (state.unlinked || state.failedGeneration === state.generation) continue;
       // A file that is still being written was promised nothing.
       const asWritten = state.promised ? 'synced' : 'open';
       writeRow(this.#core, state, spool, state.hasWriters() ? asWritten : 'queued');

@@ -81,12 +81,17 @@ export class Catalog {
 
   /** Takes one request: the first page of the list, which the following crawl uses. */
   async check(options: CallOptions): Promise<void> {
-    if (this.#complete) await this.#api.page(1, options, 1);
+    // A crawl that is under way, or waits to be resumed, keeps the pages that it has read.
+    const hasBegun = this.#complete || this.#crawling !== undefined || this.#crawler.hasBegun;
+    if (hasBegun) await this.#api.page(1, options, 1);
     else await this.#crawler.begin(options);
   }
 
   /** Resolves when the first crawl is complete. */
   async ready(options: CallOptions): Promise<void> {
+    if (this.#complete) return;
+    // One that was cancelled after its last page still succeeds.
+    while (this.#crawling?.isCancelled) await this.#crawling.done.catch(() => undefined);
     if (this.#complete) return;
     await orAborted(this.#crawlShared(options), options.signal);
   }
@@ -189,7 +194,9 @@ export class Catalog {
   #note(id: string, record: FileRecord | null): void {
     this.#unread.delete(id);
     if (record === null) this.#crawler.removals++;
-    if (!this.#complete || this.#crawling !== undefined) this.#ownChanges.set(id, record);
+    // They are newer than the pages of a crawl, also of one that waits to be resumed.
+    const isCrawling = !this.#complete || this.#crawling !== undefined || this.#crawler.hasBegun;
+    if (isCrawling) this.#ownChanges.set(id, record);
     if (this.#polling !== undefined) this.#ownChangesSincePoll.add(id);
   }
 

@@ -1,7 +1,7 @@
 /** Finds one object by name. Used to look up the outcome of a request whose answer was lost. */
 import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
-import { BadEntry } from '../http/answers/entries.js';
+import { BadEntry, maxEntries } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/client.js';
 import type { FourSharedApi } from './api.js';
 import { type FileResponse, type FolderResponse, isHidden, normalizeMd5 } from './entities.js';
@@ -18,6 +18,8 @@ async function findInPages<T extends { readonly id: string }>(
     const found = entries.find((entry): entry is T => !(entry instanceof BadEntry) && matches(entry));
     const before = seen.size;
     await forEachInTurns(entries, (entry) => seen.add(entry instanceof BadEntry ? entry : entry.id));
+    if (seen.size > maxEntries)
+      throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
     // The same again: the server heeds no offset.
     if (found !== undefined || entries.length < pageSize || seen.size === before) return found;
   }

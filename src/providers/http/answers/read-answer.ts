@@ -10,7 +10,7 @@ const maxJsonBytes = 32 * 1024 * 1024;
 /** An answer that trickles may take so many times as long as a try may stand still. */
 const maxStallTimes = 10;
 
-/** Waits for a slow server as long as bytes keep coming, up to `slowestAnswer`. */
+/** Waits for a slow server as long as bytes keep coming, up to `maxStallTimes`. */
 async function readText({ body, watch }: WireResponse): Promise<string> {
   const giveUpAt = performance.now() + maxStallTimes * watch.stallMs;
   const parts: Uint8Array[] = [];

@@ -233,10 +233,16 @@ export class HttpClient {
       }
       this.#log.debug({ route: call.route, code: error.code, tries, delay }, 'request failed, trying again');
       await this.sleep(delay, call.route, options);
-      // What must not be repeated is looked up before each try. What may be is looked up from the third try on: an earlier one may
-      // have done it, and the rest of the time is for the call's other requests.
-      if (uncertain && (!idempotent || (lookup !== undefined && tries >= 2))) {
+      if (uncertain && !idempotent) {
         const found = await this.#lookUp(lookup, options, deadline, error);
+        if (found !== undefined) return found;
+      }
+      // Repeating it is harmless, but an earlier try may have done it: the rest of the time is for the call's other requests.
+      if (uncertain && idempotent && tries === 2) {
+        const found = await this.#lookUp(lookup, options, deadline).catch((failed: unknown) => {
+          if (failed instanceof ProviderError && failed.code === 'aborted') throw failed;
+          return undefined;
+        });
         if (found !== undefined) return found;
       }
     }
