@@ -5,13 +5,14 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { createBench } from './contenders.mjs';
 import { rowsOf } from './rows.mjs';
 
-const flag = (name) => process.argv.includes(`--${name}`);
-const value = (name) =>
-  process.argv.includes(`--${name}`) ? process.argv[process.argv.indexOf(`--${name}`) + 1] : null;
-const only = value('only')?.split(',') ?? null;
+const usage = 'usage: scripts/bench [--quick] [--native] [--no-rclone] [--only NAME,…] [--json FILE]';
+const values = readFlags();
+const flag = (name) => values[name] === true;
+const only = values.only?.split(',') ?? null;
 const MIB = 1024 * 1024;
 const sizes = flag('quick')
   ? { folders: 20, filesEach: 20, large: 64 * MIB, written: 32 * MIB, small: 100, random: 50, missing: 20_000 }
@@ -22,6 +23,21 @@ const results = [];
 const bench = createBench(mkdtempSync(join(tmpdir(), 'syncmount-bench-')), link);
 const { sh, startOurs, startRclone, disk } = bench;
 const rows = rowsOf(sizes, bench);
+
+function readFlags() {
+  const text = { type: 'string' };
+  const yes = { type: 'boolean' };
+  const options = { quick: yes, native: yes, 'no-rclone': yes, only: text, json: text, help: yes };
+  try {
+    const { values } = parseArgs({ options });
+    if (!values.help) return values;
+    console.log(usage);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error.message}\n${usage}`);
+    process.exit(2);
+  }
+}
 
 async function main() {
   mkdirSync(disk.mnt);
@@ -66,8 +82,8 @@ function report(names) {
     const shown = cells.map((cell) => (cell === undefined ? '' : `${cell.figure.toPrecision(3)} ${cell.unit}`));
     console.log(`| ${row.title} | ${shown.join(' | ')} | ${ours.requests} | ${ratio('rclone')} | ${ratio('disk')} |`);
   }
-  const file = value('json');
-  if (file !== null) writeFileSync(file, `${JSON.stringify({ link, sizes, results }, null, 2)}\n`);
+  const file = values.json;
+  if (file !== undefined) writeFileSync(file, `${JSON.stringify({ link, sizes, results }, null, 2)}\n`);
 }
 
 try {
