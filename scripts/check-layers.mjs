@@ -20,6 +20,7 @@ const rooms = {
   filesystem: [
     'resolve-path.ts',
     'cloud-filesystem.ts',
+    'parts.ts',
     'handles.ts',
     'names',
     'recovery',

@@ -9,7 +9,7 @@
  */
 import type { MaybePromise } from '../base/maybe-promise.js';
 import type { Timespec } from '../base/timespec.js';
-import type { Ino } from '../tree/inode.js';
+import type { Ino, InodeKind, SpecialKind } from '../tree/inode.js';
 
 export type { Timespec } from '../base/timespec.js';
 export type { Ino } from '../tree/inode.js';
@@ -17,21 +17,24 @@ export type { Ino } from '../tree/inode.js';
 /** An open file: returned by `open` and `create`, invalid after `release`. */
 export type HandleId = number;
 
-export type NodeKind = 'file' | 'directory';
+export type NodeKind = InodeKind;
 
 export interface Attributes {
   readonly ino: Ino;
   readonly kind: NodeKind;
-  /** Bytes; 0 for a directory. */
+  /** Bytes; 0 for a directory, and the length of its target for a symbolic link. */
   readonly size: number;
   /** Permission bits only (07777). */
   readonly mode: number;
+  /** 2 + subdirectories for a directory; 1 where those are not known, which tells find(1) not to count on it. */
   readonly nlink: number;
   readonly uid: number;
   readonly gid: number;
   readonly atime: Timespec;
   readonly mtime: Timespec;
   readonly ctime: Timespec;
+  /** The number of a device, as Linux encodes it for FUSE (`new_encode_dev`). Absent: 0. */
+  readonly rdev?: number;
   /** The kernel is to ask again each time: what one of the open handles may read depends on it. */
   readonly uncacheable?: true;
 }
@@ -108,6 +111,15 @@ export interface StatFs {
   readonly files: number;
   /** Longest name, bytes. */
   readonly maxNameBytes: number;
+}
+
+/** What mknod(2) is to make. */
+export interface NewNode {
+  readonly kind: 'file' | Exclude<SpecialKind, 'symlink'>;
+  /** Permission bits only (07777). */
+  readonly mode: number;
+  /** For a device: its number, as Linux encodes it for FUSE. */
+  readonly rdev: number;
 }
 
 export interface RenameFlags {
@@ -205,6 +217,12 @@ export interface Filesystem {
   ): MaybePromise<number>;
 
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes>;
+  /** The target is kept as it is, whether or not something is there. ENAMETOOLONG over 4,095 bytes. */
+  symlink(parent: Ino, name: string, target: Uint8Array, caller?: Caller): MaybePromise<Attributes>;
+  /** EINVAL for anything but a symbolic link. */
+  readlink(ino: Ino): MaybePromise<Uint8Array>;
+  /** A regular file is made empty, and stored. The kernel has checked who may make a device. */
+  mknod(parent: Ino, name: string, node: NewNode, caller?: Caller): MaybePromise<Attributes>;
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;
   rename(

@@ -17,111 +17,44 @@ import type {
   Filesystem,
   HandleId,
   Invalidation,
+  NewNode,
   OpenFlags,
   OpenResult,
   RenameFlags,
   StatFs,
 } from './api.js';
 import { changeOverlay } from './attributes/attributes.js';
-import { SpaceAccounting } from './attributes/statfs.js';
-import { Xattrs } from './attributes/xattrs.js';
-import { Contents } from './content/contents.js';
-import { markCorrupt } from './content/corruption.js';
-import { Mappings } from './content/mappings.js';
 import { openable } from './content/opening.js';
-import { Passthrough } from './content/passthrough.js';
 import { settlePassthroughWrites } from './content/passthrough-writes.js';
-import { Relocation } from './content/relocation.js';
-import { Resizing, seekIn } from './content/resizing.js';
+import { seekIn } from './content/resizing.js';
 import { type SpooledContent, spooledContents } from './content/spooled-contents.js';
 import { orAborted } from './core/abortable.js';
 import { type Core, inodeOf } from './core/core.js';
-import { LookupDeadlines, withDeadline } from './core/deadlines.js';
+import { withDeadline } from './core/deadlines.js';
 import { withErrno, withErrnoSync } from './core/errno-boundary.js';
-import { FailureLog } from './core/failure-log.js';
-import { Invalidations } from './core/invalidations.js';
-import { Handles } from './handles.js';
-import { Namespace } from './names/namespace.js';
-import { AsideFiles } from './names/removed-while-open.js';
-import { Renaming } from './names/renaming.js';
-import { Copying } from './names/server-side-copy.js';
-import { Intents } from './recovery/intents.js';
+import type { FailureLog } from './core/failure-log.js';
+import { assemble, type Parts } from './parts.js';
 import { recoverUploads } from './recovery/recovery.js';
-import { Discarding } from './uploads/discarding.js';
-import { Orphans } from './uploads/orphans.js';
+import type { Discarding } from './uploads/discarding.js';
 import { writersOf } from './uploads/pending.js';
-import { Uploader } from './uploads/uploader.js';
+import type { Uploader } from './uploads/uploader.js';
 
 export class CloudFilesystem implements Filesystem {
   readonly root: Ino;
   readonly uploader: Uploader;
   readonly discarding: Discarding;
   readonly #core: Core;
-  readonly #contents: Contents;
-  readonly #passthrough: Passthrough;
-  readonly #mappings: Mappings;
-  readonly #namespace: Namespace;
-  readonly #renaming: Renaming;
-  readonly #resizing: Resizing;
-  readonly #intents: Intents;
-  readonly #copying: Copying;
-  readonly #xattrs: Xattrs;
+  readonly #parts: Parts;
   readonly #failures: FailureLog;
-  readonly #invalidations: Invalidations;
-  readonly #handles: Handles;
-  readonly #space: SpaceAccounting;
-  readonly #relocation: Relocation;
-  readonly #asideFiles: AsideFiles;
-  readonly #lookups: LookupDeadlines;
 
   /** The caller connects `core.invalidate` and the table's changes to `invalidate` and `listingChanged`. */
   constructor(core: Core, root: Ino, account: Account) {
     this.root = root;
     this.#core = core;
-    this.#space = new SpaceAccounting(core, account.quota);
-    this.#passthrough = new Passthrough(core);
-    this.#relocation = new Relocation(core, root);
-    this.#lookups = new LookupDeadlines(core);
-    this.#contents = new Contents(core, this.#relocation);
-    this.#mappings = new Mappings(core, this.#contents, this.#passthrough, (state) => {
-      this.#handles.writersGone(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
-    });
-    core.readers.onCorruption = (file) => markCorrupt(core, file);
-    const orphans = new Orphans(core);
-    this.uploader = new Uploader(core, this.#contents, orphans, this.#relocation);
-    this.uploader.onSpace = (bytes) => this.#space.changed(bytes);
-    this.discarding = new Discarding(core, this.#contents);
-    this.#intents = new Intents(core, orphans, (ino, file) => {
-      const state = core.files.state(ino);
-      if (state !== undefined) this.#contents.noteMoved(state, file);
-    });
-    this.#asideFiles = new AsideFiles(core, this.#contents, this.#intents, account.root.id);
-    this.#contents.onAbandoned = (state) => this.#asideFiles.release(state);
-    orphans.vacate = (target, signal) => this.#asideFiles.vacate(target, signal);
-    const parts = {
-      contents: this.#contents,
-      uploader: this.uploader,
-      intents: this.#intents,
-      relocation: this.#relocation,
-      asideFiles: this.#asideFiles,
-    };
-    this.#namespace = new Namespace(core, parts);
-    this.#asideFiles.dispose = (file) => this.#namespace.dispose(file);
-    this.#namespace.onRemoved = (bytes, toTrash) => this.#space.removed(bytes, toTrash);
-    this.#renaming = new Renaming(core, this.#namespace, parts);
-    this.#copying = new Copying(core, this.#contents, this.#namespace);
-    this.#resizing = new Resizing(core, this.#contents, this.uploader);
-    this.#handles = new Handles(core, {
-      namespace: this.#namespace,
-      contents: this.#contents,
-      resizing: this.#resizing,
-      passthrough: this.#passthrough,
-      mappings: this.#mappings,
-      uploader: this.uploader,
-    });
-    this.#invalidations = new Invalidations(core.log, (ino) => this.#handles.noteOutdated(ino));
-    this.#xattrs = new Xattrs(core);
-    this.#failures = new FailureLog(core);
+    this.#parts = assemble(core, root, account);
+    this.#failures = this.#parts.failures;
+    this.uploader = this.#parts.uploader;
+    this.discarding = this.#parts.discarding;
   }
 
   /**
@@ -129,27 +62,27 @@ export class CloudFilesystem implements Filesystem {
    * Resolves when interrupted renames are finished or undone, or cannot be for now.
    */
   recover(): Promise<void> {
-    const beginUploads = recoverUploads(this.#core, this.uploader, this.#relocation);
-    if (!this.#intents.hasUnfinished()) {
+    const beginUploads = recoverUploads(this.#core, this.uploader, this.#parts.relocation);
+    if (!this.#parts.intents.hasUnfinished()) {
       beginUploads();
       return Promise.resolve();
     }
     // The destination of a content is known only after its interrupted rename is settled.
-    return this.#intents
-      .recover((rename) => this.#renaming.finish(rename))
+    return this.#parts.intents
+      .recover((rename) => this.#parts.renaming.finish(rename))
       .catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'))
       .then(beginUploads);
   }
 
   /** Retries failed uploads, and renames that lack their last step. Answers the number of uploads. */
   retryFailed(): number {
-    this.#intents.retry().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
+    this.#parts.intents.retry().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
     return this.uploader.retryFailed();
   }
 
   /** Lists the local files of contents that are not stored yet. */
   spooled(): Promise<SpooledContent[]> {
-    return spooledContents(this.#core, this.#contents, this.root);
+    return spooledContents(this.#core, this.#parts.contents, this.root);
   }
 
   /**
@@ -157,28 +90,28 @@ export class CloudFilesystem implements Filesystem {
    * go now.
    */
   disposeAside(): Promise<void> {
-    return this.#asideFiles.disposeUnopened();
+    return this.#parts.asideFiles.disposeUnopened();
   }
 
   /** Ends background work. */
   close(): void {
-    this.#mappings.close();
-    this.#asideFiles.close();
-    this.#intents.close();
+    this.#parts.mappings.close();
+    this.#parts.asideFiles.close();
+    this.#parts.intents.close();
   }
 
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
     const look = (): MaybePromise<Attributes | undefined> => {
-      const found = this.#namespace.lookup(parent, name, caller);
-      if (isPromise(found)) return this.#lookups.measure(caller?.pid, found);
-      this.#lookups.answered(caller?.pid);
+      const found = this.#parts.namespace.lookup(parent, name, caller);
+      if (isPromise(found)) return this.#parts.lookups.measure(caller?.pid, found);
+      this.#parts.lookups.answered(caller?.pid);
       return found;
     };
     return withErrno(look, this.#failures.of('lookup', parent, name));
   }
 
   getattr(ino: Ino, handle?: HandleId): Attributes {
-    const get = () => this.#handles.attributes(inodeOf(this.#core, ino), handle);
+    const get = () => this.#parts.handles.attributes(inodeOf(this.#core, ino), handle);
     return withErrnoSync(get, this.#failures.of('getattr', ino));
   }
 
@@ -202,17 +135,17 @@ export class CloudFilesystem implements Filesystem {
 
   #change(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
     changeOverlay(this.#core, ino, change);
-    if (change.size === undefined) return this.#namespace.attributes(inodeOf(this.#core, ino));
+    if (change.size === undefined) return this.#parts.namespace.attributes(inodeOf(this.#core, ino));
     openable(this.#core, ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
-    return this.#resizing.resize(ino, change.size, change, caller?.signal).then(() => this.getattr(ino));
+    return this.#parts.resizing.resize(ino, change.size, change, caller?.signal).then(() => this.getattr(ino));
   }
 
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
-    return withErrno(() => this.#namespace.readdir(ino, caller), this.#failures.of('readdir', ino));
+    return withErrno(() => this.#parts.namespace.readdir(ino, caller), this.#failures.of('readdir', ino));
   }
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult> {
-    return withErrno(() => this.#handles.open(ino, flags, caller), this.#failures.of('open', ino));
+    return withErrno(() => this.#parts.handles.open(ino, flags, caller), this.#failures.of('open', ino));
   }
 
   create(
@@ -222,22 +155,22 @@ export class CloudFilesystem implements Filesystem {
     flags: OpenFlags,
     caller?: Caller,
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }> {
-    const create = () => this.#handles.create(parent, name, mode, flags, caller);
+    const create = () => this.#parts.handles.create(parent, name, mode, flags, caller);
     return withErrno(create, this.#failures.of('create', parent, name));
   }
 
   backing(handle: HandleId, inUse?: Backing): Backing | null {
-    const open = () => this.#passthrough.openBacking(this.#core.files.handle(handle), inUse);
+    const open = () => this.#parts.passthrough.openBacking(this.#core.files.handle(handle), inUse);
     return withErrnoSync(open, this.#failures.ofHandle('backing', handle));
   }
 
   mapBacking(handle: HandleId, inUse: Backing): MaybePromise<void> {
-    const map = () => this.#mappings.map(this.#core.files.handle(handle), inUse);
+    const map = () => this.#parts.mappings.map(this.#core.files.handle(handle), inUse);
     return withErrno(map, this.#failures.ofHandle('mapBacking', handle));
   }
 
   mountLost(handle: HandleId): void {
-    const lost = () => this.#passthrough.mountLost(this.#core.files.handle(handle));
+    const lost = () => this.#parts.passthrough.mountLost(this.#core.files.handle(handle));
     withErrnoSync(lost, this.#failures.ofHandle('mountLost', handle));
   }
 
@@ -245,7 +178,7 @@ export class CloudFilesystem implements Filesystem {
     const { files, clock } = this.#core;
     const read = (): Promise<number> => {
       const opened = files.handle(handle);
-      const work = opened.readFailures.run(clock, () => this.#contents.read(opened, into, offset));
+      const work = opened.readFailures.run(clock, () => this.#parts.contents.read(opened, into, offset));
       return orAborted(work, caller?.signal);
     };
     return withErrno(read, this.#failures.ofHandle('read', handle));
@@ -261,7 +194,7 @@ export class CloudFilesystem implements Filesystem {
     const write = (): Promise<number> => {
       const open = this.#core.files.handle(handle);
       const at = open.flags.append && from === 'call' ? 'end' : offset;
-      return this.#contents.write(open, data, at, caller?.signal);
+      return this.#parts.contents.write(open, data, at, caller?.signal);
     };
     return withErrno(write, this.#failures.ofHandle('write', handle));
   }
@@ -281,11 +214,11 @@ export class CloudFilesystem implements Filesystem {
   }
 
   release(id: HandleId): Promise<void> {
-    return this.#handles.release(id);
+    return this.#parts.handles.release(id);
   }
 
   fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
-    const make = () => this.#resizing.fallocate(this.#core.files.handle(id), offset + length, keepSize);
+    const make = () => this.#parts.resizing.fallocate(this.#core.files.handle(id), offset + length, keepSize);
     return withErrno(make, this.#failures.ofHandle('fallocate', id));
   }
 
@@ -302,27 +235,41 @@ export class CloudFilesystem implements Filesystem {
     length: number,
     caller?: Caller,
   ): MaybePromise<number> {
-    const copy = async (): Promise<number> => {
-      const range = { from, fromOffset, to, toOffset, length };
-      const bytes = await this.#copying.copyRange(range, withDeadline(this.#core, caller));
-      this.#space.changed(bytes);
-      return bytes;
-    };
+    const range = { from, fromOffset, to, toOffset, length };
+    const copy = () => this.#parts.copying.copyRange(range, withDeadline(this.#core, caller));
     return withErrno(copy, this.#failures.ofHandle('copyRange', to));
   }
 
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
-    const make = () => this.#namespace.mkdir(parent, name, mode, this.#lookups.withDeadline(caller));
+    const make = () => this.#parts.namespace.mkdir(parent, name, mode, this.#parts.lookups.withDeadline(caller));
     return withErrno(make, this.#failures.of('mkdir', parent, name));
   }
 
+  symlink(parent: Ino, name: string, target: Uint8Array, caller?: Caller): MaybePromise<Attributes> {
+    const make = () => this.#parts.specials.symlink(parent, name, target, this.#parts.lookups.withDeadline(caller));
+    return withErrno(make, this.#failures.of('symlink', parent, name));
+  }
+
+  readlink(ino: Ino): Uint8Array {
+    return withErrnoSync(() => this.#parts.specials.readlink(ino), this.#failures.of('readlink', ino));
+  }
+
+  mknod(parent: Ino, name: string, { kind, mode, rdev }: NewNode, caller?: Caller): MaybePromise<Attributes> {
+    const called = this.#parts.lookups.withDeadline(caller);
+    const make = () =>
+      kind === 'file'
+        ? this.#parts.handles.makeFile(parent, name, mode, called)
+        : this.#parts.specials.mknod(parent, name, { kind, mode, rdev }, called);
+    return withErrno(make, this.#failures.of('mknod', parent, name));
+  }
+
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
-    const unlink = () => this.#namespace.unlink(parent, name, this.#lookups.withDeadline(caller));
+    const unlink = () => this.#parts.namespace.unlink(parent, name, this.#parts.lookups.withDeadline(caller));
     return withErrno(unlink, this.#failures.of('unlink', parent, name));
   }
 
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
-    const remove = () => this.#namespace.rmdir(parent, name, this.#lookups.withDeadline(caller));
+    const remove = () => this.#parts.namespace.rmdir(parent, name, this.#parts.lookups.withDeadline(caller));
     return withErrno(remove, this.#failures.of('rmdir', parent, name));
   }
 
@@ -335,33 +282,33 @@ export class CloudFilesystem implements Filesystem {
     caller?: Caller,
   ): MaybePromise<void> {
     const rename = () =>
-      this.#renaming.rename(parent, name, newParent, newName, flags, this.#lookups.withDeadline(caller));
+      this.#parts.renaming.rename(parent, name, newParent, newName, flags, this.#parts.lookups.withDeadline(caller));
     return withErrno(rename, this.#failures.of('rename', parent, name));
   }
 
   statfs(): StatFs {
-    return withErrnoSync(() => this.#space.statfs(), this.#failures.of('statfs', this.root));
+    return withErrnoSync(() => this.#parts.space.statfs(), this.#failures.of('statfs', this.root));
   }
 
   /** The latest known quota; null if the provider has none. */
   quota(): Quota | null {
-    return this.#space.quota;
+    return this.#parts.space.quota;
   }
 
   getxattr(ino: Ino, name: string): Uint8Array {
-    return withErrnoSync(() => this.#xattrs.get(ino, name), this.#failures.of('getxattr', ino));
+    return withErrnoSync(() => this.#parts.xattrs.get(ino, name), this.#failures.of('getxattr', ino));
   }
 
   setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): void {
-    withErrnoSync(() => this.#xattrs.set(ino, name, value, mode), this.#failures.of('setxattr', ino));
+    withErrnoSync(() => this.#parts.xattrs.set(ino, name, value, mode), this.#failures.of('setxattr', ino));
   }
 
   listxattr(ino: Ino): readonly string[] {
-    return withErrnoSync(() => this.#xattrs.list(ino), this.#failures.of('listxattr', ino));
+    return withErrnoSync(() => this.#parts.xattrs.list(ino), this.#failures.of('listxattr', ino));
   }
 
   removexattr(ino: Ino, name: string): void {
-    withErrnoSync(() => this.#xattrs.remove(ino, name), this.#failures.of('removexattr', ino));
+    withErrnoSync(() => this.#parts.xattrs.remove(ino, name), this.#failures.of('removexattr', ino));
   }
 
   countsReferences(isReferenced: (ino: Ino) => boolean): void {
@@ -369,20 +316,20 @@ export class CloudFilesystem implements Filesystem {
   }
 
   forgotten(ino: Ino): void {
-    this.#handles.forgotten(ino);
+    this.#parts.handles.forgotten(ino);
   }
 
   onInvalidate(listener: (what: Invalidation) => void): () => void {
-    return this.#invalidations.subscribe(listener);
+    return this.#parts.invalidations.subscribe(listener);
   }
 
   invalidate(what: Invalidation): void {
-    this.#invalidations.send(what);
+    this.#parts.invalidations.send(what);
   }
 
   listingChanged(directory: Ino, changes: SeenChanges): void {
-    for (const ino of changes.lost) this.#relocation.locate(ino);
-    this.#invalidations.listingChanged(directory, changes);
+    for (const ino of changes.lost) this.#parts.relocation.locate(ino);
+    this.#parts.invalidations.listingChanged(directory, changes);
   }
 
   /** Paths of the files that are open for writing and so block an unmount. */

@@ -2,7 +2,7 @@
  * Opens and closes files: which revision a handle sees, whether the kernel may keep its pages of the file, and what happens to a
  * content after its last close.
  */
-import { type Ino, type Inode, remoteFileOf } from '../tree/inode.js';
+import { type Ino, type Inode, isSpecial, remoteFileOf } from '../tree/inode.js';
 import type { Attributes, Caller, HandleId, OpenFlags, OpenResult } from './api.js';
 import type { Contents } from './content/contents.js';
 import type { Mappings } from './content/mappings.js';
@@ -97,12 +97,26 @@ export class Handles {
     const existing = table.child(parent, name);
     if (existing !== undefined) {
       if (flags.exclusive) throw new FsError('EEXIST', `${name} exists`);
+      // Made since the kernel looked. The kernel opens such entries itself, so it must look again.
+      if (isSpecial(existing)) throw new FsError('ESTALE', `${name} is not a file`);
       const opened = await this.open(existing.ino, flags, caller);
       return { ...opened, attributes: this.attributes(inodeOf(this.#core, existing.ino)) };
     }
     const state = await createFile(this.#core, this.#o.namespace, this.#o.contents, { parent, name, mode }, caller);
     const handle = files.open(state, flags, null, caller?.pid);
     return { handle: handle.id, keepCache: false, attributes: this.attributes(inodeOf(this.#core, state.ino)) };
+  }
+
+  /** mknod(2) of a regular file: creates it, and stores it empty as its last close does. */
+  async makeFile(parent: Ino, name: string, mode: number, caller?: Caller): Promise<Attributes> {
+    const flags = { read: false, write: true, append: false, truncate: false, exclusive: true };
+    const { handle, attributes } = await this.create(parent, name, mode, flags, caller);
+    try {
+      await orAborted(this.#o.uploader.flush(this.#core.files.handle(handle).state), caller?.signal);
+    } finally {
+      await this.release(handle);
+    }
+    return attributes;
   }
 
   async release(id: HandleId): Promise<void> {

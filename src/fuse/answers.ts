@@ -2,7 +2,7 @@
 import { constants as fsConstants } from 'node:fs';
 import type { Log } from '../base/log.js';
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
-import type { OpenFlags } from '../filesystem/api.js';
+import type { NewNode, NodeKind, OpenFlags } from '../filesystem/api.js';
 import { FsError } from '../filesystem/core/fs-error.js';
 
 const EIO = 5;
@@ -60,5 +60,25 @@ export function decodeOpenFlags(flags: number): OpenFlags {
   };
 }
 
-/** S_IFDIR and S_IFREG of inode(7). */
-export const fileTypeBits = { directory: 0o040000, file: 0o100000 } as const;
+/** The file types of inode(7): S_IFDIR and so on. */
+export const fileTypeBits: Readonly<Record<NodeKind, number>> = {
+  fifo: 0o010000,
+  'character-device': 0o020000,
+  directory: 0o040000,
+  'block-device': 0o060000,
+  file: 0o100000,
+  symlink: 0o120000,
+  socket: 0o140000,
+};
+
+/** S_IFMT */
+const fileTypeMask = 0o170000;
+const makeable = ['file', 'fifo', 'socket', 'character-device', 'block-device'] as const;
+
+/** The arguments of mknod(2). EINVAL for a type that it does not make. */
+export function newNode(mode: number, rdev: number): NewNode {
+  const kind = makeable.find((one) => fileTypeBits[one] === (mode & fileTypeMask));
+  if (kind === undefined) throw new FsError('EINVAL', 'not a type that mknod(2) makes');
+  const isDevice = kind === 'character-device' || kind === 'block-device';
+  return { kind, mode: mode & 0o7777, rdev: isDevice ? rdev : 0 };
+}

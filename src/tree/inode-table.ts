@@ -11,7 +11,7 @@ import { entriesPerTurn } from '../base/event-loop-turns.js';
 import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { emptyOverlay, type Ino, type Inode, type Overlay } from './inode.js';
-import { NameCache, type Named } from './name-cache.js';
+import { NameCache } from './name-cache.js';
 import {
   type InodeRow,
   inodeOf,
@@ -26,6 +26,9 @@ import {
 
 /** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
 const CACHED_INODES = 32_768;
+
+/** Counts of subdirectories kept in memory, about 50 bytes each. */
+const CACHED_COUNTS = 32_768;
 
 /** Rows are numbered from 1. */
 const NO_INODE: Ino = 0;
@@ -43,6 +46,7 @@ export class InodeTable {
   readonly #transaction: <T>(act: () => T) => T;
   readonly #cache = new LRUCache<Ino, Inode>({ max: CACHED_INODES });
   readonly #names: NameCache;
+  readonly #subdirectories = new LRUCache<Ino, number>({ max: CACHED_COUNTS });
   readonly #byIno: Statement;
   readonly #byName: Statement;
   readonly #byRemote: Statement;
@@ -53,6 +57,7 @@ export class InodeTable {
   readonly #count: Statement;
   readonly #namesAfter: Statement;
   readonly #countUpTo: Statement;
+  readonly #countDirectories: Statement;
   readonly #watches = new Map<Ino, Set<DirectoryWatch>>();
   /** By the id of a file: see `noteUnlisted`. */
   readonly #unlisted = new Map<string, Pick<Inode, 'ino' | 'parent' | 'name'>>();
@@ -73,6 +78,7 @@ export class InodeTable {
       .prepare('SELECT name, ino FROM inode WHERE parent = ? AND name > ? ORDER BY name LIMIT ?')
       .raw();
     this.#countUpTo = sql.prepare('SELECT COUNT(*) FROM (SELECT 1 FROM inode WHERE parent = ? LIMIT ?)').pluck();
+    this.#countDirectories = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent = ? AND kind = 1').pluck();
     this.#count = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent IS NOT NULL').pluck();
   }
 
@@ -124,6 +130,15 @@ export class InodeTable {
 
   hasChildren(parent: Ino): boolean {
     return this.#countUpTo.get(parent, 1) === 1;
+  }
+
+  /** The number of directories in a directory, as far as they are known. A query at the first call only. */
+  subdirectoriesOf(directory: Ino): number {
+    const known = this.#subdirectories.get(directory);
+    if (known !== undefined) return known;
+    const count = this.#countDirectories.get(directory) as number;
+    this.#subdirectories.set(directory, count);
+    return count;
   }
 
   /** Has the directory more children than may be read at once? See `scanning`. */
@@ -213,6 +228,8 @@ export class InodeTable {
       confirmedAt: null,
       localSize: null,
       overlay: emptyOverlay,
+      target: null,
+      rdev: 0,
       ...fields,
     };
     const ino = Number(this.#insert.run(parametersOf(whole)).lastInsertRowid);
@@ -249,6 +266,7 @@ export class InodeTable {
     } catch (error) {
       this.#cache.clear();
       this.#names.clear();
+      this.#subdirectories.clear();
       throw error;
     }
   }
@@ -280,6 +298,7 @@ export class InodeTable {
         this.#cache.delete(ino);
       }
       this.#names.clear();
+      this.#subdirectories.clear();
     });
   }
 
@@ -289,14 +308,23 @@ export class InodeTable {
     return all;
   }
 
-  #notify(ino: Ino, before: Named | null, after: Named): void {
+  #notify(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
     this.#names.moved(ino, before, after);
+    if (after.kind === 'directory' && before?.parent !== after.parent) {
+      this.#countSubdirectory(before?.parent ?? null, -1);
+      this.#countSubdirectory(after.parent, 1);
+    }
     if (this.#watches.size === 0) return;
     for (const parent of new Set([before?.parent, after.parent]))
       for (const watch of this.#watches.get(parent ?? NO_INODE) ?? []) {
         watch.inos.add(ino);
         if (parent === after.parent) watch.names.add(after.name);
       }
+  }
+
+  #countSubdirectory(parent: Ino | null, change: number): void {
+    const count = parent === null ? undefined : this.#subdirectories.peek(parent);
+    if (parent !== null && count !== undefined) this.#subdirectories.set(parent, count + change);
   }
 
   /** Throws `circle` where a server would have the root in a directory, or a directory in itself. */

@@ -18,6 +18,19 @@ export interface Overlay {
 
 export const emptyOverlay: Overlay = { mode: null, uid: null, gid: null, atime: null, mtime: null, ctime: null };
 
+/**
+ * A file or directory, which the service holds; or one of the kinds that no service knows: symbolic links, FIFOs, sockets and
+ * devices. Those are rows of this table alone (see `isSpecial`).
+ */
+export type InodeKind = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character-device' | 'block-device';
+
+export type SpecialKind = Exclude<InodeKind, 'file' | 'directory'>;
+
+/** Is it an entry that never has an object at the service, nor a content to store? */
+export function isSpecial({ kind }: { readonly kind: InodeKind }): boolean {
+  return kind !== 'file' && kind !== 'directory';
+}
+
 /** One row of the inode table: an immutable snapshot. Changes go through `InodeTable`. */
 export interface Inode {
   readonly ino: Ino;
@@ -25,7 +38,7 @@ export interface Inode {
   readonly parent: Ino | null;
   /** The name shown here; `remote.name` is the provider's. */
   readonly name: string;
-  readonly kind: 'file' | 'directory';
+  readonly kind: InodeKind;
   /** The object as the provider last described it; null: it is not stored there. */
   readonly remote: RemoteEntry | null;
   /** A directory: when its listing was last confirmed, ms since the epoch; null when never. */
@@ -35,10 +48,15 @@ export interface Inode {
   /** Bytes of the local content that is newer than the remote one; null when there is none. */
   readonly localSize: number | null;
   readonly overlay: Overlay;
+  /** What a symbolic link points to: the bytes as they were given, in any encoding. Null for everything else. */
+  readonly target: Uint8Array | null;
+  /** A device's number, as Linux encodes it for FUSE (`new_encode_dev`). 0 for everything else. */
+  readonly rdev: number;
 }
 
 /** Bytes that a reader on the mount sees. */
 export function sizeOf(inode: Inode): number {
+  if (inode.target !== null) return inode.target.length;
   return inode.localSize ?? (inode.remote?.kind === 'file' ? inode.remote.size : 0);
 }
 

@@ -1,16 +1,16 @@
 import type { Timespec } from '../base/timespec.js';
 import type { RemoteEntry } from '../providers/provider.js';
-import type { Ino, Inode, Overlay } from './inode.js';
+import type { Ino, Inode, InodeKind, Overlay } from './inode.js';
 
 /**
- * A row of table `inode` as SQLite hands it out, in the order of `rowColumns`: an array of 25 values costs a quarter of the
+ * A row of table `inode` as SQLite hands it out, in the order of `rowColumns`: an array of 27 values costs a quarter of the
  * time of an object with as many names, and listings are made of rows.
  */
 export type InodeRow = readonly [
   ino: number,
   parent: number | null,
   name: string,
-  kind: 0 | 1,
+  kind: number,
   remoteId: string | null,
   remoteName: string | null,
   remoteParent: string | null,
@@ -32,7 +32,21 @@ export type InodeRow = readonly [
   mtimeNsec: number | null,
   ctimeSec: number | null,
   ctimeNsec: number | null,
+  target: Uint8Array | null,
+  rdev: number,
 ];
+
+/** By the number in column `kind`. */
+const kinds: readonly InodeKind[] = [
+  'file',
+  'directory',
+  'symlink',
+  'fifo',
+  'socket',
+  'character-device',
+  'block-device',
+];
+const numberOf = new Map(kinds.map((kind, number) => [kind, number]));
 
 export function inodeOf(row: InodeRow): Inode {
   const [ino, parent, name, kind, , , , , , , , , , listedAt, confirmedAt, localSize, mode, uid, gid] = row;
@@ -40,7 +54,7 @@ export function inodeOf(row: InodeRow): Inode {
     ino,
     parent,
     name,
-    kind: kind === 1 ? 'directory' : 'file',
+    kind: kinds[kind] ?? 'file',
     remote: remoteOf(row),
     listedAt,
     confirmedAt,
@@ -53,6 +67,8 @@ export function inodeOf(row: InodeRow): Inode {
       mtime: timespec(row[21], row[22]),
       ctime: timespec(row[23], row[24]),
     },
+    target: row[25],
+    rdev: row[26],
   };
 }
 
@@ -75,7 +91,7 @@ function timespec(sec: number | null, nsec: number | null): Timespec | null {
 }
 
 /** The parameters of an insert or update of a whole row, by column. */
-export type RowParameters = Record<string, number | string | null>;
+export type RowParameters = Record<string, number | string | Uint8Array | null>;
 
 export function parametersOf(inode: Omit<Inode, 'ino'> & { readonly ino?: Ino }): RowParameters {
   const { remote, overlay } = inode;
@@ -85,7 +101,7 @@ export function parametersOf(inode: Omit<Inode, 'ino'> & { readonly ino?: Ino })
     ino: inode.ino ?? null,
     parent: inode.parent,
     name: inode.name,
-    kind: inode.kind === 'directory' ? 1 : 0,
+    kind: numberOf.get(inode.kind) ?? 0,
     remote_id: remote?.id ?? null,
     remote_name: remote?.name ?? null,
     remote_parent: remote?.parentId ?? null,
@@ -99,6 +115,8 @@ export function parametersOf(inode: Omit<Inode, 'ino'> & { readonly ino?: Ino })
     confirmed_at: inode.confirmedAt,
     local_size: inode.localSize,
     ...overlayParameters(overlay),
+    target: inode.target,
+    rdev: inode.rdev,
   };
 }
 
@@ -131,6 +149,8 @@ const columns = Object.keys(
     confirmedAt: null,
     localSize: null,
     overlay: { mode: null, uid: null, gid: null, atime: null, mtime: null, ctime: null },
+    target: null,
+    rdev: 0,
   }),
 );
 

@@ -79,4 +79,10 @@ export const stateMigrations: readonly Migration[] = [
     spool TEXT PRIMARY KEY
   ) WITHOUT ROWID;
   `,
+  // More kinds: 2 symbolic link, 3 FIFO, 4 socket, 5 character device, 6 block device.
+  `
+  ALTER TABLE inode ADD COLUMN target BLOB;                     -- of a symbolic link
+  ALTER TABLE inode ADD COLUMN rdev INTEGER NOT NULL DEFAULT 0; -- of a device, as Linux encodes it
+  CREATE INDEX inode_directory ON inode (parent) WHERE kind = 1;
+  `,
 ];

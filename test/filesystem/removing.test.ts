@@ -52,7 +52,7 @@ describe('unlink', () => {
     expect(await m.read(handle, 0, 4)).toBe('some');
     await m.rm('a');
     expect(await m.read(handle)).toBe('some text');
-    expect(m.fs.getattr(1).nlink).toBe(1);
+    expect(m.fs.getattr(1).nlink).toBe(2);
     await m.close(handle);
     expect(m.isClean()).toBe(true);
   });

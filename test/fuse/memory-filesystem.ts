@@ -13,6 +13,7 @@ import type {
   HandleId,
   Ino,
   Invalidation,
+  NewNode,
   NodeKind,
   OpenFlags,
   OpenResult,
@@ -234,6 +235,31 @@ export class MemoryFilesystem implements Filesystem {
     });
   }
 
+  symlink(parent: Ino, name: string, target: Uint8Array, caller?: Caller): MaybePromise<Attributes> {
+    return this.#run('symlink', caller, () => {
+      const node = this.#make(parent, name, 'symlink', 0o777, caller);
+      node.data = target;
+      node.size = target.length;
+      return attributesOf(node);
+    });
+  }
+
+  readlink(ino: Ino): MaybePromise<Uint8Array> {
+    return this.#run('readlink', undefined, () => {
+      const node = this.#node(ino);
+      if (node.kind !== 'symlink') throw new FsError('EINVAL', `inode ${ino} is no link`);
+      return node.data;
+    });
+  }
+
+  mknod(parent: Ino, name: string, { kind, mode, rdev }: NewNode, caller?: Caller): MaybePromise<Attributes> {
+    return this.#run('mknod', caller, () => {
+      const node = this.#make(parent, name, kind, mode, caller);
+      node.rdev = rdev;
+      return attributesOf(node);
+    });
+  }
+
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     return this.#run('unlink', caller, () => {
       const directory = this.#directory(parent);
@@ -332,6 +358,12 @@ export class MemoryFilesystem implements Filesystem {
   #insert(node: Node): Node {
     this.#nodes.set(node.ino, node);
     return node;
+  }
+
+  #make(parent: Ino, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {
+    const directory = this.#directory(parent);
+    if (directory.children.has(name)) throw new FsError('EEXIST', name);
+    return this.#add(directory, name, kind, mode, caller);
   }
 
   #add(directory: Node, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {

@@ -14,9 +14,10 @@ export interface Node {
   /** Of a directory: its names. */
   readonly children: Map<string, Node>;
   parent: Node;
-  /** Of a file: its bytes are the first `size` of `data`. */
+  /** Of a file, or the target of a symbolic link: its bytes are the first `size` of `data`. */
   data: Uint8Array;
   size: number;
+  rdev: number;
   linked: boolean;
   openCount: number;
   readonly xattrs: Map<string, Uint8Array>;
@@ -31,7 +32,15 @@ export function makeNode(ino: Ino, kind: NodeKind, mode: number, owner: Owner): 
   const at = now();
   const node = {
     ...{ ino, kind, mode, uid: owner.uid ?? 0, gid: owner.gid ?? 0, atime: at, mtime: at, ctime: at },
-    ...{ children: new Map(), data: new Uint8Array(0), size: 0, linked: false, openCount: 0, xattrs: new Map() },
+    ...{
+      children: new Map(),
+      data: new Uint8Array(0),
+      size: 0,
+      rdev: 0,
+      linked: false,
+      openCount: 0,
+      xattrs: new Map(),
+    },
   } as unknown as Node;
   // Its own parent until it is put somewhere, as the root stays.
   node.parent = node;
@@ -78,5 +87,6 @@ export function attributesOf(node: Node): Attributes {
     atime: node.atime,
     mtime: node.mtime,
     ctime: node.ctime,
+    rdev: node.rdev,
   };
 }

@@ -119,17 +119,39 @@ attempt(lambda: os.rmdir('d/f'))
 attempt(lambda: os.unlink('none'))
 attempt(lambda: os.stat('d/f/x'))
 attempt(lambda: os.mkdir('x' * 256))
-attempt(lambda: os.symlink('d', 'l'))
+attempt(lambda: os.symlink('d', 'd'))
 attempt(lambda: os.link('d/f', 'l'))
-attempt(lambda: os.mkfifo('p'))
+attempt(lambda: os.mkfifo('d'))
 attempt(lambda: os.mknod('regular'))
 attempt(lambda: os.stat('regular'))`;
     expect(await m.python(script)).toMatchObject({
       ...ok,
-      stdout: 'ENOTEMPTY EEXIST EISDIR ENOTDIR ENOENT ENOTDIR ENAMETOOLONG EPERM EPERM EPERM ok ok',
+      stdout: 'ENOTEMPTY EEXIST EISDIR ENOTDIR ENOENT ENOTDIR ENAMETOOLONG EEXIST EPERM EEXIST ok ok',
     });
     m.fs.fail('mkdir', new FsError('EROFS', 'as the test wants'));
     expect((await m.sh('mkdir other')).stderr).toContain('Read-only file system');
+  });
+
+  it('carries links, pipes and sockets, and their types in a listing', async () => {
+    const script = `
+os.symlink('where/ever', 'link'); os.symlink('x' * 4095, 'long'); os.mkfifo('pipe', 0o640)
+import socket, stat
+socket.socket(socket.AF_UNIX).bind('socket')
+print(os.readlink('link'), len(os.readlink('long')), os.lstat('long').st_size, os.path.exists('link'))
+print([stat.filemode(os.lstat(n).st_mode) for n in ('link', 'pipe', 'socket')])
+with os.scandir('.') as entries: print(sorted((e.name, e.is_symlink(), e.is_file(follow_symlinks=False)) for e in entries))
+try: os.readlink('pipe')
+except OSError as e: print(errno.errorcode[e.errno])
+try: os.open('link', os.O_RDONLY | os.O_NOFOLLOW)
+except OSError as e: print(errno.errorcode[e.errno])`;
+    expect(await m.python(script)).toMatchObject({
+      ...ok,
+      stdout: `where/ever 4095 4095 False
+['lrwxrwxrwx', 'prw-r-----', 'srwxr-xr-x']
+[('link', True, False), ('long', True, False), ('pipe', False, False), ('socket', False, False)]
+EINVAL
+ELOOP`,
+    });
   });
 
   it('carries names of every script and with every odd character', async () => {

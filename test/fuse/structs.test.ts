@@ -61,6 +61,7 @@ const initFlags = {
   parallelDirectoryOperations: 'FUSE_PARALLEL_DIROPS',
   abortError: 'FUSE_ABORT_ERROR',
   maxPages: 'FUSE_MAX_PAGES',
+  cacheSymlinks: 'FUSE_CACHE_SYMLINKS',
   explicitInvalidateData: 'FUSE_EXPLICIT_INVAL_DATA',
   handleKillPrivileges: 'FUSE_HANDLE_KILLPRIV_V2',
   extended: 'FUSE_INIT_EXT',

@@ -1,15 +1,20 @@
 import { fromMs, isBefore, strictlyAfter, type Timespec } from '../../base/timespec.js';
-import { type Ino, type Inode, type Overlay, sizeOf } from '../../tree/inode.js';
+import { type Ino, type Inode, isSpecial, type Overlay, sizeOf } from '../../tree/inode.js';
 import type { AttributeChange, Attributes, Caller } from '../api.js';
 import type { Core, FilesystemOptions } from '../core/core.js';
 import { inodeOf, requireWritable } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
 import { type FileState, isCutShort } from '../core/open-files.js';
 
-/** The attributes that stat(2) shows: from the row, from what an open file has changed since, and defaults for the rest. */
+/**
+ * The attributes that stat(2) shows: from the row, from what an open file has changed since, and defaults for the rest.
+ * `subdirectories` of a directory; null where they are not known.
+ */
 export function attributesOf(
   inode: Inode,
   options: Pick<FilesystemOptions, 'uid' | 'gid' | 'umask' | 'readOnly'>,
   file?: FileState,
+  subdirectories: number | null = null,
 ): Attributes {
   const { remote } = inode;
   const overlay = withContentTimes(inode.overlay, file?.mtime ?? null);
@@ -20,16 +25,26 @@ export function attributesOf(
     ino: inode.ino,
     kind: inode.kind,
     size,
-    mode: overlay.mode ?? defaultMode(isDirectory, remote?.access === 'read', options.umask),
-    // 1 for directories: the number of subdirectories may be unknown, and 1 tells find(1) not to count on it.
-    nlink: inode.parent === null && !isRoot(inode) ? 0 : 1,
+    // symlink(7): nobody changes the mode of a symbolic link, and nobody looks at it.
+    mode:
+      inode.kind === 'symlink'
+        ? 0o777
+        : (overlay.mode ?? defaultMode(isDirectory, remote?.access === 'read', options.umask)),
+    nlink: linkCount(inode, subdirectories),
     uid: overlay.uid ?? options.uid,
     gid: overlay.gid ?? options.gid,
     atime: overlay.atime ?? mtime,
     mtime,
     ctime: overlay.ctime ?? mtime,
+    ...(inode.rdev === 0 ? {} : { rdev: inode.rdev }),
     ...(file !== undefined && someCutShort(file, size) ? { uncacheable: true } : {}),
   };
+}
+
+/** 1 for a directory whose subdirectories are not known: it tells find(1) not to count on it. */
+function linkCount(inode: Inode, subdirectories: number | null): number {
+  if (inode.parent === null && !isRoot(inode)) return 0;
+  return inode.kind === 'directory' && subdirectories !== null ? 2 + subdirectories : 1;
 }
 
 function someCutShort({ handles }: FileState, size: number): boolean {
@@ -45,7 +60,7 @@ export function unlinkedRow(core: Core, ino: Ino): Partial<Inode> {
   const inode = inodeOf(core, ino);
   const { size, mode, atime, mtime, ctime } = attributesOf(inode, core.options, core.files.state(ino));
   const overlay = { ...inode.overlay, mode, atime, mtime, ctime: strictlyAfter(ctime, fromMs(core.clock.now())) };
-  return { parent: null, remote: null, localSize: size, overlay };
+  return { parent: null, remote: null, localSize: isSpecial(inode) ? null : size, overlay };
 }
 
 function isRoot(inode: Inode): boolean {
@@ -74,14 +89,16 @@ export function touch(core: Core, ino: Ino): void {
   core.table.updateOverlay(ino, { mtime: strictlyAfter(overlay.mtime, now), ctime: strictlyAfter(overlay.ctime, now) });
 }
 
-/** chmod, chown, utimens: kept in the inode table, no request. Ignores `size`. */
+/** chmod, chown, utimens: kept in the inode table, no request. Ignores `size`. ENOTSUP for the mode of a symbolic link. */
 export function changeOverlay(core: Core, ino: number, change: AttributeChange): void {
   const { mode, uid, gid, atime, mtime } = change;
   if (mode === undefined && uid === undefined && gid === undefined && atime === undefined && mtime === undefined)
     return;
   requireWritable(core);
   const now = fromMs(core.clock.now());
-  const { overlay } = inodeOf(core, ino);
+  const { overlay, kind, name } = inodeOf(core, ino);
+  if (mode !== undefined && kind === 'symlink')
+    throw new FsError('ENOTSUP', `${name} is a symbolic link, without a mode`);
   const file = core.files.state(ino);
   core.table.update(ino, {
     overlay: {

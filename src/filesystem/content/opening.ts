@@ -1,4 +1,4 @@
-import type { Ino, Inode } from '../../tree/inode.js';
+import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { OpenFlags } from '../api.js';
 import { type Core, inodeOf, requireWritable } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
@@ -22,10 +22,13 @@ export function isAllHere({ readers }: Core, state: FileState | undefined): bool
   }
 }
 
-/** Checks that the file can be opened with these flags. EISDIR, ESTALE, EROFS, EACCES. */
+/** Checks that the file can be opened with these flags. EISDIR, ELOOP, ENXIO, ESTALE, EROFS, EACCES. */
 export function openable(core: Core, ino: Ino, flags: OpenFlags): Inode {
   const inode = inodeOf(core, ino);
   if (inode.kind === 'directory') throw new FsError('EISDIR', `${inode.name} is a directory`);
+  if (inode.kind === 'symlink') throw new FsError('ELOOP', `${inode.name} is a symbolic link`);
+  // The kernel opens FIFOs, sockets and devices itself.
+  if (isSpecial(inode)) throw new FsError('ENXIO', `${inode.name} has no content`);
   // The file lost its name and content between the lookup and now. The kernel looks the name up again.
   if (inode.parent === null && !isAllHere(core, core.files.state(ino))) {
     throw new FsError('ESTALE', `${inode.name} was removed`);

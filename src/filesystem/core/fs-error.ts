@@ -15,6 +15,7 @@ export type ErrnoName =
   | 'EINVAL'
   | 'EIO'
   | 'EISDIR'
+  | 'ELOOP'
   | 'ENAMETOOLONG'
   | 'ENETUNREACH'
   | 'ENODATA'

@@ -15,7 +15,7 @@ import type { Caller } from '../api.js';
 import type { Contents } from '../content/contents.js';
 import { promoteToCache } from '../content/promotion.js';
 import type { Core } from '../core/core.js';
-import type { FileState } from '../core/open-files.js';
+import type { AsideFile, FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
 import type { BegunCopy, BegunRename, Intents } from '../recovery/intents.js';
 import { md5Of } from '../uploads/delivery.js';
@@ -29,8 +29,8 @@ export interface NewPlace {
   readonly target: Inode | undefined;
 }
 
-/** Applies a rename, done at the provider, to the tables and to open files. */
-export type ApplyMove = (source: Inode, moved: RemoteEntry, to: NewPlace) => Promise<void>;
+/** Applies a rename, done at the provider, to the tables and to open files. `aside`: where readers find what was replaced. */
+export type ApplyMove = (source: Inode, moved: RemoteEntry, to: NewPlace, aside?: AsideFile) => Promise<void>;
 
 export class CopyRename {
   readonly #core: Core;

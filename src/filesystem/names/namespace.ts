@@ -4,7 +4,7 @@ import { inTurns, Pieces } from '../../base/event-loop-turns.js';
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { fromMs } from '../../base/timespec.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
-import type { Ino, Inode } from '../../tree/inode.js';
+import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';
 import { scanning } from '../../tree/scan.js';
 import type { Attributes, Caller, DirectoryEntry } from '../api.js';
@@ -60,12 +60,18 @@ export class Namespace {
   }
 
   attributes(inode: Inode): Attributes {
-    const file = this.#core.files.state(inode.ino);
-    if (file === undefined) return attributesOf(inode, this.#core.options);
+    const { files, options, table } = this.#core;
+    if (inode.kind === 'directory') {
+      // Never a request for the count: a directory that was not listed has a link count of 1.
+      const subdirectories = inode.listedAt === null ? null : table.subdirectoriesOf(inode.ino);
+      return attributesOf(inode, options, undefined, subdirectories);
+    }
+    const file = files.state(inode.ino);
+    if (file === undefined) return attributesOf(inode, options);
     notePassthroughWrites(this.#core, file);
     // Size and times must belong to the bytes that handles read, even if a newer revision is known.
     const shown = file.spool === null ? this.#contents.sharedRevision(file) : null;
-    return attributesOf(shown === null ? inode : { ...inode, remote: shown }, this.#core.options, file);
+    return attributesOf(shown === null ? inode : { ...inode, remote: shown }, options, file);
   }
 
   /** The entry of that name. ENOENT. */
@@ -152,12 +158,18 @@ export class Namespace {
     requireWritable(this.#core);
     const inode = await this.find(parent, name, caller);
     if (inode.kind === 'directory') throw new FsError('EISDIR', `${name} is a directory`);
-    await this.#contents.withNameLocks(
-      [inode.ino],
-      () => this.#intents.withChangeIntent([parent], () => this.#removeFile(inode, caller)),
-      caller?.signal,
-    );
+    const remove = async (): Promise<void> => {
+      if (isSpecial(inode)) this.#removeSpecial(inode);
+      else await this.#intents.withChangeIntent([parent], () => this.#removeFile(inode, caller));
+    };
+    await this.#contents.withNameLocks([inode.ino], remove, caller?.signal);
     this.touchDirectory(parent);
+  }
+
+  /** No object at the provider, and no content: only the row loses its name. */
+  #removeSpecial({ ino, name }: Inode): void {
+    if (inodeOf(this.#core, ino).parent === null) throw new FsError('ENOENT', `${name} does not exist`);
+    this.#core.table.update(ino, unlinkedRow(this.#core, ino));
   }
 
   /** Removes the name of a file at the provider and here. Open handles can still read and write. */
@@ -206,17 +218,27 @@ export class Namespace {
 
   /** Removes the file at the provider (trash or permanently), or moves it aside if open handles still need it there. */
   async #removeRemote(state: FileState, remote: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
-    if (this.#asideFiles.isNeeded(state)) {
-      this.requireDeletes();
-      const aside = await this.#asideFiles.stepAside(remote, caller).catch((error: unknown) => {
-        // It is gone already: there is nothing to read.
-        if (codeOf(error) !== 'not-found') throw error;
-      });
-      if (aside === undefined || aside !== null) return aside ?? null;
-      await this.fetchForReaders(state, caller);
+    const aside = await this.stepAside(state, remote, caller);
+    if (aside === null) await this.dispose(remote, caller);
+    return aside;
+  }
+
+  /**
+   * Moves a file aside if open handles still need it at the provider. Null: they do not, their bytes are fetched, or the file is
+   * gone already.
+   */
+  async stepAside(state: FileState | undefined, remote: RemoteFile, caller?: Caller): Promise<AsideFile | null> {
+    if (!this.#asideFiles.isNeeded(state)) return null;
+    this.requireDeletes();
+    try {
+      const aside = await this.#asideFiles.stepAside(remote, caller);
+      if (aside === null) await this.fetchForReaders(state, caller);
+      return aside;
+    } catch (error) {
+      // It is gone already: there is nothing to read.
+      if (codeOf(error) !== 'not-found') throw error;
+      return null;
     }
-    await this.dispose(remote, caller);
-    return null;
   }
 
   /**

@@ -1,31 +1,27 @@
 /**
  * rename(2): the same provider object and inode number under another name.
  *
- * A rename over an existing file takes three requests: the old file is moved aside, the new one takes the name, the old
- * one goes to the trash. An intent in the state database lets the next mount finish or undo a rename that a crash
+ * The requests for it are in move-rename.ts and copy-rename.ts; entries without an object at the provider need none. An intent in the state database lets the next mount finish or undo a rename that a crash
  * interrupted.
  */
-import { codeOf, messageOf } from '../../base/errors.js';
+import { codeOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
-import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
-import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
+import type { RemoteEntry } from '../../providers/provider.js';
+import { type Ino, type Inode, isSpecial, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Caller, RenameFlags } from '../api.js';
 import { unlinkedRow } from '../attributes/attributes.js';
 import type { Contents } from '../content/contents.js';
 import type { Relocation } from '../content/relocation.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.js';
-import { isPastDeadline, isUnavailable } from '../core/deadlines.js';
 import { FsError } from '../core/fs-error.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
-import type { Intent } from '../core/replace-intent.js';
 import { type BegunCopy, type BegunRename, begunRename, type Intents } from '../recovery/intents.js';
-import { asideName } from '../recovery/retained-versions.js';
-import { isUndeletable } from '../uploads/orphans.js';
 import type { Uploader } from '../uploads/uploader.js';
-import { CopyRename, type NewPlace } from './copy-rename.js';
-import { type Namespace, type NamespaceParts, remoteIdOf, requireNameFits } from './namespace.js';
+import { type ApplyMove, CopyRename, type NewPlace } from './copy-rename.js';
+import { MoveRename, remoteName } from './move-rename.js';
+import { type Namespace, type NamespaceParts, requireNameFits } from './namespace.js';
 import type { AsideFiles } from './removed-while-open.js';
 
 export class Renaming {
@@ -35,6 +31,7 @@ export class Renaming {
   readonly #uploader: Uploader;
   readonly #intents: Intents;
   readonly #byCopy: CopyRename;
+  readonly #byMove: MoveRename;
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
 
@@ -46,7 +43,9 @@ export class Renaming {
     this.#intents = parts.intents;
     this.#relocation = parts.relocation;
     this.#asideFiles = parts.asideFiles;
-    this.#byCopy = new CopyRename(core, namespace, parts, (source, moved, to) => this.#applyMove(source, moved, to));
+    const applyMove: ApplyMove = (...move) => this.#applyMove(...move);
+    this.#byCopy = new CopyRename(core, namespace, parts, applyMove);
+    this.#byMove = new MoveRename(core, namespace, parts, applyMove);
   }
 
   async rename(
@@ -111,15 +110,15 @@ export class Renaming {
       const now = table.child(parent, name);
       const inTheWay = table.child(newParent, newName);
       if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;
+      const to = (): NewPlace => ({ directory: directoryOf(this.#core, newParent), name: newName, target: inTheWay });
       const carryOut = (): Promise<void> =>
-        this.#intents.withChangeIntent(
-          [parent, newParent],
-          (noteCopy) => {
-            const to = { directory: directoryOf(this.#core, newParent), name: newName, target: inTheWay };
-            return this.#carryOut(now, to, noteCopy, caller);
-          },
-          begunRename(now, inTheWay, newParent, newName),
-        );
+        isSpecial(now)
+          ? this.#renameSpecial(now, to(), caller)
+          : this.#intents.withChangeIntent(
+              [parent, newParent],
+              (noteCopy) => this.#carryOut(now, to(), noteCopy, caller),
+              begunRename(now, inTheWay, newParent, newName),
+            );
       if (inTheWay?.kind !== 'file') await carryOut();
       else {
         const replaced = this.#core.files.ensureState(inTheWay.ino);
@@ -138,6 +137,38 @@ export class Renaming {
     }
   }
 
+  /**
+   * Renames an entry that has no object at the provider: one transaction here. If it replaces a stored file, that one's object goes
+   * last, and the transaction has its removal in it: whenever the process dies, the name means one of the two.
+   */
+  async #renameSpecial(source: Inode, to: NewPlace, caller: Caller | undefined): Promise<void> {
+    const { files, table, directories } = this.#core;
+    const { target } = to;
+    const old = target === undefined ? null : remoteFileOf(target);
+    if (target === undefined || old === null) return this.#renameLocal(source, to, caller);
+    this.#namespace.requireDeletes();
+    if (old.access === 'read') throw new FsError('EACCES', `${target.name} is read-only`);
+    const aside = await this.#namespace.stepAside(files.state(target.ino), old, caller);
+    const orphan = table.transaction(() => {
+      this.#dropName(target);
+      this.#placeLocally(source, to);
+      if (aside === null) return this.#intents.noteOrphan(old);
+      this.#asideFiles.commit(aside);
+      return null;
+    });
+    directories.changes.note('file', old.id);
+    this.#unlinkReplaced(target.ino, aside ?? undefined);
+    if (orphan !== null) await this.#intents.removeNoted(orphan, old, () => this.#namespace.dispose(old, caller));
+  }
+
+  #placeLocally(source: Inode, { directory, name }: NewPlace): void {
+    this.#core.table.update(source.ino, {
+      parent: directory.ino,
+      name,
+      overlay: { ...source.overlay, ctime: strictlyAfter(source.overlay.ctime, fromMs(this.#core.clock.now())) },
+    });
+  }
+
   async #carryOut(
     source: Inode,
     to: NewPlace,
@@ -154,15 +185,15 @@ export class Renaming {
       return this.#byCopy.carryOut(source, source.remote, to, noteCopy, caller);
     if (target?.kind === 'directory') {
       await this.#namespace.removeEmpty(target, caller);
-      return this.#move(source, source.remote, { ...to, target: undefined }, caller);
+      return this.#byMove.move(source, source.remote, { ...to, target: undefined }, caller);
     }
     const old = target === undefined ? null : remoteFileOf(target);
     const remote = remoteFileOf(source);
     // Checked before anything is moved aside: a file that cannot be removed would stay there.
     if (old !== null) this.#namespace.requireDeletes();
     if (target !== undefined && old !== null && remote !== null)
-      await this.#replace(source, remote, { ...to, target }, old, caller);
-    else await this.#move(source, source.remote, to, caller);
+      await this.#byMove.replace(source, remote, { ...to, target }, old, caller);
+    else await this.#byMove.move(source, source.remote, to, caller);
   }
 
   /**
@@ -178,7 +209,7 @@ export class Renaming {
       const inTheWay = target === null ? undefined : table.get(target);
       if (source?.remote == null || directory?.remote == null) return;
       if (!provider.capabilities.moveFile) return this.#byCopy.finish(begun, source, directory, inTheWay);
-      const to = { parentId: directory.remote.id, name: this.#remoteName(source, name) };
+      const to = { parentId: directory.remote.id, name: remoteName(source, name) };
       const now =
         (await orGone(provider.stat(source.remote))) ??
         (await this.#findByContent(source, directory, to.name, inTheWay));
@@ -216,93 +247,13 @@ export class Renaming {
     return entries.find((entry) => isIt(entry) && isOther(entry)) ?? null;
   }
 
-  async #move(source: Inode, remote: RemoteEntry, to: NewPlace, caller?: Caller): Promise<void> {
-    const { directory } = to;
-    const place = { parentId: remoteIdOf(directory), name: this.#remoteName(source, to.name) };
-    const touched = [source.parent, directory.ino];
-    const moved = await this.#namespace.expiringOnError(touched, () => this.#core.provider.move(remote, place, caller));
-    await this.#applyMove(source, moved, to);
-  }
-
-  /** Moves the old file aside, gives its name to ours, and disposes of the old one. */
-  async #replace(
-    source: Inode,
-    remote: RemoteFile,
-    to: NewPlace & { readonly target: Inode },
-    old: RemoteFile,
-    caller: Caller | undefined,
-    isRefused = false,
-  ): Promise<void> {
-    const { provider, log } = this.#core;
-    const { directory, target } = to;
-    const parentId = remoteIdOf(directory);
-    const name = this.#remoteName(source, to.name);
-    const replaced = this.#core.files.state(target.ino);
-    const stepsAside = !isRefused && this.#asideFiles.isNeeded(replaced);
-    const place = stepsAside
-      ? this.#asideFiles.placeOf(old.name)
-      : { parentId, name: asideName(old.name, provider.capabilities.maxNameLength) };
-    const intent = this.#intents.begin({
-      ...{ old, parentId, name: old.name, successor: remote },
-      ...{ aside: place.name, asideIn: place.parentId },
-    });
-    await this.#core.state.durable();
-    let stepped: RemoteEntry;
-    try {
-      stepped = await provider.move(old, place, { deadline: caller?.deadline });
-    } catch (error) {
-      if (stepsAside && this.#asideFiles.isRefusal(error)) {
-        this.#intents.end(intent);
-        await this.#namespace.fetchForReaders(replaced, caller);
-        return this.#replace(source, remote, to, old, caller, true);
-      }
-      if (codeOf(error) !== 'not-found') {
-        await this.#undo(intent, source, directory, error, caller);
-        throw error;
-      }
-      this.#intents.end(intent);
-      return this.#move(source, remote, to, { deadline: caller?.deadline });
-    }
-    let moved: RemoteEntry;
-    try {
-      moved = await provider.move(remote, { parentId, name }, { deadline: caller?.deadline });
-    } catch (error) {
-      await this.#undo(intent, source, directory, error, caller);
-      throw error;
-    }
-    const aside = stepsAside && stepped.kind === 'file' ? { intent, file: stepped } : undefined;
-    await this.#applyMove(source, moved, to, aside);
-    if (aside !== undefined) return;
-    try {
-      await this.#namespace.dispose(stepped);
-      this.#intents.end(intent);
-    } catch (error) {
-      // The rename itself is done; only the old file is left over.
-      if (isUndeletable(error)) return this.#intents.retain(intent);
-      log.warn({ ino: target.ino }, `the replaced version stays as ${place.name} for now: ${messageOf(error)}`);
-      this.#intents.retryLater(intent);
-    }
-  }
-
-  async #undo(
-    intent: Intent,
-    source: Inode,
-    directory: Inode,
-    error: unknown,
-    caller: Caller | undefined,
-  ): Promise<void> {
-    for (const ino of [source.parent, directory.ino]) if (ino !== null) this.#core.directories.expire(ino);
-    // The caller's time is over and the provider is unavailable: undoing waits for the background.
-    if (isUnavailable(error) && isPastDeadline(this.#core, caller)) this.#intents.retryLater(intent);
-    else await this.#intents.undo(intent);
-  }
-
   /**
    * Renames a content that is not stored yet, on this machine only. If it replaces a stored file, it becomes that
    * file's next version.
    */
-  async #renameLocal(source: Inode, { directory, name, target }: NewPlace, caller: Caller | undefined): Promise<void> {
-    const { table, files, journal, clock } = this.#core;
+  async #renameLocal(source: Inode, to: NewPlace, caller: Caller | undefined): Promise<void> {
+    const { table, files, journal } = this.#core;
+    const { target } = to;
     const state = files.state(source.ino);
     const old = target === undefined ? null : remoteFileOf(target);
     // Bytes of the old base must be fetched before the base changes.
@@ -312,18 +263,15 @@ export class Renaming {
     table.transaction(() => {
       if (target !== undefined) this.#dropName(target);
       if (aside !== null) this.#asideFiles.commit(aside);
-      table.update(source.ino, {
-        parent: directory.ino,
-        name,
-        overlay: { ...source.overlay, ctime: strictlyAfter(source.overlay.ctime, fromMs(clock.now())) },
-        ...(old === null ? {} : { remote: old, confirmedAt: target?.confirmedAt ?? null }),
-      });
-      if (old === null || state?.spool == null) return;
+      this.#placeLocally(source, to);
+      if (old === null) return;
+      table.update(source.ino, { remote: old, confirmedAt: target?.confirmedAt ?? null });
+      if (state?.spool == null) return;
       state.spool.rebase(old);
       journal.setContent(source.ino, state.spool.state(), old);
     });
     if (target !== undefined) this.#unlinkReplaced(target.ino, aside ?? undefined);
-    if (state !== undefined && state.handles.size === 0) this.#uploader.enqueue(state);
+    if (state?.spool != null && state.handles.size === 0) this.#uploader.enqueue(state);
   }
 
   async #applyMove(
@@ -376,15 +324,10 @@ export class Renaming {
     if (aside === undefined) this.#contents.abandon(state);
     else this.#asideFiles.attach(state, aside);
   }
-
-  /** A name that is escaped here keeps its true form at the provider until a rename changes it. */
-  #remoteName(source: Inode, newName: string): string {
-    return newName === source.name && source.remote !== null ? source.remote.name : newName;
-  }
 }
 
 function requireSameKind(source: Inode, target: Inode): void {
-  if (source.kind === target.kind) return;
+  if ((source.kind === 'directory') === (target.kind === 'directory')) return;
   if (target.kind === 'directory') throw new FsError('EISDIR', `${target.name} is a directory`);
   throw new FsError('ENOTDIR', `${target.name} is not a directory`);
 }

@@ -28,7 +28,11 @@ export class Copying {
   readonly #contents: Contents;
   readonly #namespace: Namespace;
 
-  constructor(core: Core, contents: Contents, namespace: Namespace) {
+  readonly #onSpace: (bytes: number) => void;
+
+  /** `onSpace` is called with the bytes of each copy. */
+  constructor(core: Core, contents: Contents, namespace: Namespace, onSpace: (bytes: number) => void) {
+    this.#onSpace = onSpace;
     this.#core = core;
     this.#contents = contents;
     this.#namespace = namespace;
@@ -50,6 +54,7 @@ export class Copying {
       this.#contents.withNameLocks([target.state.ino], () => this.#copy(original, source, target, caller)),
       caller?.signal,
     );
+    this.#onSpace(original.size);
     return original.size;
   }
 

@@ -194,6 +194,15 @@ export class Intents {
     if (!(await this.#orphans.remove(file, remove))) this.#scheduleRetry();
   }
 
+  /** For the transaction in which another entry takes the name of the file: answers what `removeNoted` then takes. */
+  noteOrphan(file: RemoteFile): number {
+    return this.#orphans.note(file);
+  }
+
+  async removeNoted(id: number, file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
+    if (!(await this.#orphans.removeNoted(id, file, remove))) this.#scheduleRetry();
+  }
+
   /** A file is about to be stored under this name: removes an orphan of that name. */
   clearOrphansAt(place: UploadTarget, signal?: AbortSignal): Promise<void> {
     return this.#orphans.clear(place, signal);

@@ -46,11 +46,20 @@ export class Orphans {
   }
 
   /** Removes a file with `remove`. False: it failed and is retried later. */
-  async remove(file: RemoteFile, remove: () => Promise<unknown>): Promise<boolean> {
+  remove(file: RemoteFile, remove: () => Promise<unknown>): Promise<boolean> {
+    return this.removeNoted(this.note(file), file, remove);
+  }
+
+  /** Writes down that a file is to be removed. For the transaction that gives its name to another. */
+  note(file: RemoteFile): number {
     const { lastInsertRowid } = this.#core.state.sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('remove', ?)")
       .run(JSON.stringify(file));
-    const id = Number(lastInsertRowid);
+    return Number(lastInsertRowid);
+  }
+
+  /** Removes with `remove` what `note` has written down. False: it failed and is retried later. */
+  async removeNoted(id: number, file: RemoteFile, remove: () => Promise<unknown>): Promise<boolean> {
     try {
       await remove();
       this.#end(id);

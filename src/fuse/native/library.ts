@@ -17,6 +17,7 @@ export interface NativeStat {
   readonly nlink: number;
   readonly uid: number;
   readonly gid: number;
+  readonly rdev: number;
   readonly size: number;
   readonly blksize: number;
   readonly blocks: number;
@@ -50,6 +51,8 @@ export interface NativeOperations {
   readdir(path: string, reply: (error: number, names?: string[], stats?: Partial<NativeStat>[]) => void): void;
   open(path: string, flags: number, reply: ReplyWith<number>): void;
   create(path: string, mode: number, reply: ReplyWith<number>): void;
+  /** `target` must be a string in every answer: fuse-native reads it even after an error. */
+  readlink(path: string, reply: (error: number, target: string) => void): void;
   mknod(path: string, mode: number, dev: number, reply: Reply): void;
   read(path: string, fd: number, buffer: Buffer, length: number, offset: number, reply: Reply): void;
   write(path: string, fd: number, buffer: Buffer, length: number, offset: number, reply: Reply): void;

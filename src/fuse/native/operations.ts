@@ -3,12 +3,11 @@ import type { Log } from '../../base/log.js';
 import type { MaybePromise } from '../../base/maybe-promise.js';
 import type { Filesystem, HandleId, Ino } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/core/fs-error.js';
-import { andThen, decodeOpenFlags, errnoOf, fileOffset, fileTypeBits, settle } from '../answers.js';
+import { andThen, decodeOpenFlags, errnoOf, fileOffset, fileTypeBits, newNode, settle } from '../answers.js';
 import type { NativeOperations } from './library.js';
-import { isHiddenName, type Paths, type Place } from './paths.js';
+import { isHiddenName, type Paths, type Place, requireUtf8 } from './paths.js';
 import { toStat, toStatFs, toTimespec } from './stat.js';
 
-const fileTypeMask = 0o170000;
 /** (uid_t)-1 of chown(2): do not change the id. */
 const unchangedId = 0xffff_ffff;
 
@@ -161,16 +160,22 @@ export function operations(
           ),
         ({ handle, attributes }) => files.add({ handle, ino: attributes.ino }),
       ),
-    mknod: (path, mode, _dev, reply) =>
+    mknod: (path, mode, dev, reply) =>
       respondDone('mknod', reply, () => {
-        if ((mode & fileTypeMask) !== fileTypeBits.file) return notPermitted('devices, pipes or sockets')();
-        return onPlace(path, ({ parent, name }) => {
-          const flags = { read: false, write: true, append: false, truncate: false, exclusive: true };
-          return andThen(fs.create(parent, name, mode & 0o7777, flags), ({ handle }) =>
-            andThen(fs.flush(handle), () => fs.release(handle)),
-          );
-        });
+        const node = newNode(mode, dev);
+        return onPlace(path, ({ parent, name }) => fs.mknod(parent, name, node));
       }),
+    symlink: (target, path, reply) =>
+      respondDone('symlink', reply, () => {
+        requireUtf8(target);
+        return onPlace(path, ({ parent, name }) => fs.symlink(parent, name, Buffer.from(target)));
+      }),
+    readlink: (path, reply) =>
+      settle(
+        () => onIno(path, (ino) => fs.readlink(ino)),
+        (target) => reply(0, Buffer.from(target).toString()),
+        (error) => reply(-errnoOf(error, 'readlink', log), ''),
+      ),
 
     read: (_path, fd, buffer, length, offset, reply) =>
       respondCount('read', reply, () => fs.read(files.get(fd).handle, buffer.subarray(0, length), offset)),
@@ -223,7 +228,6 @@ export function operations(
     rename: (from, to, reply) =>
       respondDone('rename', reply, () => onPlace(from, (source) => onPlace(to, (target) => rename(source, target)))),
     link: (_from, _to, reply) => respondDone('link', reply, notPermitted('hard links')),
-    symlink: (_target, _path, reply) => respondDone('symlink', reply, notPermitted('symbolic links')),
 
     setxattr: (path, name, value, _position, flags, reply) =>
       respondDone('setxattr', reply, () => {

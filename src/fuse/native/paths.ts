@@ -29,6 +29,11 @@ export interface Place {
 /** libfuse 2 makes hidden names (`hidden_name()`) of the node's number and a counter, eight hexadecimal digits each. */
 export const isHiddenName = (name: string): boolean => /^\.fuse_hidden[0-9a-f]{16}$/.test(name);
 
+/** EILSEQ where it may not be UTF-8: fuse-native replaces every such byte by one character, and two names would become one. */
+export function requireUtf8(path: string): void {
+  if (path.includes('\ufffd')) throw new FsError('EILSEQ', 'a name that is not UTF-8');
+}
+
 const keyOf = (parent: Ino, name: string): string => `${parent}/${name}`;
 
 export class Paths {
@@ -42,8 +47,7 @@ export class Paths {
 
   /** The last component and its directory. Throws EILSEQ if the path may not be UTF-8. */
   place(path: string): MaybePromise<Place> {
-    // fuse-native replaces every byte that is not UTF-8 by this character, so two different names would become one.
-    if (path.includes('\ufffd')) throw new FsError('EILSEQ', 'a name that is not UTF-8');
+    requireUtf8(path);
     const components = path.split('/').filter((component) => component !== '');
     const name = components.pop() ?? '';
     return andThen(this.#descend(this.#fs.root, components, 0), (parent) => ({ parent, name }));

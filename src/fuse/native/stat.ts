@@ -18,6 +18,7 @@ export function toStat(attributes: Attributes): NativeStat {
     nlink: attributes.nlink,
     uid: attributes.uid,
     gid: attributes.gid,
+    rdev: attributes.rdev ?? 0,
     size: attributes.size,
     blksize: 4096,
     // st_blocks counts units of 512 bytes, whatever the block size: stat(2).

@@ -1,15 +1,13 @@
 /** Requests about names: look up, create, rename and remove objects; and FORGET. */
 import type { MaybePromise } from '../../../base/maybe-promise.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
-import { andThen, fileTypeBits } from '../../answers.js';
+import { newNode } from '../../answers.js';
 import type { RequestCaller } from '../connection/caller.js';
 import type { Connection } from '../connection/connection.js';
 import { renameFlag } from '../protocol/protocol.js';
 import type { Request } from '../protocol/request.js';
 import { batchForgetIn, forgetIn, forgetOne, mkdirIn, mknodIn, rename2In, renameIn } from '../protocol/structs.js';
 import { type Entry, entryOf, entryReply, type Operation, permissionMask } from './operation.js';
-
-const fileTypeMask = 0o170000;
 
 export const lookup: Operation<Entry> = {
   minimum: 1,
@@ -51,30 +49,40 @@ export const mkdir: Operation<Entry> = {
   ...entryReply,
 };
 
-/** mknod(2) of a regular file: creates it and closes it at once. */
 export const mknod: Operation<Entry> = {
   minimum: mknodIn.$bytes + 1,
   changes: true,
   call(connection, request, caller) {
-    const { fs } = connection;
     const { view, body } = request;
-    const mode = mknodIn.mode.get(view, body);
-    if ((mode & fileTypeMask) !== fileTypeBits.file)
-      throw new FsError('EPERM', 'a cloud account holds no devices, pipes or sockets');
     caller.umask = mknodIn.umask.get(view, body);
     const parent = connection.nodes.inoOf(request.nodeid);
-    const flags = { read: false, write: true, append: false, truncate: false, exclusive: true };
-    const created = fs.create(parent, request.name(body + mknodIn.$bytes), mode & permissionMask, flags, caller);
-    return andThen(created, async ({ handle, attributes }) => {
-      try {
-        await fs.flush(handle, caller);
-      } finally {
-        await fs.release(handle);
-      }
-      return entryOf(connection, parent, attributes);
-    });
+    const node = newNode(mknodIn.mode.get(view, body), mknodIn.rdev.get(view, body));
+    const name = request.name(body + mknodIn.$bytes);
+    return entryOf(connection, parent, connection.fs.mknod(parent, name, node, caller));
   },
   ...entryReply,
+};
+
+export const symlink: Operation<Entry> = {
+  minimum: 2,
+  changes: true,
+  call(connection, request, caller) {
+    const parent = connection.nodes.inoOf(request.nodeid);
+    const name = request.name(request.body);
+    const target = request.bytesOfName(request.afterName(request.body));
+    return entryOf(connection, parent, connection.fs.symlink(parent, name, target, caller));
+  },
+  ...entryReply,
+};
+
+export const readlink: Operation<Uint8Array> = {
+  minimum: 0,
+  call: ({ fs, nodes }, { nodeid }) => fs.readlink(nodes.inoOf(nodeid)),
+  encode(_, reply, target) {
+    reply.payload = target;
+    reply.payloadLength = target.length;
+    return 0;
+  },
 };
 
 export const unlink: Operation<void> = {
@@ -121,22 +129,9 @@ export const rename2: Operation<void> = {
   },
 };
 
-/** Throws EPERM, as link(2) and symlink(2) document for file systems without links. */
-function impossible(what: string): Operation<never> {
-  return {
-    minimum: 0,
-    call() {
-      throw new FsError('EPERM', `a cloud account holds no ${what}`);
-    },
-  };
-}
-
-export const link = impossible('hard links');
-export const symlink = impossible('symbolic links');
-
-export const readlink: Operation<never> = {
+export const link: Operation<never> = {
   minimum: 0,
   call() {
-    throw new FsError('EINVAL', 'not a symbolic link');
+    throw new FsError('EPERM', 'hard links are not supported yet');
   },
 };

@@ -20,6 +20,7 @@ const congestionThreshold = 48;
  *   `ls -l` of a large directory causes one LOOKUP per name after the first chunk.
  * - asyncDirectIo: parts of one O_DIRECT call at a time.
  * - parallelDirectoryOperations: look-ups and listings of one directory at a time.
+ * - cacheSymlinks: the kernel keeps the targets of symbolic links, which never change.
  * - abortError: tells an aborted connection (ECONNABORTED) from an unmount (ENODEV).
  * - explicitInvalidateData, and so not autoInvalidateData: the latter drops a file's pages whenever its modification time
  *   changes, even by our own write or by `touch`. The core tells the kernel when content changed, also at open.
@@ -38,6 +39,7 @@ const wanted =
   initFlag.parallelDirectoryOperations |
   initFlag.abortError |
   initFlag.maxPages |
+  initFlag.cacheSymlinks |
   initFlag.explicitInvalidateData |
   initFlag.handleKillPrivileges;
 

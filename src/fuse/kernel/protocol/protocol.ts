@@ -67,6 +67,7 @@ export const initFlag = {
   parallelDirectoryOperations: 1 << 18,
   abortError: 1 << 21,
   maxPages: 1 << 22,
+  cacheSymlinks: 1 << 23,
   explicitInvalidateData: 1 << 25,
   handleKillPrivileges: 1 << 28,
   extended: 1 << 30,

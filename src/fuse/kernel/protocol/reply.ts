@@ -60,7 +60,7 @@ function encodeAttributes(view: DataView, base: number, value: Attributes): void
   attr.nlink.set(view, base, value.nlink);
   attr.uid.set(view, base, value.uid);
   attr.gid.set(view, base, value.gid);
-  attr.rdev.set(view, base, 0);
+  attr.rdev.set(view, base, value.rdev ?? 0);
   attr.blksize.set(view, base, blockSize);
   attr.flags.set(view, base, 0);
 }

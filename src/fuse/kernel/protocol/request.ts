@@ -56,6 +56,11 @@ export class Request {
     return name;
   }
 
+  /** A copy of the bytes up to the NUL: the target of a symbolic link is in no encoding. */
+  bytesOfName(at: number): Uint8Array {
+    return Uint8Array.from(this.bytes.subarray(at, this.afterName(at) - 1));
+  }
+
   /** `length` bytes from `at`, still in the request's buffer. */
   data(at: number, length: number): Uint8Array {
     if (length > this.end - at) throw new FsError('EINVAL', 'less data than announced');

@@ -1,0 +1,87 @@
+/** The parts of the file system, put together: each knows those that it needs, by its constructor or by a callback that is set here. */
+import type { Account } from '../providers/provider.js';
+import type { Ino } from '../tree/inode.js';
+import { SpaceAccounting } from './attributes/statfs.js';
+import { Xattrs } from './attributes/xattrs.js';
+import { Contents } from './content/contents.js';
+import { markCorrupt } from './content/corruption.js';
+import { Mappings } from './content/mappings.js';
+import { Passthrough } from './content/passthrough.js';
+import { Relocation } from './content/relocation.js';
+import { Resizing } from './content/resizing.js';
+import type { Core } from './core/core.js';
+import { LookupDeadlines } from './core/deadlines.js';
+import { FailureLog } from './core/failure-log.js';
+import { Invalidations } from './core/invalidations.js';
+import { Handles } from './handles.js';
+import { Namespace } from './names/namespace.js';
+import { AsideFiles } from './names/removed-while-open.js';
+import { Renaming } from './names/renaming.js';
+import { Copying } from './names/server-side-copy.js';
+import { SpecialFiles } from './names/special-files.js';
+import { Intents } from './recovery/intents.js';
+import { Discarding } from './uploads/discarding.js';
+import { Orphans } from './uploads/orphans.js';
+import { Uploader } from './uploads/uploader.js';
+
+export interface Parts {
+  readonly uploader: Uploader;
+  readonly discarding: Discarding;
+  readonly contents: Contents;
+  readonly passthrough: Passthrough;
+  readonly mappings: Mappings;
+  readonly namespace: Namespace;
+  readonly renaming: Renaming;
+  readonly resizing: Resizing;
+  readonly intents: Intents;
+  readonly copying: Copying;
+  readonly specials: SpecialFiles;
+  readonly xattrs: Xattrs;
+  readonly failures: FailureLog;
+  readonly invalidations: Invalidations;
+  readonly handles: Handles;
+  readonly space: SpaceAccounting;
+  readonly relocation: Relocation;
+  readonly asideFiles: AsideFiles;
+  readonly lookups: LookupDeadlines;
+}
+
+/** `root`: the mounted directory. */
+export function assemble(core: Core, root: Ino, account: Account): Parts {
+  const space = new SpaceAccounting(core, account.quota);
+  const passthrough = new Passthrough(core);
+  const relocation = new Relocation(core, root);
+  const contents = new Contents(core, relocation);
+  const mappings: Mappings = new Mappings(core, contents, passthrough, (state) => {
+    handles.writersGone(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
+  });
+  core.readers.onCorruption = (file) => markCorrupt(core, file);
+  const orphans = new Orphans(core);
+  const uploader = new Uploader(core, contents, orphans, relocation);
+  uploader.onSpace = (bytes) => space.changed(bytes);
+  const intents = new Intents(core, orphans, (ino, file) => {
+    const state = core.files.state(ino);
+    if (state !== undefined) contents.noteMoved(state, file);
+  });
+  const asideFiles = new AsideFiles(core, contents, intents, account.root.id);
+  contents.onAbandoned = (state) => asideFiles.release(state);
+  orphans.vacate = (target, signal) => asideFiles.vacate(target, signal);
+  const forNames = { contents, uploader, intents, relocation, asideFiles };
+  const namespace = new Namespace(core, forNames);
+  asideFiles.dispose = (file) => namespace.dispose(file);
+  namespace.onRemoved = (bytes, toTrash) => space.removed(bytes, toTrash);
+  const resizing = new Resizing(core, contents, uploader);
+  const handles: Handles = new Handles(core, { namespace, contents, resizing, passthrough, mappings, uploader });
+  return {
+    ...forNames,
+    ...{ passthrough, mappings, namespace, resizing, handles, space },
+    discarding: new Discarding(core, contents),
+    renaming: new Renaming(core, namespace, forNames),
+    copying: new Copying(core, contents, namespace, (bytes) => space.changed(bytes)),
+    specials: new SpecialFiles(core, namespace),
+    xattrs: new Xattrs(core),
+    failures: new FailureLog(core),
+    invalidations: new Invalidations(core.log, (ino) => handles.noteOutdated(ino)),
+    lookups: new LookupDeadlines(core),
+  };
+}
