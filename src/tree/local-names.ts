@@ -8,6 +8,7 @@
 
 import { createHash } from 'node:crypto';
 import { atOnce, Pieces } from '../base/event-loop-turns.js';
+import { isNameText, nameBytes, toNameText } from '../base/raw-names.js';
 
 /** Linux NAME_MAX. */
 export const MAX_NAME_BYTES = 255;
@@ -103,8 +104,9 @@ export function isLocalName(name: string): boolean {
     name !== '..' &&
     !name.includes('/') &&
     !name.includes('\0') &&
-    Buffer.byteLength(name) <= MAX_NAME_BYTES &&
-    name.isWellFormed()
+    nameBytes(name) <= MAX_NAME_BYTES &&
+    name.isWellFormed() &&
+    isNameText(name)
   );
 }
 
@@ -113,8 +115,8 @@ function presentable(name: string): string {
   if (isLocalName(name)) return name;
   if (name === '') return '%';
   if (name === '.' || name === '..') return name.replaceAll('.', '%2E');
-  const escaped = name.toWellFormed().replaceAll('/', '%2F').replaceAll('\0', '%00');
-  return Buffer.byteLength(escaped) <= MAX_NAME_BYTES ? escaped : withMark(escaped, '~');
+  const escaped = toNameText(name.toWellFormed()).replaceAll('/', '%2F').replaceAll('\0', '%00');
+  return nameBytes(escaped) <= MAX_NAME_BYTES ? escaped : withMark(escaped, '~');
 }
 
 /** A longer id is replaced by its hash in a mark: a name holds 255 bytes. */
@@ -129,10 +131,10 @@ function marked(name: string, id: string): string {
 export function withMark(name: string, mark: string, maxLength = MAX_NAME_BYTES): string {
   const dot = name.lastIndexOf('.');
   // An extension longer than 16 bytes is no extension but part of a name with a dot in it.
-  const extension = dot > 0 && Buffer.byteLength(name.slice(dot)) <= 16 ? name.slice(dot) : '';
+  const extension = dot > 0 && nameBytes(name.slice(dot)) <= 16 ? name.slice(dot) : '';
   const stem = extension === '' ? name : name.slice(0, dot);
   const rest = mark + extension;
-  return cut(stem, MAX_NAME_BYTES - Buffer.byteLength(rest), maxLength - rest.length) + rest;
+  return cut(stem, MAX_NAME_BYTES - nameBytes(rest), maxLength - rest.length) + rest;
 }
 
 /** The longest start of `text` of at most `bytes` bytes and `units` UTF-16 units that ends between two characters. */
@@ -140,7 +142,7 @@ function cut(text: string, bytes: number, units: number): string {
   let length = 0;
   let kept = '';
   for (const character of text) {
-    length += Buffer.byteLength(character);
+    length += nameBytes(character);
     if (length > bytes || kept.length + character.length > units) break;
     kept += character;
   }

@@ -49,17 +49,20 @@ print(len(os.listdir('big')), sum(1 for n in os.listdir('big') if os.stat('big/'
     expect(await m.sh(script)).toMatchObject({ ...ok, stdout: 'f' });
   });
 
-  it('refuses names that are not UTF-8 instead of taking different ones for one', async () => {
+  it('takes names that are not UTF-8 as they are, or refuses them instead of taking different ones for one', async () => {
     const script = `
 a, b = b'caf\\xe9', b'caf\\xe8'
-def refused(act):
+def outcome(act):
     try: act(); return 'done'
     except OSError as error: return errno.errorcode[error.errno]
 open('f', 'w').write('f')
-print({refused(act) for name in (a, b) for act in (
-    lambda: open(name, 'w'), lambda: os.mkdir(name), lambda: os.rename('f', name), lambda: os.unlink(name), lambda: os.stat(name))},
-  os.listdir('.'))`;
-    expect(await m.python(script)).toMatchObject({ ...ok, stdout: "{'EILSEQ'} ['f']" });
+print({outcome(act) for name in (a, b) for act in (
+    lambda: open(name, 'w'), lambda: os.stat(name), lambda: os.unlink(name), lambda: os.mkdir(name), lambda: os.rmdir(name),
+    lambda: os.rename('f', name), lambda: os.rename(name, 'f'))}, os.listdir('.'))`;
+    const right = "{'done'} ['f']";
+    // fuse-native decodes names before we see them.
+    const stdout = binding.name === 'native' ? "{'EILSEQ'} ['f']" : right;
+    expect(await m.python(script)).toMatchObject({ ...ok, stdout });
   });
 
   it('moves files within and across directories under the same inode number', async () => {

@@ -264,14 +264,6 @@ describe.each(providers)('names on %s', (provider) => {
         ['rename', local, long],
       ]),
     ).toEqual(Array(3).fill('ENAMETOOLONG'));
-    const half = '\udcff'; // What Python makes the byte 0xff of.
-    expect(
-      await run(world, 'n', [
-        ['create', half, ''],
-        ['mkdir', half],
-        ['rename', local, half],
-      ]),
-    ).toEqual(Array(3).fill('EILSEQ'));
     const refusal = { kind: 'status', status: 403, code: '403.0228' } as const;
     if (provider === '4shared')
       for (const method of ['POST', 'PUT']) world.sandbox.faults.add({ method, action: refusal });

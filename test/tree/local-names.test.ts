@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { encodeName } from '../../src/base/raw-names.js';
 import { assignLocalNames, type GivenName, isLocalName } from '../../src/tree/local-names.js';
 
 const remoteName = fc.oneof(
@@ -16,6 +17,8 @@ const remoteName = fc.oneof(
     'b (~2).txt',
     '\ud800',
     '%2F',
+    '\uefc3\uefa9',
+    'caf\uefe9',
     'x'.repeat(300),
   ),
   fc.string({ unit: 'grapheme', maxLength: 300 }),
@@ -41,6 +44,13 @@ describe('local names', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('stand for different bytes, also where characters stand for bytes that are not UTF-8', () => {
+    const list = ['é', '\uefc3\uefa9', 'caf\uefe9'].map((name, i) => ({ id: String(i), name }));
+    const names = [...assignLocalNames(list, new Map()).values()];
+    expect(new Set(names)).toEqual(new Set(['é', '\uefee\uefbf\uef83\uefee\uefbe\uefa9', 'caf\uefe9']));
+    expect(new Set(names.map((name) => encodeName(name).toString('hex'))).size).toBe(3);
   });
 
   it('do not depend on the order of the listing', () => {

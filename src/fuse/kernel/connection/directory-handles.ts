@@ -6,6 +6,7 @@
  * skip or repeat the entries that stay.
  */
 import { isPromise, type MaybePromise } from '../../../base/maybe-promise.js';
+import { encodeName, nameBytes } from '../../../base/raw-names.js';
 import type { Attributes, Caller, DirectoryEntry, Filesystem, Ino } from '../../../filesystem/api.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
 import { andThen, fileTypeBits } from '../../answers.js';
@@ -110,8 +111,8 @@ export class Directories {
       if (entry === undefined) break;
       const { ino, kind } = entry.attributes;
       let head = 0;
-      const nameBytes = Buffer.byteLength(entry.name);
-      if (at + (plus ? entryBytes : 0) + dirent.$bytes + align(nameBytes) > end) break;
+      const length = nameBytes(entry.name);
+      if (at + (plus ? entryBytes : 0) + dirent.$bytes + align(length) > end) break;
       if (plus) {
         const attributes = fresh ? entry.attributes : this.#current(ino);
         if (attributes === undefined) reply.clear(at, entryBytes);
@@ -121,7 +122,7 @@ export class Directories {
         }
         head = entryBytes;
       }
-      at = encodeDirent(reply, at + head, ino, positionOf(ino), fileTypeBits[kind], entry.name, nameBytes);
+      at = encodeDirent(reply, at + head, ino, positionOf(ino), fileTypeBits[kind], entry.name, length);
     }
     stream.next = index;
     return at - reply.body;
@@ -167,18 +168,20 @@ function encodeDirent(
   position: number,
   type: number,
   name: string,
-  nameBytes: number,
+  length: number,
 ): number {
   const { view, bytes } = reply;
   dirent.ino.set(view, at, ino);
   dirent.off.set(view, at, position);
-  dirent.namelen.set(view, at, nameBytes);
+  dirent.namelen.set(view, at, length);
   // DT_DIR and DT_REG are the file type's bits of the mode, shifted: readdir(3).
   dirent.type.set(view, at, type >> 12);
   const start = at + dirent.$bytes;
-  bytes.write(name, start, 'utf8');
-  const end = start + align(nameBytes);
-  bytes.fill(0, start + nameBytes, end);
+  // A name with bytes that are not UTF-8 is shorter than its text.
+  if (Buffer.byteLength(name) === length) bytes.write(name, start, 'utf8');
+  else encodeName(name).copy(bytes, start);
+  const end = start + align(length);
+  bytes.fill(0, start + length, end);
   return end;
 }
 

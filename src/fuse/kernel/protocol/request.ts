@@ -4,6 +4,7 @@
  * A `Request` is reused for the next read. So a handler must not use it after it returns, unless it has called
  * `Session.detach`. Accessors check all lengths and throw EINVAL.
  */
+import { decodeName } from '../../../base/raw-names.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
 import { inHeader } from './structs.js';
 
@@ -48,12 +49,7 @@ export class Request {
   }
 
   name(at: number): string {
-    const nul = this.afterName(at) - 1;
-    const name = this.bytes.toString('utf8', at, nul);
-    // Invalid UTF-8 decodes to U+FFFD. A name may also contain U+FFFD itself, which is valid.
-    if (name.includes('\ufffd') && !this.bytes.subarray(at, nul).equals(Buffer.from(name)))
-      throw new FsError('EILSEQ', 'a name that is not UTF-8');
-    return name;
+    return decodeName(this.bytes.subarray(at, this.afterName(at) - 1));
   }
 
   /** A copy of the bytes up to the NUL: the target of a symbolic link is in no encoding. */

@@ -7,6 +7,7 @@
  * as, for example, an upload takes, and not even kill -9 would end it.
  */
 import type { Log } from '../../../base/log.js';
+import { encodeName } from '../../../base/raw-names.js';
 import type { Invalidation } from '../../../filesystem/api.js';
 import type { Connection } from '../connection/connection.js';
 import { notifyCode } from '../protocol/protocol.js';
@@ -37,7 +38,7 @@ export function encodeInvalidateInode(nodeid: number, content: boolean): Buffer 
 }
 
 export function encodeInvalidateEntry(parent: number, name: string): Buffer {
-  const encoded = Buffer.from(name);
+  const encoded = encodeName(name);
   const { bytes, view, body } = message(notifyCode.invalidateEntry, notifyInvalidateEntry.$bytes + encoded.length + 1);
   notifyInvalidateEntry.parent.set(view, body, parent);
   notifyInvalidateEntry.namelen.set(view, body, encoded.length);
