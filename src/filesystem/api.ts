@@ -122,6 +122,13 @@ export interface NewNode {
   readonly rdev: number;
 }
 
+export interface XattrChange {
+  /** `create`: EEXIST where there is one. `replace`: ENODATA where there is none. */
+  readonly mode: 'create' | 'replace' | 'either';
+  /** Of an access ACL: its caller may not leave the object set-group-ID. */
+  readonly killSetGroupId?: boolean;
+}
+
 export interface RenameFlags {
   readonly noReplace: boolean;
   readonly exchange: boolean;
@@ -154,6 +161,7 @@ export interface Filesystem {
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]>;
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult>;
+  /** The umask of the caller is not applied to `mode` yet: where the directory has a default ACL, it has no effect. */
   create(
     parent: Ino,
     name: string,
@@ -216,6 +224,7 @@ export interface Filesystem {
     caller?: Caller,
   ): MaybePromise<number>;
 
+  /** `mode` as for `create`. */
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes>;
   /** The target is kept as it is, whether or not something is there. ENAMETOOLONG over 4,095 bytes. */
   symlink(parent: Ino, name: string, target: Uint8Array, caller?: Caller): MaybePromise<Attributes>;
@@ -236,10 +245,15 @@ export interface Filesystem {
 
   statfs(): MaybePromise<StatFs>;
 
-  /** ENODATA where there is none. */
+  /**
+   * The attributes of xattr(7), and POSIX ACLs as linux/posix_acl_xattr.h encodes them. ENODATA where there is none. The kernel
+   * checks who may do this, and reads ACLs this way for its own checks.
+   */
   getxattr(ino: Ino, name: string): MaybePromise<Uint8Array>;
-  setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): MaybePromise<void>;
-  listxattr(ino: Ino): MaybePromise<readonly string[]>;
+  /** An access ACL changes the mode with it. */
+  setxattr(ino: Ino, name: string, value: Uint8Array, change: XattrChange): MaybePromise<void>;
+  /** The names that the caller may see. */
+  listxattr(ino: Ino, caller?: Caller): MaybePromise<readonly string[]>;
   removexattr(ino: Ino, name: string): MaybePromise<void>;
 
   /**

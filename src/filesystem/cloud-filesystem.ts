@@ -22,6 +22,7 @@ import type {
   OpenResult,
   RenameFlags,
   StatFs,
+  XattrChange,
 } from './api.js';
 import { changeOverlay } from './attributes/attributes.js';
 import { openable } from './content/opening.js';
@@ -299,12 +300,12 @@ export class CloudFilesystem implements Filesystem {
     return withErrnoSync(() => this.#parts.xattrs.get(ino, name), this.#failures.of('getxattr', ino));
   }
 
-  setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): void {
-    withErrnoSync(() => this.#parts.xattrs.set(ino, name, value, mode), this.#failures.of('setxattr', ino));
+  setxattr(ino: Ino, name: string, value: Uint8Array, change: XattrChange): void {
+    withErrnoSync(() => this.#parts.xattrs.set(ino, name, value, change), this.#failures.of('setxattr', ino));
   }
 
-  listxattr(ino: Ino): readonly string[] {
-    return withErrnoSync(() => this.#parts.xattrs.list(ino), this.#failures.of('listxattr', ino));
+  listxattr(ino: Ino, caller?: Caller): readonly string[] {
+    return withErrnoSync(() => this.#parts.xattrs.list(ino, caller), this.#failures.of('listxattr', ino));
   }
 
   removexattr(ino: Ino, name: string): void {

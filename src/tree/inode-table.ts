@@ -23,6 +23,7 @@ import {
   updateInode,
   updateInodeInPlace,
 } from './rows.js';
+import { XattrTable } from './xattr-table.js';
 
 /** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
 const CACHED_INODES = 32_768;
@@ -43,6 +44,7 @@ export interface DirectoryWatch {
 
 export class InodeTable {
   readonly sql: Sql;
+  readonly xattrs: XattrTable;
   readonly #transaction: <T>(act: () => T) => T;
   readonly #cache = new LRUCache<Ino, Inode>({ max: CACHED_INODES });
   readonly #names: NameCache;
@@ -64,6 +66,7 @@ export class InodeTable {
 
   constructor(sql: Sql) {
     this.sql = sql;
+    this.xattrs = new XattrTable(sql);
     this.#transaction = transactionsOf(sql);
     this.#byIno = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE ino = ?`).raw();
     this.#byName = sql.prepare('SELECT ino FROM inode WHERE parent = ? AND name = ?').pluck();
@@ -289,12 +292,11 @@ export class InodeTable {
       .pluck()
       .all() as Ino[];
     const remove = this.sql.prepare('DELETE FROM inode WHERE ino = ?');
-    const removeXattrs = this.sql.prepare('DELETE FROM xattr WHERE ino = ?');
     this.transaction(() => {
       for (const ino of doomed) {
         if (needed.has(ino)) continue;
         remove.run(ino);
-        removeXattrs.run(ino);
+        this.xattrs.removeAll(ino);
         this.#cache.delete(ino);
       }
       this.#names.clear();

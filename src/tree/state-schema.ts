@@ -85,4 +85,9 @@ export const stateMigrations: readonly Migration[] = [
   ALTER TABLE inode ADD COLUMN rdev INTEGER NOT NULL DEFAULT 0; -- of a device, as Linux encodes it
   CREATE INDEX inode_directory ON inode (parent) WHERE kind = 1;
   `,
+  // Which inodes have a capability, and whether any has a label: asked too often to read the whole table.
+  `
+  CREATE INDEX xattr_capability ON xattr (ino) WHERE name = 'security.capability';
+  CREATE INDEX xattr_label      ON xattr (ino) WHERE name = 'security.selinux';
+  `,
 ];

@@ -350,7 +350,7 @@ describe('a read-only mount', () => {
     expect(await errnoOf(m.truncate('a', 0))).toBe('EROFS');
     const ino = await m.ino('a');
     expect(await errnoOf(() => m.fs.setattr(ino, { mode: 0o600 }))).toBe('EROFS');
-    expect(await errnoOf(() => m.fs.setxattr(ino, 'user.x', Buffer.from('y'), 'either'))).toBe('EROFS');
+    expect(await errnoOf(() => m.fs.setxattr(ino, 'user.x', Buffer.from('y'), { mode: 'either' }))).toBe('EROFS');
     expect(await errnoOf(() => m.fs.removexattr(ino, 'user.x'))).toBe('EROFS');
     const handle = await m.open('a', reading);
     expect(await m.read(handle)).toBe('text');

@@ -45,7 +45,7 @@ const calls: Record<Exclude<keyof Filesystem, Never>, readonly [Broken, (place: 
   copyRange: ['files', ({ m, handle }) => m.fs.copyRange(handle, 0, handle, 0, 4)],
   statfs: ['count', ({ m }) => m.fs.statfs()],
   getxattr: ['database', ({ m, file }) => m.fs.getxattr(file, 'user.a')],
-  setxattr: ['database', ({ m, file }) => m.fs.setxattr(file, 'user.a', data, 'either')],
+  setxattr: ['database', ({ m, file }) => m.fs.setxattr(file, 'user.a', data, { mode: 'either' })],
   listxattr: ['database', ({ m, file }) => m.fs.listxattr(file)],
   removexattr: ['database', ({ m, file }) => m.fs.removexattr(file, 'user.a')],
 };

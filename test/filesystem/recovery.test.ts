@@ -373,7 +373,7 @@ describe('after a remount', () => {
     const m = await mounted({}, (provider) => provider.other.put('d/a', 'text'));
     const ino = await m.ino('d/a');
     await m.fs.setattr(ino, { mode: 0o640, uid: 5, gid: 6, mtime: { sec: 1, nsec: 2 }, atime: { sec: -3, nsec: 4 } });
-    m.fs.setxattr(ino, 'user.k', Buffer.from('v'), 'either');
+    m.fs.setxattr(ino, 'user.k', Buffer.from('v'), { mode: 'either' });
     const before = await m.stat('d/a');
     const again = await m.remount();
     again.provider.counts();

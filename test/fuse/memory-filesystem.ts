@@ -4,6 +4,7 @@
  */
 
 import type { MaybePromise } from '../../src/base/maybe-promise.js';
+import { nameBytes } from '../../src/base/raw-names.js';
 import type {
   AttributeChange,
   Attributes,
@@ -19,7 +20,9 @@ import type {
   OpenResult,
   RenameFlags,
   StatFs,
+  XattrChange,
 } from '../../src/filesystem/api.js';
+import { accessAclName, isExtended, parseAcl, permissionsOf } from '../../src/filesystem/attributes/acl.js';
 import { FsError } from '../../src/filesystem/core/fs-error.js';
 import { attributesOf, checkReplace, checkXattrName, makeNode, type Node, now, resize } from './memory-node.js';
 
@@ -94,7 +97,7 @@ export class MemoryFilesystem implements Filesystem {
 
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
     return this.#run('lookup', caller, () => {
-      if (Buffer.byteLength(name) > 255) throw new FsError('ENAMETOOLONG', name);
+      if (nameBytes(name) > 255) throw new FsError('ENAMETOOLONG', name);
       const node = this.#directory(parent).children.get(name);
       return node === undefined ? undefined : attributesOf(node);
     });
@@ -324,10 +327,17 @@ export class MemoryFilesystem implements Filesystem {
     });
   }
 
-  setxattr(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): MaybePromise<void> {
+  setxattr(ino: Ino, name: string, value: Uint8Array, { mode }: XattrChange): MaybePromise<void> {
     return this.#run('setxattr', undefined, () => {
       checkXattrName(name);
-      const { xattrs } = this.#node(ino);
+      const node = this.#node(ino);
+      const { xattrs } = node;
+      if (name === accessAclName) {
+        const acl = parseAcl(value);
+        node.mode = (node.mode & ~0o777) | permissionsOf(acl);
+        // `cp -p` sets an ACL that says no more than the mode.
+        if (!isExtended(acl)) return;
+      }
       if (mode === 'create' && xattrs.has(name)) throw new FsError('EEXIST', name);
       if (mode === 'replace' && !xattrs.has(name)) throw new FsError('ENODATA', name);
       xattrs.set(name, Uint8Array.from(value));
@@ -368,9 +378,11 @@ export class MemoryFilesystem implements Filesystem {
 
   #add(directory: Node, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {
     if (!directory.linked) throw new FsError('ENOENT', 'the directory is removed');
-    if (Buffer.byteLength(name) > 255) throw new FsError('ENAMETOOLONG', name);
+    if (nameBytes(name) > 255) throw new FsError('ENAMETOOLONG', name);
     if (this.#nextIno === this.root) this.#nextIno++;
-    const node = this.#insert(makeNode(this.#nextIno++, kind, mode & 0o7777, caller ?? this.#owner));
+    const node = this.#insert(
+      makeNode(this.#nextIno++, kind, mode & 0o7777 & ~(caller?.umask ?? 0), caller ?? this.#owner),
+    );
     node.linked = true;
     node.parent = directory;
     directory.children.set(name, node);
@@ -391,7 +403,7 @@ export class MemoryFilesystem implements Filesystem {
   }
 
   #child(directory: Node, name: string): Node {
-    if (Buffer.byteLength(name) > 255) throw new FsError('ENAMETOOLONG', name);
+    if (nameBytes(name) > 255) throw new FsError('ENAMETOOLONG', name);
     const node = directory.children.get(name);
     if (node === undefined) throw new FsError('ENOENT', name);
     return node;

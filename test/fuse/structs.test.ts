@@ -59,6 +59,9 @@ const initFlags = {
   readdirplusAuto: 'FUSE_READDIRPLUS_AUTO',
   asyncDirectIo: 'FUSE_ASYNC_DIO',
   parallelDirectoryOperations: 'FUSE_PARALLEL_DIROPS',
+  dontMask: 'FUSE_DONT_MASK',
+  posixAcl: 'FUSE_POSIX_ACL',
+  extendedSetxattr: 'FUSE_SETXATTR_EXT',
   abortError: 'FUSE_ABORT_ERROR',
   maxPages: 'FUSE_MAX_PAGES',
   cacheSymlinks: 'FUSE_CACHE_SYMLINKS',
@@ -93,6 +96,7 @@ const others: [string, number][] = [
   ['RENAME_NOREPLACE', protocol.renameFlag.noReplace],
   ['RENAME_EXCHANGE', protocol.renameFlag.exchange],
   ['FALLOC_FL_KEEP_SIZE', protocol.fallocateKeepSize],
+  ['FUSE_SETXATTR_ACL_KILL_SGID', protocol.setxattrKillSetGroupId],
   ['XATTR_CREATE', protocol.setxattrFlag.create],
   ['XATTR_REPLACE', protocol.setxattrFlag.replace],
 ];

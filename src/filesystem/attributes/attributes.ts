@@ -1,10 +1,12 @@
 import { fromMs, isBefore, strictlyAfter, type Timespec } from '../../base/timespec.js';
 import { type Ino, type Inode, isSpecial, type Overlay, sizeOf } from '../../tree/inode.js';
-import type { AttributeChange, Attributes, Caller } from '../api.js';
+import type { AttributeChange, Attributes } from '../api.js';
 import type { Core, FilesystemOptions } from '../core/core.js';
 import { inodeOf, requireWritable } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import { type FileState, isCutShort } from '../core/open-files.js';
+import { accessAclName, encodeAcl, parseAcl, withMode } from './acl.js';
+import { dropCapability } from './capabilities.js';
 
 /**
  * The attributes that stat(2) shows: from the row, from what an open file has changed since, and defaults for the rest.
@@ -89,17 +91,30 @@ export function touch(core: Core, ino: Ino): void {
   core.table.updateOverlay(ino, { mtime: strictlyAfter(overlay.mtime, now), ctime: strictlyAfter(overlay.ctime, now) });
 }
 
+/** Moves ctime alone: what changed is neither the content nor one of the attributes of `changeOverlay`. */
+export function touchStatus(core: Core, ino: Ino): void {
+  core.table.updateOverlay(ino, { ctime: laterStatus(core, inodeOf(core, ino), fromMs(core.clock.now())) });
+}
+
+/** A ctime after the one that is shown. */
+function laterStatus(core: Core, { ino, overlay }: Inode, now: Timespec): Timespec {
+  return strictlyAfter(withContentTimes(overlay, core.files.state(ino)?.mtime ?? null).ctime, now);
+}
+
 /** chmod, chown, utimens: kept in the inode table, no request. Ignores `size`. ENOTSUP for the mode of a symbolic link. */
-export function changeOverlay(core: Core, ino: number, change: AttributeChange): void {
+export function changeOverlay(core: Core, ino: Ino, change: AttributeChange): void {
   const { mode, uid, gid, atime, mtime } = change;
   if (mode === undefined && uid === undefined && gid === undefined && atime === undefined && mtime === undefined)
     return;
   requireWritable(core);
   const now = fromMs(core.clock.now());
-  const { overlay, kind, name } = inodeOf(core, ino);
+  const inode = inodeOf(core, ino);
+  const { overlay, kind, name } = inode;
   if (mode !== undefined && kind === 'symlink')
     throw new FsError('ENOTSUP', `${name} is a symbolic link, without a mode`);
   const file = core.files.state(ino);
+  if (mode !== undefined) keepAclInStep(core, ino, mode);
+  if (uid !== undefined || gid !== undefined) dropCapability(core, ino);
   core.table.update(ino, {
     overlay: {
       mode: mode === undefined ? overlay.mode : mode & 0o7777,
@@ -107,31 +122,15 @@ export function changeOverlay(core: Core, ino: number, change: AttributeChange):
       gid: gid ?? overlay.gid,
       atime: atime === undefined ? overlay.atime : atime === 'now' ? now : atime,
       mtime: mtime === undefined ? overlay.mtime : mtime === 'now' ? now : mtime,
-      ctime: strictlyAfter(withContentTimes(overlay, file?.mtime ?? null).ctime, now),
+      ctime: laterStatus(core, inode, now),
     },
   });
   // The file's own time of its last write is older than this call, and must not hide the time that was set.
   if (file !== undefined && mtime !== undefined) file.mtime = null;
 }
 
-/**
- * Owner and mode of a new object of `caller`; null where the mount's defaults show the same. `usual`: the default mode
- * before the umask.
- */
-export function overlayOfNew(
-  caller: Caller | undefined,
-  mode: number,
-  usual: number,
-  options: Pick<FilesystemOptions, 'umask' | 'uid' | 'gid'>,
-  directory?: Inode,
-): Pick<Overlay, 'mode' | 'uid' | 'gid'> {
-  // inode(7): what is made in a set-group-ID directory is of its group, and a directory has the bit too.
-  const isInherited = ((directory?.overlay.mode ?? 0) & 0o2000) !== 0;
-  const gid = isInherited ? (directory?.overlay.gid ?? options.gid) : caller?.gid;
-  const bits = isInherited && usual === 0o777 ? mode | 0o2000 : mode;
-  return {
-    mode: bits === (usual & ~options.umask) ? null : bits & 0o7777,
-    uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),
-    gid: gid === options.gid ? null : (gid ?? null),
-  };
+/** chmod(2) of an object with an access ACL changes that too: the group's bits are its mask. */
+function keepAclInStep({ table: { xattrs } }: Core, ino: Ino, mode: number): void {
+  const acl = xattrs.get(ino, accessAclName);
+  if (acl !== undefined) xattrs.set(ino, accessAclName, encodeAcl(withMode(parseAcl(acl), mode)));
 }

@@ -1,55 +1,114 @@
-/** Extended attributes of the `user.` namespace, kept in the state database: local to this machine. */
-import type { Statement } from '../../base/sqlite.js';
+/** Extended attributes (xattr(7)) and ACLs: which there may be, who sees them, and what else changes with them. */
+import { nameBytes } from '../../base/raw-names.js';
 import type { Ino } from '../../tree/inode.js';
+import type { Caller, XattrChange } from '../api.js';
 import { type Core, inodeOf, requireWritable } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
+import { accessAclName, defaultAclName, encodeAcl, isExtended, parseAcl, permissionsOf } from './acl.js';
+import { attributesOf, touchStatus } from './attributes.js';
 
 /** Linux XATTR_SIZE_MAX. */
 const MAX_VALUE_BYTES = 64 * 1024;
-
-const notSupported = new FsError('ENOTSUP', 'only attributes of the user namespace are kept');
+/** Linux XATTR_NAME_MAX. */
+const MAX_NAME_BYTES = 255;
+/**
+ * `trusted.` and `security.` are for privileged programs: the kernel checks that before it asks us. It also checks who may change
+ * an ACL.
+ */
+const namespaces = ['user.', 'trusted.', 'security.'] as const;
+/** SELinux: see `get`. */
+const labelName = 'security.selinux';
+const setGroupId = 0o2000;
 
 export class Xattrs {
   readonly #core: Core;
-  readonly #get: Statement;
-  readonly #set: Statement;
-  readonly #list: Statement;
-  readonly #remove: Statement;
 
   constructor(core: Core) {
     this.#core = core;
-    const { sql } = core.state;
-    this.#get = sql.prepare('SELECT value FROM xattr WHERE ino = ? AND name = ?').pluck();
-    this.#set = sql.prepare('INSERT OR REPLACE INTO xattr (ino, name, value) VALUES (?, ?, ?)');
-    this.#list = sql.prepare('SELECT name FROM xattr WHERE ino = ? ORDER BY name').pluck();
-    this.#remove = sql.prepare('DELETE FROM xattr WHERE ino = ? AND name = ?');
   }
 
+  /** ENODATA where there is none. */
   get(ino: Ino, name: string): Uint8Array {
-    // `ls -l` asks for security.* and POSIX ACLs. After ENOTSUP it does not ask again for each file.
-    if (!name.startsWith('user.')) throw notSupported;
-    const value = this.#get.get(ino, name) as Buffer | undefined;
+    requireSupported(name);
+    const { xattrs } = this.#core.table;
+    // `ls -l` asks for the label of each file. After ENOTSUP it asks no more, and on most machines nothing has a label.
+    if (name === labelName && !xattrs.hasLabels()) throw new FsError('ENOTSUP', 'no file has a label');
+    const value = xattrs.get(ino, name);
     if (value === undefined) throw new FsError('ENODATA', `no attribute ${name}`);
     return value;
   }
 
-  set(ino: Ino, name: string, value: Uint8Array, mode: 'create' | 'replace' | 'either'): void {
+  /** Sets an attribute. An access ACL changes the mode with it. Moves ctime. */
+  set(ino: Ino, name: string, value: Uint8Array, { mode, killSetGroupId }: XattrChange): void {
     requireWritable(this.#core);
-    inodeOf(this.#core, ino);
-    if (!name.startsWith('user.')) throw notSupported;
-    if (value.length > MAX_VALUE_BYTES) throw new FsError('ERANGE', 'the value is over 64 KiB');
-    const exists = this.#get.get(ino, name) !== undefined;
+    const inode = inodeOf(this.#core, ino);
+    requireSupported(name);
+    if (value.length > MAX_VALUE_BYTES) throw new FsError('E2BIG', 'the value is over 64 KiB');
+    const { table } = this.#core;
+    const exists = table.xattrs.get(ino, name) !== undefined;
     if (exists && mode === 'create') throw new FsError('EEXIST', `attribute ${name} exists`);
     if (!exists && mode === 'replace') throw new FsError('ENODATA', `no attribute ${name}`);
-    this.#set.run(ino, name, Buffer.from(value));
+    table.transaction(() => {
+      if (name === accessAclName) this.#setAccessAcl(ino, value, killSetGroupId === true);
+      else if (name === defaultAclName) this.#setDefaultAcl(ino, value, inode.kind === 'directory');
+      else table.xattrs.set(ino, name, value);
+      touchStatus(this.#core, ino);
+    });
   }
 
-  list(ino: Ino): string[] {
-    return this.#list.all(ino) as string[];
+  #setAccessAcl(ino: Ino, value: Uint8Array, killSetGroupId: boolean): void {
+    const { table } = this.#core;
+    const acl = parseAcl(value);
+    if (acl.length === 0) {
+      table.xattrs.remove(ino, accessAclName);
+      return;
+    }
+    // An ACL that says no more than a mode is one.
+    if (isExtended(acl)) table.xattrs.set(ino, accessAclName, encodeAcl(acl));
+    else table.xattrs.remove(ino, accessAclName);
+    const before = attributesOf(inodeOf(this.#core, ino), this.#core.options).mode;
+    const special = before & ~0o777 & (killSetGroupId ? ~setGroupId : ~0);
+    table.updateOverlay(ino, { mode: special | permissionsOf(acl) });
   }
 
+  #setDefaultAcl(ino: Ino, value: Uint8Array, isDirectory: boolean): void {
+    const { xattrs } = this.#core.table;
+    const acl = parseAcl(value);
+    if (!isDirectory) throw new FsError('EACCES', 'only a directory has a default ACL');
+    if (acl.length === 0) xattrs.remove(ino, defaultAclName);
+    else xattrs.set(ino, defaultAclName, encodeAcl(acl));
+  }
+
+  /** The names, without those of `trusted.` unless root asks: xattr(7). */
+  list(ino: Ino, caller?: Caller): string[] {
+    const names = this.#core.table.xattrs.names(ino);
+    return caller?.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
+  }
+
+  /** Moves ctime. ENODATA where there is none, unless it is an ACL. */
   remove(ino: Ino, name: string): void {
     requireWritable(this.#core);
-    if (this.#remove.run(ino, name).changes === 0) throw new FsError('ENODATA', `no attribute ${name}`);
+    requireSupported(name);
+    const { table } = this.#core;
+    const exists = table.xattrs.get(ino, name) !== undefined;
+    if (!exists && !isAcl(name)) throw new FsError('ENODATA', `no attribute ${name}`);
+    if (!exists) return;
+    table.transaction(() => {
+      table.xattrs.remove(ino, name);
+      touchStatus(this.#core, ino);
+    });
   }
+}
+
+function isAcl(name: string): boolean {
+  return name === accessAclName || name === defaultAclName;
+}
+
+/** ENOTSUP for a name of no known namespace, EINVAL for one that is a namespace alone, ERANGE for one over 255 bytes. */
+function requireSupported(name: string): void {
+  if (nameBytes(name) > MAX_NAME_BYTES) throw new FsError('ERANGE', 'the name of the attribute is over 255 bytes');
+  if (isAcl(name)) return;
+  const namespace = namespaces.find((prefix) => name.startsWith(prefix));
+  if (namespace === undefined) throw new FsError('ENOTSUP', `attributes like ${name} are not kept`);
+  if (name === namespace) throw new FsError('EINVAL', 'an attribute without a name');
 }

@@ -11,6 +11,7 @@ import type { RemoteFile } from '../../providers/provider.js';
 import { revisionKey } from '../../providers/provider.js';
 import type { ReadBase, SpoolFile } from '../../spool/spool-file.js';
 import { type Ino, remoteFileOf } from '../../tree/inode.js';
+import { dropCapability } from '../attributes/capabilities.js';
 import { orAborted } from '../core/abortable.js';
 import type { Core } from '../core/core.js';
 import { inodeOf } from '../core/core.js';
@@ -68,6 +69,7 @@ export class Contents {
 
   async write(handle: Handle, data: Uint8Array, offset: number | 'end', signal?: AbortSignal): Promise<number> {
     const { state } = handle;
+    dropCapability(this.#core, state.ino);
     await this.#change(
       state,
       () => this.baseOf(state, handle),

@@ -2,6 +2,7 @@
 import { type Ino, sizeOf } from '../../tree/inode.js';
 import type { AttributeChange } from '../api.js';
 import { touch } from '../attributes/attributes.js';
+import { dropCapability } from '../attributes/capabilities.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
@@ -38,6 +39,7 @@ export class Resizing {
 
   /** A file that has this size already keeps its content, and needs no upload; its times move. */
   async truncate(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
+    dropCapability(this.#core, state.ino);
     const remote = this.#contents.baseOf(state, handle);
     if (state.spool === null && state.spoolCreation === null && remote?.size === size) {
       touch(this.#core, state.ino);

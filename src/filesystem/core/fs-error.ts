@@ -3,6 +3,7 @@ import { SyncmountError } from '../../base/errors.js';
 
 /** The errno names that the file system answers with. */
 export type ErrnoName =
+  | 'E2BIG'
   | 'EACCES'
   | 'EAGAIN'
   | 'EBADF'

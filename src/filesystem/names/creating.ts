@@ -1,9 +1,9 @@
 import { fromMs } from '../../base/timespec.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
-import { overlayOfNew } from '../attributes/attributes.js';
+import { newObject, storeInherited } from '../attributes/new-object.js';
 import type { Contents } from '../content/contents.js';
-import type { Core } from '../core/core.js';
+import { type Core, inodeOf } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 import type { Namespace } from './namespace.js';
 
@@ -12,22 +12,21 @@ import type { Namespace } from './namespace.js';
  * taken before the first `await`.
  */
 export async function createFile(
-  { table, files, options, clock }: Core,
+  core: Core,
   namespace: Namespace,
   contents: Contents,
   { parent, name, mode }: { readonly parent: Ino; readonly name: string; readonly mode: number },
   caller: Caller | undefined,
 ): Promise<FileState> {
+  const { table, files, clock } = core;
   const now = fromMs(clock.now());
+  const born = newObject(core, caller, mode, 'file', inodeOf(core, parent));
   const { ino } = table.transaction(() => {
     namespace.touchDirectory(parent);
-    return table.insert({
-      parent,
-      name,
-      kind: 'file',
-      localSize: 0,
-      overlay: { ...overlayOfNew(caller, mode, 0o666, options, table.get(parent)), atime: now, mtime: now, ctime: now },
-    });
+    const overlay = { ...born.overlay, atime: now, mtime: now, ctime: now };
+    const inode = table.insert({ parent, name, kind: 'file', localSize: 0, overlay });
+    storeInherited(table, inode.ino, born);
+    return inode;
   });
   const state = files.ensureState(ino);
   try {

@@ -2,13 +2,15 @@
 import { codeOf, messageOf } from '../../base/errors.js';
 import { inTurns, Pieces } from '../../base/event-loop-turns.js';
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
+import { nameBytes } from '../../base/raw-names.js';
 import { fromMs } from '../../base/timespec.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';
 import { scanning } from '../../tree/scan.js';
 import type { Attributes, Caller, DirectoryEntry } from '../api.js';
-import { attributesOf, overlayOfNew, touch, unlinkedRow } from '../attributes/attributes.js';
+import { attributesOf, touch, unlinkedRow } from '../attributes/attributes.js';
+import { newObject, storeInherited } from '../attributes/new-object.js';
 import type { Contents } from '../content/contents.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';
 import type { Relocation } from '../content/relocation.js';
@@ -84,7 +86,7 @@ export class Namespace {
 
   /** Resolves when the listing of `parent` is current enough to tell whether it holds the name. */
   #listed(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
-    if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
+    if (nameBytes(name) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
     directoryOf(this.#core, parent);
     const listed = this.#core.directories.ensureListed(parent, caller);
     return isPromise(listed) ? orAborted(listed, caller?.signal) : listed;
@@ -124,12 +126,13 @@ export class Namespace {
   }
 
   async #makeDirectory(directory: Inode, name: string, mode: number, caller?: Caller): Promise<Attributes> {
-    const { table, provider, directories, options, clock } = this.#core;
+    const { table, provider, directories, clock } = this.#core;
     const parent = directory.ino;
     const parentId = remoteIdOf(directory);
     await this.#intents.clearOrphansAt({ parentId, name }, caller?.signal);
     const remote = await this.expiringOnError([parent], () => provider.createFolder(parentId, name, caller));
     const now = fromMs(clock.now());
+    const born = newObject(this.#core, caller, mode, 'directory', directory);
     const inode = table.transaction(() => {
       const duplicate = table.byRemote('folder', remote.id);
       const fields = {
@@ -138,16 +141,12 @@ export class Namespace {
         remote,
         // It was created just now, so it is known to be empty.
         listedAt: clock.now(),
-        overlay: {
-          ...overlayOfNew(caller, mode, 0o777, options, directory),
-          atime: null,
-          mtime: now,
-          ctime: now,
-        },
+        overlay: { ...born.overlay, atime: null, mtime: now, ctime: now },
       };
-      return duplicate === undefined
-        ? table.insert({ kind: 'directory', ...fields })
-        : table.update(duplicate.ino, fields);
+      const made =
+        duplicate === undefined ? table.insert({ kind: 'directory', ...fields }) : table.update(duplicate.ino, fields);
+      storeInherited(table, made.ino, born);
+      return made;
     });
     directories.changes.note('folder', remote.id);
     this.touchDirectory(parent);
@@ -369,7 +368,7 @@ function bytesOf(remote: RemoteEntry): number {
 
 /** ENAMETOOLONG if a directory here or the provider cannot hold the name. */
 export function requireNameFits(core: Core, name: string): void {
-  if (name.length > core.provider.capabilities.maxNameLength || Buffer.byteLength(name) > MAX_NAME_BYTES) {
+  if (name.length > core.provider.capabilities.maxNameLength || nameBytes(name) > MAX_NAME_BYTES) {
     throw new FsError('ENAMETOOLONG', 'the name is too long');
   }
 }

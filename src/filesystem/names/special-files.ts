@@ -5,7 +5,7 @@
 import { fromMs } from '../../base/timespec.js';
 import type { Ino, SpecialKind } from '../../tree/inode.js';
 import type { Attributes, Caller } from '../api.js';
-import { overlayOfNew } from '../attributes/attributes.js';
+import { newObject, storeInherited } from '../attributes/new-object.js';
 import { type Core, inodeOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { Namespace } from './namespace.js';
@@ -63,15 +63,17 @@ export class SpecialFiles {
     caller: Caller,
   ): Promise<Attributes> {
     await this.#namespace.requireFits(parent, name, caller);
-    const { table, options, clock } = this.#core;
+    const { table, clock } = this.#core;
     // No `await` from here to the insertion: if two calls make one name at once, the second finds it.
     if (table.child(parent, name) !== undefined) throw new FsError('EEXIST', `${name} exists`);
     const now = fromMs(clock.now());
-    const owner = overlayOfNew(caller, mode ?? 0, 0o666, options, table.get(parent));
-    const overlay = { ...owner, mode: mode === null ? null : owner.mode, atime: now, mtime: now, ctime: now };
+    const born = newObject(this.#core, caller, mode ?? 0, kind, inodeOf(this.#core, parent));
+    const overlay = { ...born.overlay, atime: now, mtime: now, ctime: now };
     const inode = table.transaction(() => {
       this.#namespace.touchDirectory(parent);
-      return table.insert({ parent, name, kind, target, rdev, overlay });
+      const made = table.insert({ parent, name, kind, target, rdev, overlay });
+      storeInherited(table, made.ino, born);
+      return made;
     });
     return this.#namespace.attributes(inode);
   }

@@ -231,9 +231,11 @@ export function operations(
 
     setxattr: (path, name, value, _position, flags, reply) =>
       respondDone('setxattr', reply, () => {
+        // The kernel would not check permissions by it: it negotiates that with libfuse 3 only.
+        if (name.startsWith('system.posix_acl_')) throw new FsError('ENOTSUP', 'libfuse 2 has no ACLs');
         const mode = flags === xattrFlags.create ? 'create' : flags === xattrFlags.replace ? 'replace' : 'either';
         // Copied, because libfuse frees the memory after the reply.
-        return onIno(path, (ino) => fs.setxattr(ino, name, Uint8Array.from(value), mode));
+        return onIno(path, (ino) => fs.setxattr(ino, name, Uint8Array.from(value), { mode }));
       }),
     getxattr: (path, name, _position, reply) =>
       respond(

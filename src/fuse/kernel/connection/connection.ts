@@ -33,6 +33,10 @@ export class Connection {
   readonly pending = new Map<number, RequestCaller>();
   readonly interrupts: Interrupts;
   readonly passthrough: Passthrough;
+  /** FUSE_SETXATTR has its longer form. */
+  extendedSetxattr = false;
+  /** The kernel is to ask for the attributes of the object again. */
+  attributesChanged: (ino: Ino) => void = () => {};
   readonly #addon: Addon;
   #device: Device | undefined;
   readonly #spare: Request[] = [];

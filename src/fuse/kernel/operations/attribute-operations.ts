@@ -1,11 +1,12 @@
 /** Requests about what an object is: attributes, extended attributes, and the whole file system's size. */
+import { encodeName } from '../../../base/raw-names.js';
 import type { Attributes, StatFs } from '../../../filesystem/api.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
 import { andThen } from '../../answers.js';
 import type { Connection } from '../connection/connection.js';
-import { getattrFlag, setxattrFlag } from '../protocol/protocol.js';
+import { getattrFlag, setxattrFlag, setxattrKillSetGroupId } from '../protocol/protocol.js';
 import { encodeStatFs, type Reply } from '../protocol/reply.js';
-import { getattrIn, getxattrIn, getxattrOut, setattrIn, setxattrIn } from '../protocol/structs.js';
+import { getattrIn, getxattrIn, getxattrOut, setattrIn, setxattrIn, setxattrInMore } from '../protocol/structs.js';
 import { attributesReply, type Operation } from './operation.js';
 import { decodeSetattr } from './setattr.js';
 
@@ -70,10 +71,10 @@ export const getxattr: Operation<Value> = {
 
 export const listxattr: Operation<Value> = {
   minimum: getxattrIn.$bytes,
-  call({ fs, nodes }, request) {
+  call({ fs, nodes }, request, caller) {
     const room = getxattrIn.size.get(request.view, request.body);
-    return andThen(fs.listxattr(nodes.inoOf(request.nodeid)), (names) =>
-      fitting(Buffer.from(names.map((name) => `${name}\0`).join('')), room),
+    return andThen(fs.listxattr(nodes.inoOf(request.nodeid), caller), (names) =>
+      fitting(encodeName(names.map((name) => `${name}\0`).join('')), room),
     );
   },
   ...valueReply,
@@ -82,15 +83,18 @@ export const listxattr: Operation<Value> = {
 export const setxattr: Operation<void> = {
   minimum: setxattrIn.$bytes + 1,
   changes: true,
-  call({ fs, nodes }, request) {
+  call({ fs, nodes, extendedSetxattr }, request) {
     const { view, body } = request;
     const flags = setxattrIn.flags.get(view, body);
-    const nameAt = body + setxattrIn.$bytes;
+    const more = body + setxattrIn.$bytes;
+    const killSetGroupId =
+      extendedSetxattr && (setxattrInMore.setxattrFlags.get(view, more) & setxattrKillSetGroupId) !== 0;
+    const nameAt = more + (extendedSetxattr ? setxattrInMore.$bytes : 0);
     const name = request.name(nameAt);
     // Copied, because the buffer is reused for the next request.
     const value = Uint8Array.from(request.data(request.afterName(nameAt), setxattrIn.size.get(view, body)));
     const mode = flags === setxattrFlag.create ? 'create' : flags === setxattrFlag.replace ? 'replace' : 'either';
-    return fs.setxattr(nodes.inoOf(request.nodeid), name, value, mode);
+    return fs.setxattr(nodes.inoOf(request.nodeid), name, value, { mode, killSetGroupId });
   },
 };
 

@@ -92,7 +92,7 @@ export const open: Operation<Opened> = {
     const flags = decodeOpenFlags(openIn.flags.get(view, body));
     const kill = (openIn.openFlags.get(view, body) & openKillPrivileges) !== 0;
     const opened = andThen(fs.open(ino, flags, caller), (result) => passOn(connection, nodeid, flags, result));
-    return kill ? andThen(opened, (done) => andThen(dropPrivileges(fs, ino), () => done)) : opened;
+    return kill ? andThen(opened, (done) => andThen(dropPrivileges(connection, ino), () => done)) : opened;
   },
   encode: (_, reply, { handle, flags, backingId }) => encodeOpen(reply.view, reply.body, handle, flags, backingId),
   sent: (connection, { handle }, taken) => noteOpened(connection, handle, taken),
@@ -166,7 +166,7 @@ export const write: Operation<number> = {
     const from = (flags & writeFromCache) !== 0 ? 'page' : 'call';
     const written = fs.write(writeIn.fh.get(view, body), data, offset, caller, from);
     if (mayKeep && isPromise(written)) connection.keepUntil(request, written);
-    return kill ? andThen(written, (count) => andThen(dropPrivileges(fs, ino), () => count)) : written;
+    return kill ? andThen(written, (count) => andThen(dropPrivileges(connection, ino), () => count)) : written;
   },
   encode(_, reply, count) {
     writeOut.size.set(reply.view, reply.body, count);

@@ -3,6 +3,7 @@ import type { MaybePromise } from '../../../base/maybe-promise.js';
 import type { AttributeChange, Attributes, Filesystem, Ino, Timespec } from '../../../filesystem/api.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
 import { andThen, fileOffset } from '../../answers.js';
+import type { Connection } from '../connection/connection.js';
 import { setattrValid as valid } from '../protocol/protocol.js';
 import type { Request } from '../protocol/request.js';
 import { setattrIn } from '../protocol/structs.js';
@@ -27,11 +28,15 @@ function withoutSetId(mode: number): number {
   return mode & ~setUserId & (keepsGroup ? permissionMask : ~setGroupId);
 }
 
-/** Clears the set-id bits, if any: with FUSE_HANDLE_KILLPRIV_V2 that is the file system's duty. */
-export function dropPrivileges(fs: Filesystem, ino: Ino): MaybePromise<unknown> {
+/**
+ * Clears the set-id bits, if any: with FUSE_HANDLE_KILLPRIV_V2 that is the file system's duty. The kernel does not expect another
+ * mode after an OPEN or a WRITE, so it is told.
+ */
+export function dropPrivileges({ fs, attributesChanged }: Connection, ino: Ino): MaybePromise<unknown> {
   return andThen(fs.getattr(ino), ({ kind, mode }) => {
     const reduced = withoutSetId(mode);
-    return kind === 'directory' || reduced === mode ? undefined : fs.setattr(ino, { mode: reduced });
+    if (kind === 'directory' || reduced === mode) return;
+    return andThen(fs.setattr(ino, { mode: reduced }), () => attributesChanged(ino));
   });
 }
 

@@ -25,26 +25,38 @@ const congestionThreshold = 48;
  * - explicitInvalidateData, and so not autoInvalidateData: the latter drops a file's pages whenever its modification time
  *   changes, even by our own write or by `touch`. The core tells the kernel when content changed, also at open.
  * - handleKillPrivileges: without it the kernel asks for `security.capability` before every write(2).
+ * - posixAcl, extendedSetxattr: the kernel reads ACLs from us and checks permissions by them. Where a caller sets one that has to
+ *   lose the set-group-ID bit, the request says so.
+ * - dontMask: the umask has no effect in a directory with a default ACL, and only the core knows which have one.
  * - passthrough (7.40, Linux 6.9): the kernel itself reads files that are complete in our cache; see passthrough.ts.
  *
  * Not accepted: writebackCache (the core must know size and times, and close must report errors), posixLocks and flockLocks
- * (the kernel handles this machine's locks itself), dontMask (the kernel applies the umask), posixAcl, exportSupport.
+ * (the kernel handles this machine's locks itself), exportSupport.
  */
 const wanted =
   initFlag.asyncRead |
   initFlag.atomicTruncate |
   initFlag.bigWrites |
+  initFlag.dontMask |
   initFlag.readdirplus |
   initFlag.asyncDirectIo |
   initFlag.parallelDirectoryOperations |
+  initFlag.posixAcl |
   initFlag.abortError |
   initFlag.maxPages |
   initFlag.cacheSymlinks |
   initFlag.explicitInvalidateData |
-  initFlag.handleKillPrivileges;
+  initFlag.handleKillPrivileges |
+  initFlag.extendedSetxattr;
 
 export type Negotiated =
-  | { readonly kind: 'agreed'; readonly minor: number; readonly flags: number; readonly passthrough: boolean }
+  | {
+      readonly kind: 'agreed';
+      readonly minor: number;
+      readonly flags: number;
+      readonly passthrough: boolean;
+      readonly extendedSetxattr: boolean;
+    }
   /** The kernel has a later major version, and sends FUSE_INIT again with ours. */
   | { readonly kind: 'ask-again' }
   | { readonly kind: 'too-old'; readonly major: number; readonly minor: number };
@@ -77,7 +89,7 @@ export function negotiate(request: Request, reply: Reply): Negotiated {
   initOut.maxWrite.set(reply.view, reply.body, maxWrite);
   initOut.timeGran.set(reply.view, reply.body, 1);
   initOut.maxPages.set(reply.view, reply.body, maxWrite / pageSize);
-  return { kind: 'agreed', minor, flags, passthrough };
+  return { kind: 'agreed', minor, flags, passthrough, extendedSetxattr: (flags & initFlag.extendedSetxattr) !== 0 };
 }
 
 export const initReplyBytes = initOut.$bytes;

@@ -60,16 +60,19 @@ export const initFlag = {
   asyncRead: 1 << 0,
   atomicTruncate: 1 << 3,
   bigWrites: 1 << 5,
+  dontMask: 1 << 6,
   autoInvalidateData: 1 << 12,
   readdirplus: 1 << 13,
   readdirplusAuto: 1 << 14,
   asyncDirectIo: 1 << 15,
   parallelDirectoryOperations: 1 << 18,
+  posixAcl: 1 << 20,
   abortError: 1 << 21,
   maxPages: 1 << 22,
   cacheSymlinks: 1 << 23,
   explicitInvalidateData: 1 << 25,
   handleKillPrivileges: 1 << 28,
+  extendedSetxattr: 1 << 29,
   extended: 1 << 30,
 } as const;
 
@@ -111,8 +114,10 @@ export const renameFlag = { noReplace: 1, exchange: 2 } as const;
 export const fallocateKeepSize = 1;
 /** lseek(2) */
 export const seekWhence = { data: 3, hole: 4 } as const;
-/** setxattr(2) */
 /** FUSE_GETATTR_FH: the request names an open file. */
 export const getattrFlag = { fh: 1 } as const;
 
+/** setxattr(2) */
 export const setxattrFlag = { create: 1, replace: 2 } as const;
+/** FUSE_SETXATTR_ACL_KILL_SGID: the caller is not of the file's group, so the new mode has no set-group-ID bit. */
+export const setxattrKillSetGroupId = 1 << 0;

@@ -174,8 +174,10 @@ export const statfsOut = struct({
   ...{ blocks: 'u64', bfree: 'u64', bavail: 'u64', files: 'u64', ffree: 'u64', bsize: 'u32', namelen: 'u32' },
   ...{ frsize: 'u32', padding: 'u32', spare0: 'u64', spare1: 'u64', spare2: 'u64' },
 });
-/** Without FUSE_SETXATTR_EXT. Followed by the name and `size` bytes. */
+/** Followed by the name and `size` bytes. */
 export const setxattrIn = struct({ size: 'u32', flags: 'u32' });
+/** With FUSE_SETXATTR_EXT (7.33) it stands between `setxattrIn` and the name. */
+export const setxattrInMore = struct({ setxattrFlags: 'u32', padding: 'u32' });
 export const getxattrIn = struct({ size: 'u32', padding: 'u32' });
 export const getxattrOut = struct({ size: 'u32', padding: 'u32' });
 export const interruptIn = struct({ unique: 'u64' });

@@ -66,6 +66,7 @@ export class Session {
       const result = addon.notify(this.#device, message);
       if (result !== 0) log.warn({ error: errnoName(result) }, 'cannot notify the kernel');
     });
+    this.connection.attributesChanged = (ino) => this.#invalidations.add({ kind: 'inode', ino, content: false });
     this.#unsubscribe = fs.onInvalidate((what) => this.#invalidations.add(what));
   }
 
@@ -120,7 +121,10 @@ export class Session {
       this.#rejectReady(new SyncmountError('mount-failed', message));
       return;
     }
-    if (result.kind === 'agreed') connection.passthrough.isOn = result.passthrough;
+    if (result.kind === 'agreed') {
+      connection.passthrough.isOn = result.passthrough;
+      connection.extendedSetxattr = result.extendedSetxattr;
+    }
     connection.send(request.unique, initReplyBytes);
     if (result.kind === 'agreed') {
       this.#log.debug(result, 'FUSE protocol agreed');

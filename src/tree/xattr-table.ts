@@ -1,0 +1,68 @@
+/**
+ * Extended attributes and ACLs, a row of table `xattr` each. All changes of them go through this class.
+ *
+ * The kernel takes a file's capability for gone as soon as anybody writes to the file, so each write asks for it here. That
+ * question must not cost a query: the few inodes that have a capability are known in memory.
+ */
+import type { Sql, Statement } from '../base/sqlite.js';
+import type { Ino } from './inode.js';
+
+/** capabilities(7): what `setcap` stores. */
+export const capabilityName = 'security.capability';
+
+export class XattrTable {
+  readonly #get: Statement;
+  readonly #set: Statement;
+  readonly #names: Statement;
+  readonly #remove: Statement;
+  readonly #removeAll: Statement;
+  readonly #isLabelled: Statement;
+  readonly #capable: Set<Ino>;
+
+  constructor(sql: Sql) {
+    this.#get = sql.prepare('SELECT value FROM xattr WHERE ino = ? AND name = ?').pluck();
+    this.#set = sql.prepare('INSERT OR REPLACE INTO xattr (ino, name, value) VALUES (?, ?, ?)');
+    this.#names = sql.prepare('SELECT name FROM xattr WHERE ino = ? ORDER BY name').pluck();
+    this.#remove = sql.prepare('DELETE FROM xattr WHERE ino = ? AND name = ?');
+    this.#removeAll = sql.prepare('DELETE FROM xattr WHERE ino = ?');
+    // Partial indexes answer these two.
+    this.#isLabelled = sql.prepare("SELECT EXISTS (SELECT 1 FROM xattr WHERE name = 'security.selinux')").pluck();
+    this.#capable = new Set(
+      sql.prepare("SELECT ino FROM xattr WHERE name = 'security.capability'").pluck().all() as Ino[],
+    );
+  }
+
+  get(ino: Ino, name: string): Uint8Array | undefined {
+    return this.#get.get(ino, name) as Buffer | undefined;
+  }
+
+  /** In the order of their bytes. */
+  names(ino: Ino): string[] {
+    return this.#names.all(ino) as string[];
+  }
+
+  set(ino: Ino, name: string, value: Uint8Array): void {
+    this.#set.run(ino, name, Buffer.from(value));
+    if (name === capabilityName) this.#capable.add(ino);
+  }
+
+  /** False where there was none. */
+  remove(ino: Ino, name: string): boolean {
+    if (name === capabilityName) this.#capable.delete(ino);
+    return this.#remove.run(ino, name).changes > 0;
+  }
+
+  removeAll(ino: Ino): void {
+    this.#capable.delete(ino);
+    this.#removeAll.run(ino);
+  }
+
+  hasCapability(ino: Ino): boolean {
+    return this.#capable.has(ino);
+  }
+
+  /** Has any inode a SELinux label? */
+  hasLabels(): boolean {
+    return this.#isLabelled.get() === 1;
+  }
+}
