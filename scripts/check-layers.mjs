@@ -9,7 +9,19 @@ import { fileURLToPath } from 'node:url';
 const src = resolve(dirname(fileURLToPath(import.meta.url)), '..', 'src');
 
 /** Top to bottom: an import may go to the same layer or to a later one. */
-const layers = ['cli', 'mount', 'fuse', 'filesystem', 'tree', 'cache', 'spool', 'providers', 'config', 'base'];
+const layers = [
+  'cli',
+  'mount',
+  'fuse',
+  'filesystem',
+  'tree',
+  'cache',
+  'spool',
+  'metadata',
+  'providers',
+  'config',
+  'base',
+];
 /** Stands beside them all: imports nothing of ours, and only `cli` may import it. */
 const apart = 'sandbox';
 /**

@@ -90,4 +90,73 @@ export const stateMigrations: readonly Migration[] = [
   CREATE INDEX xattr_capability ON xattr (ino) WHERE name = 'security.capability';
   CREATE INDEX xattr_label      ON xattr (ino) WHERE name = 'security.selinux';
   `,
+  `
+  -- metadata/: what the service cannot hold, as this machine and others know it. A body is the JSON line of the entry.
+  CREATE TABLE metadata_own (
+    folder  TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    id      TEXT,                              -- the service's id of the object
+    pack    INTEGER,                           -- NULL: not planned yet
+    wall    INTEGER NOT NULL,
+    counter INTEGER NOT NULL,
+    body    TEXT NOT NULL,
+    PRIMARY KEY (folder, name)
+  ) WITHOUT ROWID;
+  CREATE INDEX metadata_own_by_pack ON metadata_own (pack, folder);
+  CREATE INDEX metadata_own_by_id ON metadata_own (id) WHERE id IS NOT NULL;
+
+  CREATE TABLE metadata_own_pack (
+    pack    INTEGER PRIMARY KEY,
+    changes INTEGER NOT NULL DEFAULT 0,        -- that are not at the service yet
+    entries INTEGER NOT NULL DEFAULT 0,
+    bytes   INTEGER NOT NULL DEFAULT 0,        -- of its lines
+    file    TEXT,                              -- JSON of the remote file; NULL: not there
+    sent    TEXT                               -- JSON: sizes and md5s of uploads whose end was not seen
+  );
+
+  CREATE TABLE metadata_own_folder (           -- the packs with entries of a folder
+    folder TEXT NOT NULL,
+    pack   INTEGER NOT NULL,
+    PRIMARY KEY (folder, pack)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE metadata_other (
+    machine TEXT NOT NULL,
+    folder  TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    id      TEXT,
+    pack    INTEGER NOT NULL,
+    wall    INTEGER NOT NULL,
+    counter INTEGER NOT NULL,
+    body    TEXT NOT NULL,
+    PRIMARY KEY (machine, folder, name)
+  ) WITHOUT ROWID;
+  CREATE INDEX metadata_other_by_folder ON metadata_other (folder);
+  CREATE INDEX metadata_other_by_pack ON metadata_other (machine, pack);
+  CREATE INDEX metadata_other_by_id ON metadata_other (id) WHERE id IS NOT NULL;
+
+  CREATE TABLE metadata_other_pack (
+    machine TEXT NOT NULL,
+    pack    INTEGER NOT NULL,
+    file    TEXT NOT NULL,                     -- JSON of the remote file as it is now
+    loaded  TEXT,                              -- the revision whose entries are in metadata_other
+    PRIMARY KEY (machine, pack)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE metadata_other_folder (         -- by the indexes of the other machines
+    folder  TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    pack    INTEGER NOT NULL,
+    PRIMARY KEY (folder, machine, pack)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE metadata_row (                  -- what an inode shows, and where this machine's entry of it lies
+    ino     INTEGER PRIMARY KEY,
+    folder  TEXT,                              -- NULL: this machine has none
+    name    TEXT,
+    wall    INTEGER NOT NULL,
+    counter INTEGER NOT NULL,
+    machine TEXT NOT NULL
+  );
+  `,
 ];

@@ -1,0 +1,99 @@
+/**
+ * An entry: what is known of one name in the account beyond what the service holds. docs/metadata-format.md describes it for
+ * other programs; this is one line of a pack.
+ */
+import { z } from 'zod';
+import type { LogicalTime } from './logical-time.js';
+
+const wholeNumber = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+const base64 = z.string().regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/);
+/** Seconds since the epoch, and nanoseconds within that second. */
+const time = z.tuple([z.number().int().safe(), z.number().int().min(0).max(999_999_999)]);
+/** Users and groups of Linux; the highest number means "none". */
+const owner = z.number().int().min(0).max(0xfffffffe);
+
+/** Fields that this version does not know stay in the entry: a later version of the program wrote them. */
+const entrySchema = z.looseObject({
+  /** The service's id of the folder, or its path where folders have no ids. */
+  folder: z.string().min(1),
+  /** The name that the service has, or the name here where the service has no object of it. */
+  name: z.string().min(1),
+  kind: z.enum(['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block']),
+  clock: z.tuple([wholeNumber, wholeNumber]),
+  /** The name was removed: an older entry of another machine does not count any more. */
+  gone: z.literal(true).optional(),
+  /** The service's id of the object. */
+  id: z.string().min(1).optional(),
+  /** The content that the times belong to: its size, with its md5 or else with the service's time in ms. */
+  size: wholeNumber.optional(),
+  md5: z.string().optional(),
+  modified: z.number().safe().optional(),
+  /** Octal, with set-id and sticky bits: "0644", "4755". */
+  mode: z
+    .string()
+    .regex(/^[0-7]{1,4}$/)
+    .optional(),
+  uid: owner.optional(),
+  gid: owner.optional(),
+  atime: time.optional(),
+  mtime: time.optional(),
+  ctime: time.optional(),
+  /** All extended attributes, their values in base64. */
+  xattrs: z.record(z.string(), base64).optional(),
+  /** Of a symbolic link: where it points; `targetBase64` where that is not UTF-8. */
+  target: z.string().min(1).optional(),
+  targetBase64: base64.optional(),
+  /** Of a device: major and minor number. */
+  rdev: z.tuple([wholeNumber, wholeNumber]).optional(),
+  /** All names of one inode with several have the same. */
+  link: z.string().min(1).optional(),
+  /** The name has no object of its own: `id` is the object that holds the bytes, and it has another of the inode's names. */
+  alias: z.literal(true).optional(),
+});
+
+export type MetadataEntry = z.infer<typeof entrySchema>;
+export type EntryKind = MetadataEntry['kind'];
+/** An entry before it is written: the store adds the time. */
+export type NewEntry = Omit<MetadataEntry, 'clock'> & Pick<MetadataEntry, 'folder' | 'name' | 'kind'>;
+
+/** An entry with the time of its change. */
+export interface TimedEntry {
+  readonly entry: MetadataEntry;
+  readonly time: LogicalTime;
+}
+
+/** Null where the line is no entry that this version understands. */
+export function parseEntry(line: string): MetadataEntry | null {
+  try {
+    const parsed = entrySchema.safeParse(JSON.parse(line));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+export function timeOf(entry: Pick<MetadataEntry, 'clock'>, machine: string): LogicalTime {
+  const [wall, counter] = entry.clock;
+  return { wall, counter, machine };
+}
+
+const knownFields: ReadonlySet<string> = new Set(Object.keys(entrySchema.shape));
+
+/** The fields of an entry that this version does not know. */
+export function unknownFieldsOf(entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(entry).filter(([field]) => !knownFields.has(field)));
+}
+
+/** The line of an entry: fields in the order of the format, so that equal entries have equal lines. */
+export function lineOf(entry: MetadataEntry): string {
+  const ordered: Record<string, unknown> = {};
+  for (const field of knownFields) if (entry[field] !== undefined) ordered[field] = entry[field];
+  const unknown = unknownFieldsOf(entry);
+  for (const field of Object.keys(unknown).sort()) ordered[field] = unknown[field];
+  return JSON.stringify(ordered);
+}
+
+/** Do both say the same, whenever they were written? */
+export function isSameState(a: MetadataEntry, b: MetadataEntry): boolean {
+  return lineOf({ ...a, clock: [0, 0] }) === lineOf({ ...b, clock: [0, 0] });
+}

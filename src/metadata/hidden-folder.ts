@@ -1,0 +1,84 @@
+/** The folder of the account that holds the store. No mount shows it. */
+import { codeOf } from '../base/errors.js';
+import { ProviderError } from '../providers/errors.js';
+import type { Provider, RemoteEntry, RemoteFile, RemoteFolder } from '../providers/provider.js';
+import type { TransferOptions } from './pack-transfer.js';
+import type { MetadataTables } from './tables.js';
+
+export const hiddenFolderName = '.syncmount';
+
+/** Is it the store's folder? `rootId` is the account's root. */
+export function isHiddenFolder(entry: RemoteEntry, rootId: string): boolean {
+  return entry.kind === 'folder' && entry.name === hiddenFolderName && entry.parentId === rootId;
+}
+
+export class HiddenFolder {
+  readonly #provider: Provider;
+  readonly #tables: MetadataTables;
+  readonly #root: RemoteFolder;
+  #known: RemoteFolder | null;
+
+  constructor(provider: Provider, tables: MetadataTables, root: RemoteFolder) {
+    this.#provider = provider;
+    this.#tables = tables;
+    this.#root = root;
+    this.#known = tables.recall<RemoteFolder>('folder');
+  }
+
+  /** As it was last seen; null where there is none, or none was seen yet. */
+  get known(): RemoteFolder | null {
+    return this.#known;
+  }
+
+  /** A listing of the account's root shows it, or shows none. */
+  learn(folder: RemoteFolder | null): void {
+    if (this.#known?.id === folder?.id) return;
+    this.#known = folder;
+    this.#tables.remember('folder', folder);
+  }
+
+  /** The folder; makes it where there is none. Throws the provider's error. */
+  async require(options: TransferOptions): Promise<RemoteFolder> {
+    if (this.#known !== null) return this.#known;
+    const made = await this.#make(options).catch((error: unknown) => {
+      if (codeOf(error) !== 'exists') throw error;
+      return null;
+    });
+    // The name is taken, or was until another client removed it and the provider has not heard of that yet: a listing tells.
+    const folder = made ?? (await this.#find(options)) ?? (await this.#make(options));
+    this.learn(folder);
+    return folder;
+  }
+
+  #make(options: TransferOptions): Promise<RemoteFolder> {
+    return this.#provider.createFolder(this.#root.id, hiddenFolderName, options);
+  }
+
+  /** Throws `exists` where a file has the name. */
+  async #find(options: TransferOptions): Promise<RemoteFolder | undefined> {
+    const entries = await this.#provider.list(this.#root, options);
+    const found = entries.filter(({ name }) => name === hiddenFolderName);
+    const folder = found.find((entry) => isHiddenFolder(entry, this.#root.id));
+    if (found.length > 0 && folder?.kind !== 'folder')
+      throw new ProviderError('exists', `a file has the name ${hiddenFolderName} that the metadata needs`, {
+        data: {},
+      });
+    return folder?.kind === 'folder' ? folder : undefined;
+  }
+
+  /** The files in it; null where it is gone. Throws the provider's error. */
+  async list(options: TransferOptions): Promise<RemoteFile[] | null> {
+    const folder = this.#known;
+    if (folder === null) return null;
+    try {
+      // Nobody makes folders in it: where folders are a list of their own, that request is saved.
+      const counted = { ...folder, fileCount: null, folderCount: 0 };
+      const entries = await this.#provider.list(counted, { ...options, countsAreFresh: true });
+      return entries.filter((entry) => entry.kind === 'file');
+    } catch (error) {
+      if (codeOf(error) !== 'not-found') throw error;
+      this.learn(null);
+      return null;
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Plans which pack new entries go to. Pure.
+ *
+ * A folder's entries lie together, and beside those of the folders around it, because they are looked at together. An entry
+ * never changes its pack: so a change rewrites one pack, and no crash can leave an entry in neither of two.
+ */
+
+/** Pack 0 is the index itself: a small store is one file, which one request reads and one request writes. */
+export const indexPack = 0;
+
+/** Entries of a pack: about 150 kB when compressed, read or written in one request. */
+export const maxEntries = 4096;
+/** Bytes of a pack before it is compressed; long extended attributes may fill it before its entries do. */
+export const maxBytes = 4 * 1024 * 1024;
+/** The index is read by everybody and written whenever a folder comes to a pack: it holds an eighth. */
+const indexShare = 1 / 8;
+/** A pack takes new folders up to this share, and further entries of its folders up to the whole. */
+const foldersShare = 3 / 4;
+
+interface Load {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+const noLoad: Load = { entries: 0, bytes: 0 };
+
+export interface PackLoad extends Load {
+  readonly pack: number;
+}
+
+/** New entries of one folder. */
+export interface Arrival {
+  readonly folder: string;
+  /** Bytes of each new entry. */
+  readonly sizes: readonly number[];
+  /** The folders around it, nearest first: its parent, the parent's parent. */
+  readonly near: readonly string[];
+}
+
+export interface PlacementState {
+  readonly packs: readonly PackLoad[];
+  /** The packs with entries of a folder, in the order in which it came to them. */
+  readonly packsOf: (folder: string) => readonly number[];
+}
+
+/** For each arrival the pack of each of its entries, in order. Numbers of new packs follow the highest one. */
+export function placeEntries(state: PlacementState, arrivals: readonly Arrival[]): number[][] {
+  const loads = new Map(state.packs.map(({ pack, entries, bytes }) => [pack, { entries, bytes }]));
+  if (!loads.has(indexPack)) loads.set(indexPack, { entries: 0, bytes: 0 });
+  const added = new Map<string, number[]>();
+  let highest = Math.max(...loads.keys());
+  const packsOf = (folder: string): readonly number[] => [...state.packsOf(folder), ...(added.get(folder) ?? [])];
+  const loadOf = (pack: number): Load => loads.get(pack) ?? { entries: 0, bytes: 0 };
+  const holds = (pack: number, { entries, bytes }: Load, share = 1): boolean => {
+    const load = loadOf(pack);
+    return load.entries + entries <= maxEntries * share && load.bytes + bytes <= maxBytes * share;
+  };
+  /** Does a new folder go there as a whole? A folder in two packs costs each of its readers a request more. */
+  const takesFolder = (pack: number, load: Load): boolean => holds(pack, noLoad, foldersShare) && holds(pack, load);
+  const choose = ({ folder, near }: Arrival, whole: Load, bytes: number): number => {
+    const one = { entries: 1, bytes };
+    const own = packsOf(folder).findLast((pack) => holds(pack, one, pack === indexPack ? indexShare : 1));
+    if (own !== undefined) return own;
+    if (holds(indexPack, whole, indexShare)) return indexPack;
+    for (const neighbour of near) {
+      const theirs = packsOf(neighbour).findLast((pack) => pack !== indexPack && takesFolder(pack, whole));
+      if (theirs !== undefined) return theirs;
+    }
+    // What comes one after the other lies together too: a copy of a tree comes in the order of the tree.
+    if (highest !== indexPack && takesFolder(highest, whole)) return highest;
+    highest += 1;
+    loads.set(highest, noLoad);
+    return highest;
+  };
+  return arrivals.map((arrival) => {
+    const whole = { entries: arrival.sizes.length, bytes: arrival.sizes.reduce((sum, bytes) => sum + bytes, 0) };
+    return arrival.sizes.map((bytes) => {
+      const pack = choose(arrival, whole, bytes);
+      const load = loadOf(pack);
+      loads.set(pack, { entries: load.entries + 1, bytes: load.bytes + bytes });
+      whole.entries -= 1;
+      whole.bytes -= bytes;
+      if (!packsOf(arrival.folder).includes(pack))
+        added.set(arrival.folder, [...(added.get(arrival.folder) ?? []), pack]);
+      return pack;
+    });
+  });
+}

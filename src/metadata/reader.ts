@@ -1,0 +1,218 @@
+/**
+ * Reads what machines have stored in the account: the list of their files once in a while, an index when it has changed, and a pack
+ * when a folder that it holds is looked at. What was read stays in the state database.
+ *
+ * The list also tells whether this machine's own files are as it stored them:
+ * - one that is missing is written again;
+ * - one that somebody else has written means that two machines have the same id (a copied disk): this machine takes a new one, and
+ *   writes its entries under that. What the other has written is then read as any other machine's.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../base/clock.js';
+import { codeOf, messageOf } from '../base/errors.js';
+import { inTurns, Pieces } from '../base/event-loop-turns.js';
+import type { Log } from '../base/log.js';
+import { ProviderError } from '../providers/errors.js';
+import { type Provider, type RemoteFile, revisionKey } from '../providers/provider.js';
+import type { MetadataEntry } from './entry.js';
+import type { HiddenFolder } from './hidden-folder.js';
+import type { LogicalTime } from './logical-time.js';
+import { decodePack, type PackContent, parsePackName } from './pack-file.js';
+import { md5Of, readWhole, type TransferOptions } from './pack-transfer.js';
+import { indexPack } from './placement.js';
+import type { MetadataTables } from './tables.js';
+
+/** How long the list of files counts as current, ms. It costs a request, and tells of other machines' changes. */
+const LIST_TTL_MS = 60_000;
+/** After a failure, folders are shown without a further attempt for so long, ms: `ls` stays quick while offline. */
+const PAUSE_MS = 5_000;
+
+export interface ReaderOptions {
+  readonly tables: MetadataTables;
+  readonly provider: Provider;
+  readonly folder: HiddenFolder;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly transaction: <T>(act: () => T) => T;
+  /** Called with the time of each entry that was read. */
+  readonly observe: (time: LogicalTime) => void;
+}
+
+export class MetadataReader {
+  readonly #o: ReaderOptions;
+  #listedAt = Number.NEGATIVE_INFINITY;
+  #pausedUntil = Number.NEGATIVE_INFINITY;
+  #listing: Promise<void> | null = null;
+  /** Packs on their way, by file name. */
+  readonly #loading = new Map<string, Promise<void>>();
+  /** Files that cannot be used, by their revision: each is tried, and told of, once. */
+  readonly #refused = new Set<string>();
+  /** Machines whose files a later version of the program wrote. */
+  readonly refusedMachines = new Set<string>();
+
+  constructor(options: ReaderOptions) {
+    this.#o = options;
+  }
+
+  /** The files of the store have to be listed before they are used again. */
+  expire(): void {
+    this.#listedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * Resolves when all that machines have stored about a folder is in the tables, or cannot be had now. Throws nothing: a folder is
+   * shown without its metadata rather than not at all.
+   */
+  async prepare(folder: string, options: TransferOptions): Promise<void> {
+    const { clock, tables, log } = this.#o;
+    if (clock.now() < this.#pausedUntil) return;
+    try {
+      await this.refresh(options);
+      const wanted = tables.otherPacksOf(folder).filter(({ file, loaded }) => revisionKey(file) !== loaded);
+      await Promise.all(wanted.map(({ machine, pack, file }) => this.#load(machine, pack, file, options)));
+    } catch (error) {
+      if (codeOf(error) === 'aborted') return;
+      this.#pausedUntil = clock.now() + PAUSE_MS;
+      log.warn({ code: codeOf(error) }, `the metadata in the account cannot be read now: ${messageOf(error)}`);
+    }
+  }
+
+  /** Lists the store's files where the list is old, and reads the indexes that have changed. Throws the provider's error. */
+  async refresh(options: TransferOptions): Promise<void> {
+    const { clock, folder } = this.#o;
+    if (folder.known === null) return;
+    const age = clock.now() - this.#listedAt;
+    if (age >= 0 && age < LIST_TTL_MS) return;
+    this.#listing ??= this.#list(options).finally(() => {
+      this.#listing = null;
+    });
+    await this.#listing;
+  }
+
+  async #list(options: TransferOptions): Promise<void> {
+    const { tables, folder, clock, transaction } = this.#o;
+    const at = clock.now();
+    const files = (await folder.list(options)) ?? [];
+    const named = files.flatMap((file) => {
+      const place = parsePackName(file.name);
+      return place === null ? [] : [{ ...place, file }];
+    });
+    transaction(() => {
+      this.#checkOwn(named);
+      const others = named.filter(({ machine }) => machine !== tables.machine);
+      const present = new Set(others.map(({ file }) => file.name));
+      for (const { machine, pack, file } of tables.otherPacks())
+        if (!present.has(file.name)) tables.removeOtherPack(machine, pack);
+      for (const { machine, pack, file } of others) tables.putOtherPack(machine, pack, file);
+    });
+    const indexes = tables
+      .otherPacks()
+      .filter(({ pack, file, loaded }) => pack === indexPack && revisionKey(file) !== loaded);
+    await Promise.all(indexes.map(({ machine, file }) => this.#load(machine, indexPack, file, options)));
+    this.#listedAt = at;
+  }
+
+  /** Compares this machine's files with what it stored. */
+  #checkOwn(files: readonly { readonly machine: string; readonly pack: number; readonly file: RemoteFile }[]): void {
+    const { tables, log } = this.#o;
+    const listed = new Map(
+      files.flatMap(({ machine, pack, file }) => (machine === tables.machine ? [[pack, file]] : [])),
+    );
+    for (const { pack, file, sent } of tables.ownPacks()) {
+      const now = listed.get(pack);
+      listed.delete(pack);
+      if (now === undefined) {
+        if (file === null) continue;
+        tables.setFile(pack, null);
+        tables.noteChange(pack);
+      } else if (file === null || revisionKey(now) !== revisionKey(file)) {
+        // Our upload whose answer was lost, or another machine's.
+        const isOurs = sent.some(({ size, md5 }) => size === now.size && (now.md5 ?? md5).toLowerCase() === md5);
+        if (!isOurs) {
+          this.#becomeAnother();
+          return;
+        }
+        tables.setFile(pack, now);
+      }
+    }
+    if (listed.size > 0) {
+      log.debug({ machine: tables.machine }, 'the account has files of this machine that it does not know');
+      this.#becomeAnother();
+    }
+  }
+
+  #becomeAnother(): void {
+    const { tables, log } = this.#o;
+    const before = tables.machine;
+    tables.machine = newMachineId();
+    tables.remember('machine', tables.machine);
+    tables.forgetOwnFiles();
+    log.warn(
+      { before, machine: tables.machine },
+      'somebody else has changed the metadata that this machine stored: it is stored again under a new name',
+    );
+  }
+
+  #load(machine: string, pack: number, file: RemoteFile, options: TransferOptions): Promise<void> {
+    const key = `${file.name}:${revisionKey(file)}`;
+    if (this.#refused.has(key)) return Promise.resolve();
+    let loading = this.#loading.get(key);
+    if (loading === undefined) {
+      loading = this.#fetch(machine, pack, file, options).finally(() => this.#loading.delete(key));
+      this.#loading.set(key, loading);
+    }
+    return loading;
+  }
+
+  async #fetch(machine: string, pack: number, file: RemoteFile, options: TransferOptions): Promise<void> {
+    const { provider, log } = this.#o;
+    let content: PackContent;
+    try {
+      const bytes = await readWhole(provider, file, options);
+      if (file.md5 !== null && md5Of(bytes) !== file.md5.toLowerCase())
+        throw new ProviderError('integrity', 'the service sent other bytes than it has', { data: {} });
+      content = await decodePack(bytes);
+      if (content.header.machine !== machine || content.header.pack !== pack)
+        throw new ProviderError('integrity', 'it is the file of another machine', { data: {} });
+    } catch (error) {
+      const code = codeOf(error) ?? '';
+      // Another machine has written it since the list was made: the next list tells of it.
+      if (code === 'revision-changed' || code === 'not-found') return this.expire();
+      if (code !== 'integrity' && code !== 'unsupported') throw error;
+      this.#refused.add(`${file.name}:${revisionKey(file)}`);
+      if (code === 'unsupported') this.refusedMachines.add(machine);
+      log.error(
+        { file: file.name, code },
+        `${file.name} of the metadata in the account cannot be used: ${messageOf(error)}`,
+      );
+      return;
+    }
+    if (content.bad > 0) log.warn({ file: file.name, lines: content.bad }, 'some lines of the metadata cannot be used');
+    await this.#take(machine, pack, file, content);
+  }
+
+  /** Takes the entries into the tables. A crash in between leaves the pack as one that is to be read again. */
+  async #take(machine: string, pack: number, file: RemoteFile, { header, entries }: PackContent): Promise<void> {
+    const { tables, transaction, observe } = this.#o;
+    transaction(() => {
+      tables.setLoaded(machine, pack, null);
+      tables.clearOther(machine, pack);
+      if (pack === indexPack) tables.replaceOtherFolders(machine, header.packs ?? {});
+    });
+    function* taking(): Generator<void, void> {
+      const pieces = new Pieces();
+      for (const entry of entries as readonly MetadataEntry[]) {
+        if (pieces.isFull()) yield;
+        tables.putOther(machine, pack, entry);
+        observe({ wall: entry.clock[0], counter: entry.clock[1], machine });
+      }
+    }
+    await inTurns(taking(), transaction);
+    transaction(() => tables.setLoaded(machine, pack, revisionKey(file)));
+  }
+}
+
+/** 64 random bits: no two machines of an account take the same. */
+export function newMachineId(): string {
+  return randomBytes(8).toString('hex');
+}

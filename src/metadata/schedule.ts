@@ -1,0 +1,38 @@
+/** When changes are written to the account. Pure. */
+import type { RateLimit } from '../providers/provider.js';
+
+/** Changes that follow one another within so long go together, ms. */
+const QUIET_MS = 8_000;
+/** A steady stream of changes is written so often, ms. With the time of the requests it stays within 30 s. */
+const LONGEST_WAIT_MS = 25_000;
+/** The share of an hour's requests that writing in the background may use. */
+const SHARE = 0.1;
+/** Requests of one write: one pack and the index. */
+const REQUESTS = 2;
+const HOUR_MS = 3_600_000;
+/** After a failed write: the next attempt, doubling up to the longest, ms. */
+const RETRY_MS = 10_000;
+const LONGEST_RETRY_MS = 10 * 60_000;
+
+/** The times are ms by one clock. */
+export interface WriteState {
+  /** The first and the last change that is not written yet. */
+  readonly firstChange: number;
+  readonly lastChange: number;
+  /** The last write; null: none yet. */
+  readonly lastWrite: number | null;
+  /** Failed attempts since the last success, and when the last one was. */
+  readonly failures: number;
+  readonly lastFailure: number;
+  readonly limit: RateLimit | null;
+}
+
+/** When to write in the background. */
+export function writeTime(state: WriteState): number {
+  const { firstChange, lastChange, lastWrite, failures, lastFailure, limit } = state;
+  let at = Math.min(lastChange + QUIET_MS, firstChange + LONGEST_WAIT_MS);
+  if (limit !== null && limit.limit > 0 && lastWrite !== null)
+    at = Math.max(at, lastWrite + (HOUR_MS * REQUESTS) / (limit.limit * SHARE));
+  if (failures > 0) at = Math.max(at, lastFailure + Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** (failures - 1)));
+  return at;
+}

@@ -1,0 +1,261 @@
+/**
+ * The metadata store of an account, as one machine sees it. What is put is durable here with the caller's transaction, and in the
+ * account a little later.
+ *
+ * A machine writes files of its own only, so machines never overwrite each other; readers take the latest entry of each name.
+ */
+import { type Clock, SteadyTime } from '../base/clock.js';
+import { codeOf, messageOf } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { type Sql, transactionsOf } from '../base/sqlite.js';
+import { orAborted } from '../providers/or-aborted.js';
+import type { Priority, Provider, RemoteEntry, RemoteFolder } from '../providers/provider.js';
+import { isSameState, type MetadataEntry, type NewEntry, type TimedEntry, timeOf, unknownFieldsOf } from './entry.js';
+import { HiddenFolder, isHiddenFolder } from './hidden-folder.js';
+import { compareTimes, type LogicalTime, laterOf, noTime, timeAfter } from './logical-time.js';
+import { latestByName } from './merge.js';
+import { MetadataReader, newMachineId } from './reader.js';
+import { writeTime } from './schedule.js';
+import { MetadataTables } from './tables.js';
+import { MetadataWriter } from './writer.js';
+
+export interface MetadataStoreOptions {
+  readonly sql: Sql;
+  readonly provider: Provider;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The account's root. */
+  readonly root: RemoteFolder;
+  /** Nothing is written to the account. */
+  readonly readOnly: boolean;
+  /** The folders around a folder, nearest first. */
+  readonly near: (folder: string) => readonly string[];
+}
+
+/** What is not in the account yet. */
+export interface MetadataStatus {
+  /** Changes. */
+  readonly pending: number;
+  /** Why the last attempt failed. */
+  readonly error?: string;
+  /** Machines whose metadata a later version of the program wrote: it cannot be read here. */
+  readonly refused?: readonly string[];
+}
+
+export class MetadataStore {
+  readonly #o: MetadataStoreOptions;
+  readonly #tables: MetadataTables;
+  readonly #folder: HiddenFolder;
+  readonly #reader: MetadataReader;
+  readonly #writer: MetadataWriter;
+  readonly #time: SteadyTime;
+  readonly #closing = new AbortController();
+  #clock: LogicalTime;
+  #firstChange: number | null = null;
+  #lastChange = 0;
+  #lastWrite: number | null = null;
+  #failures = 0;
+  #lastFailure = 0;
+  #error: string | null = null;
+  #background: Promise<void> | null = null;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: MetadataStoreOptions) {
+    this.#o = options;
+    const { sql, provider, clock, log, root } = options;
+    const transaction = transactionsOf(sql);
+    this.#time = new SteadyTime(clock);
+    this.#tables = new MetadataTables(sql);
+    this.#tables.machine = this.#tables.recall<string>('machine') ?? newMachineId();
+    this.#tables.remember('machine', this.#tables.machine);
+    this.#clock = this.#tables.recall<LogicalTime>('clock') ?? noTime;
+    this.#folder = new HiddenFolder(provider, this.#tables, root);
+    const parts = { tables: this.#tables, provider, folder: this.#folder, transaction };
+    this.#reader = new MetadataReader({ ...parts, clock, log, observe: (time) => this.#observe(time) });
+    this.#writer = new MetadataWriter({ ...parts, reader: this.#reader, near: options.near });
+  }
+
+  /** This machine's id in the store. */
+  get machine(): string {
+    return this.#tables.machine;
+  }
+
+  /**
+   * A listing of the account's root has come: the store's folder is taken out of it. Where the folder is missing, other clients have
+   * removed it, and what this machine has is written again.
+   */
+  learnRoot(entries: readonly RemoteEntry[]): RemoteEntry[] {
+    const found = entries.find((entry) => isHiddenFolder(entry, this.#o.root.id));
+    this.#folder.learn(found?.kind === 'folder' ? found : null);
+    if (found === undefined) {
+      let isLost = false;
+      for (const { pack, file } of this.#tables.ownPacks()) {
+        if (file === null) continue;
+        isLost = true;
+        this.#tables.setFile(pack, null);
+        this.#tables.noteChange(pack);
+      }
+      if (isLost) this.#changed();
+    }
+    return entries.filter((entry) => entry !== found);
+  }
+
+  /** Resolves when what machines have stored about a folder is here, or cannot be had now. Rejects with `aborted` only. */
+  async prepare(folder: string, priority: Priority, signal?: AbortSignal): Promise<void> {
+    await orAborted(this.#reader.prepare(folder, { priority, signal: this.#closing.signal }), signal);
+    if (this.#tables.unwritten() > 0) this.#changed();
+  }
+
+  /** Is anything known of any object? */
+  hasEntries(): boolean {
+    return this.#tables.hasAny();
+  }
+
+  /** The entry that counts for each name of a folder; removals among them. */
+  entriesOf(folder: string): Map<string, TimedEntry> {
+    return latestByName(this.#tables.entriesOf(folder));
+  }
+
+  /** The latest entry that is bound to an object, wherever it was when that was written. */
+  entryOfObject(id: string): TimedEntry | undefined {
+    return latest(this.#tables.entriesOfObject(id).filter(({ entry }) => entry.gone !== true));
+  }
+
+  /**
+   * Notes what is known of a name from now on. Part of the caller's transaction. Answers its time: null where the same was known
+   * already. Fields that this version does not know stay.
+   */
+  put(entry: NewEntry): LogicalTime | null {
+    const before = latest(this.#tables.entriesOfName(entry.folder, entry.name));
+    const unknown = before === undefined || before.entry.gone === true ? {} : unknownFieldsOf(before.entry);
+    const whole = { ...unknown, ...entry } as Omit<MetadataEntry, 'clock'>;
+    if (before !== undefined && isSameState({ ...whole, clock: [0, 0] } as MetadataEntry, before.entry)) return null;
+    return this.#write(whole);
+  }
+
+  /** The name is gone. A removal is noted only where another machine's entry would bring it back. */
+  remove(folder: string, name: string): LogicalTime | null {
+    const own = this.#tables.own(folder, name);
+    if (!this.#tables.isKnownToOthers(folder, name)) {
+      if (own === undefined) return null;
+      this.#tables.removeOwn(folder, name);
+      this.#changed();
+      return null;
+    }
+    const before = latest(this.#tables.entriesOfName(folder, name));
+    if (before === undefined || before.entry.gone === true) return before?.time ?? null;
+    return this.#write({ folder, name, kind: before.entry.kind, gone: true });
+  }
+
+  #write(entry: Omit<MetadataEntry, 'clock'>): LogicalTime {
+    this.#observe(timeAfter(this.#clock, this.#o.clock.now(), this.machine));
+    const { wall, counter } = this.#clock;
+    const whole = { ...entry, clock: [wall, counter] } as MetadataEntry;
+    this.#tables.putOwn(whole);
+    this.#changed();
+    return timeOf(whole, this.machine);
+  }
+
+  #observe(time: LogicalTime): void {
+    const later = laterOf(this.#clock, time);
+    if (compareTimes(later, this.#clock) === 0) return;
+    this.#clock = later;
+    this.#tables.remember('clock', later);
+  }
+
+  status(): MetadataStatus {
+    const refused = [...this.#reader.refusedMachines];
+    return {
+      pending: this.#tables.unwritten(),
+      ...(this.#error === null ? {} : { error: this.#error }),
+      ...(refused.length === 0 ? {} : { refused }),
+    };
+  }
+
+  /** Begins to write what an earlier mount has left. */
+  start(): void {
+    if (this.#tables.unwritten() > 0) this.#changed();
+  }
+
+  /** Writes all changes until now to the account. Throws the provider's error. */
+  flush(priority: Priority = 'foreground', signal?: AbortSignal): Promise<void> {
+    if (this.#o.readOnly) return Promise.resolve();
+    const either = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    const work = this.#writing.then(() => this.#flush(priority, either));
+    this.#writing = work.catch(() => undefined);
+    return work;
+  }
+
+  async #flush(priority: Priority, signal: AbortSignal): Promise<void> {
+    if (this.#tables.unwritten() === 0) return;
+    this.#firstChange = null;
+    try {
+      await this.#writer.write({ priority, signal });
+      this.#lastWrite = this.#time.now();
+      this.#failures = 0;
+      this.#error = null;
+    } catch (error) {
+      this.#failures++;
+      this.#lastFailure = this.#time.now();
+      this.#error = messageOf(error);
+      throw error;
+    } finally {
+      if (this.#tables.unwritten() > 0) this.#noteChange();
+    }
+  }
+
+  #noteChange(): void {
+    this.#lastChange = this.#time.now();
+    this.#firstChange ??= this.#lastChange;
+  }
+
+  #changed(): void {
+    this.#noteChange();
+    if (this.#o.readOnly || this.#closing.signal.aborted) return;
+    this.#background ??= this.#writeInBackground().finally(() => {
+      this.#background = null;
+    });
+  }
+
+  async #writeInBackground(): Promise<void> {
+    const { clock, log, provider } = this.#o;
+    const { signal } = this.#closing;
+    // The caller's transaction ends first.
+    await Promise.resolve();
+    while (!signal.aborted && this.#tables.unwritten() > 0) {
+      const firstChange = this.#firstChange ?? this.#time.now();
+      const at = writeTime({
+        firstChange,
+        lastChange: this.#lastChange,
+        lastWrite: this.#lastWrite,
+        failures: this.#failures,
+        lastFailure: this.#lastFailure,
+        limit: provider.metrics().rateLimit,
+      });
+      const wait = at - this.#time.now();
+      try {
+        if (wait > 0) await clock.sleep(wait, signal);
+        else await this.flush('background');
+      } catch (error) {
+        if (signal.aborted) return;
+        const { failures } = { failures: this.#failures };
+        const text = `the metadata is not in the account yet, and will be tried again: ${messageOf(error)}`;
+        if (failures === 1) log.warn({ code: codeOf(error) }, text);
+        else log.debug({ code: codeOf(error), failures }, text);
+      }
+    }
+  }
+
+  /** Ends background work. What is not written waits for the next mount. */
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('the mount ends'));
+    await this.#writing;
+    await this.#background?.catch(() => undefined);
+  }
+}
+
+function latest(entries: readonly TimedEntry[]): TimedEntry | undefined {
+  let found: TimedEntry | undefined;
+  for (const timed of entries) if (found === undefined || compareTimes(timed.time, found.time) > 0) found = timed;
+  return found;
+}

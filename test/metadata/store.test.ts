@@ -1,0 +1,414 @@
+/** The store over a provider in memory: two machines, crashes, damage, other clients. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Log } from '../../src/base/log.js';
+import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
+import type { NewEntry } from '../../src/metadata/entry.js';
+import { MetadataStore } from '../../src/metadata/store.js';
+import { stateMigrations } from '../../src/tree/state-schema.js';
+import { MemoryAccount } from '../support/memory-account.js';
+import { defaultCapabilities, MemoryProvider } from '../support/memory-provider.js';
+import { TestClock } from '../support/test-clock.js';
+
+const directories: string[] = [];
+const machines = new Set<Machine>();
+afterEach(async () => {
+  for (const machine of machines) await machine.end();
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+/** A machine with a state directory of its own; `restart` is a new process over the same. */
+class Machine {
+  readonly clock = new TestClock();
+  readonly messages: string[] = [];
+  provider: MemoryProvider;
+  store: MetadataStore;
+  #state: StateDatabase;
+
+  constructor(
+    readonly account: MemoryAccount,
+    readonly directory = mkdtempSync(join(tmpdir(), 'syncmount-test-')),
+    readOnly = false,
+  ) {
+    directories.push(directory);
+    machines.add(this);
+    this.provider = new MemoryProvider({ clock: this.clock, account });
+    this.#state = openDatabase(join(directory, 'state.db'), stateMigrations);
+    const note = (_: object, message: string): void => void this.messages.push(message);
+    const log: Log = { debug() {}, info: note, warn: note, error: note };
+    this.store = new MetadataStore({
+      sql: this.#state.sql,
+      provider: this.provider,
+      clock: this.clock,
+      log,
+      root: account.folder(account.rootId),
+      readOnly,
+      near: () => [],
+    });
+  }
+
+  async end(): Promise<void> {
+    if (!machines.delete(this)) return;
+    await this.store.close();
+    this.#state.close();
+  }
+
+  async restart(readOnly = false): Promise<Machine> {
+    await this.end();
+    return new Machine(this.account, this.directory, readOnly);
+  }
+
+  /** Looks at the root, and then at a folder, as a mount does. */
+  async look(folder = 'd1'): Promise<Record<string, unknown>> {
+    this.clock.advance(61_000);
+    this.store.learnRoot(this.account.list(this.account.rootId));
+    await this.store.prepare(folder, 'foreground');
+    return this.shown(folder);
+  }
+
+  shown(folder = 'd1'): Record<string, unknown> {
+    const shown = [...this.store.entriesOf(folder)].flatMap(([name, { entry }]) =>
+      entry.gone ? [] : [[name, entry.mode ?? entry.target ?? entry.kind] as const],
+    );
+    return Object.fromEntries(shown.sort());
+  }
+
+  put(name: string, fields: Partial<NewEntry>, folder = 'd1'): void {
+    this.store.put({ folder, name, kind: 'file', ...fields } as NewEntry);
+  }
+}
+
+const account = (): MemoryAccount => new MemoryAccount(new TestClock(), defaultCapabilities);
+/** 30 entries with it are most of a pack. */
+const large = { 'user.large': Buffer.alloc(75_000).toString('base64') };
+const link = { kind: 'symlink', target: 'there' } as const;
+
+describe('the store in the account', () => {
+  it('carries entries from one machine to another, removals too', async () => {
+    const a = new Machine(account());
+    const b = new Machine(a.account);
+    a.put('x', { mode: '0600' });
+    a.put('l', link);
+    expect(a.store.status()).toEqual({ pending: 2 });
+    await a.store.flush();
+    expect(a.store.status()).toEqual({ pending: 0 });
+    expect(await b.look()).toEqual({ l: 'there', x: '0600' });
+    b.store.remove('d1', 'l');
+    b.put('x', { mode: '0640' });
+    await b.store.flush();
+    expect(await a.look()).toEqual({ x: '0640' });
+    a.put('x', { mode: '0644' });
+    await a.store.flush();
+    expect(await b.look()).toEqual({ x: '0644' });
+  });
+
+  it('costs two requests for a first write, one for a further one, two for a first look, none for the next', async () => {
+    const a = new Machine(account());
+    const b = new Machine(a.account);
+    for (let n = 0; n < 300; n++) a.put(`x${n}`, { mode: '0600' }, `d${n % 10}`);
+    await a.store.flush();
+    expect(a.provider.counts()).toEqual({ createFolder: 1, upload: 1 });
+    a.put('x1', { mode: '0700' });
+    a.put('x2', { mode: '0700' }, 'd2');
+    await a.store.flush();
+    expect(a.provider.counts()).toEqual({ upload: 1 });
+    await b.look();
+    expect(b.provider.counts()).toEqual({ list: 1, read: 1 });
+    for (let n = 0; n < 10; n++) await b.store.prepare(`d${n}`, 'foreground');
+    expect(b.provider.counts()).toEqual({});
+    await a.store.flush();
+    expect(a.provider.counts()).toEqual({});
+  });
+
+  it('fetches only the packs of a folder that is looked at', async () => {
+    const a = new Machine(account());
+    const b = new Machine(a.account);
+    for (const folder of ['d1', 'd2', 'd3', 'd4'])
+      for (let n = 0; n < 30; n++) a.put(`x${n}`, { mode: '0600', xattrs: large }, folder);
+    await a.store.flush();
+    expect(a.provider.counts()).toMatchObject({ upload: 5 });
+    await b.look('d4');
+    expect(b.provider.counts()).toEqual({ list: 1, read: 2 });
+    expect(Object.keys(b.shown('d4'))).toHaveLength(30);
+    expect(b.shown('d2')).toEqual({});
+    await Promise.all([b.store.prepare('d2', 'foreground'), b.store.prepare('d2', 'foreground')]);
+    expect(b.provider.counts()).toEqual({ read: 1 });
+    expect(Object.keys(b.shown('d2'))).toHaveLength(30);
+  });
+
+  it('lets the later change win, and what knew of the other one, with clocks that are a day apart', async () => {
+    const a = new Machine(account());
+    const b = new Machine(a.account);
+    a.clock.advance(86_400_000);
+    a.put('x', { mode: '0600' });
+    await a.store.flush();
+    await b.look();
+    b.put('x', { mode: '0644' });
+    await b.store.flush();
+    expect(await a.look()).toEqual({ x: '0644' });
+    expect(b.shown()).toEqual({ x: '0644' });
+  });
+
+  it('writes nothing for a change that says what is known, or that is undone', async () => {
+    const a = new Machine(account());
+    a.put('x', { mode: '0600' });
+    await a.store.flush();
+    a.provider.counts();
+    a.put('x', { mode: '0600' });
+    expect(a.store.status().pending).toBe(0);
+    const b = new Machine(a.account);
+    b.put('y', {});
+    b.store.remove('d1', 'y');
+    await b.store.flush();
+    expect(b.provider.counts()).toEqual({});
+    expect(b.store.status()).toEqual({ pending: 0 });
+  });
+
+  it('keeps fields that it does not know, when it changes an entry', async () => {
+    const a = new Machine(account());
+    a.put('x', { mode: '0600', birthday: [1, 2] });
+    await a.store.flush();
+    const b = new Machine(a.account);
+    await b.look();
+    b.put('x', { mode: '0644' });
+    expect(b.store.entriesOf('d1').get('x')?.entry).toMatchObject({ mode: '0644', birthday: [1, 2] });
+  });
+
+  it('finds the entry of an object that is in another folder by now', async () => {
+    const a = new Machine(account());
+    a.put('x', { id: 'f1', mode: '0600' });
+    await a.store.flush();
+    const b = new Machine(a.account);
+    await b.look();
+    expect(b.store.entryOfObject('f1')?.entry).toMatchObject({ mode: '0600', folder: 'd1' });
+    expect(b.store.entryOfObject('f2')).toBeUndefined();
+  });
+
+  it('writes what an earlier process left, once it is quiet, and not from a read-only mount', async () => {
+    const before = new Machine(account());
+    before.put('x', { mode: '0600' });
+    const reading = await before.restart(true);
+    reading.store.start();
+    await reading.store.flush();
+    reading.clock.advance(100_000);
+    expect(reading.provider.counts()).toEqual({});
+    const a = await reading.restart();
+    a.store.start();
+    await expect.poll(() => a.clock.sleepers).toBe(1);
+    a.clock.advance(7_000);
+    expect(a.provider.counts()).toEqual({});
+    a.clock.advance(1_000);
+    await expect.poll(() => a.store.status()).toEqual({ pending: 0 });
+    expect(a.account.tree()).not.toEqual({});
+  });
+
+  it('tries again after a failure, says so, and loses nothing', async () => {
+    const a = new Machine(account());
+    a.provider.fail('upload', 'server');
+    a.put('x', { mode: '0600' });
+    await expect(a.store.flush()).rejects.toMatchObject({ code: 'server' });
+    expect(a.store.status()).toEqual({ pending: 1, error: 'upload was told to fail' });
+    await a.store.flush();
+    expect(a.store.status()).toEqual({ pending: 0 });
+    expect(await new Machine(a.account).look()).toEqual({ x: '0600' });
+  });
+
+  it('carries a change that comes while another one is written', async () => {
+    const a = new Machine(account());
+    a.put('x', { mode: '0600' });
+    a.provider.during('upload', 'before', () => a.put('x', { mode: '0644' }));
+    await a.store.flush();
+    expect(a.store.status().pending).toBe(1);
+    await a.store.flush();
+    expect(await new Machine(a.account).look()).toEqual({ x: '0644' });
+  });
+});
+
+describe('a crash of the machine that writes', () => {
+  const fill = (machine: Machine, mode: string): void => {
+    for (const folder of ['d1', 'd2'])
+      for (let n = 0; n < 22; n++) machine.put(`x${n}`, { mode, xattrs: large }, folder);
+    machine.put('l', { ...link, target: mode });
+  };
+  const whole = async (reader: Machine): Promise<string[]> => {
+    const modes: unknown[] = [];
+    for (const folder of ['d1', 'd2']) modes.push(...Object.values(await reader.look(folder)));
+    expect(modes).toHaveLength(45);
+    return [...new Set(modes.map(String))].sort();
+  };
+
+  // Requests of a whole write: the folder, two packs, the index.
+  it.each([
+    ['createFolder', 1],
+    ['upload', 1],
+    ['upload', 2],
+    ['upload', 3],
+  ] as const)(
+    'at %s %i, before or after it is done, leaves a readable store, and the next process ends it',
+    async (method, nth) => {
+      for (const when of ['before', 'after'] as const) {
+        const a = new Machine(account());
+        fill(a, '0600');
+        for (let n = 1; n < nth; n++) a.provider.during(method, when, () => undefined);
+        const gate = a.provider.gate(method, when);
+        const writing = a.store.flush().catch(() => undefined);
+        await gate.reached;
+        const between = await new Machine(a.account).look('d1');
+        for (const mode of Object.values(between)) expect(mode).toBe('0600');
+        const ending = a.restart();
+        gate.open(new Error('the process is dead'));
+        await writing;
+        const revived = await ending;
+        expect(Object.keys(revived.shown('d2'))).toHaveLength(22);
+        await revived.look();
+        await revived.store.flush();
+        expect(await whole(new Machine(a.account))).toEqual(['0600']);
+        expect(new Set(Object.keys(a.account.tree()).map((path) => path.split('.').at(1))).size).toBe(1);
+        // What was there already is replaced as a whole, too.
+        fill(revived, '0640');
+        const again = revived.provider.gate('upload', when);
+        const second = revived.store.flush().catch(() => undefined);
+        await again.reached;
+        const seen = await whole(new Machine(a.account));
+        expect(seen.every((mode) => ['0600', '0640'].includes(mode))).toBe(true);
+        const last = revived.restart();
+        again.open(new Error('the process is dead'));
+        await second;
+        const third = await last;
+        await third.look();
+        await third.store.flush();
+        expect(await whole(new Machine(a.account))).toEqual(['0640']);
+      }
+    },
+  );
+
+  it('goes on when the answer to an upload was lost', async () => {
+    const a = new Machine(account());
+    a.provider.loseAnswer('upload');
+    a.put('x', { mode: '0600' });
+    await expect(a.store.flush()).rejects.toMatchObject({ code: 'network' });
+    a.put('y', { mode: '0640' });
+    await a.store.flush();
+    expect(await new Machine(a.account).look()).toEqual({ x: '0600', y: '0640' });
+    expect(Object.keys(a.account.tree())).toHaveLength(1);
+  });
+});
+
+describe('what others do to the folder', () => {
+  it('is written again by a machine that has entries, when it was removed', async () => {
+    const a = new Machine(account());
+    a.put('x', { mode: '0600' });
+    await a.store.flush();
+    a.account.delete('.syncmount');
+    expect(await a.look()).toEqual({ x: '0600' });
+    expect(a.store.status().pending).toBe(1);
+    await a.store.flush();
+    expect(await new Machine(a.account).look()).toEqual({ x: '0600' });
+    // Removed while it writes.
+    a.account.delete('.syncmount');
+    a.put('y', { mode: '0600' });
+    await a.store.flush();
+    expect(await new Machine(a.account).look()).toEqual({ x: '0600', y: '0600' });
+  });
+
+  it('is written again where one file was removed', async () => {
+    const a = new Machine(account());
+    for (let n = 0; n < 50; n++) a.put(`x${n}`, { mode: '0600', xattrs: large });
+    await a.store.flush();
+    const [path = ''] = Object.keys(a.account.tree()).filter((name) => !name.includes('index'));
+    a.account.delete(path);
+    await a.look();
+    await a.store.flush();
+    expect(Object.keys(await new Machine(a.account).look())).toHaveLength(50);
+  });
+
+  it('costs a damaged file only that file, and the machine that wrote it writes it anew', async () => {
+    const a = new Machine(account());
+    const b = new Machine(a.account);
+    for (let n = 0; n < 50; n++) a.put(`x${n}`, { mode: '0600', xattrs: large });
+    b.put('y', { mode: '0640' });
+    await a.store.flush();
+    await b.store.flush();
+    const [path = ''] = Object.keys(a.account.tree()).filter((name) => !name.includes('index'));
+    a.account.put(path, 'rubbish');
+    const c = new Machine(a.account);
+    expect(await c.look()).toMatchObject({ y: '0640' });
+    expect(Object.keys(c.shown()).length).toBeLessThan(51);
+    expect(c.messages).toEqual([
+      expect.stringMatching(/jsonl\.gz of the metadata in the account cannot be used: it is damaged/),
+    ]);
+    c.provider.counts();
+    await c.look();
+    // It is not fetched again and again.
+    expect(c.provider.counts()).toEqual({ list: 1 });
+    await a.look();
+    await a.store.flush();
+    expect(Object.keys(await c.look())).toHaveLength(51);
+  });
+
+  it('leaves strange files alone, and refuses a later format with a message', async () => {
+    const a = new Machine(account());
+    a.put('x', { mode: '0600' });
+    await a.store.flush();
+    a.account.put('.syncmount/notes.txt', 'mine');
+    const header = '{"format":"syncmount-metadata","version":2,"machine":"00000000000000ff","pack":0}\n';
+    a.account.put('.syncmount/00000000000000ff.index.jsonl.gz', gzipSync(header));
+    const b = new Machine(a.account);
+    expect(await b.look()).toEqual({ x: '0600' });
+    expect(b.messages).toEqual([expect.stringMatching(/of format 2, .* update syncmount/)]);
+    expect(b.store.status()).toMatchObject({ refused: ['00000000000000ff'] });
+    expect(Buffer.from(a.account.at('.syncmount/notes.txt')?.data ?? []).toString()).toBe('mine');
+  });
+
+  it('forgets what a machine has stored when its files are gone', async () => {
+    const a = new Machine(account());
+    const b = new Machine(a.account);
+    a.put('x', { mode: '0600' });
+    await a.store.flush();
+    expect(await b.look()).toEqual({ x: '0600' });
+    for (const path of Object.keys(a.account.tree())) a.account.delete(path);
+    expect(await b.look()).toEqual({});
+  });
+
+  it('gives two copies of one disk two names, and loses nothing of either', async () => {
+    const { cpSync } = await import('node:fs');
+    const a = new Machine(account());
+    a.put('x', { mode: '0600' });
+    await a.store.flush();
+    await a.end();
+    const copied = mkdtempSync(join(tmpdir(), 'syncmount-test-'));
+    cpSync(a.directory, copied, { recursive: true });
+    const one = new Machine(a.account, a.directory);
+    const two = new Machine(a.account, copied);
+    expect(one.store.machine).toBe(two.store.machine);
+    one.put('one', { mode: '0601' });
+    await one.store.flush();
+    await two.look();
+    two.put('two', { mode: '0602' });
+    await two.store.flush();
+    expect(two.store.machine).not.toBe(one.store.machine);
+    expect(await one.look()).toEqual({ one: '0601', two: '0602', x: '0600' });
+    expect(await new Machine(a.account).look()).toEqual({ one: '0601', two: '0602', x: '0600' });
+  });
+
+  it('says so where a file has the name of the folder', async () => {
+    const a = new Machine(account());
+    a.account.put('.syncmount', 'a file of mine');
+    expect(a.store.learnRoot(a.account.list(a.account.rootId))).toHaveLength(1);
+    a.put('x', { mode: '0600' });
+    await expect(a.store.flush()).rejects.toMatchObject({ code: 'exists' });
+    expect(a.store.status().error).toMatch(/a file has the name \.syncmount/);
+    expect(a.account.tree()).toEqual({ '.syncmount': 'a file of mine' });
+  });
+
+  it('is shown in no listing', () => {
+    const a = new Machine(account());
+    a.account.put('.syncmount/x', '1');
+    a.account.put('d/.syncmount/x', '1');
+    const shown = a.store.learnRoot(a.account.list(a.account.rootId));
+    expect(shown.map(({ name }) => name)).toEqual(['d']);
+  });
+});
