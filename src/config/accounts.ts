@@ -1,17 +1,20 @@
 /** The accounts that a person has logged in to. Invariant: one file each, readable only by its owner. */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { type Directories, privateDirectory } from './directories.js';
 
 const accountSchema = z.object({
   provider: z.enum(['4shared', '4sync', '5sync', 'acronis']),
-  endpoints: z.record(z.string(), z.string()).default({}),
-  credentials: z.record(z.string(), z.string().nullable()).transform(storable),
+  endpoints: z._default(z.record(z.string(), z.string()), {}),
+  credentials: z.pipe(
+    z.record(z.string(), z.nullable(z.string())),
+    z.transform((read: Record<string, string | null>) => storable(read)),
+  ),
   /** The user as the provider told it at login: the account's state belongs to this user, whatever the account's local name. */
   userId: z.string(),
-  label: z.string().default(''),
+  label: z._default(z.string(), ''),
 });
 
 export type StoredAccount = z.infer<typeof accountSchema>;
@@ -71,7 +74,7 @@ export class AccountStore {
     } catch (error) {
       // The parser's message may quote the file, and the file holds secrets.
       throw new SyncmountError('account-file', `${path} is damaged; 'syncmount login ${name} …' writes it anew`, {
-        data: { kind: error instanceof z.ZodError ? 'schema' : 'json' },
+        data: { kind: error instanceof z.core.$ZodError ? 'schema' : 'json' },
       });
     }
   }

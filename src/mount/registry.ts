@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { codeOf } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
 import { isAlive, processIdentity } from '../base/processes.js';
@@ -12,11 +12,11 @@ const entrySchema = z.object({
   mountpoint: z.string(),
   account: z.string(),
   provider: z.string(),
-  pid: z.int().positive(),
+  pid: z.int().check(z.positive()),
   /** The identity of the process (`processIdentity`); absent where the system has none. */
-  mark: z.string().optional(),
+  mark: z.optional(z.string()),
   socket: z.string(),
-  log: z.string().nullable(),
+  log: z.nullable(z.string()),
 });
 
 export type RegistryEntry = z.infer<typeof entrySchema>;
