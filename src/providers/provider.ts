@@ -195,10 +195,12 @@ export interface RateLimit {
 export interface Work {
   /** For people, such as `storing /a/b`. */
   readonly name: string;
-  /** Bytes to read of one file. */
+  /** Bytes to read of one file, or of `files`. */
   readonly read: number;
   /** Bytes to store after that. */
   readonly store: number;
+  /** How many files of about the same size the bytes are of. Default: 1. */
+  readonly files?: number;
   /** Files to remove in the end. */
   readonly remove: number;
   /** The work can stop and continue later without losing progress, so it may take more than one rate-limit window. */

@@ -145,11 +145,6 @@ describe('rename', () => {
       expect(await m.names()).toEqual(['a']);
       expect(await m.cat('a')).toBe('content');
     });
-
-    it('is EXDEV for a directory, so that mv copies', async () => {
-      const m = await withFiles({ 'd/x': '' }, cannot);
-      expect(await errnoOf(m.mv('d', 'e'))).toBe('EXDEV');
-    });
   });
 
   it('changes nothing when the provider refuses', async () => {

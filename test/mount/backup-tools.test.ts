@@ -45,8 +45,7 @@ describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
     );
   }
 
-  const noBorg = isThere('borg') ? '5sync renames no folder, as the lock of borg does' : 'borg is not installed';
-  unless(({ provider }) => provider === '5sync' || !isThere('borg'), noBorg)(
+  unless(() => !isThere('borg'), 'borg is not installed')(
     'borg makes, checks and extracts an archive',
     async () => {
       const world = await open('--write-back');

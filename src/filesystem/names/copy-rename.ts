@@ -7,18 +7,18 @@
  * and the replaced file for a conflict with it.
  */
 import { BLOCK_BYTES } from '../../cache/blocks.js';
-import { type RemoteEntry, type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { type RemoteEntry, type RemoteFile, revisionKey, type UploadTarget } from '../../providers/provider.js';
 import { WaitBudget } from '../../providers/wait-budget.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
-import { type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
+import { type Inode, remoteFileOf } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import type { Contents } from '../content/contents.js';
 import { promoteToCache } from '../content/promotion.js';
 import type { Core } from '../core/core.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
-import type { BegunCopy, BegunRename, Intents } from '../recovery/intents.js';
-import { md5Of } from '../uploads/delivery.js';
+import { type BegunCopy, findCopy } from '../recovery/copies.js';
+import type { BegunRename, Intents } from '../recovery/intents.js';
 import { requireBudgetToRename } from '../uploads/request-budget.js';
 import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
 
@@ -27,6 +27,15 @@ export interface NewPlace {
   readonly directory: Inode;
   readonly name: string;
   readonly target: Inode | undefined;
+}
+
+/** A file's content, stored in another place too. */
+export interface Copied {
+  readonly from: RemoteFile;
+  readonly state: FileState;
+  readonly spool: SpoolFile;
+  readonly stored: RemoteFile;
+  readonly crcs: readonly number[];
 }
 
 /** Applies a rename, done at the provider, to the tables and to open files. `aside`: where readers find what was replaced. */
@@ -55,33 +64,46 @@ export class CopyRename {
     noteCopy: (copy: BegunCopy) => void,
     caller?: Caller,
   ): Promise<void> {
-    const { provider, files, state: database } = this.#core;
     const { directory, name, target } = to;
+    requireBudgetToRename(this.#core, this.#core.files.ensureState(source.ino), from);
+    const replaces = target === undefined ? null : remoteFileOf(target);
+    const place = { parentId: remoteIdOf(directory), name, ...(replaces === null ? {} : { replaces }) };
+    const copied = await this.#namespace.expiringOnError([source.parent, directory.ino], () =>
+      this.copy(source, from, place, noteCopy, caller),
+    );
+    await this.#adoptCopy(source, copied.state, copied.stored, to);
+    await this.#intents.removeOrphan(from, () => this.#namespace.dispose(from));
+    await this.cacheCopied(copied);
+  }
+
+  /** Stores the file's content in another place, and changes nothing else. Calls `noteCopy` before it is stored. */
+  async copy(
+    source: Inode,
+    from: RemoteFile,
+    place: UploadTarget,
+    noteCopy: (copy: BegunCopy) => void,
+    caller?: Caller,
+  ): Promise<Copied> {
+    const { provider, files, state: database } = this.#core;
     const state = files.ensureState(source.ino);
-    requireBudgetToRename(this.#core, state, from);
     const spool = await this.#contents.materialize(state, caller?.signal);
     const { md5, crcs } = await spool.digest(BLOCK_BYTES, caller?.signal);
-    const replaces = target === undefined ? null : remoteFileOf(target);
-    await this.#intents.clearOrphansAt({ parentId: remoteIdOf(directory), name }, caller?.signal);
-    noteCopy({ from, replaces, size: spool.size, md5 });
+    await this.#intents.clearOrphansAt(place, caller?.signal);
+    noteCopy({ from, replaces: place.replaces ?? null, size: spool.size, md5 });
     await database.durable();
-    const stored = await this.#namespace.expiringOnError([source.parent, directory.ino], () =>
-      provider.upload(
-        { parentId: remoteIdOf(directory), name, ...(replaces === null ? {} : { replaces }) },
-        spool.source(() => Promise.resolve({ md5, crcs })),
-        { signal: caller?.signal, waitBudget: new WaitBudget() },
-      ),
+    const stored = await provider.upload(
+      place,
+      spool.source(() => Promise.resolve({ md5, crcs })),
+      { signal: caller?.signal, waitBudget: new WaitBudget() },
     );
-    await this.#adoptCopy(source, state, stored, to);
-    await this.#intents.removeOrphan(from, () => this.#namespace.dispose(from));
-    await this.#cacheCopied(state, spool, stored, crcs);
+    return { from, state, spool, stored, crcs };
   }
 
   /**
    * The copied bytes are on this machine: keeps them in the cache, so that they need not be downloaded under the new
    * name.
    */
-  async #cacheCopied(state: FileState, spool: SpoolFile, stored: RemoteFile, crcs: readonly number[]): Promise<void> {
+  async cacheCopied({ state, spool, stored, crcs }: Copied): Promise<void> {
     const { table, journal } = this.#core;
     const isInUse =
       state.handles.size > 0 || state.backing !== null || state.pendingChanges.isBusy || state.activeUpload !== null;
@@ -102,7 +124,9 @@ export class CopyRename {
     if (copy === undefined) return;
     const isTaken = source.parent === directory.ino && source.name === name;
     if (!isTaken && source.remote?.id !== copy.from.id) return;
-    const holder = isTaken ? remoteFileOf(source) : await this.#copyUnder(directory, name, copy);
+    const holder = isTaken
+      ? remoteFileOf(source)
+      : await findCopy(this.#core.provider, { parentId: remoteIdOf(directory), name }, copy);
     if (holder === null) return;
     const replaced = target === undefined ? undefined : this.#core.files.state(target.ino);
     // The target was written through this mount meanwhile: it is newer than the rename.
@@ -129,19 +153,6 @@ export class CopyRename {
       journal.setContent(source.ino, spool.truncatedState(content), stored);
     }
     await this.#applyMove(source, stored, to);
-  }
-
-  /** The file of that name that holds the copied bytes and is not the file from before the rename. */
-  async #copyUnder(directory: Inode, name: string, copy: BegunCopy): Promise<RemoteFile | null> {
-    const { provider } = this.#core;
-    const folder = remoteFolderOf(directory);
-    const entries = folder === null ? [] : await provider.list(folder);
-    for (const entry of entries) {
-      if (entry.kind !== 'file' || entry.name !== name || entry.size !== copy.size) continue;
-      if (copy.replaces !== null && revisionKey(entry) === revisionKey(copy.replaces)) continue;
-      if ((await md5Of(provider, entry)) === copy.md5) return entry;
-    }
-    return null;
   }
 
   /** Disposes of a file that has not changed. Another client's newer version stays. */

@@ -17,9 +17,11 @@ import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.j
 import { FsError } from '../core/fs-error.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
-import { type BegunCopy, type BegunRename, begunRename, type Intents } from '../recovery/intents.js';
+import type { BegunCopy } from '../recovery/copies.js';
+import { type BegunRename, begunRename, type Intents } from '../recovery/intents.js';
 import type { Uploader } from '../uploads/uploader.js';
 import { type ApplyMove, CopyRename, type NewPlace } from './copy-rename.js';
+import { DirectoryCopyRename } from './directory-copy-rename.js';
 import { MoveRename, remoteName } from './move-rename.js';
 import { type Namespace, type NamespaceParts, requireNameFits } from './namespace.js';
 import type { AsideFiles } from './removed-while-open.js';
@@ -32,6 +34,7 @@ export class Renaming {
   readonly #intents: Intents;
   readonly #byCopy: CopyRename;
   readonly #byMove: MoveRename;
+  readonly #directoryByCopy: DirectoryCopyRename;
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
 
@@ -46,6 +49,7 @@ export class Renaming {
     const applyMove: ApplyMove = (...move) => this.#applyMove(...move);
     this.#byCopy = new CopyRename(core, namespace, parts, applyMove);
     this.#byMove = new MoveRename(core, namespace, parts, applyMove);
+    this.#directoryByCopy = new DirectoryCopyRename(core, namespace, parts, this.#byCopy);
   }
 
   async rename(
@@ -179,8 +183,7 @@ export class Renaming {
     const { target } = to;
     if (source.remote === null) return this.#renameLocal(source, to, caller);
     const { moveFile, moveFolder } = provider.capabilities;
-    if (source.kind === 'directory' && !moveFolder)
-      throw new FsError('EXDEV', `${provider.name} cannot rename folders`);
+    if (source.kind === 'directory' && !moveFolder) return this.#directoryByCopy.carryOut(source, to, caller);
     if (source.remote.kind === 'file' && !moveFile)
       return this.#byCopy.carryOut(source, source.remote, to, noteCopy, caller);
     if (target?.kind === 'directory') {

@@ -12,23 +12,13 @@ import type { Core } from '../core/core.js';
 import { orGone } from '../core/or-gone.js';
 import type { Intent, ReplaceIntent } from '../core/replace-intent.js';
 import { isUndeletable, type Orphans } from '../uploads/orphans.js';
+import { type BegunCopy, Copies } from './copies.js';
 
 /** A file that lost its name and stays aside while it is open. */
 interface AsideIntent {
   /** Absent where it stays under its name, hidden. */
   readonly replace?: ReplaceIntent;
   readonly file: RemoteFile;
-}
-
-/** The copy that a rename by copying stores under the new name. */
-export interface BegunCopy {
-  /** The file under the old name, which will be removed. */
-  readonly from: RemoteFile;
-  /** The file that has the new name at the provider. */
-  readonly replaces: RemoteFile | null;
-  /** Size of the copy, bytes. */
-  readonly size: number;
-  readonly md5: string;
 }
 
 /** A rename as it was begun. */
@@ -72,11 +62,14 @@ export class Intents {
   readonly #pending = new Map<number, Intent>();
   readonly #ending = new AbortController();
   #isWaiting = false;
+  /** Of directories that are renamed by copying. */
+  readonly copies: Copies;
 
   /** Calls `moved` for a file that has got its name back, maybe under a new id. */
   constructor(core: Core, orphans: Orphans, moved: (ino: Ino, file: RemoteFile) => void) {
     this.#core = core;
     this.#orphans = orphans;
+    this.copies = new Copies(core, orphans, () => this.#scheduleRetry());
     this.#onNameRestored = moved;
     // Before anything is listed.
     for (const { file } of this.#asideFiles()) core.provider.hide?.(file);
@@ -99,7 +92,7 @@ export class Intents {
   hasUnfinished(): boolean {
     return (
       this.#core.state.sql
-        .prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove', 'held')")
+        .prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove', 'held', 'copy')")
         .get() !== undefined
     );
   }
@@ -277,6 +270,7 @@ export class Intents {
       if (this.#core.provider.hide === undefined) this.#orphans.adopt(id, file);
       else this.#orphans.adoptHidden(id, file);
     }
+    await this.copies.undo();
     await this.#orphans.recover();
     if (!this.#orphans.isEmpty) this.#scheduleRetry();
     // Replacements are now done or undone at the provider; next, the names here follow.

@@ -60,6 +60,8 @@ export class Orphans {
 
   /** Removes with `remove` what `note` has written down. False: it failed and is retried later. */
   async removeNoted(id: number, file: RemoteFile, remove: () => Promise<unknown>): Promise<boolean> {
+    // Nobody else is to try meanwhile.
+    this.#waiting.delete(id);
     try {
       await remove();
       this.#end(id);

@@ -192,8 +192,11 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     changes: (request = {}) => open(() => catalog.changes(request)),
     hide: (file) => index.hide(file),
     metrics: () => api.http.metrics(),
-    assertBudget: (work) =>
-      api.limiter.assertBudget(requestsFor(work, uploader.requestsOf(work.store)), work.name, work.isResumable),
+    assertBudget: (work) => {
+      const { files = 1 } = work;
+      const parts = files * uploader.requestsOf(Math.ceil(work.store / files));
+      api.limiter.assertBudget(requestsFor(work, parts), work.name, work.isResumable);
+    },
     async close() {
       closed = true;
       await api.http.close();
@@ -206,9 +209,13 @@ const readBytes = 8 * 1024 * 1024;
 /** Ranges that are read in one batch share revalidations of their revision: one under way, and one after it. */
 const revalidations = 2;
 
-/** Estimated number of requests for the work. Pure. `parts`: requests of the upload, with the one that checks the result. */
-export function requestsFor({ read, remove }: Pick<Work, 'read' | 'remove'>, parts: number): number {
-  return (read === 0 ? 0 : Math.ceil(read / readBytes) + revalidations) + parts + remove;
+/** Estimated number of requests for the work. Pure. `parts`: requests of all uploads, with those that check the results. */
+export function requestsFor(
+  { read, files = 1, remove }: Pick<Work, 'read' | 'files' | 'remove'>,
+  parts: number,
+): number {
+  const ranges = Math.max(files, Math.ceil(read / readBytes));
+  return (read === 0 ? 0 : ranges + revalidations * files) + parts + remove;
 }
 
 function unsupported(what: string): Promise<never> {

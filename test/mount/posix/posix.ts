@@ -26,8 +26,7 @@ export interface PosixOptions {
 const limitsOf: Readonly<Record<ProviderName, Limits>> = {
   '4shared': { lenient: [], forgetsEmptyDirectories: false },
   '4sync': { lenient: [], forgetsEmptyDirectories: false },
-  // It renames no directory.
-  '5sync': { lenient: ['EXDEV'], forgetsEmptyDirectories: true },
+  '5sync': { lenient: [], forgetsEmptyDirectories: true },
   acronis: { lenient: [], forgetsEmptyDirectories: false },
 };
 

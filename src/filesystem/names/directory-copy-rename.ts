@@ -1,0 +1,311 @@
+/**
+ * rename(2) of a small directory at a provider that cannot rename: all files below it are stored under the new path, then the
+ * table changes in one transaction, then the files under the old path are removed.
+ *
+ * Invariant: each copy is in the journal before it is sent. Until the table has changed, a crash or an error undoes the copies
+ * (`Copies.undo`); from then on, the old files are orphans that are removed sooner or later.
+ */
+import pLimit from 'p-limit';
+import { messageOf } from '../../base/errors.js';
+import { fromMs, strictlyAfter } from '../../base/timespec.js';
+import { type RemoteEntry, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
+import type { SpoolState } from '../../spool/spool-file.js';
+import { type Ino, type Inode, type Overlay, remoteFileOf, remoteFolderOf, sizeOf } from '../../tree/inode.js';
+import type { Caller } from '../api.js';
+import type { Contents } from '../content/contents.js';
+import { orAborted } from '../core/abortable.js';
+import { type Core, inodeOf, pathOf } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import type { Copies } from '../recovery/copies.js';
+import { requireBudgetForAll } from '../uploads/request-budget.js';
+import type { Uploader } from '../uploads/uploader.js';
+import type { Copied, CopyRename, NewPlace } from './copy-rename.js';
+import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
+
+/** A larger directory is EXDEV, and the program copies it itself: one call should not take minutes, or an hour's requests. */
+const MAX_FILES = 100;
+const MAX_BYTES = 64 * 1024 * 1024;
+/** Directories cost no request where a folder is implied, but each is listed. */
+const MAX_DIRECTORIES = 1000;
+/** Files that are stored at once. */
+const PARALLEL_COPIES = 4;
+/** Programs may write new files below the directory meanwhile: so often their files are copied too. */
+const MAX_ROUNDS = 5;
+
+/** What is done so far, by inode. */
+interface Progress {
+  readonly folders: Map<Ino, RemoteFolder>;
+  readonly copies: Map<Ino, JournaledCopy>;
+  /** Journal rows of all copies, also of those that failed. */
+  readonly rows: Set<number>;
+}
+
+interface Tree {
+  /** The directory itself first, and each before those below it. */
+  readonly directories: readonly Inode[];
+  readonly files: readonly Inode[];
+}
+
+/** A copy, and the journal row that undoes it. */
+interface JournaledCopy extends Copied {
+  readonly row: number;
+}
+
+export class DirectoryCopyRename {
+  readonly #core: Core;
+  readonly #namespace: Namespace;
+  readonly #contents: Contents;
+  readonly #uploader: Uploader;
+  readonly #copies: Copies;
+  readonly #byCopy: CopyRename;
+
+  constructor(core: Core, namespace: Namespace, parts: NamespaceParts, byCopy: CopyRename) {
+    this.#core = core;
+    this.#namespace = namespace;
+    this.#contents = parts.contents;
+    this.#uploader = parts.uploader;
+    this.#copies = parts.intents.copies;
+    this.#byCopy = byCopy;
+  }
+
+  /** EXDEV where the directory is too large; EBUSY where programs go on storing new files below it. */
+  async carryOut(source: Inode, to: NewPlace, caller?: Caller): Promise<void> {
+    const tree = await this.#treeBelow(source, caller);
+    this.#requireBudget(source, tree);
+    if (to.target !== undefined) await this.#namespace.removeEmpty(to.target, caller);
+    const done: Progress = { folders: new Map(), copies: new Map(), rows: new Set() };
+    try {
+      await this.#copyAll(source, tree, to, done, caller);
+    } catch (error) {
+      await this.#undo(done);
+      throw error;
+    }
+    await this.#removeOld(tree, [...done.copies.values()]);
+  }
+
+  /** All that is below a directory. EXDEV where that is too much. */
+  async #treeBelow(source: Inode, caller?: Caller): Promise<Tree> {
+    const { table, directories: listings } = this.#core;
+    const directories = [source];
+    const files: Inode[] = [];
+    let bytes = 0;
+    for (const directory of directories) {
+      await orAborted(listings.ensureListed(directory.ino, caller), caller?.signal);
+      for (const child of table.children(directory.ino)) {
+        if (child.kind === 'directory') directories.push(child);
+        if (child.kind !== 'file') continue;
+        files.push(child);
+        bytes += this.#core.files.state(child.ino)?.spool?.size ?? sizeOf(child);
+      }
+      const isSmall = files.length <= MAX_FILES && bytes <= MAX_BYTES && directories.length <= MAX_DIRECTORIES;
+      if (!isSmall)
+        throw new FsError('EXDEV', `${this.#core.provider.name} cannot rename folders, and ${source.name} is large`);
+    }
+    return { directories, files };
+  }
+
+  #requireBudget(source: Inode, { files }: Tree): void {
+    const stored = files.flatMap((file) => remoteFileOf(file) ?? []);
+    requireBudgetForAll(this.#core, `renaming ${pathOf(this.#core, source.ino)}`, stored);
+  }
+
+  /** Stores all copies and gives the table the new paths, once nothing is left to copy. */
+  async #copyAll(source: Inode, first: Tree, to: NewPlace, done: Progress, caller?: Caller): Promise<void> {
+    let tree = first;
+    for (let round = 1; round <= MAX_ROUNDS; round++) {
+      const inos = tree.files.map(({ ino }) => ino);
+      const isDone = await this.#contents.withNameLocks(
+        inos,
+        async () => {
+          const suspended = await this.#suspendUploads(inos);
+          try {
+            await this.#makeFolders(tree, to, done.folders);
+            await this.#copyFiles(inos, done, caller);
+            const contents = await this.#syncChanged([...done.copies.values()]);
+            return this.#commit(source, to, done, contents);
+          } finally {
+            for (const state of suspended) this.#uploader.released(state);
+          }
+        },
+        caller?.signal,
+      );
+      if (isDone) return;
+      tree = await this.#treeBelow(inodeOf(this.#core, source.ino), caller);
+    }
+    throw new FsError('EBUSY', `programs go on writing new files to ${source.name}`);
+  }
+
+  async #suspendUploads(inos: readonly Ino[]) {
+    const suspended = [];
+    for (const ino of inos) {
+      const state = this.#core.files.state(ino);
+      if (state === undefined) continue;
+      if (await this.#uploader.suspend(state)) suspended.push(state);
+      await this.#uploader.adoptStoredAttempt(state);
+    }
+    return suspended;
+  }
+
+  async #makeFolders({ directories }: Tree, to: NewPlace, folders: Map<Ino, RemoteFolder>): Promise<void> {
+    const { provider, directories: listings } = this.#core;
+    for (const { ino, parent, name } of directories) {
+      if (folders.has(ino)) continue;
+      const above = parent === null ? undefined : folders.get(parent);
+      const parentId = above?.id ?? remoteIdOf(to.directory);
+      const folder = await provider.createFolder(parentId, above === undefined ? to.name : name);
+      listings.changes.note('folder', folder.id);
+      folders.set(ino, folder);
+    }
+  }
+
+  async #copyFiles(inos: readonly Ino[], { folders, copies, rows }: Progress, caller?: Caller): Promise<void> {
+    const limit = pLimit(PARALLEL_COPIES);
+    const [{ id: top } = { id: '' }] = folders.values();
+    const copyOne = async (ino: Ino): Promise<void> => {
+      const file = inodeOf(this.#core, ino);
+      const from = remoteFileOf(file);
+      const folder = file.parent === null ? undefined : folders.get(file.parent);
+      const isCopied = from !== null && copies.get(ino)?.from.id === from.id;
+      if (from === null || folder === undefined || isCopied) return;
+      let row = 0;
+      const copied = await this.#byCopy.copy(
+        file,
+        from,
+        { parentId: folder.id, name: from.name },
+        (copy) => {
+          row = this.#copies.begin({ ...copy, parentId: folder.id, name: from.name, top });
+          rows.add(row);
+        },
+        caller,
+      );
+      copies.set(ino, { ...copied, row });
+    };
+    const results = await Promise.allSettled(inos.map((ino) => limit(() => copyOne(ino))));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /** Makes what was written to the files since durable, so that its journal rows can name the copies as their bases. */
+  async #syncChanged(copies: readonly JournaledCopy[]): Promise<Map<Ino, SpoolState>> {
+    const contents = new Map<Ino, SpoolState>();
+    for (const { state } of copies) {
+      const { spool } = state;
+      if (spool === null || !state.dirty) continue;
+      await this.#contents.fill(state, spool);
+      contents.set(state.ino, spool.state());
+      await spool.sync();
+    }
+    return contents;
+  }
+
+  /** One transaction: the directory has its new name, and everything below it its new object. False: there is more to copy. */
+  #commit(
+    source: Inode,
+    { directory, name }: NewPlace,
+    { folders, copies }: Progress,
+    contents: ReadonlyMap<Ino, SpoolState>,
+  ): boolean {
+    const { table, directories, journal, clock } = this.#core;
+    if (!this.#isComplete(source.ino, folders, copies, contents)) return false;
+    table.transaction(() => {
+      for (const [ino, folder] of folders) {
+        const { remote, overlay } = inodeOf(this.#core, ino);
+        this.#dropDuplicate(folder, ino);
+        table.update(ino, { remote: folder, overlay: withTimes(overlay, remote) });
+      }
+      for (const [ino, { from, stored, state, row }] of copies) {
+        const { overlay } = inodeOf(this.#core, ino);
+        this.#dropDuplicate(stored, ino);
+        table.update(ino, { remote: stored, overlay: withTimes(overlay, from) });
+        const content = contents.get(ino);
+        if (state.spool !== null && content !== undefined) {
+          state.spool.rebase(stored);
+          journal.setContent(ino, state.spool.truncatedState(content), stored);
+        }
+        this.#copies.commit(row, from);
+      }
+      const { overlay } = inodeOf(this.#core, source.ino);
+      const ctime = strictlyAfter(overlay.ctime, fromMs(clock.now()));
+      table.update(source.ino, { parent: directory.ino, name, overlay: { ...overlay, ctime } });
+    });
+    for (const { from, stored, state } of copies.values()) {
+      directories.changes.note('file', stored.id);
+      directories.changes.note('file', from.id);
+      this.#contents.noteMoved(state, stored);
+    }
+    return true;
+  }
+
+  /** Is everything below the directory, as it is at this moment, copied? */
+  #isComplete(
+    source: Ino,
+    folders: ReadonlyMap<Ino, RemoteFolder>,
+    copies: ReadonlyMap<Ino, JournaledCopy>,
+    contents: ReadonlyMap<Ino, unknown>,
+  ): boolean {
+    const { table, files } = this.#core;
+    const directories = [source];
+    for (const directory of directories) {
+      if (!folders.has(directory)) return false;
+      for (const { ino, kind, remote } of table.children(directory)) {
+        if (kind === 'directory') directories.push(ino);
+        if (kind !== 'file') continue;
+        const state = files.state(ino);
+        // An upload under way goes to the old path.
+        if (state?.activeUpload != null) return false;
+        const copy = copies.get(ino);
+        if (remote?.kind === 'file' && (copy === undefined || revisionKey(copy.from) !== revisionKey(remote)))
+          return false;
+        if (copy !== undefined && state?.spool != null && state.dirty && !contents.has(ino)) return false;
+      }
+    }
+    return true;
+  }
+
+  /** A listing has shown the new object meanwhile. Its row goes: the object has another one. */
+  #dropDuplicate(remote: RemoteFile | RemoteFolder, ino: Ino): void {
+    const { table } = this.#core;
+    const duplicate = table.byRemote(remote.kind, remote.id);
+    if (duplicate !== undefined && duplicate.ino !== ino) table.update(duplicate.ino, { parent: null, remote: null });
+  }
+
+  async #removeOld({ directories }: Tree, copies: readonly JournaledCopy[]): Promise<void> {
+    const limit = pLimit(PARALLEL_COPIES);
+    await Promise.all(
+      copies.map((copied) =>
+        limit(async () => {
+          await this.#copies.remove(copied.row, copied.from, () => this.#namespace.dispose(copied.from));
+          await this.#byCopy.cacheCopied(copied);
+        }),
+      ),
+    );
+    await this.#removeFolders(directories.flatMap((directory) => remoteFolderOf(directory) ?? []));
+  }
+
+  /** Another client's file in one of them keeps it. */
+  async #removeFolders(folders: readonly RemoteFolder[]): Promise<void> {
+    const { provider, log } = this.#core;
+    for (const folder of folders.toReversed()) {
+      try {
+        if ((await provider.list(folder)).length === 0) await provider.remove(folder, { onlyEmpty: true });
+      } catch (error) {
+        log.debug({ id: folder.id }, `an emptied folder stays: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  async #undo({ folders, copies, rows }: Progress): Promise<void> {
+    for (const { state, spool, row, stored } of copies.values()) {
+      await this.#copies.remove(row, stored, () => this.#namespace.dispose(stored));
+      if (state.spool === spool) await this.#contents.discardUnchanged(state);
+    }
+    // One whose answer was lost is looked for.
+    await this.#copies.undo(rows);
+    await this.#removeFolders([...folders.values()]);
+  }
+}
+
+/** What was not touched keeps its times, whatever the service says of the new object. */
+function withTimes(overlay: Overlay, was: RemoteEntry | null): Overlay {
+  const mtime = overlay.mtime ?? fromMs(was?.modified ?? 0);
+  return { ...overlay, mtime, ctime: overlay.ctime ?? mtime };
+}

@@ -1,0 +1,135 @@
+/**
+ * The journal of copies that a rename by copying stores.
+ *
+ * Invariant: a copy is in the journal before it is stored. Its row ends with the rename, turns into the removal of the old file,
+ * or, after a crash or an error, of the copy.
+ */
+import { messageOf } from '../../base/errors.js';
+import { type Provider, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
+import type { Core } from '../core/core.js';
+import { orGone } from '../core/or-gone.js';
+import { md5Of } from '../uploads/delivery.js';
+import type { Orphans } from '../uploads/orphans.js';
+
+/** The copy that a rename by copying stores under the new name. */
+export interface BegunCopy {
+  /** The file under the old name, which will be removed. */
+  readonly from: RemoteFile;
+  /** The file that has the new name at the provider. */
+  readonly replaces: RemoteFile | null;
+  /** Size of the copy, bytes. */
+  readonly size: number;
+  readonly md5: string;
+}
+
+/** One of the copies of a directory, and where it is stored. */
+export interface CopyPlace {
+  readonly parentId: string;
+  readonly name: string;
+}
+
+interface DirectoryCopy extends BegunCopy, CopyPlace {
+  /** Id of the new folder that stands for the directory. */
+  readonly top: string;
+}
+
+/** The file in that place that holds the copied bytes and is not the file that the copy was to replace. */
+export async function findCopy(
+  provider: Provider,
+  { parentId, name }: CopyPlace,
+  copy: BegunCopy,
+): Promise<RemoteFile | null> {
+  const folder = await orGone(provider.stat({ kind: 'folder', id: parentId }));
+  const entries = folder?.kind === 'folder' ? await provider.list(folder) : [];
+  for (const entry of entries) {
+    if (entry.kind !== 'file' || entry.name !== name || entry.size !== copy.size) continue;
+    if (copy.replaces !== null && revisionKey(entry) === revisionKey(copy.replaces)) continue;
+    if ((await md5Of(provider, entry)) === copy.md5) return entry;
+  }
+  return null;
+}
+
+/** The copies of directories that are renamed by copying. */
+export class Copies {
+  readonly #core: Core;
+  readonly #orphans: Orphans;
+  readonly #retryLater: () => void;
+
+  /** Calls `retryLater` where a removal failed and is to be tried again in the background. */
+  constructor(core: Core, orphans: Orphans, retryLater: () => void) {
+    this.#core = core;
+    this.#orphans = orphans;
+    this.#retryLater = retryLater;
+  }
+
+  /** A copy is about to be stored. Answers the journal row; unless `commit` follows, the copy is removed again. */
+  begin(copy: DirectoryCopy): number {
+    const { lastInsertRowid } = this.#core.state.sql
+      .prepare("INSERT INTO intent (kind, data) VALUES ('copy', ?)")
+      .run(JSON.stringify(copy));
+    return Number(lastInsertRowid);
+  }
+
+  /** The table is about to know the file by its copy: the old file is to go. For the transaction that says so. */
+  commit(row: number, old: RemoteFile): void {
+    this.#orphans.adopt(row, old);
+  }
+
+  /** Removes a file, for which the row stands, at once or in the background. */
+  async remove(row: number, file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
+    this.#orphans.adopt(row, file);
+    if (!(await this.#orphans.removeNoted(row, file, remove))) this.#retryLater();
+  }
+
+  /**
+   * Removes the copies of these rows that were not committed; without `only`, all that an earlier mount left. What cannot be
+   * looked up now waits for the next mount.
+   */
+  async undo(only?: ReadonlySet<number>): Promise<void> {
+    const { state, log, provider } = this.#core;
+    const rows = state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'copy'").all();
+    const tops = new Set<string>();
+    for (const { id, data } of rows as { readonly id: number; readonly data: string }[]) {
+      if (only?.has(id) === false) continue;
+      const copy = JSON.parse(data) as DirectoryCopy;
+      tops.add(copy.top);
+      try {
+        const stored = await findCopy(provider, copy, copy);
+        // Where the original is gone, the copy is all that is left.
+        const isToGo = stored !== null && (await orGone(provider.stat(copy.from))) !== null;
+        if (isToGo) this.#orphans.adopt(id, stored);
+        else state.sql.prepare('DELETE FROM intent WHERE id = ?').run(id);
+      } catch (error) {
+        log.warn({ id }, `a copy of ${copy.from.name} is not looked for yet: ${messageOf(error)}`);
+      }
+    }
+    await this.#orphans.retry();
+    for (const top of tops) await this.#removeEmpty(top);
+    if (!this.#orphans.isEmpty) this.#retryLater();
+  }
+
+  /** The new folder and those below it go, unless somebody else has put a file there. They may be shown by now. */
+  async #removeEmpty(top: string): Promise<void> {
+    const { provider, table, log, invalidate } = this.#core;
+    try {
+      const folder = await orGone(provider.stat({ kind: 'folder', id: top }));
+      if (folder?.kind !== 'folder') return;
+      const below: RemoteFolder[] = [folder];
+      for (const one of below)
+        for (const entry of await provider.list(one)) {
+          if (entry.kind === 'file') return;
+          below.push(entry);
+        }
+      for (const one of below.toReversed()) {
+        await provider.remove(one, { onlyEmpty: true });
+        const row = table.byRemote('folder', one.id);
+        if (row === undefined) continue;
+        const { parent, name } = row;
+        table.update(row.ino, { parent: null, remote: null });
+        if (parent !== null) setImmediate(() => invalidate({ kind: 'entry', parent, name }));
+      }
+    } catch (error) {
+      log.debug({ id: top }, `an empty folder stays: ${messageOf(error)}`);
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/** rename(2) of directories on the service that has none. */
+import { describe, expect, it } from 'vitest';
+import { openWorld } from './subjects.js';
+import { cleanUpWorlds, type World } from './world.js';
+
+/** rename(2) alone: `mv` would copy where it fails. */
+const rename = (from: string, to: string): string => `python3 -c "import os; os.rename('${from}', '${to}')"`;
+
+describe('a directory is renamed on 5sync', () => {
+  cleanUpWorlds();
+
+  const open = async (): Promise<World> => {
+    const world = await openWorld({ provider: '5sync', binding: 'kernel' });
+    for (let n = 0; n < 10; n++) await world.sandbox.store.putFile(`/old/sub/f${n}`, `content ${n}`);
+    await world.mount();
+    await world.out('ls -R');
+    return world;
+  };
+  const paths = (world: World): string[] =>
+    world.sandbox.store
+      .tree()
+      .filter(({ kind }) => kind === 'file')
+      .map(({ path }) => path)
+      .sort();
+  const files = (top: string): string[] => Array.from({ length: 10 }, (_, n) => `/${top}/sub/f${n}`);
+
+  it('with three requests a file, and all that programs see of it stays', async () => {
+    const world = await open();
+    const before = await world.out("find old -printf '%P %i %s %T@ %C@\\n' | sort | grep -v '^ '; cat old/sub/*");
+    const routes = await world.routesOf(() => world.out(rename('old', 'new')));
+    const changes = routes.filter((route) => route !== 'GET /changes' && !/download/.test(route));
+    expect(changes.length).toBeLessThanOrEqual(3 * 10);
+    expect(await world.out("find new -printf '%P %i %s %T@ %C@\\n' | sort | grep -v '^ '; cat new/sub/*")).toBe(before);
+    expect(await world.out('ls')).toBe('new');
+    expect(paths(world)).toEqual(files('new'));
+    await world.umount();
+    await world.mount();
+    expect(await world.out("find new -printf '%P %i %s %T@ %C@\\n' | sort | grep -v '^ '; cat new/sub/*")).toBe(before);
+  });
+
+  it.each([
+    ['PUT /files', 'old'],
+    ['DELETE /files/{id}', 'new'],
+  ])('and a mount that is killed at its fifth "%s" leaves %s whole', async (route, name) => {
+    const world = await open();
+    const { faults } = world.sandbox;
+    const pattern = `^${route.replace(/[{}]/g, '\\$&')}$`;
+    const rule = faults.add({ route: pattern, after: 4, action: { kind: 'stall', ms: 600_000, when: 'after' } });
+    const renaming = world.start(rename('old', 'new'));
+    await expect.poll(() => faults.fired(rule), { timeout: 20_000 }).toBeGreaterThan(0);
+    const { pid } = await world.status();
+    await world.shell(`kill -9 ${pid}; umount -l "$MNT"`);
+    await renaming.ended;
+    faults.clear();
+    await world.mount();
+    await expect.poll(() => paths(world), { timeout: 20_000 }).toEqual(files(name));
+    await world.until(`[ "$(ls)" = ${name} ]`);
+    expect(await world.out(`cat ${name}/sub/* | wc -c`)).toBe('90');
+    expect((await world.status()).pending).toEqual([]);
+  });
+});
