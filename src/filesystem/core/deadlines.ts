@@ -16,6 +16,12 @@ const SAME_CALL_MS = 1000;
 /** A wait shorter than this, ms, is not remembered: repeating it costs little. */
 const SLOW_MS = 1000;
 
+/**
+ * Share of the deadline that a call has in any case after a slow look-up: that may have been all of an earlier call of the same
+ * thread (`stat`), and a call that nobody tried to carry out must not fail.
+ */
+const LEAST_SHARE = 1 / 2;
+
 /** The parts of `Core` that measuring a call needs. */
 interface Timing {
   readonly clock: Clock;
@@ -80,15 +86,20 @@ export class LookupDeadlines {
   async measure<T>(pid: number | undefined, look: Promise<T>): Promise<T> {
     const { clock, options } = this.#core;
     const begun = clock.now();
+    let found: T;
     try {
-      return await look;
-    } finally {
-      const at = clock.now();
-      // The map holds leftovers only of threads that were killed between look-up and call: few.
-      if (this.#slow.size > 1000) this.#slow.clear();
-      if (pid !== undefined && at - begun >= SLOW_MS) this.#slow.set(pid, { deadline: begun + options.deadline, at });
-      else this.answered(pid);
+      found = await look;
+    } catch (error) {
+      // The call ends with this error. The thread's next call has a deadline of its own.
+      if (pid !== undefined) this.#slow.delete(pid);
+      throw error;
     }
+    const at = clock.now();
+    // The map holds leftovers only of threads that were killed between look-up and call: few.
+    if (this.#slow.size > 1000) this.#slow.clear();
+    if (pid !== undefined && at - begun >= SLOW_MS) this.#slow.set(pid, { deadline: begun + options.deadline, at });
+    else this.answered(pid);
+    return found;
   }
 
   /** Like `withDeadline` above, for a call that may follow look-ups of the same thread. */
@@ -96,7 +107,8 @@ export class LookupDeadlines {
     const before = caller?.pid === undefined ? undefined : this.#slow.get(caller.pid);
     if (caller?.pid !== undefined) this.#slow.delete(caller.pid);
     if (before === undefined || !this.#isSameCall(before)) return withDeadline(this.#core, caller);
-    return withDeadlineAt(before.deadline, caller);
+    const least = this.#core.clock.now() + this.#core.options.deadline * LEAST_SHARE;
+    return withDeadlineAt(Math.max(before.deadline, least), caller);
   }
 
   #isSameCall({ at }: { readonly at: number }): boolean {
