@@ -45,19 +45,16 @@ describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
     );
   }
 
-  unless(() => !isThere('borg'), 'borg is not installed')(
-    'borg makes, checks and extracts an archive',
-    async () => {
-      const world = await open('--write-back');
-      expect(
-        await world.out(`
+  unless(() => !isThere('borg'), 'borg is not installed')('borg makes, checks and extracts an archive', async () => {
+    const world = await open('--write-back');
+    expect(
+      await world.out(`
           export BORG_PASSPHRASE=secret BORG_BASE_DIR="$TOP/borg" BORG_RELOCATED_REPO_ACCESS_IS_OK=yes
           borg init -e none repo; borg create repo::one "$TOP/src"; echo more >> "$TOP/src/deep/f1"
           borg create repo::two "$TOP/src"; borg delete repo::one; borg compact repo; borg check --verify-data repo
           mkdir "$TOP/back"; cd "$TOP/back"; borg extract "$OLDPWD/repo::two"; diff -r "$TOP/src" "$TOP/back$TOP/src" && echo same`),
-      ).toMatch(/same$/);
-    },
-  );
+    ).toMatch(/same$/);
+  });
 
   it('git clones into it, commits, merges, packs and is whole', async () => {
     const world = await open('--write-back');
