@@ -189,6 +189,22 @@ static napi_value js_punch_hole(napi_env env, napi_callback_info info) {
   return integer(env, result < 0 ? -errno : 0);
 }
 
+/* seek(fd, offset, forHole): the next data or hole, or -errno. Nothing here reads or writes at the descriptor's position. */
+static napi_value js_seek(napi_env env, napi_callback_info info) {
+  napi_value args[MAX_ARGUMENTS];
+  int32_t fd = -1;
+  int64_t offset = 0;
+  bool for_hole = false;
+  TRY(arguments(env, info, 3, args));
+  TRY(napi_get_value_int32(env, args[0], &fd));
+  TRY(napi_get_value_int64(env, args[1], &offset));
+  TRY(napi_get_value_bool(env, args[2], &for_hole));
+  off_t found = lseek(fd, offset, for_hole ? SEEK_HOLE : SEEK_DATA);
+  napi_value result;
+  TRY(napi_create_int64(env, found < 0 ? -errno : found, &result));
+  return result;
+}
+
 /* 1 if the kernel refuses a lease of this type, because another open or mapping of the file conflicts with it; 0 | -errno. */
 static napi_value refuses_lease(napi_env env, napi_callback_info info, int type) {
   napi_value args[MAX_ARGUMENTS];
@@ -601,6 +617,7 @@ NAPI_MODULE_INIT() {
       {"mount", js_mount},
       {"unmount", js_unmount},
       {"punchHole", js_punch_hole},
+      {"seek", js_seek},
       {"isOpenElsewhere", js_is_open_elsewhere},
       {"isOpenForWriting", js_is_open_for_writing},
       {"openDevice", js_open_device},

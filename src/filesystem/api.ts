@@ -113,6 +113,17 @@ export interface StatFs {
   readonly maxNameBytes: number;
 }
 
+/** What fallocate(2) is to do. */
+export interface Allocation {
+  /** Bytes. */
+  readonly offset: number;
+  readonly length: number;
+  /** The file stays as long as it is. */
+  readonly keepSize: boolean;
+  /** The range reads as zeros afterwards (FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE). */
+  readonly zeroes: boolean;
+}
+
 /** What mknod(2) is to make. */
 export interface NewNode {
   readonly kind: 'file' | Exclude<SpecialKind, 'symlink'>;
@@ -161,10 +172,13 @@ export interface Filesystem {
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]>;
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult>;
-  /** The umask of the caller is not applied to `mode` yet: where the directory has a default ACL, it has no effect. */
+  /**
+   * The umask of the caller is not applied to `mode` yet: where the directory has a default ACL, it has no effect. Without a name
+   * (null) the file is one of O_TMPFILE: nothing stores it, and its last close ends it.
+   */
   create(
     parent: Ino,
-    name: string,
+    name: string | null,
     mode: number,
     flags: OpenFlags,
     caller?: Caller,
@@ -209,8 +223,8 @@ export interface Filesystem {
   mountLost?(handle: HandleId): void;
   /** The last close. Never fails: no program would receive the error. */
   release(handle: HandleId): MaybePromise<void>;
-  /** Reserves nothing (a cloud has no blocks) but extends the size unless `keepSize`. */
-  fallocate(handle: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void>;
+  /** Reserves nothing: a cloud has no blocks. EOPNOTSUPP where the content cannot be changed this way now. */
+  fallocate(handle: HandleId, allocation: Allocation): MaybePromise<void>;
   /** SEEK_DATA and SEEK_HOLE; ENXIO beyond the end. */
   seek(handle: HandleId, offset: number, whence: 'data' | 'hole'): MaybePromise<number>;
 

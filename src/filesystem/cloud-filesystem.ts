@@ -9,6 +9,7 @@ import type { Account, Quota } from '../providers/provider.js';
 import type { SeenChanges } from '../tree/directories.js';
 import type { Ino } from '../tree/inode.js';
 import type {
+  Allocation,
   AttributeChange,
   Attributes,
   Backing,
@@ -27,7 +28,6 @@ import type {
 import { changeOverlay } from './attributes/attributes.js';
 import { openable } from './content/opening.js';
 import { settlePassthroughWrites } from './content/passthrough-writes.js';
-import { seekIn } from './content/resizing.js';
 import { type SpooledContent, spooledContents } from './content/spooled-contents.js';
 import { orAborted } from './core/abortable.js';
 import { type Core, inodeOf } from './core/core.js';
@@ -151,13 +151,13 @@ export class CloudFilesystem implements Filesystem {
 
   create(
     parent: Ino,
-    name: string,
+    name: string | null,
     mode: number,
     flags: OpenFlags,
     caller?: Caller,
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }> {
     const create = () => this.#parts.handles.create(parent, name, mode, flags, caller);
-    return withErrno(create, this.#failures.of('create', parent, name));
+    return withErrno(create, this.#failures.of('create', parent, name ?? undefined));
   }
 
   backing(handle: HandleId, inUse?: Backing): Backing | null {
@@ -218,13 +218,16 @@ export class CloudFilesystem implements Filesystem {
     return this.#parts.handles.release(id);
   }
 
-  fallocate(id: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
-    const make = () => this.#parts.resizing.fallocate(this.#core.files.handle(id), offset + length, keepSize);
+  fallocate(id: HandleId, allocation: Allocation): MaybePromise<void> {
+    const make = () => this.#parts.resizing.fallocate(this.#core.files.handle(id), allocation);
     return withErrno(make, this.#failures.ofHandle('fallocate', id));
   }
 
   seek(id: HandleId, offset: number, whence: 'data' | 'hole'): number {
-    const seek = () => seekIn(this.getattr(this.#core.files.handle(id).state.ino).size, offset, whence);
+    const seek = (): number => {
+      const handle = this.#core.files.handle(id);
+      return this.#parts.resizing.seek(handle, this.getattr(handle.state.ino).size, offset, whence);
+    };
     return withErrnoSync(seek, this.#failures.ofHandle('seek', id));
   }
 

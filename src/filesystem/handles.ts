@@ -10,10 +10,10 @@ import { isAllHere, openable } from './content/opening.js';
 import type { Passthrough } from './content/passthrough.js';
 import type { Resizing } from './content/resizing.js';
 import { orAborted } from './core/abortable.js';
-import { type Core, inodeOf } from './core/core.js';
+import { type Core, directoryOf, inodeOf, requireWritable } from './core/core.js';
 import { FsError } from './core/fs-error.js';
 import { type FileState, hasReadersOfOlder, isCutShort } from './core/open-files.js';
-import { createFile } from './names/creating.js';
+import { createFile, type NewFile } from './names/creating.js';
 import type { Namespace } from './names/namespace.js';
 import type { Uploader } from './uploads/uploader.js';
 
@@ -86,13 +86,20 @@ export class Handles {
 
   async create(
     parent: Ino,
-    name: string,
+    name: string | null,
     mode: number,
     flags: OpenFlags,
     caller?: Caller,
   ): Promise<OpenResult & { readonly attributes: Attributes }> {
+    const { table } = this.#core;
+    if (name === null) {
+      const directory = directoryOf(this.#core, parent);
+      requireWritable(this.#core);
+      if (directory.parent === null && !table.isRoot(directory))
+        throw new FsError('ENOENT', 'the directory is removed');
+      return this.#create({ directory: parent, name, mode }, flags, caller);
+    }
     await this.#o.namespace.requireFits(parent, name, caller);
-    const { table, files } = this.#core;
     // No `await` from here to the insertion: if two calls create one name at once, the second finds it.
     const existing = table.child(parent, name);
     if (existing !== undefined) {
@@ -102,8 +109,16 @@ export class Handles {
       const opened = await this.open(existing.ino, flags, caller);
       return { ...opened, attributes: this.attributes(inodeOf(this.#core, existing.ino)) };
     }
-    const state = await createFile(this.#core, this.#o.namespace, this.#o.contents, { parent, name, mode }, caller);
-    const handle = files.open(state, flags, null, caller?.pid);
+    return this.#create({ directory: parent, name, mode }, flags, caller);
+  }
+
+  async #create(
+    file: NewFile,
+    flags: OpenFlags,
+    caller?: Caller,
+  ): Promise<OpenResult & { readonly attributes: Attributes }> {
+    const state = await createFile(this.#core, this.#o.namespace, this.#o.contents, file, caller);
+    const handle = this.#core.files.open(state, flags, null, caller?.pid);
     return { handle: handle.id, keepCache: false, attributes: this.attributes(inodeOf(this.#core, state.ino)) };
   }
 

@@ -3,6 +3,7 @@
  * another process has a file open: it would read the freed blocks as zeros.
  */
 import { codeOf, SyncmountError } from '../base/errors.js';
+import type { SparseCalls } from '../base/sparse-calls.js';
 import { errnoName, loadAddon } from './kernel/addon.js';
 
 /**
@@ -21,6 +22,7 @@ export interface Holes {
   readonly punchHole?: PunchHole;
   readonly isOpenElsewhere?: IsOpenElsewhere;
   readonly isOpenForWriting?: IsOpenForWriting;
+  readonly sparse?: SparseCalls;
 }
 
 /** Empty if the addon is not built. Then no hole can be punched, and the cache removes whole files instead. */
@@ -48,5 +50,7 @@ export function loadHoles(): Holes {
     if (result !== 0) throw new SyncmountError(errnoName(result), `cannot punch a hole: ${errnoName(result)}`);
     return true;
   };
-  return { punchHole, isOpenElsewhere, isOpenForWriting };
+  // An addon that was built before it had this call has none.
+  if (addon.seek === undefined) return { punchHole, isOpenElsewhere, isOpenForWriting };
+  return { punchHole, isOpenElsewhere, isOpenForWriting, sparse: { punchHole: addon.punchHole, seek: addon.seek } };
 }

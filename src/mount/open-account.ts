@@ -7,6 +7,7 @@ import { crashPoint } from '../base/crash-point.js';
 import { codeOf, SyncmountError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { bootId } from '../base/processes.js';
+import type { SparseCalls } from '../base/sparse-calls.js';
 import { openDatabase } from '../base/sqlite.js';
 import { BlockCache } from '../cache/block-cache.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
@@ -60,6 +61,7 @@ export interface OpenAccountOptions {
   readonly isOpenElsewhere?: (fd: number) => boolean;
   /** Is the file open or mapped for writing anywhere? The descriptor itself is read-only. */
   readonly isOpenForWriting?: (fd: number) => boolean;
+  readonly sparse?: SparseCalls;
 }
 
 /**
@@ -129,14 +131,16 @@ function openSpool(
   {
     isOpenElsewhere,
     isOpenForWriting,
+    sparse,
     options,
-  }: Pick<OpenAccountOptions, 'isOpenElsewhere' | 'isOpenForWriting' | 'options'>,
+  }: Pick<OpenAccountOptions, 'isOpenElsewhere' | 'isOpenForWriting' | 'sparse' | 'options'>,
 ): Spool {
   const isShared = statSync(directory).dev === statSync(cacheDirectory, { throwIfNoEntry: false })?.dev;
   return new Spool(directory, {
     reclaim: isShared ? (bytes) => cache.reclaim(bytes) : undefined,
     isOpenElsewhere,
     isOpenForWriting,
+    sparse,
     takesCacheFiles: canMove(cacheDirectory, directory),
     // Without write-back close() waits for the upload: hashes from the time of the writes shorten it. Else they can wait.
     digestBlockBytes: options.writeBack ? undefined : BLOCK_BYTES,
@@ -191,7 +195,7 @@ interface Parts {
 
 /** Puts the parts together. `start` makes the file system for a root, which then gets the callbacks of the parts below it. */
 function assemble(
-  { provider, options, log, places, sharesPages, isOpenElsewhere, isOpenForWriting }: OpenAccountOptions,
+  { provider, options, log, places, sharesPages, isOpenElsewhere, isOpenForWriting, sparse }: OpenAccountOptions,
   { state, table, account, cache, directory }: Parts,
 ): { core: Core; directories: Directories; start: (root: Ino) => CloudFilesystem } {
   let filesystem: CloudFilesystem | null = null;
@@ -211,6 +215,7 @@ function assemble(
     spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache, {
       isOpenElsewhere,
       isOpenForWriting,
+      sparse,
       options,
     }),
     journal: new Journal(state.sql),

@@ -13,10 +13,12 @@ import { ExtentSet } from '../base/extents.js';
 import { readAt, readRecentAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
+import type { SparseCalls } from '../base/sparse-calls.js';
 import { orAborted } from '../providers/or-aborted.js';
 import type { RemoteFile, UploadSource } from '../providers/provider.js';
 import type { FreeSpace } from './free-space.js';
 import { type Digest, RunningDigest } from './running-digest.js';
+import { localSeek, nextData, nextHole, zeroRange } from './sparse.js';
 
 export type { Digest } from './running-digest.js';
 
@@ -49,6 +51,8 @@ export interface SpoolFileOptions {
   readonly freeSpace?: FreeSpace;
   /** Hash a sequentially written content in such blocks while it is written. Default: only when `digest` is called. */
   readonly digestBlockBytes?: number | undefined;
+  /** Without them zeros are written, and all of the file counts as data. */
+  readonly sparse?: SparseCalls | undefined;
 }
 
 export class SpoolFile {
@@ -62,6 +66,7 @@ export class SpoolFile {
   #fd: number | null = null;
   readonly #freeSpace: FreeSpace | undefined;
   readonly #digestBlockBytes: number | undefined;
+  readonly #sparse: SparseCalls | undefined;
   /** The digest of the content so far, as long as every write continued it from its beginning; else null. */
   #writeDigest: RunningDigest | null = null;
   #isHashing = false;
@@ -73,6 +78,7 @@ export class SpoolFile {
     this.path = path;
     this.#freeSpace = options.freeSpace;
     this.#digestBlockBytes = options.digestBlockBytes;
+    this.#sparse = options.sparse;
     this.#base = base;
     this.#size = state?.size ?? base?.size ?? 0;
     this.#baseEnd = state?.baseEnd ?? base?.size ?? 0;
@@ -203,6 +209,23 @@ export class SpoolFile {
       await truncateFile(fd, size);
       this.#size = size;
     });
+  }
+
+  /** Makes a range read as zeros, as far as it lies within the file. */
+  zero(offset: number, length: number): Promise<void> {
+    return this.#change(async (fd) => {
+      const end = Math.min(offset + length, this.#size);
+      if (end <= offset) return;
+      this.#writeDigest = null;
+      await zeroRange(this.#sparse, fd, offset, end - offset, (bytes) => this.#freeSpace?.require(bytes));
+      this.#present.add(offset, end);
+    });
+  }
+
+  /** SEEK_DATA and SEEK_HOLE (lseek(2)) from an offset within the file; null where no data follows. */
+  seek(offset: number, whence: 'data' | 'hole'): number | null {
+    const file = { size: this.#size, missing: this.missing(), local: localSeek(this.#sparse, this.#file()) };
+    return whence === 'data' ? nextData(file, offset) : nextHole(file, offset);
   }
 
   /** Fetches every byte that is still the base's. */

@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.js';
+import type { SparseCalls } from '../base/sparse-calls.js';
 import type { RemoteFile } from '../providers/provider.js';
 import { FreeSpace } from './free-space.js';
 import { FreeSpaceWatch } from './free-space-watch.js';
@@ -40,6 +41,8 @@ export interface SpoolOptions {
   readonly takesCacheFiles?: boolean;
   /** See `SpoolFileOptions`. */
   readonly digestBlockBytes?: number | undefined;
+  /** See `SpoolFileOptions`. */
+  readonly sparse?: SparseCalls | undefined;
 }
 
 export class Spool {
@@ -64,6 +67,7 @@ export class Spool {
       isOpenForWriting,
       takesCacheFiles = true,
       digestBlockBytes,
+      sparse,
     }: SpoolOptions = {},
   ) {
     this.directory = directory;
@@ -72,7 +76,7 @@ export class Spool {
     this.takesCacheFiles = takesCacheFiles;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#freeSpace = new FreeSpace(directory, reclaim);
-    this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes };
+    this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes, sparse };
     this.freeSpaceWatch = new FreeSpaceWatch(this.#freeSpace, `${directory}.reserve`, clock);
     // Names count up and are never used twice, so that no file left by a crash is taken for a new one.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];

@@ -101,9 +101,9 @@ describe('writing into an existing file', () => {
     const m = await mounted();
     const handle = await m.create('a');
     await m.write(handle, 'x');
-    await m.fs.fallocate(handle, 0, 4, true);
+    await m.fs.fallocate(handle, { offset: 0, length: 4, keepSize: true, zeroes: false });
     expect((await m.stat('a')).size).toBe(1);
-    await m.fs.fallocate(handle, 2, 2, false);
+    await m.fs.fallocate(handle, { offset: 2, length: 2, keepSize: false, zeroes: false });
     expect((await m.stat('a')).size).toBe(4);
     expect(m.fs.seek(handle, 1, 'data')).toBe(1);
     expect(m.fs.seek(handle, 1, 'hole')).toBe(4);

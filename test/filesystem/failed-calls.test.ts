@@ -40,7 +40,10 @@ const calls: Record<Exclude<keyof Filesystem, Never>, readonly [Broken, (place: 
   write: ['files', ({ m, handle }) => m.fs.write(handle, data, 0)],
   flush: ['files', ({ m, handle }) => m.fs.flush(handle)],
   fsync: ['files', ({ m, handle }) => m.fs.fsync(handle)],
-  fallocate: ['files', ({ m, handle }) => m.fs.fallocate(handle, 0, 10, false)],
+  fallocate: [
+    'files',
+    ({ m, handle }) => m.fs.fallocate(handle, { offset: 0, length: 10, keepSize: false, zeroes: false }),
+  ],
   seek: ['files', ({ m, handle }) => m.fs.seek(handle, 0, 'data')],
   copyRange: ['files', ({ m, handle }) => m.fs.copyRange(handle, 0, handle, 0, 4)],
   statfs: ['count', ({ m }) => m.fs.statfs()],

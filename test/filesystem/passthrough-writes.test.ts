@@ -84,8 +84,10 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     await m.fs.setattr(await m.ino('f'), { size: 4, handle: other });
     expect([fstatSync(fd).size, (await m.stat('f')).size]).toEqual([4, 4]);
     writeSync(fd, '!', 4);
-    await expect(m.fs.fallocate(other, 0, 100, false)).rejects.toMatchObject({ code: 'ENOTSUP' });
-    await m.fs.fallocate(handle, 0, 7, false);
+    await expect(
+      m.fs.fallocate(other, { offset: 0, length: 100, keepSize: false, zeroes: false }),
+    ).rejects.toMatchObject({ code: 'ENOTSUP' });
+    await m.fs.fallocate(handle, { offset: 0, length: 7, keepSize: false, zeroes: false });
     const joined = await m.open('f', only(appending));
     expect(handedOut(m, joined)).toBe(lent);
     for (const one of [other, appender, handle]) await m.close(one);

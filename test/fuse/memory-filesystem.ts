@@ -6,6 +6,7 @@
 import type { MaybePromise } from '../../src/base/maybe-promise.js';
 import { nameBytes } from '../../src/base/raw-names.js';
 import type {
+  Allocation,
   AttributeChange,
   Attributes,
   Caller,
@@ -157,7 +158,7 @@ export class MemoryFilesystem implements Filesystem {
 
   create(
     parent: Ino,
-    name: string,
+    name: string | null,
     mode: number,
     flags: OpenFlags,
     caller?: Caller,
@@ -165,13 +166,15 @@ export class MemoryFilesystem implements Filesystem {
     return this.#run('create', caller, () => {
       this.lastCaller = caller;
       const directory = this.#directory(parent);
-      const existing = directory.children.get(name);
-      if (existing !== undefined) {
+      const existing = name === null ? undefined : directory.children.get(name);
+      if (existing !== undefined && name !== null) {
         if (flags.exclusive) throw new FsError('EEXIST', name);
         if (existing.kind === 'directory') throw new FsError('EISDIR', name);
         if (flags.truncate) resize(existing, 0);
       }
-      const node = existing ?? this.#add(directory, name, 'file', mode, caller);
+      const node =
+        existing ??
+        (name === null ? this.#unnamed('file', mode, caller) : this.#add(directory, name, 'file', mode, caller));
       return { handle: this.#openHandle(node, flags), keepCache: false, attributes: attributesOf(node) };
     });
   }
@@ -214,10 +217,12 @@ export class MemoryFilesystem implements Filesystem {
     });
   }
 
-  fallocate(handle: HandleId, offset: number, length: number, keepSize: boolean): MaybePromise<void> {
+  fallocate(handle: HandleId, { offset, length, keepSize, zeroes }: Allocation): MaybePromise<void> {
     return this.#run('fallocate', undefined, () => {
       const { node } = this.#handle(handle, 'write');
-      if (!keepSize && offset + length > node.size) resize(node, offset + length);
+      const end = offset + length;
+      if (zeroes && offset < node.size) node.data.fill(0, offset, Math.min(end, node.size));
+      if (!keepSize && end > node.size) resize(node, end);
     });
   }
 
@@ -379,15 +384,18 @@ export class MemoryFilesystem implements Filesystem {
   #add(directory: Node, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {
     if (!directory.linked) throw new FsError('ENOENT', 'the directory is removed');
     if (nameBytes(name) > 255) throw new FsError('ENAMETOOLONG', name);
-    if (this.#nextIno === this.root) this.#nextIno++;
-    const node = this.#insert(
-      makeNode(this.#nextIno++, kind, mode & 0o7777 & ~(caller?.umask ?? 0), caller ?? this.#owner),
-    );
+    const node = this.#unnamed(kind, mode, caller);
     node.linked = true;
     node.parent = directory;
     directory.children.set(name, node);
     directory.mtime = directory.ctime = now();
     return node;
+  }
+
+  #unnamed(kind: NodeKind, mode: number, caller: Caller | undefined): Node {
+    if (this.#nextIno === this.root) this.#nextIno++;
+    const bits = mode & 0o7777 & ~(caller?.umask ?? 0);
+    return this.#insert(makeNode(this.#nextIno++, kind, bits, caller ?? this.#owner));
   }
 
   #node(ino: Ino): Node {

@@ -169,7 +169,11 @@ except OSError as e: print(errno.errorcode[e.errno])
 g = os.open('g', os.O_RDWR | os.O_CREAT)
 print(os.copy_file_range(f, g, 4, 0, 0), os.pread(g, 10, 0))`;
     expect(await m.python(script)).toMatchObject({ ...ok, stdout: "5000 2 5000\nENXIO\n4 b'data'" });
-    expect((await m.sh('fallocate -p -o 0 -l 100 f')).stderr).toContain('unsupported');
+    expect((await m.sh('fallocate -c -o 0 -l 4096 f')).stderr).toContain('not supported');
+    expect(await m.sh('fallocate -p -o 1 -l 2 f; head -c 4 f | od -An -c')).toMatchObject({
+      ...ok,
+      stdout: 'd  \\0  \\0   a',
+    });
     expect(await m.sh('fallocate -n -l 9000 f; stat -c %s f')).toMatchObject({ ...ok, stdout: '5000' });
   });
 

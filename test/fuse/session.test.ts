@@ -22,7 +22,7 @@ describe('captured requests', () => {
     getxattr: [['getxattr', 1, 'security.capability']],
     write: [['write', 1, Buffer.from('hello world'), 0, 'call']],
     fsync: [['fsync', 1]],
-    fallocate: [['fallocate', 1, 0, 100, false]],
+    fallocate: [['fallocate', 1, { offset: 0, length: 100, keepSize: false, zeroes: false }]],
     lseek: [['seek', 1, 3, 'hole']],
     flush: [['flush', 1]],
     // Nobody opened that handle here, so nobody is told to release it.

@@ -70,7 +70,7 @@ export class Contents {
   async write(handle: Handle, data: Uint8Array, offset: number | 'end', signal?: AbortSignal): Promise<number> {
     const { state } = handle;
     dropCapability(this.#core, state.ino);
-    await this.#change(
+    await this.change(
       state,
       () => this.baseOf(state, handle),
       signal,
@@ -88,7 +88,7 @@ export class Contents {
     // Truncating to 0 by name drops the base: nothing of it is needed.
     const isNew = handle === null && size === 0;
     const base = () => (isNew ? remoteFileOf(inodeOf(this.#core, state.ino)) : this.baseOf(state, handle));
-    return this.#change(state, base, signal, async (spool) => {
+    return this.change(state, base, signal, async (spool) => {
       // Journal first: if its row promised more bytes than the file holds, zeros would be uploaded.
       const isLess = size < spool.size && !state.unlinked;
       if (isLess) this.#core.journal.shrink(state.ino, size);
@@ -105,7 +105,7 @@ export class Contents {
    * Changes the content in its spool file, which is created if there is none. A change waits for an upload whose
    * result a close() waits for, and cancels an upload that nobody waits for.
    */
-  async #change(
+  async change(
     state: FileState,
     base: () => RemoteFile | null,
     signal: AbortSignal | undefined,
@@ -143,7 +143,7 @@ export class Contents {
 
   /** Creates an empty content for a file that has none. */
   createEmpty(state: FileState): Promise<void> {
-    return this.#change(
+    return this.change(
       state,
       () => this.baseOf(state, null),
       undefined,

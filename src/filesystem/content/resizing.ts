@@ -1,6 +1,6 @@
-/** How long a file is: truncate(2), ftruncate(2), O_TRUNC, fallocate(2). */
+/** How long a file is, and where it has holes: truncate(2), ftruncate(2), O_TRUNC, fallocate(2), SEEK_HOLE. */
 import { type Ino, sizeOf } from '../../tree/inode.js';
-import type { AttributeChange } from '../api.js';
+import type { Allocation, AttributeChange } from '../api.js';
 import { touch } from '../attributes/attributes.js';
 import { dropCapability } from '../attributes/capabilities.js';
 import { orAborted } from '../core/abortable.js';
@@ -48,22 +48,37 @@ export class Resizing {
     }
   }
 
-  /** Extends the file to `end`, unless it is longer or its size is to be kept. */
-  async fallocate(handle: Handle, end: number, keepSize: boolean): Promise<void> {
+  /** fallocate(2): makes a range read as zeros, or extends the file to its end, or both. */
+  async fallocate(handle: Handle, { offset, length, keepSize, zeroes }: Allocation): Promise<void> {
     const { state, flags, backing } = handle;
     if (!flags.write) throw new FsError('EBADF', 'not open for writing');
     // Passthrough writers may extend the file at any moment, and this call would cut it. (For a handle that is one of
     // them the kernel holds the lock.)
     if (state.hasPassthroughWriters() && backing === null)
       throw new FsError('ENOTSUP', 'other handles write to its backing file directly');
+    dropCapability(this.#core, state.ino);
     notePassthroughWrites(this.#core, state);
     const size = state.spool?.size ?? sizeOf(inodeOf(this.#core, state.ino));
-    if (!keepSize && end > size) await this.truncate(state, handle, end);
+    if (zeroes && offset < size)
+      await this.#contents.change(
+        state,
+        () => this.#contents.baseOf(state, handle),
+        undefined,
+        (spool) => spool.zero(offset, length),
+      );
+    if (!keepSize && offset + length > size) await this.truncate(state, handle, offset + length);
   }
-}
 
-/** SEEK_DATA and SEEK_HOLE in a file of `size` bytes, all of it data: always right (lseek(2)), and a provider knows no holes. */
-export function seekIn(size: number, offset: number, whence: 'data' | 'hole'): number {
-  if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file');
-  return whence === 'data' ? offset : size;
+  /**
+   * SEEK_DATA and SEEK_HOLE in a file that `handle` sees as `size` bytes. What is not stored yet has the holes of its spool file; what
+   * the provider has is all data, which is always right (lseek(2)). ENXIO where there is none.
+   */
+  seek({ state, isOnOldRevision }: Handle, size: number, offset: number, whence: 'data' | 'hole'): number {
+    if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file');
+    const { spool } = state;
+    if (spool === null || isOnOldRevision) return whence === 'data' ? offset : size;
+    const found = spool.seek(offset, whence);
+    if (found === null) throw new FsError('ENXIO', 'only a hole follows');
+    return found;
+  }
 }

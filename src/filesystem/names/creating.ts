@@ -7,6 +7,14 @@ import { type Core, inodeOf } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 import type { Namespace } from './namespace.js';
 
+export interface NewFile {
+  readonly directory: Ino;
+  /** Null: O_TMPFILE. What such a file inherits is of its directory, and nothing stores it. */
+  readonly name: string | null;
+  /** Permission bits, before the umask. */
+  readonly mode: number;
+}
+
 /**
  * Creates a file on this machine; its first close stores it. The caller has checked that the name is free. The name is
  * taken before the first `await`.
@@ -15,20 +23,22 @@ export async function createFile(
   core: Core,
   namespace: Namespace,
   contents: Contents,
-  { parent, name, mode }: { readonly parent: Ino; readonly name: string; readonly mode: number },
+  { directory, name, mode }: NewFile,
   caller: Caller | undefined,
 ): Promise<FileState> {
   const { table, files, clock } = core;
   const now = fromMs(clock.now());
-  const born = newObject(core, caller, mode, 'file', inodeOf(core, parent));
+  const born = newObject(core, caller, mode, 'file', inodeOf(core, directory));
   const { ino } = table.transaction(() => {
-    namespace.touchDirectory(parent);
+    if (name !== null) namespace.touchDirectory(directory);
     const overlay = { ...born.overlay, atime: now, mtime: now, ctime: now };
-    const inode = table.insert({ parent, name, kind: 'file', localSize: 0, overlay });
+    const place = name === null ? { parent: null, name: '' } : { parent: directory, name };
+    const inode = table.insert({ ...place, kind: 'file', localSize: 0, overlay });
     storeInherited(table, inode.ino, born);
     return inode;
   });
   const state = files.ensureState(ino);
+  state.unlinked = name === null;
   try {
     // An empty file is a content too: its close stores it.
     await contents.createEmpty(state);

@@ -18,6 +18,8 @@ export interface Addon {
   unmount(target: string, flags: number): Promise<number>;
   /** Frees the disk blocks of a range without changing the file's size: fallocate(2). */
   punchHole(fd: number, offset: number, length: number): number;
+  /** lseek(2) with SEEK_HOLE or SEEK_DATA: an offset, or a negative errno. */
+  seek?(fd: number, offset: number, forHole: boolean): number;
   /** 1 if the file is open or mapped other than by this descriptor, else 0. Found by taking a lease for a moment. */
   isOpenElsewhere(fd: number): number;
   /** 1 if the file is open or mapped for writing, else 0. `fd` itself must be open for reading only. */

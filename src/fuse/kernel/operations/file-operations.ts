@@ -7,7 +7,7 @@ import type { Connection } from '../connection/connection.js';
 import type { OpenMode } from '../connection/passthrough.js';
 import { maxWrite } from '../protocol/negotiation.js';
 import {
-  fallocateKeepSize,
+  fallocateFlag,
   openedFlag,
   openKillPrivileges,
   seekWhence,
@@ -15,6 +15,7 @@ import {
   writeKillPrivileges,
 } from '../protocol/protocol.js';
 import { encodeEntry, encodeOpen, entryBytes } from '../protocol/reply.js';
+import type { Request } from '../protocol/request.js';
 import {
   copyFileRangeIn,
   createIn,
@@ -98,31 +99,37 @@ export const open: Operation<Opened> = {
   sent: (connection, { handle }, taken) => noteOpened(connection, handle, taken),
 };
 
-export const create: Operation<Entry & Opened> = {
-  minimum: createIn.$bytes + 1,
-  changes: true,
-  call(connection, request, caller) {
-    const { fs, nodes } = connection;
-    const { view, body } = request;
-    const parent = nodes.inoOf(request.nodeid);
-    caller.umask = createIn.umask.get(view, body);
-    const flags = decodeOpenFlags(createIn.flags.get(view, body));
-    const mode = createIn.mode.get(view, body) & permissionMask;
-    const created = fs.create(parent, request.name(body + createIn.$bytes), mode, flags, caller);
-    return andThen(created, ({ attributes, ...result }) => {
-      const opened = passOn(connection, nodes.nodeOf(attributes.ino), flags, result);
-      return andThen(opened, (done) => ({ ...done, attributes, validMs: fs.validity(parent) }));
-    });
-  },
-  encode({ nodes }, reply, { attributes, validMs, handle, flags, backingId }) {
-    encodeEntry(reply.view, reply.body, nodes, attributes, validMs);
-    return entryBytes + encodeOpen(reply.view, reply.body + entryBytes, handle, flags, backingId);
-  },
-  sent(connection, value, taken) {
-    entryReply.sent(connection, value, taken);
-    noteOpened(connection, value.handle, taken);
-  },
-};
+/** The name of a file to create comes after the struct; for O_TMPFILE it means nothing. */
+function creating(nameOf: (request: Request) => string | null): Operation<Entry & Opened> {
+  return {
+    minimum: createIn.$bytes + 1,
+    changes: true,
+    call(connection, request, caller) {
+      const { fs, nodes } = connection;
+      const { view, body } = request;
+      const parent = nodes.inoOf(request.nodeid);
+      caller.umask = createIn.umask.get(view, body);
+      const flags = decodeOpenFlags(createIn.flags.get(view, body));
+      const mode = createIn.mode.get(view, body) & permissionMask;
+      return andThen(fs.create(parent, nameOf(request), mode, flags, caller), ({ attributes, ...result }) => {
+        const opened = passOn(connection, nodes.nodeOf(attributes.ino), flags, result);
+        return andThen(opened, (done) => ({ ...done, attributes, validMs: fs.validity(parent) }));
+      });
+    },
+    encode({ nodes }, reply, { attributes, validMs, handle, flags, backingId }) {
+      encodeEntry(reply.view, reply.body, nodes, attributes, validMs);
+      return entryBytes + encodeOpen(reply.view, reply.body + entryBytes, handle, flags, backingId);
+    },
+    sent(connection, value, taken) {
+      entryReply.sent(connection, value, taken);
+      noteOpened(connection, value.handle, taken);
+    },
+  };
+}
+
+export const create = creating((request) => request.name(request.body + createIn.$bytes));
+/** O_TMPFILE, since Linux 6.1. */
+export const tmpfile = creating(() => null);
 
 interface Content {
   readonly buffer: Uint8Array;
@@ -204,11 +211,13 @@ export const fallocate: Operation<void> = {
   optional: true,
   call({ fs }, { view, body }) {
     const mode = fallocateIn.mode.get(view, body);
-    if ((mode & ~fallocateKeepSize) !== 0) throw new FsError('ENOTSUP', 'fallocate(2) only makes room here');
+    const zeroes = (mode & (fallocateFlag.punchHole | fallocateFlag.zeroRange)) !== 0;
+    const known = fallocateFlag.keepSize | fallocateFlag.punchHole | fallocateFlag.zeroRange;
+    if ((mode & ~known) !== 0) throw new FsError('ENOTSUP', 'ranges of a file are not moved');
     const handle = fallocateIn.fh.get(view, body);
     const length = fallocateIn.length.get(view, body);
     const offset = fileOffset(fallocateIn.offset.get(view, body), length);
-    return fs.fallocate(handle, offset, length, mode === fallocateKeepSize);
+    return fs.fallocate(handle, { offset, length, keepSize: (mode & fallocateFlag.keepSize) !== 0, zeroes });
   },
 };
 

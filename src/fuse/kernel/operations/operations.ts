@@ -2,7 +2,7 @@
  * The handlers of all supported requests, by opcode.
  *
  * Other requests are answered with ENOSYS. The kernel then handles them itself, or does not send them again: ACCESS (the
- * kernel checks, by default_permissions), locks, IOCTL, POLL, BMAP, TMPFILE, STATX.
+ * kernel checks, by default_permissions), locks, IOCTL, POLL, BMAP, STATX.
  */
 
 import { opcode } from '../protocol/protocol.js';

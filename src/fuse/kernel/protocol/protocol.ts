@@ -51,6 +51,7 @@ export const opcode = {
   rename2: 45,
   lseek: 46,
   copyFileRange: 47,
+  tmpfile: 51,
 } as const;
 
 export const notifyCode = { invalidateInode: 2, invalidateEntry: 3 } as const;
@@ -111,7 +112,7 @@ export const openKillPrivileges = 1 << 0;
 /** renameat2(2) */
 export const renameFlag = { noReplace: 1, exchange: 2 } as const;
 /** fallocate(2) */
-export const fallocateKeepSize = 1;
+export const fallocateFlag = { keepSize: 1, punchHole: 2, zeroRange: 16 } as const;
 /** lseek(2) */
 export const seekWhence = { data: 3, hole: 4 } as const;
 /** FUSE_GETATTR_FH: the request names an open file. */

@@ -1,0 +1,67 @@
+/** Holes of a spool file: where they are, and making them. */
+import { constants } from 'node:os';
+import { writeAt } from '../base/files.js';
+import type { SparseCalls } from '../base/sparse-calls.js';
+
+/** A file as far as SEEK_DATA and SEEK_HOLE are concerned. */
+export interface SeekableFile {
+  /** Bytes. */
+  readonly size: number;
+  /** Ranges [start, end) that are to be fetched: data, though the local file has holes there. In order, disjoint. */
+  readonly missing: readonly (readonly [number, number])[];
+  /** The next data or hole of the local file from `offset` on; null where there is none before its end. */
+  local(offset: number, forHole: boolean): number | null;
+}
+
+/** Asks the disk. What is taken for data is always right: all is, where it cannot tell. */
+export function localSeek(calls: SparseCalls | undefined, fd: number): SeekableFile['local'] {
+  return (offset, forHole) => {
+    const found = calls?.seek(fd, offset, forHole) ?? -constants.errno.EINVAL;
+    if (found >= 0) return found;
+    // ENXIO: only a hole follows.
+    return found === -constants.errno.ENXIO || forHole ? null : offset;
+  };
+}
+
+/** SEEK_DATA: where the next data from `offset` on begins; null where only a hole follows, or nothing. */
+export function nextData({ size, missing, local }: SeekableFile, offset: number): number | null {
+  const next = missing.find(([, end]) => end > offset);
+  const fetched = next === undefined ? null : Math.max(offset, next[0]);
+  if (fetched === offset) return offset;
+  const here = local(offset, false);
+  const first = here === null ? fetched : Math.min(here, fetched ?? here);
+  return first === null || first >= size ? null : first;
+}
+
+/** SEEK_HOLE: where the next hole from `offset` on begins. There is one at the end of each file. */
+export function nextHole({ size, missing, local }: SeekableFile, offset: number): number {
+  let at = offset;
+  for (const [start, end] of missing) {
+    if (end <= at) continue;
+    if (at < start) {
+      const here = local(at, true) ?? size;
+      if (here < start) return here;
+    }
+    at = end;
+  }
+  return Math.min(size, local(at, true) ?? size);
+}
+
+/** Zeros written at a time where the disk has no holes. */
+const ZEROS = Buffer.alloc(256 * 1024);
+
+/** Makes a range of the file read as zeros, with a hole where the disk has them. `require` is asked for the room for written zeros. */
+export async function zeroRange(
+  calls: SparseCalls | undefined,
+  fd: number,
+  offset: number,
+  length: number,
+  require: (bytes: number) => void,
+): Promise<void> {
+  if (calls?.punchHole(fd, offset, length) === 0) return;
+  for (let at = 0; at < length; at += ZEROS.length) {
+    const part = ZEROS.subarray(0, Math.min(ZEROS.length, length - at));
+    require(part.length);
+    await writeAt(fd, part, offset + at);
+  }
+}
