@@ -4,6 +4,9 @@ import type { ProviderName } from '../../src/sandbox/index.js';
 import { openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds } from './world.js';
 
+/** A page takes so long, ms: on a busy machine too, those who wait are killed long before the last one. */
+const PAGE_MS = 2000;
+
 /** Settings under which a listing of 120 files takes many requests, one after the other or a few at a time. */
 const pages: Readonly<Record<ProviderName, object>> = {
   '4shared': {},
@@ -24,23 +27,23 @@ describe.each(overKernel)('a listing of $provider', (subject) => {
     await world.mount();
     if (provider !== '5sync') await world.out('ls');
     const before = log.entries().length;
-    faults.add({ method: 'GET', action: { kind: 'stall', ms: 700 } });
+    faults.add({ method: 'GET', action: { kind: 'stall', ms: PAGE_MS } });
     const first = world.start('echo; exec ls many');
     const second = world.start('echo; exec ls many');
     await Promise.all([first.first, second.first]);
-    await expect.poll(() => log.entries().length, { timeout: 10_000 }).toBeGreaterThan(before);
+    await expect.poll(() => log.entries().length, { timeout: 30_000 }).toBeGreaterThan(before);
     first.child.kill('SIGKILL');
     await first.ended;
     // The other one waits still.
     const between = log.entries().length;
-    await expect.poll(() => log.entries().length, { timeout: 10_000 }).toBeGreaterThan(between);
+    await expect.poll(() => log.entries().length, { timeout: 30_000 }).toBeGreaterThan(between);
     second.child.kill('SIGKILL');
     await second.ended;
     const killed = (await world.status()).requests.total;
     // Longer than a page takes: what would follow had come.
-    const later = Date.now() + 2000;
+    const later = Date.now() + 2 * PAGE_MS;
     await expect
-      .poll(async () => [Date.now() > later, (await world.status()).requests.total], { timeout: 10_000 })
+      .poll(async () => [Date.now() > later, (await world.status()).requests.total], { timeout: 30_000 })
       .toEqual([true, killed]);
     faults.clear();
     expect(await world.out('ls many | wc -l')).toBe(`${count}`);
