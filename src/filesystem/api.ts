@@ -26,7 +26,7 @@ export interface Attributes {
   readonly size: number;
   /** Permission bits only (07777). */
   readonly mode: number;
-  /** 2 + subdirectories for a directory; 1 where those are not known, which tells find(1) not to count on it. */
+  /** Names; for a directory 2 + subdirectories, or 1 where those are not known, which tells find(1) not to count on it. */
   readonly nlink: number;
   readonly uid: number;
   readonly gid: number;
@@ -101,6 +101,8 @@ export interface Backing {
 export interface DirectoryEntry {
   readonly name: string;
   readonly attributes: Attributes;
+  /** Its place in the listing, the same as long as it has this name. Absent: the inode number, of which there may be several names. */
+  readonly position?: number;
 }
 
 export interface StatFs {
@@ -168,7 +170,7 @@ export interface Filesystem {
   /** The parent directory of `ino`; the root is its own parent. This is what `..` means. */
   parentOf(ino: Ino): Ino;
   setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes>;
-  /** The whole directory as of one moment, without `.` and `..`, ordered by inode number. */
+  /** The whole directory as of one moment, without `.` and `..`, in the order of positions. */
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]>;
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult>;
@@ -246,6 +248,8 @@ export interface Filesystem {
   readlink(ino: Ino): MaybePromise<Uint8Array>;
   /** A regular file is made empty, and stored. The kernel has checked who may make a device. */
   mknod(parent: Ino, name: string, node: NewNode, caller?: Caller): MaybePromise<Attributes>;
+  /** One more name of an inode. EPERM for a directory; ENOENT where it has lost its last name. */
+  link(ino: Ino, parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes>;
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;
   rename(

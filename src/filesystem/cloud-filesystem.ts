@@ -267,6 +267,11 @@ export class CloudFilesystem implements Filesystem {
     return withErrno(make, this.#failures.of('mknod', parent, name));
   }
 
+  link(ino: Ino, parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
+    const link = () => this.#parts.links.link(ino, parent, name, this.#parts.lookups.withDeadline(caller));
+    return withErrno(link, this.#failures.of('link', parent, name));
+  }
+
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     const unlink = () => this.#parts.namespace.unlink(parent, name, this.#parts.lookups.withDeadline(caller));
     return withErrno(unlink, this.#failures.of('unlink', parent, name));

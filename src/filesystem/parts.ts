@@ -14,6 +14,7 @@ import { LookupDeadlines } from './core/deadlines.js';
 import { FailureLog } from './core/failure-log.js';
 import { Invalidations } from './core/invalidations.js';
 import { Handles } from './handles.js';
+import { HardLinks } from './names/hard-links.js';
 import { Namespace } from './names/namespace.js';
 import { AsideFiles } from './names/removed-while-open.js';
 import { Renaming } from './names/renaming.js';
@@ -36,6 +37,7 @@ export interface Parts {
   readonly intents: Intents;
   readonly copying: Copying;
   readonly specials: SpecialFiles;
+  readonly links: HardLinks;
   readonly xattrs: Xattrs;
   readonly failures: FailureLog;
   readonly invalidations: Invalidations;
@@ -70,15 +72,17 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
   const namespace = new Namespace(core, forNames);
   asideFiles.dispose = (file) => namespace.dispose(file);
   namespace.onRemoved = (bytes, toTrash) => space.removed(bytes, toTrash);
+  const renaming = new Renaming(core, namespace, forNames);
+  namespace.toNextName = (inode, caller) => renaming.toNextName(inode, caller);
   const resizing = new Resizing(core, contents, uploader);
   const handles: Handles = new Handles(core, { namespace, contents, resizing, passthrough, mappings, uploader });
   return {
     ...forNames,
-    ...{ passthrough, mappings, namespace, resizing, handles, space },
+    ...{ passthrough, mappings, namespace, renaming, resizing, handles, space },
     discarding: new Discarding(core, contents),
-    renaming: new Renaming(core, namespace, forNames),
     copying: new Copying(core, contents, namespace, (bytes) => space.changed(bytes)),
     specials: new SpecialFiles(core, namespace),
+    links: new HardLinks(core, namespace, contents),
     xattrs: new Xattrs(core),
     failures: new FailureLog(core),
     invalidations: new Invalidations(core.log, (ino) => handles.noteOutdated(ino)),

@@ -10,8 +10,10 @@ import { SyncmountError } from '../base/errors.js';
 import { entriesPerTurn } from '../base/event-loop-turns.js';
 import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
 import type { RemoteEntry } from '../providers/provider.js';
-import { emptyOverlay, type Ino, type Inode, type Overlay } from './inode.js';
-import { NameCache } from './name-cache.js';
+import { type DirectoryWatch, DirectoryWatches } from './directory-watches.js';
+import { type FurtherName, FurtherNames } from './further-names.js';
+import { emptyOverlay, type Ino, type Inode, isFirstName, type Overlay } from './inode.js';
+import { NameCache, type Named } from './name-cache.js';
 import {
   type InodeRow,
   inodeOf,
@@ -23,6 +25,7 @@ import {
   updateInode,
   updateInodeInPlace,
 } from './rows.js';
+import { sweepRows } from './sweeping.js';
 import { XattrTable } from './xattr-table.js';
 
 /** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
@@ -34,17 +37,11 @@ const CACHED_COUNTS = 32_768;
 /** Rows are numbered from 1. */
 const NO_INODE: Ino = 0;
 
-/** The changes in a directory since `watch`. */
-export interface DirectoryWatch {
-  /** Objects that came, went, or changed in any way. */
-  readonly inos: Set<Ino>;
-  /** Names that were given. */
-  readonly names: Set<string>;
-}
-
 export class InodeTable {
   readonly sql: Sql;
   readonly xattrs: XattrTable;
+  /** To be read; changes go through the methods here. It has also those that are out of sight (`isShown`). */
+  readonly further: FurtherNames;
   readonly #transaction: <T>(act: () => T) => T;
   readonly #cache = new LRUCache<Ino, Inode>({ max: CACHED_INODES });
   readonly #names: NameCache;
@@ -60,7 +57,7 @@ export class InodeTable {
   readonly #namesAfter: Statement;
   readonly #countUpTo: Statement;
   readonly #countDirectories: Statement;
-  readonly #watches = new Map<Ino, Set<DirectoryWatch>>();
+  readonly #watches = new DirectoryWatches();
   /** By the id of a file: see `noteUnlisted`. */
   readonly #unlisted = new Map<string, Pick<Inode, 'ino' | 'parent' | 'name'>>();
 
@@ -75,8 +72,14 @@ export class InodeTable {
     this.#insert = sql.prepare(insertInode);
     this.#update = sql.prepare(updateInode);
     this.#updateInPlace = sql.prepare(updateInodeInPlace);
-    const names = sql.prepare('SELECT name, ino FROM inode WHERE parent = ? LIMIT ?').raw();
-    this.#names = new NameCache((directory, limit) => names.all(directory, limit) as [string, Ino][]);
+    this.further = new FurtherNames(sql);
+    // A first name hides a further one that is out of sight, so it comes later.
+    const names = sql
+      .prepare(
+        'SELECT name, ino FROM link WHERE parent = @in UNION ALL SELECT name, ino FROM inode WHERE parent = @in LIMIT @most',
+      )
+      .raw();
+    this.#names = new NameCache((directory, most) => names.all({ in: directory, most }) as [string, Ino][]);
     this.#namesAfter = sql
       .prepare('SELECT name, ino FROM inode WHERE parent = ? AND name > ? ORDER BY name LIMIT ?')
       .raw();
@@ -95,8 +98,60 @@ export class InodeTable {
 
   child(parent: Ino, name: string): Inode | undefined {
     const names = this.#names.namesIn(parent);
-    const ino = names === undefined ? (this.#byName.get(parent, name) as Ino | undefined) : names.get(name);
-    return ino === undefined ? undefined : this.get(ino);
+    const ino = names === undefined ? this.#inoNamed(parent, name) : names.get(name);
+    const inode = ino === undefined ? undefined : this.get(ino);
+    return inode === undefined || isFirstName(inode, parent, name) || this.isShown(inode) ? inode : undefined;
+  }
+
+  #inoNamed(parent: Ino, name: string): Ino | undefined {
+    return (this.#byName.get(parent, name) as Ino | undefined) ?? this.further.find(parent, name)?.ino;
+  }
+
+  /** Does it lie in the tree? If not, another client has taken away its object, or a directory above it. */
+  isShown(inode: Inode): boolean {
+    for (const at of this.upwards(inode.ino)) if (this.isRoot(at)) return true;
+    return false;
+  }
+
+  /** Is there an entry of this name, or a further name of an inode that is out of sight for now? */
+  isTaken(parent: Ino, name: string): boolean {
+    return this.#inoNamed(parent, name) !== undefined;
+  }
+
+  /** Gives an inode one more name. The place must be free. */
+  addName(ino: Ino, parent: Ino, name: string): Inode {
+    this.#clearPlace(ino, parent, name);
+    this.further.add(parent, name, ino);
+    this.#moved(ino, null, { parent, name });
+    return this.update(ino, { furtherNames: this.#required(ino).furtherNames + 1 });
+  }
+
+  /** Takes a further name away. */
+  removeName(found: FurtherName): Inode {
+    this.further.remove(found);
+    this.#moved(found.ino, found, { parent: null, name: found.name });
+    return this.update(found.ino, { furtherNames: this.#required(found.ino).furtherNames - 1 });
+  }
+
+  /** Moves a further name to a free place, where it stays the same name in a listing. */
+  moveName(found: FurtherName, parent: Ino, name: string): void {
+    this.#clearPlace(found.ino, parent, name);
+    this.further.move(found, { parent, name });
+    this.#moved(found.ino, found, { parent, name });
+  }
+
+  /** An inode is about to get a name in a place. A further name that stands there must be out of sight: then it goes for good. */
+  #clearPlace(ino: Ino, parent: Ino, name: string): void {
+    const found = this.further.find(parent, name);
+    if (found === undefined) return;
+    if (found.ino !== ino && this.isShown(this.#required(found.ino))) throw new Error(`${name} is taken in ${parent}`);
+    this.removeName(found);
+  }
+
+  #required(ino: Ino): Inode {
+    const inode = this.get(ino);
+    if (inode === undefined) throw new Error(`inode ${ino} does not exist`);
+    return inode;
   }
 
   byRemote(kind: RemoteEntry['kind'], id: string): Inode | undefined {
@@ -132,7 +187,9 @@ export class InodeTable {
   }
 
   hasChildren(parent: Ino): boolean {
-    return this.#countUpTo.get(parent, 1) === 1;
+    if (this.#countUpTo.get(parent, 1) === 1) return true;
+    const further = this.further.after(parent, '', Number.MAX_SAFE_INTEGER);
+    return further.some(({ ino }) => this.isShown(this.#required(ino)));
   }
 
   /** The number of directories in a directory, as far as they are known. A query at the first call only. */
@@ -146,30 +203,25 @@ export class InodeTable {
 
   /** Has the directory more children than may be read at once? See `scanning`. */
   isLarge(parent: Ino): boolean {
+    if (this.further.countIn(parent) > entriesPerTurn) return true;
     return this.#countUpTo.get(parent, entriesPerTurn + 1) === entriesPerTurn + 1;
   }
 
-  /** At most `limit` names in a directory that come after `name` in the order of their bytes. */
+  /** At most `limit` first names in a directory that come after `name` in the order of their bytes. */
   namesAfter(parent: Ino, name: string, limit: number): (readonly [string, Ino])[] {
     return this.#namesAfter.all(parent, name, limit) as [string, Ino][];
   }
 
   /** Records the changes in a directory until `unwatch`. */
   watch(directory: Ino): DirectoryWatch {
-    const watch: DirectoryWatch = { inos: new Set(), names: new Set() };
-    const others = this.#watches.get(directory);
-    if (others === undefined) this.#watches.set(directory, new Set([watch]));
-    else others.add(watch);
-    return watch;
+    return this.#watches.watch(directory);
   }
 
   unwatch(directory: Ino, watch: DirectoryWatch): void {
-    const watches = this.#watches.get(directory);
-    watches?.delete(watch);
-    if (watches?.size === 0) this.#watches.delete(directory);
+    this.#watches.unwatch(directory, watch);
   }
 
-  /** Every child of a directory that is not large, ordered by inode number. */
+  /** Every inode with its first name in a directory that is not large, ordered by inode number. */
   children(parent: Ino): Inode[] {
     return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row[0]) ?? inodeOf(row));
   }
@@ -233,8 +285,10 @@ export class InodeTable {
       overlay: emptyOverlay,
       target: null,
       rdev: 0,
+      furtherNames: 0,
       ...fields,
     };
+    if (whole.parent !== null) this.#clearPlace(NO_INODE, whole.parent, whole.name);
     const ino = Number(this.#insert.run(parametersOf(whole)).lastInsertRowid);
     this.#notify(ino, null, whole);
     return this.#remember({ ino, ...whole });
@@ -242,10 +296,11 @@ export class InodeTable {
 
   /** Changes fields of a row and answers the new snapshot. The row must exist. Throws `circle` where it would lie in itself. */
   update(ino: Ino, change: Partial<Omit<Inode, 'ino'>>): Inode {
-    const before = this.get(ino);
-    if (before === undefined) throw new Error(`inode ${ino} does not exist`);
     const { parent } = change;
-    if (typeof parent === 'number' && parent !== before.parent) this.#requireTree(before, parent);
+    if (typeof parent === 'number' && parent !== this.#required(ino).parent)
+      this.#requireTree(this.#required(ino), parent);
+    if (parent !== undefined || change.name !== undefined) this.#toPlace(ino, change);
+    const before = this.#required(ino);
     const after = { ...before, ...change };
     const parameters = parametersOf(after);
     // A write that changes nothing costs as much as one that does.
@@ -256,10 +311,15 @@ export class InodeTable {
     return this.#remember(after);
   }
 
+  /** The inode's first name is about to change. Where it has that name already, as a further one, it has one less. */
+  #toPlace(ino: Ino, change: Partial<Pick<Inode, 'parent' | 'name'>>): void {
+    const before = this.#required(ino);
+    const { parent = before.parent, name = before.name } = change;
+    if (parent !== null && !isFirstName(before, parent, name)) this.#clearPlace(ino, parent, name);
+  }
+
   updateOverlay(ino: Ino, change: Partial<Overlay>): Inode {
-    const before = this.get(ino);
-    if (before === undefined) throw new Error(`inode ${ino} does not exist`);
-    return this.update(ino, { overlay: { ...before.overlay, ...change } });
+    return this.update(ino, { overlay: { ...this.#required(ino).overlay, ...change } });
   }
 
   /** Runs `act` as one transaction. On an error the changes are rolled back and the memory caches dropped. */
@@ -270,6 +330,7 @@ export class InodeTable {
       this.#cache.clear();
       this.#names.clear();
       this.#subdirectories.clear();
+      this.further.forgetCounts();
       throw error;
     }
   }
@@ -280,28 +341,10 @@ export class InodeTable {
    */
   sweep(keep: ReadonlySet<Ino>): void {
     const needed = this.#withAncestors(keep);
-    const doomed = this.sql
-      // The account's root has no name either, but it is at the provider, and in no folder there.
-      .prepare(
-        `WITH RECURSIVE doomed(ino) AS (
-           SELECT ino FROM inode WHERE parent IS NULL AND (remote_id IS NULL OR remote_parent IS NOT NULL)
-           UNION SELECT ino FROM inode WHERE kind = 0 AND remote_id IS NULL
-           UNION SELECT inode.ino FROM inode JOIN doomed ON inode.parent = doomed.ino
-         ) SELECT ino FROM doomed`,
-      )
-      .pluck()
-      .all() as Ino[];
-    const remove = this.sql.prepare('DELETE FROM inode WHERE ino = ?');
-    this.transaction(() => {
-      for (const ino of doomed) {
-        if (needed.has(ino)) continue;
-        remove.run(ino);
-        this.xattrs.removeAll(ino);
-        this.#cache.delete(ino);
-      }
-      this.#names.clear();
-      this.#subdirectories.clear();
-    });
+    this.transaction(() => sweepRows(this.sql, this, needed));
+    this.#cache.clear();
+    this.#names.clear();
+    this.#subdirectories.clear();
   }
 
   #withAncestors(inos: ReadonlySet<Ino>): Set<Ino> {
@@ -311,17 +354,19 @@ export class InodeTable {
   }
 
   #notify(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
-    this.#names.moved(ino, before, after);
+    this.#moved(ino, before, after);
     if (after.kind === 'directory' && before?.parent !== after.parent) {
       this.#countSubdirectory(before?.parent ?? null, -1);
       this.#countSubdirectory(after.parent, 1);
     }
-    if (this.#watches.size === 0) return;
-    for (const parent of new Set([before?.parent, after.parent]))
-      for (const watch of this.#watches.get(parent ?? NO_INODE) ?? []) {
-        watch.inos.add(ino);
-        if (parent === after.parent) watch.names.add(after.name);
-      }
+  }
+
+  /** An entry came, went, moved or changed. */
+  #moved(ino: Ino, before: Named | null, after: Named): void {
+    this.#names.moved(ino, before, after);
+    if (this.#watches.isEmpty) return;
+    if (before?.parent != null && before.parent !== after.parent) this.#watches.changed(before.parent, ino, null);
+    if (after.parent !== null) this.#watches.changed(after.parent, ino, after.name);
   }
 
   #countSubdirectory(parent: Ino | null, change: number): void {

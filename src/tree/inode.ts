@@ -36,8 +36,10 @@ export interface Inode {
   readonly ino: Ino;
   /** Null for the account's root, and for an object that has lost its name (unlinked, or gone at the provider). */
   readonly parent: Ino | null;
-  /** The name shown here; `remote.name` is the provider's. */
+  /** The name shown here; `remote.name` is the provider's. Further names are in `FurtherNames`. */
   readonly name: string;
+  /** How many further names it has. */
+  readonly furtherNames: number;
   readonly kind: InodeKind;
   /** The object as the provider last described it; null: it is not stored there. */
   readonly remote: RemoteEntry | null;
@@ -52,6 +54,11 @@ export interface Inode {
   readonly target: Uint8Array | null;
   /** A device's number, as Linux encodes it for FUSE (`new_encode_dev`). 0 for everything else. */
   readonly rdev: number;
+}
+
+/** Is this its first name, which the provider knows, and none of its further ones? */
+export function isFirstName(inode: Pick<Inode, 'parent' | 'name'>, parent: Ino, name: string): boolean {
+  return inode.parent === parent && inode.name === name;
 }
 
 /** Bytes that a reader on the mount sees. */

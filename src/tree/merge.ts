@@ -13,11 +13,12 @@
 import { inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { isTemporaryName } from '../providers/temporary-names.js';
-import type { Ino, Inode } from './inode.js';
-import type { DirectoryWatch, InodeTable } from './inode-table.js';
+import type { DirectoryWatch } from './directory-watches.js';
+import { type Ino, type Inode, isFirstName } from './inode.js';
+import type { InodeTable } from './inode-table.js';
 import { keyOf, type ListingChanges, type LocalChanges, newRow, rowChanges } from './listing.js';
 import { assigningLocalNames, candidate, type GivenName } from './local-names.js';
-import { scanning } from './scan.js';
+import { furtherNamesIn, scanning } from './scan.js';
 
 /** `since` is the moment at which the listing was requested. */
 export interface RequestTime {
@@ -222,6 +223,8 @@ class Merge {
   #detach(child: Inode): boolean {
     if (this.#retain(child)) return false;
     this.#names.add(child.name);
+    // Its further names are out of sight with it.
+    if (child.furtherNames > 0) this.#elsewhere.push(...this.#table.further.of(child.ino));
     this.#table.update(child.ino, { parent: null });
     return true;
   }
@@ -251,8 +254,17 @@ class Merge {
       else given.set(keyOf(remote), { local: name, remote: remote.name });
     }
     const listed: { id: string; name: string }[] = [];
+    const hasLinks = this.#table.further.countIn(this.#parent) > 0;
+    for (const { name } of yield* furtherNamesIn(this.#table, this.#parent)) {
+      taken.add(name);
+      this.#namesBefore.add(name);
+    }
     for (const [key, entry] of this.#present) {
       yield* this.#next();
+      if (hasLinks && this.#isOwnFurtherName(entry)) {
+        taken.delete(entry.name);
+        given.set(key, { local: entry.name, remote: entry.name });
+      }
       if (!this.#changedHere(entry) && !this.#isPending(entry)) listed.push({ id: key, name: entry.name });
     }
     this.#plan = yield* assigningLocalNames(listed, given, taken, this.#pieces);
@@ -266,6 +278,15 @@ class Merge {
   }
 
   /**
+   * Has the object got a further name of its inode as its own? Then the first name went, and the process died before it knew that the
+   * object has the next one; or another client has moved it just there.
+   */
+  #isOwnFurtherName(entry: RemoteEntry): boolean {
+    const link = entry.kind === 'file' ? this.#table.further.find(this.#parent, entry.name) : undefined;
+    return link !== undefined && this.#known(entry)?.ino === link.ino;
+  }
+
+  /**
    * Does a local file wait to be stored under this name? Then the listed object is either that very upload, whose answer is
    * still under way, or another client's file, which the upload will meet as a conflict.
    */
@@ -273,6 +294,7 @@ class Merge {
     if (entry.kind !== 'file' || !(this.#hasPending || this.#watch?.names.has(entry.name) === true)) return false;
     const holder = this.#table.child(this.#parent, entry.name);
     if (holder === undefined || holder.remote !== null || holder.kind !== 'file') return false;
+    if (!isFirstName(holder, this.#parent, entry.name)) return false;
     return this.#table.byRemote('file', entry.id)?.parent !== this.#parent;
   }
 
@@ -357,17 +379,18 @@ class Merge {
     if (planned !== undefined && known?.parent === this.#parent && known.name === planned) return planned;
     if (planned !== undefined && !this.#placing.has(planned)) {
       const holder = this.#holder(planned);
-      if (holder === undefined || holder.ino === known?.ino || this.#yieldsName(holder, chain)) return planned;
+      if (holder === undefined || holder.ino === known?.ino || this.#yieldsName(holder, planned, chain)) return planned;
     }
     for (let round = 0; ; round++) {
       const name = candidate({ id: keyOf(entry), name: entry.name }, round);
-      if (!this.#placing.has(name) && this.#table.child(this.#parent, name) === undefined) return name;
+      if (!this.#placing.has(name) && !this.#table.isTaken(this.#parent, name)) return name;
     }
   }
 
   /** Does the holder of a name lose it within this step? */
-  #yieldsName(holder: Inode, chain: RemoteEntry[]): boolean {
+  #yieldsName(holder: Inode, name: string, chain: RemoteEntry[]): boolean {
     const { remote } = holder;
+    if (!isFirstName(holder, this.#parent, name)) return false;
     if (remote === null || this.#changedHere(remote) || this.#isEmptyHere(holder) || this.#lost.has(holder.ino))
       return false;
     const entry = this.#present.get(keyOf(remote));

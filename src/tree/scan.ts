@@ -1,41 +1,86 @@
 /** Reads a directory of any size in pieces, while other requests change it. */
 import { entriesPerTurn, type Pieces } from '../base/event-loop-turns.js';
+import { type FurtherName, positionOf } from './further-names.js';
 import type { Ino, Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 
+/** A name in a directory, the first one of its inode or a further one. */
+export interface NamedInode {
+  readonly name: string;
+  readonly inode: Inode;
+  /** Its place in the listing. */
+  readonly position: number;
+}
+
 /**
- * The result of `of` for every child of a directory, ordered by inode number. Invariant: it shows the directory exactly as it is
- * when the last piece ends, because children that changed in between are read again.
+ * The result of `of` for every inode with its first name in a directory, ordered by inode number. Invariant: it shows the directory
+ * exactly as it is when the last piece ends, because what changed in between is read again.
  */
-export function* scanning<T>(
+export function scanning<T>(
   table: InodeTable,
   directory: Ino,
   of: (child: Inode) => T,
   pieces: Pieces,
 ): Generator<void, T[]> {
+  return scan(table, directory, ({ inode }) => of(inode), pieces, false);
+}
+
+/** The same for every name in a directory, in the order of positions. */
+export function scanningNames<T>(
+  table: InodeTable,
+  directory: Ino,
+  of: (entry: NamedInode) => T,
+  pieces: Pieces,
+): Generator<void, T[]> {
+  return scan(table, directory, of, pieces, table.further.countIn(directory) > 0);
+}
+
+function* scan<T>(
+  table: InodeTable,
+  directory: Ino,
+  of: (entry: NamedInode) => T,
+  pieces: Pieces,
+  withFurther: boolean,
+): Generator<void, T[]> {
   const watch = table.watch(directory);
   try {
     const inos = yield* inosIn(table, directory);
-    const found = new Map<Ino, T>();
+    const found = new Map<number, T>();
     let highest = 0;
     let isOrdered = true;
+    const put = (entry: NamedInode): void => {
+      const { position } = entry;
+      if (!found.has(position)) {
+        isOrdered &&= position > highest;
+        highest = Math.max(highest, position);
+      }
+      found.set(position, of(entry));
+    };
+    /** The positions of further names that were found, by inode. */
+    const further = new Map<Ino, number[]>();
+    const readFurther = (ino: Ino, inode: Inode | undefined): void => {
+      for (const position of further.get(ino) ?? []) found.delete(position);
+      further.delete(ino);
+      if (inode === undefined || inode.furtherNames === 0 || !table.isShown(inode)) return;
+      const names = table.further.of(ino, directory);
+      for (const link of names) put({ name: link.name, inode, position: positionOf(link) });
+      further.set(ino, names.map(positionOf));
+    };
     const read = (ino: Ino): void => {
-      const child = table.peek(ino);
-      if (child?.parent !== directory) {
-        found.delete(ino);
-        return;
-      }
-      if (!found.has(ino)) {
-        isOrdered &&= ino > highest;
-        highest = Math.max(highest, ino);
-      }
-      found.set(ino, of(child));
+      const inode = table.peek(ino);
+      if (inode?.parent === directory) put({ name: inode.name, inode, position: ino });
+      else found.delete(ino);
+      if (withFurther) readFurther(ino, inode);
     };
     for (const ino of inos) {
       read(ino);
       if (pieces.isFull()) yield;
     }
-    // The loop also reaches children that are added to the set while it runs.
+    for (const { ino } of withFurther ? yield* furtherNamesIn(table, directory) : []) {
+      if (!further.has(ino)) readFurther(ino, table.peek(ino));
+      if (pieces.isFull()) yield;
+    }
+    // The loop also reaches those that are added to the set while it runs.
     for (const ino of watch.inos) {
       watch.inos.delete(ino);
       read(ino);
@@ -45,6 +90,18 @@ export function* scanning<T>(
     return [...found].sort(([a], [b]) => a - b).map(([, value]) => value);
   } finally {
     table.unwatch(directory, watch);
+  }
+}
+
+/** The further names in a directory, in sight or not. One that is given meanwhile may be missing. */
+export function* furtherNamesIn(table: InodeTable, directory: Ino): Generator<void, FurtherName[]> {
+  const found: FurtherName[] = [];
+  for (let after = ''; ; yield) {
+    const part = table.further.after(directory, after, entriesPerTurn);
+    found.push(...part);
+    const last = part.at(-1);
+    if (last === undefined || part.length < entriesPerTurn) return found;
+    after = last.name;
   }
 }
 

@@ -159,4 +159,15 @@ export const stateMigrations: readonly Migration[] = [
     machine TEXT NOT NULL
   );
   `,
+  `
+  CREATE TABLE link (                          -- further names of inodes: hard links
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    parent INTEGER NOT NULL,
+    name   TEXT NOT NULL,
+    ino    INTEGER NOT NULL
+  );
+  CREATE UNIQUE INDEX link_name ON link (parent, name);
+  CREATE INDEX link_inode ON link (ino, parent);
+  ALTER TABLE inode ADD COLUMN further_names INTEGER NOT NULL DEFAULT 0; -- how many of them an inode has
+  `,
 ];

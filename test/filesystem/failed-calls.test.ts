@@ -30,6 +30,7 @@ const calls: Record<Exclude<keyof Filesystem, Never>, readonly [Broken, (place: 
   symlink: ['table', ({ m, root }) => m.fs.symlink(root, 'new', data)],
   readlink: ['table', ({ m, file }) => m.fs.readlink(file)],
   mknod: ['table', ({ m, root }) => m.fs.mknod(root, 'new', { kind: 'fifo', mode: 0o644, rdev: 0 })],
+  link: ['table', ({ m, root, file }) => m.fs.link(file, root, 'new')],
   unlink: ['table', ({ m, root }) => m.fs.unlink(root, 'f')],
   rmdir: ['table', ({ m, root }) => m.fs.rmdir(root, 'd')],
   rename: ['table', ({ m, root }) => m.fs.rename(root, 'f', root, 'g', overwriting)],

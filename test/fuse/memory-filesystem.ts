@@ -58,7 +58,7 @@ export class MemoryFilesystem implements Filesystem {
   constructor(options: { root?: Ino; uid?: number; gid?: number } = {}) {
     this.root = options.root ?? 7;
     this.#owner = { uid: options.uid ?? 0, gid: options.gid ?? 0 };
-    this.#insert(makeNode(this.root, 'directory', 0o755, this.#owner)).linked = true;
+    this.#insert(makeNode(this.root, 'directory', 0o755, this.#owner)).links = 1;
   }
 
   /** Makes `operation` go through `plan` first; without one it is as it was. */
@@ -268,6 +268,18 @@ export class MemoryFilesystem implements Filesystem {
     });
   }
 
+  link(ino: Ino, parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
+    return this.#run('link', caller, () => {
+      const node = this.#node(ino);
+      const directory = this.#directory(parent);
+      if (node.kind === 'directory') throw new FsError('EPERM', name);
+      if (directory.children.has(name)) throw new FsError('EEXIST', name);
+      directory.children.set(name, node);
+      node.links++;
+      return attributesOf(node);
+    });
+  }
+
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     return this.#run('unlink', caller, () => {
       const directory = this.#directory(parent);
@@ -382,10 +394,10 @@ export class MemoryFilesystem implements Filesystem {
   }
 
   #add(directory: Node, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {
-    if (!directory.linked) throw new FsError('ENOENT', 'the directory is removed');
+    if (directory.links === 0) throw new FsError('ENOENT', 'the directory is removed');
     if (nameBytes(name) > 255) throw new FsError('ENAMETOOLONG', name);
     const node = this.#unnamed(kind, mode, caller);
-    node.linked = true;
+    node.links = 1;
     node.parent = directory;
     directory.children.set(name, node);
     directory.mtime = directory.ctime = now();
@@ -432,11 +444,11 @@ export class MemoryFilesystem implements Filesystem {
   #detach(directory: Node, name: string, node: Node): void {
     directory.children.delete(name);
     directory.mtime = directory.ctime = node.ctime = now();
-    node.linked = false;
+    node.links--;
     this.#dropIfUnused(node);
   }
 
   #dropIfUnused(node: Node): void {
-    if (!node.linked && node.openCount === 0) this.#nodes.delete(node.ino);
+    if (node.links === 0 && node.openCount === 0) this.#nodes.delete(node.ino);
   }
 }

@@ -19,7 +19,8 @@ export interface Node {
   data: Uint8Array;
   size: number;
   rdev: number;
-  linked: boolean;
+  /** Names. */
+  links: number;
   openCount: number;
   readonly xattrs: Map<string, Uint8Array>;
 }
@@ -38,7 +39,7 @@ export function makeNode(ino: Ino, kind: NodeKind, mode: number, owner: Owner): 
       data: new Uint8Array(0),
       size: 0,
       rdev: 0,
-      linked: false,
+      links: 0,
       openCount: 0,
       xattrs: new Map(),
     },
@@ -84,7 +85,7 @@ export function attributesOf(node: Node): Attributes {
     kind: node.kind,
     size: node.size,
     mode: node.mode,
-    nlink: !node.linked ? 0 : node.kind === 'directory' ? 2 + subdirectories : 1,
+    nlink: node.links === 0 || node.kind !== 'directory' ? node.links : 2 + subdirectories,
     uid: node.uid,
     gid: node.gid,
     atime: node.atime,

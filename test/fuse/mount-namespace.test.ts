@@ -123,16 +123,26 @@ attempt(lambda: os.unlink('none'))
 attempt(lambda: os.stat('d/f/x'))
 attempt(lambda: os.mkdir('x' * 256))
 attempt(lambda: os.symlink('d', 'd'))
-attempt(lambda: os.link('d/f', 'l'))
+attempt(lambda: os.link('d/f', 'd/f'))
+attempt(lambda: os.link('d', 'l'))
 attempt(lambda: os.mkfifo('d'))
 attempt(lambda: os.mknod('regular'))
 attempt(lambda: os.stat('regular'))`;
     expect(await m.python(script)).toMatchObject({
       ...ok,
-      stdout: 'ENOTEMPTY EEXIST EISDIR ENOTDIR ENOENT ENOTDIR ENAMETOOLONG EEXIST EPERM EEXIST ok ok',
+      stdout: 'ENOTEMPTY EEXIST EISDIR ENOTDIR ENOENT ENOTDIR ENAMETOOLONG EEXIST EEXIST EPERM EEXIST ok ok',
     });
     m.fs.fail('mkdir', new FsError('EROFS', 'as the test wants'));
     expect((await m.sh('mkdir other')).stderr).toContain('Read-only file system');
+  });
+
+  it('carries hard links: one inode, whose count goes up and down', async () => {
+    const script = `
+with open('a', 'w') as f: f.write('text')
+os.mkdir('d'); os.link('a', 'd/b'); print(os.stat('a').st_nlink, os.stat('a').st_ino == os.stat('d/b').st_ino)
+with open('d/b', 'a') as f: f.write(' more')
+print(open('d/b').read()); os.unlink('a'); print(os.stat('d/b').st_nlink, open('d/b').read())`;
+    expect(await m.python(script)).toMatchObject({ ...ok, stdout: '2 True\ntext more\n1 text more' });
   });
 
   it('carries links, pipes and sockets, and their types in a listing', async () => {

@@ -24,7 +24,7 @@ export function recordingFilesystem(): { fs: Filesystem; calls: Call[] } {
     getxattr: Buffer.from('value'),
     listxattr: ['user.a', 'user.b'],
     ...{ lookup: someAttributes, getattr: someAttributes, setattr: someAttributes, mkdir: someAttributes },
-    ...{ symlink: someAttributes, mknod: someAttributes, readlink: Buffer.from('target') },
+    ...{ symlink: someAttributes, mknod: someAttributes, link: someAttributes, readlink: Buffer.from('target') },
   };
   const fixed: Record<string, unknown> = {
     root: 7,

@@ -46,7 +46,8 @@ export function attributesOf(
 /** 1 for a directory whose subdirectories are not known: it tells find(1) not to count on it. */
 function linkCount(inode: Inode, subdirectories: number | null): number {
   if (inode.parent === null && !isRoot(inode)) return 0;
-  return inode.kind === 'directory' && subdirectories !== null ? 2 + subdirectories : 1;
+  if (inode.kind !== 'directory') return 1 + inode.furtherNames;
+  return subdirectories === null ? 1 : 2 + subdirectories;
 }
 
 function someCutShort({ handles }: FileState, size: number): boolean {

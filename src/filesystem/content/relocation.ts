@@ -7,9 +7,11 @@
  * directory at the root.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
+import { atOnce } from '../../base/event-loop-turns.js';
 import type { ProviderErrorCode } from '../../providers/errors.js';
 import type { RemoteFolder } from '../../providers/provider.js';
 import { type Ino, type Inode, remoteFolderOf } from '../../tree/inode.js';
+import { furtherNamesIn } from '../../tree/scan.js';
 import { orAborted } from '../core/abortable.js';
 import { conflictName } from '../core/conflict-name.js';
 import { type Core, directoryOf, inodeOf, pathOf } from '../core/core.js';
@@ -24,6 +26,9 @@ const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'limit',
   'unsupported',
 ]);
+
+/** No inode has this number. */
+const NOBODY: Ino = 0;
 
 export class Relocation {
   readonly #core: Core;
@@ -211,6 +216,8 @@ export class Relocation {
       if (child.kind === 'directory' && there?.kind === 'directory') this.#merge(child.ino, there.ino);
       else this.#place(child, into, child.remote);
     }
+    for (const link of atOnce(furtherNamesIn(table, from)))
+      table.moveName(link, into, this.#freeName(into, link.name, NOBODY));
     const { parent, name } = inodeOf(this.#core, from);
     table.update(from, { parent: null, remote: null });
     this.#forget(parent, name);

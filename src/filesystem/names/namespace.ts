@@ -1,15 +1,15 @@
 /** Names: lookup, readdir, mkdir, rmdir, unlink. Invariant: a change goes to the provider first, then to the table. */
 import { codeOf, messageOf } from '../../base/errors.js';
-import { inTurns, Pieces } from '../../base/event-loop-turns.js';
+import { atOnce, inTurns, Pieces } from '../../base/event-loop-turns.js';
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { nameBytes } from '../../base/raw-names.js';
 import { fromMs } from '../../base/timespec.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
-import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
+import { type Ino, type Inode, isFirstName, isSpecial } from '../../tree/inode.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';
-import { scanning } from '../../tree/scan.js';
+import { type NamedInode, scanningNames } from '../../tree/scan.js';
 import type { Attributes, Caller, DirectoryEntry } from '../api.js';
-import { attributesOf, touch, unlinkedRow } from '../attributes/attributes.js';
+import { attributesOf, touch, touchStatus, unlinkedRow } from '../attributes/attributes.js';
 import { newObject, storeInherited } from '../attributes/new-object.js';
 import type { Contents } from '../content/contents.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';
@@ -35,6 +35,8 @@ export interface NamespaceParts {
 export class Namespace {
   /** Called with the bytes removed at the provider, and whether they went to the trash. */
   onRemoved: (bytes: number, toTrash: boolean) => void = () => {};
+  /** Gives an inode the first of its further names in place of the name that goes (`Renaming.toNextName`). */
+  toNextName: (inode: Inode, caller?: Caller) => Promise<boolean> = () => Promise.resolve(false);
   readonly #core: Core;
   readonly #contents: Contents;
   readonly #intents: Intents;
@@ -96,11 +98,16 @@ export class Namespace {
     const { directories, table } = this.#core;
     directoryOf(this.#core, ino);
     directories.walked(ino);
-    const entryOf = (inode: Inode): DirectoryEntry => ({ name: inode.name, attributes: this.attributes(inode) });
-    const entries = (): MaybePromise<readonly DirectoryEntry[]> =>
-      table.isLarge(ino)
-        ? orAborted(inTurns(scanning(table, ino, entryOf, new Pieces())), caller?.signal)
-        : table.children(ino).map(entryOf);
+    const entryOf = ({ name, inode, position }: NamedInode): DirectoryEntry => {
+      const attributes = this.attributes(inode);
+      return position === inode.ino ? { name, attributes } : { name, attributes, position };
+    };
+    const entries = (): MaybePromise<readonly DirectoryEntry[]> => {
+      if (table.isLarge(ino))
+        return orAborted(inTurns(scanningNames(table, ino, entryOf, new Pieces())), caller?.signal);
+      if (table.further.countIn(ino) > 0) return atOnce(scanningNames(table, ino, entryOf, new Pieces()));
+      return table.children(ino).map((inode) => entryOf({ name: inode.name, inode, position: inode.ino }));
+    };
     const listed = directories.ensureListed(ino, caller);
     if (!isPromise(listed)) return entries();
     return orAborted(listed, caller?.signal)
@@ -158,17 +165,24 @@ export class Namespace {
     const inode = await this.find(parent, name, caller);
     if (inode.kind === 'directory') throw new FsError('EISDIR', `${name} is a directory`);
     const remove = async (): Promise<void> => {
-      if (isSpecial(inode)) this.#removeSpecial(inode);
+      const now = this.#core.table.child(parent, name);
+      if (now?.ino !== inode.ino) throw new FsError('ENOENT', `${name} does not exist`);
+      if (!isFirstName(now, parent, name)) this.#removeFurtherName(parent, name);
+      else if (now.furtherNames > 0 && (await this.toNextName(now, caller))) return;
+      else if (isSpecial(now)) this.#core.table.update(now.ino, unlinkedRow(this.#core, now.ino));
       else await this.#intents.withChangeIntent([parent], () => this.#removeFile(inode, caller));
     };
     await this.#contents.withNameLocks([inode.ino], remove, caller?.signal);
     this.touchDirectory(parent);
   }
 
-  /** No object at the provider, and no content: only the row loses its name. */
-  #removeSpecial({ ino, name }: Inode): void {
-    if (inodeOf(this.#core, ino).parent === null) throw new FsError('ENOENT', `${name} does not exist`);
-    this.#core.table.update(ino, unlinkedRow(this.#core, ino));
+  /** The object and the content have another name: only a row here goes. */
+  #removeFurtherName(parent: Ino, name: string): void {
+    const { table } = this.#core;
+    table.transaction(() => {
+      const found = table.further.find(parent, name);
+      if (found !== undefined) touchStatus(this.#core, table.removeName(found).ino);
+    });
   }
 
   /** Removes the name of a file at the provider and here. Open handles can still read and write. */

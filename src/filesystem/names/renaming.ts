@@ -7,9 +7,8 @@
 import { codeOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
 import type { RemoteEntry } from '../../providers/provider.js';
-import { type Ino, type Inode, isSpecial, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
+import { type Ino, type Inode, isFirstName, isSpecial, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Caller, RenameFlags } from '../api.js';
-import { unlinkedRow } from '../attributes/attributes.js';
 import type { Contents } from '../content/contents.js';
 import type { Relocation } from '../content/relocation.js';
 import { orAborted } from '../core/abortable.js';
@@ -25,6 +24,7 @@ import { DirectoryCopyRename } from './directory-copy-rename.js';
 import { MoveRename, remoteName } from './move-rename.js';
 import { type Namespace, type NamespaceParts, requireNameFits } from './namespace.js';
 import type { AsideFiles } from './removed-while-open.js';
+import { dropName, type Place, placeRow, RowRename, takeOver, unlinkReplaced } from './row-rename.js';
 
 export class Renaming {
   readonly #core: Core;
@@ -35,12 +35,16 @@ export class Renaming {
   readonly #byCopy: CopyRename;
   readonly #byMove: MoveRename;
   readonly #directoryByCopy: DirectoryCopyRename;
+  readonly #byRow: RowRename;
+  readonly #parts: NamespaceParts;
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
 
   constructor(core: Core, namespace: Namespace, parts: NamespaceParts) {
     this.#core = core;
     this.#namespace = namespace;
+    this.#parts = parts;
+    this.#byRow = new RowRename(core, namespace, parts);
     this.#contents = parts.contents;
     this.#uploader = parts.uploader;
     this.#intents = parts.intents;
@@ -102,10 +106,11 @@ export class Renaming {
     if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', `${newName} exists`);
     if (target !== undefined) requireSameKind(source, target);
     const inos = target === undefined ? [source.ino] : [source.ino, target.ino];
+    const isRow = isSpecial(source) || !isFirstName(source, parent, name);
     const suspended: FileState[] = [];
     const act = async (): Promise<boolean> => {
-      // The uploads of both files would go to a name that is about to change.
-      for (const ino of inos) {
+      // The uploads of both files would go to a name that is about to change. A further name is no upload's.
+      for (const ino of isRow ? inos.slice(1) : inos) {
         const state = this.#core.files.state(ino);
         if (state === undefined) continue;
         if (await this.#uploader.suspend(state)) suspended.push(state);
@@ -114,23 +119,28 @@ export class Renaming {
       const now = table.child(parent, name);
       const inTheWay = table.child(newParent, newName);
       if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;
-      const to = (): NewPlace => ({ directory: directoryOf(this.#core, newParent), name: newName, target: inTheWay });
-      const carryOut = (): Promise<void> =>
-        isSpecial(now)
-          ? this.#renameSpecial(now, to(), caller)
+      if (isRow !== (isSpecial(now) || !isFirstName(now, parent, name))) return false;
+      const isLast = inTheWay?.furtherNames === 0 || inTheWay === undefined;
+      // Of an entry with other names, this one goes, or gets out of the way: nothing else of it is replaced.
+      const replaced = isLast ? inTheWay : undefined;
+      const to = (): NewPlace => ({ directory: directoryOf(this.#core, newParent), name: newName, target: replaced });
+      const rename = (): Promise<void> =>
+        isRow
+          ? this.#byRow.carryOut(now, { parent, name }, to(), caller)
           : this.#intents.withChangeIntent(
               [parent, newParent],
               (noteCopy) => this.#carryOut(now, to(), noteCopy, caller),
-              begunRename(now, inTheWay, newParent, newName),
+              begunRename(now, replaced, newParent, newName),
             );
-      if (inTheWay?.kind !== 'file') await carryOut();
+      const mustVacate = !isLast && isFirstName(inTheWay, newParent, newName);
+      const carryOut = mustVacate ? () => this.#vacating(inTheWay, now, { parent, name }, rename, caller) : rename;
+      if (replaced?.kind !== 'file') await carryOut();
       else {
-        const replaced = this.#core.files.ensureState(inTheWay.ino);
+        const state = this.#core.files.ensureState(replaced.ino);
         // Such a rename stores the source anew, and at once overwrites what the readers of the target need.
-        const isOverwritten = now.remote !== null && !this.#core.provider.capabilities.moveFile;
-        if (isOverwritten || !this.#asideFiles.isNeeded(replaced))
-          await this.#namespace.fetchForReaders(replaced, caller);
-        await this.#contents.whileRemoving(replaced, carryOut);
+        const isOverwritten = !isRow && now.remote !== null && !this.#core.provider.capabilities.moveFile;
+        if (isOverwritten || !this.#asideFiles.isNeeded(state)) await this.#namespace.fetchForReaders(state, caller);
+        await this.#contents.whileRemoving(state, carryOut);
       }
       return true;
     };
@@ -142,35 +152,55 @@ export class Renaming {
   }
 
   /**
-   * Renames an entry that has no object at the provider: one transaction here. If it replaces a stored file, that one's object goes
-   * last, and the transaction has its removal in it: whenever the process dies, the name means one of the two.
+   * The inode in the way has other names: the next of them becomes its first, then `rename` takes the free name. If the process dies in
+   * between, the next mount goes on (`finish`), or the name would mean nothing.
    */
-  async #renameSpecial(source: Inode, to: NewPlace, caller: Caller | undefined): Promise<void> {
-    const { files, table, directories } = this.#core;
-    const { target } = to;
-    const old = target === undefined ? null : remoteFileOf(target);
-    if (target === undefined || old === null) return this.#renameLocal(source, to, caller);
-    this.#namespace.requireDeletes();
-    if (old.access === 'read') throw new FsError('EACCES', `${target.name} is read-only`);
-    const aside = await this.#namespace.stepAside(files.state(target.ino), old, caller);
-    const orphan = table.transaction(() => {
-      this.#dropName(target);
-      this.#placeLocally(source, to);
-      if (aside === null) return this.#intents.noteOrphan(old);
-      this.#asideFiles.commit(aside);
-      return null;
+  #vacating(
+    inTheWay: Inode,
+    source: Inode,
+    from: Place,
+    rename: () => Promise<void>,
+    caller: Caller | undefined,
+  ): Promise<void> {
+    const { parent, name } = inTheWay;
+    if (parent === null) throw new FsError('ENOENT', `${name} does not exist`);
+    const act = async (): Promise<void> => {
+      await this.toNextName(inTheWay, caller);
+      await rename();
+    };
+    return this.#intents.withChangeIntent([from.parent, parent], act, {
+      ...{ source: source.ino, target: null, parent, name, vacatedFor: from },
     });
-    directories.changes.note('file', old.id);
-    this.#unlinkReplaced(target.ino, aside ?? undefined);
-    if (orphan !== null) await this.#intents.removeNoted(orphan, old, () => this.#namespace.dispose(old, caller));
   }
 
-  #placeLocally(source: Inode, { directory, name }: NewPlace): void {
-    this.#core.table.update(source.ino, {
-      parent: directory.ino,
-      name,
-      overlay: { ...source.overlay, ctime: strictlyAfter(source.overlay.ctime, fromMs(this.#core.clock.now())) },
-    });
+  /**
+   * The first name of an inode goes, and it has others: one of them, in the same directory if there is one there, becomes its first, and
+   * its object at the provider gets that name. False where none of them can be reached. The caller holds the inode's name lock.
+   */
+  async toNextName({ ino }: Inode, caller?: Caller): Promise<boolean> {
+    const { table, files } = this.#core;
+    const state = files.state(ino);
+    const isSuspended = state !== undefined && (await this.#uploader.suspend(state));
+    try {
+      if (state !== undefined) await this.#uploader.adoptStoredAttempt(state);
+      const source = inodeOf(this.#core, ino);
+      const { parent } = source;
+      const names = table.further.of(ino).filter((one) => this.#relocation.isReachable(one.parent));
+      const next = names.find((one) => one.parent === parent) ?? names[0];
+      if (parent === null || next === undefined) return false;
+      await this.#relocation.ensureFolder(next.parent, caller?.signal);
+      const to = { directory: directoryOf(this.#core, next.parent), name: next.name, target: undefined };
+      if (source.remote === null) await this.#renameLocal(source, to, caller);
+      else
+        await this.#intents.withChangeIntent(
+          [parent, next.parent],
+          (noteCopy) => this.#carryOut(source, to, noteCopy, caller),
+          begunRename(source, undefined, next.parent, next.name),
+        );
+      return true;
+    } finally {
+      if (isSuspended) this.#uploader.released(state);
+    }
   }
 
   async #carryOut(
@@ -204,8 +234,14 @@ export class Renaming {
    * provider has done a part, or undoes it if a file has the name that was to be replaced.
    */
   async finish(begun: BegunRename): Promise<void> {
-    const { source: ino, target, parent, name } = begun;
+    const { source: ino, target, parent, name, vacatedFor: vacated } = begun;
     const { table, provider } = this.#core;
+    if (vacated !== undefined) {
+      const isFree = this.#relocation.isReachable(parent) && table.child(parent, name) === undefined;
+      if (isFree && table.child(vacated.parent, vacated.name)?.ino === ino)
+        await this.rename(vacated.parent, vacated.name, parent, name, { noReplace: true, exchange: false }, undefined);
+      return;
+    }
     await this.#contents.withNameLocks(target === null ? [ino] : [ino, target], async () => {
       const source = table.get(ino);
       const directory = table.get(parent);
@@ -264,16 +300,16 @@ export class Renaming {
     const aside =
       target === undefined || old === null ? null : await this.#namespace.copyAside(target.ino, old, caller);
     table.transaction(() => {
-      if (target !== undefined) this.#dropName(target);
+      if (target !== undefined) dropName(this.#core, target);
       if (aside !== null) this.#asideFiles.commit(aside);
-      this.#placeLocally(source, to);
+      placeRow(this.#core, source, { parent: source.parent ?? to.directory.ino, name: source.name }, to);
       if (old === null) return;
       table.update(source.ino, { remote: old, confirmedAt: target?.confirmedAt ?? null });
       if (state?.spool == null) return;
       state.spool.rebase(old);
       journal.setContent(source.ino, state.spool.state(), old);
     });
-    if (target !== undefined) this.#unlinkReplaced(target.ino, aside ?? undefined);
+    if (target !== undefined) unlinkReplaced(this.#core, this.#parts, target.ino, aside ?? undefined);
     if (state?.spool != null && state.handles.size === 0) this.#uploader.enqueue(state);
   }
 
@@ -285,8 +321,9 @@ export class Renaming {
   ): Promise<void> {
     const { table, directories, clock } = this.#core;
     table.transaction(() => {
-      if (target !== undefined) this.#dropName(target);
+      if (target !== undefined) dropName(this.#core, target);
       if (aside !== undefined) this.#asideFiles.commit(aside);
+      takeOver(this.#core, source.ino, directory.ino, name);
       const duplicate = table.byRemote(moved.kind, moved.id);
       if (duplicate !== undefined && duplicate.ino !== source.ino) {
         table.update(duplicate.ino, { parent: null, remote: null });
@@ -310,22 +347,7 @@ export class Renaming {
     if (target?.remote != null) directories.changes.note(target.remote.kind, target.remote.id);
     const state = this.#core.files.state(source.ino);
     if (state !== undefined && moved.kind === 'file') this.#contents.noteMoved(state, moved);
-    if (target !== undefined) this.#unlinkReplaced(target.ino, aside);
-  }
-
-  /** The replaced file loses its name and its journal row in one transaction: none of its content may be stored later. */
-  #dropName({ ino }: Inode): void {
-    this.#core.table.update(ino, unlinkedRow(this.#core, ino));
-    this.#core.journal.remove(ino);
-  }
-
-  /** Drops the unstored content of the replaced file, unless it is open. */
-  #unlinkReplaced(ino: Ino, aside?: AsideFile): void {
-    const state = this.#core.files.state(ino);
-    if (state === undefined) return;
-    state.unlinked = true;
-    if (aside === undefined) this.#contents.abandon(state);
-    else this.#asideFiles.attach(state, aside);
+    if (target !== undefined) unlinkReplaced(this.#core, this.#parts, target.ino, aside);
   }
 }
 

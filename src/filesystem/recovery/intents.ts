@@ -32,6 +32,8 @@ export interface BegunRename {
   readonly from?: { readonly parentId: string | null; readonly name: string };
   /** Set at a provider that cannot rename, before the copy is sent. */
   readonly copy?: BegunCopy;
+  /** Set where an inode with other names was to leave the new name first: the name that is then to get it. */
+  readonly vacatedFor?: { readonly parent: Ino; readonly name: string };
 }
 
 export function begunRename({ ino, remote }: Inode, target: Inode | undefined, parent: Ino, name: string): BegunRename {
@@ -279,7 +281,12 @@ export class Intents {
 
   async #recoverChanges(finish: (rename: BegunRename) => Promise<void>): Promise<void> {
     const { state, directories, table, log } = this.#core;
-    const rows = state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'change'").all() as IntentRow[];
+    // A name that was to be left is left, or is not, by another of these: those that wait for it come last.
+    const rows = state.sql
+      .prepare(
+        "SELECT id, data FROM intent WHERE kind = 'change' ORDER BY data ->> '$.rename.vacatedFor' IS NOT NULL, id",
+      )
+      .all() as IntentRow[];
     for (const { id, data } of rows) {
       const { directories: inos, rename } = JSON.parse(data) as Change;
       for (const ino of inos) directories.expire(ino);

@@ -90,9 +90,6 @@ export function operations(
     andThen(paths.ino(path), next);
   const onPlace = <T>(path: string, next: (place: Place) => MaybePromise<T>): MaybePromise<T> =>
     andThen(paths.place(path), next);
-  const notPermitted = (what: string) => (): never => {
-    throw new FsError('EPERM', `a cloud account holds no ${what}`);
-  };
 
   /** See paths.ts: when libfuse renames an open file to a hidden name, the caller wants it removed. */
   function rename(from: Place, to: Place): MaybePromise<void> {
@@ -227,7 +224,10 @@ export function operations(
       ),
     rename: (from, to, reply) =>
       respondDone('rename', reply, () => onPlace(from, (source) => onPlace(to, (target) => rename(source, target)))),
-    link: (_from, _to, reply) => respondDone('link', reply, notPermitted('hard links')),
+    link: (from, to, reply) =>
+      respondDone('link', reply, () =>
+        onIno(from, (ino) => onPlace(to, ({ parent, name }) => fs.link(ino, parent, name))),
+      ),
 
     setxattr: (path, name, value, _position, flags, reply) =>
       respondDone('setxattr', reply, () => {

@@ -1,7 +1,7 @@
 /**
  * Open directories: answers READDIR and READDIRPLUS in chunks from a snapshot of the listing.
  *
- * The position of an entry is its inode number (plus 2: `.` is 1 and `..` is 2), and a listing is ordered by inode number.
+ * The core says the position of an entry, and a listing is in their order (plus 2: `.` is 1 and `..` is 2).
  * So a position means the same in a later listing. Neither seekdir(3) nor removing entries while reading makes the reader
  * skip or repeat the entries that stay.
  */
@@ -17,7 +17,7 @@ import { dirent } from '../protocol/structs.js';
 
 const self = 1;
 const parent = 2;
-const positionOf = (ino: Ino): number => ino + parent;
+const positionOf = ({ attributes, position }: DirectoryEntry): number => (position ?? attributes.ino) + parent;
 
 export interface Stream {
   readonly ino: Ino;
@@ -122,7 +122,7 @@ export class Directories {
         }
         head = entryBytes;
       }
-      at = encodeDirent(reply, at + head, ino, positionOf(ino), fileTypeBits[kind], entry.name, length);
+      at = encodeDirent(reply, at + head, ino, positionOf(entry), fileTypeBits[kind], entry.name, length);
     }
     stream.next = index;
     return at - reply.body;
@@ -189,7 +189,7 @@ function encodeDirent(
 function indexAfter(entries: readonly DirectoryEntry[], offset: number, hint: number): number {
   const beyond = (index: number): boolean => {
     const entry = entries[index];
-    return entry === undefined || positionOf(entry.attributes.ino) > offset;
+    return entry === undefined || positionOf(entry) > offset;
   };
   if (beyond(hint) && (hint === 0 || !beyond(hint - 1))) return hint;
   let low = 0;

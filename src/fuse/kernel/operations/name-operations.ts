@@ -6,7 +6,16 @@ import type { RequestCaller } from '../connection/caller.js';
 import type { Connection } from '../connection/connection.js';
 import { renameFlag } from '../protocol/protocol.js';
 import type { Request } from '../protocol/request.js';
-import { batchForgetIn, forgetIn, forgetOne, mkdirIn, mknodIn, rename2In, renameIn } from '../protocol/structs.js';
+import {
+  batchForgetIn,
+  forgetIn,
+  forgetOne,
+  linkIn,
+  mkdirIn,
+  mknodIn,
+  rename2In,
+  renameIn,
+} from '../protocol/structs.js';
 import { type Entry, entryOf, entryReply, type Operation, permissionMask } from './operation.js';
 
 export const lookup: Operation<Entry> = {
@@ -129,9 +138,16 @@ export const rename2: Operation<void> = {
   },
 };
 
-export const link: Operation<never> = {
-  minimum: 0,
-  call() {
-    throw new FsError('EPERM', 'hard links are not supported yet');
+export const link: Operation<Entry> = {
+  minimum: linkIn.$bytes + 1,
+  changes: true,
+  call(connection, request, caller) {
+    const { view, body } = request;
+    const parent = connection.nodes.inoOf(request.nodeid);
+    const node = linkIn.oldnodeid.get(view, body);
+    caller.otherNodeid = node;
+    const name = request.name(body + linkIn.$bytes);
+    return entryOf(connection, parent, connection.fs.link(connection.nodes.inoOf(node), parent, name, caller));
   },
+  ...entryReply,
 };

@@ -154,6 +154,7 @@ export const setattrIn = struct({
 });
 export const mknodIn = struct({ mode: 'u32', rdev: 'u32', umask: 'u32', padding: 'u32' });
 export const mkdirIn = struct({ mode: 'u32', umask: 'u32' });
+export const linkIn = struct({ oldnodeid: 'u64' });
 export const renameIn = struct({ newdir: 'u64' });
 export const rename2In = struct({ newdir: 'u64', flags: 'u32', padding: 'u32' });
 export const openIn = struct({ flags: 'u32', openFlags: 'u32' });

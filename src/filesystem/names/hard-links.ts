@@ -1,0 +1,39 @@
+/** link(2): one more name of an inode, which is a row here. The object at the service keeps the first. */
+import type { Ino } from '../../tree/inode.js';
+import type { Attributes, Caller } from '../api.js';
+import { touchStatus } from '../attributes/attributes.js';
+import type { Contents } from '../content/contents.js';
+import { type Core, inodeOf } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import type { Namespace } from './namespace.js';
+
+export class HardLinks {
+  readonly #core: Core;
+  readonly #namespace: Namespace;
+  readonly #contents: Contents;
+
+  constructor(core: Core, namespace: Namespace, contents: Contents) {
+    this.#core = core;
+    this.#namespace = namespace;
+    this.#contents = contents;
+  }
+
+  /** EPERM for a directory, ENOENT for an inode that has lost its last name, EEXIST, and the errors of `Namespace.requireFits`. */
+  async link(ino: Ino, parent: Ino, name: string, caller: Caller): Promise<Attributes> {
+    const { table } = this.#core;
+    if (inodeOf(this.#core, ino).kind === 'directory') throw new FsError('EPERM', 'a directory has one name');
+    await this.#namespace.requireFits(parent, name, caller);
+    const link = async (): Promise<void> => {
+      const inode = inodeOf(this.#core, ino);
+      if (inode.parent === null) throw new FsError('ENOENT', `${inode.name} was removed`);
+      if (table.child(parent, name) !== undefined) throw new FsError('EEXIST', `${name} exists`);
+      table.transaction(() => {
+        table.addName(ino, parent, name);
+        touchStatus(this.#core, ino);
+        this.#namespace.touchDirectory(parent);
+      });
+    };
+    await this.#contents.withNameLocks([ino], link, caller.signal);
+    return this.#namespace.attributes(inodeOf(this.#core, ino));
+  }
+}

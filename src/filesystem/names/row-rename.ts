@@ -1,0 +1,98 @@
+/**
+ * rename(2) of a name that only this machine knows: of an entry without an object at the provider, or a further name of a file. One
+ * transaction, and no request but for what it replaces.
+ */
+import { type Ino, type Inode, isFirstName, remoteFileOf } from '../../tree/inode.js';
+import type { Caller } from '../api.js';
+import { touchStatus, unlinkedRow } from '../attributes/attributes.js';
+import type { Core } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import type { AsideFile } from '../core/open-files.js';
+import type { NewPlace } from './copy-rename.js';
+import type { Namespace, NamespaceParts } from './namespace.js';
+
+/** A name in a directory. */
+export interface Place {
+  readonly parent: Ino;
+  readonly name: string;
+}
+
+export class RowRename {
+  readonly #core: Core;
+  readonly #namespace: Namespace;
+  readonly #parts: NamespaceParts;
+
+  constructor(core: Core, namespace: Namespace, parts: NamespaceParts) {
+    this.#core = core;
+    this.#namespace = namespace;
+    this.#parts = parts;
+  }
+
+  /**
+   * If a stored file is replaced, its object goes last, and the transaction has its removal in it: whenever the process dies, the name
+   * means one of the two.
+   */
+  async carryOut(source: Inode, from: Place, to: NewPlace, caller: Caller | undefined): Promise<void> {
+    const { table, directories } = this.#core;
+    const { intents, asideFiles } = this.#parts;
+    const { target } = to;
+    const old = target === undefined ? null : remoteFileOf(target);
+    const aside = target === undefined || old === null ? null : await this.#stepAside(target, old, caller);
+    const orphan = table.transaction(() => {
+      if (target !== undefined) dropName(this.#core, target);
+      placeRow(this.#core, source, from, to);
+      if (aside !== null) asideFiles.commit(aside);
+      return old === null || aside !== null ? null : intents.noteOrphan(old);
+    });
+    if (target !== undefined) unlinkReplaced(this.#core, this.#parts, target.ino, aside ?? undefined);
+    if (old === null) return;
+    directories.changes.note('file', old.id);
+    if (orphan !== null) await intents.removeNoted(orphan, old, () => this.#namespace.dispose(old, caller));
+  }
+
+  #stepAside(
+    target: Inode,
+    old: NonNullable<ReturnType<typeof remoteFileOf>>,
+    caller: Caller | undefined,
+  ): Promise<AsideFile | null> {
+    this.#namespace.requireDeletes();
+    if (old.access === 'read') throw new FsError('EACCES', `${target.name} is read-only`);
+    return this.#namespace.stepAside(this.#core.files.state(target.ino), old, caller);
+  }
+}
+
+/** Gives a name to its new place, within a transaction. */
+export function placeRow(core: Core, source: Inode, from: Place, { directory, name }: NewPlace): void {
+  const { table } = core;
+  takeOver(core, source.ino, directory.ino, name);
+  const further = isFirstName(source, from.parent, from.name) ? undefined : table.further.find(from.parent, from.name);
+  if (further === undefined) table.update(source.ino, { parent: directory.ino, name });
+  else table.moveName(further, directory.ino, name);
+  touchStatus(core, source.ino);
+}
+
+/** An inode gets a place that may be the further name of another one: that has a name less. */
+export function takeOver(core: Core, ino: Ino, parent: Ino, name: string): void {
+  const found = core.table.further.find(parent, name);
+  if (found !== undefined && found.ino !== ino) touchStatus(core, core.table.removeName(found).ino);
+}
+
+/** The replaced file loses its last name and its journal row in one transaction: none of its content may be stored later. */
+export function dropName(core: Core, { ino }: Inode): void {
+  core.table.update(ino, unlinkedRow(core, ino));
+  core.journal.remove(ino);
+}
+
+/** Drops the unstored content of the replaced file, unless it is open. */
+export function unlinkReplaced(
+  core: Core,
+  { contents, asideFiles }: Pick<NamespaceParts, 'contents' | 'asideFiles'>,
+  ino: Ino,
+  aside?: AsideFile,
+): void {
+  const state = core.files.state(ino);
+  if (state === undefined) return;
+  state.unlinked = true;
+  if (aside === undefined) contents.abandon(state);
+  else asideFiles.attach(state, aside);
+}

@@ -1,0 +1,117 @@
+/** Hard links through the kernel: one inode, whatever its names, as on the local disk. */
+import { beforeEach, expect } from 'vitest';
+import { describeEach, openWorld, subjects } from './subjects.js';
+import { cleanUpWorlds, type World } from './world.js';
+
+/** Runs in a directory of the mount and in one of the local disk: both must say the same. */
+const everyday = `
+  groups() { find . -type f -links +1 -printf '%i %n %P\\n' | sort -k1,1n -k3 | awk '{ $1 = ($1 in seen) ? seen[$1] : (seen[$1] = ++n); print }' | sort -k3; }
+  mkdir d e; seq 9 > a; ln a b; ln a d/c; ln b d/x; groups; stat -c '%h' a b d/c
+  echo more >> d/c; tail -n 1 a b d/c; chmod 640 b; stat -c %a a; rm a; cat b | wc -l; stat -c %h b; rm d/x
+  ln b b 2>&1; ln d f 2>&1; ln none f 2>&1; mv b e/b; mv d/c e/b; ls . d e; cat e/b | wc -l
+  echo one > one; ln one two; echo three > three; mv three one; cat one two; groups; mv two one; cat one; stat -c '%n %h' *
+  ln one four; ln -s one s; ln s t; readlink t; mkfifo p; ln p q; stat -c '%h %F' t q; rm p s; find . | sort; find . -type f | sort | xargs cat`;
+
+const listing = `find . -mindepth 1 -printf '%P %y %m %n %s %T@ (%l)\\n' | grep -v ' d ' | LC_ALL=C sort`;
+
+describeEach(subjects, '$provider through $binding', (subject, { it: turn, unless }) => {
+  cleanUpWorlds();
+  let world: World;
+  beforeEach(async () => {
+    world = await openWorld(subject);
+    await world.mount();
+  });
+  const isNative = ({ binding }: { binding: string }): boolean => binding === 'native';
+  const byPaths = 'libfuse goes by paths, so the kernel has an inode a name';
+
+  unless(isNative, byPaths)('names are made, used, moved and removed as on a local disk', async () => {
+    const run = (top: string): Promise<string> => world.out(`mkdir ${top}; cd ${top}; ${everyday}`);
+    const local = await run('"$TOP/w"');
+    expect(await run('"$MNT/w"')).toBe(local);
+    const files = world.sandbox.store.tree().filter(({ kind }) => kind === 'file');
+    const contents = await world.out(
+      `cd "$TOP/w"; find . -type f -printf '%i %p\\n' | sort -u -k1,1n | cut -d' ' -f2 | xargs md5sum`,
+    );
+    expect(files.map(({ md5 }) => md5).toSorted()).toEqual(
+      contents
+        .split('\n')
+        .map((line) => line.slice(0, 32))
+        .toSorted(),
+    );
+  });
+
+  unless(isNative, byPaths)('they are there after a kill and a remount, and the content was stored once', async () => {
+    await world.out('mkdir d; seq 1000 > a; ln a b; ln a d/c; ls d');
+    const before = await world.out('stat -c "%i %h %s" a b d/c');
+    expect(new Set(before.split('\n')).size).toBe(1);
+    const { pid } = await world.status();
+    await world.shell(`kill -9 ${pid}; umount -l "$MNT"`);
+    await world.mount();
+    expect(await world.out('stat -c "%i %h %s" a b d/c')).toBe(before);
+    await world.umount();
+    await world.clearCache();
+    await world.mount();
+    expect(await world.out('stat -c "%i %h %s" a b d/c; cmp a d/c; ls; ls d')).toBe(`${before}\na\nb\nd\nc`);
+    expect(world.sandbox.store.tree().filter(({ kind }) => kind === 'file')).toHaveLength(1);
+  });
+
+  turn('a link costs no request, nor does its removal; that of the first name moves the object once', async () => {
+    await world.out('echo x > a; mkdir d; echo y > d/y; ls d');
+    const sent = await world.routesOf(() =>
+      world.out(
+        'for i in $(seq 100); do ln a d/l$i; done; ls -l d > /dev/null; rm d/l1; mv d/l2 d/m; mv d/m d/l2; stat -c %h a',
+      ),
+    );
+    expect(sent).toEqual([]);
+    await world.out('rm a; cat d/l4; stat -c %h d/l4');
+    const paths = world.sandbox.store.tree().flatMap(({ kind, path }) => (kind === 'file' ? [path] : []));
+    expect(paths.toSorted()).toEqual([expect.stringMatching(/^\/d\/l\d+$/), '/d/y']);
+    expect(await world.status()).toMatchObject({ pending: [], failed: [] });
+  });
+
+  unless(isNative, byPaths)(
+    'a file that is open, being written or waiting takes links, and loses its first name',
+    async () => {
+      const script = `python3 -c "
+import os
+fd = os.open('a', os.O_RDWR | os.O_CREAT, 0o644); os.write(fd, b'one ')
+os.link('a', 'b'); os.write(fd, b'two '); os.unlink('a'); os.write(fd, b'three')
+print(os.pread(fd, 100, 0).decode(), os.fstat(fd).st_nlink, open('b').read()); os.close(fd)
+print(sorted(os.listdir('.')), open('b').read())"`;
+      expect(await world.out(script)).toBe("one two three 1 one two three\n['b'] one two three");
+      expect(world.sandbox.store.tree().flatMap(({ kind, path }) => (kind === 'file' ? [path] : []))).toEqual(['/b']);
+    },
+  );
+
+  unless(isNative, byPaths)('cp -al, rsync -aH, tar and git clone --local make them, and find them again', async () => {
+    await world.out(`
+      mkdir -p "$TOP/t/d"; cd "$TOP/t"; seq 99 > f; ln f d/g; ln f h; ln -s f l; ln l d/m; mkfifo p; echo alone > d/alone
+      touch -d '2001-02-03 04:05:06' f d/alone p; touch -h -d '2001-02-03 04:05:07' l`);
+    const wanted = await world.out(`cd "$TOP/t"; ${listing}`);
+    expect(wanted).toMatch(/^f f 644 3 /m);
+    await world.out(
+      'rsync -aH --specials "$TOP/t/" r/; cp -a "$TOP/t" c; tar cf - -C "$TOP/t" . | (mkdir x; tar xpf - -C x)',
+    );
+    for (const copy of ['r', 'c', 'x']) expect(await world.out(`cd ${copy}; ${listing}`)).toBe(wanted);
+    expect(
+      await world.out(
+        'rsync -aHi --specials "$TOP/t/" r/; rsync -aHi --specials --checksum c/ "$TOP/t/" | grep -v ^.d || true',
+      ),
+    ).toBe('');
+    const sent = await world.routesOf(() => world.out('cp -al r/d/alone r/again; cp -al r/f s; stat -c %h s'));
+    expect(sent).toEqual([]);
+    expect(await world.out('stat -c %h s r/again')).toBe('4\n2');
+    // A snapshot of what has not changed is links alone.
+    await world.out('rsync -aH --specials --link-dest=../r "$TOP/t/" snap/');
+    expect(await world.out('stat -c %i r/f snap/f | uniq | wc -l; stat -c %h snap/d/alone')).toBe('1\n3');
+    expect(
+      await world.out(`
+        git init -q repo; cd repo; git config user.email a@b; git config user.name c; seq 9 > f; git add f; git commit -qm one; cd ..
+        git clone -q --local repo clone; cd clone; git fsck; git log --oneline | wc -l; cat f | wc -l
+        find .git/objects -type f -links +1 | wc -l`),
+    ).toBe('1\n9\n3');
+    await world.umount();
+    await world.mount();
+    expect(await world.out(`cd c; ${listing}`)).toBe(wanted);
+  });
+});
