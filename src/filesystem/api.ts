@@ -264,10 +264,11 @@ export interface Filesystem {
   statfs(): MaybePromise<StatFs>;
 
   /**
-   * The attributes of xattr(7), and POSIX ACLs as linux/posix_acl_xattr.h encodes them. ENODATA where there is none. The kernel
-   * checks who may do this, and reads ACLs this way for its own checks.
+   * The attributes of xattr(7), and POSIX ACLs as linux/posix_acl_xattr.h encodes them. The kernel checks who may do this, and reads
+   * ACLs this way for its own checks. Undefined where there is none: the kernel asks for the ACL of each file that `ls -l` shows, and a
+   * `throw` would take two thirds of the time for the answer.
    */
-  getxattr(ino: Ino, name: string): MaybePromise<Uint8Array>;
+  getxattr(ino: Ino, name: string): MaybePromise<Uint8Array | undefined>;
   /** An access ACL changes the mode with it. */
   setxattr(ino: Ino, name: string, value: Uint8Array, change: XattrChange): MaybePromise<void>;
   /** The names that the caller may see. */

@@ -304,7 +304,7 @@ export class CloudFilesystem implements Filesystem {
     return this.#parts.space.quota;
   }
 
-  getxattr(ino: Ino, name: string): Uint8Array {
+  getxattr(ino: Ino, name: string): Uint8Array | undefined {
     return withErrnoSync(() => this.#parts.xattrs.get(ino, name), this.#failures.of('getxattr', ino));
   }
 

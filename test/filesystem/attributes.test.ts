@@ -66,7 +66,7 @@ describe('extended attributes', () => {
     expect(await set('trusted.t', 'x')).toBe('no error');
     expect(await set('security.s', 'x')).toBe('no error');
     expect(m.fs.listxattr(ino, { uid: 0 })).toEqual(['security.s', 'trusted.t', 'user.b']);
-    expect([...m.fs.getxattr(ino, 'user.b')]).toEqual([0, 255]);
+    expect([...(m.fs.getxattr(ino, 'user.b') ?? [])]).toEqual([0, 255]);
     expect(await set('user.b', 'y', 'create')).toBe('EEXIST');
     expect(await set('user.c', 'y', 'replace')).toBe('ENODATA');
     expect(await set('system.other', 'y')).toBe('ENOTSUP');
@@ -76,7 +76,7 @@ describe('extended attributes', () => {
     expect(await set(`user.${'n'.repeat(250)}`, '')).toBe('no error');
     expect(await set(`user.${'n'.repeat(251)}`, '')).toBe('ERANGE');
     m.fs.removexattr(ino, 'user.b');
-    expect(await errnoOf(() => m.fs.getxattr(ino, 'user.b'))).toBe('ENODATA');
+    expect(m.fs.getxattr(ino, 'user.b')).toBeUndefined();
     expect(await errnoOf(() => m.fs.removexattr(ino, 'user.b'))).toBe('ENODATA');
   });
 
@@ -111,7 +111,7 @@ describe('extended attributes', () => {
     const label = 'security.selinux';
     expect(await errnoOf(() => m.fs.getxattr(a, label))).toBe('ENOTSUP');
     m.fs.setxattr(a, label, Buffer.from('x'), { mode: 'either' });
-    expect(await errnoOf(() => m.fs.getxattr(b, label))).toBe('ENODATA');
+    expect(m.fs.getxattr(b, label)).toBeUndefined();
   });
 
   it('lose the capability when content or owner change, and keep it otherwise', async () => {
@@ -166,7 +166,7 @@ describe('an access ACL', () => {
     const ino = await m.ino('a');
     m.fs.setxattr(ino, name, extended, { mode: 'either' });
     await m.fs.setattr(ino, { mode: 0o4751 });
-    expect(Buffer.from(m.fs.getxattr(ino, name))).toEqual(aclOf('u::rwx u:5:r-x g::r-- m::r-x o::--x'));
+    expect(Buffer.from(m.fs.getxattr(ino, name) ?? [])).toEqual(aclOf('u::rwx u:5:r-x g::r-- m::r-x o::--x'));
     expect((await m.stat('a')).mode).toBe(0o4751);
   });
 
@@ -205,11 +205,11 @@ describe('a default ACL', () => {
     expect(await m.stat('d/s')).toMatchObject({ mode: 0o774, uid: 7 });
     const [f, s] = [await m.ino('d/f'), await m.ino('d/s')];
     expect(m.fs.listxattr(f)).toEqual(['system.posix_acl_access']);
-    expect(Buffer.from(m.fs.getxattr(f, 'system.posix_acl_access'))).toEqual(
+    expect(Buffer.from(m.fs.getxattr(f, 'system.posix_acl_access') ?? [])).toEqual(
       aclOf('u::rw- u:5:rw- g::r-x m::rw- o::---'),
     );
     expect(m.fs.listxattr(s)).toEqual(['system.posix_acl_access', name]);
-    expect(Buffer.from(m.fs.getxattr(s, name))).toEqual(acl);
+    expect(Buffer.from(m.fs.getxattr(s, name) ?? [])).toEqual(acl);
     // Elsewhere the umask counts.
     await m.fs.mkdir(m.fs.root, 'e', 0o777, caller);
     expect((await m.stat('e')).mode).toBe(0o700);

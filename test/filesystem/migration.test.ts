@@ -51,7 +51,7 @@ describe('the state database of version 0.1.0', () => {
       mtime: { sec: 1580702706, nsec: 789_000_000 },
     });
     expect(await m.stat('new.txt')).toMatchObject({ ino: 6, size: 13 });
-    expect(Buffer.from(await m.fs.getxattr(4, 'user.note')).toString()).toBe('kept here');
+    expect(Buffer.from((await m.fs.getxattr(4, 'user.note')) ?? []).toString()).toBe('kept here');
     expect(await m.cat('docs/a.txt')).toBe(everything['docs/a.txt']);
     expect(await m.cat('new.txt')).toBe(everything['new.txt']);
   });

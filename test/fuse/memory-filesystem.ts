@@ -335,12 +335,10 @@ export class MemoryFilesystem implements Filesystem {
     return this.#run('statfs', undefined, () => this.stat);
   }
 
-  getxattr(ino: Ino, name: string): MaybePromise<Uint8Array> {
+  getxattr(ino: Ino, name: string): MaybePromise<Uint8Array | undefined> {
     return this.#run('getxattr', undefined, () => {
       checkXattrName(name);
-      const value = this.#node(ino).xattrs.get(name);
-      if (value === undefined) throw new FsError('ENODATA', name);
-      return value;
+      return this.#node(ino).xattrs.get(name);
     });
   }
 

@@ -20,6 +20,8 @@ const namespaces = ['user.', 'trusted.', 'security.'] as const;
 const labelName = 'security.selinux';
 const setGroupId = 0o2000;
 
+const noLabels = new FsError('ENOTSUP', 'no file has a label');
+
 export class Xattrs {
   readonly #core: Core;
 
@@ -27,15 +29,13 @@ export class Xattrs {
     this.#core = core;
   }
 
-  /** ENODATA where there is none. */
-  get(ino: Ino, name: string): Uint8Array {
+  /** Undefined where there is none. */
+  get(ino: Ino, name: string): Uint8Array | undefined {
     requireSupported(name);
     const { xattrs } = this.#core.table;
     // `ls -l` asks for the label of each file. After ENOTSUP it asks no more, and on most machines nothing has a label.
-    if (name === labelName && !xattrs.hasLabels()) throw new FsError('ENOTSUP', 'no file has a label');
-    const value = xattrs.get(ino, name);
-    if (value === undefined) throw new FsError('ENODATA', `no attribute ${name}`);
-    return value;
+    if (name === labelName && !xattrs.hasLabels()) throw noLabels;
+    return xattrs.get(ino, name);
   }
 
   /** Sets an attribute. An access ACL changes the mode with it. Moves ctime. */

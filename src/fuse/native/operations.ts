@@ -241,7 +241,14 @@ export function operations(
       respond(
         'getxattr',
         reply,
-        () => onIno(path, (ino) => fs.getxattr(ino, name)),
+        () =>
+          andThen(
+            onIno(path, (ino) => fs.getxattr(ino, name)),
+            (value) => {
+              if (value === undefined) throw new FsError('ENODATA', `no attribute ${name}`);
+              return value;
+            },
+          ),
         (value) => Buffer.from(value),
       ),
     listxattr: (path, reply) =>

@@ -1,4 +1,5 @@
 /** Requests about what an object is: attributes, extended attributes, and the whole file system's size. */
+import { constants } from 'node:os';
 import { encodeName } from '../../../base/raw-names.js';
 import type { Attributes, StatFs } from '../../../filesystem/api.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
@@ -59,14 +60,18 @@ function fitting(value: Uint8Array, room: number): Value {
   return { value, room };
 }
 
-export const getxattr: Operation<Value> = {
+/** The value is undefined where there is no such attribute. */
+export const getxattr: Operation<Value | undefined> = {
   minimum: getxattrIn.$bytes + 1,
   call({ fs, nodes }, request) {
     const room = getxattrIn.size.get(request.view, request.body);
     const name = request.name(request.body + getxattrIn.$bytes);
-    return andThen(fs.getxattr(nodes.inoOf(request.nodeid), name), (value) => fitting(value, room));
+    return andThen(fs.getxattr(nodes.inoOf(request.nodeid), name), (value) =>
+      value === undefined ? undefined : fitting(value, room),
+    );
   },
-  ...valueReply,
+  errno: (value) => (value === undefined ? constants.errno.ENODATA : 0),
+  encode: (connection, reply, value) => (value === undefined ? 0 : valueReply.encode(connection, reply, value)),
 };
 
 export const listxattr: Operation<Value> = {

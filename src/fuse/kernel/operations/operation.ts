@@ -19,6 +19,8 @@ export interface Operation<T> {
   /** The kernel expects no answer. */
   readonly silent?: true;
   call(connection: Connection, request: Request, caller: RequestCaller): MaybePromise<T>;
+  /** The positive errno to answer with, for a frequent result that is none of success. Else, or without it, 0. */
+  errno?(value: T): number;
   /** Writes the answer after the reply's header, and returns its length. Without it, the answer is empty. */
   encode?(connection: Connection, reply: Reply, value: T): number;
   /** Called after the answer. `taken` is false if the kernel had aborted the request before. */

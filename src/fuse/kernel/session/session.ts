@@ -183,6 +183,11 @@ export class Session {
   #succeeded(operation: NamedOperation, unique: number, value: unknown): void {
     const { connection } = this;
     if (operation.silent) return;
+    const errno = operation.errno?.(value) ?? 0;
+    if (errno !== 0) {
+      connection.fail(unique, errno);
+      return;
+    }
     let length = 0;
     try {
       length = operation.encode?.(connection, connection.reply, value) ?? 0;
