@@ -144,4 +144,27 @@ os.close(f); print(os.listdir('.'))`,
     await world.umount();
     expect(await world.shell('find "$TOP"/state -path "*spool*" -type f | wc -l')).toBe('0');
   });
+
+  for (const how of [[], ['--write-back']])
+    turns.it(`a file of O_TMPFILE gets a name with linkat, and is stored then (${how[0] ?? 'waiting'})`, async () => {
+      const world = await openWorld(subject);
+      await world.mount(...how);
+      const [local, mounted] = await both(
+        world,
+        `
+def link(f, name):
+    if libc.linkat(-100, b'/proc/self/fd/%d' % f, -100, name, 0x400) < 0: raise OSError(ctypes.get_errno(), 'linkat')
+f = os.open('.', os.O_WRONLY | os.O_TMPFILE, 0o640)
+os.write(f, b'first'); link(f, b'a'); os.write(f, b' then'); print(os.fstat(f).st_nlink, os.listdir('.'), open('a').read())
+link(f, b'b'); print(attempt(lambda: link(f, b'b'))); os.unlink('a'); os.close(f); print(os.stat('b').st_nlink, open('b').read())
+g = os.open('.', os.O_RDWR | os.O_TMPFILE | os.O_EXCL, 0o600); print(attempt(lambda: link(g, b'c'))); os.close(g)
+h = os.open('d', os.O_RDWR | os.O_CREAT); os.unlink('d'); print(attempt(lambda: link(h, b'd'))); print(sorted(os.listdir('.')))`,
+      );
+      expect(mounted).toBe(local);
+      expect(local).toContain("1 ['a'] first then");
+      await world.umount();
+      await world.clearCache();
+      await world.mount();
+      expect(await world.out('ls w; cat w/b')).toBe('b\nfirst then');
+    });
 });

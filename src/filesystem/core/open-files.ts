@@ -76,6 +76,8 @@ export class FileState {
   sent = 0;
   /** The file has no name any more: its content is never stored. */
   unlinked = false;
+  /** It never had one (O_TMPFILE), and link(2) may give it its first. */
+  isUnnamed = false;
   /** The revision at the time when the name was removed. */
   lastRevision: RemoteFile | null = null;
   /** Where its readers find the file at the provider after its name was removed. */

@@ -9,7 +9,7 @@ import type { Namespace } from './namespace.js';
 
 export interface NewFile {
   readonly directory: Ino;
-  /** Null: O_TMPFILE. What such a file inherits is of its directory, and nothing stores it. */
+  /** Null: O_TMPFILE. What such a file inherits is of its directory, and nothing stores it before link(2) gives it a name. */
   readonly name: string | null;
   /** Permission bits, before the umask. */
   readonly mode: number;
@@ -39,6 +39,7 @@ export async function createFile(
   });
   const state = files.ensureState(ino);
   state.unlinked = name === null;
+  state.isUnnamed = name === null;
   try {
     // An empty file is a content too: its close stores it.
     await contents.createEmpty(state);

@@ -1,10 +1,16 @@
-/** link(2): one more name of an inode, which is a row here. The object at the service keeps the first. */
+/**
+ * link(2): one more name of an inode, which is a row here. The object at the service keeps the first. A file of O_TMPFILE gets its
+ * first name.
+ */
+import type { SpoolFile } from '../../spool/spool-file.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Attributes, Caller } from '../api.js';
 import { touchStatus } from '../attributes/attributes.js';
 import type { Contents } from '../content/contents.js';
 import { type Core, inodeOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
+import type { FileState } from '../core/open-files.js';
+import { writeRow } from '../uploads/journal-row.js';
 import type { Namespace } from './namespace.js';
 
 export class HardLinks {
@@ -25,15 +31,30 @@ export class HardLinks {
     await this.#namespace.requireFits(parent, name, caller);
     const link = async (): Promise<void> => {
       const inode = inodeOf(this.#core, ino);
-      if (inode.parent === null) throw new FsError('ENOENT', `${inode.name} was removed`);
+      const unnamed = inode.parent === null ? this.#unnamed(ino) : null;
+      if (inode.parent === null && unnamed === null) throw new FsError('ENOENT', `${inode.name} was removed`);
       if (table.child(parent, name) !== undefined) throw new FsError('EEXIST', `${name} exists`);
       table.transaction(() => {
-        table.addName(ino, parent, name);
+        if (unnamed === null) table.addName(ino, parent, name);
+        else {
+          table.update(ino, { parent, name });
+          writeRow(this.#core, unnamed.state, unnamed.spool, 'open');
+        }
         touchStatus(this.#core, ino);
         this.#namespace.touchDirectory(parent);
       });
+      if (unnamed === null) return;
+      // From now on it is a new file like others: the next close stores it.
+      unnamed.state.unlinked = false;
+      unnamed.state.isUnnamed = false;
     };
     await this.#contents.withNameLocks([ino], link, caller.signal);
     return this.#namespace.attributes(inodeOf(this.#core, ino));
+  }
+
+  /** A file of O_TMPFILE, which gets its first name; null where the inode has lost its last. */
+  #unnamed(ino: Ino): { readonly state: FileState; readonly spool: SpoolFile } | null {
+    const state = this.#core.files.state(ino);
+    return state?.isUnnamed === true && state.spool !== null ? { state, spool: state.spool } : null;
   }
 }
