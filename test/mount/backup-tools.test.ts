@@ -56,6 +56,23 @@ describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
     ).toMatch(/same$/);
   });
 
+  it('rsync keeps a snapshot a day by --link-dest: what has not changed is one inode, and costs no upload', async () => {
+    const world = await open('--write-back');
+    const day = async (today: string, more = ''): Promise<void> => {
+      await world.out(`rsync -aH --numeric-ids ${more} "$TOP/src/" ${today}/`);
+      await world.untilWaiting(0, 0);
+    };
+    await day('mon');
+    await world.out('echo changed >> "$TOP/src/deep/f1"');
+    const requests = await world.requestsOf(() => day('tue', '--link-dest=../mon'));
+    const bytes = requests.reduce((sum, { bytesIn }) => sum + bytesIn, 0);
+    expect(bytes).toBeLessThan(100_000);
+    expect(await world.out('diff -r "$TOP/src" tue && stat -c %h tue/deep/f1 tue/deep/f2 tue/deep/er/large')).toBe(
+      '1\n2\n2',
+    );
+    expect(await world.out('[ mon/deep/f2 -ef tue/deep/f2 ] && cat mon/deep/f1')).toBe('file 1');
+  });
+
   it('git clones into it, commits, merges, packs and is whole', async () => {
     const world = await open('--write-back');
     expect(
