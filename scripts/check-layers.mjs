@@ -40,6 +40,7 @@ const rooms = {
     'content',
     'attributes',
     'core',
+    'metadata',
     'api.ts',
   ],
   'fuse/kernel': ['kernel-binding.ts', 'session', 'operations', 'connection', 'addon.ts', 'protocol'],

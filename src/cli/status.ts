@@ -102,6 +102,7 @@ function describeOne(status: MountStatus): string[] {
     quota,
     rateLimit,
     kept = [],
+    metadata,
     login,
   } = status;
   const lines = [
@@ -124,9 +125,17 @@ function describeOne(status: MountStatus): string[] {
   for (const { path, size, code, error } of failed) {
     lines.push(`    FAILED    ${path}  ${formatSize(size)}  ${code}: ${error}`);
   }
+  if (metadata !== undefined && metadata.pending > 0)
+    lines.push(`  metadata  ${metadata.pending} changes are not in the account yet${because(metadata.error)}`);
+  for (const machine of metadata?.refused ?? [])
+    lines.push(`  METADATA  of machine ${machine} is of a later version: update syncmount`);
   if (failed.length > 0) lines.push(`  What failed is kept. To try again: syncmount uploads retry ${mountpoint}`);
   for (const { path, was } of kept) lines.push(`  KEPT      ${path}  an old version of ${was}`);
   if (kept.length > 0) lines.push(`  ${provider} does not delete what is kept. It can be removed at its website.`);
   if (login !== undefined) lines.push(`  The provider refuses the credentials. Run: ${login}`);
   return lines;
+}
+
+function because(error: string | undefined): string {
+  return error === undefined ? '' : ` (${error})`;
 }

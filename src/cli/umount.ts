@@ -124,7 +124,8 @@ function progressOf(): Shown {
   if (!process.stderr.isTTY) {
     let last = 0;
     return {
-      show({ files, bytes }) {
+      show({ files, bytes, metadata = 0 }) {
+        if (metadata > 0) complain(`storing metadata: ${metadata} changes`);
         if (files > 0 && files !== last) complain(`uploading: ${files} files, ${formatSize(bytes)} left`);
         last = files;
       },

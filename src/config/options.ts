@@ -18,6 +18,7 @@ export interface MountOptions {
   readonly umask: number;
   readonly allowOther: boolean;
   readonly delete: 'trash' | 'permanent';
+  readonly metadata: 'account' | 'local';
   /** ms */
   readonly deadline: number;
   readonly binding: 'auto' | 'kernel' | 'native';
@@ -118,6 +119,14 @@ export const optionSpecs: readonly OptionSpec[] = [
     default: 'trash',
     parse: oneOf('trash', 'permanent'),
     help: 'where removed files go; the trash where the provider has one',
+  }),
+  spec({
+    key: 'metadata',
+    name: 'metadata',
+    value: 'account|local',
+    default: 'local',
+    parse: oneOf('account', 'local'),
+    help: 'where modes, owners, times, attributes and special files are kept: in the account, for every machine, or on this machine',
   }),
   spec({
     key: 'deadline',

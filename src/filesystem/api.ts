@@ -218,6 +218,8 @@ export interface Filesystem {
   flush(handle: HandleId, caller?: Caller): MaybePromise<void>;
   /** Makes the content durable on the local disk. */
   fsync(handle: HandleId, caller?: Caller): MaybePromise<void>;
+  /** fsync(2) of a directory: its names are stored already; with them goes what the account keeps about them. */
+  fsyncDirectory(directory: Ino, caller?: Caller): MaybePromise<void>;
   /**
    * The mount is gone while the handle is open, and the binding is about to release it. Its program may go on using
    * the `backing` file.

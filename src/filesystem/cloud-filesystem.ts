@@ -4,6 +4,7 @@
  * This class translates each call into work of its parts and every failure into an errno; the parts hold the meaning:
  * `Namespace` and `Renaming` names, `Contents` bytes, `Uploader` uploads, `attributes.ts` and `Xattrs` the rest.
  */
+import { codeOf, messageOf } from '../base/errors.js';
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import type { Account, Quota } from '../providers/provider.js';
 import type { SeenChanges } from '../tree/directories.js';
@@ -30,10 +31,11 @@ import { openable } from './content/opening.js';
 import { settlePassthroughWrites } from './content/passthrough-writes.js';
 import { type SpooledContent, spooledContents } from './content/spooled-contents.js';
 import { orAborted } from './core/abortable.js';
-import { type Core, inodeOf } from './core/core.js';
+import { type Core, directoryOf, inodeOf } from './core/core.js';
 import { withDeadline } from './core/deadlines.js';
 import { withErrno, withErrnoSync } from './core/errno-boundary.js';
 import type { FailureLog } from './core/failure-log.js';
+import type { AccountMetadata } from './metadata/account-metadata.js';
 import { assemble, type Parts } from './parts.js';
 import { recoverUploads } from './recovery/recovery.js';
 import type { Discarding } from './uploads/discarding.js';
@@ -135,6 +137,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   #change(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
+    if (change.atime !== undefined || change.mtime !== undefined) this.#core.metadata?.timesSet(ino);
     changeOverlay(this.#core, ino, change);
     if (change.size === undefined) return this.#parts.namespace.attributes(inodeOf(this.#core, ino));
     openable(this.#core, ino, { read: false, write: true, append: false, truncate: true, exclusive: false });
@@ -212,6 +215,23 @@ export class CloudFilesystem implements Filesystem {
   fsync(handle: HandleId): MaybePromise<void> {
     const sync = () => this.uploader.makeDurable(this.#core.files.handle(handle).state, 'synced');
     return withErrno(sync, this.#failures.ofHandle('fsync', handle));
+  }
+
+  fsyncDirectory(directory: Ino, caller?: Caller): MaybePromise<void> {
+    const sync = (): MaybePromise<void> => {
+      directoryOf(this.#core, directory);
+      const { metadata } = this.#core;
+      return metadata === undefined ? undefined : orAborted(this.#storeMetadata(metadata), caller?.signal);
+    };
+    return withErrno(sync, this.#failures.of('fsyncDirectory', directory));
+  }
+
+  /** Durable here for certain; where the service cannot take it now, it is written later, as contents are with write-back. */
+  async #storeMetadata({ store }: AccountMetadata): Promise<void> {
+    await this.#core.state.durable();
+    await store.flush().catch((error) => {
+      this.#core.log.warn({ code: codeOf(error) }, `the metadata is not in the account yet: ${messageOf(error)}`);
+    });
   }
 
   release(id: HandleId): Promise<void> {

@@ -16,8 +16,11 @@ import { compareTimes, type LogicalTime, laterOf, noTime, timeAfter } from './lo
 import { latestByName } from './merge.js';
 import { MetadataReader, newMachineId } from './reader.js';
 import { writeTime } from './schedule.js';
-import { MetadataTables } from './tables.js';
+import { MetadataTables, type NamedTime } from './tables.js';
 import { MetadataWriter } from './writer.js';
+
+/** Under this name the state remembers that all of this machine's metadata is in the store. */
+export const carried = 'carried';
 
 export interface MetadataStoreOptions {
   readonly sql: Sql;
@@ -116,6 +119,35 @@ export class MetadataStore {
     return latestByName(this.#tables.entriesOf(folder));
   }
 
+  /** The entry that counts for a name. */
+  entryOf(folder: string, name: string): TimedEntry | undefined {
+    return latest(this.#tables.entriesOfName(folder, name));
+  }
+
+  /** This machine's entry of a name. */
+  ownEntryOf(folder: string, name: string): TimedEntry | undefined {
+    return this.#tables.own(folder, name);
+  }
+
+  /** Machines with entries of a folder, for `timesAfter`. */
+  machinesOf(folder: string): string[] {
+    return this.#tables.machinesOf(folder);
+  }
+
+  /** At most `limit` entries of a folder after a name, of this machine (null) or another one. */
+  timesAfter(machine: string | null, folder: string, name: string, limit: number): NamedTime[] {
+    return this.#tables.timesAfter(machine, folder, name, limit);
+  }
+
+  /** What a part of the program keeps with the store's state. */
+  remember(name: string, value: unknown): void {
+    this.#tables.remember(name, value);
+  }
+
+  recall<T>(name: string): T | null {
+    return this.#tables.recall<T>(name);
+  }
+
   /** The latest entry that is bound to an object, wherever it was when that was written. */
   entryOfObject(id: string): TimedEntry | undefined {
     return latest(this.#tables.entriesOfObject(id).filter(({ entry }) => entry.gone !== true));
@@ -172,8 +204,20 @@ export class MetadataStore {
     };
   }
 
-  /** Begins to write what an earlier mount has left. */
+  /** Begins to write what an earlier mount has left, and what others have removed from the account since. */
   start(): void {
+    if (this.#tables.unwritten() > 0) this.#changed();
+    if (!this.#o.readOnly && this.#tables.hasOwn()) this.#background ??= this.#lookAfterOwn();
+  }
+
+  async #lookAfterOwn(): Promise<void> {
+    try {
+      await this.#reader.refresh({ priority: 'background', signal: this.#closing.signal });
+    } catch (error) {
+      // The next listing looks again.
+      this.#o.log.debug({ code: codeOf(error) }, `the metadata in the account: ${messageOf(error)}`);
+    }
+    this.#background = null;
     if (this.#tables.unwritten() > 0) this.#changed();
   }
 
@@ -258,4 +302,9 @@ function latest(entries: readonly TimedEntry[]): TimedEntry | undefined {
   let found: TimedEntry | undefined;
   for (const timed of entries) if (found === undefined || compareTimes(timed.time, found.time) > 0) found = timed;
   return found;
+}
+
+/** The mount keeps its metadata to itself: the next one that does not has to carry what it changes. */
+export function forgetCarried(sql: Sql): void {
+  new MetadataTables(sql).remember(carried, false);
 }

@@ -2,6 +2,7 @@
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { RemoteFile } from '../providers/provider.js';
 import { lineOf, type MetadataEntry, parseEntry, type TimedEntry, timeOf } from './entry.js';
+import type { LogicalTime } from './logical-time.js';
 import { indexPack, type PackLoad } from './placement.js';
 
 export interface Sent {
@@ -20,6 +21,12 @@ export interface OwnPack {
   readonly file: RemoteFile | null;
   /** Contents whose upload was begun and not seen to end: the service may have one of them. */
   readonly sent: readonly Sent[];
+}
+
+/** When an entry was written, and of what. */
+export interface NamedTime extends LogicalTime {
+  readonly name: string;
+  readonly id: string | null;
 }
 
 interface Body {
@@ -224,6 +231,33 @@ export class MetadataTables {
       folder,
       folder,
     );
+  }
+
+  /** Machines with entries of a folder. */
+  machinesOf(folder: string): string[] {
+    const rows = this.#all<{ machine: string }>('SELECT DISTINCT machine FROM metadata_other WHERE folder = ?', folder);
+    return rows.map(({ machine }) => machine);
+  }
+
+  /** At most `limit` entries of a folder after a name, of this machine (null) or another one, without what they say. */
+  timesAfter(machine: string | null, folder: string, name: string, limit: number): NamedTime[] {
+    const columns = 'name, id, wall, counter';
+    const rows =
+      machine === null
+        ? this.#all<Omit<NamedTime, 'machine'>>(
+            `SELECT ${columns} FROM metadata_own WHERE folder = ? AND name > ? ORDER BY name LIMIT ?`,
+            folder,
+            name,
+            limit,
+          )
+        : this.#all<Omit<NamedTime, 'machine'>>(
+            `SELECT ${columns} FROM metadata_other WHERE machine = ? AND folder = ? AND name > ? ORDER BY name LIMIT ?`,
+            machine,
+            folder,
+            name,
+            limit,
+          );
+    return rows.map((row) => ({ ...row, machine: machine ?? this.machine }));
   }
 
   entriesOfName(folder: string, name: string): TimedEntry[] {

@@ -20,8 +20,11 @@ import { CloudFilesystem } from '../filesystem/cloud-filesystem.js';
 import { fetchKnown } from '../filesystem/content/fetching.js';
 import type { Core } from '../filesystem/core/core.js';
 import { OpenFiles } from '../filesystem/core/open-files.js';
+import { AccountMetadata } from '../filesystem/metadata/account-metadata.js';
 import { type RetainedVersion, retainedVersions } from '../filesystem/recovery/retained-versions.js';
 import { resolvePath } from '../filesystem/resolve-path.js';
+import { hidingOnly } from '../metadata/hidden-folder.js';
+import { forgetCarried, type MetadataStatus, MetadataStore } from '../metadata/store.js';
 import type { Account, Provider } from '../providers/provider.js';
 import { Journal } from '../spool/journal.js';
 import { Spool } from '../spool/spool.js';
@@ -40,6 +43,10 @@ export interface OpenAccount {
   readonly filesystem: CloudFilesystem;
   readonly cache: BlockCache;
   keptVersions(): readonly RetainedVersion[];
+  /** The metadata that the account does not have yet; null where it stays on this machine. */
+  metadata(): MetadataStatus | null;
+  /** Writes the metadata to the account now. Throws the provider's error; then the next mount writes it. */
+  storeMetadata(): Promise<void>;
   /** Warnings for the user, a sentence each. */
   readonly warnings: readonly string[];
   /** Ends background work and closes the databases. Uploads under way must have ended. */
@@ -89,15 +96,18 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       punchHole: options.punchHole,
       boot: bootId(),
     });
-    const { core, directories, start } = assemble(options, { state, table, account, cache, directory });
+    const { core, directories, metadata, start } = assemble(options, { state, table, account, cache, directory });
     const accountRoot = ensureRoot(table, account);
     const journal = new Journal(state.sql);
     table.sweep(new Set(journal.all().map((row) => row.ino)));
     const whole = start(accountRoot);
     const root = await resolvePath(whole, core, accountRoot, options.path);
     const filesystem = root === accountRoot ? whole : start(root);
+    if (metadata !== null) await listFirst(directories, root);
     // Recovery may change which file a name means. A start that takes a second longer is better than such a change later.
     await Promise.race([filesystem.recover(), systemClock.sleep(RECOVERY_TIMEOUT_MS)]);
+    metadata?.carryExisting().catch((error) => log.error({ error }, 'carrying the metadata of this machine'));
+    metadata?.store.start();
     // Rejects when `close` aborts it.
     directories.followChanges().catch(() => undefined);
     const opened = cache;
@@ -106,9 +116,13 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       cache,
       warnings,
       keptVersions: () => retainedVersions(core, root),
+      metadata: () => metadata?.store.status() ?? null,
+      storeMetadata: async () => await metadata?.store.flush(),
       async close() {
         filesystem.close();
         directories.close();
+        metadata?.close();
+        await metadata?.store.close();
         core.spool.freeSpaceWatch.close();
         await core.readers.stop();
         await provider.close();
@@ -121,6 +135,15 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
     state.close();
     throw error;
   }
+}
+
+/**
+ * The listing of the mounted directory brings its own attributes too: a program asks for them before it lists. Where the service does
+ * not answer in time, it goes on in the background.
+ */
+async function listFirst(directories: Directories, root: Ino): Promise<void> {
+  const listed = Promise.resolve(directories.ensureListed(root)).catch(() => undefined);
+  await Promise.race([listed, systemClock.sleep(RECOVERY_TIMEOUT_MS)]);
 }
 
 /** Where spool and cache share a disk, the cache is evicted for the spool: the spool's contents exist nowhere else. */
@@ -197,8 +220,10 @@ interface Parts {
 function assemble(
   { provider, options, log, places, sharesPages, isOpenElsewhere, isOpenForWriting, sparse }: OpenAccountOptions,
   { state, table, account, cache, directory }: Parts,
-): { core: Core; directories: Directories; start: (root: Ino) => CloudFilesystem } {
+): { core: Core; directories: Directories; metadata: AccountMetadata | null; start: (root: Ino) => CloudFilesystem } {
   let filesystem: CloudFilesystem | null = null;
+  const metadata = options.metadata === 'account' ? accountMetadata() : null;
+  if (metadata === null) forgetCarried(state.sql);
   const directories = new Directories({
     table,
     provider,
@@ -206,6 +231,7 @@ function assemble(
     log,
     ttl: options.dirTtl,
     onChange: (ino, changes) => filesystem?.listingChanged(ino, changes),
+    metadata: metadata ?? hidingOnly(account.root.id),
   });
   const core: Core = {
     table,
@@ -237,13 +263,23 @@ function assemble(
     clock: systemClock,
     log,
     invalidate: (what) => filesystem?.invalidate(what),
+    metadata: metadata ?? undefined,
   };
   return {
     core,
     directories,
+    metadata,
     start(root) {
       filesystem = new CloudFilesystem(core, root, account);
       return filesystem;
     },
   };
+
+  function accountMetadata(): AccountMetadata {
+    const near = (folder: string): string[] => AccountMetadata.near(table, folder);
+    const { readOnly } = options;
+    const { root } = account;
+    const store = new MetadataStore({ sql: state.sql, provider, clock: systemClock, log, root, readOnly, near });
+    return new AccountMetadata({ table, store, provider });
+  }
 }

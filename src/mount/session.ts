@@ -2,7 +2,7 @@
  * A mount's life: open the account, mount, answer `status` and `umount`, drain, unmount, close.
  */
 import type { Server } from 'node:net';
-import { messageOf, SyncmountError } from '../base/errors.js';
+import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
 import { requireSqlite } from '../base/sqlite.js';
@@ -120,6 +120,7 @@ export class Session {
     const uploads = this.#uploads();
     const quota = this.#opened.filesystem.quota();
     const kept = this.#opened.keptVersions();
+    const metadata = this.#opened.metadata();
     const { account, mountpoint, options } = this.#options;
     return {
       mountpoint,
@@ -136,6 +137,7 @@ export class Session {
       ...(rateLimit === null ? {} : { rateLimit }),
       ...(quota === null ? {} : { quota }),
       ...(kept.length === 0 ? {} : { kept }),
+      ...(metadata === null ? {} : { metadata }),
       ...(this.#provider.isRefused ? { login: loginCommand(account, this.#stored) } : {}),
     };
   }
@@ -214,7 +216,26 @@ export class Session {
     } finally {
       clearInterval(timer);
     }
+    await this.#storeMetadata(progress);
     tell();
+  }
+
+  /** What cannot be written now waits for the next mount, and `#left` says so. */
+  async #storeMetadata(progress: (left: DrainProgress) => void): Promise<void> {
+    const { pending } = this.#opened.metadata() ?? { pending: 0 };
+    if (pending === 0) return;
+    progress({ files: 0, bytes: 0, metadata: pending });
+    await this.#opened.storeMetadata().catch((error) => {
+      this.#options.log.warn({ code: codeOf(error) }, `the metadata waits for the next mount: ${messageOf(error)}`);
+    });
+  }
+
+  /** The metadata that is not in the account, as an upload that has failed. */
+  #leftMetadata(): UploadStatus[] {
+    const { pending, error } = this.#opened.metadata() ?? { pending: 0, error: undefined };
+    if (pending === 0 || this.#options.options.readOnly) return [];
+    const path = `metadata of the account (${pending} changes)`;
+    return [{ path, size: 0, sent: 0, state: 'failed', ...(error === undefined ? {} : { error }) }];
   }
 
   async #listen(): Promise<void> {
@@ -272,7 +293,7 @@ export class Session {
     else await this.#opened.filesystem.uploader.interrupt();
     await this.#interrupting;
     this.#isDrained = true;
-    this.#left = this.#uploads();
+    this.#left = [...this.#uploads(), ...this.#leftMetadata()];
     await this.#opened.close();
     registry.remove(mountpoint);
     log.info({ mountpoint, left: this.#left.length }, 'unmounted');

@@ -23,6 +23,15 @@ export interface MountStatus {
   readonly quota?: { readonly total: number; readonly free: number };
   /** Replaced versions of files that stay at a service which does not delete; absent where there are none. */
   readonly kept?: readonly RetainedVersion[];
+  /** The metadata that the account does not have yet; absent with `--metadata local`. */
+  readonly metadata?: {
+    /** Changes. */
+    readonly pending: number;
+    /** Why the last attempt to write them failed. */
+    readonly error?: string;
+    /** Machines whose metadata a later version of syncmount wrote. */
+    readonly refused?: readonly string[];
+  };
   /** The login command, where the provider refuses the credentials. */
   readonly login?: string;
 }
@@ -46,4 +55,6 @@ export interface DrainProgress {
   readonly files: number;
   /** Bytes still to be sent. */
   readonly bytes: number;
+  /** Changes of metadata that the account does not have yet. */
+  readonly metadata?: number;
 }

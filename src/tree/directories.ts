@@ -10,7 +10,7 @@ import type { Log } from '../base/log.js';
 import type { MaybePromise } from '../base/maybe-promise.js';
 import { SharedWork } from '../base/shared-work.js';
 import { ProviderError } from '../providers/errors.js';
-import type { Priority, Provider, RemoteFolder } from '../providers/provider.js';
+import type { Priority, Provider, RemoteEntry, RemoteFolder } from '../providers/provider.js';
 import { pollChanges } from './change-poll.js';
 import { CountTrust } from './count-trust.js';
 import { freshnessOf, WalkDetector } from './freshness.js';
@@ -37,6 +37,21 @@ const MAX_WALK_MS = 2000;
 /** The changes that a cache of a directory (the kernel's) must forget. */
 export type SeenChanges = Pick<ListingChanges, 'names' | 'attributes' | 'contents' | 'lost'>;
 
+export interface ListingRequest {
+  readonly priority: Priority;
+  readonly signal: AbortSignal;
+}
+
+/** What the account holds about a folder besides its objects. */
+export interface ListedMetadata {
+  /** A listing without what no mount shows. */
+  visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[];
+  /** Resolves when what `apply` needs is here, or cannot be had now. Rejects with `aborted` only. */
+  prepare(folder: RemoteFolder, request: ListingRequest): Promise<void>;
+  /** The listing of a directory was merged: changes its rows by what is known of them. */
+  apply(directory: Ino): Promise<{ readonly names: readonly string[]; readonly attributes: readonly Ino[] }>;
+}
+
 export interface DirectoriesOptions {
   readonly table: InodeTable;
   readonly provider: Provider;
@@ -46,6 +61,7 @@ export interface DirectoriesOptions {
   readonly ttl: number;
   /** Called after every merge that changed something. */
   readonly onChange: (directory: Ino, changes: SeenChanges) => void;
+  readonly metadata?: ListedMetadata | undefined;
 }
 
 export class Directories {
@@ -184,7 +200,7 @@ export class Directories {
   }
 
   async #list(ino: Ino, priority: Priority, signal: AbortSignal): Promise<void> {
-    const { table, provider, clock } = this.#options;
+    const { table, provider, clock, metadata } = this.#options;
     const directory = table.get(ino);
     const folder = directory === undefined ? null : remoteFolderOf(directory);
     if (directory === undefined || folder === null) return;
@@ -194,17 +210,24 @@ export class Directories {
     const countsAreFresh =
       this.#areFresh(directory) && this.#counts.areTrusted() && !this.#knowsMore(directory.ino, folder);
     try {
-      const entries = await provider.list(folder, { priority, signal, countsAreFresh });
-      this.#counts.learn(folder, entries, this.#areFresh(directory));
+      const all = await this.#listed(folder, { priority, signal, countsAreFresh });
+      this.#counts.learn(folder, all, this.#areFresh(directory));
+      const entries = metadata?.visible(folder, all) ?? all;
+      // The listing of the root is what tells where the account holds it.
+      if (folder.parentId === null) await metadata?.prepare(folder, { priority, signal });
       const impliesFolders = provider.capabilities.folders === 'implied';
       const order = { changes: this.changes, since };
       // An answer that has come is merged even if every caller gave up. Only the end of the mount stops it.
       const ends = this.#closing.signal;
       const changes = await mergeListing(table, ino, entries, order, clock.now(), impliesFolders, ends);
+      const applied = await metadata?.apply(ino);
       this.#offlineUntil = 0;
       for (const other of changes.doubtful) this.#expired.add(other);
-      const { names, attributes, lost } = changes;
-      if (names.size + attributes.length + lost.length > 0) this.#options.onChange(ino, changes);
+      const names = new Set([...changes.names, ...(applied?.names ?? [])]);
+      const attributes = [...changes.attributes, ...(applied?.attributes ?? [])];
+      const { contents, lost } = changes;
+      if (names.size + attributes.length + lost.length > 0)
+        this.#options.onChange(ino, { names, attributes, contents, lost });
       for (const [parent, lostNames] of await byParent(changes.elsewhere))
         this.#options.onChange(parent, onlyNames(lostNames));
     } catch (error) {
@@ -215,6 +238,16 @@ export class Directories {
     } finally {
       this.changes.end();
     }
+  }
+
+  /** The folder's objects at the service. What the account holds about them besides is fetched at the same time. */
+  async #listed(
+    folder: RemoteFolder,
+    options: ListingRequest & { readonly countsAreFresh: boolean },
+  ): Promise<RemoteEntry[]> {
+    const { provider, metadata } = this.#options;
+    const [entries] = await Promise.all([provider.list(folder, options), metadata?.prepare(folder, options)]);
+    return entries;
   }
 
   /** Are the counts of a folder fresh? They come with its parent's listing and are as old as that. */

@@ -39,6 +39,10 @@ const NO_INODE: Ino = 0;
 
 export class InodeTable {
   readonly sql: Sql;
+  /** Called after each change of a row, in the transaction that makes it. `before` is null for a new row. */
+  onChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
+  /** The changes that are being made come from a listing, not from this machine. */
+  isMerging = false;
   readonly xattrs: XattrTable;
   /** To be read; changes go through the methods here. It has also those that are out of sight (`isShown`). */
   readonly further: FurtherNames;
@@ -291,7 +295,9 @@ export class InodeTable {
     if (whole.parent !== null) this.#clearPlace(NO_INODE, whole.parent, whole.name);
     const ino = Number(this.#insert.run(parametersOf(whole)).lastInsertRowid);
     this.#notify(ino, null, whole);
-    return this.#remember({ ino, ...whole });
+    const made = this.#remember({ ino, ...whole });
+    this.onChange?.(ino, null, whole);
+    return made;
   }
 
   /** Changes fields of a row and answers the new snapshot. The row must exist. Throws `circle` where it would lie in itself. */
@@ -308,7 +314,9 @@ export class InodeTable {
     if (!isSameRow(parameters, old))
       (isSamePlace(parameters, old) ? this.#updateInPlace : this.#update).run(parameters);
     this.#notify(ino, before, after);
-    return this.#remember(after);
+    this.#remember(after);
+    this.onChange?.(ino, before, after);
+    return after;
   }
 
   /** The inode's first name is about to change. Where it has that name already, as a further one, it has one less. */

@@ -18,6 +18,7 @@ import { type Ino, type Inode, isFirstName } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { keyOf, type ListingChanges, type LocalChanges, newRow, rowChanges } from './listing.js';
 import { assigningLocalNames, candidate, type GivenName } from './local-names.js';
+import { asPieceOfMerge } from './merge-piece.js';
 import { furtherNamesIn, scanning } from './scan.js';
 
 /** `since` is the moment at which the listing was requested. */
@@ -42,7 +43,7 @@ export async function mergeListing(
 ): Promise<ListingChanges> {
   return await inTurns(merging(table, parent, answer, order, now, impliesFolders), (piece) => {
     signal?.throwIfAborted();
-    return table.transaction(piece);
+    return asPieceOfMerge(table, piece);
   });
 }
 

@@ -11,6 +11,8 @@ import type { Ino } from './inode.js';
 export const capabilityName = 'security.capability';
 
 export class XattrTable {
+  /** Called after each change of an inode's attributes, in the transaction that makes it. */
+  onChange: ((ino: Ino) => void) | null = null;
   readonly #get: Statement;
   readonly #set: Statement;
   readonly #names: Statement;
@@ -44,12 +46,15 @@ export class XattrTable {
   set(ino: Ino, name: string, value: Uint8Array): void {
     this.#set.run(ino, name, Buffer.from(value));
     if (name === capabilityName) this.#capable.add(ino);
+    this.onChange?.(ino);
   }
 
   /** False where there was none. */
   remove(ino: Ino, name: string): boolean {
     if (name === capabilityName) this.#capable.delete(ino);
-    return this.#remove.run(ino, name).changes > 0;
+    const existed = this.#remove.run(ino, name).changes > 0;
+    if (existed) this.onChange?.(ino);
+    return existed;
   }
 
   removeAll(ino: Ino): void {

@@ -41,6 +41,7 @@ const calls: Record<Exclude<keyof Filesystem, Never>, readonly [Broken, (place: 
   write: ['files', ({ m, handle }) => m.fs.write(handle, data, 0)],
   flush: ['files', ({ m, handle }) => m.fs.flush(handle)],
   fsync: ['files', ({ m, handle }) => m.fs.fsync(handle)],
+  fsyncDirectory: ['table', ({ m, root }) => m.fs.fsyncDirectory(root)],
   fallocate: [
     'files',
     ({ m, handle }) => m.fs.fallocate(handle, { offset: 0, length: 10, keepSize: false, zeroes: false }),

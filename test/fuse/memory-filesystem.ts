@@ -204,6 +204,10 @@ export class MemoryFilesystem implements Filesystem {
     return this.#run('flush', caller, () => void this.#handle(handle));
   }
 
+  fsyncDirectory(directory: Ino, caller?: Caller): MaybePromise<void> {
+    return this.#run('fsyncDirectory', caller, () => void this.#node(directory));
+  }
+
   fsync(handle: HandleId, caller?: Caller): MaybePromise<void> {
     return this.#run('fsync', caller, () => void this.#handle(handle));
   }

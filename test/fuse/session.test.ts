@@ -49,7 +49,7 @@ describe('captured requests', () => {
     statfs: [['statfs']],
     symlink: [['symlink', 7, 'b', Buffer.from('a')]],
     link: [['link', 1, 7, 'b']],
-    fsyncdir: [],
+    fsyncdir: [['fsyncDirectory', 7]],
     unlink: [['unlink', 7, 'back']],
     batchForget: [],
   };

@@ -84,6 +84,16 @@ export async function createServiceWorld(
   return world;
 }
 
+/** Another machine with the same account: fresh config, state and cache. */
+export async function joinWorld(world: World): Promise<World> {
+  const directory = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
+  const other = new World(directory, world.sandbox);
+  worlds.push(other);
+  await mkdir(other.mnt);
+  await other.signIn();
+  return other;
+}
+
 export class World {
   readonly directory: string;
   readonly sandbox: Sandbox;

@@ -9,6 +9,7 @@ import type { Directories } from '../../tree/directories.js';
 import type { Ino, Inode } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import type { Invalidation } from '../api.js';
+import type { AccountMetadata } from '../metadata/account-metadata.js';
 import { FsError } from './fs-error.js';
 import type { OpenFiles } from './open-files.js';
 
@@ -54,6 +55,8 @@ export interface Core {
   readonly clock: Clock;
   readonly log: Log;
   readonly invalidate: (what: Invalidation) => void;
+  /** Absent where modes, owners, times and the like stay on this machine. */
+  readonly metadata?: AccountMetadata | undefined;
 }
 
 /** The row of an inode that the kernel still has; ESTALE where it is gone. */

@@ -4,6 +4,7 @@ import { atOnce, inTurns, Pieces } from '../../base/event-loop-turns.js';
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { nameBytes } from '../../base/raw-names.js';
 import { fromMs } from '../../base/timespec.js';
+import { hiddenFolderName } from '../../metadata/hidden-folder.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
 import { type Ino, type Inode, isFirstName, isSpecial } from '../../tree/inode.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';
@@ -351,6 +352,7 @@ export class Namespace {
     const directory = directoryOf(this.#core, parent);
     if (directory.remote?.access === 'read') throw new FsError('EACCES', `${directory.name} is read-only`);
     requireNameFits(this.#core, name);
+    requireNotReserved(directory, name);
     // Another client may have removed the folder. Then it exists here only for its content that is not stored yet.
     await this.#relocation.ensureFolder(parent, caller?.signal);
     await orAborted(this.#core.directories.ensureListed(parent, caller), caller?.signal);
@@ -385,6 +387,12 @@ export function requireNameFits(core: Core, name: string): void {
   if (name.length > core.provider.capabilities.maxNameLength || nameBytes(name) > MAX_NAME_BYTES) {
     throw new FsError('ENAMETOOLONG', 'the name is too long');
   }
+}
+
+/** EEXIST for the name in the account's root under which the account keeps its metadata: no mount shows it. */
+export function requireNotReserved(directory: Inode, name: string): void {
+  if (name === hiddenFolderName && directory.remote?.kind === 'folder' && directory.remote.parentId === null)
+    throw new FsError('EEXIST', `${name} is where the account keeps its metadata`);
 }
 
 /** The provider's id of a directory; ENOENT if it is not there (any more). */

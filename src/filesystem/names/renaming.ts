@@ -22,7 +22,7 @@ import type { Uploader } from '../uploads/uploader.js';
 import { type ApplyMove, CopyRename, type NewPlace } from './copy-rename.js';
 import { DirectoryCopyRename } from './directory-copy-rename.js';
 import { MoveRename, remoteName } from './move-rename.js';
-import { type Namespace, type NamespaceParts, requireNameFits } from './namespace.js';
+import { type Namespace, type NamespaceParts, requireNameFits, requireNotReserved } from './namespace.js';
 import type { AsideFiles } from './removed-while-open.js';
 import { dropName, type Place, placeRow, RowRename, takeOver, unlinkReplaced } from './row-rename.js';
 
@@ -68,6 +68,7 @@ export class Renaming {
     // No provider swaps two names at once, and half a swap is worse than none.
     if (flags.exchange) throw new FsError('EINVAL', 'names cannot be exchanged here');
     requireNameFits(this.#core, newName);
+    requireNotReserved(directoryOf(this.#core, newParent), newName);
     for (let isRelisted = false; ; ) {
       try {
         if (await this.#tryRename(parent, name, newParent, newName, flags, caller)) break;

@@ -46,5 +46,7 @@ export const releasedir: Operation<void> = {
   call: ({ directories }, { view, body }) => directories.release(releaseIn.fh.get(view, body)),
 };
 
-/** fsyncdir does nothing: the provider has every change of a directory before its call returns. */
-export const fsyncdir: Operation<void> = { minimum: fsyncIn.$bytes, call: () => undefined };
+export const fsyncdir: Operation<void> = {
+  minimum: fsyncIn.$bytes,
+  call: ({ fs, nodes }, { nodeid }, caller) => fs.fsyncDirectory(nodes.inoOf(nodeid), caller),
+};

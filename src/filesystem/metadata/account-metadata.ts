@@ -1,0 +1,210 @@
+/**
+ * Connects the inode table with the metadata store of the account.
+ *
+ * - A change of an inode on this machine becomes an entry, in the transaction that makes the change: `InodeTable` and `XattrTable`
+ *   call `changed`.
+ * - When a folder was listed, entries that are later than what its inodes show are applied to them (`ApplyEntries`).
+ *
+ * An inode has an entry when its mode or owner differ from the mount's defaults, when it has extended attributes, when a program has
+ * set its times, or when the service has no object of it. Times of a content that nobody set are the service's business.
+ */
+import { turn } from '../../base/event-loop-turns.js';
+import { isSameState, type NewEntry } from '../../metadata/entry.js';
+import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
+import { carried, type MetadataStore } from '../../metadata/store.js';
+import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';
+import type { ListedMetadata, ListingRequest } from '../../tree/directories.js';
+import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
+import type { InodeTable } from '../../tree/inode-table.js';
+import { type AppliedChanges, ApplyEntries } from './apply-entries.js';
+import { type EntryPlace, entryOfInode, rootEntryName } from './entry-of-inode.js';
+import { type RowState, RowStates } from './row-states.js';
+
+export interface AccountMetadataOptions {
+  readonly table: InodeTable;
+  readonly store: MetadataStore;
+  readonly provider: Pick<Provider, 'capabilities' | 'createFolder' | 'remove'>;
+}
+
+export class AccountMetadata implements ListedMetadata {
+  readonly store: MetadataStore;
+  readonly #table: InodeTable;
+  readonly #impliesFolders: boolean;
+  readonly #states: RowStates;
+  readonly #apply: ApplyEntries;
+  #isClosed = false;
+
+  constructor({ table, store, provider }: AccountMetadataOptions) {
+    this.#table = table;
+    this.store = store;
+    this.#impliesFolders = provider.capabilities.folders === 'implied';
+    this.#states = new RowStates(table.sql);
+    this.#apply = new ApplyEntries({ table, store, provider, states: this.#states });
+    table.onChange = (ino, before, after) => this.#changed(ino, before, after);
+    table.xattrs.onChange = (ino) => {
+      if (this.#apply.isApplying) return;
+      this.#states.track(ino);
+      const inode = table.get(ino);
+      if (inode !== undefined) this.#record(ino, inode);
+    };
+  }
+
+  /** A program has set the times of the inode: they are more than the time of the last write. */
+  timesSet(ino: Ino): void {
+    this.#states.track(ino);
+  }
+
+  visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[] {
+    return folder.parentId === null ? this.store.learnRoot(entries) : entries;
+  }
+
+  async prepare(folder: RemoteFolder, { priority, signal }: ListingRequest): Promise<void> {
+    await this.store.prepare(folder.id, priority, signal);
+  }
+
+  apply(directory: Ino): Promise<AppliedChanges> {
+    return this.#apply.to(directory);
+  }
+
+  /** The service's ids of the folders around a folder, nearest first. */
+  static near(table: InodeTable, folder: string): string[] {
+    const inode = table.byRemote('folder', folder);
+    if (inode === undefined) return [];
+    return [...table.upwards(inode.ino)].slice(1).flatMap(({ remote }) => remote?.id ?? []);
+  }
+
+  /**
+   * Carries what this machine has kept to itself so far, and drops the entries of what has gone. For the start of a mount. Takes turns
+   * with other work.
+   */
+  async carryExisting(): Promise<void> {
+    const { store } = this;
+    this.#table.transaction(() => this.#dropOrphans());
+    if (store.recall<boolean>(carried) === true) return;
+    for (let page = this.#states.attributedAfter(0); page.length > 0 && !this.#isClosed; ) {
+      this.#table.transaction(() => {
+        for (const ino of page) {
+          const inode = this.#table.peek(ino);
+          if (inode === undefined) continue;
+          this.#states.track(ino);
+          this.#record(ino, inode);
+        }
+      });
+      await turn();
+      if (this.#isClosed) return;
+      page = this.#states.attributedAfter(page.at(-1) ?? 0);
+    }
+    if (!this.#isClosed) store.remember(carried, true);
+  }
+
+  #dropOrphans(): void {
+    for (const { ino, place } of this.#states.orphans()) {
+      const entry = place === null ? undefined : this.store.ownEntryOf(place.folder, place.name)?.entry;
+      const kind = entry?.kind === 'directory' ? 'folder' : 'file';
+      const isHeld = entry?.id !== undefined && this.#table.byRemote(kind, entry.id) !== undefined;
+      if (place !== null && entry !== undefined && !isHeld) this.store.remove(place.folder, place.name);
+      this.#states.remove(ino);
+    }
+  }
+
+  /** The database is about to be closed. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #changed(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
+    if (this.#apply.isApplying) return;
+    const isSame =
+      before !== null &&
+      before.overlay === after.overlay &&
+      before.parent === after.parent &&
+      before.name === after.name &&
+      before.remote === after.remote &&
+      before.localSize === after.localSize;
+    if (isSame) return;
+    const state = this.#states.get(ino);
+    if (this.#table.isMerging) {
+      if (state !== undefined) this.#movedElsewhere(ino, after, state);
+      return;
+    }
+    if (state === undefined && !this.#isOwnKind(after, before === null)) return;
+    this.#record(ino, after, before, state);
+  }
+
+  /**
+   * A listing shows the object under another name or in another folder: its entry goes with it. Not where a machine that moved it has
+   * done that already, or knows more by now: then `apply` shows what it says.
+   */
+  #movedElsewhere(ino: Ino, inode: Omit<Inode, 'ino'>, state: RowState): void {
+    const place = this.#placeOf(inode);
+    if (place === null || state.place === null || isSamePlace(state.place, place) || inode.remote === null) return;
+    const others = [this.store.entryOf(place.folder, place.name), this.store.entryOfObject(inode.remote.id)];
+    if (others.some((other) => other !== undefined && compareTimes(other.time, state.time) > 0))
+      this.#states.put(ino, { place: null, time: state.time });
+    else this.#record(ino, inode, null, state);
+  }
+
+  /** Does an inode have an entry without anybody's asking? */
+  #isOwnKind(inode: Omit<Inode, 'ino'>, isNew: boolean): boolean {
+    const { mode, uid, gid } = inode.overlay;
+    return (
+      mode !== null ||
+      uid !== null ||
+      gid !== null ||
+      isSpecial(inode) ||
+      // Made here: the service has it only once a file is in it.
+      (inode.kind === 'directory' && this.#impliesFolders && isNew && inode.overlay.mtime !== null)
+    );
+  }
+
+  #record(ino: Ino, inode: Omit<Inode, 'ino'>, before: Omit<Inode, 'ino'> | null = null, known?: RowState): void {
+    const state = known ?? this.#states.get(ino);
+    const place = this.#placeOf(inode);
+    const left = state?.place ?? (before === null ? null : this.#placeOf(before));
+    if (left !== null && !isSamePlace(left, place)) {
+      // The service has the object: a listing may show where.
+      if (place === null && inode.remote !== null) return;
+      this.#removeFrom(left, before?.remote ?? inode.remote);
+      if (place === null) this.#states.remove(ino);
+    }
+    if (place === null) return;
+    const { xattrs } = this.#table;
+    const values = new Map(xattrs.names(ino).map((name) => [name, xattrs.get(ino, name) ?? new Uint8Array()]));
+    const entry = entryOfInode(inode, place, values);
+    // What another machine has written meanwhile is later than a change that changes nothing.
+    const isUnchanged =
+      state?.place != null &&
+      before !== null &&
+      left !== null &&
+      isSameEntry(entry, entryOfInode(before, left, values));
+    if (isUnchanged) return;
+    const time = this.store.put(entry);
+    const shown: LogicalTime | undefined = time ?? this.store.entryOf(place.folder, place.name)?.time;
+    if (shown !== undefined) this.#states.put(ino, { place, time: shown });
+  }
+
+  /** The name may be another object's by now: then its entry stays. */
+  #removeFrom({ folder, name }: EntryPlace, object: RemoteEntry | null): void {
+    const entry = this.store.ownEntryOf(folder, name)?.entry;
+    if (entry?.id !== undefined && entry.id !== object?.id) return;
+    this.store.remove(folder, name);
+  }
+
+  /** Null where the inode has no name, or the service does not know its folder or itself yet. */
+  #placeOf(inode: Omit<Inode, 'ino'>): EntryPlace | null {
+    const { parent, remote, name } = inode;
+    if (parent === null)
+      return remote?.kind === 'folder' && remote.parentId === null ? { folder: remote.id, name: rootEntryName } : null;
+    const folder = this.#table.get(parent)?.remote;
+    if (folder == null || (remote === null && !isSpecial(inode))) return null;
+    return { folder: folder.id, name: remote?.name ?? name };
+  }
+}
+
+function isSamePlace(a: EntryPlace, b: EntryPlace | null): boolean {
+  return b !== null && a.folder === b.folder && a.name === b.name;
+}
+
+function isSameEntry(a: NewEntry, b: NewEntry): boolean {
+  return isSameState({ ...a, clock: [0, 0] }, { ...b, clock: [0, 0] });
+}

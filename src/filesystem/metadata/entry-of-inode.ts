@@ -1,0 +1,126 @@
+/** Inodes as entries of the metadata store, and back. Pure. */
+import type { Timespec } from '../../base/timespec.js';
+import type { EntryKind, MetadataEntry, NewEntry } from '../../metadata/entry.js';
+import { bindingOf, describesContent } from '../../metadata/merge.js';
+import { type Inode, type InodeKind, isSpecial, type Overlay } from '../../tree/inode.js';
+import { capabilityName } from '../../tree/xattr-table.js';
+
+/** The name of the account's root in its own folder: no object can have it. */
+export const rootEntryName = '.';
+
+const kinds: Readonly<Record<InodeKind, EntryKind>> = {
+  file: 'file',
+  directory: 'directory',
+  symlink: 'symlink',
+  fifo: 'fifo',
+  socket: 'socket',
+  'character-device': 'character',
+  'block-device': 'block',
+};
+
+export function inodeKindOf(kind: EntryKind): InodeKind {
+  if (kind === 'character') return 'character-device';
+  return kind === 'block' ? 'block-device' : kind;
+}
+
+/** Where the entry of an inode lies: by the name that the service has, where it has one. */
+export interface EntryPlace {
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** What the entry of an inode says. `xattrs`: all of them, ACLs among them. */
+export function entryOfInode(
+  inode: Omit<Inode, 'ino'>,
+  { folder, name }: EntryPlace,
+  xattrs: ReadonlyMap<string, Uint8Array>,
+): NewEntry {
+  const { overlay, remote, target, kind } = inode;
+  // The times of a content that the service does not have yet would go with the one that it has.
+  const times = inode.localSize === null || isSpecial(inode) ? overlay : { atime: null, mtime: null, ctime: null };
+  return {
+    folder,
+    name,
+    kind: kinds[kind],
+    ...(remote === null ? {} : remote.kind === 'file' ? bindingOf(remote) : { id: remote.id }),
+    ...(overlay.mode === null ? {} : { mode: overlay.mode.toString(8).padStart(4, '0') }),
+    ...(overlay.uid === null ? {} : { uid: overlay.uid }),
+    ...(overlay.gid === null ? {} : { gid: overlay.gid }),
+    ...timeField('atime', times.atime),
+    ...timeField('mtime', times.mtime),
+    ...timeField('ctime', times.ctime),
+    ...(xattrs.size === 0 ? {} : { xattrs: Object.fromEntries([...xattrs].map(([at, value]) => [at, base64(value)])) }),
+    ...(target === null ? {} : targetField(target)),
+    ...(kind === 'character-device' || kind === 'block-device' ? { rdev: numbersOf(inode.rdev) } : {}),
+  } as NewEntry;
+}
+
+function timeField(field: string, time: Timespec | null): Record<string, [number, number]> {
+  return time === null ? {} : { [field]: [time.sec, time.nsec] };
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
+
+function targetField(target: Uint8Array): Pick<MetadataEntry, 'target' | 'targetBase64'> {
+  const text = Buffer.from(target).toString();
+  return Buffer.from(text).equals(target) ? { target: text } : { targetBase64: base64(target) };
+}
+
+/** Major and minor number of a device as Linux encodes it for FUSE (`new_encode_dev`). */
+function numbersOf(rdev: number): [number, number] {
+  return [(rdev >>> 8) & 0xfff, (rdev & 0xff) | ((rdev >>> 12) & 0xfff00)];
+}
+
+function rdevOf([major, minor]: readonly [number, number]): number {
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
+}
+
+/** What an object without one at the service is made of. */
+export function specialOf(entry: MetadataEntry): Pick<Inode, 'kind' | 'target' | 'rdev'> {
+  const { target, targetBase64 } = entry;
+  const bytes = target !== undefined ? Buffer.from(target) : Buffer.from(targetBase64 ?? '', 'base64');
+  return {
+    kind: inodeKindOf(entry.kind),
+    target: entry.kind === 'symlink' ? bytes : null,
+    rdev: entry.rdev === undefined ? 0 : rdevOf(entry.rdev),
+  };
+}
+
+export interface AppliedEntry {
+  readonly overlay: Overlay;
+  readonly xattrs: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Set-user-ID, and set-group-ID: they belong to the content of a program. */
+const setIdBits = 0o6000;
+
+/**
+ * What an inode shows by an entry. Where the entry describes another content than the file has, the times go, and so does what
+ * would let a strange program run with the rights of another user; the rest stays.
+ */
+export function appliedTo(inode: Inode, entry: MetadataEntry): AppliedEntry {
+  const { remote } = inode;
+  const isOther = remote?.kind === 'file' && !describesContent(entry, remote);
+  const keepsTimes = isOther || (remote?.kind === 'file' && inode.localSize !== null);
+  const mode = entry.mode === undefined ? null : Number.parseInt(entry.mode, 8);
+  const xattrs = new Map<string, Uint8Array>();
+  for (const [name, value] of Object.entries(entry.xattrs ?? {}))
+    if (!isOther || name !== capabilityName) xattrs.set(name, Buffer.from(value, 'base64'));
+  return {
+    overlay: {
+      mode: mode !== null && isOther ? mode & ~setIdBits : mode,
+      uid: entry.uid ?? null,
+      gid: entry.gid ?? null,
+      ...(keepsTimes
+        ? { atime: inode.overlay.atime, mtime: inode.overlay.mtime, ctime: inode.overlay.ctime }
+        : { atime: timespec(entry.atime), mtime: timespec(entry.mtime), ctime: timespec(entry.ctime) }),
+    },
+    xattrs,
+  };
+}
+
+function timespec(time: readonly [number, number] | undefined): Timespec | null {
+  return time === undefined ? null : { sec: time[0], nsec: time[1] };
+}

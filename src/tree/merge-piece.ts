@@ -1,0 +1,11 @@
+import type { InodeTable } from './inode-table.js';
+
+/** Runs a piece of a merge as one transaction. Its changes are the service's, not this machine's: `InodeTable.isMerging` says so. */
+export function asPieceOfMerge<T>(table: InodeTable, piece: () => T): T {
+  table.isMerging = true;
+  try {
+    return table.transaction(piece);
+  } finally {
+    table.isMerging = false;
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * What the service cannot hold is carried by the account: a tree that one machine makes is the same on another one, whose config, state
+ * and cache are fresh.
+ */
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { describeEach, openWorld, overKernel, type Subject } from './subjects.js';
+import { cleanUpWorlds, joinWorld, type World } from './world.js';
+
+/** What a program sees of a tree, but ctime, device, inode number, and the link count, which for a directory needs its listing. */
+const look = `find . -printf '%P|%y|%l|%m|%U|%G|%T@|%A@\\n' | sort; getfattr -dhR -m - . 2>/dev/null`;
+/** Names, kinds, targets and modes. */
+const names = `find . -mindepth 1 -printf '%P|%y|%l|%m\\n' | sort`;
+/** The same without what a look changes: times of access. */
+const lookAgain = look.replace('|%A@', '');
+
+const isRoot = process.getuid?.() === 0;
+const carried = ['--metadata', 'account'] as const;
+
+/** A tree with all that a service does not know. */
+const make = `
+mkdir -p a/b 'a/with space' empty
+echo one > a/one; echo two > a/b/two; echo plain > plain; printf x > 'a/with space/x'
+chmod 600 a/one; chmod 4755 a/b/two; chmod 1777 'a/with space'; chmod 750 a
+${isRoot ? 'chown 12:34 a/one; chown -h 5:6 a/b' : ''}
+setfattr -n user.colour -v blue a/one; setfattr -n user.bin -v 0x00ff0102 a/b
+ln -s one a/link; ln -s ../nowhere/at/all a/dangling; mkfifo -m 640 a/fifo
+python3 -c "import socket; socket.socket(socket.AF_UNIX).bind('a/socket')"
+${isRoot ? 'mknod -m 600 a/null c 1 3; mknod -m 660 a/disk b 259 70000' : ''}
+touch -d '2001-02-03 04:05:06.123456789' a/one; touch -d '1969-12-31 23:59:58.5' a/b/two
+touch -h -d '2010-10-10 10:10:10.000000001' a/link
+touch -d '2005-05-05' 'a/with space/x'
+touch -d '2020-02-02 02:02:02.2' a/b 'a/with space' empty a plain .
+`;
+
+async function second(world: World, ...flags: string[]): Promise<World> {
+  const other = await joinWorld(world);
+  await other.mount(...carried, ...flags);
+  return other;
+}
+
+/** The lines of all files of the store. */
+function storeOf({ sandbox }: World): Promise<Record<string, unknown>[]> {
+  const files = sandbox.store.tree().filter(({ path }) => path.startsWith('/.syncmount/') && path.endsWith('.gz'));
+  return Promise.all(files.map(async ({ path }) => gunzipSync(await sandbox.store.readFile(path)).toString())).then(
+    (texts) =>
+      texts.flatMap((text) =>
+        text
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line)),
+      ),
+  );
+}
+
+const lacksEmptyFolders = ({ provider }: Subject): boolean => provider === '5sync';
+
+describeEach(overKernel, 'the account carries metadata: $provider', (subject, turns) => {
+  cleanUpWorlds();
+
+  it('a tree with all kinds of attributes is the same on a second machine', async () => {
+    const a = await openWorld(subject);
+    await a.mount(...carried);
+    await a.out(make);
+    const made = await a.out(look);
+    await a.umount();
+    const b = await second(a);
+    expect(await b.out(look)).toBe(made);
+    // What it shows is kept, also while nothing is asked again.
+    await b.umount();
+    await b.mount(...carried);
+    expect(await b.out(lookAgain)).toBe(made.replaceAll(/^((?:[^|\n]*\|){6}[^|\n]*)\|.*$/gm, '$1'));
+  });
+
+  turns.it('changes, renames and removals of both machines come to the other one', async () => {
+    const a = await openWorld(subject);
+    await a.mount(...carried);
+    await a.out('mkdir d e; echo x > d/x; echo y > d/y; chmod 600 d/x d/y; ln -s 1 d/l; ln -s 2 d/m; mkfifo d/p');
+    await a.umount();
+    const b = await second(a);
+    await b.out('chmod 640 d/x; rm d/l; mv d/m e/m; ln -sfn 3 e/m; mv d/y e/z; rm d/p; ln -s 4 d/p; mv d/x d/w');
+    const made = await b.out(names);
+    await b.umount();
+    await a.mount(...carried, '--dir-ttl', '1s');
+    await a.until(`[ "$(${names})" = "${made}" ]`);
+    await a.umount();
+  });
+
+  turns.it('another client removes the folder: the next mount that has the entries writes them again', async () => {
+    const a = await openWorld(subject);
+    await a.mount(...carried);
+    await a.out('mkdir d; echo x > d/x; chmod 600 d/x; ln -s x d/l');
+    await a.umount();
+    expect((await storeOf(a)).length).toBeGreaterThan(2);
+    a.sandbox.store.remove('/.syncmount');
+    await a.mount(...carried);
+    expect(await a.out('stat -c %a d/x; readlink d/l')).toBe('600\nx');
+    // Its listing of the root tells.
+    await expect.poll(async () => (await a.status()).metadata?.pending).toBeGreaterThan(0);
+    await a.umount();
+    const b = await second(a);
+    expect(await b.out('stat -c %a d/x; readlink d/l')).toBe('600\nx');
+  });
+
+  turns.it('its folder is shown nowhere, and its name is taken', async () => {
+    const a = await openWorld(subject);
+    await a.mount(...carried);
+    await a.out('echo x > x; chmod 600 x');
+    await a.umount();
+    for (const mode of ['account', 'local']) {
+      await a.mount('--metadata', mode);
+      expect(await a.out('ls -A; find . -name ".sync*"; (stat .syncmount 2>&1 || true) | tail -c 26')).toBe(
+        'x\nNo such file or directory',
+      );
+      const { stdout, stderr } = await a.sh(
+        'mkdir .syncmount; mv x .syncmount; : > .syncmount; ls -A; mkdir d; mkdir d/.syncmount',
+      );
+      expect(stdout).toBe('x\n');
+      expect(stderr.match(/File exists/g)?.length).toBe(3);
+      await a.out('rm -r d');
+      await a.umount();
+    }
+    expect((await storeOf(a)).length).toBeGreaterThan(1);
+  });
+
+  turns.it('--metadata local writes nothing, and what it kept is carried by the first mount that carries', async () => {
+    const a = await openWorld(subject);
+    await a.mount('--metadata', 'local');
+    await a.out(make);
+    const made = await a.out(lookAgain);
+    expect((await a.status()).metadata).toBeUndefined();
+    await a.umount();
+    expect(a.sandbox.store.tree().filter(({ path }) => path.startsWith('/.syncmount'))).toEqual([]);
+    await a.mount(...carried);
+    await expect.poll(async () => (await a.status()).metadata?.pending).toBeGreaterThan(0);
+    await a.umount();
+    const b = await second(a);
+    expect(await b.out(lookAgain)).toBe(made);
+  });
+
+  turns.it('a read-only mount reads, and writes nothing', async () => {
+    const a = await openWorld(subject);
+    await a.mount(...carried);
+    await a.out('echo x > x; chmod 600 x');
+    await a.umount();
+    const b = await joinWorld(a);
+    const routes = await b.routesOf(async () => {
+      await b.mount(...carried, '--read-only');
+      expect(await b.out('stat -c %a x')).toBe('600');
+      await b.umount();
+    });
+    expect(routes.filter((route) => !route.startsWith('GET '))).toEqual([]);
+  });
+
+  turns.it('where another client changes the content, its time counts, and mode and owner stay', async () => {
+    const a = await openWorld(subject);
+    await a.mount(...carried);
+    await a.out('echo x > x; chmod 4750 x; touch -d 2001-01-01 x; setfattr -n user.a -v 1 x');
+    await a.umount();
+    await a.sandbox.store.putFile('/x', 'from elsewhere');
+    const b = await second(a);
+    expect(await b.out('stat -c %a x; cat x; getfattr --only-values -n user.a x')).toBe('750\nfrom elsewhere1');
+    expect(Number(await b.out('stat -c %Y x'))).toBeGreaterThan(1_000_000_000);
+    expect(await b.out('stat -c %y x')).not.toMatch(/^2001/);
+  });
+
+  turns.it('fsync of a directory brings it to the account, and status tells what is not there yet', async () => {
+    const a = await openWorld(subject);
+    await a.mount(...carried);
+    await a.out('mkdir d; echo x > d/x; chmod 600 d/x');
+    expect((await a.status()).metadata?.pending).toBeGreaterThan(0);
+    expect((await a.cli(['status'])).stdout).toMatch(/metadata\s+\d+ changes are not in the account yet/);
+    await a.out(`python3 -c "import os; f = os.open('d', os.O_RDONLY); os.fsync(f)"`);
+    expect((await a.status()).metadata).toEqual({ pending: 0 });
+    expect(await storeOf(a)).toContainEqual(expect.objectContaining({ name: 'x', mode: '0600' }));
+    // Killed now, this machine would still have it, and so has the other one.
+    const b = await second(a);
+    expect(await b.out('stat -c %a d/x')).toBe('600');
+  });
+
+  turns.unless(lacksEmptyFolders, 'there a rename is a copy, and the object is another one')(
+    'the entry follows an object that another client renames',
+    async () => {
+      const a = await openWorld(subject);
+      await a.mount(...carried);
+      await a.out('mkdir d; echo x > d/x; chmod 600 d/x; mkdir -m 700 s');
+      await a.umount();
+      a.sandbox.store.rename('/d/x', 'other');
+      a.sandbox.store.rename('/s', 't');
+      const b = await second(a);
+      expect(await b.out('stat -c "%n %a" d/other t')).toBe('d/other 600\nt 700');
+    },
+  );
+});
+
+describe('what metadata costs', () => {
+  cleanUpWorlds();
+
+  it.each(overKernel)(
+    'cp -a of 1,000 files and a cold walk over them: $provider',
+    async (subject) => {
+      const place = await mkdtemp(join(tmpdir(), 'syncmount-tree-'));
+      await mkdir(join(place, 'tree'));
+      const count = async (metadata: string): Promise<[number, number]> => {
+        const a = await openWorld(subject, { requestsPerHour: 100_000 });
+        await a.mount('--metadata', metadata, '--write-back');
+        await a.shell(
+          `cd ${place}/tree && for d in $(seq 10); do mkdir -p d$d; for f in $(seq 100); do echo $d/$f > d$d/f$f; done; done; find . -type f -exec chmod 600 {} +`,
+        );
+        const copying = await a.requestsOf(async () => {
+          await a.out(`cp -a ${place}/tree .`);
+          await a.umount();
+        });
+        const b = await joinWorld(a);
+        const walking = await b.requestsOf(async () => {
+          await b.mount('--metadata', metadata);
+          const modes = await b.out(`find tree -type f -printf '%m\\n' | sort | uniq -c`);
+          expect(modes).toBe(metadata === 'account' ? '1000 600' : '1000 644');
+          await b.umount();
+        });
+        return [copying.length, walking.length];
+      };
+      const [copying, walking] = await count('local');
+      const [copyingToo, walkingToo] = await count('account');
+      expect(copyingToo).toBeLessThanOrEqual(copying * 1.03);
+      // The list of the store's files, the index and a pack.
+      expect(walkingToo).toBeLessThanOrEqual(walking + 3);
+    },
+    240_000,
+  );
+});
