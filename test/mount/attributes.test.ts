@@ -116,4 +116,24 @@ f = os.open("f", os.O_RDWR); os.ftruncate(f, 4096)'; getcap f; setcap cap_net_ra
     await world.mount('--allow-other');
     expect(await world.out(`cd w; ${everything}`)).toBe(local);
   });
+
+  turns.it('rsync and tar carry all of it: nothing differs afterwards, after a remount too', async () => {
+    const world = await open();
+    const archive =
+      'tar --acls --xattrs --xattrs-include=* --numeric-owner --sort=name --pax-option=delete=atime,delete=ctime -c .';
+    const compare = `rsync -aHAXSni --numeric-ids --checksum "$TOP/tree/" t/; rsync -aHAXSni --numeric-ids --checksum t/ "$TOP/tree/"
+      cmp <(cd "$TOP/tree"; ${archive}) <(cd t; ${archive})`;
+    await world.out(`
+      mkdir "$TOP/tree"; cd "$TOP/tree"; mkdir -m 3777 sticky; mkdir d; echo f > d/f; ln d/f d/g; ln -s f d/link; ln -s /nowhere dangling
+      mkfifo fifo; mknod null c 1 3; mknod loop b 7 0; touch "$(printf 'caf\\xe9')"; : > empty
+      truncate -s 1M sparse; printf x | dd of=sparse bs=1 seek=600000 conv=notrunc status=none
+      cp /bin/true tool; setcap cap_net_raw+ep tool; cp /bin/true suid; chmod 4755 suid; chown 12:34 fifo sticky suid; chmod 6755 suid
+      setfacl -m u:1234:rw,g:77:r d/f; setfacl -d -m u:5:rwx d; setfattr -n trusted.t -v y d; setfattr -n user.u -v z empty
+      chown -h 5:6 dangling; find . -depth -exec touch -h -d '2001-02-03 04:05:06.123456789' {} +
+      rsync -aHAXS --numeric-ids "$TOP/tree/" "$MNT/t/"; cd "$MNT"; ${compare}`);
+    expect(await world.out(compare)).toBe('');
+    await world.umount();
+    await world.mount('--allow-other');
+    expect(await world.out(compare)).toBe('');
+  });
 });
