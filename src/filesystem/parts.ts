@@ -82,7 +82,7 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     discarding: new Discarding(core, contents),
     copying: new Copying(core, contents, namespace, (bytes) => space.changed(bytes)),
     specials: new SpecialFiles(core, namespace),
-    links: new HardLinks(core, namespace, contents),
+    links: new HardLinks(core, namespace, contents, uploader),
     xattrs: new Xattrs(core),
     failures: new FailureLog(core),
     invalidations: new Invalidations(core.log, (ino) => handles.noteOutdated(ino)),

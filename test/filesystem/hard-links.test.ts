@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { MemoryProviderOptions } from '../support/memory-provider.js';
-import { dieAt, emptying, errnoOf, type HarnessOptions, type Mounted, mounted, settle, writing } from './harness.js';
+import {
+  creating,
+  dieAt,
+  emptying,
+  errnoOf,
+  type HarnessOptions,
+  type Mounted,
+  mounted,
+  settle,
+  writing,
+} from './harness.js';
 
 const withFiles = (files: Record<string, string>, options: HarnessOptions = {}): Promise<Mounted> =>
   mounted(options, (provider) => {
@@ -327,5 +337,33 @@ describe('names that are looked up often', () => {
     expect(await m.cat('c')).toBe('other');
     await m.create('a', emptying);
     expect(await Promise.all(['a', 'b', 'c', 'e'].map(look))).toEqual([1, 2, 1, 2]);
+  });
+});
+
+describe('a file of O_TMPFILE', () => {
+  it('gets its first name by a link, and is stored from then on', async () => {
+    const m = await mounted();
+    const { handle, attributes } = await m.fs.create(m.fs.root, null, 0o640, creating);
+    await m.write(handle, 'made ');
+    await m.fs.fsync(handle);
+    await m.fs.link(attributes.ino, m.fs.root, 'a');
+    expect(m.pending()).toEqual(['/a synced']);
+    await ln(m, 'a', 'b');
+    await m.write(handle, 'and named', 5);
+    await m.close(handle);
+    expect(await m.cat('b')).toBe('made and named');
+    expect(m.provider.other.tree()).toEqual({ a: 'made and named' });
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('that was removed since, or never had such a name, gets none', async () => {
+    const m = await mounted();
+    const { handle, attributes } = await m.fs.create(m.fs.root, null, 0o640, creating);
+    await m.fs.link(attributes.ino, m.fs.root, 'a');
+    await m.rm('a');
+    expect(await errnoOf(m.fs.link(attributes.ino, m.fs.root, 'b'))).toBe('ENOENT');
+    await m.close(handle);
+    expect(m.provider.other.tree()).toEqual({});
+    expect(m.isClean()).toBe(true);
   });
 });

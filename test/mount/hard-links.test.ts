@@ -83,6 +83,33 @@ print(sorted(os.listdir('.')), open('b').read())"`;
     },
   );
 
+  unless(isNative, 'libfuse has no O_TMPFILE')(
+    'a file of O_TMPFILE gets a name, and is stored and durable from then on',
+    async () => {
+      const script = (end: string): string => `python3 -c "
+import os, signal, time
+here = os.open('.', os.O_RDONLY); name = lambda to: os.link('/proc/self/fd/%d' % fd, to, src_dir_fd=here, dst_dir_fd=here)
+fd = os.open('.', os.O_RDWR | os.O_TMPFILE, 0o640); os.write(fd, b'made '); os.fsync(fd)
+try: name('d')
+except FileExistsError: print('exists')
+name('a'); os.link('a', 'b'); print(os.fstat(fd).st_nlink, sorted(os.listdir('.')))
+${end}"`;
+      const whole = script(`os.write(fd, b'and named'); os.close(fd); print(open('b').read())`);
+      const run = (top: string): Promise<string> =>
+        world.out(`mkdir ${top}; cd ${top}; mkdir d; ${whole} && stat -c '%a %h %s' a; ls`);
+      expect(await run('"$MNT/w"')).toBe(await run('"$TOP/w"'));
+      expect(world.sandbox.store.tree().flatMap(({ kind, path }) => (kind === 'file' ? [path] : []))).toEqual(['/w/a']);
+      const { pid } = await world.status();
+      const writer = world.start(`mkdir v; cd v; mkdir d; ${script("print('named', flush=True); time.sleep(600)")}`);
+      await world.until('[ -e v/b ]');
+      await world.shell(`kill -9 ${pid}`);
+      writer.child.kill('SIGKILL');
+      await world.shell('umount -l "$MNT"');
+      await world.mount();
+      expect(await world.out("cat v/b; stat -c '%h %a' v/a")).toBe('made 2 640');
+    },
+  );
+
   unless(isNative, byPaths)('cp -al, rsync -aH, tar and git clone --local make them, and find them again', async () => {
     await world.out(`
       mkdir -p "$TOP/t/d"; cd "$TOP/t"; seq 99 > f; ln f d/g; ln f h; ln -s f l; ln l d/m; mkfifo p; echo alone > d/alone

@@ -42,7 +42,8 @@ def attributes(found):
     """What must be equal in both directories."""
     if stat.S_ISDIR(found.st_mode):
         return ['directory', found.st_mode & PERMISSIONS, time_of(found.st_mtime_ns)]
-    return ['file', found.st_mode & PERMISSIONS, time_of(found.st_mtime_ns), found.st_size, found.st_nlink]
+    kind = {stat.S_IFREG: 'file', stat.S_IFLNK: 'link', stat.S_IFSOCK: 'socket'}[stat.S_IFMT(found.st_mode)]
+    return [kind, found.st_mode & PERMISSIONS, time_of(found.st_mtime_ns), found.st_size, found.st_nlink]
 
 
 def rendezvous(tell, wait):
@@ -197,6 +198,19 @@ class Actor:
     def unlink(self, path):
         os.unlink(self.at(path))
 
+    def symlink(self, target, path):
+        os.symlink(target, self.at(path))
+
+    def readlink(self, path):
+        return os.readlink(self.at(path))
+
+    def socket(self, path):
+        # What stands for all special files: an open of it fails at once, and that of a FIFO would wait.
+        os.mknod(self.at(path), stat.S_IFSOCK | 0o640)
+
+    def link(self, path, to):
+        os.link(self.at(path), self.at(to), follow_symlinks=False)
+
     def rename(self, path, to):
         os.rename(self.at(path), self.at(to))
 
@@ -250,13 +264,17 @@ class Actor:
 
     def tree(self):
         """Everything: attributes, and content of files."""
-        seen = {}
+        seen, same = {}, {}
         for directory, names, files in os.walk(self.top):
             for name in names + files:
                 path = os.path.join(directory, name)
                 found = os.lstat(path)
-                content = None if stat.S_ISDIR(found.st_mode) else self._content(path).hex()
+                content = self._content(path).hex() if stat.S_ISREG(found.st_mode) else None
+                if stat.S_ISLNK(found.st_mode):
+                    content = os.readlink(path)
+                same.setdefault((found.st_dev, found.st_ino), []).append(os.path.relpath(path, self.top))
                 seen[os.path.relpath(path, self.top)] = [attributes(found), content]
+        seen['names of one inode'] = sorted(sorted(names) for names in same.values() if len(names) > 1)
         return seen
 
     def close_all(self):

@@ -113,6 +113,9 @@ class Elsewhere:
             inside = to == path or to.startswith(f'{path}/')
             return not inside and not os.path.lexists(at(to)) and os.path.isdir(os.path.dirname(at(to)))
         below = [path] + [os.path.join(path, name) for name, _kind in names_in(at(path))]
+        # Of a file with several names the service knows one, and all of them go with it.
+        if any(stat.S_ISREG(os.lstat(at(each)).st_mode) and os.lstat(at(each)).st_nlink > 1 for each in below):
+            return False
         return not any(identity(os.lstat(at(each))) in self.changed for each in below)
 
     def _do(self, how, path, to):

@@ -98,8 +98,8 @@ export class Others {
     const open = isFollowed ? ['open'] : [];
     if ([...pending, ...failed].some((upload) => isWithin(upload.path) && !open.includes(upload.state))) return false;
     if (found === undefined || (found.kind === 'folder' && this.#limits.forgetsEmptyDirectories)) return false;
-    const wanted = await treeOf(this.#local(run), this.#limits);
     const held = new Map(store.tree().map((entry) => [entry.path, entry]));
+    const wanted = await treeOf(this.#local(run), this.#limits, { has: (at) => held.has(`/${run}/${at}`) });
     return [...wanted].every(([at, what]) => {
       const full = `/${run}/${at}`;
       if (!isWithin(full)) return true;

@@ -31,6 +31,8 @@ const paths = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constantFrom('', tooLong, `a/${tooLong}`, 'a/../b', 'a/.', 'b/..', 'a/') },
 );
+/** Of symbolic links: to what may be there, or nowhere. None leads out of the directory of the program. */
+const targets = fc.oneof(fc.constantFrom(...names, 'a/b', 'b/c', './a'), fc.constantFrom('none', 'x'.repeat(300)));
 const slot = fc.nat(2);
 /** Off the borders of pages, and now and then over one of the cache's blocks. */
 const size = fc.oneof(
@@ -99,6 +101,10 @@ const calls = [
   step(5, 'unlink', paths),
   step(8, 'rename', paths, paths),
   step(1, 'rename_noreplace', paths, paths),
+  step(4, 'symlink', targets, paths),
+  step(2, 'readlink', paths),
+  step(2, 'socket', paths),
+  step(6, 'link', paths, paths),
 ];
 
 /** What takes the name of a file, or of a folder that it is in, while it goes up. Others overwrite it. */

@@ -1,6 +1,6 @@
 /** What an ordinary directory has, as it is compared with what a service has. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** What a service's mounts cannot do, or cannot promise. */
@@ -11,20 +11,35 @@ export interface Limits {
   readonly forgetsEmptyDirectories: boolean;
 }
 
-/** The MD5 of each file, `directory` for each directory, by relative path. */
-export async function treeOf(top: string, limits: Limits): Promise<Map<string, string>> {
+/**
+ * The MD5 of each file, `directory` for each directory, by relative path; of a file with several names under the one that `held` has, or
+ * the first. What no service holds is left out.
+ */
+export async function treeOf(
+  top: string,
+  limits: Limits,
+  held: { has(path: string): boolean } = new Set(),
+): Promise<Map<string, string>> {
   const found = new Map<string, string>();
+  const linked = new Map<number, string[]>();
   for (const entry of await readdir(top, { withFileTypes: true, recursive: true })) {
     const path = join(entry.parentPath, entry.name);
     const relative = path.slice(top.length + 1);
-    if (entry.isFile())
-      found.set(
-        relative,
-        createHash('md5')
-          .update(await readFile(path))
-          .digest('hex'),
-      );
-    else if (!limits.forgetsEmptyDirectories) found.set(relative, 'directory');
+    if (entry.isFile()) {
+      const { ino, nlink } = await stat(path);
+      if (nlink > 1) linked.set(ino, [...(linked.get(ino) ?? []), relative]);
+      else found.set(relative, await md5Of(path));
+    } else if (entry.isDirectory() && !limits.forgetsEmptyDirectories) found.set(relative, 'directory');
+  }
+  for (const [first = '', ...others] of linked.values()) {
+    const shown = [first, ...others].find((path) => held.has(path)) ?? first;
+    found.set(shown, await md5Of(join(top, shown)));
   }
   return found;
+}
+
+async function md5Of(path: string): Promise<string> {
+  return createHash('md5')
+    .update(await readFile(path))
+    .digest('hex');
 }
