@@ -107,6 +107,14 @@ print('right')`;
     expect(await m.python(script)).toMatchObject({ ...ok, stdout: 'right' });
   });
 
+  it('keeps ACLs where the kernel checks permissions by them, and refuses them where it does not', async () => {
+    const { stdout, stderr } = await m.sh(
+      'touch f; chmod 640 f; setfacl -m u:1234:rw f || true; stat -c %a f; getfacl -cn f | grep 1234 || true',
+    );
+    if (binding.name === 'native') expect([stdout, stderr]).toEqual(['640', 'setfacl: f: Operation not supported']);
+    else expect([stdout, stderr]).toEqual(['660\nuser:1234:rw-', '']);
+  });
+
   it('keeps extended attributes, with the errors of setxattr(2)', async () => {
     const script = `
 open('f', 'w').close()
