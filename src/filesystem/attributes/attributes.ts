@@ -114,17 +114,19 @@ export function changeOverlay(core: Core, ino: Ino, change: AttributeChange): vo
   if (mode !== undefined && kind === 'symlink')
     throw new FsError('ENOTSUP', `${name} is a symbolic link, without a mode`);
   const file = core.files.state(ino);
-  if (mode !== undefined) keepAclInStep(core, ino, mode);
-  if (uid !== undefined || gid !== undefined) dropCapability(core, ino);
-  core.table.update(ino, {
-    overlay: {
-      mode: mode === undefined ? overlay.mode : mode & 0o7777,
-      uid: uid ?? overlay.uid,
-      gid: gid ?? overlay.gid,
-      atime: atime === undefined ? overlay.atime : atime === 'now' ? now : atime,
-      mtime: mtime === undefined ? overlay.mtime : mtime === 'now' ? now : mtime,
-      ctime: laterStatus(core, inode, now),
-    },
+  core.table.transaction(() => {
+    if (mode !== undefined) keepAclInStep(core, ino, mode);
+    if (uid !== undefined || gid !== undefined) dropCapability(core, ino);
+    core.table.update(ino, {
+      overlay: {
+        mode: mode === undefined ? overlay.mode : mode & 0o7777,
+        uid: uid ?? overlay.uid,
+        gid: gid ?? overlay.gid,
+        atime: atime === undefined ? overlay.atime : atime === 'now' ? now : atime,
+        mtime: mtime === undefined ? overlay.mtime : mtime === 'now' ? now : mtime,
+        ctime: laterStatus(core, inode, now),
+      },
+    });
   });
   // The file's own time of its last write is older than this call, and must not hide the time that was set.
   if (file !== undefined && mtime !== undefined) file.mtime = null;

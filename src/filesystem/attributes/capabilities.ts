@@ -4,5 +4,5 @@ import type { Core } from '../core/core.js';
 
 /** To be called where the content or the owner of a file changes: its capability was for the file as it was. capabilities(7) */
 export function dropCapability({ table }: Pick<Core, 'table'>, ino: Ino): void {
-  if (table.xattrs.hasCapability(ino)) table.xattrs.remove(ino, capabilityName);
+  if (table.xattrs.hasCapability(ino)) table.transaction(() => table.xattrs.remove(ino, capabilityName));
 }
