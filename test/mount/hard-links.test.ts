@@ -110,6 +110,30 @@ ${end}"`;
     },
   );
 
+  unless(isNative, 'libfuse has no renameat2')(
+    'RENAME_EXCHANGE swaps what only this machine has, RENAME_WHITEOUT is refused',
+    async () => {
+      const script = `python3 -c "
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+def rename(a, b, flags):
+    failed = libc.renameat2(-100, a.encode(), -100, b.encode(), flags)
+    print(a, b, errno.errorcode[ctypes.get_errno()] if failed else 'done')
+open('f', 'w').write('text'); os.link('f', 'g'); os.symlink('x', 'l'); os.mkdir('d'); os.mkfifo('d/p')
+rename('g', 'l', 2); rename('l', 'd/p', 2); rename('l', 'none', 2)
+print(os.readlink('g'), open('d/p').read(), os.stat('f').st_nlink, oct(os.stat('l').st_mode))"`;
+      const run = (top: string): Promise<string> => world.out(`mkdir ${top}; cd ${top}; ${script}`);
+      const local = await run('"$TOP/w"');
+      expect(local).toContain('x text 2');
+      expect(await run('"$MNT/w"')).toBe(local);
+      expect(
+        await world.out(`cd w; python3 -c "
+import ctypes; libc = ctypes.CDLL(None, use_errno=True)
+print(libc.renameat2(-100, b'f', -100, b'n', 4), ctypes.get_errno(), libc.renameat2(-100, b'f', -100, b'l', 2), ctypes.get_errno())"`),
+      ).toBe('-1 22 -1 22');
+    },
+  );
+
   unless(isNative, byPaths)('cp -al, rsync -aH, tar and git clone --local make them, and find them again', async () => {
     await world.out(`
       mkdir -p "$TOP/t/d"; cd "$TOP/t"; seq 99 > f; ln f d/g; ln f h; ln -s f l; ln l d/m; mkfifo p; echo alone > d/alone

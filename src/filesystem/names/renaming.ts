@@ -21,6 +21,7 @@ import { type BegunRename, begunRename, type Intents } from '../recovery/intents
 import type { Uploader } from '../uploads/uploader.js';
 import { type ApplyMove, CopyRename, type NewPlace } from './copy-rename.js';
 import { DirectoryCopyRename } from './directory-copy-rename.js';
+import { Exchanging } from './exchanging.js';
 import { MoveRename, remoteName } from './move-rename.js';
 import { type Namespace, type NamespaceParts, requireNameFits, requireNotReserved } from './namespace.js';
 import type { AsideFiles } from './removed-while-open.js';
@@ -36,6 +37,7 @@ export class Renaming {
   readonly #byMove: MoveRename;
   readonly #directoryByCopy: DirectoryCopyRename;
   readonly #byRow: RowRename;
+  readonly #exchanging: Exchanging;
   readonly #parts: NamespaceParts;
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
@@ -45,6 +47,7 @@ export class Renaming {
     this.#namespace = namespace;
     this.#parts = parts;
     this.#byRow = new RowRename(core, namespace, parts);
+    this.#exchanging = new Exchanging(core, namespace, parts);
     this.#contents = parts.contents;
     this.#uploader = parts.uploader;
     this.#intents = parts.intents;
@@ -65,8 +68,8 @@ export class Renaming {
     caller: Caller | undefined,
   ): Promise<void> {
     requireWritable(this.#core);
-    // No provider swaps two names at once, and half a swap is worse than none.
-    if (flags.exchange) throw new FsError('EINVAL', 'names cannot be exchanged here');
+    if (flags.exchange)
+      return this.#exchanging.exchange({ parent, name }, { parent: newParent, name: newName }, caller);
     requireNameFits(this.#core, newName);
     requireNotReserved(directoryOf(this.#core, newParent), newName);
     for (let isRelisted = false; ; ) {
