@@ -196,6 +196,54 @@ describeEach(overKernel, 'the account carries metadata: $provider', (subject, tu
   );
 });
 
+describe('two machines that change the same folder at once and are killed', () => {
+  cleanUpWorlds();
+
+  /** Random modes, times and links; the same for the same seed. */
+  const work = (seed: number): string => `
+RANDOM=${seed}
+for i in $(seq 60); do
+  n=$((RANDOM % 10))
+  case $((RANDOM % 5)) in
+    0) chmod 6$((RANDOM % 8))$((RANDOM % 8)) d/f$n ;;
+    1) touch -d "@$((RANDOM * 1000)).$((RANDOM + 100000000))" d/f$n ;;
+    2) ln -sfn $((RANDOM)) d/l$n ;;
+    3) rm -f d/l$n ;;
+    4) setfattr -n user.n -v $RANDOM d/f$n ;;
+  esac
+done 2> "$TOP/errors"; true`;
+
+  it.each(overKernel.filter(({ provider }) => provider !== '4sync'))(
+    'end with the same tree: $provider',
+    async (subject) => {
+      const a = await openWorld(subject);
+      await a.mount(...carried);
+      await a.out('mkdir d; for n in $(seq 0 9); do echo $n > d/f$n; chmod 600 d/f$n; done');
+      await a.umount();
+      const b = await joinWorld(a);
+      const machines = [a, b];
+      for (const machine of machines) await machine.mount(...carried, '--dir-ttl', '1s');
+      for (let round = 0; round < 3; round++) {
+        await Promise.all(machines.map((machine, n) => machine.sh(work(100 * round + n))));
+        const killed = machines[round % 2] ?? a;
+        const { pid } = await killed.status();
+        process.kill(pid, 'SIGKILL');
+        await killed.shell(`umount -l ${killed.mnt}; while kill -0 ${pid}; do sleep 0.05; done 2> /dev/null; true`);
+        await killed.mount(...carried, '--dir-ttl', '1s');
+      }
+      // Each has written; each reads what the other one has written.
+      for (const machine of machines) await machine.umount();
+      for (const machine of machines) await machine.mount(...carried, '--dir-ttl', '1s');
+      const tree = `cd d && find . -mindepth 1 -printf '%P|%y|%l|%m|%T@\\n' | sort && getfattr -dhR . | grep -v '^$'`;
+      // An older listing is shown first.
+      await expect.poll(async () => (await a.out(tree)) === (await b.out(tree)), { timeout: 30_000 }).toBe(true);
+      const c = await second(a);
+      expect(await c.out(tree)).toBe(await a.out(tree));
+    },
+    240_000,
+  );
+});
+
 describe('what metadata costs', () => {
   cleanUpWorlds();
 

@@ -119,9 +119,11 @@ export class ApplyEntries {
       else if (kind === 'directory' && provider.capabilities.folders === 'implied') work.toMake.push(timed);
       return;
     }
-    if (row.kind === kind) this.#show(work, row, timed, time);
-    else if (isSpecial(row) && isSpecial({ kind }) && row.name === entry.name) {
-      // Another machine has removed the one and made the other.
+    if (!isSpecial(row)) {
+      if (row.kind === kind) this.#show(work, row, timed, time);
+    } else if (isSameSpecial(row, specialOf(entry))) this.#show(work, row, timed, time);
+    else if (isSpecial({ kind }) && row.name === entry.name) {
+      // Another machine has removed the one and made the other: another inode, because the kernel remembers where a link points.
       this.#detach(work, row);
       this.#insert(work, timed);
     }
@@ -144,7 +146,7 @@ export class ApplyEntries {
   #show({ attributes }: Work, row: Inode, { entry }: TimedEntry, time: LogicalTime): void {
     const { table, states } = this.#o;
     const { overlay, xattrs } = appliedTo(row, entry);
-    table.update(row.ino, { overlay, ...(isSpecial(row) ? specialOf(entry) : {}) });
+    table.update(row.ino, { overlay });
     for (const name of table.xattrs.names(row.ino)) if (!xattrs.has(name)) table.xattrs.remove(row.ino, name);
     for (const [name, value] of xattrs) table.xattrs.set(row.ino, name, value);
     states.put(row.ino, { place: states.get(row.ino)?.place ?? null, time });
@@ -195,6 +197,15 @@ export class ApplyEntries {
     );
   }
 }
+
+function isSameSpecial(
+  a: Pick<Inode, 'kind' | 'target' | 'rdev'>,
+  b: Pick<Inode, 'kind' | 'target' | 'rdev'>,
+): boolean {
+  return a.kind === b.kind && a.rdev === b.rdev && Buffer.compare(a.target ?? nothing, b.target ?? nothing) === 0;
+}
+
+const nothing = new Uint8Array();
 
 function isShown(shown: LogicalTime | undefined, time: LogicalTime): boolean {
   return shown !== undefined && compareTimes(shown, time) >= 0;
