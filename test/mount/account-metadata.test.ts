@@ -274,8 +274,9 @@ describe('what metadata costs', () => {
       const [copying, walking] = await count('local');
       const [copyingToo, walkingToo] = await count('account');
       expect(copyingToo).toBeLessThanOrEqual(copying * 1.03);
-      // The list of the store's files, the index and a pack.
-      expect(walkingToo).toBeLessThanOrEqual(walking + 3);
+      // The list of the store's files, the index and a pack. 5sync lists all files of the account, twice at the first time: the store's
+      // are the first ones of another page.
+      expect(walkingToo).toBeLessThanOrEqual(walking + (subject.provider === '5sync' ? 4 : 3));
     },
     240_000,
   );
