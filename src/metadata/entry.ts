@@ -12,6 +12,15 @@ const time = z.tuple([z.number().int().safe(), z.number().int().min(0).max(999_9
 /** Users and groups of Linux; the highest number means "none". */
 const owner = z.number().int().min(0).max(0xfffffffe);
 
+/** A name, with the ids and names of the folders on the way to it: the root first, the name's own folder last. */
+const place = z.object({
+  folder: z.string().min(1),
+  name: z.string().min(1),
+  path: z.array(z.tuple([z.string().min(1), z.string().min(1)])).min(1),
+});
+
+export type NamePlace = z.infer<typeof place>;
+
 /** Fields that this version does not know stay in the entry: a later version of the program wrote them. */
 const entrySchema = z.looseObject({
   /** The service's id of the folder, or its path where folders have no ids. */
@@ -45,10 +54,12 @@ const entrySchema = z.looseObject({
   targetBase64: base64.optional(),
   /** Of a device: major and minor number. */
   rdev: z.tuple([wholeNumber, wholeNumber]).optional(),
-  /** All names of one inode with several have the same. */
-  link: z.string().min(1).optional(),
-  /** The name has no object of its own: `id` is the object that holds the bytes, and it has another of the inode's names. */
+  /** The further names of an inode with several (hard links). */
+  names: z.array(place).optional(),
+  /** A further name of an inode: `id` is the object that holds the bytes, and it has the inode's first name. */
   alias: z.literal(true).optional(),
+  /** Of an alias: the first name. */
+  of: place.optional(),
 });
 
 export type MetadataEntry = z.infer<typeof entrySchema>;

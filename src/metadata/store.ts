@@ -150,7 +150,7 @@ export class MetadataStore {
 
   /** The latest entry that is bound to an object, wherever it was when that was written. */
   entryOfObject(id: string): TimedEntry | undefined {
-    return latest(this.#tables.entriesOfObject(id).filter(({ entry }) => entry.gone !== true));
+    return latest(this.#tables.entriesOfObject(id).filter(({ entry }) => entry.gone !== true && entry.alias !== true));
   }
 
   /**

@@ -49,7 +49,10 @@ export interface ListedMetadata {
   /** Resolves when what `apply` needs is here, or cannot be had now. Rejects with `aborted` only. */
   prepare(folder: RemoteFolder, request: ListingRequest): Promise<void>;
   /** The listing of a directory was merged: changes its rows by what is known of them. */
-  apply(directory: Ino): Promise<{ readonly names: readonly string[]; readonly attributes: readonly Ino[] }>;
+  apply(
+    directory: Ino,
+    list: (directory: Ino) => Promise<void>,
+  ): Promise<{ readonly names: readonly string[]; readonly attributes: readonly Ino[] }>;
 }
 
 export interface DirectoriesOptions {
@@ -220,7 +223,7 @@ export class Directories {
       // An answer that has come is merged even if every caller gave up. Only the end of the mount stops it.
       const ends = this.#closing.signal;
       const changes = await mergeListing(table, ino, entries, order, clock.now(), impliesFolders, ends);
-      const applied = await metadata?.apply(ino);
+      const applied = await metadata?.apply(ino, (other) => this.refresh(other, priority, signal));
       this.#offlineUntil = 0;
       for (const other of changes.doubtful) this.#expired.add(other);
       const names = new Set([...changes.names, ...(applied?.names ?? [])]);

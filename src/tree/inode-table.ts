@@ -26,6 +26,7 @@ import {
   updateInodeInPlace,
 } from './rows.js';
 import { sweepRows } from './sweeping.js';
+import { UnlistedFiles } from './unlisted-files.js';
 import { XattrTable } from './xattr-table.js';
 
 /** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
@@ -41,6 +42,8 @@ export class InodeTable {
   readonly sql: Sql;
   /** Called after each change of a row, in the transaction that makes it. `before` is null for a new row. */
   onChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
+  /** Called when an inode got, lost (`left`) or moved a further name, in the transaction of that. */
+  onFurtherName: ((ino: Ino, left: Named | null) => void) | null = null;
   /** The changes that are being made come from a listing, not from this machine. */
   isMerging = false;
   readonly xattrs: XattrTable;
@@ -62,8 +65,7 @@ export class InodeTable {
   readonly #countUpTo: Statement;
   readonly #countDirectories: Statement;
   readonly #watches = new DirectoryWatches();
-  /** By the id of a file: see `noteUnlisted`. */
-  readonly #unlisted = new Map<string, Pick<Inode, 'ino' | 'parent' | 'name'>>();
+  readonly unlisted = new UnlistedFiles((ino) => this.get(ino));
 
   constructor(sql: Sql) {
     this.sql = sql;
@@ -127,13 +129,16 @@ export class InodeTable {
     this.#clearPlace(ino, parent, name);
     this.further.add(parent, name, ino);
     this.#moved(ino, null, { parent, name });
-    return this.update(ino, { furtherNames: this.#required(ino).furtherNames + 1 });
+    const inode = this.update(ino, { furtherNames: this.#required(ino).furtherNames + 1 });
+    this.onFurtherName?.(ino, null);
+    return inode;
   }
 
   /** Takes a further name away. */
   removeName(found: FurtherName): Inode {
     this.further.remove(found);
     this.#moved(found.ino, found, { parent: null, name: found.name });
+    this.onFurtherName?.(found.ino, found);
     return this.update(found.ino, { furtherNames: this.#required(found.ino).furtherNames - 1 });
   }
 
@@ -142,6 +147,7 @@ export class InodeTable {
     this.#clearPlace(found.ino, parent, name);
     this.further.move(found, { parent, name });
     this.#moved(found.ino, found, { parent, name });
+    this.onFurtherName?.(found.ino, found);
   }
 
   /** An inode is about to get a name in a place. A further name that stands there must be out of sight: then it goes for good. */
@@ -161,25 +167,6 @@ export class InodeTable {
   byRemote(kind: RemoteEntry['kind'], id: string): Inode | undefined {
     const ino = this.#byRemote.get(kind === 'folder' ? 1 : 0, id) as Ino | undefined;
     return ino === undefined ? undefined : this.get(ino);
-  }
-
-  /**
-   * The file is missing in the listing of its folder, and its row goes on without it, since it holds content that is not stored. If
-   * another client has moved the file, the listing of another folder shows it again. Known until the mount ends; then the upload finds out.
-   */
-  noteUnlisted(id: string, { ino, parent, name }: Inode): void {
-    this.#unlisted.set(id, { ino, parent, name });
-  }
-
-  /** The row that went on without this file, if it still does. */
-  unlisted(id: string): Inode | undefined {
-    const noted = this.#unlisted.get(id);
-    if (noted === undefined) return undefined;
-    this.#unlisted.delete(id);
-    const row = this.get(noted.ino);
-    if (row === undefined || row.remote !== null || row.localSize === null) return undefined;
-    // A name that was given here since is newer than the move.
-    return row.parent === noted.parent && row.name === noted.name ? row : undefined;
   }
 
   /** As `get`, for a scan of so many rows that they would push all others out of the memory cache. */

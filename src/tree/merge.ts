@@ -209,7 +209,7 @@ class Merge {
     if (!this.#isGone(child)) return false;
     if (child.localSize !== null) {
       // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
-      if (child.remote !== null) this.#table.noteUnlisted(child.remote.id, child);
+      if (child.remote !== null) this.#table.unlisted.note(child.remote.id, child);
       this.#table.update(child.ino, { remote: null });
       return true;
     }
@@ -307,7 +307,7 @@ class Merge {
     const isThat = current?.remote != null && keyOf(current.remote) === keyOf(entry);
     if (isThat) return current;
     const row = this.#table.byRemote(entry.kind, entry.id);
-    return row === undefined && entry.kind === 'file' ? this.#table.unlisted(entry.id) : row;
+    return row === undefined && entry.kind === 'file' ? this.#table.unlisted.take(entry.id) : row;
   }
 
   /** Merges an entry, then the entries whose names it takes and the entries that get its name, and so on. */

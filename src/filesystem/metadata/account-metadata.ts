@@ -17,6 +17,7 @@ import type { ListedMetadata, ListingRequest } from '../../tree/directories.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import { type AppliedChanges, ApplyEntries } from './apply-entries.js';
+import { CarriedNames } from './carried-names.js';
 import { type EntryPlace, entryOfInode, rootEntryName } from './entry-of-inode.js';
 import { type RowState, RowStates } from './row-states.js';
 
@@ -31,6 +32,7 @@ export class AccountMetadata implements ListedMetadata {
   readonly #table: InodeTable;
   readonly #impliesFolders: boolean;
   readonly #states: RowStates;
+  readonly #names: CarriedNames;
   readonly #apply: ApplyEntries;
   #isClosed = false;
 
@@ -39,7 +41,13 @@ export class AccountMetadata implements ListedMetadata {
     this.store = store;
     this.#impliesFolders = provider.capabilities.folders === 'implied';
     this.#states = new RowStates(table.sql);
-    this.#apply = new ApplyEntries({ table, store, provider, states: this.#states });
+    this.#names = new CarriedNames(table, store);
+    this.#apply = new ApplyEntries({ table, store, provider, states: this.#states, names: this.#names });
+    table.onFurtherName = (ino, left) => {
+      if (this.#apply.isApplying || table.isMerging) return;
+      if (left !== null) this.#names.removed(left);
+      this.#recordNames(ino);
+    };
     table.onChange = (ino, before, after) => this.#changed(ino, before, after);
     table.xattrs.onChange = (ino) => {
       if (this.#apply.isApplying) return;
@@ -55,6 +63,7 @@ export class AccountMetadata implements ListedMetadata {
   }
 
   visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[] {
+    this.#apply.dropSuperseded(folder, entries);
     return folder.parentId === null ? this.store.learnRoot(entries) : entries;
   }
 
@@ -62,8 +71,8 @@ export class AccountMetadata implements ListedMetadata {
     await this.store.prepare(folder.id, priority, signal);
   }
 
-  apply(directory: Ino): Promise<AppliedChanges> {
-    return this.#apply.to(directory);
+  apply(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedChanges> {
+    return this.#apply.to(directory, list);
   }
 
   /** The service's ids of the folders around a folder, nearest first. */
@@ -88,6 +97,7 @@ export class AccountMetadata implements ListedMetadata {
           if (inode === undefined) continue;
           this.#states.track(ino);
           this.#record(ino, inode);
+          this.#names.record(ino);
         }
       });
       await turn();
@@ -122,6 +132,13 @@ export class AccountMetadata implements ListedMetadata {
       before.remote === after.remote &&
       before.localSize === after.localSize;
     if (isSame) return;
+    if (before !== null && !this.#table.isMerging) {
+      const isMoved = before.parent !== after.parent || before.name !== after.name || before.remote !== after.remote;
+      if (isMoved && after.furtherNames > 0) this.#names.record(ino);
+      const old = before.remote;
+      if (old?.kind === 'folder' && after.remote !== null && after.remote.id !== old.id)
+        this.#folderReplaced(ino, old.id);
+    }
     const state = this.#states.get(ino);
     if (this.#table.isMerging) {
       if (state !== undefined) this.#movedElsewhere(ino, after, state);
@@ -129,6 +146,23 @@ export class AccountMetadata implements ListedMetadata {
     }
     if (state === undefined && !this.#isOwnKind(after, before === null)) return;
     this.#record(ino, after, before, state);
+  }
+
+  /** The names of an inode have changed, or their places: its entry lists them, and each has one of its own. */
+  #recordNames(ino: Ino): void {
+    const inode = this.#table.get(ino);
+    if (inode === undefined) return;
+    this.#names.record(ino);
+    this.#record(ino, inode);
+  }
+
+  /** The directory got another id at the service: so did the places of what the service does not know in it. */
+  #folderReplaced(directory: Ino, old: string): void {
+    for (const child of this.#table.children(directory)) if (isSpecial(child)) this.#record(child.ino, child);
+    for (const { name, ino } of this.#table.further.after(directory, '', Number.MAX_SAFE_INTEGER)) {
+      this.store.remove(old, name);
+      this.#recordNames(ino);
+    }
   }
 
   /**
@@ -152,6 +186,7 @@ export class AccountMetadata implements ListedMetadata {
       uid !== null ||
       gid !== null ||
       isSpecial(inode) ||
+      inode.furtherNames > 0 ||
       // Made here: the service has it only once a file is in it.
       (inode.kind === 'directory' && this.#impliesFolders && isNew && inode.overlay.mtime !== null)
     );
@@ -170,13 +205,14 @@ export class AccountMetadata implements ListedMetadata {
     if (place === null) return;
     const { xattrs } = this.#table;
     const values = new Map(xattrs.names(ino).map((name) => [name, xattrs.get(ino, name) ?? new Uint8Array()]));
-    const entry = entryOfInode(inode, place, values);
+    const names = inode.furtherNames === 0 ? [] : this.#names.of(ino);
+    const entry = entryOfInode(inode, place, values, names);
     // What another machine has written meanwhile is later than a change that changes nothing.
     const isUnchanged =
       state?.place != null &&
       before !== null &&
       left !== null &&
-      isSameEntry(entry, entryOfInode(before, left, values));
+      isSameEntry(entry, entryOfInode(before, left, values, names));
     if (isUnchanged) return;
     const time = this.store.put(entry);
     const shown: LogicalTime | undefined = time ?? this.store.entryOf(place.folder, place.name)?.time;

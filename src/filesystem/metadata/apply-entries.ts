@@ -7,10 +7,12 @@ import { inTurns, Pieces } from '../../base/event-loop-turns.js';
 import type { TimedEntry } from '../../metadata/entry.js';
 import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
 import type { MetadataStore } from '../../metadata/store.js';
-import type { Provider } from '../../providers/provider.js';
+import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';
+import type { FurtherName } from '../../tree/further-names.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import { isLocalName } from '../../tree/local-names.js';
+import type { CarriedNames } from './carried-names.js';
 import { appliedTo, inodeKindOf, rootEntryName, specialOf } from './entry-of-inode.js';
 import type { RowStates } from './row-states.js';
 
@@ -27,6 +29,7 @@ export interface ApplyEntriesOptions {
   readonly table: InodeTable;
   readonly store: MetadataStore;
   readonly states: RowStates;
+  readonly names: CarriedNames;
   readonly provider: Pick<Provider, 'capabilities' | 'createFolder' | 'remove'>;
 }
 
@@ -36,6 +39,8 @@ interface Work {
   readonly folder: string;
   readonly names: string[];
   readonly attributes: Ino[];
+  /** Further names of inodes that no listing has shown yet. */
+  readonly toFind: TimedEntry[];
   /** Directories of a service that has none but by their files: made and removed after the rest. */
   readonly toMake: TimedEntry[];
   readonly toRemove: Inode[];
@@ -52,18 +57,47 @@ export class ApplyEntries {
     this.#o = options;
   }
 
-  async to(directory: Ino): Promise<AppliedChanges> {
+  /** `list` lists another directory. It is called for those that were never listed and hold the first name of a further one. */
+  async to(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedChanges> {
     const { table, store } = this.#o;
     const folder = table.get(directory)?.remote?.id;
     if (folder === undefined) return { names: [], attributes: [] };
     const machines: (string | null)[] = store.machinesOf(folder);
     if (!this.#ownDone.has(folder)) machines.push(null);
     this.#ownDone.add(folder);
-    const work: Work = { directory, folder, names: [], attributes: [], toMake: [], toRemove: [] };
+    const work: Work = { directory, folder, names: [], attributes: [], toFind: [], toMake: [], toRemove: [] };
     await inTurns(this.#applying(work, machines), (piece) => table.transaction(() => this.#quietly(piece)));
     for (const timed of work.toMake) await this.#makeDirectory(work, timed);
+    // After the directories are there: names may lie in them.
+    for (const timed of work.toFind) await this.#findAndAdd(work, timed, list);
     for (const inode of work.toRemove) await this.#removeDirectory(work, inode);
     return work;
+  }
+
+  /**
+   * A listing is about to be merged: further names of the directory go that another machine has removed, or given to an object. The
+   * object would get another name.
+   */
+  dropSuperseded(folder: RemoteFolder, objects: readonly RemoteEntry[]): void {
+    const { table, store } = this.#o;
+    const directory = table.byRemote('folder', folder.id);
+    if (directory === undefined || table.further.countIn(directory.ino) === 0) return;
+    const idOf = new Map(objects.map(({ name, id }) => [name, id]));
+    table.transaction(() =>
+      this.#quietly(() => {
+        for (const found of table.further.after(directory.ino, '', Number.MAX_SAFE_INTEGER)) {
+          const entry = store.entryOf(folder.id, found.name)?.entry;
+          const isObject = entry?.alias !== true && entry?.id !== undefined && entry.id === idOf.get(found.name);
+          if (isObject || (entry?.gone === true && !this.#isOurs(found))) table.removeName(found);
+        }
+      }),
+    );
+  }
+
+  /** What is not stored yet is newer than any removal by another machine. */
+  #isOurs({ ino }: FurtherName): boolean {
+    const inode = this.#o.table.get(ino);
+    return inode !== undefined && inode.remote === null && !isSpecial(inode);
   }
 
   /** Changes of the table that become no entries. */
@@ -83,6 +117,7 @@ export class ApplyEntries {
       for (let page = store.timesAfter(machine, work.folder, '', PAGE); page.length > 0; ) {
         for (const { name, id, ...time } of page) {
           if (pieces.isFull()) yield;
+          if (this.#applyName(work, name)) continue;
           const row = this.#rowOf(work, name, id);
           if (row !== undefined && isShown(states.get(row.ino)?.time, time)) continue;
           const timed = store.entryOf(work.folder, name);
@@ -91,6 +126,79 @@ export class ApplyEntries {
         }
         page = store.timesAfter(machine, work.folder, page.at(-1)?.name ?? '', PAGE);
       }
+    }
+  }
+
+  /** True where the entry that counts is of a further name, or the name is one here: then nothing else is to be applied. */
+  #applyName(work: Work, name: string): boolean {
+    const { table, store, names } = this.#o;
+    const found = table.further.find(work.directory, name);
+    const named = found === undefined ? table.child(work.directory, name) : undefined;
+    // Most entries are of objects that the folder holds.
+    if (name === rootEntryName || named?.remote != null) return false;
+    const timed = store.entryOf(work.folder, name);
+    if (timed?.entry.alias !== true) {
+      if (found !== undefined && timed?.entry.gone === true && !this.#isOurs(found)) {
+        table.removeName(found);
+        work.names.push(name);
+        work.attributes.push(found.ino);
+      }
+      return found !== undefined;
+    }
+    const inode = names.find(timed.entry);
+    if (inode === undefined) {
+      if (found === undefined && named === undefined) work.toFind.push(timed);
+      return true;
+    }
+    if (found?.ino === inode.ino || named?.ino === inode.ino) return true;
+    if (named !== undefined && !isSpecial(named)) return true;
+    // Another machine has put the one in the place of the other.
+    if (named !== undefined) this.#detach(work, named);
+    if (found !== undefined) table.removeName(found);
+    this.#addName(work, inode.ino, name);
+    return true;
+  }
+
+  #addName(work: Work, ino: Ino, name: string): void {
+    const { table } = this.#o;
+    if (!isLocalName(name) || table.child(work.directory, name) !== undefined) return;
+    table.addName(ino, work.directory, name);
+    work.names.push(name);
+    work.attributes.push(ino);
+  }
+
+  /**
+   * Lists the folder of the first name, as a walk of the tree would. A folder whose entries are being applied waits for none that was
+   * listed before, so no two of them wait for each other.
+   */
+  async #findAndAdd(work: Work, { entry }: TimedEntry, list: (directory: Ino) => Promise<void>): Promise<void> {
+    const { table, names } = this.#o;
+    const { of } = entry;
+    const add = (): void => {
+      const inode = names.find(entry);
+      if (inode !== undefined) this.#addName(work, inode.ino, entry.name);
+    };
+    const directory = of && table.transaction(() => this.#quietly(() => names.directoryOf(of)));
+    if (directory?.listedAt === null) {
+      try {
+        await list(directory.ino);
+      } catch (error) {
+        // Another client has removed the folder.
+        if (codeOf(error) !== 'not-found') throw error;
+      }
+    }
+    table.transaction(() => this.#quietly(add));
+  }
+
+  /** The further names that an inode's entry lists, but those of which a later entry says something else. */
+  #addListedNames({ ino }: Inode, { entry, time }: TimedEntry): void {
+    const { table, store, names } = this.#o;
+    for (const place of entry.names ?? []) {
+      const latest = store.entryOf(place.folder, place.name);
+      if (latest !== undefined && latest.entry.alias !== true && compareTimes(latest.time, time) > 0) continue;
+      const directory = isLocalName(place.name) ? names.directoryOf(place) : undefined;
+      if (directory !== undefined && !table.isTaken(directory.ino, place.name))
+        table.addName(ino, directory.ino, place.name);
     }
   }
 
@@ -143,13 +251,15 @@ export class ApplyEntries {
     this.#show(work, made, { entry, time }, time);
   }
 
-  #show({ attributes }: Work, row: Inode, { entry }: TimedEntry, time: LogicalTime): void {
+  #show({ attributes }: Work, row: Inode, timed: TimedEntry, time: LogicalTime): void {
     const { table, states } = this.#o;
+    const { entry } = timed;
     const { overlay, xattrs } = appliedTo(row, entry);
     table.update(row.ino, { overlay });
     for (const name of table.xattrs.names(row.ino)) if (!xattrs.has(name)) table.xattrs.remove(row.ino, name);
     for (const [name, value] of xattrs) table.xattrs.set(row.ino, name, value);
     states.put(row.ino, { place: states.get(row.ino)?.place ?? null, time });
+    this.#addListedNames(row, timed);
     attributes.push(row.ino);
   }
 

@@ -1,6 +1,6 @@
 /** Inodes as entries of the metadata store, and back. Pure. */
 import type { Timespec } from '../../base/timespec.js';
-import type { EntryKind, MetadataEntry, NewEntry } from '../../metadata/entry.js';
+import type { EntryKind, MetadataEntry, NamePlace, NewEntry } from '../../metadata/entry.js';
 import { bindingOf, describesContent } from '../../metadata/merge.js';
 import { type Inode, type InodeKind, isSpecial, type Overlay } from '../../tree/inode.js';
 import { capabilityName } from '../../tree/xattr-table.js';
@@ -18,6 +18,10 @@ const kinds: Readonly<Record<InodeKind, EntryKind>> = {
   'block-device': 'block',
 };
 
+export function entryKindOf(kind: InodeKind): EntryKind {
+  return kinds[kind];
+}
+
 export function inodeKindOf(kind: EntryKind): InodeKind {
   if (kind === 'character') return 'character-device';
   return kind === 'block' ? 'block-device' : kind;
@@ -29,11 +33,12 @@ export interface EntryPlace {
   readonly name: string;
 }
 
-/** What the entry of an inode says. `xattrs`: all of them, ACLs among them. */
+/** What the entry of an inode says. `xattrs`: all of them, ACLs among them; `names`: its further names. */
 export function entryOfInode(
   inode: Omit<Inode, 'ino'>,
   { folder, name }: EntryPlace,
   xattrs: ReadonlyMap<string, Uint8Array>,
+  names: readonly NamePlace[],
 ): NewEntry {
   const { overlay, remote, target, kind } = inode;
   // The times of a content that the service does not have yet would go with the one that it has.
@@ -51,6 +56,7 @@ export function entryOfInode(
     ...timeField('ctime', times.ctime),
     ...(xattrs.size === 0 ? {} : { xattrs: Object.fromEntries([...xattrs].map(([at, value]) => [at, base64(value)])) }),
     ...(target === null ? {} : targetField(target)),
+    ...(names.length === 0 ? {} : { names }),
     ...(kind === 'character-device' || kind === 'block-device' ? { rdev: numbersOf(inode.rdev) } : {}),
   } as NewEntry;
 }

@@ -45,7 +45,7 @@ export class RowStates {
     this.#unrecorded = sql
       .prepare(
         `SELECT ino FROM inode WHERE ino > ? AND (parent IS NOT NULL OR remote_parent IS NULL) AND
-           (mode IS NOT NULL OR uid IS NOT NULL OR gid IS NOT NULL OR kind > 1
+           (mode IS NOT NULL OR uid IS NOT NULL OR gid IS NOT NULL OR kind > 1 OR further_names > 0
             OR (mtime_sec IS NOT NULL AND modified IS NOT NULL AND abs(mtime_sec - modified / 1000) > 60)
             OR EXISTS (SELECT 1 FROM xattr WHERE xattr.ino = inode.ino))
          ORDER BY ino LIMIT ${PAGE}`,
