@@ -282,10 +282,9 @@ export class MetadataStore {
         else await this.flush('background');
       } catch (error) {
         if (signal.aborted) return;
-        const { failures } = { failures: this.#failures };
         const text = `the metadata is not in the account yet, and will be tried again: ${messageOf(error)}`;
-        if (failures === 1) log.warn({ code: codeOf(error) }, text);
-        else log.debug({ code: codeOf(error), failures }, text);
+        if (this.#failures === 1) log.warn({ code: codeOf(error) }, text);
+        else log.debug({ code: codeOf(error), failures: this.#failures }, text);
       }
     }
   }

@@ -84,3 +84,9 @@ export function newRow(entry: RemoteEntry): Pick<Inode, 'parent' | 'name' | 'kin
 export function keyOf(entry: { readonly kind: RemoteEntry['kind']; readonly id: string }): string {
   return `${entry.kind === 'folder' ? 'd' : 'f'}${entry.id}`;
 }
+
+/** `since` is the moment at which the listing was requested. */
+export interface RequestTime {
+  readonly changes: LocalChanges;
+  readonly since: number;
+}

@@ -16,16 +16,10 @@ import { isTemporaryName } from '../providers/temporary-names.js';
 import type { DirectoryWatch } from './directory-watches.js';
 import { type Ino, type Inode, isFirstName } from './inode.js';
 import type { InodeTable } from './inode-table.js';
-import { keyOf, type ListingChanges, type LocalChanges, newRow, rowChanges } from './listing.js';
+import { keyOf, type ListingChanges, newRow, type RequestTime, rowChanges } from './listing.js';
 import { assigningLocalNames, candidate, type GivenName } from './local-names.js';
 import { asPieceOfMerge } from './merge-piece.js';
 import { furtherNamesIn, scanning } from './scan.js';
-
-/** `since` is the moment at which the listing was requested. */
-export interface RequestTime {
-  readonly changes: LocalChanges;
-  readonly since: number;
-}
 
 /**
  * Merges a complete listing into the table; `now` is the time in ms. Whatever the listing says, it keeps files with content

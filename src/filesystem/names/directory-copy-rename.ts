@@ -16,6 +16,7 @@ import type { Contents } from '../content/contents.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
+import type { FileState } from '../core/open-files.js';
 import type { Copies } from '../recovery/copies.js';
 import { requireBudgetForAll } from '../uploads/request-budget.js';
 import type { Uploader } from '../uploads/uploader.js';
@@ -117,8 +118,9 @@ export class DirectoryCopyRename {
       const isDone = await this.#contents.withNameLocks(
         inos,
         async () => {
-          const suspended = await this.#suspendUploads(inos);
+          const suspended: FileState[] = [];
           try {
+            await this.#uploader.suspendAll(inos, suspended);
             await this.#makeFolders(tree, to, done.folders);
             await this.#copyFiles(inos, done, caller);
             const contents = await this.#syncChanged([...done.copies.values()]);
@@ -133,17 +135,6 @@ export class DirectoryCopyRename {
       tree = await this.#treeBelow(inodeOf(this.#core, source.ino), caller);
     }
     throw new FsError('EBUSY', `programs go on writing new files to ${source.name}`);
-  }
-
-  async #suspendUploads(inos: readonly Ino[]) {
-    const suspended = [];
-    for (const ino of inos) {
-      const state = this.#core.files.state(ino);
-      if (state === undefined) continue;
-      if (await this.#uploader.suspend(state)) suspended.push(state);
-      await this.#uploader.adoptStoredAttempt(state);
-    }
-    return suspended;
   }
 
   async #makeFolders({ directories }: Tree, to: NewPlace, folders: Map<Ino, RemoteFolder>): Promise<void> {

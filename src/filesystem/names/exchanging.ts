@@ -25,7 +25,7 @@ export class Exchanging {
 
   /** ENOENT where either name is missing. */
   async exchange(one: Place, other: Place, caller: Caller | undefined): Promise<void> {
-    const { table, files } = this.#core;
+    const { table } = this.#core;
     const { uploader, contents } = this.#parts;
     const first = await this.#namespace.find(one.parent, one.name, caller);
     const second = await this.#namespace.find(other.parent, other.name, caller);
@@ -34,12 +34,7 @@ export class Exchanging {
     const suspended: FileState[] = [];
     const act = async (): Promise<void> => {
       // An upload that is under way would go to the old name, and may make it the provider's.
-      for (const ino of inos) {
-        const state = files.state(ino);
-        if (state === undefined) continue;
-        if (await uploader.suspend(state)) suspended.push(state);
-        await uploader.adoptStoredAttempt(state);
-      }
+      await uploader.suspendAll(inos, suspended);
       const [a, b] = [table.child(one.parent, one.name), table.child(other.parent, other.name)];
       if (a?.ino !== first.ino || b?.ino !== second.ino) throw new FsError('ENOENT', 'a name was taken away');
       if (!isOnlyHere(a, one) || !isOnlyHere(b, other)) throw new FsError('EINVAL', 'names cannot be exchanged here');

@@ -4,7 +4,6 @@ import { atOnce, inTurns, Pieces } from '../../base/event-loop-turns.js';
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { nameBytes } from '../../base/raw-names.js';
 import { fromMs } from '../../base/timespec.js';
-import { hiddenFolderName } from '../../metadata/hidden-folder.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
 import { type Ino, type Inode, isFirstName, isSpecial } from '../../tree/inode.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';
@@ -22,6 +21,7 @@ import { FsError } from '../core/fs-error.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import type { Intents } from '../recovery/intents.js';
 import type { Uploader } from '../uploads/uploader.js';
+import { requireNameFits, requireNotReserved } from './name-rules.js';
 import type { AsideFiles } from './removed-while-open.js';
 
 /** The parts that a change of names needs. */
@@ -380,19 +380,6 @@ export class Namespace {
 
 function bytesOf(remote: RemoteEntry): number {
   return remote.kind === 'file' ? remote.size : 0;
-}
-
-/** ENAMETOOLONG if a directory here or the provider cannot hold the name. */
-export function requireNameFits(core: Core, name: string): void {
-  if (name.length > core.provider.capabilities.maxNameLength || nameBytes(name) > MAX_NAME_BYTES) {
-    throw new FsError('ENAMETOOLONG', 'the name is too long');
-  }
-}
-
-/** EEXIST for the name in the account's root under which the account keeps its metadata: no mount shows it. */
-export function requireNotReserved(directory: Inode, name: string): void {
-  if (name === hiddenFolderName && directory.remote?.kind === 'folder' && directory.remote.parentId === null)
-    throw new FsError('EEXIST', `${name} is where the account keeps its metadata`);
 }
 
 /** The provider's id of a directory; ENOENT if it is not there (any more). */

@@ -23,7 +23,8 @@ import { type ApplyMove, CopyRename, type NewPlace } from './copy-rename.js';
 import { DirectoryCopyRename } from './directory-copy-rename.js';
 import { Exchanging } from './exchanging.js';
 import { MoveRename, remoteName } from './move-rename.js';
-import { type Namespace, type NamespaceParts, requireNameFits, requireNotReserved } from './namespace.js';
+import { requireNameFits, requireNotReserved } from './name-rules.js';
+import type { Namespace, NamespaceParts } from './namespace.js';
 import type { AsideFiles } from './removed-while-open.js';
 import { dropName, type Place, placeRow, RowRename, takeOver, unlinkReplaced } from './row-rename.js';
 
@@ -114,12 +115,7 @@ export class Renaming {
     const suspended: FileState[] = [];
     const act = async (): Promise<boolean> => {
       // The uploads of both files would go to a name that is about to change. A further name is no upload's.
-      for (const ino of isRow ? inos.slice(1) : inos) {
-        const state = this.#core.files.state(ino);
-        if (state === undefined) continue;
-        if (await this.#uploader.suspend(state)) suspended.push(state);
-        await this.#uploader.adoptStoredAttempt(state);
-      }
+      await this.#uploader.suspendAll(isRow ? inos.slice(1) : inos, suspended);
       const now = table.child(parent, name);
       const inTheWay = table.child(newParent, newName);
       if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;

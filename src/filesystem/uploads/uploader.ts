@@ -173,6 +173,19 @@ export class Uploader {
     return true;
   }
 
+  /**
+   * The same for several files, and takes what their ended uploads have stored (`adoptStoredAttempt`). Adds to `suspended` those that the
+   * caller must pass to `released`, also where this throws.
+   */
+  async suspendAll(inos: readonly Ino[], suspended: FileState[]): Promise<void> {
+    for (const ino of inos) {
+      const state = this.#core.files.state(ino);
+      if (state === undefined) continue;
+      if (await this.suspend(state)) suspended.push(state);
+      await this.adoptStoredAttempt(state);
+    }
+  }
+
   /** Cancels the upload of a state and waits for its end. */
   async cancel(state: FileState): Promise<void> {
     while (state.activeUpload !== null) {

@@ -4,14 +4,8 @@ import { silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { type Answer, decodeJson } from '../http/answers/answer.js';
 import { BadEntries, type BadEntry } from '../http/answers/entries.js';
-import {
-  type Call,
-  type CallOptions,
-  decodeNothing,
-  HttpClient,
-  type HttpClientOptions,
-  type Outcome,
-} from '../http/client/client.js';
+import type { Call, CallOptions, Outcome } from '../http/client/call.js';
+import { decodeNothing, HttpClient, type HttpClientOptions } from '../http/client/client.js';
 import { isLoopback } from '../http/client/endpoint.js';
 import { RateLimiter } from '../http/client/rate-limit.js';
 import type { Content, HttpMethod } from '../http/transport/transport.js';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import { checkName } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';

@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import type { RemoteEntry, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { allows, entryOf, foldName, type Node, type Permission, rootFolder, rootUuid } from './entities.js';

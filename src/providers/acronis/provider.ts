@@ -5,7 +5,7 @@ import { mapInTurns } from '../../base/event-loop-turns.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import { RangeReader } from '../http/ranges/range-reader.js';
 import type { Account, Capabilities, Provider, Quota, RemoteEntry, RemoteFile } from '../provider.js';
 import { AcronisApi } from './api.js';

@@ -8,14 +8,8 @@ import { ProviderError } from '../errors.js';
 import { type Answer, decodeJson, header } from '../http/answers/answer.js';
 import { BadEntries } from '../http/answers/entries.js';
 import { protocolFailure } from '../http/answers/http-error.js';
-import {
-  type Call,
-  type CallOptions,
-  decodeNothing,
-  HttpClient,
-  type HttpClientOptions,
-  type Outcome,
-} from '../http/client/client.js';
+import type { Call, CallOptions, Outcome } from '../http/client/call.js';
+import { decodeNothing, HttpClient, type HttpClientOptions } from '../http/client/client.js';
 import { RateLimiter, reserveOf } from '../http/client/rate-limit.js';
 import type { Content, HttpMethod } from '../http/transport/transport.js';
 import type { RateLimit } from '../provider.js';

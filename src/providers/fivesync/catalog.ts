@@ -6,7 +6,7 @@ import { SteadyTime } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { SharedWork } from '../../base/shared-work.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import { orAborted } from '../or-aborted.js';
 import type { RateLimit, RemoteChanges } from '../provider.js';
 import { WaitBudget } from '../wait-budget.js';

@@ -6,7 +6,7 @@
  * - ignore it  the same page comes again: advance `since` instead
  * - refuse it  with 400: advance `since` too
  */
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import { type FiveSyncApi, isStatus } from './api.js';
 import { type ChangeEvent, timeOf } from './entities.js';
 

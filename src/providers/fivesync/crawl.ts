@@ -5,7 +5,7 @@
 import pLimit from 'p-limit';
 import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { type Log, silentLog } from '../../base/log.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import type { FiveSyncApi } from './api.js';
 import { type FileRecord, hasPath, type Item, normalPath, type Page, recordOf, rootPath, timeOf } from './entities.js';
 import { PageWalk } from './page-walk.js';

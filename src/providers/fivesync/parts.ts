@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { protocolFailure } from '../http/answers/http-error.js';
-import type { CallOptions, Outcome } from '../http/client/client.js';
+import type { CallOptions, Outcome } from '../http/client/call.js';
 import type { UploadCheckpoint, UploadOptions, UploadSource } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import { childPath, type FileRecord, type Item, rootPath, timeOf } from './entities.js';

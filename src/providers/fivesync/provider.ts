@@ -7,7 +7,7 @@ import type { Clock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import { RangeReader } from '../http/ranges/range-reader.js';
 import { checkName } from '../names.js';
 import type { Account, Capabilities, Provider, RemoteEntry, RemoteFile, RemoteFolder, Work } from '../provider.js';

@@ -4,7 +4,7 @@
  */
 
 import { protocolFailure } from '../http/answers/http-error.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import type { FiveSyncApi } from './api.js';
 import { type FileRecord, hasPath, type Item, recordOf, rootPath, timeOf } from './entities.js';
 

@@ -13,7 +13,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import { checkName } from '../names.js';
 import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';

@@ -9,13 +9,8 @@ import { type Answer, decodeJson } from '../http/answers/answer.js';
 import { BadEntries, type BadEntry } from '../http/answers/entries.js';
 import { protocolFailure } from '../http/answers/http-error.js';
 import { oauth1Signer } from '../http/auth/oauth1.js';
-import {
-  type Call,
-  type CallOptions,
-  HttpClient,
-  type HttpClientOptions,
-  type Outcome,
-} from '../http/client/client.js';
+import type { Call, CallOptions, Outcome } from '../http/client/call.js';
+import { HttpClient, type HttpClientOptions } from '../http/client/client.js';
 import { RateLimiter } from '../http/client/rate-limit.js';
 import type { Content, HttpMethod } from '../http/transport/transport.js';
 import {

@@ -10,7 +10,7 @@ import { ProviderError } from '../errors.js';
 import { type Answer, header } from '../http/answers/answer.js';
 import { coveredBytes, mergeSpans, missingSpans, parseRangeList, type Span } from '../http/answers/content-range.js';
 import { protocolFailure } from '../http/answers/http-error.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import type { UploadSource } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { additionalParallel, type ChunkPolicy, planChunks } from './chunk-plan.js';

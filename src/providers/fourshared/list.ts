@@ -2,7 +2,7 @@
 import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import type { RemoteEntry, RemoteFolder } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { type FileResponse, type FolderResponse, isHidden, toFile, toFolder } from './entities.js';

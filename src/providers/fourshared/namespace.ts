@@ -3,7 +3,7 @@
  * anything again.
  */
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import { checkName } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 import { collectionOf, type FourSharedApi } from './api.js';

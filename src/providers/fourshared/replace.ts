@@ -9,7 +9,7 @@
 import { messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
-import type { CallOptions } from '../http/client/client.js';
+import type { CallOptions } from '../http/client/call.js';
 import type { RemoteEntry, RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { announce, type ChunkedCheckpoint } from './checkpoint.js';

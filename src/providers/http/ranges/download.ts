@@ -6,7 +6,8 @@ import { ProviderError } from '../../errors.js';
 import { header } from '../answers/answer.js';
 import { protocolFailure, TryFailure, toTryFailure } from '../answers/http-error.js';
 import { readAnswer } from '../answers/read-answer.js';
-import { type Begin, type Call, type CallOptions, type HttpClient, urlOf } from '../client/client.js';
+import type { Call, CallOptions } from '../client/call.js';
+import { type Begin, type HttpClient, urlOf } from '../client/client.js';
 import { isLoopback } from '../client/endpoint.js';
 import type { WireResponse } from '../transport/transport.js';
 
