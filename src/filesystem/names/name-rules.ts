@@ -13,8 +13,11 @@ export function requireNameFits(core: Core, name: string): void {
   }
 }
 
-/** EEXIST for the name in the account's root under which the account keeps its metadata: no mount shows it. */
+/**
+ * EPERM for the name in the account's root under which the account keeps its metadata: no mount shows it. Not EEXIST: programs then look
+ * at what is there, and find nothing.
+ */
 export function requireNotReserved(directory: Inode, name: string): void {
   if (name === hiddenFolderName && directory.remote?.kind === 'folder' && directory.remote.parentId === null)
-    throw new FsError('EEXIST', `${name} is where the account keeps its metadata`);
+    throw new FsError('EPERM', `${name} is where the account keeps its metadata`);
 }
