@@ -10,6 +10,8 @@ await build({
   cwd: resolve(dirname(fileURLToPath(import.meta.url)), '..'),
   input: {
     syncmount: 'src/cli/main.ts',
+    // Runs in a thread of its own: see src/threads/hash-thread.ts.
+    'hash-worker': 'src/threads/hash-worker.ts',
     // For scripts/options-doc.mjs.
     options: 'src/config/options.ts',
   },

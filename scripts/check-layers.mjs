@@ -18,6 +18,7 @@ const layers = [
   'cache',
   'spool',
   'metadata',
+  'threads',
   'providers',
   'config',
   'base',

@@ -9,6 +9,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../base/clock.js';
+import { type ContentHasher, inlineHasher } from '../base/content-hasher.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { StateDatabase } from '../base/sqlite.js';
@@ -28,6 +29,8 @@ export interface BlockCacheOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly punchHole?: PunchHole;
+  /** Default: on the event loop. */
+  readonly hasher?: ContentHasher;
   /** Id of the machine's present boot. A file verified in this boot and not touched since is still good. Null: unknown. */
   readonly boot?: string | null;
 }
@@ -55,6 +58,7 @@ export class BlockCache implements RevisionHost {
   readonly limit: number;
   readonly log: Log;
   readonly punchHole: PunchHole | undefined;
+  readonly hasher: ContentHasher;
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #boot: string;
@@ -71,6 +75,7 @@ export class BlockCache implements RevisionHost {
     this.limit = options.limit;
     this.log = options.log;
     this.punchHole = options.punchHole;
+    this.hasher = options.hasher ?? inlineHasher;
     this.#directory = options.directory;
     this.#clock = options.clock;
     this.#boot = options.boot ?? randomUUID();

@@ -219,11 +219,16 @@ export class BlockFetcher {
     const isKnown = generation !== undefined && generation === this.check?.generation;
     for (let at = 0; at < data.length; at += BLOCK_BYTES) {
       const block = first + at / BLOCK_BYTES;
-      if (isKnown && !this.#cached.has(block)) this.#cached.noteCrc(block, data.subarray(at, at + BLOCK_BYTES));
+      if (isKnown && !this.#cached.has(block)) {
+        const bytes = data.subarray(at, at + BLOCK_BYTES);
+        this.#cached.noteCrc(block, bytes);
+        this.check?.unstored(block, bytes);
+      }
       expected.delete(block);
       const pending = delivered.get(block);
       if (pending !== undefined) this.#removePending(block, pending);
     }
+    if (isKnown) this.check?.stored();
   }
 
   #removePending(block: number, pending: Pending): void {

@@ -5,6 +5,7 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import type { RunningMd5 } from '../base/content-hasher.js';
 import { messageOf } from '../base/errors.js';
 import { readAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
@@ -135,6 +136,25 @@ export class CachedRevision {
     if (!isExact) into.set(span.subarray(offset - start, offset - start + into.length));
     for (let segment = segments[0]; segment <= segments[1]; segment++) this.#used(segment);
     return true;
+  }
+
+  /**
+   * Adds blocks `[first, last]` to an MD5, each only with the right CRC. False, and nothing added, where one is missing or damaged.
+   * Rejects where the hashing itself fails.
+   */
+  async hashSpan(md5: RunningMd5, first: number, last: number): Promise<boolean> {
+    const fd = this.#file();
+    if (fd === null || !this.#hasAll(first, last)) return false;
+    const position = first * BLOCK_BYTES;
+    const length = Math.min((last + 1) * BLOCK_BYTES, this.size) - position;
+    const crcs = Array.from({ length: last - first + 1 }, (_, at) => this.map.crc(first + at));
+    const segments = [segmentOf(first), segmentOf(last)] as const;
+    const evictions = this.#evictionsOf(...segments);
+    const wrong = await this.#uses.during(() => md5.addSpan({ fd, position, length, crcs, partBytes: BLOCK_BYTES }));
+    if (wrong === null) return true;
+    // After an eviction the bytes may be those of a hole.
+    if (evictions === this.#evictionsOf(...segments)) this.#dropDamaged(first + wrong);
+    return false;
   }
 
   /** One whole block with its CRC verified, or null where it is not present (any more). */

@@ -1,22 +1,20 @@
 /**
  * Compares the whole content of a revision with the provider's MD5 while it is being read.
  *
- * An MD5 covers the whole content, so no single range can be checked. Blocks that come in order are hashed as they pass; the
- * rest is read back from the cache's file once every block is present. Invariant: the read that would deliver the last bytes
- * of the content waits for the verdict, so a program that reads a whole file never gets success with wrong bytes.
+ * An MD5 covers the whole content, so no single range can be checked. A pass follows the blocks as they come to the cache's file, in
+ * order, and hashes them beside the event loop. Invariant: the read that would deliver the last bytes of the content waits for the
+ * verdict, so a program that reads a whole file never gets success with wrong bytes.
  */
-import { createHash, type Hash } from 'node:crypto';
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import type { ContentHasher, RunningMd5 } from '../base/content-hasher.js';
+import { messageOf } from '../base/errors.js';
 import { ProviderError } from '../providers/errors.js';
-import { BLOCK_BYTES, blockOf } from './blocks.js';
+import { blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 
-/** Blocks that are read back at a time: 256 KiB take 0.4 ms to hash, and requests can wait that long. */
-const PIECE_BLOCKS = 4;
-/** Pause between two pieces in the background, ms: leaves two thirds of the time to other work, and hashes 10 GiB a minute. */
-const PAUSE_MS = 1;
-/** Blocks that were delivered out of order and wait to be hashed, 4 MiB: the kernel reorders as many. */
-const MAX_EARLY = 64;
+/** Blocks that are hashed at a time, 1 MiB: a message to the hashing thread costs as much time as hashing a hundredth of it. */
+const PIECE_BLOCKS = 16;
+/** Blocks that the cache's file did not take and that wait in memory to be hashed, 4 MiB: the kernel reorders as many. */
+const MAX_UNSTORED = 64;
 /** Evicted blocks that are fetched once more for a verdict, 4 MiB: the most that a damaged disk may cost. */
 const MAX_MISSING = 64;
 
@@ -25,6 +23,7 @@ export interface ContentCheckOptions {
   /** Hex. */
   readonly md5: string;
   readonly cached: CachedRevision;
+  readonly hasher: ContentHasher;
   /** Resolves when every block on its way to the cache has arrived there. */
   readonly arrived: () => Promise<unknown>;
   /** A whole block, from the cache or from the provider. */
@@ -38,21 +37,25 @@ export class ContentCheck {
   generation = 0;
   readonly #options: ContentCheckOptions;
   readonly #cached: CachedRevision;
-  #hash: Hash = createHash('md5');
+  #md5: RunningMd5;
   /** The first block that is not hashed yet. */
   #next = 0;
   /** Blocks of which a program, or the kernel's page cache, may have got bytes. */
   readonly #delivered: Uint8Array;
   #undelivered: number;
-  readonly #early = new Map<number, Uint8Array>();
+  /** Blocks in memory that the cache's file does not have, and that are not hashed. */
+  readonly #unstored = new Map<number, Uint8Array>();
   /** The pass under way over blocks that are present and not hashed. */
   #pass: Promise<void> | null = null;
   /** Readers that wait for the pass. */
   #waiting = 0;
   #isStopped = false;
+  /** Why the last pass ended early, if the hashing itself failed. */
+  #failure: ProviderError | null = null;
 
   constructor(options: ContentCheckOptions) {
     this.#options = options;
+    this.#md5 = options.hasher.md5();
     this.#cached = options.cached;
     this.#undelivered = options.cached.map.count;
     this.#delivered = new Uint8Array(this.#undelivered);
@@ -77,9 +80,18 @@ export class ContentCheck {
       if (!this.isVerified) this.#markCorrupt();
       throw new ProviderError('integrity', `block ${block} of ${name} is not what it was when it came before`);
     }
-    const { generation } = this;
-    if (!this.isVerified && block === this.#next) this.#take(data, block + 1);
-    this.require(generation);
+  }
+
+  /** More blocks are in the cache's file. */
+  stored(): void {
+    if (!this.isVerified && !this.#isStopped) void this.#hashPresent();
+  }
+
+  /** The cache's file did not take a block. `data` does not change any more. */
+  unstored(block: number, data: Uint8Array): void {
+    if (this.isVerified || block < this.#next || this.#unstored.size >= MAX_UNSTORED) return;
+    this.#unstored.set(block, data);
+    this.stored();
   }
 
   /** Throws where the content has turned out to be wrong since `generation`. */
@@ -95,11 +107,8 @@ export class ContentCheck {
   async beforeDelivery(data: Uint8Array, offset: number, generation: number): Promise<void> {
     const first = blockOf(offset);
     const last = blockOf(offset + data.length - 1);
-    if (generation === this.generation && !this.isVerified) {
-      this.#hashDelivered(data, offset);
-      if (!this.isVerified && generation === this.generation && this.#completesDelivery(first, last))
-        await this.#verdict();
-    }
+    if (generation === this.generation && !this.isVerified && this.#completesDelivery(first, last))
+      await this.#verdict();
     this.require(generation);
     if (this.isVerified) return;
     for (let block = first; block <= last; block++) {
@@ -108,7 +117,7 @@ export class ContentCheck {
     }
   }
 
-  /** Hashes the rest of a content whose blocks are all present, slowly. Resolves when no more can be done. */
+  /** Hashes the rest of a content whose blocks are all present. Resolves when no more can be done. */
   hashInBackground(): Promise<void> {
     if (this.isVerified || this.#isStopped || !this.#cached.isComplete()) return Promise.resolve();
     return this.#hashPresent();
@@ -118,6 +127,11 @@ export class ContentCheck {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#pass;
+  }
+
+  /** Frees what the hashing needs. No method may be called afterwards. */
+  close(): void {
+    this.#md5.drop();
   }
 
   /** Do these blocks complete the delivery of the whole content? */
@@ -139,9 +153,9 @@ export class ContentCheck {
       await this.#hashPresent();
       while (!this.isVerified && generation === this.generation && this.#missing() <= MAX_MISSING) {
         const block = this.#next;
-        const data = await this.#options.block(block);
-        if (generation === this.generation && block === this.#next) this.#take(data, block + 1);
+        if (block < this.#cached.map.count) this.#unstored.set(block, await this.#options.block(block));
         await this.#hashPresent();
+        if (this.#failure !== null) throw this.#failure;
       }
     } finally {
       this.#waiting--;
@@ -156,78 +170,71 @@ export class ContentCheck {
     return missing;
   }
 
-  /** Concurrent callers share one pass. */
+  /** Concurrent callers share one pass. Does not reject: `#failure` tells. */
   #hashPresent(): Promise<void> {
-    this.#pass ??= this.#hashLoop().finally(() => {
-      this.#pass = null;
-    });
+    this.#pass ??= this.#hashLoop()
+      .catch((error: unknown) => {
+        const { name } = this.#options;
+        this.#failure = new ProviderError('integrity', `${name} cannot be checked: ${messageOf(error)}`, {
+          cause: error,
+        });
+        this.#restart();
+      })
+      .finally(() => {
+        this.#pass = null;
+      });
     return this.#pass;
   }
 
   async #hashLoop(): Promise<void> {
-    const { map, size } = this.#cached;
-    const buffer = Buffer.allocUnsafe(PIECE_BLOCKS * BLOCK_BYTES);
+    const { map } = this.#cached;
+    this.#failure = null;
     while (!this.isVerified && !(this.#isStopped && this.#waiting === 0)) {
       const { generation } = this;
       const from = this.#next;
+      if (from === map.count) return this.#compare(await this.#md5.hex(), generation);
+      const unstored = this.#unstored.get(from);
+      if (unstored !== undefined) {
+        this.#md5.addBytes(unstored);
+        this.#advance(from + 1);
+        continue;
+      }
       let end = from;
       while (end < map.count && end < from + PIECE_BLOCKS && map.has(end)) end++;
-      const piece = buffer.subarray(0, Math.min(end * BLOCK_BYTES, size) - from * BLOCK_BYTES);
-      if (end === from || !(await this.#cached.readSpan(piece, from * BLOCK_BYTES))) return;
+      if (end === from || !(await this.#cached.hashSpan(this.#md5, from, end - 1))) return;
       if (generation !== this.generation) return;
-      if (from === this.#next) this.#take(piece, end);
-      if (this.#waiting > 0) await setImmediate();
-      else await setTimeout(PAUSE_MS);
+      this.#advance(end);
     }
   }
 
-  /**
-   * Hashes bytes that a program reads, where they are the next ones. Bytes ahead of that are copied and hashed later. Without
-   * the copy they would be read back from the disk, and the last read would wait for all bytes behind them.
-   */
-  #hashDelivered(data: Uint8Array, offset: number): void {
-    const { map, size } = this.#cached;
-    const until = offset + data.length;
-    const end = until >= size ? map.count : blockOf(until);
-    if (offset <= this.#next * BLOCK_BYTES) {
-      if (end > this.#next) this.#take(data.subarray(this.#next * BLOCK_BYTES - offset), end);
-      return;
-    }
-    for (let block = Math.ceil(offset / BLOCK_BYTES); block < end && this.#early.size < MAX_EARLY; block++) {
-      if (this.#early.has(block)) continue;
-      const at = block * BLOCK_BYTES - offset;
-      this.#early.set(block, Uint8Array.from(data.subarray(at, at + BLOCK_BYTES)));
-    }
+  #advance(next: number): void {
+    for (; this.#next < next; this.#next++) this.#unstored.delete(this.#next);
   }
 
-  /** Hashes the blocks from `#next` to before `end`. `data` may have bytes of an incomplete block behind them. */
-  #take(data: Uint8Array, end: number): void {
-    const { map, size } = this.#cached;
-    this.#hash.update(data.subarray(0, Math.min(end * BLOCK_BYTES, size) - this.#next * BLOCK_BYTES));
-    for (; this.#next < end; this.#next++) this.#early.delete(this.#next);
-    const early = this.#early.get(end);
-    if (early !== undefined) this.#take(early, end + 1);
-    else if (end === map.count) this.#compare();
-  }
-
-  #compare(): void {
-    if (this.#hash.digest('hex') === this.#options.md5.toLowerCase()) this.#markVerified();
+  #compare(md5: string, generation: number): void {
+    if (generation !== this.generation) return;
+    if (md5 === this.#options.md5.toLowerCase()) this.#markVerified();
     else this.#markCorrupt();
   }
 
   #markVerified(): void {
     this.#cached.isChecked = true;
     this.#cached.changed = true;
-    this.#early.clear();
+    this.#unstored.clear();
   }
 
   /** The next read begins a new check. */
   #markCorrupt(): void {
     this.generation++;
-    this.#hash = createHash('md5');
-    this.#next = 0;
+    this.#restart();
     this.#undelivered = this.#delivered.fill(0).length;
-    this.#early.clear();
     this.#options.onCorruption();
+  }
+
+  #restart(): void {
+    this.#md5.drop();
+    this.#md5 = this.#options.hasher.md5();
+    this.#next = 0;
+    this.#unstored.clear();
   }
 }

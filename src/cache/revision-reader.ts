@@ -171,6 +171,7 @@ export class RevisionReader {
 
   /** Releases the revision in the cache. Only for a reader that is idle and stays so. */
   close(): void {
+    this.check?.close();
     this.#cache.release(this.#cached);
   }
 
@@ -204,6 +205,7 @@ export class RevisionReader {
       name: this.file.name,
       md5,
       cached: this.#cached,
+      hasher: this.#cache.hasher,
       arrived: () => this.#fetcher.arrived(),
       block: (block) => this.#block(block, this.check?.generation ?? 0),
       onCorruption: () => {

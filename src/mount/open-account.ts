@@ -1,4 +1,5 @@
 /** Opens the state, spool and cache of an account on this machine, and builds the file system over them. */
+
 import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +29,7 @@ import { forgetCarried, type MetadataStatus, MetadataStore } from '../metadata/s
 import type { Account, Provider } from '../providers/provider.js';
 import { Journal } from '../spool/journal.js';
 import { Spool } from '../spool/spool.js';
+import { HashThread } from '../threads/hash-thread.js';
 import { Directories } from '../tree/directories.js';
 import type { Ino } from '../tree/inode.js';
 import { InodeTable } from '../tree/inode-table.js';
@@ -82,6 +84,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
   const warnings: string[] = [];
   const state = openState(directory, name, warnings);
   let cache: BlockCache | null = null;
+  const hasher = new HashThread();
   try {
     const table = new InodeTable(state.sql);
     const { account, unreachable } = await identifyAccount(provider, stored, state.sql);
@@ -94,6 +97,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       clock: systemClock,
       log,
       punchHole: options.punchHole,
+      hasher,
       boot: bootId(),
     });
     const { core, directories, metadata, start } = assemble(options, { state, table, account, cache, directory });
@@ -125,6 +129,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
         await metadata?.store.close();
         core.spool.freeSpaceWatch.close();
         await core.readers.stop();
+        await hasher.close();
         await provider.close();
         opened.close();
         state.close();

@@ -1,0 +1,66 @@
+/** MD5 of contents that lie in files, beside the event loop where there is a thread for it (`threads/hash-thread.ts`). */
+import { createHash, type Hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { readAt } from './files.js';
+
+/** Bytes of a file, and the checksums that they must have. */
+export interface FileSpan {
+  /** Stays open until the answer. */
+  readonly fd: number;
+  /** First byte. */
+  readonly position: number;
+  readonly length: number;
+  /** CRC-32 of each part of `partBytes` bytes; the last part may be shorter. */
+  readonly crcs: readonly number[];
+  readonly partBytes: number;
+}
+
+/** The MD5 of one content, of which each call brings the next bytes. */
+export interface RunningMd5 {
+  /** Adds the span's bytes if every part has its CRC, else none. Answers the first part that is wrong; null if all are right. */
+  addSpan(span: FileSpan): Promise<number | null>;
+  /** Adds bytes, which are copied where they have to be. */
+  addBytes(data: Uint8Array): void;
+  /** Lower-case hex. Ends this MD5. Rejects where the thread has ended. */
+  hex(): Promise<string>;
+  /** Ends this MD5 without a result. */
+  drop(): void;
+}
+
+export interface ContentHasher {
+  md5(): RunningMd5;
+}
+
+/** The first part of `data` whose CRC is not the one in `crcs`, or null. */
+export function firstWrongPart(data: Uint8Array, crcs: readonly number[], partBytes: number): number | null {
+  for (let part = 0; part < crcs.length; part++) {
+    const at = part * partBytes;
+    if (crc32(data.subarray(at, at + partBytes)) !== crcs[part]) return part;
+  }
+  return null;
+}
+
+/** Hashes on the calling thread: for tests, and where no thread is wanted. */
+export const inlineHasher: ContentHasher = { md5: () => new InlineMd5() };
+
+class InlineMd5 implements RunningMd5 {
+  readonly #hash: Hash = createHash('md5');
+
+  async addSpan({ fd, position, length, crcs, partBytes }: FileSpan): Promise<number | null> {
+    const data = Buffer.allocUnsafe(length);
+    const count = await readAt(fd, data, position);
+    const wrong = firstWrongPart(data.subarray(0, count), crcs, partBytes);
+    if (wrong === null) this.#hash.update(data);
+    return wrong;
+  }
+
+  addBytes(data: Uint8Array): void {
+    this.#hash.update(data);
+  }
+
+  async hex(): Promise<string> {
+    return this.#hash.digest('hex');
+  }
+
+  drop(): void {}
+}

@@ -1,0 +1,121 @@
+/**
+ * Hashes contents in a thread of its own, which starts with the first of them. It reads the cache's files itself, so no content passes
+ * between the threads.
+ */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { ContentHasher, FileSpan, RunningMd5 } from '../base/content-hasher.js';
+import { packageRoot } from '../base/installation.js';
+import type { HashAnswer, HashRequest } from './hash-messages.js';
+
+interface Waiting {
+  resolve(result: number | string | null): void;
+  reject(error: Error): void;
+}
+
+export class HashThread implements ContentHasher {
+  #worker: Worker | null = null;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+  #lastStream = 0;
+
+  md5(): RunningMd5 {
+    return new ThreadMd5(this, ++this.#lastStream);
+  }
+
+  /** Sends a message that has no answer. */
+  tell(request: HashRequest): void {
+    this.#started().postMessage(request);
+  }
+
+  /** Sends a message and resolves with its result. */
+  ask(request: (id: number) => HashRequest): Promise<number | string | null> {
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      const worker = this.#started();
+      // The process may end while nobody waits for the thread, and not before.
+      worker.ref();
+      worker.postMessage(request(id));
+    });
+  }
+
+  /** Ends the thread; what waits for it rejects. */
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === null) return;
+    this.#ended(worker, new Error('the thread was closed'));
+    await worker.terminate();
+  }
+
+  #started(): Worker {
+    if (this.#worker !== null) return this.#worker;
+    const worker = new Worker(join(packageRoot, 'dist', 'hash-worker.js'), { stdin: false });
+    worker.unref();
+    worker.on('message', (answer: HashAnswer) => this.#answered(worker, answer));
+    worker.on('error', (error) => this.#ended(worker, error));
+    worker.on('exit', () => this.#ended(worker, new Error('the hashing thread has ended')));
+    this.#worker = worker;
+    return worker;
+  }
+
+  #answered(worker: Worker, answer: HashAnswer): void {
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if (this.#waiting.size === 0) worker.unref();
+    if ('failure' in answer) waiting?.reject(new Error(answer.failure));
+    else waiting?.resolve(answer.result);
+  }
+
+  /** The next message starts another thread. It does not know the MD5s of this one: their results are wrong (see `ThreadMd5`). */
+  #ended(worker: Worker, error: Error): void {
+    if (this.#worker !== worker) return;
+    this.#worker = null;
+    this.generation++;
+    for (const waiting of this.#waiting.values()) waiting.reject(error);
+    this.#waiting.clear();
+  }
+
+  /** Goes up with each thread that has ended. */
+  generation = 0;
+}
+
+class ThreadMd5 implements RunningMd5 {
+  readonly #thread: HashThread;
+  readonly #stream: number;
+  readonly #generation: number;
+  /** The thread knows nothing of an MD5 that no bytes were added to. */
+  #isKnown = false;
+
+  constructor(thread: HashThread, stream: number) {
+    this.#thread = thread;
+    this.#stream = stream;
+    this.#generation = thread.generation;
+  }
+
+  async addSpan(span: FileSpan): Promise<number | null> {
+    this.#requireAlive();
+    this.#isKnown = true;
+    return (await this.#thread.ask((id) => ({ kind: 'span', stream: this.#stream, id, span }))) as number | null;
+  }
+
+  addBytes(data: Uint8Array): void {
+    if (this.#thread.generation !== this.#generation) return;
+    this.#isKnown = true;
+    this.#thread.tell({ kind: 'bytes', stream: this.#stream, data: Uint8Array.from(data) });
+  }
+
+  async hex(): Promise<string> {
+    this.#requireAlive();
+    return (await this.#thread.ask((id) => ({ kind: 'hex', stream: this.#stream, id }))) as string;
+  }
+
+  drop(): void {
+    if (this.#isKnown && this.#thread.generation === this.#generation)
+      this.#thread.tell({ kind: 'drop', stream: this.#stream });
+  }
+
+  #requireAlive(): void {
+    if (this.#thread.generation !== this.#generation) throw new Error('the hashing thread has ended');
+  }
+}
