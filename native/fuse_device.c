@@ -230,6 +230,30 @@ static napi_value js_is_open_for_writing(napi_env env, napi_callback_info info) 
   return refuses_lease(env, info, F_RDLCK);
 }
 
+/* --------------------------------------------------------------------------------------- threads that others start */
+
+/*
+ * withSignalsBlocked(act): what `act` returns. Threads that it starts inherit the mask, so no signal handler runs in them. The
+ * synchronous signals stay: a thread that causes one has to hear of it.
+ */
+static napi_value js_with_signals_blocked(napi_env env, napi_callback_info info) {
+  napi_value args[MAX_ARGUMENTS], receiver, result = NULL;
+  napi_valuetype type;
+  TRY(arguments(env, info, 1, args));
+  TRY(napi_typeof(env, args[0], &type));
+  TRY(type == napi_function ? napi_ok : napi_function_expected);
+  TRY(napi_get_undefined(env, &receiver));
+  const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+  sigset_t blocked, before;
+  sigfillset(&blocked);
+  for (size_t i = 0; i < sizeof(synchronous) / sizeof(synchronous[0]); i++) sigdelset(&blocked, synchronous[i]);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  /* If it throws, the exception is pending, and the caller gets it. */
+  napi_call_function(env, receiver, args[0], 0, NULL, &result);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return result;
+}
+
 /* ------------------------------------------------------------------------------------------------ getting a descriptor */
 
 /* openDevice(): descriptor | -errno */
@@ -620,6 +644,7 @@ NAPI_MODULE_INIT() {
       {"seek", js_seek},
       {"isOpenElsewhere", js_is_open_elsewhere},
       {"isOpenForWriting", js_is_open_for_writing},
+      {"withSignalsBlocked", js_with_signals_blocked},
       {"openDevice", js_open_device},
       {"socketPair", js_socket_pair},
       {"receiveDescriptor", js_receive_descriptor},

@@ -25,6 +25,12 @@ export interface Addon {
   /** 1 if the file is open or mapped for writing, else 0. `fd` itself must be open for reading only. */
   isOpenForWriting(fd: number): number;
 
+  /**
+   * Answers what `act` returns. Threads that it starts inherit the signal mask: none but the synchronous signals reaches them. An
+   * addon that was built before it had this call has none.
+   */
+  withSignalsBlocked?<T>(act: () => T): T;
+
   /** Opens /dev/fuse. */
   openDevice(): number;
   /** A connected pair of sockets, our end first; or a negative errno. */

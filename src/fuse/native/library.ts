@@ -4,10 +4,13 @@
  * Members with an underscore are internal to the package. We rely on them because its public options do not offer what we
  * need. Therefore the dependency is pinned to the exact version whose source we have read.
  */
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import { requireInstalled } from '../../base/installation.js';
 import type { Probe } from '../binding.js';
 import { checkDevice } from '../device.js';
+import { type Addon, loadAddon } from '../kernel/addon.js';
 import { findProgram, isRoot } from '../programs.js';
 
 /** fuse-native makes a `struct stat` of it: numbers of 32 bits (the size has more), times in whole milliseconds since 1970. */
@@ -96,6 +99,12 @@ export interface NativeLibrary {
   unmount(mountpoint: string, callback: (error: Error | null) => void): void;
 }
 
+/** The compiled part of fuse-native, which its index.js calls by these names. */
+interface NativeCode {
+  /** Starts libfuse's threads. */
+  fuse_native_mount(...args: readonly unknown[]): unknown;
+}
+
 /** An error of one line that tells the person what to install. */
 export function missingLibrary(cause: unknown): SyncmountError {
   const message = messageOf(cause);
@@ -109,15 +118,41 @@ export function missingLibrary(cause: unknown): SyncmountError {
   return new SyncmountError('fuse-missing', line, { cause });
 }
 
+let loaded: NativeLibrary | undefined;
+
 export function loadNative(): NativeLibrary {
+  if (loaded !== undefined) return loaded;
   try {
     const library: NativeLibrary = requireInstalled('fuse-native');
     // The package's own one runs `fusermount -uz`. By then we have unmounted ourselves.
     library.unmount = (_mountpoint, callback) => callback(null);
+    keepSignalsFromThreads();
+    loaded = library;
     return library;
   } catch (error) {
     throw missingLibrary(error);
   }
+}
+
+/**
+ * At an unmount libfuse cancels its threads. One that runs libuv's handler of SIGCHLD just then dies with libuv's signal lock, and the
+ * process never hears of the end of a child again. So signals are blocked in the thread that mounts while libfuse starts the first of
+ * its threads: that one inherits the mask, and so do those that it starts later. Without the addon nothing can block them.
+ */
+function keepSignalsFromThreads(): void {
+  let withSignalsBlocked: Addon['withSignalsBlocked'];
+  try {
+    ({ withSignalsBlocked } = loadAddon());
+  } catch (error) {
+    if (codeOf(error) !== 'fuse-missing') throw error;
+  }
+  if (withSignalsBlocked === undefined) return;
+  const block = withSignalsBlocked;
+  const index = requireInstalled.resolve('fuse-native');
+  // As index.js does it: so it is the same object.
+  const code: NativeCode = createRequire(index)('node-gyp-build')(dirname(index));
+  const mount = code.fuse_native_mount;
+  code.fuse_native_mount = (...args) => block(() => mount(...args));
 }
 
 export async function probeNative(): Promise<Probe> {
