@@ -130,7 +130,7 @@ export class CloudFilesystem implements Filesystem {
     const set = (): MaybePromise<Attributes> => {
       const state = this.#core.files.state(ino);
       // The time that is set must replace the time of any earlier write: record those writes first.
-      if (state?.watch == null || change.mtime === undefined) return this.#change(ino, change, caller);
+      if (state?.writeDetector == null || change.mtime === undefined) return this.#change(ino, change, caller);
       return settlePassthroughWrites(this.#core, state).then(() => this.#change(ino, change, caller));
     };
     return withErrno(set, this.#failures.of('setattr', ino));

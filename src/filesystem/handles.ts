@@ -77,7 +77,7 @@ export class Handles {
     const apart = hasReadersOfOlder(handle);
     // The pages of the older version are dropped at the next ordinary open.
     if (apart) this.#outdated.add(ino);
-    const passthroughWriters = state.watch !== null;
+    const passthroughWriters = state.writeDetector !== null;
     if (passthroughWriters) this.#outdated.add(ino);
     const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
     if (!apart) this.#core.files.noteOpened(handle, keepCache);

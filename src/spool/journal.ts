@@ -25,7 +25,7 @@ export interface UploadRow {
   readonly state: UploadState;
   readonly content: SpoolState;
   /** The content was truncated to 0, but its file may not be yet: bytes in the file may be older than the truncation. */
-  readonly isUncut?: boolean;
+  readonly isTruncationPending?: boolean;
   readonly base: RemoteFile | null;
   readonly checkpoint: UploadCheckpoint | null;
   /** MD5s of contents whose upload was begun and not seen to end: the provider may hold one of them. */
@@ -35,6 +35,9 @@ export interface UploadRow {
   /** When the content began to differ from the provider's, ms. */
   readonly since: number;
 }
+
+/** The key of `isTruncationPending` in column `extents`. Databases have it: it stays as it is. */
+const truncationPending = 'isUncut';
 
 interface RawRow {
   ino: number;
@@ -65,7 +68,7 @@ export class Journal {
   readonly #base: Statement;
   readonly #attempts: Statement;
   readonly #sending: Statement;
-  readonly #wasEmptied: Statement;
+  readonly #truncationDone: Statement;
   readonly #abandon: Statement;
   readonly #abandoned: Statement;
   readonly #forgetAbandoned: Statement;
@@ -100,7 +103,9 @@ export class Journal {
     this.#sending = sql.prepare(
       "UPDATE upload SET state = 'uploading', attempts = ?, code = NULL, message = NULL WHERE ino = ?",
     );
-    this.#wasEmptied = sql.prepare("UPDATE upload SET extents = json_remove(extents, '$.isUncut') WHERE ino = ?");
+    this.#truncationDone = sql.prepare(
+      `UPDATE upload SET extents = json_remove(extents, '$.${truncationPending}') WHERE ino = ?`,
+    );
     this.#abandon = sql.prepare(
       "INSERT INTO intent (kind, data) SELECT 'abandoned', checkpoint FROM upload WHERE ino = ? AND checkpoint IS NOT NULL",
     );
@@ -182,13 +187,13 @@ export class Journal {
     const present = ExtentSet.from(row.content.present);
     present.truncate(size);
     const content = { size, baseEnd: Math.min(row.content.baseEnd, size), present: present.ranges() };
-    this.put({ ...row, content, isUncut: size === 0 });
+    this.put({ ...row, content, isTruncationPending: size === 0 });
     this.#truncateInline.run(size, ino);
   }
 
-  /** The file of a content that was truncated to 0 is empty by now: bytes in it are newer than the truncation. */
-  wasEmptied(ino: number): void {
-    this.#wasEmptied.run(ino);
+  /** The spool file of a content that was truncated to 0 is empty by now: bytes in it are newer than the truncation. */
+  truncationDone(ino: number): void {
+    this.#truncationDone.run(ino);
   }
 
   /**
@@ -221,7 +226,7 @@ export class Journal {
   /** The content is the same, and its base is another. */
   setContent(ino: number, content: SpoolState, base: RemoteFile | null): void {
     const row = this.get(ino);
-    if (row !== undefined) this.put({ ...row, content, isUncut: false, base });
+    if (row !== undefined) this.put({ ...row, content, isTruncationPending: false, base });
   }
 
   get(ino: number): UploadRow | undefined {
@@ -300,7 +305,7 @@ function parametersOf(row: UploadRow): RawRow {
     extents: JSON.stringify({
       baseEnd: row.content.baseEnd,
       present: row.content.present,
-      ...(row.isUncut ? { isUncut: true } : {}),
+      ...(row.isTruncationPending ? { [truncationPending]: true } : {}),
     }),
     checkpoint: row.checkpoint === null ? null : JSON.stringify(row.checkpoint),
     attempts: JSON.stringify(row.attempts),
@@ -317,7 +322,7 @@ function rowOf(raw: RawRow): UploadRow {
     spool: raw.spool,
     state: raw.state,
     content: { size: raw.size, baseEnd: extents.baseEnd, present: extents.present },
-    ...(extents.isUncut ? { isUncut: true } : {}),
+    ...(extents[truncationPending] ? { isTruncationPending: true } : {}),
     base: raw.base === null ? null : JSON.parse(raw.base),
     checkpoint: raw.checkpoint === null ? null : JSON.parse(raw.checkpoint),
     attempts: raw.attempts === null ? [] : JSON.parse(raw.attempts),

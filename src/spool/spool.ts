@@ -116,7 +116,7 @@ export class Spool {
    * can go on writing after the mount is dead, and gets an error only at its close. Its later writes then go to the unlinked
    * original. Throws where a copy cannot be made.
    */
-  isolate({ spool }: Pick<UploadRow, 'spool'>): void {
+  unshare({ spool }: Pick<UploadRow, 'spool'>): void {
     const path = join(this.directory, spool);
     if (this.#isOpenElsewhere === undefined || !existsSync(path)) return;
     const fd = openSync(path, 'r+');

@@ -12,7 +12,7 @@ import { SharedWork } from '../base/shared-work.js';
 import { ProviderError } from '../providers/errors.js';
 import type { Priority, Provider, RemoteEntry, RemoteFolder } from '../providers/provider.js';
 import { pollChanges } from './change-poll.js';
-import { CountTrust } from './count-trust.js';
+import { FolderCountReliability } from './folder-count-reliability.js';
 import { freshnessOf, WalkDetector } from './freshness.js';
 import { type Ino, type Inode, remoteFolderOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
@@ -79,7 +79,7 @@ export class Directories {
   readonly #listingAhead = new Set<Ino>();
   /** The directory whose children were last found to be all listed, and its listing then: a walk need not check them again. */
   #allListed: { readonly parent: Ino; readonly listedAt: number | null } | null = null;
-  readonly #counts = new CountTrust();
+  readonly #counts = new FolderCountReliability();
   readonly #closing = new AbortController();
   /** Directories that are known to differ from their listing. */
   readonly #expired = new Set<Ino>();
@@ -211,10 +211,10 @@ export class Directories {
     const since = this.changes.begin();
     this.#expired.delete(ino);
     const countsAreFresh =
-      this.#areFresh(directory) && this.#counts.areTrusted() && !this.#knowsMore(directory.ino, folder);
+      this.#areFresh(directory) && this.#counts.areReliable() && !this.#knowsMore(directory.ino, folder);
     try {
       const all = await this.#listed(folder, { priority, signal, countsAreFresh });
-      this.#counts.learn(folder, all, this.#areFresh(directory));
+      this.#counts.observe(folder, all, this.#areFresh(directory));
       const entries = metadata?.visible(folder, all) ?? all;
       // The listing of the root is what tells where the account holds it.
       if (folder.parentId === null) await metadata?.prepare(folder, { priority, signal });

@@ -1,5 +1,7 @@
+/** link(2): several names of one inode. Changes of other clients: hard-links-elsewhere.test.ts. */
 import { describe, expect, it } from 'vitest';
 import type { MemoryProviderOptions } from '../support/memory-provider.js';
+import { ln, tree } from './hard-link-support.js';
 import {
   creating,
   dieAt,
@@ -9,29 +11,9 @@ import {
   type Mounted,
   mounted,
   settle,
+  withFiles,
   writing,
 } from './harness.js';
-
-const withFiles = (files: Record<string, string>, options: HarnessOptions = {}): Promise<Mounted> =>
-  mounted(options, (provider) => {
-    for (const [path, text] of Object.entries(files)) provider.other.put(path, text);
-  });
-
-async function ln(m: Mounted, from: string, to: string): Promise<void> {
-  const { parent, name } = await m.split(to);
-  await m.fs.link(await m.ino(from), parent, name);
-}
-
-/** All names, in all directories, with their inode numbers and link counts. */
-async function tree(m: Mounted, path = ''): Promise<Record<string, string>> {
-  const found: Record<string, string> = {};
-  for (const { name, attributes } of await m.fs.readdir(await m.ino(path))) {
-    const at = path === '' ? name : `${path}/${name}`;
-    if (attributes.kind === 'directory') Object.assign(found, await tree(m, at));
-    else found[at] = `${attributes.ino} ${attributes.nlink}`;
-  }
-  return found;
-}
 
 describe('link', () => {
   it('gives one more name to one inode, without a request, and both say so after a remount', async () => {
@@ -244,59 +226,6 @@ describe('a crash while a name with others is replaced', () => {
   });
 });
 
-describe('another client', () => {
-  it('removes the object: all names go, and come back with it', async () => {
-    const m = await withFiles({ 'd/a': 'text', 'e/x': '' }, { ttl: 0 });
-    await ln(m, 'd/a', 'b');
-    await ln(m, 'd/a', 'e/c');
-    m.provider.other.rename('d/a', 'e/moved');
-    await m.names('d');
-    expect(await m.names()).toEqual(['d', 'e']);
-    await settle();
-    expect(m.invalidations).toContainEqual({ kind: 'entry', parent: m.fs.root, name: 'b' });
-    expect(await m.names('e')).toEqual(['c', 'moved', 'x']);
-    expect(await m.names()).toEqual(['b', 'd', 'e']);
-    expect((await m.stat('b')).nlink).toBe(3);
-    m.provider.other.delete('e/moved');
-    expect(await m.names('e')).toEqual(['x']);
-    expect(await m.names()).toEqual(['d', 'e']);
-    expect(await errnoOf(m.stat('b'))).toBe('ENOENT');
-    // The names are free.
-    await m.put('b', 'other');
-    expect(await tree(await m.remount())).toMatchObject({ b: expect.stringMatching(/ 1$/) });
-  });
-
-  it('removes the object of what is not stored yet: all names stay', async () => {
-    const m = await withFiles({ 'd/a': 'text' }, { ttl: 0, writeBack: true });
-    await ln(m, 'd/a', 'b');
-    const gate = m.provider.gate('upload');
-    await m.put('b', 'newer');
-    m.provider.other.delete('d/a');
-    expect(await m.names('d')).toEqual(['a']);
-    expect(await m.names()).toEqual(['b', 'd']);
-    gate.open();
-    await m.fs.uploader.drain();
-    expect(m.provider.other.tree()).toEqual({ 'd/a': 'newer' });
-    expect((await m.stat('b')).nlink).toBe(2);
-  });
-
-  it('stores something under a further name: it gets a name of its own', async () => {
-    const m = await withFiles({ a: 'text' }, { ttl: 0 });
-    await ln(m, 'a', 'b');
-    m.provider.other.put('b', 'theirs');
-    expect(await m.names()).toEqual(['a', 'b', expect.stringMatching(/^b \(~/)]);
-    expect(await m.cat('b')).toBe('text');
-  });
-
-  it('gives the object a further name of its inode: the first one goes', async () => {
-    const m = await withFiles({ a: 'text' }, { ttl: 0 });
-    await ln(m, 'a', 'b');
-    m.provider.other.rename('a', 'b');
-    expect(await tree(m)).toEqual({ b: `${await m.ino('b')} 1` });
-    expect(await m.cat('b')).toBe('text');
-  });
-});
-
 describe('a large directory', () => {
   it('shows all names of all inodes, each once, in an order that stays', async () => {
     const count = 3000;
@@ -365,44 +294,5 @@ describe('a file of O_TMPFILE', () => {
     await m.close(handle);
     expect(m.provider.other.tree()).toEqual({});
     expect(m.isClean()).toBe(true);
-  });
-});
-
-describe('RENAME_EXCHANGE', () => {
-  const exchanging = { noReplace: false, exchange: true };
-
-  it('swaps names that only this machine has, without a request', async () => {
-    const m = await withFiles({ a: 'a', 'd/x': '' });
-    await m.names('d');
-    await ln(m, 'a', 'further');
-    await m.fs.symlink(m.fs.root, 'link', Buffer.from('x'));
-    const handle = await m.create('unstored');
-    await m.write(handle, 'u');
-    const inos = async (names: string[]): Promise<number[]> => Promise.all(names.map((name) => m.ino(name)));
-    const [further = 0, link = 0, unstored = 0] = await inos(['further', 'link', 'unstored']);
-    m.provider.counts();
-    await m.mv('further', 'link', exchanging);
-    expect(await inos(['further', 'link'])).toEqual([link, further]);
-    await m.mv('further', 'unstored', exchanging);
-    expect(await inos(['further', 'unstored'])).toEqual([unstored, link]);
-    await m.mv('link', 'further', exchanging);
-    expect(await inos(['link', 'further'])).toEqual([unstored, further]);
-    expect(m.provider.counts()).toEqual({});
-    expect((await m.stat('a')).nlink).toBe(2);
-    await m.close(handle);
-    expect(m.provider.other.tree()).toEqual({ a: 'a', 'd/x': '', link: 'u' });
-    const all = await tree(m);
-    expect(Object.keys(all).toSorted()).toEqual(['a', 'd/x', 'further', 'link', 'unstored']);
-    expect(await tree(await m.remount())).toEqual(all);
-  });
-
-  it('is refused where the provider has either, and where one is missing', async () => {
-    const m = await withFiles({ a: 'a', b: 'b' });
-    await ln(m, 'a', 'c');
-    expect(await errnoOf(m.mv('a', 'b', exchanging))).toBe('EINVAL');
-    expect(await errnoOf(m.mv('c', 'b', exchanging))).toBe('EINVAL');
-    expect(await errnoOf(m.mv('c', 'none', exchanging))).toBe('ENOENT');
-    await m.mv('a', 'c', exchanging);
-    expect(await m.names()).toEqual(['a', 'b', 'c']);
   });
 });

@@ -340,3 +340,9 @@ export function delayed<K extends 'sync' | 'truncate'>(spool: SpoolFile, method:
   });
   return { go };
 }
+
+/** A mount of an account with these files: texts by path. */
+export const withFiles = (files: Record<string, string>, options: HarnessOptions = {}): Promise<Mounted> =>
+  mounted(options, (provider) => {
+    for (const [path, text] of Object.entries(files)) provider.other.put(path, text);
+  });

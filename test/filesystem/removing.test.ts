@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { delayed, emptying, errnoOf, type HarnessOptions, mounted, settle, writing } from './harness.js';
-
-const withFiles = (files: Record<string, string>, options: HarnessOptions = {}) =>
-  mounted(options, (provider) => {
-    for (const [path, text] of Object.entries(files)) provider.other.put(path, text);
-  });
+import { delayed, emptying, errnoOf, mounted, settle, withFiles, writing } from './harness.js';
 
 describe('unlink', () => {
   it('is one request, to the trash', async () => {

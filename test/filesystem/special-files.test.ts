@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NewNode } from '../../src/filesystem/api.js';
-import { emptying, errnoOf, type HarnessOptions, type Mounted, mounted, settle, writing } from './harness.js';
-
-const withFiles = (files: Record<string, string>, options: HarnessOptions = {}): Promise<Mounted> =>
-  mounted(options, (provider) => {
-    for (const [path, text] of Object.entries(files)) provider.other.put(path, text);
-  });
+import { emptying, errnoOf, type Mounted, mounted, settle, withFiles, writing } from './harness.js';
 
 async function symlink(m: Mounted, target: string | Uint8Array, path: string): Promise<void> {
   const { parent, name } = await m.split(path);

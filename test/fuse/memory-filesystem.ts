@@ -16,7 +16,6 @@ import type {
   Ino,
   Invalidation,
   NewNode,
-  NodeKind,
   OpenFlags,
   OpenResult,
   RenameFlags,
@@ -25,7 +24,8 @@ import type {
 } from '../../src/filesystem/api.js';
 import { accessAclName, isExtended, parseAcl, permissionsOf } from '../../src/filesystem/attributes/acl.js';
 import { FsError } from '../../src/filesystem/core/fs-error.js';
-import { attributesOf, checkReplace, checkXattrName, makeNode, type Node, now, resize } from './memory-node.js';
+import { attributesOf, checkReplace, checkXattrName, type Node, now, resize } from './memory-node.js';
+import { MemoryTree } from './memory-tree.js';
 
 type Operation = Exclude<keyof Filesystem, 'root' | 'parentOf' | 'validity' | 'onInvalidate'>;
 
@@ -39,13 +39,10 @@ export type Plan = (caller: Caller | undefined) => MaybePromise<void>;
 
 export class MemoryFilesystem implements Filesystem {
   readonly root: Ino;
-  readonly #nodes = new Map<Ino, Node>();
+  readonly #tree: MemoryTree;
   readonly #handles = new Map<HandleId, Handle>();
   readonly #listeners = new Set<(what: Invalidation) => void>();
   readonly #plans = new Map<Operation, Plan>();
-  /** Whose a new object is when nobody says who asks. */
-  readonly #owner: { readonly uid: number; readonly gid: number };
-  #nextIno: Ino = 1;
   #nextHandle: HandleId = 1;
   readonly calls = new Map<Operation, number>();
   /** The callers of `create` and `mkdir`, for tests of what a binding passes on. */
@@ -57,8 +54,7 @@ export class MemoryFilesystem implements Filesystem {
   /** `root` may be any number, as in the real inode table; the first new object gets inode 1. */
   constructor(options: { root?: Ino; uid?: number; gid?: number } = {}) {
     this.root = options.root ?? 7;
-    this.#owner = { uid: options.uid ?? 0, gid: options.gid ?? 0 };
-    this.#insert(makeNode(this.root, 'directory', 0o755, this.#owner)).links = 1;
+    this.#tree = new MemoryTree(this.root, { uid: options.uid ?? 0, gid: options.gid ?? 0 });
   }
 
   /** Makes `operation` go through `plan` first; without one it is as it was. */
@@ -81,7 +77,7 @@ export class MemoryFilesystem implements Filesystem {
 
   /** ENOENT where there is none. */
   inoOf(path: string): Ino {
-    return path.split('/').reduce((ino, name) => this.#child(this.#directory(ino), name).ino, this.root);
+    return path.split('/').reduce((ino, name) => this.#tree.child(this.#tree.directory(ino), name).ino, this.root);
   }
 
   invalidate(what: Invalidation): void {
@@ -90,7 +86,7 @@ export class MemoryFilesystem implements Filesystem {
 
   /** Another client's change: content and time, seen by nobody until it is invalidated. */
   overwriteRemotely(ino: Ino, content: string): void {
-    const node = this.#node(ino);
+    const node = this.#tree.node(ino);
     node.data = Buffer.from(content);
     node.size = node.data.length;
     node.mtime = node.ctime = now();
@@ -99,13 +95,13 @@ export class MemoryFilesystem implements Filesystem {
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
     return this.#run('lookup', caller, () => {
       if (nameBytes(name) > 255) throw new FsError('ENAMETOOLONG', name);
-      const node = this.#directory(parent).children.get(name);
+      const node = this.#tree.directory(parent).children.get(name);
       return node === undefined ? undefined : attributesOf(node);
     });
   }
 
   getattr(ino: Ino): MaybePromise<Attributes> {
-    return this.#run('getattr', undefined, () => attributesOf(this.#node(ino)));
+    return this.#run('getattr', undefined, () => attributesOf(this.#tree.node(ino)));
   }
 
   validity(): number {
@@ -113,12 +109,12 @@ export class MemoryFilesystem implements Filesystem {
   }
 
   parentOf(ino: Ino): Ino {
-    return this.#node(ino).parent.ino;
+    return this.#tree.node(ino).parent.ino;
   }
 
   setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
     return this.#run('setattr', caller, () => {
-      const node = this.#node(ino);
+      const node = this.#tree.node(ino);
       const at = now();
       if (change.size !== undefined) {
         if (node.kind === 'directory') throw new FsError('EISDIR', 'a directory has no size');
@@ -138,7 +134,7 @@ export class MemoryFilesystem implements Filesystem {
 
   readdir(ino: Ino, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
     return this.#run('readdir', caller, () =>
-      [...this.#directory(ino).children]
+      [...this.#tree.directory(ino).children]
         .map(([name, node]) => ({ name, attributes: attributesOf(node) }))
         .sort((a, b) => a.attributes.ino - b.attributes.ino),
     );
@@ -146,7 +142,7 @@ export class MemoryFilesystem implements Filesystem {
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult> {
     return this.#run('open', caller, () => {
-      const node = this.#node(ino);
+      const node = this.#tree.node(ino);
       if (node.kind === 'directory' && flags.write) throw new FsError('EISDIR', 'a directory');
       if (flags.truncate && flags.write) {
         resize(node, 0);
@@ -165,7 +161,7 @@ export class MemoryFilesystem implements Filesystem {
   ): MaybePromise<OpenResult & { attributes: Attributes }> {
     return this.#run('create', caller, () => {
       this.lastCaller = caller;
-      const directory = this.#directory(parent);
+      const directory = this.#tree.directory(parent);
       const existing = name === null ? undefined : directory.children.get(name);
       if (existing !== undefined && name !== null) {
         if (flags.exclusive) throw new FsError('EEXIST', name);
@@ -174,7 +170,9 @@ export class MemoryFilesystem implements Filesystem {
       }
       const node =
         existing ??
-        (name === null ? this.#unnamed('file', mode, caller) : this.#add(directory, name, 'file', mode, caller));
+        (name === null
+          ? this.#tree.unnamed('file', mode, caller)
+          : this.#tree.add(directory, name, 'file', mode, caller));
       return { handle: this.#openHandle(node, flags), keepCache: false, attributes: attributesOf(node) };
     });
   }
@@ -205,7 +203,7 @@ export class MemoryFilesystem implements Filesystem {
   }
 
   fsyncDirectory(directory: Ino, caller?: Caller): MaybePromise<void> {
-    return this.#run('fsyncDirectory', caller, () => void this.#node(directory));
+    return this.#run('fsyncDirectory', caller, () => void this.#tree.node(directory));
   }
 
   fsync(handle: HandleId, caller?: Caller): MaybePromise<void> {
@@ -217,7 +215,7 @@ export class MemoryFilesystem implements Filesystem {
       const { node } = this.#handle(handle);
       this.#handles.delete(handle);
       node.openCount--;
-      this.#dropIfUnused(node);
+      this.#tree.dropIfUnused(node);
     });
   }
 
@@ -241,15 +239,15 @@ export class MemoryFilesystem implements Filesystem {
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes> {
     return this.#run('mkdir', caller, () => {
       this.lastCaller = caller;
-      const directory = this.#directory(parent);
+      const directory = this.#tree.directory(parent);
       if (directory.children.has(name)) throw new FsError('EEXIST', name);
-      return attributesOf(this.#add(directory, name, 'directory', mode, caller));
+      return attributesOf(this.#tree.add(directory, name, 'directory', mode, caller));
     });
   }
 
   symlink(parent: Ino, name: string, target: Uint8Array, caller?: Caller): MaybePromise<Attributes> {
     return this.#run('symlink', caller, () => {
-      const node = this.#make(parent, name, 'symlink', 0o777, caller);
+      const node = this.#tree.make(parent, name, 'symlink', 0o777, caller);
       node.data = target;
       node.size = target.length;
       return attributesOf(node);
@@ -258,7 +256,7 @@ export class MemoryFilesystem implements Filesystem {
 
   readlink(ino: Ino): MaybePromise<Uint8Array> {
     return this.#run('readlink', undefined, () => {
-      const node = this.#node(ino);
+      const node = this.#tree.node(ino);
       if (node.kind !== 'symlink') throw new FsError('EINVAL', `inode ${ino} is no link`);
       return node.data;
     });
@@ -266,7 +264,7 @@ export class MemoryFilesystem implements Filesystem {
 
   mknod(parent: Ino, name: string, { kind, mode, rdev }: NewNode, caller?: Caller): MaybePromise<Attributes> {
     return this.#run('mknod', caller, () => {
-      const node = this.#make(parent, name, kind, mode, caller);
+      const node = this.#tree.make(parent, name, kind, mode, caller);
       node.rdev = rdev;
       return attributesOf(node);
     });
@@ -274,8 +272,8 @@ export class MemoryFilesystem implements Filesystem {
 
   link(ino: Ino, parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes> {
     return this.#run('link', caller, () => {
-      const node = this.#node(ino);
-      const directory = this.#directory(parent);
+      const node = this.#tree.node(ino);
+      const directory = this.#tree.directory(parent);
       if (node.kind === 'directory') throw new FsError('EPERM', name);
       if (directory.children.has(name)) throw new FsError('EEXIST', name);
       directory.children.set(name, node);
@@ -286,20 +284,20 @@ export class MemoryFilesystem implements Filesystem {
 
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     return this.#run('unlink', caller, () => {
-      const directory = this.#directory(parent);
-      const node = this.#child(directory, name);
+      const directory = this.#tree.directory(parent);
+      const node = this.#tree.child(directory, name);
       if (node.kind === 'directory') throw new FsError('EISDIR', name);
-      this.#detach(directory, name, node);
+      this.#tree.detach(directory, name, node);
     });
   }
 
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void> {
     return this.#run('rmdir', caller, () => {
-      const directory = this.#directory(parent);
-      const node = this.#child(directory, name);
+      const directory = this.#tree.directory(parent);
+      const node = this.#tree.child(directory, name);
       if (node.kind !== 'directory') throw new FsError('ENOTDIR', name);
       if (node.children.size > 0) throw new FsError('ENOTEMPTY', name);
-      this.#detach(directory, name, node);
+      this.#tree.detach(directory, name, node);
     });
   }
 
@@ -312,9 +310,9 @@ export class MemoryFilesystem implements Filesystem {
     caller?: Caller,
   ): MaybePromise<void> {
     return this.#run('rename', caller, () => {
-      const from = this.#directory(parent);
-      const to = this.#directory(newParent);
-      const node = this.#child(from, name);
+      const from = this.#tree.directory(parent);
+      const to = this.#tree.directory(newParent);
+      const node = this.#tree.child(from, name);
       const target = to.children.get(newName);
       for (let above = to; above !== above.parent; above = above.parent)
         if (above === node) throw new FsError('EINVAL', 'a directory cannot be moved into itself');
@@ -326,7 +324,7 @@ export class MemoryFilesystem implements Filesystem {
         if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', newName);
         if (target === node) return;
         if (target !== undefined) checkReplace(node, target);
-        if (target !== undefined) this.#detach(to, newName, target);
+        if (target !== undefined) this.#tree.detach(to, newName, target);
         from.children.delete(name);
       }
       to.children.set(newName, node);
@@ -342,14 +340,14 @@ export class MemoryFilesystem implements Filesystem {
   getxattr(ino: Ino, name: string): MaybePromise<Uint8Array | undefined> {
     return this.#run('getxattr', undefined, () => {
       checkXattrName(name);
-      return this.#node(ino).xattrs.get(name);
+      return this.#tree.node(ino).xattrs.get(name);
     });
   }
 
   setxattr(ino: Ino, name: string, value: Uint8Array, { mode }: XattrChange): MaybePromise<void> {
     return this.#run('setxattr', undefined, () => {
       checkXattrName(name);
-      const node = this.#node(ino);
+      const node = this.#tree.node(ino);
       const { xattrs } = node;
       if (name === accessAclName) {
         const acl = parseAcl(value);
@@ -364,12 +362,12 @@ export class MemoryFilesystem implements Filesystem {
   }
 
   listxattr(ino: Ino): MaybePromise<readonly string[]> {
-    return this.#run('listxattr', undefined, () => [...this.#node(ino).xattrs.keys()]);
+    return this.#run('listxattr', undefined, () => [...this.#tree.node(ino).xattrs.keys()]);
   }
 
   removexattr(ino: Ino, name: string): MaybePromise<void> {
     return this.#run('removexattr', undefined, () => {
-      if (!this.#node(ino).xattrs.delete(name)) throw new FsError('ENODATA', name);
+      if (!this.#tree.node(ino).xattrs.delete(name)) throw new FsError('ENODATA', name);
     });
   }
 
@@ -384,53 +382,6 @@ export class MemoryFilesystem implements Filesystem {
     return waiting instanceof Promise ? waiting.then(work) : work();
   }
 
-  #insert(node: Node): Node {
-    this.#nodes.set(node.ino, node);
-    return node;
-  }
-
-  #make(parent: Ino, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {
-    const directory = this.#directory(parent);
-    if (directory.children.has(name)) throw new FsError('EEXIST', name);
-    return this.#add(directory, name, kind, mode, caller);
-  }
-
-  #add(directory: Node, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {
-    if (directory.links === 0) throw new FsError('ENOENT', 'the directory is removed');
-    if (nameBytes(name) > 255) throw new FsError('ENAMETOOLONG', name);
-    const node = this.#unnamed(kind, mode, caller);
-    node.links = 1;
-    node.parent = directory;
-    directory.children.set(name, node);
-    directory.mtime = directory.ctime = now();
-    return node;
-  }
-
-  #unnamed(kind: NodeKind, mode: number, caller: Caller | undefined): Node {
-    if (this.#nextIno === this.root) this.#nextIno++;
-    const bits = mode & 0o7777 & ~(caller?.umask ?? 0);
-    return this.#insert(makeNode(this.#nextIno++, kind, bits, caller ?? this.#owner));
-  }
-
-  #node(ino: Ino): Node {
-    const node = this.#nodes.get(ino);
-    if (node === undefined) throw new FsError('ESTALE', `no inode ${ino}`);
-    return node;
-  }
-
-  #directory(ino: Ino): Node {
-    const node = this.#node(ino);
-    if (node.kind !== 'directory') throw new FsError('ENOTDIR', `inode ${ino} is a file`);
-    return node;
-  }
-
-  #child(directory: Node, name: string): Node {
-    if (nameBytes(name) > 255) throw new FsError('ENAMETOOLONG', name);
-    const node = directory.children.get(name);
-    if (node === undefined) throw new FsError('ENOENT', name);
-    return node;
-  }
-
   #openHandle(node: Node, flags: OpenFlags): HandleId {
     node.openCount++;
     this.#handles.set(this.#nextHandle, { node, flags });
@@ -441,16 +392,5 @@ export class MemoryFilesystem implements Filesystem {
     const handle = this.#handles.get(id);
     if (handle === undefined || (use !== undefined && !handle.flags[use])) throw new FsError('EBADF', `handle ${id}`);
     return handle;
-  }
-
-  #detach(directory: Node, name: string, node: Node): void {
-    directory.children.delete(name);
-    directory.mtime = directory.ctime = node.ctime = now();
-    node.links--;
-    this.#dropIfUnused(node);
-  }
-
-  #dropIfUnused(node: Node): void {
-    if (node.links === 0 && node.openCount === 0) this.#nodes.delete(node.ino);
   }
 }

@@ -43,7 +43,7 @@ export class Contents {
   async read(handle: Handle, into: Uint8Array, offset: number): Promise<number> {
     const { state } = handle;
     const { spool } = state;
-    if (state.watch !== null) notePassthroughWrites(this.#core, state);
+    if (state.writeDetector !== null) notePassthroughWrites(this.#core, state);
     if (spool !== null && !handle.isOnOldRevision) return spool.read(into, offset, this.readBase(state, spool));
     const before = handle.pinned;
     if (before === null) return 0;
@@ -96,7 +96,7 @@ export class Contents {
       await spool.truncate(size);
       // A concurrent fsync(2) may have written the former size to the journal meanwhile.
       if (isLess) this.#core.journal.shrink(state.ino, size);
-      if (isLess && size === 0) this.#core.journal.wasEmptied(state.ino);
+      if (isLess && size === 0) this.#core.journal.truncationDone(state.ino);
       if (size === 0) state.written = false;
     });
   }

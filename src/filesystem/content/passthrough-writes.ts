@@ -5,13 +5,13 @@
  * found there counts like any other. Meanwhile its journal row says that it is being written.
  */
 import { fromMs } from '../../base/timespec.js';
-import type { Look } from '../../spool/write-watch.js';
+import type { WriteCheck } from '../../spool/write-detector.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 
 /** Records what the kernel has written. Synchronous: attributes are then right for the caller that asks for them. */
 export function notePassthroughWrites(core: Core, state: FileState): void {
-  if (state.watch !== null) note(core, state, state.watch.look());
+  if (state.writeDetector !== null) note(core, state, state.writeDetector.check());
 }
 
 /**
@@ -19,15 +19,15 @@ export function notePassthroughWrites(core: Core, state: FileState): void {
  * after its end to another. Needed before a promise is made or a time is set.
  */
 export async function settlePassthroughWrites(core: Core, state: FileState): Promise<void> {
-  const { watch } = state;
-  if (watch === null) return;
+  const detector = state.writeDetector;
+  if (detector === null) return;
   core.spool.freeSpaceWatch.check();
-  const look = await watch.seal();
+  const check = await detector.rearm();
   // The last writer has closed meanwhile; its writes were recorded then.
-  if (state.watch === watch) note(core, state, look);
+  if (state.writeDetector === detector) note(core, state, check);
 }
 
-function note(core: Core, state: FileState, { size, writtenAt, isChanged }: Look): void {
+function note(core: Core, state: FileState, { size, writtenAt, isChanged }: WriteCheck): void {
   if (!isChanged || state.spool === null) return;
   state.spool.writtenDirectly(size);
   state.generation++;

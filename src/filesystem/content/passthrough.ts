@@ -6,7 +6,7 @@
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import { BackingFile } from '../../spool/backing-file.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
-import { WriteWatch } from '../../spool/write-watch.js';
+import { WriteDetector } from '../../spool/write-detector.js';
 import type { Backing } from '../api.js';
 import type { Core } from '../core/core.js';
 import { type FileState, type Handle, mayMapToWrite } from '../core/open-files.js';
@@ -53,7 +53,7 @@ export class Passthrough {
     file.users++;
     handle.mapped = file;
     if (!mayMapToWrite(handle)) return;
-    state.watch ??= new WriteWatch(file.fd);
+    state.writeDetector ??= new WriteDetector(file.fd);
     if (state.spool !== null) state.spool.isShared = true;
   }
 
@@ -71,22 +71,22 @@ export class Passthrough {
     if (backing === null) return false;
     handle.backing = null;
     if (handle.flags.write && !state.hasPassthroughWriters()) this.#core.spool.freeSpaceWatch.end();
-    const isLastWriter = this.#unwatch(state);
+    const isLastWriter = this.#stopDetecting(state);
     this.#releaseFile(state, backing);
     return isLastWriter;
   }
 
   /** Releases a mapped file: the mapping has ended, or other users keep it. */
   release(state: FileState, mapped: BackingFile): void {
-    this.#unwatch(state);
+    this.#stopDetecting(state);
     this.#releaseFile(state, mapped);
   }
 
-  /** Ends the watch when the kernel cannot write to the file any more. True: it ended, and all writes are known. */
-  #unwatch(state: FileState): boolean {
-    if (state.watch === null || state.hasPassthroughWriters() || state.hasMappings()) return false;
+  /** Ends the detection when the kernel cannot write to the file any more. True: it ended, and all writes are known. */
+  #stopDetecting(state: FileState): boolean {
+    if (state.writeDetector === null || state.hasPassthroughWriters() || state.hasMappings()) return false;
     notePassthroughWrites(this.#core, state);
-    state.watch = null;
+    state.writeDetector = null;
     if (state.spool !== null) state.spool.isShared = false;
     return true;
   }
@@ -117,7 +117,7 @@ export class Passthrough {
   /** Possible during an upload too: it only reads. */
   #ofSpool(state: FileState, spool: SpoolFile): BackingFile | null {
     // An empty file offers nothing to read; and its writer may yet have the provider copy another file into it.
-    if ((spool.size === 0 && state.watch === null) || !spool.isComplete()) return null;
+    if ((spool.size === 0 && state.writeDetector === null) || !spool.isComplete()) return null;
     state.backing ??= new BackingFile('spool', '', spool.size, spool.path);
     state.backing.users++;
     return state.backing;
@@ -133,7 +133,7 @@ export class Passthrough {
     let backing = state.backing;
     try {
       backing ??= new BackingFile('spool', '', spool.size, spool.path);
-      state.watch ??= new WriteWatch(backing.fd);
+      state.writeDetector ??= new WriteDetector(backing.fd);
     } catch (error) {
       if (isFirst) freeSpaceWatch.end();
       if (state.backing === null) backing?.close();

@@ -13,7 +13,7 @@ import type { RevisionReader } from '../../cache/revision-reader.js';
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import type { BackingFile } from '../../spool/backing-file.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
-import type { WriteWatch } from '../../spool/write-watch.js';
+import type { WriteDetector } from '../../spool/write-detector.js';
 import type { Ino } from '../../tree/inode.js';
 import type { HandleId, OpenFlags } from '../api.js';
 import { ReadFailures } from './deadlines.js';
@@ -58,7 +58,7 @@ export class FileState {
   /** The backing file that the kernel uses for the content (passthrough). */
   backing: BackingFile | null = null;
   /** Detects writes that the kernel makes to the spool file by itself (passthrough-writes.ts). */
-  watch: WriteWatch | null = null;
+  writeDetector: WriteDetector | null = null;
   /** CRC-32 of each block of the spool file, from the time when it belonged to the cache. Null: it never did. */
   cacheCrcs: readonly number[] | null = null;
   /** Mappings that may have outlived all descriptors, and are still watched (mappings.ts). */

@@ -34,7 +34,7 @@ function recoverOne(core: Core, uploader: Uploader, relocation: Relocation, foun
     journal.orphan(found.ino);
     return null;
   }
-  const isOurs = isolated(core, found);
+  const isOurs = unshared(core, found);
   const onDisk = spool.sizeOf(found);
   if (found.state === 'open' && isUnchanged(found)) {
     table.transaction(() => {
@@ -49,7 +49,7 @@ function recoverOne(core: Core, uploader: Uploader, relocation: Relocation, foun
   const row = promised ?? withUnpromised(found, onDisk ?? 0);
   // Bytes behind its end must not appear in a hole if the file grows again.
   if (onDisk !== null && onDisk > row.content.size) spool.truncateToContent(row);
-  if (row.isUncut) journal.wasEmptied(row.ino);
+  if (row.isTruncationPending) journal.truncationDone(row.ino);
   const state = files.ensureState(row.ino);
   state.spool = spool.open(row);
   state.spoolName = row.spool;
@@ -75,9 +75,9 @@ function recoverOne(core: Core, uploader: Uploader, relocation: Relocation, foun
  * Makes sure that only we write to the spool file. False: a program of the dead mount may go on writing to it, and there
  * is no free space for a copy.
  */
-function isolated({ spool, log }: Core, row: UploadRow): boolean {
+function unshared({ spool, log }: Core, row: UploadRow): boolean {
   try {
-    spool.isolate(row);
+    spool.unshare(row);
     return true;
   } catch (error) {
     log.error({ ino: row.ino, spool: row.spool }, `a spool file is still being written: ${messageOf(error)}`);
@@ -112,7 +112,7 @@ function restoreInline({ journal, spool, options }: Core, row: UploadRow): Uploa
 function withUnpromised(row: UploadRow, onDisk: number): UploadRow {
   const size = Math.max(row.content.size, onDisk);
   if (row.state === 'open' && row.base === null) return { ...row, content: completeState(size) };
-  if (row.state === 'synced' && row.content.size === 0 && size > 0 && !row.isUncut) {
+  if (row.state === 'synced' && row.content.size === 0 && size > 0 && !row.isTruncationPending) {
     return { ...row, state: 'open', content: completeState(size) };
   }
   return row;

@@ -58,7 +58,7 @@ export async function applyStored(
     // The kernel has had its pages since they were written: we do not know which of them were read.
     handle.hasRead = true;
   }
-  if (state.watch !== null) return rebaseMapped(core, state, spool, stored);
+  if (state.writeDetector !== null) return rebaseMapped(core, state, spool, stored);
   state.mtime = null;
   const { backing } = state;
   contents.dropSpool(state);

@@ -89,7 +89,7 @@ export class Uploader {
     await settlePassthroughWrites(this.#core, state);
     const { spool, generation } = state;
     // The kernel is still writing to the file, and the row has to say so.
-    const as = state.watch === null ? until : 'synced';
+    const as = state.writeDetector === null ? until : 'synced';
     if (spool === null || state.unlinked || (state.durableGeneration === generation && as === 'synced')) return;
     // Later writes are not part of the promise; the row must not cover them.
     const content = spool.state();

@@ -1,22 +1,22 @@
 import type { RemoteEntry, RemoteFolder } from '../providers/provider.js';
 
 /**
- * Decides whether the counts that a provider gives with its folders can save requests.
+ * Decides whether the file and folder counts in a provider's listings are reliable enough to save requests.
  *
  * A folder with a file count of 0 need not be asked for its files. On a server that counts late, or not at all, that would
- * hide files. So counts are trusted only after one above 0 was seen, which shows that the server counts, and only until one
- * turns out to be wrong.
+ * hide files. So counts are reliable only after one above 0 was seen, which shows that the server counts, and only until
+ * one turns out to be wrong.
  */
-export class CountTrust {
+export class FolderCountReliability {
   #counts = false;
   #wrong = false;
 
-  areTrusted(): boolean {
+  areReliable(): boolean {
     return this.#counts && !this.#wrong;
   }
 
-  /** A folder was listed. `wereFresh`: its counts should have been right. */
-  learn(folder: RemoteFolder, entries: readonly RemoteEntry[], wereFresh: boolean): void {
+  /** A folder was listed: compares its counts with what was found. `wereFresh`: its counts should have been right. */
+  observe(folder: RemoteFolder, entries: readonly RemoteEntry[], wereFresh: boolean): void {
     const files = entries.filter(({ kind }) => kind === 'file').length;
     const isOff = (count: number | null, found: number): boolean => count !== null && count !== found;
     if (wereFresh && (isOff(folder.fileCount, files) || isOff(folder.folderCount, entries.length - files))) {

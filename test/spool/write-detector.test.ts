@@ -2,9 +2,9 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { WriteWatch } from '../../src/spool/write-watch.js';
+import { WriteDetector } from '../../src/spool/write-detector.js';
 
-describe('WriteWatch', () => {
+describe('WriteDetector', () => {
   let directory: string;
   let ours: number;
   let theirs: number;
@@ -20,39 +20,39 @@ describe('WriteWatch', () => {
 
   it('sees that nothing was written', async () => {
     writeSync(theirs, 'before');
-    const watch = new WriteWatch(ours);
-    expect(watch.look()).toEqual({ size: 6, writtenAt: null, isChanged: false });
-    expect(await watch.seal()).toEqual({ size: 6, writtenAt: null, isChanged: false });
+    const detector = new WriteDetector(ours);
+    expect(detector.check()).toEqual({ size: 6, writtenAt: null, isChanged: false });
+    expect(await detector.rearm()).toEqual({ size: 6, writtenAt: null, isChanged: false });
   });
 
   it('sees every write once, with its time', async () => {
-    const watch = new WriteWatch(ours);
+    const detector = new WriteDetector(ours);
     const began = Math.floor(Date.now() / 1000) - 1;
     writeSync(theirs, 'one');
-    const first = watch.look();
+    const first = detector.check();
     expect(first).toMatchObject({ size: 3, isChanged: true });
     expect(first.writtenAt?.sec).toBeGreaterThanOrEqual(began);
-    expect(watch.look()).toEqual({ ...first, isChanged: false });
+    expect(detector.check()).toEqual({ ...first, isChanged: false });
     // What was seen may not have been all of it: within one tick of the clock, nobody can tell.
-    expect(await watch.seal()).toEqual(first);
-    expect(await watch.seal()).toEqual({ size: 3, writtenAt: null, isChanged: false });
+    expect(await detector.rearm()).toEqual(first);
+    expect(await detector.rearm()).toEqual({ size: 3, writtenAt: null, isChanged: false });
   });
 
-  it('after a seal sees each write, however soon it follows, also one that changes no size', async () => {
-    const watch = new WriteWatch(ours);
+  it('once rearmed sees each write, however soon it follows, also one that changes no size', async () => {
+    const detector = new WriteDetector(ours);
     writeSync(theirs, 'x');
     for (let i = 0; i < 500; i++) {
-      expect((await watch.seal()).isChanged).toBe(true);
+      expect((await detector.rearm()).isChanged).toBe(true);
       writeSync(theirs, 'y', 0);
     }
-    expect((await watch.seal()).isChanged).toBe(true);
-    expect(watch.look().isChanged).toBe(false);
+    expect((await detector.rearm()).isChanged).toBe(true);
+    expect(detector.check().isChanged).toBe(false);
   });
 
   it('sees a truncation', async () => {
     writeSync(theirs, 'before');
-    const watch = new WriteWatch(ours);
+    const detector = new WriteDetector(ours);
     ftruncateSync(theirs, 2);
-    expect(watch.look()).toMatchObject({ size: 2, isChanged: true });
+    expect(detector.check()).toMatchObject({ size: 2, isChanged: true });
   });
 });

@@ -14,16 +14,16 @@ const setTimes = promisify(futimes);
 /** Seconds since the epoch; within what every file system can hold (FAT begins in 1980). */
 const MARK = 10 * 365 * 24 * 3600 + 7 * 24 * 3600;
 
-export interface Look {
+export interface WriteCheck {
   /** Bytes. */
   readonly size: number;
   /** When the file was last written to; null: not since the mark was set. */
   readonly writtenAt: Timespec | null;
-  /** The content may have changed since the look before. */
+  /** The content may have changed since the check before. */
   readonly isChanged: boolean;
 }
 
-export class WriteWatch {
+export class WriteDetector {
   readonly #fd: number;
   #size: number;
   #time: bigint;
@@ -41,10 +41,10 @@ export class WriteWatch {
   }
 
   /**
-   * Looks at once. Of several writes within one tick of the file system's clock it notices the first only, unless the file
-   * grows. `seal` notices all.
+   * Compares the file with the check before, at once. Of several writes within one tick of the file system's clock it
+   * notices the first only, unless the file grows. `rearm` notices all.
    */
-  look(): Look {
+  check(): WriteCheck {
     const { size, mtimeNs } = fstatSync(this.#fd, { bigint: true });
     const isChanged = Number(size) !== this.#size || mtimeNs !== this.#time;
     this.#size = Number(size);
@@ -52,9 +52,12 @@ export class WriteWatch {
     return { size: this.#size, writtenAt: this.#written(mtimeNs), isChanged };
   }
 
-  /** Notices every write that ended before the call. Every write that begins after it resolves will be noticed. */
-  async seal(): Promise<Look> {
-    const before = this.look();
+  /**
+   * Checks, and sets the mark again. It notices every write that ended before the call. Every write that begins after it
+   * resolves will be noticed.
+   */
+  async rearm(): Promise<WriteCheck> {
+    const before = this.check();
     if (before.writtenAt === null) return before;
     await setTimes(this.#fd, MARK, MARK);
     const { size } = fstatSync(this.#fd, { bigint: true });
