@@ -10,8 +10,8 @@
  * 3. What a mount does whichever service is behind it is run once, on one service: the tests of a file take the services and
  *    bindings in turn, so that each of them meets a share of each file (`describeEach` in `test/mount/subjects.ts`). `4sync`
  *    has no turn there: it speaks the protocol of `4shared`, through the same code.
- * 4. A fault meets all operations of one service once, and of another always: the services of the fault matrix take the
- *    pairs of fault and strength in turn (`test/mount/faults/turns.ts`).
+ * 4. A fault meets half of the operations of one service once, and half of those of another always: the services of the fault
+ *    matrix take the pairs of fault and strength in turn (`test/mount/faults/turns.ts`).
  *
  * A cell that is left out is not generated, and counted: the run says how many tests the complete matrix has.
  */

@@ -9,16 +9,17 @@ import { isComplete, leaveOut } from '../../support/extent.js';
 import { batchesOf, type Cell, nameOf, type Ran } from './cells.js';
 import { runMatrix } from './matrix.js';
 import { type ServiceName, services } from './services.js';
-import { isInTurn } from './turns.js';
+import { cellsInTurn } from './turns.js';
 
 const only = process.env.FAULT_CELLS;
 /** The complete matrix of one service on a slow machine. */
 const MATRIX_TIMEOUT_MS = 1_800_000;
 
 export function matrixTests(service: ServiceName): void {
+  const inTurn = cellsInTurn(service);
   const isWanted = (cell: Cell): boolean => {
     if (only !== undefined) return new RegExp(only).test(nameOf(cell));
-    return isComplete || isInTurn(service, cell);
+    return isComplete || inTurn.has(nameOf(cell));
   };
   const all = services[service].groups.flatMap((group) => batchesOf(services[service], group).flat());
   const cells = all.filter(isWanted);

@@ -1,5 +1,5 @@
 /** Which cells the quick run takes: rule 4 of `test/support/extent.ts`. */
-import type { Cell } from './cells.js';
+import { batchesOf, nameOf } from './cells.js';
 import { type ServiceName, services } from './services.js';
 import { faultsOf, type Strength, strengths } from './table.js';
 
@@ -7,11 +7,21 @@ const order = Object.keys(services);
 const faults = faultsOf({}).map(({ name }) => name);
 
 /**
- * Every fault, once and always, is for one service, with all operations: what takes time is that a fault is on, and not how many
- * operations meet it. One that a service meets once, the next one meets always.
+ * The names of a service's cells in the quick run. Every fault, once and always, is for one service, with every second of the
+ * places that it can befall. One that a service meets once, the next one meets always. Half the cells take half the
+ * processor time, which is what a matrix costs: waiting for deadlines is little beside it.
  */
-export function isInTurn(service: ServiceName, { fault, strength }: Pick<Cell, 'fault' | 'strength'>): boolean {
-  return turnOf(fault.name, strength) % order.length === order.indexOf(service);
+export function cellsInTurn(service: ServiceName): ReadonlySet<string> {
+  const all = services[service].groups.flatMap((group) => batchesOf(services[service], group).flat());
+  const chosen = faults.flatMap((fault) =>
+    strengths.flatMap((strength) => {
+      const turn = turnOf(fault, strength);
+      if (turn % order.length !== order.indexOf(service)) return [];
+      const cells = all.filter((cell) => cell.fault.name === fault && cell.strength === strength);
+      return cells.filter((_, index) => cells.length === 1 || index % 2 === turn % 2);
+    }),
+  );
+  return new Set(chosen.map(nameOf));
 }
 
 /** The same fault has the next turn in its other strength. */
