@@ -45,13 +45,11 @@ check_node() {
   fi
 }
 
-# Node packages, when the lock file is newer than what is installed.
+# Node packages, where those that are there are not the ones of the lock file, or do not run in this Node.
 install_modules() {
-  local stamp=node_modules/.package-lock.json
-  if [ ! -e "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
-    say "Installing the Node packages (compiles better-sqlite3 where no binary fits: a minute or two) …"
-    npm ci --no-audit --no-fund --loglevel=error >&2
-  fi
+  node scripts/modules-current.mjs && return 0
+  say "Installing the Node packages (compiles better-sqlite3 where no binary fits: a minute or two) …"
+  npm ci --no-audit --no-fund --loglevel=error >&2
 }
 
 build() {

@@ -26,9 +26,7 @@ describeEach(overKernel, 'hard links in the account: $provider', (subject, { it 
   /** Waits until the machine shows what another one has. */
   const untilSame = async (world: World, other: World): Promise<void> => {
     const wanted = [await other.out(kinds), await other.out(groups)];
-    await expect
-      .poll(async () => [await world.out(kinds), await world.out(groups)], { timeout: 40_000, interval: 500 })
-      .toEqual(wanted);
+    await expect.poll(async () => [await world.out(kinds), await world.out(groups)], { interval: 500 }).toEqual(wanted);
   };
 
   const make = `

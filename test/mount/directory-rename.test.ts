@@ -47,13 +47,13 @@ describe('a directory is renamed on 5sync', () => {
     const pattern = `^${route.replace(/[{}]/g, '\\$&')}$`;
     const rule = faults.add({ route: pattern, after: 4, action: { kind: 'stall', ms: 600_000, when: 'after' } });
     const renaming = world.start(rename('old', 'new'));
-    await expect.poll(() => faults.fired(rule), { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect.poll(() => faults.fired(rule)).toBeGreaterThan(0);
     const { pid } = await world.status();
     await world.shell(`kill -9 ${pid}; umount -l "$MNT"`);
     await renaming.ended;
     faults.clear();
     await world.mount();
-    await expect.poll(() => paths(world), { timeout: 20_000 }).toEqual(files(name));
+    await expect.poll(() => paths(world)).toEqual(files(name));
     await world.until(`[ "$(ls)" = ${name} ]`);
     expect(await world.out(`cat ${name}/sub/* | wc -c`)).toBe('90');
     expect((await world.status()).pending).toEqual([]);
