@@ -10,8 +10,9 @@ await build({
   cwd: resolve(dirname(fileURLToPath(import.meta.url)), '..'),
   input: {
     syncmount: 'src/cli/main.ts',
-    // Runs in a thread of its own: see src/threads/hash-thread.ts.
+    // Each runs in a thread of its own: see hash-thread.ts and exchange-thread.ts beside it.
     'hash-worker': 'src/threads/hash-worker.ts',
+    'exchange-worker': 'src/threads/exchange-worker.ts',
     // For scripts/options-doc.mjs.
     options: 'src/config/options.ts',
   },

@@ -18,9 +18,10 @@ import { FreeSpace } from '../spool/free-space.js';
 import { BackingFiles } from './backing-files.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 import { CacheSpace, type Segment } from './cache-space.js';
-import { CachedRevision, type PunchHole, type RevisionHost } from './cached-revision.js';
+import { CachedRevision, type RevisionHost } from './cached-revision.js';
 import { fingerprintOf } from './file-fingerprint.js';
 import { CacheIndex, openIndex } from './index-db.js';
+import type { PunchHole } from './sparse-file.js';
 
 export interface BlockCacheOptions {
   readonly directory: string;

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { ProviderError } from '../providers/errors.js';
 import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
-import { blocksOf, type Run, RunCollector } from './block-runs.js';
+import { type Block, blocksOf, RUN_BLOCKS, type Run, RunCollector } from './block-runs.js';
 import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 import type { ContentCheck } from './content-check.js';
@@ -14,6 +14,10 @@ import { WHOLE_FILE_BYTES } from './read-ahead.js';
 
 export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOptions) => Promise<RangeBody>;
 
+/** What is stored with one call arrives in one piece. */
+const PIECES = { pieceBytes: RUN_BLOCKS * BLOCK_BYTES, partBytes: BLOCK_BYTES };
+/** Longer ranges are asked for in pieces, bytes. A shorter one is not worth passing to another thread and back. */
+const BULK_BYTES = 512 * 1024;
 /** Runs of one request that may wait in memory for the disk. */
 const MAX_UNWRITTEN = 2;
 
@@ -115,7 +119,12 @@ export class BlockFetcher {
     const answer = await this.#fetch(
       this.#file,
       { offset, length },
-      { ...options, hasEarlierBytes: this.#hasEarlierBytes, isVerified: this.#isVerifiedBeforeDelivery(length) },
+      {
+        ...options,
+        ...(length > BULK_BYTES && { pieces: PIECES }),
+        hasEarlierBytes: this.#hasEarlierBytes,
+        isVerified: this.#isVerifiedBeforeDelivery(length),
+      },
     );
     const isRequestedRange = answer.offset >= offset && answer.offset + answer.length <= offset + length;
     if (isRequestedRange) return this.#receive(answer, expected);
@@ -163,25 +172,26 @@ export class BlockFetcher {
     const store = (run: Run | null): void => {
       if (run !== null && generation === check?.generation) writes.push(this.#store(run, expected, delivered));
     };
-    const deliver = (block: number, data: Uint8Array): void => {
+    const deliver = (arrived: Block): void => {
+      const { block, data } = arrived;
       const pending = this.#pending.get(block);
       pending?.resolve(data);
       if (pending !== undefined) delivered.set(block, pending);
-      store(runs.add(block, data));
+      for (const run of runs.add(arrived)) store(run);
     };
     // No byte of a small file is delivered before its MD5 is known to match.
-    const withheld: [number, Uint8Array][] | null = check !== null && !check.isVerified && isSmall ? [] : null;
+    const withheld: Block[] | null = check !== null && !check.isVerified && isSmall ? [] : null;
     try {
-      for await (const [block, data] of blocksOf(answer, this.#file.size)) {
+      for await (const block of blocksOf(answer, this.#file.size)) {
         if (withheld !== null) {
-          withheld.push([block, data]);
+          withheld.push(block);
           continue;
         }
-        check?.arrived(block, data);
+        check?.arrived(block);
         // The content turned out to be wrong: earlier blocks are not stored.
         if (generation !== check?.generation) runs.take();
         generation = check?.generation;
-        deliver(block, data);
+        deliver(block);
         // A disk slower than the network must slow the network down, not fill the memory.
         if (writes.length >= MAX_UNWRITTEN) await Promise.all(writes.splice(0));
       }
@@ -190,7 +200,7 @@ export class BlockFetcher {
       }
       if (withheld !== null) check?.arrivedWhole(withheld);
       generation = check?.generation;
-      for (const [block, data] of withheld ?? []) deliver(block, data);
+      for (const block of withheld ?? []) deliver(block);
     } finally {
       // Whole blocks of an answer that breaks off are stored all the same.
       store(runs.take());
@@ -213,9 +223,9 @@ export class BlockFetcher {
   }
 
   /** Writes blocks that were delivered to the cache. */
-  async #store({ first, data }: Run, expected: Expected, delivered: Map<number, Pending>): Promise<void> {
+  async #store({ first, data, crcs }: Run, expected: Expected, delivered: Map<number, Pending>): Promise<void> {
     const generation = this.check?.generation;
-    await this.#cached.write(first, data);
+    await this.#cached.write(first, data, crcs);
     const isKnown = generation !== undefined && generation === this.check?.generation;
     for (let at = 0; at < data.length; at += BLOCK_BYTES) {
       const block = first + at / BLOCK_BYTES;
@@ -241,8 +251,8 @@ async function discard(body: RangeBody['body']): Promise<void> {
   for await (const _ of body) break;
 }
 
-function md5Of(blocks: readonly [number, Uint8Array][]): string {
+function md5Of(blocks: readonly Block[]): string {
   const hash = createHash('md5');
-  for (const [, data] of blocks) hash.update(data);
+  for (const { data } of blocks) hash.update(data);
   return hash.digest('hex');
 }

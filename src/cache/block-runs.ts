@@ -12,62 +12,95 @@ export const RUN_BLOCKS = SEGMENT_BLOCKS / 8;
 export interface Run {
   readonly first: number;
   readonly data: Uint8Array;
+  /** CRC-32 of each block, where they came with the bytes. */
+  readonly crcs: readonly number[] | null;
+}
+
+/** A whole block of a body. */
+export interface Block {
+  readonly block: number;
+  readonly data: Uint8Array;
+  readonly crc: number | undefined;
 }
 
 /**
- * Collects blocks into runs. Blocks must come in order, in the buffers that `blocksOf` yields. A block that does not continue
- * the present run begins a new one.
+ * Collects blocks into runs. Blocks must come in order, as `blocksOf` yields them. A block that does not lie behind the last one, in
+ * the file and in memory, begins a new run.
  */
 export class RunCollector {
-  #first = 0;
-  #blocks: Uint8Array[] = [];
+  #blocks: Block[] = [];
 
-  /** Answers the run that is complete with this block, or null. */
-  add(block: number, data: Uint8Array): Run | null {
-    if (this.#blocks.length === 0) this.#first = block;
-    this.#blocks.push(data);
-    return (block + 1) % RUN_BLOCKS === 0 ? this.take() : null;
+  /** Answers the runs that are complete with this block: none, the one before it, the one that it ends, or both. */
+  add(block: Block): Run[] {
+    const last = this.#blocks.at(-1);
+    const before = last === undefined || continues(last, block) ? null : this.take();
+    this.#blocks.push(block);
+    const ended = (block.block + 1) % RUN_BLOCKS === 0 ? this.take() : null;
+    return [before, ended].filter((run) => run !== null);
   }
 
   /** The run so far, complete or not; null where it is empty. */
   take(): Run | null {
-    const [head] = this.#blocks;
+    const blocks = this.#blocks;
+    const [head] = blocks;
     if (head === undefined) return null;
-    const bytes = this.#blocks.reduce((sum, { length }) => sum + length, 0);
     this.#blocks = [];
-    return { first: this.#first, data: new Uint8Array(head.buffer, head.byteOffset, bytes) };
+    const bytes = blocks.reduce((sum, { data }) => sum + data.length, 0);
+    const crcs = blocks.flatMap(({ crc }) => crc ?? []);
+    return {
+      first: head.block,
+      data: new Uint8Array(head.data.buffer, head.data.byteOffset, bytes),
+      crcs: crcs.length === blocks.length ? crcs : null,
+    };
   }
 }
 
+function continues(last: Block, next: Block): boolean {
+  const { data } = last;
+  return (
+    next.block === last.block + 1 &&
+    next.data.buffer === data.buffer &&
+    next.data.byteOffset === data.byteOffset + data.length
+  );
+}
+
 /**
- * The whole blocks in a body, in order; bytes before the first whole block are dropped. Blocks of one run lie one after
- * the other in one buffer.
+ * The whole blocks in a body, in order; bytes before the first whole block are dropped. Pieces that come with their CRCs are passed on
+ * as they are. Other chunks are copied, so that the blocks of a run lie one after the other.
  */
-export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator<[number, Uint8Array]> {
+export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator<Block> {
   const end = Math.min(answer.offset + answer.length, size);
   let block = Math.ceil(answer.offset / BLOCK_BYTES);
   let skip = block * BLOCK_BYTES - answer.offset;
-  let buffer = runBuffer(block, end, size);
+  let buffer: Uint8Array = new Uint8Array(0);
   let from = 0;
   let filled = 0;
   for await (const chunk of answer.body) {
     let at = Math.min(skip, chunk.length);
     skip -= at;
-    while (at < chunk.length && buffer.length > 0) {
-      const count = Math.min(buffer.length - filled, chunk.length - at);
+    while (at < chunk.length && block * BLOCK_BYTES + blockLength(block, size) <= end) {
+      const length = blockLength(block, size);
+      if (chunk.crcs !== undefined && filled === from && chunk.length - at >= length) {
+        const crc = at % BLOCK_BYTES === 0 ? chunk.crcs[at / BLOCK_BYTES] : undefined;
+        yield { block, data: chunk.subarray(at, at + length), crc };
+        buffer = new Uint8Array(0);
+        from = filled = 0;
+        block++;
+        at += length;
+        continue;
+      }
+      if (filled === buffer.length) {
+        buffer = runBuffer(block, end, size);
+        from = filled = 0;
+      }
+      const count = Math.min(from + length - filled, chunk.length - at);
       buffer.set(chunk.subarray(at, at + count), filled);
       filled += count;
       at += count;
-      while (filled > from && filled - from >= blockLength(block, size)) {
-        const length = blockLength(block, size);
-        yield [block, buffer.subarray(from, from + length)];
-        block++;
-        from += length;
-      }
-      if (filled < buffer.length) continue;
-      buffer = runBuffer(block, end, size);
-      from = 0;
-      filled = 0;
+      if (filled < from + length) continue;
+      yield { block, data: buffer.subarray(from, filled), crc: undefined };
+      from = filled;
+      block++;
     }
   }
 }

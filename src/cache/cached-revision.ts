@@ -2,24 +2,19 @@
  * The blocks of one revision on disk: a sparse file and the map of its present blocks. All readers of the revision share it.
  * Invariant: every method treats a failing disk as an absent block, and a block that is read has the CRC it was stored with.
  */
-import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, openSync, rmSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { RunningMd5 } from '../base/content-hasher.js';
 import { messageOf } from '../base/errors.js';
 import { readAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
+import type { Block } from './block-runs.js';
 import { BLOCK_BYTES, type BlockMap, blockLength, blockOf, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
+import { makeSparse, type PunchHole } from './sparse-file.js';
 
 /** A block that is evicted as often as this while it is being written is not worth keeping. */
 const MAX_WRITES = 3;
-
-/**
- * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where other
- * programs have the file open and must go on reading the same bytes. Then the whole file is unlinked, and they keep it.
- */
-export type PunchHole = (fd: number, offset: number, length: number) => boolean;
 
 /** What a revision needs of the cache that it lies in. */
 export interface RevisionHost {
@@ -181,9 +176,9 @@ export class CachedRevision {
 
   /**
    * Stores consecutive blocks of one segment, from `first` on. It skips blocks that are present and blocks that another call
-   * is writing. It stores none where there is no space for them or the disk refuses.
+   * is writing. It stores none where there is no space for them or the disk refuses. `crcs`: CRC-32 of each block, where known.
    */
-  async write(first: number, data: Uint8Array): Promise<void> {
+  async write(first: number, data: Uint8Array, crcs: readonly number[] | null = null): Promise<void> {
     const blocks = Math.ceil(data.length / BLOCK_BYTES);
     const isMine = (block: number): boolean => !this.map.has(block) && !this.#writing.has(block);
     const writes: Promise<void>[] = [];
@@ -191,14 +186,15 @@ export class CachedRevision {
       if (!isMine(from)) continue;
       let end = from;
       while (end < first + blocks && isMine(end)) this.#writing.add(end++);
-      writes.push(this.#write(from, end, data.subarray((from - first) * BLOCK_BYTES, (end - first) * BLOCK_BYTES)));
+      const part = data.subarray((from - first) * BLOCK_BYTES, (end - first) * BLOCK_BYTES);
+      writes.push(this.#write(from, end, part, crcs?.slice(from - first, end - first)));
       from = end;
     }
     await Promise.all(writes);
   }
 
   /** Writes blocks `[from, end)`, which are in `#writing` and not present. */
-  async #write(from: number, end: number, data: Uint8Array): Promise<void> {
+  async #write(from: number, end: number, data: Uint8Array, crcs: readonly number[] | undefined): Promise<void> {
     const segment = segmentOf(from);
     const corruptions = this.#corruptions;
     try {
@@ -228,7 +224,7 @@ export class CachedRevision {
         }
         for (let block = from; block < end; block++) {
           const at = (block - from) * BLOCK_BYTES;
-          this.map.set(block, crc32(data.subarray(at, at + BLOCK_BYTES)));
+          this.map.set(block, crcs?.[block - from] ?? crc32(data.subarray(at, at + BLOCK_BYTES)));
           this.#verified[block] = 1;
         }
       }
@@ -260,10 +256,10 @@ export class CachedRevision {
   }
 
   /** Is the block known, and known with other bytes? */
-  contradicts(block: number, data: Uint8Array): boolean {
-    const crc = this.map.crc(block);
+  contradicts({ block, data, crc }: Block): boolean {
+    const known = this.map.crc(block);
     // 0 stands for "not known". One content in four thousand millions has this CRC, and is then not compared.
-    return crc !== 0 && crc32(data) !== crc;
+    return known !== 0 && (crc ?? crc32(data)) !== known;
   }
 
   /** Remembers the CRC of a block that could not be stored. */
@@ -391,18 +387,5 @@ export class CachedRevision {
     this.#clearMap();
     this.#cache.forget(this);
     this.#cache.log.warn({ key: this.key }, `the cache disk fails, reading goes on without it: ${messageOf(error)}`);
-  }
-}
-
-/** Makes an empty sparse file of `size` bytes. */
-function makeSparse(path: string, size: number): number {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const fd = openSync(path, 'w+', 0o600);
-  try {
-    ftruncateSync(fd, size);
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
   }
 }

@@ -8,6 +8,7 @@
 import type { ContentHasher, RunningMd5 } from '../base/content-hasher.js';
 import { messageOf } from '../base/errors.js';
 import { ProviderError } from '../providers/errors.js';
+import type { Block } from './block-runs.js';
 import { blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 
@@ -67,18 +68,18 @@ export class ContentCheck {
   }
 
   /** The whole content came in one answer, and has the MD5. */
-  arrivedWhole(blocks: readonly [number, Uint8Array][]): void {
-    if (blocks.some(([block, data]) => this.#cached.contradicts(block, data))) this.#markCorrupt();
+  arrivedWhole(blocks: readonly Block[]): void {
+    if (blocks.some((block) => this.#cached.contradicts(block))) this.#markCorrupt();
     this.#markVerified();
   }
 
   /** A whole block came from the network. Throws where it differs from the block as it came before, or where the content is wrong. */
-  arrived(block: number, data: Uint8Array): void {
-    if (this.#cached.contradicts(block, data)) {
+  arrived(block: Block): void {
+    if (this.#cached.contradicts(block)) {
       const { name } = this.#options;
       // One of the two is wrong. If the content was verified, it is the new one; else it may be the one that programs have got.
       if (!this.isVerified) this.#markCorrupt();
-      throw new ProviderError('integrity', `block ${block} of ${name} is not what it was when it came before`);
+      throw new ProviderError('integrity', `block ${block.block} of ${name} is not what it was when it came before`);
     }
   }
 

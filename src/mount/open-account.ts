@@ -12,8 +12,8 @@ import type { SparseCalls } from '../base/sparse-calls.js';
 import { openDatabase } from '../base/sqlite.js';
 import { BlockCache } from '../cache/block-cache.js';
 import { BLOCK_BYTES } from '../cache/blocks.js';
-import type { PunchHole } from '../cache/cached-revision.js';
 import { ReaderPool } from '../cache/reader-pool.js';
+import type { PunchHole } from '../cache/sparse-file.js';
 import type { StoredAccount } from '../config/accounts.js';
 import { type Directories as Places, privateDirectory } from '../config/directories.js';
 import type { MountOptions } from '../config/options.js';
@@ -29,7 +29,7 @@ import { forgetCarried, type MetadataStatus, MetadataStore } from '../metadata/s
 import type { Account, Provider } from '../providers/provider.js';
 import { Journal } from '../spool/journal.js';
 import { Spool } from '../spool/spool.js';
-import { HashThread } from '../threads/hash-thread.js';
+import type { DataThreads } from '../threads/data-threads.js';
 import { Directories } from '../tree/directories.js';
 import type { Ino } from '../tree/inode.js';
 import { InodeTable } from '../tree/inode-table.js';
@@ -64,6 +64,7 @@ export interface OpenAccountOptions {
   /** A folder within the account; '' or '/' for all of it. */
   readonly path: string;
   readonly log: Log;
+  readonly threads: DataThreads;
   readonly sharesPages: boolean;
   readonly punchHole?: PunchHole;
   /** Is the file open or mapped through another descriptor than this one? */
@@ -84,7 +85,6 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
   const warnings: string[] = [];
   const state = openState(directory, name, warnings);
   let cache: BlockCache | null = null;
-  const hasher = new HashThread();
   try {
     const table = new InodeTable(state.sql);
     const { account, unreachable } = await identifyAccount(provider, stored, state.sql);
@@ -97,7 +97,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       clock: systemClock,
       log,
       punchHole: options.punchHole,
-      hasher,
+      hasher: options.threads.hasher,
       boot: bootId(),
     });
     const { core, directories, metadata, start } = assemble(options, { state, table, account, cache, directory });
@@ -129,8 +129,8 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
         await metadata?.store.close();
         core.spool.freeSpaceWatch.close();
         await core.readers.stop();
-        await hasher.close();
         await provider.close();
+        await options.threads.close();
         opened.close();
         state.close();
       },

@@ -6,6 +6,7 @@ import { type AccountStore, type StoredAccount, storable } from '../config/accou
 import type { MountOptions } from '../config/options.js';
 import type { AcronisCredentials, Renewal } from '../providers/acronis/tokens.js';
 import { ProviderError } from '../providers/errors.js';
+import type { MakeExchanger } from '../providers/http/transport/exchanger.js';
 import { createProvider } from '../providers/registry.js';
 import type { MadeProvider } from './renewing-provider.js';
 
@@ -16,6 +17,8 @@ export interface ProviderOptions {
   readonly log: Log;
   /** The process ends soon (a command): a token that it cannot store would be lost. */
   readonly isBrief?: boolean;
+  /** Transfers large bodies beside the event loop. */
+  readonly bulk?: MakeExchanger;
 }
 
 /** Makes the provider of a stored account, for mounts and for commands. Invariant: renewed tokens are stored. */
@@ -28,6 +31,7 @@ export function makeProvider(stored: StoredAccount, options: ProviderOptions): M
     deadlineMs: options.options.deadline,
     disposal: options.options.delete,
     clock: systemClock,
+    bulk: options.bulk,
     log: options.log,
     renewal: renewalOf(
       options,

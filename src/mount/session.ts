@@ -12,6 +12,7 @@ import type { MountOptions } from '../config/options.js';
 import type { Binding, Mounted } from '../fuse/binding.js';
 import { loadHoles } from '../fuse/holes.js';
 import { ProviderError } from '../providers/errors.js';
+import { DataThreads } from '../threads/data-threads.js';
 import { chooseBinding } from './bindings.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
 import { prepareMountpoint } from './mountpoint.js';
@@ -80,7 +81,9 @@ export class Session {
   }
 
   /** Resolves when the mountpoint answers. A failure before that leaves nothing behind. */
-  static async start(options: SessionOptions): Promise<Session> {
+  static async start(given: SessionOptions): Promise<Session> {
+    const threads = new DataThreads();
+    const options = { ...given, bulk: threads.bulk };
     const { account, mountpoint, registry, log, accounts } = options;
     const stored = accounts.load(account);
     requireSqlite();
@@ -89,7 +92,7 @@ export class Session {
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
     const provider = new RenewingProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
     options.onWaiting?.(`${stored.provider} to answer for the account '${account}'`);
-    const opened = await openSessionAccount(provider, stored, options, binding);
+    const opened = await openSessionAccount(provider, stored, options, binding, threads);
     options.onWaiting?.(`the kernel to mount ${mountpoint}`);
     try {
       const mounted = await binding.mount(opened.filesystem, {
@@ -311,6 +314,7 @@ async function openSessionAccount(
   stored: StoredAccount,
   options: SessionOptions,
   { sharesPages }: Binding,
+  threads: DataThreads,
 ): Promise<OpenAccount> {
   const { account, places, log, path } = options;
   try {
@@ -322,6 +326,7 @@ async function openSessionAccount(
       options: options.options,
       path,
       log,
+      threads,
       sharesPages,
       ...loadHoles(),
     });

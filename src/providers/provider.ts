@@ -132,6 +132,8 @@ export interface RequestOptions {
   readonly inBatch?: boolean;
   /** For `read`: the caller checks all bytes against their checksums before it uses any of them. */
   readonly isVerified?: boolean;
+  /** For `read`: the range is large, and the caller takes the body best in such pieces. It may come otherwise all the same. */
+  readonly pieces?: Pieces;
 }
 
 export interface ByteRange {
@@ -139,6 +141,20 @@ export interface ByteRange {
   readonly offset: number;
   /** Bytes wanted, ≥ 1; offset + length ≤ the file's size. */
   readonly length: number;
+}
+
+/** How to cut the content of a file into pieces. */
+export interface Pieces {
+  /** A piece ends at each multiple of so many bytes in the file. While the reader waits, it may end at a multiple of `partBytes`. */
+  readonly pieceBytes: number;
+  /** Divides `pieceBytes`. */
+  readonly partBytes: number;
+}
+
+/** Bytes of a body. They do not change any more. */
+export interface BodyChunk extends Uint8Array {
+  /** CRC-32 of each part of `Pieces.partBytes` (the last may be shorter), where the pieces were asked for and begin with a part. */
+  crcs?: readonly number[];
 }
 
 export interface RangeBody {
@@ -150,7 +166,7 @@ export interface RangeBody {
    * The bytes; can be iterated once. Ends after exactly `length` bytes, or throws `ProviderError` (`integrity` when short,
    * `network`, `timeout` when it stalls). Leaving the loop early closes the connection.
    */
-  readonly body: AsyncIterable<Uint8Array>;
+  readonly body: AsyncIterable<BodyChunk>;
 }
 
 /** Content to upload. It does not change during the upload. */

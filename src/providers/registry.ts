@@ -10,6 +10,7 @@ import { createFiveSync, fiveSyncEndpoints } from './fivesync/provider.js';
 import type { FourSharedCredentials } from './fourshared/api.js';
 import { createFourShared, fourSharedEndpoints } from './fourshared/provider.js';
 import { checkEndpoint } from './http/client/endpoint.js';
+import type { MakeExchanger } from './http/transport/exchanger.js';
 import type { Provider, ProviderName } from './provider.js';
 
 export const PROVIDER_NAMES = ['4shared', '4sync', '5sync', 'acronis'] as const satisfies readonly ProviderName[];
@@ -29,6 +30,8 @@ export interface ProviderSettings {
   readonly simpleUploadLimit?: number;
   readonly disposal?: 'trash' | 'permanent';
   readonly maxConnections?: number;
+  /** Transfers large bodies; default: on the event loop. */
+  readonly bulk?: MakeExchanger;
   /** Acronis: renews the tokens and stores the new ones. */
   readonly renewal?: Renewal;
 }

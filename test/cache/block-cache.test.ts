@@ -4,8 +4,8 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BlockCache } from '../../src/cache/block-cache.js';
-import type { PunchHole } from '../../src/cache/cached-revision.js';
 import { ReaderPool } from '../../src/cache/reader-pool.js';
+import type { PunchHole } from '../../src/cache/sparse-file.js';
 import { type RemoteFile, revisionKey } from '../../src/providers/provider.js';
 import {
   BLOCK,

@@ -7,7 +7,7 @@ import { silentLog } from '../../src/base/log.js';
 import { BlockCache, type BlockCacheOptions } from '../../src/cache/block-cache.js';
 import type { FetchRange } from '../../src/cache/block-fetcher.js';
 import { BLOCK_BYTES } from '../../src/cache/blocks.js';
-import type { PunchHole } from '../../src/cache/cached-revision.js';
+import type { PunchHole } from '../../src/cache/sparse-file.js';
 import { ProviderError } from '../../src/providers/errors.js';
 import type { ByteRange, RemoteFile, RequestOptions } from '../../src/providers/provider.js';
 import { TestClock } from '../support/test-clock.js';

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Content, Transport, type WireRequest } from '../../src/providers/http/transport/transport.js';
+import { Transport } from '../../src/providers/http/transport/transport.js';
+import type { Content, WireRequest } from '../../src/providers/http/transport/wire.js';
 import { type Handler, json, miniServer } from './mini-server.js';
 
 /** Sends the request to a server that acts as the test says, and aborts it when the test says. */

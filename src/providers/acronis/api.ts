@@ -8,7 +8,7 @@ import type { Call, CallOptions, Outcome } from '../http/client/call.js';
 import { decodeNothing, HttpClient, type HttpClientOptions } from '../http/client/client.js';
 import { isLoopback } from '../http/client/endpoint.js';
 import { RateLimiter } from '../http/client/rate-limit.js';
-import type { Content, HttpMethod } from '../http/transport/transport.js';
+import type { Content, HttpMethod } from '../http/transport/wire.js';
 import { type Node, nodeListSchema, nodeSchema, type User, userSchema } from './entities.js';
 import { readError, withoutName } from './error-table.js';
 import type { TokenKeeper } from './tokens.js';

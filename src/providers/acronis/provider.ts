@@ -7,6 +7,7 @@ import { ProviderError } from '../errors.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
 import type { CallOptions } from '../http/client/call.js';
 import { RangeReader } from '../http/ranges/range-reader.js';
+import type { MakeExchanger } from '../http/transport/exchanger.js';
 import type { Account, Capabilities, Provider, Quota, RemoteEntry, RemoteFile } from '../provider.js';
 import { AcronisApi } from './api.js';
 import { entryOf, rootFolder, rootUuid } from './entities.js';
@@ -27,6 +28,7 @@ export interface AcronisOptions {
   readonly clock?: Clock;
   readonly log?: Log;
   readonly maxConnections?: number;
+  readonly bulk?: MakeExchanger;
 }
 
 export const acronisEndpoints = {
@@ -64,6 +66,7 @@ export function createAcronis(options: AcronisOptions): Provider {
     deadlineMs,
     stallMs,
     maxConnections: options.maxConnections,
+    bulk: options.bulk,
     clock,
     log,
   });

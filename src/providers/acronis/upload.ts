@@ -1,7 +1,7 @@
 /** Stores content: one request in chunked transfer encoding, whatever the size. An existing name gets a new revision. */
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { Content } from '../http/transport/transport.js';
+import type { Content } from '../http/transport/wire.js';
 import { checkName } from '../names.js';
 import type { Quota, RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';

@@ -11,7 +11,7 @@ import { protocolFailure } from '../http/answers/http-error.js';
 import type { Call, CallOptions, Outcome } from '../http/client/call.js';
 import { decodeNothing, HttpClient, type HttpClientOptions } from '../http/client/client.js';
 import { RateLimiter, reserveOf } from '../http/client/rate-limit.js';
-import type { Content, HttpMethod } from '../http/transport/transport.js';
+import type { Content, HttpMethod } from '../http/transport/wire.js';
 import type { RateLimit } from '../provider.js';
 import {
   type ChangeEvent,

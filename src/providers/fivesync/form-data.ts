@@ -6,7 +6,7 @@
  * The name in the answer shows whether the server understood the form.
  */
 import { randomBytes } from 'node:crypto';
-import type { Content } from '../http/transport/transport.js';
+import type { Content } from '../http/transport/wire.js';
 import type { UploadSource } from '../provider.js';
 
 /**

@@ -9,6 +9,7 @@ import { ProviderError } from '../errors.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
 import type { CallOptions } from '../http/client/call.js';
 import { RangeReader } from '../http/ranges/range-reader.js';
+import type { MakeExchanger } from '../http/transport/exchanger.js';
 import { checkName } from '../names.js';
 import type { Account, Capabilities, Provider, RemoteEntry, RemoteFile, RemoteFolder, Work } from '../provider.js';
 import { FiveSyncApi, type FiveSyncCredentials, isCode } from './api.js';
@@ -29,6 +30,7 @@ export interface FiveSyncOptions {
   /** First guess at the length of a part, bytes. Default 32 MiB. */
   readonly chunkBytes?: number;
   readonly maxConnections?: number;
+  readonly bulk?: MakeExchanger;
 }
 
 export const fiveSyncEndpoints = { api: 'https://5sync.com/v1' } as const;
@@ -58,6 +60,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     deadlineMs: options.deadlineMs,
     stallMs: options.stallMs,
     maxConnections: options.maxConnections,
+    bulk: options.bulk,
     clock: options.clock,
     log,
   });

@@ -12,7 +12,7 @@ import { oauth1Signer } from '../http/auth/oauth1.js';
 import type { Call, CallOptions, Outcome } from '../http/client/call.js';
 import { HttpClient, type HttpClientOptions } from '../http/client/client.js';
 import { RateLimiter } from '../http/client/rate-limit.js';
-import type { Content, HttpMethod } from '../http/transport/transport.js';
+import type { Content, HttpMethod } from '../http/transport/wire.js';
 import {
   type FileResponse,
   type FolderResponse,

@@ -1,8 +1,10 @@
 /** The provider of 4shared and 4Sync, which speak one protocol on different hosts. */
+
 import type { Clock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
 import { RangeReader } from '../http/ranges/range-reader.js';
+import type { MakeExchanger } from '../http/transport/exchanger.js';
 import type { Account, Capabilities, Provider, RemoteRef } from '../provider.js';
 import { FourSharedApi, type FourSharedCredentials, type FourSharedEndpoints } from './api.js';
 import { isHidden, toFile, toTime } from './entities.js';
@@ -29,6 +31,7 @@ export interface FourSharedOptions {
   readonly disposal?: 'trash' | 'permanent';
   /** Requests at once per host. Default 32. */
   readonly maxConnections?: number;
+  readonly bulk?: MakeExchanger;
 }
 
 export const fourSharedEndpoints: Readonly<Record<FourSharedName, FourSharedEndpoints>> = {
@@ -58,6 +61,7 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
     deadlineMs: options.deadlineMs,
     stallMs: options.stallMs,
     maxConnections: options.maxConnections,
+    bulk: options.bulk,
     clock: options.clock,
     log,
   });

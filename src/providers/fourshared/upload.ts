@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { Content } from '../http/transport/transport.js';
+import type { Content } from '../http/transport/wire.js';
 import { checkName } from '../names.js';
 import type { RemoteFile, UploadCheckpoint, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { FourSharedApi } from './api.js';

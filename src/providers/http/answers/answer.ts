@@ -1,6 +1,6 @@
 /** Answers of a server, read to their end. */
 import type { z } from 'zod';
-import type { WireResponse } from '../transport/transport.js';
+import type { WireResponse } from '../transport/wire.js';
 import { protocolFailure } from './http-error.js';
 import { parseJson } from './parse-json.js';
 

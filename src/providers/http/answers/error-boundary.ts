@@ -1,5 +1,5 @@
 import { ProviderError } from '../../errors.js';
-import { TransportFailure } from '../transport/transport.js';
+import { TransportFailure } from '../transport/wire.js';
 import { TryFailure } from './http-error.js';
 
 /** Runs `work`; whatever it throws becomes a `ProviderError`. Every method of a provider goes through here. */

@@ -5,7 +5,7 @@
 import { messageOf } from '../../../base/errors.js';
 import { printable } from '../../../base/printable.js';
 import { ProviderError, type ProviderErrorCode } from '../../errors.js';
-import { TransportFailure } from '../transport/transport.js';
+import { TransportFailure } from '../transport/wire.js';
 
 /**
  * May a failed request be sent again?

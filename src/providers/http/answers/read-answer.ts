@@ -1,6 +1,6 @@
 /** Reads the body of a small answer into memory, with limits on its size and on the time that it may take. */
 import { turn } from '../../../base/event-loop-turns.js';
-import { TransportFailure, type WireResponse } from '../transport/transport.js';
+import { TransportFailure, type WireResponse } from '../transport/wire.js';
 import { type Answer, header } from './answer.js';
 import { protocolFailure, TryFailure } from './http-error.js';
 import { parsedAtOnce } from './parse-json.js';

@@ -2,7 +2,7 @@
 import type { MaybePromise } from '../../../base/maybe-promise.js';
 import type { RequestOptions } from '../../provider.js';
 import type { Answer } from '../answers/answer.js';
-import type { Content, HttpMethod } from '../transport/transport.js';
+import type { Content, FilePieces, HttpMethod } from '../transport/wire.js';
 
 /** The caller's options. A request that is made on behalf of another one has that one's `deadline`. */
 export interface CallOptions extends RequestOptions {
@@ -30,6 +30,8 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sending it twice does what sending it once does. Default: true for GET only. */
   readonly idempotent?: boolean;
+  /** The answer is large: see `WireRequest.pieces`. */
+  readonly pieces?: FilePieces;
   /** Statuses besides 2xx that are not errors. */
   readonly accept?: readonly number[];
 }

@@ -12,7 +12,9 @@ import { cleanMessage, type ErrorReader, protocolFailure, TryFailure, toTryFailu
 import { readAnswer } from '../answers/read-answer.js';
 import { encodeForm } from '../auth/oauth1.js';
 import type { Signer } from '../auth/signer.js';
-import { type Content, Transport, type WireResponse } from '../transport/transport.js';
+import type { Exchanger, MakeExchanger } from '../transport/exchanger.js';
+import { Transport } from '../transport/transport.js';
+import type { Content, WireResponse } from '../transport/wire.js';
 import type { Call, CallOptions, Outcome } from './call.js';
 import { RequestCounter } from './metrics.js';
 import { PriorityGate } from './priority-gate.js';
@@ -36,6 +38,8 @@ export interface HttpClientOptions {
   readonly secrets?: readonly string[] | (() => readonly string[]);
   /** The account's rate limit. It applies to the requests that carry the account's credentials. */
   readonly limiter?: RateLimiter;
+  /** Where given, large bodies are transferred by it. */
+  readonly bulk?: MakeExchanger;
 }
 
 /** A try calls this when it has its slot; see `HttpClient.repeat`. */
@@ -59,7 +63,8 @@ export class HttpClient {
   readonly deadlineMs: number;
   /** A try may stand still for so long, ms: at most half of the deadline, so that there is time for a second try. */
   readonly stallMs: number;
-  readonly #transport: Transport;
+  readonly #transport: Exchanger;
+  readonly #bulk: Exchanger | undefined;
   readonly #signer: Signer | undefined;
   readonly #readError: ErrorReader;
   readonly #retry: RetryPolicy;
@@ -77,11 +82,13 @@ export class HttpClient {
     this.deadlineMs = options.deadlineMs ?? 60_000;
     this.stallMs = Math.min(options.stallMs ?? 30_000, this.deadlineMs / 2);
     this.#maxConnections = options.maxConnections ?? 32;
-    this.#transport = new Transport({
+    const connections = {
       // The gate limits requests. The other half is for requests that are made while a download is open (`placed`).
       maxConnections: this.#maxConnections * 2,
       connectTimeoutMs: Math.min(10_000, this.stallMs * 0.8),
-    });
+    };
+    this.#transport = new Transport(connections);
+    this.#bulk = options.bulk?.(connections);
     this.#signer = options.signer;
     this.#readError = options.readError;
     this.#retry = options.retry ?? defaultRetryPolicy;
@@ -99,7 +106,7 @@ export class HttpClient {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#transport.close();
+    await Promise.all([this.#transport.close(), this.#bulk?.close()]);
   }
 
   /** Sends one request, and repeats it as needed. Rejects with `ProviderError`. */
@@ -304,8 +311,10 @@ export class HttpClient {
         headers.authorization = this.#signer.authorization({ method: call.method, url: url.href, form: call.form });
       }
       this.#counter.count(call.route);
-      const request = { method: call.method, url, headers, body: bodyOf(call), chunked: call.chunked };
-      const response = await this.#transport.send(request, stallMs, signal);
+      const { method, chunked, pieces } = call;
+      const request = { method, url, headers, body: bodyOf(call), chunked, pieces };
+      const transport = pieces === undefined ? this.#transport : (this.#bulk ?? this.#transport);
+      const response = await transport.send(request, stallMs, signal);
       limiter?.observe(response.status, response.headers);
       return headers.authorization === undefined ? response : { ...response, authorization: headers.authorization };
     } finally {

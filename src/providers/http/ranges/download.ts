@@ -3,13 +3,14 @@
  * yields the body as it arrives.
  */
 import { ProviderError } from '../../errors.js';
+import type { BodyChunk } from '../../provider.js';
 import { header } from '../answers/answer.js';
 import { protocolFailure, TryFailure, toTryFailure } from '../answers/http-error.js';
 import { readAnswer } from '../answers/read-answer.js';
 import type { Call, CallOptions } from '../client/call.js';
 import { type Begin, type HttpClient, urlOf } from '../client/client.js';
 import { isLoopback } from '../client/endpoint.js';
-import type { WireResponse } from '../transport/transport.js';
+import type { WireResponse } from '../transport/wire.js';
 
 const redirects = new Set([301, 302, 303, 307, 308]);
 const maxRedirects = 5;
@@ -19,7 +20,7 @@ export interface Download {
   readonly status: number;
   readonly headers: WireResponse['headers'];
   /** The body's bytes as they arrive. Throws `TryFailure`. */
-  chunks(): AsyncGenerator<Uint8Array>;
+  chunks(): AsyncGenerator<BodyChunk>;
   /** Closes the download without reading the body. */
   discard(): void;
 }

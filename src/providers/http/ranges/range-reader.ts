@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import { ProviderError } from '../../errors.js';
 import { orAborted } from '../../or-aborted.js';
-import { type ByteRange, type RangeBody, type RemoteFile, revisionKey } from '../../provider.js';
+import { type BodyChunk, type ByteRange, type RangeBody, type RemoteFile, revisionKey } from '../../provider.js';
 import { header } from '../answers/answer.js';
 import { protocolFailure, TryFailure } from '../answers/http-error.js';
 import type { Call, CallOptions } from '../client/call.js';
@@ -79,6 +79,7 @@ export class RangeReader {
         range: `bytes=${range.offset}-${range.offset + range.length - 1}`,
       },
       accept: [416],
+      ...(options.pieces !== undefined && { pieces: { ...options.pieces, offset: range.offset } }),
     };
     return await http.repeat(
       call,
@@ -209,7 +210,7 @@ export class RangeReader {
   }
 
   /** Yields `length` bytes: those of `first`, then those of further answers. */
-  async *#body(file: RemoteFile, first: Part, length: number, options: CallOptions): AsyncGenerator<Uint8Array> {
+  async *#body(file: RemoteFile, first: Part, length: number, options: CallOptions): AsyncGenerator<BodyChunk> {
     const end = first.offset + length;
     let at = first.offset;
     let fruitless = 0;

@@ -9,62 +9,15 @@ import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../../base/errors.js';
 import { Agent } from './agent.js';
 import { requestEmptyChunked } from './empty-chunked.js';
-
-export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
-
-/** A request body that each try reads from the start. */
-export interface Content {
-  /** Bytes. */
-  readonly size: number;
-  open(): AsyncIterable<Uint8Array>;
-  /** Called with the number of bytes that this try has handed to the socket so far. */
-  onProgress?(sent: number): void;
-}
-
-export interface WireRequest {
-  readonly method: HttpMethod;
-  readonly url: URL;
-  readonly headers: Record<string, string>;
-  readonly body?: string | Content;
-  /** Send the content with `Transfer-Encoding: chunked` instead of a length. */
-  readonly chunked?: boolean;
-}
-
-export interface WireBody extends AsyncIterable<Uint8Array> {
-  on(event: 'error', listener: (error: unknown) => void): WireBody;
-  destroy(): unknown;
-}
-
-export interface WireResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: WireBody;
-  readonly watch: Watch;
-  /** The Authorization header that was sent. */
-  readonly authorization?: string;
-}
-
-/**
- * - `refused`  the request did not reach the server: no connection
- * - `insecure` the same, and a repeat is useless (certificate)
- * - `broken`   the connection ended; it is unknown what the server did
- * - `stalled`  no byte moved for too long; it is unknown what the server did
- * - `source`   the content to upload could not be read
- * - `aborted`  the caller's signal fired
- */
-export type FailureKind = 'refused' | 'insecure' | 'broken' | 'stalled' | 'source' | 'aborted';
-
-export class TransportFailure extends Error {
-  readonly kind: FailureKind;
-  /** How long body bytes had been moving when the try failed, ms. */
-  readonly transferMs: number;
-
-  constructor(kind: FailureKind, message: string, cause: unknown, transferMs = 0) {
-    super(message, { cause });
-    this.kind = kind;
-    this.transferMs = transferMs;
-  }
-}
+import type { Exchanger, ExchangerOptions } from './exchanger.js';
+import {
+  type Content,
+  type ExchangeWatch,
+  type HttpMethod,
+  TransportFailure,
+  type WireRequest,
+  type WireResponse,
+} from './wire.js';
 
 const connectionRefused = new Set([
   'ECONNREFUSED',
@@ -92,7 +45,7 @@ const singleWriteBytes = 256 * 1024;
 const answerGraceMs = 1000;
 
 /** Aborts one exchange when no byte has moved for `patienceMs`, or when the caller's signal aborts. */
-export class Watch {
+export class Watch implements ExchangeWatch {
   readonly #controller = new AbortController();
   readonly stallMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -236,10 +189,10 @@ async function sendEmptyChunked(request: WireRequest, watch: Watch): Promise<Wir
   return { ...answer, watch };
 }
 
-export class Transport {
+export class Transport implements Exchanger {
   readonly #agent: Agent;
 
-  constructor(options: { readonly maxConnections: number; readonly connectTimeoutMs: number }) {
+  constructor(options: ExchangerOptions) {
     this.#agent = new Agent({
       connections: options.maxConnections,
       // Longer than a person's pauses, and shorter than the idle timeout of common servers (60 to 75 s). Servers with a
@@ -251,10 +204,6 @@ export class Transport {
     });
   }
 
-  /**
-   * Sends one request, and resolves with the head of the answer. The caller must read or destroy the body, and then call
-   * `watch.end()`. Rejects with `TransportFailure`.
-   */
   async send(request: WireRequest, stallMs: number, signal?: AbortSignal): Promise<WireResponse> {
     const watch = new Watch(request.method, stallMs, signal);
     try {
@@ -303,7 +252,6 @@ export class Transport {
     return { body: stream, headers: { ...headers, 'content-length': String(body.size) } };
   }
 
-  /** Aborts all requests and closes all connections. */
   async close(): Promise<void> {
     await this.#agent.destroy();
   }

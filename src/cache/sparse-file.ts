@@ -1,0 +1,22 @@
+/** The file of a revision: sparse, and with holes again where blocks are evicted. */
+import { closeSync, ftruncateSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where other
+ * programs have the file open and must go on reading the same bytes. Then the whole file is unlinked, and they keep it.
+ */
+export type PunchHole = (fd: number, offset: number, length: number) => boolean;
+
+/** Makes an empty sparse file of `size` bytes, with its directory. Throws as the disk does. */
+export function makeSparse(path: string, size: number): number {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const fd = openSync(path, 'w+', 0o600);
+  try {
+    ftruncateSync(fd, size);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}

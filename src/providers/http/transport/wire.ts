@@ -1,0 +1,79 @@
+/** One HTTP exchange as the client sees it: what is sent, what comes back, how it fails. */
+import type { BodyChunk, Pieces } from '../../provider.js';
+
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** A request body that each try reads from the start. */
+export interface Content {
+  /** Bytes. */
+  readonly size: number;
+  open(): AsyncIterable<Uint8Array>;
+  /** Called with the number of bytes that this try has handed to the socket so far. */
+  onProgress?(sent: number): void;
+}
+
+export interface WireRequest {
+  readonly method: HttpMethod;
+  readonly url: URL;
+  readonly headers: Record<string, string>;
+  readonly body?: string | Content;
+  /** Send the content with `Transfer-Encoding: chunked` instead of a length. */
+  readonly chunked?: boolean;
+  /** The answer is large: it may be received beside the event loop, in pieces like these. */
+  readonly pieces?: FilePieces;
+}
+
+/** Watches one exchange: what `Watch` is to its users. */
+export interface ExchangeWatch {
+  readonly stallMs: number;
+  /** A byte moved: restarts the timer. */
+  moved(): void;
+  /** Stops the timer until the next `moved`, because the delay is ours and not the server's. */
+  pause(): void;
+  /** Ends the watch when the exchange is over. */
+  end(): void;
+  /** Turns an error that was thrown during the exchange into a `TransportFailure`. */
+  failure(error: unknown): TransportFailure;
+}
+
+/** The body of the answer is part of a file, and is wanted in pieces. */
+export interface FilePieces extends Pieces {
+  /** Where the body begins in the file, bytes. */
+  readonly offset: number;
+}
+
+export interface WireBody extends AsyncIterable<BodyChunk> {
+  on(event: 'error', listener: (error: unknown) => void): WireBody;
+  destroy(): unknown;
+}
+
+export interface WireResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: WireBody;
+  readonly watch: ExchangeWatch;
+  /** The Authorization header that was sent. */
+  readonly authorization?: string;
+}
+
+/**
+ * - `refused`  the request did not reach the server: no connection
+ * - `insecure` the same, and a repeat is useless (certificate)
+ * - `broken`   the connection ended; it is unknown what the server did
+ * - `stalled`  no byte moved for too long; it is unknown what the server did
+ * - `source`   the content to upload could not be read
+ * - `aborted`  the caller's signal fired
+ */
+export type FailureKind = 'refused' | 'insecure' | 'broken' | 'stalled' | 'source' | 'aborted';
+
+export class TransportFailure extends Error {
+  readonly kind: FailureKind;
+  /** How long body bytes had been moving when the try failed, ms. */
+  readonly transferMs: number;
+
+  constructor(kind: FailureKind, message: string, cause: unknown, transferMs = 0) {
+    super(message, { cause });
+    this.kind = kind;
+    this.transferMs = transferMs;
+  }
+}

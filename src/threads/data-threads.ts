@@ -1,0 +1,21 @@
+/** The data plane of a mount: threads beside the event loop, each started by the first work for it. */
+import type { ContentHasher } from '../base/content-hasher.js';
+import type { MakeExchanger } from '../providers/http/transport/exchanger.js';
+import { ExchangeThread } from './exchange-thread.js';
+import { HashThread } from './hash-thread.js';
+
+export class DataThreads {
+  readonly #hash = new HashThread();
+  readonly #exchange = new ExchangeThread();
+
+  get hasher(): ContentHasher {
+    return this.#hash;
+  }
+
+  readonly bulk: MakeExchanger = (options) => this.#exchange.exchanger(options);
+
+  /** Ends the threads. What is under way in them fails. */
+  async close(): Promise<void> {
+    await Promise.all([this.#hash.close(), this.#exchange.close()]);
+  }
+}

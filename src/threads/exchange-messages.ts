@@ -1,0 +1,48 @@
+/** What exchange-thread.ts and exchange-worker.ts say to each other. `id` is that of an exchange. */
+
+import type { ExchangerOptions } from '../providers/http/transport/exchanger.js';
+import type { FailureKind, FilePieces, HttpMethod, WireResponse } from '../providers/http/transport/wire.js';
+
+export interface ThreadRequest {
+  readonly method: HttpMethod;
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+  readonly pieces: FilePieces;
+}
+
+export type ExchangeOrder =
+  /** The requests of one client go through a transport of its own. */
+  | { readonly kind: 'open'; readonly client: number; readonly options: ExchangerOptions }
+  | { readonly kind: 'close'; readonly client: number; readonly id: number }
+  | {
+      readonly kind: 'send';
+      readonly id: number;
+      readonly client: number;
+      readonly request: ThreadRequest;
+      readonly stallMs: number;
+    }
+  /** The caller's signal has aborted. */
+  | { readonly kind: 'abort'; readonly id: number }
+  /** The reader has taken so many bytes of the body. */
+  | { readonly kind: 'taken'; readonly id: number; readonly bytes: number }
+  /** The body is not wanted any more. */
+  | { readonly kind: 'destroy'; readonly id: number };
+
+export interface Failure {
+  readonly kind: FailureKind;
+  readonly message: string;
+  /** The message of what was behind it. */
+  readonly cause: string;
+  readonly transferMs: number;
+}
+
+export type ExchangeReport =
+  | { readonly kind: 'head'; readonly id: number; readonly status: number; readonly headers: WireResponse['headers'] }
+  | { readonly kind: 'piece'; readonly id: number; readonly data: Uint8Array; readonly crcs: readonly number[] | null }
+  | { readonly kind: 'ended'; readonly id: number }
+  | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure }
+  | { readonly kind: 'closed'; readonly id: number };
+
+/** Bytes of a body that may wait for its reader: two pieces. */
+export const MAX_WAITING_BYTES = 2 * 1024 * 1024;

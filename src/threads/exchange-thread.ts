@@ -1,0 +1,212 @@
+/**
+ * Transfers large bodies in a thread of its own, which starts with the first of them: connections, TLS, parsing and CRCs are its work.
+ * The event loop gets whole pieces, as many as it takes.
+ */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { packageRoot } from '../base/installation.js';
+import type { Exchanger, ExchangerOptions } from '../providers/http/transport/exchanger.js';
+import {
+  type ExchangeWatch,
+  TransportFailure,
+  type WireBody,
+  type WireRequest,
+  type WireResponse,
+} from '../providers/http/transport/wire.js';
+import type { BodyChunk } from '../providers/provider.js';
+import type { ExchangeOrder, ExchangeReport, Failure } from './exchange-messages.js';
+
+export class ExchangeThread {
+  #worker: Worker | null = null;
+  readonly #exchanges = new Map<number, ThreadExchange>();
+  readonly #closing = new Map<number, () => void>();
+  /** The clients that the present thread knows. */
+  readonly #opened = new Set<number>();
+  #lastId = 0;
+  #lastClient = 0;
+
+  /** For one HTTP client. */
+  exchanger(options: ExchangerOptions): Exchanger {
+    const client = ++this.#lastClient;
+    return {
+      send: (request, stallMs, signal) => this.#send(client, options, request, stallMs, signal),
+      close: () => this.#closeClient(client),
+    };
+  }
+
+  /** Ends the thread; exchanges under way fail. */
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === null) return;
+    this.#ended(worker, 'closed');
+    await worker.terminate();
+  }
+
+  async #send(
+    client: number,
+    options: ExchangerOptions,
+    { method, url, headers, body, pieces }: WireRequest,
+    stallMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<WireResponse> {
+    if (typeof body === 'object' || pieces === undefined) throw new Error('a request that the thread does not send');
+    if (signal?.aborted) throw new TransportFailure('aborted', 'cancelled', signal.reason);
+    if (!this.#opened.has(client)) {
+      this.#opened.add(client);
+      this.#tell({ kind: 'open', client, options });
+    }
+    const id = ++this.#lastId;
+    const exchange = new ThreadExchange(id, stallMs, signal, (order) => this.#tell(order));
+    this.#exchanges.set(id, exchange);
+    const request = { method, url: url.href, headers, ...(body !== undefined && { body }), pieces };
+    this.#tell({ kind: 'send', id, client, request, stallMs });
+    this.#worker?.ref();
+    return await exchange.head;
+  }
+
+  async #closeClient(client: number): Promise<void> {
+    if (!this.#opened.delete(client)) return;
+    const id = ++this.#lastId;
+    await new Promise<void>((resolve) => {
+      this.#closing.set(id, resolve);
+      this.#tell({ kind: 'close', client, id });
+      this.#worker?.ref();
+    });
+    if (this.#exchanges.size === 0) this.#worker?.unref();
+  }
+
+  #tell(order: ExchangeOrder): void {
+    this.#started().postMessage(order);
+  }
+
+  #started(): Worker {
+    if (this.#worker !== null) return this.#worker;
+    const worker = new Worker(join(packageRoot, 'dist', 'exchange-worker.js'));
+    worker.unref();
+    worker.on('message', (message: ExchangeReport) => this.#reported(message));
+    worker.on('error', (error) => this.#ended(worker, error.message));
+    worker.on('exit', () => this.#ended(worker, 'the thread has ended'));
+    this.#worker = worker;
+    return worker;
+  }
+
+  #reported(message: ExchangeReport): void {
+    if (message.kind === 'closed') {
+      this.#closing.get(message.id)?.();
+      this.#closing.delete(message.id);
+    } else {
+      this.#exchanges.get(message.id)?.reported(message);
+      if (message.kind !== 'ended' && message.kind !== 'failed') return;
+      this.#exchanges.delete(message.id);
+      if (this.#exchanges.size === 0) this.#worker?.unref();
+    }
+  }
+
+  /** The next request starts another thread. */
+  #ended(worker: Worker, why: string): void {
+    if (this.#worker !== worker) return;
+    this.#worker = null;
+    this.#opened.clear();
+    const exchanges = [...this.#exchanges];
+    this.#exchanges.clear();
+    for (const [id, exchange] of exchanges)
+      exchange.reported({
+        kind: 'failed',
+        id,
+        failure: { kind: 'aborted', message: 'closed', cause: why, transferMs: 0 },
+      });
+    for (const resolve of this.#closing.values()) resolve();
+    this.#closing.clear();
+  }
+}
+
+/** One exchange as its caller sees it. */
+class ThreadExchange implements WireBody, ExchangeWatch {
+  readonly head: Promise<WireResponse>;
+  readonly stallMs: number;
+  readonly #id: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #tell: (order: ExchangeOrder) => void;
+  readonly #pieces: BodyChunk[] = [];
+  #resolveHead!: (response: WireResponse) => void;
+  #rejectHead!: (error: unknown) => void;
+  #wake: () => void = () => {};
+  #failure: TransportFailure | null = null;
+  #isOver = false;
+
+  constructor(id: number, stallMs: number, signal: AbortSignal | undefined, tell: (order: ExchangeOrder) => void) {
+    this.#id = id;
+    this.stallMs = stallMs;
+    this.#signal = signal;
+    this.#tell = tell;
+    this.head = new Promise((resolve, reject) => {
+      this.#resolveHead = resolve;
+      this.#rejectHead = reject;
+    });
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  readonly #onAbort = (): void => this.#tell({ kind: 'abort', id: this.#id });
+
+  reported(message: Exclude<ExchangeReport, { kind: 'closed' }>): void {
+    if (message.kind === 'head') {
+      const { status, headers } = message;
+      this.#resolveHead({ status, headers, body: this, watch: this });
+      return;
+    }
+    if (message.kind === 'piece') {
+      const data: BodyChunk = message.data;
+      if (message.crcs !== null) data.crcs = message.crcs;
+      this.#pieces.push(data);
+    } else {
+      this.#isOver = true;
+      if (message.kind === 'failed') this.#failure = this.#failureOf(message.failure);
+      this.#rejectHead(this.#failure);
+      this.end();
+    }
+    this.#wake();
+  }
+
+  #failureOf({ kind, message, cause, transferMs }: Failure): TransportFailure {
+    const reason: unknown = this.#signal?.aborted === true ? this.#signal.reason : new Error(cause);
+    return new TransportFailure(kind, message, reason, transferMs);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<BodyChunk> {
+    for (;;) {
+      const piece = this.#pieces.shift();
+      if (piece !== undefined) {
+        yield piece;
+        if (!this.#isOver) this.#tell({ kind: 'taken', id: this.#id, bytes: piece.length });
+      } else if (this.#isOver) {
+        if (this.#failure !== null) throw this.#failure;
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+
+  /** Errors come from the iteration alone. */
+  on(): this {
+    return this;
+  }
+
+  destroy(): void {
+    if (!this.#isOver) this.#tell({ kind: 'destroy', id: this.#id });
+  }
+
+  /** The thread watches over the server itself. */
+  moved(): void {}
+  pause(): void {}
+
+  end(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  failure(error: unknown): TransportFailure {
+    return error instanceof TransportFailure ? error : new TransportFailure('broken', String(error), error);
+  }
+}

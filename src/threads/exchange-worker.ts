@@ -1,0 +1,151 @@
+/** The thread of exchange-thread.ts: sends requests by a `Transport` of its own, and passes the bodies on in pieces. */
+import { parentPort } from 'node:worker_threads';
+import { messageOf } from '../base/errors.js';
+import { Transport } from '../providers/http/transport/transport.js';
+import type { WireResponse } from '../providers/http/transport/wire.js';
+import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES } from './exchange-messages.js';
+import { type Piece, PieceCutter } from './piece-cutter.js';
+import { lowerPriority } from './thread-priority.js';
+
+/** A reader that waits gets what has come after this time, ms: a fifth of a round trip, and time for several blocks to come. */
+const EARLY_MS = 10;
+
+type Send = Extract<ExchangeOrder, { kind: 'send' }>;
+
+const transports = new Map<number, Transport>();
+const exchanges = new Map<number, Exchange>();
+
+function report(message: ExchangeReport, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
+}
+
+class Exchange {
+  readonly #id: number;
+  readonly #abort = new AbortController();
+  #response: WireResponse | undefined;
+  /** Bytes of the body that the reader has not taken. */
+  #waiting = 0;
+  #wake: () => void = () => {};
+  #isDestroyed = false;
+
+  constructor(id: number) {
+    this.#id = id;
+  }
+
+  abort(): void {
+    this.#abort.abort();
+    this.#wake();
+  }
+
+  taken(bytes: number): void {
+    this.#waiting -= bytes;
+    if (this.#waiting < MAX_WAITING_BYTES) this.#wake();
+  }
+
+  destroy(): void {
+    this.#isDestroyed = true;
+    this.#wake();
+    if (this.#response === undefined) this.#abort.abort();
+    else this.#response.body.on('error', () => {}).destroy();
+  }
+
+  async run({ client, request, stallMs }: Send): Promise<void> {
+    const id = this.#id;
+    try {
+      const transport = transports.get(client);
+      if (transport === undefined) throw new Error('closed');
+      const { url, ...rest } = request;
+      const response = await transport.send({ ...rest, url: new URL(url) }, stallMs, this.#abort.signal);
+      this.#response = response;
+      try {
+        report({ kind: 'head', id, status: response.status, headers: response.headers });
+        if (this.#isDestroyed) this.destroy();
+        await this.#pass(response, new PieceCutter(request.pieces, lengthOf(response.headers)));
+        report({ kind: 'ended', id });
+      } catch (error) {
+        throw response.watch.failure(error);
+      } finally {
+        response.watch.end();
+      }
+    } catch (error) {
+      const { kind, transferMs } = error as { kind?: never; transferMs?: number };
+      const cause = messageOf((error as Error).cause ?? '');
+      const failure = {
+        kind: kind ?? 'broken',
+        message: messageOf(error),
+        cause,
+        transferMs: transferMs ?? 0,
+      } as const;
+      report({ kind: 'failed', id, failure });
+    }
+  }
+
+  /** Time in which the reader takes nothing is not the server's: only waiting for the server counts towards the timeout. */
+  async #pass({ body, watch }: WireResponse, cutter: PieceCutter): Promise<void> {
+    let early: NodeJS.Timeout | undefined;
+    try {
+      for await (const chunk of body) {
+        for (const piece of cutter.add(chunk)) this.#post(piece);
+        if (this.#waiting >= MAX_WAITING_BYTES) {
+          watch.pause();
+          while (this.#waiting >= MAX_WAITING_BYTES && !this.#isDestroyed && !this.#abort.signal.aborted)
+            await new Promise<void>((resolve) => {
+              this.#wake = resolve;
+            });
+        }
+        early ??= setTimeout(() => {
+          early = undefined;
+          if (this.#waiting === 0) this.#post(cutter.early());
+        }, EARLY_MS);
+        watch.moved();
+      }
+      this.#post(cutter.rest());
+    } finally {
+      clearTimeout(early);
+    }
+  }
+
+  #post(piece: Piece | null): void {
+    if (piece === null || this.#isDestroyed) return;
+    const { data, crcs } = piece;
+    this.#waiting += data.length;
+    report({ kind: 'piece', id: this.#id, data, crcs }, [data.buffer]);
+  }
+}
+
+function lengthOf(headers: WireResponse['headers']): number {
+  const length = headers['content-length'];
+  return typeof length === 'string' && /^\d+$/.test(length) ? Number(length) : Number.POSITIVE_INFINITY;
+}
+
+function handle(order: ExchangeOrder): void {
+  switch (order.kind) {
+    case 'open':
+      transports.set(order.client, new Transport(order.options));
+      break;
+    case 'close': {
+      const closing = transports.get(order.client)?.close() ?? Promise.resolve();
+      transports.delete(order.client);
+      const closed = (): void => report({ kind: 'closed', id: order.id });
+      closing.then(closed, closed);
+      break;
+    }
+    case 'send': {
+      const exchange = new Exchange(order.id);
+      exchanges.set(order.id, exchange);
+      void exchange.run(order).finally(() => exchanges.delete(order.id));
+      break;
+    }
+    case 'abort':
+      exchanges.get(order.id)?.abort();
+      break;
+    case 'taken':
+      exchanges.get(order.id)?.taken(order.bytes);
+      break;
+    case 'destroy':
+      exchanges.get(order.id)?.destroy();
+  }
+}
+
+lowerPriority();
+parentPort?.on('message', handle);

@@ -1,0 +1,77 @@
+/** Cuts a stream of bytes, which is part of a file, into pieces at round offsets of the file. */
+import { crc32 } from 'node:zlib';
+import type { FilePieces } from '../providers/http/transport/wire.js';
+
+export interface Piece {
+  readonly data: Uint8Array<ArrayBuffer>;
+  /** CRC-32 of each part; null where the piece does not begin with a part. */
+  readonly crcs: readonly number[] | null;
+}
+
+export class PieceCutter {
+  readonly #pieces: FilePieces;
+  /** Bytes that are still to come, as far as known. */
+  #left: number;
+  /** Offset in the file of the first byte in the buffer. */
+  #at: number;
+  #buffer: Uint8Array<ArrayBuffer> | null = null;
+  #filled = 0;
+
+  /** `length`: bytes of the whole stream; Infinity where it is unknown. */
+  constructor(pieces: FilePieces, length: number) {
+    this.#pieces = pieces;
+    this.#left = length;
+    this.#at = pieces.offset;
+  }
+
+  /** Takes bytes, and answers the pieces that are complete with them. */
+  *add(chunk: Uint8Array): Generator<Piece> {
+    for (let from = 0; from < chunk.length; ) {
+      this.#buffer ??= new Uint8Array(Math.max(1, Math.min(this.#untilPieceEnd(), this.#left)));
+      const count = Math.min(chunk.length - from, this.#buffer.length - this.#filled);
+      this.#buffer.set(chunk.subarray(from, from + count), this.#filled);
+      this.#filled += count;
+      this.#left -= count;
+      from += count;
+      if (this.#filled === this.#buffer.length) yield this.#take(this.#filled);
+    }
+  }
+
+  /** The whole parts that have come so far, for a reader that waits; null where there is none. */
+  early(): Piece | null {
+    const { partBytes } = this.#pieces;
+    const end = Math.floor((this.#at + this.#filled) / partBytes) * partBytes;
+    return end > this.#at ? this.#take(end - this.#at) : null;
+  }
+
+  /** What is left when the stream has ended; null if nothing. */
+  rest(): Piece | null {
+    return this.#filled > 0 ? this.#take(this.#filled) : null;
+  }
+
+  #untilPieceEnd(): number {
+    const { pieceBytes, partBytes } = this.#pieces;
+    // A stream that begins within a part (a download that is resumed) gets back to whole parts first.
+    const inPart = this.#at % partBytes;
+    return inPart > 0 ? partBytes - inPart : pieceBytes - (this.#at % pieceBytes);
+  }
+
+  #take(length: number): Piece {
+    const buffer = this.#buffer ?? new Uint8Array(0);
+    const { partBytes } = this.#pieces;
+    const data = buffer.subarray(0, length);
+    const beginsPart = this.#at % partBytes === 0;
+    const crcs: number[] = [];
+    for (let at = 0; beginsPart && at < length; at += partBytes) crcs.push(crc32(data.subarray(at, at + partBytes)));
+    const rest = buffer.slice(length, this.#filled);
+    this.#at += length;
+    this.#buffer = null;
+    this.#filled = 0;
+    if (rest.length > 0) {
+      this.#buffer = new Uint8Array(Math.max(rest.length, Math.min(this.#untilPieceEnd(), rest.length + this.#left)));
+      this.#buffer.set(rest);
+      this.#filled = rest.length;
+    }
+    return { data, crcs: beginsPart ? crcs : null };
+  }
+}
