@@ -64,12 +64,11 @@ export class MetadataReader {
    * shown without its metadata rather than not at all.
    */
   async prepare(folder: string, options: TransferOptions): Promise<void> {
-    const { clock, tables, log } = this.#o;
+    const { clock, log } = this.#o;
     if (clock.now() < this.#pausedUntil) return;
     try {
       await this.refresh(options);
-      const wanted = tables.otherPacksOf(folder).filter(({ file, loaded }) => revisionKey(file) !== loaded);
-      await Promise.all(wanted.map(({ machine, pack, file }) => this.#load(machine, pack, file, options)));
+      await this.#loadPacksOf(folder, options);
     } catch (error) {
       if (codeOf(error) === 'aborted') return;
       this.#pausedUntil = clock.now() + PAUSE_MS;
@@ -77,12 +76,30 @@ export class MetadataReader {
     }
   }
 
-  /** Lists the store's files where the list is old, and reads the indexes that have changed. Throws the provider's error. */
-  async refresh(options: TransferOptions): Promise<void> {
+  /** As `prepare`, by a list of the files that is at most `maxAge` ms old. Throws the provider's error. */
+  async prepareAnew(folder: string, maxAge: number, options: TransferOptions): Promise<void> {
+    await this.refresh(options, maxAge);
+    await this.#loadPacksOf(folder, options);
+    if (this.#listedAt !== Number.NEGATIVE_INFINITY) return;
+    // A machine has written one of the packs since they were listed.
+    await this.refresh(options, maxAge);
+    await this.#loadPacksOf(folder, options);
+  }
+
+  async #loadPacksOf(folder: string, options: TransferOptions): Promise<void> {
+    const wanted = this.#o.tables.otherPacksOf(folder).filter(({ file, loaded }) => revisionKey(file) !== loaded);
+    await Promise.all(wanted.map(({ machine, pack, file }) => this.#load(machine, pack, file, options)));
+  }
+
+  /**
+   * Lists the store's files where the list is older than `maxAge` ms, and reads the indexes that have changed. Throws the provider's
+   * error.
+   */
+  async refresh(options: TransferOptions, maxAge = LIST_TTL_MS): Promise<void> {
     const { clock, folder } = this.#o;
     if (folder.known === null) return;
     const age = clock.now() - this.#listedAt;
-    if (age >= 0 && age < LIST_TTL_MS) return;
+    if (age >= 0 && age < maxAge) return;
     this.#listing ??= this.#list(options).finally(() => {
       this.#listing = null;
     });

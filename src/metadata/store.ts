@@ -109,6 +109,20 @@ export class MetadataStore {
     if (this.#tables.unwritten() > 0) this.#changed();
   }
 
+  /**
+   * As `prepare`, but what machines had stored `maxAge` ms ago is certain to be here, or the promise rejects with the provider's error.
+   */
+  async prepareAnew(folder: string, maxAge: number, signal?: AbortSignal): Promise<void> {
+    const options = { priority: 'foreground', signal: this.#closing.signal } as const;
+    await orAborted(this.#reader.prepareAnew(folder, maxAge, options), signal);
+    if (this.#tables.unwritten() > 0) this.#changed();
+  }
+
+  /** Does the account hold a store, as far as is known? */
+  get isFound(): boolean {
+    return this.#folder.known !== null;
+  }
+
   /** Is anything known of any object? */
   hasEntries(): boolean {
     return this.#tables.hasAny();
@@ -151,6 +165,12 @@ export class MetadataStore {
   /** The latest entry that is bound to an object, wherever it was when that was written. */
   entryOfObject(id: string): TimedEntry | undefined {
     return latest(this.#tables.entriesOfObject(id).filter(({ entry }) => entry.gone !== true && entry.alias !== true));
+  }
+
+  /** All entries of a name, and all that are bound to an object, of all machines; removals are not among them. */
+  entriesAbout(folder: string, name: string, id: string | undefined): TimedEntry[] {
+    const ofObject = id === undefined ? [] : this.#tables.entriesOfObject(id);
+    return [...this.#tables.entriesOfName(folder, name), ...ofObject].filter(({ entry }) => entry.gone !== true);
   }
 
   /**

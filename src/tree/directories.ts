@@ -131,6 +131,11 @@ export class Directories {
     return listedAt !== null && listedAt <= now && now - listedAt < Math.min(ms, this.#options.ttl);
   }
 
+  /** Was `ino` listed since the mount began? */
+  isListedNow(ino: Ino): boolean {
+    return (this.#options.table.get(ino)?.listedAt ?? Number.NEGATIVE_INFINITY) >= this.#mountedAt;
+  }
+
   /** Marks the listing of `ino` as wrong: a change was refused, or it is unknown whether it was carried out. */
   expire(ino: Ino): void {
     this.#expired.add(ino);

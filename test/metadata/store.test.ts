@@ -43,6 +43,28 @@ describe('the store in the account', () => {
     expect(a.provider.counts()).toEqual({});
   });
 
+  it('is read again, where it is asked to be, once what it knows is older than that, and else says why it cannot', async () => {
+    const a = new Machine(account());
+    const b = new Machine(a.account);
+    a.put('x', { mode: '0600' });
+    await a.store.flush();
+    expect(await b.look()).toEqual({ x: '0600' });
+    a.put('x', { mode: '0640' });
+    await a.store.flush();
+    b.provider.counts();
+    b.clock.advance(1999);
+    await b.store.prepareAnew('d1', 2000);
+    expect(b.provider.counts()).toEqual({});
+    b.clock.advance(1);
+    b.provider.fail('list', 'server');
+    await expect(b.store.prepareAnew('d1', 2000)).rejects.toMatchObject({ code: 'server' });
+    expect(b.shown()).toEqual({ x: '0600' });
+    b.provider.counts();
+    await b.store.prepareAnew('d1', 2000);
+    expect(b.provider.counts()).toEqual({ list: 1, read: 1 });
+    expect(b.shown()).toEqual({ x: '0640' });
+  });
+
   it('fetches only the packs of a folder that is looked at', async () => {
     const a = new Machine(account());
     const b = new Machine(a.account);

@@ -76,6 +76,34 @@ describeEach(overKernel, 'hard links in the account: $provider', (subject, { it 
     expect([await b.out(kinds), await b.out(groups)]).toEqual(made);
   });
 
+  for (const [what, take] of [
+    ['removed', 'rm z/first'],
+    ['replaced', 'echo new > z/new; mv z/new z/first'],
+  ] as const)
+    it(`the content stays for names of which this machine has not heard, where the one that it knows is ${what}`, async () => {
+      const a = await open('mkdir a z; echo one > z/first; echo other > a/other');
+      await a.umount();
+      const b = await joinWorld(a);
+      // What it has seen once it does not look at again.
+      const patient = [...carried, '--dir-ttl', '1h'];
+      await b.mount(...patient);
+      expect(await b.out('cat z/first; ls a z')).toBe('one\na:\nother\n\nz:\nfirst');
+      await b.umount();
+      await a.mount(...carried);
+      // One in a folder that the other machine knows, and one in a folder that it does not.
+      await a.out('ln z/first a/second; mkdir -p a/deep/er; ln z/first a/deep/er/third');
+      await a.umount();
+      await b.mount(...patient);
+      await b.out(take);
+      expect(await b.out('cat a/second a/deep/er/third; stat -c %h a/second')).toBe('one\none\n2');
+      await b.umount();
+      await a.mount(...carried, '--dir-ttl', '1s');
+      await a.until(
+        '[ "$(cat a/second a/deep/er/third)" = "$(printf "one\\none")" ] && [ "$(stat -c %h a/second)" = 2 ]',
+      );
+      expect(await a.sh('cat z/first')).toMatchObject(what === 'removed' ? { code: 1 } : { code: 0, stdout: 'new\n' });
+    });
+
   it('snapshots by rsync --link-dest show one inode for what did not change', async () => {
     const a = await open('true');
     await a.out(`

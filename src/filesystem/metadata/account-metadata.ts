@@ -20,6 +20,7 @@ import { type AppliedChanges, ApplyEntries } from './apply-entries.js';
 import { CarriedNames } from './carried-names.js';
 import { type EntryPlace, entryOfInode, rootEntryName } from './entry-of-inode.js';
 import { type RowState, RowStates } from './row-states.js';
+import { UnknownNames } from './unknown-names.js';
 
 export interface AccountMetadataOptions {
   readonly table: InodeTable;
@@ -34,6 +35,8 @@ export class AccountMetadata implements ListedMetadata {
   readonly #states: RowStates;
   readonly #names: CarriedNames;
   readonly #apply: ApplyEntries;
+  /** Names of hard links that other machines have given. */
+  readonly unknownNames: UnknownNames;
   #isClosed = false;
 
   constructor({ table, store, provider }: AccountMetadataOptions) {
@@ -43,9 +46,15 @@ export class AccountMetadata implements ListedMetadata {
     this.#states = new RowStates(table.sql);
     this.#names = new CarriedNames(table, store);
     this.#apply = new ApplyEntries({ table, store, provider, states: this.#states, names: this.#names });
+    this.unknownNames = new UnknownNames({
+      ...{ table, store, names: this.#names },
+      quietly: (act) => this.#apply.quietly(act),
+      placeOf: (inode) => this.#placeOf(inode),
+    });
     table.onFurtherName = (ino, left) => {
       if (this.#apply.isApplying || table.isMerging) return;
       if (left !== null) this.#names.removed(left);
+      if (left !== null) this.unknownNames.noteRemoved(ino);
       this.#recordNames(ino);
     };
     table.onChange = (ino, before, after) => this.#changed(ino, before, after);

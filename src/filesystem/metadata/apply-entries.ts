@@ -66,7 +66,7 @@ export class ApplyEntries {
     if (!this.#ownDone.has(folder)) machines.push(null);
     this.#ownDone.add(folder);
     const work: Work = { directory, folder, names: [], attributes: [], toFind: [], toMake: [], toRemove: [] };
-    await inTurns(this.#applying(work, machines), (piece) => table.transaction(() => this.#quietly(piece)));
+    await inTurns(this.#applying(work, machines), (piece) => table.transaction(() => this.quietly(piece)));
     for (const timed of work.toMake) await this.#makeDirectory(work, timed);
     // After the directories are there: names may lie in them.
     for (const timed of work.toFind) await this.#findAndAdd(work, timed, list);
@@ -84,7 +84,7 @@ export class ApplyEntries {
     if (directory === undefined || table.further.countIn(directory.ino) === 0) return;
     const idOf = new Map(objects.map(({ name, id }) => [name, id]));
     table.transaction(() =>
-      this.#quietly(() => {
+      this.quietly(() => {
         for (const found of table.further.after(directory.ino, '', Number.MAX_SAFE_INTEGER)) {
           const entry = store.entryOf(folder.id, found.name)?.entry;
           const isObject = entry?.alias !== true && entry?.id !== undefined && entry.id === idOf.get(found.name);
@@ -101,7 +101,7 @@ export class ApplyEntries {
   }
 
   /** Changes of the table that become no entries. */
-  #quietly<T>(act: () => T): T {
+  quietly<T>(act: () => T): T {
     this.isApplying = true;
     try {
       return act();
@@ -178,7 +178,7 @@ export class ApplyEntries {
       const inode = names.find(entry);
       if (inode !== undefined) this.#addName(work, inode.ino, entry.name);
     };
-    const directory = of && table.transaction(() => this.#quietly(() => names.directoryOf(of)));
+    const directory = of && table.transaction(() => this.quietly(() => names.directoryOf(of)));
     if (directory?.listedAt === null) {
       try {
         await list(directory.ino);
@@ -187,7 +187,7 @@ export class ApplyEntries {
         if (codeOf(error) !== 'not-found') throw error;
       }
     }
-    table.transaction(() => this.#quietly(add));
+    table.transaction(() => this.quietly(add));
   }
 
   /** The further names that an inode's entry lists, but those of which a later entry says something else. */
@@ -277,7 +277,7 @@ export class ApplyEntries {
     }
     const folder = remote;
     table.transaction(() =>
-      this.#quietly(() => {
+      this.quietly(() => {
         if (table.child(work.directory, name) !== undefined || table.byRemote('folder', folder.id) !== undefined)
           return;
         const made = table.insert({ parent: work.directory, name, kind: 'directory', remote: folder });
@@ -298,7 +298,7 @@ export class ApplyEntries {
       throw error;
     }
     table.transaction(() =>
-      this.#quietly(() => {
+      this.quietly(() => {
         if (table.hasChildren(ino)) return;
         table.update(ino, { parent: null, remote: null });
         states.remove(ino);

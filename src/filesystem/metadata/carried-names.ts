@@ -76,6 +76,18 @@ export class CarriedNames {
     return at ?? table.byRemote('folder', folder);
   }
 
+  /** The directory on the way to a name whose listing lacks the next one: that came later, or has gone. */
+  outdatedOn({ path }: NamePlace): Ino | undefined {
+    const table = this.#table;
+    let at: Inode | undefined;
+    for (const [id] of path) {
+      const known = table.byRemote('folder', id);
+      if (known === undefined || (known.parent === null && !table.isRoot(known))) return at?.ino;
+      at = known;
+    }
+    return undefined;
+  }
+
   /** Null where the service does not know one of the folders on the way yet. */
   #placeOf(parent: Ino, name: string): NamePlace | null {
     const path: [string, string][] = [];

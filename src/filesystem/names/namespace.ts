@@ -21,6 +21,7 @@ import { FsError } from '../core/fs-error.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import type { Intents } from '../recovery/intents.js';
 import type { Uploader } from '../uploads/uploader.js';
+import { learnOtherNames } from './last-name.js';
 import { requireNameFits, requireNotReserved } from './name-rules.js';
 import type { AsideFiles } from './removed-while-open.js';
 
@@ -165,6 +166,7 @@ export class Namespace {
     requireWritable(this.#core);
     const inode = await this.find(parent, name, caller);
     if (inode.kind === 'directory') throw new FsError('EISDIR', `${name} is a directory`);
+    await learnOtherNames(this.#core, { parent, name }, caller);
     const remove = async (): Promise<void> => {
       const now = this.#core.table.child(parent, name);
       if (now?.ino !== inode.ino) throw new FsError('ENOENT', `${name} does not exist`);

@@ -22,6 +22,7 @@ import type { Uploader } from '../uploads/uploader.js';
 import { type ApplyMove, CopyRename, type NewPlace } from './copy-rename.js';
 import { DirectoryCopyRename } from './directory-copy-rename.js';
 import { Exchanging } from './exchanging.js';
+import { learnOtherNames } from './last-name.js';
 import { MoveRename, remoteName } from './move-rename.js';
 import { requireNameFits, requireNotReserved } from './name-rules.js';
 import type { Namespace, NamespaceParts } from './namespace.js';
@@ -110,6 +111,7 @@ export class Renaming {
     if (target?.ino === source.ino) return true;
     if (target !== undefined && flags.noReplace) throw new FsError('EEXIST', `${newName} exists`);
     if (target !== undefined) requireSameKind(source, target);
+    if (target !== undefined) await learnOtherNames(this.#core, { parent: newParent, name: newName }, caller);
     const inos = target === undefined ? [source.ino] : [source.ino, target.ino];
     const isRow = isSpecial(source) || !isFirstName(source, parent, name);
     const suspended: FileState[] = [];
