@@ -154,6 +154,29 @@ describe('a directory renamed by copying', () => {
     expect(m.isClean()).toBe(true);
   });
 
+  it.each([
+    ['one of the files cannot be stored', 'ENOSPC', (m: Mounted) => m.provider.fail('upload', 'quota')],
+    [
+      'something comes into it',
+      'ENOTEMPTY',
+      (m: Mounted) => m.provider.during('upload', 'after', () => m.put('empty/new', 'x')),
+    ],
+  ])('leaves the empty directory that it was to replace, where %s', async (_, errno, spoil) => {
+    const m = await withTree();
+    await m.mkdir('empty');
+    const were = [await m.ino('empty'), await m.ino('d/a')];
+    spoil(m);
+    expect(await errnoOf(m.mv('d', 'empty'))).toBe(errno);
+    await rested(m);
+    const come = errno === 'ENOTEMPTY' ? { 'empty/new': 'x' } : {};
+    expect(m.provider.other.tree()).toMatchObject({ ...before, ...come });
+    expect(await m.names('empty')).toEqual(errno === 'ENOTEMPTY' ? ['new'] : []);
+    expect([await m.ino('empty'), await m.ino('d/a')]).toEqual(were);
+    await m.core.directories.refresh(1);
+    expect(await m.names()).toEqual(['d', 'empty', 'other']);
+    expect(m.isClean()).toBe(true);
+  });
+
   const places: [DeathPlace, 'before' | 'after'][] = [
     [{ method: 'createFolder', when: 'after' }, 'before'],
     [{ method: 'upload', when: 'before' }, 'before'],
@@ -176,4 +199,24 @@ describe('a directory renamed by copying', () => {
     expect(await revived.cat(`${at}/deep/c`)).toBe('three');
     expect(revived.isClean()).toBe(true);
   });
+
+  it.each(places.slice(1))(
+    'that died at %o keeps the empty directory that it was to replace, or replaces it (%s)',
+    async (place, when) => {
+      const m = await withTree();
+      await m.mkdir('e');
+      const [ours, theirs] = [await m.ino('d'), await m.ino('e')];
+      await m.names('d/deep');
+      const revived = await rested(await dieAt(m, place, () => m.mv('d', 'e')));
+      if (when === 'before') {
+        expect(revived.provider.other.tree()).toMatchObject(before);
+        expect([await revived.ino('d'), await revived.ino('e'), await revived.names('e')]).toEqual([ours, theirs, []]);
+      } else {
+        expect(revived.provider.other.tree()).toMatchObject(after);
+        expect(await revived.ino('e')).toBe(ours);
+        expect(await revived.cat('e/deep/c')).toBe('three');
+      }
+      expect(revived.isClean()).toBe(true);
+    },
+  );
 });

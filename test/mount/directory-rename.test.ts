@@ -38,6 +38,21 @@ describe('a directory is renamed on 5sync', () => {
     expect(await world.out("find new -printf '%P %i %s %T@ %C@\\n' | sort | grep -v '^ '; cat new/sub/*")).toBe(before);
   });
 
+  it('leaves the empty directory that it was to replace, where a file cannot be stored', async () => {
+    const world = await open();
+    await world.out('mkdir -m 750 new');
+    const inode = await world.out('stat -c "%i %a" new');
+    const { faults } = world.sandbox;
+    faults.add({ route: '^PUT /files$', after: 4, action: { kind: 'status', status: 507 } });
+    expect((await world.sh(rename('old', 'new'))).stderr).toContain('No space left');
+    expect(await world.out('ls; ls new; stat -c "%i %a" new; cat old/sub/* | wc -c')).toBe(`new\nold\n${inode}\n90`);
+    await expect.poll(() => paths(world)).toEqual(files('old'));
+    faults.clear();
+    await world.out(rename('old', 'new'));
+    expect(await world.out('ls; cat new/sub/* | wc -c')).toBe('new\n90');
+    expect(paths(world)).toEqual(files('new'));
+  });
+
   it.each([
     ['PUT /files', 'old'],
     ['DELETE /files/{id}', 'new'],

@@ -3,7 +3,8 @@
  * table changes in one transaction, then the files under the old path are removed.
  *
  * Invariant: each copy is in the journal before it is sent. Until the table has changed, a crash or an error undoes the copies
- * (`Copies.undo`); from then on, the old files are orphans that are removed sooner or later.
+ * (`Copies.undo`); from then on, the old files are orphans that are removed sooner or later. An empty directory in the way goes with
+ * the change of the table.
  */
 import pLimit from 'p-limit';
 import { messageOf } from '../../base/errors.js';
@@ -35,6 +36,8 @@ const MAX_ROUNDS = 5;
 
 /** What is done so far, by inode. */
 interface Progress {
+  /** The folder of the empty directory that is replaced: it is not removed again. */
+  readonly kept: RemoteFolder | null;
   readonly folders: Map<Ino, RemoteFolder>;
   readonly copies: Map<Ino, JournaledCopy>;
   /** Journal rows of all copies, also of those that failed. */
@@ -73,12 +76,16 @@ export class DirectoryCopyRename {
   async carryOut(source: Inode, to: NewPlace, caller?: Caller): Promise<void> {
     const tree = await this.#treeBelow(source, caller);
     this.#requireBudget(source, tree);
-    if (to.target !== undefined) await this.#namespace.removeEmpty(to.target, caller);
-    const done: Progress = { folders: new Map(), copies: new Map(), rows: new Set() };
+    if (to.target !== undefined) await this.#namespace.requireEmpty(to.target, caller);
+    // The copies go into the folder of the directory in the way. So that directory is there until the table changes, or stays.
+    const kept = to.target === undefined ? null : remoteFolderOf(to.target);
+    const done: Progress = { kept, folders: new Map(), copies: new Map(), rows: new Set() };
     try {
       await this.#copyAll(source, tree, to, done, caller);
     } catch (error) {
       await this.#undo(done);
+      // A listing may have shown copies in it.
+      if (to.target !== undefined) this.#core.directories.expire(to.target.ino);
       throw error;
     }
     await this.#removeOld(tree, [...done.copies.values()]);
@@ -121,7 +128,7 @@ export class DirectoryCopyRename {
           const suspended: FileState[] = [];
           try {
             await this.#uploader.suspendAll(inos, suspended);
-            await this.#makeFolders(tree, to, done.folders);
+            await this.#makeFolders(tree, to, done);
             await this.#copyFiles(inos, done, caller);
             const contents = await this.#syncChanged([...done.copies.values()]);
             return this.#commit(source, to, done, contents);
@@ -137,19 +144,20 @@ export class DirectoryCopyRename {
     throw new FsError('EBUSY', `programs go on writing new files to ${source.name}`);
   }
 
-  async #makeFolders({ directories }: Tree, to: NewPlace, folders: Map<Ino, RemoteFolder>): Promise<void> {
+  async #makeFolders({ directories }: Tree, to: NewPlace, { folders, kept }: Progress): Promise<void> {
     const { provider, directories: listings } = this.#core;
     for (const { ino, parent, name } of directories) {
       if (folders.has(ino)) continue;
       const above = parent === null ? undefined : folders.get(parent);
       const parentId = above?.id ?? remoteIdOf(to.directory);
-      const folder = await provider.createFolder(parentId, above === undefined ? to.name : name);
+      const isTop = above === undefined;
+      const folder = isTop && kept !== null ? kept : await provider.createFolder(parentId, isTop ? to.name : name);
       listings.changes.note('folder', folder.id);
       folders.set(ino, folder);
     }
   }
 
-  async #copyFiles(inos: readonly Ino[], { folders, copies, rows }: Progress, caller?: Caller): Promise<void> {
+  async #copyFiles(inos: readonly Ino[], { kept, folders, copies, rows }: Progress, caller?: Caller): Promise<void> {
     const limit = pLimit(PARALLEL_COPIES);
     const [{ id: top } = { id: '' }] = folders.values();
     const copyOne = async (ino: Ino): Promise<void> => {
@@ -164,7 +172,7 @@ export class DirectoryCopyRename {
         from,
         { parentId: folder.id, name: from.name },
         (copy) => {
-          row = this.#copies.begin({ ...copy, parentId: folder.id, name: from.name, top });
+          row = this.#copies.begin({ ...copy, parentId: folder.id, name: from.name, top, keepsTop: kept !== null });
           rows.add(row);
         },
         caller,
@@ -188,16 +196,21 @@ export class DirectoryCopyRename {
     return contents;
   }
 
-  /** One transaction: the directory has its new name, and everything below it its new object. False: there is more to copy. */
+  /**
+   * One transaction: the directory has its new name, and everything below it its new object. False: there is more to copy. ENOTEMPTY
+   * where something has come into the directory that is replaced.
+   */
   #commit(
     source: Inode,
-    { directory, name }: NewPlace,
+    { directory, name, target }: NewPlace,
     { folders, copies }: Progress,
     contents: ReadonlyMap<Ino, SpoolState>,
   ): boolean {
     const { table, directories, journal, clock } = this.#core;
     if (!this.#isComplete(source.ino, folders, copies, contents)) return false;
+    if (target !== undefined) this.#requireOnlyCopies(target, folders, copies);
     table.transaction(() => {
+      if (target !== undefined) table.update(target.ino, { parent: null, remote: null });
       for (const [ino, folder] of folders) {
         const { remote, overlay } = inodeOf(this.#core, ino);
         this.#dropDuplicate(folder, ino);
@@ -252,6 +265,21 @@ export class DirectoryCopyRename {
     return true;
   }
 
+  /** A listing may have shown the copies in the directory that is replaced. */
+  #requireOnlyCopies(
+    { ino, name }: Inode,
+    folders: ReadonlyMap<Ino, RemoteFolder>,
+    copies: ReadonlyMap<Ino, JournaledCopy>,
+  ): void {
+    const { table } = this.#core;
+    const ours = new Set(
+      [...folders.values(), ...[...copies.values()].map(({ stored }) => stored)].map(({ id }) => id),
+    );
+    const isFull =
+      table.further.countIn(ino) > 0 || table.children(ino).some(({ remote }) => !ours.has(remote?.id ?? ''));
+    if (isFull) throw new FsError('ENOTEMPTY', `${name} is not empty`);
+  }
+
   /** A listing has shown the new object meanwhile. Its row goes: the object has another one. */
   #dropDuplicate(remote: RemoteFile | RemoteFolder, ino: Ino): void {
     const { table } = this.#core;
@@ -284,14 +312,14 @@ export class DirectoryCopyRename {
     }
   }
 
-  async #undo({ folders, copies, rows }: Progress): Promise<void> {
+  async #undo({ kept, folders, copies, rows }: Progress): Promise<void> {
     for (const { state, spool, row, stored } of copies.values()) {
       await this.#copies.remove(row, stored, () => this.#namespace.dispose(stored));
       if (state.spool === spool) await this.#contents.discardUnchanged(state);
     }
     // One whose answer was lost is looked for.
     await this.#copies.undo(rows);
-    await this.#removeFolders([...folders.values()]);
+    await this.#removeFolders([...folders.values()].filter((folder) => folder !== kept));
   }
 }
 

@@ -286,12 +286,9 @@ export class Namespace {
    * always listed.
    */
   async removeEmpty(inode: Inode, caller: Caller | undefined): Promise<void> {
-    const { table, directories, provider, options } = this.#core;
+    const { table, directories, provider } = this.#core;
     const { ino, remote } = inode;
-    const goesToTrash = options.disposal === 'trash' && provider.capabilities.trash;
-    if (remote !== null && (!goesToTrash || !directories.isFresh(ino)))
-      await directories.refresh(ino, 'foreground', caller?.signal);
-    if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
+    await this.requireEmpty(inode, caller);
     if (remote !== null) {
       const gone = await this.expiringOnError([inode.parent, ino], () => this.dispose(remote, caller));
       if (gone?.kind === 'folder' && (gone.fileCount ?? 0) + (gone.folderCount ?? 0) > 0) {
@@ -304,6 +301,15 @@ export class Namespace {
       directories.changes.note('folder', remote.id);
     }
     table.update(ino, { parent: null, remote: null });
+  }
+
+  /** ENOTEMPTY where a directory holds something, also at the provider. */
+  async requireEmpty({ ino, remote, name }: Inode, caller: Caller | undefined): Promise<void> {
+    const { table, directories, provider, options } = this.#core;
+    const goesToTrash = options.disposal === 'trash' && provider.capabilities.trash;
+    if (remote !== null && (!goesToTrash || !directories.isFresh(ino)))
+      await directories.refresh(ino, 'foreground', caller?.signal);
+    if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${name} is not empty`);
   }
 
   /**

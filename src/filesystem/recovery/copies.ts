@@ -31,6 +31,8 @@ export interface CopyPlace {
 interface DirectoryCopy extends BegunCopy, CopyPlace {
   /** Id of the new folder that stands for the directory. */
   readonly top: string;
+  /** The folder was there before: a directory that is replaced. Then it stays. */
+  readonly keepsTop?: boolean;
 }
 
 /** The file in that place that holds the copied bytes and is not the file that the copy was to replace. */
@@ -88,11 +90,12 @@ export class Copies {
   async undo(only?: ReadonlySet<number>): Promise<void> {
     const { state, log, provider } = this.#core;
     const rows = state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'copy'").all();
-    const tops = new Set<string>();
+    /** The new folders, and whether each stays. */
+    const tops = new Map<string, boolean>();
     for (const { id, data } of rows as { readonly id: number; readonly data: string }[]) {
       if (only?.has(id) === false) continue;
       const copy = JSON.parse(data) as DirectoryCopy;
-      tops.add(copy.top);
+      tops.set(copy.top, copy.keepsTop === true);
       try {
         const stored = await findCopy(provider, copy, copy);
         // Where the original is gone, the copy is all that is left.
@@ -104,12 +107,12 @@ export class Copies {
       }
     }
     await this.#orphans.retry();
-    for (const top of tops) await this.#removeEmpty(top);
+    for (const [top, isKept] of tops) await this.#removeEmpty(top, isKept);
     if (!this.#orphans.isEmpty) this.#retryLater();
   }
 
   /** The new folder and those below it go, unless somebody else has put a file there. They may be shown by now. */
-  async #removeEmpty(top: string): Promise<void> {
+  async #removeEmpty(top: string, isKept: boolean): Promise<void> {
     const { provider, table, log, invalidate } = this.#core;
     try {
       const folder = await orGone(provider.stat({ kind: 'folder', id: top }));
@@ -121,6 +124,7 @@ export class Copies {
           below.push(entry);
         }
       for (const one of below.toReversed()) {
+        if (one === folder && isKept) continue;
         await provider.remove(one, { onlyEmpty: true });
         const row = table.byRemote('folder', one.id);
         if (row === undefined) continue;
