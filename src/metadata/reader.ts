@@ -100,15 +100,16 @@ export class MetadataReader {
     if (folder.known === null) return;
     const age = clock.now() - this.#listedAt;
     if (age >= 0 && age < maxAge) return;
-    this.#listing ??= this.#list(options).finally(() => {
+    this.#listing ??= this.#list(options, maxAge < LIST_TTL_MS).finally(() => {
       this.#listing = null;
     });
     await this.#listing;
   }
 
-  async #list(options: TransferOptions): Promise<void> {
-    const { tables, folder, clock, transaction } = this.#o;
+  async #list(options: TransferOptions, isAnew: boolean): Promise<void> {
+    const { tables, folder, clock, transaction, provider } = this.#o;
     const at = clock.now();
+    if (isAnew) await provider.catchUp?.(options);
     const files = (await folder.list(options)) ?? [];
     const named = files.flatMap((file) => {
       const place = parsePackName(file.name);

@@ -126,6 +126,12 @@ export class RenewingProvider implements Provider {
       this.#ask((provider) => provider.changes?.(options) ?? Promise.resolve({ folders: [], nextInMs: NEVER }));
   }
 
+  /** Absent where `list` asks the service anyway. */
+  get catchUp(): Provider['catchUp'] {
+    if (this.#made.provider.catchUp === undefined) return undefined;
+    return (options) => this.#ask((provider) => provider.catchUp?.(options) ?? Promise.resolve());
+  }
+
   /** Absent where abandoned uploads leave nothing at the provider. */
   get discardUpload(): Provider['discardUpload'] {
     if (this.#made.provider.discardUpload === undefined) return undefined;

@@ -304,6 +304,12 @@ export interface Provider {
   changes?(options?: RequestOptions): Promise<RemoteChanges>;
 
   /**
+   * Brings what `list` tells up to date with the service. Present where that is an index that `changes` keeps. What came is left for
+   * `changes` to report.
+   */
+  catchUp?(options?: RequestOptions): Promise<void>;
+
+  /**
    * From now on this version of the file is in no list and implies no folder; `read`, `stat` and `remove` of its id go on. A
    * later version is listed again. Present where a file cannot be moved out of sight. Not remembered beyond `close`.
    */

@@ -49,6 +49,19 @@ describe('5sync lists', () => {
     expect([...mini.files.keys()]).toEqual([stored.id]);
   });
 
+  test('it shows at once what others have changed, where it is asked to, and still reports it', async () => {
+    const mini = await miniFiveSync();
+    mini.add('/docs', 'a.txt', 'a');
+    expect(await names(mini, '/docs')).toEqual(['file a.txt']);
+    await mini.provider.changes?.();
+    mini.now += 60_000;
+    mini.add('/docs', 'b.txt', 'b');
+    expect(await names(mini, '/docs')).toEqual(['file a.txt']);
+    await mini.provider.catchUp?.();
+    expect(await names(mini, '/docs')).toEqual(['file a.txt', 'file b.txt']);
+    expect((await mini.provider.changes?.())?.folders).toContain('/docs');
+  });
+
   test('a crawl that was cut goes on where it was, also after a look at the account', async () => {
     const mini = await miniFiveSync();
     for (let i = 0; i < 500; i++) mini.add('/d', `${i}`, '');

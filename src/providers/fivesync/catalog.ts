@@ -169,6 +169,11 @@ export class Catalog {
     return { folders, nextInMs: this.#nextInMs() };
   }
 
+  /** Asks for changes now, also before the poll is due. */
+  catchUp(options: CallOptions): Promise<void> {
+    return this.#pollNow(options);
+  }
+
   /** Records a change of our own. */
   put(record: FileRecord): void {
     this.#note(record.id, record);

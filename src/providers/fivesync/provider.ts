@@ -193,6 +193,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     untrash: () => unsupported('bring back from a trash'),
     remove: (entry, { onlyEmpty = false, ...request } = {}) => open(() => remove(entry, request, onlyEmpty)),
     changes: (request = {}) => open(() => catalog.changes(request)),
+    catchUp: (request = {}) => open(() => catalog.catchUp(request)),
     hide: (file) => index.hide(file),
     metrics: () => api.http.metrics(),
     assertBudget: (work) => {
