@@ -87,8 +87,10 @@ export class MetadataReader {
   }
 
   async #loadPacksOf(folder: string, options: TransferOptions): Promise<void> {
-    const wanted = this.#o.tables.otherPacksOf(folder).filter(({ file, loaded }) => revisionKey(file) !== loaded);
+    const { tables, transaction } = this.#o;
+    const wanted = tables.otherPacksOf(folder).filter(({ file, loaded }) => revisionKey(file) !== loaded);
     await Promise.all(wanted.map(({ machine, pack, file }) => this.#load(machine, pack, file, options)));
+    transaction(() => tables.retractUnlisted(folder));
   }
 
   /**
@@ -209,25 +211,38 @@ export class MetadataReader {
     await this.#take(machine, pack, file, content);
   }
 
-  /** Takes the entries into the tables. A crash in between leaves the pack as one that is to be read again. */
+  /**
+   * Takes the entries into the tables, and then out of them what the file does not hold any more: at no moment is there less than
+   * before and after. A crash in between leaves the pack as one that is to be read again.
+   */
   async #take(machine: string, pack: number, file: RemoteFile, { header, entries }: PackContent): Promise<void> {
     const { tables, transaction, observe } = this.#o;
     transaction(() => {
       tables.setLoaded(machine, pack, null);
-      tables.clearOther(machine, pack);
       if (pack === indexPack) tables.replaceOtherFolders(machine, header.packs ?? {});
     });
     function* taking(): Generator<void, void> {
       const pieces = new Pieces();
+      const held = new Set<string>();
       for (const entry of entries as readonly MetadataEntry[]) {
         if (pieces.isFull()) yield;
         tables.putOther(machine, pack, entry);
+        held.add(keyOf(entry));
         observe({ wall: entry.clock[0], counter: entry.clock[1], machine });
+      }
+      for (const row of tables.otherNames(machine, pack)) {
+        if (held.has(keyOf(row))) continue;
+        if (pieces.isFull()) yield;
+        tables.retract(machine, row);
       }
     }
     await inTurns(taking(), transaction);
     transaction(() => tables.setLoaded(machine, pack, revisionKey(file)));
   }
+}
+
+function keyOf({ folder, name }: { readonly folder: string; readonly name: string }): string {
+  return `${folder}\0${name}`;
 }
 
 /** 64 random bits: no two machines of an account take the same. */

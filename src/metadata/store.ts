@@ -15,7 +15,9 @@ import { HiddenFolder, isHiddenFolder } from './hidden-folder.js';
 import { compareTimes, type LogicalTime, laterOf, noTime, timeAfter } from './logical-time.js';
 import { latestByName } from './merge.js';
 import { MetadataReader, newMachineId } from './reader.js';
+import type { Retraction } from './retractions.js';
 import { writeTime } from './schedule.js';
+import { StoreUpkeep } from './store-upkeep.js';
 import { MetadataTables, type NamedTime } from './tables.js';
 import { MetadataWriter } from './writer.js';
 
@@ -51,6 +53,7 @@ export class MetadataStore {
   readonly #folder: HiddenFolder;
   readonly #reader: MetadataReader;
   readonly #writer: MetadataWriter;
+  readonly #upkeep: StoreUpkeep;
   readonly #time: SteadyTime;
   readonly #closing = new AbortController();
   #clock: LogicalTime;
@@ -76,6 +79,7 @@ export class MetadataStore {
     const parts = { tables: this.#tables, provider, folder: this.#folder, transaction };
     this.#reader = new MetadataReader({ ...parts, clock, log, observe: (time) => this.#observe(time) });
     this.#writer = new MetadataWriter({ ...parts, reader: this.#reader, near: options.near });
+    this.#upkeep = new StoreUpkeep({ ...parts, reader: this.#reader, writer: this.#writer, clock });
   }
 
   /** This machine's id in the store. */
@@ -185,18 +189,48 @@ export class MetadataStore {
     return this.#write(whole);
   }
 
-  /** The name is gone. A removal is noted only where another machine's entry would bring it back. */
+  /** The name is gone. A removal is noted where another machine's entry would bring it back, or where that is not known. */
   remove(folder: string, name: string): LogicalTime | null {
-    const own = this.#tables.own(folder, name);
-    if (!this.#tables.isKnownToOthers(folder, name)) {
-      if (own === undefined) return null;
-      this.#tables.removeOwn(folder, name);
+    const tables = this.#tables;
+    const own = tables.own(folder, name);
+    const isKnownToOthers = tables.isKnownToOthers(folder, name);
+    if (!isKnownToOthers && own === undefined) return null;
+    if (!isKnownToOthers && tables.isFolderKnown(folder)) {
+      tables.removeOwn(folder, name);
       this.#changed();
       return null;
     }
-    const before = latest(this.#tables.entriesOfName(folder, name));
+    const before = latest(tables.entriesOfName(folder, name));
     if (before === undefined || before.entry.gone === true) return before?.time ?? null;
     return this.#write({ folder, name, kind: before.entry.kind, gone: true });
+  }
+
+  /**
+   * What machines have said of a folder and say no more, where all that they have stored of it was read: so it is not in another
+   * of their files.
+   */
+  retractionsOf(folder: string): Retraction[] {
+    const { retractions } = this.#tables;
+    const machines = retractions.machinesOf(folder).filter((machine) => this.#tables.isFolderKnownOf(machine, folder));
+    return machines.flatMap((machine) => retractions.of(folder, machine));
+  }
+
+  /**
+   * The folder shows all that is known of it: retractions are done with, and so are this machine's entries that another machine's
+   * removal supersedes. Part of the caller's transaction.
+   */
+  applied(folder: string): void {
+    const tables = this.#tables;
+    for (const machine of tables.retractions.machinesOf(folder))
+      if (tables.isFolderKnownOf(machine, folder)) tables.retractions.forget(folder, machine);
+    const superseded = tables.supersededIn(folder);
+    for (const name of superseded) tables.removeOwn(folder, name);
+    if (superseded.length > 0) this.#changed();
+  }
+
+  /** Drops what was kept of folders that are gone. */
+  forgetFolders(): void {
+    this.#tables.retractions.forgetFolders();
   }
 
   #write(entry: Omit<MetadataEntry, 'clock'>): LogicalTime {
@@ -215,6 +249,11 @@ export class MetadataStore {
     this.#tables.remember('clock', later);
   }
 
+  /** Is nothing being written or looked after? */
+  get isIdle(): boolean {
+    return this.#background === null;
+  }
+
   status(): MetadataStatus {
     const refused = [...this.#reader.refusedMachines];
     return {
@@ -224,7 +263,9 @@ export class MetadataStore {
     };
   }
 
-  /** Begins to write what an earlier mount has left, and what others have removed from the account since. */
+  /**
+   * Begins to write what an earlier mount has left, to look for what others have removed from the account since, and the upkeep.
+   */
   start(): void {
     if (this.#tables.unwritten() > 0) this.#changed();
     if (!this.#o.readOnly && this.#tables.hasOwn()) this.#background ??= this.#lookAfterOwn();
@@ -237,8 +278,23 @@ export class MetadataStore {
       // The next listing looks again.
       this.#o.log.debug({ code: codeOf(error) }, `the metadata in the account: ${messageOf(error)}`);
     }
+    await this.#tidy();
     this.#background = null;
     if (this.#tables.unwritten() > 0) this.#changed();
+  }
+
+  /** Merges and drops what is due. What that changes is written like every other change. */
+  async #tidy(): Promise<void> {
+    const { signal } = this.#closing;
+    const work = this.#writing.then(() => this.#upkeep.run({ priority: 'background', signal }));
+    this.#writing = work.catch(() => undefined);
+    try {
+      await work;
+    } catch (error) {
+      // It is tried again after the next write.
+      this.#o.log.debug({ code: codeOf(error) }, `the upkeep of the metadata in the account: ${messageOf(error)}`);
+    }
+    if (this.#tables.unwritten() > 0) this.#noteChange();
   }
 
   /** Writes all changes until now to the account. Throws the provider's error. */
@@ -299,7 +355,10 @@ export class MetadataStore {
       const wait = at - this.#time.now();
       try {
         if (wait > 0) await clock.sleep(wait, signal);
-        else await this.flush('background');
+        else {
+          await this.flush('background');
+          await this.#tidy();
+        }
       } catch (error) {
         if (signal.aborted) return;
         const text = `the metadata is not in the account yet, and will be tried again: ${messageOf(error)}`;

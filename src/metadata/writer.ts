@@ -3,12 +3,14 @@
  *
  * Each file has a fixed name and is replaced as a whole (`Provider.upload` keeps the old version until the new one is stored): one
  * request a file, where generations named in the index would take three (store, name, remove). The order makes every moment one that
- * can be read: packs first, then the index, which names the folders of packs that are there already. An entry never changes its
- * pack, so none is missing in between; a reader that comes between two requests sees some changes earlier than others, no more.
+ * can be read: packs first, then the index, which names the folders of packs that are there already, then what is not needed any more
+ * goes. An entry changes its pack only when packs are merged, and then it is in both until the index names the new one. So none is
+ * missing in between; a reader that comes between two requests sees some changes earlier than others, no more.
  */
 import { codeOf } from '../base/errors.js';
 import type { Provider } from '../providers/provider.js';
 import type { HiddenFolder } from './hidden-folder.js';
+import type { OwnPack } from './own-tables.js';
 import { encodePack, packName } from './pack-file.js';
 import { md5Of, storeWhole, type TransferOptions } from './pack-transfer.js';
 import { type Arrival, indexPack, placeEntries } from './placement.js';
@@ -67,9 +69,38 @@ export class MetadataWriter {
     const isEmpty = !tables.hasOwn() && tables.ownPacks().every(({ file }) => file === null);
     if (isEmpty) return transaction(() => tables.forgetOwnFiles());
     const { id } = await folder.require(options);
-    const packs = changed.map(({ pack }) => pack).filter((pack) => pack !== indexPack);
-    for (const pack of packs) await this.#writePack(id, pack, options);
+    const packs = changed.filter(({ pack }) => pack !== indexPack);
+    const emptied = packs.filter((pack) => this.#isToGo(pack));
+    for (const known of packs) if (!emptied.includes(known)) await this.#writePack(id, known.pack, options);
     if (tables.ownPack(indexPack).changes > 0) await this.#writePack(id, indexPack, options);
+    // The index does not name them any more.
+    for (const { pack } of emptied) await this.#removePack(pack, options);
+  }
+
+  /** A pack without entries needs no file. Where an upload of it has not been seen to end, there may be one that is not known. */
+  #isToGo({ entries, file, sent }: OwnPack): boolean {
+    return entries === 0 && this.canRemove && (file !== null || sent.length === 0);
+  }
+
+  /** Does the service remove files? */
+  get canRemove(): boolean {
+    const { permanentDelete, trash } = this.#o.provider.capabilities;
+    return permanentDelete || trash;
+  }
+
+  async #removePack(pack: number, options: TransferOptions): Promise<void> {
+    const { tables, provider } = this.#o;
+    const { changes, entries, file } = tables.ownPack(pack);
+    // Entries have come meanwhile: the next write takes them.
+    if (entries > 0) return;
+    if (file !== null)
+      try {
+        if (provider.capabilities.permanentDelete) await provider.remove(file, options);
+        else await provider.trash(file, options);
+      } catch (error) {
+        if (codeOf(error) !== 'not-found') throw error;
+      }
+    tables.removed(pack, changes, file);
   }
 
   async #writePack(parentId: string, pack: number, options: TransferOptions): Promise<void> {

@@ -170,4 +170,17 @@ export const stateMigrations: readonly Migration[] = [
   CREATE INDEX link_inode ON link (ino, parent);
   ALTER TABLE inode ADD COLUMN further_names INTEGER NOT NULL DEFAULT 0; -- how many of them an inode has
   `,
+  `
+  CREATE TABLE metadata_retracted (            -- entries that were in a machine's files, and are not any more
+    machine TEXT NOT NULL,
+    folder  TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    wall    INTEGER NOT NULL,
+    counter INTEGER NOT NULL,
+    PRIMARY KEY (folder, machine, name)
+  ) WITHOUT ROWID;
+  -- Removals.
+  CREATE INDEX metadata_own_gone ON metadata_own (folder, name) WHERE json_extract(body, '$.gone') = 1;
+  CREATE INDEX metadata_other_gone ON metadata_other (folder, name) WHERE json_extract(body, '$.gone') = 1;
+  `,
 ];

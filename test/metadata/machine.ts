@@ -2,7 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
+import { gunzipSync } from 'node:zlib';
+import { afterEach, expect } from 'vitest';
+import { turn } from '../../src/base/event-loop-turns.js';
 import type { Log } from '../../src/base/log.js';
 import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
 import type { NewEntry } from '../../src/metadata/entry.js';
@@ -79,6 +81,30 @@ export class Machine {
     return Object.fromEntries(shown.sort());
   }
 
+  /** Waits until everything is written, however long the store waits for more. */
+  async settled(): Promise<void> {
+    await expect
+      .poll(async () => {
+        await turn();
+        if (this.clock.sleepers > 0) this.clock.advance(30_000);
+        return this.store.isIdle && this.store.status().pending;
+      })
+      .toBe(0);
+  }
+
+  /** The lines of all files of the store but their headers. */
+  async lines(): Promise<Record<string, unknown>[]> {
+    const files = Object.keys(this.account.tree()).map((path) => this.account.at(path)?.data ?? new Uint8Array());
+    return files.flatMap((data) =>
+      gunzipSync(data)
+        .toString()
+        .split('\n')
+        .filter(Boolean)
+        .slice(1)
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    );
+  }
+
   put(name: string, fields: Partial<NewEntry>, folder = 'd1'): void {
     this.store.put({ folder, name, kind: 'file', ...fields } as NewEntry);
   }
@@ -87,3 +113,4 @@ export class Machine {
 export const account = (): MemoryAccount => new MemoryAccount(new TestClock(), defaultCapabilities);
 /** 30 entries with it are most of a pack. */
 export const large = { 'user.large': Buffer.alloc(75_000).toString('base64') };
+export const link = { kind: 'symlink', target: 'there' } as const;

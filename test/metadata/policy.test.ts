@@ -6,6 +6,7 @@ import { compareTimes, type LogicalTime, noTime, timeAfter } from '../../src/met
 import { latestByName } from '../../src/metadata/merge.js';
 import { type Arrival, indexPack, maxBytes, maxEntries, placeEntries } from '../../src/metadata/placement.js';
 import { type WriteState, writeTime } from '../../src/metadata/schedule.js';
+import { isRemovalDone, planMerge, type RemovalState, upkeepTime } from '../../src/metadata/upkeep.js';
 
 const DAY = 86_400_000;
 const times = fc.record({ wall: fc.nat(9), counter: fc.nat(3), machine: fc.constantFrom('a', 'b', 'c') });
@@ -173,5 +174,88 @@ describe('the time to write', () => {
     ['after many failures', { ...state, failures: 40, lastFailure: at }, 600],
   ])('%s', (_, given, seconds) => {
     expect((writeTime(given) - at) / 1000).toBe(seconds);
+  });
+});
+
+describe('the packs that are merged', () => {
+  /** Packs from 1 on by their entries; pack 0, the index, is empty. */
+  const packs = (...entries: number[]) => [
+    { pack: indexPack, entries: 3, bytes: 300 },
+    ...entries.map((count, at) => ({ pack: at + 1, entries: count, bytes: count * 100 })),
+  ];
+
+  it.each([
+    ['none of a small store', packs(), null],
+    ['not a single one: the next is still being filled', packs(5), null],
+    ['not full ones', packs(4000, 4096, 3000), null],
+    ['not one that has shrunken among full ones', packs(4000, 10, 4000), null],
+    ['two that have shrunken, into the one with the higher number', packs(10, 20), { from: [1], into: 2 }],
+    ['also where full ones lie between', packs(10, 4000, 20), { from: [1], into: 3 }],
+    ['in any order', packs(10, 4000, 20).reverse(), { from: [1], into: 3 }],
+    ['four at once', packs(10, 20, 30, 40, 50), { from: [1, 2, 3], into: 4 }],
+    ['no more than three quarters of a pack', packs(1024, 1024, 1024, 1024), { from: [1, 2], into: 3 }],
+    ['not empty ones: they need no file', packs(0, 10, 0), null],
+    ['up to a quarter of a pack', packs(1025, 10), null],
+    [
+      'by bytes, too',
+      [
+        { pack: 1, entries: 1, bytes: maxBytes / 4 + 1 },
+        { pack: 2, entries: 1, bytes: 10 },
+        { pack: 3, entries: 1, bytes: 20 },
+      ],
+      { from: [2], into: 3 },
+    ],
+  ])('%s', (_, given, expected) => {
+    expect(planMerge(given)).toEqual(expected);
+  });
+
+  it('come to an end, with nothing lost, no pack overfull, and each entry in a pack with a higher number', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(maxEntries), { maxLength: 20 }), (entries) => {
+        const loads = new Map(packs(...entries).map((load) => [load.pack, load]));
+        const count = (): number => [...loads.values()].reduce((sum, load) => sum + load.entries, 0);
+        const before = count();
+        for (let left = loads.size; ; left--) {
+          expect(left).toBeGreaterThan(0);
+          const merge = planMerge([...loads.values()]);
+          if (merge === null) break;
+          for (const pack of merge.from) {
+            expect(pack).toBeLessThan(merge.into);
+            const [from, into] = [loads.get(pack), loads.get(merge.into)];
+            if (from === undefined || into === undefined) throw new Error('there is no such pack');
+            const { pack: number } = into;
+            loads.set(number, { pack: number, entries: into.entries + from.entries, bytes: into.bytes + from.bytes });
+            loads.delete(pack);
+          }
+        }
+        expect(count()).toBe(before);
+        for (const { entries: held } of loads.values()) expect(held).toBeLessThanOrEqual(maxEntries);
+      }),
+    );
+  });
+});
+
+describe('a removal', () => {
+  const now = 1_800_000_000_000;
+  const done: RemovalState = { writtenAt: now - DAY, now, isFolderKnown: true, isOlderElsewhere: false };
+
+  it.each([
+    ['has done its work when no file holds an older entry', done, true],
+    ['stays while another machine has an older entry', { ...done, isOlderElsewhere: true }, false],
+    ['stays while that is not known', { ...done, isFolderKnown: false }, false],
+    ['stays for a day', { ...done, writtenAt: now - DAY + 1 }, false],
+    ['stays while its time is yet to come', { ...done, writtenAt: now + DAY }, false],
+  ])('%s', (_, given, expected) => {
+    expect(isRemovalDone(given)).toBe(expected);
+  });
+
+  it.each([
+    ['the first upkeep at once', null, null, 0],
+    ['the next an hour later', now, null, now + 3_600_000],
+    ['also where there are many requests', now, 6000, now + 3_600_000],
+    ['60 requests an hour: a fiftieth of them', now, 60, now + (3_600_000 * 10) / 1.2],
+    ['a limit that is not told', now, 0, now + 3_600_000],
+  ])('%s', (_, last, limit, expected) => {
+    expect(upkeepTime(last, limit === null ? null : { limit, remaining: limit, resetAt: now })).toBeCloseTo(expected);
   });
 });

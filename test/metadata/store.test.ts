@@ -1,8 +1,6 @@
 /** The store over a provider in memory: two machines, and crashes. What other clients do to it: store-damage.test.ts. */
 import { describe, expect, it } from 'vitest';
-import { account, cleanUpMachines, large, Machine } from './machine.js';
-
-const link = { kind: 'symlink', target: 'there' } as const;
+import { account, cleanUpMachines, large, link, Machine } from './machine.js';
 
 cleanUpMachines();
 

@@ -97,7 +97,10 @@ export class AccountMetadata implements ListedMetadata {
    */
   async carryExisting(): Promise<void> {
     const { store } = this;
-    this.#table.transaction(() => this.#dropOrphans());
+    this.#table.transaction(() => {
+      this.#dropOrphans();
+      store.forgetFolders();
+    });
     if (store.recall<boolean>(carried) === true) return;
     for (let page = this.#states.attributedAfter(0); page.length > 0 && !this.#isClosed; ) {
       this.#table.transaction(() => {

@@ -6,7 +6,7 @@ import { codeOf } from '../../base/errors.js';
 import { inTurns, Pieces } from '../../base/event-loop-turns.js';
 import type { TimedEntry } from '../../metadata/entry.js';
 import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
-import type { MetadataStore } from '../../metadata/store.js';
+import { carried, type MetadataStore } from '../../metadata/store.js';
 import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';
 import type { FurtherName } from '../../tree/further-names.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
@@ -70,7 +70,9 @@ export class ApplyEntries {
     for (const timed of work.toMake) await this.#makeDirectory(work, timed);
     // After the directories are there: names may lie in them.
     for (const timed of work.toFind) await this.#findAndAdd(work, timed, list);
+    table.transaction(() => this.quietly(() => this.#retract(work)));
     for (const inode of work.toRemove) await this.#removeDirectory(work, inode);
+    table.transaction(() => store.applied(folder));
     return work;
   }
 
@@ -98,6 +100,30 @@ export class ApplyEntries {
   #isOurs({ ino }: FurtherName): boolean {
     const inode = this.#o.table.get(ino);
     return inode !== undefined && inode.remote === null && !isSpecial(inode);
+  }
+
+  /**
+   * Takes back what another machine's entry has brought and nobody says any more: a name without an object. Only where everything of
+   * this machine has an entry, else it may be this machine's own.
+   */
+  #retract(work: Work): void {
+    const { table, store, states, provider } = this.#o;
+    if (store.recall<boolean>(carried) !== true) return;
+    for (const { name, time } of store.retractionsOf(work.folder)) {
+      if (store.entryOf(work.folder, name) !== undefined) continue;
+      const found = table.further.find(work.directory, name);
+      if (found !== undefined && !this.#isOurs(found)) {
+        table.removeName(found);
+        work.names.push(name);
+        work.attributes.push(found.ino);
+      }
+      const row = table.child(work.directory, name);
+      const shown = row && states.get(row.ino);
+      // What it shows may come from another machine's entry that cannot be read now.
+      if (row === undefined || shown === undefined || shown.place !== null || !isShown(time, shown.time)) continue;
+      if (isSpecial(row)) this.#detach(work, row);
+      else if (row.kind === 'directory' && provider.capabilities.folders === 'implied') work.toRemove.push(row);
+    }
   }
 
   /** Changes of the table that become no entries. */
