@@ -3,6 +3,8 @@
     compare.py                     a JSON object a line in, {"mount", "local", "steps", "lenient"}; out, {"difference": text or null}
     compare.py MOUNT LOCAL < LOG   one step a line; the difference is printed, and the exit status is 1
 
+With {"trees": [one, other]} nothing is done: the first difference of two directories is told.
+
 A step is an array: the name of a method of `Actor` and its arguments. `lenient` names errnos of the mount after which a
 step counts as not done, because the service cannot do it: it is then left out in the ordinary directory.
 
@@ -42,8 +44,18 @@ def attributes(found):
     """What must be equal in both directories."""
     if stat.S_ISDIR(found.st_mode):
         return ['directory', found.st_mode & PERMISSIONS, time_of(found.st_mtime_ns)]
-    kind = {stat.S_IFREG: 'file', stat.S_IFLNK: 'link', stat.S_IFSOCK: 'socket'}[stat.S_IFMT(found.st_mode)]
+    kinds = {stat.S_IFREG: 'file', stat.S_IFLNK: 'link', stat.S_IFSOCK: 'socket', stat.S_IFIFO: 'pipe'}
+    kind = kinds[stat.S_IFMT(found.st_mode)]
+    if kind == 'pipe':
+        # Its times are those of what went through it, which the kernel tells nobody.
+        return [kind, found.st_mode & PERMISSIONS, found.st_nlink]
     return [kind, found.st_mode & PERMISSIONS, time_of(found.st_mtime_ns), found.st_size, found.st_nlink]
+
+
+def attributes_of(path):
+    """Extended ones: those that a program has set."""
+    names = [name for name in os.listxattr(path, follow_symlinks=False) if name.startswith('user.')]
+    return {name: os.getxattr(path, name, follow_symlinks=False).hex() for name in names}
 
 
 def rendezvous(tell, wait):
@@ -74,7 +86,7 @@ class Actor:
         return self.descriptors.get(slot, 1_000_000)
 
     def open(self, slot, path, flags):
-        bits = 0
+        bits = os.O_NONBLOCK
         for flag in flags:
             bits |= getattr(os, flag)
         fd = os.open(self.at(path), bits, 0o640)
@@ -145,7 +157,7 @@ class Actor:
         child = os.fork()
         if child == 0:
             try:
-                fd = os.open(self.at(path), getattr(os, flags))
+                fd = os.open(self.at(path), getattr(os, flags) | os.O_NONBLOCK)
                 operation = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
                 (fcntl.flock if kind == 'flock' else fcntl.lockf)(fd, operation)
             except OSError as error:
@@ -211,6 +223,22 @@ class Actor:
     def link(self, path, to):
         os.link(self.at(path), self.at(to), follow_symlinks=False)
 
+    def pipe(self, path):
+        # It is opened by O_NONBLOCK: without it, an open would wait for another one.
+        os.mkfifo(self.at(path), 0o640)
+
+    def set_attribute(self, path, name, length, fill):
+        os.setxattr(self.at(path), name, pattern(fill, length), follow_symlinks=False)
+
+    def get_attribute(self, path, name):
+        return os.getxattr(self.at(path), name, follow_symlinks=False).hex()
+
+    def remove_attribute(self, path, name):
+        os.removexattr(self.at(path), name, follow_symlinks=False)
+
+    def list_attributes(self, path):
+        return attributes_of(self.at(path))
+
     def rename(self, path, to):
         os.rename(self.at(path), self.at(to))
 
@@ -273,7 +301,7 @@ class Actor:
                 if stat.S_ISLNK(found.st_mode):
                     content = os.readlink(path)
                 same.setdefault((found.st_dev, found.st_ino), []).append(os.path.relpath(path, self.top))
-                seen[os.path.relpath(path, self.top)] = [attributes(found), content]
+                seen[os.path.relpath(path, self.top)] = [attributes(found), content, attributes_of(path)]
         seen['names of one inode'] = sorted(sorted(names) for names in same.values() if len(names) > 1)
         return seen
 
@@ -282,7 +310,7 @@ class Actor:
         return [outcome for outcome in outcomes if outcome[0] != 'ok']
 
     def _put(self, path, flags, content, before_close=lambda: None):
-        fd = os.open(self.at(path), os.O_WRONLY | flags, 0o640)
+        fd = os.open(self.at(path), os.O_WRONLY | os.O_NONBLOCK | flags, 0o640)
         try:
             os.write(fd, content)
             before_close()
@@ -290,8 +318,8 @@ class Actor:
             os.close(fd)
 
     def _content(self, path):
-        with open(self.at(path), 'rb', buffering=0) as file:
-            return file.read()
+        with open(os.open(self.at(path), os.O_RDONLY | os.O_NONBLOCK), 'rb', buffering=0) as file:
+            return file.read() or b''
 
 
 def short(value):
@@ -341,6 +369,12 @@ def compare(mount, local, steps, lenient, ask=None):
             actor.close_all()
 
 
+def compare_trees(one, other):
+    """The first difference in words, or None."""
+    seen, wanted = (Actor(top).perform(['tree']) for top in (one, other))
+    return None if seen == wanted else difference(['tree', one], seen, wanted)
+
+
 def say(message):
     print(json.dumps(message), flush=True)
 
@@ -360,7 +394,10 @@ def main():
     if len(sys.argv) == 3:
         sys.exit(compare(sys.argv[1], sys.argv[2], [json.loads(line) for line in sys.stdin], []))
     while line := sys.stdin.readline():
-        say({'difference': compare(**json.loads(line), ask=ask)})
+        asked = json.loads(line)
+        say({'difference': compare_trees(*asked['trees']) if 'trees' in asked else compare(**asked, ask=ask)})
+    # A signal at the interpreter's end would kill it.
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 main()

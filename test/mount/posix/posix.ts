@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import fc from 'fast-check';
 import type { AnySandboxOptions, ProviderName } from '../../../src/sandbox/index.js';
-import { createServiceWorld, type World } from '../world.js';
+import { createServiceWorld, joinWorld, type World } from '../world.js';
 import { Others, type Question } from './others.js';
 import { type Cast, programs, type Step } from './steps.js';
 import { type Limits, treeOf } from './trees.js';
@@ -19,6 +19,8 @@ export interface PosixOptions {
   readonly writeBack: boolean;
   /** Another client moves and removes what is stored, as far as the service lets it. */
   readonly withOthers: boolean;
+  /** The account carries what the service cannot hold, and another machine shows it in the end. */
+  readonly carriesMetadata?: boolean;
   /** These steps alone, again: what a failure has printed. */
   readonly again?: readonly Step[];
 }
@@ -79,7 +81,8 @@ export async function posix(world: World, options: PosixOptions): Promise<PosixR
   const { provider, seed, writeBack, withOthers, again, seconds = Number.POSITIVE_INFINITY } = options;
   await mkdir(join(world.directory, 'local'));
   const ttl = withOthers ? ['--dir-ttl', SHORT_TTL] : [];
-  await world.mount('--binding', 'kernel', ...(writeBack ? ['--write-back'] : []), ...ttl);
+  const metadata = ['--metadata', options.carriesMetadata === true ? 'account' : 'local'];
+  await world.mount('--binding', 'kernel', ...(writeBack ? ['--write-back'] : []), ...ttl, ...metadata);
   const pair = new Pair(world, provider, writeBack);
   const result: PosixResult = { programs: 0, steps: 0, met: 0, acts: 0 };
   try {
@@ -95,7 +98,8 @@ export async function posix(world: World, options: PosixOptions): Promise<PosixR
     }
     result.met = pair.others.met;
     result.acts = pair.others.acts;
-    await pair.compareAfterRemount();
+    await pair.compareAfterRemount(metadata);
+    if (options.carriesMetadata === true) await pair.compareOnAnotherMachine(metadata);
   } finally {
     pair.end();
   }
@@ -178,7 +182,7 @@ class Pair {
   }
 
   /** Nothing of any run may have been only in the mount's memory. */
-  async compareAfterRemount(): Promise<void> {
+  async compareAfterRemount(metadata: readonly string[]): Promise<void> {
     const world = this.#world;
     this.end();
     await world.umount();
@@ -187,13 +191,27 @@ class Pair {
       if (difference !== null) throw new Error(`after the unmount, run ${n}, ${difference}`);
     }
     await world.clearCache();
-    await world.mount('--binding', 'kernel');
+    await world.mount('--binding', 'kernel', ...metadata);
     // diff(1) takes two sockets for different.
     const { code, stdout, stderr } = await world.sh(
       `cd "$TOP" && ! diff -r --no-dereference local mnt 2>&1 | grep -v 'is a socket while file .* is a socket$'`,
     );
     if (code !== 0) throw new Error(`after a remount with an empty cache: ${stdout}${stderr}`);
     await world.umount();
+  }
+
+  /** Another machine, of fresh state, shows all kinds of files, modes, times, attributes and names of one inode. */
+  async compareOnAnotherMachine(metadata: readonly string[]): Promise<void> {
+    const other = await joinWorld(this.#world);
+    await other.mount('--binding', 'kernel', ...metadata);
+    const names = Array.from({ length: this.#number }, (_, n) => `run-${n}`);
+    const asked = names.map((name) => JSON.stringify({ trees: [join(other.mnt, name), this.#local(name)] }));
+    const said = (await other.out(`python3 ${program} <<'END'\n${asked.join('\n')}\nEND`)).split('\n');
+    for (const [n, name] of names.entries()) {
+      const { difference } = JSON.parse(said[n] ?? '') as { readonly difference: string | null };
+      if (difference !== null) throw new Error(`on another machine, ${name}, ${difference}`);
+    }
+    await other.umount();
   }
 
   end(): void {

@@ -33,6 +33,7 @@ const paths = fc.oneof(
 );
 /** Of symbolic links: to what may be there, or nowhere. None leads out of the directory of the program. */
 const targets = fc.oneof(fc.constantFrom(...names, 'a/b', 'b/c', './a'), fc.constantFrom('none', 'x'.repeat(300)));
+const attribute = fc.constantFrom('user.one', 'user.two');
 const slot = fc.nat(2);
 /** Off the borders of pages, and now and then over one of the cache's blocks. */
 const size = fc.oneof(
@@ -105,6 +106,11 @@ const calls = [
   step(2, 'readlink', paths),
   step(2, 'socket', paths),
   step(6, 'link', paths, paths),
+  step(2, 'pipe', paths),
+  step(3, 'set_attribute', paths, attribute, fc.nat(300), fill),
+  step(1, 'get_attribute', paths, attribute),
+  step(1, 'remove_attribute', paths, attribute),
+  step(1, 'list_attributes', paths),
 ];
 
 /** What takes the name of a file, or of a folder that it is in, while it goes up. Others overwrite it. */
