@@ -1,7 +1,8 @@
-/** MD5 of contents that lie in files, beside the event loop where there is a thread for it (`threads/hash-thread.ts`). */
+/** Checksums of contents that lie in files, beside the event loop where there is a thread for it (`threads/hash-thread.ts`). */
 import { createHash, type Hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { readAt } from './files.js';
+import { readRecentAt } from './files.js';
+import { type Digest, RunningDigest } from './running-digest.js';
 
 /** Bytes of a file, and the checksums that they must have. */
 export interface FileSpan {
@@ -27,8 +28,22 @@ export interface RunningMd5 {
   drop(): void;
 }
 
+/** The digest of a file's content from its beginning to where it has been read. */
+export interface FileDigest {
+  readonly blockBytes: number;
+  /** Bytes read so far. */
+  readonly bytes: number;
+  /** Reads the next `length` bytes. False, and nothing read, where the file is shorter. It stays open until the answer. */
+  add(fd: number, length: number): Promise<boolean>;
+  /** The digest of the bytes so far. Ends it. */
+  result(): Promise<Digest>;
+  /** Ends it without a result. */
+  drop(): void;
+}
+
 export interface ContentHasher {
   md5(): RunningMd5;
+  digest(blockBytes: number): FileDigest;
 }
 
 /** The first part of `data` whose CRC is not the one in `crcs`, or null. */
@@ -41,14 +56,17 @@ export function firstWrongPart(data: Uint8Array, crcs: readonly number[], partBy
 }
 
 /** Hashes on the calling thread: for tests, and where no thread is wanted. */
-export const inlineHasher: ContentHasher = { md5: () => new InlineMd5() };
+export const inlineHasher: ContentHasher = {
+  md5: () => new InlineMd5(),
+  digest: (blockBytes) => new InlineDigest(blockBytes),
+};
 
 class InlineMd5 implements RunningMd5 {
   readonly #hash: Hash = createHash('md5');
 
   async addSpan({ fd, position, length, crcs, partBytes }: FileSpan): Promise<number | null> {
     const data = Buffer.allocUnsafe(length);
-    const count = await readAt(fd, data, position);
+    const count = await readRecentAt(fd, data, position);
     const wrong = firstWrongPart(data.subarray(0, count), crcs, partBytes);
     if (wrong === null) this.#hash.update(data);
     return wrong;
@@ -60,6 +78,35 @@ class InlineMd5 implements RunningMd5 {
 
   async hex(): Promise<string> {
     return this.#hash.digest('hex');
+  }
+
+  drop(): void {}
+}
+
+class InlineDigest implements FileDigest {
+  readonly #running: RunningDigest;
+
+  constructor(blockBytes: number) {
+    this.#running = new RunningDigest(blockBytes);
+  }
+
+  get blockBytes(): number {
+    return this.#running.blockBytes;
+  }
+
+  get bytes(): number {
+    return this.#running.bytes;
+  }
+
+  async add(fd: number, length: number): Promise<boolean> {
+    const data = Buffer.allocUnsafe(length);
+    if ((await readRecentAt(fd, data, this.bytes)) < length) return false;
+    this.#running.update(data);
+    return true;
+  }
+
+  async result(): Promise<Digest> {
+    return this.#running.result();
   }
 
   drop(): void {}

@@ -161,7 +161,8 @@ function openSpool(
     isOpenForWriting,
     sparse,
     options,
-  }: Pick<OpenAccountOptions, 'isOpenElsewhere' | 'isOpenForWriting' | 'sparse' | 'options'>,
+    threads,
+  }: Pick<OpenAccountOptions, 'isOpenElsewhere' | 'isOpenForWriting' | 'sparse' | 'options' | 'threads'>,
 ): Spool {
   const isShared = statSync(directory).dev === statSync(cacheDirectory, { throwIfNoEntry: false })?.dev;
   return new Spool(directory, {
@@ -172,6 +173,7 @@ function openSpool(
     takesCacheFiles: canMove(cacheDirectory, directory),
     // Without write-back close() waits for the upload: hashes from the time of the writes shorten it. Else they can wait.
     digestBlockBytes: options.writeBack ? undefined : BLOCK_BYTES,
+    hasher: threads.hasher,
   });
 }
 
@@ -223,7 +225,17 @@ interface Parts {
 
 /** Puts the parts together. `start` makes the file system for a root, which then gets the callbacks of the parts below it. */
 function assemble(
-  { provider, options, log, places, sharesPages, isOpenElsewhere, isOpenForWriting, sparse }: OpenAccountOptions,
+  {
+    provider,
+    options,
+    log,
+    places,
+    sharesPages,
+    isOpenElsewhere,
+    isOpenForWriting,
+    sparse,
+    threads,
+  }: OpenAccountOptions,
   { state, table, account, cache, directory }: Parts,
 ): { core: Core; directories: Directories; metadata: AccountMetadata | null; start: (root: Ino) => CloudFilesystem } {
   let filesystem: CloudFilesystem | null = null;
@@ -248,6 +260,7 @@ function assemble(
       isOpenForWriting,
       sparse,
       options,
+      threads,
     }),
     journal: new Journal(state.sql),
     state,

@@ -8,27 +8,28 @@ import { closeSync, constants, fdatasync, fstatSync, ftruncate, openSync, rmSync
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
+import { type ContentHasher, inlineHasher } from '../base/content-hasher.js';
 import { SyncmountError } from '../base/errors.js';
 import { ExtentSet } from '../base/extents.js';
 import { readAt, readRecentAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
+import type { Digest } from '../base/running-digest.js';
 import type { SparseCalls } from '../base/sparse-calls.js';
 import { orAborted } from '../providers/or-aborted.js';
 import type { RemoteFile, UploadSource } from '../providers/provider.js';
 import type { FreeSpace } from './free-space.js';
-import { type Digest, RunningDigest } from './running-digest.js';
 import { localSeek, nextData, nextHole, zeroRange } from './sparse.js';
+import { HASH_CHUNK, WriteDigest, type WrittenFile } from './write-digest.js';
 
-export type { Digest } from './running-digest.js';
+export type { Digest } from '../base/running-digest.js';
 
 const syncFile = promisify(fdatasync);
 const truncateFile = promisify(ftruncate);
-const nextTurn = promisify(setImmediate);
 const appendPart = async (fd: number, data: Uint8Array): Promise<number> =>
   (await promisify(write)(fd, data)).bytesWritten;
 
-/** Bytes read at a time for hashing and uploading: large enough for the disk, small enough not to hold up the loop. */
+/** Bytes read at a time for uploading: large enough for the disk, small enough not to hold up the loop. */
 const CHUNK = 256 * 1024;
 /** A file of more bytes is removed by a thread. */
 const LARGE = 64 * 1024 * 1024;
@@ -51,6 +52,8 @@ export interface SpoolFileOptions {
   readonly freeSpace?: FreeSpace;
   /** Hash a sequentially written content in such blocks while it is written. Default: only when `digest` is called. */
   readonly digestBlockBytes?: number | undefined;
+  /** For contents of more than a few blocks. Default: on the event loop. */
+  readonly hasher?: ContentHasher | undefined;
   /** Without them zeros are written, and all of the file counts as data. */
   readonly sparse?: SparseCalls | undefined;
 }
@@ -65,11 +68,10 @@ export class SpoolFile {
   readonly #present: ExtentSet;
   #fd: number | null = null;
   readonly #freeSpace: FreeSpace | undefined;
-  readonly #digestBlockBytes: number | undefined;
+  readonly #hasher: ContentHasher;
   readonly #sparse: SparseCalls | undefined;
-  /** The digest of the content so far, as long as every write continued it from its beginning; else null. */
-  #writeDigest: RunningDigest | null = null;
-  #isHashing = false;
+  /** Null: hashed only when `digest` is called. */
+  readonly #writeDigest: WriteDigest | null;
   readonly #uses = new InUse();
   /** Changes happen one after the other: bytes of the base must not overwrite bytes that a program wrote meanwhile. */
   readonly #changes = new Mutex();
@@ -77,7 +79,10 @@ export class SpoolFile {
   constructor(path: string, base: RemoteFile | null, state?: SpoolState, options: SpoolFileOptions = {}) {
     this.path = path;
     this.#freeSpace = options.freeSpace;
-    this.#digestBlockBytes = options.digestBlockBytes;
+    this.#hasher = options.hasher ?? inlineHasher;
+    const { digestBlockBytes } = options;
+    this.#writeDigest =
+      digestBlockBytes === undefined ? null : new WriteDigest(this.#hasher, digestBlockBytes, this.#writtenFile());
     this.#sparse = options.sparse;
     this.#base = base;
     this.#size = state?.size ?? base?.size ?? 0;
@@ -179,7 +184,7 @@ export class SpoolFile {
 
   /** The kernel wrote to the file itself (passthrough): all of the file is the content now, of so many bytes. */
   writtenDirectly(size: number): void {
-    this.#writeDigest = null;
+    this.#writeDigest?.end();
     this.#baseEnd = 0;
     this.#present.truncate(size);
     this.#present.add(0, size);
@@ -203,7 +208,7 @@ export class SpoolFile {
     return this.#change(async (fd) => {
       this.#baseEnd = Math.min(this.#baseEnd, size);
       this.#present.truncate(size);
-      if (size !== this.#size) this.#writeDigest = null;
+      if (size !== this.#size) this.#writeDigest?.end();
       // Readers must look neither for bytes that are about to be cut off nor for bytes that do not exist yet.
       this.#size = Math.min(this.#size, size);
       await truncateFile(fd, size);
@@ -216,7 +221,7 @@ export class SpoolFile {
     return this.#change(async (fd) => {
       const end = Math.min(offset + length, this.#size);
       if (end <= offset) return;
-      this.#writeDigest = null;
+      this.#writeDigest?.end();
       await zeroRange(this.#sparse, fd, offset, end - offset, (bytes) => this.#freeSpace?.require(bytes));
       this.#present.add(offset, end);
     });
@@ -281,20 +286,23 @@ export class SpoolFile {
    */
   digest(blockBytes: number, signal?: AbortSignal): Promise<Digest> {
     return this.#uses.during(async () => {
-      const running = this.#writeDigest;
-      // Taken away, so that neither the background hashing nor a later write continues it.
-      this.#writeDigest = null;
-      const digest = running?.blockBytes === blockBytes ? running : new RunningDigest(blockBytes);
-      const fd = this.#file();
-      if (fstatSync(fd).size < this.#size) this.#tooShort();
-      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, this.#size - digest.bytes));
-      while (digest.bytes < this.#size) {
-        signal?.throwIfAborted();
-        const data = buffer.subarray(0, Math.min(buffer.length, this.#size - digest.bytes));
-        this.#requireWhole(await readRecentAt(fd, data, digest.bytes), data);
-        digest.update(data);
+      const written = await this.#writeDigest?.take();
+      const isUsable = written != null && written.blockBytes === blockBytes && written.bytes > 0;
+      if (!isUsable) written?.drop();
+      // To wake a thread for a small content takes longer than to hash it.
+      const hasher = this.#size <= CHUNK ? inlineHasher : this.#hasher;
+      const digest = isUsable ? written : hasher.digest(blockBytes);
+      try {
+        const fd = this.#file();
+        if (fstatSync(fd).size < this.#size) this.#tooShort();
+        while (digest.bytes < this.#size) {
+          signal?.throwIfAborted();
+          if (!(await digest.add(fd, Math.min(HASH_CHUNK, this.#size - digest.bytes)))) this.#tooShort();
+        }
+        return await digest.result();
+      } finally {
+        digest.drop();
       }
-      return digest.result();
     });
   }
 
@@ -310,6 +318,7 @@ export class SpoolFile {
   /** Closes the descriptor once no use is under way; the next use opens it again. */
   async close(): Promise<void> {
     while (this.#uses.isBusy) await this.#uses.idle();
+    this.#writeDigest?.end();
     const fd = this.#fd;
     this.#fd = null;
     if (fd !== null) closeSync(fd);
@@ -334,43 +343,26 @@ export class SpoolFile {
 
   async #write(fd: number, data: Uint8Array, offset: number): Promise<void> {
     this.#freeSpace?.require(data.length);
-    const continuesDigest = this.#continuesDigest(offset);
+    // Where the kernel writes too, nobody knows in which order.
+    if (this.isShared) this.#writeDigest?.end();
+    const continuesDigest = !this.isShared && this.#writeDigest?.continues(offset) === true;
     await writeAt(fd, data, offset);
     this.#present.add(offset, offset + data.length);
     this.#size = Math.max(this.#size, offset + data.length);
-    if (continuesDigest) this.#hashWrites();
+    if (continuesDigest) this.#writeDigest?.written();
   }
 
-  /** Does a write at `offset` continue the digest? The first write that does not ends it for good. */
-  #continuesDigest(offset: number): boolean {
-    if (this.#digestBlockBytes === undefined || this.isShared || offset !== this.#size) this.#writeDigest = null;
-    else if (offset === 0) this.#writeDigest = new RunningDigest(this.#digestBlockBytes);
-    return this.#writeDigest !== null;
-  }
-
-  /** Hashes written bytes in the background, while the event loop is idle. */
-  #hashWrites(): void {
-    const running = this.#writeDigest;
-    if (running === null || this.#isHashing || this.#size - running.bytes < CHUNK) return;
-    this.#isHashing = true;
-    // Not reported here: `digest` reads the bytes again, and rejects with the error.
-    const end = this.#hashWritten(running).catch(() => undefined);
-    void end.then(() => {
-      this.#isHashing = false;
-    });
-  }
-
-  /** Hashes whole chunks until there is none, the file is closed, or the digest has ended. */
-  async #hashWritten(running: RunningDigest): Promise<void> {
-    const data = Buffer.allocUnsafe(CHUNK);
-    for (;;) {
-      await nextTurn();
-      const fd = this.#fd;
-      if (fd === null || this.#writeDigest !== running || this.#size - running.bytes < CHUNK) return;
-      const count = await this.#uses.during(() => readAt(fd, data, running.bytes));
-      if (count < CHUNK || this.#writeDigest !== running) return;
-      running.update(data);
-    }
+  #writtenFile(): WrittenFile {
+    const size = (): number => this.#size;
+    return {
+      get size() {
+        return size();
+      },
+      whileOpen: (act) => {
+        const fd = this.#fd;
+        return fd === null ? null : this.#uses.during(() => act(fd));
+      },
+    };
   }
 
   #change(act: (fd: number) => Promise<void>): Promise<void> {

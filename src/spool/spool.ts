@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.js';
+import type { ContentHasher } from '../base/content-hasher.js';
 import type { SparseCalls } from '../base/sparse-calls.js';
 import type { RemoteFile } from '../providers/provider.js';
 import { FreeSpace } from './free-space.js';
@@ -41,6 +42,8 @@ export interface SpoolOptions {
   readonly takesCacheFiles?: boolean;
   /** See `SpoolFileOptions`. */
   readonly digestBlockBytes?: number | undefined;
+  /** See `SpoolFileOptions`. */
+  readonly hasher?: ContentHasher | undefined;
   /** See `SpoolFileOptions`. */
   readonly sparse?: SparseCalls | undefined;
 }
@@ -67,6 +70,7 @@ export class Spool {
       isOpenForWriting,
       takesCacheFiles = true,
       digestBlockBytes,
+      hasher,
       sparse,
     }: SpoolOptions = {},
   ) {
@@ -76,7 +80,7 @@ export class Spool {
     this.takesCacheFiles = takesCacheFiles;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#freeSpace = new FreeSpace(directory, reclaim);
-    this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes, sparse };
+    this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes, hasher, sparse };
     this.freeSpaceWatch = new FreeSpaceWatch(this.#freeSpace, `${directory}.reserve`, clock);
     // Names count up and are never used twice, so that no file left by a crash is taken for a new one.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];

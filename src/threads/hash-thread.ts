@@ -1,15 +1,16 @@
 /**
- * Hashes contents in a thread of its own, which starts with the first of them. It reads the cache's files itself, so no content passes
- * between the threads.
+ * Hashes contents in a thread of its own, which starts with the first of them. It reads the files of the cache and the spool itself, so
+ * no content passes between the threads.
  */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { ContentHasher, FileSpan, RunningMd5 } from '../base/content-hasher.js';
+import type { ContentHasher, FileDigest, FileSpan, RunningMd5 } from '../base/content-hasher.js';
 import { packageRoot } from '../base/installation.js';
-import type { HashAnswer, HashRequest } from './hash-messages.js';
+import { type Digest, RunningDigest } from '../base/running-digest.js';
+import type { HashAnswer, HashRequest, HashResult } from './hash-messages.js';
 
 interface Waiting {
-  resolve(result: number | string | null): void;
+  resolve(result: HashResult): void;
   reject(error: Error): void;
 }
 
@@ -23,13 +24,17 @@ export class HashThread implements ContentHasher {
     return new ThreadMd5(this, ++this.#lastStream);
   }
 
+  digest(blockBytes: number): FileDigest {
+    return new ThreadDigest(this, ++this.#lastStream, blockBytes);
+  }
+
   /** Sends a message that has no answer. */
   tell(request: HashRequest): void {
     this.#started().postMessage(request);
   }
 
   /** Sends a message and resolves with its result. */
-  ask(request: (id: number) => HashRequest): Promise<number | string | null> {
+  ask(request: (id: number) => HashRequest): Promise<HashResult> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
@@ -80,42 +85,79 @@ export class HashThread implements ContentHasher {
   generation = 0;
 }
 
-class ThreadMd5 implements RunningMd5 {
-  readonly #thread: HashThread;
-  readonly #stream: number;
+/** What lives in the thread, and ends with it. */
+abstract class ThreadStream {
+  protected readonly thread: HashThread;
+  protected readonly stream: number;
   readonly #generation: number;
-  /** The thread knows nothing of an MD5 that no bytes were added to. */
+  /** The thread knows nothing of a stream before its first bytes. */
   #isKnown = false;
 
   constructor(thread: HashThread, stream: number) {
-    this.#thread = thread;
-    this.#stream = stream;
+    this.thread = thread;
+    this.stream = stream;
     this.#generation = thread.generation;
   }
 
-  async addSpan(span: FileSpan): Promise<number | null> {
-    this.#requireAlive();
-    this.#isKnown = true;
-    return (await this.#thread.ask((id) => ({ kind: 'span', stream: this.#stream, id, span }))) as number | null;
+  protected get isAlive(): boolean {
+    return this.thread.generation === this.#generation;
   }
 
-  addBytes(data: Uint8Array): void {
-    if (this.#thread.generation !== this.#generation) return;
+  /** Before bytes are added. Throws where the thread that has the bytes before them has ended. */
+  protected begin(): void {
+    if (!this.isAlive) throw new Error('the hashing thread has ended');
     this.#isKnown = true;
-    this.#thread.tell({ kind: 'bytes', stream: this.#stream, data: Uint8Array.from(data) });
-  }
-
-  async hex(): Promise<string> {
-    this.#requireAlive();
-    return (await this.#thread.ask((id) => ({ kind: 'hex', stream: this.#stream, id }))) as string;
   }
 
   drop(): void {
-    if (this.#isKnown && this.#thread.generation === this.#generation)
-      this.#thread.tell({ kind: 'drop', stream: this.#stream });
+    if (this.#isKnown && this.isAlive) this.thread.tell({ kind: 'drop', stream: this.stream });
+    this.#isKnown = false;
+  }
+}
+
+class ThreadMd5 extends ThreadStream implements RunningMd5 {
+  async addSpan(span: FileSpan): Promise<number | null> {
+    this.begin();
+    return (await this.thread.ask((id) => ({ kind: 'span', stream: this.stream, id, span }))) as number | null;
   }
 
-  #requireAlive(): void {
-    if (this.#thread.generation !== this.#generation) throw new Error('the hashing thread has ended');
+  addBytes(data: Uint8Array): void {
+    // If the thread has ended, `hex` says so.
+    if (!this.isAlive) return;
+    this.begin();
+    this.thread.tell({ kind: 'bytes', stream: this.stream, data: Uint8Array.from(data) });
+  }
+
+  async hex(): Promise<string> {
+    this.begin();
+    return (await this.thread.ask((id) => ({ kind: 'hex', stream: this.stream, id }))) as string;
+  }
+}
+
+class ThreadDigest extends ThreadStream implements FileDigest {
+  readonly blockBytes: number;
+  #bytes = 0;
+
+  constructor(thread: HashThread, stream: number, blockBytes: number) {
+    super(thread, stream);
+    this.blockBytes = blockBytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  async add(fd: number, length: number): Promise<boolean> {
+    this.begin();
+    const { stream, blockBytes } = this;
+    const isWhole = await this.thread.ask((id) => ({ kind: 'file', stream, id, fd, length, blockBytes }));
+    if (isWhole === true) this.#bytes += length;
+    return isWhole === true;
+  }
+
+  async result(): Promise<Digest> {
+    if (this.#bytes === 0) return new RunningDigest(this.blockBytes).result();
+    this.begin();
+    return (await this.thread.ask((id) => ({ kind: 'digest', stream: this.stream, id }))) as Digest;
   }
 }

@@ -4,10 +4,12 @@ import { readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { type FileSpan, firstWrongPart } from '../base/content-hasher.js';
 import { messageOf } from '../base/errors.js';
-import type { HashAnswer, HashRequest } from './hash-messages.js';
+import { RunningDigest } from '../base/running-digest.js';
+import type { HashAnswer, HashRequest, HashResult } from './hash-messages.js';
 import { lowerPriority } from './thread-priority.js';
 
 const hashes = new Map<number, Hash>();
+const digests = new Map<number, RunningDigest>();
 let buffer = Buffer.alloc(0);
 
 function hashOf(stream: number): Hash {
@@ -19,7 +21,8 @@ function hashOf(stream: number): Hash {
   return hash;
 }
 
-function addSpan(hash: Hash, { fd, position, length, crcs, partBytes }: FileSpan): number | null {
+/** The bytes of a file, as many as there are, in a buffer that the next call uses again. */
+function readSpan(fd: number, position: number, length: number): Uint8Array {
   if (buffer.length < length) buffer = Buffer.allocUnsafeSlow(length);
   let done = 0;
   while (done < length) {
@@ -27,25 +30,62 @@ function addSpan(hash: Hash, { fd, position, length, crcs, partBytes }: FileSpan
     if (count === 0) break;
     done += count;
   }
-  const data = buffer.subarray(0, done);
+  return buffer.subarray(0, done);
+}
+
+function addSpan(hash: Hash, { fd, position, length, crcs, partBytes }: FileSpan): number | null {
+  const data = readSpan(fd, position, length);
   const wrong = firstWrongPart(data, crcs, partBytes);
   if (wrong === null) hash.update(data);
   return wrong;
 }
 
+function addFile({ stream, fd, length, blockBytes }: Extract<HashRequest, { kind: 'file' }>): boolean {
+  const digest = digests.get(stream) ?? new RunningDigest(blockBytes);
+  digests.set(stream, digest);
+  const data = readSpan(fd, digest.bytes, length);
+  if (data.length < length) return false;
+  digest.update(data);
+  return true;
+}
+
+function drop(stream: number): void {
+  hashes.delete(stream);
+  digests.delete(stream);
+}
+
+function resultOf(request: Extract<HashRequest, { id: number }>): HashResult {
+  const { stream } = request;
+  switch (request.kind) {
+    case 'span':
+      return addSpan(hashOf(stream), request.span);
+    case 'file':
+      return addFile(request);
+    case 'hex':
+      return hashOf(stream).digest('hex');
+    case 'digest':
+      return digests.get(stream)?.result() ?? null;
+  }
+}
+
 function handle(request: HashRequest): void {
   const { stream } = request;
-  if (request.kind === 'bytes') return void hashOf(stream).update(request.data);
-  if (request.kind === 'drop') return void hashes.delete(stream);
+  if (request.kind === 'bytes') {
+    hashOf(stream).update(request.data);
+    return;
+  }
+  if (request.kind === 'drop') {
+    drop(stream);
+    return;
+  }
   const { id } = request;
   let answer: HashAnswer;
   try {
-    if (request.kind === 'span') answer = { id, result: addSpan(hashOf(stream), request.span) };
-    else answer = { id, result: hashOf(stream).digest('hex') };
+    answer = { id, result: resultOf(request) };
   } catch (error) {
     answer = { id, failure: messageOf(error) };
   }
-  if (request.kind === 'hex') hashes.delete(stream);
+  if (request.kind === 'hex' || request.kind === 'digest') drop(stream);
   parentPort?.postMessage(answer);
 }
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { FileSpan } from '../../src/base/content-hasher.js';
+import { type FileSpan, inlineHasher } from '../../src/base/content-hasher.js';
+import type { Digest } from '../../src/base/running-digest.js';
 import { HashThread } from '../../src/threads/hash-thread.js';
 
 const part = 1000;
@@ -87,5 +88,48 @@ describe('the thread that hashes', () => {
     const { readdirSync } = await import('node:fs');
     expect(readdirSync('/proc/self/task').map(nice)).toContain('5');
     expect(nice(String(process.pid))).toBe('0');
+  });
+});
+
+describe('digests in the thread', () => {
+  const inline = async (length: number): Promise<Digest> => {
+    const digest = inlineHasher.digest(part);
+    expect(await digest.add(fd, length)).toBe(true);
+    return await digest.result();
+  };
+
+  it('are those of the file so far, several side by side', async () => {
+    const one = thread.digest(part);
+    const other = thread.digest(part);
+    expect(await one.add(fd, 3500)).toBe(true);
+    expect(await other.add(fd, 10)).toBe(true);
+    expect(await one.add(fd, 7000)).toBe(true);
+    expect([one.bytes, other.bytes]).toEqual([10_500, 10]);
+    expect(await one.result()).toEqual(await inline(10_500));
+    expect(await other.result()).toEqual(await inline(10));
+  });
+
+  it('read nothing of a file that is shorter, and nothing before they are asked to', async () => {
+    const digest = thread.digest(part);
+    expect(await thread.digest(part).result()).toEqual(await inlineHasher.digest(part).result());
+    expect(await digest.add(fd, 10_501)).toBe(false);
+    expect(digest.bytes).toBe(0);
+    expect(await digest.add(fd, 10_500)).toBe(true);
+    expect((await digest.result()).md5).toBe(md5Of(data));
+  });
+
+  it('begin anew after they were dropped, and do not go on in another thread', async () => {
+    const digest = thread.digest(part);
+    await digest.add(fd, 2000);
+    digest.drop();
+    const lost = thread.digest(part);
+    await lost.add(fd, 1000);
+    await thread.close();
+    await expect(lost.add(fd, 1000)).rejects.toThrow('ended');
+    await expect(lost.result()).rejects.toThrow('ended');
+    lost.drop();
+    const next = thread.digest(part);
+    await next.add(fd, 2000);
+    expect(await next.result()).toEqual(await inline(2000));
   });
 });
