@@ -15,6 +15,9 @@ await build({
     'exchange-worker': 'src/threads/exchange-worker.ts',
     // For scripts/options-doc.mjs.
     options: 'src/config/options.ts',
+    // For scripts/man-pages.mjs.
+    manual: 'src/cli/manual.ts',
+    program: 'src/cli/program.ts',
   },
   platform: 'node',
   // It finds its compiled addon beside its own files.

@@ -147,10 +147,10 @@ export const optionSpecs: readonly OptionSpec[] = [
   spec({
     key: 'logLevel',
     name: 'log-level',
-    value: 'LEVEL',
+    value: 'error|warn|info|debug',
     default: 'info',
     parse: oneOf('error', 'warn', 'info', 'debug'),
-    help: 'error, warn, info or debug',
+    help: 'how much the log says',
   }),
   spec({
     key: 'logFile',

@@ -129,6 +129,8 @@ describe('bad input gives one clear line and leaves nothing behind', () => {
       'uploads',
       'sandbox',
       'doctor',
+      'completion',
+      'help',
     ]) {
       const { code, stdout, stderr } = await world.cli([command, '--help']);
       expect([code, stderr, stdout]).toEqual([

@@ -1,0 +1,155 @@
+/** What a half-typed command line can become: asked by the shells' completion (completion.ts), never by people. */
+import type { Command, Option } from 'commander';
+import { printable } from '../base/printable.js';
+import { optionSpecs } from '../config/options.js';
+import type { Context } from './context.js';
+import { topics } from './help-topics.js';
+import { print } from './output.js';
+
+export interface Word {
+  readonly value: string;
+  /** A few words for shells that show them. */
+  readonly help: string;
+}
+
+export interface Completion {
+  readonly words: readonly Word[];
+  /** What the shell itself adds. */
+  readonly and: 'nothing' | 'files' | 'directories';
+}
+
+/** What is known on this machine. */
+export interface Known {
+  accounts(): readonly string[];
+  mountpoints(): readonly string[];
+}
+
+const providers = ['4shared', '4sync', '5sync', 'acronis'];
+const files: Completion = { words: [], and: 'files' };
+const directories: Completion = { words: [], and: 'directories' };
+const nothing: Completion = { words: [], and: 'nothing' };
+
+/** Prints a line `VALUE<tab>HELP` for each word that the last of `words` can become, and in the end `:files` or the like. */
+export function completeCommand(context: Context, root: Command, words: readonly string[]): void {
+  const known: Known = {
+    accounts: () => context.accounts.names(),
+    mountpoints: () => context.registry.all().map(({ mountpoint }) => mountpoint),
+  };
+  const { words: found, and } = completionsOf(root, words, known);
+  for (const { value, help } of found) print(value, help);
+  print(`:${and}`);
+}
+
+/** `words`: those behind `syncmount`, the last one is being typed and may be empty. */
+export function completionsOf(root: Command, words: readonly string[], known: Known): Completion {
+  const typed = words.at(-1) ?? '';
+  const found = wordsFor(root, words.slice(0, -1), typed, known);
+  // A name that a terminal would obey is not offered: what is printed in its place is not its name.
+  const fits = ({ value }: Word): boolean => value.startsWith(typed) && printable(value) === value;
+  return { ...found, words: found.words.filter(fits) };
+}
+
+function wordsFor(root: Command, before: readonly string[], typed: string, known: Known): Completion {
+  const commands = root.createHelp().visibleCommands(root);
+  const [name, ...given] = before;
+  if (name === undefined) {
+    if (typed.startsWith('-')) return named(root, root, []);
+    return offer(commands.map((command) => ({ value: command.name(), help: summaryOf(command) })));
+  }
+  const command = commands.find((one) => one.name() === name);
+  if (command === undefined) return nothing;
+
+  const operands: string[] = [];
+  let valued: Option | undefined;
+  let areOperands = false;
+  for (const word of given) {
+    if (valued !== undefined) valued = undefined;
+    else if (areOperands || !word.startsWith('-') || word === '-') operands.push(word);
+    else if (word === '--') areOperands = true;
+    else valued = optionOf(command, word);
+  }
+  if (valued !== undefined) return ofValue(valued, typed, '');
+  if (areOperands || !typed.startsWith('-')) return ofOperand(root, command, operands, known);
+  const equals = typed.indexOf('=');
+  if (equals < 0) return named(root, command, given);
+  const option = optionOf(command, typed.slice(0, equals));
+  return option === undefined ? nothing : ofValue(option, typed.slice(equals + 1), typed.slice(0, equals + 1));
+}
+
+/** The option, if its value is the next word. */
+function optionOf(command: Command, flag: string): Option | undefined {
+  return command.options.find((option) => option.required && (option.short === flag || option.long === flag));
+}
+
+/** The options of a command that were not given yet. */
+function named(root: Command, command: Command, given: readonly string[]): Completion {
+  const isFree = ({ short, long, defaultValue }: Option): boolean =>
+    Array.isArray(defaultValue) || ![short, long].some((flag) => flag !== undefined && given.includes(flag));
+  const options = root.createHelp().visibleOptions(command).filter(isFree);
+  return offer(options.map(({ long, short, description }) => ({ value: long ?? short ?? '', help: description })));
+}
+
+function ofValue({ flags, short }: Option, typed: string, prefix: string): Completion {
+  const value = /<(.*)>/.exec(flags)?.[1] ?? '';
+  const values = (all: readonly string[]): Completion => offer(all.map((one) => ({ value: prefix + one, help: '' })));
+  if (short === '-o') {
+    const done = typed.slice(0, typed.lastIndexOf(',') + 1);
+    return offer(
+      optionSpecs.map((spec) => ({
+        value: `${prefix}${done}${spec.name}${spec.value === undefined ? '' : '='}`,
+        help: spec.help,
+      })),
+    );
+  }
+  if (value === 'provider') return values(providers);
+  if (value.includes('|')) return values(value.split('|'));
+  if (/^file$/i.test(value)) return files;
+  return value === 'directory' ? directories : nothing;
+}
+
+function ofOperand(root: Command, command: Command, operands: readonly string[], known: Known): Completion {
+  const { registeredArguments } = command;
+  const last = registeredArguments.at(-1);
+  const argument = registeredArguments[operands.length] ?? (last?.variadic ? last : undefined);
+  const plain = (values: readonly string[], help: string): Completion =>
+    offer(values.map((value) => ({ value, help })));
+  const mountpoints = (): Completion => plain(known.mountpoints(), 'mounted');
+  switch (argument?.name()) {
+    case 'account:path':
+      return plain(
+        known.accounts().map((name) => `${name}:`),
+        'account',
+      );
+    case 'name':
+      return plain(known.accounts(), 'account');
+    case 'mountpoint':
+      return command.name() === 'mount' ? directories : mountpoints();
+    case 'action':
+      return plain(['list', 'retry', 'export', 'discard'], '');
+    case 'arguments':
+      return operands[0] === 'export' && operands.length === 1 ? directories : mountpoints();
+    case 'shell':
+      return plain(['bash', 'zsh', 'fish'], '');
+    case 'topic':
+      return plain(
+        [
+          ...root
+            .createHelp()
+            .visibleCommands(root)
+            .map((one) => one.name()),
+          ...topics,
+        ],
+        '',
+      );
+    default:
+      return nothing;
+  }
+}
+
+function offer(words: readonly Word[]): Completion {
+  return { words, and: 'nothing' };
+}
+
+function summaryOf(command: Command): string {
+  return command.summary() || command.description();
+}
