@@ -1,8 +1,9 @@
 /** Makes files below a directory. Invariant: never outside of it, whatever the paths say and whatever lies there already. */
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { codeOf, SyncmountError } from './errors.js';
+import { encodeName } from './raw-names.js';
 
 export interface NewFile {
   readonly file: FileHandle;
@@ -14,7 +15,8 @@ export interface NewFile {
 }
 
 /**
- * Makes a new file at `path` below `directory` (mode 0600), and the directories between (0700). A part of the path that means
+ * Makes a new file at `path` below `directory` (mode 0600), and the directories between (0700). The path is text (raw-names.ts); on
+ * Linux the disk gets the bytes that it stands for. A part of the path that means
  * another directory is escaped (`..` is `%2E%2E`). Symbolic links on the way are not followed.
  * Throws `EEXIST` where the file is there, and `SyncmountError` `in-the-way` where a link or a file stands for a directory.
  */
@@ -32,7 +34,7 @@ export async function createBelow(directory: string, path: string): Promise<NewF
       at = next;
     }
     const parent = at;
-    const place = join(parent.address, last);
+    const place = placeIn(parent, last);
     const file = await open(place, 'wx', 0o600);
     const close = async (): Promise<void> => {
       await file.close();
@@ -56,7 +58,7 @@ interface OpenDirectory {
   close(): Promise<void>;
 }
 
-async function openDirectory(path: string, flags: number, shown = path): Promise<OpenDirectory> {
+async function openDirectory(path: string | Buffer, flags: number, shown = `${path}`): Promise<OpenDirectory> {
   const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | flags);
   // Node has no openat(2); on Linux the path through the open descriptor is as good. Other systems get the plain path.
   const address = process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : shown;
@@ -71,7 +73,7 @@ async function openDirectory(path: string, flags: number, shown = path): Promise
 }
 
 async function enter(parent: OpenDirectory, name: string, shown: string): Promise<OpenDirectory> {
-  const place = join(parent.address, name);
+  const place = placeIn(parent, name);
   await mkdir(place, { mode: 0o700 }).catch((error) => {
     if (codeOf(error) !== 'EEXIST') throw error;
   });
@@ -87,4 +89,10 @@ async function enter(parent: OpenDirectory, name: string, shown: string): Promis
 
 function plainName(name: string): string {
   return /^\.\.?$/.test(name) ? name.replaceAll('.', '%2E') : name.replaceAll('\0', '%00');
+}
+
+/** Only Linux has names of any bytes: elsewhere no name here stands for others than its own. */
+function placeIn({ address }: OpenDirectory, name: string): string | Buffer {
+  if (process.platform !== 'linux') return join(address, name);
+  return Buffer.concat([Buffer.from(address + sep), encodeName(name)]);
 }

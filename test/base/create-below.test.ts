@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { createBelow } from '../../src/base/create-below.js';
+import { decodeName } from '../../src/base/raw-names.js';
 
 describe('a file made below a directory', () => {
   let top: string;
@@ -38,6 +39,16 @@ describe('a file made below a directory', () => {
     expect(await readFile(join(target, place), 'utf8')).toBe('content');
     expect((await stat(join(target, place))).mode & 0o777).toBe(0o600);
     expect(await readdir(top)).toEqual(['elsewhere', 'target']);
+  });
+
+  it.runIf(process.platform === 'linux')('gets the bytes of names that are not UTF-8', async () => {
+    const [directory, name] = [Buffer.from('d\xe9', 'latin1'), Buffer.from('caf\xe9\xff', 'latin1')];
+    const made = await make(`/${decodeName(directory)}/${decodeName(name)}`);
+    expect(made).toBe(`/${decodeName(directory)}/${decodeName(name)}`);
+    expect(await readdir(target, { encoding: 'buffer' })).toEqual([directory]);
+    const inside = Buffer.concat([Buffer.from(`${target}/`), directory]);
+    expect(await readdir(inside, { encoding: 'buffer' })).toEqual([name]);
+    await expect(make(`/${decodeName(directory)}/${decodeName(name)}`)).rejects.toMatchObject({ code: 'EEXIST' });
   });
 
   it('follows no link on the way, and none at its end', async () => {

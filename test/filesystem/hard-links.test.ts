@@ -295,4 +295,40 @@ describe('a file of O_TMPFILE', () => {
     expect(m.provider.other.tree()).toEqual({});
     expect(m.isClean()).toBe(true);
   });
+
+  it('has its first name whole, or none, before whichever write of the journal the process dies', async () => {
+    let left = Number.POSITIVE_INFINITY;
+    const onStatement = (statement: unknown): void => {
+      // From its death on the process writes nothing.
+      if (/^\s*(INSERT|UPDATE|DELETE|COMMIT)\b/i.test(String(statement)) && --left < 0) throw new Error('dead');
+    };
+    const outcomes: string[] = [];
+    for (let step = 0; outcomes.at(-1) !== 'answered'; step++) {
+      const m = await mounted({ onStatement });
+      const { handle, attributes } = await m.fs.create(m.fs.root, null, 0o640, creating);
+      await m.write(handle, 'made ');
+      await m.fs.fsync(handle);
+      left = step;
+      const answer = await Promise.resolve(m.fs.link(attributes.ino, m.fs.root, 'a')).then(
+        () => 'answered',
+        () => 'died',
+      );
+      left = Number.POSITIVE_INFINITY;
+      const revived = await m.crash();
+      await settle();
+      const names = await revived.names();
+      outcomes.push(names.length > 0 && answer === 'died' ? 'died with its name' : answer);
+      if (answer === 'answered') expect(names).toEqual(['a']);
+      if (names.length > 0) {
+        expect(await revived.cat('a')).toBe('made ');
+        expect(await revived.stat('a')).toMatchObject({ nlink: 1, mode: 0o640, size: 5 });
+      }
+      revived.fs.retryFailed();
+      await revived.fs.uploader.drain();
+      expect(revived.provider.other.tree()).toEqual(names.length > 0 ? { a: 'made ' } : {});
+      expect(revived.isClean()).toBe(true);
+    }
+    // Each of these is a place where it died, and a mount after it.
+    expect(outcomes.filter((outcome) => outcome === 'died').length).toBeGreaterThan(2);
+  });
 });

@@ -34,6 +34,8 @@ export interface HarnessOptions extends Partial<FilesystemOptions> {
   readonly isOpenElsewhere?: () => boolean;
   /** A state directory that an earlier mount has left. A copy of it is mounted. */
   readonly stateDirectory?: string;
+  /** Called with each statement before the state database runs it. */
+  readonly onStatement?: (statement: unknown) => void;
 }
 
 export const reading: OpenFlags = { read: true, write: false, append: false, truncate: false, exclusive: false };
@@ -74,7 +76,7 @@ async function open(
 ): Promise<Mounted> {
   const account = await provider.account();
   provider.counts();
-  const state = openDatabase(join(directory, 'state.db'), stateMigrations);
+  const state = openDatabase(join(directory, 'state.db'), stateMigrations, false, options.onStatement);
   const table = new InodeTable(state.sql);
   const messages: string[] = [];
   const note = (data: object, message: string): void => void messages.push(`${message} ${JSON.stringify(data)}`);

@@ -1,7 +1,8 @@
 /** Names that are not UTF-8: any bytes but '/' and NUL. */
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { decodeName } from '../../src/base/raw-names.js';
-import { describeEach, openWorld, overKernel } from './subjects.js';
+import { describeEach, openWorld, overKernel, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 /** Latin-1, a sequence that is cut, the ends of the range, 255 bytes, and a character that stands for a byte elsewhere. */
@@ -54,6 +55,29 @@ describeEach(overKernel, 'names that are not UTF-8 on $provider', (subject, turn
     // 5sync has no empty directories.
     const files = (text: string): string => text.replaceAll(/^.* directory\n?/gm, '');
     expect(files(await python(world, 'n', show))).toBe(files(again ?? ''));
+  });
+
+  turns.it('are exported under the same bytes, whether the mount answers or not', async () => {
+    const world = await openWorld(subject);
+    await world.mount('--write-back', '--deadline', '2s');
+    const { bringing, refusals } = traits[subject.provider];
+    const [status, code] = refusals[0] ?? [507];
+    const refusal = { kind: 'status', status, ...(code === undefined ? {} : { code }) } as const;
+    world.sandbox.faults.add({ ...bringing, action: refusal });
+    const script = `${make}\nfor name in names: os.rename(name, b'd' + name[:254] + b'/' + name)`;
+    await python(world, '.', script);
+    await world.untilWaiting(0, names.length);
+    const listed = `find . -type f -printf '%P\\0' | sort -z | od -c; find . -type f -exec cat {} + | wc -c`;
+    const shown = await world.out(listed);
+    for (const [target, end] of [
+      ['mounted', ''],
+      ['unmounted', 'kill'],
+    ] as const) {
+      if (end === 'kill') await world.shell(`kill -9 ${(await world.status()).pid}; umount -l "$MNT"`);
+      const out = await world.cli(['uploads', 'export', 'work:', join(world.directory, target)]);
+      expect(out).toMatchObject({ code: 0, stdout: expect.stringContaining(`Exported ${names.length} of`) });
+      expect(await world.shell(`cd "$TOP/${target}" && ${listed}`)).toBe(shown);
+    }
   });
 
   turns.it('are renamed, replaced and removed like others, and 256 bytes are too many', async () => {
