@@ -27,6 +27,9 @@ const LIST_TTL_MS = 60_000;
 /** After a failure, folders are shown without a further attempt for so long, ms: `ls` stays quick while offline. */
 const PAUSE_MS = 5_000;
 
+/** A file that comes damaged is asked for so often, where it may have been damaged on its way. */
+const ATTEMPTS = 3;
+
 export interface ReaderOptions {
   readonly tables: MetadataTables;
   readonly provider: Provider;
@@ -45,8 +48,10 @@ export class MetadataReader {
   #listing: Promise<void> | null = null;
   /** Packs on their way, by file name. */
   readonly #loading = new Map<string, Promise<void>>();
-  /** Files that cannot be used, by their revision: each is tried, and told of, once. */
+  /** Files that cannot be used, by their revision: each is told of once, and not tried again. */
   readonly #refused = new Set<string>();
+  /** How often a file came damaged, by its revision. */
+  readonly #damaged = new Map<string, number>();
   /** Machines whose files a later version of the program wrote. */
   readonly refusedMachines = new Set<string>();
 
@@ -187,10 +192,13 @@ export class MetadataReader {
   async #fetch(machine: string, pack: number, file: RemoteFile, options: TransferOptions): Promise<void> {
     const { provider, log } = this.#o;
     let content: PackContent;
+    let isProven = false;
     try {
       const bytes = await readWhole(provider, file, options);
       if (file.md5 !== null && md5Of(bytes) !== file.md5.toLowerCase())
         throw new ProviderError('integrity', 'the service sent other bytes than it has', { data: {} });
+      // These are the bytes that the service has.
+      isProven = file.md5 !== null;
       content = await decodePack(bytes);
       if (content.header.machine !== machine || content.header.pack !== pack)
         throw new ProviderError('integrity', 'it is the file of another machine', { data: {} });
@@ -199,7 +207,11 @@ export class MetadataReader {
       // Another machine has written it since the list was made: the next list tells of it.
       if (code === 'revision-changed' || code === 'not-found') return this.expire();
       if (code !== 'integrity' && code !== 'unsupported') throw error;
-      this.#refused.add(`${file.name}:${revisionKey(file)}`);
+      const key = `${file.name}:${revisionKey(file)}`;
+      const attempts = (this.#damaged.get(key) ?? 0) + 1;
+      this.#damaged.set(key, attempts);
+      if (code === 'integrity' && !isProven && attempts < ATTEMPTS) throw error;
+      this.#refused.add(key);
       if (code === 'unsupported') this.refusedMachines.add(machine);
       log.error(
         { file: file.name, code },

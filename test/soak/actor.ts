@@ -8,6 +8,7 @@ import {
   type FileNode,
   filesOf,
   isCertain,
+  linksOf,
   md5Of,
   moved,
   renamed,
@@ -101,6 +102,16 @@ export class Actor {
       [1, () => this.#mkdir()],
       [1, () => this.#rmdir()],
     ];
+    const link = this.#pick(linksOf(this.tree));
+    choices.push([2, () => this.#symlink(this.#freshPath())]);
+    if (link !== undefined) {
+      choices.push([2, () => this.#renameLink(link, this.#freshPath())]);
+      choices.push([2, () => this.#unlink(link)]);
+      if (named !== undefined) {
+        choices.push([2, () => this.#renameLink(link, named)]);
+        choices.push([2, () => this.#rename(named, link)]);
+      }
+    }
     if (this.#abilities.moveDirectories) choices.push([1, () => this.#renameDirectory()]);
     if (held !== undefined) choices.push([6, () => this.#useHeld(held)]);
     // Names change whoever has the file open.
@@ -203,6 +214,23 @@ export class Actor {
     );
     for (const descriptor of this.#held) if (descriptor.path === to) descriptor.path = null;
     this.#moveHeld(from, to);
+  }
+
+  async #symlink(path: string | null): Promise<void> {
+    if (path === null) return;
+    const target = `to-${this.#integer(1_000_000)}`;
+    await this.#call(`symlink ${path} to ${target}`, [], withNode(this.tree, path, { kind: 'link', target }), () =>
+      this.#worker.symlink(target, this.#absolute(path)),
+    );
+  }
+
+  /** Also in the place of a file. */
+  async #renameLink(from: string, to: string | null): Promise<void> {
+    if (to === null) return;
+    await this.#call(`rename link ${from} to ${to}`, [], renamed(this.tree, from, to), () =>
+      this.#worker.rename(this.#absolute(from), this.#absolute(to)),
+    );
+    for (const descriptor of this.#held) if (descriptor.path === to) descriptor.path = null;
   }
 
   async #renameDirectory(): Promise<void> {
@@ -383,7 +411,9 @@ export function describeTree(tree: Tree): string {
   const lines = [...tree].map(([path, node]) =>
     node.kind === 'directory'
       ? `${path}/`
-      : `${path} ${node.versions.map((version) => `${version.length}:${md5Of(version).slice(0, 8)}`).join(' | ')}`,
+      : node.kind === 'link'
+        ? `${path} -> ${node.target}`
+        : `${path} ${node.versions.map((version) => `${version.length}:${md5Of(version).slice(0, 8)}`).join(' | ')}`,
   );
   return lines.sort().join('\n');
 }

@@ -2,7 +2,7 @@
 // between calls. It is a process of its own because the sandbox lives in the driver's, which must never wait for a mount.
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -32,13 +32,14 @@ async function readAll(path) {
   }
 }
 
-/** Everything below a directory: folders, and files with size and MD5. */
+/** Everything below a directory: folders, links, and files with size and MD5. */
 async function tree(top, path = '') {
   const entries = await readdir(join(top, path), { withFileTypes: true });
   const below = await Promise.all(
     entries.map(async (entry) => {
       const name = join(path, entry.name);
       if (entry.isDirectory()) return [{ path: name, kind: 'directory' }, ...(await tree(top, name))];
+      if (entry.isSymbolicLink()) return [{ path: name, kind: 'link', target: await readlink(join(top, name)) }];
       const content = await readAll(join(top, name));
       const md5 = createHash('md5').update(content).digest('hex');
       return [{ path: name, kind: 'file', size: content.length, md5 }];
@@ -56,6 +57,7 @@ const calls = {
   rename: ({ path, to }) => promisify(fs.rename)(path, to),
   unlink: ({ path }) => promisify(fs.unlink)(path),
   mkdir: ({ path }) => promisify(fs.mkdir)(path),
+  symlink: ({ target, path }) => promisify(fs.symlink)(target, path),
   rmdir: ({ path }) => promisify(fs.rmdir)(path),
   read: async ({ path }) => (await readAll(path)).toString('base64'),
   tree: ({ path }) => tree(path),

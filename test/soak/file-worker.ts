@@ -16,6 +16,7 @@ export class CallFailed extends Error {
 
 export type Seen =
   | { readonly path: string; readonly kind: 'directory' }
+  | { readonly path: string; readonly kind: 'link'; readonly target: string }
   | { readonly path: string; readonly kind: 'file'; readonly size: number; readonly md5: string };
 
 interface Waiting {
@@ -74,6 +75,10 @@ export class FileWorker {
 
   mkdir(path: string): Promise<void> {
     return this.#call('mkdir', { path });
+  }
+
+  symlink(target: string, path: string): Promise<void> {
+    return this.#call('symlink', { target, path });
   }
 
   rmdir(path: string): Promise<void> {

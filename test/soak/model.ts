@@ -19,7 +19,13 @@ export interface DirectoryNode {
   readonly kind: 'directory';
 }
 
-export type Node = FileNode | DirectoryNode;
+/** A symbolic link: there or not, never in doubt. */
+export interface LinkNode {
+  readonly kind: 'link';
+  readonly target: string;
+}
+
+export type Node = FileNode | DirectoryNode | LinkNode;
 
 /** By path; the top itself is not in it. */
 export type Tree = ReadonlyMap<string, Node>;
@@ -65,6 +71,10 @@ export function filesOf(tree: Tree): [string, FileNode][] {
   return [...tree].flatMap(([path, node]) => (node.kind === 'file' ? [[path, node] as [string, FileNode]] : []));
 }
 
+export function linksOf(tree: Tree): string[] {
+  return [...tree].flatMap(([path, node]) => (node.kind === 'link' ? [path] : []));
+}
+
 export function directoriesOf(tree: Tree): string[] {
   return [...tree].flatMap(([path, node]) => (node.kind === 'directory' ? [path] : []));
 }
@@ -96,6 +106,12 @@ export async function compare(expected: Tree, found: Found): Promise<{ tree: Tre
     if (here.kind !== node.kind) return { problem: `${path} is a ${here.kind}` };
     if (here.kind === 'directory' || node.kind === 'directory') {
       tree.set(path, directory);
+      continue;
+    }
+    if (here.kind === 'link' || node.kind === 'link') {
+      const isSame = here.kind === 'link' && node.kind === 'link' && here.target === node.target;
+      if (!isSame) return { problem: `${path} points elsewhere` };
+      tree.set(path, node);
       continue;
     }
     const same = node.versions.findLast((version) => here.size === version.length && md5Of(version) === here.md5);

@@ -7,7 +7,7 @@
  */
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { askControl } from '../../src/mount/control.js';
@@ -15,7 +15,7 @@ import { Registry } from '../../src/mount/registry.js';
 import type { MountStatus } from '../../src/mount/status.js';
 import { randomNumbers } from '../../src/sandbox/faults.js';
 import type { AnySandboxOptions, ProviderName } from '../../src/sandbox/index.js';
-import { createServiceWorld, type World } from '../mount/world.js';
+import { createServiceWorld, joinWorld, type World } from '../mount/world.js';
 import { type Abilities, Actor, describeTree, possibleTrees, WrongContent } from './actor.js';
 import { FileWorker } from './file-worker.js';
 import { compare, filesOf, isCertain, md5Of, type Tree } from './model.js';
@@ -43,6 +43,8 @@ export interface SoakResult {
 
 export class SoakFailure extends Error {}
 
+/** What the service does not know (links) is in the account, too. */
+const carried = ['--metadata', 'account'] as const;
 /** Worked at once, each in a directory of its own, so that their models do not meet. */
 const ACTORS = ['a', 'b', 'c'];
 /** Rounds between two drains and comparisons with the service. */
@@ -171,6 +173,7 @@ class SoakWorld {
     if (code !== 0) throw new Error(`umount ended with ${code}: ${stderr}`);
     this.#compareWithService();
     this.#inspectSpool();
+    await this.#compareOnAnotherMachine();
   }
 
   async end(): Promise<void> {
@@ -210,7 +213,7 @@ class SoakWorld {
   async #mount(flags: readonly string[]): Promise<number | null> {
     const { mnt } = this.#world;
     const isSwitched = this.#world.env.SYNCMOUNT_TEST_KILL_AT !== undefined;
-    const { code, stderr } = await inTime(this.#world.cli(['mount', 'work:', mnt, ...flags]), 'mount');
+    const { code, stderr } = await inTime(this.#world.cli(['mount', 'work:', mnt, ...carried, ...flags]), 'mount');
     if (code === 0) {
       const pid = this.#registry.find(mnt)?.pid;
       if (pid === undefined) throw new Error('the mount is in no registry');
@@ -256,7 +259,11 @@ class SoakWorld {
       problems.push(compared.problem);
     }
     const listed = seen.map((one) =>
-      one.kind === 'file' ? `${one.path} ${one.size}:${one.md5.slice(0, 8)}` : one.path,
+      one.kind === 'file'
+        ? `${one.path} ${one.size}:${one.md5.slice(0, 8)}`
+        : one.kind === 'link'
+          ? `${one.path} -> ${one.target}`
+          : one.path,
     );
     throw new Mismatch(
       [
@@ -338,7 +345,8 @@ class SoakWorld {
       for (const [path, node] of filesOf(tree))
         expected.set(`/${name}/${path}`, md5Of(node.versions[0] ?? Buffer.alloc(0)));
     }
-    const actual = store.md5s();
+    const isOfStore = (path: string): boolean => path === '/.syncmount' || path.startsWith('/.syncmount/');
+    const actual = new Map([...store.md5s()].filter(([path]) => !isOfStore(path)));
     const wrong = [...new Set([...expected.keys(), ...actual.keys()])].filter(
       (path) => expected.get(path) !== actual.get(path),
     );
@@ -348,7 +356,7 @@ class SoakWorld {
       );
       throw new Mismatch(`the service holds something else:\n${lines.join('\n')}`);
     }
-    const all = store.tree();
+    const all = store.tree().filter(({ path }) => !isOfStore(path));
     const left = all.filter(({ name, status }) => name.includes('.syncmount') || status !== 'normal');
     if (left.length > 0) throw new Mismatch(`left at the service: ${left.map(({ path }) => path).join(', ')}`);
     if (new Set(all.map(({ path }) => path)).size !== all.length) throw new Mismatch('the service holds a name twice');
@@ -363,6 +371,29 @@ class SoakWorld {
       ...meant.filter((path) => !folders.includes(path)),
     ];
     if (odd.length > 0) throw new Mismatch(`folders here or there alone: ${odd.join(', ')}`);
+  }
+
+  /** A machine of fresh state shows the same, links among them. */
+  async #compareOnAnotherMachine(): Promise<void> {
+    const other = await joinWorld(this.#world);
+    const worker = new FileWorker();
+    try {
+      await inTime(other.mount(...carried), 'mount on another machine');
+      for (const { name, top, tree } of this.#actors) {
+        const at = join(other.mnt, name);
+        const all = await inTime(worker.tree(at), 'reading everything on another machine');
+        const compared = await compare(tree, {
+          seen: all.filter(({ path }) => path !== 'keep'),
+          read: (path) => worker.read(join(at, path)),
+          impliedDirectories: false,
+        });
+        if ('problem' in compared) throw new Mismatch(`on another machine, ${top}: ${compared.problem}`);
+      }
+      await other.umount();
+    } finally {
+      worker.end();
+      await rm(other.directory, { recursive: true, force: true });
+    }
   }
 
   /** Nothing stays in the spool of an account that is drained, and no content of it ever lost its row. */
