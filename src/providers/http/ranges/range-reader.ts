@@ -16,7 +16,7 @@ import { isInDoubt, validatorOf } from './revision-doubt.js';
 import { SingleFlight } from './single-flight.js';
 
 /** How often in a row a body may break without a new byte before the download fails. */
-const maxFruitlessResumes = 2;
+const maxResumesWithoutProgress = 2;
 /** How long an answer waits for the others of its batch, so that one revalidation serves all of them, ms. */
 const longestBatchWait = 1000;
 
@@ -213,7 +213,7 @@ export class RangeReader {
   async *#body(file: RemoteFile, first: Part, length: number, options: CallOptions): AsyncGenerator<BodyChunk> {
     const end = first.offset + length;
     let at = first.offset;
-    let fruitless = 0;
+    let resumesWithoutProgress = 0;
     let part = first;
     try {
       for (;;) {
@@ -240,8 +240,9 @@ export class RangeReader {
         }
         if (at >= end) return;
         broken ??= at < partEnd ? shortBody(part.route, at - first.offset, length) : undefined;
-        fruitless = at > before ? 0 : fruitless + 1;
-        if (fruitless > maxFruitlessResumes) throw broken ?? shortBody(part.route, at - first.offset, length);
+        resumesWithoutProgress = at > before ? 0 : resumesWithoutProgress + 1;
+        if (resumesWithoutProgress > maxResumesWithoutProgress)
+          throw broken ?? shortBody(part.route, at - first.offset, length);
         part = await this.#open(file, { offset: at, length: end - at }, options, true);
       }
     } finally {
