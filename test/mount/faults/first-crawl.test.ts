@@ -4,6 +4,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isComplete, leaveOut } from '../../support/extent.js';
 import { createServiceWorld, type World } from '../world.js';
@@ -17,6 +18,7 @@ import { turnOf } from './turns.js';
 const DEADLINE_MS = 3000;
 /** After a 429 that told no time the mount asks nothing for a while. */
 const RECOVERY_MS = 60_000;
+const POLL_MS = 50;
 const ALL_MS = 1_800_000;
 /** At the same time: nearly all of it is waiting. */
 const WORLDS = 5;
@@ -130,7 +132,7 @@ class Account {
     const again = mount === 'ok' ? mount : await this.#mount();
     if (again !== 'ok') throw new Error(`it cannot be mounted afterwards: ${again}`);
     const giveUpAt = performance.now() + RECOVERY_MS;
-    while ((await this.#list()).errno !== null && performance.now() < giveUpAt);
+    while ((await this.#list()).errno !== null && performance.now() < giveUpAt) await setTimeout(POLL_MS);
     const { errno, seen } = await this.#performer.run({ act: 'tree', path: this.#world.mnt });
     if (errno !== null) throw new Error(`it cannot be read afterwards: ${errno}`);
     await this.#forget();

@@ -354,7 +354,10 @@ class Bench {
     const giveUpAt = performance.now() + RECOVERY_MS;
     let { errno, seen } = await this.#performer.run(step);
     // After a 429 that told no time, the mount pauses for a while before it asks again.
-    while (errno !== null && performance.now() < giveUpAt) ({ errno, seen } = await this.#performer.run(step));
+    while (errno !== null && performance.now() < giveUpAt) {
+      await setTimeout(POLL_MS);
+      ({ errno, seen } = await this.#performer.run(step));
+    }
     const mount = errno === null ? (seen[0] as Record<string, string>) : { errno };
     const found = Object.fromEntries(server);
     return { server: this.#service.impliesFolders ? withoutFolders(found) : found, mount };
