@@ -16,8 +16,11 @@ export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOp
 
 /** What is stored with one call arrives in one piece. */
 const PIECES = { pieceBytes: RUN_BLOCKS * BLOCK_BYTES, partBytes: BLOCK_BYTES };
-/** Longer ranges are asked for in pieces, bytes. A shorter one is not worth passing to another thread and back. */
-const BULK_BYTES = 512 * 1024;
+/**
+ * Longer ranges are asked for in pieces, bytes, where the caller reads ahead. A shorter one is not worth passing to another thread and
+ * back, and what a program waits for comes as fast as it can.
+ */
+const BULK_BYTES = 1024 * 1024;
 /** Runs of one request that may wait in memory for the disk. */
 const MAX_UNWRITTEN = 2;
 
@@ -116,12 +119,13 @@ export class BlockFetcher {
     if (this.#stream !== null) return this.#waitForStream(this.#stream);
     const offset = first * BLOCK_BYTES;
     const length = Math.min(end * BLOCK_BYTES, this.#file.size) - offset;
+    const isAhead = options.priority === 'background';
     const answer = await this.#fetch(
       this.#file,
       { offset, length },
       {
         ...options,
-        ...(length > BULK_BYTES && { pieces: PIECES }),
+        ...(length > BULK_BYTES && (isAhead || options.inBatch === true) && { pieces: PIECES }),
         hasEarlierBytes: this.#hasEarlierBytes,
         isVerified: this.#isVerifiedBeforeDelivery(length),
       },

@@ -13,6 +13,15 @@ const FIRST_WINDOW = 512 * 1024;
 const MAX_WINDOW = 64 * 1024 * 1024;
 /** Each window is larger than the last by this factor: from the first to the largest in four steps, one round trip each. */
 const GROWTH = 4;
+/**
+ * Programs that look at a file's beginning (`file` reads 7 MiB) end within the windows up to this one, bytes. They come in few requests,
+ * and the next one is begun late: by then it is likely that the whole file is read.
+ */
+const LOOK_WINDOW = 8 * 1024 * 1024;
+/** The request size of these windows, bytes: two connections for the largest. */
+const LOOK_REQUEST = 4 * 1024 * 1024;
+/** The kernel's largest request, bytes. Where a stream begins with one, the program reads so much at a time and goes on. */
+const LARGE_READ = 1024 * 1024;
 /** The kernel may send the reads of one stream out of order, by up to a few of its requests (1 MiB each). Bytes. */
 const SLACK = 4 * 1024 * 1024;
 /** The largest request, bytes: larger ones save no time, smaller ones spread over more connections. */
@@ -53,20 +62,31 @@ export function planReadAhead(
     return { state: { next: end, window: 0, requestedUntil: size }, fetch: [0, size], requestBytes: WHOLE_FILE_BYTES };
   }
   const isSequential = Math.abs(offset - state.next) <= (state.window > 0 ? SLACK : 0);
+  // Programs that look at a file's beginning look at its end too.
+  const isEnd = length >= LARGE_READ && size - offset <= Math.min(LOOK_WINDOW, read.maxWindow);
+  if (!isSequential && isEnd) {
+    const state = { next: end, window: LOOK_WINDOW, requestedUntil: size };
+    return { state, fetch: [offset, size], requestBytes: LOOK_REQUEST };
+  }
   if (!isSequential || read.maxWindow < FIRST_WINDOW) {
     return { state: { next: end, window: 0, requestedUntil: end }, fetch: null, requestBytes: MIN_REQUEST };
   }
   const next = Math.max(end, state.next);
-  // Half of the window is still ahead: nothing to do until it is used up.
-  if (state.window > 0 && state.requestedUntil - next > state.window / 2) {
+  // Enough of the window is still ahead: nothing to do until it is used up.
+  const ahead = state.window === LOOK_WINDOW ? state.window / 16 : state.window / 2;
+  if (state.window > 0 && state.requestedUntil - next > ahead) {
     return { state: { ...state, next }, fetch: null, requestBytes: MIN_REQUEST };
   }
-  const window = Math.min(state.window === 0 ? FIRST_WINDOW : state.window * GROWTH, MAX_WINDOW, read.maxWindow);
-  const from = Math.max(state.requestedUntil, end);
-  const to = Math.min(size, next + window);
+  const isFirst = state.window === 0;
+  const isLarge = length >= LARGE_READ;
+  const wanted = isFirst ? (isLarge ? LOOK_WINDOW : FIRST_WINDOW) : state.window * GROWTH;
+  const window = Math.min(wanted, MAX_WINDOW, read.maxWindow);
+  // The first window includes what is read now: one request brings both.
+  const from = isFirst ? offset : Math.max(state.requestedUntil, end);
+  const to = Math.min(size, isFirst && isLarge ? offset + window : next + window);
   return {
     state: { next, window, requestedUntil: Math.max(to, from) },
     fetch: to > from ? [from, to] : null,
-    requestBytes: Math.min(MAX_REQUEST, Math.max(MIN_REQUEST, window / 16)),
+    requestBytes: window <= LOOK_WINDOW ? LOOK_REQUEST : Math.min(MAX_REQUEST, Math.max(MIN_REQUEST, window / 16)),
   };
 }

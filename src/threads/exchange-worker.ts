@@ -7,8 +7,8 @@ import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES } from './ex
 import { type Piece, PieceCutter } from './piece-cutter.js';
 import { lowerPriority } from './thread-priority.js';
 
-/** A reader that waits gets what has come after this time, ms: a fifth of a round trip, and time for several blocks to come. */
-const EARLY_MS = 10;
+/** A reader that waits gets what has come after this time, ms: about a round trip. Shorter, and most pieces would be a block or two. */
+const EARLY_MS = 50;
 
 type Send = Extract<ExchangeOrder, { kind: 'send' }>;
 

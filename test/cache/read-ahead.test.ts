@@ -25,19 +25,17 @@ describe('planReadAhead', () => {
       [0, 100 * K],
     ],
     ['a small file is not fetched whole for a cache that cannot hold it', noReadAhead, 0, 4 * K, 100 * K, 50 * K, null],
-    ['a first read at the start opens a small window', noReadAhead, 0, 128 * K, G, G, [128 * K, 640 * K]],
+    ['a first read at the start opens a small window', noReadAhead, 0, 128 * K, G, G, [0, 640 * K]],
     ['a first read elsewhere opens none', noReadAhead, 5 * M, 4 * K, G, G, null],
-    [
-      'a second read that goes on opens one',
-      state(6 * M, 0, 6 * M),
-      6 * M,
-      128 * K,
-      G,
-      G,
-      [6 * M + 128 * K, 6 * M + 640 * K],
-    ],
+    ['a second read that goes on opens one', state(6 * M, 0, 6 * M), 6 * M, 128 * K, G, G, [6 * M, 6 * M + 640 * K]],
     ['more than half a window ahead is enough', state(M, M, 2 * M), M, 128 * K, G, G, null],
     ['the window grows when half is used', state(M, 512 * K, 1.25 * M), M, 128 * K, G, G, [1.25 * M, 3 * M + 128 * K]],
+    ['a large first read opens a large window', noReadAhead, 0, M, G, G, [0, 8 * M]],
+    ['a large read near the end brings all of the end', state(7 * M, 8 * M, 8 * M), G - 7 * M, M, G, G, [G - 7 * M, G]],
+    ['a large read elsewhere does not', state(7 * M, 8 * M, 8 * M), G - 9 * M, M, G, G, null],
+    ['nor a small one near the end', state(7 * M, 8 * M, 8 * M), G - 7 * M, 128 * K, G, G, null],
+    ['after 8 MiB it waits until a sixteenth is left', state(8 * M, 8 * M, 9.25 * M), 8 * M, 128 * K, G, G, null],
+    ['and then grows as before', state(8.75 * M, 8 * M, 9.25 * M), 8.75 * M, 128 * K, G, G, [9.25 * M, 40.875 * M]],
     ['it grows no further than the largest', state(G, 64 * M, G), G, M, 9 * G, 9 * G, [G + M, G + 65 * M]],
     ['nor than the cache can spare', state(M, M, M), M, 128 * K, G, 2 * M, [M + 128 * K, 3 * M + 128 * K]],
     ['it ends with the file', state(M, M, M), M, 128 * K, 1.5 * M, G, [M + 128 * K, 1.5 * M]],
@@ -63,6 +61,24 @@ describe('planReadAhead', () => {
     }
     expect(asked).toBe(size);
   });
+
+  it.each([
+    [128 * K, 4, 10 * M],
+    [M, 2, 8 * M],
+  ])(
+    'brings the first 7 MiB, which `file` reads, by %i bytes at a time, in %i requests, and little more',
+    (step, count, most) => {
+      let state = noReadAhead;
+      let requests = 0;
+      for (let offset = 0; offset < 7 * M; offset += step) {
+        const plan = planReadAhead(state, { offset, length: step, size: G, maxWindow: G });
+        state = plan.state;
+        if (plan.fetch !== null) requests += Math.ceil((plan.fetch[1] - plan.fetch[0]) / plan.requestBytes);
+      }
+      expect(requests).toBe(count);
+      expect(state.requestedUntil).toBeLessThanOrEqual(most);
+    },
+  );
 
   it('never reads ahead for random reads', () => {
     let state = noReadAhead;
