@@ -118,6 +118,16 @@ describeEach(overKernel, 'hard links in the account: $provider', (subject, { it 
     await b.until('[ "$(cat a/third)" = one ]');
   });
 
+  it('nothing is asked before a file that has one name is removed', async () => {
+    const a = await open('mkdir z; echo one > z/first; ln z/first z/second; echo plain > z/plain; chmod 600 z/plain');
+    await a.umount();
+    const b = await joinWorld(a);
+    await b.mount(...carried);
+    await b.out('ls z');
+    const routes = await b.routesOf(() => b.out('rm z/plain'));
+    expect(routes.filter((route) => route !== 'GET /changes')[0]).toMatch(/^DELETE |\/trash$/);
+  });
+
   it('snapshots by rsync --link-dest show one inode for what did not change', async () => {
     const a = await open('true');
     await a.out(`
