@@ -1,7 +1,7 @@
 // What is compared: our mount, `rclone mount`, the plain disk. Each can be filled, mounted, emptied of caches and asked what it
 // has sent; `mnt` is where programs work.
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { curlRanges } from './curl.mjs';
@@ -92,8 +92,15 @@ export function createBench(top, link) {
       },
       forgetBlocks: () => rmSync(join(home, 'cache'), { recursive: true, force: true }),
       isStored: async () => JSON.parse((await cli('status', mnt, '--json')).stdout).pending.length === 0,
-      memory: async () => rss(JSON.parse((await cli('status', mnt, '--json')).stdout).pid),
+      memory: async () => rss(await pidOf()),
+      cpu: async () => cpuOf(await pidOf()),
+      isOneLoop: true,
+      countsBytes: true,
     };
+
+    async function pidOf() {
+      return JSON.parse((await cli('status', mnt, '--json')).stdout).pid;
+    }
   }
 
   /** `rclone serve webdav` behind such a link, and rclone's mount of it. */
@@ -168,7 +175,18 @@ export function createBench(top, link) {
         return (await count('"$MNT"')).out === (await count('"$TOP/served"')).out;
       },
       memory: () => rss(child.pid),
+      cpu: async () => cpuOf(child.pid),
     };
+  }
+
+  /** Seconds of CPU so far: of all threads, and of the first, which is the event loop of ours. */
+  function cpuOf(pid) {
+    const seconds = (file) => {
+      const fields = readFileSync(file, 'utf8').split(') ').at(-1).split(' ');
+      // utime and stime, in ticks of 10 ms: proc(5).
+      return (Number(fields[11]) + Number(fields[12])) / 100;
+    };
+    return { all: seconds(`/proc/${pid}/stat`), main: seconds(`/proc/${pid}/task/${pid}/stat`) };
   }
 
   async function rss(pid) {
@@ -190,6 +208,7 @@ export function createBench(top, link) {
     forgetBlocks: () => undefined,
     isStored: async () => true,
     memory: async () => 0,
+    cpu: async () => null,
   };
 
   async function end() {

@@ -60,8 +60,23 @@ export function rowsOf(sizes, { sh, until }) {
         c.forget();
         await c.mount();
         await dropCaches();
-        return speed(await sh('cat "$MNT/large.bin" > /dev/null', c.mnt), sizes.large);
+        const begin = await c.cpu();
+        const read = await sh('cat "$MNT/large.bin" > /dev/null', c.mnt);
+        c.readCpu = perGib(await c.cpu(), begin, sizes.large);
+        return speed(read, sizes.large);
       },
+    },
+    {
+      name: 'read-cpu',
+      title: 'CPU of the mount for it',
+      unit: 's a GiB',
+      measure: async (c) => c.readCpu?.all ?? null,
+    },
+    {
+      name: 'read-cpu-main',
+      title: 'of it on the thread that answers everything else',
+      unit: 's a GiB',
+      measure: async (c) => (c.isOneLoop ? (c.readCpu?.main ?? null) : null),
     },
     {
       name: 'read-curl',
@@ -105,6 +120,41 @@ export function rowsOf(sizes, { sh, until }) {
       },
     },
     {
+      name: 'stat-busy',
+      title: 'stat of names while a file is read cold, 99 of 100 within',
+      unit: 'ms',
+      async measure(c) {
+        await c.umount();
+        c.forgetBlocks();
+        await c.mount();
+        await sh('find "$MNT/tree" > /dev/null', c.mnt);
+        await dropCaches();
+        const script = `cat "$MNT/large.bin" > /dev/null & python3 -c "
+import os, random, sys, time
+names = ['%s/tree/%s/%s' % (os.environ['MNT'], d, f) for d in sorted(os.listdir(os.environ['MNT'] + '/tree')) for f in sorted(os.listdir(os.environ['MNT'] + '/tree/' + d))]
+random.seed(7); random.shuffle(names); took = []
+while os.path.exists('/proc/' + sys.argv[1]) and len(took) < len(names):
+    begin = time.monotonic(); os.stat(names[len(took)]); took.append(time.monotonic() - begin); time.sleep(0.004)
+took.sort(); print(took[len(took) * 99 // 100] * 1000)" $!`;
+        return Number((await sh(script, c.mnt)).out);
+      },
+    },
+    {
+      name: 'read-head',
+      title: `file(1) of a file of ${sizes.large / MIB} MiB (reads 14 MiB, at both ends): MB over the link`,
+      unit: 'MB',
+      async measure(c) {
+        await c.umount();
+        c.forgetBlocks();
+        await c.mount();
+        await dropCaches();
+        const begin = await c.bytesSent();
+        await sh('file "$MNT/large.bin"', c.mnt);
+        const bytes = (await c.bytesSent()) - begin;
+        return c.countsBytes ? bytes / 1e6 : null;
+      },
+    },
+    {
       name: 'read-random',
       title: `${sizes.random} random 4 KiB reads, cold`,
       unit: 'ms each',
@@ -127,11 +177,26 @@ for _ in range(${sizes.random}): os.pread(fd, 4096, random.randrange(${sizes.lar
       unit: 's',
       async measure(c) {
         await sh(`head -c ${sizes.written} /dev/urandom > "$TOP/written.bin"; mkdir -p "$MNT/w"`, c.mnt);
-        return seconds(async () => {
+        const begin = await c.cpu();
+        const took = await seconds(async () => {
           await sh('cp "$TOP/written.bin" "$MNT/w/large"; [ "$MNT" != "$TOP/disk" ] || sync "$MNT/w/large"', c.mnt);
           await until('the upload', c.isStored, 600_000);
         });
+        c.writeCpu = perGib(await c.cpu(), begin, sizes.written);
+        return took;
       },
+    },
+    {
+      name: 'write-cpu',
+      title: 'CPU of the mount for it',
+      unit: 's a GiB',
+      measure: async (c) => c.writeCpu?.all ?? null,
+    },
+    {
+      name: 'write-cpu-main',
+      title: 'of it on the thread that answers everything else',
+      unit: 's a GiB',
+      measure: async (c) => (c.isOneLoop ? (c.writeCpu?.main ?? null) : null),
     },
     {
       name: 'write-small',
@@ -182,6 +247,11 @@ for _ in range(${sizes.random}): os.pread(fd, 4096, random.randrange(${sizes.lar
     await sh('ls "$MNT" > /dev/null', c.mnt);
     return (each * callers) / (await sh(script, c.mnt)).seconds;
   }
+
+  const perGib = (now, begin, bytes) =>
+    now === null
+      ? null
+      : { all: ((now.all - begin.all) * 1024 * MIB) / bytes, main: ((now.main - begin.main) * 1024 * MIB) / bytes };
 
   const speed = ({ seconds }, bytes) => bytes / 1e6 / seconds;
 

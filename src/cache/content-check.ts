@@ -120,8 +120,8 @@ export class ContentCheck {
 
   /** Hashes the rest of a content whose blocks are all present. Resolves when no more can be done. */
   hashInBackground(): Promise<void> {
-    if (this.isVerified || this.#isStopped || !this.#cached.isComplete()) return Promise.resolve();
-    return this.#hashPresent();
+    const canEnd = !this.isVerified && !this.#isStopped && this.#cached.isComplete();
+    return canEnd ? this.#hashPresent() : (this.#pass ?? Promise.resolve());
   }
 
   /** Ends the background work. A pass that a reader waits for goes on. */
