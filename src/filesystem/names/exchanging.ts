@@ -1,15 +1,16 @@
 /**
- * RENAME_EXCHANGE of renameat2(2), for two names that only this machine knows: of entries without an object at the provider, further
- * names, and files that are not stored yet. One transaction, and no request. No provider swaps two names at once, and half a swap is
- * worse than none, so everything else is EINVAL, as on a file system without it.
+ * RENAME_EXCHANGE of renameat2(2). Names that only this machine knows (of entries without an object at the provider, further names, files that are
+ * not stored yet) are swapped in one transaction, without a request; others as `recovery/exchanges.ts` says. EINVAL where the provider
+ * cannot move what would have to be moved.
  */
 import { type Inode, isFirstName, isSpecial } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
-import { touchStatus } from '../attributes/attributes.js';
-import type { Core } from '../core/core.js';
+import { type Core, directoryOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState } from '../core/open-files.js';
-import type { Namespace, NamespaceParts } from './namespace.js';
+import { type Exchange, type ExchangedName, takeName } from '../recovery/exchanges.js';
+import { asideName } from '../recovery/retained-versions.js';
+import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
 import type { Place } from './row-rename.js';
 
 export class Exchanging {
@@ -23,7 +24,7 @@ export class Exchanging {
     this.#parts = parts;
   }
 
-  /** ENOENT where either name is missing. */
+  /** ENOENT where either name is missing, EINVAL where one is to come into itself. */
   async exchange(one: Place, other: Place, caller: Caller | undefined): Promise<void> {
     const { table } = this.#core;
     const { uploader, contents } = this.#parts;
@@ -37,8 +38,10 @@ export class Exchanging {
       await uploader.suspendAll(inos, suspended);
       const [a, b] = [table.child(one.parent, one.name), table.child(other.parent, other.name)];
       if (a?.ino !== first.ino || b?.ino !== second.ino) throw new FsError('ENOENT', 'a name was taken away');
-      if (!isOnlyHere(a, one) || !isOnlyHere(b, other)) throw new FsError('EINVAL', 'names cannot be exchanged here');
-      table.transaction(() => this.#swap(a, one, b, other));
+      if (table.isWithin(other.parent, a.ino) || table.isWithin(one.parent, b.ino))
+        throw new FsError('EINVAL', 'a directory cannot move into itself');
+      await this.#carryOut(a, one, b, other, caller);
+      for (const parent of new Set([one.parent, other.parent])) this.#namespace.touchDirectory(parent);
     };
     try {
       await contents.withNameLocks(inos, act, caller?.signal);
@@ -47,29 +50,37 @@ export class Exchanging {
     }
   }
 
-  #swap(a: Inode, one: Place, b: Inode, other: Place): void {
-    const giveA = this.#take(a, one);
-    const giveB = this.#take(b, other);
-    giveA(other);
-    giveB(one);
-    for (const { ino } of [a, b]) touchStatus(this.#core, ino);
-    for (const parent of new Set([one.parent, other.parent])) this.#namespace.touchDirectory(parent);
-  }
-
-  /** Takes a name away, and answers what gives it another place. */
-  #take(inode: Inode, { parent, name }: Place): (to: Place) => void {
-    const { table } = this.#core;
-    const further = isFirstName(inode, parent, name) ? undefined : table.further.find(parent, name);
-    if (further !== undefined) table.removeName(further);
-    else table.update(inode.ino, { parent: null });
-    return (to) => {
-      if (further === undefined) table.update(inode.ino, { parent: to.parent, name: to.name });
-      else table.addName(inode.ino, to.parent, to.name);
+  async #carryOut(a: Inode, one: Place, b: Inode, other: Place, caller: Caller | undefined): Promise<void> {
+    const [remoteA, remoteB] = [this.#movable(a, one), this.#movable(b, other)];
+    if (remoteA === null && remoteB === null) {
+      this.#core.table.transaction(() => {
+        const [giveA, giveB] = [takeName(this.#core, a, one), takeName(this.#core, b, other)];
+        giveA(other, null);
+        giveB(one, null);
+      });
+      return;
+    }
+    const exchange: Exchange = {
+      first: this.#exchanged(a, one, remoteA),
+      second: this.#exchanged(b, other, remoteB),
+      aside: asideName(a.name, this.#core.provider.capabilities.maxNameLength),
     };
+    await this.#parts.intents.exchanges.carryOut(exchange, caller);
   }
-}
 
-function isOnlyHere(inode: Inode, { parent, name }: Place): boolean {
-  if (isSpecial(inode) || !isFirstName(inode, parent, name)) return true;
-  return inode.kind === 'file' && inode.remote === null;
+  #exchanged({ ino }: Inode, { parent, name }: Place, remote: ExchangedName['remote']): ExchangedName {
+    const parentId = remoteIdOf(directoryOf(this.#core, parent));
+    return { ino, parent, name, remote, place: { parentId, name: remote?.name ?? name } };
+  }
+
+  /** The object at the provider that has the name; null where the name is this machine's alone. EINVAL where it cannot be moved. */
+  #movable(inode: Inode, { parent, name }: Place): ExchangedName['remote'] {
+    const { remote } = inode;
+    if (isSpecial(inode) || !isFirstName(inode, parent, name)) return null;
+    const { moveFile, moveFolder } = this.#core.provider.capabilities;
+    // A directory without an object holds contents that wait for a place.
+    const canMove = inode.kind === 'file' ? remote === null || moveFile : remote !== null && moveFolder;
+    if (!canMove) throw new FsError('EINVAL', 'names cannot be exchanged here');
+    return remote;
+  }
 }

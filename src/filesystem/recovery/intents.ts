@@ -13,6 +13,7 @@ import { orGone } from '../core/or-gone.js';
 import type { Intent, ReplaceIntent } from '../core/replace-intent.js';
 import { isUndeletable, type Orphans } from '../uploads/orphans.js';
 import { type BegunCopy, Copies } from './copies.js';
+import { Exchanges } from './exchanges.js';
 
 /** A file that lost its name and stays aside while it is open. */
 interface AsideIntent {
@@ -66,12 +67,14 @@ export class Intents {
   #isWaiting = false;
   /** Of directories that are renamed by copying. */
   readonly copies: Copies;
+  readonly exchanges: Exchanges;
 
   /** Calls `moved` for a file that has got its name back, maybe under a new id. */
   constructor(core: Core, orphans: Orphans, moved: (ino: Ino, file: RemoteFile) => void) {
     this.#core = core;
     this.#orphans = orphans;
     this.copies = new Copies(core, orphans, () => this.#scheduleRetry());
+    this.exchanges = new Exchanges(core, moved, () => this.#scheduleRetry());
     this.#onNameRestored = moved;
     // Before anything is listed.
     for (const { file } of this.#asideFiles()) core.provider.hide?.(file);
@@ -94,7 +97,7 @@ export class Intents {
   hasUnfinished(): boolean {
     return (
       this.#core.state.sql
-        .prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove', 'held', 'copy')")
+        .prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove', 'held', 'copy', 'exchange')")
         .get() !== undefined
     );
   }
@@ -235,6 +238,7 @@ export class Intents {
 
   async #settleAll(isAsked = false): Promise<void> {
     for (const intent of [...this.#pending.values()]) await this.undo(intent);
+    await this.exchanges.settlePending();
     await this.#orphans.retry(isAsked);
   }
 
@@ -247,7 +251,7 @@ export class Intents {
     try {
       for (
         let pause = FIRST_PAUSE;
-        this.#pending.size > 0 || !this.#orphans.isEmpty;
+        this.#pending.size > 0 || !this.#orphans.isEmpty || !this.exchanges.isEmpty;
         pause = Math.min(pause * 2, LONGEST_PAUSE)
       ) {
         await this.#core.clock.sleep(pause, this.#ending.signal);
@@ -272,6 +276,7 @@ export class Intents {
       if (this.#core.provider.hide === undefined) this.#orphans.adopt(id, file);
       else this.#orphans.adoptHidden(id, file);
     }
+    await this.exchanges.recover();
     await this.copies.undo();
     await this.#orphans.recover();
     if (!this.#orphans.isEmpty) this.#scheduleRetry();
