@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { beginAuthorization, finishAuthorization, passwordLogin } from '../../src/providers/acronis/login.js';
-import type { RemoteEntry, RemoteFile } from '../../src/providers/provider.js';
+import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../src/providers/provider.js';
 import { collect, source } from './mini-account.js';
 import { type AcronisReadings, login, type MiniAcronis, miniAcronis, root } from './mini-acronis.js';
 
@@ -132,6 +132,24 @@ describe('Acronis contents', () => {
 });
 
 describe('Acronis names', () => {
+  test('a name that another client has taken away is free, also where only its new place was listed', async () => {
+    const mini = await miniAcronis();
+    const [from, to] = [mini.add('0', 'from'), mini.add('0', 'to')];
+    const moved = mini.add(from.uuid, 'name', 'x');
+    const other = mini.add('0', 'other', 'y');
+    const file = (await entry(mini, 'other')) as RemoteFile;
+    const folder = (uuid: string): RemoteFolder => ({ ...root, id: uuid, parentId: '0' });
+    await mini.provider.list(folder(from.uuid));
+    moved.parent = to.uuid;
+    await mini.provider.list(folder(to.uuid));
+    expect(await mini.provider.createFolder(from.uuid, 'name')).toMatchObject({ name: 'name', parentId: from.uuid });
+    await expect(mini.provider.move(file, { parentId: to.uuid, name: 'name' })).rejects.toMatchObject({
+      code: 'exists',
+    });
+    mini.nodes.delete(moved.uuid);
+    expect(await mini.provider.move(file, { parentId: to.uuid, name: 'name' })).toMatchObject({ id: other.uuid });
+  });
+
   test('creating a folder never renames one that differs in letter case', async () => {
     const mini = await miniAcronis();
     mini.add('0', 'Folder');

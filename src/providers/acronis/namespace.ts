@@ -239,8 +239,14 @@ export class Namespace {
   }
 
   async #requireFree(place: Place, except: string | undefined, options: CallOptions): Promise<void> {
-    const holder = await this.#nodes.holder(place.parentId, place.name, options);
-    if (holder !== undefined && holder !== except) throw taken(place.name);
+    const isTaken = async (): Promise<boolean> => {
+      const holder = await this.#nodes.holder(place.parentId, place.name, options);
+      return holder !== undefined && holder !== except;
+    };
+    if (!(await isTaken())) return;
+    // Another client may have taken the name away since the folder was listed: refuse only after a new listing.
+    this.#nodes.forgetFolder(place.parentId);
+    if (await isTaken()) throw taken(place.name);
   }
 
   /** Passes on the result of a request about one node. A 403 becomes `not-found` or `permission`, see `Nodes.clarified`. */

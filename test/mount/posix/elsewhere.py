@@ -92,7 +92,7 @@ class Elsewhere:
         before = self._linked()
         self._do(how, path, to)
         self.ask('do', how, *self._paths(how, path, to))
-        problem = self._learn(to if how == 'move' else None)
+        problem = self._learn(path, to if how == 'move' else None)
         if problem is not None:
             return problem
         self.gone |= before - self._linked()
@@ -129,8 +129,8 @@ class Elsewhere:
     def _linked(self):
         return {slot for slot, fd in self.local.descriptors.items() if os.fstat(fd).st_nlink > 0}
 
-    def _learn(self, new):
-        """Makes the mount look until it shows what the ordinary directory does."""
+    def _learn(self, old, new):
+        """Makes the mount look until it shows what the ordinary directory does, and the kernel has forgotten the old name."""
         until = time.monotonic() + PATIENCE
         wanted = names_in(self.local.top)
         while new is not None and os.path.basename(new) not in self._list(os.path.dirname(new)):
@@ -140,6 +140,11 @@ class Elsewhere:
         while (seen := names_in(self.mount.top)) != wanted:
             if time.monotonic() > until:
                 return f'the mount goes on showing {sorted(seen - wanted)}, and not {sorted(wanted - seen)}'
+            time.sleep(LOOK)
+        # A list comes from the mount. The kernel is told of what is gone a moment later.
+        while os.path.lexists(self.mount.at(old)):
+            if time.monotonic() > until:
+                return f'{old} is found by its name, and in no list'
             time.sleep(LOOK)
         return None
 
