@@ -133,7 +133,8 @@ export function rowsOf(sizes, { sh, until }) {
 import os, random, sys, time
 names = ['%s/tree/%s/%s' % (os.environ['MNT'], d, f) for d in sorted(os.listdir(os.environ['MNT'] + '/tree')) for f in sorted(os.listdir(os.environ['MNT'] + '/tree/' + d))]
 random.seed(7); random.shuffle(names); took = []
-while os.path.exists('/proc/' + sys.argv[1]) and len(took) < len(names):
+if os.getuid() == 0: open('/proc/sys/vm/drop_caches', 'w').write('2')
+while len(took) < 100 or (os.path.exists('/proc/' + sys.argv[1]) and len(took) < len(names)):
     begin = time.monotonic(); os.stat(names[len(took)]); took.append(time.monotonic() - begin); time.sleep(0.004)
 took.sort(); print(took[len(took) * 99 // 100] * 1000)" $!`;
         return Number((await sh(script, c.mnt)).out);
