@@ -72,9 +72,10 @@ export function planReadAhead(
     return { state: { next: end, window: 0, requestedUntil: end }, fetch: null, requestBytes: MIN_REQUEST };
   }
   const next = Math.max(end, state.next);
-  // Enough of the window is still ahead: nothing to do until it is used up.
-  const ahead = state.window === LOOK_WINDOW ? state.window / 16 : state.window / 2;
-  if (state.window > 0 && state.requestedUntil - next > ahead) {
+  // Enough of the window is still ahead: nothing to do until it is used up. After a look, the kernel's own read-ahead says nothing yet.
+  const isEnough =
+    state.window === LOOK_WINDOW ? offset < state.requestedUntil : state.requestedUntil - next > state.window / 2;
+  if (state.window > 0 && isEnough) {
     return { state: { ...state, next }, fetch: null, requestBytes: MIN_REQUEST };
   }
   const isFirst = state.window === 0;
