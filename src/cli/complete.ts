@@ -2,6 +2,8 @@
 import type { Command, Option } from 'commander';
 import { printable } from '../base/printable.js';
 import { optionSpecs } from '../config/options.js';
+import { PROVIDER_NAMES } from '../providers/provider.js';
+import { shells } from './completion.js';
 import type { Context } from './context.js';
 import { topics } from './help-topics.js';
 import { print } from './output.js';
@@ -24,7 +26,6 @@ export interface Known {
   mountpoints(): readonly string[];
 }
 
-const providers = ['4shared', '4sync', '5sync', 'acronis'];
 const files: Completion = { words: [], and: 'files' };
 const directories: Completion = { words: [], and: 'directories' };
 const nothing: Completion = { words: [], and: 'nothing' };
@@ -101,7 +102,7 @@ function ofValue({ flags, short }: Option, typed: string, prefix: string): Compl
       })),
     );
   }
-  if (value === 'provider') return values(providers);
+  if (value === 'provider') return values(PROVIDER_NAMES);
   if (value.includes('|')) return values(value.split('|'));
   if (/^file$/i.test(value)) return files;
   return value === 'directory' ? directories : nothing;
@@ -129,7 +130,7 @@ function ofOperand(root: Command, command: Command, operands: readonly string[],
     case 'arguments':
       return operands[0] === 'export' && operands.length === 1 ? directories : mountpoints();
     case 'shell':
-      return plain(['bash', 'zsh', 'fish'], '');
+      return plain(shells, '');
     case 'topic':
       return plain(
         [

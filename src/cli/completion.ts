@@ -14,9 +14,11 @@ const files = new Map([
   ['fish', 'syncmount.fish'],
 ]);
 
+export const shells: readonly string[] = [...files.keys()];
+
 /** Throws `UsageError` for another shell. */
 export function completionCommand(shell: string): void {
   const file = files.get(shell);
-  if (file === undefined) throw new UsageError(`'${shell}' is none of ${[...files.keys()].join(', ')}`);
+  if (file === undefined) throw new UsageError(`'${shell}' is none of ${shells.join(', ')}`);
   process.stdout.write(readFileSync(join(packageRoot, 'completions', file), 'utf8'));
 }

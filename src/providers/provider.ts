@@ -12,7 +12,8 @@
 
 import type { WaitBudget } from './wait-budget.js';
 
-export type ProviderName = '4shared' | '4sync' | '5sync' | 'acronis';
+export const PROVIDER_NAMES = ['4shared', '4sync', '5sync', 'acronis'] as const;
+export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
 /** What the account may do with one remote object, as far as the provider reports it. */
 export type Access = 'read' | 'write';

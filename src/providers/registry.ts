@@ -11,9 +11,7 @@ import type { FourSharedCredentials } from './fourshared/api.js';
 import { createFourShared, fourSharedEndpoints } from './fourshared/provider.js';
 import { checkEndpoint } from './http/client/endpoint.js';
 import type { MakeExchanger } from './http/transport/exchanger.js';
-import type { Provider, ProviderName } from './provider.js';
-
-export const PROVIDER_NAMES = ['4shared', '4sync', '5sync', 'acronis'] as const satisfies readonly ProviderName[];
+import { PROVIDER_NAMES, type Provider, type ProviderName } from './provider.js';
 
 export interface ProviderSettings {
   /** Base URLs by key; a missing key has its default. */

@@ -2,9 +2,6 @@
  * Transfers large bodies in a thread of its own, which starts with the first of them: connections, TLS, parsing and CRCs are its work.
  * The event loop gets whole pieces, as many as it takes.
  */
-import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
-import { packageRoot } from '../base/installation.js';
 import type { Exchanger, ExchangerOptions } from '../providers/http/transport/exchanger.js';
 import {
   type ExchangeWatch,
@@ -15,9 +12,10 @@ import {
 } from '../providers/http/transport/wire.js';
 import type { BodyChunk } from '../providers/provider.js';
 import type { ExchangeOrder, ExchangeReport, Failure } from './exchange-messages.js';
+import { LazyThread } from './lazy-thread.js';
 
 export class ExchangeThread {
-  #worker: Worker | null = null;
+  readonly #thread: LazyThread<ExchangeOrder, ExchangeReport>;
   readonly #exchanges = new Map<number, ThreadExchange>();
   readonly #closing = new Map<number, () => void>();
   /** The clients that the present thread knows. */
@@ -25,21 +23,32 @@ export class ExchangeThread {
   #lastId = 0;
   #lastClient = 0;
 
+  constructor() {
+    this.#thread = new LazyThread('exchange-worker.js', {
+      reported: (report) => this.#reported(report),
+      ended: (why) => this.#ended(why),
+    });
+  }
+
   /** For one HTTP client. */
   exchanger(options: ExchangerOptions): Exchanger {
     const client = ++this.#lastClient;
+    let isClosed = false;
     return {
-      send: (request, stallMs, signal) => this.#send(client, options, request, stallMs, signal),
-      close: () => this.#closeClient(client),
+      send: async (request, stallMs, signal) => {
+        if (isClosed) throw new TransportFailure('aborted', 'closed', undefined);
+        return await this.#send(client, options, request, stallMs, signal);
+      },
+      close: () => {
+        isClosed = true;
+        return this.#closeClient(client);
+      },
     };
   }
 
   /** Ends the thread; exchanges under way fail. */
-  async close(): Promise<void> {
-    const worker = this.#worker;
-    if (worker === null) return;
-    this.#ended(worker, 'closed');
-    await worker.terminate();
+  close(): Promise<void> {
+    return this.#thread.close();
   }
 
   async #send(
@@ -51,16 +60,17 @@ export class ExchangeThread {
   ): Promise<WireResponse> {
     if (typeof body === 'object' || pieces === undefined) throw new Error('a request that the thread does not send');
     if (signal?.aborted) throw new TransportFailure('aborted', 'cancelled', signal.reason);
+    const tell = (order: ExchangeOrder): void => this.#thread.tell(order);
     if (!this.#opened.has(client)) {
       this.#opened.add(client);
-      this.#tell({ kind: 'open', client, options });
+      tell({ kind: 'open', client, options });
     }
     const id = ++this.#lastId;
-    const exchange = new ThreadExchange(id, stallMs, signal, (order) => this.#tell(order));
+    const exchange = new ThreadExchange(id, stallMs, signal, tell);
     this.#exchanges.set(id, exchange);
     const request = { method, url: url.href, headers, ...(body !== undefined && { body }), pieces };
-    this.#tell({ kind: 'send', id, client, request, stallMs });
-    this.#worker?.ref();
+    tell({ kind: 'send', id, client, request, stallMs });
+    this.#thread.hold(true);
     return await exchange.head;
   }
 
@@ -69,52 +79,34 @@ export class ExchangeThread {
     const id = ++this.#lastId;
     await new Promise<void>((resolve) => {
       this.#closing.set(id, resolve);
-      this.#tell({ kind: 'close', client, id });
-      this.#worker?.ref();
+      this.#thread.tell({ kind: 'close', client, id });
+      this.#thread.hold(true);
     });
-    if (this.#exchanges.size === 0) this.#worker?.unref();
+    this.#hold();
   }
 
-  #tell(order: ExchangeOrder): void {
-    this.#started().postMessage(order);
-  }
-
-  #started(): Worker {
-    if (this.#worker !== null) return this.#worker;
-    const worker = new Worker(join(packageRoot, 'dist', 'exchange-worker.js'));
-    worker.unref();
-    worker.on('message', (message: ExchangeReport) => this.#reported(message));
-    worker.on('error', (error) => this.#ended(worker, error.message));
-    worker.on('exit', () => this.#ended(worker, 'the thread has ended'));
-    this.#worker = worker;
-    return worker;
-  }
-
-  #reported(message: ExchangeReport): void {
-    if (message.kind === 'closed') {
-      this.#closing.get(message.id)?.();
-      this.#closing.delete(message.id);
-    } else {
-      this.#exchanges.get(message.id)?.reported(message);
-      if (message.kind !== 'ended' && message.kind !== 'failed') return;
-      this.#exchanges.delete(message.id);
-      if (this.#exchanges.size === 0) this.#worker?.unref();
+  #reported(report: ExchangeReport): void {
+    const { id } = report;
+    if (report.kind === 'closed') {
+      this.#closing.get(id)?.();
+      this.#closing.delete(id);
+      return;
     }
+    this.#exchanges.get(id)?.reported(report);
+    if (report.kind !== 'ended' && report.kind !== 'failed') return;
+    this.#exchanges.delete(id);
+    this.#hold();
   }
 
-  /** The next request starts another thread. */
-  #ended(worker: Worker, why: string): void {
-    if (this.#worker !== worker) return;
-    this.#worker = null;
+  #hold(): void {
+    this.#thread.hold(this.#exchanges.size + this.#closing.size > 0);
+  }
+
+  #ended(why: Error): void {
     this.#opened.clear();
-    const exchanges = [...this.#exchanges];
+    const failure: Failure = { kind: 'aborted', message: 'closed', cause: why.message, transferMs: 0 };
+    for (const [id, exchange] of this.#exchanges) exchange.reported({ kind: 'failed', id, failure });
     this.#exchanges.clear();
-    for (const [id, exchange] of exchanges)
-      exchange.reported({
-        kind: 'failed',
-        id,
-        failure: { kind: 'aborted', message: 'closed', cause: why, transferMs: 0 },
-      });
     for (const resolve of this.#closing.values()) resolve();
     this.#closing.clear();
   }

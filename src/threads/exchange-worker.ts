@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../base/errors.js';
 import { Transport } from '../providers/http/transport/transport.js';
-import type { WireResponse } from '../providers/http/transport/wire.js';
+import { TransportFailure, type WireResponse } from '../providers/http/transport/wire.js';
 import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES } from './exchange-messages.js';
 import { type Piece, PieceCutter } from './piece-cutter.js';
 import { lowerPriority } from './thread-priority.js';
@@ -53,7 +53,7 @@ class Exchange {
     const id = this.#id;
     try {
       const transport = transports.get(client);
-      if (transport === undefined) throw new Error('closed');
+      if (transport === undefined) throw new TransportFailure('aborted', 'closed', undefined);
       const { url, ...rest } = request;
       const response = await transport.send({ ...rest, url: new URL(url) }, stallMs, this.#abort.signal);
       this.#response = response;

@@ -2,12 +2,10 @@
  * Hashes contents in a thread of its own, which starts with the first of them. It reads the files of the cache and the spool itself, so
  * no content passes between the threads.
  */
-import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import type { ContentHasher, FileDigest, FileSpan, RunningMd5 } from '../base/content-hasher.js';
-import { packageRoot } from '../base/installation.js';
 import { type Digest, RunningDigest } from '../base/running-digest.js';
 import type { HashAnswer, HashRequest, HashResult } from './hash-messages.js';
+import { LazyThread } from './lazy-thread.js';
 
 interface Waiting {
   resolve(result: HashResult): void;
@@ -15,10 +13,19 @@ interface Waiting {
 }
 
 export class HashThread implements ContentHasher {
-  #worker: Worker | null = null;
+  /** Goes up with each thread that has ended. */
+  generation = 0;
+  readonly #thread: LazyThread<HashRequest, HashAnswer>;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
   #lastStream = 0;
+
+  constructor() {
+    this.#thread = new LazyThread('hash-worker.js', {
+      reported: (answer) => this.#answered(answer),
+      ended: (why) => this.#ended(why),
+    });
+  }
 
   md5(): RunningMd5 {
     return new ThreadMd5(this, ++this.#lastStream);
@@ -30,7 +37,7 @@ export class HashThread implements ContentHasher {
 
   /** Sends a message that has no answer. */
   tell(request: HashRequest): void {
-    this.#started().postMessage(request);
+    this.#thread.tell(request);
   }
 
   /** Sends a message and resolves with its result. */
@@ -38,51 +45,30 @@ export class HashThread implements ContentHasher {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      const worker = this.#started();
-      // The process may end while nobody waits for the thread, and not before.
-      worker.ref();
-      worker.postMessage(request(id));
+      this.#thread.tell(request(id));
+      this.#thread.hold(true);
     });
   }
 
   /** Ends the thread; what waits for it rejects. */
-  async close(): Promise<void> {
-    const worker = this.#worker;
-    if (worker === null) return;
-    this.#ended(worker, new Error('the thread was closed'));
-    await worker.terminate();
+  close(): Promise<void> {
+    return this.#thread.close();
   }
 
-  #started(): Worker {
-    if (this.#worker !== null) return this.#worker;
-    const worker = new Worker(join(packageRoot, 'dist', 'hash-worker.js'), { stdin: false });
-    worker.unref();
-    worker.on('message', (answer: HashAnswer) => this.#answered(worker, answer));
-    worker.on('error', (error) => this.#ended(worker, error));
-    worker.on('exit', () => this.#ended(worker, new Error('the hashing thread has ended')));
-    this.#worker = worker;
-    return worker;
-  }
-
-  #answered(worker: Worker, answer: HashAnswer): void {
+  #answered(answer: HashAnswer): void {
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
-    if (this.#waiting.size === 0) worker.unref();
+    if (this.#waiting.size === 0) this.#thread.hold(false);
     if ('failure' in answer) waiting?.reject(new Error(answer.failure));
     else waiting?.resolve(answer.result);
   }
 
-  /** The next message starts another thread. It does not know the MD5s of this one: their results are wrong (see `ThreadMd5`). */
-  #ended(worker: Worker, error: Error): void {
-    if (this.#worker !== worker) return;
-    this.#worker = null;
+  /** The next thread knows none of the MD5s and digests of this one: see `ThreadStream`. */
+  #ended(why: Error): void {
     this.generation++;
-    for (const waiting of this.#waiting.values()) waiting.reject(error);
+    for (const waiting of this.#waiting.values()) waiting.reject(why);
     this.#waiting.clear();
   }
-
-  /** Goes up with each thread that has ended. */
-  generation = 0;
 }
 
 /** What lives in the thread, and ends with it. */

@@ -173,7 +173,7 @@ describe('a removal', () => {
       expect(await reader.look()).toEqual({ m: 'there', own: 'there' });
   });
 
-  it('is noted where it is not known what other machines have, and goes once that is known', async () => {
+  it('is noted where it is not known what other machines have', async () => {
     const a = new Machine(account());
     const b = new Machine(a.account);
     b.put('other', link);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { PROVIDER_NAMES } from '../../src/providers/provider.js';
 import {
   createProvider,
   defaultEndpoints,
   endpointKeys,
-  PROVIDER_NAMES,
   parseCredentials,
   parseProviderName,
   wrongCredentialKeys,

@@ -9,7 +9,6 @@ import {
   filesOf,
   isCertain,
   linksOf,
-  md5Of,
   moved,
   renamed,
   stored,
@@ -17,13 +16,7 @@ import {
   withNode,
   without,
 } from './model.js';
-
-/** What the provider's mounts can do. */
-export interface Abilities {
-  readonly moveDirectories: boolean;
-  /** A rename is a copy and a removal: a crash in between leaves the file under both names. */
-  readonly renameCopies: boolean;
-}
+import type { Abilities } from './services.js';
 
 interface Descriptor {
   readonly fd: number;
@@ -404,16 +397,4 @@ export class Actor {
 /** What a directory may be after a crash. */
 export function possibleTrees(actor: Actor): readonly Tree[] {
   return actor.possible ?? [actor.tree];
-}
-
-/** For a failure's report. */
-export function describeTree(tree: Tree): string {
-  const lines = [...tree].map(([path, node]) =>
-    node.kind === 'directory'
-      ? `${path}/`
-      : node.kind === 'link'
-        ? `${path} -> ${node.target}`
-        : `${path} ${node.versions.map((version) => `${version.length}:${md5Of(version).slice(0, 8)}`).join(' | ')}`,
-  );
-  return lines.sort().join('\n');
 }

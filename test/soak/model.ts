@@ -138,3 +138,15 @@ export function foreign(content: Buffer, versions: readonly Buffer[]): string | 
   }
   return null;
 }
+
+/** For a failure's report. */
+export function describeTree(tree: Tree): string {
+  const lines = [...tree].map(([path, node]) =>
+    node.kind === 'directory'
+      ? `${path}/`
+      : node.kind === 'link'
+        ? `${path} -> ${node.target}`
+        : `${path} ${node.versions.map((version) => `${version.length}:${md5Of(version).slice(0, 8)}`).join(' | ')}`,
+  );
+  return lines.sort().join('\n');
+}

@@ -14,11 +14,12 @@ import { askControl } from '../../src/mount/control.js';
 import { Registry } from '../../src/mount/registry.js';
 import type { MountStatus } from '../../src/mount/status.js';
 import { randomNumbers } from '../../src/sandbox/faults.js';
-import type { AnySandboxOptions, ProviderName } from '../../src/sandbox/index.js';
+import type { ProviderName } from '../../src/sandbox/index.js';
 import { createServiceWorld, joinWorld, type World } from '../mount/world.js';
-import { type Abilities, Actor, describeTree, possibleTrees, WrongContent } from './actor.js';
+import { Actor, possibleTrees, WrongContent } from './actor.js';
 import { FileWorker } from './file-worker.js';
-import { compare, filesOf, isCertain, md5Of, type Tree } from './model.js';
+import { compare, describeTree, filesOf, isCertain, md5Of, type Tree } from './model.js';
+import { abilitiesOf, carried, sandboxOptions } from './services.js';
 import { end, inTime, isGone, Mismatch, PATIENCE, pause } from './waiting.js';
 
 export interface SoakOptions {
@@ -43,21 +44,12 @@ export interface SoakResult {
 
 export class SoakFailure extends Error {}
 
-/** What the service does not know (links) is in the account, too. */
-const carried = ['--metadata', 'account'] as const;
 /** Worked at once, each in a directory of its own, so that their models do not meet. */
 const ACTORS = ['a', 'b', 'c'];
 /** Rounds between two drains and comparisons with the service. */
 const ROUNDS_PER_WORLD = 15;
 /** Work under a switch that never fires is killed from outside after so many operations. */
 const MOST_OPERATIONS = 80;
-
-const abilitiesOf: Readonly<Record<ProviderName, Abilities>> = {
-  '4shared': { moveDirectories: true, renameCopies: false },
-  '4sync': { moveDirectories: true, renameCopies: false },
-  '5sync': { moveDirectories: false, renameCopies: true },
-  acronis: { moveDirectories: true, renameCopies: false },
-};
 
 const run = promisify(execFile);
 
@@ -93,14 +85,6 @@ export async function soak({ provider, rounds, seed, report }: SoakOptions): Pro
     }
   }
   return result;
-}
-
-function sandboxOptions(provider: ProviderName, random: () => number): AnySandboxOptions {
-  const latencyMs = [0, 3, 20][Math.floor(random() * 3)] ?? 0;
-  if (provider === '5sync') return { provider, latencyMs, requestsPerHour: 0 };
-  if (provider === 'acronis') return { provider, latencyMs };
-  // Low enough that the larger files go in chunks and take their names afterwards.
-  return { provider, latencyMs, simpleUploadLimit: 150_000 };
 }
 
 type Kill =

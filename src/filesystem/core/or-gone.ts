@@ -1,5 +1,5 @@
 import { codeOf } from '../../base/errors.js';
-import type { RemoteEntry } from '../../providers/provider.js';
+import type { Provider, RemoteEntry } from '../../providers/provider.js';
 
 /** Null if the object does not exist (any more). */
 export async function orGone(stat: Promise<RemoteEntry>): Promise<RemoteEntry | null> {
@@ -9,4 +9,10 @@ export async function orGone(stat: Promise<RemoteEntry>): Promise<RemoteEntry | 
     if (codeOf(error) === 'not-found') return null;
     throw error;
   }
+}
+
+/** What the provider has in a folder now; nothing where the folder is gone. */
+export async function entriesIn(provider: Provider, folderId: string): Promise<RemoteEntry[]> {
+  const folder = await orGone(provider.stat({ kind: 'folder', id: folderId }));
+  return folder?.kind === 'folder' ? await provider.list(folder) : [];
 }

@@ -13,6 +13,7 @@ import type { Contents } from '../content/contents.js';
 import type { Relocation } from '../content/relocation.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.js';
+import { dropDuplicate } from '../core/drop-duplicate.js';
 import { FsError } from '../core/fs-error.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
@@ -326,10 +327,7 @@ export class Renaming {
       if (target !== undefined) dropName(this.#core, target);
       if (aside !== undefined) this.#asideFiles.commit(aside);
       takeOver(this.#core, source.ino, directory.ino, name);
-      const duplicate = table.byRemote(moved.kind, moved.id);
-      if (duplicate !== undefined && duplicate.ino !== source.ino) {
-        table.update(duplicate.ino, { parent: null, remote: null });
-      }
+      dropDuplicate(this.#core, source.ino, moved);
       const now = inodeOf(this.#core, source.ino);
       // A listing during the rename may show another client's change that put the directory inside the source: break
       // the circle first.

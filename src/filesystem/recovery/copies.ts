@@ -7,7 +7,7 @@
 import { messageOf } from '../../base/errors.js';
 import { type Provider, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
 import type { Core } from '../core/core.js';
-import { orGone } from '../core/or-gone.js';
+import { entriesIn, orGone } from '../core/or-gone.js';
 import { md5Of } from '../uploads/delivery.js';
 import type { Orphans } from '../uploads/orphans.js';
 
@@ -41,9 +41,7 @@ export async function findCopy(
   { parentId, name }: CopyPlace,
   copy: BegunCopy,
 ): Promise<RemoteFile | null> {
-  const folder = await orGone(provider.stat({ kind: 'folder', id: parentId }));
-  const entries = folder?.kind === 'folder' ? await provider.list(folder) : [];
-  for (const entry of entries) {
+  for (const entry of await entriesIn(provider, parentId)) {
     if (entry.kind !== 'file' || entry.name !== name || entry.size !== copy.size) continue;
     if (copy.replaces !== null && revisionKey(entry) === revisionKey(copy.replaces)) continue;
     if ((await md5Of(provider, entry)) === copy.md5) return entry;

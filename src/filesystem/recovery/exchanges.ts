@@ -14,7 +14,8 @@ import { touchStatus } from '../attributes/attributes.js';
 import { conflictName } from '../core/conflict-name.js';
 import type { Core } from '../core/core.js';
 import { isPastDeadline, isUnavailable } from '../core/deadlines.js';
-import { orGone } from '../core/or-gone.js';
+import { dropDuplicate } from '../core/drop-duplicate.js';
+import { entriesIn } from '../core/or-gone.js';
 
 /** One of the two names, and what the provider has under it. */
 export interface ExchangedName {
@@ -128,9 +129,9 @@ export class Exchanges {
    */
   async #settle({ first, second, aside }: Exchange): Promise<Swapped | null> {
     const { provider } = this.#core;
-    const atFirst = await this.#entries(first.place.parentId);
-    const atSecond =
-      first.place.parentId === second.place.parentId ? atFirst : await this.#entries(second.place.parentId);
+    const atFirst = await entriesIn(provider, first.place.parentId);
+    const isSame = first.place.parentId === second.place.parentId;
+    const atSecond = isSame ? atFirst : await entriesIn(provider, second.place.parentId);
     const one = atFirst.find(({ name }) => name === first.place.name);
     const other = atSecond.find(({ name }) => name === second.place.name);
     if (second.remote === null) return isObject(other, first.remote) ? { first: other, second: null } : null;
@@ -146,12 +147,6 @@ export class Exchanges {
     this.#core.table.update(first.ino, { remote: back });
     if (back.kind === 'file') this.#onMoved(first.ino, back);
     return null;
-  }
-
-  async #entries(parentId: string): Promise<RemoteEntry[]> {
-    const { provider } = this.#core;
-    const folder = await orGone(provider.stat({ kind: 'folder', id: parentId }));
-    return folder?.kind === 'folder' ? await provider.list(folder) : [];
   }
 
   /** The place, or one beside it where another client has taken the name meanwhile. */
@@ -195,7 +190,7 @@ export function takeName(
   return (to, remote) => {
     if (further !== undefined) table.addName(inode.ino, to.parent, to.name);
     else {
-      if (remote !== null) dropDuplicate(core, inode, remote);
+      if (remote !== null) dropDuplicate(core, inode.ino, remote);
       table.breakCycle(inode.ino, to.parent);
       const mtime = inode.overlay.mtime ?? (inode.remote === null ? null : fromMs(inode.remote.modified));
       table.update(inode.ino, {
@@ -205,13 +200,6 @@ export function takeName(
     }
     touchStatus(core, inode.ino);
   };
-}
-
-/** A listing in between may have shown the object as a new one. */
-function dropDuplicate({ table }: Core, inode: Inode, remote: RemoteEntry): void {
-  const duplicate = table.byRemote(remote.kind, remote.id);
-  if (duplicate !== undefined && duplicate.ino !== inode.ino)
-    table.update(duplicate.ino, { parent: null, remote: null });
 }
 
 function isObject(entry: RemoteEntry | undefined, remote: RemoteEntry | null): entry is RemoteEntry {

@@ -9,7 +9,7 @@ import type { RemoteEntry, RemoteFile, UploadTarget } from '../../providers/prov
 import type { Ino, Inode } from '../../tree/inode.js';
 import { conflictName } from '../core/conflict-name.js';
 import type { Core } from '../core/core.js';
-import { orGone } from '../core/or-gone.js';
+import { entriesIn, orGone } from '../core/or-gone.js';
 import type { Intent, ReplaceIntent } from '../core/replace-intent.js';
 import { isUndeletable, type Orphans } from '../uploads/orphans.js';
 import { type BegunCopy, Copies } from './copies.js';
@@ -314,11 +314,9 @@ export class Intents {
   async #settle(intent: Intent): Promise<void> {
     const { provider, directories, table } = this.#core;
     const { old, parentId, aside, asideIn } = intent.replace;
-    const folder = await orGone(provider.stat({ kind: 'folder', id: parentId }));
-    const entries = folder?.kind === 'folder' ? await provider.list(folder) : [];
+    const entries = await entriesIn(provider, parentId);
     const isBeside = asideIn === undefined || asideIn === parentId;
-    const other = isBeside ? null : await orGone(provider.stat({ kind: 'folder', id: asideIn }));
-    const beside = other?.kind === 'folder' ? await provider.list(other) : entries;
+    const beside = isBeside ? entries : await entriesIn(provider, asideIn);
     const stepped = beside.find((entry) => entry.kind === 'file' && entry.name === aside);
     if (stepped !== undefined) {
       const back = await this.#finish(intent.replace, stepped, entries);

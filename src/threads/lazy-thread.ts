@@ -1,0 +1,56 @@
+/** A thread that starts with its first order, and is started anew by the next one where it has ended. */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { packageRoot } from '../base/installation.js';
+
+export interface ThreadEvents<Report> {
+  reported(report: Report): void;
+  /** It has ended, and with it all that it was told. */
+  ended(why: Error): void;
+}
+
+export class LazyThread<Order, Report> {
+  readonly #file: string;
+  readonly #events: ThreadEvents<Report>;
+  #worker: Worker | null = null;
+
+  /** `file`: the program of the thread, in `dist/`. */
+  constructor(file: string, events: ThreadEvents<Report>) {
+    this.#file = join(packageRoot, 'dist', file);
+    this.#events = events;
+  }
+
+  tell(order: Order): void {
+    this.#started().postMessage(order);
+  }
+
+  /** While somebody waits for the thread, the process does not end by itself. */
+  hold(isAwaited: boolean): void {
+    if (isAwaited) this.#worker?.ref();
+    else this.#worker?.unref();
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === null) return;
+    this.#hasEnded(worker, new Error('the thread was closed'));
+    await worker.terminate();
+  }
+
+  #started(): Worker {
+    if (this.#worker !== null) return this.#worker;
+    const worker = new Worker(this.#file);
+    worker.unref();
+    worker.on('message', (report: Report) => this.#events.reported(report));
+    worker.on('error', (error) => this.#hasEnded(worker, error));
+    worker.on('exit', () => this.#hasEnded(worker, new Error('the thread has ended')));
+    this.#worker = worker;
+    return worker;
+  }
+
+  #hasEnded(worker: Worker, why: Error): void {
+    if (this.#worker !== worker) return;
+    this.#worker = null;
+    this.#events.ended(why);
+  }
+}
