@@ -4,8 +4,10 @@
  * Invariant: a block is under way once. A read that waits for it gets it from memory, where it stays until it is on the disk.
  */
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { ProviderError } from '../providers/errors.js';
-import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions } from '../providers/provider.js';
+import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions, StoredPiece } from '../providers/provider.js';
+import type { BlockClaim } from './block-claim.js';
 import { type Block, blocksOf, RUN_BLOCKS, type Run, RunCollector } from './block-runs.js';
 import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
@@ -21,14 +23,16 @@ const PIECES = { pieceBytes: RUN_BLOCKS * BLOCK_BYTES, partBytes: BLOCK_BYTES };
  * back, and what a program waits for comes as fast as it can.
  */
 const BULK_BYTES = 1024 * 1024;
+const NO_BYTES = new Uint8Array(0);
 /** Runs of one request that may wait in memory for the disk. */
 const MAX_UNWRITTEN = 2;
 
 export interface Pending {
   /** Read-ahead: its failure says little about a request that a program waits for. */
   readonly isAhead: boolean;
-  readonly data: Promise<Uint8Array>;
-  readonly resolve: (data: Uint8Array) => void;
+  /** Null: look for it in the cache. */
+  readonly data: Promise<Uint8Array | null>;
+  readonly resolve: (data: Uint8Array | null) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -119,19 +123,35 @@ export class BlockFetcher {
     if (this.#stream !== null) return this.#waitForStream(this.#stream);
     const offset = first * BLOCK_BYTES;
     const length = Math.min(end * BLOCK_BYTES, this.#file.size) - offset;
-    const isAhead = options.priority === 'background';
-    const answer = await this.#fetch(
-      this.#file,
-      { offset, length },
-      {
-        ...options,
-        ...(length > BULK_BYTES && (isAhead || options.inBatch === true) && { pieces: PIECES }),
-        hasEarlierBytes: this.#hasEarlierBytes,
-        isVerified: this.#isVerifiedBeforeDelivery(length),
-      },
-    );
+    const isBulk = length > BULK_BYTES && (options.priority === 'background' || options.inBatch === true);
+    // What is checked as a whole before any of it is delivered comes through memory.
+    const claim = isBulk && !this.#isWithheld(length) ? this.#cached.claim(first, end) : null;
+    try {
+      await this.#fetchRange(
+        { offset, length },
+        {
+          ...options,
+          ...(isBulk && { pieces: claim === null ? PIECES : { ...PIECES, target: claim } }),
+          hasEarlierBytes: this.#hasEarlierBytes,
+          isVerified: this.#isVerifiedBeforeDelivery(length),
+        },
+        expected,
+        claim,
+      );
+    } finally {
+      await claim?.end();
+    }
+  }
+
+  async #fetchRange(
+    { offset, length }: ByteRange,
+    options: RequestOptions,
+    expected: Expected,
+    claim: BlockClaim | null,
+  ): Promise<void> {
+    const answer = await this.#fetch(this.#file, { offset, length }, options);
     const isRequestedRange = answer.offset >= offset && answer.offset + answer.length <= offset + length;
-    if (isRequestedRange) return this.#receive(answer, expected);
+    if (isRequestedRange) return this.#receive(answer, expected, claim);
     if (this.#stream !== null) {
       await discard(answer.body);
       return this.#waitForStream(this.#stream);
@@ -140,7 +160,7 @@ export class BlockFetcher {
     for (let block = blockOf(answer.offset); block < blockCount(answer.offset + answer.length); block++) {
       if (!this.#cached.has(block) && !this.#pending.has(block)) this.#addPending(block, expected, true);
     }
-    const taking = this.#receive(answer, expected);
+    const taking = this.#receive(answer, expected, claim);
     this.#stream = taking
       .catch(() => undefined)
       .finally(() => {
@@ -151,8 +171,16 @@ export class BlockFetcher {
 
   /** Are the bytes of an answer of this length checked before any of them is delivered? See `#receive`. */
   #isVerifiedBeforeDelivery(length: number): boolean {
-    const isSmall = length === this.#file.size && length <= WHOLE_FILE_BYTES;
-    return this.check !== null && (this.check.isVerified || isSmall);
+    return this.check !== null && (this.check.isVerified || this.#isSmall(length));
+  }
+
+  /** Is an answer of this length held back until its MD5 is known to match? */
+  #isWithheld(length: number): boolean {
+    return this.check !== null && !this.check.isVerified && this.#isSmall(length);
+  }
+
+  #isSmall(length: number): boolean {
+    return length === this.#file.size && length <= WHOLE_FILE_BYTES;
   }
 
   /**
@@ -164,11 +192,9 @@ export class BlockFetcher {
     throw new ProviderError('aborted', `${this.#file.name}: sent whole to another reader`);
   }
 
-  async #receive(answer: RangeBody, expected: Expected): Promise<void> {
+  async #receive(answer: RangeBody, expected: Expected, claim: BlockClaim | null): Promise<void> {
     const { check } = this;
     this.#hasEarlierBytes = true;
-    const isWhole = answer.offset === 0 && answer.length === this.#file.size;
-    const isSmall = isWhole && answer.length <= WHOLE_FILE_BYTES;
     const writes: Promise<void>[] = [];
     const runs = new RunCollector();
     let generation = check?.generation;
@@ -178,15 +204,22 @@ export class BlockFetcher {
     };
     const deliver = (arrived: Block): void => {
       const { block, data } = arrived;
+      claim?.giveBack(block);
       const pending = this.#pending.get(block);
       pending?.resolve(data);
       if (pending !== undefined) delivered.set(block, pending);
       for (const run of runs.add(arrived)) store(run);
     };
     // No byte of a small file is delivered before its MD5 is known to match.
-    const withheld: Block[] | null = check !== null && !check.isVerified && isSmall ? [] : null;
+    const withheld: Block[] | null = answer.offset === 0 && this.#isWithheld(answer.length) ? [] : null;
     try {
       for await (const block of blocksOf(answer, this.#file.size)) {
+        if ('isStored' in block) {
+          store(runs.take());
+          this.#landed(block, expected, claim);
+          generation = check?.generation;
+          continue;
+        }
         if (withheld !== null) {
           withheld.push(block);
           continue;
@@ -212,10 +245,26 @@ export class BlockFetcher {
     }
   }
 
+  /** A piece lies in the cache's file, unless it was evicted by now. Throws where the content is wrong. */
+  #landed({ offset, crcs }: StoredPiece, expected: Expected, claim: BlockClaim | null): void {
+    const first = blockOf(offset);
+    for (const [at, crc] of crcs.entries()) this.check?.arrived({ block: first + at, data: NO_BYTES, crc });
+    const isInCache = claim?.landed(first, crcs) === true;
+    for (const [at, crc] of crcs.entries()) {
+      const block = first + at;
+      if (!isInCache) this.#cached.noteCrc(block, crc);
+      const pending = expected.get(block);
+      expected.delete(block);
+      pending?.resolve(null);
+      if (pending !== undefined) this.#removePending(block, pending);
+    }
+    this.check?.stored();
+  }
+
   #addPending(block: number, expected: Expected, isAhead: boolean): void {
-    let resolve!: (data: Uint8Array) => void;
+    let resolve!: (data: Uint8Array | null) => void;
     let reject!: (error: unknown) => void;
-    const data = new Promise<Uint8Array>((yes, no) => {
+    const data = new Promise<Uint8Array | null>((yes, no) => {
       resolve = yes;
       reject = no;
     });
@@ -235,7 +284,7 @@ export class BlockFetcher {
       const block = first + at / BLOCK_BYTES;
       if (isKnown && !this.#cached.has(block)) {
         const bytes = data.subarray(at, at + BLOCK_BYTES);
-        this.#cached.noteCrc(block, bytes);
+        this.#cached.noteCrc(block, crc32(bytes));
         this.check?.unstored(block, bytes);
       }
       expected.delete(block);

@@ -1,6 +1,6 @@
 /** Cuts the body of an answer into blocks, and collects neighbouring blocks into runs that one call writes to the disk. */
-import type { RangeBody } from '../providers/provider.js';
-import { BLOCK_BYTES, blockLength, SEGMENT_BLOCKS } from './blocks.js';
+import { isStored, type RangeBody, type StoredPiece } from '../providers/provider.js';
+import { BLOCK_BYTES, blockCount, blockLength, SEGMENT_BLOCKS } from './blocks.js';
 
 /**
  * Blocks that one call writes to the cache, 1 MiB: to pass a call to another thread costs as much time as writing
@@ -66,16 +66,24 @@ function continues(last: Block, next: Block): boolean {
 
 /**
  * The whole blocks in a body, in order; bytes before the first whole block are dropped. Pieces that come with their CRCs are passed on
- * as they are. Other chunks are copied, so that the blocks of a run lie one after the other.
+ * as they are, and so are those that are stored already. Other chunks are copied, so that the blocks of a run lie one after the other.
  */
-export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator<Block> {
+export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator<Block | StoredPiece> {
   const end = Math.min(answer.offset + answer.length, size);
   let block = Math.ceil(answer.offset / BLOCK_BYTES);
   let skip = block * BLOCK_BYTES - answer.offset;
   let buffer: Uint8Array = new Uint8Array(0);
   let from = 0;
   let filled = 0;
-  for await (const chunk of answer.body) {
+  for await (const chunk of answer.pieces ?? answer.body) {
+    if (isStored(chunk)) {
+      // It begins with a block: of the one before it nothing is missing.
+      yield chunk;
+      block = blockCount(chunk.offset + chunk.byteLength);
+      buffer = new Uint8Array(0);
+      from = filled = 0;
+      continue;
+    }
     let at = Math.min(skip, chunk.length);
     skip -= at;
     while (at < chunk.length && block * BLOCK_BYTES + blockLength(block, size) <= end) {

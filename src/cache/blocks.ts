@@ -26,14 +26,16 @@ export function segmentOf(block: number): number {
   return Math.floor(block / SEGMENT_BLOCKS);
 }
 
-/** Presence and CRC-32 of every block of one revision. */
+/** Presence and CRC-32 of every block of one revision, and which of them were compared with the bytes on the disk in this process. */
 export class BlockMap {
   readonly count: number;
   readonly #present: Uint8Array;
   readonly #crc: Uint32Array;
+  readonly #verified: Uint8Array;
 
   constructor(count: number, stored?: Uint8Array) {
     this.count = count;
+    this.#verified = new Uint8Array(count);
     if (stored !== undefined && stored.byteLength === count * 5) {
       const copy = stored.slice();
       this.#crc = new Uint32Array(copy.buffer, copy.byteOffset, count);
@@ -48,18 +50,41 @@ export class BlockMap {
     return this.#present[block] === 1;
   }
 
+  /** Are all of `[first, last]` present? */
+  hasAll(first: number, last: number): boolean {
+    for (let block = first; block <= last; block++) if (this.#present[block] !== 1) return false;
+    return true;
+  }
+
+  isEmpty(): boolean {
+    return !this.#present.includes(1);
+  }
+
+  /** Do all of `[first, last]` have their CRC on the disk for certain? */
+  areVerified(first: number, last: number): boolean {
+    for (let block = first; block <= last; block++) if (this.#verified[block] !== 1) return false;
+    return true;
+  }
+
+  verified(block: number): void {
+    this.#verified[block] = 1;
+  }
+
   crc(block: number): number {
     return this.#crc[block] ?? 0;
   }
 
+  /** The block was just written, with this CRC. */
   set(block: number, crc: number): void {
     this.#present[block] = 1;
     this.#crc[block] = crc;
+    this.#verified[block] = 1;
   }
 
   /** The block is gone; its CRC is remembered. */
   clear(block: number): void {
     this.#present[block] = 0;
+    this.#verified[block] = 0;
   }
 
   /** Remembers the CRC of a block that is not present. */
@@ -71,6 +96,7 @@ export class BlockMap {
   reset(): void {
     this.#present.fill(0);
     this.#crc.fill(0);
+    this.#verified.fill(0);
   }
 
   /** Bytes of the present blocks of a segment, in a revision of `size` bytes. */

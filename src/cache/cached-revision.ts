@@ -2,16 +2,18 @@
  * The blocks of one revision on disk: a sparse file and the map of its present blocks. All readers of the revision share it.
  * Invariant: every method treats a failing disk as an absent block, and a block that is read has the CRC it was stored with.
  */
-import { closeSync, openSync, rmSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { RunningMd5 } from '../base/content-hasher.js';
 import { messageOf } from '../base/errors.js';
 import { readAt, writeAt } from '../base/files.js';
-import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
+import { BlockClaim } from './block-claim.js';
 import type { Block } from './block-runs.js';
 import { BLOCK_BYTES, type BlockMap, blockLength, blockOf, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
-import { makeSparse, type PunchHole } from './sparse-file.js';
+import { EvictionCounts } from './eviction-counts.js';
+import { Reservation, type SpaceOf } from './reservation.js';
+import { RevisionFile } from './revision-file.js';
+import type { PunchHole } from './sparse-file.js';
 
 /** A block that is evicted as often as this while it is being written is not worth keeping. */
 const MAX_WRITES = 3;
@@ -50,18 +52,13 @@ export class CachedRevision {
   /** The whole content matched the provider's MD5. So the CRC of every block, present or not, is that of the right content. */
   isChecked: boolean;
   readonly #cache: RevisionHost;
-  readonly #path: string;
-  /** Blocks whose CRC was compared with the bytes on disk, and matched, since the file was opened. */
-  readonly #verified: Uint8Array;
+  readonly #disk: RevisionFile;
   /** Blocks on their way to the disk. */
   readonly #writing = new Set<number>();
-  /** How often each segment was evicted: bytes read or written across an eviction may be those of a hole. */
-  readonly #evictions: Uint32Array;
+  readonly #evictions: EvictionCounts;
+  readonly #space: SpaceOf;
   /** How often the content turned out to be wrong. */
   #corruptions = 0;
-  #fd: number | null = null;
-  /** Reads and writes on `#fd`. */
-  #uses = new InUse();
   /** Nothing can be read from the disk. */
   #broken = false;
   /** No more can be written to the disk; present blocks can be read. */
@@ -72,10 +69,15 @@ export class CachedRevision {
     this.key = key;
     this.size = size;
     this.map = map;
-    this.#path = path;
     this.isChecked = isChecked;
-    this.#verified = new Uint8Array(map.count);
-    this.#evictions = new Uint32Array(segmentOf(map.count) + 1);
+    this.#disk = new RevisionFile(path, size, cache.log, cache.punchHole);
+    this.#evictions = new EvictionCounts(map.count);
+    this.#space = {
+      size,
+      evictions: this.#evictions,
+      reserve: (block, bytes) => cache.reserve(key, block, bytes),
+      unreserve: (block, bytes) => cache.unreserve(key, block, bytes),
+    };
   }
 
   has(block: number): boolean {
@@ -83,23 +85,21 @@ export class CachedRevision {
   }
 
   isComplete(): boolean {
-    for (let block = 0; block < this.map.count; block++) if (!this.map.has(block)) return false;
-    return true;
+    return this.map.hasAll(0, this.map.count - 1);
   }
 
   isEmpty(): boolean {
-    for (let block = 0; block < this.map.count; block++) if (this.map.has(block)) return false;
-    return true;
+    return this.map.isEmpty();
   }
 
   /** Is every block present and verified? */
   isFullyVerified(): boolean {
-    return this.#hasAll(0, this.map.count - 1) && this.#isVerified(0, this.map.count - 1);
+    return this.isComplete() && this.map.areVerified(0, this.map.count - 1);
   }
 
   /** The file has the fingerprint that it had when every block was verified. */
   markVerified(): void {
-    this.#verified.fill(1);
+    for (let block = 0; block < this.map.count; block++) this.map.verified(block);
   }
 
   /**
@@ -109,27 +109,26 @@ export class CachedRevision {
   async readSpan(into: Uint8Array, offset: number): Promise<boolean> {
     const first = blockOf(offset);
     const last = blockOf(offset + into.length - 1);
-    if (!this.#hasAll(first, last)) return false;
+    if (!this.map.hasAll(first, last)) return false;
     const fd = this.#file();
     if (fd === null) return false;
-    const isChecked = this.#isVerified(first, last);
+    const isChecked = this.map.areVerified(first, last);
     const start = isChecked ? offset : first * BLOCK_BYTES;
     const end = isChecked ? offset + into.length : Math.min((last + 1) * BLOCK_BYTES, this.size);
     const isExact = end - start === into.length;
     const span = isExact ? into : Buffer.allocUnsafe(end - start);
-    const segments = [segmentOf(first), segmentOf(last)] as const;
-    const evictions = this.#evictionsOf(...segments);
+    const evictions = this.#evictions.of(first, last);
     try {
-      const count = await this.#uses.during(() => readAt(fd, span, start));
+      const count = await this.#disk.during(() => readAt(fd, span, start));
       // A segment was evicted during the read: the bytes may be those of a hole, even if the blocks are back by now.
-      if (count < span.length || evictions !== this.#evictionsOf(...segments)) return false;
+      if (count < span.length || evictions !== this.#evictions.of(first, last)) return false;
     } catch (error) {
       this.#fail(error);
       return false;
     }
     if (!isChecked && !this.#check(first, last, span)) return false;
     if (!isExact) into.set(span.subarray(offset - start, offset - start + into.length));
-    for (let segment = segments[0]; segment <= segments[1]; segment++) this.#used(segment);
+    for (let segment = segmentOf(first); segment <= segmentOf(last); segment++) this.#used(segment);
     return true;
   }
 
@@ -139,16 +138,15 @@ export class CachedRevision {
    */
   async hashSpan(md5: RunningMd5, first: number, last: number): Promise<boolean> {
     const fd = this.#file();
-    if (fd === null || !this.#hasAll(first, last)) return false;
+    if (fd === null || !this.map.hasAll(first, last)) return false;
     const position = first * BLOCK_BYTES;
     const length = Math.min((last + 1) * BLOCK_BYTES, this.size) - position;
     const crcs = Array.from({ length: last - first + 1 }, (_, at) => this.map.crc(first + at));
-    const segments = [segmentOf(first), segmentOf(last)] as const;
-    const evictions = this.#evictionsOf(...segments);
-    const wrong = await this.#uses.during(() => md5.addSpan({ fd, position, length, crcs, partBytes: BLOCK_BYTES }));
+    const evictions = this.#evictions.of(first, last);
+    const wrong = await this.#disk.during(() => md5.addSpan({ fd, position, length, crcs, partBytes: BLOCK_BYTES }));
     if (wrong === null) return true;
     // After an eviction the bytes may be those of a hole.
-    if (evictions === this.#evictionsOf(...segments)) this.#dropDamaged(first + wrong);
+    if (evictions === this.#evictions.of(first, last)) this.#dropDamaged(first + wrong);
     return false;
   }
 
@@ -156,15 +154,14 @@ export class CachedRevision {
   async readBlock(block: number): Promise<Uint8Array | null> {
     const fd = this.#file();
     if (fd === null || !this.map.has(block)) return null;
-    const segment = segmentOf(block);
-    const evictions = this.#evictions[segment];
+    const evictions = this.#evictions.of(block, block);
     const data = Buffer.allocUnsafe(blockLength(block, this.size));
     try {
-      const count = await this.#uses.during(() => readAt(fd, data, block * BLOCK_BYTES));
-      if (evictions !== this.#evictions[segment] || !this.map.has(block)) return null;
+      const count = await this.#disk.during(() => readAt(fd, data, block * BLOCK_BYTES));
+      if (evictions !== this.#evictions.of(block, block) || !this.map.has(block)) return null;
       if (count === data.length && crc32(data) === this.map.crc(block)) {
-        this.#verified[block] = 1;
-        this.#used(segment);
+        this.map.verified(block);
+        this.#used(segmentOf(block));
         return data;
       }
       this.#dropDamaged(block);
@@ -195,29 +192,22 @@ export class CachedRevision {
 
   /** Writes blocks `[from, end)`, which are in `#writing` and not present. */
   async #write(from: number, end: number, data: Uint8Array, crcs: readonly number[] | undefined): Promise<void> {
-    const segment = segmentOf(from);
     const corruptions = this.#corruptions;
     try {
       for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.#full && !this.map.has(from); tries++) {
-        if (!this.#cache.hasFreeSpace(data.length) || !this.#cache.reserve(this.key, from, data.length)) return;
-        // `reserve` may have evicted other blocks of this very segment: what counts is the state after it.
-        const evictions = this.#evictions[segment];
-        const isStill = (): boolean => evictions === this.#evictions[segment];
+        const reservation = this.#reserve(from, end);
         const fd = this.#file();
-        if (fd === null) return;
+        if (reservation === null || fd === null) return;
         try {
-          if (!this.isMarkedDirty) this.#cache.markDirty(this);
-          this.isMarkedDirty = true;
-          this.changed = true;
-          await this.#uses.during(() => writeAt(fd, data, from * BLOCK_BYTES));
+          this.#willWrite();
+          await this.#disk.during(() => writeAt(fd, data, from * BLOCK_BYTES));
         } catch (error) {
-          if (isStill()) this.#cache.unreserve(this.key, from, data.length);
-          this.#full = true;
-          this.#cache.log.warn({ key: this.key }, `the cache disk takes no more of a file: ${messageOf(error)}`);
+          reservation.release(from, end);
+          this.#takesNoMore(error);
           return;
         }
         // The segment was evicted during the write: nobody knows whether the bytes came before the hole or after it.
-        if (!isStill()) {
+        if (!reservation.holds(from)) {
           this.#free(fd, from, end);
           if (corruptions !== this.#corruptions) return;
           continue;
@@ -225,7 +215,6 @@ export class CachedRevision {
         for (let block = from; block < end; block++) {
           const at = (block - from) * BLOCK_BYTES;
           this.map.set(block, crcs?.[block - from] ?? crc32(data.subarray(at, at + BLOCK_BYTES)));
-          this.#verified[block] = 1;
         }
       }
     } finally {
@@ -234,14 +223,51 @@ export class CachedRevision {
   }
 
   /**
+   * Reserves blocks `[first, end)`, of which none is present, for a writer outside of the cache. Null where there is no space for them,
+   * somebody is writing one of them, or holes cannot be punched: what a writer leaves unfinished could then not be freed.
+   */
+  claim(first: number, end: number): BlockClaim | null {
+    if (this.#broken || this.#full || !this.#disk.canPunch) return null;
+    for (let block = first; block < end; block++) if (this.map.has(block) || this.#writing.has(block)) return null;
+    const reservation = this.#reserve(first, end);
+    const fd = this.#file();
+    if (reservation === null || fd === null) return null;
+    try {
+      this.#willWrite();
+    } catch (error) {
+      reservation.release(first, end);
+      this.#takesNoMore(error);
+      return null;
+    }
+    for (let block = first; block < end; block++) this.#writing.add(block);
+    const claim = new BlockClaim(fd, first, end, {
+      landed: (from, crcs) => {
+        // A run of blocks lies in one segment.
+        if (!reservation.holds(from)) return false;
+        crcs.forEach((crc, at) => {
+          this.map.set(from + at, crc);
+          this.#writing.delete(from + at);
+        });
+        return true;
+      },
+      free: (from, to) => {
+        reservation.release(from, to);
+        this.#free(fd, from, to);
+        for (let block = from; block < to; block++) this.#writing.delete(block);
+      },
+    });
+    void this.#disk.during(() => claim.ended);
+    return claim;
+  }
+
+  /**
    * Frees every block. The caller drops the reservations. The file is unlinked, so that writes under way are lost with it:
    * a file that was only truncated would grow again under late writes.
    */
   clear(): void {
     this.#clearMap();
-    this.closeFile();
     try {
-      rmSync(this.#path, { force: true });
+      this.#disk.remove();
     } catch (error) {
       this.#fail(error);
     }
@@ -263,59 +289,50 @@ export class CachedRevision {
   }
 
   /** Remembers the CRC of a block that could not be stored. */
-  noteCrc(block: number, data: Uint8Array): void {
-    if (!this.map.has(block)) this.map.noteCrc(block, crc32(data));
+  noteCrc(block: number, crc: number): void {
+    if (!this.map.has(block)) this.map.noteCrc(block, crc);
   }
 
   clearSegment(segment: number): void {
     const first = segment * SEGMENT_BLOCKS;
     const end = Math.min(first + SEGMENT_BLOCKS, this.map.count);
-    this.#evicted(segment);
+    this.#evictions.add(segment);
     this.changed = true;
     const fd = this.#file();
-    for (let block = first; block < end; block++) {
-      this.map.clear(block);
-      this.#verified[block] = 0;
-    }
+    for (let block = first; block < end; block++) this.map.clear(block);
     if (fd !== null) this.#free(fd, first, end);
   }
 
   /** Closes the descriptor once no read or write is under way; the next use opens it again. */
   closeFile(): void {
-    const fd = this.#fd;
-    if (fd === null) return;
-    const uses = this.#uses;
-    this.#fd = null;
-    this.#uses = new InUse();
-    const close = (): void => {
-      try {
-        closeSync(fd);
-      } catch (error) {
-        this.#cache.log.warn({ key: this.key }, `a cached file cannot be closed: ${messageOf(error)}`);
-      }
-    };
-    if (uses.isBusy) void uses.idle().then(close);
-    else close();
+    this.#disk.close();
   }
 
-  #hasAll(first: number, last: number): boolean {
-    for (let block = first; block <= last; block++) if (!this.map.has(block)) return false;
-    return true;
+  #reserve(first: number, end: number): Reservation | null {
+    const bytes = Math.min(end * BLOCK_BYTES, this.size) - first * BLOCK_BYTES;
+    return this.#cache.hasFreeSpace(bytes) ? Reservation.make(this.#space, first, end) : null;
   }
 
-  #isVerified(first: number, last: number): boolean {
-    for (let block = first; block <= last; block++) if (this.#verified[block] !== 1) return false;
-    return true;
+  /** Throws where the index cannot be told. */
+  #willWrite(): void {
+    if (!this.isMarkedDirty) this.#cache.markDirty(this);
+    this.isMarkedDirty = true;
+    this.changed = true;
+  }
+
+  #takesNoMore(error: unknown): void {
+    this.#full = true;
+    this.#cache.log.warn({ key: this.key }, `the cache disk takes no more of a file: ${messageOf(error)}`);
   }
 
   /** Compares whole blocks, just read, with their CRCs; a damaged one is dropped. */
   #check(first: number, last: number, span: Uint8Array): boolean {
     let isSound = true;
     for (let block = first; block <= last; block++) {
-      if (this.#verified[block] === 1) continue;
+      if (this.map.areVerified(block, block)) continue;
       const at = (block - first) * BLOCK_BYTES;
       if (crc32(span.subarray(at, at + blockLength(block, this.size))) === this.map.crc(block)) {
-        this.#verified[block] = 1;
+        this.map.verified(block);
       } else {
         this.#dropDamaged(block);
         isSound = false;
@@ -330,20 +347,17 @@ export class CachedRevision {
   }
 
   #free(fd: number, first: number, end: number): void {
-    const { punchHole } = this.#cache;
-    if (fd !== this.#fd || punchHole === undefined) return;
     try {
       const length = Math.min(end * BLOCK_BYTES, this.size) - first * BLOCK_BYTES;
-      if (!punchHole(fd, first * BLOCK_BYTES, length)) this.#cache.discard(this);
+      if (!this.#disk.punch(fd, first * BLOCK_BYTES, length)) this.#cache.discard(this);
     } catch (error) {
       this.#fail(error);
     }
   }
 
   #clearMap(): void {
-    for (let segment = 0; segment < this.#evictions.length; segment++) this.#evicted(segment);
+    this.#evictions.addAll();
     for (let block = 0; block < this.map.count; block++) this.map.clear(block);
-    this.#verified.fill(0);
     this.changed = true;
   }
 
@@ -352,30 +366,19 @@ export class CachedRevision {
     this.#cache.touch(this.key, segment);
   }
 
-  #evictionsOf(first: number, last: number): number {
-    let sum = 0;
-    for (let segment = first; segment <= last; segment++) sum += this.#evictions[segment] ?? 0;
-    return sum;
-  }
-
-  #evicted(segment: number): void {
-    this.#evictions[segment] = (this.#evictions[segment] ?? 0) + 1;
-  }
-
   #file(): number | null {
-    if (this.#fd !== null || this.#broken) return this.#fd;
+    if (this.#broken) return null;
     try {
-      this.#fd = this.isEmpty() ? makeSparse(this.#path, this.size) : openSync(this.#path, 'r+');
+      return this.#disk.open(this.isEmpty());
     } catch (error) {
       this.#fail(error);
+      return null;
     }
-    return this.#fd;
   }
 
   #forget(block: number): void {
     if (!this.map.has(block)) return;
     this.map.clear(block);
-    this.#verified[block] = 0;
     this.changed = true;
     this.#cache.unreserve(this.key, block, blockLength(block, this.size));
   }

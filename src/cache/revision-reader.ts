@@ -86,6 +86,11 @@ export class RevisionReader {
       const pending = this.#fetcher.pending(block);
       if (pending !== undefined) underway.set(block, pending);
     }
+    if (await isStoredWhole(underway)) {
+      // None of it passed through memory: one read brings all.
+      this.check?.require(generation);
+      if (await this.#cached.readSpan(wanted, offset)) return;
+    }
     for (let block = first; block <= last; block++) {
       const data = await this.#block(block, generation, underway.get(block));
       const start = block * BLOCK_BYTES;
@@ -180,7 +185,8 @@ export class RevisionReader {
       const pending = tries === 1 && underway !== undefined ? underway : this.#fetcher.pending(block);
       if (pending !== undefined) {
         try {
-          return await pending.data;
+          const data = (await pending.data) ?? (await this.#cached.readBlock(block));
+          if (data !== null) return data;
         } catch (error) {
           // The read-ahead of another handle may have been cancelled or put off; that says nothing about this read.
           if (tries >= TRIES || !isRetryable(error, pending.isAhead)) throw error;
@@ -219,6 +225,12 @@ export class RevisionReader {
       },
     });
   }
+}
+
+/** Waits for the blocks. True: all of them went into the cache's file, and none through memory. */
+async function isStoredWhole(underway: ReadonlyMap<number, Pending>): Promise<boolean> {
+  const arrived = await Promise.allSettled(Array.from(underway.values(), ({ data }) => data));
+  return arrived.every((block) => block.status === 'fulfilled' && block.value === null);
 }
 
 function isRetryable(error: unknown, isAhead: boolean): boolean {

@@ -150,12 +150,44 @@ export interface Pieces {
   readonly pieceBytes: number;
   /** Divides `pieceBytes`. */
   readonly partBytes: number;
+  /** Where the pieces may be written to, at their offsets, so that their bytes need not pass through the event loop. */
+  readonly target?: PieceTarget;
+}
+
+/** A file, as large as the content, that the caller keeps open and changes nowhere in the range while somebody holds it. */
+export interface PieceTarget {
+  readonly fd: number;
+  /** A writer begins. Each call is followed by one of `release` when that writer writes no more. */
+  hold(): void;
+  release(): void;
 }
 
 /** Bytes of a body. They do not change any more. */
-export interface BodyChunk extends Uint8Array {
+export interface BodyBytes extends Uint8Array {
   /** CRC-32 of each part of `Pieces.partBytes` (the last may be shorter), where the pieces were asked for and begin with a part. */
   crcs?: readonly number[];
+}
+
+/** Whole parts of a body, which were written to `Pieces.target` instead of being passed on. */
+export interface StoredPiece {
+  readonly isStored: true;
+  /** In the file, bytes. */
+  readonly offset: number;
+  readonly byteLength: number;
+  /** CRC-32 of each part. */
+  readonly crcs: readonly number[];
+}
+
+export type BodyChunk = BodyBytes | StoredPiece;
+
+export function isStored(chunk: BodyChunk): chunk is StoredPiece {
+  return 'isStored' in chunk;
+}
+
+/** For those who named no target. */
+export function bytesOf(chunk: BodyChunk): BodyBytes {
+  if (isStored(chunk)) throw new Error('bytes were stored, which nobody asked for');
+  return chunk;
 }
 
 export interface RangeBody {
@@ -167,7 +199,9 @@ export interface RangeBody {
    * The bytes; can be iterated once. Ends after exactly `length` bytes, or throws `ProviderError` (`integrity` when short,
    * `network`, `timeout` when it stalls). Leaving the loop early closes the connection.
    */
-  readonly body: AsyncIterable<BodyChunk>;
+  readonly body: AsyncIterable<BodyBytes>;
+  /** The same where the caller named a `Pieces.target`: what was stored there is not passed on. Iterate this instead of `body`. */
+  readonly pieces?: AsyncIterable<BodyChunk>;
 }
 
 /** Content to upload. It does not change during the upload. */

@@ -8,8 +8,11 @@ export interface ThreadRequest {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly body?: string;
-  readonly pieces: FilePieces;
+  readonly pieces: ThreadPieces;
 }
+
+/** `fd`: of the target; null where there is none. */
+export type ThreadPieces = Omit<FilePieces, 'target'> & { readonly fd: number | null };
 
 export type ExchangeOrder =
   /** The requests of one client go through a transport of its own. */
@@ -40,6 +43,14 @@ export interface Failure {
 export type ExchangeReport =
   | { readonly kind: 'head'; readonly id: number; readonly status: number; readonly headers: WireResponse['headers'] }
   | { readonly kind: 'piece'; readonly id: number; readonly data: Uint8Array; readonly crcs: readonly number[] | null }
+  /** The thread has written a piece to the target. */
+  | {
+      readonly kind: 'stored';
+      readonly id: number;
+      readonly offset: number;
+      readonly byteLength: number;
+      readonly crcs: readonly number[];
+    }
   | { readonly kind: 'ended'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure }
   | { readonly kind: 'closed'; readonly id: number };

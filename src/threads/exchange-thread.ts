@@ -10,7 +10,7 @@ import {
   type WireRequest,
   type WireResponse,
 } from '../providers/http/transport/wire.js';
-import type { BodyChunk } from '../providers/provider.js';
+import { type BodyBytes, type BodyChunk, isStored, type PieceTarget } from '../providers/provider.js';
 import type { ExchangeOrder, ExchangeReport, Failure } from './exchange-messages.js';
 import { LazyThread } from './lazy-thread.js';
 
@@ -66,9 +66,11 @@ export class ExchangeThread {
       tell({ kind: 'open', client, options });
     }
     const id = ++this.#lastId;
-    const exchange = new ThreadExchange(id, stallMs, signal, tell);
+    const { target, ...cut } = pieces;
+    const exchange = new ThreadExchange(id, stallMs, signal, tell, target);
     this.#exchanges.set(id, exchange);
-    const request = { method, url: url.href, headers, ...(body !== undefined && { body }), pieces };
+    const threadPieces = { ...cut, fd: target?.fd ?? null };
+    const request = { method, url: url.href, headers, ...(body !== undefined && { body }), pieces: threadPieces };
     tell({ kind: 'send', id, client, request, stallMs });
     this.#thread.hold(true);
     return await exchange.head;
@@ -119,6 +121,7 @@ class ThreadExchange implements WireBody, ExchangeWatch {
   readonly #id: number;
   readonly #signal: AbortSignal | undefined;
   readonly #tell: (order: ExchangeOrder) => void;
+  readonly #target: PieceTarget | undefined;
   readonly #pieces: BodyChunk[] = [];
   #resolveHead!: (response: WireResponse) => void;
   #rejectHead!: (error: unknown) => void;
@@ -126,11 +129,20 @@ class ThreadExchange implements WireBody, ExchangeWatch {
   #failure: TransportFailure | null = null;
   #isOver = false;
 
-  constructor(id: number, stallMs: number, signal: AbortSignal | undefined, tell: (order: ExchangeOrder) => void) {
+  /** The thread writes to `target` until the exchange is over. */
+  constructor(
+    id: number,
+    stallMs: number,
+    signal: AbortSignal | undefined,
+    tell: (order: ExchangeOrder) => void,
+    target: PieceTarget | undefined,
+  ) {
     this.#id = id;
     this.stallMs = stallMs;
     this.#signal = signal;
     this.#tell = tell;
+    this.#target = target;
+    target?.hold();
     this.head = new Promise((resolve, reject) => {
       this.#resolveHead = resolve;
       this.#rejectHead = reject;
@@ -147,11 +159,15 @@ class ThreadExchange implements WireBody, ExchangeWatch {
       return;
     }
     if (message.kind === 'piece') {
-      const data: BodyChunk = message.data;
+      const data: BodyBytes = message.data;
       if (message.crcs !== null) data.crcs = message.crcs;
       this.#pieces.push(data);
+    } else if (message.kind === 'stored') {
+      const { offset, byteLength, crcs } = message;
+      this.#pieces.push({ isStored: true, offset, byteLength, crcs });
     } else {
       this.#isOver = true;
+      this.#target?.release();
       if (message.kind === 'failed') this.#failure = this.#failureOf(message.failure);
       this.#rejectHead(this.#failure);
       this.end();
@@ -169,7 +185,7 @@ class ThreadExchange implements WireBody, ExchangeWatch {
       const piece = this.#pieces.shift();
       if (piece !== undefined) {
         yield piece;
-        if (!this.#isOver) this.#tell({ kind: 'taken', id: this.#id, bytes: piece.length });
+        if (!this.#isOver && !isStored(piece)) this.#tell({ kind: 'taken', id: this.#id, bytes: piece.byteLength });
       } else if (this.#isOver) {
         if (this.#failure !== null) throw this.#failure;
         return;

@@ -3,8 +3,10 @@ import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../base/errors.js';
 import { Transport } from '../providers/http/transport/transport.js';
 import { TransportFailure, type WireResponse } from '../providers/http/transport/wire.js';
+import { bytesOf } from '../providers/provider.js';
 import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES } from './exchange-messages.js';
 import { type Piece, PieceCutter } from './piece-cutter.js';
+import { PieceStore } from './piece-store.js';
 import { lowerPriority } from './thread-priority.js';
 
 /** A reader that waits gets what has come after this time, ms: about a round trip. Shorter, and most pieces would be a block or two. */
@@ -60,7 +62,12 @@ class Exchange {
       try {
         report({ kind: 'head', id, status: response.status, headers: response.headers });
         if (this.#isDestroyed) this.destroy();
-        await this.#pass(response, new PieceCutter(request.pieces, lengthOf(response.headers)));
+        const { pieces } = request;
+        await this.#pass(
+          response,
+          new PieceCutter(pieces, lengthOf(response.headers)),
+          PieceStore.for(pieces, response.status, response.headers),
+        );
         report({ kind: 'ended', id });
       } catch (error) {
         throw response.watch.failure(error);
@@ -81,11 +88,19 @@ class Exchange {
   }
 
   /** Time in which the reader takes nothing is not the server's: only waiting for the server counts towards the timeout. */
-  async #pass({ body, watch }: WireResponse, cutter: PieceCutter): Promise<void> {
+  async #pass({ body, watch }: WireResponse, cutter: PieceCutter, store: PieceStore | null): Promise<void> {
+    const post = (piece: Piece | null): void => {
+      if (piece === null || this.#isDestroyed) return;
+      const { offset, data, crcs } = piece;
+      if (crcs !== null && store?.write(piece) === true) {
+        report({ kind: 'stored', id: this.#id, offset, byteLength: data.length, crcs });
+        cutter.recycle(piece);
+      } else this.#post(piece);
+    };
     let early: NodeJS.Timeout | undefined;
     try {
       for await (const chunk of body) {
-        for (const piece of cutter.add(chunk)) this.#post(piece);
+        for (const piece of cutter.add(bytesOf(chunk))) post(piece);
         if (this.#waiting >= MAX_WAITING_BYTES) {
           watch.pause();
           while (this.#waiting >= MAX_WAITING_BYTES && !this.#isDestroyed && !this.#abort.signal.aborted)
@@ -95,19 +110,17 @@ class Exchange {
         }
         early ??= setTimeout(() => {
           early = undefined;
-          if (this.#waiting === 0) this.#post(cutter.early());
+          if (this.#waiting === 0) post(cutter.early());
         }, EARLY_MS);
         watch.moved();
       }
-      this.#post(cutter.rest());
+      post(cutter.rest());
     } finally {
       clearTimeout(early);
     }
   }
 
-  #post(piece: Piece | null): void {
-    if (piece === null || this.#isDestroyed) return;
-    const { data, crcs } = piece;
+  #post({ data, crcs }: Piece): void {
     this.#waiting += data.length;
     report({ kind: 'piece', id: this.#id, data, crcs }, [data.buffer]);
   }

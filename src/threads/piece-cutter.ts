@@ -2,23 +2,30 @@
 import { crc32 } from 'node:zlib';
 import type { FilePieces } from '../providers/http/transport/wire.js';
 
+/** How to cut: see `FilePieces`. */
+export type Cut = Pick<FilePieces, 'offset' | 'pieceBytes' | 'partBytes'>;
+
 export interface Piece {
+  /** In the file, bytes. */
+  readonly offset: number;
   readonly data: Uint8Array<ArrayBuffer>;
   /** CRC-32 of each part; null where the piece does not begin with a part. */
   readonly crcs: readonly number[] | null;
 }
 
 export class PieceCutter {
-  readonly #pieces: FilePieces;
+  readonly #pieces: Cut;
   /** Bytes that are still to come, as far as known. */
   #left: number;
   /** Offset in the file of the first byte in the buffer. */
   #at: number;
   #buffer: Uint8Array<ArrayBuffer> | null = null;
   #filled = 0;
+  /** Memory of a piece that nobody uses any more. */
+  #spare: ArrayBuffer | null = null;
 
   /** `length`: bytes of the whole stream; Infinity where it is unknown. */
-  constructor(pieces: FilePieces, length: number) {
+  constructor(pieces: Cut, length: number) {
     this.#pieces = pieces;
     this.#left = length;
     this.#at = pieces.offset;
@@ -27,7 +34,7 @@ export class PieceCutter {
   /** Takes bytes, and answers the pieces that are complete with them. */
   *add(chunk: Uint8Array): Generator<Piece> {
     for (let from = 0; from < chunk.length; ) {
-      this.#buffer ??= new Uint8Array(Math.max(1, Math.min(this.#untilPieceEnd(), this.#left)));
+      this.#buffer ??= this.#allocate(Math.max(1, Math.min(this.#untilPieceEnd(), this.#left)));
       const count = Math.min(chunk.length - from, this.#buffer.length - this.#filled);
       this.#buffer.set(chunk.subarray(from, from + count), this.#filled);
       this.#filled += count;
@@ -49,6 +56,18 @@ export class PieceCutter {
     return this.#filled > 0 ? this.#take(this.#filled) : null;
   }
 
+  /** The piece is not needed any more: a later one takes its memory. */
+  recycle({ data }: Piece): void {
+    this.#spare = data.buffer;
+  }
+
+  #allocate(length: number): Uint8Array<ArrayBuffer> {
+    const spare = this.#spare;
+    if (spare === null || spare.byteLength < length) return new Uint8Array(length);
+    this.#spare = null;
+    return new Uint8Array(spare, 0, length);
+  }
+
   #untilPieceEnd(): number {
     const { pieceBytes, partBytes } = this.#pieces;
     // A stream that begins within a part (a download that is resumed) gets back to whole parts first.
@@ -64,14 +83,15 @@ export class PieceCutter {
     const crcs: number[] = [];
     for (let at = 0; beginsPart && at < length; at += partBytes) crcs.push(crc32(data.subarray(at, at + partBytes)));
     const rest = buffer.slice(length, this.#filled);
+    const offset = this.#at;
     this.#at += length;
     this.#buffer = null;
     this.#filled = 0;
     if (rest.length > 0) {
-      this.#buffer = new Uint8Array(Math.max(rest.length, Math.min(this.#untilPieceEnd(), rest.length + this.#left)));
+      this.#buffer = this.#allocate(Math.max(rest.length, Math.min(this.#untilPieceEnd(), rest.length + this.#left)));
       this.#buffer.set(rest);
       this.#filled = rest.length;
     }
-    return { data, crcs: beginsPart ? crcs : null };
+    return { offset, data, crcs: beginsPart ? crcs : null };
   }
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { blocksOf, RUN_BLOCKS, type Run, RunCollector } from '../../src/cache/block-runs.js';
 import { BLOCK_BYTES, blockLength } from '../../src/cache/blocks.js';
-import type { BodyChunk } from '../../src/providers/provider.js';
+import type { BodyBytes } from '../../src/providers/provider.js';
 import { pattern } from './support.js';
 
 const RUN_BYTES = RUN_BLOCKS * BLOCK_BYTES;
@@ -15,10 +15,10 @@ const crcsOf = (chunk: Uint8Array): number[] =>
 
 /** The blocks of an answer that comes in pieces of these lengths, over and over. */
 async function cut(content: Buffer, offset: number, length: number, pieces: readonly number[], withCrcs = false) {
-  async function* body(): AsyncGenerator<BodyChunk> {
+  async function* body(): AsyncGenerator<BodyBytes> {
     for (let at = offset, n = 0; at < offset + length; n++) {
       const end = Math.min(offset + length, at + (pieces[n % pieces.length] ?? 1));
-      const chunk: BodyChunk = content.subarray(at, end);
+      const chunk: BodyBytes = content.subarray(at, end);
       // As they come from the thread: of whole parts where the piece begins with one.
       if (withCrcs && at % BLOCK_BYTES === 0) chunk.crcs = crcsOf(chunk);
       yield chunk;
@@ -29,6 +29,7 @@ async function cut(content: Buffer, offset: number, length: number, pieces: read
   const runs: Run[] = [];
   const collector = new RunCollector();
   for await (const block of blocksOf({ offset, length, body: body() }, content.length)) {
+    if ('isStored' in block) throw new Error('nothing was stored');
     blocks.push([block.block, Buffer.from(block.data)]);
     if (block.crc !== undefined) expect(block.crc).toBe(crc32(block.data));
     runs.push(...collector.add(block));

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
 import { BlockCache, type BlockCacheOptions } from '../../src/cache/block-cache.js';
@@ -9,7 +10,14 @@ import type { FetchRange } from '../../src/cache/block-fetcher.js';
 import { BLOCK_BYTES } from '../../src/cache/blocks.js';
 import type { PunchHole } from '../../src/cache/sparse-file.js';
 import { ProviderError } from '../../src/providers/errors.js';
-import type { ByteRange, RemoteFile, RequestOptions } from '../../src/providers/provider.js';
+import type {
+  BodyChunk,
+  ByteRange,
+  PieceTarget,
+  RemoteFile,
+  RequestOptions,
+  StoredPiece,
+} from '../../src/providers/provider.js';
 import { TestClock } from '../support/test-clock.js';
 
 export const BLOCK = BLOCK_BYTES;
@@ -100,6 +108,50 @@ export class Server {
     }
   }
 }
+
+/** What passes a body on: all of it as bytes, or as much as it may into the target that the caller names. */
+export type Way = (fetch: FetchRange) => FetchRange;
+
+/** Writes whole parts to the target, in pieces of 3 parts, as the transport does beside the event loop. `wait`: before each piece. */
+export function storing(fetch: FetchRange, wait: () => Promise<void> = async () => {}): FetchRange {
+  return async (file, range, options) => {
+    const answer = await fetch(file, range, options);
+    const target = options.pieces?.target;
+    if (target === undefined || answer.offset !== range.offset || answer.length > range.length) return answer;
+    const partBytes = options.pieces?.partBytes ?? BLOCK;
+    async function* pieces(to: PieceTarget): AsyncGenerator<BodyChunk> {
+      let rest = Buffer.alloc(0);
+      let offset = range.offset;
+      const store = (end: number): StoredPiece => {
+        const data = rest.subarray(0, end);
+        rest = rest.subarray(end);
+        writeSync(to.fd, data, 0, data.length, offset);
+        const crcs: number[] = [];
+        for (let at = 0; at < data.length; at += partBytes) crcs.push(crc32(data.subarray(at, at + partBytes)));
+        const piece = { isStored: true, offset, byteLength: data.length, crcs } as const;
+        offset += data.length;
+        return piece;
+      };
+      to.hold();
+      try {
+        for await (const chunk of answer.body) {
+          rest = Buffer.concat([rest, chunk]);
+          await wait();
+          while (rest.length >= 3 * partBytes) yield store(3 * partBytes);
+        }
+        if (rest.length > 0) yield store(rest.length);
+      } finally {
+        to.release();
+      }
+    }
+    return { ...answer, pieces: pieces(target) };
+  };
+}
+
+export const ways: readonly (readonly [string, Way])[] = [
+  ['through memory', (fetch) => fetch],
+  ['written by the transport', storing],
+];
 
 /** Bytes that a file takes on the disk. */
 export function diskBytes(path: string): number {

@@ -1,5 +1,7 @@
 /** Reads the body of a small answer into memory, with limits on its size and on the time that it may take. */
+
 import { turn } from '../../../base/event-loop-turns.js';
+import { bytesOf } from '../../provider.js';
 import { TransportFailure, type WireResponse } from '../transport/wire.js';
 import { type Answer, header } from './answer.js';
 import { protocolFailure, TryFailure } from './http-error.js';
@@ -20,7 +22,7 @@ async function readText({ body, watch }: WireResponse): Promise<string> {
     bytes += part.byteLength;
     if (bytes > maxJsonBytes || performance.now() > giveUpAt)
       throw new TransportFailure('stalled', 'an answer that does not end', undefined);
-    parts.push(part);
+    parts.push(bytesOf(part));
   }
   return bytes <= parsedAtOnce ? Buffer.concat(parts, bytes).toString() : await decodeParts(parts);
 }

@@ -5,7 +5,16 @@
 import { LRUCache } from 'lru-cache';
 import { ProviderError } from '../../errors.js';
 import { orAborted } from '../../or-aborted.js';
-import { type BodyChunk, type ByteRange, type RangeBody, type RemoteFile, revisionKey } from '../../provider.js';
+import {
+  type BodyBytes,
+  type BodyChunk,
+  type ByteRange,
+  bytesOf,
+  isStored,
+  type RangeBody,
+  type RemoteFile,
+  revisionKey,
+} from '../../provider.js';
 import { header } from '../answers/answer.js';
 import { protocolFailure, TryFailure } from '../answers/http-error.js';
 import type { Call, CallOptions } from '../client/call.js';
@@ -64,7 +73,9 @@ export class RangeReader {
     // If the answer is shorter than the range, `#body` requests the rest: announce the range's own length. If the server
     // ignored the range, the answer is the whole file.
     const length = first.offset === range.offset && first.length <= range.length ? range.length : first.length;
-    return { offset: first.offset, length, body: this.#body(file, first, length, options) };
+    const pieces = this.#body(file, first, length, options);
+    const answer = { offset: first.offset, length, body: bytes(pieces) };
+    return options.pieces?.target === undefined ? answer : { ...answer, pieces };
   }
 
   async #open(file: RemoteFile, range: ByteRange, options: CallOptions, isResume: boolean): Promise<Part> {
@@ -79,7 +90,9 @@ export class RangeReader {
         range: `bytes=${range.offset}-${range.offset + range.length - 1}`,
       },
       accept: [416],
-      ...(options.pieces !== undefined && { pieces: { ...options.pieces, offset: range.offset } }),
+      ...(options.pieces !== undefined && {
+        pieces: { ...options.pieces, offset: range.offset, end: range.offset + range.length },
+      }),
     };
     return await http.repeat(
       call,
@@ -224,6 +237,12 @@ export class RangeReader {
         let broken: ProviderError | undefined;
         try {
           for await (const chunk of part.download.chunks()) {
+            if (isStored(chunk)) {
+              if (chunk.offset !== at || at + chunk.byteLength > end) throw misplaced(part.route);
+              at += chunk.byteLength;
+              yield chunk;
+              continue;
+            }
             const fresh = skip === 0 ? chunk : chunk.subarray(Math.min(skip, chunk.byteLength));
             skip -= chunk.byteLength - fresh.byteLength;
             if (fresh.byteLength === 0) continue;
@@ -257,6 +276,14 @@ function changed(route: string): ProviderError {
 
 function tooLong(route: string): ProviderError {
   return new ProviderError('protocol', `${route}: more bytes than announced`, { data: { route } });
+}
+
+async function* bytes(body: AsyncIterable<BodyChunk>): AsyncGenerator<BodyBytes> {
+  for await (const chunk of body) yield bytesOf(chunk);
+}
+
+function misplaced(route: string): ProviderError {
+  return new ProviderError('protocol', `${route}: a piece was stored where it does not belong`, { data: { route } });
 }
 
 function shortBody(route: string, got: number, wanted: number): ProviderError {

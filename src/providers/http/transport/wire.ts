@@ -38,8 +38,9 @@ export interface ExchangeWatch {
 
 /** The body of the answer is part of a file, and is wanted in pieces. */
 export interface FilePieces extends Pieces {
-  /** Where the body begins in the file, bytes. */
+  /** The range of the file that was asked for, bytes. */
   readonly offset: number;
+  readonly end: number;
 }
 
 export interface WireBody extends AsyncIterable<BodyChunk> {
