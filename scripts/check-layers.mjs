@@ -35,6 +35,7 @@ const rooms = {
     'cloud-filesystem.ts',
     'parts.ts',
     'handles.ts',
+    'trash',
     'names',
     'recovery',
     'uploads',

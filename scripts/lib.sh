@@ -19,7 +19,7 @@ missing_packages() {
   local tool
   for tool in "$@"; do
     command -v "$tool" >/dev/null 2>&1 && continue
-    case $tool in setfattr) echo attr ;; setfacl) echo acl ;; setcap) echo libcap2-bin ;; borg) echo borgbackup ;; *) echo "$tool" ;; esac
+    case $tool in setfattr) echo attr ;; setfacl) echo acl ;; setcap) echo libcap2-bin ;; gio) echo libglib2.0-bin ;; borg) echo borgbackup ;; *) echo "$tool" ;; esac
   done
 }
 

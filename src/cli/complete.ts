@@ -126,7 +126,9 @@ function ofOperand(root: Command, command: Command, operands: readonly string[],
     case 'mountpoint':
       return command.name() === 'mount' ? directories : mountpoints();
     case 'action':
-      return plain(['list', 'retry', 'export', 'discard'], '');
+      return plain(actionsOf[command.name()] ?? [], '');
+    case 'paths':
+      return { ...mountpoints(), and: 'files' };
     case 'arguments':
       return operands[0] === 'export' && operands.length === 1 ? directories : mountpoints();
     case 'shell':
@@ -146,6 +148,12 @@ function ofOperand(root: Command, command: Command, operands: readonly string[],
       return nothing;
   }
 }
+
+/** The first word of the commands that have several actions. */
+const actionsOf: Readonly<Record<string, readonly string[]>> = {
+  uploads: ['list', 'retry', 'export', 'discard'],
+  trash: ['list', 'restore', 'empty'],
+};
 
 function offer(words: readonly Word[]): Completion {
   return { words, and: 'nothing' };

@@ -90,6 +90,24 @@ export function createProgram(): Command {
       (await import('./uploads.js')).uploadsCommand(context, action ?? 'list', args, options),
     );
   root
+    .command('trash [action] [paths...]')
+    .summary('what is in the trash of an account: list, restore, empty')
+    .description(
+      [
+        'The trash of a mounted account, which file managers show too:',
+        '  list [MOUNTPOINT] [PATH…]     shows it (this is what `trash` alone does)',
+        '  restore [MOUNTPOINT] PATH…    brings back what was at or below these paths',
+        '  empty [MOUNTPOINT] [PATH…]    removes it for ever, after asking twice',
+        'A path is where something was, within the mount or as the list shows it.',
+      ].join('\n'),
+    )
+    .option('--json', 'as JSON')
+    .option('--older-than <time>', 'only what was removed so long ago, such as 30d')
+    .option('--yes', 'empty without asking')
+    .action(async (action: string | undefined, paths: string[], options) =>
+      (await import('./trash.js')).trashCommand(context, action ?? 'list', paths, options),
+    );
+  root
     .command('sandbox')
     .description("a local server that speaks a provider's API, to try things out")
     .option('--provider <provider>', 'whose API', '4shared')

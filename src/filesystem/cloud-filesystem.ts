@@ -38,6 +38,8 @@ import type { FailureLog } from './core/failure-log.js';
 import type { AccountMetadata } from './metadata/account-metadata.js';
 import { assemble, type Parts } from './parts.js';
 import { recoverUploads } from './recovery/recovery.js';
+import type { Trash } from './trash/trash.js';
+import { TrashFilesystem } from './trash/trash-filesystem.js';
 import type { Discarding } from './uploads/discarding.js';
 import { writersOf } from './uploads/pending.js';
 import type { Uploader } from './uploads/uploader.js';
@@ -94,6 +96,16 @@ export class CloudFilesystem implements Filesystem {
    */
   disposeAside(): Promise<void> {
     return this.#parts.asideFiles.disposeUnopened();
+  }
+
+  /** The file system as programs see it: with the trash directories of the desktop. */
+  withTrash(): Filesystem {
+    return new TrashFilesystem(this, this.#core, this.#parts.trash, this.#failures);
+  }
+
+  /** What the service has in its trash. */
+  get trash(): Trash {
+    return this.#parts.trash.trash;
   }
 
   /** Ends background work. */

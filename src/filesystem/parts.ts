@@ -21,6 +21,8 @@ import { Renaming } from './names/renaming.js';
 import { Copying } from './names/server-side-copy.js';
 import { SpecialFiles } from './names/special-files.js';
 import { Intents } from './recovery/intents.js';
+import { Trash } from './trash/trash.js';
+import { TrashDirectory } from './trash/trash-directory.js';
 import { Discarding } from './uploads/discarding.js';
 import { Orphans } from './uploads/orphans.js';
 import { Uploader } from './uploads/uploader.js';
@@ -46,6 +48,7 @@ export interface Parts {
   readonly relocation: Relocation;
   readonly asideFiles: AsideFiles;
   readonly lookups: LookupDeadlines;
+  readonly trash: TrashDirectory;
 }
 
 /** `root`: the mounted directory. */
@@ -87,5 +90,6 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     failures: new FailureLog(core),
     invalidations: new Invalidations(core.log, (ino) => handles.noteOutdated(ino)),
     lookups: new LookupDeadlines(core),
+    trash: new TrashDirectory(core, new Trash(core, { ...forNames, namespace, space }, root), root),
   };
 }

@@ -10,12 +10,23 @@ import { basename, dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 
-export type ControlCommand = 'status' | 'unmount' | 'unmount-force' | 'retry-uploads' | 'discard-uploads' | 'spooled';
+export type ControlCommand =
+  | 'status'
+  | 'unmount'
+  | 'unmount-force'
+  | 'retry-uploads'
+  | 'discard-uploads'
+  | 'spooled'
+  | 'trash-list'
+  | 'trash-restore'
+  | 'trash-empty';
 
 /** The arguments of a command. */
 export interface ControlArguments {
   /** Paths as `status` shows them. */
   readonly paths?: readonly string[];
+  /** Names in the trash, as `trash-list` answers them. */
+  readonly names?: readonly string[];
 }
 
 interface Message {

@@ -111,8 +111,14 @@ export class RenewingProvider implements Provider {
     return this.#ask((provider) => provider.trash(entry, options));
   }
 
-  untrash(entry: RemoteEntry, options?: RequestOptions): Promise<RemoteEntry> {
+  untrash(entry: RemoteEntry, options?: RequestOptions & { readonly name?: string }): Promise<RemoteEntry> {
     return this.#ask((provider) => provider.untrash(entry, options));
+  }
+
+  /** Absent where the service has no trash. */
+  get listTrash(): Provider['listTrash'] {
+    if (this.#made.provider.listTrash === undefined) return undefined;
+    return (options) => this.#ask((provider) => provider.listTrash?.(options) ?? Promise.resolve([]));
   }
 
   remove(entry: RemoteEntry, options?: RequestOptions & { readonly onlyEmpty?: boolean }): Promise<void> {

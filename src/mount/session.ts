@@ -95,7 +95,7 @@ export class Session {
     const opened = await openSessionAccount(provider, stored, options, binding, threads);
     options.onWaiting?.(`the kernel to mount ${mountpoint}`);
     try {
-      const mounted = await binding.mount(opened.filesystem, {
+      const mounted = await binding.mount(opened.filesystem.withTrash(), {
         mountpoint,
         source: `syncmount:${account}:${options.path}`,
         readOnly: options.options.readOnly,
@@ -256,7 +256,7 @@ export class Session {
 
   async #answer(
     command: ControlCommand,
-    { paths = [] }: ControlArguments,
+    { paths = [], names = [] }: ControlArguments,
     progress: (what: unknown) => void,
   ): Promise<unknown> {
     switch (command) {
@@ -272,6 +272,12 @@ export class Session {
         return this.#opened.filesystem.spooled();
       case 'discard-uploads':
         return this.#opened.filesystem.discarding.discard(paths, this.#opened.filesystem.root);
+      case 'trash-list':
+        return this.#opened.filesystem.trash.list();
+      case 'trash-restore':
+        return this.#opened.filesystem.trash.restoreNamed(names);
+      case 'trash-empty':
+        return this.#opened.filesystem.trash.removeNamed(names, progress);
       default:
         throw new SyncmountError('usage', 'unknown command');
     }

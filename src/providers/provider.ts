@@ -49,6 +49,14 @@ export interface RemoteFolder {
 
 export type RemoteEntry = RemoteFile | RemoteFolder;
 
+/** An object in the service's trash. */
+export interface TrashedEntry {
+  /** As it was before its removal: `parentId` and `name` are its old place. Null or '' where the service does not tell the folder. */
+  readonly entry: RemoteEntry;
+  /** The names from the account's root down to the object's old place; null where the service does not tell them. */
+  readonly path: readonly string[] | null;
+}
+
 /** Names an object without its attributes. */
 export interface RemoteRef {
   readonly kind: 'file' | 'folder';
@@ -323,11 +331,17 @@ export interface Provider {
    */
   trash(entry: RemoteEntry, options?: RequestOptions): Promise<RemoteEntry>;
 
-  /** Restores an object from the trash to the folder it was in. */
-  untrash(entry: RemoteEntry, options?: RequestOptions): Promise<RemoteEntry>;
+  /**
+   * Restores an object from the trash to the folder it was in, under `name` (default: its old name). Rejects with `exists` if that
+   * is taken there. The answer says where the object is: where its folder is gone, the service may choose another one.
+   */
+  untrash(entry: RemoteEntry, options?: RequestOptions & { readonly name?: string }): Promise<RemoteEntry>;
+
+  /** Everything in the trash, each object once; a folder without what is in it. Present if `capabilities.trash` is true. */
+  listTrash?(options?: RequestOptions): Promise<TrashedEntry[]>;
 
   /**
-   * Removes an object for ever; a folder with everything in it. With `onlyEmpty`, an implied folder that is known to hold
+   * Removes an object for ever, also one in the trash; a folder with everything in it. With `onlyEmpty`, an implied folder that is known to hold
    * a file stays, and the call rejects with `exists`. `onlyEmpty` has no effect on real folders.
    */
   remove(entry: RemoteEntry, options?: RequestOptions & { readonly onlyEmpty?: boolean }): Promise<void>;

@@ -183,4 +183,25 @@ export const stateMigrations: readonly Migration[] = [
   CREATE INDEX metadata_own_gone ON metadata_own (folder, name) WHERE json_extract(body, '$.gone') = 1;
   CREATE INDEX metadata_other_gone ON metadata_other (folder, name) WHERE json_extract(body, '$.gone') = 1;
   `,
+  `
+  -- filesystem/trash/: what this machine knows of the service's trash.
+  CREATE TABLE trash (
+    kind  TEXT NOT NULL,
+    id    TEXT NOT NULL,
+    name  TEXT NOT NULL,                       -- in files/
+    path  TEXT,                                -- JSON of the names from the account's root to its old place; NULL: unknown
+    since INTEGER NOT NULL,                    -- when it was removed here, or first seen there; ms
+    ino   INTEGER,                             -- the row that keeps its attributes, and those of what is in it
+    entry TEXT NOT NULL,                       -- JSON of the remote object
+    PRIMARY KEY (kind, id)
+  ) WITHOUT ROWID;
+  CREATE UNIQUE INDEX trash_name ON trash (name);
+  CREATE TABLE trash_note (                    -- small files that programs write into the trash directory
+    folder  TEXT NOT NULL,                     -- 'info' or 'top'
+    name    TEXT NOT NULL,
+    content BLOB NOT NULL,
+    since   INTEGER NOT NULL,                  -- ms
+    PRIMARY KEY (folder, name)
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -5,7 +5,8 @@ import type { XattrTable } from './xattr-table.js';
 
 /**
  * Removes rows without a name and all rows below them, and files that are not at the provider: the process died while it made them. It
- * spares the rows in `needed`. Their attributes and further names go with them. Run in a transaction.
+ * spares the rows in `needed`, and objects that wait in the trash with all that is in them. The attributes and further names go with
+ * the rows. Run in a transaction.
  */
 export function sweepRows(
   sql: Sql,
@@ -17,6 +18,7 @@ export function sweepRows(
     .prepare(
       `WITH RECURSIVE doomed(ino) AS (
          SELECT ino FROM inode WHERE parent IS NULL AND (remote_id IS NULL OR remote_parent IS NOT NULL)
+           AND NOT (remote_id IS NOT NULL AND ino IN (SELECT ino FROM trash WHERE ino IS NOT NULL))
          UNION SELECT ino FROM inode WHERE kind = 0 AND remote_id IS NULL
          UNION SELECT inode.ino FROM inode JOIN doomed ON inode.parent = doomed.ino
        ) SELECT ino FROM doomed`,

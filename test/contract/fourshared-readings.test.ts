@@ -3,7 +3,7 @@
  * each value of each of them alone, and many of them at once.
  */
 import fc from 'fast-check';
-import { describe, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { defaultReadings, type Readings } from '../../src/sandbox/index.js';
 import { folderOf } from './bench.js';
 import { FourSharedServer, sizes } from './fourshared-setup.js';
@@ -40,7 +40,7 @@ const values: { readonly [Name in keyof Readings]: readonly Readings[Name][] } =
   autoApprove: [false, true],
 };
 
-/** The client never meets these: they concern calls that it does not make, or the login. */
+/** The contract never meets these: they concern calls that it does not make, the login, or long lists (below). */
 const unseen = new Set<keyof Readings>(['userFilesOrder', 'trashPaging', 'verifier', 'autoApprove']);
 
 const names = (Object.keys(values) as (keyof Readings)[]).filter((name) => !unseen.has(name));
@@ -51,6 +51,19 @@ for (const name of names)
       const rooms = useRooms({ open: () => FourSharedServer.open({ readings: { [name]: value } }) });
       essentialContract(rooms, { sizes });
     });
+
+test.each(values.trashPaging)('4shared lists a long trash where trashPaging is %s', async (trashPaging) => {
+  const server = await FourSharedServer.open({ readings: { trashPaging } });
+  try {
+    const names = Array.from({ length: 230 }, (_, n) => `f${n}`);
+    for (const name of names) await server.store.putFile(`/room/${name}`, name);
+    for (const name of names) server.store.remove(`/room/${name}`, { trash: true });
+    const listed = (await server.connect().listTrash?.()) ?? [];
+    expect(listed.map(({ entry }) => entry.name).sort()).toEqual(names.sort());
+  } finally {
+    await server.close();
+  }
+});
 
 describe('4shared where many readings differ at once', () => {
   const readings = fc.record(

@@ -2,7 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../src/base/clock.js';
 import { ProviderError } from '../../src/providers/errors.js';
-import type { Capabilities, RemoteEntry, RemoteFile, RemoteFolder } from '../../src/providers/provider.js';
+import type {
+  Capabilities,
+  RemoteEntry,
+  RemoteFile,
+  RemoteFolder,
+  TrashedEntry,
+} from '../../src/providers/provider.js';
 
 export interface MemoryNode {
   readonly kind: 'file' | 'folder';
@@ -76,6 +82,32 @@ export class MemoryAccount {
   /** Names of what is in the trash. */
   trash(): string[] {
     return [...this.#nodes].filter((node) => node.trashed).map((node) => node.name);
+  }
+
+  /** Moves to the trash what another client removes there. */
+  discard(path: string): void {
+    const node = this.at(path);
+    if (node === undefined) throw new Error(`${path} does not exist`);
+    node.trashed = true;
+  }
+
+  trashed(): TrashedEntry[] {
+    return [...this.#nodes]
+      .filter((node) => node.trashed)
+      .map((node) => {
+        // As the node was before its removal.
+        node.trashed = false;
+        const entry = this.entry(node.kind, node.id);
+        const path = this.#pathOf(node)?.split('/') ?? null;
+        node.trashed = true;
+        return { entry, path };
+      });
+  }
+
+  /** The node, in the trash or not. */
+  anyNode(kind: MemoryNode['kind'], id: string): MemoryNode {
+    for (const node of this.#nodes) if (node.kind === kind && node.id === id) return node;
+    throw new ProviderError('not-found', `${kind} ${id} does not exist`);
   }
 
   add(kind: MemoryNode['kind'], parentId: string, name: string, data: Uint8Array = new Uint8Array()): MemoryNode {

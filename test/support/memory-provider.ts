@@ -17,6 +17,7 @@ import type {
   RemoteRef,
   RequestMetrics,
   RequestOptions,
+  TrashedEntry,
   UploadOptions,
   UploadSource,
   UploadTarget,
@@ -34,6 +35,7 @@ export type Method =
   | 'copy'
   | 'trash'
   | 'untrash'
+  | 'listTrash'
   | 'remove';
 
 export interface Call {
@@ -261,16 +263,25 @@ export class MemoryProvider implements Provider {
     });
   }
 
-  untrash(entry: RemoteEntry, options?: RequestOptions): Promise<RemoteEntry> {
+  untrash(entry: RemoteEntry, options: RequestOptions & { readonly name?: string } = {}): Promise<RemoteEntry> {
     return this.#call('untrash', entry.id, options, () => {
-      this.other.trashedNode(entry.kind, entry.id).trashed = false;
+      const node = this.other.trashedNode(entry.kind, entry.id);
+      const { name = node.name } = options;
+      this.other.requireFree(node.parentId ?? '', name);
+      node.name = name;
+      node.trashed = false;
       return this.other.entry(entry.kind, entry.id);
     });
   }
 
+  listTrash(options?: RequestOptions): Promise<TrashedEntry[]> {
+    if (!this.capabilities.trash) return unsupported();
+    return this.#call('listTrash', '', options, () => this.other.trashed());
+  }
+
   remove(entry: RemoteEntry, options?: RequestOptions): Promise<void> {
     if (!this.capabilities.permanentDelete) return unsupported();
-    return this.#call('remove', entry.id, options, () => this.other.forget(this.other.node(entry.kind, entry.id)));
+    return this.#call('remove', entry.id, options, () => this.other.forget(this.other.anyNode(entry.kind, entry.id)));
   }
 
   metrics(): RequestMetrics {

@@ -12,11 +12,17 @@ const NO_QUOTA_TTL = 10 * 60_000;
 /** Shown when the provider names no quota, bytes: plausible, and more than anybody copies. */
 const NO_QUOTA = 1024 ** 5;
 
+/** How long `df` waits for the quota after the trash was emptied, ms. */
+const SETTLE_MS = 2000;
+
 export class SpaceAccounting {
   readonly #core: Core;
   /** The latest known quota; null if the provider has none. */
   quota: Quota | null;
   #at: number;
+  /** Something left the trash for ever since the quota was last asked for. */
+  #isEmptied = false;
+  #refreshing: Promise<void> | null = null;
 
   constructor(core: Core, quota: Quota | null) {
     this.#core = core;
@@ -52,9 +58,29 @@ export class SpaceAccounting {
     else this.changed(-bytes);
   }
 
+  /** Objects left the trash for ever. Whether they counted there, and how much a folder held, only the service knows: see `settled`. */
+  emptied(): void {
+    this.#isEmptied = true;
+  }
+
+  /** After `emptied`: resolves when the service has told the quota, or after `SETTLE_MS`. Undefined if there is nothing to wait for. */
+  settled(): Promise<void> | undefined {
+    if (!this.#isEmptied || this.quota === null) return undefined;
+    return this.#settle();
+  }
+
+  async #settle(): Promise<void> {
+    this.#isEmptied = false;
+    const patience = new AbortController();
+    const waited = this.#core.clock.sleep(SETTLE_MS, patience.signal).catch(() => undefined);
+    this.#refresh();
+    await Promise.race([this.#refreshing, waited]);
+    patience.abort();
+  }
+
   #refresh(): void {
     this.#at = this.#core.clock.now();
-    this.#core.provider
+    this.#refreshing = this.#core.provider
       .account({ priority: 'background' })
       .then(({ quota }) => {
         this.quota = quota;

@@ -20,6 +20,7 @@ import {
   fileSchema,
   folderListSchema,
   folderSchema,
+  trashSchema,
   userSchema,
 } from './entities.js';
 import { readError } from './error-table.js';
@@ -95,6 +96,17 @@ export class FourSharedApi {
 
   async user(options: CallOptions): Promise<z.infer<typeof userSchema>> {
     return await this.json(this.call('GET', 'api', '/user', '', { headers: jsonGet }), userSchema, options);
+  }
+
+  /** A page of the trash: its folders and its files. The documents name no parameters for it, so a server may ignore the offset. */
+  async trash(
+    offset: number,
+    options: CallOptions,
+  ): Promise<{ readonly folders: (FolderResponse | BadEntry)[]; readonly files: (FileResponse | BadEntry)[] }> {
+    const query = { limit: String(pageSize), offset: String(offset) };
+    const call = this.call('GET', 'api', '/user/trash', '', { query, headers: jsonGet });
+    const { folders, files } = await this.json(call, trashSchema, options);
+    return { folders: (await folders?.validate()) ?? [], files: (await files?.validate()) ?? [] };
   }
 
   /** The file as the server reports it, also in the trash or incomplete. */

@@ -10,9 +10,13 @@ const count = integerSchema.nullish().catch(null);
 const text = z.string().nullish();
 const moment = z.union([z.string(), z.number()]).nullish().catch(null);
 
+/** "Folders path to the file, starting at the root." */
+const path = text.catch(null);
+
 export const fileSchema = z.object({
   id,
   name: z.string(),
+  path,
   // An object that is not (any more) a whole file may come without.
   size: whole.nullish(),
   modified: moment,
@@ -24,6 +28,7 @@ export const fileSchema = z.object({
 export const folderSchema = z.object({
   id,
   name: z.string(),
+  path,
   parentId: id.nullish(),
   modified: moment,
   numChildren: count,
@@ -62,6 +67,12 @@ export const folderListSchema = z
     entriesOf(folderSchema).transform((folders) => ({ folders })),
   ])
   .transform((list) => list.folders);
+
+/** `GET /user/trash`. */
+export const trashSchema = z.object({
+  folders: entriesOf(folderSchema).nullish(),
+  files: entriesOf(fileSchema).nullish(),
+});
 
 export type FileResponse = z.infer<typeof fileSchema>;
 export type FolderResponse = z.infer<typeof folderSchema>;

@@ -122,14 +122,17 @@ export class Namespace {
     return toEntry(entry.kind, answer, entry.parentId) ?? entry;
   }
 
-  async untrash(entry: RemoteEntry, options: CallOptions): Promise<RemoteEntry> {
+  async untrash(entry: RemoteEntry, name: string | undefined, options: CallOptions): Promise<RemoteEntry> {
+    if (name !== undefined) checkName(name, maxNameLength);
     const lookup = async (lookupOptions: CallOptions): Promise<Response | undefined> => {
       const now = await orGone(this.#get(entry.kind, entry.id, lookupOptions));
       return now !== undefined && !isHidden(now.status) ? now : undefined;
     };
     let answer: Response;
     try {
-      answer = await this.#api.act(entry.kind, 'untrash', entry.id, undefined, schemaOf(entry.kind), options, lookup);
+      // "If a file with the same name exists in the parent folder, some new unique name must be specified in the request."
+      const form = name === undefined || name === entry.name ? undefined : { name };
+      answer = await this.#api.act(entry.kind, 'untrash', entry.id, form, schemaOf(entry.kind), options, lookup);
     } catch (error) {
       // "The resource is not in trash": it is in its folder already.
       if (!(error instanceof ProviderError) || error.data.providerCode !== '403.0224') throw error;

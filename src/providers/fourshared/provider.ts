@@ -10,6 +10,7 @@ import { FourSharedApi, type FourSharedCredentials, type FourSharedEndpoints } f
 import { isHidden, toFile, toTime } from './entities.js';
 import { listFolder } from './list.js';
 import { maxNameLength, Namespace } from './namespace.js';
+import { listTrash } from './trash.js';
 import { defaultSimpleUploadLimit, Uploader } from './upload.js';
 
 export type FourSharedName = '4shared' | '4sync';
@@ -117,7 +118,8 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
     move: (entry, to, request = {}) => asProviderErrors(() => namespace.move(entry, to, request)),
     copy: (file, to, request = {}) => asProviderErrors(() => namespace.copy(file, to, request)),
     trash: (entry, request = {}) => asProviderErrors(() => namespace.trash(entry, request)),
-    untrash: (entry, request = {}) => asProviderErrors(() => namespace.untrash(entry, request)),
+    untrash: (entry, { name: as, ...request } = {}) => asProviderErrors(() => namespace.untrash(entry, as, request)),
+    listTrash: (request = {}) => asProviderErrors(() => listTrash(api, request)),
     remove: (entry, request = {}) => asProviderErrors(() => namespace.remove(entry, request)),
     metrics: () => api.http.metrics(),
     close: () => api.http.close(),

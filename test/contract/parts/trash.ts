@@ -68,6 +68,34 @@ export function trashContract(rooms: Rooms, setup: ContractSetup): void {
     expect(room.store.trash().map(({ id }) => id)).toContain(entry.id);
   });
 
+  trashes(
+    'the trash is listed with the old places, and gives back under another name what another client has removed',
+    async () => {
+      const room = rooms();
+      const inFolder = room.path.split('/').filter((name) => name !== '');
+      const file = await existing(room, 'a thing.txt', 'content');
+      await room.store.putFile(`${room.path}/folder/leaf`, 'leaf');
+      const folder = await existingFolder(room, 'folder');
+      for (const name of ['a thing.txt', 'folder']) room.store.remove(`${room.path}/${name}`, { trash: true });
+      const ids = new Set([file.id, folder.id]);
+      const listed = ((await room.provider.listTrash?.()) ?? []).filter(({ entry }) => ids.has(entry.id));
+      expect(listed.map(({ path }) => path)).toEqual(
+        expect.arrayContaining([
+          [...inFolder, 'a thing.txt'],
+          [...inFolder, 'folder'],
+        ]),
+      );
+      const found = listed.find(({ entry }) => entry.id === file.id)?.entry;
+      expect(found).toMatchObject({ kind: 'file', name: 'a thing.txt', size: 7, parentId: file.parentId });
+      await existing(room, 'a thing.txt', 'newer');
+      const back = await room.provider.untrash(file, { name: 'other.txt' });
+      expect(back).toMatchObject({ id: file.id, name: 'other.txt' });
+      expect(Object.keys(treeOf(room)).sort()).toEqual(['a thing.txt', 'other.txt']);
+      await room.provider.remove(folder);
+      expect(room.store.trash().filter(({ id }) => ids.has(id))).toEqual([]);
+    },
+  );
+
   trashes('what may only be read does not go to the trash', async () => {
     const room = rooms();
     const file = await existing(room, 'shared/thing', 'x');

@@ -1,0 +1,143 @@
+/** Brings objects back from the service's trash, to their old place or to a chosen one, and removes them there for ever. */
+import { randomBytes } from 'node:crypto';
+import { codeOf } from '../../base/errors.js';
+import { fromMs, strictlyAfter } from '../../base/timespec.js';
+import type { RemoteEntry } from '../../providers/provider.js';
+import { type Ino, type Inode, remoteFolderOf } from '../../tree/inode.js';
+import { withMark } from '../../tree/local-names.js';
+import type { Caller } from '../api.js';
+import type { SpaceAccounting } from '../attributes/statfs.js';
+import { type Core, directoryOf, requireWritable } from '../core/core.js';
+import { dropDuplicate } from '../core/drop-duplicate.js';
+import { FsError } from '../core/fs-error.js';
+import { type Namespace, remoteIdOf } from '../names/namespace.js';
+import type { TrashItem, TrashRecords } from './trash-records.js';
+
+export interface RestoringParts {
+  readonly namespace: Namespace;
+  readonly space: SpaceAccounting;
+}
+
+export class Restoring {
+  readonly #core: Core;
+  readonly #parts: RestoringParts;
+  readonly #records: TrashRecords;
+
+  constructor(core: Core, parts: RestoringParts, records: TrashRecords) {
+    this.#core = core;
+    this.#parts = parts;
+    this.#records = records;
+  }
+
+  /**
+   * Restores to this place: one request where it is the old one, two for any other. EEXIST where the name is taken: a restore
+   * never replaces anything.
+   */
+  async restoreTo(item: TrashItem, parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
+    const { table } = this.#core;
+    const directory = await this.#parts.namespace.requireFree(parent, name, caller);
+    if (item.ino !== null && table.isWithin(parent, item.ino))
+      throw new FsError('EINVAL', 'a directory cannot come back into itself');
+    const { entry } = item;
+    // A name that no directory can hold is shown under another one, which is no wish for that.
+    const remoteName = name === table.get(item.ino ?? 0)?.name ? entry.name : name;
+    const target = { parentId: remoteIdOf(directory), name: remoteName };
+    const isOldFolder = entry.parentId === target.parentId;
+    const back = await this.#untrash(item, isOldFolder ? remoteName : undefined, caller);
+    const placed = await this.#place(back, target, caller);
+    this.#applyPlaced(item, placed, directory, name);
+  }
+
+  /** Restores to the place that the service chooses, which is the old one. Answers where the object is now. */
+  async restore(item: TrashItem, caller: Caller | undefined): Promise<RemoteEntry> {
+    requireWritable(this.#core);
+    const { table, directories } = this.#core;
+    const back = await this.#untrash(item, undefined, caller, 'refuse');
+    this.#records.remove(item.entry);
+    directories.changes.note(back.kind, back.id);
+    // The next look at the folder lists it, and finds the row that has kept the attributes.
+    const folder = back.parentId === null ? undefined : table.byRemote('folder', back.parentId);
+    if (folder === undefined) return back;
+    const isFree = table.child(folder.ino, back.name) === undefined;
+    if (isFree && item.ino !== null && remoteFolderOf(folder) !== null)
+      this.#applyPlaced(item, back, folder, back.name);
+    else directories.expire(folder.ino);
+    return back;
+  }
+
+  /** Removes the object for ever. One that is gone already is no error. */
+  async remove(item: TrashItem, caller: Caller | undefined): Promise<void> {
+    requireWritable(this.#core);
+    const { provider, table } = this.#core;
+    const { entry, ino } = item;
+    try {
+      await provider.remove(entry, { signal: caller?.signal, deadline: caller?.deadline });
+      this.#parts.space.emptied();
+    } catch (error) {
+      if (codeOf(error) !== 'not-found') throw error;
+    }
+    table.transaction(() => {
+      this.#records.remove(entry);
+      if (ino !== null && table.get(ino)?.parent === null) table.update(ino, { remote: null });
+    });
+  }
+
+  /**
+   * One request. The old name may be taken in the old folder: then the object comes back under a unique one, and the caller moves
+   * it (`refuse`: EEXIST).
+   */
+  async #untrash(
+    { entry }: TrashItem,
+    name: string | undefined,
+    caller: Caller | undefined,
+    whenTaken: 'refuse' | 'mark' = 'mark',
+  ): Promise<RemoteEntry> {
+    const { provider } = this.#core;
+    const options = { signal: caller?.signal, deadline: caller?.deadline };
+    try {
+      return await provider.untrash(entry, name === undefined ? options : { ...options, name });
+    } catch (error) {
+      if (codeOf(error) === 'not-found') this.#records.remove(entry);
+      if (codeOf(error) !== 'exists' || whenTaken === 'refuse' || name !== undefined) throw error;
+      const mark = ` (restored ${randomBytes(4).toString('hex')})`;
+      return await provider.untrash(entry, { ...options, name: withMark(entry.name, mark) });
+    }
+  }
+
+  /** Moves a restored object to its target, unless it is there. If that fails, it stays where it is: the next listing shows it. */
+  async #place(
+    back: RemoteEntry,
+    target: { readonly parentId: string; readonly name: string },
+    caller: Caller | undefined,
+  ): Promise<RemoteEntry> {
+    if (back.parentId === target.parentId && back.name === target.name) return back;
+    const { provider, table, directories } = this.#core;
+    try {
+      return await provider.move(back, target, { deadline: caller?.deadline });
+    } catch (error) {
+      this.#records.remove(back);
+      const folder = back.parentId === null ? undefined : table.byRemote('folder', back.parentId);
+      if (folder !== undefined) directories.expire(folder.ino);
+      throw error;
+    }
+  }
+
+  #applyPlaced({ entry, ino }: TrashItem, placed: RemoteEntry, directory: Inode, name: string): void {
+    const { table, directories, clock } = this.#core;
+    const parent = directoryOf(this.#core, directory.ino).ino;
+    const now = fromMs(clock.now());
+    const fields = { parent, name, remote: placed };
+    const made = table.transaction(() => {
+      this.#records.remove(entry);
+      const kept = (ino === null ? undefined : table.get(ino)) ?? table.byRemote(placed.kind, placed.id);
+      if (kept === undefined) return table.insert({ kind: placed.kind === 'file' ? 'file' : 'directory', ...fields });
+      dropDuplicate(this.#core, kept.ino, placed);
+      const { overlay } = kept;
+      return table.update(kept.ino, { ...fields, overlay: { ...overlay, ctime: strictlyAfter(overlay.ctime, now) } });
+    });
+    directories.changes.note(placed.kind, placed.id);
+    // Other clients may have changed the folder while it was out of sight.
+    if (made.kind === 'directory' && made.listedAt !== null) directories.expire(made.ino);
+    this.#parts.namespace.touchDirectory(parent);
+  }
+}

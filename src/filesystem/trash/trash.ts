@@ -1,0 +1,284 @@
+/**
+ * The service's trash, as one list of named objects: what this machine removed and what was removed elsewhere.
+ *
+ * Each object has one name here, unique in the list, as long as it is in the trash.
+ */
+import pLimit from 'p-limit';
+import { SteadyTime } from '../../base/clock.js';
+import { messageOf, SyncmountError } from '../../base/errors.js';
+import { nameBytes } from '../../base/raw-names.js';
+import type { RemoteEntry, TrashedEntry } from '../../providers/provider.js';
+import type { Ino } from '../../tree/inode.js';
+import { candidate, MAX_NAME_BYTES, withMark } from '../../tree/local-names.js';
+import type { Caller } from '../api.js';
+import type { SpaceAccounting } from '../attributes/statfs.js';
+import { orAborted } from '../core/abortable.js';
+import type { Core } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import type { Namespace, NamespaceParts } from '../names/namespace.js';
+import { MovingIn } from './moving-in.js';
+import { Restoring } from './restoring.js';
+import { infoNameOf, itemNameOf } from './trash-info.js';
+import { type TrashItem, TrashRecords } from './trash-records.js';
+
+/** An info file without an object is one that a program has just written, or one that a dead program has left: so old, ms. */
+const LONELY_NOTE_MS = 60 * 60_000;
+/** Removals at once, when the whole trash is emptied. */
+const REMOVALS_AT_ONCE = 8;
+/** Bytes that `infoNameOf` adds. */
+const INFO_BYTES = nameBytes(infoNameOf(''));
+
+export interface TrashParts extends NamespaceParts {
+  readonly namespace: Namespace;
+  readonly space: SpaceAccounting;
+}
+
+/** An object in the trash, for people and programs. */
+export interface TrashListing {
+  readonly name: string;
+  /** From the mounted directory, such as `/docs/a.txt`; null where it was outside of that, or nobody knows. */
+  readonly path: string | null;
+  readonly kind: 'file' | 'folder';
+  /** Bytes; null for a folder, whose size no service tells. */
+  readonly size: number | null;
+  /** When it was removed here, or else first seen in the trash; ms since the epoch. */
+  readonly deleted: number;
+  readonly id: string;
+}
+
+/** What became of one of the objects that a command named. */
+export interface TrashResult {
+  readonly name: string;
+  readonly path: string | null;
+  readonly error?: string;
+}
+
+export class Trash {
+  readonly records: TrashRecords;
+  readonly #core: Core;
+  readonly #root: Ino;
+  readonly #movingIn: MovingIn;
+  readonly #restoring: Restoring;
+  readonly #space: SpaceAccounting;
+  readonly #time: SteadyTime;
+  /** By `#time`; null: not in this mount. */
+  #listedAt: number | null = null;
+  #listing: Promise<void> | null = null;
+  /** Objects that this mount is putting in or taking out. */
+  readonly #busy = new Set<string>();
+  /** Objects that it has put in or taken out while a listing was under way: the listing may be older than that. */
+  readonly #touched = new Set<string>();
+
+  /** `root`: the mounted directory. */
+  constructor(core: Core, parts: TrashParts, root: Ino) {
+    this.#core = core;
+    this.#root = root;
+    this.records = new TrashRecords(core.state.sql);
+    this.#movingIn = new MovingIn(core, parts, this.records);
+    this.#restoring = new Restoring(core, parts, this.records);
+    this.#space = parts.space;
+    this.#time = new SteadyTime(core.clock);
+  }
+
+  /** Has the service a trash that can be listed? */
+  get isThere(): boolean {
+    const { provider } = this.#core;
+    return provider.capabilities.trash && provider.listTrash !== undefined;
+  }
+
+  /** Asks the service what is in the trash, unless it was asked within the ttl of listings. Callers share a request. */
+  async ensureListed(caller?: Caller): Promise<void> {
+    const age = this.#listedAt === null ? Number.POSITIVE_INFINITY : this.#time.now() - this.#listedAt;
+    if (age < this.#core.options.ttl) return;
+    this.#listing ??= this.#list().finally(() => {
+      this.#listing = null;
+      this.#touched.clear();
+    });
+    await orAborted(this.#listing, caller?.signal);
+  }
+
+  /** Asks the service again, whenever it was asked before. */
+  async refresh(caller?: Caller): Promise<void> {
+    this.#listedAt = null;
+    await this.ensureListed(caller);
+  }
+
+  async #list(): Promise<void> {
+    const { provider, table } = this.#core;
+    if (provider.listTrash === undefined) throw new SyncmountError('unsupported', `${provider.name} has no trash`);
+    const listed = await provider.listTrash();
+    table.transaction(() => this.#reconcile(listed));
+    this.#listedAt = this.#time.now();
+  }
+
+  #reconcile(listed: readonly TrashedEntry[]): void {
+    const { clock, table } = this.#core;
+    const present = new Set(listed.map(({ entry }) => keyOf(entry)));
+    for (const item of this.records.all()) {
+      if (present.has(keyOf(item.entry)) || this.#isOurs(item.entry)) continue;
+      this.records.remove(item.entry);
+    }
+    for (const { entry, path } of listed) {
+      if (this.#isOurs(entry)) continue;
+      const known = this.records.of(entry);
+      const ino = table.byRemote(entry.kind, entry.id)?.ino ?? null;
+      if (known === undefined) {
+        const name = this.freeName(entry);
+        this.records.put({ entry, name, path: this.#placeOf(entry) ?? path, since: clock.now(), ino });
+      } else if (known.ino !== ino) this.records.put({ ...known, ino });
+    }
+    const oldest = clock.now() - LONELY_NOTE_MS;
+    for (const { name, since } of this.records.notes('info')) {
+      const item = itemNameOf(name);
+      const isLonely = item === undefined || this.records.named(item) === undefined;
+      if (isLonely && since < oldest) this.records.removeNote('info', name);
+    }
+  }
+
+  /** The names down to the object's old place, where this machine knows the folder that it was in. */
+  #placeOf({ parentId, name }: RemoteEntry): readonly string[] | null {
+    const { table } = this.#core;
+    const folder = parentId === null || parentId === '' ? undefined : table.byRemote('folder', parentId);
+    if (folder === undefined || (folder.parent === null && !table.isRoot(folder))) return null;
+    const above = [...table.upwards(folder.ino)].flatMap((at) => (at.parent === null ? [] : [at.name]));
+    return [...above.reverse(), name];
+  }
+
+  /** Resolves when the known quota includes what left the trash for ever, or cannot for now. */
+  spaceSettled(): Promise<void> | undefined {
+    return this.#space.settled();
+  }
+
+  /** A name for an object that no other one has, and that no program has reserved by its info file. */
+  freeName(entry: Pick<RemoteEntry, 'id' | 'name'>): string {
+    for (let round = 0; ; round++) {
+      const name = candidate(entry, round);
+      const fitting = nameBytes(name) + INFO_BYTES <= MAX_NAME_BYTES ? name : shortened(name, `${entry.id}.${round}`);
+      const isTaken =
+        this.records.named(fitting) !== undefined || this.records.note('info', infoNameOf(fitting)) !== undefined;
+      if (!isTaken) return fitting;
+    }
+  }
+
+  /** The objects that were below the mounted directory. */
+  items(): TrashItem[] {
+    return this.records.all().filter((item) => this.pathOf(item) !== null);
+  }
+
+  /** The names from the mounted directory to the object's old place; null where it was elsewhere. */
+  pathOf(item: TrashItem): readonly string[] | null {
+    const root = this.#names(this.#root);
+    const path = item.path ?? [item.entry.name];
+    return root.every((name, at) => path[at] === name) && path.length > root.length ? path.slice(root.length) : null;
+  }
+
+  #names(directory: Ino): string[] {
+    return [...this.#core.table.upwards(directory)].flatMap((at) => (at.parent === null ? [] : [at.name])).reverse();
+  }
+
+  /** Moves an object here. EEXIST where the list has the name; the errors of `MovingIn.move`. */
+  async moveIn(parent: Ino, name: string, as: string, caller?: Caller): Promise<void> {
+    if (this.records.named(as) !== undefined) throw new FsError('EEXIST', `the trash has another ${as}`);
+    if (nameBytes(as) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
+    const { remote } = this.#core.table.child(parent, name) ?? {};
+    const move = (): Promise<void> => this.#movingIn.move(parent, name, as, caller);
+    await (remote == null ? move() : this.#during(remote, move));
+  }
+
+  /** Another name in the list. */
+  rename(item: TrashItem, name: string): void {
+    if (this.records.named(name) !== undefined) throw new FsError('EEXIST', `the trash has another ${name}`);
+    this.records.put({ ...item, name });
+  }
+
+  async restoreTo(item: TrashItem, parent: Ino, name: string, caller?: Caller): Promise<void> {
+    await this.#during(item.entry, () => this.#restoring.restoreTo(item, parent, name, caller));
+  }
+
+  async remove(item: TrashItem, caller?: Caller): Promise<void> {
+    await this.#during(item.entry, () => this.#restoring.remove(item, caller));
+    this.records.removeNote('info', infoNameOf(item.name));
+  }
+
+  /** What a listing says of the object counts only if it was requested after `act`. */
+  async #during<T>(entry: RemoteEntry, act: () => Promise<T>): Promise<T> {
+    const key = keyOf(entry);
+    this.#busy.add(key);
+    try {
+      return await act();
+    } finally {
+      this.#busy.delete(key);
+      if (this.#listing !== null) this.#touched.add(key);
+    }
+  }
+
+  #isOurs(entry: RemoteEntry): boolean {
+    return this.#busy.has(keyOf(entry)) || this.#touched.has(keyOf(entry));
+  }
+
+  /** What `syncmount trash list` shows, those last that were removed last. */
+  async list(): Promise<TrashListing[]> {
+    await this.refresh();
+    return this.records.all().map((item) => {
+      const { kind, id } = item.entry;
+      const size = item.entry.kind === 'file' ? item.entry.size : null;
+      return { name: item.name, path: this.#shownPath(item), kind, size, deleted: item.since, id };
+    });
+  }
+
+  #shownPath(item: TrashItem): string | null {
+    const path = this.pathOf(item);
+    return path === null ? null : `/${path.join('/')}`;
+  }
+
+  /** Restores the objects with these names in the list to their old places; answers the result for each. */
+  async restoreNamed(names: readonly string[]): Promise<TrashResult[]> {
+    const results: TrashResult[] = [];
+    // One after the other: the folder that one comes back to may be another one of them.
+    for (const item of this.#named(names)) results.push(await this.#tried(item, () => this.#restoreOne(item)));
+    return results;
+  }
+
+  async #restoreOne(item: TrashItem): Promise<void> {
+    await this.#during(item.entry, () => this.#restoring.restore(item, undefined));
+    this.records.removeNote('info', infoNameOf(item.name));
+  }
+
+  /** Removes the objects with these names in the list for ever; answers the result for each. */
+  async removeNamed(names: readonly string[], progress: (done: number) => void): Promise<TrashResult[]> {
+    const limit = pLimit(REMOVALS_AT_ONCE);
+    let done = 0;
+    const removeOne = async (item: TrashItem): Promise<TrashResult> => {
+      const result = await this.#tried(item, () => this.remove(item));
+      progress(++done);
+      return result;
+    };
+    return await Promise.all(this.#named(names).map((item) => limit(() => removeOne(item))));
+  }
+
+  #named(names: readonly string[]): TrashItem[] {
+    return names.flatMap((name) => this.records.named(name) ?? []);
+  }
+
+  async #tried(item: TrashItem, act: () => Promise<void>): Promise<TrashResult> {
+    const { name } = item;
+    const path = this.#shownPath(item);
+    try {
+      await act();
+      return { name, path };
+    } catch (error) {
+      return { name, path, error: messageOf(error) };
+    }
+  }
+}
+
+function keyOf({ kind, id }: Pick<RemoteEntry, 'kind' | 'id'>): string {
+  return `${kind}:${id}`;
+}
+
+/** The name with a mark, cut so that the name of its info file fits too. */
+function shortened(name: string, id: string): string {
+  const mark = ` (~${id.slice(-32).replaceAll('/', '_')})`;
+  const suffix = infoNameOf('');
+  return withMark(name, mark + suffix).replace(mark + suffix, mark);
+}
