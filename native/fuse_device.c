@@ -7,6 +7,7 @@
  *
  * Threads: everything runs on the event loop, except
  *  - mount and umount2, which may block on this very file system and so run in libuv's pool;
+ *  - long replies (replyLater): the kernel copies them while the caller waits, so a thread of the pool is the caller;
  *  - notifications. Writing one waits for locks that requests hold until the event loop has answered them. So each device
  *    has one thread that only writes notifications. It shares only the queue below, under its mutex.
  * A thread and the last callbacks of a loop may outlive the worker that loaded this: binding.gyp keeps the library loaded.
@@ -79,12 +80,101 @@ static char *string_of(napi_env env, napi_value value) {
   return copy;
 }
 
+/* ------------------------------------------------------------------------------------------------- notification thread */
+
+typedef struct notification {
+  struct notification *next;
+  size_t length;
+  uint8_t bytes[];
+} notification;
+
+/* Reference-counted by the device, the thread and replies in the pool: a write may outlast the device. */
+typedef struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+  notification *first, **last;
+  bool stopping;
+  int holders;
+  int fd;
+} notifier;
+
+/* Call with the mutex held. Releases the mutex. */
+static void notifier_release(notifier *n) {
+  int left = --n->holders;
+  pthread_mutex_unlock(&n->mutex);
+  if (left > 0) return;
+  close(n->fd);
+  for (notification *item = n->first, *next; item != NULL; item = next) {
+    next = item->next;
+    free(item);
+  }
+  pthread_cond_destroy(&n->changed);
+  pthread_mutex_destroy(&n->mutex);
+  free(n);
+}
+
+static void *notifier_run(void *data) {
+  notifier *n = data;
+  pthread_mutex_lock(&n->mutex);
+  for (;;) {
+    while (n->first == NULL && !n->stopping) pthread_cond_wait(&n->changed, &n->mutex);
+    if (n->stopping) break;
+    notification *item = n->first;
+    n->first = item->next;
+    if (n->first == NULL) n->last = &n->first;
+    pthread_mutex_unlock(&n->mutex);
+    /* ENOENT: the kernel does not know the object (any more), so there is nothing to invalidate. Else: the mount is ending. */
+    while (write(n->fd, item->bytes, item->length) < 0 && errno == EINTR) continue;
+    free(item);
+    pthread_mutex_lock(&n->mutex);
+  }
+  notifier_release(n);
+  return NULL;
+}
+
+static notifier *notifier_start(int fd) {
+  notifier *n = calloc(1, sizeof(notifier));
+  if (n == NULL) return NULL;
+  n->fd = fd;
+  n->last = &n->first;
+  n->holders = 2;
+  pthread_mutex_init(&n->mutex, NULL);
+  pthread_cond_init(&n->changed, NULL);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, 128 * 1024);
+  /* Signals are for Node's own threads. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  int error = pthread_create(&thread, &attributes, notifier_run, n);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  if (error != 0) {
+    pthread_cond_destroy(&n->changed);
+    pthread_mutex_destroy(&n->mutex);
+    free(n);
+    return NULL;
+  }
+  return n;
+}
+
 /* ------------------------------------------------------------------------------------- calls that may block: promises */
 
+/* Bytes of a reply before its payload: a fuse_out_header, and a little more. */
+#define MAX_HEAD 64
+
 typedef struct {
-  enum { MOUNT, UNMOUNT } kind;
+  enum { MOUNT, UNMOUNT, REPLY } kind;
   char *source, *target, *type, *data;
   unsigned long flags;
+  /* REPLY: the descriptor stays open, and the payload alive, until the task is freed. */
+  notifier *connection;
+  napi_ref payload;
+  struct iovec vectors[2];
+  uint8_t head[MAX_HEAD];
   int result;
   napi_async_work work;
   napi_deferred deferred;
@@ -92,6 +182,11 @@ typedef struct {
 
 static void task_free(napi_env env, task *t) {
   if (t->work != NULL) napi_delete_async_work(env, t->work);
+  if (t->payload != NULL) napi_delete_reference(env, t->payload);
+  if (t->connection != NULL) {
+    pthread_mutex_lock(&t->connection->mutex);
+    notifier_release(t->connection);
+  }
   free(t->source);
   free(t->target);
   free(t->type);
@@ -109,6 +204,10 @@ static void task_run(napi_env env, void *data) {
       break;
     case UNMOUNT:
       result = umount2(t->target, (int)t->flags);
+      break;
+    case REPLY:
+      do result = (int)writev(t->connection->fd, t->vectors, 2);
+      while (result < 0 && errno == EINTR);
       break;
   }
   t->result = result < 0 ? -errno : 0;
@@ -324,87 +423,6 @@ static napi_value js_close_descriptor(napi_env env, napi_callback_info info) {
   return integer(env, close(fd) < 0 ? -errno : 0);
 }
 
-/* ------------------------------------------------------------------------------------------------- notification thread */
-
-typedef struct notification {
-  struct notification *next;
-  size_t length;
-  uint8_t bytes[];
-} notification;
-
-/* Reference-counted by the device and the thread: a write may outlast the device. */
-typedef struct {
-  pthread_mutex_t mutex;
-  pthread_cond_t changed;
-  notification *first, **last;
-  bool stopping;
-  int holders;
-  int fd;
-} notifier;
-
-/* Call with the mutex held. Releases the mutex. */
-static void notifier_release(notifier *n) {
-  int left = --n->holders;
-  pthread_mutex_unlock(&n->mutex);
-  if (left > 0) return;
-  close(n->fd);
-  for (notification *item = n->first, *next; item != NULL; item = next) {
-    next = item->next;
-    free(item);
-  }
-  pthread_cond_destroy(&n->changed);
-  pthread_mutex_destroy(&n->mutex);
-  free(n);
-}
-
-static void *notifier_run(void *data) {
-  notifier *n = data;
-  pthread_mutex_lock(&n->mutex);
-  for (;;) {
-    while (n->first == NULL && !n->stopping) pthread_cond_wait(&n->changed, &n->mutex);
-    if (n->stopping) break;
-    notification *item = n->first;
-    n->first = item->next;
-    if (n->first == NULL) n->last = &n->first;
-    pthread_mutex_unlock(&n->mutex);
-    /* ENOENT: the kernel does not know the object (any more), so there is nothing to invalidate. Else: the mount is ending. */
-    while (write(n->fd, item->bytes, item->length) < 0 && errno == EINTR) continue;
-    free(item);
-    pthread_mutex_lock(&n->mutex);
-  }
-  notifier_release(n);
-  return NULL;
-}
-
-static notifier *notifier_start(int fd) {
-  notifier *n = calloc(1, sizeof(notifier));
-  if (n == NULL) return NULL;
-  n->fd = fd;
-  n->last = &n->first;
-  n->holders = 2;
-  pthread_mutex_init(&n->mutex, NULL);
-  pthread_cond_init(&n->changed, NULL);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, 128 * 1024);
-  /* Signals are for Node's own threads. */
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  int error = pthread_create(&thread, &attributes, notifier_run, n);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
-  if (error != 0) {
-    pthread_cond_destroy(&n->changed);
-    pthread_mutex_destroy(&n->mutex);
-    free(n);
-    return NULL;
-  }
-  return n;
-}
-
 /* ---------------------------------------------------------------------------------------------------------- the device */
 
 /* Owned by the JavaScript external and by the open uv handle. Freed when both are closed. */
@@ -549,26 +567,72 @@ static napi_value js_read(napi_env env, napi_callback_info info) {
   return integer(env, count < 0 ? -errno : count);
 }
 
+/* The arguments of both kinds of reply. */
+static napi_status reply_arguments(napi_env env, napi_value *args, device **d, struct iovec vectors[2]) {
+  uint8_t *head, *payload = NULL;
+  size_t head_size, payload_size = 0;
+  uint32_t head_length = 0, payload_length = 0;
+  napi_status status;
+  if ((status = device_of(env, args[0], d)) != napi_ok) return status;
+  if ((status = bytes_of(env, args[1], &head, &head_size)) != napi_ok) return status;
+  if ((status = napi_get_value_uint32(env, args[2], &head_length)) != napi_ok) return status;
+  if ((status = napi_get_value_uint32(env, args[4], &payload_length)) != napi_ok) return status;
+  if (payload_length > 0 && (status = bytes_of(env, args[3], &payload, &payload_size)) != napi_ok) return status;
+  if (head_length > head_size || payload_length > payload_size) return napi_invalid_arg;
+  vectors[0] = (struct iovec){head, head_length};
+  vectors[1] = (struct iovec){payload, payload_length};
+  return napi_ok;
+}
+
 /* reply(device, head, headLength, payload | undefined, payloadLength): 0 | -errno */
 static napi_value js_reply(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   device *d;
-  uint8_t *head, *payload = NULL;
-  size_t head_size, payload_size = 0;
-  uint32_t head_length = 0, payload_length = 0;
+  struct iovec vectors[2];
   TRY(arguments(env, info, 5, args));
-  TRY(device_of(env, args[0], &d));
-  TRY(bytes_of(env, args[1], &head, &head_size));
-  TRY(napi_get_value_uint32(env, args[2], &head_length));
-  TRY(napi_get_value_uint32(env, args[4], &payload_length));
-  if (payload_length > 0) TRY(bytes_of(env, args[3], &payload, &payload_size));
-  TRY(head_length <= head_size && payload_length <= payload_size ? napi_ok : napi_invalid_arg);
+  TRY(reply_arguments(env, args, &d, vectors));
   if (d->fd < 0) return integer(env, -ENODEV);
-  struct iovec vectors[2] = {{head, head_length}, {payload, payload_length}};
   ssize_t count;
-  do count = writev(d->fd, vectors, payload_length > 0 ? 2 : 1);
+  do count = writev(d->fd, vectors, vectors[1].iov_len > 0 ? 2 : 1);
   while (count < 0 && errno == EINTR);
   return integer(env, count < 0 ? -errno : 0);
+}
+
+/*
+ * replyLater(device, head, headLength, payload, payloadLength): Promise<0 | -errno>. A thread of the pool writes it. The head is
+ * copied; the payload must not change until the promise is resolved.
+ */
+static napi_value js_reply_later(napi_env env, napi_callback_info info) {
+  napi_value args[MAX_ARGUMENTS];
+  device *d;
+  struct iovec vectors[2];
+  TRY(arguments(env, info, 5, args));
+  TRY(reply_arguments(env, args, &d, vectors));
+  TRY(vectors[0].iov_len <= MAX_HEAD && vectors[1].iov_len > 0 ? napi_ok : napi_invalid_arg);
+  task *t = calloc(1, sizeof(task));
+  if (t == NULL) {
+    napi_throw_error(env, NULL, "out of memory");
+    return NULL;
+  }
+  t->kind = REPLY;
+  if (d->fd < 0) {
+    task_free(env, t);
+    napi_throw_error(env, NULL, "the device is closed");
+    return NULL;
+  }
+  memcpy(t->head, vectors[0].iov_base, vectors[0].iov_len);
+  t->vectors[0] = (struct iovec){t->head, vectors[0].iov_len};
+  t->vectors[1] = vectors[1];
+  pthread_mutex_lock(&d->notifier->mutex);
+  d->notifier->holders++;
+  t->connection = d->notifier;
+  pthread_mutex_unlock(&t->connection->mutex);
+  if (napi_create_reference(env, args[3], 1, &t->payload) != napi_ok) {
+    task_free(env, t);
+    napi_throw_error(env, NULL, "cannot keep the payload");
+    return NULL;
+  }
+  return task_start(env, t);
 }
 
 /* notify(device, bytes): 0 | -errno. Copies the bytes; the thread writes them, in order. */
@@ -652,6 +716,7 @@ NAPI_MODULE_INIT() {
       {"createDevice", js_create_device},
       {"read", js_read},
       {"reply", js_reply},
+      {"replyLater", js_reply_later},
       {"notify", js_notify},
       {"backingOpen", js_backing_open},
       {"backingClose", js_backing_close},

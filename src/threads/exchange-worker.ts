@@ -5,7 +5,7 @@ import { Transport } from '../providers/http/transport/transport.js';
 import { TransportFailure, type WireResponse } from '../providers/http/transport/wire.js';
 import { bytesOf } from '../providers/provider.js';
 import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES } from './exchange-messages.js';
-import { type Piece, PieceCutter } from './piece-cutter.js';
+import { type Piece, PieceCutter, PieceMemory } from './piece-cutter.js';
 import { PieceStore } from './piece-store.js';
 import { lowerPriority } from './thread-priority.js';
 
@@ -15,6 +15,7 @@ const EARLY_MS = 50;
 type Send = Extract<ExchangeOrder, { kind: 'send' }>;
 
 const transports = new Map<number, Transport>();
+const memory = new PieceMemory();
 const exchanges = new Map<number, Exchange>();
 
 function report(message: ExchangeReport, transfer: ArrayBuffer[] = []): void {
@@ -65,7 +66,7 @@ class Exchange {
         const { pieces } = request;
         await this.#pass(
           response,
-          new PieceCutter(pieces, lengthOf(response.headers)),
+          new PieceCutter(pieces, lengthOf(response.headers), memory),
           PieceStore.for(pieces, response.status, response.headers),
         );
         report({ kind: 'ended', id });
@@ -94,7 +95,7 @@ class Exchange {
       const { offset, data, crcs } = piece;
       if (crcs !== null && store?.write(piece) === true) {
         report({ kind: 'stored', id: this.#id, offset, byteLength: data.length, crcs });
-        cutter.recycle(piece);
+        memory.give(piece);
       } else this.#post(piece);
     };
     let early: NodeJS.Timeout | undefined;

@@ -5,6 +5,9 @@ import type { FilePieces } from '../providers/http/transport/wire.js';
 /** How to cut: see `FilePieces`. */
 export type Cut = Pick<FilePieces, 'offset' | 'pieceBytes' | 'partBytes'>;
 
+/** Pieces whose memory is kept: one for each of the connections that usually run. */
+const MAX_SPARE = 16;
+
 export interface Piece {
   /** In the file, bytes. */
   readonly offset: number;
@@ -13,20 +16,37 @@ export interface Piece {
   readonly crcs: readonly number[] | null;
 }
 
+/** Memory for pieces. What was given back is taken again, so a stream of pieces that are stored at once leaves no garbage. */
+export class PieceMemory {
+  readonly #spare: ArrayBuffer[] = [];
+
+  /** So many bytes. They may contain old data. */
+  take(length: number): Uint8Array<ArrayBuffer> {
+    const spare = this.#spare.pop();
+    const isEnough = spare !== undefined && spare.byteLength >= length;
+    return new Uint8Array(isEnough ? spare : new ArrayBuffer(length), 0, length);
+  }
+
+  /** The piece is not needed any more. */
+  give({ data }: Piece): void {
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(data.buffer);
+  }
+}
+
 export class PieceCutter {
   readonly #pieces: Cut;
+  readonly #memory: PieceMemory;
   /** Bytes that are still to come, as far as known. */
   #left: number;
   /** Offset in the file of the first byte in the buffer. */
   #at: number;
   #buffer: Uint8Array<ArrayBuffer> | null = null;
   #filled = 0;
-  /** Memory of a piece that nobody uses any more. */
-  #spare: ArrayBuffer | null = null;
 
-  /** `length`: bytes of the whole stream; Infinity where it is unknown. */
-  constructor(pieces: Cut, length: number) {
+  /** `length`: bytes of the whole stream; Infinity where it is unknown. `memory`: of the pieces. */
+  constructor(pieces: Cut, length: number, memory: PieceMemory) {
     this.#pieces = pieces;
+    this.#memory = memory;
     this.#left = length;
     this.#at = pieces.offset;
   }
@@ -56,16 +76,8 @@ export class PieceCutter {
     return this.#filled > 0 ? this.#take(this.#filled) : null;
   }
 
-  /** The piece is not needed any more: a later one takes its memory. */
-  recycle({ data }: Piece): void {
-    this.#spare = data.buffer;
-  }
-
   #allocate(length: number): Uint8Array<ArrayBuffer> {
-    const spare = this.#spare;
-    if (spare === null || spare.byteLength < length) return new Uint8Array(length);
-    this.#spare = null;
-    return new Uint8Array(spare, 0, length);
+    return this.#memory.take(length);
   }
 
   #untilPieceEnd(): number {

@@ -1,7 +1,11 @@
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { FourSharedOptions } from '../../src/providers/fourshared/provider.js';
-import type { Provider } from '../../src/providers/provider.js';
+import { type BodyBytes, isStored, type Provider, type StoredPiece } from '../../src/providers/provider.js';
 import { ExchangeThread } from '../../src/threads/exchange-thread.js';
 import { collect, data, file, md5, providerFor as onTheLoop } from './mini-account.js';
 import { fail, hangUp, json, type MiniServer, miniServer, type Seen } from './mini-server.js';
@@ -39,6 +43,14 @@ const isStat = (request: Seen): boolean => !request.path.endsWith('/download');
 const thread = new ExchangeThread();
 afterAll(() => thread.close());
 const pieces = { pieceBytes: 20_000, partBytes: 10 };
+const directory = mkdtempSync(join(tmpdir(), 'syncmount-read-'));
+let files = 0;
+/** Bytes that the thread has written. */
+let stored = 0;
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+  expect(stored).toBeGreaterThan(data.length);
+});
 
 /** Reads everything as a large body, in the thread. */
 function inTheThread(server: MiniServer, more: Partial<FourSharedOptions> = {}): Provider {
@@ -46,9 +58,42 @@ function inTheThread(server: MiniServer, more: Partial<FourSharedOptions> = {}):
   return { ...provider, read: (what, range, options) => provider.read(what, range, { ...options, pieces }) };
 }
 
+/** The same, where the thread writes what it may into a file: from there it is read here. */
+function intoAFile(server: MiniServer, more: Partial<FourSharedOptions> = {}): Provider {
+  const provider = onTheLoop(server, { ...more, bulk: (options) => thread.exchanger(options) });
+  return {
+    ...provider,
+    read: async (what, range, options) => {
+      const fd = openSync(join(directory, `${++files}`), 'w+');
+      let writers = 0;
+      const target = { fd, hold: () => void writers++, release: () => void writers-- };
+      const answer = await provider.read(what, range, { ...options, pieces: { ...pieces, target } });
+      async function* body(): AsyncGenerator<BodyBytes> {
+        try {
+          for await (const chunk of answer.pieces ?? []) yield isStored(chunk) ? readBack(fd, chunk) : chunk;
+        } finally {
+          await expect.poll(() => writers).toBe(0);
+          closeSync(fd);
+        }
+      }
+      return { ...answer, body: body() };
+    },
+  };
+}
+
+function readBack(fd: number, { offset, byteLength, crcs }: StoredPiece): Buffer {
+  const bytes = Buffer.alloc(byteLength);
+  readSync(fd, bytes, 0, byteLength, offset);
+  stored += byteLength;
+  for (const [at, crc] of crcs.entries())
+    expect(crc32(bytes.subarray(at * pieces.partBytes, (at + 1) * pieces.partBytes))).toBe(crc);
+  return bytes;
+}
+
 describe.each([
   ['on the event loop', onTheLoop],
   ['in a thread', inTheThread],
+  ['in a thread into a file', intoAFile],
 ])('a download %s', (_where, providerFor) => {
   describe('ranged download', () => {
     test('206 with Content-Range and ETag: one request', async () => {

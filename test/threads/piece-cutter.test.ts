@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Piece, PieceCutter } from '../../src/threads/piece-cutter.js';
+import { type Piece, PieceCutter, PieceMemory } from '../../src/threads/piece-cutter.js';
 
 const partBytes = 10;
 const pieceBytes = 50;
@@ -15,7 +15,11 @@ function cut(
   isKnown: boolean,
   isEarly: (n: number) => boolean,
 ): Piece[] {
-  const cutter = new PieceCutter({ offset, pieceBytes, partBytes }, isKnown ? end - offset : Number.POSITIVE_INFINITY);
+  const cutter = new PieceCutter(
+    { offset, pieceBytes, partBytes },
+    isKnown ? end - offset : Number.POSITIVE_INFINITY,
+    new PieceMemory(),
+  );
   const pieces: (Piece | null)[] = [];
   for (let at = offset, n = 0; at < end; n++) {
     const chunk = content.subarray(at, Math.min(end, at + (chunks[n % chunks.length] ?? 1)));
@@ -68,5 +72,20 @@ describe('the pieces of a stream', () => {
       [30, 3],
       [50, 5],
     ]);
+  });
+
+  it('take the memory of pieces that were given back', () => {
+    const memory = new PieceMemory();
+    const cutter = new PieceCutter({ offset: 0, pieceBytes, partBytes }, 200, memory);
+    const buffers = new Set<ArrayBuffer>();
+    const copies: Buffer[] = [];
+    for (let at = 0; at < 200; at += 25)
+      for (const piece of cutter.add(content.subarray(at, at + 25))) {
+        buffers.add(piece.data.buffer);
+        copies.push(Buffer.from(piece.data));
+        memory.give(piece);
+      }
+    expect(Buffer.concat(copies).equals(content.subarray(0, 200))).toBe(true);
+    expect(buffers.size).toBe(1);
   });
 });

@@ -51,6 +51,17 @@ export interface Addon {
     payload: Uint8Array | undefined,
     payloadLength: number,
   ): number;
+  /**
+   * The same from a thread of the pool: the kernel copies a long payload while the writer waits. `headLength` is at most 64, the payload
+   * not empty; it must not change before the promise is resolved. An addon that was built before it had this call has none.
+   */
+  replyLater?(
+    device: Device,
+    head: Uint8Array,
+    headLength: number,
+    payload: Uint8Array,
+    payloadLength: number,
+  ): Promise<number>;
   /** Passes a notification to the device's own thread, because writing it may wait for kernel locks. */
   notify(device: Device, bytes: Uint8Array): number;
   /** FUSE_DEV_IOC_BACKING_OPEN: lets the kernel read a file by itself; an id, or EPERM without CAP_SYS_ADMIN. */

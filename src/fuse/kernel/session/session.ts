@@ -125,7 +125,7 @@ export class Session {
       connection.passthrough.isOn = result.passthrough;
       connection.extendedSetxattr = result.extendedSetxattr;
     }
-    connection.send(request.unique, initReplyBytes);
+    void connection.send(request.unique, initReplyBytes);
     if (result.kind === 'agreed') {
       this.#log.debug(result, 'FUSE protocol agreed');
       this.#resolveReady();
@@ -197,9 +197,10 @@ export class Session {
       operation.sent?.(connection, value, false);
       return;
     }
-    const taken = connection.send(unique, length);
-    operation.sent?.(connection, value, taken);
     if (operation.changes) connection.directories.changes++;
+    const taken = connection.send(unique, length);
+    if (!isPromise(taken)) operation.sent?.(connection, value, taken);
+    else void taken.then((isTaken) => operation.sent?.(connection, value, isTaken));
   }
 
   #failed(operation: NamedOperation, caller: RequestCaller, error: unknown): void {
