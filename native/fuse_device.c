@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <node_api.h>
@@ -423,6 +425,33 @@ static napi_value js_close_descriptor(napi_env env, napi_callback_info info) {
   return integer(env, close(fd) < 0 ? -errno : 0);
 }
 
+/* ------------------------------------------------------------------------------------------------- the service manager */
+
+/*
+ * sendDatagram(address, text): 0 | -errno. To a Unix datagram socket, without waiting: Node has none. A leading @ stands for the NUL of
+ * an abstract address, as in sd_notify(3).
+ */
+static napi_value js_send_datagram(napi_env env, napi_callback_info info) {
+  napi_value args[MAX_ARGUMENTS];
+  TRY(arguments(env, info, 2, args));
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = 0;
+  TRY(napi_get_value_string_utf8(env, args[0], NULL, 0, &length));
+  if (length >= sizeof(address.sun_path)) return integer(env, -ENAMETOOLONG);
+  TRY(napi_get_value_string_utf8(env, args[0], address.sun_path, sizeof(address.sun_path), &length));
+  if (address.sun_path[0] == '@') address.sun_path[0] = 0;
+  char *text = string_of(env, args[1]);
+  TRY(text != NULL ? napi_ok : napi_string_expected);
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ssize_t sent = fd < 0 ? -1
+                        : sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
+                                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+  int result = sent < 0 ? -errno : 0;
+  if (fd >= 0) close(fd);
+  free(text);
+  return integer(env, result);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- the device */
 
 /* Owned by the JavaScript external and by the open uv handle. Freed when both are closed. */
@@ -709,6 +738,7 @@ NAPI_MODULE_INIT() {
       {"isOpenElsewhere", js_is_open_elsewhere},
       {"isOpenForWriting", js_is_open_for_writing},
       {"withSignalsBlocked", js_with_signals_blocked},
+      {"sendDatagram", js_send_datagram},
       {"openDevice", js_open_device},
       {"socketPair", js_socket_pair},
       {"receiveDescriptor", js_receive_descriptor},

@@ -6,28 +6,41 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
 
-await build({
-  cwd: resolve(dirname(fileURLToPath(import.meta.url)), '..'),
-  input: {
-    syncmount: 'src/cli/main.ts',
-    // Each runs in a thread of its own: see hash-thread.ts and exchange-thread.ts beside it.
-    'hash-worker': 'src/threads/hash-worker.ts',
-    'exchange-worker': 'src/threads/exchange-worker.ts',
-    // For scripts/options-doc.mjs.
-    options: 'src/config/options.ts',
-    // For scripts/man-pages.mjs.
-    manual: 'src/cli/manual.ts',
-    program: 'src/cli/program.ts',
-  },
-  platform: 'node',
-  // It finds its compiled addon beside its own files.
-  external: ['better-sqlite3'],
-  output: {
-    dir: 'dist',
-    cleanDir: true,
-    format: 'esm',
-    sourcemap: true,
-    entryFileNames: '[name].js',
-    chunkFileNames: '[name].js',
-  },
-});
+const program = {
+  syncmount: 'src/cli/main.ts',
+  // Each runs in a thread of its own: see hash-thread.ts and exchange-thread.ts beside it.
+  'hash-worker': 'src/threads/hash-worker.ts',
+  'exchange-worker': 'src/threads/exchange-worker.ts',
+};
+
+const forScripts = {
+  // For scripts/options-doc.mjs.
+  options: 'src/config/options.ts',
+  // For scripts/man-pages.mjs.
+  manual: 'src/cli/manual.ts',
+  program: 'src/cli/program.ts',
+  // For scripts/packaging/debian-package.mjs.
+  'service-unit': 'src/cli/service-unit.ts',
+};
+
+/** Answers the paths of all files that went into it. `isPackage`: without what only scripts and debuggers need. */
+export async function bundle(dir, isPackage = false) {
+  const { output } = await build({
+    cwd: resolve(dirname(fileURLToPath(import.meta.url)), '..'),
+    input: isPackage ? program : { ...program, ...forScripts },
+    platform: 'node',
+    // It finds its compiled addon beside its own files.
+    external: ['better-sqlite3'],
+    output: {
+      dir,
+      cleanDir: true,
+      format: 'esm',
+      sourcemap: !isPackage,
+      entryFileNames: '[name].js',
+      chunkFileNames: '[name].js',
+    },
+  });
+  return output.flatMap(({ moduleIds = [] }) => moduleIds);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle('dist');

@@ -1,7 +1,7 @@
 // Writes docs/options.md from the table of options, or with --check fails where it is out of date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { optionSpecs } from '../dist/options.js';
+import { callerOptionSpecs, optionSpecs } from '../dist/options.js';
 
 const path = fileURLToPath(new URL('../docs/options.md', import.meta.url));
 const rows = optionSpecs.map(({ name, value, help, default: standard, defaultText }) => {
@@ -9,6 +9,9 @@ const rows = optionSpecs.map(({ name, value, help, default: standard, defaultTex
   const shown = value === undefined ? 'off' : (defaultText ?? standard);
   return `| \`${flag}\` | ${shown} | ${help} |`;
 });
+const callerRows = callerOptionSpecs.map(
+  ({ name, value, help, defaultText }) => `| \`--${name} ${value}\` | ${defaultText} | ${help} |`,
+);
 const text = `# Options of a mount
 
 Written by \`scripts/options-doc.mjs\` from the one table that flags, \`-o\`, the config file and the help text come from.
@@ -23,6 +26,12 @@ Each can be given in three places; a later one wins:
 | Option | Default | Meaning |
 |---|---|---|
 ${rows.join('\n')}
+
+On the command line and in fstab only:
+
+| Option | Default | Meaning |
+|---|---|---|
+${callerRows.join('\n')}
 
 Sizes take K, M, G and T (powers of 1024); times take ms, s, m, h and d. \`-o ro\` is \`--read-only\` and \`-o allow_other\`
 is \`--allow-other\`. What mount(8) and libfuse understand (\`noauto\`, \`_netdev\`, \`x-systemd.automount\`, \`fsname=\`, \`max_read=\`, …) is ignored where it

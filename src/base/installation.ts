@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url';
 /** The folder of our package.json: the bundle lies one folder below it, a source file of a test two or three. */
 export const packageRoot = rootAbove(dirname(fileURLToPath(import.meta.url)));
 
+/** True where a package of `scripts/package` was installed: it has compiled parts of its own, and nothing to compile them with. */
+export const isPackage = existsSync(join(packageRoot, 'native/prebuilds'));
+
 /** Loads packages and addons that are not part of the bundle. */
 export const requireInstalled = createRequire(import.meta.url);
 

@@ -9,7 +9,7 @@ import { closeSync, fdatasync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
-import { packageRoot } from './installation.js';
+import { isPackage, packageRoot } from './installation.js';
 
 const sync = promisify(fdatasync);
 
@@ -101,11 +101,11 @@ function isNotBuilt(error: unknown): boolean {
 }
 
 function notBuilt(cause: unknown): SyncmountError {
-  return new SyncmountError(
-    'not-built',
-    `better-sqlite3 is not built for this Node.js (${process.version}): cd ${packageRoot} && npm rebuild better-sqlite3 && npm run build:addon`,
-    { cause },
-  );
+  const mend = isPackage
+    ? `the package is for another machine or damaged (${messageOf(cause).split('\n')[0]})`
+    : `cd ${packageRoot} && npm rebuild better-sqlite3 && npm run build:addon`;
+  const message = `better-sqlite3 is not built for this Node.js (${process.version}): ${mend}`;
+  return new SyncmountError('not-built', message, { cause });
 }
 
 /** The result of `read` on a database; `locked` where another process has it open, `none` where none can be read. */

@@ -1,7 +1,7 @@
 /** What a half-typed command line can become: asked by the shells' completion (completion.ts), never by people. */
 import type { Command, Option } from 'commander';
 import { printable } from '../base/printable.js';
-import { optionSpecs } from '../config/options.js';
+import { callerOptionSpecs, optionSpecs } from '../config/options.js';
 import { PROVIDER_NAMES } from '../providers/provider.js';
 import { shells } from './completion.js';
 import type { Context } from './context.js';
@@ -96,7 +96,7 @@ function ofValue({ flags, short }: Option, typed: string, prefix: string): Compl
   if (short === '-o') {
     const done = typed.slice(0, typed.lastIndexOf(',') + 1);
     return offer(
-      optionSpecs.map((spec) => ({
+      [...optionSpecs, ...callerOptionSpecs].map((spec) => ({
         value: `${prefix}${done}${spec.name}${spec.value === undefined ? '' : '='}`,
         help: spec.help,
       })),
@@ -105,7 +105,7 @@ function ofValue({ flags, short }: Option, typed: string, prefix: string): Compl
   if (value === 'provider') return values(PROVIDER_NAMES);
   if (value.includes('|')) return values(value.split('|'));
   if (/^file$/i.test(value)) return files;
-  return value === 'directory' ? directories : nothing;
+  return /^dir(ectory)?$/i.test(value) ? directories : nothing;
 }
 
 function ofOperand(root: Command, command: Command, operands: readonly string[], known: Known): Completion {
@@ -124,7 +124,7 @@ function ofOperand(root: Command, command: Command, operands: readonly string[],
     case 'name':
       return plain(known.accounts(), 'account');
     case 'mountpoint':
-      return command.name() === 'mount' ? directories : mountpoints();
+      return ['mount', 'service'].includes(command.name()) ? directories : mountpoints();
     case 'action':
       return plain(actionsOf[command.name()] ?? [], '');
     case 'paths':
@@ -153,6 +153,7 @@ function ofOperand(root: Command, command: Command, operands: readonly string[],
 const actionsOf: Readonly<Record<string, readonly string[]>> = {
   uploads: ['list', 'retry', 'export', 'discard'],
   trash: ['list', 'restore', 'empty'],
+  service: ['install', 'uninstall', 'status'],
 };
 
 function offer(words: readonly Word[]): Completion {

@@ -13,13 +13,13 @@ export interface Context {
   readonly registry: Registry;
 }
 
-const places = directoriesOf(process.env);
+/** That of a user with this environment. */
+export function createContext(env: NodeJS.ProcessEnv): Context {
+  const places = directoriesOf(env);
+  return { places, accounts: new AccountStore(places), registry: new Registry(places) };
+}
 
-export const context: Context = {
-  places,
-  accounts: new AccountStore(places),
-  registry: new Registry(places),
-};
+export const context = createContext(process.env);
 
 /** The directory of a path without symbolic links, as the kernel's mount table and our registry name it. */
 export function mountpointOf(target: string): string {

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import { messageOf } from '../base/errors.js';
+import { isPackage } from '../base/installation.js';
 import { silentLog } from '../base/log.js';
 import { requireSqlite } from '../base/sqlite.js';
 import { privateDirectory, whyUnwritable } from '../config/directories.js';
@@ -32,6 +33,8 @@ export async function doctorCommand(context: Context): Promise<void> {
   for (const binding of bindings) {
     const { ok, message } = await binding.probe();
     if (ok) working++;
+    // A package brings the kernel binding alone.
+    else if (binding.name === 'native' && isPackage) continue;
     say(ok ? 'ok' : 'warn', `${binding.name} binding: ${message}`);
   }
   if (working === 0) say('FAIL', 'no way to mount on this machine; see above for what to install');

@@ -1,15 +1,20 @@
 /** `syncmount`: parses the command line, calls the command, and answers its exit status. */
 import { statSync } from 'node:fs';
 import module from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { CommanderError } from 'commander';
 import { codeOf, messageOf, UsageError } from '../base/errors.js';
 import { context } from './context.js';
 import { complain, endWithOutput } from './output.js';
 import { createProgram } from './program.js';
 
-/** mount(8) and fstab call us without a command: `syncmount NAME:/PATH MOUNTPOINT -o OPTIONS`. */
-function withCommand(args: string[]): string[] {
+/**
+ * mount(8) calls us as its helper `mount.syncmount`, where that is linked to us; mount.fuse(8) without a command:
+ * `syncmount NAME:/PATH MOUNTPOINT -o OPTIONS`. Null: the helper has done all there is to do.
+ */
+async function withCommand(args: string[]): Promise<string[] | null> {
+  if (/^mount\.(fuse\.)?syncmount$/.test(basename(process.argv[1] ?? '')))
+    return (await import('./mount-helper.js')).helperCommand(args);
   const [first] = args;
   return first !== undefined && /^[A-Za-z0-9][\w.-]*:/.test(first) ? ['mount', ...args] : args;
 }
@@ -21,7 +26,8 @@ function commandersLine({ message }: CommanderError): string {
 async function main(): Promise<number> {
   try {
     const root = createProgram();
-    const args = withCommand(process.argv.slice(2));
+    const args = await withCommand(process.argv.slice(2));
+    if (args === null) return 0;
     if (args.length === 0) {
       process.stdout.write(root.helpInformation());
       return 0;
@@ -45,7 +51,11 @@ async function main(): Promise<number> {
 function keepCompiledCode(): void {
   const { enableCompileCache } = module as { enableCompileCache?: (directory: string) => unknown };
   const { cache } = context.places;
-  if (statSync(cache, { throwIfNoEntry: false })?.uid === process.getuid?.()) enableCompileCache?.(join(cache, 'code'));
+  try {
+    if (statSync(cache).uid === process.getuid?.()) enableCompileCache?.(join(cache, 'code'));
+  } catch {
+    // Not there yet, or in a folder that this user may not enter: every start compiles.
+  }
 }
 
 // Databases, spool files and logs are private.

@@ -3,7 +3,7 @@
  * say what the program does. `scripts/man-pages.mjs` writes them to `man/`; `syncmount help TOPIC` prints them as text.
  */
 import type { Command } from 'commander';
-import { type OptionSpec, optionSpecs } from '../config/options.js';
+import { type CallerOptionSpec, callerOptionSpecs, type OptionSpec, optionSpecs } from '../config/options.js';
 import type { Topic } from './help-topics.js';
 import type { Block, Page, Section } from './manual-format.js';
 
@@ -102,7 +102,7 @@ function blocksOf(command: Command): Block[] {
 }
 
 function isOfMount(command: Command, long: string | undefined): boolean {
-  return command.name() === 'mount' && optionSpecs.some(({ name }) => long === `--${name}`);
+  return command.name() === 'mount' && [...optionSpecs, ...callerOptionSpecs].some(({ name }) => long === `--${name}`);
 }
 
 function mountPage(version: string): Page {
@@ -116,7 +116,7 @@ function mountPage(version: string): Page {
         title: 'Synopsis',
         blocks: [
           { code: 'syncmount mount NAME:[/PATH] MOUNTPOINT [-f] [-o OPTION[=VALUE],…] [--OPTION [VALUE]]…' },
-          { code: 'mount -t fuse.syncmount -o OPTION[=VALUE],… NAME:[/PATH] MOUNTPOINT' },
+          { code: 'mount -t syncmount -o OPTION[=VALUE],… NAME:[/PATH] MOUNTPOINT' },
         ],
       },
       {
@@ -128,13 +128,22 @@ function mountPage(version: string): Page {
       },
       {
         title: 'Options',
-        blocks: [{ items: optionSpecs.map((spec): [string, string] => [flagOf(spec), meaningOf(spec)]) }, units],
+        blocks: [
+          { items: optionSpecs.map((spec): [string, string] => [flagOf(spec), meaningOf(spec)]) },
+          units,
+          'Only on the command line and in fstab:',
+          { items: callerOptionSpecs.map((spec): [string, string] => [flagOf(spec), meaningOf(spec)]) },
+        ],
       },
       {
         title: 'Fstab',
         blocks: [
-          'The account is one of root:',
-          { code: 'work:  /mnt/work  fuse.syncmount  noauto,x-systemd.automount,_netdev,allow_other,uid=1000  0 0' },
+          'An account of the user ann, and one of root:',
+          {
+            code: 'work:   /home/ann/work  syncmount  _netdev,nofail,user=ann  0 0\nstore:  /mnt/store      syncmount  noauto,x-systemd.automount,_netdev,allow_other,uid=1000  0 0',
+          },
+          "With `user=NAME` the mount is that user's: his accounts, his rights, his directories. He must be able to write to the mountpoint; allow_other then needs user_allow_other in /etc/fuse.conf. `config=DIR` names another config directory. The type is syncmount or fuse.syncmount.",
+          '`mount -o remount,ro` and `remount,rw` change whether programs may write; every other option of a mount is changed by mounting anew.',
           '`ro` is read-only and `allow_other` is allow-other. What `mount`(8) and libfuse understand is ignored where it changes nothing that a program sees; of the rest a line says what it would need. A comma within a value has a backslash before it.',
         ],
       },
@@ -177,7 +186,7 @@ function configPage(version: string): Page {
   };
 }
 
-function flagOf({ name, value }: OptionSpec): string {
+function flagOf({ name, value }: OptionSpec | CallerOptionSpec): string {
   return value === undefined ? `--${name}` : `--${name} ${value}`;
 }
 
@@ -186,7 +195,8 @@ function settingOf({ name, value }: OptionSpec): string {
   return value === 'ID' ? `${name} = ${value}` : `${name} = "${value}"`;
 }
 
-function meaningOf({ help, value, default: standard, defaultText }: OptionSpec): string {
-  const shown = defaultText ?? (typeof standard === 'string' ? standard : '');
+function meaningOf(spec: OptionSpec | CallerOptionSpec): string {
+  const { help, value, defaultText } = spec;
+  const shown = defaultText ?? ('default' in spec && typeof spec.default === 'string' ? spec.default : '');
   return value === undefined || shown === '' ? help : `${help} (default: ${shown})`;
 }

@@ -7,6 +7,7 @@ import { makeDirectory } from '../base/make-directory.js';
 import { requireAccountName } from '../config/accounts.js';
 import { readConfigFile } from '../config/config-file.js';
 import {
+  callerOptionSpecs,
   type MountOptions,
   optionSpecs,
   parseDashO,
@@ -15,10 +16,10 @@ import {
   resolveOptions,
   toRaw,
 } from '../config/options.js';
-import type { LogFile } from '../mount/logger.js';
-import type { Session } from '../mount/session.js';
-import { type Context, mountpointOf } from './context.js';
+import { becomeCaller } from './caller.js';
+import { type Context, createContext, mountpointOf } from './context.js';
 import { complain, outliveOutput, print } from './output.js';
+import { endOnSignal } from './signals.js';
 
 /** Messages from the process in the background to the command that started it. */
 type ChildMessage =
@@ -34,17 +35,28 @@ const CHILD_MARK = 'SYNCMOUNT_BACKGROUND';
 
 type Flags = Readonly<Record<string, unknown>> & { readonly o: readonly string[]; readonly foreground?: boolean };
 
-export async function mountCommand(context: Context, source: string, target: string, flags: Flags): Promise<void> {
+export async function mountCommand(asked: Context, source: string, target: string, flags: Flags): Promise<void> {
   const { account, path } = parseSource(source);
+  const typed = [parseDashO(flags.o), fromFlags(flags)];
+  const context = contextOf(asked, typed);
   const config = readConfigFile(context.places, account, context.accounts.names());
   if (process.env[CHILD_MARK] !== '1') warn(config.warnings);
-  const sources = [...config.options, parseDashO(flags.o), fromFlags(flags)];
+  const sources = [...config.options, ...typed];
   const options = resolveOptions(...sources);
   const mountpoint = mountpointOf(target);
   // Checked before anything is started.
   context.accounts.load(account);
   if (flags.foreground) return foreground(context, { account, path, mountpoint, options });
   await background(context, source, mountpoint, toRaw(sources), options, account);
+}
+
+/** The context of the user and the config directory that the options name. From here on this process is one of that user. */
+function contextOf(asked: Context, typed: readonly RawOptions[]): Context {
+  const given = (name: string): string | undefined => typed.map((source) => source.get(name)).findLast(Boolean);
+  const caller = { user: given('user'), config: given('config') };
+  if (caller.user === undefined && caller.config === undefined) return asked;
+  becomeCaller(caller);
+  return createContext(process.env);
 }
 
 /** `NAME:` or `NAME:/PATH`. */
@@ -56,7 +68,7 @@ function parseSource(source: string): { account: string; path: string } {
 
 function fromFlags(flags: Flags): RawOptions {
   const raw = new Map<string, string>();
-  for (const { name } of optionSpecs) {
+  for (const { name } of [...optionSpecs, ...callerOptionSpecs]) {
     const value = flags[name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
     if (value !== undefined) raw.set(name, String(value));
   }
@@ -74,15 +86,25 @@ async function foreground(context: Context, { account, path, mountpoint, options
   const isChild = process.env[CHILD_MARK] === '1';
   outliveOutput();
   // Loaded here, because the command that only starts this process needs none of it.
-  const [{ Session }, { createLogger }] = await Promise.all([
+  const [{ Session }, { createLogger }, { serviceManagerOf }] = await Promise.all([
     import('../mount/session.js'),
     import('../mount/logger.js'),
+    import('../mount/service-manager.js'),
   ]);
   const logFile = createLogger(options.logLevel, options.logFile);
   const { log } = logFile;
   // A bug in one call must not take the directory away from all programs that work in it.
   process.on('unhandledRejection', (error) => log.error({ error }, 'unhandled'));
   const silence = breakSilence();
+  // A mount in the background is no service: whoever has started the command has its messages.
+  const manager = isChild
+    ? null
+    : serviceManagerOf(process.env, (reason) => log.warn({ reason }, 'systemd cannot be told how the mount is'));
+  const waitsFor = (waiting: string): void => {
+    if (isChild) process.send?.({ waiting } satisfies ChildMessage);
+    else silence.waitsFor(waiting);
+    manager?.waitsFor(waiting);
+  };
   try {
     const session = await Session.start({
       ...context,
@@ -92,10 +114,12 @@ async function foreground(context: Context, { account, path, mountpoint, options
       options,
       log,
       logFile: options.logFile,
-      onWaiting: (waiting) =>
-        isChild ? process.send?.({ waiting } satisfies ChildMessage) : silence.waitsFor(waiting),
+      onWaiting: waitsFor,
     }).finally(silence.end);
-    answerSignals(session, logFile, isChild);
+    const { stopTimeout } = options;
+    const onStopping = (): void => manager?.stopping();
+    answerSignals(endOnSignal(session, { log, stopTimeout, onStopping, complain }), logFile.reopen, isChild);
+    manager?.ready(() => session.status());
     if (isChild) tell({ ready: true, warnings: session.warnings });
     else {
       warn(session.warnings);
@@ -122,24 +146,10 @@ function tell(message: ChildMessage): void {
 }
 
 /**
- * The first signal drains and unmounts; the second leaves pending contents for the next mount. SIGHUP reopens the log, as
- * logrotate(8) wants it; a mount in the foreground of a terminal ends with that terminal.
+ * SIGINT and SIGTERM end the mount (signals.ts). SIGHUP reopens the log, as logrotate(8) wants it; a mount in the foreground of a terminal
+ * ends with that terminal.
  */
-function answerSignals(session: Session, { log, reopen }: LogFile, isChild: boolean): void {
-  let signals = 0;
-  const end = (): void => {
-    signals++;
-    if (signals > 1) {
-      void session.forceUnmount().catch((error) => log.error({ error }, 'unmount'));
-      return;
-    }
-    session
-      .unmount(() => undefined)
-      .catch((error) => {
-        log.error({ error }, 'cannot unmount; another signal does it by force');
-        complain(`${messageOf(error)}; another signal unmounts all the same`);
-      });
-  };
+function answerSignals(end: () => void, reopen: () => void, isChild: boolean): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, end);
   process.on('SIGHUP', !isChild && process.stdin.isTTY ? end : reopen);
 }

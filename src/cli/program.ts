@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../base/installation.js';
-import { optionSpecs } from '../config/options.js';
+import { callerOptionSpecs, optionSpecs } from '../config/options.js';
 import { context } from './context.js';
 
 export const version = (
@@ -51,6 +51,8 @@ export function createProgram(): Command {
     const tail = value === undefined || shown === '' ? '' : ` (default: ${shown})`;
     mount.option(value === undefined ? `--${name}` : `--${name} <${value}>`, help + tail);
   }
+  for (const { name, value, help, defaultText } of callerOptionSpecs)
+    mount.option(`--${name} <${value}>`, `${help} (default: ${defaultText})`);
   mount.action(async (source: string, mountpoint: string, options) =>
     (await import('./mount.js')).mountCommand(context, source, mountpoint, options),
   );
@@ -106,6 +108,21 @@ export function createProgram(): Command {
     .option('--yes', 'empty without asking')
     .action(async (action: string | undefined, paths: string[], options) =>
       (await import('./trash.js')).trashCommand(context, action ?? 'list', paths, options),
+    );
+  root
+    .command('service <action> [name] [mountpoint]')
+    .summary('mounts that systemd keeps: install, uninstall, status')
+    .description(
+      [
+        'Lets systemd mount an account, for you at login, or, where root calls it, at boot:',
+        '  install NAME MOUNTPOINT   writes the unit syncmount@NAME, enables and starts it',
+        '  uninstall NAME            stops and removes it',
+        '  status [NAME]             shows them',
+      ].join('\n'),
+    )
+    .option('-o <options>', 'of the mount: name=value,…; may be repeated', collect, [])
+    .action(async (action: string, name: string | undefined, mountpoint: string | undefined, options) =>
+      (await import('./service.js')).serviceCommand(context, action, name, mountpoint, options),
     );
   root
     .command('sandbox')

@@ -21,6 +21,8 @@ export interface MountOptions {
   readonly metadata: 'account' | 'local';
   /** ms */
   readonly deadline: number;
+  /** ms; null: as long as it takes. */
+  readonly stopTimeout: number | null;
   readonly binding: 'auto' | 'kernel' | 'native';
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFile: string | null;
@@ -137,6 +139,15 @@ export const optionSpecs: readonly OptionSpec[] = [
     help: 'how long a request is retried before the program hears of an error',
   }),
   spec({
+    key: 'stopTimeout',
+    name: 'stop-timeout',
+    value: 'TIME',
+    default: '',
+    defaultText: 'as long as it takes',
+    parse: (text) => (text === '' ? null : parseDuration(text)),
+    help: 'how long a signal (a service that is stopped, a shutdown) waits for uploads and open files; what is not stored by then waits for the next mount',
+  }),
+  spec({
     key: 'binding',
     name: 'binding',
     value: 'auto|kernel|native',
@@ -163,6 +174,29 @@ export const optionSpecs: readonly OptionSpec[] = [
   }),
 ];
 
+/** Options about the mounting itself, before any option of the mount is read: on the command line and in fstab, never in `config.toml`. */
+export interface CallerOptionSpec {
+  readonly name: string;
+  readonly value: string;
+  readonly defaultText: string;
+  readonly help: string;
+}
+
+export const callerOptionSpecs: readonly CallerOptionSpec[] = [
+  {
+    name: 'user',
+    value: 'NAME',
+    defaultText: 'yours',
+    help: 'root mounts for this user, with his accounts and his rights',
+  },
+  {
+    name: 'config',
+    value: 'DIR',
+    defaultText: "the user's own",
+    help: 'the config directory, with the accounts and config.toml',
+  },
+];
+
 /** The values of options by name, as text, from one source. */
 export type RawOptions = ReadonlyMap<string, string>;
 
@@ -175,8 +209,11 @@ export function parseDashO(texts: readonly string[]): RawOptions {
     const name = equals < 0 ? part : part.slice(0, equals);
     // As in mount(8), of two options that contradict each other the later one counts.
     if (name === 'rw') raw.delete('read-only');
-    if (name === '' || isHarmless(name)) continue;
-    raw.set(specOf(name).name, equals < 0 ? 'true' : part.slice(equals + 1).replace(/\\([\\,])/g, '$1'));
+    const hasValue = equals >= 0;
+    // `user` without a value is for mount(8), which then lets ordinary users mount.
+    const isOurs = hasValue && callerOptionSpecs.some((option) => option.name === name);
+    if (name === '' || (!isOurs && isHarmless(name))) continue;
+    raw.set(isOurs ? name : specOf(name).name, !hasValue ? 'true' : part.slice(equals + 1).replace(/\\([\\,])/g, '$1'));
   }
   return raw;
 }
@@ -191,6 +228,8 @@ export function specOf(name: string): OptionSpec {
   const wanted = name.replaceAll('_', '-');
   const found = optionSpecs.find((option) => option.name === wanted || option.aliases?.includes(name));
   if (found !== undefined) return found;
+  if (callerOptionSpecs.some((option) => option.name === name))
+    throw new UsageError(`option '${name}' has its place on the command line and in fstab`);
   const advice = adviceFor(name);
   throw new UsageError(advice === undefined ? `unknown option '${name}'` : `option '${name}' is not taken: ${advice}`);
 }
@@ -209,9 +248,11 @@ export function resolveOptions(...sources: readonly RawOptions[]): MountOptions 
   return Object.fromEntries(entries) as MountOptions;
 }
 
-/** The options of a mount as text again, to pass them to another process. */
+/** The options of a mount as text again, to pass them to another process of the same user and config directory. */
 export function toRaw(sources: readonly RawOptions[]): Record<string, string> {
-  return Object.fromEntries(sources.flatMap((source) => [...source]));
+  const all = Object.fromEntries(sources.flatMap((source) => [...source]));
+  for (const { name } of callerOptionSpecs) delete all[name];
+  return all;
 }
 
 function parseSwitch(text: string): boolean {

@@ -34,6 +34,7 @@ export async function findFusermount(): Promise<string> {
 
 export interface Outcome {
   readonly code: number;
+  readonly stdout: string;
   /** Its stderr, in English, without the newline. */
   readonly message: string;
 }
@@ -42,9 +43,9 @@ export interface Outcome {
 export function run(file: string, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
     // Messages are matched below, so they must not be translated.
-    execFile(file, args, { env: { ...process.env, LC_ALL: 'C' } }, (error, _stdout, stderr) => {
+    execFile(file, args, { env: { ...process.env, LC_ALL: 'C' } }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
-      resolve({ code, message: stderr.trim() || (error?.message ?? '') });
+      resolve({ code, stdout, message: stderr.trim() || (error?.message ?? '') });
     });
   });
 }

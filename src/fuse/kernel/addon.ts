@@ -3,7 +3,7 @@
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, SyncmountError } from '../../base/errors.js';
-import { packageRoot, requireInstalled } from '../../base/installation.js';
+import { isPackage, packageRoot, requireInstalled } from '../../base/installation.js';
 
 declare const deviceBrand: unique symbol;
 /** An open /dev/fuse with its place on the event loop. */
@@ -30,6 +30,12 @@ export interface Addon {
    * addon that was built before it had this call has none.
    */
   withSignalsBlocked?<T>(act: () => T): T;
+
+  /**
+   * Sends a text to a Unix datagram socket without waiting; `@` at the beginning stands for an abstract address. An addon that was built
+   * before it had this call has none.
+   */
+  sendDatagram?(address: string, text: string): number;
 
   /** Opens /dev/fuse. */
   openDevice(): number;
@@ -73,20 +79,28 @@ export interface Addon {
 
 let loaded: Addon | undefined;
 
+/** In a checkout node-gyp has built it; a package brings it. */
+const addonFile = join(
+  packageRoot,
+  isPackage ? `native/prebuilds/${process.platform}-${process.arch}.node` : 'native/build/Release/fuse_device.node',
+);
+
 /** Throws `fuse-missing` where the addon was not built for this machine. */
 export function loadAddon(): Addon {
   if (loaded !== undefined) return loaded;
   if (process.platform !== 'linux')
     throw new SyncmountError('fuse-missing', 'the kernel binding needs Linux; the native binding works here');
   try {
-    loaded = requireInstalled(join(packageRoot, 'native/build/Release/fuse_device.node')) as Addon;
+    loaded = requireInstalled(addonFile) as Addon;
     return loaded;
   } catch (cause) {
-    throw new SyncmountError(
-      'fuse-missing',
-      'the kernel binding is not built: apt install build-essential, then npm run build:addon',
-      { cause, data: { reason: messageOf(cause) } },
-    );
+    const mend = isPackage
+      ? 'the package is for another machine or damaged'
+      : 'apt install build-essential, then npm run build:addon';
+    throw new SyncmountError('fuse-missing', `the kernel binding is not built: ${mend}`, {
+      cause,
+      data: { reason: messageOf(cause) },
+    });
   }
 }
 

@@ -1,0 +1,39 @@
+/** What packages contain of others' and is not in our node_modules: packages of the npm registry, pinned by parts.json. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const parts = JSON.parse(readFileSync(join(root, 'scripts/packaging/parts.json'), 'utf8'));
+/** Archives that were fetched before. */
+const kept = join(root, 'packages', '.parts');
+
+/** The version of a part. */
+export const versionOf = (name) => parts[name].version;
+
+function hasIntegrity(file, integrity) {
+  return existsSync(file) && `sha512-${createHash('sha512').update(readFileSync(file)).digest('base64')}` === integrity;
+}
+
+/** Unpacks the members of a part into `into`, fetching it from the registry that npm is set to if it is not here yet. */
+export function unpackPart(name, into, members = []) {
+  const { version, integrity } = parts[name];
+  const archive = join(kept, `${name}-${version}.tgz`);
+  if (!hasIntegrity(archive, integrity)) {
+    console.error(`Fetching ${name} ${version} from the npm registry …`);
+    mkdirSync(kept, { recursive: true });
+    execFileSync('npm', ['pack', '--silent', '--pack-destination', kept, `${name}@${version}`], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    if (!hasIntegrity(archive, integrity)) {
+      rmSync(archive, { force: true });
+      throw new Error(`${name} ${version} is not what scripts/packaging/parts.json has the checksum of`);
+    }
+  }
+  mkdirSync(into, { recursive: true });
+  const wanted = members.map((member) => `package/${member}`);
+  execFileSync('tar', ['-xzf', archive, '-C', into, '--strip-components=1', '--no-same-owner', ...wanted]);
+}

@@ -1,0 +1,77 @@
+/**
+ * What mount(8) calls for the types `syncmount` and `fuse.syncmount`: `mount.syncmount SOURCE DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS]
+ * [-t TYPE]`. A link of that name to the program makes it the helper.
+ */
+import { SyncmountError, UsageError } from '../base/errors.js';
+import { run } from '../fuse/programs.js';
+import { askControl } from '../mount/control.js';
+import { isServed } from '../mount/registry.js';
+import type { MountStatus } from '../mount/status.js';
+import { environmentOf, personOf } from './caller.js';
+import { createContext } from './context.js';
+
+export interface HelperCall {
+  readonly source: string;
+  readonly target: string;
+  /** The lists after -o. */
+  readonly options: readonly string[];
+  /** -f: do everything but mount. */
+  readonly isFake: boolean;
+}
+
+/** A mount that runs says at once whether it is read-only, ms. */
+const STATUS_PATIENCE = 5000;
+
+/** Throws `UsageError` for anything that mount(8) does not send. */
+export function parseHelperCall(args: readonly string[]): HelperCall {
+  const operands: string[] = [];
+  const options: string[] = [];
+  let isFake = false;
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at] as string;
+    if (!/^-./.test(word)) operands.push(word);
+    else if (/^-[oNt]$/.test(word)) {
+      const value = args[++at];
+      if (value === undefined) throw new UsageError(`${word} needs a value`);
+      if (word === '-N') throw new UsageError('-N: run mount within that namespace instead (nsenter)');
+      if (word === '-o') options.push(value);
+    } else if (/^-[sfnv]+$/.test(word)) isFake ||= word.includes('f');
+    else throw new UsageError(`unknown option '${word}' of a mount helper`);
+  }
+  const [source, target, ...more] = operands;
+  if (source === undefined || target === undefined || more.length > 0)
+    throw new UsageError('a mount helper is called with the account and the mountpoint: NAME:[/PATH] DIR -o OPTIONS');
+  return { source, target, options, isFake };
+}
+
+/** `remount,ro` or `remount,rw`; null: this is no remount. */
+export function remountOf(options: readonly string[]): 'ro' | 'rw' | null {
+  const words = options.flatMap((list) => list.split(','));
+  if (!words.includes('remount')) return null;
+  return words.findLast((word) => word === 'ro' || word === 'rw') === 'ro' ? 'ro' : 'rw';
+}
+
+/** The words of the command line that do what mount(8) asks for; null where it is done. */
+export async function helperCommand(args: readonly string[]): Promise<string[] | null> {
+  const call = parseHelperCall(args);
+  if (call.isFake) return null;
+  const remount = remountOf(call.options);
+  if (remount === null) return ['mount', call.source, call.target, ...call.options.flatMap((list) => ['-o', list])];
+  await requireWritable(remount, call);
+  // The kernel holds programs to it by itself. -i: do not call us again.
+  const { code, message } = await run('mount', ['-i', '-o', `remount,${remount}`, call.target]);
+  if (code !== 0) throw new SyncmountError('remount', `cannot remount ${call.target}: ${message.split('\n')[0]}`);
+  return null;
+}
+
+/** A mount that was made read-only refuses changes by itself, whatever the kernel would allow. */
+async function requireWritable(remount: 'ro' | 'rw', { target, options }: HelperCall): Promise<void> {
+  if (remount === 'ro') return;
+  const user = /(?:^|,)user=([^,]+)/.exec(options.join(','))?.[1];
+  const { registry } = createContext(user === undefined ? process.env : environmentOf(process.env, personOf(user)));
+  const entry = registry.find(target);
+  if (entry === undefined || !isServed(entry)) return;
+  const status = (await askControl(entry.socket, 'status', {}, undefined, STATUS_PATIENCE)) as MountStatus;
+  if (status.readOnly)
+    throw new SyncmountError('remount', `${target} was mounted read-only: unmount, and mount it again to write`);
+}

@@ -1,0 +1,102 @@
+/**
+ * mount(8) with lines of fstab, as root: in a mount namespace of its own, where /sbin has the helper, /etc/passwd a user more, and
+ * nothing stays.
+ */
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cleanUpWorlds, createWorld, type Outcome, type World } from './world.js';
+
+const isRoot = process.getuid?.() === 0;
+const skipped = isRoot ? '' : ' (skipped: only root mounts for others)';
+
+const prepare = `
+set -eu
+mount -t tmpfs -o mode=755 tmpfs /mnt
+mkdir -p /mnt/program /mnt/up /mnt/work /mnt/store /mnt/home/ann/cloud /mnt/home/ann/.config/syncmount
+mount --bind '${resolve('.')}' /mnt/program
+mount -t overlay -o lowerdir="$(realpath /sbin)",upperdir=/mnt/up,workdir=/mnt/work overlay "$(realpath /sbin)"
+for name in mount.syncmount mount.fuse.syncmount; do ln -s /mnt/program/bin/syncmount.js /sbin/$name; done
+{ cat /etc/passwd; echo 'ann:x:54321:54321::/mnt/home/ann:/bin/sh'; } > /mnt/passwd
+mount --bind /mnt/passwd /etc/passwd
+cp -r "$SYNCMOUNT_CONFIG_DIR/accounts" /mnt/home/ann/.config/syncmount/
+cp -r "$SYNCMOUNT_CONFIG_DIR" /mnt/config
+chown -R 54321:54321 /mnt/home/ann
+chmod 700 /mnt/home/ann
+export PATH="$(dirname '${process.execPath}'):$PATH"
+ann() { setpriv --reuid=54321 --regid=54321 --clear-groups sh -c "$1"; }
+# The process of a mount ends after its mount.
+ended() { until [ -z "$(ls "$1/mounts")" ]; do sleep 0.05; done; }
+`;
+
+function asRoot(world: World, script: string): Promise<Outcome> {
+  // Where the directories are is what fstab says, or the defaults of the user.
+  return world.start(
+    `cd /; exec unshare -m --propagation private bash -c '${`${prepare}\n${script}`.replaceAll("'", "'\\''")}'`,
+  ).ended;
+}
+
+describe.skipIf(!isRoot)(`mount(8) and fstab${skipped}`, () => {
+  cleanUpWorlds();
+
+  it("user=NAME mounts that user's account with his rights; remount changes who may write", async () => {
+    const world = await createWorld();
+    const outcome = await asRoot(
+      world,
+      `
+unset SYNCMOUNT_CONFIG_DIR SYNCMOUNT_STATE_DIR SYNCMOUNT_CACHE_DIR
+export XDG_CONFIG_HOME=/root/elsewhere HOME=/root
+at=/mnt/home/ann/cloud
+echo "work: $at syncmount noauto,nofail,_netdev,x-systemd.automount,user=ann 0 0" > /mnt/fstab
+mount -T /mnt/fstab $at
+grep -o 'fuse.syncmount .*user_id=54321' /proc/mounts | cut -d, -f1
+ann "echo one > $at/file; cat $at/file; stat -c '%u %a' $at/file"
+mount -T /mnt/fstab -o remount,ro $at
+ann "echo two > $at/file" 2>&1 | grep -o 'Read-only file system'
+mount -o remount,rw $at
+ann "echo two > $at/file; cat $at/file"
+umount $at
+ended /mnt/home/ann/.local/state/syncmount
+find /mnt/home/ann -not -uid 54321
+`,
+    );
+    expect(outcome).toEqual({
+      code: 0,
+      stdout: 'fuse.syncmount rw\none\n54321 644\nRead-only file system\ntwo\n',
+      stderr: '',
+    });
+    expect(`${await world.sandbox.store.readFile('/file')}`).toBe('two\n');
+  });
+
+  it('config=DIR names the accounts; what cannot be done is one line', async () => {
+    const world = await createWorld();
+    const outcome = await asRoot(
+      world,
+      `
+unset SYNCMOUNT_CONFIG_DIR
+echo "work: /mnt/store fuse.syncmount ro,config=/mnt/config,x-systemd.device-timeout=1,nofail 0 0" > /mnt/fstab
+mount -f -T /mnt/fstab /mnt/store
+mountpoint -q /mnt/store || echo faked
+mount -T /mnt/fstab /mnt/store
+mount -o remount,rw /mnt/store || echo "$?"
+umount /mnt/store
+ended "$SYNCMOUNT_STATE_DIR"
+for options in user=nobody-here user=ann,allow_other remount,ro size=5 ; do mount -t syncmount -o $options work: /mnt/store || echo "$?"; done
+ann '/sbin/mount.syncmount work: /mnt/store -o user=root' || echo "$?"
+/sbin/mount.syncmount work: || echo "$?"
+`,
+    );
+    expect({ ...outcome, stderr: outcome.stderr.trim().split('\n') }).toEqual({
+      code: 0,
+      stdout: 'faked\n1\n1\n1\n1\n2\n1\n2\n',
+      stderr: [
+        'syncmount: /mnt/store was mounted read-only: unmount, and mount it again to write',
+        expect.stringMatching(/^syncmount: there is no user 'nobody-here' on this machine/),
+        expect.stringMatching(/^syncmount: cannot mount on \/mnt\/store: .*/),
+        expect.stringMatching(/^syncmount: cannot remount \/mnt\/store: .*(not mounted|bad option|not mount)/),
+        "syncmount: unknown option 'size'",
+        "syncmount: only root can mount for the user 'root'",
+        expect.stringMatching(/^syncmount: a mount helper is called with/),
+      ],
+    });
+  });
+});
