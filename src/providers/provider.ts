@@ -212,12 +212,19 @@ export interface RangeBody {
   readonly pieces?: AsyncIterable<BodyChunk>;
 }
 
+export type WhileOpen = <T>(act: (fd: number) => Promise<T>) => Promise<T>;
+
 /** Content to upload. It does not change during the upload. */
 export interface UploadSource {
   /** Bytes. */
   readonly size: number;
   /** Reads a part. May be called several times for the same bytes. */
   read(offset: number, length: number): AsyncIterable<Uint8Array>;
+  /**
+   * Calls `act` with a file that has the content at the same offsets. It stays open, and the same, until the promise of `act` is
+   * settled. Missing where there is no such file.
+   */
+  readonly whileOpen?: WhileOpen;
   /** Lower-case hex md5 of the whole content, computed once. */
   md5(): Promise<string>;
 }

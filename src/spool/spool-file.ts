@@ -311,6 +311,12 @@ export class SpoolFile {
     return {
       size: this.#size,
       read: (offset, length) => this.#chunks(offset, length),
+      whileOpen: (act) =>
+        this.#uses.during(async () => {
+          const fd = this.#file();
+          if (fstatSync(fd).size < this.#size) this.#tooShort();
+          return await act(fd);
+        }),
       md5: async () => (await digest()).md5,
     };
   }

@@ -7,8 +7,18 @@ export interface ThreadRequest {
   readonly method: HttpMethod;
   readonly url: string;
   readonly headers: Record<string, string>;
-  readonly body?: string;
-  readonly pieces: ThreadPieces;
+  readonly body?: string | ThreadContent;
+  readonly chunked?: boolean;
+  readonly pieces?: ThreadPieces;
+}
+
+/** `head`, then `length` bytes of a file from `offset`, then `tail`. */
+export interface ThreadContent {
+  readonly fd: number;
+  readonly head: Uint8Array;
+  readonly offset: number;
+  readonly length: number;
+  readonly tail: Uint8Array;
 }
 
 /** `fd`: of the target; null where there is none. */
@@ -51,6 +61,8 @@ export type ExchangeReport =
       readonly byteLength: number;
       readonly crcs: readonly number[];
     }
+  /** So many bytes of the request's body have been handed to the socket. */
+  | { readonly kind: 'sent'; readonly id: number; readonly bytes: number }
   | { readonly kind: 'ended'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure }
   | { readonly kind: 'closed'; readonly id: number };

@@ -2,16 +2,19 @@
  * Transfers large bodies in a thread of its own, which starts with the first of them: connections, TLS, parsing and CRCs are its work.
  * The event loop gets whole pieces, as many as it takes.
  */
+
+import { messageOf } from '../base/errors.js';
 import type { Exchanger, ExchangerOptions } from '../providers/http/transport/exchanger.js';
 import {
   type ExchangeWatch,
+  type FilePieces,
   TransportFailure,
   type WireBody,
   type WireRequest,
   type WireResponse,
 } from '../providers/http/transport/wire.js';
 import { type BodyBytes, type BodyChunk, isStored, type PieceTarget } from '../providers/provider.js';
-import type { ExchangeOrder, ExchangeReport, Failure } from './exchange-messages.js';
+import type { ExchangeOrder, ExchangeReport, Failure, ThreadRequest } from './exchange-messages.js';
 import { LazyThread } from './lazy-thread.js';
 
 export class ExchangeThread {
@@ -54,26 +57,54 @@ export class ExchangeThread {
   async #send(
     client: number,
     options: ExchangerOptions,
-    { method, url, headers, body, pieces }: WireRequest,
+    wire: WireRequest,
     stallMs: number,
     signal: AbortSignal | undefined,
   ): Promise<WireResponse> {
-    if (typeof body === 'object' || pieces === undefined) throw new Error('a request that the thread does not send');
+    const { method, url, headers, body, chunked, pieces } = wire;
     if (signal?.aborted) throw new TransportFailure('aborted', 'cancelled', signal.reason);
+    const { target, ...cut } = pieces ?? {};
+    const request: ThreadRequest = {
+      method,
+      url: url.href,
+      headers,
+      ...(chunked !== undefined && { chunked }),
+      ...(pieces !== undefined && { pieces: { ...(cut as FilePieces), fd: target?.fd ?? null } }),
+    };
+    const start = (threadBody?: ThreadRequest['body']): ThreadExchange => {
+      const order = threadBody === undefined ? request : { ...request, body: threadBody };
+      return this.#start(client, options, order, stallMs, { signal, target, onSent: progressOf(body) });
+    };
+    if (typeof body !== 'object') return await start(body).head;
+    if (body.inFile === undefined) throw new Error('a body that the thread does not have');
+    const { whileOpen, ...place } = body.inFile;
+    return await new Promise((resolve, reject) => {
+      whileOpen(async (fd) => {
+        const exchange = start({ fd, ...place });
+        exchange.head.then(resolve, reject);
+        await exchange.over;
+      }).catch((error: unknown) => reject(new TransportFailure('source', messageOf(error), error)));
+    });
+  }
+
+  #start(
+    client: number,
+    options: ExchangerOptions,
+    request: ThreadRequest,
+    stallMs: number,
+    ends: ExchangeEnds,
+  ): ThreadExchange {
     const tell = (order: ExchangeOrder): void => this.#thread.tell(order);
     if (!this.#opened.has(client)) {
       this.#opened.add(client);
       tell({ kind: 'open', client, options });
     }
     const id = ++this.#lastId;
-    const { target, ...cut } = pieces;
-    const exchange = new ThreadExchange(id, stallMs, signal, tell, target);
+    const exchange = new ThreadExchange(id, stallMs, tell, ends);
     this.#exchanges.set(id, exchange);
-    const threadPieces = { ...cut, fd: target?.fd ?? null };
-    const request = { method, url: url.href, headers, ...(body !== undefined && { body }), pieces: threadPieces };
     tell({ kind: 'send', id, client, request, stallMs });
     this.#thread.hold(true);
-    return await exchange.head;
+    return exchange;
   }
 
   async #closeClient(client: number): Promise<void> {
@@ -114,40 +145,51 @@ export class ExchangeThread {
   }
 }
 
+/** Who is told of an exchange, besides its caller. */
+interface ExchangeEnds {
+  readonly signal: AbortSignal | undefined;
+  /** The thread writes to it until the exchange is over. */
+  readonly target: PieceTarget | undefined;
+  readonly onSent: (bytes: number) => void;
+}
+
+function progressOf(body: WireRequest['body']): (bytes: number) => void {
+  return (bytes) => {
+    if (typeof body === 'object') body.onProgress?.(bytes);
+  };
+}
+
 /** One exchange as its caller sees it. */
 class ThreadExchange implements WireBody, ExchangeWatch {
   readonly head: Promise<WireResponse>;
+  /** Resolves when the thread does nothing for it any more. */
+  readonly over: Promise<void>;
   readonly stallMs: number;
   readonly #id: number;
-  readonly #signal: AbortSignal | undefined;
   readonly #tell: (order: ExchangeOrder) => void;
-  readonly #target: PieceTarget | undefined;
+  readonly #ends: ExchangeEnds;
   readonly #pieces: BodyChunk[] = [];
   #resolveHead!: (response: WireResponse) => void;
   #rejectHead!: (error: unknown) => void;
+  #resolveOver!: () => void;
   #wake: () => void = () => {};
   #failure: TransportFailure | null = null;
   #isOver = false;
 
-  /** The thread writes to `target` until the exchange is over. */
-  constructor(
-    id: number,
-    stallMs: number,
-    signal: AbortSignal | undefined,
-    tell: (order: ExchangeOrder) => void,
-    target: PieceTarget | undefined,
-  ) {
+  constructor(id: number, stallMs: number, tell: (order: ExchangeOrder) => void, ends: ExchangeEnds) {
     this.#id = id;
     this.stallMs = stallMs;
-    this.#signal = signal;
     this.#tell = tell;
-    this.#target = target;
-    target?.hold();
+    this.#ends = ends;
+    ends.target?.hold();
     this.head = new Promise((resolve, reject) => {
       this.#resolveHead = resolve;
       this.#rejectHead = reject;
     });
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.over = new Promise((resolve) => {
+      this.#resolveOver = resolve;
+    });
+    ends.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   readonly #onAbort = (): void => this.#tell({ kind: 'abort', id: this.#id });
@@ -162,12 +204,16 @@ class ThreadExchange implements WireBody, ExchangeWatch {
       const data: BodyBytes = message.data;
       if (message.crcs !== null) data.crcs = message.crcs;
       this.#pieces.push(data);
+    } else if (message.kind === 'sent') {
+      this.#ends.onSent(message.bytes);
+      return;
     } else if (message.kind === 'stored') {
       const { offset, byteLength, crcs } = message;
       this.#pieces.push({ isStored: true, offset, byteLength, crcs });
     } else {
       this.#isOver = true;
-      this.#target?.release();
+      this.#ends.target?.release();
+      this.#resolveOver();
       if (message.kind === 'failed') this.#failure = this.#failureOf(message.failure);
       this.#rejectHead(this.#failure);
       this.end();
@@ -176,7 +222,8 @@ class ThreadExchange implements WireBody, ExchangeWatch {
   }
 
   #failureOf({ kind, message, cause, transferMs }: Failure): TransportFailure {
-    const reason: unknown = this.#signal?.aborted === true ? this.#signal.reason : new Error(cause);
+    const { signal } = this.#ends;
+    const reason: unknown = signal?.aborted === true ? signal.reason : new Error(cause);
     return new TransportFailure(kind, message, reason, transferMs);
   }
 
@@ -211,7 +258,7 @@ class ThreadExchange implements WireBody, ExchangeWatch {
   pause(): void {}
 
   end(): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#ends.signal?.removeEventListener('abort', this.#onAbort);
   }
 
   failure(error: unknown): TransportFailure {

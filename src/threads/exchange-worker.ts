@@ -2,9 +2,10 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../base/errors.js';
 import { Transport } from '../providers/http/transport/transport.js';
-import { TransportFailure, type WireResponse } from '../providers/http/transport/wire.js';
+import { TransportFailure, type WireRequest, type WireResponse } from '../providers/http/transport/wire.js';
 import { bytesOf } from '../providers/provider.js';
-import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES } from './exchange-messages.js';
+import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES, type ThreadRequest } from './exchange-messages.js';
+import { contentFrom } from './file-content.js';
 import { type Piece, PieceCutter, PieceMemory } from './piece-cutter.js';
 import { PieceStore } from './piece-store.js';
 import { lowerPriority } from './thread-priority.js';
@@ -57,18 +58,19 @@ class Exchange {
     try {
       const transport = transports.get(client);
       if (transport === undefined) throw new TransportFailure('aborted', 'closed', undefined);
-      const { url, ...rest } = request;
-      const response = await transport.send({ ...rest, url: new URL(url) }, stallMs, this.#abort.signal);
+      const response = await transport.send(this.#wireRequest(request), stallMs, this.#abort.signal);
       this.#response = response;
       try {
         report({ kind: 'head', id, status: response.status, headers: response.headers });
         if (this.#isDestroyed) this.destroy();
         const { pieces } = request;
-        await this.#pass(
-          response,
-          new PieceCutter(pieces, lengthOf(response.headers), memory),
-          PieceStore.for(pieces, response.status, response.headers),
-        );
+        if (pieces === undefined) await this.#passAll(response);
+        else
+          await this.#pass(
+            response,
+            new PieceCutter(pieces, lengthOf(response.headers), memory),
+            PieceStore.for(pieces, response.status, response.headers),
+          );
         report({ kind: 'ended', id });
       } catch (error) {
         throw response.watch.failure(error);
@@ -85,6 +87,27 @@ class Exchange {
         transferMs: transferMs ?? 0,
       } as const;
       report({ kind: 'failed', id, failure });
+    }
+  }
+
+  #wireRequest({ body, url, method, headers, chunked }: ThreadRequest): WireRequest {
+    const content =
+      typeof body === 'object' ? contentFrom(body, (bytes) => report({ kind: 'sent', id: this.#id, bytes })) : body;
+    return {
+      method,
+      url: new URL(url),
+      headers,
+      ...(content !== undefined && { body: content }),
+      ...(chunked !== undefined && { chunked }),
+    };
+  }
+
+  /** The answer to an upload is short. */
+  async #passAll({ body, watch }: WireResponse): Promise<void> {
+    for await (const chunk of body) {
+      watch.moved();
+      if (!this.#isDestroyed)
+        report({ kind: 'piece', id: this.#id, data: Uint8Array.from(bytesOf(chunk)), crcs: null });
     }
   }
 

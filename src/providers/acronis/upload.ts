@@ -1,7 +1,7 @@
 /** Stores content: one request in chunked transfer encoding, whatever the size. An existing name gets a new revision. */
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { Content } from '../http/transport/wire.js';
+import { contentOf } from '../http/transport/content.js';
 import { checkName } from '../names.js';
 import type { Quota, RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';
@@ -46,11 +46,7 @@ export class Uploader {
       if (obstacle !== undefined) throw new ProviderError('exists', obstacle, { data: {} });
     }
     const md5 = (await md5Of(source)).toLowerCase();
-    const content: Content = {
-      size: source.size,
-      open: () => source.read(0, source.size),
-      onProgress: options.onProgress?.bind(options),
-    };
+    const content = contentOf(source, { onProgress: options.onProgress?.bind(options) });
     const holds = (node: Node): boolean =>
       foldName(node.name) === foldName(name) && node.size === source.size && node.checksum?.toLowerCase() === md5;
     const lookup = async (lookupOptions: CallOptions): Promise<Node | undefined> => {

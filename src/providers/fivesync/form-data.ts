@@ -6,6 +6,7 @@
  * The name in the answer shows whether the server understood the form.
  */
 import { randomBytes } from 'node:crypto';
+import { contentOf } from '../http/transport/content.js';
 import type { Content } from '../http/transport/wire.js';
 import type { UploadSource } from '../provider.js';
 
@@ -55,16 +56,7 @@ export function formData(
   );
   const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
   const { source } = file;
-  const content: Content = {
-    size: head.length + source.size + tail.length,
-    async *open() {
-      yield head;
-      if (source.size > 0) yield* source.read(0, source.size);
-      yield tail;
-    },
-    ...(onProgress === undefined
-      ? {}
-      : { onProgress: (sent: number) => onProgress(Math.max(0, Math.min(source.size, sent - head.length))) }),
-  };
+  const ofSource = (sent: number): number => Math.max(0, Math.min(source.size, sent - head.length));
+  const content = contentOf(source, { head, tail, onProgress: onProgress && ((sent) => onProgress(ofSource(sent))) });
   return { content, contentType: `multipart/form-data; boundary=${boundary}` };
 }

@@ -10,6 +10,7 @@ import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { protocolFailure } from '../http/answers/http-error.js';
 import type { CallOptions, Outcome } from '../http/client/call.js';
+import { contentOf } from '../http/transport/content.js';
 import type { UploadCheckpoint, UploadOptions, UploadSource } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import { childPath, type FileRecord, type Item, rootPath, timeOf } from './entities.js';
@@ -192,7 +193,7 @@ export class PartsUploader {
           signal.throwIfAborted();
           if (this.#isOver(begun)) throw expired();
           try {
-            const content = { size: part.length, open: () => source.read(part.offset, part.length) };
+            const content = contentOf(source, {}, part.offset, part.length);
             const answer = await this.#api.part(begun.uploadId, i, content, {
               signal,
               priority: options.priority,

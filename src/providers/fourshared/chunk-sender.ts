@@ -11,6 +11,7 @@ import { type Answer, header } from '../http/answers/answer.js';
 import { coveredBytes, mergeSpans, missingSpans, parseRangeList, type Span } from '../http/answers/content-range.js';
 import { protocolFailure } from '../http/answers/http-error.js';
 import type { CallOptions } from '../http/client/call.js';
+import { contentOf } from '../http/transport/content.js';
 import type { UploadSource } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { additionalParallel, type ChunkPolicy, planChunks } from './chunk-plan.js';
@@ -159,7 +160,7 @@ export class ChunkSender {
     const bytes = chunk.end - chunk.start;
     const call = this.#api.call('POST', 'upload', '/upload/{id}', uploadId, {
       headers: { 'content-range': `bytes ${chunk.start}-${chunk.end - 1}/${source.size}` },
-      content: { size: bytes, open: () => source.read(chunk.start, bytes) },
+      content: contentOf(source, {}, chunk.start, bytes),
       accept: [308],
     });
     const lookup = async (lookupOptions: CallOptions): Promise<boolean | undefined> => {

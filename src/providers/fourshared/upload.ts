@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { Content } from '../http/transport/wire.js';
+import { contentOf } from '../http/transport/content.js';
 import { checkName } from '../names.js';
 import type { RemoteFile, UploadCheckpoint, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
 import type { FourSharedApi } from './api.js';
@@ -100,11 +100,7 @@ export class Uploader {
     const isOurs = (file: FileResponse): boolean => file.name === name && holds(file, content);
     const lookup = (lookupOptions: CallOptions): Promise<FileResponse | undefined> =>
       findFile(this.#api, parentId, isOurs, lookupOptions);
-    const body: Content = {
-      size: source.size,
-      open: () => source.read(0, source.size),
-      onProgress: options.onProgress?.bind(options),
-    };
+    const body = contentOf(source, { onProgress: options.onProgress?.bind(options) });
     const call = callOptions(options);
     // An earlier try may have stored the file, and lost only the answer.
     let found = resume === undefined ? undefined : await lookup(call);

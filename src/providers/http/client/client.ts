@@ -14,7 +14,7 @@ import { encodeForm } from '../auth/oauth1.js';
 import type { Signer } from '../auth/signer.js';
 import type { Exchanger, MakeExchanger } from '../transport/exchanger.js';
 import { Transport } from '../transport/transport.js';
-import type { Content, WireResponse } from '../transport/wire.js';
+import type { Content, WireRequest, WireResponse } from '../transport/wire.js';
 import type { Call, CallOptions, Outcome } from './call.js';
 import { RequestCounter } from './metrics.js';
 import { PriorityGate } from './priority-gate.js';
@@ -313,7 +313,7 @@ export class HttpClient {
       this.#counter.count(call.route);
       const { method, chunked, pieces } = call;
       const request = { method, url, headers, body: bodyOf(call), chunked, pieces };
-      const transport = pieces === undefined ? this.#transport : (this.#bulk ?? this.#transport);
+      const transport = isBulk(request) ? (this.#bulk ?? this.#transport) : this.#transport;
       const response = await transport.send(request, stallMs, signal);
       limiter?.observe(response.status, response.headers);
       return headers.authorization === undefined ? response : { ...response, authorization: headers.authorization };
@@ -353,6 +353,17 @@ export class HttpClient {
     const refused = status === 401 && meaning.code === 'auth' ? answer.authorization : undefined;
     return new TryFailure(error, meaning.repeat, { retryAfterMs, serverNow, refused });
   }
+}
+
+/**
+ * A shorter body is not worth passing to another thread and back, bytes. Starting the thread costs a tenth of a second of CPU, once.
+ */
+const BULK_BYTES = 1024 * 1024;
+
+/** Is much moved by it, and can that be done beside the event loop? */
+function isBulk({ body, pieces }: WireRequest): boolean {
+  if (pieces !== undefined) return true;
+  return typeof body === 'object' && body.inFile !== undefined && body.size > BULK_BYTES;
 }
 
 function bodyOf(call: Call): string | Content | undefined {

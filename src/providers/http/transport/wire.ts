@@ -1,5 +1,5 @@
 /** One HTTP exchange as the client sees it: what is sent, what comes back, how it fails. */
-import type { BodyChunk, Pieces } from '../../provider.js';
+import type { BodyChunk, Pieces, WhileOpen } from '../../provider.js';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -8,8 +8,19 @@ export interface Content {
   /** Bytes. */
   readonly size: number;
   open(): AsyncIterable<Uint8Array>;
+  /** Where the same bytes lie, for those who send them beside the event loop. Missing: only `open` has them. */
+  readonly inFile?: FileContent;
   /** Called with the number of bytes that this try has handed to the socket so far. */
   onProgress?(sent: number): void;
+}
+
+/** `head`, then `length` bytes of a file from `offset`, then `tail`. */
+export interface FileContent {
+  readonly whileOpen: WhileOpen;
+  readonly head: Uint8Array;
+  readonly offset: number;
+  readonly length: number;
+  readonly tail: Uint8Array;
 }
 
 export interface WireRequest {

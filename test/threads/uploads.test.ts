@@ -1,0 +1,121 @@
+/** Uploads whose bytes the exchange thread reads from their file and sends. */
+import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import type { UploadSource } from '../../src/providers/provider.js';
+import { ExchangeThread } from '../../src/threads/exchange-thread.js';
+import { type MiniAccount, md5, miniAccount, source } from '../providers/mini-account.js';
+import { hangUp } from '../providers/mini-server.js';
+
+const MIB = 1024 * 1024;
+const data = Buffer.from(Array.from({ length: 5 * MIB + 77 }, (_, i) => (i ^ (i >> 9)) & 0xff));
+const target = { parentId: 'root', name: 'a.bin' };
+const thread = new ExchangeThread();
+const directory = mkdtempSync(join(tmpdir(), 'syncmount-uploads-'));
+const path = join(directory, 'content');
+afterAll(async () => {
+  await thread.close();
+  rmSync(directory, { recursive: true });
+});
+beforeEach(() => writeFileSync(path, data));
+
+/** Its `read` must not be used. */
+function inFile(): UploadSource & { uses: number; lent: number } {
+  const counted = {
+    uses: 0,
+    lent: 0,
+    ...source(data),
+    read: () => {
+      throw new Error('read on the event loop');
+    },
+    async whileOpen<T>(act: (fd: number) => Promise<T>): Promise<T> {
+      counted.uses++;
+      counted.lent++;
+      const fd = openSync(path, 'r');
+      try {
+        return await act(fd);
+      } finally {
+        closeSync(fd);
+        counted.uses--;
+      }
+    },
+  };
+  return counted;
+}
+
+const account = (more = {}): Promise<MiniAccount> =>
+  miniAccount({ bulk: (options) => thread.exchanger(options), ...more });
+const inChunks = { simpleUploadLimit: MIB, chunkBytes: 2 * MIB };
+
+test('a file in one request is stored, with its progress told, and let go', async () => {
+  const mini = await account({ simpleUploadLimit: 64 * MIB });
+  const content = inFile();
+  const progress: number[] = [];
+  const file = await mini.provider.upload(target, content, { onProgress: (sent) => void progress.push(sent) });
+  expect(file).toMatchObject({ size: data.length, md5: md5(data) });
+  expect(mini.file('a.bin')?.data.equals(data)).toBe(true);
+  expect(content).toMatchObject({ uses: 0, lent: 1 });
+  expect(progress.length).toBeGreaterThan(10);
+  expect(progress.at(-1)).toBe(data.length);
+  expect([...progress].sort((a, b) => a - b)).toEqual(progress);
+});
+
+test('chunks are sent, and sent again where a connection breaks', async () => {
+  const mini = await account(inChunks);
+  let left = 2;
+  mini.before = (request, response) => {
+    if (request.method !== 'POST' || !/upload\/\w+$/.test(request.path) || left-- <= 0) return false;
+    hangUp(response);
+    return true;
+  };
+  const content = inFile();
+  await mini.provider.upload(target, content);
+  expect(mini.file('a.bin')?.data.equals(data)).toBe(true);
+  expect(content.uses).toBe(0);
+  expect(content.lent).toBeGreaterThan(3);
+});
+
+test('a file that is too short is an error of the content, and nothing is stored', async () => {
+  const mini = await account({ simpleUploadLimit: 64 * MIB });
+  truncateSync(path, 3 * MIB);
+  const content = inFile();
+  await expect(mini.provider.upload(target, content)).rejects.toMatchObject({ code: 'integrity' });
+  expect(content.uses).toBe(0);
+  expect(mini.files).toHaveLength(0);
+});
+
+test('a file that cannot be opened is an error of the content', async () => {
+  const mini = await account({ simpleUploadLimit: 64 * MIB });
+  rmSync(path);
+  await expect(mini.provider.upload(target, inFile())).rejects.toMatchObject({ code: 'integrity' });
+});
+
+test('an upload that is given up lets the file go', async () => {
+  const mini = await account(inChunks);
+  const abort = new AbortController();
+  mini.before = (request) => {
+    if (request.method === 'POST' && /upload\/\w+$/.test(request.path)) abort.abort();
+    return request.path.includes('/upload/');
+  };
+  const content = inFile();
+  await expect(mini.provider.upload(target, content, { signal: abort.signal })).rejects.toMatchObject({
+    code: 'aborted',
+  });
+  await expect.poll(() => content.uses).toBe(0);
+});
+
+test('a thread that ends fails what it sends, and the next upload starts another', async () => {
+  const mini = await account({ simpleUploadLimit: 64 * MIB });
+  mini.before = (request) => request.method === 'POST';
+  const content = inFile();
+  const upload = mini.provider.upload(target, content);
+  upload.catch(() => undefined);
+  await expect.poll(() => content.uses).toBe(1);
+  await thread.close();
+  await expect(upload).rejects.toMatchObject({ code: 'aborted' });
+  expect(content.uses).toBe(0);
+  mini.before = () => false;
+  await mini.provider.upload({ ...target, name: 'b.bin' }, inFile());
+  expect(mini.file('b.bin')?.data.equals(data)).toBe(true);
+});
