@@ -75,6 +75,8 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
   const namespace = new Namespace(core, forNames);
   asideFiles.dispose = (file) => namespace.dispose(file);
   namespace.onRemoved = (bytes, toTrash) => space.removed(bytes, toTrash);
+  const trash = new Trash(core, { ...forNames, namespace, space }, root);
+  namespace.onTrashed = (remote) => trash.noteRemoved(remote);
   const renaming = new Renaming(core, namespace, forNames);
   namespace.toNextName = (inode, caller) => renaming.toNextName(inode, caller);
   const resizing = new Resizing(core, contents, uploader);
@@ -90,6 +92,6 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     failures: new FailureLog(core),
     invalidations: new Invalidations(core.log, (ino) => handles.noteOutdated(ino)),
     lookups: new LookupDeadlines(core),
-    trash: new TrashDirectory(core, new Trash(core, { ...forNames, namespace, space }, root), root),
+    trash: new TrashDirectory(core, trash, root),
   };
 }

@@ -8,8 +8,11 @@
 import { codeOf } from '../base/errors.js';
 import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
+import { ProviderError } from '../providers/errors.js';
 import type {
   Account,
+  ApiAnswer,
+  ApiRequest,
   ByteRange,
   Capabilities,
   Provider,
@@ -143,6 +146,16 @@ export class RenewingProvider implements Provider {
     if (this.#made.provider.discardUpload === undefined) return undefined;
     return (checkpoint, options) =>
       this.#ask((provider) => provider.discardUpload?.(checkpoint, options) ?? Promise.resolve());
+  }
+
+  send(made: ApiRequest, options?: RequestOptions): Promise<ApiAnswer> {
+    return this.#ask((provider) => {
+      if (provider.send === undefined)
+        return Promise.reject(
+          new ProviderError('unsupported', `${provider.name} takes no such requests`, { data: {} }),
+        );
+      return provider.send(made, options);
+    });
   }
 
   /** Absent where the provider does not limit the number of requests. */

@@ -113,6 +113,8 @@ export interface Capabilities {
   readonly moveFolder: boolean;
   readonly copyFile: boolean;
   readonly trash: boolean;
+  /** The service does not remember where an object in its trash was: `untrash` takes it from the entry, `listTrash` cannot tell. */
+  readonly trashForgetsPlaces?: true;
   readonly permanentDelete: boolean;
   /** An interrupted upload continues from the bytes that the server has. */
   readonly resumableUpload: boolean;
@@ -273,6 +275,27 @@ export interface Work {
   readonly isResumable: boolean;
 }
 
+/** A request as the service's documents describe it. */
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Below the base URL, such as `/files/x1?addFields=tags`. */
+  readonly path: string;
+  /** Which base URL: a key of the account's endpoints. Default: the one that the documents give for the path. */
+  readonly endpoint?: string;
+  /** Parameters by name: of the query, of a form, or of a JSON object (`a[b]` is a field within), as the documents have them. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** The body; `fields` then go into the query, or beside it in a multipart form. */
+  readonly data?: { readonly name: string; readonly bytes: Uint8Array };
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Can be iterated once, and must be. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
 export interface RequestMetrics {
   /** Requests sent since the start, repeats included. */
   readonly total: number;
@@ -370,6 +393,12 @@ export interface Provider {
    * later version is listed again. Present where a file cannot be moved out of sight. Not remembered beyond `close`.
    */
   hide?(file: RemoteFile): void;
+
+  /**
+   * Sends any request of the documents with the account's login and limits, and resolves with the answer, whatever its status. Rejects
+   * with `ProviderError` if there is no answer, and for 401 and 429.
+   */
+  send?(request: ApiRequest, options?: RequestOptions): Promise<ApiAnswer>;
 
   metrics(): RequestMetrics;
 

@@ -14,6 +14,11 @@ export function isTemporaryName(name: string): boolean {
   return temporary.test(name) || oldVersion.test(name);
 }
 
+/** The name that a kept file had before, or any other name as it is. */
+export function withoutMark(name: string): string {
+  return name.replace(/ \((?:old version|open file) kept by syncmount [0-9a-f]{12}\)(?=(?:\.[^.]*)?$)/, '');
+}
+
 /** The mark in `report (old version kept by syncmount 0123456789ab).txt`. */
 export function oldVersionMark(hex: string): string {
   return ` (old version kept by syncmount ${hex})`;

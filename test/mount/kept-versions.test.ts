@@ -1,17 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import type { AnySandboxOptions } from '../../src/sandbox/index.js';
-import { cleanUpWorlds, createServiceWorld } from './world.js';
+import { cleanUpWorlds, createServiceWorld, joinWorld, type World } from './world.js';
+
+const removedFiles = 'Removed files (syncmount)';
+
+function withoutDeletion(): Promise<World> {
+  return createServiceWorld({ provider: 'acronis', readings: { deletion: 'none' } } as AnySandboxOptions);
+}
 
 describe('a service that does not delete (Acronis without a deletion)', () => {
   cleanUpWorlds();
 
-  it('keeps the version that a rename replaces under a name that says so, and status lists it', async () => {
-    const world = await createServiceWorld({
-      provider: 'acronis',
-      readings: { deletion: 'none' },
-    } as AnySandboxOptions);
+  it('keeps, with --delete permanent, the version that a rename replaces under a name that says so, and status lists it', async () => {
+    const world = await withoutDeletion();
     const { store } = world.sandbox;
-    await world.mount('--dir-ttl', '1s');
+    await world.mount('--dir-ttl', '1s', '--delete', 'permanent');
     await world.out('mkdir sub && echo old > sub/report.txt && echo new > sub/new && mv sub/new sub/report.txt');
     expect(await world.out('cat sub/report.txt; ls -A sub')).toBe('new\nreport.txt');
     const aside = /^\/sub\/report \(old version kept by syncmount [0-9a-f]{12}\)\.txt$/;
@@ -28,7 +31,7 @@ describe('a service that does not delete (Acronis without a deletion)', () => {
 
     // Also at the next mount, which asks nothing for it and does not show it.
     await world.umount();
-    await world.mount('--dir-ttl', '1s');
+    await world.mount('--dir-ttl', '1s', '--delete', 'permanent');
     expect((await world.status()).kept).toEqual(listed);
     expect(await world.out('ls -A sub')).toBe('report.txt');
     await world.out('$SYNCMOUNT uploads retry');
@@ -39,5 +42,51 @@ describe('a service that does not delete (Acronis without a deletion)', () => {
     await world.out('$SYNCMOUNT uploads retry');
     await expect.poll(async () => (await world.status()).kept).toBeUndefined();
     expect(await world.out('cat sub/report.txt')).toBe('new');
+  });
+
+  it('moves removed objects to one folder: rm, editors, git and rsync --delete work, and the trash has them', async () => {
+    const world = await withoutDeletion();
+    const { store } = world.sandbox;
+    await world.mount();
+    await world.out('mkdir docs; echo 1 > docs/a; echo 2 > docs/b');
+    // The first removal finds out that the server does not delete, and makes the folder.
+    await world.out('rm docs/a');
+    expect([...store.md5s().keys()].sort()).toEqual([`/${removedFiles}/a`, '/docs/b']);
+    const routes = await world.routesOf(() => world.out('rm docs/b; rmdir docs'));
+    expect(routes.filter((route) => !route.startsWith('GET'))).toEqual([
+      'POST /sync_and_share_nodes/{node_uuid}/move',
+      'POST /sync_and_share_nodes/{node_uuid}/move',
+    ]);
+    expect(await world.out('ls -A')).toBe('');
+
+    const work = `
+      mkdir -p "$TOP/src/sub"; for n in 1 2 3; do echo $n > "$TOP/src/$n"; echo $n > "$TOP/src/sub/$n"; done
+      rsync -a "$TOP/src/" mirror/; rm -r "$TOP/src/sub" "$TOP/src/3"; rsync -a --delete "$TOP/src/" mirror/; ls mirror
+      sed -i s/1/one/ mirror/1; cat mirror/1
+      git init -q repo; cd repo; git config user.email a@b; git config user.name c; seq 9 > f; git add f; git commit -qm one
+      git rm -q f; git commit -qm two; git fsck; git log --oneline | wc -l`;
+    expect(await world.out(work)).toBe('1\n2\none\n2');
+    expect((await world.status()).kept).toBeUndefined();
+
+    // The trash of the desktop and of the command; another machine knows of it from the start.
+    const top = `.Trash-${process.getuid?.() ?? 0}`;
+    await world.until(`test -d ${top}/files && ls ${top}/files | grep -q '^a$'`);
+    expect(await world.out(`cat ${top}/info/b.trashinfo | grep Path`)).toBe('Path=docs/b');
+    expect(await world.cli(['trash', 'restore', '/docs/b'])).toMatchObject({ stdout: 'Restored 1 of 1.\n' });
+    expect(await world.out('cat docs/b')).toBe('2');
+    await world.out(`echo kept > kept; gio trash kept; mv ${top}/files/kept back; cat back`);
+    const { stderr, code } = await world.sh(`rm -f ${top}/files/a`);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/not permitted/)]);
+    const other = await joinWorld(world);
+    await other.mount();
+    expect(await other.out(`ls -A; ls ${top}/files | grep '^a$'; mv ${top}/files/a a; cat a`)).toContain('\n1');
+  });
+
+  it('says so with --delete permanent', async () => {
+    const world = await withoutDeletion();
+    await world.mount('--delete', 'permanent');
+    const { code, stderr } = await world.sh('echo 1 > a; rm a');
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/not permitted/)]);
+    expect(await world.out('cat a')).toBe('1');
   });
 });

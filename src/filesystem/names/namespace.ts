@@ -17,6 +17,7 @@ import type { Relocation } from '../content/relocation.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.js';
 import { extendDeadline } from '../core/deadlines.js';
+import { disposeRemote } from '../core/dispose-remote.js';
 import { FsError } from '../core/fs-error.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import type { Intents } from '../recovery/intents.js';
@@ -37,6 +38,8 @@ export interface NamespaceParts {
 export class Namespace {
   /** Called with the bytes removed at the provider, and whether they went to the trash. */
   onRemoved: (bytes: number, toTrash: boolean) => void = () => {};
+  /** Called with an object that went to the trash of the service. */
+  onTrashed: (remote: RemoteEntry) => void = () => {};
   /** Gives an inode the first of its further names in place of the name that goes (`Renaming.toNextName`). */
   toNextName: (inode: Inode, caller?: Caller) => Promise<boolean> = () => Promise.resolve(false);
   readonly #core: Core;
@@ -307,7 +310,9 @@ export class Namespace {
   async requireEmpty({ ino, remote, name }: Inode, caller: Caller | undefined): Promise<void> {
     const { table, directories, provider, options } = this.#core;
     const goesToTrash = options.disposal === 'trash' && provider.capabilities.trash;
-    if (remote !== null && (!goesToTrash || !directories.isFresh(ino)))
+    // An answer without counts cannot tell afterwards what was in it.
+    const isCounted = remote?.kind === 'folder' && remote.fileCount !== null && remote.folderCount !== null;
+    if (remote !== null && (!goesToTrash || !isCounted || !directories.isFresh(ino)))
       await directories.refresh(ino, 'foreground', caller?.signal);
     if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${name} is not empty`);
   }
@@ -317,19 +322,16 @@ export class Namespace {
    * error.
    */
   async dispose(remote: RemoteEntry, caller?: Caller): Promise<RemoteEntry | null> {
-    const { provider, options } = this.#core;
+    const { provider } = this.#core;
     if (remote.kind === 'file' && this.#asideFiles.leaveToReaders(remote)) return null;
     try {
-      if (options.disposal === 'trash' && provider.capabilities.trash) {
-        const gone = await provider.trash(remote, caller);
-        this.onRemoved(bytesOf(remote), true);
-        return gone;
-      }
       this.requireDeletes();
       // Every directory that is removed was seen to be empty.
       const { signal, deadline } = caller ?? {};
-      await provider.remove(remote, { signal, deadline, onlyEmpty: remote.kind === 'folder' });
-      this.onRemoved(bytesOf(remote), false);
+      const gone = await disposeRemote(this.#core, remote, { signal, deadline, onlyEmpty: remote.kind === 'folder' });
+      if (gone !== null) this.onTrashed(remote);
+      this.onRemoved(bytesOf(remote), gone !== null);
+      return gone;
     } catch (error) {
       const isImplied = remote.kind === 'folder' && provider.capabilities.folders === 'implied';
       if (isImplied && codeOf(error) === 'exists') throw new FsError('ENOTEMPTY', messageOf(error), { cause: error });

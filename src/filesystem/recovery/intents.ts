@@ -9,6 +9,7 @@ import type { RemoteEntry, RemoteFile, UploadTarget } from '../../providers/prov
 import type { Ino, Inode } from '../../tree/inode.js';
 import { conflictName } from '../core/conflict-name.js';
 import type { Core } from '../core/core.js';
+import { disposeRemote } from '../core/dispose-remote.js';
 import { entriesIn, orGone } from '../core/or-gone.js';
 import type { Intent, ReplaceIntent } from '../core/replace-intent.js';
 import { isUndeletable, type Orphans } from '../uploads/orphans.js';
@@ -343,8 +344,7 @@ export class Intents {
     if (holder === undefined) return provider.move(stepped, { parentId, name });
     if (successor !== null && (await this.#isSuccessor(holder, successor))) {
       try {
-        if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(stepped);
-        else await provider.remove(stepped);
+        await disposeRemote(this.#core, stepped);
         return null;
       } catch (error) {
         if (isUndeletable(error)) return 'kept';

@@ -1,6 +1,6 @@
 /** Brings objects back from the service's trash, to their old place or to a chosen one, and removes them there for ever. */
 import { randomBytes } from 'node:crypto';
-import { codeOf } from '../../base/errors.js';
+import { codeOf, messageOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
 import type { RemoteEntry } from '../../providers/provider.js';
 import { type Ino, type Inode, remoteFolderOf } from '../../tree/inode.js';
@@ -13,6 +13,9 @@ import { FsError } from '../core/fs-error.js';
 import { type Namespace, remoteIdOf } from '../names/namespace.js';
 import type { TrashItem, TrashRecords } from './trash-records.js';
 
+/** Before the umask. */
+const NEW_DIRECTORY_MODE = 0o777;
+
 export interface RestoringParts {
   readonly namespace: Namespace;
   readonly space: SpaceAccounting;
@@ -22,9 +25,12 @@ export class Restoring {
   readonly #core: Core;
   readonly #parts: RestoringParts;
   readonly #records: TrashRecords;
+  readonly #accountRoot: Ino;
 
-  constructor(core: Core, parts: RestoringParts, records: TrashRecords) {
+  /** `root`: the mounted directory. */
+  constructor(core: Core, parts: RestoringParts, records: TrashRecords, root: Ino) {
     this.#core = core;
+    this.#accountRoot = [...core.table.upwards(root)].at(-1)?.ino ?? root;
     this.#parts = parts;
     this.#records = records;
   }
@@ -33,9 +39,10 @@ export class Restoring {
    * Restores to this place: one request where it is the old one, two for any other. EEXIST where the name is taken: a restore
    * never replaces anything.
    */
-  async restoreTo(item: TrashItem, parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
+  async restoreTo(given: TrashItem, parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
     const { table } = this.#core;
     const directory = await this.#parts.namespace.requireFree(parent, name, caller);
+    const item = this.#comingTo(given, remoteIdOf(directory));
     if (item.ino !== null && table.isWithin(parent, item.ino))
       throw new FsError('EINVAL', 'a directory cannot come back into itself');
     const { entry } = item;
@@ -48,21 +55,41 @@ export class Restoring {
     this.#applyPlaced(item, placed, directory, name);
   }
 
-  /** Restores to the place that the service chooses, which is the old one. Answers where the object is now. */
-  async restore(item: TrashItem, caller: Caller | undefined): Promise<RemoteEntry> {
+  /** A service that does not remember the old folder brings the object to the one that the entry names. */
+  #comingTo(item: TrashItem, parentId: string): TrashItem {
+    if (this.#core.provider.capabilities.trashForgetsPlaces !== true) return item;
+    return { ...item, entry: { ...item.entry, parentId } };
+  }
+
+  /** Restores to the old place, in folders that are made again if they are gone. */
+  async restore(item: TrashItem, caller: Caller | undefined): Promise<void> {
     requireWritable(this.#core);
-    const { table, directories } = this.#core;
+    const { table, directories, provider } = this.#core;
+    if (provider.capabilities.trashForgetsPlaces === true) return this.#restoreToPath(item, caller);
     const back = await this.#untrash(item, undefined, caller, 'refuse');
     this.#records.remove(item.entry);
     directories.changes.note(back.kind, back.id);
     // The next look at the folder lists it, and finds the row that has kept the attributes.
     const folder = back.parentId === null ? undefined : table.byRemote('folder', back.parentId);
-    if (folder === undefined) return back;
+    if (folder === undefined) return;
     const isFree = table.child(folder.ino, back.name) === undefined;
     if (isFree && item.ino !== null && remoteFolderOf(folder) !== null)
       this.#applyPlaced(item, back, folder, back.name);
     else directories.expire(folder.ino);
-    return back;
+  }
+
+  /** What was removed elsewhere comes to the root: nobody knows where it was. */
+  async #restoreToPath(item: TrashItem, caller: Caller | undefined): Promise<void> {
+    const { namespace } = this.#parts;
+    const path = item.path ?? [item.entry.name];
+    let parent = this.#accountRoot;
+    for (const name of path.slice(0, -1)) {
+      const found = await namespace.lookup(parent, name, caller);
+      if (found !== undefined && found.kind !== 'directory')
+        throw new FsError('ENOTDIR', `${name} is no directory now`);
+      parent = (found ?? (await namespace.mkdir(parent, name, NEW_DIRECTORY_MODE, caller))).ino;
+    }
+    await this.restoreTo(item, parent, path.at(-1) ?? item.name, caller);
   }
 
   /** Removes the object for ever. One that is gone already is no error. */
@@ -74,6 +101,7 @@ export class Restoring {
       await provider.remove(entry, { signal: caller?.signal, deadline: caller?.deadline });
       this.#parts.space.emptied();
     } catch (error) {
+      if (codeOf(error) === 'unsupported') throw new FsError('EPERM', messageOf(error), { cause: error });
       if (codeOf(error) !== 'not-found') throw error;
     }
     table.transaction(() => {

@@ -8,6 +8,7 @@ import { SteadyTime } from '../../base/clock.js';
 import { messageOf, SyncmountError } from '../../base/errors.js';
 import { nameBytes } from '../../base/raw-names.js';
 import type { RemoteEntry, TrashedEntry } from '../../providers/provider.js';
+import { withoutMark } from '../../providers/temporary-names.js';
 import type { Ino } from '../../tree/inode.js';
 import { candidate, MAX_NAME_BYTES, withMark } from '../../tree/local-names.js';
 import type { Caller } from '../api.js';
@@ -75,7 +76,7 @@ export class Trash {
     this.#root = root;
     this.records = new TrashRecords(core.state.sql);
     this.#movingIn = new MovingIn(core, parts, this.records);
-    this.#restoring = new Restoring(core, parts, this.records);
+    this.#restoring = new Restoring(core, parts, this.records, root);
     this.#space = parts.space;
     this.#time = new SteadyTime(core.clock);
   }
@@ -105,7 +106,8 @@ export class Trash {
 
   async #list(): Promise<void> {
     const { provider, table } = this.#core;
-    if (provider.listTrash === undefined) throw new SyncmountError('unsupported', `${provider.name} has no trash`);
+    if (!this.isThere || provider.listTrash === undefined)
+      throw new SyncmountError('unsupported', `${provider.name} has no trash`);
     const listed = await provider.listTrash();
     table.transaction(() => this.#reconcile(listed));
     this.#listedAt = this.#time.now();
@@ -183,6 +185,19 @@ export class Trash {
     const { remote } = this.#core.table.child(parent, name) ?? {};
     const move = (): Promise<void> => this.#movingIn.move(parent, name, as, caller);
     await (remote == null ? move() : this.#during(remote, move));
+  }
+
+  /**
+   * An object that a program has removed is in the trash now. Written down where the service does not remember its place; else the
+   * next listing tells.
+   */
+  noteRemoved(remote: RemoteEntry): void {
+    const { provider, clock } = this.#core;
+    if (provider.capabilities.trashForgetsPlaces !== true) return;
+    const entry = { ...remote, name: withoutMark(remote.name) };
+    const path = this.#placeOf(entry);
+    this.records.put({ entry, name: this.freeName(entry), path, since: clock.now(), ino: null });
+    if (this.#listing !== null) this.#touched.add(keyOf(entry));
   }
 
   /** Another name in the list. */

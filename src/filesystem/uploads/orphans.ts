@@ -8,6 +8,7 @@ import { codeOf, messageOf } from '../../base/errors.js';
 import { type RemoteFile, revisionKey, type UploadTarget } from '../../providers/provider.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
 import type { Core } from '../core/core.js';
+import { disposeRemote } from '../core/dispose-remote.js';
 
 /** Is it certain that this object can never be removed? */
 export function isUndeletable(error: unknown): boolean {
@@ -135,15 +136,14 @@ export class Orphans {
   /** Removes the file, unless anybody has changed or moved it since. Answers why it stays; undefined if it is gone. */
   async #removeNow(id: number, orphan: Orphan): Promise<unknown> {
     const { file, isHidden } = orphan;
-    const { provider, options, log, table, directories } = this.#core;
+    const { provider, log, table, directories } = this.#core;
     try {
       const now = await provider.stat(file);
       const isStill = now.kind === 'file' && now.name === file.name && now.parentId === file.parentId;
       // Only our mounts give temporary names, so such a file is ours, whatever its revision.
       const isSame = now.kind === 'file' && (isTemporaryName(now.name) || revisionKey(now) === revisionKey(file));
       if (isStill && isSame && this.#waiting.has(id)) {
-        if (options.disposal === 'trash' && provider.capabilities.trash) await provider.trash(now);
-        else await provider.remove(now);
+        await disposeRemote(this.#core, now);
         this.#forget(file);
       }
     } catch (error) {

@@ -8,7 +8,9 @@ import type { Call, CallOptions, Outcome } from '../http/client/call.js';
 import { decodeNothing, HttpClient, type HttpClientOptions } from '../http/client/client.js';
 import { isLoopback } from '../http/client/endpoint.js';
 import { RateLimiter } from '../http/client/rate-limit.js';
+import { contentOf, nested, sendDocumented, urlBelow } from '../http/ranges/documented-request.js';
 import type { Content, HttpMethod } from '../http/transport/wire.js';
+import type { ApiAnswer, ApiRequest } from '../provider.js';
 import { type Node, nodeListSchema, nodeSchema, type User, userSchema } from './entities.js';
 import { readError, withoutName } from './error-table.js';
 import type { TokenKeeper } from './tokens.js';
@@ -55,6 +57,23 @@ export class AcronisApi {
   call(method: HttpMethod, template: string, uuid: string, more: Partial<Call> = {}): Call {
     const path = template.replace('{uuid}', encodeURIComponent(uuid));
     return { method, route: `${method} ${template}`, url: this.#base + path, ...more };
+  }
+
+  /** Any request of the document. "Transfer-Encoding: chunked" is required for uploads; every other body is JSON. */
+  send({ method, path, fields, data, headers }: ApiRequest, options: CallOptions): Promise<ApiAnswer> {
+    const { url, query: given } = urlBelow(this.#base, path);
+    const isBody = data === undefined && (method === 'POST' || method === 'PUT');
+    const isUpload = /\/upload(?:\?|$)/.test(path);
+    const call: Call = {
+      method,
+      route: `${method} ${path.split('?')[0]}`,
+      url,
+      query: isBody ? given : { ...given, ...fields },
+      ...(isBody ? { json: nested(fields) } : {}),
+      ...(data === undefined ? {} : { content: contentOf(data.bytes), chunked: isUpload }),
+      headers: { ...(data !== undefined && !isUpload ? { 'content-type': 'application/json' } : {}), ...headers },
+    };
+    return sendDocumented(this.http, call, options);
   }
 
   async json<T>(call: Call, schema: z.ZodType<T>, options: CallOptions, lookup?: Outcome<T>['lookup']): Promise<T> {

@@ -15,6 +15,7 @@ import { withoutName } from './error-table.js';
 import { NameLocks } from './name-locks.js';
 import { maxNameLength, Namespace } from './namespace.js';
 import { Nodes } from './nodes.js';
+import { RemovedFiles } from './removed-files.js';
 import { type AcronisCredentials, type Renewal, TokenKeeper } from './tokens.js';
 import { Uploader } from './upload.js';
 
@@ -29,6 +30,8 @@ export interface AcronisOptions {
   readonly log?: Log;
   readonly maxConnections?: number;
   readonly bulk?: MakeExchanger;
+  /** `trash`: if the server offers no deletion, removed objects are moved to a folder for them. */
+  readonly disposal?: 'trash' | 'permanent';
 }
 
 export const acronisEndpoints = {
@@ -42,7 +45,6 @@ const fixedCapabilities = {
   moveFile: true,
   moveFolder: true,
   copyFile: true,
-  trash: false,
   resumableUpload: false,
   md5: true,
   quota: true,
@@ -73,11 +75,17 @@ export function createAcronis(options: AcronisOptions): Provider {
   const nodes = new Nodes(api);
   const nameLocks = new NameLocks();
   const namespace = new Namespace(api, nodes, nameLocks, log);
+  const removed = new RemovedFiles(nodes, namespace);
   const uploader = new Uploader(api, nodes, nameLocks, quota);
   let canAskQuota = true;
 
   const capabilities: Capabilities = {
     ...fixedCapabilities,
+    /** The folder for removed files is there, or will be made by the first removal that needs it. */
+    get trash() {
+      return removed.isKnown || (namespace.deletion === 'absent' && options.disposal === 'trash');
+    },
+    trashForgetsPlaces: true,
     /** True until we learn that the server offers no deletion. */
     get permanentDelete() {
       return namespace.deletion !== 'absent';
@@ -140,7 +148,7 @@ export function createAcronis(options: AcronisOptions): Provider {
     capabilities,
     account: (request = {}) =>
       asProviderErrors(async (): Promise<Account> => {
-        await nodes.list(rootUuid, request);
+        removed.learn(await nodes.list(rootUuid, request));
         const known = keeper.credentials;
         const userId = identity(known, endpoints.api);
         return {
@@ -155,7 +163,9 @@ export function createAcronis(options: AcronisOptions): Provider {
     list: (folder, { countsAreFresh: _, ...request } = {}) =>
       asProviderErrors(async () => {
         try {
-          return await mapInTurns(await nodes.list(folder.id, request), (node) => entryOf(node, folder.id));
+          const listed = await nodes.list(folder.id, request);
+          const shown = folder.id === rootUuid ? removed.learn(listed) : listed;
+          return await mapInTurns(shown, (node) => entryOf(node, folder.id));
         } catch (error) {
           throw await nodes.clarified(error, folder, request);
         }
@@ -167,9 +177,17 @@ export function createAcronis(options: AcronisOptions): Provider {
     upload: (target, source, request = {}) => asProviderErrors(() => uploader.upload(target, source, request)),
     move: (entry, to, request = {}) => asProviderErrors(() => namespace.move(entry, to, request)),
     copy: (file, to, request = {}) => asProviderErrors(() => namespace.copy(file, to, request)),
-    trash: () => unsupported('move to a trash'),
-    untrash: () => unsupported('bring back from a trash'),
-    remove: (entry, request = {}) => asProviderErrors(() => namespace.remove(entry, request)),
+    trash: (entry, request = {}) =>
+      capabilities.trash
+        ? asProviderErrors(() => removed.trash(entry, request))
+        : unsupported('move to a trash: it has no folder for removed files'),
+    untrash: (entry, { name, ...request } = {}) =>
+      capabilities.trash
+        ? asProviderErrors(() => removed.untrash(entry, name, request))
+        : unsupported('bring back from a trash: it has no folder for removed files'),
+    listTrash: (request = {}) => asProviderErrors(() => removed.list(request)),
+    remove: (entry, request = {}) => asProviderErrors(() => namespace.remove(removed.locate(entry), request)),
+    send: (made, request = {}) => asProviderErrors(async () => await api.send(made, request)),
     metrics: () => api.http.metrics(),
     async close() {
       await keeper.close();

@@ -11,8 +11,9 @@ import { protocolFailure } from '../http/answers/http-error.js';
 import type { Call, CallOptions, Outcome } from '../http/client/call.js';
 import { decodeNothing, HttpClient, type HttpClientOptions } from '../http/client/client.js';
 import { RateLimiter, reserveOf } from '../http/client/rate-limit.js';
+import { contentOf, nested, sendDocumented, urlBelow } from '../http/ranges/documented-request.js';
 import type { Content, HttpMethod } from '../http/transport/wire.js';
-import type { RateLimit } from '../provider.js';
+import type { ApiAnswer, ApiRequest, RateLimit } from '../provider.js';
 import {
   type ChangeEvent,
   changesSchema,
@@ -24,6 +25,7 @@ import {
   startedSchema,
 } from './entities.js';
 import { readError } from './error-table.js';
+import { formData } from './form-data.js';
 
 export interface FiveSyncCredentials {
   /** `sk_5s_…` */
@@ -103,6 +105,22 @@ export class FiveSyncApi {
   call(method: HttpMethod, template: string, values: Readonly<Record<string, string>>, more: Partial<Call> = {}): Call {
     const path = template.replace(/\{(\w+)\}/g, (_, key: string) => encodeURIComponent(values[key] ?? ''));
     return { method, route: `${method} ${template}`, url: this.#base + path, ...more };
+  }
+
+  /** Any request of the document. A file goes into the form of `PUT /files`, and is the body of a part. */
+  send({ method, path, fields, data, headers }: ApiRequest, options: CallOptions): Promise<ApiAnswer> {
+    const { url, query: given } = urlBelow(this.#base, path);
+    const call = { method, route: `${method} ${path.split('?')[0]}`, url, query: given, headers };
+    const send = (more: Partial<Call>): Promise<ApiAnswer> => sendDocumented(this.http, { ...call, ...more }, options);
+    if (data !== undefined && /^\/files\/?(?:\?|$)/.test(path)) {
+      const { bytes, name } = data;
+      const source = { size: bytes.length, read: contentOf(bytes).open, md5: async () => '' };
+      const { content, contentType } = formData(fields, { name, form: 'percent', source });
+      return send({ content, headers: { 'content-type': contentType, ...headers } });
+    }
+    if (data !== undefined) return send({ content: contentOf(data.bytes), query: { ...given, ...fields } });
+    if (method === 'GET' || Object.keys(fields).length === 0) return send({ query: { ...given, ...fields } });
+    return send({ json: nested(fields) });
   }
 
   async json<T>(call: Call, schema: z.ZodType<T>, options: CallOptions, lookup?: Outcome<T>['lookup']): Promise<T> {

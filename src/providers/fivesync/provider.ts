@@ -195,6 +195,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     changes: (request = {}) => open(() => catalog.changes(request)),
     catchUp: (request = {}) => open(() => catalog.catchUp(request)),
     hide: (file) => index.hide(file),
+    send: (made, request = {}) => asProviderErrors(async () => await api.send(made, request)),
     metrics: () => api.http.metrics(),
     assertBudget: (work) => {
       const { files = 1 } = work;

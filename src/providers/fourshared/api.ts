@@ -12,7 +12,9 @@ import { oauth1Signer } from '../http/auth/oauth1.js';
 import type { Call, CallOptions, Outcome } from '../http/client/call.js';
 import { HttpClient, type HttpClientOptions } from '../http/client/client.js';
 import { RateLimiter } from '../http/client/rate-limit.js';
+import { contentOf, sendDocumented, urlBelow } from '../http/ranges/documented-request.js';
 import type { Content, HttpMethod } from '../http/transport/wire.js';
+import type { ApiAnswer, ApiRequest } from '../provider.js';
 import {
   type FileResponse,
   type FolderResponse,
@@ -87,6 +89,30 @@ export class FourSharedApi {
       url: this.#endpoints[host] + template.replace('{id}', encodeURIComponent(id)),
       ...more,
     };
+  }
+
+  /**
+   * Any request of the documents. "Two main API endpoints": uploads go to the upload host. The search of all of 4shared, which is a
+   * host of its own, is sent there only if it is named.
+   */
+  send({ method, path, endpoint, fields, data, headers }: ApiRequest, options: CallOptions): Promise<ApiAnswer> {
+    const isUpload = data !== undefined || /^\/upload(?:\/|\?|$)/.test(path);
+    const host = endpoint ?? (isUpload ? 'upload' : 'api');
+    if (host !== 'api' && host !== 'upload')
+      throw new ProviderError('invalid-name', `there is no endpoint '${host}': there are api and upload`, { data: {} });
+    const { url, query: given } = urlBelow(this.#endpoints[host], path);
+    const isForm = data === undefined && (method === 'POST' || method === 'PUT') && Object.keys(fields).length > 0;
+    const query = isForm ? given : { ...given, ...fields };
+    const call: Call = {
+      method,
+      route: `${method} ${path.split('?')[0]}`,
+      url,
+      ...(Object.keys(query).length === 0 ? {} : { query }),
+      ...(isForm ? { form: fields } : {}),
+      ...(data === undefined ? {} : { content: contentOf(data.bytes) }),
+      headers: { ...(method === 'GET' ? jsonGet : {}), ...headers },
+    };
+    return sendDocumented(this.http, call, options);
   }
 
   async json<T>(call: Call, schema: z.ZodType<T>, options: CallOptions, lookup?: Outcome<T>['lookup']): Promise<T> {

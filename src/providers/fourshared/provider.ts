@@ -121,6 +121,7 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
     untrash: (entry, { name: as, ...request } = {}) => asProviderErrors(() => namespace.untrash(entry, as, request)),
     listTrash: (request = {}) => asProviderErrors(() => listTrash(api, request)),
     remove: (entry, request = {}) => asProviderErrors(() => namespace.remove(entry, request)),
+    send: (made, request = {}) => asProviderErrors(async () => await api.send(made, request)),
     metrics: () => api.http.metrics(),
     close: () => api.http.close(),
   };

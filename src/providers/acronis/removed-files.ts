@@ -1,0 +1,140 @@
+/**
+ * A trash for servers that offer no deletion: one folder in the account's root, to which removed objects are moved. People find it
+ * under its name at the website, and empty it there.
+ *
+ * An account has this trash if it has the folder. So every machine knows of it, and it costs no request: each listing of the root
+ * tells. The service does not remember where an object came from.
+ */
+import { randomBytes } from 'node:crypto';
+import { mapInTurns } from '../../base/event-loop-turns.js';
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client/call.js';
+import type { RemoteEntry, TrashedEntry } from '../provider.js';
+import { withoutMark } from '../temporary-names.js';
+import { entryOf, foldName, type Node, rootUuid } from './entities.js';
+import type { Namespace } from './namespace.js';
+import type { Nodes } from './nodes.js';
+
+export const removedFilesName = 'Removed files (syncmount)';
+
+/** UTF-16 code units: leaves room for a mark within the service's 255. */
+const LONGEST_STEM = 200;
+
+export class RemovedFiles {
+  readonly #nodes: Nodes;
+  readonly #namespace: Namespace;
+  #uuid: string | undefined;
+
+  constructor(nodes: Nodes, namespace: Namespace) {
+    this.#nodes = nodes;
+    this.#namespace = namespace;
+  }
+
+  get isKnown(): boolean {
+    return this.#uuid !== undefined;
+  }
+
+  /** A listing of the root tells whether there is the folder. Answers the listing without it: no mount shows it as a folder. */
+  learn(root: readonly Node[]): Node[] {
+    const isIt = (node: Node): boolean => node.is_directory === true && node.name === removedFilesName;
+    this.#uuid = root.find(isIt)?.uuid;
+    return root.filter((node) => !isIt(node));
+  }
+
+  /** An object whose folder only its remover knows is here. */
+  locate(entry: RemoteEntry): RemoteEntry {
+    return this.#uuid === undefined || entry.parentId ? entry : { ...entry, parentId: this.#uuid };
+  }
+
+  /** Moves an object here: one request, two where the name is taken. */
+  async trash(entry: RemoteEntry, options: CallOptions): Promise<RemoteEntry> {
+    await this.#inFolder(options, async (parentId) => {
+      const plain = withoutMark(entry.name);
+      const isFree = async (name: string): Promise<boolean> =>
+        (await this.#nodes.holder(parentId, name, options)) === undefined;
+      const name = (await isFree(plain)) ? plain : marked(plain);
+      return await this.#namespace.move(entry, { parentId, name }, options);
+    });
+    return entry;
+  }
+
+  /** Moves an object back to the folder that it was in, or to the root where that is gone. */
+  async untrash(entry: RemoteEntry, name: string | undefined, options: CallOptions): Promise<RemoteEntry> {
+    const here = await this.#find(entry, options);
+    if (here === undefined) return await this.#alreadyBack(entry, options);
+    const to = { parentId: entry.parentId || rootUuid, name: name ?? entry.name };
+    try {
+      return await this.#namespace.move(here, to, options);
+    } catch (error) {
+      if (to.parentId === rootUuid || !isNotFound(error)) throw error;
+      const still = await this.#find(entry, options);
+      if (still === undefined) throw error;
+      return await this.#namespace.move(still, { ...to, parentId: rootUuid }, options);
+    }
+  }
+
+  /** Everything here. Where an object was, only its remover knows. */
+  async list(options: CallOptions): Promise<TrashedEntry[]> {
+    if (this.#uuid === undefined) return [];
+    const nodes = await this.#nodes.list(this.#uuid, options);
+    return await mapInTurns(nodes, (node) => ({ entry: withoutPlace(entryOf(node, this.#uuid ?? '')), path: null }));
+  }
+
+  async #find({ id, kind }: RemoteEntry, options: CallOptions): Promise<RemoteEntry | undefined> {
+    const parentId = this.#uuid;
+    if (parentId === undefined) return undefined;
+    const node = (await this.#nodes.list(parentId, options)).find(({ uuid }) => uuid === id);
+    const entry = node === undefined ? undefined : entryOf(node, parentId);
+    return entry?.kind === kind ? entry : undefined;
+  }
+
+  async #alreadyBack(entry: RemoteEntry, options: CallOptions): Promise<RemoteEntry> {
+    const found = await this.#nodes.find(entry, options);
+    if (found === undefined) throw new ProviderError('not-found', 'it is not among the removed files', { data: {} });
+    return found;
+  }
+
+  /** Runs `act` with the folder, which is made where there is none, or none any more. */
+  async #inFolder<T>(options: CallOptions, act: (uuid: string) => Promise<T>): Promise<T> {
+    const known = this.#uuid;
+    if (known === undefined) return await act(await this.#make(options));
+    try {
+      return await act(known);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      this.learn(await this.#nodes.list(rootUuid, options));
+      if (this.#uuid === known) throw error;
+      return await act(this.#uuid ?? (await this.#make(options)));
+    }
+  }
+
+  async #make(options: CallOptions): Promise<string> {
+    const made = await this.#namespace.createFolder(rootUuid, removedFilesName, options).catch((error: unknown) => {
+      if (!(error instanceof ProviderError) || error.code !== 'exists') throw error;
+      return undefined;
+    });
+    this.#uuid = made?.id;
+    // Another machine has made it meanwhile.
+    if (made === undefined) this.learn(await this.#nodes.list(rootUuid, options));
+    if (this.#uuid === undefined)
+      throw new ProviderError('exists', `a file has the name '${removedFilesName}', which removed files need`, {
+        data: { name: foldName(removedFilesName) },
+      });
+    return this.#uuid;
+  }
+}
+
+function withoutPlace(entry: RemoteEntry): RemoteEntry {
+  return entry.kind === 'file' ? { ...entry, parentId: '' } : { ...entry, parentId: null };
+}
+
+/** `report (removed 3f2a91c4).txt` */
+function marked(name: string): string {
+  const dot = name.lastIndexOf('.');
+  const [stem, extension] = dot > 0 && name.length - dot <= 16 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
+  return `${stem.slice(0, LONGEST_STEM)} (removed ${randomBytes(4).toString('hex')})${extension}`;
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof ProviderError && error.code === 'not-found';
+}
