@@ -5,13 +5,16 @@ import { Transport } from '../providers/http/transport/transport.js';
 import { TransportFailure, type WireRequest, type WireResponse } from '../providers/http/transport/wire.js';
 import { bytesOf } from '../providers/provider.js';
 import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES, type ThreadRequest } from './exchange-messages.js';
-import { contentFrom } from './file-content.js';
+import { contentFrom, sizeOf } from './file-content.js';
 import { type Piece, PieceCutter, PieceMemory } from './piece-cutter.js';
 import { PieceStore } from './piece-store.js';
 import { lowerPriority } from './thread-priority.js';
 
 /** A reader that waits gets what has come after this time, ms: about a round trip. Shorter, and most pieces would be a block or two. */
 const EARLY_MS = 50;
+
+/** Progress is told after so many bytes, and at the end: each message takes the event loop some ten microseconds. */
+const PROGRESS_BYTES = 1024 * 1024;
 
 type Send = Extract<ExchangeOrder, { kind: 'send' }>;
 
@@ -91,8 +94,13 @@ class Exchange {
   }
 
   #wireRequest({ body, url, method, headers, chunked }: ThreadRequest): WireRequest {
-    const content =
-      typeof body === 'object' ? contentFrom(body, (bytes) => report({ kind: 'sent', id: this.#id, bytes })) : body;
+    let told = 0;
+    const progress = (bytes: number): void => {
+      if (typeof body !== 'object' || (bytes < told + PROGRESS_BYTES && bytes < sizeOf(body))) return;
+      told = bytes;
+      report({ kind: 'sent', id: this.#id, bytes });
+    };
+    const content = typeof body === 'object' ? contentFrom(body, progress) : body;
     return {
       method,
       url: new URL(url),

@@ -10,12 +10,10 @@ const CHUNK = 256 * 1024;
 const readFile = promisify(read);
 
 /** Each `open` reads from the beginning. It throws where the file is too short. */
-export function contentFrom(
-  { fd, head, offset, length, tail }: ThreadContent,
-  onProgress: (sent: number) => void,
-): Content {
+export function contentFrom(content: ThreadContent, onProgress: (sent: number) => void): Content {
+  const { fd, head, offset, length, tail } = content;
   return {
-    size: head.length + length + tail.length,
+    size: sizeOf(content),
     async *open() {
       if (head.length > 0) yield head;
       for (let at = offset; at < offset + length; ) {
@@ -29,4 +27,9 @@ export function contentFrom(
     },
     onProgress,
   };
+}
+
+/** Bytes. */
+export function sizeOf({ head, length, tail }: ThreadContent): number {
+  return head.length + length + tail.length;
 }

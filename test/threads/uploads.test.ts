@@ -56,7 +56,7 @@ test('a file in one request is stored, with its progress told, and let go', asyn
   expect(file).toMatchObject({ size: data.length, md5: md5(data) });
   expect(mini.file('a.bin')?.data.equals(data)).toBe(true);
   expect(content).toMatchObject({ uses: 0, lent: 1 });
-  expect(progress.length).toBeGreaterThan(10);
+  expect(progress.length).toBeGreaterThan(3);
   expect(progress.at(-1)).toBe(data.length);
   expect([...progress].sort((a, b) => a - b)).toEqual(progress);
 });
