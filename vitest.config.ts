@@ -24,7 +24,14 @@ class LongestFirst extends BaseSequencer {
 }
 
 /** Tests that start processes, mount, or look at a process as a whole: each file in a process of its own. */
-const ofProcesses = ['test/mount/**', 'test/fuse/**', 'test/soak/**', 'test/load/**', 'test/sandbox/process.test.ts'];
+const ofProcesses = [
+  'test/mount/**',
+  'test/fuse/**',
+  'test/soak/**',
+  'test/load/**',
+  'test/package/**',
+  'test/sandbox/process.test.ts',
+];
 
 export default defineConfig({
   test: {

@@ -38,18 +38,89 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
 }
 
+is_node_new_enough() {
+  command -v node >/dev/null 2>&1 && node -e 'const [a,b]=process.versions.node.split(".").map(Number);process.exit(a>20||(a===20&&b>=18)?0:1)'
+}
+
+# Sees to it that `node` is one that the program runs on: the machine's, or else one in .node/, from the npm registry.
 check_node() {
-  if ! command -v node >/dev/null 2>&1 || ! node -e 'const [a,b]=process.versions.node.split(".").map(Number);process.exit(a>20||(a===20&&b>=18)?0:1)'; then
-    say "Node.js 20.18 or newer is needed (https://nodejs.org)."
+  is_node_new_enough && return 0
+  export PATH=$PWD/.node/bin:$PATH
+  # Where the headers for its addons are.
+  export npm_config_nodedir=$PWD/.node
+  [ -e .node/complete ] && is_node_new_enough && return 0
+  bring_node && is_node_new_enough && return 0
+  say "Node.js 20.18 or newer is needed (https://nodejs.org)."
+  return 1
+}
+
+# Node.js with its headers, and npm, into .node/. An older npm fetches them, if need be that of the distribution.
+bring_node() {
+  local processor
+  case $(uname -sm) in
+    "Linux x86_64") processor=x64 ;;
+    "Linux aarch64") processor=arm64 ;;
+    *) return 1 ;;
+  esac
+  if ! npm --version >/dev/null 2>&1; then
+    command -v apt-get >/dev/null 2>&1 || return 1
+    say "Installing npm of the distribution, which fetches a newer Node.js (a minute or two) …"
+    as_root apt-get update -q >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends npm >/dev/null || return 1
+  fi
+  rm -rf .node
+  mkdir .node
+  bring_part "node-linux-$processor" .node && bring_part npm .node/lib/node_modules/npm || return 1
+  ln -s ../lib/node_modules/npm/bin/npm-cli.js .node/bin/npm
+  ln -s ../lib/node_modules/npm/bin/npx-cli.js .node/bin/npx
+  touch .node/complete
+}
+
+# A package of scripts/packaging/parts.json into a folder, in the version and with the checksum that stand there.
+bring_part() {
+  local name=$1 into=$2 version integrity archive
+  version=$(sed -n "/\"$name\"/,/}/s/.*\"version\": \"\(.*\)\".*/\1/p" scripts/packaging/parts.json)
+  integrity=$(sed -n "/\"$name\"/,/}/s/.*\"integrity\": \"sha512-\(.*\)\".*/\1/p" scripts/packaging/parts.json)
+  archive=.node/$name-$version.tgz
+  say "Fetching $name $version …"
+  npm pack --silent --pack-destination .node "$name@$version" >/dev/null || return 1
+  if [ "$(sha512sum "$archive" | cut -c1-128 | tr a-f A-F | basenc --base16 -d | base64 -w0)" != "$integrity" ]; then
+    say "$archive is not what scripts/packaging/parts.json has the checksum of"
     return 1
   fi
+  mkdir -p "$into"
+  tar -xzf "$archive" -C "$into" --strip-components=1 --no-same-owner && rm "$archive"
 }
 
 # Node packages, where those that are there are not the ones of the lock file, or do not run in this Node.
 install_modules() {
   node scripts/modules-current.mjs && return 0
   say "Installing the Node packages (compiles better-sqlite3 where no binary fits: a minute or two) …"
-  npm ci --no-audit --no-fund --loglevel=error >&2
+  with_signs_of_life npm ci --no-audit --no-fund --loglevel=error
+}
+
+# Runs a command that says nothing for minutes. Every ten seconds a line tells what it is at.
+with_signs_of_life() {
+  local pid started=$SECONDS status=0 seconds=0
+  "$@" >&2 &
+  pid=$!
+  # What runs beside a script does not hear of Ctrl-C.
+  trap 'kill "$pid"; exit 130' INT TERM
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 1
+    seconds=$((SECONDS - started))
+    [ "$((seconds % 10))" = 0 ] && [ "$seconds" -gt 0 ] && kill -0 "$pid" 2>/dev/null && say "  … $seconds s: $(occupation)"
+  done
+  wait "$pid" || status=$?
+  trap - INT TERM
+  return "$status"
+}
+
+# What an installation of Node packages is at.
+occupation() {
+  local compiled
+  compiled=$(pgrep -a 'cc1|cc1plus' 2>/dev/null | grep -o '[^/ ]*\.\(c\|cc\|cpp\)\b' | head -1)
+  if [ -n "$compiled" ]; then echo "compiling $compiled"; else echo "fetching and unpacking, $(find node_modules -maxdepth 1 2>/dev/null | wc -l) folders so far"; fi
 }
 
 build() {
