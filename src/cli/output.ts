@@ -15,6 +15,13 @@ export function printJson(value: unknown, indent = 2): void {
   process.stdout.write(`${printableJson(JSON.stringify(value, null, indent))}\n`);
 }
 
+/** What a service answered, for programs: bytes as they are, to standard output. On a terminal, a text (`isText`) has no control characters. */
+export async function printAnswer(chunk: Uint8Array, isText: boolean): Promise<void> {
+  const shown =
+    process.stdout.isTTY && isText ? Buffer.from(chunk).toString().split('\n').map(printable).join('\n') : chunk;
+  if (!process.stdout.write(shown)) await new Promise((resolve) => process.stdout.once('drain', resolve));
+}
+
 /** One line to standard error. */
 export function complain(message: string): void {
   process.stderr.write(`syncmount: ${printable(message)}\n`);

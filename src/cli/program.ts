@@ -125,6 +125,26 @@ export function createProgram(): Command {
       (await import('./service.js')).serviceCommand(context, action, name, mountpoint, options),
     );
   root
+    .command('api <name> <method> <route>')
+    .summary("any request of the service's documents, with the account's login")
+    .description(
+      "send a request of the service's documents, such as GET /user, with the account's login; docs/api.md has them all",
+    )
+    .option(
+      '-f, --field <key=value>',
+      'a parameter: of the query, the form or the JSON object; may be repeated',
+      collect,
+      [],
+    )
+    .option('--data <file>', "the body; '-' reads standard input")
+    .option('-H, --header <name:value>', 'a header; may be repeated', collect, [])
+    .option('--endpoint <key>', "which of the account's base URLs (default: the one of the documents)")
+    .option('--paginate', 'all pages of a list, one document each')
+    .option('-i, --include', 'print the status and the headers too')
+    .action(async (name: string, method: string, route: string, options) =>
+      (await import('./api.js')).apiCommand(context, name, method, route, options),
+    );
+  root
     .command('sandbox')
     .description("a local server that speaks a provider's API, to try things out")
     .option('--provider <provider>', 'whose API', '4shared')

@@ -46,7 +46,7 @@ describe('simple uploads', () => {
     expect(await post(query, { 'content-type': 'text/plain' })).toBe('415.0210');
     expect(await post({ folderId: client.root }, octets)).toBe('400.0212');
     expect(await post({ ...query, folderId: 'nowhere' }, octets)).toBe('404');
-    expect(await code(client.api('POST', '/files', { query, body, headers: octets }))).toBe('404');
+    expect(await code(client.api('POST', '/files', { query, body, headers: octets }))).toBe('405.0211');
     Object.assign(sandbox.settings, { simpleUploadLimit: 10, uploadSizeLimit: 5, quotaBytes: 4 });
     expect(await code(client.post('x', '12345678901'))).toBe('403.0206');
     expect(await code(client.post('x', '123456'))).toBe('403.0101');

@@ -92,15 +92,24 @@ export class FourSharedApi {
   }
 
   /**
-   * Any request of the documents. "Two main API endpoints": uploads go to the upload host. The search of all of 4shared, which is a
-   * host of its own, is sent there only if it is named.
+   * Any request of the documents. "Two main API endpoints": uploads go to the upload host. The search of all of 4shared has a host of
+   * its own.
    */
   send({ method, path, endpoint, fields, data, headers }: ApiRequest, options: CallOptions): Promise<ApiAnswer> {
     const isUpload = data !== undefined || /^\/upload(?:\/|\?|$)/.test(path);
-    const host = endpoint ?? (isUpload ? 'upload' : 'api');
-    if (host !== 'api' && host !== 'upload')
-      throw new ProviderError('invalid-name', `there is no endpoint '${host}': there are api and upload`, { data: {} });
-    const { url, query: given } = urlBelow(this.#endpoints[host], path);
+    const isSearch = method === 'GET' && /^\/files\/?(?:\?|$)/.test(path);
+    const host = endpoint ?? (isUpload ? 'upload' : isSearch ? 'search' : 'api');
+    const { api, upload } = this.#endpoints;
+    // "https://search.4shared.com/v1_2/files"
+    const bases = new Map([
+      ['api', api],
+      ['upload', upload],
+      ['search', api.replace(/^https:\/\/api\./, 'https://search.')],
+    ]);
+    const base = bases.get(host);
+    if (base === undefined)
+      throw new ProviderError('invalid-name', `'${host}' is none of ${[...bases.keys()].join(', ')}`, { data: {} });
+    const { url, query: given } = urlBelow(base, path);
     const isForm = data === undefined && (method === 'POST' || method === 'PUT') && Object.keys(fields).length > 0;
     const query = isForm ? given : { ...given, ...fields };
     const call: Call = {

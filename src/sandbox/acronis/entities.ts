@@ -81,6 +81,11 @@ export class Entities {
     return above;
   }
 
+  person(): { readonly name: string; readonly email: string } {
+    const name = this.username();
+    return { name, email: emailOf(name) };
+  }
+
   user(): Record<string, unknown> {
     const { nodes, settings } = this;
     const name = this.username();

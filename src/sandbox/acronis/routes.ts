@@ -12,6 +12,7 @@ import { type Entities, idOfTicket, userUuid } from './entities.js';
 import { adminOnly, badMethod, badRange, invalid, noPermission, notFound, notReceived } from './errors.js';
 import { type FolderNode, type Node, type Nodes, type Permission, rootId } from './nodes.js';
 import type { AcronisReadings } from './options.js';
+import { Sharing } from './sharing.js';
 
 export interface World {
   nodes: Nodes;
@@ -26,6 +27,10 @@ const nodeId = /^(?:0|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})$/;
 
 export function resources(world: World): Resource[] {
   const { nodes, actions, entities, blobs, readings } = world;
+  const sharing = new Sharing(
+    () => nodes.now(),
+    () => entities.person(),
+  );
 
   /** The node. If it does not exist, throws the error of the call's own table. */
   function find(id: string, documented: 404 | 403): Node {
@@ -219,7 +224,6 @@ export function resources(world: World): Resource[] {
     label: path.replace(/:(\w+)/g, '{$1}'),
     methods: Object.fromEntries(methods.map((method) => [method, refuse(adminOnly)])),
   });
-  const others = refuse(noPermission);
   return [
     { path: `${base}/sync_and_share_nodes`, label: '/sync_and_share_nodes', methods: { POST: call(create) } },
     node('', { PUT: call(update), DELETE: call(deletion) }),
@@ -233,11 +237,14 @@ export function resources(world: World): Resource[] {
     node('/remove', { DELETE: call(removal('remove')), POST: call(removal('remove')) }),
     node('/delete', { DELETE: call(removal('delete')), POST: call(removal('delete')) }),
     { path: `${base}/users/:id`, label: '/users/{user_uuid}', methods: { GET: call(user, ['tenant_id']) } },
-    // The other routes of the document are for administrators and for sharing. This user may do neither.
-    node('/links', { POST: others }),
-    node('/links/:link_id', { PUT: others }),
-    node('/members', { GET: others, POST: others }),
-    node('/members/:member_id', { PUT: others }),
+    node('/links', { POST: call((x) => sharing.createLink(x, find(x.id(), 403))) }),
+    node('/links/:link_id', { PUT: call((x) => sharing.updateLink(x, find(x.id(), 403))) }),
+    node('/members', {
+      GET: call((x) => sharing.members(find(x.id(), 403)), ['per_page', 'page']),
+      POST: call((x) => sharing.createMember(x, find(x.id(), 403))),
+    }),
+    node('/members/:member_id', { PUT: call((x) => sharing.updateMember(x, find(x.id(), 403))) }),
+    // The other routes of the document are for administrators, which this user is not.
     admin('/audit_log', 'GET'),
     admin('/devices', 'GET'),
     admin('/devices/:device_uuid', 'GET', 'PUT', 'DELETE'),

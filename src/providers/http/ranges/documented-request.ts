@@ -9,6 +9,8 @@ import { openDownload } from './download.js';
 
 /** Refused credentials are renewed, and too many requests are waited for: only what comes then is the answer. */
 const ownBusiness = new Set([401, 429]);
+/** Redirects that a GET follows. 308 is not among them: 4shared answers it for an upload that is not complete. */
+const followed = new Set([301, 302, 303, 307]);
 
 /**
  * Answers whatever the service answers, errors too. A redirect of a GET is followed, without the credentials. A request that is
@@ -16,7 +18,7 @@ const ownBusiness = new Set([401, 429]);
  */
 export async function sendDocumented(http: HttpClient, call: Call, options: CallOptions): Promise<ApiAnswer> {
   const accept = Array.from({ length: 500 }, (_, at) => at + 100).filter(
-    (status) => !ownBusiness.has(status) && (call.method !== 'GET' || status < 300 || status >= 400),
+    (status) => !ownBusiness.has(status) && !(call.method === 'GET' && followed.has(status)),
   );
   const opened = await http.repeat(call, (begin) => openDownload(http, { ...call, accept }, begin, options), options);
   return { status: opened.status, headers: opened.headers, body: withoutTries(opened.chunks()) };

@@ -102,6 +102,8 @@ export function userResources(world: World): Resource[] {
       label: '/user',
       methods: { GET: call(() => jsonAnswer(entities.user())), PUT: call(update, 'form') },
     },
+    // The search of all of 4shared: here it finds the files of the one account that there is.
+    ...(entities.provider === '4shared' ? [{ path: '/files', label: '/files', methods: { GET: call(files) } }] : []),
     { path: '/user/files', label: '/user/files', methods: { GET: call(files) } },
     { path: '/user/trash', label: '/user/trash', methods: { GET: call(trash) } },
     { path: '/user/picture/:type', label: '/user/picture/{type}', methods: { GET: call(notOffered) } },
