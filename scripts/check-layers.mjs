@@ -36,6 +36,7 @@ const rooms = {
     'parts.ts',
     'handles.ts',
     'trash',
+    'inspect',
     'names',
     'recovery',
     'uploads',

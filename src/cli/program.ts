@@ -125,6 +125,31 @@ export function createProgram(): Command {
       (await import('./service.js')).serviceCommand(context, action, name, mountpoint, options),
     );
   root
+    .command('link <path>')
+    .summary('share a file or folder by a link')
+    .description('make the link by which others see a file or folder of a mounted account, and print it')
+    .option('--list', 'print the link that there is')
+    .option('--remove', 'end it')
+    .option('--password', 'ask for a password that others need (4shared, 4Sync: of a folder)')
+    .option('--expires <time>', 'when it ends, such as 7d (Acronis)')
+    .option('--json', 'as JSON')
+    .action(async (path: string, options) => (await import('./inspect.js')).linkCommand(context, path, options));
+  root
+    .command('search <words...>')
+    .summary('find files and folders by their names')
+    .description(
+      'search [MOUNTPOINT] WORDS: list the files and folders whose name has these words, of those that are known here',
+    )
+    .option('--remote', "the service's own search instead (4shared, 4Sync)")
+    .option('--json', 'as JSON')
+    .action(async (words: string[], options) => (await import('./inspect.js')).searchCommand(context, words, options));
+  root
+    .command('info <paths...>')
+    .summary('all that is known of a file or folder')
+    .description('print all that is known of files or folders of a mounted account: ids, checksum, cache, upload')
+    .option('--json', 'as JSON')
+    .action(async (paths: string[], options) => (await import('./inspect.js')).infoCommand(context, paths, options));
+  root
     .command('api <name> <method> <route>')
     .summary("any request of the service's documents, with the account's login")
     .description(

@@ -97,7 +97,8 @@ function list(items: readonly TrashListing[], asJson: boolean): void {
       print(localTime(deleted), size === null ? kind : formatSize(size), path ?? `? (${name})`);
 }
 
-function localTime(ms: number): string {
+/** For people, to the minute. */
+export function localTime(ms: number): string {
   const date = new Date(ms);
   const two = (number: number): string => `${number}`.padStart(2, '0');
   const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');

@@ -35,6 +35,7 @@ import { type Core, directoryOf, inodeOf } from './core/core.js';
 import { withDeadline } from './core/deadlines.js';
 import { withErrno, withErrnoSync } from './core/errno-boundary.js';
 import type { FailureLog } from './core/failure-log.js';
+import type { Inspection } from './inspect/inspection.js';
 import type { AccountMetadata } from './metadata/account-metadata.js';
 import { assemble, type Parts } from './parts.js';
 import { recoverUploads } from './recovery/recovery.js';
@@ -101,6 +102,11 @@ export class CloudFilesystem implements Filesystem {
   /** The file system as programs see it: with the trash directories of the desktop. */
   withTrash(): Filesystem {
     return new TrashFilesystem(this, this.#core, this.#parts.trash, this.#failures);
+  }
+
+  /** What people ask about objects. */
+  get inspection(): Inspection {
+    return this.#parts.inspection;
   }
 
   /** What the service has in its trash. */

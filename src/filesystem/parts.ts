@@ -14,6 +14,7 @@ import { LookupDeadlines } from './core/deadlines.js';
 import { FailureLog } from './core/failure-log.js';
 import { Invalidations } from './core/invalidations.js';
 import { Handles } from './handles.js';
+import { Inspection } from './inspect/inspection.js';
 import { HardLinks } from './names/hard-links.js';
 import { Namespace } from './names/namespace.js';
 import { AsideFiles } from './names/removed-while-open.js';
@@ -49,6 +50,7 @@ export interface Parts {
   readonly asideFiles: AsideFiles;
   readonly lookups: LookupDeadlines;
   readonly trash: TrashDirectory;
+  readonly inspection: Inspection;
 }
 
 /** `root`: the mounted directory. */
@@ -93,5 +95,6 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     invalidations: new Invalidations(core.log, (ino) => handles.noteOutdated(ino)),
     lookups: new LookupDeadlines(core),
     trash: new TrashDirectory(core, trash, root),
+    inspection: new Inspection(core, namespace, root),
   };
 }

@@ -9,6 +9,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { basename, dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
+import type { LinkWish } from '../providers/provider.js';
 
 export type ControlCommand =
   | 'status'
@@ -19,7 +20,11 @@ export type ControlCommand =
   | 'spooled'
   | 'trash-list'
   | 'trash-restore'
-  | 'trash-empty';
+  | 'trash-empty'
+  | 'info'
+  | 'search'
+  | 'search-remote'
+  | 'link';
 
 /** The arguments of a command. */
 export interface ControlArguments {
@@ -27,6 +32,10 @@ export interface ControlArguments {
   readonly paths?: readonly string[];
   /** Names in the trash, as `trash-list` answers them. */
   readonly names?: readonly string[];
+  /** Of a search. */
+  readonly query?: string;
+  /** Of `link`. */
+  readonly wish?: LinkWish;
 }
 
 interface Message {

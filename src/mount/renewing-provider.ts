@@ -148,12 +148,22 @@ export class RenewingProvider implements Provider {
       this.#ask((provider) => provider.discardUpload?.(checkpoint, options) ?? Promise.resolve());
   }
 
+  /** Absent where the documents have no links. */
+  get link(): Provider['link'] {
+    if (this.#made.provider.link === undefined) return undefined;
+    return (entry, wish, options) =>
+      this.#ask((provider) => provider.link?.(entry, wish, options) ?? Promise.reject(noSuch(provider, 'links')));
+  }
+
+  /** Absent where the documents have no search. */
+  get search(): Provider['search'] {
+    if (this.#made.provider.search === undefined) return undefined;
+    return (query, options) => this.#ask((provider) => provider.search?.(query, options) ?? Promise.resolve([]));
+  }
+
   send(made: ApiRequest, options?: RequestOptions): Promise<ApiAnswer> {
     return this.#ask((provider) => {
-      if (provider.send === undefined)
-        return Promise.reject(
-          new ProviderError('unsupported', `${provider.name} takes no such requests`, { data: {} }),
-        );
+      if (provider.send === undefined) return Promise.reject(noSuch(provider, 'such requests'));
       return provider.send(made, options);
     });
   }
@@ -219,6 +229,10 @@ export class RenewingProvider implements Provider {
     this.#uses = new InUse();
     return true;
   }
+}
+
+function noSuch({ name }: Provider, what: string): ProviderError {
+  return new ProviderError('unsupported', `${name} has no ${what}`, { data: {} });
 }
 
 /** The sum of both; the rate limit is that of `b`, the later one. */

@@ -256,7 +256,7 @@ export class Session {
 
   async #answer(
     command: ControlCommand,
-    { paths = [], names = [] }: ControlArguments,
+    { paths = [], names = [], query = '', wish = { act: 'show' } }: ControlArguments,
     progress: (what: unknown) => void,
   ): Promise<unknown> {
     switch (command) {
@@ -278,6 +278,14 @@ export class Session {
         return this.#opened.filesystem.trash.restoreNamed(names);
       case 'trash-empty':
         return this.#opened.filesystem.trash.removeNamed(names, progress);
+      case 'info':
+        return Promise.all(paths.map((path) => this.#opened.filesystem.inspection.info(path)));
+      case 'search':
+        return this.#opened.filesystem.inspection.search(query);
+      case 'search-remote':
+        return this.#opened.filesystem.inspection.searchRemote(query);
+      case 'link':
+        return this.#opened.filesystem.inspection.link(paths[0] ?? '/', wish);
       default:
         throw new SyncmountError('usage', 'unknown command');
     }

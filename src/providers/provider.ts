@@ -49,11 +49,11 @@ export interface RemoteFolder {
 
 export type RemoteEntry = RemoteFile | RemoteFolder;
 
-/** An object in the service's trash. */
-export interface TrashedEntry {
-  /** As it was before its removal: `parentId` and `name` are its old place. Null or '' where the service does not tell the folder. */
+/** An object and where it is, or was before it went to the trash. */
+export interface PlacedEntry {
+  /** `parentId` and `name` are that place. Null or '' where the service does not tell the folder. */
   readonly entry: RemoteEntry;
-  /** The names from the account's root down to the object's old place; null where the service does not tell them. */
+  /** The names from the account's root down to it; null where the service does not tell them. */
   readonly path: readonly string[] | null;
 }
 
@@ -275,6 +275,24 @@ export interface Work {
   readonly isResumable: boolean;
 }
 
+/** What to do with the link of an object, by which others reach it. */
+export interface LinkWish {
+  readonly act: 'create' | 'show' | 'remove';
+  readonly password?: string;
+  /** After so many days the link ends. */
+  readonly days?: number;
+}
+
+export interface RemoteLink {
+  /** Null where the service tells none. */
+  readonly url: string | null;
+  /** Can somebody without an account reach the object by it? */
+  readonly isPublic: boolean;
+  readonly hasPassword?: boolean;
+  /** When it ends, ms since the epoch. */
+  readonly expires?: number;
+}
+
 /** A request as the service's documents describe it. */
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -368,7 +386,7 @@ export interface Provider {
   untrash(entry: RemoteEntry, options?: RequestOptions & { readonly name?: string }): Promise<RemoteEntry>;
 
   /** Everything in the trash, each object once; a folder without what is in it. Present if `capabilities.trash` is true. */
-  listTrash?(options?: RequestOptions): Promise<TrashedEntry[]>;
+  listTrash?(options?: RequestOptions): Promise<PlacedEntry[]>;
 
   /**
    * Removes an object for ever, also one in the trash; a folder with everything in it. With `onlyEmpty`, an implied folder that is known to hold
@@ -393,6 +411,12 @@ export interface Provider {
    * later version is listed again. Present where a file cannot be moved out of sight. Not remembered beyond `close`.
    */
   hide?(file: RemoteFile): void;
+
+  /** Makes, shows or ends the link of an object. Rejects with `unsupported` for what the documents do not have. */
+  link?(entry: RemoteEntry, wish: LinkWish, options?: RequestOptions): Promise<RemoteLink>;
+
+  /** The service's own search in the account: objects and where they are. */
+  search?(query: string, options?: RequestOptions): Promise<PlacedEntry[]>;
 
   /**
    * Sends any request of the documents with the account's login and limits, and resolves with the answer, whatever its status. Rejects

@@ -2,13 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../src/base/clock.js';
 import { ProviderError } from '../../src/providers/errors.js';
-import type {
-  Capabilities,
-  RemoteEntry,
-  RemoteFile,
-  RemoteFolder,
-  TrashedEntry,
-} from '../../src/providers/provider.js';
+import type { Capabilities, PlacedEntry, RemoteEntry, RemoteFile, RemoteFolder } from '../../src/providers/provider.js';
 
 export interface MemoryNode {
   readonly kind: 'file' | 'folder';
@@ -91,7 +85,7 @@ export class MemoryAccount {
     node.trashed = true;
   }
 
-  trashed(): TrashedEntry[] {
+  trashed(): PlacedEntry[] {
     return [...this.#nodes]
       .filter((node) => node.trashed)
       .map((node) => {

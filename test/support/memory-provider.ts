@@ -9,6 +9,7 @@ import type {
   Account,
   ByteRange,
   Capabilities,
+  PlacedEntry,
   Provider,
   RangeBody,
   RemoteEntry,
@@ -17,7 +18,6 @@ import type {
   RemoteRef,
   RequestMetrics,
   RequestOptions,
-  TrashedEntry,
   UploadOptions,
   UploadSource,
   UploadTarget,
@@ -274,7 +274,7 @@ export class MemoryProvider implements Provider {
     });
   }
 
-  listTrash(options?: RequestOptions): Promise<TrashedEntry[]> {
+  listTrash(options?: RequestOptions): Promise<PlacedEntry[]> {
     if (!this.capabilities.trash) return unsupported();
     return this.#call('listTrash', '', options, () => this.other.trashed());
   }

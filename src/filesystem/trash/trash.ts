@@ -7,7 +7,7 @@ import pLimit from 'p-limit';
 import { SteadyTime } from '../../base/clock.js';
 import { messageOf, SyncmountError } from '../../base/errors.js';
 import { nameBytes } from '../../base/raw-names.js';
-import type { RemoteEntry, TrashedEntry } from '../../providers/provider.js';
+import type { PlacedEntry, RemoteEntry } from '../../providers/provider.js';
 import { withoutMark } from '../../providers/temporary-names.js';
 import type { Ino } from '../../tree/inode.js';
 import { candidate, MAX_NAME_BYTES, withMark } from '../../tree/local-names.js';
@@ -113,7 +113,7 @@ export class Trash {
     this.#listedAt = this.#time.now();
   }
 
-  #reconcile(listed: readonly TrashedEntry[]): void {
+  #reconcile(listed: readonly PlacedEntry[]): void {
     const { clock, table } = this.#core;
     const present = new Set(listed.map(({ entry }) => keyOf(entry)));
     for (const item of this.records.all()) {

@@ -16,6 +16,7 @@ import { NameLocks } from './name-locks.js';
 import { maxNameLength, Namespace } from './namespace.js';
 import { Nodes } from './nodes.js';
 import { RemovedFiles } from './removed-files.js';
+import { link } from './sharing.js';
 import { type AcronisCredentials, type Renewal, TokenKeeper } from './tokens.js';
 import { Uploader } from './upload.js';
 
@@ -187,6 +188,7 @@ export function createAcronis(options: AcronisOptions): Provider {
         : unsupported('bring back from a trash: it has no folder for removed files'),
     listTrash: (request = {}) => asProviderErrors(() => removed.list(request)),
     remove: (entry, request = {}) => asProviderErrors(() => namespace.remove(removed.locate(entry), request)),
+    link: (entry, wish, request = {}) => asProviderErrors(() => link(api, entry, wish, request)),
     send: (made, request = {}) => asProviderErrors(async () => await api.send(made, request)),
     metrics: () => api.http.metrics(),
     async close() {

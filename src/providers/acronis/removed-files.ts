@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { mapInTurns } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { RemoteEntry, TrashedEntry } from '../provider.js';
+import type { PlacedEntry, RemoteEntry } from '../provider.js';
 import { withoutMark } from '../temporary-names.js';
 import { entryOf, foldName, type Node, rootUuid } from './entities.js';
 import type { Namespace } from './namespace.js';
@@ -74,7 +74,7 @@ export class RemovedFiles {
   }
 
   /** Everything here. Where an object was, only its remover knows. */
-  async list(options: CallOptions): Promise<TrashedEntry[]> {
+  async list(options: CallOptions): Promise<PlacedEntry[]> {
     if (this.#uuid === undefined) return [];
     const nodes = await this.#nodes.list(this.#uuid, options);
     return await mapInTurns(nodes, (node) => ({ entry: withoutPlace(entryOf(node, this.#uuid ?? '')), path: null }));

@@ -10,6 +10,7 @@ import { FourSharedApi, type FourSharedCredentials, type FourSharedEndpoints } f
 import { isHidden, toFile, toTime } from './entities.js';
 import { listFolder } from './list.js';
 import { maxNameLength, Namespace } from './namespace.js';
+import { link, search } from './sharing.js';
 import { listTrash } from './trash.js';
 import { defaultSimpleUploadLimit, Uploader } from './upload.js';
 
@@ -121,6 +122,8 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
     untrash: (entry, { name: as, ...request } = {}) => asProviderErrors(() => namespace.untrash(entry, as, request)),
     listTrash: (request = {}) => asProviderErrors(() => listTrash(api, request)),
     remove: (entry, request = {}) => asProviderErrors(() => namespace.remove(entry, request)),
+    link: (entry, wish, request = {}) => asProviderErrors(() => link(api, entry, wish, request)),
+    search: (query, request = {}) => asProviderErrors(() => search(api, query, request)),
     send: (made, request = {}) => asProviderErrors(async () => await api.send(made, request)),
     metrics: () => api.http.metrics(),
     close: () => api.http.close(),

@@ -3,7 +3,7 @@ import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { TrashedEntry } from '../provider.js';
+import type { PlacedEntry } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { type FileResponse, type FolderResponse, toFile, toFolder } from './entities.js';
 import { pageSize } from './page-plan.js';
@@ -12,7 +12,7 @@ import { pageSize } from './page-plan.js';
  * Everything in the trash. "Most of the API resources support pagination", but the documents name no parameters for this one. So
  * pages are requested until one is not full, or brings nothing new: then the server has sent the whole list at once.
  */
-export async function listTrash(api: FourSharedApi, options: CallOptions): Promise<TrashedEntry[]> {
+export async function listTrash(api: FourSharedApi, options: CallOptions): Promise<PlacedEntry[]> {
   const folders = new Map<string, FolderResponse>();
   const files = new Map<string, FileResponse>();
   const bad: BadEntry[] = [];
@@ -28,7 +28,7 @@ export async function listTrash(api: FourSharedApi, options: CallOptions): Promi
     if (isLast || known === before) break;
   }
   await api.bad.filter(bad, 'GET /user/trash');
-  const trashed: TrashedEntry[] = [];
+  const trashed: PlacedEntry[] = [];
   await forEachInTurns(folders.values(), (folder) => {
     if (isGone(folder.status)) return;
     trashed.push({ entry: toFolder(folder, folder.parentId ?? null), path: namesOf(folder.path) });
@@ -51,7 +51,7 @@ function isGone(status: string | null | undefined): boolean {
 }
 
 /** `/My 4shared/docs/a.txt` begins with the name of the root folder, which is no part of a path in a mount. */
-function namesOf(path: string | null | undefined): readonly string[] | null {
+export function namesOf(path: string | null | undefined): readonly string[] | null {
   const names = path?.split('/').filter((name) => name !== '') ?? [];
   return names.length < 2 ? null : names.slice(1);
 }

@@ -1,0 +1,166 @@
+/** What people ask about objects of a mount: everything that is known of one, names that contain a word, links to share. */
+import { turn } from '../../base/event-loop-turns.js';
+import { ProviderError } from '../../providers/errors.js';
+import {
+  type LinkWish,
+  type RemoteEntry,
+  type RemoteFile,
+  type RemoteLink,
+  revisionKey,
+} from '../../providers/provider.js';
+import { type Ino, type Inode, sizeOf } from '../../tree/inode.js';
+import { attributesOf } from '../attributes/attributes.js';
+import { type Core, inodeOf, pathOf, requireWritable } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import type { Namespace } from '../names/namespace.js';
+
+/** Rows of one turn of a search: some 5 ms. */
+const ROWS_PER_TURN = 5000;
+/** A search ends with so many results: nobody reads more. */
+const MOST_RESULTS = 10_000;
+
+export interface Found {
+  /** From the mounted directory; of the service's own search, from the account's root. */
+  readonly path: string;
+  readonly kind: Inode['kind'] | RemoteEntry['kind'];
+  /** Bytes; null for a folder. */
+  readonly size: number | null;
+  /** ms since the epoch. */
+  readonly modified: number;
+}
+
+export interface ObjectInfo extends Found {
+  readonly inode: number;
+  readonly mode: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly links: number;
+  /** The object at the service; null: it is not stored there. */
+  readonly remote: {
+    readonly id: string;
+    readonly parentId: string | null;
+    readonly name: string;
+    readonly md5: string | null;
+    readonly access: string;
+  } | null;
+  /** Is all of the content in the cache? Null for what is no stored file. */
+  readonly cached: boolean | null;
+  /** The upload that waits, is under way, or has failed. */
+  readonly upload?: { readonly state: string; readonly error?: string };
+}
+
+export class Inspection {
+  readonly #core: Core;
+  readonly #namespace: Namespace;
+  readonly #root: Ino;
+
+  /** `root`: the mounted directory. */
+  constructor(core: Core, namespace: Namespace, root: Ino) {
+    this.#core = core;
+    this.#namespace = namespace;
+    this.#root = root;
+  }
+
+  /** The object at a path from the mounted directory. ENOENT. */
+  async #at(path: string): Promise<Inode> {
+    let at = this.#root;
+    for (const name of path.split('/').filter((part) => part !== '')) {
+      if (inodeOf(this.#core, at).kind !== 'directory') throw new FsError('ENOENT', `${path} does not exist`);
+      at = (await this.#namespace.find(at, name)).ino;
+    }
+    return inodeOf(this.#core, at);
+  }
+
+  async info(path: string): Promise<ObjectInfo> {
+    const inode = await this.#at(path);
+    const { remote, ino } = inode;
+    const { mode, uid, gid, nlink, size, mtime } = this.#namespace.attributes(inode);
+    const row = this.#core.journal.all().find((one) => one.ino === ino);
+    return {
+      path: pathOf(this.#core, ino, this.#root),
+      kind: inode.kind,
+      size: inode.kind === 'directory' ? null : size,
+      modified: mtime.sec * 1000 + Math.floor(mtime.nsec / 1e6),
+      inode: ino,
+      mode: mode.toString(8).padStart(4, '0'),
+      ...{ uid, gid, links: nlink },
+      remote:
+        remote === null
+          ? null
+          : {
+              id: remote.id,
+              parentId: remote.parentId,
+              name: remote.name,
+              md5: remote.kind === 'file' ? remote.md5 : null,
+              access: remote.access,
+            },
+      cached: remote?.kind === 'file' && inode.localSize === null ? this.#isCached(remote) : null,
+      ...(row === undefined
+        ? {}
+        : { upload: { state: row.state, ...(row.message == null ? {} : { error: row.message }) } }),
+    };
+  }
+
+  #isCached(file: RemoteFile): boolean {
+    return this.#core.readers.cache.isComplete(revisionKey(file), file.size);
+  }
+
+  /** Objects below the mounted directory, of those that are known here, whose name contains the words. No request. */
+  async search(query: string): Promise<Found[]> {
+    const { sql } = this.#core.table;
+    const words = query
+      .toLowerCase()
+      .split(/\s+/)
+      .filter((word) => word !== '');
+    const page = sql
+      .prepare('SELECT ino, name FROM inode WHERE ino > ? AND parent IS NOT NULL ORDER BY ino LIMIT ?')
+      .raw();
+    const found: Found[] = [];
+    for (let last = 0; found.length < MOST_RESULTS; ) {
+      const rows = page.all(last, ROWS_PER_TURN) as [Ino, string][];
+      for (const [ino, name] of rows) {
+        const lower = name.toLowerCase();
+        if (words.every((word) => lower.includes(word))) found.push(...this.#found(ino));
+      }
+      const end = rows.at(-1)?.[0];
+      if (end === undefined || rows.length < ROWS_PER_TURN) break;
+      last = end;
+      await turn();
+    }
+    return found;
+  }
+
+  /** Nothing for an object in a folder that is out of sight. */
+  #found(ino: Ino): Found[] {
+    const { table, options, files } = this.#core;
+    const inode = table.get(ino);
+    if (inode === undefined || ino === this.#root || !table.isWithin(ino, this.#root)) return [];
+    const { mtime } = attributesOf(inode, options, files.state(ino));
+    const size = inode.kind === 'directory' ? null : sizeOf(inode);
+    return [{ path: pathOf(this.#core, ino, this.#root), kind: inode.kind, size, modified: mtime.sec * 1000 }];
+  }
+
+  /** The service's own search, in the whole account. Throws `unsupported` where its documents have none. */
+  async searchRemote(query: string): Promise<Found[]> {
+    const { provider } = this.#core;
+    if (provider.search === undefined)
+      throw new ProviderError('unsupported', `the document of ${provider.name} has no search`, { data: {} });
+    return (await provider.search(query)).map(({ entry, path }) => ({
+      path: `/${(path ?? [entry.name]).join('/')}`,
+      kind: entry.kind,
+      size: entry.kind === 'file' ? entry.size : null,
+      modified: entry.modified,
+    }));
+  }
+
+  /** Makes, shows or ends the link of an object. Throws `unsupported` for what the service's documents do not have. */
+  async link(path: string, wish: LinkWish): Promise<RemoteLink> {
+    const { provider } = this.#core;
+    if (provider.link === undefined)
+      throw new ProviderError('unsupported', `the document of ${provider.name} has no links`, { data: {} });
+    if (wish.act !== 'show') requireWritable(this.#core);
+    const { remote, name } = await this.#at(path);
+    if (remote === null) throw new FsError('ENOENT', `${name} is not stored at the service yet`);
+    return await provider.link(remote, wish);
+  }
+}

@@ -1,0 +1,34 @@
+/** Links of nodes: the document creates and changes them, and neither lists nor ends them. */
+import { z } from 'zod';
+import { ProviderError } from '../errors.js';
+import { parseTime } from '../http/answers/entries.js';
+import type { CallOptions } from '../http/client/call.js';
+import type { LinkWish, RemoteEntry, RemoteLink } from '../provider.js';
+import type { AcronisApi } from './api.js';
+
+const linkSchema = z.object({
+  download_url: z.string(),
+  expired_at: z.string().nullish(),
+  access_restriction: z.string().nullish(),
+});
+
+export async function link(
+  api: AcronisApi,
+  { id }: RemoteEntry,
+  { act, password, days }: LinkWish,
+  options: CallOptions,
+): Promise<RemoteLink> {
+  if (password !== undefined) throw unsupported('links have no passwords here: --expires limits them');
+  if (act === 'show') throw unsupported('the document lists no links: see the website');
+  if (act === 'remove') throw unsupported('the document ends no links: make them with --expires, or see the website');
+  const wish = { access_restriction: 'public', single_use: false, ...(days === undefined ? {} : { ttl: days }) };
+  const call = api.call('POST', '/sync_and_share_nodes/{uuid}/links', id, { json: { link: wish } });
+  const made = await api.json(call, linkSchema, options);
+  const expires = parseTime(made.expired_at);
+  const isPublic = made.access_restriction === 'public';
+  return { url: made.download_url, isPublic, ...(expires === 0 ? {} : { expires }) };
+}
+
+function unsupported(message: string): ProviderError {
+  return new ProviderError('unsupported', message, { data: {} });
+}
