@@ -83,7 +83,7 @@ bring_part() {
   integrity=$(sed -n "/\"$name\"/,/}/s/.*\"integrity\": \"sha512-\(.*\)\".*/\1/p" scripts/packaging/parts.json)
   archive=.node/$name-$version.tgz
   say "Fetching $name $version …"
-  npm pack --silent --pack-destination .node "$name@$version" >/dev/null || return 1
+  NODE_NO_WARNINGS=1 npm pack --silent --pack-destination .node "$name@$version" >/dev/null || return 1
   if [ "$(sha512sum "$archive" | cut -c1-128 | tr a-f A-F | basenc --base16 -d | base64 -w0)" != "$integrity" ]; then
     say "$archive is not what scripts/packaging/parts.json has the checksum of"
     return 1
@@ -96,7 +96,7 @@ bring_part() {
 install_modules() {
   node scripts/modules-current.mjs && return 0
   say "Installing the Node packages (compiles better-sqlite3 where no binary fits: a minute or two) …"
-  with_signs_of_life npm ci --no-audit --no-fund --loglevel=error
+  with_signs_of_life env NODE_NO_WARNINGS=1 npm ci --no-audit --no-fund --loglevel=error
 }
 
 # Runs a command that says nothing for minutes. Every ten seconds a line tells what it is at.
@@ -118,8 +118,10 @@ with_signs_of_life() {
 
 # What an installation of Node packages is at.
 occupation() {
-  local compiled
-  compiled=$(pgrep -a 'cc1|cc1plus' 2>/dev/null | grep -o '[^/ ]*\.\(c\|cc\|cpp\)\b' | head -1)
+  local process compiled=
+  for process in $(grep -lxE 'cc1|cc1plus' /proc/[0-9]*/comm 2>/dev/null); do
+    compiled=$(tr '\0' '\n' <"${process%comm}cmdline" 2>/dev/null | grep -oE '[^/]*\.(c|cc|cpp)$' | head -1) || true
+  done
   if [ -n "$compiled" ]; then echo "compiling $compiled"; else echo "fetching and unpacking, $(find node_modules -maxdepth 1 2>/dev/null | wc -l) folders so far"; fi
 }
 

@@ -3,6 +3,7 @@
  * [-t TYPE]`. A link of that name to the program makes it the helper.
  */
 import { SyncmountError, UsageError } from '../base/errors.js';
+import { parseDashO, splitDashO } from '../config/options.js';
 import { run } from '../fuse/programs.js';
 import { askControl } from '../mount/control.js';
 import { isServed } from '../mount/registry.js';
@@ -17,6 +18,8 @@ export interface HelperCall {
   readonly options: readonly string[];
   /** -f: do everything but mount. */
   readonly isFake: boolean;
+  /** -s: unknown options are left out. */
+  readonly isSloppy: boolean;
 }
 
 /** A mount that runs says at once whether it is read-only, ms. */
@@ -27,6 +30,7 @@ export function parseHelperCall(args: readonly string[]): HelperCall {
   const operands: string[] = [];
   const options: string[] = [];
   let isFake = false;
+  let isSloppy = false;
   for (let at = 0; at < args.length; at++) {
     const word = args[at] as string;
     if (!/^-./.test(word)) operands.push(word);
@@ -35,13 +39,15 @@ export function parseHelperCall(args: readonly string[]): HelperCall {
       if (value === undefined) throw new UsageError(`${word} needs a value`);
       if (word === '-N') throw new UsageError('-N: run mount within that namespace instead (nsenter)');
       if (word === '-o') options.push(value);
-    } else if (/^-[sfnv]+$/.test(word)) isFake ||= word.includes('f');
-    else throw new UsageError(`unknown option '${word}' of a mount helper`);
+    } else if (/^-[sfnv]+$/.test(word)) {
+      isFake ||= word.includes('f');
+      isSloppy ||= word.includes('s');
+    } else throw new UsageError(`unknown option '${word}' of a mount helper`);
   }
   const [source, target, ...more] = operands;
   if (source === undefined || target === undefined || more.length > 0)
     throw new UsageError('a mount helper is called with the account and the mountpoint: NAME:[/PATH] DIR -o OPTIONS');
-  return { source, target, options, isFake };
+  return { source, target, options, isFake, isSloppy };
 }
 
 /** `remount,ro` or `remount,rw`; null: this is no remount. */
@@ -56,12 +62,30 @@ export async function helperCommand(args: readonly string[]): Promise<string[] |
   const call = parseHelperCall(args);
   if (call.isFake) return null;
   const remount = remountOf(call.options);
-  if (remount === null) return ['mount', call.source, call.target, ...call.options.flatMap((list) => ['-o', list])];
+  if (remount === null) {
+    const lists = call.isSloppy ? call.options.map(knownOf) : call.options;
+    return ['mount', call.source, call.target, ...lists.flatMap((list) => ['-o', list])];
+  }
   await requireWritable(remount, call);
   // The kernel holds programs to it by itself. -i: do not call us again.
   const { code, message } = await run('mount', ['-i', '-o', `remount,${remount}`, call.target]);
   if (code !== 0) throw new SyncmountError('remount', `cannot remount ${call.target}: ${message.split('\n')[0]}`);
   return null;
+}
+
+/** A list without the options that we do not know. */
+export function knownOf(list: string): string {
+  return splitDashO(list)
+    .filter((option) => {
+      try {
+        parseDashO([option]);
+        return true;
+      } catch (error) {
+        if (error instanceof UsageError) return false;
+        throw error;
+      }
+    })
+    .join(',');
 }
 
 /** A mount that was made read-only refuses changes by itself, whatever the kernel would allow. */

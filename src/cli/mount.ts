@@ -16,6 +16,8 @@ import {
   resolveOptions,
   toRaw,
 } from '../config/options.js';
+import { mountAt } from '../fuse/mount-table.js';
+import { automountType } from '../mount/mountpoint.js';
 import { becomeCaller } from './caller.js';
 import { type Context, createContext, mountpointOf } from './context.js';
 import { complain, outliveOutput, print } from './output.js';
@@ -168,10 +170,12 @@ async function background(
     '-o',
     `${name}=${quoteDashO(value)}`,
   ]);
+  // To all but those of its own process group, systemd among them, an automount point is closed until it is mounted on.
+  const isAutomount = (await mountAt(mountpoint))?.type === automountType;
   const errors = openLog(logFile);
   const child = spawn(process.execPath, [programFile, 'mount', source, mountpoint, '--foreground', ...args], {
     cwd: '/',
-    detached: true,
+    detached: !isAutomount,
     // The last words of a dying runtime belong in the log.
     stdio: ['ignore', 'ignore', errors, 'ipc'],
     // Many files are read, written and synced at the same time. With four threads, Node's default, they would queue.

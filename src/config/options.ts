@@ -203,8 +203,7 @@ export type RawOptions = ReadonlyMap<string, string>;
 /** `-o name=value,name,…`; a backslash before a comma makes it a part of a value. Throws `UsageError` for an unknown name. */
 export function parseDashO(texts: readonly string[]): RawOptions {
   const raw = new Map<string, string>();
-  const parts = texts.flatMap((text) => text.match(/(?:[^,\\]|\\.?)+/gs) ?? []);
-  for (const part of parts.map((text) => text.trim())) {
+  for (const part of texts.flatMap(splitDashO)) {
     const equals = part.indexOf('=');
     const name = equals < 0 ? part : part.slice(0, equals);
     // As in mount(8), of two options that contradict each other the later one counts.
@@ -216,6 +215,11 @@ export function parseDashO(texts: readonly string[]): RawOptions {
     raw.set(isOurs ? name : specOf(name).name, !hasValue ? 'true' : part.slice(equals + 1).replace(/\\([\\,])/g, '$1'));
   }
   return raw;
+}
+
+/** The options of a list, each as it stands there. */
+export function splitDashO(text: string): string[] {
+  return (text.match(/(?:[^,\\]|\\.?)+/gs) ?? []).map((option) => option.trim());
 }
 
 /** Escapes a value for `parseDashO`. */

@@ -10,6 +10,9 @@ import { isServed, type Registry } from './registry.js';
 /** The errors of statfs(2) on a FUSE mount whose process is gone. */
 const DEAD_MOUNT = new Set(['ENOTCONN', 'ECONNABORTED', 'EIO']);
 
+/** What waits at a mountpoint for the first access, and is mounted over (`x-systemd.automount`, autofs(5)). */
+export const automountType = 'autofs';
+
 /** Resolves when `path` can be mounted on. Throws `SyncmountError` `mountpoint` with what is wrong. */
 export async function prepareMountpoint(path: string, registry: Registry, log: Log): Promise<void> {
   await clearStaleMount(path, registry, log);
@@ -21,7 +24,8 @@ async function problemOf(path: string): Promise<string | null> {
   try {
     // The mount table first: stat(2) on a mount that hangs would hang too.
     const mounted = await mountAt(path);
-    if (mounted !== undefined) return `it is in use: ${mounted.source} (${mounted.type}) is mounted there`;
+    if (mounted !== undefined && mounted.type !== automountType)
+      return `it is in use: ${mounted.source} (${mounted.type}) is mounted there`;
     if (!(await stat(path)).isDirectory()) return 'it is not a directory';
     return (await readdir(path)).length === 0 ? null : 'it is not empty';
   } catch (error) {

@@ -1,16 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { environmentOf } from '../../src/cli/caller.js';
-import { parseHelperCall, remountOf } from '../../src/cli/mount-helper.js';
+import { knownOf, parseHelperCall, remountOf } from '../../src/cli/mount-helper.js';
 import { parseDashO, toRaw } from '../../src/config/options.js';
 
 describe('the helper of mount(8)', () => {
   it.each([
-    ['work: /mnt', { options: [], isFake: false }],
-    ['work: /mnt -o ro,user=ann', { options: ['ro,user=ann'], isFake: false }],
-    ['work: /mnt -sfnv -o a -o b -t fuse.syncmount', { options: ['a', 'b'], isFake: true }],
-    ['-v -n work: /mnt -o a', { options: ['a'], isFake: false }],
+    ['work: /mnt', { options: [] }],
+    ['work: /mnt -o ro,user=ann', { options: ['ro,user=ann'] }],
+    ['work: /mnt -sfnv -o a -o b -t fuse.syncmount', { options: ['a', 'b'], isFake: true, isSloppy: true }],
+    ['-v -n work: /mnt -o a', { options: ['a'] }],
   ])('reads: %s', (line, expected) => {
-    expect(parseHelperCall(line.split(' '))).toEqual({ source: 'work:', target: '/mnt', ...expected });
+    expect(parseHelperCall(line.split(' '))).toEqual({
+      ...{ source: 'work:', target: '/mnt', isFake: false, isSloppy: false },
+      ...expected,
+    });
   });
 
   it.each(['', 'work:', 'work: /mnt /more', 'work: /mnt -o', 'work: /mnt --foreground', 'work: /mnt -N ns'])(
@@ -28,6 +31,16 @@ describe('the helper of mount(8)', () => {
     [['x-remount'], null],
   ])('%j is a remount to %j', (options, remount) => {
     expect(remountOf(options)).toBe(remount);
+  });
+});
+
+describe('sloppy options', () => {
+  it.each([
+    ['ro,size=5,user=ann', 'ro,user=ann'],
+    ['log-file=/a\\,b,_netdev,what', 'log-file=/a\\,b,_netdev'],
+    ['what', ''],
+  ])('%s are %s', (list, known) => {
+    expect(knownOf(list)).toBe(known);
   });
 });
 

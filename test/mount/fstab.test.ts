@@ -2,12 +2,15 @@
  * mount(8) with lines of fstab, as root: in a mount namespace of its own, where /sbin has the helper, /etc/passwd a user more, and
  * nothing stays.
  */
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cleanUpWorlds, createWorld, type Outcome, type World } from './world.js';
 
 const isRoot = process.getuid?.() === 0;
 const skipped = isRoot ? '' : ' (skipped: only root mounts for others)';
+
+const hasAutofs = readFileSync('/proc/filesystems', 'utf8').includes('autofs');
 
 const prepare = `
 set -eu
@@ -66,6 +69,29 @@ find /mnt/home/ann -not -uid 54321
     });
     expect(`${await world.sandbox.store.readFile('/file')}`).toBe('two\n');
   });
+
+  it.skipIf(!hasAutofs)(
+    `x-systemd.automount: mounts over an automount point${hasAutofs ? '' : ' (skipped: the kernel has no autofs)'}`,
+    async () => {
+      const world = await createWorld();
+      const outcome = await asRoot(
+        world,
+        `
+mkdir /mnt/auto
+exec 7> >(cat > /dev/null)
+# As systemd does. For all but its process group, whoever enters waits until it is mounted.
+mount -t autofs -o fd=7,pgrp=$(cut -d' ' -f5 /proc/$$/stat),minproto=5,maxproto=5,direct systemd-1 /mnt/auto
+mount -t syncmount work: /mnt/auto
+echo content > /mnt/auto/file
+cat /mnt/auto/file
+umount /mnt/auto
+ended "$SYNCMOUNT_STATE_DIR"
+umount /mnt/auto
+`,
+      );
+      expect(outcome).toEqual({ code: 0, stdout: 'content\n', stderr: '' });
+    },
+  );
 
   it('config=DIR names the accounts; what cannot be done is one line', async () => {
     const world = await createWorld();
