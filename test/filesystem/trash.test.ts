@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Filesystem } from '../../src/filesystem/api.js';
+import { CloudFilesystem } from '../../src/filesystem/cloud-filesystem.js';
 import { formatTrashInfo, itemNameOf, trashOwner } from '../../src/filesystem/trash/trash-info.js';
 import { ProviderError } from '../../src/providers/errors.js';
 import { creating, errnoOf, type Mounted, overwriting, reading, settle, withFiles } from './harness.js';
@@ -213,6 +214,31 @@ describe('a trash directory', () => {
     expect(await errnoOf(() => d.mv(`${top}/files/a`, 'docs/a'))).toBe('EEXIST');
     await d.mv(`${top}/files/a`, 'other/a');
     expect(d.m.provider.other.tree()).toEqual({ 'docs/a': 'new', 'other/a': 'old', 'other/x': '' });
+  });
+
+  it('tells the kernel, which knows a name for missing, that a command has restored it', async () => {
+    const d = await desktopWith({ 'docs/a': 'a' });
+    await d.names('docs');
+    await d.discard('docs/a');
+    const parent = await d.ino('docs');
+    d.m.invalidations.length = 0;
+    expect(await d.m.fs.trash.restoreNamed(['a'])).toEqual([{ name: 'a', path: '/docs/a' }]);
+    await settle();
+    expect(d.m.invalidations).toContainEqual({ kind: 'entry', parent, name: 'a' });
+    expect(await d.m.cat('docs/a')).toBe('a');
+  });
+
+  it('has what was below the mounted folder, if that is a folder of the account', async () => {
+    const d = await desktopWith({ 'docs/in/a': 'a', 'other/b': 'b' });
+    for (const folder of ['docs', 'docs/in', 'other']) await d.names(folder);
+    for (const path of ['docs/in/a', 'other/b']) d.m.provider.other.discard(path);
+    const root = await d.ino('docs');
+    const part = new CloudFilesystem(d.m.core, root, await d.m.provider.account()).withTrash();
+    const files = async (folder: string): Promise<string[]> => {
+      const found = await part.lookup((await part.lookup(root, top))?.ino ?? 0, folder);
+      return (await part.readdir(found?.ino ?? 0)).map(({ name }) => name);
+    };
+    expect([await files('files'), await files('info')]).toEqual([['a'], ['a.trashinfo']]);
   });
 
   it('forgets what is not in it any more', async () => {

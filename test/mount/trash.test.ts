@@ -118,7 +118,7 @@ describe('the trash', () => {
 
     await other.out(`mkdir here; mv ${top}/files/17 here/seventeen; cat here/seventeen`);
     await world.until('grep -q 17 here/seventeen');
-    expect(await world.out(`ls ${top}/files | wc -l`)).toBe('302');
+    await world.until(`test "$(ls ${top}/files | wc -l)" = 302`);
   });
 
   it('survives a killed mount, and says what cannot be done with a dead token', async () => {

@@ -72,6 +72,7 @@ export class Restoring {
     // The next look at the folder lists it, and finds the row that has kept the attributes.
     const folder = back.parentId === null ? undefined : table.byRemote('folder', back.parentId);
     if (folder === undefined) return;
+    this.#appeared(folder.ino, back.name);
     const isFree = table.child(folder.ino, back.name) === undefined;
     if (isFree && item.ino !== null && remoteFolderOf(folder) !== null)
       this.#applyPlaced(item, back, folder, back.name);
@@ -87,9 +88,17 @@ export class Restoring {
       const found = await namespace.lookup(parent, name, caller);
       if (found !== undefined && found.kind !== 'directory')
         throw new FsError('ENOTDIR', `${name} is no directory now`);
+      if (found === undefined) this.#appeared(parent, name);
       parent = (found ?? (await namespace.mkdir(parent, name, NEW_DIRECTORY_MODE, caller))).ino;
     }
-    await this.restoreTo(item, parent, path.at(-1) ?? item.name, caller);
+    const name = path.at(-1) ?? item.name;
+    await this.restoreTo(item, parent, name, caller);
+    this.#appeared(parent, name);
+  }
+
+  /** No call of the kernel brought the name back, and the kernel may know that it was missing. */
+  #appeared(parent: Ino, name: string): void {
+    setImmediate(() => this.#core.invalidate({ kind: 'entry', parent, name }));
   }
 
   /** Removes the object for ever. One that is gone already is no error. */

@@ -4,7 +4,8 @@
  * `files/` shows the service's trash. A rename into it moves an object to the trash, one out of it restores the object, and a removal
  * there is for ever. `info/` has a file for each object, as the program wrote it, or else made of what is known.
  */
-import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
+import { forEachInTurns, mapInTurns } from '../../base/event-loop-turns.js';
+import type { MaybePromise } from '../../base/maybe-promise.js';
 import { fromMs, type Timespec } from '../../base/timespec.js';
 import type { Ino } from '../../tree/inode.js';
 import type { AttributeChange, Attributes, Caller, DirectoryEntry, HandleId, OpenFlags, OpenResult } from '../api.js';
@@ -73,18 +74,23 @@ export class TrashDirectory {
       case 'item': {
         const item = this.trash.records.of(node);
         if (item === undefined) throw new FsError('ESTALE', 'it is not in the trash any more');
-        const { entry, ino } = item;
-        const mtime = (ino === null ? null : this.#core.table.get(ino)?.overlay.mtime) ?? fromMs(entry.modified);
-        const isFile = entry.kind === 'file';
-        return {
-          ...{ ...common, atime: mtime, mtime, ctime: fromMs(item.since) },
-          kind: isFile ? 'file' : 'directory',
-          mode: isFile ? FILE_MODE : DIRECTORY_MODE,
-          nlink: isFile ? 1 : 2,
-          size: isFile ? entry.size : 0,
-        };
+        return this.#attributesOfItem(node.uid, item, node.folder);
       }
     }
+  }
+
+  #attributesOfItem(uid: number, item: TrashItem, folder: 'files' | 'expunged'): Attributes {
+    const { entry, ino } = item;
+    const mtime = (ino === null ? null : this.#core.table.get(ino)?.overlay.mtime) ?? fromMs(entry.modified);
+    const isFile = entry.kind === 'file';
+    return {
+      ino: this.nodes.inoOf({ uid, type: 'item', kind: entry.kind, id: entry.id, folder }),
+      ...{ uid, gid: this.#core.options.gid, atime: mtime, mtime, ctime: fromMs(item.since) },
+      kind: isFile ? 'file' : 'directory',
+      mode: isFile ? FILE_MODE : DIRECTORY_MODE,
+      nlink: isFile ? 1 : 2,
+      size: isFile ? entry.size : 0,
+    };
   }
 
   parentOf(node: TrashNode): Ino {
@@ -104,7 +110,7 @@ export class TrashDirectory {
         return this.#hasInfo(name) ? this.#noteAttributes(uid, 'info', name) : undefined;
       case 'expunged': {
         const item = this.#expungedItem(name);
-        return item === undefined ? undefined : this.#itemAttributes(uid, item, folder);
+        return item === undefined ? undefined : this.#attributesOfItem(uid, item, folder);
       }
       case 'files':
         return this.#lookupItem(uid, name, caller);
@@ -115,25 +121,26 @@ export class TrashDirectory {
   #lookupItem(uid: number, name: string, caller: Caller | undefined): MaybePromise<Attributes | undefined> {
     const find = (): Attributes | undefined => {
       const item = this.#item(name);
-      return item === undefined ? undefined : this.#itemAttributes(uid, item, 'files');
+      return item === undefined ? undefined : this.#attributesOfItem(uid, item, 'files');
     };
     const found = find();
     if (found !== undefined || this.notes.size('info', infoNameOf(name)) !== undefined) return found;
     return this.trash.ensureListed(caller).then(find);
   }
 
-  readdir(node: TrashNode, caller?: Caller): MaybePromise<readonly DirectoryEntry[]> {
+  async readdir(node: TrashNode, caller?: Caller): Promise<readonly DirectoryEntry[]> {
     const { uid, folder } = requireFolder(node);
-    const isListed = folder === 'files' || folder === 'info';
-    const list = (): readonly DirectoryEntry[] =>
-      this.#entries(uid, folder).sort((a, b) => a.attributes.ino - b.attributes.ino);
-    const listed = isListed ? this.trash.ensureListed(caller) : undefined;
-    return isPromise(listed) ? listed.then(list) : list();
+    if (folder === 'files' || folder === 'info') await this.trash.ensureListed(caller);
+    return (await this.#entries(uid, folder)).sort((a, b) => a.attributes.ino - b.attributes.ino);
   }
 
-  #entries(uid: number, folder: TrashFolder): DirectoryEntry[] {
-    const written = (of: NoteFolder): DirectoryEntry[] =>
-      this.trash.records.notes(of).map(({ name }) => ({ name, attributes: this.#noteAttributes(uid, of, name) }));
+  /** With turns of the event loop in between: a trash may hold thousands. */
+  async #entries(uid: number, folder: TrashFolder): Promise<DirectoryEntry[]> {
+    const written = (of: NoteFolder): Promise<DirectoryEntry[]> =>
+      mapInTurns(this.trash.records.notes(of), ({ name }) => ({
+        name,
+        attributes: this.#noteAttributes(uid, of, name),
+      }));
     switch (folder) {
       case 'top': {
         const shown: TrashFolder[] = this.#expunged.size > 0 ? ['files', 'info', 'expunged'] : ['files', 'info'];
@@ -141,22 +148,27 @@ export class TrashDirectory {
           name,
           attributes: this.attributes({ uid, type: 'folder', folder: name }),
         }));
-        return [...folders, ...written('top')];
+        return [...folders, ...(await written('top'))];
       }
       case 'files':
-        return this.#items().map((item) => ({ name: item.name, attributes: this.#itemAttributes(uid, item, folder) }));
+        return mapInTurns(this.#items(), (item) => ({
+          name: item.name,
+          attributes: this.#attributesOfItem(uid, item, folder),
+        }));
       case 'expunged':
         return [...this.#expunged.keys()].flatMap((name) => {
           const item = this.#expungedItem(name);
-          return item === undefined ? [] : [{ name, attributes: this.#itemAttributes(uid, item, folder) }];
+          return item === undefined ? [] : [{ name, attributes: this.#attributesOfItem(uid, item, folder) }];
         });
       case 'info': {
-        const notes = written('info');
+        const notes = await written('info');
         const names = new Set(notes.map(({ name }) => name));
-        const madeUp = this.#items()
-          .map(({ name }) => infoNameOf(name))
-          .filter((name) => !names.has(name) && this.#hasInfo(name));
-        return [...notes, ...madeUp.map((name) => ({ name, attributes: this.#noteAttributes(uid, 'info', name) }))];
+        await forEachInTurns(this.#items(), (item) => {
+          const name = infoNameOf(item.name);
+          if (names.has(name) || !this.#hasInfo(name)) return;
+          notes.push({ name, attributes: this.#noteAttributes(uid, 'info', name) });
+        });
+        return notes;
       }
     }
   }
@@ -176,10 +188,6 @@ export class TrashDirectory {
   #expungedItem(name: string): TrashItem | undefined {
     const listed = this.#expunged.get(name);
     return listed === undefined ? undefined : this.trash.records.named(listed);
-  }
-
-  #itemAttributes(uid: number, { entry }: TrashItem, folder: 'files' | 'expunged'): Attributes {
-    return this.attributes({ uid, type: 'item', kind: entry.kind, id: entry.id, folder });
   }
 
   #noteAttributes(uid: number, folder: NoteFolder, name: string): Attributes {

@@ -6,6 +6,7 @@
 import pLimit from 'p-limit';
 import { SteadyTime } from '../../base/clock.js';
 import { messageOf, SyncmountError } from '../../base/errors.js';
+import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { nameBytes } from '../../base/raw-names.js';
 import type { PlacedEntry, RemoteEntry } from '../../providers/provider.js';
 import { withoutMark } from '../../providers/temporary-names.js';
@@ -105,30 +106,30 @@ export class Trash {
   }
 
   async #list(): Promise<void> {
-    const { provider, table } = this.#core;
+    const { provider } = this.#core;
     if (!this.isThere || provider.listTrash === undefined)
       throw new SyncmountError('unsupported', `${provider.name} has no trash`);
     const listed = await provider.listTrash();
-    table.transaction(() => this.#reconcile(listed));
+    await this.#reconcile(listed);
     this.#listedAt = this.#time.now();
   }
 
-  #reconcile(listed: readonly PlacedEntry[]): void {
+  /** With turns of the event loop in between: what this mount does meanwhile wins. */
+  async #reconcile(listed: readonly PlacedEntry[]): Promise<void> {
     const { clock, table } = this.#core;
     const present = new Set(listed.map(({ entry }) => keyOf(entry)));
-    for (const item of this.records.all()) {
-      if (present.has(keyOf(item.entry)) || this.#isOurs(item.entry)) continue;
-      this.records.remove(item.entry);
-    }
-    for (const { entry, path } of listed) {
-      if (this.#isOurs(entry)) continue;
+    await forEachInTurns(this.records.all(), ({ entry }) => {
+      if (!present.has(keyOf(entry)) && !this.#isOurs(entry)) this.records.remove(entry);
+    });
+    await forEachInTurns(listed, ({ entry, path }) => {
+      if (this.#isOurs(entry)) return;
       const known = this.records.of(entry);
       const ino = table.byRemote(entry.kind, entry.id)?.ino ?? null;
       if (known === undefined) {
         const name = this.freeName(entry);
         this.records.put({ entry, name, path: this.#placeOf(entry) ?? path, since: clock.now(), ino });
       } else if (known.ino !== ino) this.records.put({ ...known, ino });
-    }
+    });
     const oldest = clock.now() - LONELY_NOTE_MS;
     for (const { name, since } of this.records.notes('info')) {
       const item = itemNameOf(name);
