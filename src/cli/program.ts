@@ -92,6 +92,20 @@ export function createProgram(): Command {
       (await import('./uploads.js')).uploadsCommand(context, action ?? 'list', args, options),
     );
   root
+    .command('pause [mountpoint]')
+    .summary('upload nothing until resume')
+    .description(
+      'Breaks off the uploads of a mount (default: of all), and begins none until `resume` or the next mount. What programs ' +
+        'write meanwhile is safe on this machine, and a close does not wait. Reading, names and metadata go on.',
+    )
+    .addHelpText('after', `\n${namesOfMounts}`)
+    .action(async (mountpoint?: string) => (await import('./pause.js')).pauseCommand(context, mountpoint, 'pause'));
+  root
+    .command('resume [mountpoint]')
+    .description('go on with the uploads of a mount (default: of all) after `pause`')
+    .addHelpText('after', `\n${namesOfMounts}`)
+    .action(async (mountpoint?: string) => (await import('./pause.js')).pauseCommand(context, mountpoint, 'resume'));
+  root
     .command('trash [action] [paths...]')
     .summary('what is in the trash of an account: list, restore, empty')
     .description(

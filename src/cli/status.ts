@@ -101,6 +101,7 @@ function describeOne(status: MountStatus): string[] {
     requests,
     quota,
     rateLimit,
+    paused,
     kept = [],
     metadata,
     login,
@@ -118,6 +119,7 @@ function describeOne(status: MountStatus): string[] {
     lines.push(`  limit     ${left} left until ${reset}`);
     if (rateLimit.refused !== undefined) lines.push(`  REFUSED   ${rateLimit.refused}`);
   }
+  if (paused) lines.push(`  PAUSED    nothing is uploaded until: syncmount resume ${mountpoint}`);
   lines.push(`  pending   ${pending.length === 0 ? 'nothing' : ''}`.trimEnd());
   for (const { path, size, sent, state } of pending) {
     lines.push(`    ${state.padEnd(9)} ${path}  ${formatSize(sent)} of ${formatSize(size)}`);

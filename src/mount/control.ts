@@ -16,6 +16,8 @@ export type ControlCommand =
   | 'unmount'
   | 'unmount-force'
   | 'retry-uploads'
+  | 'pause-uploads'
+  | 'resume-uploads'
   | 'discard-uploads'
   | 'spooled'
   | 'trash-list'

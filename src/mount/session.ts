@@ -133,6 +133,7 @@ export class Session {
       binding: this.#binding,
       writeBack: options.writeBack,
       readOnly: options.readOnly,
+      ...(this.#opened.filesystem.uploader.isPaused && { paused: true as const }),
       pending: uploads.filter((upload) => upload.state !== 'failed'),
       failed: uploads.filter((upload) => upload.state === 'failed'),
       cache: this.#opened.cache.stats(),
@@ -268,6 +269,10 @@ export class Session {
         return this.forceUnmount();
       case 'retry-uploads':
         return this.#opened.filesystem.retryFailed();
+      case 'pause-uploads':
+        return this.#opened.filesystem.uploader.pause();
+      case 'resume-uploads':
+        return this.#opened.filesystem.uploader.resume();
       case 'spooled':
         return this.#opened.filesystem.spooled();
       case 'discard-uploads':

@@ -9,6 +9,8 @@ export interface MountStatus {
   readonly binding: string;
   readonly writeBack: boolean;
   readonly readOnly: boolean;
+  /** `syncmount pause`: no content is sent. Absent otherwise. */
+  readonly paused?: true;
   readonly pending: readonly UploadStatus[];
   readonly failed: readonly UploadStatus[];
   readonly cache: { readonly bytes: number; readonly limit: number; readonly hits: number; readonly misses: number };

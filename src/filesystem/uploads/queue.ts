@@ -43,6 +43,7 @@ export class UploadQueue {
   #failures = 0;
   #backingOff: AbortController | null = null;
   #lastStored = Number.NEGATIVE_INFINITY;
+  #isPaused = false;
   #hasEnded = false;
 
   /** `run` stores the file and never rejects. */
@@ -91,6 +92,16 @@ export class UploadQueue {
     this.#backingOff?.abort();
     this.#backingOff = null;
     this.#pump();
+  }
+
+  /** Begins nothing until `resume`. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.runNow();
   }
 
   /** Resolves when no queued upload is under way and none can begin: all are stored, delayed, or behind the back-off. */
@@ -143,7 +154,7 @@ export class UploadQueue {
   }
 
   #pump(): void {
-    while (!this.#hasEnded && this.#backingOff === null) {
+    while (!this.#hasEnded && !this.#isPaused && this.#backingOff === null) {
       // After a back-off, one upload tests whether the provider is available again.
       if (this.#failures > 0 && this.#running.size > 0) return;
       const next = this.#next();

@@ -46,6 +46,7 @@ export class Uploader {
   onSpace: (bytes: number | null) => void = () => {};
   /** The mount ends: no upload begins any more. */
   #isEnding = false;
+  #isPaused = false;
 
   constructor(core: Core, contents: Contents, orphans: Orphans, relocation: Relocation) {
     this.#core = core;
@@ -75,7 +76,7 @@ export class Uploader {
   /** Like `flush`, without the exception for empty files. */
   async settle(state: FileState): Promise<void> {
     if (state.unlinked || state.spool === null) return;
-    if (this.#core.options.writeBack) {
+    if (this.#core.options.writeBack || this.#isPaused) {
       if (!state.dirty && state.activeUpload === null) return;
       await this.makeDurable(state, 'queued');
       this.enqueue(state);
@@ -120,8 +121,9 @@ export class Uploader {
     try {
       await upload.done;
     } catch (error) {
-      // Cancelled for others (a new name, a write, a removal): it begins anew, unless nothing is to be stored any more.
-      if (upload.abort.signal.aborted && !this.#isEnding) return await this.store(state);
+      // Cancelled for others (a new name, a write, a removal, a pause): it begins anew, unless nothing is to be stored now.
+      if (upload.abort.signal.aborted && !this.#isEnding)
+        return await (this.#isPaused ? this.settle(state) : this.store(state));
       if (state.dirty && state.activeUpload === null && isTransient(error))
         this.#queue.postpone(state.ino, state.spool?.size ?? 0);
       throw error;
@@ -235,6 +237,28 @@ export class Uploader {
     }
     this.#queue.runNow();
     return failed.length;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /**
+   * Sends no content until `resume`: a close() makes it durable here, as in write-back mode, and also one that waits now. Uploads
+   * under way are broken off, and go on from there.
+   */
+  async pause(): Promise<void> {
+    this.#isPaused = true;
+    this.#queue.pause();
+    const pauseOne = async (state: FileState): Promise<void> => {
+      if (await this.suspend(state)) this.released(state);
+    };
+    await Promise.all([...this.#core.files.states()].map(pauseOne));
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#queue.resume();
   }
 
   /** Cancels all uploads; their contents wait in the journal for the next mount. */
