@@ -126,7 +126,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     key: 'metadata',
     name: 'metadata',
     value: 'account|local',
-    default: 'local',
+    default: 'account',
     parse: oneOf('account', 'local'),
     help: 'where modes, owners, times, attributes and special files are kept: in the account, for every machine, or on this machine',
   }),

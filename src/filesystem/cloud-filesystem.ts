@@ -4,7 +4,6 @@
  * This class translates each call into work of its parts and every failure into an errno; the parts hold the meaning:
  * `Namespace` and `Renaming` names, `Contents` bytes, `Uploader` uploads, `attributes.ts` and `Xattrs` the rest.
  */
-import { codeOf, messageOf } from '../base/errors.js';
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import type { Account, Quota } from '../providers/provider.js';
 import type { SeenChanges } from '../tree/directories.js';
@@ -247,9 +246,7 @@ export class CloudFilesystem implements Filesystem {
   /** Durable here for certain; where the service cannot take it now, it is written later, as contents are with write-back. */
   async #storeMetadata({ store }: AccountMetadata): Promise<void> {
     await this.#core.state.durable();
-    await store.flush().catch((error) => {
-      this.#core.log.warn({ code: codeOf(error) }, `the metadata is not in the account yet: ${messageOf(error)}`);
-    });
+    await store.sync();
   }
 
   release(id: HandleId): Promise<void> {

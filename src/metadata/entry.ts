@@ -60,6 +60,8 @@ const entrySchema = z.looseObject({
   alias: z.literal(true).optional(),
   /** Of an alias: the first name. */
   of: place.optional(),
+  /** Of an object in the root that the service did not let be elsewhere: where it belongs. */
+  belongs: place.optional(),
 });
 
 export type MetadataEntry = z.infer<typeof entrySchema>;

@@ -15,13 +15,11 @@ export function isHiddenFolder(entry: RemoteEntry, rootId: string): boolean {
 /** For a mount that keeps its metadata to itself: it does not show the folder either. */
 export function hidingOnly(rootId: string): {
   visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[];
-  prepare(): Promise<void>;
   apply(): Promise<{ names: string[]; attributes: number[] }>;
 } {
   return {
     visible: (folder, entries) =>
       folder.id === rootId ? entries.filter((entry) => !isHiddenFolder(entry, rootId)) : entries,
-    prepare: () => Promise.resolve(),
     apply: () => Promise.resolve({ names: [], attributes: [] }),
   };
 }

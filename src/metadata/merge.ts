@@ -1,6 +1,7 @@
 /** Which of several machines' entries counts. Pure: every reader of the same entries comes to the same result, in any order. */
 import type { RemoteFile } from '../providers/provider.js';
 import type { MetadataEntry, TimedEntry } from './entry.js';
+import { isEntryOnly } from './entry-only.js';
 import { compareTimes } from './logical-time.js';
 
 /** The latest entry of each name of one folder; removals are among them. */
@@ -29,5 +30,7 @@ export function describesContent(entry: MetadataEntry, file: BoundObject): boole
 /** What of an entry binds it to an object. */
 export function bindingOf(file: BoundObject): Pick<MetadataEntry, 'id' | 'size' | 'md5' | 'modified'> {
   const { id, size, md5, modified } = file;
+  // Nobody else knows its time.
+  if (isEntryOnly(file)) return { id, size, modified };
   return md5 === null ? { id, size, modified } : { id, size, md5: md5.toLowerCase() };
 }

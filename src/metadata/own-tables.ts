@@ -33,6 +33,8 @@ export class OwnTables {
   readonly #statements = new Map<string, Statement>();
   /** This machine's id in the store. */
   machine = '';
+  /** How often entries have changed. */
+  changes = 0;
 
   constructor(sql: Sql) {
     this.sql = sql;
@@ -71,6 +73,7 @@ export class OwnTables {
   }
 
   putOwn(entry: MetadataEntry): void {
+    this.changes++;
     const { folder, name, id, clock } = entry;
     const body = lineOf(entry);
     const old = this.#placeOf(folder, name);
@@ -81,6 +84,7 @@ export class OwnTables {
   }
 
   removeOwn(folder: string, name: string): void {
+    this.changes++;
     const old = this.#placeOf(folder, name);
     this.s('DELETE FROM metadata_own WHERE folder = ? AND name = ?').run(folder, name);
     if (old?.pack == null) return;
@@ -126,6 +130,10 @@ export class OwnTables {
     return this.all(
       'SELECT folder, name, length(body) AS bytes FROM metadata_own WHERE pack IS NULL ORDER BY wall, counter, folder, name',
     );
+  }
+
+  isUnplaced(folder: string, name: string): boolean {
+    return this.#placeOf(folder, name)?.pack === null;
   }
 
   place(folder: string, name: string, bytes: number, pack: number): void {

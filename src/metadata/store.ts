@@ -4,19 +4,19 @@
  *
  * A machine writes files of its own only, so machines never overwrite each other; readers take the latest entry of each name.
  */
-import { type Clock, SteadyTime } from '../base/clock.js';
-import { codeOf, messageOf } from '../base/errors.js';
+import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import { type Sql, transactionsOf } from '../base/sqlite.js';
 import { orAborted } from '../providers/or-aborted.js';
 import type { Priority, Provider, RemoteEntry, RemoteFolder } from '../providers/provider.js';
+import { BackgroundWriting } from './background-writing.js';
 import { isSameState, type MetadataEntry, type NewEntry, type TimedEntry, timeOf, unknownFieldsOf } from './entry.js';
+import { EntryNames } from './entry-names.js';
 import { HiddenFolder, isHiddenFolder } from './hidden-folder.js';
 import { compareTimes, type LogicalTime, laterOf, noTime, timeAfter } from './logical-time.js';
 import { latestByName } from './merge.js';
 import { MetadataReader, newMachineId } from './reader.js';
 import type { Retraction } from './retractions.js';
-import { writeTime } from './schedule.js';
 import { StoreUpkeep } from './store-upkeep.js';
 import { MetadataTables, type NamedTime } from './tables.js';
 import { MetadataWriter } from './writer.js';
@@ -50,27 +50,21 @@ export interface MetadataStatus {
 export class MetadataStore {
   readonly #o: MetadataStoreOptions;
   readonly #tables: MetadataTables;
+  readonly #transaction: <T>(act: () => T) => T;
+  /** Finds entries by what their names begin with. */
+  readonly names: EntryNames;
   readonly #folder: HiddenFolder;
   readonly #reader: MetadataReader;
-  readonly #writer: MetadataWriter;
-  readonly #upkeep: StoreUpkeep;
-  readonly #time: SteadyTime;
+  readonly #writing: BackgroundWriting;
   readonly #closing = new AbortController();
   #clock: LogicalTime;
-  #firstChange: number | null = null;
-  #lastChange = 0;
-  #lastWrite: number | null = null;
-  #failures = 0;
-  #lastFailure = 0;
-  #error: string | null = null;
-  #background: Promise<void> | null = null;
-  #writing: Promise<void> = Promise.resolve();
 
   constructor(options: MetadataStoreOptions) {
     this.#o = options;
     const { sql, provider, clock, log, root } = options;
     const transaction = transactionsOf(sql);
-    this.#time = new SteadyTime(clock);
+    this.#transaction = transaction;
+    this.names = new EntryNames(sql);
     this.#tables = new MetadataTables(sql);
     this.#tables.machine = this.#tables.recall<string>('machine') ?? newMachineId();
     this.#tables.remember('machine', this.#tables.machine);
@@ -78,8 +72,20 @@ export class MetadataStore {
     this.#folder = new HiddenFolder(provider, this.#tables, root);
     const parts = { tables: this.#tables, provider, folder: this.#folder, transaction };
     this.#reader = new MetadataReader({ ...parts, clock, log, observe: (time) => this.#observe(time) });
-    this.#writer = new MetadataWriter({ ...parts, reader: this.#reader, near: options.near });
-    this.#upkeep = new StoreUpkeep({ ...parts, reader: this.#reader, writer: this.#writer, clock });
+    const writer = new MetadataWriter({ ...parts, reader: this.#reader, near: options.near });
+    const upkeep = new StoreUpkeep({ ...parts, reader: this.#reader, writer, clock });
+    const { readOnly } = options;
+    const closing = this.#closing.signal;
+    this.#writing = new BackgroundWriting({
+      ...parts,
+      clock,
+      log,
+      reader: this.#reader,
+      writer,
+      upkeep,
+      readOnly,
+      closing,
+    });
   }
 
   /** This machine's id in the store. */
@@ -102,7 +108,7 @@ export class MetadataStore {
         this.#tables.setFile(pack, null);
         this.#tables.noteChange(pack);
       }
-      if (isLost) this.#changed();
+      if (isLost) this.#writing.changed();
     }
     return entries.filter((entry) => entry !== found);
   }
@@ -110,7 +116,7 @@ export class MetadataStore {
   /** Resolves when what machines have stored about a folder is here, or cannot be had now. Rejects with `aborted` only. */
   async prepare(folder: string, priority: Priority, signal?: AbortSignal): Promise<void> {
     await orAborted(this.#reader.prepare(folder, { priority, signal: this.#closing.signal }), signal);
-    if (this.#tables.unwritten() > 0) this.#changed();
+    if (this.#tables.unwritten() > 0) this.#writing.changed();
   }
 
   /**
@@ -119,7 +125,7 @@ export class MetadataStore {
   async prepareAnew(folder: string, maxAge: number, signal?: AbortSignal): Promise<void> {
     const options = { priority: 'foreground', signal: this.#closing.signal } as const;
     await orAborted(this.#reader.prepareAnew(folder, maxAge, options), signal);
-    if (this.#tables.unwritten() > 0) this.#changed();
+    if (this.#tables.unwritten() > 0) this.#writing.changed();
   }
 
   /** Does the account hold a store, as far as is known? */
@@ -157,6 +163,11 @@ export class MetadataStore {
     return this.#tables.timesAfter(machine, folder, name, limit);
   }
 
+  /** How often entries have changed since the mount. */
+  get changes(): number {
+    return this.#tables.changes;
+  }
+
   /** What a part of the program keeps with the store's state. */
   remember(name: string, value: unknown): void {
     this.#tables.remember(name, value);
@@ -168,7 +179,7 @@ export class MetadataStore {
 
   /** The latest entry that is bound to an object, wherever it was when that was written. */
   entryOfObject(id: string): TimedEntry | undefined {
-    return latest(this.#tables.entriesOfObject(id).filter(({ entry }) => entry.gone !== true && entry.alias !== true));
+    return latest(this.#tables.entriesOfObject(id).filter(isOfObject));
   }
 
   /** All entries of a name, and all that are bound to an object, of all machines; removals are not among them. */
@@ -183,8 +194,8 @@ export class MetadataStore {
    */
   put(entry: NewEntry): LogicalTime | null {
     const before = latest(this.#tables.entriesOfName(entry.folder, entry.name));
-    const unknown = before === undefined || before.entry.gone === true ? {} : unknownFieldsOf(before.entry);
-    const whole = { ...unknown, ...entry } as Omit<MetadataEntry, 'clock'>;
+    const kept = before === undefined || before.entry.gone === true ? {} : keptFieldsOf(before.entry, entry);
+    const whole = { ...kept, ...entry } as Omit<MetadataEntry, 'clock'>;
     if (before !== undefined && isSameState({ ...whole, clock: [0, 0] } as MetadataEntry, before.entry)) return null;
     return this.#write(whole);
   }
@@ -197,12 +208,27 @@ export class MetadataStore {
     if (!isKnownToOthers && own === undefined) return null;
     if (!isKnownToOthers && tables.isFolderKnown(folder)) {
       tables.removeOwn(folder, name);
-      this.#changed();
+      this.#writing.changed();
       return null;
     }
     const before = latest(tables.entriesOfName(folder, name));
     if (before === undefined || before.entry.gone === true) return before?.time ?? null;
     return this.#write({ folder, name, kind: before.entry.kind, gone: true });
+  }
+
+  /** Has this machine an entry of the name that the account does not have yet, in any form? */
+  isUnwritten(folder: string, name: string): boolean {
+    return this.#tables.isUnplaced(folder, name);
+  }
+
+  /** As `put`, in a transaction of its own. */
+  hold(entry: NewEntry): void {
+    this.#transaction(() => this.put(entry));
+  }
+
+  /** As `remove`, in a transaction of its own. */
+  dropHeld(folder: string, name: string): void {
+    this.#transaction(() => this.remove(folder, name));
   }
 
   /**
@@ -225,7 +251,7 @@ export class MetadataStore {
       if (tables.isFolderKnownOf(machine, folder)) tables.retractions.forget(folder, machine);
     const superseded = tables.supersededIn(folder);
     for (const name of superseded) tables.removeOwn(folder, name);
-    if (superseded.length > 0) this.#changed();
+    if (superseded.length > 0) this.#writing.changed();
   }
 
   /** Drops what was kept of folders that are gone. */
@@ -238,7 +264,7 @@ export class MetadataStore {
     const { wall, counter } = this.#clock;
     const whole = { ...entry, clock: [wall, counter] } as MetadataEntry;
     this.#tables.putOwn(whole);
-    this.#changed();
+    this.#writing.changed();
     return timeOf(whole, this.machine);
   }
 
@@ -251,14 +277,15 @@ export class MetadataStore {
 
   /** Is nothing being written or looked after? */
   get isIdle(): boolean {
-    return this.#background === null;
+    return this.#writing.isIdle;
   }
 
   status(): MetadataStatus {
     const refused = [...this.#reader.refusedMachines];
+    const { error } = this.#writing;
     return {
       pending: this.#tables.unwritten(),
-      ...(this.#error === null ? {} : { error: this.#error }),
+      ...(error === null ? {} : { error }),
       ...(refused.length === 0 ? {} : { refused }),
     };
   }
@@ -267,113 +294,39 @@ export class MetadataStore {
    * Begins to write what an earlier mount has left, to look for what others have removed from the account since, and the upkeep.
    */
   start(): void {
-    if (this.#tables.unwritten() > 0) this.#changed();
-    if (!this.#o.readOnly && this.#tables.hasOwn()) this.#background ??= this.#lookAfterOwn();
-  }
-
-  async #lookAfterOwn(): Promise<void> {
-    try {
-      await this.#reader.refresh({ priority: 'background', signal: this.#closing.signal });
-    } catch (error) {
-      // The next listing looks again.
-      this.#o.log.debug({ code: codeOf(error) }, `the metadata in the account: ${messageOf(error)}`);
-    }
-    await this.#tidy();
-    this.#background = null;
-    if (this.#tables.unwritten() > 0) this.#changed();
-  }
-
-  /** Merges and drops what is due. What that changes is written like every other change. */
-  async #tidy(): Promise<void> {
-    const { signal } = this.#closing;
-    const work = this.#writing.then(() => this.#upkeep.run({ priority: 'background', signal }));
-    this.#writing = work.catch(() => undefined);
-    try {
-      await work;
-    } catch (error) {
-      // It is tried again after the next write.
-      this.#o.log.debug({ code: codeOf(error) }, `the upkeep of the metadata in the account: ${messageOf(error)}`);
-    }
-    if (this.#tables.unwritten() > 0) this.#noteChange();
+    if (this.#tables.unwritten() > 0) this.#writing.changed();
+    if (!this.#o.readOnly && this.#tables.hasOwn()) this.#writing.lookAfterOwn();
   }
 
   /** Writes all changes until now to the account. Throws the provider's error. */
   flush(priority: Priority = 'foreground', signal?: AbortSignal): Promise<void> {
-    if (this.#o.readOnly) return Promise.resolve();
-    const either = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
-    const work = this.#writing.then(() => this.#flush(priority, either));
-    this.#writing = work.catch(() => undefined);
-    return work;
+    return this.#writing.flush(priority, signal);
   }
 
-  async #flush(priority: Priority, signal: AbortSignal): Promise<void> {
-    if (this.#tables.unwritten() === 0) return;
-    this.#firstChange = null;
-    try {
-      await this.#writer.write({ priority, signal });
-      this.#lastWrite = this.#time.now();
-      this.#failures = 0;
-      this.#error = null;
-    } catch (error) {
-      this.#failures++;
-      this.#lastFailure = this.#time.now();
-      this.#error = messageOf(error);
-      throw error;
-    } finally {
-      if (this.#tables.unwritten() > 0) this.#noteChange();
-    }
-  }
-
-  #noteChange(): void {
-    this.#lastChange = this.#time.now();
-    this.#firstChange ??= this.#lastChange;
-  }
-
-  #changed(): void {
-    this.#noteChange();
-    if (this.#o.readOnly || this.#closing.signal.aborted) return;
-    this.#background ??= this.#writeInBackground().finally(() => {
-      this.#background = null;
-    });
-  }
-
-  async #writeInBackground(): Promise<void> {
-    const { clock, log, provider } = this.#o;
-    const { signal } = this.#closing;
-    // The caller's transaction ends first.
-    await Promise.resolve();
-    while (!signal.aborted && this.#tables.unwritten() > 0) {
-      const firstChange = this.#firstChange ?? this.#time.now();
-      const at = writeTime({
-        firstChange,
-        lastChange: this.#lastChange,
-        lastWrite: this.#lastWrite,
-        failures: this.#failures,
-        lastFailure: this.#lastFailure,
-        limit: provider.metrics().rateLimit,
-      });
-      const wait = at - this.#time.now();
-      try {
-        if (wait > 0) await clock.sleep(wait, signal);
-        else {
-          await this.flush('background');
-          await this.#tidy();
-        }
-      } catch (error) {
-        if (signal.aborted) return;
-        const text = `the metadata is not in the account yet, and will be tried again: ${messageOf(error)}`;
-        if (this.#failures === 1) log.warn({ code: codeOf(error) }, text);
-        else log.debug({ code: codeOf(error), failures: this.#failures }, text);
-      }
-    }
+  /**
+   * For `fsync` of a directory: the same, unless that failed a moment ago or would take requests that others need. Then it is done later,
+   * as where it fails. Resolves in any case.
+   */
+  sync(signal?: AbortSignal): Promise<void> {
+    return this.#writing.sync(signal);
   }
 
   /** Ends background work. What is not written waits for the next mount. */
   async close(): Promise<void> {
     this.#closing.abort(new Error('the mount ends'));
-    await this.#writing;
-    await this.#background?.catch(() => undefined);
+    await this.#writing.ended();
   }
+}
+
+/** Does the entry say what an object is like where it is? */
+function isOfObject({ entry }: TimedEntry): boolean {
+  return entry.gone !== true && entry.alias !== true && entry.belongs === undefined;
+}
+
+/** What stays of an entry when another takes its place: what this version does not know, and where the object belongs. */
+function keptFieldsOf(before: MetadataEntry, { id }: NewEntry): Partial<MetadataEntry> {
+  const { belongs } = before;
+  return { ...unknownFieldsOf(before), ...(belongs === undefined || before.id !== id ? {} : { belongs }) };
 }
 
 function latest(entries: readonly TimedEntry[]): TimedEntry | undefined {

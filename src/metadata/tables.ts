@@ -137,6 +137,7 @@ export class MetadataTables extends OwnTables {
   }
 
   removeOtherPack(machine: string, pack: number): void {
+    this.changes++;
     this.retractions.noteAll(machine, pack);
     this.s('DELETE FROM metadata_other WHERE machine = ? AND pack = ?').run(machine, pack);
     this.s('DELETE FROM metadata_other_pack WHERE machine = ? AND pack = ?').run(machine, pack);
@@ -170,6 +171,7 @@ export class MetadataTables extends OwnTables {
 
   /** The machine does not say it any more. */
   retract(machine: string, row: { folder: string; name: string; wall: number; counter: number }): void {
+    this.changes++;
     this.retractions.note({ machine, ...row });
     this.s('DELETE FROM metadata_other WHERE machine = ? AND folder = ? AND name = ?').run(
       machine,
@@ -179,6 +181,7 @@ export class MetadataTables extends OwnTables {
   }
 
   putOther(machine: string, pack: number, entry: MetadataEntry): void {
+    this.changes++;
     const { folder, name, id, clock } = entry;
     this.retractions.revoke(machine, folder, name);
     // Another pack of that machine may hold an older one, or the same before it was merged into a pack with a higher number.

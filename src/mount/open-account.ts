@@ -22,16 +22,19 @@ import { fetchKnown } from '../filesystem/content/fetching.js';
 import type { Core } from '../filesystem/core/core.js';
 import { OpenFiles } from '../filesystem/core/open-files.js';
 import { AccountMetadata } from '../filesystem/metadata/account-metadata.js';
+import { LocalHeldFiles } from '../filesystem/metadata/local-held-files.js';
 import { type RetainedVersion, retainedVersions } from '../filesystem/recovery/retained-versions.js';
 import { resolvePath } from '../filesystem/resolve-path.js';
+import { HeldFiles } from '../metadata/held-files.js';
 import { hidingOnly } from '../metadata/hidden-folder.js';
+import { HoldingProvider } from '../metadata/holding-provider.js';
 import { forgetCarried, type MetadataStatus, MetadataStore } from '../metadata/store.js';
-import type { Account, Provider } from '../providers/provider.js';
+import type { Account, Provider, RemoteFolder } from '../providers/provider.js';
 import { Journal } from '../spool/journal.js';
 import { Spool } from '../spool/spool.js';
 import type { DataThreads } from '../threads/data-threads.js';
 import { Directories } from '../tree/directories.js';
-import type { Ino } from '../tree/inode.js';
+import { type Ino, remoteFolderOf } from '../tree/inode.js';
 import { InodeTable } from '../tree/inode-table.js';
 import { stateMigrations } from '../tree/state-schema.js';
 import { identifyAccount } from './account-identity.js';
@@ -104,10 +107,11 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
     const accountRoot = ensureRoot(table, account);
     const journal = new Journal(state.sql);
     table.sweep(new Set(journal.all().map((row) => row.ino)));
+    metadata?.begin();
     const whole = start(accountRoot);
     const root = await resolvePath(whole, core, accountRoot, options.path);
     const filesystem = root === accountRoot ? whole : start(root);
-    if (metadata !== null) await listFirst(directories, root);
+    if (metadata !== null) await listFirst(core, root);
     // Recovery may change which file a name means. A start that takes a second longer is better than such a change later.
     await Promise.race([filesystem.recover(), systemClock.sleep(RECOVERY_TIMEOUT_MS)]);
     metadata?.carryExisting().catch((error) => log.error({ error }, 'carrying the metadata of this machine'));
@@ -143,10 +147,11 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
 }
 
 /**
- * The listing of the mounted directory brings its own attributes too: a program asks for them before it lists. Where the service does
- * not answer in time, it goes on in the background.
+ * The first listing of the mounted directory brings its own attributes too: a program asks for them before it lists. Where the service
+ * does not answer in time, it goes on in the background.
  */
-async function listFirst(directories: Directories, root: Ino): Promise<void> {
+async function listFirst({ directories, table }: Core, root: Ino): Promise<void> {
+  if (table.get(root)?.listedAt !== null) return;
   const listed = Promise.resolve(directories.ensureListed(root)).catch(() => undefined);
   await Promise.race([listed, systemClock.sleep(RECOVERY_TIMEOUT_MS)]);
 }
@@ -241,9 +246,10 @@ function assemble(
   let filesystem: CloudFilesystem | null = null;
   const metadata = options.metadata === 'account' ? accountMetadata() : null;
   if (metadata === null) forgetCarried(state.sql);
+  const holding = holdingProvider();
   const directories = new Directories({
     table,
-    provider,
+    provider: holding,
     clock: systemClock,
     log,
     ttl: options.dirTtl,
@@ -253,8 +259,8 @@ function assemble(
   const core: Core = {
     table,
     directories,
-    provider,
-    readers: new ReaderPool(cache, fetchKnown(table, provider)),
+    provider: holding,
+    readers: new ReaderPool(cache, fetchKnown(table, holding)),
     spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache, {
       isOpenElsewhere,
       isOpenForWriting,
@@ -299,5 +305,26 @@ function assemble(
     const { root } = account;
     const store = new MetadataStore({ sql: state.sql, provider, clock: systemClock, log, root, readOnly, near });
     return new AccountMetadata({ table, store, provider });
+  }
+
+  function holdingProvider(): Provider {
+    const { root } = account;
+    const now = (): number => systemClock.now();
+    const folderOf = (id: string): RemoteFolder | null => {
+      const inode = table.byRemote('folder', id);
+      return inode === undefined ? null : remoteFolderOf(inode);
+    };
+    if (metadata === null) {
+      const held = new LocalHeldFiles(state.sql);
+      const nothing = { prepare: () => Promise.resolve(), rootListed: () => undefined, placeOf: () => null };
+      return new HoldingProvider({ provider, held, root, now, folderOf, ...nothing });
+    }
+    const { store } = metadata;
+    return new HoldingProvider({
+      ...{ provider, held: new HeldFiles(store, root.id), root, now, folderOf },
+      prepare: ({ id }, { priority = 'foreground', signal }) => store.prepare(id, priority, signal),
+      rootListed: (entries) => void store.learnRoot(entries),
+      placeOf: (folder, name) => metadata.placeOf(folder, name),
+    });
   }
 }

@@ -37,17 +37,10 @@ const MAX_WALK_MS = 2000;
 /** The changes that a cache of a directory (the kernel's) must forget. */
 export type SeenChanges = Pick<ListingChanges, 'names' | 'attributes' | 'contents' | 'lost'>;
 
-export interface ListingRequest {
-  readonly priority: Priority;
-  readonly signal: AbortSignal;
-}
-
 /** What the account holds about a folder besides its objects. */
 export interface ListedMetadata {
   /** A listing without what no mount shows. */
   visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[];
-  /** Resolves when what `apply` needs is here, or cannot be had now. Rejects with `aborted` only. */
-  prepare(folder: RemoteFolder, request: ListingRequest): Promise<void>;
   /** The listing of a directory was merged: changes its rows by what is known of them. */
   apply(
     directory: Ino,
@@ -218,11 +211,9 @@ export class Directories {
     const countsAreFresh =
       this.#areFresh(directory) && this.#counts.areReliable() && !this.#knowsMore(directory.ino, folder);
     try {
-      const all = await this.#listed(folder, { priority, signal, countsAreFresh });
+      const all = await provider.list(folder, { priority, signal, countsAreFresh });
       this.#counts.observe(folder, all, this.#areFresh(directory));
       const entries = metadata?.visible(folder, all) ?? all;
-      // The listing of the root is what tells where the account holds it.
-      if (folder.parentId === null) await metadata?.prepare(folder, { priority, signal });
       const impliesFolders = provider.capabilities.folders === 'implied';
       const order = { changes: this.changes, since };
       // An answer that has come is merged even if every caller gave up. Only the end of the mount stops it.
@@ -246,16 +237,6 @@ export class Directories {
     } finally {
       this.changes.end();
     }
-  }
-
-  /** The folder's objects at the service. What the account holds about them besides is fetched at the same time. */
-  async #listed(
-    folder: RemoteFolder,
-    options: ListingRequest & { readonly countsAreFresh: boolean },
-  ): Promise<RemoteEntry[]> {
-    const { provider, metadata } = this.#options;
-    const [entries] = await Promise.all([provider.list(folder, options), metadata?.prepare(folder, options)]);
-    return entries;
   }
 
   /** Are the counts of a folder fresh? They come with its parent's listing and are as old as that. */

@@ -1,3 +1,4 @@
+import { isEntryOnly } from '../metadata/entry-only.js';
 import type { RemoteEntry, RemoteFolder } from '../providers/provider.js';
 
 /**
@@ -17,9 +18,10 @@ export class FolderCountReliability {
 
   /** A folder was listed: compares its counts with what was found. `wereFresh`: its counts should have been right. */
   observe(folder: RemoteFolder, entries: readonly RemoteEntry[], wereFresh: boolean): void {
-    const files = entries.filter(({ kind }) => kind === 'file').length;
+    const counted = entries.filter((entry) => !isEntryOnly(entry));
+    const files = counted.filter(({ kind }) => kind === 'file').length;
     const isOff = (count: number | null, found: number): boolean => count !== null && count !== found;
-    if (wereFresh && (isOff(folder.fileCount, files) || isOff(folder.folderCount, entries.length - files))) {
+    if (wereFresh && (isOff(folder.fileCount, files) || isOff(folder.folderCount, counted.length - files))) {
       this.#wrong = true;
     }
     for (const entry of entries) {

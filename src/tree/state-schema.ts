@@ -204,4 +204,8 @@ export const stateMigrations: readonly Migration[] = [
     PRIMARY KEY (folder, name)
   ) WITHOUT ROWID;
   `,
+  `
+  -- A program has set its times; of rows from before it is not known.
+  ALTER TABLE metadata_row ADD COLUMN times_set INTEGER NOT NULL DEFAULT 1;
+  `,
 ];

@@ -5,7 +5,7 @@ import { type MetadataEntry, type TimedEntry, timeOf } from '../../src/metadata/
 import { compareTimes, type LogicalTime, noTime, timeAfter } from '../../src/metadata/logical-time.js';
 import { latestByName } from '../../src/metadata/merge.js';
 import { type Arrival, indexPack, maxBytes, maxEntries, placeEntries } from '../../src/metadata/placement.js';
-import { type WriteState, writeTime } from '../../src/metadata/schedule.js';
+import { mayWriteAtOnce, type WriteState, writeTime } from '../../src/metadata/schedule.js';
 import { isRemovalDone, planMerge, type RemovalState, upkeepTime } from '../../src/metadata/upkeep.js';
 
 const DAY = 86_400_000;
@@ -174,6 +174,19 @@ describe('the time to write', () => {
     ['after many failures', { ...state, failures: 40, lastFailure: at }, 600],
   ])('%s', (_, given, seconds) => {
     expect((writeTime(given) - at) / 1000).toBe(seconds);
+  });
+
+  const left = (remaining: number) => ({ limit: 60, remaining, resetAt: at + 1 });
+
+  it.each([
+    ['without a limit', state, true],
+    ['while half of the hour is left', { ...state, limit: left(30) }, true],
+    ['not when others need the rest', { ...state, limit: left(29) }, false],
+    ['in the next hour', { ...state, limit: { ...left(0), resetAt: at } }, true],
+    ['not where it has just failed', { ...state, failures: 1, lastFailure: at - 9_999 }, false],
+    ['once it is to be tried again', { ...state, failures: 1, lastFailure: at - 10_000 }, true],
+  ])('at once for fsync: %s', (_, given, isAllowed) => {
+    expect(mayWriteAtOnce(given, at, at)).toBe(isAllowed);
   });
 });
 

@@ -54,6 +54,6 @@ os.close(b)"`);
     changed.write('changed', 100);
     expect((await store.readFile('/d/c.bin')).equals(changed)).toBe(true);
     expect(store.stat('/d/a.bin')?.size).toBe(3_000_005);
-    expect([...store.md5s().keys()].filter((path) => /conflict|syncmount/.test(path))).toEqual([]);
+    expect([...world.storedMd5s().keys()].filter((path) => /conflict|syncmount/.test(path))).toEqual([]);
   });
 });

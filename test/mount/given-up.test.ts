@@ -24,7 +24,8 @@ describe.each(overKernel)('a listing of $provider', (subject) => {
     const world = await openWorld(subject, pages[provider]);
     const { store, faults, log } = world.sandbox;
     for (let i = 0; i < count; i++) await store.putFile(`/many/f${i}`, '');
-    await world.mount();
+    // With metadata in the account a first mount lists the root by itself: on 5sync that is all of the account.
+    await world.mount(...(provider === '5sync' ? ['--metadata', 'local'] : []));
     if (provider !== '5sync') await world.out('ls');
     const before = log.entries().length;
     faults.add({ method: 'GET', action: { kind: 'stall', ms: PAGE_MS } });

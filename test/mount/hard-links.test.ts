@@ -52,7 +52,7 @@ describeEach(subjects, '$provider through $binding', (subject, { it: turn, unles
     await world.clearCache();
     await world.mount();
     expect(await world.out('stat -c "%i %h %s" a b d/c; cmp a d/c; ls; ls d')).toBe(`${before}\na\nb\nd\nc`);
-    expect(world.sandbox.store.tree().filter(({ kind }) => kind === 'file')).toHaveLength(1);
+    expect(world.storedMd5s().size).toBe(1);
   });
 
   turn('a link costs no request, nor does its removal; that of the first name moves the object once', async () => {
@@ -62,9 +62,10 @@ describeEach(subjects, '$provider through $binding', (subject, { it: turn, unles
         'for i in $(seq 100); do ln a d/l$i; done; ls -l d > /dev/null; rm d/l1; mv d/l2 d/m; mv d/m d/l2; stat -c %h a',
       ),
     );
-    expect(sent).toEqual([]);
+    // 5sync is asked for changes now and then.
+    expect(sent.filter((route) => route !== 'GET /changes')).toEqual([]);
     await world.out('rm a; cat d/l4; stat -c %h d/l4');
-    const paths = world.sandbox.store.tree().flatMap(({ kind, path }) => (kind === 'file' ? [path] : []));
+    const paths = [...world.storedMd5s().keys()];
     expect(paths.toSorted()).toEqual([expect.stringMatching(/^\/d\/l\d+$/), '/d/y']);
     expect(await world.status()).toMatchObject({ pending: [], failed: [] });
   });

@@ -261,6 +261,11 @@ export class World {
     return { child, first: started, ended };
   }
 
+  /** The md5 of each file at the service, by path, but for the files that hold the metadata of trees with modes and links. */
+  storedMd5s(): Map<string, string> {
+    return new Map([...this.sandbox.store.md5s()].filter(([path]) => !path.startsWith('/.syncmount/')));
+  }
+
   /** What `act` asks of the provider. */
   async requestsOf(act: () => Promise<unknown>): Promise<LogEntry[]> {
     const before = this.sandbox.log.entries().at(-1)?.n ?? 0;

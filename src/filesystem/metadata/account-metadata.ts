@@ -9,16 +9,18 @@
  * set its times, or when the service has no object of it. Times of a content that nobody set are the service's business.
  */
 import { turn } from '../../base/event-loop-turns.js';
-import { isSameState, type NewEntry } from '../../metadata/entry.js';
+import { isSameState, type NamePlace, type NewEntry } from '../../metadata/entry.js';
+import { isEntryOnly } from '../../metadata/entry-only.js';
 import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
 import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';
-import type { ListedMetadata, ListingRequest } from '../../tree/directories.js';
+import type { ListedMetadata } from '../../tree/directories.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import { type AppliedChanges, ApplyEntries } from './apply-entries.js';
 import { CarriedNames } from './carried-names.js';
 import { type EntryPlace, entryOfInode, rootEntryName } from './entry-of-inode.js';
+import { ImpliedDirectories } from './implied-directories.js';
 import { type RowState, RowStates } from './row-states.js';
 import { UnknownNames } from './unknown-names.js';
 
@@ -34,6 +36,8 @@ export class AccountMetadata implements ListedMetadata {
   readonly #impliesFolders: boolean;
   readonly #states: RowStates;
   readonly #names: CarriedNames;
+  /** Null where the service has directories. */
+  readonly #implied: ImpliedDirectories | null;
   readonly #apply: ApplyEntries;
   /** Names of hard links that other machines have given. */
   readonly unknownNames: UnknownNames;
@@ -46,6 +50,10 @@ export class AccountMetadata implements ListedMetadata {
     this.#states = new RowStates(table.sql);
     this.#names = new CarriedNames(table, store);
     this.#apply = new ApplyEntries({ table, store, provider, states: this.#states, names: this.#names });
+    const record = (directory: Inode): void => this.#record(directory.ino, directory);
+    this.#implied = this.#impliesFolders
+      ? new ImpliedDirectories({ table, store, states: this.#states, record })
+      : null;
     this.unknownNames = new UnknownNames({
       ...{ table, store, names: this.#names },
       quietly: (act) => this.#apply.quietly(act),
@@ -68,16 +76,12 @@ export class AccountMetadata implements ListedMetadata {
 
   /** A program has set the times of the inode: they are more than the time of the last write. */
   timesSet(ino: Ino): void {
-    this.#states.track(ino);
+    this.#states.noteTimesSet(ino);
   }
 
   visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[] {
     this.#apply.dropSuperseded(folder, entries);
     return folder.parentId === null ? this.store.learnRoot(entries) : entries;
-  }
-
-  async prepare(folder: RemoteFolder, { priority, signal }: ListingRequest): Promise<void> {
-    await this.store.prepare(folder.id, priority, signal);
   }
 
   apply(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedChanges> {
@@ -91,32 +95,48 @@ export class AccountMetadata implements ListedMetadata {
     return [...table.upwards(inode.ino)].slice(1).flatMap(({ remote }) => remote?.id ?? []);
   }
 
+  /** A name in a folder of the service, with the way to it; null where that is not known. */
+  placeOf(folder: string, name: string): NamePlace | null {
+    const inode = this.#table.byRemote('folder', folder);
+    return inode === undefined ? null : this.#names.placeOf(inode.ino, name);
+  }
+
   /**
-   * Carries what this machine has kept to itself so far, and drops the entries of what has gone. For the start of a mount. Takes turns
-   * with other work.
+   * Before the first listing: drops the entries of what has gone, and carries where the files are that have no object. A listing shows
+   * them by their entries.
    */
-  async carryExisting(): Promise<void> {
+  begin(): void {
     const { store } = this;
     this.#table.transaction(() => {
       this.#dropOrphans();
       store.forgetFolders();
+      if (store.recall<boolean>(carried) !== true) for (const ino of this.#states.entryOnly()) this.#carry(ino);
     });
+  }
+
+  /** Carries what this machine has kept to itself so far. For the start of a mount. Takes turns with other work. */
+  async carryExisting(): Promise<void> {
+    const { store } = this;
     if (store.recall<boolean>(carried) === true) return;
-    for (let page = this.#states.attributedAfter(0); page.length > 0 && !this.#isClosed; ) {
-      this.#table.transaction(() => {
-        for (const ino of page) {
-          const inode = this.#table.peek(ino);
-          if (inode === undefined) continue;
-          this.#states.track(ino);
-          this.#record(ino, inode);
-          this.#names.record(ino);
-        }
-      });
+    for (let from: Ino | null = 0; from !== null && !this.#isClosed; ) {
+      const { inos, next } = this.#states.attributedFrom(from);
+      if (inos.length > 0)
+        this.#table.transaction(() => {
+          for (const ino of inos) this.#carry(ino);
+        });
+      from = next;
       await turn();
-      if (this.#isClosed) return;
-      page = this.#states.attributedAfter(page.at(-1) ?? 0);
     }
     if (!this.#isClosed) store.remember(carried, true);
+  }
+
+  #carry(ino: Ino): void {
+    const inode = this.#table.peek(ino);
+    if (inode === undefined) return;
+    // Nobody knows any more who has set its times.
+    this.#states.noteTimesSet(ino);
+    this.#record(ino, inode);
+    this.#names.record(ino);
   }
 
   #dropOrphans(): void {
@@ -151,11 +171,14 @@ export class AccountMetadata implements ListedMetadata {
       if (old?.kind === 'folder' && after.remote !== null && after.remote.id !== old.id)
         this.#folderReplaced(ino, old.id);
     }
+    // A listing brings many new objects: none of them has an entry here.
+    if (this.#table.isMerging && before === null) return;
     const state = this.#states.get(ino);
     if (this.#table.isMerging) {
       if (state !== undefined) this.#movedElsewhere(ino, after, state);
       return;
     }
+    this.#implied?.changed(ino, before, after);
     if (state === undefined && !this.#isOwnKind(after, before === null)) return;
     this.#record(ino, after, before, state);
   }
@@ -199,6 +222,7 @@ export class AccountMetadata implements ListedMetadata {
       gid !== null ||
       isSpecial(inode) ||
       inode.furtherNames > 0 ||
+      (inode.remote !== null && isEntryOnly(inode.remote)) ||
       // Made here: the service has it only once a file is in it.
       (inode.kind === 'directory' && this.#impliesFolders && isNew && inode.overlay.mtime !== null)
     );
@@ -233,8 +257,9 @@ export class AccountMetadata implements ListedMetadata {
 
   /** The name may be another object's by now: then its entry stays. */
   #removeFrom({ folder, name }: EntryPlace, object: RemoteEntry | null): void {
-    const entry = this.store.ownEntryOf(folder, name)?.entry;
-    if (entry?.id !== undefined && entry.id !== object?.id) return;
+    const id = this.store.ownEntryOf(folder, name)?.entry.id;
+    const isOthers = id !== undefined && id !== object?.id;
+    if (isOthers && !(isEntryOnly({ id }) && this.#table.byRemote('file', id) === undefined)) return;
     this.store.remove(folder, name);
   }
 

@@ -148,7 +148,8 @@ export class ApplyEntries {
           if (row !== undefined && isShown(states.get(row.ino)?.time, time)) continue;
           const timed = store.entryOf(work.folder, name);
           // Another machine's entry of the name counts: it has its turn, or had it.
-          if (timed !== undefined && compareTimes(timed.time, time) === 0) this.#apply(work, timed, row);
+          if (timed?.entry.belongs === undefined && timed !== undefined && compareTimes(timed.time, time) === 0)
+            this.#apply(work, timed, row);
         }
         page = store.timesAfter(machine, work.folder, page.at(-1)?.name ?? '', PAGE);
       }
@@ -285,6 +286,7 @@ export class ApplyEntries {
     for (const name of table.xattrs.names(row.ino)) if (!xattrs.has(name)) table.xattrs.remove(row.ino, name);
     for (const [name, value] of xattrs) table.xattrs.set(row.ino, name, value);
     states.put(row.ino, { place: states.get(row.ino)?.place ?? null, time });
+    if (entry.mtime !== undefined) states.noteTimesSet(row.ino);
     this.#addListedNames(row, timed);
     attributes.push(row.ino);
   }

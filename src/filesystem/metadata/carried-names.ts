@@ -22,7 +22,7 @@ export class CarriedNames {
 
   /** The further names of an inode. */
   of(ino: Ino): NamePlace[] {
-    return this.#table.further.of(ino).flatMap(({ parent, name }) => this.#placeOf(parent, name) ?? []);
+    return this.#table.further.of(ino).flatMap(({ parent, name }) => this.placeOf(parent, name) ?? []);
   }
 
   /** A further name of the inode is gone: so is its entry. */
@@ -38,7 +38,7 @@ export class CarriedNames {
     const { parent, remote } = inode;
     // It is not at the service yet: what stores it comes here again.
     if (parent === null || (remote === null && !isSpecial(inode))) return;
-    const of = this.#placeOf(parent, remote?.name ?? inode.name);
+    const of = this.placeOf(parent, remote?.name ?? inode.name);
     if (of === null) return;
     const id = remote === null ? {} : { id: remote.id };
     const kind = entryKindOf(inode.kind);
@@ -88,8 +88,8 @@ export class CarriedNames {
     return undefined;
   }
 
-  /** Null where the service does not know one of the folders on the way yet. */
-  #placeOf(parent: Ino, name: string): NamePlace | null {
+  /** A name in a directory. Null where the service does not know one of the folders on the way yet. */
+  placeOf(parent: Ino, name: string): NamePlace | null {
     const path: [string, string][] = [];
     for (const at of this.#table.upwards(parent)) {
       if (at.remote === null) return null;

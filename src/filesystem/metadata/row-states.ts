@@ -1,10 +1,13 @@
 /** What each inode shows: the time of the entry, and where this machine's own entry of it lies. A row for each inode that has one. */
 import type { Sql, Statement } from '../../base/sqlite.js';
+import { entryOnlyPrefix } from '../../metadata/entry-only.js';
 import { type LogicalTime, noTime } from '../../metadata/logical-time.js';
 import type { Ino } from '../../tree/inode.js';
 import type { EntryPlace } from './entry-of-inode.js';
 
 export interface RowState {
+  /** A program has set the times, here or on another machine. */
+  readonly timesSet: boolean;
   /** Where this machine's entry lies; null: it has none. */
   readonly place: EntryPlace | null;
   /** Of the entry that the inode shows. */
@@ -18,25 +21,33 @@ interface Raw {
   readonly wall: number;
   readonly counter: number;
   readonly machine: string;
+  readonly times_set: 0 | 1;
 }
 
-/** Rows of the migration that are handed out at once. */
-const PAGE = 500;
+/** Inode numbers that one step of the migration looks at: about a millisecond. */
+const PAGE = 1000;
 
 export class RowStates {
   readonly #get: Statement;
   readonly #put: Statement;
   readonly #track: Statement;
+  readonly #timesSet: Statement;
   readonly #remove: Statement;
   readonly #orphans: Statement;
   readonly #unrecorded: Statement;
+  readonly #next: Statement;
+  readonly #entryOnly: Statement;
 
   constructor(sql: Sql) {
     this.#get = sql.prepare('SELECT * FROM metadata_row WHERE ino = ?');
     this.#put = sql.prepare(
-      'INSERT OR REPLACE INTO metadata_row (ino, folder, name, wall, counter, machine) VALUES (?, ?, ?, ?, ?, ?)',
+      `INSERT INTO metadata_row (ino, folder, name, wall, counter, machine, times_set) VALUES (?, ?, ?, ?, ?, ?, 0)
+       ON CONFLICT (ino) DO UPDATE SET folder = excluded.folder, name = excluded.name,
+         wall = excluded.wall, counter = excluded.counter, machine = excluded.machine`,
     );
-    this.#track = sql.prepare("INSERT OR IGNORE INTO metadata_row (ino, wall, counter, machine) VALUES (?, 0, 0, '')");
+    const tracked = "INSERT INTO metadata_row (ino, wall, counter, machine, times_set) VALUES (?, 0, 0, ''";
+    this.#track = sql.prepare(`${tracked}, 0) ON CONFLICT (ino) DO NOTHING`);
+    this.#timesSet = sql.prepare(`${tracked}, 1) ON CONFLICT (ino) DO UPDATE SET times_set = 1`);
     this.#remove = sql.prepare('DELETE FROM metadata_row WHERE ino = ?');
     this.#orphans = sql.prepare(
       'SELECT r.* FROM metadata_row r LEFT JOIN inode i ON i.ino = r.ino WHERE i.ino IS NULL',
@@ -44,13 +55,16 @@ export class RowStates {
     // Times that nobody set are those of the last write, which the service knows to within its upload: a minute.
     this.#unrecorded = sql
       .prepare(
-        `SELECT ino FROM inode WHERE ino > ? AND (parent IS NOT NULL OR remote_parent IS NULL) AND
+        `SELECT ino FROM inode WHERE ino >= ? AND ino < ? AND (parent IS NOT NULL OR remote_parent IS NULL) AND
            (mode IS NOT NULL OR uid IS NOT NULL OR gid IS NOT NULL OR kind > 1 OR further_names > 0
             OR (mtime_sec IS NOT NULL AND modified IS NOT NULL AND abs(mtime_sec - modified / 1000) > 60)
             OR EXISTS (SELECT 1 FROM xattr WHERE xattr.ino = inode.ino))
-         ORDER BY ino LIMIT ${PAGE}`,
+         ORDER BY ino`,
       )
       .pluck();
+    const range = `remote_id >= '${entryOnlyPrefix}' AND remote_id < '${entryOnlyPrefix}~'`;
+    this.#entryOnly = sql.prepare(`SELECT ino FROM inode WHERE kind = 0 AND ${range}`).pluck();
+    this.#next = sql.prepare('SELECT MIN(ino) FROM inode WHERE ino >= ?').pluck();
   }
 
   get(ino: Ino): RowState | undefined {
@@ -58,13 +72,18 @@ export class RowStates {
     return raw === undefined ? undefined : stateOf(raw);
   }
 
-  put(ino: Ino, { place, time }: RowState): void {
+  put(ino: Ino, { place, time }: Pick<RowState, 'place' | 'time'>): void {
     this.#put.run(ino, place?.folder ?? null, place?.name ?? null, time.wall, time.counter, time.machine);
   }
 
   /** From now on the inode's changes are entries, also where all of its attributes but the times are the defaults. */
   track(ino: Ino): void {
     this.#track.run(ino);
+  }
+
+  /** As `track`, where a program has set the times. */
+  noteTimesSet(ino: Ino): void {
+    this.#timesSet.run(ino);
   }
 
   remove(ino: Ino): void {
@@ -76,14 +95,23 @@ export class RowStates {
     return (this.#orphans.all() as Raw[]).map((raw) => ({ ino: raw.ino, ...stateOf(raw) }));
   }
 
-  /** The next inodes after `ino` whose attributes are not the defaults. */
-  attributedAfter(ino: Ino): Ino[] {
-    return this.#unrecorded.all(ino) as Ino[];
+  /** Empty files that are entries alone. */
+  entryOnly(): Ino[] {
+    return this.#entryOnly.all() as Ino[];
+  }
+
+  /** Some inodes from `from` on whose attributes are not the defaults, and where to go on: null at the end. */
+  attributedFrom(from: Ino): { readonly inos: readonly Ino[]; readonly next: Ino | null } {
+    const first = this.#next.get(from) as Ino | null;
+    if (first === null) return { inos: [], next: null };
+    const next = first + PAGE;
+    return { inos: this.#unrecorded.all(first, next) as Ino[], next };
   }
 }
 
-function stateOf({ folder, name, wall, counter, machine }: Raw): RowState {
+function stateOf({ folder, name, wall, counter, machine, times_set }: Raw): RowState {
   return {
+    timesSet: times_set === 1,
     place: folder === null || name === null ? null : { folder, name },
     time: wall === 0 ? noTime : { wall, counter, machine },
   };

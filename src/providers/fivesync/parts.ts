@@ -244,7 +244,9 @@ export class PartsUploader {
       if (where.folder === folder && where.name === name) this.#folderForm = form;
     }
     if (this.#folderForm !== undefined) return;
-    throw new ProviderError('too-large', '5sync stores files of more than 100 MB in the top folder only', { data: {} });
+    throw new ProviderError('too-large', '5sync stores files of more than 100 MB in the top folder only', {
+      data: { onlyInRoot: true },
+    });
   }
 }
 

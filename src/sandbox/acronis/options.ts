@@ -44,6 +44,8 @@ export interface AcronisReadings {
   /** Whether deleted nodes stay in their folder's list with `is_deleted`. */
   deletedListed: boolean;
   nameCase: 'insensitive' | 'sensitive';
+  /** Whether a file may be empty. */
+  emptyContent: 'stored' | 'refused';
   /** Whether an upload under a name that differs only in letter case renames the file. */
   uploadCase: 'keeps' | 'renames';
   /** "A new revision will be created": of the existing node, or as a new node that replaces it. */
@@ -78,6 +80,7 @@ export const acronisReadings: AcronisReadings = {
   deleteActionMethod: 'DELETE',
   deletedListed: false,
   nameCase: 'insensitive',
+  emptyContent: 'stored',
   uploadCase: 'keeps',
   revisionUuid: 'kept',
   range: '206',

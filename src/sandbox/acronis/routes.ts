@@ -123,6 +123,7 @@ export function resources(world: World): Resource[] {
     if (checksum !== undefined && !/^[0-9a-f]{32}$/.test(checksum)) throw invalid('checksum is no MD5 digest');
     const existing = actions.existing(folder, name);
     if (existing && nodes.isReadOnly(existing)) throw noPermission();
+    if (size === 0 && readings.emptyContent === 'refused') throw invalid('the file is empty');
     actions.assertRoom(size, existing?.size);
     const content = await blobs.write(exactly(exchange.body(), size));
     if (checksum !== undefined && checksum !== content.md5) {

@@ -16,6 +16,8 @@ export interface FiveSyncReadings {
   limitOver100: 'refused' | 'clamped';
   /** "For files larger than 100 MB, use the Multipart Upload endpoint instead": how the simple endpoint refuses them. */
   tooLarge: '400' | '413';
+  /** Whether a file may be empty. */
+  emptyContent: 'stored' | 'refused';
   /** A PUT of an existing name makes a new version, replaces the file by one with another id, or makes a second file. */
   existingName: 'new-version' | 'new-id' | 'duplicate';
   /** The media type of `init`'s parameters, which the document does not name. */
@@ -54,6 +56,7 @@ export const fiveSyncReadings: FiveSyncReadings = {
   listItems: 'full',
   limitOver100: 'refused',
   tooLarge: '400',
+  emptyContent: 'stored',
   existingName: 'new-version',
   initBody: 'both',
   multipartPath: 'field',

@@ -35,6 +35,7 @@ export function uploadCalls(world: World): { put: Method; multipart: Resource[] 
       });
       const { content, name } = received;
       if (!content || name === undefined) throw badRequest('file is missing.');
+      if (content.size === 0 && readings.emptyContent === 'refused') throw badRequest('The file is empty.');
       const dir = directory(fields.get('path') ?? '/');
       const encrypted = booleanOf(fields.get('encrypt'), 'encrypt', true);
       delete received.content;

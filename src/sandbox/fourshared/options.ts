@@ -38,6 +38,8 @@ export interface Readings {
   incompleteListed: boolean;
   /** Whether an incomplete file already occupies its name. */
   incompleteHoldsName: boolean;
+  /** Whether a file may be empty. */
+  emptyContent: 'stored' | 'refused';
   /** `PUT /files/{id}` with content lists folderId and fileName as required. Whether the server refuses a request without them. */
   updateRequiresNames: boolean;
   /** Whether a different folderId moves the file, and a different fileName renames it. */
@@ -80,6 +82,7 @@ export const defaultReadings: Readings = {
   incompleteListed: true,
   incompleteHoldsName: true,
   updateRequiresNames: true,
+  emptyContent: 'stored',
   updateNames: 'apply',
   moveKeepsId: true,
   renameChangesModified: false,

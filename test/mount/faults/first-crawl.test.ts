@@ -148,7 +148,8 @@ class Account {
 
   async #mount(): Promise<string> {
     const { code, stderr } = await this.#world.cli([
-      ...['mount', 'work:', this.#world.mnt, '--deadline', `${DEADLINE_MS}ms`],
+      // With metadata in the account the mount itself would begin, and meet the fault before a program does.
+      ...['mount', 'work:', this.#world.mnt, '--deadline', `${DEADLINE_MS}ms`, '--metadata', 'local'],
     ]);
     const lines = stderr.trimEnd().split('\n').length;
     return code === 0 ? 'ok' : `${code}, ${lines} line${lines === 1 ? '' : 's'}`;

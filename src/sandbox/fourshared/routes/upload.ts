@@ -1,5 +1,6 @@
 /** The upload host: `POST /files`, `PUT /files/{id}` with content, and chunked uploads under `/upload`. */
 
+import type { StoredContent } from '../../content/blobs.js';
 import { type Answer, jsonAnswer, noContent } from '../../http/exchange.js';
 import type { Call, Resource } from '../call.js';
 import * as refuse from '../errors.js';
@@ -35,10 +36,17 @@ export function uploadResources(world: World): Resource[] {
     return size;
   }
 
+  async function received(exchange: Call): Promise<StoredContent> {
+    const content = await blobs.write(limited(exchange));
+    if (content.size > 0 || readings.emptyContent === 'stored') return content;
+    blobs.release(content.blob);
+    throw refuse.badRequest('The file is empty.');
+  }
+
   async function create(exchange: Call): Promise<Answer> {
     const place = placement(exchange, rules, 'fileName');
     actions.checkNewFile(place, assertLength(exchange));
-    const content = await blobs.write(limited(exchange));
+    const content = await received(exchange);
     return answer(exchange, actions.addFile(place, content));
   }
 
@@ -47,7 +55,7 @@ export function uploadResources(world: World): Resource[] {
     if (isIncomplete(file)) throw refuse.notFound();
     const place = versionPlace(exchange, file);
     actions.checkNewVersion(file, place, assertLength(exchange));
-    const content = await blobs.write(limited(exchange));
+    const content = await received(exchange);
     actions.replace(file, place, content);
     return answer(exchange, file);
   }

@@ -1,0 +1,86 @@
+/**
+ * Directories of a service that has them only through the files in them (5sync). Such a directory needs an entry of its own while no file
+ * of it is stored, and where it has attributes of its own.
+ */
+
+import type { Statement } from '../../base/sqlite.js';
+import { entryOnlyPrefix, isEntryOnly } from '../../metadata/entry-only.js';
+import type { MetadataStore } from '../../metadata/store.js';
+import type { Ino, Inode } from '../../tree/inode.js';
+import type { InodeTable } from '../../tree/inode-table.js';
+import type { RowStates } from './row-states.js';
+
+export interface ImpliedDirectoriesOptions {
+  readonly table: InodeTable;
+  readonly store: MetadataStore;
+  readonly states: RowStates;
+  /** Writes the entry of a directory. */
+  readonly record: (directory: Inode) => void;
+}
+
+export class ImpliedDirectories {
+  readonly #o: ImpliedDirectoriesOptions;
+  readonly #stored: Statement;
+  readonly #storedBelow: Statement;
+
+  constructor(options: ImpliedDirectoriesOptions) {
+    this.#o = options;
+    const { sql } = options.table;
+    const stored = (directory: string): string =>
+      `EXISTS (SELECT 1 FROM inode f WHERE f.parent = ${directory} AND f.kind = 0 AND f.remote_id IS NOT NULL
+         AND f.remote_id NOT LIKE '${entryOnlyPrefix}%')`;
+    this.#stored = sql.prepare(`SELECT ${stored('?')}`).pluck();
+    this.#storedBelow = sql
+      .prepare(
+        `WITH RECURSIVE below (ino) AS (
+           VALUES (?) UNION ALL SELECT d.ino FROM below JOIN inode d ON d.parent = below.ino AND d.kind = 1
+         ) SELECT 1 FROM below WHERE ${stored('below.ino')} LIMIT 1`,
+      )
+      .pluck();
+  }
+
+  /** A row of this machine has changed. Part of the transaction that does it. */
+  changed(ino: Ino, before: Pick<Inode, 'parent' | 'remote'> | null, after: Omit<Inode, 'ino'>): void {
+    const { kind } = after;
+    if (kind !== 'file' && (kind !== 'directory' || before === null)) return;
+    const was = before !== null && isStored(before) ? before.parent : null;
+    const is = isStored(after) ? after.parent : null;
+    if (was === is) return;
+    if (is !== null && (kind === 'file' || this.#hasStored(ino))) this.#filled(is);
+    if (was !== null) this.#emptied(was);
+  }
+
+  /** A file of it is stored: entries that tell of nothing but the directory are not needed, as long as nobody has read them. */
+  #filled(directory: Ino): void {
+    const { table, store, states } = this.#o;
+    for (const at of table.upwards(directory)) {
+      const state = states.get(at.ino);
+      if (state?.place == null || state.timesSet || hasAttributes(at) || table.xattrs.names(at.ino).length > 0)
+        continue;
+      if (!store.isUnwritten(state.place.folder, state.place.name)) continue;
+      store.remove(state.place.folder, state.place.name);
+      states.remove(at.ino);
+    }
+  }
+
+  /** A stored file has left it, or a directory. */
+  #emptied(directory: Ino): void {
+    const { table, states, record } = this.#o;
+    for (const at of table.upwards(directory)) {
+      if (at.parent === null || this.#hasStored(at.ino)) return;
+      if (states.get(at.ino)?.place == null) record(at);
+    }
+  }
+
+  #hasStored(directory: Ino): boolean {
+    return this.#stored.get(directory) === 1 || this.#storedBelow.get(directory) === 1;
+  }
+}
+
+function isStored({ remote }: Pick<Inode, 'remote'>): boolean {
+  return remote !== null && !isEntryOnly(remote);
+}
+
+function hasAttributes({ overlay: { mode, uid, gid } }: Inode): boolean {
+  return mode !== null || uid !== null || gid !== null;
+}
