@@ -38,23 +38,24 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
 }
 
-is_node_new_enough() {
-  command -v node >/dev/null 2>&1 && node -e 'const [a,b]=process.versions.node.split(".").map(Number);process.exit(a>20||(a===20&&b>=18)?0:1)'
+# better-sqlite3 12, which a checkout has for Node.js 20, crashes in Node.js 24.
+is_node_suitable() {
+  command -v node >/dev/null 2>&1 && node -e 'const [a,b]=process.versions.node.split(".").map(Number);process.exit((a===20&&b>=18)||a===22?0:1)'
 }
 
 # Sees to it that `node` is one that the program runs on: the machine's, or else one in .node/, from the npm registry.
 check_node() {
-  is_node_new_enough && return 0
+  is_node_suitable && return 0
   export PATH=$PWD/.node/bin:$PATH
   # Where the headers for its addons are.
   export npm_config_nodedir=$PWD/.node
-  [ -e .node/complete ] && is_node_new_enough && return 0
-  bring_node && is_node_new_enough && return 0
-  say "Node.js 20.18 or newer is needed (https://nodejs.org)."
+  [ -e .node/complete ] && is_node_suitable && return 0
+  bring_node && is_node_suitable && return 0
+  say "Node.js 22, or 20.18 and later of 20, is needed (https://nodejs.org)."
   return 1
 }
 
-# Node.js with its headers, and npm, into .node/. An older npm fetches them, if need be that of the distribution.
+# Node.js with its headers, and npm, into .node/. The npm of the machine fetches them, if need be that of the distribution.
 bring_node() {
   local processor
   case $(uname -sm) in
@@ -64,7 +65,7 @@ bring_node() {
   esac
   if ! npm --version >/dev/null 2>&1; then
     command -v apt-get >/dev/null 2>&1 || return 1
-    say "Installing npm of the distribution, which fetches a newer Node.js (a minute or two) …"
+    say "Installing npm of the distribution, which fetches a suitable Node.js (a minute or two) …"
     as_root apt-get update -q >/dev/null
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends npm >/dev/null || return 1
   fi
@@ -73,19 +74,21 @@ bring_node() {
   bring_part "node-linux-$processor" .node && bring_part npm .node/lib/node_modules/npm || return 1
   ln -s ../lib/node_modules/npm/bin/npm-cli.js .node/bin/npm
   ln -s ../lib/node_modules/npm/bin/npx-cli.js .node/bin/npx
+  # The shell remembers where the older ones are.
+  hash -r
   touch .node/complete
 }
 
-# A package of scripts/packaging/parts.json into a folder, in the version and with the checksum that stand there.
+# A package of scripts/checkout-node.json into a folder, in the version and with the checksum that stand there.
 bring_part() {
   local name=$1 into=$2 version integrity archive
-  version=$(sed -n "/\"$name\"/,/}/s/.*\"version\": \"\(.*\)\".*/\1/p" scripts/packaging/parts.json)
-  integrity=$(sed -n "/\"$name\"/,/}/s/.*\"integrity\": \"sha512-\(.*\)\".*/\1/p" scripts/packaging/parts.json)
+  version=$(sed -n "/\"$name\"/,/}/s/.*\"version\": \"\(.*\)\".*/\1/p" scripts/checkout-node.json)
+  integrity=$(sed -n "/\"$name\"/,/}/s/.*\"integrity\": \"sha512-\(.*\)\".*/\1/p" scripts/checkout-node.json)
   archive=.node/$name-$version.tgz
   say "Fetching $name $version …"
   NODE_NO_WARNINGS=1 npm pack --silent --pack-destination .node "$name@$version" >/dev/null || return 1
   if [ "$(sha512sum "$archive" | cut -c1-128 | tr a-f A-F | basenc --base16 -d | base64 -w0)" != "$integrity" ]; then
-    say "$archive is not what scripts/packaging/parts.json has the checksum of"
+    say "$archive is not what scripts/checkout-node.json has the checksum of"
     return 1
   fi
   mkdir -p "$into"

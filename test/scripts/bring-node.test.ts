@@ -1,0 +1,83 @@
+/** What scripts do on a machine without a Node.js that the program runs on: scripts/lib.sh, with a registry of this test. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const processor = process.arch;
+let top: string;
+
+function program(path: string, text: string): void {
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, `#!/bin/sh\n${text}\n`);
+  chmodSync(path, 0o755);
+}
+
+/** A package of the registry; answers its integrity. */
+function publish(name: string, file: string, text: string): string {
+  const folder = join(top, 'made', name);
+  program(join(folder, 'package', file), text);
+  const archive = join(top, 'registry', `${name}-1.2.3.tgz`);
+  mkdirSync(join(top, 'registry'), { recursive: true });
+  execFileSync('tar', ['-czf', archive, '-C', folder, 'package']);
+  return `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
+}
+
+beforeEach(() => {
+  top = mkdtempSync(join(tmpdir(), 'syncmount-node-'));
+  mkdirSync(join(top, 'scripts'), { recursive: true });
+  cpSync('scripts/lib.sh', join(top, 'scripts/lib.sh'));
+  const parts = {
+    [`node-linux-${processor}`]: {
+      version: '1.2.3',
+      integrity: publish(`node-linux-${processor}`, 'bin/node', 'if [ $# = 0 ]; then echo brought; fi'),
+    },
+    npm: { version: '1.2.3', integrity: publish('npm', 'bin/npm-cli.js', 'echo npm') },
+  };
+  writeFileSync(join(top, 'scripts/checkout-node.json'), JSON.stringify(parts, null, 2));
+  // An older Node.js, which says that it is too old, and its npm.
+  program(join(top, 'machine/node'), 'exit 1');
+  program(
+    join(top, 'machine/npm'),
+    `[ "$1" = --version ] && exit 0; echo "$5" >> '${top}/asked'; cp '${top}'/registry/"$(echo "$5" | tr @ -)".tgz "$4"`,
+  );
+});
+afterEach(() => rmSync(top, { recursive: true, force: true }));
+
+function run(script: string) {
+  const env = { ...process.env, PATH: `${join(top, 'machine')}:/usr/bin:/bin` };
+  const { status, stdout, stderr } = spawnSync('bash', ['-euc', `. scripts/lib.sh; ${script}`], {
+    cwd: top,
+    env,
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+const asked = (): string => readFileSync(join(top, 'asked'), 'utf8');
+
+describe.skipIf(process.platform !== 'linux')('a machine without a suitable Node.js', () => {
+  it('gets one into the checkout, once', () => {
+    const first = run('check_node; node; npm; echo "$npm_config_nodedir"');
+    expect(first).toMatchObject({ status: 0, stdout: `brought\nnpm\n${top}/.node\n` });
+    expect(first.stderr).toBe(`Fetching node-linux-${processor} 1.2.3 …\nFetching npm 1.2.3 …\n`);
+    expect(run('check_node; node')).toEqual({ status: 0, stdout: 'brought\n', stderr: '' });
+    expect(asked()).toBe(`node-linux-${processor}@1.2.3\nnpm@1.2.3\n`);
+  });
+
+  it('is told where what comes is not what was expected', () => {
+    publish('npm', 'bin/npm-cli.js', 'echo another');
+    const { status, stderr } = run('check_node');
+    expect([status, stderr]).toEqual([1, expect.stringContaining('npm-1.2.3.tgz is not what')]);
+    expect(existsSync(join(top, '.node/complete'))).toBe(false);
+  });
+});
+
+describe('a command that takes long', () => {
+  it('passes its end on, and says what it is at', () => {
+    const clock = 'sleep() { SECONDS=$((SECONDS + 5)); command sleep 0.05; }; ';
+    const { status, stderr } = run(`${clock} with_signs_of_life bash -c 'command sleep 0.5; exit 7'`);
+    expect([status, stderr]).toEqual([7, expect.stringMatching(/^ {2}… 10 s: (fetching|compiling) /m)]);
+  });
+});
