@@ -273,6 +273,19 @@ export class HoldingProvider implements Provider {
     return this.#provider.listTrash?.bind(this.#provider);
   }
 
+  get link(): Provider['link'] {
+    if (this.#provider.link === undefined) return undefined;
+    return async (entry, wish, options) => {
+      if (isEntryOnly(entry) || this.#provider.link === undefined)
+        throw new ProviderError('unsupported', 'the service itself does not have it', { data: {} });
+      return await this.#provider.link(entry, wish, options);
+    };
+  }
+
+  get search(): Provider['search'] {
+    return this.#provider.search?.bind(this.#provider);
+  }
+
   get send(): Provider['send'] {
     return this.#provider.send?.bind(this.#provider);
   }

@@ -84,8 +84,8 @@ export class MetadataWriter {
 
   /** Does the service remove files? */
   get canRemove(): boolean {
-    const { permanentDelete, trash } = this.#o.provider.capabilities;
-    return permanentDelete || trash;
+    // Not to a trash that people look at.
+    return this.#o.provider.capabilities.permanentDelete;
   }
 
   async #removePack(pack: number, options: TransferOptions): Promise<void> {
@@ -95,8 +95,7 @@ export class MetadataWriter {
     if (entries > 0) return;
     if (file !== null)
       try {
-        if (provider.capabilities.permanentDelete) await provider.remove(file, options);
-        else await provider.trash(file, options);
+        await provider.remove(file, options);
       } catch (error) {
         if (codeOf(error) !== 'not-found') throw error;
       }

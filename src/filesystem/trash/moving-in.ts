@@ -4,6 +4,7 @@
  * Invariant: the record of the object is written before the request. So the next mount knows an object that was in the trash when
  * the process died by the name and the old place that it had, and its attributes are still here.
  */
+import { isEntryOnly } from '../../metadata/entry-only.js';
 import { type Ino, type Inode, isFirstName, isSpecial } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import type { SpaceAccounting } from '../attributes/statfs.js';
@@ -73,7 +74,8 @@ export class MovingIn {
   #requireMovable(inode: Inode, parent: Ino, name: string): void {
     const isOneOfSeveral = inode.furtherNames > 0 || !isFirstName(inode, parent, name);
     const holdsSeveral = inode.kind === 'directory' && this.#hasFurtherNamesBelow(inode.ino);
-    if (isSpecial(inode) || isOneOfSeveral || holdsSeveral)
+    const isElsewhere = inode.remote !== null && isEntryOnly(inode.remote);
+    if (isSpecial(inode) || isElsewhere || isOneOfSeveral || holdsSeveral)
       throw new FsError('EXDEV', `the trash of the service cannot hold ${name}`);
   }
 

@@ -8,6 +8,7 @@ import { SteadyTime } from '../../base/clock.js';
 import { messageOf, SyncmountError } from '../../base/errors.js';
 import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { nameBytes } from '../../base/raw-names.js';
+import { isEntryOnly } from '../../metadata/entry-only.js';
 import type { PlacedEntry, RemoteEntry } from '../../providers/provider.js';
 import { withoutMark } from '../../providers/temporary-names.js';
 import type { Ino } from '../../tree/inode.js';
@@ -194,7 +195,7 @@ export class Trash {
    */
   noteRemoved(remote: RemoteEntry): void {
     const { provider, clock } = this.#core;
-    if (provider.capabilities.trashForgetsPlaces !== true) return;
+    if (provider.capabilities.trashForgetsPlaces !== true || isEntryOnly(remote)) return;
     const entry = { ...remote, name: withoutMark(remote.name) };
     const path = this.#placeOf(entry);
     this.records.put({ entry, name: this.freeName(entry), path, since: clock.now(), ino: null });
