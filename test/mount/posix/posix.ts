@@ -19,7 +19,7 @@ export interface PosixOptions {
   readonly writeBack: boolean;
   /** Another client moves and removes what is stored, as far as the service lets it. */
   readonly withOthers: boolean;
-  /** The account carries what the service cannot hold, and another machine shows it in the end. */
+  /** Another machine shows in the end what the service cannot hold; `false`: with `--metadata local`. */
   readonly carriesMetadata?: boolean;
   /** These steps alone, again: what a failure has printed. */
   readonly again?: readonly Step[];
@@ -81,7 +81,7 @@ export async function posix(world: World, options: PosixOptions): Promise<PosixR
   const { provider, seed, writeBack, withOthers, again, seconds = Number.POSITIVE_INFINITY } = options;
   await mkdir(join(world.directory, 'local'));
   const ttl = withOthers ? ['--dir-ttl', SHORT_TTL] : [];
-  const metadata = ['--metadata', options.carriesMetadata === true ? 'account' : 'local'];
+  const metadata = ['--metadata', options.carriesMetadata === false ? 'local' : 'account'];
   await world.mount('--binding', 'kernel', ...(writeBack ? ['--write-back'] : []), ...ttl, ...metadata);
   const pair = new Pair(world, provider, writeBack);
   const result: PosixResult = { programs: 0, steps: 0, met: 0, acts: 0 };
