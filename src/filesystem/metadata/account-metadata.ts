@@ -178,7 +178,7 @@ export class AccountMetadata implements ListedMetadata {
       if (state !== undefined) this.#movedElsewhere(ino, after, state);
       return;
     }
-    this.#implied?.changed(ino, before, after);
+    this.#implied?.changed(before, after);
     if (state === undefined && !this.#isOwnKind(after, before === null)) return;
     this.#record(ino, after, before, state);
   }

@@ -40,27 +40,28 @@ export class ImpliedDirectories {
   }
 
   /** A row of this machine has changed. Part of the transaction that does it. */
-  changed(ino: Ino, before: Pick<Inode, 'parent' | 'remote'> | null, after: Omit<Inode, 'ino'>): void {
+  changed(before: Pick<Inode, 'parent' | 'remote'> | null, after: Omit<Inode, 'ino'>): void {
     const { kind } = after;
     if (kind !== 'file' && (kind !== 'directory' || before === null)) return;
     const was = before !== null && isStored(before) ? before.parent : null;
     const is = isStored(after) ? after.parent : null;
     if (was === is) return;
-    if (is !== null && (kind === 'file' || this.#hasStored(ino))) this.#filled(is);
+    if (is !== null && kind === 'file') this.#filled(is);
     if (was !== null) this.#emptied(was);
   }
 
-  /** A file of it is stored: entries that tell of nothing but the directory are not needed, as long as nobody has read them. */
+  /**
+   * A file of it is stored: an entry that tells of nothing but the directory is not needed, as long as nobody has read it. Its time is then
+   * that of its newest file. Those above it keep theirs: of a directory that has only directories the service tells no time.
+   */
   #filled(directory: Ino): void {
     const { table, store, states } = this.#o;
-    for (const at of table.upwards(directory)) {
-      const state = states.get(at.ino);
-      if (state?.place == null || state.timesSet || hasAttributes(at) || table.xattrs.names(at.ino).length > 0)
-        continue;
-      if (!store.isUnwritten(state.place.folder, state.place.name)) continue;
-      store.remove(state.place.folder, state.place.name);
-      states.remove(at.ino);
-    }
+    const at = table.get(directory);
+    const state = states.get(directory);
+    if (at === undefined || state?.place == null || state.timesSet || hasAttributes(at)) return;
+    if (table.xattrs.names(directory).length > 0 || !store.isUnwritten(state.place.folder, state.place.name)) return;
+    store.remove(state.place.folder, state.place.name);
+    states.remove(directory);
   }
 
   /** A stored file has left it, or a directory. */
