@@ -1,6 +1,6 @@
 /** Hard links are carried by the account: names of one inode on one machine are names of one inode on every other. */
 import { expect } from 'vitest';
-import { describeEach, openWorld, overKernel } from './subjects.js';
+import { describeEach, openWorld, protocols } from './subjects.js';
 import { cleanUpWorlds, joinWorld, type World } from './world.js';
 
 const carried = ['--metadata', 'account'] as const;
@@ -9,7 +9,7 @@ const kinds = `find . -mindepth 1 ! -type d -printf '%P|%y|%n|%l\\n' | sort`;
 /** The names of each inode, a line for each. */
 const groups = `find . -mindepth 1 ! -type d -printf '%i %P\\n' | sort | awk '{ names[$1] = names[$1] " " $2 } END { for (i in names) print names[i] }' | sort`;
 
-describeEach(overKernel, 'hard links in the account: $provider', (subject, { it }) => {
+describeEach(protocols, 'hard links in the account: $provider', (subject, { it }) => {
   cleanUpWorlds();
 
   const open = async (script: string): Promise<World> => {

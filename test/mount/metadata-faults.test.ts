@@ -1,7 +1,7 @@
 /** The requests of the metadata store fail, stall and lie like all others: nothing is lost, nothing hangs, and what was meant shows in the end. */
 import { expect } from 'vitest';
 import type { FaultAction } from '../../src/sandbox/faults.js';
-import { describeEach, openWorld, overKernel } from './subjects.js';
+import { describeEach, openWorld, protocols } from './subjects.js';
 import { cleanUpWorlds, joinWorld } from './world.js';
 
 /** A call that waits for the service is given up after a second or two. */
@@ -31,7 +31,7 @@ const reading: Readonly<Record<string, FaultAction>> = {
 /** Of content, on each service. */
 const downloads = '^GET .*download';
 
-describeEach(overKernel, 'faults of the metadata: $provider', (subject, turns) => {
+describeEach(protocols, 'faults of the metadata: $provider', (subject, turns) => {
   cleanUpWorlds();
 
   for (const [name, action] of Object.entries(writing))

@@ -1,6 +1,6 @@
 /** The upkeep of the metadata in the account through the mount: its files grow fewer again, and what is removed goes on every machine. */
 import { expect } from 'vitest';
-import { describeEach, openWorld, overKernel } from './subjects.js';
+import { describeEach, openWorld, protocols } from './subjects.js';
 import { cleanUpWorlds, joinWorld, type World } from './world.js';
 
 const carried = ['--metadata', 'account', '--dir-ttl', '1s'] as const;
@@ -10,7 +10,7 @@ const names = `find . -mindepth 1 -type d -printf '%P\\n' -o -printf '%P|%y|%n|%
 const filesOf = ({ sandbox }: World): number =>
   sandbox.store.tree().filter(({ path }) => path.startsWith('/.syncmount/') && path.endsWith('.gz')).length;
 
-describeEach(overKernel, 'the upkeep of the metadata: $provider', (subject, turns) => {
+describeEach(protocols, 'the upkeep of the metadata: $provider', (subject, turns) => {
   cleanUpWorlds();
 
   turns.it('packs of which most is removed are merged at the next mount', async () => {

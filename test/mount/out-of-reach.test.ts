@@ -2,12 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect } from 'vitest';
-import { describeEach, openWorld, overKernel, traits } from './subjects.js';
+import { describeEach, openWorld, protocols, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 const uploadsFail = 'fail';
 
-describeEach(overKernel, 'content that is not stored at $provider', (subject, { it }) => {
+describeEach(protocols, 'content that is not stored at $provider', (subject, { it }) => {
   const { bringing, keepsFolders } = traits[subject.provider];
   cleanUpWorlds();
   let world: World;

@@ -1,12 +1,9 @@
 /** `syncmount pause` and `resume`: nothing is uploaded in between, and nothing is lost. */
 import { beforeEach, expect } from 'vitest';
-import { describeEach, openWorld, overKernel, traits } from './subjects.js';
+import { describeEach, openWorld, protocols, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
-// 4sync takes uploads by the code of 4shared.
-const services = overKernel.filter(({ provider }) => provider !== '4sync');
-
-describeEach(services, 'uploads to $provider that are paused', (subject, { it }) => {
+describeEach(protocols, 'uploads to $provider that are paused', (subject, { it }) => {
   const { bringing } = traits[subject.provider];
   cleanUpWorlds();
   let world: World;

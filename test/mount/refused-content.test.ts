@@ -3,11 +3,10 @@
  * there all the same, on this machine and on another one.
  */
 import { describe, expect, it } from 'vitest';
-import { describeEach, openWorld, overKernel, type Subject, traits } from './subjects.js';
+import { describeEach, openWorld, protocols, type Subject, traits } from './subjects.js';
 import { cleanUpWorlds, createServiceWorld, joinWorld, type World } from './world.js';
 
 /** 4Sync speaks the protocol of 4shared, through the same code. */
-const distinct = overKernel.filter(({ provider }) => provider !== '4sync');
 const refusing = { readings: { emptyContent: 'refused' } };
 const look = `find . -mindepth 1 -type f -printf '%P|%s|%m\\n' | sort; find . -type f | sort | xargs md5sum`;
 
@@ -27,7 +26,7 @@ const files = ({ sandbox }: World): string[] =>
 
 for (const mode of [[], ['--write-back']])
   describeEach(
-    distinct,
+    protocols,
     `where $provider refuses empty files (${mode.join('') || 'stored at close'})`,
     (subject, turns) => {
       cleanUpWorlds();
@@ -63,7 +62,7 @@ for (const mode of [[], ['--write-back']])
     },
   );
 
-describeEach(distinct, 'empty files that $provider refuses', (subject, turns) => {
+describeEach(protocols, 'empty files that $provider refuses', (subject, turns) => {
   cleanUpWorlds();
 
   turns.it('survive the death of the process', async () => {

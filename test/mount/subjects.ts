@@ -21,6 +21,12 @@ export interface Subject {
 /** For what the way to the kernel has no part in. */
 export const overKernel: readonly Subject[] = providerNames.map((provider) => ({ provider, binding: 'kernel' }));
 
+/**
+ * One for each protocol, for tests that take long and of which no part is 4Sync's own: it speaks the protocol of 4shared, through the
+ * same code. What is its own (hosts, login, readings, refusals) is in the tests that have all services.
+ */
+export const protocols: readonly Subject[] = overKernel.filter(({ provider }) => provider !== '4sync');
+
 /** For `describe.each`: titles have `$provider` and `$binding`. */
 export const subjects: readonly Subject[] = [...overKernel, { provider: '4shared', binding: 'native' }];
 

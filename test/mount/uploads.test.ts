@@ -1,10 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect } from 'vitest';
-import { describeEach, openWorld, overKernel, traits } from './subjects.js';
+import { describeEach, openWorld, protocols, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
-describeEach(overKernel, 'contents that are not stored at $provider', (subject, { it }) => {
+describeEach(protocols, 'contents that are not stored at $provider', (subject, { it }) => {
   const { bringing, refusals } = traits[subject.provider];
   cleanUpWorlds();
   let world: World;
