@@ -57,6 +57,7 @@ describe('a range that the transport writes to the cache', () => {
     const again = new ReaderPool(later, server.fetch).acquire(file);
     await expectBytes(again, 0, SIZE);
     expect(server.asked).toHaveLength(asked);
+    await again.idle();
   });
 
   it.each([[true], [false]])(
@@ -74,6 +75,7 @@ describe('a range that the transport writes to the cache', () => {
       await expectBytes(reader, 0, 4 * MIB);
       expect(server.sent - before).toBe(4 * MIB - 30 * BLOCK);
       expect(cache.stats().bytes).toBe(4 * MIB);
+      await reader.idle();
     },
   );
 
@@ -98,6 +100,7 @@ describe('a range that the transport writes to the cache', () => {
     await idle;
     expect(cache.stats().bytes).toBeLessThan(4 * MIB);
     await expectBytes(reader, 0, SIZE);
+    await reader.idle();
   });
 
   it('is dropped where it differs from what came before', async () => {
@@ -116,6 +119,7 @@ describe('a range that the transport writes to the cache', () => {
     expect(cache.stats().bytes).toBe(0);
     server.files.set('film', data);
     await expectBytes(reader, 0, SIZE);
+    await reader.idle();
   });
 
   it('comes through memory where the cache has no room for it', async () => {
@@ -125,6 +129,7 @@ describe('a range that the transport writes to the cache', () => {
     await expectBytes(reader, 0, 4 * MIB);
     expect(server.sent).toBe(4 * MIB);
     expect(cache.stats().bytes).toBeLessThanOrEqual(MIB);
+    await reader.idle();
   });
 
   it('gives the right bytes whatever is read ahead, evicted, broken off and sent otherwise', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
 import { BlockCache, type BlockCacheOptions } from '../../src/cache/block-cache.js';
 import type { FetchRange } from '../../src/cache/block-fetcher.js';
@@ -25,13 +25,16 @@ export const BLOCK = BLOCK_BYTES;
 const directories: string[] = [];
 const caches = new Set<BlockCache>();
 
-afterEach(() => {
+function cleanUp(): void {
   for (const cache of caches) cache.close();
   caches.clear();
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
-});
+}
 
+/** A directory until the end of the test, and so are the caches that are opened in it. */
 export function temporary(): string {
+  // No `afterEach` here: where test files share a process, only the first of them would have it.
+  onTestFinished(cleanUp);
   const directory = mkdtempSync(join(tmpdir(), 'syncmount-cache-'));
   directories.push(directory);
   return directory;

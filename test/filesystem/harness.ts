@@ -5,7 +5,7 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { Log } from '../../src/base/log.js';
 import { openDatabase } from '../../src/base/sqlite.js';
 import { BlockCache } from '../../src/cache/block-cache.js';
@@ -48,17 +48,19 @@ export const overwriting = { noReplace: false, exchange: false };
 const opened = new Set<Mounted>();
 const directories = new Set<string>();
 
-afterEach(async () => {
+async function cleanUp(): Promise<void> {
   for (const mounted of opened) await mounted.unmount();
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
   directories.clear();
-});
+}
 
 /** A fresh account, mounted. `fill` puts there what other clients stored before. */
 export async function mounted(
   options: HarnessOptions = {},
   fill: (provider: MemoryProvider) => void = () => undefined,
 ): Promise<Mounted> {
+  // No `afterEach` here: where test files share a process, only the first of them would have it.
+  onTestFinished(cleanUp);
   const clock = new TestClock();
   const provider = new MemoryProvider({ clock, ...options.provider });
   fill(provider);
