@@ -79,12 +79,7 @@ const groups: readonly Group[] = [
     place('move', 'change', `POST ${NODE}/move`, { of: 'file', request: 'move', exceptions: [invalidMove] }),
     rename('rename over a file', 'file', {
       request: 'name',
-      exceptions: [
-        invalidName,
-        undoneLater,
-        undoneBehind,
-        { ...undoneBehind, fault: 'reset in the body', errnos: ['ENETUNREACH'] },
-      ],
+      exceptions: [invalidName, undoneLater, ...undoneBehind],
     }),
     remove('rename over a file', 'new', { request: 'dispose', isAfterwards: true, exceptions: [gone] }),
   ],

@@ -19,13 +19,21 @@ export const undoneLater: Exception = {
   isSettledLater: true,
   because: 'the limit is the account’s: undoing has to wait for it too',
 };
-export const undoneBehind: Exception = {
-  fault: 'stall',
+const ends: readonly (readonly [fault: string, errnos: readonly string[]])[] = [
+  ['stall', ['EIO']],
+  ['500', ['EIO']],
+  ['503', ['EIO']],
+  ['reset before the body', ['ENETUNREACH', 'EIO']],
+  ['reset in the body', ['ENETUNREACH', 'EIO']],
+];
+/** What is tried again until the time of the call is over. How much of it the last try leaves depends on the machine's load. */
+export const undoneBehind: readonly Exception[] = ends.map(([fault, errnos]) => ({
+  fault,
   strength: 'always',
-  errnos: ['EIO'],
+  errnos,
   isSettledLater: true,
   because: 'the time of the call is over: it is undone behind it',
-};
+}));
 export const outOfTime: Exception = {
   fault: 'stall before the answer',
   strength: 'always',

@@ -63,7 +63,7 @@ const groups: readonly Group[] = [
       host: 'api',
       of: 'file',
       request: 'name',
-      exceptions: [undoneLater, undoneBehind],
+      exceptions: [undoneLater, ...undoneBehind],
     }),
   ],
   [
