@@ -61,7 +61,7 @@ describe('a large unread file of 5sync', () => {
     return { world, running };
   };
   const signal = (world: World, name: string): Promise<string> => world.write(name, '');
-  const names = (world: World): string[] => [...world.sandbox.store.md5s().keys()].sort();
+  const names = (world: World): string[] => [...world.storedMd5s().keys()].sort();
   const isGone = (world: World): Promise<void> => world.until('! test -e d/film.mkv');
   const ended = async ({ world, running }: Awaited<ReturnType<typeof opened>>): Promise<string> => {
     await signal(world, 'read');
