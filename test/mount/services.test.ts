@@ -23,10 +23,10 @@ describe.each(providerNames)('%s', (provider) => {
     expect(await world.out('diff -r "$TOP/source" source; find . -printf "%i %p\\n" | sort | md5sum')).toBe(inodes);
     const sums = await world.out('cd "$TOP" && find source -type f -exec md5sum {} +');
     const here = new Map(sums.split('\n').map((line) => [`/${line.slice(34)}`, line.slice(0, 32)]));
-    expect([...world.sandbox.store.md5s()].sort()).toEqual([...here].sort());
+    expect([...world.storedMd5s()].sort()).toEqual([...here].sort());
     await world.out('rm -r source/deep && [ ! -e source/deep ]');
     await world.umount();
-    expect([...world.sandbox.store.md5s().keys()].sort()).toEqual([
+    expect([...world.storedMd5s().keys()].sort()).toEqual([
       '/source/renamed',
       '/source/three megabytes.bin',
       '/source/ünïcode',
