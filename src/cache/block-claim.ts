@@ -4,7 +4,7 @@
  * Invariant: until the last writer has let go, the descriptor stays open and nobody else writes these blocks. What has not landed by
  * then is freed.
  */
-import type { PieceTarget } from '../providers/provider.js';
+import type { PieceTarget } from '../providers/content.js';
 
 /** What a claim needs of its revision. The blocks `[from, end)` are the claim's. */
 export interface ClaimHost {

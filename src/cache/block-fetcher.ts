@@ -5,8 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import type { ByteRange, RangeBody, StoredPiece } from '../providers/content.js';
 import { ProviderError } from '../providers/errors.js';
-import type { ByteRange, Priority, RangeBody, RemoteFile, RequestOptions, StoredPiece } from '../providers/provider.js';
+import type { Priority, RemoteFile, RequestOptions } from '../providers/provider.js';
 import type { BlockClaim } from './block-claim.js';
 import { type Block, blocksOf, RUN_BLOCKS, type Run, RunCollector } from './block-runs.js';
 import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';

@@ -1,5 +1,5 @@
 /** Cuts the body of an answer into blocks, and collects neighbouring blocks into runs that one call writes to the disk. */
-import { isStored, type RangeBody, type StoredPiece } from '../providers/provider.js';
+import { isStored, type RangeBody, type StoredPiece } from '../providers/content.js';
 import { BLOCK_BYTES, blockCount, blockLength, SEGMENT_BLOCKS } from './blocks.js';
 
 /**

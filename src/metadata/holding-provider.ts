@@ -3,15 +3,14 @@
  * held-files.ts says how.
  */
 import { codeOf } from '../base/errors.js';
+import type { ByteRange, RangeBody, UploadSource } from '../providers/content.js';
 import { ProviderError } from '../providers/errors.js';
 import { orAborted } from '../providers/or-aborted.js';
 import type {
   Account,
-  ByteRange,
   Capabilities,
   Provider,
   ProviderName,
-  RangeBody,
   RemoteEntry,
   RemoteFile,
   RemoteFolder,
@@ -19,7 +18,6 @@ import type {
   RequestMetrics,
   RequestOptions,
   UploadOptions,
-  UploadSource,
   UploadTarget,
 } from '../providers/provider.js';
 import type { NamePlace } from './entry.js';

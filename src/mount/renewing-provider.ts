@@ -8,16 +8,15 @@
 import { codeOf } from '../base/errors.js';
 import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
+import type { ByteRange, RangeBody, UploadSource } from '../providers/content.js';
 import { ProviderError } from '../providers/errors.js';
 import type {
   Account,
   ApiAnswer,
   ApiRequest,
-  ByteRange,
   Capabilities,
   Provider,
   ProviderName,
-  RangeBody,
   RemoteEntry,
   RemoteFile,
   RemoteFolder,
@@ -25,7 +24,6 @@ import type {
   RequestMetrics,
   RequestOptions,
   UploadOptions,
-  UploadSource,
   UploadTarget,
 } from '../providers/provider.js';
 

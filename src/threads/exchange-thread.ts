@@ -4,6 +4,7 @@
  */
 
 import { messageOf } from '../base/errors.js';
+import { type BodyBytes, type BodyChunk, isStored, type PieceTarget } from '../providers/content.js';
 import type { Exchanger, ExchangerOptions } from '../providers/http/transport/exchanger.js';
 import {
   type ExchangeWatch,
@@ -13,7 +14,6 @@ import {
   type WireRequest,
   type WireResponse,
 } from '../providers/http/transport/wire.js';
-import { type BodyBytes, type BodyChunk, isStored, type PieceTarget } from '../providers/provider.js';
 import type { ExchangeOrder, ExchangeReport, Failure, ThreadRequest } from './exchange-messages.js';
 import { LazyThread } from './lazy-thread.js';
 

@@ -1,9 +1,9 @@
 /** The thread of exchange-thread.ts: sends requests by a `Transport` of its own, and passes the bodies on in pieces. */
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../base/errors.js';
+import { bytesOf } from '../providers/content.js';
 import { Transport } from '../providers/http/transport/transport.js';
 import { TransportFailure, type WireRequest, type WireResponse } from '../providers/http/transport/wire.js';
-import { bytesOf } from '../providers/provider.js';
 import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES, type ThreadRequest } from './exchange-messages.js';
 import { contentFrom, sizeOf } from './file-content.js';
 import { type Piece, PieceCutter, PieceMemory } from './piece-cutter.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { blocksOf, RUN_BLOCKS, type Run, RunCollector } from '../../src/cache/block-runs.js';
 import { BLOCK_BYTES, blockLength } from '../../src/cache/blocks.js';
-import type { BodyBytes } from '../../src/providers/provider.js';
+import type { BodyBytes } from '../../src/providers/content.js';
 import { pattern } from './support.js';
 
 const RUN_BYTES = RUN_BLOCKS * BLOCK_BYTES;

@@ -9,15 +9,9 @@ import { BlockCache, type BlockCacheOptions } from '../../src/cache/block-cache.
 import type { FetchRange } from '../../src/cache/block-fetcher.js';
 import { BLOCK_BYTES } from '../../src/cache/blocks.js';
 import type { PunchHole } from '../../src/cache/sparse-file.js';
+import type { BodyChunk, ByteRange, PieceTarget, StoredPiece } from '../../src/providers/content.js';
 import { ProviderError } from '../../src/providers/errors.js';
-import type {
-  BodyChunk,
-  ByteRange,
-  PieceTarget,
-  RemoteFile,
-  RequestOptions,
-  StoredPiece,
-} from '../../src/providers/provider.js';
+import type { RemoteFile, RequestOptions } from '../../src/providers/provider.js';
 import { TestClock } from '../support/test-clock.js';
 
 export const BLOCK = BLOCK_BYTES;

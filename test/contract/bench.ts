@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Clock } from '../../src/base/clock.js';
+import type { UploadSource } from '../../src/providers/content.js';
 import type {
   Capabilities,
   Provider,
@@ -13,7 +14,6 @@ import type {
   RemoteEntry,
   RemoteFile,
   RemoteFolder,
-  UploadSource,
 } from '../../src/providers/provider.js';
 import type { ProviderSettings } from '../../src/providers/registry.js';
 import type { Content, Entry, FaultAction } from '../../src/sandbox/index.js';

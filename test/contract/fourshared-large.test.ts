@@ -1,7 +1,7 @@
 /** Slow: the real limits of the documents, one file on each side of "150 MB". */
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { UploadSource } from '../../src/providers/provider.js';
+import type { UploadSource } from '../../src/providers/content.js';
 import { asFile, folderOf, readRange } from './bench.js';
 import { FourSharedServer } from './fourshared-setup.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { RangeBody } from '../../src/providers/provider.js';
+import type { RangeBody } from '../../src/providers/content.js';
 import { errnoOf, type Mounted, mounted, reading, writing } from './harness.js';
 
 const SIZE = 3 * 1024 * 1024;

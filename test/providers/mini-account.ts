@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { onTestFinished } from 'vitest';
+import type { UploadSource } from '../../src/providers/content.js';
 import { createFourShared, type FourSharedOptions } from '../../src/providers/fourshared/provider.js';
-import type { Provider, RemoteFile, UploadSource } from '../../src/providers/provider.js';
+import type { Provider, RemoteFile } from '../../src/providers/provider.js';
 import { fail, hangUp, json, type MiniServer, miniServer, type Seen } from './mini-server.js';
 
 export interface StoredFile {

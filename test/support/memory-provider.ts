@@ -4,14 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../src/base/clock.js';
+import type { ByteRange, RangeBody, UploadSource } from '../../src/providers/content.js';
 import { ProviderError, type ProviderErrorCode } from '../../src/providers/errors.js';
 import type {
   Account,
-  ByteRange,
   Capabilities,
   PlacedEntry,
   Provider,
-  RangeBody,
   RemoteEntry,
   RemoteFile,
   RemoteFolder,
@@ -19,7 +18,6 @@ import type {
   RequestMetrics,
   RequestOptions,
   UploadOptions,
-  UploadSource,
   UploadTarget,
 } from '../../src/providers/provider.js';
 import { MemoryAccount, type MemoryNode } from './memory-account.js';

@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import type { UploadSource } from '../../src/providers/provider.js';
+import type { UploadSource } from '../../src/providers/content.js';
 import { ExchangeThread } from '../../src/threads/exchange-thread.js';
 import { type MiniAccount, md5, miniAccount, source } from '../providers/mini-account.js';
 import { hangUp } from '../providers/mini-server.js';

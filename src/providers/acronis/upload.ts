@@ -1,9 +1,11 @@
 /** Stores content: one request in chunked transfer encoding, whatever the size. An existing name gets a new revision. */
+
+import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { contentOf } from '../http/transport/content.js';
 import { checkName } from '../names.js';
-import type { Quota, RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
+import type { Quota, RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { entryOf, foldName, type Node } from './entities.js';
 import type { NameLocks } from './name-locks.js';

@@ -6,9 +6,9 @@
  * The name in the answer shows whether the server understood the form.
  */
 import { randomBytes } from 'node:crypto';
+import type { UploadSource } from '../content.js';
 import { contentOf } from '../http/transport/content.js';
 import type { Content } from '../http/transport/wire.js';
-import type { UploadSource } from '../provider.js';
 
 /**
  * - `percent`    as browsers do (the WHATWG form-data algorithm): UTF-8, `"` as `%22`

@@ -12,10 +12,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
+import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { checkName } from '../names.js';
-import type { RemoteFile, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
+import type { RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import type { Catalog } from './catalog.js';
 import { childPath, type FileRecord, fileOf, type Item, normalPath, recordOf } from './entities.js';

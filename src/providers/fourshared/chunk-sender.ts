@@ -6,13 +6,13 @@
  * once. If the server refuses that, we remember it for the account, and send one after the other from then on.
  */
 import { z } from 'zod';
+import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import { type Answer, header } from '../http/answers/answer.js';
 import { coveredBytes, mergeSpans, missingSpans, parseRangeList, type Span } from '../http/answers/content-range.js';
 import { protocolFailure } from '../http/answers/http-error.js';
 import type { CallOptions } from '../http/client/call.js';
 import { contentOf } from '../http/transport/content.js';
-import type { UploadSource } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { additionalParallel, type ChunkPolicy, planChunks } from './chunk-plan.js';
 import { isHidden } from './entities.js';

@@ -7,11 +7,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
+import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { contentOf } from '../http/transport/content.js';
 import { checkName } from '../names.js';
-import type { RemoteFile, UploadCheckpoint, UploadOptions, UploadSource, UploadTarget } from '../provider.js';
+import type { RemoteFile, UploadCheckpoint, UploadOptions, UploadTarget } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import {
   announce,

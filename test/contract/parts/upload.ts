@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { UploadSource } from '../../../src/providers/provider.js';
+import type { UploadSource } from '../../../src/providers/content.js';
 import {
   type ContractSetup,
   existing,

@@ -1,7 +1,7 @@
 /** Reads the body of a small answer into memory, with limits on its size and on the time that it may take. */
 
 import { turn } from '../../../base/event-loop-turns.js';
-import { bytesOf } from '../../provider.js';
+import { bytesOf } from '../../content.js';
 import { TransportFailure, type WireResponse } from '../transport/wire.js';
 import { type Answer, header } from './answer.js';
 import { protocolFailure, TryFailure } from './http-error.js';

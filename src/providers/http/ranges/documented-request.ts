@@ -1,6 +1,8 @@
 /** A request of the service's documents, sent as a person wrote it: with the login and the limits of the account. */
+
+import { type BodyChunk, isStored } from '../../content.js';
 import { ProviderError } from '../../errors.js';
-import { type ApiAnswer, type BodyChunk, isStored } from '../../provider.js';
+import type { ApiAnswer } from '../../provider.js';
 import { TryFailure } from '../answers/http-error.js';
 import type { Call, CallOptions } from '../client/call.js';
 import type { HttpClient } from '../client/client.js';

@@ -2,8 +2,9 @@
  * GET of file content. It follows redirects itself, because the Authorization header must not reach another host, and
  * yields the body as it arrives.
  */
+
+import type { BodyChunk } from '../../content.js';
 import { ProviderError } from '../../errors.js';
-import type { BodyChunk } from '../../provider.js';
 import { header } from '../answers/answer.js';
 import { protocolFailure, TryFailure, toTryFailure } from '../answers/http-error.js';
 import { readAnswer } from '../answers/read-answer.js';

@@ -2,7 +2,7 @@
  * Reads the head of the answer to a ranged download. Pure. The documents allow a `Range` header and promise status 200
  * for every download; servers in general answer 206 with Content-Range, or ignore the header.
  */
-import type { ByteRange } from '../../provider.js';
+import type { ByteRange } from '../../content.js';
 import { header } from '../answers/answer.js';
 import { parseContentRange } from '../answers/content-range.js';
 

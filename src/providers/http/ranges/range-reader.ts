@@ -3,18 +3,10 @@
  * as the first answer. Invariant: bytes are yielded only if they are of the revision that the caller named.
  */
 import { LRUCache } from 'lru-cache';
+import { type BodyBytes, type BodyChunk, type ByteRange, bytesOf, isStored, type RangeBody } from '../../content.js';
 import { ProviderError } from '../../errors.js';
 import { orAborted } from '../../or-aborted.js';
-import {
-  type BodyBytes,
-  type BodyChunk,
-  type ByteRange,
-  bytesOf,
-  isStored,
-  type RangeBody,
-  type RemoteFile,
-  revisionKey,
-} from '../../provider.js';
+import { type RemoteFile, revisionKey } from '../../provider.js';
 import { header } from '../answers/answer.js';
 import { protocolFailure, TryFailure } from '../answers/http-error.js';
 import type { Call, CallOptions } from '../client/call.js';

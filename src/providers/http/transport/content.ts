@@ -1,5 +1,5 @@
 /** Request bodies that are (part of) the content of an upload. */
-import type { UploadSource } from '../../provider.js';
+import type { UploadSource } from '../../content.js';
 import type { Content } from './wire.js';
 
 export interface ContentFrame {

@@ -1,5 +1,5 @@
 /** One HTTP exchange as the client sees it: what is sent, what comes back, how it fails. */
-import type { BodyChunk, Pieces, WhileOpen } from '../../provider.js';
+import type { BodyChunk, Pieces, WhileOpen } from '../../content.js';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
