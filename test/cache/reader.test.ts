@@ -202,6 +202,7 @@ describe.each(ways)('%s:', (_name, way) => {
       // The requests that were sent before it was known give up after their first chunk.
       expect(server.sent).toBeLessThanOrEqual(data.length + offsets.length * server.chunk);
       pool.release(reader);
+      await pool.idle();
     });
 
     it('gives right bytes also where no block can be cached', async () => {
