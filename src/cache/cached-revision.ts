@@ -196,7 +196,7 @@ export class CachedRevision {
     try {
       for (let tries = 0; tries < MAX_WRITES && !this.#broken && !this.#full && !this.map.has(from); tries++) {
         const reservation = this.#reserve(from, end);
-        const fd = this.#file();
+        const fd = reservation === null ? null : this.#file();
         if (reservation === null || fd === null) return;
         try {
           this.#willWrite();
@@ -230,7 +230,7 @@ export class CachedRevision {
     if (this.#broken || this.#full || !this.#disk.canPunch) return null;
     for (let block = first; block < end; block++) if (this.map.has(block) || this.#writing.has(block)) return null;
     const reservation = this.#reserve(first, end);
-    const fd = this.#file();
+    const fd = reservation === null ? null : this.#file();
     if (reservation === null || fd === null) return null;
     try {
       this.#willWrite();

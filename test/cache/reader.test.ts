@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ReaderPool } from '../../src/cache/reader-pool.js';
 import type { RevisionReader } from '../../src/cache/revision-reader.js';
@@ -205,8 +206,8 @@ describe.each(ways)('%s:', (_name, way) => {
       await pool.idle();
     });
 
-    it('gives right bytes also where no block can be cached', async () => {
-      const { server, pool } = setUp(0);
+    it('gives right bytes also where no block can be cached, and makes no file', async () => {
+      const { server, cache, pool } = setUp(0);
       server.ignoresRange = true;
       const data = pattern(2 * MIB);
       const reader = pool.acquire(server.put(data));
@@ -216,6 +217,7 @@ describe.each(ways)('%s:', (_name, way) => {
         const offset = offsets[i] ?? 0;
         expect(part.equals(data.subarray(offset, offset + 1000))).toBe(true);
       });
+      expect(existsSync(cache.pathOf(reader.key))).toBe(false);
       pool.release(reader);
     });
   });
