@@ -628,7 +628,7 @@ static napi_value js_reply(napi_env env, napi_callback_info info) {
 }
 
 /*
- * replyLater(device, head, headLength, payload, payloadLength): Promise<0 | -errno>. A thread of the pool writes it. The head is
+ * replyLater(device, head, headLength, payload, payloadLength): Promise<0 | -errno> | -errno, where it does not begin. A thread of the pool writes it. The head is
  * copied; the payload must not change until the promise is resolved.
  */
 static napi_value js_reply_later(napi_env env, napi_callback_info info) {
@@ -638,17 +638,10 @@ static napi_value js_reply_later(napi_env env, napi_callback_info info) {
   TRY(arguments(env, info, 5, args));
   TRY(reply_arguments(env, args, &d, vectors));
   TRY(vectors[0].iov_len <= MAX_HEAD && vectors[1].iov_len > 0 ? napi_ok : napi_invalid_arg);
+  if (d->fd < 0) return integer(env, -ENODEV);
   task *t = calloc(1, sizeof(task));
-  if (t == NULL) {
-    napi_throw_error(env, NULL, "out of memory");
-    return NULL;
-  }
+  if (t == NULL) return integer(env, -ENOMEM);
   t->kind = REPLY;
-  if (d->fd < 0) {
-    task_free(env, t);
-    napi_throw_error(env, NULL, "the device is closed");
-    return NULL;
-  }
   memcpy(t->head, vectors[0].iov_base, vectors[0].iov_len);
   t->vectors[0] = (struct iovec){t->head, vectors[0].iov_len};
   t->vectors[1] = vectors[1];

@@ -50,7 +50,7 @@ if [ "$1" = deb ]; then
   mount -T fstab /given/mnt
   ls mnt
   umount /given/mnt
-  until [ -z "$(ls /root/.local/state/syncmount/mounts)" ]; do sleep 0.05; done
+  until [ -z "$(ls "$HOME/.local/state/syncmount/mounts")" ]; do sleep 0.05; done
   useradd -m ann
   chmod 755 /given
   chmod 644 sandbox.json credentials.json
@@ -71,4 +71,4 @@ wait $sandbox || true
 files > after
 # Users and groups: of this test. Folders of manual pages: npm makes them, and leaves them.
 diff before after | grep -v -E "^[0-9]|/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?\$|/usr/local/share/man/man[0-9]\$" || echo "nothing is left"
-ls -d /root/.config/syncmount /root/.local/state/syncmount /root/.cache/syncmount
+ls -d "$HOME/.config/syncmount" "$HOME/.local/state/syncmount" "$HOME/.cache/syncmount"

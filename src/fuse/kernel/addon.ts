@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, SyncmountError } from '../../base/errors.js';
 import { isPackage, packageRoot, requireInstalled } from '../../base/installation.js';
+import type { MaybePromise } from '../../base/maybe-promise.js';
 
 declare const deviceBrand: unique symbol;
 /** An open /dev/fuse with its place on the event loop. */
@@ -59,7 +60,7 @@ export interface Addon {
   ): number;
   /**
    * The same from a thread of the pool: the kernel copies a long payload while the writer waits. `headLength` is at most 64, the payload
-   * not empty; it must not change before the promise is resolved. An addon that was built before it had this call has none.
+   * not empty; it must not change before the promise is resolved. A number where it cannot begin. An addon that was built before it had this call has none.
    */
   replyLater?(
     device: Device,
@@ -67,7 +68,7 @@ export interface Addon {
     headLength: number,
     payload: Uint8Array,
     payloadLength: number,
-  ): Promise<number>;
+  ): MaybePromise<number>;
   /** Passes a notification to the device's own thread, because writing it may wait for kernel locks. */
   notify(device: Device, bytes: Uint8Array): number;
   /** FUSE_DEV_IOC_BACKING_OPEN: lets the kernel read a file by itself; an id, or EPERM without CAP_SYS_ADMIN. */

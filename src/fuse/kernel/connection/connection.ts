@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { Log } from '../../../base/log.js';
 import type { MaybePromise } from '../../../base/maybe-promise.js';
 import type { Filesystem, HandleId, Ino } from '../../../filesystem/api.js';
-import { settle } from '../../answers.js';
+import { andThen, settle } from '../../answers.js';
 import { type Addon, type Device, errnoName, failed } from '../addon.js';
 import { maxWrite } from '../protocol/negotiation.js';
 import { NodeIds } from '../protocol/node-ids.js';
@@ -96,9 +96,9 @@ export class Connection {
     reply.payload = undefined;
     reply.payloadLength = 0;
     if (payload !== undefined && payloadLength > MAX_COPIED && this.#addon.replyLater !== undefined)
-      return this.#addon
-        .replyLater(this.#device, reply.bytes, head, payload, payloadLength)
-        .then((result) => this.#isTaken(result, unique, bodyLength));
+      return andThen(this.#addon.replyLater(this.#device, reply.bytes, head, payload, payloadLength), (result) =>
+        this.#isTaken(result, unique, bodyLength),
+      );
     const result = this.#addon.reply(this.#device, reply.bytes, head, payload, payloadLength);
     return this.#isTaken(result, unique, bodyLength);
   }
