@@ -23,7 +23,9 @@ function build(name: string, umask: string): void {
   const script = `umask ${umask}; exec "$0" scripts/packaging/main.mjs "$@"`;
   const args = ['-c', script, process.execPath, ...kinds, '--out', join(directory, name)];
   // Where the checkout has no history, the time of the files is the same all the same.
-  const env = { ...process.env, SOURCE_DATE_EPOCH: '1700000000' };
+  const env: NodeJS.ProcessEnv = { ...process.env, SOURCE_DATE_EPOCH: '1700000000' };
+  // It fetches from the npm registry, through whatever stands between (vitest.config.ts).
+  if (env.SYNCMOUNT_TEST_CA_CERTS !== undefined) env.NODE_EXTRA_CA_CERTS = env.SYNCMOUNT_TEST_CA_CERTS;
   execFileSync('sh', args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
