@@ -37,6 +37,7 @@ const rooms = {
     'handles.ts',
     'trash',
     'inspect',
+    'pins',
     'names',
     'recovery',
     'uploads',

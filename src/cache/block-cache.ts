@@ -6,22 +6,24 @@
  * The cache never fails a read: whatever goes wrong on its disk, it answers "not present".
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import { type ContentHasher, inlineHasher } from '../base/content-hasher.js';
-import { codeOf, messageOf } from '../base/errors.js';
+import { messageOf } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { StateDatabase } from '../base/sqlite.js';
 import type { BackingFile } from '../spool/backing-file.js';
 import { FreeSpace } from '../spool/free-space.js';
 import { BackingFiles } from './backing-files.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
+import { bytesOf, type CachedContent, cachedContents } from './cache-contents.js';
+import { CachePins } from './cache-pins.js';
 import { CacheSpace, type Segment } from './cache-space.js';
 import { CachedRevision, type RevisionHost } from './cached-revision.js';
 import { fingerprintOf } from './file-fingerprint.js';
-import { CacheIndex, openIndex } from './index-db.js';
-import type { PunchHole } from './sparse-file.js';
+import { CacheIndex, openIndex, type RevisionRow } from './index-db.js';
+import { moveTo, type PunchHole } from './sparse-file.js';
 
 export interface BlockCacheOptions {
   readonly directory: string;
@@ -40,6 +42,8 @@ export interface CacheStats {
   /** Bytes present. */
   readonly bytes: number;
   readonly limit: number;
+  /** Bytes of pinned contents, which come on top of `bytes` and do not count against the limit. */
+  readonly pinned: number;
   /** Blocks answered from the cache, and blocks that were not there. */
   readonly hits: number;
   readonly misses: number;
@@ -71,6 +75,7 @@ export class BlockCache implements RevisionHost {
   readonly #open = new Map<string, CachedRevision>();
   readonly #backingFiles: BackingFiles;
   readonly #freeSpace: FreeSpace;
+  readonly pins: CachePins;
 
   constructor(options: BlockCacheOptions) {
     this.limit = options.limit;
@@ -87,17 +92,21 @@ export class BlockCache implements RevisionHost {
     this.#backingFiles = new BackingFiles(options.limit);
     this.#space = new CacheSpace(options.limit, {
       // To evict an open backing file would free nothing.
-      isPinned: (key) => this.#backingFiles.has(key),
+      isInUse: (key) => this.#backingFiles.has(key),
       detachedBytes: () => this.#backingFiles.detachedBytes,
       evict: (segment) => this.#evicted(segment),
     });
     this.#freeSpace = new FreeSpace(options.directory, (bytes) => this.reclaim(bytes));
+    this.pins = new CachePins({
+      ...{ space: this.#space, index: this.#index, freeSpace: this.#freeSpace, isUsable },
+      safely: (what, key, act) => this.#safely(what, key, act),
+    });
     this.#load();
   }
 
   stats(): CacheStats {
     const bytes = this.#space.bytes + this.#backingFiles.detachedBytes;
-    return { bytes, limit: this.limit, hits: this.hits, misses: this.misses };
+    return { bytes, limit: this.limit, pinned: this.#space.pinnedBytes, hits: this.hits, misses: this.misses };
   }
 
   /** Opens the cached blocks of one revision; all readers of it share one object. Pair with `release`. */
@@ -168,10 +177,26 @@ export class BlockCache implements RevisionHost {
 
   /** Is every block of the revision present? */
   isComplete(key: string, size: number): boolean {
+    return this.present(key, size).bytes === size;
+  }
+
+  /** How many bytes of a revision are present, and whether all of them were seen to have its MD5. */
+  present(key: string, size: number): { readonly bytes: number; readonly isChecked: boolean } {
     const revision = this.acquire(key, size);
-    const complete = revision.isComplete();
+    const { map, isChecked } = revision;
+    const bytes = bytesOf(map, size);
     this.release(revision);
-    return complete;
+    return { bytes, isChecked };
+  }
+
+  /** What is present, some revisions at a time. */
+  contents(): Generator<CachedContent[], void> {
+    return cachedContents(this.#database, this.#open);
+  }
+
+  /** Does a program read the revision now? */
+  isInUse(key: string): boolean {
+    return this.#open.has(key) || this.#backingFiles.has(key);
   }
 
   /**
@@ -186,7 +211,8 @@ export class BlockCache implements RevisionHost {
     crcs: readonly number[],
     backingFile: BackingFile | null = null,
   ): boolean {
-    if (size === 0 || size > this.limit / 2 || this.#open.has(key) || this.#backingFiles.has(key)) return false;
+    const isTooLarge = size > this.limit / 2 && !this.#space.isPinned(key);
+    if (size === 0 || isTooLarge || this.#open.has(key) || this.#backingFiles.has(key)) return false;
     if (backingFile !== null && !this.#backingFiles.fits(size)) return false;
     const map = new BlockMap(blockCount(size));
     let hasMoved = false;
@@ -199,7 +225,7 @@ export class BlockCache implements RevisionHost {
       moveTo(path, this.pathOf(key));
       hasMoved = true;
       const stamp = this.#fingerprintOf(key);
-      this.#index.put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1, stamp });
+      this.#put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1, stamp });
       if (backingFile !== null) this.#backingFiles.adopt(backingFile, key, size);
       return true;
     } catch (error) {
@@ -258,7 +284,7 @@ export class BlockCache implements RevisionHost {
   /** Called before the first write after a `persist`. The index then says: after a crash, trust no block of this file. */
   markDirty(revision: CachedRevision): void {
     const { key, size } = revision;
-    this.#index.put({ key, size, blocks: null, used_at: this.#clock.now(), checked: 0, stamp: null });
+    this.#put({ key, size, blocks: null, used_at: this.#clock.now(), checked: 0, stamp: null });
   }
 
   persist(revision: CachedRevision): void {
@@ -272,7 +298,7 @@ export class BlockCache implements RevisionHost {
       else if (changed || wasUsed) {
         const stamp = revision.isFullyVerified() ? this.#fingerprintOf(key) : null;
         const checked = isChecked ? 1 : 0;
-        if (changed) this.#index.put({ key, size, blocks: map.encode(), used_at: now, checked, stamp });
+        if (changed) this.#put({ key, size, blocks: map.encode(), used_at: now, checked, stamp });
         else this.#index.touch(key, now, stamp);
       }
     });
@@ -310,6 +336,10 @@ export class BlockCache implements RevisionHost {
     return join(this.#directory, name.slice(0, 2), name);
   }
 
+  #put(row: Omit<RevisionRow, 'pinned'>): void {
+    this.#index.put({ ...row, pinned: this.#space.isPinned(row.key) ? 1 : 0 });
+  }
+
   #fingerprintOf(key: string): string | null {
     return fingerprintOf(this.pathOf(key), this.#boot) ?? null;
   }
@@ -321,6 +351,7 @@ export class BlockCache implements RevisionHost {
         this.#remove(row.key);
         continue;
       }
+      if (row.pinned === 1) this.#space.pin(row.key, map.count);
       for (let segment = 0; segment <= segmentOf(map.count); segment++) {
         const bytes = map.bytesOf(segment, row.size);
         // Evicted while it was being loaded: the limit is lower than it was.
@@ -363,16 +394,5 @@ export class BlockCache implements RevisionHost {
       this.log.warn({ key }, `cache: cannot ${what}: ${messageOf(error)}`);
       return undefined;
     }
-  }
-}
-
-/** Makes the directory of the target on demand: there are 256 of them. */
-function moveTo(path: string, target: string): void {
-  try {
-    renameSync(path, target);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-    renameSync(path, target);
   }
 }

@@ -77,6 +77,16 @@ export class BlockFetcher {
     await Promise.allSettled(this.#runs);
   }
 
+  /** Resolves when every block of `[first, last]` that is under way has come. Rejects as soon as one cannot. */
+  async came(first: number, last: number): Promise<void> {
+    const underway: Promise<unknown>[] = [];
+    for (let block = first; block <= last; block++) {
+      const pending = this.#pending.get(block);
+      if (pending !== undefined) underway.push(pending.data);
+    }
+    await Promise.all(underway);
+  }
+
   /** Blocks that are under way belong to a wrong content: reads that wait for them fail. */
   failPending(error: unknown): void {
     for (const pending of this.#pending.values()) pending.reject(error);

@@ -1,9 +1,12 @@
 /**
  * The space accounting of the cache: an LRU list of segments. Space is reserved here before a byte is written, and older
  * segments are evicted for it. Invariant: the limit holds at every moment. It knows nothing of files.
+ *
+ * Revisions that a person has pinned are outside of the list: they are neither evicted nor counted against the limit. How much of the
+ * disk they may take is checked by whoever writes them (`FreeSpace`).
  */
 import { LRUCache } from 'lru-cache';
-import { segmentOf } from './blocks.js';
+import { SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 
 /** Bytes of one block of the file system, the least that a segment takes: a cached revision of 10 bytes still takes one. */
 const MIN_CHARGE = 4096;
@@ -17,8 +20,8 @@ export interface Segment {
 }
 
 export interface CacheSpaceOptions {
-  /** Must no segment of this revision be evicted now? */
-  isPinned(key: string): boolean;
+  /** Must no segment of this revision be evicted now, because it is open? */
+  isInUse(key: string): boolean;
   /** Bytes on the disk that belong to no segment and still count against the limit. */
   detachedBytes(): number;
   /** Frees the blocks of a segment that is no longer on the list. */
@@ -29,6 +32,9 @@ export class CacheSpace {
   readonly #limit: number;
   readonly #options: CacheSpaceOptions;
   readonly #segments: LRUCache<string, Segment>;
+  /** Of pinned revisions: the bytes of each segment. */
+  readonly #pinned = new Map<string, Map<number, number>>();
+  #pinnedBytes = 0;
 
   /** `limit`: bytes. */
   constructor(limit: number, options: CacheSpaceOptions) {
@@ -42,14 +48,57 @@ export class CacheSpace {
     });
   }
 
-  /** Bytes that all segments take on the disk. */
+  /** Bytes that all segments take on the disk, those of pinned revisions excepted. */
   get bytes(): number {
     return this.#segments.calculatedSize;
+  }
+
+  /** Bytes that the segments of pinned revisions take on the disk. */
+  get pinnedBytes(): number {
+    return this.#pinnedBytes;
+  }
+
+  isPinned(key: string): boolean {
+    return this.#pinned.has(key);
+  }
+
+  pinnedKeys(): string[] {
+    return [...this.#pinned.keys()];
+  }
+
+  /** Takes a revision of so many blocks out of the list. What is present of it stays. */
+  pin(key: string, blocks: number): void {
+    if (this.#pinned.has(key)) return;
+    const segments = new Map<number, number>();
+    for (let segment = 0; segment <= segmentOf(blocks); segment++) {
+      const id = segmentId(key, segment);
+      const bytes = this.#segments.peek(id)?.bytes;
+      if (bytes === undefined) continue;
+      this.#segments.delete(id);
+      segments.set(segment, bytes);
+      this.#pinnedBytes += chargeOf(bytes);
+    }
+    this.#pinned.set(key, segments);
+  }
+
+  /** Returns a revision to the list, as the one that was used last. What does not fit is evicted. */
+  unpin(key: string): void {
+    const segments = [...(this.#pinned.get(key) ?? [])];
+    this.#forgetPinned(key);
+    this.#pinned.delete(key);
+    for (const [segment, bytes] of segments) {
+      if (!this.reserve(key, segment * SEGMENT_BLOCKS, bytes)) this.#options.evict({ key, segment, bytes });
+    }
   }
 
   /** Reserves `bytes` more for a block's segment. False: there is no space, and nothing was reserved. */
   reserve(key: string, block: number, bytes: number): boolean {
     const segment = segmentOf(block);
+    const pinned = this.#pinned.get(key);
+    if (pinned !== undefined) {
+      this.#setPinned(pinned, segment, (pinned.get(segment) ?? 0) + bytes);
+      return true;
+    }
     const id = segmentId(key, segment);
     for (;;) {
       // Looked up anew each time: the eviction may have hit this very revision.
@@ -68,9 +117,11 @@ export class CacheSpace {
   /** Gives back what was reserved for a block that was not written after all. */
   unreserve(key: string, block: number, bytes: number): void {
     const segment = segmentOf(block);
+    const pinned = this.#pinned.get(key);
     const id = segmentId(key, segment);
     const reserved = this.#segments.peek(id)?.bytes ?? 0;
-    if (reserved > bytes) this.#segments.set(id, { key, segment, bytes: reserved - bytes });
+    if (pinned !== undefined) this.#setPinned(pinned, segment, (pinned.get(segment) ?? 0) - bytes);
+    else if (reserved > bytes) this.#segments.set(id, { key, segment, bytes: reserved - bytes });
     else this.#segments.delete(id);
   }
 
@@ -91,7 +142,23 @@ export class CacheSpace {
 
   /** Removes every segment of a revision of so many blocks from the list. */
   forget(key: string, blocks: number): void {
+    this.#forgetPinned(key);
     for (let segment = 0; segment <= segmentOf(blocks); segment++) this.#segments.delete(segmentId(key, segment));
+  }
+
+  /** A pinned revision has no block any more. It stays pinned. */
+  #forgetPinned(key: string): void {
+    const segments = this.#pinned.get(key);
+    for (const segment of [...(segments?.keys() ?? [])]) this.#setPinned(segments ?? new Map(), segment, 0);
+  }
+
+  #setPinned(segments: Map<number, number>, segment: number, bytes: number): void {
+    const before = segments.get(segment);
+    if (before !== undefined) this.#pinnedBytes -= chargeOf(before);
+    if (bytes > 0) {
+      segments.set(segment, bytes);
+      this.#pinnedBytes += chargeOf(bytes);
+    } else segments.delete(segment);
   }
 
   #evict(segment: Segment): void {
@@ -101,7 +168,7 @@ export class CacheSpace {
 
   #oldest(): Segment | undefined {
     for (const segment of this.#segments.rvalues()) {
-      if (segment !== undefined && !this.#options.isPinned(segment.key)) return segment;
+      if (segment !== undefined && !this.#options.isInUse(segment.key)) return segment;
     }
     return undefined;
   }

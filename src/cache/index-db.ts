@@ -19,6 +19,9 @@ const cacheMigrations = [
   `
   ALTER TABLE revision ADD COLUMN stamp TEXT; -- of its file, when every block was there and seen to be sound; NULL: not so
   `,
+  `
+  ALTER TABLE revision ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; -- 1: outside of the limit, see cache-space.ts
+  `,
 ];
 
 export interface RevisionRow {
@@ -28,6 +31,7 @@ export interface RevisionRow {
   readonly used_at: number;
   readonly checked: 0 | 1;
   readonly stamp: string | null;
+  readonly pinned: 0 | 1;
 }
 
 /** The table of cached revisions, with the presence and CRC of their blocks. Losing it costs downloads, nothing else. */
@@ -36,16 +40,18 @@ export class CacheIndex {
   readonly #one: Statement;
   readonly #put: Statement;
   readonly #touch: Statement;
+  readonly #pin: Statement;
   readonly #delete: Statement;
 
   constructor(sql: Sql) {
     this.#all = sql.prepare('SELECT * FROM revision ORDER BY used_at');
     this.#one = sql.prepare('SELECT * FROM revision WHERE key = ?');
     this.#put = sql.prepare(`
-      INSERT OR REPLACE INTO revision (key, size, blocks, used_at, checked, stamp)
-      VALUES (@key, @size, @blocks, @used_at, @checked, @stamp)
+      INSERT OR REPLACE INTO revision (key, size, blocks, used_at, checked, stamp, pinned)
+      VALUES (@key, @size, @blocks, @used_at, @checked, @stamp, @pinned)
     `);
     this.#touch = sql.prepare('UPDATE revision SET used_at = ?, stamp = ? WHERE key = ?');
+    this.#pin = sql.prepare('UPDATE revision SET pinned = ? WHERE key = ?');
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
 
@@ -64,6 +70,11 @@ export class CacheIndex {
 
   touch(key: string, usedAt: number, stamp: string | null): void {
     this.#touch.run(usedAt, stamp, key);
+  }
+
+  /** For a revision without a row, nothing. */
+  pin(key: string, pinned: 0 | 1): void {
+    this.#pin.run(pinned, key);
   }
 
   delete(key: string): void {

@@ -3,6 +3,7 @@
  *
  * Invariant: one reader exists per revision, however many handles read it, so a block under way is fetched once for all.
  */
+import { codeOf } from '../base/errors.js';
 import { InUse } from '../base/in-use.js';
 import { ProviderError } from '../providers/errors.js';
 import { orAborted } from '../providers/or-aborted.js';
@@ -11,7 +12,7 @@ import { revisionKey } from '../providers/provider.js';
 import type { BackingFile } from '../spool/backing-file.js';
 import type { BlockCache, MovedToSpool } from './block-cache.js';
 import { BlockFetcher, type FetchRange, type Pending } from './block-fetcher.js';
-import { BLOCK_BYTES, blockOf } from './blocks.js';
+import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 import { ContentCheck } from './content-check.js';
 import { planSequentialFetch, type SequentialFetch } from './sequential-fetch.js';
@@ -23,6 +24,8 @@ const CONFIRM_PIECE = 1024 * 1024;
 /** Bytes fetched ahead of a sequential reader; a share of the cache's limit is the other bound. */
 const SEQUENTIAL_WINDOW = 4 * DEMAND_REQUEST;
 const SEQUENTIAL_SHARE = 1 / 4;
+/** Bytes that `storeAll` asks for at a time: two requests, so that programs find connections free. */
+const STORE_WINDOW = 2 * DEMAND_REQUEST;
 /** Tries for a block whose shared fetch failed, or that was damaged or evicted meanwhile. */
 const TRIES = 3;
 
@@ -138,6 +141,45 @@ export class RevisionReader {
       this.prefetchSequential(at, size, signal);
       await orAborted(this.read(piece, at), signal);
     }
+  }
+
+  /**
+   * Fetches all that is missing into the cache, behind what programs read, and checks it. True: all of it is there and sound. False:
+   * the cache does not keep it, or nothing says that it is sound. Rejects as the provider does. `progress` is told how many bytes of the
+   * file were gone through.
+   */
+  async storeAll(signal: AbortSignal, progress: (bytes: number) => void = () => {}): Promise<boolean> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#fetchAll(signal, progress);
+        break;
+      } catch (error) {
+        // The request of another reader may have been cancelled, or have brought the whole file instead.
+        if (tries >= TRIES || signal.aborted || codeOf(error) !== 'aborted') throw error;
+      }
+    }
+    await this.#fetcher.arrived();
+    await this.check?.hashInBackground();
+    return this.#cached.isComplete() && this.isSound;
+  }
+
+  /** A window at a time; the next one is asked for before the last has come. */
+  async #fetchAll(signal: AbortSignal, progress: (bytes: number) => void): Promise<void> {
+    const blocks = blockCount(this.file.size);
+    const step = STORE_WINDOW / BLOCK_BYTES;
+    let before: Promise<void> = Promise.resolve();
+    for (let first = 0; first < blocks; first += step) {
+      signal.throwIfAborted();
+      const last = Math.min(first + step, blocks) - 1;
+      this.#fetcher.request(first, last, DEMAND_REQUEST, 'background', signal, true);
+      const came = this.#fetcher.came(first, last);
+      // Awaited one step later.
+      came.catch(() => undefined);
+      await before;
+      progress(first * BLOCK_BYTES);
+      before = came;
+    }
+    await before;
   }
 
   /** The cache's file, for the kernel to read directly: see `BlockCache.openBacking`. Null unless it is complete and sound. */

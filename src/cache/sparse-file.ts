@@ -1,6 +1,7 @@
 /** The file of a revision: sparse, and with holes again where blocks are evicted. */
-import { closeSync, ftruncateSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { codeOf } from '../base/errors.js';
 
 /**
  * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where other
@@ -18,5 +19,16 @@ export function makeSparse(path: string, size: number): number {
   } catch (error) {
     closeSync(fd);
     throw error;
+  }
+}
+
+/** Moves a file to the place of a revision's, and makes the directory of that on demand: there are 256 of them. Throws as the disk does. */
+export function moveTo(path: string, target: string): void {
+  try {
+    renameSync(path, target);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+    renameSync(path, target);
   }
 }

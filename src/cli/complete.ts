@@ -153,6 +153,7 @@ function ofOperand(root: Command, command: Command, operands: readonly string[],
 const actionsOf: Readonly<Record<string, readonly string[]>> = {
   uploads: ['list', 'retry', 'export', 'discard'],
   trash: ['list', 'restore', 'empty'],
+  cache: ['show', 'drop', 'warm'],
   service: ['install', 'uninstall', 'status'],
 };
 

@@ -124,6 +124,36 @@ export function createProgram(): Command {
       (await import('./trash.js')).trashCommand(context, action ?? 'list', paths, options),
     );
   root
+    .command('pin [paths...]')
+    .summary('keep files and folders on this machine, up to date')
+    .description(
+      'Keeps files and folders of a mount on this machine, whole, also those that come into a folder later, from whatever machine. They are ' +
+        "fetched in the background, can be read without the service, and do not count against the cache's size.",
+    )
+    .option('--list', 'what is pinned (default: in all mounts), and how much of it is here')
+    .option('--json', 'the list as JSON')
+    .action(async (paths: string[], options) => (await import('./pin.js')).pinCommand(context, paths, options));
+  root
+    .command('unpin <paths...>')
+    .description('end `pin`: what was kept stays in the cache as long as there is room')
+    .action(async (paths: string[]) => (await import('./pin.js')).unpinCommand(context, paths));
+  root
+    .command('cache [action] [paths...]')
+    .summary('what was downloaded and is here: show, drop, warm')
+    .description(
+      [
+        'What was downloaded, and is kept on this machine up to --cache-size:',
+        '  show [MOUNTPOINT]        shows it, the largest files first (this is what `cache` alone does)',
+        '  drop [MOUNTPOINT] [PATH…]  frees what is at or below these paths (default: all), but for what is pinned or open',
+        '  warm PATH…               fetches files and folders once, before they are read; Ctrl-C ends it',
+      ].join('\n'),
+    )
+    .option('--all', 'show all files')
+    .option('--json', 'as JSON')
+    .action(async (action: string | undefined, paths: string[], options) =>
+      (await import('./cache.js')).cacheCommand(context, action ?? 'show', paths, options),
+    );
+  root
     .command('service <action> [name] [mountpoint]')
     .summary('mounts that systemd keeps: install, uninstall, status')
     .description(

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 import { formatSize } from '../config/units.js';
+import type { PinStatus } from '../filesystem/pins/pins.js';
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import type { MountStatus } from '../mount/status.js';
@@ -98,6 +99,7 @@ function describeOne(status: MountStatus): string[] {
     pending,
     failed,
     cache,
+    pins,
     requests,
     quota,
     rateLimit,
@@ -111,6 +113,7 @@ function describeOne(status: MountStatus): string[] {
     `  cache     ${formatSize(cache.bytes)} of ${formatSize(cache.limit)}, ${cache.hits} hits, ${cache.misses} misses`,
     `  requests  ${requests.total}`,
   ];
+  if (pins !== undefined) lines.push(`  pinned    ${pinsLine(pins)}`);
   if (quota !== undefined) lines.push(`  space     ${formatSize(quota.free)} free of ${formatSize(quota.total)}`);
   if (rateLimit !== undefined) {
     const reset = new Date(rateLimit.resetAt).toLocaleString('sv-SE');
@@ -136,6 +139,12 @@ function describeOne(status: MountStatus): string[] {
   if (kept.length > 0) lines.push(`  ${provider} does not delete what is kept. It can be removed at its website.`);
   if (login !== undefined) lines.push(`  The provider refuses the credentials. Run: ${login}`);
   return lines;
+}
+
+function pinsLine({ files, bytes, missingFiles, missingBytes, problem }: PinStatus): string {
+  if (missingFiles === 0 && problem === undefined) return `${files} files, ${formatSize(bytes)}, all here`;
+  const missing = `${formatSize(missingBytes)} in ${missingFiles} files not here yet`;
+  return `${files} files, ${formatSize(bytes)}; ${missing}${because(problem)}`;
 }
 
 function because(error: string | undefined): string {

@@ -34,9 +34,11 @@ import { type Core, directoryOf, inodeOf } from './core/core.js';
 import { withDeadline } from './core/deadlines.js';
 import { withErrno, withErrnoSync } from './core/errno-boundary.js';
 import type { FailureLog } from './core/failure-log.js';
+import type { CachedFiles } from './inspect/cached-files.js';
 import type { Inspection } from './inspect/inspection.js';
 import type { AccountMetadata } from './metadata/account-metadata.js';
 import { assemble, type Parts } from './parts.js';
+import type { Pins } from './pins/pins.js';
 import { recoverUploads } from './recovery/recovery.js';
 import type { Trash } from './trash/trash.js';
 import { TrashFilesystem } from './trash/trash-filesystem.js';
@@ -101,6 +103,16 @@ export class CloudFilesystem implements Filesystem {
   /** The file system as programs see it: with the trash directories of the desktop. */
   withTrash(): Filesystem {
     return new TrashFilesystem(this, this.#core, this.#parts.trash, this.#failures);
+  }
+
+  /** What is kept on this machine. The caller starts it. */
+  get pins(): Pins {
+    return this.#parts.pins;
+  }
+
+  /** What the cache has, for people. */
+  get cached(): CachedFiles {
+    return this.#parts.cached;
   }
 
   /** What people ask about objects. */

@@ -14,6 +14,7 @@ import { LookupDeadlines } from './core/deadlines.js';
 import { FailureLog } from './core/failure-log.js';
 import { Invalidations } from './core/invalidations.js';
 import { Handles } from './handles.js';
+import { CachedFiles } from './inspect/cached-files.js';
 import { Inspection } from './inspect/inspection.js';
 import { HardLinks } from './names/hard-links.js';
 import { Namespace } from './names/namespace.js';
@@ -21,6 +22,7 @@ import { AsideFiles } from './names/removed-while-open.js';
 import { Renaming } from './names/renaming.js';
 import { Copying } from './names/server-side-copy.js';
 import { SpecialFiles } from './names/special-files.js';
+import { Pins } from './pins/pins.js';
 import { Intents } from './recovery/intents.js';
 import { Trash } from './trash/trash.js';
 import { TrashDirectory } from './trash/trash-directory.js';
@@ -51,6 +53,8 @@ export interface Parts {
   readonly lookups: LookupDeadlines;
   readonly trash: TrashDirectory;
   readonly inspection: Inspection;
+  readonly pins: Pins;
+  readonly cached: CachedFiles;
 }
 
 /** `root`: the mounted directory. */
@@ -62,7 +66,10 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
   const mappings: Mappings = new Mappings(core, contents, passthrough, (state) => {
     handles.writersGone(state).catch((error) => core.log.error({ error }, 'the end of a mapping'));
   });
-  core.readers.onCorruption = (file) => markCorrupt(core, file);
+  core.readers.onCorruption = (file) => {
+    markCorrupt(core, file);
+    pins.corrupted(file.id);
+  };
   const orphans = new Orphans(core);
   const uploader = new Uploader(core, contents, orphans, relocation);
   uploader.onSpace = (bytes) => space.changed(bytes);
@@ -78,6 +85,7 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
   asideFiles.dispose = (file) => namespace.dispose(file);
   namespace.onRemoved = (bytes, toTrash) => space.removed(bytes, toTrash);
   const trash = new Trash(core, { ...forNames, namespace, space }, root);
+  const pins: Pins = new Pins(core, namespace, root);
   namespace.onTrashed = (remote) => trash.noteRemoved(remote);
   const renaming = new Renaming(core, namespace, forNames);
   namespace.toNextName = (inode, caller) => renaming.toNextName(inode, caller);
@@ -96,5 +104,7 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     lookups: new LookupDeadlines(core),
     trash: new TrashDirectory(core, trash, root),
     inspection: new Inspection(core, namespace, root),
+    pins,
+    cached: new CachedFiles(core, namespace, root),
   };
 }

@@ -26,7 +26,13 @@ export type ControlCommand =
   | 'info'
   | 'search'
   | 'search-remote'
-  | 'link';
+  | 'link'
+  | 'pin'
+  | 'unpin'
+  | 'pin-list'
+  | 'cache-list'
+  | 'cache-drop'
+  | 'cache-warm';
 
 /** The arguments of a command. */
 export interface ControlArguments {
@@ -50,6 +56,8 @@ export type ControlHandler = (
   command: ControlCommand,
   args: ControlArguments,
   progress: (what: unknown) => void,
+  /** Aborts when the command has ended before its answer, as by Ctrl-C. */
+  given: AbortSignal,
 ) => Promise<unknown>;
 
 /** The kernel's limit on the path of a Unix socket, bytes (unix(7)), less its closing NUL. */
@@ -106,9 +114,11 @@ async function answer(socket: Socket, line: string, handle: ControlHandler): Pro
   const send = (message: Message): void => {
     if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
   };
+  const given = new AbortController();
+  socket.once('close', () => given.abort(new SyncmountError('aborted', 'the command has ended')));
   try {
     const { command, ...args } = JSON.parse(line) as { command: ControlCommand } & ControlArguments;
-    send({ result: (await handle(command, args, (progress) => send({ progress }))) ?? null });
+    send({ result: (await handle(command, args, (progress) => send({ progress }), given.signal)) ?? null });
   } catch (error) {
     send({ error: { code: codeOf(error) ?? 'error', message: messageOf(error) } });
   }

@@ -116,6 +116,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
     await Promise.race([filesystem.recover(), systemClock.sleep(RECOVERY_TIMEOUT_MS)]);
     metadata?.carryExisting().catch((error) => log.error({ error }, 'carrying the metadata of this machine'));
     metadata?.store.start();
+    filesystem.pins.start();
     // Rejects when `close` aborts it.
     directories.followChanges().catch(() => undefined);
     const opened = cache;
@@ -128,6 +129,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
       storeMetadata: async () => await metadata?.store.flush(),
       async close() {
         filesystem.close();
+        await filesystem.pins.close();
         directories.close();
         metadata?.close();
         await metadata?.store.close();

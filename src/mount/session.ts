@@ -124,6 +124,7 @@ export class Session {
     const quota = this.#opened.filesystem.quota();
     const kept = this.#opened.keptVersions();
     const metadata = this.#opened.metadata();
+    const pins = this.#opened.filesystem.pins.status();
     const { account, mountpoint, options } = this.#options;
     return {
       mountpoint,
@@ -137,6 +138,7 @@ export class Session {
       pending: uploads.filter((upload) => upload.state !== 'failed'),
       failed: uploads.filter((upload) => upload.state === 'failed'),
       cache: this.#opened.cache.stats(),
+      ...(pins === null ? {} : { pins }),
       requests: { total, byRoute },
       ...(rateLimit === null ? {} : { rateLimit }),
       ...(quota === null ? {} : { quota }),
@@ -245,7 +247,7 @@ export class Session {
   async #listen(): Promise<void> {
     const { registry, mountpoint, account, logFile } = this.#options;
     const socket = registry.socketPath(mountpoint);
-    this.#server = await serveControl(socket, (command, args, progress) => this.#answer(command, args, progress));
+    this.#server = await serveControl(socket, (...asked) => this.#answer(...asked));
     registry.put({
       mountpoint,
       account,
@@ -259,6 +261,7 @@ export class Session {
     command: ControlCommand,
     { paths = [], names = [], query = '', wish = { act: 'show' } }: ControlArguments,
     progress: (what: unknown) => void,
+    given: AbortSignal,
   ): Promise<unknown> {
     switch (command) {
       case 'status':
@@ -291,6 +294,18 @@ export class Session {
         return this.#opened.filesystem.inspection.searchRemote(query);
       case 'link':
         return this.#opened.filesystem.inspection.link(paths[0] ?? '/', wish);
+      case 'pin':
+        return this.#opened.filesystem.pins.pin(paths);
+      case 'unpin':
+        return this.#opened.filesystem.pins.unpin(paths);
+      case 'pin-list':
+        return this.#opened.filesystem.pins.list();
+      case 'cache-list':
+        return this.#opened.filesystem.cached.list();
+      case 'cache-drop':
+        return this.#opened.filesystem.cached.drop(paths);
+      case 'cache-warm':
+        return this.#opened.filesystem.cached.warm(paths, progress, given);
       default:
         throw new SyncmountError('usage', 'unknown command');
     }

@@ -1,3 +1,4 @@
+import type { PinStatus } from '../filesystem/pins/pins.js';
 import type { RetainedVersion } from '../filesystem/recovery/retained-versions.js';
 
 /** What `status --json` prints of one mount; the shape is part of the product's contract (docs/status.md). */
@@ -13,7 +14,16 @@ export interface MountStatus {
   readonly paused?: true;
   readonly pending: readonly UploadStatus[];
   readonly failed: readonly UploadStatus[];
-  readonly cache: { readonly bytes: number; readonly limit: number; readonly hits: number; readonly misses: number };
+  readonly cache: {
+    readonly bytes: number;
+    readonly limit: number;
+    /** Bytes of pinned contents, on top of `bytes`. */
+    readonly pinned: number;
+    readonly hits: number;
+    readonly misses: number;
+  };
+  /** What is kept on this machine; absent while nothing is pinned. */
+  readonly pins?: PinStatus;
   readonly requests: { readonly total: number; readonly byRoute: Readonly<Record<string, number>> };
   readonly rateLimit?: {
     readonly limit: number;

@@ -84,6 +84,11 @@ export function revisionKey(file: Pick<RemoteFile, 'id' | 'size' | 'modified' | 
     : `${file.id}:${file.size}:${file.md5.toLowerCase()}`;
 }
 
+/** The id of the file that a revision is of. */
+export function idOfRevision(key: RevisionKey): string {
+  return key.split(':').slice(0, -2).join(':');
+}
+
 export interface Quota {
   /** Bytes. */
   readonly total: number;

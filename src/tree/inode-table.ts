@@ -14,6 +14,7 @@ import { type DirectoryWatch, DirectoryWatches } from './directory-watches.js';
 import { type FurtherName, FurtherNames } from './further-names.js';
 import { emptyOverlay, type Ino, type Inode, isFirstName, type Overlay } from './inode.js';
 import { NameCache, type Named } from './name-cache.js';
+import { PinTable } from './pin-table.js';
 import {
   type InodeRow,
   inodeOf,
@@ -42,11 +43,14 @@ export class InodeTable {
   readonly sql: Sql;
   /** Called after each change of a row, in the transaction that makes it. `before` is null for a new row. */
   onChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
+  /** Called after each change of a row, as `onChange`, for those who keep contents here. Null while nothing is pinned. */
+  onContentChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
   /** Called when an inode got, lost (`left`) or moved a further name, in the transaction of that. */
   onFurtherName: ((ino: Ino, left: Named | null) => void) | null = null;
   /** The changes that are being made come from a listing, not from this machine. */
   isMerging = false;
   readonly xattrs: XattrTable;
+  readonly pins: PinTable;
   /** To be read; changes go through the methods here. It has also those that are out of sight (`isShown`). */
   readonly further: FurtherNames;
   readonly #transaction: <T>(act: () => T) => T;
@@ -70,6 +74,7 @@ export class InodeTable {
   constructor(sql: Sql) {
     this.sql = sql;
     this.xattrs = new XattrTable(sql);
+    this.pins = new PinTable(sql);
     this.#transaction = transactionsOf(sql);
     this.#byIno = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE ino = ?`).raw();
     this.#byName = sql.prepare('SELECT ino FROM inode WHERE parent = ? AND name = ?').pluck();
@@ -284,6 +289,7 @@ export class InodeTable {
     this.#notify(ino, null, whole);
     const made = this.#remember({ ino, ...whole });
     this.onChange?.(ino, null, whole);
+    this.onContentChange?.(ino, null, whole);
     return made;
   }
 
@@ -303,6 +309,7 @@ export class InodeTable {
     this.#notify(ino, before, after);
     this.#remember(after);
     this.onChange?.(ino, before, after);
+    this.onContentChange?.(ino, before, after);
     return after;
   }
 

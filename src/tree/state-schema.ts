@@ -208,4 +208,10 @@ export const stateMigrations: readonly Migration[] = [
   -- A program has set its times; of rows from before it is not known.
   ALTER TABLE metadata_row ADD COLUMN times_set INTEGER NOT NULL DEFAULT 1;
   `,
+  `
+  CREATE TABLE pin (                           -- files and folders that are kept on this machine
+    ino   INTEGER PRIMARY KEY,
+    since INTEGER NOT NULL                     -- ms
+  );
+  `,
 ];

@@ -10,7 +10,7 @@ const values = (...words: string[]): string[] => complete(...words).words.map(({
 describe('completion offers', () => {
   it('the commands that help shows', () => {
     expect(values('')).toEqual(
-      'login logout accounts mount umount status uploads pause resume trash service link search info api sandbox doctor completion help'.split(
+      'login logout accounts mount umount status uploads pause resume trash pin unpin cache service link search info api sandbox doctor completion help'.split(
         ' ',
       ),
     );
@@ -56,7 +56,7 @@ describe('completion offers', () => {
     ],
     [
       ['help', 'c'],
-      ['completion', 'config'],
+      ['cache', 'completion', 'config'],
     ],
     [
       ['login', 'new', '--provider', '4'],

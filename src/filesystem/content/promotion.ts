@@ -10,7 +10,7 @@ import type { Core } from '../core/core.js';
  * The file has moved when this function returns, not only when its promise resolves: the next open finds it there.
  */
 export async function promoteToCache(
-  { readers, journal }: Core,
+  { readers, journal, table }: Core,
   spool: SpoolFile,
   remote: RemoteFile,
   crcs: readonly number[],
@@ -18,6 +18,9 @@ export async function promoteToCache(
 ): Promise<void> {
   const key = revisionKey(remote);
   if (remote.md5 === null) readers.cache.invalidate(key, remote.size);
+  const ino = table.pins.isEmpty ? undefined : table.byRemote('file', remote.id)?.ino;
+  // Else a file that is larger than the cache's limit would be fetched again.
+  if (ino !== undefined && table.pins.covers(table, ino)) readers.cache.pins.add(key, remote.size);
   const isUsed = backing !== null && backing.users > 0;
   if (readers.cache.adopt(key, spool.size, spool.path, crcs, isUsed ? backing : null)) {
     await spool.close();

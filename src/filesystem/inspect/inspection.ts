@@ -10,8 +10,9 @@ import {
 } from '../../providers/provider.js';
 import { type Ino, type Inode, sizeOf } from '../../tree/inode.js';
 import { attributesOf } from '../attributes/attributes.js';
-import { type Core, inodeOf, pathOf, requireWritable } from '../core/core.js';
+import { type Core, pathOf, requireWritable } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
+import { atPath } from '../names/at-path.js';
 import type { Namespace } from '../names/namespace.js';
 
 /** Rows of one turn of a search: some 5 ms. */
@@ -61,14 +62,8 @@ export class Inspection {
     this.#root = root;
   }
 
-  /** The object at a path from the mounted directory. ENOENT. */
-  async #at(path: string): Promise<Inode> {
-    let at = this.#root;
-    for (const name of path.split('/').filter((part) => part !== '')) {
-      if (inodeOf(this.#core, at).kind !== 'directory') throw new FsError('ENOENT', `${path} does not exist`);
-      at = (await this.#namespace.find(at, name)).ino;
-    }
-    return inodeOf(this.#core, at);
+  #at(path: string): Promise<Inode> {
+    return atPath(this.#core, this.#namespace, this.#root, path);
   }
 
   async info(path: string): Promise<ObjectInfo> {

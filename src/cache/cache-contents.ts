@@ -1,0 +1,42 @@
+import type { StateDatabase } from '../base/sqlite.js';
+import { BlockMap, blockCount, segmentOf } from './blocks.js';
+import type { CachedRevision } from './cached-revision.js';
+
+/** Rows of the index that are read at a time: the map of a film has tens of KiB. */
+const ROWS_AT_A_TIME = 100;
+
+/** What the cache has of one revision. */
+export interface CachedContent {
+  readonly key: string;
+  /** Bytes of the revision, and those that are present. */
+  readonly size: number;
+  readonly bytes: number;
+}
+
+/**
+ * Everything that the cache has, for people: some rows at a time, so that the caller can let others have their turn in between.
+ * `open`: revisions that are being read, whose rows are older than they are.
+ */
+export function* cachedContents(
+  { sql }: Pick<StateDatabase, 'sql'>,
+  open: ReadonlyMap<string, CachedRevision>,
+): Generator<CachedContent[], void> {
+  const page = sql.prepare('SELECT key, size, blocks FROM revision WHERE key > ? ORDER BY key LIMIT ?').raw();
+  for (let last = ''; ; ) {
+    const rows = page.all(last, ROWS_AT_A_TIME) as [string, number, Uint8Array | null][];
+    yield rows.flatMap(([key, size, blocks]) => {
+      const map = open.get(key)?.map ?? (blocks === null ? null : new BlockMap(blockCount(size), blocks));
+      const bytes = map === null ? 0 : bytesOf(map, size);
+      return bytes === 0 ? [] : [{ key, size, bytes }];
+    });
+    last = rows.at(-1)?.[0] ?? '';
+    if (rows.length < ROWS_AT_A_TIME) return;
+  }
+}
+
+/** Bytes of the present blocks of a revision of `size` bytes. */
+export function bytesOf(map: BlockMap, size: number): number {
+  let bytes = 0;
+  for (let segment = 0; segment <= segmentOf(map.count); segment++) bytes += map.bytesOf(segment, size);
+  return bytes;
+}

@@ -1,0 +1,129 @@
+/** `syncmount cache`: what was downloaded and is still here; lets go of it, or fetches it before it is read. */
+import { join } from 'node:path';
+import { SingleBar } from 'cli-progress';
+import { UsageError } from '../base/errors.js';
+import { formatSize } from '../config/units.js';
+import type { CachedFile, CacheListing, Dropped, Warmed, WarmProgress } from '../filesystem/inspect/cached-files.js';
+import { askControl } from '../mount/control.js';
+import { isServed, type RegistryEntry } from '../mount/registry.js';
+import type { Context } from './context.js';
+import { complain, print, printJson } from './output.js';
+import { meant } from './trash.js';
+
+const actions = ['show', 'drop', 'warm'] as const;
+type Action = (typeof actions)[number];
+
+/** People look at the first screen. */
+const SHOWN = 30;
+/** What a shell makes of SIGINT. */
+const INTERRUPTED = 130;
+
+interface CacheOptions {
+  readonly json?: boolean;
+  readonly all?: boolean;
+}
+
+export async function cacheCommand(
+  context: Context,
+  name: string,
+  given: readonly string[],
+  options: CacheOptions,
+): Promise<void> {
+  const action = actionOf(name);
+  if (action === 'show') return await show(context, given, options);
+  const { entry, paths } = meant(context.registry, given);
+  if (action === 'drop') return await drop(entry, paths, options);
+  if (given.length === 0) throw new UsageError('say what to fetch: files or folders of a mount');
+  return await warm(entry, paths.length === 0 ? ['/'] : paths, options);
+}
+
+function actionOf(name: string): Action {
+  const action = actions.find((known) => known === name);
+  if (action === undefined) throw new UsageError(`'${name}' is none of ${actions.join(', ')}`);
+  return action;
+}
+
+async function show({ registry }: Context, given: readonly string[], { json, all }: CacheOptions): Promise<void> {
+  const entries = given.length === 0 ? registry.all().filter(isServed) : [meant(registry, given).entry];
+  const caches: (CacheListing & { readonly mountpoint: string })[] = [];
+  for (const { mountpoint, socket } of entries)
+    caches.push({ mountpoint, ...((await askControl(socket, 'cache-list')) as CacheListing) });
+  if (json) return printJson(caches);
+  if (caches.length === 0) return print('Nothing is mounted.');
+  for (const { mountpoint, bytes, limit, pinned, files } of caches) {
+    const also = pinned === 0 ? '' : `, and ${formatSize(pinned)} pinned`;
+    print(`${mountpoint}: ${formatSize(bytes)} of ${formatSize(limit)}${also}, ${files.length} files`);
+    const shown = all === true ? files : files.slice(0, SHOWN);
+    for (const file of shown) print(...fieldsOf(mountpoint, file));
+    if (shown.length < files.length) print(`and ${files.length - shown.length} smaller ones: --all shows them`);
+  }
+}
+
+function fieldsOf(mountpoint: string, { path, size, bytes, isPinned }: CachedFile): string[] {
+  const here = bytes === size ? formatSize(bytes) : `${formatSize(bytes)} of ${formatSize(size)}`;
+  const name = path === null ? '(an older version, or outside of the mounted folder)' : join(mountpoint, path);
+  return [here, isPinned ? 'pinned' : 'cached', name];
+}
+
+async function drop(entry: RegistryEntry, paths: readonly string[], { json }: CacheOptions): Promise<void> {
+  const dropped = (await askControl(entry.socket, 'cache-drop', { paths })) as Dropped;
+  if (json) return printJson(dropped);
+  const { files, bytes, pinned, open } = dropped;
+  const stays = [
+    ...(pinned === 0 ? [] : [`${pinned} pinned`]),
+    ...(open === 0 ? [] : [`${open} that programs have open`]),
+  ];
+  const rest = stays.length === 0 ? '' : ` Kept: ${stays.join(', ')}.`;
+  print(`Freed ${formatSize(bytes)} of ${files} files.${rest}`);
+}
+
+async function warm(entry: RegistryEntry, paths: readonly string[], { json }: CacheOptions): Promise<void> {
+  const bar = progressBar();
+  const interrupt = (): void => {
+    bar.stop();
+    // The mount ends its requests when this command is gone.
+    complain(`stopped; ${bar.told()}`);
+    process.exit(INTERRUPTED);
+  };
+  process.once('SIGINT', interrupt);
+  const warmed = (await askControl(entry.socket, 'cache-warm', { paths }, (how) =>
+    bar.show(how as WarmProgress),
+  ).finally(() => {
+    bar.stop();
+    process.off('SIGINT', interrupt);
+  })) as Warmed;
+  if (json) printJson(warmed);
+  else print(`Here: ${warmed.files} of ${warmed.allFiles} files, ${formatSize(warmed.bytes)}.`);
+  for (const { path, error } of warmed.failed) complain(`${join(entry.mountpoint, path)}: ${error}`);
+  if (warmed.failed.length > 0) process.exitCode = 1;
+}
+
+interface Shown {
+  show(how: WarmProgress): void;
+  stop(): void;
+  /** How far it is, in words. */
+  told(): string;
+}
+
+/** A bar on a terminal; elsewhere nothing. */
+function progressBar(): Shown {
+  let last: WarmProgress = { files: 0, bytes: 0, allFiles: 0, allBytes: 0 };
+  const told = (): string =>
+    `${last.files} of ${last.allFiles} files, ${formatSize(last.bytes)} of ${formatSize(last.allBytes)} are here`;
+  const bar = process.stderr.isTTY
+    ? new SingleBar({ format: 'fetching {bar} {percentage}% | {told}', clearOnComplete: true })
+    : null;
+  let isStarted = false;
+  return {
+    told,
+    show(how) {
+      last = how;
+      if (!isStarted) bar?.start(Math.max(1, how.allBytes), how.bytes, { told: told() });
+      else bar?.update(how.bytes, { told: told() });
+      isStarted = true;
+    },
+    stop() {
+      if (isStarted) bar?.stop();
+    },
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * The background work for pins: listings and downloads, a few at a time, with pauses while the service refuses. Without work there is no
+ * timer and no request.
+ */
+import { type Clock, SteadyTime } from '../../base/clock.js';
+import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { Ino } from '../../tree/inode.js';
+import { afterFailure } from './pin-policy.js';
+
+/** Jobs at a time: what programs ask for finds connections free. */
+const PARALLEL = 2;
+
+/** A worker that waits looks at the clock so often, ms: a machine that slept finds that a pause is over. */
+const LOOK_MS = 60_000;
+
+export interface Job {
+  readonly act: 'list' | 'fetch';
+  readonly ino: Ino;
+  /** Why the last try failed; null: it was not tried yet, or has succeeded. */
+  error: string | null;
+  failures: number;
+  /** Bytes of the file that were gone through. */
+  bytes: number;
+  /** Not before this time, by a steady clock. */
+  notBefore: number;
+  /** Nobody wants its result any more. */
+  readonly abort: AbortController;
+}
+
+export interface PinWorkOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Carries out a job. Rejects with the reason why it has to be tried again. */
+  readonly run: (job: Job, signal: AbortSignal) => Promise<void>;
+  /** What is known of the object of a job is out of date. */
+  readonly relist: (ino: Ino) => void;
+}
+
+export class PinWork {
+  readonly #options: PinWorkOptions;
+  readonly #time: SteadyTime;
+  /** Listings come first: they tell what is to be fetched. */
+  readonly #waiting = { list: new Set<Job>(), fetch: new Set<Job>() };
+  readonly #workers = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+  #pausedUntil = 0;
+  #pauseReason: string | null = null;
+  #failuresInARow = 0;
+  #wake = new AbortController();
+
+  constructor(options: PinWorkOptions) {
+    this.#options = options;
+    this.#time = new SteadyTime(options.clock);
+  }
+
+  /** Why nothing is fetched for now; null where nothing keeps it up. */
+  get pauseReason(): string | null {
+    return this.#time.now() < this.#pausedUntil ? this.#pauseReason : null;
+  }
+
+  add(act: Job['act'], ino: Ino): Job {
+    const job: Job = { act, ino, error: null, failures: 0, bytes: 0, notBefore: 0, abort: new AbortController() };
+    this.#waiting[act].add(job);
+    this.#start();
+    return job;
+  }
+
+  cancel(job: Job): void {
+    this.#waiting[job.act].delete(job);
+    job.abort.abort(new SyncmountError('aborted', 'not wanted any more'));
+  }
+
+  /** Ends all work. Resolves when nothing is under way. */
+  async close(): Promise<void> {
+    this.#closing.abort(new SyncmountError('aborted', 'the mount ends'));
+    this.#wake.abort(null);
+    await Promise.all(this.#workers);
+  }
+
+  #start(): void {
+    // `null`: without a reason Node makes an error with a stack trace.
+    this.#wake.abort(null);
+    if (this.#workers.size >= PARALLEL || this.#closing.signal.aborted) return;
+    const worker = this.#work().finally(() => this.#workers.delete(worker));
+    this.#workers.add(worker);
+  }
+
+  async #work(): Promise<void> {
+    // The caller of `add` finishes first.
+    await Promise.resolve();
+    while (!this.#closing.signal.aborted) {
+      const job = this.#next();
+      if (job !== undefined) await this.#run(job);
+      else if (this.#waiting.list.size + this.#waiting.fetch.size === 0) return;
+      else await this.#untilDue();
+    }
+  }
+
+  #next(): Job | undefined {
+    const now = this.#time.now();
+    if (now < this.#pausedUntil) return undefined;
+    for (const jobs of [this.#waiting.list, this.#waiting.fetch])
+      for (const job of jobs) {
+        if (job.notBefore > now) continue;
+        jobs.delete(job);
+        return job;
+      }
+    return undefined;
+  }
+
+  async #run(job: Job): Promise<void> {
+    const { log, run, relist } = this.#options;
+    const signal = AbortSignal.any([job.abort.signal, this.#closing.signal]);
+    try {
+      await run(job, signal);
+      job.error = null;
+      job.failures = 0;
+      this.#failuresInARow = 0;
+    } catch (error) {
+      if (signal.aborted) return;
+      job.error = messageOf(error);
+      job.failures++;
+      this.#failuresInARow++;
+      const {
+        pauseMs,
+        delayMs,
+        relist: isOutdated,
+      } = afterFailure({
+        code: codeOf(error),
+        retryAfterMs: retryAfterOf(error),
+        failures: job.failures,
+        inARow: this.#failuresInARow,
+      });
+      const now = this.#time.now();
+      job.notBefore = now + delayMs;
+      if (pauseMs > 0) {
+        this.#pausedUntil = Math.max(this.#pausedUntil, now + pauseMs);
+        this.#pauseReason = job.error;
+      }
+      log.info({ ino: job.ino, code: codeOf(error), pauseMs, delayMs }, `pinned: ${job.error}`);
+      this.#waiting[job.act].add(job);
+      if (isOutdated) relist(job.ino);
+    }
+  }
+
+  /** Waits until a job may begin, or comes. */
+  async #untilDue(): Promise<void> {
+    let due = Number.POSITIVE_INFINITY;
+    for (const jobs of Object.values(this.#waiting)) for (const { notBefore } of jobs) due = Math.min(due, notBefore);
+    const ms = Math.min(LOOK_MS, Math.max(1, Math.max(due, this.#pausedUntil) - this.#time.now()));
+    if (this.#wake.signal.aborted) this.#wake = new AbortController();
+    await this.#options.clock.sleep(ms, this.#wake.signal).catch(() => undefined);
+  }
+}
+
+function retryAfterOf(error: unknown): number | undefined {
+  const data = error instanceof SyncmountError ? error.data : undefined;
+  return typeof data?.retryAfterMs === 'number' ? data.retryAfterMs : undefined;
+}

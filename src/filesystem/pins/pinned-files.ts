@@ -1,0 +1,179 @@
+/**
+ * Follows the tree: which files are pinned by now, and which revision of each is to be here. A change of a row makes this look at that
+ * row again, a moment later and a few at a time.
+ *
+ * Invariant: a file that is looked at and covered by a pin has its latest known revision pinned in the cache, and a job where bytes of
+ * it are missing; of any other file nothing is pinned.
+ */
+import { Pieces, turn } from '../../base/event-loop-turns.js';
+import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { type Ino, type Inode, remoteFileOf } from '../../tree/inode.js';
+import type { Core } from '../core/core.js';
+import type { Job, PinWork } from './pin-work.js';
+
+/** How long after a change its row is looked at, ms: a change of names often comes with others, and a stored file moves to the cache. */
+const SETTLE_MS = 100;
+/** Names of a directory that are read at a time. */
+const NAMES_AT_A_TIME = 500;
+/** Files that are looked at between two turns of the event loop: each takes a look into the cache's index, some 30 µs. */
+const FILES_PER_TURN = 100;
+
+/** A pinned file. */
+export interface PinnedFile {
+  /** Null: its content waits on this machine to be stored, so it is here. */
+  readonly key: string | null;
+  /** Bytes. */
+  readonly size: number;
+  /** What is to be done for it; null: all of it is here. */
+  readonly job: Job | null;
+}
+
+export class PinnedFiles {
+  readonly #core: Core;
+  readonly #work: PinWork;
+  readonly #files = new Map<Ino, PinnedFile>();
+  /** Pinned directories. */
+  readonly #directories = new Set<Ino>();
+  /** Directories that are to be listed for the first time, or again. */
+  readonly #listings = new Map<Ino, Job>();
+  readonly #doubtful = new Set<Ino>();
+  #looking: Promise<void> | null = null;
+  readonly #closing: AbortSignal;
+
+  constructor(core: Core, work: PinWork, closing: AbortSignal) {
+    this.#core = core;
+    this.#work = work;
+    this.#closing = closing;
+  }
+
+  get files(): ReadonlyMap<Ino, PinnedFile> {
+    return this.#files;
+  }
+
+  get directories(): ReadonlySet<Ino> {
+    return this.#directories;
+  }
+
+  get listings(): ReadonlyMap<Ino, Job> {
+    return this.#listings;
+  }
+
+  /** A row has changed: is that of interest? For `InodeTable.onContentChange`. */
+  changed(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
+    if (before === null || before.parent !== after.parent || contentOf(before) !== contentOf(after)) this.lookAt(ino);
+  }
+
+  /** Looks at an inode, and where it came into or out of the pinned tree, at all below it. */
+  lookAt(ino: Ino): void {
+    if (this.#closing.aborted) return;
+    this.#doubtful.add(ino);
+    this.#looking ??= this.#look()
+      .catch((error: unknown) => this.#core.log.error({ error }, 'looking after pinned files'))
+      .finally(() => {
+        this.#looking = null;
+        // What came while the last one ended.
+        const [next] = this.#doubtful;
+        if (next !== undefined) this.lookAt(next);
+      });
+  }
+
+  /** Resolves when no look is under way. */
+  async settled(): Promise<void> {
+    while (this.#looking !== null) await this.#looking;
+  }
+
+  /** Has a directory listed. Does nothing where that waits already. */
+  list(ino: Ino): void {
+    if (!this.#closing.aborted && !this.#listings.has(ino)) this.#listings.set(ino, this.#work.add('list', ino));
+  }
+
+  /** A job has done its work. */
+  done(job: Job): void {
+    const { ino, act } = job;
+    if (act === 'list') this.#listings.delete(ino);
+    const file = this.#files.get(ino);
+    // Else its row has changed meanwhile, and there is another job.
+    if (file?.job === job) this.#files.set(ino, { ...file, job: null });
+  }
+
+  /** The bytes that were here are gone, or wrong. */
+  lost(ino: Ino): void {
+    this.#release(ino);
+    this.lookAt(ino);
+  }
+
+  async #look(): Promise<void> {
+    const pieces = new Pieces(FILES_PER_TURN);
+    await this.#core.clock.sleep(SETTLE_MS, this.#closing).catch(() => undefined);
+    for (const ino of this.#doubtful) {
+      if (this.#closing.aborted) return;
+      // A set that grows meanwhile is iterated to its end.
+      this.#doubtful.delete(ino);
+      await this.#lookNow(ino, pieces);
+      if (pieces.isFull()) await turn();
+    }
+  }
+
+  async #lookNow(ino: Ino, pieces: Pieces): Promise<void> {
+    const { table } = this.#core;
+    const inode = table.peek(ino);
+    const isPinned = inode !== undefined && table.pins.covers(table, ino);
+    if (inode?.kind === 'directory') return await this.#lookAtDirectory(inode, isPinned, pieces);
+    const file = inode === undefined ? null : remoteFileOf(inode);
+    if (inode === undefined || !isPinned || (file === null && inode.localSize === null)) return this.#release(ino);
+    if (inode.localSize !== null || file === null) this.#keep(ino, { key: null, size: inode.localSize ?? 0 });
+    else this.#want(ino, file);
+  }
+
+  async #lookAtDirectory({ ino, remote, listedAt }: Inode, isPinned: boolean, pieces: Pieces): Promise<void> {
+    const { table } = this.#core;
+    const wasPinned = this.#directories.has(ino);
+    if (isPinned) this.#directories.add(ino);
+    else this.#directories.delete(ino);
+    if (isPinned && remote !== null && listedAt === null) this.list(ino);
+    const listing = this.#listings.get(ino);
+    if (!isPinned && listing !== undefined) {
+      this.#work.cancel(listing);
+      this.#listings.delete(ino);
+    }
+    // What is below changes with it; else each row there tells of its own changes.
+    if (isPinned === wasPinned) return;
+    for (let last = ''; !this.#closing.aborted; ) {
+      const names = table.namesAfter(ino, last, NAMES_AT_A_TIME);
+      for (const [, child] of names) this.#doubtful.add(child);
+      last = names.at(-1)?.[0] ?? '';
+      if (names.length < NAMES_AT_A_TIME) return;
+      if (pieces.isFull()) await turn();
+    }
+  }
+
+  #want(ino: Ino, file: RemoteFile): void {
+    const { cache } = this.#core.readers;
+    const key = revisionKey(file);
+    if (this.#files.get(ino)?.key === key) return;
+    this.#release(ino);
+    cache.pins.add(key, file.size);
+    const { bytes, isChecked } = cache.present(key, file.size);
+    const isHere = bytes === file.size && (file.md5 === null || file.size === 0 || isChecked);
+    this.#files.set(ino, { key, size: file.size, job: isHere ? null : this.#work.add('fetch', ino) });
+  }
+
+  #keep(ino: Ino, { key, size }: Pick<PinnedFile, 'key' | 'size'>): void {
+    this.#release(ino);
+    this.#files.set(ino, { key, size, job: null });
+  }
+
+  #release(ino: Ino): void {
+    const file = this.#files.get(ino);
+    if (file === undefined) return;
+    this.#files.delete(ino);
+    if (file.job !== null) this.#work.cancel(file.job);
+    if (file.key !== null) this.#core.readers.cache.pins.remove(file.key);
+  }
+}
+
+/** What a change must differ in to be of interest. */
+function contentOf({ localSize, remote }: Pick<Inode, 'localSize' | 'remote'>): string | null {
+  if (localSize !== null) return `${localSize}`;
+  return remote?.kind === 'file' ? revisionKey(remote) : null;
+}

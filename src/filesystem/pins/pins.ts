@@ -1,0 +1,291 @@
+/**
+ * Pins: files and folders that are kept on this machine, whole and up to date, so that they can be read without the service. What comes
+ * into a pinned folder later is pinned with it, whoever puts it there.
+ */
+
+import { SyncmountError } from '../../base/errors.js';
+import { forEachInTurns } from '../../base/event-loop-turns.js';
+import { revisionKey } from '../../providers/provider.js';
+import { type Ino, type Inode, isSpecial, remoteFileOf } from '../../tree/inode.js';
+import { type Core, inodeOf, pathOf } from '../core/core.js';
+import { FsError } from '../core/fs-error.js';
+import { atPath } from '../names/at-path.js';
+import type { Namespace } from '../names/namespace.js';
+import { listingPauseMs } from './pin-policy.js';
+import { type Job, PinWork } from './pin-work.js';
+import { type PinnedFile, PinnedFiles } from './pinned-files.js';
+
+/** How many files and bytes of what is pinned are here. */
+export interface PinCounts {
+  readonly files: number;
+  readonly bytes: number;
+  /** Files and bytes that are not here yet. */
+  readonly missingFiles: number;
+  readonly missingBytes: number;
+}
+
+export interface PinStatus extends PinCounts {
+  /** Pinned files and folders. */
+  readonly pins: number;
+  /** Why nothing is fetched for now, or what keeps a file from being here. */
+  readonly problem?: string;
+}
+
+export interface PinListing extends PinCounts {
+  /** From the mounted directory. */
+  readonly path: string;
+  readonly kind: 'file' | 'directory';
+  readonly problem?: string;
+}
+
+export class Pins {
+  readonly #core: Core;
+  readonly #namespace: Namespace;
+  readonly #root: Ino;
+  readonly #work: PinWork;
+  readonly #pinned: PinnedFiles;
+  readonly #closing = new AbortController();
+  #following: Promise<void> | null = null;
+  /**
+   * Pinned files that have lost their name, by the place that they had. Another file that gets the place is pinned in their stead: most
+   * programs save a file as a new one that takes its name.
+   */
+  readonly #lostPlaces = new Map<string, Ino>();
+
+  /** `root`: the mounted directory. */
+  constructor(core: Core, namespace: Namespace, root: Ino) {
+    this.#core = core;
+    this.#namespace = namespace;
+    this.#root = root;
+    this.#work = new PinWork({
+      clock: core.clock,
+      log: core.log,
+      run: (job, signal) => this.#run(job, signal),
+      relist: (ino) => {
+        const parent = core.table.get(ino)?.parent ?? null;
+        if (parent !== null) this.#pinned.list(parent);
+      },
+    });
+    this.#pinned = new PinnedFiles(core, this.#work, this.#closing.signal);
+  }
+
+  /** Takes up the pins of earlier mounts. Without any, nothing is done from here on. */
+  start(): void {
+    const { table, readers, log } = this.#core;
+    for (const ino of table.pins.all()) this.#pinned.lookAt(ino);
+    if (!table.pins.isEmpty) this.#begin();
+    // Contents that were pinned and are not any more: the process has died in between.
+    this.#pinned
+      .settled()
+      .then(() => {
+        const wanted = new Set([...this.#pinned.files.values()].map(({ key }) => key));
+        if (!this.#closing.signal.aborted)
+          for (const key of readers.cache.pins.keys()) if (!wanted.has(key)) readers.cache.pins.remove(key);
+      })
+      .catch((error: unknown) => log.error({ error }, 'pins of an earlier mount'));
+  }
+
+  /** Pins what is at these paths from the mounted directory. Answers how many were not pinned before. ENOENT, EINVAL. */
+  async pin(paths: readonly string[]): Promise<number> {
+    const inodes: Inode[] = [];
+    for (const path of paths) inodes.push(await this.#at(path));
+    return inodes.filter(({ ino }) => this.add(ino)).length;
+  }
+
+  /** Answers how many were pinned. */
+  async unpin(paths: readonly string[]): Promise<number> {
+    const inodes: Inode[] = [];
+    for (const path of paths) inodes.push(await this.#at(path));
+    return inodes.filter(({ ino }) => this.remove(ino)).length;
+  }
+
+  /** False: it was pinned already. EINVAL for what has no content. */
+  add(ino: Ino): boolean {
+    const { table, clock } = this.#core;
+    const inode = inodeOf(this.#core, ino);
+    if (isSpecial(inode)) throw new FsError('EINVAL', `${inode.name} has no content`);
+    const isNew = table.pins.add(ino, clock.now());
+    this.#begin();
+    this.#pinned.lookAt(ino);
+    return isNew;
+  }
+
+  /** False: there was no pin of it. It may still be pinned with a folder above it. */
+  remove(ino: Ino): boolean {
+    const { table } = this.#core;
+    const wasPinned = table.pins.remove(ino);
+    if (wasPinned) this.#pinned.lookAt(ino);
+    if (table.pins.isEmpty) table.onContentChange = null;
+    return wasPinned;
+  }
+
+  /** Is it pinned, by itself or with a folder above it? */
+  covers(ino: Ino): boolean {
+    return this.#core.table.pins.covers(this.#core.table, ino);
+  }
+
+  /** What is pinned within the mounted directory. */
+  async list(): Promise<PinListing[]> {
+    const { table } = this.#core;
+    const shown = table.pins.all().filter((ino) => table.isWithin(ino, this.#root));
+    const counts = new Map(shown.map((ino) => [ino, new Counts()]));
+    await forEachInTurns(this.#pinned.files, ([ino, file]) => {
+      for (const at of table.upwards(ino)) counts.get(at.ino)?.add(file);
+    });
+    await forEachInTurns(this.#pinned.listings, ([ino, job]) => {
+      for (const at of table.upwards(ino)) counts.get(at.ino)?.problemOf(job);
+    });
+    return shown.flatMap((ino) => {
+      const inode = table.get(ino);
+      if (inode === undefined) return [];
+      const kind = inode.kind === 'directory' ? 'directory' : 'file';
+      return [{ path: pathOf(this.#core, ino, this.#root), kind, ...(counts.get(ino) ?? new Counts()).result() }];
+    });
+  }
+
+  /** Null while nothing is pinned. */
+  status(): PinStatus | null {
+    const { pins } = this.#core.table;
+    if (pins.isEmpty) return null;
+    const counts = new Counts();
+    for (const file of this.#pinned.files.values()) counts.add(file);
+    for (const job of this.#pinned.listings.values()) counts.problemOf(job);
+    const { problem, ...rest } = counts.result();
+    const reason = this.#work.pauseReason ?? problem;
+    return { pins: pins.all().length, ...rest, ...(reason === undefined ? {} : { problem: reason }) };
+  }
+
+  /** The content of a file that is pinned turned out to be wrong: it is fetched again. */
+  corrupted(fileId: string): void {
+    const ino = this.#core.table.byRemote('file', fileId)?.ino;
+    if (ino !== undefined && this.#pinned.files.has(ino)) this.#pinned.lost(ino);
+  }
+
+  /** Ends the background work. Resolves when nothing is under way. */
+  async close(): Promise<void> {
+    this.#core.table.onContentChange = null;
+    this.#closing.abort(new SyncmountError('aborted', 'the mount ends'));
+    await this.#work.close();
+    await this.#pinned.settled();
+    await this.#following;
+  }
+
+  #at(path: string): Promise<Inode> {
+    return atPath(this.#core, this.#namespace, this.#root, path);
+  }
+
+  /** From now on changes are followed: something is pinned. */
+  #begin(): void {
+    const { table, provider } = this.#core;
+    if (this.#closing.signal.aborted) return;
+    table.onContentChange = (ino, before, after) => {
+      if (before?.parent !== after.parent || before?.name !== after.name) this.#inherit(ino, before, after);
+      this.#pinned.changed(ino, before, after);
+    };
+    if (provider.changes === undefined) this.#following ??= this.#listAgain();
+  }
+
+  #inherit(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
+    const { pins } = this.#core.table;
+    if (before?.parent != null && after.parent === null && pins.has(ino))
+      this.#lostPlaces.set(`${before.parent}/${before.name}`, ino);
+    if (after.parent === null || this.#lostPlaces.size === 0) return;
+    const place = `${after.parent}/${after.name}`;
+    const lost = this.#lostPlaces.get(place);
+    if (lost === undefined) return;
+    this.#lostPlaces.delete(place);
+    // It may have come back itself, or under another name.
+    const was = this.#core.table.get(lost);
+    if (lost === ino || was?.kind !== after.kind || was.parent !== null) return;
+    pins.remove(lost);
+    pins.add(ino, this.#core.clock.now());
+    this.#pinned.lookAt(lost);
+  }
+
+  async #run(job: Job, signal: AbortSignal): Promise<void> {
+    if (job.act === 'list') await this.#core.directories.refresh(job.ino, 'background', signal);
+    else await this.#fetch(job, signal);
+    this.#pinned.done(job);
+  }
+
+  async #fetch(job: Job, signal: AbortSignal): Promise<void> {
+    const { ino } = job;
+    const { table, readers } = this.#core;
+    const inode = table.get(ino);
+    const file = inode === undefined ? null : remoteFileOf(inode);
+    // Its row has changed, and will be looked at.
+    if (file === null || this.#pinned.files.get(ino)?.key !== revisionKey(file)) return;
+    const missing = file.size - readers.cache.present(revisionKey(file), file.size).bytes;
+    if (missing > readers.cache.pins.room()) throw noRoom(pathOf(this.#core, ino, this.#root));
+    const reader = readers.acquire(file);
+    try {
+      const fetched = (bytes: number): void => {
+        job.bytes = bytes;
+      };
+      if (!(await reader.storeAll(signal, fetched))) throw noRoom(pathOf(this.#core, ino, this.#root));
+    } finally {
+      readers.release(reader);
+    }
+  }
+
+  /** The service has no feed of changes: pinned folders are listed again, one after the other, as programs would have them listed. */
+  async #listAgain(): Promise<void> {
+    const { clock, directories, options } = this.#core;
+    const { signal } = this.#closing;
+    while (!this.#core.table.pins.isEmpty) {
+      const folders = this.#folders();
+      // Nothing may be pinned that has a folder; a look costs nothing.
+      const round = folders.size === 0 ? [null] : folders;
+      for (const ino of round) {
+        await clock.sleep(listingPauseMs(folders.size, options.ttl), signal).catch(() => undefined);
+        if (signal.aborted) return;
+        const isThere = ino !== null && this.#core.table.get(ino)?.remote != null;
+        if (isThere && !directories.isFresh(ino)) this.#pinned.list(ino);
+      }
+    }
+    this.#following = null;
+  }
+
+  /** Those whose listings show what changes of pinned files. */
+  #folders(): Set<Ino> {
+    const { table } = this.#core;
+    const files = table.pins.all().flatMap((ino) => table.get(ino) ?? []);
+    const parents = files.flatMap(({ kind, parent }) => (kind === 'file' && parent !== null ? [parent] : []));
+    return new Set([...this.#pinned.directories, ...parents]);
+  }
+}
+
+class Counts {
+  #files = 0;
+  #bytes = 0;
+  #missingFiles = 0;
+  #missingBytes = 0;
+  #problem: string | undefined;
+
+  add({ size, job }: PinnedFile): void {
+    this.#files++;
+    this.#bytes += size;
+    if (job === null) return;
+    this.#missingFiles++;
+    this.#missingBytes += size - job.bytes;
+    this.problemOf(job);
+  }
+
+  problemOf({ error }: Job): void {
+    this.#problem ??= error ?? undefined;
+  }
+
+  result(): PinCounts & { readonly problem?: string } {
+    return {
+      files: this.#files,
+      bytes: this.#bytes,
+      missingFiles: this.#missingFiles,
+      missingBytes: this.#missingBytes,
+      ...(this.#problem === undefined ? {} : { problem: this.#problem }),
+    };
+  }
+}
+
+function noRoom(path: string): SyncmountError {
+  return new SyncmountError('ENOSPC', `the disk has no room for ${path}: free some, or unpin`);
+}

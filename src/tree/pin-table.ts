@@ -1,0 +1,65 @@
+/**
+ * Which files and folders are pinned: kept on this machine, whole, as long as they are. A pin belongs to the inode, so it goes with
+ * its renames. The few pins are known in memory: they are asked for at each change of a row.
+ */
+import type { Sql, Statement } from '../base/sqlite.js';
+import type { Ino, Inode } from './inode.js';
+
+/** The rows above an inode, and which of them is the account's root. */
+interface Tree {
+  upwards(ino: Ino): Iterable<Inode>;
+  isRoot(inode: Inode): boolean;
+}
+
+export class PinTable {
+  readonly #add: Statement;
+  readonly #remove: Statement;
+  readonly #inos: Set<Ino>;
+
+  constructor(sql: Sql) {
+    // Rows that are gone for good: their numbers are not given again.
+    sql.prepare('DELETE FROM pin WHERE ino NOT IN (SELECT ino FROM inode)').run();
+    this.#add = sql.prepare('INSERT OR IGNORE INTO pin (ino, since) VALUES (?, ?)');
+    this.#remove = sql.prepare('DELETE FROM pin WHERE ino = ?');
+    this.#inos = new Set(sql.prepare('SELECT ino FROM pin ORDER BY since, ino').pluck().all() as Ino[]);
+  }
+
+  get isEmpty(): boolean {
+    return this.#inos.size === 0;
+  }
+
+  all(): Ino[] {
+    return [...this.#inos];
+  }
+
+  /** Is there a pin of this very inode? */
+  has(ino: Ino): boolean {
+    return this.#inos.has(ino);
+  }
+
+  /** Is the inode pinned, or a folder above it, in the tree that programs see? */
+  covers(tree: Tree, ino: Ino): boolean {
+    if (this.isEmpty) return false;
+    let isPinned = false;
+    for (const at of tree.upwards(ino)) {
+      isPinned ||= this.#inos.has(at.ino);
+      // What has lost its name is not looked at by anybody.
+      if (tree.isRoot(at)) return isPinned;
+    }
+    return false;
+  }
+
+  /** `now`: ms. False: it was pinned already. */
+  add(ino: Ino, now: number): boolean {
+    if (this.#inos.has(ino)) return false;
+    this.#add.run(ino, now);
+    this.#inos.add(ino);
+    return true;
+  }
+
+  /** False: it was not pinned. */
+  remove(ino: Ino): boolean {
+    this.#remove.run(ino);
+    return this.#inos.delete(ino);
+  }
+}

@@ -1,0 +1,144 @@
+/** What pins ask of the service, and when: with a clock that stands still. */
+import { expect, it, onTestFinished } from 'vitest';
+import { revisionKey } from '../../src/providers/provider.js';
+import { remoteFileOf } from '../../src/tree/inode.js';
+import { type HarnessOptions, type Mounted, mounted, settle } from './harness.js';
+
+type Fill = Parameters<typeof mounted>[1];
+
+async function start(fill: Fill, options: HarnessOptions = {}): Promise<Mounted> {
+  const m = await mounted(options, fill);
+  m.fs.pins.start();
+  onTestFinished(() => m.fs.pins.close());
+  return m;
+}
+
+/** Lets the clock run in small steps, as time does. */
+async function pass(m: Mounted, ms: number, step = 500): Promise<void> {
+  for (let at = 0; at < ms; at += step) {
+    await settle();
+    m.clock.advance(step);
+  }
+  await settle(20);
+}
+
+const allHere = (m: Mounted): boolean => m.fs.pins.status()?.missingFiles === 0;
+
+it('without a pin the service is asked nothing, and no timer runs, before and after', async () => {
+  const m = await start(({ other }) => other.put('d/a', 'a'));
+  await m.names('d');
+  await settle();
+  m.provider.counts();
+  expect(m.clock.sleepers).toBe(0);
+  await m.fs.pins.pin(['/d']);
+  await pass(m, 2000);
+  expect(allHere(m)).toBe(true);
+  await m.fs.pins.unpin(['/d']);
+  await pass(m, 600_000, 60_000);
+  m.provider.counts();
+  await pass(m, 3_600_000, 60_000);
+  expect(m.provider.counts()).toEqual({});
+  expect(m.fs.pins.status()).toBeNull();
+  expect(m.clock.sleepers).toBe(0);
+});
+
+it('a pinned folder costs a listing a folder, a download a file, and then a listing a folder and ttl', async () => {
+  const m = await start(({ other }) => {
+    for (const path of ['p/1', 'p/2', 'p/s/3', 'else/4']) other.put(path, path);
+  });
+  await m.names('');
+  m.provider.counts();
+  await m.fs.pins.pin(['/p']);
+  await pass(m, 3000);
+  expect(allHere(m)).toBe(true);
+  expect(m.provider.counts()).toEqual({ list: 2, read: 3 });
+  // The ttl is a minute: in ten of them each of the two comes about ten times.
+  await pass(m, 600_000, 5000);
+  const { list = 0, ...others } = m.provider.counts();
+  expect(others).toEqual({});
+  expect(list).toBeGreaterThanOrEqual(16);
+  expect(list).toBeLessThanOrEqual(20);
+  m.provider.other.put('p/2', 'changed elsewhere');
+  m.provider.other.put('p/s/5', 'new');
+  await pass(m, 130_000, 1000);
+  expect(allHere(m)).toBe(true);
+  expect(m.provider.counts().read).toBe(2);
+  m.provider.offline = true;
+  expect(await m.cat('p/2')).toBe('changed elsewhere');
+  expect(await m.cat('p/s/5')).toBe('new');
+});
+
+it('what is written here needs no download, and what leaves the folder is not pinned any more', async () => {
+  const m = await start(({ other }) => other.put('p/1', 'one'), { cacheSize: 1000 });
+  await m.names('p');
+  await m.fs.pins.pin(['/p']);
+  await pass(m, 2000);
+  m.provider.counts();
+  await m.put('p/new', 'x'.repeat(5000));
+  await m.put('p/1', 'changed here');
+  await pass(m, 2000);
+  expect(m.fs.pins.status()).toMatchObject({ files: 2, missingFiles: 0, bytes: 5012 });
+  expect(m.provider.counts().read).toBeUndefined();
+  expect(m.cache.stats().pinned).toBeGreaterThanOrEqual(5012);
+  await m.mv('p/new', 'elsewhere');
+  await pass(m, 2000);
+  expect(m.fs.pins.status()).toMatchObject({ files: 1, missingFiles: 0 });
+  await m.rm('p/1');
+  await pass(m, 2000);
+  expect(m.fs.pins.status()).toMatchObject({ pins: 1, files: 0 });
+  expect(m.cache.pins.keys()).toEqual([]);
+});
+
+it('a mount takes up where the last one was cut off, and lets go what is not pinned any more', async () => {
+  const fill: Fill = ({ other }) => {
+    other.put('p/1', 'one');
+    other.put('p/2', 'two');
+  };
+  const m = await start(fill);
+  await m.names('p');
+  await m.fs.pins.pin(['/p']);
+  await pass(m, 2000);
+  const two = remoteFileOf((await m.core.table.get((await m.stat('p/2')).ino)) as never);
+  await m.fs.pins.close();
+  // The process dies after the folder was unpinned, before the cache knew.
+  m.core.table.pins.remove((await m.stat('p')).ino);
+  m.core.table.pins.add((await m.stat('p/2')).ino, 1);
+  const again = await m.remount();
+  expect(again.cache.pins.keys()).toHaveLength(2);
+  again.fs.pins.start();
+  onTestFinished(() => again.fs.pins.close());
+  await pass(again, 2000);
+  expect(again.cache.pins.keys()).toEqual([two === null ? '' : revisionKey(two)]);
+  expect(again.fs.pins.status()).toMatchObject({ pins: 1, files: 1, missingFiles: 0 });
+});
+
+it('a pin waits while the service is away, longer each time, and goes on', async () => {
+  const m = await start(({ other }) => other.put('p/1', 'one'));
+  await m.names('p');
+  m.provider.offline = true;
+  m.provider.counts();
+  await m.fs.pins.pin(['/p']);
+  await pass(m, 60_000);
+  const asked = m.provider.counts().read ?? 0;
+  // After 0, 5, 15 and 35 s.
+  expect(asked).toBe(4);
+  expect(m.fs.pins.status()).toMatchObject({ missingFiles: 1, problem: expect.any(String) });
+  m.provider.offline = false;
+  await pass(m, 60_000);
+  expect(allHere(m)).toBe(true);
+  expect(m.fs.pins.status()).not.toHaveProperty('problem');
+});
+
+it('what the disk has no room for is told, and asks for nothing', async () => {
+  const m = await start(({ other }) => other.put('p/1', 'one'));
+  await m.names('p');
+  m.provider.counts();
+  m.cache.pins.room = () => 2;
+  await m.fs.pins.pin(['/p']);
+  await pass(m, 10_000);
+  expect(m.fs.pins.status()).toMatchObject({ missingFiles: 1, problem: expect.stringMatching(/no room for \/p\/1/) });
+  expect(m.provider.counts()).toEqual({});
+  m.cache.pins.room = () => 3;
+  await pass(m, 70_000);
+  expect(allHere(m)).toBe(true);
+});

@@ -1,0 +1,148 @@
+/** `syncmount pin`: what is pinned is here, whole and up to date, without being asked for, and without the service. */
+import { createHash } from 'node:crypto';
+import { expect, it as only } from 'vitest';
+import { isComplete } from '../support/extent.js';
+import { describeEach, isDownload, openWorld, protocols, traits } from './subjects.js';
+import { cleanUpWorlds, createWorld, type World } from './world.js';
+
+/** 2,000 files as the issue has it, and in the quick run a tenth. */
+const folders = isComplete ? 20 : 5;
+const filesEach = isComplete ? 100 : 40;
+
+const sumOfAll = 'find . -type f -print0 | sort -z | xargs -0 md5sum | md5sum';
+
+/** Waits until all that is pinned is here. */
+async function allHere(world: World, files?: number): Promise<void> {
+  await expect
+    .poll(async () => (await world.status()).pins, { timeout: 120_000 })
+    .toMatchObject({ missingFiles: 0, missingBytes: 0, ...(files === undefined ? {} : { files }) });
+}
+
+describeEach(protocols, 'what is pinned of $provider', (subject, { it, unless }) => {
+  cleanUpWorlds();
+
+  it('is whole and readable with the server gone, after a remount, although the cache is small', async () => {
+    const world = await openWorld(subject);
+    await world.sandbox.store.populate({ path: '/Music', folders, filesEach, size: 1500 });
+    await world.sandbox.store.generate('/Music/long/film.bin', 20 * 1024 * 1024);
+    await world.sandbox.store.putFile('/other.txt', 'not pinned');
+    const files = folders * filesEach + 1;
+    await world.mount('--cache-size', '64K');
+    const told = await world.cli(['pin', `${world.mnt}/Music`]);
+    expect(told).toMatchObject({ code: 0, stdout: expect.stringContaining(`Pinned: ${world.mnt}/Music.`) });
+    await allHere(world, files);
+    // Checked while the server is there, without a further download.
+    const downloads = (await world.requestsOf(() => world.out(`cd Music; ${sumOfAll}`))).filter(isDownload);
+    expect(downloads).toEqual([]);
+    const [sum] = (await world.out(`cd Music; ${sumOfAll}`)).split(' ');
+    const expected = [...world.sandbox.store.md5s()]
+      .filter(([path]) => path.startsWith('/Music/'))
+      .map(([path, md5]) => `${md5}  ./${path.slice('/Music/'.length)}\n`)
+      .sort((a, b) => (a.slice(34) < b.slice(34) ? -1 : 1));
+    expect(sum).toBe(createHash('md5').update(expected.join('')).digest('hex'));
+    const listed = await world.cli(['pin', '--list']);
+    expect(listed.stdout).toMatch(new RegExp(`^here\\t[\\d.]+ MiB\\t${files} files\\t${world.mnt}/Music\n$`));
+    await world.umount();
+
+    await world.sandbox.close();
+    await world.mount('--cache-size', '64K', '--deadline', '2s');
+    expect(await world.out(`cd Music; ${sumOfAll}`)).toMatch(sum ?? '');
+    await allHere(world, files);
+  });
+
+  it("gets another client's changes without being asked for", async () => {
+    const world = await openWorld(subject);
+    const { store } = world.sandbox;
+    await store.putFile('/docs/report.txt', 'first\n');
+    await store.putFile('/docs/sub/note.txt', 'note\n');
+    await world.mount('--dir-ttl', '1s');
+    await world.cli(['pin', `${world.mnt}/docs`]);
+    await allHere(world, 2);
+    const before = world.sandbox.log.entries().at(-1)?.n ?? 0;
+    await store.putFile('/docs/report.txt', 'second, by somebody else\n');
+    await store.putFile('/docs/sub/new.txt', 'new\n');
+    // Nothing looks into the mount meanwhile.
+    await expect
+      .poll(() => world.sandbox.log.entries({ after: before }).filter(isDownload).length, { timeout: 60_000 })
+      .toBe(2);
+    await allHere(world, 3);
+    const read = await world.requestsOf(async () =>
+      expect(await world.out('cat docs/report.txt docs/sub/new.txt')).toBe('second, by somebody else\nnew'),
+    );
+    expect(read.filter(isDownload)).toEqual([]);
+  });
+
+  unless(({ provider }) => !traits[provider].movesFolders, 'it renames no folders')(
+    'goes with its renames, and what is moved in is pinned',
+    async () => {
+      const world = await openWorld(subject);
+      const { store } = world.sandbox;
+      await store.putFile('/a/one.txt', 'one\n');
+      await store.putFile('/b/two.txt', 'two\n');
+      await world.mount();
+      await world.cli(['pin', `${world.mnt}/a`]);
+      await allHere(world, 1);
+      await world.out('mv a c; mv b c/b; mkdir c/d; echo three > c/d/three.txt');
+      await allHere(world, 3);
+      const list = JSON.parse((await world.cli(['pin', '--list', '--json'])).stdout);
+      expect(list).toMatchObject([{ path: `${world.mnt}/c`, kind: 'directory', files: 3, missingFiles: 0 }]);
+      await world.out('mv c/b b');
+      await allHere(world, 2);
+      expect((await world.cli(['unpin', `${world.mnt}/c`])).code).toBe(0);
+      await expect.poll(async () => (await world.status()).cache.pinned).toBe(0);
+      expect(await world.status()).not.toHaveProperty('pins');
+    },
+  );
+
+  it('stays pinned where a program saves it as a new file of its name', async () => {
+    const world = await openWorld(subject);
+    await world.sandbox.store.putFile('/letter.txt', 'first\n');
+    await world.mount();
+    await world.cli(['pin', `${world.mnt}/letter.txt`]);
+    await allHere(world, 1);
+    await world.out('echo second > letter.new; mv letter.new letter.txt');
+    await allHere(world, 1);
+    const [pin] = JSON.parse((await world.cli(['pin', '--list', '--json'])).stdout);
+    expect(pin).toMatchObject({ path: `${world.mnt}/letter.txt`, bytes: 7, missingFiles: 0 });
+    await world.umount();
+    await world.sandbox.close();
+    await world.mount('--deadline', '2s');
+    expect(await world.out('cat letter.txt')).toBe('second');
+  });
+
+  it('waits while the service fails, and tells why', async () => {
+    const world = await openWorld(subject);
+    await world.sandbox.store.putFile('/d/a.txt', 'a\n');
+    await world.mount('--deadline', '1s');
+    await world.out('ls d');
+    world.sandbox.faults.add({ action: { kind: 'status', status: 500 } });
+    await world.cli(['pin', `${world.mnt}/d`]);
+    await expect
+      .poll(async () => (await world.status()).pins, { timeout: 60_000 })
+      .toMatchObject({
+        missingFiles: 1,
+        problem: expect.any(String),
+      });
+    expect((await world.cli(['status'])).stdout).toMatch(/pinned +1 files, 2 B; 2 B in 1 files not here yet \(/);
+    world.sandbox.faults.clear();
+    await allHere(world, 1);
+  });
+});
+
+cleanUpWorlds();
+
+only('what cannot be pinned, or is not, is told', async () => {
+  const world = await createWorld();
+  await world.sandbox.store.putFile('/d/a.txt', 'a\n');
+  await world.mount();
+  expect((await world.cli(['pin', '--list'])).stdout).toBe('Nothing is pinned.\n');
+  expect(await world.cli(['pin', `${world.mnt}/missing`])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/missing/),
+  });
+  expect((await world.cli(['pin'])).code).toBe(2);
+  expect(await world.cli(['unpin', `${world.mnt}/d`])).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^Not pinned by itself/),
+  });
+});
