@@ -1,7 +1,7 @@
 /** What a half-typed command line can become: asked by the shells' completion (completion.ts), never by people. */
 import type { Command, Option } from 'commander';
 import { printable } from '../base/printable.js';
-import { callerOptionSpecs, optionSpecs } from '../config/options.js';
+import { callerOptionSpecs, liveNames, optionSpecs } from '../config/options.js';
 import { PROVIDER_NAMES } from '../providers/provider.js';
 import { shells } from './completion.js';
 import type { Context } from './context.js';
@@ -130,6 +130,10 @@ function ofOperand(root: Command, command: Command, operands: readonly string[],
     case 'paths':
       return { ...mountpoints(), and: 'files' };
     case 'arguments':
+      if (command.name() === 'set') {
+        const names = liveNames().map((name) => ({ value: `${name}=`, help: '' }));
+        return operands.length === 0 ? offer([...mountpoints().words, ...names]) : offer(names);
+      }
       return operands[0] === 'export' && operands.length === 1 ? directories : mountpoints();
     case 'shell':
       return plain(shells, '');

@@ -143,7 +143,7 @@ function mountPage(version: string): Page {
             code: 'work:   /home/ann/work  syncmount  _netdev,nofail,user=ann  0 0\nstore:  /mnt/store      syncmount  noauto,x-systemd.automount,_netdev,allow_other,uid=1000  0 0',
           },
           "With `user=NAME` the mount is that user's: his accounts, his rights, his directories. He must be able to write to the mountpoint; allow_other then needs user_allow_other in /etc/fuse.conf. `config=DIR` names another config directory. The type is syncmount or fuse.syncmount.",
-          '`mount -o remount,ro` and `remount,rw` change whether programs may write; every other option of a mount is changed by mounting anew.',
+          '`mount -o remount,ro` and `remount,rw` change whether programs may write, and `syncmount set` changes its limits; every other option of a mount is changed by mounting anew.',
           '`ro` is read-only and `allow_other` is allow-other. What `mount`(8) and libfuse understand is ignored where it changes nothing that a program sees; of the rest a line says what it would need. A comma within a value has a backslash before it.',
         ],
       },

@@ -72,7 +72,7 @@ function fromFlags(flags: Flags): RawOptions {
   const raw = new Map<string, string>();
   for (const { name } of [...optionSpecs, ...callerOptionSpecs]) {
     const value = flags[name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
-    if (value !== undefined) raw.set(name, String(value));
+    if (value !== undefined) raw.set(name, [value].flat().join('\n'));
   }
   return raw;
 }
@@ -116,6 +116,9 @@ async function foreground(context: Context, { account, path, mountpoint, options
       options,
       log,
       logFile: options.logFile,
+      setLogLevel: (level) => {
+        log.level = level;
+      },
       onWaiting: waitsFor,
     }).finally(silence.end);
     const { stopTimeout } = options;

@@ -46,10 +46,12 @@ export function createProgram(): Command {
     .description('mount an account (NAME:) or a folder of it (NAME:/PATH)')
     .option('-f, --foreground', 'stay in the foreground')
     .option('-o <options>', 'name=value,… as in fstab; may be repeated', collect, []);
-  for (const { name, value, help, default: standard, defaultText } of optionSpecs) {
+  for (const { name, value, help, default: standard, defaultText, isRepeatable } of optionSpecs) {
     const shown = defaultText ?? (typeof standard === 'string' ? standard : '');
     const tail = value === undefined || shown === '' ? '' : ` (default: ${shown})`;
-    mount.option(value === undefined ? `--${name}` : `--${name} <${value}>`, help + tail);
+    const flags = value === undefined ? `--${name}` : `--${name} <${value}>`;
+    if (isRepeatable) mount.option(flags, help + tail, collectFirst);
+    else mount.option(flags, help + tail);
   }
   for (const { name, value, help, defaultText } of callerOptionSpecs)
     mount.option(`--${name} <${value}>`, `${help} (default: ${defaultText})`);
@@ -105,6 +107,17 @@ export function createProgram(): Command {
     .description('go on with the uploads of a mount (default: of all) after `pause`')
     .addHelpText('after', `\n${namesOfMounts}`)
     .action(async (mountpoint?: string) => (await import('./pause.js')).pauseCommand(context, mountpoint, 'resume'));
+  root
+    .command('set [arguments...]')
+    .summary('change limits of a running mount')
+    .description(
+      [
+        'set [MOUNTPOINT] [NAME=VALUE…]: change options of a running mount until its end (default: of all mounts), and show them:',
+        ...optionSpecs.flatMap(({ name, value, isLive }) => (isLive ? [`  ${name}=${value}`] : [])),
+        'An empty value is the default. An option that may be repeated gets all of its values anew.',
+      ].join('\n'),
+    )
+    .action(async (args: string[]) => (await import('./set.js')).setCommand(context, args));
   root
     .command('trash [action] [paths...]')
     .summary('what is in the trash of an account: list, restore, empty')
@@ -244,6 +257,11 @@ export function createProgram(): Command {
     .description('what the last of these words can become; the completion of a shell asks')
     .action(async (words: string[]) => (await import('./complete.js')).completeCommand(context, root, words));
   return root.helpCommand(false);
+}
+
+/** Without a default: an option that is not given is not there. */
+function collectFirst(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
 }
 
 function collect(value: string, before: string[]): string[] {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
+import { describeLimit } from '../config/bandwidth.js';
 import { formatSize } from '../config/units.js';
 import type { PinStatus } from '../filesystem/pins/pins.js';
 import { askControl } from '../mount/control.js';
@@ -104,6 +105,8 @@ function describeOne(status: MountStatus): string[] {
     quota,
     rateLimit,
     paused,
+    excluded = [],
+    limits,
     kept = [],
     metadata,
     login,
@@ -122,11 +125,13 @@ function describeOne(status: MountStatus): string[] {
     lines.push(`  limit     ${left} left until ${reset}`);
     if (rateLimit.refused !== undefined) lines.push(`  REFUSED   ${rateLimit.refused}`);
   }
+  if (limits !== undefined) lines.push(...describeLimits(limits));
   if (paused) lines.push(`  PAUSED    nothing is uploaded until: syncmount resume ${mountpoint}`);
   lines.push(`  pending   ${pending.length === 0 ? 'nothing' : ''}`.trimEnd());
   for (const { path, size, sent, state } of pending) {
     lines.push(`    ${state.padEnd(9)} ${path}  ${formatSize(sent)} of ${formatSize(size)}`);
   }
+  for (const { path, size } of excluded) lines.push(`  excluded  ${path}  ${formatSize(size)}  stays on this machine`);
   for (const { path, size, code, error } of failed) {
     lines.push(`    FAILED    ${path}  ${formatSize(size)}  ${code}: ${error}`);
   }
@@ -145,6 +150,16 @@ function pinsLine({ files, bytes, missingFiles, missingBytes, problem }: PinStat
   if (missingFiles === 0 && problem === undefined) return `${files} files, ${formatSize(bytes)}, all here`;
   const missing = `${formatSize(missingBytes)} in ${missingFiles} files not here yet`;
   return `${files} files, ${formatSize(bytes)}; ${missing}${because(problem)}`;
+}
+
+function describeLimits({ down, up, until, transfers, exclude }: NonNullable<MountStatus['limits']>): string[] {
+  const lines: string[] = [];
+  const end = until === undefined ? '' : ` until ${new Date(until).toLocaleString('sv-SE').slice(0, 16)}`;
+  if (down !== undefined || up !== undefined || until !== undefined)
+    lines.push(`  bandwidth ${describeLimit({ down: down ?? null, up: up ?? null })}${end}`);
+  if (transfers !== undefined) lines.push(`  transfers ${transfers} at a time`);
+  if (exclude !== undefined) lines.push(`  exclude   ${exclude.join('  ')}`);
+  return lines;
 }
 
 function because(error: string | undefined): string {

@@ -93,10 +93,12 @@ function table(value: unknown, name: string): Record<string, unknown> {
 function rawOf(options: Record<string, unknown>, section: string): RawOptions {
   return new Map(
     Object.entries(options).map(([name, value]) => {
-      if (!['string', 'number', 'boolean'].includes(typeof value))
-        throw new Error(`${name} has no plain value (in [${section}])`);
       try {
-        return [specOf(name).name, String(value)];
+        const option = specOf(name);
+        const values = option.isRepeatable && Array.isArray(value) ? value : [value];
+        if (!values.every((one) => ['string', 'number', 'boolean'].includes(typeof one)))
+          throw new Error(`${name} has no plain value`);
+        return [option.name, values.map(String).join('\n')];
       } catch (error) {
         throw new Error(`${messageOf(error)} (in [${section}])`, { cause: error });
       }

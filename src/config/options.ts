@@ -3,6 +3,7 @@
  * the table in docs/options.md all come from here.
  */
 import { UsageError } from '../base/errors.js';
+import { parseBandwidth, type Timetable } from './bandwidth.js';
 import { adviceFor, isHarmless } from './foreign-options.js';
 import { parseDuration, parseSize } from './units.js';
 
@@ -24,6 +25,10 @@ export interface MountOptions {
   /** ms; null: as long as it takes. */
   readonly stopTimeout: number | null;
   readonly binding: 'auto' | 'kernel' | 'native';
+  readonly bwlimit: { readonly text: string; readonly timetable: Timetable };
+  /** null: not said. */
+  readonly transfers: number | null;
+  readonly exclude: readonly string[];
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFile: string | null;
 }
@@ -39,6 +44,10 @@ export interface OptionSpec<K extends keyof MountOptions = keyof MountOptions> {
   /** The default in the words of the documentation, where it is computed. */
   readonly defaultText?: string;
   readonly help: string;
+  /** It may be given several times. Its text then has a line for each. */
+  readonly isRepeatable?: true;
+  /** `syncmount set` changes it on a running mount. */
+  readonly isLive?: true;
   /** Other names that fstab and mount(8) use with -o. */
   readonly aliases?: readonly string[];
   readonly parse: (text: string) => MountOptions[K];
@@ -148,6 +157,36 @@ export const optionSpecs: readonly OptionSpec[] = [
     help: 'how long a signal (a service that is stopped, a shutdown) waits for uploads and open files; what is not stored by then waits for the next mount',
   }),
   spec({
+    key: 'bwlimit',
+    name: 'bwlimit',
+    value: 'DOWN:UP',
+    default: 'off',
+    isLive: true,
+    parse: (text) => ({ text: text.trim() === '' ? 'off' : text.trim(), timetable: parseBandwidth(text) }),
+    help: 'how many bytes a second may move each way (5M:1M, or 2M for both), or a timetable of that (08:00,512K 19:00,off; Mon-08:00,1M)',
+  }),
+  spec({
+    key: 'transfers',
+    name: 'transfers',
+    value: 'N',
+    default: '',
+    defaultText: 'as many as programs wait for, and 24 others',
+    isLive: true,
+    parse: parseTransfers,
+    help: 'how many files are uploaded at a time',
+  }),
+  spec({
+    key: 'exclude',
+    name: 'exclude',
+    value: 'PATTERN',
+    default: '',
+    defaultText: 'none',
+    isRepeatable: true,
+    isLive: true,
+    parse: parsePatterns,
+    help: 'files with such a name, or in a directory with such a name, are never uploaded and stay on this machine (.DS_Store, ~$*, .~lock.*#); may be repeated',
+  }),
+  spec({
     key: 'binding',
     name: 'binding',
     value: 'auto|kernel|native',
@@ -160,6 +199,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     name: 'log-level',
     value: 'error|warn|info|debug',
     default: 'info',
+    isLive: true,
     parse: oneOf('error', 'warn', 'info', 'debug'),
     help: 'how much the log says',
   }),
@@ -212,9 +252,41 @@ export function parseDashO(texts: readonly string[]): RawOptions {
     // `user` without a value is for mount(8), which then lets ordinary users mount.
     const isOurs = hasValue && callerOptionSpecs.some((option) => option.name === name);
     if (name === '' || (!isOurs && isHarmless(name))) continue;
-    raw.set(isOurs ? name : specOf(name).name, !hasValue ? 'true' : part.slice(equals + 1).replace(/\\([\\,])/g, '$1'));
+    const value = !hasValue ? 'true' : part.slice(equals + 1).replace(/\\([\\,])/g, '$1');
+    if (isOurs) raw.set(name, value);
+    else addTo(raw, specOf(name), value);
   }
   return raw;
+}
+
+/** Sets the value of an option, or adds it to the values of a repeatable one. */
+function addTo(raw: Map<string, string>, { name, isRepeatable }: OptionSpec, value: string): void {
+  const before = isRepeatable ? raw.get(name) : undefined;
+  raw.set(name, before === undefined ? value : `${before}\n${value}`);
+}
+
+/**
+ * `name=value` as `syncmount set` takes them: of options that a running mount can change. Throws `UsageError`, also for a value that the
+ * option does not take.
+ */
+export function parseLive(texts: readonly string[]): RawOptions {
+  const raw = new Map<string, string>();
+  for (const text of texts) {
+    const equals = text.indexOf('=');
+    if (equals < 0) throw new UsageError(`'${text}' is not NAME=VALUE`);
+    const option = specOf(text.slice(0, equals));
+    if (!option.isLive)
+      throw new UsageError(
+        `'${option.name}' cannot be changed while it is mounted; what can: ${liveNames().join(', ')}`,
+      );
+    addTo(raw, option, text.slice(equals + 1));
+  }
+  resolveOptions(raw);
+  return raw;
+}
+
+export function liveNames(): string[] {
+  return optionSpecs.flatMap(({ name, isLive }) => (isLive ? [name] : []));
 }
 
 /** The options of a list, each as it stands there. */
@@ -263,6 +335,21 @@ function parseSwitch(text: string): boolean {
   if (text === 'true' || text === '' || text === '1' || text === 'yes') return true;
   if (text === 'false' || text === '0' || text === 'no') return false;
   throw new UsageError(`'${text}' is neither true nor false`);
+}
+
+function parseTransfers(text: string): number | null {
+  if (text === '' || text === 'default') return null;
+  // More connections than that no service takes from one account.
+  if (!/^[1-9]\d{0,2}$/.test(text) || Number(text) > 256)
+    throw new UsageError(`'${text}' is not a number from 1 to 256`);
+  return Number(text);
+}
+
+function parsePatterns(text: string): string[] {
+  const patterns = text.split('\n').filter((pattern) => pattern !== '');
+  const path = patterns.find((pattern) => pattern.includes('/'));
+  if (path !== undefined) throw new UsageError(`'${path}' is a path: a pattern is of a name, wherever that is`);
+  return patterns;
 }
 
 function parseId(text: string): number {

@@ -27,6 +27,7 @@ import { Intents } from './recovery/intents.js';
 import { Trash } from './trash/trash.js';
 import { TrashDirectory } from './trash/trash-directory.js';
 import { Discarding } from './uploads/discarding.js';
+import { Exclusion } from './uploads/exclusion.js';
 import { Orphans } from './uploads/orphans.js';
 import { Uploader } from './uploads/uploader.js';
 
@@ -71,7 +72,8 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     pins.corrupted(file.id);
   };
   const orphans = new Orphans(core);
-  const uploader = new Uploader(core, contents, orphans, relocation);
+  const exclusion = new Exclusion(core.table, root, core.options.exclude);
+  const uploader = new Uploader(core, contents, orphans, relocation, exclusion);
   uploader.onSpace = (bytes) => space.changed(bytes);
   const intents = new Intents(core, orphans, (ino, file) => {
     const state = core.files.state(ino);
@@ -95,7 +97,7 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     ...forNames,
     ...{ passthrough, mappings, namespace, renaming, resizing, handles, space },
     discarding: new Discarding(core, contents),
-    copying: new Copying(core, contents, namespace, (bytes) => space.changed(bytes)),
+    copying: new Copying(core, contents, namespace, exclusion, (bytes) => space.changed(bytes)),
     specials: new SpecialFiles(core, namespace),
     links: new HardLinks(core, namespace, contents, uploader),
     xattrs: new Xattrs(core),

@@ -18,6 +18,7 @@ export type ControlCommand =
   | 'retry-uploads'
   | 'pause-uploads'
   | 'resume-uploads'
+  | 'set'
   | 'discard-uploads'
   | 'spooled'
   | 'trash-list'
@@ -42,6 +43,8 @@ export interface ControlArguments {
   readonly names?: readonly string[];
   /** Of a search. */
   readonly query?: string;
+  /** Of `set`: options by name, as typed. */
+  readonly values?: Readonly<Record<string, string>>;
   /** Of `link`. */
   readonly wish?: LinkWish;
 }

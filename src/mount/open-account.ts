@@ -283,6 +283,8 @@ function assemble(
       deadline: options.deadline,
       disposal: options.delete,
       sharesPages,
+      transfers: options.transfers,
+      exclude: options.exclude,
       host: hostname(),
       boot: bootId(),
     },

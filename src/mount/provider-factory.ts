@@ -6,6 +6,7 @@ import { type AccountStore, type StoredAccount, storable } from '../config/accou
 import type { MountOptions } from '../config/options.js';
 import type { AcronisCredentials, Renewal } from '../providers/acronis/tokens.js';
 import { ProviderError } from '../providers/errors.js';
+import type { Bandwidth } from '../providers/http/transport/bandwidth.js';
 import type { MakeExchanger } from '../providers/http/transport/exchanger.js';
 import { createProvider } from '../providers/registry.js';
 import type { MadeProvider } from './renewing-provider.js';
@@ -19,6 +20,8 @@ export interface ProviderOptions {
   readonly isBrief?: boolean;
   /** Transfers large bodies beside the event loop. */
   readonly bulk?: MakeExchanger;
+  /** The limits that transfers keep to. */
+  readonly bandwidth?: Bandwidth;
 }
 
 /** Makes the provider of a stored account, for mounts and for commands. Invariant: renewed tokens are stored. */
@@ -32,6 +35,7 @@ export function makeProvider(stored: StoredAccount, options: ProviderOptions): M
     disposal: options.options.delete,
     clock: systemClock,
     bulk: options.bulk,
+    bandwidth: options.bandwidth,
     log: options.log,
     renewal: renewalOf(
       options,

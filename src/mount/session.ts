@@ -2,19 +2,23 @@
  * A mount's life: open the account, mount, answer `status` and `umount`, drain, unmount, close.
  */
 import type { Server } from 'node:net';
+import { systemClock } from '../base/clock.js';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
 import { requireSqlite } from '../base/sqlite.js';
 import type { AccountStore, StoredAccount } from '../config/accounts.js';
+import { limitAt } from '../config/bandwidth.js';
 import type { Directories } from '../config/directories.js';
 import type { MountOptions } from '../config/options.js';
 import type { Binding, Mounted } from '../fuse/binding.js';
 import { loadHoles } from '../fuse/holes.js';
 import { ProviderError } from '../providers/errors.js';
+import { Bandwidth } from '../providers/http/transport/bandwidth.js';
 import { DataThreads } from '../threads/data-threads.js';
 import { chooseBinding } from './bindings.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
+import { LiveOptions } from './live-options.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { type OpenAccount, openAccount } from './open-account.js';
 import { makeProvider, renewedProvider } from './provider-factory.js';
@@ -34,6 +38,7 @@ export interface SessionOptions {
   readonly registry: Registry;
   readonly log: Log;
   readonly logFile: string | null;
+  readonly setLogLevel?: (level: MountOptions['logLevel']) => void;
   /** Called with the subject that the start waits for, in words that follow `waiting for`. */
   readonly onWaiting?: (what: string) => void;
 }
@@ -53,6 +58,7 @@ export class Session {
   readonly #opened: OpenAccount;
   readonly #mounted: Mounted;
   readonly #binding: string;
+  readonly #live: LiveOptions;
   #server: Server | null = null;
   #closing: Promise<void> | null = null;
   /** The session ends without a drain. */
@@ -66,7 +72,9 @@ export class Session {
     opened: OpenAccount,
     mounted: Mounted,
     binding: string,
+    live: LiveOptions,
   ) {
+    this.#live = live;
     this.#options = options;
     this.#stored = stored;
     this.#provider = provider;
@@ -82,9 +90,11 @@ export class Session {
 
   /** Resolves when the mountpoint answers. A failure before that leaves nothing behind. */
   static async start(given: SessionOptions): Promise<Session> {
-    const threads = new DataThreads();
-    const options = { ...given, bulk: threads.bulk };
-    const { account, mountpoint, registry, log, accounts } = options;
+    const bandwidth = new Bandwidth();
+    bandwidth.set(limitAt(given.options.bwlimit.timetable, new Date()).limit);
+    const threads = new DataThreads(bandwidth);
+    const options = { ...given, bulk: threads.bulk, bandwidth };
+    const { account, mountpoint, registry, log, accounts, setLogLevel } = options;
     const stored = accounts.load(account);
     requireSqlite();
     await prepareMountpoint(mountpoint, registry, log);
@@ -102,7 +112,9 @@ export class Session {
         allowOther: options.options.allowOther,
         log,
       });
-      const session = new Session(options, stored, provider, opened, mounted, binding.name);
+      const { uploader } = opened.filesystem;
+      const live = new LiveOptions(options.options, { bandwidth, uploader, setLogLevel }, systemClock);
+      const session = new Session(options, stored, provider, opened, mounted, binding.name, live);
       await session.#listen();
       log.info({ account, mountpoint, binding: binding.name }, 'mounted');
       for (const warning of opened.warnings) log.warn({ account }, warning);
@@ -122,6 +134,8 @@ export class Session {
     const { total, byRoute, rateLimit } = this.#provider.metrics();
     const uploads = this.#uploads();
     const quota = this.#opened.filesystem.quota();
+    const excluded = uploads.filter(({ state }) => state === 'excluded');
+    const limits = this.#live.status();
     const kept = this.#opened.keptVersions();
     const metadata = this.#opened.metadata();
     const pins = this.#opened.filesystem.pins.status();
@@ -135,8 +149,10 @@ export class Session {
       writeBack: options.writeBack,
       readOnly: options.readOnly,
       ...(this.#opened.filesystem.uploader.isPaused && { paused: true as const }),
-      pending: uploads.filter((upload) => upload.state !== 'failed'),
+      pending: uploads.filter(isPending),
       failed: uploads.filter((upload) => upload.state === 'failed'),
+      ...(excluded.length > 0 && { excluded }),
+      ...(Object.keys(limits).length > 0 && { limits }),
       cache: this.#opened.cache.stats(),
       ...(pins === null ? {} : { pins }),
       requests: { total, byRoute },
@@ -209,7 +225,7 @@ export class Session {
 
   async #drain(progress: (left: DrainProgress) => void): Promise<void> {
     const tell = (): void => {
-      const pending = this.#uploads().filter((upload) => upload.state !== 'failed');
+      const pending = this.#uploads().filter(isPending);
       progress({
         files: pending.length,
         bytes: pending.reduce((sum, { size, sent }) => sum + size - Math.min(size, sent), 0),
@@ -259,7 +275,7 @@ export class Session {
 
   async #answer(
     command: ControlCommand,
-    { paths = [], names = [], query = '', wish = { act: 'show' } }: ControlArguments,
+    { paths = [], names = [], values = {}, query = '', wish = { act: 'show' } }: ControlArguments,
     progress: (what: unknown) => void,
     given: AbortSignal,
   ): Promise<unknown> {
@@ -276,6 +292,8 @@ export class Session {
         return this.#opened.filesystem.uploader.pause();
       case 'resume-uploads':
         return this.#opened.filesystem.uploader.resume();
+      case 'set':
+        return this.#live.set(values);
       case 'spooled':
         return this.#opened.filesystem.spooled();
       case 'discard-uploads':
@@ -330,11 +348,19 @@ export class Session {
     else await this.#opened.filesystem.uploader.interrupt();
     await this.#interrupting;
     this.#isDrained = true;
-    this.#left = [...this.#uploads(), ...this.#leftMetadata()];
+    // What is excluded waits for nothing.
+    const left = this.#uploads().filter(({ state }) => state !== 'excluded');
+    this.#left = [...left, ...this.#leftMetadata()];
+    this.#live.close();
     await this.#opened.close();
     registry.remove(mountpoint);
     log.info({ mountpoint, left: this.#left.length }, 'unmounted');
   }
+}
+
+/** Neither failed nor excluded: it is going to be stored. */
+function isPending({ state }: UploadStatus): boolean {
+  return state !== 'failed' && state !== 'excluded';
 }
 
 /** The login command that replaces refused credentials. */

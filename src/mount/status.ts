@@ -1,5 +1,6 @@
 import type { PinStatus } from '../filesystem/pins/pins.js';
 import type { RetainedVersion } from '../filesystem/recovery/retained-versions.js';
+import type { LimitStatus } from './live-options.js';
 
 /** What `status --json` prints of one mount; the shape is part of the product's contract (docs/status.md). */
 export interface MountStatus {
@@ -14,6 +15,10 @@ export interface MountStatus {
   readonly paused?: true;
   readonly pending: readonly UploadStatus[];
   readonly failed: readonly UploadStatus[];
+  /** Contents that stay on this machine because of their names (`--exclude`); absent where there are none. */
+  readonly excluded?: readonly UploadStatus[];
+  /** What people limit (`--bwlimit` and the like); absent where nothing is. */
+  readonly limits?: LimitStatus;
   readonly cache: {
     readonly bytes: number;
     readonly limit: number;

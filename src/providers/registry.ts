@@ -10,6 +10,7 @@ import { createFiveSync, fiveSyncEndpoints } from './fivesync/provider.js';
 import type { FourSharedCredentials } from './fourshared/api.js';
 import { createFourShared, fourSharedEndpoints } from './fourshared/provider.js';
 import { checkEndpoint } from './http/client/endpoint.js';
+import type { Bandwidth } from './http/transport/bandwidth.js';
 import type { MakeExchanger } from './http/transport/exchanger.js';
 import { PROVIDER_NAMES, type Provider, type ProviderName } from './provider.js';
 
@@ -30,6 +31,8 @@ export interface ProviderSettings {
   readonly maxConnections?: number;
   /** Transfers large bodies; default: on the event loop. */
   readonly bulk?: MakeExchanger;
+  /** The limits that transfers on the event loop keep to; default: none. */
+  readonly bandwidth?: Bandwidth;
   /** Acronis: renews the tokens and stores the new ones. */
   readonly renewal?: Renewal;
 }

@@ -1,12 +1,18 @@
 /** The data plane of a mount: threads beside the event loop, each started by the first work for it. */
 import type { ContentHasher } from '../base/content-hasher.js';
+import type { Bandwidth } from '../providers/http/transport/bandwidth.js';
 import type { MakeExchanger } from '../providers/http/transport/exchanger.js';
 import { ExchangeThread } from './exchange-thread.js';
 import { HashThread } from './hash-thread.js';
 
 export class DataThreads {
   readonly #hash = new HashThread();
-  readonly #exchange = new ExchangeThread();
+  readonly #exchange: ExchangeThread;
+
+  /** `bandwidth`: the limits that transfers keep to. */
+  constructor(bandwidth: Bandwidth) {
+    this.#exchange = new ExchangeThread(bandwidth);
+  }
 
   get hasher(): ContentHasher {
     return this.#hash;

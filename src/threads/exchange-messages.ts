@@ -9,6 +9,7 @@ export interface ThreadRequest {
   readonly headers: Record<string, string>;
   readonly body?: string | ThreadContent;
   readonly chunked?: boolean;
+  readonly isDownload?: boolean;
   readonly pieces?: ThreadPieces;
 }
 
@@ -26,7 +27,13 @@ export type ThreadPieces = Omit<FilePieces, 'target'> & { readonly fd: number | 
 
 export type ExchangeOrder =
   /** The requests of one client go through a transport of its own. */
-  | { readonly kind: 'open'; readonly client: number; readonly options: ExchangerOptions }
+  | {
+      readonly kind: 'open';
+      readonly client: number;
+      readonly options: ExchangerOptions;
+      /** Of `Bandwidth`. */
+      readonly bandwidth: SharedArrayBuffer;
+    }
   | { readonly kind: 'close'; readonly client: number; readonly id: number }
   | {
       readonly kind: 'send';

@@ -5,6 +5,7 @@
 
 import { messageOf } from '../base/errors.js';
 import { type BodyBytes, type BodyChunk, isStored, type PieceTarget } from '../providers/content.js';
+import { Bandwidth } from '../providers/http/transport/bandwidth.js';
 import type { Exchanger, ExchangerOptions } from '../providers/http/transport/exchanger.js';
 import {
   type ExchangeWatch,
@@ -18,6 +19,7 @@ import type { ExchangeOrder, ExchangeReport, Failure, ThreadRequest } from './ex
 import { LazyThread } from './lazy-thread.js';
 
 export class ExchangeThread {
+  readonly #bandwidth: Bandwidth;
   readonly #thread: LazyThread<ExchangeOrder, ExchangeReport>;
   readonly #exchanges = new Map<number, ThreadExchange>();
   readonly #closing = new Map<number, () => void>();
@@ -26,7 +28,8 @@ export class ExchangeThread {
   #lastId = 0;
   #lastClient = 0;
 
-  constructor() {
+  constructor(bandwidth = new Bandwidth()) {
+    this.#bandwidth = bandwidth;
     this.#thread = new LazyThread('exchange-worker.js', {
       reported: (report) => this.#reported(report),
       ended: (why) => this.#ended(why),
@@ -61,7 +64,7 @@ export class ExchangeThread {
     stallMs: number,
     signal: AbortSignal | undefined,
   ): Promise<WireResponse> {
-    const { method, url, headers, body, chunked, pieces } = wire;
+    const { method, url, headers, body, chunked, pieces, isDownload } = wire;
     if (signal?.aborted) throw new TransportFailure('aborted', 'cancelled', signal.reason);
     const { target, ...cut } = pieces ?? {};
     const request: ThreadRequest = {
@@ -69,6 +72,7 @@ export class ExchangeThread {
       url: url.href,
       headers,
       ...(chunked !== undefined && { chunked }),
+      ...(isDownload !== undefined && { isDownload }),
       ...(pieces !== undefined && { pieces: { ...(cut as FilePieces), fd: target?.fd ?? null } }),
     };
     const start = (threadBody?: ThreadRequest['body']): ThreadExchange => {
@@ -97,7 +101,7 @@ export class ExchangeThread {
     const tell = (order: ExchangeOrder): void => this.#thread.tell(order);
     if (!this.#opened.has(client)) {
       this.#opened.add(client);
-      tell({ kind: 'open', client, options });
+      tell({ kind: 'open', client, options, bandwidth: this.#bandwidth.memory });
     }
     const id = ++this.#lastId;
     const exchange = new ThreadExchange(id, stallMs, tell, ends);

@@ -2,6 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../base/errors.js';
 import { bytesOf } from '../providers/content.js';
+import { Bandwidth } from '../providers/http/transport/bandwidth.js';
 import { Transport } from '../providers/http/transport/transport.js';
 import { TransportFailure, type WireRequest, type WireResponse } from '../providers/http/transport/wire.js';
 import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES, type ThreadRequest } from './exchange-messages.js';
@@ -93,7 +94,7 @@ class Exchange {
     }
   }
 
-  #wireRequest({ body, url, method, headers, chunked }: ThreadRequest): WireRequest {
+  #wireRequest({ body, url, method, headers, chunked, isDownload }: ThreadRequest): WireRequest {
     let told = 0;
     const progress = (bytes: number): void => {
       if (typeof body !== 'object' || (bytes < told + PROGRESS_BYTES && bytes < sizeOf(body))) return;
@@ -107,6 +108,7 @@ class Exchange {
       headers,
       ...(content !== undefined && { body: content }),
       ...(chunked !== undefined && { chunked }),
+      ...(isDownload !== undefined && { isDownload }),
     };
   }
 
@@ -166,7 +168,7 @@ function lengthOf(headers: WireResponse['headers']): number {
 function handle(order: ExchangeOrder): void {
   switch (order.kind) {
     case 'open':
-      transports.set(order.client, new Transport(order.options));
+      transports.set(order.client, new Transport(order.options, new Bandwidth(order.bandwidth)));
       break;
     case 'close': {
       const closing = transports.get(order.client)?.close() ?? Promise.resolve();

@@ -7,7 +7,7 @@ import { codeOf, messageOf, UsageError } from '../../src/base/errors.js';
 import { AccountStore, requireAccountName, type StoredAccount } from '../../src/config/accounts.js';
 import { readConfigFile } from '../../src/config/config-file.js';
 import { directoriesOf, privateDirectory } from '../../src/config/directories.js';
-import { optionSpecs, parseDashO, quoteDashO, resolveOptions, toRaw } from '../../src/config/options.js';
+import { optionSpecs, parseDashO, parseLive, quoteDashO, resolveOptions, toRaw } from '../../src/config/options.js';
 import { formatSize, parseDuration, parseSize } from '../../src/config/units.js';
 
 let directory: string;
@@ -80,6 +80,32 @@ describe('options', () => {
       delete: 'trash',
       logFile: null,
     });
+  });
+
+  it('may have several values, in each place where they can be given', () => {
+    const places = directoriesOf({ SYNCMOUNT_CONFIG_DIR: directory });
+    writeFileSync(
+      join(directory, 'config.toml'),
+      '[mount]\nexclude = [".DS_Store", "~$*"]\n[account.work]\ncache-size = "1G"',
+    );
+    const config = readConfigFile(places, 'work', ['work']).options;
+    expect(resolveOptions(...config).exclude).toEqual(['.DS_Store', '~$*']);
+    const typed = parseDashO(['exclude=a\\,b,ro', 'exclude=*.tmp']);
+    expect(resolveOptions(...config, typed).exclude).toEqual(['a,b', '*.tmp']);
+    expect(resolveOptions(new Map(Object.entries(toRaw([...config, typed])))).exclude).toEqual(['a,b', '*.tmp']);
+    const passedOn = Object.entries(toRaw([typed])).map(([name, value]) => `${name}=${quoteDashO(value)}`);
+    expect(resolveOptions(parseDashO(passedOn)).exclude).toEqual(['a,b', '*.tmp']);
+    expect(resolveOptions(typed, parseDashO(['exclude='])).exclude).toEqual([]);
+  });
+
+  it('of a running mount are those that can be changed', () => {
+    expect([...parseLive(['bwlimit=5M:1M', 'exclude=a', 'exclude=b', 'transfers='])]).toEqual([
+      ['bwlimit', '5M:1M'],
+      ['exclude', 'a\nb'],
+      ['transfers', ''],
+    ]);
+    for (const wrong of ['uid=0', 'bwlimit', 'transfers=-1', 'log-level=loud', 'what=1'])
+      expect(errorOf(() => parseLive([wrong]))).toBeInstanceOf(UsageError);
   });
 
   it('come from several sources, the later winning', () => {

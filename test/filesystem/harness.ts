@@ -118,6 +118,8 @@ async function open(
       deadline: 60_000,
       disposal: 'trash',
       sharesPages: false,
+      transfers: null,
+      exclude: [],
       host: 'box',
       boot: 'first boot',
       ...options,

@@ -5,6 +5,7 @@ import {
   nextKind,
   outageBackoff,
   QUEUE_WIDTH,
+  queueWidth,
   retryDelay,
   rewriteDelay,
 } from '../../src/filesystem/uploads/policy.js';
@@ -18,7 +19,7 @@ class Bench {
   readonly clock = new TestClock();
   readonly started: number[] = [];
   readonly #ends = new Map<number, (verdict: Verdict) => void>();
-  readonly queue = new UploadQueue(this.clock, (ino) => {
+  readonly queue = new UploadQueue(this.clock, queueWidth(null), (ino) => {
     this.started.push(ino);
     return new Promise((done) => this.#ends.set(ino, done));
   });
@@ -49,7 +50,8 @@ describe('the choice of the next upload', () => {
     ['small ones may fill all places', [1, null], [QUEUE_WIDTH - 1, 0], 'short'],
     ['no more at a time than the width', [1, 1], [QUEUE_WIDTH - LONG_WIDTH, LONG_WIDTH], null],
   ] as const)('%s', (_, [short, long], [shorts, longs], expected) => {
-    expect(nextKind({ oldest: { short, long }, running: { short: shorts, long: longs } })).toBe(expected);
+    const state = { oldest: { short, long }, running: { short: shorts, long: longs } };
+    expect(nextKind(state, queueWidth(null))).toBe(expected);
   });
 
   it('waits longer the more often something happens, up to a limit', () => {

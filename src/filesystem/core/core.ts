@@ -37,6 +37,10 @@ export interface FilesystemOptions {
    * same revision.
    */
   readonly sharesPages: boolean;
+  /** How many contents are sent at a time; null: as many as closes wait for, and a few from the queue. */
+  readonly transfers: number | null;
+  /** Patterns of names whose content stays on this machine. */
+  readonly exclude: readonly string[];
   /** For the names of conflict copies. */
   readonly host: string;
 }

@@ -45,6 +45,7 @@ export class Exchanging {
     };
     try {
       await contents.withNameLocks(inos, act, caller?.signal);
+      uploader.namesChanged();
     } finally {
       for (const state of suspended) uploader.released(state);
     }

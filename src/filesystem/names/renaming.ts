@@ -90,6 +90,7 @@ export class Renaming {
     }
     this.#namespace.touchDirectory(parent);
     if (newParent !== parent) this.#namespace.touchDirectory(newParent);
+    this.#uploader.namesChanged();
   }
 
   /** False: the names have changed their meaning while this call waited for their locks. */

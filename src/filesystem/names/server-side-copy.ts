@@ -9,6 +9,7 @@ import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { isUnavailable } from '../core/deadlines.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState, Handle } from '../core/open-files.js';
+import type { Exclusion } from '../uploads/exclusion.js';
 import type { Namespace } from './namespace.js';
 
 /** Makes the caller read and write the bytes itself. */
@@ -27,11 +28,18 @@ export class Copying {
   readonly #core: Core;
   readonly #contents: Contents;
   readonly #namespace: Namespace;
-
+  readonly #exclusion: Exclusion;
   readonly #onSpace: (bytes: number) => void;
 
   /** `onSpace` is called with the bytes of each copy. */
-  constructor(core: Core, contents: Contents, namespace: Namespace, onSpace: (bytes: number) => void) {
+  constructor(
+    core: Core,
+    contents: Contents,
+    namespace: Namespace,
+    exclusion: Exclusion,
+    onSpace: (bytes: number) => void,
+  ) {
+    this.#exclusion = exclusion;
     this.#onSpace = onSpace;
     this.#core = core;
     this.#contents = contents;
@@ -50,6 +58,7 @@ export class Copying {
     const original = originalOf(source, range);
     if (original === null || options.readOnly || !provider.capabilities.copyFile) throw byBytes;
     if (!isNew(target.state) || source.state === target.state) throw byBytes;
+    if (this.#exclusion.has(target.state.ino)) throw byBytes;
     await orAborted(
       this.#contents.withNameLocks([target.state.ino], () => this.#copy(original, source, target, caller)),
       caller?.signal,

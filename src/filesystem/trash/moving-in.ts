@@ -104,7 +104,10 @@ export class MovingIn {
       if (state.hasWriters()) throw new FsError('EBUSY', 'a program is writing to it');
       await orAborted(this.#parts.uploader.store(state), caller?.signal);
     }
-    if (unstored().length > 0) throw new FsError('EBUSY', 'not all of it is stored yet');
+    const left = unstored();
+    if (left.some((state) => this.#parts.uploader.isExcluded(state)))
+      throw new FsError('EXDEV', 'its content stays on this machine');
+    if (left.length > 0) throw new FsError('EBUSY', 'not all of it is stored yet');
   }
 
   async #trash(inode: Inode, parent: Ino, as: string, caller: Caller | undefined): Promise<void> {

@@ -1,21 +1,25 @@
 /** Lists, for people, the contents that are not stored at the provider yet. */
+import { codeOf } from '../../base/errors.js';
 import type { UploadState } from '../../spool/journal.js';
 import type { Ino } from '../../tree/inode.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';
 import { type Core, pathOf } from '../core/core.js';
+import type { FsError } from '../core/fs-error.js';
+import type { Exclusion } from './exclusion.js';
 
 export interface PendingUpload {
   readonly path: string;
   readonly size: number;
   readonly sent: number;
-  readonly state: UploadState;
+  /** `excluded`: it stays here because of its name. */
+  readonly state: UploadState | 'excluded';
   /** For a failed upload: the errno that the program received, and the reason. */
   readonly code?: string;
   readonly error?: string;
 }
 
 /** Oldest first; paths as seen from the directory `root`. */
-export function pendingUploads(core: Core, root: Ino): PendingUpload[] {
+export function pendingUploads(core: Core, exclusion: Exclusion, root: Ino): PendingUpload[] {
   return core.journal.all().flatMap((row) => {
     const state = core.files.state(row.ino);
     if (state !== undefined) notePassthroughWrites(core, state);
@@ -25,11 +29,17 @@ export function pendingUploads(core: Core, root: Ino): PendingUpload[] {
       path: pathOf(core, row.ino, root),
       size: state?.spool?.size ?? row.content.size,
       sent: state?.activeUpload ? state.sent : 0,
-      state: row.state,
+      state: row.state !== 'failed' && exclusion.has(row.ino) ? ('excluded' as const) : row.state,
       ...(row.state === 'failed' ? { code: row.code ?? 'EIO', error: row.message ?? '' } : {}),
     };
     return [upload];
   });
+}
+
+/** Ends the reason of a failed upload where the account is full. */
+export function spaceHint({ options, provider }: Core, failure: FsError): string {
+  const isInTrash = codeOf(failure.cause) === 'quota' && options.disposal === 'trash' && provider.capabilities.trash;
+  return isInTrash ? '; what was removed may hold its space in the trash of the service' : '';
 }
 
 /** Paths of the files that are open for writing, as seen from the directory `root`. */

@@ -13,6 +13,19 @@ export const QUEUE_WIDTH = 24;
 /** At most this many of them are long: a long upload sends several parts at a time. */
 export const LONG_WIDTH = 4;
 
+/** How many queued uploads may run at a time, and how many of them may be long. */
+export interface QueueWidth {
+  readonly all: number;
+  readonly long: number;
+}
+
+/** `transfers`: as a person wishes, ≥ 1; null: he does not say. */
+export function queueWidth(transfers: number | null): QueueWidth {
+  if (transfers === null) return { all: QUEUE_WIDTH, long: LONG_WIDTH };
+  // One place is left for small files, where there are several.
+  return { all: transfers, long: Math.max(1, transfers - 1) };
+}
+
 /** The waiting uploads (when the oldest was queued, ms; null: none waits) and the number of running ones. */
 export interface QueueState {
   readonly oldest: { readonly short: number | null; readonly long: number | null };
@@ -20,9 +33,9 @@ export interface QueueState {
 }
 
 /** The oldest goes first, but long uploads never take all places: a small file passes long ones that wait for a place. */
-export function nextKind({ oldest, running }: QueueState): 'short' | 'long' | null {
-  if (running.short + running.long >= QUEUE_WIDTH) return null;
-  const long = running.long < LONG_WIDTH ? oldest.long : null;
+export function nextKind({ oldest, running }: QueueState, width: QueueWidth): 'short' | 'long' | null {
+  if (running.short + running.long >= width.all) return null;
+  const long = running.long < width.long ? oldest.long : null;
   if (oldest.short === null) return long === null ? null : 'long';
   return long !== null && long < oldest.short ? 'long' : 'short';
 }

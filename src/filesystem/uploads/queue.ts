@@ -5,7 +5,15 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.js';
 import type { Ino } from '../../tree/inode.js';
-import { LONG_BYTES, nextKind, outageBackoff, REWRITE_WITHIN, retryDelay, rewriteDelay } from './policy.js';
+import {
+  LONG_BYTES,
+  nextKind,
+  outageBackoff,
+  type QueueWidth,
+  REWRITE_WITHIN,
+  retryDelay,
+  rewriteDelay,
+} from './policy.js';
 
 /**
  * How an upload ended: `stored` (or not needed any more), `refused` (only a person can mend it), `transient` (later
@@ -33,6 +41,7 @@ const REMEMBERED = 10_000;
 export class UploadQueue {
   readonly #clock: Clock;
   readonly #run: (ino: Ino) => Promise<Verdict>;
+  #width: QueueWidth;
   /** Ready to begin, oldest first. */
   readonly #ready = { short: new Map<Ino, Entry>(), long: new Map<Ino, Entry>() };
   /** Waiting for their time to begin; the controller ends the wait. */
@@ -47,9 +56,16 @@ export class UploadQueue {
   #hasEnded = false;
 
   /** `run` stores the file and never rejects. */
-  constructor(clock: Clock, run: (ino: Ino) => Promise<Verdict>) {
+  constructor(clock: Clock, width: QueueWidth, run: (ino: Ino) => Promise<Verdict>) {
     this.#clock = clock;
+    this.#width = width;
     this.#run = run;
+  }
+
+  /** What runs goes on; what waits begins as the new width allows. */
+  resize(width: QueueWidth): void {
+    this.#width = width;
+    this.#pump();
   }
 
   /** Are queued uploads under way? */
@@ -169,10 +185,13 @@ export class UploadQueue {
     const [big] = long.values();
     let longs = 0;
     for (const { isLong } of this.#running.values()) if (isLong) longs++;
-    const kind = nextKind({
-      oldest: { short: small?.since ?? null, long: big?.since ?? null },
-      running: { short: this.#running.size - longs, long: longs },
-    });
+    const kind = nextKind(
+      {
+        oldest: { short: small?.since ?? null, long: big?.since ?? null },
+        running: { short: this.#running.size - longs, long: longs },
+      },
+      this.#width,
+    );
     return kind === null ? undefined : kind === 'short' ? small : big;
   }
 

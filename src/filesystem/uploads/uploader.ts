@@ -9,7 +9,7 @@ import { codeOf, messageOf } from '../../base/errors.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { ProviderError } from '../../providers/errors.js';
 import { WaitBudget } from '../../providers/wait-budget.js';
-import { completeState, type Digest, type SpoolFile } from '../../spool/spool-file.js';
+import { completeState, type Digest } from '../../spool/spool-file.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Contents } from '../content/contents.js';
 import { notePassthroughWrites, settlePassthroughWrites } from '../content/passthrough-writes.js';
@@ -22,13 +22,15 @@ import { type ErrnoName, FsError } from '../core/fs-error.js';
 import type { FileState, ActiveUpload as Upload } from '../core/open-files.js';
 import { AbandonedUploads } from './abandoned-uploads.js';
 import { Delivery } from './delivery.js';
+import type { Exclusion } from './exclusion.js';
+import { fillBase } from './fill-base.js';
 import { writeRow } from './journal-row.js';
 import type { Orphans } from './orphans.js';
-import { type PendingUpload, pendingUploads } from './pending.js';
-import { isTransient } from './policy.js';
+import { type PendingUpload, pendingUploads, spaceHint } from './pending.js';
+import { isTransient, queueWidth } from './policy.js';
 import { UploadQueue, type Verdict } from './queue.js';
-import { requireBudgetToStore } from './request-budget.js';
 import { applyStored } from './stored.js';
+import { TransferPlaces } from './transfer-places.js';
 
 /**
  * Contents up to this size, bytes, are made durable as inline content of the journal: one sync of the disk instead of
@@ -42,18 +44,50 @@ export class Uploader {
   readonly #delivery: Delivery;
   readonly #abandoned: AbandonedUploads;
   readonly #queue: UploadQueue;
+  readonly #places: TransferPlaces;
+  readonly #exclusion: Exclusion;
   /** Called with the change of used space, bytes, after an upload; with null when the provider has no space left. */
   onSpace: (bytes: number | null) => void = () => {};
   /** The mount ends: no upload begins any more. */
   #isEnding = false;
-  #isPaused = false;
+  isPaused = false;
 
-  constructor(core: Core, contents: Contents, orphans: Orphans, relocation: Relocation) {
+  constructor(core: Core, contents: Contents, orphans: Orphans, relocation: Relocation, exclusion: Exclusion) {
     this.#core = core;
     this.#contents = contents;
     this.#delivery = new Delivery(core, orphans, relocation);
     this.#abandoned = new AbandonedUploads(core);
-    this.#queue = new UploadQueue(core.clock, (ino) => this.#turn(ino));
+    this.#exclusion = exclusion;
+    const { transfers } = core.options;
+    this.#places = new TransferPlaces(transfers);
+    this.#queue = new UploadQueue(core.clock, queueWidth(transfers), (ino) => this.#turn(ino));
+  }
+
+  /** How many contents are sent at a time from now on; null: as many as closes wait for, and a few from the queue. */
+  setTransfers(transfers: number | null): void {
+    this.#places.resize(transfers);
+    this.#queue.resize(queueWidth(transfers));
+  }
+
+  /** From now on, what has these names stays here. An upload under way of such a file is broken off. */
+  async exclude(patterns: readonly string[]): Promise<void> {
+    this.#exclusion.set(patterns);
+    await this.#breakOff((state) => this.isExcluded(state));
+    this.namesChanged();
+  }
+
+  /** Does the content stay here because of the name that the file has now? */
+  isExcluded({ ino }: FileState): boolean {
+    return this.#exclusion.has(ino);
+  }
+
+  /** To be called after names have changed: queues what stayed here because of a name that it has no more. */
+  namesChanged(): void {
+    for (const ino of this.#exclusion.freed()) {
+      const state = this.#core.files.state(ino);
+      // While a program writes to it, its close decides.
+      if (state?.dirty && !state.unlinked && (state.promised || !state.hasWriters())) this.enqueue(state);
+    }
   }
 
   /**
@@ -76,7 +110,7 @@ export class Uploader {
   /** Like `flush`, without the exception for empty files. */
   async settle(state: FileState): Promise<void> {
     if (state.unlinked || state.spool === null) return;
-    if (this.#core.options.writeBack || this.#isPaused) {
+    if (this.#core.options.writeBack || this.isPaused || this.isExcluded(state)) {
       if (!state.dirty && state.activeUpload === null) return;
       await this.makeDurable(state, 'queued');
       this.enqueue(state);
@@ -115,6 +149,7 @@ export class Uploader {
   async store(state: FileState): Promise<void> {
     while (state.nameLock.isBusy) await state.nameLock.idle();
     if (state.unlinked) return;
+    if (state.activeUpload === null && this.isExcluded(state)) return await this.settle(state);
     const upload = state.activeUpload ?? (state.dirty ? this.#begin(state) : null);
     if (upload === null) return;
     upload.waiters++;
@@ -123,7 +158,7 @@ export class Uploader {
     } catch (error) {
       // Cancelled for others (a new name, a write, a removal, a pause): it begins anew, unless nothing is to be stored now.
       if (upload.abort.signal.aborted && !this.#isEnding)
-        return await (this.#isPaused ? this.settle(state) : this.store(state));
+        return await (this.isPaused ? this.settle(state) : this.store(state));
       if (state.dirty && state.activeUpload === null && isTransient(error))
         this.#queue.postpone(state.ino, state.spool?.size ?? 0);
       throw error;
@@ -137,8 +172,8 @@ export class Uploader {
    * writes to the file by itself, it is not queued: the last writer's close does that (`released`).
    */
   enqueue(state: FileState): void {
-    if (!this.#isEnding && !state.hasPassthroughWriters() && !state.isLeftToNextMount)
-      this.#queue.add(state.ino, state.spool?.size ?? 0, state.generation);
+    if (this.#isEnding || state.hasPassthroughWriters() || state.isLeftToNextMount) return;
+    if (!this.#exclusion.hold(state.ino)) this.#queue.add(state.ino, state.spool?.size ?? 0, state.generation);
   }
 
   /** Stores a file whose turn in the queue has come. */
@@ -146,7 +181,7 @@ export class Uploader {
     const state = this.#core.files.state(ino);
     while (state?.nameLock.isBusy) await state.nameLock.idle();
     if (state === undefined || state.unlinked || !state.dirty || state.activeUpload !== null) return 'cancelled';
-    if (state.hasPassthroughWriters() || state.isLeftToNextMount) return 'cancelled';
+    if (state.hasPassthroughWriters() || state.isLeftToNextMount || this.#exclusion.hold(ino)) return 'cancelled';
     try {
       await this.#begin(state).done;
       return 'stored';
@@ -214,7 +249,7 @@ export class Uploader {
 
   /** All contents that are not stored yet, oldest first; paths as seen from the directory `root`. */
   pending(root: Ino): PendingUpload[] {
-    return pendingUploads(this.#core, root);
+    return pendingUploads(this.#core, this.#exclusion, root);
   }
 
   /** Records that the current content cannot be stored: it stays in the spool, with the reason in the journal. */
@@ -239,25 +274,23 @@ export class Uploader {
     return failed.length;
   }
 
-  get isPaused(): boolean {
-    return this.#isPaused;
-  }
-
   /**
    * Sends no content until `resume`: a close() makes it durable here, as in write-back mode, and also one that waits now. Uploads
    * under way are broken off, and go on from there.
    */
   async pause(): Promise<void> {
-    this.#isPaused = true;
+    this.isPaused = true;
     this.#queue.pause();
-    const pauseOne = async (state: FileState): Promise<void> => {
-      if (await this.suspend(state)) this.released(state);
-    };
-    await Promise.all([...this.#core.files.states()].map(pauseOne));
+    await this.#breakOff(() => true);
+  }
+
+  async #breakOff(isMeant: (state: FileState) => boolean): Promise<void> {
+    const meant = [...this.#core.files.states()].filter(isMeant);
+    await Promise.all(meant.map(async (state) => ((await this.suspend(state)) ? this.released(state) : undefined)));
   }
 
   resume(): void {
-    this.#isPaused = false;
+    this.isPaused = false;
     this.#queue.resume();
   }
 
@@ -337,11 +370,12 @@ export class Uploader {
       // After a power cut the next mount uploads what the row describes, so the bytes must be durable first.
       if (state.durableGeneration !== state.generation) await orAborted(spool.sync(), signal);
       if (state.journaledGeneration !== state.generation) writeRow(this.#core, state, spool, 'uploading');
-      if (!spool.isComplete()) await this.#fill(state, spool, signal);
+      if (!spool.isComplete()) await fillBase(this.#core, this.#contents, state, spool, signal);
       // An unfinished upload of other bytes may block this one.
       await orAborted(this.#abandoned.clear(), signal);
       const content = { state, spool, digest, signal, waitBudget: new WaitBudget() };
-      const { remote, isConflict } = await this.#delivery.deliver(state.ino, content);
+      const deliver = () => this.#delivery.deliver(state.ino, content);
+      const { remote, isConflict } = await this.#places.during(signal, deliver);
       const stored = { remote, isConflict, crcs: (await digest()).crcs, generation };
       await applyStored(this.#core, this.#contents, state, spool, stored, this.onSpace);
     } catch (error) {
@@ -356,25 +390,9 @@ export class Uploader {
       );
       markLogged(failure);
       if (failure.code === 'ENOSPC') this.onSpace(null);
-      const { options, provider } = this.#core;
-      const isInTrash =
-        codeOf(failure.cause) === 'quota' && options.disposal === 'trash' && provider.capabilities.trash;
-      const hint = isInTrash ? '; what was removed may hold its space in the trash of the service' : '';
-      this.refuse(state, failure.code, `${failure.message}${hint}`);
+      this.refuse(state, failure.code, `${failure.message}${spaceHint(this.#core, failure)}`);
       table.update(state.ino, { localSize: spool.size });
       throw failure;
     }
-  }
-
-  /**
-   * Fetches the bytes that are still the base's, and makes them durable: once the upload is under way, the provider
-   * may have replaced the base with our content, and cannot serve those bytes again.
-   */
-  async #fill(state: FileState, spool: SpoolFile, signal: AbortSignal): Promise<void> {
-    requireBudgetToStore(this.#core, state.ino, spool);
-    await this.#contents.fill(state, spool, signal);
-    await orAborted(spool.sync(), signal);
-    writeRow(this.#core, state, spool, 'uploading');
-    await orAborted(this.#core.state.durable(), signal);
   }
 }

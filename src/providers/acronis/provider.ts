@@ -7,6 +7,7 @@ import { ProviderError } from '../errors.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
 import type { CallOptions } from '../http/client/call.js';
 import { RangeReader } from '../http/ranges/range-reader.js';
+import type { Bandwidth } from '../http/transport/bandwidth.js';
 import type { MakeExchanger } from '../http/transport/exchanger.js';
 import type { Account, Capabilities, Provider, Quota, RemoteEntry, RemoteFile } from '../provider.js';
 import { AcronisApi } from './api.js';
@@ -31,6 +32,7 @@ export interface AcronisOptions {
   readonly log?: Log;
   readonly maxConnections?: number;
   readonly bulk?: MakeExchanger;
+  readonly bandwidth?: Bandwidth;
   /** `trash`: if the server offers no deletion, removed objects are moved to a folder for them. */
   readonly disposal?: 'trash' | 'permanent';
 }
@@ -70,6 +72,7 @@ export function createAcronis(options: AcronisOptions): Provider {
     stallMs,
     maxConnections: options.maxConnections,
     bulk: options.bulk,
+    bandwidth: options.bandwidth,
     clock,
     log,
   });

@@ -9,6 +9,7 @@ import { ProviderError } from '../errors.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
 import type { CallOptions } from '../http/client/call.js';
 import { RangeReader } from '../http/ranges/range-reader.js';
+import type { Bandwidth } from '../http/transport/bandwidth.js';
 import type { MakeExchanger } from '../http/transport/exchanger.js';
 import { checkName } from '../names.js';
 import type { Account, Capabilities, Provider, RemoteEntry, RemoteFile, RemoteFolder, Work } from '../provider.js';
@@ -31,6 +32,7 @@ export interface FiveSyncOptions {
   readonly chunkBytes?: number;
   readonly maxConnections?: number;
   readonly bulk?: MakeExchanger;
+  readonly bandwidth?: Bandwidth;
 }
 
 export const fiveSyncEndpoints = { api: 'https://5sync.com/v1' } as const;
@@ -61,6 +63,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     stallMs: options.stallMs,
     maxConnections: options.maxConnections,
     bulk: options.bulk,
+    bandwidth: options.bandwidth,
     clock: options.clock,
     log,
   });

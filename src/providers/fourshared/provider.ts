@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { asProviderErrors } from '../http/answers/error-boundary.js';
 import { RangeReader } from '../http/ranges/range-reader.js';
+import type { Bandwidth } from '../http/transport/bandwidth.js';
 import type { MakeExchanger } from '../http/transport/exchanger.js';
 import type { Account, Capabilities, Provider, RemoteRef } from '../provider.js';
 import { FourSharedApi, type FourSharedCredentials, type FourSharedEndpoints } from './api.js';
@@ -34,6 +35,7 @@ export interface FourSharedOptions {
   /** Requests at once per host. Default 32. */
   readonly maxConnections?: number;
   readonly bulk?: MakeExchanger;
+  readonly bandwidth?: Bandwidth;
 }
 
 export const fourSharedEndpoints: Readonly<Record<FourSharedName, FourSharedEndpoints>> = {
@@ -64,6 +66,7 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
     stallMs: options.stallMs,
     maxConnections: options.maxConnections,
     bulk: options.bulk,
+    bandwidth: options.bandwidth,
     clock: options.clock,
     log,
   });

@@ -32,6 +32,8 @@ export interface Call {
   readonly idempotent?: boolean;
   /** The answer is large: see `WireRequest.pieces`. */
   readonly pieces?: FilePieces;
+  /** See `WireRequest.isDownload`. */
+  readonly isDownload?: boolean;
   /** Statuses besides 2xx that are not errors. */
   readonly accept?: readonly number[];
 }

@@ -12,6 +12,7 @@ import { cleanMessage, type ErrorReader, protocolFailure, TryFailure, toTryFailu
 import { readAnswer } from '../answers/read-answer.js';
 import { encodeForm } from '../auth/oauth1.js';
 import type { Signer } from '../auth/signer.js';
+import type { Bandwidth } from '../transport/bandwidth.js';
 import type { Exchanger, MakeExchanger } from '../transport/exchanger.js';
 import { Transport } from '../transport/transport.js';
 import type { Content, WireRequest, WireResponse } from '../transport/wire.js';
@@ -40,6 +41,8 @@ export interface HttpClientOptions {
   readonly limiter?: RateLimiter;
   /** Where given, large bodies are transferred by it. */
   readonly bulk?: MakeExchanger;
+  /** The limits that the transfers on the event loop keep to; default: none. */
+  readonly bandwidth?: Bandwidth;
 }
 
 /** A try calls this when it has its slot; see `HttpClient.repeat`. */
@@ -87,7 +90,7 @@ export class HttpClient {
       maxConnections: this.#maxConnections * 2,
       connectTimeoutMs: Math.min(10_000, this.stallMs * 0.8),
     };
-    this.#transport = new Transport(connections);
+    this.#transport = new Transport(connections, options.bandwidth);
     this.#bulk = options.bulk?.(connections);
     this.#signer = options.signer;
     this.#readError = options.readError;
@@ -311,8 +314,8 @@ export class HttpClient {
         headers.authorization = this.#signer.authorization({ method: call.method, url: url.href, form: call.form });
       }
       this.#counter.count(call.route);
-      const { method, chunked, pieces } = call;
-      const request = { method, url, headers, body: bodyOf(call), chunked, pieces };
+      const { method, chunked, pieces, isDownload } = call;
+      const request = { method, url, headers, body: bodyOf(call), chunked, pieces, isDownload };
       const transport = isBulk(request) ? (this.#bulk ?? this.#transport) : this.#transport;
       const response = await transport.send(request, stallMs, signal);
       limiter?.observe(response.status, response.headers);

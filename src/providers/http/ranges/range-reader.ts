@@ -82,6 +82,7 @@ export class RangeReader {
         range: `bytes=${range.offset}-${range.offset + range.length - 1}`,
       },
       accept: [416],
+      isDownload: true,
       ...(options.pieces !== undefined && {
         pieces: { ...options.pieces, offset: range.offset, end: range.offset + range.length },
       }),

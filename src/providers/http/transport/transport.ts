@@ -8,6 +8,8 @@ import { setMaxListeners } from 'node:events';
 import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../../base/errors.js';
 import { Agent } from './agent.js';
+import { Bandwidth } from './bandwidth.js';
+import { CountedBody, inTurn } from './counted-body.js';
 import { requestEmptyChunked } from './empty-chunked.js';
 import type { Exchanger, ExchangerOptions } from './exchanger.js';
 import {
@@ -136,8 +138,8 @@ export class Watch implements ExchangeWatch {
   }
 }
 
-/** Reads the content for a streamed body, and reports its progress. */
-async function* metered(content: Content, watch: Watch): AsyncGenerator<Uint8Array> {
+/** Reads the content for a streamed body, keeps to the limit, and reports its progress. */
+async function* metered(content: Content, watch: Watch, bandwidth: Bandwidth): AsyncGenerator<Uint8Array> {
   let sent = 0;
   const iterator = content.open()[Symbol.asyncIterator]();
   try {
@@ -150,11 +152,17 @@ async function* metered(content: Content, watch: Watch): AsyncGenerator<Uint8Arr
         throw error;
       }
       if (next.done === true) return;
-      watch.moved();
-      sent += next.value.byteLength;
-      if (sent === content.size) watch.sent();
-      yield next.value;
-      content.onProgress?.(sent);
+      const { value } = next;
+      for (let at = 0; at < value.byteLength; ) {
+        const piece = value.subarray(at, at + bandwidth.pieceBytes());
+        at += piece.byteLength;
+        await inTurn(bandwidth, 'up', piece.byteLength, watch);
+        watch.moved();
+        sent += piece.byteLength;
+        if (sent === content.size) watch.sent();
+        yield piece;
+        content.onProgress?.(sent);
+      }
     }
   } finally {
     await iterator.return?.();
@@ -191,8 +199,10 @@ async function sendEmptyChunked(request: WireRequest, watch: Watch): Promise<Wir
 
 export class Transport implements Exchanger {
   readonly #agent: Agent;
+  readonly #bandwidth: Bandwidth;
 
-  constructor(options: ExchangerOptions) {
+  constructor(options: ExchangerOptions, bandwidth = new Bandwidth()) {
+    this.#bandwidth = bandwidth;
     this.#agent = new Agent({
       connections: options.maxConnections,
       // Longer than a person's pauses, and shorter than the idle timeout of common servers (60 to 75 s). Servers with a
@@ -209,19 +219,20 @@ export class Transport implements Exchanger {
     try {
       if (request.chunked === true && typeof request.body === 'object' && request.body.size === 0)
         return await sendEmptyChunked(request, watch);
-      const { body, headers } = await this.#bodyOf(request, watch);
+      const { body: sending, headers } = await this.#bodyOf(request, watch);
       const response = await this.#agent.request({
         origin: request.url.origin,
         path: request.url.pathname + request.url.search,
         method: request.method,
         headers,
-        body,
+        body: sending,
         signal: watch.signal,
         // We do not pipeline: each answer is read to its end before the next request on its connection.
         blocking: false,
       });
       watch.moved();
-      return { status: response.statusCode, headers: response.headers, body: response.body, watch };
+      const body = new CountedBody(response.body, watch, this.#bandwidth, request.isDownload === true);
+      return { status: response.statusCode, headers: response.headers, body, watch };
     } catch (error) {
       const failure = watch.failure(error);
       watch.end();
@@ -235,20 +246,22 @@ export class Transport implements Exchanger {
   ): Promise<Pick<Dispatcher.RequestOptions, 'body'> & { headers: Record<string, string> }> {
     const { body, headers } = request;
     if (body === undefined || typeof body === 'string') {
+      this.#bandwidth.count('up', Buffer.byteLength(body ?? ''));
       watch.sent();
       return { body: body ?? null, headers };
     }
     if (request.chunked === true) {
-      const chunks = metered(body, watch) as unknown as Dispatcher.RequestOptions['body'];
+      const chunks = metered(body, watch, this.#bandwidth) as unknown as Dispatcher.RequestOptions['body'];
       return { body: chunks, headers };
     }
     if (body.size <= singleWriteBytes) {
       const whole = await gather(body, watch);
+      await inTurn(this.#bandwidth, 'up', whole.length, watch);
       watch.sent();
       return { body: whole, headers };
     }
     // undici accepts any async iterable, but its types do not say so.
-    const stream = metered(body, watch) as unknown as Dispatcher.RequestOptions['body'];
+    const stream = metered(body, watch, this.#bandwidth) as unknown as Dispatcher.RequestOptions['body'];
     return { body: stream, headers: { ...headers, 'content-length': String(body.size) } };
   }
 

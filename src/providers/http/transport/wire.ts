@@ -32,6 +32,8 @@ export interface WireRequest {
   readonly chunked?: boolean;
   /** The answer is large: it may be received beside the event loop, in pieces like these. */
   readonly pieces?: FilePieces;
+  /** The answer is the content of a file: its bytes wait for their share of the bandwidth. */
+  readonly isDownload?: boolean;
 }
 
 /** Watches one exchange: what `Watch` is to its users. */
