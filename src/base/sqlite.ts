@@ -5,7 +5,7 @@
  * loss from the next `durable()` on. That call syncs the log on a worker thread, so that a commit costs microseconds on
  * the event loop and callers that promise durability (fsync, close with write-back) share one sync.
  */
-import { closeSync, fdatasync, openSync } from 'node:fs';
+import { closeSync, existsSync, fdatasync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
@@ -28,7 +28,7 @@ export interface StateDatabase {
 
 /**
  * Opens (or makes) a database and brings its schema up to date. With `checked` it first reads the whole database and checks
- * its integrity (60 ms for 100,000 files). `onStatement` is called with each statement before it runs.
+ * its integrity (1 s for 1,000,000 files), unless the file is as `close` has left it. `onStatement` is called with each statement before it runs.
  * Throws `SyncmountError` `locked` when another process has it, `damaged` when it is no sound database, `newer` when a later
  * version of the program wrote it, `database` when it cannot be read for another reason.
  */
@@ -40,6 +40,7 @@ export function openDatabase(
 ): StateDatabase {
   let sql: Sql | undefined;
   try {
+    const wasClosedWhole = isAsClosed(path);
     sql = openSql(path, { timeout: 0, verbose: onStatement });
     // Held for the life of the connection and released by the kernel when the process dies: our lock on the account.
     sql.pragma('locking_mode = EXCLUSIVE');
@@ -47,7 +48,9 @@ export function openDatabase(
     sql.pragma('synchronous = NORMAL');
     // Listings of 100,000 files are scanned by index; 16 MiB keeps their pages in memory.
     sql.pragma('cache_size = -16384');
-    if (checked) requireSound(sql, path);
+    // From here on it is as this connection makes it: one that dies leaves no mark.
+    rmSync(closedMark(path), { force: true });
+    if (checked && !wasClosedWhole) requireSound(sql, path);
     migrate(sql, path, migrations);
   } catch (error) {
     sql?.close();
@@ -75,6 +78,7 @@ export function openDatabase(
       const fd = log;
       log = null;
       database.close();
+      if (checked) markAsClosed(path);
       // Not while a sync is under way: the descriptor's number could belong to another file by then.
       if (fd !== null) syncing.catch(() => undefined).then(() => closeSync(fd));
     },
@@ -130,6 +134,33 @@ export function readFrom<T>(path: string, read: (sql: Sql) => T): T | 'locked' |
 export function transactionsOf(sql: Sql): <T>(act: () => T) => T {
   const run = sql.transaction((act: () => unknown) => act()) as <T>(act: () => T) => T;
   return (act) => (sql.inTransaction ? act() : run(act));
+}
+
+/** Beside the database: which file `close` has left there. */
+const closedMark = (path: string): string => `${path}-closed`;
+
+/** What changes with every write to a file, and with every copy of it. */
+function stampOf(path: string): string {
+  const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+  return [ino, size, mtimeNs, ctimeNs].join(' ');
+}
+
+/** Is the file the very one that was closed whole, and has nobody written to it since? */
+function isAsClosed(path: string): boolean {
+  try {
+    return !existsSync(`${path}-wal`) && readFileSync(closedMark(path), 'utf8') === stampOf(path);
+  } catch {
+    return false;
+  }
+}
+
+/** SQLite has synced the file by now. Where the mark cannot be written, the next one to open it checks the file. */
+function markAsClosed(path: string): void {
+  try {
+    writeFileSync(closedMark(path), stampOf(path), { mode: 0o600 });
+  } catch {
+    rmSync(closedMark(path), { force: true });
+  }
 }
 
 function requireSound(sql: Sql, path: string): void {

@@ -214,4 +214,9 @@ export const stateMigrations: readonly Migration[] = [
     since INTEGER NOT NULL                     -- ms
   );
   `,
+  `
+  -- What the start of a mount looks for: with these it need not read a million rows.
+  CREATE INDEX inode_nameless ON inode (remote_parent) WHERE parent IS NULL;
+  CREATE INDEX inode_unstored ON inode (ino) WHERE kind = 0 AND remote_id IS NULL;
+  `,
 ];

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { codeOf } from '../../src/base/errors.js';
 import { openDatabase, singleFlight } from '../../src/base/sqlite.js';
@@ -51,6 +51,40 @@ describe('openDatabase', () => {
     const database = openDatabase(path, [one]);
     expect(database.sql.prepare('SELECT COUNT(*) FROM a').pluck().get()).toBe(0);
     database.close();
+  });
+
+  it('reads the whole file to check it, unless that is the very one that was closed', () => {
+    const checks = (): number => {
+      let count = 0;
+      const note = (statement: unknown): void => {
+        if (String(statement).includes('quick_check')) count++;
+      };
+      openDatabase(path, [one], true, note).close();
+      return count;
+    };
+    expect(checks()).toBe(1);
+    expect(checks()).toBe(0);
+    // A copy is another file, even if nothing else about it differs.
+    cpSync(path, `${path}.copy`, { preserveTimestamps: true });
+    renameSync(`${path}.copy`, path);
+    expect(checks()).toBe(1);
+    utimesSync(path, new Date(), new Date());
+    expect(checks()).toBe(1);
+    expect(checks()).toBe(0);
+  });
+
+  it('checks a file whose process died', () => {
+    openDatabase(path, [one], true).close();
+    const dying = openDatabase(path, [one], true);
+    dying.sql.exec('INSERT INTO a VALUES (1)');
+    // As kill -9 leaves them: the file, and the log beside it.
+    const left = mkdtempSync(join(tmpdir(), 'syncmount-sqlite-'));
+    for (const name of readdirSync(dirname(path))) cpSync(join(dirname(path), name), join(left, name));
+    dying.close();
+    const statements: string[] = [];
+    openDatabase(join(left, 'state.db'), [one], true, (text) => statements.push(String(text))).close();
+    expect(statements.some((text) => text.includes('quick_check'))).toBe(true);
+    rmSync(left, { recursive: true });
   });
 
   it('says in one line what is wrong with a file that is no database', () => {
