@@ -1,13 +1,32 @@
 /** `scripts/load`, once everything is built. */
 import { parseArgs } from 'node:util';
 import { createLoadWorld, type LoadResult, load } from './load.js';
+import { type Cost, walkCosts } from './walk-costs.js';
 
-const help = 'usage: scripts/load [--seconds N] [--writers N] [--readers N] [--seed S] [--faulty PERCENT]';
+const help = `usage: scripts/load [--seconds N] [--writers N] [--readers N] [--seed S] [--faulty PERCENT]
+       scripts/load --entries N [--folders N] [--dir-ttl T]`;
 
-function options(): { seconds: number; writers: number; readers: number; seed: number; faulty: number } {
+interface Options {
+  readonly seconds: number;
+  readonly writers: number;
+  readonly readers: number;
+  readonly seed: number;
+  readonly faulty: number;
+  /** 0: no walks. */
+  readonly entries: number;
+  readonly folders: number;
+  readonly ttl: string;
+}
+
+function options(): Options {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { seconds: text, writers: text, readers: text, seed: text, faulty: text } });
+  const load = { seconds: text, writers: text, readers: text, seed: text, faulty: text };
+  const { values } = parseArgs({ options: { ...load, entries: text, folders: text, 'dir-ttl': text } });
+  const entries = Number(values.entries ?? 0);
   const chosen = {
+    entries,
+    // As many files in each as in the million of 5,000 folders.
+    folders: Number(values.folders ?? Math.ceil(entries / 200)),
     seconds: Number(values.seconds ?? 120),
     writers: Number(values.writers ?? 32),
     readers: Number(values.readers ?? 32),
@@ -15,7 +34,7 @@ function options(): { seconds: number; writers: number; readers: number; seed: n
     faulty: Number(values.faulty ?? 5) / 100,
   };
   if (Object.values(chosen).some(Number.isNaN)) throw new Error('bad value');
-  return chosen;
+  return { ...chosen, ttl: values['dir-ttl'] ?? '60s' };
 }
 
 /** The exit status: 0 where nothing was lost, 2 for bad usage. */
@@ -26,6 +45,10 @@ export async function main(): Promise<number> {
   } catch {
     console.error(help);
     return 2;
+  }
+  if (chosen.entries > 0) {
+    await walk(chosen);
+    return 0;
   }
   let failed = 0;
   for (const writeBack of [false, true]) {
@@ -44,6 +67,19 @@ export async function main(): Promise<number> {
   }
   console.log(failed === 0 ? 'passed' : 'FAILED');
   return failed === 0 ? 0 : 1;
+}
+
+/** The table of docs/performance.md. */
+async function walk({ entries, folders, ttl }: Options): Promise<void> {
+  console.log(`${entries} files in ${folders} folders, --dir-ttl ${ttl}`);
+  console.log('act                     CPU s  loop s  MiB  stall ms  requests  seconds');
+  const show = ({ act, cpu, loop, mib, stall, requests, seconds }: Cost): void =>
+    console.log(
+      [act.padEnd(22), ...[cpu, loop].map((s) => s.toFixed(2).padStart(7))].join('') +
+        [String(mib).padStart(6), stall.toFixed(1).padStart(9), String(requests).padStart(10)].join('') +
+        seconds.toFixed(1).padStart(9),
+    );
+  await walkCosts({ folders, files: Math.ceil(entries / folders) }, ['--dir-ttl', ttl], show);
 }
 
 function print({ counts, errors, problems, requests, faults, memory }: LoadResult): void {
