@@ -11,7 +11,8 @@ const temporary = /^\.syncmount-(?:[\w-]+\.(?:part|old|probe)$|(?:old-)?[0-9a-f]
 const oldVersion = / \((?:old version|open file) kept by syncmount [0-9a-f]{12}\)(?:\.[^.]*)?$/;
 
 export function isTemporaryName(name: string): boolean {
-  return temporary.test(name) || oldVersion.test(name);
+  // Most names have nothing of it, and every name of every listing is looked at.
+  return name.includes('syncmount') && (temporary.test(name) || oldVersion.test(name));
 }
 
 /** The name that a kept file had before, or any other name as it is. */

@@ -28,11 +28,12 @@ const OFFLINE_PAUSE_MS = 5_000;
 const WALK_AHEAD = 16;
 
 /**
- * Listings of an earlier mount are refreshed once none was served for this long, ms: else a walk over the tree would wait
- * behind the answers to all of them. After a walk of `MAX_WALK_MS` they are refreshed nevertheless.
+ * Listings of an earlier mount are refreshed once no program has looked at a directory for this long, ms: else a walk over the tree
+ * would wait behind the answers to all of them. Each waits for such a pause at most as long as a listing is served without a request
+ * (`ttl`), and `MIN_WAIT_MS` where that is shorter.
  */
 const QUIET_MS = 200;
-const MAX_WALK_MS = 2000;
+const MIN_WAIT_MS = 2000;
 
 /** The changes that a cache of a directory (the kernel's) must forget. */
 export type SeenChanges = Pick<ListingChanges, 'names' | 'attributes' | 'contents' | 'lost'>;
@@ -78,9 +79,10 @@ export class Directories {
   readonly #expired = new Set<Ino>();
   /** By `#time`. */
   #offlineUntil = 0;
-  /** Directories of which an earlier mount's listing was served. */
-  readonly #servedStale = new Set<Ino>();
-  #lastServedAt = 0;
+  /** Directories of which an earlier mount's listing was served, and when that was first, by `#time`. */
+  readonly #servedStale = new Map<Ino, number>();
+  /** When a program last looked at a directory, by `#time`. */
+  #lastUsedAt = 0;
   #revalidating: Promise<void> | null = null;
 
   constructor(options: DirectoriesOptions) {
@@ -100,6 +102,7 @@ export class Directories {
     const directory = this.#options.table.get(ino);
     // Not stored at the provider, or removed there: the rows are all there is.
     if (directory === undefined || directory.remote === null) return;
+    if (this.#servedStale.size > 0) this.#lastUsedAt = this.#time.now();
     const now = this.#options.clock.now();
     const freshness = this.#expired.has(ino)
       ? 'refresh'
@@ -109,8 +112,8 @@ export class Directories {
     if (this.#time.now() < this.#offlineUntil) return;
     if (freshness === 'refresh')
       return this.#withTimeout(this.#tryRefresh(ino, 'foreground', caller?.signal), REFRESH_TIMEOUT_MS);
-    this.#servedStale.add(ino);
-    this.#lastServedAt = now;
+    this.#lastUsedAt = this.#time.now();
+    if (!this.#servedStale.has(ino)) this.#servedStale.set(ino, this.#lastUsedAt);
     this.#revalidating ??= this.#revalidate().finally(() => {
       this.#revalidating = null;
     });
@@ -208,6 +211,8 @@ export class Directories {
     this.#closing.signal.throwIfAborted();
     const since = this.changes.begin();
     this.#expired.delete(ino);
+    // Nobody has seen a name in it: a look-up waits for the listing. (One whose folder was made again has rows already.)
+    const isFirst = directory.listedAt === null && !table.hasChildren(ino);
     const countsAreFresh =
       this.#areFresh(directory) && this.#counts.areReliable() && !this.#knowsMore(directory.ino, folder);
     try {
@@ -222,7 +227,7 @@ export class Directories {
       const applied = await metadata?.apply(ino, (other) => this.refresh(other, priority, signal));
       this.#offlineUntil = 0;
       for (const other of changes.doubtful) this.#expired.add(other);
-      const names = new Set([...changes.names, ...(applied?.names ?? [])]);
+      const names = new Set([...(isFirst ? [] : changes.names), ...(applied?.names ?? [])]);
       const attributes = [...changes.attributes, ...(applied?.attributes ?? [])];
       const { contents, lost } = changes;
       if (names.size + attributes.length + lost.length > 0)
@@ -277,29 +282,35 @@ export class Directories {
     }
   }
 
-  /** Refreshes the old listings that were served, once it is quiet, until none is left. */
+  /** Refreshes the old listings that were served, whenever it is quiet, until none is left. */
   async #revalidate(): Promise<void> {
-    const { clock, table } = this.#options;
     const { signal } = this.#closing;
-    while (this.#servedStale.size > 0) {
-      const begin = clock.now();
-      try {
-        do await clock.sleep(QUIET_MS, signal);
-        while (clock.now() - this.#lastServedAt < QUIET_MS && clock.now() - begin < MAX_WALK_MS);
-      } catch {
-        // The mount ends.
-        return;
-      }
-      const served = [...this.#servedStale];
-      this.#servedStale.clear();
-      const work = served.map((ino) =>
-        this.#listAheadLimit(async () => {
-          const isOld = (table.get(ino)?.listedAt ?? begin) < this.#mountedAt;
-          if (isOld && !signal.aborted && this.#time.now() >= this.#offlineUntil)
-            await this.#tryRefresh(ino, 'background');
-        }),
-      );
-      await Promise.all(work);
+    while (this.#servedStale.size > 0 && !signal.aborted) {
+      const [[, servedAt] = [0, 0]] = this.#servedStale;
+      if (!(await this.#untilQuiet(servedAt))) return;
+      // No more than can be under way: what comes after them waits for the next pause.
+      const served = [...this.#servedStale.keys()].slice(0, WALK_AHEAD);
+      await Promise.all(served.map((ino) => this.#listAheadLimit(() => this.#revalidateOne(ino))));
+    }
+  }
+
+  async #revalidateOne(ino: Ino): Promise<void> {
+    this.#servedStale.delete(ino);
+    const isOld = (this.#options.table.get(ino)?.listedAt ?? this.#mountedAt) < this.#mountedAt;
+    if (isOld && !this.#closing.signal.aborted && this.#time.now() >= this.#offlineUntil)
+      await this.#tryRefresh(ino, 'background');
+  }
+
+  /** False where the mount ends before. */
+  async #untilQuiet(servedAt: number): Promise<boolean> {
+    const { clock, ttl } = this.#options;
+    const latest = servedAt + Math.max(ttl, MIN_WAIT_MS);
+    try {
+      do await clock.sleep(QUIET_MS, this.#closing.signal);
+      while (this.#time.now() - this.#lastUsedAt < QUIET_MS && this.#time.now() < latest);
+      return true;
+    } catch {
+      return false;
     }
   }
 

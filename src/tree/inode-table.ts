@@ -12,7 +12,8 @@ import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { type DirectoryWatch, DirectoryWatches } from './directory-watches.js';
 import { type FurtherName, FurtherNames } from './further-names.js';
-import { emptyOverlay, type Ino, type Inode, isFirstName, type Overlay } from './inode.js';
+import { type Ino, type Inode, isFirstName, listedInode, newInode, type Overlay } from './inode.js';
+import { type ListedRow, ListedRows } from './listed-rows.js';
 import { NameCache, type Named } from './name-cache.js';
 import { PinTable } from './pin-table.js';
 import {
@@ -23,18 +24,17 @@ import {
   isSameRow,
   parametersOf,
   rowColumns,
+  unindexed,
   updateInode,
   updateInodeInPlace,
 } from './rows.js';
+import { SubdirectoryCounts } from './subdirectory-counts.js';
 import { sweepRows } from './sweeping.js';
 import { UnlistedFiles } from './unlisted-files.js';
 import { XattrTable } from './xattr-table.js';
 
-/** Snapshots kept in memory, about 600 bytes each: 20 MB at the most. */
-const CACHED_INODES = 32_768;
-
-/** Counts of subdirectories kept in memory, about 50 bytes each. */
-const CACHED_COUNTS = 32_768;
+/** Snapshots kept in memory, about 1 KB each: 16 MB at the most. A walk needs those of the directories that are listed ahead of it. */
+const CACHED_INODES = 16_384;
 
 /** Rows are numbered from 1. */
 const NO_INODE: Ino = 0;
@@ -56,18 +56,19 @@ export class InodeTable {
   readonly #transaction: <T>(act: () => T) => T;
   readonly #cache = new LRUCache<Ino, Inode>({ max: CACHED_INODES });
   readonly #names: NameCache;
-  readonly #subdirectories = new LRUCache<Ino, number>({ max: CACHED_COUNTS });
+  readonly #subdirectories: SubdirectoryCounts;
+  readonly #listedRows: ListedRows;
   readonly #byIno: Statement;
   readonly #byName: Statement;
   readonly #byRemote: Statement;
   readonly #children: Statement;
+  readonly #childInos: Statement;
   readonly #insert: Statement;
   readonly #update: Statement;
   readonly #updateInPlace: Statement;
-  readonly #count: Statement;
+  readonly #highest: Statement;
   readonly #namesAfter: Statement;
   readonly #countUpTo: Statement;
-  readonly #countDirectories: Statement;
   readonly #watches = new DirectoryWatches();
   readonly unlisted = new UnlistedFiles((ino) => this.get(ino));
 
@@ -75,11 +76,14 @@ export class InodeTable {
     this.sql = sql;
     this.xattrs = new XattrTable(sql);
     this.pins = new PinTable(sql);
+    this.#subdirectories = new SubdirectoryCounts(sql);
+    this.#listedRows = new ListedRows(sql);
     this.#transaction = transactionsOf(sql);
     this.#byIno = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE ino = ?`).raw();
     this.#byName = sql.prepare('SELECT ino FROM inode WHERE parent = ? AND name = ?').pluck();
     this.#byRemote = sql.prepare('SELECT ino FROM inode WHERE kind = ? AND remote_id = ?').pluck();
     this.#children = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE parent = ? ORDER BY ino`).raw();
+    this.#childInos = sql.prepare('SELECT ino FROM inode WHERE parent = ? ORDER BY ino').pluck();
     this.#insert = sql.prepare(insertInode);
     this.#update = sql.prepare(updateInode);
     this.#updateInPlace = sql.prepare(updateInodeInPlace);
@@ -95,8 +99,7 @@ export class InodeTable {
       .prepare('SELECT name, ino FROM inode WHERE parent = ? AND name > ? ORDER BY name LIMIT ?')
       .raw();
     this.#countUpTo = sql.prepare('SELECT COUNT(*) FROM (SELECT 1 FROM inode WHERE parent = ? LIMIT ?)').pluck();
-    this.#countDirectories = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent = ? AND kind = 1').pluck();
-    this.#count = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent IS NOT NULL').pluck();
+    this.#highest = sql.prepare('SELECT MAX(ino) FROM inode').pluck();
   }
 
   get(ino: Ino): Inode | undefined {
@@ -190,11 +193,7 @@ export class InodeTable {
 
   /** The number of directories in a directory, as far as they are known. A query at the first call only. */
   subdirectoriesOf(directory: Ino): number {
-    const known = this.#subdirectories.get(directory);
-    if (known !== undefined) return known;
-    const count = this.#countDirectories.get(directory) as number;
-    this.#subdirectories.set(directory, count);
-    return count;
+    return this.#subdirectories.of(directory);
   }
 
   /** Has the directory more children than may be read at once? See `scanning`. */
@@ -219,6 +218,10 @@ export class InodeTable {
 
   /** Every inode with its first name in a directory that is not large, ordered by inode number. */
   children(parent: Ino): Inode[] {
+    const inos = this.#childInos.all(parent) as Ino[];
+    // After a listing all of them are in memory; else one query for the rows is faster than one for each.
+    const isCached = inos.every((ino) => this.#cache.has(ino));
+    if (isCached) return inos.map((ino) => this.#required(ino));
     return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row[0]) ?? inodeOf(row));
   }
 
@@ -267,29 +270,37 @@ export class InodeTable {
     return this.#withAncestors(new Set(files.flatMap((ino) => this.get(ino)?.parent ?? [])));
   }
 
-  /** The number of objects that have a name. */
-  count(): number {
-    return this.#count.get() as number;
+  /** The number of objects that have a name, or a little more. To count a million takes longer than `df` may. */
+  countAtMost(): number {
+    return (this.#highest.get() as number | null) ?? 0;
   }
 
   insert(fields: Partial<Omit<Inode, 'ino'>> & Pick<Inode, 'parent' | 'name' | 'kind'>): Inode {
-    const whole = {
-      remote: null,
-      listedAt: null,
-      confirmedAt: null,
-      localSize: null,
-      overlay: emptyOverlay,
-      target: null,
-      rdev: 0,
-      furtherNames: 0,
-      ...fields,
-    };
+    const whole = { ...newInode, ...fields };
     if (whole.parent !== null) this.#clearPlace(NO_INODE, whole.parent, whole.name);
     const ino = Number(this.#insert.run(parametersOf(whole)).lastInsertRowid);
-    this.#notify(ino, null, whole);
-    const made = this.#remember({ ino, ...whole });
-    this.onChange?.(ino, null, whole);
-    this.onContentChange?.(ino, null, whole);
+    return this.#inserted({ ino, ...whole });
+  }
+
+  /**
+   * Inserts new objects of a listing. Answers those that were not inserted because their object is known, wherever it lies. No entry of
+   * the directory may have one of the names.
+   */
+  insertListed(parent: Ino, rows: readonly ListedRow[]): ListedRow[] {
+    const inos = this.#listedRows.insert(parent, rows);
+    return rows.filter(({ name, entry }, at) => {
+      const ino = inos[at];
+      if (ino === undefined) return true;
+      this.#inserted(listedInode(ino, parent, name, entry));
+      return false;
+    });
+  }
+
+  #inserted(made: Inode): Inode {
+    this.#notify(made.ino, null, made);
+    this.#remember(made);
+    this.onChange?.(made.ino, null, made);
+    this.onContentChange?.(made.ino, null, made);
     return made;
   }
 
@@ -304,8 +315,10 @@ export class InodeTable {
     const parameters = parametersOf(after);
     // A write that changes nothing costs as much as one that does.
     const old = parametersOf(before);
-    if (!isSameRow(parameters, old))
-      (isSamePlace(parameters, old) ? this.#updateInPlace : this.#update).run(parameters);
+    if (!isSameRow(parameters, old)) {
+      if (isSamePlace(parameters, old)) this.#updateInPlace.run([...unindexed(parameters), ino]);
+      else this.#update.run([...parameters, ino]);
+    }
     this.#notify(ino, before, after);
     this.#remember(after);
     this.onChange?.(ino, before, after);
@@ -357,10 +370,7 @@ export class InodeTable {
 
   #notify(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
     this.#moved(ino, before, after);
-    if (after.kind === 'directory' && before?.parent !== after.parent) {
-      this.#countSubdirectory(before?.parent ?? null, -1);
-      this.#countSubdirectory(after.parent, 1);
-    }
+    this.#subdirectories.moved(after.kind, before?.parent ?? null, after.parent);
   }
 
   /** An entry came, went, moved or changed. */
@@ -369,11 +379,6 @@ export class InodeTable {
     if (this.#watches.isEmpty) return;
     if (before?.parent != null && before.parent !== after.parent) this.#watches.changed(before.parent, ino, null);
     if (after.parent !== null) this.#watches.changed(after.parent, ino, after.name);
-  }
-
-  #countSubdirectory(parent: Ino | null, change: number): void {
-    const count = parent === null ? undefined : this.#subdirectories.peek(parent);
-    if (parent !== null && count !== undefined) this.#subdirectories.set(parent, count + change);
   }
 
   /** Throws `circle` where a server would have the root in a directory, or a directory in itself. */

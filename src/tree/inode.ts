@@ -56,6 +56,37 @@ export interface Inode {
   readonly rdev: number;
 }
 
+/** What a new row has unless something else is said. */
+export const newInode = {
+  remote: null,
+  listedAt: null,
+  confirmedAt: null,
+  localSize: null,
+  overlay: emptyOverlay,
+  target: null,
+  rdev: 0,
+  furtherNames: 0,
+} satisfies Partial<Inode>;
+
+/** A listed object without anything of this mount. */
+export function listedInode(ino: Ino, parent: Ino, name: string, remote: RemoteEntry): Inode {
+  // A literal: a listing makes many, and to spread `newInode` costs ten times as much.
+  return {
+    ino,
+    parent,
+    name,
+    kind: remote.kind === 'folder' ? 'directory' : 'file',
+    remote,
+    listedAt: null,
+    confirmedAt: null,
+    localSize: null,
+    overlay: emptyOverlay,
+    target: null,
+    rdev: 0,
+    furtherNames: 0,
+  };
+}
+
 /** Is this its first name, which the provider knows, and none of its further ones? */
 export function isFirstName(inode: Pick<Inode, 'parent' | 'name'>, parent: Ino, name: string): boolean {
   return inode.parent === parent && inode.name === name;

@@ -48,6 +48,7 @@ export class LocalChanges {
   }
 
   changedSince(kind: RemoteEntry['kind'], id: string, than: number): boolean {
+    if (this.#changed.size === 0) return false;
     return (this.#changed.get(`${kind}:${id}`) ?? -1) > than;
   }
 }

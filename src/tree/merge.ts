@@ -12,10 +12,11 @@
  */
 import { inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { RemoteEntry } from '../providers/provider.js';
-import { isTemporaryName } from '../providers/temporary-names.js';
 import type { DirectoryWatch } from './directory-watches.js';
 import { type Ino, type Inode, isFirstName } from './inode.js';
 import type { InodeTable } from './inode-table.js';
+import { listedEntries } from './listed-entries.js';
+import type { ListedRow } from './listed-rows.js';
 import { keyOf, type ListingChanges, newRow, type RequestTime, rowChanges } from './listing.js';
 import { assigningLocalNames, candidate, type GivenName } from './local-names.js';
 import { asPieceOfMerge } from './merge-piece.js';
@@ -74,7 +75,7 @@ class Merge {
   readonly #lost = new Set<Ino>();
 
   /** The listed entries, by key. */
-  readonly #present = new Map<string, RemoteEntry>();
+  #present: ReadonlyMap<string, RemoteEntry> = new Map();
   /** The rows before the merge, by key, and their names. `#current` answers a row as it is by now. */
   readonly #before = new Map<string, Inode>();
   readonly #namesBefore = new Set<string>();
@@ -85,6 +86,8 @@ class Merge {
   #plan: ReadonlyMap<string, string> = new Map();
   readonly #nextHolders = new Map<string, RemoteEntry>();
   readonly #done = new Set<string>();
+  /** Objects that get a new row: they wait until the piece ends, or another entry is merged. */
+  readonly #arriving: ListedRow[] = [];
   /** Names that this step is about to give. */
   readonly #placing = new Set<string>();
   /** Directories with content below them that is not stored yet; read anew in each piece that needs them. */
@@ -105,8 +108,7 @@ class Merge {
   *run(answer: readonly RemoteEntry[], now: number): Generator<void, ListingChanges> {
     const table = this.#table;
     const parent = this.#parent;
-    yield* this.#readEntries(answer);
-    yield* this.#dropTemporaries();
+    this.#present = yield* listedEntries(table, parent, answer, this.#pieces);
     const isLarge = table.isLarge(parent);
     const before = isLarge ? yield* scanning(table, parent, (child) => child, this.#pieces) : table.children(parent);
     this.#watch = table.watch(parent);
@@ -119,10 +121,11 @@ class Merge {
       this.#adoptRecreated(entry);
     }
     yield* this.#makePlan(before);
-    for (const entry of this.#present.values()) {
+    for (const [key, entry] of this.#present) {
       yield* this.#next();
-      this.#mergeChain(entry);
+      if (!this.#arrives(key, entry)) this.#mergeChain(entry);
     }
+    this.#insertArriving();
     for (const child of before) {
       yield* this.#next();
       const current = this.#current(child);
@@ -141,6 +144,7 @@ class Merge {
 
   *#next(): Generator<void, void> {
     if (!this.#pieces.isFull()) return;
+    this.#insertArriving();
     this.#withUnstored = null;
     yield;
   }
@@ -152,39 +156,6 @@ class Merge {
   /** The row as it is by now. */
   #current(child: Inode): Inode {
     return this.#watch?.inos.has(child.ino) === true ? (this.#table.peek(child.ino) ?? child) : child;
-  }
-
-  /** Reads the entries but those that no tree can hold: the directory in itself, or the root in it. A duplicate counts once. */
-  *#readEntries(answer: readonly RemoteEntry[]): Generator<void, void> {
-    const table = this.#table;
-    for (const entry of answer) {
-      yield* this.#next();
-      const known = entry.kind === 'folder' ? table.byRemote('folder', entry.id) : undefined;
-      if (known === undefined || (known.ino !== this.#parent && !table.isRoot(known)))
-        this.#present.set(keyOf(entry), entry);
-    }
-  }
-
-  /**
-   * Drops objects with a temporary name. One that is known by another name keeps that, as long as no other object has it: a
-   * crash may have ended its replacement half way, and the next mount finishes or undoes it.
-   */
-  *#dropTemporaries(): Generator<void, void> {
-    const temporaries: RemoteEntry[] = [];
-    const names = new Set<string>();
-    for (const entry of this.#present.values()) {
-      yield* this.#next();
-      names.add(entry.name);
-      if (isTemporaryName(entry.name)) temporaries.push(entry);
-    }
-    for (const entry of temporaries) {
-      yield* this.#next();
-      const known = this.#table.byRemote(entry.kind, entry.id)?.remote;
-      // An object on its way out of another folder is not shown in this one.
-      const isHere = known != null && known.parentId === entry.parentId && !names.has(known.name);
-      if (isHere) this.#present.set(keyOf(entry), { ...entry, name: known.name });
-      else this.#present.delete(keyOf(entry));
-    }
   }
 
   /** The row was in the old listing of this directory and is not in the new one. */
@@ -304,8 +275,32 @@ class Merge {
     return row === undefined && entry.kind === 'file' ? this.#table.unlisted.take(entry.id) : row;
   }
 
+  /** Is the object as good as certainly new here, and its name free? Then it is inserted together with others like it. */
+  #arrives(key: string, entry: RemoteEntry): boolean {
+    const name = this.#plan.get(key);
+    if (name === undefined || this.#done.has(key) || this.#before.has(key)) return false;
+    if (this.#isNameKnown(name) || this.#isNameKnown(entry.name)) return false;
+    if (this.#changedHere(entry) || this.#table.unlisted.has(entry)) return false;
+    this.#arriving.push({ name, entry });
+    return true;
+  }
+
+  #insertArriving(): void {
+    if (this.#arriving.length === 0) return;
+    const arriving = this.#arriving.splice(0);
+    const known = new Set(this.#table.insertListed(this.#parent, arriving));
+    for (const row of arriving) {
+      if (known.has(row)) continue;
+      this.#done.add(keyOf(row.entry));
+      this.#names.add(row.name);
+    }
+    // Objects that lay elsewhere until now.
+    for (const { entry } of known) this.#mergeChain(entry);
+  }
+
   /** Merges an entry, then the entries whose names it takes and the entries that get its name, and so on. */
   #mergeChain(first: RemoteEntry): void {
+    this.#insertArriving();
     const table = this.#table;
     const parent = this.#parent;
     // Names move in two steps, so that two rows never hold one name.
@@ -362,10 +357,14 @@ class Merge {
     if (known.parent !== null) table.update(known.ino, { parent: null });
   }
 
+  /** Had a row of the directory the name before the merge, or has one got it since? */
+  #isNameKnown(name: string): boolean {
+    return this.#namesBefore.has(name) || this.#watch?.names.has(name) === true;
+  }
+
   /** The row that has a name in the directory by now. */
   #holder(name: string): Inode | undefined {
-    const isKnown = this.#namesBefore.has(name) || this.#watch?.names.has(name) === true;
-    return isKnown ? this.#table.child(this.#parent, name) : undefined;
+    return this.#isNameKnown(name) ? this.#table.child(this.#parent, name) : undefined;
   }
 
   /** The planned name, unless a newer row or a retained one has it. */

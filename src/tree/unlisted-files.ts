@@ -1,3 +1,4 @@
+import type { RemoteEntry } from '../providers/provider.js';
 import type { Ino, Inode } from './inode.js';
 
 /**
@@ -16,6 +17,10 @@ export class UnlistedFiles {
 
   note(id: string, { ino, parent, name }: Inode): void {
     this.#noted.set(id, { ino, parent, name });
+  }
+
+  has({ kind, id }: Pick<RemoteEntry, 'kind' | 'id'>): boolean {
+    return kind === 'file' && this.#noted.has(id);
   }
 
   /** The row that went on without this file, if it still does. */

@@ -82,7 +82,7 @@ async function place(): Promise<Place> {
 
 function doBreak(what: Broken, { core }: Mounted): RegExp {
   if (what === 'table') breakNext(core.table, 'get');
-  if (what === 'count') breakNext(core.table, 'count');
+  if (what === 'count') breakNext(core.table, 'countAtMost');
   if (what === 'files') breakNext(core.files, 'handle');
   if (what !== 'database') return /EIO, the disk was pulled out/;
   core.state.sql.exec('DROP TABLE xattr');

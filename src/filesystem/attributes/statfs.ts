@@ -36,7 +36,7 @@ export class SpaceAccounting {
     return {
       total: this.quota?.total ?? NO_QUOTA,
       free: this.quota?.free ?? NO_QUOTA,
-      files: this.#core.table.count(),
+      files: this.#core.table.countAtMost(),
       maxNameBytes: MAX_NAME_BYTES,
     };
   }

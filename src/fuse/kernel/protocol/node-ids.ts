@@ -10,10 +10,11 @@
  */
 import type { Ino } from '../../../filesystem/api.js';
 import { rootNode } from './protocol.js';
+import { ReferenceCounts } from './reference-counts.js';
 
 export class NodeIds {
   readonly #root: Ino;
-  readonly #references = new Map<number, number>();
+  readonly #references = new ReferenceCounts();
   readonly #onForgotten: (ino: Ino) => void;
 
   /** `onForgotten` is called for every object to which the kernel drops its last reference. */
@@ -32,14 +33,11 @@ export class NodeIds {
 
   /** Counts one more reference of the kernel to this object. */
   reference(ino: Ino): void {
-    const node = this.nodeOf(ino);
-    this.#references.set(node, (this.#references.get(node) ?? 0) + 1);
+    this.#references.add(this.nodeOf(ino));
   }
 
   forget(node: number, count: number): void {
-    const left = (this.#references.get(node) ?? 0) - count;
-    if (left > 0) this.#references.set(node, left);
-    else if (this.#references.delete(node)) this.#onForgotten(this.inoOf(node));
+    if (this.#references.subtract(node, count)) this.#onForgotten(this.inoOf(node));
   }
 
   /** May the kernel have cached something of this node? Always true for the root. */
