@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { requireAccountName, type StoredAccount, storable } from '../config/accounts.js';
+import { purge, unstoredOf } from '../mount/purge.js';
 import { isServed } from '../mount/registry.js';
 import { isSameAccount } from '../mount/same-account.js';
 import type { Renewal } from '../providers/acronis/tokens.js';
@@ -72,15 +73,54 @@ export async function loginCommand(context: Context, name: string, options: Logi
   print(`Logged in to ${provider} as ${account.label}. To mount it: syncmount mount ${name}: MOUNTPOINT`);
 }
 
-export async function logoutCommand(context: Context, name: string): Promise<void> {
+interface LogoutOptions {
+  readonly purge?: boolean;
+  readonly force?: boolean;
+}
+
+export async function logoutCommand(context: Context, name: string, options: LogoutOptions): Promise<void> {
+  if (options.force && !options.purge) throw new UsageError('--force is for --purge');
   const first = context.registry.all().find((entry) => entry.account === name && isServed(entry));
   // Checked first: for an unknown name nothing must be created.
-  context.accounts.load(name);
+  const stored = context.accounts.load(name);
+  if (options.purge) {
+    requirePurgeable(context, name, stored, { mountpoint: first?.mountpoint, isForced: options.force === true });
+    // The credentials go last: until then the command can be given again.
+    purge(name, stored, context.places);
+  }
   await context.accounts.exclusively(name, async () => context.accounts.remove(name));
-  print(`Forgot the credentials of '${name}'.`);
+  print(
+    options.purge
+      ? `Removed what this machine had of '${name}', and its credentials.`
+      : `Forgot the credentials of '${name}'.`,
+  );
   if (first !== undefined) {
     complain(`'${name}' stays mounted on ${first.mountpoint} until it is unmounted`);
   }
+}
+
+/** Throws `busy` for a mounted account, and `unstored` where something would be lost that the service does not have. */
+function requirePurgeable(
+  { places }: Context,
+  name: string,
+  stored: StoredAccount,
+  { mountpoint, isForced }: { readonly mountpoint: string | undefined; readonly isForced: boolean },
+): void {
+  if (mountpoint !== undefined)
+    throw new SyncmountError('busy', `'${name}' is mounted on ${mountpoint}: unmount it first`);
+  const { isInUse, isUnreadable, contents, metadata } = unstoredOf(name, stored, places);
+  if (isInUse) throw new SyncmountError('busy', `a process has '${name}' mounted: unmount it first`);
+  if (isForced) return;
+  const what = [
+    ...(isUnreadable ? ['its journal cannot be read'] : []),
+    ...(contents === 0 ? [] : [`${contents} ${contents === 1 ? 'content is' : 'contents are'} stored nowhere else`]),
+    ...(metadata === 0 ? [] : ['changes of modes, times or links are not in the account yet']),
+  ];
+  if (what.length === 0) return;
+  throw new SyncmountError(
+    'unstored',
+    `nothing was removed, because ${what.join(' and ')}: mount and unmount '${name}' to store them, 'syncmount uploads export DIR ${name}:' copies them out, and --force gives them up`,
+  );
 }
 
 export function accountsCommand(context: Context, options: { readonly json?: boolean }): void {

@@ -35,12 +35,43 @@ const SILENCE = 2000;
 /** Set in the environment of the process in the background. */
 const CHILD_MARK = 'SYNCMOUNT_BACKGROUND';
 
-type Flags = Readonly<Record<string, unknown>> & { readonly o: readonly string[]; readonly foreground?: boolean };
+type Flags = Readonly<Record<string, unknown>> & {
+  readonly o: readonly string[];
+  readonly foreground?: boolean;
+  /** The directory with a folder for each account. */
+  readonly all?: string;
+};
 
-export async function mountCommand(asked: Context, source: string, target: string, flags: Flags): Promise<void> {
-  const { account, path } = parseSource(source);
+export async function mountCommand(
+  asked: Context,
+  source: string | undefined,
+  target: string | undefined,
+  flags: Flags,
+): Promise<void> {
   const typed = [parseDashO(flags.o), fromFlags(flags)];
-  const context = contextOf(asked, typed);
+  if (flags.all !== undefined) {
+    if (source !== undefined) throw new UsageError(`'${source}' is not expected: --all mounts every account`);
+    if (flags.foreground) throw new UsageError('--all mounts in the background');
+    const context = contextOf(asked, typed);
+    const { mountAll } = await import('./all-accounts.js');
+    const one = (name: string, mountpoint: string) => mountOne(context, `${name}:`, mountpoint, typed, false);
+    return await mountAll(context, flags.all, one);
+  }
+  if (source === undefined) throw new UsageError("missing required argument 'account:path'");
+  // Told before anything else: it is the likelier mistake.
+  parseSource(source);
+  if (target === undefined) throw new UsageError("missing required argument 'mountpoint'");
+  await mountOne(contextOf(asked, typed), source, target, typed, flags.foreground === true);
+}
+
+async function mountOne(
+  context: Context,
+  source: string,
+  target: string,
+  typed: readonly RawOptions[],
+  isForeground: boolean,
+): Promise<void> {
+  const { account, path } = parseSource(source);
   const config = readConfigFile(context.places, account, context.accounts.names());
   if (process.env[CHILD_MARK] !== '1') warn(config.warnings);
   const sources = [...config.options, ...typed];
@@ -48,7 +79,7 @@ export async function mountCommand(asked: Context, source: string, target: strin
   const mountpoint = mountpointOf(target);
   // Checked before anything is started.
   context.accounts.load(account);
-  if (flags.foreground) return foreground(context, { account, path, mountpoint, options });
+  if (isForeground) return await foreground(context, { account, path, mountpoint, options });
   await background(context, source, mountpoint, toRaw(sources), options, account);
 }
 

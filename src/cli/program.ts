@@ -34,7 +34,9 @@ export function createProgram(): Command {
   root
     .command('logout <name>')
     .description("forget an account's credentials")
-    .action(async (name: string) => (await import('./accounts.js')).logoutCommand(context, name));
+    .option('--purge', 'remove all that this machine keeps of it too: state, cache, what was not stored')
+    .option('--force', 'with --purge: also contents that are stored nowhere else')
+    .action(async (name: string, options) => (await import('./accounts.js')).logoutCommand(context, name, options));
   root
     .command('accounts')
     .description('list the accounts')
@@ -42,8 +44,9 @@ export function createProgram(): Command {
     .action(async (options) => (await import('./accounts.js')).accountsCommand(context, options));
 
   const mount = root
-    .command('mount <account:path> <mountpoint>')
-    .description('mount an account (NAME:) or a folder of it (NAME:/PATH)')
+    .command('mount [account:path] [mountpoint]')
+    .description('mount an account (NAME:) or a folder of it (NAME:/PATH); or all accounts, with --all')
+    .option('--all <dir>', 'mount every account, each on a folder of its name in DIR; the other options count for all')
     .option('-f, --foreground', 'stay in the foreground')
     .option('-o <options>', 'name=value,… as in fstab; may be repeated', collect, []);
   for (const { name, value, help, default: standard, defaultText, isRepeatable } of optionSpecs) {
@@ -55,16 +58,17 @@ export function createProgram(): Command {
   }
   for (const { name, value, help, defaultText } of callerOptionSpecs)
     mount.option(`--${name} <${value}>`, `${help} (default: ${defaultText})`);
-  mount.action(async (source: string, mountpoint: string, options) =>
+  mount.action(async (source: string | undefined, mountpoint: string | undefined, options) =>
     (await import('./mount.js')).mountCommand(context, source, mountpoint, options),
   );
 
   root
-    .command('umount <mountpoint>')
+    .command('umount [mountpoint]')
     .description('upload what is pending, then unmount')
     .addHelpText('after', `\n${namesOfMounts}`)
+    .option('--all', 'all mounts, one after the other')
     .option('--force', 'unmount at once; what is not uploaded waits for the next mount')
-    .action(async (mountpoint: string, options) =>
+    .action(async (mountpoint: string | undefined, options) =>
       (await import('./umount.js')).umountCommand(context, mountpoint, options),
     );
   root

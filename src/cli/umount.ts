@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
-import { codeOf, SyncmountError } from '../base/errors.js';
+import { codeOf, SyncmountError, UsageError } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
 import { formatSize } from '../config/units.js';
 import { fuseSubtype } from '../fuse/binding.js';
@@ -20,19 +20,43 @@ const EXIT_PATIENCE = 10_000;
 /** A mount that does not answer a simple question for so long hangs, ms. */
 const FORCE_PATIENCE = 10_000;
 
+/** What a shell makes of SIGINT. */
+const INTERRUPTED = 130;
+
 const OUR_TYPE = `fuse.${fuseSubtype}`;
+
+interface UmountOptions {
+  readonly force?: boolean;
+  readonly all?: boolean;
+}
 
 export async function umountCommand(
   context: Context,
-  target: string,
-  options: { readonly force?: boolean },
+  target: string | undefined,
+  options: UmountOptions,
 ): Promise<void> {
+  if (options.all) {
+    if (target !== undefined) throw new UsageError(`'${target}' is not expected: --all unmounts everything`);
+    const { umountAll } = await import('./all-accounts.js');
+    return await umountAll(context, ({ mountpoint }) => umountOne(context, mountpoint, options));
+  }
+  if (target === undefined) throw new UsageError("missing required argument 'mountpoint'");
+  await umountOne(context, target, options);
+}
+
+async function umountOne(context: Context, target: string, options: UmountOptions): Promise<void> {
   const { mountpoint, entry } = mountNamed(context, target);
   // Another file system within ours: the person means that one. (The path as typed: to resolve one in a hung mount would hang.)
   const other = await mountAt(resolve(target));
   if (other !== undefined && other.type !== OUR_TYPE) throw notOurs(other.mountpoint, other.type);
   if (entry === undefined || !isServed(entry)) return clearDead(context, mountpoint);
   const shown = progressOf();
+  const interrupted = (): void => {
+    shown.end();
+    complain(standing(mountpoint, shown.left()));
+    process.exit(INTERRUPTED);
+  };
+  process.on('SIGINT', interrupted);
   try {
     // An unmount may be silent for as long as a content takes to upload. `status` is answered at once, unless the process hangs.
     if (!options.force) await askControl(entry.socket, 'status', {}, undefined, FORCE_PATIENCE);
@@ -53,7 +77,18 @@ export async function umountCommand(
     if (await mountAt(mountpoint)) return clearDead(context, mountpoint);
     context.registry.remove(mountpoint);
     reportSilent(context, entry);
+  } finally {
+    process.off('SIGINT', interrupted);
   }
+}
+
+/** After Ctrl-C: the mount goes on with what it was told. */
+function standing(mountpoint: string, left: DrainProgress | null): string {
+  const more =
+    left === null || left.files === 0
+      ? 'what was written is being stored'
+      : `${left.files} ${left.files === 1 ? 'file is' : 'files are'} still to be stored (${formatSize(left.bytes)})`;
+  return `not waiting any longer: ${more}, then ${mountpoint} is unmounted. 'syncmount status' tells how far it is, 'umount --force' unmounts at once`;
 }
 
 function hangs({ mountpoint, pid }: RegistryEntry, cause: unknown): SyncmountError {
@@ -116,15 +151,22 @@ async function processEnds(entry: RegistryEntry): Promise<void> {
 interface Shown {
   show(left: DrainProgress): void;
   end(): void;
+  /** What was shown last; null before that. */
+  left(): DrainProgress | null;
 }
 
 /** A bar on a terminal; elsewhere a line whenever a file is done. */
 function progressOf(): Shown {
   let total = 0;
+  let latest: DrainProgress | null = null;
+  const left = (): DrainProgress | null => latest;
   if (!process.stderr.isTTY) {
     let last = 0;
     return {
-      show({ files, bytes, metadata = 0 }) {
+      left,
+      show(now) {
+        latest = now;
+        const { files, bytes, metadata = 0 } = now;
         if (metadata > 0) complain(`storing metadata: ${metadata} changes`);
         if (files > 0 && files !== last) complain(`uploading: ${files} files, ${formatSize(bytes)} left`);
         last = files;
@@ -138,7 +180,10 @@ function progressOf(): Shown {
   );
   let started = false;
   return {
-    show({ files, bytes }) {
+    left,
+    show(now) {
+      latest = now;
+      const { files, bytes } = now;
       if (files === 0 && !started) return;
       total = Math.max(total, bytes, 1);
       if (!started) bar.start(total, 0, { files, left: formatSize(bytes) });

@@ -23,6 +23,7 @@ import { Renaming } from './names/renaming.js';
 import { Copying } from './names/server-side-copy.js';
 import { SpecialFiles } from './names/special-files.js';
 import { Pins } from './pins/pins.js';
+import { StateXattrs } from './pins/state-xattrs.js';
 import { Intents } from './recovery/intents.js';
 import { Trash } from './trash/trash.js';
 import { TrashDirectory } from './trash/trash-directory.js';
@@ -100,7 +101,7 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     copying: new Copying(core, contents, namespace, exclusion, (bytes) => space.changed(bytes)),
     specials: new SpecialFiles(core, namespace),
     links: new HardLinks(core, namespace, contents, uploader),
-    xattrs: new Xattrs(core),
+    xattrs: new Xattrs(core, new StateXattrs(core, pins)),
     failures: new FailureLog(core),
     invalidations: new Invalidations(core.log, (ino) => handles.noteOutdated(ino)),
     lookups: new LookupDeadlines(core),

@@ -67,7 +67,7 @@ describe('the manual', () => {
     }
     expect(printed.map((text) => text.split('\n').slice(0, 2).join(''))).toEqual([
       'Usage: syncmount [options] [command]',
-      'Usage: syncmount mount [options] <account:path> <mountpoint>',
+      'Usage: syncmount mount [options] [account:path] [mountpoint]',
       ...Object.values(manualPages(createProgram())).map(({ name, purpose }) => `NAME    ${name} - ${purpose}`),
     ]);
     expect(() => helpCommand(root, 'all')).toThrow(/no help about 'all'; there is about login, .*, config$/);

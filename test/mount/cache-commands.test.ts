@@ -43,7 +43,7 @@ describeEach(protocols, 'the cache of $provider', (subject, { it }) => {
 
     await world.cli(['pin', `${world.mnt}/kept.txt`]);
     const reader = world.start(
-      'exec 3< photos/folder-0000/file-0000.txt; head -c1 <&3 > /dev/null; echo open; sleep 600',
+      'exec 3< photos/folder-0000/file-0000.txt; head -c1 <&3 > /dev/null; echo open; exec sleep 600',
     );
     await reader.first;
     const dropped = await world.cli(['cache', 'drop', `${world.mnt}/photos`]);

@@ -20,18 +20,32 @@ const namespaces = ['user.', 'trusted.', 'security.'] as const;
 const labelName = 'security.selinux';
 const setGroupId = 0o2000;
 
+/** Names that the mount itself answers. Nothing is stored under them, and nothing of them is listed. */
+export const computedPrefix = 'user.syncmount.';
+
+/** Attributes whose names begin with `computedPrefix`. */
+export interface ComputedXattrs {
+  /** Undefined where there is none. */
+  get(ino: Ino, name: string): Uint8Array | undefined;
+  set(ino: Ino, name: string, value: Uint8Array, change: Pick<XattrChange, 'mode'>): void;
+  remove(ino: Ino, name: string): void;
+}
+
 const noLabels = new FsError('ENOTSUP', 'no file has a label');
 
 export class Xattrs {
   readonly #core: Core;
+  readonly #computed: ComputedXattrs;
 
-  constructor(core: Core) {
+  constructor(core: Core, computed: ComputedXattrs) {
     this.#core = core;
+    this.#computed = computed;
   }
 
   /** Undefined where there is none. */
   get(ino: Ino, name: string): Uint8Array | undefined {
     requireSupported(name);
+    if (name.startsWith(computedPrefix)) return this.#computed.get(ino, name);
     const { xattrs } = this.#core.table;
     // `ls -l` asks for the label of each file. After ENOTSUP it asks no more, and on most machines nothing has a label.
     if (name === labelName && !xattrs.hasLabels()) throw noLabels;
@@ -40,6 +54,10 @@ export class Xattrs {
 
   /** Sets an attribute. An access ACL changes the mode with it. Moves ctime. */
   set(ino: Ino, name: string, value: Uint8Array, { mode, killSetGroupId }: XattrChange): void {
+    if (name.startsWith(computedPrefix)) {
+      this.#computed.set(ino, name, value, { mode });
+      return;
+    }
     requireWritable(this.#core);
     const inode = inodeOf(this.#core, ino);
     requireSupported(name);
@@ -81,12 +99,16 @@ export class Xattrs {
 
   /** The names, without those of `trusted.` unless root asks: xattr(7). */
   list(ino: Ino, caller?: Caller): string[] {
-    const names = this.#core.table.xattrs.names(ino);
+    const names = this.#core.table.xattrs.names(ino).filter((name) => !name.startsWith(computedPrefix));
     return caller?.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
   }
 
   /** Moves ctime. ENODATA where there is none, unless it is an ACL. */
   remove(ino: Ino, name: string): void {
+    if (name.startsWith(computedPrefix)) {
+      this.#computed.remove(ino, name);
+      return;
+    }
     requireWritable(this.#core);
     requireSupported(name);
     const { table } = this.#core;
