@@ -124,7 +124,8 @@ async function foreground(context: Context, { account, path, mountpoint, options
     import('../mount/logger.js'),
     import('../mount/service-manager.js'),
   ]);
-  const logFile = createLogger(options.logLevel, options.logFile);
+  const rotation = { maxSize: options.logMaxSize, keep: options.logKeep, maxAge: options.logMaxAge };
+  const logFile = createLogger(options.logLevel, options.logFile, rotation);
   const { log } = logFile;
   // A bug in one call must not take the directory away from all programs that work in it.
   process.on('unhandledRejection', (error) => log.error({ error }, 'unhandled'));

@@ -81,6 +81,19 @@ export function createProgram(): Command {
       (await import('./status.js')).statusCommand(context, mountpoint, options),
     );
   root
+    .command('log [mountpoint]')
+    .summary('what a mount has logged')
+    .description('print the log of a mount, of one that does not run too')
+    .addHelpText('after', `\n${namesOfMounts}`)
+    .option('-f, --follow', 'go on with what is logged from now on, until Ctrl-C')
+    .option('-n, --lines <count>', 'only the last lines (default: all; with --follow: 10)')
+    .option('--level <error|warn|info|debug>', 'only this level and those above')
+    .option('--since <time>', 'only what was logged since, such as 1h (ago) or 2026-11-29 08:00')
+    .option('--json', 'as it is in the file')
+    .action(async (mountpoint: string | undefined, options) =>
+      (await import('./log.js')).logCommand(context, mountpoint, options),
+    );
+  root
     .command('uploads [action] [arguments...]')
     .summary('what is not stored yet: list, retry, export, discard')
     .description(

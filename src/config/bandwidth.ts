@@ -19,7 +19,7 @@ export type Timetable = readonly TimetableEntry[];
 
 export const noLimit: BandwidthLimit = { down: null, up: null };
 
-const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
+const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const DAY_MINUTES = 24 * 60;
 const WEEK_MINUTES = 7 * DAY_MINUTES;
 
@@ -42,7 +42,7 @@ export function parseBandwidth(text: string): Timetable {
 function parseEntry(word: string): { readonly minutes: readonly number[]; readonly limit: BandwidthLimit } {
   const match = /^(?:([a-z]{3})-)?(\d{1,2}):(\d{2}),(.+)$/i.exec(word);
   const [, dayName, hours, minutes, limit] = match ?? [];
-  const day = days.findIndex((name) => name === dayName?.toLowerCase());
+  const day = days.indexOf(dayName?.toLowerCase() ?? '');
   const isTime = Number(hours) < 24 && Number(minutes) < 60;
   if (match === null || !isTime || (dayName !== undefined && day < 0))
     throw new UsageError(`'${word}' is not TIME,LIMIT (such as 08:00,512K or Mon-19:30,off)`);

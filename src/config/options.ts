@@ -31,6 +31,11 @@ export interface MountOptions {
   readonly exclude: readonly string[];
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFile: string | null;
+  /** Bytes. */
+  readonly logMaxSize: number;
+  /** ms; null: whatever its age. */
+  readonly logMaxAge: number | null;
+  readonly logKeep: number;
 }
 
 export interface OptionSpec<K extends keyof MountOptions = keyof MountOptions> {
@@ -212,6 +217,31 @@ export const optionSpecs: readonly OptionSpec[] = [
     parse: (text) => (text === '' ? null : text),
     help: 'where a mount in the background writes its log',
   }),
+  spec({
+    key: 'logMaxSize',
+    name: 'log-max-size',
+    value: 'SIZE',
+    default: '10M',
+    parse: parseSize,
+    help: 'a log file of this size is renamed to FILE.1, and so on, and a new one begins',
+  }),
+  spec({
+    key: 'logMaxAge',
+    name: 'log-max-age',
+    value: 'TIME',
+    default: '',
+    defaultText: 'as long as there is room',
+    parse: (text) => (text === '' ? null : parseDuration(text)),
+    help: 'a log file is closed after this time, and removed when its last line is as old',
+  }),
+  spec({
+    key: 'logKeep',
+    name: 'log-keep',
+    value: 'N',
+    default: '5',
+    parse: parseCount,
+    help: 'how many log files there are at most',
+  }),
 ];
 
 /** Options about the mounting itself, before any option of the mount is read: on the command line and in fstab, never in `config.toml`. */
@@ -350,6 +380,11 @@ function parsePatterns(text: string): string[] {
   const path = patterns.find((pattern) => pattern.includes('/'));
   if (path !== undefined) throw new UsageError(`'${path}' is a path: a pattern is of a name, wherever that is`);
   return patterns;
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(text)) throw new UsageError(`'${text}' is not a number from 1 to 999`);
+  return Number(text);
 }
 
 function parseId(text: string): number {

@@ -1,8 +1,12 @@
+import { fstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { destination, type Logger, pino } from 'pino';
+import { systemClock } from '../base/clock.js';
 import { messageOf, SyncmountError } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
-import { printableJson } from '../base/printable.js';
+import { printable, printableJson } from '../base/printable.js';
+import { RotatedFile, type Rotation } from './log-file.js';
+import { journalLineOf, parseRecord, textOfRecord } from './log-records.js';
 
 export interface LogFile {
   readonly log: Logger;
@@ -10,25 +14,18 @@ export interface LogFile {
   reopen(): void;
 }
 
-/** Throws `SyncmountError` `directory` or `log-file`. */
-function openStream(file: string | null): ReturnType<typeof destination> {
-  if (file !== null) makeDirectory(dirname(file));
-  try {
-    // Synchronous, so that the last line before a crash is in the file.
-    return destination({ dest: file ?? 2, sync: true, mode: 0o600 });
-  } catch (error) {
-    throw new SyncmountError('log-file', `cannot write the log file ${file}: ${messageOf(error)}`, { cause: error });
-  }
+interface Lines {
+  /** Takes one line of JSON, with its line break. */
+  write(line: string): void;
+  reopen(): void;
 }
 
 /**
- * The root logger: JSON lines, to a file of mode 0600 or to stderr. Callers never log credentials on purpose. If an object
- * with credentials gets into a line all the same, the logger replaces their values.
+ * The root logger: JSON lines to a file of mode 0600, or text for people to stderr. Callers never log credentials on purpose. If an object
+ * with credentials gets into a line all the same, the logger replaces their values. Throws `SyncmountError` `directory` or `log-file`.
  */
-export function createLogger(level: string, file: string | null): LogFile {
-  const stream = openStream(file);
-  // A log line that does not fit on a full disk must not end the mount.
-  stream.on('error', () => undefined);
+export function createLogger(level: string, file: string | null, rotation: Rotation): LogFile {
+  const lines = file === null ? toPeople() : toFile(file, rotation);
   const log = pino(
     {
       base: { pid: process.pid },
@@ -40,10 +37,57 @@ export function createLogger(level: string, file: string | null): LogFile {
       },
       serializers: { error: errorFacts, err: errorFacts },
     },
-    // Escaped, because people read the log at a terminal.
-    { write: (line) => void stream.write(printableJson(line)) },
+    lines,
   );
-  return { log, reopen: () => (file === null ? undefined : stream.reopen()) };
+  return {
+    log,
+    reopen() {
+      try {
+        lines.reopen();
+      } catch (error) {
+        log.warn({ reason: messageOf(error) }, 'the log file cannot be opened again');
+      }
+    },
+  };
+}
+
+function toFile(file: string, rotation: Rotation): Lines {
+  makeDirectory(dirname(file));
+  try {
+    const rotated = new RotatedFile(file, rotation, systemClock);
+    return {
+      // Escaped, because people read the log at a terminal.
+      write: (line) => rotated.write(printableJson(line)),
+      reopen: () => rotated.reopen(),
+    };
+  } catch (error) {
+    throw new SyncmountError('log-file', `cannot write the log file ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function toPeople(): Lines {
+  const stream = destination({ dest: 2, sync: true });
+  // Standard error that cannot be written must not end the mount.
+  stream.on('error', () => undefined);
+  const textOf = isJournal(process.env.JOURNAL_STREAM) ? journalLineOf : textOfRecord;
+  return {
+    write(line) {
+      const record = parseRecord(line);
+      if (record !== null) stream.write(`${printable(textOf(record))}\n`);
+    },
+    reopen: () => undefined,
+  };
+}
+
+/** Is standard error connected to systemd's journal? As systemd.exec(5) says: `JOURNAL_STREAM` has the device and inode. */
+function isJournal(variable: string | undefined): boolean {
+  try {
+    const { dev, ino } = fstatSync(2);
+    return variable === `${dev}:${ino}`;
+  } catch {
+    // Closed.
+    return false;
+  }
 }
 
 const secretKeys = [
