@@ -43,6 +43,8 @@ type Expected = Map<number, Pending>;
 export class BlockFetcher {
   /** Compares what arrives with the provider's MD5; null where it tells none. Set before the first request. */
   check: ContentCheck | null = null;
+  /** Told of the bytes of each block that has come. */
+  onReceived: (bytes: number) => void = () => {};
   readonly #file: RemoteFile;
   readonly #cached: CachedRevision;
   readonly #fetch: FetchRange;
@@ -225,6 +227,7 @@ export class BlockFetcher {
     const withheld: Block[] | null = answer.offset === 0 && this.#isWithheld(answer.length) ? [] : null;
     try {
       for await (const block of blocksOf(answer, this.#file.size)) {
+        this.onReceived('isStored' in block ? block.byteLength : block.data.length);
         if ('isStored' in block) {
           store(runs.take());
           this.#landed(block, expected, claim);

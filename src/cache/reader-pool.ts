@@ -9,6 +9,8 @@ export class ReaderPool {
   readonly cache: BlockCache;
   /** Called with a file whose content turned out to be wrong: bytes that programs got of it before may be wrong too. */
   onCorruption: (file: RemoteFile) => void = () => {};
+  /** Bytes of contents that have come since the beginning. */
+  received = 0;
   readonly #fetch: FetchRange;
   readonly #readers = new Map<string, RevisionReader>();
   readonly #closing = new Set<Promise<void>>();
@@ -21,12 +23,20 @@ export class ReaderPool {
   acquire(file: RemoteFile): RevisionReader {
     const key = revisionKey(file);
     let reader = this.#readers.get(key);
+    const count = (bytes: number): void => {
+      this.received += bytes;
+    };
     if (reader === undefined) {
-      reader = new RevisionReader(this.cache, file, this.#fetch, () => this.onCorruption(file));
+      reader = new RevisionReader(this.cache, file, this.#fetch, () => this.onCorruption(file), count);
       this.#readers.set(key, reader);
     }
     reader.users++;
     return reader;
+  }
+
+  /** Those whose bytes are on their way here. */
+  fetching(): RevisionReader[] {
+    return [...this.#readers.values()].filter((reader) => reader.isFetching);
   }
 
   /** The reader stays until its blocks are on the disk, so that a program that opens the file again at once finds them. */

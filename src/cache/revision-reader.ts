@@ -13,6 +13,7 @@ import type { BackingFile } from '../spool/backing-file.js';
 import type { BlockCache, MovedToSpool } from './block-cache.js';
 import { BlockFetcher, type FetchRange, type Pending } from './block-fetcher.js';
 import { BLOCK_BYTES, blockCount, blockOf } from './blocks.js';
+import { bytesOf } from './cache-contents.js';
 import type { CachedRevision } from './cached-revision.js';
 import { ContentCheck } from './content-check.js';
 import { planSequentialFetch, type SequentialFetch } from './sequential-fetch.js';
@@ -42,7 +43,13 @@ export class RevisionReader {
   readonly #reads = new InUse();
   #sequential: SequentialFetch = { at: 0, requestedUntil: 0 };
 
-  constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange, onCorruption: () => void) {
+  constructor(
+    cache: BlockCache,
+    file: RemoteFile,
+    fetch: FetchRange,
+    onCorruption: () => void,
+    onReceived: (bytes: number) => void = () => {},
+  ) {
     this.key = revisionKey(file);
     this.file = file;
     this.#cache = cache;
@@ -50,8 +57,19 @@ export class RevisionReader {
     this.#fetcher = new BlockFetcher(file, this.#cached, fetch, (blocks) => {
       cache.misses += blocks;
     });
+    this.#fetcher.onReceived = onReceived;
     this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, onCorruption);
     this.#fetcher.check = this.check;
+  }
+
+  /** Are bytes of it on their way here? */
+  get isFetching(): boolean {
+    return this.#fetcher.isBusy;
+  }
+
+  /** Bytes of it that are here. */
+  present(): number {
+    return bytesOf(this.#cached.map, this.file.size);
   }
 
   /** Does the whole content have the provider's MD5? True where the provider tells none. */

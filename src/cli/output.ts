@@ -27,11 +27,6 @@ export function complain(message: string): void {
   process.stderr.write(`syncmount: ${printable(message)}\n`);
 }
 
-/** Clears the terminal before the next output. */
-export function clearScreen(): void {
-  if (process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
-}
-
 /**
  * Standard output that cannot be written ends a command: silently where its reader has gone (`| head -1`), with one line and
  * exit code 1 otherwise. A process that must go on without output, as a mount, calls `outliveOutput`.

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
-import { describeLimit } from '../config/bandwidth.js';
-import { formatSize } from '../config/units.js';
-import type { PinStatus } from '../filesystem/pins/pins.js';
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import type { MountStatus } from '../mount/status.js';
 import { type Context, mountNamed } from './context.js';
-import { clearScreen, complain, print, printJson } from './output.js';
+import { complain, print, printJson } from './output.js';
+import { Screen } from './screen.js';
+import { isMoving, type Sample, viewOf } from './status-view.js';
 
 /** How often `--watch` asks, ms. */
 const WATCH_INTERVAL = 1000;
@@ -25,17 +24,51 @@ export async function statusCommand(
   target: string | undefined,
   options: StatusOptions,
 ): Promise<void> {
-  for (;;) {
-    const found =
-      target === undefined
-        ? await statusOf(context.registry.all())
-        : { mounts: await statusOfNamed(context, target), troubles: [] };
-    if (options.watch) clearScreen();
-    if (options.json) printJson(found.mounts, options.watch ? 0 : 2);
-    else for (const line of describe([found.mounts].flat(), found.troubles)) print(line);
-    tell(found.troubles);
-    if (!options.watch) return;
-    await sleep(WATCH_INTERVAL);
+  const ask = async (): Promise<Found> => {
+    const at = performance.now();
+    if (target !== undefined) return { at, mounts: [await statusOfNamed(context, target)], troubles: [] };
+    return { at, ...(await statusOf(context.registry.all())) };
+  };
+  const json = ({ mounts }: Found): unknown => (target === undefined ? mounts : mounts[0]);
+  if (options.watch) return await watch(ask, options.json === true ? json : null);
+  let found = await ask();
+  if (options.json) printJson(json(found));
+  else {
+    // A rate takes two looks.
+    const before = found.mounts.some(isMoving) ? found : null;
+    if (before !== null) {
+      await sleep(WATCH_INTERVAL);
+      found = await ask();
+    }
+    for (const line of describe(found, before)) print(line);
+  }
+  tell(found.troubles);
+}
+
+/** What all mounts told at one moment. */
+interface Found extends Sample {
+  readonly troubles: readonly Trouble[];
+}
+
+/** Asks again and again: a full screen on a terminal, lines elsewhere. Ends with Ctrl-C, or when the mount that was named has ended. */
+async function watch(ask: () => Promise<Found>, json: ((found: Found) => unknown) | null): Promise<never> {
+  const screen = json === null && process.stdout.isTTY ? new Screen(process.stdout) : null;
+  try {
+    for (let before: Found | null = null; ; ) {
+      const found = await ask();
+      if (json !== null) printJson(json(found), 0);
+      const lines = json === null ? describe(found, before) : [];
+      if (screen !== null) screen.draw([...lines, ...found.troubles.map(({ error }) => error.message)]);
+      else {
+        if (json === null && before !== null) print('');
+        for (const line of lines) print(line);
+        tell(found.troubles);
+      }
+      before = found;
+      await sleep(WATCH_INTERVAL);
+    }
+  } finally {
+    screen?.end();
   }
 }
 
@@ -85,83 +118,7 @@ async function statusOfOne(entry: RegistryEntry): Promise<MountStatus> {
   }
 }
 
-function describe(mounts: readonly MountStatus[], troubles: readonly Trouble[]): string[] {
-  if (mounts.length === 0) return troubles.length === 0 ? ['Nothing is mounted.'] : [];
-  return mounts.flatMap((mount, at) => [...(at === 0 ? [] : ['']), ...describeOne(mount)]);
-}
-
-function describeOne(status: MountStatus): string[] {
-  const {
-    mountpoint,
-    account,
-    provider,
-    pid,
-    binding,
-    pending,
-    failed,
-    cache,
-    pins,
-    requests,
-    quota,
-    rateLimit,
-    paused,
-    excluded = [],
-    limits,
-    kept = [],
-    metadata,
-    login,
-  } = status;
-  const lines = [
-    `${mountpoint}  ${account}: (${provider}), process ${pid}, ${binding} binding`,
-    `  cache     ${formatSize(cache.bytes)} of ${formatSize(cache.limit)}, ${cache.hits} hits, ${cache.misses} misses`,
-    `  requests  ${requests.total}`,
-  ];
-  if (pins !== undefined) lines.push(`  pinned    ${pinsLine(pins)}`);
-  if (quota !== undefined) lines.push(`  space     ${formatSize(quota.free)} free of ${formatSize(quota.total)}`);
-  if (rateLimit !== undefined) {
-    const reset = new Date(rateLimit.resetAt).toLocaleString('sv-SE');
-    const { limit, remaining } = rateLimit;
-    const left = limit === 0 ? 'no requests' : `${remaining} of ${limit} requests`;
-    lines.push(`  limit     ${left} left until ${reset}`);
-    if (rateLimit.refused !== undefined) lines.push(`  REFUSED   ${rateLimit.refused}`);
-  }
-  if (limits !== undefined) lines.push(...describeLimits(limits));
-  if (paused) lines.push(`  PAUSED    nothing is uploaded until: syncmount resume ${mountpoint}`);
-  lines.push(`  pending   ${pending.length === 0 ? 'nothing' : ''}`.trimEnd());
-  for (const { path, size, sent, state } of pending) {
-    lines.push(`    ${state.padEnd(9)} ${path}  ${formatSize(sent)} of ${formatSize(size)}`);
-  }
-  for (const { path, size } of excluded) lines.push(`  excluded  ${path}  ${formatSize(size)}  stays on this machine`);
-  for (const { path, size, code, error } of failed) {
-    lines.push(`    FAILED    ${path}  ${formatSize(size)}  ${code}: ${error}`);
-  }
-  if (metadata !== undefined && metadata.pending > 0)
-    lines.push(`  metadata  ${metadata.pending} changes are not in the account yet${because(metadata.error)}`);
-  for (const machine of metadata?.refused ?? [])
-    lines.push(`  METADATA  of machine ${machine} is of a later version: update syncmount`);
-  if (failed.length > 0) lines.push(`  What failed is kept. To try again: syncmount uploads retry ${mountpoint}`);
-  for (const { path, was } of kept) lines.push(`  KEPT      ${path}  an old version of ${was}`);
-  if (kept.length > 0) lines.push(`  ${provider} does not delete what is kept. It can be removed at its website.`);
-  if (login !== undefined) lines.push(`  The provider refuses the credentials. Run: ${login}`);
-  return lines;
-}
-
-function pinsLine({ files, bytes, missingFiles, missingBytes, problem }: PinStatus): string {
-  if (missingFiles === 0 && problem === undefined) return `${files} files, ${formatSize(bytes)}, all here`;
-  const missing = `${formatSize(missingBytes)} in ${missingFiles} files not here yet`;
-  return `${files} files, ${formatSize(bytes)}; ${missing}${because(problem)}`;
-}
-
-function describeLimits({ down, up, until, transfers, exclude }: NonNullable<MountStatus['limits']>): string[] {
-  const lines: string[] = [];
-  const end = until === undefined ? '' : ` until ${new Date(until).toLocaleString('sv-SE').slice(0, 16)}`;
-  if (down !== undefined || up !== undefined || until !== undefined)
-    lines.push(`  bandwidth ${describeLimit({ down: down ?? null, up: up ?? null })}${end}`);
-  if (transfers !== undefined) lines.push(`  transfers ${transfers} at a time`);
-  if (exclude !== undefined) lines.push(`  exclude   ${exclude.join('  ')}`);
-  return lines;
-}
-
-function because(error: string | undefined): string {
-  return error === undefined ? '' : ` (${error})`;
+function describe(found: Found, before: Found | null): string[] {
+  if (found.mounts.length === 0) return found.troubles.length === 0 ? ['Nothing is mounted.'] : [];
+  return viewOf(found, before);
 }

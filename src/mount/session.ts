@@ -17,6 +17,7 @@ import { ProviderError } from '../providers/errors.js';
 import { Bandwidth } from '../providers/http/transport/bandwidth.js';
 import { DataThreads } from '../threads/data-threads.js';
 import { chooseBinding } from './bindings.js';
+import { answerCommand } from './commands.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
 import { LiveOptions } from './live-options.js';
 import { prepareMountpoint } from './mountpoint.js';
@@ -153,6 +154,8 @@ export class Session {
       failed: uploads.filter((upload) => upload.state === 'failed'),
       ...(excluded.length > 0 && { excluded }),
       ...(Object.keys(limits).length > 0 && { limits }),
+      downloads: this.#opened.filesystem.inspection.downloads(),
+      transferred: this.#opened.filesystem.inspection.transferred(),
       cache: this.#opened.cache.stats(),
       ...(pins === null ? {} : { pins }),
       requests: { total, byRoute },
@@ -275,7 +278,7 @@ export class Session {
 
   async #answer(
     command: ControlCommand,
-    { paths = [], names = [], values = {}, query = '', wish = { act: 'show' } }: ControlArguments,
+    args: ControlArguments,
     progress: (what: unknown) => void,
     given: AbortSignal,
   ): Promise<unknown> {
@@ -286,46 +289,10 @@ export class Session {
         return this.unmount(progress);
       case 'unmount-force':
         return this.forceUnmount();
-      case 'retry-uploads':
-        return this.#opened.filesystem.retryFailed();
-      case 'pause-uploads':
-        return this.#opened.filesystem.uploader.pause();
-      case 'resume-uploads':
-        return this.#opened.filesystem.uploader.resume();
       case 'set':
-        return this.#live.set(values);
-      case 'spooled':
-        return this.#opened.filesystem.spooled();
-      case 'discard-uploads':
-        return this.#opened.filesystem.discarding.discard(paths, this.#opened.filesystem.root);
-      case 'trash-list':
-        return this.#opened.filesystem.trash.list();
-      case 'trash-restore':
-        return this.#opened.filesystem.trash.restoreNamed(names);
-      case 'trash-empty':
-        return this.#opened.filesystem.trash.removeNamed(names, progress);
-      case 'info':
-        return Promise.all(paths.map((path) => this.#opened.filesystem.inspection.info(path)));
-      case 'search':
-        return this.#opened.filesystem.inspection.search(query);
-      case 'search-remote':
-        return this.#opened.filesystem.inspection.searchRemote(query);
-      case 'link':
-        return this.#opened.filesystem.inspection.link(paths[0] ?? '/', wish);
-      case 'pin':
-        return this.#opened.filesystem.pins.pin(paths);
-      case 'unpin':
-        return this.#opened.filesystem.pins.unpin(paths);
-      case 'pin-list':
-        return this.#opened.filesystem.pins.list();
-      case 'cache-list':
-        return this.#opened.filesystem.cached.list();
-      case 'cache-drop':
-        return this.#opened.filesystem.cached.drop(paths);
-      case 'cache-warm':
-        return this.#opened.filesystem.cached.warm(paths, progress, given);
+        return this.#live.set(args.values ?? {});
       default:
-        throw new SyncmountError('usage', 'unknown command');
+        return answerCommand(this.#opened.filesystem, command, args, progress, given);
     }
   }
 

@@ -1,3 +1,4 @@
+import type { DownloadStatus } from '../filesystem/inspect/inspection.js';
 import type { PinStatus } from '../filesystem/pins/pins.js';
 import type { RetainedVersion } from '../filesystem/recovery/retained-versions.js';
 import type { LimitStatus } from './live-options.js';
@@ -19,6 +20,10 @@ export interface MountStatus {
   readonly excluded?: readonly UploadStatus[];
   /** What people limit (`--bwlimit` and the like); absent where nothing is. */
   readonly limits?: LimitStatus;
+  /** Files of which bytes are on their way here. */
+  readonly downloads: readonly DownloadStatus[];
+  /** Bytes of contents since the mount began; a difference of two answers tells the rate. */
+  readonly transferred: { readonly sent: number; readonly received: number };
   readonly cache: {
     readonly bytes: number;
     readonly limit: number;

@@ -123,7 +123,7 @@ describeEach(protocols, 'what is pinned of $provider', (subject, { it, unless })
         missingFiles: 1,
         problem: expect.any(String),
       });
-    expect((await world.cli(['status'])).stdout).toMatch(/pinned +1 files, 2 B; 2 B in 1 files not here yet \(/);
+    expect((await world.cli(['status'])).stdout).toMatch(/pinned +0 of 1 file, 0 B of 2 B, 0% here \(/);
     world.sandbox.faults.clear();
     await allHere(world, 1);
   });

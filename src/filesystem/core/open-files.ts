@@ -249,6 +249,8 @@ function isPinnedTo({ pinned }: Handle, file: RemoteFile): boolean {
 export class OpenFiles {
   /** Does the kernel still reference the object? Until it forgets the object, a program may open it. */
   isReferenced: (ino: Ino) => boolean = () => false;
+  /** Bytes of contents that services have accepted since the mount began. */
+  sentBytes = 0;
   readonly #states = new Map<Ino, FileState>();
   readonly #handles = new Map<HandleId, Handle>();
   /** Files without an open handle of which the kernel may still have pages. */

@@ -50,6 +50,15 @@ export interface ObjectInfo extends Found {
   readonly upload?: { readonly state: string; readonly error?: string };
 }
 
+/** A file of which bytes are on their way here. */
+export interface DownloadStatus {
+  /** From the mounted directory; of what is not in it, or has no name any more, its name at the service. */
+  readonly path: string;
+  /** Bytes of the file, and those that are here. */
+  readonly size: number;
+  readonly present: number;
+}
+
 export class Inspection {
   readonly #core: Core;
   readonly #namespace: Namespace;
@@ -94,6 +103,21 @@ export class Inspection {
         ? {}
         : { upload: { state: row.state, ...(row.message == null ? {} : { error: row.message }) } }),
     };
+  }
+
+  downloads(): DownloadStatus[] {
+    const { table, readers } = this.#core;
+    return readers.fetching().map((reader) => {
+      const { id, name, size } = reader.file;
+      const ino = table.byRemote('file', id)?.ino;
+      const isShown = ino !== undefined && table.isWithin(ino, this.#root);
+      return { path: isShown ? pathOf(this.#core, ino, this.#root) : name, size, present: reader.present() };
+    });
+  }
+
+  /** Bytes of contents since the mount began. */
+  transferred(): { readonly sent: number; readonly received: number } {
+    return { sent: this.#core.files.sentBytes, received: this.#core.readers.received };
   }
 
   #isCached(file: RemoteFile): boolean {

@@ -164,7 +164,7 @@ export class Delivery {
   }
 
   async #send(target: UploadTarget, { state, spool, digest, signal, waitBudget }: Content): Promise<RemoteFile> {
-    const { provider, journal } = this.#core;
+    const { provider, journal, files } = this.#core;
     await this.#orphans.clear(target, signal);
     const attempt = await digest();
     state.attempts.add(attempt.md5);
@@ -174,6 +174,8 @@ export class Delivery {
       waitBudget,
       resume: journal.get(state.ino)?.checkpoint ?? undefined,
       onProgress: (sent) => {
+        // It goes back where a part is sent again.
+        files.sentBytes += Math.max(0, sent - state.sent);
         state.sent = sent;
       },
       onCheckpoint: (checkpoint) => {
