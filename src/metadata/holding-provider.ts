@@ -55,6 +55,8 @@ export class HoldingProvider implements Provider {
   #onlyInRootFrom = Number.POSITIVE_INFINITY;
   /** Empty files without an object whose name another client has taken since. */
   readonly #displaced = new Set<string>();
+  /** Where the objects of the root belong whose upload failed, by name: a service may have stored them all the same. */
+  readonly #unconfirmed = new Map<string, NamePlace>();
 
   constructor(options: HoldingProviderOptions) {
     this.#o = options;
@@ -81,10 +83,26 @@ export class HoldingProvider implements Provider {
       rootListed(entries);
       await orAborted(prepare(folder, options), options.signal);
     }
+    await this.#confirm(folder, entries, options);
     const objects = this.#held.objects();
     const shown = objects.size === 0 ? entries : await this.#withObjects(folder, entries, objects, options);
     const empty = this.#held.entryOnlyIn(folder.id);
     return empty.length === 0 ? shown : [...shown, ...empty];
+  }
+
+  /** Holds the objects whose upload failed and that are there: like every file that was stored without our hearing of it. */
+  async #confirm(folder: RemoteFolder, entries: readonly RemoteEntry[], options: Listing): Promise<void> {
+    const { root } = this.#o;
+    const isRoot = folder.id === root.id;
+    if (this.#unconfirmed.size === 0) return;
+    if (!isRoot && ![...this.#unconfirmed.values()].some((place) => place.folder === folder.id)) return;
+    const inRoot = isRoot ? entries : await this.#provider.list(root, { ...options, countsAreFresh: false });
+    for (const { kind, id, name } of inRoot) {
+      const place = kind === 'file' ? this.#unconfirmed.get(name) : undefined;
+      if (place === undefined) continue;
+      this.#unconfirmed.delete(name);
+      this.#held.hold?.({ id, name, place });
+    }
   }
 
   /** A listing of a folder with the objects that belong into it, and without those that belong elsewhere. */
@@ -174,7 +192,11 @@ export class HoldingProvider implements Provider {
     if (other !== undefined && (other.place.folder !== place.folder || other.place.name !== place.name))
       throw new ProviderError('exists', 'the name in the root is taken by a file of another folder', { data: {} });
     const where = { parentId: root.id, name, ...(there === undefined ? {} : { replaces: there }) };
-    const stored = await this.#provider.upload(where, source, options);
+    this.#unconfirmed.delete(name);
+    const stored = await this.#provider.upload(where, source, options).catch((error: unknown) => {
+      if (there === undefined) this.#unconfirmed.set(name, place);
+      throw error;
+    });
     const object = { id: stored.id, name, place };
     this.#held.hold?.(object);
     if (replaces !== undefined && before === undefined && !isEntryOnly(replaces)) await this.#remove(replaces, options);
