@@ -3,7 +3,7 @@ import { SyncmountError, UsageError } from '../base/errors.js';
 import { formatSize, parseDuration } from '../config/units.js';
 import type { Found, ObjectInfo } from '../filesystem/inspect/inspection.js';
 import { askControl } from '../mount/control.js';
-import type { LinkWish, RemoteLink } from '../providers/provider.js';
+import type { LinkWish, Member, RemoteLink } from '../providers/provider.js';
 import type { Context } from './context.js';
 import { print, printJson } from './output.js';
 import { askHidden, requireTerminal } from './prompts.js';
@@ -52,6 +52,41 @@ async function newPassword(): Promise<string> {
   const password = await askHidden('Password of the link (not shown): ');
   if (password === '') throw new SyncmountError('kept', 'no password was given: nothing was shared');
   return password;
+}
+
+interface ShareOptions {
+  readonly readOnly?: boolean;
+  readonly mayInvite?: boolean;
+  readonly seesMembers?: boolean;
+  readonly json?: boolean;
+}
+
+/** Shares a folder with people, and then, or without any, lists those with whom it is shared. */
+export async function shareCommand(
+  { registry }: Context,
+  path: string,
+  emails: readonly string[],
+  options: ShareOptions,
+): Promise<void> {
+  const { readOnly = false, mayInvite = false, seesMembers = false, json } = options;
+  for (const email of emails)
+    if (!/^[^@\s]+@[^@\s]+$/.test(email)) throw new UsageError(`'${email}' is no e-mail address`);
+  if (emails.length === 0 && (readOnly || mayInvite || seesMembers))
+    throw new UsageError('say with whom, or give no option to see with whom it is shared');
+  const { entry, paths } = meant(registry, [path]);
+  const rights = { readOnly, canInvite: mayInvite, canViewMembers: seesMembers };
+  for (const email of emails) await askControl(entry.socket, 'share', { paths, email, rights });
+  const members = (await askControl(entry.socket, 'members', { paths })) as readonly Member[];
+  if (json) return printJson(members);
+  if (members.length === 0) print('Shared with nobody.');
+  for (const { email, name, role, ...may } of members) {
+    const notes = [
+      may.readOnly ? 'reads' : 'reads and writes',
+      ...(may.canInvite ? ['invites others'] : []),
+      ...(may.canViewMembers ? ['sees the members'] : []),
+    ];
+    print(email ?? name ?? '?', role, notes.join(', '));
+  }
 }
 
 interface SearchOptions {

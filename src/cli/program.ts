@@ -209,6 +209,20 @@ export function createProgram(): Command {
     .option('--json', 'as JSON')
     .action(async (path: string, options) => (await import('./inspect.js')).linkCommand(context, path, options));
   root
+    .command('share <path> [emails...]')
+    .summary('share a folder with people (Acronis)')
+    .description(
+      'share PATH EMAIL…: let people reach a folder of a mounted Acronis account, or change what they may; without an address, list those ' +
+        'who can. The document of the service ends no membership: that is for its website.',
+    )
+    .option('--read-only', 'they may read, and change nothing')
+    .option('--may-invite', 'they may share it with others')
+    .option('--sees-members', 'they see with whom it is shared')
+    .option('--json', 'as JSON')
+    .action(async (path: string, emails: string[], options) =>
+      (await import('./inspect.js')).shareCommand(context, path, emails, options),
+    );
+  root
     .command('search <words...>')
     .summary('find files and folders by their names')
     .description(

@@ -302,6 +302,14 @@ export class HoldingProvider implements Provider {
     };
   }
 
+  get members(): Provider['members'] {
+    return this.#provider.members?.bind(this.#provider);
+  }
+
+  get share(): Provider['share'] {
+    return this.#provider.share?.bind(this.#provider);
+  }
+
   get search(): Provider['search'] {
     return this.#provider.search?.bind(this.#provider);
   }

@@ -7,7 +7,7 @@ import type { ControlArguments, ControlCommand } from './control.js';
 export async function answerCommand(
   filesystem: CloudFilesystem,
   command: ControlCommand,
-  { paths = [], names = [], query = '', wish = { act: 'show' } }: ControlArguments,
+  { paths = [], names = [], query = '', wish = { act: 'show' }, email, rights }: ControlArguments,
   progress: (what: unknown) => void,
   given: AbortSignal,
 ): Promise<unknown> {
@@ -37,6 +37,11 @@ export async function answerCommand(
       return await inspection.searchRemote(query);
     case 'link':
       return await inspection.link(paths[0] ?? '/', wish);
+    case 'members':
+      return await inspection.members(paths[0] ?? '/');
+    case 'share':
+      if (email === undefined || rights === undefined) throw new SyncmountError('usage', 'with whom is not said');
+      return await inspection.share(paths[0] ?? '/', email, rights);
     case 'pin':
       return await pins.pin(paths);
     case 'unpin':

@@ -9,7 +9,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { basename, dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
-import type { LinkWish } from '../providers/provider.js';
+import type { LinkWish, MemberRights } from '../providers/provider.js';
 
 export type ControlCommand =
   | 'status'
@@ -33,7 +33,9 @@ export type ControlCommand =
   | 'pin-list'
   | 'cache-list'
   | 'cache-drop'
-  | 'cache-warm';
+  | 'cache-warm'
+  | 'members'
+  | 'share';
 
 /** The arguments of a command. */
 export interface ControlArguments {
@@ -45,6 +47,9 @@ export interface ControlArguments {
   readonly query?: string;
   /** Of `set`: options by name, as typed. */
   readonly values?: Readonly<Record<string, string>>;
+  /** Of `share`: with whom, and what he may. */
+  readonly email?: string;
+  readonly rights?: MemberRights;
   /** Of `link`. */
   readonly wish?: LinkWish;
 }

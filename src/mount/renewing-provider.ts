@@ -153,6 +153,21 @@ export class RenewingProvider implements Provider {
       this.#ask((provider) => provider.link?.(entry, wish, options) ?? Promise.reject(noSuch(provider, 'links')));
   }
 
+  /** Absent where the documents share folders with nobody. */
+  get members(): Provider['members'] {
+    if (this.#made.provider.members === undefined) return undefined;
+    return (folder, options) =>
+      this.#ask((provider) => provider.members?.(folder, options) ?? Promise.reject(noSuch(provider, 'members')));
+  }
+
+  get share(): Provider['share'] {
+    if (this.#made.provider.share === undefined) return undefined;
+    return (folder, email, rights, options) =>
+      this.#ask(
+        (provider) => provider.share?.(folder, email, rights, options) ?? Promise.reject(noSuch(provider, 'members')),
+      );
+  }
+
   /** Absent where the documents have no search. */
   get search(): Provider['search'] {
     if (this.#made.provider.search === undefined) return undefined;

@@ -215,6 +215,21 @@ export interface RemoteLink {
   readonly expires?: number;
 }
 
+/** Somebody with whom a folder is shared. */
+export interface Member {
+  /** Null where the service tells none, as of a group. */
+  readonly email: string | null;
+  readonly name: string | null;
+  /** In the service's words, such as `owner` or `guest`. */
+  readonly role: string;
+  readonly readOnly: boolean;
+  readonly canInvite: boolean;
+  readonly canViewMembers: boolean;
+}
+
+/** What a member of a folder is to be allowed. */
+export type MemberRights = Pick<Member, 'readOnly' | 'canInvite' | 'canViewMembers'>;
+
 /** A request as the service's documents describe it. */
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -336,6 +351,12 @@ export interface Provider {
 
   /** Makes, shows or ends the link of an object. Rejects with `unsupported` for what the documents do not have. */
   link?(entry: RemoteEntry, wish: LinkWish, options?: RequestOptions): Promise<RemoteLink>;
+
+  /** Everybody with whom a folder is shared. */
+  members?(folder: RemoteFolder, options?: RequestOptions): Promise<Member[]>;
+
+  /** Shares a folder with somebody, or changes what he may. Resolves with him as the service has him now. */
+  share?(folder: RemoteFolder, email: string, rights: MemberRights, options?: RequestOptions): Promise<Member>;
 
   /** The service's own search in the account: objects and where they are. */
   search?(query: string, options?: RequestOptions): Promise<PlacedEntry[]>;

@@ -62,4 +62,32 @@ describe('what people ask', () => {
       stderr: expect.stringMatching(/has no search/),
     });
   });
+
+  it('Acronis: a folder is shared with people, what they may is changed, and all are listed; elsewhere that is told', async () => {
+    const world = await createServiceWorld({ provider: 'acronis' } as AnySandboxOptions);
+    await world.mount();
+    await world.out('mkdir d; echo x > d/a.txt');
+    const folder = `${world.mnt}/d`;
+    const made = await world.cli(['share', folder, 'bob@example.com', '--read-only']);
+    expect(made).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/\towner\t.*\nbob@example\.com\tguest\treads\n$/),
+    });
+    const routes = await world.routesOf(() => world.cli(['share', folder, 'Bob@example.com', '--may-invite']));
+    expect(routes).toContain('PUT /sync_and_share_nodes/{node_uuid}/members/{member_id}');
+    const members = JSON.parse((await world.cli(['share', folder, '--json'])).stdout);
+    expect(members).toHaveLength(2);
+    expect(members[1]).toMatchObject({ email: 'bob@example.com', readOnly: false, canInvite: true });
+    expect(await world.cli(['share', `${folder}/a.txt`, 'bob@example.com'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/a\.txt is no folder/),
+    });
+    expect(await world.cli(['share', folder, 'bob'])).toMatchObject({ code: 2 });
+    const other = await createWorld();
+    await other.mount();
+    expect(await other.cli(['share', other.mnt])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/the document of 4shared has no members of folders: 'syncmount link' makes a link/),
+    });
+  });
 });

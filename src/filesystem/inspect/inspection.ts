@@ -3,12 +3,15 @@ import { turn } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../../providers/errors.js';
 import {
   type LinkWish,
+  type Member,
+  type MemberRights,
   type RemoteEntry,
   type RemoteFile,
+  type RemoteFolder,
   type RemoteLink,
   revisionKey,
 } from '../../providers/provider.js';
-import { type Ino, type Inode, sizeOf } from '../../tree/inode.js';
+import { type Ino, type Inode, remoteFolderOf, sizeOf } from '../../tree/inode.js';
 import { attributesOf } from '../attributes/attributes.js';
 import { type Core, pathOf, requireWritable } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
@@ -182,4 +185,34 @@ export class Inspection {
     if (remote === null) throw new FsError('ENOENT', `${name} is not stored at the service yet`);
     return await provider.link(remote, wish);
   }
+
+  /** With whom a folder is shared. Throws as `share` does. */
+  async members(path: string): Promise<Member[]> {
+    const { provider } = this.#core;
+    if (provider.members === undefined) throw noMembers(provider.name);
+    return await provider.members(await this.#folderAt(path));
+  }
+
+  /** Shares a folder with somebody. Throws `unsupported` where the service's documents have no members, ENOTDIR for a file. */
+  async share(path: string, email: string, rights: MemberRights): Promise<Member> {
+    const { provider } = this.#core;
+    if (provider.share === undefined) throw noMembers(provider.name);
+    requireWritable(this.#core);
+    return await provider.share(await this.#folderAt(path), email, rights);
+  }
+
+  async #folderAt(path: string): Promise<RemoteFolder> {
+    const inode = await this.#at(path);
+    const folder = remoteFolderOf(inode);
+    if (inode.kind !== 'directory') throw new FsError('ENOTDIR', `${inode.name} is no folder: only those have members`);
+    if (folder === null) throw new FsError('ENOENT', `${inode.name} is not stored at the service yet`);
+    return folder;
+  }
+}
+
+function noMembers(name: string): ProviderError {
+  const instead = "'syncmount link' makes a link that others can open";
+  return new ProviderError('unsupported', `the document of ${name} has no members of folders: ${instead}`, {
+    data: {},
+  });
 }

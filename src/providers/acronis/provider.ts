@@ -13,6 +13,7 @@ import type { Account, Capabilities, Provider, Quota, RemoteEntry, RemoteFile } 
 import { AcronisApi } from './api.js';
 import { entryOf, rootFolder, rootUuid } from './entities.js';
 import { withoutName } from './error-table.js';
+import { members, share } from './members.js';
 import { NameLocks } from './name-locks.js';
 import { maxNameLength, Namespace } from './namespace.js';
 import { Nodes } from './nodes.js';
@@ -192,6 +193,8 @@ export function createAcronis(options: AcronisOptions): Provider {
     listTrash: (request = {}) => asProviderErrors(() => removed.list(request)),
     remove: (entry, request = {}) => asProviderErrors(() => namespace.remove(removed.locate(entry), request)),
     link: (entry, wish, request = {}) => asProviderErrors(() => link(api, entry, wish, request)),
+    members: (folder, request = {}) => asProviderErrors(() => members(api, folder, request)),
+    share: (folder, email, rights, request = {}) => asProviderErrors(() => share(api, folder, email, rights, request)),
     send: (made, request = {}) => asProviderErrors(async () => await api.send(made, request)),
     metrics: () => api.http.metrics(),
     async close() {
