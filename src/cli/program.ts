@@ -2,16 +2,10 @@
  * The commands of `syncmount`: their arguments, options and help. The parser, the shells' completion and the manual pages come
  * from here. Each command is loaded when it is called: `status` and `umount` answer in the time that the runtime needs to start.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
-import { packageRoot } from '../base/installation.js';
+import { version } from '../base/installation.js';
 import { callerOptionSpecs, optionSpecs } from '../config/options.js';
 import { context } from './context.js';
-
-export const version = (
-  JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { readonly version: string }
-).version;
 
 const namesOfMounts = 'A mount is named by its account (NAME:), its mountpoint, or anything below that.';
 
@@ -79,6 +73,17 @@ export function createProgram(): Command {
     .option('--watch', 'again and again, until Ctrl-C')
     .action(async (mountpoint: string | undefined, options) =>
       (await import('./status.js')).statusCommand(context, mountpoint, options),
+    );
+  root
+    .command('metrics [mountpoint]')
+    .summary('numbers for monitoring: calls, requests, bytes, cache, uploads')
+    .description(
+      'print the metrics of a mount (default: of all) as Prometheus takes them, such as for the text-file collector of node_exporter; docs/monitoring.md has them all',
+    )
+    .addHelpText('after', `\n${namesOfMounts}`)
+    .option('--openmetrics', 'in the OpenMetrics format')
+    .action(async (mountpoint: string | undefined, options) =>
+      (await import('./metrics.js')).metricsCommand(context, mountpoint, options),
     );
   root
     .command('log [mountpoint]')

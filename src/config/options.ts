@@ -5,6 +5,8 @@
 import { UsageError } from '../base/errors.js';
 import { parseBandwidth, type Timetable } from './bandwidth.js';
 import { adviceFor, isHarmless } from './foreign-options.js';
+import { type MetricsAddress, parseMetricsAddress } from './metrics-address.js';
+import { oneOf, parseCount, parseId, parsePatterns, parseSwitch, parseTransfers, parseUmask } from './option-values.js';
 import { parseDuration, parseSize } from './units.js';
 
 export interface MountOptions {
@@ -29,6 +31,7 @@ export interface MountOptions {
   /** null: not said. */
   readonly transfers: number | null;
   readonly exclude: readonly string[];
+  readonly metrics: MetricsAddress | null;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFile: string | null;
   /** Bytes. */
@@ -200,6 +203,15 @@ export const optionSpecs: readonly OptionSpec[] = [
     help: 'how to speak to the kernel: its FUSE protocol directly, or through libfuse 2',
   }),
   spec({
+    key: 'metrics',
+    name: 'metrics',
+    value: 'ADDRESS',
+    default: '',
+    defaultText: 'nowhere',
+    parse: (text) => (text === '' ? null : parseMetricsAddress(text)),
+    help: 'where Prometheus may ask for metrics: a port of this machine (9469), IP:PORT, or the path of a Unix socket',
+  }),
+  spec({
     key: 'logLevel',
     name: 'log-level',
     value: 'error|warn|info|debug',
@@ -359,48 +371,4 @@ export function toRaw(sources: readonly RawOptions[]): Record<string, string> {
   const all = Object.fromEntries(sources.flatMap((source) => [...source]));
   for (const { name } of callerOptionSpecs) delete all[name];
   return all;
-}
-
-function parseSwitch(text: string): boolean {
-  if (text === 'true' || text === '' || text === '1' || text === 'yes') return true;
-  if (text === 'false' || text === '0' || text === 'no') return false;
-  throw new UsageError(`'${text}' is neither true nor false`);
-}
-
-function parseTransfers(text: string): number | null {
-  if (text === '' || text === 'default') return null;
-  // More connections than that no service takes from one account.
-  if (!/^[1-9]\d{0,2}$/.test(text) || Number(text) > 256)
-    throw new UsageError(`'${text}' is not a number from 1 to 256`);
-  return Number(text);
-}
-
-function parsePatterns(text: string): string[] {
-  const patterns = text.split('\n').filter((pattern) => pattern !== '');
-  const path = patterns.find((pattern) => pattern.includes('/'));
-  if (path !== undefined) throw new UsageError(`'${path}' is a path: a pattern is of a name, wherever that is`);
-  return patterns;
-}
-
-function parseCount(text: string): number {
-  if (!/^[1-9]\d{0,2}$/.test(text)) throw new UsageError(`'${text}' is not a number from 1 to 999`);
-  return Number(text);
-}
-
-function parseId(text: string): number {
-  if (!/^\d+$/.test(text)) throw new UsageError(`'${text}' is not a number`);
-  return Number(text);
-}
-
-function parseUmask(text: string): number {
-  if (!/^0?[0-7]{1,3}$/.test(text)) throw new UsageError(`'${text}' is not an octal mask such as 022`);
-  return Number.parseInt(text, 8);
-}
-
-function oneOf<const T extends string>(...choices: readonly T[]): (text: string) => T {
-  return (text) => {
-    const found = choices.find((choice) => choice === text);
-    if (found === undefined) throw new UsageError(`'${text}' is none of ${choices.join(', ')}`);
-    return found;
-  };
 }

@@ -5,6 +5,7 @@
  * more about it. The caller checks the mountpoint (missing, not empty, already mounted).
  */
 import type { Log } from '../base/log.js';
+import type { OperationCount } from '../base/operation-timings.js';
 import type { Filesystem } from '../filesystem/api.js';
 
 /** The file system type in /proc/mounts, after `fuse.`. By it we recognize our own mounts. */
@@ -34,6 +35,8 @@ export interface Mounted {
    * close(2).
    */
   detach(): Promise<void>;
+  /** What was called, and how long it took; absent where the binding does not count. */
+  operationCounts?(): readonly OperationCount[];
   /** Resolves when the mount is gone for any reason, also if another person unmounts it. */
   readonly ended: Promise<void>;
 }

@@ -19,6 +19,7 @@ export type ControlCommand =
   | 'pause-uploads'
   | 'resume-uploads'
   | 'set'
+  | 'metrics'
   | 'discard-uploads'
   | 'spooled'
   | 'trash-list'

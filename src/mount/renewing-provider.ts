@@ -48,7 +48,7 @@ export class RenewingProvider implements Provider {
   /** Providers that were replaced, with requests that are still under way. */
   readonly #retired = new Set<Provider>();
   /** The metrics of the providers that were replaced and are closed. */
-  #before: RequestMetrics = { total: 0, byRoute: {}, rateLimit: null };
+  #before: RequestMetrics = { total: 0, byRoute: {}, outcomes: {}, rateLimit: null };
   isRefused = false;
   /** By id: files that the next provider is to hide as well. */
   readonly #hidden = new Map<string, RemoteFile>();
@@ -250,7 +250,13 @@ function noSuch({ name }: Provider, what: string): ProviderError {
 
 /** The sum of both; the rate limit is that of `b`, the later one. */
 function sum(a: RequestMetrics, b: RequestMetrics): RequestMetrics {
-  const byRoute: Record<string, number> = { ...a.byRoute };
-  for (const [route, count] of Object.entries(b.byRoute)) byRoute[route] = (byRoute[route] ?? 0) + count;
-  return { total: a.total + b.total, byRoute, rateLimit: b.rateLimit };
+  const outcomes: Record<string, Record<string, number>> = { ...a.outcomes };
+  for (const [route, counts] of Object.entries(b.outcomes)) outcomes[route] = added(outcomes[route] ?? {}, counts);
+  return { total: a.total + b.total, byRoute: added(a.byRoute, b.byRoute), outcomes, rateLimit: b.rateLimit };
+}
+
+function added(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
+  const sums = { ...a };
+  for (const [key, count] of Object.entries(b)) sums[key] = (sums[key] ?? 0) + count;
+  return sums;
 }

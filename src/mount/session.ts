@@ -19,7 +19,9 @@ import { DataThreads } from '../threads/data-threads.js';
 import { chooseBinding } from './bindings.js';
 import { answerCommand } from './commands.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
+import { gatherStatus, isPending } from './gather-status.js';
 import { LiveOptions } from './live-options.js';
+import { type Metered, MountMeter } from './metrics/meter.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { type OpenAccount, openAccount } from './open-account.js';
 import { makeProvider, renewedProvider } from './provider-factory.js';
@@ -60,6 +62,7 @@ export class Session {
   readonly #mounted: Mounted;
   readonly #binding: string;
   readonly #live: LiveOptions;
+  readonly #meter: MountMeter;
   #server: Server | null = null;
   #closing: Promise<void> | null = null;
   /** The session ends without a drain. */
@@ -74,7 +77,9 @@ export class Session {
     mounted: Mounted,
     binding: string,
     live: LiveOptions,
+    meter: MountMeter,
   ) {
+    this.#meter = meter;
     this.#live = live;
     this.#options = options;
     this.#stored = stored;
@@ -103,7 +108,11 @@ export class Session {
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
     const provider = new RenewingProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
     options.onWaiting?.(`${stored.provider} to answer for the account '${account}'`);
-    const opened = await openSessionAccount(provider, stored, options, binding, threads);
+    const meter = await MountMeter.start(options.options.metrics, bandwidth);
+    const opened = await openSessionAccount(provider, stored, options, binding, threads).catch((error) => {
+      meter.close();
+      throw error;
+    });
     options.onWaiting?.(`the kernel to mount ${mountpoint}`);
     try {
       const mounted = await binding.mount(opened.filesystem.withTrash(), {
@@ -115,15 +124,21 @@ export class Session {
       });
       const { uploader } = opened.filesystem;
       const live = new LiveOptions(options.options, { bandwidth, uploader, setLogLevel }, systemClock);
-      const session = new Session(options, stored, provider, opened, mounted, binding.name, live);
+      const session = new Session(options, stored, provider, opened, mounted, binding.name, live, meter);
       await session.#listen();
+      meter.ready(() => session.#metered());
       log.info({ account, mountpoint, binding: binding.name }, 'mounted');
       for (const warning of opened.warnings) log.warn({ account }, warning);
       return session;
     } catch (error) {
+      meter.close();
       await opened.close();
       throw error;
     }
+  }
+
+  #metered(): Metered {
+    return { status: this.status(), outcomes: this.#provider.metrics().outcomes, mounted: this.#mounted };
   }
 
   /** Warnings for the user, a sentence each. */
@@ -132,39 +147,16 @@ export class Session {
   }
 
   status(): MountStatus {
-    const { total, byRoute, rateLimit } = this.#provider.metrics();
-    const uploads = this.#uploads();
-    const quota = this.#opened.filesystem.quota();
-    const excluded = uploads.filter(({ state }) => state === 'excluded');
-    const limits = this.#live.status();
-    const kept = this.#opened.keptVersions();
-    const metadata = this.#opened.metadata();
-    const pins = this.#opened.filesystem.pins.status();
     const { account, mountpoint, options } = this.#options;
-    return {
-      mountpoint,
-      account,
-      provider: this.#stored.provider,
-      pid: process.pid,
-      binding: this.#binding,
-      writeBack: options.writeBack,
-      readOnly: options.readOnly,
-      ...(this.#opened.filesystem.uploader.isPaused && { paused: true as const }),
-      pending: uploads.filter(isPending),
-      failed: uploads.filter((upload) => upload.state === 'failed'),
-      ...(excluded.length > 0 && { excluded }),
-      ...(Object.keys(limits).length > 0 && { limits }),
-      downloads: this.#opened.filesystem.inspection.downloads(),
-      transferred: this.#opened.filesystem.inspection.transferred(),
-      cache: this.#opened.cache.stats(),
-      ...(pins === null ? {} : { pins }),
-      requests: { total, byRoute },
-      ...(rateLimit === null ? {} : { rateLimit }),
-      ...(quota === null ? {} : { quota }),
-      ...(kept.length === 0 ? {} : { kept }),
-      ...(metadata === null ? {} : { metadata }),
-      ...(this.#provider.isRefused ? { login: loginCommand(account, this.#stored) } : {}),
-    };
+    const { provider } = this.#stored;
+    return gatherStatus({
+      mount: { mountpoint, account, provider, binding: this.#binding },
+      options,
+      provider: this.#provider,
+      opened: this.#opened,
+      live: this.#live,
+      login: loginCommand(account, this.#stored),
+    });
   }
 
   /**
@@ -289,6 +281,8 @@ export class Session {
         return this.unmount(progress);
       case 'unmount-force':
         return this.forceUnmount();
+      case 'metrics':
+        return this.#meter.families(this.#metered());
       case 'set':
         return this.#live.set(args.values ?? {});
       default:
@@ -319,15 +313,11 @@ export class Session {
     const left = this.#uploads().filter(({ state }) => state !== 'excluded');
     this.#left = [...left, ...this.#leftMetadata()];
     this.#live.close();
+    this.#meter.close();
     await this.#opened.close();
     registry.remove(mountpoint);
     log.info({ mountpoint, left: this.#left.length }, 'unmounted');
   }
-}
-
-/** Neither failed nor excluded: it is going to be stored. */
-function isPending({ state }: UploadStatus): boolean {
-  return state !== 'failed' && state !== 'excluded';
 }
 
 /** The login command that replaces refused credentials. */

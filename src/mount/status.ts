@@ -67,6 +67,8 @@ export interface UploadStatus {
   /** Bytes that the provider has accepted. */
   readonly sent: number;
   readonly state: string;
+  /** When it began to wait, ms since 1970. */
+  readonly since?: number;
   /** Of a failed upload: the errno that the program got, and the reason. */
   readonly code?: string;
   readonly error?: string;

@@ -256,6 +256,8 @@ export interface RequestMetrics {
   readonly total: number;
   /** The same number by route, such as `GET /folder/{id}/files`. */
   readonly byRoute: Readonly<Record<string, number>>;
+  /** How they ended, by route: the class of the status (`2xx`), or `none` without an answer. */
+  readonly outcomes: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly rateLimit: RateLimit | null;
 }
 

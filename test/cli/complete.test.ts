@@ -10,7 +10,7 @@ const values = (...words: string[]): string[] => complete(...words).words.map(({
 describe('completion offers', () => {
   it('the commands that help shows', () => {
     expect(values('')).toEqual(
-      'login logout accounts mount umount status log uploads pause resume set trash pin unpin cache service link share search info api sandbox doctor completion help'.split(
+      'login logout accounts mount umount status metrics log uploads pause resume set trash pin unpin cache service link share search info api sandbox doctor completion help'.split(
         ' ',
       ),
     );

@@ -283,7 +283,7 @@ export class MemoryProvider implements Provider {
   }
 
   metrics(): RequestMetrics {
-    return { total: this.calls.length, byRoute: {}, rateLimit: null };
+    return { total: this.calls.length, byRoute: {}, outcomes: {}, rateLimit: null };
   }
 
   close(): Promise<void> {

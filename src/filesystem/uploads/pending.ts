@@ -13,6 +13,8 @@ export interface PendingUpload {
   readonly sent: number;
   /** `excluded`: it stays here because of its name. */
   readonly state: UploadState | 'excluded';
+  /** When it began to wait, ms since 1970. */
+  readonly since: number;
   /** For a failed upload: the errno that the program received, and the reason. */
   readonly code?: string;
   readonly error?: string;
@@ -29,6 +31,7 @@ export function pendingUploads(core: Core, exclusion: Exclusion, root: Ino): Pen
       path: pathOf(core, row.ino, root),
       size: state?.spool?.size ?? row.content.size,
       sent: state?.activeUpload ? state.sent : 0,
+      since: row.since,
       state: row.state !== 'failed' && exclusion.has(row.ino) ? ('excluded' as const) : row.state,
       ...(row.state === 'failed' ? { code: row.code ?? 'EIO', error: row.message ?? '' } : {}),
     };

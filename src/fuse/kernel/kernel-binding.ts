@@ -1,6 +1,7 @@
 /** The binding that speaks the kernel's FUSE protocol itself: the default on Linux. */
 import { stat } from 'node:fs/promises';
 import { messageOf, SyncmountError } from '../../base/errors.js';
+import type { OperationCount } from '../../base/operation-timings.js';
 import type { Filesystem } from '../../filesystem/api.js';
 import type { Binding, BindingOptions, Mounted, Probe } from '../binding.js';
 import { checkDevice } from '../device.js';
@@ -27,6 +28,10 @@ class KernelMount implements Mounted {
       },
       () => {},
     );
+  }
+
+  operationCounts(): readonly OperationCount[] {
+    return this.#session.timings.counts();
   }
 
   unmount(): Promise<void> {

@@ -44,3 +44,6 @@ export const operations: readonly (NamedOperation | undefined)[] = (() => {
   for (const [name, operation] of Object.entries(byName)) table[opcode[name as Listed]] = { name, ...operation };
   return table;
 })();
+
+/** For counting, by opcode: those that have an answer. */
+export const operationNames = operations.map((operation) => (operation?.silent ? undefined : operation?.name));

@@ -8,6 +8,7 @@ import { constants } from 'node:os';
 import { SyncmountError } from '../../../base/errors.js';
 import type { Log } from '../../../base/log.js';
 import { isPromise, type MaybePromise } from '../../../base/maybe-promise.js';
+import { OperationTimings } from '../../../base/operation-timings.js';
 import type { Filesystem } from '../../../filesystem/api.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
 import { errnoOf } from '../../answers.js';
@@ -15,7 +16,7 @@ import { type Addon, type Device, errnoName, failed } from '../addon.js';
 import { RequestCaller } from '../connection/caller.js';
 import { Connection } from '../connection/connection.js';
 import type { Looks } from '../connection/interrupts.js';
-import { type NamedOperation, operations } from '../operations/operations.js';
+import { type NamedOperation, operationNames, operations } from '../operations/operations.js';
 import { initReplyBytes, negotiate } from '../protocol/negotiation.js';
 import { opcode } from '../protocol/protocol.js';
 import type { Request } from '../protocol/request.js';
@@ -34,6 +35,8 @@ export class Session {
   readonly ended: Promise<void>;
   readonly connection: Connection;
   readonly #log: Log;
+  /** Of all requests with an answer, by opcode. */
+  readonly timings = new OperationTimings(operationNames);
   readonly #addon: Addon;
   readonly #device: Device;
   readonly #invalidations: Invalidations;
@@ -144,6 +147,8 @@ export class Session {
       if (operation.silent === undefined) connection.fail(request.unique, EINVAL);
       return;
     }
+    const begun = performance.now();
+    const number = request.opcode;
     const caller = new RequestCaller(request);
     if (operation.changes) connection.directories.changes++;
     let result: MaybePromise<unknown>;
@@ -151,13 +156,24 @@ export class Session {
       result = operation.call(connection, request, caller);
     } catch (error) {
       this.#failed(operation, caller, error);
+      this.timings.ended(number, begun, true);
       return;
     }
-    if (isPromise(result)) this.#wait(operation, caller, result);
-    else this.#succeeded(operation, caller.unique, result);
+    if (isPromise(result)) {
+      this.#wait(operation, caller, result, number, begun);
+      return;
+    }
+    this.#succeeded(operation, caller.unique, result);
+    this.timings.ended(number, begun, false);
   }
 
-  #wait(operation: NamedOperation, caller: RequestCaller, result: Promise<unknown>): void {
+  #wait(
+    operation: NamedOperation,
+    caller: RequestCaller,
+    result: Promise<unknown>,
+    number: number,
+    begun: number,
+  ): void {
     const { pending } = this.connection;
     caller.finishes = operation.changes === true;
     pending.set(caller.unique, caller);
@@ -167,10 +183,12 @@ export class Session {
         (value) => {
           pending.delete(caller.unique);
           this.#succeeded(operation, caller.unique, value);
+          this.timings.ended(number, begun, false);
         },
         (error) => {
           pending.delete(caller.unique);
           this.#failed(operation, caller, error);
+          this.timings.ended(number, begun, true);
         },
       )
       .then(() => {

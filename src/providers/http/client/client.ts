@@ -317,11 +317,22 @@ export class HttpClient {
       const { method, chunked, pieces, isDownload } = call;
       const request = { method, url, headers, body: bodyOf(call), chunked, pieces, isDownload };
       const transport = isBulk(request) ? (this.#bulk ?? this.#transport) : this.#transport;
-      const response = await transport.send(request, stallMs, signal);
+      const response = await this.#counted(call.route, transport.send(request, stallMs, signal));
       limiter?.observe(response.status, response.headers);
       return headers.authorization === undefined ? response : { ...response, authorization: headers.authorization };
     } finally {
       limiter?.release();
+    }
+  }
+
+  async #counted(route: string, sending: Promise<WireResponse>): Promise<WireResponse> {
+    try {
+      const response = await sending;
+      this.#counter.ended(route, response.status);
+      return response;
+    } catch (error) {
+      this.#counter.ended(route, null);
+      throw error;
     }
   }
 
