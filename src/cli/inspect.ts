@@ -5,7 +5,7 @@ import type { Found, ObjectInfo } from '../filesystem/inspect/inspection.js';
 import { askControl } from '../mount/control.js';
 import type { LinkWish, Member, RemoteLink } from '../providers/provider.js';
 import type { Context } from './context.js';
-import { print, printJson } from './output.js';
+import { complain, print, printJson, printPicture } from './output.js';
 import { askHidden, requireTerminal } from './prompts.js';
 import { localTime, meant } from './trash.js';
 
@@ -16,6 +16,7 @@ interface LinkOptions {
   readonly remove?: boolean;
   readonly password?: boolean;
   readonly expires?: string;
+  readonly qr?: boolean;
   readonly json?: boolean;
 }
 
@@ -24,6 +25,8 @@ export async function linkCommand({ registry }: Context, path: string, options: 
   const act = options.remove ? 'remove' : options.list ? 'show' : 'create';
   if (act !== 'create' && (options.password || options.expires !== undefined))
     throw new UsageError('--password and --expires are for a new link');
+  if (options.qr && (options.json || options.remove)) throw new UsageError('--qr shows a link to people');
+  if (options.qr && !process.stdout.isTTY) throw new UsageError('--qr draws on a terminal');
   const { entry, paths } = meant(registry, [path]);
   const wish: LinkWish = {
     act,
@@ -38,6 +41,15 @@ export async function linkCommand({ registry }: Context, path: string, options: 
     ...(link.expires === undefined ? [] : [`until ${localTime(link.expires)}`]),
   ];
   print(link.url ?? 'Shared, but the service tells no address.', ...notes);
+  if (options.qr && link.url !== null) await draw(link.url);
+}
+
+async function draw(url: string): Promise<void> {
+  const { qrCode } = await import('./qr.js');
+  const { width, lines } = qrCode(url);
+  const { columns } = process.stdout;
+  if (width > columns) complain(`the code needs ${width} columns, and the terminal has ${columns}`);
+  else printPicture(lines);
 }
 
 /** Links end after whole days. Throws `UsageError`. */

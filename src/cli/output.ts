@@ -10,6 +10,11 @@ export function print(...fields: readonly string[]): void {
   process.stdout.write(`${fields.map(printable).join('\t')}\n`);
 }
 
+/** Lines of our own with colours in them, for a terminal. Nothing in them may come from elsewhere. */
+export function printPicture(lines: readonly string[]): void {
+  process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+}
+
 /** Prints JSON for programs. */
 export function printJson(value: unknown, indent = 2): void {
   process.stdout.write(`${printableJson(JSON.stringify(value, null, indent))}\n`);

@@ -211,6 +211,7 @@ export function createProgram(): Command {
     .option('--remove', 'end it')
     .option('--password', 'ask for a password that others need (4shared, 4Sync: of a folder)')
     .option('--expires <time>', 'when it ends, such as 7d (Acronis)')
+    .option('--qr', 'draw it as a QR code too, on a terminal')
     .option('--json', 'as JSON')
     .action(async (path: string, options) => (await import('./inspect.js')).linkCommand(context, path, options));
   root
