@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
-import { topics } from './help-topics.js';
+import { pageTopics, sectionTopics, topics } from './help-topics.js';
 import { manualPages } from './manual.js';
-import { renderText } from './manual-format.js';
+import { renderSections, renderText } from './manual-format.js';
+import { subjects } from './manual-sections.js';
 
 /** Explains a command, or one of `topics`. Throws `UsageError` for anything else. */
 export function helpCommand(root: Command, wanted: string | undefined): void {
@@ -14,8 +15,10 @@ function textOf(root: Command, wanted: string | undefined): string {
   const commands = root.createHelp().visibleCommands(root);
   const command = commands.find((one) => one.name() === wanted);
   if (command !== undefined) return command.helpInformation();
-  const topic = topics.find((one) => one === wanted);
-  if (topic !== undefined) return renderText(manualPages(root)[topic]);
+  const page = pageTopics.find((one) => one === wanted);
+  if (page !== undefined) return renderText(manualPages(root)[page]);
+  const section = sectionTopics.find((one) => one === wanted);
+  if (section !== undefined) return renderSections([subjects[section]]);
   const known = [...commands.map((one) => one.name()), ...topics];
   throw new UsageError(`there is no help about '${wanted}'; there is about ${known.join(', ')}`);
 }

@@ -65,7 +65,11 @@ function marked(text: string): string {
 const WIDTH = 80;
 
 export function renderText({ name, purpose, sections }: Page): string {
-  const lines = ['NAME', `    ${name} - ${purpose}`];
+  return `NAME\n    ${name} - ${purpose}\n\n${renderSections(sections)}`;
+}
+
+export function renderSections(sections: readonly Section[]): string {
+  const lines: string[] = [];
   for (const { title, isSub, blocks } of sections) {
     lines.push('', isSub ? `  ${title}` : title.toUpperCase());
     for (const [index, block] of blocks.entries()) {
@@ -74,7 +78,7 @@ export function renderText({ name, purpose, sections }: Page): string {
       else for (const [term, text] of block.items) lines.push(`    ${term}`, ...wrapped(text.replaceAll('`', ''), 8));
     }
   }
-  return `${lines.join('\n')}\n`;
+  return `${lines.slice(1).join('\n')}\n`;
 }
 
 function wrapped(text: string, indent: number): string[] {

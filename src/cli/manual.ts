@@ -4,8 +4,9 @@
  */
 import type { Command } from 'commander';
 import { type CallerOptionSpec, callerOptionSpecs, type OptionSpec, optionSpecs } from '../config/options.js';
-import type { Topic } from './help-topics.js';
+import type { PageTopic } from './help-topics.js';
 import type { Block, Page, Section } from './manual-format.js';
+import { subjects } from './manual-sections.js';
 
 export { renderRoff } from './manual-format.js';
 
@@ -46,7 +47,7 @@ const units =
   'Sizes take K, M, G and T (powers of 1024); times take ms, s, m, h and d. A switch takes true or false, or no value for true.';
 
 /** All pages, by the topic of `help` that prints each. */
-export function manualPages(root: Command): Readonly<Record<Topic, Page>> {
+export function manualPages(root: Command): Readonly<Record<PageTopic, Page>> {
   const version = root.version() ?? '';
   return { manual: programPage(root, version), fstab: mountPage(version), config: configPage(version) };
 }
@@ -147,6 +148,7 @@ function mountPage(version: string): Page {
           '`ro` is read-only and `allow_other` is allow-other. What `mount`(8) and libfuse understand is ignored where it changes nothing that a program sees; of the rest a line says what it would need. A comma within a value has a backslash before it.',
         ],
       },
+      ...Object.values(subjects),
       exitStatus,
       { title: 'See also', blocks: ['`syncmount`(1), `syncmount.toml`(5), `fstab`(5), `systemd.automount`(5)'] },
     ],

@@ -287,7 +287,7 @@ export function createProgram(): Command {
     .action(async (shell: string) => (await import('./completion.js')).completionCommand(shell));
   root
     .command('help [topic]')
-    .description('explain a command, or one of: manual, fstab, config')
+    .description('explain a command, or one of: manual, fstab, config, limits, monitoring')
     .action(async (topic: string | undefined) => (await import('./help.js')).helpCommand(root, topic));
   root
     .command('complete [words...]', { hidden: true })

@@ -69,7 +69,9 @@ describe('the manual', () => {
       'Usage: syncmount [options] [command]',
       'Usage: syncmount mount [options] [account:path] [mountpoint]',
       ...Object.values(manualPages(createProgram())).map(({ name, purpose }) => `NAME    ${name} - ${purpose}`),
+      expect.stringMatching(/^LIMITS {4}--bwlimit holds/),
+      expect.stringMatching(/^MONITORING {4}syncmount status tells/),
     ]);
-    expect(() => helpCommand(root, 'all')).toThrow(/no help about 'all'; there is about login, .*, config$/);
+    expect(() => helpCommand(root, 'all')).toThrow(/no help about 'all'; there is about login, .*, monitoring$/);
   });
 });
