@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { UsageError } from '../base/errors.js';
-import { formatSize } from '../config/units.js';
+import { formatCount, formatSize } from '../config/units.js';
 import type { CachedFile, CacheListing, Dropped, Warmed, WarmProgress } from '../filesystem/inspect/cached-files.js';
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
@@ -52,7 +52,7 @@ async function show({ registry }: Context, given: readonly string[], { json, all
   if (caches.length === 0) return print('Nothing is mounted.');
   for (const { mountpoint, bytes, limit, pinned, files } of caches) {
     const also = pinned === 0 ? '' : `, and ${formatSize(pinned)} pinned`;
-    print(`${mountpoint}: ${formatSize(bytes)} of ${formatSize(limit)}${also}, ${files.length} files`);
+    print(`${mountpoint}: ${formatSize(bytes)} of ${formatSize(limit)}${also}, ${formatCount(files.length, 'file')}`);
     const shown = all === true ? files : files.slice(0, SHOWN);
     for (const file of shown) print(...fieldsOf(mountpoint, file));
     if (shown.length < files.length) print(`and ${files.length - shown.length} smaller ones: --all shows them`);
@@ -74,7 +74,7 @@ async function drop(entry: RegistryEntry, paths: readonly string[], { json }: Ca
     ...(open === 0 ? [] : [`${open} that programs have open`]),
   ];
   const rest = stays.length === 0 ? '' : ` Kept: ${stays.join(', ')}.`;
-  print(`Freed ${formatSize(bytes)} of ${files} files.${rest}`);
+  print(`Freed ${formatSize(bytes)} of ${formatCount(files, 'file')}.${rest}`);
 }
 
 async function warm(entry: RegistryEntry, paths: readonly string[], { json }: CacheOptions): Promise<void> {
@@ -93,7 +93,7 @@ async function warm(entry: RegistryEntry, paths: readonly string[], { json }: Ca
     process.off('SIGINT', interrupt);
   })) as Warmed;
   if (json) printJson(warmed);
-  else print(`Here: ${warmed.files} of ${warmed.allFiles} files, ${formatSize(warmed.bytes)}.`);
+  else print(`Here: ${warmed.files} of ${formatCount(warmed.allFiles, 'file')}, ${formatSize(warmed.bytes)}.`);
   for (const { path, error } of warmed.failed) complain(`${join(entry.mountpoint, path)}: ${error}`);
   if (warmed.failed.length > 0) process.exitCode = 1;
 }
@@ -109,7 +109,7 @@ interface Shown {
 function progressBar(): Shown {
   let last: WarmProgress = { files: 0, bytes: 0, allFiles: 0, allBytes: 0 };
   const told = (): string =>
-    `${last.files} of ${last.allFiles} files, ${formatSize(last.bytes)} of ${formatSize(last.allBytes)} are here`;
+    `${last.files} of ${formatCount(last.allFiles, 'file')}, ${formatSize(last.bytes)} of ${formatSize(last.allBytes)} are here`;
   const bar = process.stderr.isTTY
     ? new SingleBar({ format: 'fetching {bar} {percentage}% | {told}', clearOnComplete: true })
     : null;

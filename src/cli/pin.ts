@@ -1,7 +1,7 @@
 /** `syncmount pin` and `unpin`: what is kept on this machine. */
 import { join, sep } from 'node:path';
 import { UsageError } from '../base/errors.js';
-import { formatSize } from '../config/units.js';
+import { formatCount, formatSize } from '../config/units.js';
 import type { PinListing } from '../filesystem/pins/pins.js';
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
@@ -66,7 +66,7 @@ async function list({ registry }: Context, given: readonly string[], asJson: boo
 function fieldsOf({ path, kind, files, bytes, missingFiles, missingBytes, problem }: PinListing): string[] {
   const isHere = missingFiles === 0 && problem === undefined;
   const size = isHere ? formatSize(bytes) : `${formatSize(bytes - missingBytes)} of ${formatSize(bytes)}`;
-  const count = isHere ? `${files} files` : `${files - missingFiles} of ${files} files`;
+  const count = isHere ? formatCount(files, 'file') : `${files - missingFiles} of ${formatCount(files, 'file')}`;
   return [
     isHere ? 'here' : problem === undefined ? 'fetching' : 'waiting',
     size,

@@ -1,6 +1,6 @@
 /** What `syncmount status` shows people: pure functions of what mounts have told, now and a moment ago. */
 import { describeLimit } from '../config/bandwidth.js';
-import { formatSize } from '../config/units.js';
+import { formatCount, formatSize } from '../config/units.js';
 import type { PinStatus } from '../filesystem/pins/pins.js';
 import type { MountStatus, UploadStatus } from '../mount/status.js';
 
@@ -65,7 +65,7 @@ function viewOfOne(status: MountStatus, past: Past | null): string[] {
 function stateOf({ login, failed, paused, pending, downloads }: MountStatus): string {
   if (login !== undefined) return 'needs a login';
   const parts = [
-    ...(failed.length > 0 ? [`${counted(failed.length, 'file')} not stored: see below`] : []),
+    ...(failed.length > 0 ? [`${formatCount(failed.length, 'file')} not stored: see below`] : []),
     ...(paused ? ['paused'] : pending.length > 0 ? ['uploading'] : []),
     ...(downloads.length > 0 ? ['downloading'] : []),
   ];
@@ -77,7 +77,7 @@ function uploadLines({ pending, paused, transferred }: MountStatus, past: Past |
   const size = sum(pending.map((upload) => upload.size));
   const sent = sum(pending.map(sentOf));
   const rate = paused ? null : rateOf(transferred.sent, past?.mount.transferred.sent, past);
-  const total = `  upload    ${[counted(pending.length, 'file'), ...progressOf({ done: sent, size, rate })].join(', ')}`;
+  const total = `  upload    ${[formatCount(pending.length, 'file'), ...progressOf({ done: sent, size, rate })].join(', ')}`;
   const sorted = [...pending].sort((a, b) => Number(isUnderway(b)) - Number(isUnderway(a)));
   const rows = sorted.slice(0, SHOWN).map((upload) => {
     const earlier = past?.mount.pending.find(({ path }) => path === upload.path);
@@ -91,7 +91,7 @@ function uploadLines({ pending, paused, transferred }: MountStatus, past: Past |
 function downloadLines({ downloads, transferred }: MountStatus, past: Past | null): string[] {
   if (downloads.length === 0) return [];
   const rate = rateOf(transferred.received, past?.mount.transferred.received, past);
-  const total = `  download  ${[counted(downloads.length, 'file'), ...(rate === null ? [] : [speed(rate)])].join(', ')}`;
+  const total = `  download  ${[formatCount(downloads.length, 'file'), ...(rate === null ? [] : [speed(rate)])].join(', ')}`;
   const rows = downloads.slice(0, SHOWN).map(({ path, size, present }) => {
     const earlier = past?.mount.downloads.find((download) => download.path === path);
     const own = earlier === undefined ? null : rateOf(present, earlier.present, past);
@@ -107,7 +107,7 @@ function failureLines({ failed, mountpoint }: MountStatus): string[] {
   });
   const advice = new Set(failed.map(({ code }) => adviceFor(code)));
   return [
-    `  failed    ${counted(failed.length, 'file')}, kept on this machine`,
+    `  failed    ${formatCount(failed.length, 'file')}, kept on this machine`,
     ...table(rows),
     ...andMore(failed.length),
     ...[...advice].map((what) => `    ${what}`),
@@ -202,18 +202,15 @@ function andMore(count: number): string[] {
   return count > SHOWN ? [`    and ${count - SHOWN} more`] : [];
 }
 
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
-}
-
 function leftOf({ limit, remaining, resetAt }: NonNullable<MountStatus['rateLimit']>): string {
   const left = limit === 0 ? 'no requests' : `${remaining} of ${limit} requests`;
   return `${left} left until ${new Date(resetAt).toLocaleString('sv-SE')}`;
 }
 
 function pinsLine({ files, bytes, missingFiles, missingBytes, problem }: PinStatus): string {
-  if (missingFiles === 0 && problem === undefined) return `${counted(files, 'file')}, ${formatSize(bytes)}, all here`;
-  const here = `${files - missingFiles} of ${counted(files, 'file')}`;
+  if (missingFiles === 0 && problem === undefined)
+    return `${formatCount(files, 'file')}, ${formatSize(bytes)}, all here`;
+  const here = `${files - missingFiles} of ${formatCount(files, 'file')}`;
   const [, percent] = progressOf({ done: bytes - missingBytes, size: bytes, rate: null });
   return `${here}, ${formatSize(bytes - missingBytes)} of ${formatSize(bytes)}, ${percent} here${because(problem)}`;
 }

@@ -33,3 +33,8 @@ export function formatSize(bytes: number): string {
   const power = Math.min(Math.floor(Math.log2(bytes) / 10), units.length);
   return `${(bytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`;
 }
+
+/** `1 file`, `2 files`. */
+export function formatCount(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}

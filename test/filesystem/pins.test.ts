@@ -142,3 +142,15 @@ it('what the disk has no room for is told, and asks for nothing', async () => {
   await pass(m, 70_000);
   expect(allHere(m)).toBe(true);
 });
+
+it('a path that another client made a moment ago is found, and one that is nowhere costs one listing', async () => {
+  const m = await start(({ other }) => other.put('p/1', 'one'));
+  await m.names('p');
+  m.provider.other.put('p/2', 'two');
+  await m.fs.pins.pin(['/p/2']);
+  await pass(m, 2000);
+  expect(m.fs.pins.status()).toMatchObject({ files: 1, missingFiles: 0, bytes: 3 });
+  m.provider.counts();
+  await expect(m.fs.pins.pin(['/p/nothing'])).rejects.toMatchObject({ code: 'ENOENT' });
+  expect(m.provider.counts()).toEqual({ list: 1 });
+});
