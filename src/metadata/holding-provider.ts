@@ -84,6 +84,27 @@ export class HoldingProvider implements Provider {
       await orAborted(prepare(folder, options), options.signal);
     }
     await this.#confirm(folder, entries, options);
+    return this.#shown(folder, entries, options);
+  }
+
+  /** Absent where the provider has none. The root has what is not to be shown, and where the metadata is: it is read every time. */
+  get listAgain(): Provider['listAgain'] {
+    if (this.#provider.listAgain === undefined) return undefined;
+    return async (folder, options) => {
+      const { prepare, root } = this.#o;
+      const listing = folder.id === root.id ? undefined : this.#provider.listAgain?.(folder, options);
+      if (listing === undefined) return { entries: await this.list(folder, options), memory: null };
+      const [{ entries, memory }] = await Promise.all([listing, prepare(folder, options)]);
+      await this.#confirm(folder, [], options);
+      const isWhole = this.#held.objects().size === 0 && this.#held.entryOnlyIn(folder.id).length === 0;
+      if (isWhole) return { entries, memory };
+      const all = entries === 'same' ? await this.#provider.list(folder, options) : entries;
+      return { entries: await this.#shown(folder, all, options), memory: null };
+    };
+  }
+
+  /** A listing of the service as it is to be seen. */
+  async #shown(folder: RemoteFolder, entries: RemoteEntry[], options: Listing): Promise<RemoteEntry[]> {
     const objects = this.#held.objects();
     const shown = objects.size === 0 ? entries : await this.#withObjects(folder, entries, objects, options);
     const empty = this.#held.entryOnlyIn(folder.id);

@@ -76,6 +76,19 @@ export class RenewingProvider implements Provider {
     return this.#ask((provider) => provider.list(folder, options));
   }
 
+  /** Absent where it would save nothing. */
+  get listAgain(): Provider['listAgain'] {
+    if (this.#made.provider.listAgain === undefined) return undefined;
+    return (folder, options) =>
+      this.#ask(
+        async (provider) =>
+          (await provider.listAgain?.(folder, options)) ?? {
+            entries: await provider.list(folder, options),
+            memory: null,
+          },
+      );
+  }
+
   stat(ref: RemoteRef, options?: RequestOptions): Promise<RemoteEntry> {
     return this.#ask((provider) => provider.stat(ref, options));
   }

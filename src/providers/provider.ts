@@ -261,6 +261,22 @@ export interface RequestMetrics {
   readonly rateLimit: RateLimit | null;
 }
 
+/** What a provider remembers of the last answer about a folder. Only the provider that made it can read it. */
+export type ListingMemory = object;
+
+export interface ListAgainOptions extends RequestOptions {
+  readonly countsAreFresh?: boolean;
+  /** Null where no earlier answer is known. */
+  readonly memory: ListingMemory | null;
+}
+
+export interface ListedAgain {
+  /** `same`: the service has given the very answer from which `memory` came. */
+  readonly entries: RemoteEntry[] | 'same';
+  /** Null: the next answer cannot be compared with this one. */
+  readonly memory: ListingMemory | null;
+}
+
 export interface Provider {
   readonly name: ProviderName;
   readonly capabilities: Capabilities;
@@ -273,6 +289,12 @@ export interface Provider {
    * `countsAreFresh` the counts in `folder` save requests: files or folders with count 0 are not requested.
    */
   list(folder: RemoteFolder, options?: RequestOptions & { readonly countsAreFresh?: boolean }): Promise<RemoteEntry[]>;
+
+  /**
+   * As `list`, where the caller knows what an earlier answer has brought: tells only that the answer is the same, if it is. Absent where
+   * that would save nothing.
+   */
+  listAgain?(folder: RemoteFolder, options: ListAgainOptions): Promise<ListedAgain>;
 
   /** One object as it is now. Rejects with `not-found` also if it is in the trash. */
   stat(ref: RemoteRef, options?: RequestOptions): Promise<RemoteEntry>;

@@ -2,31 +2,35 @@
  * Keeps directory listings fresh: decides when to ask the provider, asks once for all callers, and merges the answer.
  */
 import { setMaxListeners } from 'node:events';
-import pLimit from 'p-limit';
 import { type Clock, SteadyTime } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
-import { forEachInTurns, inTurns, Pieces } from '../base/event-loop-turns.js';
+import { forEachInTurns } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
 import type { MaybePromise } from '../base/maybe-promise.js';
 import { SharedWork } from '../base/shared-work.js';
 import { ProviderError } from '../providers/errors.js';
-import type { Priority, Provider, RemoteEntry, RemoteFolder } from '../providers/provider.js';
+import type {
+  ListAgainOptions,
+  ListedAgain,
+  Priority,
+  Provider,
+  RemoteEntry,
+  RemoteFolder,
+} from '../providers/provider.js';
 import { pollChanges } from './change-poll.js';
 import { FolderCountReliability } from './folder-count-reliability.js';
-import { freshnessOf, WalkDetector } from './freshness.js';
+import { freshnessOf } from './freshness.js';
 import { type Ino, type Inode, remoteFolderOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { type ListingChanges, LocalChanges } from './listing.js';
 import { mergeListing } from './merge.js';
-import { scanning } from './scan.js';
+import { SameListings } from './same-listings.js';
+import { LISTINGS_AHEAD, WalkAhead } from './walk-ahead.js';
 
 /** How long a caller waits for a fresh listing where an older one can be served instead, ms. */
 const REFRESH_TIMEOUT_MS = 5_000;
 /** After a failed refresh, older listings are served without a request for this long, ms: `ls` stays quick while offline. */
 const OFFLINE_PAUSE_MS = 5_000;
-/** Listings under way ahead of a walk: half of the connections to a host, each busy for a round trip. */
-const WALK_AHEAD = 16;
-
 /**
  * Listings of an earlier mount are refreshed once no program has looked at a directory for this long, ms: else a walk over the tree
  * would wait behind the answers to all of them. Each waits for such a pause at most as long as a listing is served without a request
@@ -67,12 +71,8 @@ export class Directories {
   readonly #mountedAt: number;
   readonly #time: SteadyTime;
   readonly #underway = new Map<Ino, SharedWork<void>>();
-  readonly #walk = new WalkDetector();
-  readonly #listAheadLimit = pLimit(WALK_AHEAD);
-  /** Directories whose children are being listed ahead. */
-  readonly #listingAhead = new Set<Ino>();
-  /** The directory whose children were last found to be all listed, and its listing then: a walk need not check them again. */
-  #allListed: { readonly parent: Ino; readonly listedAt: number | null } | null = null;
+  readonly #walk: WalkAhead;
+  readonly #same: SameListings;
   readonly #counts = new FolderCountReliability();
   readonly #closing = new AbortController();
   /** Directories that are known to differ from their listing. */
@@ -89,6 +89,11 @@ export class Directories {
     this.#options = options;
     this.#mountedAt = options.clock.now();
     this.#time = new SteadyTime(options.clock);
+    this.#same = new SameListings(options.table);
+    this.#walk = new WalkAhead({
+      ...{ table: options.table, log: options.log, closing: this.#closing.signal },
+      list: (ino) => this.refresh(ino, 'background'),
+    });
     // Every listing under way listens to it.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -147,30 +152,7 @@ export class Directories {
 
   /** Call when a program lists `ino`. When it walks the tree, the directories beside it are listed ahead. */
   walked(ino: Ino): void {
-    const { table, clock } = this.#options;
-    const parent = table.get(ino)?.parent ?? null;
-    if (!this.#walk.listed(ino, parent, clock.now()) || parent === null || this.#listingAhead.has(parent)) return;
-    const listedAt = table.get(parent)?.listedAt ?? null;
-    if (this.#allListed?.parent === parent && this.#allListed.listedAt === listedAt) return;
-    const ahead = (unlisted: readonly Ino[]): Promise<unknown> => {
-      if (unlisted.length === 0) this.#allListed = { parent, listedAt };
-      return Promise.all(unlisted.map((sibling) => this.#listAhead(sibling)));
-    };
-    const unlistedOf = (child: Inode): Ino[] =>
-      child.kind === 'directory' && child.listedAt === null ? [child.ino] : [];
-    if (!table.isLarge(parent)) {
-      const unlisted = table.children(parent).flatMap(unlistedOf);
-      if (unlisted.length > 0) this.#listingAhead.add(parent);
-      void ahead(unlisted).then(() => this.#listingAhead.delete(parent));
-      return;
-    }
-    this.#listingAhead.add(parent);
-    inTurns(scanning(table, parent, unlistedOf, new Pieces()))
-      .then((unlisted) => ahead(unlisted.flat()))
-      .catch((error) =>
-        this.#options.log.debug({ parent, code: codeOf(error) }, `listing ahead failed: ${messageOf(error)}`),
-      )
-      .finally(() => this.#listingAhead.delete(parent));
+    this.#walk.walked(ino, this.#options.clock.now());
   }
 
   /** Asks the provider now. Concurrent callers share one request, which is cancelled once the `signal` of each has aborted. */
@@ -216,7 +198,13 @@ export class Directories {
     const countsAreFresh =
       this.#areFresh(directory) && this.#counts.areReliable() && !this.#knowsMore(directory.ino, folder);
     try {
-      const all = await provider.list(folder, { priority, signal, countsAreFresh });
+      const known = this.#same.of(ino);
+      const options = { priority, signal, countsAreFresh };
+      const { entries: answer, memory } = await listAgain(provider, folder, { ...options, memory: known });
+      // What programs have changed here meanwhile is not in it.
+      const isSame = answer === 'same' && this.#same.of(ino) === known && this.changes.now === since;
+      if (isSame) return await this.#confirm(ino, priority, signal);
+      const all = answer === 'same' ? await provider.list(folder, options) : answer;
       this.#counts.observe(folder, all, this.#areFresh(directory));
       const entries = metadata?.visible(folder, all) ?? all;
       const impliesFolders = provider.capabilities.folders === 'implied';
@@ -224,6 +212,12 @@ export class Directories {
       // An answer that has come is merged even if every caller gave up. Only the end of the mount stops it.
       const ends = this.#closing.signal;
       const changes = await mergeListing(table, ino, entries, order, clock.now(), impliesFolders, ends);
+      // Only where the rows follow from the answer alone.
+      const isWhole =
+        changes.lost.length + changes.doubtful.length + table.further.countIn(ino) === 0 && this.changes.now === since;
+      // Nothing may have come between the end of the merge and this moment.
+      const watch = memory !== null && isWhole && table.changes === changes.at ? table.watch(ino) : null;
+      if (memory !== null && watch !== null) this.#same.remember(ino, memory, watch);
       const applied = await metadata?.apply(ino, (other) => this.refresh(other, priority, signal));
       this.#offlineUntil = 0;
       for (const other of changes.doubtful) this.#expired.add(other);
@@ -242,6 +236,17 @@ export class Directories {
     } finally {
       this.changes.end();
     }
+  }
+
+  /** The service has answered as before, and the rows show that. */
+  async #confirm(ino: Ino, priority: Priority, signal: AbortSignal): Promise<void> {
+    const { table, clock, metadata, onChange } = this.#options;
+    table.update(ino, { listedAt: clock.now() });
+    const applied = await metadata?.apply(ino, (other) => this.refresh(other, priority, signal));
+    this.#offlineUntil = 0;
+    const { names = [], attributes = [] } = applied ?? {};
+    if (names.length + attributes.length > 0)
+      onChange(ino, { names: new Set(names), attributes, contents: [], lost: [] });
   }
 
   /** Are the counts of a folder fresh? They come with its parent's listing and are as old as that. */
@@ -289,8 +294,8 @@ export class Directories {
       const [[, servedAt] = [0, 0]] = this.#servedStale;
       if (!(await this.#untilQuiet(servedAt))) return;
       // No more than can be under way: what comes after them waits for the next pause.
-      const served = [...this.#servedStale.keys()].slice(0, WALK_AHEAD);
-      await Promise.all(served.map((ino) => this.#listAheadLimit(() => this.#revalidateOne(ino))));
+      const served = [...this.#servedStale.keys()].slice(0, LISTINGS_AHEAD);
+      await Promise.all(served.map((ino) => this.#revalidateOne(ino)));
     }
   }
 
@@ -314,17 +319,6 @@ export class Directories {
     }
   }
 
-  async #listAhead(ino: Ino): Promise<void> {
-    try {
-      await this.#listAheadLimit(() => {
-        const known = this.#options.table.get(ino)?.listedAt ?? null;
-        return known !== null || this.#closing.signal.aborted ? undefined : this.refresh(ino, 'background');
-      });
-    } catch (error) {
-      this.#options.log.debug({ ino, code: codeOf(error) }, `listing ahead failed: ${messageOf(error)}`);
-    }
-  }
-
   /** Resolves with `work`, or after `ms`, whichever is first. */
   async #withTimeout(work: Promise<void>, ms: number): Promise<void> {
     const timer = new AbortController();
@@ -332,6 +326,11 @@ export class Directories {
     await Promise.race([work, pause]);
     timer.abort();
   }
+}
+
+async function listAgain(provider: Provider, folder: RemoteFolder, options: ListAgainOptions): Promise<ListedAgain> {
+  if (provider.listAgain !== undefined) return await provider.listAgain(folder, options);
+  return { entries: await provider.list(folder, options), memory: null };
 }
 
 function onlyNames(names: ReadonlySet<string>): SeenChanges {

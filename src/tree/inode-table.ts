@@ -47,6 +47,8 @@ export class InodeTable {
   onContentChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
   /** Called when an inode got, lost (`left`) or moved a further name, in the transaction of that. */
   onFurtherName: ((ino: Ino, left: Named | null) => void) | null = null;
+  /** Counts the changes of rows and names since the mount began. */
+  changes = 0;
   /** The changes that are being made come from a listing, not from this machine. */
   isMerging = false;
   readonly xattrs: XattrTable;
@@ -375,6 +377,7 @@ export class InodeTable {
 
   /** An entry came, went, moved or changed. */
   #moved(ino: Ino, before: Named | null, after: Named): void {
+    this.changes++;
     this.#names.moved(ino, before, after);
     if (this.#watches.isEmpty) return;
     if (before?.parent != null && before.parent !== after.parent) this.#watches.changed(before.parent, ino, null);

@@ -19,6 +19,8 @@ export interface ListingChanges {
   readonly doubtful: readonly Ino[];
   /** Directories that are missing from the listing and stay here, because they hold content that is not stored yet. */
   readonly lost: readonly Ino[];
+  /** `InodeTable.changes` at its end. */
+  readonly at: number;
 }
 
 /**
@@ -39,6 +41,11 @@ export class LocalChanges {
   end(): void {
     this.#listings--;
     if (this.#listings === 0) this.#changed.clear();
+  }
+
+  /** The present moment. */
+  get now(): number {
+    return this.#moment;
   }
 
   /** This mount has just created, changed, moved or removed the object. */

@@ -139,6 +139,7 @@ class Merge {
       elsewhere: this.#elsewhere,
       doubtful: this.#doubtful.filter((ino) => ino !== parent),
       lost: [...this.#lost],
+      at: table.changes,
     };
   }
 

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { turn } from '../../src/base/event-loop-turns.js';
 import { silentLog } from '../../src/base/log.js';
 import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
+import type { Provider } from '../../src/providers/provider.js';
 import { Directories } from '../../src/tree/directories.js';
 import type { Ino } from '../../src/tree/inode.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
@@ -90,6 +91,98 @@ describe('listings of an earlier mount', () => {
       await settle();
     }
     expect(listed(m)).toBe(3);
+  });
+});
+
+describe('an answer that is the same as the one before', () => {
+  /** A service that says so, and the number of answers that it was read in full. */
+  const remembering = async (...paths: string[]): Promise<{ m: Mount; whole: () => number }> => {
+    const m = await mount(...paths);
+    let whole = 0;
+    const listAgain: NonNullable<Provider['listAgain']> = async (folder, { memory }) => {
+      const entries = await m.provider.list(folder);
+      const text = JSON.stringify(entries);
+      if ((memory as { text?: string } | null)?.text === text) return { entries: 'same', memory: { text } };
+      whole++;
+      return { entries, memory: { text } };
+    };
+    Object.assign(m.provider, { listAgain });
+    await m.directories.ensureListed(m.root);
+    return { m, whole: () => whole };
+  };
+  const shown = (m: Mount): string[] => m.table.children(m.root).map(({ name }) => name);
+
+  it('is not merged again, and counts as a new listing', async () => {
+    const { m, whole } = await remembering('a', 'b');
+    m.clock.advance(2 * ttl);
+    expect(m.directories.isFresh(m.root)).toBe(false);
+    await m.directories.ensureListed(m.root);
+    expect(m.directories.isFresh(m.root)).toBe(true);
+    expect(whole()).toBe(1);
+    m.provider.other.put('c', 'text');
+    await m.directories.refresh(m.root);
+    expect([whole(), shown(m)]).toEqual([2, ['a', 'b', 'c']]);
+  });
+
+  it.each<[string, (m: Mount, ino: Ino) => void]>([
+    ['a removal', ({ table }, ino) => void table.update(ino, { parent: null })],
+    ['another time', ({ table }, ino) => void table.updateOverlay(ino, { mtime: { sec: 1, nsec: 0 } })],
+    ['a new file', ({ table, root }) => void table.insert({ parent: root, name: 'new', kind: 'file', localSize: 1 })],
+    ['a further name', ({ table, root }, ino) => void table.addName(ino, root, 'further')],
+  ])('is merged again after %s here, which the service does not know', async (_what, change) => {
+    const { m, whole } = await remembering('a', 'b');
+    change(m, m.table.child(m.root, 'a')?.ino ?? 0);
+    await m.directories.refresh(m.root);
+    expect(whole()).toBe(2);
+    expect(shown(m)).toEqual(expect.arrayContaining(['a', 'b']));
+  });
+
+  it('is merged where something was changed here while it was on its way', async () => {
+    const { m } = await remembering('a', 'b');
+    const gate = m.provider.gate('list');
+    const listing = m.directories.refresh(m.root);
+    await gate.reached;
+    m.table.update(m.table.child(m.root, 'a')?.ino ?? 0, { parent: null });
+    gate.open();
+    await listing;
+    expect(shown(m)).toEqual(['a', 'b']);
+  });
+});
+
+describe('a walk', () => {
+  const many = Array.from({ length: 300 }, (_, i) => `d${String(i).padStart(3, '0')}/f`);
+  const begun = async (): Promise<{ m: Mount; look: (at: number) => Promise<number> }> => {
+    const m = await mount(...many);
+    await m.directories.ensureListed(m.root);
+    const inos = m.table.children(m.root).map(({ ino }) => ino);
+    m.provider.counts();
+    const look = async (at: number): Promise<number> => {
+      m.directories.walked(inos[at] as Ino);
+      await m.directories.ensureListed(inos[at] as Ino);
+      await settle();
+      return m.provider.counts().list ?? 0;
+    };
+    return { m, look };
+  };
+
+  it('is led by some directories, not by all', async () => {
+    const { look } = await begun();
+    expect(await look(0)).toBe(1);
+    const first = await look(1);
+    expect(first).toBeGreaterThan(20);
+    expect(first).toBeLessThan(100);
+    // Each step lists one more directory, and none in which the program would have to wait.
+    const steps: number[] = [];
+    for (let at = 2; at < 200; at++) steps.push(await look(at));
+    expect(new Set(steps)).toEqual(new Set([1]));
+  });
+
+  it('in another order than was thought is led by more of them', async () => {
+    const { look } = await begun();
+    let listed = 0;
+    // From the end: one directory after the other must be listed for the program, until all are.
+    for (let at = 299; at > 285; at--) listed += await look(at);
+    expect(listed).toBe(300);
   });
 });
 

@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import { type Answer, decodeJson } from '../http/answers/answer.js';
-import { BadEntries, type BadEntry } from '../http/answers/entries.js';
+import { BadEntries, type BadEntry, type UncheckedEntries } from '../http/answers/entries.js';
 import { protocolFailure } from '../http/answers/http-error.js';
 import { oauth1Signer } from '../http/auth/oauth1.js';
 import type { Call, CallOptions, Outcome } from '../http/client/call.js';
@@ -26,6 +26,7 @@ import {
   userSchema,
 } from './entities.js';
 import { readError } from './error-table.js';
+import { type KnownPages, type Page, pageOf } from './known-pages.js';
 import { pageSize } from './page-plan.js';
 
 export interface FourSharedEndpoints {
@@ -46,6 +47,7 @@ type Fields = Readonly<Record<string, string>>;
 type Host = keyof FourSharedEndpoints;
 type FolderSpelling = 'folder' | 'folders';
 type Kind = 'file' | 'folder';
+type Decode<T> = (answer: Answer, route: string) => Promise<T>;
 
 /** The collection of a kind of object, in the paths that the documents spell in one way only. */
 export const collectionOf = { file: 'files', folder: 'folders' } as const;
@@ -151,17 +153,35 @@ export class FourSharedApi {
 
   /** The folder as the server reports it, also in the trash. */
   async folder(id: string, options: CallOptions): Promise<FolderResponse> {
-    return await this.#folderGet('', id, undefined, folderSchema, options);
+    const decode: Decode<FolderResponse> = (answer, route) => decodeJson(folderSchema, answer, route);
+    return await this.#folderGet('', id, undefined, decode, options);
+  }
+
+  filePage(folderId: string, offset: number, options: CallOptions, earlier?: KnownPages): Promise<Page<FileResponse>> {
+    return this.#folderGet('/files', folderId, offset, this.#paged(fileListSchema, earlier), options);
+  }
+
+  childPage(
+    folderId: string,
+    offset: number,
+    options: CallOptions,
+    earlier?: KnownPages,
+  ): Promise<Page<FolderResponse>> {
+    return this.#folderGet('/children', folderId, offset, this.#paged(folderListSchema, earlier), options);
+  }
+
+  /** Decodes an answer as a page, unless it is a known one. */
+  #paged<T>(schema: z.ZodType<UncheckedEntries<T> | null>, earlier: KnownPages | undefined): Decode<Page<T>> {
+    return (answer, route) =>
+      pageOf(answer.text, earlier, async () => (await (await decodeJson(schema, answer, route))?.validate()) ?? []);
   }
 
   async files(folderId: string, offset: number, options: CallOptions): Promise<(FileResponse | BadEntry)[]> {
-    const list = await this.#folderGet('/files', folderId, offset, fileListSchema, options);
-    return (await list?.validate()) ?? [];
+    return await (await this.filePage(folderId, offset, options)).read();
   }
 
   async children(folderId: string, offset: number, options: CallOptions): Promise<(FolderResponse | BadEntry)[]> {
-    const list = await this.#folderGet('/children', folderId, offset, folderListSchema, options);
-    return (await list?.validate()) ?? [];
+    return await (await this.childPage(folderId, offset, options)).read();
   }
 
   /**
@@ -172,12 +192,14 @@ export class FourSharedApi {
     part: '' | '/files' | '/children',
     id: string,
     offset: number | undefined,
-    schema: z.ZodType<T>,
+    decode: Decode<T>,
     options: CallOptions,
   ): Promise<T> {
     const query = offset === undefined ? undefined : { limit: String(pageSize), offset: String(offset) };
-    const get = (spelling: FolderSpelling): Promise<T> =>
-      this.json(this.call('GET', 'api', `/${spelling}/{id}${part}`, id, { query, headers: jsonGet }), schema, options);
+    const get = (spelling: FolderSpelling): Promise<T> => {
+      const call = this.call('GET', 'api', `/${spelling}/{id}${part}`, id, { query, headers: jsonGet });
+      return this.http.request(call, { decode: (answer) => decode(answer, call.route) }, options);
+    };
     const known = this.#spelling.get(part);
     if (known !== undefined) return await get(known);
     const first = this.#spelling.values().next().value ?? 'folder';

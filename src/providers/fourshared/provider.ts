@@ -9,7 +9,7 @@ import type { MakeExchanger } from '../http/transport/exchanger.js';
 import type { Account, Capabilities, Provider, RemoteRef } from '../provider.js';
 import { FourSharedApi, type FourSharedCredentials, type FourSharedEndpoints } from './api.js';
 import { isHidden, toFile, toTime } from './entities.js';
-import { listFolder } from './list.js';
+import { everythingOf, listFolder, type PagesOfFolder } from './list.js';
 import { maxNameLength, Namespace } from './namespace.js';
 import { link, search } from './sharing.js';
 import { listTrash } from './trash.js';
@@ -112,7 +112,9 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
         };
       }),
     list: (folder, { countsAreFresh = false, ...request } = {}) =>
-      asProviderErrors(() => listFolder(api, folder, countsAreFresh, request)),
+      asProviderErrors(async () => everythingOf(await listFolder(api, folder, countsAreFresh, request))),
+    listAgain: (folder, { countsAreFresh = false, memory, ...request }) =>
+      asProviderErrors(() => listFolder(api, folder, countsAreFresh, request, memory as PagesOfFolder | null)),
     stat: (ref: RemoteRef, request = {}) => asProviderErrors(() => namespace.stat(ref.kind, ref.id, request)),
     read: (file, range, request = {}) => asProviderErrors(() => reader.read(file, range, request)),
     createFolder: (parentId, folderName, request = {}) =>

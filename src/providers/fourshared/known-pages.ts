@@ -1,0 +1,112 @@
+/**
+ * Pages of a list, of which those that came before need not be read again.
+ *
+ * To parse and check a page takes thirty times as long as to see that it has the same bytes as an earlier one. Most listings are as they
+ * were, so a folder that is looked at once a minute costs little more than its requests.
+ */
+import { createHash } from 'node:crypto';
+import { forEachInTurns } from '../../base/event-loop-turns.js';
+import { ProviderError } from '../errors.js';
+import { BadEntry, maxEntries } from '../http/answers/entries.js';
+
+/** The pages of a list in their order: the digest of the bytes of each, and its number of entries. */
+export class KnownPages {
+  readonly #digests: string[] = [];
+  readonly #lengths = new Map<string, number>();
+
+  add({ digest, length }: Pick<Page<unknown>, 'digest' | 'length'>): void {
+    this.#digests.push(digest);
+    this.#lengths.set(digest, length);
+  }
+
+  /** Undefined where no such page is among them. */
+  lengthOf(digest: string): number | undefined {
+    return this.#lengths.get(digest);
+  }
+
+  isSameAs(other: KnownPages): boolean {
+    if (this.#digests.length !== other.#digests.length) return false;
+    return this.#digests.every((digest, at) => digest === other.#digests[at]);
+  }
+}
+
+export interface Page<T> {
+  readonly digest: string;
+  /** Entries. */
+  readonly length: number;
+  /** It has the same bytes as a page of the earlier listing. */
+  readonly isKnown: boolean;
+  read(): Promise<(T | BadEntry)[]>;
+}
+
+/** `read` parses and checks the page. It is called at once for a new page, and later or never for a known one. */
+export async function pageOf<T>(
+  text: string,
+  earlier: KnownPages | undefined,
+  read: () => Promise<(T | BadEntry)[]>,
+): Promise<Page<T>> {
+  const digest = createHash('sha1').update(text).digest('base64');
+  const length = earlier?.lengthOf(digest);
+  if (length !== undefined) return { digest, length, isKnown: true, read };
+  const entries = await read();
+  return { digest, length: entries.length, isKnown: false, read: () => Promise.resolve(entries) };
+}
+
+/** Collects the pages of one list: the entries, each id once. Known pages are read only once a new one has come. */
+export class PageCollector<T extends { readonly id: string }> {
+  /** For the next listing. */
+  readonly pages = new KnownPages();
+  readonly #earlier: KnownPages | undefined;
+  readonly #byId = new Map<string, T>();
+  readonly #bad: BadEntry[] = [];
+  /** Known pages that were not read; null once all pages are. */
+  #unread: Page<T>[] | null;
+
+  constructor(earlier: KnownPages | undefined) {
+    this.#earlier = earlier;
+    this.#unread = earlier === undefined ? null : [];
+  }
+
+  /** True where the page brings something new. Throws `protocol` beyond `maxEntries`. */
+  async add(page: Page<T>): Promise<boolean> {
+    const isRepeated = this.pages.lengthOf(page.digest) !== undefined;
+    this.pages.add(page);
+    if (this.#unread !== null && page.isKnown) {
+      this.#unread.push(page);
+      return !isRepeated && page.length > 0;
+    }
+    await this.#readUnread();
+    const before = this.#size;
+    await this.#read(page);
+    return this.#size > before;
+  }
+
+  /** Have the very same pages come in the same order as in the earlier listing? */
+  get isSame(): boolean {
+    return this.#unread !== null && this.#earlier !== undefined && this.pages.isSameAs(this.#earlier);
+  }
+
+  async entries(): Promise<(T | BadEntry)[]> {
+    await this.#readUnread();
+    return [...this.#byId.values(), ...this.#bad];
+  }
+
+  get #size(): number {
+    return this.#byId.size + this.#bad.length;
+  }
+
+  async #readUnread(): Promise<void> {
+    const unread = this.#unread ?? [];
+    this.#unread = null;
+    for (const page of unread) await this.#read(page);
+  }
+
+  async #read(page: Page<T>): Promise<void> {
+    await forEachInTurns(await page.read(), (entry) => {
+      if (entry instanceof BadEntry) this.#bad.push(entry);
+      else this.#byId.set(entry.id, entry);
+    });
+    if (this.#size > maxEntries)
+      throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
+  }
+}
