@@ -15,6 +15,8 @@ export interface MadeAccountShape {
   readonly folders: number;
   /** In each folder. */
   readonly files: number;
+  /** The server does not know pages: the first one has everything, and there is no other. */
+  readonly inOneAnswer?: boolean;
 }
 
 export interface MadeAccount {
@@ -34,9 +36,11 @@ function digests(folder: number, index: number): { md5: string; id: string } {
 }
 
 /** With every field that the documents show. */
-function file(folder: number, index: number): object {
+function file(folder: number, index: number, isShort: boolean): object {
   const { id, md5 } = digests(folder, index);
   const name = `file-${pad(index)}.txt`;
+  // Answers of over 32 MiB are refused: where there is only one, it has the fields that matter.
+  if (isShort) return { id, name, size: 1000 + index, modified, md5 };
   return {
     ...{ id, name, size: 1000 + index, modified, description: null, tags: null },
     ...{ path: `/folder-${pad(folder)}/${name}`, parentId: `d${folder}` },
@@ -63,14 +67,17 @@ const user = {
 };
 
 /** The indexes of a page of `count` objects. */
-function page(count: number, query: URLSearchParams): number[] {
+function pageOf(count: number, query: URLSearchParams, inOneAnswer: boolean): number[] {
   const offset = Number(query.get('offset') ?? 0);
+  if (inOneAnswer) return Array.from({ length: offset === 0 ? count : 0 }, (_, i) => i);
   const limit = Math.min(Number(query.get('limit') ?? pageSize), pageSize);
   return Array.from({ length: Math.max(0, Math.min(limit, count - offset)) }, (_, i) => offset + i);
 }
 
-export async function startMadeAccount({ folders, files }: MadeAccountShape): Promise<MadeAccount> {
+export async function startMadeAccount(shape: MadeAccountShape): Promise<MadeAccount> {
+  const { folders, files, inOneAnswer = false } = shape;
   let requests = 0;
+  const page = (count: number, query: URLSearchParams): number[] => pageOf(count, query, inOneAnswer);
   const answer = (path: string, query: URLSearchParams): object | undefined => {
     if (path === '/user') return user;
     const [, id, part] = /^\/folders?\/(\w+)\/(files|children)$/.exec(path) ?? [];
@@ -78,7 +85,7 @@ export async function startMadeAccount({ folders, files }: MadeAccountShape): Pr
     const isRoot = id === rootId;
     if (part === 'children') return { folders: page(isRoot ? folders : 0, query).map((at) => folder(at, files)) };
     const at = Number(id.slice(1));
-    return { files: page(isRoot ? 0 : files, query).map((index) => file(at, index)) };
+    return { files: page(isRoot ? 0 : files, query).map((index) => file(at, index, inOneAnswer)) };
   };
   const server = createServer((request, response) => {
     requests++;

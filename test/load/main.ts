@@ -4,7 +4,7 @@ import { createLoadWorld, type LoadResult, load } from './load.js';
 import { type Cost, walkCosts } from './walk-costs.js';
 
 const help = `usage: scripts/load [--seconds N] [--writers N] [--readers N] [--seed S] [--faulty PERCENT]
-       scripts/load --entries N [--folders N] [--dir-ttl T]`;
+       scripts/load --entries N [--folders N] [--dir-ttl T] [--one-answer]`;
 
 interface Options {
   readonly seconds: number;
@@ -16,12 +16,14 @@ interface Options {
   readonly entries: number;
   readonly folders: number;
   readonly ttl: string;
+  readonly inOneAnswer: boolean;
 }
 
 function options(): Options {
   const text = { type: 'string' } as const;
   const load = { seconds: text, writers: text, readers: text, seed: text, faulty: text };
-  const { values } = parseArgs({ options: { ...load, entries: text, folders: text, 'dir-ttl': text } });
+  const walks = { entries: text, folders: text, 'dir-ttl': text, 'one-answer': { type: 'boolean' } } as const;
+  const { values } = parseArgs({ options: { ...load, ...walks } });
   const entries = Number(values.entries ?? 0);
   const chosen = {
     entries,
@@ -34,7 +36,7 @@ function options(): Options {
     faulty: Number(values.faulty ?? 5) / 100,
   };
   if (Object.values(chosen).some(Number.isNaN)) throw new Error('bad value');
-  return { ...chosen, ttl: values['dir-ttl'] ?? '60s' };
+  return { ...chosen, ttl: values['dir-ttl'] ?? '60s', inOneAnswer: values['one-answer'] ?? false };
 }
 
 /** The exit status: 0 where nothing was lost, 2 for bad usage. */
@@ -70,7 +72,7 @@ export async function main(): Promise<number> {
 }
 
 /** The table of docs/performance.md. */
-async function walk({ entries, folders, ttl }: Options): Promise<void> {
+async function walk({ entries, folders, ttl, inOneAnswer }: Options): Promise<void> {
   console.log(`${entries} files in ${folders} folders, --dir-ttl ${ttl}`);
   console.log('act                     CPU s  loop s  MiB  stall ms  requests  seconds');
   const show = ({ act, cpu, loop, mib, stall, requests, seconds }: Cost): void =>
@@ -79,7 +81,7 @@ async function walk({ entries, folders, ttl }: Options): Promise<void> {
         [String(mib).padStart(6), stall.toFixed(1).padStart(9), String(requests).padStart(10)].join('') +
         seconds.toFixed(1).padStart(9),
     );
-  await walkCosts({ folders, files: Math.ceil(entries / folders) }, ['--dir-ttl', ttl], show);
+  await walkCosts({ folders, files: Math.ceil(entries / folders), inOneAnswer }, ['--dir-ttl', ttl], show);
 }
 
 function print({ counts, errors, problems, requests, faults, memory }: LoadResult): void {

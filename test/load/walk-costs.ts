@@ -128,6 +128,8 @@ export async function walkCosts(
     report(await watched.measure('its first ls', 'ls > /dev/null'));
     report(await watched.measure('find after the mount', count));
     report(await watched.measure('ls -lR', 'ls -lR > /dev/null'));
+    const last = `folder-000000/file-${String(shape.files - 1).padStart(6, '0')}.txt`;
+    report(await watched.measure('stat of one', `stat ${last} folder-000000/none > /dev/null 2>&1; true`));
     await watched.quiet();
     await world.umount();
   } catch (error) {
