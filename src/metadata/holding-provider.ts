@@ -9,6 +9,7 @@ import { orAborted } from '../providers/or-aborted.js';
 import type {
   Account,
   Capabilities,
+  ListOptions,
   Provider,
   ProviderName,
   RemoteEntry,
@@ -23,6 +24,7 @@ import type {
 import type { NamePlace } from './entry.js';
 import { isEntryOnly, newEntryOnlyFile } from './entry-only.js';
 import { folderOnTheWay, type Held, type HeldObject, heldName, shownAs } from './held-files.js';
+import { isRefusalOfEmpty } from './refusal-of-empty.js';
 
 export interface HoldingProviderOptions {
   readonly provider: Provider;
@@ -39,11 +41,6 @@ export interface HoldingProviderOptions {
   readonly folderOf: (id: string) => RemoteFolder | null;
   readonly now: () => number;
 }
-
-type Listing = RequestOptions & { readonly countsAreFresh?: boolean };
-
-/** Names of which no service says that they are invalid: then it is the content. */
-const plainName = /^\w[\w .-]*\w$|^\w$/;
 
 export class HoldingProvider implements Provider {
   readonly #o: HoldingProviderOptions;
@@ -76,7 +73,7 @@ export class HoldingProvider implements Provider {
     return this.#provider.account(options);
   }
 
-  async list(folder: RemoteFolder, options: Listing = {}): Promise<RemoteEntry[]> {
+  async list(folder: RemoteFolder, options: ListOptions = {}): Promise<RemoteEntry[]> {
     const { prepare, rootListed, root } = this.#o;
     const [entries] = await Promise.all([this.#provider.list(folder, options), prepare(folder, options)]);
     if (folder.id === root.id) {
@@ -104,7 +101,7 @@ export class HoldingProvider implements Provider {
   }
 
   /** A listing of the service as it is to be seen. */
-  async #shown(folder: RemoteFolder, entries: RemoteEntry[], options: Listing): Promise<RemoteEntry[]> {
+  async #shown(folder: RemoteFolder, entries: RemoteEntry[], options: ListOptions): Promise<RemoteEntry[]> {
     const objects = this.#held.objects();
     const shown = objects.size === 0 ? entries : await this.#withObjects(folder, entries, objects, options);
     const empty = this.#held.entryOnlyIn(folder.id);
@@ -112,7 +109,7 @@ export class HoldingProvider implements Provider {
   }
 
   /** Holds the objects whose upload failed and that are there: like every file that was stored without our hearing of it. */
-  async #confirm(folder: RemoteFolder, entries: readonly RemoteEntry[], options: Listing): Promise<void> {
+  async #confirm(folder: RemoteFolder, entries: readonly RemoteEntry[], options: ListOptions): Promise<void> {
     const { root } = this.#o;
     const isRoot = folder.id === root.id;
     if (this.#unconfirmed.size === 0) return;
@@ -131,7 +128,7 @@ export class HoldingProvider implements Provider {
     folder: RemoteFolder,
     entries: readonly RemoteEntry[],
     objects: ReadonlyMap<string, HeldObject>,
-    options: Listing,
+    options: ListOptions,
   ): Promise<RemoteEntry[]> {
     const shown = entries.filter(({ kind, id }) => kind !== 'file' || !objects.has(id));
     const known = new Set(shown.flatMap(({ kind, id }) => (kind === 'folder' ? [id] : [])));
@@ -400,11 +397,3 @@ export class HoldingProvider implements Provider {
 
 /** The pause after which a provider without a feed is asked again, ms: the longest that setTimeout takes. */
 const NEVER = 2 ** 31 - 1;
-
-/** Does the service refuse the content, because there is none? Another reason would be one of every other content too. */
-function isRefusalOfEmpty(error: unknown, name: string): boolean {
-  if (!(error instanceof ProviderError)) return false;
-  const { code, data } = error;
-  if (typeof data.status !== 'number' || data.status < 400 || data.status >= 500) return false;
-  return code === 'protocol' || code === 'integrity' || (code === 'invalid-name' && plainName.test(name));
-}

@@ -264,11 +264,10 @@ export interface RequestMetrics {
 /** What a provider remembers of the last answer about a folder. Only the provider that made it can read it. */
 export type ListingMemory = object;
 
-export interface ListAgainOptions extends RequestOptions {
-  readonly countsAreFresh?: boolean;
-  /** Null where no earlier answer is known. */
-  readonly memory: ListingMemory | null;
-}
+export type ListOptions = RequestOptions & { readonly countsAreFresh?: boolean };
+
+/** `memory`: null where no earlier answer is known. */
+export type ListAgainOptions = ListOptions & { readonly memory: ListingMemory | null };
 
 export interface ListedAgain {
   /** `same`: the service has given the very answer from which `memory` came. */
@@ -288,12 +287,9 @@ export interface Provider {
    * Everything in a folder: files and folders, each once, without objects in the trash and incomplete uploads. With
    * `countsAreFresh` the counts in `folder` save requests: files or folders with count 0 are not requested.
    */
-  list(folder: RemoteFolder, options?: RequestOptions & { readonly countsAreFresh?: boolean }): Promise<RemoteEntry[]>;
+  list(folder: RemoteFolder, options?: ListOptions): Promise<RemoteEntry[]>;
 
-  /**
-   * As `list`, where the caller knows what an earlier answer has brought: tells only that the answer is the same, if it is. Absent where
-   * that would save nothing.
-   */
+  /** As `list`, for a caller that has the entries of an earlier answer: tells only whether it is the same. Absent: it saves nothing. */
   listAgain?(folder: RemoteFolder, options: ListAgainOptions): Promise<ListedAgain>;
 
   /** One object as it is now. Rejects with `not-found` also if it is in the trash. */

@@ -222,8 +222,7 @@ export class InodeTable {
   children(parent: Ino): Inode[] {
     const inos = this.#childInos.all(parent) as Ino[];
     // After a listing all of them are in memory; else one query for the rows is faster than one for each.
-    const isCached = inos.every((ino) => this.#cache.has(ino));
-    if (isCached) return inos.map((ino) => this.#required(ino));
+    if (inos.every((ino) => this.#cache.has(ino))) return inos.map((ino) => this.#required(ino));
     return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row[0]) ?? inodeOf(row));
   }
 
