@@ -158,6 +158,7 @@ export class InodeTable {
     this.further.move(found, { parent, name });
     this.#moved(found.ino, found, { parent, name });
     this.onFurtherName?.(found.ino, found);
+    this.onContentChange?.(found.ino, null, this.#required(found.ino));
   }
 
   /** An inode is about to get a name in a place. A further name that stands there must be out of sight: then it goes for good. */

@@ -3,12 +3,16 @@
  * its renames. The few pins are known in memory: they are asked for at each change of a row.
  */
 import type { Sql, Statement } from '../base/sqlite.js';
+import type { FurtherNames } from './further-names.js';
 import type { Ino, Inode } from './inode.js';
 
-/** The rows above an inode, and which of them is the account's root. */
+/** What the table of inodes tells of them. */
 interface Tree {
+  readonly further: Pick<FurtherNames, 'of'>;
+  get(ino: Ino): Inode | undefined;
   upwards(ino: Ino): Iterable<Inode>;
   isRoot(inode: Inode): boolean;
+  isShown(inode: Inode): boolean;
 }
 
 export class PinTable {
@@ -37,9 +41,16 @@ export class PinTable {
     return this.#inos.has(ino);
   }
 
-  /** Is the inode pinned, or a folder above it, in the tree that programs see? */
+  /** Is the inode pinned, or a folder above one of its names, in the tree that programs see? */
   covers(tree: Tree, ino: Ino): boolean {
     if (this.isEmpty) return false;
+    if (this.#isBelowPin(tree, ino)) return true;
+    const inode = tree.get(ino);
+    if (inode === undefined || inode.furtherNames === 0 || !tree.isShown(inode)) return false;
+    return tree.further.of(ino).some(({ parent }) => this.#isBelowPin(tree, parent));
+  }
+
+  #isBelowPin(tree: Tree, ino: Ino): boolean {
     let isPinned = false;
     for (const at of tree.upwards(ino)) {
       isPinned ||= this.#inos.has(at.ino);

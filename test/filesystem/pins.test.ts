@@ -154,3 +154,34 @@ it('a path that another client made a moment ago is found, and one that is nowhe
   await expect(m.fs.pins.pin(['/p/nothing'])).rejects.toMatchObject({ code: 'ENOENT' });
   expect(m.provider.counts()).toEqual({ list: 1 });
 });
+
+it('a file of which any name lies in a pinned folder is pinned', async () => {
+  const m = await start(({ other }) => {
+    other.put('p/1', 'one');
+    other.put('else/2', 'two');
+  });
+  await m.names('p');
+  const two = (await m.stat('else/2')).ino;
+  const files = (): number | undefined => m.fs.pins.status()?.files;
+  await m.fs.pins.pin(['/p']);
+  await pass(m, 2000);
+  await m.fs.link(two, await m.ino('p'), 'linked');
+  await pass(m, 2000);
+  expect([files(), allHere(m)]).toEqual([2, true]);
+  await m.mv('p/linked', 'else/linked');
+  await pass(m, 2000);
+  expect(files()).toBe(1);
+  await m.mv('else/linked', 'p/again');
+  await pass(m, 2000);
+  expect(files()).toBe(2);
+  // Also where the folder is pinned after the link was made.
+  await m.fs.pins.unpin(['/p']);
+  await pass(m, 2000);
+  expect(m.cache.pins.keys()).toEqual([]);
+  await m.fs.pins.pin(['/p']);
+  await pass(m, 2000);
+  expect([files(), allHere(m)]).toEqual([2, true]);
+  await m.rm('p/again');
+  await pass(m, 2000);
+  expect(files()).toBe(1);
+});

@@ -146,3 +146,37 @@ only('what cannot be pinned, or is not, is told', async () => {
     stdout: expect.stringMatching(/^Not pinned by itself/),
   });
 });
+
+only('5sync: leaves a part of the hour to programs, and tells until when it waits', async () => {
+  const world = await openWorld({ provider: '5sync', binding: 'kernel' }, { requestsPerHour: 40 });
+  for (let n = 0; n < 60; n++) await world.sandbox.store.putFile(`/d/${n}.txt`, `content ${n}\n`);
+  await world.mount();
+  await world.out('ls d');
+  await world.cli(['pin', `${world.mnt}/d`]);
+  await expect
+    .poll(async () => (await world.status()).pins, { timeout: 60_000 })
+    .toMatchObject({ files: 60, problem: expect.stringMatching(/request limit of the account is used up until/) });
+  // A fifth of 40.
+  expect((await world.status()).rateLimit?.remaining).toBe(8);
+  const { missingFiles = 0 } = (await world.status()).pins ?? {};
+  expect(missingFiles).toBeGreaterThan(20);
+  const asked = await world.requestsOf(() => world.out('cat d/59.txt d/58.txt'));
+  expect(asked.filter(isDownload).length).toBeLessThanOrEqual(2);
+  expect(await world.out('cat d/0.txt')).toBe('content 0');
+});
+
+only('a mount that is killed in the middle goes on where it was', async () => {
+  const world = await createWorld();
+  for (let n = 0; n < 12; n++) await world.sandbox.store.generate(`/d/${n}.bin`, 300_000, n);
+  await world.mount();
+  world.sandbox.faults.add({ route: 'download', after: 5, action: { kind: 'stall', ms: 600_000 } });
+  await world.cli(['pin', `${world.mnt}/d`]);
+  await expect.poll(async () => (await world.status()).pins?.missingFiles, { timeout: 60_000 }).toBe(7);
+  process.kill((await world.status()).pid, 'SIGKILL');
+  await world.shell('umount -l "$MNT"');
+  world.sandbox.faults.clear();
+  await world.mount();
+  await allHere(world, 12);
+  const asked = await world.requestsOf(() => world.out('cat d/* | wc -c'));
+  expect(asked.filter(isDownload)).toEqual([]);
+});

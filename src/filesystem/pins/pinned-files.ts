@@ -60,7 +60,8 @@ export class PinnedFiles {
 
   /** A row has changed: is that of interest? For `InodeTable.onContentChange`. */
   changed(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
-    if (before === null || before.parent !== after.parent || contentOf(before) !== contentOf(after)) this.lookAt(ino);
+    const isMoved = before?.parent !== after.parent || before.furtherNames !== after.furtherNames;
+    if (before === null || isMoved || contentOf(before) !== contentOf(after)) this.lookAt(ino);
   }
 
   /** Looks at an inode, and where it came into or out of the pinned tree, at all below it. */
@@ -138,6 +139,7 @@ export class PinnedFiles {
     }
     // What is below changes with it; else each row there tells of its own changes.
     if (isPinned === wasPinned) return;
+    for (const link of table.further.after(ino, '', Number.MAX_SAFE_INTEGER)) this.#doubtful.add(link.ino);
     for (let last = ''; !this.#closing.aborted; ) {
       const names = table.namesAfter(ino, last, NAMES_AT_A_TIME);
       for (const [, child] of names) this.#doubtful.add(child);

@@ -89,14 +89,18 @@ export class Pins {
   async pin(paths: readonly string[]): Promise<number> {
     const inodes: Inode[] = [];
     for (const path of paths) inodes.push(await this.#at(path));
-    return inodes.filter(({ ino }) => this.add(ino)).length;
+    const added = inodes.filter(({ ino }) => this.add(ino)).length;
+    await this.#core.state.durable();
+    return added;
   }
 
   /** Answers how many were pinned. */
   async unpin(paths: readonly string[]): Promise<number> {
     const inodes: Inode[] = [];
     for (const path of paths) inodes.push(await this.#at(path));
-    return inodes.filter(({ ino }) => this.remove(ino)).length;
+    const removed = inodes.filter(({ ino }) => this.remove(ino)).length;
+    await this.#core.state.durable();
+    return removed;
   }
 
   /** False: it was pinned already. EINVAL for what has no content. */
