@@ -176,8 +176,9 @@ export class RevisionReader {
         if (tries >= TRIES || signal.aborted || codeOf(error) !== 'aborted') throw error;
       }
     }
-    await this.#fetcher.arrived();
-    await this.check?.hashInBackground();
+    // The end of a mount does not wait for the hashing of a film.
+    await orAborted(this.#fetcher.arrived(), signal);
+    if (this.check !== null) await orAborted(this.check.hashInBackground(), signal);
     return this.#cached.isComplete() && this.isSound;
   }
 

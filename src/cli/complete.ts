@@ -127,6 +127,7 @@ function ofOperand(root: Command, command: Command, operands: readonly string[],
       return ['mount', 'service'].includes(command.name()) ? directories : mountpoints();
     case 'action':
       return plain(actionsOf[command.name()] ?? [], '');
+    case 'path':
     case 'paths':
       return { ...mountpoints(), and: 'files' };
     case 'arguments':

@@ -36,6 +36,7 @@ describe('completion offers', () => {
       ['umount', ''],
       ['/mnt/a', '/mnt/b c'],
     ],
+    [['link', ''], ['/mnt/a', '/mnt/b c'], 'files'],
     [['status', '--json', '/mnt/a'], ['/mnt/a']],
     [
       ['status', '--', ''],
