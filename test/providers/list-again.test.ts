@@ -51,6 +51,15 @@ describe('listAgain', () => {
     expect((await again(second.memory)).entries).toBe('same');
   });
 
+  test('it is the same also where the counts in between let it ask for more pages, or fewer', async () => {
+    const { again } = await serve(many(150));
+    const counted = { ...folder, fileCount: 150, folderCount: 0 };
+    const first = await again(null, counted, true);
+    const second = await again(first.memory, counted, false);
+    expect(second.entries).toBe('same');
+    expect((await again(second.memory, counted, true)).entries).toBe('same');
+  });
+
   test.each(changes)('%s is read as by list', async (_what, now, count) => {
     for (const [fileCount, isFresh] of [
       [null, false],

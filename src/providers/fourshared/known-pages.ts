@@ -5,7 +5,7 @@
  * were, so a folder that is looked at once a minute costs little more than its requests.
  */
 import { createHash } from 'node:crypto';
-import { forEachInTurns } from '../../base/event-loop-turns.js';
+import { forEachInTurns, turn } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
 
@@ -15,7 +15,8 @@ export class KnownPages {
   readonly #lengths = new Map<string, number>();
 
   add({ digest, length }: Pick<Page<unknown>, 'digest' | 'length'>): void {
-    this.#digests.push(digest);
+    // How many empty pages are asked for depends on what is known of the count, not on the list.
+    if (length > 0) this.#digests.push(digest);
     this.#lengths.set(digest, length);
   }
 
@@ -39,13 +40,25 @@ export interface Page<T> {
   read(): Promise<(T | BadEntry)[]>;
 }
 
+/** Characters that are summed in one turn of the event loop: two milliseconds. */
+const digestedAtOnce = 1024 * 1024;
+
+async function digestOf(text: string): Promise<string> {
+  const hash = createHash('sha1');
+  for (let at = 0; at < text.length; at += digestedAtOnce) {
+    if (at > 0) await turn();
+    hash.update(text.slice(at, at + digestedAtOnce));
+  }
+  return hash.digest('base64');
+}
+
 /** `read` parses and checks the page. It is called at once for a new page, and later or never for a known one. */
 export async function pageOf<T>(
   text: string,
   earlier: KnownPages | undefined,
   read: () => Promise<(T | BadEntry)[]>,
 ): Promise<Page<T>> {
-  const digest = createHash('sha1').update(text).digest('base64');
+  const digest = await digestOf(text);
   const length = earlier?.lengthOf(digest);
   if (length !== undefined) return { digest, length, isKnown: true, read };
   const entries = await read();
@@ -71,7 +84,7 @@ export class PageCollector<T extends { readonly id: string }> {
   async add(page: Page<T>): Promise<boolean> {
     const isRepeated = this.pages.lengthOf(page.digest) !== undefined;
     this.pages.add(page);
-    if (this.#unread !== null && page.isKnown) {
+    if (this.#unread !== null && (page.isKnown || page.length === 0)) {
       this.#unread.push(page);
       return !isRepeated && page.length > 0;
     }
