@@ -89,7 +89,7 @@ export class Directories {
     this.#options = options;
     this.#mountedAt = options.clock.now();
     this.#time = new SteadyTime(options.clock);
-    this.#same = new SameListings(options.table);
+    this.#same = new SameListings(options.table.unchanged);
     this.#walk = new WalkAhead({
       ...{ table: options.table, log: options.log, closing: this.#closing.signal },
       list: (ino) => this.refresh(ino, 'background'),
@@ -216,8 +216,7 @@ export class Directories {
       const isWhole =
         changes.lost.length + changes.doubtful.length + table.further.countIn(ino) === 0 && this.changes.now === since;
       // Nothing may have come between the end of the merge and this moment.
-      const watch = memory !== null && isWhole && table.changes === changes.at ? table.watch(ino) : null;
-      if (memory !== null && watch !== null) this.#same.remember(ino, memory, watch);
+      if (memory !== null && isWhole && table.changes === changes.at) this.#same.remember(ino, memory);
       const applied = await metadata?.apply(ino, (other) => this.refresh(other, priority, signal));
       this.#offlineUntil = 0;
       for (const other of changes.doubtful) this.#expired.add(other);

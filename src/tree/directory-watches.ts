@@ -10,10 +10,12 @@ export interface DirectoryWatch {
 
 /** Tells those who read a directory in pieces what changes in it meanwhile. */
 export class DirectoryWatches {
+  /** A directory that somebody adds stays here until something in it changes. */
+  readonly unchanged = new Set<Ino>();
   readonly #watches = new Map<Ino, Set<DirectoryWatch>>();
 
   get isEmpty(): boolean {
-    return this.#watches.size === 0;
+    return this.#watches.size + this.unchanged.size === 0;
   }
 
   watch(directory: Ino): DirectoryWatch {
@@ -32,6 +34,7 @@ export class DirectoryWatches {
 
   /** The object in `directory` has changed, or gone; `name` was given to it. */
   changed(directory: Ino, ino: Ino, name: string | null): void {
+    this.unchanged.delete(directory);
     for (const watch of this.#watches.get(directory) ?? []) {
       watch.inos.add(ino);
       if (name !== null) watch.names.add(name);

@@ -38,7 +38,6 @@ const CACHED_INODES = 16_384;
 
 /** Rows are numbered from 1. */
 const NO_INODE: Ino = 0;
-
 export class InodeTable {
   readonly sql: Sql;
   /** Called after each change of a row, in the transaction that makes it. `before` is null for a new row. */
@@ -47,7 +46,7 @@ export class InodeTable {
   onContentChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
   /** Called when an inode got, lost (`left`) or moved a further name, in the transaction of that. */
   onFurtherName: ((ino: Ino, left: Named | null) => void) | null = null;
-  /** Counts the changes of rows and names since the mount began. */
+  /** Of rows and names, since the mount began. */
   changes = 0;
   /** The changes that are being made come from a listing, not from this machine. */
   isMerging = false;
@@ -72,6 +71,7 @@ export class InodeTable {
   readonly #namesAfter: Statement;
   readonly #countUpTo: Statement;
   readonly #watches = new DirectoryWatches();
+  readonly unchanged = this.#watches.unchanged;
   readonly unlisted = new UnlistedFiles((ino) => this.get(ino));
 
   constructor(sql: Sql) {
@@ -107,9 +107,8 @@ export class InodeTable {
   get(ino: Ino): Inode | undefined {
     const cached = this.#cache.get(ino);
     if (cached !== undefined) return cached;
-    const row = this.#byIno.get(ino) as InodeRow | undefined;
-    if (row === undefined) return undefined;
-    return this.#remember(inodeOf(row));
+    const inode = this.#read(ino);
+    return inode === undefined ? undefined : this.#remember(inode);
   }
 
   child(parent: Ino, name: string): Inode | undefined {
@@ -182,16 +181,17 @@ export class InodeTable {
 
   /** As `get`, for a scan of so many rows that they would push all others out of the memory cache. */
   peek(ino: Ino): Inode | undefined {
-    const cached = this.#cache.peek(ino);
-    if (cached !== undefined) return cached;
-    const row = this.#byIno.get(ino) as InodeRow | undefined;
-    return row === undefined ? undefined : inodeOf(row);
+    return this.#cache.peek(ino) ?? this.#read(ino);
+  }
+
+  #read(ino: Ino): Inode | undefined {
+    const row = this.#byIno.get(ino);
+    return row === undefined ? undefined : inodeOf(row as InodeRow);
   }
 
   hasChildren(parent: Ino): boolean {
     if (this.#countUpTo.get(parent, 1) === 1) return true;
-    const further = this.further.after(parent, '', Number.MAX_SAFE_INTEGER);
-    return further.some(({ ino }) => this.isShown(this.#required(ino)));
+    return this.further.after(parent, '', Number.MAX_SAFE_INTEGER).some(({ ino }) => this.isShown(this.#required(ino)));
   }
 
   /** The number of directories in a directory, as far as they are known. A query at the first call only. */
@@ -222,7 +222,7 @@ export class InodeTable {
   /** Every inode with its first name in a directory that is not large, ordered by inode number. */
   children(parent: Ino): Inode[] {
     const inos = this.#childInos.all(parent) as Ino[];
-    // After a listing all of them are in memory; else one query for the rows is faster than one for each.
+    // As after a listing. Else one query for the rows is faster than one for each.
     if (inos.every((ino) => this.#cache.has(ino))) return inos.map((ino) => this.#required(ino));
     return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row[0]) ?? inodeOf(row));
   }

@@ -1,41 +1,34 @@
 import { LRUCache } from 'lru-cache';
 import type { ListingMemory } from '../providers/provider.js';
-import type { DirectoryWatch } from './directory-watches.js';
 import type { Ino } from './inode.js';
-import type { InodeTable } from './inode-table.js';
 
-/** Directories remembered: about 600 bytes each. */
+/** Directories remembered: about 400 bytes each, and 40 more for each further page. */
 const MAX_DIRECTORIES = 16_384;
-
-interface Known {
-  readonly memory: ListingMemory;
-  readonly watch: DirectoryWatch;
-}
 
 /**
  * Remembers the answers that were merged, as long as the rows of their directories are as the merge has left them: to merge the same answer
  * again would change nothing.
  */
 export class SameListings {
-  readonly #known: LRUCache<Ino, Known>;
+  readonly #known: LRUCache<Ino, ListingMemory>;
+  readonly #unchanged: Set<Ino>;
 
-  constructor(table: InodeTable) {
-    this.#known = new LRUCache({
-      max: MAX_DIRECTORIES,
-      dispose: ({ watch }, directory) => table.unwatch(directory, watch),
-    });
+  /** `unchanged`: `DirectoryWatches.unchanged`. */
+  constructor(unchanged: Set<Ino>) {
+    this.#unchanged = unchanged;
+    this.#known = new LRUCache({ max: MAX_DIRECTORIES, dispose: (_, directory) => unchanged.delete(directory) });
   }
 
-  /** `watch` has seen the directory since the end of the merge; it belongs to this object from now on. */
-  remember(directory: Ino, memory: ListingMemory, watch: DirectoryWatch): void {
-    this.#known.set(directory, { memory, watch });
+  /** Call before anything can change in the directory after the merge. */
+  remember(directory: Ino, memory: ListingMemory): void {
+    this.#known.set(directory, memory);
+    this.#unchanged.add(directory);
   }
 
   /** Null where no answer is known, or something has changed since. */
   of(directory: Ino): ListingMemory | null {
     const known = this.#known.get(directory);
-    if (known === undefined) return null;
-    if (known.watch.inos.size === 0) return known.memory;
+    if (known === undefined || this.#unchanged.has(directory)) return known ?? null;
     this.#known.delete(directory);
     return null;
   }

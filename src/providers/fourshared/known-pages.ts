@@ -4,25 +4,35 @@
  * To parse and check a page takes thirty times as long as to see that it has the same bytes as an earlier one. Most listings are as they
  * were, so a folder that is looked at once a minute costs little more than its requests.
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { forEachInTurns, turn } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
 
+/** So many digests are compared one after the other. */
+const searchedPages = 8;
+
 /** The pages of a list in their order: the digest of the bytes of each, and its number of entries. */
 export class KnownPages {
   readonly #digests: string[] = [];
-  readonly #lengths = new Map<string, number>();
+  readonly #lengths: number[] = [];
+  /** The place of each digest; only where there are many pages: most lists have one or two. */
+  #places: Map<string, number> | null = null;
 
   add({ digest, length }: Pick<Page<unknown>, 'digest' | 'length'>): void {
     // How many empty pages are asked for depends on what is known of the count, not on the list.
-    if (length > 0) this.#digests.push(digest);
-    this.#lengths.set(digest, length);
+    if (length === 0) return;
+    this.#digests.push(digest);
+    this.#lengths.push(length);
+    this.#places?.set(digest, this.#digests.length - 1);
+    if (this.#places === null && this.#digests.length > searchedPages)
+      this.#places = new Map(this.#digests.map((one, at) => [one, at]));
   }
 
   /** Undefined where no such page is among them. */
   lengthOf(digest: string): number | undefined {
-    return this.#lengths.get(digest);
+    const at = this.#places === null ? this.#digests.indexOf(digest) : this.#places.get(digest);
+    return at === undefined ? undefined : this.#lengths[at];
   }
 
   isSameAs(other: KnownPages): boolean {
@@ -44,12 +54,14 @@ export interface Page<T> {
 const digestedAtOnce = 1024 * 1024;
 
 async function digestOf(text: string): Promise<string> {
-  const hash = createHash('sha1');
+  // An object for each page would be memory outside of the heap, which the collector does not see.
+  if (text.length <= digestedAtOnce) return hash('sha1', text, 'base64');
+  const sum = createHash('sha1');
   for (let at = 0; at < text.length; at += digestedAtOnce) {
     if (at > 0) await turn();
-    hash.update(text.slice(at, at + digestedAtOnce));
+    sum.update(text.slice(at, at + digestedAtOnce));
   }
-  return hash.digest('base64');
+  return sum.digest('base64');
 }
 
 /** `read` parses and checks the page. It is called at once for a new page, and later or never for a known one. */
