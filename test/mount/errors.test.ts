@@ -60,6 +60,7 @@ describeEach(overKernel, 'what $provider refuses', (subject, { it, unless }) => 
           state: 'failed',
           code: errno,
           error: expect.stringMatching(/\w/),
+          since: expect.any(Number),
         });
       }
 
