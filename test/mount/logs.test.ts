@@ -82,14 +82,14 @@ describe('the log of a mount', () => {
   });
 
   it('is text for people where the mount stays in the foreground, and has priorities in the journal', async () => {
-    const ends = `'${process.execPath}' -e '' ; until mountpoint -q "$MNT"; do sleep 0.05; done; kill -INT %1; wait %1`;
-    const shown = await world.shell(
-      `set -m; $SYNCMOUNT mount -f work: "$MNT" 2> "$TOP/errors" & ${ends}; cat "$TOP/errors"`,
-    );
+    // It obeys signals once it has said that it is mounted.
+    const endOf = (file: string): string =>
+      `until grep -q 'mounted  ' "$TOP/${file}"; do sleep 0.05; done; kill -INT %1; wait %1; cat "$TOP/${file}"`;
+    const shown = await world.shell(`set -m; $SYNCMOUNT mount -f work: "$MNT" 2> "$TOP/errors" & ${endOf('errors')}`);
     expect(shown).toMatch(/^20\d\d-\S+ \S+ info {2}mounted {2}account=work/m);
     const inJournal = `: > "$TOP/journal"; export JOURNAL_STREAM=$(stat -c %d:%i "$TOP/journal")`;
     const journal = await world.shell(
-      `set -m; ${inJournal}; $SYNCMOUNT mount -f work: "$MNT" 2>> "$TOP/journal" & ${ends}; cat "$TOP/journal"`,
+      `set -m; ${inJournal}; $SYNCMOUNT mount -f work: "$MNT" 2>> "$TOP/journal" & ${endOf('journal')}`,
     );
     expect(journal).toMatch(/^<6>mounted {2}account=work/m);
     expect((await world.cli(['log', 'work:'])).stderr).toMatch(/there is no log/);
