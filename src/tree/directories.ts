@@ -8,6 +8,7 @@ import { forEachInTurns } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
 import type { MaybePromise } from '../base/maybe-promise.js';
 import { SharedWork } from '../base/shared-work.js';
+import type { Statement } from '../base/sqlite.js';
 import { ProviderError } from '../providers/errors.js';
 import type {
   ListAgainOptions,
@@ -71,6 +72,8 @@ export class Directories {
   readonly #mountedAt: number;
   readonly #time: SteadyTime;
   readonly #underway = new Map<Ino, SharedWork<void>>();
+  /** Of the objects in a directory that the service has: how many, and how many of them are folders. */
+  readonly #countStored: Statement;
   readonly #walk: WalkAhead;
   readonly #same: SameListings;
   readonly #counts = new FolderCountReliability();
@@ -89,6 +92,9 @@ export class Directories {
     this.#options = options;
     this.#mountedAt = options.clock.now();
     this.#time = new SteadyTime(options.clock);
+    this.#countStored = options.table.sql
+      .prepare('SELECT COUNT(*), COUNT(NULLIF(kind, 0)) FROM inode WHERE parent = ? AND remote_id IS NOT NULL')
+      .raw();
     this.#same = new SameListings(options.table.unchanged);
     this.#walk = new WalkAhead({
       ...{ table: options.table, log: options.log, closing: this.#closing.signal },
@@ -266,9 +272,8 @@ export class Directories {
     const { table } = this.#options;
     // To count so many takes longer than the request that is saved.
     if (table.isLarge(ino)) return true;
-    const stored = table.children(ino).filter(({ remote }) => remote !== null);
-    const files = stored.filter(({ kind }) => kind === 'file').length;
-    return files > (fileCount ?? 0) || stored.length - files > (folderCount ?? 0);
+    const [stored, folders] = this.#countStored.get(ino) as [number, number];
+    return stored - folders > (fileCount ?? 0) || folders > (folderCount ?? 0);
   }
 
   /** Refreshes, and resolves in any case: the caller has an older listing to serve. */

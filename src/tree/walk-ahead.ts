@@ -15,8 +15,8 @@ import { scanning } from './scan.js';
 
 /** Listings under way: half of the connections to a host, each busy for a round trip. */
 export const LISTINGS_AHEAD = 16;
-/** Directories that are listed, or being listed, and that the program has not looked at: four round trips ahead. */
-const LEAD = 4 * LISTINGS_AHEAD;
+/** Directories that are listed, or being listed, and that the program has not looked at: two round trips ahead. */
+const LEAD = 2 * LISTINGS_AHEAD;
 /** Walks that are remembered: of a deep tree, one for each directory above the present one. */
 const MAX_WALKS = 64;
 
