@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { exitsByKill, hasFatalSignal } from '../../src/fuse/kernel/connection/fatal-signals.js';
+import { exitsByKill, hasFatalSignal, isExiting } from '../../src/fuse/kernel/connection/fatal-signals.js';
 
 /** The lines of /proc/TID/status that tell of signals; sets of signal numbers. */
 const status = (sets: {
@@ -57,5 +57,15 @@ describe('exitsByKill', () => {
     ['is to die, and has not begun', 0x400000, 9, false],
   ])('%s', (_, flags, exitCode, expected) => {
     expect(exitsByKill(stat(flags, exitCode))).toBe(expected);
+  });
+});
+
+describe('isExiting', () => {
+  it.each([
+    ['runs', 'Name:\tcp\nState:\tR (running)\nVmPeak:\t 5744 kB\nVmSize:\t 5744 kB\nSigPnd:\t0\n', false],
+    ['has given up its memory', 'Name:\tcp\nState:\tD (disk sleep)\nThreads:\t1\nSigPnd:\t0\n', true],
+    ['is unknown', '', false],
+  ])('%s', (_, status, expected) => {
+    expect(isExiting(status)).toBe(expected);
   });
 });

@@ -3,6 +3,9 @@
  * handler with SA_RESTART, Ctrl-Z, an attaching debugger, a frozen cgroup. Only a dying caller is to be interrupted.
  *
  * The information is in proc(5): `status` has the pending signals, `stat` the reason why a thread exits.
+ *
+ * Invariant: `stat` is read of exiting threads only. Where a program is replaced (execve(2)), the kernel closes its descriptors, and
+ * holds a lock meanwhile that a reader of `stat` waits for (`exec_update_lock`). The reader would be the one who is to answer that close.
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -54,22 +57,28 @@ export function exitsByKill(stat: string): boolean {
   return (flags & exiting) !== 0 && (exitCode & 0x7f) !== 0;
 }
 
+/** From the text of /proc/TID/status: does the thread exit? It then has no memory any more, and closes its files after that. */
+export function isExiting(status: string): boolean {
+  return status !== '' && !/^VmSize:/m.test(status);
+}
+
 /** Is the thread about to be killed? False if it is unknown (another pid namespace, hidden /proc): then its call continues. */
 export function isDying(tid: number): boolean {
-  if (tid <= 0) return false;
-  try {
-    return hasFatalSignal(readFileSync(`/proc/${tid}/status`, 'latin1')) || isKilled(tid);
-  } catch {
-    return false;
-  }
+  const status = readOf(tid, 'status');
+  return hasFatalSignal(status) || (isExiting(status) && exitsByKill(readOf(tid, 'stat')));
 }
 
 /** As `isDying`, for a thread that closes its files while it exits: the kernel sends no FUSE_INTERRUPT for those requests. */
 export function isKilled(tid: number): boolean {
-  if (tid <= 0) return false;
+  return isExiting(readOf(tid, 'status')) && exitsByKill(readOf(tid, 'stat'));
+}
+
+/** Empty where there is no such thread, or it cannot be read. */
+function readOf(tid: number, file: 'status' | 'stat'): string {
+  if (tid <= 0) return '';
   try {
-    return exitsByKill(readFileSync(`/proc/${tid}/stat`, 'latin1'));
+    return readFileSync(`/proc/${tid}/${file}`, 'latin1');
   } catch {
-    return false;
+    return '';
   }
 }
