@@ -1,18 +1,22 @@
 /** Works at random in one directory of the mount, and knows what must be found there. */
 import { join } from 'node:path';
+import { Choices } from './choices.js';
 import type { FileWorker } from './file-worker.js';
 import {
   contentOf,
   directoriesOf,
   directory,
+  entriesOf,
   type FileNode,
+  fifo,
   filesOf,
   isCertain,
-  linksOf,
   moved,
+  otherNames,
   renamed,
   stored,
   type Tree,
+  withFile,
   withNode,
   without,
 } from './model.js';
@@ -49,15 +53,16 @@ export class Actor {
   operations = 0;
   readonly #top: string;
   readonly #worker: FileWorker;
-  readonly #random: () => number;
+  readonly #choices: Choices;
   readonly #abilities: Abilities;
   #held: Descriptor[] = [];
+  #inodes = 1;
 
   constructor(name: string, mountpoint: string, worker: FileWorker, random: () => number, abilities: Abilities) {
     this.name = name;
     this.#top = join(mountpoint, name);
     this.#worker = worker;
-    this.#random = random;
+    this.#choices = new Choices(random);
     this.#abilities = abilities;
   }
 
@@ -87,22 +92,22 @@ export class Actor {
 
   /** One piece of work. Rejects with `CallFailed`, or `WrongContent`. */
   async step(): Promise<void> {
-    const file = this.#pick(this.#files());
-    const named = this.#pick(filesOf(this.tree).map(([path]) => path));
-    const held = this.#pick(this.#held);
+    const file = this.#choices.pick(this.#files());
+    const named = this.#choices.pick(filesOf(this.tree).map(([path]) => path));
+    const held = this.#choices.pick(this.#held);
     const choices: [number, () => Promise<void>][] = [
       [6, () => this.#create(this.#freshPath())],
       [1, () => this.#mkdir()],
       [1, () => this.#rmdir()],
     ];
-    const link = this.#pick(linksOf(this.tree));
-    choices.push([2, () => this.#symlink(this.#freshPath())]);
-    if (link !== undefined) {
-      choices.push([2, () => this.#renameLink(link, this.#freshPath())]);
-      choices.push([2, () => this.#unlink(link)]);
+    const entry = this.#choices.pick(entriesOf(this.tree));
+    choices.push([2, () => this.#symlink(this.#freshPath())], [1, () => this.#mkfifo(this.#freshPath())]);
+    if (entry !== undefined) {
+      choices.push([2, () => this.#renameEntry(entry, this.#freshPath())]);
+      choices.push([2, () => this.#unlink(entry)]);
       if (named !== undefined) {
-        choices.push([2, () => this.#renameLink(link, named)]);
-        choices.push([2, () => this.#rename(named, link)]);
+        choices.push([2, () => this.#renameEntry(entry, named)]);
+        choices.push([2, () => this.#rename(named, entry)]);
       }
     }
     if (this.#abilities.moveDirectories) choices.push([1, () => this.#renameDirectory()]);
@@ -111,6 +116,7 @@ export class Actor {
     if (named !== undefined) {
       choices.push([4, () => this.#rename(named, this.#freshPath())]);
       choices.push([4, () => this.#replace(named)]);
+      choices.push([3, () => this.#link(named, this.#freshPath())]);
       choices.push([3, () => this.#unlink(named)]);
     }
     if (file !== undefined) {
@@ -121,25 +127,21 @@ export class Actor {
       choices.push([3, () => this.#saveLikeAnEditor(file)]);
       choices.push([2, () => this.#read(file)]);
     }
-    await this.#weighted(choices)();
-  }
-
-  #weighted(choices: readonly [number, () => Promise<void>][]): () => Promise<void> {
-    const each = choices.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
-    return this.#pick(each) ?? (() => Promise.resolve());
+    await this.#choices.weighted(choices)();
   }
 
   async #create(path: string | null): Promise<void> {
     if (path === null) return;
-    const empty: FileNode = { kind: 'file', versions: [Buffer.alloc(0)], isUnpromised: true };
-    const descriptor = await this.#open(path, 'wx', withNode(this.tree, path, empty));
-    for (let pieces = this.#integer(4); pieces > 0; pieces--) await this.#write(descriptor, this.#content(), null);
+    const descriptor = await this.#open(path, 'wx', withNode(this.tree, path, this.#newFile()));
+    for (let pieces = this.#choices.integer(4); pieces > 0; pieces--)
+      await this.#write(descriptor, this.#choices.content(), null);
     await this.#leave(descriptor);
   }
 
   async #overwrite(path: string): Promise<void> {
     const descriptor = await this.#open(path, 'w', this.#changed(path, Buffer.alloc(0)));
-    for (let pieces = 1 + this.#integer(2); pieces > 0; pieces--) await this.#write(descriptor, this.#content(), null);
+    for (let pieces = 1 + this.#choices.integer(2); pieces > 0; pieces--)
+      await this.#write(descriptor, this.#choices.content(), null);
     await this.#leave(descriptor);
   }
 
@@ -151,23 +153,22 @@ export class Actor {
 
   async #append(path: string): Promise<void> {
     const descriptor = await this.#open(path, 'a', this.tree);
-    await this.#write(descriptor, this.#content(), null);
+    await this.#write(descriptor, this.#choices.content(), null);
     await this.#leave(descriptor);
   }
 
   async #saveLikeAnEditor(path: string): Promise<void> {
     const draft = this.#freshPath();
     if (draft === null) return;
-    const empty: FileNode = { kind: 'file', versions: [Buffer.alloc(0)], isUnpromised: true };
-    const descriptor = await this.#open(draft, 'wx', withNode(this.tree, draft, empty));
-    await this.#write(descriptor, this.#content(), null);
+    const descriptor = await this.#open(draft, 'wx', withNode(this.tree, draft, this.#newFile()));
+    await this.#write(descriptor, this.#choices.content(), null);
     await this.#fsync(descriptor);
     await this.#close(descriptor);
     await this.#rename(draft, path);
   }
 
   async #useHeld(descriptor: Descriptor): Promise<void> {
-    const choice = this.#random();
+    const choice = this.#choices.share();
     if (choice < 0.3) return this.#close(descriptor);
     await this.#writeAnywhere(descriptor);
     if (choice < 0.8) await this.#fsync(descriptor);
@@ -175,59 +176,79 @@ export class Actor {
 
   /** Closes what was written, mostly; or leaves it open, with or without an fsync. */
   async #leave(descriptor: Descriptor): Promise<void> {
-    if (this.#random() < 0.25) await this.#fsync(descriptor);
-    if (this.#random() < 0.2 && this.#held.length <= MOST_HELD) return;
+    if (this.#choices.share() < 0.25) await this.#fsync(descriptor);
+    if (this.#choices.share() < 0.2 && this.#held.length <= MOST_HELD) return;
     await this.#close(descriptor);
   }
 
   #truncate(path: string): Promise<void> {
     const before = this.#contentAt(path);
-    const size = this.#random() < 0.7 ? this.#integer(before.length + 1) : before.length + this.#integer(5000);
+    const size =
+      this.#choices.share() < 0.7
+        ? this.#choices.integer(before.length + 1)
+        : before.length + this.#choices.integer(5000);
     const after = Buffer.alloc(size);
     before.copy(after);
-    const done = withNode(this.tree, path, stored(after));
+    const done = withFile(this.tree, stored(after, this.#fileAt(path).inode));
     return this.#call(`truncate ${path} to ${size}`, [this.#changed(path, after)], done, () =>
       this.#worker.truncate(this.#absolute(path), size),
     );
   }
 
   async #replace(path: string): Promise<void> {
-    const others = filesOf(this.tree).flatMap(([other]) => (other === path ? [] : [other]));
-    const target = this.#pick(others);
+    // rename(2) of one name of a file to another one does nothing.
+    const own = [path, ...otherNames(this.tree, path)];
+    const target = this.#choices.pick(filesOf(this.tree).flatMap(([other]) => (own.includes(other) ? [] : [other])));
     if (target !== undefined) await this.#rename(path, target);
   }
 
   async #rename(from: string, to: string | null): Promise<void> {
     if (to === null) return;
     const done = renamed(this.tree, from, to);
-    const copied = withNode(this.tree, to, this.#fileAt(from));
+    const copied = withNode(this.tree, to, { ...this.#fileAt(from), inode: this.#inodes++ });
     const between = this.#abilities.renameCopies ? [copied] : [];
+    const others = otherNames(this.tree, to);
     await this.#call(`rename ${from} to ${to}`, between, done, () =>
       this.#worker.rename(this.#absolute(from), this.#absolute(to)),
     );
-    for (const descriptor of this.#held) if (descriptor.path === to) descriptor.path = null;
+    this.#nameGone(to, others);
     this.#moveHeld(from, to);
   }
 
   async #symlink(path: string | null): Promise<void> {
     if (path === null) return;
-    const target = `to-${this.#integer(1_000_000)}`;
+    const target = `to-${this.#choices.integer(1_000_000)}`;
     await this.#call(`symlink ${path} to ${target}`, [], withNode(this.tree, path, { kind: 'link', target }), () =>
       this.#worker.symlink(target, this.#absolute(path)),
     );
   }
 
-  /** Also in the place of a file. */
-  async #renameLink(from: string, to: string | null): Promise<void> {
+  async #mkfifo(path: string | null): Promise<void> {
+    if (path === null) return;
+    await this.#call(`mkfifo ${path}`, [], withNode(this.tree, path, fifo), () =>
+      this.#worker.mkfifo(this.#absolute(path)),
+    );
+  }
+
+  async #link(path: string, to: string | null): Promise<void> {
     if (to === null) return;
-    await this.#call(`rename link ${from} to ${to}`, [], renamed(this.tree, from, to), () =>
+    await this.#call(`link ${path} to ${to}`, [], withNode(this.tree, to, this.#fileAt(path)), () =>
+      this.#worker.link(this.#absolute(path), this.#absolute(to)),
+    );
+  }
+
+  /** A link or a FIFO, also in the place of a file. */
+  async #renameEntry(from: string, to: string | null): Promise<void> {
+    if (to === null) return;
+    const others = otherNames(this.tree, to);
+    await this.#call(`rename entry ${from} to ${to}`, [], renamed(this.tree, from, to), () =>
       this.#worker.rename(this.#absolute(from), this.#absolute(to)),
     );
-    for (const descriptor of this.#held) if (descriptor.path === to) descriptor.path = null;
+    this.#nameGone(to, others);
   }
 
   async #renameDirectory(): Promise<void> {
-    const from = this.#pick(directoriesOf(this.tree));
+    const from = this.#choices.pick(directoriesOf(this.tree));
     const to = this.#freeDirectory();
     if (from === undefined || to === null) return;
     await this.#call(`rename directory ${from} to ${to}`, [], renamed(this.tree, from, to), () =>
@@ -237,8 +258,9 @@ export class Actor {
   }
 
   async #unlink(path: string): Promise<void> {
+    const others = otherNames(this.tree, path);
     await this.#call(`unlink ${path}`, [], without(this.tree, path), () => this.#worker.unlink(this.#absolute(path)));
-    for (const descriptor of this.#held) if (descriptor.path === path) descriptor.path = null;
+    this.#nameGone(path, others);
   }
 
   async #mkdir(): Promise<void> {
@@ -251,7 +273,7 @@ export class Actor {
 
   async #rmdir(): Promise<void> {
     const isEmpty = (path: string): boolean => ![...this.tree.keys()].some((other) => other.startsWith(`${path}/`));
-    const path = this.#pick(directoriesOf(this.tree).filter(isEmpty));
+    const path = this.#choices.pick(directoriesOf(this.tree).filter(isEmpty));
     if (path === undefined) return;
     await this.#call(`rmdir ${path}`, [], without(this.tree, path), () => this.#worker.rmdir(this.#absolute(path)));
   }
@@ -281,7 +303,7 @@ export class Actor {
 
   #writeAnywhere(descriptor: Descriptor): Promise<void> {
     const size = descriptor.path === null ? 0 : this.#contentAt(descriptor.path).length;
-    return this.#write(descriptor, this.#content(), this.#integer(size + 1000));
+    return this.#write(descriptor, this.#choices.content(), this.#choices.integer(size + 1000));
   }
 
   /** At the end where `at` is null. */
@@ -326,12 +348,23 @@ export class Actor {
   /** With one more version of a file. */
   #changed(path: string, content: Buffer): Tree {
     const node = this.#fileAt(path);
-    return withNode(this.tree, path, { ...node, versions: [...node.versions, content] });
+    return withFile(this.tree, { ...node, versions: [...node.versions, content] });
   }
 
   /** With the last version of a file promised. */
   #promised(path: string | null): Tree {
-    return path === null ? this.tree : withNode(this.tree, path, stored(this.#contentAt(path)));
+    if (path === null) return this.tree;
+    const node = this.#fileAt(path);
+    return withFile(this.tree, stored(contentOf(node), node.inode));
+  }
+
+  #newFile(): FileNode {
+    return { kind: 'file', inode: this.#inodes++, versions: [Buffer.alloc(0)], isUnpromised: true };
+  }
+
+  /** Descriptors of a file whose name is gone are known by another of its names. */
+  #nameGone(path: string, others: readonly string[]): void {
+    for (const descriptor of this.#held) if (descriptor.path === path) descriptor.path = others[0] ?? null;
   }
 
   #moveHeld(from: string, to: string): void {
@@ -352,36 +385,19 @@ export class Actor {
 
   /** Files that nobody has open. */
   #files(): string[] {
-    const open = new Set(this.#held.map(({ path }) => path));
-    return filesOf(this.tree).flatMap(([path, node]) => (isCertain(node) && !open.has(path) ? [path] : []));
+    const open = new Set(this.#held.flatMap(({ path }) => (path === null ? [] : [this.#fileAt(path).inode])));
+    return filesOf(this.tree).flatMap(([path, node]) => (isCertain(node) && !open.has(node.inode) ? [path] : []));
   }
 
   #freshPath(): string | null {
-    const folder = this.#pick(['', ...directoriesOf(this.tree).map((path) => `${path}/`)]) ?? '';
+    const folder = this.#choices.pick(['', ...directoriesOf(this.tree).map((path) => `${path}/`)]) ?? '';
     const names = Array.from({ length: FILES }, (_, n) => `${folder}f${n}`);
-    return this.#pick(names.filter((path) => !this.tree.has(path))) ?? null;
+    return this.#choices.pick(names.filter((path) => !this.tree.has(path))) ?? null;
   }
 
   #freeDirectory(): string | null {
     const names = Array.from({ length: DIRECTORIES }, (_, n) => `d${n}`);
-    return this.#pick(names.filter((path) => !this.tree.has(path))) ?? null;
-  }
-
-  /** Mostly small; now and then so large that it takes the provider's way for large files. */
-  #content(): Buffer {
-    const most = this.#random() < 0.6 ? 5000 : this.#random() < 0.75 ? 60_000 : 300_000;
-    const content = Buffer.allocUnsafe(1 + this.#integer(most));
-    for (let at = 0; at + 4 <= content.length; at += 4) content.writeUInt32LE(this.#integer(2 ** 32), at);
-    content.fill(this.#integer(256), content.length - (content.length % 4));
-    return content;
-  }
-
-  #pick<T>(from: readonly T[]): T | undefined {
-    return from[this.#integer(from.length)];
-  }
-
-  #integer(below: number): number {
-    return Math.floor(this.#random() * below);
+    return this.#choices.pick(names.filter((path) => !this.tree.has(path))) ?? null;
   }
 
   #absolute(path: string): string {

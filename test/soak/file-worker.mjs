@@ -1,8 +1,9 @@
 // Works on files for the soak driver: one JSON object a line in, one out, any number at a time. Descriptors stay open
 // between calls. It is a process of its own because the sandbox lives in the driver's, which must never wait for a mount.
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
-import { open, readdir, readlink } from 'node:fs/promises';
+import { lstat, open, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -32,7 +33,15 @@ async function readAll(path) {
   }
 }
 
-/** Everything below a directory: folders, links, and files with size and MD5. */
+/** Node.js has no call for it. */
+async function mkfifo(path) {
+  const { stderr } = await promisify(execFile)('mkfifo', [path], { env: { ...process.env, LC_ALL: 'C' } }).catch(
+    (error) => error,
+  );
+  if (stderr !== '') throw Object.assign(new Error(stderr), { code: fs.existsSync(path) ? 'EEXIST' : 'EIO' });
+}
+
+/** Everything below a directory: folders, links, FIFOs, and files with size, MD5, inode number and number of names. */
 async function tree(top, path = '') {
   const entries = await readdir(join(top, path), { withFileTypes: true });
   const below = await Promise.all(
@@ -40,9 +49,11 @@ async function tree(top, path = '') {
       const name = join(path, entry.name);
       if (entry.isDirectory()) return [{ path: name, kind: 'directory' }, ...(await tree(top, name))];
       if (entry.isSymbolicLink()) return [{ path: name, kind: 'link', target: await readlink(join(top, name)) }];
+      if (entry.isFIFO()) return [{ path: name, kind: 'fifo' }];
       const content = await readAll(join(top, name));
       const md5 = createHash('md5').update(content).digest('hex');
-      return [{ path: name, kind: 'file', size: content.length, md5 }];
+      const { ino, nlink } = await lstat(join(top, name));
+      return [{ path: name, kind: 'file', size: content.length, md5, ino, links: nlink }];
     }),
   );
   return below.flat();
@@ -58,6 +69,8 @@ const calls = {
   unlink: ({ path }) => promisify(fs.unlink)(path),
   mkdir: ({ path }) => promisify(fs.mkdir)(path),
   symlink: ({ target, path }) => promisify(fs.symlink)(target, path),
+  link: ({ path, to }) => promisify(fs.link)(path, to),
+  mkfifo: ({ path }) => mkfifo(path),
   rmdir: ({ path }) => promisify(fs.rmdir)(path),
   read: async ({ path }) => (await readAll(path)).toString('base64'),
   tree: ({ path }) => tree(path),

@@ -17,7 +17,15 @@ export class CallFailed extends Error {
 export type Seen =
   | { readonly path: string; readonly kind: 'directory' }
   | { readonly path: string; readonly kind: 'link'; readonly target: string }
-  | { readonly path: string; readonly kind: 'file'; readonly size: number; readonly md5: string };
+  | { readonly path: string; readonly kind: 'fifo' }
+  | {
+      readonly path: string;
+      readonly kind: 'file';
+      readonly size: number;
+      readonly md5: string;
+      readonly ino: number;
+      readonly links: number;
+    };
 
 interface Waiting {
   done(result: unknown): void;
@@ -79,6 +87,14 @@ export class FileWorker {
 
   symlink(target: string, path: string): Promise<void> {
     return this.#call('symlink', { target, path });
+  }
+
+  link(path: string, to: string): Promise<void> {
+    return this.#call('link', { path, to });
+  }
+
+  mkfifo(path: string): Promise<void> {
+    return this.#call('mkfifo', { path });
   }
 
   rmdir(path: string): Promise<void> {

@@ -10,6 +10,8 @@ import type { Seen } from './file-worker.js';
 
 export interface FileNode {
   readonly kind: 'file';
+  /** Names with the same number are hard links of one file. */
+  readonly inode: number;
   readonly versions: readonly Buffer[];
   /** It was made, and nobody was promised that it stays. */
   readonly isUnpromised: boolean;
@@ -25,7 +27,12 @@ export interface LinkNode {
   readonly target: string;
 }
 
-export type Node = FileNode | DirectoryNode | LinkNode;
+/** There or not, like a link. */
+export interface FifoNode {
+  readonly kind: 'fifo';
+}
+
+export type Node = FileNode | DirectoryNode | LinkNode | FifoNode;
 
 /** By path; the top itself is not in it. */
 export type Tree = ReadonlyMap<string, Node>;
@@ -35,9 +42,11 @@ const PAGE = 4096;
 
 export const directory: DirectoryNode = { kind: 'directory' };
 
+export const fifo: FifoNode = { kind: 'fifo' };
+
 /** A content that was promised. */
-export function stored(content: Buffer): FileNode {
-  return { kind: 'file', versions: [content], isUnpromised: false };
+export function stored(content: Buffer, inode: number): FileNode {
+  return { kind: 'file', inode, versions: [content], isUnpromised: false };
 }
 
 export function contentOf(node: FileNode): Buffer {
@@ -51,6 +60,21 @@ export function isCertain(node: FileNode): boolean {
 
 export function withNode(tree: Tree, path: string, node: Node): Tree {
   return new Map([...tree, [path, node]]);
+}
+
+/** The file has changed, under each of its names. */
+export function withFile(tree: Tree, changed: FileNode): Tree {
+  return new Map([...tree].map(([at, node]) => [at, isSameFile(node, changed) ? changed : node]));
+}
+
+/** The names of a file, without this one. */
+export function otherNames(tree: Tree, path: string): string[] {
+  const node = tree.get(path);
+  return filesOf(tree).flatMap(([at, other]) => (at !== path && node && isSameFile(node, other) ? [at] : []));
+}
+
+function isSameFile(a: Node, b: Node): boolean {
+  return a.kind === 'file' && b.kind === 'file' && a.inode === b.inode;
 }
 
 export function without(tree: Tree, path: string): Tree {
@@ -71,8 +95,9 @@ export function filesOf(tree: Tree): [string, FileNode][] {
   return [...tree].flatMap(([path, node]) => (node.kind === 'file' ? [[path, node] as [string, FileNode]] : []));
 }
 
-export function linksOf(tree: Tree): string[] {
-  return [...tree].flatMap(([path, node]) => (node.kind === 'link' ? [path] : []));
+/** What the service does not know: symbolic links and FIFOs. */
+export function entriesOf(tree: Tree): string[] {
+  return [...tree].flatMap(([path, node]) => (node.kind === 'link' || node.kind === 'fifo' ? [path] : []));
 }
 
 export function directoriesOf(tree: Tree): string[] {
@@ -104,13 +129,9 @@ export async function compare(expected: Tree, found: Found): Promise<{ tree: Tre
       continue;
     }
     if (here.kind !== node.kind) return { problem: `${path} is a ${here.kind}` };
-    if (here.kind === 'directory' || node.kind === 'directory') {
-      tree.set(path, directory);
-      continue;
-    }
-    if (here.kind === 'link' || node.kind === 'link') {
-      const isSame = here.kind === 'link' && node.kind === 'link' && here.target === node.target;
-      if (!isSame) return { problem: `${path} points elsewhere` };
+    if (here.kind !== 'file' || node.kind !== 'file') {
+      const target = here.kind === 'link' ? here.target : '';
+      if (node.kind === 'link' && target !== node.target) return { problem: `${path} points elsewhere` };
       tree.set(path, node);
       continue;
     }
@@ -118,9 +139,24 @@ export async function compare(expected: Tree, found: Found): Promise<{ tree: Tre
     const content = same ?? (await found.read(path));
     const problem = same === undefined ? foreign(content, node.versions) : null;
     if (problem !== null) return { problem: `${path}: ${problem}` };
-    tree.set(path, stored(content));
+    tree.set(path, stored(content, node.inode));
   }
-  return { tree };
+  const problem = wrongLinks(tree, found.seen);
+  return problem === null ? { tree } : { problem };
+}
+
+/** What is one file here and two there; null where nothing is. */
+function wrongLinks(tree: Tree, seen: readonly Seen[]): string | null {
+  const numbers = new Map<number, number>();
+  for (const here of seen) {
+    const node = tree.get(here.path);
+    if (here.kind !== 'file' || node?.kind !== 'file') continue;
+    const names = 1 + otherNames(tree, here.path).length;
+    if (here.links !== names) return `${here.path} has ${here.links} links; expected ${names}`;
+    if ((numbers.get(node.inode) ?? here.ino) !== here.ino) return `${here.path} is not one file with its other names`;
+    numbers.set(node.inode, here.ino);
+  }
+  return null;
 }
 
 /** What of `content` is of none of the versions; null where each byte and the size is of one. */
@@ -146,7 +182,20 @@ export function describeTree(tree: Tree): string {
       ? `${path}/`
       : node.kind === 'link'
         ? `${path} -> ${node.target}`
-        : `${path} ${node.versions.map((version) => `${version.length}:${md5Of(version).slice(0, 8)}`).join(' | ')}`,
+        : node.kind === 'fifo'
+          ? `${path}|`
+          : `${path} #${node.inode} ${node.versions.map((version) => `${version.length}:${md5Of(version).slice(0, 8)}`).join(' | ')}`,
+  );
+  return lines.sort().join('\n');
+}
+
+export function describeSeen(seen: readonly Seen[]): string {
+  const lines = seen.map((one) =>
+    one.kind === 'file'
+      ? `${one.path} #${one.ino} ${one.size}:${one.md5.slice(0, 8)}`
+      : one.kind === 'link'
+        ? `${one.path} -> ${one.target}`
+        : one.path,
   );
   return lines.sort().join('\n');
 }

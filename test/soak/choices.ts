@@ -1,0 +1,38 @@
+/** What an actor takes at random: the same for the same seed. */
+
+export class Choices {
+  readonly #random: () => number;
+
+  /** `random`: from 0 to 1. */
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** From 0 to 1. */
+  share(): number {
+    return this.#random();
+  }
+
+  integer(below: number): number {
+    return Math.floor(this.#random() * below);
+  }
+
+  pick<T>(from: readonly T[]): T | undefined {
+    return from[this.integer(from.length)];
+  }
+
+  /** One of these, each as often as its weight says. */
+  weighted(choices: readonly [number, () => Promise<void>][]): () => Promise<void> {
+    const each = choices.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
+    return this.pick(each) ?? (() => Promise.resolve());
+  }
+
+  /** Mostly small; now and then so large that it takes the provider's way for large files. */
+  content(): Buffer {
+    const most = this.#random() < 0.6 ? 5000 : this.#random() < 0.75 ? 60_000 : 300_000;
+    const content = Buffer.allocUnsafe(1 + this.integer(most));
+    for (let at = 0; at + 4 <= content.length; at += 4) content.writeUInt32LE(this.integer(2 ** 32), at);
+    content.fill(this.integer(256), content.length - (content.length % 4));
+    return content;
+  }
+}
