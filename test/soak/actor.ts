@@ -1,6 +1,6 @@
 /** Works at random in one directory of the mount, and knows what must be found there. */
 import { join } from 'node:path';
-import { Choices } from './choices.js';
+import { Choices, freeDirectory, freshPath } from './choices.js';
 import type { FileWorker } from './file-worker.js';
 import {
   contentOf,
@@ -33,9 +33,6 @@ interface Descriptor {
 /** A read showed something else than what was written. */
 export class WrongContent extends Error {}
 
-/** Few names, so that they meet again and again. */
-const FILES = 8;
-const DIRECTORIES = 3;
 /** Descriptors kept open at once. */
 const MOST_HELD = 2;
 /** Steps kept for the report of a failure. */
@@ -96,14 +93,17 @@ export class Actor {
     const named = this.#choices.pick(filesOf(this.tree).map(([path]) => path));
     const held = this.#choices.pick(this.#held);
     const choices: [number, () => Promise<void>][] = [
-      [6, () => this.#create(this.#freshPath())],
+      [6, () => this.#create(freshPath(this.tree, this.#choices))],
       [1, () => this.#mkdir()],
       [1, () => this.#rmdir()],
     ];
     const entry = this.#choices.pick(entriesOf(this.tree));
-    choices.push([2, () => this.#symlink(this.#freshPath())], [1, () => this.#mkfifo(this.#freshPath())]);
+    choices.push(
+      [2, () => this.#symlink(freshPath(this.tree, this.#choices))],
+      [1, () => this.#mkfifo(freshPath(this.tree, this.#choices))],
+    );
     if (entry !== undefined) {
-      choices.push([2, () => this.#renameEntry(entry, this.#freshPath())]);
+      choices.push([2, () => this.#renameEntry(entry, freshPath(this.tree, this.#choices))]);
       choices.push([2, () => this.#unlink(entry)]);
       if (named !== undefined) {
         choices.push([2, () => this.#renameEntry(entry, named)]);
@@ -114,9 +114,9 @@ export class Actor {
     if (held !== undefined) choices.push([6, () => this.#useHeld(held)]);
     // Names change whoever has the file open.
     if (named !== undefined) {
-      choices.push([4, () => this.#rename(named, this.#freshPath())]);
+      choices.push([4, () => this.#rename(named, freshPath(this.tree, this.#choices))]);
       choices.push([4, () => this.#replace(named)]);
-      choices.push([3, () => this.#link(named, this.#freshPath())]);
+      choices.push([3, () => this.#link(named, freshPath(this.tree, this.#choices))]);
       choices.push([3, () => this.#unlink(named)]);
     }
     if (file !== undefined) {
@@ -158,7 +158,7 @@ export class Actor {
   }
 
   async #saveLikeAnEditor(path: string): Promise<void> {
-    const draft = this.#freshPath();
+    const draft = freshPath(this.tree, this.#choices);
     if (draft === null) return;
     const descriptor = await this.#open(draft, 'wx', withNode(this.tree, draft, this.#newFile()));
     await this.#write(descriptor, this.#choices.content(), null);
@@ -249,7 +249,7 @@ export class Actor {
 
   async #renameDirectory(): Promise<void> {
     const from = this.#choices.pick(directoriesOf(this.tree));
-    const to = this.#freeDirectory();
+    const to = freeDirectory(this.tree, this.#choices);
     if (from === undefined || to === null) return;
     await this.#call(`rename directory ${from} to ${to}`, [], renamed(this.tree, from, to), () =>
       this.#worker.rename(this.#absolute(from), this.#absolute(to)),
@@ -264,7 +264,7 @@ export class Actor {
   }
 
   async #mkdir(): Promise<void> {
-    const path = this.#freeDirectory();
+    const path = freeDirectory(this.tree, this.#choices);
     if (path === null) return;
     await this.#call(`mkdir ${path}`, [], withNode(this.tree, path, directory), () =>
       this.#worker.mkdir(this.#absolute(path)),
@@ -387,17 +387,6 @@ export class Actor {
   #files(): string[] {
     const open = new Set(this.#held.flatMap(({ path }) => (path === null ? [] : [this.#fileAt(path).inode])));
     return filesOf(this.tree).flatMap(([path, node]) => (isCertain(node) && !open.has(node.inode) ? [path] : []));
-  }
-
-  #freshPath(): string | null {
-    const folder = this.#choices.pick(['', ...directoriesOf(this.tree).map((path) => `${path}/`)]) ?? '';
-    const names = Array.from({ length: FILES }, (_, n) => `${folder}f${n}`);
-    return this.#choices.pick(names.filter((path) => !this.tree.has(path))) ?? null;
-  }
-
-  #freeDirectory(): string | null {
-    const names = Array.from({ length: DIRECTORIES }, (_, n) => `d${n}`);
-    return this.#choices.pick(names.filter((path) => !this.tree.has(path))) ?? null;
   }
 
   #absolute(path: string): string {

@@ -1,4 +1,9 @@
 /** What an actor takes at random: the same for the same seed. */
+import { directoriesOf, type Tree } from './model.js';
+
+/** Few names, so that they meet again and again. */
+const FILES = 8;
+const DIRECTORIES = 3;
 
 export class Choices {
   readonly #random: () => number;
@@ -35,4 +40,17 @@ export class Choices {
     content.fill(this.integer(256), content.length - (content.length % 4));
     return content;
   }
+}
+
+/** A name that is free; null where none is. */
+export function freshPath(tree: Tree, choices: Choices): string | null {
+  const folder = choices.pick(['', ...directoriesOf(tree).map((path) => `${path}/`)]) ?? '';
+  const names = Array.from({ length: FILES }, (_, n) => `${folder}f${n}`);
+  return choices.pick(names.filter((path) => !tree.has(path))) ?? null;
+}
+
+/** As `freshPath`, for a directory. */
+export function freeDirectory(tree: Tree, choices: Choices): string | null {
+  const names = Array.from({ length: DIRECTORIES }, (_, n) => `d${n}`);
+  return choices.pick(names.filter((path) => !tree.has(path))) ?? null;
 }
