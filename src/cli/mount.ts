@@ -139,6 +139,11 @@ async function foreground(context: Context, { account, path, mountpoint, options
     else silence.waitsFor(waiting);
     manager?.waitsFor(waiting);
   };
+  // A process that died between the kernel's mount and the end of `start` would leave a mountpoint that nobody answers.
+  let early = 0;
+  let stop = (): void => {
+    early++;
+  };
   try {
     const session = await Session.start({
       ...context,
@@ -152,10 +157,12 @@ async function foreground(context: Context, { account, path, mountpoint, options
         log.level = level;
       },
       onWaiting: waitsFor,
+      onMounting: () => answerSignals(() => stop(), logFile.reopen, isChild),
     }).finally(silence.end);
     const { stopTimeout } = options;
     const onStopping = (): void => manager?.stopping();
-    answerSignals(endOnSignal(session, { log, stopTimeout, onStopping, complain }), logFile.reopen, isChild);
+    stop = endOnSignal(session, { log, stopTimeout, onStopping, complain });
+    for (; early > 0; early--) stop();
     manager?.ready(() => session.status());
     if (isChild) tell({ ready: true, warnings: session.warnings });
     else {

@@ -44,6 +44,8 @@ export interface SessionOptions {
   readonly setLogLevel?: (level: MountOptions['logLevel']) => void;
   /** Called with the subject that the start waits for, in words that follow `waiting for`. */
   readonly onWaiting?: (what: string) => void;
+  /** Called before there is a mount: a process that ends from now on has to unmount. */
+  readonly onMounting?: () => void;
 }
 
 /** How often a drain reports its progress, ms: a progress bar looks alive, and a log is not flooded. */
@@ -114,17 +116,23 @@ export class Session {
       throw error;
     });
     options.onWaiting?.(`the kernel to mount ${mountpoint}`);
+    options.onMounting?.();
+    const mount = {
+      mountpoint,
+      source: `syncmount:${account}:${options.path}`,
+      readOnly: options.options.readOnly,
+      allowOther: options.options.allowOther,
+      log,
+    };
+    const mounted = await binding.mount(opened.filesystem.withTrash(), mount).catch(async (error) => {
+      meter.close();
+      await opened.close();
+      throw error;
+    });
+    const { uploader } = opened.filesystem;
+    const live = new LiveOptions(options.options, { bandwidth, uploader, setLogLevel }, systemClock);
+    const session = new Session(options, stored, provider, opened, mounted, binding.name, live, meter);
     try {
-      const mounted = await binding.mount(opened.filesystem.withTrash(), {
-        mountpoint,
-        source: `syncmount:${account}:${options.path}`,
-        readOnly: options.options.readOnly,
-        allowOther: options.options.allowOther,
-        log,
-      });
-      const { uploader } = opened.filesystem;
-      const live = new LiveOptions(options.options, { bandwidth, uploader, setLogLevel }, systemClock);
-      const session = new Session(options, stored, provider, opened, mounted, binding.name, live, meter);
       await session.#listen();
       meter.ready(() => session.#metered());
       log.info({ account, mountpoint, binding: binding.name }, 'mounted');
@@ -132,7 +140,7 @@ export class Session {
       return session;
     } catch (error) {
       meter.close();
-      await opened.close();
+      await session.forceUnmount();
       throw error;
     }
   }
