@@ -44,9 +44,9 @@ const ofProcesses = [
 
 export default defineConfig({
   test: {
-    // For two cores: a test of a mount waits for a third of its time, for deadlines, polls and starting programs. The complete
+    // For two cores: a test of a mount waits for half of its time, for deadlines, polls and starting programs. The complete
     // matrix has whole files of mounts with short deadlines; three of those at once are late now and then.
-    maxWorkers: process.env.SYNCMOUNT_TEST_ALL === '1' ? 2 : 3,
+    maxWorkers: process.env.SYNCMOUNT_TEST_ALL === '1' ? 2 : 4,
     sequence: { sequencer: LongestFirst },
     // In the quick run a service may have no turn in a file. A file without any test is a failure of scripts/test.
     passWithNoTests: process.env.SYNCMOUNT_TEST_ALL !== '1',

@@ -261,7 +261,7 @@ done 2> "$TOP/errors"; true`;
   },
 );
 
-describeEach(overKernel, 'what metadata costs on $provider', (subject, turns) => {
+describeEach(protocols, 'what metadata costs on $provider', (subject, turns) => {
   cleanUpWorlds();
 
   turns.it('cp -a of 1,000 files and a cold walk over them', async () => {

@@ -27,8 +27,8 @@ const faults: Readonly<Record<string, Fault>> = {
   'each request from one on is performed, and its answer is lost': { action: lost, isLasting: true },
   'a request stalls': { action: { kind: 'stall', ms: 600_000 }, isLasting: false },
 };
-/** The most requests of one operation with those of the metadata that follow, and one more. */
-const REQUESTS = 4;
+/** The most requests of one operation at the service, and one more. */
+const REQUESTS = 3;
 
 const look = `find . -type f -printf '%P %s\\n' | sort; find . -type f | sort | xargs md5sum`;
 
@@ -39,7 +39,7 @@ async function shown(world: World, at: string): Promise<string> {
 
 /** The operation in a directory for each of its requests, which the fault meets. */
 async function meet(world: World, { before, act }: Operation, { action, isLasting }: Fault): Promise<void> {
-  await world.mount('--deadline', '2s', '--dir-ttl', '1s');
+  await world.mount('--deadline', '1s', '--dir-ttl', '1s');
   const names = Array.from({ length: REQUESTS }, (_, index) => `n${index}`);
   for (const name of [...names, 'right']) await world.out(`mkdir ${name}; cd ${name}; ${before}`);
   await world.untilWaiting(0, 0);

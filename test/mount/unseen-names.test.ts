@@ -1,6 +1,7 @@
 /** Names that only the service has yet: another client made them since this mount looked. */
+import { release } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { describeEach, openWorld, overKernel } from './subjects.js';
+import { describeEach, openWorld, overKernel, protocols } from './subjects.js';
 import { cleanUpWorlds } from './world.js';
 
 describeEach(overKernel, 'a name that only $provider has yet', (subject, { it }) => {
@@ -28,18 +29,32 @@ print(errno.errorcode[ctypes.get_errno()] if libc.renameat2(-100, b'two', -100, 
   });
 });
 
-describe('an account of acronis that is full', () => {
-  cleanUpWorlds();
+/** Linux 6.16 has the notification. */
+const [major = 0, minor = 0] = release().split('.').map(Number);
+const isOlder = major < 6 || (major === 6 && minor < 16);
 
-  it('says so, although the service speaks of permission', async () => {
-    const world = await openWorld({ provider: 'acronis', binding: 'kernel' });
-    await world.sandbox.store.putFile('/some', 'x'.repeat(5000));
-    await world.mount();
-    await world.out('ls');
-    world.sandbox.settings.quotaBytes = 6000;
-    const { code, stderr } = await world.sh('head -c 3000 /dev/zero > large');
-    expect([code, stderr.includes('No space left on device')]).toEqual([1, true]);
-    expect((await world.status()).failed).toMatchObject([{ path: '/large', error: expect.any(String) }]);
-    expect(await world.out('echo small > small; cat small')).toBe('small');
-  });
-});
+// 5sync is told of a name only by its contents.
+describe.each(protocols.filter(({ provider }) => provider !== '5sync'))(
+  'who is told that a name of $provider is taken',
+  (subject) => {
+    cleanUpWorlds();
+
+    it.skipIf(isOlder)(
+      `sees it at once${isOlder ? ' (skipped: the kernel shows it later, before Linux 6.16)' : ''}`,
+      async () => {
+        const world = await openWorld(subject);
+        await world.sandbox.store.putFile('/known', 'ours');
+        await world.mount('--dir-ttl', '1h');
+        await world.out('ls; cat known');
+        await world.sandbox.store.putFile('/file', 'theirs');
+        const rename = `python3 -c "
+import ctypes, os
+print(ctypes.CDLL(None).renameat2(-100, b'known', -100, b'file', 1), os.stat('file').st_size, sorted(os.listdir('.')))"`;
+        expect(await world.out(rename)).toBe("-1 6 ['file', 'known']");
+        await world.out('! stat folder');
+        await world.sandbox.store.putFile('/folder/in', 'theirs');
+        expect(await world.out('mkdir -p folder && ls folder')).toBe('in');
+      },
+    );
+  },
+);

@@ -7,6 +7,7 @@ import { andThen, settle } from '../../answers.js';
 import { type Addon, type Device, errnoName, failed } from '../addon.js';
 import { maxWrite } from '../protocol/negotiation.js';
 import { NodeIds } from '../protocol/node-ids.js';
+import { notifyCode } from '../protocol/protocol.js';
 import { Reply } from '../protocol/reply.js';
 import { Request } from '../protocol/request.js';
 import { outHeader } from '../protocol/structs.js';
@@ -41,6 +42,8 @@ export class Connection {
   readonly passthrough: Passthrough;
   /** FUSE_SETXATTR has its longer form. */
   extendedSetxattr = false;
+  /** The kernel can be told to ask for all names anew. */
+  expiresNames = false;
   /** The kernel is to ask for the attributes of the object again. */
   attributesChanged: (ino: Ino) => void = () => {};
   readonly #addon: Addon;
@@ -121,6 +124,21 @@ export class Connection {
     reply.payload = undefined;
     reply.payloadLength = 0;
     reply.header(unique, -errno, 0);
+    this.#unlessGone(this.#addon.reply(this.#device, reply.bytes, outHeader.$bytes, undefined, 0));
+  }
+
+  /**
+   * A name exists that the kernel has noted as missing: it is to ask again. Call before the answer that says so: a program looks at what is in
+   * its way. That the one name is to be forgotten could be told only after the answer, because the caller holds the directory's lock.
+   */
+  foundUnseenName(...directories: number[]): void {
+    for (const nodeid of directories) if (nodeid !== 0) this.directories.invalidate(this.nodes.inoOf(nodeid));
+    if (this.#device === undefined || !this.expiresNames) return;
+    const { reply } = this;
+    reply.payload = undefined;
+    reply.payloadLength = 0;
+    // A notification is a reply with unique 0 and a positive code in place of the error.
+    reply.header(0, notifyCode.expireNames, 0);
     this.#unlessGone(this.#addon.reply(this.#device, reply.bytes, outHeader.$bytes, undefined, 0));
   }
 

@@ -132,6 +132,7 @@ export const rename: Operation<void> = {
 export const rename2: Operation<void> = {
   minimum: rename2In.$bytes + 2,
   changes: true,
+  keepsMissing: true,
   call(connection, request, caller) {
     const flags = rename2In.flags.get(request.view, request.body);
     return move(connection, request, caller, flags, request.body + rename2In.$bytes);

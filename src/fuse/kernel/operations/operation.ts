@@ -12,6 +12,8 @@ export interface Operation<T> {
   readonly minimum: number;
   /** May change something. Attributes read before it are then out of date, and it runs to its end when the mount ends. */
   readonly changes?: true;
+  /** With EEXIST the kernel still notes the name as missing. (Where a name is made, it forgets that by itself: create_new_entry() of fs/fuse/dir.c.) */
+  readonly keepsMissing?: true;
   /** May fail with ENOSYS: the kernel then handles the call itself. For most operations it would never send them again. */
   readonly optional?: true;
   /** The kernel also sends it for a dying program, for each open file. */

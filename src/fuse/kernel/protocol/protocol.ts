@@ -54,7 +54,10 @@ export const opcode = {
   tmpfile: 51,
 } as const;
 
-export const notifyCode = { invalidateInode: 2, invalidateEntry: 3 } as const;
+export const notifyCode = { invalidateInode: 2, invalidateEntry: 3, expireNames: 8 } as const;
+
+/** The minor version of the protocol that has `expireNames` (FUSE_NOTIFY_INC_EPOCH): Linux 6.16. */
+export const expireNamesMinor = 44;
 
 /** FUSE_INIT flags. */
 export const initFlag = {

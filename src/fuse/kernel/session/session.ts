@@ -18,12 +18,12 @@ import { Connection } from '../connection/connection.js';
 import type { Looks } from '../connection/interrupts.js';
 import { type NamedOperation, operationNames, operations } from '../operations/operations.js';
 import { initReplyBytes, negotiate } from '../protocol/negotiation.js';
-import { opcode } from '../protocol/protocol.js';
+import { expireNamesMinor, opcode } from '../protocol/protocol.js';
 import type { Request } from '../protocol/request.js';
 import { initIn } from '../protocol/structs.js';
 import { Invalidations } from './invalidations.js';
 
-const { EINTR, EINVAL, EIO, ENOSYS, ENOTSUP } = constants.errno;
+const { EEXIST, EINTR, EINVAL, EIO, ENOSYS, ENOTSUP } = constants.errno;
 
 /** Number of requests in a row before timers and sockets get their turn. */
 const batch = 64;
@@ -127,6 +127,7 @@ export class Session {
     if (result.kind === 'agreed') {
       connection.passthrough.isOn = result.passthrough;
       connection.extendedSetxattr = result.extendedSetxattr;
+      connection.expiresNames = result.minor >= expireNamesMinor;
     }
     void connection.send(request.unique, initReplyBytes);
     if (result.kind === 'agreed') {
@@ -231,6 +232,8 @@ export class Session {
     // The AbortError of the signal is the interruption itself.
     const interrupted = caller.interrupted && !(error instanceof FsError);
     const errno = interrupted ? EINTR : errnoOf(error, operation.name, this.#log);
+    // The kernel itself refuses a name that it knows.
+    if (errno === EEXIST && operation.keepsMissing) connection.foundUnseenName(caller.nodeid, caller.otherNodeid);
     connection.fail(caller.unique, errno === ENOSYS && !operation.optional ? ENOTSUP : errno);
   }
 
