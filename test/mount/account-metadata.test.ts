@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
-import { describeEach, openWorld, overKernel, type Subject } from './subjects.js';
+import { describeEach, openWorld, overKernel, protocols, type Subject } from './subjects.js';
 import { cleanUpWorlds, joinWorld, type World } from './world.js';
 
 /** What a program sees of a tree, but ctime, device, inode number, and the link count, which for a directory needs its listing. */
