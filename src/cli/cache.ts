@@ -7,7 +7,7 @@ import type { CachedFile, CacheListing, Dropped, Warmed, WarmProgress } from '..
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import type { Context } from './context.js';
-import { complain, print, printJson } from './output.js';
+import { complain, INTERRUPTED, print, printJson } from './output.js';
 import { meant } from './trash.js';
 
 const actions = ['show', 'drop', 'warm'] as const;
@@ -15,9 +15,6 @@ type Action = (typeof actions)[number];
 
 /** People look at the first screen. */
 const SHOWN = 30;
-/** What a shell makes of SIGINT. */
-const INTERRUPTED = 130;
-
 interface CacheOptions {
   readonly json?: boolean;
   readonly all?: boolean;

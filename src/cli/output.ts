@@ -5,6 +5,9 @@
 import { codeOf, messageOf } from '../base/errors.js';
 import { printable, printableJson } from '../base/printable.js';
 
+/** The exit status that a shell makes of SIGINT. */
+export const INTERRUPTED = 130;
+
 /** One line to standard output; several fields with tabs between them. */
 export function print(...fields: readonly string[]): void {
   process.stdout.write(`${fields.map(printable).join('\t')}\n`);

@@ -12,16 +12,13 @@ import { isServed, type RegistryEntry } from '../mount/registry.js';
 import type { DrainProgress, UploadStatus } from '../mount/status.js';
 import { waitingContents } from '../mount/waiting-contents.js';
 import { type Context, mountNamed } from './context.js';
-import { complain, print } from './output.js';
+import { complain, INTERRUPTED, print } from './output.js';
 
 /** How long the mount's process may take to end after its mount is gone, ms. */
 const EXIT_PATIENCE = 10_000;
 
 /** A mount that does not answer a simple question for so long hangs, ms. */
 const FORCE_PATIENCE = 10_000;
-
-/** What a shell makes of SIGINT. */
-const INTERRUPTED = 130;
 
 const OUR_TYPE = `fuse.${fuseSubtype}`;
 

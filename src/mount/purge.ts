@@ -6,6 +6,7 @@ import { readFrom, type Sql } from '../base/sqlite.js';
 import type { StoredAccount } from '../config/accounts.js';
 import type { Directories } from '../config/directories.js';
 import { unnamedContents } from './journal-contents.js';
+import { rotatedFiles } from './log-file.js';
 import { identityOf } from './same-account.js';
 
 /** What would be lost with the state of an account. */
@@ -52,7 +53,8 @@ export function purge(name: string, stored: StoredAccount, places: Places): void
     }
     rmSync(doomed, { recursive: true, force: true });
   }
-  rmSync(join(places.state, 'log', `${name}.log`), { force: true });
+  const log = join(places.state, 'log', `${name}.log`);
+  for (const path of [log, ...rotatedFiles(log).map((file) => file.path)]) rmSync(path, { force: true });
 }
 
 function stateOf(name: string, stored: StoredAccount, { state }: Places): string {

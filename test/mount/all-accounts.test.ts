@@ -1,5 +1,5 @@
 /** `mount --all`, `umount --all`, and `logout --purge`: whole machines, not single accounts. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { isAlive } from '../../src/base/processes.js';
@@ -107,6 +107,7 @@ it('logout --purge removes all that is here, but nothing that is stored nowhere 
   await world.cli(['uploads', 'retry']);
   await world.untilWaiting(0, 0);
   await world.umount();
+  writeFileSync(join(world.directory, 'state/log/work.log.1'), 'an older one\n');
   expect(await world.cli(['logout', 'work', '--purge'])).toMatchObject({
     code: 0,
     stdout: "Removed what this machine had of 'work', and its credentials.\n",

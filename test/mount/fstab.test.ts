@@ -47,7 +47,7 @@ describe.skipIf(!isRoot)(`mount(8) and fstab${skipped}`, () => {
       world,
       `
 unset SYNCMOUNT_CONFIG_DIR SYNCMOUNT_STATE_DIR SYNCMOUNT_CACHE_DIR
-export XDG_CONFIG_HOME=/mnt/root/elsewhere HOME=/mnt/root
+export XDG_CONFIG_HOME=/mnt/nobody/elsewhere HOME=/mnt/nobody
 at=/mnt/home/ann/cloud
 echo "work: $at syncmount noauto,nofail,_netdev,x-systemd.automount,user=ann 0 0" > /mnt/fstab
 mount -T /mnt/fstab $at

@@ -398,8 +398,3 @@ export class Actor {
     if (this.steps.length > KEPT_STEPS) this.steps.shift();
   }
 }
-
-/** What a directory may be after a crash. */
-export function possibleTrees(actor: Actor): readonly Tree[] {
-  return actor.possible ?? [actor.tree];
-}
