@@ -76,7 +76,7 @@ export class CloudFilesystem implements Filesystem {
     }
     // The destination of a content is known only after its interrupted rename is settled.
     return this.#parts.intents
-      .recover((rename) => this.#parts.renaming.finish(rename))
+      .recover()
       .catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'))
       .then(beginUploads);
   }

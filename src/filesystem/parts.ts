@@ -91,6 +91,7 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
   const pins: Pins = new Pins(core, namespace, root);
   namespace.onTrashed = (remote) => trash.noteRemoved(remote);
   const renaming = new Renaming(core, namespace, forNames);
+  intents.unsettled.finish = (rename) => renaming.finish(rename);
   namespace.toNextName = (inode, caller) => renaming.toNextName(inode, caller);
   const resizing = new Resizing(core, contents, uploader);
   const handles: Handles = new Handles(core, { namespace, contents, resizing, passthrough, mappings, uploader });

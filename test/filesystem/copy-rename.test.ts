@@ -1,6 +1,6 @@
 /** Renames where the provider has none: a copy and a removal (as on 5sync). */
 import { describe, expect, it } from 'vitest';
-import { appending, type DeathPlace, dieAt, type Mounted, mounted, settle } from './harness.js';
+import { appending, type DeathPlace, dieAt, errnoOf, type Mounted, mounted, settle } from './harness.js';
 
 const capabilities = { moveFile: false, moveFolder: false, trash: false, md5: false } as const;
 
@@ -65,6 +65,63 @@ describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) =
     await m.mv('from', 'to');
     expect(await m.names()).toEqual(['to']);
     expect(m.provider.other.tree()).toEqual({ to: 'source' });
+  });
+
+  it.each([
+    ['', {}],
+    [' over a file', { to: 'target' }],
+  ])('whose answer is lost%s is finished in the background, once the service can be asked', async (_, there) => {
+    const m = await mounted({ provider }, (memory) => {
+      for (const [name, content] of Object.entries({ from: 'source', ...there })) memory.other.put(name, content);
+    });
+    await m.names();
+    m.provider.loseAnswer('upload');
+    m.provider.fail('list', 'network');
+    expect(await errnoOf(m.mv('from', 'to'))).toBe('ENETUNREACH');
+    await settle();
+    expect(await m.cat('from')).toBe('source');
+    m.clock.advance(10_000);
+    await rested(m);
+    expect(m.provider.other.tree()).toEqual({ to: 'source' });
+    expect(await m.names()).toEqual(['to']);
+    expect(await m.cat('to')).toBe('source');
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('that was never stored is not looked for any more after a while, and one that was refused not at all', async () => {
+    const m = await mounted({ provider }, (memory) => {
+      memory.other.put('from', 'source');
+    });
+    await m.names();
+    m.provider.fail('upload', 'quota');
+    expect(await errnoOf(m.mv('from', 'to'))).toBe('ENOSPC');
+    expect(intents(m)).toBe(0);
+    m.provider.fail('upload', 'network');
+    expect(await errnoOf(m.mv('from', 'to'))).toBe('ENETUNREACH');
+    await settle();
+    expect(intents(m)).toBe(1);
+    m.clock.advance(10_000);
+    await rested(m);
+    expect(m.provider.other.tree()).toEqual({ from: 'source' });
+  });
+
+  it.each([
+    ['another file has the new name', (m: Mounted) => m.put('to', 'mine')],
+    ['the file has another content', (m: Mounted) => m.put('from', 'mine')],
+    ['the file has another name', (m: Mounted) => m.mv('from', 'elsewhere')],
+  ])('whose answer is lost is left alone where %s by now', async (_, act) => {
+    const m = await mounted({ provider }, (memory) => {
+      memory.other.put('from', 'source');
+    });
+    await m.names();
+    m.provider.fail('upload', 'timeout');
+    expect(await errnoOf(m.mv('from', 'to'))).toBe('EIO');
+    await act(m);
+    const after = m.provider.other.tree();
+    m.clock.advance(10_000);
+    await rested(m);
+    expect(m.provider.other.tree()).toEqual(after);
+    expect(await m.names()).toEqual(Object.keys(after).sort());
   });
 
   it('brings nothing twice: what was copied is read from here', async () => {

@@ -1,5 +1,6 @@
 /** Renames of directories where the provider has none: all files are copied, then the old ones are removed (as on 5sync). */
 import { describe, expect, it } from 'vitest';
+import { ProviderError } from '../../src/providers/errors.js';
 import { appending, type DeathPlace, dieAt, errnoOf, type Mounted, mounted, settle } from './harness.js';
 
 const capabilities = { moveFile: false, moveFolder: false, trash: false, md5: false } as const;
@@ -151,6 +152,22 @@ describe('a directory renamed by copying', () => {
     expect(await m.names()).toEqual(['d', 'other']);
     expect(await m.ino('d/a')).toBe(were);
     expect(await m.cat('d/deep/c')).toBe('three');
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('is undone once the service can be asked, where the answer to a copy was lost', async () => {
+    const m = await withTree();
+    await m.names('d/deep');
+    m.provider.during('upload', 'after', () => {
+      m.provider.offline = true;
+      throw new ProviderError('network', 'the answer was lost');
+    });
+    expect(await errnoOf(m.mv('d', 'e'))).toBe('ENETUNREACH');
+    expect(m.provider.other.tree()).not.toEqual(before);
+    m.provider.offline = false;
+    m.clock.advance(10_000);
+    await rested(m);
+    expect(m.provider.other.tree()).toEqual(before);
     expect(m.isClean()).toBe(true);
   });
 

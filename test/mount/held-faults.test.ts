@@ -14,6 +14,9 @@ interface Operation {
   readonly act: string;
 }
 
+/** The most requests of one of these operations, and one more. */
+const REQUESTS = { ofEmpty: 3, ofLarge: 7 };
+
 /** A fault, and whether it meets the requests behind the first one, too. */
 interface Fault {
   readonly action: FaultAction;
@@ -27,8 +30,6 @@ const faults: Readonly<Record<string, Fault>> = {
   'each request from one on is performed, and its answer is lost': { action: lost, isLasting: true },
   'a request stalls': { action: { kind: 'stall', ms: 600_000 }, isLasting: false },
 };
-/** The most requests of one operation at the service, and one more. */
-const REQUESTS = 3;
 
 const look = `find . -type f -printf '%P %s\\n' | sort; find . -type f | sort | xargs md5sum`;
 
@@ -38,9 +39,14 @@ async function shown(world: World, at: string): Promise<string> {
 }
 
 /** The operation in a directory for each of its requests, which the fault meets. */
-async function meet(world: World, { before, act }: Operation, { action, isLasting }: Fault): Promise<void> {
+async function meet(
+  world: World,
+  requests: number,
+  { before, act }: Operation,
+  { action, isLasting }: Fault,
+): Promise<void> {
   await world.mount('--deadline', '1s', '--dir-ttl', '1s');
-  const names = Array.from({ length: REQUESTS }, (_, index) => `n${index}`);
+  const names = Array.from({ length: requests }, (_, index) => `n${index}`);
   for (const name of [...names, 'right']) await world.out(`mkdir ${name}; cd ${name}; ${before}`);
   await world.untilWaiting(0, 0);
   const first = await shown(world, 'right');
@@ -88,6 +94,8 @@ const ofLarge: Readonly<Record<string, Operation>> = {
   'replacing one': { before: large('a', 3_000_000), act: large('b', 2_500_000) },
   'making a small file large': { before: 'echo small > f', act: large('a', 3_000_000) },
   'renaming one': { before: large('a', 3_000_000), act: 'mv f g' },
+  'renaming one over a file': { before: `echo old > g; ${large('a', 3_000_000)}`, act: 'mv f g' },
+  'renaming a small file': { before: 'echo small > f', act: 'mv f g' },
   'removing one': { before: `echo keep > keep; ${large('a', 3_000_000)}`, act: 'rm f' },
 };
 
@@ -113,7 +121,8 @@ describe('empty files that a service refuses', () => {
     const subject = protocols[round++ % protocols.length];
     if (subject === undefined) throw new Error('there are protocols');
     it(`${subject.provider}: ${name}`, async () => {
-      await meet(await openWorld(subject, { readings: { emptyContent: 'refused' } }), operation, fault);
+      const world = await openWorld(subject, { readings: { emptyContent: 'refused' } });
+      await meet(world, REQUESTS.ofEmpty, operation, fault);
     });
   }
 });
@@ -127,5 +136,5 @@ describe('large files that 5sync stores in the root only', () => {
     readings: { multipartPath: 'root', tooLarge: '413' },
   } as const;
   for (const [name, operation, fault] of cells(ofLarge))
-    it(name, async () => await meet(await createServiceWorld(options), operation, fault));
+    it(name, async () => await meet(await createServiceWorld(options), REQUESTS.ofLarge, operation, fault));
 });

@@ -17,8 +17,9 @@ import { promoteToCache } from '../content/promotion.js';
 import type { Core } from '../core/core.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
+import type { BegunRename } from '../recovery/begun-rename.js';
 import { type BegunCopy, findCopy } from '../recovery/copies.js';
-import type { BegunRename, Intents } from '../recovery/intents.js';
+import type { Intents } from '../recovery/intents.js';
 import { requireBudgetToRename } from '../uploads/request-budget.js';
 import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
 
@@ -117,25 +118,37 @@ export class CopyRename {
   }
 
   /**
-   * Finishes a rename that a crash interrupted, if the copy is under the new name. If it is not, nothing was done, and
-   * the file keeps its old name.
+   * Finishes a rename that a crash or a lost answer interrupted, if the copy is under the new name. If it is not, nothing was done,
+   * and the file keeps its old name: false.
    */
-  async finish({ copy, name }: BegunRename, source: Inode, directory: Inode, target?: Inode): Promise<void> {
-    if (copy === undefined) return;
+  async finish({ copy, name }: BegunRename, source: Inode, directory: Inode, target?: Inode): Promise<boolean> {
+    if (copy === undefined) return false;
     const isTaken = source.parent === directory.ino && source.name === name;
-    if (!isTaken && source.remote?.id !== copy.from.id) return;
+    const remote = remoteFileOf(source);
+    // The file has got another name or another version since.
+    if (!isTaken && (remote === null || revisionKey(remote) !== revisionKey(copy.from))) return true;
     const holder = isTaken
-      ? remoteFileOf(source)
+      ? remote
       : await findCopy(this.#core.provider, { parentId: remoteIdOf(directory), name }, copy);
-    if (holder === null) return;
-    const replaced = target === undefined ? undefined : this.#core.files.state(target.ino);
-    // The target was written through this mount meanwhile: it is newer than the rename.
-    if (!isTaken && replaced?.isTouched) return;
+    if (holder === null) return false;
+    if (!isTaken && this.#isReplaced(source, holder, { directory, name, target })) return true;
     if (!isTaken)
       await this.#adoptCopy(source, this.#core.files.state(source.ino), holder, { directory, name, target });
     await this.#disposeUnchanged(copy.from, holder);
     // Needed where the service puts a second file of a name beside the first.
     if (copy.replaces !== null) await this.#disposeUnchanged(copy.replaces, holder);
+    return true;
+  }
+
+  /** Did programs write to the entry with the new name meanwhile, or make another one? That is newer than the rename. */
+  #isReplaced(source: Inode, holder: RemoteFile, { directory, name, target }: NewPlace): boolean {
+    const { table, files } = this.#core;
+    const shown = table.child(directory.ino, name);
+    // A further name of the file itself becomes its first.
+    if (shown?.ino === source.ino) return false;
+    const isCopy = shown?.remote?.id === holder.id;
+    if (shown !== undefined && shown.ino !== target?.ino && !isCopy) return true;
+    return [shown, target].some((inode) => inode !== undefined && files.state(inode.ino)?.isTouched === true);
   }
 
   /** The content is stored under the new name: moves the inode there, with all that was written since. */

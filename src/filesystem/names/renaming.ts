@@ -17,8 +17,9 @@ import { dropDuplicate } from '../core/drop-duplicate.js';
 import { FsError } from '../core/fs-error.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
+import { type BegunRename, begunRename } from '../recovery/begun-rename.js';
 import type { BegunCopy } from '../recovery/copies.js';
-import { type BegunRename, begunRename, type Intents } from '../recovery/intents.js';
+import type { Intents } from '../recovery/intents.js';
 import type { Uploader } from '../uploads/uploader.js';
 import { type ApplyMove, CopyRename, type NewPlace } from './copy-rename.js';
 import { DirectoryCopyRename } from './directory-copy-rename.js';
@@ -235,42 +236,56 @@ export class Renaming {
 
   /**
    * Settles a rename that a crash interrupted: applies it here if the provider has done it, finishes it if the
-   * provider has done a part, or undoes it if a file has the name that was to be replaced.
+   * provider has done a part, or undoes it if a file has the name that was to be replaced. False: nothing of it was done.
    */
-  async finish(begun: BegunRename): Promise<void> {
+  async finish(begun: BegunRename): Promise<boolean> {
     const { source: ino, target, parent, name, vacatedFor: vacated } = begun;
-    const { table, provider } = this.#core;
+    const { table } = this.#core;
     if (vacated !== undefined) {
       const isFree = this.#relocation.isReachable(parent) && table.child(parent, name) === undefined;
       if (isFree && table.child(vacated.parent, vacated.name)?.ino === ino)
         await this.rename(vacated.parent, vacated.name, parent, name, { noReplace: true, exchange: false }, undefined);
-      return;
+      return isFree;
     }
-    await this.#contents.withNameLocks(target === null ? [ino] : [ino, target], async () => {
-      const source = table.get(ino);
-      const directory = table.get(parent);
-      const inTheWay = target === null ? undefined : table.get(target);
-      if (source?.remote == null || directory?.remote == null) return;
-      if (!provider.capabilities.moveFile) return this.#byCopy.finish(begun, source, directory, inTheWay);
-      const to = { parentId: directory.remote.id, name: remoteName(source, name) };
-      const now =
-        (await orGone(provider.stat(source.remote))) ??
-        (await this.#findByContent(source, directory, to.name, inTheWay));
-      const from = begun.from ?? source.remote;
-      if (now === null || (now.parentId === from.parentId && now.name === from.name)) return;
-      const isThere = now.parentId === to.parentId && now.name === to.name;
-      if (!isThere && inTheWay !== undefined && remoteFileOf(inTheWay) !== null) {
-        const back = { parentId: from.parentId ?? '', name: from.name };
-        table.update(ino, { remote: await provider.move(now, back) });
-        return;
-      }
-      const moved = isThere ? now : await provider.move(now, to);
-      const replaced = target === null ? undefined : this.#core.files.state(target);
-      // The target was written through this mount meanwhile: it is newer than the rename.
-      if (replaced?.isTouched) return;
-      if (replaced !== undefined) await this.#uploader.cancel(replaced);
-      await this.#applyMove(source, moved, { directory, name, target: inTheWay });
-    });
+    const inos = target === null ? [ino] : [ino, target];
+    const suspended: FileState[] = [];
+    try {
+      return await this.#contents.withNameLocks(inos, async () => {
+        // In a running mount the files may have been written to since.
+        await this.#uploader.suspendAll(inos, suspended);
+        return await this.#finishLocked(begun);
+      });
+    } finally {
+      for (const state of suspended) this.#uploader.released(state);
+    }
+  }
+
+  async #finishLocked(begun: BegunRename): Promise<boolean> {
+    const { source: ino, target, parent, name } = begun;
+    const { table, provider } = this.#core;
+    const source = table.get(ino);
+    const directory = table.get(parent);
+    const inTheWay = target === null ? undefined : table.get(target);
+    if (source?.remote == null || directory?.remote == null) return false;
+    if (!provider.capabilities.moveFile) return this.#byCopy.finish(begun, source, directory, inTheWay);
+    const to = { parentId: directory.remote.id, name: remoteName(source, name) };
+    const now =
+      (await orGone(provider.stat(source.remote))) ?? (await this.#findByContent(source, directory, to.name, inTheWay));
+    const from = begun.from ?? source.remote;
+    if (now === null || (now.parentId === from.parentId && now.name === from.name)) return false;
+    const isThere = now.parentId === to.parentId && now.name === to.name;
+    if (!isThere && inTheWay !== undefined && remoteFileOf(inTheWay) !== null) {
+      const back = { parentId: from.parentId ?? '', name: from.name };
+      table.update(ino, { remote: await provider.move(now, back) });
+      return true;
+    }
+    const moved = isThere ? now : await provider.move(now, to);
+    const replaced = target === null ? undefined : this.#core.files.state(target);
+    // The target was written through this mount meanwhile: it is newer than the rename.
+    if (replaced?.isTouched) return true;
+    if (replaced !== undefined) await this.#uploader.cancel(replaced);
+    await this.#applyMove(source, moved, { directory, name, target: inTheWay });
+    return true;
   }
 
   /**

@@ -54,8 +54,10 @@ export class Copies {
   readonly #core: Core;
   readonly #orphans: Orphans;
   readonly #retryLater: () => void;
+  /** Journal rows of copies to undo that could not be looked for. */
+  readonly #waiting = new Set<number>();
 
-  /** Calls `retryLater` where a removal failed and is to be tried again in the background. */
+  /** Calls `retryLater` where something failed that is to be tried again in the background. */
   constructor(core: Core, orphans: Orphans, retryLater: () => void) {
     this.#core = core;
     this.#orphans = orphans;
@@ -81,9 +83,18 @@ export class Copies {
     if (!(await this.#orphans.removeNoted(row, file, remove))) this.#retryLater();
   }
 
+  /** Is there no copy that is still to be undone? */
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  async undoWaiting(): Promise<void> {
+    if (!this.isEmpty) await this.undo(new Set(this.#waiting));
+  }
+
   /**
    * Removes the copies of these rows that were not committed; without `only`, all that an earlier mount left. What cannot be
-   * looked up now waits for the next mount.
+   * looked up now is looked up later.
    */
   async undo(only?: ReadonlySet<number>): Promise<void> {
     const { state, log, provider } = this.#core;
@@ -100,13 +111,15 @@ export class Copies {
         const isToGo = stored !== null && (await orGone(provider.stat(copy.from))) !== null;
         if (isToGo) this.#orphans.adopt(id, stored);
         else state.sql.prepare('DELETE FROM intent WHERE id = ?').run(id);
+        this.#waiting.delete(id);
       } catch (error) {
+        this.#waiting.add(id);
         log.warn({ id }, `a copy of ${copy.from.name} is not looked for yet: ${messageOf(error)}`);
       }
     }
     await this.#orphans.retry();
     for (const [top, isKept] of tops) await this.#removeEmpty(top, isKept);
-    if (!this.#orphans.isEmpty) this.#retryLater();
+    if (!this.#orphans.isEmpty || !this.isEmpty) this.#retryLater();
   }
 
   /** The new folder and those below it go, unless somebody else has put a file there. They may be shown by now. */

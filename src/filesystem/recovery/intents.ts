@@ -6,41 +6,23 @@
  */
 import { messageOf } from '../../base/errors.js';
 import type { RemoteEntry, RemoteFile, UploadTarget } from '../../providers/provider.js';
-import type { Ino, Inode } from '../../tree/inode.js';
+import type { Ino } from '../../tree/inode.js';
 import { conflictName } from '../core/conflict-name.js';
 import type { Core } from '../core/core.js';
 import { disposeRemote } from '../core/dispose-remote.js';
 import { entriesIn, orGone } from '../core/or-gone.js';
 import type { Intent, ReplaceIntent } from '../core/replace-intent.js';
 import { isUndeletable, type Orphans } from '../uploads/orphans.js';
+import type { BegunRename } from './begun-rename.js';
 import { type BegunCopy, Copies } from './copies.js';
 import { Exchanges } from './exchanges.js';
+import { mayBeStored, UnsettledRenames } from './unsettled-renames.js';
 
 /** A file that lost its name and stays aside while it is open. */
 interface AsideIntent {
   /** Absent where it stays under its name, hidden. */
   readonly replace?: ReplaceIntent;
   readonly file: RemoteFile;
-}
-
-/** A rename as it was begun. */
-export interface BegunRename {
-  readonly source: Ino;
-  /** The entry that has the new name at the beginning. */
-  readonly target: Ino | null;
-  readonly parent: Ino;
-  readonly name: string;
-  /** Where the source was at the provider. A listing may have moved it in the table since. */
-  readonly from?: { readonly parentId: string | null; readonly name: string };
-  /** Set at a provider that cannot rename, before the copy is sent. */
-  readonly copy?: BegunCopy;
-  /** Set where an inode with other names was to leave the new name first: the name that is then to get it. */
-  readonly vacatedFor?: { readonly parent: Ino; readonly name: string };
-}
-
-export function begunRename({ ino, remote }: Inode, target: Inode | undefined, parent: Ino, name: string): BegunRename {
-  const from = remote === null ? undefined : { parentId: remote.parentId, name: remote.name };
-  return { source: ino, target: target?.ino ?? null, parent, name, from };
 }
 
 interface Change {
@@ -69,6 +51,7 @@ export class Intents {
   /** Of directories that are renamed by copying. */
   readonly copies: Copies;
   readonly exchanges: Exchanges;
+  readonly unsettled: UnsettledRenames;
 
   /** Calls `moved` for a file that has got its name back, maybe under a new id. */
   constructor(core: Core, orphans: Orphans, moved: (ino: Ino, file: RemoteFile) => void) {
@@ -76,6 +59,7 @@ export class Intents {
     this.#orphans = orphans;
     this.copies = new Copies(core, orphans, () => this.#scheduleRetry());
     this.exchanges = new Exchanges(core, moved, () => this.#scheduleRetry());
+    this.unsettled = new UnsettledRenames(core, (id) => this.end({ id }));
     this.#onNameRestored = moved;
     // Before anything is listed.
     for (const { file } of this.#asideFiles()) core.provider.hide?.(file);
@@ -109,7 +93,8 @@ export class Intents {
 
   /**
    * Runs a change of these directories' entries, at the provider and in the table. If the process dies in between, the
-   * next mount lists them again before it shows them. `noteCopy` adds to a rename the copy that is about to be stored.
+   * next mount lists them again before it shows them. `noteCopy` adds to a rename the copy that is about to be stored: if it is not
+   * known in the end whether it is, the background finds out.
    */
   async withChangeIntent<T>(
     directories: readonly Ino[],
@@ -121,15 +106,25 @@ export class Intents {
     const { lastInsertRowid } = sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('change', ?)")
       .run(JSON.stringify(change));
+    const id = Number(lastInsertRowid);
+    let copying: BegunRename | undefined;
     const noteCopy = (copy: BegunCopy): void => {
       if (rename === undefined) return;
-      const begun: Change = { directories, rename: { ...rename, copy } };
-      sql.prepare('UPDATE intent SET data = ? WHERE id = ?').run(JSON.stringify(begun), lastInsertRowid);
+      copying = { ...rename, copy };
+      const begun: Change = { directories, rename: copying };
+      sql.prepare('UPDATE intent SET data = ? WHERE id = ?').run(JSON.stringify(begun), id);
     };
     try {
-      return await act(noteCopy);
-    } finally {
-      this.end({ id: Number(lastInsertRowid) });
+      const result = await act(noteCopy);
+      this.end({ id });
+      return result;
+    } catch (error) {
+      if (copying === undefined || !mayBeStored(error)) this.end({ id });
+      else {
+        this.unsettled.add(id, copying);
+        this.#scheduleRetry();
+      }
+      throw error;
     }
   }
 
@@ -240,6 +235,8 @@ export class Intents {
   async #settleAll(isAsked = false): Promise<void> {
     for (const intent of [...this.#pending.values()]) await this.undo(intent);
     await this.exchanges.settlePending();
+    await this.unsettled.settle();
+    await this.copies.undoWaiting();
     await this.#orphans.retry(isAsked);
   }
 
@@ -250,11 +247,9 @@ export class Intents {
 
   async #keepTrying(): Promise<void> {
     try {
-      for (
-        let pause = FIRST_PAUSE;
-        this.#pending.size > 0 || !this.#orphans.isEmpty || !this.exchanges.isEmpty;
-        pause = Math.min(pause * 2, LONGEST_PAUSE)
-      ) {
+      // Nobody knows what came of these: it is found out at once.
+      await this.unsettled.settle();
+      for (let pause = FIRST_PAUSE; this.#isAnythingPending(); pause = Math.min(pause * 2, LONGEST_PAUSE)) {
         await this.#core.clock.sleep(pause, this.#ending.signal);
         await this.#settleAll();
       }
@@ -263,11 +258,13 @@ export class Intents {
     }
   }
 
-  /**
-   * Finishes or undoes the intents of an earlier mount. One that cannot be settled now is tried at the next mount.
-   * `finish` completes a rename as it was meant.
-   */
-  async recover(finish: (rename: BegunRename) => Promise<void>): Promise<void> {
+  #isAnythingPending(): boolean {
+    const all = [this.#orphans, this.exchanges, this.unsettled, this.copies];
+    return this.#pending.size > 0 || all.some(({ isEmpty }) => !isEmpty);
+  }
+
+  /** Finishes or undoes the intents of an earlier mount. One that cannot be settled now is tried at the next mount. */
+  async recover(): Promise<void> {
     const rows = this.#core.state.sql
       .prepare("SELECT id, data FROM intent WHERE kind = 'replace'")
       .all() as IntentRow[];
@@ -282,10 +279,10 @@ export class Intents {
     await this.#orphans.recover();
     if (!this.#orphans.isEmpty) this.#scheduleRetry();
     // Replacements are now done or undone at the provider; next, the names here follow.
-    await this.#recoverChanges(finish);
+    await this.#recoverChanges();
   }
 
-  async #recoverChanges(finish: (rename: BegunRename) => Promise<void>): Promise<void> {
+  async #recoverChanges(): Promise<void> {
     const { state, directories, table, log } = this.#core;
     // A name that was to be left is left, or is not, by another of these: those that wait for it come last.
     const rows = state.sql
@@ -297,7 +294,7 @@ export class Intents {
       const { directories: inos, rename } = JSON.parse(data) as Change;
       for (const ino of inos) directories.expire(ino);
       try {
-        if (rename !== undefined) await finish(rename);
+        if (rename !== undefined) await this.unsettled.finish(rename);
         // A directory that is gone needs no listing.
         const known = inos.filter((ino) => table.get(ino)?.remote != null);
         await Promise.all(known.map((ino) => directories.refresh(ino)));

@@ -1,0 +1,78 @@
+/**
+ * Renames by copying that failed without it being known whether the copy is stored: the background finishes those whose copy is there, as
+ * the next mount does after a crash. Otherwise the file would stay under both names.
+ */
+import { messageOf } from '../../base/errors.js';
+import { ProviderError, type ProviderErrorCode } from '../../providers/errors.js';
+import type { Core } from '../core/core.js';
+import type { BegunRename } from './begun-rename.js';
+
+/** Nothing is stored after these answers. */
+const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
+  ...(['not-found', 'exists', 'invalid-name', 'permission', 'auth'] as const),
+  ...(['quota', 'too-large', 'limit', 'unsupported'] as const),
+]);
+
+/** May the service have stored a content whose upload failed with this? */
+export function mayBeStored(error: unknown): boolean {
+  return !(error instanceof ProviderError && refusals.has(error.code));
+}
+
+/** A slow service may store a copy after the call has ended: it is looked for so often. */
+const LOOKS = 2;
+
+interface Unsettled {
+  readonly rename: BegunRename;
+  /** How often the copy was looked for, and not found. */
+  misses: number;
+}
+
+export class UnsettledRenames {
+  readonly #core: Core;
+  readonly #onSettled: (row: number) => void;
+  /** By journal row. */
+  readonly #pending = new Map<number, Unsettled>();
+  /** Finishes a rename if its copy is stored. False: there is none. */
+  finish: (rename: BegunRename) => Promise<boolean> = () => Promise.resolve(false);
+
+  /** Calls `onSettled` with the journal row of a rename that is finished, or whose copy was never stored. */
+  constructor(core: Core, onSettled: (row: number) => void) {
+    this.#core = core;
+    this.#onSettled = onSettled;
+  }
+
+  get isEmpty(): boolean {
+    return this.#pending.size === 0;
+  }
+
+  add(row: number, rename: BegunRename): void {
+    this.#pending.set(row, { rename, misses: 0 });
+  }
+
+  async settle(): Promise<void> {
+    for (const [row, unsettled] of [...this.#pending]) {
+      try {
+        const isFinished = await this.#finish(unsettled.rename);
+        if (!isFinished && ++unsettled.misses < LOOKS) continue;
+        this.#pending.delete(row);
+        this.#onSettled(row);
+      } catch (error) {
+        this.#core.log.warn({ intent: row }, `a rename waits to be settled: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  /** Programs may have looked at both names meanwhile. */
+  async #finish(rename: BegunRename): Promise<boolean> {
+    const { table, invalidate } = this.#core;
+    const before = table.get(rename.source);
+    const isFinished = await this.finish(rename);
+    const names = [before, rename];
+    for (const place of isFinished ? names : [])
+      if (place !== undefined && place.parent !== null) {
+        const { parent, name } = place;
+        setImmediate(() => invalidate({ kind: 'entry', parent, name }));
+      }
+    return isFinished;
+  }
+}
