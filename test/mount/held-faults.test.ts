@@ -12,10 +12,9 @@ interface Operation {
   /** Makes what is there before, in the directory. */
   readonly before: string;
   readonly act: string;
+  /** The fault meets so many of its requests, one after the other. */
+  readonly requests: number;
 }
-
-/** The most requests of one of these operations, and one more. */
-const REQUESTS = { ofEmpty: 3, ofLarge: 7 };
 
 /** A fault, and whether it meets the requests behind the first one, too. */
 interface Fault {
@@ -31,36 +30,45 @@ const faults: Readonly<Record<string, Fault>> = {
   'a request stalls': { action: { kind: 'stall', ms: 600_000 }, isLasting: false },
 };
 
-const look = `find . -type f -printf '%P %s\\n' | sort; find . -type f | sort | xargs md5sum`;
+const look = `find . -type f -printf '%P %s\\n' | sort; find . -type f | sort | xargs -d '\\n' md5sum`;
 
 /** What a directory holds. */
 async function shown(world: World, at: string): Promise<string> {
   return await world.out(`cd '${at}' && { ${look}; }`);
 }
 
-/** The operation in a directory for each of its requests, which the fault meets. */
+/** The operation in a directory for each of its requests, which the fault meets. Answers whether it was promised, by directory. */
 async function meet(
   world: World,
-  requests: number,
-  { before, act }: Operation,
+  prefix: string,
+  { before, act, requests }: Operation,
   { action, isLasting }: Fault,
-): Promise<void> {
-  await world.mount('--deadline', '1s', '--dir-ttl', '1s');
-  const names = Array.from({ length: requests }, (_, index) => `n${index}`);
-  for (const name of [...names, 'right']) await world.out(`mkdir ${name}; cd ${name}; ${before}`);
-  await world.untilWaiting(0, 0);
-  const first = await shown(world, 'right');
-  await world.out(`cd right; ${act}`);
-  await world.untilWaiting(0, 0);
-  const last = await shown(world, 'right');
+): Promise<Map<string, boolean>> {
   const promised = new Map<string, boolean>();
+  const names = Array.from({ length: requests }, (_, index) => `${prefix} ${index}`);
+  for (const name of names) await world.out(`mkdir '${name}'; cd '${name}'; ${before}`);
+  await world.untilWaiting(0, 0);
   for (const [index, name] of names.entries()) {
-    await world.out(`ls ${name}`);
+    await world.out(`ls '${name}'`);
     world.sandbox.faults.add({ after: index, ...(isLasting ? {} : { times: 1 }), action });
-    const { code } = await world.sh(`cd ${name}; ${act}`);
+    const { code } = await world.sh(`cd '${name}'; ${act}`);
     promised.set(name, code === 0);
     world.sandbox.faults.clear();
   }
+  return promised;
+}
+
+async function meetAll(world: World, operation: Operation, kinds: readonly [string, Fault][]): Promise<void> {
+  await world.mount('--deadline', '1s', '--dir-ttl', '1s');
+  await world.out(`mkdir right; cd right; ${operation.before}`);
+  await world.untilWaiting(0, 0);
+  const first = await shown(world, 'right');
+  await world.out(`cd right; ${operation.act}`);
+  await world.untilWaiting(0, 0);
+  const last = await shown(world, 'right');
+  const promised = new Map<string, boolean>();
+  for (const [kind, fault] of kinds)
+    for (const [name, isPromised] of await meet(world, kind, operation, fault)) promised.set(name, isPromised);
   // What failed for good is tried again.
   await world.cli(['uploads', 'retry', world.mnt]);
   await world.untilWaiting(0, 0);
@@ -81,53 +89,48 @@ async function meet(
   expect(await shown(other, '.')).toBe(now);
 }
 
-const ofEmpty: Readonly<Record<string, Operation>> = {
-  'making one': { before: 'echo keep > keep', act: ': > f' },
-  'filling one': { before: ': > f; echo keep > keep', act: 'echo x > f' },
-  'emptying a file': { before: 'echo old > f; echo keep > keep', act: ': > f' },
-  'renaming one over a file': { before: 'echo old > f; : > g', act: 'mv g f' },
-  'removing one': { before: ': > f; echo keep > keep', act: 'rm f' },
-};
 const large = (byte: string, size: number): string => `head -c ${size} /dev/zero | tr '\\0' ${byte} > f`;
+
+/** Each is met at its first request, and so on until it has all its answers or one more. */
+const ofEmpty: Readonly<Record<string, Operation>> = {
+  'making one': { before: 'echo keep > keep', act: ': > f', requests: 3 },
+  'filling one': { before: ': > f; echo keep > keep', act: 'echo x > f', requests: 3 },
+  'emptying a file': { before: 'echo old > f; echo keep > keep', act: ': > f', requests: 3 },
+  'renaming one over a file': { before: 'echo old > f; : > g', act: 'mv g f', requests: 3 },
+  'removing one': { before: ': > f; echo keep > keep', act: 'rm f', requests: 2 },
+};
 const ofLarge: Readonly<Record<string, Operation>> = {
-  'making one': { before: 'echo keep > keep', act: large('a', 3_000_000) },
-  'replacing one': { before: large('a', 3_000_000), act: large('b', 2_500_000) },
-  'making a small file large': { before: 'echo small > f', act: large('a', 3_000_000) },
-  'renaming one': { before: large('a', 3_000_000), act: 'mv f g' },
-  'renaming one over a file': { before: `echo old > g; ${large('a', 3_000_000)}`, act: 'mv f g' },
-  'renaming a small file': { before: 'echo small > f', act: 'mv f g' },
-  'removing one': { before: `echo keep > keep; ${large('a', 3_000_000)}`, act: 'rm f' },
+  'making one': { before: 'echo keep > keep', act: large('a', 3_000_000), requests: 4 },
+  'replacing one': { before: large('a', 3_000_000), act: large('b', 2_500_000), requests: 4 },
+  'making a small file large': { before: 'echo small > f', act: large('a', 3_000_000), requests: 4 },
+  'renaming one': { before: large('a', 3_000_000), act: 'mv f g', requests: 7 },
+  'renaming one over a file': { before: `echo old > g; ${large('a', 3_000_000)}`, act: 'mv f g', requests: 7 },
+  'renaming a small file': { before: 'echo small > f', act: 'mv f g', requests: 3 },
+  'removing one': { before: `echo keep > keep; ${large('a', 3_000_000)}`, act: 'rm f', requests: 2 },
 };
 
-/** Each operation with each fault; in the quick run with one of them, each of which has its turn. */
-function cells(operations: Readonly<Record<string, Operation>>): (readonly [string, Operation, Fault])[] {
+/** The kinds of faults that an operation meets; in the quick run one of them, each of which has its turn. */
+function kindsFor(row: number): [string, Fault][] {
   const kinds = Object.entries(faults);
-  const all = Object.entries(operations).flatMap(([name, operation], row) =>
-    kinds.map(([how, fault], column) => ({
-      cell: [`${name}: ${how}`, operation, fault] as const,
-      hasTurn: row % kinds.length === column,
-    })),
-  );
-  const chosen = all.filter(({ hasTurn }) => hasTurn || isComplete);
-  leaveOut(all.length - chosen.length);
-  return chosen.map(({ cell }) => cell);
+  const chosen = isComplete ? kinds : kinds.filter((_, column) => row % kinds.length === column);
+  leaveOut(kinds.length - chosen.length);
+  return chosen;
 }
 
-describe('empty files that a service refuses', () => {
+describe('empty files that a service refuses, where requests fail', () => {
   cleanUpWorlds();
-  // All services hold them through the same code: each cell is for one of them.
-  let round = 0;
-  for (const [name, operation, fault] of cells(ofEmpty)) {
-    const subject = protocols[round++ % protocols.length];
+  // All services hold them through the same code: each operation is for one of them.
+  for (const [row, [name, operation]] of Object.entries(ofEmpty).entries()) {
+    const subject = protocols[row % protocols.length];
     if (subject === undefined) throw new Error('there are protocols');
     it(`${subject.provider}: ${name}`, async () => {
       const world = await openWorld(subject, { readings: { emptyContent: 'refused' } });
-      await meet(world, REQUESTS.ofEmpty, operation, fault);
+      await meetAll(world, operation, kindsFor(row));
     });
   }
 });
 
-describe('large files that 5sync stores in the root only', () => {
+describe('large files that 5sync stores in the root only, where requests fail', () => {
   cleanUpWorlds();
   const options = {
     provider: '5sync',
@@ -135,6 +138,6 @@ describe('large files that 5sync stores in the root only', () => {
     simpleUploadLimit: 2_000_000,
     readings: { multipartPath: 'root', tooLarge: '413' },
   } as const;
-  for (const [name, operation, fault] of cells(ofLarge))
-    it(name, async () => await meet(await createServiceWorld(options), REQUESTS.ofLarge, operation, fault));
+  for (const [row, [name, operation]] of Object.entries(ofLarge).entries())
+    it(name, async () => await meetAll(await createServiceWorld(options), operation, kindsFor(row)));
 });
