@@ -71,7 +71,12 @@ export class Directories {
   readonly #options: DirectoriesOptions;
   readonly #mountedAt: number;
   readonly #time: SteadyTime;
+  /** The latest listing of each directory. */
   readonly #underway = new Map<Ino, SharedWork<void>>();
+  /** Listings that wait for the end of the one before them. */
+  readonly #queued = new Set<SharedWork<void>>();
+  /** All listings that have not ended. */
+  readonly #all = new Set<SharedWork<void>>();
   /** Of the objects in a directory that the service has: how many, and how many of them are folders. */
   readonly #countStored: Statement;
   readonly #walk: WalkAhead;
@@ -161,18 +166,29 @@ export class Directories {
     this.#walk.walked(ino, this.#options.clock.now());
   }
 
-  /** Asks the provider now. Concurrent callers share one request, which is cancelled once the `signal` of each has aborted. */
+  /**
+   * Asks the provider now. Concurrent callers share one request, which is cancelled once the `signal` of each has aborted. One that began
+   * before `expire` is not shared: it may lack what has happened since.
+   */
   refresh(ino: Ino, priority: Priority = 'foreground', signal?: AbortSignal): Promise<void> {
     const underway = this.#underway.get(ino);
-    if (underway !== undefined && !underway.isCancelled) return underway.join(signal);
-    // A cancelled listing may still be merging its answer.
+    const isOutdated = underway !== undefined && this.#expired.has(ino) && !this.#queued.has(underway);
+    if (underway !== undefined && !underway.isCancelled && !isOutdated) return underway.join(signal);
+    // It may still be merging its answer.
     const before = underway?.done.catch(() => undefined);
-    const listing = new SharedWork((cancelled) => {
+    const listing: SharedWork<void> = new SharedWork((cancelled) => {
       const list = (): Promise<void> => this.#list(ino, priority, cancelled);
-      return before === undefined ? list() : before.then(list);
+      if (before === undefined) return list();
+      return before.then(() => {
+        this.#queued.delete(listing);
+        return list();
+      });
     }, nobodyWaits);
+    if (before !== undefined) this.#queued.add(listing);
     this.#underway.set(ino, listing);
+    this.#all.add(listing);
     const over = (): void => {
+      this.#all.delete(listing);
       if (this.#underway.get(ino) === listing) this.#underway.delete(ino);
     };
     listing.done.then(over, over);
@@ -188,7 +204,7 @@ export class Directories {
   close(): void {
     const reason = new ProviderError('aborted', 'the mount ends');
     this.#closing.abort(reason);
-    for (const listing of this.#underway.values()) listing.cancel(reason);
+    for (const listing of this.#all) listing.cancel(reason);
   }
 
   async #list(ino: Ino, priority: Priority, signal: AbortSignal): Promise<void> {

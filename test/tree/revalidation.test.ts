@@ -204,3 +204,35 @@ describe('the kernel is told', () => {
     expect(m.told.flat()).toEqual(['a']);
   });
 });
+
+describe('a directory that expires while it is listed', () => {
+  /** A listing that is at the provider, and was answered there before the other client acts. */
+  const underway = async (): Promise<{ m: Mount; open: () => void }> => {
+    const m = await mount('a');
+    const { reached, open } = m.provider.gate('list', 'after');
+    void m.directories.ensureListed(m.root);
+    await reached;
+    m.provider.other.put('b', 'text');
+    m.directories.expire(m.root);
+    return { m, open };
+  };
+  const names = ({ table, root }: Mount): string[] => table.children(root).map(({ name }) => name);
+
+  it('is listed once more for all who look from then on', async () => {
+    const { m, open } = await underway();
+    const looks = [m.directories.ensureListed(m.root), m.directories.refresh(m.root), m.directories.refresh(m.root)];
+    open();
+    await Promise.all(looks);
+    expect(names(m)).toEqual(['a', 'b']);
+    expect(m.provider.counts().list).toBe(2);
+    expect(m.directories.isFresh(m.root)).toBe(true);
+  });
+
+  it('ends all of its listings with the mount', async () => {
+    const { m, open } = await underway();
+    const looks = [m.directories.refresh(m.root), m.directories.refresh(m.root)];
+    m.directories.close();
+    open();
+    for (const look of await Promise.allSettled(looks)) expect(look).toMatchObject({ status: 'rejected' });
+  });
+});
