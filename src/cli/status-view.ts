@@ -35,12 +35,14 @@ interface Past {
 
 function viewOfOne(status: MountStatus, past: Past | null): string[] {
   const { mountpoint, account, provider, pid, binding, cache, pins, requests, quota, rateLimit } = status;
-  const { paused, excluded = [], limits, kept = [], metadata, login } = status;
+  const { paused, excluded = [], limits, kept = [], metadata, login, outage } = status;
   const lines = [
     `${mountpoint}  ${account}: (${provider}), process ${pid}, ${binding} binding`,
     `  state     ${stateOf(status)}`,
   ];
   if (login !== undefined) lines.push(`  LOGIN     the provider refuses the credentials. Run: ${login}`);
+  if (outage !== undefined)
+    lines.push(`  OFFLINE   ${provider} has not answered since ${localTime(outage.since)}: ${outage.error}`);
   if (paused) lines.push(`  PAUSED    nothing is uploaded until: syncmount resume ${mountpoint}`);
   lines.push(...uploadLines(status, past), ...downloadLines(status, past), ...failureLines(status));
   for (const { path, size } of excluded) lines.push(`  excluded  ${path}  ${formatSize(size)}  stays on this machine`);
@@ -62,14 +64,16 @@ function viewOfOne(status: MountStatus, past: Past | null): string[] {
 }
 
 /** One word or two, the most urgent first. */
-function stateOf({ login, failed, paused, pending, downloads }: MountStatus): string {
+function stateOf({ login, failed, paused, pending, downloads, metadata, outage }: MountStatus): string {
   if (login !== undefined) return 'needs a login';
   const parts = [
     ...(failed.length > 0 ? [`${formatCount(failed.length, 'file')} not stored: see below`] : []),
     ...(paused ? ['paused'] : pending.length > 0 ? ['uploading'] : []),
+    ...((metadata?.pending ?? 0) > 0 ? ['metadata to store'] : []),
     ...(downloads.length > 0 ? ['downloading'] : []),
   ];
-  return parts.length === 0 ? 'everything is stored' : parts.join(', ');
+  const offline = outage === undefined ? [] : ['offline'];
+  return [...offline, ...(parts.length === 0 ? ['everything is stored'] : parts)].join(', ');
 }
 
 function uploadLines({ pending, paused, transferred }: MountStatus, past: Past | null): string[] {
@@ -204,7 +208,7 @@ function andMore(count: number): string[] {
 
 function leftOf({ limit, remaining, resetAt }: NonNullable<MountStatus['rateLimit']>): string {
   const left = limit === 0 ? 'no requests' : `${remaining} of ${limit} requests`;
-  return `${left} left until ${new Date(resetAt).toLocaleString('sv-SE')}`;
+  return `${left} left until ${localTime(resetAt)}`;
 }
 
 function pinsLine({ files, bytes, missingFiles, missingBytes, problem }: PinStatus): string {
@@ -217,7 +221,7 @@ function pinsLine({ files, bytes, missingFiles, missingBytes, problem }: PinStat
 
 function describeLimits({ down, up, until, transfers, exclude }: NonNullable<MountStatus['limits']>): string[] {
   const lines: string[] = [];
-  const end = until === undefined ? '' : ` until ${new Date(until).toLocaleString('sv-SE').slice(0, 16)}`;
+  const end = until === undefined ? '' : ` until ${localTime(until).slice(0, 16)}`;
   if (down !== undefined || up !== undefined || until !== undefined)
     lines.push(`  bandwidth ${describeLimit({ down: down ?? null, up: up ?? null })}${end}`);
   if (transfers !== undefined) lines.push(`  transfers ${transfers} at a time`);
@@ -231,4 +235,9 @@ function because(error: string | undefined): string {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** ms since 1970, as people of this place write it: 2026-11-29 08:00:00. */
+function localTime(ms: number): string {
+  return new Date(ms).toLocaleString('sv-SE');
 }

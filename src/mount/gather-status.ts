@@ -18,7 +18,7 @@ export interface StatusSources {
 /** The status of the mount that this process serves. */
 export function gatherStatus({ mount, options, provider, opened, live, login }: StatusSources): MountStatus {
   const { filesystem, cache } = opened;
-  const { total, byRoute, rateLimit } = provider.metrics();
+  const { total, byRoute, rateLimit, outage } = provider.metrics();
   const uploads: readonly UploadStatus[] = filesystem.uploader.pending(filesystem.root);
   const excluded = uploads.filter(({ state }) => state === 'excluded');
   const quota = filesystem.quota();
@@ -41,6 +41,7 @@ export function gatherStatus({ mount, options, provider, opened, live, login }: 
     cache: cache.stats(),
     ...(pins === null ? {} : { pins }),
     requests: { total, byRoute },
+    ...(outage === null ? {} : { outage }),
     ...(rateLimit === null ? {} : { rateLimit }),
     ...(quota === null ? {} : { quota }),
     ...(kept.length === 0 ? {} : { kept }),

@@ -48,7 +48,7 @@ export class RenewingProvider implements Provider {
   /** Providers that were replaced, with requests that are still under way. */
   readonly #retired = new Set<Provider>();
   /** The metrics of the providers that were replaced and are closed. */
-  #before: RequestMetrics = { total: 0, byRoute: {}, outcomes: {}, rateLimit: null };
+  #before: RequestMetrics = { total: 0, byRoute: {}, outcomes: {}, rateLimit: null, outage: null };
   isRefused = false;
   /** By id: files that the next provider is to hide as well. */
   readonly #hidden = new Map<string, RemoteFile>();
@@ -265,7 +265,8 @@ function noSuch({ name }: Provider, what: string): ProviderError {
 function sum(a: RequestMetrics, b: RequestMetrics): RequestMetrics {
   const outcomes: Record<string, Record<string, number>> = { ...a.outcomes };
   for (const [route, counts] of Object.entries(b.outcomes)) outcomes[route] = added(outcomes[route] ?? {}, counts);
-  return { total: a.total + b.total, byRoute: added(a.byRoute, b.byRoute), outcomes, rateLimit: b.rateLimit };
+  const { rateLimit, outage } = b;
+  return { total: a.total + b.total, byRoute: added(a.byRoute, b.byRoute), outcomes, rateLimit, outage };
 }
 
 function added(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {

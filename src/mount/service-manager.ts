@@ -98,7 +98,7 @@ export function watchdogOf({ WATCHDOG_USEC, WATCHDOG_PID }: NodeJS.ProcessEnv, p
 }
 
 /** One line for people about what is not stored yet. */
-export function statusLine({ pending, failed, login, metadata }: MountStatus): string {
+export function statusLine({ pending, failed, login, metadata, outage }: MountStatus): string {
   const files = (count: number): string => `${count} ${count === 1 ? 'file' : 'files'}`;
   const left = pending.reduce((sum, { size, sent }) => sum + Math.max(0, size - sent), 0);
   const parts = [
@@ -107,5 +107,6 @@ export function statusLine({ pending, failed, login, metadata }: MountStatus): s
     ...((metadata?.pending ?? 0) === 0 ? [] : [`${metadata?.pending} changes of metadata to store`]),
     ...(login === undefined ? [] : [`the login was refused: ${login}`]),
   ];
-  return parts.length === 0 ? 'everything is stored' : parts.join('; ');
+  const offline = outage === undefined ? [] : [`the service does not answer (${outage.error})`];
+  return [...offline, ...(parts.length === 0 ? ['everything is stored'] : parts)].join('; ');
 }

@@ -35,6 +35,8 @@ export interface MountStatus {
   /** What is kept on this machine; absent while nothing is pinned. */
   readonly pins?: PinStatus;
   readonly requests: { readonly total: number; readonly byRoute: Readonly<Record<string, number>> };
+  /** Absent where the service answered the last request: since when it has not (ms since 1970), and why. */
+  readonly outage?: { readonly since: number; readonly error: string };
   readonly rateLimit?: {
     readonly limit: number;
     readonly remaining: number;

@@ -259,6 +259,16 @@ export interface RequestMetrics {
   /** How they ended, by route: the class of the status (`2xx`), or `none` without an answer. */
   readonly outcomes: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly rateLimit: RateLimit | null;
+  /** Null: the last request was answered, or there was none. */
+  readonly outage: Outage | null;
+}
+
+/** The service gives no usable answer. */
+export interface Outage {
+  /** When the first request stayed without one, ms since 1970. */
+  readonly since: number;
+  /** Of the last one, for people. */
+  readonly error: string;
 }
 
 /** What a provider remembers of the last answer about a folder. Only the provider that made it can read it. */

@@ -46,6 +46,16 @@ describe('status for people', () => {
     ]);
   });
 
+  it('says that the service does not answer', () => {
+    const since = Date.parse('2026-11-29T08:00:00');
+    const outage = { since, error: 'no connection (ECONNREFUSED)' };
+    expect(view({ outage }).slice(1, 3)).toEqual([
+      '  state     offline, everything is stored',
+      '  OFFLINE   4shared has not answered since 2026-11-29 08:00:00: no connection (ECONNREFUSED)',
+    ]);
+    expect(view({ outage, metadata: { pending: 2 } })[1]).toBe('  state     offline, metadata to store');
+  });
+
   it('tells of uploads their progress, percent, rate and the time left, those under way first', () => {
     const lines = view(
       {

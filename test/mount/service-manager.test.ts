@@ -97,6 +97,7 @@ describe('what is told to a service manager', () => {
       { pending: [upload(1), upload(2)], failed: [upload(3)] },
       '2 files to upload, 3 B left; 1 file failed to upload: see syncmount status',
     ],
+    [{ outage: { since: 0, error: 'no answer' } }, 'the service does not answer (no answer); everything is stored'],
     [{ metadata: { pending: 3 } }, '3 changes of metadata to store'],
     [
       { login: 'syncmount login work --provider 5sync' },

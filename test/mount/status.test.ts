@@ -62,6 +62,24 @@ it('tells what failed and what to do', async () => {
   await world.untilWaiting(0, 0);
 });
 
+it('says since when the service does not answer, and that it does again', async () => {
+  const world = await createWorld();
+  await world.mount('--deadline', '1s', '--dir-ttl', '1s');
+  await world.out('echo x > f.txt');
+  const status = async (): Promise<string> => (await world.cli(['status'])).stdout;
+  expect(await status()).toMatch(/^ {2}state {5}everything is stored$/m);
+  const before = Date.now();
+  world.sandbox.faults.add({ action: { kind: 'status', status: 503 } });
+  await world.sh('echo y > g.txt');
+  expect(await status()).toMatch(/^ {2}state {5}offline, /m);
+  expect(await status()).toMatch(/^ {2}OFFLINE {3}4shared has not answered since .*: it answers with 503$/m);
+  expect((await world.status()).outage?.since).toBeGreaterThanOrEqual(before);
+  world.sandbox.faults.clear();
+  await world.cli(['uploads', 'retry']);
+  await world.untilWaiting(0, 0);
+  expect(await status()).toMatch(/^ {2}state {5}everything is stored$/m);
+});
+
 it('--watch without a terminal repeats its lines, and ends with the mount that was named', async () => {
   const world = await createWorld();
   await world.mount();

@@ -283,7 +283,7 @@ export class MemoryProvider implements Provider {
   }
 
   metrics(): RequestMetrics {
-    return { total: this.calls.length, byRoute: {}, outcomes: {}, rateLimit: null };
+    return { total: this.calls.length, byRoute: {}, outcomes: {}, rateLimit: null, outage: null };
   }
 
   close(): Promise<void> {

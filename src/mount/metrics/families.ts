@@ -49,7 +49,19 @@ type Values = readonly (readonly [labels: Readonly<Record<string, string>>, valu
 
 export function familiesOf(facts: Facts): Family[] {
   const { status, operations, outcomes, moved, now, process } = facts;
-  const { account, provider, mountpoint, binding, pending, failed, excluded = [], cache, rateLimit, quota } = status;
+  const {
+    account,
+    provider,
+    mountpoint,
+    binding,
+    pending,
+    failed,
+    excluded = [],
+    cache,
+    rateLimit,
+    quota,
+    outage,
+  } = status;
   const family =
     (type: Family['type']) =>
     (name: string, help: string, values: Values | number): Family => ({
@@ -114,6 +126,11 @@ export function familiesOf(facts: Facts): Family[] {
       'syncmount_login_required',
       '1 while the service refuses the credentials.',
       status.login === undefined ? 0 : 1,
+    ),
+    gauge(
+      'syncmount_outage_seconds',
+      'For how long the service has not answered; 0 while it does.',
+      outage === undefined ? 0 : Math.max(0, now - outage.since) / 1000,
     ),
     gauge(
       'syncmount_rate_limit_requests',

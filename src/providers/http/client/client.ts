@@ -77,7 +77,7 @@ export class HttpClient {
   readonly #limiter: RateLimiter | undefined;
   readonly #maxConnections: number;
   readonly #gates = new Map<string, PriorityGate>();
-  readonly #counter = new RequestCounter();
+  readonly #counter = new RequestCounter(() => this.clock.now());
   #closed = false;
 
   constructor(options: HttpClientOptions) {
@@ -328,10 +328,10 @@ export class HttpClient {
   async #counted(route: string, sending: Promise<WireResponse>): Promise<WireResponse> {
     try {
       const response = await sending;
-      this.#counter.ended(route, response.status);
+      this.#counter.answered(route, response.status);
       return response;
     } catch (error) {
-      this.#counter.ended(route, null);
+      this.#counter.unanswered(route, error);
       throw error;
     }
   }

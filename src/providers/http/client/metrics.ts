@@ -1,4 +1,5 @@
-import type { RateLimit, RequestMetrics } from '../../provider.js';
+import type { Outage, RateLimit, RequestMetrics } from '../../provider.js';
+import { TransportFailure } from '../transport/wire.js';
 
 /** Counts requests as they are sent, repeats and redirects included: each costs a round trip. */
 export class RequestCounter {
@@ -6,6 +7,13 @@ export class RequestCounter {
   readonly #byRoute = new Map<string, number>();
   readonly #outcomes = new Map<string, Record<string, number>>();
   rateLimit: RateLimit | null = null;
+  readonly #now: () => number;
+  #outage: Outage | null = null;
+
+  /** `now`: ms since 1970. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
 
   /** `route` is a template such as `GET /files/{id}`, never a real path. */
   count(route: string): void {
@@ -13,9 +21,25 @@ export class RequestCounter {
     this.#byRoute.set(route, (this.#byRoute.get(route) ?? 0) + 1);
   }
 
-  /** `status`: of the answer; null where there was none. */
-  ended(route: string, status: number | null): void {
-    const outcome = status === null ? 'none' : `${Math.floor(status / 100)}xx`;
+  /** The request was answered. */
+  answered(route: string, status: number): void {
+    if (status >= 500) this.#failed(`it answers with ${status}`);
+    else this.#outage = null;
+    this.#ended(route, `${Math.floor(status / 100)}xx`);
+  }
+
+  /** There was no answer: the service's fault, or the network's, unless the request failed here. */
+  unanswered(route: string, error: unknown): void {
+    const isTheirs = error instanceof TransportFailure && error.kind !== 'source' && error.kind !== 'aborted';
+    if (isTheirs) this.#failed(error.message);
+    this.#ended(route, 'none');
+  }
+
+  #failed(error: string): void {
+    this.#outage = { since: this.#outage?.since ?? this.#now(), error };
+  }
+
+  #ended(route: string, outcome: string): void {
     let counts = this.#outcomes.get(route);
     if (counts === undefined) {
       counts = {};
@@ -30,6 +54,7 @@ export class RequestCounter {
       byRoute: Object.fromEntries(this.#byRoute),
       outcomes: Object.fromEntries(this.#outcomes),
       rateLimit: this.rateLimit,
+      outage: this.#outage,
     };
   }
 }
