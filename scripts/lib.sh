@@ -86,7 +86,7 @@ bring_part() {
   integrity=$(sed -n "/\"$name\"/,/}/s/.*\"integrity\": \"sha512-\(.*\)\".*/\1/p" scripts/checkout-node.json)
   archive=.node/$name-$version.tgz
   say "Fetching $name $version …"
-  NODE_NO_WARNINGS=1 npm pack --silent --pack-destination .node "$name@$version" >/dev/null || return 1
+  NODE_NO_WARNINGS=1 npm pack --loglevel=error --pack-destination .node "$name@$version" >/dev/null || return 1
   if [ "$(sha512sum "$archive" | cut -c1-128 | tr a-f A-F | basenc --base16 -d | base64 -w0)" != "$integrity" ]; then
     say "$archive is not what scripts/checkout-node.json has the checksum of"
     return 1

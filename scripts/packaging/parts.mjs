@@ -24,7 +24,7 @@ export function unpackPart(name, into, members = []) {
   if (!hasIntegrity(archive, integrity)) {
     console.error(`Fetching ${name} ${version} from the npm registry …`);
     mkdirSync(kept, { recursive: true });
-    execFileSync('npm', ['pack', '--silent', '--pack-destination', kept, `${name}@${version}`], {
+    execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', kept, `${name}@${version}`], {
       cwd: root,
       stdio: ['ignore', 'ignore', 'inherit'],
     });

@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isComplete, leaveOut } from '../support/extent.js';
 
+const suite = process.env.PACKAGE_SUITE ?? 'bookworm';
 const kinds = isComplete ? ['npm', 'deb'] : ['npm'];
 let directory: string;
 beforeAll(() => {
@@ -77,7 +78,7 @@ if (isComplete) {
       // apt fetches as a user of its own.
       chmodSync(directory, 0o755);
       const wanted = ['--variant=essential', '--include=apt,fuse3,mount,passwd,login', '--mode=root', '--quiet'];
-      const made = spawnSync('mmdebstrap', [...wanted, 'bookworm', root()], { encoding: 'utf8' });
+      const made = spawnSync('mmdebstrap', [...wanted, suite, root()], { encoding: 'utf8' });
       if (made.status !== 0) throw new Error(`mmdebstrap: ${made.stderr.trim().split('\n').at(-1)}`);
     });
 

@@ -41,7 +41,10 @@ beforeEach(() => {
   program(join(top, 'machine/node'), 'exit 1');
   program(
     join(top, 'machine/npm'),
-    `[ "$1" = --version ] && exit 0; echo "$5" >> '${top}/asked'; cp '${top}'/registry/"$(echo "$5" | tr @ -)".tgz "$4"`,
+    // As npm, which with --silent does not say why it failed.
+    `[ "$1" = --version ] && exit 0
+[ -e '${top}/offline' ] && { [ "$2" = --silent ] || echo 'npm error code ENOTFOUND' >&2; exit 1; }
+echo "$5" >> '${top}/asked'; cp '${top}'/registry/"$(echo "$5" | tr @ -)".tgz "$4"`,
   );
 });
 afterEach(() => rmSync(top, { recursive: true, force: true }));
@@ -71,6 +74,12 @@ describe.skipIf(process.platform !== 'linux')('a machine without a suitable Node
     const { status, stderr } = run('check_node');
     expect([status, stderr]).toEqual([1, expect.stringContaining('npm-1.2.3.tgz is not what')]);
     expect(existsSync(join(top, '.node/complete'))).toBe(false);
+  });
+
+  it('is told why nothing comes', () => {
+    writeFileSync(join(top, 'offline'), '');
+    const { status, stderr } = run('check_node');
+    expect([status, stderr]).toEqual([1, expect.stringContaining('npm error code ENOTFOUND')]);
   });
 });
 
