@@ -1,37 +1,30 @@
 /**
- * The packages as people install them: on a Debian 12 that has no compiler and no network. Each namespace is new: mounts,
+ * The packages as people install them: on a system that has no compiler and no network. Each namespace is new: mounts,
  * processes, network. The complete run alone makes that system, which takes most of a minute.
+ *
+ * The system is Debian 12, or the one that the environment names: `PACKAGE_SUITE=trixie` (whatever mmdebstrap knows), and
+ * `PACKAGE_MIRROR` where it comes from, if not from the mirror that mmdebstrap takes by itself.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isComplete, leaveOut } from '../support/extent.js';
+import { buildPackages, packageNamed } from './build.js';
 
 const suite = process.env.PACKAGE_SUITE ?? 'bookworm';
+const mirror = process.env.PACKAGE_MIRROR;
 const kinds = isComplete ? ['npm', 'deb'] : ['npm'];
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'syncmount-test-'));
-  build('first', '022');
-  build('again', '077');
+  buildPackages(kinds, join(directory, 'first'));
+  buildPackages(kinds, join(directory, 'again'), '077');
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** As `scripts/package` does after it has built the program. */
-function build(name: string, umask: string): void {
-  const script = `umask ${umask}; exec "$0" scripts/packaging/main.mjs "$@"`;
-  const args = ['-c', script, process.execPath, ...kinds, '--out', join(directory, name)];
-  // Where the checkout has no history, the time of the files is the same all the same.
-  const env: NodeJS.ProcessEnv = { ...process.env, SOURCE_DATE_EPOCH: '1700000000' };
-  // It fetches from the npm registry, through whatever stands between (vitest.config.ts).
-  if (env.SYNCMOUNT_TEST_CA_CERTS !== undefined) env.NODE_EXTRA_CA_CERTS = env.SYNCMOUNT_TEST_CA_CERTS;
-  execFileSync('sh', args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
-}
-
-/** The name of the package that ends so. */
-const named = (end: string): string => readdirSync(join(directory, 'first')).find((name) => name.endsWith(end)) ?? '';
+const named = (end: string): string => packageNamed(join(directory, 'first'), end);
 
 function expectSameTwice(end: string): void {
   const [first, again] = ['first', 'again'].map((name) => readFileSync(join(directory, name, named(end))));
@@ -70,26 +63,30 @@ describe('the npm package', () => {
 });
 
 if (isComplete) {
-  describe.skipIf(reason !== null)(`on a bare Debian 12${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
-    const root = (): string => join(directory, 'debian');
+  describe.skipIf(reason !== null)(
+    `on a bare ${suite === 'bookworm' ? 'Debian 12' : suite}${reason === null ? '' : ` (skipped: ${reason})`}`,
+    () => {
+      const root = (): string => join(directory, 'debian');
 
-    beforeAll(() => {
-      // fuse3 is what apt would bring. perl is there for apt; its modules are the files that are copied.
-      // apt fetches as a user of its own.
-      chmodSync(directory, 0o755);
-      const wanted = ['--variant=essential', '--include=apt,fuse3,mount,passwd,login', '--mode=root', '--quiet'];
-      const made = spawnSync('mmdebstrap', [...wanted, suite, root()], { encoding: 'utf8' });
-      if (made.status !== 0) throw new Error(`mmdebstrap: ${made.stderr.trim().split('\n').at(-1)}`);
-    });
+      beforeAll(() => {
+        // fuse3 is what apt would bring. perl is there for apt; its modules are the files that are copied.
+        // apt fetches as a user of its own.
+        chmodSync(directory, 0o755);
+        const wanted = ['--variant=essential', '--include=apt,fuse3,mount,passwd,login', '--mode=root', '--quiet'];
+        const made = spawnSync('mmdebstrap', [...wanted, suite, root(), ...(mirror === undefined ? [] : [mirror])], {
+          encoding: 'utf8',
+        });
+        if (made.status !== 0) throw new Error(`mmdebstrap: ${made.stderr.trim().split('\n').at(-1)}`);
+      });
 
-    function inRoot(kind: 'npm' | 'deb'): string {
-      const given = join(root(), 'given');
-      rmSync(given, { recursive: true, force: true });
-      mkdirSync(given);
-      cpSync(resolve('test/package/in-root.sh'), join(given, 'in-root.sh'));
-      const file = named(kind === 'deb' ? '.deb' : '.tgz');
-      cpSync(join(directory, 'first', file), join(given, file));
-      const script = `
+      function inRoot(kind: 'npm' | 'deb'): string {
+        const given = join(root(), 'given');
+        rmSync(given, { recursive: true, force: true });
+        mkdirSync(given);
+        cpSync(resolve('test/package/in-root.sh'), join(given, 'in-root.sh'));
+        const file = named(kind === 'deb' ? '.deb' : '.tgz');
+        cpSync(join(directory, 'first', file), join(given, file));
+        const script = `
         set -eu
         ip link set lo up
         mount -t proc proc proc
@@ -101,58 +98,59 @@ if (isComplete) {
         done
         ln -s /proc/self/fd dev/fd
         exec env -i "$(command -v chroot)" . sh /given/in-root.sh ${kind}`;
-      const { status, stdout, stderr } = spawnSync('unshare', ['-mnpf', '--kill-child', 'sh', '-c', script], {
-        cwd: root(),
-        encoding: 'utf8',
+        const { status, stdout, stderr } = spawnSync('unshare', ['-mnpf', '--kill-child', 'sh', '-c', script], {
+          cwd: root(),
+          encoding: 'utf8',
+        });
+        if (status !== 0) throw new Error(`${kind}: it ended with ${status}\n${stdout}\n${stderr}`);
+        return stdout;
+      }
+
+      const job = (version: string, node: string): string[] => [
+        version,
+        `ok    Node.js ${node}`,
+        'ok    better-sqlite3 is built',
+        'ok    /dev/fuse can be opened',
+        'ok    kernel binding: the kernel protocol over /dev/fuse',
+        ...['config', 'state', 'cache'].map(
+          (name) =>
+            `ok    ${name} directory ${home}/${{ config: '.config', state: '.local/state', cache: '.cache' }[name]}/syncmount`,
+        ),
+        "warn  no accounts yet: 'syncmount login NAME --provider PROVIDER'",
+        'Logged in to 4shared as sandbox@example.com. To mount it: syncmount mount work: MOUNTPOINT',
+        'mounted within a minute',
+        'identical',
+        'identical after a remount',
+      ];
+      const left = ['.cache', '.config', '.local/state'].map((path) => `${home}/${path}/syncmount`);
+      const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+
+      it('the .deb is the same when it is built twice, installs, works for root, for users and in fstab, and leaves people their folders', () => {
+        expectSameTwice('.deb');
+        expect(inRoot('deb').trim().split('\n')).toEqual([
+          ...job(version, 'VERSION on linux x64'),
+          'perl5',
+          'Logged in to 4shared as sandbox@example.com. To mount it: syncmount mount mine: MOUNTPOINT',
+          'perl5',
+          'syncmount: these folders are left: accounts, contents that are not stored yet, and what was downloaded.',
+          ...['.config', '.local/state', '.cache'].map((path) => `  ${home}/${path}/syncmount`),
+          'nothing is left',
+          ...left,
+        ]);
       });
-      if (status !== 0) throw new Error(`${kind}: it ended with ${status}\n${stdout}\n${stderr}`);
-      return stdout;
-    }
 
-    const job = (version: string, node: string): string[] => [
-      version,
-      `ok    Node.js ${node}`,
-      'ok    better-sqlite3 is built',
-      'ok    /dev/fuse can be opened',
-      'ok    kernel binding: the kernel protocol over /dev/fuse',
-      ...['config', 'state', 'cache'].map(
-        (name) =>
-          `ok    ${name} directory ${home}/${{ config: '.config', state: '.local/state', cache: '.cache' }[name]}/syncmount`,
-      ),
-      "warn  no accounts yet: 'syncmount login NAME --provider PROVIDER'",
-      'Logged in to 4shared as sandbox@example.com. To mount it: syncmount mount work: MOUNTPOINT',
-      'mounted within a minute',
-      'identical',
-      'identical after a remount',
-    ];
-    const left = ['.cache', '.config', '.local/state'].map((path) => `${home}/${path}/syncmount`);
-    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-
-    it('the .deb is the same when it is built twice, installs, works for root, for users and in fstab, and leaves people their folders', () => {
-      expectSameTwice('.deb');
-      expect(inRoot('deb').trim().split('\n')).toEqual([
-        ...job(version, 'VERSION on linux x64'),
-        'perl5',
-        'Logged in to 4shared as sandbox@example.com. To mount it: syncmount mount mine: MOUNTPOINT',
-        'perl5',
-        'syncmount: these folders are left: accounts, contents that are not stored yet, and what was downloaded.',
-        ...['.config', '.local/state', '.cache'].map((path) => `  ${home}/${path}/syncmount`),
-        'nothing is left',
-        ...left,
-      ]);
-    });
-
-    it('the npm package installs without running or fetching anything, and works', () => {
-      rmSync(join(root(), 'root'), { recursive: true });
-      mkdirSync(join(root(), 'root'));
-      bringNode(join(root(), 'usr/local'));
-      expect(inRoot('npm').trim().split('\n')).toEqual([
-        ...job(version, 'VERSION on linux x64'),
-        'nothing is left',
-        ...left,
-      ]);
-    });
-  });
+      it('the npm package installs without running or fetching anything, and works', () => {
+        rmSync(join(root(), 'root'), { recursive: true });
+        mkdirSync(join(root(), 'root'));
+        bringNode(join(root(), 'usr/local'));
+        expect(inRoot('npm').trim().split('\n')).toEqual([
+          ...job(version, 'VERSION on linux x64'),
+          'nothing is left',
+          ...left,
+        ]);
+      });
+    },
+  );
 } else leaveOut(2);
 
 /** Node.js of the registry, as somebody has it, and the npm of this machine. */
