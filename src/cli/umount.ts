@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import { codeOf, SyncmountError, UsageError } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
-import { formatSize } from '../config/units.js';
+import { formatCount, formatSize } from '../config/units.js';
 import { fuseSubtype } from '../fuse/binding.js';
 import { mountAt } from '../fuse/mount-table.js';
 import { unmountByProgram } from '../fuse/programs.js';
@@ -154,39 +154,67 @@ interface Shown {
 
 /** A bar on a terminal; elsewhere a line whenever a file is done. */
 function progressOf(): Shown {
-  let total = 0;
   let latest: DrainProgress | null = null;
-  const left = (): DrainProgress | null => latest;
-  if (!process.stderr.isTTY) {
-    let last = 0;
-    return {
-      left,
-      show(now) {
-        latest = now;
-        const { files, bytes, metadata = 0 } = now;
-        if (metadata > 0) complain(`storing metadata: ${metadata} changes`);
-        if (files > 0 && files !== last) complain(`uploading: ${files} files, ${formatSize(bytes)} left`);
-        last = files;
-      },
-      end: () => undefined,
-    };
-  }
-  const bar = new SingleBar(
-    { format: 'uploading {bar} {percentage}% | {files} files, {left} left', clearOnComplete: true },
-    Presets.shades_classic,
-  );
-  let started = false;
+  const view = process.stderr.isTTY ? barView() : lineView();
   return {
-    left,
+    left: () => latest,
     show(now) {
       latest = now;
-      const { files, bytes } = now;
-      if (files === 0 && !started) return;
+      view.show(now);
+    },
+    end: () => view.end(),
+  };
+}
+
+type View = Omit<Shown, 'left'>;
+
+function lineView(): View {
+  let last = '';
+  return {
+    show(now) {
+      const { files, metadata, outage } = now;
+      const line = outage === undefined ? whatIsStored(now) : whatIsWaitedFor(outage);
+      const subject = outage ?? `${files} ${metadata}`;
+      if (line !== '' && subject !== last) complain(line);
+      last = subject;
+    },
+    end: () => undefined,
+  };
+}
+
+function whatIsStored({ files, bytes, metadata = 0 }: DrainProgress): string {
+  if (metadata > 0) return `storing metadata: ${formatCount(metadata, 'change')}`;
+  return files > 0 ? `uploading: ${formatCount(files, 'file')}, ${formatSize(bytes)} left` : '';
+}
+
+function whatIsWaitedFor(outage: string): string {
+  return `waiting for the service, which does not answer (${outage}). 'syncmount umount --force' unmounts at once, and the next mount stores what is left`;
+}
+
+function barView(): View {
+  const bar = new SingleBar(
+    { format: 'uploading {bar} {percentage}% | {what}', clearOnComplete: true },
+    Presets.shades_classic,
+  );
+  let total = 0;
+  let isStarted = false;
+  let isTold = false;
+  return {
+    show(now) {
+      const { files, bytes, metadata = 0, outage } = now;
+      if (outage !== undefined && !isTold) {
+        // The bar goes on in the line below.
+        if (isStarted) process.stderr.write('\n');
+        complain(whatIsWaitedFor(outage));
+        isTold = true;
+      }
+      if (files + metadata === 0 && !isStarted) return;
       total = Math.max(total, bytes, 1);
-      if (!started) bar.start(total, 0, { files, left: formatSize(bytes) });
-      started = true;
+      const what = { what: whatIsStored(now).replace(/^\w+: /, '') };
+      if (!isStarted) bar.start(total, 0, what);
+      isStarted = true;
       bar.setTotal(total);
-      bar.update(total - bytes, { files, left: formatSize(bytes) });
+      bar.update(total - bytes, what);
     },
     end: () => bar.stop(),
   };

@@ -227,29 +227,33 @@ export class Session {
   }
 
   async #drain(progress: (left: DrainProgress) => void): Promise<void> {
+    let metadata = 0;
     const tell = (): void => {
       const pending = this.#uploads().filter(isPending);
+      const { outage } = this.#provider.metrics();
       progress({
         files: pending.length,
         bytes: pending.reduce((sum, { size, sent }) => sum + size - Math.min(size, sent), 0),
+        ...(metadata > 0 && { metadata }),
+        ...(outage !== null && { outage: outage.error }),
       });
     };
     tell();
     const timer = setInterval(tell, PROGRESS_INTERVAL_MS);
     try {
       await this.#opened.filesystem.uploader.drain();
+      metadata = this.#opened.metadata()?.pending ?? 0;
+      tell();
+      if (metadata > 0) await this.#storeMetadata();
     } finally {
       clearInterval(timer);
     }
-    await this.#storeMetadata(progress);
+    metadata = 0;
     tell();
   }
 
   /** What cannot be written now waits for the next mount, and `#left` says so. */
-  async #storeMetadata(progress: (left: DrainProgress) => void): Promise<void> {
-    const { pending } = this.#opened.metadata() ?? { pending: 0 };
-    if (pending === 0) return;
-    progress({ files: 0, bytes: 0, metadata: pending });
+  async #storeMetadata(): Promise<void> {
     await this.#opened.storeMetadata().catch((error) => {
       this.#options.log.warn({ code: codeOf(error) }, `the metadata waits for the next mount: ${messageOf(error)}`);
     });

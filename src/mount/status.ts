@@ -81,6 +81,8 @@ export interface DrainProgress {
   readonly files: number;
   /** Bytes still to be sent. */
   readonly bytes: number;
-  /** Changes of metadata that the account does not have yet. */
+  /** Changes of metadata that are being stored. */
   readonly metadata?: number;
+  /** Why the service does not answer; absent while it does. */
+  readonly outage?: string;
 }

@@ -135,7 +135,7 @@ it('Ctrl-C in umount says where things stand, and the mount ends when it is done
   ending.child.stderr?.on('data', (data: Buffer) => {
     told += data;
   });
-  await expect.poll(() => told).toMatch(/uploading: 1 files/);
+  await expect.poll(() => told).toMatch(/uploading: 1 file,/);
   ending.child.kill('SIGINT');
   expect(await ending.ended).toMatchObject({
     code: 130,

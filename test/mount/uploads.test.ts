@@ -97,6 +97,9 @@ describeEach(protocols, 'contents that are not stored at $provider', (subject, {
     const started = Date.now();
     const { code, stderr } = await world.cli(['umount', world.mnt]);
     expect([code, stderr]).toEqual([3, expect.stringMatching(/not everything is stored/)]);
+    expect(stderr).toMatch(
+      /^syncmount: waiting for the service, which does not answer \(.*'syncmount umount --force'/m,
+    );
     // One try of each upload under way, not one of each of the 61: that would be two minutes, however quick the machine.
     expect(Date.now() - started).toBeLessThan(60_000);
     world.sandbox.faults.clear();
