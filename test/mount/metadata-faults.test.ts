@@ -34,39 +34,44 @@ const downloads = '^GET .*download';
 describeEach(protocols, 'faults of the metadata: $provider', (subject, turns) => {
   cleanUpWorlds();
 
-  for (const [name, action] of Object.entries(writing))
-    turns.it(`what is written meets ${name}`, async () => {
-      const a = await openWorld(subject);
+  turns.it(`what is written meets ${Object.keys(writing).join(', ')}`, async () => {
+    const a = await openWorld(subject);
+    const made = new Map<string, string>();
+    for (const [name, action] of Object.entries(writing)) {
       await a.mount(...carried);
-      await a.out(make);
-      const made = await a.out(look);
+      await a.out(`mkdir '${name}'; cd '${name}'; ${make}`);
+      made.set(name, await a.out(`cd '${name}'; ${look}`));
       const rule = a.sandbox.faults.add({ action });
       // It succeeds: what it promises is on this machine's disk.
-      await a.out(`python3 -c "import os; os.fsync(os.open('d', os.O_RDONLY))"`);
-      expect(a.sandbox.faults.fired(rule)).toBeGreaterThan(0);
-      expect((await a.status()).metadata?.pending).toBeGreaterThan(0);
+      await a.out(`python3 -c "import os; os.fsync(os.open('${name}/d', os.O_RDONLY))"`);
+      expect(a.sandbox.faults.fired(rule), name).toBeGreaterThan(0);
+      expect((await a.status()).metadata?.pending, name).toBeGreaterThan(0);
       a.sandbox.faults.clear();
+      // What could not be written is written by the unmounting.
       await a.umount();
-      const b = await joinWorld(a);
-      await b.mount(...carried);
-      expect(await b.out(look)).toBe(made);
-    });
+    }
+    const b = await joinWorld(a);
+    await b.mount(...carried);
+    for (const [name, seen] of made) expect([name, await b.out(`cd '${name}'; ${look}`)]).toEqual([name, seen]);
+  });
 
-  for (const [name, action] of Object.entries(reading))
-    turns.it(`what is read meets ${name}`, async () => {
-      const a = await openWorld(subject);
-      await a.mount(...carried);
-      await a.out(make);
-      const made = await a.out(look);
-      await a.umount();
+  turns.it(`what is read meets ${Object.keys(reading).join(', ')}`, async () => {
+    const a = await openWorld(subject);
+    await a.mount(...carried);
+    await a.out(make);
+    const made = await a.out(look);
+    await a.umount();
+    for (const [name, action] of Object.entries(reading)) {
       // It logs in before anything fails.
       const b = await joinWorld(a);
       const rule = a.sandbox.faults.add({ route: downloads, action, times: 2 });
       await b.mount(...carried);
       // Without metadata rather than not at all.
-      expect(await b.out('ls -d d; ls d/x')).toBe('d\nd/x');
-      expect(a.sandbox.faults.fired(rule)).toBeGreaterThan(0);
+      expect([name, await b.out('ls -d d; ls d/x')]).toEqual([name, 'd\nd/x']);
+      expect(a.sandbox.faults.fired(rule), name).toBeGreaterThan(0);
       a.sandbox.faults.clear();
       await b.until(`[ "$(${look} 2> /dev/null)" = "${made}" ]`);
-    });
+      await b.umount();
+    }
+  });
 });

@@ -16,7 +16,7 @@ const ways = {
 } as const;
 
 /** One file after the other, as programs do who keep a configuration file. */
-const check = (way: string): string => `python3 -c "
+const check = (cell: string, way: string): string => `cd '${cell}'; python3 -c "
 import os
 def facts(fd): s = os.fstat(fd); return (s.st_size, s.st_mtime_ns, s.st_mode, s.st_uid, s.st_gid, s.st_ino)
 os.chmod('f', 0o640); os.setxattr('f', 'user.k', b'v')
@@ -34,35 +34,44 @@ os.close(r)"; ls`;
 
 describeEach(subjects, 'a file of $provider over $binding that goes while it is open', (subject, { it, unless }) => {
   cleanUpWorlds();
-  const open = async (options: readonly string[], prepare: string): Promise<World> => {
+  /** Each way to go in each state, in a directory of its own. */
+  const cells = Object.entries(files).flatMap(([state, prepare]) =>
+    Object.entries(ways).map(([way, act]) => ({ name: `${way}, ${state}`, way, prepare, act })),
+  );
+  const open = async (options: readonly string[], names: readonly string[]): Promise<World> => {
     const world = await openWorld(subject);
-    await world.sandbox.store.putFile('/f', 'f'.repeat(100_000));
-    await world.sandbox.store.putFile('/other', 'other');
+    for (const name of names) {
+      await world.sandbox.store.putFile(`${name}/f`, 'f'.repeat(100_000));
+      await world.sandbox.store.putFile(`${name}/other`, 'other');
+    }
     await world.mount(...options);
-    await world.out(`ls; ${prepare}`);
     return world;
   };
 
-  for (const [state, prepare] of Object.entries(files)) {
-    for (const [way, act] of Object.entries(ways)) {
-      for (const options of [[], ['--write-back']]) {
-        it(`${way}, ${state}, ${options.join(' ') || 'close waits'}`, async () => {
-          const world = await open(options, prepare);
-          const left = way === 'removed' ? 'other' : 'f';
-          expect(await world.out(check(act))).toBe(left);
-          await world.umount();
-          expect(`${await world.sandbox.store.readFile(`/${left}`)}`).toBe('other');
-          expect((await world.log()).match(/unexpected|malformed/)).toBeNull();
-        });
+  for (const options of [[], ['--write-back']]) {
+    it(`${cells.map(({ name }) => name).join('; ')} (${options.join(' ') || 'close waits'})`, async () => {
+      const world = await open(
+        options,
+        cells.map(({ name }) => `/${name}`),
+      );
+      const left = (way: string): string => (way === 'removed' ? 'other' : 'f');
+      for (const { name, way, prepare, act } of cells) {
+        await world.out(`cd '${name}'; ls; ${prepare}`);
+        expect([name, await world.out(check(name, act))]).toEqual([name, left(way)]);
       }
-    }
+      await world.umount();
+      for (const { name, way } of cells)
+        expect([name, `${await world.sandbox.store.readFile(`/${name}/${left(way)}`)}`]).toEqual([name, 'other']);
+      expect((await world.log()).match(/unexpected|malformed/)).toBeNull();
+    });
   }
 
   // There an open may meet a name that its path led to a moment ago (docs/bindings.md, "Replaced files").
   unless(({ binding }) => binding === 'native', 'libfuse 2 opens by path')(
     'a reader of a file that is replaced again and again sees a whole version of it each time',
     async () => {
-      const world = await open(['--write-back'], '');
+      const world = await open(['--write-back'], ['']);
+      await world.out('ls');
       const out = await world.out(`python3 -c "
 import os, subprocess, sys
 writer = subprocess.Popen([sys.executable, '-c', '''

@@ -114,9 +114,13 @@ export interface Turns {
   unless(isSkipped: (subject: Subject) => boolean, reason: string): Register;
 }
 
+/** Of the tests that 4Sync shares with 4shared it runs one in so many in the complete matrix, so that each file with a few has one. */
+const FOURSYNC_SHARE = 4;
+
 /**
  * What becomes of the `round`-th test of a file for this subject. In the complete matrix those run it that can, and the others
- * skip it; in the quick run one of those that can, and a skip is told only where nobody can.
+ * skip it; in the quick run one of those that can, and a skip is told only where nobody can. 4Sync speaks the protocol of 4shared,
+ * through the same code: where 4shared runs a test, 4Sync takes its share of the complete matrix, and has no turn in the quick run.
  */
 export function partOf(
   subject: Subject,
@@ -125,10 +129,14 @@ export function partOf(
   round: number,
   complete: boolean,
 ): 'run' | 'skip' | 'leave out' {
-  if (complete) return isSkipped(subject) ? 'skip' : 'run';
   const able = among.filter((one) => !isSkipped(one));
+  const isSpokenFor = ({ provider }: Subject): boolean =>
+    provider === '4sync' && able.some((one) => one.provider === '4shared');
+  if (complete) {
+    if (isSkipped(subject)) return 'skip';
+    return isSpokenFor(subject) && round % FOURSYNC_SHARE !== 0 ? 'leave out' : 'run';
+  }
   if (able.length === 0) return subject === among[0] ? 'skip' : 'leave out';
-  // 4Sync speaks the protocol of 4shared, through the same code.
   const distinct = able.filter(({ provider }) => provider !== '4sync');
   const taking = distinct.length === 0 ? able : distinct;
   return taking[round % taking.length] === subject ? 'run' : 'leave out';
@@ -162,7 +170,7 @@ export function describeEach(
         const part = partOf(subject, among, isSkipped, round, isComplete);
         if (part === 'run') it(name, test, timeout);
         else if (part === 'skip') it.skip(`${name} (skipped: ${reason})`, test);
-        else leaveOut(1);
+        else if (partOf(subject, among, isSkipped, round, true) !== 'leave out') leaveOut(1);
       },
     };
     body(subject, turns);

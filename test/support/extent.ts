@@ -1,8 +1,9 @@
 /**
  * How much of a product of tests is run: of services × bindings × ways to close × faults.
  *
- * The complete matrix (`scripts/test --all`, which CI runs; `SYNCMOUNT_TEST_ALL=1`) has every cell. The quick run (`scripts/test`)
- * has every test, every value of every dimension, but not every combination, by these rules:
+ * The complete matrix (`scripts/test --all`, which CI runs; `SYNCMOUNT_TEST_ALL=1`) has every cell that runs code of its own: of what
+ * `4sync` shares with `4shared` (rule 3) it has a quarter. The quick run (`scripts/test`) has every test, every value of every
+ * dimension, but not every combination, by these rules:
  *
  * 1. A test is never left out altogether, only repetitions of it are.
  * 2. What a service does by itself (its protocol, its errors, its limits) is run for every service: the provider contract,

@@ -16,6 +16,8 @@ import { type Exception, expectationOf, type Fault, faultsOf, type Strength, str
 import { turnOf } from './turns.js';
 
 const DEADLINE_MS = 3000;
+/** With metadata in the account the mount itself would begin, and meet the fault before a program does. */
+const mountOptions = ['--deadline', `${DEADLINE_MS}ms`, '--metadata', 'local'];
 /** After a 429 that told no time the mount asks nothing for a while. */
 const RECOVERY_MS = 60_000;
 const POLL_MS = 50;
@@ -124,7 +126,8 @@ class Account {
       ...(strength === 'once' ? { times: 1 } : {}),
       action: fault.action(target, this.#elsewhere.origin),
     });
-    const mount = await this.#mount();
+    // Where the first page fails, a person sees what the command says.
+    const mount = await (page === 1 ? this.#command() : this.#mount());
     const listed = mount === 'ok' ? await this.#list() : null;
     const isFaultMet = faults.fired(rule) > 0;
     faults.clear();
@@ -147,10 +150,11 @@ class Account {
   }
 
   async #mount(): Promise<string> {
-    const { code, stderr } = await this.#world.cli([
-      // With metadata in the account the mount itself would begin, and meet the fault before a program does.
-      ...['mount', 'work:', this.#world.mnt, '--deadline', `${DEADLINE_MS}ms`, '--metadata', 'local'],
-    ]);
+    return this.#world.mount(...mountOptions).then(() => 'ok', String);
+  }
+
+  async #command(): Promise<string> {
+    const { code, stderr } = await this.#world.cli(['mount', 'work:', this.#world.mnt, ...mountOptions]);
     const lines = stderr.trimEnd().split('\n').length;
     return code === 0 ? 'ok' : `${code}, ${lines} line${lines === 1 ? '' : 's'}`;
   }
