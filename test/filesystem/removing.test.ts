@@ -21,6 +21,22 @@ describe('unlink', () => {
     expect(m.provider.other.trash()).toEqual([]);
   });
 
+  it.each([
+    ['.~lock.report.ods#', 'text', { remove: 1 }],
+    ['~$report.docx', 'text', { remove: 1 }],
+    ['.~lock.large.ods#', 'x'.repeat(1025), { trash: 1 }],
+    ['report.ods', 'text', { trash: 1 }],
+    ['~$', 'text', { trash: 1 }],
+    ['x.~lock.report.ods#', 'text', { trash: 1 }],
+  ])('of %s: locks of documents do not fill the trash', async (name, text, counts) => {
+    const m = await withFiles({ [name]: text });
+    await m.names();
+    m.provider.counts();
+    await m.rm(name);
+    expect(m.provider.counts()).toEqual(counts);
+    expect(m.provider.other.trash()).toEqual('trash' in counts ? [name] : []);
+  });
+
   it.each(['fsync', 'close'] as const)('during %s of it brings no row back', async (how) => {
     const m = await withFiles({}, { writeBack: true });
     const handle = await m.create('a');

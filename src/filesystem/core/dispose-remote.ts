@@ -1,13 +1,14 @@
 import { codeOf } from '../../base/errors.js';
 import type { RemoteEntry, RequestOptions } from '../../providers/provider.js';
 import type { Core } from './core.js';
+import { isLockFile } from './lock-files.js';
 
 /** The object as it was, if it went to the trash; null if it was removed for ever. */
 export type Disposed = RemoteEntry | null;
 
 /**
- * Removes an object at the service: to the trash or for ever, as the mount options say. A service may turn out to delete nothing;
- * if it has a trash then, the object goes there. Throws the provider's error.
+ * Removes an object at the service: to the trash or for ever, as the mount options say; locks of documents for ever. A service may
+ * turn out to delete nothing; if it has a trash then, the object goes there. Throws the provider's error.
  */
 export async function disposeRemote(
   { provider, options }: Pick<Core, 'provider' | 'options'>,
@@ -16,7 +17,9 @@ export async function disposeRemote(
 ): Promise<Disposed> {
   const goesToTrash = (): boolean => options.disposal === 'trash' && provider.capabilities.trash;
   const { onlyEmpty, ...plain } = request;
-  if (goesToTrash()) return await provider.trash(remote, plain);
+  // A trash that forgets places stands in for a deletion that the service refuses: there is no other way.
+  const isForEver = isLockFile(remote) && provider.capabilities.trashForgetsPlaces !== true;
+  if (goesToTrash() && !isForEver) return await provider.trash(remote, plain);
   try {
     await provider.remove(remote, onlyEmpty === undefined ? plain : { ...plain, onlyEmpty });
     return null;
