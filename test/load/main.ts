@@ -1,10 +1,10 @@
 /** `scripts/load`, once everything is built. */
 import { parseArgs } from 'node:util';
 import { createLoadWorld, type LoadResult, load } from './load.js';
-import { type Cost, walkCosts } from './walk-costs.js';
+import { type Cost, metadataCosts, walkCosts } from './walk-costs.js';
 
 const help = `usage: scripts/load [--seconds N] [--writers N] [--readers N] [--seed S] [--faulty PERCENT]
-       scripts/load --entries N [--folders N] [--dir-ttl T] [--one-answer]`;
+       scripts/load --entries N [--folders N] [--dir-ttl T] [--one-answer | --metadata]`;
 
 interface Options {
   readonly seconds: number;
@@ -17,12 +17,20 @@ interface Options {
   readonly folders: number;
   readonly ttl: string;
   readonly inOneAnswer: boolean;
+  /** The account carries the modes of all files. */
+  readonly hasMetadata: boolean;
 }
 
 function options(): Options {
   const text = { type: 'string' } as const;
   const load = { seconds: text, writers: text, readers: text, seed: text, faulty: text };
-  const walks = { entries: text, folders: text, 'dir-ttl': text, 'one-answer': { type: 'boolean' } } as const;
+  const walks = {
+    entries: text,
+    folders: text,
+    'dir-ttl': text,
+    'one-answer': { type: 'boolean' },
+    metadata: { type: 'boolean' },
+  } as const;
   const { values } = parseArgs({ options: { ...load, ...walks } });
   const entries = Number(values.entries ?? 0);
   const chosen = {
@@ -36,7 +44,12 @@ function options(): Options {
     faulty: Number(values.faulty ?? 5) / 100,
   };
   if (Object.values(chosen).some(Number.isNaN)) throw new Error('bad value');
-  return { ...chosen, ttl: values['dir-ttl'] ?? '60s', inOneAnswer: values['one-answer'] ?? false };
+  return {
+    ...chosen,
+    ttl: values['dir-ttl'] ?? '60s',
+    inOneAnswer: values['one-answer'] ?? false,
+    hasMetadata: values.metadata ?? false,
+  };
 }
 
 /** The exit status: 0 where nothing was lost, 2 for bad usage. */
@@ -72,7 +85,7 @@ export async function main(): Promise<number> {
 }
 
 /** The table of docs/performance.md. */
-async function walk({ entries, folders, ttl, inOneAnswer }: Options): Promise<void> {
+async function walk({ entries, folders, ttl, inOneAnswer, hasMetadata }: Options): Promise<void> {
   console.log(`${entries} files in ${folders} folders, --dir-ttl ${ttl}`);
   console.log('act                     CPU s  loop s  MiB  stall ms  requests  seconds');
   const show = ({ act, cpu, loop, mib, stall, requests, seconds }: Cost): void =>
@@ -81,7 +94,8 @@ async function walk({ entries, folders, ttl, inOneAnswer }: Options): Promise<vo
         [String(mib).padStart(6), stall.toFixed(1).padStart(9), String(requests).padStart(10)].join('') +
         seconds.toFixed(1).padStart(9),
     );
-  await walkCosts({ folders, files: Math.ceil(entries / folders), inOneAnswer }, ['--dir-ttl', ttl], show);
+  const costs = hasMetadata ? metadataCosts : walkCosts;
+  await costs({ folders, files: Math.ceil(entries / folders), inOneAnswer }, ['--dir-ttl', ttl], show);
 }
 
 function print({ counts, errors, problems, requests, faults, memory }: LoadResult): void {

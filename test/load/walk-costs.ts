@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createWorld, type World } from '../mount/world.js';
+import { createWorld, joinWorld, type World } from '../mount/world.js';
 import { type MadeAccountShape, startMadeAccount } from './made-account.js';
 
 export interface Cost {
@@ -104,6 +104,37 @@ class Watched {
     process.kill(this.#pid, 'SIGUSR2');
     while (!existsSync(this.#stallFile)) await sleep(2);
     return Number(await readFile(this.#stallFile, 'utf8'));
+  }
+}
+
+/** The same walks by fresh machines over an account that carries the modes of all its files, without and with this metadata. */
+export async function metadataCosts(
+  { folders, files }: MadeAccountShape,
+  flags: readonly string[],
+  report: (cost: Cost) => void,
+): Promise<void> {
+  const first = await createWorld();
+  try {
+    await first.sandbox.store.populate({ folders, filesEach: files, size: 1 });
+    await first.mount(...flags);
+    // Each program has one folder: arguments and locks stay short.
+    await first.out(`for folder in *; do chmod 640 "$folder"/*; done`);
+    await first.umount();
+    for (const metadata of ['local', 'account']) {
+      const world = await joinWorld(first);
+      const watched = new Watched(world, () => world.sandbox.log.entries().length);
+      const measure = async (act: string, script: string): Promise<void> =>
+        report(await watched.measure(`${metadata}: ${act}`, script));
+      report({ ...(await watched.mount([...flags, '--metadata', metadata])), act: `${metadata}: mount` });
+      await measure('first ls', 'ls > /dev/null');
+      await measure('ls -l of one', 'ls -l folder-0001 > /dev/null');
+      const mode = metadata === 'account' ? '640' : '644';
+      await measure('find, cold', `test "$(find . -type f -perm ${mode} | wc -l)" = ${folders * files}`);
+      await measure('ls -lR', 'ls -lR > /dev/null');
+      await world.umount();
+    }
+  } finally {
+    for (const world of [first]) await world.end();
   }
 }
 
