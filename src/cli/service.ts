@@ -92,11 +92,22 @@ async function uninstall(name: string): Promise<void> {
   const path = join(unitFolder(), unitName(name));
   if (!existsSync(path))
     throw new SyncmountError('service', `there is no ${path}: no service of '${name}' was installed`);
-  await systemctl(['disable', '--now', unitName(name)], 'nothing was removed');
+  try {
+    await systemctl(['disable', '--now', unitName(name)], 'nothing was removed');
+  } catch (error) {
+    if (isSystemdRunning()) throw error;
+    // In a chroot or a container: systemctl takes the links away by itself, and no unit runs.
+    await systemctl(['disable', unitName(name)], 'nothing was removed');
+    rmSync(path);
+    return print(`${path} is removed. Account and contents are as they were.`);
+  }
   rmSync(path);
   await systemctl(['daemon-reload']);
   print(`${path} is removed, and the mount has ended. Account and contents are as they were.`);
 }
+
+/** True where systemd is the init system: sd_booted(3). */
+const isSystemdRunning = (): boolean => existsSync('/run/systemd/system');
 
 async function status(name: string | undefined): Promise<void> {
   const wanted = name === undefined ? installed() : [unitName(requireAccountName(name))];

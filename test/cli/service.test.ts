@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -75,7 +84,8 @@ describe('syncmount service', () => {
     writeFileSync(join(directory, 'systemctl'), fake, { mode: 0o755 });
     const env = { ...process.env, HOME: directory, XDG_CONFIG_HOME: '', PATH: `${directory}:${process.env.PATH}` };
     const command = `'${process.execPath}' '${program}' service ${words}`;
-    const inPrivate = `mount --bind '${directory}/system' /etc/systemd/system && exec ${command}`;
+    // An empty /run: systemd does not run.
+    const inPrivate = `mount -t tmpfs none /run && mount --bind '${directory}/system' /etc/systemd/system && exec ${command}`;
     const [file, ...args] = isRoot ? ['unshare', '-m', 'sh', '-c', inPrivate] : ['sh', '-c', command];
     const { status, stdout, stderr } = spawnSync(file as string, args, { encoding: 'utf8', env, cwd: directory });
     return { status, stdout, stderr };
@@ -137,4 +147,19 @@ describe('syncmount service', () => {
     ]);
     expect(readdirSync(units())).toEqual(['syncmount@work.service']);
   });
+
+  const mayRun = !isRoot && existsSync('/run/systemd/system');
+  it.skipIf(mayRun)(
+    `is taken away where systemd does not run${mayRun ? ' (skipped: it does, and only root can hide it)' : ''}`,
+    () => {
+      addAccount();
+      run('install work cloud');
+      // As systemctl in a chroot.
+      const answer =
+        'case "$*" in *--now* | *daemon-reload*) echo "System has not been booted with systemd" >&2; exit 1 ;; esac';
+      expect(run('uninstall work', answer)).toMatchObject({ status: 0, stderr: '' });
+      expect(calls()).toMatch(/\ndisable syncmount@work\.service\n$/);
+      expect(readdirSync(units())).toEqual([]);
+    },
+  );
 });

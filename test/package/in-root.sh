@@ -60,7 +60,12 @@ if [ "$1" = deb ]; then
   files > with-user
   test -s /usr/share/doc/syncmount/copyright
   test -s /usr/share/man/man8/mount.syncmount.8.gz
+  mkdir 'my cloud'
+  syncmount mount work: 'my cloud'
   apt-get remove -y -q syncmount > remove.log 2>&1 || { cat remove.log; exit 1; }
+  tr -d '\r' < remove.log | grep -E '^(syncmount:|  /)'
+  umount 'my cloud'
+  until [ -z "$(ls "$HOME/.local/state/syncmount/mounts")" ]; do sleep 0.05; done
   # dpkg has a terminal, whose lines end with a carriage return too.
   apt-get purge -y -q syncmount 2>&1 | tr -d '\r' | grep -E '^(syncmount:|  /)'
 else
