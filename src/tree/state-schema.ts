@@ -219,4 +219,9 @@ export const stateMigrations: readonly Migration[] = [
   CREATE INDEX inode_nameless ON inode (remote_parent) WHERE parent IS NULL;
   CREATE INDEX inode_unstored ON inode (ino) WHERE kind = 0 AND remote_id IS NULL;
   `,
+  `
+  -- An entry is looked up by its name: without it, each of a folder cost a look at all of them.
+  DROP INDEX metadata_other_by_folder;
+  CREATE INDEX metadata_other_by_name ON metadata_other (folder, name);
+  `,
 ];
