@@ -30,7 +30,7 @@ os.pwrite(w, b'changed', 99990); os.ftruncate(w, 150000)
 assert os.fstat(r).st_size == 150000 and os.pread(r, 8, 99989) == b'fchanged'
 os.close(w); assert os.pread(r, 8, 99989) == b'fchanged' and os.fstat(r).st_size == 150000
 os.fchmod(r, 0o600); assert os.fstat(r).st_mode & 0o777 == 0o600
-os.close(r)"; ls`;
+os.close(r)" && ls`;
 
 describeEach(subjects, 'a file of $provider over $binding that goes while it is open', (subject, { it, unless }) => {
   cleanUpWorlds();

@@ -65,7 +65,7 @@ try: os.open('i', os.O_RDWR | os.O_CREAT | os.O_EXCL); assert False
 except FileExistsError: pass
 "
       }
-      work; mkdir "$TOP/disk"; cd "$TOP/disk"; work; cd "$MNT"
+      work || exit 1; mkdir "$TOP/disk"; cd "$TOP/disk"; work || exit 1; cd "$MNT"
       rm there.txt; diff -r "$TOP/disk" "$MNT"
     `);
     await world.umount();
