@@ -6,12 +6,10 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
 
-const program = {
-  syncmount: 'src/cli/main.ts',
-  // Each runs in a thread of its own: see hash-thread.ts and exchange-thread.ts beside it.
-  'hash-worker': 'src/threads/hash-worker.ts',
-  'exchange-worker': 'src/threads/exchange-worker.ts',
-};
+const program = { syncmount: 'src/cli/main.ts' };
+
+/** Each runs in a thread of its own and is one file, which src/threads/lazy-thread.ts reads long before the thread starts. */
+const workers = ['hash-worker', 'exchange-worker'];
 
 const forScripts = {
   // For scripts/options-doc.mjs.
@@ -25,12 +23,15 @@ const forScripts = {
 
 /** Answers the paths of all files that went into it. `isPackage`: without what only scripts and debuggers need. */
 export async function bundle(dir, isPackage = false) {
-  const { output } = await build({
+  const common = {
     cwd: resolve(dirname(fileURLToPath(import.meta.url)), '..'),
-    input: isPackage ? program : { ...program, ...forScripts },
     platform: 'node',
     // It finds its compiled addon beside its own files.
     external: ['better-sqlite3'],
+  };
+  const { output } = await build({
+    ...common,
+    input: isPackage ? program : { ...program, ...forScripts },
     output: {
       dir,
       cleanDir: true,
@@ -40,7 +41,15 @@ export async function bundle(dir, isPackage = false) {
       chunkFileNames: '[name].js',
     },
   });
-  return output.flatMap(({ moduleIds = [] }) => moduleIds);
+  const outputs = [output];
+  for (const name of workers) {
+    const input = { [name]: `src/threads/${name}.ts` };
+    // A program that is given as text is CommonJS (`eval` of node:worker_threads).
+    const made = await build({ ...common, input, output: { dir, format: 'cjs', entryFileNames: '[name].cjs' } });
+    if (made.output.length > 1) throw new Error(`${name} must be one file`);
+    outputs.push(made.output);
+  }
+  return outputs.flat().flatMap(({ moduleIds = [] }) => moduleIds);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle('dist');

@@ -1,6 +1,8 @@
 /** Makes the provider of a stored account, and a new one when the account's file has changed. */
 import { systemClock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
+// `AccountStore.exclusively` loads it when it is needed, which may be after an upgrade has replaced the files of the program.
+import '../base/file-lock.js';
 import type { Log } from '../base/log.js';
 import { type AccountStore, type StoredAccount, storable } from '../config/accounts.js';
 import type { MountOptions } from '../config/options.js';

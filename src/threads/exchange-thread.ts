@@ -30,7 +30,7 @@ export class ExchangeThread {
 
   constructor(bandwidth = new Bandwidth()) {
     this.#bandwidth = bandwidth;
-    this.#thread = new LazyThread('exchange-worker.js', {
+    this.#thread = new LazyThread('exchange-worker.cjs', {
       reported: (report) => this.#reported(report),
       ended: (why) => this.#ended(why),
     });

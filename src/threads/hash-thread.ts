@@ -21,7 +21,7 @@ export class HashThread implements ContentHasher {
   #lastStream = 0;
 
   constructor() {
-    this.#thread = new LazyThread('hash-worker.js', {
+    this.#thread = new LazyThread('hash-worker.cjs', {
       reported: (answer) => this.#answered(answer),
       ended: (why) => this.#ended(why),
     });

@@ -1,4 +1,9 @@
-/** A thread that starts with its first order, and is started anew by the next one where it has ended. */
+/**
+ * A thread that starts with its first order, and is started anew by the next one where it has ended.
+ *
+ * Its program is read long before: a mount runs for weeks, and an upgrade may replace the files under it.
+ */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { packageRoot } from '../base/installation.js';
@@ -10,13 +15,13 @@ export interface ThreadEvents<Report> {
 }
 
 export class LazyThread<Order, Report> {
-  readonly #file: string;
+  readonly #program: string;
   readonly #events: ThreadEvents<Report>;
   #worker: Worker | null = null;
 
-  /** `file`: the program of the thread, in `dist/`. */
+  /** `file`: the program of the thread, in `dist/`. Throws where it cannot be read. */
   constructor(file: string, events: ThreadEvents<Report>) {
-    this.#file = join(packageRoot, 'dist', file);
+    this.#program = readFileSync(join(packageRoot, 'dist', file), 'utf8');
     this.#events = events;
   }
 
@@ -39,7 +44,7 @@ export class LazyThread<Order, Report> {
 
   #started(): Worker {
     if (this.#worker !== null) return this.#worker;
-    const worker = new Worker(this.#file);
+    const worker = new Worker(this.#program, { eval: true });
     worker.unref();
     worker.on('message', (report: Report) => this.#events.reported(report));
     worker.on('error', (error) => this.#hasEnded(worker, error));

@@ -64,6 +64,8 @@ if [ "$1" = deb ]; then
   syncmount mount work: 'my cloud'
   apt-get remove -y -q syncmount > remove.log 2>&1 || { cat remove.log; exit 1; }
   tr -d '\r' < remove.log | grep -E '^(syncmount:|  /)'
+  # In pieces, by a thread that starts with the first of them.
+  head -c 30000000 /dev/zero > 'my cloud/large' && echo "stored without the program"
   umount 'my cloud'
   until [ -z "$(ls "$HOME/.local/state/syncmount/mounts")" ]; do sleep 0.05; done
   # dpkg has a terminal, whose lines end with a carriage return too.
