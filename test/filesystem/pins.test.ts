@@ -185,3 +185,19 @@ it('a file of which any name lies in a pinned folder is pinned', async () => {
   await pass(m, 2000);
   expect(files()).toBe(1);
 });
+
+it.each([false, true])(
+  'the pin of a file is that of the file that a program renames over it (new ids: %s)',
+  async (newIds) => {
+    const m = await start(({ other }) => other.put('letter', 'first'), { provider: { newIds } });
+    await m.names('');
+    await m.fs.pins.pin(['/letter']);
+    await pass(m, 2000);
+    await m.put('letter.new', 'second');
+    // Its row rests: nothing but its name changes by the rename.
+    await pass(m, 2000);
+    await m.mv('letter.new', 'letter');
+    await pass(m, 2000);
+    expect(m.fs.pins.status()).toMatchObject({ files: 1, bytes: 6, missingFiles: 0 });
+  },
+);

@@ -204,6 +204,8 @@ export class Pins {
     pins.remove(lost);
     pins.add(ino, this.#core.clock.now());
     this.#pinned.lookAt(lost);
+    // A row whose name alone has changed is of no interest otherwise.
+    this.#pinned.lookAt(ino);
   }
 
   async #run(job: Job, signal: AbortSignal): Promise<void> {
