@@ -166,11 +166,12 @@ export function describeEach(
       unless: (isSkipped, reason) => (name, test, timeout) => {
         if (expected !== names && expected[names.length] !== name)
           throw new Error(`${title}: ${subject.provider} has other tests than ${among[0]?.provider}: ${name}`);
-        const round = first + names.push(name) - 1;
-        const part = partOf(subject, among, isSkipped, round, isComplete);
+        const index = names.push(name) - 1;
+        const inMatrix = partOf(subject, among, isSkipped, index, true);
+        const part = isComplete ? inMatrix : partOf(subject, among, isSkipped, first + index, false);
         if (part === 'run') it(name, test, timeout);
         else if (part === 'skip') it.skip(`${name} (skipped: ${reason})`, test);
-        else if (partOf(subject, among, isSkipped, round, true) !== 'leave out') leaveOut(1);
+        else if (inMatrix !== 'leave out') leaveOut(1);
       },
     };
     body(subject, turns);
