@@ -20,6 +20,7 @@ import { chooseBinding } from './bindings.js';
 import { answerCommand } from './commands.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
 import { gatherStatus, isPending } from './gather-status.js';
+import { limitHeapGrowth } from './heap-growth.js';
 import { LiveOptions } from './live-options.js';
 import { type Metered, MountMeter } from './metrics/meter.js';
 import { prepareMountpoint } from './mountpoint.js';
@@ -98,6 +99,7 @@ export class Session {
 
   /** Resolves when the mountpoint answers. A failure before that leaves nothing behind. */
   static async start(given: SessionOptions): Promise<Session> {
+    limitHeapGrowth();
     const bandwidth = new Bandwidth();
     bandwidth.set(limitAt(given.options.bwlimit.timetable, new Date()).limit);
     const threads = new DataThreads(bandwidth);
