@@ -3,7 +3,7 @@
  * and of several machines' the one that counts. Entries without an object at the service become inodes, and go with their removal.
  */
 import { codeOf } from '../../base/errors.js';
-import { inTurns, Pieces } from '../../base/event-loop-turns.js';
+import { inTurns, Pieces, turn } from '../../base/event-loop-turns.js';
 import type { TimedEntry } from '../../metadata/entry.js';
 import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
@@ -52,6 +52,8 @@ export class ApplyEntries {
   readonly #o: ApplyEntriesOptions;
   /** Folders to which this machine's own entries were applied since the mount: they tell of nothing but rows that were lost. */
   readonly #ownDone = new Set<string>();
+  /** The end of the last folder's work on the table. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ApplyEntriesOptions) {
     this.#o = options;
@@ -66,7 +68,8 @@ export class ApplyEntries {
     if (!this.#ownDone.has(folder)) machines.push(null);
     this.#ownDone.add(folder);
     const work: Work = { directory, folder, names: [], attributes: [], toFind: [], toMake: [], toRemove: [] };
-    await inTurns(this.#applying(work, machines), (piece) => table.transaction(() => this.quietly(piece)));
+    const around = <R>(piece: () => R): R => table.transaction(() => this.quietly(piece));
+    if (machines.length > 0) await this.#oneByOne(() => inTurns(this.#applying(work, machines), around));
     for (const timed of work.toMake) await this.#makeDirectory(work, timed);
     // After the directories are there: names may lie in them.
     for (const timed of work.toFind) await this.#findAndAdd(work, timed, list);
@@ -124,6 +127,13 @@ export class ApplyEntries {
       if (isSpecial(row)) this.#detach(work, row);
       else if (row.kind === 'directory' && provider.capabilities.folders === 'implied') work.toRemove.push(row);
     }
+  }
+
+  /** Many folders may have waited for the same pack: the event loop has a turn between any two of them. */
+  #oneByOne(act: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(act);
+    this.#last = done.catch(() => undefined).then(turn);
+    return done;
   }
 
   /** Changes of the table that become no entries. */
