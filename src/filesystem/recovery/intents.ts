@@ -265,6 +265,9 @@ export class Intents {
 
   /** Finishes or undoes the intents of an earlier mount. One that cannot be settled now is tried at the next mount. */
   async recover(): Promise<void> {
+    // Before the first request: programs may look at them while the rest is being settled.
+    for (const { data } of this.#changes())
+      for (const ino of (JSON.parse(data) as Change).directories) this.#core.directories.expire(ino);
     const rows = this.#core.state.sql
       .prepare("SELECT id, data FROM intent WHERE kind = 'replace'")
       .all() as IntentRow[];
@@ -282,15 +285,18 @@ export class Intents {
     await this.#recoverChanges();
   }
 
-  async #recoverChanges(): Promise<void> {
-    const { state, directories, table, log } = this.#core;
-    // A name that was to be left is left, or is not, by another of these: those that wait for it come last.
-    const rows = state.sql
+  /** A name that was to be left is left, or is not, by another of these: those that wait for it come last. */
+  #changes(): IntentRow[] {
+    return this.#core.state.sql
       .prepare(
         "SELECT id, data FROM intent WHERE kind = 'change' ORDER BY data ->> '$.rename.vacatedFor' IS NOT NULL, id",
       )
       .all() as IntentRow[];
-    for (const { id, data } of rows) {
+  }
+
+  async #recoverChanges(): Promise<void> {
+    const { directories, table, log } = this.#core;
+    for (const { id, data } of this.#changes()) {
       const { directories: inos, rename } = JSON.parse(data) as Change;
       for (const ino of inos) directories.expire(ino);
       try {
