@@ -15,6 +15,7 @@ type Action = (typeof actions)[number];
 
 /** People look at the first screen. */
 const SHOWN = 30;
+
 interface CacheOptions {
   readonly json?: boolean;
   readonly all?: boolean;

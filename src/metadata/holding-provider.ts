@@ -16,11 +16,11 @@ import type {
   RemoteFile,
   RemoteFolder,
   RemoteRef,
-  RequestMetrics,
   RequestOptions,
   UploadOptions,
   UploadTarget,
 } from '../providers/provider.js';
+import type { RequestMetrics } from '../providers/request-metrics.js';
 import type { NamePlace } from './entry.js';
 import { isEntryOnly, newEntryOnlyFile } from './entry-only.js';
 import { folderOnTheWay, type Held, type HeldObject, heldName, shownAs } from './held-files.js';

@@ -1,5 +1,5 @@
 /** When changes are written to the account. Pure. */
-import type { RateLimit } from '../providers/provider.js';
+import type { RateLimit } from '../providers/request-metrics.js';
 
 /** Changes that follow one another within so long go together, ms. */
 const QUIET_MS = 8_000;

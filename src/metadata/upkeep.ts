@@ -4,7 +4,7 @@
  * Without upkeep a store only grows: packs of which most entries are gone stay files of their own, which readers fetch one by one,
  * and a removal outlives every entry that it supersedes.
  */
-import type { RateLimit } from '../providers/provider.js';
+import type { RateLimit } from '../providers/request-metrics.js';
 import { indexPack, maxBytes, maxEntries, type PackLoad } from './placement.js';
 
 const HOUR_MS = 3_600_000;

@@ -21,11 +21,11 @@ import type {
   RemoteFile,
   RemoteFolder,
   RemoteRef,
-  RequestMetrics,
   RequestOptions,
   UploadOptions,
   UploadTarget,
 } from '../providers/provider.js';
+import type { RequestMetrics } from '../providers/request-metrics.js';
 
 /** A provider and the fingerprint of its credentials: new credentials have another fingerprint. */
 export interface MadeProvider {

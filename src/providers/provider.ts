@@ -11,6 +11,7 @@
  */
 
 import type { ByteRange, Pieces, RangeBody, UploadSource } from './content.js';
+import type { RequestMetrics } from './request-metrics.js';
 import type { WaitBudget } from './wait-budget.js';
 
 export const PROVIDER_NAMES = ['4shared', '4sync', '5sync', 'acronis'] as const;
@@ -172,15 +173,6 @@ export interface UploadOptions extends RequestOptions {
   readonly resume?: UploadCheckpoint;
 }
 
-export interface RateLimit {
-  readonly limit: number;
-  readonly remaining: number;
-  /** ms since the epoch. */
-  readonly resetAt: number;
-  /** For people: the last work that was refused because too few requests are left for it. */
-  readonly refused?: string;
-}
-
 /** Work that takes several requests. See `Provider.assertBudget`. */
 export interface Work {
   /** For people, such as `storing /a/b`. */
@@ -249,26 +241,6 @@ export interface ApiAnswer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Can be iterated once, and must be. */
   readonly body: AsyncIterable<Uint8Array>;
-}
-
-export interface RequestMetrics {
-  /** Requests sent since the start, repeats included. */
-  readonly total: number;
-  /** The same number by route, such as `GET /folder/{id}/files`. */
-  readonly byRoute: Readonly<Record<string, number>>;
-  /** How they ended, by route: the class of the status (`2xx`), or `none` without an answer. */
-  readonly outcomes: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  readonly rateLimit: RateLimit | null;
-  /** Null: the last request was answered, or there was none. */
-  readonly outage: Outage | null;
-}
-
-/** The service gives no usable answer. */
-export interface Outage {
-  /** When the first request stayed without one, ms since 1970. */
-  readonly since: number;
-  /** Of the last one, for people. */
-  readonly error: string;
 }
 
 /** What a provider remembers of the last answer about a folder. Only the provider that made it can read it. */

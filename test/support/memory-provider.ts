@@ -15,11 +15,11 @@ import type {
   RemoteFile,
   RemoteFolder,
   RemoteRef,
-  RequestMetrics,
   RequestOptions,
   UploadOptions,
   UploadTarget,
 } from '../../src/providers/provider.js';
+import type { RequestMetrics } from '../../src/providers/request-metrics.js';
 import { MemoryAccount, type MemoryNode } from './memory-account.js';
 
 export type Method =

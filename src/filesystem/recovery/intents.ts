@@ -122,6 +122,8 @@ export class Intents {
       if (copying === undefined || !mayBeStored(error)) this.end({ id });
       else {
         this.unsettled.add(id, copying);
+        // At once: another retry may be minutes away.
+        void this.unsettled.settle();
         this.#scheduleRetry();
       }
       throw error;
@@ -247,8 +249,6 @@ export class Intents {
 
   async #keepTrying(): Promise<void> {
     try {
-      // Nobody knows what came of these: it is found out at once.
-      await this.unsettled.settle();
       for (let pause = FIRST_PAUSE; this.#isAnythingPending(); pause = Math.min(pause * 2, LONGEST_PAUSE)) {
         await this.#core.clock.sleep(pause, this.#ending.signal);
         await this.#settleAll();

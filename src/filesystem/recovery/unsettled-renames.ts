@@ -49,6 +49,7 @@ export class UnsettledRenames {
     this.#pending.set(row, { rename, misses: 0 });
   }
 
+  /** Never rejects. What cannot be found out now stays. */
   async settle(): Promise<void> {
     for (const [row, unsettled] of [...this.#pending]) {
       try {

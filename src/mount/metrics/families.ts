@@ -3,7 +3,7 @@
  * what is counted anyway. Labels are of small, fixed sets: never a file's name.
  */
 import { type OperationCount, timingBounds } from '../../base/operation-timings.js';
-import type { RequestMetrics } from '../../providers/provider.js';
+import type { RequestMetrics } from '../../providers/request-metrics.js';
 import type { MountStatus, UploadStatus } from '../status.js';
 
 export interface Sample {

@@ -4,7 +4,7 @@ import { version } from '../../base/installation.js';
 import type { MetricsAddress } from '../../config/metrics-address.js';
 import type { Mounted } from '../../fuse/binding.js';
 import type { Bandwidth } from '../../providers/http/transport/bandwidth.js';
-import type { RequestMetrics } from '../../providers/provider.js';
+import type { RequestMetrics } from '../../providers/request-metrics.js';
 import type { MountStatus } from '../status.js';
 import { type Family, familiesOf } from './families.js';
 import { ProcessMeter } from './process-facts.js';

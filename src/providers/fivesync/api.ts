@@ -13,7 +13,8 @@ import { decodeNothing, HttpClient, type HttpClientOptions } from '../http/clien
 import { RateLimiter, reserveOf } from '../http/client/rate-limit.js';
 import { contentOf, nested, sendDocumented, urlBelow } from '../http/ranges/documented-request.js';
 import type { Content, HttpMethod } from '../http/transport/wire.js';
-import type { ApiAnswer, ApiRequest, RateLimit } from '../provider.js';
+import type { ApiAnswer, ApiRequest } from '../provider.js';
+import type { RateLimit } from '../request-metrics.js';
 import {
   type ChangeEvent,
   changesSchema,

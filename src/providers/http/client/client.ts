@@ -6,7 +6,8 @@
 import { type Clock, systemClock } from '../../../base/clock.js';
 import { type Log, silentLog } from '../../../base/log.js';
 import { ProviderError } from '../../errors.js';
-import type { Priority, RequestMetrics } from '../../provider.js';
+import type { Priority } from '../../provider.js';
+import type { RequestMetrics } from '../../request-metrics.js';
 import { type Answer, header } from '../answers/answer.js';
 import { cleanMessage, type ErrorReader, protocolFailure, TryFailure, toTryFailure } from '../answers/http-error.js';
 import { readAnswer } from '../answers/read-answer.js';
@@ -103,8 +104,7 @@ export class HttpClient {
   }
 
   metrics(): RequestMetrics {
-    const counted = this.#counter.snapshot();
-    return this.#limiter === undefined ? counted : { ...counted, rateLimit: this.#limiter.snapshot() };
+    return { ...this.#counter.snapshot(), ...(this.#limiter && { rateLimit: this.#limiter.snapshot() }) };
   }
 
   async close(): Promise<void> {

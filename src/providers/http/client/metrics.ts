@@ -1,4 +1,4 @@
-import type { Outage, RateLimit, RequestMetrics } from '../../provider.js';
+import type { Outage, RateLimit, RequestMetrics } from '../../request-metrics.js';
 import { TransportFailure } from '../transport/wire.js';
 
 /** Counts requests as they are sent, repeats and redirects included: each costs a round trip. */

@@ -6,7 +6,8 @@
 import { type Clock, SteadyTime, systemClock } from '../../../base/clock.js';
 import { type Log, silentLog } from '../../../base/log.js';
 import { ProviderError } from '../../errors.js';
-import type { Priority, RateLimit, RequestOptions } from '../../provider.js';
+import type { Priority, RequestOptions } from '../../provider.js';
+import type { RateLimit } from '../../request-metrics.js';
 import { header } from '../answers/answer.js';
 import { longestPause, parseRetryAfter } from './retry-delay.js';
 
