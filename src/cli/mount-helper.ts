@@ -4,6 +4,8 @@
  */
 import { SyncmountError, UsageError } from '../base/errors.js';
 import { parseDashO, splitDashO } from '../config/options.js';
+import { fuseSubtype } from '../fuse/binding.js';
+import { mountAt } from '../fuse/mount-table.js';
 import { run } from '../fuse/programs.js';
 import { askControl } from '../mount/control.js';
 import { isServed } from '../mount/registry.js';
@@ -67,8 +69,19 @@ export async function helperCommand(args: readonly string[]): Promise<string[] |
     return ['mount', call.source, call.target, ...lists.flatMap((list) => ['-o', list])];
   }
   await requireWritable(remount, call);
-  // The kernel holds programs to it by itself. -i: do not call us again.
-  const { code, message } = await run('mount', ['-i', '-o', `remount,${remount}`, call.target]);
+  const mounted = await mountAt(call.target);
+  if (mounted?.type !== `fuse.${fuseSubtype}`)
+    throw new SyncmountError('remount', `cannot remount ${call.target}: no account is mounted there`);
+  // A remount replaces every flag: without `nosuid` and `nodev`, what an account holds could make its owner root.
+  const flags = [...mounted.flags.filter((flag) => flag !== 'ro' && flag !== 'rw'), remount];
+  // The kernel holds programs to it by itself. -i: do not call us again. With the source, mount(8) leaves fstab alone.
+  const { code, message } = await run('mount', [
+    '-i',
+    '-o',
+    ['remount', ...flags].join(','),
+    mounted.source,
+    call.target,
+  ]);
   if (code !== 0) throw new SyncmountError('remount', `cannot remount ${call.target}: ${message.split('\n')[0]}`);
   return null;
 }

@@ -14,7 +14,7 @@ export const fuseSubtype = 'syncmount';
 export interface BindingOptions {
   /** An absolute path of an existing directory. */
   readonly mountpoint: string;
-  /** The mount's source in /proc/mounts, for instance `syncmount:work:`. */
+  /** The mount's source in /proc/mounts. `mount -a` leaves out a line of fstab whose source and mountpoint it finds there. */
   readonly source: string;
   readonly readOnly: boolean;
   /** Other users may enter the mount. For an ordinary user, /etc/fuse.conf must say `user_allow_other`. */

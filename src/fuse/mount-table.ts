@@ -7,6 +7,8 @@ export interface MountEntry {
   /** `major:minor`, as stat(2) shows it in st_dev. */
   readonly device: string;
   readonly mountpoint: string;
+  /** What holds for this mountpoint: `rw` or `ro`, `nosuid`, `relatime` and so on. */
+  readonly flags: readonly string[];
   /** `fuse.syncmount` for ours. */
   readonly type: string;
   readonly source: string;
@@ -23,19 +25,27 @@ function decodeOctal(field: string): string {
 export function parseMountInfo(text: string): MountEntry[] {
   const entries: MountEntry[] = [];
   for (const line of text.split('\n')) {
-    // id parent major:minor root mountpoint options [tags …] - type source super-options
+    // id parent major:minor root mountpoint flags [tags …] - type source super-options
     const [before, after] = line.split(' - ', 2);
-    const [id, , device, , mountpoint] = before?.split(' ') ?? [];
+    const [id, , device, , mountpoint, flags] = before?.split(' ') ?? [];
     const [type, source] = after?.split(' ') ?? [];
     if (
       id === undefined ||
       device === undefined ||
       mountpoint === undefined ||
+      flags === undefined ||
       type === undefined ||
       source === undefined
     )
       continue;
-    entries.push({ id, device, mountpoint: decodeOctal(mountpoint), type, source: decodeOctal(source) });
+    entries.push({
+      id,
+      device,
+      mountpoint: decodeOctal(mountpoint),
+      flags: flags.split(','),
+      type,
+      source: decodeOctal(source),
+    });
   }
   return entries;
 }

@@ -121,7 +121,7 @@ export class Session {
     options.onMounting?.();
     const mount = {
       mountpoint,
-      source: `syncmount:${account}:${options.path}`,
+      source: `${account}:${options.path}`,
       readOnly: options.options.readOnly,
       allowOther: options.options.allowOther,
       log,

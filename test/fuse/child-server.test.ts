@@ -81,7 +81,7 @@ describe.each(candidates)('a server process over the $binding.name binding', ({ 
     const { child, exited, output } = await start(user);
     const asUser = (script: string) =>
       run('setpriv', [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', 'sh', '-ec', script]);
-    expect(await mountAt(mountpoint)).toMatchObject({ type: 'fuse.syncmount', source: 'syncmount:child:' });
+    expect(await mountAt(mountpoint)).toMatchObject({ type: 'fuse.syncmount', source: 'child:' });
     const script = `cd ${mountpoint}; head -c 3000000 /dev/urandom >f; cp f g; cmp f g; stat -c %u:%g g; mkdir d; ls`;
     expect(await asUser(script)).toMatchObject({ code: 0, stdout: `${user}:${user}\nd\nf\ng` });
     expect((await run('ls', [mountpoint])).stderr).toContain('Permission denied');

@@ -78,7 +78,7 @@ export async function mountMemory(
   const log: Log = { debug() {}, info() {}, warn: complain, error: complain };
   const mounted = await binding.mount(fs, {
     mountpoint: path,
-    source: 'syncmount:test:',
+    source: 'test:',
     readOnly: false,
     allowOther: false,
     log,

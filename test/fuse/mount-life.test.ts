@@ -16,7 +16,7 @@ describe.each(candidates)('the life of a mount over the $binding.name binding', 
 
   it('answers when mount() resolves, and is gone when unmount() does', async () => {
     const m = await mountMemory(binding);
-    expect(await mountAt(m.path)).toMatchObject({ type: 'fuse.syncmount', source: 'syncmount:test:' });
+    expect(await mountAt(m.path)).toMatchObject({ type: 'fuse.syncmount', source: 'test:' });
     expect((await m.sh('ls -A')).code).toBe(0);
     await m.mounted.unmount();
     await m.mounted.ended;
@@ -27,8 +27,8 @@ describe.each(candidates)('the life of a mount over the $binding.name binding', 
   });
 
   it('shows an odd source as it is', async () => {
-    const m = await mountMemory(binding, { source: 'syncmount:a,b c\\d:/ä' });
-    expect((await mountAt(m.path))?.source).toBe('syncmount:a,b c\\d:/ä');
+    const m = await mountMemory(binding, { source: 'a,b c\\d:/ä' });
+    expect((await mountAt(m.path))?.source).toBe('a,b c\\d:/ä');
   });
 
   it('refuses to unmount while a file is open or a process stands inside, and changes nothing', async () => {

@@ -50,24 +50,48 @@ unset SYNCMOUNT_CONFIG_DIR SYNCMOUNT_STATE_DIR SYNCMOUNT_CACHE_DIR
 export XDG_CONFIG_HOME=/mnt/nobody/elsewhere HOME=/mnt/nobody
 at=/mnt/home/ann/cloud
 echo "work: $at syncmount noauto,nofail,_netdev,x-systemd.automount,user=ann 0 0" > /mnt/fstab
-mount -T /mnt/fstab $at
+mount --bind /mnt/fstab /etc/fstab
+mount $at
 grep -o 'fuse.syncmount .*user_id=54321' /proc/mounts | cut -d, -f1
 ann "echo one > $at/file; cat $at/file; stat -c '%u %a' $at/file"
-mount -T /mnt/fstab -o remount,ro $at
+mount -o remount,ro $at
+findmnt -n -o VFS-OPTIONS $at
 ann "echo two > $at/file" 2>&1 | grep -o 'Read-only file system'
 mount -o remount,rw $at
+findmnt -n -o VFS-OPTIONS $at
 ann "echo two > $at/file; cat $at/file"
 umount $at
 ended /mnt/home/ann/.local/state/syncmount
 find /mnt/home/ann -not -uid 54321
 `,
     );
-    expect(outcome).toEqual({
+    expect({ ...outcome, stdout: outcome.stdout.split('\n') }).toEqual({
       code: 0,
-      stdout: 'fuse.syncmount rw\none\n54321 644\nRead-only file system\ntwo\n',
+      stdout: [
+        ...['fuse.syncmount rw', 'one', '54321 644'],
+        ...['ro,nosuid,nodev,relatime', 'Read-only file system', 'rw,nosuid,nodev,relatime', 'two', ''],
+      ],
       stderr: '',
     });
     expect(`${await world.sandbox.store.readFile('/file')}`).toBe('two\n');
+  });
+
+  it('mount -a leaves alone what is mounted already', async () => {
+    const world = await createWorld();
+    const outcome = await asRoot(
+      world,
+      `
+mkdir /mnt/all
+echo 'work: /mnt/all syncmount nofail,_netdev 0 0' > /mnt/fstab
+mount --bind /mnt/fstab /etc/fstab
+mount -a
+mount -a
+findmnt -r -n -o SOURCE,FSTYPE /mnt/all
+umount /mnt/all
+ended "$SYNCMOUNT_STATE_DIR"
+`,
+    );
+    expect(outcome).toEqual({ code: 0, stdout: 'work: fuse.syncmount\n', stderr: '' });
   });
 
   it.skipIf(!hasAutofs)(
@@ -118,7 +142,7 @@ ann '/sbin/mount.syncmount work: /mnt/store -o user=root' || echo "$?"
         'syncmount: /mnt/store was mounted read-only: unmount, and mount it again to write',
         expect.stringMatching(/^syncmount: there is no user 'nobody-here' on this machine/),
         expect.stringMatching(/^syncmount: cannot mount on \/mnt\/store: .*/),
-        expect.stringMatching(/^syncmount: cannot remount \/mnt\/store: .*(not mounted|bad option|not mount)/),
+        expect.stringMatching(/^syncmount: cannot remount \/mnt\/store: .*no account is mounted there/),
         "syncmount: unknown option 'size'",
         "syncmount: only root can mount for the user 'root'",
         expect.stringMatching(/^syncmount: a mount helper is called with/),
