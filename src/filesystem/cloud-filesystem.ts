@@ -166,7 +166,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   #change(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes> {
-    if (change.atime !== undefined || change.mtime !== undefined) this.#core.metadata?.timesSet(ino);
+    if (change.atime !== undefined || change.mtime !== undefined) this.#core.metadata?.timesSet(ino, change);
     changeOverlay(this.#core, ino, change);
     if (change.size === undefined) return this.#parts.namespace.attributes(inodeOf(this.#core, ino));
     openable(this.#core, ino, { read: false, write: true, append: false, truncate: true, exclusive: false });

@@ -308,7 +308,7 @@ function assemble(
     const { readOnly } = options;
     const { root } = account;
     const store = new MetadataStore({ sql: state.sql, provider, clock: systemClock, log, root, readOnly, near });
-    return new AccountMetadata({ table, store, provider });
+    return new AccountMetadata({ table, store, provider, defaults: options });
   }
 
   function holdingProvider(): Provider {

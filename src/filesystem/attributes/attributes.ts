@@ -1,7 +1,8 @@
 import { fromMs, isBefore, strictlyAfter, type Timespec } from '../../base/timespec.js';
+import { type AttributeDefaults, defaultMode } from '../../tree/default-attributes.js';
 import { type Ino, type Inode, isSpecial, type Overlay, sizeOf } from '../../tree/inode.js';
 import type { AttributeChange, Attributes } from '../api.js';
-import type { Core, FilesystemOptions } from '../core/core.js';
+import type { Core } from '../core/core.js';
 import { inodeOf, requireWritable } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import { type FileState, isCutShort } from '../core/open-files.js';
@@ -14,7 +15,7 @@ import { dropCapability } from './capabilities.js';
  */
 export function attributesOf(
   inode: Inode,
-  options: Pick<FilesystemOptions, 'uid' | 'gid' | 'umask' | 'readOnly'>,
+  options: AttributeDefaults,
   file?: FileState,
   subdirectories: number | null = null,
 ): Attributes {
@@ -78,11 +79,6 @@ export function withContentTimes(overlay: Overlay, mtime: Timespec | null): Over
   if (mtime === null) return overlay;
   const { ctime } = overlay;
   return { ...overlay, mtime, ctime: ctime === null || isBefore(ctime, mtime) ? mtime : ctime };
-}
-
-function defaultMode(isDirectory: boolean, isReadOnly: boolean, umask: number): number {
-  const mode = (isDirectory ? 0o777 : 0o666) & ~umask;
-  return isReadOnly ? mode & ~0o222 : mode;
 }
 
 /** Moves mtime and ctime to now. No two changes show the same times. */

@@ -1,8 +1,9 @@
 /** What a new object is born with: owner, mode, and what it inherits of its directory. */
+import { type AttributeDefaults, defaultMode } from '../../tree/default-attributes.js';
 import type { Ino, Inode, Overlay } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import type { Caller, NodeKind } from '../api.js';
-import type { Core, FilesystemOptions } from '../core/core.js';
+import type { Core } from '../core/core.js';
 import { accessAclName, defaultAclName, encodeAcl, inherited, isExtended, parseAcl } from './acl.js';
 
 const setGroupId = 0o2000;
@@ -48,7 +49,7 @@ function overlayOfNew(
   caller: Caller | undefined,
   mode: number,
   kind: NodeKind,
-  options: Pick<FilesystemOptions, 'umask' | 'uid' | 'gid'>,
+  options: AttributeDefaults,
   directory: Inode,
 ): NewObject['overlay'] {
   const isDirectory = kind === 'directory';
@@ -56,7 +57,7 @@ function overlayOfNew(
   const isGroupInherited = ((directory.overlay.mode ?? 0) & setGroupId) !== 0;
   const gid = isGroupInherited ? (directory.overlay.gid ?? options.gid) : caller?.gid;
   const bits = isGroupInherited && isDirectory ? mode | setGroupId : mode;
-  const usual = (isDirectory ? 0o777 : 0o666) & ~options.umask;
+  const usual = defaultMode(isDirectory, false, options.umask);
   return {
     mode: bits === usual ? null : bits & 0o7777,
     uid: caller?.uid === options.uid ? null : (caller?.uid ?? null),

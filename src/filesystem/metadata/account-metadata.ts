@@ -6,7 +6,8 @@
  * - When a folder was listed, entries that are later than what its inodes show are applied to them (`ApplyEntries`).
  *
  * An inode has an entry when its mode or owner differ from the mount's defaults, when it has extended attributes, when a program has
- * set its times, or when the service has no object of it. Times of a content that nobody set are the service's business.
+ * set its times, or when the service has no object of it. Times of a content that nobody set are the service's business. Editors give
+ * each file that they save the mode and owner that it has anyway: that alone makes no entry.
  */
 import { turn } from '../../base/event-loop-turns.js';
 import { isSameState, type NamePlace, type NewEntry } from '../../metadata/entry.js';
@@ -14,9 +15,11 @@ import { isEntryOnly } from '../../metadata/entry-only.js';
 import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
 import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';
+import { type AttributeDefaults, hasDefaultAttributes } from '../../tree/default-attributes.js';
 import type { ListedMetadata } from '../../tree/directories.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
+import type { AttributeChange } from '../api.js';
 import { type AppliedChanges, ApplyEntries } from './apply-entries.js';
 import { CarriedNames } from './carried-names.js';
 import { type EntryPlace, entryOfInode, rootEntryName } from './entry-of-inode.js';
@@ -28,12 +31,14 @@ export interface AccountMetadataOptions {
   readonly table: InodeTable;
   readonly store: MetadataStore;
   readonly provider: Pick<Provider, 'capabilities' | 'createFolder' | 'remove'>;
+  readonly defaults: AttributeDefaults;
 }
 
 export class AccountMetadata implements ListedMetadata {
   readonly store: MetadataStore;
   readonly #table: InodeTable;
   readonly #impliesFolders: boolean;
+  readonly #defaults: AttributeDefaults;
   readonly #states: RowStates;
   readonly #names: CarriedNames;
   /** Null where the service has directories. */
@@ -43,8 +48,9 @@ export class AccountMetadata implements ListedMetadata {
   readonly unknownNames: UnknownNames;
   #isClosed = false;
 
-  constructor({ table, store, provider }: AccountMetadataOptions) {
+  constructor({ table, store, provider, defaults }: AccountMetadataOptions) {
     this.#table = table;
+    this.#defaults = defaults;
     this.store = store;
     this.#impliesFolders = provider.capabilities.folders === 'implied';
     this.#states = new RowStates(table.sql);
@@ -74,8 +80,13 @@ export class AccountMetadata implements ListedMetadata {
     };
   }
 
-  /** A program has set the times of the inode: they are more than the time of the last write. */
-  timesSet(ino: Ino): void {
+  /**
+   * A program has set the times of the inode: they are more than the time of the last write. Not where it has set them to now before
+   * the content is stored, as touch(1) does with a new file: the service's own time says as much.
+   */
+  timesSet(ino: Ino, { atime, mtime }: Pick<AttributeChange, 'atime' | 'mtime'>): void {
+    const isNow = (atime ?? 'now') === 'now' && (mtime ?? 'now') === 'now';
+    if (isNow && (this.#table.get(ino)?.localSize ?? null) !== null) return;
     this.#states.noteTimesSet(ino);
   }
 
@@ -215,11 +226,8 @@ export class AccountMetadata implements ListedMetadata {
 
   /** Does an inode have an entry without anybody's asking? */
   #isOwnKind(inode: Omit<Inode, 'ino'>, isNew: boolean): boolean {
-    const { mode, uid, gid } = inode.overlay;
     return (
-      mode !== null ||
-      uid !== null ||
-      gid !== null ||
+      !hasDefaultAttributes(inode, this.#defaults) ||
       isSpecial(inode) ||
       inode.furtherNames > 0 ||
       (inode.remote !== null && isEntryOnly(inode.remote)) ||
