@@ -1,5 +1,5 @@
 import { readFileSync, realpathSync } from 'node:fs';
-import { basename, dirname, join, resolve, sep } from 'node:path';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { SyncmountError } from '../base/errors.js';
 import { AccountStore } from '../config/accounts.js';
 import { type Directories, directoriesOf } from '../config/directories.js';
@@ -35,12 +35,14 @@ export function mountpointOf(target: string): string {
   }
 }
 
-/** The path with the symbolic links of its parent resolved. */
+/** The path with the symbolic links of its parent resolved; where that is missing, of the nearest one above that is there. */
 function placeOf(path: string): string {
+  const above = dirname(path);
+  if (above === path) return path;
   try {
-    return join(realpathSync(dirname(path)), basename(path));
+    return join(realpathSync(above), basename(path));
   } catch {
-    return path;
+    return join(placeOf(above), basename(path));
   }
 }
 
@@ -53,24 +55,36 @@ function mountpoints(): Set<string> {
   }
 }
 
+/** What a person names: a mount, and a path in it. */
+export interface Named {
+  /** Of our mount, or else the path itself. */
+  readonly mountpoint: string;
+  /** Undefined where no mount of ours is. */
+  readonly entry: RegistryEntry | undefined;
+  /** Below the mountpoint, without links above its last part; empty for the mountpoint, and without a mount. */
+  readonly path: string;
+}
+
 /**
- * The mount that a person names: by its account (`NAME:`), its mountpoint, or a path below that. Without a mount of ours there,
- * `entry` is undefined. Throws `not-mounted` for an account that is not mounted.
+ * The mount that a person names: by its account (`NAME:`), its mountpoint, or a path below that, through symbolic links too. Throws
+ * `not-mounted` for an account that is not mounted.
  */
-export function mountNamed(
-  { registry }: Pick<Context, 'registry'>,
-  target: string,
-): { readonly mountpoint: string; readonly entry: RegistryEntry | undefined } {
+export function mountNamed({ registry }: Pick<Context, 'registry'>, target: string): Named {
   const account = /^([A-Za-z0-9][\w.-]*):$/.exec(target)?.[1];
   if (account !== undefined) {
     const entries = registry.all().filter((entry) => entry.account === account);
     const entry = entries.find(isServed) ?? entries[0];
     if (entry === undefined) throw new SyncmountError('not-mounted', `the account '${account}' is not mounted`);
-    return { mountpoint: entry.mountpoint, entry };
+    return { mountpoint: entry.mountpoint, entry, path: '' };
   }
-  // First the path as typed: to resolve links in a mount whose process hangs would hang too.
-  const entry = mountAbove(registry, resolve(target)) ?? mountAbove(registry, mountpointOf(target));
-  return { mountpoint: entry?.mountpoint ?? mountpointOf(target), entry };
+  const typed = resolve(target);
+  // First the path as typed: to resolve links in a mount whose process hangs would hang too. Last what it is itself a link to.
+  for (const at of [() => typed, () => placeOf(typed), () => mountpointOf(typed)]) {
+    const path = at();
+    const entry = mountAbove(registry, path);
+    if (entry !== undefined) return { mountpoint: entry.mountpoint, entry, path: relative(entry.mountpoint, path) };
+  }
+  return { mountpoint: mountpointOf(target), entry: undefined, path: '' };
 }
 
 /** The innermost of our mounts that the path lies in. */

@@ -4,7 +4,7 @@ import { formatSize, parseDuration } from '../config/units.js';
 import type { Found, ObjectInfo } from '../filesystem/inspect/inspection.js';
 import { askControl } from '../mount/control.js';
 import type { LinkWish, Member, RemoteLink } from '../providers/provider.js';
-import type { Context } from './context.js';
+import { type Context, mountNamed } from './context.js';
 import { complain, print, printJson, printPicture } from './output.js';
 import { askHidden, requireTerminal } from './prompts.js';
 import { localTime, meant } from './trash.js';
@@ -126,7 +126,8 @@ export async function searchCommand(
 }
 
 function isMountName({ registry }: Pick<Context, 'registry'>, word: string): boolean {
-  return /^[A-Za-z0-9][\w.-]*:$/.test(word) || registry.all().some(({ mountpoint }) => word.startsWith(mountpoint));
+  const { entry, path } = mountNamed({ registry }, word);
+  return entry !== undefined && path === '';
 }
 
 export async function infoCommand(
@@ -153,6 +154,7 @@ function linesOf({
   links,
   remote,
   cached,
+  pinned,
   upload,
 }: ObjectInfo): [string, string][] {
   return [
@@ -167,6 +169,7 @@ function linesOf({
     ],
     ...(remote?.md5 == null ? [] : [['md5', remote.md5] as [string, string]]),
     ...(cached === null ? [] : [['cached', cached ? 'yes' : 'not all'] as [string, string]]),
+    ...(pinned ? [['pinned', 'yes'] as [string, string]] : []),
     ...(upload === undefined
       ? []
       : [['upload', [upload.state, upload.error ?? ''].join(' ').trim()] as [string, string]]),

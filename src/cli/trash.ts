@@ -1,5 +1,5 @@
 /** `syncmount trash`: lists what is in the trash of a mounted account, restores it, and empties it. */
-import { isAbsolute, relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { SyncmountError, UsageError } from '../base/errors.js';
 import { formatSize, parseDuration } from '../config/units.js';
 import type { TrashListing, TrashResult } from '../filesystem/trash/trash.js';
@@ -55,17 +55,15 @@ export function meant(
   const named: RegistryEntry[] = [];
   const paths: string[] = [];
   for (const arg of args) {
-    const { entry } = mountNamed({ registry }, arg);
-    if (entry === undefined) paths.push(isAbsolute(arg) ? arg : `/${arg}`);
-    else {
-      named.push(entry);
-      const path = /^[A-Za-z0-9][\w.-]*:$/.test(arg) ? '' : relative(entry.mountpoint, resolve(arg));
-      if (path !== '' && !path.startsWith('..')) paths.push(`/${path}`);
-    }
+    const { entry, path } = mountNamed({ registry }, arg);
+    if (entry !== undefined) named.push(entry);
+    if (path !== '') paths.push(`/${path}`);
+    else if (entry === undefined) paths.push(resolve('/', arg));
   }
   const mounts = named.length > 0 ? named : registry.all().filter(isServed);
   const [entry, ...others] = new Map(mounts.map((mount) => [mount.mountpoint, mount])).values();
   if (entry === undefined) throw new SyncmountError('not-mounted', 'nothing is mounted');
+  if (others.length > 0 && named.length > 0) throw new UsageError('these are of several mounts: one at a time');
   if (others.length > 0) throw new UsageError('several accounts are mounted: say of which mountpoint');
   return { entry, paths };
 }

@@ -201,3 +201,40 @@ it.each([false, true])(
     expect(m.fs.pins.status()).toMatchObject({ files: 1, bytes: 6, missingFiles: 0 });
   },
 );
+
+it.each([
+  [
+    'gives the old one the name of a backup, and removes that after',
+    ['mv letter letter~', 'put letter', 'rm letter~'],
+    ['/letter'],
+  ],
+  ['keeps the backup', ['mv letter letter~', 'put letter'], ['/letter', '/letter~']],
+  ['removes the old one first', ['rm letter', 'put letter'], ['/letter']],
+  ['links the old one to a backup', ['ln letter letter~', 'put new', 'mv new letter'], ['/letter', '/letter~']],
+])('a pinned file stays pinned where a program that saves it %s', async (_, steps, pinned) => {
+  const m = await start(({ other }) => other.put('letter', 'first'));
+  await m.names('');
+  await m.fs.pins.pin(['/letter']);
+  await pass(m, 2000);
+  for (const step of steps) {
+    const [act, name = '', to = ''] = step.split(' ');
+    if (act === 'mv') await m.mv(name, to);
+    else if (act === 'rm') await m.rm(name);
+    else if (act === 'ln') await m.fs.link(await m.ino(name), m.fs.root, to);
+    else await m.put(name, 'second');
+    await pass(m, 1000);
+  }
+  expect((await m.fs.pins.list()).map(({ path }) => path).sort()).toEqual(pinned);
+  expect(allHere(m)).toBe(true);
+});
+
+it('a file that gets the old name of a pinned one later is another one', async () => {
+  const m = await start(({ other }) => other.put('letter', 'first'));
+  await m.names('');
+  await m.fs.pins.pin(['/letter']);
+  await m.mv('letter', 'final');
+  await pass(m, 16_000);
+  await m.put('letter', 'second');
+  await pass(m, 1000);
+  expect((await m.fs.pins.list()).map(({ path }) => path)).toEqual(['/final']);
+});

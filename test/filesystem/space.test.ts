@@ -27,6 +27,33 @@ it('df counts what was removed for ever at once, and asks anew for what went to 
   await other.put('a', 'x'.repeat(1000));
   await other.rm('a');
   other.provider.counts();
+  other.clock.advance(10_001);
   other.fs.statfs();
   expect(other.provider.counts()).toMatchObject({ account: 1 });
+});
+
+it('df asks once in ten seconds while file after file goes to the trash', async () => {
+  const m = await mounted();
+  for (const name of ['a', 'b', 'c', 'd']) await m.put(name, 'x');
+  m.provider.counts();
+  for (const name of ['a', 'b', 'c', 'd']) {
+    m.clock.advance(5001);
+    await m.rm(name);
+    m.fs.statfs();
+  }
+  expect(m.provider.counts()).toMatchObject({ account: 2 });
+});
+
+it('df counts what was stored while the quota was being asked for', async () => {
+  const m = await mounted();
+  const { free } = m.fs.statfs();
+  m.clock.advance(60_001);
+  const question = m.provider.gate('account', 'after');
+  m.fs.statfs();
+  await question.reached;
+  await m.put('a', 'x'.repeat(1000));
+  question.open();
+  // The mount has its answer before this one comes.
+  await m.provider.account();
+  expect(free - m.fs.statfs().free).toBe(1000);
 });

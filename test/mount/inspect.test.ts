@@ -1,4 +1,5 @@
 /** `syncmount link`, `search` and `info` on a mount. */
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { AnySandboxOptions } from '../../src/sandbox/index.js';
 import { cleanUpWorlds, createServiceWorld, createWorld } from './world.js';
@@ -45,6 +46,32 @@ describe('what people ask', () => {
     expect(await cli('search', 'one', 'report')).toMatch(/^[\d :-]+\t6 B\t\/docs\/Annual Report\/report one\.txt$/);
     expect(await cli('search', '--remote', 'report one')).toMatch(/\t6 B\t\/docs\/Annual Report\/report one\.txt$/);
     expect(await world.cli(['search', 'nothing'])).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it('a path through a symbolic link, and a name that begins with two dots, mean that object alone', async () => {
+    const world = await createWorld();
+    await world.mount();
+    await world.out('mkdir d; echo 1 > d/one; echo 2 > d/..two; echo 3 > ..three; ln -s "$MNT" "$TOP/cloud"');
+    const cloud = join(world.directory, 'cloud');
+    for (const path of [join(cloud, 'd/one'), `${world.mnt}/..three`])
+      expect(await world.cli(['pin', path])).toMatchObject({ code: 0, stderr: '' });
+    const pinned = async (): Promise<string[]> =>
+      JSON.parse((await world.cli(['pin', '--list', '--json'])).stdout).map(({ path }: { path: string }) => path);
+    expect((await pinned()).sort()).toEqual([`${world.mnt}/..three`, `${world.mnt}/d/one`]);
+    expect((await world.cli(['info', join(cloud, 'd/one')])).stdout).toMatch(/^path +\/d\/one$[\s\S]*^pinned +yes$/m);
+    await world.out('rm d/one d/..two ..three');
+    for (const path of [join(cloud, 'd/one'), join(cloud, 'd/..two')])
+      expect(await world.cli(['trash', 'empty', '--yes', path])).toMatchObject({ stdout: 'Removed 1 of 1.\n' });
+    // Also where the folder that it was in is gone.
+    await world.out('rmdir d');
+    expect((await world.cli(['trash', 'list', join(cloud, 'd')])).stdout).toMatch(/folder\t\/d\n$/);
+    expect((await world.cli(['trash', 'list'])).stdout.match(/\t\/\S*$/gm)).toEqual(
+      expect.arrayContaining(['\t/..three', '\t/d']),
+    );
+    expect(await world.cli(['info', '/etc/passwd'])).toMatchObject({
+      code: 1,
+      stderr: 'syncmount: /etc/passwd does not exist in the mount\n',
+    });
   });
 
   it('Acronis: a link ends after days; what its document lacks is told', async () => {

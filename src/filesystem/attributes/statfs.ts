@@ -12,6 +12,9 @@ const NO_QUOTA_TTL = 10 * 60_000;
 /** Shown when the provider names no quota, bytes: plausible, and more than anybody copies. */
 const NO_QUOTA = 1024 ** 5;
 
+/** The same after a move to the trash, which may count or not, ms: who removes file after file, and looks each time, asks once in that time. */
+const DOUBTED_QUOTA_TTL = 10_000;
+
 /** How long `df` waits for the quota after the trash was emptied, ms. */
 const SETTLE_MS = 2000;
 
@@ -19,10 +22,16 @@ export class SpaceAccounting {
   readonly #core: Core;
   /** The latest known quota; null if the provider has none. */
   quota: Quota | null;
+  /** When it was last asked for. */
   #at: number;
+  /** Something went to the trash since the quota was last asked for. */
+  #isInDoubt = false;
   /** Something left the trash for ever since the quota was last asked for. */
   #isEmptied = false;
+  /** The latest question, while it is under way. */
   #refreshing: Promise<void> | null = null;
+  /** Bytes that we have stored since then: the answer may not count them. */
+  #storedMeanwhile = 0;
 
   constructor(core: Core, quota: Quota | null) {
     this.#core = core;
@@ -31,7 +40,7 @@ export class SpaceAccounting {
   }
 
   statfs(): StatFs {
-    const ttl = this.quota === null ? NO_QUOTA_TTL : QUOTA_TTL;
+    const ttl = this.quota === null ? NO_QUOTA_TTL : this.#isInDoubt ? DOUBTED_QUOTA_TTL : QUOTA_TTL;
     if (this.#core.clock.now() - this.#at > ttl) this.#refresh();
     return {
       total: this.quota?.total ?? NO_QUOTA,
@@ -43,18 +52,17 @@ export class SpaceAccounting {
 
   /** Our upload changed the used space by `bytes`. Null: the provider had no space left, so the known quota is wrong. */
   changed(bytes: number | null): void {
-    if (bytes === null) this.#refresh();
-    if (bytes === null || this.quota === null) return;
-    const { total, free } = this.quota;
-    this.quota = { total, free: Math.max(0, Math.min(total, free - bytes)) };
+    if (bytes === null) {
+      this.#refresh();
+      return;
+    }
+    if (bytes > 0) this.#storedMeanwhile += bytes;
+    if (this.quota !== null) this.quota = less(this.quota, bytes);
   }
 
-  /**
-   * We removed `bytes`. Whether a trash counts is unknown, so after a move to the trash the next statfs refreshes the
-   * quota.
-   */
+  /** We removed `bytes`. Whether a trash counts is unknown, so after a move to the trash the quota is asked for sooner. */
   removed(bytes: number, toTrash: boolean): void {
-    if (toTrash) this.#at = Number.NEGATIVE_INFINITY;
+    if (toTrash) this.#isInDoubt = true;
     else this.changed(-bytes);
   }
 
@@ -73,19 +81,35 @@ export class SpaceAccounting {
     this.#isEmptied = false;
     const patience = new AbortController();
     const waited = this.#core.clock.sleep(SETTLE_MS, patience.signal).catch(() => undefined);
-    this.#refresh();
-    await Promise.race([this.#refreshing, waited]);
+    await Promise.race([this.#ask(), waited]);
     patience.abort();
   }
 
   #refresh(): void {
+    if (this.#refreshing === null) void this.#ask();
+  }
+
+  /** Asks for the quota. Of several questions under way, the answer to the latest counts. Never throws. */
+  #ask(): Promise<void> {
     this.#at = this.#core.clock.now();
-    this.#refreshing = this.#core.provider
+    this.#isInDoubt = false;
+    this.#storedMeanwhile = 0;
+    const asking = this.#core.provider
       .account({ priority: 'background' })
       .then(({ quota }) => {
-        this.quota = quota;
-        this.#at = this.#core.clock.now();
+        if (this.#refreshing !== asking) return;
+        this.quota = quota === null ? null : less(quota, this.#storedMeanwhile);
       })
-      .catch((error: ProviderError) => this.#core.log.debug({ code: error.code }, `quota: ${error.message}`));
+      .catch((error: ProviderError) => this.#core.log.debug({ code: error.code }, `quota: ${error.message}`))
+      .finally(() => {
+        if (this.#refreshing === asking) this.#refreshing = null;
+      });
+    this.#refreshing = asking;
+    return asking;
   }
+}
+
+/** The quota with so many more bytes in use. */
+function less({ total, free }: Quota, bytes: number): Quota {
+  return { total, free: Math.max(0, Math.min(total, free - bytes)) };
 }

@@ -49,6 +49,8 @@ export interface ObjectInfo extends Found {
   } | null;
   /** Is all of the content in the cache? Null for what is no stored file. */
   readonly cached: boolean | null;
+  /** Is it pinned, by itself or with a folder above it? */
+  readonly pinned: boolean;
   /** The upload that waits, is under way, or has failed. */
   readonly upload?: { readonly state: string; readonly error?: string };
 }
@@ -101,6 +103,7 @@ export class Inspection {
               md5: remote.kind === 'file' ? remote.md5 : null,
               access: remote.access,
             },
+      pinned: this.#core.table.pins.covers(this.#core.table, ino),
       cached: remote?.kind === 'file' && inode.localSize === null ? this.#isCached(remote) : null,
       ...(row === undefined
         ? {}

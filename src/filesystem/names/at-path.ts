@@ -6,24 +6,30 @@ import type { Namespace } from './namespace.js';
 
 /**
  * The object at a path from the directory `root`, for a person who has typed it: he may have made it elsewhere a moment ago, so a name
- * that is not known is looked for at the service, however fresh the listing is. ENOENT.
+ * that is not known is looked for at the service, however fresh the listing is. ENOENT tells the whole path.
  */
 export async function atPath(core: Core, namespace: Namespace, root: Ino, path: string): Promise<Inode> {
   let at = root;
   for (const name of path.split('/').filter((part) => part !== '')) {
-    if (inodeOf(core, at).kind !== 'directory') throw new FsError('ENOENT', `${path} does not exist`);
-    at = (await findAnew(core, namespace, at, name)).ino;
+    const found = inodeOf(core, at).kind === 'directory' ? await findAnew(core, namespace, at, name) : undefined;
+    if (found === undefined) throw new FsError('ENOENT', `${path} does not exist in the mount`);
+    at = found.ino;
   }
   return inodeOf(core, at);
 }
 
-async function findAnew(core: Core, namespace: Namespace, directory: Ino, name: string): Promise<Inode> {
-  try {
-    return await namespace.find(directory, name);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-    // Out of reach: what is known is all there is.
-    await core.directories.refresh(directory).catch(() => undefined);
-    return await namespace.find(directory, name);
-  }
+async function findAnew(core: Core, namespace: Namespace, directory: Ino, name: string): Promise<Inode | undefined> {
+  const find = async (): Promise<Inode | undefined> => {
+    try {
+      return await namespace.find(directory, name);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  };
+  const known = await find();
+  if (known !== undefined) return known;
+  // Out of reach: what is known is all there is.
+  await core.directories.refresh(directory).catch(() => undefined);
+  return await find();
 }

@@ -38,6 +38,15 @@ export interface PinListing extends PinCounts {
   readonly problem?: string;
 }
 
+interface LeftPlace {
+  readonly ino: Ino;
+  /** ms. */
+  readonly at: number;
+}
+
+/** How long after a pinned file was renamed another one of its old name counts as its next version, ms. Windows takes as long for it. */
+const BACKUP_MS = 15_000;
+
 export class Pins {
   readonly #core: Core;
   readonly #namespace: Namespace;
@@ -47,10 +56,10 @@ export class Pins {
   readonly #closing = new AbortController();
   #following: Promise<void> | null = null;
   /**
-   * Pinned files that have lost their name, by the place that they had. Another file that gets the place is pinned in their stead: most
-   * programs save a file as a new one that takes its name.
+   * Places that pinned files and folders have left. Another one that gets the place is pinned as well: most programs save a file as a
+   * new one that takes its name, after they have removed it or given it the name of a backup.
    */
-  readonly #lostPlaces = new Map<string, Ino>();
+  readonly #leftPlaces = new Map<string, LeftPlace>();
 
   /** `root`: the mounted directory. */
   constructor(core: Core, namespace: Namespace, root: Ino) {
@@ -190,20 +199,22 @@ export class Pins {
   }
 
   #inherit(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
-    const { pins } = this.#core.table;
-    if (before?.parent != null && after.parent === null && pins.has(ino))
-      this.#lostPlaces.set(`${before.parent}/${before.name}`, ino);
-    if (after.parent === null || this.#lostPlaces.size === 0) return;
+    const { table, clock } = this.#core;
+    const now = clock.now();
+    if (before?.parent != null && table.pins.has(ino))
+      this.#leftPlaces.set(`${before.parent}/${before.name}`, { ino, at: now });
+    if (after.parent === null || this.#leftPlaces.size === 0) return;
     const place = `${after.parent}/${after.name}`;
-    const lost = this.#lostPlaces.get(place);
-    if (lost === undefined) return;
-    this.#lostPlaces.delete(place);
-    // It may have come back itself, or under another name.
-    const was = this.#core.table.get(lost);
-    if (lost === ino || was?.kind !== after.kind || was.parent !== null) return;
-    pins.remove(lost);
-    pins.add(ino, this.#core.clock.now());
-    this.#pinned.lookAt(lost);
+    const left = this.#leftPlaces.get(place);
+    if (left === undefined) return;
+    this.#leftPlaces.delete(place);
+    // It may have come back itself.
+    const was = table.get(left.ino);
+    if (left.ino === ino || was?.kind !== after.kind || !isSuccessor(was, now - left.at)) return;
+    // What has a name still is kept: nobody knows whether it was renamed to be a backup.
+    if (was.parent === null) table.pins.remove(left.ino);
+    table.pins.add(ino, now);
+    this.#pinned.lookAt(left.ino);
     // A row whose name alone has changed is of no interest otherwise.
     this.#pinned.lookAt(ino);
   }
@@ -259,6 +270,11 @@ export class Pins {
     const parents = files.flatMap(({ kind, parent }) => (kind === 'file' && parent !== null ? [parent] : []));
     return new Set([...this.#pinned.directories, ...parents]);
   }
+}
+
+/** Is another one of its old name its next version? `age`: since it has left that, ms. */
+function isSuccessor({ kind, parent }: Inode, age: number): boolean {
+  return parent === null || (kind === 'file' && age < BACKUP_MS);
 }
 
 class Counts {
