@@ -128,7 +128,7 @@ describeEach(overKernel, 'the account carries metadata: $provider', (subject, tu
     expect((await storeOf(a)).length).toBeGreaterThan(1);
   });
 
-  turns.it('a file that an editor saves with the mode and owner of all files, or touch makes, costs nothing', async () => {
+  turns.it('a file that an editor saves with the usual mode and owner, or touch makes, costs nothing', async () => {
     const a = await openWorld(subject);
     await a.mount(...carried);
     await a.out(`
@@ -137,9 +137,9 @@ describeEach(overKernel, 'the account carries metadata: $provider', (subject, tu
     await a.umount();
     expect(a.sandbox.store.tree().filter(({ path }) => path.startsWith('/.syncmount'))).toEqual([]);
     await a.mount(...carried);
-    expect(await a.out('mkdir d; echo y > d/y; echo z > d/z; touch x; chmod 600 d/y; chmod 644 d/y; stat -c "%n %a" x d/*')).toBe(
-      'x 644\nd/y 644\nd/z 644',
-    );
+    expect(
+      await a.out('mkdir d; echo y > d/y; echo z > d/z; touch x; chmod 600 d/y; chmod 644 d/y; stat -c "%n %a" x d/*'),
+    ).toBe('x 644\nd/y 644\nd/z 644');
     await a.umount();
     // The time of what is stored already; the mode, which had been another one.
     expect((await storeOf(a)).flatMap(({ name }) => name ?? [])).toEqual(expect.arrayContaining(['x', 'y']));
