@@ -1,7 +1,10 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-
-const { engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+/**
+ * The start of the program, CommonJS as all of it: Node.js needs a fifth of its own start to set up its loader of ES modules.
+ */
+const { writeSync } = require('node:fs');
+const { basename } = require('node:path');
+const { engines, version } = require('../package.json');
 
 /** True where this Node.js is in a range of the forms `>=20.18.1` and `^22.14.0 || >=23.6.0`. */
 function isInRange(range) {
@@ -14,9 +17,19 @@ function isInRange(range) {
   });
 }
 
+/** Answers `syncmount --version`, which needs nothing else of the program. False where it was not asked, or could not be written. */
+function tellsVersion([option, ...others]) {
+  if (!/^(--version|-V)$/.test(option) || others.length > 0 || /^mount\./.test(basename(process.argv[1]))) return false;
+  try {
+    writeSync(1, `${version}\n`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 // Loaded after the check: an older Node.js may not understand the program, and crashes when it loads the addons.
-if (isInRange(engines.node)) await import('../dist/syncmount.js');
-else {
+if (!isInRange(engines.node)) {
   process.stderr.write(`syncmount: Node.js ${engines.node} is needed, and this is ${process.versions.node}\n`);
   process.exitCode = 1;
-}
+} else if (!tellsVersion(process.argv.slice(2))) require('../dist/syncmount.cjs');

@@ -1,8 +1,8 @@
 // Writes the manual pages in man/ from the tables of commands and options, or with --check fails where one is out of date.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { manualPages, renderRoff } from '../dist/manual.js';
-import { createProgram } from '../dist/program.js';
+import { manualPages, renderRoff } from '../dist/manual.cjs';
+import { createProgram } from '../dist/program.cjs';
 
 const folder = new URL('../man/', import.meta.url);
 const isCheck = process.argv.includes('--check');

@@ -1,7 +1,7 @@
 // Writes docs/options.md from the table of options, or with --check fails where it is out of date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { callerOptionSpecs, optionSpecs } from '../dist/options.js';
+import { callerOptionSpecs, optionSpecs } from '../dist/options.cjs';
 
 const path = fileURLToPath(new URL('../docs/options.md', import.meta.url));
 const rows = optionSpecs.map(({ name, value, help, default: standard, defaultText }) => {

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { templateUnit, unitText } from '../../dist/service-unit.js';
+import { templateUnit, unitText } from '../../dist/service-unit.cjs';
 import { settle } from './files.mjs';
 import { asText } from './licences.mjs';
 import { root, unpackPart, versionOf } from './parts.mjs';

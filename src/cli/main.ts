@@ -25,9 +25,9 @@ function commandersLine({ message }: CommanderError): string {
 
 async function main(): Promise<number> {
   try {
-    const root = createProgram();
     const args = await withCommand(process.argv.slice(2));
     if (args === null) return 0;
+    const root = createProgram(args[0]);
     if (args.length === 0) {
       process.stdout.write(root.helpInformation());
       return 0;
@@ -62,4 +62,6 @@ function keepCompiledCode(): void {
 process.umask(0o077);
 keepCompiledCode();
 endWithOutput();
-process.exitCode = await main();
+void main().then((code) => {
+  process.exitCode = code;
+});

@@ -1,4 +1,6 @@
 /** What `syncmount status` shows people: pure functions of what mounts have told, now and a moment ago. */
+
+import { localTime } from '../base/local-time.js';
 import { describeLimit } from '../config/bandwidth.js';
 import { formatCount, formatSize } from '../config/units.js';
 import type { PinStatus } from '../filesystem/pins/pins.js';
@@ -235,9 +237,4 @@ function because(error: string | undefined): string {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
-}
-
-/** ms since 1970, as people of this place write it: 2026-11-29 08:00:00. */
-function localTime(ms: number): string {
-  return new Date(ms).toLocaleString('sv-SE');
 }

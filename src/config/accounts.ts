@@ -1,23 +1,38 @@
 /** The accounts that a person has logged in to. Invariant: one file each, readable only by its owner. */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod/mini';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { type Directories, privateDirectory } from './directories.js';
 
-const accountSchema = z.object({
-  provider: z.enum(['4shared', '4sync', '5sync', 'acronis']),
-  endpoints: z._default(z.record(z.string(), z.string()), {}),
-  credentials: z.pipe(
-    z.record(z.string(), z.nullable(z.string())),
-    z.transform((read: Record<string, string | null>) => storable(read)),
-  ),
-  /** The user as the provider told it at login: the account's state belongs to this user, whatever the account's local name. */
-  userId: z.string(),
-  label: z._default(z.string(), ''),
-});
+const providers = ['4shared', '4sync', '5sync', 'acronis'] as const;
 
-export type StoredAccount = z.infer<typeof accountSchema>;
+export interface StoredAccount {
+  readonly provider: (typeof providers)[number];
+  readonly endpoints: Record<string, string>;
+  readonly credentials: Record<string, string>;
+  /** The user as the provider told it at login: the account's state belongs to this user, whatever the account's local name. */
+  readonly userId: string;
+  readonly label: string;
+}
+
+/**
+ * An account as its file has it; null for anything else. Checked by hand: every command starts with it, and zod takes half as long to load as
+ * Node.js to start.
+ */
+function accountIn(read: unknown): StoredAccount | null {
+  if (typeof read !== 'object' || read === null) return null;
+  const { provider, endpoints = {}, credentials, userId, label = '' } = read as Record<string, unknown>;
+  const known = providers.find((name) => name === provider);
+  if (known === undefined || typeof userId !== 'string' || typeof label !== 'string') return null;
+  if (!isRecord(endpoints, isText) || !isRecord(credentials, (value) => value === null || isText(value))) return null;
+  return { provider: known, endpoints, credentials: storable(credentials), userId, label };
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+
+function isRecord<Value>(read: unknown, isValue: (value: unknown) => value is Value): read is Record<string, Value> {
+  return typeof read === 'object' && read !== null && !Array.isArray(read) && Object.values(read).every(isValue);
+}
 
 /** Credentials in the form of the account's file: values that are not set are left out. */
 export function storable(credentials: object): Record<string, string> {
@@ -69,14 +84,16 @@ export class AccountStore {
         { cause: error },
       );
     }
+    let read: unknown;
     try {
-      return accountSchema.parse(JSON.parse(text));
-    } catch (error) {
+      read = JSON.parse(text);
+    } catch {
       // The parser's message may quote the file, and the file holds secrets.
-      throw new SyncmountError('account-file', `${path} is damaged; 'syncmount login ${name} …' writes it anew`, {
-        data: { kind: error instanceof z.core.$ZodError ? 'schema' : 'json' },
-      });
+      throw damaged(name, path, 'json');
     }
+    const account = accountIn(read);
+    if (account === null) throw damaged(name, path, 'schema');
+    return account;
   }
 
   /** Replaces the file atomically. Throws `account-write` or `directory` where that fails. */
@@ -118,4 +135,9 @@ export class AccountStore {
   #path(name: string): string {
     return join(this.#directory, `${requireAccountName(name)}.json`);
   }
+}
+
+function damaged(name: string, path: string, kind: 'json' | 'schema'): SyncmountError {
+  const message = `${path} is damaged; 'syncmount login ${name} …' writes it anew`;
+  return new SyncmountError('account-file', message, { data: { kind } });
 }

@@ -1,4 +1,5 @@
 /** Lines of the log: JSON in files, text for people. Pure functions, tested as a table. */
+import { localTime } from '../base/local-time.js';
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -44,7 +45,7 @@ function wordOf(value: unknown): string {
 
 /** A line for people at a terminal, with the time of this machine. */
 export function textOfRecord(record: LogRecord): string {
-  return `${new Date(record.time).toLocaleString('sv-SE')} ${record.level.padEnd(5)} ${describeRecord(record)}`;
+  return `${localTime(record.time)} ${record.level.padEnd(5)} ${describeRecord(record)}`;
 }
 
 /** The levels of sd-daemon(3), by which the journal sorts lines. */

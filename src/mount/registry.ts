@@ -2,24 +2,29 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod/mini';
 import { codeOf } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
 import { isAlive, processIdentity } from '../base/processes.js';
 import type { Directories } from '../config/directories.js';
 
-const entrySchema = z.object({
-  mountpoint: z.string(),
-  account: z.string(),
-  provider: z.string(),
-  pid: z.int().check(z.positive()),
+export interface RegistryEntry {
+  readonly mountpoint: string;
+  readonly account: string;
+  readonly provider: string;
+  readonly pid: number;
   /** The identity of the process (`processIdentity`); absent where the system has none. */
-  mark: z.optional(z.string()),
-  socket: z.string(),
-  log: z.nullable(z.string()),
-});
+  readonly mark?: string | undefined;
+  readonly socket: string;
+  readonly log: string | null;
+}
 
-export type RegistryEntry = z.infer<typeof entrySchema>;
+/** Checked by hand for the same reason as accounts are (config/accounts.ts). */
+function isEntry(read: unknown): read is RegistryEntry {
+  if (typeof read !== 'object' || read === null) return false;
+  const { mountpoint, account, provider, pid, mark, socket, log } = read as Record<keyof RegistryEntry, unknown>;
+  const texts = [mountpoint, account, provider, socket, mark === undefined ? '' : mark, log === null ? '' : log];
+  return texts.every((value) => typeof value === 'string') && Number.isSafeInteger(pid) && (pid as number) > 0;
+}
 
 export class Registry {
   readonly #directory: string;
@@ -73,7 +78,8 @@ export class Registry {
 
   #read(path: string): RegistryEntry | undefined {
     try {
-      return entrySchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+      const read: unknown = JSON.parse(readFileSync(path, 'utf8'));
+      return isEntry(read) ? read : undefined;
     } catch {
       // Missing, or cut short by a crash: there is no mount to talk to.
       return undefined;

@@ -5,9 +5,9 @@
  * keeps its number (`parent` null). So an object that another client moved is recognized when a listing shows it elsewhere,
  * and open files go on. `sweep` removes such rows when they cannot be needed any more.
  */
-import { LRUCache } from 'lru-cache';
 import { SyncmountError } from '../base/errors.js';
 import { entriesPerTurn } from '../base/event-loop-turns.js';
+import { lruOf } from '../base/lru.js';
 import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import { type DirectoryWatch, DirectoryWatches } from './directory-watches.js';
@@ -55,7 +55,7 @@ export class InodeTable {
   /** To be read; changes go through the methods here. It has also those that are out of sight (`isShown`). */
   readonly further: FurtherNames;
   readonly #transaction: <T>(act: () => T) => T;
-  readonly #cache = new LRUCache<Ino, Inode>({ max: CACHED_INODES });
+  readonly #cache = lruOf<Ino, Inode>(CACHED_INODES);
   readonly #names: NameCache;
   readonly #subdirectories: SubdirectoryCounts;
   readonly #listedRows: ListedRows;

@@ -1,4 +1,5 @@
-import { LRUCache } from 'lru-cache';
+import type { LRUCache } from 'lru-cache';
+import { lruOf } from '../base/lru.js';
 import type { ListingMemory } from '../providers/provider.js';
 import type { Ino } from './inode.js';
 
@@ -16,7 +17,7 @@ export class SameListings {
   /** `unchanged`: `DirectoryWatches.unchanged`. */
   constructor(unchanged: Set<Ino>) {
     this.#unchanged = unchanged;
-    this.#known = new LRUCache({ max: MAX_DIRECTORIES, dispose: (_, directory) => unchanged.delete(directory) });
+    this.#known = lruOf(MAX_DIRECTORIES, (_, directory) => unchanged.delete(directory));
   }
 
   /** Call before anything can change in the directory after the merge. */

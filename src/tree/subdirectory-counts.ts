@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { lruOf } from '../base/lru.js';
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { Ino, InodeKind } from './inode.js';
 
@@ -8,7 +8,7 @@ const CACHED_COUNTS = 32_768;
 /** How many directories lie in a directory, for the link count that `stat` shows. */
 export class SubdirectoryCounts {
   readonly #count: Statement;
-  readonly #known = new LRUCache<Ino, number>({ max: CACHED_COUNTS });
+  readonly #known = lruOf<Ino, number>(CACHED_COUNTS);
 
   constructor(sql: Sql) {
     this.#count = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent = ? AND kind = 1').pluck();

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { InUse } from '../../src/base/in-use.js';
+import { localTime } from '../../src/base/local-time.js';
+import { lruOf } from '../../src/base/lru.js';
 import { Mutex } from '../../src/base/mutex.js';
 import { fromMs, toMs } from '../../src/base/timespec.js';
 import { untilAborted } from '../../src/base/until-aborted.js';
@@ -110,4 +112,30 @@ describe('untilAborted', () => {
       expect(unhandled).toEqual([]);
     },
   );
+});
+
+describe('localTime', () => {
+  it.each([
+    [new Date(2026, 10, 29, 8, 0, 5), '2026-11-29 08:00:05'],
+    [new Date(2027, 0, 1, 23, 59, 0), '2027-01-01 23:59:00'],
+  ])('%s is %s', (date, text) => {
+    expect(localTime(date.getTime())).toBe(text);
+    expect(localTime(date.getTime())).toBe(date.toLocaleString('sv-SE'));
+  });
+});
+
+describe('lruOf', () => {
+  it('keeps what was used last, and tells of what goes', () => {
+    const gone: string[] = [];
+    const cache = lruOf<string, number>(3, (value, key) => gone.push(`${key}=${value}`));
+    for (const [at, key] of [...'abc'].entries()) cache.set(key, at);
+    cache.get('a');
+    cache.set('d', 3);
+    expect([...cache.keys()].sort()).toEqual(['a', 'c', 'd']);
+    expect(gone).toEqual(['b=1']);
+    cache.delete('a');
+    for (let at = 0; at < 1000; at++) cache.set(`n${at}`, at);
+    expect([...cache.keys()]).toEqual(['n999', 'n998', 'n997']);
+    expect(cache.get('n999')).toBe(999);
+  });
 });

@@ -296,12 +296,25 @@ describe('the account store', () => {
     ['broken JSON', `{"provider": "4shared", "credentials": {"consumerSecret": "${secret}"`],
     ['a wrong shape', JSON.stringify({ provider: '4shared', credentials: secret, userId: '1' })],
     ['an unknown provider', JSON.stringify({ ...account, provider: secret })],
+    ['a number among the credentials', JSON.stringify({ ...account, credentials: { consumerKey: secret, token: 1 } })],
+    ['endpoints in a list', JSON.stringify({ ...account, endpoints: [secret] })],
+    ['no user', JSON.stringify({ ...account, userId: undefined })],
+    ['a label that is no text', JSON.stringify({ ...account, label: { secret } })],
+    ['nothing', 'null'],
   ])('tells of %s without a word of what is in the file', (_what, text) => {
     store().save('home', account);
     writeFileSync(join(directory, 'accounts', 'home.json'), text);
     const error = errorOf(() => store().load('home'));
     expect(codeOf(error)).toBe('account-file');
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(secret);
+  });
+
+  it('takes a file without what newer versions add, and without values that are not set', () => {
+    store().save('home', account);
+    const { endpoints: _, label: __, ...older } = account;
+    const text = JSON.stringify({ ...older, credentials: { ...account.credentials, token: null }, later: 1 });
+    writeFileSync(join(directory, 'accounts', 'home.json'), text);
+    expect(store().load('home')).toEqual({ ...account, endpoints: {}, label: '' });
   });
 
   it.each(['', '.', '../x', 'a/b', '-x', 'a b', 'ä', 'x'.repeat(65), 'a:b'])('refuses the name %j', (name) => {

@@ -4,8 +4,8 @@
  *
  * A request is made only where something tells that the inode has several names, or had: removing any other file costs none.
  */
-import { LRUCache } from 'lru-cache';
 import { codeOf } from '../../base/errors.js';
+import { lruOf } from '../../base/lru.js';
 import type { NamePlace } from '../../metadata/entry.js';
 import type { MetadataStore } from '../../metadata/store.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
@@ -46,7 +46,7 @@ export interface FoundName {
 
 export class UnknownNames {
   readonly #o: UnknownNamesOptions;
-  readonly #hadSeveral = new LRUCache<Ino, true>({ max: REMEMBERED });
+  readonly #hadSeveral = lruOf<Ino, true>(REMEMBERED);
 
   constructor(options: UnknownNamesOptions) {
     this.#o = options;

@@ -2,8 +2,8 @@
  * The queue of background uploads: a few at a time, in a fair order. An upload is delayed while its content is being
  * rewritten or after a failed try, and only one runs at a time while the provider is unavailable.
  */
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.js';
+import { lruOf } from '../../base/lru.js';
 import type { Ino } from '../../tree/inode.js';
 import {
   LONG_BYTES,
@@ -47,7 +47,7 @@ export class UploadQueue {
   /** Waiting for their time to begin; the controller ends the wait. */
   readonly #later = new Map<Ino, { readonly entry: Entry; readonly wait: AbortController }>();
   readonly #running = new Map<Ino, { readonly isLong: boolean; readonly done: Promise<void> }>();
-  readonly #history = new LRUCache<Ino, History>({ max: REMEMBERED });
+  readonly #history = lruOf<Ino, History>(REMEMBERED);
   /** Failed tries in a row, without a success in between. */
   #failures = 0;
   #backingOff: AbortController | null = null;

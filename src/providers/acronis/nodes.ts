@@ -2,8 +2,8 @@
  * Lists folders and caches, for each node, its folder, its action URLs and its permissions. The document has no call that
  * returns a single node: everything about a node comes from the listing of its folder.
  */
-import { LRUCache } from 'lru-cache';
 import { forEachInTurns } from '../../base/event-loop-turns.js';
+import { lruOf } from '../../base/lru.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/call.js';
@@ -47,8 +47,8 @@ const permissions: readonly Permission[] = [
 
 export class Nodes {
   readonly #api: AcronisApi;
-  readonly #memory = new LRUCache<string, Memory>({ max: remembered });
-  readonly #names = new LRUCache<string, Names>({ max: rememberedFolders });
+  readonly #memory = lruOf<string, Memory>(remembered);
+  readonly #names = lruOf<string, Names>(rememberedFolders);
   /** Names from listings that are not complete yet, with their folders. */
   readonly #unfinished = new Map<Names, string>();
   /** Equal lists of permissions and actions are stored once. */

@@ -4,6 +4,7 @@
  * sent: a request beyond the limit costs a round trip, achieves nothing, and may prolong the ban.
  */
 import { type Clock, SteadyTime, systemClock } from '../../../base/clock.js';
+import { localTime } from '../../../base/local-time.js';
 import { type Log, silentLog } from '../../../base/log.js';
 import { ProviderError } from '../../errors.js';
 import type { Priority, RequestOptions } from '../../provider.js';
@@ -168,7 +169,7 @@ export class RateLimiter {
     const isNever = requests > known.limit;
     if (requests <= known.remaining - this.#inFlight || (isNever && isResumable)) return;
     const resetAt = this.#time.dateOf(known.resetAt);
-    const until = dateTime(resetAt);
+    const until = localTime(resetAt);
     const why = isNever
       ? `the account has ${known.limit} an hour`
       : `${known.remaining} of ${known.limit} are left until ${until}`;
@@ -243,7 +244,7 @@ export class RateLimiter {
     const now = this.#time.now();
     if (now < this.#announcedUntil) return;
     this.#announcedUntil = now + Math.max(0, resetAt - this.#clock.now());
-    this.#log.warn({ resetAt }, `the request limit of the account is used up until ${dateTime(resetAt)}`);
+    this.#log.warn({ resetAt }, `the request limit of the account is used up until ${localTime(resetAt)}`);
   }
 
   #state(waiting: boolean): LimitState {
@@ -289,12 +290,8 @@ function count(value: string | undefined): number | undefined {
 }
 
 function refused(route: string, retryAfterMs: number, resetAt: number | undefined): ProviderError {
-  const until = resetAt === undefined ? '' : ` until ${dateTime(resetAt)}`;
+  const until = resetAt === undefined ? '' : ` until ${localTime(resetAt)}`;
   return new ProviderError('rate-limited', `${route}: the request limit of the account is used up${until}`, {
     data: { route, retryAfterMs, ...(resetAt === undefined ? {} : { resetAt }) },
   });
-}
-
-function dateTime(ms: number): string {
-  return new Date(ms).toLocaleString('sv-SE');
 }

@@ -2,7 +2,8 @@
  * Ranged downloads of one revision. When a connection breaks, the download resumes where it broke, under the same checks
  * as the first answer. Invariant: bytes are yielded only if they are of the revision that the caller named.
  */
-import { LRUCache } from 'lru-cache';
+
+import { lruOf } from '../../../base/lru.js';
 import { type BodyBytes, type BodyChunk, type ByteRange, bytesOf, isStored, type RangeBody } from '../../content.js';
 import { ProviderError } from '../../errors.js';
 import { orAborted } from '../../or-aborted.js';
@@ -49,7 +50,7 @@ export interface DownloadSource {
 export class RangeReader {
   readonly #source: DownloadSource;
   /** By revision: the validator of its first answer. A later answer with another one may be of another revision. */
-  readonly #validators = new LRUCache<string, KnownValidator>({ max: 20_000 });
+  readonly #validators = lruOf<string, KnownValidator>(20_000);
   readonly #revalidations = new SingleFlight();
   /** By revision: requests of a batch whose answers have not begun. */
   readonly #opening = new Map<string, Set<Promise<void>>>();

@@ -1,0 +1,7 @@
+/** `2026-11-29 08:00:00`, by the clock of this machine. `toLocaleString` would load the tables of all languages for it, 25 ms. */
+export function localTime(ms: number): string {
+  const at = new Date(ms);
+  const two = (part: number): string => String(part).padStart(2, '0');
+  const date = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())].join('-');
+  return `${date} ${[at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':')}`;
+}
