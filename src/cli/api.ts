@@ -6,7 +6,7 @@ import { silentLog } from '../base/log.js';
 import { makeProvider } from '../mount/provider-factory.js';
 import type { ApiAnswer, ApiRequest, Provider, ProviderName } from '../providers/provider.js';
 import type { Context } from './context.js';
-import { print, printAnswer } from './output.js';
+import { complain, print, printAnswer } from './output.js';
 
 /** How long a request is retried, ms: as a mount does by default. */
 const DEADLINE = 60_000;
@@ -104,7 +104,9 @@ async function printWhole({ status, headers, body }: ApiAnswer, withHead: boolea
   const isText = /json|text|xml|urlencoded/.test(`${headers['content-type'] ?? ''}`);
   for await (const chunk of body) await printAnswer(chunk, isText);
   if (process.stdout.isTTY && isText) print('');
-  if (status >= 400) process.exitCode = 1;
+  if (status < 400) return;
+  complain(`the service answered with status ${status}`);
+  process.exitCode = 1;
 }
 
 /** The parameters of a page, from 0. */

@@ -26,6 +26,7 @@ describe('syncmount api', () => {
     expect(await world.cli(['api', 'work', 'GET', '/files/nothing'])).toMatchObject({
       code: 1,
       stdout: expect.stringContaining('"code":"404'),
+      stderr: 'syncmount: the service answered with status 404\n',
     });
     const made = await world.cli(
       [

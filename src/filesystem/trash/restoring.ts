@@ -16,6 +16,8 @@ import type { TrashItem, TrashRecords } from './trash-records.js';
 /** Before the umask. */
 const NEW_DIRECTORY_MODE = 0o777;
 
+const nameTaken = 'its old place has another one of its name: move or rename that first';
+
 export interface RestoringParts {
   readonly namespace: Namespace;
   readonly space: SpaceAccounting;
@@ -135,7 +137,8 @@ export class Restoring {
       return await provider.untrash(entry, name === undefined ? options : { ...options, name });
     } catch (error) {
       if (codeOf(error) === 'not-found') this.#records.remove(entry);
-      if (codeOf(error) !== 'exists' || whenTaken === 'refuse' || name !== undefined) throw error;
+      if (codeOf(error) !== 'exists' || name !== undefined) throw error;
+      if (whenTaken === 'refuse') throw new FsError('EEXIST', nameTaken, { cause: error });
       const mark = ` (restored ${randomBytes(4).toString('hex')})`;
       return await provider.untrash(entry, { ...options, name: withMark(entry.name, mark) });
     }
