@@ -82,6 +82,25 @@ describe('a service that does not delete (Acronis without a deletion)', () => {
     expect(await other.out(`ls -A; ls ${top}/files | grep '^a$'; mv ${top}/files/a a; cat a`)).toContain('\n1');
   });
 
+  it('has a trash for a machine that was there before it, and gives a folder back with what was in it', async () => {
+    const world = await withoutDeletion();
+    await world.mount();
+    await world.out('mkdir -p docs/sub; echo 1 > docs/a; echo 2 > docs/sub/b');
+    const other = await joinWorld(world);
+    await other.mount();
+    await other.out('ls');
+    expect(await other.cli(['trash', 'list'])).toMatchObject({ code: 1, stderr: 'syncmount: acronis has no trash\n' });
+    await world.out('rm -r docs');
+    expect((await other.cli(['trash', 'list'])).stdout).toMatch(/\t2 B\t.*b\n/);
+    expect(await world.cli(['trash', 'restore', '/docs'])).toMatchObject({ stdout: 'Restored 4 of 4.\n', stderr: '' });
+    expect(await world.out('cat docs/a docs/sub/b')).toBe('1\n2');
+    await world.out('rm docs/a; echo 3 > docs/a');
+    expect(await world.cli(['trash', 'restore', '/docs/a'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/has another one of its name: move or rename that first\n$/),
+    });
+  });
+
   it('says so with --delete permanent', async () => {
     const world = await withoutDeletion();
     await world.mount('--delete', 'permanent');

@@ -18,6 +18,11 @@ const NEW_DIRECTORY_MODE = 0o777;
 
 const nameTaken = 'its old place has another one of its name: move or rename that first';
 
+/** `root`: the mounted directory. */
+export function accountRootOf({ table }: Pick<Core, 'table'>, root: Ino): Ino {
+  return [...table.upwards(root)].at(-1)?.ino ?? root;
+}
+
 export interface RestoringParts {
   readonly namespace: Namespace;
   readonly space: SpaceAccounting;
@@ -32,7 +37,7 @@ export class Restoring {
   /** `root`: the mounted directory. */
   constructor(core: Core, parts: RestoringParts, records: TrashRecords, root: Ino) {
     this.#core = core;
-    this.#accountRoot = [...core.table.upwards(root)].at(-1)?.ino ?? root;
+    this.#accountRoot = accountRootOf(core, root);
     this.#parts = parts;
     this.#records = records;
   }
@@ -94,6 +99,7 @@ export class Restoring {
       parent = (found ?? (await namespace.mkdir(parent, name, NEW_DIRECTORY_MODE, caller))).ino;
     }
     const name = path.at(-1) ?? item.name;
+    if ((await namespace.lookup(parent, name, caller)) !== undefined) throw new FsError('EEXIST', nameTaken);
     await this.restoreTo(item, parent, name, caller);
     this.#appeared(parent, name);
   }

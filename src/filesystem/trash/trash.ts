@@ -20,7 +20,7 @@ import type { Core } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { Namespace, NamespaceParts } from '../names/namespace.js';
 import { MovingIn } from './moving-in.js';
-import { Restoring } from './restoring.js';
+import { accountRootOf, Restoring } from './restoring.js';
 import { infoNameOf, itemNameOf } from './trash-info.js';
 import { type TrashItem, TrashRecords } from './trash-records.js';
 
@@ -60,6 +60,7 @@ export class Trash {
   readonly records: TrashRecords;
   readonly #core: Core;
   readonly #root: Ino;
+  readonly #accountRoot: Ino;
   readonly #movingIn: MovingIn;
   readonly #restoring: Restoring;
   readonly #space: SpaceAccounting;
@@ -76,6 +77,7 @@ export class Trash {
   constructor(core: Core, parts: TrashParts, root: Ino) {
     this.#core = core;
     this.#root = root;
+    this.#accountRoot = accountRootOf(core, root);
     this.records = new TrashRecords(core.state.sql);
     this.#movingIn = new MovingIn(core, parts, this.records);
     this.#restoring = new Restoring(core, parts, this.records, root);
@@ -235,6 +237,9 @@ export class Trash {
 
   /** What `syncmount trash list` shows, those last that were removed last. */
   async list(): Promise<TrashListing[]> {
+    const { provider, directories } = this.#core;
+    // Another machine may have made the folder for removed files since: a listing of the account's root tells.
+    if (!this.isThere && provider.listTrash !== undefined) await directories.refresh(this.#accountRoot);
     await this.refresh();
     return this.records.all().map((item) => {
       const { kind, id } = item.entry;
@@ -251,8 +256,9 @@ export class Trash {
   /** Restores the objects with these names in the list to their old places; answers the result for each. */
   async restoreNamed(names: readonly string[]): Promise<TrashResult[]> {
     const results: TrashResult[] = [];
-    // One after the other: the folder that one comes back to may be another one of them.
-    for (const item of this.#named(names)) results.push(await this.#tried(item, () => this.#restoreOne(item)));
+    // One after the other, those above first: the folder that one comes back to may be another one of them.
+    const items = this.#named(names).sort((a, b) => depthOf(a) - depthOf(b));
+    for (const item of items) results.push(await this.#tried(item, () => this.#restoreOne(item)));
     return results;
   }
 
@@ -287,6 +293,11 @@ export class Trash {
       return { name, path, error: messageOf(error) };
     }
   }
+}
+
+/** Folders above the old place. */
+function depthOf({ path }: TrashItem): number {
+  return path?.length ?? 0;
 }
 
 function keyOf({ kind, id }: Pick<RemoteEntry, 'kind' | 'id'>): string {
