@@ -161,11 +161,17 @@ async function foreground(context: Context, { account, path, mountpoint, options
     }).finally(silence.end);
     const { stopTimeout } = options;
     const onStopping = (): void => manager?.stopping();
-    stop = endOnSignal(session, { log, stopTimeout, onStopping, complain });
+    stop = endOnSignal(session, {
+      log,
+      stopTimeout,
+      isUnattended: isChild || stopTimeout !== null,
+      onStopping,
+      complain,
+    });
     for (; early > 0; early--) stop();
     manager?.ready(() => session.status());
     if (isChild) tell({ ready: true, warnings: session.warnings });
-    else {
+    else if (manager === null) {
       warn(session.warnings);
       print(`${account}:${path} is mounted on ${mountpoint}. Ctrl-C unmounts it.`);
     }

@@ -36,6 +36,7 @@ Documentation=man:syncmount(1) man:syncmount-mount(8)
 ${network}
 [Service]
 Type=notify
+SyslogIdentifier=syncmount
 # Many files are read, written and synced at the same time.
 Environment=UV_THREADPOOL_SIZE=16
 ${environment.map((variable) => `Environment=${variable}\n`).join('')}ExecStartPre=-/bin/mkdir -p ${mountpoint}
@@ -45,7 +46,8 @@ ExecReload=/bin/kill -HUP $MAINPID
 TimeoutStartSec=3min
 Restart=on-failure
 RestartSec=60s
-RestartPreventExitStatus=2
+# Bad usage, and a program that was removed.
+RestartPreventExitStatus=2 203
 # The program answers at once. One that hangs holds up all who use the directory.
 WatchdogSec=2min
 # Later than --stop-timeout, when the mount ends by itself and keeps what is not stored.
