@@ -20,6 +20,12 @@ import { root, unpackPart, versionOf } from './parts.mjs';
 
 const debianNames = { x64: 'amd64', arm64: 'arm64' };
 const libraries = 'usr/lib/syncmount';
+/** What mount(8) and umount(8) call the program. */
+const helpers = ['mount.syncmount', 'mount.fuse.syncmount', 'umount.fuse.syncmount'];
+
+/** As Debian's tools take it from the environment. */
+const { DEBFULLNAME = 'The syncmount authors', DEBEMAIL = 'syncmount@localhost' } = process.env;
+const maintainer = `${DEBFULLNAME} <${DEBEMAIL}>`;
 
 export function buildDebianPackage({ work, program, licences, version, epoch, out, arch }) {
   const tree = join(work, `deb-${arch}`);
@@ -35,14 +41,13 @@ export function buildDebianPackage({ work, program, licences, version, epoch, ou
 
   // The name that it is called by tells the program that mount(8) calls.
   symlinkSync('../lib/syncmount/bin/syncmount.js', at('usr/bin/syncmount'));
-  for (const name of ['mount.syncmount', 'mount.fuse.syncmount'])
-    symlinkSync('../lib/syncmount/bin/syncmount.js', at(`usr/sbin/${name}`));
+  for (const name of helpers) symlinkSync('../lib/syncmount/bin/syncmount.js', at(`usr/sbin/${name}`));
 
   for (const page of readdirSync(join(root, 'man'))) {
     const section = page.split('.').at(-1);
     writeFileSync(at(`usr/share/man/man${section}/${page}.gz`), compressed(readFileSync(join(root, 'man', page))));
   }
-  symlinkSync('syncmount-mount.8.gz', at('usr/share/man/man8/mount.syncmount.8.gz'));
+  for (const name of helpers) symlinkSync('syncmount-mount.8.gz', at(`usr/share/man/man8/${name}.8.gz`));
   for (const [file, place] of [
     ['syncmount.bash', 'bash-completion/completions/syncmount'],
     ['_syncmount', 'zsh/vendor-completions/_syncmount'],
@@ -58,7 +63,9 @@ export function buildDebianPackage({ work, program, licences, version, epoch, ou
     { title: `Node.js ${versionOf(node)}`, text: readFileSync(join(work, node, 'LICENSE'), 'utf8') },
   ];
   writeFileSync(at(`${documents}/copyright`), asText(all));
-  writeFileSync(at(`${documents}/changelog.gz`), compressed(readFileSync(join(root, 'CHANGELOG.md'))));
+  writeFileSync(at(`${documents}/changelog.gz`), compressed(debianChangelog(version, epoch)));
+  writeFileSync(at(`${documents}/CHANGELOG.md.gz`), compressed(readFileSync(join(root, 'CHANGELOG.md'))));
+  cpSync(join(root, 'scripts/packaging/lintian-overrides'), at('usr/share/lintian/overrides/syncmount'));
   cpSync(join(root, 'README.md'), at(`${documents}/README.md`));
   cpSync(join(root, 'docs'), at(`${documents}/docs`), { recursive: true });
 
@@ -100,7 +107,7 @@ function stageControl({ tree, version, arch }) {
     `Package: syncmount
 Version: ${version}
 Architecture: ${debianNames[arch]}
-Maintainer: The syncmount authors <syncmount@localhost>
+Maintainer: ${maintainer}
 Installed-Size: ${size}
 Section: utils
 Priority: optional
@@ -114,5 +121,13 @@ Description: mount a cloud account as an ordinary directory
 `,
   );
 }
+
+/** In the format of deb-changelog(5). */
+const debianChangelog = (version, epoch) => `syncmount (${version}) unstable; urgency=medium
+
+  * What users notice is in CHANGELOG.md.gz beside this file.
+
+ -- ${maintainer}  ${new Date(epoch * 1000).toUTCString().replace('GMT', '+0000')}
+`;
 
 const compressed = (bytes) => gzipSync(bytes, { level: 9 });
