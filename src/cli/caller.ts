@@ -38,8 +38,8 @@ export function becomeCaller({ user, config }: Caller): void {
 /** The types of Node.js leave it out. Throws where it fails. */
 const { initgroups } = process as unknown as { initgroups(user: string, group: number): void };
 
-/** Reads the account from whatever the machine has its users in: Node.js asks for that of the effective user only. */
-export function personOf(user: string): Person {
+/** By name or number, from whatever the machine has its users in: Node.js asks for that of the effective user only. */
+export function personOf(user: string | number): Person {
   try {
     process.seteuid?.(user);
   } catch (cause) {

@@ -9,12 +9,14 @@ import { complain, endWithOutput } from './output.js';
 import { createProgram } from './program.js';
 
 /**
- * mount(8) calls us as its helper `mount.syncmount`, where that is linked to us; mount.fuse(8) without a command:
+ * mount(8) and umount(8) call us as their helpers, where links of those names lead to us; mount.fuse(8) without a command:
  * `syncmount NAME:/PATH MOUNTPOINT -o OPTIONS`. Null: the helper has done all there is to do.
  */
 async function withCommand(args: string[]): Promise<string[] | null> {
-  if (/^mount\.(fuse\.)?syncmount$/.test(basename(process.argv[1] ?? '')))
-    return (await import('./mount-helper.js')).helperCommand(args);
+  const name = basename(process.argv[1] ?? '');
+  if (/^mount\.(fuse\.)?syncmount$/.test(name)) return (await import('./mount-helper.js')).helperCommand(args);
+  // At once: a mount that was not waited for may keep its connection for long.
+  if (name === 'umount.fuse.syncmount') process.exit(await (await import('./umount-helper.js')).umountHelper(args));
   const [first] = args;
   return first !== undefined && /^[A-Za-z0-9][\w.-]*:/.test(first) ? ['mount', ...args] : args;
 }

@@ -2,12 +2,14 @@
  * What mount(8) calls for the types `syncmount` and `fuse.syncmount`: `mount.syncmount SOURCE DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS]
  * [-t TYPE]`. A link of that name to the program makes it the helper.
  */
+import { readdir } from 'node:fs/promises';
 import { SyncmountError, UsageError } from '../base/errors.js';
 import { parseDashO, splitDashO } from '../config/options.js';
 import { fuseSubtype } from '../fuse/binding.js';
 import { mountAt } from '../fuse/mount-table.js';
 import { run } from '../fuse/programs.js';
 import { askControl } from '../mount/control.js';
+import { automountType } from '../mount/mountpoint.js';
 import { isServed } from '../mount/registry.js';
 import type { MountStatus } from '../mount/status.js';
 import { environmentOf, personOf } from './caller.js';
@@ -65,6 +67,7 @@ export async function helperCommand(args: readonly string[]): Promise<string[] |
   if (call.isFake) return null;
   const remount = remountOf(call.options);
   if (remount === null) {
+    if (await isMountedBySystemd(call)) return null;
     const lists = call.isSloppy ? call.options.map(knownOf) : call.options;
     return ['mount', call.source, call.target, ...lists.flatMap((list) => ['-o', list])];
   }
@@ -84,6 +87,18 @@ export async function helperCommand(args: readonly string[]): Promise<string[] |
   ]);
   if (code !== 0) throw new SyncmountError('remount', `cannot remount ${call.target}: ${message.split('\n')[0]}`);
   return null;
+}
+
+/**
+ * `mount -a`, where systemd waits at the mountpoint for the first access (`x-systemd.automount`). We would be that, and mount beside it:
+ * so this access comes first. systemd is let through, and hears of nothing when it has called us itself.
+ */
+async function isMountedBySystemd({ source, target }: HelperCall): Promise<boolean> {
+  if ((await mountAt(target))?.type !== automountType) return false;
+  // Where its mount fails, ours tells why.
+  await readdir(target).catch(() => undefined);
+  const mounted = await mountAt(target);
+  return mounted?.type === `fuse.${fuseSubtype}` && mounted.source === source;
 }
 
 /** A list without the options that we do not know. */

@@ -12,6 +12,8 @@ export interface MountEntry {
   /** `fuse.syncmount` for ours. */
   readonly type: string;
   readonly source: string;
+  /** The user whose process serves a FUSE mount; root for other types. */
+  readonly owner: number;
 }
 
 /** Decodes spaces, tabs, newlines and backslashes, which the table writes as three octal digits. */
@@ -28,7 +30,7 @@ export function parseMountInfo(text: string): MountEntry[] {
     // id parent major:minor root mountpoint flags [tags …] - type source super-options
     const [before, after] = line.split(' - ', 2);
     const [id, , device, , mountpoint, flags] = before?.split(' ') ?? [];
-    const [type, source] = after?.split(' ') ?? [];
+    const [type, source, options] = after?.split(' ') ?? [];
     if (
       id === undefined ||
       device === undefined ||
@@ -45,6 +47,7 @@ export function parseMountInfo(text: string): MountEntry[] {
       flags: flags.split(','),
       type,
       source: decodeOctal(source),
+      owner: Number(/(?:^|,)user_id=(\d+)/.exec(options ?? '')?.[1] ?? 0),
     });
   }
   return entries;

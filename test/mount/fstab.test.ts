@@ -18,7 +18,7 @@ mount -t tmpfs -o mode=755 tmpfs /mnt
 mkdir -p /mnt/program /mnt/up /mnt/work /mnt/store /mnt/home/ann/cloud /mnt/home/ann/.config/syncmount
 mount --bind '${resolve('.')}' /mnt/program
 mount -t overlay -o lowerdir="$(realpath /sbin)",upperdir=/mnt/up,workdir=/mnt/work overlay "$(realpath /sbin)"
-for name in mount.syncmount mount.fuse.syncmount; do ln -s /mnt/program/bin/syncmount.js /sbin/$name; done
+for name in mount.syncmount mount.fuse.syncmount umount.fuse.syncmount; do ln -s /mnt/program/bin/syncmount.js /sbin/$name; done
 { cat /etc/passwd; echo 'ann:x:54321:54321::/mnt/home/ann:/bin/sh'; } > /mnt/passwd
 mount --bind /mnt/passwd /etc/passwd
 cp -r "$SYNCMOUNT_CONFIG_DIR/accounts" /mnt/home/ann/.config/syncmount/
@@ -74,6 +74,24 @@ find /mnt/home/ann -not -uid 54321
       stderr: '',
     });
     expect(`${await world.sandbox.store.readFile('/file')}`).toBe('two\n');
+  });
+
+  it('umount(8) of root stores what a user has written before it unmounts', async () => {
+    const world = await createWorld();
+    world.sandbox.settings.latencyMs = 2000;
+    const outcome = await asRoot(
+      world,
+      `
+unset SYNCMOUNT_CONFIG_DIR SYNCMOUNT_STATE_DIR SYNCMOUNT_CACHE_DIR
+at=/mnt/home/ann/cloud
+stored() { '${process.execPath}' -e "fetch('${world.sandbox.control}/stat/$1').then((a) => a.json()).then((s) => console.log(s === null ? 'waits' : s.size))"; }
+mount -t syncmount -o user=ann,write-back work: $at
+ann "echo one > $at/one"
+umount $at
+stored one
+`,
+    );
+    expect(outcome).toEqual({ code: 0, stdout: '4\n', stderr: '' });
   });
 
   it('mount -a leaves alone what is mounted already', async () => {
