@@ -6,8 +6,8 @@
  */
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
 import type { Account, Quota } from '../providers/provider.js';
-import type { SeenChanges } from '../tree/directories.js';
 import type { Ino } from '../tree/inode.js';
+import type { SeenChanges } from '../tree/seen-changes.js';
 import type {
   Allocation,
   AttributeChange,

@@ -15,12 +15,10 @@ export function isHiddenFolder(entry: RemoteEntry, rootId: string): boolean {
 /** For a mount that keeps its metadata to itself: it does not show the folder either. */
 export function hidingOnly(rootId: string): {
   visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[];
-  apply(): Promise<{ names: string[]; attributes: number[] }>;
 } {
   return {
     visible: (folder, entries) =>
       folder.id === rootId ? entries.filter((entry) => !isHiddenFolder(entry, rootId)) : entries,
-    apply: () => Promise.resolve({ names: [], attributes: [] }),
   };
 }
 

@@ -24,10 +24,14 @@ import type { MetadataTables } from './tables.js';
 
 /** How long the list of files counts as current, ms. It costs a request, and tells of other machines' changes. */
 const LIST_TTL_MS = 60_000;
-/** After a failure, folders are shown without a further attempt for so long, ms: `ls` stays quick while offline. */
+/** After a failure, folders are shown without a further attempt for so long, ms: `ls` stays quick while offline. Each failure doubles it. */
 const PAUSE_MS = 5_000;
+const MAX_PAUSE_MS = 60_000;
 
-/** A file that comes damaged is asked for so often, where it may have been damaged on its way. */
+/**
+ * A file that comes damaged is asked for so often, where it may have been damaged on its way; and one that has changed since the files were
+ * listed.
+ */
 const ATTEMPTS = 3;
 
 export interface ReaderOptions {
@@ -45,6 +49,9 @@ export class MetadataReader {
   readonly #o: ReaderOptions;
   #listedAt = Number.NEGATIVE_INFINITY;
   #pausedUntil = Number.NEGATIVE_INFINITY;
+  #failures = 0;
+  /** Folders about which not all was read when they were last looked at. */
+  readonly #unread = new Set<string>();
   #listing: Promise<void> | null = null;
   /** Packs on their way, by file name. */
   readonly #loading = new Map<string, Promise<void>>();
@@ -66,29 +73,39 @@ export class MetadataReader {
 
   /**
    * Resolves when all that machines have stored about a folder is in the tables, or cannot be had now. Throws nothing: a folder is
-   * shown without its metadata rather than not at all.
+   * shown without its metadata rather than not at all, and `retryIn` tells for how long.
    */
   async prepare(folder: string, options: TransferOptions): Promise<void> {
     const { clock, log } = this.#o;
+    this.#unread.add(folder);
     if (clock.now() < this.#pausedUntil) return;
     try {
-      await this.refresh(options);
-      await this.#loadPacksOf(folder, options);
+      await this.prepareAnew(folder, LIST_TTL_MS, options);
+      this.#unread.delete(folder);
+      this.#failures = 0;
     } catch (error) {
       if (codeOf(error) === 'aborted') return;
-      this.#pausedUntil = clock.now() + PAUSE_MS;
+      this.#pausedUntil = clock.now() + Math.min(PAUSE_MS * 2 ** this.#failures, MAX_PAUSE_MS);
+      this.#failures++;
       log.warn({ code: codeOf(error) }, `the metadata in the account cannot be read now: ${messageOf(error)}`);
     }
   }
 
+  /** In how many ms what could not be read about a folder may be had; null where nothing is missing. */
+  retryIn(folder: string): number | null {
+    return this.#unread.has(folder) ? Math.max(0, this.#pausedUntil - this.#o.clock.now()) : null;
+  }
+
   /** As `prepare`, by a list of the files that is at most `maxAge` ms old. Throws the provider's error. */
   async prepareAnew(folder: string, maxAge: number, options: TransferOptions): Promise<void> {
-    await this.refresh(options, maxAge);
-    await this.#loadPacksOf(folder, options);
-    if (this.#listedAt !== Number.NEGATIVE_INFINITY) return;
-    // A machine has written one of the packs since they were listed.
-    await this.refresh(options, maxAge);
-    await this.#loadPacksOf(folder, options);
+    for (let attempt = 1; ; attempt++) {
+      await this.refresh(options, maxAge);
+      await this.#loadPacksOf(folder, options);
+      if (this.#o.folder.known === null || this.#listedAt !== Number.NEGATIVE_INFINITY) return;
+      // Another machine has written one of the packs since they were listed.
+      if (attempt === ATTEMPTS)
+        throw new ProviderError('revision-changed', 'its files change while they are read', { data: {} });
+    }
   }
 
   async #loadPacksOf(folder: string, options: TransferOptions): Promise<void> {
@@ -133,8 +150,14 @@ export class MetadataReader {
     const indexes = tables
       .otherPacks()
       .filter(({ pack, file, loaded }) => pack === indexPack && revisionKey(file) !== loaded);
-    await Promise.all(indexes.map(({ machine, file }) => this.#load(machine, indexPack, file, options)));
+    // An index that has changed since expires the list again.
     this.#listedAt = at;
+    try {
+      await Promise.all(indexes.map(({ machine, file }) => this.#load(machine, indexPack, file, options)));
+    } catch (error) {
+      this.expire();
+      throw error;
+    }
   }
 
   /** Compares this machine's files with what it stored. */

@@ -113,7 +113,9 @@ export class MetadataStore {
     return entries.filter((entry) => entry !== found);
   }
 
-  /** Resolves when what machines have stored about a folder is here, or cannot be had now. Rejects with `aborted` only. */
+  /**
+   * Resolves when what machines have stored about a folder is here, or cannot be had now: see `retryIn`. Rejects with `aborted` only.
+   */
   async prepare(folder: string, priority: Priority, signal?: AbortSignal): Promise<void> {
     await orAborted(this.#reader.prepare(folder, { priority, signal: this.#closing.signal }), signal);
     if (this.#tables.unwritten() > 0) this.#writing.changed();
@@ -126,6 +128,11 @@ export class MetadataStore {
     const options = { priority: 'foreground', signal: this.#closing.signal } as const;
     await orAborted(this.#reader.prepareAnew(folder, maxAge, options), signal);
     if (this.#tables.unwritten() > 0) this.#writing.changed();
+  }
+
+  /** In how many ms what could not be read about a folder may be had; null where nothing is missing. */
+  retryIn(folder: string): number | null {
+    return this.#reader.retryIn(folder);
   }
 
   /** Does the account hold a store, as far as is known? */

@@ -152,8 +152,8 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
  * The first listing of the mounted directory brings its own attributes too: a program asks for them before it lists. Where the service
  * does not answer in time, it goes on in the background.
  */
-async function listFirst({ directories, table }: Core, root: Ino): Promise<void> {
-  if (table.get(root)?.listedAt !== null) return;
+async function listFirst({ directories }: Core, root: Ino): Promise<void> {
+  if (directories.wasListed(root)) return;
   const listed = Promise.resolve(directories.ensureListed(root)).catch(() => undefined);
   await Promise.race([listed, systemClock.sleep(RECOVERY_TIMEOUT_MS)]);
 }

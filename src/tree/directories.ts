@@ -4,28 +4,22 @@
 import { setMaxListeners } from 'node:events';
 import { type Clock, SteadyTime } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
-import { forEachInTurns } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
 import type { MaybePromise } from '../base/maybe-promise.js';
 import { SharedWork } from '../base/shared-work.js';
 import type { Statement } from '../base/sqlite.js';
 import { ProviderError } from '../providers/errors.js';
-import type {
-  ListAgainOptions,
-  ListedAgain,
-  Priority,
-  Provider,
-  RemoteEntry,
-  RemoteFolder,
-} from '../providers/provider.js';
+import type { ListAgainOptions, ListedAgain, Priority, Provider, RemoteFolder } from '../providers/provider.js';
 import { pollChanges } from './change-poll.js';
 import { FolderCountReliability } from './folder-count-reliability.js';
 import { freshnessOf } from './freshness.js';
-import { type Ino, type Inode, remoteFolderOf } from './inode.js';
+import { type Ino, type Inode, mergedOnly, remoteFolderOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
-import { type ListingChanges, LocalChanges } from './listing.js';
+import type { AppliedMetadata, ListedMetadata } from './listed-metadata.js';
+import { LocalChanges } from './listing.js';
 import { mergeListing } from './merge.js';
 import { SameListings } from './same-listings.js';
+import { byParent, onlyNames, type SeenChanges } from './seen-changes.js';
 import { LISTINGS_AHEAD, WalkAhead } from './walk-ahead.js';
 
 /** How long a caller waits for a fresh listing where an older one can be served instead, ms. */
@@ -39,20 +33,6 @@ const OFFLINE_PAUSE_MS = 5_000;
  */
 const QUIET_MS = 200;
 const MIN_WAIT_MS = 2000;
-
-/** The changes that a cache of a directory (the kernel's) must forget. */
-export type SeenChanges = Pick<ListingChanges, 'names' | 'attributes' | 'contents' | 'lost'>;
-
-/** What the account holds about a folder besides its objects. */
-export interface ListedMetadata {
-  /** A listing without what no mount shows. */
-  visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[];
-  /** The listing of a directory was merged: changes its rows by what is known of them. */
-  apply(
-    directory: Ino,
-    list: (directory: Ino) => Promise<void>,
-  ): Promise<{ readonly names: readonly string[]; readonly attributes: readonly Ino[] }>;
-}
 
 export interface DirectoriesOptions {
   readonly table: InodeTable;
@@ -85,6 +65,10 @@ export class Directories {
   readonly #closing = new AbortController();
   /** Directories that are known to differ from their listing. */
   readonly #expired = new Set<Ino>();
+  /** Those of them that are being listed anew. */
+  readonly #correcting = new Set<Ino>();
+  /** Directories that are shown without some of their metadata, and until when, by `#time`. */
+  readonly #incomplete = new Map<Ino, number>();
   /** By `#time`. */
   #offlineUntil = 0;
   /** Directories of which an earlier mount's listing was served, and when that was first, by `#time`. */
@@ -120,11 +104,11 @@ export class Directories {
     if (directory === undefined || directory.remote === null) return;
     if (this.#servedStale.size > 0) this.#lastUsedAt = this.#time.now();
     const now = this.#options.clock.now();
-    const freshness = this.#expired.has(ino)
+    const freshness = this.#isWrong(ino)
       ? 'refresh'
       : freshnessOf({ listedAt: directory.listedAt, now, ttl: this.#options.ttl, mountedAt: this.#mountedAt });
     if (freshness === 'serve') return;
-    if (directory.listedAt === null) return this.refresh(ino, 'foreground', caller?.signal);
+    if (!this.wasListed(ino)) return this.refresh(ino, 'foreground', caller?.signal);
     if (this.#time.now() < this.#offlineUntil) return;
     if (freshness === 'refresh')
       return this.#withTimeout(this.#tryRefresh(ino, 'foreground', caller?.signal), REFRESH_TIMEOUT_MS);
@@ -135,11 +119,17 @@ export class Directories {
     });
   }
 
+  /** Has `ino` been listed, in an earlier mount perhaps, so that all that was known of it can be served? */
+  wasListed(ino: Ino): boolean {
+    const listedAt = this.#options.table.get(ino)?.listedAt ?? mergedOnly;
+    return listedAt !== mergedOnly;
+  }
+
   /** Is the listing of `ino` confirmed within the last `ms` (at most the ttl)? */
   isFresh(ino: Ino, ms: number = this.#options.ttl): boolean {
     const listedAt = this.#options.table.get(ino)?.listedAt ?? null;
     const now = this.#options.clock.now();
-    if (this.#expired.has(ino)) return false;
+    if (this.#isWrong(ino)) return false;
     return listedAt !== null && listedAt <= now && now - listedAt < Math.min(ms, this.#options.ttl);
   }
 
@@ -156,9 +146,16 @@ export class Directories {
   /** For how long the kernel may cache names and attributes of the children of `ino`, ms. */
   validity(ino: Ino): number {
     const listedAt = this.#options.table.get(ino)?.listedAt ?? null;
-    if (listedAt === null || this.#expired.has(ino)) return 0;
+    if (listedAt === null || this.#isWrong(ino)) return 0;
     const left = listedAt + this.#options.ttl - this.#options.clock.now();
-    return Math.max(0, Math.min(left, this.#options.ttl));
+    const whole = (this.#incomplete.get(ino) ?? Number.POSITIVE_INFINITY) - this.#time.now();
+    return Math.max(0, Math.min(left, whole, this.#options.ttl));
+  }
+
+  /** Is the directory known to differ from its listing, or may more be had of it by now? */
+  #isWrong(ino: Ino): boolean {
+    const until = this.#incomplete.get(ino);
+    return this.#expired.has(ino) || this.#correcting.has(ino) || (until !== undefined && until <= this.#time.now());
   }
 
   /** Call when a program lists `ino`. When it walks the tree, the directories beside it are listed ahead. */
@@ -214,9 +211,12 @@ export class Directories {
     if (directory === undefined || folder === null) return;
     this.#closing.signal.throwIfAborted();
     const since = this.changes.begin();
-    this.#expired.delete(ino);
+    // Until the new listing has come, nobody is served the one that is wrong.
+    if (this.#expired.delete(ino)) this.#correcting.add(ino);
     // Nobody has seen a name in it: a look-up waits for the listing. (One whose folder was made again has rows already.)
     const isFirst = directory.listedAt === null && !table.hasChildren(ino);
+    const unapplied = directory.listedAt ?? mergedOnly;
+    let mergedAt: number | null = null;
     const countsAreFresh =
       this.#areFresh(directory) && this.#counts.areReliable() && !this.#knowsMore(directory.ino, folder);
     try {
@@ -225,7 +225,14 @@ export class Directories {
       const { entries: answer, memory } = await listAgain(provider, folder, { ...options, memory: known });
       // What programs have changed here meanwhile is not in it.
       const isSame = answer === 'same' && this.#same.of(ino) === known && this.changes.now === since;
-      if (isSame) return await this.#confirm(ino, priority, signal);
+      if (isSame) {
+        mergedAt = clock.now();
+        const { names, attributes } = await this.#applyMetadata(ino, priority, signal);
+        this.#noteListed(ino, folder, unapplied, mergedAt);
+        if (names.length + attributes.length > 0)
+          this.#options.onChange(ino, { names: new Set(names), attributes, contents: [], lost: [] });
+        return;
+      }
       const all = answer === 'same' ? await provider.list(folder, options) : answer;
       this.#counts.observe(folder, all, this.#areFresh(directory));
       const entries = metadata?.visible(folder, all) ?? all;
@@ -233,41 +240,53 @@ export class Directories {
       const order = { changes: this.changes, since };
       // An answer that has come is merged even if every caller gave up. Only the end of the mount stops it.
       const ends = this.#closing.signal;
-      const changes = await mergeListing(table, ino, entries, order, clock.now(), impliesFolders, ends);
+      const now = clock.now();
+      const listedAt = metadata?.apply === undefined ? now : unapplied;
+      const changes = await mergeListing(table, ino, entries, order, listedAt, impliesFolders, ends);
+      mergedAt = now;
       // Only where the rows follow from the answer alone.
       const isWhole =
         changes.lost.length + changes.doubtful.length + table.further.countIn(ino) === 0 && this.changes.now === since;
       // Nothing may have come between the end of the merge and this moment.
       if (memory !== null && isWhole && table.changes === changes.at) this.#same.remember(ino, memory);
-      const applied = await metadata?.apply(ino, (other) => this.refresh(other, priority, signal));
-      this.#offlineUntil = 0;
+      const applied = await this.#applyMetadata(ino, priority, signal);
+      this.#noteListed(ino, folder, unapplied, now);
       for (const other of changes.doubtful) this.#expired.add(other);
-      const names = new Set([...(isFirst ? [] : changes.names), ...(applied?.names ?? [])]);
-      const attributes = [...changes.attributes, ...(applied?.attributes ?? [])];
+      const names = new Set([...(isFirst ? [] : changes.names), ...applied.names]);
+      const attributes = [...changes.attributes, ...applied.attributes];
       const { contents, lost } = changes;
       if (names.size + attributes.length + lost.length > 0)
         this.#options.onChange(ino, { names, attributes, contents, lost });
       for (const [parent, lostNames] of await byParent(changes.elsewhere))
         this.#options.onChange(parent, onlyNames(lostNames));
     } catch (error) {
+      // What has come can be served where nothing else can be had.
+      if (mergedAt !== null && !this.#closing.signal.aborted) this.#noteListed(ino, folder, unapplied, mergedAt);
       this.#expired.add(ino);
       // The listing of its parent is out of date, too.
       if (codeOf(error) === 'not-found' && directory.parent !== null) this.#expired.add(directory.parent);
       throw error;
     } finally {
       this.changes.end();
+      this.#correcting.delete(ino);
     }
   }
 
-  /** The service has answered as before, and the rows show that. */
-  async #confirm(ino: Ino, priority: Priority, signal: AbortSignal): Promise<void> {
-    const { table, clock, metadata, onChange } = this.#options;
-    table.update(ino, { listedAt: clock.now() });
-    const applied = await metadata?.apply(ino, (other) => this.refresh(other, priority, signal));
+  async #applyMetadata(ino: Ino, priority: Priority, signal: AbortSignal): Promise<AppliedMetadata> {
+    const { metadata } = this.#options;
+    return (await metadata?.apply?.(ino, (other) => this.refresh(other, priority, signal))) ?? nothingApplied;
+  }
+
+  /** The rows show all that is known of the directory: from now on they are served. `before`: `listedAt` as the merge has left it. */
+  #noteListed(ino: Ino, folder: RemoteFolder, before: number, at: number): void {
+    const { table, metadata } = this.#options;
     this.#offlineUntil = 0;
-    const { names = [], attributes = [] } = applied ?? {};
-    if (names.length + attributes.length > 0)
-      onChange(ino, { names: new Set(names), attributes, contents: [], lost: [] });
+    const retryIn = metadata?.retryIn?.(folder) ?? null;
+    if (retryIn === null) this.#incomplete.delete(ino);
+    else this.#incomplete.set(ino, this.#time.now() + retryIn);
+    const listedAt = table.get(ino)?.listedAt;
+    // Unless it has lost its object meanwhile.
+    if (listedAt === before) table.update(ino, { listedAt: at });
   }
 
   /** Are the counts of a folder fresh? They come with its parent's listing and are as old as that. */
@@ -348,23 +367,11 @@ export class Directories {
   }
 }
 
+const nothingApplied: AppliedMetadata = { names: [], attributes: [] };
+
 async function listAgain(provider: Provider, folder: RemoteFolder, options: ListAgainOptions): Promise<ListedAgain> {
   if (provider.listAgain !== undefined) return await provider.listAgain(folder, options);
   return { entries: await provider.list(folder, options), memory: null };
-}
-
-function onlyNames(names: ReadonlySet<string>): SeenChanges {
-  return { names, attributes: [], contents: [], lost: [] };
-}
-
-async function byParent(places: ListingChanges['elsewhere']): Promise<Map<Ino, Set<string>>> {
-  const parents = new Map<Ino, Set<string>>();
-  await forEachInTurns(places, ({ parent, name }) => {
-    const names = parents.get(parent);
-    if (names === undefined) parents.set(parent, new Set([name]));
-    else names.add(name);
-  });
-  return parents;
 }
 
 function nobodyWaits(): ProviderError {

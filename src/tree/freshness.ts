@@ -5,10 +5,12 @@
  * - `serve-and-refresh`: from the listing as it is; ask the provider in the background. So a remount answers at once.
  * - `refresh`: ask the provider first; an older listing is the fallback when it does not answer in time.
  */
+import { mergedOnly } from './inode.js';
+
 export type Freshness = 'serve' | 'serve-and-refresh' | 'refresh';
 
 export interface ListingAge {
-  /** ms; null: never listed. */
+  /** ms; null: never listed; `mergedOnly`: not to be served yet. */
   readonly listedAt: number | null;
   readonly now: number;
   /** How long a listing is served without a request, ms. */
@@ -18,7 +20,7 @@ export interface ListingAge {
 }
 
 export function freshnessOf({ listedAt, now, ttl, mountedAt }: ListingAge): Freshness {
-  if (listedAt === null) return 'refresh';
+  if (listedAt === null || listedAt === mergedOnly) return 'refresh';
   // The clock was set back: without this test the listing would be served for longer than its ttl.
   if (listedAt > now) return 'refresh';
   if (now - listedAt < ttl) return 'serve';

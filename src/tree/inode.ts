@@ -43,7 +43,7 @@ export interface Inode {
   readonly kind: InodeKind;
   /** The object as the provider last described it; null: it is not stored there. */
   readonly remote: RemoteEntry | null;
-  /** A directory: when its listing was last confirmed, ms since the epoch; null when never. */
+  /** A directory: when its listing was last confirmed, ms since the epoch; null when never; see also `mergedOnly`. */
   readonly listedAt: number | null;
   /** When this object alone was last confirmed (own upload, stat), ms; the parent's listing may be younger. */
   readonly confirmedAt: number | null;
@@ -55,6 +55,12 @@ export interface Inode {
   /** A device's number, as Linux encodes it for FUSE (`new_encode_dev`). 0 for everything else. */
   readonly rdev: number;
 }
+
+/**
+ * `listedAt` of a directory whose first listing is merged, while what the account's metadata says of it is not applied yet. Its names
+ * are known, and no program may see them: modes would be wrong, and links missing. It outlives a crash in between.
+ */
+export const mergedOnly = 0;
 
 /** What a new row has unless something else is said. */
 export const newInode = {

@@ -63,6 +63,34 @@ describe('the store in the account', () => {
     expect(b.shown()).toEqual({ x: '0640' });
   });
 
+  it('is whole for a folder whose file changes while it is read', async () => {
+    const a = new Machine(account());
+    const b = new Machine(a.account);
+    a.put('x', { mode: '0600' });
+    await a.store.flush();
+    // Between the list of the files and the first of them.
+    b.provider.during('list', 'after', async () => {
+      a.put('y', { mode: '0640' });
+      await a.store.flush();
+    });
+    expect(await b.look()).toEqual({ x: '0600', y: '0640' });
+    expect(b.store.retryIn('d1')).toBeNull();
+  });
+
+  it('tells for how long a folder is shown without what cannot be read, longer after each failure', async () => {
+    const a = new Machine(account());
+    const b = new Machine(a.account);
+    a.put('x', { mode: '0600' });
+    await a.store.flush();
+    for (const pause of [5000, 10_000, 20_000, 40_000, 60_000, 60_000]) {
+      b.provider.fail('read', 'server');
+      expect(await b.look()).toEqual({});
+      expect(b.store.retryIn('d1')).toBe(pause);
+    }
+    expect(await b.look()).toEqual({ x: '0600' });
+    expect(b.store.retryIn('d1')).toBeNull();
+  });
+
   it('fetches only the packs of a folder that is looked at', async () => {
     const a = new Machine(account());
     const b = new Machine(a.account);

@@ -2,8 +2,8 @@
 import { messageOf } from '../../base/errors.js';
 import { forEachInTurns, turn } from '../../base/event-loop-turns.js';
 import type { Log } from '../../base/log.js';
-import type { SeenChanges } from '../../tree/directories.js';
 import type { Ino } from '../../tree/inode.js';
+import type { SeenChanges } from '../../tree/seen-changes.js';
 import type { Invalidation } from '../api.js';
 
 type Listener = (what: Invalidation) => void;

@@ -16,11 +16,11 @@ import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
 import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';
 import { type AttributeDefaults, hasDefaultAttributes } from '../../tree/default-attributes.js';
-import type { ListedMetadata } from '../../tree/directories.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
+import type { AppliedMetadata, ListedMetadata } from '../../tree/listed-metadata.js';
 import type { AttributeChange } from '../api.js';
-import { type AppliedChanges, ApplyEntries } from './apply-entries.js';
+import { ApplyEntries } from './apply-entries.js';
 import { CarriedNames } from './carried-names.js';
 import { type EntryPlace, entryOfInode, rootEntryName } from './entry-of-inode.js';
 import { ImpliedDirectories } from './implied-directories.js';
@@ -95,8 +95,12 @@ export class AccountMetadata implements ListedMetadata {
     return folder.parentId === null ? this.store.learnRoot(entries) : entries;
   }
 
-  apply(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedChanges> {
+  apply(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedMetadata> {
     return this.#apply.to(directory, list);
+  }
+
+  retryIn({ id }: RemoteFolder): number | null {
+    return this.store.retryIn(id);
   }
 
   /** The service's ids of the folders around a folder, nearest first. */

@@ -11,6 +11,7 @@ import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provid
 import type { FurtherName } from '../../tree/further-names.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
+import type { AppliedMetadata } from '../../tree/listed-metadata.js';
 import { isLocalName } from '../../tree/local-names.js';
 import type { CarriedNames } from './carried-names.js';
 import { appliedTo, inodeKindOf, rootEntryName, specialOf } from './entry-of-inode.js';
@@ -18,12 +19,6 @@ import type { RowStates } from './row-states.js';
 
 /** Entries that are read from the database at once. */
 const PAGE = 500;
-
-/** What the kernel must forget. */
-export interface AppliedChanges {
-  readonly names: readonly string[];
-  readonly attributes: readonly Ino[];
-}
 
 export interface ApplyEntriesOptions {
   readonly table: InodeTable;
@@ -60,7 +55,7 @@ export class ApplyEntries {
   }
 
   /** `list` lists another directory. It is called for those that were never listed and hold the first name of a further one. */
-  async to(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedChanges> {
+  async to(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedMetadata> {
     const { table, store } = this.#o;
     const folder = table.get(directory)?.remote?.id;
     if (folder === undefined) return { names: [], attributes: [] };
