@@ -116,5 +116,11 @@ describe('what people ask', () => {
       code: 1,
       stderr: expect.stringMatching(/the document of 4shared has no members of folders: 'syncmount link' makes a link/),
     });
+    const without = await createServiceWorld({ provider: '5sync' } as AnySandboxOptions);
+    await without.mount();
+    expect(await without.cli(['share', without.mnt])).toMatchObject({
+      code: 1,
+      stderr: 'syncmount: the document of 5sync has no members of folders\n',
+    });
   });
 });

@@ -5,6 +5,7 @@ import {
   type LinkWish,
   type Member,
   type MemberRights,
+  type Provider,
   type RemoteEntry,
   type RemoteFile,
   type RemoteFolder,
@@ -192,14 +193,14 @@ export class Inspection {
   /** With whom a folder is shared. Throws as `share` does. */
   async members(path: string): Promise<Member[]> {
     const { provider } = this.#core;
-    if (provider.members === undefined) throw noMembers(provider.name);
+    if (provider.members === undefined) throw noMembers(provider);
     return await provider.members(await this.#folderAt(path));
   }
 
   /** Shares a folder with somebody. Throws `unsupported` where the service's documents have no members, ENOTDIR for a file. */
   async share(path: string, email: string, rights: MemberRights): Promise<Member> {
     const { provider } = this.#core;
-    if (provider.share === undefined) throw noMembers(provider.name);
+    if (provider.share === undefined) throw noMembers(provider);
     requireWritable(this.#core);
     return await provider.share(await this.#folderAt(path), email, rights);
   }
@@ -213,9 +214,7 @@ export class Inspection {
   }
 }
 
-function noMembers(name: string): ProviderError {
-  const instead = "'syncmount link' makes a link that others can open";
-  return new ProviderError('unsupported', `the document of ${name} has no members of folders: ${instead}`, {
-    data: {},
-  });
+function noMembers({ name, link }: Pick<Provider, 'name' | 'link'>): ProviderError {
+  const instead = link === undefined ? '' : ": 'syncmount link' makes a link that others can open";
+  return new ProviderError('unsupported', `the document of ${name} has no members of folders${instead}`, { data: {} });
 }
