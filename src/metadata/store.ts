@@ -228,6 +228,12 @@ export class MetadataStore {
     return this.#tables.isUnplaced(folder, name);
   }
 
+  /** Does nobody but this machine know anything of the name? Then the entry of it can go without a trace. */
+  isUntold(folder: string, name: string): boolean {
+    const tables = this.#tables;
+    return this.isUnwritten(folder, name) && tables.isFolderKnown(folder) && !tables.isKnownToOthers(folder, name);
+  }
+
   /** As `put`, in a transaction of its own. */
   hold(entry: NewEntry): void {
     this.#transaction(() => this.put(entry));

@@ -133,15 +133,18 @@ describeEach(overKernel, 'the account carries metadata: $provider', (subject, tu
     await a.mount(...carried);
     await a.out(`
       umask 022; echo old > x; echo new > .x.tmp; chown $(id -u):$(id -g) .x.tmp; chmod 644 .x.tmp; mv .x.tmp x
-      touch new; mv new made; rm made`);
+      touch new; mv new made; rm made
+      (umask 077; echo newer > .x.tmp); chmod 644 .x.tmp; mv .x.tmp x; cp x y; sed -i s/newer/last/ y`);
     await a.umount();
     expect(a.sandbox.store.tree().filter(({ path }) => path.startsWith('/.syncmount'))).toEqual([]);
     await a.mount(...carried);
     expect(
-      await a.out('mkdir d; echo y > d/y; echo z > d/z; touch x; chmod 600 d/y; chmod 644 d/y; stat -c "%n %a" x d/*'),
+      await a.out(
+        'mkdir d; echo y > d/y; echo z > d/z; touch x; chmod 600 d/y; sync d; chmod 644 d/y; stat -c "%n %a" x d/*',
+      ),
     ).toBe('x 644\nd/y 644\nd/z 644');
     await a.umount();
-    // The time of what is stored already; the mode, which had been another one.
+    // The time of what is stored already; the mode, which the account has as another one.
     expect((await storeOf(a)).flatMap(({ name }) => name ?? [])).toEqual(expect.arrayContaining(['x', 'y']));
     expect((await storeOf(a)).some(({ name }) => name === 'z')).toBe(false);
   });

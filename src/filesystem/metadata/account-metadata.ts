@@ -251,6 +251,11 @@ export class AccountMetadata implements ListedMetadata {
       if (place === null) this.#states.remove(ino);
     }
     if (place === null) return;
+    if (state !== undefined && this.#isNeedless(ino, inode, place, state)) {
+      this.store.remove(place.folder, place.name);
+      this.#states.remove(ino);
+      return;
+    }
     const { xattrs } = this.#table;
     const values = new Map(xattrs.names(ino).map((name) => [name, xattrs.get(ino, name) ?? new Uint8Array()]));
     const names = inode.furtherNames === 0 ? [] : this.#names.of(ino);
@@ -265,6 +270,21 @@ export class AccountMetadata implements ListedMetadata {
     const time = this.store.put(entry);
     const shown: LogicalTime | undefined = time ?? this.store.entryOf(place.folder, place.name)?.time;
     if (shown !== undefined) this.#states.put(ino, { place, time: shown });
+  }
+
+  /**
+   * A file that was made for its owner alone and then got the mode of all files, as programs save: the account has no entry of it yet,
+   * and needs none.
+   */
+  #isNeedless(ino: Ino, inode: Omit<Inode, 'ino'>, place: EntryPlace, state: RowState): boolean {
+    return (
+      inode.kind === 'file' &&
+      state.place !== null &&
+      !state.timesSet &&
+      !this.#isOwnKind(inode, false) &&
+      this.#table.xattrs.names(ino).length === 0 &&
+      this.store.isUntold(place.folder, place.name)
+    );
   }
 
   /** The name may be another object's by now: then its entry stays. */
