@@ -63,7 +63,7 @@ print(all(os.readlink(b'l%d' % n) == t for n, t in enumerate([${targets}])))"`;
         cd d; for i in $(seq 200); do ln -s $i l$i; done; mkfifo p; ls -l > /dev/null; readlink l1 l2 > /dev/null
         mv l1 m; mv m l2; mv p l3; touch -h l4; chown -h 12:13 l5; rm l6 l3; ls | wc -l`),
     );
-    expect(sent.map(({ route }) => route)).toEqual([]);
+    expect(sent.map(({ route }) => route).filter((route) => route !== 'GET /changes')).toEqual([]);
     expect(await world.status()).toMatchObject({ pending: [], failed: [] });
     expect(world.sandbox.store.tree().map(({ path }) => path)).toEqual(
       traits[subject.provider].keepsFolders ? ['/d', '/d/f'] : expect.arrayContaining(['/d/f']),
