@@ -5,11 +5,13 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type MadeFile, madeMetadata } from './made-metadata.js';
 
 /** "Default (and max value) is 100." */
 const pageSize = 100;
 const modified = '2024-01-01T00:00:00.000Z';
 const rootId = 'madeRoot';
+const storeId = 'madeStore';
 
 export interface MadeAccountShape {
   readonly folders: number;
@@ -17,6 +19,8 @@ export interface MadeAccountShape {
   readonly files: number;
   /** The server does not know pages: the first one has everything, and there is no other. */
   readonly inOneAnswer?: boolean;
+  /** The account carries the modes of all files, 0640, in its metadata. */
+  readonly hasMetadata?: boolean;
 }
 
 export interface MadeAccount {
@@ -35,10 +39,12 @@ function digests(folder: number, index: number): { md5: string; id: string } {
   return { md5: digest.toString('hex'), id: digest.toString('base64url').slice(0, 10).replace(/^-/, 'x') };
 }
 
+const nameOf = (index: number): string => `file-${pad(index)}.txt`;
+
 /** With every field that the documents show. */
 function file(folder: number, index: number, isShort: boolean): object {
   const { id, md5 } = digests(folder, index);
-  const name = `file-${pad(index)}.txt`;
+  const name = nameOf(index);
   // Answers of over 32 MiB are refused: where there is only one, it has the fields that matter.
   if (isShort) return { id, name, size: 1000 + index, modified, md5 };
   return {
@@ -51,14 +57,21 @@ function file(folder: number, index: number, isShort: boolean): object {
 }
 
 function folder(index: number, files: number): object {
-  const id = `d${index}`;
-  const name = `folder-${pad(index)}`;
+  return folderOf(`d${index}`, `folder-${pad(index)}`, files);
+}
+
+function folderOf(id: string, name: string, files: number): object {
   return {
     ...{ id, name, description: '', parentId: rootId, path: `/${name}`, modified, access: 'private' },
     ...{ numChildren: 0, numFiles: files, ownerId: 'owner', permissions: 'read', passwordProtected: false },
     ...{ folderLink: `https://www.4shared.com/folder/${id}/${name}.html`, userPermissions: 'write', status: 'normal' },
     hasMembers: false,
   };
+}
+
+/** A file of the metadata. */
+function storeFile(at: number, { name, md5, bytes }: MadeFile): object {
+  return { id: `store${at}`, name, size: bytes.length, modified, md5 };
 }
 
 const user = {
@@ -76,14 +89,27 @@ function pageOf(count: number, query: URLSearchParams, inOneAnswer: boolean): nu
 
 export async function startMadeAccount(shape: MadeAccountShape): Promise<MadeAccount> {
   const { folders, files, inOneAnswer = false } = shape;
+  const ofFile = (at: number, index: number) => ({ folder: `d${at}`, name: nameOf(index), id: digests(at, index).id });
+  const store = shape.hasMetadata ? madeMetadata(shape, ofFile) : [];
   let requests = 0;
   const page = (count: number, query: URLSearchParams): number[] => pageOf(count, query, inOneAnswer);
-  const answer = (path: string, query: URLSearchParams): object | undefined => {
+  const answer = (path: string, query: URLSearchParams): object | Buffer | undefined => {
     if (path === '/user') return user;
+    const [, inStore] = /^\/files\/store(\d+)\/download$/.exec(path) ?? [];
+    if (inStore !== undefined) return store[Number(inStore)]?.bytes;
     const [, id, part] = /^\/folders?\/(\w+)\/(files|children)$/.exec(path) ?? [];
     if (id === undefined) return undefined;
     const isRoot = id === rootId;
-    if (part === 'children') return { folders: page(isRoot ? folders : 0, query).map((at) => folder(at, files)) };
+    if (id === storeId) {
+      if (part === 'children') return { folders: [] };
+      return { files: page(store.length, query).map((at) => storeFile(at, store[at] as MadeFile)) };
+    }
+    if (part === 'children') {
+      const [own, ofStore] = isRoot ? [folders, store.length > 0 ? 1 : 0] : [0, 0];
+      const made = (at: number): object =>
+        at < own ? folder(at, files) : folderOf(storeId, '.syncmount', store.length);
+      return { folders: page(own + ofStore, query).map(made) };
+    }
     const at = Number(id.slice(1));
     return { files: page(isRoot ? 0 : files, query).map((index) => file(at, index, inOneAnswer)) };
   };
@@ -91,12 +117,13 @@ export async function startMadeAccount(shape: MadeAccountShape): Promise<MadeAcc
     requests++;
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
     const json = answer(pathname.replace(/^\/v1_2/, ''), searchParams);
-    const text = JSON.stringify(json ?? { code: '404.0001', message: 'no such object' });
+    const isBytes = Buffer.isBuffer(json);
+    const body = isBytes ? json : Buffer.from(JSON.stringify(json ?? { code: '404.0001', message: 'no such object' }));
     response.writeHead(json === undefined ? 404 : 200, {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
+      'content-type': isBytes ? 'application/octet-stream' : 'application/json',
+      'content-length': body.length,
     });
-    response.end(text);
+    response.end(body);
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   return {

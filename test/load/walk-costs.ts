@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createWorld, joinWorld, type World } from '../mount/world.js';
-import { type MadeAccountShape, startMadeAccount } from './made-account.js';
+import { createWorld, type World } from '../mount/world.js';
+import { type MadeAccount, type MadeAccountShape, startMadeAccount } from './made-account.js';
 
 export interface Cost {
   readonly act: string;
@@ -109,33 +109,41 @@ class Watched {
 
 /** The same walks by fresh machines over an account that carries the modes of all its files, without and with this metadata. */
 export async function metadataCosts(
-  { folders, files }: MadeAccountShape,
+  shape: MadeAccountShape,
   flags: readonly string[],
   report: (cost: Cost) => void,
 ): Promise<void> {
-  const first = await createWorld();
+  const account = await startMadeAccount({ ...shape, hasMetadata: true });
   try {
-    await first.sandbox.store.populate({ folders, filesEach: files, size: 1 });
-    await first.mount(...flags);
-    // Each program has one folder: arguments and locks stay short.
-    await first.out(`for folder in *; do chmod 640 "$folder"/*; done`);
-    await first.umount();
     for (const metadata of ['local', 'account']) {
-      const world = await joinWorld(first);
-      const watched = new Watched(world, () => world.sandbox.log.entries().length);
-      const measure = async (act: string, script: string): Promise<void> =>
-        report(await watched.measure(`${metadata}: ${act}`, script));
-      report({ ...(await watched.mount([...flags, '--metadata', metadata])), act: `${metadata}: mount` });
-      await measure('first ls', 'ls > /dev/null');
-      await measure('ls -l of one', 'ls -l folder-0001 > /dev/null');
-      const mode = metadata === 'account' ? '640' : '644';
-      await measure('find, cold', `test "$(find . -type f -perm ${mode} | wc -l)" = ${folders * files}`);
-      await measure('ls -lR', 'ls -lR > /dev/null');
-      await world.umount();
+      const world = await worldOf(account);
+      try {
+        const watched = new Watched(world, account.requests);
+        const measure = async (act: string, script: string): Promise<void> =>
+          report(await watched.measure(`${metadata}: ${act}`, script));
+        report({ ...(await watched.mount([...flags, '--metadata', metadata])), act: `${metadata}: mount` });
+        await measure('first ls', 'ls > /dev/null');
+        await measure('ls -l of one', 'ls -l folder-000001 > /dev/null');
+        const mode = metadata === 'account' ? '640' : '644';
+        const all = shape.folders * shape.files;
+        await measure('find, cold', `test "$(find . -type f -perm ${mode} | wc -l)" = ${all}`);
+        await measure('ls -lR', 'ls -lR > /dev/null');
+        await world.umount();
+      } finally {
+        await world.end();
+      }
     }
   } finally {
-    for (const world of [first]) await world.end();
+    await account.close();
   }
+}
+
+/** A machine that is signed in to a made account. */
+async function worldOf(account: MadeAccount): Promise<World> {
+  const world = await createWorld();
+  (world.sandbox as { endpoints: object }).endpoints = { api: account.url, upload: account.url };
+  await world.signIn();
+  return world;
 }
 
 /** Walks over an account of this shape. `report` gets each cost as it is known. */
@@ -145,10 +153,8 @@ export async function walkCosts(
   report: (cost: Cost) => void,
 ): Promise<void> {
   const account = await startMadeAccount(shape);
-  const world = await createWorld();
+  const world = await worldOf(account);
   try {
-    (world.sandbox as { endpoints: object }).endpoints = { api: account.url, upload: account.url };
-    await world.signIn();
     const watched = new Watched(world, account.requests);
     const count = `test "$(find . -type f | wc -l)" = ${shape.folders * shape.files}`;
     report(await watched.mount(flags));
