@@ -11,6 +11,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isComplete, leaveOut } from '../support/extent.js';
+import { describeMachine } from './boot.js';
 import { buildPackages, packageNamed } from './build.js';
 
 const suite = process.env.PACKAGE_SUITE ?? 'bookworm';
@@ -70,9 +71,13 @@ if (isComplete) {
 
       beforeAll(() => {
         // fuse3 is what apt would bring. perl is there for apt; its modules are the files that are copied.
-        // apt fetches as a user of its own.
+        // The line from dbus on is what each Debian has that boots. apt fetches as a user of its own.
         chmodSync(directory, 0o755);
-        const wanted = ['--variant=essential', '--include=apt,fuse3,mount,passwd,login', '--mode=root', '--quiet'];
+        const packages = [
+          ...['apt', 'fuse3', 'mount', 'passwd', 'login'],
+          ...['dbus', 'dbus-user-session', 'libpam-systemd', 'logrotate', 'systemd-sysv'],
+        ];
+        const wanted = ['--variant=essential', `--include=${packages}`, '--mode=root', '--quiet'];
         const made = spawnSync('mmdebstrap', [...wanted, suite, root(), ...(mirror === undefined ? [] : [mirror])], {
           encoding: 'utf8',
         });
@@ -153,9 +158,11 @@ if (isComplete) {
           ...left,
         ]);
       });
+
+      describeMachine(root, () => join(directory, 'first', named('.deb')));
     },
   );
-} else leaveOut(2);
+} else leaveOut(5);
 
 /** Node.js of the registry, as somebody has it, and the npm of this machine. */
 function bringNode(prefix: string): void {
