@@ -284,7 +284,7 @@ export class CachedRevision {
   /** Is the block known, and known with other bytes? */
   contradicts({ block, data, crc }: Block): boolean {
     const known = this.map.crc(block);
-    // 0 stands for "not known". One content in four thousand millions has this CRC, and is then not compared.
+    // 0 stands for "not known". One block in 2^32 has this CRC, and is then not compared.
     return known !== 0 && (crc ?? crc32(data)) !== known;
   }
 

@@ -1,7 +1,7 @@
 /** What `syncmount status` shows people: pure functions of what mounts have told, now and a moment ago. */
 
 import { localTime } from '../base/local-time.js';
-import { describeLimit } from '../config/bandwidth.js';
+import { describeLimit } from '../config/bandwidth-timetable.js';
 import { formatCount, formatSize } from '../config/units.js';
 import type { PinStatus } from '../filesystem/pins/pins.js';
 import type { MountStatus, UploadStatus } from '../mount/status.js';

@@ -3,7 +3,7 @@
  * the table in docs/options.md all come from here.
  */
 import { UsageError } from '../base/errors.js';
-import { parseBandwidth, type Timetable } from './bandwidth.js';
+import { parseBandwidth, type Timetable } from './bandwidth-timetable.js';
 import { adviceFor, isHarmless } from './foreign-options.js';
 import { type MetricsAddress, parseMetricsAddress } from './metrics-address.js';
 import { oneOf, parseCount, parseId, parsePatterns, parseSwitch, parseTransfers, parseUmask } from './option-values.js';

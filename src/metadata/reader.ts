@@ -28,11 +28,10 @@ const LIST_TTL_MS = 60_000;
 const PAUSE_MS = 5_000;
 const MAX_PAUSE_MS = 60_000;
 
-/**
- * A file that comes damaged is asked for so often, where it may have been damaged on its way; and one that has changed since the files were
- * listed.
- */
-const ATTEMPTS = 3;
+/** A file that comes damaged, and of which the service tells no md5, may have been damaged on its way: it is fetched so often. */
+const DAMAGED_ATTEMPTS = 3;
+/** Other machines may change their files between the list and the fetch: both are repeated so often. */
+const LIST_ATTEMPTS = 3;
 
 export interface ReaderOptions {
   readonly tables: MetadataTables;
@@ -103,7 +102,7 @@ export class MetadataReader {
       await this.#loadPacksOf(folder, options);
       if (this.#o.folder.known === null || this.#listedAt !== Number.NEGATIVE_INFINITY) return;
       // Another machine has written one of the packs since they were listed.
-      if (attempt === ATTEMPTS)
+      if (attempt === LIST_ATTEMPTS)
         throw new ProviderError('revision-changed', 'its files change while they are read', { data: {} });
     }
   }
@@ -130,10 +129,10 @@ export class MetadataReader {
     await this.#listing;
   }
 
-  async #list(options: TransferOptions, isAnew: boolean): Promise<void> {
+  async #list(options: TransferOptions, mustCatchUp: boolean): Promise<void> {
     const { tables, folder, clock, transaction, provider } = this.#o;
     const at = clock.now();
-    if (isAnew) await provider.catchUp?.(options);
+    if (mustCatchUp) await provider.catchUp?.(options);
     const files = (await folder.list(options)) ?? [];
     const named = files.flatMap((file) => {
       const place = parsePackName(file.name);
@@ -160,7 +159,7 @@ export class MetadataReader {
     }
   }
 
-  /** Compares this machine's files with what it stored. */
+  /** Compares this machine's files with what it stored. Takes a new machine id where somebody else wrote one of them. */
   #checkOwn(files: readonly { readonly machine: string; readonly pack: number; readonly file: RemoteFile }[]): void {
     const { tables, log } = this.#o;
     const listed = new Map(
@@ -177,7 +176,7 @@ export class MetadataReader {
         // Our upload whose answer was lost, or another machine's.
         const isOurs = sent.some(({ size, md5 }) => size === now.size && (now.md5 ?? md5).toLowerCase() === md5);
         if (!isOurs) {
-          this.#becomeAnother();
+          this.#takeNewMachineId();
           return;
         }
         tables.setFile(pack, now);
@@ -185,11 +184,11 @@ export class MetadataReader {
     }
     if (listed.size > 0) {
       log.debug({ machine: tables.machine }, 'the account has files of this machine that it does not know');
-      this.#becomeAnother();
+      this.#takeNewMachineId();
     }
   }
 
-  #becomeAnother(): void {
+  #takeNewMachineId(): void {
     const { tables, log } = this.#o;
     const before = tables.machine;
     tables.machine = newMachineId();
@@ -197,7 +196,7 @@ export class MetadataReader {
     tables.forgetOwnFiles();
     log.warn(
       { before, machine: tables.machine },
-      'somebody else has changed the metadata that this machine stored: it is stored again under a new name',
+      'somebody else has changed the metadata that this machine stored: it is stored again under a new machine id',
     );
   }
 
@@ -233,7 +232,7 @@ export class MetadataReader {
       const key = `${file.name}:${revisionKey(file)}`;
       const attempts = (this.#damaged.get(key) ?? 0) + 1;
       this.#damaged.set(key, attempts);
-      if (code === 'integrity' && !isProven && attempts < ATTEMPTS) throw error;
+      if (code === 'integrity' && !isProven && attempts < DAMAGED_ATTEMPTS) throw error;
       this.#refused.add(key);
       if (code === 'unsupported') this.refusedMachines.add(machine);
       log.error(
@@ -243,14 +242,14 @@ export class MetadataReader {
       return;
     }
     if (content.bad > 0) log.warn({ file: file.name, lines: content.bad }, 'some lines of the metadata cannot be used');
-    await this.#take(machine, pack, file, content);
+    await this.#replacePack(machine, pack, file, content);
   }
 
   /**
    * Takes the entries into the tables, and then out of them what the file does not hold any more: at no moment is there less than
    * before and after. A crash in between leaves the pack as one that is to be read again.
    */
-  async #take(machine: string, pack: number, file: RemoteFile, { header, entries }: PackContent): Promise<void> {
+  async #replacePack(machine: string, pack: number, file: RemoteFile, { header, entries }: PackContent): Promise<void> {
     const { tables, transaction, observe } = this.#o;
     transaction(() => {
       tables.setLoaded(machine, pack, null);

@@ -8,8 +8,8 @@ import { type AccountStore, type StoredAccount, storable } from '../config/accou
 import type { MountOptions } from '../config/options.js';
 import type { AcronisCredentials, Renewal } from '../providers/acronis/tokens.js';
 import { ProviderError } from '../providers/errors.js';
-import type { Bandwidth } from '../providers/http/transport/bandwidth.js';
 import type { MakeExchanger } from '../providers/http/transport/exchanger.js';
+import type { Bandwidth } from '../providers/http/transport/token-bucket.js';
 import { createProvider } from '../providers/registry.js';
 import type { MadeProvider } from './renewing-provider.js';
 

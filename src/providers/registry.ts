@@ -10,8 +10,8 @@ import { createFiveSync, fiveSyncEndpoints } from './fivesync/provider.js';
 import type { FourSharedCredentials } from './fourshared/api.js';
 import { createFourShared, fourSharedEndpoints } from './fourshared/provider.js';
 import { checkEndpoint } from './http/client/endpoint.js';
-import type { Bandwidth } from './http/transport/bandwidth.js';
 import type { MakeExchanger } from './http/transport/exchanger.js';
+import type { Bandwidth } from './http/transport/token-bucket.js';
 import { PROVIDER_NAMES, type Provider, type ProviderName } from './provider.js';
 
 export interface ProviderSettings {

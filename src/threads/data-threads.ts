@@ -1,7 +1,7 @@
 /** The data plane of a mount: threads beside the event loop, each started by the first work for it. */
 import type { ContentHasher } from '../base/content-hasher.js';
-import type { Bandwidth } from '../providers/http/transport/bandwidth.js';
 import type { MakeExchanger } from '../providers/http/transport/exchanger.js';
+import type { Bandwidth } from '../providers/http/transport/token-bucket.js';
 import { ExchangeThread } from './exchange-thread.js';
 import { HashThread } from './hash-thread.js';
 

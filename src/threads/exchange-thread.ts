@@ -5,8 +5,8 @@
 
 import { messageOf } from '../base/errors.js';
 import { type BodyBytes, type BodyChunk, isStored, type PieceTarget } from '../providers/content.js';
-import { Bandwidth } from '../providers/http/transport/bandwidth.js';
 import type { Exchanger, ExchangerOptions } from '../providers/http/transport/exchanger.js';
+import { Bandwidth } from '../providers/http/transport/token-bucket.js';
 import {
   type ExchangeWatch,
   type FilePieces,

@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../base/errors.js';
 import { bytesOf } from '../providers/content.js';
-import { Bandwidth } from '../providers/http/transport/bandwidth.js';
+import { Bandwidth } from '../providers/http/transport/token-bucket.js';
 import { Transport } from '../providers/http/transport/transport.js';
 import { TransportFailure, type WireRequest, type WireResponse } from '../providers/http/transport/wire.js';
 import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES, type ThreadRequest } from './exchange-messages.js';

@@ -23,7 +23,7 @@ import { asPieceOfMerge } from './merge-piece.js';
 import { furtherNamesIn, scanning } from './scan.js';
 
 /**
- * Merges a complete listing into the table; `now` is the time in ms. Whatever the listing says, it keeps files with content
+ * Merges a complete listing into the table; `listedAt` is written to the directory's row with the last piece. Whatever the listing says, it keeps files with content
  * that is not stored yet, and directories with such a file below them. With `impliesFolders` it keeps every directory: such a
  * provider has folders only through the files in them, so an empty one exists only here.
  */
@@ -32,11 +32,11 @@ export async function mergeListing(
   parent: Ino,
   answer: readonly RemoteEntry[],
   order: RequestTime,
-  now: number,
+  listedAt: number,
   impliesFolders = false,
   signal?: AbortSignal,
 ): Promise<ListingChanges> {
-  return await inTurns(merging(table, parent, answer, order, now, impliesFolders), (piece) => {
+  return await inTurns(merging(table, parent, answer, order, listedAt, impliesFolders), (piece) => {
     signal?.throwIfAborted();
     return asPieceOfMerge(table, piece);
   });
@@ -48,13 +48,13 @@ export function* merging(
   parent: Ino,
   answer: readonly RemoteEntry[],
   order: RequestTime,
-  now: number,
+  listedAt: number,
   impliesFolders = false,
   pieces = new Pieces(),
 ): Generator<void, ListingChanges> {
   const merge = new Merge(table, parent, order, impliesFolders, pieces);
   try {
-    return yield* merge.run(answer, now);
+    return yield* merge.run(answer, listedAt);
   } finally {
     merge.end();
   }
@@ -105,7 +105,7 @@ class Merge {
     if (this.#watch !== null) this.#table.unwatch(this.#parent, this.#watch);
   }
 
-  *run(answer: readonly RemoteEntry[], now: number): Generator<void, ListingChanges> {
+  *run(answer: readonly RemoteEntry[], listedAt: number): Generator<void, ListingChanges> {
     const table = this.#table;
     const parent = this.#parent;
     this.#present = yield* listedEntries(table, parent, answer, this.#pieces);
@@ -131,7 +131,7 @@ class Merge {
       const current = this.#current(child);
       if (this.#isGone(current) && !this.#lost.has(current.ino) && !this.#isEmptyHere(current)) this.#detach(current);
     }
-    table.update(parent, { listedAt: now });
+    table.update(parent, { listedAt });
     return {
       names: this.#names,
       attributes: this.#attributes,

@@ -1,7 +1,7 @@
 import type { Migration } from '../base/sqlite.js';
 
 /**
- * The state database of one account. `upload` belongs to spool/journal.ts; all tables live in one file so that a stored
+ * The state database of one account. `upload`, `kept` and `dropped` belong to spool/journal.ts, `intent` to the rooms of filesystem/; all tables live in one file so that a stored
  * upload and the inode it changes are one transaction.
  */
 export const stateMigrations: readonly Migration[] = [

@@ -6,8 +6,8 @@ import {
   outageBackoff,
   QUEUE_WIDTH,
   queueWidth,
-  retryDelay,
   rewriteDelay,
+  uploadRetryDelay,
 } from '../../src/filesystem/uploads/policy.js';
 import { UploadQueue, type Verdict } from '../../src/filesystem/uploads/queue.js';
 import { TestClock } from '../support/test-clock.js';
@@ -56,7 +56,7 @@ describe('the choice of the next upload', () => {
 
   it('waits longer the more often something happens, up to a limit', () => {
     expect([0, 1, 2, 3, 9, 1000].map(rewriteDelay)).toEqual([0, 1000, 2000, 4000, 8000, 8000]);
-    expect([1, 2, 3, 1000].map(retryDelay)).toEqual([5000, 10_000, 20_000, 600_000]);
+    expect([1, 2, 3, 1000].map(uploadRetryDelay)).toEqual([5000, 10_000, 20_000, 600_000]);
     expect([1, 2, 3, 1000].map(outageBackoff)).toEqual([5000, 10_000, 20_000, 60_000]);
   });
 });
@@ -112,12 +112,12 @@ describe('the queue', () => {
     b.queue.add(2, 1, 1);
     await b.end(2, 'refused');
     await b.end(1, 'transient');
-    await b.later(retryDelay(1));
+    await b.later(uploadRetryDelay(1));
     expect(b.started).toEqual([1, 2, 1]);
     await b.end(1, 'transient');
-    await b.later(retryDelay(1));
+    await b.later(uploadRetryDelay(1));
     expect(b.running).toEqual([]);
-    await b.later(retryDelay(2));
+    await b.later(uploadRetryDelay(2));
     expect(b.running).toEqual([1]);
   });
 

@@ -1,6 +1,6 @@
 /**
- * Applies entries of the metadata store to the inodes of a folder that was just listed: those that are later than what an inode shows,
- * and of several machines' the one that counts. Entries without an object at the service become inodes, and go with their removal.
+ * Applies entries of the metadata store to the inodes of a folder that was just listed. The last writer wins: of each name the entry with
+ * the highest logical time, if it is later than what the inode shows. Entries without an object at the service become inodes, and go with their removal.
  */
 import { codeOf } from '../../base/errors.js';
 import { inTurns, Pieces, turn } from '../../base/event-loop-turns.js';
@@ -45,7 +45,7 @@ export class ApplyEntries {
   /** The changes that are being made come from an entry. */
   isApplying = false;
   readonly #o: ApplyEntriesOptions;
-  /** Folders to which this machine's own entries were applied since the mount: they tell of nothing but rows that were lost. */
+  /** Folders to which this machine's own entries were applied: that restores lost rows alone, so once for each mount is enough. */
   readonly #ownDone = new Set<string>();
   /** The end of the last folder's work on the table. */
   #last: Promise<unknown> = Promise.resolve();
@@ -222,7 +222,7 @@ export class ApplyEntries {
     table.transaction(() => this.quietly(add));
   }
 
-  /** The further names that an inode's entry lists, but those of which a later entry says something else. */
+  /** Adds the hard links that an inode's entry lists, except names of which a later entry says otherwise. */
   #addListedNames({ ino }: Inode, { entry, time }: TimedEntry): void {
     const { table, store, names } = this.#o;
     for (const place of entry.names ?? []) {

@@ -1,7 +1,7 @@
 /**
  * The service's trash, as one list of named objects: what this machine removed and what was removed elsewhere.
  *
- * Each object has one name here, unique in the list, as long as it is in the trash.
+ * Each object has one name here, unique in the list, as long as it is in the trash. `trash-directory.ts` shows it to desktops.
  */
 import pLimit from 'p-limit';
 import { SteadyTime } from '../../base/clock.js';

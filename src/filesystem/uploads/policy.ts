@@ -70,7 +70,7 @@ export function isTransient(error: unknown): boolean {
 }
 
 /** Delay before a file that could not be stored is tried again, ms; `tries` made so far, ≥ 1. */
-export function retryDelay(tries: number): number {
+export function uploadRetryDelay(tries: number): number {
   return Math.min(600_000, 5000 * 2 ** Math.min(tries - 1, 10));
 }
 

@@ -11,8 +11,8 @@ import {
   outageBackoff,
   type QueueWidth,
   REWRITE_WITHIN,
-  retryDelay,
   rewriteDelay,
+  uploadRetryDelay,
 } from './policy.js';
 
 /**
@@ -96,7 +96,7 @@ export class UploadQueue {
     const now = this.#clock.now();
     const history = this.#history.get(ino) ?? { at: now, rewrites: 0, tries: 0, generation: -1 };
     this.#history.set(ino, history);
-    this.#wait({ ino, size, since: now }, retryDelay(++history.tries));
+    this.#wait({ ino, size, since: now }, uploadRetryDelay(++history.tries));
   }
 
   /** Ends all waits, and the back-off too. */
@@ -222,7 +222,7 @@ export class UploadQueue {
     if (verdict === 'stored') history.generation = -1;
     if (verdict !== 'transient') return;
     // If it was rewritten meanwhile, the entry queued since takes its place.
-    if (!this.#isReady(entry.ino) && !this.#later.has(entry.ino)) this.#wait(entry, retryDelay(++history.tries));
+    if (!this.#isReady(entry.ino) && !this.#later.has(entry.ino)) this.#wait(entry, uploadRetryDelay(++history.tries));
     // Other files were stored while this one failed: the cause is this file, and no reason to back off.
     if (this.#lastStored >= began) return;
     this.#failures++;

@@ -10,7 +10,7 @@ import type { Contents } from '../content/contents.js';
 import { promoteToCache } from '../content/promotion.js';
 import { type Core, inodeOf } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
-import { rebaseMapped, type StoredAs } from './mapped-upload.js';
+import { rebaseMapped, type StoredAs } from './rebase-mapped.js';
 import { followRemoteMove, freeName, hasMoved, releaseDuplicate } from './remote-moves.js';
 
 /** How an upload ended. */

@@ -3,7 +3,7 @@ import { systemClock } from '../../base/clock.js';
 import { version } from '../../base/installation.js';
 import type { MetricsAddress } from '../../config/metrics-address.js';
 import type { Mounted } from '../../fuse/binding.js';
-import type { Bandwidth } from '../../providers/http/transport/bandwidth.js';
+import type { Bandwidth } from '../../providers/http/transport/token-bucket.js';
 import type { RequestMetrics } from '../../providers/request-metrics.js';
 import type { MountStatus } from '../status.js';
 import { type Family, familiesOf } from './families.js';

@@ -1,4 +1,4 @@
-/** One mount's connection to the kernel: the state that its operations share, and the functions to answer. */
+/** One mount's connection to the kernel: the state that its operations share, and `send` and `fail`, which send every answer. */
 import { performance } from 'node:perf_hooks';
 import type { Log } from '../../../base/log.js';
 import type { MaybePromise } from '../../../base/maybe-promise.js';
@@ -8,7 +8,7 @@ import { type Addon, type Device, errnoName, failed } from '../addon.js';
 import { maxWrite } from '../protocol/negotiation.js';
 import { NodeIds } from '../protocol/node-ids.js';
 import { notifyCode } from '../protocol/protocol.js';
-import { Reply } from '../protocol/reply.js';
+import { Reply } from '../protocol/reply-buffer.js';
 import { Request } from '../protocol/request.js';
 import { outHeader } from '../protocol/structs.js';
 import { BufferPool } from './buffers.js';

@@ -12,7 +12,7 @@ import { FsError } from '../../../filesystem/core/fs-error.js';
 import { andThen, fileTypeBits } from '../../answers.js';
 import type { NodeIds } from '../protocol/node-ids.js';
 import { openedFlag } from '../protocol/protocol.js';
-import { encodeEntry, entryBytes, type Reply } from '../protocol/reply.js';
+import { encodeEntry, entryBytes, type Reply } from '../protocol/reply-buffer.js';
 import { dirent } from '../protocol/structs.js';
 
 const self = 1;

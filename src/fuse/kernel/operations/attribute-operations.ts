@@ -6,7 +6,7 @@ import { FsError } from '../../../filesystem/core/fs-error.js';
 import { andThen } from '../../answers.js';
 import type { Connection } from '../connection/connection.js';
 import { getattrFlag, setxattrFlag, setxattrKillSetGroupId } from '../protocol/protocol.js';
-import { encodeStatFs, type Reply } from '../protocol/reply.js';
+import { encodeStatFs, type Reply } from '../protocol/reply-buffer.js';
 import { getattrIn, getxattrIn, getxattrOut, setattrIn, setxattrIn, setxattrInMore } from '../protocol/structs.js';
 import { attributesReply, type Operation } from './operation.js';
 import { decodeSetattr } from './setattr.js';

@@ -3,7 +3,7 @@ import { andThen } from '../../answers.js';
 import type { RequestCaller } from '../connection/caller.js';
 import type { Connection } from '../connection/connection.js';
 import type { Stream } from '../connection/directory-handles.js';
-import { encodeOpen } from '../protocol/reply.js';
+import { encodeOpen } from '../protocol/reply-buffer.js';
 import { fsyncIn, openIn, readIn, releaseIn } from '../protocol/structs.js';
 import type { Operation } from './operation.js';
 

@@ -14,7 +14,7 @@ import {
   writeFromCache,
   writeKillPrivileges,
 } from '../protocol/protocol.js';
-import { encodeEntry, encodeOpen, entryBytes } from '../protocol/reply.js';
+import { encodeEntry, encodeOpen, entryBytes } from '../protocol/reply-buffer.js';
 import type { Request } from '../protocol/request.js';
 import {
   copyFileRangeIn,

@@ -4,7 +4,7 @@ import type { Attributes, Ino } from '../../../filesystem/api.js';
 import { andThen } from '../../answers.js';
 import type { RequestCaller } from '../connection/caller.js';
 import type { Connection } from '../connection/connection.js';
-import { encodeAttrOut, encodeEntry, type Reply } from '../protocol/reply.js';
+import { encodeAttrOut, encodeEntry, type Reply } from '../protocol/reply-buffer.js';
 import type { Request } from '../protocol/request.js';
 
 export interface Operation<T> {

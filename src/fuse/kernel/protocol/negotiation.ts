@@ -1,6 +1,6 @@
 /** FUSE_INIT: which of the kernel's features we accept, and why. */
 import { initFlag, initFlag2, oldestMinor, protocolMajor, protocolMinor } from './protocol.js';
-import type { Reply } from './reply.js';
+import type { Reply } from './reply-buffer.js';
 import type { Request } from './request.js';
 import { initIn, initInMore, initOut } from './structs.js';
 

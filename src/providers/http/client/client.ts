@@ -13,8 +13,8 @@ import { cleanMessage, type ErrorReader, protocolFailure, TryFailure, toTryFailu
 import { readAnswer } from '../answers/read-answer.js';
 import { encodeForm } from '../auth/oauth1.js';
 import type { Signer } from '../auth/signer.js';
-import type { Bandwidth } from '../transport/bandwidth.js';
 import type { Exchanger, MakeExchanger } from '../transport/exchanger.js';
+import type { Bandwidth } from '../transport/token-bucket.js';
 import { Transport } from '../transport/transport.js';
 import type { Content, WireRequest, WireResponse } from '../transport/wire.js';
 import type { Call, CallOptions, Outcome } from './call.js';

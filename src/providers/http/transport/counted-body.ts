@@ -1,6 +1,6 @@
 /** The body of an answer, whose bytes are counted and, where they are a content, keep to the bandwidth. */
 import type { BodyChunk } from '../../content.js';
-import type { Bandwidth, Way } from './bandwidth.js';
+import type { Bandwidth, Way } from './token-bucket.js';
 import type { WireBody } from './wire.js';
 
 /** What this module needs of the watch over an exchange. */

@@ -8,10 +8,10 @@ import { setMaxListeners } from 'node:events';
 import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../../base/errors.js';
 import { Agent } from './agent.js';
-import { Bandwidth } from './bandwidth.js';
 import { CountedBody, inTurn } from './counted-body.js';
 import { requestEmptyChunked } from './empty-chunked.js';
 import type { Exchanger, ExchangerOptions } from './exchanger.js';
+import { Bandwidth } from './token-bucket.js';
 import {
   type Content,
   type ExchangeWatch,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
-import { describeLimit, limitAt, parseBandwidth } from '../../src/config/bandwidth.js';
+import { describeLimit, limitAt, parseBandwidth } from '../../src/config/bandwidth-timetable.js';
 
 const K = 1024;
 const M = 1024 * 1024;

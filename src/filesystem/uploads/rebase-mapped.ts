@@ -1,4 +1,4 @@
-/** Stores a content that programs may still write to through a mapping of its spool file. */
+/** After an upload: a spool file that is still mapped for writing stays, based on the revision that was stored. */
 import type { RemoteFile } from '../../providers/provider.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Bandwidth, reserve } from '../../src/providers/http/transport/bandwidth.js';
+import { Bandwidth, reserve } from '../../src/providers/http/transport/token-bucket.js';
 import { Transport } from '../../src/providers/http/transport/transport.js';
 import { TestClock } from '../support/test-clock.js';
 import { miniServer } from './mini-server.js';
