@@ -20,20 +20,13 @@ import { LocalChanges } from './listing.js';
 import { mergeListing } from './merge.js';
 import { SameListings } from './same-listings.js';
 import { byParent, onlyNames, type SeenChanges } from './seen-changes.js';
-import { LISTINGS_AHEAD, WalkAhead } from './walk-ahead.js';
+import { StaleListings } from './stale-listings.js';
+import { WalkAhead } from './walk-ahead.js';
 
 /** How long a caller waits for a fresh listing where an older one can be served instead, ms. */
 const REFRESH_TIMEOUT_MS = 5_000;
 /** After a failed refresh, older listings are served without a request for this long, ms: `ls` stays quick while offline. */
 const OFFLINE_PAUSE_MS = 5_000;
-/**
- * Listings of an earlier mount are refreshed once no program has looked at a directory for this long, ms: else a walk over the tree
- * would wait behind the answers to all of them. Each waits for such a pause at most as long as a listing is served without a request
- * (`ttl`), and `MIN_WAIT_MS` where that is shorter.
- */
-const QUIET_MS = 200;
-const MIN_WAIT_MS = 2000;
-
 export interface DirectoriesOptions {
   readonly table: InodeTable;
   readonly provider: Provider;
@@ -65,17 +58,13 @@ export class Directories {
   readonly #closing = new AbortController();
   /** Directories that are known to differ from their listing. */
   readonly #expired = new Set<Ino>();
-  /** Those of them that are being listed anew. */
-  readonly #correcting = new Set<Ino>();
+  /** Those of them that are being listed again, and directories whose metadata is about to be applied: nobody is served them meanwhile. */
+  readonly #unsettled = new Set<Ino>();
   /** Directories that are shown without some of their metadata, and until when, by `#time`. */
   readonly #incomplete = new Map<Ino, number>();
   /** By `#time`. */
   #offlineUntil = 0;
-  /** Directories of which an earlier mount's listing was served, and when that was first, by `#time`. */
-  readonly #servedStale = new Map<Ino, number>();
-  /** When a program last looked at a directory, by `#time`. */
-  #lastUsedAt = 0;
-  #revalidating: Promise<void> | null = null;
+  readonly #stale: StaleListings;
 
   constructor(options: DirectoriesOptions) {
     this.#options = options;
@@ -88,6 +77,10 @@ export class Directories {
     this.#walk = new WalkAhead({
       ...{ table: options.table, log: options.log, closing: this.#closing.signal },
       list: (ino) => this.refresh(ino, 'background'),
+    });
+    this.#stale = new StaleListings({
+      ...{ clock: options.clock, ttl: options.ttl, closing: this.#closing.signal },
+      revalidate: (ino) => this.#revalidate(ino),
     });
     // Every listing under way listens to it.
     setMaxListeners(0, this.#closing.signal);
@@ -102,21 +95,17 @@ export class Directories {
     const directory = this.#options.table.get(ino);
     // Not stored at the provider, or removed there: the rows are all there is.
     if (directory === undefined || directory.remote === null) return;
-    if (this.#servedStale.size > 0) this.#lastUsedAt = this.#time.now();
+    this.#stale.used();
     const now = this.#options.clock.now();
-    const freshness = this.#isWrong(ino)
+    const freshness = this.#isStale(ino)
       ? 'refresh'
       : freshnessOf({ listedAt: directory.listedAt, now, ttl: this.#options.ttl, mountedAt: this.#mountedAt });
     if (freshness === 'serve') return;
     if (!this.wasListed(ino)) return this.refresh(ino, 'foreground', caller?.signal);
-    if (this.#time.now() < this.#offlineUntil) return;
+    if (this.#time.now() < this.#offlineUntil && !this.#unsettled.has(ino)) return;
     if (freshness === 'refresh')
       return this.#withTimeout(this.#tryRefresh(ino, 'foreground', caller?.signal), REFRESH_TIMEOUT_MS);
-    this.#lastUsedAt = this.#time.now();
-    if (!this.#servedStale.has(ino)) this.#servedStale.set(ino, this.#lastUsedAt);
-    this.#revalidating ??= this.#revalidate().finally(() => {
-      this.#revalidating = null;
-    });
+    this.#stale.served(ino);
   }
 
   /** Has `ino` been listed, in an earlier mount perhaps, so that all that was known of it can be served? */
@@ -129,7 +118,7 @@ export class Directories {
   isFresh(ino: Ino, ms: number = this.#options.ttl): boolean {
     const listedAt = this.#options.table.get(ino)?.listedAt ?? null;
     const now = this.#options.clock.now();
-    if (this.#isWrong(ino)) return false;
+    if (this.#isStale(ino)) return false;
     return listedAt !== null && listedAt <= now && now - listedAt < Math.min(ms, this.#options.ttl);
   }
 
@@ -138,7 +127,7 @@ export class Directories {
     return (this.#options.table.get(ino)?.listedAt ?? Number.NEGATIVE_INFINITY) >= this.#mountedAt;
   }
 
-  /** Marks the listing of `ino` as wrong: a change was refused, or it is unknown whether it was carried out. */
+  /** Marks the listing of `ino` as stale: a change was refused, or it is unknown whether it was carried out. */
   expire(ino: Ino): void {
     this.#expired.add(ino);
   }
@@ -146,16 +135,16 @@ export class Directories {
   /** For how long the kernel may cache names and attributes of the children of `ino`, ms. */
   validity(ino: Ino): number {
     const listedAt = this.#options.table.get(ino)?.listedAt ?? null;
-    if (listedAt === null || this.#isWrong(ino)) return 0;
+    if (listedAt === null || this.#isStale(ino)) return 0;
     const left = listedAt + this.#options.ttl - this.#options.clock.now();
     const whole = (this.#incomplete.get(ino) ?? Number.POSITIVE_INFINITY) - this.#time.now();
     return Math.max(0, Math.min(left, whole, this.#options.ttl));
   }
 
   /** Is the directory known to differ from its listing, or may more be had of it by now? */
-  #isWrong(ino: Ino): boolean {
+  #isStale(ino: Ino): boolean {
     const until = this.#incomplete.get(ino);
-    return this.#expired.has(ino) || this.#correcting.has(ino) || (until !== undefined && until <= this.#time.now());
+    return this.#expired.has(ino) || this.#unsettled.has(ino) || (until !== undefined && until <= this.#time.now());
   }
 
   /** Call when a program lists `ino`. When it walks the tree, the directories beside it are listed ahead. */
@@ -211,11 +200,10 @@ export class Directories {
     if (directory === undefined || folder === null) return;
     this.#closing.signal.throwIfAborted();
     const since = this.changes.begin();
-    // Until the new listing has come, nobody is served the one that is wrong.
-    if (this.#expired.delete(ino)) this.#correcting.add(ino);
+    if (this.#expired.delete(ino)) this.#unsettled.add(ino);
     // Nobody has seen a name in it: a look-up waits for the listing. (One whose folder was made again has rows already.)
     const isFirst = directory.listedAt === null && !table.hasChildren(ino);
-    const unapplied = directory.listedAt ?? mergedOnly;
+    const previousListedAt = directory.listedAt ?? mergedOnly;
     let mergedAt: number | null = null;
     const countsAreFresh =
       this.#areFresh(directory) && this.#counts.areReliable() && !this.#knowsMore(directory.ino, folder);
@@ -228,7 +216,7 @@ export class Directories {
       if (isSame) {
         mergedAt = clock.now();
         const { names, attributes } = await this.#applyMetadata(ino, priority, signal);
-        this.#noteListed(ino, folder, unapplied, mergedAt);
+        this.#noteListed(ino, folder, previousListedAt, mergedAt);
         if (names.length + attributes.length > 0)
           this.#options.onChange(ino, { names: new Set(names), attributes, contents: [], lost: [] });
         return;
@@ -241,7 +229,9 @@ export class Directories {
       // An answer that has come is merged even if every caller gave up. Only the end of the mount stops it.
       const ends = this.#closing.signal;
       const now = clock.now();
-      const listedAt = metadata?.apply === undefined ? now : unapplied;
+      const listedAt = metadata?.apply === undefined ? now : previousListedAt;
+      // To merge so many takes long: who looks meanwhile is served the old rows, and new ones without their metadata.
+      if (metadata?.apply !== undefined && !table.isLarge(ino)) this.#unsettled.add(ino);
       const changes = await mergeListing(table, ino, entries, order, listedAt, impliesFolders, ends);
       mergedAt = now;
       // Only where the rows follow from the answer alone.
@@ -250,7 +240,7 @@ export class Directories {
       // Nothing may have come between the end of the merge and this moment.
       if (memory !== null && isWhole && table.changes === changes.at) this.#same.remember(ino, memory);
       const applied = await this.#applyMetadata(ino, priority, signal);
-      this.#noteListed(ino, folder, unapplied, now);
+      this.#noteListed(ino, folder, previousListedAt, now);
       for (const other of changes.doubtful) this.#expired.add(other);
       const names = new Set([...(isFirst ? [] : changes.names), ...applied.names]);
       const attributes = [...changes.attributes, ...applied.attributes];
@@ -260,25 +250,26 @@ export class Directories {
       for (const [parent, lostNames] of await byParent(changes.elsewhere))
         this.#options.onChange(parent, onlyNames(lostNames));
     } catch (error) {
-      // What has come can be served where nothing else can be had.
-      if (mergedAt !== null && !this.#closing.signal.aborted) this.#noteListed(ino, folder, unapplied, mergedAt);
+      // Merged, but its metadata failed: it counts as listed, so that it can be the fallback.
+      if (mergedAt !== null && !this.#closing.signal.aborted) this.#noteListed(ino, folder, previousListedAt, mergedAt);
       this.#expired.add(ino);
       // The listing of its parent is out of date, too.
       if (codeOf(error) === 'not-found' && directory.parent !== null) this.#expired.add(directory.parent);
       throw error;
     } finally {
       this.changes.end();
-      this.#correcting.delete(ino);
+      this.#unsettled.delete(ino);
     }
   }
 
   async #applyMetadata(ino: Ino, priority: Priority, signal: AbortSignal): Promise<AppliedMetadata> {
     const { metadata } = this.#options;
+    if (metadata?.apply !== undefined) this.#unsettled.add(ino);
     return (await metadata?.apply?.(ino, (other) => this.refresh(other, priority, signal))) ?? nothingApplied;
   }
 
-  /** The rows show all that is known of the directory: from now on they are served. `before`: `listedAt` as the merge has left it. */
-  #noteListed(ino: Ino, folder: RemoteFolder, before: number, at: number): void {
+  /** The rows show all that is known of the directory: from now on they are served. */
+  #noteListed(ino: Ino, folder: RemoteFolder, previousListedAt: number, at: number): void {
     const { table, metadata } = this.#options;
     this.#offlineUntil = 0;
     const retryIn = metadata?.retryIn?.(folder) ?? null;
@@ -286,7 +277,7 @@ export class Directories {
     else this.#incomplete.set(ino, this.#time.now() + retryIn);
     const listedAt = table.get(ino)?.listedAt;
     // Unless it has lost its object meanwhile.
-    if (listedAt === before) table.update(ino, { listedAt: at });
+    if (listedAt === previousListedAt) table.update(ino, { listedAt: at });
   }
 
   /** Are the counts of a folder fresh? They come with its parent's listing and are as old as that. */
@@ -326,36 +317,10 @@ export class Directories {
     }
   }
 
-  /** Refreshes the old listings that were served, whenever it is quiet, until none is left. */
-  async #revalidate(): Promise<void> {
-    const { signal } = this.#closing;
-    while (this.#servedStale.size > 0 && !signal.aborted) {
-      const [[, servedAt] = [0, 0]] = this.#servedStale;
-      if (!(await this.#untilQuiet(servedAt))) return;
-      // No more than can be under way: what comes after them waits for the next pause.
-      const served = [...this.#servedStale.keys()].slice(0, LISTINGS_AHEAD);
-      await Promise.all(served.map((ino) => this.#revalidateOne(ino)));
-    }
-  }
-
-  async #revalidateOne(ino: Ino): Promise<void> {
-    this.#servedStale.delete(ino);
+  async #revalidate(ino: Ino): Promise<void> {
     const isOld = (this.#options.table.get(ino)?.listedAt ?? this.#mountedAt) < this.#mountedAt;
     if (isOld && !this.#closing.signal.aborted && this.#time.now() >= this.#offlineUntil)
       await this.#tryRefresh(ino, 'background');
-  }
-
-  /** False where the mount ends before. */
-  async #untilQuiet(servedAt: number): Promise<boolean> {
-    const { clock, ttl } = this.#options;
-    const latest = servedAt + Math.max(ttl, MIN_WAIT_MS);
-    try {
-      do await clock.sleep(QUIET_MS, this.#closing.signal);
-      while (this.#time.now() - this.#lastUsedAt < QUIET_MS && this.#time.now() < latest);
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   /** Resolves with `work`, or after `ms`, whichever is first. */

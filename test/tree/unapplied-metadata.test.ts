@@ -119,6 +119,26 @@ describe('a directory that is listed', () => {
     expect(await m.answered(...looks)).toEqual([true, true]);
   });
 
+  it('is not while the listing of an earlier mount is revalidated in the background', async () => {
+    const { m, directory } = await Mount.with('d/x');
+    await m.directories.ensureListed(directory);
+    m.clock.advance(2 * ttl);
+    m.again();
+    expect(m.directories.ensureListed(directory)).toBeUndefined();
+    m.isHolding = true;
+    m.provider.other.put('d/y', 'text');
+    for (let i = 0; i < 5; i++) {
+      m.clock.advance(100);
+      await m.answered();
+    }
+    expect(m.held).toHaveLength(1);
+    const look = m.directories.ensureListed(directory);
+    expect(await m.answered(look)).toEqual([false]);
+    m.held.shift()?.();
+    expect(await m.answered(look)).toEqual([true]);
+    expect(m.table.children(directory)).toHaveLength(2);
+  });
+
   it('is listed again after a crash before its metadata was applied', async () => {
     const { m, directory } = await Mount.with('d/x');
     m.isHolding = true;
