@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { fileAt, folder, movableClock, names, root } from './fivesync-account.js';
 import { collect, source } from './mini-account.js';
@@ -79,6 +80,31 @@ describe('5sync lists', () => {
     const since = mini.server.seen.slice(before.length).map(pageOf);
     // The look at the account, and what was not read yet.
     expect(since.filter((page) => page !== '1' && before.includes(page) && page !== '4')).toEqual([]);
+  });
+
+  test('a crawl ends with the last of those who wait for it, and the next one goes on there', async () => {
+    const mini = await miniFiveSync();
+    for (let i = 0; i < 6000; i++) mini.add('/d', `${i}`, '');
+    const [first, second] = [new AbortController(), new AbortController()];
+    const at = (count: number, act: () => void): void => {
+      if (mini.server.seen.length === count) act();
+    };
+    mini.before = () => {
+      at(5, () => first.abort());
+      at(8, () => second.abort());
+      return undefined;
+    };
+    const lists = [first, second].map(({ signal }) => mini.provider.list(folder('/d'), { signal }));
+    for (const list of lists) await expect(list).rejects.toMatchObject({ code: 'aborted' });
+    // Those that were on their way when the second one left: as many as there are connections.
+    const sent = 8 + 32;
+    await setTimeout(300);
+    expect(mini.server.seen.length).toBeLessThanOrEqual(sent);
+    expect(await names(mini, '/d')).toHaveLength(6000);
+    expect(mini.server.seen.length).toBeLessThanOrEqual(60 + sent);
+    const asked = mini.server.seen.map(({ query }) => query.get('page'));
+    // It is not begun anew.
+    expect(asked.filter((page) => page === '1')).toHaveLength(1);
   });
 
   test('2,000 files on a plan of 60 requests an hour: 20 requests list all, and each small file takes one', async () => {
