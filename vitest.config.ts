@@ -6,7 +6,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  * What takes longest first: whatever is short fills up the end of the run, when a long file would leave one worker alone.
  * `scripts/test` prints what took long.
  */
-const longest = ['test/mount/', 'test/soak/', 'test/fuse/', 'test/contract/', 'test/'];
+const longest = ['test/mount/', 'test/contract/', 'test/soak/', 'test/'];
 /** Each of these keeps the machine busy with a dozen mounts, whose requests have deadlines: so many others stand in between. */
 const matrices = 'test/mount/faults/';
 const BETWEEN = 6;
@@ -32,11 +32,15 @@ if (process.env.NODE_EXTRA_CA_CERTS !== undefined) {
   delete process.env.NODE_EXTRA_CA_CERTS;
 }
 
-/** Tests of mounts in processes that they start. */
-const ofMounts = 'test/mount/**/*.test.ts';
-
-/** Tests that mount in their own process, or look at a process as a whole: each file in a process of its own. */
-const ofProcesses = ['test/fuse/**', 'test/soak/**', 'test/load/**', 'test/package/**', 'test/sandbox/process.test.ts'];
+/** Tests that start processes, mount, or look at a process as a whole: each file in a process of its own. */
+const ofProcesses = [
+  'test/mount/**',
+  'test/fuse/**',
+  'test/soak/**',
+  'test/load/**',
+  'test/package/**',
+  'test/sandbox/process.test.ts',
+];
 
 export default defineConfig({
   test: {
@@ -50,18 +54,13 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 120_000, interval: 50 } },
-    // Where files are not isolated, a process takes one after the other: loading what they share, which in tests of mounts is the sandbox
-    // and the providers, takes longer than many of them. It ends when a file of another project comes next.
     projects: [
-      { extends: true, test: { name: 'mounts', include: [ofMounts], isolate: false } },
       {
         extends: true,
-        test: { name: 'processes', include: ofProcesses.map((path) => path.replace(/\*\*$/, '**/*.test.ts')) },
+        test: { name: 'mounts', include: ofProcesses.map((path) => path.replace(/\*\*$/, '**/*.test.ts')) },
       },
-      {
-        extends: true,
-        test: { name: 'units', include: ['test/**/*.test.ts'], exclude: [ofMounts, ...ofProcesses], isolate: false },
-      },
+      // One process for many files: loading what they share takes longer than most of them.
+      { extends: true, test: { name: 'units', include: ['test/**/*.test.ts'], exclude: ofProcesses, isolate: false } },
     ],
   },
 });
