@@ -57,7 +57,8 @@ function storedAt(root: string): Record<string, number> {
 
 /** Tests with a system in the folder `root()`; `deb()` is the path of the package. Nothing of them is left but what is in the folder. */
 export function describeMachine(root: () => string, deb: () => string): void {
-  const reason = whyNoMachine();
+  // On request: as a part of the complete tests the first boot has been seen to wait in vain for the automount.
+  const reason = process.env.PACKAGE_BOOT === '1' ? whyNoMachine() : 'only with PACKAGE_BOOT=1';
   const name = `which boots with systemd${reason === null ? '' : ` (skipped: ${reason})`}`;
   describe.skipIf(reason !== null)(name, () => {
     let machine: Machine;
