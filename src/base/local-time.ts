@@ -2,6 +2,11 @@
 export function localTime(ms: number): string {
   const at = new Date(ms);
   const two = (part: number): string => String(part).padStart(2, '0');
-  const date = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())].join('-');
+  const date = [String(at.getFullYear()).padStart(4, '0'), two(at.getMonth() + 1), two(at.getDate())].join('-');
   return `${date} ${[at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':')}`;
+}
+
+/** The same to the minute. */
+export function localMinute(ms: number): string {
+  return localTime(ms).slice(0, 16);
 }

@@ -1,5 +1,6 @@
 /** `syncmount link`, `search` and `info`: what people ask of the objects of a mounted account. */
 import { SyncmountError, UsageError } from '../base/errors.js';
+import { localMinute } from '../base/local-time.js';
 import { formatSize, parseDuration } from '../config/units.js';
 import type { Found, ObjectInfo } from '../filesystem/inspect/inspection.js';
 import { askControl } from '../mount/control.js';
@@ -7,7 +8,7 @@ import type { LinkWish, Member, RemoteLink } from '../providers/provider.js';
 import { type Context, mountNamed } from './context.js';
 import { complain, print, printJson, printPicture } from './output.js';
 import { askHidden, requireTerminal } from './prompts.js';
-import { localTime, meant } from './trash.js';
+import { meant } from './trash.js';
 
 const DAY_MS = 86_400_000;
 
@@ -38,7 +39,7 @@ export async function linkCommand({ registry }: Context, path: string, options: 
   if (!link.isPublic) return print(act === 'create' && link.url !== null ? link.url : 'Not shared by a link.');
   const notes = [
     ...(link.hasPassword ? ['with a password'] : []),
-    ...(link.expires === undefined ? [] : [`until ${localTime(link.expires)}`]),
+    ...(link.expires === undefined ? [] : [`until ${localMinute(link.expires)}`]),
   ];
   print(link.url ?? 'Shared, but the service tells no address.', ...notes);
   if (options.qr && link.url !== null) await draw(link.url);
@@ -120,7 +121,7 @@ export async function searchCommand(
   if (options.json) printJson(found);
   else
     for (const { path, size, kind, modified } of found)
-      print(localTime(modified), size === null ? kind : formatSize(size), path);
+      print(localMinute(modified), size === null ? kind : formatSize(size), path);
   // As grep(1): nothing found is no success.
   if (found.length === 0) process.exitCode = 1;
 }
@@ -161,7 +162,7 @@ function linesOf({
     ['path', path],
     ['kind', kind],
     ...(size === null ? [] : [['size', `${size} (${formatSize(size)})`] as [string, string]]),
-    ['modified', localTime(modified)],
+    ['modified', localMinute(modified)],
     ['inode', `${inode}, ${links} links, mode ${mode}, owner ${uid}:${gid}`],
     [
       'service',

@@ -1,6 +1,5 @@
 /** What `syncmount status` shows people: pure functions of what mounts have told, now and a moment ago. */
-
-import { localTime } from '../base/local-time.js';
+import { localMinute, localTime } from '../base/local-time.js';
 import { describeLimit } from '../config/bandwidth-timetable.js';
 import { formatCount, formatSize } from '../config/units.js';
 import type { PinStatus } from '../filesystem/pins/pins.js';
@@ -223,7 +222,7 @@ function pinsLine({ files, bytes, missingFiles, missingBytes, problem }: PinStat
 
 function describeLimits({ down, up, until, transfers, exclude }: NonNullable<MountStatus['limits']>): string[] {
   const lines: string[] = [];
-  const end = until === undefined ? '' : ` until ${localTime(until).slice(0, 16)}`;
+  const end = until === undefined ? '' : ` until ${localMinute(until)}`;
   if (down !== undefined || up !== undefined || until !== undefined)
     lines.push(`  bandwidth ${describeLimit({ down: down ?? null, up: up ?? null })}${end}`);
   if (transfers !== undefined) lines.push(`  transfers ${transfers} at a time`);

@@ -1,6 +1,7 @@
 /** `syncmount trash`: lists what is in the trash of a mounted account, restores it, and empties it. */
 import { resolve } from 'node:path';
 import { SyncmountError, UsageError } from '../base/errors.js';
+import { localMinute } from '../base/local-time.js';
 import { formatSize, parseDuration } from '../config/units.js';
 import type { TrashListing, TrashResult } from '../filesystem/trash/trash.js';
 import { askControl } from '../mount/control.js';
@@ -92,15 +93,7 @@ function list(items: readonly TrashListing[], asJson: boolean): void {
   else if (items.length === 0) print('The trash is empty.');
   else
     for (const { deleted, size, kind, path, name } of items)
-      print(localTime(deleted), size === null ? kind : formatSize(size), path ?? `? (${name})`);
-}
-
-/** For people, to the minute. */
-export function localTime(ms: number): string {
-  const date = new Date(ms);
-  const two = (number: number): string => `${number}`.padStart(2, '0');
-  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+      print(localMinute(deleted), size === null ? kind : formatSize(size), path ?? `? (${name})`);
 }
 
 async function confirm(items: readonly TrashListing[]): Promise<void> {

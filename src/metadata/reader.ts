@@ -76,14 +76,17 @@ export class MetadataReader {
    */
   async prepare(folder: string, options: TransferOptions): Promise<void> {
     const { clock, log } = this.#o;
-    this.#unread.add(folder);
-    if (clock.now() < this.#pausedUntil) return;
+    if (clock.now() < this.#pausedUntil) {
+      this.#unread.add(folder);
+      return;
+    }
     try {
       await this.prepareAnew(folder, LIST_TTL_MS, options);
       this.#unread.delete(folder);
       this.#failures = 0;
     } catch (error) {
       if (codeOf(error) === 'aborted') return;
+      this.#unread.add(folder);
       this.#pausedUntil = clock.now() + Math.min(PAUSE_MS * 2 ** this.#failures, MAX_PAUSE_MS);
       this.#failures++;
       log.warn({ code: codeOf(error) }, `the metadata in the account cannot be read now: ${messageOf(error)}`);

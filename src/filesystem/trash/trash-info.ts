@@ -1,4 +1,5 @@
 /** The names and files of the freedesktop.org trash specification 1.0, as pure functions. */
+import { localTime } from '../../base/local-time.js';
 import { encodeName } from '../../base/raw-names.js';
 
 /** The largest user id, 2^32 - 2: the one above it means "no user". */
@@ -28,9 +29,9 @@ export function itemNameOf(infoName: string): string | undefined {
     : undefined;
 }
 
-/** `path`: the names from the top directory (the mountpoint) to the object's old place. `deleted`: ms since the epoch. */
+/** `path`: the names from the top directory (the mountpoint) to the object's old place. `deleted`: ms since the epoch, written as "YYYY-MM-DDThh:mm:ss, … in the user's (or filesystem's) local timezone". */
 export function formatTrashInfo(path: readonly string[], deleted: number): string {
-  return `[Trash Info]\nPath=${path.map(escapeName).join('/')}\nDeletionDate=${localTime(deleted)}\n`;
+  return `[Trash Info]\nPath=${path.map(escapeName).join('/')}\nDeletionDate=${localTime(deleted).replace(' ', 'T')}\n`;
 }
 
 /** "The system used for escaping is URL-escaping (RFC 2396)": bytes that are no unreserved characters become %XX. */
@@ -43,12 +44,4 @@ function escapeName(name: string): string {
       : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return escaped;
-}
-
-/** "YYYY-MM-DDThh:mm:ss, … in the user's (or filesystem's) local timezone". */
-function localTime(ms: number): string {
-  const date = new Date(ms);
-  const two = (number: number): string => `${number}`.padStart(2, '0');
-  const day = `${`${date.getFullYear()}`.padStart(4, '0')}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
