@@ -8,7 +8,9 @@ import { curlRanges } from './curl.mjs';
 import { startLink } from './link.mjs';
 
 const run = promisify(execFile);
-const program = resolve('bin/syncmount.js');
+const here = resolve('.');
+/** The program of a checkout, which is built. */
+const programOf = (checkout) => resolve(checkout, 'bin/syncmount.js');
 const MIB = 1024 * 1024;
 
 /** Everything that lives in the directory `top`, behind links like `link`. `end` takes it all away again. */
@@ -43,14 +45,15 @@ export function createBench(top, link) {
     }
   }
 
-  /** A sandbox behind the link, and our mount of it with these flags. */
-  async function startOurs(name, ...flags) {
+  /** A sandbox behind the link, and the mount of it by the program of a checkout with these flags. The sandbox is always of this one. */
+  async function startOurs(name, { checkout = here, flags = [] } = {}) {
+    const program = programOf(checkout);
     const home = join(top, name);
     mkdirSync(home);
     const own = { ...env };
     for (const what of ['config', 'state', 'cache']) own[`SYNCMOUNT_${what.toUpperCase()}_DIR`] = join(home, what);
     const cli = (...args) => run(process.execPath, [program, ...args], { env: own });
-    const child = background(process.execPath, [program, 'sandbox', '--json', '--dir', join(home, 'sandbox')]);
+    const child = background(process.execPath, [programOf(here), 'sandbox', '--json', '--dir', join(home, 'sandbox')]);
     const line = await new Promise((first) => child.stdout.once('data', (data) => first(String(data))));
     const { endpoints, credentials, control } = JSON.parse(line);
     const links = {};

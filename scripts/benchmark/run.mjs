@@ -1,6 +1,7 @@
 // Measures syncmount beside `rclone mount` (WebDAV, full cache mode) and the plain disk, in one run over the same slow link.
 // Prints a table, writes JSON with --json FILE. `--only NAME,…` reports some rows, `--quick` takes smaller sizes,
-// `--native` adds our binding over libfuse 2, `--no-rclone` leaves rclone out. Times on a shared
+// `--native` adds our binding over libfuse 2, `--before CHECKOUT` the program of another checkout that is built (its ratio is the
+// last column), `--no-rclone` leaves rclone out. Times on a shared
 // machine mean little by themselves: the ratios of one run are what counts.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +10,8 @@ import { parseArgs } from 'node:util';
 import { createBench } from './contenders.mjs';
 import { rowsOf } from './rows.mjs';
 
-const usage = 'usage: scripts/bench [--quick] [--native] [--no-rclone] [--only NAME,…] [--json FILE]';
+const usage =
+  'usage: scripts/bench [--quick] [--native] [--before CHECKOUT] [--no-rclone] [--only NAME,…] [--json FILE]';
 const values = readFlags();
 const flag = (name) => values[name] === true;
 const only = values.only?.split(',') ?? null;
@@ -27,7 +29,7 @@ const rows = rowsOf(sizes, bench);
 function readFlags() {
   const text = { type: 'string' };
   const yes = { type: 'boolean' };
-  const options = { quick: yes, native: yes, 'no-rclone': yes, only: text, json: text, help: yes };
+  const options = { quick: yes, native: yes, 'no-rclone': yes, only: text, before: text, json: text, help: yes };
   try {
     const { values } = parseArgs({ options });
     if (!values.help) return values;
@@ -44,7 +46,8 @@ async function main() {
   const hasRclone = !flag('no-rclone') && (await sh('command -v rclone || true')).out !== '';
   const contenders = [
     await startOurs('syncmount'),
-    ...(flag('native') ? [await startOurs('native', '--binding', 'native')] : []),
+    ...(flag('native') ? [await startOurs('native', { flags: ['--binding', 'native'] })] : []),
+    ...(values.before === undefined ? [] : [await startOurs('before', { checkout: values.before })]),
     ...(hasRclone ? [await startRclone()] : []),
     disk,
   ];
@@ -68,9 +71,9 @@ async function main() {
 
 function report(names) {
   const figure = (row, name) => results.find((r) => r.row === row.name && r.contender === name);
-  console.log(
-    `| Work | ${names.join(' | ')} | requests | ours / rclone | ours / disk |\n|---|${names.map(() => '---|').join('')}---|---|---|`,
-  );
+  const peers = ['rclone', 'disk', 'before'].filter((name) => names.includes(name));
+  const heads = ['Work', ...names, 'requests', ...peers.map((name) => `ours / ${name}`)];
+  console.log(`| ${heads.join(' | ')} |\n|${heads.map(() => '---|').join('')}`);
   for (const row of rows) {
     const cells = names.map((name) => figure(row, name));
     if (cells.every((cell) => cell === undefined)) continue;
@@ -80,7 +83,7 @@ function report(names) {
       return peer === undefined || !peer.figure ? '' : (ours.figure / peer.figure).toPrecision(2);
     };
     const shown = cells.map((cell) => (cell === undefined ? '' : `${cell.figure.toPrecision(3)} ${cell.unit}`));
-    console.log(`| ${row.title} | ${shown.join(' | ')} | ${ours.requests} | ${ratio('rclone')} | ${ratio('disk')} |`);
+    console.log(`| ${[row.title, ...shown, ours.requests, ...peers.map(ratio)].join(' | ')} |`);
   }
   const file = values.json;
   if (file !== undefined) writeFileSync(file, `${JSON.stringify({ link, sizes, results }, null, 2)}\n`);
