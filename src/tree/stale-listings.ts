@@ -8,7 +8,9 @@ import { LISTINGS_AHEAD } from './walk-ahead.js';
 
 /** No program has looked at a directory for so long: it is quiet, ms. */
 const QUIET_MS = 200;
-/** Programs that are never quiet delay a revalidation by at most the ttl, or by this where the ttl is shorter, ms. */
+/** Programs that come to no other stale listing for so long do not walk: they look at the same directories again and again, ms. */
+const NO_WALK_MS = 2000;
+/** A walk delays a revalidation by at most the ttl, or by this where the ttl is shorter, ms. */
 const MIN_DELAY_MS = 2000;
 
 export interface StaleListingsOptions {
@@ -27,6 +29,8 @@ export class StaleListings {
   readonly #served = new Map<Ino, number>();
   /** When a program last looked at a directory, by `#time`. */
   #lastUsedAt = 0;
+  /** When a stale listing was last served that was not waiting already, by `#time`. */
+  #lastFoundAt = 0;
   #revalidating: Promise<void> | null = null;
 
   constructor(options: StaleListingsOptions) {
@@ -42,7 +46,10 @@ export class StaleListings {
   /** A stale listing was served. */
   served(directory: Ino): void {
     this.#lastUsedAt = this.#time.now();
-    if (!this.#served.has(directory)) this.#served.set(directory, this.#lastUsedAt);
+    if (!this.#served.has(directory)) {
+      this.#served.set(directory, this.#lastUsedAt);
+      this.#lastFoundAt = this.#lastUsedAt;
+    }
     this.#revalidating ??= this.#revalidateAll().finally(() => {
       this.#revalidating = null;
     });
@@ -66,10 +73,15 @@ export class StaleListings {
     const latest = servedAt + Math.max(ttl, MIN_DELAY_MS);
     try {
       do await clock.sleep(QUIET_MS, closing);
-      while (this.#time.now() - this.#lastUsedAt < QUIET_MS && this.#time.now() < latest);
+      while (this.#time.now() < latest && this.#isWalked());
       return true;
     } catch {
       return false;
     }
+  }
+
+  #isWalked(): boolean {
+    const now = this.#time.now();
+    return now - this.#lastUsedAt < QUIET_MS && now - this.#lastFoundAt < NO_WALK_MS;
   }
 }

@@ -56,8 +56,8 @@ async function settle(): Promise<void> {
 }
 
 describe('listings of an earlier mount', () => {
-  const walkable = async (): Promise<{ m: Mount; inos: Ino[] }> => {
-    const m = await mount('a/1', 'b/2', 'c/3');
+  const walkable = async (folders: number): Promise<{ m: Mount; inos: Ino[] }> => {
+    const m = await mount(...Array.from({ length: folders }, (_, n) => `d${n}/f`));
     await m.directories.ensureListed(m.root);
     const inos = m.table.children(m.root).map(({ ino }) => ino);
     for (const ino of inos) await m.directories.ensureListed(ino);
@@ -66,31 +66,38 @@ describe('listings of an earlier mount', () => {
     return { m, inos };
   };
   const listed = ({ provider }: Mount): number => provider.counts().list ?? 0;
-
-  it('wait until no program looks at a directory', async () => {
-    const { m, inos } = await walkable();
-    // A walk with a step every tenth of a second: for half the ttl, which is far longer than it takes to be quiet.
-    for (let step = 0; step < ttl / 200; step++) {
+  /** Looks at one directory after the other, and begins again. */
+  const look = async (m: Mount, inos: readonly Ino[], times: number): Promise<void> => {
+    for (let step = 0; step < times; step++) {
       await m.directories.ensureListed(inos[step % inos.length] as Ino);
       m.clock.advance(100);
       await settle();
     }
+  };
+
+  it('wait until no program looks at a directory', async () => {
+    const { m, inos } = await walkable(16);
+    await look(m, inos, 16);
     expect(listed(m)).toBe(0);
     m.clock.advance(300);
     await settle();
     m.clock.advance(300);
     await settle();
+    expect(listed(m)).toBe(16);
+  });
+
+  it('do not wait for a program that looks at the same directories again and again', async () => {
+    const { m, inos } = await walkable(3);
+    await look(m, inos, 30);
     expect(listed(m)).toBe(3);
   });
 
-  it('wait for that no longer than listings are served without a request', async () => {
-    const { m, inos } = await walkable();
-    for (let step = 0; step < ttl / 100 + 5; step++) {
-      await m.directories.ensureListed(inos[step % inos.length] as Ino);
-      m.clock.advance(100);
-      await settle();
-    }
-    expect(listed(m)).toBe(3);
+  it('wait for a walk no longer than listings are served without a request', async () => {
+    const { m, inos } = await walkable(ttl / 100 + 5);
+    await look(m, inos, ttl / 100 - 5);
+    expect(listed(m)).toBe(0);
+    await look(m, inos.slice(ttl / 100 - 5), 10);
+    expect(listed(m)).toBeGreaterThanOrEqual(16);
   });
 });
 
