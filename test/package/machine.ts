@@ -66,7 +66,7 @@ export class Machine {
   /** Answers when the system has come up, with what systemd calls its state: `running`, or `degraded` where a unit failed. */
   boot(): string {
     this.end();
-    this.#group = new ControlGroup(`boot-${process.pid}`);
+    this.#group = new ControlGroup('boot');
     const output = openSync(this.#log, 'a');
     const devices = ['/dev/fuse', '/dev/autofs'].map((device) => `--bind=${device}`);
     const own = ['-D', this.#root, '--machine=debian', '--private-network', '--console=pipe', '--boot'];
@@ -102,6 +102,29 @@ export class Machine {
     return this.run(
       `exec runuser -u ${user} -- env HOME=/home/${user} USER=${user} XDG_RUNTIME_DIR=/run/user/$(id -u ${user}) bash -euc 'cd; umask 022; ${quoted}'`,
     );
+  }
+
+  /** What somebody wants to see where it did not do as it should: the ends of its journal and of the mounts' logs. */
+  report(): string {
+    const journal = [
+      '-D',
+      join(this.#root, 'var/log/journal'),
+      '-q',
+      '-b',
+      '--no-pager',
+      '-o',
+      'short-precise',
+      '-n',
+      '250',
+    ];
+    const logs = ['root', ...readdirSync(join(this.#root, 'home')).map((user) => `home/${user}`)]
+      .map((home) => join(this.#root, home, '.local/state/syncmount/log'))
+      .filter((folder) => existsSync(folder))
+      .flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)));
+    return [
+      `journal:\n${spawnSync('journalctl', journal, { encoding: 'utf8' }).stdout}`,
+      ...logs.map((path) => `${path}:\n${readFileSync(path, 'utf8').split('\n').slice(-60).join('\n')}`),
+    ].join('\n');
   }
 
   /** Shuts the system down. */
@@ -143,11 +166,11 @@ class ControlGroup {
 
   /** Throws where none can be made. */
   constructor(name: string) {
+    const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
     const mounted = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1];
     if (mounted === undefined) throw new Error('cgroup2 is not mounted');
-    const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
-    this.path = join(mounted, own, `syncmount-test-${name}`);
-    this.remove();
+    removeAbandoned(join(mounted, own));
+    this.path = join(mounted, own, `${prefix}${name}-${process.pid}`);
     mkdirSync(this.path);
     if (!existsSync(join(this.path, 'cgroup.kill'))) {
       rmdirSync(this.path);
@@ -155,15 +178,31 @@ class ControlGroup {
     }
   }
 
-  /** Kills what is in it, and waits for the end of that. */
   remove(): void {
-    if (!existsSync(this.path)) return;
-    writeFileSync(join(this.path, 'cgroup.kill'), '1');
-    const until = performance.now() + 20_000;
-    while (/populated 1/.test(readFileSync(join(this.path, 'cgroup.events'), 'utf8')) && performance.now() < until)
-      spawnSync('sleep', ['0.05']);
-    removeTree(this.path);
+    removeGroup(this.path);
   }
+}
+
+const prefix = 'syncmount-test-';
+
+/** Removes the groups of earlier tests that were killed. */
+function removeAbandoned(parent: string): void {
+  for (const name of readdirSync(parent).filter((entry) => entry.startsWith(prefix)))
+    if (!existsSync(`/proc/${name.split('-').at(-1)}`)) removeGroup(join(parent, name));
+}
+
+/** Kills what is in the group, waits for the end of that, and removes the group, with the one of its path that systemd-nspawn has made in an older hierarchy. */
+function removeGroup(path: string): void {
+  if (!existsSync(path)) return;
+  writeFileSync(join(path, 'cgroup.kill'), '1');
+  const until = performance.now() + 20_000;
+  while (/populated 1/.test(readFileSync(join(path, 'cgroup.events'), 'utf8')) && performance.now() < until)
+    spawnSync('sleep', ['0.05']);
+  removeTree(path);
+  const mounts = readFileSync('/proc/mounts', 'utf8');
+  const own = path.slice((/^\S+ (\S+) cgroup2 /m.exec(mounts)?.[1] ?? '').length);
+  for (const [, mounted] of mounts.matchAll(/^\S+ (\S+) cgroup \S*name=systemd/gm))
+    if (existsSync(`${mounted}${own}`)) removeTree(`${mounted}${own}`);
 }
 
 /** Groups are removed by rmdir(2) alone. */
