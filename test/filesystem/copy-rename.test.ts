@@ -1,17 +1,18 @@
 /** Renames where the provider has none: a copy and a removal (as on 5sync). */
 import { describe, expect, it } from 'vitest';
-import { appending, type DeathPlace, dieAt, errnoOf, type Mounted, mounted, settle } from './harness.js';
+import {
+  appending,
+  type DeathPlace,
+  dieAt,
+  errnoOf,
+  intents,
+  type Mounted,
+  mounted,
+  rested,
+  settle,
+} from './harness.js';
 
 const capabilities = { moveFile: false, moveFolder: false, trash: false, md5: false } as const;
-
-const intents = (m: Mounted) => m.core.state.sql.prepare('SELECT COUNT(*) FROM intent').pluck().get();
-
-/** With nothing under way any more. */
-async function rested(m: Mounted): Promise<Mounted> {
-  while (intents(m) !== 0) await settle(1);
-  await m.fs.uploader.drain();
-  return m;
-}
 
 describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) => {
   const provider = { newIds, capabilities };
@@ -86,6 +87,56 @@ describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) =
     expect(await m.names()).toEqual(['to']);
     expect(await m.cat('to')).toBe('source');
     expect(m.isClean()).toBe(true);
+  });
+
+  it.each([
+    ['running', false],
+    ['next', true],
+  ] as const)(
+    'that the service stores after its answer is lost, when two looks have found nothing, is finished by the %s mount',
+    async (_, dies) => {
+      let m = await mounted({ provider }, (memory) => {
+        memory.other.put('from', 'source');
+      });
+      await m.names();
+      m.provider.fail('upload', 'network');
+      expect(await errnoOf(m.mv('from', 'to'))).toBe('ENETUNREACH');
+      await settle();
+      if (dies) m = await m.crash();
+      // A look at once, and one that somebody asks for.
+      m.fs.retryFailed();
+      await settle();
+      m.provider.other.put('to', 'source');
+      await rested(m);
+      expect(m.provider.other.tree()).toEqual({ to: 'source' });
+      await m.core.directories.refresh(1);
+      expect(await m.names()).toEqual(['to']);
+      expect(m.isClean()).toBe(true);
+    },
+  );
+
+  it('is looked for soon, also where another has failed for long', async () => {
+    const m = await mounted({ provider }, (memory) => {
+      for (const name of ['first', 'from']) memory.other.put(name, name);
+    });
+    await m.names();
+    m.provider.fail('remove', 'network', 5);
+    await m.mv('first', 'second');
+    // At once, and after pauses that have grown to 80 s: the next one is 160 s.
+    for (let turn = 0; turn < 20; turn++) {
+      m.clock.advance(10_000);
+      await settle();
+    }
+    await m.names();
+    m.provider.loseAnswer('upload');
+    m.provider.fail('list', 'network');
+    expect(await errnoOf(m.mv('from', 'to'))).toBe('ENETUNREACH');
+    await settle();
+    expect(m.provider.other.tree()).toEqual({ first: 'first', second: 'first', from: 'from', to: 'from' });
+    m.clock.advance(10_000);
+    await settle();
+    expect(m.provider.other.tree()).toMatchObject({ to: 'from' });
+    expect(m.provider.other.tree()).not.toHaveProperty('from');
   });
 
   it('that was never stored is not looked for any more after a while, and one that was refused not at all', async () => {

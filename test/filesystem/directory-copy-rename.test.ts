@@ -1,21 +1,22 @@
 /** Renames of directories where the provider has none: all files are copied, then the old ones are removed (as on 5sync). */
 import { describe, expect, it } from 'vitest';
 import { ProviderError } from '../../src/providers/errors.js';
-import { appending, type DeathPlace, dieAt, errnoOf, type Mounted, mounted, settle } from './harness.js';
+import {
+  appending,
+  type DeathPlace,
+  dieAt,
+  errnoOf,
+  intents,
+  type Mounted,
+  mounted,
+  rested,
+  settle,
+} from './harness.js';
 
 const capabilities = { moveFile: false, moveFolder: false, trash: false, md5: false } as const;
 const provider = { newIds: true, capabilities };
 const before = { 'd/a': 'one', 'd/b': 'two', 'd/deep/c': 'three', other: 'x' };
 const after = { 'e/a': 'one', 'e/b': 'two', 'e/deep/c': 'three', other: 'x' };
-
-const intents = (m: Mounted) => m.core.state.sql.prepare('SELECT COUNT(*) FROM intent').pluck().get();
-
-/** With nothing under way any more. */
-async function rested(m: Mounted): Promise<Mounted> {
-  while (intents(m) !== 0) await settle(1);
-  await m.fs.uploader.drain();
-  return m;
-}
 
 function withTree(options: Parameters<typeof mounted>[0] = {}): Promise<Mounted> {
   return mounted({ provider, ...options }, (memory) => {
@@ -168,6 +169,23 @@ describe('a directory renamed by copying', () => {
     m.clock.advance(10_000);
     await rested(m);
     expect(m.provider.other.tree()).toEqual(before);
+    expect(m.isClean()).toBe(true);
+  });
+
+  it('is undone where the service stores a copy after its answer was lost', async () => {
+    const m = await withTree();
+    await m.names('d/deep');
+    m.provider.during('upload', 'before', () => {
+      // So the new folder stays.
+      m.provider.other.put('e/theirs', 'theirs');
+      throw new ProviderError('network', 'the answer was lost');
+    });
+    expect(await errnoOf(m.mv('d', 'e'))).toBe('ENETUNREACH');
+    await settle();
+    expect(m.provider.other.tree()).toEqual({ ...before, 'e/theirs': 'theirs' });
+    m.provider.other.put('e/a', 'one');
+    await rested(m);
+    expect(m.provider.other.tree()).toEqual({ ...before, 'e/theirs': 'theirs' });
     expect(m.isClean()).toBe(true);
   });
 

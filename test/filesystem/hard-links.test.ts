@@ -10,6 +10,7 @@ import {
   type HarnessOptions,
   type Mounted,
   mounted,
+  rested,
   settle,
   withFiles,
   writing,
@@ -144,7 +145,7 @@ describe.each(services)('at a service %s', (_, capabilities) => {
     await ln(m, 'a', 'd/b');
     const ino = await m.ino('a');
     const again = await dieAt(m, { method: moves ? 'move' : 'upload', when }, () => m.rm('a'));
-    await expect.poll(() => again.core.state.sql.prepare('SELECT COUNT(*) FROM intent').pluck().get()).toBe(0);
+    await rested(again);
     await settle();
     const done = when === 'after';
     expect(await tree(again)).toMatchObject(done ? { 'd/b': `${ino} 1` } : { a: `${ino} 2`, 'd/b': `${ino} 2` });
@@ -217,7 +218,7 @@ describe('a crash while a name with others is replaced', () => {
     const m = await withFiles({ a: 'new', b: 'old' });
     await ln(m, 'b', 'c');
     const again = await dieAt(m, { method: 'move', nth, when }, () => m.mv('a', 'b'));
-    await expect.poll(() => again.core.state.sql.prepare('SELECT COUNT(*) FROM intent').pluck().get()).toBe(0);
+    await rested(again);
     await settle();
     const done = !(nth === 1 && when === 'before');
     expect(await again.names()).toEqual(done ? ['b', 'c'] : ['a', 'b', 'c']);

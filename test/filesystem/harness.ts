@@ -331,6 +331,19 @@ export async function dieAt(m: Mounted, place: DeathPlace, work: () => Promise<u
   return revived;
 }
 
+/** The number of changes of names that are under way or wait in the journal. */
+export const intents = (m: Mounted) => m.core.state.sql.prepare('SELECT COUNT(*) FROM intent').pluck().get();
+
+/** With nothing under way any more, the retries in the background among it. */
+export async function rested(m: Mounted): Promise<Mounted> {
+  for (let turn = 1; intents(m) !== 0; turn++) {
+    await settle(1);
+    if (turn % 20 === 0) m.clock.advance(10_000);
+  }
+  await m.fs.uploader.drain();
+  return m;
+}
+
 /** Holds the calls of a method back until `go`. */
 export function delayed<K extends 'sync' | 'truncate'>(spool: SpoolFile, method: K): { go(): void } {
   const real = spool[method].bind(spool) as (...args: number[]) => Promise<void>;

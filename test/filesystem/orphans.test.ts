@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type DeathPlace, dieAt, type Mounted, mounted, settle } from './harness.js';
+import { type DeathPlace, dieAt, intents, type Mounted, mounted, settle } from './harness.js';
 
 /** As 5sync: no renames, no trash, no checksums. */
 const provider = { capabilities: { moveFile: false, moveFolder: false, copyFile: false, trash: false, md5: false } };
-const intents = (m: Mounted) => m.core.state.sql.prepare('SELECT COUNT(*) FROM intent').pluck().get();
 const begun = async (): Promise<Mounted> => {
   const m = await mounted({ provider }, (memory) => memory.other.put('old', 'content'));
   await m.names();

@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { ln, tree } from './hard-link-support.js';
-import { type DeathPlace, dieAt, errnoOf, type Mounted, mounted, settle, withFiles, writing } from './harness.js';
+import {
+  type DeathPlace,
+  dieAt,
+  errnoOf,
+  intents,
+  type Mounted,
+  mounted,
+  settle,
+  withFiles,
+  writing,
+} from './harness.js';
 
 describe('RENAME_EXCHANGE', () => {
   const exchanging = { noReplace: false, exchange: true };
@@ -61,7 +71,6 @@ describe('RENAME_EXCHANGE', () => {
   });
 });
 
-const intents = (m: Mounted) => m.core.state.sql.prepare('SELECT COUNT(*) FROM intent').pluck().get();
 const places: DeathPlace[] = [1, 2, 3].flatMap((nth) => [
   { method: 'move' as const, nth, when: 'before' as const },
   { method: 'move' as const, nth, when: 'after' as const },

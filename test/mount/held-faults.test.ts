@@ -27,6 +27,10 @@ const faults: Readonly<Record<string, Fault>> = {
   'each request from one on is refused with 500': { action: { kind: 'status', status: 500 }, isLasting: true },
   'a request is performed, and its answer is lost': { action: lost, isLasting: false },
   'each request from one on is performed, and its answer is lost': { action: lost, isLasting: true },
+  'a request is performed long after its caller has gone': {
+    action: { kind: 'stall', ms: 5000, performed: true },
+    isLasting: false,
+  },
   'a request stalls': { action: { kind: 'stall', ms: 600_000 }, isLasting: false },
 };
 

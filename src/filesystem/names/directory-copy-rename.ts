@@ -19,6 +19,7 @@ import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState } from '../core/open-files.js';
 import type { Copies } from '../recovery/copies.js';
+import { mayBeStored } from '../recovery/unsettled-renames.js';
 import { requireBudgetForAll } from '../uploads/request-budget.js';
 import type { Uploader } from '../uploads/uploader.js';
 import type { Copied, CopyRename, NewPlace } from './copy-rename.js';
@@ -167,7 +168,7 @@ export class DirectoryCopyRename {
       const isCopied = from !== null && copies.get(ino)?.from.id === from.id;
       if (from === null || folder === undefined || isCopied) return;
       let row = 0;
-      const copied = await this.#byCopy.copy(
+      const copying = this.#byCopy.copy(
         file,
         from,
         { parentId: folder.id, name: from.name },
@@ -177,6 +178,13 @@ export class DirectoryCopyRename {
         },
         caller,
       );
+      const copied = await copying.catch((error: unknown) => {
+        if (rows.has(row) && !mayBeStored(error)) {
+          rows.delete(row);
+          this.#copies.drop(row);
+        }
+        throw error;
+      });
       copies.set(ino, { ...copied, row });
     };
     const results = await Promise.allSettled(inos.map((ino) => limit(() => copyOne(ino))));

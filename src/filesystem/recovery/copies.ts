@@ -4,12 +4,16 @@
  * Invariant: a copy is in the journal before it is stored. Its row ends with the rename, turns into the removal of the old file,
  * or, after a crash or an error, of the copy.
  */
+import { SteadyTime } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
 import { type Provider, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
 import type { Core } from '../core/core.js';
 import { entriesIn, orGone } from '../core/or-gone.js';
 import { md5Of } from '../uploads/delivery.js';
 import type { Orphans } from '../uploads/orphans.js';
+
+/** A slow service may store a copy after the request for it was given up: so long it is looked for, ms. */
+export const LOOKED_FOR = 60_000;
 
 /** The copy that a rename by copying stores under the new name. */
 export interface BegunCopy {
@@ -54,14 +58,16 @@ export class Copies {
   readonly #core: Core;
   readonly #orphans: Orphans;
   readonly #retryLater: () => void;
-  /** Journal rows of copies to undo that could not be looked for. */
-  readonly #waiting = new Set<number>();
+  readonly #time: SteadyTime;
+  /** By journal row: copies to undo that are not found yet, and since when each is looked for, by `#time`. */
+  readonly #waiting = new Map<number, number>();
 
   /** Calls `retryLater` where something failed that is to be tried again in the background. */
   constructor(core: Core, orphans: Orphans, retryLater: () => void) {
     this.#core = core;
     this.#orphans = orphans;
     this.#retryLater = retryLater;
+    this.#time = new SteadyTime(core.clock);
   }
 
   /** A copy is about to be stored. Answers the journal row; unless `commit` follows, the copy is removed again. */
@@ -70,6 +76,11 @@ export class Copies {
       .prepare("INSERT INTO intent (kind, data) VALUES ('copy', ?)")
       .run(JSON.stringify(copy));
     return Number(lastInsertRowid);
+  }
+
+  /** The service has refused the copy. */
+  drop(row: number): void {
+    this.#core.state.sql.prepare('DELETE FROM intent WHERE id = ?').run(row);
   }
 
   /** The table is about to know the file by its copy: the old file is to go. For the transaction that says so. */
@@ -89,12 +100,12 @@ export class Copies {
   }
 
   async undoWaiting(): Promise<void> {
-    if (!this.isEmpty) await this.undo(new Set(this.#waiting));
+    if (!this.isEmpty) await this.undo(new Set(this.#waiting.keys()));
   }
 
   /**
    * Removes the copies of these rows that were not committed; without `only`, all that an earlier mount left. What cannot be
-   * looked up now is looked up later.
+   * looked up now is looked up later, and so is for a while what is not there: a slow service may store it yet.
    */
   async undo(only?: ReadonlySet<number>): Promise<void> {
     const { state, log, provider } = this.#core;
@@ -105,15 +116,18 @@ export class Copies {
       if (only?.has(id) === false) continue;
       const copy = JSON.parse(data) as DirectoryCopy;
       tops.set(copy.top, copy.keepsTop === true);
+      const since = this.#waiting.get(id) ?? this.#time.now();
+      this.#waiting.set(id, since);
+      const isLastLook = this.#time.now() >= since + LOOKED_FOR;
       try {
         const stored = await findCopy(provider, copy, copy);
+        if (stored === null && !isLastLook) continue;
         // Where the original is gone, the copy is all that is left.
         const isToGo = stored !== null && (await orGone(provider.stat(copy.from))) !== null;
         if (isToGo) this.#orphans.adopt(id, stored);
-        else state.sql.prepare('DELETE FROM intent WHERE id = ?').run(id);
+        else this.drop(id);
         this.#waiting.delete(id);
       } catch (error) {
-        this.#waiting.add(id);
         log.warn({ id }, `a copy of ${copy.from.name} is not looked for yet: ${messageOf(error)}`);
       }
     }

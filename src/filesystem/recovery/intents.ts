@@ -16,6 +16,7 @@ import { isUndeletable, type Orphans } from '../uploads/orphans.js';
 import type { BegunRename } from './begun-rename.js';
 import { type BegunCopy, Copies } from './copies.js';
 import { Exchanges } from './exchanges.js';
+import { RetryLoop } from './retry-loop.js';
 import { mayBeStored, UnsettledRenames } from './unsettled-renames.js';
 
 /** A file that lost its name and stays aside while it is open. */
@@ -36,18 +37,13 @@ interface IntentRow {
   readonly data: string;
 }
 
-/** Pause before an unsettled intent is retried, ms, doubling from the first to the longest. */
-const FIRST_PAUSE = 10_000;
-const LONGEST_PAUSE = 600_000;
-
 export class Intents {
   readonly #core: Core;
   readonly #onNameRestored: (ino: Ino, file: RemoteFile) => void;
   readonly #orphans: Orphans;
   /** By id: intents that were begun and wait to be finished or undone in the background. */
   readonly #pending = new Map<number, Intent>();
-  readonly #ending = new AbortController();
-  #isWaiting = false;
+  readonly #retries: RetryLoop;
   /** Of directories that are renamed by copying. */
   readonly copies: Copies;
   readonly exchanges: Exchanges;
@@ -57,6 +53,11 @@ export class Intents {
   constructor(core: Core, orphans: Orphans, moved: (ino: Ino, file: RemoteFile) => void) {
     this.#core = core;
     this.#orphans = orphans;
+    this.#retries = new RetryLoop(
+      core.clock,
+      () => this.#settleAll(),
+      () => !this.#isAnythingPending(),
+    );
     this.copies = new Copies(core, orphans, () => this.#scheduleRetry());
     this.exchanges = new Exchanges(core, moved, () => this.#scheduleRetry());
     this.unsettled = new UnsettledRenames(core, (id) => this.end({ id }));
@@ -121,13 +122,17 @@ export class Intents {
     } catch (error) {
       if (copying === undefined || !mayBeStored(error)) this.end({ id });
       else {
-        this.unsettled.add(id, copying);
-        // At once: another retry may be minutes away.
+        this.#lookLater(id, copying);
         void this.unsettled.settle();
-        this.#scheduleRetry();
       }
       throw error;
     }
+  }
+
+  /** A service may store the copy yet, or has it, and does not answer. */
+  #lookLater(id: number, rename: BegunRename): void {
+    this.unsettled.add(id, rename);
+    this.#scheduleRetry();
   }
 
   /**
@@ -205,10 +210,8 @@ export class Intents {
   }
 
   #scheduleRetry(): void {
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
-    this.#keepTrying().catch((error: unknown) => {
-      if (!this.#ending.signal.aborted)
+    this.#retries.schedule().catch((error: unknown) => {
+      if (!this.#retries.isClosed)
         this.#core.log.error({ error }, 'unfinished changes of names wait for the next mount');
     });
   }
@@ -244,18 +247,7 @@ export class Intents {
 
   /** Ends background work; pending intents stay in the database for the next mount. */
   close(): void {
-    this.#ending.abort();
-  }
-
-  async #keepTrying(): Promise<void> {
-    try {
-      for (let pause = FIRST_PAUSE; this.#isAnythingPending(); pause = Math.min(pause * 2, LONGEST_PAUSE)) {
-        await this.#core.clock.sleep(pause, this.#ending.signal);
-        await this.#settleAll();
-      }
-    } finally {
-      this.#isWaiting = false;
-    }
+    this.#retries.close();
   }
 
   #isAnythingPending(): boolean {
@@ -300,11 +292,12 @@ export class Intents {
       const { directories: inos, rename } = JSON.parse(data) as Change;
       for (const ino of inos) directories.expire(ino);
       try {
-        if (rename !== undefined) await this.unsettled.finish(rename);
+        const isFinished = rename === undefined || (await this.unsettled.finish(rename));
         // A directory that is gone needs no listing.
         const known = inos.filter((ino) => table.get(ino)?.remote != null);
         await Promise.all(known.map((ino) => directories.refresh(ino)));
-        this.end({ id });
+        if (isFinished || rename.copy === undefined) this.end({ id });
+        else this.#lookLater(id, rename);
       } catch (error) {
         log.warn({ inos }, `what came of a change of names is not known yet: ${messageOf(error)}`);
       }

@@ -2,10 +2,12 @@
  * Renames by copying that failed without it being known whether the copy is stored: the background finishes those whose copy is there, as
  * the next mount does after a crash. Otherwise the file would stay under both names.
  */
+import { SteadyTime } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
 import { ProviderError, type ProviderErrorCode } from '../../providers/errors.js';
 import type { Core } from '../core/core.js';
 import type { BegunRename } from './begun-rename.js';
+import { LOOKED_FOR } from './copies.js';
 
 /** Nothing is stored after these answers. */
 const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
@@ -18,18 +20,16 @@ export function mayBeStored(error: unknown): boolean {
   return !(error instanceof ProviderError && refusals.has(error.code));
 }
 
-/** A slow service may store a copy after the call has ended: it is looked for so often. */
-const LOOKS = 2;
-
 interface Unsettled {
   readonly rename: BegunRename;
-  /** How often the copy was looked for, and not found. */
-  misses: number;
+  /** By `#time`. */
+  readonly failedAt: number;
 }
 
 export class UnsettledRenames {
   readonly #core: Core;
   readonly #onSettled: (row: number) => void;
+  readonly #time: SteadyTime;
   /** By journal row. */
   readonly #pending = new Map<number, Unsettled>();
   /** Finishes a rename if its copy is stored. False: there is none. */
@@ -39,6 +39,7 @@ export class UnsettledRenames {
   constructor(core: Core, onSettled: (row: number) => void) {
     this.#core = core;
     this.#onSettled = onSettled;
+    this.#time = new SteadyTime(core.clock);
   }
 
   get isEmpty(): boolean {
@@ -46,15 +47,16 @@ export class UnsettledRenames {
   }
 
   add(row: number, rename: BegunRename): void {
-    this.#pending.set(row, { rename, misses: 0 });
+    this.#pending.set(row, { rename, failedAt: this.#time.now() });
   }
 
   /** Never rejects. What cannot be found out now stays. */
   async settle(): Promise<void> {
-    for (const [row, unsettled] of [...this.#pending]) {
+    for (const [row, { rename, failedAt }] of [...this.#pending]) {
+      const isLastLook = this.#time.now() >= failedAt + LOOKED_FOR;
       try {
-        const isFinished = await this.#finish(unsettled.rename);
-        if (!isFinished && ++unsettled.misses < LOOKS) continue;
+        const isFinished = await this.#finish(rename);
+        if (!isFinished && !isLastLook) continue;
         this.#pending.delete(row);
         this.#onSettled(row);
       } catch (error) {
