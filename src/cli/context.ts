@@ -2,20 +2,20 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { SyncmountError } from '../base/errors.js';
 import { AccountStore } from '../config/accounts.js';
-import { type Directories, directoriesOf } from '../config/directories.js';
+import { type BaseDirectories, baseDirectoriesOf } from '../config/base-directories.js';
 import { parseMountInfo } from '../fuse/mount-table.js';
 import { isServed, Registry, type RegistryEntry } from '../mount/registry.js';
 
 /** The environment of every command, and the way from a command line to a mount. */
 export interface Context {
-  readonly places: Directories;
+  readonly places: BaseDirectories;
   readonly accounts: AccountStore;
   readonly registry: Registry;
 }
 
 /** That of a user with this environment. */
 export function createContext(env: NodeJS.ProcessEnv): Context {
-  const places = directoriesOf(env);
+  const places = baseDirectoriesOf(env);
   return { places, accounts: new AccountStore(places), registry: new Registry(places) };
 }
 

@@ -5,7 +5,7 @@ import { messageOf } from '../base/errors.js';
 import { isPackage } from '../base/installation.js';
 import { silentLog } from '../base/log.js';
 import { requireSqlite } from '../base/sqlite.js';
-import { privateDirectory, whyUnwritable } from '../config/directories.js';
+import { privateDirectory, whyUnwritable } from '../config/base-directories.js';
 import { formatSize } from '../config/units.js';
 import { bindings } from '../mount/bindings.js';
 import { makeProvider } from '../mount/provider-factory.js';

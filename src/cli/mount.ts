@@ -119,8 +119,8 @@ async function foreground(context: Context, { account, path, mountpoint, options
   const isChild = process.env[CHILD_MARK] === '1';
   outliveOutput();
   // Loaded here, because the command that only starts this process needs none of it.
-  const [{ Session }, { createLogger }, { serviceManagerOf }] = await Promise.all([
-    import('../mount/session.js'),
+  const [{ MountSession }, { createLogger }, { serviceManagerOf }] = await Promise.all([
+    import('../mount/mount-session.js'),
     import('../mount/logger.js'),
     import('../mount/service-manager.js'),
   ]);
@@ -145,7 +145,7 @@ async function foreground(context: Context, { account, path, mountpoint, options
     early++;
   };
   try {
-    const session = await Session.start({
+    const session = await MountSession.start({
       ...context,
       account,
       path,

@@ -1,4 +1,4 @@
-/** `syncmount umount`: asks the mount's process over its control socket, and shows the progress; `mount/session.ts` waits for the uploads. */
+/** `syncmount umount`: asks the mount's process over its control socket, and shows the progress; `mount/mount-session.ts` waits for the uploads. */
 import { resolve } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import { codeOf, SyncmountError, UsageError } from '../base/errors.js';

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
-import { type Directories, privateDirectory } from './directories.js';
+import { type BaseDirectories, privateDirectory } from './base-directories.js';
 
 const providers = ['4shared', '4sync', '5sync', 'acronis'] as const;
 
@@ -50,7 +50,7 @@ export function requireAccountName(name: string): string {
 export class AccountStore {
   readonly #directory: string;
 
-  constructor(directories: Pick<Directories, 'config'>) {
+  constructor(directories: Pick<BaseDirectories, 'config'>) {
     this.#directory = join(directories.config, 'accounts');
   }
 

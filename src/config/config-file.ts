@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { codeOf, messageOf, UsageError } from '../base/errors.js';
-import type { Directories } from './directories.js';
+import type { BaseDirectories } from './base-directories.js';
 import { type RawOptions, specOf } from './options.js';
 
 export interface ConfigFile {
@@ -17,7 +17,7 @@ export interface ConfigFile {
  * accounts of this machine. Throws `UsageError`, which names the file and the mistake, wherever in the file that is.
  */
 export function readConfigFile(
-  directories: Pick<Directories, 'config'>,
+  directories: Pick<BaseDirectories, 'config'>,
   account: string,
   known: readonly string[],
 ): ConfigFile {

@@ -15,7 +15,7 @@ import { BLOCK_BYTES } from '../cache/blocks.js';
 import { ReaderPool } from '../cache/reader-pool.js';
 import type { PunchHole } from '../cache/sparse-file.js';
 import type { StoredAccount } from '../config/accounts.js';
-import { type Directories as Places, privateDirectory } from '../config/directories.js';
+import { type BaseDirectories as Places, privateDirectory } from '../config/base-directories.js';
 import type { MountOptions } from '../config/options.js';
 import { CloudFilesystem } from '../filesystem/cloud-filesystem.js';
 import { fetchKnown } from '../filesystem/content/fetching.js';

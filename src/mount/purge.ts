@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { codeOf } from '../base/errors.js';
 import { readFrom, type Sql } from '../base/sqlite.js';
 import type { StoredAccount } from '../config/accounts.js';
-import type { Directories } from '../config/directories.js';
+import type { BaseDirectories } from '../config/base-directories.js';
 import { unnamedContents } from './journal-contents.js';
 import { rotatedFiles } from './log-file.js';
 import { identityOf } from './same-account.js';
@@ -21,7 +21,7 @@ export interface Unstored {
   readonly metadata: number;
 }
 
-type Places = Pick<Directories, 'state' | 'cache'>;
+type Places = Pick<BaseDirectories, 'state' | 'cache'>;
 
 /** Looks at the state of an account that is not mounted. */
 export function unstoredOf(name: string, stored: StoredAccount, places: Places): Unstored {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { codeOf } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
 import { isAlive, processIdentity } from '../base/processes.js';
-import type { Directories } from '../config/directories.js';
+import type { BaseDirectories } from '../config/base-directories.js';
 
 export interface RegistryEntry {
   readonly mountpoint: string;
@@ -29,7 +29,7 @@ function isEntry(read: unknown): read is RegistryEntry {
 export class Registry {
   readonly #directory: string;
 
-  constructor(directories: Pick<Directories, 'state'>) {
+  constructor(directories: Pick<BaseDirectories, 'state'>) {
     this.#directory = join(directories.state, 'mounts');
   }
 

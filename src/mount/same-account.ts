@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { codeOf } from '../base/errors.js';
 import { readFrom, type Sql } from '../base/sqlite.js';
 import type { StoredAccount } from '../config/accounts.js';
-import type { Directories } from '../config/directories.js';
+import type { BaseDirectories } from '../config/base-directories.js';
 import type { Account, Provider, RemoteRef } from '../providers/provider.js';
 
 /** Known files that are looked up at the provider; each costs a request, and a plan may allow only 60 an hour. */
@@ -23,7 +23,7 @@ export function identityOf(name: string, { provider, userId }: Pick<StoredAccoun
 export async function isSameAccount(
   name: string,
   stored: StoredAccount,
-  places: Pick<Directories, 'state'>,
+  places: Pick<BaseDirectories, 'state'>,
   account: Account,
   provider: Pick<Provider, 'stat'>,
 ): Promise<boolean> {

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { codeOf } from '../base/errors.js';
 import { readFrom } from '../base/sqlite.js';
 import type { AccountStore } from '../config/accounts.js';
-import type { Directories } from '../config/directories.js';
+import type { BaseDirectories } from '../config/base-directories.js';
 import { identityOf } from './same-account.js';
 
 /** How many contents wait to be stored; null where that is unknown: logged out meanwhile, or a process has the journal open. */
 export function waitingContents(
   name: string,
   accounts: AccountStore,
-  places: Pick<Directories, 'state'>,
+  places: Pick<BaseDirectories, 'state'>,
 ): number | null {
   try {
     const identity = identityOf(name, accounts.load(name));

@@ -14,7 +14,7 @@ import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { templateUnit, unitText, unitWord } from '../../src/cli/service-unit.js';
 import { AccountStore } from '../../src/config/accounts.js';
-import { directoriesOf } from '../../src/config/directories.js';
+import { baseDirectoriesOf } from '../../src/config/base-directories.js';
 
 let directory: string;
 beforeEach(() => {
@@ -93,7 +93,7 @@ describe('syncmount service', () => {
   const calls = (): string => readFileSync(join(directory, 'calls'), 'utf8').replaceAll('--user ', '');
 
   function addAccount(): void {
-    const places = directoriesOf({ HOME: directory });
+    const places = baseDirectoriesOf({ HOME: directory });
     const credentials = { apiKey: 'sk_5s_x' };
     const account = { provider: '5sync', endpoints: {}, credentials, userId: 'x', label: 'x' } as const;
     new AccountStore(places).save('work', account);

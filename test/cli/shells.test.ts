@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { directoriesOf } from '../../src/config/directories.js';
+import { baseDirectoriesOf } from '../../src/config/base-directories.js';
 import { Registry } from '../../src/mount/registry.js';
 
 /** How each shell is started, and the lines that make Ctrl-T print the line being typed. */
@@ -57,7 +57,7 @@ describe('Tab', () => {
     writeFileSync(join(directory, 'config/accounts/work.json'), '{}');
     mkdirSync(join(directory, 'target'));
     const entry = { mountpoint: '/media/my cloud', account: 'work', provider: '4shared', socket: '/none', log: null };
-    new Registry(directoriesOf(env)).put(entry);
+    new Registry(baseDirectoriesOf(env)).put(entry);
     const program = `#!/bin/sh\nexec '${process.execPath}' '${resolve('bin/syncmount.js')}' "$@"\n`;
     writeFileSync(join(directory, 'syncmount'), program, { mode: 0o755 });
   });

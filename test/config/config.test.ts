@@ -5,8 +5,8 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { codeOf, messageOf, UsageError } from '../../src/base/errors.js';
 import { AccountStore, requireAccountName, type StoredAccount } from '../../src/config/accounts.js';
+import { baseDirectoriesOf, privateDirectory } from '../../src/config/base-directories.js';
 import { readConfigFile } from '../../src/config/config-file.js';
-import { directoriesOf, privateDirectory } from '../../src/config/directories.js';
 import { optionSpecs, parseDashO, parseLive, quoteDashO, resolveOptions, toRaw } from '../../src/config/options.js';
 import { formatSize, parseDuration, parseSize } from '../../src/config/units.js';
 
@@ -83,7 +83,7 @@ describe('options', () => {
   });
 
   it('may have several values, in each place where they can be given', () => {
-    const places = directoriesOf({ SYNCMOUNT_CONFIG_DIR: directory });
+    const places = baseDirectoriesOf({ SYNCMOUNT_CONFIG_DIR: directory });
     writeFileSync(
       join(directory, 'config.toml'),
       '[mount]\nexclude = [".DS_Store", "~$*"]\n[account.work]\ncache-size = "1G"',
@@ -239,13 +239,13 @@ describe('config.toml', () => {
 
 describe('directories', () => {
   it('follow SYNCMOUNT_*, else XDG, else the home directory', () => {
-    expect(directoriesOf({ HOME: '/h' })).toEqual({
+    expect(baseDirectoriesOf({ HOME: '/h' })).toEqual({
       config: '/h/.config/syncmount',
       state: '/h/.local/state/syncmount',
       cache: '/h/.cache/syncmount',
     });
     expect(
-      directoriesOf({ HOME: '/h', XDG_CONFIG_HOME: '/c', XDG_STATE_HOME: '', SYNCMOUNT_CACHE_DIR: '/own' }),
+      baseDirectoriesOf({ HOME: '/h', XDG_CONFIG_HOME: '/c', XDG_STATE_HOME: '', SYNCMOUNT_CACHE_DIR: '/own' }),
     ).toEqual({ config: '/c/syncmount', state: '/h/.local/state/syncmount', cache: '/own' });
   });
 

@@ -4,7 +4,7 @@ import type { Filesystem } from '../../src/filesystem/api.js';
 import { type Addon, type Device, failed } from '../../src/fuse/kernel/addon.js';
 import type { Looks } from '../../src/fuse/kernel/connection/interrupts.js';
 import { inHeader, outHeader } from '../../src/fuse/kernel/protocol/structs.js';
-import { Session } from '../../src/fuse/kernel/session/session.js';
+import { FuseSession } from '../../src/fuse/kernel/session/fuse-session.js';
 import { captured } from './captured-requests.js';
 
 export interface Answer {
@@ -32,7 +32,7 @@ export function request(
 }
 
 export class FakeDevice {
-  readonly session: Session;
+  readonly session: FuseSession;
   readonly answers: Answer[] = [];
   readonly notifications: Answer[] = [];
   readonly complaints: string[] = [];
@@ -47,7 +47,7 @@ export class FakeDevice {
     const complain = (data: object, message: string): void =>
       void this.complaints.push(`${message} ${Object.values(data)}`);
     const log: Log = { debug() {}, info() {}, warn: complain, error: complain };
-    this.session = new Session(this.#addon(), 99, fs, log, looks);
+    this.session = new FuseSession(this.#addon(), 99, fs, log, looks);
     if (!init) return;
     this.send(Buffer.from(captured.init, 'hex'));
     this.answers.length = 0;

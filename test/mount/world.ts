@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect } from 'vitest';
 import { isAlive } from '../../src/base/processes.js';
 import { AccountStore } from '../../src/config/accounts.js';
-import { directoriesOf } from '../../src/config/directories.js';
+import { baseDirectoriesOf } from '../../src/config/base-directories.js';
 import { askControl } from '../../src/mount/control.js';
 import { Registry, type RegistryEntry } from '../../src/mount/registry.js';
 import type { MountStatus, UploadStatus } from '../../src/mount/status.js';
@@ -117,7 +117,7 @@ export class World {
       SYNCMOUNT_STATE_DIR: join(directory, 'state'),
       SYNCMOUNT_CACHE_DIR: join(directory, 'cache'),
     };
-    this.registry = new Registry(directoriesOf(this.env));
+    this.registry = new Registry(baseDirectoriesOf(this.env));
   }
 
   /** Runs `syncmount` with these arguments to its end. */
@@ -139,7 +139,7 @@ export class World {
     const client = createProvider(provider, { endpoints: { ...endpoints }, credentials, renewal });
     const { userId, label } = await client.account().finally(() => client.close());
     const account = { provider, endpoints: { ...endpoints }, credentials: { ...credentials }, userId, label };
-    new AccountStore(directoriesOf(this.env)).save(name, account);
+    new AccountStore(baseDirectoriesOf(this.env)).save(name, account);
   }
 
   async login(name = 'work', credentials: unknown = this.sandbox.credentials): Promise<Outcome> {

@@ -7,17 +7,17 @@ import type { Binding, BindingOptions, Mounted, Probe } from '../binding.js';
 import { checkDevice } from '../device.js';
 import { findFusermount, isRoot } from '../programs.js';
 import { type Addon, errnoName, loadAddon } from './addon.js';
+import { FuseSession } from './session/fuse-session.js';
 import { closeMount, openMount, raiseReadAhead } from './session/mounting.js';
-import { Session } from './session/session.js';
 
 class KernelMount implements Mounted {
   readonly mountpoint: string;
   readonly ended: Promise<void>;
   readonly #addon: Addon;
-  readonly #session: Session;
+  readonly #session: FuseSession;
   #gone = false;
 
-  constructor(addon: Addon, session: Session, mountpoint: string) {
+  constructor(addon: Addon, session: FuseSession, mountpoint: string) {
     this.#addon = addon;
     this.#session = session;
     this.mountpoint = mountpoint;
@@ -53,7 +53,7 @@ class KernelMount implements Mounted {
 async function mountKernel(fs: Filesystem, options: BindingOptions): Promise<Mounted> {
   const addon = loadAddon();
   const fd = await openMount(addon, options);
-  const session = new Session(addon, fd, fs, options.log);
+  const session = new FuseSession(addon, fd, fs, options.log);
   const mounted = new KernelMount(addon, session, options.mountpoint);
   try {
     await session.ready;

@@ -13,7 +13,7 @@ import { Request } from '../protocol/request.js';
 import { outHeader } from '../protocol/structs.js';
 import { BufferPool } from './buffers.js';
 import type { RequestCaller } from './caller.js';
-import { Directories } from './directory-handles.js';
+import { DirectoryHandles } from './directory-handles.js';
 import { Interrupts, type Looks } from './interrupts.js';
 import { Passthrough } from './passthrough.js';
 
@@ -31,7 +31,7 @@ export class Connection {
   readonly fs: Filesystem;
   readonly log: Log;
   readonly nodes: NodeIds;
-  readonly directories: Directories;
+  readonly directories: DirectoryHandles;
   readonly buffers = new BufferPool();
   readonly reply = new Reply();
   /** Open files. They are released when the mount ends, because the kernel then drops pending RELEASE requests. */
@@ -58,7 +58,7 @@ export class Connection {
     this.interrupts = new Interrupts(this.pending, looks);
     this.nodes = new NodeIds(fs.root, (ino) => fs.forgotten?.(ino));
     fs.countsReferences?.((ino) => this.#device !== undefined && this.nodes.isHeld(this.nodes.nodeOf(ino)));
-    this.directories = new Directories(fs, this.nodes, () => performance.now());
+    this.directories = new DirectoryHandles(fs, this.nodes, () => performance.now());
     this.#addon = addon;
     this.passthrough = new Passthrough(fs, log, {
       open: (fd) => (this.#device === undefined ? failed.noDevice : addon.backingOpen(this.#device, fd)),

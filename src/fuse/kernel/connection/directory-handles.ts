@@ -30,7 +30,7 @@ export interface Stream {
 
 const align = (length: number): number => (length + 7) & ~7;
 
-export class Directories {
+export class DirectoryHandles {
   readonly #fs: Filesystem;
   readonly #nodes: NodeIds;
   readonly #now: () => number;

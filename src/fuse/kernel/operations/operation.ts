@@ -1,4 +1,4 @@
-/** The interface of a request handler. `session.ts` calls the handlers; `operations.ts` lists them. */
+/** The interface of a request handler. `fuse-session.ts` calls the handlers; `operations.ts` lists them. */
 import type { MaybePromise } from '../../../base/maybe-promise.js';
 import type { Attributes, Ino } from '../../../filesystem/api.js';
 import { andThen } from '../../answers.js';

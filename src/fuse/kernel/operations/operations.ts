@@ -22,7 +22,7 @@ const interrupt: Operation<void> = {
 
 const destroy: Operation<void> = { minimum: 0, call: () => undefined };
 
-/** session.ts handles FUSE_INIT, because it comes before everything else. */
+/** fuse-session.ts handles FUSE_INIT, because it comes before everything else. */
 type Listed = Exclude<keyof typeof opcode, 'init' | 'access'>;
 
 const byName: Readonly<Record<Listed, Operation<unknown>>> = {

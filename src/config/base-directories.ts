@@ -5,7 +5,7 @@ import { messageOf, SyncmountError } from '../base/errors.js';
 import { makeDirectory } from '../base/make-directory.js';
 
 /** The program's directories (XDG Base Directory Specification). */
-export interface Directories {
+export interface BaseDirectories {
   /** Accounts and credentials, config.toml. */
   readonly config: string;
   /** Inode tables, journals, and contents that are not uploaded yet: never a cache. */
@@ -14,7 +14,7 @@ export interface Directories {
   readonly cache: string;
 }
 
-export function directoriesOf(env: NodeJS.ProcessEnv): Directories {
+export function baseDirectoriesOf(env: NodeJS.ProcessEnv): BaseDirectories {
   const home = env.HOME ?? homedir();
   const xdg = (own: string | undefined, base: string | undefined, fallback: string): string =>
     own !== undefined && own !== ''

@@ -21,14 +21,14 @@ import { initReplyBytes, negotiate } from '../protocol/negotiation.js';
 import { expireNamesMinor, opcode } from '../protocol/protocol.js';
 import type { Request } from '../protocol/request.js';
 import { initIn } from '../protocol/structs.js';
-import { Invalidations } from './invalidations.js';
+import { CacheNotifications } from './cache-notifications.js';
 
 const { EEXIST, EINTR, EINVAL, EIO, ENOSYS, ENOTSUP } = constants.errno;
 
 /** Number of requests in a row before timers and sockets get their turn. */
 const batch = 64;
 
-export class Session {
+export class FuseSession {
   /** Resolves when the protocol is negotiated. Rejects if that fails, or if the mount ends before. */
   readonly ready: Promise<void>;
   /** Resolves when the connection is over, the requests under way are settled, and every handle is released. */
@@ -39,7 +39,7 @@ export class Session {
   readonly timings = new OperationTimings(operationNames);
   readonly #addon: Addon;
   readonly #device: Device;
-  readonly #invalidations: Invalidations;
+  readonly #invalidations: CacheNotifications;
   readonly #unsubscribe: () => void;
   readonly #work = new Set<Promise<unknown>>();
   #request: Request;
@@ -65,7 +65,7 @@ export class Session {
     this.#request = this.connection.takeRequest();
     this.#device = addon.createDevice(fd, (status) => this.#onReadable(status));
     this.connection.attach(this.#device);
-    this.#invalidations = new Invalidations(this.connection, (message) => {
+    this.#invalidations = new CacheNotifications(this.connection, (message) => {
       const result = addon.notify(this.#device, message);
       if (result !== 0) log.warn({ error: errnoName(result) }, 'cannot notify the kernel');
     });

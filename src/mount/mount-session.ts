@@ -9,7 +9,7 @@ import type { Log } from '../base/log.js';
 import { requireSqlite } from '../base/sqlite.js';
 import type { AccountStore, StoredAccount } from '../config/accounts.js';
 import { limitAt } from '../config/bandwidth-timetable.js';
-import type { Directories } from '../config/directories.js';
+import type { BaseDirectories } from '../config/base-directories.js';
 import type { MountOptions } from '../config/options.js';
 import type { Binding, Mounted } from '../fuse/binding.js';
 import { loadHoles } from '../fuse/holes.js';
@@ -30,14 +30,14 @@ import type { Registry } from './registry.js';
 import { type MadeProvider, RenewingProvider } from './renewing-provider.js';
 import type { DrainProgress, MountStatus, UploadStatus } from './status.js';
 
-export interface SessionOptions {
+export interface MountSessionOptions {
   readonly account: string;
   /** A folder within the account; '' for all of it. */
   readonly path: string;
   /** Absolute. */
   readonly mountpoint: string;
   readonly options: MountOptions;
-  readonly places: Directories;
+  readonly places: BaseDirectories;
   readonly accounts: AccountStore;
   readonly registry: Registry;
   readonly log: Log;
@@ -55,10 +55,10 @@ const PROGRESS_INTERVAL_MS = 250;
 /** How long the process waits at its end until a command has received its answer, ms. */
 const ANSWER_TIMEOUT_MS = 2000;
 
-export class Session {
+export class MountSession {
   /** Resolves when the mount has ended and everything is closed. */
   readonly ended: Promise<void>;
-  readonly #options: SessionOptions;
+  readonly #options: MountSessionOptions;
   readonly #stored: StoredAccount;
   readonly #provider: RenewingProvider;
   readonly #opened: OpenAccount;
@@ -73,7 +73,7 @@ export class Session {
   #resolveEnded: () => void = () => {};
 
   private constructor(
-    options: SessionOptions,
+    options: MountSessionOptions,
     stored: StoredAccount,
     provider: RenewingProvider,
     opened: OpenAccount,
@@ -98,7 +98,7 @@ export class Session {
   }
 
   /** Resolves when the mountpoint answers. A failure before that leaves nothing behind. */
-  static async start(given: SessionOptions): Promise<Session> {
+  static async start(given: MountSessionOptions): Promise<MountSession> {
     limitHeapGrowth();
     const bandwidth = new Bandwidth();
     bandwidth.set(limitAt(given.options.bwlimit.timetable, new Date()).limit);
@@ -133,7 +133,7 @@ export class Session {
     });
     const { uploader } = opened.filesystem;
     const live = new LiveOptions(options.options, { bandwidth, uploader, setLogLevel }, systemClock);
-    const session = new Session(options, stored, provider, opened, mounted, binding.name, live, meter);
+    const session = new MountSession(options, stored, provider, opened, mounted, binding.name, live, meter);
     try {
       await session.#listen();
       meter.ready(() => session.#metered());
@@ -343,7 +343,7 @@ function loginCommand(name: string, stored: StoredAccount): string {
 async function openSessionAccount(
   provider: RenewingProvider,
   stored: StoredAccount,
-  options: SessionOptions,
+  options: MountSessionOptions,
   { sharesPages }: Binding,
   threads: DataThreads,
 ): Promise<OpenAccount> {

@@ -46,7 +46,7 @@ export function encodeInvalidateEntry(parent: number, name: string): Buffer {
   return bytes;
 }
 
-export class Invalidations {
+export class CacheNotifications {
   readonly #connection: Connection;
   readonly #write: (message: Buffer) => void;
   readonly #log: Log;
