@@ -181,12 +181,12 @@ export class BlockCache implements RevisionHost {
   }
 
   /** How many bytes of a revision are present, and whether all of them were seen to have its MD5. */
-  present(key: string, size: number): { readonly bytes: number; readonly isChecked: boolean } {
+  present(key: string, size: number): { readonly bytes: number; readonly isConfirmed: boolean } {
     const revision = this.acquire(key, size);
-    const { map, isChecked } = revision;
+    const { map, isConfirmed } = revision;
     const bytes = bytesOf(map, size);
     this.release(revision);
-    return { bytes, isChecked };
+    return { bytes, isConfirmed };
   }
 
   /** What is present, some revisions at a time. */
@@ -288,7 +288,7 @@ export class BlockCache implements RevisionHost {
   }
 
   persist(revision: CachedRevision): void {
-    const { key, size, map, changed, wasUsed, isChecked } = revision;
+    const { key, size, map, changed, wasUsed, isConfirmed } = revision;
     revision.changed = false;
     revision.isMarkedDirty = false;
     revision.wasUsed = false;
@@ -297,7 +297,7 @@ export class BlockCache implements RevisionHost {
       if (changed && revision.isEmpty()) this.#remove(key);
       else if (changed || wasUsed) {
         const stamp = revision.isFullyVerified() ? this.#fingerprintOf(key) : null;
-        const checked = isChecked ? 1 : 0;
+        const checked = isConfirmed ? 1 : 0;
         if (changed) this.#put({ key, size, blocks: map.encode(), used_at: now, checked, stamp });
         else this.#index.touch(key, now, stamp);
       }

@@ -146,7 +146,7 @@ export class BlockFetcher {
           ...options,
           ...(isBulk && { pieces: claim === null ? PIECES : { ...PIECES, target: claim } }),
           hasEarlierBytes: this.#hasEarlierBytes,
-          isVerified: this.#isVerifiedBeforeDelivery(length),
+          isVerified: this.#isConfirmedBeforeDelivery(length),
         },
         expected,
         claim,
@@ -183,13 +183,13 @@ export class BlockFetcher {
   }
 
   /** Are the bytes of an answer of this length checked before any of them is delivered? See `#receive`. */
-  #isVerifiedBeforeDelivery(length: number): boolean {
-    return this.check !== null && (this.check.isVerified || this.#isSmall(length));
+  #isConfirmedBeforeDelivery(length: number): boolean {
+    return this.check !== null && (this.check.isConfirmed || this.#isSmall(length));
   }
 
   /** Is an answer of this length held back until its MD5 is known to match? */
   #isWithheld(length: number): boolean {
-    return this.check !== null && !this.check.isVerified && this.#isSmall(length);
+    return this.check !== null && !this.check.isConfirmed && this.#isSmall(length);
   }
 
   #isSmall(length: number): boolean {

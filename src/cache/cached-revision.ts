@@ -50,7 +50,7 @@ export class CachedRevision {
   /** A block was read since the last `persist`. */
   wasUsed = false;
   /** The whole content matched the provider's MD5. So the CRC of every block, present or not, is that of the right content. */
-  isChecked: boolean;
+  isConfirmed: boolean;
   readonly #cache: RevisionHost;
   readonly #disk: RevisionFile;
   /** Blocks on their way to the disk. */
@@ -64,12 +64,12 @@ export class CachedRevision {
   /** No more can be written to the disk; present blocks can be read. */
   #full = false;
 
-  constructor(cache: RevisionHost, key: string, size: number, path: string, map: BlockMap, isChecked: boolean) {
+  constructor(cache: RevisionHost, key: string, size: number, path: string, map: BlockMap, isConfirmed: boolean) {
     this.#cache = cache;
     this.key = key;
     this.size = size;
     this.map = map;
-    this.isChecked = isChecked;
+    this.isConfirmed = isConfirmed;
     this.#disk = new RevisionFile(path, size, cache.log, cache.punchHole);
     this.#evictions = new EvictionCounts(map.count);
     this.#space = {
@@ -112,9 +112,9 @@ export class CachedRevision {
     if (!this.map.hasAll(first, last)) return false;
     const fd = this.#file();
     if (fd === null) return false;
-    const isChecked = this.map.areVerified(first, last);
-    const start = isChecked ? offset : first * BLOCK_BYTES;
-    const end = isChecked ? offset + into.length : Math.min((last + 1) * BLOCK_BYTES, this.size);
+    const areVerified = this.map.areVerified(first, last);
+    const start = areVerified ? offset : first * BLOCK_BYTES;
+    const end = areVerified ? offset + into.length : Math.min((last + 1) * BLOCK_BYTES, this.size);
     const isExact = end - start === into.length;
     const span = isExact ? into : Buffer.allocUnsafe(end - start);
     const evictions = this.#evictions.of(first, last);
@@ -126,7 +126,7 @@ export class CachedRevision {
       this.#fail(error);
       return false;
     }
-    if (!isChecked && !this.#check(first, last, span)) return false;
+    if (!areVerified && !this.#check(first, last, span)) return false;
     if (!isExact) into.set(span.subarray(offset - start, offset - start + into.length));
     for (let segment = segmentOf(first); segment <= segmentOf(last); segment++) this.#used(segment);
     return true;
@@ -277,7 +277,7 @@ export class CachedRevision {
   clearCorrupt(): void {
     this.clear();
     this.map.reset();
-    this.isChecked = false;
+    this.isConfirmed = false;
     this.#corruptions++;
   }
 

@@ -63,34 +63,34 @@ export class ContentCheck {
   }
 
   /** The content has the provider's MD5, and the CRCs of its blocks are known for good. */
-  get isVerified(): boolean {
-    return this.#cached.isChecked;
+  get isConfirmed(): boolean {
+    return this.#cached.isConfirmed;
   }
 
   /** The whole content came in one answer, and has the MD5. */
   arrivedWhole(blocks: readonly Block[]): void {
     if (blocks.some((block) => this.#cached.contradicts(block))) this.#markCorrupt();
-    this.#markVerified();
+    this.#markConfirmed();
   }
 
   /** A whole block came from the network. Throws where it differs from the block as it came before, or where the content is wrong. */
   arrived(block: Block): void {
     if (this.#cached.contradicts(block)) {
       const { name } = this.#options;
-      // One of the two is wrong. If the content was verified, it is the new one; else it may be the one that programs have got.
-      if (!this.isVerified) this.#markCorrupt();
+      // One of the two is wrong. If the content was confirmed, it is the new one; else it may be the one that programs have got.
+      if (!this.isConfirmed) this.#markCorrupt();
       throw new ProviderError('integrity', `block ${block.block} of ${name} is not what it was when it came before`);
     }
   }
 
   /** More blocks are in the cache's file. */
   stored(): void {
-    if (!this.isVerified && !this.#isStopped) void this.#hashPresent();
+    if (!this.isConfirmed && !this.#isStopped) void this.#hashPresent();
   }
 
   /** The cache's file did not take a block. `data` does not change any more. */
   unstored(block: number, data: Uint8Array): void {
-    if (this.isVerified || block < this.#next || this.#unstored.size >= MAX_UNSTORED) return;
+    if (this.isConfirmed || block < this.#next || this.#unstored.size >= MAX_UNSTORED) return;
     this.#unstored.set(block, data);
     this.stored();
   }
@@ -108,10 +108,10 @@ export class ContentCheck {
   async beforeDelivery(data: Uint8Array, offset: number, generation: number): Promise<void> {
     const first = blockOf(offset);
     const last = blockOf(offset + data.length - 1);
-    if (generation === this.generation && !this.isVerified && this.#completesDelivery(first, last))
+    if (generation === this.generation && !this.isConfirmed && this.#completesDelivery(first, last))
       await this.#verdict();
     this.require(generation);
-    if (this.isVerified) return;
+    if (this.isConfirmed) return;
     for (let block = first; block <= last; block++) {
       if (this.#delivered[block] === 0) this.#undelivered--;
       this.#delivered[block] = 1;
@@ -120,7 +120,7 @@ export class ContentCheck {
 
   /** Hashes the rest of a content whose blocks are all present. Resolves when no more can be done. */
   hashInBackground(): Promise<void> {
-    const canEnd = !this.isVerified && !this.#isStopped && this.#cached.isComplete();
+    const canEnd = !this.isConfirmed && !this.#isStopped && this.#cached.isComplete();
     return canEnd ? this.#hashPresent() : (this.#pass ?? Promise.resolve());
   }
 
@@ -152,7 +152,7 @@ export class ContentCheck {
     try {
       await this.#options.arrived();
       await this.#hashPresent();
-      while (!this.isVerified && generation === this.generation && this.#missing() <= MAX_MISSING) {
+      while (!this.isConfirmed && generation === this.generation && this.#missing() <= MAX_MISSING) {
         const block = this.#next;
         if (block < this.#cached.map.count) this.#unstored.set(block, await this.#options.block(block));
         await this.#hashPresent();
@@ -190,7 +190,7 @@ export class ContentCheck {
   async #hashLoop(): Promise<void> {
     const { map } = this.#cached;
     this.#failure = null;
-    while (!this.isVerified && !(this.#isStopped && this.#waiting === 0)) {
+    while (!this.isConfirmed && !(this.#isStopped && this.#waiting === 0)) {
       const { generation } = this;
       const from = this.#next;
       if (from === map.count) return this.#compare(await this.#md5.hex(), generation);
@@ -214,12 +214,12 @@ export class ContentCheck {
 
   #compare(md5: string, generation: number): void {
     if (generation !== this.generation) return;
-    if (md5 === this.#options.md5.toLowerCase()) this.#markVerified();
+    if (md5 === this.#options.md5.toLowerCase()) this.#markConfirmed();
     else this.#markCorrupt();
   }
 
-  #markVerified(): void {
-    this.#cached.isChecked = true;
+  #markConfirmed(): void {
+    this.#cached.isConfirmed = true;
     this.#cached.changed = true;
     this.#unstored.clear();
   }

@@ -14,7 +14,7 @@ const cacheMigrations = [
   ) WITHOUT ROWID;
   `,
   `
-  ALTER TABLE revision ADD COLUMN checked INTEGER NOT NULL DEFAULT 0; -- 1: all of it was seen to have its MD5
+  ALTER TABLE revision ADD COLUMN checked INTEGER NOT NULL DEFAULT 0; -- 1: confirmed, see ContentCheck
   `,
   `
   ALTER TABLE revision ADD COLUMN stamp TEXT; -- of its file, when every block was there and seen to be sound; NULL: not so

@@ -74,7 +74,7 @@ export class RevisionReader {
 
   /** Does the whole content have the provider's MD5? True where the provider tells none. */
   get isSound(): boolean {
-    return this.check === null || this.check.isVerified;
+    return this.check === null || this.check.isConfirmed;
   }
 
   /** Fills `into` from `offset`; answers the bytes read, fewer only at the end of the file. Rejects as the provider does. */

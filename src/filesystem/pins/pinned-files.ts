@@ -155,8 +155,8 @@ export class PinnedFiles {
     if (this.#files.get(ino)?.key === key) return;
     this.#release(ino);
     cache.pins.add(key, file.size);
-    const { bytes, isChecked } = cache.present(key, file.size);
-    const isHere = bytes === file.size && (file.md5 === null || file.size === 0 || isChecked);
+    const { bytes, isConfirmed } = cache.present(key, file.size);
+    const isHere = bytes === file.size && (file.md5 === null || file.size === 0 || isConfirmed);
     this.#files.set(ino, { key, size: file.size, job: isHere ? null : this.#work.add('fetch', ino) });
   }
 

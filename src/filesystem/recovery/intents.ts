@@ -157,18 +157,18 @@ export class Intents {
 
   /** The name is gone or belongs to another file: the file that was moved aside stays until its last close. */
   markAside({ id, replace }: Intent, file: RemoteFile): void {
-    const held: AsideIntent = { replace, file };
+    const aside: AsideIntent = { replace, file };
     this.#core.state.sql
       .prepare("UPDATE intent SET kind = 'held', data = ? WHERE id = ?")
-      .run(JSON.stringify(held), id);
+      .run(JSON.stringify(aside), id);
   }
 
   /** The same for a file that the provider hides where it lies. Answers the journal row. */
   markHidden(file: RemoteFile): number {
-    const held: AsideIntent = { file };
+    const aside: AsideIntent = { file };
     const { lastInsertRowid } = this.#core.state.sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('held', ?)")
-      .run(JSON.stringify(held));
+      .run(JSON.stringify(aside));
     return Number(lastInsertRowid);
   }
 
@@ -232,8 +232,10 @@ export class Intents {
 
   /** Retries all pending intents now, and the removal of retained versions. */
   async retry(): Promise<void> {
-    const kept = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'kept'").all() as IntentRow[];
-    for (const { id, data } of kept) this.#pending.set(id, { id, replace: JSON.parse(data) as ReplaceIntent });
+    const retained = this.#core.state.sql
+      .prepare("SELECT id, data FROM intent WHERE kind = 'kept'")
+      .all() as IntentRow[];
+    for (const { id, data } of retained) this.#pending.set(id, { id, replace: JSON.parse(data) as ReplaceIntent });
     await this.#settleAll(true);
   }
 
@@ -317,7 +319,7 @@ export class Intents {
     const stepped = beside.find((entry) => entry.kind === 'file' && entry.name === aside);
     if (stepped !== undefined) {
       const back = await this.#finish(intent.replace, stepped, entries);
-      if (back === 'kept') return this.retain(intent);
+      if (back === 'retained') return this.retain(intent);
       const row = table.byRemote('file', old.id);
       if (back?.kind === 'file' && row !== undefined) {
         table.update(row.ino, { remote: back });
@@ -334,7 +336,7 @@ export class Intents {
     { name, parentId, successor }: ReplaceIntent,
     stepped: RemoteEntry,
     entries: readonly RemoteEntry[],
-  ): Promise<RemoteEntry | null | 'kept'> {
+  ): Promise<RemoteEntry | null | 'retained'> {
     const { provider, options, clock } = this.#core;
     const holder = entries.find((entry) => entry.name === name);
     if (holder === undefined) return provider.move(stepped, { parentId, name });
@@ -343,7 +345,7 @@ export class Intents {
         await disposeRemote(this.#core, stepped);
         return null;
       } catch (error) {
-        if (isUndeletable(error)) return 'kept';
+        if (isUndeletable(error)) return 'retained';
         throw error;
       }
     }
