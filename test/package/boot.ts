@@ -3,9 +3,11 @@
  * service of bob, who does not log in. The service (a sandbox, also at 127.0.0.1) comes before the network and goes after it.
  */
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Machine, whyNoMachine } from './machine.js';
+import { liveAtLogin } from './login.js';
+import { Machine, until, whyNoMachine } from './machine.js';
+import { makeNextPackage, upgrade } from './upgrade.js';
 
 const cloud = `[Unit]
 Before=network.target network-online.target
@@ -17,7 +19,7 @@ WantedBy=multi-user.target
 `;
 
 const fstab = `work: /home/ann/work syncmount _netdev,nofail,user=ann,write-back 0 0
-store: /mnt/store syncmount _netdev,nofail,x-systemd.automount 0 0
+store: /mnt/store syncmount _netdev,nofail,x-systemd.automount,dir-ttl=1s 0 0
 `;
 
 const login = `#!/bin/sh
@@ -38,9 +40,6 @@ const logrotate = `/home/ann/.local/state/syncmount/log/work.log {
   endscript
 }
 `;
-
-/** Waits until the command succeeds. */
-const until = (command: string): string => `for i in $(seq 600); do ${command} && break; sleep 0.1; done; ${command}`;
 
 /** Of a person's mount: everything is stored. */
 const untilStored = until(`syncmount status | grep -q 'state .*everything is stored'`);
@@ -64,11 +63,15 @@ export function describeMachine(root: () => string, deb: () => string): void {
 
     beforeAll(() => {
       const files = {
+        'etc/systemd/logind.conf.d/soon.conf': '[Login]\nUserStopDelaySec=1s\n',
         'etc/systemd/system/cloud.service': cloud,
         'etc/logrotate.d/work': logrotate,
         'usr/local/bin/login-to': login,
       };
-      for (const [path, text] of Object.entries(files)) writeFileSync(join(root(), path), text);
+      for (const [path, text] of Object.entries(files)) {
+        mkdirSync(dirname(join(root(), path)), { recursive: true });
+        writeFileSync(join(root(), path), text);
+      }
       chmodSync(join(root(), 'usr/local/bin/login-to'), 0o755);
       // It would hold dpkg's lock.
       for (const timer of ['apt-daily', 'apt-daily-upgrade'])
@@ -76,6 +79,7 @@ export function describeMachine(root: () => string, deb: () => string): void {
       rmSync(join(root(), 'given'), { recursive: true, force: true });
       mkdirSync(join(root(), 'given'));
       cpSync(deb(), join(root(), 'given/syncmount.deb'));
+      makeNextPackage(deb(), join(root(), 'given/syncmount-next.deb'));
       machine = new Machine(root(), `${root()}.log`);
     });
     afterAll(() => machine?.end());
@@ -99,6 +103,7 @@ export function describeMachine(root: () => string, deb: () => string): void {
       'mounts from fstab for a user, at the first access, and as a service; uploads end before the network does',
       (machine) => {
         install(machine);
+        liveAtLogin(machine, (rate) => setBandwidth(machine, rate));
         writeSlowly(machine);
         machine.powerOff();
         // umount(8) has waited for it, and systemd for umount(8), before the service went.
@@ -121,9 +126,11 @@ export function describeMachine(root: () => string, deb: () => string): void {
       const logged = machine.run('journalctl -q -b -1 -o cat -t syncmount');
       expect(logged).toContain('unmounted  mountpoint=/home/bob/cloud left=1');
       expect(logged).not.toContain('the time to stop is over');
+      upgrade(machine, (rate) => setBandwidth(machine, rate));
       removeThePackage(machine);
       machine.powerOff();
       expect(storedAt(root())).toMatchObject({ 'offline.txt': 8, 'bob.txt': 4, 'late.txt': 5, 'removed.txt': 8 });
+      expect(storedAt(root())).toMatchObject({ 'late.bin': 1_500_000, 'pending.bin': 1_500_000, 'upgraded.txt': 9 });
     });
   });
 }
@@ -160,7 +167,7 @@ function install(machine: Machine): void {
   machine.runAs(
     'bob',
     `login-to mine
-    syncmount service install mine cloud -o write-back
+    syncmount service install mine cloud -o write-back,dir-ttl=1s
     mkdir -p ~/.config/systemd/user/${unit}.d
     printf '[Service]\\nWatchdogSec=10s\\nRestartSec=0\\n' > ~/.config/systemd/user/${unit}.d/soon.conf`,
   );
@@ -174,9 +181,14 @@ function install(machine: Machine): void {
   ).toBe('ro,nosuid,nodev,relatime\nrw,nosuid,nodev,relatime');
 }
 
-function writeSlowly(machine: Machine): void {
+/** Of the service's connections, each way, bytes a second; 0: as fast as it can. */
+function setBandwidth(machine: Machine, rate: number): void {
   machine.run(`/usr/lib/syncmount/node -e '
-    fetch("http://127.0.0.1:7000/_sandbox/settings", { method: "POST", body: JSON.stringify({ bandwidth: 300000 }) })'`);
+    fetch("http://127.0.0.1:7000/_sandbox/settings", { method: "POST", body: JSON.stringify({ bandwidth: ${rate} }) })'`);
+}
+
+function writeSlowly(machine: Machine): void {
+  setBandwidth(machine, 300_000);
   machine.runAs('ann', 'head -c 1500000 /dev/zero > work/slow.bin');
   // For the next boot.
   machine.run('systemctl disable -q cloud');
@@ -189,6 +201,7 @@ function liveWithoutTheService(machine: Machine): void {
     machine.runAs(
       'bob',
       `${isMounted}
+      ls /mnt/store > /dev/null 2>&1 &
       ls cloud
       echo bob > cloud/bob.txt
       ${until(`systemctl --user show -P StatusText ${unit} | grep -q 'to upload'`)}
@@ -206,7 +219,7 @@ function liveWithoutTheService(machine: Machine): void {
       logrotate -f /etc/logrotate.d/work
       ${until('[ -e work.log ]')}
       grep -c '"mounted"' work.log.1
-      echo late > /mnt/store/late.txt &
+      sh -c 'echo late > /mnt/store/late.txt' > /dev/null 2>&1 &
       systemctl show -P ActiveState home-ann-work.mount mnt-store.automount | xargs`),
   ).toBe('2\nactive active');
   machine.run('systemctl enable -q cloud');
@@ -217,7 +230,6 @@ function removeThePackage(machine: Machine): void {
   machine.runAs('bob', untilStored);
   machine.run(`
     echo late > /mnt/store/late.txt
-    apt-get install -y -q --reinstall /given/syncmount.deb
     apt-get remove -y -q syncmount`);
   machine.runAs('ann', 'echo removed > work/removed.txt');
 }

@@ -50,6 +50,10 @@ export function whyNoMachine(): string | null {
   }
 }
 
+/** A script that waits until the command succeeds, for a minute. */
+export const until = (command: string): string =>
+  `for i in $(seq 600); do ${command} && break; sleep 0.1; done; ${command}`;
+
 export class Machine {
   readonly #root: string;
   readonly #log: string;
@@ -195,8 +199,8 @@ function removeAbandoned(parent: string): void {
 function removeGroup(path: string): void {
   if (!existsSync(path)) return;
   writeFileSync(join(path, 'cgroup.kill'), '1');
-  const until = performance.now() + 20_000;
-  while (/populated 1/.test(readFileSync(join(path, 'cgroup.events'), 'utf8')) && performance.now() < until)
+  const end = performance.now() + 20_000;
+  while (/populated 1/.test(readFileSync(join(path, 'cgroup.events'), 'utf8')) && performance.now() < end)
     spawnSync('sleep', ['0.05']);
   removeTree(path);
   const mounts = readFileSync('/proc/mounts', 'utf8');

@@ -1,0 +1,39 @@
+/** An upgrade to another version while a mount runs that has contents to upload. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { Machine } from './machine.js';
+
+const nextVersion = '99.0.0';
+
+/** Writes the package as one of another version to `path`. */
+export function makeNextPackage(deb: string, path: string): void {
+  const tree = mkdtempSync(join(tmpdir(), 'syncmount-test-'));
+  try {
+    execFileSync('dpkg-deb', ['-R', deb, tree]);
+    for (const file of ['DEBIAN/control', 'usr/lib/syncmount/package.json']) {
+      const text = readFileSync(join(tree, file), 'utf8');
+      writeFileSync(join(tree, file), text.replace(/^(Version: |\s*"version": ")[^"\n]*/m, `$1${nextVersion}`));
+    }
+    execFileSync('dpkg-deb', ['--root-owner-group', '-Zzstd', '-z1', '--build', tree, path], { stdio: 'ignore' });
+  } finally {
+    rmSync(tree, { recursive: true });
+  }
+}
+
+/** Of ann's mount, which fstab has. */
+export function upgrade(machine: Machine, setBandwidth: (rate: number) => void): void {
+  setBandwidth(100_000);
+  machine.runAs('ann', 'head -c 1500000 /dev/zero > work/pending.bin');
+  const told = machine.run('apt-get install -y -q /given/syncmount-next.deb');
+  expect(told).toContain('syncmount: still mounted:');
+  // What is new and what runs are not of one version.
+  expect(machine.runAs('ann', 'syncmount --version; syncmount status work | grep pending.bin')).toMatch(/^99\.0\.0\n/);
+  machine.runAs('ann', 'echo upgraded > work/upgraded.txt; cat work/before.txt');
+  setBandwidth(0);
+  machine.runAs('ann', 'syncmount umount work');
+  machine.run('systemctl start home-ann-work.mount');
+  expect(machine.runAs('ann', 'cat work/upgraded.txt; stat -c %s work/pending.bin')).toBe('upgraded\n1500000');
+}
