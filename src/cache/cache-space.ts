@@ -32,8 +32,8 @@ export class CacheSpace {
   readonly #limit: number;
   readonly #options: CacheSpaceOptions;
   readonly #segments: LRUCache<string, Segment>;
-  /** Of pinned revisions: the bytes of each segment. */
-  readonly #pinned = new Map<string, Map<number, number>>();
+  /** Of pinned revisions: the bytes of each segment. Arrays, as there may be a hundred thousand small ones. */
+  readonly #pinned = new Map<string, number[]>();
   #pinnedBytes = 0;
 
   /** `limit`: bytes. */
@@ -69,13 +69,14 @@ export class CacheSpace {
   /** Takes a revision of so many blocks out of the list. What is present of it stays. */
   pin(key: string, blocks: number): void {
     if (this.#pinned.has(key)) return;
-    const segments = new Map<number, number>();
-    for (let segment = 0; segment <= segmentOf(blocks); segment++) {
+    // Of this length at once: an empty array that grows takes room for sixteen more.
+    const segments = new Array<number>(segmentOf(blocks) + 1).fill(0);
+    for (const segment of segments.keys()) {
       const id = segmentId(key, segment);
       const bytes = this.#segments.peek(id)?.bytes;
       if (bytes === undefined) continue;
       this.#segments.delete(id);
-      segments.set(segment, bytes);
+      segments[segment] = bytes;
       this.#pinnedBytes += chargeOf(bytes);
     }
     this.#pinned.set(key, segments);
@@ -86,8 +87,9 @@ export class CacheSpace {
     const segments = [...(this.#pinned.get(key) ?? [])];
     this.#forgetPinned(key);
     this.#pinned.delete(key);
-    for (const [segment, bytes] of segments) {
-      if (!this.reserve(key, segment * SEGMENT_BLOCKS, bytes)) this.#options.evict({ key, segment, bytes });
+    for (const [segment, bytes] of segments.entries()) {
+      if (bytes > 0 && !this.reserve(key, segment * SEGMENT_BLOCKS, bytes))
+        this.#options.evict({ key, segment, bytes });
     }
   }
 
@@ -96,7 +98,7 @@ export class CacheSpace {
     const segment = segmentOf(block);
     const pinned = this.#pinned.get(key);
     if (pinned !== undefined) {
-      this.#setPinned(pinned, segment, (pinned.get(segment) ?? 0) + bytes);
+      this.#setPinned(pinned, segment, (pinned[segment] ?? 0) + bytes);
       return true;
     }
     const id = segmentId(key, segment);
@@ -120,7 +122,7 @@ export class CacheSpace {
     const pinned = this.#pinned.get(key);
     const id = segmentId(key, segment);
     const reserved = this.#segments.peek(id)?.bytes ?? 0;
-    if (pinned !== undefined) this.#setPinned(pinned, segment, (pinned.get(segment) ?? 0) - bytes);
+    if (pinned !== undefined) this.#setPinned(pinned, segment, (pinned[segment] ?? 0) - bytes);
     else if (reserved > bytes) this.#segments.set(id, { key, segment, bytes: reserved - bytes });
     else this.#segments.delete(id);
   }
@@ -148,17 +150,15 @@ export class CacheSpace {
 
   /** A pinned revision has no block any more. It stays pinned. */
   #forgetPinned(key: string): void {
-    const segments = this.#pinned.get(key);
-    for (const segment of [...(segments?.keys() ?? [])]) this.#setPinned(segments ?? new Map(), segment, 0);
+    const segments = this.#pinned.get(key) ?? [];
+    for (const segment of segments.keys()) this.#setPinned(segments, segment, 0);
   }
 
-  #setPinned(segments: Map<number, number>, segment: number, bytes: number): void {
-    const before = segments.get(segment);
-    if (before !== undefined) this.#pinnedBytes -= chargeOf(before);
-    if (bytes > 0) {
-      segments.set(segment, bytes);
-      this.#pinnedBytes += chargeOf(bytes);
-    } else segments.delete(segment);
+  #setPinned(segments: number[], segment: number, bytes: number): void {
+    const before = segments[segment] ?? 0;
+    if (before > 0) this.#pinnedBytes -= chargeOf(before);
+    if (bytes > 0) this.#pinnedBytes += chargeOf(bytes);
+    segments[segment] = Math.max(0, bytes);
   }
 
   #evict(segment: Segment): void {

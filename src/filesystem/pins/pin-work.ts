@@ -24,8 +24,6 @@ export interface Job {
   bytes: number;
   /** Not before this time, by a steady clock. */
   notBefore: number;
-  /** Nobody wants its result any more. */
-  readonly abort: AbortController;
 }
 
 export interface PinWorkOptions {
@@ -42,6 +40,8 @@ export class PinWork {
   readonly #time: SteadyTime;
   /** Listings come first: they tell what is to be fetched. */
   readonly #waiting = { list: new Set<Job>(), fetch: new Set<Job>() };
+  /** What ends each job that is under way. Jobs that wait have none: there may be a hundred thousand of them. */
+  readonly #running = new Map<Job, AbortController>();
   readonly #workers = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #pausedUntil = 0;
@@ -60,20 +60,23 @@ export class PinWork {
   }
 
   add(act: Job['act'], ino: Ino): Job {
-    const job: Job = { act, ino, error: null, failures: 0, bytes: 0, notBefore: 0, abort: new AbortController() };
+    const job: Job = { act, ino, error: null, failures: 0, bytes: 0, notBefore: 0 };
     this.#waiting[act].add(job);
     this.#start();
     return job;
   }
 
+  /** Nobody wants the result of the job any more. */
   cancel(job: Job): void {
     this.#waiting[job.act].delete(job);
-    job.abort.abort(new SyncmountError('aborted', 'not wanted any more'));
+    this.#running.get(job)?.abort(new SyncmountError('aborted', 'not wanted any more'));
   }
 
   /** Ends all work. Resolves when nothing is under way. */
   async close(): Promise<void> {
-    this.#closing.abort(new SyncmountError('aborted', 'the mount ends'));
+    const reason = new SyncmountError('aborted', 'the mount ends');
+    this.#closing.abort(reason);
+    for (const abort of this.#running.values()) abort.abort(reason);
     this.#wake.abort(null);
     await Promise.all(this.#workers);
   }
@@ -111,7 +114,10 @@ export class PinWork {
 
   async #run(job: Job): Promise<void> {
     const { log, run, relist } = this.#options;
-    const signal = AbortSignal.any([job.abort.signal, this.#closing.signal]);
+    // Not `AbortSignal.any` with that of the mount: Node.js 20 keeps a trace of each such signal as long as the mount lives.
+    const abort = new AbortController();
+    const { signal } = abort;
+    this.#running.set(job, abort);
     try {
       await run(job, signal);
       job.error = null;
@@ -141,6 +147,8 @@ export class PinWork {
       log.info({ ino: job.ino, code: codeOf(error), pauseMs, delayMs }, `pinned: ${job.error}`);
       this.#waiting[job.act].add(job);
       if (isOutdated) relist(job.ino);
+    } finally {
+      this.#running.delete(job);
     }
   }
 
