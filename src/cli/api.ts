@@ -1,8 +1,10 @@
 /** `syncmount api`: any request of a service's documents, with the account's login, in the manner of `gh api`. */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { systemClock } from '../base/clock.js';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
+import { PATIENCE_MS, withPatience } from '../mount/patience.js';
 import { makeProvider } from '../mount/provider-factory.js';
 import type { ApiAnswer, ApiRequest, Provider, ProviderName } from '../providers/provider.js';
 import type { Context } from './context.js';
@@ -51,9 +53,13 @@ export async function apiCommand(
   }
 }
 
-function send(provider: Provider, request: ApiRequest): Promise<ApiAnswer> {
-  if (provider.send === undefined) throw new SyncmountError('unsupported', `${provider.name} takes no such requests`);
-  return provider.send(request);
+async function send(provider: Provider, request: ApiRequest): Promise<ApiAnswer> {
+  const { send: act } = provider;
+  if (act === undefined) throw new SyncmountError('unsupported', `${provider.name} takes no such requests`);
+  const patient = { provider, clock: systemClock };
+  return await withPatience(patient, PATIENCE_MS, new AbortController().signal, (signal) =>
+    act.call(provider, request, { signal }),
+  );
 }
 
 /** Throws `UsageError`. */

@@ -6,12 +6,12 @@ import { formatCount, formatSize } from '../config/units.js';
 import type { CachedFile, CacheListing, Dropped, Warmed, WarmProgress } from '../filesystem/inspect/cached-files.js';
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
+import { actionIn } from './actions.js';
 import type { Context } from './context.js';
 import { complain, INTERRUPTED, print, printJson } from './output.js';
 import { meant } from './trash.js';
 
 const actions = ['show', 'drop', 'warm'] as const;
-type Action = (typeof actions)[number];
 
 /** People look at the first screen. */
 const SHOWN = 30;
@@ -21,24 +21,13 @@ interface CacheOptions {
   readonly all?: boolean;
 }
 
-export async function cacheCommand(
-  context: Context,
-  name: string,
-  given: readonly string[],
-  options: CacheOptions,
-): Promise<void> {
-  const action = actionOf(name);
+export async function cacheCommand(context: Context, words: readonly string[], options: CacheOptions): Promise<void> {
+  const { action, args: given } = actionIn(context, actions, words);
   if (action === 'show') return await show(context, given, options);
   const { entry, paths } = meant(context.registry, given);
   if (action === 'drop') return await drop(entry, paths, options);
   if (given.length === 0) throw new UsageError('say what to fetch: files or folders of a mount');
   return await warm(entry, paths.length === 0 ? ['/'] : paths, options);
-}
-
-function actionOf(name: string): Action {
-  const action = actions.find((known) => known === name);
-  if (action === undefined) throw new UsageError(`'${name}' is none of ${actions.join(', ')}`);
-  return action;
 }
 
 async function show({ registry }: Context, given: readonly string[], { json, all }: CacheOptions): Promise<void> {

@@ -2,11 +2,12 @@
  * The commands of `syncmount`: their arguments, options and help. The parser, the shells' completion and the manual pages come
  * from here. Each command is loaded when it is called: `status` and `umount` answer in the time that the runtime needs to start.
  */
-import { Command } from 'commander';
+import { Command, Help } from 'commander';
 import { version } from '../base/installation.js';
 import { callerOptionSpecs, optionSpecs } from '../config/options.js';
 import { context } from './context.js';
 
+const optionHelp = new Help();
 const namesOfMounts = 'A mount is named by its account (NAME:), its mountpoint, or anything below that.';
 
 /**
@@ -19,7 +20,11 @@ export function createProgram(first?: string): Command {
     .version(version)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
-    .showSuggestionAfterError();
+    .showSuggestionAfterError()
+    // An option that may be repeated begins as an empty list, which tells nobody anything.
+    .configureHelp({
+      optionDescription: (option) => optionHelp.optionDescription(option).replace(' (default: [])', ''),
+    });
 
   const all = Object.entries(declarations).map(([usage, declare]) => ({ name: usage.split(' ')[0], usage, declare }));
   const only = all.filter(({ name }) => name === first && name !== 'help' && name !== 'complete');
@@ -127,7 +132,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       )
       .option('--json', 'list as JSON')
       .action(async (action: string | undefined, args: string[], options) =>
-        (await import('./uploads.js')).uploadsCommand(context, action ?? 'list', args, options),
+        (await import('./uploads.js')).uploadsCommand(context, action === undefined ? [] : [action, ...args], options),
       ),
   'pause [mountpoint]': (command) =>
     command
@@ -170,7 +175,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--older-than <time>', 'only what was removed so long ago, such as 30d')
       .option('--yes', 'empty without asking')
       .action(async (action: string | undefined, paths: string[], options) =>
-        (await import('./trash.js')).trashCommand(context, action ?? 'list', paths, options),
+        (await import('./trash.js')).trashCommand(context, action === undefined ? [] : [action, ...paths], options),
       ),
   'pin [paths...]': (command) =>
     command
@@ -200,7 +205,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--all', 'show all files')
       .option('--json', 'as JSON')
       .action(async (action: string | undefined, paths: string[], options) =>
-        (await import('./cache.js')).cacheCommand(context, action ?? 'show', paths, options),
+        (await import('./cache.js')).cacheCommand(context, action === undefined ? [] : [action, ...paths], options),
       ),
   'service <action> [name] [mountpoint]': (command) =>
     command

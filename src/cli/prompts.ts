@@ -34,9 +34,9 @@ export async function askHidden(question: string): Promise<string> {
 
 /**
  * For an act that cannot be undone: both questions must be answered with yes. The answers come from standard input, terminal
- * or not; its end is a no. Throws `kept` otherwise.
+ * or not; its end is a no. Throws `kept` with `otherwise`.
  */
-export async function askTwice(first: string, second: string): Promise<void> {
+export async function askTwice(first: string, second: string, otherwise: string): Promise<void> {
   const lines = createInterface({ input: process.stdin, output: process.stdout });
   const answers = lines[Symbol.asyncIterator]();
   try {
@@ -44,7 +44,7 @@ export async function askTwice(first: string, second: string): Promise<void> {
       process.stdout.write(`${question} [yes/no] `);
       const { value, done } = await answers.next();
       if (!process.stdin.isTTY) print('');
-      if (done || !/^y(es)?$/i.test(`${value}`.trim())) throw new SyncmountError('kept', 'nothing was discarded');
+      if (done || !/^y(es)?$/i.test(`${value}`.trim())) throw new SyncmountError('kept', otherwise);
     }
   } finally {
     lines.close();

@@ -6,12 +6,12 @@ import { formatSize, parseDuration } from '../config/units.js';
 import type { TrashListing, TrashResult } from '../filesystem/trash/trash.js';
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
+import { actionIn } from './actions.js';
 import { type Context, mountNamed } from './context.js';
 import { complain, print, printJson } from './output.js';
 import { askTwice } from './prompts.js';
 
 const actions = ['list', 'restore', 'empty'] as const;
-type Action = (typeof actions)[number];
 
 interface TrashOptions {
   readonly json?: boolean;
@@ -19,15 +19,10 @@ interface TrashOptions {
   readonly yes?: boolean;
 }
 
-export async function trashCommand(
-  { registry }: Context,
-  name: string,
-  args: readonly string[],
-  options: TrashOptions,
-): Promise<void> {
-  const action = actionOf(name);
+export async function trashCommand(context: Context, words: readonly string[], options: TrashOptions): Promise<void> {
+  const { action, args } = actionIn(context, actions, words);
   const age = options.olderThan === undefined ? 0 : parseDuration(options.olderThan);
-  const { entry, paths } = meant(registry, args);
+  const { entry, paths } = meant(context.registry, args);
   const all = (await askControl(entry.socket, 'trash-list')) as readonly TrashListing[];
   const oldEnough = all.filter(({ deleted }) => Date.now() - deleted >= age);
   const chosen = choose(oldEnough, paths);
@@ -40,12 +35,6 @@ export async function trashCommand(
   }
   if (chosen.length > 0 && options.yes !== true) await confirm(chosen);
   return tell('Removed', await ask(entry, 'trash-empty', chosen), options.json === true);
-}
-
-function actionOf(name: string): Action {
-  const action = actions.find((known) => known === name);
-  if (action === undefined) throw new UsageError(`'${name}' is none of ${actions.join(', ')}`);
-  return action;
 }
 
 /** The mount that the words name, and the paths: below its mountpoint, or as the list shows them. */
@@ -65,7 +54,10 @@ export function meant(
   const [entry, ...others] = new Map(mounts.map((mount) => [mount.mountpoint, mount])).values();
   if (entry === undefined) throw new SyncmountError('not-mounted', 'nothing is mounted');
   if (others.length > 0 && named.length > 0) throw new UsageError('these are of several mounts: one at a time');
-  if (others.length > 0) throw new UsageError('several accounts are mounted: say of which mountpoint');
+  if (others.length > 0) {
+    const all = [entry, ...others].map(({ mountpoint }) => mountpoint).join(', ');
+    throw new UsageError(`several accounts are mounted: name one of ${all}, or a path in it`);
+  }
   return { entry, paths };
 }
 
@@ -99,7 +91,7 @@ function list(items: readonly TrashListing[], asJson: boolean): void {
 async function confirm(items: readonly TrashListing[]): Promise<void> {
   const bytes = items.reduce((sum, { size }) => sum + (size ?? 0), 0);
   const what = items.length === 1 ? `1 object` : `${items.length} objects`;
-  await askTwice(`Remove ${what} (${formatSize(bytes)} and what is in folders) for ever?`, 'Really?');
+  await askTwice(`Remove ${what} (${formatSize(bytes)} and what is in folders) for ever?`, 'Really?', 'nothing was removed');
 }
 
 async function ask(

@@ -5,6 +5,7 @@ import type { Discarded } from '../filesystem/uploads/discarding.js';
 import { askControl } from '../mount/control.js';
 import type { RegistryEntry } from '../mount/registry.js';
 import type { UploadStatus } from '../mount/status.js';
+import { actionIn } from './actions.js';
 import { type Context, mountNamed, mountpointOf } from './context.js';
 import { exportCommand } from './export.js';
 import { complain, print, printJson } from './output.js';
@@ -22,11 +23,10 @@ interface Mounted {
 
 export async function uploadsCommand(
   context: Context,
-  name: string,
-  args: readonly string[],
+  words: readonly string[],
   options: { readonly json?: boolean },
 ): Promise<void> {
-  const action = actionOf(name);
+  const { action, args } = actionIn(context, actions, words);
   if (action === 'export') return exportCommand(context, args);
   const { entries, rest } = split(context, action, args);
   const { mounts: answers, troubles } = await statusOf(entries);
@@ -43,12 +43,6 @@ export async function uploadsCommand(
   if (mount === undefined) throw new UsageError('nothing is mounted');
   if (others.length > 0) throw new UsageError(`several accounts are mounted: say of which mountpoint to ${action}`);
   return discard(mount, rest);
-}
-
-function actionOf(name: string): Action {
-  const action = actions.find((known) => known === name);
-  if (action === undefined) throw new UsageError(`'${name}' is none of ${actions.join(', ')}`);
-  return action;
 }
 
 /** The mountpoints that are named (none: all), and the other words of the command. */
@@ -102,6 +96,7 @@ async function discard({ entry, failed }: Mounted, paths: readonly string[]): Pr
   await askTwice(
     `${what} stored nowhere else. Discard for ever?`,
     `'syncmount uploads export DIR' keeps a copy. Really discard?`,
+    'nothing was discarded',
   );
   const results = (await askControl(entry.socket, 'discard-uploads', {
     paths: chosen.map(({ path }) => path),

@@ -1,10 +1,37 @@
 /** What the commands of people do with the file system of a mount. Those that begin and end a mount are in mount-session.ts. */
+import type { Clock } from '../base/clock.js';
 import { SyncmountError } from '../base/errors.js';
 import type { CloudFilesystem } from '../filesystem/cloud-filesystem.js';
+import type { Provider } from '../providers/provider.js';
 import type { ControlArguments, ControlCommand } from './control.js';
+import { PATIENCE_MS, withPatience } from './patience.js';
 
-/** `given` aborts when the command has ended before its answer. Throws `usage` for an unknown command. */
+/** Of one that fetches for hours: a short outage does not end it. */
+const LONG_PATIENCE_MS = 60_000;
+const isLocal: ReadonlySet<ControlCommand> = new Set([
+  ...(['retry-uploads', 'pause-uploads', 'resume-uploads', 'spooled', 'discard-uploads'] as const),
+  ...(['search', 'pin-list', 'cache-list'] as const),
+]);
+
+/** As `carryOut`; gives up with `network` where the service does not answer. */
 export async function answerCommand(
+  service: { readonly provider: Provider; readonly clock: Clock },
+  filesystem: CloudFilesystem,
+  command: ControlCommand,
+  args: ControlArguments,
+  progress: (what: unknown) => void,
+  given: AbortSignal,
+): Promise<unknown> {
+  // These are for what is on this machine, and must end, however long the service is out of reach.
+  if (isLocal.has(command)) return await carryOut(filesystem, command, args, progress, given);
+  const patienceMs = command === 'cache-warm' ? LONG_PATIENCE_MS : PATIENCE_MS;
+  return await withPatience(service, patienceMs, given, (signal) =>
+    carryOut(filesystem, command, args, progress, signal),
+  );
+}
+
+/** `given` aborts when nobody waits for the answer any more. Throws `usage` for an unknown command. */
+async function carryOut(
   filesystem: CloudFilesystem,
   command: ControlCommand,
   { paths = [], names = [], query = '', wish = { act: 'show' }, email, rights }: ControlArguments,
@@ -24,24 +51,24 @@ export async function answerCommand(
     case 'discard-uploads':
       return await filesystem.discarding.discard(paths, filesystem.root);
     case 'trash-list':
-      return await trash.list();
+      return await trash.list(given);
     case 'trash-restore':
-      return await trash.restoreNamed(names);
+      return await trash.restoreNamed(names, given);
     case 'trash-empty':
-      return await trash.removeNamed(names, progress);
+      return await trash.removeNamed(names, progress, given);
     case 'info':
       return await Promise.all(paths.map((path) => inspection.info(path)));
     case 'search':
       return await inspection.search(query);
     case 'search-remote':
-      return await inspection.searchRemote(query);
+      return await inspection.searchRemote(query, given);
     case 'link':
-      return await inspection.link(paths[0] ?? '/', wish);
+      return await inspection.link(paths[0] ?? '/', wish, given);
     case 'members':
-      return await inspection.members(paths[0] ?? '/');
+      return await inspection.members(paths[0] ?? '/', given);
     case 'share':
       if (email === undefined || rights === undefined) throw new SyncmountError('usage', 'with whom is not said');
-      return await inspection.share(paths[0] ?? '/', email, rights);
+      return await inspection.share(paths[0] ?? '/', email, rights, given);
     case 'pin':
       return await pins.pin(paths);
     case 'unpin':

@@ -300,7 +300,14 @@ export class MountSession {
       case 'set':
         return this.#live.set(args.values ?? {});
       default:
-        return answerCommand(this.#opened.filesystem, command, args, progress, given);
+        return answerCommand(
+          { provider: this.#provider, clock: systemClock },
+          this.#opened.filesystem,
+          command,
+          args,
+          progress,
+          given,
+        );
     }
   }
 

@@ -222,7 +222,9 @@ describe('a trash directory', () => {
     await d.discard('docs/a');
     const parent = await d.ino('docs');
     d.m.invalidations.length = 0;
-    expect(await d.m.fs.trash.restoreNamed(['a'])).toEqual([{ name: 'a', path: '/docs/a' }]);
+    expect(await d.m.fs.trash.restoreNamed(['a'], new AbortController().signal)).toEqual([
+      { name: 'a', path: '/docs/a' },
+    ]);
     await settle();
     expect(d.m.invalidations).toContainEqual({ kind: 'entry', parent, name: 'a' });
     expect(await d.m.cat('docs/a')).toBe('a');

@@ -179,6 +179,11 @@ describe('the trash', () => {
       ['/y', 2],
     ]);
     expect((await world.cli(['trash', 'list', world.mnt])).stdout).toMatch(/^[\d-]+ [\d:]+\t2 B\t\/y$/m);
+    expect((await world.cli(['trash', 'work:'])).stdout).toMatch(/\t2 B\t\/y$/m);
+    expect(await world.cli(['trash', 'nonsense'])).toMatchObject({
+      code: 2,
+      stderr: "syncmount: 'nonsense' is none of list, restore, empty, and no mount\n",
+    });
     expect(await world.cli(['trash', 'restore', `${world.mnt}/y`])).toMatchObject({
       code: 0,
       stdout: 'Restored 1 of 1.\n',

@@ -167,11 +167,11 @@ export class Inspection {
   }
 
   /** The service's own search, in the whole account. Throws `unsupported` where its documents have none. */
-  async searchRemote(query: string): Promise<Found[]> {
+  async searchRemote(query: string, signal: AbortSignal): Promise<Found[]> {
     const { provider } = this.#core;
     if (provider.search === undefined)
       throw new ProviderError('unsupported', `the document of ${provider.name} has no search`, { data: {} });
-    return (await provider.search(query)).map(({ entry, path }) => ({
+    return (await provider.search(query, { signal })).map(({ entry, path }) => ({
       path: `/${(path ?? [entry.name]).join('/')}`,
       kind: entry.kind,
       size: entry.kind === 'file' ? entry.size : null,
@@ -180,29 +180,29 @@ export class Inspection {
   }
 
   /** Makes, shows or ends the link of an object. Throws `unsupported` for what the service's documents do not have. */
-  async link(path: string, wish: LinkWish): Promise<RemoteLink> {
+  async link(path: string, wish: LinkWish, signal: AbortSignal): Promise<RemoteLink> {
     const { provider } = this.#core;
     if (provider.link === undefined)
       throw new ProviderError('unsupported', `the document of ${provider.name} has no links`, { data: {} });
     if (wish.act !== 'show') requireWritable(this.#core);
     const { remote, name } = await this.#at(path);
     if (remote === null) throw new FsError('ENOENT', `${name} is not stored at the service yet`);
-    return await provider.link(remote, wish);
+    return await provider.link(remote, wish, { signal });
   }
 
   /** With whom a folder is shared. Throws as `share` does. */
-  async members(path: string): Promise<Member[]> {
+  async members(path: string, signal: AbortSignal): Promise<Member[]> {
     const { provider } = this.#core;
     if (provider.members === undefined) throw noMembers(provider);
-    return await provider.members(await this.#folderAt(path));
+    return await provider.members(await this.#folderAt(path), { signal });
   }
 
   /** Shares a folder with somebody. Throws `unsupported` where the service's documents have no members, ENOTDIR for a file. */
-  async share(path: string, email: string, rights: MemberRights): Promise<Member> {
+  async share(path: string, email: string, rights: MemberRights, signal: AbortSignal): Promise<Member> {
     const { provider } = this.#core;
     if (provider.share === undefined) throw noMembers(provider);
     requireWritable(this.#core);
-    return await provider.share(await this.#folderAt(path), email, rights);
+    return await provider.share(await this.#folderAt(path), email, rights, { signal });
   }
 
   async #folderAt(path: string): Promise<RemoteFolder> {

@@ -236,11 +236,11 @@ export class Trash {
   }
 
   /** What `syncmount trash list` shows, those last that were removed last. */
-  async list(): Promise<TrashListing[]> {
+  async list(signal: AbortSignal): Promise<TrashListing[]> {
     const { provider, directories } = this.#core;
     // Another machine may have made the folder for removed files since: a listing of the account's root tells.
     if (!this.isThere && provider.listTrash !== undefined) await directories.refresh(this.#accountRoot);
-    await this.refresh();
+    await this.refresh({ signal });
     return this.records.all().map((item) => {
       const { kind, id } = item.entry;
       const size = item.entry.kind === 'file' ? item.entry.size : null;
@@ -253,26 +253,30 @@ export class Trash {
     return path === null ? null : `/${path.join('/')}`;
   }
 
-  /** Restores the objects with these names in the list to their old places; answers the result for each. */
-  async restoreNamed(names: readonly string[]): Promise<TrashResult[]> {
+  /** Restores the objects with these names in the list to their old places, until the signal aborts; answers the result for each. */
+  async restoreNamed(names: readonly string[], signal: AbortSignal): Promise<TrashResult[]> {
     const results: TrashResult[] = [];
     // One after the other, those above first: the folder that one comes back to may be another one of them.
     const items = this.#named(names).sort((a, b) => depthOf(a) - depthOf(b));
-    for (const item of items) results.push(await this.#tried(item, () => this.#restoreOne(item)));
+    for (const item of items) results.push(await this.#tried(item, signal, () => this.#restoreOne(item, signal)));
     return results;
   }
 
-  async #restoreOne(item: TrashItem): Promise<void> {
-    await this.#during(item.entry, () => this.#restoring.restore(item, undefined));
+  async #restoreOne(item: TrashItem, signal: AbortSignal): Promise<void> {
+    await this.#during(item.entry, () => this.#restoring.restore(item, { signal }));
     this.records.removeNote('info', infoNameOf(item.name));
   }
 
-  /** Removes the objects with these names in the list for ever; answers the result for each. */
-  async removeNamed(names: readonly string[], progress: (done: number) => void): Promise<TrashResult[]> {
+  /** Removes the objects with these names in the list for ever, until the signal aborts; answers the result for each. */
+  async removeNamed(
+    names: readonly string[],
+    progress: (done: number) => void,
+    signal: AbortSignal,
+  ): Promise<TrashResult[]> {
     const limit = pLimit(REMOVALS_AT_ONCE);
     let done = 0;
     const removeOne = async (item: TrashItem): Promise<TrashResult> => {
-      const result = await this.#tried(item, () => this.remove(item));
+      const result = await this.#tried(item, signal, () => this.remove(item, { signal }));
       progress(++done);
       return result;
     };
@@ -283,7 +287,8 @@ export class Trash {
     return names.flatMap((name) => this.records.named(name) ?? []);
   }
 
-  async #tried(item: TrashItem, act: () => Promise<void>): Promise<TrashResult> {
+  async #tried(item: TrashItem, signal: AbortSignal, act: () => Promise<void>): Promise<TrashResult> {
+    signal.throwIfAborted();
     const { name } = item;
     const path = this.#shownPath(item);
     try {
