@@ -29,7 +29,9 @@ const decoder = new TextDecoder();
 /** What a service answered, for programs: bytes as they are, to standard output. On a terminal, a text (`isText`) has no control characters. */
 export async function printAnswer(chunk: Uint8Array, isText: boolean): Promise<void> {
   const shown =
-    process.stdout.isTTY && isText ? decoder.decode(chunk, { stream: true }).split('\n').map(printable).join('\n') : chunk;
+    process.stdout.isTTY && isText
+      ? decoder.decode(chunk, { stream: true }).split('\n').map(printable).join('\n')
+      : chunk;
   if (!process.stdout.write(shown)) await new Promise((resolve) => process.stdout.once('drain', resolve));
 }
 

@@ -91,7 +91,11 @@ function list(items: readonly TrashListing[], asJson: boolean): void {
 async function confirm(items: readonly TrashListing[]): Promise<void> {
   const bytes = items.reduce((sum, { size }) => sum + (size ?? 0), 0);
   const what = items.length === 1 ? `1 object` : `${items.length} objects`;
-  await askTwice(`Remove ${what} (${formatSize(bytes)} and what is in folders) for ever?`, 'Really?', 'nothing was removed');
+  await askTwice(
+    `Remove ${what} (${formatSize(bytes)} and what is in folders) for ever?`,
+    'Really?',
+    'nothing was removed',
+  );
 }
 
 async function ask(
