@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { dirname, relative } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { bundledSources } from './test/support/bundled-sources.js';
 
 /**
  * What takes longest first: whatever is short fills up the end of the run, when a long file would leave one worker alone.
@@ -66,6 +67,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
+        plugins: [bundledSources()],
         test: { name: 'mounts', include: ofProcesses.map((path) => path.replace(/\*\*$/, '**/*.test.ts')) },
       },
       // One process for many files: loading what they share takes longer than most of them.
