@@ -6,7 +6,7 @@
  * it are missing; of any other file nothing is pinned.
  */
 import { Pieces, turn } from '../../base/event-loop-turns.js';
-import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { idOfRevision, type RemoteFile, revisionKey } from '../../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';
 import type { Job, PinWork } from './pin-work.js';
@@ -76,6 +76,12 @@ export class PinnedFiles {
         const [next] = this.#doubtful;
         if (next !== undefined) this.lookAt(next);
       });
+  }
+
+  /** Is this the revision that is to be here of a pinned file? */
+  wants(key: string): boolean {
+    const ino = this.#core.table.byRemote('file', idOfRevision(key))?.ino;
+    return ino !== undefined && this.#files.get(ino)?.key === key;
   }
 
   /** Resolves when no look is under way. */

@@ -80,18 +80,22 @@ export class Pins {
 
   /** Takes up the pins of earlier mounts. Without any, nothing is done from here on. */
   start(): void {
-    const { table, readers, log } = this.#core;
+    const { table, log } = this.#core;
     for (const ino of table.pins.all()) this.#pinned.lookAt(ino);
     if (!table.pins.isEmpty) this.#begin();
-    // Contents that were pinned and are not any more: the process has died in between.
-    this.#pinned
-      .settled()
-      .then(() => {
-        const wanted = new Set([...this.#pinned.files.values()].map(({ key }) => key));
-        if (!this.#closing.signal.aborted)
-          for (const key of readers.cache.pins.keys()) if (!wanted.has(key)) readers.cache.pins.remove(key);
-      })
-      .catch((error: unknown) => log.error({ error }, 'pins of an earlier mount'));
+    this.#releaseEarlier().catch((error: unknown) => log.error({ error }, 'pins of an earlier mount'));
+  }
+
+  /** Lets go of contents that were pinned and are not any more: the process has died in between. There may be many of both. */
+  async #releaseEarlier(): Promise<void> {
+    const { pins } = this.#core.readers.cache;
+    const earlier = pins.keys();
+    await this.#pinned.settled();
+    const wanted = new Set<string | null>();
+    await forEachInTurns(this.#pinned.files.values(), ({ key }) => wanted.add(key));
+    await forEachInTurns(earlier, (key) => {
+      if (!wanted.has(key) && !this.#closing.signal.aborted && !this.#pinned.wants(key)) pins.remove(key);
+    });
   }
 
   /** Pins what is at these paths from the mounted directory. Answers how many were not pinned before. ENOENT, EINVAL. */
