@@ -108,8 +108,8 @@ async function valuesOf({ store }: Sandbox, provider: Provider): Promise<Values>
 }
 
 describe.each([
-  ['4shared', '4shared and 4Sync', 34],
-  ['4sync', '4shared and 4Sync', 33],
+  ['4shared', '4shared and 4Sync', 37],
+  ['4sync', '4shared and 4Sync', 36],
   ['5sync', '5sync', 9],
   ['acronis', 'Acronis File Sync & Share', 27],
 ] as const)('the endpoints of %s', (service, title, count) => {
