@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { codeOf, UsageError } from '../base/errors.js';
+import { codeOf, messageOf, UsageError } from '../base/errors.js';
 import { formatCount, formatSize } from '../config/units.js';
 import { fuseSubtype } from '../fuse/binding.js';
 import { isMounted, type MountEntry, mountAt } from '../fuse/mount-table.js';
@@ -94,8 +94,9 @@ async function drained(mounted: MountEntry): Promise<string | null> {
     const asked = askControl(entry.socket, 'unmount', {}, heard, SILENCE_PATIENCE_MS) as Promise<UploadStatus[]>;
     return await Promise.race([tooLong, asked.then(({ length }) => (length === 0 ? null : leftOver(length)))]);
   } catch (error) {
-    if (codeOf(error) === undefined) throw error;
-    return null;
+    const code = codeOf(error);
+    if (code === undefined) throw error;
+    return code === 'no-answer' || code === 'silent' ? null : messageOf(error);
   } finally {
     if (isOther) process.seteuid?.(0);
   }

@@ -37,9 +37,9 @@ export class RotatedFile {
     const bytes = Buffer.from(line);
     try {
       if (this.#isFull(bytes.length)) {
-        // Another process with the same file, or logrotate, may have renamed it already.
+        // Another process with the same file, or logrotate, may have renamed it already, or emptied it (`copytruncate`).
         if (this.#isMoved()) this.reopen();
-        else this.#rotate();
+        else if (!this.#wasCut()) this.#rotate();
       }
       this.#size += writeSync(this.#fd, bytes);
     } catch {
@@ -60,6 +60,15 @@ export class RotatedFile {
     this.#size = size;
     this.#begunAt = size === 0 ? this.#clock.now() : birthtimeMs;
     return fd;
+  }
+
+  /** Another program has emptied the file. What follows is counted anew. */
+  #wasCut(): boolean {
+    const { size } = fstatSync(this.#fd);
+    if (size >= this.#size) return false;
+    this.#size = size;
+    this.#begunAt = this.#clock.now();
+    return true;
   }
 
   #isFull(more: number): boolean {

@@ -25,6 +25,7 @@ import { LiveOptions } from './live-options.js';
 import { type Metered, MountMeter } from './metrics/meter.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { type OpenAccount, openAccount } from './open-account.js';
+import { probeOutages } from './outage-probe.js';
 import { makeProvider, renewedProvider } from './provider-factory.js';
 import type { Registry } from './registry.js';
 import { type MadeProvider, RenewingProvider } from './renewing-provider.js';
@@ -66,6 +67,7 @@ export class MountSession {
   readonly #binding: string;
   readonly #live: LiveOptions;
   readonly #meter: MountMeter;
+  readonly #probing = new AbortController();
   #server: Server | null = null;
   #closing: Promise<void> | null = null;
   /** The session ends without a drain. */
@@ -92,6 +94,12 @@ export class MountSession {
     this.#binding = binding;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
+    });
+    const { signal } = this.#probing;
+    void probeOutages({
+      ...{ clock: systemClock, signal },
+      outageSince: () => provider.metrics().outage?.since ?? null,
+      ask: () => provider.account({ priority: 'background', signal }),
     });
     // A person may have run umount(8): waiting contents are uploaded before the process ends.
     void mounted.ended.then(() => this.#close(!this.#isForced));
@@ -333,6 +341,7 @@ export class MountSession {
     // What is excluded waits for nothing.
     const left = this.#uploads().filter(({ state }) => state !== 'excluded');
     this.#left = [...left, ...this.#leftMetadata()];
+    this.#probing.abort();
     this.#live.close();
     this.#meter.close();
     await this.#opened.close();

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -51,6 +60,16 @@ describe('a log file', () => {
     utimesSync(`${path}.1`, new Date(), new Date(clock.now() - 60_001));
     new RotatedFile(path, { maxSize: 1000, keep: 9, maxAge: 60_000 }, clock);
     expect(files()).toEqual({ 'work.log': 'two\n' });
+  });
+
+  it('that logrotate has emptied (copytruncate) is not renamed before it is full again', () => {
+    const log = new RotatedFile(path, small, clock);
+    log.write('0123456789012\n');
+    truncateSync(path);
+    for (const line of ['one\n', 'two two\n', 'three\n']) log.write(line);
+    expect(files()).toEqual({ 'work.log': 'one\ntwo two\nthree\n' });
+    log.write('four four\n');
+    expect(files()).toEqual({ 'work.log': 'four four\n', 'work.log.1': 'one\ntwo two\nthree\n' });
   });
 
   it('that logrotate has moved is begun anew, and so is one that another process has rotated', () => {
