@@ -1,9 +1,10 @@
 // What is compared: our mount, `rclone mount`, the plain disk. Each can be filled, mounted, emptied of caches and asked what it
 // has sent; `mnt` is where programs work.
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { Agent, fetch } from 'undici';
 import { curlRanges } from './curl.mjs';
 import { startLink } from './link.mjs';
 
@@ -13,13 +14,15 @@ const here = resolve('.');
 const programOf = (checkout) => resolve(checkout, 'bin/syncmount.js');
 const MIB = 1024 * 1024;
 
-/** Everything that lives in the directory `top`, behind links like `link`. `end` takes it all away again. */
-export function createBench(top, link) {
+/** Everything that lives in the directory `top`, behind links like `link`, over TLS with `tls`. `end` takes it all away again. */
+export function createBench(top, link, { tls = false } = {}) {
   const env = { ...process.env };
   // rclone's remote, told through the environment: its connection strings trip over the colons of a URL.
   Object.assign(env, { RCLONE_CONFIG_BENCH_TYPE: 'webdav', RCLONE_CONFIG_BENCH_VENDOR: 'other' });
   const processes = new Set();
   const mounts = [];
+  const certificate = tls ? selfSigned(top) : undefined;
+  const trust = certificate === undefined ? undefined : new Agent({ connect: { ca: readFileSync(certificate.cert) } });
 
   const sh = async (script, mnt) => {
     const begin = performance.now();
@@ -50,17 +53,25 @@ export function createBench(top, link) {
     const program = programOf(checkout);
     const home = join(top, name);
     mkdirSync(home);
-    const own = { ...env };
+    const own = { ...env, ...(certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate.cert }) };
     for (const what of ['config', 'state', 'cache']) own[`SYNCMOUNT_${what.toUpperCase()}_DIR`] = join(home, what);
     const cli = (...args) => run(process.execPath, [program, ...args], { env: own });
-    const child = background(process.execPath, [programOf(here), 'sandbox', '--json', '--dir', join(home, 'sandbox')]);
+    const tlsFlags = certificate === undefined ? [] : ['--tls-cert', certificate.cert, '--tls-key', certificate.key];
+    const child = background(process.execPath, [
+      programOf(here),
+      'sandbox',
+      '--json',
+      '--dir',
+      join(home, 'sandbox'),
+      ...tlsFlags,
+    ]);
     const line = await new Promise((first) => child.stdout.once('data', (data) => first(String(data))));
     const { endpoints, credentials, control } = JSON.parse(line);
     const links = {};
     for (const key of ['api', 'upload']) {
       links[key] = await startLink({ target: Number(new URL(endpoints[key]).port), ...link });
     }
-    const url = (key) => `http://127.0.0.1:${links[key].port}/v1_2`;
+    const url = (key) => `${tls ? 'https' : 'http'}://127.0.0.1:${links[key].port}/v1_2`;
     const file = join(home, 'credentials.json');
     writeFileSync(file, JSON.stringify(credentials), { mode: 0o600 });
     const login = ['login', 'bench', '--provider', '4shared', '--credentials', file];
@@ -72,6 +83,7 @@ export function createBench(top, link) {
     const ask = async (method, path, body) => {
       const answer = await fetch(`${control}${path}`, {
         method,
+        dispatcher: trust,
         ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
       });
       if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
@@ -81,7 +93,8 @@ export function createBench(top, link) {
     return {
       name,
       mnt,
-      curl: (size) => curlRanges({ api: url('api'), id: lastId, size, credentials, sh }),
+      curl: (size, connections) =>
+        curlRanges({ api: url('api'), id: lastId, size, credentials, certificate: certificate?.cert, connections, sh }),
       populate: (path, folders, filesEach, size) => ask('POST', '/populate', { path, folders, filesEach, size }),
       generate: async (path, size) => {
         lastId = (await ask('POST', '/generate', { path, size })).id;
@@ -221,4 +234,13 @@ export function createBench(top, link) {
   }
 
   return { sh, until, startOurs, startRclone, disk, end };
+}
+
+/** A certificate for this machine and its key, as files. */
+function selfSigned(directory) {
+  const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
+  const names = ['-subj', '/CN=bench', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  execFileSync('openssl', ['req', ...kind, ...names, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  return { cert, key };
 }

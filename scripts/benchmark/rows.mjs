@@ -83,7 +83,14 @@ export function rowsOf(sizes, { sh, until }) {
       title: 'the same file by eight curls, a range each',
       unit: 'MB/s',
       more: true,
-      measure: async (c) => (c.curl === undefined ? null : speed(await c.curl(sizes.large), sizes.large)),
+      measure: async (c) => (c.curl === undefined ? null : speed(await c.curl(sizes.large, 8), sizes.large)),
+    },
+    {
+      name: 'read-curl-16',
+      title: 'the same by sixteen',
+      unit: 'MB/s',
+      more: true,
+      measure: async (c) => (c.curl === undefined ? null : speed(await c.curl(sizes.large, 16), sizes.large)),
     },
     {
       name: 'read-page-cache',

@@ -1,7 +1,7 @@
 // Measures syncmount beside `rclone mount` (WebDAV, full cache mode) and the plain disk, in one run over the same slow link.
 // Prints a table, writes JSON with --json FILE. `--only NAME,…` reports some rows, `--quick` takes smaller sizes,
 // `--native` adds our binding over libfuse 2, `--before CHECKOUT` the program of another checkout that is built (its ratio is the
-// last column), `--no-rclone` leaves rclone out. Times on a shared
+// last column), `--tls` has our service speak TLS (rclone's does not), `--no-rclone` leaves rclone out. Times on a shared
 // machine mean little by themselves: the ratios of one run are what counts.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { createBench } from './contenders.mjs';
 import { rowsOf } from './rows.mjs';
 
 const usage =
-  'usage: scripts/bench [--quick] [--native] [--before CHECKOUT] [--no-rclone] [--only NAME,…] [--json FILE]';
+  'usage: scripts/bench [--quick] [--native] [--before CHECKOUT] [--tls] [--no-rclone] [--only NAME,…] [--json FILE]';
 const values = readFlags();
 const flag = (name) => values[name] === true;
 const only = values.only?.split(',') ?? null;
@@ -22,14 +22,23 @@ const sizes = flag('quick')
 const link = { roundTripMs: 50, bytesPerSecond: 25e6 };
 const results = [];
 
-const bench = createBench(mkdtempSync(join(tmpdir(), 'syncmount-bench-')), link);
+const bench = createBench(mkdtempSync(join(tmpdir(), 'syncmount-bench-')), link, { tls: flag('tls') });
 const { sh, startOurs, startRclone, disk } = bench;
 const rows = rowsOf(sizes, bench);
 
 function readFlags() {
   const text = { type: 'string' };
   const yes = { type: 'boolean' };
-  const options = { quick: yes, native: yes, 'no-rclone': yes, only: text, before: text, json: text, help: yes };
+  const options = {
+    quick: yes,
+    native: yes,
+    tls: yes,
+    'no-rclone': yes,
+    only: text,
+    before: text,
+    json: text,
+    help: yes,
+  };
   try {
     const { values } = parseArgs({ options });
     if (!values.help) return values;

@@ -296,6 +296,8 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--rate-limit <requests>', 'that the account has in an hour (4shared, 4sync, 5sync)')
       .option('--plan <plan>', 'of 5sync, which sets its rate limit: starter, plus or business')
       .option('--reading <name=value>', 'how to read an open point of the documents; may be repeated', collect, [])
+      .option('--tls-cert <file>', 'speak TLS, with this certificate (PEM); clients trust it by NODE_EXTRA_CA_CERTS')
+      .option('--tls-key <file>', "the certificate's private key (PEM)")
       .option('--json', 'print one line of JSON instead of text')
       .action(async (options) => (await import('./sandbox.js')).sandboxCommand(options)),
   doctor: (command) =>

@@ -1,4 +1,5 @@
-import { UsageError } from '../base/errors.js';
+import { readFileSync } from 'node:fs';
+import { messageOf, UsageError } from '../base/errors.js';
 import { parseDuration, parseSize } from '../config/units.js';
 import {
   type AnySandboxOptions,
@@ -6,6 +7,7 @@ import {
   type ProviderName,
   providerNames,
   readingsOf,
+  type Tls,
 } from '../sandbox/index.js';
 import { runSandboxCommand } from '../sandbox/run.js';
 import { print } from './output.js';
@@ -20,6 +22,8 @@ interface SandboxFlags {
   readonly rateLimit?: string;
   readonly plan?: string;
   readonly reading: readonly string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly json?: boolean;
 }
 
@@ -35,6 +39,7 @@ export async function sandboxCommand(flags: SandboxFlags): Promise<void> {
       ...(flags.bandwidth === undefined ? {} : { bandwidth: parseSize(flags.bandwidth) }),
       ...(flags.quota === undefined ? {} : { quotaBytes: parseSize(flags.quota) }),
       ...limitsOf(provider, flags),
+      ...tlsOf(flags),
       readings: givenReadings(flags.reading, readingsOf[provider]),
     } as AnySandboxOptions & { json?: boolean },
     print,
@@ -56,6 +61,20 @@ function limitsOf(provider: ProviderName, { rateLimit, plan }: SandboxFlags): ob
   if (!Number.isInteger(requests) || requests < 1) throw new UsageError(`'${rateLimit}' is not a number of requests`);
   if (provider === 'acronis') throw new UsageError('the document of acronis names no limit of requests');
   return provider === '5sync' ? { requestsPerHour: requests } : { rateLimit: { requests, seconds: 3600 } };
+}
+
+function tlsOf({ tlsCert, tlsKey }: SandboxFlags): { tls?: Tls } {
+  if (tlsCert === undefined && tlsKey === undefined) return {};
+  if (tlsCert === undefined || tlsKey === undefined) throw new UsageError('--tls-cert and --tls-key need each other');
+  return { tls: { cert: textOf(tlsCert), key: textOf(tlsKey) } };
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${messageOf(error)}`);
+  }
 }
 
 function portOf(text: string): number {

@@ -48,7 +48,7 @@ export type { Sandbox } from './fourshared/start.js';
 export type { FolderFlags, SandboxStore } from './fourshared/store.js';
 export type { HostName } from './hosts.js';
 export { type LogEntry, type LogFilter, type LogTotals, RequestLog } from './log.js';
-export { type FourSharedName, type ProviderName, providerNames } from './options.js';
+export { type FourSharedName, type ProviderName, providerNames, type Tls } from './options.js';
 export { type Content, type Entry, PathStore } from './store.js';
 
 export type AnySandbox = Sandbox | FiveSyncSandbox | AcronisSandbox;

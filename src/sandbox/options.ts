@@ -13,6 +13,11 @@ export interface Speed {
   bandwidth: number;
 }
 
+export interface Tls {
+  readonly cert: string;
+  readonly key: string;
+}
+
 export interface CommonOptions {
   /** The api port. Further hosts use the ports after it. 0 or absent: any free ports. */
   port?: number;
@@ -20,6 +25,8 @@ export interface CommonOptions {
   /** Directory for the account, which then survives a restart. Without it the account lives as long as the process. */
   dir?: string;
   faults?: FaultRule[];
+  /** Speak TLS, with this certificate and its private key, both PEM. Otherwise plain HTTP. */
+  tls?: Tls;
   /** The server's clock in milliseconds, for tests that move time. */
   now?: () => number;
 }

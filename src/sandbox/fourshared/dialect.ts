@@ -24,6 +24,7 @@ export function dialect(guard: OAuthGuard, limiter: RateLimiter): Dialect<Method
       call.oauth = guard.verify(
         {
           method: call.method,
+          scheme: 'encrypted' in call.request.socket ? 'https' : 'http',
           authority: call.request.headers.host ?? '',
           path: call.path,
           query: call.query,

@@ -2,11 +2,16 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, {
+  type FastifyHttpOptions,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import type { FaultAction, FaultPlan } from '../faults.js';
 import type { HostName } from '../hosts.js';
 import type { LogEntry, RequestLog } from '../log.js';
-import type { Speed } from '../options.js';
+import type { Speed, Tls } from '../options.js';
 import { Refusal } from '../refusal.js';
 import { deliver } from './deliver.js';
 import { type Answer, ConnectionCut, type Exchange, jsonAnswer, noContent, type Resource } from './exchange.js';
@@ -18,6 +23,8 @@ export interface Services {
   faults: FaultPlan;
   settings: Speed;
   now: () => number;
+  /** Absent: plain HTTP. */
+  tls?: Tls | undefined;
 }
 
 /** The arguments from which an exchange is made. */
@@ -58,7 +65,8 @@ export class Listener<M, X extends Exchange = Exchange> {
       keepAliveTimeout: 120_000,
       rewriteUrl: (request: IncomingMessage) => dialect.rewriteUrl?.(request) ?? request.url ?? '/',
       routerOptions: { maxParamLength: 4096 },
-    });
+      ...(services.tls === undefined ? {} : { https: services.tls }),
+    } as FastifyHttpOptions<Server>);
     // Handlers stream the bodies themselves.
     this.app.removeAllContentTypeParsers();
     this.app.addContentTypeParser('*', (_request, _payload, done) => done(null));
@@ -73,7 +81,8 @@ export class Listener<M, X extends Exchange = Exchange> {
   async listen(host: string, port: number): Promise<string> {
     await this.app.listen({ host, port });
     const address = this.app.server.address() as AddressInfo;
-    return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+    const scheme = this.services.tls === undefined ? 'http' : 'https';
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
   }
 
   /** Resolves when no client is connected. */

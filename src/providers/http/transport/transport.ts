@@ -8,6 +8,7 @@ import { setMaxListeners } from 'node:events';
 import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../../base/errors.js';
 import { Agent } from './agent.js';
+import { certificateProblem } from './certificate-problem.js';
 import { CountedBody, inTurn } from './counted-body.js';
 import { requestEmptyChunked } from './empty-chunked.js';
 import type { Exchanger, ExchangerOptions } from './exchanger.js';
@@ -32,8 +33,6 @@ const connectionRefused = new Set([
   'EADDRNOTAVAIL',
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
-
-const badCertificate = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET|VERIFY)_|ERR_SSL_|HOSTNAME_MISMATCH)/;
 
 /** Bodies of up to so many bytes are sent in one buffer: one system call instead of several. */
 const singleWriteBytes = 256 * 1024;
@@ -124,7 +123,8 @@ export class Watch implements ExchangeWatch {
       return new TransportFailure('source', messageOf(this.sourceError), this.sourceError);
     const code = codeOf(error) ?? '';
     if (connectionRefused.has(code)) return new TransportFailure('refused', `no connection (${code})`, error);
-    if (badCertificate.test(code)) return new TransportFailure('insecure', `no secure connection (${code})`, error);
+    const insecure = certificateProblem(code);
+    if (insecure !== undefined) return new TransportFailure('insecure', insecure, error);
     if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH')
       return new TransportFailure('source', 'the content to upload is not as long as it said', error);
     if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED' || code === 'UND_ERR_ABORTED')

@@ -17,6 +17,7 @@ export type AuthKind = 'user' | 'request-token' | 'consumer' | 'public' | 'none'
 
 export interface SignedRequest {
   method: string;
+  scheme: string;
   authority: string;
   path: string;
   query: URLSearchParams;
@@ -64,7 +65,7 @@ export class OAuthGuard {
     const token = oauth.get('oauth_token') ?? '';
     const tokenSecret = this.#tokenSecret(token, kind);
 
-    const base = signatureBaseString(request.method, baseUrl('http', request.authority, request.path), all);
+    const base = signatureBaseString(request.method, baseUrl(request.scheme, request.authority, request.path), all);
     const expected = hmacSha1(base, consumerSecret, tokenSecret);
     if (!sameSignature(expected, oauth.get('oauth_signature') ?? ''))
       throw new ApiError(
