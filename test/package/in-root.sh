@@ -1,5 +1,5 @@
 # Runs in a Debian root without compilers and without a network: installs a package, does the main job, removes the package.
-# usage: in-root.sh deb|npm    (the package, and for npm a Node.js, lie in /given)
+# usage: INSTALL=COMMAND in-root.sh deb|npm    (the package, and for npm a Node.js, lie in /given)
 set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 cd /given
@@ -13,12 +13,13 @@ files > before
 start=$(date +%s)
 case $1 in
   deb)
-    apt-get install -y -q ./*.deb < /dev/null > install.log 2>&1 || { cat install.log; exit 1; }
+    sh -euc "$INSTALL" < /dev/null > install.log 2>&1 || { cat install.log; exit 1; }
     node=/usr/lib/syncmount/node
     ;;
   npm)
     # All that npm could want is here, or it waits for a registry that is not there.
-    npm install -g --no-update-notifier --loglevel=info ./*.tgz > install.log 2>&1 || { cat install.log; exit 1; }
+    export npm_config_update_notifier=false npm_config_loglevel=info
+    sh -euc "$INSTALL" < /dev/null > install.log 2>&1 || { cat install.log; exit 1; }
     if grep -E 'EBADENGINE|http fetch|deprecated|run .*(install|build)' install.log; then exit 1; fi
     node=node
     ;;

@@ -14,7 +14,7 @@ function session(machine: Machine, script: string): string {
 
 /** logind lets his systemd run on for `UserStopDelaySec`, for whoever comes back. */
 function waitForLogout(machine: Machine): void {
-  machine.run(`${until('! systemctl is-active -q user@$(id -u cas)')}
+  machine.run(`${until('systemctl show -P ActiveState user@$(id -u cas) | grep -qx inactive')}
     ! findmnt /home/cas/files`);
 }
 

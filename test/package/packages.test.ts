@@ -84,12 +84,23 @@ if (isComplete) {
         if (made.status !== 0) throw new Error(`mmdebstrap: ${made.stderr.trim().split('\n').at(-1)}`);
       });
 
+      /** What README.md tells people to type, but for sudo, which root does not need. */
+      function readmeLine(end: string): string {
+        const install = /^## Install\n+((?: {4}.*\n)+)/m.exec(readFileSync('README.md', 'utf8'))?.[1] ?? '';
+        const lines = install.trimEnd().split('\n');
+        expect(lines).toHaveLength(2);
+        const line = lines.find((text) => text.includes(named(end)));
+        if (line === undefined) throw new Error(`README.md installs no ${named(end)}`);
+        return line.replace(/^\s*sudo /, '');
+      }
+
       function inRoot(kind: 'npm' | 'deb'): string {
         const given = join(root(), 'given');
         rmSync(given, { recursive: true, force: true });
         mkdirSync(given);
         cpSync(resolve('test/package/in-root.sh'), join(given, 'in-root.sh'));
-        const file = named(kind === 'deb' ? '.deb' : '.tgz');
+        const end = kind === 'deb' ? '.deb' : '.tgz';
+        const file = named(end);
         cpSync(join(directory, 'first', file), join(given, file));
         const script = `
         set -eu
@@ -102,9 +113,10 @@ if (isComplete) {
           set -- $device; mknod -m 666 dev/$1 c $2 $3
         done
         ln -s /proc/self/fd dev/fd
-        exec env -i "$(command -v chroot)" . sh /given/in-root.sh ${kind}`;
+        exec env -i INSTALL="$INSTALL" "$(command -v chroot)" . sh /given/in-root.sh ${kind}`;
         const { status, stdout, stderr } = spawnSync('unshare', ['-mnpf', '--kill-child', 'sh', '-c', script], {
           cwd: root(),
+          env: { ...process.env, INSTALL: readmeLine(end) },
           encoding: 'utf8',
         });
         if (status !== 0) throw new Error(`${kind}: it ended with ${status}\n${stdout}\n${stderr}`);
