@@ -166,7 +166,7 @@ print(libc.renameat2(-100, b'f', -100, b'n', 4), ctypes.get_errno())"`),
       ),
     ).toBe('');
     const sent = await world.routesOf(() => world.out('cp -al r/d/alone r/again; cp -al r/f s; stat -c %h s'));
-    expect(sent).toEqual([]);
+    expect(sent.filter((route) => route !== 'GET /changes')).toEqual([]);
     expect(await world.out('stat -c %h s r/again')).toBe('4\n2');
     // A snapshot of what has not changed is links alone.
     await world.out('rsync -aH --specials --link-dest=../r "$TOP/t/" snap/');
