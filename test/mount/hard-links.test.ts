@@ -1,6 +1,6 @@
 /** Hard links through the kernel: one inode, whatever its names, as on the local disk. */
-import { beforeEach, expect } from 'vitest';
-import { describeEach, openWorld, subjects } from './subjects.js';
+import { expect } from 'vitest';
+import { describeEach, openWorld, shareWorld, subjects } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 /** Runs in a directory of the mount and in one of the local disk: both must say the same. */
@@ -17,9 +17,8 @@ const listing = `find . -mindepth 1 -printf '%P %y %m %n %s %T@ (%l)\\n' | grep 
 describeEach(subjects, '$provider through $binding', (subject, { it: turn, unless }) => {
   cleanUpWorlds();
   let world: World;
-  beforeEach(async () => {
-    world = await openWorld(subject);
-    await world.mount();
+  shareWorld(subject, [], (shared) => {
+    world = shared;
   });
   const isNative = ({ binding }: { binding: string }): boolean => binding === 'native';
   const byPaths = 'libfuse goes by paths, so the kernel has an inode a name';
@@ -28,7 +27,7 @@ describeEach(subjects, '$provider through $binding', (subject, { it: turn, unles
     const run = (top: string): Promise<string> => world.out(`mkdir ${top}; cd ${top}; ${everyday}`);
     const local = await run('"$TOP/w"');
     expect(await run('"$MNT/w"')).toBe(local);
-    const files = world.sandbox.store.tree().filter(({ kind }) => kind === 'file');
+    const files = world.stored().filter(({ kind }) => kind === 'file');
     const contents = await world.out(
       `cd "$TOP/w"; find . -type f -printf '%i %p\\n' | sort -u -k1,1n | cut -d' ' -f2 | xargs md5sum`,
     );
@@ -45,7 +44,7 @@ describeEach(subjects, '$provider through $binding', (subject, { it: turn, unles
     const before = await world.out('stat -c "%i %h %s" a b d/c');
     expect(new Set(before.split('\n')).size).toBe(1);
     const { pid } = await world.status();
-    await world.shell(`kill -9 ${pid}; umount -l "$MNT"`);
+    await world.shell(`kill -9 ${pid}; umount -l ${world.mnt}`);
     await world.mount();
     expect(await world.out('stat -c "%i %h %s" a b d/c')).toBe(before);
     await world.umount();
@@ -56,6 +55,9 @@ describeEach(subjects, '$provider through $binding', (subject, { it: turn, unles
   });
 
   turn('a link costs no request, nor does its removal; that of the first name moves the object once', async () => {
+    // Requests are counted: no other test's directories are looked after meanwhile.
+    world = await openWorld(subject);
+    await world.mount();
     await world.out('echo x > a; mkdir d; echo y > d/y; ls d');
     const sent = await world.routesOf(() =>
       world.out(
@@ -80,7 +82,7 @@ os.link('a', 'b'); os.write(fd, b'two '); os.unlink('a'); os.write(fd, b'three')
 print(os.pread(fd, 100, 0).decode(), os.fstat(fd).st_nlink, open('b').read()); os.close(fd)
 print(sorted(os.listdir('.')), open('b').read())"`;
       expect(await world.out(script)).toBe("one two three 1 one two three\n['b'] one two three");
-      expect(world.sandbox.store.tree().flatMap(({ kind, path }) => (kind === 'file' ? [path] : []))).toEqual(['/b']);
+      expect(world.storedFiles()).toEqual(['/b']);
     },
   );
 
@@ -99,13 +101,13 @@ ${end}"`;
       const run = (top: string): Promise<string> =>
         world.out(`mkdir ${top}; cd ${top}; mkdir d; ${whole} && stat -c '%a %h %s' a; ls`);
       expect(await run('"$MNT/w"')).toBe(await run('"$TOP/w"'));
-      expect(world.sandbox.store.tree().flatMap(({ kind, path }) => (kind === 'file' ? [path] : []))).toEqual(['/w/a']);
+      expect(world.storedFiles()).toEqual(['/w/a']);
       const { pid } = await world.status();
       const writer = world.start(`mkdir v; cd v; mkdir d; ${script("print('named', flush=True); time.sleep(600)")}`);
       await world.until('[ -e v/b ]');
       await world.shell(`kill -9 ${pid}`);
       writer.child.kill('SIGKILL');
-      await world.shell('umount -l "$MNT"');
+      await world.shell(`umount -l ${world.mnt}`);
       await world.mount();
       expect(await world.out("cat v/b; stat -c '%h %a' v/a")).toBe('made 2 640');
     },
@@ -151,6 +153,9 @@ print(libc.renameat2(-100, b'f', -100, b'n', 4), ctypes.get_errno())"`),
   );
 
   unless(isNative, byPaths)('cp -al, rsync -aH, tar and git clone --local make them, and find them again', async () => {
+    // Requests are counted: no other test's directories are looked after meanwhile.
+    world = await openWorld(subject);
+    await world.mount();
     await world.out(`
       mkdir -p "$TOP/t/d"; cd "$TOP/t"; seq 99 > f; ln f d/g; ln f h; ln -s f l; ln l d/m; mkfifo p; echo alone > d/alone
       touch -d '2001-02-03 04:05:06' f d/alone p; touch -h -d '2001-02-03 04:05:07' l`);

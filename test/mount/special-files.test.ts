@@ -1,6 +1,6 @@
 /** Symbolic links, FIFOs, sockets and devices through the kernel: as on the local disk, and without a request. */
-import { beforeEach, expect } from 'vitest';
-import { describeEach, openWorld, subjects, traits } from './subjects.js';
+import { expect } from 'vitest';
+import { describeEach, openWorld, shareWorld, subjects, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 /** Runs in a directory of the mount and in one of the local disk: both must say the same. */
@@ -18,9 +18,8 @@ const listing = `find . -mindepth 1 -printf '%P %y %m %U %G %T@ (%l)\\n' | LC_AL
 describeEach(subjects, '$provider through $binding', (subject, { it: turn, unless }) => {
   cleanUpWorlds();
   let world: World;
-  beforeEach(async () => {
-    world = await openWorld(subject);
-    await world.mount();
+  shareWorld(subject, [], (shared) => {
+    world = shared;
   });
   const isNative = ({ binding }: { binding: string }): boolean => binding === 'native';
 
@@ -45,7 +44,7 @@ print(all(os.readlink(b'l%d' % n) == t for n, t in enumerate([${targets}])))"`;
       expect(await world.out(read)).toBe('True');
       const inodes = await world.out('stat -c %i l0 l1 l2');
       const { pid } = await world.status();
-      await world.shell(`kill -9 ${pid}; umount -l "$MNT"`);
+      await world.shell(`kill -9 ${pid}; umount -l ${world.mnt}`);
       await world.mount();
       expect(await world.out(read)).toBe('True');
       await world.umount();
@@ -57,6 +56,9 @@ print(all(os.readlink(b'l%d' % n) == t for n, t in enumerate([${targets}])))"`;
   );
 
   turn('they cost no request, however many', async () => {
+    // Requests are counted: no other test's directories are looked after meanwhile.
+    world = await openWorld(subject);
+    await world.mount();
     await world.out('mkdir d; echo x > d/f; ls d');
     const sent = await world.requestsOf(() =>
       world.out(`
@@ -65,7 +67,7 @@ print(all(os.readlink(b'l%d' % n) == t for n, t in enumerate([${targets}])))"`;
     );
     expect(sent.map(({ route }) => route).filter((route) => route !== 'GET /changes')).toEqual([]);
     expect(await world.status()).toMatchObject({ pending: [], failed: [] });
-    expect(world.sandbox.store.tree().map(({ path }) => path)).toEqual(
+    expect(world.stored().map(({ path }) => path)).toEqual(
       traits[subject.provider].keepsFolders ? ['/d', '/d/f'] : expect.arrayContaining(['/d/f']),
     );
   });
@@ -93,10 +95,12 @@ PY`);
       ls; find . -mindepth 1 -printf '%P %y %l\\n' | sort; find . -type f | sort | xargs cat`;
     const local = await world.out(`mkdir "$TOP/w"; cd "$TOP/w"; ${matrix}`);
     expect(await world.out(`mkdir w; cd w; ${matrix}`)).toBe(local);
-    const files = world.sandbox.store.tree().filter(({ kind }) => kind === 'file');
-    expect(files.map(({ path }) => path.replace(/^\/w\//, '')).toSorted()).toEqual(
-      (await world.out('cd "$TOP/w"; find . -type f -printf "%P\\n" | LC_ALL=C sort')).split('\n'),
-    );
+    expect(
+      world
+        .storedFiles()
+        .map((path) => path.replace(/^\/w\//, ''))
+        .toSorted(),
+    ).toEqual((await world.out('cd "$TOP/w"; find . -type f -printf "%P\\n" | LC_ALL=C sort')).split('\n'));
     expect(await world.out('rm w/sub/*; rmdir w/sub; ls w | wc -l')).toBe('9');
   });
 

@@ -2,7 +2,7 @@
  * What the semantics of a mount are tested on: every service over the kernel binding, and one over the native binding
  * too. What a service or a binding cannot do is a skip that says why in its name.
  */
-import { describe, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, it } from 'vitest';
 import {
   type AnySandboxOptions,
   type FaultRule,
@@ -11,7 +11,7 @@ import {
   providerNames,
 } from '../../src/sandbox/index.js';
 import { isComplete, leaveOut } from '../support/extent.js';
-import { type BindingName, createServiceWorld, type World } from './world.js';
+import { type BindingName, createServiceWorld, keepWorld, type World } from './world.js';
 
 export interface Subject {
   readonly provider: ProviderName;
@@ -102,6 +102,30 @@ const manyRequests = { requestsPerHour: 60_000 };
 export function openWorld({ provider, binding }: Subject, options: object = {}): Promise<World> {
   const given = { provider, ...(provider === '5sync' ? manyRequests : {}), ...options };
   return createServiceWorld(given as AnySandboxOptions, false, binding);
+}
+
+/**
+ * One mount for all tests of a `describe`, since to mount takes longer than most of them: each works in a directory of its own there.
+ * A test may leave it unmounted, or mounted with other flags. After one that failed the next has another world.
+ */
+export function shareWorld(subject: Subject, flags: readonly string[], use: (world: World) => void): void {
+  let world: World | undefined;
+  let count = 0;
+  const end = async (): Promise<void> => {
+    await world?.end();
+    world = undefined;
+  };
+  beforeEach(async () => {
+    world ??= keepWorld(await openWorld(subject));
+    if (world.isMounted && `${world.flags}` !== `${flags}`) await world.umount();
+    if (!world.isMounted) await world.mount(...flags);
+    await world.enter(`test-${++count}`);
+    use(world);
+  });
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') await end();
+  });
+  afterAll(end);
 }
 
 type Body = () => Promise<void>;

@@ -20,6 +20,7 @@ import type { Renewal } from '../../src/providers/acronis/tokens.js';
 import { createProvider, parseCredentials } from '../../src/providers/registry.js';
 import {
   type AnySandboxOptions,
+  type Entry,
   type LogEntry,
   type Sandbox,
   type SandboxOptions,
@@ -85,6 +86,12 @@ export async function createServiceWorld(
   return world;
 }
 
+/** Takes a world out of the cleaning-up after each test: who keeps it ends it. */
+export function keepWorld(world: World): World {
+  worlds.splice(worlds.indexOf(world), 1);
+  return world;
+}
+
 /** Another machine with the same account: fresh config, state and cache. */
 export async function joinWorld(world: World): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
@@ -104,6 +111,10 @@ export class World {
   /** The mounts of this world. */
   readonly registry: Registry;
   readonly #binding: BindingName | undefined;
+  /** What `mount` was last called with. */
+  flags: readonly string[] = [];
+  /** The directory that scripts run in: its path in the mount, and in the directory beside it. */
+  #place = '';
   readonly #children = new Set<ChildProcess>();
 
   constructor(directory: string, sandbox: Sandbox, binding?: BindingName) {
@@ -158,6 +169,7 @@ export class World {
    * waits for it: that is a quarter of the work of a mount, and these tests mount a thousand times. Tests of the command call `cli`.
    */
   async mount(...flags: string[]): Promise<void> {
+    this.flags = flags;
     const binding = this.#binding === undefined ? [] : ['--binding', this.#binding];
     const log = join(this.env.SYNCMOUNT_STATE_DIR ?? '', 'log', 'work.log');
     await mkdir(dirname(log), { recursive: true, mode: 0o700 });
@@ -198,6 +210,17 @@ export class World {
   /** What `syncmount status` asks the mount. */
   async status(): Promise<MountStatus> {
     return (await askControl(this.#entry().socket, 'status')) as MountStatus;
+  }
+
+  get isMounted(): boolean {
+    return this.registry.find(this.mnt) !== undefined;
+  }
+
+  /** Makes a directory in the mount, and one beside it, and stays there: scripts have them as `$MNT` and `$TOP`. */
+  async enter(place: string): Promise<void> {
+    this.#place = '';
+    await this.out(`mkdir ${place} "$TOP/${place}"`);
+    this.#place = place;
   }
 
   #entry(): RegistryEntry {
@@ -261,9 +284,24 @@ export class World {
     return { child, first: started, ended };
   }
 
-  /** The md5 of each file at the service, by path, but for the files that hold the metadata of trees with modes and links. */
+  /** What the service has below the directory of the scripts, by the paths from there, but for the files that hold metadata. */
+  stored(): Entry[] {
+    const top = this.#place === '' ? '/' : `/${this.#place}/`;
+    const inside = this.sandbox.store
+      .tree()
+      .filter(({ path }) => path.startsWith(top) && !/^\/\.syncmount(\/|$)/.test(path));
+    return inside.map((entry) => ({ ...entry, path: entry.path.slice(top.length - 1) }));
+  }
+
+  /** The paths of the files among them. */
+  storedFiles(): string[] {
+    return this.stored().flatMap(({ kind, path }) => (kind === 'file' ? [path] : []));
+  }
+
+  /** The md5 of each complete file among them, by its path. */
   storedMd5s(): Map<string, string> {
-    return new Map([...this.sandbox.store.md5s()].filter(([path]) => !path.startsWith('/.syncmount/')));
+    const files = this.stored().filter(({ kind, status }) => kind === 'file' && status === 'normal');
+    return new Map(files.map(({ path, md5 }) => [path, md5]));
   }
 
   /** What `act` asks of the provider. */
@@ -310,7 +348,12 @@ export class World {
     return new Promise((done, failed) => {
       const child = spawn(command, args, {
         cwd: this.directory,
-        env: { ...this.env, MNT: this.mnt, TOP: this.directory, SYNCMOUNT: `${process.execPath} ${program}` },
+        env: {
+          ...this.env,
+          MNT: join(this.mnt, this.#place),
+          TOP: join(this.directory, this.#place),
+          SYNCMOUNT: `${process.execPath} ${program}`,
+        },
       });
       this.#children.add(child);
       const stdout: Buffer[] = [];
