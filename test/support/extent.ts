@@ -1,7 +1,7 @@
 /**
  * How much of a product of tests is run: of services × bindings × ways to close × faults.
  *
- * The complete matrix (`scripts/test --all`, which CI runs; `SYNCMOUNT_TEST_ALL=1`) has every cell that runs code of its own: of what
+ * The complete matrix (`scripts/test --all`; `SYNCMOUNT_TEST_ALL=1`) has every cell that runs code of its own: of what
  * `4sync` shares with `4shared` (rule 3) it has a quarter. The quick run (`scripts/test`) has every test, every value of every
  * dimension, but not every combination, by these rules:
  *
