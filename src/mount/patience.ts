@@ -23,6 +23,7 @@ export async function withPatience<T>(
   const giveUp = (reason: unknown): void => over.abort(reason);
   const onGiven = (): void => giveUp(given.reason);
   given.addEventListener('abort', onGiven, { once: true });
+  if (given.aborted) onGiven();
   const ended = new AbortController();
   const watch = async (): Promise<void> => {
     for (let silentMs = 0; silentMs < patienceMs; ) {

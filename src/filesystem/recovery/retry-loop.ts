@@ -1,7 +1,8 @@
 /**
  * Repeats work in the background until nothing is left to do, with pauses that double.
  *
- * Invariant: what is new waits for FIRST_PAUSE at most, however long the pauses of what has failed for a while have become.
+ * Invariant: what is new waits for FIRST_PAUSE at most, and pauses begin anew with it, however long those of what has failed for a while
+ * have become. Only what fails while the work is under way counts as having failed with it.
  */
 import { type Clock, SteadyTime } from '../../base/clock.js';
 
@@ -19,6 +20,8 @@ export class RetryLoop {
   #isWorking = false;
   /** When the work is due, by `#time`. */
   #dueAt = 0;
+  /** The pause before the next turn, ms. */
+  #pause = FIRST_PAUSE;
   /** Ends the sleep that is under way. */
   #waking = new AbortController();
 
@@ -33,9 +36,12 @@ export class RetryLoop {
   async schedule(): Promise<void> {
     // The work itself says so of what has failed once more.
     if (this.#isWorking) return;
+    this.#pause = FIRST_PAUSE;
     const due = this.#time.now() + FIRST_PAUSE;
     if (!this.#isRunning) return await this.#run(due);
-    if (due < this.#dueAt) this.#wakeAt(due);
+    if (due >= this.#dueAt) return;
+    this.#dueAt = due;
+    this.#waking.abort();
   }
 
   /** Ends the loop. What is left stays as it is. */
@@ -52,22 +58,18 @@ export class RetryLoop {
     this.#isRunning = true;
     this.#dueAt = due;
     try {
-      for (let pause = FIRST_PAUSE; !this.#isDone(); pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      while (!this.#isDone()) {
         await this.#untilDue();
         this.#isWorking = true;
         await this.#work();
         this.#isWorking = false;
-        this.#dueAt = this.#time.now() + Math.min(pause * 2, LONGEST_PAUSE);
+        this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+        this.#dueAt = this.#time.now() + this.#pause;
       }
     } finally {
       this.#isRunning = false;
       this.#isWorking = false;
     }
-  }
-
-  #wakeAt(due: number): void {
-    this.#dueAt = due;
-    this.#waking.abort();
   }
 
   async #untilDue(): Promise<void> {
