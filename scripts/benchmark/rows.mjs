@@ -23,8 +23,17 @@ export function rowsOf(sizes, { sh, until }) {
       async measure(c) {
         await c.umount();
         await c.mount();
-        return (await sh('find "$MNT/tree" | wc -l', c.mnt)).seconds;
+        const begin = await c.cpu();
+        const took = (await sh('find "$MNT/tree" | wc -l', c.mnt)).seconds;
+        c.findCpu = spent(await c.cpu(), begin);
+        return took;
       },
+    },
+    {
+      name: 'find-remount-cpu',
+      title: 'CPU of the mount for it',
+      unit: 's',
+      measure: async (c) => c.findCpu?.all ?? null,
     },
     {
       name: 'ls-warm',
@@ -217,14 +226,29 @@ for _ in range(${sizes.random}): os.pread(fd, 4096, random.randrange(${sizes.lar
           `mkdir "$TOP/small-${c.name}"; cd "$TOP/small-${c.name}"; for i in $(seq ${sizes.small}); do head -c 4096 /dev/urandom > $i; done; ls "$MNT/w" > /dev/null`,
           c.mnt,
         );
-        return seconds(async () => {
+        const begin = await c.cpu();
+        const took = await seconds(async () => {
           await sh(
             `cp -r "$TOP/small-${c.name}" "$MNT/w/small"; [ "$MNT" != "$TOP/disk" ] || sync "$MNT/w/small"/*`,
             c.mnt,
           );
           await until('the uploads', c.isStored, 600_000);
         });
+        c.smallCpu = spent(await c.cpu(), begin);
+        return took;
       },
+    },
+    {
+      name: 'write-small-cpu',
+      title: 'CPU of the mount for each',
+      unit: 'ms',
+      measure: async (c) => (c.smallCpu ? (c.smallCpu.all * 1000) / sizes.small : null),
+    },
+    {
+      name: 'write-small-cpu-main',
+      title: 'of it on the thread that answers everything else',
+      unit: 'ms',
+      measure: async (c) => (c.isOneLoop && c.smallCpu ? (c.smallCpu.main * 1000) / sizes.small : null),
     },
     {
       name: 'write-spool',
@@ -256,10 +280,14 @@ for _ in range(${sizes.random}): os.pread(fd, 4096, random.randrange(${sizes.lar
     return (each * callers) / (await sh(script, c.mnt)).seconds;
   }
 
-  const perGib = (now, begin, bytes) =>
-    now === null
-      ? null
-      : { all: ((now.all - begin.all) * 1024 * MIB) / bytes, main: ((now.main - begin.main) * 1024 * MIB) / bytes };
+  const spent = (now, begin) =>
+    now === null || begin === null ? null : { all: now.all - begin.all, main: now.main - begin.main };
+
+  function perGib(now, begin, bytes) {
+    const cpu = spent(now, begin);
+    const gib = bytes / (1024 * MIB);
+    return cpu === null ? null : { all: cpu.all / gib, main: cpu.main / gib };
+  }
 
   const speed = ({ seconds }, bytes) => bytes / 1e6 / seconds;
 
