@@ -32,6 +32,10 @@ export class PinTable {
     return this.#inos.size === 0;
   }
 
+  get size(): number {
+    return this.#inos.size;
+  }
+
   all(): Ino[] {
     return [...this.#inos];
   }

@@ -1,5 +1,6 @@
 /** What pins ask of the service, and when: with a clock that stands still. */
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { entriesPerTurn } from '../../src/base/event-loop-turns.js';
 import { revisionKey } from '../../src/providers/provider.js';
 import { remoteFileOf } from '../../src/tree/inode.js';
 import { type HarnessOptions, type Mounted, mounted, settle } from './harness.js';
@@ -238,3 +239,82 @@ it('a file that gets the old name of a pinned one later is another one', async (
   await pass(m, 1000);
   expect((await m.fs.pins.list()).map(({ path }) => path)).toEqual(['/final']);
 });
+
+it('however many files are pinned one by one, status goes through none of them, and a list or an unpin through a piece between two turns', async () => {
+  const many = 700;
+  const names = Array.from({ length: many }, (_, at) => `p/${at}`);
+  const m = await start(({ other }) => {
+    for (const name of names) other.put(name, name);
+  });
+  await m.names('p');
+  await m.fs.pins.pin(['/p', ...names.map((name) => `/${name}`)]);
+  await pass(m, 12_000);
+
+  const walked = vi.spyOn(Map.prototype, 'values');
+  const status = m.fs.pins.status();
+  expect(walked.mock.contexts.filter((map) => (map as Map<unknown, unknown>).size >= many)).toEqual([]);
+  walked.mockRestore();
+  expect(status).toMatchObject({ pins: many + 1, files: many });
+
+  const listed = mostBetweenTurns(m.core.table, 'isWithin');
+  expect(await m.fs.pins.list()).toHaveLength(many + 1);
+  expect(listed()).toBeLessThanOrEqual(entriesPerTurn);
+
+  const released = mostBetweenTurns(m.cache.pins, 'remove');
+  await m.fs.pins.unpin(['/p', ...names.map((name) => `/${name}`)]);
+  await pass(m, 12_000);
+  expect(m.cache.pins.keys()).toEqual([]);
+  expect(released()).toBeGreaterThan(0);
+  expect(released()).toBeLessThanOrEqual(100);
+});
+
+it('the counts of a status are those of the files, whatever became of these', async () => {
+  const m = await start(({ other }) => {
+    for (const name of ['a', 'b', 'c', 'd']) other.put(`p/${name}`, name.repeat(1000));
+  });
+  await m.names('p');
+  await m.fs.pins.pin(['/p']);
+  const agree = async (): Promise<void> => {
+    const [listed] = await m.fs.pins.list();
+    const { path, kind, ...counts } = listed ?? { path: '', kind: '' };
+    expect({ path, kind }).toEqual({ path: '/p', kind: 'directory' });
+    const { pins, ...ofStatus } = m.fs.pins.status() ?? { pins: 0 };
+    expect(pins).toBe(1);
+    expect(ofStatus).toEqual(counts);
+  };
+  await agree();
+  await pass(m, 2000);
+  await agree();
+  await m.put('p/a', 'changed here');
+  await m.mv('p/b', 'out');
+  await m.rm('p/c');
+  m.provider.other.put('p/d', 'changed elsewhere');
+  m.provider.other.put('p/e', 'new');
+  await pass(m, 200);
+  await agree();
+  await pass(m, 130_000, 1000);
+  await agree();
+  expect(m.fs.pins.status()).toEqual({ pins: 1, files: 3, bytes: 12 + 17 + 3, missingFiles: 0, missingBytes: 0 });
+  m.provider.other.put('p/f', 'more');
+  m.provider.fail('read', 'permission', 100);
+  await pass(m, 130_000, 1000);
+  expect(m.fs.pins.status()).toMatchObject({ missingFiles: 1, problem: 'read was told to fail' });
+  await agree();
+});
+
+/** The most calls of a method between two turns of the event loop, from now on. */
+function mostBetweenTurns<T extends object>(object: T, method: keyof T & string): () => number {
+  const called = vi.spyOn(object as Record<string, () => unknown>, method);
+  let [most, isOver] = [0, false];
+  const look = (): void => {
+    most = Math.max(most, called.mock.calls.length);
+    called.mockClear();
+    if (!isOver) setImmediate(look);
+  };
+  setImmediate(look);
+  onTestFinished(() => {
+    isOver = true;
+    called.mockRestore();
+  });
+  return () => most;
+}

@@ -42,6 +42,8 @@ export class PinWork {
   readonly #waiting = { list: new Set<Job>(), fetch: new Set<Job>() };
   /** What ends each job that is under way. Jobs that wait have none: there may be a hundred thousand of them. */
   readonly #running = new Map<Job, AbortController>();
+  /** Those whose last try has failed. */
+  readonly #failed = new Set<Job>();
   readonly #workers = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #pausedUntil = 0;
@@ -54,9 +56,11 @@ export class PinWork {
     this.#time = new SteadyTime(options.clock);
   }
 
-  /** Why nothing is fetched for now; null where nothing keeps it up. */
-  get pauseReason(): string | null {
-    return this.#time.now() < this.#pausedUntil ? this.#pauseReason : null;
+  /** Why nothing is fetched for now, or what keeps one file or folder from being here; null where nothing keeps it up. */
+  get problem(): string | null {
+    if (this.#time.now() < this.#pausedUntil) return this.#pauseReason;
+    const [failed] = this.#failed;
+    return failed?.error ?? null;
   }
 
   add(act: Job['act'], ino: Ino): Job {
@@ -69,6 +73,7 @@ export class PinWork {
   /** Nobody wants the result of the job any more. */
   cancel(job: Job): void {
     this.#waiting[job.act].delete(job);
+    this.#failed.delete(job);
     this.#running.get(job)?.abort(new SyncmountError('aborted', 'not wanted any more'));
   }
 
@@ -122,11 +127,13 @@ export class PinWork {
       await run(job, signal);
       job.error = null;
       job.failures = 0;
+      this.#failed.delete(job);
       this.#failuresInARow = 0;
     } catch (error) {
       if (signal.aborted) return;
       job.error = messageOf(error);
       job.failures++;
+      this.#failed.add(job);
       this.#failuresInARow++;
       const {
         pauseMs,

@@ -9,6 +9,7 @@ import { Pieces, turn } from '../../base/event-loop-turns.js';
 import { idOfRevision, type RemoteFile, revisionKey } from '../../providers/provider.js';
 import { type Ino, type Inode, remoteFileOf } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';
+import { type PinCounts, PinSum } from './pin-counts.js';
 import type { Job, PinWork } from './pin-work.js';
 
 /** How long after a change its row is looked at, ms: a change of names often comes with others, and a stored file moves to the cache. */
@@ -32,6 +33,8 @@ export class PinnedFiles {
   readonly #core: Core;
   readonly #work: PinWork;
   readonly #files = new Map<Ino, PinnedFile>();
+  /** Over all of `#files`: a person may look at it each second, and there may be a hundred thousand of them. */
+  readonly #sum = new PinSum();
   /** Pinned directories. */
   readonly #directories = new Set<Ino>();
   /** Directories that are to be listed for the first time, or again. */
@@ -48,6 +51,10 @@ export class PinnedFiles {
 
   get files(): ReadonlyMap<Ino, PinnedFile> {
     return this.#files;
+  }
+
+  counts(): PinCounts {
+    return this.#sum.result();
   }
 
   get directories(): ReadonlySet<Ino> {
@@ -100,7 +107,13 @@ export class PinnedFiles {
     if (act === 'list') this.#listings.delete(ino);
     const file = this.#files.get(ino);
     // Else its row has changed meanwhile, and there is another job.
-    if (file?.job === job) this.#files.set(ino, { ...file, job: null });
+    if (file?.job === job) this.#put(ino, { ...file, job: null });
+  }
+
+  /** A job has gone through so many bytes of its file. */
+  progress(job: Job, bytes: number): void {
+    if (this.#files.get(job.ino)?.job === job) this.#sum.fetched(bytes - job.bytes);
+    job.bytes = bytes;
   }
 
   /** The bytes that were here are gone, or wrong. */
@@ -163,17 +176,25 @@ export class PinnedFiles {
     cache.pins.add(key, file.size);
     const { bytes, isConfirmed } = cache.present(key, file.size);
     const isHere = bytes === file.size && (file.md5 === null || file.size === 0 || isConfirmed);
-    this.#files.set(ino, { key, size: file.size, job: isHere ? null : this.#work.add('fetch', ino) });
+    this.#put(ino, { key, size: file.size, job: isHere ? null : this.#work.add('fetch', ino) });
   }
 
   #keep(ino: Ino, { key, size }: Pick<PinnedFile, 'key' | 'size'>): void {
     this.#release(ino);
-    this.#files.set(ino, { key, size, job: null });
+    this.#put(ino, { key, size, job: null });
+  }
+
+  #put(ino: Ino, file: PinnedFile): void {
+    const before = this.#files.get(ino);
+    if (before !== undefined) this.#sum.remove(before);
+    this.#sum.add(file);
+    this.#files.set(ino, file);
   }
 
   #release(ino: Ino): void {
     const file = this.#files.get(ino);
     if (file === undefined) return;
+    this.#sum.remove(file);
     this.#files.delete(ino);
     if (file.job !== null) this.#work.cancel(file.job);
     if (file.key !== null) this.#core.readers.cache.pins.remove(file.key);

@@ -11,18 +11,10 @@ import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import { atPath } from '../names/at-path.js';
 import type { Namespace } from '../names/namespace.js';
+import { type PinCounts, PinSum } from './pin-counts.js';
 import { listingPauseMs } from './pin-policy.js';
 import { type Job, PinWork } from './pin-work.js';
 import { type PinnedFile, PinnedFiles } from './pinned-files.js';
-
-/** How many files and bytes of what is pinned are here. */
-export interface PinCounts {
-  readonly files: number;
-  readonly bytes: number;
-  /** Files and bytes that are not here yet. */
-  readonly missingFiles: number;
-  readonly missingBytes: number;
-}
 
 export interface PinStatus extends PinCounts {
   /** Pinned files and folders. */
@@ -144,32 +136,37 @@ export class Pins {
   /** What is pinned within the mounted directory. */
   async list(): Promise<PinListing[]> {
     const { table } = this.#core;
-    const shown = table.pins.all().filter((ino) => table.isWithin(ino, this.#root));
-    const counts = new Map(shown.map((ino) => [ino, new Counts()]));
-    await forEachInTurns(this.#pinned.files, ([ino, file]) => {
-      for (const at of table.upwards(ino)) counts.get(at.ino)?.add(file);
+    const found = new Map<Ino, { readonly sum: PinSum; problem?: string }>();
+    await forEachInTurns(table.pins.all(), (ino) => {
+      if (table.isWithin(ino, this.#root)) found.set(ino, { sum: new PinSum() });
     });
-    await forEachInTurns(this.#pinned.listings, ([ino, job]) => {
-      for (const at of table.upwards(ino)) counts.get(at.ino)?.problemOf(job);
-    });
-    return shown.flatMap((ino) => {
+    const note = (ino: Ino, job: Job | null, file?: PinnedFile): void => {
+      for (const at of table.upwards(ino)) {
+        const pin = found.get(at.ino);
+        if (pin === undefined) continue;
+        if (file !== undefined) pin.sum.add(file);
+        if (job?.error != null) pin.problem ??= job.error;
+      }
+    };
+    await forEachInTurns(this.#pinned.files, ([ino, file]) => note(ino, file.job, file));
+    await forEachInTurns(this.#pinned.listings, ([ino, job]) => note(ino, job));
+    const listings: PinListing[] = [];
+    await forEachInTurns(found, ([ino, { sum, problem }]) => {
       const inode = table.get(ino);
-      if (inode === undefined) return [];
+      if (inode === undefined) return;
       const kind = inode.kind === 'directory' ? 'directory' : 'file';
-      return [{ path: pathOf(this.#core, ino, this.#root), kind, ...(counts.get(ino) ?? new Counts()).result() }];
+      const path = pathOf(this.#core, ino, this.#root);
+      listings.push({ path, kind, ...sum.result(), ...(problem === undefined ? {} : { problem }) });
     });
+    return listings;
   }
 
-  /** Null while nothing is pinned. */
+  /** Null while nothing is pinned. It goes through none of the files. */
   status(): PinStatus | null {
     const { pins } = this.#core.table;
     if (pins.isEmpty) return null;
-    const counts = new Counts();
-    for (const file of this.#pinned.files.values()) counts.add(file);
-    for (const job of this.#pinned.listings.values()) counts.problemOf(job);
-    const { problem, ...rest } = counts.result();
-    const reason = this.#work.pauseReason ?? problem;
-    return { pins: pins.all().length, ...rest, ...(reason === undefined ? {} : { problem: reason }) };
+    const { problem } = this.#work;
+    return { pins: pins.size, ...this.#pinned.counts(), ...(problem === null ? {} : { problem }) };
   }
 
   /** The content of a file that is pinned turned out to be wrong: it is fetched again. */
@@ -240,9 +237,7 @@ export class Pins {
     if (missing > readers.cache.pins.room()) throw noRoom(pathOf(this.#core, ino, this.#root));
     const reader = readers.acquire(file);
     try {
-      const fetched = (bytes: number): void => {
-        job.bytes = bytes;
-      };
+      const fetched = (bytes: number): void => this.#pinned.progress(job, bytes);
       if (!(await reader.storeAll(signal, fetched))) throw noRoom(pathOf(this.#core, ino, this.#root));
     } finally {
       readers.release(reader);
@@ -254,7 +249,7 @@ export class Pins {
     const { clock, directories, options } = this.#core;
     const { signal } = this.#closing;
     while (!this.#core.table.pins.isEmpty) {
-      const folders = this.#folders();
+      const folders = await this.#folders();
       // Nothing may be pinned that has a folder; a look costs nothing.
       const round = folders.size === 0 ? [null] : folders;
       for (const ino of round) {
@@ -268,48 +263,20 @@ export class Pins {
   }
 
   /** Those whose listings show what changes of pinned files. */
-  #folders(): Set<Ino> {
+  async #folders(): Promise<Set<Ino>> {
     const { table } = this.#core;
-    const files = table.pins.all().flatMap((ino) => table.get(ino) ?? []);
-    const parents = files.flatMap(({ kind, parent }) => (kind === 'file' && parent !== null ? [parent] : []));
-    return new Set([...this.#pinned.directories, ...parents]);
+    const folders = new Set(this.#pinned.directories);
+    await forEachInTurns(table.pins.all(), (ino) => {
+      const inode = table.get(ino);
+      if (inode?.kind === 'file' && inode.parent !== null) folders.add(inode.parent);
+    });
+    return folders;
   }
 }
 
 /** Is another one of its old name its next version? `age`: since it has left that, ms. */
 function isSuccessor({ kind, parent }: Inode, age: number): boolean {
   return parent === null || (kind === 'file' && age < BACKUP_MS);
-}
-
-class Counts {
-  #files = 0;
-  #bytes = 0;
-  #missingFiles = 0;
-  #missingBytes = 0;
-  #problem: string | undefined;
-
-  add({ size, job }: PinnedFile): void {
-    this.#files++;
-    this.#bytes += size;
-    if (job === null) return;
-    this.#missingFiles++;
-    this.#missingBytes += size - job.bytes;
-    this.problemOf(job);
-  }
-
-  problemOf({ error }: Job): void {
-    this.#problem ??= error ?? undefined;
-  }
-
-  result(): PinCounts & { readonly problem?: string } {
-    return {
-      files: this.#files,
-      bytes: this.#bytes,
-      missingFiles: this.#missingFiles,
-      missingBytes: this.#missingBytes,
-      ...(this.#problem === undefined ? {} : { problem: this.#problem }),
-    };
-  }
 }
 
 function noRoom(path: string): SyncmountError {
