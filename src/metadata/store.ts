@@ -170,6 +170,11 @@ export class MetadataStore {
     return this.#tables.timesAfter(machine, folder, name, limit);
   }
 
+  /** The entries that count for the names that `timesAfter` answers: one query. */
+  entriesAfter(machine: string | null, folder: string, name: string, limit: number): Map<string, TimedEntry> {
+    return latestByName(this.#tables.entriesAfter(machine, folder, name, limit));
+  }
+
   /** How often entries have changed since the mount. */
   get changes(): number {
     return this.#tables.changes;

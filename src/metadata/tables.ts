@@ -39,23 +39,22 @@ export class MetadataTables extends OwnTables {
 
   /** At most `limit` entries of a folder after a name, of this machine (null) or another one, without what they say. */
   timesAfter(machine: string | null, folder: string, name: string, limit: number): NamedTime[] {
-    const columns = 'name, id, wall, counter';
-    const rows =
-      machine === null
-        ? this.all<Omit<NamedTime, 'machine'>>(
-            `SELECT ${columns} FROM metadata_own WHERE folder = ? AND name > ? ORDER BY name LIMIT ?`,
-            folder,
-            name,
-            limit,
-          )
-        : this.all<Omit<NamedTime, 'machine'>>(
-            `SELECT ${columns} FROM metadata_other WHERE machine = ? AND folder = ? AND name > ? ORDER BY name LIMIT ?`,
-            machine,
-            folder,
-            name,
-            limit,
-          );
-    return rows.map((row) => ({ ...row, machine: machine ?? this.machine }));
+    const { rows, values } = pageOf('name, id, wall, counter', { machine, folder, name, limit });
+    const found = this.all<Omit<NamedTime, 'machine'>>(rows, values);
+    return found.map((row) => ({ ...row, machine: machine ?? this.machine }));
+  }
+
+  /** The entries of all machines, of the names that `timesAfter` answers. */
+  entriesAfter(machine: string | null, folder: string, name: string, limit: number): TimedEntry[] {
+    const { rows, values } = pageOf('name', { machine, folder, name, limit });
+    // In this order: there may be many more entries of the folder.
+    return this.#parsed(
+      `WITH page AS MATERIALIZED (${rows})
+       SELECT NULL AS machine, own.body FROM page CROSS JOIN metadata_own AS own ON own.folder = @folder AND own.name = page.name
+       UNION ALL
+       SELECT x.machine, x.body FROM page CROSS JOIN metadata_other AS x ON x.folder = @folder AND x.name = page.name`,
+      values,
+    );
   }
 
   entriesOfName(folder: string, name: string): TimedEntry[] {
@@ -213,4 +212,22 @@ export class MetadataTables extends OwnTables {
   #parsed(text: string, ...values: unknown[]): TimedEntry[] {
     return this.all<Body>(text, ...values).flatMap((row) => this.timed(row) ?? []);
   }
+}
+
+interface PagePlace {
+  readonly machine: string | null;
+  readonly folder: string;
+  readonly name: string;
+  readonly limit: number;
+}
+
+/** A query for some of one machine's entries, by name, and its values. */
+function pageOf(columns: string, { machine, ...of }: PagePlace): { readonly rows: string; readonly values: object } {
+  const after = 'folder = @folder AND name > @name ORDER BY name LIMIT @limit';
+  return machine === null
+    ? { rows: `SELECT ${columns} FROM metadata_own WHERE ${after}`, values: of }
+    : {
+        rows: `SELECT ${columns} FROM metadata_other WHERE machine = @machine AND ${after}`,
+        values: { machine, ...of },
+      };
 }

@@ -1,6 +1,7 @@
 /** Look-ups in the tables of the metadata cost the same in a folder of ten entries and of a hundred thousand. */
 import { expect, it } from 'vitest';
 import { openDatabase, type Sql } from '../../src/base/sqlite.js';
+import type { MetadataEntry } from '../../src/metadata/entry.js';
 import { MetadataTables } from '../../src/metadata/tables.js';
 import { stateMigrations } from '../../src/tree/state-schema.js';
 
@@ -22,7 +23,9 @@ function plansOf(call: (tables: MetadataTables) => unknown): string[] {
     expect(texts).not.toEqual([]);
     return texts.flatMap((text) => {
       const places = Array.from(text.match(/\?/g) ?? [], () => null);
-      const rows = state.sql.prepare(`EXPLAIN QUERY PLAN ${text}`).all(...places) as { detail: string }[];
+      const named = Object.fromEntries(Array.from(text.matchAll(/@(\w+)/g), ([, name]) => [name, null]));
+      const values = text.includes('@') ? [named] : places;
+      const rows = state.sql.prepare(`EXPLAIN QUERY PLAN ${text}`).all(...values) as { detail: string }[];
       return rows.map(({ detail }) => detail).filter((detail) => /^(SEARCH|SCAN)/.test(detail));
     });
   } finally {
@@ -36,6 +39,49 @@ it.each<[string, (tables: MetadataTables) => unknown]>([
   ['whether they know it as it was', (tables) => tables.isOlderElsewhere('f', 'n')],
 ])('finds %s by folder and name', (_, call) => {
   for (const detail of plansOf(call)) expect(detail).toMatch(/^SEARCH .*\(.*folder=\? AND name=\?/);
+});
+
+it.each([null, 'another'])(
+  'finds the entries of some names by folder and name, of all machines (page of %s)',
+  (machine) => {
+    const [first, ...lookUps] = plansOf((tables) => tables.entriesAfter(machine, 'f', 'n', 10));
+    expect(first).toMatch(/^SEARCH .*\(.*folder=\? AND name>\?\)/);
+    const ofNames = lookUps.filter((detail) => detail !== 'SCAN page');
+    expect(ofNames).toHaveLength(2);
+    for (const detail of ofNames) expect(detail).toMatch(/^SEARCH .*\(.*folder=\? AND name=\?/);
+  },
+);
+
+it('finds of some names what entriesOfName finds of each', () => {
+  const state = openDatabase(':memory:', stateMigrations);
+  try {
+    const tables = new MetadataTables(state.sql);
+    tables.machine = 'this';
+    const entry = (folder: string, name: string, wall: number): MetadataEntry => ({
+      folder,
+      name,
+      kind: 'file',
+      clock: [wall, 0],
+    });
+    for (const name of ['a', 'c', 'd']) tables.putOwn(entry('f', name, 1));
+    for (const name of ['a', 'b', 'd', 'e'])
+      tables.putOther('m', 1, { ...entry('f', name, 2), ...(name === 'd' && { gone: true }) });
+    for (const name of ['b', 'c']) tables.putOther('n', 1, entry('f', name, 3));
+    tables.putOther('n', 1, entry('g', 'a', 4));
+    for (const machine of [null, 'm', 'n'])
+      for (const after of ['', 'a', 'c']) {
+        const names = tables.timesAfter(machine, 'f', after, 2).map(({ name }) => name);
+        const one = names.flatMap((name) => tables.entriesOfName('f', name));
+        const atOnce = tables.entriesAfter(machine, 'f', after, 2);
+        expect(new Set(atOnce.map((timed) => JSON.stringify(timed)))).toEqual(
+          new Set(one.map((timed) => JSON.stringify(timed))),
+        );
+        expect(atOnce).toHaveLength(one.length);
+      }
+    expect(tables.entriesAfter('m', 'f', '', 2)).toHaveLength(4);
+  } finally {
+    state.close();
+  }
 });
 
 it.each<[string, (tables: MetadataTables) => unknown]>([

@@ -3,7 +3,7 @@
  * the highest logical time, if it is later than what the inode shows. Entries without an object at the service become inodes, and go with their removal.
  */
 import { codeOf } from '../../base/errors.js';
-import { inTurns, Pieces, turn } from '../../base/event-loop-turns.js';
+import { entriesPerTurn, inTurns, turn } from '../../base/event-loop-turns.js';
 import type { TimedEntry } from '../../metadata/entry.js';
 import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
@@ -17,8 +17,8 @@ import type { CarriedNames } from './carried-names.js';
 import { appliedTo, inodeKindOf, rootEntryName, specialOf } from './entry-of-inode.js';
 import type { RowStates } from './row-states.js';
 
-/** Entries that are read from the database at once. */
-const PAGE = 500;
+/** Entries that are read from the database at once. A piece of work has fewer than two pages. */
+const PAGE = entriesPerTurn / 2;
 
 export interface ApplyEntriesOptions {
   readonly table: InodeTable;
@@ -143,32 +143,43 @@ export class ApplyEntries {
 
   *#applying(work: Work, machines: readonly (string | null)[]): Generator<void, void> {
     const { store, states } = this.#o;
-    const pieces = new Pieces();
+    let sinceTurn = 0;
     for (const machine of machines) {
-      for (let page = store.timesAfter(machine, work.folder, '', PAGE); page.length > 0; ) {
+      for (let after: string | undefined = ''; after !== undefined; ) {
+        const from = after;
+        const page = store.timesAfter(machine, work.folder, from, PAGE);
+        // Asked for with the first name of which more than the time is needed. No longer than this piece: a program may change one then.
+        let entries: ReadonlyMap<string, TimedEntry> | null = null;
+        const entryOf = (name: string): TimedEntry | undefined => {
+          entries ??= store.entriesAfter(machine, work.folder, from, PAGE);
+          return entries.get(name);
+        };
         for (const { name, id, ...time } of page) {
-          if (pieces.isFull()) yield;
-          if (this.#applyName(work, name)) continue;
+          if (this.#applyName(work, name, entryOf)) continue;
           const row = this.#rowOf(work, name, id);
           if (row !== undefined && isShown(states.get(row.ino)?.time, time)) continue;
-          const timed = store.entryOf(work.folder, name);
+          const timed = entryOf(name);
           // Another machine's entry of the name counts: it has its turn, or had it.
           if (timed?.entry.belongs === undefined && timed !== undefined && compareTimes(timed.time, time) === 0)
             this.#apply(work, timed, row);
         }
-        page = store.timesAfter(machine, work.folder, page.at(-1)?.name ?? '', PAGE);
+        after = page.length < PAGE ? undefined : page.at(-1)?.name;
+        sinceTurn += page.length;
+        if (sinceTurn < PAGE) continue;
+        yield;
+        sinceTurn = 0;
       }
     }
   }
 
   /** True where the entry that counts is of a further name, or the name is one here: then nothing else is to be applied. */
-  #applyName(work: Work, name: string): boolean {
-    const { table, store, names } = this.#o;
+  #applyName(work: Work, name: string, entryOf: (name: string) => TimedEntry | undefined): boolean {
+    const { table, names } = this.#o;
     const found = table.further.find(work.directory, name);
     const named = found === undefined ? table.child(work.directory, name) : undefined;
     // Most entries are of objects that the folder holds.
     if (name === rootEntryName || named?.remote != null) return false;
-    const timed = store.entryOf(work.folder, name);
+    const timed = entryOf(name);
     if (timed?.entry.alias !== true) {
       if (found !== undefined && timed?.entry.gone === true && !this.#isOurs(found)) {
         table.removeName(found);
