@@ -157,6 +157,7 @@ function linesOf({
   cached,
   pinned,
   upload,
+  unanswered,
 }: ObjectInfo): [string, string][] {
   return [
     ['path', path],
@@ -174,5 +175,6 @@ function linesOf({
     ...(upload === undefined
       ? []
       : [['upload', [upload.state, upload.error ?? ''].join(' ').trim()] as [string, string]]),
+    ...(unanswered === undefined ? [] : [['OFFLINE', `${unanswered}. This is what is known here`] as [string, string]]),
   ];
 }

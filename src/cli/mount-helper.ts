@@ -76,7 +76,10 @@ export async function helperCommand(args: readonly string[]): Promise<string[] |
   if (mounted?.type !== `fuse.${fuseSubtype}`)
     throw new SyncmountError('remount', `cannot remount ${call.target}: no account is mounted there`);
   // A remount replaces every flag: without `nosuid` and `nodev`, what an account holds could make its owner root.
-  const flags = [...mounted.flags.filter((flag) => flag !== 'ro' && flag !== 'rw'), remount];
+  const words = call.options.flatMap((list) => list.split(','));
+  const execution = words.findLast((word) => word === 'exec' || word === 'noexec');
+  const kept = mounted.flags.filter((flag) => !/^r[ow]$/.test(flag) && (execution === undefined || flag !== 'noexec'));
+  const flags = [...kept, remount, ...(execution === 'noexec' ? ['noexec'] : [])];
   // The kernel holds programs to it by itself. -i: do not call us again. With the source, mount(8) leaves fstab alone.
   const { code, message } = await run('mount', [
     '-i',

@@ -1,4 +1,5 @@
 /** What `syncmount status` shows people: pure functions of what mounts have told, now and a moment ago. */
+import { version as installed } from '../base/installation.js';
 import { localMinute, localTime } from '../base/local-time.js';
 import { describeLimit } from '../config/bandwidth-timetable.js';
 import { formatCount, formatSize } from '../config/units.js';
@@ -35,13 +36,17 @@ interface Past {
 }
 
 function viewOfOne(status: MountStatus, past: Past | null): string[] {
-  const { mountpoint, account, provider, pid, binding, cache, pins, requests, quota, rateLimit } = status;
+  const { mountpoint, account, provider, pid, binding, cache, pins, requests, quota, rateLimit, version } = status;
   const { paused, excluded = [], limits, kept = [], metadata, login, outage } = status;
   const lines = [
     `${mountpoint}  ${account}: (${provider}), process ${pid}, ${binding} binding`,
     `  state     ${stateOf(status)}`,
   ];
   if (login !== undefined) lines.push(`  LOGIN     the provider refuses the credentials. Run: ${login}`);
+  if (version !== installed)
+    lines.push(
+      `  VERSION   ${version ?? 'an earlier one'} serves this mount, and ${installed} is installed: unmount it, and mount it again`,
+    );
   if (outage !== undefined)
     lines.push(`  OFFLINE   ${provider} has not answered since ${localTime(outage.since)}: ${outage.error}`);
   if (paused) lines.push(`  PAUSED    nothing is uploaded until: syncmount resume ${mountpoint}`);

@@ -1,14 +1,15 @@
 /** `syncmount trash`: lists what is in the trash of a mounted account, restores it, and empties it. */
 import { resolve } from 'node:path';
-import { SyncmountError, UsageError } from '../base/errors.js';
+import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { localMinute } from '../base/local-time.js';
-import { formatSize, parseDuration } from '../config/units.js';
+import { formatCount, formatSize, parseDuration } from '../config/units.js';
 import type { TrashListing, TrashResult } from '../filesystem/trash/trash.js';
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import { actionIn } from './actions.js';
 import { type Context, mountNamed } from './context.js';
-import { complain, print, printJson } from './output.js';
+import { countBar } from './count-bar.js';
+import { complain, INTERRUPTED, print, printJson } from './output.js';
 import { askTwice } from './prompts.js';
 
 const actions = ['list', 'restore', 'empty'] as const;
@@ -98,13 +99,34 @@ async function confirm(items: readonly TrashListing[]): Promise<void> {
   );
 }
 
+/** Shows how far it is. Where it ends early, the error tells that too. */
 async function ask(
   { socket }: RegistryEntry,
   command: 'trash-restore' | 'trash-empty',
   items: readonly TrashListing[],
 ): Promise<readonly TrashResult[]> {
   if (items.length === 0) return [];
-  return (await askControl(socket, command, { names: items.map(({ name }) => name) })) as readonly TrashResult[];
+  const [doing, tried] =
+    command === 'trash-restore' ? ['restoring', 'were to be restored'] : ['removing', 'were to be removed'];
+  const bar = countBar(doing, items.length);
+  // One that failed counts as done, and some may be on their way.
+  const standing = (): string =>
+    `${bar.done()} of the ${formatCount(items.length, 'object')} that ${tried} are done; 'syncmount trash list' shows what is left in the trash`;
+  const interrupt = (): void => {
+    bar.stop();
+    complain(`stopped; ${standing()}`);
+    process.exit(INTERRUPTED);
+  };
+  process.once('SIGINT', interrupt);
+  try {
+    const names = items.map(({ name }) => name);
+    return (await askControl(socket, command, { names }, (done) => bar.show(done as number))) as readonly TrashResult[];
+  } catch (error) {
+    throw new SyncmountError(codeOf(error) ?? 'error', `${messageOf(error)}; ${standing()}`, { cause: error });
+  } finally {
+    bar.stop();
+    process.off('SIGINT', interrupt);
+  }
 }
 
 function tell(done: string, results: readonly TrashResult[], asJson: boolean): void {

@@ -5,7 +5,7 @@ const words = (text: string): string[] => text.trim().split(/\s+/);
 /** Options that we ignore: they do not concern us, or ask for our own default. Each may have a value. */
 const harmless = new Set([
   // mount(8), systemd.mount(5); `comment` and names that begin with `x-` or `X-` are for other programs.
-  ...words(`rw defaults auto noauto user nouser users owner noowner group nogroup exec noexec suid nosuid dev nodev async sync
+  ...words(`rw defaults auto noauto user nouser users owner noowner group nogroup exec suid nosuid dev nodev async sync
     dirsync nofail fail _netdev relatime norelatime noatime atime nodiratime diratime strictatime nostrictatime lazytime nolazytime
     iversion noiversion mand nomand silent loud symfollow nosymfollow helper uhelper comment`),
   // mount.fuse3(8): the kernel always checks permissions, and read sizes and caching are negotiated.

@@ -11,6 +11,7 @@ import { parseDuration, parseSize } from './units.js';
 
 export interface MountOptions {
   readonly readOnly: boolean;
+  readonly noexec: boolean;
   readonly writeBack: boolean;
   /** Bytes. */
   readonly cacheSize: number;
@@ -73,6 +74,13 @@ export const optionSpecs: readonly OptionSpec[] = [
     aliases: ['ro'],
     parse: parseSwitch,
     help: 'refuse every change',
+  }),
+  spec({
+    key: 'noexec',
+    name: 'noexec',
+    default: 'false',
+    parse: parseSwitch,
+    help: 'no program in the mount can be executed (fstab: user and users mean it too, where exec does not follow)',
   }),
   spec({
     key: 'writeBack',
@@ -290,6 +298,7 @@ export function parseDashO(texts: readonly string[]): RawOptions {
     const name = equals < 0 ? part : part.slice(0, equals);
     // As in mount(8), of two options that contradict each other the later one counts.
     if (name === 'rw') raw.delete('read-only');
+    if (name === 'exec') raw.delete('noexec');
     const hasValue = equals >= 0;
     // `user` without a value is for mount(8), which then lets ordinary users mount.
     const isOurs = hasValue && callerOptionSpecs.some((option) => option.name === name);

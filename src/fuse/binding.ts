@@ -17,6 +17,8 @@ export interface BindingOptions {
   /** The mount's source in /proc/mounts. `mount -a` leaves out a line of fstab whose source and mountpoint it finds there. */
   readonly source: string;
   readonly readOnly: boolean;
+  /** The kernel executes no program of the mount. */
+  readonly noexec: boolean;
   /** Other users may enter the mount. For an ordinary user, /etc/fuse.conf must say `user_allow_other`. */
   readonly allowOther: boolean;
   readonly log: Log;

@@ -1,3 +1,4 @@
+import { version } from '../base/installation.js';
 import type { MountOptions } from '../config/options.js';
 import type { LiveOptions } from './live-options.js';
 import type { OpenAccount } from './open-account.js';
@@ -29,6 +30,7 @@ export function gatherStatus({ mount, options, provider, opened, live, login }: 
   return {
     ...mount,
     pid: process.pid,
+    version,
     writeBack: options.writeBack,
     readOnly: options.readOnly,
     ...(filesystem.uploader.isPaused && { paused: true as const }),

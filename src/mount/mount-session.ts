@@ -131,6 +131,7 @@ export class MountSession {
       mountpoint,
       source: `${account}:${options.path}`,
       readOnly: options.options.readOnly,
+      noexec: options.options.noexec,
       allowOther: options.options.allowOther,
       log,
     };

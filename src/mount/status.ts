@@ -9,6 +9,8 @@ export interface MountStatus {
   readonly account: string;
   readonly provider: string;
   readonly pid: number;
+  /** Of the program that serves the mount; an earlier one did not tell it. */
+  readonly version?: string;
   readonly binding: string;
   readonly writeBack: boolean;
   readonly readOnly: boolean;

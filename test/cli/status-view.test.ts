@@ -1,5 +1,6 @@
 /** What `status` shows people, and how it is drawn on a terminal. */
 import { describe, expect, it } from 'vitest';
+import { version } from '../../src/base/installation.js';
 import { drawn } from '../../src/cli/screen.js';
 import { adviceFor, formatTime, isMoving, viewOf } from '../../src/cli/status-view.js';
 import type { MountStatus, UploadStatus } from '../../src/mount/status.js';
@@ -12,6 +13,7 @@ function mount(more: Partial<MountStatus> = {}): MountStatus {
     account: 'work',
     provider: '4shared',
     pid: 12,
+    version,
     binding: 'kernel',
     writeBack: true,
     readOnly: false,
@@ -43,6 +45,16 @@ describe('status for people', () => {
       '  cache     5.0 MiB of 100.0 MiB, 1 hits, 2 misses',
       '  space     3.0 MiB free of 10.0 MiB',
       '  requests  7',
+    ]);
+  });
+
+  it('says that the program was replaced under the mount, and what to do', () => {
+    const line = /^ {2}VERSION {3}(.*) serves this mount, and (.*) is installed: unmount it, and mount it again$/;
+    expect(line.exec(view({ version: '0.0.1' })[2] ?? '')?.slice(1)).toEqual(['0.0.1', version]);
+    const { version: _, ...earlier } = mount();
+    expect(line.exec(viewOf({ at: 1, mounts: [earlier] }, null)[2] ?? '')?.slice(1)).toEqual([
+      'an earlier one',
+      version,
     ]);
   });
 

@@ -73,6 +73,7 @@ describe('options', () => {
   it('have defaults that each option can read', () => {
     expect(resolveOptions()).toMatchObject({
       readOnly: false,
+      noexec: false,
       writeBack: false,
       cacheSize: 10 * 1024 ** 3,
       dirTtl: 60_000,
@@ -124,6 +125,11 @@ describe('options', () => {
       'allow-other': 'true',
       'cache-size': '1G',
     });
+  });
+
+  it('takes noexec, and of it and exec the later one', () => {
+    expect([...parseDashO(['exec,noexec'])]).toEqual([['noexec', 'true']]);
+    expect([...parseDashO(['noexec,exec'])]).toEqual([]);
   });
 
   // Lines as they are found in fstab, in manuals, in units of systemd and in /proc/mounts.

@@ -222,9 +222,14 @@ describe('a trash directory', () => {
     await d.discard('docs/a');
     const parent = await d.ino('docs');
     d.m.invalidations.length = 0;
-    expect(await d.m.fs.trash.restoreNamed(['a'], new AbortController().signal)).toEqual([
-      { name: 'a', path: '/docs/a' },
-    ]);
+    const progress: number[] = [];
+    const restored = await d.m.fs.trash.restoreNamed(
+      ['a'],
+      (done) => progress.push(done),
+      new AbortController().signal,
+    );
+    expect(restored).toEqual([{ name: 'a', path: '/docs/a' }]);
+    expect(progress).toEqual([1]);
     await settle();
     expect(d.m.invalidations).toContainEqual({ kind: 'entry', parent, name: 'a' });
     expect(await d.m.cat('docs/a')).toBe('a');

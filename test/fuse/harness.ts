@@ -80,6 +80,7 @@ export async function mountMemory(
     mountpoint: path,
     source: 'test:',
     readOnly: false,
+    noexec: false,
     allowOther: false,
     log,
     ...options,

@@ -102,6 +102,17 @@ describe.each(candidates)('the life of a mount over the $binding.name binding', 
     expect((await m.sh('cat f; ls')).stdout).toBe('f');
   });
 
+  it.each([
+    [true, { code: 126, stdout: '', stderr: expect.stringMatching(/Permission denied/) }],
+    [false, { code: 0, stdout: 'ran', stderr: '' }],
+  ])('executes a program of the mount unless it is told not to (noexec: %s)', async (noexec, outcome) => {
+    const m = await mountMemory(binding, { noexec });
+    expect(await m.sh("printf '#!/bin/sh\\necho ran\\n' > program; chmod 755 program; ./program")).toMatchObject(
+      outcome,
+    );
+    expect((await m.sh('sh program')).stdout).toBe('ran');
+  });
+
   it('mounts several at once, apart from each other', async () => {
     const [a, b] = await Promise.all([mountMemory(binding), mountMemory(binding)]);
     await Promise.all([a.sh('echo a >f'), b.sh('echo b >f')]);
@@ -114,7 +125,7 @@ describe.each(candidates)('the life of a mount over the $binding.name binding', 
     await run('mkdir', ['-p', inside]);
     try {
       const mounted = await binding.mount(outer.fs, {
-        ...{ mountpoint: inside, source: 's', readOnly: false, allowOther: false },
+        ...{ mountpoint: inside, source: 's', readOnly: false, noexec: false, allowOther: false },
         log: { debug() {}, info() {}, warn() {}, error() {} },
       });
       expect(await readFile('/proc/self/mountinfo', 'utf8')).toContain('mount\\134040');
@@ -126,7 +137,7 @@ describe.each(candidates)('the life of a mount over the $binding.name binding', 
 
   it('rejects a mountpoint that is not there', async () => {
     const { fs } = await mountMemory(binding);
-    const options = { mountpoint: '/nowhere/at/all', source: 's', readOnly: false, allowOther: false };
+    const options = { mountpoint: '/nowhere/at/all', source: 's', readOnly: false, noexec: false, allowOther: false };
     const log = { debug() {}, info() {}, warn() {}, error() {} };
     expect(await codeOfRejection(binding.mount(fs, { ...options, log }))).toBe('mount-failed');
   });

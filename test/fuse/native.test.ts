@@ -53,8 +53,15 @@ it('keeps block counts within 32 bits', () => {
 });
 
 it('passes options that fuse-native does not know, and quotes the source', () => {
-  const options = { mountpoint: '/m', source: 'a,b\\c', readOnly: true, allowOther: true, log: silentLog };
+  const options = {
+    mountpoint: '/m',
+    source: 'a,b\\c',
+    readOnly: true,
+    noexec: true,
+    allowOther: true,
+    log: silentLog,
+  };
   expect(mountOptions(options)).toBe(
-    '-ofsname=a\\,b\\\\c,subtype=syncmount,default_permissions,big_writes,use_ino,entry_timeout=1,attr_timeout=1,ro,allow_other',
+    '-ofsname=a\\,b\\\\c,subtype=syncmount,default_permissions,big_writes,use_ino,entry_timeout=1,attr_timeout=1,ro,noexec,allow_other',
   );
 });

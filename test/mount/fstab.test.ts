@@ -76,6 +76,38 @@ find /mnt/home/ann -not -uid 54321
     expect(`${await world.sandbox.store.readFile('/file')}`).toBe('two\n');
   });
 
+  it("noexec is the kernel's, also for a user, and remount changes it", async () => {
+    const world = await createWorld();
+    const { code, stdout, stderr } = await asRoot(
+      world,
+      `
+unset SYNCMOUNT_CONFIG_DIR SYNCMOUNT_STATE_DIR SYNCMOUNT_CACHE_DIR
+export XDG_CONFIG_HOME=/mnt/nobody/elsewhere HOME=/mnt/nobody
+at=/mnt/home/ann/cloud
+echo "work: $at syncmount noauto,noexec,user=ann 0 0" > /mnt/fstab
+mount --bind /mnt/fstab /etc/fstab
+mount $at
+findmnt -n -o VFS-OPTIONS $at
+ann "printf '#!/bin/sh\\necho ran\\n' > $at/program; chmod 755 $at/program; $at/program" 2>&1 | grep -o 'Permission denied'
+mount -o remount,exec $at
+findmnt -n -o VFS-OPTIONS $at
+ann "$at/program"
+mount -o remount,noexec $at
+ann "$at/program" 2>&1 | grep -o 'Permission denied'
+umount $at
+ended /mnt/home/ann/.local/state/syncmount
+`,
+    );
+    expect({ code, stdout: stdout.split('\n'), stderr }).toEqual({
+      code: 0,
+      stdout: [
+        ...['rw,nosuid,nodev,noexec,relatime', 'Permission denied'],
+        ...['rw,nosuid,nodev,relatime', 'ran', 'Permission denied', ''],
+      ],
+      stderr: '',
+    });
+  });
+
   it('umount(8) of root stores what a user has written before it unmounts', async () => {
     const world = await createWorld();
     world.sandbox.settings.latencyMs = 2000;

@@ -48,6 +48,27 @@ describe('what people ask', () => {
     expect(await world.cli(['search', 'nothing'])).toMatchObject({ code: 1, stdout: '' });
   });
 
+  it('info tells what is known here where the service does not answer', async () => {
+    const world = await createWorld();
+    await world.sandbox.store.putFile('/d/known', 'abc');
+    await world.mount('--dir-ttl', '1s', '--deadline', '3s');
+    await world.out('ls -lR');
+    world.sandbox.faults.add({ action: { kind: 'reset', when: 'before' } });
+    const info = (name: string, ...flags: string[]) => world.cli(['info', ...flags, `${world.mnt}/d/${name}`]);
+    // What is known is not asked for, or given up.
+    await world.sh('ls d/unknown');
+    await expect.poll(async () => (await world.status()).outage).toBeDefined();
+    const found = await info('known');
+    expect(found).toMatchObject({ code: 0, stdout: expect.stringMatching(/^size +3 /m) });
+    expect(found.stdout).toMatch(/^OFFLINE +4shared does not answer: .*\. This is what is known here$/m);
+    const [json] = JSON.parse((await info('known', '--json')).stdout) as Record<string, unknown>[];
+    expect(json).toMatchObject({ path: '/d/known', unanswered: expect.stringMatching(/^4shared does not answer/) });
+    expect(await info('unknown')).toMatchObject({ code: 1, stderr: expect.stringMatching(/does not answer/) });
+    world.sandbox.faults.clear();
+    await expect.poll(async () => (await world.status()).outage, { timeout: 60_000 }).toBeUndefined();
+    expect((await info('known')).stdout).not.toContain('OFFLINE');
+  });
+
   it('a path through a symbolic link, and a name that begins with two dots, mean that object alone', async () => {
     const world = await createWorld();
     await world.mount();

@@ -14,7 +14,7 @@ import {
 } from '../../providers/provider.js';
 import { type Ino, type Inode, remoteFolderOf, sizeOf } from '../../tree/inode.js';
 import { attributesOf } from '../attributes/attributes.js';
-import { type Core, pathOf, requireWritable } from '../core/core.js';
+import { type Core, inodeOf, pathOf, requireWritable } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import { atPath } from '../names/at-path.js';
 import type { Namespace } from '../names/namespace.js';
@@ -54,6 +54,8 @@ export interface ObjectInfo extends Found {
   readonly pinned: boolean;
   /** The upload that waits, is under way, or has failed. */
   readonly upload?: { readonly state: string; readonly error?: string };
+  /** Why the service was not asked or has not answered: the rest is what was known here. */
+  readonly unanswered?: string;
 }
 
 /** A file of which bytes are on their way here. */
@@ -82,10 +84,22 @@ export class Inspection {
   }
 
   async info(path: string): Promise<ObjectInfo> {
-    const inode = await this.#at(path);
+    return this.#infoOf(await this.#at(path));
+  }
+
+  /** The same without a request; null for a name that is not known here. */
+  known(path: string): ObjectInfo | null {
+    const { table } = this.#core;
+    let at: Inode | undefined = inodeOf(this.#core, this.#root);
+    for (const name of path.split('/').filter((part) => part !== ''))
+      at = at?.kind === 'directory' ? table.child(at.ino, name) : undefined;
+    return at === undefined ? null : this.#infoOf(at);
+  }
+
+  #infoOf(inode: Inode): ObjectInfo {
     const { remote, ino } = inode;
     const { mode, uid, gid, nlink, size, mtime } = this.#namespace.attributes(inode);
-    const row = this.#core.journal.all().find((one) => one.ino === ino);
+    const row = this.#core.journal.get(ino);
     return {
       path: pathOf(this.#core, ino, this.#root),
       kind: inode.kind,

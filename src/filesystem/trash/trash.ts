@@ -254,11 +254,18 @@ export class Trash {
   }
 
   /** Restores the objects with these names in the list to their old places, until the signal aborts; answers the result for each. */
-  async restoreNamed(names: readonly string[], signal: AbortSignal): Promise<TrashResult[]> {
+  async restoreNamed(
+    names: readonly string[],
+    progress: (done: number) => void,
+    signal: AbortSignal,
+  ): Promise<TrashResult[]> {
     const results: TrashResult[] = [];
     // One after the other, those above first: the folder that one comes back to may be another one of them.
     const items = this.#named(names).sort((a, b) => depthOf(a) - depthOf(b));
-    for (const item of items) results.push(await this.#tried(item, signal, () => this.#restoreOne(item, signal)));
+    for (const item of items) {
+      results.push(await this.#tried(item, signal, () => this.#restoreOne(item, signal)));
+      progress(results.length);
+    }
     return results;
   }
 

@@ -45,6 +45,7 @@ export function mountOptions(options: BindingOptions): string {
     'entry_timeout=1',
     'attr_timeout=1',
     ...(options.readOnly ? ['ro'] : []),
+    ...(options.noexec ? ['noexec'] : []),
     ...(options.allowOther ? ['allow_other'] : []),
   ].join(',')}`;
 }

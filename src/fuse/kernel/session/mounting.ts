@@ -12,7 +12,7 @@ import { busyError, findFusermount, isRoot, unmountByProgram } from '../../progr
 import { type Addon, errnoName, failed } from '../addon.js';
 
 /** mount(2) */
-const mountFlag = { readOnly: 1, noSetId: 2, noDevices: 4 } as const;
+const mountFlag = { readOnly: 1, noSetId: 2, noDevices: 4, noExecution: 8 } as const;
 /** umount(2) */
 const unmountFlag = { force: 1, detach: 2, noFollow: 8 } as const;
 
@@ -42,7 +42,11 @@ export async function openMount(addon: Addon, options: BindingOptions): Promise<
     `group_id=${process.getegid?.() ?? 0}`,
     ...commonOptions(options),
   ].join(',');
-  const flags = mountFlag.noSetId | mountFlag.noDevices | (options.readOnly ? mountFlag.readOnly : 0);
+  const flags =
+    mountFlag.noSetId |
+    mountFlag.noDevices |
+    (options.readOnly ? mountFlag.readOnly : 0) |
+    (options.noexec ? mountFlag.noExecution : 0);
   const result = await addon.mount(options.source, options.mountpoint, `fuse.${fuseSubtype}`, flags, data);
   if (result === 0) return fd;
   addon.closeDescriptor(fd);
@@ -64,6 +68,7 @@ async function mountByProgram(addon: Addon, options: BindingOptions): Promise<nu
     options.readOnly ? 'ro' : 'rw',
     'nosuid',
     'nodev',
+    ...(options.noexec ? ['noexec'] : []),
     `fsname=${quote(options.source)}`,
     `subtype=${fuseSubtype}`,
     ...commonOptions(options),
