@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AnySandboxOptions } from '../../src/sandbox/index.js';
+import { isComplete, leaveOut } from '../support/extent.js';
 import { cleanUpWorlds, createServiceWorld, joinWorld, type World } from './world.js';
 
 const removedFiles = 'Removed files (syncmount)';
@@ -100,6 +101,48 @@ describe('a service that does not delete (Acronis without a deletion)', () => {
       stderr: expect.stringMatching(/has another one of its name: move or rename that first\n$/),
     });
   });
+
+  // On 4shared test/mount/trash.test.ts has it in the quick run.
+  const manyFiles = 1_000;
+  if (!isComplete) leaveOut(2);
+  else
+    it.each(['none', undefined])(
+      'has 1,000 removed objects, for two machines (Acronis with deletion: %s)',
+      async (deletion) => {
+        const world = deletion === 'none' ? await withoutDeletion() : await createServiceWorld({ provider: 'acronis' });
+        for (let n = 0; n < manyFiles; n++) await world.sandbox.store.putFile(`/many/${n}`, 'x'.repeat(4_096));
+        await world.mount('--dir-ttl', '1h');
+        const other = await joinWorld(world);
+        await other.mount('--dir-ttl', '1s');
+        const free = async (): Promise<number> => Number(await world.out('df -B1 --output=avail . | tail -1'));
+        const before = await free();
+        await world.out('ls many > /dev/null');
+        const routes = await world.routesOf(() => world.out('find many -type f -delete; ls -A many'));
+        const changes = routes.filter((route) => !route.startsWith('GET'));
+        // Besides the first refusal, the folder for removed files, and its metadata.
+        expect(changes.length).toBeGreaterThanOrEqual(manyFiles);
+        expect(changes.length).toBeLessThanOrEqual(manyFiles + 3);
+        expect(changes.filter((route) => route === changes.at(-1))).toHaveLength(manyFiles);
+        const freed = (await free()) - before;
+        const listed = await other.cli(['trash', 'list', '--json']);
+        if (deletion === undefined) {
+          expect(freed).toBe(manyFiles * 4_096);
+          expect(listed).toMatchObject({ code: 1, stderr: 'syncmount: acronis has no trash\n' });
+          return;
+        }
+        expect(freed).toBe(0);
+        const items = JSON.parse(listed.stdout) as { name: string }[];
+        expect(new Set(items.map(({ name }) => name)).size).toBe(manyFiles);
+        const own = JSON.parse((await world.cli(['trash', 'list', '--json'])).stdout) as { path: string }[];
+        expect(own.map(({ path }) => path).sort()).toEqual(
+          Array.from({ length: manyFiles }, (_, n) => `/many/${n}`).sort(),
+        );
+        expect(await world.cli(['trash', 'restore', '/many/17'])).toMatchObject({ stdout: 'Restored 1 of 1.\n' });
+        expect(await world.out('ls many; cat many/17 | wc -c')).toBe('17\n4096');
+        await other.until('test "$(ls many)" = 17');
+        expect(JSON.parse((await other.cli(['trash', 'list', '--json'])).stdout)).toHaveLength(manyFiles - 1);
+      },
+    );
 
   it('says so with --delete permanent', async () => {
     const world = await withoutDeletion();
