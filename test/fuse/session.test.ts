@@ -257,6 +257,27 @@ describe('requests that take time', () => {
     expect(device.complaints).toEqual([]);
   });
 
+  it('end with EINTR where a killed program closes its files, which the kernel does not report', async () => {
+    const { fs } = slow();
+    const looked: number[] = [];
+    const isKilled = (tid: number): boolean => looked.push(tid) > 0;
+    const device = new FakeDevice(fs, { looks: { isDying: () => false, isKilled } });
+    device.send(request('create'), request('flush', { unique: 100 }));
+    await turn();
+    // A close that is answered soon costs no look.
+    expect(looked).toEqual([]);
+    await expect.poll(() => device.answers.length).toBe(2);
+    device.send(request('flush', { unique: 102 }));
+    await turn();
+    // The same program's next close does not wait for the look.
+    expect(device.answers.slice(1)).toMatchObject([
+      { unique: 100, error: -EINTR },
+      { unique: 102, error: -EINTR },
+    ]);
+    expect(looked).toHaveLength(2);
+    expect(device.complaints).toEqual([]);
+  });
+
   it('keep the data of their write, whatever is read meanwhile', async () => {
     const { fs, finish } = slow();
     const device = new FakeDevice(fs);

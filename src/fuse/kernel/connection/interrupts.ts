@@ -3,11 +3,12 @@
  * for the end of their call, as on a local disk.
  *
  * The kernel reports only the first signal of a request. So a caller that got one is checked repeatedly until its call ends.
+ * Of a program that is killed before it closes its files, it reports none: a caller whose close takes long is checked once.
  */
 import type { RequestCaller } from './caller.js';
 import { isDying, isKilled } from './fatal-signals.js';
 
-/** How often callers that got a signal are checked, ms: a killed caller must be gone within a second. */
+/** How often callers are checked, ms: a killed caller must be gone within a second. A check reads files of /proc, which takes 0.1 ms. */
 const lookEveryMs = 200;
 
 /** The two checks of a thread, by its id; replaced in tests. */
@@ -21,6 +22,10 @@ export class Interrupts {
   readonly #looks: Looks;
   /** Callers that got a signal and whose call continues. */
   readonly #watched = new Set<RequestCaller>();
+  /** Callers of closes that have begun since the last look. */
+  #closing: RequestCaller[] = [];
+  /** Threads that were found killed. They close one file after the other, and must not wait for a look at each. */
+  readonly #killed = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
 
   /** `pending`: the callers whose requests are not answered yet, by `unique`. */
@@ -37,30 +42,56 @@ export class Interrupts {
     else this.#watch(caller);
   }
 
-  /** Interrupts a waiting request if a signal has killed its caller: a killed program still closes its files. */
+  /** A close waits. If a signal has killed its caller (a killed program still closes its files), it is interrupted at the next look. */
   waits(caller: RequestCaller): void {
-    if (this.#looks.isKilled(caller.pid)) caller.interrupt();
+    if (this.#killed.has(caller.pid) && this.#looks.isKilled(caller.pid)) {
+      caller.interrupt();
+      return;
+    }
+    this.#closing.push(caller);
+    this.#start();
   }
 
   /** Stops all checks, because the mount is gone. */
   close(): void {
     this.#watched.clear();
+    this.#closing = [];
+    this.#killed.clear();
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
   #watch(caller: RequestCaller): void {
     this.#watched.add(caller);
+    this.#start();
+  }
+
+  #start(): void {
     this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref();
   }
 
   #look(): void {
+    const closing = this.#closing;
+    this.#closing = [];
+    // One turn longer than there is something to look at: the next close may follow at once.
+    if (closing.length === 0 && this.#watched.size === 0) {
+      this.close();
+      return;
+    }
+    for (const caller of closing) {
+      if (this.#isOver(caller) || !this.#looks.isKilled(caller.pid)) continue;
+      this.#killed.add(caller.pid);
+      caller.interrupt();
+    }
     for (const caller of this.#watched) {
-      const isOver = this.#pending.get(caller.unique) !== caller;
+      const isOver = this.#isOver(caller);
       if (!isOver && !this.#looks.isDying(caller.pid)) continue;
       this.#watched.delete(caller);
       if (!isOver) caller.interrupt();
     }
-    if (this.#watched.size === 0) this.close();
+  }
+
+  #isOver(caller: RequestCaller): boolean {
+    return this.#pending.get(caller.unique) !== caller;
   }
 }
