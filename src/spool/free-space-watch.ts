@@ -50,16 +50,15 @@ export class FreeSpaceWatch {
   end(): void {
     this.#users--;
     if (this.#users > 0) return;
-    // `null`: without a reason Node makes an error with a stack trace, at each close of a small file.
-    this.#watching?.abort(null);
-    this.#watching = null;
-    // With enough space the ballast stays for the next file: many small files come one after the other.
+    // The watch itself ends at its next check: many small files come one after the other, and do not begin a new one each.
+    // With enough space the ballast stays for them too.
     if (this.#freeSpace.free() < MIN_FREE) this.#removeBallast();
   }
 
   /** The mount ends. */
   close(): void {
     this.#watching?.abort();
+    this.#watching = null;
     this.#removeBallast();
   }
 
@@ -75,13 +74,16 @@ export class FreeSpaceWatch {
   async #watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#clock.sleep(CHECK_EVERY_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      if (this.#users === 0) break;
       try {
-        if (!signal.aborted) this.check();
+        this.check();
       } catch {
         // A disk that cannot be asked is broken. The next write of the journal reports it.
-        return;
+        break;
       }
     }
+    this.#watching = null;
   }
 
   /** Creates the ballast. False where the disk refuses it. */

@@ -3,6 +3,10 @@ import { SyncmountError } from '../base/errors.js';
 
 /** Bytes that may be written between two calls of statfs(2): a call costs microseconds, a write of 4 KiB not much more. */
 const CHECK_EVERY_BYTES = 1024 * 1024;
+/** So many free bytes last longer than `AMPLE_FOR_MS`: nothing writes 40 GB/s. */
+const AMPLE = 8 * 1024 ** 3;
+/** How long a disk with so much free space is not asked again, ms: a small file alone would ask five times. */
+const AMPLE_FOR_MS = 100;
 /** Kept free for the journal and the inode table, bytes: on a full disk not even a removal could be recorded. */
 export const RESERVE = 32 * 1024 * 1024;
 
@@ -16,6 +20,10 @@ export class FreeSpace {
   readonly #directory: string;
   readonly #reclaim: ((bytes: number) => void) | undefined;
   #allowance = 0;
+  /** What the disk answered when it was asked last, bytes. */
+  #free = 0;
+  /** Until then that answer will do (`performance.now()`). */
+  #ampleUntil = 0;
 
   /** `reclaim` frees so many bytes of the disk, or as many as it can, by evicting content that can be fetched again. */
   constructor(directory: string, reclaim?: (bytes: number) => void) {
@@ -33,9 +41,12 @@ export class FreeSpace {
       this.#allowance -= bytes;
       return true;
     }
+    // A large content is compared with what is free now.
+    if (bytes > AMPLE / 2) this.#ampleUntil = 0;
     let free = this.free();
     if (free < bytes && this.#reclaim !== undefined) {
       this.#reclaim(bytes - free + CHECK_EVERY_BYTES);
+      this.#ampleUntil = 0;
       free = this.free();
     }
     if (free < bytes) return false;
@@ -54,9 +65,13 @@ export class FreeSpace {
     if (free < 0) this.#reclaim?.(-free);
   }
 
-  /** Bytes that contents may still take. */
+  /** Bytes that contents may still take. Where there are many, the answer may be a tenth of a second old. */
   free(): number {
+    const now = performance.now();
+    if (now < this.#ampleUntil) return this.#free;
     const { bavail, blocks, bsize } = statfsSync(this.#directory);
-    return bavail * bsize - reserveOf(blocks * bsize);
+    this.#free = bavail * bsize - reserveOf(blocks * bsize);
+    this.#ampleUntil = this.#free < AMPLE ? 0 : now + AMPLE_FOR_MS;
+    return this.#free;
   }
 }

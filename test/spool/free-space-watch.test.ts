@@ -74,6 +74,21 @@ describe('FreeSpaceWatch', () => {
     expect(freeSpace.asked).toHaveLength(length);
   });
 
+  it('is one watch for many small files, and ends after the last of them', async () => {
+    const clock = new TestClock();
+    const watch = watchOf(disk(MIN_FREE, 0), clock);
+    for (let file = 0; file < 100; file++) {
+      watch.begin();
+      watch.end();
+    }
+    expect(clock.sleepers).toBe(1);
+    await pass(clock, CHECK_EVERY_MS);
+    expect(clock.sleepers).toBe(0);
+    watch.begin();
+    expect(clock.sleepers).toBe(1);
+    watch.close();
+  });
+
   it('removes the ballast of a mount that died', () => {
     writeFileSync(ballast, 'left');
     watchOf(disk(0, 0));
