@@ -90,7 +90,7 @@ describe('the bandwidth of a mount', () => {
   it('is left by who gives up', async () => {
     const { bandwidth } = limited(1);
     const leaving = new AbortController();
-    const waiting = bandwidth.take('up', 1_000_000, leaving.signal);
+    const waiting = bandwidth.take('up', 1_000_000, () => leaving.signal);
     leaving.abort(new Error('gone'));
     await expect(waiting).rejects.toThrow('gone');
   });

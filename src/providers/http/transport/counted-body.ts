@@ -16,9 +16,9 @@ export async function inTurn(
   way: Way,
   bytes: number,
   watch: Waiting,
-  signal = watch.signal,
+  signal?: AbortSignal,
 ): Promise<void> {
-  const turn = bandwidth.take(way, bytes, signal);
+  const turn = bandwidth.take(way, bytes, () => signal ?? watch.signal);
   if (turn === undefined) return;
   watch.pause();
   await turn;

@@ -91,9 +91,9 @@ export class Bandwidth {
   }
 
   /** Undefined: they may move now. Else resolves when they may; rejects with the signal's reason. */
-  take(way: Way, bytes: number, signal?: AbortSignal): Promise<void> | undefined {
+  take(way: Way, bytes: number, signal?: () => AbortSignal | undefined): Promise<void> | undefined {
     const waitMs = this.#reserve(way, bytes);
-    return waitMs === 0 ? undefined : this.#wait(waitMs, signal);
+    return waitMs === 0 ? undefined : this.#wait(waitMs, signal?.());
   }
 
   async #wait(waitMs: number, signal: AbortSignal | undefined): Promise<void> {

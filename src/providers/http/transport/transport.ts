@@ -4,7 +4,7 @@
  * Each try has one stall timer, which every byte restarts, instead of undici's timeouts: its headers timeout also runs
  * while a large upload waits for a slow line, and would abort a transfer that moves.
  */
-import { setMaxListeners } from 'node:events';
+import { EventEmitter, setMaxListeners } from 'node:events';
 import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../../base/errors.js';
 import { Agent } from './agent.js';
@@ -45,9 +45,17 @@ const singleWriteBytes = 256 * 1024;
  */
 const answerGraceMs = 1000;
 
+/** What undici listens to. It takes an AbortSignal too, but ten of these are made in the time of one. */
+class AbortEmitter extends EventEmitter {
+  aborted = false;
+}
+
 /** Aborts one exchange when no byte has moved for `patienceMs`, or when the caller's signal aborts. */
 export class Watch implements ExchangeWatch {
-  readonly #controller = new AbortController();
+  /** Aborts together with `signal`. */
+  readonly emitter = new AbortEmitter();
+  /** Made when somebody asks for the signal. */
+  #controller: AbortController | undefined;
   readonly stallMs: number;
   #timer: NodeJS.Timeout | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -71,6 +79,10 @@ export class Watch implements ExchangeWatch {
   }
 
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.emitter.aborted) this.#controller.abort();
+    }
     return this.#controller.signal;
   }
 
@@ -86,7 +98,10 @@ export class Watch implements ExchangeWatch {
 
   #abort(why: 'stalled' | 'aborted'): void {
     this.#why ??= why;
-    this.#controller.abort();
+    if (this.emitter.aborted) return;
+    this.emitter.aborted = true;
+    this.emitter.emit('abort');
+    this.#controller?.abort();
   }
 
   #arm(): void {
@@ -226,7 +241,7 @@ export class Transport implements Exchanger {
         method: request.method,
         headers,
         body: sending,
-        signal: watch.signal,
+        signal: watch.emitter,
         // We do not pipeline: each answer is read to its end before the next request on its connection.
         blocking: false,
       });
