@@ -101,7 +101,7 @@ export class Journal {
     this.#base = sql.prepare('UPDATE upload SET base = ? WHERE ino = ?');
     this.#attempts = sql.prepare('UPDATE upload SET attempts = ? WHERE ino = ?');
     this.#sending = sql.prepare(
-      "UPDATE upload SET state = 'uploading', attempts = ?, code = NULL, message = NULL WHERE ino = ?",
+      "UPDATE upload SET state = 'uploading', attempts = ?, checkpoint = coalesce(?, checkpoint), code = NULL, message = NULL WHERE ino = ?",
     );
     this.#truncationDone = sql.prepare(
       `UPDATE upload SET extents = json_remove(extents, '$.${truncationPending}') WHERE ino = ?`,
@@ -145,9 +145,12 @@ export class Journal {
     this.#attempts.run(JSON.stringify([...attempts]), ino);
   }
 
-  /** The content is about to be sent as the row has it. From now on the provider may hold one of `attempts`. */
-  sending(ino: number, attempts: Iterable<string>): void {
-    this.#sending.run(JSON.stringify([...attempts]), ino);
+  /**
+   * The content is about to be sent as the row has it. From now on the provider may hold one of `attempts`. Without a `checkpoint` the row
+   * keeps the one that it has.
+   */
+  sending(ino: number, attempts: Iterable<string>, checkpoint: UploadCheckpoint | null = null): void {
+    this.#sending.run(JSON.stringify([...attempts]), checkpoint === null ? null : JSON.stringify(checkpoint), ino);
   }
 
   /** The content is about to change in place: the checkpoint and the error of its upload no longer apply. */

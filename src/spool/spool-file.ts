@@ -130,10 +130,10 @@ export class SpoolFile {
     return { size: end, baseEnd: Math.min(baseEnd, this.#baseEnd, end), present: kept.ranges() };
   }
 
-  /** Makes the file on disk at once, so that a full or read-only disk fails here. */
-  async create(): Promise<void> {
+  /** Makes the file on disk at once, so that a full or read-only disk fails here. Null: it has its size already. */
+  create(): Promise<void> | null {
     const fd = this.#file(constants.O_CREAT | constants.O_EXCL);
-    if (this.#size > 0) await truncateFile(fd, this.#size);
+    return this.#size > 0 ? truncateFile(fd, this.#size) : null;
   }
 
   /**

@@ -99,15 +99,27 @@ export class Spool {
 
   /** A new spool file that starts from `base`; it is on disk once this resolves. */
   async create(base: RemoteFile | null): Promise<{ name: string; file: SpoolFile }> {
-    const name = (this.#next++).toString(36);
-    const file = new SpoolFile(join(this.directory, name), base, undefined, this.#fileOptions);
+    const made = this.#newFile(base);
     try {
-      await file.create();
+      await made.file.create();
     } catch (error) {
-      await file.remove();
+      await made.file.remove();
       throw error;
     }
-    return { name, file };
+    return made;
+  }
+
+  /** A new spool file without content or base; it is on disk when this returns. */
+  createEmpty(): { name: string; file: SpoolFile } {
+    const made = this.#newFile(null);
+    // Nothing is left to wait for where there is no base.
+    void made.file.create();
+    return made;
+  }
+
+  #newFile(base: RemoteFile | null): { name: string; file: SpoolFile } {
+    const name = (this.#next++).toString(36);
+    return { name, file: new SpoolFile(join(this.directory, name), base, undefined, this.#fileOptions) };
   }
 
   /** Bytes of the file of a journal row on disk; null where it is missing. */

@@ -71,6 +71,10 @@ describe('the journal', () => {
     journal.setState(7, 'failed', { code: 'EIO', message: 'why' });
     journal.sending(7, ['x', 'y']);
     expect(journal.get(7)).toEqual({ ...row, state: 'uploading', attempts: ['x', 'y'] });
+    journal.sending(7, ['x'], { v: 1 });
+    expect(journal.get(7)).toEqual({ ...row, state: 'uploading', attempts: ['x'], checkpoint: { v: 1 } });
+    journal.sending(7, ['z']);
+    expect(journal.get(7)).toMatchObject({ attempts: ['z'], checkpoint: { v: 1 } });
   });
 
   it('lists the spool files that are garbage until they are removed', () => {

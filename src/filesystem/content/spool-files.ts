@@ -7,6 +7,7 @@
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
+import type { Ino } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 import { isBackingOf } from './passthrough.js';
@@ -20,7 +21,7 @@ export async function createSpool(
   state: FileState,
   base: RemoteFile | null,
 ): Promise<void> {
-  const { spool, journal, table, clock } = core;
+  const { spool, journal, table } = core;
   const { name, file } = await spool.create(base);
   // Until a row names it, the file holds no promised bytes. (An empty one need not be listed: the next mount removes it.)
   if (base !== null) journal.markGarbage(name);
@@ -32,19 +33,7 @@ export async function createSpool(
   }
   if (!state.unlinked) {
     table.transaction(() => {
-      journal.put({
-        ino: state.ino,
-        spool: name,
-        state: 'open',
-        // Until the first change its content is the base's, fetched or not.
-        content: { size: file.size, baseEnd: file.size, present: [] },
-        base,
-        checkpoint: null,
-        attempts: [],
-        code: null,
-        message: null,
-        since: clock.now(),
-      });
+      putOpenRow(core, state.ino, { name, file });
       // From here on, a listing without the file does not remove its name.
       table.update(state.ino, { localSize: file.size });
     });
@@ -64,6 +53,27 @@ export async function createSpool(
     const wasShown = !core.options.sharesPages && (handle.hasRead || handle.backing !== null);
     handle.isOnOldRevision = wasShown && other !== null && !isSame;
   }
+}
+
+/** Names the spool file of a content that nobody has changed yet. */
+export function putOpenRow(
+  { journal, clock }: Core,
+  ino: Ino,
+  { name, file }: { readonly name: string; readonly file: SpoolFile },
+): void {
+  journal.put({
+    ino,
+    spool: name,
+    state: 'open',
+    // Until the first change its content is the base's, fetched or not.
+    content: { size: file.size, baseEnd: file.size, present: [] },
+    base: file.base,
+    checkpoint: null,
+    attempts: [],
+    code: null,
+    message: null,
+    since: clock.now(),
+  });
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Ino } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import { newObject, storeInherited } from '../attributes/new-object.js';
 import type { Contents } from '../content/contents.js';
+import { putOpenRow } from '../content/spool-files.js';
 import { type Core, inodeOf } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 import type { Namespace } from './namespace.js';
@@ -26,20 +27,31 @@ export async function createFile(
   { directory, name, mode }: NewFile,
   caller: Caller | undefined,
 ): Promise<FileState> {
-  const { table, files, clock } = core;
+  const { table, files, clock, spool } = core;
   const now = fromMs(clock.now());
   const born = newObject(core, caller, mode, 'file', inodeOf(core, directory));
-  const { ino } = table.transaction(() => {
-    if (name !== null) namespace.touchDirectory(directory);
-    const overlay = { ...born.overlay, atime: now, mtime: now, ctime: now };
-    const place = name === null ? { parent: null, name: '' } : { parent: directory, name };
-    const inode = table.insert({ ...place, kind: 'file', localSize: 0, overlay });
-    storeInherited(table, inode.ino, born);
-    return inode;
-  });
+  // One transaction for the inode and the journal's row: the file comes before both, and an empty one that no row names is garbage.
+  const made = name === null ? null : spool.createEmpty();
+  let ino: Ino;
+  try {
+    ino = table.transaction(() => {
+      if (name !== null) namespace.touchDirectory(directory);
+      const overlay = { ...born.overlay, atime: now, mtime: now, ctime: now };
+      const place = name === null ? { parent: null, name: '' } : { parent: directory, name };
+      const inode = table.insert({ ...place, kind: 'file', localSize: 0, overlay });
+      storeInherited(table, inode.ino, born);
+      if (made !== null) putOpenRow(core, inode.ino, made);
+      return inode.ino;
+    });
+  } catch (error) {
+    await made?.file.remove();
+    throw error;
+  }
   const state = files.ensureState(ino);
   state.unlinked = name === null;
   state.isUnnamed = name === null;
+  state.spool = made?.file ?? null;
+  state.spoolName = made?.name ?? '';
   try {
     // An empty file is a content too: its close stores it.
     await contents.createEmpty(state);

@@ -4,12 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import { codeOf } from '../../base/errors.js';
+import type { UploadSource } from '../../providers/content.js';
 import { ProviderError } from '../../providers/errors.js';
 import {
   type Provider,
   type RemoteEntry,
   type RemoteFile,
   revisionKey,
+  type UploadCheckpoint,
   type UploadTarget,
 } from '../../providers/provider.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
@@ -168,8 +170,18 @@ export class Delivery {
     await this.#orphans.clear(target, signal);
     const attempt = await digest();
     state.attempts.add(attempt.md5);
-    if (!state.unlinked) journal.sending(state.ino, state.attempts);
-    const uploading = provider.upload(target, spool.source(digest), {
+    let isNoted = false;
+    // The row of a file that was unlinked meanwhile is gone, and must not come back.
+    const noteSending = (checkpoint?: UploadCheckpoint): void => {
+      isNoted = true;
+      if (!state.unlinked) journal.sending(state.ino, state.attempts, checkpoint);
+    };
+    // One entry in the journal for both, where the provider has a checkpoint before it asks for the first byte.
+    const source = beforeFirstRead(spool.source(digest), () => {
+      if (!isNoted) noteSending();
+    });
+    if (source.size === 0) noteSending();
+    const uploading = provider.upload(target, source, {
       signal,
       waitBudget,
       resume: journal.get(state.ino)?.checkpoint ?? undefined,
@@ -179,8 +191,8 @@ export class Delivery {
         state.sent = sent;
       },
       onCheckpoint: (checkpoint) => {
-        // The row of a file that was unlinked meanwhile is gone, and must not come back.
-        if (!state.unlinked) journal.setCheckpoint(state.ino, checkpoint);
+        if (!isNoted) noteSending(checkpoint);
+        else if (!state.unlinked) journal.setCheckpoint(state.ino, checkpoint);
       },
     });
     try {
@@ -248,6 +260,24 @@ export class Delivery {
     const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal, waitBudget });
     return entries.find((entry) => entry.name === name);
   }
+}
+
+/** The same content; `note` is called whenever bytes of it are about to be read. */
+function beforeFirstRead({ size, read, whileOpen, md5 }: UploadSource, note: () => void): UploadSource {
+  return {
+    size,
+    read(offset, length) {
+      note();
+      return read(offset, length);
+    },
+    ...(whileOpen !== undefined && {
+      whileOpen: (act) => {
+        note();
+        return whileOpen(act);
+      },
+    }),
+    md5,
+  };
 }
 
 function delivered(remote: RemoteFile): Delivered {

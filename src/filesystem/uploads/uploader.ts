@@ -195,9 +195,11 @@ export class Uploader {
   released(state: FileState): void {
     if (state.unlinked || !state.dirty || state.failedGeneration === state.generation || state.activeUpload !== null)
       return;
-    if (state.promised && state.journaledGeneration === state.generation)
-      this.#core.journal.setState(state.ino, 'queued');
     this.enqueue(state);
+    // An upload that has begun at once writes its own entry. For the next mount this one says as much until then.
+    const hasBegun = state.activeUpload !== null;
+    if (!hasBegun && state.promised && state.journaledGeneration === state.generation)
+      this.#core.journal.setState(state.ino, 'queued');
   }
 
   /**
