@@ -50,6 +50,8 @@ export async function bundle(dir, isPackage = false) {
       cleanDir: true,
       format: 'cjs',
       minify: !isPackage,
+      // One character of another alphabet makes V8 read a file in two bytes a character, which takes twice the time.
+      charset: 'ascii',
       sourcemap: !isPackage,
       entryFileNames: '[name].cjs',
       chunkFileNames: '[name].cjs',
@@ -62,7 +64,7 @@ export async function bundle(dir, isPackage = false) {
     const made = await build({
       ...common,
       input,
-      output: { dir, format: 'cjs', minify: !isPackage, entryFileNames: '[name].cjs' },
+      output: { dir, format: 'cjs', minify: !isPackage, charset: 'ascii', entryFileNames: '[name].cjs' },
     });
     if (made.output.length > 1) throw new Error(`${name} must be one file`);
     outputs.push(made.output);
