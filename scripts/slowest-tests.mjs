@@ -1,5 +1,5 @@
-// What took longest of a test run, and what the quick run left out: of a vitest JSON report, and of the tally beside it
-// (test/support/extent.ts).
+// What took longest of a test run, what took most processor time, and what the quick run left out: of a vitest JSON report, and of
+// the tally beside it (test/support/extent.ts, test/support/processor-time.ts).
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 
@@ -32,7 +32,15 @@ for (const { file, what, ms } of timed.slice(0, SHOWN))
 
 if (existsSync(tallyPath)) {
   const lines = readFileSync(tallyPath, 'utf8').trimEnd().split('\n');
-  const leftOut = lines.reduce((sum, line) => sum + Number(line), 0);
+  const used = lines.flatMap((line) => {
+    const [, seconds, file] = /^([\d.]+) s (.+)$/.exec(line) ?? [];
+    return file === undefined ? [] : [{ file, seconds: Number(seconds) }];
+  });
+  used.sort((a, b) => b.seconds - a.seconds);
+  const all = used.reduce((sum, { seconds }) => sum + seconds, 0);
+  console.log(`${all.toFixed(0)} s of processor time in all files; those with most:`);
+  for (const { file, seconds } of used.slice(0, SHOWN)) console.log(`${seconds.toFixed(1).padStart(8)} s  ${file}`);
+  const leftOut = lines.reduce((sum, line) => sum + (/^\d+$/.test(line) ? Number(line) : 0), 0);
   const ran = testResults.reduce((sum, { assertionResults }) => sum + assertionResults.length, 0);
   if (leftOut > 0)
     console.log(`${ran} of the ${ran + leftOut} tests of the complete matrix: scripts/test --all runs them all`);

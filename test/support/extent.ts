@@ -20,7 +20,7 @@ import { appendFileSync } from 'node:fs';
 
 export const isComplete = process.env.SYNCMOUNT_TEST_ALL === '1';
 
-/** Where `scripts/test` adds up what its test processes leave out. */
+/** Where `scripts/test` adds up what its test processes leave out: a number a line. */
 const tally = process.env.SYNCMOUNT_TEST_TALLY;
 
 /** Counts tests that the complete matrix has and this run has not. */
