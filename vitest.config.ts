@@ -64,7 +64,7 @@ export default defineConfig({
     // Four times of what the longest take on a machine that has others to serve: the limits end what hangs, and judge nothing.
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    expect: { poll: { timeout: 120_000, interval: 50 } },
+    expect: { poll: { timeout: 120_000, interval: 100 } },
     projects: [
       {
         extends: true,

@@ -7,6 +7,7 @@ import type { BlockCache } from '../../src/cache/block-cache.js';
 import { ReaderPool } from '../../src/cache/reader-pool.js';
 import type { PunchHole } from '../../src/cache/sparse-file.js';
 import { type RemoteFile, revisionKey } from '../../src/providers/provider.js';
+import { runs } from '../support/extent.js';
 import {
   BLOCK,
   clock,
@@ -109,7 +110,7 @@ describe.each<[string, PunchHole | undefined]>([
         reads = [];
         readers = [];
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 });

@@ -1,4 +1,5 @@
 /** Ranges that are read ahead and written to the cache's file by the transport. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ReaderPool } from '../../src/cache/reader-pool.js';
@@ -6,6 +7,7 @@ import type { RevisionReader } from '../../src/cache/revision-reader.js';
 import { ProviderError } from '../../src/providers/errors.js';
 import type { RemoteFile } from '../../src/providers/provider.js';
 import { errnoOf } from '../filesystem/harness.js';
+import { runs } from '../support/extent.js';
 import { BLOCK, closeCache, openCache, pattern, Server, storing, temporary, zeroHole } from './support.js';
 
 const MIB = 1024 * 1024;
@@ -182,7 +184,7 @@ describe('a range that the transport writes to the cache', () => {
           closeCache(cache);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

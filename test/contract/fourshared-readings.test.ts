@@ -2,9 +2,11 @@
  * Where the documents of 4shared and 4Sync are silent or contradict themselves, the client works under every reading:
  * each value of each of them alone, and many of them at once.
  */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { defaultReadings, type Readings } from '../../src/sandbox/index.js';
+import { runs } from '../support/extent.js';
 import { folderOf } from './bench.js';
 import { FourSharedServer, sizes } from './fourshared-setup.js';
 import { essentialContract, essentials } from './parts/essentials.js';
@@ -84,7 +86,7 @@ describe('4shared where many readings differ at once', () => {
             await server.close();
           }
         }),
-        { numRuns: Number(process.env.READINGS_RUNS ?? 12), seed: 4, endOnFailure: true },
+        { numRuns: Number(process.env.READINGS_RUNS ?? runs(12)), seed: 4, endOnFailure: true },
       );
     });
 });

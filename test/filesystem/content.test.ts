@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runs } from '../support/extent.js';
 import { appending, emptying, errnoOf, mounted, writing } from './harness.js';
 
 const K64 = 64 * 1024;
@@ -174,7 +175,7 @@ describe('a file under random operations', () => {
         expect(Object.keys(m.provider.other.tree())).toEqual(['a']);
         await m.unmount();
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

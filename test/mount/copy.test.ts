@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
-import { type AnySandboxOptions, providerNames } from '../../src/sandbox/index.js';
-import { cleanUpWorlds, createServiceWorld } from './world.js';
+import { expect } from 'vitest';
+import { describeEach, openWorld, protocols } from './subjects.js';
+import { cleanUpWorlds } from './world.js';
 
 /** Calls copy_file_range(2) until it has nothing more to copy, as cp(1) does, whatever cp(1) is here. */
 const copy = (from: string, to: string): string => `python3 -c "
@@ -9,14 +9,13 @@ a = os.open('${from}', os.O_RDONLY); b = os.open('${to}', os.O_WRONLY | os.O_CRE
 while os.copy_file_range(a, b, 1 << 30): pass
 os.close(b)"`;
 
-// 4Sync has 4shared's code.
-describe.each(providerNames.filter((name) => name !== '4sync'))('cp within a mount of %s', (provider) => {
+describeEach(protocols, 'cp within a mount of $provider', (subject, { it }) => {
   cleanUpWorlds();
   /** Acronis copies to other folders only. */
-  const isServerCopy = { '4shared': true, '4sync': true, '5sync': false, acronis: true }[provider];
+  const isServerCopy = { '4shared': true, '4sync': true, '5sync': false, acronis: true }[subject.provider];
 
   it('copies a stored file at the provider where that can, and by its bytes where not', async () => {
-    const world = await createServiceWorld({ provider } as AnySandboxOptions);
+    const world = await openWorld(subject);
     const { store } = world.sandbox;
     await store.generate('/a.bin', 3_000_000);
     await store.putFile('/d/other.txt', 'other');

@@ -1,6 +1,6 @@
 /** A server that stalls: each system call ends within one `--deadline`, counted from its arrival. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { openWorld, overKernel, traits } from './subjects.js';
+import { eachService, openWorld, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 /** ms */
@@ -50,7 +50,7 @@ together(act, list(made.items()))
 for name, what in said.items(): print(name, what)
 END`;
 
-describe.each(overKernel)('a server of $provider that answers nothing any more', (subject) => {
+describe.each(eachService(1))('a server of $provider that answers nothing any more', (subject) => {
   const { movesFolders, keepsFolders } = traits[subject.provider];
   cleanUpWorlds();
   let world: World;

@@ -1,13 +1,13 @@
 /** A listing that nobody waits for any more is cancelled: the pages that it has not asked for are never asked for. */
 import { describe, expect, it } from 'vitest';
-import { openWorld, overKernel } from './subjects.js';
+import { eachService, openWorld } from './subjects.js';
 import { cleanUpWorlds } from './world.js';
 
 /** A page takes so long, ms: on a busy machine too, those who wait are killed long before the last one. */
 const PAGE_MS = 2000;
 
 /** On 5sync a poll for changes, 5 s after the mount, reads the list for itself: test/providers/fivesync.test.ts counts there. */
-const listing = overKernel.filter(({ provider }) => provider !== '5sync');
+const listing = eachService(1).filter(({ provider }) => provider !== '5sync');
 
 describe.each(listing)('a listing of $provider', (subject) => {
   cleanUpWorlds();

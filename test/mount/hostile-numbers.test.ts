@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ProviderName } from '../../src/sandbox/index.js';
-import { openWorld, overKernel, type Subject } from './subjects.js';
+import { eachService, openWorld, type Subject } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
 const date = '2024-01-01T00:00:00Z';
@@ -77,7 +77,7 @@ const dialects: Readonly<Record<ProviderName, Dialect>> = {
   },
 };
 
-describe.each(overKernel)('$provider', (subject: Subject) => {
+describe.each(eachService(3))('$provider', (subject: Subject) => {
   cleanUpWorlds();
   const { route, entry, list, quota } = dialects[subject.provider];
   const answer = (world: World, at: string, json: unknown): unknown =>

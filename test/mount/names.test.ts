@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { expect } from 'vitest';
 import type { AnySandboxOptions, Entry, ProviderName } from '../../src/sandbox/index.js';
+import { describeEach, protocols } from './subjects.js';
 import { cleanUpWorlds, createServiceWorld, type World } from './world.js';
 
 /** Names that a directory here can hold just as they are. */
@@ -106,10 +107,7 @@ function worldOf(provider: ProviderName): Promise<World> {
   return createServiceWorld({ provider } as AnySandboxOptions);
 }
 
-/** 4Sync speaks the protocol of 4shared. */
-const providers = ['4shared', '5sync', 'acronis'] as const;
-
-describe.each(providers)('names on %s', (provider) => {
+describeEach(protocols, 'names on $provider', ({ provider }, { it }) => {
   cleanUpWorlds();
   /** As another program of the service may have made it, whatever the API would take. */
   const putIn = async (world: World, name: string, content: string, duplicate = false): Promise<Entry> => {

@@ -27,6 +27,16 @@ export const overKernel: readonly Subject[] = providerNames.map((provider) => ({
  */
 export const protocols: readonly Subject[] = overKernel.filter(({ provider }) => provider !== '4sync');
 
+/**
+ * For `describe.each` of tests that every service has for itself. 4Sync does what 4shared does in them, and has them in the complete
+ * matrix only. `tests`: how many each service has.
+ */
+export function eachService(tests: number): readonly Subject[] {
+  if (isComplete) return overKernel;
+  leaveOut((overKernel.length - protocols.length) * tests);
+  return protocols;
+}
+
 /** For `describe.each`: titles have `$provider` and `$binding`. */
 export const subjects: readonly Subject[] = [...overKernel, { provider: '4shared', binding: 'native' }];
 

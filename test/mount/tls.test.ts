@@ -5,9 +5,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import type { Tls } from '../../src/sandbox/index.js';
-import { protocols } from './subjects.js';
+import { describeEach, protocols } from './subjects.js';
 import { cleanUpWorlds, createServiceWorld, type World } from './world.js';
 
 const run = promisify(execFile);
@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(directory, { recursive: true }));
 
-describe.each(protocols)('$provider over TLS', ({ provider }) => {
+describeEach(protocols, '$provider over TLS', ({ provider }, { it }) => {
   cleanUpWorlds();
 
   it('logs in, stores small and large files, and reads them back', async () => {

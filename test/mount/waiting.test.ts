@@ -2,13 +2,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openWorld, overKernel } from './subjects.js';
+import { eachService, openWorld } from './subjects.js';
 import { cleanUpWorlds, createWorld } from './world.js';
 
 /** script(1) of util-linux gives a program a terminal. */
 const hasTerminal = spawnSync('script', ['--version']).status === 0;
 
-describe.each(overKernel)('a first mount of $provider that is down', (subject) => {
+describe.each(eachService(1))('a first mount of $provider that is down', (subject) => {
   cleanUpWorlds();
 
   it('fails with one line that names the provider and the account', async () => {

@@ -27,10 +27,14 @@ import {
   startSandbox,
 } from '../../src/sandbox/index.js';
 
-/** What comes sooner or later is waited for so long, as `expect.poll` does, ms. */
-const PATIENCE_MS = 120_000;
-/** Between two looks, ms. */
-const LOOK_MS = 50;
+/** What comes sooner or later is waited for so long, as `expect.poll` does, s. */
+const PATIENCE = 120;
+/** Before the second look, s. */
+const FIRST_PAUSE = 0.05;
+/** Each pause is longer than the one before it by this factor, up to `LONGEST_PAUSE`: a look starts programs, and others work meanwhile. */
+const GROWTH = 1.25;
+/** s */
+const LONGEST_PAUSE = 1;
 
 const program = resolve('bin/syncmount.js');
 
@@ -251,9 +255,15 @@ export class World {
 
   /** Waits until a shell condition holds in the mounted directory, however slow the machine is. */
   async until(condition: string): Promise<void> {
-    const looks = Math.ceil(PATIENCE_MS / LOOK_MS);
+    const pauses: string[] = [];
+    for (
+      let pause = FIRST_PAUSE, sum = 0;
+      sum < PATIENCE;
+      sum += pause, pause = Math.min(LONGEST_PAUSE, pause * GROWTH)
+    )
+      pauses.push(pause.toFixed(2));
     await this.out(
-      `for i in $(seq ${looks}); do { ${condition}; } > /dev/null 2>&1 && exit; sleep ${LOOK_MS / 1000}; done; ls -lR; exit 1`,
+      `for pause in ${pauses.join(' ')}; do { ${condition}; } > /dev/null 2>&1 && exit; sleep $pause; done; ls -lR; exit 1`,
     );
   }
 

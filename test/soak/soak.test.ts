@@ -1,15 +1,19 @@
 import { expect, it } from 'vitest';
+import { isComplete } from '../support/extent.js';
 import { soak } from './soak.js';
 
 /** The same work every time; the moments of the kills from outside differ all the same. `scripts/soak` takes others. */
 const SEED = 20;
 
-it('a mount killed 15 times at random moments and between journal steps loses nothing, and leaves nothing behind', {
+/** Fewer hardly meet each kind of kill. */
+const ROUNDS = isComplete ? 15 : 8;
+
+it(`a mount killed ${ROUNDS} times at random moments and between journal steps loses nothing, and leaves nothing behind`, {
   timeout: 240_000,
 }, async () => {
   const lines: string[] = [];
-  const result = await soak({ provider: '4shared', rounds: 15, seed: SEED, report: (line) => lines.push(line) });
-  expect(result.rounds, lines.join('\n')).toBe(15);
+  const result = await soak({ provider: '4shared', rounds: ROUNDS, seed: SEED, report: (line) => lines.push(line) });
+  expect(result.rounds, lines.join('\n')).toBe(ROUNDS);
   expect(result.outsideKills).toBeGreaterThan(0);
   expect(result.journalKills + result.recoveryKills).toBeGreaterThan(0);
 });

@@ -1,4 +1,5 @@
 /** The inode table stays a tree, whatever a server lists. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { atOnce } from '../../src/base/event-loop-turns.js';
@@ -9,6 +10,7 @@ import { InodeTable } from '../../src/tree/inode-table.js';
 import { LocalChanges } from '../../src/tree/listing.js';
 import { merging } from '../../src/tree/merge.js';
 import { stateMigrations } from '../../src/tree/state-schema.js';
+import { runs } from '../support/extent.js';
 
 const folder = (id: string, parentId: string | null, name = id): RemoteFolder => ({
   kind: 'folder',
@@ -118,7 +120,7 @@ describe('listings and circles', () => {
         }
         state.close();
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });
