@@ -55,9 +55,9 @@ describe('what people ask', () => {
     await world.out('ls -lR');
     world.sandbox.faults.add({ action: { kind: 'reset', when: 'before' } });
     const info = (name: string, ...flags: string[]) => world.cli(['info', ...flags, `${world.mnt}/d/${name}`]);
-    // What is known is not asked for, or given up.
-    await world.sh('ls d/unknown');
-    await expect.poll(async () => (await world.status()).outage).toBeDefined();
+    // This one has to be asked for.
+    expect((await world.sh('mkdir made')).code).toBe(1);
+    expect((await world.status()).outage).toBeDefined();
     const found = await info('known');
     expect(found).toMatchObject({ code: 0, stdout: expect.stringMatching(/^size +3 /m) });
     expect(found.stdout).toMatch(/^OFFLINE +4shared does not answer: .*\. This is what is known here$/m);
