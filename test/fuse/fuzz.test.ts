@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Filesystem } from '../../src/filesystem/api.js';
+import { runs } from '../support/extent.js';
 import { captured } from './captured-requests.js';
 import { FakeDevice, request } from './fake-device.js';
 import { MemoryFilesystem } from './memory-filesystem.js';
@@ -58,7 +59,7 @@ describe('whatever comes from the device', () => {
         if (opcode !== undefined && opcode !== 26) bytes.writeUInt32LE(opcode, 4);
         return bytes;
       });
-    await fc.assert(fc.asyncProperty(mutated, survive), { numRuns: 2000 });
+    await fc.assert(fc.asyncProperty(mutated, survive), { numRuns: runs(2000) });
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
