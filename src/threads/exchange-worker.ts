@@ -2,10 +2,17 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../base/errors.js';
 import { bytesOf } from '../providers/content.js';
+import { type Download, Downloads } from '../providers/http/transport/downloads.js';
 import { Bandwidth } from '../providers/http/transport/token-bucket.js';
 import { Transport } from '../providers/http/transport/transport.js';
 import { TransportFailure, type WireRequest, type WireResponse } from '../providers/http/transport/wire.js';
-import { type ExchangeOrder, type ExchangeReport, MAX_WAITING_BYTES, type ThreadRequest } from './exchange-messages.js';
+import {
+  type ExchangeOrder,
+  type ExchangeReport,
+  MAX_WAITING_BYTES,
+  type ThreadPieces,
+  type ThreadRequest,
+} from './exchange-messages.js';
 import { contentFrom, sizeOf } from './file-content.js';
 import { type Piece, PieceCutter, PieceMemory } from './piece-cutter.js';
 import { PieceStore } from './piece-store.js';
@@ -19,7 +26,13 @@ const PROGRESS_BYTES = 1024 * 1024;
 
 type Send = Extract<ExchangeOrder, { kind: 'send' }>;
 
-const transports = new Map<number, Transport>();
+/** What one client sends through: large answers have connections of their own. */
+interface Client {
+  readonly transport: Transport;
+  readonly downloads: Downloads;
+}
+
+const clients = new Map<number, Client>();
 const memory = new PieceMemory();
 const exchanges = new Map<number, Exchange>();
 
@@ -30,7 +43,7 @@ function report(message: ExchangeReport, transfer: ArrayBuffer[] = []): void {
 class Exchange {
   readonly #id: number;
   readonly #abort = new AbortController();
-  #response: WireResponse | undefined;
+  #response: { destroy(): void } | undefined;
   /** Bytes of the body that the reader has not taken. */
   #waiting = 0;
   #wake: () => void = () => {};
@@ -54,33 +67,20 @@ class Exchange {
     this.#isDestroyed = true;
     this.#wake();
     if (this.#response === undefined) this.#abort.abort();
-    else this.#response.body.on('error', () => {}).destroy();
+    else this.#response.destroy();
   }
 
   async run({ client, request, stallMs }: Send): Promise<void> {
     const id = this.#id;
     try {
-      const transport = transports.get(client);
-      if (transport === undefined) throw new TransportFailure('aborted', 'closed', undefined);
-      const response = await transport.send(this.#wireRequest(request), stallMs, this.#abort.signal);
-      this.#response = response;
-      try {
-        report({ kind: 'head', id, status: response.status, headers: response.headers });
-        if (this.#isDestroyed) this.destroy();
-        const { pieces } = request;
-        if (pieces === undefined) await this.#passAll(response);
-        else
-          await this.#pass(
-            response,
-            new PieceCutter(pieces, lengthOf(response.headers), memory),
-            PieceStore.for(pieces, response.status, response.headers),
-          );
-        report({ kind: 'ended', id });
-      } catch (error) {
-        throw response.watch.failure(error);
-      } finally {
-        response.watch.end();
-      }
+      const used = clients.get(client);
+      if (used === undefined) throw new TransportFailure('aborted', 'closed', undefined);
+      const { signal } = this.#abort;
+      const wire = this.#wireRequest(request);
+      const { pieces } = request;
+      if (pieces === undefined) await this.#send(await used.transport.send(wire, stallMs, signal));
+      else await this.#receive(await used.downloads.get(wire, stallMs, signal), pieces);
+      report({ kind: 'ended', id });
     } catch (error) {
       const { kind, transferMs } = error as { kind?: never; transferMs?: number };
       const cause = messageOf((error as Error).cause ?? '');
@@ -113,16 +113,39 @@ class Exchange {
   }
 
   /** The answer to an upload is short. */
-  async #passAll({ body, watch }: WireResponse): Promise<void> {
-    for await (const chunk of body) {
-      watch.moved();
-      if (!this.#isDestroyed)
-        report({ kind: 'piece', id: this.#id, data: Uint8Array.from(bytesOf(chunk)), crcs: null });
+  async #send({ status, headers, body, watch }: WireResponse): Promise<void> {
+    this.#response = { destroy: () => body.on('error', () => {}).destroy() };
+    try {
+      report({ kind: 'head', id: this.#id, status, headers });
+      if (this.#isDestroyed) this.destroy();
+      for await (const chunk of body) {
+        watch.moved();
+        if (!this.#isDestroyed)
+          report({ kind: 'piece', id: this.#id, data: Uint8Array.from(bytesOf(chunk)), crcs: null });
+      }
+    } catch (error) {
+      throw watch.failure(error);
+    } finally {
+      watch.end();
     }
   }
 
-  /** Time in which the reader takes nothing is not the server's: only waiting for the server counts towards the timeout. */
-  async #pass({ body, watch }: WireResponse, cutter: PieceCutter, store: PieceStore | null): Promise<void> {
+  async #receive(download: Download, pieces: ThreadPieces): Promise<void> {
+    const { status, headers, watch } = download;
+    this.#response = download;
+    try {
+      report({ kind: 'head', id: this.#id, status, headers });
+      if (this.#isDestroyed) this.destroy();
+      const cutter = new PieceCutter(pieces, lengthOf(headers), memory);
+      await this.#pass(download, cutter, PieceStore.for(pieces, status, headers));
+    } catch (error) {
+      throw watch.failure(error);
+    } finally {
+      watch.end();
+    }
+  }
+
+  async #pass(download: Download, cutter: PieceCutter, store: PieceStore | null): Promise<void> {
     const post = (piece: Piece | null): void => {
       if (piece === null || this.#isDestroyed) return;
       const { offset, data, crcs } = piece;
@@ -133,25 +156,28 @@ class Exchange {
     };
     let early: NodeJS.Timeout | undefined;
     try {
-      for await (const chunk of body) {
-        for (const piece of cutter.add(bytesOf(chunk))) post(piece);
-        if (this.#waiting >= MAX_WAITING_BYTES) {
-          watch.pause();
-          while (this.#waiting >= MAX_WAITING_BYTES && !this.#isDestroyed && !this.#abort.signal.aborted)
-            await new Promise<void>((resolve) => {
-              this.#wake = resolve;
-            });
-        }
+      await download.each((bytes) => {
+        for (const piece of cutter.add(bytes)) post(piece);
         early ??= setTimeout(() => {
           early = undefined;
           if (this.#waiting === 0) post(cutter.early());
         }, EARLY_MS);
-        watch.moved();
-      }
+        return this.#waiting < MAX_WAITING_BYTES ? undefined : this.#taker(download.watch);
+      });
       post(cutter.rest());
     } finally {
       clearTimeout(early);
     }
+  }
+
+  /** Waits for the reader to take enough. That time is not the server's: only waiting for the server counts towards the timeout. */
+  async #taker(watch: Download['watch']): Promise<void> {
+    watch.pause();
+    while (this.#waiting >= MAX_WAITING_BYTES && !this.#isDestroyed && !this.#abort.signal.aborted)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    watch.moved();
   }
 
   #post({ data, crcs }: Piece): void {
@@ -167,12 +193,17 @@ function lengthOf(headers: WireResponse['headers']): number {
 
 function handle(order: ExchangeOrder): void {
   switch (order.kind) {
-    case 'open':
-      transports.set(order.client, new Transport(order.options, new Bandwidth(order.bandwidth)));
+    case 'open': {
+      const bandwidth = new Bandwidth(order.bandwidth);
+      const transport = new Transport(order.options, bandwidth);
+      clients.set(order.client, { transport, downloads: new Downloads(order.options, bandwidth) });
       break;
+    }
     case 'close': {
-      const closing = transports.get(order.client)?.close() ?? Promise.resolve();
-      transports.delete(order.client);
+      const client = clients.get(order.client);
+      client?.downloads.close();
+      const closing = client?.transport.close() ?? Promise.resolve();
+      clients.delete(order.client);
       const closed = (): void => report({ kind: 'closed', id: order.id });
       closing.then(closed, closed);
       break;

@@ -32,6 +32,7 @@ const connectionRefused = new Set([
   'ENETDOWN',
   'EADDRNOTAVAIL',
   'UND_ERR_CONNECT_TIMEOUT',
+  'CONNECT_TIMEOUT',
 ]);
 
 /** Bodies of up to so many bytes are sent in one buffer: one system call instead of several. */
