@@ -57,7 +57,7 @@ export class Downloads {
       this.#bandwidth.count('down', bytes);
       return undefined;
     }
-    const turn = this.#bandwidth.take('down', bytes, watch.signal);
+    const turn = this.#bandwidth.take('down', bytes, () => watch.signal);
     if (turn === undefined) return undefined;
     watch.pause();
     return turn.then(() => watch.moved());
