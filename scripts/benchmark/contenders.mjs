@@ -179,7 +179,13 @@ export function createBench(top, link, { tls = false } = {}) {
         );
       },
       umount: async () => {
-        await sh('umount "$MNT"', mnt);
+        // rclone may hold what a program has just closed.
+        await until('umount', () =>
+          sh('umount "$MNT"', mnt).then(
+            () => true,
+            () => false,
+          ),
+        );
         await new Promise((ended) => (child.exitCode === null ? child.once('exit', ended) : ended()));
       },
       forget: () => rmSync(cache, { recursive: true, force: true }),
