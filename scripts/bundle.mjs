@@ -50,7 +50,7 @@ export async function bundle(dir, isPackage = false) {
       cleanDir: true,
       format: 'cjs',
       minify: !isPackage,
-      // One character of another alphabet makes V8 read a file in two bytes a character, which takes twice the time.
+      // One character of another alphabet makes V8 keep a file in two bytes a character.
       charset: 'ascii',
       sourcemap: !isPackage,
       entryFileNames: '[name].cjs',
