@@ -9,7 +9,7 @@
 export const WHOLE_FILE_BYTES = 1024 * 1024;
 /** The first window, bytes: what `file`, a thumbnailer or `head` wants, and little more. */
 const FIRST_WINDOW = 512 * 1024;
-/** Enough to keep 16 connections busy at 4 MiB each. */
+/** Enough to keep 16 connections busy at 4 MiB each. It is always full: a request that is used up is followed by another. */
 const MAX_WINDOW = 64 * 1024 * 1024;
 /** Each window is larger than the last by this factor: from the first to the largest in four steps, one round trip each. */
 const GROWTH = 4;
@@ -72,10 +72,7 @@ export function planReadAhead(
     return { state: { next: end, window: 0, requestedUntil: end }, fetch: null, requestBytes: MIN_REQUEST };
   }
   const next = Math.max(end, state.next);
-  // Enough of the window is still ahead: nothing to do until it is used up. After a look, the kernel's own read-ahead says nothing yet.
-  const isEnough =
-    state.window === LOOK_WINDOW ? offset < state.requestedUntil : state.requestedUntil - next > state.window / 2;
-  if (state.window > 0 && isEnough) {
+  if (state.window > 0 && isEnough(state, offset, next)) {
     return { state: { ...state, next }, fetch: null, requestBytes: MIN_REQUEST };
   }
   const isFirst = state.window === 0;
@@ -84,10 +81,27 @@ export function planReadAhead(
   const window = Math.min(wanted, MAX_WINDOW, read.maxWindow);
   // The first window includes what is read now: one request brings both.
   const from = isFirst ? offset : Math.max(state.requestedUntil, end);
-  const to = Math.min(size, isFirst && isLarge ? offset + window : next + window);
+  const requestBytes = requestBytesOf(window);
+  const until = isFirst && isLarge ? offset + window : next + window;
+  // Whole requests, but for the last of the file.
+  const whole = window === MAX_WINDOW ? from + Math.floor((until - from) / requestBytes) * requestBytes : until;
+  const to = until >= size ? size : whole;
   return {
     state: { next, window, requestedUntil: Math.max(to, from) },
     fetch: to > from ? [from, to] : null,
-    requestBytes: window <= LOOK_WINDOW ? LOOK_REQUEST : Math.min(MAX_REQUEST, Math.max(MIN_REQUEST, window / 16)),
+    requestBytes,
   };
+}
+
+/** Whether so much is requested before a read at `offset`, after which the next one is expected at `next`, that none is to be added. */
+function isEnough({ window, requestedUntil }: ReadAheadState, offset: number, next: number): boolean {
+  // After a look, the kernel's own read-ahead says nothing yet.
+  if (window === LOOK_WINDOW) return offset < requestedUntil;
+  // Half of the largest window would be a wave of requests that wait for each other's last: the line is idle meanwhile.
+  const least = window === MAX_WINDOW ? window - requestBytesOf(window) : window / 2;
+  return requestedUntil - next > least;
+}
+
+function requestBytesOf(window: number): number {
+  return window <= LOOK_WINDOW ? LOOK_REQUEST : Math.min(MAX_REQUEST, Math.max(MIN_REQUEST, window / 16));
 }

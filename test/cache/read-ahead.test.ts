@@ -37,6 +37,10 @@ describe('planReadAhead', () => {
     ['after 8 MiB it waits until all is used', state(9 * M, 8 * M, 9.25 * M), 9 * M, 128 * K, G, G, null],
     ['and then grows as before', state(9.25 * M, 8 * M, 9.25 * M), 9.25 * M, 128 * K, G, G, [9.375 * M, 41.375 * M]],
     ['it grows no further than the largest', state(G, 64 * M, G), G, M, 9 * G, 9 * G, [G + M, G + 65 * M]],
+    ['the largest is kept full', state(G, 64 * M, G + 61 * M), G, M, 9 * G, 9 * G, [G + 61 * M, G + 65 * M]],
+    ['by whole requests', state(G, 64 * M, G + 58 * M), G, M, 9 * G, 9 * G, [G + 58 * M, G + 62 * M]],
+    ['and not by less', state(G, 64 * M, G + 62 * M), G, M, 9 * G, 9 * G, null],
+    ['but for the end of the file', state(G, 64 * M, G + 60 * M), G, M, G + 62 * M, 9 * G, [G + 60 * M, G + 62 * M]],
     ['nor than the cache can spare', state(M, M, M), M, 128 * K, G, 2 * M, [M + 128 * K, 3 * M + 128 * K]],
     ['it ends with the file', state(M, M, M), M, 128 * K, 1.5 * M, G, [M + 128 * K, 1.5 * M]],
     ['a jump closes it', state(M, M, 2 * M), 500 * M, 4 * K, G, G, null],
@@ -60,6 +64,18 @@ describe('planReadAhead', () => {
       expect(plan.requestBytes).toBeLessThanOrEqual(8 * M);
     }
     expect(asked).toBe(size);
+  });
+
+  it('asks for a large file in requests of 4 MiB', () => {
+    let state = noReadAhead;
+    let requests = 0;
+    for (let offset = 0; offset < G; offset += M) {
+      const plan = planReadAhead(state, { offset, length: M, size: G, maxWindow: 2.5 * G });
+      state = plan.state;
+      if (plan.fetch !== null) requests += Math.ceil((plan.fetch[1] - plan.fetch[0]) / plan.requestBytes);
+    }
+    // The windows up to 32 MiB have a few smaller ones.
+    expect(requests).toBeLessThanOrEqual(256 + 16);
   });
 
   it.each([
