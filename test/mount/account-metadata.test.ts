@@ -2,12 +2,12 @@
  * What the service cannot hold is carried by the account: a tree that one machine makes is the same on another one, whose config, state
  * and cache are fresh.
  */
-import { mkdir, mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { describeEach, openWorld, overKernel, protocols, type Subject } from './subjects.js';
 import { cleanUpWorlds, joinWorld, type World } from './world.js';
 
@@ -291,6 +291,7 @@ describeEach(protocols, 'what metadata costs on $provider', (subject, turns) => 
 
   turns.it(`cp -a of ${FOLDERS * FILES_EACH} files and a cold walk over them`, async () => {
     const place = await mkdtemp(join(tmpdir(), 'syncmount-tree-'));
+    onTestFinished(() => rm(place, { recursive: true }));
     await mkdir(join(place, 'tree'));
     const count = async (metadata: string): Promise<[number, number]> => {
       const a = await openWorld(subject, { requestsPerHour: 100_000 });
