@@ -38,6 +38,15 @@ function asRoot(world: World, script: string): Promise<Outcome> {
   ).ended;
 }
 
+/** A script's beginning: root, whose own directories are elsewhere, mounts Ann's account at `$at` by such a line of fstab. */
+const mountedFor = (options: string): string => `
+unset SYNCMOUNT_CONFIG_DIR SYNCMOUNT_STATE_DIR SYNCMOUNT_CACHE_DIR
+export XDG_CONFIG_HOME=/mnt/nobody/elsewhere HOME=/mnt/nobody
+at=/mnt/home/ann/cloud
+echo "work: $at syncmount ${options} 0 0" > /mnt/fstab
+mount --bind /mnt/fstab /etc/fstab
+mount $at`;
+
 describe.skipIf(!isRoot)(`mount(8) and fstab${skipped}`, () => {
   cleanUpWorlds();
 
@@ -46,12 +55,7 @@ describe.skipIf(!isRoot)(`mount(8) and fstab${skipped}`, () => {
     const outcome = await asRoot(
       world,
       `
-unset SYNCMOUNT_CONFIG_DIR SYNCMOUNT_STATE_DIR SYNCMOUNT_CACHE_DIR
-export XDG_CONFIG_HOME=/mnt/nobody/elsewhere HOME=/mnt/nobody
-at=/mnt/home/ann/cloud
-echo "work: $at syncmount noauto,nofail,_netdev,x-systemd.automount,user=ann 0 0" > /mnt/fstab
-mount --bind /mnt/fstab /etc/fstab
-mount $at
+${mountedFor('noauto,nofail,_netdev,x-systemd.automount,user=ann')}
 grep -o 'fuse.syncmount .*user_id=54321' /proc/mounts | cut -d, -f1
 ann "echo one > $at/file; cat $at/file; stat -c '%u %a' $at/file"
 mount -o remount,ro $at
@@ -81,12 +85,7 @@ find /mnt/home/ann -not -uid 54321
     const { code, stdout, stderr } = await asRoot(
       world,
       `
-unset SYNCMOUNT_CONFIG_DIR SYNCMOUNT_STATE_DIR SYNCMOUNT_CACHE_DIR
-export XDG_CONFIG_HOME=/mnt/nobody/elsewhere HOME=/mnt/nobody
-at=/mnt/home/ann/cloud
-echo "work: $at syncmount noauto,noexec,user=ann 0 0" > /mnt/fstab
-mount --bind /mnt/fstab /etc/fstab
-mount $at
+${mountedFor('noauto,noexec,user=ann')}
 findmnt -n -o VFS-OPTIONS $at
 ann "printf '#!/bin/sh\\necho ran\\n' > $at/program; chmod 755 $at/program; $at/program" 2>&1 | grep -o 'Permission denied'
 mount -o remount,exec $at

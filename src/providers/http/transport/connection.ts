@@ -139,8 +139,8 @@ export class Connection {
     return answer.received;
   }
 
+  /** `why`: what its request fails with. */
   destroy(why?: Error): void {
-    this.#problem ??= why;
     this.#socket.destroy(why);
   }
 
