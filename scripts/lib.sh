@@ -104,7 +104,7 @@ install_modules() {
 
 # Runs a command that says nothing for minutes. Every ten seconds a line tells what it is at.
 with_signs_of_life() {
-  local pid started=$SECONDS status=0 seconds=0
+  local pid started=$SECONDS status=0 seconds=0 next=10
   "$@" >&2 &
   pid=$!
   # What runs beside a script does not hear of Ctrl-C.
@@ -112,7 +112,10 @@ with_signs_of_life() {
   while kill -0 "$pid" 2>/dev/null; do
     sleep 1
     seconds=$((SECONDS - started))
-    [ "$((seconds % 10))" = 0 ] && [ "$seconds" -gt 0 ] && kill -0 "$pid" 2>/dev/null && say "  … $seconds s: $(occupation)"
+    # Not "every tenth second": on a busy machine a turn takes longer than a second, and misses it.
+    [ "$seconds" -ge "$next" ] && kill -0 "$pid" 2>/dev/null || continue
+    say "  … $seconds s: $(occupation)"
+    next=$((seconds + 10))
   done
   wait "$pid" || status=$?
   trap - INT TERM
