@@ -36,7 +36,9 @@ ${callerRows.join('\n')}
 Sizes take K, M, G and T (powers of 1024); times take ms, s, m, h and d. \`-o ro\` is \`--read-only\` and \`-o allow_other\`
 is \`--allow-other\`. What mount(8) and libfuse understand (\`noauto\`, \`_netdev\`, \`x-systemd.automount\`, \`fsname=\`, \`max_read=\`, …) is ignored where it
 changes nothing that a program sees; of the rest a line says what it would need. \`nosuid\` and \`nodev\` hold always, whatever a
-line says (\`suid\`, \`dev\`); no read changes a time (\`noatime\`), and files are stored at \`close\`, not at each write (\`sync\`, \`dirsync\`). A comma within a value has a backslash before it.
+line says (\`suid\`, \`dev\`, which mount(8) adds where a line has \`user=\`); no read changes a time (\`noatime\`, \`nodiratime\`, \`relatime\`); names change at the service before
+the call ends (\`dirsync\`); \`lazytime\` and \`silent\` concern disks. A flag that no mount of an account can have (\`sync\`, \`strictatime\`, \`iversion\`, \`mand\`) is told in
+one line, with what holds instead, and it is mounted. A comma within a value has a backslash before it.
 `;
 
 if (process.argv.includes('--check')) {

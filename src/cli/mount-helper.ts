@@ -4,7 +4,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { SyncmountError, UsageError } from '../base/errors.js';
-import { parseDashO, splitDashO } from '../config/options.js';
+import { kernelFlags, parseDashO, splitDashO } from '../config/options.js';
 import { fuseSubtype } from '../fuse/binding.js';
 import { mountAt } from '../fuse/mount-table.js';
 import { run } from '../fuse/programs.js';
@@ -75,11 +75,12 @@ export async function helperCommand(args: readonly string[]): Promise<string[] |
   const mounted = await mountAt(call.target);
   if (mounted?.type !== `fuse.${fuseSubtype}`)
     throw new SyncmountError('remount', `cannot remount ${call.target}: no account is mounted there`);
-  // A remount replaces every flag: without `nosuid` and `nodev`, what an account holds could make its owner root.
+  // A remount replaces every flag: without `nosuid` and `nodev`, what an account holds could make its owner root. mount(8) hands over the
+  // others that are to hold, of fstab or of the mount as it is, and leaves out what is its own default (`exec`).
   const words = call.options.flatMap((list) => list.split(','));
-  const execution = words.findLast((word) => word === 'exec' || word === 'noexec');
-  const kept = mounted.flags.filter((flag) => !/^r[ow]$/.test(flag) && (execution === undefined || flag !== 'noexec'));
-  const flags = [...kept, remount, ...(execution === 'noexec' ? ['noexec'] : [])];
+  const asked = kernelFlags.filter((flag) => words.findLast((word) => word === flag || `no${word}` === flag) === flag);
+  const kept = mounted.flags.filter((flag) => !/^r[ow]$/.test(flag) && kernelFlags.every((ours) => ours !== flag));
+  const flags = [...kept, remount, ...asked];
   // The kernel holds programs to it by itself. -i: do not call us again. With the source, mount(8) leaves fstab alone.
   const { code, message } = await run('mount', [
     '-i',

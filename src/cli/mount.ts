@@ -6,6 +6,7 @@ import { programFile } from '../base/installation.js';
 import { makeDirectory } from '../base/make-directory.js';
 import { requireAccountName } from '../config/accounts.js';
 import { readConfigFile } from '../config/config-file.js';
+import { tellUnmet } from '../config/foreign-options.js';
 import {
   callerOptionSpecs,
   type MountOptions,
@@ -14,6 +15,7 @@ import {
   quoteDashO,
   type RawOptions,
   resolveOptions,
+  splitDashO,
   toRaw,
 } from '../config/options.js';
 import { mountAt } from '../fuse/mount-table.js';
@@ -49,6 +51,7 @@ export async function mountCommand(
   flags: Flags,
 ): Promise<void> {
   const typed = [parseDashO(flags.o), fromFlags(flags)];
+  warn(tellUnmet(flags.o.flatMap(splitDashO)));
   if (flags.all !== undefined) {
     if (source !== undefined) throw new UsageError(`'${source}' is not expected: --all mounts every account`);
     if (flags.foreground) throw new UsageError('--all mounts in the background');

@@ -1,23 +1,42 @@
 /** Options of mount(8), libfuse and other programs, as they stand in lines that people copy. */
 
+const selinux = 'labels of SELinux come from its policy; no option sets them';
+
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
 /** Options that we ignore: they do not concern us, or ask for our own default. Each may have a value. */
 const harmless = new Set([
-  // mount(8), systemd.mount(5); `comment` and names that begin with `x-` or `X-` are for other programs.
-  ...words(`rw defaults auto noauto user nouser users owner noowner group nogroup exec suid nosuid dev nodev async sync
-    dirsync nofail fail _netdev relatime norelatime noatime atime nodiratime diratime strictatime nostrictatime lazytime nolazytime
-    iversion noiversion mand nomand silent loud symfollow nosymfollow helper uhelper comment`),
+  // mount(8), systemd.mount(5); `user=` in fstab makes mount(8) add `suid` and `dev`; `comment` and names that begin with `x-` or `X-` are for other programs.
+  ...words(`rw defaults auto noauto user nouser users owner noowner group nogroup exec suid nosuid dev nodev async
+    dirsync nofail fail _netdev relatime norelatime noatime atime nodiratime diratime nostrictatime lazytime nolazytime
+    noiversion nomand silent loud symfollow helper uhelper comment`),
   // mount.fuse3(8): the kernel always checks permissions, and read sizes and caching are negotiated.
   ...words(`default_permissions nonempty auto_unmount fsname subtype blksize kernel_cache auto_cache noauto_cache ac_attr_timeout
     max_read max_write max_readahead max_background congestion_threshold async_read sync_read big_writes atomic_o_trunc
     hard_remove use_ino readdir_ino intr intr_signal large_read no_remote_lock no_remote_flock no_remote_posix_lock
     splice_read splice_write splice_move no_splice_read no_splice_write no_splice_move clone_fd max_idle_threads max_threads`),
   // As /proc/mounts shows them.
-  ...words('user_id group_id rootmode'),
+  ...words('user_id group_id rootmode seclabel'),
   // macFUSE
   ...words('volname local noappledouble noapplexattr iosize'),
 ]);
+
+/**
+ * By flag of mount(8), what holds instead of what it asks for. A mount without it is of use, so that this is told and no error. `against`
+ * are the flags that take it back where they follow.
+ */
+const unmet: Readonly<Record<string, { readonly against: RegExp; readonly instead: string }>> = {
+  sync: {
+    against: /^async$/,
+    instead: 'what was written is safe on this machine after fsync, and stored at the service after close',
+  },
+  strictatime: {
+    against: /^(nostrictatime|relatime|noatime)$/,
+    instead: 'reading a file does not change its access time',
+  },
+  iversion: { against: /^noiversion$/, instead: 'no change counter is kept; each change gives a later ctime' },
+  mand: { against: /^nomand$/, instead: 'Linux has no mandatory locks since 5.15; locks are advisory' },
+};
 
 /** By option, the advice: how to get here what the option asks for. */
 const others: Readonly<Record<string, string>> = {
@@ -38,11 +57,27 @@ const others: Readonly<Record<string, string>> = {
   username: "'syncmount login' takes credentials, and no option does",
   password: "'syncmount login' takes credentials, and no option does",
   credentials: "'syncmount login' takes credentials, and no option does",
-  context: 'labels of SELinux come from its policy; no option sets them',
+  context: selinux,
+  fscontext: selinux,
+  defcontext: selinux,
+  rootcontext: selinux,
 };
 
 export function isHarmless(name: string): boolean {
   return harmless.has(name) || /^x-/i.test(name);
+}
+
+/** A flag of mount(8) that no mount of ours can have. */
+export function isUnmet(name: string): boolean {
+  return Object.hasOwn(unmet, name);
+}
+
+/** A sentence for each such flag among the options, where no later one takes it back. */
+export function tellUnmet(options: readonly string[]): string[] {
+  return Object.entries(unmet).flatMap(([name, { against, instead }]) => {
+    const last = options.findLast((option) => option === name || against.test(option));
+    return last === name ? [`option '${name}' has no effect: ${instead}`] : [];
+  });
 }
 
 /** One sentence about an option that is known and not supported; undefined for an unknown name. */

@@ -6,6 +6,7 @@
  */
 import type { Log } from '../base/log.js';
 import type { OperationCount } from '../base/operation-timings.js';
+import type { KernelFlag } from '../config/options.js';
 import type { Filesystem } from '../filesystem/api.js';
 
 /** The file system type in /proc/mounts, after `fuse.`. By it we recognize our own mounts. */
@@ -17,8 +18,8 @@ export interface BindingOptions {
   /** The mount's source in /proc/mounts. `mount -a` leaves out a line of fstab whose source and mountpoint it finds there. */
   readonly source: string;
   readonly readOnly: boolean;
-  /** The kernel executes no program of the mount. */
-  readonly noexec: boolean;
+  /** What the kernel refuses to programs in the mount. Where it cannot, nothing is mounted. */
+  readonly flags: readonly KernelFlag[];
   /** Other users may enter the mount. For an ordinary user, /etc/fuse.conf must say `user_allow_other`. */
   readonly allowOther: boolean;
   readonly log: Log;

@@ -10,7 +10,7 @@ import { requireSqlite } from '../base/sqlite.js';
 import type { AccountStore, StoredAccount } from '../config/accounts.js';
 import { limitAt } from '../config/bandwidth-timetable.js';
 import type { BaseDirectories } from '../config/base-directories.js';
-import type { MountOptions } from '../config/options.js';
+import { kernelFlags, type MountOptions } from '../config/options.js';
 import type { Binding, Mounted } from '../fuse/binding.js';
 import { loadHoles } from '../fuse/holes.js';
 import { ProviderError } from '../providers/errors.js';
@@ -131,7 +131,7 @@ export class MountSession {
       mountpoint,
       source: `${account}:${options.path}`,
       readOnly: options.options.readOnly,
-      noexec: options.options.noexec,
+      flags: kernelFlags.filter((flag) => options.options[flag]),
       allowOther: options.options.allowOther,
       log,
     };

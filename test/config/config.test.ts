@@ -7,7 +7,16 @@ import { codeOf, messageOf, UsageError } from '../../src/base/errors.js';
 import { AccountStore, requireAccountName, type StoredAccount } from '../../src/config/accounts.js';
 import { baseDirectoriesOf, privateDirectory } from '../../src/config/base-directories.js';
 import { readConfigFile } from '../../src/config/config-file.js';
-import { optionSpecs, parseDashO, parseLive, quoteDashO, resolveOptions, toRaw } from '../../src/config/options.js';
+import { tellUnmet } from '../../src/config/foreign-options.js';
+import {
+  kernelFlags,
+  optionSpecs,
+  parseDashO,
+  parseLive,
+  quoteDashO,
+  resolveOptions,
+  toRaw,
+} from '../../src/config/options.js';
 import { formatSize, parseDuration, parseSize } from '../../src/config/units.js';
 
 let directory: string;
@@ -74,6 +83,7 @@ describe('options', () => {
     expect(resolveOptions()).toMatchObject({
       readOnly: false,
       noexec: false,
+      nosymfollow: false,
       writeBack: false,
       cacheSize: 10 * 1024 ** 3,
       dirTtl: 60_000,
@@ -127,9 +137,71 @@ describe('options', () => {
     });
   });
 
-  it('takes noexec, and of it and exec the later one', () => {
-    expect([...parseDashO(['exec,noexec'])]).toEqual([['noexec', 'true']]);
-    expect([...parseDashO(['noexec,exec'])]).toEqual([]);
+  it.each(kernelFlags)('takes %s, and of it and its opposite the later one', (flag) => {
+    const opposite = flag.slice(2);
+    expect([...parseDashO([`${opposite},${flag}`])]).toEqual([[flag, 'true']]);
+    expect([...parseDashO([`${flag},${opposite}`])]).toEqual([]);
+  });
+
+  // Those of mount(8) for any file system: the option that it is for us, `told` where it cannot be had, `refused`, or nothing to do.
+  it.each([
+    ...[
+      'async',
+      'atime',
+      'noatime',
+      'auto',
+      'noauto',
+      'defaults',
+      'dev',
+      'nodev',
+      'diratime',
+      'nodiratime',
+      'dirsync',
+      'exec',
+      'group',
+    ],
+    ...[
+      'noiversion',
+      'nomand',
+      '_netdev',
+      'nofail',
+      'relatime',
+      'norelatime',
+      'nostrictatime',
+      'lazytime',
+      'nolazytime',
+    ],
+    ...[
+      'nosuid',
+      'silent',
+      'loud',
+      'owner',
+      'rw',
+      'user',
+      'nouser',
+      'users',
+      'symfollow',
+      'seclabel',
+      'X-mount.mkdir',
+      'x-initrd.mount',
+    ],
+    ...['ro: read-only', 'noexec: noexec', 'nosymfollow: nosymfollow'],
+    ...['sync: told', 'strictatime: told', 'iversion: told', 'mand: told'],
+    ...['context=x', 'fscontext=x', 'defcontext=x', 'rootcontext=x', 'remount'].map((name) => `${name}: refused`),
+  ])('of mount(8): %s', (row) => {
+    const [option = '', meaning] = row.split(': ');
+    if (meaning === 'refused') return expect(errorOf(() => parseDashO([option]))).toBeInstanceOf(UsageError);
+    const isTold = meaning === 'told';
+    expect([...parseDashO([option]).keys()]).toEqual(meaning === undefined || isTold ? [] : [meaning]);
+    expect(tellUnmet([option])).toEqual(
+      isTold ? [expect.stringMatching(`^option '${option}' has no effect: .{20,}$`)] : [],
+    );
+  });
+
+  it('tells nothing of a flag that a later one takes back', () => {
+    expect(tellUnmet('sync,mand,iversion,async,nomand,noiversion'.split(','))).toEqual([]);
+    expect(tellUnmet(['strictatime', 'relatime'])).toEqual([]);
+    expect(tellUnmet(['async', 'sync'])).toHaveLength(1);
   });
 
   // Lines as they are found in fstab, in manuals, in units of systemd and in /proc/mounts.

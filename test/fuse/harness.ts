@@ -80,7 +80,7 @@ export async function mountMemory(
     mountpoint: path,
     source: 'test:',
     readOnly: false,
-    noexec: false,
+    flags: [],
     allowOther: false,
     log,
     ...options,

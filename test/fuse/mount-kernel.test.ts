@@ -1,12 +1,47 @@
 /** What only the kernel binding can: over libfuse 2 there is no interrupt, no invalidation, no caller, no renameat2. */
-import { readdir } from 'node:fs/promises';
+import { mkdtemp, readdir, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../src/base/log.js';
 import type { Caller } from '../../src/filesystem/api.js';
+import { type Addon, loadAddon } from '../../src/fuse/kernel/addon.js';
 import { kernelBinding } from '../../src/fuse/kernel/kernel-binding.js';
+import { openMount } from '../../src/fuse/kernel/session/mounting.js';
 import { cleanUpMounts, mountMemory, type TestMount } from './harness.js';
 
 const { ok: available, message } = await kernelBinding.probe();
+const isRoot = process.getuid?.() === 0;
+
+describe.skipIf(!isRoot || !available)(
+  `nosymfollow${isRoot ? '' : ' (skipped: fusermount3 of many systems does not know it)'}`,
+  () => {
+    cleanUpMounts();
+
+    it("is the kernel's: no link is followed, and what it names can be read", async () => {
+      const m = await mountMemory(kernelBinding, { flags: ['nosymfollow'] });
+      const { code, stdout, stderr } = await m.sh('echo one >f; ln -s f link; readlink link; cat f; cat link');
+      expect({ code, stdout }).toEqual({ code: 1, stdout: 'f\none' });
+      expect(stderr).toContain('Too many levels of symbolic links');
+    });
+
+    it('leaves nothing mounted where the kernel does not know it', async () => {
+      const addon = loadAddon();
+      const older: Addon = Object.assign(Object.create(addon), {
+        mount: (...[source, target, type, flags, data]: Parameters<Addon['mount']>) =>
+          addon.mount(source, target, type, flags & ~256, data),
+      });
+      const mountpoint = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
+      const options = { mountpoint, source: 's', readOnly: false, allowOther: false, log: silentLog };
+      await expect(openMount(older, { ...options, flags: ['nosymfollow'] })).rejects.toThrow(
+        'nosymfollow: this kernel does not know it',
+      );
+      // It is busy while something is mounted there.
+      await rmdir(mountpoint);
+    });
+  },
+);
 
 describe('only over the kernel binding', () => {
   cleanUpMounts();

@@ -1,6 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { codeOf } from '../../src/base/errors.js';
+import type { KernelFlag } from '../../src/config/options.js';
 import { mountAt } from '../../src/fuse/mount-table.js';
 import { candidates, cleanUpMounts, mountMemory, run } from './harness.js';
 
@@ -102,15 +103,21 @@ describe.each(candidates)('the life of a mount over the $binding.name binding', 
     expect((await m.sh('cat f; ls')).stdout).toBe('f');
   });
 
-  it.each([
-    [true, { code: 126, stdout: '', stderr: expect.stringMatching(/Permission denied/) }],
-    [false, { code: 0, stdout: 'ran', stderr: '' }],
-  ])('executes a program of the mount unless it is told not to (noexec: %s)', async (noexec, outcome) => {
-    const m = await mountMemory(binding, { noexec });
+  it.each<[KernelFlag[], object]>([
+    [['noexec'], { code: 126, stdout: '', stderr: expect.stringMatching(/Permission denied/) }],
+    [[], { code: 0, stdout: 'ran', stderr: '' }],
+  ])('executes a program of the mount unless it is told not to (%j)', async (flags, outcome) => {
+    const m = await mountMemory(binding, { flags });
     expect(await m.sh("printf '#!/bin/sh\\necho ran\\n' > program; chmod 755 program; ./program")).toMatchObject(
       outcome,
     );
     expect((await m.sh('sh program')).stdout).toBe('ran');
+  });
+
+  it.runIf(binding.name === 'native')('refuses a flag that it cannot pass on (kernel: passes it on)', async () => {
+    await expect(mountMemory(binding, { flags: ['nosymfollow'] })).rejects.toThrow(
+      /^nosymfollow: the native binding does not know it/,
+    );
   });
 
   it('mounts several at once, apart from each other', async () => {
@@ -125,7 +132,7 @@ describe.each(candidates)('the life of a mount over the $binding.name binding', 
     await run('mkdir', ['-p', inside]);
     try {
       const mounted = await binding.mount(outer.fs, {
-        ...{ mountpoint: inside, source: 's', readOnly: false, noexec: false, allowOther: false },
+        ...{ mountpoint: inside, source: 's', readOnly: false, flags: [], allowOther: false },
         log: { debug() {}, info() {}, warn() {}, error() {} },
       });
       expect(await readFile('/proc/self/mountinfo', 'utf8')).toContain('mount\\134040');
@@ -137,7 +144,7 @@ describe.each(candidates)('the life of a mount over the $binding.name binding', 
 
   it('rejects a mountpoint that is not there', async () => {
     const { fs } = await mountMemory(binding);
-    const options = { mountpoint: '/nowhere/at/all', source: 's', readOnly: false, noexec: false, allowOther: false };
+    const options = { mountpoint: '/nowhere/at/all', source: 's', readOnly: false, flags: [], allowOther: false };
     const log = { debug() {}, info() {}, warn() {}, error() {} };
     expect(await codeOfRejection(binding.mount(fs, { ...options, log }))).toBe('mount-failed');
   });

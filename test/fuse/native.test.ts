@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
+import type { BindingOptions } from '../../src/fuse/binding.js';
 import { mountOptions } from '../../src/fuse/native/native-binding.js';
 import { toStat, toStatFs, toTimespec } from '../../src/fuse/native/stat.js';
 import { readTimes } from '../../src/fuse/native/times.js';
@@ -53,11 +54,11 @@ it('keeps block counts within 32 bits', () => {
 });
 
 it('passes options that fuse-native does not know, and quotes the source', () => {
-  const options = {
+  const options: BindingOptions = {
     mountpoint: '/m',
     source: 'a,b\\c',
     readOnly: true,
-    noexec: true,
+    flags: ['noexec'],
     allowOther: true,
     log: silentLog,
   };

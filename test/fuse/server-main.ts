@@ -10,7 +10,7 @@ const log: Log = { debug() {}, info() {}, warn: complain, error: complain };
 const fs = new MemoryFilesystem({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
 const binding = name === 'native' ? nativeBinding : kernelBinding;
 try {
-  const options = { mountpoint, source: 'child:', readOnly: false, noexec: false, allowOther: false, log };
+  const options = { mountpoint, source: 'child:', readOnly: false, flags: [], allowOther: false, log };
   const mounted = await binding.mount(fs, options);
   process.on('SIGTERM', () => {
     mounted.unmount().catch((error) => console.error(error));

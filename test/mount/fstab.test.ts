@@ -107,6 +107,68 @@ ended /mnt/home/ann/.local/state/syncmount
     });
   });
 
+  it('flags of mount(8) that a mount cannot have are told, and it is mounted', async () => {
+    const world = await createWorld();
+    const { code, stdout, stderr } = await asRoot(
+      world,
+      `
+echo 'work: /mnt/store syncmount defaults,noauto,suid,dev,sync,dirsync,mand,strictatime,iversion,lazytime,silent 0 0' > /mnt/fstab
+mount -T /mnt/fstab /mnt/store
+findmnt -n -o VFS-OPTIONS /mnt/store
+umount /mnt/store
+ended "$SYNCMOUNT_STATE_DIR"
+`,
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'rw,nosuid,nodev,relatime\n' });
+    expect(stderr.trim().split('\n')).toEqual(
+      ['sync', 'strictatime', 'iversion', 'mand'].map((name) =>
+        expect.stringMatching(`^syncmount: warning: option '${name}' has no effect: `),
+      ),
+    );
+  });
+
+  it("nosymfollow is the kernel's; of a user it holds too, or nothing is mounted; remount takes it back", async () => {
+    const world = await createWorld();
+    const { code, stdout, stderr } = await asRoot(
+      world,
+      `
+flags() { findmnt -n -o VFS-OPTIONS $1; }
+mount -t syncmount -o nosymfollow,noexec work: /mnt/store
+flags /mnt/store
+echo one > /mnt/store/file
+ln -s file /mnt/store/link
+readlink /mnt/store/link
+cat /mnt/store/link 2>&1 | grep -o 'Too many levels of symbolic links'
+mount -o remount,symfollow /mnt/store
+flags /mnt/store
+cat /mnt/store/link
+mount -o remount,ro,exec /mnt/store
+flags /mnt/store
+umount /mnt/store
+ended "$SYNCMOUNT_STATE_DIR"
+unset SYNCMOUNT_CONFIG_DIR SYNCMOUNT_STATE_DIR SYNCMOUNT_CACHE_DIR
+if mount -t syncmount -o nosymfollow,user=ann work: /mnt/home/ann/cloud; then
+  flags /mnt/home/ann/cloud | grep -o nosymfollow
+  umount /mnt/home/ann/cloud
+else
+  flags /mnt/home/ann/cloud || echo not mounted
+fi 2>&1
+`,
+    );
+    const lines = stdout.trim().split('\n');
+    expect({ code, lines: lines.slice(0, 6), stderr }).toEqual({
+      code: 0,
+      lines: [
+        ...['rw,nosuid,nodev,noexec,relatime,nosymfollow', 'file', 'Too many levels of symbolic links'],
+        ...['rw,nosuid,nodev,noexec,relatime', 'one', 'ro,nosuid,nodev,relatime'],
+      ],
+      stderr: '',
+    });
+    // By the version of fusermount3.
+    const refused = 'syncmount: nosymfollow: fuse3 before 3.17.1 does not know it; root can mount with it';
+    expect([['nosymfollow'], [refused, 'not mounted']]).toContainEqual(lines.slice(6));
+  });
+
   it('umount(8) of root stores what a user has written before it unmounts', async () => {
     const world = await createWorld();
     world.sandbox.settings.latencyMs = 2000;

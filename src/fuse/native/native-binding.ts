@@ -45,7 +45,7 @@ export function mountOptions(options: BindingOptions): string {
     'entry_timeout=1',
     'attr_timeout=1',
     ...(options.readOnly ? ['ro'] : []),
-    ...(options.noexec ? ['noexec'] : []),
+    ...options.flags,
     ...(options.allowOther ? ['allow_other'] : []),
   ].join(',')}`;
 }
@@ -172,6 +172,9 @@ class NativeMount implements Mounted {
 
 async function mountNative(fs: Filesystem, options: BindingOptions): Promise<Mounted> {
   const translation: Translation = { fs, paths: new Paths(fs), files: new OpenFiles(), log: options.log };
+  // libfuse 2 ended before Linux had it.
+  if (options.flags.includes('nosymfollow'))
+    throw new SyncmountError('mount-failed', 'nosymfollow: the native binding does not know it; --binding kernel does');
   const fuse = createFuse(translation, options);
   await checkDevice();
   await new Promise<void>((resolve, reject) => {

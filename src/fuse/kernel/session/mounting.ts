@@ -12,7 +12,7 @@ import { busyError, findFusermount, isRoot, unmountByProgram } from '../../progr
 import { type Addon, errnoName, failed } from '../addon.js';
 
 /** mount(2) */
-const mountFlag = { readOnly: 1, noSetId: 2, noDevices: 4, noExecution: 8 } as const;
+const mountFlag = { readOnly: 1, noSetId: 2, noDevices: 4, noexec: 8, nosymfollow: 256 } as const;
 /** umount(2) */
 const unmountFlag = { force: 1, detach: 2, noFollow: 8 } as const;
 
@@ -31,6 +31,18 @@ const commonOptions = (options: BindingOptions): string[] => [
 /** Resolves with the descriptor. Throws `fuse-missing`, `permission` or `mount-failed`. */
 export async function openMount(addon: Addon, options: BindingOptions): Promise<number> {
   await checkDevice();
+  const fd = await mountDevice(addon, options);
+  if (options.flags.length === 0) return fd;
+  // Linux ignores a flag that it does not know yet.
+  const held = (await mountAt(options.mountpoint))?.flags ?? [];
+  const missing = options.flags.find((flag) => !held.includes(flag));
+  if (missing === undefined) return fd;
+  addon.closeDescriptor(fd);
+  await closeMount(addon, options.mountpoint, { lazy: true });
+  throw new SyncmountError('mount-failed', `${missing}: this kernel does not know it`);
+}
+
+async function mountDevice(addon: Addon, options: BindingOptions): Promise<number> {
   if (!isRoot()) return mountByProgram(addon, options);
   const fd = addon.openDevice();
   if (fd < 0) throw new SyncmountError('fuse-missing', `/dev/fuse cannot be opened (${errnoName(fd)}): modprobe fuse`);
@@ -46,7 +58,7 @@ export async function openMount(addon: Addon, options: BindingOptions): Promise<
     mountFlag.noSetId |
     mountFlag.noDevices |
     (options.readOnly ? mountFlag.readOnly : 0) |
-    (options.noexec ? mountFlag.noExecution : 0);
+    options.flags.reduce((sum, flag) => sum | mountFlag[flag], 0);
   const result = await addon.mount(options.source, options.mountpoint, `fuse.${fuseSubtype}`, flags, data);
   if (result === 0) return fd;
   addon.closeDescriptor(fd);
@@ -68,7 +80,7 @@ async function mountByProgram(addon: Addon, options: BindingOptions): Promise<nu
     options.readOnly ? 'ro' : 'rw',
     'nosuid',
     'nodev',
-    ...(options.noexec ? ['noexec'] : []),
+    ...options.flags,
     `fsname=${quote(options.source)}`,
     `subtype=${fuseSubtype}`,
     ...commonOptions(options),
@@ -102,7 +114,16 @@ function runFusermount(program: string, args: string[], socket: number, mountpoi
         said
           .trim()
           .split('\n')[0]
-          ?.replace(/^fusermount3?: /, '') || `exit code ${code}`;
+          ?.replace(/^\S*fusermount3?: /, '') || `exit code ${code}`;
+      // fusermount3 tells of an option that it does not know.
+      const unknown = /^unknown option '(\w+)'$/.exec(line)?.[1];
+      if (unknown === 'nosymfollow')
+        return reject(
+          new SyncmountError(
+            'mount-failed',
+            'nosymfollow: fuse3 before 3.17.1 does not know it; root can mount with it',
+          ),
+        );
       const denied = /user_allow_other|no write access|not owned|permission|not permitted/i.test(line);
       reject(new SyncmountError(denied ? 'permission' : 'mount-failed', `cannot mount on ${mountpoint}: ${line}`));
     });
