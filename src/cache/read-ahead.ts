@@ -7,21 +7,29 @@
 
 /** A file up to this size is fetched whole by its first read, bytes. A round trip costs about as much. */
 export const WHOLE_FILE_BYTES = 1024 * 1024;
-/** The first window, bytes: what `file`, a thumbnailer or `head` wants, and little more. */
+/** The first window, bytes: what a look at a header wants (`exiftool`, `pdfinfo`, `head`), and little more. */
 const FIRST_WINDOW = 512 * 1024;
+/**
+ * The kernel asks for so much when a program begins with reads of 64 KiB, bytes; 16 or 32 KiB where it reads less. Programs that look at a
+ * header mostly read less; a thumbnailer, or who copies, reads so much and then the rest.
+ */
+const STREAMING_READ = 128 * 1024;
 /** Enough to keep 16 connections busy at 4 MiB each. It is always full: a request that is used up is followed by another. */
 const MAX_WINDOW = 64 * 1024 * 1024;
 /** Each window is larger than the last by this factor: from the first to the largest in four steps, one round trip each. */
 const GROWTH = 4;
 /**
- * Programs that look at a file's beginning (`file` reads 7 MiB) end within the windows up to this one, bytes. They come in few requests,
- * and the next one is begun late: by then it is likely that the whole file is read.
+ * Programs that look at a file's beginning (`ffprobe` reads a MiB, `file` 7) end within the windows up to this one, bytes. They come in few
+ * requests, and the next one is begun only by a read that goes beyond the last: before that, it may be the kernel alone who reads ahead, by
+ * a MiB. A file up to this size comes whole where a program seems to read it whole.
  */
 const LOOK_WINDOW = 8 * 1024 * 1024;
 /** The request size of these windows, bytes: two connections for the largest. */
 const LOOK_REQUEST = 4 * 1024 * 1024;
-/** The kernel's largest request, bytes. Where a stream begins with one, the program reads so much at a time and goes on. */
-const LARGE_READ = 1024 * 1024;
+/** Where a file's first read is so long, the program reads 128 KiB or more at a time, as `cat` and `cp` do, and goes on. Bytes. */
+const LARGE_READ = 256 * 1024;
+/** The kernel's largest request, bytes. */
+const LARGEST_READ = 1024 * 1024;
 /** The kernel may send the reads of one stream out of order, by up to a few of its requests (1 MiB each). Bytes. */
 const SLACK = 4 * 1024 * 1024;
 /** The largest request, bytes: larger ones save no time, smaller ones spread over more connections. */
@@ -61,9 +69,13 @@ export function planReadAhead(
   ) {
     return { state: { next: end, window: 0, requestedUntil: size }, fetch: [0, size], requestBytes: WHOLE_FILE_BYTES };
   }
+  if (offset === 0 && length >= STREAMING_READ && size <= Math.min(LOOK_WINDOW, read.maxWindow)) {
+    const state = { next: end, window: LOOK_WINDOW, requestedUntil: size };
+    return { state, fetch: [0, size], requestBytes: LOOK_REQUEST };
+  }
   const isSequential = Math.abs(offset - state.next) <= (state.window > 0 ? SLACK : 0);
   // Programs that look at a file's beginning look at its end too.
-  const isEnd = length >= LARGE_READ && size - offset <= Math.min(LOOK_WINDOW, read.maxWindow);
+  const isEnd = length >= LARGEST_READ && size - offset <= Math.min(LOOK_WINDOW, read.maxWindow);
   if (!isSequential && isEnd) {
     const state = { next: end, window: LOOK_WINDOW, requestedUntil: size };
     return { state, fetch: [offset, size], requestBytes: LOOK_REQUEST };
@@ -72,19 +84,21 @@ export function planReadAhead(
     return { state: { next: end, window: 0, requestedUntil: end }, fetch: null, requestBytes: MIN_REQUEST };
   }
   const next = Math.max(end, state.next);
-  if (state.window > 0 && isEnough(state, offset, next)) {
+  if (state.window > 0 && isEnough(state, end, next)) {
     return { state: { ...state, next }, fetch: null, requestBytes: MIN_REQUEST };
   }
   const isFirst = state.window === 0;
-  const isLarge = length >= LARGE_READ;
-  const wanted = isFirst ? (isLarge ? LOOK_WINDOW : FIRST_WINDOW) : state.window * GROWTH;
-  const window = Math.min(wanted, MAX_WINDOW, read.maxWindow);
-  // The first window includes what is read now: one request brings both.
-  const from = isFirst ? offset : Math.max(state.requestedUntil, end);
+  // Elsewhere the kernel may have begun with less before we could see that it is a stream, and asks for more each time.
+  const first = length >= (offset === 0 ? LARGE_READ : LARGEST_READ) ? LOOK_WINDOW : FIRST_WINDOW;
+  // Whoever reads on in a file of few MiB reads all of it.
+  const grown = size <= LOOK_WINDOW ? LOOK_WINDOW : state.window * GROWTH;
+  const window = Math.min(isFirst ? first : grown, MAX_WINDOW, read.maxWindow);
   const requestBytes = requestBytesOf(window);
-  const until = isFirst && isLarge ? offset + window : next + window;
+  // What is read now is included: one request brings both.
+  const from = isFirst ? offset : Math.max(state.requestedUntil, offset);
+  const until = window <= LOOK_WINDOW ? Math.max(from + window, end) : next + window;
   // Whole requests, but for the last of the file.
-  const whole = window === MAX_WINDOW ? from + Math.floor((until - from) / requestBytes) * requestBytes : until;
+  const whole = window <= LOOK_WINDOW ? until : from + Math.floor((until - from) / requestBytes) * requestBytes;
   const to = until >= size ? size : whole;
   return {
     state: { next, window, requestedUntil: Math.max(to, from) },
@@ -93,10 +107,9 @@ export function planReadAhead(
   };
 }
 
-/** Whether so much is requested before a read at `offset`, after which the next one is expected at `next`, that none is to be added. */
-function isEnough({ window, requestedUntil }: ReadAheadState, offset: number, next: number): boolean {
-  // After a look, the kernel's own read-ahead says nothing yet.
-  if (window === LOOK_WINDOW) return offset < requestedUntil;
+/** Whether so much is requested that a read up to `end`, after which the next one is expected at `next`, adds nothing. */
+function isEnough({ window, requestedUntil }: ReadAheadState, end: number, next: number): boolean {
+  if (window <= LOOK_WINDOW) return end <= requestedUntil;
   // Half of the largest window would be a wave of requests that wait for each other's last: the line is idle meanwhile.
   const least = window === MAX_WINDOW ? window - requestBytesOf(window) : window / 2;
   return requestedUntil - next > least;

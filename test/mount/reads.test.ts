@@ -58,6 +58,41 @@ describeEach(subjects, 'reading from $provider over the $binding binding', (subj
     expect(await downloaded(() => world.out('head -c 65536 photo.bin | wc -c'))).toBeLessThan(4 * MIB);
   });
 
+  /** Downloads of a program that opens the file, reads `pieces` of [offset, length], and ends. */
+  const looks = async (name: string, pieces: string): Promise<{ requests: number; bytes: number }> => {
+    const script = `import os, sys
+fd, size = os.open(sys.argv[1], os.O_RDONLY), os.stat(sys.argv[1]).st_size
+for at, length in ${pieces}: os.pread(fd, length, at)`;
+    const requests = (await world.requestsOf(() => world.out(`python3 -c '${script}' ${name}`))).filter(isDownload);
+    return { requests: requests.length, bytes: requests.reduce((sum, { bytesOut }) => sum + bytesOut, 0) };
+  };
+
+  onOne('a photo that is read in pieces of 64 KiB, as thumbnailers do, comes in one request', async () => {
+    await world.sandbox.store.generate('/photo.jpg', 2_000_000);
+    await world.mount();
+    const all = await looks('photo.jpg', '[(at, 65536) for at in range(0, size, 65536)]');
+    expect(all).toEqual({ requests: 1, bytes: 2_000_000 });
+  });
+
+  onOne('of a photo whose header and last bytes are read, no more than half a MiB comes, and these', async () => {
+    await world.sandbox.store.generate('/photo.jpg', 2_000_000);
+    await world.mount();
+    const { requests, bytes } = await looks('photo.jpg', '[(0, 8192), (8192, 8192), (size - 64, 64)]');
+    expect(requests).toBe(2);
+    expect(bytes).toBeLessThan(MIB);
+  });
+
+  onOne(
+    'the first 768 KiB of a film, in pieces of 32 KiB, as ffprobe reads them, are two requests of 3 MiB',
+    async () => {
+      await world.sandbox.store.generate('/film.mkv', 40 * MIB);
+      await world.mount();
+      const { requests, bytes } = await looks('film.mkv', '[(at, 32768) for at in range(0, 786432, 32768)]');
+      expect(requests).toBe(2);
+      expect(bytes).toBeLessThanOrEqual(3 * MIB);
+    },
+  );
+
   it('what was read once is read again without a download, also after a remount', async () => {
     await world.sandbox.store.generate('/file.bin', 5 * MIB);
     await world.mount();
