@@ -1,6 +1,5 @@
 /** `syncmount cache`: what was downloaded and is still here; lets go of it, or fetches it before it is read. */
 import { join } from 'node:path';
-import { SingleBar } from 'cli-progress';
 import { UsageError } from '../base/errors.js';
 import { formatCount, formatSize } from '../config/units.js';
 import type { CachedFile, CacheListing, Dropped, Warmed, WarmProgress } from '../filesystem/inspect/cached-files.js';
@@ -9,6 +8,7 @@ import { isServed, type RegistryEntry } from '../mount/registry.js';
 import { actionIn } from './actions.js';
 import type { Context } from './context.js';
 import { complain, INTERRUPTED, print, printJson } from './output.js';
+import { ProgressBar } from './progress-bar.js';
 import { meant } from './trash.js';
 
 const actions = ['show', 'drop', 'warm'] as const;
@@ -65,52 +65,27 @@ async function drop(entry: RegistryEntry, paths: readonly string[], { json }: Ca
 }
 
 async function warm(entry: RegistryEntry, paths: readonly string[], { json }: CacheOptions): Promise<void> {
-  const bar = progressBar();
+  const bar = new ProgressBar('fetching {bar} {percentage}% | {told}');
+  let told = 'nothing has come yet';
+  const show = ({ files, bytes, allFiles, allBytes }: WarmProgress): void => {
+    told = `${files} of ${formatCount(allFiles, 'file')}, ${formatSize(bytes)} of ${formatSize(allBytes)} are here`;
+    bar.show(bytes, allBytes, told);
+  };
   const interrupt = (): void => {
     bar.stop();
     // The mount ends its requests when this command is gone.
-    complain(`stopped; ${bar.told()}`);
+    complain(`stopped; ${told}`);
     process.exit(INTERRUPTED);
   };
   process.once('SIGINT', interrupt);
-  const warmed = (await askControl(entry.socket, 'cache-warm', { paths }, (how) =>
-    bar.show(how as WarmProgress),
-  ).finally(() => {
-    bar.stop();
-    process.off('SIGINT', interrupt);
-  })) as Warmed;
+  const warmed = (await askControl(entry.socket, 'cache-warm', { paths }, (how) => show(how as WarmProgress)).finally(
+    () => {
+      bar.stop();
+      process.off('SIGINT', interrupt);
+    },
+  )) as Warmed;
   if (json) printJson(warmed);
   else print(`Here: ${warmed.files} of ${formatCount(warmed.allFiles, 'file')}, ${formatSize(warmed.bytes)}.`);
   for (const { path, error } of warmed.failed) complain(`${join(entry.mountpoint, path)}: ${error}`);
   if (warmed.failed.length > 0) process.exitCode = 1;
-}
-
-interface Shown {
-  show(how: WarmProgress): void;
-  stop(): void;
-  /** How far it is, in words. */
-  told(): string;
-}
-
-/** A bar on a terminal; elsewhere nothing. */
-function progressBar(): Shown {
-  let last: WarmProgress = { files: 0, bytes: 0, allFiles: 0, allBytes: 0 };
-  const told = (): string =>
-    `${last.files} of ${formatCount(last.allFiles, 'file')}, ${formatSize(last.bytes)} of ${formatSize(last.allBytes)} are here`;
-  const bar = process.stderr.isTTY
-    ? new SingleBar({ format: 'fetching {bar} {percentage}% | {told}', clearOnComplete: true })
-    : null;
-  let isStarted = false;
-  return {
-    told,
-    show(how) {
-      last = how;
-      if (!isStarted) bar?.start(Math.max(1, how.allBytes), how.bytes, { told: told() });
-      else bar?.update(how.bytes, { told: told() });
-      isStarted = true;
-    },
-    stop() {
-      if (isStarted) bar?.stop();
-    },
-  };
 }

@@ -4,7 +4,6 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { SingleBar } from 'cli-progress';
 import { createBelow } from '../base/create-below.js';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { ExtentSet } from '../base/extents.js';
@@ -17,6 +16,7 @@ import { isServed, type RegistryEntry } from '../mount/registry.js';
 import { identityOf } from '../mount/same-account.js';
 import { type Context, mountpointOf } from './context.js';
 import { print } from './output.js';
+import { ProgressBar } from './progress-bar.js';
 
 /** Bytes read at a time. */
 const PIECE = 1024 * 1024;
@@ -88,19 +88,21 @@ async function exportContents(contents: readonly UnstoredContent[], directory: s
   if (contents.length === 0) return print('Everything is stored; there is nothing to export.');
   makeDirectory(directory);
   const bytes = contents.reduce((sum, { size }) => sum + size, 0);
-  const bar = process.stderr.isTTY
-    ? new SingleBar({ format: 'exporting {bar} {percentage}%', clearOnComplete: true })
-    : null;
-  bar?.start(Math.max(bytes, 1), 0);
+  const bar = new ProgressBar('exporting {bar} {percentage}% | {told}');
+  let copied = 0;
+  const progress = (count: number): void => {
+    copied += count;
+    bar.show(copied, bytes, `${formatSize(copied)} of ${formatSize(bytes)}`);
+  };
   const failures: string[] = [];
   for (const content of contents) {
     try {
-      await copyOut(content, directory, (count) => bar?.increment(count));
+      await copyOut(content, directory, progress);
     } catch (error) {
       failures.push(`${content.path} (${codeOf(error) === 'EEXIST' ? 'exists there already' : messageOf(error)})`);
     }
   }
-  bar?.stop();
+  bar.stop();
   print(`Exported ${contents.length - failures.length} of ${contents.length} to ${directory} (${formatSize(bytes)}).`);
   if (failures.length > 0) throw new SyncmountError('not-exported', `not exported: ${failures.join(', ')}`);
 }

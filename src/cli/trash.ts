@@ -8,8 +8,8 @@ import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import { actionIn } from './actions.js';
 import { type Context, mountNamed } from './context.js';
-import { countBar } from './count-bar.js';
 import { complain, INTERRUPTED, print, printJson } from './output.js';
+import { ProgressBar } from './progress-bar.js';
 import { askTwice } from './prompts.js';
 
 const actions = ['list', 'restore', 'empty'] as const;
@@ -108,10 +108,11 @@ async function ask(
   if (items.length === 0) return [];
   const [doing, tried] =
     command === 'trash-restore' ? ['restoring', 'were to be restored'] : ['removing', 'were to be removed'];
-  const bar = countBar(doing, items.length);
+  const bar = new ProgressBar(`${doing} {bar} {percentage}% | {told}`);
+  let done = 0;
   // One that failed counts as done, and some may be on their way.
   const standing = (): string =>
-    `${bar.done()} of the ${formatCount(items.length, 'object')} that ${tried} are done; 'syncmount trash list' shows what is left in the trash`;
+    `${done} of the ${formatCount(items.length, 'object')} that ${tried} are done; 'syncmount trash list' shows what is left in the trash`;
   const interrupt = (): void => {
     bar.stop();
     complain(`stopped; ${standing()}`);
@@ -120,7 +121,10 @@ async function ask(
   process.once('SIGINT', interrupt);
   try {
     const names = items.map(({ name }) => name);
-    return (await askControl(socket, command, { names }, (done) => bar.show(done as number))) as readonly TrashResult[];
+    return (await askControl(socket, command, { names }, (now) => {
+      done = now as number;
+      bar.show(done, items.length, `${done} of ${items.length}`);
+    })) as readonly TrashResult[];
   } catch (error) {
     throw new SyncmountError(codeOf(error) ?? 'error', `${messageOf(error)}; ${standing()}`, { cause: error });
   } finally {

@@ -1,6 +1,5 @@
 /** `syncmount umount`: asks the mount's process over its control socket, and shows the progress; `mount/mount-session.ts` waits for the uploads. */
 import { resolve } from 'node:path';
-import { Presets, SingleBar } from 'cli-progress';
 import { codeOf, SyncmountError, UsageError } from '../base/errors.js';
 import { silentLog } from '../base/log.js';
 import { formatCount, formatSize } from '../config/units.js';
@@ -14,6 +13,7 @@ import type { DrainProgress, UploadStatus } from '../mount/status.js';
 import { waitingContents } from '../mount/waiting-contents.js';
 import { type Context, mountNamed } from './context.js';
 import { complain, INTERRUPTED, print } from './output.js';
+import { ProgressBar } from './progress-bar.js';
 
 /** How long the mount's process may take to end after its mount is gone, ms. */
 const EXIT_PATIENCE = 10_000;
@@ -193,29 +193,21 @@ function whatIsWaitedFor(outage: string): string {
 }
 
 function barView(): View {
-  const bar = new SingleBar(
-    { format: 'uploading {bar} {percentage}% | {what}', clearOnComplete: true },
-    Presets.shades_classic,
-  );
+  const bar = new ProgressBar('uploading {bar} {percentage}% | {told}');
   let total = 0;
-  let isStarted = false;
   let isTold = false;
   return {
     show(now) {
       const { files, bytes, metadata = 0, outage } = now;
       if (outage !== undefined && !isTold) {
         // The bar goes on in the line below.
-        if (isStarted) process.stderr.write('\n');
+        if (bar.isShown) process.stderr.write('\n');
         complain(whatIsWaitedFor(outage));
         isTold = true;
       }
-      if (files + metadata === 0 && !isStarted) return;
+      if (files + metadata === 0 && !bar.isShown) return;
       total = Math.max(total, bytes, 1);
-      const what = { what: whatIsStored(now).replace(/^\w+: /, '') };
-      if (!isStarted) bar.start(total, 0, what);
-      isStarted = true;
-      bar.setTotal(total);
-      bar.update(total - bytes, what);
+      bar.show(total - bytes, total, whatIsStored(now).replace(/^\w+: /, ''));
     },
     end: () => bar.stop(),
   };
