@@ -10,17 +10,17 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
-import { inTurns, Pieces } from '../base/event-loop-turns.js';
+import { entriesPerTurn, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
 import { ProviderError } from '../providers/errors.js';
 import { type Provider, type RemoteFile, revisionKey } from '../providers/provider.js';
 import type { MetadataEntry } from './entry.js';
 import type { HiddenFolder } from './hidden-folder.js';
 import type { LogicalTime } from './logical-time.js';
-import { decodePack, type PackContent, parsePackName } from './pack-file.js';
+import { decodePack, type PackContent, type PackHeader, parsePackName } from './pack-file.js';
 import { md5Of, readWhole, type TransferOptions } from './pack-transfer.js';
 import { indexPack } from './placement.js';
-import type { MetadataTables } from './tables.js';
+import type { FolderPlace, MetadataTables } from './tables.js';
 
 /** How long the list of files counts as current, ms. It costs a request, and tells of other machines' changes. */
 const LIST_TTL_MS = 60_000;
@@ -249,33 +249,62 @@ export class MetadataReader {
   }
 
   /**
-   * Takes the entries into the tables, and then out of them what the file does not hold any more: at no moment is there less than
+   * Takes what the file holds into the tables, and then out of them what it does not hold any more: at no moment is there less than
    * before and after. A crash in between leaves the pack as one that is to be read again.
    */
   async #replacePack(machine: string, pack: number, file: RemoteFile, { header, entries }: PackContent): Promise<void> {
     const { tables, transaction, observe } = this.#o;
-    transaction(() => {
-      tables.setLoaded(machine, pack, null);
-      if (pack === indexPack) tables.replaceOtherFolders(machine, header.packs ?? {});
-    });
-    function* taking(): Generator<void, void> {
-      const pieces = new Pieces();
-      const held = new Set<string>();
-      for (const entry of entries as readonly MetadataEntry[]) {
-        if (pieces.isFull()) yield;
-        tables.putOther(machine, pack, entry);
-        held.add(keyOf(entry));
-        observe({ wall: entry.clock[0], counter: entry.clock[1], machine });
-      }
-      for (const row of tables.otherNames(machine, pack)) {
-        if (held.has(keyOf(row))) continue;
-        if (pieces.isFull()) yield;
-        tables.retract(machine, row);
-      }
-    }
-    await inTurns(taking(), transaction);
+    transaction(() => tables.setLoaded(machine, pack, null));
+    if (pack === indexPack) await inTurns(replaceFolders(tables, machine, header.packs ?? {}), transaction);
+    const taken = ({ clock }: MetadataEntry): void => observe({ wall: clock[0], counter: clock[1], machine });
+    await inTurns(replaceEntries(tables, machine, pack, entries, taken), transaction);
     transaction(() => tables.setLoaded(machine, pack, revisionKey(file)));
   }
+}
+
+function* replaceEntries(
+  tables: MetadataTables,
+  machine: string,
+  pack: number,
+  entries: readonly MetadataEntry[],
+  taken: (entry: MetadataEntry) => void,
+): Generator<void, void> {
+  const pieces = new Pieces();
+  const held = new Set<string>();
+  for (const entry of entries) {
+    if (pieces.isFull()) yield;
+    tables.putOther(machine, pack, entry);
+    held.add(keyOf(entry));
+    taken(entry);
+  }
+  for (const row of tables.otherNames(machine, pack)) {
+    if (held.has(keyOf(row))) continue;
+    if (pieces.isFull()) yield;
+    tables.retract(machine, row);
+  }
+}
+
+/** `packs`: the folders of each pack, by the machine's index. */
+function* replaceFolders(
+  tables: MetadataTables,
+  machine: string,
+  packs: NonNullable<PackHeader['packs']>,
+): Generator<void, void> {
+  const pieces = new Pieces();
+  const held = new Set<string>();
+  for (const [pack, folders] of Object.entries(packs))
+    for (const folder of folders) {
+      if (pieces.isFull()) yield;
+      tables.addOtherFolder({ machine, pack: Number(pack), folder });
+      held.add(`${pack} ${folder}`);
+    }
+  let page: FolderPlace[] = [];
+  do {
+    page = tables.otherFoldersAfter(page.at(-1) ?? { machine: '', pack: 0, folder: '' }, entriesPerTurn);
+    for (const place of page)
+      if (place.machine === machine && !held.has(`${place.pack} ${place.folder}`)) tables.removeOtherFolder(place);
+    yield;
+  } while (page.length > 0);
 }
 
 function keyOf({ folder, name }: { readonly folder: string; readonly name: string }): string {

@@ -192,11 +192,32 @@ export class MetadataTables extends OwnTables {
     ).run(machine, folder, name, id ?? null, pack, ...clock, lineOf(entry));
   }
 
-  replaceOtherFolders(machine: string, packs: Readonly<Record<string, readonly string[]>>): void {
-    this.s('DELETE FROM metadata_other_folder WHERE machine = ?').run(machine);
-    const insert = this.s('INSERT OR IGNORE INTO metadata_other_folder (folder, machine, pack) VALUES (?, ?, ?)');
-    for (const [pack, folders] of Object.entries(packs))
-      for (const folder of folders) insert.run(folder, machine, Number(pack));
+  addOtherFolder({ machine, pack, folder }: FolderPlace): void {
+    this.s('INSERT OR IGNORE INTO metadata_other_folder (folder, machine, pack) VALUES (?, ?, ?)').run(
+      folder,
+      machine,
+      pack,
+    );
+  }
+
+  removeOtherFolder({ machine, pack, folder }: FolderPlace): void {
+    this.s('DELETE FROM metadata_other_folder WHERE folder = ? AND machine = ? AND pack = ?').run(
+      folder,
+      machine,
+      pack,
+    );
+  }
+
+  /** The next folders of all machines' indexes, in the order of the table. */
+  otherFoldersAfter({ folder, machine, pack }: FolderPlace, limit: number): FolderPlace[] {
+    return this.all(
+      `SELECT folder, machine, pack FROM metadata_other_folder WHERE (folder, machine, pack) > (?, ?, ?)
+       ORDER BY folder, machine, pack LIMIT ?`,
+      folder,
+      machine,
+      pack,
+      limit,
+    );
   }
 
   /** Packs of other machines that hold a folder, and are not loaded as they are at the service now. */
@@ -212,6 +233,13 @@ export class MetadataTables extends OwnTables {
   #parsed(text: string, ...values: unknown[]): TimedEntry[] {
     return this.all<Body>(text, ...values).flatMap((row) => this.timed(row) ?? []);
   }
+}
+
+/** A folder of which a pack of a machine has entries, as the machine's index says. */
+export interface FolderPlace {
+  readonly machine: string;
+  readonly pack: number;
+  readonly folder: string;
 }
 
 interface PagePlace {
