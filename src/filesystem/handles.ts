@@ -60,6 +60,8 @@ export class Handles {
       if (isAllHere(this.#core, at)) break;
       await orAborted(at.removal.idle(), caller?.signal);
     }
+    // O_RDONLY | O_TRUNC: no close of a writer will store the empty content, so it is stored as truncate(2) by name does.
+    if (flags.truncate && !flags.write) await this.#o.resizing.resize(ino, 0, {}, caller?.signal);
     const inode = openable(this.#core, ino, flags);
     const state = this.#core.files.ensureState(ino);
     const isRemoved = state.unlinked || state.removal.isBusy;

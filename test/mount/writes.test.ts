@@ -44,6 +44,27 @@ describeEach(subjects, 'writing to $provider over the $binding binding', (subjec
     }
   });
 
+  it('an open for reading with O_TRUNC empties the file, also one that is removed', async () => {
+    await world.sandbox.store.putFile('/there.txt', 'from elsewhere');
+    await world.mount();
+    await world.out(`python3 -c "
+import os
+there = os.open('there.txt', os.O_RDONLY)
+f = os.open('there.txt', os.O_RDONLY | os.O_TRUNC)
+assert os.fstat(there).st_size == 0 and os.read(f, 10) == os.read(there, 10) == b''
+os.close(f)
+removed = os.open('removed', os.O_RDWR | os.O_CREAT)
+os.write(removed, b'abc')
+os.unlink('removed')
+if '${binding}' == 'kernel':
+    os.close(os.open(f'/proc/self/fd/{removed}', os.O_RDONLY | os.O_TRUNC))
+    assert os.fstat(removed).st_size == 0 and os.pread(removed, 10, 0) == b''
+"`);
+    await world.umount();
+    expect(await stored('/there.txt')).toBe('');
+    expect(world.storedFiles()).toEqual(['/there.txt']);
+  });
+
   it('appends, truncations, holes and overwrites are stored as a local disk has them', async () => {
     await world.sandbox.store.putFile('/there.txt', 'from elsewhere\n');
     await world.mount();

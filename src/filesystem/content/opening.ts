@@ -33,7 +33,7 @@ export function openable(core: Core, ino: Ino, flags: OpenFlags): Inode {
   if (inode.parent === null && !isAllHere(core, core.files.state(ino))) {
     throw new FsError('ESTALE', `${inode.name} was removed`);
   }
-  if (flags.write) {
+  if (flags.write || flags.truncate) {
     requireWritable(core);
     if (inode.remote?.access === 'read') throw new FsError('EACCES', `${inode.name} is read-only`);
   }

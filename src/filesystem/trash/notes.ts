@@ -53,7 +53,7 @@ export class Notes {
       this.#open.set(key, note);
     }
     note.handles++;
-    if (flags.truncate && flags.write) this.#resize(note, 0);
+    if (flags.truncate) this.#resize(note, 0);
     const handle = this.#nextHandle++;
     this.#handles.set(handle, { note, append: flags.append });
     return handle;
