@@ -44,8 +44,8 @@ export class InodeTable {
   onChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
   /** Called after each change of a row, as `onChange`, for those who keep contents here. Null while nothing is pinned. */
   onContentChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
-  /** Called when an inode got, lost (`left`) or moved a further name, in the transaction of that. */
-  onFurtherName: ((ino: Ino, left: Named | null) => void) | null = null;
+  /** Called when an inode got (`given`), lost (`left`) or moved a further name, in the transaction of that. */
+  onFurtherName: ((ino: Ino, left: Named | null, given: Named | null) => void) | null = null;
   /** Of rows and names, since the mount began. */
   changes = 0;
   /** The changes that are being made come from a listing, not from this machine. */
@@ -139,7 +139,7 @@ export class InodeTable {
     this.further.add(parent, name, ino);
     this.#moved(ino, null, { parent, name });
     const inode = this.update(ino, { furtherNames: this.#required(ino).furtherNames + 1 });
-    this.onFurtherName?.(ino, null);
+    this.onFurtherName?.(ino, null, { parent, name });
     return inode;
   }
 
@@ -147,7 +147,7 @@ export class InodeTable {
   removeName(found: FurtherName): Inode {
     this.further.remove(found);
     this.#moved(found.ino, found, { parent: null, name: found.name });
-    this.onFurtherName?.(found.ino, found);
+    this.onFurtherName?.(found.ino, found, null);
     return this.update(found.ino, { furtherNames: this.#required(found.ino).furtherNames - 1 });
   }
 
@@ -156,7 +156,7 @@ export class InodeTable {
     this.#clearPlace(found.ino, parent, name);
     this.further.move(found, { parent, name });
     this.#moved(found.ino, found, { parent, name });
-    this.onFurtherName?.(found.ino, found);
+    this.onFurtherName?.(found.ino, found, { parent, name });
     this.onContentChange?.(found.ino, null, this.#required(found.ino));
   }
 

@@ -65,11 +65,14 @@ export class AccountMetadata implements ListedMetadata {
       quietly: (act) => this.#apply.quietly(act),
       placeOf: (inode) => this.#placeOf(inode),
     });
-    table.onFurtherName = (ino, left) => {
+    table.onFurtherName = (ino, left, given) => {
       if (this.#apply.isApplying || table.isMerging) return;
       if (left !== null) this.#names.removed(left);
       if (left !== null) this.unknownNames.noteRemoved(ino);
-      this.#recordNames(ino);
+      // The entries of the others say where the first name is, which has not changed.
+      if (given !== null) this.#names.record(ino, given);
+      const inode = table.get(ino);
+      if (inode !== undefined) this.#record(ino, inode);
     };
     table.onChange = (ino, before, after) => this.#changed(ino, before, after);
     table.xattrs.onChange = (ino) => {

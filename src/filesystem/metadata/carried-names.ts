@@ -22,7 +22,7 @@ export class CarriedNames {
 
   /** The further names of an inode. */
   of(ino: Ino): NamePlace[] {
-    return this.#table.further.of(ino).flatMap(({ parent, name }) => this.placeOf(parent, name) ?? []);
+    return this.#placesOf(this.#table.further.of(ino));
   }
 
   /** A further name of the inode is gone: so is its entry. */
@@ -31,8 +31,8 @@ export class CarriedNames {
     if (folder !== undefined) this.#store.remove(folder, name);
   }
 
-  /** Writes the entries of an inode's further names, which say where its first name and its object are now. */
-  record(ino: Ino): void {
+  /** Writes the entries of an inode's further names, or of one, which say where its first name and its object are now. */
+  record(ino: Ino, given?: Named): void {
     const inode = this.#table.get(ino);
     if (inode === undefined || inode.furtherNames === 0) return;
     const { parent, remote } = inode;
@@ -42,7 +42,7 @@ export class CarriedNames {
     if (of === null) return;
     const id = remote === null ? {} : { id: remote.id };
     const kind = entryKindOf(inode.kind);
-    for (const { folder, name } of this.of(ino))
+    for (const { folder, name } of given === undefined ? this.of(ino) : this.#placesOf([given]))
       this.#store.put({ folder, name, kind, ...id, alias: true, of } as NewEntry);
   }
 
@@ -86,6 +86,20 @@ export class CarriedNames {
       at = known;
     }
     return undefined;
+  }
+
+  /** Many names lie in few directories: the way to each of those is looked up once. */
+  #placesOf(names: readonly Named[]): NamePlace[] {
+    const directories = new Map<Ino, NamePlace | null>();
+    return names.flatMap(({ parent, name }) => {
+      if (parent === null) return [];
+      let found = directories.get(parent);
+      if (found === undefined) {
+        found = this.placeOf(parent, name);
+        directories.set(parent, found);
+      }
+      return found === null ? [] : { ...found, name };
+    });
   }
 
   /** A name in a directory. Null where the service does not know one of the folders on the way yet. */
