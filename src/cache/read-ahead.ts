@@ -53,6 +53,8 @@ export interface ReadAheadPlan {
   readonly fetch: readonly [number, number] | null;
   /** Largest single request for it, bytes. */
   readonly requestBytes: number;
+  /** Of `fetch`, so many bytes at its beginning are for a program that has just begun: they come at once, through the event loop. */
+  readonly urgentBytes: number;
 }
 
 /** A read of `length` bytes at `offset` in a file of `size` bytes; `maxWindow` is what the cache can spare. */
@@ -67,25 +69,26 @@ export function planReadAhead(
     size <= WHOLE_FILE_BYTES &&
     (size <= read.maxWindow || end === size)
   ) {
-    return { state: { next: end, window: 0, requestedUntil: size }, fetch: [0, size], requestBytes: WHOLE_FILE_BYTES };
+    const state = { next: end, window: 0, requestedUntil: size };
+    return { state, fetch: [0, size], requestBytes: WHOLE_FILE_BYTES, urgentBytes: WHOLE_FILE_BYTES };
   }
   if (offset === 0 && length >= STREAMING_READ && size <= Math.min(LOOK_WINDOW, read.maxWindow)) {
     const state = { next: end, window: LOOK_WINDOW, requestedUntil: size };
-    return { state, fetch: [0, size], requestBytes: LOOK_REQUEST };
+    return { state, fetch: [0, size], requestBytes: LOOK_REQUEST, urgentBytes: LOOK_REQUEST };
   }
   const isSequential = Math.abs(offset - state.next) <= (state.window > 0 ? SLACK : 0);
   // Programs that look at a file's beginning look at its end too.
   const isEnd = length >= LARGEST_READ && size - offset <= Math.min(LOOK_WINDOW, read.maxWindow);
   if (!isSequential && isEnd) {
     const state = { next: end, window: LOOK_WINDOW, requestedUntil: size };
-    return { state, fetch: [offset, size], requestBytes: LOOK_REQUEST };
+    return { state, fetch: [offset, size], requestBytes: LOOK_REQUEST, urgentBytes: LOOK_REQUEST };
   }
   if (!isSequential || read.maxWindow < FIRST_WINDOW) {
-    return { state: { next: end, window: 0, requestedUntil: end }, fetch: null, requestBytes: MIN_REQUEST };
+    return nothing({ next: end, window: 0, requestedUntil: end });
   }
   const next = Math.max(end, state.next);
   if (state.window > 0 && isEnough(state, end, next)) {
-    return { state: { ...state, next }, fetch: null, requestBytes: MIN_REQUEST };
+    return nothing({ ...state, next });
   }
   const isFirst = state.window === 0;
   // Elsewhere the kernel may have begun with less before we could see that it is a stream, and asks for more each time.
@@ -94,8 +97,8 @@ export function planReadAhead(
   const grown = size <= LOOK_WINDOW ? LOOK_WINDOW : state.window * GROWTH;
   const window = Math.min(isFirst ? first : grown, MAX_WINDOW, read.maxWindow);
   const requestBytes = requestBytesOf(window);
-  // What is read now is included: one request brings both.
-  const from = isFirst ? offset : Math.max(state.requestedUntil, offset);
+  // A small window includes what is read now: one request brings both. A large one is received beside the event loop, where it takes longer.
+  const from = isFirst ? offset : Math.max(state.requestedUntil, window <= LOOK_WINDOW ? offset : end);
   const until = window <= LOOK_WINDOW ? Math.max(from + window, end) : next + window;
   // Whole requests, but for the last of the file.
   const whole = window <= LOOK_WINDOW ? until : from + Math.floor((until - from) / requestBytes) * requestBytes;
@@ -104,7 +107,12 @@ export function planReadAhead(
     state: { next, window, requestedUntil: Math.max(to, from) },
     fetch: to > from ? [from, to] : null,
     requestBytes,
+    urgentBytes: !isFirst ? 0 : length >= LARGEST_READ ? LOOK_REQUEST : FIRST_WINDOW,
   };
+}
+
+function nothing(state: ReadAheadState): ReadAheadPlan {
+  return { state, fetch: null, requestBytes: MIN_REQUEST, urgentBytes: 0 };
 }
 
 /** Whether so much is requested that a read up to `end`, after which the next one is expected at `next`, adds nothing. */

@@ -121,9 +121,19 @@ export class RevisionReader {
     }
   }
 
-  /** Fetches the missing blocks of `[from, to)`, without waiting. A failure shows when a program reads there. */
-  prefetch(from: number, to: number, requestBytes: number, priority: Priority, signal?: AbortSignal): void {
-    if (to > from) this.#fetcher.request(blockOf(from), blockOf(to - 1), requestBytes, priority, signal);
+  /**
+   * Fetches the missing blocks of `[from, to)`, without waiting. A failure shows when a program reads there. `inBatch`: received beside
+   * the event loop also where the priority is not 'background'.
+   */
+  prefetch(
+    from: number,
+    to: number,
+    requestBytes: number,
+    priority: Priority,
+    signal?: AbortSignal,
+    inBatch = false,
+  ): void {
+    if (to > from) this.#fetcher.request(blockOf(from), blockOf(to - 1), requestBytes, priority, signal, inBatch);
   }
 
   /** Fetches ahead of a caller that reads `[at, end)` in order, in large requests, several at a time. */

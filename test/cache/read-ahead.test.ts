@@ -57,8 +57,8 @@ describe('planReadAhead', () => {
     ['a large read elsewhere does not', state(7 * M, 8 * M, 8 * M), G - 9 * M, M, G, G, null],
     ['nor a small one near the end', state(7 * M, 8 * M, 8 * M), G - 7 * M, 128 * K, G, G, null],
     ['after 8 MiB it waits until all is used', state(9 * M, 8 * M, 9.25 * M), 9 * M, 128 * K, G, G, null],
-    ['and then grows as before', state(9.25 * M, 8 * M, 9.25 * M), 9.25 * M, 128 * K, G, G, [9.25 * M, 41.25 * M]],
-    ['it grows no further than the largest', state(G, 64 * M, G), G, M, 9 * G, 9 * G, [G, G + 64 * M]],
+    ['and then grows as before', state(9.25 * M, 8 * M, 9.25 * M), 9.25 * M, 128 * K, G, G, [9.375 * M, 41.375 * M]],
+    ['it grows no further than the largest', state(G, 64 * M, G), G, M, 9 * G, 9 * G, [G + M, G + 65 * M]],
     ['the largest is kept full', state(G, 64 * M, G + 61 * M), G, M, 9 * G, 9 * G, [G + 61 * M, G + 65 * M]],
     ['by whole requests', state(G, 64 * M, G + 58 * M), G, M, 9 * G, 9 * G, [G + 58 * M, G + 62 * M]],
     ['and not by less', state(G, 64 * M, G + 62 * M), G, M, 9 * G, 9 * G, null],
@@ -80,6 +80,21 @@ describe('planReadAhead', () => {
   ] as const)('%s', (_what, before, offset, length, size, maxWindow, fetch) => {
     expect(planReadAhead(before, { offset, length, size, maxWindow }).fetch).toEqual(fetch);
   });
+
+  it.each([
+    ['a small file', noReadAhead, 0, 4 * K, 100 * K, M],
+    ['a photo that is streamed', noReadAhead, 0, 128 * K, 6 * M, 4 * M],
+    ['a first window', noReadAhead, 0, 128 * K, G, 512 * K],
+    ['a first window of `cat`', noReadAhead, 0, 256 * K, G, 512 * K],
+    ['a first window of `file`', noReadAhead, 0, M, G, 4 * M],
+    ['a window of who reads on', state(M, 512 * K, 1.5 * M), M, M, G, 0],
+    ['the largest window', state(G, 64 * M, G + 61 * M), G, M, 9 * G, 0],
+  ] as const)(
+    'through the event loop comes no more than is waited for: %s',
+    (_what, before, offset, length, size, urgent) => {
+      expect(planReadAhead(before, { offset, length, size, maxWindow: 9 * G }).urgentBytes).toBe(urgent);
+    },
+  );
 
   it('asks for every byte of a stream once, in requests of sensible size', () => {
     let state = noReadAhead;

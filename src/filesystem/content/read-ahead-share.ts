@@ -1,4 +1,4 @@
-import { blockOf } from '../../cache/blocks.js';
+import { BLOCK_BYTES, blockOf } from '../../cache/blocks.js';
 import { planReadAhead } from '../../cache/read-ahead.js';
 import type { RevisionReader } from '../../cache/revision-reader.js';
 import type { Handle } from '../core/open-files.js';
@@ -15,8 +15,13 @@ export function readAhead(handle: Handle, reader: RevisionReader, limit: number,
   const plan = planReadAhead(handle.readAhead, { offset, length, size: reader.file.size, maxWindow });
   handle.readAhead = plan.state;
   if (plan.fetch === null) return;
-  // The first window holds the bytes that the program waits for right now.
-  const isWanted = blockOf(plan.fetch[0]) <= blockOf(offset + length - 1);
-  const priority = isWanted ? 'foreground' : 'background';
-  reader.prefetch(...plan.fetch, plan.requestBytes, priority, handle.closing);
+  const [from, to] = plan.fetch;
+  const isWanted = blockOf(from) <= blockOf(offset + length - 1);
+  const start = blockOf(from) * BLOCK_BYTES;
+  const urgent = Math.max(from, Math.min(to, start + plan.urgentBytes));
+  // One request holds the bytes that the program waits for right now.
+  const wanted = isWanted ? Math.max(urgent, Math.min(to, start + plan.requestBytes)) : urgent;
+  reader.prefetch(from, urgent, plan.requestBytes, 'foreground', handle.closing);
+  reader.prefetch(urgent, wanted, plan.requestBytes, 'foreground', handle.closing, true);
+  reader.prefetch(wanted, to, plan.requestBytes, 'background', handle.closing);
 }
