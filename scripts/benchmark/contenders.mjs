@@ -1,21 +1,22 @@
 // What is compared: our mount, `rclone mount`, the plain disk. Each can be filled, mounted, emptied of caches and asked what it
 // has sent; `mnt` is where programs work.
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Agent, fetch } from 'undici';
-import { curlRanges } from './curl.mjs';
 import { startLink } from './link.mjs';
+import { startOurs } from './ours.mjs';
+import { cpuOf, residentBytes } from './process.mjs';
 
 const run = promisify(execFile);
-const here = resolve('.');
-/** The program of a checkout, which is built. */
-const programOf = (checkout) => resolve(checkout, 'bin/syncmount.js');
 const MIB = 1024 * 1024;
 
-/** Everything that lives in the directory `top`, behind links like `link`, over TLS with `tls`. `end` takes it all away again. */
-export function createBench(top, link, { tls = false } = {}) {
+/**
+ * Everything that lives in the directory `top`, behind links like `link`: our services speak TLS with `tls`, and their downloads carry
+ * neither ETag nor Last-Modified without `validators`. `end` takes it all away again.
+ */
+export function createBench(top, link, { tls = false, validators = true } = {}) {
   const env = { ...process.env };
   // rclone's remote, told through the environment: its connection strings trip over the colons of a URL.
   Object.assign(env, { RCLONE_CONFIG_BENCH_TYPE: 'webdav', RCLONE_CONFIG_BENCH_VENDOR: 'other' });
@@ -48,77 +49,6 @@ export function createBench(top, link, { tls = false } = {}) {
     }
   }
 
-  /** A sandbox behind the link, and the mount of it by the program of a checkout with these flags. The sandbox is always of this one. */
-  async function startOurs(name, { checkout = here, flags = [] } = {}) {
-    const program = programOf(checkout);
-    const home = join(top, name);
-    mkdirSync(home);
-    const own = { ...env, ...(certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate.cert }) };
-    for (const what of ['config', 'state', 'cache']) own[`SYNCMOUNT_${what.toUpperCase()}_DIR`] = join(home, what);
-    const cli = (...args) => run(process.execPath, [program, ...args], { env: own });
-    const tlsFlags = certificate === undefined ? [] : ['--tls-cert', certificate.cert, '--tls-key', certificate.key];
-    const child = background(process.execPath, [
-      programOf(here),
-      'sandbox',
-      '--json',
-      '--dir',
-      join(home, 'sandbox'),
-      ...tlsFlags,
-    ]);
-    const line = await new Promise((first) => child.stdout.once('data', (data) => first(String(data))));
-    const { endpoints, credentials, control } = JSON.parse(line);
-    const links = {};
-    for (const key of ['api', 'upload']) {
-      links[key] = await startLink({ target: Number(new URL(endpoints[key]).port), ...link });
-    }
-    const url = (key) => `${tls ? 'https' : 'http'}://127.0.0.1:${links[key].port}/v1_2`;
-    const file = join(home, 'credentials.json');
-    writeFileSync(file, JSON.stringify(credentials), { mode: 0o600 });
-    const login = ['login', 'bench', '--provider', '4shared', '--credentials', file];
-    await cli(...login, '--endpoint', `api=${url('api')}`, '--endpoint', `upload=${url('upload')}`);
-    const mnt = join(home, 'mnt');
-    mkdirSync(mnt);
-    mounts.push(mnt);
-    let lastId = '';
-    const ask = async (method, path, body) => {
-      const answer = await fetch(`${control}${path}`, {
-        method,
-        dispatcher: trust,
-        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-      });
-      if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-      const text = await answer.text();
-      return text === '' ? null : JSON.parse(text);
-    };
-    return {
-      name,
-      mnt,
-      curl: (size, connections) =>
-        curlRanges({ api: url('api'), id: lastId, size, credentials, certificate: certificate?.cert, connections, sh }),
-      populate: (path, folders, filesEach, size) => ask('POST', '/populate', { path, folders, filesEach, size }),
-      generate: async (path, size) => {
-        lastId = (await ask('POST', '/generate', { path, size })).id;
-      },
-      requests: async () => (await ask('GET', '/counters')).total,
-      bytesSent: async () => (await ask('GET', '/counters')).bytesOut,
-      mount: (...more) => cli('mount', 'bench:', mnt, ...flags, ...more),
-      umount: () => cli('umount', mnt),
-      forget: () => {
-        for (const directory of ['cache', 'state']) rmSync(join(home, directory), { recursive: true, force: true });
-      },
-      forgetBlocks: () => rmSync(join(home, 'cache'), { recursive: true, force: true }),
-      isStored: async () => JSON.parse((await cli('status', mnt, '--json')).stdout).pending.length === 0,
-      memory: async () => rss(await pidOf()),
-      cpu: async () => cpuOf(await pidOf()),
-      isOneLoop: true,
-      countsBytes: true,
-    };
-
-    async function pidOf() {
-      return JSON.parse((await cli('status', mnt, '--json')).stdout).pid;
-    }
-  }
-
   /** `rclone serve webdav` behind such a link, and rclone's mount of it. */
   async function startRclone() {
     const served = join(top, 'served');
@@ -145,7 +75,7 @@ export function createBench(top, link, { tls = false } = {}) {
         () => false,
       ),
     );
-    const { port: through } = await startLink({ target: port, ...link });
+    const through = await startLink({ target: port, ...link });
     const cache = join(top, 'rclone-cache');
     let child = null;
     return {
@@ -155,10 +85,12 @@ export function createBench(top, link, { tls = false } = {}) {
         sh(`mkdir -p "$TOP/served${path}"; cd "$TOP/served${path}"
             for d in $(seq ${folders}); do mkdir d$d; for f in $(seq ${filesEach}); do head -c ${size} /dev/zero > d$d/f$f; done; done`),
       generate: (path, size) => sh(`head -c ${size} /dev/urandom > "$TOP/served${path}"`),
+      put: (from, path) => sh(`mkdir -p "$(dirname "$TOP/served${path}")"; ln "${from}" "$TOP/served${path}"`),
+      // Nobody counts them.
       requests: async () => 0,
-      bytesSent: async () => 0,
+      bytesSent: async () => through.bytesToClients(),
       mount: async () => {
-        env.RCLONE_CONFIG_BENCH_URL = `http://127.0.0.1:${through}/`;
+        env.RCLONE_CONFIG_BENCH_URL = `http://127.0.0.1:${through.port}/`;
         const flags = [
           '--vfs-cache-mode',
           'full',
@@ -179,6 +111,7 @@ export function createBench(top, link, { tls = false } = {}) {
         );
       },
       umount: async () => {
+        if (child === null) return;
         // rclone may hold what a program has just closed.
         await until('umount', () =>
           sh('umount "$MNT"', mnt).then(
@@ -187,6 +120,7 @@ export function createBench(top, link, { tls = false } = {}) {
           ),
         );
         await new Promise((ended) => (child.exitCode === null ? child.once('exit', ended) : ended()));
+        child = null;
       },
       forget: () => rmSync(cache, { recursive: true, force: true }),
       forgetBlocks: () => rmSync(cache, { recursive: true, force: true }),
@@ -196,23 +130,10 @@ export function createBench(top, link, { tls = false } = {}) {
           sh(`find ${directory}/w -type f -printf '%s\\n' | awk '{n += $1} END {print NR, n + 0}'`, mnt);
         return (await count('"$MNT"')).out === (await count('"$TOP/served"')).out;
       },
-      memory: () => rss(child.pid),
+      memory: async () => residentBytes(child.pid),
       cpu: async () => cpuOf(child.pid),
+      stall: async () => null,
     };
-  }
-
-  /** Seconds of CPU so far: of all threads, and of the first, which is the event loop of ours. */
-  function cpuOf(pid) {
-    const seconds = (file) => {
-      const fields = readFileSync(file, 'utf8').split(') ').at(-1).split(' ');
-      // utime and stime, in ticks of 10 ms: proc(5).
-      return (Number(fields[11]) + Number(fields[12])) / 100;
-    };
-    return { all: seconds(`/proc/${pid}/stat`), main: seconds(`/proc/${pid}/task/${pid}/stat`) };
-  }
-
-  async function rss(pid) {
-    return Number((await sh(`awk '/VmRSS/ {print $2}' /proc/${pid}/status`)).out) * 1024;
   }
 
   const disk = {
@@ -222,6 +143,7 @@ export function createBench(top, link, { tls = false } = {}) {
       sh(`mkdir -p "$TOP/disk${path}"; cd "$TOP/disk${path}"
           for d in $(seq ${folders}); do mkdir d$d; for f in $(seq ${filesEach}); do head -c ${size} /dev/zero > d$d/f$f; done; done`),
     generate: (path, size) => sh(`head -c ${size} /dev/urandom > "$TOP/disk${path}"`),
+    put: (from, path) => sh(`mkdir -p "$(dirname "$TOP/disk${path}")"; ln "${from}" "$TOP/disk${path}"`),
     requests: async () => 0,
     bytesSent: async () => 0,
     mount: async () => undefined,
@@ -231,6 +153,7 @@ export function createBench(top, link, { tls = false } = {}) {
     isStored: async () => true,
     memory: async () => 0,
     cpu: async () => null,
+    stall: async () => null,
   };
 
   async function end() {
@@ -239,7 +162,17 @@ export function createBench(top, link, { tls = false } = {}) {
     rmSync(top, { recursive: true, force: true });
   }
 
-  return { sh, until, startOurs, startRclone, disk, end };
+  const readings = validators ? [] : ['validator=none'];
+  const place = { top, env, link, certificate, trust, readings, mounts, background, sh, until };
+  return {
+    top,
+    sh,
+    until,
+    startOurs: (name, options) => startOurs(place, name, options),
+    startRclone,
+    disk,
+    end,
+  };
 }
 
 /** A certificate for this machine and its key, as files. */

@@ -4,8 +4,9 @@ import { createConnection, createServer } from 'node:net';
 /** Data is let through in steps of this many ms: small against a round trip, large against a timer's error. */
 const STEP = 5;
 
-/** Listens on a free port of loopback and resolves with it. */
+/** Listens on a free port of loopback; resolves with it, and with what tells how many bytes have passed to clients. */
 export function startLink({ target, roundTripMs, bytesPerSecond }) {
+  let toClients = 0;
   const server = createServer({ noDelay: true }, (client) => {
     const upstream = createConnection({ port: target, host: '127.0.0.1', noDelay: true });
     const end = () => {
@@ -16,14 +17,18 @@ export function startLink({ target, roundTripMs, bytesPerSecond }) {
     upstream.on('error', end);
     // The handshake costs one round trip of its own before the first byte passes.
     pass(client, upstream, roundTripMs * 1.5, roundTripMs / 2, bytesPerSecond);
-    pass(upstream, client, roundTripMs / 2, roundTripMs / 2, bytesPerSecond);
+    pass(upstream, client, roundTripMs / 2, roundTripMs / 2, bytesPerSecond, (bytes) => {
+      toClients += bytes;
+    });
   });
   return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => resolve({ port: server.address().port, close: () => server.close() }));
+    server.listen(0, '127.0.0.1', () => {
+      resolve({ port: server.address().port, bytesToClients: () => toClients, close: () => server.close() });
+    });
   });
 }
 
-function pass(from, to, firstDelayMs, delayMs, bytesPerSecond) {
+function pass(from, to, firstDelayMs, delayMs, bytesPerSecond, count = () => {}) {
   const queue = [];
   let queued = 0;
   let ended = false;
@@ -43,6 +48,7 @@ function pass(from, to, firstDelayMs, delayMs, bytesPerSecond) {
       credit -= part.length;
       queued -= part.length;
       to.write(part);
+      count(part.length);
     }
     if (queued < 4 << 20) from.resume();
     if (queue.length > 0) timer = setTimeout(step, STEP);

@@ -1,27 +1,51 @@
 // Measures syncmount beside `rclone mount` (WebDAV, full cache mode) and the plain disk, in one run over the same slow link.
 // Prints a table, writes JSON with --json FILE. `--only NAME,…` reports some rows, `--quick` takes smaller sizes,
 // `--native` adds our binding over libfuse 2, `--before CHECKOUT` the program of another checkout that is built (its ratio is the
-// last column), `--tls` has our service speak TLS (rclone's does not), `--no-rclone` leaves rclone out. `--rounds N` repeats it all,
-// each time from nothing and in the opposite order, and shows medians. Times on a shared machine mean little by themselves:
-// the ratios of one run are what counts.
+// last column), `--tls` has our services speak TLS (rclone's does not), `--no-validators` has their downloads carry neither ETag nor
+// Last-Modified, `--no-rclone` leaves rclone out. `--rounds N` repeats it all, each time from nothing and in the opposite order, and
+// shows medians. Times on a shared machine mean little by themselves: the ratios of one run are what counts.
+//
+// Requests are those that the server counted, and the longest stall is ms of CPU that the event loop of ours took without a turn, since
+// the row began or its mount was ready. The watch wakes it every 2 ms, which costs about 1 % of a core.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createBench } from './contenders.mjs';
-import { rowsOf } from './rows.mjs';
+import { table } from './report.mjs';
+import { rowGroups } from './rows.mjs';
 
 const usage =
-  'usage: scripts/bench [--quick] [--native] [--before CHECKOUT] [--tls] [--no-rclone] [--rounds N] [--only NAME,…] [--json FILE]';
+  'usage: scripts/bench [--quick] [--native] [--before CHECKOUT] [--tls] [--no-validators] [--no-rclone] [--rounds N] [--only NAME,…] [--json FILE]';
 const values = readFlags();
 const flag = (name) => values[name] === true;
 const only = values.only?.split(',') ?? null;
 const MIB = 1024 * 1024;
 const sizes = flag('quick')
-  ? { folders: 20, filesEach: 20, large: 64 * MIB, written: 32 * MIB, small: 100, random: 50, missing: 20_000 }
-  : { folders: 200, filesEach: 50, large: 512 * MIB, written: 256 * MIB, small: 1000, random: 200, missing: 40_000 };
+  ? {
+      folders: 20,
+      filesEach: 20,
+      large: 64 * MIB,
+      written: 32 * MIB,
+      small: 100,
+      random: 50,
+      missing: 20_000,
+      film: 64 * MIB,
+    }
+  : {
+      folders: 200,
+      filesEach: 50,
+      large: 512 * MIB,
+      written: 256 * MIB,
+      small: 1000,
+      random: 200,
+      missing: 40_000,
+      film: 256 * MIB,
+    };
 const link = { roundTripMs: 50, bytesPerSecond: 25e6 };
 const results = [];
+/** Why rows are left out. */
+const leftOut = new Map();
 
 const rounds = Number(values.rounds ?? 1);
 
@@ -32,6 +56,7 @@ function readFlags() {
     quick: yes,
     native: yes,
     tls: yes,
+    'no-validators': yes,
     'no-rclone': yes,
     only: text,
     before: text,
@@ -55,7 +80,10 @@ function readFlags() {
 
 /** All contenders from nothing, in the order of the round; answers their names and the rows. */
 async function measure(round) {
-  const bench = createBench(mkdtempSync(join(tmpdir(), 'syncmount-bench-')), link, { tls: flag('tls') });
+  const bench = createBench(mkdtempSync(join(tmpdir(), 'syncmount-bench-')), link, {
+    tls: flag('tls'),
+    validators: !flag('no-validators'),
+  });
   const { sh, startOurs, startRclone, disk } = bench;
   try {
     mkdirSync(disk.mnt);
@@ -67,56 +95,55 @@ async function measure(round) {
       ...(hasRclone ? [await startRclone()] : []),
       disk,
     ];
-    const rows = rowsOf(sizes, bench);
-    for (const contender of round % 2 === 1 ? contenders.toReversed() : contenders) await measureOne(contender, rows);
-    return { names: contenders.map(({ name }) => name), rows };
+    // Rows that others of their group build on always run; --only chooses what is reported.
+    const groups = rowGroups(sizes, bench).filter((rows) => rows.some(isWanted));
+    for (const contender of round % 2 === 1 ? contenders.toReversed() : contenders) {
+      for (const rows of groups) await measureOne(contender, rows);
+      await contender.umount();
+    }
+    return { names: contenders.map(({ name }) => name), rows: groups.flat() };
   } finally {
     await bench.end();
   }
 }
 
+function isWanted({ name }) {
+  return only === null || only.includes(name);
+}
+
 async function measureOne(contender, rows) {
-  // Rows that others build on always run; --only chooses what is reported.
   for (const row of rows) {
+    await contender.stall();
     const begin = await contender.requests();
     const sent = await contender.bytesSent();
-    const figure = await row.measure(contender);
-    const requests = (await contender.requests()) - begin;
-    const bytes = (await contender.bytesSent()) - sent;
-    if (figure === null) continue;
-    if (only !== null && !only.includes(row.name)) continue;
-    results.push({ row: row.name, contender: contender.name, figure, unit: row.unit, requests, bytes });
-    process.stderr.write(`${contender.name}\t${row.title}\t${figure.toFixed(3)} ${row.unit}\t${requests} requests\n`);
-  }
-  await contender.umount();
-}
-
-/** The result of the middle round, by the figure, of a row and a contender. */
-function median(row, name) {
-  const all = results.filter((r) => r.row === row.name && r.contender === name);
-  return all.sort((a, b) => a.figure - b.figure)[all.length >> 1];
-}
-
-function report({ names, rows }) {
-  const peers = ['rclone', 'disk', 'before'].filter((name) => names.includes(name));
-  const heads = ['Work', ...names, 'requests', ...peers.map((name) => `ours / ${name}`)];
-  console.log(`| ${heads.join(' | ')} |\n|${heads.map(() => '---|').join('')}`);
-  for (const row of rows) {
-    const cells = names.map((name) => median(row, name));
-    if (cells.every((cell) => cell === undefined)) continue;
-    const [ours] = cells;
-    const ratio = (other) => {
-      const peer = median(row, other);
-      return peer === undefined || !peer.figure ? '' : (ours.figure / peer.figure).toPrecision(2);
+    const measured = await row.measure(contender);
+    if (measured === null) continue;
+    if (typeof measured === 'string') {
+      if (isWanted(row)) leftOut.set(row.title, measured);
+      continue;
+    }
+    const result = {
+      row: row.name,
+      contender: contender.name,
+      unit: row.unit,
+      requests: (await contender.requests()) - begin,
+      bytes: (await contender.bytesSent()) - sent,
+      stall: await contender.stall(),
+      ...(typeof measured === 'number' ? { figure: measured } : measured),
     };
-    const shown = cells.map((cell) => (cell === undefined ? '' : `${cell.figure.toPrecision(3)} ${cell.unit}`));
-    console.log(`| ${[row.title, ...shown, ours.requests, ...peers.map(ratio)].join(' | ')} |`);
+    if (!isWanted(row)) continue;
+    results.push(result);
+    const { figure, unit, requests } = result;
+    process.stderr.write(`${contender.name}\t${row.title}\t${figure.toFixed(3)} ${unit}\t${requests} requests\n`);
   }
-  const file = values.json;
-  if (file !== undefined) writeFileSync(file, `${JSON.stringify({ link, sizes, rounds, results }, null, 2)}\n`);
 }
 
 let measured;
 for (let round = 0; round < rounds; round++) measured = await measure(round);
-report(measured);
+console.log(table({ ...measured, results }));
+for (const [title, reason] of leftOut) console.log(`Left out: ${title}: ${reason}`);
+if (values.json !== undefined) {
+  const options = { tls: flag('tls'), validators: !flag('no-validators') };
+  writeFileSync(values.json, `${JSON.stringify({ link, sizes, rounds, ...options, results }, null, 2)}\n`);
+}
 process.exit(0);

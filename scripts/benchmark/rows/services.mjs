@@ -1,0 +1,56 @@
+// A large file stored at the other services, beside what curl makes of the same link.
+import { MIB, perGib, seconds } from './measures.mjs';
+
+/** How many connections the service lets an upload have: eight, as in the row of the reads, or the one of its only request. */
+const services = [
+  { provider: '5sync', title: '5sync', connections: 8, curls: 'eight curls, a part each' },
+  { provider: 'acronis', title: 'Acronis', connections: 1, curls: 'one curl' },
+];
+
+export function serviceRows(sizes, { sh, until }) {
+  return services.flatMap(({ provider, title, connections, curls }) => {
+    const source = `$TOP/written-${provider}.bin`;
+    /** CPU of the mount for the write, seconds a GiB, by contender. */
+    const spent = new Map();
+    const cpuRow = (name, what, of) => ({
+      name,
+      title: what,
+      unit: 's a GiB',
+      measure: async (c) => (spent.has(c.name) ? of(spent.get(c.name)) : null),
+    });
+    return [
+      {
+        name: `write-${provider}`,
+        title: `${sizes.written / MIB} MiB written to ${title}, until stored`,
+        unit: 's',
+        async measure(c) {
+          if (c.service === undefined) return null;
+          const service = await c.service(provider);
+          await sh(`head -c ${sizes.written} /dev/urandom > "${source}"`);
+          await service.mount();
+          const [requests, cpu] = [await service.requests(), await service.cpu()];
+          const figure = await seconds(async () => {
+            await sh(`cp "${source}" "$MNT/large"`, service.mnt);
+            await until('the upload', service.isStored, 600_000);
+          });
+          spent.set(c.name, perGib(await service.cpu(), cpu, sizes.written));
+          const result = { figure, requests: (await service.requests()) - requests, stall: await service.stall() };
+          await service.umount();
+          return result;
+        },
+      },
+      cpuRow(`write-${provider}-cpu`, 'CPU of the mount for it', ({ all }) => all),
+      cpuRow(`write-${provider}-cpu-main`, 'of it on the thread that answers everything else', ({ main }) => main),
+      {
+        name: `write-${provider}-curl`,
+        title: `${sizes.written / MIB} MiB stored at ${title} by ${curls}`,
+        unit: 's',
+        async measure(c) {
+          if (c.service === undefined) return null;
+          const service = await c.service(provider);
+          return (await service.curlUpload((await sh(`echo "${source}"`)).out, connections)).seconds;
+        },
+      },
+    ];
+  });
+}
