@@ -82,7 +82,8 @@ if (isComplete) {
           encoding: 'utf8',
         });
         if (made.status !== 0) throw new Error(`mmdebstrap: ${made.stderr.trim().split('\n').at(-1)}`);
-      });
+        // Some hundred packages are fetched and installed: minutes on a busy machine.
+      }, 1_800_000);
 
       /** What README.md tells people to type, but for sudo, which root does not need. */
       function readmeLine(end: string): string {

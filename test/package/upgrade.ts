@@ -23,17 +23,46 @@ export function makeNextPackage(deb: string, path: string): void {
   }
 }
 
-/** Of ann's mount, which fstab has. */
+/** Of ann's mount, which fstab has: to the other version and back, with the mount of the version before each time. */
 export function upgrade(machine: Machine, setBandwidth: (rate: number) => void): void {
+  const first = machine.run('syncmount --version');
   setBandwidth(100_000);
   machine.runAs('ann', 'head -c 1500000 /dev/zero > work/pending.bin');
   const told = machine.run('apt-get install -y -q /given/syncmount-next.deb');
   expect(told).toContain('syncmount: still mounted:');
-  // What is new and what runs are not of one version.
-  expect(machine.runAs('ann', 'syncmount --version; syncmount status work | grep pending.bin')).toMatch(/^99\.0\.0\n/);
+  lookAfter(machine, { serves: first, installed: nextVersion, pending: 'pending.bin' });
   machine.runAs('ann', 'echo upgraded > work/upgraded.txt; cat work/before.txt');
   setBandwidth(0);
   machine.runAs('ann', 'syncmount umount work');
   machine.run('systemctl start home-ann-work.mount');
   expect(machine.runAs('ann', 'cat work/upgraded.txt; stat -c %s work/pending.bin')).toBe('upgraded\n1500000');
+  expect(machine.runAs('ann', 'syncmount status work')).not.toContain('VERSION');
+  machine.run('apt-get install -y -q --allow-downgrades /given/syncmount.deb');
+  lookAfter(machine, { serves: nextVersion, installed: first, pending: 'downgraded.txt' });
+  machine.runAs('ann', 'syncmount umount work');
+  machine.run('systemctl start home-ann-work.mount');
+  expect(machine.runAs('ann', 'cat work/downgraded.txt')).toBe('held');
+}
+
+/** Commands of the version that is installed see to a mount that another one serves, with an upload of the file `pending`. */
+function lookAfter(machine: Machine, what: { serves: string; installed: string; pending: string }): void {
+  const { serves, installed, pending } = what;
+  const told = machine.runAs(
+    'ann',
+    `syncmount --version
+    syncmount pause work
+    [ -e work/${pending} ] || echo held > work/${pending}
+    syncmount status work
+    syncmount uploads list work
+    syncmount status work --json
+    syncmount set work log-level=debug
+    syncmount resume work`,
+  );
+  const [version, ...lines] = told.split('\n');
+  expect(version).toBe(installed);
+  expect(lines).toContain(
+    `  VERSION   ${serves} serves this mount, and ${installed} is installed: unmount it, and mount it again`,
+  );
+  // Of status, of the list, and of the JSON.
+  expect(lines.filter((line) => line.includes(pending)).length).toBeGreaterThanOrEqual(3);
 }
