@@ -109,6 +109,26 @@ describeEach(protocols, 'contents that are not stored at $provider', (subject, {
     expect(world.sandbox.store.md5s().size).toBe(61);
   });
 
+  it('because the service fails, while another client makes a file of the name: both are stored', async () => {
+    world = await openWorld(subject);
+    await world.sandbox.store.putFile('/d/there', 'x');
+    await world.mount('--write-back');
+    await world.out('ls d');
+    world.sandbox.faults.add({ ...bringing, action: { kind: 'status', status: 503 } });
+    await world.out('echo of this machine > d/new');
+    await expect.poll(() => world.sandbox.log.entries({ status: 503 }).length).toBeGreaterThan(0);
+    await world.sandbox.store.putFile('/d/new', 'of another client');
+    world.sandbox.faults.clear();
+    await world.umount();
+    const contents = await Promise.all(
+      world
+        .storedFiles()
+        .filter((path) => path.startsWith('/d/new'))
+        .map(async (path) => `${await world.sandbox.store.readFile(path)}`),
+    );
+    expect(contents.toSorted()).toEqual(['of another client', 'of this machine\n']);
+  });
+
   it('because the network was away for a while: they are stored when it is back, without being asked', async () => {
     world = await openWorld(subject);
     await world.mount('--write-back', '--deadline', '1s');

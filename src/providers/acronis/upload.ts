@@ -44,8 +44,7 @@ export class Uploader {
     if ((await this.#obstacle(target, call)) !== undefined) {
       // The cached listing may be out of date: refuse only after a new listing.
       this.#nodes.forgetFolder(parentId);
-      const obstacle = await this.#obstacle(target, call);
-      if (obstacle !== undefined) throw new ProviderError('exists', obstacle, { data: {} });
+      await this.#requireFree(target, call);
     }
     const md5 = (await md5Of(source)).toLowerCase();
     const content = contentOf(source, { onProgress: options.onProgress?.bind(options) });
@@ -53,6 +52,8 @@ export class Uploader {
       foldName(node.name) === foldName(name) && node.size === source.size && node.checksum?.toLowerCase() === md5;
     const lookup = async (lookupOptions: CallOptions): Promise<Node | undefined> => {
       const found = (await this.#nodes.list(parentId, lookupOptions)).find(holds);
+      // Another client may have taken the name since the last try. The service would replace its file.
+      if (found === undefined) await this.#requireFree(target, lookupOptions);
       // The version that is being replaced may hold the same bytes: storing them again does no harm.
       return found !== undefined && found.uuid === replaces?.id && replaces.md5 === md5 ? undefined : found;
     };
@@ -77,6 +78,11 @@ export class Uploader {
     const quota = await this.#quota(call);
     if (quota === null || bytes <= quota.free) return error;
     return new ProviderError('quota', error.message, { cause: error, data: { ...error.data } });
+  }
+
+  async #requireFree(target: UploadTarget, options: CallOptions): Promise<void> {
+    const obstacle = await this.#obstacle(target, options);
+    if (obstacle !== undefined) throw new ProviderError('exists', obstacle, { data: {} });
   }
 
   /** Why an upload to this name would overwrite another file than intended; undefined if it would not. */

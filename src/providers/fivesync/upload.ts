@@ -232,12 +232,16 @@ export class Uploader {
     options: CallOptions,
   ): Promise<Item | undefined> {
     await this.#catalog.settle(options);
-    const found = this.#catalog.index.named(place.folder, place.name).find((record) => {
+    const named = this.#catalog.index.named(place.folder, place.name);
+    const found = named.find((record) => {
       const was = before.get(record.id) ?? (record.id === old?.id ? old : undefined);
       return (
         record.size === size && (was === undefined || was.modified !== record.modified || was.size !== record.size)
       );
     });
+    // Another client has taken the name since the last try, and the service would replace its file.
+    if (found === undefined && old === undefined && named.some(({ id }) => !before.has(id)))
+      throw new ProviderError('exists', 'the name is taken', { data: {} });
     if (found === undefined) return undefined;
     const { id, name, folder } = found;
     const time = { created: new Date(found.created).toISOString(), modified: new Date(found.modified).toISOString() };

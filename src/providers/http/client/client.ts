@@ -227,7 +227,10 @@ export class HttpClient {
     }
   }
 
-  /** Runs `lookup`. If it fails, the outcome stays unknown: then the error of the request itself (`instead`) is thrown. */
+  /**
+   * Runs `lookup`. If it fails, the outcome stays unknown: then the error of the request itself (`instead`) is thrown. Not where the
+   * name belongs to another object by now (`exists`): a repetition could replace that.
+   */
   async #lookUp<T>(
     lookup: ((options: CallOptions) => Promise<T | undefined>) | undefined,
     options: CallOptions,
@@ -241,8 +244,8 @@ export class HttpClient {
         deadline: Math.max(deadline, this.clock.now() + this.deadlineMs * minLookupShare),
       });
     } catch (error) {
-      if (instead === undefined || (error instanceof ProviderError && error.code === 'aborted')) throw error;
-      throw instead;
+      const isFinal = error instanceof ProviderError && ['aborted', 'exists'].includes(error.code);
+      throw instead === undefined || isFinal ? error : instead;
     }
   }
 
