@@ -88,6 +88,8 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
     cpu: async () => cpuOf(pid),
     stall: async () => (pid === 0 ? null : takeStall()),
     isOneLoop: true,
+    /** Without --write-back. To ask whether all is stored takes a process, which the time would include. */
+    storesAtClose: true,
   };
 
   async function startSandbox() {
