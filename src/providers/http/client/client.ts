@@ -1,7 +1,6 @@
 /**
  * The HTTP client of all providers. It signs requests, limits them per host and by the account's rate limit, counts them,
- * and repeats them until a deadline. A request resolves with a validated value or rejects with a `ProviderError`; one
- * that is not idempotent is never repeated before its outcome has been looked up.
+ * and repeats them until a deadline (`RepeatedRequest`). A request resolves with a validated value or rejects with a `ProviderError`.
  */
 import { type Clock, systemClock } from '../../../base/clock.js';
 import { type Log, silentLog } from '../../../base/log.js';
@@ -9,7 +8,7 @@ import { ProviderError } from '../../errors.js';
 import type { Priority } from '../../provider.js';
 import type { RequestMetrics } from '../../request-metrics.js';
 import { type Answer, header } from '../answers/answer.js';
-import { cleanMessage, type ErrorReader, protocolFailure, TryFailure, toTryFailure } from '../answers/http-error.js';
+import { cleanMessage, type ErrorReader, protocolFailure, TryFailure } from '../answers/http-error.js';
 import { readAnswer } from '../answers/read-answer.js';
 import { encodeForm } from '../auth/oauth1.js';
 import type { Signer } from '../auth/signer.js';
@@ -21,7 +20,8 @@ import type { Call, CallOptions, Outcome } from './call.js';
 import { RequestCounter } from './metrics.js';
 import { PriorityGate } from './priority-gate.js';
 import type { RateLimiter } from './rate-limit.js';
-import { defaultRetryPolicy, parseRetryAfter, type RetryPolicy, retryDelay } from './retry-delay.js';
+import { type Begin, type Lookup, type RepeatContext, RepeatedRequest, sleep } from './repeated-request.js';
+import { defaultRetryPolicy, parseRetryAfter, type RetryPolicy } from './retry-delay.js';
 
 export interface HttpClientOptions {
   readonly signer?: Signer;
@@ -46,19 +46,6 @@ export interface HttpClientOptions {
   readonly bandwidth?: Bandwidth;
 }
 
-/** A try calls this when it has its slot; see `HttpClient.repeat`. */
-export type Begin = () => number;
-
-/** Tries that may be answered with something other than the documented JSON. More would only repeat the same answer. */
-const protocolTries = 3;
-/** A refused credential is renewed. A second refusal may concern one that another request has renewed meanwhile. */
-const maxRenewals = 2;
-/** Share of the deadline that is reserved to look up the outcome of a change. */
-const lookupShare = 1 / 4;
-/** Share of the deadline that a lookup gets in any case, even when the deadline is nearly over. */
-const minLookupShare = 1 / 10;
-/** Tries whose transfer time is not charged to the deadline. */
-const freeTransfers = 4;
 /** Cap on a provider's error code in messages, characters: longer than any code in the documents. */
 const maxCodeLength = 40;
 
@@ -71,9 +58,7 @@ export class HttpClient {
   readonly #bulk: Exchanger | undefined;
   readonly #signer: Signer | undefined;
   readonly #readError: ErrorReader;
-  readonly #retry: RetryPolicy;
-  readonly #random: () => number;
-  readonly #log: Log;
+  readonly #repeating: RepeatContext;
   readonly #secrets: () => readonly string[];
   readonly #limiter: RateLimiter | undefined;
   readonly #maxConnections: number;
@@ -95,12 +80,20 @@ export class HttpClient {
     this.#bulk = options.bulk?.(connections);
     this.#signer = options.signer;
     this.#readError = options.readError;
-    this.#retry = options.retry ?? defaultRetryPolicy;
-    this.#random = options.random ?? Math.random;
-    this.#log = options.log ?? silentLog;
     const { secrets = [] } = options;
     this.#secrets = typeof secrets === 'function' ? secrets : () => secrets;
     this.#limiter = options.limiter;
+    this.#repeating = {
+      clock: this.clock,
+      deadlineMs: this.deadlineMs,
+      stallMs: this.stallMs,
+      retry: options.retry ?? defaultRetryPolicy,
+      random: options.random ?? Math.random,
+      log: options.log ?? silentLog,
+      signer: options.signer,
+      limiter: options.limiter,
+      isClosed: () => this.#closed,
+    };
   }
 
   metrics(): RequestMetrics {
@@ -122,131 +115,19 @@ export class HttpClient {
     );
   }
 
-  /**
-   * Runs `attempt` until it succeeds, fails for good, or the deadline has passed. The attempt calls `begin` when it has
-   * its slot at the host. That starts the deadline: time spent waiting behind our own requests is not the server's. `begin`
-   * returns how long the attempt may stand still, ms.
-   */
+  /** Runs `attempt` until it succeeds, fails for good, or the deadline has passed: see `RepeatedRequest`. */
   async repeat<T>(
     call: Pick<Call, 'method' | 'route' | 'idempotent' | 'content'>,
     attempt: (begin: Begin) => Promise<T>,
     options: CallOptions,
-    lookup?: (options: CallOptions) => Promise<T | undefined>,
+    lookup?: Lookup<T>,
   ): Promise<T> {
-    const idempotent = call.idempotent ?? call.method === 'GET';
-    let deadline = options.deadline ?? Number.NaN;
-    const allowedMs = this.deadlineMs - (options.waitBudget?.spentMs ?? 0);
-    const leftAtFirst = Math.min(allowedMs, Number.isNaN(deadline) ? allowedMs : deadline - this.clock.now());
-    // Do not begin a change if no time would be left to look up its outcome.
-    if (!idempotent && leftAtFirst < this.deadlineMs * minLookupShare)
-      throw new ProviderError('timeout', `${call.route}: no time is left`, { data: { route: call.route } });
-    // Time to look up, within the deadline, the outcome of a try whose answer is lost.
-    const reserveMs = idempotent || lookup === undefined ? 0 : this.deadlineMs * lookupShare;
-    let begunAt: number | undefined;
-    let transferMs = 0;
-    const spend = (): void => {
-      if (begunAt !== undefined) options.waitBudget?.spend(begunAt + transferMs, this.clock.now());
-    };
-    const begin: Begin = () => {
-      begunAt ??= this.clock.now();
-      // Idempotent requests get a little time in any case: they confirm a change that is done (what has been stored?).
-      const minMs = this.deadlineMs * minLookupShare;
-      if (Number.isNaN(deadline)) deadline = this.clock.now() + Math.max(allowedMs, minMs);
-      return Math.max(50, Math.min(this.stallMs, deadline - reserveMs - this.clock.now()));
-    };
-    let uncertain = false;
-    let renewals = 0;
-    for (let tries = 1; ; tries++) {
-      let failure: TryFailure;
-      try {
-        const answer = await attempt(begin);
-        // With content, it is unknown how much of the time was transfer: charge nothing.
-        if (call.content === undefined) spend();
-        return answer;
-      } catch (thrown) {
-        failure = toTryFailure(thrown, call.route);
-      }
-      transferMs += failure.transferMs;
-      if (failure.repeat === 'never') spend();
-      const { error } = failure;
-      if (failure.repeat === 'uncertain') uncertain = true;
-      // The server refused the credential and did nothing. A new credential may be accepted.
-      if (failure.refused !== undefined && renewals < maxRenewals) {
-        renewals += 1;
-        if ((await this.#signer?.renew?.(failure.refused, options.signal)) === true) continue;
-      }
-      if (failure.repeat === 'never') {
-        // An earlier try, whose answer was lost, may have taken the name or removed the object itself.
-        const mayBeOurs = uncertain && ['exists', 'not-found', 'permission'].includes(error.code);
-        const found = mayBeOurs ? await this.#lookUp(lookup, options, deadline) : undefined;
-        if (found !== undefined) return found;
-        throw error;
-      }
-      if (failure.serverNow !== undefined) this.#signer?.adjustTime?.(failure.serverNow);
-      if (tries <= freeTransfers) deadline += failure.transferMs;
-      const leftMs = deadline - reserveMs - this.clock.now();
-      const delay = retryDelay(
-        { tries, leftMs, retryAfterMs: failure.retryAfterMs, random: this.#random() },
-        this.#retry,
-      );
-      const isHopeless =
-        this.#closed ||
-        (uncertain && !idempotent && lookup === undefined) ||
-        (error.code === 'protocol' && tries >= protocolTries);
-      if (isHopeless || delay === null) {
-        spend();
-        if (typeof error.data.resetAt === 'number') this.#limiter?.announce(error.data.resetAt);
-        // One of the tries may have succeeded, and only its answer was lost.
-        const found = uncertain && !this.#closed ? await this.#lookUp(lookup, options, deadline, error) : undefined;
-        if (found !== undefined) return found;
-        throw error;
-      }
-      this.#log.debug({ route: call.route, code: error.code, tries, delay }, 'request failed, trying again');
-      await this.sleep(delay, call.route, options);
-      if (uncertain && !idempotent) {
-        const found = await this.#lookUp(lookup, options, deadline, error);
-        if (found !== undefined) return found;
-      }
-      // Repeating it is harmless, but an earlier try may have done it: the rest of the time is for the call's other requests.
-      if (uncertain && idempotent && tries === 2) {
-        const found = await this.#lookUp(lookup, options, deadline).catch((failed: unknown) => {
-          if (failed instanceof ProviderError && failed.code === 'aborted') throw failed;
-          return undefined;
-        });
-        if (found !== undefined) return found;
-      }
-    }
+    return await new RepeatedRequest(this.#repeating, call, options, lookup).run(attempt);
   }
 
   /** Sleeps for `ms`. Rejects with a `ProviderError` (`aborted`) when the signal aborts. */
   async sleep(ms: number, route: string, options: CallOptions): Promise<void> {
-    try {
-      await this.clock.sleep(ms, options.signal);
-    } catch (cause) {
-      throw new ProviderError('aborted', `${route}: cancelled`, { cause, data: { route } });
-    }
-  }
-
-  /**
-   * Runs `lookup`. If it fails, the outcome stays unknown: then the error of the request itself (`instead`) is thrown. Not where the
-   * name belongs to another object by now (`exists`): a repetition could replace that.
-   */
-  async #lookUp<T>(
-    lookup: ((options: CallOptions) => Promise<T | undefined>) | undefined,
-    options: CallOptions,
-    deadline: number,
-    instead?: ProviderError,
-  ): Promise<T | undefined> {
-    if (lookup === undefined) return undefined;
-    try {
-      return await lookup({
-        ...options,
-        deadline: Math.max(deadline, this.clock.now() + this.deadlineMs * minLookupShare),
-      });
-    } catch (error) {
-      const isFinal = error instanceof ProviderError && ['aborted', 'exists'].includes(error.code);
-      throw instead === undefined || isFinal ? error : instead;
-    }
+    await sleep(this.clock, ms, route, options.signal);
   }
 
   /** One try of a request with a small answer: sends it, checks the status, reads the body. Rejects with `TryFailure`. */

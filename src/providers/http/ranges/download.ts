@@ -9,8 +9,9 @@ import { header } from '../answers/answer.js';
 import { protocolFailure, TryFailure, toTryFailure } from '../answers/http-error.js';
 import { readAnswer } from '../answers/read-answer.js';
 import type { Call, CallOptions } from '../client/call.js';
-import { type Begin, type HttpClient, urlOf } from '../client/client.js';
+import { type HttpClient, urlOf } from '../client/client.js';
 import { isLoopback } from '../client/endpoint.js';
+import type { Begin } from '../client/repeated-request.js';
 import type { WireResponse } from '../transport/wire.js';
 
 const redirects = new Set([301, 302, 303, 307, 308]);

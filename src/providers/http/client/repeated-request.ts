@@ -1,0 +1,218 @@
+/**
+ * One request with all its tries: until one succeeds, the request fails for good, or its deadline has passed. One that is not
+ * idempotent is never repeated before its outcome has been looked up. Knows nothing of how a try is sent.
+ */
+import type { Clock } from '../../../base/clock.js';
+import type { Log } from '../../../base/log.js';
+import { ProviderError } from '../../errors.js';
+import { type TryFailure, toTryFailure } from '../answers/http-error.js';
+import type { Signer } from '../auth/signer.js';
+import type { Call, CallOptions } from './call.js';
+import type { RateLimiter } from './rate-limit.js';
+import { type RetryPolicy, retryDelay } from './retry-delay.js';
+
+/** A try calls this when it has its slot at the host; answers how long the try may stand still, ms. */
+export type Begin = () => number;
+
+/** Finds out what an earlier try did whose answer is lost; undefined: nothing. */
+export type Lookup<T> = (options: CallOptions) => Promise<T | undefined>;
+
+/** What the requests of one client share. */
+export interface RepeatContext {
+  readonly clock: Clock;
+  /** Longest time for a request with all its tries, ms. */
+  readonly deadlineMs: number;
+  /** A try may stand still for so long, ms. */
+  readonly stallMs: number;
+  readonly retry: RetryPolicy;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly signer: Signer | undefined;
+  readonly limiter: RateLimiter | undefined;
+  readonly isClosed: () => boolean;
+}
+
+/** Tries that may be answered with something other than the documented JSON. More would only repeat the same answer. */
+const PROTOCOL_TRIES = 3;
+/** A refused credential is renewed. A second refusal may concern one that another request has renewed meanwhile. */
+const MAX_RENEWALS = 2;
+/** Share of the deadline that is reserved to look up the outcome of a change. */
+const LOOKUP_SHARE = 1 / 4;
+/** Share of the deadline that a lookup gets in any case, even when the deadline is nearly over. */
+const MIN_LOOKUP_SHARE = 1 / 10;
+/** Tries whose transfer time is not charged to the deadline. */
+const FREE_TRANSFERS = 4;
+/** A try gets so much time in any case, ms: less than a round trip would be no try. */
+const MIN_STALL_MS = 50;
+
+export class RepeatedRequest<T> {
+  readonly #context: RepeatContext;
+  readonly #call: Pick<Call, 'route' | 'content'>;
+  readonly #options: CallOptions;
+  readonly #lookup: Lookup<T> | undefined;
+  readonly #isIdempotent: boolean;
+  /** What the operation that this request is part of has left of the deadline, ms. */
+  readonly #allowedMs: number;
+  /** Time to look up, within the deadline, the outcome of a try whose answer is lost, ms. */
+  readonly #reserveMs: number;
+  /** ms since the epoch; NaN until the first try has its slot: time spent waiting behind our own requests is not the server's. */
+  #deadline: number;
+  #begunAt: number | undefined;
+  /** Time in which bytes of a body moved, ms: it does not count as waiting. */
+  #transferMs = 0;
+  #tries = 0;
+  #renewals = 0;
+  /** A try may have been carried out, and only its answer was lost. */
+  #isUncertain = false;
+
+  constructor(
+    context: RepeatContext,
+    call: Pick<Call, 'method' | 'route' | 'idempotent' | 'content'>,
+    options: CallOptions,
+    lookup?: Lookup<T>,
+  ) {
+    this.#context = context;
+    this.#call = call;
+    this.#options = options;
+    this.#lookup = lookup;
+    this.#isIdempotent = call.idempotent ?? call.method === 'GET';
+    this.#deadline = options.deadline ?? Number.NaN;
+    this.#allowedMs = context.deadlineMs - (options.waitBudget?.spentMs ?? 0);
+    this.#reserveMs = this.#isIdempotent || lookup === undefined ? 0 : context.deadlineMs * LOOKUP_SHARE;
+  }
+
+  /** Rejects with a `ProviderError`. */
+  async run(attempt: (begin: Begin) => Promise<T>): Promise<T> {
+    this.#requireTimeForLookup();
+    for (;;) {
+      this.#tries++;
+      let failure: TryFailure;
+      try {
+        const answer = await attempt(this.#begin);
+        // With content, it is unknown how much of the time was transfer: charge nothing.
+        if (this.#call.content === undefined) this.#spend();
+        return answer;
+      } catch (thrown) {
+        failure = toTryFailure(thrown, this.#call.route);
+      }
+      this.#note(failure);
+      if (await this.#hasRenewed(failure)) continue;
+      const found = await (failure.repeat === 'never' ? this.#end(failure.error) : this.#waitAfter(failure));
+      if (found !== undefined) return found;
+    }
+  }
+
+  /** A change does not begin where no time would be left to look up its outcome. */
+  #requireTimeForLookup(): void {
+    if (this.#isIdempotent) return;
+    const { clock, deadlineMs } = this.#context;
+    const left = Number.isNaN(this.#deadline) ? this.#allowedMs : this.#deadline - clock.now();
+    if (Math.min(this.#allowedMs, left) >= deadlineMs * MIN_LOOKUP_SHARE) return;
+    const { route } = this.#call;
+    throw new ProviderError('timeout', `${route}: no time is left`, { data: { route } });
+  }
+
+  readonly #begin: Begin = () => {
+    const { clock, deadlineMs, stallMs } = this.#context;
+    const now = clock.now();
+    this.#begunAt ??= now;
+    // Idempotent requests get a little time in any case: they confirm a change that is done (what has been stored?).
+    if (Number.isNaN(this.#deadline)) this.#deadline = now + Math.max(this.#allowedMs, deadlineMs * MIN_LOOKUP_SHARE);
+    return Math.max(MIN_STALL_MS, Math.min(stallMs, this.#deadline - this.#reserveMs - now));
+  };
+
+  #spend(): void {
+    if (this.#begunAt === undefined) return;
+    this.#options.waitBudget?.spend(this.#begunAt + this.#transferMs, this.#context.clock.now());
+  }
+
+  #note({ repeat, transferMs }: TryFailure): void {
+    this.#transferMs += transferMs;
+    if (repeat === 'never') this.#spend();
+    if (repeat === 'uncertain') this.#isUncertain = true;
+  }
+
+  /** The server refused the credential and did nothing: a new one may be accepted. */
+  async #hasRenewed({ refused }: TryFailure): Promise<boolean> {
+    if (refused === undefined || this.#renewals >= MAX_RENEWALS) return false;
+    this.#renewals++;
+    return (await this.#context.signer?.renew?.(refused, this.#options.signal)) === true;
+  }
+
+  /** The request fails with this error, unless an earlier try, whose answer was lost, has taken the name or removed the object itself. */
+  async #end(error: ProviderError): Promise<T> {
+    const mayBeOurs = this.#isUncertain && ['exists', 'not-found', 'permission'].includes(error.code);
+    const found = mayBeOurs ? await this.#lookUp() : undefined;
+    if (found !== undefined) return found;
+    throw error;
+  }
+
+  /** Resolves when the next try is due, or with what an earlier try has done. Rejects where there is no next try. */
+  async #waitAfter(failure: TryFailure): Promise<T | undefined> {
+    const { clock, log, signer } = this.#context;
+    const { error, serverNow, transferMs } = failure;
+    if (serverNow !== undefined) signer?.adjustTime?.(serverNow);
+    if (this.#tries <= FREE_TRANSFERS) this.#deadline += transferMs;
+    const delay = this.#delayAfter(failure);
+    if (delay === null) return await this.#giveUp(error);
+    const { route } = this.#call;
+    log.debug({ route, code: error.code, tries: this.#tries, delay }, 'request failed, trying again');
+    await sleep(clock, delay, route, this.#options.signal);
+    if (!this.#isUncertain) return undefined;
+    if (!this.#isIdempotent) return await this.#lookUp(error);
+    // Repeating it is harmless, but an earlier try may have done it: the rest of the time is for the call's other requests.
+    if (this.#tries !== 2) return undefined;
+    return await this.#lookUp().catch((failed: unknown) => {
+      if (failed instanceof ProviderError && failed.code === 'aborted') throw failed;
+      return undefined;
+    });
+  }
+
+  /** ms; null: another try would be of no use, or not begin before the deadline. */
+  #delayAfter({ error, retryAfterMs }: TryFailure): number | null {
+    const { clock, random, retry, isClosed } = this.#context;
+    const isHopeless =
+      isClosed() ||
+      (this.#isUncertain && !this.#isIdempotent && this.#lookup === undefined) ||
+      (error.code === 'protocol' && this.#tries >= PROTOCOL_TRIES);
+    if (isHopeless) return null;
+    const leftMs = this.#deadline - this.#reserveMs - clock.now();
+    return retryDelay({ tries: this.#tries, leftMs, retryAfterMs, random: random() }, retry);
+  }
+
+  /** One of the tries may have succeeded, and only its answer was lost. */
+  async #giveUp(error: ProviderError): Promise<T> {
+    const { limiter, isClosed } = this.#context;
+    this.#spend();
+    if (typeof error.data.resetAt === 'number') limiter?.announce(error.data.resetAt);
+    const found = this.#isUncertain && !isClosed() ? await this.#lookUp(error) : undefined;
+    if (found !== undefined) return found;
+    throw error;
+  }
+
+  /**
+   * Where the lookup fails the outcome stays unknown: then the error of the request itself (`instead`) is thrown. Not where the name
+   * belongs to another object by now (`exists`): a repetition could replace that.
+   */
+  async #lookUp(instead?: ProviderError): Promise<T | undefined> {
+    if (this.#lookup === undefined) return undefined;
+    const { clock, deadlineMs } = this.#context;
+    const deadline = Math.max(this.#deadline, clock.now() + deadlineMs * MIN_LOOKUP_SHARE);
+    try {
+      return await this.#lookup({ ...this.#options, deadline });
+    } catch (error) {
+      const isFinal = error instanceof ProviderError && ['aborted', 'exists'].includes(error.code);
+      throw instead === undefined || isFinal ? error : instead;
+    }
+  }
+}
+
+/** Sleeps for `ms`. Rejects with a `ProviderError` (`aborted`) when the signal aborts. */
+export async function sleep(clock: Clock, ms: number, route: string, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await clock.sleep(ms, signal);
+  } catch (cause) {
+    throw new ProviderError('aborted', `${route}: cancelled`, { cause, data: { route } });
+  }
+}
