@@ -43,6 +43,7 @@ import { recoverUploads } from './recovery/recovery.js';
 import type { Trash } from './trash/trash.js';
 import { TrashFilesystem } from './trash/trash-filesystem.js';
 import type { Discarding } from './uploads/discarding.js';
+import { makeDurable } from './uploads/durability.js';
 import { writersOf } from './uploads/pending.js';
 import type { Uploader } from './uploads/uploader.js';
 
@@ -242,7 +243,7 @@ export class CloudFilesystem implements Filesystem {
   }
 
   fsync(handle: HandleId): MaybePromise<void> {
-    const sync = () => this.uploader.makeDurable(this.#core.files.handle(handle).state, 'synced');
+    const sync = () => makeDurable(this.#core, this.#core.files.handle(handle).state, 'synced');
     return withErrno(sync, this.#failures.ofHandle('fsync', handle));
   }
 

@@ -9,6 +9,7 @@ import type { Mappings } from './content/mappings.js';
 import { isAllHere, openable } from './content/opening.js';
 import type { Passthrough } from './content/passthrough.js';
 import type { Resizing } from './content/resizing.js';
+import { alignRevision, mayKeepPages, pin } from './content/revisions.js';
 import { orAborted } from './core/abortable.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from './core/core.js';
 import { FsError } from './core/fs-error.js';
@@ -67,7 +68,7 @@ export class Handles {
     const isRemoved = state.unlinked || state.removal.isBusy;
     const pinned = remoteFileOf(inode) ?? (state.unlinked ? state.lastRevision : null);
     const handle = this.#core.files.open(state, flags, pinned, caller?.pid);
-    this.#o.contents.alignRevision(handle);
+    alignRevision(this.#core, handle);
     try {
       if (isRemoved) await this.#o.contents.makeChangeable(state, handle);
       if (flags.truncate && flags.write) await this.#o.resizing.truncate(state, handle, 0, caller?.signal);
@@ -75,13 +76,13 @@ export class Handles {
       await this.release(handle.id);
       throw error;
     }
-    const mayKeepPages = this.#o.contents.mayKeepPages(handle);
+    const isKept = mayKeepPages(this.#core, handle);
     const apart = hasReadersOfOlder(handle);
     // The pages of the older version are dropped at the next ordinary open.
     if (apart) this.#outdated.add(ino);
     const passthroughWriters = state.writeDetector !== null;
     if (passthroughWriters) this.#outdated.add(ino);
-    const keepCache = apart || (!this.#outdated.delete(ino) && mayKeepPages);
+    const keepCache = apart || (!this.#outdated.delete(ino) && isKept);
     if (!apart) this.#core.files.noteOpened(handle, keepCache);
     return { handle: handle.id, keepCache, apart, passthroughWriters };
   }
@@ -143,7 +144,7 @@ export class Handles {
       const { state } = handle;
       handle.close();
       files.close(handle);
-      this.#o.contents.pin(handle, null);
+      pin(this.#core, handle, null);
       this.#o.mappings.watchAfterClose(handle);
       if (this.#o.passthrough.closeBacking(handle)) await this.writersGone(state);
       else if (state.handles.size === 0) await this.#closed(state);

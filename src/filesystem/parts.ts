@@ -9,6 +9,7 @@ import { Mappings } from './content/mappings.js';
 import { Passthrough } from './content/passthrough.js';
 import { Relocation } from './content/relocation.js';
 import { Resizing } from './content/resizing.js';
+import { noteMoved } from './content/revisions.js';
 import type { Core } from './core/core.js';
 import { LookupDeadlines } from './core/deadlines.js';
 import { FailureLog } from './core/failure-log.js';
@@ -74,11 +75,10 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
   };
   const orphans = new Orphans(core);
   const exclusion = new Exclusion(core.table, root, core.options.exclude);
-  const uploader = new Uploader(core, contents, orphans, relocation, exclusion);
-  uploader.onSpace = (bytes) => space.changed(bytes);
+  const uploader = new Uploader(core, { contents, orphans, relocation, exclusion }, (bytes) => space.changed(bytes));
   const intents = new Intents(core, orphans, (ino, file) => {
     const state = core.files.state(ino);
-    if (state !== undefined) contents.noteMoved(state, file);
+    if (state !== undefined) noteMoved(core, state, file);
   });
   const asideFiles = new AsideFiles(core, contents, intents, account.root.id);
   contents.onAbandoned = (state) => asideFiles.release(state);
@@ -101,7 +101,7 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     discarding: new Discarding(core, contents),
     copying: new Copying(core, contents, namespace, exclusion, (bytes) => space.changed(bytes)),
     specials: new SpecialFiles(core, namespace),
-    links: new HardLinks(core, namespace, contents, uploader),
+    links: new HardLinks(core, namespace, contents),
     xattrs: new Xattrs(core, new StateXattrs(core, pins)),
     failures: new FailureLog(core),
     invalidations: new Invalidations(core.log, (ino) => handles.noteOutdated(ino)),

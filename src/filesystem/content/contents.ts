@@ -5,10 +5,8 @@
  * through the block cache. The first write creates the spool file.
  */
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
-import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
 import { ProviderError } from '../../providers/errors.js';
 import type { RemoteFile } from '../../providers/provider.js';
-import { revisionKey } from '../../providers/provider.js';
 import type { ReadBase, SpoolFile } from '../../spool/spool-file.js';
 import { type Ino, remoteFileOf } from '../../tree/inode.js';
 import { dropCapability } from '../attributes/capabilities.js';
@@ -16,11 +14,12 @@ import { orAborted } from '../core/abortable.js';
 import type { Core } from '../core/core.js';
 import { inodeOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
-import { type FileState, type Handle, pinnedAlike, shownRevision } from '../core/open-files.js';
+import { type FileState, type Handle, pinnedAlike } from '../core/open-files.js';
 import { notePassthroughWrites, settlePassthroughWrites } from './passthrough-writes.js';
 import { readAhead } from './read-ahead-share.js';
 import type { Relocation } from './relocation.js';
 import { revalidate } from './revalidation.js';
+import { baseOf, pin } from './revisions.js';
 import { createSpool, returnToCache } from './spool-files.js';
 
 /**
@@ -61,7 +60,7 @@ export class Contents {
       if (state.removal.isBusy) await state.removal.idle();
       if (isStill()) {
         const now = await revalidate(this.#core, handle, error);
-        for (const one of pinnedAlike(handle)) this.pin(one, now);
+        for (const one of pinnedAlike(handle)) pin(this.#core, one, now);
       }
     }
     return this.read(handle, into, offset);
@@ -72,7 +71,7 @@ export class Contents {
     dropCapability(this.#core, state.ino);
     await this.change(
       state,
-      () => this.baseOf(state, handle),
+      () => baseOf(this.#core, state, handle),
       signal,
       async (spool) => {
         if (offset === 'end') await spool.append(data);
@@ -87,7 +86,7 @@ export class Contents {
   truncate(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
     // Truncating to 0 by name drops the base: nothing of it is needed.
     const isNew = handle === null && size === 0;
-    const base = () => (isNew ? remoteFileOf(inodeOf(this.#core, state.ino)) : this.baseOf(state, handle));
+    const base = () => (isNew ? remoteFileOf(inodeOf(this.#core, state.ino)) : baseOf(this.#core, state, handle));
     return this.change(state, base, signal, async (spool) => {
       // Journal first: if its row promised more bytes than the file holds, zeros would be uploaded.
       const isLess = size < spool.size && !state.unlinked;
@@ -137,7 +136,7 @@ export class Contents {
   /** Waits until the content of an open file is a writable spool file; creates it if there is none. */
   async makeChangeable(state: FileState, handle: Handle): Promise<void> {
     while (state.activeUpload !== null || state.spool === null) {
-      await this.#makeWritable(state, () => this.baseOf(state, handle));
+      await this.#makeWritable(state, () => baseOf(this.#core, state, handle));
     }
   }
 
@@ -145,7 +144,7 @@ export class Contents {
   createEmpty(state: FileState): Promise<void> {
     return this.change(
       state,
-      () => this.baseOf(state, null),
+      () => baseOf(this.#core, state, null),
       undefined,
       () => Promise.resolve(),
     );
@@ -192,55 +191,6 @@ export class Contents {
     await spool.fill(this.readBase(state, spool), signal);
   }
 
-  /** Releases the reader of a handle and pins the handle to another revision. */
-  pin(handle: Handle, file: RemoteFile | null): void {
-    if (handle.reader !== null) this.#core.readers.release(handle.reader);
-    handle.reader = null;
-    handle.pinned = file;
-    handle.hasRead = false;
-    handle.isCorrupt = false;
-  }
-
-  /**
-   * Called at an open. If all handles of a file share their pages, they must share one revision too: the one that a
-   * program has seen and still has open, or else the latest.
-   */
-  alignRevision(handle: Handle): void {
-    const { state, pinned } = handle;
-    if (!this.#core.options.sharesPages || pinned === null) return;
-    const revision = shownRevision(state) ?? pinned;
-    const others = [...state.handles].filter(
-      (other) => other.pinned !== null && revisionKey(other.pinned) !== revisionKey(revision),
-    );
-    for (const other of others) this.pin(other, revision);
-    if (others.includes(handle))
-      this.#core.log.info({ ino: state.ino }, 'opened in the version that others still read');
-  }
-
-  /** The revision that a new spool file starts from; null: it starts empty. */
-  baseOf(state: FileState, handle: Handle | null): RemoteFile | null {
-    if (handle !== null && handle.pinned !== null) return handle.pinned;
-    return this.sharedRevision(state) ?? remoteFileOf(inodeOf(this.#core, state.ino));
-  }
-
-  /** The revision that all handles of the file share because a program has seen it. Null: each handle may have its own. */
-  sharedRevision(state: FileState): RemoteFile | null {
-    return this.#core.options.sharesPages ? shownRevision(state) : null;
-  }
-
-  /**
-   * Called at an open: may the kernel keep the pages of an earlier open? Not while their bytes are unverified. The
-   * reader exists from now on and remembers what it shows.
-   */
-  mayKeepPages(handle: Handle): boolean {
-    const { pinned, state } = handle;
-    if (this.#core.options.sharesPages) return false;
-    // A small file is shown only after all of it was verified.
-    if (pinned === null || pinned.md5 === null || pinned.size <= WHOLE_FILE_BYTES || state.spool !== null) return true;
-    handle.reader ??= this.#core.readers.acquire(pinned);
-    return handle.reader.isSound;
-  }
-
   /**
    * Runs `act`, which removes the name of a file. The provider serves nothing from its trash, so `act` keeps the file
    * readable for the handles that have it open (`AsideFiles`, `fetchForReaders`). An open that comes meanwhile waits
@@ -262,7 +212,7 @@ export class Contents {
       const base = reader;
       if (spool === null)
         await orAborted(
-          this.#makeWritable(state, () => this.baseOf(state, base)),
+          this.#makeWritable(state, () => baseOf(this.#core, state, base)),
           signal,
         );
       else await spool.fill(this.readBase(state, spool), signal);
@@ -273,35 +223,12 @@ export class Contents {
   async materialize(state: FileState, signal?: AbortSignal): Promise<SpoolFile> {
     while (state.spool === null)
       await orAborted(
-        this.#makeWritable(state, () => this.baseOf(state, null)),
+        this.#makeWritable(state, () => baseOf(this.#core, state, null)),
         signal,
       );
     await settlePassthroughWrites(this.#core, state);
     await this.fill(state, state.spool, signal);
     return state.spool;
-  }
-
-  /** The provider moved or renamed the file, maybe under a new id: switches the readers to it. The bytes are the same. */
-  noteMoved(state: FileState, file: RemoteFile): void {
-    const { spool, baseReader } = state;
-    if (spool?.base != null && isSameContent(spool.base, file)) {
-      spool.baseMoved(file);
-      this.#core.journal.setBase(state.ino, file);
-      if (baseReader !== null && baseReader.key !== revisionKey(file)) {
-        this.#core.readers.release(baseReader);
-        state.baseReader = null;
-      }
-    }
-    for (const handle of state.handles) {
-      if (handle.pinned === null || handle.isOnOldRevision || !isSameContent(handle.pinned, file)) continue;
-      if (revisionKey(handle.pinned) === revisionKey(file)) {
-        handle.pinned = file;
-        continue;
-      }
-      const { hasRead } = handle;
-      this.pin(handle, file);
-      handle.hasRead = hasRead;
-    }
   }
 
   /**
@@ -389,9 +316,4 @@ function readerOfMissing({ handles, spool }: FileState): Handle | null {
     if (spool === null ? handle.pinned !== null : !spool.isComplete()) return handle;
   }
   return null;
-}
-
-/** Are these the same bytes, as far as the provider tells? */
-function isSameContent(a: RemoteFile, b: RemoteFile): boolean {
-  return a.size === b.size && a.md5 === b.md5;
 }

@@ -9,6 +9,7 @@ import { FsError } from '../core/fs-error.js';
 import type { FileState, Handle } from '../core/open-files.js';
 import type { Contents } from './contents.js';
 import { notePassthroughWrites } from './passthrough-writes.js';
+import { baseOf } from './revisions.js';
 
 /** The part of `Uploader` that resizing needs. */
 interface PendingUploads {
@@ -40,7 +41,7 @@ export class Resizing {
   /** A file that has this size already keeps its content, and needs no upload; its times move. */
   async truncate(state: FileState, handle: Handle | null, size: number, signal?: AbortSignal): Promise<void> {
     dropCapability(this.#core, state.ino);
-    const remote = this.#contents.baseOf(state, handle);
+    const remote = baseOf(this.#core, state, handle);
     if (state.spool === null && state.spoolCreation === null && remote?.size === size) {
       touch(this.#core, state.ino);
     } else {
@@ -62,7 +63,7 @@ export class Resizing {
     if (zeroes && offset < size)
       await this.#contents.change(
         state,
-        () => this.#contents.baseOf(state, handle),
+        () => baseOf(this.#core, state, handle),
         undefined,
         (spool) => spool.zero(offset, length),
       );

@@ -14,6 +14,7 @@ import type { SpoolState } from '../../spool/spool-file.js';
 import { type Ino, type Inode, type Overlay, remoteFileOf, remoteFolderOf, sizeOf } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import type { Contents } from '../content/contents.js';
+import { noteMoved } from '../content/revisions.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
@@ -242,7 +243,7 @@ export class DirectoryCopyRename {
     for (const { from, stored, state } of copies.values()) {
       directories.changes.note('file', stored.id);
       directories.changes.note('file', from.id);
-      this.#contents.noteMoved(state, stored);
+      noteMoved(this.#core, state, stored);
     }
     return true;
   }

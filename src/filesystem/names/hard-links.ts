@@ -10,18 +10,16 @@ import type { Contents } from '../content/contents.js';
 import { type Core, inodeOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState } from '../core/open-files.js';
+import { makeDurable } from '../uploads/durability.js';
 import { writeRow } from '../uploads/journal-row.js';
-import type { Uploader } from '../uploads/uploader.js';
 import type { Namespace } from './namespace.js';
 
 export class HardLinks {
   readonly #core: Core;
   readonly #namespace: Namespace;
   readonly #contents: Contents;
-  readonly #uploader: Uploader;
 
-  constructor(core: Core, namespace: Namespace, contents: Contents, uploader: Uploader) {
-    this.#uploader = uploader;
+  constructor(core: Core, namespace: Namespace, contents: Contents) {
     this.#core = core;
     this.#namespace = namespace;
     this.#contents = contents;
@@ -51,7 +49,7 @@ export class HardLinks {
       unnamed.state.unlinked = false;
       unnamed.state.isUnnamed = false;
       // An fsync(2) before had no name to keep the content for.
-      await this.#uploader.makeDurable(unnamed.state, 'synced');
+      await makeDurable(this.#core, unnamed.state, 'synced');
     };
     await this.#contents.withNameLocks([ino], link, caller.signal);
     return this.#namespace.attributes(inodeOf(this.#core, ino));

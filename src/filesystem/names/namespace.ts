@@ -14,6 +14,7 @@ import { newObject, storeInherited } from '../attributes/new-object.js';
 import type { Contents } from '../content/contents.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';
 import type { Relocation } from '../content/relocation.js';
+import { sharedRevision } from '../content/revisions.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.js';
 import { extendDeadline } from '../core/deadlines.js';
@@ -79,7 +80,7 @@ export class Namespace {
     if (file === undefined) return attributesOf(inode, options);
     notePassthroughWrites(this.#core, file);
     // Size and times must belong to the bytes that handles read, even if a newer revision is known.
-    const shown = file.spool === null ? this.#contents.sharedRevision(file) : null;
+    const shown = file.spool === null ? sharedRevision(this.#core, file) : null;
     return attributesOf(shown === null ? inode : { ...inode, remote: shown }, options, file);
   }
 

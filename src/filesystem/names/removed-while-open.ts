@@ -18,6 +18,7 @@ import { openFileMark } from '../../providers/temporary-names.js';
 import { withMark } from '../../tree/local-names.js';
 import type { Caller } from '../api.js';
 import type { Contents } from '../content/contents.js';
+import { noteMoved } from '../content/revisions.js';
 import type { Core } from '../core/core.js';
 import { isPastDeadline, isUnavailable } from '../core/deadlines.js';
 import type { AsideFile, FileState, MovedFile, UnmovedFile } from '../core/open-files.js';
@@ -156,7 +157,7 @@ export class AsideFiles {
       this.#unmoved.add(state);
       if (aside.row !== null) this.#core.provider.hide?.(aside.file);
     }
-    this.#contents.noteMoved(state, aside.file);
+    noteMoved(this.#core, state, aside.file);
     this.#contents.abandon(state);
   }
 

@@ -11,6 +11,7 @@ import { type Ino, type Inode, isFirstName, isSpecial, remoteFileOf, remoteFolde
 import type { Caller, RenameFlags } from '../api.js';
 import type { Contents } from '../content/contents.js';
 import type { Relocation } from '../content/relocation.js';
+import { noteMoved } from '../content/revisions.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.js';
 import { dropDuplicate } from '../core/drop-duplicate.js';
@@ -362,7 +363,7 @@ export class Renaming {
     directories.changes.note(moved.kind, moved.id);
     if (target?.remote != null) directories.changes.note(target.remote.kind, target.remote.id);
     const state = this.#core.files.state(source.ino);
-    if (state !== undefined && moved.kind === 'file') this.#contents.noteMoved(state, moved);
+    if (state !== undefined && moved.kind === 'file') noteMoved(this.#core, state, moved);
     if (target !== undefined) unlinkReplaced(this.#core, this.#parts, target.ino, aside);
   }
 }

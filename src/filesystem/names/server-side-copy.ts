@@ -4,6 +4,7 @@ import { fromMs } from '../../base/timespec.js';
 import type { RemoteFile } from '../../providers/provider.js';
 import type { Caller, HandleId } from '../api.js';
 import type { Contents } from '../content/contents.js';
+import { pin } from '../content/revisions.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { isUnavailable } from '../core/deadlines.js';
@@ -123,7 +124,7 @@ export class Copying {
     directories.changes.note('file', copy.id);
     this.#contents.dropSpool(state);
     state.mtime = null;
-    for (const handle of state.handles) this.#contents.pin(handle, copy);
+    for (const handle of state.handles) pin(this.#core, handle, copy);
     if (spool !== null) await this.#contents.removeSpool(spool);
     setImmediate(() => invalidate({ kind: 'inode', ino: state.ino, content: true }));
   }

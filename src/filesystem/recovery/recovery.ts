@@ -6,6 +6,7 @@ import { completeState } from '../../spool/spool-file.js';
 import type { Relocation } from '../content/relocation.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
+import { refuse } from '../uploads/storing.js';
 import type { Uploader } from '../uploads/uploader.js';
 
 /** Returns a function that begins the uploads. The caller runs it when interrupted renames are settled. */
@@ -13,7 +14,7 @@ export function recoverUploads(core: Core, uploader: Uploader, relocation: Reloc
   const { journal, spool, table, log } = core;
   const rows = journal.all();
   spool.reserveNames([...rows.map((row) => row.spool), ...journal.garbage()]);
-  const waiting = rows.flatMap((row) => recoverOne(core, uploader, relocation, row) ?? []);
+  const waiting = rows.flatMap((row) => recoverOne(core, relocation, row) ?? []);
   const dropped = new Set(journal.garbage());
   const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)), dropped);
   table.transaction(() => {
@@ -27,7 +28,7 @@ export function recoverUploads(core: Core, uploader: Uploader, relocation: Reloc
 }
 
 /** Returns the state if its content is to be uploaded. */
-function recoverOne(core: Core, uploader: Uploader, relocation: Relocation, found: UploadRow): FileState | null {
+function recoverOne(core: Core, relocation: Relocation, found: UploadRow): FileState | null {
   const { journal, files, spool, table, log } = core;
   if (table.get(found.ino) === undefined) {
     log.error({ ino: found.ino, spool: found.spool }, 'a content of no file: its spool file is set aside');
@@ -60,11 +61,11 @@ function recoverOne(core: Core, uploader: Uploader, relocation: Relocation, foun
   if (row !== found) journal.put(row);
   table.update(row.ino, { localSize: row.content.size });
   if (!isOurs) {
-    uploader.refuse(state, 'EBUSY', `a program goes on writing to the spool file ${row.spool}; end it, then retry`);
+    refuse(core, state, 'EBUSY', `a program goes on writing to the spool file ${row.spool}; end it, then retry`);
   } else if (promised === null && (onDisk === null || onDisk < row.content.size)) {
-    uploader.refuse(state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
+    refuse(core, state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
   } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
-    uploader.refuse(state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
+    refuse(core, state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
   } else {
     return state;
   }

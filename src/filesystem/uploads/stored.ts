@@ -8,6 +8,7 @@ import { type Inode, remoteFileOf } from '../../tree/inode.js';
 import { withContentTimes } from '../attributes/attributes.js';
 import type { Contents } from '../content/contents.js';
 import { promoteToCache } from '../content/promotion.js';
+import { pin } from '../content/revisions.js';
 import { type Core, inodeOf } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 import { rebaseMapped, type StoredAs } from './rebase-mapped.js';
@@ -54,7 +55,7 @@ export async function applyStored(
   else if (was !== null && hasMoved(was, remote)) followRemoteMove(core, state.ino, was, remote);
   for (const handle of state.handles) {
     if (handle.isOnOldRevision) continue;
-    contents.pin(handle, remote);
+    pin(core, handle, remote);
     // The kernel has had its pages since they were written: we do not know which of them were read.
     handle.hasRead = true;
   }

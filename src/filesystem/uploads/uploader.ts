@@ -1,66 +1,63 @@
 /**
- * Stores changed content at the provider: at close (the default), from the queue (write-back), after a crash.
+ * When changed content is stored at the provider: at close (the default), from the queue (write-back), after a crash. It may be
+ * cancelled, paused and excluded. How one content is stored: `Storing`.
  *
- * Invariant: the journal row is written before each step, and is removed in the same transaction in which the inode gets
- * its new remote side. A content that cannot be stored stays in its spool file, readable through the mount, with the
- * reason in the journal.
+ * Invariant: a content that was promised to a program has a row in the journal until the inode has its new remote side.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
-import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { ProviderError } from '../../providers/errors.js';
-import { WaitBudget } from '../../providers/wait-budget.js';
-import { completeState, type Digest } from '../../spool/spool-file.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Contents } from '../content/contents.js';
 import { notePassthroughWrites, settlePassthroughWrites } from '../content/passthrough-writes.js';
 import type { Relocation } from '../content/relocation.js';
-import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
-import { toFsError } from '../core/errno.js';
-import { markLogged } from '../core/failure-log.js';
-import { type ErrnoName, FsError } from '../core/fs-error.js';
-import type { FileState, ActiveUpload as Upload } from '../core/open-files.js';
+import type { FileState } from '../core/open-files.js';
 import { AbandonedUploads } from './abandoned-uploads.js';
 import { Delivery } from './delivery.js';
+import { makeDurable } from './durability.js';
 import type { Exclusion } from './exclusion.js';
-import { fillBase } from './fill-base.js';
 import { writeRow } from './journal-row.js';
 import type { Orphans } from './orphans.js';
-import { type PendingUpload, pendingUploads, spaceHint } from './pending.js';
+import { type PendingUpload, pendingUploads } from './pending.js';
 import { isTransient, queueWidth } from './policy.js';
 import { UploadQueue, type Verdict } from './queue.js';
-import { applyStored } from './stored.js';
+import { Storing } from './storing.js';
 import { TransferPlaces } from './transfer-places.js';
 
-/**
- * Contents up to this size, bytes, are made durable as inline content of the journal: one sync of the disk instead of
- * two.
- */
-const INLINE_BYTES = 64 * 1024;
+interface UploaderParts {
+  readonly contents: Contents;
+  readonly orphans: Orphans;
+  readonly relocation: Relocation;
+  readonly exclusion: Exclusion;
+}
 
 export class Uploader {
   readonly #core: Core;
-  readonly #contents: Contents;
   readonly #delivery: Delivery;
   readonly #abandoned: AbandonedUploads;
   readonly #queue: UploadQueue;
   readonly #places: TransferPlaces;
   readonly #exclusion: Exclusion;
-  /** Called with the change of used space, bytes, after an upload; with null when the provider has no space left. */
-  onSpace: (bytes: number | null) => void = () => {};
+  readonly #storing: Storing;
   /** The mount ends: no upload begins any more. */
   #isEnding = false;
   isPaused = false;
 
-  constructor(core: Core, contents: Contents, orphans: Orphans, relocation: Relocation, exclusion: Exclusion) {
+  /** `onSpace` is called with the change of used space, bytes, after an upload; with null when the provider has no space left. */
+  constructor(
+    core: Core,
+    { contents, orphans, relocation, exclusion }: UploaderParts,
+    onSpace: (bytes: number | null) => void,
+  ) {
     this.#core = core;
-    this.#contents = contents;
     this.#delivery = new Delivery(core, orphans, relocation);
     this.#abandoned = new AbandonedUploads(core);
     this.#exclusion = exclusion;
     const { transfers } = core.options;
     this.#places = new TransferPlaces(transfers);
     this.#queue = new UploadQueue(core.clock, queueWidth(transfers), (ino) => this.#turn(ino));
+    const [delivery, abandoned, places] = [this.#delivery, this.#abandoned, this.#places];
+    this.#storing = new Storing(core, { contents, delivery, abandoned, places, onSpace });
   }
 
   /** How many contents are sent at a time from now on; null: as many as closes wait for, and a few from the queue. */
@@ -102,7 +99,7 @@ export class Uploader {
     if (state.spool?.size !== 0 || state.written) return this.settle(state);
     if (state.unlinked || !state.dirty || state.activeUpload !== null) return;
     const { generation } = state;
-    await this.makeDurable(state, 'queued');
+    await makeDurable(this.#core, state, 'queued');
     // The next writes were not promised. If they stay incomplete, they must not replace a stored content.
     if (state.generation === generation) state.promised = false;
   }
@@ -112,37 +109,11 @@ export class Uploader {
     if (state.unlinked || state.spool === null) return;
     if (this.#core.options.writeBack || this.isPaused || this.isExcluded(state)) {
       if (!state.dirty && state.activeUpload === null) return;
-      await this.makeDurable(state, 'queued');
+      await makeDurable(this.#core, state, 'queued');
       this.enqueue(state);
       return;
     }
     await this.store(state);
-  }
-
-  /** fsync(): makes content and journal durable on the local disk. */
-  async makeDurable(state: FileState, until: 'synced' | 'queued'): Promise<void> {
-    await settlePassthroughWrites(this.#core, state);
-    const { spool, generation } = state;
-    // The kernel is still writing to the file, and the row has to say so.
-    const as = state.writeDetector === null ? until : 'synced';
-    if (spool === null || state.unlinked || (state.durableGeneration === generation && as === 'synced')) return;
-    // Later writes are not part of the promise; the row must not cover them.
-    const content = spool.state();
-    const inline = await spool.content(INLINE_BYTES);
-    if (inline === null) await spool.sync();
-    // Stored, dropped or removed meanwhile: nothing is left to promise. A row would bring a removed file back.
-    if (state.spool !== spool || state.unlinked) return;
-    if (state.activeUpload === null && state.generation === generation)
-      writeRow(this.#core, state, spool, as, { inline });
-    else if (state.activeUpload === null)
-      writeRow(this.#core, state, spool, 'synced', {
-        content: inline === null ? spool.truncatedState(content) : completeState(inline.length),
-        generation,
-        inline,
-      });
-    state.promised = true;
-    await this.#core.state.durable();
-    state.durableGeneration = Math.max(state.durableGeneration, generation);
   }
 
   /** Stores the current content, after any upload that is under way. */
@@ -150,7 +121,7 @@ export class Uploader {
     while (state.nameLock.isBusy) await state.nameLock.idle();
     if (state.unlinked) return;
     if (state.activeUpload === null && this.isExcluded(state)) return await this.settle(state);
-    const upload = state.activeUpload ?? (state.dirty ? this.#begin(state) : null);
+    const upload = state.activeUpload ?? (state.dirty ? this.#storing.begin(state) : null);
     if (upload === null) return;
     upload.waiters++;
     try {
@@ -183,7 +154,7 @@ export class Uploader {
     if (state === undefined || state.unlinked || !state.dirty || state.activeUpload !== null) return 'cancelled';
     if (state.hasPassthroughWriters() || state.isLeftToNextMount || this.#exclusion.hold(ino)) return 'cancelled';
     try {
-      await this.#begin(state).done;
+      await this.#storing.begin(state).done;
       return 'stored';
     } catch (error) {
       if (codeOf(error) === 'EINTR') return 'cancelled';
@@ -252,12 +223,6 @@ export class Uploader {
   /** All contents that are not stored yet, oldest first; paths as seen from the directory `root`. */
   pending(root: Ino): PendingUpload[] {
     return pendingUploads(this.#core, this.#exclusion, root);
-  }
-
-  /** Records that the current content cannot be stored: it stays in the spool, with the reason in the journal. */
-  refuse(state: FileState, code: ErrnoName, message: string): void {
-    state.failedGeneration = state.generation;
-    this.#core.journal.setState(state.ino, 'failed', { code, message });
   }
 
   /** Retries all failed uploads; returns their number. */
@@ -334,67 +299,6 @@ export class Uploader {
       const uploads = [...this.#core.files.states()].flatMap((state) => state.activeUpload?.done ?? []);
       if (uploads.length === 0 && !this.#queue.isBusy) return this.#abandoned.clear();
       await Promise.allSettled([...uploads, this.#queue.idle()]);
-    }
-  }
-
-  #begin(state: FileState): Upload {
-    const abort = new AbortController();
-    state.sent = 0;
-    const upload: Upload = {
-      abort,
-      waiters: 0,
-      done: this.#store(state, abort.signal).finally(() => {
-        state.activeUpload = null;
-        this.#core.files.forgetIfUnused(state);
-      }),
-    };
-    upload.done.catch(() => undefined);
-    state.activeUpload = upload;
-    return upload;
-  }
-
-  async #store(state: FileState, signal: AbortSignal): Promise<void> {
-    const { table, log } = this.#core;
-    const { spool } = state;
-    if (spool === null || state.unlinked) return;
-    // Changes that began before the upload belong to it; none begins while it is under way.
-    while (state.pendingChanges.isBusy) await state.pendingChanges.idle();
-    notePassthroughWrites(this.#core, state);
-    const { generation } = state;
-    let hashing: Promise<Digest> | null = null;
-    const digest = (): Promise<Digest> => {
-      hashing ??= spool.digest(BLOCK_BYTES, signal);
-      return hashing;
-    };
-    try {
-      // Hashes while the disk writes. An error reaches the code that awaits the digest.
-      if (spool.isComplete()) digest().catch(() => undefined);
-      // After a power cut the next mount uploads what the row describes, so the bytes must be durable first.
-      if (state.durableGeneration !== state.generation) await orAborted(spool.sync(), signal);
-      if (state.journaledGeneration !== state.generation) writeRow(this.#core, state, spool, 'uploading');
-      if (!spool.isComplete()) await fillBase(this.#core, this.#contents, state, spool, signal);
-      // An unfinished upload of other bytes may block this one.
-      await orAborted(this.#abandoned.clear(), signal);
-      const content = { state, spool, digest, signal, waitBudget: new WaitBudget() };
-      const deliver = () => this.#delivery.deliver(state.ino, content);
-      const { remote, isConflict } = await this.#places.during(signal, deliver);
-      const stored = { remote, isConflict, crcs: (await digest()).crcs, generation };
-      await applyStored(this.#core, this.#contents, state, spool, stored, this.onSpace);
-    } catch (error) {
-      if (signal.aborted) {
-        if (!state.unlinked) this.#core.journal.setState(state.ino, state.promised ? 'synced' : 'open');
-        throw new FsError('EINTR', 'the upload was cancelled', { cause: error });
-      }
-      const failure = toFsError(error);
-      log.error(
-        { ino: state.ino, errno: failure.code, code: codeOf(error), ...failure.data },
-        `${pathOf(this.#core, state.ino)} is not stored: ${failure.message}`,
-      );
-      markLogged(failure);
-      if (failure.code === 'ENOSPC') this.onSpace(null);
-      this.refuse(state, failure.code, `${failure.message}${spaceHint(this.#core, failure)}`);
-      table.update(state.ino, { localSize: spool.size });
-      throw failure;
     }
   }
 }
