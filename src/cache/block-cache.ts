@@ -5,8 +5,8 @@
  * segment of a revision. Where holes can be punched, only that segment is freed; elsewhere the whole revision is.
  * The cache never fails a read: whatever goes wrong on its disk, it answers "not present".
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import { type ContentHasher, inlineHasher } from '../base/content-hasher.js';
@@ -17,7 +17,8 @@ import type { BackingFile } from '../spool/backing-file.js';
 import { FreeSpace } from '../spool/free-space.js';
 import { BackingFiles } from './backing-files.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
-import { bytesOf, type CachedContent, cachedContents } from './cache-contents.js';
+import { bytesOf, type CachedContent, cachedContents, segmentsOf } from './cache-contents.js';
+import { fileNames, nameOf } from './cache-file-names.js';
 import { CachePins } from './cache-pins.js';
 import { CacheSpace, type Segment } from './cache-space.js';
 import { CachedRevision, type RevisionHost } from './cached-revision.js';
@@ -332,7 +333,7 @@ export class BlockCache implements RevisionHost {
   }
 
   pathOf(key: string): string {
-    const name = createHash('sha256').update(key).digest('hex').slice(0, 40);
+    const name = nameOf(key);
     return join(this.#directory, name.slice(0, 2), name);
   }
 
@@ -345,18 +346,19 @@ export class BlockCache implements RevisionHost {
   }
 
   #load(): void {
-    for (const row of this.#index.all()) {
-      const map = row.blocks === null ? null : new BlockMap(blockCount(row.size), row.blocks);
-      if (map === null || !existsSync(this.pathOf(row.key))) {
-        this.#remove(row.key);
+    if (!this.#isUsable) return;
+    const names = this.#safely('list', this.#directory, () => fileNames(this.#directory)) ?? new Set();
+    for (const [key, size, pinned, isPresent] of this.#index.all()) {
+      const segments = isPresent === null ? segmentsOf(this.#index.get(key)?.blocks ?? null, size) : [isPresent * size];
+      if (segments === null || !names.has(nameOf(key))) {
+        this.#remove(key);
         continue;
       }
-      if (row.pinned === 1) this.#space.pin(row.key, map.count);
-      for (let segment = 0; segment <= segmentOf(map.count); segment++) {
-        const bytes = map.bytesOf(segment, row.size);
-        // Evicted while it was being loaded: the limit is lower than it was.
-        if (bytes > 0 && this.#index.get(row.key) !== undefined) {
-          if (!this.reserve(row.key, segment * SEGMENT_BLOCKS, bytes)) this.#evicted({ key: row.key, segment, bytes });
+      if (pinned === 1) this.#space.pin(key, blockCount(size));
+      for (const [segment, bytes] of segments.entries()) {
+        // Evicted with its first segments while it was being loaded: the limit is lower than it was.
+        if (bytes > 0 && (segment === 0 || this.#index.get(key) !== undefined)) {
+          if (!this.reserve(key, segment * SEGMENT_BLOCKS, bytes)) this.#evicted({ key, segment, bytes });
         }
       }
     }

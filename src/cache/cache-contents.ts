@@ -40,3 +40,10 @@ export function bytesOf(map: BlockMap, size: number): number {
   for (let segment = 0; segment <= segmentOf(map.count); segment++) bytes += map.bytesOf(segment, size);
   return bytes;
 }
+
+/** Bytes of the present blocks of each segment by the row of a revision; null where that is not to be trusted. */
+export function segmentsOf(blocks: Uint8Array | null, size: number): number[] | null {
+  if (blocks === null) return null;
+  const map = new BlockMap(blockCount(size), blocks);
+  return Array.from({ length: segmentOf(map.count) + 1 }, (_, segment) => map.bytesOf(segment, size));
+}

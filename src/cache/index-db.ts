@@ -34,6 +34,9 @@ export interface RevisionRow {
   readonly pinned: 0 | 1;
 }
 
+/** Key, size, whether it is pinned, and of a revision of one block whether that is present; null: its row has to be read. */
+export type BriefRow = readonly [key: string, size: number, pinned: 0 | 1, isPresent: 0 | 1 | null];
+
 /** The table of cached revisions, with the presence and CRC of their blocks. Losing it costs downloads, nothing else. */
 export class CacheIndex {
   readonly #all: Statement;
@@ -44,7 +47,13 @@ export class CacheIndex {
   readonly #delete: Statement;
 
   constructor(sql: Sql) {
-    this.#all = sql.prepare('SELECT * FROM revision ORDER BY used_at');
+    // A map of one block is its CRC, of four bytes, and whether it is present: BlockMap.encode().
+    this.#all = sql
+      .prepare(`
+        SELECT key, size, pinned, CASE WHEN length(blocks) = 5 THEN substr(blocks, 5) = x'01' END FROM revision
+        ORDER BY used_at
+      `)
+      .raw();
     this.#one = sql.prepare('SELECT * FROM revision WHERE key = ?');
     this.#put = sql.prepare(`
       INSERT OR REPLACE INTO revision (key, size, blocks, used_at, checked, stamp, pinned)
@@ -55,9 +64,9 @@ export class CacheIndex {
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
 
-  /** Least recently used first. */
-  all(): RevisionRow[] {
-    return this.#all.all() as RevisionRow[];
+  /** Least recently used first, without their maps: a hundred thousand of those are a second of garbage collection. */
+  all(): BriefRow[] {
+    return this.#all.all() as BriefRow[];
   }
 
   get(key: string): RevisionRow | undefined {

@@ -2,8 +2,9 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { BlockCache } from '../../src/cache/block-cache.js';
+import { CacheIndex } from '../../src/cache/index-db.js';
 import { ReaderPool } from '../../src/cache/reader-pool.js';
 import type { PunchHole } from '../../src/cache/sparse-file.js';
 import { type RemoteFile, revisionKey } from '../../src/providers/provider.js';
@@ -145,6 +146,22 @@ describe('the block cache', () => {
     }
     expect(server.asked).toHaveLength(7);
     pool.release(reader);
+  });
+
+  it('reads no row of a small file by itself when it is opened: there may be a hundred thousand', async () => {
+    const directory = temporary();
+    const server = new Server();
+    const before = openCache(directory, 64 * MIB);
+    const files = Array.from({ length: 20 }, (_, i) => server.put(pattern(100 + i), `f${i}`));
+    for (const file of files) await fetchAll(before, server, file);
+    const { bytes } = before.stats();
+    closeCache(before);
+    const read = vi.spyOn(CacheIndex.prototype, 'get');
+    const cache = openCache(directory, 64 * MIB);
+    expect(read).not.toHaveBeenCalled();
+    read.mockRestore();
+    expect(cache.stats().bytes).toBe(bytes);
+    expect(files.filter((file) => has(cache, file))).toEqual(files);
   });
 
   it('survives a restart with its content and its order', async () => {

@@ -21,6 +21,8 @@ export interface MadeAccountShape {
   readonly inOneAnswer?: boolean;
   /** The account carries the modes of all files, 0640, in its metadata. */
   readonly hasMetadata?: boolean;
+  /** Files can be read: each has the few letters whose MD5 it has always. */
+  readonly hasContents?: boolean;
 }
 
 export interface MadeAccount {
@@ -32,9 +34,11 @@ export interface MadeAccount {
 
 const pad = (n: number): string => String(n).padStart(6, '0');
 
+const contentOf = (folder: number, index: number): string => `${folder}/${index}`;
+
 /** Two digests of a file: its MD5, and its id, which are in no order, as those of the service. */
 function digests(folder: number, index: number): { md5: string; id: string } {
-  const digest = createHash('md5').update(`${folder}/${index}`).digest();
+  const digest = createHash('md5').update(contentOf(folder, index)).digest();
   // Ten letters of 6 bits: of a million objects no two have the same.
   return { md5: digest.toString('hex'), id: digest.toString('base64url').slice(0, 10).replace(/^-/, 'x') };
 }
@@ -42,13 +46,14 @@ function digests(folder: number, index: number): { md5: string; id: string } {
 const nameOf = (index: number): string => `file-${pad(index)}.txt`;
 
 /** With every field that the documents show. */
-function file(folder: number, index: number, isShort: boolean): object {
+function file(folder: number, index: number, { inOneAnswer: isShort, hasContents }: MadeAccountShape): object {
   const { id, md5 } = digests(folder, index);
   const name = nameOf(index);
+  const size = hasContents ? contentOf(folder, index).length : 1000 + index;
   // Answers of over 32 MiB are refused: where there is only one, it has the fields that matter.
-  if (isShort) return { id, name, size: 1000 + index, modified, md5 };
+  if (isShort) return { id, name, size, modified, md5 };
   return {
-    ...{ id, name, size: 1000 + index, modified, description: null, tags: null },
+    ...{ id, name, size, modified, description: null, tags: null },
     ...{ path: `/folder-${pad(folder)}/${name}`, parentId: `d${folder}` },
     ...{ downloadPage: `https://www.4shared.com/file/${id}/${name}.html`, ownerId: 'owner', mimeType: 'text/plain' },
     ...{ exif: null, md5, ownerOnly: false, status: 'normal' },
@@ -91,12 +96,20 @@ export async function startMadeAccount(shape: MadeAccountShape): Promise<MadeAcc
   const { folders, files, inOneAnswer = false } = shape;
   const ofFile = (at: number, index: number) => ({ folder: `d${at}`, name: nameOf(index), id: digests(at, index).id });
   const store = shape.hasMetadata ? madeMetadata(shape, ofFile) : [];
+  const contents = new Map<string, string>();
+  for (let at = 0; shape.hasContents && at < folders; at++)
+    for (let index = 0; index < files; index++) contents.set(digests(at, index).id, contentOf(at, index));
   let requests = 0;
   const page = (count: number, query: URLSearchParams): number[] => pageOf(count, query, inOneAnswer);
   const answer = (path: string, query: URLSearchParams): object | Buffer | undefined => {
     if (path === '/user') return user;
     const [, inStore] = /^\/files\/store(\d+)\/download$/.exec(path) ?? [];
     if (inStore !== undefined) return store[Number(inStore)]?.bytes;
+    const [, read] = /^\/files\/(.+)\/download$/.exec(path) ?? [];
+    if (read !== undefined) {
+      const content = contents.get(read);
+      return content === undefined ? undefined : Buffer.from(content);
+    }
     const [, id, part] = /^\/folders?\/(\w+)\/(files|children)$/.exec(path) ?? [];
     if (id === undefined) return undefined;
     const isRoot = id === rootId;
@@ -111,7 +124,7 @@ export async function startMadeAccount(shape: MadeAccountShape): Promise<MadeAcc
       return { folders: page(own + ofStore, query).map(made) };
     }
     const at = Number(id.slice(1));
-    return { files: page(isRoot ? 0 : files, query).map((index) => file(at, index, inOneAnswer)) };
+    return { files: page(isRoot ? 0 : files, query).map((index) => file(at, index, shape)) };
   };
   const server = createServer((request, response) => {
     requests++;

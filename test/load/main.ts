@@ -1,10 +1,11 @@
 /** `scripts/load`, once everything is built. */
 import { parseArgs } from 'node:util';
 import { createLoadWorld, type LoadResult, load } from './load.js';
+import { pinCosts } from './pin-costs.js';
 import { type Cost, metadataCosts, walkCosts } from './walk-costs.js';
 
 const help = `usage: scripts/load [--seconds N] [--writers N] [--readers N] [--seed S] [--faulty PERCENT]
-       scripts/load --entries N [--folders N] [--dir-ttl T] [--one-answer | --metadata]`;
+       scripts/load --entries N [--folders N] [--dir-ttl T] [--one-answer | --metadata | --pins]`;
 
 interface Options {
   readonly seconds: number;
@@ -19,6 +20,8 @@ interface Options {
   readonly inOneAnswer: boolean;
   /** The account carries the modes of all files. */
   readonly hasMetadata: boolean;
+  /** All files are pinned. */
+  readonly isPinned: boolean;
 }
 
 function options(): Options {
@@ -30,6 +33,7 @@ function options(): Options {
     'dir-ttl': text,
     'one-answer': { type: 'boolean' },
     metadata: { type: 'boolean' },
+    pins: { type: 'boolean' },
   } as const;
   const { values } = parseArgs({ options: { ...load, ...walks } });
   const entries = Number(values.entries ?? 0);
@@ -49,6 +53,7 @@ function options(): Options {
     ttl: values['dir-ttl'] ?? '60s',
     inOneAnswer: values['one-answer'] ?? false,
     hasMetadata: values.metadata ?? false,
+    isPinned: values.pins ?? false,
   };
 }
 
@@ -85,7 +90,7 @@ export async function main(): Promise<number> {
 }
 
 /** The table of docs/performance.md. */
-async function walk({ entries, folders, ttl, inOneAnswer, hasMetadata }: Options): Promise<void> {
+async function walk({ entries, folders, ttl, inOneAnswer, hasMetadata, isPinned }: Options): Promise<void> {
   console.log(`${entries} files in ${folders} folders, --dir-ttl ${ttl}`);
   console.log('act                     CPU s  loop s  MiB  stall ms  requests  seconds');
   const show = ({ act, cpu, loop, mib, stall, requests, seconds }: Cost): void =>
@@ -94,7 +99,7 @@ async function walk({ entries, folders, ttl, inOneAnswer, hasMetadata }: Options
         [String(mib).padStart(6), stall.toFixed(1).padStart(9), String(requests).padStart(10)].join('') +
         seconds.toFixed(1).padStart(9),
     );
-  const costs = hasMetadata ? metadataCosts : walkCosts;
+  const costs = isPinned ? pinCosts : hasMetadata ? metadataCosts : walkCosts;
   await costs({ folders, files: Math.ceil(entries / folders), inOneAnswer }, ['--dir-ttl', ttl], show);
 }
 

@@ -26,7 +26,7 @@ const TICKS_PER_SECOND = 100;
 /** How long the mount must have used no CPU before an act begins, ms. */
 const QUIET_MS = 600;
 
-class Watched {
+export class Watched {
   readonly #world: World;
   readonly #requests: () => number;
   readonly #stallFile: string;
@@ -51,7 +51,8 @@ class Watched {
     return { act: 'mount', cpu, loop, mib, stall, requests: this.#requests() - requests, seconds };
   }
 
-  async measure(act: string, script: string): Promise<Cost> {
+  /** `until`: the act goes on until this is true. */
+  async measure(act: string, script: string, until = async () => true): Promise<Cost> {
     await this.quiet();
     await this.#stall();
     // "To reset the peak resident set size": proc(5).
@@ -60,6 +61,7 @@ class Watched {
     const requests = this.#requests();
     const begun = performance.now();
     await this.#world.out(script);
+    while (!(await until()));
     const seconds = (performance.now() - begun) / 1000;
     const [cpuThen, loopThen] = await this.#cpu();
     return {
@@ -139,7 +141,7 @@ export async function metadataCosts(
 }
 
 /** A machine that is signed in to a made account. */
-async function worldOf(account: MadeAccount): Promise<World> {
+export async function worldOf(account: MadeAccount): Promise<World> {
   const world = await createWorld();
   (world.sandbox as { endpoints: object }).endpoints = { api: account.url, upload: account.url };
   await world.signIn();
