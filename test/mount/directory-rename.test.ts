@@ -38,6 +38,15 @@ describe('a directory is renamed on 5sync', () => {
     expect(await world.out("find new -printf '%P %i %s %T@ %C@\\n' | sort | grep -v '^ '; cat new/sub/*")).toBe(before);
   });
 
+  it('fails where another client has removed a file in it, of which nothing is left here either', async () => {
+    const world = await open();
+    await world.sandbox.store.remove('/old/sub/f3');
+    await world.sh(rename('old', 'new'));
+    await world.until('! [ -e old/sub/f3 ] && ! [ -e new/sub/f3 ]');
+    expect(await world.out('cat */sub/f2; ls */sub | wc -l')).toBe('content 29');
+    expect(paths(world).filter((path) => path.endsWith('f3'))).toEqual([]);
+  });
+
   it('leaves the empty directory that it was to replace, where a file cannot be stored', async () => {
     const world = await open();
     await world.out('mkdir -m 750 new');

@@ -254,11 +254,15 @@ export class Contents {
       return;
     // It may have been fetched for readers, or still is: it must not vanish meanwhile.
     if (state.nameLock.isBusy || state.fetching.isBusy) return;
-    const { table, journal, files } = this.#core;
+    const { table, journal, files, invalidate } = this.#core;
+    const inode = table.get(state.ino);
+    // Another client has removed the file meanwhile. Without this content nothing is left of it here either.
+    const isGone = inode !== undefined && inode.parent !== null && inode.remote === null;
     table.transaction(() => {
       journal.remove(state.ino);
-      if (table.get(state.ino) !== undefined) table.update(state.ino, { localSize: null });
+      if (inode !== undefined) table.update(state.ino, { localSize: null, ...(isGone ? { parent: null } : {}) });
     });
+    if (isGone && inode.parent !== null) invalidate({ kind: 'entry', parent: inode.parent, name: inode.name });
     // Nobody needs the bytes of a removed file in the cache.
     const taken = state.unlinked ? null : state.cacheCrcs;
     this.dropSpool(state);
