@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import type { ByteRange, RangeBody, StoredPiece } from '../providers/content.js';
+import type { ByteRange, RangeBody, RevisionProof, StoredPiece } from '../providers/content.js';
 import { ProviderError } from '../providers/errors.js';
 import type { Priority, RemoteFile, RequestOptions } from '../providers/provider.js';
 import type { BlockClaim } from './block-claim.js';
@@ -45,6 +45,8 @@ export class BlockFetcher {
   check: ContentCheck | null = null;
   /** Told of the bytes of each block that has come. */
   onReceived: (bytes: number) => void = () => {};
+  /** Told when the file has turned out to be another one at the provider: bytes that came last may be that one's. */
+  onOutdated: (error: unknown) => void = () => {};
   readonly #file: RemoteFile;
   readonly #cached: CachedRevision;
   readonly #fetch: FetchRange;
@@ -53,6 +55,8 @@ export class BlockFetcher {
   #hasEarlierBytes: boolean;
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
+  /** Of answers whose revision is not known yet. */
+  readonly #unproven = new Set<RevisionProof>();
   /** The whole file under way, which a server sent in answer to a range. */
   #stream: Promise<void> | null = null;
 
@@ -72,6 +76,25 @@ export class BlockFetcher {
 
   get isBusy(): boolean {
     return this.#runs.size > 0;
+  }
+
+  /** Is everything that came known to be of this revision? */
+  get isProven(): boolean {
+    return this.#unproven.size === 0;
+  }
+
+  /** Resolves when it is. Rejects where it is not, and where the provider cannot be asked. */
+  async proven(): Promise<void> {
+    while (!this.isProven) await Promise.all(Array.from(this.#unproven, (proof) => proof.demand()));
+  }
+
+  #awaitProof(proof: RevisionProof): void {
+    this.#unproven.add(proof);
+    const settled = (): void => void this.#unproven.delete(proof);
+    proof.settled.then(settled, (error: unknown) => {
+      settled();
+      this.onOutdated(error);
+    });
   }
 
   /** Resolves when the present requests have ended, and what they brought is in the cache. */
@@ -163,6 +186,7 @@ export class BlockFetcher {
     claim: BlockClaim | null,
   ): Promise<void> {
     const answer = await this.#fetch(this.#file, { offset, length }, options);
+    if (answer.proof !== undefined) this.#awaitProof(answer.proof);
     const isRequestedRange = answer.offset >= offset && answer.offset + answer.length <= offset + length;
     if (isRequestedRange) return this.#receive(answer, expected, claim);
     if (this.#stream !== null) {

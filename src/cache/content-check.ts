@@ -224,12 +224,16 @@ export class ContentCheck {
     this.#unstored.clear();
   }
 
-  /** The next read begins a new check. */
   #markCorrupt(): void {
+    this.reset();
+    this.#options.onCorruption();
+  }
+
+  /** What has come is worth nothing: reads under way fail, and the next one begins a new check. */
+  reset(): void {
     this.generation++;
     this.#restart();
     this.#undelivered = this.#delivered.fill(0).length;
-    this.#options.onCorruption();
   }
 
   #restart(): void {

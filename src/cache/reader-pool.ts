@@ -9,6 +9,8 @@ export class ReaderPool {
   readonly cache: BlockCache;
   /** Called with a file whose content turned out to be wrong: bytes that programs got of it before may be wrong too. */
   onCorruption: (file: RemoteFile) => void = () => {};
+  /** Called with a file that is another one at the provider by now, of which programs may have got bytes. */
+  onOutdated: (file: RemoteFile) => void = () => {};
   /** Bytes of contents that have come since the beginning. */
   received = 0;
   readonly #fetch: FetchRange;
@@ -23,11 +25,14 @@ export class ReaderPool {
   acquire(file: RemoteFile): RevisionReader {
     const key = revisionKey(file);
     let reader = this.#readers.get(key);
-    const count = (bytes: number): void => {
-      this.received += bytes;
-    };
     if (reader === undefined) {
-      reader = new RevisionReader(this.cache, file, this.#fetch, () => this.onCorruption(file), count);
+      reader = new RevisionReader(this.cache, file, this.#fetch, {
+        onCorruption: () => this.onCorruption(file),
+        onOutdated: () => this.onOutdated(file),
+        onReceived: (bytes) => {
+          this.received += bytes;
+        },
+      });
       this.#readers.set(key, reader);
     }
     reader.users++;

@@ -30,6 +30,15 @@ const STORE_WINDOW = 2 * DEMAND_REQUEST;
 /** Tries for a block whose shared fetch failed, or that was damaged or evicted meanwhile. */
 const TRIES = 3;
 
+export interface ReaderEvents {
+  /** The content does not have the provider's MD5; programs have got a part of it. */
+  readonly onCorruption: () => void;
+  /** The file is another one at the provider by now; programs may have got bytes of that one. */
+  readonly onOutdated: () => void;
+  /** Told of the bytes of each block that has come. */
+  readonly onReceived: (bytes: number) => void;
+}
+
 export class RevisionReader {
   readonly key: string;
   readonly file: RemoteFile;
@@ -42,14 +51,9 @@ export class RevisionReader {
   readonly #fetcher: BlockFetcher;
   readonly #reads = new InUse();
   #sequential: SequentialFetch = { at: 0, requestedUntil: 0 };
+  #isClosed = false;
 
-  constructor(
-    cache: BlockCache,
-    file: RemoteFile,
-    fetch: FetchRange,
-    onCorruption: () => void,
-    onReceived: (bytes: number) => void = () => {},
-  ) {
+  constructor(cache: BlockCache, file: RemoteFile, fetch: FetchRange, events: ReaderEvents) {
     this.key = revisionKey(file);
     this.file = file;
     this.#cache = cache;
@@ -57,8 +61,9 @@ export class RevisionReader {
     this.#fetcher = new BlockFetcher(file, this.#cached, fetch, (blocks) => {
       cache.misses += blocks;
     });
-    this.#fetcher.onReceived = onReceived;
-    this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, onCorruption);
+    this.#fetcher.onReceived = events.onReceived;
+    this.#fetcher.onOutdated = (error) => this.#outdated(error, events.onOutdated);
+    this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, events.onCorruption);
     this.#fetcher.check = this.check;
   }
 
@@ -72,9 +77,26 @@ export class RevisionReader {
     return bytesOf(this.#cached.map, this.file.size);
   }
 
-  /** Does the whole content have the provider's MD5? True where the provider tells none. */
+  /** Does the whole content have the provider's MD5? Where the provider tells none: is what is here known to be of this revision? */
   get isSound(): boolean {
-    return this.check === null || this.check.isConfirmed;
+    return this.check === null ? this.#fetcher.isProven : this.check.isConfirmed;
+  }
+
+  /**
+   * Resolves when all that was read is known to be of this revision. Rejects where it is not, and where the provider cannot be asked.
+   * For bytes that become a part of another content.
+   */
+  async proven(): Promise<void> {
+    if (this.check?.isConfirmed !== true) await this.#fetcher.proven();
+  }
+
+  #outdated(error: unknown, tell: () => void): void {
+    // By its MD5 all of it is of this revision.
+    if (this.check?.isConfirmed === true || this.#isClosed) return;
+    this.#cache.discardCorrupt(this.#cached);
+    this.check?.reset();
+    this.#fetcher.failPending(error);
+    tell();
   }
 
   /** Fills `into` from `offset`; answers the bytes read, fewer only at the end of the file. Rejects as the provider does. */
@@ -162,6 +184,7 @@ export class RevisionReader {
 
   /** Reads the whole content until its check has a verdict (see `isSound`). Rejects where the content is wrong. */
   async confirm(signal?: AbortSignal): Promise<void> {
+    if (this.check === null) return orAborted(this.proven(), signal);
     const { size } = this.file;
     const piece = Buffer.allocUnsafe(Math.min(size, CONFIRM_PIECE));
     for (let at = 0; at < size && !this.isSound; at += piece.length) {
@@ -189,6 +212,7 @@ export class RevisionReader {
     // The end of a mount does not wait for the hashing of a film.
     await orAborted(this.#fetcher.arrived(), signal);
     if (this.check !== null) await orAborted(this.check.hashInBackground(), signal);
+    await orAborted(this.proven(), signal);
     return this.#cached.isComplete() && this.isSound;
   }
 
@@ -237,16 +261,23 @@ export class RevisionReader {
     return true;
   }
 
-  /** Resolves when neither a read nor a fetch is under way. */
+  /** Resolves when neither a read nor a fetch is under way, and all that came is known to be of this revision, or is not kept. */
   async idle(): Promise<void> {
     while (this.#reads.isBusy || this.#fetcher.isBusy) {
       await this.#reads.idle();
       await this.#fetcher.arrived();
     }
+    if (!this.isSound) await this.proven().catch(() => this.#keepNothing());
+  }
+
+  /** The provider cannot be asked now, and nobody is going to ask again for this reader. */
+  #keepNothing(): void {
+    if (!this.#fetcher.isProven) this.#cache.discardCorrupt(this.#cached);
   }
 
   /** Releases the revision in the cache. Only for a reader that is idle and stays so. */
   close(): void {
+    this.#isClosed = true;
     this.check?.close();
     this.#cache.release(this.#cached);
   }

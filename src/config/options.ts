@@ -26,6 +26,7 @@ export interface MountOptions {
   readonly metadata: 'account' | 'local';
   /** ms */
   readonly deadline: number;
+  readonly strictReads: boolean;
   /** ms; null: as long as it takes. */
   readonly stopTimeout: number | null;
   readonly binding: 'auto' | 'kernel' | 'native';
@@ -158,6 +159,13 @@ export const optionSpecs: readonly OptionSpec[] = [
     default: 'trash',
     parse: oneOf('trash', 'permanent'),
     help: 'where removed files go; the trash where the provider has one',
+  }),
+  spec({
+    key: 'strictReads',
+    name: 'strict-reads',
+    default: 'no',
+    parse: parseSwitch,
+    help: 'where the service does not say of which version of a file a range is, ask behind each one: a round trip more, and no byte of a newer version is ever shown to who reads an older one (default: ask beside, at most once a second)',
   }),
   spec({
     key: 'metadata',

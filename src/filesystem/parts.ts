@@ -4,7 +4,7 @@ import type { Ino } from '../tree/inode.js';
 import { SpaceAccounting } from './attributes/statfs.js';
 import { Xattrs } from './attributes/xattrs.js';
 import { Contents } from './content/contents.js';
-import { markCorrupt } from './content/corruption.js';
+import { markCorrupt, markOutdated } from './content/corruption.js';
 import { Mappings } from './content/mappings.js';
 import { Passthrough } from './content/passthrough.js';
 import { Relocation } from './content/relocation.js';
@@ -73,6 +73,7 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     markCorrupt(core, file);
     pins.corrupted(file.id);
   };
+  core.readers.onOutdated = (file) => markOutdated(core, file);
   const orphans = new Orphans(core);
   const exclusion = new Exclusion(core.table, root, core.options.exclude);
   const uploader = new Uploader(core, { contents, orphans, relocation, exclusion }, (bytes) => space.changed(bytes));

@@ -262,7 +262,7 @@ function assemble(
     table,
     directories,
     provider: holding,
-    readers: new ReaderPool(cache, fetchKnown(table, holding)),
+    readers: new ReaderPool(cache, fetchKnown(table, holding, !options.strictReads)),
     spool: openSpool(privateDirectory(join(directory, 'spool')), cache, places.cache, {
       isOpenElsewhere,
       isOpenForWriting,

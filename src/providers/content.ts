@@ -65,6 +65,19 @@ export interface RangeBody {
   readonly body: AsyncIterable<BodyBytes>;
   /** The same where the caller named a `Pieces.target`: what was stored there is not passed on. Iterate this instead of `body`. */
   readonly pieces?: AsyncIterable<BodyChunk>;
+  /** Missing where the revision was known before the first byte. */
+  readonly proof?: RevisionProof;
+}
+
+/** Whether the bytes of an answer are of the revision that was asked for, which is not known yet. */
+export interface RevisionProof {
+  /**
+   * Resolves when they are. Rejects with `revision-changed` or `not-found` when the file is another one by now: then some of the bytes
+   * may be that one's. Stays pending while the service cannot be asked.
+   */
+  readonly settled: Promise<void>;
+  /** As `settled`, and asks at once. Rejects as the provider does where it cannot be asked. */
+  demand(): Promise<void>;
 }
 
 export type WhileOpen = <T>(act: (fd: number) => Promise<T>) => Promise<T>;

@@ -148,6 +148,8 @@ export interface RequestOptions {
   readonly hasEarlierBytes?: boolean;
   /** For `read`: the caller reads several ranges of the revision at once and needs all of them, so they share a revalidation. */
   readonly inBatch?: boolean;
+  /** For `read`: the caller heeds `RangeBody.proof`. To others no byte is given before its revision is known. */
+  readonly takesProof?: boolean;
   /** For `read`: the caller checks all bytes against their checksums before it uses any of them. */
   readonly isVerified?: boolean;
   /** For `read`: the range is large, and the caller takes the body best in such pieces. It may come otherwise all the same. */

@@ -99,7 +99,7 @@ async function open(
     table,
     directories: tree,
     provider,
-    readers: new ReaderPool(cache, fetchKnown(table, provider)),
+    readers: new ReaderPool(cache, fetchKnown(table, provider, true)),
     spool: new Spool(join(directory, 'spool'), {
       clock,
       isOpenElsewhere: options.isOpenElsewhere,

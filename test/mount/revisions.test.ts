@@ -38,7 +38,7 @@ describe.each(bindingNames)('over the %s binding', (binding) => {
     world = await openWorld({ provider: '4shared', binding }, { readings: { validator: 'none' } });
     await put('a');
     // No listing tells of the change.
-    await world.mount('--dir-ttl', '1h');
+    await world.mount('--dir-ttl', '1h', '--strict-reads');
     const reader = world.start(
       python(`
 fd = os.open('file', os.O_RDONLY)
@@ -55,6 +55,58 @@ open(os.environ['TOP'] + '/done', 'w'); wait('end')`),
     await go('end');
     expect((await reader.ended).stdout).toBe("read\nESTALE\nESTALE\nESTALE\nb'a'\n");
     expect(await world.out('tail -c 2 file')).toBe('bb');
+  });
+
+  turn(
+    'a change is found within a second, from a server that names no versions, and what came meanwhile goes',
+    async () => {
+      world = await openWorld({ provider: '4shared', binding }, { readings: { validator: 'none' } });
+      await put('a');
+      await world.mount('--dir-ttl', '1h');
+      const reader = world.start(
+        python(`
+fd = os.open('file', os.O_RDONLY)
+seen = read(fd, ${offsets(3, 6, 1)}); print('read', flush=True)
+wait('replaced')
+# Within a second of the last question this may be told the new bytes, and no later.
+until = time.time() + 60; time.sleep(1.1)
+while time.time() < until:
+    try: os.pread(fd, 4096, ${5 * MIB})
+    except OSError as e: print(errno.errorcode[e.errno], flush=True); break
+    time.sleep(0.1)
+print(bytes(read(fd, ${offsets(2, 7, 3)})), flush=True)
+open(os.environ['TOP'] + '/done', 'w'); wait('end')`),
+      );
+      await reader.first;
+      await put('b');
+      await go('replaced');
+      await world.out('until [ -e "$TOP/done" ]; do sleep 0.05; done');
+      if (binding === 'kernel') expect(await world.out('tr -d b < file | wc -c')).toBe('0');
+      await go('end');
+      expect((await reader.ended).stdout).toMatch(/^read\n(ESTALE\n){3,4}b'a?'\n$/);
+      expect(await world.out('tr -d b < file | wc -c')).toBe('0');
+    },
+  );
+
+  turn('reads at random cost a question a second, from a server that names no versions', async () => {
+    world = await openWorld({ provider: '4shared', binding }, { readings: { validator: 'none' } });
+    await put('a', 64 * MIB);
+    await world.mount();
+    const started = performance.now();
+    const routes = await world.routesOf(() =>
+      world.out(
+        python(`
+fd = os.open('file', os.O_RDONLY)
+for at in range(60): os.pread(fd, 4096, (at * 37 % 61) * 1000003)`),
+      ),
+    );
+    const seconds = (performance.now() - started) / 1000;
+    const isRange = (route: string): boolean => route.endsWith('download');
+    expect(routes.filter(isRange).length).toBeGreaterThanOrEqual(55);
+    const questions = routes.filter((route) => route === 'GET /files/{id}').length;
+    expect(questions).toBeGreaterThan(0);
+    // One at the beginning, and one at the end for what came last.
+    expect(questions).toBeLessThanOrEqual(seconds + 2);
   });
 
   it.runIf(binding === 'kernel')(

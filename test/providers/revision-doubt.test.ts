@@ -1,21 +1,13 @@
 /** Servers whose answers do not identify the revision of a part: the file is looked up before its bytes are returned. */
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it, test } from 'vitest';
+import type { RevisionProof } from '../../src/providers/content.js';
 import { isInDoubt, type RevisionSigns, validatorOf } from '../../src/providers/http/ranges/revision-doubt.js';
-import { SingleFlight } from '../../src/providers/http/ranges/single-flight.js';
 import type { Provider, RequestOptions } from '../../src/providers/provider.js';
+import { deferred } from '../support/deferred.js';
+import { TestClock } from '../support/test-clock.js';
 import { collect, data, file, md5, providerFor } from './mini-account.js';
 import { hangUp, json, type MiniServer, miniServer, type Seen } from './mini-server.js';
-
-/** A promise that the test settles. */
-function deferred() {
-  let resolve: () => void = () => {};
-  let reject: (error: Error) => void = () => {};
-  const promise = new Promise<void>((yes, no) => {
-    [resolve, reject] = [yes, no];
-  });
-  return { promise, resolve, reject };
-}
 
 describe('isInDoubt', () => {
   const quiet: RevisionSigns = {
@@ -77,61 +69,6 @@ test.each([
   ['nothing', { date: next }, undefined],
 ])('validatorOf: %s', (_, headers, expected) => {
   expect(validatorOf(headers)).toBe(expected);
-});
-
-describe('SingleFlight', () => {
-  /** Lookups that the test answers, in the order in which they began. */
-  function byHand() {
-    const questions = new SingleFlight();
-    const begun: ReturnType<typeof deferred>[] = [];
-    const put = (): Promise<void> => {
-      const one = deferred();
-      begun.push(one);
-      return one.promise;
-    };
-    const ask = (signal?: AbortSignal): Promise<string> =>
-      questions.share('key', put, signal).then(
-        () => 'fine',
-        (error: Error & { code?: string }) => error.code ?? error.message,
-      );
-    return { begun, ask };
-  }
-
-  it('shares the next lookup among all callers that come while one is under way', async () => {
-    const { begun, ask } = byHand();
-    const first = ask();
-    const later = [ask(), ask(), ask()];
-    expect(begun).toHaveLength(1);
-    begun[0]?.resolve();
-    expect(await first).toBe('fine');
-    await expect.poll(() => begun).toHaveLength(2);
-    const last = ask();
-    begun[1]?.reject(new Error('changed'));
-    expect(await Promise.all(later)).toEqual(['changed', 'changed', 'changed']);
-    // It shared the lookup that failed. Another one would have the same result.
-    expect(await last).toBe('changed');
-    const again = ask();
-    expect(begun).toHaveLength(3);
-    begun[2]?.resolve();
-    expect(await again).toBe('fine');
-  });
-
-  it('continues for the other callers when one gives up, and begins no lookup without a caller', async () => {
-    const { begun, ask } = byHand();
-    const [a, b, c] = [new AbortController(), new AbortController(), new AbortController()];
-    const asked = [ask(a.signal), ask(b.signal), ask(c.signal)];
-    a.abort();
-    b.abort();
-    expect(await Promise.all(asked.slice(0, 2))).toEqual(['aborted', 'aborted']);
-    begun[0]?.resolve();
-    await expect.poll(() => begun).toHaveLength(2);
-    const waiting = ask(a.signal);
-    begun[1]?.resolve();
-    expect([await asked[2], await waiting]).toEqual(['fine', 'aborted']);
-    const fresh = ask();
-    begun.at(-1)?.resolve();
-    expect([await fresh, begun.length]).toEqual(['fine', 3]);
-  });
 });
 
 const later = Buffer.from(data.map((byte) => byte ^ 0xff));
@@ -212,6 +149,43 @@ describe('a server that does not identify the revision of a part', () => {
       return false;
     };
     expect(await read(provider, 0)).toBe('revision-changed');
+  });
+
+  it('who takes a proof gets the bytes without a lookup of their own, and hears within a second what they were of', async () => {
+    const server = await service();
+    const clock = new TestClock();
+    const provider = providerFor(server, { clock });
+    const options = { takesProof: true };
+    const proofs: RevisionProof[] = [];
+    const part = async (offset: number): Promise<string> => {
+      const answer = await provider.read(file, { offset, length: LENGTH }, options);
+      if (answer.proof !== undefined) proofs.push(answer.proof);
+      const bytes = await collect(answer.body);
+      return bytes.equals(data.subarray(offset, offset + LENGTH)) ? 'old' : 'new';
+    };
+    for (let index = 0; index < 5; index++) expect(await part(index * LENGTH)).toBe('old');
+    expect(proofs).toHaveLength(5);
+    await Promise.all(proofs.map((proof) => proof.demand()));
+    const { length } = proofs;
+    expect(server.count('stat')).toBeLessThan(5);
+    server.content = later;
+    // Within a second of the last lookup nobody can tell.
+    expect(await part(50_000)).toBe('new');
+    await expect(proofs[length]?.demand()).rejects.toMatchObject({ code: 'revision-changed' });
+    // From the next second on it is noticed before a byte is given out.
+    clock.advance(1000);
+    expect(await read(provider, 60_000, options)).toBe('revision-changed');
+  });
+
+  it('who takes a proof gets none where a header tells, and waits where a header speaks against the revision', async () => {
+    const server = await service();
+    const provider = providerFor(server);
+    server.headers = { etag: '"1"' };
+    const options = { takesProof: true };
+    expect((await provider.read(file, { offset: 0, length: LENGTH }, options)).proof).toBeUndefined();
+    server.headers = { etag: '"2"' };
+    server.content = later;
+    expect(await read(provider, 50_000, options)).toBe('revision-changed');
   });
 
   it('one further lookup serves all parts that come while a lookup is under way', async () => {

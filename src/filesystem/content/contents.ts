@@ -49,6 +49,7 @@ export class Contents {
     if (handle.isCorrupt) throw new FsError('EIO', `${before.name} was damaged on its way here; open it again`);
     const isStill = (): boolean => handle.pinned === before && (state.spool === null || handle.isOnOldRevision);
     try {
+      if (handle.isOutdated) throw new ProviderError('revision-changed', `${before.name} was changed`, { data: {} });
       const count = await this.#readPinned(handle, before, into, offset);
       // Otherwise a spool file was stored, or the content changed, during the read: read the current content.
       if (isStill()) {
@@ -174,6 +175,8 @@ export class Contents {
       state.baseReader ??= this.#core.readers.acquire(base);
       if (sequentialUntil > 0) state.baseReader.prefetchSequential(offset, sequentialUntil);
       await state.baseReader.read(into, offset);
+      // They become a part of what is stored.
+      await state.baseReader.proven();
     };
   }
 

@@ -1,16 +1,34 @@
+/** What becomes of those who read a revision of which wrong bytes may have been shown. */
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';
+import type { Handle } from '../core/open-files.js';
+
+/** The bytes of a revision turned out to be damaged: handles that read it fail from now on, and the kernel drops its pages. */
+export function markCorrupt(core: Core, file: RemoteFile): void {
+  mark(core, file, (handle) => {
+    handle.isCorrupt = true;
+  });
+}
 
 /**
- * The bytes of a revision turned out to be wrong: handles that read it fail from now on, and the kernel drops its pages.
+ * The provider has another revision by now, and bytes of that may have been taken for this one's: handles that have shown any answer
+ * ESTALE from now on, and the kernel drops its pages.
  */
-export function markCorrupt({ files, table, invalidate }: Core, file: RemoteFile): void {
+export function markOutdated(core: Core, file: RemoteFile): void {
+  mark(core, file, (handle) => {
+    handle.isOutdated = true;
+  });
+  const parent = core.table.byRemote('file', file.id)?.parent;
+  if (parent != null) core.directories.expire(parent);
+}
+
+function mark({ files, table, invalidate }: Core, file: RemoteFile, apply: (handle: Handle) => void): void {
   const key = revisionKey(file);
   const inos = new Set<Ino>();
   for (const handle of files.handles()) {
     if (handle.pinned === null || revisionKey(handle.pinned) !== key) continue;
-    handle.isCorrupt = true;
+    apply(handle);
     inos.add(handle.state.ino);
   }
   const inode = table.byRemote('file', file.id);

@@ -6,13 +6,14 @@ import type { InodeTable } from '../../tree/inode-table.js';
 
 /**
  * Most services answer a range from their current version and do not name that version. A new version of the same size
- * would be taken for the requested one. So a revision that a listing has shown to be outdated is not requested.
+ * would be taken for the requested one. So a revision that a listing has shown to be outdated is not requested. `takesProof`: of other
+ * versions it may be told after the bytes have come.
  */
-export function fetchKnown(table: InodeTable, provider: Provider): FetchRange {
+export function fetchKnown(table: InodeTable, provider: Provider, takesProof: boolean): FetchRange {
   return async (file, range, request) => {
     const now = table.byRemote('file', file.id)?.remote;
     if (now?.kind === 'file' && revisionKey(now) !== revisionKey(file))
       throw new ProviderError('revision-changed', `${file.name} has another content at the provider by now`);
-    return await provider.read(file, range, request);
+    return await provider.read(file, range, { ...request, takesProof });
   };
 }

@@ -15,6 +15,7 @@ export function pin({ readers }: Core, handle: Handle, file: RemoteFile | null):
   handle.pinned = file;
   handle.hasRead = false;
   handle.isCorrupt = false;
+  handle.isOutdated = false;
 }
 
 /**

@@ -164,6 +164,8 @@ export class Handle {
   isOnOldRevision = false;
   /** Wrong bytes of `pinned` may have been shown. Reads fail from now on, so that no program takes the whole for right. */
   isCorrupt = false;
+  /** The provider had another revision than `pinned`, and its bytes may have been taken for this one's. The next read asks what it has. */
+  isOutdated = false;
 
   /** The process that opened it, where the binding knows. */
   readonly opener: number | undefined;

@@ -1,10 +1,19 @@
 /**
  * Ranged downloads of one revision. When a connection breaks, the download resumes where it broke, under the same checks
- * as the first answer. Invariant: bytes are yielded only if they are of the revision that the caller named.
+ * as the first answer. Invariant: bytes are yielded only if they are of the revision that the caller named, or, to who takes one, with
+ * a `RevisionProof` that tells within a second whether they were.
  */
 
 import { lruOf } from '../../../base/lru.js';
-import { type BodyBytes, type BodyChunk, type ByteRange, bytesOf, isStored, type RangeBody } from '../../content.js';
+import {
+  type BodyBytes,
+  type BodyChunk,
+  type ByteRange,
+  bytesOf,
+  isStored,
+  type RangeBody,
+  type RevisionProof,
+} from '../../content.js';
 import { ProviderError } from '../../errors.js';
 import { orAborted } from '../../or-aborted.js';
 import { type RemoteFile, revisionKey } from '../../provider.js';
@@ -14,7 +23,8 @@ import type { Call, CallOptions } from '../client/call.js';
 import type { HttpClient } from '../client/client.js';
 import { type Download, openDownload } from './download.js';
 import { readRangeAnswer } from './range-answer.js';
-import { isInDoubt, validatorOf } from './revision-doubt.js';
+import { isInDoubt, mayBeProvenLater, type RevisionSigns, validatorOf } from './revision-doubt.js';
+import { RevisionWatch } from './revision-watch.js';
 import { SingleFlight } from './single-flight.js';
 
 /** How often in a row a body may break without a new byte before the download fails. */
@@ -28,6 +38,7 @@ interface Part {
   readonly length: number;
   readonly download: Download;
   readonly route: string;
+  readonly proof: RevisionProof | undefined;
 }
 
 /** The validator (ETag or Last-Modified) that came with a revision. */
@@ -57,8 +68,13 @@ export class RangeReader {
   /** By revision: the revalidation that a batch shares, while it still waits for answers of the batch. */
   readonly #batches = new Map<string, Promise<void>>();
 
+  readonly #watch: RevisionWatch;
+  /** The last answer had no validator. Then one about another file will have none either. */
+  #isSilent = false;
+
   constructor(source: DownloadSource) {
     this.#source = source;
+    this.#watch = new RevisionWatch(source.http.clock, (file) => this.#requireUnchanged(file, 'the file'));
   }
 
   async read(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<RangeBody> {
@@ -68,11 +84,16 @@ export class RangeReader {
     const length = first.offset === range.offset && first.length <= range.length ? range.length : first.length;
     const pieces = this.#body(file, first, length, options);
     const answer = { offset: first.offset, length, body: bytes(pieces) };
-    return options.pieces?.target === undefined ? answer : { ...answer, pieces };
+    return {
+      ...answer,
+      ...(options.pieces?.target !== undefined && { pieces }),
+      ...(first.proof !== undefined && { proof: first.proof }),
+    };
   }
 
   async #open(file: RemoteFile, range: ByteRange, options: CallOptions, isResume: boolean): Promise<Part> {
     const { http } = this.#source;
+    const question = isResume ? null : this.#askBeside(file, range, options);
     const plain = await this.#source.call(file, options);
     const call: Call = {
       ...plain,
@@ -93,7 +114,7 @@ export class RangeReader {
       async (begin) => {
         const download = await this.#trackOpening(file, options, openDownload(http, call, begin, options));
         try {
-          return await this.#accept(file, range, download, call.route, options, isResume);
+          return await this.#accept(file, range, download, call.route, options, question, isResume);
         } catch (error) {
           download.discard();
           throw error;
@@ -103,12 +124,30 @@ export class RangeReader {
     );
   }
 
+  /**
+   * The question about the revision, where the answer is likely to need one. Null: none is needed, or it has to come behind the answer.
+   * Those who read several ranges at once have one question for all of them, which comes behind.
+   */
+  #askBeside(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<void> | null {
+    if (options.takesProof !== true || options.inBatch === true || options.isVerified === true) return null;
+    const known = this.#validators.get(revisionKey(file))?.validator;
+    const isSilent = known === undefined ? this.#isSilent : known === '';
+    const isPart = range.length < file.size;
+    if (!isSilent || !(isPart || known !== undefined || options.hasEarlierBytes === true)) return null;
+    const question = this.#watch.recently(file);
+    // The answer may fail before anybody waits for it.
+    question.catch(() => undefined);
+    return question;
+  }
+
+  /** `question`: of `#askBeside`. */
   async #accept(
     file: RemoteFile,
     range: ByteRange,
     download: Download,
     route: string,
     options: CallOptions,
+    question: Promise<void> | null,
     isResume: boolean,
   ): Promise<Part> {
     const { status, headers } = download;
@@ -124,7 +163,7 @@ export class RangeReader {
     const validator = validatorOf(headers);
     // Without a checksum, a later revision in the first answer would go unnoticed: compare the times.
     const dated = Date.parse(header(headers, 'last-modified') ?? '');
-    const isDoubtful = isInDoubt({
+    const signs: RevisionSigns = {
       validator,
       known: known?.validator,
       isPart: isResume || answer.offset !== 0 || answer.length !== file.size,
@@ -132,13 +171,21 @@ export class RangeReader {
       isMisdated: file.md5 === null && Math.abs(dated - file.modified) >= 1000,
       hasEarlierBytes: options.hasEarlierBytes === true,
       isVerified: options.isVerified === true,
-    });
-    if (known === undefined) {
+    };
+    const isDoubtful = isInDoubt(signs);
+    let proof: RevisionProof | undefined;
+    this.#isSilent = validator === undefined;
+    const canWait = options.takesProof === true && options.inBatch !== true && !isResume;
+    if (isDoubtful && canWait && mayBeProvenLater(signs)) {
+      if (question !== null) await orAborted(question, options.signal);
+      if (known === undefined) this.#rememberValidator(key, '', Promise.resolve());
+      proof = this.#watch.proofOf(file);
+    } else if (known === undefined) {
       // Other answers with this validator need no revalidation of their own: they wait for this one.
       const { inBatch } = options;
-      const proof = isDoubtful ? this.#assertUnchanged(file, route, { inBatch }) : Promise.resolve();
-      this.#rememberValidator(key, validator ?? '', proof);
-      await orAborted(proof, options.signal);
+      const unchanged = isDoubtful ? this.#assertUnchanged(file, route, { inBatch }) : Promise.resolve();
+      this.#rememberValidator(key, validator ?? '', unchanged);
+      await orAborted(unchanged, options.signal);
     } else if (isDoubtful) {
       await this.#assertUnchanged(file, route, options);
       // The revision now has this validator.
@@ -146,7 +193,7 @@ export class RangeReader {
     } else if (validator !== undefined) {
       await orAborted(known.proof, options.signal);
     }
-    return { offset: answer.offset, length: answer.length, download, route };
+    return { offset: answer.offset, length: answer.length, download, route, proof };
   }
 
   /** Remembers a revision's validator. If the proof fails, it is forgotten, and the next answer counts as the first. */
@@ -168,14 +215,7 @@ export class RangeReader {
     { signal, inBatch }: Pick<CallOptions, 'signal' | 'inBatch'>,
   ): Promise<void> {
     const key = revisionKey(file);
-    const look = async (): Promise<void> => {
-      // Always in the foreground: an open download waits for it, and foreground callers may come to share it.
-      const now = await this.#source.current(file, { holdsSlot: true });
-      if (now === undefined || now.size !== file.size) throw changed(route);
-      const same =
-        file.md5 === null || now.md5 === null ? now.modified === file.modified : now.md5 === file.md5.toLowerCase();
-      if (!same) throw changed(route);
-    };
+    const look = (): Promise<void> => this.#requireUnchanged(file, route);
     if (inBatch !== true) return this.#revalidations.share(key, look, signal);
     let batch = this.#batches.get(key);
     if (batch === undefined) {
@@ -187,6 +227,15 @@ export class RangeReader {
       this.#batches.set(key, batch);
     }
     return orAborted(batch, signal);
+  }
+
+  async #requireUnchanged(file: RemoteFile, route: string): Promise<void> {
+    // Always in the foreground: an open download waits for it, and foreground callers may come to share it.
+    const now = await this.#source.current(file, { holdsSlot: true });
+    if (now === undefined || now.size !== file.size) throw changed(route);
+    const same =
+      file.md5 === null || now.md5 === null ? now.modified === file.modified : now.md5 === file.md5.toLowerCase();
+    if (!same) throw changed(route);
   }
 
   /** Registers a request of a batch until its answer begins. */

@@ -32,6 +32,15 @@ export function isInDoubt(signs: RevisionSigns): boolean {
 }
 
 /**
+ * May bytes of an answer in doubt be used before the file was looked up behind it? Only where no header ever said of which revision
+ * they are, and nothing speaks against this one.
+ */
+export function mayBeProvenLater({ validator, known, isUnproven, isMisdated }: RevisionSigns): boolean {
+  if (validator !== undefined || isUnproven) return false;
+  return known === undefined ? !isMisdated : known === '';
+}
+
+/**
  * The answer's strong validator: its ETag unless that is weak, or its Last-Modified unless the file could have been
  * changed again within that second. Only strong validators tell one content from another (RFC 9110, 8.8.1 and 8.8.2.2).
  */
