@@ -7,9 +7,9 @@
 import { SteadyTime } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
 import { type Provider, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
+import { storedMd5 } from '../../providers/stored-md5.js';
 import type { Core } from '../core/core.js';
 import { entriesIn, orGone } from '../core/or-gone.js';
-import { md5Of } from '../uploads/delivery.js';
 import type { Orphans } from '../uploads/orphans.js';
 
 /** A slow service may store a copy after the request for it was given up: so long it is looked for, ms. */
@@ -48,7 +48,7 @@ export async function findCopy(
   for (const entry of await entriesIn(provider, parentId)) {
     if (entry.kind !== 'file' || entry.name !== name || entry.size !== copy.size) continue;
     if (copy.replaces !== null && revisionKey(entry) === revisionKey(copy.replaces)) continue;
-    if ((await md5Of(provider, entry)) === copy.md5) return entry;
+    if ((await storedMd5(provider, entry)) === copy.md5) return entry;
   }
   return null;
 }

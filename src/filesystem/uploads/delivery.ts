@@ -2,18 +2,17 @@
  * Chooses where a content goes at the provider, and sends it there: in place of the version that it started from, as a
  * new file, or beside another client's content of the same name.
  */
-import { createHash } from 'node:crypto';
 import { codeOf } from '../../base/errors.js';
 import type { UploadSource } from '../../providers/content.js';
 import { ProviderError } from '../../providers/errors.js';
 import {
-  type Provider,
   type RemoteEntry,
   type RemoteFile,
   revisionKey,
   type UploadCheckpoint,
   type UploadTarget,
 } from '../../providers/provider.js';
+import { storedMd5 } from '../../providers/stored-md5.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
 import type { WaitBudget } from '../../providers/wait-budget.js';
 import type { Digest, SpoolFile } from '../../spool/spool-file.js';
@@ -63,8 +62,9 @@ export class Delivery {
       try {
         return await this.#replace(current, content);
       } catch (error) {
-        // Probably removed since it was confirmed: ask for the current state, once.
-        if (codeOf(error) !== 'not-found' || isSecondTry) throw error;
+        // Probably removed or replaced since it was confirmed: ask for the current state, once.
+        const isOther = ['not-found', 'revision-changed', 'exists'].includes(codeOf(error) ?? '');
+        if (!isOther || isSecondTry) throw error;
         return this.deliver(ino, content, true);
       }
     }
@@ -117,7 +117,7 @@ export class Delivery {
     if (parent?.remote == null) return;
     const holder = await this.#entryNamed(parent, inode.remote?.name ?? inode.name);
     if (holder?.kind !== 'file' || holder.id === inode.remote?.id) return;
-    if (!attempts.has(await md5Of(this.#core.provider, holder))) return;
+    if (!attempts.has(await storedMd5(this.#core.provider, holder))) return;
     table.transaction(() => {
       const duplicate = table.byRemote('file', holder.id);
       if (duplicate !== undefined) table.update(duplicate.ino, { parent: null, remote: null });
@@ -141,7 +141,7 @@ export class Delivery {
       const { attempts } = content.state;
       // The size differs and no attempt of ours can be there: no need to read its bytes.
       const isOther = holder.size !== content.spool.size && attempts.size === 0;
-      const held = isOther ? null : await md5Of(this.#core.provider, holder, content.signal);
+      const held = isOther ? null : await storedMd5(this.#core.provider, holder, content.signal);
       if (held === md5) {
         // The unfinished new upload has no name, and nobody would ever resume it.
         this.#core.journal.abandon(inode.ino);
@@ -282,18 +282,4 @@ function beforeFirstRead({ size, read, whileOpen, md5 }: UploadSource, note: () 
 
 function delivered(remote: RemoteFile): Delivered {
   return { remote, isConflict: false };
-}
-
-/**
- * The MD5 of a stored file, computed from its bytes if the provider does not tell it. An upload whose answer and
- * checkpoints were lost may have stored it.
- */
-export async function md5Of(provider: Provider, file: RemoteFile, signal?: AbortSignal): Promise<string> {
-  if (file.md5 !== null) return file.md5;
-  const hash = createHash('md5');
-  if (file.size > 0) {
-    const { body } = await provider.read(file, { offset: 0, length: file.size }, { signal });
-    for await (const piece of body) hash.update(piece);
-  }
-  return hash.digest('hex');
 }

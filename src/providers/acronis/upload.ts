@@ -5,7 +5,7 @@ import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { contentOf } from '../http/transport/content.js';
 import { checkName } from '../names.js';
-import type { Quota, RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
+import { type Quota, type RemoteFile, revisionKey, type UploadOptions, type UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { entryOf, foldName, type Node } from './entities.js';
 import type { NameLocks } from './name-locks.js';
@@ -51,9 +51,14 @@ export class Uploader {
     const holds = (node: Node): boolean =>
       foldName(node.name) === foldName(name) && node.size === source.size && node.checksum?.toLowerCase() === md5;
     const lookup = async (lookupOptions: CallOptions): Promise<Node | undefined> => {
-      const found = (await this.#nodes.list(parentId, lookupOptions)).find(holds);
-      // Another client may have taken the name since the last try. The service would replace its file.
+      const nodes = await this.#nodes.list(parentId, lookupOptions);
+      const found = nodes.find(holds);
+      // Another client may have taken the name since the last try, or stored a newer version. The service would replace that.
       if (found === undefined) await this.#requireFree(target, lookupOptions);
+      const base = found === undefined ? nodes.find(({ uuid }) => uuid === replaces?.id) : undefined;
+      const now = base === undefined ? undefined : entryOf(base, parentId);
+      if (now?.kind === 'file' && replaces !== undefined && revisionKey(now) !== revisionKey(replaces))
+        throw new ProviderError('revision-changed', 'another client has stored a newer version', { data: {} });
       // The version that is being replaced may hold the same bytes: storing them again does no harm.
       return found !== undefined && found.uuid === replaces?.id && replaces.md5 === md5 ? undefined : found;
     };

@@ -10,7 +10,7 @@ import { type Log, silentLog } from '../../base/log.js';
 import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import { protocolFailure } from '../http/answers/http-error.js';
-import type { CallOptions, Outcome } from '../http/client/call.js';
+import type { CallOptions } from '../http/client/call.js';
 import { contentOf } from '../http/transport/content.js';
 import type { UploadCheckpoint, UploadOptions } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
@@ -21,8 +21,8 @@ import type { UploadOutcome } from './upload-outcome.js';
 const initialPartBytes = 32 * 1024 * 1024;
 /** Bytes. The document's example, for a server that accepts no other number of parts. */
 const documentedPartBytes = 5_242_880;
-/** Parts sent at once. */
-const width = 4;
+/** Parts sent at once: as many connections as other clients use, where each has a speed of its own. */
+const width = 8;
 /** An upload that expires within this time is not continued, ms. */
 const expiryMargin = 5000;
 /** An upload that expired, or that the server lost, is begun anew up to so often. */
@@ -61,6 +61,13 @@ export function planParts(
   }));
 }
 
+/** What is known of the name that a content is to get. */
+export interface TargetState {
+  isKnown(id: string): boolean;
+  requireUnchanged(options: CallOptions): Promise<void>;
+  lookup(options: CallOptions): Promise<Item | undefined>;
+}
+
 export class PartsUploader {
   readonly #api: FiveSyncApi;
   readonly #outcome: UploadOutcome;
@@ -75,12 +82,14 @@ export class PartsUploader {
     this.#log = log;
   }
 
-  /** `isKnown`: did the id exist before the upload? `lookup` finds the file if the answer to `complete` was lost. */
+  /**
+   * `isKnown`: did the id exist before the upload? `requireUnchanged` rejects where another client has stored something under the name
+   * since then. `lookup` finds the file if the answer to `complete` was lost.
+   */
   async upload(
     target: { readonly folder: string; readonly name: string },
     source: UploadSource,
-    isKnown: (id: string) => boolean,
-    lookup: Outcome<Item>['lookup'],
+    { isKnown, requireUnchanged, lookup }: TargetState,
     options: UploadOptions,
   ): Promise<FileRecord> {
     const { signal, priority, waitBudget } = options;
@@ -94,6 +103,8 @@ export class PartsUploader {
       try {
         await options.onCheckpoint?.(checkpoint);
         await this.#send(checkpoint, source, options);
+        // The parts take minutes, and `complete` may replace what has the name.
+        await requireUnchanged(call);
         item = await this.#api.complete(checkpoint.uploadId, call, lookup);
       } catch (error) {
         if (!isExpired(error) || left === 0) throw error;
@@ -106,9 +117,9 @@ export class PartsUploader {
     }
   }
 
-  /** Estimated number of requests: init, the parts (at their guessed length), complete. */
+  /** Estimated number of requests: init, the parts (at their guessed length), a look at the name, complete. */
   requestsOf(size: number): number {
-    return Math.ceil(size / this.#partBytes) + 2;
+    return Math.ceil(size / this.#partBytes) + 3;
   }
 
   #resumable(

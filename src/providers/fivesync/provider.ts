@@ -70,7 +70,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
   const catalog = new Catalog(api, log);
   const { index } = catalog;
   let closed = false;
-  const uploader = new Uploader(api, catalog, {
+  const uploader = new Uploader(api, catalog, (file, range, request = {}) => reader.read(file, range, request), {
     simpleUploadLimit: options.simpleUploadLimit,
     partBytes: options.chunkBytes,
     log,

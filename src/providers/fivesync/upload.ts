@@ -16,12 +16,13 @@ import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { checkName } from '../names.js';
-import type { RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
+import type { Provider, RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
+import { storedMd5 } from '../stored-md5.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import type { Catalog } from './catalog.js';
 import { childPath, type FileRecord, fileOf, type Item, normalPath, recordOf } from './entities.js';
 import { formData, isPlainName, type NameForm, nameForms } from './form-data.js';
-import { PartsUploader } from './parts.js';
+import { PartsUploader, type TargetState } from './parts.js';
 import { UploadOutcome } from './upload-outcome.js';
 
 export type Overwriting = 'version' | 'replace' | 'duplicate' | 'aside';
@@ -52,12 +53,17 @@ export class Uploader {
   /** By path: new versions that are stored and verified while the old one still exists. A retry only has to remove that. */
   readonly #unfinished = new Map<string, { readonly md5: string; readonly record: FileRecord }>();
 
+  readonly #read: Provider['read'];
+
+  /** `read`: to tell a content of ours from another client's of the same size. */
   constructor(
     api: FiveSyncApi,
     catalog: Catalog,
+    read: Provider['read'],
     settings: { readonly simpleUploadLimit?: number; readonly partBytes?: number; readonly log?: Log },
   ) {
     this.#api = api;
+    this.#read = read;
     this.#catalog = catalog;
     this.#log = settings.log ?? silentLog;
     this.#outcome = new UploadOutcome(api, () => catalog.doubt());
@@ -113,6 +119,7 @@ export class Uploader {
     if (there?.size !== source.size || others.length > 0 || resume === undefined) return undefined;
     const content = { size: source.size, md5: await source.md5() };
     if (!this.#parts.wasSent({ folder, name }, content, resume)) return undefined;
+    if (!(await this.#holds(there, source, call))) return undefined;
     return recordOf(await this.#api.file(there.id, call), folder);
   }
 
@@ -156,19 +163,25 @@ export class Uploader {
   ): Promise<FileRecord> {
     const { index } = this.#catalog;
     const before = new Map(index.named(place.folder, place.name).map((record) => [record.id, record]));
-    const isKnown = (id: string): boolean => index.file(id) !== undefined || id === old?.id;
     let inDoubt = false;
-    const lookup = async (lookupOptions: CallOptions): Promise<Item | undefined> => {
-      inDoubt = true;
-      return await this.#lookUp(place, source.size, before, old, lookupOptions);
+    const lookUp = (lookupOptions: CallOptions): Promise<Item | undefined> =>
+      this.#lookUp(place, source, before, old, lookupOptions);
+    const state: TargetState = {
+      isKnown: (id) => index.file(id) !== undefined || id === old?.id,
+      requireUnchanged: async (options) => void (await lookUp(options)),
+      lookup: (options) => {
+        inDoubt = true;
+        return lookUp(options);
+      },
     };
+    const { isKnown } = state;
     const record =
       source.size > this.#simpleLimit
-        ? await this.#parts.upload(place, source, isKnown, lookup, options)
-        : await this.#putWhole(place, source, isKnown, lookup, options, call).catch(async (error: unknown) => {
+        ? await this.#parts.upload(place, source, state, options)
+        : await this.#putWhole(place, source, state, options, call).catch(async (error: unknown) => {
             // The server's limit for one request is lower than the document's.
             if (!isCode(error, 'too-large') || source.size < minForParts) throw error;
-            const record = await this.#parts.upload(place, source, isKnown, lookup, options);
+            const record = await this.#parts.upload(place, source, state, options);
             this.#simpleLimit = Math.min(this.#simpleLimit, source.size - 1);
             return record;
           });
@@ -189,15 +202,14 @@ export class Uploader {
       return await this.#swap(place, old, source, options, call, record);
     }
     // Tries whose answer was lost may have stored further copies.
-    if (inDoubt) await this.#discardRepeats(place, record, before, call);
+    if (inDoubt) await this.#discardRepeats(place, record, source, before, call);
     return record;
   }
 
   async #putWhole(
     place: Place,
     source: UploadSource,
-    isKnown: (id: string) => boolean,
-    lookup: (options: CallOptions) => Promise<Item | undefined>,
+    { isKnown, lookup }: TargetState,
     options: UploadOptions,
     call: CallOptions,
   ): Promise<FileRecord> {
@@ -223,40 +235,55 @@ export class Uploader {
     throw new ProviderError('invalid-name', 'the server gave the file another name', { data: {} });
   }
 
-  /** The file that a try with a lost answer may have stored. */
+  /** The service tells no checksum, and another client may have stored as many bytes under the name. */
+  async #holds(record: FileRecord, source: UploadSource, { signal }: CallOptions): Promise<boolean> {
+    if (record.size !== source.size) return false;
+    return (await storedMd5({ read: this.#read }, fileOf(record), signal)) === (await source.md5());
+  }
+
+  /**
+   * The file that a try with a lost answer has stored. Throws `exists` or `revision-changed` where another client has stored one under
+   * the name since the last try: the service would replace that.
+   */
   async #lookUp(
     place: Place,
-    size: number,
+    source: UploadSource,
     before: ReadonlyMap<string, FileRecord>,
     old: RemoteFile | undefined,
     options: CallOptions,
   ): Promise<Item | undefined> {
     await this.#catalog.settle(options);
     const named = this.#catalog.index.named(place.folder, place.name);
-    const found = named.find((record) => {
+    const since = named.filter((record) => {
       const was = before.get(record.id) ?? (record.id === old?.id ? old : undefined);
-      return (
-        record.size === size && (was === undefined || was.modified !== record.modified || was.size !== record.size)
-      );
+      return was === undefined || was.modified !== record.modified || was.size !== record.size;
     });
-    // Another client has taken the name since the last try, and the service would replace its file.
-    if (found === undefined && old === undefined && named.some(({ id }) => !before.has(id)))
-      throw new ProviderError('exists', 'the name is taken', { data: {} });
-    if (found === undefined) return undefined;
-    const { id, name, folder } = found;
-    const time = { created: new Date(found.created).toISOString(), modified: new Date(found.modified).toISOString() };
-    return { id, name, size, path: folder, ...time };
+    for (const record of since) {
+      if (!(await this.#holds(record, source, options))) continue;
+      const { id, name, folder, size } = record;
+      const time = {
+        created: new Date(record.created).toISOString(),
+        modified: new Date(record.modified).toISOString(),
+      };
+      return { id, name, size, path: folder, ...time };
+    }
+    if (since.length === 0) return undefined;
+    const isReplaced = old !== undefined && since.some(({ id }) => id === old.id);
+    throw isReplaced
+      ? new ProviderError('revision-changed', 'another client has stored a newer version', { data: {} })
+      : new ProviderError('exists', 'the name is taken', { data: {} });
   }
 
   async #discardRepeats(
     place: Place,
     kept: FileRecord,
+    source: UploadSource,
     before: ReadonlyMap<string, FileRecord>,
     options: CallOptions,
   ): Promise<void> {
     await this.#catalog.settle(options);
     for (const other of this.#catalog.index.named(place.folder, place.name)) {
-      if (other.id === kept.id || before.has(other.id) || other.size !== kept.size) continue;
+      if (other.id === kept.id || before.has(other.id) || !(await this.#holds(other, source, options))) continue;
       await this.#discard(other, options);
       this.#catalog.removed(other.id);
     }

@@ -10,7 +10,7 @@ import { messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { RemoteEntry, RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
+import { type RemoteEntry, type RemoteFile, revisionKey, type UploadOptions, type UploadTarget } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { announce, type ChunkedCheckpoint } from './checkpoint.js';
 import { toFile } from './entities.js';
@@ -48,9 +48,13 @@ export async function finishUpload(
   const asideName = checkpoint.asideName ?? `.syncmount-${newId.replace(/[^\w-]/g, '')}.old`;
   checkpoint = { ...checkpoint, oldId, oldName, asideName };
   if (checkpoint.phase !== 'disposing') {
+    // A large content takes minutes to send: another client may have stored a newer version meanwhile.
+    const old = await orGone(namespace.stat('file', oldId, call));
+    if (old !== undefined && old.name !== asideName && target.replaces?.id === oldId)
+      requireSameRevision(old, target.replaces);
     checkpoint = { ...checkpoint, phase: 'aside' };
     await announce(options, checkpoint);
-    const aside = await orGone(renameById(namespace, oldId, asideName, call));
+    const aside = old === undefined ? undefined : await orGone(renamed(namespace, old, asideName, call));
     checkpoint = { ...checkpoint, phase: 'naming' };
     await announce(options, checkpoint);
     try {
@@ -97,9 +101,19 @@ async function storedFile(api: FourSharedApi, id: string, parentId: string, opti
   return file;
 }
 
-async function renameById(namespace: Namespace, id: string, name: string, options: CallOptions): Promise<RemoteEntry> {
-  const old = await namespace.stat('file', id, options);
+async function renamed(
+  namespace: Namespace,
+  old: RemoteEntry,
+  name: string,
+  options: CallOptions,
+): Promise<RemoteEntry> {
   return old.name === name ? old : await namespace.rename(old, name, options);
+}
+
+/** Throws `revision-changed` where another client has stored a newer version of a file that is about to be replaced. */
+export function requireSameRevision(now: RemoteEntry, replaced: RemoteFile): void {
+  if (now.kind === 'file' && revisionKey(now) === revisionKey(replaced)) return;
+  throw new ProviderError('revision-changed', 'another client has stored a newer version', { data: {} });
 }
 
 interface HalfReplaced {

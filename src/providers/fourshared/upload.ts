@@ -26,7 +26,7 @@ import { ChunkSender } from './chunk-sender.js';
 import { type FileResponse, isHidden, startedUploadSchema, toFile } from './entities.js';
 import { type ExpectedContent, findFile, holds, orGone } from './find.js';
 import { maxNameLength, type Namespace } from './namespace.js';
-import { finishUpload, settleReplaced } from './replace.js';
+import { finishUpload, requireSameRevision, settleReplaced } from './replace.js';
 
 export interface UploaderSettings {
   /** Largest content that goes in one request, bytes. */
@@ -99,8 +99,12 @@ export class Uploader {
   ): Promise<RemoteFile> {
     const { parentId, name, replaces } = target;
     const isOurs = (file: FileResponse): boolean => file.name === name && holds(file, content);
-    const lookup = (lookupOptions: CallOptions): Promise<FileResponse | undefined> =>
-      findFile(this.#api, parentId, isOurs, lookupOptions);
+    const lookup = async (lookupOptions: CallOptions): Promise<FileResponse | undefined> => {
+      const stored = await findFile(this.#api, parentId, isOurs, lookupOptions);
+      if (stored === undefined && replaces !== undefined)
+        requireSameRevision(await this.#namespace.stat('file', replaces.id, lookupOptions), replaces);
+      return stored;
+    };
     const body = contentOf(source, { onProgress: options.onProgress?.bind(options) });
     const call = callOptions(options);
     // An earlier try may have stored the file, and lost only the answer.

@@ -161,10 +161,11 @@ export class RepeatedRequest<T> {
     await sleep(clock, delay, route, this.#options.signal);
     if (!this.#isUncertain) return undefined;
     if (!this.#isIdempotent) return await this.#lookUp(error);
-    // Repeating it is harmless, but an earlier try may have done it: the rest of the time is for the call's other requests.
-    if (this.#tries !== 2) return undefined;
+    // Repeating it is harmless, but an earlier try may have done it: the rest of the time is for the call's other requests. Not so
+    // harmless is to repeat a content: another client may have stored one meanwhile.
+    if (this.#tries !== 2 && this.#call.content === undefined) return undefined;
     return await this.#lookUp().catch((failed: unknown) => {
-      if (failed instanceof ProviderError && failed.code === 'aborted') throw failed;
+      if (isFinal(failed)) throw failed;
       return undefined;
     });
   }
@@ -192,8 +193,7 @@ export class RepeatedRequest<T> {
   }
 
   /**
-   * Where the lookup fails the outcome stays unknown: then the error of the request itself (`instead`) is thrown. Not where the name
-   * belongs to another object by now (`exists`): a repetition could replace that.
+   * Where the lookup fails the outcome stays unknown: then the error of the request itself (`instead`) is thrown. Not where it is final.
    */
   async #lookUp(instead?: ProviderError): Promise<T | undefined> {
     if (this.#lookup === undefined) return undefined;
@@ -202,10 +202,17 @@ export class RepeatedRequest<T> {
     try {
       return await this.#lookup({ ...this.#options, deadline });
     } catch (error) {
-      const isFinal = error instanceof ProviderError && ['aborted', 'exists'].includes(error.code);
-      throw instead === undefined || isFinal ? error : instead;
+      throw instead === undefined || isFinal(error) ? error : instead;
     }
   }
+}
+
+/**
+ * Must the request not be repeated after this failure of a lookup? The name belongs to another object by now (`exists`), or the object
+ * has another content (`revision-changed`): a repetition could replace those.
+ */
+function isFinal(error: unknown): boolean {
+  return error instanceof ProviderError && ['aborted', 'exists', 'revision-changed'].includes(error.code);
 }
 
 /** Sleeps for `ms`. Rejects with a `ProviderError` (`aborted`) when the signal aborts. */
