@@ -38,6 +38,25 @@ describe('a directory is renamed on 5sync', () => {
     expect(await world.out("find new -printf '%P %i %s %T@ %C@\\n' | sort | grep -v '^ '; cat new/sub/*")).toBe(before);
   });
 
+  it.each([
+    ['a file', 'old/sub/f3', 'moved'],
+    ['a directory', 'old', 'new'],
+  ])('%s, and removes no newer version that another client stores meanwhile', async (_what, from, to) => {
+    const world = await openWorld({ provider: '5sync', binding: 'kernel' });
+    for (let n = 0; n < 10; n++) await world.sandbox.store.putFile(`/old/sub/f${n}`, `content ${n}`);
+    await world.mount('--dir-ttl', '1s');
+    await world.out('ls -R');
+    const stall = { kind: 'stall', ms: 2000, performed: true } as const;
+    const rule = world.sandbox.faults.add({ route: '^PUT /files$', times: 1, action: stall });
+    const renaming = world.start(rename(from, to));
+    await expect.poll(() => world.sandbox.faults.fired(rule)).toBe(1);
+    await world.sandbox.store.putFile('/old/sub/f3', 'of another client');
+    expect((await renaming.ended).code).toBe(0);
+    await world.umount();
+    const contents = await Promise.all(paths(world).map(async (path) => `${await world.sandbox.store.readFile(path)}`));
+    expect(contents).toContain('of another client');
+  });
+
   it('fails where another client has removed a file in it, of which nothing is left here either', async () => {
     const world = await open();
     await world.sandbox.store.remove('/old/sub/f3');

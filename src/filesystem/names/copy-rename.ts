@@ -20,6 +20,7 @@ import { orGone } from '../core/or-gone.js';
 import type { BegunRename } from '../recovery/begun-rename.js';
 import { type BegunCopy, findCopy } from '../recovery/copies.js';
 import type { Intents } from '../recovery/intents.js';
+import { confirmedWithin } from '../uploads/policy.js';
 import { requireBudgetToRename } from '../uploads/request-budget.js';
 import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
 
@@ -37,6 +38,8 @@ export interface Copied {
   readonly spool: SpoolFile;
   readonly stored: RemoteFile;
   readonly crcs: readonly number[];
+  /** When the copying began, ms since the epoch: `from` was confirmed just before. */
+  readonly begunAt: number;
 }
 
 /** Applies a rename, done at the provider, to the tables and to open files. `aside`: where readers find what was replaced. */
@@ -73,8 +76,15 @@ export class CopyRename {
       this.copy(source, from, place, noteCopy, caller),
     );
     await this.#adoptCopy(source, copied.state, copied.stored, to);
-    await this.#intents.removeOrphan(from, () => this.#namespace.dispose(from));
+    await this.#intents.removeOrphan(from, () => this.removeOriginal(copied));
     await this.cacheCopied(copied);
+  }
+
+  /** The object that was copied goes. Not where the copying took long, and another client has stored a newer version meanwhile. */
+  async removeOriginal({ from, stored, begunAt }: Copied): Promise<void> {
+    const { clock, options } = this.#core;
+    if (clock.now() - begunAt < confirmedWithin(options.ttl)) await this.#namespace.dispose(from);
+    else await this.#disposeUnchanged(from, stored);
   }
 
   /** Stores the file's content in another place, and changes nothing else. Calls `noteCopy` before it is stored. */
@@ -86,6 +96,7 @@ export class CopyRename {
     caller?: Caller,
   ): Promise<Copied> {
     const { provider, files, state: database } = this.#core;
+    const begunAt = this.#core.clock.now();
     const state = files.ensureState(source.ino);
     const spool = await this.#contents.materialize(state, caller?.signal);
     const { md5, crcs } = await spool.digest(BLOCK_BYTES, caller?.signal);
@@ -97,7 +108,7 @@ export class CopyRename {
       spool.source(() => Promise.resolve({ md5, crcs })),
       { signal: caller?.signal, waitBudget: new WaitBudget() },
     );
-    return { from, state, spool, stored, crcs };
+    return { from, state, spool, stored, crcs, begunAt };
   }
 
   /**

@@ -301,7 +301,7 @@ export class DirectoryCopyRename {
     await Promise.all(
       copies.map((copied) =>
         limit(async () => {
-          await this.#copies.remove(copied.row, copied.from, () => this.#namespace.dispose(copied.from));
+          await this.#copies.remove(copied.row, copied.from, () => this.#byCopy.removeOriginal(copied));
           await this.#byCopy.cacheCopied(copied);
         }),
       ),

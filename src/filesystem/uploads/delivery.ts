@@ -23,10 +23,8 @@ import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState } from '../core/open-files.js';
 import type { Orphans } from './orphans.js';
+import { confirmedWithin } from './policy.js';
 import { followRemoteMove } from './remote-moves.js';
-
-/** A remote revision that was confirmed within this time, ms, is replaced without another request for it. */
-const CONFIRMED_WITHIN = 10_000;
 
 export interface Content {
   readonly state: FileState;
@@ -217,7 +215,7 @@ export class Delivery {
     const known = remoteFileOf(inode) ?? this.#movedBase(spool.base);
     if (known === null) return null;
     const age = clock.now() - (inode.confirmedAt ?? Number.NEGATIVE_INFINITY);
-    const within = Math.min(CONFIRMED_WITHIN, this.#core.options.ttl);
+    const within = confirmedWithin(this.#core.options.ttl);
     const isConfirmed = age < within || (inode.parent !== null && directories.isFresh(inode.parent, within));
     // After an upload with an unknown result the known revision may be outdated. A file that its folder no longer lists
     // may be anywhere.

@@ -81,3 +81,11 @@ export function uploadRetryDelay(tries: number): number {
 export function outageBackoff(tries: number): number {
   return Math.min(60_000, 5000 * 2 ** Math.min(tries - 1, 10));
 }
+
+/** Longest time from the confirmation of a remote revision to its replacement or removal without another request for it, ms. */
+const CONFIRMED_WITHIN_MS = 10_000;
+
+/** The same on a mount whose listings are trusted for `ttl` ms. */
+export function confirmedWithin(ttl: number): number {
+  return Math.min(CONFIRMED_WITHIN_MS, ttl);
+}

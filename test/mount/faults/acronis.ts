@@ -1,5 +1,6 @@
 /** Which requests of Acronis each operation depends on. */
 import {
+  again,
   gone,
   namelessOld,
   outOfTime,
@@ -59,8 +60,8 @@ const groups: readonly Group[] = [
     download('read at random', sizes.long, { exceptions: [unnoticed] }),
     upload('create small', { exceptions: [invalidName, taken] }),
     upload('create large', { exceptions: [invalidName, taken] }),
-    upload('overwrite', { exceptions: [invalidName, removed] }),
-    upload('append', { request: 'content', exceptions: [invalidName, removed] }),
+    upload('overwrite', { exceptions: [invalidName, removed, again] }),
+    upload('append', { request: 'content', exceptions: [invalidName, removed, again] }),
     place('mkdir', 'change', 'POST /sync_and_share_nodes', { bytes: ONE_NODE, exceptions: [invalidName] }),
     remove('rmdir', 'gone', { exceptions: [gone] }),
     remove('unlink', 'file', { exceptions: [gone] }),
@@ -72,8 +73,8 @@ const groups: readonly Group[] = [
   ],
   [
     upload('create in chunks', { exceptions: [invalidName, taken] }),
-    upload('overwrite large', { exceptions: [invalidName, removed] }),
-    upload('truncate', { exceptions: [invalidName, removed] }),
+    upload('overwrite large', { exceptions: [invalidName, removed, again] }),
+    upload('truncate', { exceptions: [invalidName, removed, again] }),
     download('append', sizes.small, { request: 'base', isAskedTwice: false }),
     list('rmdir', 'gone', { request: 'check', exceptions: [asksForLess] }),
     place('move', 'change', `POST ${NODE}/move`, { of: 'file', request: 'move', exceptions: [invalidMove] }),

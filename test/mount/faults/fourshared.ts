@@ -1,5 +1,6 @@
 /** Which requests of 4shared each operation depends on. */
 import {
+  again,
   damaged,
   found,
   gone,
@@ -16,9 +17,15 @@ import {
 } from './exceptions.js';
 import { type OperationName, SIMPLE_LIMIT, sizes } from './operations.js';
 import { type Group, type Place, place, type Service } from './place.js';
-import type { Wordings } from './table.js';
+import type { Exception, Wordings } from './table.js';
 
-const overwriting = [removed, damaged];
+const namelessOnce: Exception = {
+  fault: '404',
+  strength: 'once',
+  errnos: [],
+  because: 'the old file seems to be gone, and its name is taken all the same: it is asked for and replaced again',
+};
+const overwriting = [removed, again, damaged];
 
 const download = (operation: OperationName, bytes: number, request = '', more: Partial<Place> = {}): Place =>
   place(operation, 'download', 'GET /files/{id}/download', {
@@ -86,7 +93,7 @@ const groups: readonly Group[] = [
       host: 'api',
       of: 'file',
       request: 'aside',
-      exceptions: [namelessOld, outOfTime],
+      exceptions: [namelessOnce, again, namelessOld, outOfTime],
     }),
     place('rename over a file', 'change', 'POST /files/{id}/trash', {
       of: 'new',
