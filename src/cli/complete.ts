@@ -1,7 +1,8 @@
 /** What a half-typed command line can become: asked by the shells' completion (completion.ts), never by people. */
 import type { Command, Option } from 'commander';
 import { printable } from '../base/printable.js';
-import { callerOptionSpecs, liveNames, optionSpecs } from '../config/options.js';
+import { liveNames } from '../config/option-texts.js';
+import { callerOptionSpecs, optionSpecs } from '../config/options.js';
 import { PROVIDER_NAMES } from '../providers/provider.js';
 import { shells } from './completion.js';
 import type { Context } from './context.js';

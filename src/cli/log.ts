@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
 import { codeOf, SyncmountError, UsageError } from '../base/errors.js';
 import { readConfigFile } from '../config/config-file.js';
-import { resolveOptions } from '../config/options.js';
+import { resolveOptions } from '../config/option-texts.js';
 import { parseDuration } from '../config/units.js';
 import { type LogFilter, logLevels, parseRecord, passes, textOfRecord } from '../mount/log-records.js';
 import { readLog } from '../mount/read-log.js';

@@ -4,7 +4,8 @@
  */
 import { readdir } from 'node:fs/promises';
 import { SyncmountError, UsageError } from '../base/errors.js';
-import { kernelFlags, parseDashO, splitDashO } from '../config/options.js';
+import { parseDashO, splitDashO } from '../config/option-texts.js';
+import { kernelFlags } from '../config/options.js';
 import { fuseSubtype } from '../fuse/binding.js';
 import { mountAt } from '../fuse/mount-table.js';
 import { run } from '../fuse/programs.js';

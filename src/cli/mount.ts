@@ -7,17 +7,8 @@ import { makeDirectory } from '../base/make-directory.js';
 import { requireAccountName } from '../config/accounts.js';
 import { readConfigFile } from '../config/config-file.js';
 import { tellUnmet } from '../config/foreign-options.js';
-import {
-  callerOptionSpecs,
-  type MountOptions,
-  optionSpecs,
-  parseDashO,
-  quoteDashO,
-  type RawOptions,
-  resolveOptions,
-  splitDashO,
-  toRaw,
-} from '../config/options.js';
+import { parseDashO, quoteDashO, type RawOptions, resolveOptions, splitDashO, toRaw } from '../config/option-texts.js';
+import { callerOptionSpecs, type MountOptions, optionSpecs } from '../config/options.js';
 import { mountAt } from '../fuse/mount-table.js';
 import { automountType } from '../mount/mountpoint.js';
 import { becomeCaller } from './caller.js';

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { messageOf, SyncmountError, UsageError } from '../base/errors.js';
 import { programFile } from '../base/installation.js';
 import { requireAccountName } from '../config/accounts.js';
-import { parseDashO, resolveOptions } from '../config/options.js';
+import { parseDashO, resolveOptions } from '../config/option-texts.js';
 import { loadAddon } from '../fuse/kernel/addon.js';
 import { findProgram, isRoot, run } from '../fuse/programs.js';
 import { type Context, mountpointOf } from './context.js';

@@ -1,6 +1,6 @@
 /** `syncmount set`: changes options of a running mount. */
 import { SyncmountError } from '../base/errors.js';
-import { parseLive, type RawOptions } from '../config/options.js';
+import { parseLive, type RawOptions } from '../config/option-texts.js';
 import { askControl } from '../mount/control.js';
 import type { RegistryEntry } from '../mount/registry.js';
 import { type Context, mountNamed } from './context.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { codeOf, messageOf, UsageError } from '../base/errors.js';
 import type { BaseDirectories } from './base-directories.js';
-import { type RawOptions, specOf } from './options.js';
+import { type RawOptions, specOf } from './option-texts.js';
 
 export interface ConfigFile {
   /** The account's own options come last and win. */

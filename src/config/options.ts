@@ -2,9 +2,7 @@
  * The options of a mount, declared once. The flags of the command line, `-o` for fstab, the config file, the help text and
  * the table in docs/options.md all come from here.
  */
-import { UsageError } from '../base/errors.js';
 import { parseBandwidth, type Timetable } from './bandwidth-timetable.js';
-import { adviceFor, isHarmless, isUnmet } from './foreign-options.js';
 import { type MetricsAddress, parseMetricsAddress } from './metrics-address.js';
 import { oneOf, parseCount, parseId, parsePatterns, parseSwitch, parseTransfers, parseUmask } from './option-values.js';
 import { parseDuration, parseSize } from './units.js';
@@ -306,98 +304,3 @@ export const callerOptionSpecs: readonly CallerOptionSpec[] = [
     help: 'the config directory, with the accounts and config.toml',
   },
 ];
-
-/** The values of options by name, as text, from one source. */
-export type RawOptions = ReadonlyMap<string, string>;
-
-/** `-o name=value,name,…`; a backslash before a comma makes it a part of a value. Throws `UsageError` for an unknown name. */
-export function parseDashO(texts: readonly string[]): RawOptions {
-  const raw = new Map<string, string>();
-  for (const part of texts.flatMap(splitDashO)) {
-    const equals = part.indexOf('=');
-    const name = equals < 0 ? part : part.slice(0, equals);
-    // As in mount(8), of two options that contradict each other the later one counts.
-    if (name === 'rw') raw.delete('read-only');
-    if (kernelFlags.some((flag) => flag === `no${name}`)) raw.delete(`no${name}`);
-    const hasValue = equals >= 0;
-    // `user` without a value is for mount(8), which then lets ordinary users mount.
-    const isOurs = hasValue && callerOptionSpecs.some((option) => option.name === name);
-    if (name === '' || (!isOurs && (isHarmless(name) || isUnmet(name)))) continue;
-    const value = !hasValue ? 'true' : part.slice(equals + 1).replace(/\\([\\,])/g, '$1');
-    if (isOurs) raw.set(name, value);
-    else addTo(raw, specOf(name), value);
-  }
-  return raw;
-}
-
-/** Sets the value of an option, or adds it to the values of a repeatable one. */
-function addTo(raw: Map<string, string>, { name, isRepeatable }: OptionSpec, value: string): void {
-  const before = isRepeatable ? raw.get(name) : undefined;
-  raw.set(name, before === undefined ? value : `${before}\n${value}`);
-}
-
-/**
- * `name=value` as `syncmount set` takes them: of options that a running mount can change. Throws `UsageError`, also for a value that the
- * option does not take.
- */
-export function parseLive(texts: readonly string[]): RawOptions {
-  const raw = new Map<string, string>();
-  for (const text of texts) {
-    const equals = text.indexOf('=');
-    if (equals < 0) throw new UsageError(`'${text}' is not NAME=VALUE`);
-    const option = specOf(text.slice(0, equals));
-    if (!option.isLive)
-      throw new UsageError(
-        `'${option.name}' cannot be changed while it is mounted; what can: ${liveNames().join(', ')}`,
-      );
-    addTo(raw, option, text.slice(equals + 1));
-  }
-  resolveOptions(raw);
-  return raw;
-}
-
-export function liveNames(): string[] {
-  return optionSpecs.flatMap(({ name, isLive }) => (isLive ? [name] : []));
-}
-
-/** The options of a list, each as it stands there. */
-export function splitDashO(text: string): string[] {
-  return (text.match(/(?:[^,\\]|\\.?)+/gs) ?? []).map((option) => option.trim());
-}
-
-/** Escapes a value for `parseDashO`. */
-export function quoteDashO(value: string): string {
-  return value.replace(/[\\,]/g, '\\$&');
-}
-
-/** The option of that name, or of one of its other names. */
-export function specOf(name: string): OptionSpec {
-  const wanted = name.replaceAll('_', '-');
-  const found = optionSpecs.find((option) => option.name === wanted || option.aliases?.includes(name));
-  if (found !== undefined) return found;
-  if (callerOptionSpecs.some((option) => option.name === name))
-    throw new UsageError(`option '${name}' has its place on the command line and in fstab`);
-  const advice = adviceFor(name);
-  throw new UsageError(advice === undefined ? `unknown option '${name}'` : `option '${name}' is not taken: ${advice}`);
-}
-
-/** Later sources win over earlier ones. Throws `UsageError`, which names the option with an invalid value. */
-export function resolveOptions(...sources: readonly RawOptions[]): MountOptions {
-  const entries = optionSpecs.map((option) => {
-    const given = sources.map((source) => source.get(option.name)).findLast((text) => text !== undefined);
-    const text = given ?? (typeof option.default === 'string' ? option.default : option.default());
-    try {
-      return [option.key, option.parse(text)];
-    } catch (error) {
-      throw new UsageError(`--${option.name}: ${(error as Error).message}`, { cause: error });
-    }
-  });
-  return Object.fromEntries(entries) as MountOptions;
-}
-
-/** The options of a mount as text again, to pass them to another process of the same user and config directory. */
-export function toRaw(sources: readonly RawOptions[]): Record<string, string> {
-  const all = Object.fromEntries(sources.flatMap((source) => [...source]));
-  for (const { name } of callerOptionSpecs) delete all[name];
-  return all;
-}

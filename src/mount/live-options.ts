@@ -1,7 +1,8 @@
 /** The options of a mount that `syncmount set` changes while it runs, and what they say at each moment. */
 import type { Clock } from '../base/clock.js';
 import { type BandwidthLimit, limitAt } from '../config/bandwidth-timetable.js';
-import { liveNames, type MountOptions, optionSpecs, parseLive, resolveOptions } from '../config/options.js';
+import { liveNames, parseLive, resolveOptions } from '../config/option-texts.js';
+import { type MountOptions, optionSpecs } from '../config/options.js';
 
 type Live = Pick<MountOptions, 'bwlimit' | 'transfers' | 'exclude' | 'logLevel'>;
 

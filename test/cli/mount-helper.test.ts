@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { environmentOf } from '../../src/cli/caller.js';
 import { knownOf, parseHelperCall, remountOf } from '../../src/cli/mount-helper.js';
-import { parseDashO, toRaw } from '../../src/config/options.js';
+import { parseDashO, toRaw } from '../../src/config/option-texts.js';
 
 describe('the helper of mount(8)', () => {
   it.each([

@@ -8,15 +8,8 @@ import { AccountStore, requireAccountName, type StoredAccount } from '../../src/
 import { baseDirectoriesOf, privateDirectory } from '../../src/config/base-directories.js';
 import { readConfigFile } from '../../src/config/config-file.js';
 import { tellUnmet } from '../../src/config/foreign-options.js';
-import {
-  kernelFlags,
-  optionSpecs,
-  parseDashO,
-  parseLive,
-  quoteDashO,
-  resolveOptions,
-  toRaw,
-} from '../../src/config/options.js';
+import { parseDashO, parseLive, quoteDashO, resolveOptions, toRaw } from '../../src/config/option-texts.js';
+import { kernelFlags, optionSpecs } from '../../src/config/options.js';
 import { formatSize, parseDuration, parseSize } from '../../src/config/units.js';
 
 let directory: string;
