@@ -57,6 +57,8 @@ export class BlockFetcher {
   readonly #runs = new Set<Promise<void>>();
   /** Of answers whose revision is not known yet. */
   readonly #unproven = new Set<RevisionProof>();
+  /** By proof that failed, why: what still comes of that answer is not kept. */
+  readonly #refuted = new WeakMap<RevisionProof, unknown>();
   /** The whole file under way, which a server sent in answer to a range. */
   #stream: Promise<void> | null = null;
 
@@ -93,6 +95,7 @@ export class BlockFetcher {
     const settled = (): void => void this.#unproven.delete(proof);
     proof.settled.then(settled, (error: unknown) => {
       settled();
+      this.#refuted.set(proof, error);
       this.onOutdated(error);
     });
   }
@@ -252,6 +255,10 @@ export class BlockFetcher {
     try {
       for await (const block of blocksOf(answer, this.#file.size)) {
         this.onReceived('isStored' in block ? block.byteLength : block.data.length);
+        if (answer.proof !== undefined && this.#refuted.has(answer.proof)) {
+          runs.take();
+          throw this.#refuted.get(answer.proof);
+        }
         if ('isStored' in block) {
           store(runs.take());
           this.#landed(block, expected, claim);

@@ -63,6 +63,19 @@ it('they leave the cache when the file was another one, and its readers are told
   expect(server.asked).toHaveLength(2);
 });
 
+it('what still comes of an answer whose file was another one is not kept', async () => {
+  const { server, reader, proofs, outdated } = setUp();
+  let blocks = 0;
+  server.during = async () => {
+    if (++blocks !== 3) return;
+    proofs[0]?.reject(changed);
+    await expect.poll(() => outdated).toEqual(['file']);
+  };
+  await expect(reader.read(Buffer.alloc(20 * BLOCK), 0)).rejects.toMatchObject({ code: 'revision-changed' });
+  await reader.idle();
+  expect(reader.present()).toBe(0);
+});
+
 it('nothing is told where the MD5 has shown meanwhile that all of it is of the revision', async () => {
   const { reader, proofs, outdated } = setUp(true);
   for (let block = 0; block < 40; block++) await readBlock(reader, block);
