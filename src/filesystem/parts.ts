@@ -17,6 +17,7 @@ import { Invalidations } from './core/invalidations.js';
 import { Handles } from './handles.js';
 import { CachedFiles } from './inspect/cached-files.js';
 import { Inspection } from './inspect/inspection.js';
+import { Disposal } from './names/disposal.js';
 import { HardLinks } from './names/hard-links.js';
 import { Namespace } from './names/namespace.js';
 import { AsideFiles } from './names/removed-while-open.js';
@@ -84,13 +85,14 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
   const asideFiles = new AsideFiles(core, contents, intents, account.root.id);
   contents.onAbandoned = (state) => asideFiles.release(state);
   orphans.vacate = (target, signal) => asideFiles.vacate(target, signal);
-  const forNames = { contents, uploader, intents, relocation, asideFiles };
+  const disposal = new Disposal(core, contents, asideFiles);
+  asideFiles.dispose = (file) => disposal.dispose(file);
+  const forNames = { contents, uploader, intents, relocation, asideFiles, disposal };
   const namespace = new Namespace(core, forNames);
-  asideFiles.dispose = (file) => namespace.dispose(file);
-  namespace.onRemoved = (bytes, toTrash) => space.removed(bytes, toTrash);
+  disposal.onRemoved = (bytes, toTrash) => space.removed(bytes, toTrash);
   const trash = new Trash(core, { ...forNames, namespace, space }, root);
   const pins: Pins = new Pins(core, namespace, root);
-  namespace.onTrashed = (remote) => trash.noteRemoved(remote);
+  disposal.onTrashed = (remote) => trash.noteRemoved(remote);
   const renaming = new Renaming(core, namespace, forNames);
   intents.unsettled.finish = (rename) => renaming.finish(rename);
   namespace.toNextName = (inode, caller) => renaming.toNextName(inode, caller);
@@ -100,7 +102,7 @@ export function assemble(core: Core, root: Ino, account: Account): Parts {
     ...forNames,
     ...{ passthrough, mappings, namespace, renaming, resizing, handles, space },
     discarding: new Discarding(core, contents),
-    copying: new Copying(core, contents, namespace, exclusion, (bytes) => space.changed(bytes)),
+    copying: new Copying(core, forNames, namespace, exclusion, (bytes) => space.changed(bytes)),
     specials: new SpecialFiles(core, namespace),
     links: new HardLinks(core, namespace, contents),
     xattrs: new Xattrs(core, new StateXattrs(core, pins)),

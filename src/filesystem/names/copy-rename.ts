@@ -22,6 +22,7 @@ import { type BegunCopy, findCopy } from '../recovery/copies.js';
 import type { Intents } from '../recovery/intents.js';
 import { confirmedWithin } from '../uploads/policy.js';
 import { requireBudgetToRename } from '../uploads/request-budget.js';
+import type { Disposal } from './disposal.js';
 import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
 
 /** The destination of a rename, and the entry that has the name now. */
@@ -49,13 +50,15 @@ export class CopyRename {
   readonly #core: Core;
   readonly #namespace: Namespace;
   readonly #contents: Contents;
+  readonly #disposal: Disposal;
   readonly #intents: Intents;
   readonly #applyMove: ApplyMove;
 
-  constructor(core: Core, namespace: Namespace, { contents, intents }: NamespaceParts, applyMove: ApplyMove) {
+  constructor(core: Core, namespace: Namespace, { contents, disposal, intents }: NamespaceParts, applyMove: ApplyMove) {
     this.#core = core;
     this.#namespace = namespace;
     this.#contents = contents;
+    this.#disposal = disposal;
     this.#intents = intents;
     this.#applyMove = applyMove;
   }
@@ -83,7 +86,7 @@ export class CopyRename {
   /** The object that was copied goes. Not where the copying took long, and another client has stored a newer version meanwhile. */
   async removeOriginal({ from, stored, begunAt }: Copied): Promise<void> {
     const { clock, options } = this.#core;
-    if (clock.now() - begunAt < confirmedWithin(options.ttl)) await this.#namespace.dispose(from);
+    if (clock.now() - begunAt < confirmedWithin(options.ttl)) await this.#disposal.dispose(from);
     else await this.#disposeUnchanged(from, stored);
   }
 
@@ -185,7 +188,7 @@ export class CopyRename {
     const now = await orGone(this.#core.provider.stat(file));
     if (now?.kind !== 'file' || revisionKey(now) !== revisionKey(file)) return;
     if (now.name !== file.name || now.parentId !== file.parentId) return;
-    await this.#namespace.dispose(now);
+    await this.#disposal.dispose(now);
     this.#core.directories.changes.note('file', file.id);
   }
 }

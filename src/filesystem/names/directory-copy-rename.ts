@@ -24,6 +24,7 @@ import { mayBeStored } from '../recovery/unsettled-renames.js';
 import { requireBudgetForAll } from '../uploads/request-budget.js';
 import type { Uploader } from '../uploads/uploader.js';
 import type { Copied, CopyRename, NewPlace } from './copy-rename.js';
+import type { Disposal } from './disposal.js';
 import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
 
 /** A larger directory is EXDEV, and the program copies it itself: one call should not take minutes, or an hour's requests. */
@@ -63,6 +64,7 @@ export class DirectoryCopyRename {
   readonly #contents: Contents;
   readonly #uploader: Uploader;
   readonly #copies: Copies;
+  readonly #disposal: Disposal;
   readonly #byCopy: CopyRename;
 
   constructor(core: Core, namespace: Namespace, parts: NamespaceParts, byCopy: CopyRename) {
@@ -71,6 +73,7 @@ export class DirectoryCopyRename {
     this.#contents = parts.contents;
     this.#uploader = parts.uploader;
     this.#copies = parts.intents.copies;
+    this.#disposal = parts.disposal;
     this.#byCopy = byCopy;
   }
 
@@ -323,7 +326,7 @@ export class DirectoryCopyRename {
 
   async #undo({ kept, folders, copies, rows }: Progress): Promise<void> {
     for (const { state, spool, row, stored } of copies.values()) {
-      await this.#copies.remove(row, stored, () => this.#namespace.dispose(stored));
+      await this.#copies.remove(row, stored, () => this.#disposal.dispose(stored));
       if (state.spool === spool) await this.#contents.discardUnchanged(state);
     }
     // One whose answer was lost is looked for.

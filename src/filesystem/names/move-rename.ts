@@ -13,6 +13,7 @@ import type { Intents } from '../recovery/intents.js';
 import { asideName } from '../recovery/retained-versions.js';
 import { isUndeletable } from '../uploads/orphans.js';
 import type { ApplyMove, NewPlace } from './copy-rename.js';
+import type { Disposal } from './disposal.js';
 import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
 import type { AsideFiles } from './removed-while-open.js';
 
@@ -21,13 +22,20 @@ export class MoveRename {
   readonly #namespace: Namespace;
   readonly #intents: Intents;
   readonly #asideFiles: AsideFiles;
+  readonly #disposal: Disposal;
   readonly #applyMove: ApplyMove;
 
-  constructor(core: Core, namespace: Namespace, { intents, asideFiles }: NamespaceParts, applyMove: ApplyMove) {
+  constructor(
+    core: Core,
+    namespace: Namespace,
+    { intents, asideFiles, disposal }: NamespaceParts,
+    applyMove: ApplyMove,
+  ) {
     this.#core = core;
     this.#namespace = namespace;
     this.#intents = intents;
     this.#asideFiles = asideFiles;
+    this.#disposal = disposal;
     this.#applyMove = applyMove;
   }
 
@@ -68,7 +76,7 @@ export class MoveRename {
     } catch (error) {
       if (stepsAside && this.#asideFiles.isRefusal(error)) {
         this.#intents.end(intent);
-        await this.#namespace.fetchForReaders(replaced, caller);
+        await this.#disposal.fetchForReaders(replaced, caller);
         return this.replace(source, remote, to, old, caller, true);
       }
       if (codeOf(error) !== 'not-found') {
@@ -89,7 +97,7 @@ export class MoveRename {
     await this.#applyMove(source, moved, to, aside);
     if (aside !== undefined) return;
     try {
-      await this.#namespace.dispose(stepped);
+      await this.#disposal.dispose(stepped);
       this.#intents.end(intent);
     } catch (error) {
       // The rename itself is done; only the old file is left over.

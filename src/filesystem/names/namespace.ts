@@ -1,10 +1,10 @@
 /** Names: lookup, readdir, mkdir, rmdir, unlink. Invariant: a change goes to the provider first, then to the table. */
-import { codeOf, messageOf } from '../../base/errors.js';
+import { codeOf } from '../../base/errors.js';
 import { atOnce, inTurns, Pieces } from '../../base/event-loop-turns.js';
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { nameBytes } from '../../base/raw-names.js';
 import { fromMs } from '../../base/timespec.js';
-import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
+import type { RemoteFile } from '../../providers/provider.js';
 import { type Ino, type Inode, isFirstName, isSpecial } from '../../tree/inode.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';
 import { type NamedInode, scanningNames } from '../../tree/scan.js';
@@ -17,12 +17,11 @@ import type { Relocation } from '../content/relocation.js';
 import { sharedRevision } from '../content/revisions.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, directoryOf, inodeOf, requireWritable } from '../core/core.js';
-import { extendDeadline } from '../core/deadlines.js';
-import { disposeRemote } from '../core/dispose-remote.js';
 import { FsError } from '../core/fs-error.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import type { Intents } from '../recovery/intents.js';
 import type { Uploader } from '../uploads/uploader.js';
+import type { Disposal } from './disposal.js';
 import { learnOtherNames } from './last-name.js';
 import { requireNameFits, requireNotReserved } from './name-rules.js';
 import type { AsideFiles } from './removed-while-open.js';
@@ -34,13 +33,10 @@ export interface NamespaceParts {
   readonly intents: Intents;
   readonly relocation: Relocation;
   readonly asideFiles: AsideFiles;
+  readonly disposal: Disposal;
 }
 
 export class Namespace {
-  /** Called with the bytes removed at the provider, and whether they went to the trash. */
-  onRemoved: (bytes: number, toTrash: boolean) => void = () => {};
-  /** Called with an object that went to the trash of the service. */
-  onTrashed: (remote: RemoteEntry) => void = () => {};
   /** Gives an inode the first of its further names in place of the name that goes (`Renaming.toNextName`). */
   toNextName: (inode: Inode, caller?: Caller) => Promise<boolean> = () => Promise.resolve(false);
   readonly #core: Core;
@@ -49,14 +45,16 @@ export class Namespace {
   readonly #uploader: Uploader;
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
+  readonly #disposal: Disposal;
 
-  constructor(core: Core, { contents, uploader, intents, relocation, asideFiles }: NamespaceParts) {
+  constructor(core: Core, { contents, uploader, intents, relocation, asideFiles, disposal }: NamespaceParts) {
     this.#core = core;
     this.#contents = contents;
     this.#uploader = uploader;
     this.#intents = intents;
     this.#relocation = relocation;
     this.#asideFiles = asideFiles;
+    this.#disposal = disposal;
   }
 
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined> {
@@ -197,22 +195,12 @@ export class Namespace {
     const state = this.#core.files.ensureState(inode.ino);
     const isSuspended = await this.#uploader.suspend(state);
     try {
-      if (!this.#asideFiles.isNeeded(state)) await this.fetchForReaders(state, caller);
+      if (!this.#asideFiles.isNeeded(state)) await this.#disposal.fetchForReaders(state, caller);
       await this.#contents.whileRemoving(state, () => this.#unlink(inode, state, caller));
     } finally {
       // Where it keeps its name after all.
       if (isSuspended) this.#uploader.released(state);
     }
-  }
-
-  /**
-   * Fetches the bytes that open handles may need after the removal. The time for that does not count against the
-   * deadline.
-   */
-  async fetchForReaders(state: FileState, caller: Caller | undefined): Promise<void> {
-    const since = this.#core.clock.now();
-    await this.#contents.fetchForReaders(state, caller?.signal);
-    extendDeadline(this.#core, caller, since);
   }
 
   async #unlink(inode: Inode, state: FileState, caller: Caller | undefined): Promise<void> {
@@ -238,41 +226,8 @@ export class Namespace {
 
   /** Removes the file at the provider (trash or permanently), or moves it aside if open handles still need it there. */
   async #removeRemote(state: FileState, remote: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
-    const aside = await this.stepAside(state, remote, caller);
-    if (aside === null) await this.dispose(remote, caller);
-    return aside;
-  }
-
-  /**
-   * Moves a file aside if open handles still need it at the provider. Null: they do not, their bytes are fetched, or the file is
-   * gone already.
-   */
-  async stepAside(state: FileState | undefined, remote: RemoteFile, caller?: Caller): Promise<AsideFile | null> {
-    if (!this.#asideFiles.isNeeded(state)) return null;
-    this.requireDeletes();
-    try {
-      const aside = await this.#asideFiles.stepAside(remote, caller);
-      if (aside === null) await this.fetchForReaders(state, caller);
-      return aside;
-    } catch (error) {
-      // It is gone already: there is nothing to read.
-      if (codeOf(error) !== 'not-found') throw error;
-      return null;
-    }
-  }
-
-  /**
-   * The next upload will replace the content of a file that other handles have open. They continue with a copy at the
-   * provider, or with bytes that are fetched here.
-   */
-  async copyAside(ino: Ino, old: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
-    const state = this.#core.files.state(ino);
-    if (!this.#asideFiles.isNeeded(state)) return null;
-    const aside = await this.#asideFiles.copyAside(old, caller).catch((error: unknown) => {
-      if (codeOf(error) !== 'not-found') throw error;
-      return null;
-    });
-    if (aside === null) await this.fetchForReaders(state, caller);
+    const aside = await this.#disposal.stepAside(state, remote, caller);
+    if (aside === null) await this.#disposal.dispose(remote, caller);
     return aside;
   }
 
@@ -294,13 +249,13 @@ export class Namespace {
     const { ino, remote } = inode;
     await this.requireEmpty(inode, caller);
     if (remote !== null) {
-      const gone = await this.expiringOnError([inode.parent, ino], () => this.dispose(remote, caller));
+      const gone = await this.expiringOnError([inode.parent, ino], () => this.#disposal.dispose(remote, caller));
       if (gone?.kind === 'folder' && (gone.fileCount ?? 0) + (gone.folderCount ?? 0) > 0) {
         await provider.untrash(remote);
         await directories.refresh(ino);
         // The count can be outdated while the listing is current.
         if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${inode.name} is not empty`);
-        await this.dispose(remote, caller);
+        await this.#disposal.dispose(remote, caller);
       }
       directories.changes.note('folder', remote.id);
     }
@@ -316,38 +271,6 @@ export class Namespace {
     if (remote !== null && (!goesToTrash || !isCounted || !directories.isFresh(ino)))
       await directories.refresh(ino, 'foreground', caller?.signal);
     if (table.hasChildren(ino)) throw new FsError('ENOTEMPTY', `${name} is not empty`);
-  }
-
-  /**
-   * Removes an object, to the trash or permanently as the mount options say. An object that is already gone is no
-   * error.
-   */
-  async dispose(remote: RemoteEntry, caller?: Caller): Promise<RemoteEntry | null> {
-    const { provider } = this.#core;
-    if (remote.kind === 'file' && this.#asideFiles.leaveToReaders(remote)) return null;
-    try {
-      this.requireDeletes();
-      // Every directory that is removed was seen to be empty.
-      const { signal, deadline } = caller ?? {};
-      const gone = await disposeRemote(this.#core, remote, { signal, deadline, onlyEmpty: remote.kind === 'folder' });
-      if (gone !== null) this.onTrashed(remote);
-      this.onRemoved(bytesOf(remote), gone !== null);
-      return gone;
-    } catch (error) {
-      const isImplied = remote.kind === 'folder' && provider.capabilities.folders === 'implied';
-      if (isImplied && codeOf(error) === 'exists') throw new FsError('ENOTEMPTY', messageOf(error), { cause: error });
-      if (codeOf(error) === 'unsupported') throw new FsError('EPERM', messageOf(error), { cause: error });
-      if (codeOf(error) !== 'not-found') throw error;
-    }
-    return null;
-  }
-
-  /** EPERM if the provider has no way to remove anything. */
-  requireDeletes(): void {
-    const { name, capabilities } = this.#core.provider;
-    if (!capabilities.permanentDelete && !capabilities.trash) {
-      throw new FsError('EPERM', `${name} offers no way to delete`);
-    }
   }
 
   /** Checks that the directory can take `name` and that the name is free. EEXIST, and the errors of `requireFits`. */
@@ -387,10 +310,6 @@ export class Namespace {
       throw error;
     }
   }
-}
-
-function bytesOf(remote: RemoteEntry): number {
-  return remote.kind === 'file' ? remote.size : 0;
 }
 
 /** The provider's id of a directory; ENOENT if it is not there (any more). */

@@ -24,6 +24,7 @@ import type { Intents } from '../recovery/intents.js';
 import type { Uploader } from '../uploads/uploader.js';
 import { type ApplyMove, CopyRename, type NewPlace } from './copy-rename.js';
 import { DirectoryCopyRename } from './directory-copy-rename.js';
+import type { Disposal } from './disposal.js';
 import { Exchanging } from './exchanging.js';
 import { learnOtherNames } from './last-name.js';
 import { MoveRename, remoteName } from './move-rename.js';
@@ -46,18 +47,20 @@ export class Renaming {
   readonly #parts: NamespaceParts;
   readonly #relocation: Relocation;
   readonly #asideFiles: AsideFiles;
+  readonly #disposal: Disposal;
 
   constructor(core: Core, namespace: Namespace, parts: NamespaceParts) {
     this.#core = core;
     this.#namespace = namespace;
     this.#parts = parts;
-    this.#byRow = new RowRename(core, namespace, parts);
+    this.#byRow = new RowRename(core, parts);
     this.#exchanging = new Exchanging(core, namespace, parts);
     this.#contents = parts.contents;
     this.#uploader = parts.uploader;
     this.#intents = parts.intents;
     this.#relocation = parts.relocation;
     this.#asideFiles = parts.asideFiles;
+    this.#disposal = parts.disposal;
     const applyMove: ApplyMove = (...move) => this.#applyMove(...move);
     this.#byCopy = new CopyRename(core, namespace, parts, applyMove);
     this.#byMove = new MoveRename(core, namespace, parts, applyMove);
@@ -145,7 +148,7 @@ export class Renaming {
         const state = this.#core.files.ensureState(replaced.ino);
         // Such a rename stores the source anew, and at once overwrites what the readers of the target need.
         const isOverwritten = !isRow && now.remote !== null && !this.#core.provider.capabilities.moveFile;
-        if (isOverwritten || !this.#asideFiles.isNeeded(state)) await this.#namespace.fetchForReaders(state, caller);
+        if (isOverwritten || !this.#asideFiles.isNeeded(state)) await this.#disposal.fetchForReaders(state, caller);
         await this.#contents.whileRemoving(state, carryOut);
       }
       return true;
@@ -229,7 +232,7 @@ export class Renaming {
     const old = target === undefined ? null : remoteFileOf(target);
     const remote = remoteFileOf(source);
     // Checked before anything is moved aside: a file that cannot be removed would stay there.
-    if (old !== null) this.#namespace.requireDeletes();
+    if (old !== null) this.#disposal.requireDeletes();
     if (target !== undefined && old !== null && remote !== null)
       await this.#byMove.replace(source, remote, { ...to, target }, old, caller);
     else await this.#byMove.move(source, source.remote, to, caller);
@@ -317,8 +320,7 @@ export class Renaming {
     const old = target === undefined ? null : remoteFileOf(target);
     // Bytes of the old base must be fetched before the base changes.
     if (old !== null && state?.spool != null) await this.#contents.fill(state, state.spool, caller?.signal);
-    const aside =
-      target === undefined || old === null ? null : await this.#namespace.copyAside(target.ino, old, caller);
+    const aside = target === undefined || old === null ? null : await this.#disposal.copyAside(target.ino, old, caller);
     table.transaction(() => {
       if (target !== undefined) dropName(this.#core, target);
       if (aside !== null) this.#asideFiles.commit(aside);

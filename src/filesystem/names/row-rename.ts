@@ -9,7 +9,8 @@ import type { Core } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { AsideFile } from '../core/open-files.js';
 import type { NewPlace } from './copy-rename.js';
-import type { Namespace, NamespaceParts } from './namespace.js';
+import type { Disposal } from './disposal.js';
+import type { NamespaceParts } from './namespace.js';
 
 /** A name in a directory. */
 export interface Place {
@@ -19,12 +20,12 @@ export interface Place {
 
 export class RowRename {
   readonly #core: Core;
-  readonly #namespace: Namespace;
+  readonly #disposal: Disposal;
   readonly #parts: NamespaceParts;
 
-  constructor(core: Core, namespace: Namespace, parts: NamespaceParts) {
+  constructor(core: Core, parts: NamespaceParts) {
     this.#core = core;
-    this.#namespace = namespace;
+    this.#disposal = parts.disposal;
     this.#parts = parts;
   }
 
@@ -47,7 +48,7 @@ export class RowRename {
     if (target !== undefined) unlinkReplaced(this.#core, this.#parts, target.ino, aside ?? undefined);
     if (old === null) return;
     directories.changes.note('file', old.id);
-    if (orphan !== null) await intents.removeNoted(orphan, old, () => this.#namespace.dispose(old, caller));
+    if (orphan !== null) await intents.removeNoted(orphan, old, () => this.#disposal.dispose(old, caller));
   }
 
   #stepAside(
@@ -55,9 +56,9 @@ export class RowRename {
     old: NonNullable<ReturnType<typeof remoteFileOf>>,
     caller: Caller | undefined,
   ): Promise<AsideFile | null> {
-    this.#namespace.requireDeletes();
+    this.#disposal.requireDeletes();
     if (old.access === 'read') throw new FsError('EACCES', `${target.name} is read-only`);
-    return this.#namespace.stepAside(this.#core.files.state(target.ino), old, caller);
+    return this.#disposal.stepAside(this.#core.files.state(target.ino), old, caller);
   }
 }
 

@@ -11,7 +11,8 @@ import { isUnavailable } from '../core/deadlines.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState, Handle } from '../core/open-files.js';
 import type { Exclusion } from '../uploads/exclusion.js';
-import type { Namespace } from './namespace.js';
+import type { Disposal } from './disposal.js';
+import type { Namespace, NamespaceParts } from './namespace.js';
 
 /** Makes the caller read and write the bytes itself. */
 const byBytes = new FsError('ENOTSUP', 'only whole stored files are copied by the provider, to new files');
@@ -29,13 +30,14 @@ export class Copying {
   readonly #core: Core;
   readonly #contents: Contents;
   readonly #namespace: Namespace;
+  readonly #disposal: Disposal;
   readonly #exclusion: Exclusion;
   readonly #onSpace: (bytes: number) => void;
 
   /** `onSpace` is called with the bytes of each copy. */
   constructor(
     core: Core,
-    contents: Contents,
+    { contents, disposal }: NamespaceParts,
     namespace: Namespace,
     exclusion: Exclusion,
     onSpace: (bytes: number) => void,
@@ -45,6 +47,7 @@ export class Copying {
     this.#core = core;
     this.#contents = contents;
     this.#namespace = namespace;
+    this.#disposal = disposal;
   }
 
   /**
@@ -99,7 +102,7 @@ export class Copying {
       { ino: state.ino },
       `the provider's copy of ${pathOf(this.#core, source.state.ino)} is not wanted`,
     );
-    await this.#namespace.dispose(copy);
+    await this.#disposal.dispose(copy);
     throw byBytes;
   }
 

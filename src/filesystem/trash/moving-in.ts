@@ -49,7 +49,7 @@ export class MovingIn {
    */
   async move(parent: Ino, name: string, as: string, caller: Caller | undefined): Promise<void> {
     requireWritable(this.#core);
-    const { namespace, contents, intents } = this.#parts;
+    const { namespace, contents, disposal, intents } = this.#parts;
     const source = await namespace.find(parent, name, caller);
     await learnOtherNames(this.#core, { parent, name }, caller);
     this.#requireMovable(source, parent, name);
@@ -60,7 +60,7 @@ export class MovingIn {
       this.#requireMovable(now, parent, name);
       for (const state of this.#statesIn(now.ino)) {
         this.#requireQuiet(state);
-        await namespace.fetchForReaders(state, caller);
+        await disposal.fetchForReaders(state, caller);
       }
       const state = this.#core.files.state(now.ino);
       const request = (): Promise<void> =>
