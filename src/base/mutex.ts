@@ -6,21 +6,21 @@ export class Mutex {
   /** Rejects with the signal's reason where it aborts before the turn has come. */
   run<T>(act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     this.#count++;
-    let hasBegun = false;
+    let begun = (): void => undefined;
     const turn = this.#tail.then(() => {
       signal?.throwIfAborted();
-      hasBegun = true;
+      begun();
       return act();
     });
     this.#tail = turn.then(this.#leave, this.#leave);
     if (signal === undefined) return turn;
     return new Promise((resolve, reject) => {
-      const giveUp = (): void => {
-        if (!hasBegun) reject(signal.reason);
-      };
-      signal.addEventListener('abort', giveUp, { once: true });
+      const giveUp = (): void => reject(signal.reason);
+      // An act may hold a hundred of these under one signal: it is heard only where it matters.
+      begun = () => signal.removeEventListener('abort', giveUp);
       if (signal.aborted) giveUp();
-      turn.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
+      else signal.addEventListener('abort', giveUp, { once: true });
+      turn.then(resolve, reject);
     });
   }
 

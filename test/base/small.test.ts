@@ -8,6 +8,7 @@ import { lruOf } from '../../src/base/lru.js';
 import { Mutex } from '../../src/base/mutex.js';
 import { fromMs, toMs } from '../../src/base/timespec.js';
 import { untilAborted } from '../../src/base/until-aborted.js';
+import { deferred } from '../support/deferred.js';
 
 describe('Mutex', () => {
   it('runs one act at a time, in order, whatever fails', async () => {
@@ -33,6 +34,26 @@ describe('Mutex', () => {
     for (let n = 0; n < 3; n++) void mutex.run(async () => void left++);
     await mutex.idle();
     expect(left).toBe(3);
+  });
+
+  it('is given up by its signal while it waits, and listens no longer than that', async () => {
+    const { signal } = new AbortController();
+    const nested = async (depth: number): Promise<number> =>
+      depth === 0 ? getEventListeners(signal, 'abort').length : await new Mutex().run(() => nested(depth - 1), signal);
+    expect(await nested(20)).toBe(0);
+
+    const mutex = new Mutex();
+    const held = deferred();
+    const first = mutex.run(() => held.promise, signal);
+    const giving = new AbortController();
+    const second = mutex.run(() => Promise.reject(new Error('it ran')), giving.signal);
+    giving.abort(new Error('given up'));
+    await expect(second).rejects.toThrow('given up');
+    await expect(mutex.run(async () => 1, giving.signal)).rejects.toThrow('given up');
+    held.resolve();
+    await first;
+    await mutex.idle();
+    expect(mutex.isBusy).toBe(false);
   });
 });
 
