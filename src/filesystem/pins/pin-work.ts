@@ -7,6 +7,7 @@ import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Ino } from '../../tree/inode.js';
 import { afterFailure } from './pin-policy.js';
+import { WaitingJobs } from './waiting-jobs.js';
 
 /** Jobs at a time: what programs ask for finds connections free. */
 const PARALLEL = 2;
@@ -39,7 +40,7 @@ export class PinWork {
   readonly #options: PinWorkOptions;
   readonly #time: SteadyTime;
   /** Listings come first: they tell what is to be fetched. */
-  readonly #waiting = { list: new Set<Job>(), fetch: new Set<Job>() };
+  readonly #waiting = { list: new WaitingJobs<Job>(), fetch: new WaitingJobs<Job>() };
   /** What ends each job that is under way. Jobs that wait have none: there may be a hundred thousand of them. */
   readonly #running = new Map<Job, AbortController>();
   /** Those whose last try has failed. */
@@ -65,7 +66,7 @@ export class PinWork {
 
   add(act: Job['act'], ino: Ino): Job {
     const job: Job = { act, ino, error: null, failures: 0, bytes: 0, notBefore: 0 };
-    this.#waiting[act].add(job);
+    this.#waiting[act].add(job, 0);
     this.#start();
     return job;
   }
@@ -108,13 +109,7 @@ export class PinWork {
   #next(): Job | undefined {
     const now = this.#time.now();
     if (now < this.#pausedUntil) return undefined;
-    for (const jobs of [this.#waiting.list, this.#waiting.fetch])
-      for (const job of jobs) {
-        if (job.notBefore > now) continue;
-        jobs.delete(job);
-        return job;
-      }
-    return undefined;
+    return this.#waiting.list.take(now) ?? this.#waiting.fetch.take(now);
   }
 
   async #run(job: Job): Promise<void> {
@@ -152,7 +147,7 @@ export class PinWork {
         this.#pauseReason = job.error;
       }
       log.info({ ino: job.ino, code: codeOf(error), pauseMs, delayMs }, `pinned: ${job.error}`);
-      this.#waiting[job.act].add(job);
+      this.#waiting[job.act].add(job, delayMs);
       if (isOutdated) relist(job.ino);
     } finally {
       this.#running.delete(job);
@@ -161,8 +156,7 @@ export class PinWork {
 
   /** Waits until a job may begin, or comes. */
   async #untilDue(): Promise<void> {
-    let due = Number.POSITIVE_INFINITY;
-    for (const jobs of Object.values(this.#waiting)) for (const { notBefore } of jobs) due = Math.min(due, notBefore);
+    const due = Math.min(this.#waiting.list.due(), this.#waiting.fetch.due());
     const ms = Math.min(LOOK_MS, Math.max(1, Math.max(due, this.#pausedUntil) - this.#time.now()));
     if (this.#wake.signal.aborted) this.#wake = new AbortController();
     await this.#options.clock.sleep(ms, this.#wake.signal).catch(() => undefined);

@@ -3,6 +3,7 @@
  * rewritten or after a failed try, and only one runs at a time while the provider is unavailable.
  */
 import type { Clock } from '../../base/clock.js';
+import { Fifo } from '../../base/fifo.js';
 import { lruOf } from '../../base/lru.js';
 import type { Ino } from '../../tree/inode.js';
 import {
@@ -43,7 +44,7 @@ export class UploadQueue {
   readonly #run: (ino: Ino) => Promise<Verdict>;
   #width: QueueWidth;
   /** Ready to begin, oldest first. */
-  readonly #ready = { short: new Map<Ino, Entry>(), long: new Map<Ino, Entry>() };
+  readonly #ready = { short: new Fifo<Ino, Entry>(), long: new Fifo<Ino, Entry>() };
   /** Waiting for their time to begin; the controller ends the wait. */
   readonly #later = new Map<Ino, { readonly entry: Entry; readonly wait: AbortController }>();
   readonly #running = new Map<Ino, { readonly isLong: boolean; readonly done: Promise<void> }>();
@@ -181,8 +182,8 @@ export class UploadQueue {
 
   #next(): Entry | undefined {
     const { short, long } = this.#ready;
-    const [small] = short.values();
-    const [big] = long.values();
+    const { first: small } = short;
+    const { first: big } = long;
     let longs = 0;
     for (const { isLong } of this.#running.values()) if (isLong) longs++;
     const kind = nextKind(

@@ -1,3 +1,4 @@
+import { Fifo } from '../../../base/fifo.js';
 import type { Priority } from '../../provider.js';
 
 interface Waiter {
@@ -13,8 +14,8 @@ interface Waiter {
 export class PriorityGate {
   readonly #limit: number;
   readonly #backgroundLimit: number;
-  readonly #foreground = new Set<Waiter>();
-  readonly #background = new Set<Waiter>();
+  readonly #foreground = new Fifo<Waiter, Waiter>();
+  readonly #background = new Fifo<Waiter, Waiter>();
   #running = 0;
 
   constructor(limit: number) {
@@ -38,7 +39,7 @@ export class PriorityGate {
     };
   }
 
-  #wait(queue: Set<Waiter>, signal?: AbortSignal): Promise<void> {
+  #wait(queue: Fifo<Waiter, Waiter>, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         queue.delete(waiter);
@@ -50,7 +51,7 @@ export class PriorityGate {
           resolve();
         },
       };
-      queue.add(waiter);
+      queue.set(waiter, waiter);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   }
@@ -63,7 +64,7 @@ export class PriorityGate {
           : this.#running < this.#backgroundLimit
             ? this.#background
             : undefined;
-      const next = queue?.values().next().value;
+      const next = queue?.first;
       if (queue === undefined || next === undefined) return;
       queue.delete(next);
       this.#running += 1;
