@@ -35,8 +35,14 @@ install_packages() {
   say "Installing: $missing"
   as_root apt-get update -q >/dev/null
   # shellcheck disable=SC2086
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
+  apt_install $missing
 }
+
+# Packages of the distribution by their names, and of what they recommend nothing.
+apt_install() {
+  with_signs_of_life apt_occupation run_apt "$@"
+}
+run_apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null; }
 
 # better-sqlite3 12, which a checkout has for Node.js 20, crashes in Node.js 24.
 is_node_suitable() {
@@ -67,7 +73,7 @@ bring_node() {
     command -v apt-get >/dev/null 2>&1 || return 1
     say "Installing npm of the distribution, which fetches a suitable Node.js (a minute or two) …"
     as_root apt-get update -q >/dev/null
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends npm >/dev/null || return 1
+    apt_install npm || return 1
   fi
   rm -rf .node
   mkdir .node
@@ -99,31 +105,42 @@ bring_part() {
 install_modules() {
   node scripts/modules-current.mjs && return 0
   say "Installing the Node packages (compiles better-sqlite3 where no binary fits: a minute or two) …"
-  with_signs_of_life env NODE_NO_WARNINGS=1 npm ci --no-audit --no-fund --loglevel=error
+  with_signs_of_life npm_occupation env NODE_NO_WARNINGS=1 npm ci --no-audit --no-fund --loglevel=error
 }
 
-# Runs a command that says nothing for minutes. Every ten seconds a line tells what it is at.
+# Runs a command that says nothing for minutes. Every ten seconds a line has what the function named first says that it is at.
 with_signs_of_life() {
-  local pid started=$SECONDS status=0 seconds=0 next=10
-  "$@" >&2 &
-  pid=$!
-  # What runs beside a script does not hear of Ctrl-C.
-  trap 'kill "$pid"; exit 130' INT TERM
-  while kill -0 "$pid" 2>/dev/null; do
-    sleep 1
-    seconds=$((SECONDS - started))
-    # Not "every tenth second": on a busy machine a turn takes longer than a second, and misses it.
-    [ "$seconds" -ge "$next" ] && kill -0 "$pid" 2>/dev/null || continue
-    say "  … $seconds s: $(occupation)"
-    next=$((seconds + 10))
-  done
-  wait "$pid" || status=$?
-  trap - INT TERM
+  local teller status=0
+  # Not the command runs beside the script, but this: the command is to hear of Ctrl-C.
+  tell_signs_of_life "$1" &
+  teller=$!
+  "${@:2}" >&2 || status=$?
+  kill "$teller" 2>/dev/null || true
+  wait "$teller" 2>/dev/null || true
   return "$status"
 }
 
-# What an installation of Node packages is at.
-occupation() {
+# For as long as the script lives.
+tell_signs_of_life() {
+  local started=$SECONDS seconds next=10
+  while sleep 1 && kill -0 "$$" 2>/dev/null; do
+    seconds=$((SECONDS - started))
+    # Not "every tenth second": on a busy machine a turn takes longer than a second, and misses it.
+    [ "$seconds" -ge "$next" ] || continue
+    say "  … $seconds s: $("$1")"
+    next=$((seconds + 10))
+  done
+}
+
+# What apt is at.
+apt_occupation() {
+  if grep -qx dpkg /proc/[0-9]*/comm 2>/dev/null; then echo "dpkg, $(tail -n 1 /var/log/dpkg.log | cut -d ' ' -f 3-)"; else
+    echo "fetching, $(find /var/cache/apt/archives -maxdepth 1 -name '*.deb' | wc -l) packages so far"
+  fi
+}
+
+# What npm is at.
+npm_occupation() {
   local process compiled=
   for process in $(grep -lxE 'cc1|cc1plus' /proc/[0-9]*/comm 2>/dev/null); do
     compiled=$(tr '\0' '\n' <"${process%comm}cmdline" 2>/dev/null | grep -oE '[^/]*\.(c|cc|cpp)$' | head -1) || true

@@ -84,10 +84,24 @@ describe.skipIf(process.platform !== 'linux')('a machine without a suitable Node
 });
 
 describe('a command that takes long', () => {
+  // No turn comes at a whole ten seconds; each real second adds another one.
+  const clock = 'sleep() { SECONDS=$((SECONDS + 7)); command sleep 0.05; }; ';
+
   it('passes its end on, and says what it is at', () => {
-    // No turn comes at a whole ten seconds; each real second adds another one.
-    const clock = 'sleep() { SECONDS=$((SECONDS + 7)); command sleep 0.05; }; ';
-    const { status, stderr } = run(`${clock} with_signs_of_life bash -c 'command sleep 0.5; exit 7'`);
-    expect([status, stderr]).toEqual([7, expect.stringMatching(/^ {2}… 1[4-9] s: (fetching|compiling) /m)]);
+    const script = `${clock} at() { echo work; }; with_signs_of_life at bash -c 'command sleep 0.5; exit 7'`;
+    const { status, stdout, stderr } = run(script);
+    expect([status, stdout]).toEqual([7, '']);
+    expect(stderr).toMatch(/^ {2}… 1[4-9] s: work\n/);
+  });
+
+  it.skipIf(process.platform !== 'linux')('says something of npm and of apt whatever they are at', () => {
+    const { status, stdout } = run('npm_occupation; apt_occupation');
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^(fetching|compiling) .*\n(fetching|dpkg), .*\n$/)]);
+  });
+
+  it('has nobody tell of it any more where the script was killed', () => {
+    // This returns when the last process has closed its stderr.
+    const { status } = run(`at() { echo work; }; with_signs_of_life at sh -c 'kill -9 $PPID'`);
+    expect(status).toBeNull();
   });
 });
