@@ -53,7 +53,9 @@ function viewOfOne(status: MountStatus, past: Past | null): string[] {
   lines.push(...uploadLines(status, past), ...downloadLines(status, past), ...failureLines(status));
   for (const { path, size } of excluded) lines.push(`  excluded  ${path}  ${formatSize(size)}  stays on this machine`);
   if (metadata !== undefined && metadata.pending > 0)
-    lines.push(`  metadata  ${metadata.pending} changes are not in the account yet${because(metadata.error)}`);
+    lines.push(
+      `  metadata  ${formatCount(metadata.pending, 'change')} not in the account yet${because(metadata.error)}`,
+    );
   for (const machine of metadata?.refused ?? [])
     lines.push(`  METADATA  of machine ${machine} is of a later version: update syncmount`);
   if (pins !== undefined) lines.push(`  pinned    ${pinsLine(pins)}`);

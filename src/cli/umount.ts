@@ -205,7 +205,8 @@ function barView(): View {
         complain(whatIsWaitedFor(outage));
         isTold = true;
       }
-      if (files + metadata === 0 && !bar.isShown) return;
+      // What was told last stays on the line until the mount has ended.
+      if (files + metadata === 0) return;
       total = Math.max(total, bytes, 1);
       bar.show(total - bytes, total, whatIsStored(now).replace(/^\w+: /, ''));
     },

@@ -106,6 +106,15 @@ describe('a call that fails for a reason that its errno does not tell', () => {
     expect(lines[0]).toMatch(new RegExp(`^${name} /`));
   });
 
+  it('names what was removed as it was known last', async () => {
+    const { m, root, handle } = await place();
+    await m.fs.unlink(root, 'f');
+    const before = m.messages.length;
+    breakNext(m.core.files, 'handle');
+    expect(() => m.fs.read(handle, Buffer.alloc(4), 0)).toThrow(expect.objectContaining({ code: 'EIO' }));
+    expect(m.messages.slice(before)).toEqual([expect.stringMatching(/^read \/f \(removed\): EIO/)]);
+  });
+
   it('an upload that close() waited for has one line, not one of the upload and one of the call', async () => {
     const { m, handle } = await place();
     await m.write(handle, 'more');

@@ -36,8 +36,10 @@ describe('a failure is worth a line', () => {
     };
     const upwards = function* (ino: number) {
       yield { ino, parent: 1, name: `d${ino}` };
+      yield { ino: 1, parent: null, name: '' };
     };
-    const core = { table: { upwards }, files: {}, log, clock: { ...systemClock, now: () => now } };
+    const isRoot = ({ ino }: { ino: number }): boolean => ino === 1;
+    const core = { table: { upwards, isRoot }, files: {}, log, clock: { ...systemClock, now: () => now } };
     const failures = new FailureLog(core as unknown as ConstructorParameters<typeof FailureLog>[0]);
     const error = (): FsError => new FsError('EIO', cause.message, { cause });
     for (let ino = 2; ino < 1002; ino++) for (let tries = 0; tries < 2; tries++) failures.of('readdir', ino)(error());

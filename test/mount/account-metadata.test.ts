@@ -195,7 +195,7 @@ describeEach(overKernel, 'the account carries metadata: $provider', (subject, tu
     await a.mount(...carried);
     await a.out('mkdir d; echo x > d/x; chmod 600 d/x');
     expect((await a.status()).metadata?.pending).toBeGreaterThan(0);
-    expect((await a.cli(['status'])).stdout).toMatch(/metadata\s+\d+ changes are not in the account yet/);
+    expect((await a.cli(['status'])).stdout).toMatch(/metadata\s+\d+ changes? not in the account yet/);
     await a.out(`python3 -c "import os; f = os.open('d', os.O_RDONLY); os.fsync(f)"`);
     expect((await a.status()).metadata).toEqual({ pending: 0 });
     expect(await storeOf(a)).toContainEqual(expect.objectContaining({ name: 'x', mode: '0600' }));

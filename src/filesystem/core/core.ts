@@ -85,12 +85,15 @@ export function requireWritable(core: Core): void {
   core.spool.keepReserve();
 }
 
-/** The path of an object, for people and logs: from the directory `root`, or from the account's own root. */
-export function pathOf(core: Pick<Core, 'table'>, ino: Ino, root?: Ino): string {
+/**
+ * The path of an object, for people and logs: from the directory `root`, or from the account's own root. Of what was removed, the
+ * names that are known still, and a word about it.
+ */
+export function pathOf({ table }: Pick<Core, 'table'>, ino: Ino, root?: Ino): string {
   const names: string[] = [];
-  for (const at of core.table.upwards(ino)) {
-    if (at.parent === null || at.ino === root) break;
+  for (const at of table.upwards(ino)) {
+    if (at.ino === root || table.isRoot(at)) return `/${names.join('/')}`;
     names.unshift(at.name);
   }
-  return `/${names.join('/')}`;
+  return `/${names.join('/')} (removed)`;
 }
