@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
 import type { UploadSource } from '../../src/providers/content.js';
 import { ExchangeThread } from '../../src/threads/exchange-thread.js';
 import { type MiniAccount, md5, miniAccount, source } from '../providers/mini-account.js';
@@ -21,11 +22,11 @@ afterAll(async () => {
 beforeEach(() => writeFileSync(path, data));
 
 /** Its `read` must not be used. */
-function inFile(): UploadSource & { uses: number; lent: number } {
+function inFile(content = data): UploadSource & { uses: number; lent: number } {
   const counted = {
     uses: 0,
     lent: 0,
-    ...source(data),
+    ...source(content),
     read: () => {
       throw new Error('read on the event loop');
     },
@@ -103,6 +104,27 @@ test('an upload that is given up lets the file go', async () => {
     code: 'aborted',
   });
   await expect.poll(() => content.uses).toBe(0);
+});
+
+test('sixteen chunks that listen to one signal are no warning in the log', async () => {
+  // For a clock that stands still every line is fast.
+  const clock = { ...systemClock, now: () => 0 };
+  const mini = await account({ simpleUploadLimit: MIB, chunkBytes: 1.25 * MIB, clock });
+  const abort = new AbortController();
+  let sent = 0;
+  mini.before = (request) => request.method === 'POST' && /upload\/\w+$/.test(request.path) && sent++ > 0;
+  const warnings: string[] = [];
+  const warned = ({ message }: Error): void => void warnings.push(message);
+  process.on('warning', warned);
+  const large = Buffer.alloc(20 * 1.25 * MIB);
+  writeFileSync(path, large);
+  const upload = mini.provider.upload(target, inFile(large), { signal: abort.signal });
+  upload.catch(() => undefined);
+  await expect.poll(() => sent).toBeGreaterThan(16);
+  abort.abort();
+  await expect(upload).rejects.toMatchObject({ code: 'aborted' });
+  process.off('warning', warned);
+  expect(warnings).toEqual([]);
 });
 
 test('a thread that ends fails what it sends, and the next upload starts another', async () => {

@@ -2,6 +2,7 @@
  * The HTTP client of all providers. It signs requests, limits them per host and by the account's rate limit, counts them,
  * and repeats them until a deadline (`RepeatedRequest`). A request resolves with a validated value or rejects with a `ProviderError`.
  */
+import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../../../base/clock.js';
 import { type Log, silentLog } from '../../../base/log.js';
 import { ProviderError } from '../../errors.js';
@@ -150,6 +151,8 @@ export class HttpClient {
    * the function that releases the slot.
    */
   async acquire(origin: string, route: string, options: CallOptions, signed = true): Promise<() => void> {
+    // Many requests listen to one signal: the chunks of an upload, the pages of a list. More than ten are no leak.
+    if (options.signal !== undefined) setMaxListeners(0, options.signal);
     if (signed) await this.#limiter?.acquire(route, this.#maxWaitOf(options), options);
     try {
       return await this.#acquireSlot(origin, route, options);

@@ -4,7 +4,7 @@
  * Each try has one stall timer, which every byte restarts, instead of undici's timeouts: its headers timeout also runs
  * while a large upload waits for a slow line, and would abort a transfer that moves.
  */
-import { EventEmitter, setMaxListeners } from 'node:events';
+import { EventEmitter } from 'node:events';
 import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../../base/errors.js';
 import { Agent } from './agent.js';
@@ -73,8 +73,6 @@ export class Watch implements ExchangeWatch {
     this.stallMs = Math.max(1, stallMs);
     this.#signal = signal;
     this.#arm();
-    // Many requests listen to one signal: the chunks of an upload, the pages of a list.
-    if (signal !== undefined) setMaxListeners(0, signal);
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
