@@ -14,9 +14,9 @@ const MIB = 1024 * 1024;
 
 /**
  * Everything that lives in the directory `top`, behind links like `link`: our services speak TLS with `tls`, and their downloads carry
- * neither ETag nor Last-Modified without `validators`. `end` takes it all away again.
+ * neither ETag nor Last-Modified without `validators`; their event loops are not watched without `stalls`. `end` takes it all away again.
  */
-export function createBench(top, link, { tls = false, validators = true } = {}) {
+export function createBench(top, link, { tls = false, validators = true, stalls = true } = {}) {
   const env = { ...process.env };
   // rclone's remote, told through the environment: its connection strings trip over the colons of a URL.
   Object.assign(env, { RCLONE_CONFIG_BENCH_TYPE: 'webdav', RCLONE_CONFIG_BENCH_VENDOR: 'other' });
@@ -163,7 +163,7 @@ export function createBench(top, link, { tls = false, validators = true } = {}) 
   }
 
   const readings = validators ? [] : ['validator=none'];
-  const place = { top, env, link, certificate, trust, readings, mounts, background, sh, until };
+  const place = { top, env, link, certificate, trust, readings, stalls, mounts, background, sh, until };
   return {
     top,
     sh,

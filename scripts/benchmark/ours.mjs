@@ -20,7 +20,7 @@ const watchLoop = resolve('test/load/watch-loop.cjs');
  * `bench`: what `createBench` tells of where it is to be.
  */
 export async function startOurs(bench, name, { checkout = here, flags = [], provider = '4shared' } = {}) {
-  const { top, env, link, certificate, trust, readings, mounts, background, sh, until } = bench;
+  const { top, env, link, certificate, trust, readings, stalls, mounts, background, sh, until } = bench;
   const program = programOf(checkout);
   const home = join(top, name);
   mkdirSync(home);
@@ -28,8 +28,7 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
   const own = {
     ...env,
     ...(certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate.cert }),
-    NODE_OPTIONS: `--require=${watchLoop} ${env.NODE_OPTIONS ?? ''}`,
-    LOOP_WATCH_FILE: stallFile,
+    ...(stalls ? { NODE_OPTIONS: `--require=${watchLoop} ${env.NODE_OPTIONS ?? ''}`, LOOP_WATCH_FILE: stallFile } : {}),
   };
   for (const what of ['config', 'state', 'cache']) own[`SYNCMOUNT_${what.toUpperCase()}_DIR`] = join(home, what);
   const cli = (...args) => run(process.execPath, [program, ...args], { env: own });
@@ -73,7 +72,7 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
       await cli('mount', 'bench:', mnt, ...flags, ...more);
       pid = JSON.parse((await cli('status', mnt, '--json')).stdout).pid;
       // The start of the process is a stall by itself: modules are loaded.
-      await takeStall();
+      if (stalls) await takeStall();
     },
     umount: async () => {
       if (pid !== 0) await cli('umount', mnt);
@@ -86,7 +85,7 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
     isStored: async () => JSON.parse((await cli('status', mnt, '--json')).stdout).pending.length === 0,
     memory: async () => residentBytes(pid),
     cpu: async () => cpuOf(pid),
-    stall: async () => (pid === 0 ? null : takeStall()),
+    stall: async () => (pid === 0 || !stalls ? null : takeStall()),
     isOneLoop: true,
     /** Without --write-back. To ask whether all is stored takes a process, which the time would include. */
     storesAtClose: true,

@@ -4,8 +4,11 @@ import type { ContentHasher, FileDigest } from '../base/content-hasher.js';
 
 const nextTurn = promisify(setImmediate);
 
-/** Bytes hashed at a time: a message to the hashing thread costs as much time as hashing a hundredth of it. */
-export const HASH_CHUNK = 1024 * 1024;
+/**
+ * Bytes hashed at a time. Each message to the hashing thread and back takes the event loop a tenth of a millisecond; `close` waits for the
+ * last of them, which takes 10 ms.
+ */
+export const HASH_CHUNK = 4 * 1024 * 1024;
 
 /** The file that is written to. */
 export interface WrittenFile {
@@ -20,6 +23,8 @@ export class WriteDigest {
   readonly #file: WrittenFile;
   /** As long as every write continued it from the beginning of the content; else null. */
   #running: FileDigest | null = null;
+  /** What it was when the file could not be read: it may have a part of a chunk. */
+  #failed: FileDigest | null = null;
   /** The hashing under way. */
   #hashing: Promise<void> | null = null;
 
@@ -43,9 +48,13 @@ export class WriteDigest {
   written(): void {
     const running = this.#running;
     if (running === null || this.#hashing !== null || this.#file.size - running.bytes < HASH_CHUNK) return;
-    // Not reported here: who takes the digest reads the bytes again, and rejects with the error.
+    // Not reported here: who takes the digest finds none, reads the bytes again, and rejects with the error.
     this.#hashing = this.#hashWritten(running)
-      .catch(() => undefined)
+      .catch(() => {
+        running.drop();
+        this.#failed = running;
+        if (this.#running === running) this.#running = null;
+      })
       .finally(() => {
         this.#hashing = null;
       });
@@ -62,7 +71,7 @@ export class WriteDigest {
     const running = this.#running;
     this.#running = null;
     await this.#hashing;
-    return running;
+    return running === this.#failed ? null : running;
   }
 
   /** Hashes whole chunks until there is none, the file is closed, or the digest has ended. */

@@ -21,8 +21,8 @@ import { lowerPriority } from './thread-priority.js';
 /** A reader that waits gets what has come after this time, ms: about a round trip. Shorter, and most pieces would be a block or two. */
 const EARLY_MS = 50;
 
-/** Progress is told after so many bytes, and at the end: each message takes the event loop some ten microseconds. */
-const PROGRESS_BYTES = 1024 * 1024;
+/** Progress is told so often, ms, and at the end: each message takes the event loop some ten microseconds. */
+const PROGRESS_MS = 200;
 
 type Send = Extract<ExchangeOrder, { kind: 'send' }>;
 
@@ -95,10 +95,11 @@ class Exchange {
   }
 
   #wireRequest({ body, url, method, headers, chunked, isDownload }: ThreadRequest): WireRequest {
-    let told = 0;
+    let toldAt = 0;
     const progress = (bytes: number): void => {
-      if (typeof body !== 'object' || (bytes < told + PROGRESS_BYTES && bytes < sizeOf(body))) return;
-      told = bytes;
+      const now = performance.now();
+      if (typeof body !== 'object' || (now < toldAt + PROGRESS_MS && bytes < sizeOf(body))) return;
+      toldAt = now;
       report({ kind: 'sent', id: this.#id, bytes });
     };
     const content = typeof body === 'object' ? contentFrom(body, progress) : body;

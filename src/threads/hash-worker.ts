@@ -1,12 +1,15 @@
 /** The thread of hash-thread.ts: reads spans of files and hashes them. It may block, so it reads with plain system calls. */
 import { createHash, type Hash } from 'node:crypto';
-import { readSync } from 'node:fs';
+import { fstatSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { type FileSpan, firstWrongPart } from '../base/content-hasher.js';
 import { messageOf } from '../base/errors.js';
 import { RunningDigest } from '../base/running-digest.js';
 import type { HashAnswer, HashRequest, HashResult } from './hash-messages.js';
 import { lowerPriority } from './thread-priority.js';
+
+/** Bytes of a file read and hashed at a time: they are still in the core's cache when they are hashed. */
+const PART = 256 * 1024;
 
 const hashes = new Map<number, Hash>();
 const digests = new Map<number, RunningDigest>();
@@ -43,9 +46,14 @@ function addSpan(hash: Hash, { fd, position, length, crcs, partBytes }: FileSpan
 function addFile({ stream, fd, length, blockBytes }: Extract<HashRequest, { kind: 'file' }>): boolean {
   const digest = digests.get(stream) ?? new RunningDigest(blockBytes);
   digests.set(stream, digest);
-  const data = readSpan(fd, digest.bytes, length);
-  if (data.length < length) return false;
-  digest.update(data);
+  const end = digest.bytes + length;
+  if (fstatSync(fd).size < end) return false;
+  while (digest.bytes < end) {
+    const data = readSpan(fd, digest.bytes, Math.min(PART, end - digest.bytes));
+    // The digest has a part of it by now, and is of no use any more.
+    if (data.length === 0) throw new Error('the file was cut off while it was hashed');
+    digest.update(data);
+  }
   return true;
 }
 

@@ -103,10 +103,10 @@ describe('a spool file', () => {
   });
 
   describe('hashes what is written from its beginning to its end meanwhile', () => {
-    const piece = (byte: number): Buffer => Buffer.alloc(300_000, byte);
+    const piece = (byte: number): Buffer => Buffer.alloc(1_200_000, byte);
     const steps: readonly [string, (file: SpoolFile) => Promise<unknown>][] = [
       ['the first write', (file) => file.write(piece(1), 0)],
-      ['one that goes on', (file) => file.write(piece(2), 300_000)],
+      ['one that goes on', (file) => file.write(piece(2), 1_200_000)],
       ['appends, all at once', (file) => Promise.all([3, 4, 5, 6].map((byte) => file.append(piece(byte))))],
       ['a write over what is there', (file) => file.write(Buffer.alloc(10, 7), 50)],
       ['an append to that', (file) => file.append(piece(8))],
@@ -114,9 +114,9 @@ describe('a spool file', () => {
       ['a hole', (file) => file.truncate(200)],
       ['a new beginning', (file) => file.truncate(0)],
       ['the first write of that', (file) => file.write(piece(9), 0)],
-      ['a cut to what it has', (file) => file.truncate(300_000)],
+      ['a cut to what it has', (file) => file.truncate(1_200_000)],
       ['a close, and another append', (file) => file.close().then(() => file.append(piece(10)))],
-      ['a write that leaves a hole', (file) => file.write(piece(11), 700_000)],
+      ['a write that leaves a hole', (file) => file.write(piece(11), 2_800_000)],
     ];
     const turns = async (count: number): Promise<void> => {
       for (let turn = 0; turn < count; turn++) await new Promise((again) => setImmediate(again));

@@ -1,16 +1,23 @@
 /** Uploads whose bytes the exchange thread reads from their file and sends. */
+import { createCipheriv } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import type { UploadSource } from '../../src/providers/content.js';
+import { contentOf } from '../../src/providers/http/transport/content.js';
+import { Bandwidth } from '../../src/providers/http/transport/token-bucket.js';
 import { ExchangeThread } from '../../src/threads/exchange-thread.js';
 import { type MiniAccount, md5, miniAccount, source } from '../providers/mini-account.js';
 import { hangUp } from '../providers/mini-server.js';
 
 const MIB = 1024 * 1024;
-const data = Buffer.from(Array.from({ length: 5 * MIB + 77 }, (_, i) => (i ^ (i >> 9)) & 0xff));
+/** No part of it is like another. */
+const data = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(5 * MIB + 77));
 const target = { parentId: 'root', name: 'a.bin' };
 const thread = new ExchangeThread();
 const directory = mkdtempSync(join(tmpdir(), 'syncmount-uploads-'));
@@ -57,7 +64,7 @@ test('a file in one request is stored, with its progress told, and let go', asyn
   expect(file).toMatchObject({ size: data.length, md5: md5(data) });
   expect(mini.file('a.bin')?.data.equals(data)).toBe(true);
   expect(content).toMatchObject({ uses: 0, lent: 1 });
-  expect(progress.length).toBeGreaterThan(3);
+  expect(progress.length).toBeGreaterThan(1);
   expect(progress.at(-1)).toBe(data.length);
   expect([...progress].sort((a, b) => a - b)).toEqual(progress);
 });
@@ -140,4 +147,51 @@ test('a thread that ends fails what it sends, and the next upload starts another
   mini.before = () => false;
   await mini.provider.upload({ ...target, name: 'b.bin' }, inFile());
   expect(mini.file('b.bin')?.data.equals(data)).toBe(true);
+});
+
+/** Reads more slowly than it is sent to, so that most of it waits in the sender's socket. */
+async function slowly(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of request) {
+    parts.push(part as Buffer);
+    if (parts.length % 16 === 0) await sleep(2);
+  }
+  return Buffer.concat(parts);
+}
+
+// Each part that is sent lies in the same memory as the one before it.
+test.each([
+  ['with its length', {}, null],
+  ['in chunks of its transfer encoding', { chunked: true }, null],
+  ['in small pieces, under a limit', { chunked: true }, 8 * MIB],
+])('several contents at once arrive as they are at a slow server: %s', async (_, more, limit) => {
+  const server = createServer((request, response) => {
+    slowly(request).then(
+      (body) => response.end(md5(body)),
+      () => response.destroy(),
+    );
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const bandwidth = new Bandwidth();
+  bandwidth.set({ down: null, up: limit });
+  const sender = new ExchangeThread(bandwidth);
+  const exchanger = sender.exchanger({ maxConnections: 8, connectTimeoutMs: 5000 });
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  try {
+    const frame = { head: Buffer.from('head'), tail: Buffer.from('tail') };
+    const send = async (offset: number): Promise<string> => {
+      const body = contentOf(inFile(), frame, offset, data.length - offset);
+      const answer = await exchanger.send({ method: 'POST', url, headers: {}, body, ...more }, 10_000);
+      const text: Uint8Array[] = [];
+      for await (const part of answer.body) text.push(part as Uint8Array);
+      return Buffer.concat(text).toString();
+    };
+    const framed = (offset: number): string => md5(Buffer.concat([frame.head, data.subarray(offset), frame.tail]));
+    const offsets = [0, 1, 1000, MIB];
+    expect(await Promise.all(offsets.map(send))).toEqual(offsets.map(framed));
+  } finally {
+    await sender.close();
+    server.closeAllConnections();
+    server.close();
+  }
 });

@@ -168,7 +168,9 @@ async function* metered(content: Content, watch: Watch, bandwidth: Bandwidth): A
       if (next.done === true) return;
       const { value } = next;
       for (let at = 0; at < value.byteLength; ) {
-        const piece = value.subarray(at, at + bandwidth.pieceBytes());
+        let piece = value.subarray(at, at + bandwidth.pieceBytes());
+        // A short one is not waited for.
+        if (content.reusesMemory === true && piece.byteLength < value.byteLength) piece = Uint8Array.from(piece);
         at += piece.byteLength;
         await inTurn(bandwidth, 'up', piece.byteLength, watch);
         watch.moved();

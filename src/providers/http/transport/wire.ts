@@ -8,6 +8,11 @@ export interface Content {
   /** Bytes. */
   readonly size: number;
   open(): AsyncIterable<Uint8Array>;
+  /**
+   * `open` uses the memory of a part again for the next one. Its reader asks for that when the socket has taken all of this one: undici
+   * does so with parts that are longer than what a socket holds back (16 KiB).
+   */
+  readonly reusesMemory?: boolean;
   /** Where the same bytes lie, for those who send them beside the event loop. Missing: only `open` has them. */
   readonly inFile?: FileContent;
   /** Called with the number of bytes that this try has handed to the socket so far. */
