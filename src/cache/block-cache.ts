@@ -6,7 +6,7 @@
  * The cache never fails a read: whatever goes wrong on its disk, it answers "not present".
  */
 import { randomUUID } from 'node:crypto';
-import { renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import { type ContentHasher, inlineHasher } from '../base/content-hasher.js';
@@ -17,13 +17,14 @@ import type { BackingFile } from '../spool/backing-file.js';
 import { FreeSpace } from '../spool/free-space.js';
 import { BackingFiles } from './backing-files.js';
 import { BlockMap, blockCount, blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
-import { bytesOf, type CachedContent, cachedContents, segmentsOf } from './cache-contents.js';
-import { fileNames, nameOf } from './cache-file-names.js';
+import { bytesOf, type CachedContent, cachedContents } from './cache-contents.js';
+import { nameOf } from './cache-file-names.js';
 import { CachePins } from './cache-pins.js';
 import { CacheSpace, type Segment } from './cache-space.js';
 import { CachedRevision, type RevisionHost } from './cached-revision.js';
 import { fingerprintOf } from './file-fingerprint.js';
 import { CacheIndex, openIndex, type RevisionRow } from './index-db.js';
+import { IndexLoader } from './index-loader.js';
 import { moveTo, type PunchHole } from './sparse-file.js';
 
 export interface BlockCacheOptions {
@@ -48,6 +49,8 @@ export interface CacheStats {
   /** Blocks answered from the cache, and blocks that were not there. */
   readonly hits: number;
   readonly misses: number;
+  /** Not all that is present is counted yet: `bytes` and `pinned` are at least that. */
+  readonly isCounting?: true;
 }
 
 /** A cached file that became a spool file. */
@@ -73,6 +76,8 @@ export class BlockCache implements RevisionHost {
   readonly #isUsable: boolean;
   readonly #index: CacheIndex;
   readonly #space: CacheSpace;
+  /** Of what earlier mounts have left; to be begun. Until it is done, nothing is evicted, and stored only what fits for certain. */
+  readonly counting: IndexLoader;
   readonly #open = new Map<string, CachedRevision>();
   readonly #backingFiles: BackingFiles;
   readonly #freeSpace: FreeSpace;
@@ -97,23 +102,32 @@ export class BlockCache implements RevisionHost {
       detachedBytes: () => this.#backingFiles.detachedBytes,
       evict: (segment) => this.#evicted(segment),
     });
-    this.#freeSpace = new FreeSpace(options.directory, (bytes) => this.reclaim(bytes));
-    this.pins = new CachePins({
-      ...{ space: this.#space, index: this.#index, freeSpace: this.#freeSpace, isUsable },
-      safely: (what, key, act) => this.#safely(what, key, act),
+    this.#freeSpace = new FreeSpace(options.directory, (bytes) => {
+      if (this.counting.isDone) this.reclaim(bytes);
     });
-    this.#load();
+    const safely = <T>(what: string, key: string, act: () => T): T | undefined => this.#safely(what, key, act);
+    const parts = { space: this.#space, index: this.#index, safely };
+    this.counting = new IndexLoader({
+      ...{ ...parts, directory: options.directory },
+      hasFile: (key) => existsSync(this.pathOf(key)),
+      remove: (key) => this.#remove(key),
+    });
+    this.pins = new CachePins({ ...parts, loader: this.counting, freeSpace: this.#freeSpace, isUsable });
+    this.counting.countFew();
   }
 
   stats(): CacheStats {
+    const { hits, misses, limit } = this;
     const bytes = this.#space.bytes + this.#backingFiles.detachedBytes;
-    return { bytes, limit: this.limit, pinned: this.#space.pinnedBytes, hits: this.hits, misses: this.misses };
+    const counts = { bytes, limit, pinned: this.#space.pinnedBytes, hits, misses };
+    return this.counting.isDone ? counts : { ...counts, isCounting: true };
   }
 
   /** Opens the cached blocks of one revision; all readers of it share one object. Pair with `release`. */
   acquire(key: string, size: number): CachedRevision {
     let revision = this.#open.get(key);
     if (revision === undefined) {
+      this.counting.ensure(key);
       const row = this.#safely('read', key, () => this.#index.get(key));
       const stored = row !== undefined && row.size === size && row.blocks !== null ? row.blocks : undefined;
       const map = new BlockMap(blockCount(size), stored);
@@ -244,8 +258,9 @@ export class BlockCache implements RevisionHost {
     return this.#isUsable && this.#space.reserve(key, block, bytes);
   }
 
-  /** Frees so many bytes of the disk, least recently used first, or as many as can be. */
+  /** Frees so many bytes of the disk, least recently used first, or as many as can be: whoever needs them cannot wait. */
   reclaim(bytes: number): void {
+    this.counting.finish();
     this.#space.reclaim(bytes);
   }
 
@@ -307,6 +322,7 @@ export class BlockCache implements RevisionHost {
 
   /** Removes a revision that nobody reads. */
   drop(key: string): void {
+    this.counting.ensure(key);
     const row = this.#index.get(key);
     if (row === undefined || this.#open.has(key) || this.#backingFiles.has(key)) return;
     this.#space.forget(key, blockCount(row.size));
@@ -324,6 +340,7 @@ export class BlockCache implements RevisionHost {
   }
 
   close(): void {
+    this.counting.stop();
     for (const revision of this.#open.values()) {
       this.persist(revision);
       revision.closeFile();
@@ -343,25 +360,6 @@ export class BlockCache implements RevisionHost {
 
   #fingerprintOf(key: string): string | null {
     return fingerprintOf(this.pathOf(key), this.#boot) ?? null;
-  }
-
-  #load(): void {
-    if (!this.#isUsable) return;
-    const names = this.#safely('list', this.#directory, () => fileNames(this.#directory)) ?? new Set();
-    for (const [key, size, pinned, isPresent] of this.#index.all()) {
-      const segments = isPresent === null ? segmentsOf(this.#index.get(key)?.blocks ?? null, size) : [isPresent * size];
-      if (segments === null || !names.has(nameOf(key))) {
-        this.#remove(key);
-        continue;
-      }
-      if (pinned === 1) this.#space.pin(key, blockCount(size));
-      for (const [segment, bytes] of segments.entries()) {
-        // Evicted with its first segments while it was being loaded: the limit is lower than it was.
-        if (bytes > 0 && (segment === 0 || this.#index.get(key) !== undefined)) {
-          if (!this.reserve(key, segment * SEGMENT_BLOCKS, bytes)) this.#evicted({ key, segment, bytes });
-        }
-      }
-    }
   }
 
   #evicted({ key, segment }: Segment): void {

@@ -7,8 +7,12 @@ export function nameOf(key: string): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 40);
 }
 
-/** Of all that are there. A mount begins with it, and there may be a hundred thousand: a look at each would take seconds. */
-export function fileNames(directory: string): Set<string> {
+/** The names of all that are there, a directory at a time: there may be a hundred thousand, and a look at each would take seconds. */
+export function fileNamesInParts(directory: string): (() => string[])[] {
   const folders = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return new Set(folders.flatMap(({ name }) => readdirSync(join(directory, name))));
+  return folders.map(
+    ({ name }) =>
+      () =>
+        readdirSync(join(directory, name)),
+  );
 }

@@ -2,14 +2,18 @@
  * The space accounting of the cache: an LRU list of segments. Space is reserved here before a byte is written, and older
  * segments are evicted for it. Invariant: the limit holds at every moment. It knows nothing of files.
  *
+ * What earlier mounts have left is counted while the mount is in use already (`IndexLoader`). Until then nothing is evicted, because the
+ * oldest is not known, and space is given away only as if all that is not counted yet took all that it can.
+ *
  * Revisions that a person has pinned are outside of the list: they are neither evicted nor counted against the limit. How much of the
  * disk they may take is checked by whoever writes them (`FreeSpace`).
  */
 import { LRUCache } from 'lru-cache';
 import { SEGMENT_BLOCKS, segmentOf } from './blocks.js';
+import { EarlierContents } from './earlier-contents.js';
 
 /** Bytes of one block of the file system, the least that a segment takes: a cached revision of 10 bytes still takes one. */
-const MIN_CHARGE = 4096;
+export const MIN_CHARGE = 4096;
 
 /** The unit of eviction: `SEGMENT_BLOCKS` blocks of the revision `key`. */
 export interface Segment {
@@ -31,7 +35,13 @@ export interface CacheSpaceOptions {
 export class CacheSpace {
   readonly #limit: number;
   readonly #options: CacheSpaceOptions;
+  /** What this mount has used. */
   readonly #segments: LRUCache<string, Segment>;
+  readonly #earlier = new EarlierContents(chargeOf);
+  /** The most that contents can take which are not counted yet, bytes; 0: all are. */
+  uncounted = 0;
+  /** All is counted, and within the limit. */
+  mayEvict = false;
   /** Of pinned revisions: the bytes of each segment. Arrays, as there may be a hundred thousand small ones. */
   readonly #pinned = new Map<string, number[]>();
   #pinnedBytes = 0;
@@ -43,14 +53,14 @@ export class CacheSpace {
     // lru-cache keeps the order and the sum only. `reserve` evicts before it adds: one eviction may remove more than one
     // entry, which lru-cache does not survive in the middle of an addition.
     this.#segments = new LRUCache<string, Segment>({
-      maxSize: Math.max(1, limit),
+      maxSize: Number.MAX_SAFE_INTEGER,
       sizeCalculation: ({ bytes }) => chargeOf(bytes),
     });
   }
 
   /** Bytes that all segments take on the disk, those of pinned revisions excepted. */
   get bytes(): number {
-    return this.#segments.calculatedSize;
+    return this.#segments.calculatedSize + this.#earlier.bytes;
   }
 
   /** Bytes that the segments of pinned revisions take on the disk. */
@@ -66,12 +76,27 @@ export class CacheSpace {
     return [...this.#pinned.keys()];
   }
 
+  /** Counts what an earlier mount has left of a revision: the bytes of each segment. `usedAt`: when that was last used, ms. */
+  addEarlier(key: string, usedAt: number, segments: readonly number[]): void {
+    const pinned = this.#pinned.get(key);
+    if (pinned === undefined) this.#earlier.add(key, usedAt, segments);
+    else for (const [segment, bytes] of segments.entries()) this.#setPinned(pinned, segment, bytes);
+  }
+
+  /** Evicts the least recently used segment where the limit is exceeded: it may be lower than it was. False: it is not. */
+  trim(): boolean {
+    const oldest = this.#taken() > this.#limit ? this.#oldest() : undefined;
+    if (oldest !== undefined) this.#evict(oldest);
+    return oldest !== undefined;
+  }
+
   /** Takes a revision of so many blocks out of the list. What is present of it stays. */
   pin(key: string, blocks: number): void {
     if (this.#pinned.has(key)) return;
     // Of this length at once: an empty array that grows takes room for sixteen more.
     const segments = new Array<number>(segmentOf(blocks) + 1).fill(0);
     for (const segment of segments.keys()) {
+      this.#use(key, segment);
       const id = segmentId(key, segment);
       const bytes = this.#segments.peek(id)?.bytes;
       if (bytes === undefined) continue;
@@ -93,7 +118,7 @@ export class CacheSpace {
     }
   }
 
-  /** Reserves `bytes` more for a block's segment. False: there is no space, and nothing was reserved. */
+  /** Reserves `bytes` more for a block's segment. False: there is no space, and nothing was reserved. Not all may be counted yet. */
   reserve(key: string, block: number, bytes: number): boolean {
     const segment = segmentOf(block);
     const pinned = this.#pinned.get(key);
@@ -102,14 +127,16 @@ export class CacheSpace {
       return true;
     }
     const id = segmentId(key, segment);
+    this.#use(key, segment);
     for (;;) {
       // Looked up anew each time: the eviction may have hit this very revision.
       const reserved = this.#segments.get(id)?.bytes ?? 0;
       const grown = chargeOf(reserved + bytes) - (reserved === 0 ? 0 : chargeOf(reserved));
-      if (this.#segments.calculatedSize + this.#options.detachedBytes() + grown <= this.#limit) {
+      if (this.#taken() + grown <= this.#limit) {
         this.#segments.set(id, { key, segment, bytes: reserved + bytes });
         return true;
       }
+      if (!this.mayEvict) return false;
       const oldest = this.#oldest();
       if (oldest === undefined || segmentId(oldest.key, oldest.segment) === id) return false;
       this.#evict(oldest);
@@ -121,6 +148,7 @@ export class CacheSpace {
     const segment = segmentOf(block);
     const pinned = this.#pinned.get(key);
     const id = segmentId(key, segment);
+    this.#use(key, segment);
     const reserved = this.#segments.peek(id)?.bytes ?? 0;
     if (pinned !== undefined) this.#setPinned(pinned, segment, (pinned[segment] ?? 0) - bytes);
     else if (reserved > bytes) this.#segments.set(id, { key, segment, bytes: reserved - bytes });
@@ -129,6 +157,7 @@ export class CacheSpace {
 
   /** A segment was used: it becomes the most recently used one. */
   touch(key: string, segment: number): void {
+    this.#use(key, segment);
     this.#segments.get(segmentId(key, segment));
   }
 
@@ -145,6 +174,7 @@ export class CacheSpace {
   /** Removes every segment of a revision of so many blocks from the list. */
   forget(key: string, blocks: number): void {
     this.#forgetPinned(key);
+    this.#earlier.forget(key);
     for (let segment = 0; segment <= segmentOf(blocks); segment++) this.#segments.delete(segmentId(key, segment));
   }
 
@@ -161,12 +191,26 @@ export class CacheSpace {
     segments[segment] = Math.max(0, bytes);
   }
 
+  /** All that counts against the limit, bytes. */
+  #taken(): number {
+    return this.bytes + this.uncounted + this.#options.detachedBytes();
+  }
+
+  /** A segment that an earlier mount has left comes to those that this mount has used. */
+  #use(key: string, segment: number): void {
+    const bytes = this.#earlier.take(key, segment);
+    if (bytes > 0) this.#segments.set(segmentId(key, segment), { key, segment, bytes });
+  }
+
   #evict(segment: Segment): void {
+    this.#earlier.take(segment.key, segment.segment);
     this.#segments.delete(segmentId(segment.key, segment.segment));
     this.#options.evict(segment);
   }
 
   #oldest(): Segment | undefined {
+    const earlier = this.#earlier.oldest(this.#options.isInUse);
+    if (earlier !== undefined) return earlier;
     for (const segment of this.#segments.rvalues()) {
       if (segment !== undefined && !this.#options.isInUse(segment.key)) return segment;
     }

@@ -34,12 +34,13 @@ export interface RevisionRow {
   readonly pinned: 0 | 1;
 }
 
-/** Key, size, whether it is pinned, and of a revision of one block whether that is present; null: its row has to be read. */
-export type BriefRow = readonly [key: string, size: number, pinned: 0 | 1, isPresent: 0 | 1 | null];
+/** `isPresent`: of a revision of one block, whether that is present; null: its whole row has to be read. */
+export type BriefRow = readonly [key: string, size: number, usedAt: number, pinned: 0 | 1, isPresent: 0 | 1 | null];
 
 /** The table of cached revisions, with the presence and CRC of their blocks. Losing it costs downloads, nothing else. */
 export class CacheIndex {
-  readonly #all: Statement;
+  readonly #page: Statement;
+  readonly #total: Statement;
   readonly #one: Statement;
   readonly #put: Statement;
   readonly #touch: Statement;
@@ -48,12 +49,13 @@ export class CacheIndex {
 
   constructor(sql: Sql) {
     // A map of one block is its CRC, of four bytes, and whether it is present: BlockMap.encode().
-    this.#all = sql
+    this.#page = sql
       .prepare(`
-        SELECT key, size, pinned, CASE WHEN length(blocks) = 5 THEN substr(blocks, 5) = x'01' END FROM revision
-        ORDER BY used_at
+        SELECT key, size, used_at, pinned, CASE WHEN length(blocks) = 5 THEN substr(blocks, 5) = x'01' END
+        FROM revision WHERE key > ? ORDER BY key LIMIT ?
       `)
       .raw();
+    this.#total = sql.prepare('SELECT count(*), coalesce(sum(size), 0) FROM revision').raw();
     this.#one = sql.prepare('SELECT * FROM revision WHERE key = ?');
     this.#put = sql.prepare(`
       INSERT OR REPLACE INTO revision (key, size, blocks, used_at, checked, stamp, pinned)
@@ -64,9 +66,14 @@ export class CacheIndex {
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
 
-  /** Least recently used first, without their maps: a hundred thousand of those are a second of garbage collection. */
-  all(): BriefRow[] {
-    return this.#all.all() as BriefRow[];
+  /** So many rows behind a key, by key, without their maps: a hundred thousand of those are a second of garbage collection. */
+  page(after: string, count: number): BriefRow[] {
+    return this.#page.all(after, count) as BriefRow[];
+  }
+
+  /** How many revisions there are, and how large they are together, bytes. */
+  total(): readonly [count: number, bytes: number] {
+    return this.#total.get() as [number, number];
   }
 
   get(key: string): RevisionRow | undefined {

@@ -60,7 +60,7 @@ function viewOfOne(status: MountStatus, past: Past | null): string[] {
     lines.push(`  METADATA  of machine ${machine} is of a later version: update syncmount`);
   if (pins !== undefined) lines.push(`  pinned    ${pinsLine(pins)}`);
   lines.push(
-    `  cache     ${formatSize(cache.bytes)} of ${formatSize(cache.limit)}, ${cache.hits} hits, ${cache.misses} misses`,
+    `  cache     ${formatSize(cache.bytes)}${cache.isCounting ? ' so far' : ''} of ${formatSize(cache.limit)}, ${cache.hits} hits, ${cache.misses} misses`,
   );
   if (quota !== undefined) lines.push(`  space     ${formatSize(quota.free)} free of ${formatSize(quota.total)}`);
   lines.push(`  requests  ${requests.total}${rateLimit === undefined ? '' : `, ${leftOf(rateLimit)}`}`);

@@ -148,6 +148,7 @@ export class MountSession {
       meter.ready(() => session.#metered());
       log.info({ account, mountpoint, binding: binding.name }, 'mounted');
       for (const warning of opened.warnings) log.warn({ account }, warning);
+      opened.cache.counting.begin();
       return session;
     } catch (error) {
       meter.close();

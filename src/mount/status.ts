@@ -33,6 +33,8 @@ export interface MountStatus {
     readonly pinned: number;
     readonly hits: number;
     readonly misses: number;
+    /** What earlier mounts have left is not all counted yet: the bytes are at least these. Absent when it is. */
+    readonly isCounting?: true;
   };
   /** What is kept on this machine; absent while nothing is pinned. */
   readonly pins?: PinStatus;

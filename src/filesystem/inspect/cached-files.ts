@@ -66,6 +66,8 @@ export class CachedFiles {
 
   async list(): Promise<CacheListing> {
     const { cache } = this.#core.readers;
+    cache.counting.begin();
+    await cache.counting.done;
     const files: CachedFile[] = [];
     for (const contents of cache.contents()) {
       for (const content of contents) files.push(this.#fileOf(content));
@@ -122,6 +124,9 @@ export class CachedFiles {
   async warm(paths: readonly string[], progress: (how: WarmProgress) => void, given: AbortSignal): Promise<Warmed> {
     const { provider, readers } = this.#core;
     const { cache } = readers;
+    // Before that it keeps less than it could.
+    cache.counting.begin();
+    await cache.counting.done;
     const files = new Map<Ino, RemoteFile>();
     for (const path of paths) await this.#filesBelow(await this.#at(path), files, given);
     const wanted: { readonly ino: Ino; readonly file: RemoteFile }[] = [];

@@ -80,7 +80,8 @@ export class Pins {
 
   /** Lets go of contents that were pinned and are not any more: the process has died in between. There may be many of both. */
   async #releaseEarlier(): Promise<void> {
-    const { pins } = this.#core.readers.cache;
+    const { pins, counting } = this.#core.readers.cache;
+    await counting.done;
     const earlier = pins.keys();
     await this.#pinned.settled();
     const wanted = new Set<string | null>();
@@ -234,6 +235,7 @@ export class Pins {
     // Its row has changed, and will be looked at.
     if (file === null || this.#pinned.files.get(ino)?.key !== revisionKey(file)) return;
     const missing = file.size - readers.cache.present(revisionKey(file), file.size).bytes;
+    if (missing > readers.cache.pins.room()) await readers.cache.counting.done;
     if (missing > readers.cache.pins.room()) throw noRoom(pathOf(this.#core, ino, this.#root));
     const reader = readers.acquire(file);
     try {
