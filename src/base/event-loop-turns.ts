@@ -70,3 +70,36 @@ export class Pieces {
     return true;
   }
 }
+
+/** Sorts as `Array.prototype.sort` does, stably, with turns of the event loop. */
+export async function sortInTurns<T>(items: readonly T[], compare: (a: T, b: T) => number): Promise<T[]> {
+  const pieces = new Pieces();
+  let runs: T[][] = [];
+  for (let at = 0; at < items.length; at += entriesPerTurn) {
+    runs.push(items.slice(at, at + entriesPerTurn).sort(compare));
+    await turn();
+  }
+  while (runs.length > 1) {
+    const merged: T[][] = [];
+    for (let at = 0; at < runs.length; at += 2) {
+      merged.push(await inTurns(mergeRuns(runs[at] ?? [], runs[at + 1] ?? [], compare, pieces)));
+    }
+    runs = merged;
+  }
+  return runs[0] ?? [];
+}
+
+function* mergeRuns<T>(
+  one: readonly T[],
+  other: readonly T[],
+  compare: (a: T, b: T) => number,
+  pieces: Pieces,
+): Generator<void, T[]> {
+  const merged: T[] = [];
+  for (let a = 0, b = 0; a < one.length || b < other.length; ) {
+    const isOther = a === one.length || (b < other.length && compare(other[b] as T, one[a] as T) < 0);
+    merged.push((isOther ? other[b++] : one[a++]) as T);
+    if (pieces.isFull()) yield;
+  }
+  return merged;
+}

@@ -13,7 +13,7 @@ import { type CacheSpace, MIN_CHARGE } from './cache-space.js';
 import type { BriefRow, CacheIndex } from './index-db.js';
 
 /** Rows of a piece: each takes 10 to 15 µs, of which the hash of its name is a third. */
-const ROWS_PER_TURN = 200;
+const ROWS_PER_TURN = 100;
 
 /** So many are counted at once, in some milliseconds, with a look at each file instead of a list of all. */
 const FEW_ROWS = 200;

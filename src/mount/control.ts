@@ -9,6 +9,8 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { basename, dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
+import { turn } from '../base/event-loop-turns.js';
+import { jsonPieces } from '../base/json-pieces.js';
 import type { LinkWish, MemberRights } from '../providers/provider.js';
 
 export type ControlCommand =
@@ -119,15 +121,30 @@ export async function serveControl(path: string, handle: ControlHandler): Promis
   return server;
 }
 
+/** Long parts are written by themselves, with a turn of the event loop before the next. */
+const PART = 64 * 1024;
+
 async function answer(socket: Socket, line: string, handle: ControlHandler): Promise<void> {
-  const send = (message: Message): void => {
-    if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
+  const write = (text: string): void => {
+    if (socket.writable) socket.write(text);
+  };
+  const send = (message: Message): void => write(`${JSON.stringify(message)}\n`);
+  const sendResult = async (result: unknown): Promise<void> => {
+    let text = '';
+    for (const piece of jsonPieces({ result })) {
+      text += piece;
+      if (text.length < PART) continue;
+      write(text);
+      text = '';
+      await turn();
+    }
+    write(`${text}\n`);
   };
   const given = new AbortController();
   socket.once('close', () => given.abort(new SyncmountError('aborted', 'the command has ended')));
   try {
     const { command, ...args } = JSON.parse(line) as { command: ControlCommand } & ControlArguments;
-    send({ result: (await handle(command, args, (progress) => send({ progress }), given.signal)) ?? null });
+    await sendResult((await handle(command, args, (progress) => send({ progress }), given.signal)) ?? null);
   } catch (error) {
     send({ error: { code: codeOf(error) ?? 'error', message: messageOf(error) } });
   }

@@ -1,7 +1,7 @@
 /** `syncmount cache`: which files the cache has, by their paths; lets go of them, and fetches them before they are read. */
 import pLimit from 'p-limit';
 import { messageOf, SyncmountError } from '../../base/errors.js';
-import { forEachInTurns, turn } from '../../base/event-loop-turns.js';
+import { forEachInTurns, sortInTurns, turn } from '../../base/event-loop-turns.js';
 import type { CachedContent } from '../../cache/cache-contents.js';
 import { formatSize } from '../../config/units.js';
 import { idOfRevision, type RemoteFile, revisionKey } from '../../providers/provider.js';
@@ -74,7 +74,7 @@ export class CachedFiles {
       await turn();
     }
     const { bytes, limit, pinned } = cache.stats();
-    return { bytes, limit, pinned, files: files.sort((a, b) => b.bytes - a.bytes) };
+    return { bytes, limit, pinned, files: await sortInTurns(files, (a, b) => b.bytes - a.bytes) };
   }
 
   #fileOf({ key, size, bytes }: CachedContent): CachedFile {
