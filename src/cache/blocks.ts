@@ -9,6 +9,14 @@ export const BLOCK_BYTES = 64 * 1024;
 /** Blocks of one revision that are evicted together: 8 MiB, so that a long file is evicted piece by piece. */
 export const SEGMENT_BLOCKS = 128;
 
+/** The unit of eviction: `SEGMENT_BLOCKS` blocks of the revision `key`. */
+export interface Segment {
+  readonly key: string;
+  readonly segment: number;
+  /** Bytes of its present blocks. */
+  readonly bytes: number;
+}
+
 export function blockOf(offset: number): number {
   return Math.floor(offset / BLOCK_BYTES);
 }

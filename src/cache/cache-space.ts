@@ -9,19 +9,11 @@
  * disk they may take is checked by whoever writes them (`FreeSpace`).
  */
 import { LRUCache } from 'lru-cache';
-import { SEGMENT_BLOCKS, segmentOf } from './blocks.js';
+import { SEGMENT_BLOCKS, type Segment, segmentOf } from './blocks.js';
 import { EarlierContents } from './earlier-contents.js';
 
 /** Bytes of one block of the file system, the least that a segment takes: a cached revision of 10 bytes still takes one. */
 export const MIN_CHARGE = 4096;
-
-/** The unit of eviction: `SEGMENT_BLOCKS` blocks of the revision `key`. */
-export interface Segment {
-  readonly key: string;
-  readonly segment: number;
-  /** Bytes of its present blocks. */
-  readonly bytes: number;
-}
 
 export interface CacheSpaceOptions {
   /** Must no segment of this revision be evicted now, because it is open? */

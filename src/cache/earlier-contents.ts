@@ -2,7 +2,7 @@
  * The segments that earlier mounts have left in the cache and that nobody has used since: all of them are older than what this mount uses.
  * They come in any order, and the oldest is at the top of a heap: to sort a hundred thousand of them would hold up everybody else.
  */
-import type { Segment } from './cache-space.js';
+import type { Segment } from './blocks.js';
 
 interface Earlier {
   readonly key: string;
