@@ -115,12 +115,9 @@ export async function metadataCosts(
   flags: readonly string[],
   report: (cost: Cost) => void,
 ): Promise<void> {
-  const account = await startMadeAccount({ ...shape, hasMetadata: true });
-  try {
-    for (const metadata of ['local', 'account']) {
-      const world = await worldOf(account);
-      try {
-        const watched = new Watched(world, account.requests);
+  await withMadeAccount({ ...shape, hasMetadata: true }, async (account) => {
+    for (const metadata of ['local', 'account'])
+      await onMachineOf(account, async (world, watched) => {
         const measure = async (act: string, script: string): Promise<void> =>
           report(await watched.measure(`${metadata}: ${act}`, script));
         report({ ...(await watched.mount([...flags, '--metadata', metadata])), act: `${metadata}: mount` });
@@ -131,21 +128,38 @@ export async function metadataCosts(
         await measure('find, cold', `test "$(find . -type f -perm ${mode} | wc -l)" = ${all}`);
         await measure('ls -lR', 'ls -lR > /dev/null');
         await world.umount();
-      } finally {
-        await world.end();
-      }
-    }
+      });
+  });
+}
+
+/** A fresh machine that is signed in to a made account, for as long as the work takes. Where that fails, the end of its log is told. */
+export async function onMachineOf(
+  account: MadeAccount,
+  work: (world: World, watched: Watched) => Promise<void>,
+): Promise<void> {
+  const world = await createWorld();
+  try {
+    (world.sandbox as { endpoints: object }).endpoints = { api: account.url, upload: account.url };
+    await world.signIn();
+    await work(world, new Watched(world, account.requests));
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : error}\n${(await world.log()).slice(-4000)}`);
   } finally {
-    await account.close();
+    await world.end();
   }
 }
 
-/** A machine that is signed in to a made account. */
-export async function worldOf(account: MadeAccount): Promise<World> {
-  const world = await createWorld();
-  (world.sandbox as { endpoints: object }).endpoints = { api: account.url, upload: account.url };
-  await world.signIn();
-  return world;
+/** A made account, for as long as the work takes. */
+export async function withMadeAccount(
+  shape: MadeAccountShape,
+  work: (account: MadeAccount) => Promise<void>,
+): Promise<void> {
+  const account = await startMadeAccount(shape);
+  try {
+    await work(account);
+  } finally {
+    await account.close();
+  }
 }
 
 /** Walks over an account of this shape. `report` gets each cost as it is known. */
@@ -154,27 +168,21 @@ export async function walkCosts(
   flags: readonly string[],
   report: (cost: Cost) => void,
 ): Promise<void> {
-  const account = await startMadeAccount(shape);
-  const world = await worldOf(account);
-  try {
-    const watched = new Watched(world, account.requests);
-    const count = `test "$(find . -type f | wc -l)" = ${shape.folders * shape.files}`;
-    report(await watched.mount(flags));
-    report(await watched.measure('find, cold', count));
-    report(await watched.measure('find again', count));
-    await world.umount();
-    report({ ...(await watched.mount(flags)), act: 'mount again' });
-    report(await watched.measure('its first ls', 'ls > /dev/null'));
-    report(await watched.measure('find after the mount', count));
-    report(await watched.measure('ls -lR', 'ls -lR > /dev/null'));
-    const last = `folder-000000/file-${String(shape.files - 1).padStart(6, '0')}.txt`;
-    report(await watched.measure('stat of one', `stat ${last} folder-000000/none > /dev/null 2>&1; true`));
-    await watched.quiet();
-    await world.umount();
-  } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : error}\n${(await world.log()).slice(-4000)}`);
-  } finally {
-    await world.end();
-    await account.close();
-  }
+  await withMadeAccount(shape, (account) =>
+    onMachineOf(account, async (world, watched) => {
+      const count = `test "$(find . -type f | wc -l)" = ${shape.folders * shape.files}`;
+      report(await watched.mount(flags));
+      report(await watched.measure('find, cold', count));
+      report(await watched.measure('find again', count));
+      await world.umount();
+      report({ ...(await watched.mount(flags)), act: 'mount again' });
+      report(await watched.measure('its first ls', 'ls > /dev/null'));
+      report(await watched.measure('find after the mount', count));
+      report(await watched.measure('ls -lR', 'ls -lR > /dev/null'));
+      const last = `folder-000000/file-${String(shape.files - 1).padStart(6, '0')}.txt`;
+      report(await watched.measure('stat of one', `stat ${last} folder-000000/none > /dev/null 2>&1; true`));
+      await watched.quiet();
+      await world.umount();
+    }),
+  );
 }
