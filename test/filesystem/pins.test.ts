@@ -240,15 +240,21 @@ it('a file that gets the old name of a pinned one later is another one', async (
   expect((await m.fs.pins.list()).map(({ path }) => path)).toEqual(['/final']);
 });
 
-it('however many files are pinned one by one, status goes through none of them, and a list or an unpin through a piece between two turns', async () => {
+it('however many files are pinned one by one, status goes through none of them, and a pin, a list or an unpin through a piece between two turns', async () => {
   const many = 700;
   const names = Array.from({ length: many }, (_, at) => `p/${at}`);
   const m = await start(({ other }) => {
     for (const name of names) other.put(name, name);
   });
   await m.names('p');
+  const added = mostBetweenTurns(m.core.table.pins, 'add');
   await m.fs.pins.pin(['/p', ...names.map((name) => `/${name}`)]);
+  expect(added()).toBeGreaterThan(0);
+  expect(added()).toBeLessThanOrEqual(50);
+  const kept = mostBetweenTurns(m.cache.pins, 'add');
   await pass(m, 12_000);
+  expect(kept()).toBeGreaterThan(0);
+  expect(kept()).toBeLessThanOrEqual(25);
 
   const walked = vi.spyOn(Map.prototype, 'values');
   const status = m.fs.pins.status();
@@ -260,12 +266,14 @@ it('however many files are pinned one by one, status goes through none of them, 
   expect(await m.fs.pins.list()).toHaveLength(many + 1);
   expect(listed()).toBeLessThanOrEqual(entriesPerTurn);
 
+  const removed = mostBetweenTurns(m.core.table.pins, 'remove');
   const released = mostBetweenTurns(m.cache.pins, 'remove');
   await m.fs.pins.unpin(['/p', ...names.map((name) => `/${name}`)]);
+  expect(removed()).toBeLessThanOrEqual(50);
   await pass(m, 12_000);
   expect(m.cache.pins.keys()).toEqual([]);
   expect(released()).toBeGreaterThan(0);
-  expect(released()).toBeLessThanOrEqual(100);
+  expect(released()).toBeLessThanOrEqual(25);
 });
 
 it('the counts of a status are those of the files, whatever became of these', async () => {

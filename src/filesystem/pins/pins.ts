@@ -4,7 +4,7 @@
  */
 
 import { SyncmountError } from '../../base/errors.js';
-import { forEachInTurns } from '../../base/event-loop-turns.js';
+import { forEachInTurns, Pieces, turn } from '../../base/event-loop-turns.js';
 import { revisionKey } from '../../providers/provider.js';
 import { type Ino, type Inode, isSpecial, remoteFileOf } from '../../tree/inode.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
@@ -36,6 +36,8 @@ interface LeftPlace {
   readonly at: number;
 }
 
+/** Paths that are looked up, or pinned, between two turns of the event loop: each takes some 100 µs, and `xargs` gives thousands at once. */
+const PATHS_PER_TURN = 50;
 /** How long after a pinned file was renamed another one of its old name counts as its next version, ms. Windows takes as long for it. */
 const BACKUP_MS = 15_000;
 
@@ -93,20 +95,29 @@ export class Pins {
 
   /** Pins what is at these paths from the mounted directory. Answers how many were not pinned before. ENOENT, EINVAL. */
   async pin(paths: readonly string[]): Promise<number> {
-    const inodes: Inode[] = [];
-    for (const path of paths) inodes.push(await this.#at(path));
-    const added = inodes.filter(({ ino }) => this.add(ino)).length;
-    await this.#core.state.durable();
-    return added;
+    return await this.#changeAll(paths, (ino) => this.add(ino));
   }
 
   /** Answers how many were pinned. */
   async unpin(paths: readonly string[]): Promise<number> {
+    return await this.#changeAll(paths, (ino) => this.remove(ino));
+  }
+
+  /** Nothing is changed where one of the paths leads nowhere. Answers for how many `change` was true. */
+  async #changeAll(paths: readonly string[], change: (ino: Ino) => boolean): Promise<number> {
     const inodes: Inode[] = [];
-    for (const path of paths) inodes.push(await this.#at(path));
-    const removed = inodes.filter(({ ino }) => this.remove(ino)).length;
+    const pieces = new Pieces(PATHS_PER_TURN);
+    for (const path of paths) {
+      inodes.push(await this.#at(path));
+      if (pieces.isFull()) await turn();
+    }
+    let changed = 0;
+    for (const { ino } of inodes) {
+      if (change(ino)) changed++;
+      if (pieces.isFull()) await turn();
+    }
     await this.#core.state.durable();
-    return removed;
+    return changed;
   }
 
   /** False: it was pinned already. EINVAL for what has no content. */
