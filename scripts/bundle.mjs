@@ -21,6 +21,8 @@ const forScripts = {
   program: 'src/cli/program.ts',
   // For scripts/packaging/debian-package.mjs.
   'service-unit': 'src/cli/service-unit.ts',
+  // For test/mount.
+  'mount-host': 'test/mount/host-process.ts',
 };
 
 /**

@@ -9,7 +9,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect } from 'vitest';
+import { afterAll, afterEach, expect } from 'vitest';
 import { isAlive } from '../../src/base/processes.js';
 import { AccountStore } from '../../src/config/accounts.js';
 import { baseDirectoriesOf } from '../../src/config/base-directories.js';
@@ -26,6 +26,7 @@ import {
   type SandboxOptions,
   startSandbox,
 } from '../../src/sandbox/index.js';
+import { endMountHosts, MountHost } from './mount-host.js';
 
 /** What comes sooner or later is waited for so long, as `expect.poll` does, s. */
 const PATIENCE = 120;
@@ -35,6 +36,9 @@ const FIRST_PAUSE = 0.05;
 const GROWTH = 1.25;
 /** s */
 const LONGEST_PAUSE = 1;
+
+/** A mount that does not end within so long at the end of a test ends with its process, ms. */
+const RELEASE_PATIENCE_MS = 500;
 
 const program = resolve('bin/syncmount.js');
 
@@ -62,6 +66,7 @@ export function cleanUpWorlds(): void {
   afterEach(async () => {
     for (const world of worlds.splice(0)) await world.end();
   });
+  afterAll(endMountHosts);
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
@@ -120,6 +125,8 @@ export class World {
   /** The directory that scripts run in: its path in the mount, and in the directory beside it. */
   #place = '';
   readonly #children = new Set<ChildProcess>();
+  /** The process of the mount, where it may mount again. */
+  #host: MountHost | undefined;
 
   constructor(directory: string, sandbox: Sandbox, binding?: BindingName) {
     this.directory = directory;
@@ -169,17 +176,33 @@ export class World {
   }
 
   /**
-   * Mounts `work:` and fails the test where that fails. Starts the process that `syncmount mount` starts, without the command that
-   * waits for it: that is a quarter of the work of a mount, and these tests mount a thousand times. Tests of the command call `cli`.
+   * Mounts `work:` and fails the test where that fails. Carries out what the process does that `syncmount mount` starts, without the
+   * command that waits for it, in a process that may have mounted before. Tests of the command, and of processes, call `cli`.
    */
   async mount(...flags: string[]): Promise<void> {
     this.flags = flags;
     const binding = this.#binding === undefined ? [] : ['--binding', this.#binding];
     const log = join(this.env.SYNCMOUNT_STATE_DIR ?? '', 'log', 'work.log');
     await mkdir(dirname(log), { recursive: true, mode: 0o700 });
+    const args = ['work:', this.mnt, '--foreground', '-o', `log-file=${log}`, ...binding, ...flags];
+    if (process.env.ALONE || this.#hasOwnEnvironment()) return await this.#mountAlone(args, log);
+    const host = MountHost.take();
+    await host.mount(args, this.env);
+    this.#host = host;
+  }
+
+  /** Does a process have to be started for what this world has in its environment, which a process reads once? */
+  #hasOwnEnvironment(): boolean {
+    const names = new Set([...Object.keys(this.env), ...Object.keys(process.env)]);
+    return [...names].some(
+      (name) => !/^SYNCMOUNT_(CONFIG|STATE|CACHE)_DIR$/.test(name) && this.env[name] !== process.env[name],
+    );
+  }
+
+  /** The same in a process of its own. */
+  async #mountAlone(args: readonly string[], log: string): Promise<void> {
     const errors = openSync(log, 'a', 0o600);
-    const args = [program, 'mount', 'work:', this.mnt, '--foreground', '-o', `log-file=${log}`, ...binding, ...flags];
-    const child = spawn(process.execPath, args, {
+    const child = spawn(process.execPath, [program, 'mount', ...args], {
       cwd: '/',
       detached: true,
       stdio: ['ignore', 'ignore', errors, 'ipc'],
@@ -203,12 +226,22 @@ export class World {
     if (child.connected) child.disconnect();
   }
 
-  /** What `syncmount umount` asks the mount; resolves once its process has ended. */
+  /** What `syncmount umount` asks the mount; resolves once it has ended. */
   async umount(): Promise<void> {
-    const { pid, socket } = this.#entry();
-    const left = (await askControl(socket, 'unmount')) as readonly UploadStatus[];
-    while (isAlive(pid)) await sleep(5);
+    const left = await this.#unmount('unmount');
     if (left.length > 0) throw new Error(`umount left ${JSON.stringify(left)}\n${await this.log()}`);
+  }
+
+  async #unmount(command: 'unmount' | 'unmount-force'): Promise<readonly UploadStatus[]> {
+    const { pid, socket } = this.#entry();
+    const ask = async (): Promise<readonly UploadStatus[]> =>
+      (await askControl(socket, command)) as readonly UploadStatus[];
+    const host = this.#host;
+    const left = host === undefined ? await ask() : await host.end(ask);
+    if (host === undefined) while (isAlive(pid)) await sleep(5);
+    else await host.over();
+    this.#host = undefined;
+    return left;
   }
 
   /** What `syncmount status` asks the mount. */
@@ -344,6 +377,7 @@ export class World {
 
   async end(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
+    await this.#release();
     const mounted = this.registry.all();
     const places = [this.mnt, ...mounted.map(({ mountpoint }) => mountpoint)];
     const script = `kill -9 ${mounted.map(({ pid }) => pid).join(' ')}; for at; do umount -l "$at"; done; true`;
@@ -352,6 +386,16 @@ export class World {
     while (mounted.some(({ pid }) => isAlive(pid))) await sleep(5);
     await this.sandbox.close();
     await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** Ends a mount so that its process can mount again, if it does so at once. */
+  async #release(): Promise<void> {
+    if (this.#host === undefined || !this.isMounted) return;
+    const isOver = this.#unmount('unmount-force').then(
+      () => true,
+      () => false,
+    );
+    await Promise.race([isOver, sleep(RELEASE_PATIENCE_MS, undefined, { ref: false })]);
   }
 
   #run(command: string, args: string[], input = '', started?: (child: ChildProcess) => void): Promise<Outcome> {
