@@ -58,6 +58,9 @@ export default defineConfig({
     // matrix has whole files of mounts with short deadlines; three of those at once are late now and then.
     maxWorkers: process.env.SYNCMOUNT_TEST_ALL === '1' ? 2 : 4,
     sequence: { sequencer: LongestFirst },
+    tags: [
+      { name: 'long', description: 'Takes ten times as long as most: scripts/test --long, which CI runs, has it.' },
+    ],
     // A service may have no turn in a file, or in a part of one. A file without any test is a failure of scripts/test.
     passWithNoTests: true,
     setupFiles: ['test/support/processor-time.ts'],

@@ -1,12 +1,18 @@
-// Prints "PASSED FAILED SKIPPED" of a vitest JSON report. A file without a test counts as one failure, whether it could not
+// Prints "PASSED FAILED SKIPPED LEFT" of a vitest JSON report. LEFT: tests with the tag of the second argument, which this run has left to
+// another one; they are not among the skipped. A file without a test counts as one failure, whether it could not
 // be loaded or has none, and so does a run without a file.
 import { readFileSync } from 'node:fs';
 
+const [path, tag] = process.argv.slice(2);
 try {
-  const report = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+  const report = JSON.parse(readFileSync(path, 'utf8'));
   const empty = report.testResults.filter((file) => file.assertionResults.length === 0);
   const failed = report.numFailedTests + empty.length + (report.testResults.length === 0 ? 1 : 0);
-  console.log(report.numPassedTests, failed, report.numPendingTests + report.numTodoTests);
+  const waiting = report.testResults.flatMap((file) =>
+    file.assertionResults.filter(({ status }) => status === 'skipped' || status === 'pending'),
+  );
+  const left = waiting.filter(({ tags }) => tag !== undefined && tags.includes(tag)).length;
+  console.log(report.numPassedTests, failed, report.numPendingTests + report.numTodoTests - left, left);
 } catch {
-  console.log(0, 1, 0);
+  console.log(0, 1, 0, 0);
 }

@@ -1,12 +1,13 @@
 // What took longest of a test run, what took most processor time, and what the quick run left out: of a vitest JSON report, and of
-// the tally beside it (test/support/extent.ts, test/support/processor-time.ts).
+// the tally beside it (test/support/extent.ts, test/support/processor-time.ts), and of the number of those that the report has, but
+// that are left to another run.
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 
 const SHOWN = 20;
 /** Of a file's time outside its tests: less than this is the loading of it, ms. */
 const WORTH_SHOWING_MS = 2000;
-const [reportPath, tallyPath] = process.argv.slice(2);
+const [reportPath, tallyPath, left = '0'] = process.argv.slice(2);
 
 let testResults;
 try {
@@ -41,7 +42,9 @@ if (existsSync(tallyPath)) {
   console.log(`${all.toFixed(0)} s of processor time in all files; those with most:`);
   for (const { file, seconds } of used.slice(0, SHOWN)) console.log(`${seconds.toFixed(1).padStart(8)} s  ${file}`);
   const leftOut = lines.reduce((sum, line) => sum + (/^\d+$/.test(line) ? Number(line) : 0), 0);
-  const ran = testResults.reduce((sum, { assertionResults }) => sum + assertionResults.length, 0);
+  const known = testResults.reduce((sum, { assertionResults }) => sum + assertionResults.length, 0);
   if (leftOut > 0)
-    console.log(`${ran} of the ${ran + leftOut} tests of the complete matrix: scripts/test --all runs them all`);
+    console.log(
+      `${known - left} of the ${known + leftOut} tests of the complete matrix: scripts/test --all runs them all`,
+    );
 }

@@ -1,3 +1,4 @@
+// @module-tag long
 /** Slow: the real limits of the documents, one file on each side of "150 MB". */
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';

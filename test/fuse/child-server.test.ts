@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { mountAt } from '../../src/fuse/mount-table.js';
 import { isRoot, unmountByProgram } from '../../src/fuse/programs.js';
+import { long } from '../support/extent.js';
 import { buildServer, removeServer, type Server, startServer } from './child-server.js';
 import { candidates, run } from './harness.js';
 
@@ -101,7 +102,7 @@ describe.each(candidates)('a server process over the $binding.name binding', ({ 
     expect(await mountAt(mountpoint)).toBeUndefined();
   });
 
-  it('opens 10,000 files and serves 1,000 at a time without growing', async () => {
+  it('opens 10,000 files and serves 1,000 at a time without growing', long, async () => {
     const { child, says, output } = await start();
     const measure = async (): Promise<{ handles: number; memory: number; descriptors: number }> => {
       const before = output().length;

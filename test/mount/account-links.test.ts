@@ -1,5 +1,6 @@
 /** Hard links are carried by the account: names of one inode on one machine are names of one inode on every other. */
 import { expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, openWorld, protocols } from './subjects.js';
 import { cleanUpWorlds, joinWorld, type World } from './world.js';
 
@@ -80,31 +81,37 @@ describeEach(protocols, 'hard links in the account: $provider', (subject, { it }
     ['removed', 'rm z/first'],
     ['replaced', 'echo new > z/new; mv z/new z/first'],
   ] as const)
-    it(`the content stays for names of which this machine has not heard, where the one that it knows is ${what}`, async () => {
-      const a = await open('mkdir a z; echo one > z/first; echo other > a/other');
-      await a.umount();
-      const b = await joinWorld(a);
-      // What it has seen once it does not look at again.
-      const patient = [...carried, '--dir-ttl', '1h'];
-      await b.mount(...patient);
-      expect(await b.out('cat z/first; ls a z')).toBe('one\na:\nother\n\nz:\nfirst');
-      await b.umount();
-      await a.mount(...carried);
-      // One in a folder that the other machine knows, and one in a folder that it does not.
-      await a.out('ln z/first a/second; mkdir -p a/deep/er; ln z/first a/deep/er/third');
-      await a.umount();
-      await b.mount(...patient);
-      await b.out(take);
-      expect(await b.out('cat a/second a/deep/er/third; stat -c %h a/second')).toBe('one\none\n2');
-      await b.umount();
-      await a.mount(...carried, '--dir-ttl', '1s');
-      await a.until(
-        '[ "$(cat a/second a/deep/er/third)" = "$(printf "one\\none")" ] && [ "$(stat -c %h a/second)" = 2 ]',
-      );
-      expect(await a.sh('cat z/first')).toMatchObject(what === 'removed' ? { code: 1 } : { code: 0, stdout: 'new\n' });
-    });
+    it(
+      `the content stays for names of which this machine has not heard, where the one that it knows is ${what}`,
+      long,
+      async () => {
+        const a = await open('mkdir a z; echo one > z/first; echo other > a/other');
+        await a.umount();
+        const b = await joinWorld(a);
+        // What it has seen once it does not look at again.
+        const patient = [...carried, '--dir-ttl', '1h'];
+        await b.mount(...patient);
+        expect(await b.out('cat z/first; ls a z')).toBe('one\na:\nother\n\nz:\nfirst');
+        await b.umount();
+        await a.mount(...carried);
+        // One in a folder that the other machine knows, and one in a folder that it does not.
+        await a.out('ln z/first a/second; mkdir -p a/deep/er; ln z/first a/deep/er/third');
+        await a.umount();
+        await b.mount(...patient);
+        await b.out(take);
+        expect(await b.out('cat a/second a/deep/er/third; stat -c %h a/second')).toBe('one\none\n2');
+        await b.umount();
+        await a.mount(...carried, '--dir-ttl', '1s');
+        await a.until(
+          '[ "$(cat a/second a/deep/er/third)" = "$(printf "one\\none")" ] && [ "$(stat -c %h a/second)" = 2 ]',
+        );
+        expect(await a.sh('cat z/first')).toMatchObject(
+          what === 'removed' ? { code: 1 } : { code: 0, stdout: 'new\n' },
+        );
+      },
+    );
 
-  it('a name that another machine gave just now is found before the others go', async () => {
+  it('a name that another machine gave just now is found before the others go', long, async () => {
     const a = await open('mkdir a z; echo one > z/first; ln z/first z/second');
     await a.umount();
     const b = await second(a);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { expect, it, onTestFinished } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, openWorld, overKernel, protocols, type Subject } from './subjects.js';
 import { cleanUpWorlds, joinWorld, type World } from './world.js';
 
@@ -63,7 +64,7 @@ const lacksEmptyFolders = ({ provider }: Subject): boolean => provider === '5syn
 describeEach(overKernel, 'the account carries metadata: $provider', (subject, turns) => {
   cleanUpWorlds();
 
-  it('a tree with all kinds of attributes is the same on a second machine', async () => {
+  it('a tree with all kinds of attributes is the same on a second machine', long, async () => {
     const a = await openWorld(subject);
     await a.mount(...carried);
     await a.out(make);
@@ -244,6 +245,7 @@ done 2> "$TOP/errors"; true`;
 
     turns.unless(speaksLike4shared, 'it speaks the protocol of 4shared')(
       'end with the same tree',
+      { ...long, timeout: 300_000 + LONG_SECONDS * 1000 },
       async () => {
         const a = await openWorld(subject);
         await a.mount(...carried);
@@ -277,7 +279,6 @@ done 2> "$TOP/errors"; true`;
         const c = await second(a);
         expect(await c.out(tree)).toBe(await a.out(tree));
       },
-      300_000 + LONG_SECONDS * 1000,
     );
   },
 );
@@ -289,7 +290,7 @@ const FILES_EACH = 100;
 describeEach(protocols, 'what metadata costs on $provider', (subject, turns) => {
   cleanUpWorlds();
 
-  turns.it(`cp -a of ${FOLDERS * FILES_EACH} files and a cold walk over them`, async () => {
+  turns.it(`cp -a of ${FOLDERS * FILES_EACH} files and a cold walk over them`, long, async () => {
     const place = await mkdtemp(join(tmpdir(), 'syncmount-tree-'));
     onTestFinished(() => rm(place, { recursive: true }));
     await mkdir(join(place, 'tree'));

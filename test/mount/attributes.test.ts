@@ -3,6 +3,7 @@
  * have to say the same there.
  */
 import { expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, overKernel, shareWorld } from './subjects.js';
 import type { World } from './world.js';
 
@@ -41,7 +42,7 @@ describeEach(overKernel, 'attributes on $provider', (subject, turns) => {
     expect(local).toContain('user:1234:rw-');
   });
 
-  turns.it('a default ACL is inherited by what is made in the directory, and by nothing else', async () => {
+  turns.it('a default ACL is inherited by what is made in the directory, and by nothing else', long, async () => {
     const [local, mounted] = await both(`
       mkdir d; setfacl -d -m u:1234:rwx,g:77:r-x,o::--- d; getfacl -n d; ls -ld d | cut -c 1-11
       (umask 077; touch d/f; mkdir d/s d/s/t; echo x > d/s/t/g; touch outside)
@@ -53,7 +54,7 @@ describeEach(overKernel, 'attributes on $provider', (subject, turns) => {
     expect(local).toContain('default:user:1234:rwx');
   });
 
-  turns.it('capabilities, `trusted` and other attributes are kept, for those who may', async () => {
+  turns.it('capabilities, `trusted` and other attributes are kept, for those who may', long, async () => {
     const [local, mounted] = await both(`
       attempt() { "$@" 2>&1 | sed 's/^.*: //'; }
       cp /bin/true f; chmod 755 f; setcap cap_net_raw,cap_net_admin+ep f; getcap f; chmod 711 f; touch f; getcap f

@@ -1,3 +1,4 @@
+// @module-tag long
 /** Programs that keep their whole state in the account: as on a local disk, from the first command to the restored bytes. */
 import { execFileSync } from 'node:child_process';
 import { expect } from 'vitest';

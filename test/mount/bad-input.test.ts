@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { long } from '../support/extent.js';
 import { cleanUpWorlds, createWorld, type Outcome, type World } from './world.js';
 
 describe('bad input gives one clear line and leaves nothing behind', () => {
@@ -39,7 +40,7 @@ describe('bad input gives one clear line and leaves nothing behind', () => {
     expect((await world.cli(['accounts'])).stdout).toMatch(/No accounts yet/);
   });
 
-  it('an endpoint must be reachable, known, and encrypted unless it is on this machine', async () => {
+  it('an endpoint must be reachable, known, and encrypted unless it is on this machine', long, async () => {
     const credentials = JSON.stringify(world.sandbox.credentials);
     const at = (...flags: string[]): Promise<Outcome> =>
       world.cli(['login', 'work', '--provider', '4shared', '--credentials', '-', ...flags], credentials);
@@ -59,7 +60,7 @@ describe('bad input gives one clear line and leaves nothing behind', () => {
     oneLine(await world.cli(['mount', 'work', world.mnt]), /colon/, 2);
   });
 
-  it('a mountpoint must be an empty directory that nothing is mounted on', async () => {
+  it('a mountpoint must be an empty directory that nothing is mounted on', long, async () => {
     await world.login();
     const mountAt = (path: string): Promise<Outcome> => world.cli(['mount', 'work:', path]);
     const file = join(world.directory, 'file');
@@ -90,7 +91,7 @@ describe('bad input gives one clear line and leaves nothing behind', () => {
     expect((await world.cli(['status', '--json'])).stdout).toBe('[]\n');
   });
 
-  it('options that are unknown or make no sense are refused', async () => {
+  it('options that are unknown or make no sense are refused', long, async () => {
     await world.login();
     const mountWith = (...flags: string[]): Promise<Outcome> => world.cli(['mount', 'work:', world.mnt, ...flags]);
     oneLine(await mountWith('--nonsense'), /unknown option '--nonsense'/, 2);
@@ -118,7 +119,7 @@ describe('bad input gives one clear line and leaves nothing behind', () => {
     oneLine(await world.cli(['mount', 'work:', world.mnt]), /work\.json is damaged/);
   });
 
-  it('every command explains itself', async () => {
+  it('every command explains itself', long, async () => {
     for (const command of [
       'login',
       'logout',
@@ -142,7 +143,7 @@ describe('bad input gives one clear line and leaves nothing behind', () => {
     expect((await world.cli([])).stdout).toMatch(/^Usage: syncmount/);
   });
 
-  it('doctor tells what is in order and what is not', async () => {
+  it('doctor tells what is in order and what is not', long, async () => {
     await world.login();
     expect(await world.cli(['doctor'])).toMatchObject({
       code: 0,

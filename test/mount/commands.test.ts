@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { isAlive } from '../../src/base/processes.js';
 import type { AnySandboxOptions } from '../../src/sandbox/index.js';
+import { long } from '../support/extent.js';
 import { cleanUpWorlds, createServiceWorld, createWorld, type Outcome, type World } from './world.js';
 
 /** Two accounts, mounted on `mnt` and on `other`. */
@@ -60,7 +61,7 @@ describe('a mount whose process has died', () => {
     'and whose entry names no process': async (file: string) => change(file, { pid: 0 }),
   };
 
-  it(`${Object.keys(deaths).join(', ')}: hides no other, and is mounted again`, async () => {
+  it(`${Object.keys(deaths).join(', ')}: hides no other, and is mounted again`, long, async () => {
     const { world, other } = await twoMounts();
     for (const [how, die] of Object.entries(deaths)) {
       await die(await killed(world, other));
@@ -88,7 +89,7 @@ describe('a mount whose process has died', () => {
     expect(await world.cli(['umount', other])).toMatchObject({ code: 0, stdout: expect.stringMatching(/cleared/) });
   });
 
-  it('and one that hangs hide no other', async () => {
+  it('and one that hangs hide no other', long, async () => {
     const { world, other } = await twoMounts();
     // Somebody who listens and says nothing, as a process does that was stopped.
     const socket = join(world.directory, 'silent.sock');
@@ -105,7 +106,7 @@ describe('a mount whose process has died', () => {
 describe('a mount whose process is stopped', () => {
   cleanUpWorlds();
 
-  it('is told by status and mount, and goes by force', async () => {
+  it('is told by status and mount, and goes by force', long, async () => {
     const world = await createWorld();
     await world.mount();
     const { pid } = await world.status();
@@ -264,35 +265,39 @@ describe('a state directory with a long path', () => {
 describe('output that nobody takes', () => {
   cleanUpWorlds();
 
-  it('ends every command: without a word where the reader has gone, with one line where the disk is full', async () => {
-    const world = await createWorld();
-    await world.mount();
-    const commands = [
-      'status',
-      'status --json',
-      'status --watch',
-      'uploads',
-      'accounts',
-      'doctor',
-      '--help',
-      'mount --help',
-    ];
-    for (const command of commands) {
-      // The reader has gone before the first line.
-      const gone = await world.sh(
-        `(while [ ! -e "$TOP/go" ]; do sleep 0.02; done; $SYNCMOUNT ${command}) | (exec <&-; touch "$TOP/go")`,
-      );
-      expect([command, gone.code, gone.stderr]).toEqual([command, 0, '']);
-      const full = await world.sh(`$SYNCMOUNT ${command} > /dev/full`);
-      expect([command, full.code, full.stderr]).toEqual([
-        command,
-        1,
-        expect.stringMatching(/^syncmount: cannot write to standard output: ENOSPC[^\n]*\n$/),
-      ]);
-    }
-    expect((await world.sh('$SYNCMOUNT status --watch | head -1')).stderr).toBe('');
-    expect((await world.sh('$SYNCMOUNT status "$TOP/nowhere" 2> /dev/full')).code).toBe(1);
-  });
+  it(
+    'ends every command: without a word where the reader has gone, with one line where the disk is full',
+    long,
+    async () => {
+      const world = await createWorld();
+      await world.mount();
+      const commands = [
+        'status',
+        'status --json',
+        'status --watch',
+        'uploads',
+        'accounts',
+        'doctor',
+        '--help',
+        'mount --help',
+      ];
+      for (const command of commands) {
+        // The reader has gone before the first line.
+        const gone = await world.sh(
+          `(while [ ! -e "$TOP/go" ]; do sleep 0.02; done; $SYNCMOUNT ${command}) | (exec <&-; touch "$TOP/go")`,
+        );
+        expect([command, gone.code, gone.stderr]).toEqual([command, 0, '']);
+        const full = await world.sh(`$SYNCMOUNT ${command} > /dev/full`);
+        expect([command, full.code, full.stderr]).toEqual([
+          command,
+          1,
+          expect.stringMatching(/^syncmount: cannot write to standard output: ENOSPC[^\n]*\n$/),
+        ]);
+      }
+      expect((await world.sh('$SYNCMOUNT status --watch | head -1')).stderr).toBe('');
+      expect((await world.sh('$SYNCMOUNT status "$TOP/nowhere" 2> /dev/full')).code).toBe(1);
+    },
+  );
 
   it('is no reason to end a mount in the foreground', async () => {
     const world = await createWorld();

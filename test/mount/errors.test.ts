@@ -1,5 +1,5 @@
 import { it as always, beforeEach, expect } from 'vitest';
-import { isComplete, leaveOut } from '../support/extent.js';
+import { isComplete, leaveOut, long } from '../support/extent.js';
 import { describeEach, openWorld, overKernel, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -134,7 +134,7 @@ os.close(fd)
     expect(await world.out('cat folder/theirs.txt')).toBe('theirs');
   });
 
-  onOne('a full local disk fails the write with ENOSPC, and everything else goes on', async () => {
+  onOne('a full local disk fails the write with ENOSPC, and everything else goes on', long, async () => {
     await world.sandbox.store.generate('/large.bin', 20 * 1024 * 1024);
     await world.umount();
     try {
@@ -153,7 +153,7 @@ os.close(fd)
     }
   });
 
-  onOne('cached blocks give way to what is nowhere else, on a disk that both share', async () => {
+  onOne('cached blocks give way to what is nowhere else, on a disk that both share', long, async () => {
     await world.sandbox.store.generate('/large.bin', 40 * 1024 * 1024);
     await world.umount();
     try {

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { long } from '../support/extent.js';
 import { cleanUpWorlds, createWorld, type Outcome, type World } from './world.js';
 
 const isRoot = process.getuid?.() === 0;
@@ -169,7 +170,7 @@ fi 2>&1
     expect([['nosymfollow'], [refused, 'not mounted']]).toContainEqual(lines.slice(6));
   });
 
-  it('umount(8) of root stores what a user has written before it unmounts', async () => {
+  it('umount(8) of root stores what a user has written before it unmounts', long, async () => {
     const world = await createWorld();
     world.sandbox.settings.latencyMs = 2000;
     const outcome = await asRoot(

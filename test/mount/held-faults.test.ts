@@ -1,3 +1,4 @@
+// @module-tag long
 /**
  * Each request of an operation on files that a service refuses to hold where they belong fails, stalls or loses its answer. What an
  * operation promised is there, what it refused is as before or after it, and another machine shows the same.

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -75,23 +76,27 @@ describeEach(overKernel, 'the life of a mount of $provider', (subject, { it, unl
     });
   });
 
-  onOne('a signal that comes as soon as the kernel has the mount ends it, and leaves no dead mountpoint', async () => {
-    // The moment between is short: a few tries meet it.
-    for (let n = 0; n < 8; n++) {
-      const child = spawn(process.execPath, ['bin/syncmount.js', 'mount', '--foreground', 'work:', world.mnt], {
-        env: world.env,
-        stdio: 'ignore',
-      });
-      const ended = new Promise((done: (how: unknown) => void) =>
-        child.once('exit', (code, signal) => done(code ?? signal)),
-      );
-      const isMounted = (): boolean => readFileSync('/proc/self/mounts', 'utf8').includes(world.mnt);
-      while (!isMounted() && child.exitCode === null) await new Promise(setImmediate);
-      child.kill('SIGTERM');
-      expect(await ended).toBe(0);
-      expect(isMounted()).toBe(false);
-    }
-  });
+  onOne(
+    'a signal that comes as soon as the kernel has the mount ends it, and leaves no dead mountpoint',
+    long,
+    async () => {
+      // The moment between is short: a few tries meet it.
+      for (let n = 0; n < 8; n++) {
+        const child = spawn(process.execPath, ['bin/syncmount.js', 'mount', '--foreground', 'work:', world.mnt], {
+          env: world.env,
+          stdio: 'ignore',
+        });
+        const ended = new Promise((done: (how: unknown) => void) =>
+          child.once('exit', (code, signal) => done(code ?? signal)),
+        );
+        const isMounted = (): boolean => readFileSync('/proc/self/mounts', 'utf8').includes(world.mnt);
+        while (!isMounted() && child.exitCode === null) await new Promise(setImmediate);
+        child.kill('SIGTERM');
+        expect(await ended).toBe(0);
+        expect(isMounted()).toBe(false);
+      }
+    },
+  );
 
   it('a folder of the account can be mounted by itself', async () => {
     await world.sandbox.store.putFile('/photos/2024/a.jpg', 'a');

@@ -1,3 +1,4 @@
+// @module-tag long
 /** The requests of the metadata store fail, stall and lie like all others: nothing is lost, nothing hangs, and what was meant shows in the end. */
 import { expect } from 'vitest';
 import type { FaultAction } from '../../src/sandbox/faults.js';

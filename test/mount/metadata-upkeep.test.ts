@@ -1,3 +1,4 @@
+// @module-tag long
 /** The upkeep of the metadata in the account through the mount: its files grow fewer again, and what is removed goes on every machine. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, protocols } from './subjects.js';

@@ -1,3 +1,4 @@
+// @module-tag long
 /** 5sync has one list of all files, in pages. What is removed while they are read moves the rest up: nothing may fall between two pages. */
 import { describe, expect, it } from 'vitest';
 import { isComplete } from '../support/extent.js';

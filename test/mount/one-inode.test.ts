@@ -3,6 +3,7 @@
  * where some of its readers are passthrough. Each script runs on a file that is stored, cached and handed to the kernel.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -130,7 +131,7 @@ end(holder); print(wrong)`),
     ).toBe('[]');
   });
 
-  it('takes the writes of four programs that use one SQLite database at once', async () => {
+  it('takes the writes of four programs that use one SQLite database at once', long, async () => {
     expect(
       await world.out(`
         for mode in delete wal; do

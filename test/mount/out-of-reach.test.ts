@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, openWorld, protocols, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -107,7 +108,7 @@ describeEach(protocols, 'content that is not stored at $provider', (subject, { i
     expect(await stored()).toMatchObject({ '/Work/theirs': 'theirs\n', '/Work/a.txt': 'precious\n' });
   });
 
-  it('is in sight where another client has put a file in the place of its folder', async () => {
+  it('is in sight where another client has put a file in the place of its folder', long, async () => {
     stop();
     await world.out('echo precious > Work/a.txt');
     world.sandbox.store.remove('/Work', { trash: true });

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { release } from 'node:os';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { long } from '../support/extent.js';
 import { cleanUpWorlds, createWorld, type World } from './world.js';
 
 const MIB = 1024 * 1024;
@@ -217,7 +218,7 @@ for one in (f, g):
     expect(`${await world.sandbox.store.readFile('/file')}`).toBe('p'.repeat(300_000));
   });
 
-  it('thousands of files, by several at once, leave no descriptor behind', async () => {
+  it('thousands of files, by several at once, leave no descriptor behind', long, async () => {
     const count = `ls /proc/${pid}/fd | wc -l`;
     await world.out(`
       for i in 1 2 3; do python3 -c "

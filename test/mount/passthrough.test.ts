@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { release } from 'node:os';
 import { beforeEach, expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, isDownload, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -72,7 +73,7 @@ print(hashlib.md5(m).hexdigest())"`),
     expect(await world.out('md5sum < file.bin | cut -c1-32')).toBe(await sum('/file.bin'));
   });
 
-  it('an open file stays whole while others push it out of a small cache, and the cap holds', async () => {
+  it('an open file stays whole while others push it out of a small cache, and the cap holds', long, async () => {
     await world.sandbox.store.generate('/kept.bin', 6 * MIB, 1);
     await world.sandbox.store.generate('/other.bin', 30 * MIB, 2);
     await mount('--cache-size', '16M');
@@ -86,7 +87,7 @@ print(hashlib.md5(m).hexdigest())"`),
     expect((await world.status()).cache.bytes).toBeLessThanOrEqual(16 * MIB);
   });
 
-  it('a mapping outlives its descriptor, also while others push the file out of the cache', async () => {
+  it('a mapping outlives its descriptor, also while others push the file out of the cache', long, async () => {
     await world.sandbox.store.generate('/kept.bin', 20 * MIB, 1);
     await world.sandbox.store.generate('/other.bin', 60 * MIB, 2);
     await mount('--cache-size', '64M');

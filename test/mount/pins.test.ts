@@ -1,7 +1,7 @@
 /** `syncmount pin`: what is pinned is here, whole and up to date, without being asked for, and without the service. */
 import { createHash } from 'node:crypto';
 import { expect, it as only } from 'vitest';
-import { isComplete } from '../support/extent.js';
+import { isComplete, long } from '../support/extent.js';
 import { describeEach, isDownload, openWorld, protocols, type Subject, traits } from './subjects.js';
 import { cleanUpWorlds, createWorld, type World } from './world.js';
 
@@ -21,7 +21,7 @@ async function allHere(world: World, files?: number): Promise<void> {
 describeEach(protocols, 'what is pinned of $provider', (subject, { it, unless }) => {
   cleanUpWorlds();
 
-  it('is whole and readable with the server gone, after a remount, although the cache is small', async () => {
+  it('is whole and readable with the server gone, after a remount, although the cache is small', long, async () => {
     const world = await openWorld(subject);
     const { folders, filesEach } = sizeOf(subject);
     await world.sandbox.store.populate({ path: '/Music', folders, filesEach, size: 1500 });
@@ -51,7 +51,7 @@ describeEach(protocols, 'what is pinned of $provider', (subject, { it, unless })
     await allHere(world, files);
   });
 
-  it("gets another client's changes without being asked for", async () => {
+  it("gets another client's changes without being asked for", long, async () => {
     const world = await openWorld(subject);
     const { store } = world.sandbox;
     await store.putFile('/docs/report.txt', 'first\n');

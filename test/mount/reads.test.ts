@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, isDownload, openWorld, subjects, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -103,7 +104,7 @@ for at, length in ${pieces}: os.pread(fd, length, at)`;
     expect((await world.status()).cache).toMatchObject({ bytes: 5 * MIB });
   });
 
-  onOne('the cache stays under its limit, and reads are right all the same', async () => {
+  onOne('the cache stays under its limit, and reads are right all the same', long, async () => {
     await world.sandbox.store.generate('/a.bin', 20 * MIB, 1);
     await world.sandbox.store.generate('/b.bin', 20 * MIB, 2);
     await world.mount('--cache-size', '8M');

@@ -1,3 +1,4 @@
+// @module-tag long
 /**
  * A service may refuse to hold a file where it belongs: an empty file, or on 5sync a large one in any folder but the root. The file is
  * there all the same, on this machine and on another one.

@@ -5,6 +5,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { LogEntry } from '../../src/sandbox/index.js';
+import { long } from '../support/extent.js';
 import { isDownload, openWorld } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -71,7 +72,7 @@ describe('a large unread file of 5sync', () => {
     return stdout;
   };
 
-  it('is removed without a request, read to its end, and deleted once', async () => {
+  it('is removed without a request, read to its end, and deleted once', long, async () => {
     const both = await opened(removes);
     const { world } = both;
     const during = await world.requestsOf(async () => {
@@ -99,7 +100,7 @@ describe('a large unread file of 5sync', () => {
     expect((await world.log()).match(/"level":(40|50|60)/)).toBeNull();
   });
 
-  it('is deleted by the next mount where this one has died, and is never seen again', async () => {
+  it('is deleted by the next mount where this one has died, and is never seen again', long, async () => {
     const { world, running } = await opened(removes);
     await signal(world, 'go');
     await isGone(world);

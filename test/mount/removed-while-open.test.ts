@@ -1,5 +1,6 @@
 /** A file that loses its name while it is open goes on as on a local disk: bytes, size, times and mode, to the last close. */
 import { expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, openWorld, subjects } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -69,6 +70,7 @@ describeEach(subjects, 'a file of $provider over $binding that goes while it is 
   // There an open may meet a name that its path led to a moment ago (docs/bindings.md, "Replaced files").
   unless(({ binding }) => binding === 'native', 'libfuse 2 opens by path')(
     'a reader of a file that is replaced again and again sees a whole version of it each time',
+    long,
     async () => {
       const world = await open(['--write-back'], ['']);
       await world.out('ls');

@@ -1,5 +1,6 @@
 /** Symbolic links, FIFOs, sockets and devices through the kernel: as on the local disk, and without a request. */
 import { expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, openWorld, shareWorld, subjects, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -87,7 +88,7 @@ PY`);
     expect(said).toBe('10000\nHELLO\nFalse');
   });
 
-  turn('each kind takes the name of each other one, and what it replaces is gone', async () => {
+  turn('each kind takes the name of each other one, and what it replaces is gone', long, async () => {
     const matrix = `
       make() { case $1 in file) echo $2 > "$2";; link) ln -s $2 "$2";; pipe) mkfifo "$2";; open) echo $2 > "$2";; esac; }
       for a in file link pipe; do for b in file link pipe; do for d in . sub; do

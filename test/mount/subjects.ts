@@ -139,7 +139,11 @@ export function shareWorld(subject: Subject, flags: readonly string[], use: (wor
 }
 
 type Body = () => Promise<void>;
-type Register = (name: string, test: Body, timeout?: number) => void;
+/** As `it` of vitest has them. */
+type Test =
+  | [test: Body, timeout?: number]
+  | [options: { readonly tags?: string[]; readonly timeout?: number }, test: Body];
+type Register = (name: string, ...test: Test) => void;
 
 /** Registers tests that all subjects share: in the quick run each of them is for the subject whose turn it is. */
 export interface Turns {
@@ -196,17 +200,19 @@ export function describeEach(
     registered.set(subject, names);
     const [expected = names] = registered.values();
     const turns: Turns = {
-      it: (...test) => turns.unless(() => false, '')(...test),
-      unless: (isSkipped, reason) => (name, test, timeout) => {
-        if (expected !== names && expected[names.length] !== name)
-          throw new Error(`${title}: ${subject.provider} has other tests than ${among[0]?.provider}: ${name}`);
-        const index = names.push(name) - 1;
-        const inMatrix = partOf(subject, among, isSkipped, index, true);
-        const part = isComplete ? inMatrix : partOf(subject, among, isSkipped, first + index, false);
-        if (part === 'run') it(name, test, timeout);
-        else if (part === 'skip') it.skip(`${name} (skipped: ${reason})`, test);
-        else if (inMatrix !== 'leave out') leaveOut(1);
-      },
+      it: (name, ...test) => turns.unless(() => false, '')(name, ...test),
+      unless:
+        (isSkipped, reason) =>
+        (name, ...test) => {
+          if (expected !== names && expected[names.length] !== name)
+            throw new Error(`${title}: ${subject.provider} has other tests than ${among[0]?.provider}: ${name}`);
+          const index = names.push(name) - 1;
+          const inMatrix = partOf(subject, among, isSkipped, index, true);
+          const part = isComplete ? inMatrix : partOf(subject, among, isSkipped, first + index, false);
+          if (part === 'run') it(name, ...(test as [Body]));
+          else if (part === 'skip') it.skip(`${name} (skipped: ${reason})`, ...(test as [Body]));
+          else if (inMatrix !== 'leave out') leaveOut(1);
+        },
     };
     body(subject, turns);
   });

@@ -9,6 +9,7 @@ import type {
   LogEntry,
   ProviderName,
 } from '../../src/sandbox/index.js';
+import { long } from '../support/extent.js';
 import { cleanUpWorlds, createServiceWorld, type World } from './world.js';
 
 const size = 200_000_000;
@@ -38,7 +39,7 @@ describe('an access token that expires in the middle of', () => {
     return world;
   };
 
-  it('a write of 200 MB is renewed, and the program sees nothing of it', async () => {
+  it('a write of 200 MB is renewed, and the program sees nothing of it', long, async () => {
     const world = await acronisWorld({ tokenLifetimeSeconds: 2, bandwidth: 60_000_000 });
     await world.mount();
     // Credentials travel with the head of a request: they are asked for again where the line breaks after they have died.
@@ -55,7 +56,7 @@ describe('an access token that expires in the middle of', () => {
     expect(await world.status()).toMatchObject({ pending: [], failed: [] });
   });
 
-  it('a read of 200 MB is renewed, and the program sees nothing of it', async () => {
+  it('a read of 200 MB is renewed, and the program sees nothing of it', long, async () => {
     const world = await acronisWorld({ tokenLifetimeSeconds: 3600, bandwidth: 10_000_000 });
     const large = await world.sandbox.store.putFile('/large', createReadStream(`${world.directory}/large`));
     await world.mount();

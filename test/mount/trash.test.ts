@@ -1,5 +1,6 @@
 /** The trash of the desktop on a mount, by the programs that use it and by `syncmount trash`. */
 import { describe, expect, it } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, openWorld, type Subject } from './subjects.js';
 import { cleanUpWorlds, createWorld, joinWorld, type World } from './world.js';
 
@@ -121,34 +122,38 @@ describe('the trash', () => {
     await world.until(`test "$(ls ${top}/files | wc -l)" = 302`);
   });
 
-  it('has 1,000 entries: one question lists them, each goes with one request, and df shows the room at once', async () => {
-    const world = await openWorld(kernel);
-    await world.write('desktop.py', desktop);
-    const { store } = world.sandbox;
-    for (let n = 0; n < 1_000; n++) await store.putFile(`/many/${n}`, 'x'.repeat(4_096));
-    for (let n = 0; n < 1_000; n++) store.remove(`/many/${n}`, { trash: true });
-    await world.mount('--dir-ttl', '1h');
-    const free = async (): Promise<number> => Number(await world.out('df -B1 --output=avail . | tail -1'));
-    const before = await free();
-    const counts = async (script: string): Promise<Record<string, number>> => {
-      const routes = await world.routesOf(() => world.out(script));
-      const asked = routes.filter((route) => /trash|DELETE/.test(route));
-      return Object.fromEntries(
-        [...new Set(asked)].map((route) => [route, asked.filter((one) => one === route).length]),
-      );
-    };
-    expect(await counts(`ls -l ${top}/files ${top}/info > "$TOP/list"; cat ${top}/info/* > "$TOP/infos"`)).toEqual({
-      'GET /user/trash': 2,
-    });
-    expect(await world.shell('cd "$TOP"; grep -c trashinfo list; grep -c Path=many/ infos')).toBe('1000\n1000');
-    expect(await counts('python3 "$TOP/desktop.py" restore many/17; ls many')).toEqual({
-      'POST /files/{id}/untrash': 1,
-    });
-    expect(await counts('python3 "$TOP/desktop.py" empty')).toEqual({ 'DELETE /files/{id}': 999 });
-    expect((await free()) - before).toBe(999 * 4_096);
-    expect(trashed(world)).toEqual([]);
-    expect(await world.out(`stat -c %s many/17; ls -A ${top}/files; ls -A ${top}/info`)).toBe('4096');
-  });
+  it(
+    'has 1,000 entries: one question lists them, each goes with one request, and df shows the room at once',
+    long,
+    async () => {
+      const world = await openWorld(kernel);
+      await world.write('desktop.py', desktop);
+      const { store } = world.sandbox;
+      for (let n = 0; n < 1_000; n++) await store.putFile(`/many/${n}`, 'x'.repeat(4_096));
+      for (let n = 0; n < 1_000; n++) store.remove(`/many/${n}`, { trash: true });
+      await world.mount('--dir-ttl', '1h');
+      const free = async (): Promise<number> => Number(await world.out('df -B1 --output=avail . | tail -1'));
+      const before = await free();
+      const counts = async (script: string): Promise<Record<string, number>> => {
+        const routes = await world.routesOf(() => world.out(script));
+        const asked = routes.filter((route) => /trash|DELETE/.test(route));
+        return Object.fromEntries(
+          [...new Set(asked)].map((route) => [route, asked.filter((one) => one === route).length]),
+        );
+      };
+      expect(await counts(`ls -l ${top}/files ${top}/info > "$TOP/list"; cat ${top}/info/* > "$TOP/infos"`)).toEqual({
+        'GET /user/trash': 2,
+      });
+      expect(await world.shell('cd "$TOP"; grep -c trashinfo list; grep -c Path=many/ infos')).toBe('1000\n1000');
+      expect(await counts('python3 "$TOP/desktop.py" restore many/17; ls many')).toEqual({
+        'POST /files/{id}/untrash': 1,
+      });
+      expect(await counts('python3 "$TOP/desktop.py" empty')).toEqual({ 'DELETE /files/{id}': 999 });
+      expect((await free()) - before).toBe(999 * 4_096);
+      expect(trashed(world)).toEqual([]);
+      expect(await world.out(`stat -c %s many/17; ls -A ${top}/files; ls -A ${top}/info`)).toBe('4096');
+    },
+  );
 
   it('survives a killed mount, and says what cannot be done with a dead token', async () => {
     const world = await prepared(kernel);

@@ -1,3 +1,4 @@
+// @module-tag long
 import { describe, expect, it } from 'vitest';
 import { isComplete } from '../support/extent.js';
 import { cleanUpWorlds, createWorld, type World } from './world.js';

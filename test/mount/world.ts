@@ -185,7 +185,7 @@ export class World {
     const log = join(this.env.SYNCMOUNT_STATE_DIR ?? '', 'log', 'work.log');
     await mkdir(dirname(log), { recursive: true, mode: 0o700 });
     const args = ['work:', this.mnt, '--foreground', '-o', `log-file=${log}`, ...binding, ...flags];
-    if (process.env.ALONE || this.#hasOwnEnvironment()) return await this.#mountAlone(args, log);
+    if (this.#hasOwnEnvironment()) return await this.#mountAlone(args, log);
     const host = MountHost.take();
     await host.mount(args, this.env);
     this.#host = host;

@@ -1,3 +1,4 @@
+// @module-tag long
 /**
  * The packages as people install them: on a system that has no compiler and no network. Each namespace is new: mounts,
  * processes, network. The complete run alone makes that system, which takes most of a minute.

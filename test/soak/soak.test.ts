@@ -1,3 +1,4 @@
+// @module-tag long
 import { expect, it } from 'vitest';
 import { isComplete } from '../support/extent.js';
 import { soak } from './soak.js';

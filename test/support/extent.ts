@@ -14,10 +14,15 @@
  * 4. A fault meets half of the operations of one service once, and half of those of another always: the services of the fault
  *    matrix take the pairs of fault and strength in turn (`test/mount/faults/turns.ts`).
  * 5. Random work goes on for less long, from the same seed: `runs`.
+ * 6. What takes ten times as long as most is tagged `long`, or its file is (`@module-tag long`): `scripts/test --long` has it, and CI. That
+ *    is a third of the time for a fiftieth of the tests.
  *
  * A cell that is left out is not generated, and counted: the run says how many tests the complete matrix has.
  */
 import { appendFileSync } from 'node:fs';
+
+/** The options of a test that takes ten times as long as most: rule 6. */
+export const long = { tags: ['long'] };
 
 export const isComplete = process.env.SYNCMOUNT_TEST_ALL === '1';
 

@@ -1,3 +1,4 @@
+// @module-tag long
 /**
  * The first reading of a 5sync account, which every operation waits for: each fault at its first page, which `mount` asks for
  * itself, and at a later one, which the first listing asks for. Each mount knows nothing from before.
