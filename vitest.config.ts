@@ -72,7 +72,11 @@ export default defineConfig({
       {
         extends: true,
         plugins: [bundledSources()],
-        test: { name: 'mounts', include: ofProcesses.map((path) => path.replace(/\*\*$/, '**/*.test.ts')) },
+        test: {
+          name: 'mounts',
+          setupFiles: ['test/support/mount-hosts.ts'],
+          include: ofProcesses.map((path) => path.replace(/\*\*$/, '**/*.test.ts')),
+        },
       },
       // One process for many files: loading what they share takes longer than most of them.
       { extends: true, test: { name: 'units', include: ['test/**/*.test.ts'], exclude: ofProcesses, isolate: false } },

@@ -26,6 +26,8 @@ export async function endMountHosts(): Promise<void> {
 }
 
 export class MountHost {
+  /** Otherwise each mount is a process, as for who measures one. */
+  static isOffered = false;
   readonly #child: ChildProcess;
   /** The end of the mount, or of its process. */
   #over: Promise<unknown> = Promise.resolve();

@@ -9,7 +9,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, expect } from 'vitest';
+import { afterEach, expect } from 'vitest';
 import { isAlive } from '../../src/base/processes.js';
 import { AccountStore } from '../../src/config/accounts.js';
 import { baseDirectoriesOf } from '../../src/config/base-directories.js';
@@ -26,7 +26,7 @@ import {
   type SandboxOptions,
   startSandbox,
 } from '../../src/sandbox/index.js';
-import { endMountHosts, MountHost } from './mount-host.js';
+import { MountHost } from './mount-host.js';
 
 /** What comes sooner or later is waited for so long, as `expect.poll` does, s. */
 const PATIENCE = 120;
@@ -66,7 +66,6 @@ export function cleanUpWorlds(): void {
   afterEach(async () => {
     for (const world of worlds.splice(0)) await world.end();
   });
-  afterAll(endMountHosts);
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
@@ -185,7 +184,7 @@ export class World {
     const log = join(this.env.SYNCMOUNT_STATE_DIR ?? '', 'log', 'work.log');
     await mkdir(dirname(log), { recursive: true, mode: 0o700 });
     const args = ['work:', this.mnt, '--foreground', '-o', `log-file=${log}`, ...binding, ...flags];
-    if (this.#hasOwnEnvironment()) return await this.#mountAlone(args, log);
+    if (!MountHost.isOffered || this.#hasOwnEnvironment()) return await this.#mountAlone(args, log);
     const host = MountHost.take();
     await host.mount(args, this.env);
     this.#host = host;
