@@ -17,6 +17,7 @@ import { ProviderError } from '../providers/errors.js';
 import { Bandwidth } from '../providers/http/transport/token-bucket.js';
 import { DataThreads } from '../threads/data-threads.js';
 import { chooseBinding } from './bindings.js';
+import { unlessBrieflyBusy } from './briefly-busy.js';
 import { answerCommand } from './commands.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
 import { gatherStatus, isPending } from './gather-status.js';
@@ -188,7 +189,7 @@ export class MountSession {
       this.#requireIdle();
       await this.#drain(progress);
       this.#requireIdle();
-      await this.#mounted.unmount();
+      await unlessBrieflyBusy(() => this.#mounted.unmount(), systemClock);
       await this.#close(true);
       return this.#left;
     });
