@@ -90,7 +90,11 @@ describeEach(overKernel, 'the life of a mount of $provider', (subject, { it, unl
           child.once('exit', (code, signal) => done(code ?? signal)),
         );
         const isMounted = (): boolean => readFileSync('/proc/self/mounts', 'utf8').includes(world.mnt);
-        while (!isMounted() && child.exitCode === null) await new Promise(setImmediate);
+        let isOver = false;
+        void ended.then(() => {
+          isOver = true;
+        });
+        while (!isMounted() && !isOver) await new Promise(setImmediate);
         child.kill('SIGTERM');
         expect(await ended).toBe(0);
         expect(isMounted()).toBe(false);
