@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FsError } from '../../src/filesystem/core/fs-error.js';
+import { long } from '../support/extent.js';
 import { candidates, cleanUpMounts, mountMemory, type TestMount } from './harness.js';
 
 describe.each(candidates)('names over the $binding.name binding', ({ binding, unavailable }) => {
@@ -26,7 +27,7 @@ describe.each(candidates)('names over the $binding.name binding', ({ binding, un
     expect(listing.stdout.split('\n').map((line) => line.trim())).toEqual([`${a} .`, `${root} ..`, `${b} b`]);
   });
 
-  it('lists a directory of 2,500 names completely, each once, with types', async () => {
+  it('lists a directory of 2,500 names completely, each once, with types', long, async () => {
     const script = `
 os.mkdir('big')
 for i in range(2500): open('big/file%05d' % i, 'w').close()

@@ -144,7 +144,7 @@ describe('a mount can be named', () => {
   });
   const mountpointIn = (outcome: Outcome): string => JSON.parse(outcome.stdout).mountpoint;
 
-  it('by its account, and by anything below it', async () => {
+  it('by its account, and by anything below it', long, async () => {
     await world.out('mkdir -p a/b && echo x > a/b/file && ln -s "$MNT/a" "$TOP/link"');
     const names = [
       'work:',

@@ -58,7 +58,7 @@ describe('what people ask', () => {
     },
   );
 
-  it('info tells what is known here where the service does not answer', async () => {
+  it('info tells what is known here where the service does not answer', long, async () => {
     const world = await createWorld();
     await world.sandbox.store.putFile('/d/known', 'abc');
     await world.mount('--dir-ttl', '1s', '--deadline', '3s');

@@ -98,7 +98,7 @@ describeEach(protocols, 'content that is not stored at $provider', (subject, { i
     await expectKept(/^\.\/(Else\/)?Work\/a\.txt$/);
   });
 
-  it('stays in its folder, which another client has removed and made again', async () => {
+  it('stays in its folder, which another client has removed and made again', long, async () => {
     stop();
     await world.out('echo precious > Work/a.txt');
     world.sandbox.store.remove('/Work', { trash: true });

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { release } from 'node:os';
 import { beforeEach, expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, openWorld, overKernel, traits } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
@@ -43,7 +44,7 @@ describeEach(overKernel, 'passthrough of the spool on $provider', (subject, { un
   };
   const md5 = (data: Uint8Array | string): string => createHash('md5').update(data).digest('hex');
 
-  it('a file that cannot be stored is read by the kernel, before and after it is stored', async () => {
+  it('a file that cannot be stored is read by the kernel, before and after it is stored', long, async () => {
     const sum = await world.out('head -c 20M /dev/urandom | tee file.bin | md5sum | cut -c1-32');
     await untilFailed();
     expect(await bytesRead('cat file.bin; tail -c 1M file.bin')).toBeLessThan(MIB);

@@ -86,7 +86,7 @@ for f in files: os.close(f)" || { kill -CONT ${pid}; exit 1; }
     ).toBe([3, 5, 3, 5].map((size) => size * MIB).join('\n'));
   });
 
-  it('trees that tar and rsync make have their bytes and times, and a second rsync moves nothing', async () => {
+  it('trees that tar and rsync make have their bytes and times, and a second rsync moves nothing', long, async () => {
     await world.out(`
       mkdir -p "$TOP/tree/deep"; for i in $(seq 30); do head -c $((i * 3000)) /dev/urandom > "$TOP/tree/deep/$i"; done
       : > "$TOP/tree/empty"; chmod 600 "$TOP/tree/deep/3"; touch -d '2001-02-03 04:05:06.789012345' "$TOP/tree/deep/"*

@@ -155,26 +155,30 @@ describe('a large unread file of 5sync', () => {
     });
   }
 
-  it('is replaced by what is not stored yet without waiting for it, and fetched before that is stored', async () => {
-    const both = await opened("os.rename('d/new', 'd/film.mkv')", '--write-back', '--deadline', '3s');
-    const { world } = both;
-    world.sandbox.faults.add({ route: '^PUT /files$', action: { kind: 'status', status: 503 } });
-    await world.out('echo new > d/new');
-    // Nothing can be read meanwhile.
-    world.sandbox.faults.add({ route: 'download$', action: { kind: 'status', status: 503 } });
-    await signal(world, 'go');
-    await world.until('! test -e d/new');
-    expect(await world.out('cat d/film.mkv; ls -A d')).toBe('new\nfilm.mkv');
-    await world.untilWaiting(0, 1);
-    world.sandbox.faults.clear();
-    expect(world.sandbox.log.entries().filter(isDelete)).toEqual([]);
-    await world.out('$SYNCMOUNT uploads retry');
-    await world.untilWaiting(0, 0);
-    expect(`${await world.sandbox.store.readFile('/d/film.mkv')}`).toBe('new\n');
-    expect(await ended(both)).toBe('open\ngone after 0 s\nread\n');
-    await world.umount();
-    expect(names(world)).toEqual(['/d/film.mkv']);
-  });
+  it(
+    'is replaced by what is not stored yet without waiting for it, and fetched before that is stored',
+    long,
+    async () => {
+      const both = await opened("os.rename('d/new', 'd/film.mkv')", '--write-back', '--deadline', '3s');
+      const { world } = both;
+      world.sandbox.faults.add({ route: '^PUT /files$', action: { kind: 'status', status: 503 } });
+      await world.out('echo new > d/new');
+      // Nothing can be read meanwhile.
+      world.sandbox.faults.add({ route: 'download$', action: { kind: 'status', status: 503 } });
+      await signal(world, 'go');
+      await world.until('! test -e d/new');
+      expect(await world.out('cat d/film.mkv; ls -A d')).toBe('new\nfilm.mkv');
+      await world.untilWaiting(0, 1);
+      world.sandbox.faults.clear();
+      expect(world.sandbox.log.entries().filter(isDelete)).toEqual([]);
+      await world.out('$SYNCMOUNT uploads retry');
+      await world.untilWaiting(0, 0);
+      expect(`${await world.sandbox.store.readFile('/d/film.mkv')}`).toBe('new\n');
+      expect(await ended(both)).toBe('open\ngone after 0 s\nread\n');
+      await world.umount();
+      expect(names(world)).toEqual(['/d/film.mkv']);
+    },
+  );
 
   const takers = {
     'a file renamed to it': ['mv other d/film.mkv', ['/d/film.mkv']],

@@ -1,5 +1,6 @@
 /** Holes, ranges of zeros, and files without a name: scripts that have to say the same on the mount as on a local disk. */
 import { describe, expect } from 'vitest';
+import { long } from '../support/extent.js';
 import { describeEach, overKernel, shareWorld } from './subjects.js';
 import type { World } from './world.js';
 
@@ -86,7 +87,7 @@ print([attempt(lambda: fallocate(f, mode, 0, 4 * K)) for mode in (COLLAPSE, INSE
       expect(await world.out('md5sum < w/f')).toContain(sum);
     });
 
-    turns.it('a hole is punched into a stored file that is not here, and the rest of it stays', async () => {
+    turns.it('a hole is punched into a stored file that is not here, and the rest of it stays', long, async () => {
       await world.out('mkdir w; head -c 4M /dev/urandom > "$TOP/source"; cp "$TOP/source" w/f');
       await world.umount();
       await world.clearCache();

@@ -56,7 +56,7 @@ print(all(os.readlink(b'l%d' % n) == t for n, t in enumerate([${targets}])))"`;
     },
   );
 
-  turn('they cost no request, however many', async () => {
+  turn('they cost no request, however many', long, async () => {
     // Requests are counted: no other test's directories are looked after meanwhile.
     world = await openWorld(subject);
     await world.mount();

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { long } from '../support/extent.js';
 import { cleanUpWorlds, createWorld } from './world.js';
 
 const MIB = 1024 * 1024;
@@ -16,7 +17,7 @@ const leave = '\u001b[?25h\u001b[?1049l';
 
 cleanUpWorlds();
 
-it('tells of an upload and of a download how far they are, how fast, and for how long yet', async () => {
+it('tells of an upload and of a download how far they are, how fast, and for how long yet', long, async () => {
   const world = await createWorld();
   await world.sandbox.store.generate('/film.bin', 40 * MIB);
   await world.mount('--write-back');

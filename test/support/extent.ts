@@ -14,8 +14,8 @@
  * 4. A fault meets half of the operations of one service once, and half of those of another always: the services of the fault
  *    matrix take the pairs of fault and strength in turn (`test/mount/faults/turns.ts`).
  * 5. Random work goes on for less long, from the same seed: `runs`.
- * 6. What takes ten times as long as most is tagged `long`, or its file is (`@module-tag long`): `scripts/test --long` has it, and CI. That
- *    is a third of the time for a fiftieth of the tests.
+ * 6. What takes ten times as long as most is tagged `long`, or its file is (`@module-tag long`), and so are the faults at 5sync: CI has them
+ *    (`scripts/test --long`), and whoever names their file. They take a third of the time.
  *
  * A cell that is left out is not generated, and counted: the run says how many tests the complete matrix has.
  */

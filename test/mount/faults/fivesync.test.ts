@@ -1,3 +1,4 @@
+// @module-tag long
 import { matrixTests } from './tests.js';
 
 matrixTests('5sync');
