@@ -4,7 +4,6 @@
  * The sandbox answers from this process, so nothing here may touch a mount synchronously: programs do, as children.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -26,6 +25,7 @@ import {
   type SandboxOptions,
   startSandbox,
 } from '../../src/sandbox/index.js';
+import { mountAlone } from './mount-alone.js';
 import { MountHost } from './mount-host.js';
 
 /** What comes sooner or later is waited for so long, as `expect.poll` does, s. */
@@ -184,7 +184,7 @@ export class World {
     const log = join(this.env.SYNCMOUNT_STATE_DIR ?? '', 'log', 'work.log');
     await mkdir(dirname(log), { recursive: true, mode: 0o700 });
     const args = ['work:', this.mnt, '--foreground', '-o', `log-file=${log}`, ...binding, ...flags];
-    if (!MountHost.isOffered || this.#hasOwnEnvironment()) return await this.#mountAlone(args, log);
+    if (!MountHost.isOffered || this.#hasOwnEnvironment()) return await mountAlone(args, this.env, log, this.#children);
     const host = MountHost.take();
     await host.mount(args, this.env);
     this.#host = host;
@@ -196,33 +196,6 @@ export class World {
     return [...names].some(
       (name) => !/^SYNCMOUNT_(CONFIG|STATE|CACHE)_DIR$/.test(name) && this.env[name] !== process.env[name],
     );
-  }
-
-  /** The same in a process of its own. */
-  async #mountAlone(args: readonly string[], log: string): Promise<void> {
-    const errors = openSync(log, 'a', 0o600);
-    const child = spawn(process.execPath, [program, 'mount', ...args], {
-      cwd: '/',
-      detached: true,
-      stdio: ['ignore', 'ignore', errors, 'ipc'],
-      env: { UV_THREADPOOL_SIZE: '16', ...this.env, SYNCMOUNT_BACKGROUND: '1' },
-    });
-    closeSync(errors);
-    this.#children.add(child);
-    try {
-      await new Promise<void>((ready, failed) => {
-        child.on('message', (message: { readonly ready?: true; readonly failed?: string }) => {
-          if (message.ready) ready();
-          else if (message.failed !== undefined) failed(new Error(`mount: ${message.failed}`));
-        });
-        child.on('error', failed);
-        child.on('exit', (code, signal) => failed(new Error(`mount: it ended with ${signal ?? code}`)));
-      });
-    } finally {
-      this.#children.delete(child);
-    }
-    child.unref();
-    if (child.connected) child.disconnect();
   }
 
   /** What `syncmount umount` asks the mount; resolves once it has ended. */
