@@ -53,7 +53,7 @@ export class EarlierContents {
   oldest(isInUse: (key: string) => boolean): Segment | undefined {
     const used: Earlier[] = [];
     let found: Segment | undefined;
-    for (let top = this.#heap[0]; top !== undefined && found === undefined; top = this.#heap[0]) {
+    for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
       const { key, segments } = top;
       if (this.#byKey.get(key) === top && !isInUse(key)) {
         const segment = segments.findIndex((bytes) => bytes > 0);

@@ -29,6 +29,7 @@ export class MountHost {
   /** Otherwise each mount is a process, as for who measures one. */
   static isOffered = false;
   readonly #child: ChildProcess;
+  #isLost = false;
   /** The end of the mount, or of its process. */
   #over: Promise<unknown> = Promise.resolve();
 
@@ -70,9 +71,14 @@ export class MountHost {
     }
   }
 
+  /** The process is about to be killed: it is for no other mount, even if this one ends before. */
+  lose(): void {
+    this.#isLost = true;
+  }
+
   /** Resolves when the mount has ended; false where its process has. */
   async over(): Promise<boolean> {
-    const isIdle = typeof (await this.#over) !== 'string';
+    const isIdle = typeof (await this.#over) !== 'string' && !this.#isLost;
     if (isIdle) idle.push(this);
     return isIdle;
   }

@@ -362,12 +362,11 @@ export class World {
 
   /** Ends a mount so that its process can mount again, if it does so at once. */
   async #release(): Promise<void> {
-    if (this.#host === undefined || !this.isMounted) return;
-    const isOver = this.#unmount('unmount-force').then(
-      () => true,
-      () => false,
-    );
-    await Promise.race([isOver, sleep(RELEASE_PATIENCE_MS, undefined, { ref: false })]);
+    const host = this.#host;
+    if (host === undefined || !this.isMounted) return;
+    const ending = this.#unmount('unmount-force').then(() => true);
+    const over = ending.catch(() => false);
+    if (!(await Promise.race([over, sleep(RELEASE_PATIENCE_MS, false, { ref: false })]))) host.lose();
   }
 
   #run(command: string, args: string[], input = '', started?: (child: ChildProcess) => void): Promise<Outcome> {
