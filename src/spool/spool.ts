@@ -82,9 +82,10 @@ export class Spool {
     this.#freeSpace = new FreeSpace(directory, reclaim);
     this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes, hasher, sparse };
     this.freeSpaceWatch = new FreeSpaceWatch(this.#freeSpace, `${directory}.reserve`, clock);
-    // Names count up and are never used twice, so that no file left by a crash is taken for a new one.
+    // Names count up and are never used twice, so that no file left by a crash is taken for a new one. They begin at the time: a state
+    // database that was put back to an earlier day has rows whose files went long ago, and would find other contents under their names.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
-    this.#next = 1 + names.reduce((last, name) => Math.max(last, numberOf(name)), 0);
+    this.#next = names.reduce((last, name) => Math.max(last, 1 + numberOf(name)), Math.max(1, Math.floor(clock.now())));
   }
 
   /** Called before the journal or the inode table is written: see `FreeSpace.keepReserve`. */

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
 import { openDatabase, type StateDatabase } from '../../src/base/sqlite.js';
 import { Journal, type UploadRow } from '../../src/spool/journal.js';
 import { Spool } from '../../src/spool/spool.js';
@@ -169,16 +170,27 @@ describe('the spool directory', () => {
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
   it('never gives a name twice while anything of that name may be left', async () => {
-    const first = await new Spool(directory).create(null);
+    const clock = { ...systemClock, now: () => 1 };
+    const first = await new Spool(directory, { clock }).create(null);
     writeFileSync(join(directory, 'z'), 'left by a crash');
     mkdirSync(join(directory, 'rescued'));
     writeFileSync(join(directory, 'rescued', '11'), 'rescued');
-    const spool = new Spool(directory);
+    const spool = new Spool(directory, { clock });
     spool.reserveNames(['12', 'not a number of ours']);
     const second = await spool.create(null);
     expect(first.name).toBe('1');
     expect(second.name).toBe('13');
     await first.file.remove();
+    await second.file.remove();
+  });
+
+  it('never gives a name again that nothing here tells of any more', async () => {
+    const clock = { ...systemClock, now: () => 1_764_457_200_000 };
+    const first = await new Spool(directory, { clock }).create(null);
+    await first.file.remove();
+    const later = { ...clock, now: () => clock.now() + 60_000 };
+    const second = await new Spool(directory, { clock: later }).create(null);
+    expect(second.name).not.toBe(first.name);
     await second.file.remove();
   });
 
