@@ -24,7 +24,7 @@ export interface Completion {
 /** What is known on this machine. */
 export interface Known {
   accounts(): readonly string[];
-  mountpoints(): readonly string[];
+  mounts(): readonly { readonly mountpoint: string; readonly account: string }[];
 }
 
 const files: Completion = { words: [], and: 'files' };
@@ -35,7 +35,7 @@ const nothing: Completion = { words: [], and: 'nothing' };
 export function completeCommand(context: Context, root: Command, words: readonly string[]): void {
   const known: Known = {
     accounts: () => context.accounts.names(),
-    mountpoints: () => context.registry.all().map(({ mountpoint }) => mountpoint),
+    mounts: () => context.registry.all(),
   };
   const { words: found, and } = completionsOf(root, words, known);
   for (const { value, help } of found) print(value, help);
@@ -71,7 +71,7 @@ function wordsFor(root: Command, before: readonly string[], typed: string, known
     else valued = optionOf(command, word);
   }
   if (valued !== undefined) return ofValue(valued, typed, '');
-  if (areOperands || !typed.startsWith('-')) return ofOperand(root, command, operands, known);
+  if (areOperands || !typed.startsWith('-')) return ofOperand(root, command, operands, typed, known);
   const equals = typed.indexOf('=');
   if (equals < 0) return named(root, command, given);
   const option = optionOf(command, typed.slice(0, equals));
@@ -94,49 +94,69 @@ function named(root: Command, command: Command, given: readonly string[]): Compl
 function ofValue({ flags, short }: Option, typed: string, prefix: string): Completion {
   const value = /<(.*)>/.exec(flags)?.[1] ?? '';
   const values = (all: readonly string[]): Completion => offer(all.map((one) => ({ value: prefix + one, help: '' })));
-  if (short === '-o') {
-    const done = typed.slice(0, typed.lastIndexOf(',') + 1);
-    return offer(
-      [...optionSpecs, ...callerOptionSpecs].map((spec) => ({
-        value: `${prefix}${done}${spec.name}${spec.value === undefined ? '' : '='}`,
-        help: spec.help,
-      })),
-    );
-  }
+  if (short === '-o') return ofDashO(typed, prefix);
   if (value === 'provider') return values(PROVIDER_NAMES);
   if (value.includes('|')) return values(value.split('|'));
   if (/^file$/i.test(value)) return files;
   return /^dir(ectory)?$/i.test(value) ? directories : nothing;
 }
 
-function ofOperand(root: Command, command: Command, operands: readonly string[], known: Known): Completion {
+/** The last of the options in `name=value,…`, or its value. */
+function ofDashO(typed: string, prefix: string): Completion {
+  const done = prefix + typed.slice(0, typed.lastIndexOf(',') + 1);
+  const name = /(?:^|,)([a-z-]+)=[^,]*$/.exec(typed)?.[1];
+  const specs = [...optionSpecs, ...callerOptionSpecs];
+  if (name === undefined)
+    return offer(
+      specs.map((spec) => ({ value: `${done}${spec.name}${spec.value === undefined ? '' : '='}`, help: spec.help })),
+    );
+  const values = specs.find((spec) => spec.name === name)?.value?.split('|') ?? [];
+  return offer(values.length < 2 ? [] : values.map((value) => ({ value: `${done}${name}=${value}`, help: '' })));
+}
+
+function ofOperand(
+  root: Command,
+  command: Command,
+  operands: readonly string[],
+  typed: string,
+  known: Known,
+): Completion {
   const { registeredArguments } = command;
   const last = registeredArguments.at(-1);
   const argument = registeredArguments[operands.length] ?? (last?.variadic ? last : undefined);
   const plain = (values: readonly string[], help: string): Completion =>
     offer(values.map((value) => ({ value, help })));
-  const mountpoints = (): Completion => plain(known.mountpoints(), 'mounted');
+  const sources = (accounts: readonly string[]): Completion =>
+    plain(
+      accounts.map((name) => `${name}:`),
+      'account',
+    );
+  /** By their mountpoints; and by these accounts where one is begun: Tab alone makes the mountpoint of the only mount. */
+  const mounts = (accounts: readonly string[] = known.mounts().map(({ account }) => account)): Completion => {
+    const points = known.mounts().map(({ mountpoint }) => mountpoint);
+    const names = typed === '' && points.length > 0 ? [] : sources(accounts).words;
+    return offer([...plain(points, 'mounted').words, ...names]);
+  };
   switch (argument?.name()) {
     case 'account:path':
-      return plain(
-        known.accounts().map((name) => `${name}:`),
-        'account',
-      );
+      return sources(known.accounts());
     case 'name':
       return plain(known.accounts(), 'account');
     case 'mountpoint':
-      return ['mount', 'service'].includes(command.name()) ? directories : mountpoints();
+      if (['mount', 'service'].includes(command.name())) return directories;
+      // The log of a mount that does not run can be read too.
+      return command.name() === 'log' ? mounts(known.accounts()) : mounts();
     case 'action':
       return plain(actionsOf[command.name()] ?? [], '');
     case 'path':
     case 'paths':
-      return { ...mountpoints(), and: 'files' };
+      return { ...mounts(), and: 'files' };
     case 'arguments':
       if (command.name() === 'set') {
         const names = liveNames().map((name) => ({ value: `${name}=`, help: '' }));
-        return operands.length === 0 ? offer([...mountpoints().words, ...names]) : offer(names);
+        return operands.length === 0 ? offer([...mounts().words, ...names]) : offer(names);
       }
-      return operands[0] === 'export' && operands.length === 1 ? directories : mountpoints();
+      return operands[0] === 'export' && operands.length === 1 ? directories : mounts();
     case 'shell':
       return plain(shells, '');
     case 'topic':

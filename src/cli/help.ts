@@ -7,14 +7,14 @@ import { subjects } from './manual-sections.js';
 
 /** Explains a command, or one of `topics`. Throws `UsageError` for anything else. */
 export function helpCommand(root: Command, wanted: string | undefined): void {
-  process.stdout.write(textOf(root, wanted));
+  const commands = root.createHelp().visibleCommands(root);
+  const command = wanted === undefined ? root : commands.find((one) => one.name() === wanted);
+  // With what stands behind the options: the same as `COMMAND --help`.
+  if (command !== undefined) command.outputHelp();
+  else process.stdout.write(textOf(root, commands, wanted));
 }
 
-function textOf(root: Command, wanted: string | undefined): string {
-  if (wanted === undefined) return root.helpInformation();
-  const commands = root.createHelp().visibleCommands(root);
-  const command = commands.find((one) => one.name() === wanted);
-  if (command !== undefined) return command.helpInformation();
+function textOf(root: Command, commands: readonly Command[], wanted: string | undefined): string {
   const page = pageTopics.find((one) => one === wanted);
   if (page !== undefined) return renderText(manualPages(root)[page]);
   const section = sectionTopics.find((one) => one === wanted);

@@ -3,7 +3,12 @@ import { type Completion, completionsOf } from '../../src/cli/complete.js';
 import { createProgram } from '../../src/cli/program.js';
 import { optionSpecs } from '../../src/config/options.js';
 
-const known = { accounts: () => ['home', 'work'], mountpoints: () => ['/mnt/a', '/mnt/b c', '/mnt/\x1b[2J'] };
+const mounts = [
+  { mountpoint: '/mnt/a', account: 'home' },
+  { mountpoint: '/mnt/b c', account: 'work' },
+  { mountpoint: '/mnt/\x1b[2J', account: 'third' },
+];
+const known = { accounts: () => ['home', 'old', 'work'], mounts: () => mounts };
 const complete = (...words: string[]): Completion => completionsOf(createProgram(), words, known);
 const values = (...words: string[]): string[] => complete(...words).words.map(({ value }) => value);
 
@@ -22,20 +27,25 @@ describe('completion offers', () => {
   it.each<[words: string[], values: string[], and?: Completion['and']]>([
     [
       ['mount', ''],
-      ['home:', 'work:'],
+      ['home:', 'old:', 'work:'],
     ],
     [['mount', '--read-only', 'w'], ['work:']],
     [['mount', 'work:', ''], [], 'directories'],
     [['mount', 'work:', '/mnt', ''], []],
     [
       ['logout', ''],
-      ['home', 'work'],
+      ['home', 'old', 'work'],
     ],
     // The third has a name that a terminal would obey.
     [
       ['umount', ''],
       ['/mnt/a', '/mnt/b c'],
     ],
+    [['umount', 'h'], ['home:']],
+    [['umount', 'o'], []],
+    [['uploads', 'list', 'h'], ['home:']],
+    // Of a mount that does not run too.
+    [['log', 'o'], ['old:']],
     [['link', ''], ['/mnt/a', '/mnt/b c'], 'files'],
     [['status', '--json', '/mnt/a'], ['/mnt/a']],
     [
@@ -74,6 +84,8 @@ describe('completion offers', () => {
     [['mount', '--log-file', ''], [], 'files'],
     [['mount', '-o', 'read'], ['read-only']],
     [['mount', '-o', 'read-only,cache'], ['read-only,cache-size=']],
+    [['mount', '-o', 'ro,delete=p'], ['ro,delete=permanent']],
+    [['mount', '-o', 'cache-size='], []],
     // Given once already; `-o` may be repeated.
     [
       ['status', '--json', '--'],

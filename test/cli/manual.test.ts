@@ -61,16 +61,19 @@ describe('the manual', () => {
     const write = process.stdout.write;
     process.stdout.write = (text: string | Uint8Array) => printed.push(`${text}`) > 0;
     try {
-      for (const topic of [undefined, 'mount', ...topics]) helpCommand(root, topic);
+      for (const topic of [undefined, 'mount', ...topics, 'umount']) helpCommand(root, topic);
     } finally {
       process.stdout.write = write;
     }
-    expect(printed.map((text) => text.split('\n').slice(0, 2).join(''))).toEqual([
+    expect(printed.map((text) => text.trim().split('\n').slice(0, 2).join(''))).toEqual([
       'Usage: syncmount [options] [command]',
       'Usage: syncmount mount [options] [account:path] [mountpoint]',
       ...Object.values(manualPages(createProgram())).map(({ name, purpose }) => `NAME    ${name} - ${purpose}`),
       expect.stringMatching(/^LIMITS {4}--bwlimit holds/),
       expect.stringMatching(/^MONITORING {4}syncmount status tells/),
+      'Usage: syncmount umount [options] [mountpoint]',
+      // As `umount --help` does.
+      'A mount is named by its account (NAME:), its mountpoint, or anything below that.',
     ]);
     expect(() => helpCommand(root, 'all')).toThrow(/no help about 'all'; there is about login, .*, monitoring$/);
   });

@@ -15,9 +15,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-/** Options for every container: --keep-unit and --register=no, because no systemd runs outside of it. */
+/**
+ * Options for every container: --keep-unit and --register=no, because no systemd runs outside of it. Modules are the kernel's, and none of
+ * its business: a unit that would load some fails where the system has no kmod.
+ */
 const common = [
-  ...['--quiet', '--keep-unit', '--register=no', '--capability=all'],
+  ...['--quiet', '--keep-unit', '--register=no', '--capability=all', '--drop-capability=CAP_SYS_MODULE'],
   ...['--link-journal=no', '--resolv-conf=off', '--timezone=off'],
 ];
 const env = { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' };
@@ -67,7 +70,7 @@ export class Machine {
     this.#log = log;
   }
 
-  /** Answers when the system has come up, with what systemd calls its state: `running`, or `degraded` where a unit failed. */
+  /** Answers when the system has come up, with what systemd calls its state: `running`, or `degraded`, with the units that failed. */
   boot(): string {
     this.end();
     this.#group = new ControlGroup('boot');
@@ -90,7 +93,8 @@ export class Machine {
     } catch (cause) {
       throw new Error(`it does not boot: ${readFileSync(this.#log, 'utf8')}`, { cause });
     }
-    return this.#shell(`nsenter -t ${this.#init} -a systemctl is-system-running --wait || true`);
+    const systemctl = `nsenter -t ${this.#init} -a systemctl`;
+    return this.#shell(`${systemctl} is-system-running --wait || ${systemctl} list-units --failed --plain --no-legend`);
   }
 
   /** What the script prints as root in the system. Throws where it fails, with all that it said. */
