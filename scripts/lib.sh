@@ -1,5 +1,8 @@
 # Shared by the scripts: what a fresh machine needs, and a build. Sourced, not run.
 
+# ldconfig and setcap are here, where an ordinary user's shell does not look for programs.
+export PATH=$PATH:/usr/sbin:/sbin
+
 say() { printf '%s\n' "$*" >&2; }
 
 # Runs a command as root, through sudo where we are not.
@@ -12,7 +15,8 @@ as_root() {
 # The Debian packages that are missing here. Each line: a test that tells it is there, and the package.
 missing_packages() {
   command -v fusermount3 >/dev/null 2>&1 || echo fuse3
-  ldconfig -p 2>/dev/null | grep -q 'libfuse\.so\.2' || echo libfuse2
+  # No pipe: ldconfig would fail in it where its reader has found the line and leaves.
+  [[ $(ldconfig -p 2>/dev/null) == *libfuse.so.2* ]] || echo libfuse2
   command -v g++ >/dev/null 2>&1 || echo g++
   command -v make >/dev/null 2>&1 || echo make
   command -v python3 >/dev/null 2>&1 || echo python3
