@@ -165,8 +165,8 @@ export interface Filesystem {
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined>;
   /** `handle`: the open file through which the kernel asks, where it does. ESTALE where that one reads an older, longer revision. */
   getattr(ino: Ino, handle?: HandleId): MaybePromise<Attributes>;
-  /** How long the kernel may cache the names in a directory and their attributes, ms ≥ 0. */
-  validity(directory: Ino): number;
+  /** How long the kernel may cache the names in a directory and their attributes, or the one whose object is `of`; ms ≥ 0. */
+  validity(directory: Ino, of?: Ino): number;
   /** The parent directory of `ino`; the root is its own parent. This is what `..` means. */
   parentOf(ino: Ino): Ino;
   setattr(ino: Ino, change: AttributeChange, caller?: Caller): MaybePromise<Attributes>;

@@ -174,6 +174,16 @@ describe('the trash', () => {
     expect(trashed(world)).toEqual([]);
   });
 
+  it('shows again what the service would not remove, to be restored or removed', async () => {
+    const world = await prepared(kernel);
+    await world.out('echo a > a; gio trash a');
+    const rule = { method: 'DELETE', action: { kind: 'status', status: 403 } } as const;
+    world.sandbox.faults.add(rule);
+    expect((await world.sh('python3 "$TOP/desktop.py" empty')).stderr).toContain('Permission denied');
+    expect(await world.out('python3 "$TOP/desktop.py" list')).toBe('a a');
+    expect(await world.out('python3 "$TOP/desktop.py" restore a; cat a')).toBe('a');
+  });
+
   it('is listed, restored and emptied by the command', async () => {
     const world = await prepared(kernel);
     await world.out('mkdir docs; echo 1 > docs/x; rm docs/x; echo two > docs/x; echo 3 > y; rm docs/x y');

@@ -274,12 +274,15 @@ export class TrashDirectory {
     const item = folder === 'files' ? this.#item(name) : this.#expungedItem(name);
     if (item === undefined) throw new FsError('ENOENT', `${name} does not exist`);
     if (item.entry.kind !== kind) throw new FsError(kind === 'file' ? 'EISDIR' : 'ENOTDIR', `${name} is no ${kind}`);
-    await this.trash.remove(item, caller);
-    this.#left(item.name);
+    try {
+      await this.trash.remove(item, caller);
+    } finally {
+      this.#settled(item.name);
+    }
   }
 
-  /** An object has left the list. */
-  #left(name: string): void {
+  /** An object has left the trash, or could not be removed: then it is in sight again. */
+  #settled(name: string): void {
     this.#withoutInfo.delete(name);
     for (const [as, listed] of this.#expunged) if (listed === name) this.#expunged.delete(as);
     this.#changed = fromMs(this.#core.clock.now());
@@ -304,7 +307,7 @@ export class TrashDirectory {
     const item = folder === 'files' ? this.#item(name) : this.#expungedItem(name);
     if (item === undefined) throw new FsError('ENOENT', `${name} does not exist`);
     await this.trash.restoreTo(item, parent, newName, caller);
-    this.#left(item.name);
+    this.#settled(item.name);
   }
 
   /** Within the trash. */
@@ -322,9 +325,16 @@ export class TrashDirectory {
     if (source !== 'files' || (target !== 'files' && target !== 'expunged')) throw new FsError('EPERM', onlyMoves);
     const item = this.#item(name);
     if (item === undefined) throw new FsError('ENOENT', `${name} does not exist`);
-    if (target === 'expunged' && this.#expunged.has(newName)) throw new FsError('EEXIST', `${newName} exists`);
-    if (target === 'expunged') this.#expunged.set(newName, item.name);
-    else this.trash.rename(item, newName);
+    if (target === 'files') this.trash.rename(item, newName);
+    else this.#expunge(item, newName);
+  }
+
+  /** gvfs begins a removal so. It tells its user of a failure here; that of the removal, which follows, it does not look at. */
+  #expunge(item: TrashItem, as: string): void {
+    const { provider } = this.#core;
+    if (this.#expunged.has(as)) throw new FsError('EEXIST', `${as} exists`);
+    if (!provider.capabilities.permanentDelete) throw new FsError('EPERM', `${provider.name} does not delete`);
+    this.#expunged.set(as, item.name);
   }
 }
 

@@ -61,9 +61,9 @@ export class TrashFilesystem implements Filesystem {
     return node === undefined ? this.#inner.getattr(ino, handle) : this.#directory.attributes(node);
   }
 
-  /** What the trash shows changes with the service's, so the kernel caches nothing of it. */
-  validity(directory: Ino): number {
-    return this.#isOurs(directory) ? 0 : this.#inner.validity(directory);
+  /** What the trash shows changes with the service's, and so does whether there is one: the kernel caches nothing of it. */
+  validity(directory: Ino, of?: Ino): number {
+    return this.#isOurs(of ?? directory) ? 0 : this.#inner.validity(directory);
   }
 
   parentOf(ino: Ino): Ino {

@@ -79,7 +79,7 @@ export class Connection {
   /** How long the kernel may cache an object's attributes: as long as the listing of its directory is valid. */
   validityOf(ino: Ino): number {
     try {
-      return this.fs.validity(this.fs.parentOf(ino));
+      return this.fs.validity(this.fs.parentOf(ino), ino);
     } catch {
       // The object is removed but still open, so it is in no listing.
       return 0;

@@ -42,7 +42,10 @@ export function entryOf(
   parent: Ino,
   found: MaybePromise<Attributes | undefined>,
 ): MaybePromise<Entry> {
-  return andThen(found, (attributes) => ({ attributes, validMs: connection.fs.validity(parent) }));
+  return andThen(found, (attributes) => ({
+    attributes,
+    validMs: connection.fs.validity(parent, attributes?.ino),
+  }));
 }
 
 /** Answers with a fuse_entry_out. */
