@@ -26,7 +26,8 @@ export function makeNextPackage(deb: string, path: string): void {
 /** Of ann's mount, which fstab has: to the other version and back, with the mount of the version before each time. */
 export function upgrade(machine: Machine, setBandwidth: (rate: number) => void): void {
   const first = machine.run('syncmount --version');
-  setBandwidth(100_000);
+  // It would take two minutes and a half: longer than apt does on a busy machine.
+  setBandwidth(10_000);
   machine.runAs('ann', 'head -c 1500000 /dev/zero > work/pending.bin');
   const told = machine.run('apt-get install -y -q /given/syncmount-next.deb');
   expect(told).toContain('syncmount: still mounted:');
