@@ -4,6 +4,7 @@ import { access, stat, statfs } from 'node:fs/promises';
 import { messageOf } from '../base/errors.js';
 import { isPackage } from '../base/installation.js';
 import { silentLog } from '../base/log.js';
+import { shellWord } from '../base/shell-word.js';
 import { requireSqlite } from '../base/sqlite.js';
 import { privateDirectory, whyUnwritable } from '../config/base-directories.js';
 import { formatSize } from '../config/units.js';
@@ -42,7 +43,7 @@ export async function doctorCommand(context: Context): Promise<void> {
   for (const name of context.accounts.names()) await checkAccount(context, name, say);
   if (context.accounts.names().length === 0) say('warn', "no accounts yet: 'syncmount login NAME --provider PROVIDER'");
   for (const { mountpoint } of splitByLife(context.registry.all()).dead) {
-    say('warn', `the process of ${mountpoint} has died: 'syncmount umount ${mountpoint}' clears it`);
+    say('warn', `the process of ${mountpoint} has died: 'syncmount umount ${shellWord(mountpoint)}' clears it`);
   }
   if (failures > 0) process.exitCode = 1;
 }

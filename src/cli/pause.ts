@@ -1,5 +1,6 @@
 /** `syncmount pause` and `syncmount resume`: whether uploads go on. */
 import { SyncmountError } from '../base/errors.js';
+import { shellWord } from '../base/shell-word.js';
 import { askControl } from '../mount/control.js';
 import type { RegistryEntry } from '../mount/registry.js';
 import { type Context, mountNamed } from './context.js';
@@ -26,7 +27,7 @@ export async function pauseCommand(
         : `${pending.length} ${pending.length === 1 ? 'file waits' : 'files wait'}`;
     print(
       action === 'pause'
-        ? `${mountpoint}: uploads are paused, ${waiting}. To go on: syncmount resume ${mountpoint}`
+        ? `${mountpoint}: uploads are paused, ${waiting}. To go on: syncmount resume ${shellWord(mountpoint)}`
         : `${mountpoint}: uploads go on, ${waiting}`,
     );
   }

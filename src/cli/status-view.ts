@@ -1,6 +1,7 @@
 /** What `syncmount status` shows people: pure functions of what mounts have told, now and a moment ago. */
 import { version as installed } from '../base/installation.js';
 import { localMinute, localTime } from '../base/local-time.js';
+import { shellWord } from '../base/shell-word.js';
 import { describeLimit } from '../config/bandwidth-timetable.js';
 import { formatCount, formatSize } from '../config/units.js';
 import type { PinStatus } from '../filesystem/pins/pins.js';
@@ -49,7 +50,7 @@ function viewOfOne(status: MountStatus, past: Past | null): string[] {
     );
   if (outage !== undefined)
     lines.push(`  OFFLINE   ${provider} has not answered since ${localTime(outage.since)}: ${outage.error}`);
-  if (paused) lines.push(`  PAUSED    nothing is uploaded until: syncmount resume ${mountpoint}`);
+  if (paused) lines.push(`  PAUSED    nothing is uploaded until: syncmount resume ${shellWord(mountpoint)}`);
   lines.push(...uploadLines(status, past), ...downloadLines(status, past), ...failureLines(status));
   for (const { path, size } of excluded) lines.push(`  excluded  ${path}  ${formatSize(size)}  stays on this machine`);
   if (metadata !== undefined && metadata.pending > 0)
@@ -123,7 +124,7 @@ function failureLines({ failed, mountpoint }: MountStatus): string[] {
     ...table(rows),
     ...andMore(failed.length),
     ...[...advice].map((what) => `    ${what}`),
-    `    To try again: syncmount uploads retry ${mountpoint}`,
+    `    To try again: syncmount uploads retry ${shellWord(mountpoint)}`,
     `    To copy them out or give them up: syncmount uploads export DIR, syncmount uploads discard`,
   ];
 }

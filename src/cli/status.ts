@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
+import { shellWord } from '../base/shell-word.js';
 import { askControl } from '../mount/control.js';
 import { isServed, type RegistryEntry } from '../mount/registry.js';
 import type { MountStatus } from '../mount/status.js';
@@ -107,7 +108,7 @@ async function statusOfNamed(context: Context, target: string): Promise<MountSta
 
 async function statusOfOne(entry: RegistryEntry): Promise<MountStatus> {
   const { mountpoint, socket } = entry;
-  const died = `the process of ${mountpoint} has died; 'syncmount umount ${mountpoint}' clears it, and mounting again loses nothing`;
+  const died = `the process of ${mountpoint} has died; 'syncmount umount ${shellWord(mountpoint)}' clears it, and mounting again loses nothing`;
   if (!isServed(entry)) throw new SyncmountError('died', died);
   try {
     return (await askControl(socket, 'status', {}, undefined, STATUS_PATIENCE)) as MountStatus;

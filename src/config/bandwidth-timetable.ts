@@ -29,7 +29,8 @@ const WEEK_MINUTES = 7 * DAY_MINUTES;
  */
 export function parseBandwidth(text: string): Timetable {
   const words = text.trim().split(/\s+/);
-  if (words.length === 1 && !text.includes(',')) return [{ minute: 0, limit: parseLimit(words[0] ?? '') }];
+  const isTimetable = words.length > 1 || /,|^([a-z]{3}-)?\d{1,2}:\d{2}$/i.test(text.trim());
+  if (!isTimetable) return [{ minute: 0, limit: parseLimit(words[0] ?? '') }];
   const byMinute = new Map<number, BandwidthLimit>();
   const entries = words.map(parseEntry);
   // An entry with a day wins over one for every day.

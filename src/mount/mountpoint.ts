@@ -2,6 +2,7 @@
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { shellWord } from '../base/shell-word.js';
 import { fuseSubtype } from '../fuse/binding.js';
 import { mountAt } from '../fuse/mount-table.js';
 import { unmountByProgram } from '../fuse/programs.js';
@@ -29,7 +30,7 @@ async function problemOf(path: string): Promise<string | null> {
     if (!(await stat(path)).isDirectory()) return 'it is not a directory';
     return (await readdir(path)).length === 0 ? null : 'it is not empty';
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return `it does not exist ('mkdir -p ${path}' makes it)`;
+    if (codeOf(error) === 'ENOENT') return `it does not exist ('mkdir -p ${shellWord(path)}' makes it)`;
     return messageOf(error);
   }
 }

@@ -28,6 +28,7 @@ describe('a limit of the bandwidth', () => {
     ['5M:1M:2M', /not DOWN:UP/],
     ['fast', /not a size/],
     ['08:00,512K 19:00', /not TIME,LIMIT/],
+    ['08:00', /not TIME,LIMIT/],
     ['24:00,1M 08:00,off', /not TIME,LIMIT/],
     ['Fun-08:00,1M', /not TIME,LIMIT/],
     ['08:00,512', /no unit/],
