@@ -60,3 +60,15 @@ export class SteadyTime {
     return this.#clock.monotonic?.() ?? this.#clock.now();
   }
 }
+
+const steadyTimes = new WeakMap<Clock, SteadyTime>();
+
+/** The one `SteadyTime` of a clock: for moments that one part of the program notes and another compares with its own, as deadlines. */
+export function steadyTimeOf(clock: Clock): SteadyTime {
+  let time = steadyTimes.get(clock);
+  if (time === undefined) {
+    time = new SteadyTime(clock);
+    steadyTimes.set(clock, time);
+  }
+  return time;
+}

@@ -8,7 +8,7 @@
  *   writes its entries under that. What the other has written is then read as any other machine's.
  */
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../base/clock.js';
+import { type Clock, steadyTimeOf } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import { entriesPerTurn, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
@@ -76,7 +76,8 @@ export class MetadataReader {
    */
   async prepare(folder: string, options: TransferOptions): Promise<void> {
     const { clock, log } = this.#o;
-    if (clock.now() < this.#pausedUntil) {
+    const time = steadyTimeOf(clock);
+    if (time.now() < this.#pausedUntil) {
       this.#unread.add(folder);
       return;
     }
@@ -87,7 +88,7 @@ export class MetadataReader {
     } catch (error) {
       if (codeOf(error) === 'aborted') return;
       this.#unread.add(folder);
-      this.#pausedUntil = clock.now() + Math.min(PAUSE_MS * 2 ** this.#failures, MAX_PAUSE_MS);
+      this.#pausedUntil = time.now() + Math.min(PAUSE_MS * 2 ** this.#failures, MAX_PAUSE_MS);
       this.#failures++;
       log.warn({ code: codeOf(error) }, `the metadata in the account cannot be read now: ${messageOf(error)}`);
     }
@@ -95,7 +96,7 @@ export class MetadataReader {
 
   /** In how many ms what could not be read about a folder may be had; null where nothing is missing. */
   retryIn(folder: string): number | null {
-    return this.#unread.has(folder) ? Math.max(0, this.#pausedUntil - this.#o.clock.now()) : null;
+    return this.#unread.has(folder) ? Math.max(0, this.#pausedUntil - steadyTimeOf(this.#o.clock).now()) : null;
   }
 
   /** As `prepare`, by a list of the files that is at most `maxAge` ms old. Throws the provider's error. */

@@ -140,7 +140,7 @@ export type Priority = 'foreground' | 'background';
 export interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly priority?: Priority;
-  /** When the request must have ended, ms since the epoch. Default: the provider's own deadline for each request. */
+  /** When the request must have ended, by the `SteadyTime` of the clock, ms. Default: the provider's own deadline for each request. */
   readonly deadline?: number | undefined;
   /** Shared by all requests of one operation: together they wait no longer than one deadline. */
   readonly waitBudget?: WaitBudget | undefined;

@@ -25,6 +25,18 @@ describe('another client has changed the file', () => {
     expect(m.invalidations).toContainEqual({ kind: 'entry', parent: m.fs.root, name: 'a.txt' });
   });
 
+  it('keeps both also where this machine’s clock was set back since the file was confirmed', async () => {
+    const m = await mounted({}, (provider) => provider.other.put('a.txt', 'base'));
+    const handle = await m.open('a.txt', emptying);
+    await m.write(handle, 'ours');
+    m.clock.advance(60_000);
+    m.provider.other.put('a.txt', 'theirs');
+    m.clock.advance(-7_200_000);
+    await m.close(handle);
+    expect(Object.values(m.provider.other.tree()).toSorted()).toEqual(['ours', 'theirs']);
+    expect(m.provider.other.tree()).toHaveProperty('a.txt', 'theirs');
+  });
+
   it('keeps both also when the change is learned from a listing', async () => {
     const m = await mounted({}, (provider) => provider.other.put('a.txt', 'base'));
     const handle = await m.open('a.txt', emptying);

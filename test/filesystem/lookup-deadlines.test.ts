@@ -1,10 +1,29 @@
 /** How much time a call has after the look-ups of its path, and after those of an earlier call. */
 import { describe, expect, it } from 'vitest';
-import { LookupDeadlines } from '../../src/filesystem/core/deadlines.js';
+import type { Clock } from '../../src/base/clock.js';
+import { isPastDeadline, LookupDeadlines, withDeadline } from '../../src/filesystem/core/deadlines.js';
 import { TestClock } from '../support/test-clock.js';
 
 const DEADLINE = 60_000;
 const PID = 7;
+
+describe('the deadline of a call', () => {
+  it('comes, however far the clock is set back meanwhile', () => {
+    const passing = new TestClock();
+    let setBack = 0;
+    const clock: Clock = {
+      now: () => passing.now() - setBack,
+      monotonic: () => passing.now(),
+      sleep: (ms) => passing.sleep(ms),
+    };
+    const caller = withDeadline({ clock, options: { deadline: DEADLINE } }, undefined);
+    setBack = 7_200_000;
+    passing.advance(DEADLINE - 1);
+    expect(isPastDeadline({ clock }, caller)).toBe(false);
+    passing.advance(1);
+    expect(isPastDeadline({ clock }, caller)).toBe(true);
+  });
+});
 
 describe('the deadline of a call after a look-up of its thread', () => {
   const setUp = () => {

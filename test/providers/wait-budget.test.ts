@@ -30,6 +30,23 @@ describe('a server that only fails', () => {
     expect(JSON.stringify(server.lines())).not.toContain(credentials.token);
   });
 
+  it('is given up by then also where the clock is set back meanwhile', async () => {
+    let [wall, passed] = [Date.parse('2026-01-01T02:00:00Z'), 0];
+    const clock: Clock = {
+      now: () => wall,
+      monotonic: () => passed,
+      async sleep(ms) {
+        if (passed === 0) wall -= 7_200_000;
+        wall += ms;
+        passed += ms;
+        if (passed > 10 * deadlineMs) throw new Error('it does not end');
+      },
+    };
+    const server = await miniServer((_request, response) => json(response, {}, 503));
+    await expect(providerFor(server, { clock, deadlineMs }).account()).rejects.toMatchObject({ code: 'server' });
+    expect(passed).toBeLessThanOrEqual(deadlineMs);
+  });
+
   it('costs a new 5sync file one deadline, also if the feed of changes must be read first', async () => {
     const clock = waitingClock();
     const mini = await miniFiveSync({}, { clock, deadlineMs });

@@ -1,4 +1,5 @@
 /** Total and free space of the account, for df(1). */
+import { steadyTimeOf } from '../../base/clock.js';
 import type { ProviderError } from '../../providers/errors.js';
 import type { Quota } from '../../providers/provider.js';
 import { MAX_NAME_BYTES } from '../../tree/local-names.js';
@@ -36,12 +37,12 @@ export class SpaceAccounting {
   constructor(core: Core, quota: Quota | null) {
     this.#core = core;
     this.quota = quota;
-    this.#at = core.clock.now();
+    this.#at = steadyTimeOf(core.clock).now();
   }
 
   statfs(): StatFs {
     const ttl = this.quota === null ? NO_QUOTA_TTL : this.#isInDoubt ? DOUBTED_QUOTA_TTL : QUOTA_TTL;
-    if (this.#core.clock.now() - this.#at > ttl) this.#refresh();
+    if (steadyTimeOf(this.#core.clock).now() - this.#at > ttl) this.#refresh();
     return {
       total: this.quota?.total ?? NO_QUOTA,
       free: this.quota?.free ?? NO_QUOTA,

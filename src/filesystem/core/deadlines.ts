@@ -4,7 +4,7 @@
  * The kernel may split one read(2) into several requests: after one has failed with an unavailable provider, the next
  * ones fail at once instead of waiting again.
  */
-import type { Clock } from '../../base/clock.js';
+import { type Clock, steadyTimeOf } from '../../base/clock.js';
 import { ProviderError, type ProviderErrorCode } from '../../providers/errors.js';
 import type { Caller } from '../api.js';
 
@@ -40,20 +40,20 @@ export function isUnavailable(error: unknown): boolean {
 
 /** The caller with the deadline of a call that arrives now. */
 export function withDeadline(core: Timing, caller: Caller | undefined): Caller {
-  return withDeadlineAt(core.clock.now() + core.options.deadline, caller);
+  return withDeadlineAt(steadyTimeOf(core.clock).now() + core.options.deadline, caller);
 }
 
 /**
- * Extends the deadline of a call by the time, ms, that it has spent transferring content since `since`: a transfer may
+ * Extends the deadline of a call by the time, ms, that it has spent transferring content since `since` (steady time): a transfer may
  * take as long as bytes move.
  */
 export function extendDeadline(core: Pick<Timing, 'clock'>, caller: Caller | undefined, since: number): void {
-  if (caller?.deadline !== undefined) caller.deadline += Math.max(0, core.clock.now() - since);
+  if (caller?.deadline !== undefined) caller.deadline += steadyTimeOf(core.clock).now() - since;
 }
 
 /** Is the deadline of the call over, so that no further request makes sense? */
 export function isPastDeadline(core: Pick<Timing, 'clock'>, caller: Caller | undefined): boolean {
-  return caller?.deadline !== undefined && core.clock.now() >= caller.deadline;
+  return caller?.deadline !== undefined && steadyTimeOf(core.clock).now() >= caller.deadline;
 }
 
 function withDeadlineAt(deadline: number, caller: Caller | undefined): Caller {
@@ -80,12 +80,13 @@ export class LookupDeadlines {
   answered(pid: number | undefined): void {
     if (this.#slow.size === 0 || pid === undefined) return;
     const before = this.#slow.get(pid);
-    if (before !== undefined && this.#isSameCall(before)) before.at = this.#core.clock.now();
+    if (before !== undefined && this.#isSameCall(before)) before.at = steadyTimeOf(this.#core.clock).now();
   }
 
   async measure<T>(pid: number | undefined, look: Promise<T>): Promise<T> {
-    const { clock, options } = this.#core;
-    const begun = clock.now();
+    const { options } = this.#core;
+    const time = steadyTimeOf(this.#core.clock);
+    const begun = time.now();
     let found: T;
     try {
       found = await look;
@@ -94,7 +95,7 @@ export class LookupDeadlines {
       if (pid !== undefined) this.#slow.delete(pid);
       throw error;
     }
-    const at = clock.now();
+    const at = time.now();
     // The map holds leftovers only of threads that were killed between look-up and call: few.
     if (this.#slow.size > 1000) this.#slow.clear();
     if (pid !== undefined && at - begun >= SLOW_MS) this.#slow.set(pid, { deadline: begun + options.deadline, at });
@@ -107,12 +108,12 @@ export class LookupDeadlines {
     const before = caller?.pid === undefined ? undefined : this.#slow.get(caller.pid);
     if (caller?.pid !== undefined) this.#slow.delete(caller.pid);
     if (before === undefined || !this.#isSameCall(before)) return withDeadline(this.#core, caller);
-    const least = this.#core.clock.now() + this.#core.options.deadline * LEAST_SHARE;
+    const least = steadyTimeOf(this.#core.clock).now() + this.#core.options.deadline * LEAST_SHARE;
     return withDeadlineAt(Math.max(before.deadline, least), caller);
   }
 
   #isSameCall({ at }: { readonly at: number }): boolean {
-    return this.#core.clock.now() - at < SAME_CALL_MS;
+    return steadyTimeOf(this.#core.clock).now() - at < SAME_CALL_MS;
   }
 }
 
@@ -122,13 +123,14 @@ export class ReadFailures {
 
   /** Runs `read`, or throws the remembered error at once. */
   async run<T>(clock: Clock, read: () => Promise<T>): Promise<T> {
-    const begun = clock.now();
-    if (this.#last !== null && begun >= this.#last.at && begun - this.#last.at < SAME_CALL_MS) throw this.#last.error;
+    const time = steadyTimeOf(clock);
+    const begun = time.now();
+    if (this.#last !== null && begun - this.#last.at < SAME_CALL_MS) throw this.#last.error;
     this.#last = null;
     try {
       return await read();
     } catch (error) {
-      if (isUnavailable(error) && clock.now() - begun >= SLOW_MS) this.#last = { error, at: clock.now() };
+      if (isUnavailable(error) && time.now() - begun >= SLOW_MS) this.#last = { error, at: time.now() };
       throw error;
     }
   }

@@ -6,6 +6,7 @@
  * recognises the copy by its bytes and finishes the rename. Otherwise it would take the copy for another client's file,
  * and the replaced file for a conflict with it.
  */
+import { steadyTimeOf } from '../../base/clock.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { type RemoteEntry, type RemoteFile, revisionKey, type UploadTarget } from '../../providers/provider.js';
 import { WaitBudget } from '../../providers/wait-budget.js';
@@ -86,7 +87,7 @@ export class CopyRename {
   /** The object that was copied goes. Not where the copying took long, and another client has stored a newer version meanwhile. */
   async removeOriginal({ from, stored, begunAt }: Copied): Promise<void> {
     const { clock, options } = this.#core;
-    if (clock.now() - begunAt < confirmedWithin(options.ttl)) await this.#disposal.dispose(from);
+    if (steadyTimeOf(clock).now() - begunAt < confirmedWithin(options.ttl)) await this.#disposal.dispose(from);
     else await this.#disposeUnchanged(from, stored);
   }
 
@@ -99,7 +100,7 @@ export class CopyRename {
     caller?: Caller,
   ): Promise<Copied> {
     const { provider, files, state: database } = this.#core;
-    const begunAt = this.#core.clock.now();
+    const begunAt = steadyTimeOf(this.#core.clock).now();
     const state = files.ensureState(source.ino);
     const spool = await this.#contents.materialize(state, caller?.signal);
     const { md5, crcs } = await spool.digest(BLOCK_BYTES, caller?.signal);

@@ -2,6 +2,7 @@
  * Objects that lose their name: they go to the trash, or for ever, or step aside for the handles that still read them.
  * Invariant: nothing here changes a row of the table.
  */
+import { steadyTimeOf } from '../../base/clock.js';
 import { codeOf, messageOf } from '../../base/errors.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
@@ -99,7 +100,7 @@ export class Disposal {
    * deadline.
    */
   async fetchForReaders(state: FileState, caller: Caller | undefined): Promise<void> {
-    const since = this.#core.clock.now();
+    const since = steadyTimeOf(this.#core.clock).now();
     await this.#contents.fetchForReaders(state, caller?.signal);
     extendDeadline(this.#core, caller, since);
   }

@@ -216,7 +216,9 @@ export class Delivery {
     if (known === null) return null;
     const age = clock.now() - (inode.confirmedAt ?? Number.NEGATIVE_INFINITY);
     const within = confirmedWithin(this.#core.options.ttl);
-    const isConfirmed = age < within || (inode.parent !== null && directories.isFresh(inode.parent, within));
+    // Not where the clock was set back since: then the moment says nothing.
+    const isConfirmed =
+      (age >= 0 && age < within) || (inode.parent !== null && directories.isFresh(inode.parent, within));
     // After an upload with an unknown result the known revision may be outdated. A file that its folder no longer lists
     // may be anywhere.
     if (isConfirmed && inode.remote !== null && state.attempts.size === 0) return known;

@@ -5,7 +5,9 @@
  * they say whether chunks may come out of order. The status resource can report several ranges, so we send several at
  * once. If the server refuses that, we remember it for the account, and send one after the other from then on.
  */
+
 import { z } from 'zod';
+import { steadyTimeOf } from '../../base/clock.js';
 import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import { type Answer, header } from '../http/answers/answer.js';
@@ -88,8 +90,9 @@ export class ChunkSender {
   /** Waits until the server has assembled the chunks, which may be gigabytes. Resolves with false if it does not finish. */
   async #settled({ uploadId, options }: ChunkSession): Promise<boolean> {
     const { http } = this.#api;
-    const until = http.clock.now() + http.deadlineMs / 2;
-    for (let wait = 100; http.clock.now() + wait < until; wait = Math.min(wait * 2, 2000)) {
+    const time = steadyTimeOf(http.clock);
+    const until = time.now() + http.deadlineMs / 2;
+    for (let wait = 100; time.now() + wait < until; wait = Math.min(wait * 2, 2000)) {
       await http.sleep(wait, 'GET /upload/{id}/status', options);
       const status = await this.status(uploadId, options);
       if (status === undefined) return false;

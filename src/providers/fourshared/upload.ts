@@ -5,7 +5,9 @@
  *
  * Every stored file is checked against its source: the size always, the md5 where the server reports it.
  */
+
 import { randomBytes } from 'node:crypto';
+import { steadyTimeOf } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
@@ -275,14 +277,15 @@ export class Uploader {
   /** The file of a completed upload. According to the documents the upload's id is the id of the new file. */
   async #completed(uploadId: string, checkpoint: ChunkedCheckpoint, options: CallOptions): Promise<FileResponse> {
     const route = 'GET /files/{id}';
-    const begun = this.#api.http.clock.now();
+    const time = steadyTimeOf(this.#api.http.clock);
+    const begun = time.now();
     for (let wait = 100; ; wait = Math.min(wait * 2, 2000)) {
       const file =
         (await orGone(this.#api.file(uploadId, options))) ??
         (await findFile(this.#api, checkpoint.parentId, (other) => other.name === checkpoint.uploadName, options));
       if (file !== undefined && !isHidden(file.status)) return file;
       // The server may still be assembling the chunks.
-      if (this.#api.http.clock.now() - begun + wait > this.#api.http.deadlineMs)
+      if (time.now() - begun + wait > this.#api.http.deadlineMs)
         throw new ProviderError('integrity', `${route}: the upload is complete, but there is no file`, {
           data: { route },
         });

@@ -3,7 +3,7 @@
  * and repeats them until a deadline (`RepeatedRequest`). A request resolves with a validated value or rejects with a `ProviderError`.
  */
 import { setMaxListeners } from 'node:events';
-import { type Clock, systemClock } from '../../../base/clock.js';
+import { type Clock, steadyTimeOf, systemClock } from '../../../base/clock.js';
 import { type Log, silentLog } from '../../../base/log.js';
 import { ProviderError } from '../../errors.js';
 import type { Priority } from '../../provider.js';
@@ -164,7 +164,9 @@ export class HttpClient {
 
   /** How long a request may wait for the rate limit to be lifted, ms. */
   #maxWaitOf(options: CallOptions): number {
-    return options.deadline === undefined ? this.deadlineMs : Math.max(0, options.deadline - this.clock.now());
+    return options.deadline === undefined
+      ? this.deadlineMs
+      : Math.max(0, options.deadline - steadyTimeOf(this.clock).now());
   }
 
   async #acquireSlot(origin: string, route: string, options: CallOptions): Promise<() => void> {

@@ -2,7 +2,7 @@
  * One request with all its tries: until one succeeds, the request fails for good, or its deadline has passed. One that is not
  * idempotent is never repeated before its outcome has been looked up. Knows nothing of how a try is sent.
  */
-import type { Clock } from '../../../base/clock.js';
+import { type Clock, type SteadyTime, steadyTimeOf } from '../../../base/clock.js';
 import type { Log } from '../../../base/log.js';
 import { ProviderError } from '../../errors.js';
 import { type TryFailure, toTryFailure } from '../answers/http-error.js';
@@ -48,6 +48,7 @@ const MIN_STALL_MS = 50;
 
 export class RepeatedRequest<T> {
   readonly #context: RepeatContext;
+  readonly #time: SteadyTime;
   readonly #call: Pick<Call, 'route' | 'content'>;
   readonly #options: CallOptions;
   readonly #lookup: Lookup<T> | undefined;
@@ -73,6 +74,7 @@ export class RepeatedRequest<T> {
     lookup?: Lookup<T>,
   ) {
     this.#context = context;
+    this.#time = steadyTimeOf(context.clock);
     this.#call = call;
     this.#options = options;
     this.#lookup = lookup;
@@ -106,16 +108,16 @@ export class RepeatedRequest<T> {
   /** A change does not begin where no time would be left to look up its outcome. */
   #requireTimeForLookup(): void {
     if (this.#isIdempotent) return;
-    const { clock, deadlineMs } = this.#context;
-    const left = Number.isNaN(this.#deadline) ? this.#allowedMs : this.#deadline - clock.now();
+    const { deadlineMs } = this.#context;
+    const left = Number.isNaN(this.#deadline) ? this.#allowedMs : this.#deadline - this.#time.now();
     if (Math.min(this.#allowedMs, left) >= deadlineMs * MIN_LOOKUP_SHARE) return;
     const { route } = this.#call;
     throw new ProviderError('timeout', `${route}: no time is left`, { data: { route } });
   }
 
   readonly #begin: Begin = () => {
-    const { clock, deadlineMs, stallMs } = this.#context;
-    const now = clock.now();
+    const { deadlineMs, stallMs } = this.#context;
+    const now = this.#time.now();
     this.#begunAt ??= now;
     // Idempotent requests get a little time in any case: they confirm a change that is done (what has been stored?).
     if (Number.isNaN(this.#deadline)) this.#deadline = now + Math.max(this.#allowedMs, deadlineMs * MIN_LOOKUP_SHARE);
@@ -124,7 +126,7 @@ export class RepeatedRequest<T> {
 
   #spend(): void {
     if (this.#begunAt === undefined) return;
-    this.#options.waitBudget?.spend(this.#begunAt + this.#transferMs, this.#context.clock.now());
+    this.#options.waitBudget?.spend(this.#begunAt + this.#transferMs, this.#time.now());
   }
 
   #note({ repeat, transferMs }: TryFailure): void {
@@ -172,13 +174,13 @@ export class RepeatedRequest<T> {
 
   /** ms; null: another try would be of no use, or not begin before the deadline. */
   #delayAfter({ error, retryAfterMs }: TryFailure): number | null {
-    const { clock, random, retry, isClosed } = this.#context;
+    const { random, retry, isClosed } = this.#context;
     const isHopeless =
       isClosed() ||
       (this.#isUncertain && !this.#isIdempotent && this.#lookup === undefined) ||
       (error.code === 'protocol' && this.#tries >= PROTOCOL_TRIES);
     if (isHopeless) return null;
-    const leftMs = this.#deadline - this.#reserveMs - clock.now();
+    const leftMs = this.#deadline - this.#reserveMs - this.#time.now();
     return retryDelay({ tries: this.#tries, leftMs, retryAfterMs, random: random() }, retry);
   }
 
@@ -197,8 +199,8 @@ export class RepeatedRequest<T> {
    */
   async #lookUp(instead?: ProviderError): Promise<T | undefined> {
     if (this.#lookup === undefined) return undefined;
-    const { clock, deadlineMs } = this.#context;
-    const deadline = Math.max(this.#deadline, clock.now() + deadlineMs * MIN_LOOKUP_SHARE);
+    const { deadlineMs } = this.#context;
+    const deadline = Math.max(this.#deadline, this.#time.now() + deadlineMs * MIN_LOOKUP_SHARE);
     try {
       return await this.#lookup({ ...this.#options, deadline });
     } catch (error) {
