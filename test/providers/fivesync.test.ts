@@ -26,6 +26,10 @@ describe('5sync lists', () => {
     expect(mini.server.seen).toHaveLength(asked);
   });
 
+  test('an empty account may be null', async () => {
+    expect(await names(await miniFiveSync({ nullForEmpty: true }))).toEqual([]);
+  });
+
   test('a hidden file is not listed, implies no folder, can be read and removed, and a later version is listed', async () => {
     const clock = movableClock();
     const mini = await miniFiveSync({}, { clock });

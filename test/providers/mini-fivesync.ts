@@ -16,6 +16,8 @@ export interface Stored {
 export interface Readings {
   existing?: 'version' | 'replace' | 'duplicate' | 'rename' | 'refuse';
   itemsWithoutPath?: boolean;
+  /** An empty list is `null`, as some servers' libraries write it. */
+  nullForEmpty?: boolean;
   pathFilter?: 'exact' | 'recursive';
   largestPage?: number;
   refuseLimit?: boolean;
@@ -150,7 +152,8 @@ export async function miniFiveSync(
         if (readings.itemsWithoutPath) delete shown.path;
         return shown;
       });
-      return { status: 200, value: { items, total: all.length, page, limit: per } };
+      const shown = items.length === 0 && readings.nullForEmpty === true ? null : items;
+      return { status: 200, value: { items: shown, total: all.length, page, limit: per } };
     }
     if (id === undefined && request.method === 'PUT') {
       const form = parseForm(request);

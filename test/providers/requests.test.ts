@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/base/clock.js';
 import { type Log, silentLog } from '../../src/base/log.js';
@@ -36,6 +37,34 @@ describe('account', () => {
     const server = await miniServer((_request, response) => json(response, { id: 7, rootFolderId: 'root' }));
     const account = await providerFor(server).account();
     expect(account).toMatchObject({ userId: '7', label: '7', quota: null, maxFileSize: null });
+  });
+});
+
+describe('an answer of a server with habits of its own', () => {
+  const json = JSON.stringify(user);
+  test.each<[string, Record<string, string>, Buffer]>([
+    ['compressed, although not asked for (gzip)', { 'content-encoding': 'gzip' }, gzipSync(json)],
+    ['compressed, although not asked for (deflate)', { 'content-encoding': 'deflate' }, deflateSync(json)],
+    ['compressed, although not asked for (br)', { 'content-encoding': 'br' }, brotliCompressSync(json)],
+    ['with a byte order mark', {}, Buffer.from(`\uFEFF${json}`)],
+  ])('is read: %s', async (_what, headers, body) => {
+    const server = await miniServer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length, ...headers });
+      response.end(body);
+    });
+    await expect(providerFor(server).account()).resolves.toMatchObject({ userId: 'u1', label: 'a@b.example' });
+    expect(server.seen[0]?.headers['accept-encoding']).toBe('identity');
+  });
+
+  test('is refused in words where it is compressed in a way that nobody knows', async () => {
+    const server = await miniServer((_request, response) => {
+      response.writeHead(200, { 'content-encoding': 'zstd' });
+      response.end('(no text)');
+    });
+    await expect(providerFor(server).account()).rejects.toMatchObject({
+      code: 'protocol',
+      message: expect.stringContaining('a coding that was not asked for (zstd)'),
+    });
   });
 });
 

@@ -1,6 +1,6 @@
 /** Schemas of the answers in the 5sync document, and their translation to the types of the provider contract. */
 import { z } from 'zod';
-import { entriesOf, idSchema, integerSchema } from '../http/answers/entries.js';
+import { entriesOf, idSchema, integerSchema, UncheckedEntries } from '../http/answers/entries.js';
 import type { RemoteFile } from '../provider.js';
 
 const id = idSchema;
@@ -21,6 +21,10 @@ export const itemSchema = z.object({
 
 export const pageSchema = z.union([
   z.object({ items: entriesOf(itemSchema), total: count, page: count, limit: count }),
+  // Some servers write an empty list so.
+  z
+    .object({ items: z.null(), total: z.literal(0), page: count, limit: count })
+    .transform((page) => ({ ...page, items: new UncheckedEntries(itemSchema, []) })),
   entriesOf(itemSchema).transform((items) => ({ items, total: undefined, page: undefined, limit: undefined })),
 ]);
 

@@ -18,7 +18,9 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /** Rejects with `SyntaxError`, also if one entry of a long text is itself longer than 1 MiB. */
-export async function parseJson(text: string): Promise<unknown> {
+export async function parseJson(given: string): Promise<unknown> {
+  // RFC 8259, 8.1: a byte order mark may be ignored.
+  const text = given.startsWith('\uFEFF') ? given.slice(1) : given;
   if (text.length <= parsedAtOnce) return JSON.parse(text);
   return await new ListSplitter(text).parse();
 }

@@ -1,5 +1,7 @@
 /** Reads the body of a small answer into memory, with limits on its size and on the time that it may take. */
 
+import { promisify } from 'node:util';
+import { brotliDecompress, unzip as inflate } from 'node:zlib';
 import { turn } from '../../../base/event-loop-turns.js';
 import { bytesOf } from '../../content.js';
 import { TransportFailure, type WireResponse } from '../transport/wire.js';
@@ -9,11 +11,14 @@ import { parsedAtOnce } from './parse-json.js';
 
 /** The documents' answers are lists of at most 100 objects. A larger answer is an attack or a mistake. */
 const maxJsonBytes = 32 * 1024 * 1024;
+const unzip = promisify(inflate);
+const fromBrotli = promisify(brotliDecompress);
+
 /** An answer that trickles may take so many times as long as a try may stand still. */
 const maxStallTimes = 10;
 
 /** Waits for a slow server as long as bytes keep coming, up to `maxStallTimes`. */
-async function readText({ body, watch }: WireResponse): Promise<string> {
+async function readText({ status, headers, body, watch }: WireResponse, route: string): Promise<string> {
   const giveUpAt = performance.now() + maxStallTimes * watch.stallMs;
   const parts: Uint8Array[] = [];
   let bytes = 0;
@@ -24,7 +29,21 @@ async function readText({ body, watch }: WireResponse): Promise<string> {
       throw new TransportFailure('stalled', 'an answer that does not end', undefined);
     parts.push(bytesOf(part));
   }
+  const coding = header(headers, 'content-encoding')?.trim().toLowerCase() ?? '';
+  if (coding !== '' && coding !== 'identity' && bytes > 0) {
+    const text = await unpacked(Buffer.concat(parts, bytes), coding).catch(() => {
+      throw protocolFailure(route, `an answer in a coding that was not asked for (${coding.slice(0, 20)})`, { status });
+    });
+    return text.byteLength <= parsedAtOnce ? text.toString() : await decodeParts([text]);
+  }
   return bytes <= parsedAtOnce ? Buffer.concat(parts, bytes).toString() : await decodeParts(parts);
+}
+
+/** Servers are asked not to compress. Some do all the same. Rejects where the coding is unknown, or the text unreasonably long. */
+function unpacked(bytes: Uint8Array, coding: string): Promise<Buffer> {
+  const limit = { maxOutputLength: maxJsonBytes };
+  // `unzip` tells gzip and deflate apart.
+  return coding === 'br' ? fromBrotli(bytes, limit) : unzip(bytes, limit);
 }
 
 /** Decodes a long body part by part, with a turn of the event loop between the parts. */
@@ -46,7 +65,7 @@ export async function readAnswer(response: WireResponse, route: string): Promise
       body.on('error', () => {}).destroy();
       throw protocolFailure(route, 'an answer of unreasonable size', { status });
     }
-    return { status, headers, text: await readText(response), authorization: response.authorization };
+    return { status, headers, text: await readText(response, route), authorization: response.authorization };
   } catch (error) {
     throw error instanceof TryFailure ? error : watch.failure(error);
   } finally {

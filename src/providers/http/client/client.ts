@@ -191,7 +191,8 @@ export class HttpClient {
     stallMs: number,
     signal: AbortSignal | undefined,
   ): Promise<WireResponse> {
-    const headers: Record<string, string> = { accept: 'application/json' };
+    // Without the second one a server may compress (RFC 9110, 12.5.3).
+    const headers: Record<string, string> = { accept: 'application/json', 'accept-encoding': 'identity' };
     if (call.form !== undefined) headers['content-type'] = 'application/x-www-form-urlencoded';
     else if (call.json !== undefined) headers['content-type'] = 'application/json';
     else if (call.content !== undefined) headers['content-type'] = 'application/octet-stream';
