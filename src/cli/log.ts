@@ -89,7 +89,11 @@ function logOf(context: Context, target: string | undefined): string {
       `the mount on ${entry.mountpoint} writes its log to where it was started; of a service: ${journal}`,
     );
   }
-  if (account !== undefined) return logOfAccount(context, account);
+  if (account !== undefined) {
+    // One that was logged out may have a log; one that never was is misspelt.
+    if (!hasLog(context, account)) accounts.load(account);
+    return logOfAccount(context, account);
+  }
   const { mountpoint } = mountNamed(context, target);
   const found = accounts
     .names()

@@ -39,6 +39,7 @@ describe('the log of a mount', () => {
   it.each([
     [['log', '/nowhere'], 1, /no log tells of it/],
     [['log', 'work:'], 1, /there is no log .*work\.log yet/],
+    [['log', 'wrok:'], 1, /unknown account 'wrok'/],
     [['log'], 1, /nothing is mounted, and no account has a log/],
     [['log', 'work:', '--level', 'loud'], 2, /none of debug, info, warn, error/],
     [['log', 'work:', '--since', 'once'], 2, /neither a time ago/],
