@@ -53,8 +53,16 @@ is_node_suitable() {
   command -v node >/dev/null 2>&1 && node -e 'const [a,b]=process.versions.node.split(".").map(Number);process.exit((a===20&&b>=18)||a===22?0:1)'
 }
 
+# make(1) takes a path for two where a blank is in it, minutes after the start.
+can_compile_here() {
+  [[ $PWD != *[[:space:]]* ]] && return 0
+  say "Nothing can be compiled in '$PWD': make does not take a path with a blank in it. Please move the checkout."
+  return 1
+}
+
 # Sees to it that `node` is one that the program runs on: the machine's, or else one in .node/, from the npm registry.
 check_node() {
+  [ -d node_modules ] || can_compile_here || return 1
   is_node_suitable && return 0
   export PATH=$PWD/.node/bin:$PATH
   # Where the headers for its addons are.
@@ -108,6 +116,7 @@ bring_part() {
 # Node packages, where those that are there are not the ones of the lock file, or do not run in this Node.
 install_modules() {
   node scripts/modules-current.mjs && return 0
+  can_compile_here || return 1
   say "Installing the Node packages (compiles better-sqlite3 where no binary fits: a minute or two) …"
   with_signs_of_life npm_occupation env NODE_NO_WARNINGS=1 npm ci --no-audit --no-fund --loglevel=error
 }

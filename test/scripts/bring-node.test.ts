@@ -105,3 +105,16 @@ describe('a command that takes long', () => {
     expect(status).toBeNull();
   });
 });
+
+describe('a Node.js', () => {
+  it('is not fetched into a folder where nothing could be compiled', () => {
+    const here = 'mkdir -p "a b"; cd "a b"; ';
+    const { status, stderr } = run(`${here} check_node`);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^Nothing can be compiled in '.*a b'.*move the checkout\.$/m),
+    ]);
+    // Where everything is installed, nothing is.
+    expect(run(`${here} mkdir node_modules; is_node_suitable() { true; }; check_node`).status).toBe(0);
+  });
+});
