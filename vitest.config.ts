@@ -42,15 +42,12 @@ const { stdout } = spawnSync('sh', ['-c', 'command -v python3 && exec python3 -c
 const [found, python] = `${stdout}`.trim().split('\n');
 if (python !== undefined && python !== found) process.env.PATH = `${dirname(python)}:${process.env.PATH}`;
 
-/** Tests that start processes, mount, or look at a process as a whole: each file in a process of its own. */
-const ofProcesses = [
-  'test/mount/**',
-  'test/fuse/**',
-  'test/soak/**',
-  'test/load/**',
-  'test/package/**',
-  'test/sandbox/process.test.ts',
-];
+/** Tests whose programs are processes of their own. */
+const ofMounts = ['test/mount/**'];
+/** Tests that mount in their own process, or look at it as a whole: each file has one. */
+const ofProcesses = ['test/fuse/**', 'test/soak/**', 'test/load/**', 'test/package/**', 'test/sandbox/process.test.ts'];
+
+const testsOf = (paths: readonly string[]): string[] => paths.map((path) => path.replace(/\*\*$/, '**/*.test.ts'));
 
 export default defineConfig({
   test: {
@@ -69,17 +66,31 @@ export default defineConfig({
     hookTimeout: 300_000,
     expect: { poll: { timeout: 120_000, interval: 100 } },
     projects: [
+      // One process for many files: to load what they share takes longer than many of them.
       {
         extends: true,
         plugins: [bundledSources()],
         test: {
           name: 'mounts',
           setupFiles: ['test/support/mount-hosts.ts'],
-          include: ofProcesses.map((path) => path.replace(/\*\*$/, '**/*.test.ts')),
+          include: testsOf(ofMounts),
+          isolate: false,
         },
       },
-      // One process for many files: loading what they share takes longer than most of them.
-      { extends: true, test: { name: 'units', include: ['test/**/*.test.ts'], exclude: ofProcesses, isolate: false } },
+      {
+        extends: true,
+        plugins: [bundledSources()],
+        test: { name: 'processes', setupFiles: ['test/support/mount-hosts.ts'], include: testsOf(ofProcesses) },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'units',
+          include: ['test/**/*.test.ts'],
+          exclude: [...ofMounts, ...ofProcesses],
+          isolate: false,
+        },
+      },
     ],
   },
 });

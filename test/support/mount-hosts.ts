@@ -1,6 +1,6 @@
-/** For the files that mount: processes that mount again and again, up to the end of the file. */
+/** For the files that mount: processes that mount again and again. */
 import { afterAll } from 'vitest';
-import { endMountHosts, MountHost } from '../mount/mount-host.js';
+import { endSpareMountHosts, MountHost } from '../mount/mount-host.js';
 
 MountHost.isOffered = true;
-afterAll(endMountHosts);
+afterAll(endSpareMountHosts);
