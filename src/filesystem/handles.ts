@@ -53,6 +53,7 @@ export class Handles {
   }
 
   async open(ino: Ino, flags: OpenFlags, caller?: Caller): Promise<OpenResult> {
+    this.#core.files.requireDescriptors();
     const { parent } = openable(this.#core, ino, flags);
     // Close-to-open: an open sees what the provider had no longer than the ttl ago.
     if (parent !== null) await orAborted(this.#core.directories.ensureListed(parent, caller), caller?.signal);
@@ -120,6 +121,7 @@ export class Handles {
     flags: OpenFlags,
     caller?: Caller,
   ): Promise<OpenResult & { readonly attributes: Attributes }> {
+    this.#core.files.requireDescriptors();
     const state = await createFile(this.#core, this.#o.namespace, this.#o.contents, file, caller);
     const handle = this.#core.files.open(state, flags, null, caller?.pid);
     return { handle: handle.id, keepCache: false, attributes: this.attributes(inodeOf(this.#core, state.ino)) };

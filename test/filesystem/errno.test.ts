@@ -52,7 +52,12 @@ describe('toFsError', () => {
     expect(toFsError(Object.assign(new Error('disk'), { code })).code).toBe(code);
   });
 
-  it.each([['ENOENT'], ['EACCES'], ['EMFILE'], ['SQLITE_CORRUPT'], [undefined]])('makes a local %s EIO', (code) => {
+  it('makes a full table of files ENFILE, whosever it is', () => {
+    for (const code of ['EMFILE', 'ENFILE'])
+      expect(toFsError(Object.assign(new Error('disk'), { code })).code).toBe('ENFILE');
+  });
+
+  it.each([['ENOENT'], ['EACCES'], ['SQLITE_CORRUPT'], [undefined]])('makes a local %s EIO', (code) => {
     expect(toFsError(Object.assign(new Error('disk'), { code })).code).toBe('EIO');
   });
 

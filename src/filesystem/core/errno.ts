@@ -47,6 +47,8 @@ export function toFsError(error: unknown): FsError {
     return new FsError('EINTR', 'interrupted', { cause: error });
   const code = codeOf(error) ?? '';
   if (diskErrno.has(code)) return new FsError(code as ErrnoName, messageOf(error), { cause: error });
+  // For a program it is the system that has too many files open: EMFILE would speak of its own.
+  if (code === 'EMFILE' || code === 'ENFILE') return new FsError('ENFILE', messageOf(error), { cause: error });
   if (code === 'SQLITE_FULL') return new FsError('ENOSPC', 'the state directory is full', { cause: error });
   return new FsError('EIO', messageOf(error), { cause: error });
 }

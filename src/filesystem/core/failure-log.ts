@@ -37,7 +37,7 @@ export function markLogged(error: FsError): void {
 
 /** Does the error hold more than its errno says? Pure. */
 export function deservesLine({ code, cause }: Pick<FsError, 'code' | 'cause'>): boolean {
-  return code === 'EIO' || (cause !== undefined && !ordinary.has(code));
+  return code === 'EIO' || code === 'ENFILE' || (cause !== undefined && !ordinary.has(code));
 }
 
 export class FailureLog {

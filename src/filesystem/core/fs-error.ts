@@ -19,6 +19,7 @@ export type ErrnoName =
   | 'ELOOP'
   | 'ENAMETOOLONG'
   | 'ENETUNREACH'
+  | 'ENFILE'
   | 'ENODATA'
   | 'ENOENT'
   | 'ENOSPC'

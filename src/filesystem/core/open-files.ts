@@ -5,6 +5,7 @@
  * any time either the spool file (`spool` set; newer than the provider's) or the revision that each handle is pinned to.
  */
 import { setMaxListeners } from 'node:events';
+import { DescriptorReserve } from '../../base/descriptors.js';
 import { InUse } from '../../base/in-use.js';
 import { Mutex } from '../../base/mutex.js';
 import type { Timespec } from '../../base/timespec.js';
@@ -257,7 +258,18 @@ export class OpenFiles {
   readonly #handles = new Map<HandleId, Handle>();
   /** Files without an open handle of which the kernel may still have pages. */
   readonly #shown = new Set<Ino>();
+  readonly #descriptors: DescriptorReserve;
   #nextHandle = 1;
+
+  constructor(descriptors = new DescriptorReserve()) {
+    this.#descriptors = descriptors;
+  }
+
+  /** ENFILE where so many files are open that this process could not store them any more. */
+  requireDescriptors(): void {
+    if (this.#descriptors.isReached(this.#handles.size))
+      throw new FsError('ENFILE', `${this.#handles.size} files are open, and the mount may open no more: ulimit -n`);
+  }
 
   state(ino: Ino): FileState | undefined {
     return this.#states.get(ino);
