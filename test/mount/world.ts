@@ -64,7 +64,9 @@ const worlds: World[] = [];
 /** Registers the cleaning-up of this file: no mount and no process is left, whatever a test did. */
 export function cleanUpWorlds(): void {
   afterEach(async () => {
-    for (const world of worlds.splice(0)) await world.end();
+    const failures: unknown[] = [];
+    for (const world of worlds.splice(0)) await world.end().catch((error) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
   });
 }
 
@@ -96,7 +98,8 @@ export async function createServiceWorld(
 
 /** Takes a world out of the cleaning-up after each test: who keeps it ends it. */
 export function keepWorld(world: World): World {
-  worlds.splice(worlds.indexOf(world), 1);
+  const at = worlds.indexOf(world);
+  if (at >= 0) worlds.splice(at, 1);
   return world;
 }
 
@@ -348,6 +351,8 @@ export class World {
   }
 
   async end(): Promise<void> {
+    // Not once more by the cleaning-up of the next file.
+    keepWorld(this);
     for (const child of this.#children) child.kill('SIGKILL');
     await this.#release();
     const mounted = this.registry.all();
