@@ -135,13 +135,13 @@ export class BlockCache implements RevisionHost {
       if (stored !== undefined && row?.stamp != null && row.stamp === this.#fingerprintOf(key)) revision.markVerified();
       this.#open.set(key, revision);
     }
-    revision.pins++;
+    revision.users++;
     return revision;
   }
 
   release(revision: CachedRevision): void {
-    revision.pins--;
-    if (revision.pins > 0) return;
+    revision.users--;
+    if (revision.users > 0) return;
     this.#open.delete(revision.key);
     this.persist(revision);
     revision.closeFile();
@@ -154,7 +154,7 @@ export class BlockCache implements RevisionHost {
   openBacking(revision: CachedRevision): BackingFile | null {
     const { key } = revision;
     revision.wasUsed = true;
-    return this.#safely('lend', key, () => this.#backingFiles.open(revision, this.pathOf(key))) ?? null;
+    return this.#safely('open a backing file', key, () => this.#backingFiles.open(revision, this.pathOf(key))) ?? null;
   }
 
   closeBacking(backingFile: BackingFile): void {

@@ -41,8 +41,8 @@ export class CachedRevision {
   /** Bytes of the whole revision. */
   readonly size: number;
   readonly map: BlockMap;
-  /** Readers; counted by `BlockCache`. */
-  pins = 0;
+  /** How many have it open; counted by `BlockCache`. */
+  users = 0;
   /** The map differs from the one in the index. */
   changed = false;
   /** The index says that no block may be trusted after a crash. */

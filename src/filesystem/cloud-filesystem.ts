@@ -55,7 +55,7 @@ export class CloudFilesystem implements Filesystem {
   readonly #parts: Parts;
   readonly #failures: FailureLog;
 
-  /** The caller connects `core.invalidate` and the table's changes to `invalidate` and `listingChanged`. */
+  /** The caller connects `core.invalidate` and `Directories.onChange` to `invalidate` and `listingChanged`. */
   constructor(core: Core, root: Ino, account: Account) {
     this.root = root;
     this.#core = core;

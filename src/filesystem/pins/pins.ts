@@ -48,7 +48,7 @@ export class Pins {
   readonly #work: PinWork;
   readonly #pinned: PinnedFiles;
   readonly #closing = new AbortController();
-  #following: Promise<void> | null = null;
+  #relisting: Promise<void> | null = null;
   /**
    * Places that pinned files and folders have left. Another one that gets the place is pinned as well: most programs save a file as a
    * new one that takes its name, after they have removed it or given it the name of a backup.
@@ -193,7 +193,7 @@ export class Pins {
     this.#closing.abort(new SyncmountError('aborted', 'the mount ends'));
     await this.#work.close();
     await this.#pinned.settled();
-    await this.#following;
+    await this.#relisting;
   }
 
   #at(path: string): Promise<Inode> {
@@ -208,7 +208,7 @@ export class Pins {
       if (before?.parent !== after.parent || before?.name !== after.name) this.#inherit(ino, before, after);
       this.#pinned.changed(ino, before, after);
     };
-    if (provider.changes === undefined) this.#following ??= this.#listAgain();
+    if (provider.changes === undefined) this.#relisting ??= this.#listAgain();
   }
 
   #inherit(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
@@ -272,7 +272,7 @@ export class Pins {
         if (isThere && !directories.isFresh(ino)) this.#pinned.list(ino);
       }
     }
-    this.#following = null;
+    this.#relisting = null;
   }
 
   /** Those whose listings show what changes of pinned files. */

@@ -128,10 +128,10 @@ export class Connection {
   }
 
   /**
-   * A name exists that the kernel has noted as missing: it is to ask again. Call before the answer that says so: a program looks at what is in
+   * A name exists that the kernel has noted as missing: it is to ask for the missing names of these directories again. Call before the answer that says so: a program looks at what is in
    * its way. That the one name is to be forgotten could be told only after the answer, because the caller holds the directory's lock.
    */
-  foundUnseenName(...directories: number[]): void {
+  expireMissingNames(...directories: number[]): void {
     for (const nodeid of directories) if (nodeid !== 0) this.directories.invalidate(this.nodes.inoOf(nodeid));
     if (this.#device === undefined || !this.expiresNames) return;
     const { reply } = this;

@@ -233,7 +233,7 @@ export class FuseSession {
     const interrupted = caller.interrupted && !(error instanceof FsError);
     const errno = interrupted ? EINTR : errnoOf(error, operation.name, this.#log);
     // The kernel itself refuses a name that it knows.
-    if (errno === EEXIST && operation.keepsMissing) connection.foundUnseenName(caller.nodeid, caller.otherNodeid);
+    if (errno === EEXIST && operation.keepsMissing) connection.expireMissingNames(caller.nodeid, caller.otherNodeid);
     connection.fail(caller.unique, errno === ENOSYS && !operation.optional ? ENOTSUP : errno);
   }
 
