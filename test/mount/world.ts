@@ -72,13 +72,7 @@ export function cleanUpWorlds(): void {
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const { loggedOut = false, binding, ...sandboxOptions } = options;
-  const directory = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
-  const sandbox = await startSandbox(sandboxOptions);
-  const world = new World(directory, sandbox, binding);
-  worlds.push(world);
-  await mkdir(world.mnt);
-  if (!loggedOut) await world.signIn();
-  return world;
+  return worldOf(await startSandbox(sandboxOptions), loggedOut, binding);
 }
 
 /** A world of another service. The parts of its sandbox that all have (store, log, faults, settings) are typed as 4shared's. */
@@ -87,8 +81,11 @@ export async function createServiceWorld(
   loggedOut = false,
   binding?: BindingName,
 ): Promise<World> {
+  return worldOf((await startSandbox(options as SandboxOptions)) as Sandbox, loggedOut, binding);
+}
+
+async function worldOf(sandbox: Sandbox, loggedOut = false, binding?: BindingName): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
-  const sandbox = (await startSandbox(options as SandboxOptions)) as Sandbox;
   const world = new World(directory, sandbox, binding);
   worlds.push(world);
   await mkdir(world.mnt);
@@ -104,13 +101,8 @@ export function keepWorld(world: World): World {
 }
 
 /** Another machine with the same account: fresh config, state and cache. */
-export async function joinWorld(world: World): Promise<World> {
-  const directory = await mkdtemp(join(tmpdir(), 'syncmount-test-'));
-  const other = new World(directory, world.sandbox);
-  worlds.push(other);
-  await mkdir(other.mnt);
-  await other.signIn();
-  return other;
+export function joinWorld(world: World): Promise<World> {
+  return worldOf(world.sandbox);
 }
 
 export class World {

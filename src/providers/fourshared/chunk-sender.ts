@@ -5,7 +5,6 @@
  * they say whether chunks may come out of order. The status resource can report several ranges, so we send several at
  * once. If the server refuses that, we remember it for the account, and send one after the other from then on.
  */
-
 import { z } from 'zod';
 import { steadyTimeOf } from '../../base/clock.js';
 import type { UploadSource } from '../content.js';

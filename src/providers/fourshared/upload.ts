@@ -5,7 +5,6 @@
  *
  * Every stored file is checked against its source: the size always, the md5 where the server reports it.
  */
-
 import { randomBytes } from 'node:crypto';
 import { steadyTimeOf } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
