@@ -3,33 +3,30 @@
  */
 import type { Server } from 'node:net';
 import { systemClock } from '../base/clock.js';
-import { codeOf, messageOf, SyncmountError } from '../base/errors.js';
-import { InUse } from '../base/in-use.js';
 import type { Log } from '../base/log.js';
 import { requireSqlite } from '../base/sqlite.js';
 import type { AccountStore, StoredAccount } from '../config/accounts.js';
 import { limitAt } from '../config/bandwidth-timetable.js';
 import type { BaseDirectories } from '../config/base-directories.js';
 import { kernelFlags, type MountOptions } from '../config/options.js';
-import type { Binding, Mounted } from '../fuse/binding.js';
-import { loadHoles } from '../fuse/holes.js';
-import { ProviderError } from '../providers/errors.js';
+import type { Mounted } from '../fuse/binding.js';
 import { Bandwidth } from '../providers/http/transport/token-bucket.js';
 import { DataThreads } from '../threads/data-threads.js';
 import { chooseBinding } from './bindings.js';
-import { unlessBrieflyBusy } from './briefly-busy.js';
 import { answerCommand } from './commands.js';
 import { type ControlArguments, type ControlCommand, serveControl } from './control.js';
-import { gatherStatus, isPending } from './gather-status.js';
+import { gatherStatus } from './gather-status.js';
 import { limitHeapGrowth } from './heap-growth.js';
 import { LiveOptions } from './live-options.js';
 import { type Metered, MountMeter } from './metrics/meter.js';
 import { prepareMountpoint } from './mountpoint.js';
-import { type OpenAccount, openAccount } from './open-account.js';
+import type { OpenAccount } from './open-account.js';
+import { loginCommand, openSessionAccount } from './open-session-account.js';
 import { probeOutages } from './outage-probe.js';
 import { makeProvider, renewedProvider } from './provider-factory.js';
 import type { Registry } from './registry.js';
 import { type MadeProvider, RenewingProvider } from './renewing-provider.js';
+import { SessionEnd } from './session-end.js';
 import type { DrainProgress, MountStatus, UploadStatus } from './status.js';
 
 export interface MountSessionOptions {
@@ -51,12 +48,6 @@ export interface MountSessionOptions {
   readonly onMounting?: () => void;
 }
 
-/** How often a drain reports its progress, ms: a progress bar looks alive, and a log is not flooded. */
-const PROGRESS_INTERVAL_MS = 250;
-
-/** How long the process waits at its end until a command has received its answer, ms. */
-const ANSWER_TIMEOUT_MS = 2000;
-
 export class MountSession {
   /** Resolves when the mount has ended and everything is closed. */
   readonly ended: Promise<void>;
@@ -70,10 +61,7 @@ export class MountSession {
   readonly #meter: MountMeter;
   readonly #probing = new AbortController();
   #server: Server | null = null;
-  #closing: Promise<void> | null = null;
-  /** The session ends without a drain. */
-  #isForced = false;
-  #resolveEnded: () => void = () => {};
+  readonly #end: SessionEnd;
 
   private constructor(
     options: MountSessionOptions,
@@ -93,17 +81,20 @@ export class MountSession {
     this.#opened = opened;
     this.#mounted = mounted;
     this.#binding = binding;
-    this.ended = new Promise((resolve) => {
-      this.#resolveEnded = resolve;
-    });
     const { signal } = this.#probing;
     void probeOutages({
       ...{ clock: systemClock, signal },
       outageSince: () => provider.metrics().outage?.since ?? null,
       ask: () => provider.account({ priority: 'background', signal }),
     });
-    // A person may have run umount(8): waiting contents are uploaded before the process ends.
-    void mounted.ended.then(() => this.#close(!this.#isForced));
+    const { mountpoint, registry, log } = options;
+    this.#end = new SessionEnd({
+      ...{ mountpoint, mounted, opened, provider, registry, log },
+      readOnly: options.options.readOnly,
+      stop: () => this.#stop(),
+      stopAnswering: () => this.#stopAnswering(),
+    });
+    this.ended = this.#end.ended;
   }
 
   /** Resolves when the mountpoint answers. A failure before that leaves nothing behind. */
@@ -122,7 +113,12 @@ export class MountSession {
     const provider = new RenewingProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
     options.onWaiting?.(`${stored.provider} to answer for the account '${account}'`);
     const meter = await MountMeter.start(options.options.metrics, bandwidth);
-    const opened = await openSessionAccount(provider, stored, options, binding, threads).catch((error) => {
+    const { places, path } = options;
+    const asked = {
+      ...{ name: account, stored, provider, places, options: options.options, path, log, threads },
+      sharesPages: binding.sharesPages,
+    };
+    const opened = await openSessionAccount(asked).catch((error) => {
       meter.close();
       throw error;
     });
@@ -180,104 +176,25 @@ export class MountSession {
     });
   }
 
-  /**
-   * Finishes the pending uploads, then unmounts; answers the uploads that failed, whose contents stay in the spool.
-   * Rejects with `busy`, changing nothing, while a file is open for writing or the mountpoint is in use.
-   */
+  /** As `SessionEnd.unmount`. */
   unmount(progress: (left: DrainProgress) => void): Promise<readonly UploadStatus[]> {
-    return this.#unmounting.during(async () => {
-      this.#requireIdle();
-      await this.#drain(progress);
-      this.#requireIdle();
-      await unlessBrieflyBusy(() => this.#mounted.unmount(), systemClock);
-      await this.#close(true);
-      return this.#left;
-    });
+    return this.#end.unmount(progress);
   }
 
-  /** Unmounts even while files are open. Pending contents wait in the spool for the next mount. */
+  /** As `SessionEnd.forceUnmount`. */
   forceUnmount(): Promise<readonly UploadStatus[]> {
-    this.#isForced = true;
-    return this.#unmounting.during(async () => {
-      await this.#mounted.detach();
-      // A drain that is under way ends now.
-      if (this.#closing !== null && !this.#isDrained) {
-        this.#interrupting = this.#opened.filesystem.uploader.interrupt();
-        await this.#interrupting;
-      }
-      await this.#close(false);
-      return this.#left;
-    });
+    return this.#end.forceUnmount();
   }
 
-  /**
-   * Unmount commands under way. The kernel removes the mount first and drops its caches later, which takes a while for a
-   * million names. Until then these commands have no answer, although the session may be closed already.
-   */
-  readonly #unmounting = new InUse();
-
-  /** The interruption of uploads under way. The account stays open until it has finished. */
-  #interrupting: Promise<void> | null = null;
-  /** The drain is over and the account is being closed: there are no uploads left to interrupt. */
-  #isDrained = false;
-
-  /** The uploads that were not finished when the account was closed. */
-  #left: readonly UploadStatus[] = [];
-
-  #uploads(): UploadStatus[] {
-    const { filesystem } = this.#opened;
-    return filesystem.uploader.pending(filesystem.root);
+  #stop(): void {
+    this.#probing.abort();
+    this.#live.close();
+    this.#meter.close();
   }
 
-  #requireIdle(): void {
-    const writers = this.#opened.filesystem.writers();
-    if (writers.length === 0) return;
-    const more = writers.length > 3 ? ` and ${writers.length - 3} more` : '';
-    throw new SyncmountError(
-      'busy',
-      `${this.#options.mountpoint} is busy: ${writers.slice(0, 3).join(', ')}${more} open for writing`,
-    );
-  }
-
-  async #drain(progress: (left: DrainProgress) => void): Promise<void> {
-    let metadata = 0;
-    const tell = (): void => {
-      const pending = this.#uploads().filter(isPending);
-      const { outage } = this.#provider.metrics();
-      progress({
-        files: pending.length,
-        bytes: pending.reduce((sum, { size, sent }) => sum + size - Math.min(size, sent), 0),
-        ...(metadata > 0 && { metadata }),
-        ...(outage !== null && { outage: outage.error }),
-      });
-    };
-    tell();
-    const timer = setInterval(tell, PROGRESS_INTERVAL_MS);
-    try {
-      await this.#opened.filesystem.uploader.drain();
-      metadata = this.#opened.metadata()?.pending ?? 0;
-      tell();
-      if (metadata > 0) await this.#storeMetadata();
-    } finally {
-      clearInterval(timer);
-    }
-    metadata = 0;
-    tell();
-  }
-
-  /** What cannot be written now waits for the next mount, and `#left` says so. */
-  async #storeMetadata(): Promise<void> {
-    await this.#opened.storeMetadata().catch((error) => {
-      this.#options.log.warn({ code: codeOf(error) }, `the metadata waits for the next mount: ${messageOf(error)}`);
-    });
-  }
-
-  /** The metadata that is not in the account, as an upload that has failed. */
-  #leftMetadata(): UploadStatus[] {
-    const { pending, error } = this.#opened.metadata() ?? { pending: 0, error: undefined };
-    if (pending === 0 || this.#options.options.readOnly) return [];
-    const path = `metadata of the account (${pending} changes)`;
-    return [{ path, size: 0, sent: 0, state: 'failed', ...(error === undefined ? {} : { error }) }];
+  async #stopAnswering(): Promise<void> {
+    const server = this.#server;
+    if (server !== null) await new Promise((resolve) => server.close(resolve));
   }
 
   async #listen(): Promise<void> {
@@ -320,74 +237,5 @@ export class MountSession {
           given,
         );
     }
-  }
-
-  #close(drain: boolean): Promise<void> {
-    this.#closing ??= this.#closeOnce(drain).finally(() => void this.#endWhenAnswered());
-    return this.#closing;
-  }
-
-  /** Ends the session, once the command that asked for the end has its answer. */
-  async #endWhenAnswered(): Promise<void> {
-    await this.#unmounting.idle();
-    if (this.#server === null) this.#resolveEnded();
-    else this.#server.close(() => this.#resolveEnded());
-    setTimeout(this.#resolveEnded, ANSWER_TIMEOUT_MS).unref();
-  }
-
-  async #closeOnce(drain: boolean): Promise<void> {
-    const { registry, mountpoint, log } = this.#options;
-    if (drain) await this.#drain(() => undefined).then(() => this.#opened.filesystem.disposeAside());
-    else await this.#opened.filesystem.uploader.interrupt();
-    await this.#interrupting;
-    this.#isDrained = true;
-    // What is excluded waits for nothing.
-    const left = this.#uploads().filter(({ state }) => state !== 'excluded');
-    this.#left = [...left, ...this.#leftMetadata()];
-    this.#probing.abort();
-    this.#live.close();
-    this.#meter.close();
-    await this.#opened.close();
-    registry.remove(mountpoint);
-    log.info({ mountpoint, left: this.#left.length }, 'unmounted');
-  }
-}
-
-/** The login command that replaces refused credentials. */
-function loginCommand(name: string, stored: StoredAccount): string {
-  return `syncmount login ${name} --provider ${stored.provider}`;
-}
-
-/** Opens the account. Errors name the provider and the account; for refused credentials also the login command. */
-async function openSessionAccount(
-  provider: RenewingProvider,
-  stored: StoredAccount,
-  options: MountSessionOptions,
-  { sharesPages }: Binding,
-  threads: DataThreads,
-): Promise<OpenAccount> {
-  const { account, places, log, path } = options;
-  try {
-    return await openAccount({
-      name: account,
-      stored,
-      provider,
-      places,
-      options: options.options,
-      path,
-      log,
-      threads,
-      sharesPages,
-      ...loadHoles(),
-    });
-  } catch (error) {
-    await provider.close();
-    if (!(error instanceof ProviderError)) throw error;
-    const { code } = error;
-    const text =
-      code === 'auth'
-        ? `${stored.provider} refuses the credentials of '${account}' (${messageOf(error)}); run '${loginCommand(account, stored)}'`
-        : `${stored.provider} cannot be asked for the account '${account}' (${messageOf(error)})`;
-    throw new SyncmountError(code, text, { cause: error });
   }
 }
