@@ -17,10 +17,10 @@ const forScripts = {
   // For scripts/options-doc.mjs.
   options: 'src/config/options.ts',
   // For scripts/man-pages.mjs.
-  manual: 'src/cli/manual.ts',
+  manual: 'src/cli/manual/manual.ts',
   program: 'src/cli/program.ts',
   // For scripts/packaging/debian-package.mjs.
-  'service-unit': 'src/cli/service-unit.ts',
+  'service-unit': 'src/cli/commands/service-unit.ts',
   // For test/mount.
   'mount-host': 'test/mount/host-process.ts',
 };

@@ -30,6 +30,8 @@ const apart = 'sandbox';
  * and the last are its face, which others import.
  */
 const rooms = {
+  cli: ['main.ts', 'program.ts', 'commands', 'manual', 'terminal', 'context.ts'],
+  mount: ['session', 'metrics', 'state', 'control', 'logging'],
   filesystem: [
     'resolve-path.ts',
     'cloud-filesystem.ts',

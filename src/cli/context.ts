@@ -4,7 +4,7 @@ import { SyncmountError } from '../base/errors.js';
 import { AccountStore } from '../config/accounts.js';
 import { type BaseDirectories, baseDirectoriesOf } from '../config/base-directories.js';
 import { parseMountInfo } from '../fuse/mount-table.js';
-import { isServed, Registry, type RegistryEntry } from '../mount/registry.js';
+import { isServed, Registry, type RegistryEntry } from '../mount/control/registry.js';
 
 /** The environment of every command, and the way from a command line to a mount. */
 export interface Context {

@@ -5,8 +5,8 @@ import { basename, join } from 'node:path';
 import { CommanderError } from 'commander';
 import { codeOf, messageOf, UsageError } from '../base/errors.js';
 import { context } from './context.js';
-import { complain, endWithOutput } from './output.js';
 import { createProgram } from './program.js';
+import { complain, endWithOutput } from './terminal/output.js';
 
 /**
  * mount(8) and umount(8) call us as their helpers, where links of those names lead to us; mount.fuse(8) without a command:
@@ -14,9 +14,10 @@ import { createProgram } from './program.js';
  */
 async function withCommand(args: string[]): Promise<string[] | null> {
   const name = basename(process.argv[1] ?? '');
-  if (/^mount\.(fuse\.)?syncmount$/.test(name)) return (await import('./mount-helper.js')).helperCommand(args);
+  if (/^mount\.(fuse\.)?syncmount$/.test(name)) return (await import('./commands/mount-helper.js')).helperCommand(args);
   // At once: a mount that was not waited for may keep its connection for long.
-  if (name === 'umount.fuse.syncmount') process.exit(await (await import('./umount-helper.js')).umountHelper(args));
+  if (name === 'umount.fuse.syncmount')
+    process.exit(await (await import('./commands/umount-helper.js')).umountHelper(args));
   const [first] = args;
   return first !== undefined && /^[A-Za-z0-9][\w.-]*:/.test(first) ? ['mount', ...args] : args;
 }

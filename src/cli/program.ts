@@ -41,18 +41,22 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .requiredOption('--provider <provider>', '4shared, 4sync, 5sync or acronis')
       .option('--credentials <file>', "JSON with the credentials; '-' reads standard input (default: interactive)")
       .option('--endpoint <key=url>', 'another base URL for one of the endpoints; may be repeated', collect, [])
-      .action(async (name: string, options) => (await import('./accounts.js')).loginCommand(context, name, options)),
+      .action(async (name: string, options) =>
+        (await import('./commands/accounts.js')).loginCommand(context, name, options),
+      ),
   'logout <name>': (command) =>
     command
       .description("forget an account's credentials")
       .option('--purge', 'remove all that this machine keeps of it too: state, cache, what was not stored')
       .option('--force', 'with --purge: also contents that are stored nowhere else')
-      .action(async (name: string, options) => (await import('./accounts.js')).logoutCommand(context, name, options)),
+      .action(async (name: string, options) =>
+        (await import('./commands/accounts.js')).logoutCommand(context, name, options),
+      ),
   accounts: (command) =>
     command
       .description('list the accounts')
       .option('--json', 'as JSON')
-      .action(async (options) => (await import('./accounts.js')).accountsCommand(context, options)),
+      .action(async (options) => (await import('./commands/accounts.js')).accountsCommand(context, options)),
   'mount [account:path] [mountpoint]': (command) => {
     command
       .description('mount an account (NAME:) or a folder of it (NAME:/PATH); or all accounts, with --all')
@@ -72,7 +76,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
     for (const { name, value, help, defaultText } of callerOptionSpecs)
       command.option(`--${name} <${value}>`, `${help} (default: ${defaultText})`);
     command.action(async (source: string | undefined, mountpoint: string | undefined, options) =>
-      (await import('./mount.js')).mountCommand(context, source, mountpoint, options),
+      (await import('./commands/mount.js')).mountCommand(context, source, mountpoint, options),
     );
   },
   'umount [mountpoint]': (command) =>
@@ -82,7 +86,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--all', 'all mounts, one after the other')
       .option('--force', 'unmount at once; what is not uploaded waits for the next mount')
       .action(async (mountpoint: string | undefined, options) =>
-        (await import('./umount.js')).umountCommand(context, mountpoint, options),
+        (await import('./commands/umount.js')).umountCommand(context, mountpoint, options),
       ),
   'status [mountpoint]': (command) =>
     command
@@ -91,7 +95,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--json', 'as JSON')
       .option('--watch', 'again and again, until Ctrl-C')
       .action(async (mountpoint: string | undefined, options) =>
-        (await import('./status.js')).statusCommand(context, mountpoint, options),
+        (await import('./commands/status.js')).statusCommand(context, mountpoint, options),
       ),
   'metrics [mountpoint]': (command) =>
     command
@@ -102,7 +106,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .addHelpText('after', `\n${namesOfMounts}`)
       .option('--openmetrics', 'in the OpenMetrics format')
       .action(async (mountpoint: string | undefined, options) =>
-        (await import('./metrics.js')).metricsCommand(context, mountpoint, options),
+        (await import('./commands/metrics.js')).metricsCommand(context, mountpoint, options),
       ),
   'log [mountpoint]': (command) =>
     command
@@ -115,7 +119,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--since <time>', 'only what was logged since, such as 1h (ago) or 2026-11-29 08:00')
       .option('--json', 'as it is in the file')
       .action(async (mountpoint: string | undefined, options) =>
-        (await import('./log.js')).logCommand(context, mountpoint, options),
+        (await import('./commands/log.js')).logCommand(context, mountpoint, options),
       ),
   'uploads [action] [arguments...]': (command) =>
     command
@@ -132,7 +136,11 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       )
       .option('--json', 'list as JSON')
       .action(async (action: string | undefined, args: string[], options) =>
-        (await import('./uploads.js')).uploadsCommand(context, action === undefined ? [] : [action, ...args], options),
+        (await import('./commands/uploads.js')).uploadsCommand(
+          context,
+          action === undefined ? [] : [action, ...args],
+          options,
+        ),
       ),
   'pause [mountpoint]': (command) =>
     command
@@ -142,12 +150,16 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
           'write meanwhile is safe on this machine, and a close does not wait. Reading, names and metadata go on.',
       )
       .addHelpText('after', `\n${namesOfMounts}`)
-      .action(async (mountpoint?: string) => (await import('./pause.js')).pauseCommand(context, mountpoint, 'pause')),
+      .action(async (mountpoint?: string) =>
+        (await import('./commands/pause.js')).pauseCommand(context, mountpoint, 'pause'),
+      ),
   'resume [mountpoint]': (command) =>
     command
       .description('go on with the uploads of a mount (default: of all) after `pause`')
       .addHelpText('after', `\n${namesOfMounts}`)
-      .action(async (mountpoint?: string) => (await import('./pause.js')).pauseCommand(context, mountpoint, 'resume')),
+      .action(async (mountpoint?: string) =>
+        (await import('./commands/pause.js')).pauseCommand(context, mountpoint, 'resume'),
+      ),
   'set [arguments...]': (command) =>
     command
       .summary('change limits of a running mount')
@@ -158,7 +170,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
           'An empty value is the default. An option that may be repeated gets all of its values anew.',
         ].join('\n'),
       )
-      .action(async (args: string[]) => (await import('./set.js')).setCommand(context, args)),
+      .action(async (args: string[]) => (await import('./commands/set.js')).setCommand(context, args)),
   'trash [action] [paths...]': (command) =>
     command
       .summary('what is in the trash of an account: list, restore, empty')
@@ -175,7 +187,11 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--older-than <time>', 'only what was removed so long ago, such as 30d')
       .option('--yes', 'empty without asking')
       .action(async (action: string | undefined, paths: string[], options) =>
-        (await import('./trash.js')).trashCommand(context, action === undefined ? [] : [action, ...paths], options),
+        (await import('./commands/trash.js')).trashCommand(
+          context,
+          action === undefined ? [] : [action, ...paths],
+          options,
+        ),
       ),
   'pin [paths...]': (command) =>
     command
@@ -186,11 +202,13 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       )
       .option('--list', 'what is pinned (default: in all mounts), and how much of it is here')
       .option('--json', 'the list as JSON')
-      .action(async (paths: string[], options) => (await import('./pin.js')).pinCommand(context, paths, options)),
+      .action(async (paths: string[], options) =>
+        (await import('./commands/pin.js')).pinCommand(context, paths, options),
+      ),
   'unpin <paths...>': (command) =>
     command
       .description('end `pin`: what was kept stays in the cache as long as there is room')
-      .action(async (paths: string[]) => (await import('./pin.js')).unpinCommand(context, paths)),
+      .action(async (paths: string[]) => (await import('./commands/pin.js')).unpinCommand(context, paths)),
   'cache [action] [paths...]': (command) =>
     command
       .summary('what was downloaded and is here: show, drop, warm')
@@ -205,7 +223,11 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--all', 'show all files')
       .option('--json', 'as JSON')
       .action(async (action: string | undefined, paths: string[], options) =>
-        (await import('./cache.js')).cacheCommand(context, action === undefined ? [] : [action, ...paths], options),
+        (await import('./commands/cache.js')).cacheCommand(
+          context,
+          action === undefined ? [] : [action, ...paths],
+          options,
+        ),
       ),
   'service <action> [name] [mountpoint]': (command) =>
     command
@@ -220,7 +242,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       )
       .option('-o <options>', 'of the mount: name=value,…; may be repeated', collect, [])
       .action(async (action: string, name: string | undefined, mountpoint: string | undefined, options) =>
-        (await import('./service.js')).serviceCommand(context, action, name, mountpoint, options),
+        (await import('./commands/service.js')).serviceCommand(context, action, name, mountpoint, options),
       ),
   'link <path>': (command) =>
     command
@@ -232,7 +254,9 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--expires <time>', 'when it ends, such as 7d (Acronis)')
       .option('--qr', 'draw it as a QR code too, on a terminal')
       .option('--json', 'as JSON')
-      .action(async (path: string, options) => (await import('./inspect.js')).linkCommand(context, path, options)),
+      .action(async (path: string, options) =>
+        (await import('./commands/inspect.js')).linkCommand(context, path, options),
+      ),
   'share <path> [emails...]': (command) =>
     command
       .summary('share a folder with people (Acronis)')
@@ -245,7 +269,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--sees-members', 'they see with whom it is shared')
       .option('--json', 'as JSON')
       .action(async (path: string, emails: string[], options) =>
-        (await import('./inspect.js')).shareCommand(context, path, emails, options),
+        (await import('./commands/inspect.js')).shareCommand(context, path, emails, options),
       ),
   'search <words...>': (command) =>
     command
@@ -256,14 +280,16 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--remote', "the service's own search instead (4shared, 4Sync)")
       .option('--json', 'as JSON')
       .action(async (words: string[], options) =>
-        (await import('./inspect.js')).searchCommand(context, words, options),
+        (await import('./commands/inspect.js')).searchCommand(context, words, options),
       ),
   'info <paths...>': (command) =>
     command
       .summary('all that is known of a file or folder')
       .description('print all that is known of files or folders of a mounted account: ids, checksum, cache, upload')
       .option('--json', 'as JSON')
-      .action(async (paths: string[], options) => (await import('./inspect.js')).infoCommand(context, paths, options)),
+      .action(async (paths: string[], options) =>
+        (await import('./commands/inspect.js')).infoCommand(context, paths, options),
+      ),
   'api <name> <method> <route>': (command) =>
     command
       .summary("any request of the service's documents, with the account's login")
@@ -282,7 +308,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--paginate', 'all pages of a list, one document each')
       .option('-i, --include', 'print the status and the headers too')
       .action(async (name: string, method: string, route: string, options) =>
-        (await import('./api.js')).apiCommand(context, name, method, route, options),
+        (await import('./commands/api.js')).apiCommand(context, name, method, route, options),
       ),
   sandbox: (command) =>
     command
@@ -299,23 +325,25 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .option('--tls-cert <file>', 'speak TLS, with this certificate (PEM); clients trust it by NODE_EXTRA_CA_CERTS')
       .option('--tls-key <file>', "the certificate's private key (PEM)")
       .option('--json', 'print one line of JSON instead of text')
-      .action(async (options) => (await import('./sandbox.js')).sandboxCommand(options)),
+      .action(async (options) => (await import('./commands/sandbox.js')).sandboxCommand(options)),
   doctor: (command) =>
     command
       .description('check the machine and the accounts, and say how to mend what is amiss')
-      .action(async () => (await import('./doctor.js')).doctorCommand(context)),
+      .action(async () => (await import('./commands/doctor.js')).doctorCommand(context)),
   'completion <shell>': (command) =>
     command
       .description('print what makes a shell complete commands, options, accounts and mountpoints: bash, zsh or fish')
-      .action(async (shell: string) => (await import('./completion.js')).completionCommand(shell)),
+      .action(async (shell: string) => (await import('./manual/completion.js')).completionCommand(shell)),
   'help [topic]': (command, root) =>
     command
       .description('explain a command, or one of: manual, fstab, config, limits, monitoring')
-      .action(async (topic: string | undefined) => (await import('./help.js')).helpCommand(root, topic)),
+      .action(async (topic: string | undefined) => (await import('./manual/help.js')).helpCommand(root, topic)),
   'complete [words...]': (command, root) =>
     command
       .description('what the last of these words can become; the completion of a shell asks')
-      .action(async (words: string[]) => (await import('./complete.js')).completeCommand(context, root, words)),
+      .action(async (words: string[]) =>
+        (await import('./commands/complete.js')).completeCommand(context, root, words),
+      ),
 };
 
 /** Without a default: an option that is not given is not there. */

@@ -1,7 +1,7 @@
 /** Which of several machines' entries counts. Pure: every reader of the same entries comes to the same result, in any order. */
 import type { RemoteFile } from '../providers/provider.js';
 import type { MetadataEntry, TimedEntry } from './entry.js';
-import { isEntryOnly } from './entry-only.js';
+import { isEntryOnly } from './held/entry-only.js';
 import { compareTimes } from './logical-time.js';
 
 /** The latest entry of each name of one folder; removals are among them. */

@@ -1,6 +1,6 @@
 /**
  * Polls the provider's feed of changes, where it has one (5sync), and lists the directories again that changed. The merge of such a listing
- * (merge.ts) finds what differs; `Directories` reports it to `onChange` (set in mount/open-account.ts), which invalidates the kernel's caches.
+ * (merge.ts) finds what differs; `Directories` reports it to `onChange` (set in mount/session/open-account.ts), which invalidates the kernel's caches.
  */
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';

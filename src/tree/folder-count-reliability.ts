@@ -1,4 +1,4 @@
-import { isEntryOnly } from '../metadata/entry-only.js';
+import { isEntryOnly } from '../metadata/held/entry-only.js';
 import type { RemoteEntry, RemoteFolder } from '../providers/provider.js';
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Completion, completionsOf } from '../../src/cli/complete.js';
+import { type Completion, completionsOf } from '../../src/cli/commands/complete.js';
 import { createProgram } from '../../src/cli/program.js';
 import { optionSpecs } from '../../src/config/options.js';
 

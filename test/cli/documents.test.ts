@@ -1,8 +1,8 @@
 /** Commands and options that the documents and the manual show are those of the tables. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { manualPages } from '../../src/cli/manual.js';
-import { renderText } from '../../src/cli/manual-format.js';
+import { manualPages } from '../../src/cli/manual/manual.js';
+import { renderText } from '../../src/cli/manual/manual-format.js';
 import { createProgram } from '../../src/cli/program.js';
 import { parseDashO } from '../../src/config/option-texts.js';
 

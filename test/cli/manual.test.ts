@@ -1,10 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { helpCommand } from '../../src/cli/help.js';
-import { topics } from '../../src/cli/help-topics.js';
-import { manualPages } from '../../src/cli/manual.js';
-import { type Page, renderRoff, renderText } from '../../src/cli/manual-format.js';
+import { helpCommand } from '../../src/cli/manual/help.js';
+import { topics } from '../../src/cli/manual/help-topics.js';
+import { manualPages } from '../../src/cli/manual/manual.js';
+import { type Page, renderRoff, renderText } from '../../src/cli/manual/manual-format.js';
 import { createProgram } from '../../src/cli/program.js';
 import { optionSpecs } from '../../src/config/options.js';
 

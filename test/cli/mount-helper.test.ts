@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { environmentOf } from '../../src/cli/caller.js';
-import { knownOf, parseHelperCall, remountOf } from '../../src/cli/mount-helper.js';
+import { environmentOf } from '../../src/cli/commands/caller.js';
+import { knownOf, parseHelperCall, remountOf } from '../../src/cli/commands/mount-helper.js';
 import { parseDashO, toRaw } from '../../src/config/option-texts.js';
 
 describe('the helper of mount(8)', () => {

@@ -1,6 +1,6 @@
 import { generate } from 'lean-qr';
 import { describe, expect, it } from 'vitest';
-import { qrCode } from '../../src/cli/qr.js';
+import { qrCode } from '../../src/cli/terminal/qr.js';
 
 const before = '\x1b[30;107m';
 const after = '\x1b[0m';

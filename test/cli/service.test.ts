@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { templateUnit, unitText, unitWord } from '../../src/cli/service-unit.js';
+import { templateUnit, unitText, unitWord } from '../../src/cli/commands/service-unit.js';
 import { AccountStore } from '../../src/config/accounts.js';
 import { baseDirectoriesOf } from '../../src/config/base-directories.js';
 

@@ -7,11 +7,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { topics } from '../../src/cli/help-topics.js';
+import { topics } from '../../src/cli/manual/help-topics.js';
 import { createProgram } from '../../src/cli/program.js';
 import { baseDirectoriesOf } from '../../src/config/base-directories.js';
 import { callerOptionSpecs, optionSpecs } from '../../src/config/options.js';
-import { Registry } from '../../src/mount/registry.js';
+import { Registry } from '../../src/mount/control/registry.js';
 import { long } from '../support/extent.js';
 
 /**

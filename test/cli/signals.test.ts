@@ -1,8 +1,8 @@
 /** When a mount that was told to end no longer waits for a service that does not answer. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
-import { endOnSignal, OUTAGE_PATIENCE_MS, OutageWatch } from '../../src/cli/signals.js';
-import type { DrainProgress } from '../../src/mount/status.js';
+import { endOnSignal, OUTAGE_PATIENCE_MS, OutageWatch } from '../../src/cli/terminal/signals.js';
+import type { DrainProgress } from '../../src/mount/control/status.js';
 
 beforeEach(() => {
   vi.useFakeTimers();

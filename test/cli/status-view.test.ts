@@ -1,9 +1,9 @@
 /** What `status` shows people, and how it is drawn on a terminal. */
 import { describe, expect, it } from 'vitest';
 import { version } from '../../src/base/installation.js';
-import { drawn } from '../../src/cli/screen.js';
-import { adviceFor, formatTime, isMoving, viewOf } from '../../src/cli/status-view.js';
-import type { MountStatus, UploadStatus } from '../../src/mount/status.js';
+import { drawn } from '../../src/cli/terminal/screen.js';
+import { adviceFor, formatTime, isMoving, viewOf } from '../../src/cli/terminal/status-view.js';
+import type { MountStatus, UploadStatus } from '../../src/mount/control/status.js';
 
 const MIB = 1024 * 1024;
 

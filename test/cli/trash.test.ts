@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { SyncmountError } from '../../src/base/errors.js';
+import { trashCommand } from '../../src/cli/commands/trash.js';
 import type { Context } from '../../src/cli/context.js';
-import { trashCommand } from '../../src/cli/trash.js';
-import { type ControlHandler, serveControl } from '../../src/mount/control.js';
+import { type ControlHandler, serveControl } from '../../src/mount/control/control.js';
 
 async function contextOf(handle: ControlHandler): Promise<Context> {
   const directory = mkdtempSync(join(tmpdir(), 'syncmount-test-'));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseUmountCall } from '../../src/cli/umount-helper.js';
+import { parseUmountCall } from '../../src/cli/commands/umount-helper.js';
 
 describe('the helper of umount(8)', () => {
   it.each([

@@ -1,5 +1,5 @@
 /**
- * A `CloudFilesystem` put together as src/mount/open-account.ts does, with real directories, databases and files, over a
+ * A `CloudFilesystem` put together as src/mount/session/open-account.ts does, with real directories, databases and files, over a
  * provider in memory and a clock that stands still. No kernel: tests call it as a binding would.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';

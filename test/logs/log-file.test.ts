@@ -11,8 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { RotatedFile } from '../../src/mount/log-file.js';
-import { readLog } from '../../src/mount/read-log.js';
+import { RotatedFile } from '../../src/mount/logging/log-file.js';
+import { readLog } from '../../src/mount/logging/read-log.js';
 import { TestClock } from '../support/test-clock.js';
 
 let directory: string;

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { describeRecord, journalLineOf, parseRecord, passes, textOfRecord } from '../../src/mount/log-records.js';
+import {
+  describeRecord,
+  journalLineOf,
+  parseRecord,
+  passes,
+  textOfRecord,
+} from '../../src/mount/logging/log-records.js';
 
 const line = (more: object): string =>
   JSON.stringify({ level: 40, time: '2026-11-29T08:00:00.000Z', pid: 7, ...more, msg: 'it is slow' });

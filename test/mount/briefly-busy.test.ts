@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SyncmountError } from '../../src/base/errors.js';
-import { unlessBrieflyBusy } from '../../src/mount/briefly-busy.js';
+import { unlessBrieflyBusy } from '../../src/mount/session/briefly-busy.js';
 
 /** Answers each of these codes once, then success; and the pauses between. */
 async function attempt(...codes: string[]) {

@@ -5,7 +5,7 @@ import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { askControl, serveControl } from '../../src/mount/control.js';
+import { askControl, serveControl } from '../../src/mount/control/control.js';
 
 describe('the control socket', () => {
   let directory: string;

@@ -2,8 +2,9 @@
  * `syncmount mount --foreground` again and again in one process, for `mount-host.ts`. It is part of the bundle that `bin/` runs, and
  * carries out the command itself. Only the end differs: the process stays if it was told so before.
  */
+
+import { mountCommand } from '../../src/cli/commands/mount.js';
 import { createContext } from '../../src/cli/context.js';
-import { mountCommand } from '../../src/cli/mount.js';
 import { createProgram } from '../../src/cli/program.js';
 
 export type Order = { readonly mount: readonly string[]; readonly env: NodeJS.ProcessEnv } | { readonly stay: boolean };

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { turn } from '../../src/base/event-loop-turns.js';
-import { probeOutages } from '../../src/mount/outage-probe.js';
+import { probeOutages } from '../../src/mount/session/outage-probe.js';
 import { TestClock } from '../support/test-clock.js';
 import { cleanUpWorlds, createWorld } from './world.js';
 

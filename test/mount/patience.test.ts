@@ -1,6 +1,6 @@
 /** A command ends when the service has not answered for its patience, and only then. */
 import { expect, it } from 'vitest';
-import { withPatience } from '../../src/mount/patience.js';
+import { withPatience } from '../../src/mount/session/patience.js';
 import type { RequestMetrics } from '../../src/providers/request-metrics.js';
 import { TestClock } from '../support/test-clock.js';
 

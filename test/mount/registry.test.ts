@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Registry } from '../../src/mount/registry.js';
+import { Registry } from '../../src/mount/control/registry.js';
 
 describe('the registry of mounts', () => {
   let state: string;

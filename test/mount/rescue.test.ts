@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/base/sqlite.js';
-import { setStateAside } from '../../src/mount/state-quarantine.js';
+import { setStateAside } from '../../src/mount/state/state-quarantine.js';
 import { Journal } from '../../src/spool/journal.js';
 import { completeState } from '../../src/spool/spool-file.js';
 import { InodeTable } from '../../src/tree/inode-table.js';

@@ -1,7 +1,7 @@
 /** What a mount in the foreground tells systemd, and how it ends for it: a real socket stands for the service manager. */
 import { describe, expect, it } from 'vitest';
-import { ServiceManager, serviceManagerOf, statusLine, watchdogOf } from '../../src/mount/service-manager.js';
-import type { MountStatus } from '../../src/mount/status.js';
+import { ServiceManager, serviceManagerOf, statusLine, watchdogOf } from '../../src/mount/control/service-manager.js';
+import type { MountStatus } from '../../src/mount/control/status.js';
 import { cleanUpWorlds, createWorld, type World } from './world.js';
 
 /** Prints each message that comes to the socket, with `|` between its lines. */

@@ -12,9 +12,9 @@ import { afterEach, expect } from 'vitest';
 import { isAlive } from '../../src/base/processes.js';
 import { AccountStore } from '../../src/config/accounts.js';
 import { baseDirectoriesOf } from '../../src/config/base-directories.js';
-import { askControl } from '../../src/mount/control.js';
-import { Registry, type RegistryEntry } from '../../src/mount/registry.js';
-import type { MountStatus, UploadStatus } from '../../src/mount/status.js';
+import { askControl } from '../../src/mount/control/control.js';
+import { Registry, type RegistryEntry } from '../../src/mount/control/registry.js';
+import type { MountStatus, UploadStatus } from '../../src/mount/control/status.js';
 import type { Renewal } from '../../src/providers/acronis/tokens.js';
 import { createProvider, parseCredentials } from '../../src/providers/registry.js';
 import {

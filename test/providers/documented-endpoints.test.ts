@@ -1,7 +1,7 @@
 /** Sends each row of docs/api.md to the sandbox, as `syncmount api` does, and compares the status with the table. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ApiOptions, requestOf } from '../../src/cli/api.js';
+import { type ApiOptions, requestOf } from '../../src/cli/commands/api.js';
 import type { ApiRequest, Provider } from '../../src/providers/provider.js';
 import { createProvider } from '../../src/providers/registry.js';
 import { type AnySandboxOptions, type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';

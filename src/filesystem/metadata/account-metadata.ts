@@ -11,7 +11,7 @@
  */
 import { turn } from '../../base/event-loop-turns.js';
 import { isSameState, type NamePlace, type NewEntry } from '../../metadata/entry.js';
-import { isEntryOnly } from '../../metadata/entry-only.js';
+import { isEntryOnly } from '../../metadata/held/entry-only.js';
 import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
 import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';

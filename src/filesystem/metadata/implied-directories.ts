@@ -4,7 +4,7 @@
  */
 
 import type { Statement } from '../../base/sqlite.js';
-import { entryOnlyPrefix, isEntryOnly } from '../../metadata/entry-only.js';
+import { entryOnlyPrefix, isEntryOnly } from '../../metadata/held/entry-only.js';
 import type { MetadataStore } from '../../metadata/store.js';
 import type { Ino, Inode } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';

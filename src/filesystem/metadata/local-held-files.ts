@@ -1,7 +1,7 @@
 /** With `--metadata local`: empty files that the service refuses are rows of this machine. */
 import type { Sql, Statement } from '../../base/sqlite.js';
-import { entryOnlyFile, entryOnlyPrefix, isEntryOnly } from '../../metadata/entry-only.js';
-import type { Held, HeldObject } from '../../metadata/held-files.js';
+import { entryOnlyFile, entryOnlyPrefix, isEntryOnly } from '../../metadata/held/entry-only.js';
+import type { Held, HeldObject } from '../../metadata/held/held-files.js';
 import type { RemoteFile, RemoteRef } from '../../providers/provider.js';
 
 interface Row {

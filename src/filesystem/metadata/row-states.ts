@@ -1,6 +1,6 @@
 /** What each inode shows: the time of the entry, and where this machine's own entry of it lies. A row for each inode that has one. */
 import type { Sql, Statement } from '../../base/sqlite.js';
-import { entryOnlyPrefix } from '../../metadata/entry-only.js';
+import { entryOnlyPrefix } from '../../metadata/held/entry-only.js';
 import { type LogicalTime, noTime } from '../../metadata/logical-time.js';
 import type { Ino } from '../../tree/inode.js';
 import type { EntryPlace } from './entry-of-inode.js';

@@ -4,7 +4,7 @@
  * Invariant: the record of the object is written before the request. So the next mount knows an object that was in the trash when
  * the process died by the name and the old place that it had, and its attributes are still here.
  */
-import { isEntryOnly } from '../../metadata/entry-only.js';
+import { isEntryOnly } from '../../metadata/held/entry-only.js';
 import { type Ino, type Inode, isFirstName, isSpecial } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import type { SpaceAccounting } from '../attributes/statfs.js';

@@ -8,7 +8,7 @@ import { SteadyTime } from '../../base/clock.js';
 import { messageOf, SyncmountError } from '../../base/errors.js';
 import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { nameBytes } from '../../base/raw-names.js';
-import { isEntryOnly } from '../../metadata/entry-only.js';
+import { isEntryOnly } from '../../metadata/held/entry-only.js';
 import type { PlacedEntry, RemoteEntry } from '../../providers/provider.js';
 import { withoutMark } from '../../providers/temporary-names.js';
 import type { Ino } from '../../tree/inode.js';

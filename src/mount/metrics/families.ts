@@ -4,7 +4,7 @@
  */
 import { type OperationCount, timingBounds } from '../../base/operation-timings.js';
 import type { RequestMetrics } from '../../providers/request-metrics.js';
-import type { MountStatus, UploadStatus } from '../status.js';
+import type { MountStatus, UploadStatus } from '../control/status.js';
 
 export interface Sample {
   /** Behind the name of the family: `_bucket`, `_sum` and `_count` of a histogram. */

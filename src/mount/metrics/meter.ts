@@ -5,7 +5,7 @@ import type { MetricsAddress } from '../../config/metrics-address.js';
 import type { Mounted } from '../../fuse/binding.js';
 import type { Bandwidth } from '../../providers/http/transport/token-bucket.js';
 import type { RequestMetrics } from '../../providers/request-metrics.js';
-import type { MountStatus } from '../status.js';
+import type { MountStatus } from '../control/status.js';
 import { type Family, familiesOf } from './families.js';
 import { ProcessMeter } from './process-facts.js';
 import type { MetricsServer } from './server.js';

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import pLimit from 'p-limit';
-import { askControl } from '../../../src/mount/control.js';
-import { Registry } from '../../../src/mount/registry.js';
-import type { MountStatus } from '../../../src/mount/status.js';
+import { askControl } from '../../../src/mount/control/control.js';
+import { Registry } from '../../../src/mount/control/registry.js';
+import type { MountStatus } from '../../../src/mount/control/status.js';
 import type { AnySandboxOptions, Entry, FaultRule } from '../../../src/sandbox/index.js';
 import { createServiceWorld, type World } from '../world.js';
 import {

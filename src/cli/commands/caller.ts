@@ -1,0 +1,65 @@
+/** Whom root mounts for: the options `user=NAME` and `config=DIR` of fstab. */
+import { userInfo } from 'node:os';
+import { resolve } from 'node:path';
+import { messageOf, SyncmountError } from '../../base/errors.js';
+
+export interface Caller {
+  readonly user: string | undefined;
+  readonly config: string | undefined;
+}
+
+/** An account of the machine. */
+export interface Person {
+  readonly username: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly homedir: string;
+  readonly shell: string | null;
+}
+
+/**
+ * Gives this process the rights and the environment of the user, and its children with it. Only root can become another user.
+ * Throws `SyncmountError` `user`.
+ */
+export function becomeCaller({ user, config }: Caller): void {
+  if (user !== undefined && user !== userInfo().username) {
+    if (process.getuid?.() !== 0) throw new SyncmountError('user', `only root can mount for the user '${user}'`);
+    const person = personOf(user);
+    initgroups(person.username, person.gid);
+    process.setgid?.(person.gid);
+    process.setuid?.(person.uid);
+    const env = environmentOf(process.env, person);
+    for (const name of Object.keys(process.env)) delete process.env[name];
+    Object.assign(process.env, env);
+  }
+  if (config !== undefined) process.env.SYNCMOUNT_CONFIG_DIR = resolve(config);
+}
+
+/** The types of Node.js leave it out. Throws where it fails. */
+const { initgroups } = process as unknown as { initgroups(user: string, group: number): void };
+
+/** By name or number, from whatever the machine has its users in: Node.js asks for that of the effective user only. */
+export function personOf(user: string | number): Person {
+  try {
+    process.seteuid?.(user);
+  } catch (cause) {
+    throw new SyncmountError('user', `there is no user '${user}' on this machine: ${messageOf(cause)}`, { cause });
+  }
+  try {
+    return userInfo();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
+/** Without what names directories of another user. */
+export function environmentOf(env: NodeJS.ProcessEnv, { username, homedir, shell }: Person): NodeJS.ProcessEnv {
+  const ofOther = /^(XDG_|SYNCMOUNT_(CONFIG|STATE|CACHE)_DIR$|HOME$|MAIL$|SUDO_|NODE_COMPILE_CACHE$)/;
+  return {
+    ...Object.fromEntries(Object.entries(env).filter(([name]) => !ofOther.test(name))),
+    HOME: homedir,
+    USER: username,
+    LOGNAME: username,
+    ...(shell === null ? {} : { SHELL: shell }),
+  };
+}

@@ -1,0 +1,25 @@
+/** Empty files that the service refuses: an entry of the metadata is all there is of each. */
+import { randomBytes } from 'node:crypto';
+import type { RemoteFile } from '../../providers/provider.js';
+
+/** The ids of such files begin so. No service has an id with a colon in it. */
+export const entryOnlyPrefix = 'empty:';
+
+const md5OfNothing = 'd41d8cd98f00b204e9800998ecf8427e';
+
+/** Is it the id of a file without an object at the service? */
+export function isEntryOnly({ id }: { readonly id: string }): boolean {
+  return id.startsWith(entryOnlyPrefix);
+}
+
+/** The file as a provider would describe it. `modified`: ms since the epoch. */
+export function entryOnlyFile(id: string, parentId: string, name: string, modified: number): RemoteFile {
+  return { kind: 'file', id, parentId, name, size: 0, modified, md5: md5OfNothing, access: 'write' };
+}
+
+export function newEntryOnlyFile(
+  { parentId, name }: { readonly parentId: string; readonly name: string },
+  modified: number,
+): RemoteFile {
+  return entryOnlyFile(`${entryOnlyPrefix}${randomBytes(12).toString('hex')}`, parentId, name, modified);
+}

@@ -1,0 +1,112 @@
+/**
+ * Tells systemd how a mount in the foreground is: sd_notify(3), with a watchdog. For a unit of `Type=notify`; without
+ * `NOTIFY_SOCKET` in the environment nobody listens.
+ */
+import { codeOf } from '../../base/errors.js';
+import { formatSize } from '../../config/units.js';
+import { type Addon, errnoName, loadAddon } from '../../fuse/kernel/addon.js';
+import type { MountStatus } from './status.js';
+
+/** Sends one message; throws where it cannot. */
+export type SendMessage = (message: string) => void;
+
+/** How often the line of `systemctl status` is renewed, ms: a person who looks again sees progress. */
+const STATUS_INTERVAL_MS = 2000;
+
+export class ServiceManager {
+  readonly #send: SendMessage;
+  readonly #watchdogMs: number | null;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #shown = '';
+
+  constructor(send: SendMessage, watchdogMs: number | null) {
+    this.#send = send;
+    this.#watchdogMs = watchdogMs;
+  }
+
+  /** What the start waits for. */
+  waitsFor(what: string): void {
+    this.#show(`waiting for ${what}`);
+  }
+
+  /** The mountpoint answers. From here on the event loop reports that it is alive, and how the mount is. */
+  ready(status: () => MountStatus): void {
+    const shown = statusLine(status());
+    this.#shown = shown;
+    this.#send(`READY=1\nSTATUS=${shown}`);
+    this.#timers.push(setInterval(() => this.#renew(status), STATUS_INTERVAL_MS));
+    // Half of it, as sd_watchdog_enabled(3) says: one report may be late.
+    if (this.#watchdogMs !== null) this.#timers.push(setInterval(() => this.#send('WATCHDOG=1'), this.#watchdogMs / 2));
+    for (const timer of this.#timers) timer.unref();
+  }
+
+  /** The mount is about to end. The watchdog goes on until the process does. */
+  stopping(): void {
+    this.#send('STOPPING=1');
+  }
+
+  #renew(status: () => MountStatus): void {
+    try {
+      this.#show(statusLine(status()));
+    } catch {
+      // The account is closed already: the process is about to end.
+    }
+  }
+
+  #show(line: string): void {
+    if (line === this.#shown) return;
+    this.#shown = line;
+    this.#send(`STATUS=${line}`);
+  }
+}
+
+/**
+ * The service manager that has started this process; null: none. Takes its variables out of the environment, so that no child
+ * speaks for us. `onFailure` hears why a message was not sent.
+ */
+export function serviceManagerOf(env: NodeJS.ProcessEnv, onFailure: (reason: string) => void): ServiceManager | null {
+  const socket = env.NOTIFY_SOCKET;
+  const watchdogMs = watchdogOf(env, process.pid);
+  for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete env[name];
+  if (socket === undefined || !/^[/@]/.test(socket)) return null;
+  const sendDatagram = loadSendDatagram();
+  if (sendDatagram === undefined) {
+    onFailure('the addon is not built, or was built before it could: npm run build:addon');
+    return null;
+  }
+  const send: SendMessage = (message) => {
+    const result = sendDatagram(socket, message);
+    if (result !== 0) onFailure(errnoName(result));
+  };
+  return new ServiceManager(send, watchdogMs);
+}
+
+function loadSendDatagram(): Addon['sendDatagram'] {
+  try {
+    return loadAddon().sendDatagram;
+  } catch (error) {
+    if (codeOf(error) === 'fuse-missing') return undefined;
+    throw error;
+  }
+}
+
+/** How long the watchdog waits for a report of this process, ms; null: there is none, or it is for another process. */
+export function watchdogOf({ WATCHDOG_USEC, WATCHDOG_PID }: NodeJS.ProcessEnv, pid: number): number | null {
+  const microseconds = Number(WATCHDOG_USEC);
+  if (!Number.isSafeInteger(microseconds) || microseconds <= 0) return null;
+  return WATCHDOG_PID === undefined || Number(WATCHDOG_PID) === pid ? microseconds / 1000 : null;
+}
+
+/** One line for people about what is not stored yet. */
+export function statusLine({ pending, failed, login, metadata, outage }: MountStatus): string {
+  const files = (count: number): string => `${count} ${count === 1 ? 'file' : 'files'}`;
+  const left = pending.reduce((sum, { size, sent }) => sum + Math.max(0, size - sent), 0);
+  const parts = [
+    ...(pending.length === 0 ? [] : [`${files(pending.length)} to upload, ${formatSize(left)} left`]),
+    ...(failed.length === 0 ? [] : [`${files(failed.length)} failed to upload: see syncmount status`]),
+    ...((metadata?.pending ?? 0) === 0 ? [] : [`${metadata?.pending} changes of metadata to store`]),
+    ...(login === undefined ? [] : [`the login was refused: ${login}`]),
+  ];
+  const offline = outage === undefined ? [] : [`the service does not answer (${outage.error})`];
+  return [...offline, ...(parts.length === 0 ? ['everything is stored'] : parts)].join('; ');
+}

@@ -1,0 +1,22 @@
+import { SyncmountError } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { Binding } from '../../fuse/binding.js';
+import { kernelBinding } from '../../fuse/kernel/kernel-binding.js';
+import { nativeBinding } from '../../fuse/native/native-binding.js';
+
+/** In the order of preference. */
+export const bindings: readonly Binding[] = [kernelBinding, nativeBinding];
+
+/** The requested binding, or the first one that works here. Throws `SyncmountError` `fuse-missing` where none does. */
+export async function chooseBinding(wanted: 'auto' | 'kernel' | 'native', log: Log): Promise<Binding> {
+  const problems: string[] = [];
+  for (const binding of bindings) {
+    if (wanted !== 'auto' && binding.name !== wanted) continue;
+    const { ok, message } = await binding.probe();
+    if (ok) return binding;
+    problems.push(message);
+    log.warn({ binding: binding.name }, message);
+  }
+  const [problem] = problems;
+  throw new SyncmountError('fuse-missing', problem ?? `there is no '${wanted}' binding in this version`);
+}

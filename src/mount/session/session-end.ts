@@ -1,0 +1,178 @@
+/**
+ * How a mount's session ends: by a command, or because somebody has unmounted. Waiting contents are uploaded, the kernel lets go, and the
+ * account is closed, once, whoever asks. What cannot be uploaded stays in the spool.
+ */
+import { systemClock } from '../../base/clock.js';
+import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
+import { InUse } from '../../base/in-use.js';
+import type { Log } from '../../base/log.js';
+import type { Mounted } from '../../fuse/binding.js';
+import type { Registry } from '../control/registry.js';
+import type { DrainProgress, UploadStatus } from '../control/status.js';
+import { unlessBrieflyBusy } from './briefly-busy.js';
+import { isPending } from './gather-status.js';
+import type { OpenAccount } from './open-account.js';
+import type { RenewingProvider } from './renewing-provider.js';
+
+/** How often a drain reports its progress, ms: a progress bar looks alive, and a log is not flooded. */
+const PROGRESS_INTERVAL_MS = 250;
+
+/** How long the process waits at its end until a command has received its answer, ms. */
+const ANSWER_TIMEOUT_MS = 2000;
+
+export interface SessionEndOptions {
+  readonly mountpoint: string;
+  readonly readOnly: boolean;
+  readonly mounted: Mounted;
+  readonly opened: OpenAccount;
+  readonly provider: Pick<RenewingProvider, 'metrics'>;
+  readonly registry: Pick<Registry, 'remove'>;
+  readonly log: Log;
+  /** Called once, before the account is closed: whatever else the session runs stops. */
+  readonly stop: () => void;
+  /** Called once, at the end: no more commands. Resolves when those under way have their answers. */
+  readonly stopAnswering: () => Promise<void>;
+}
+
+export class SessionEnd {
+  /** Resolves when the mount has ended and everything is closed. */
+  readonly ended: Promise<void>;
+  readonly #o: SessionEndOptions;
+  /**
+   * Unmount commands under way. The kernel removes the mount first and drops its caches later, which takes a while for a
+   * million names. Until then these commands have no answer, although the session may be closed already.
+   */
+  readonly #unmounting = new InUse();
+  /** The interruption of uploads under way. The account stays open until it has finished. */
+  #interrupting: Promise<void> | null = null;
+  /** The drain is over and the account is being closed: there are no uploads left to interrupt. */
+  #isDrained = false;
+  /** The uploads that were not finished when the account was closed. */
+  #left: readonly UploadStatus[] = [];
+  #closing: Promise<void> | null = null;
+  /** The session ends without a drain. */
+  #isForced = false;
+  #resolveEnded: () => void = () => {};
+
+  constructor(options: SessionEndOptions) {
+    this.#o = options;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    // A person may have run umount(8): waiting contents are uploaded before the process ends.
+    void options.mounted.ended.then(() => this.#close(!this.#isForced));
+  }
+
+  /**
+   * Finishes the pending uploads, then unmounts; answers the uploads that failed, whose contents stay in the spool.
+   * Rejects with `busy`, changing nothing, while a file is open for writing or the mountpoint is in use.
+   */
+  unmount(progress: (left: DrainProgress) => void): Promise<readonly UploadStatus[]> {
+    return this.#unmounting.during(async () => {
+      this.#requireIdle();
+      await this.#drain(progress);
+      this.#requireIdle();
+      await unlessBrieflyBusy(() => this.#o.mounted.unmount(), systemClock);
+      await this.#close(true);
+      return this.#left;
+    });
+  }
+
+  /** Unmounts even while files are open. Pending contents wait in the spool for the next mount. */
+  forceUnmount(): Promise<readonly UploadStatus[]> {
+    this.#isForced = true;
+    return this.#unmounting.during(async () => {
+      await this.#o.mounted.detach();
+      // A drain that is under way ends now.
+      if (this.#closing !== null && !this.#isDrained) {
+        this.#interrupting = this.#o.opened.filesystem.uploader.interrupt();
+        await this.#interrupting;
+      }
+      await this.#close(false);
+      return this.#left;
+    });
+  }
+
+  #uploads(): UploadStatus[] {
+    const { filesystem } = this.#o.opened;
+    return filesystem.uploader.pending(filesystem.root);
+  }
+
+  #requireIdle(): void {
+    const writers = this.#o.opened.filesystem.writers();
+    if (writers.length === 0) return;
+    const more = writers.length > 3 ? ` and ${writers.length - 3} more` : '';
+    throw new SyncmountError(
+      'busy',
+      `${this.#o.mountpoint} is busy: ${writers.slice(0, 3).join(', ')}${more} open for writing`,
+    );
+  }
+
+  async #drain(progress: (left: DrainProgress) => void): Promise<void> {
+    let metadata = 0;
+    const tell = (): void => {
+      const pending = this.#uploads().filter(isPending);
+      const { outage } = this.#o.provider.metrics();
+      progress({
+        files: pending.length,
+        bytes: pending.reduce((sum, { size, sent }) => sum + size - Math.min(size, sent), 0),
+        ...(metadata > 0 && { metadata }),
+        ...(outage !== null && { outage: outage.error }),
+      });
+    };
+    tell();
+    const timer = setInterval(tell, PROGRESS_INTERVAL_MS);
+    try {
+      await this.#o.opened.filesystem.uploader.drain();
+      metadata = this.#o.opened.metadata()?.pending ?? 0;
+      tell();
+      if (metadata > 0) await this.#storeMetadata();
+    } finally {
+      clearInterval(timer);
+    }
+    metadata = 0;
+    tell();
+  }
+
+  /** What cannot be written now waits for the next mount, and `#left` says so. */
+  async #storeMetadata(): Promise<void> {
+    await this.#o.opened.storeMetadata().catch((error) => {
+      this.#o.log.warn({ code: codeOf(error) }, `the metadata waits for the next mount: ${messageOf(error)}`);
+    });
+  }
+
+  /** The metadata that is not in the account, as an upload that has failed. */
+  #leftMetadata(): UploadStatus[] {
+    const { pending, error } = this.#o.opened.metadata() ?? { pending: 0, error: undefined };
+    if (pending === 0 || this.#o.readOnly) return [];
+    const path = `metadata of the account (${pending} changes)`;
+    return [{ path, size: 0, sent: 0, state: 'failed', ...(error === undefined ? {} : { error }) }];
+  }
+
+  #close(drain: boolean): Promise<void> {
+    this.#closing ??= this.#closeOnce(drain).finally(() => void this.#endWhenAnswered());
+    return this.#closing;
+  }
+
+  /** Ends the session, once the command that asked for the end has its answer. */
+  async #endWhenAnswered(): Promise<void> {
+    await this.#unmounting.idle();
+    void this.#o.stopAnswering().then(this.#resolveEnded);
+    setTimeout(this.#resolveEnded, ANSWER_TIMEOUT_MS).unref();
+  }
+
+  async #closeOnce(drain: boolean): Promise<void> {
+    const { registry, mountpoint, log } = this.#o;
+    if (drain) await this.#drain(() => undefined).then(() => this.#o.opened.filesystem.disposeAside());
+    else await this.#o.opened.filesystem.uploader.interrupt();
+    await this.#interrupting;
+    this.#isDrained = true;
+    // What is excluded waits for nothing.
+    const left = this.#uploads().filter(({ state }) => state !== 'excluded');
+    this.#left = [...left, ...this.#leftMetadata()];
+    this.#o.stop();
+    await this.#o.opened.close();
+    registry.remove(mountpoint);
+    log.info({ mountpoint, left: this.#left.length }, 'unmounted');
+  }
+}
