@@ -22,9 +22,9 @@ import { nameOf } from './cache-file-names.js';
 import { CachePins } from './cache-pins.js';
 import { CacheSpace } from './cache-space.js';
 import { CachedRevision, type RevisionHost } from './cached-revision.js';
-import { fingerprintOf } from './file-fingerprint.js';
-import { CacheIndex, openIndex, type RevisionRow } from './index-db.js';
+import { CacheIndex, openIndex } from './index-db.js';
 import { IndexLoader } from './index-loader.js';
+import { RevisionRows } from './revision-rows.js';
 import { moveTo, type PunchHole } from './sparse-file.js';
 
 export interface BlockCacheOptions {
@@ -69,12 +69,11 @@ export class BlockCache implements RevisionHost {
   readonly punchHole: PunchHole | undefined;
   readonly hasher: ContentHasher;
   readonly #directory: string;
-  readonly #clock: Clock;
-  readonly #boot: string;
   readonly #database: StateDatabase;
   /** False: the directory cannot be written, so nothing is cached. */
   readonly #isUsable: boolean;
   readonly #index: CacheIndex;
+  readonly #rows: RevisionRows;
   readonly #space: CacheSpace;
   /** Of what earlier mounts have left; to be begun. Until it is done, nothing is evicted, and stored only what fits for certain. */
   readonly counting: IndexLoader;
@@ -89,8 +88,6 @@ export class BlockCache implements RevisionHost {
     this.punchHole = options.punchHole;
     this.hasher = options.hasher ?? inlineHasher;
     this.#directory = options.directory;
-    this.#clock = options.clock;
-    this.#boot = options.boot ?? randomUUID();
     const { database, isUsable } = openIndex(options.directory, options.log);
     this.#database = database;
     this.#isUsable = isUsable;
@@ -101,6 +98,13 @@ export class BlockCache implements RevisionHost {
       isInUse: (key) => this.#backingFiles.has(key),
       detachedBytes: () => this.#backingFiles.detachedBytes,
       evict: (segment) => this.#evicted(segment),
+    });
+    this.#rows = new RevisionRows({
+      index: this.#index,
+      clock: options.clock,
+      boot: options.boot ?? randomUUID(),
+      pathOf: (key) => this.pathOf(key),
+      isPinned: (key) => this.#space.isPinned(key),
     });
     this.#freeSpace = new FreeSpace(options.directory, (bytes) => {
       if (this.counting.isDone) this.reclaim(bytes);
@@ -128,11 +132,10 @@ export class BlockCache implements RevisionHost {
     let revision = this.#open.get(key);
     if (revision === undefined) {
       this.counting.ensure(key);
-      const row = this.#safely('read', key, () => this.#index.get(key));
-      const stored = row !== undefined && row.size === size && row.blocks !== null ? row.blocks : undefined;
-      const map = new BlockMap(blockCount(size), stored);
-      revision = new CachedRevision(this, key, size, this.pathOf(key), map, stored !== undefined && row?.checked === 1);
-      if (stored !== undefined && row?.stamp != null && row.stamp === this.#fingerprintOf(key)) revision.markVerified();
+      const stored = this.#safely('read', key, () => this.#rows.stored(key, size));
+      const map = new BlockMap(blockCount(size), stored?.blocks);
+      revision = new CachedRevision(this, key, size, this.pathOf(key), map, stored?.isConfirmed === true);
+      if (stored?.isVerified) revision.markVerified();
       this.#open.set(key, revision);
     }
     revision.users++;
@@ -239,8 +242,7 @@ export class BlockCache implements RevisionHost {
       }
       moveTo(path, this.pathOf(key));
       hasMoved = true;
-      const stamp = this.#fingerprintOf(key);
-      this.#put({ key, size, blocks: map.encode(), used_at: this.#clock.now(), checked: 1, stamp });
+      this.#rows.putWhole(key, map, size);
       if (backingFile !== null) this.#backingFiles.adopt(backingFile, key, size);
       return true;
     } catch (error) {
@@ -299,24 +301,17 @@ export class BlockCache implements RevisionHost {
 
   /** Called before the first write after a `persist`. The index then says: after a crash, trust no block of this file. */
   markDirty(revision: CachedRevision): void {
-    const { key, size } = revision;
-    this.#put({ key, size, blocks: null, used_at: this.#clock.now(), checked: 0, stamp: null });
+    this.#rows.putDirty(revision);
   }
 
   persist(revision: CachedRevision): void {
-    const { key, size, map, changed, wasUsed, isConfirmed } = revision;
+    const { key, changed, wasUsed } = revision;
     revision.changed = false;
     revision.isMarkedDirty = false;
     revision.wasUsed = false;
     this.#safely('write', key, () => {
-      const now = this.#clock.now();
       if (changed && revision.isEmpty()) this.#remove(key);
-      else if (changed || wasUsed) {
-        const stamp = revision.isFullyVerified() ? this.#fingerprintOf(key) : null;
-        const checked = isConfirmed ? 1 : 0;
-        if (changed) this.#put({ key, size, blocks: map.encode(), used_at: now, checked, stamp });
-        else this.#index.touch(key, now, stamp);
-      }
+      else if (changed || wasUsed) this.#rows.putState(revision, changed);
     });
   }
 
@@ -352,14 +347,6 @@ export class BlockCache implements RevisionHost {
   pathOf(key: string): string {
     const name = nameOf(key);
     return join(this.#directory, name.slice(0, 2), name);
-  }
-
-  #put(row: Omit<RevisionRow, 'pinned'>): void {
-    this.#index.put({ ...row, pinned: this.#space.isPinned(row.key) ? 1 : 0 });
-  }
-
-  #fingerprintOf(key: string): string | null {
-    return fingerprintOf(this.pathOf(key), this.#boot) ?? null;
   }
 
   #evicted({ key, segment }: Segment): void {

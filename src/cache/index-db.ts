@@ -22,6 +22,10 @@ const cacheMigrations = [
   `
   ALTER TABLE revision ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; -- 1: outside of the limit, see cache-space.ts
   `,
+  `
+  ALTER TABLE revision RENAME COLUMN checked TO confirmed;
+  ALTER TABLE revision RENAME COLUMN stamp TO fingerprint;
+  `,
 ];
 
 export interface RevisionRow {
@@ -29,8 +33,8 @@ export interface RevisionRow {
   readonly size: number;
   readonly blocks: Uint8Array | null;
   readonly used_at: number;
-  readonly checked: 0 | 1;
-  readonly stamp: string | null;
+  readonly confirmed: 0 | 1;
+  readonly fingerprint: string | null;
   readonly pinned: 0 | 1;
 }
 
@@ -58,10 +62,10 @@ export class CacheIndex {
     this.#total = sql.prepare('SELECT count(*), coalesce(sum(size), 0) FROM revision').raw();
     this.#one = sql.prepare('SELECT * FROM revision WHERE key = ?');
     this.#put = sql.prepare(`
-      INSERT OR REPLACE INTO revision (key, size, blocks, used_at, checked, stamp, pinned)
-      VALUES (@key, @size, @blocks, @used_at, @checked, @stamp, @pinned)
+      INSERT OR REPLACE INTO revision (key, size, blocks, used_at, confirmed, fingerprint, pinned)
+      VALUES (@key, @size, @blocks, @used_at, @confirmed, @fingerprint, @pinned)
     `);
-    this.#touch = sql.prepare('UPDATE revision SET used_at = ?, stamp = ? WHERE key = ?');
+    this.#touch = sql.prepare('UPDATE revision SET used_at = ?, fingerprint = ? WHERE key = ?');
     this.#pin = sql.prepare('UPDATE revision SET pinned = ? WHERE key = ?');
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
@@ -84,8 +88,8 @@ export class CacheIndex {
     this.#put.run(row);
   }
 
-  touch(key: string, usedAt: number, stamp: string | null): void {
-    this.#touch.run(usedAt, stamp, key);
+  touch(key: string, usedAt: number, fingerprint: string | null): void {
+    this.#touch.run(usedAt, fingerprint, key);
   }
 
   /** For a revision without a row, nothing. */

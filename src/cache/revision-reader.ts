@@ -183,7 +183,7 @@ export class RevisionReader {
   }
 
   /** Reads the whole content until its check has a verdict (see `isSound`). Rejects where the content is wrong. */
-  async confirm(signal?: AbortSignal): Promise<void> {
+  async readToVerdict(signal?: AbortSignal): Promise<void> {
     if (this.check === null) return orAborted(this.proven(), signal);
     const { size } = this.file;
     const piece = Buffer.allocUnsafe(Math.min(size, CONFIRM_PIECE));

@@ -84,7 +84,7 @@ export interface OpenResult {
    * The kernel must not use its cached pages for this handle: they belong to other handles that still read an older
    * version.
    */
-  readonly apart?: boolean;
+  readonly bypassesPageCache?: boolean;
   /**
    * The kernel writes to the file for other handles without telling us. If this handle gets no `backing` file, the
    * kernel must not cache the file for it.

@@ -137,7 +137,7 @@ export class CloudFilesystem implements Filesystem {
     const look = (): MaybePromise<Attributes | undefined> => {
       const found = this.#parts.namespace.lookup(parent, name, caller);
       if (isPromise(found)) return this.#parts.lookups.measure(caller?.pid, found);
-      this.#parts.lookups.answered(caller?.pid);
+      this.#parts.lookups.lookedUpAtOnce(caller?.pid);
       return found;
     };
     return withErrno(look, this.#failures.of('lookup', parent, name));

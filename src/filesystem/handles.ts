@@ -78,14 +78,14 @@ export class Handles {
       throw error;
     }
     const isKept = mayKeepPages(this.#core, handle);
-    const apart = hasReadersOfOlder(handle);
+    const bypassesPageCache = hasReadersOfOlder(handle);
     // The pages of the older version are dropped at the next ordinary open.
-    if (apart) this.#outdated.add(ino);
+    if (bypassesPageCache) this.#outdated.add(ino);
     const passthroughWriters = state.writeDetector !== null;
     if (passthroughWriters) this.#outdated.add(ino);
-    const keepCache = apart || (!this.#outdated.delete(ino) && isKept);
-    if (!apart) this.#core.files.noteOpened(handle, keepCache);
-    return { handle: handle.id, keepCache, apart, passthroughWriters };
+    const keepCache = bypassesPageCache || (!this.#outdated.delete(ino) && isKept);
+    if (!bypassesPageCache) this.#core.files.noteOpened(handle, keepCache);
+    return { handle: handle.id, keepCache, bypassesPageCache, passthroughWriters };
   }
 
   async create(

@@ -53,7 +53,7 @@ export interface Probe {
 
 export interface Binding {
   readonly name: 'native' | 'kernel';
-  /** It ignores `OpenResult.apart`: all opens of a file share the kernel's page cache, so they must share its revision. */
+  /** It ignores `OpenResult.bypassesPageCache`: all opens of a file share the kernel's page cache, so they must share its revision. */
   readonly sharesPages: boolean;
   /** Whether this machine can use it; never throws. */
   probe(): Promise<Probe>;

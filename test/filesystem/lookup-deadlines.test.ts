@@ -70,7 +70,7 @@ describe('the deadline of a call after a look-up of its thread', () => {
     const { clock, lookups, look, leftMs } = setUp();
     await look(20_000);
     clock.advance(900);
-    lookups.answered(PID);
+    lookups.lookedUpAtOnce(PID);
     clock.advance(900);
     expect(leftMs(PID + 1)).toBe(DEADLINE);
     expect(leftMs()).toBe(40_000 - 1800);

@@ -34,7 +34,7 @@ export async function trashCommand(context: Context, words: readonly string[], o
     const results = await ask(entry, 'trash-restore', latestOfEach(chosen));
     return tell('Restored', results, options.json === true);
   }
-  if (chosen.length > 0 && options.yes !== true) await confirm(chosen);
+  if (chosen.length > 0 && options.yes !== true) await confirmDeletion(chosen);
   return tell('Removed', await ask(entry, 'trash-empty', chosen), options.json === true);
 }
 
@@ -89,7 +89,7 @@ function list(items: readonly TrashListing[], asJson: boolean): void {
       print(localMinute(deleted), size === null ? kind : formatSize(size), path ?? `? (${name})`);
 }
 
-async function confirm(items: readonly TrashListing[]): Promise<void> {
+async function confirmDeletion(items: readonly TrashListing[]): Promise<void> {
   const bytes = items.reduce((sum, { size }) => sum + (size ?? 0), 0);
   const what = items.length === 1 ? `1 object` : `${items.length} objects`;
   await askTwice(

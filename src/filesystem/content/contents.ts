@@ -189,7 +189,7 @@ export class Contents {
     const { base } = spool;
     if (base !== null && !spool.isComplete() && base.size <= readers.cache.limit * CONFIRMED_SHARE) {
       state.baseReader ??= readers.acquire(base);
-      await state.baseReader.confirm(signal);
+      await state.baseReader.readToVerdict(signal);
     }
     await spool.fill(this.readBase(state, spool), signal);
   }

@@ -77,7 +77,7 @@ export class LookupDeadlines {
   }
 
   /** A look-up was answered at once. */
-  answered(pid: number | undefined): void {
+  lookedUpAtOnce(pid: number | undefined): void {
     if (this.#slow.size === 0 || pid === undefined) return;
     const before = this.#slow.get(pid);
     if (before !== undefined && this.#isSameCall(before)) before.at = steadyTimeOf(this.#core.clock).now();
@@ -99,7 +99,7 @@ export class LookupDeadlines {
     // The map holds leftovers only of threads that were killed between look-up and call: few.
     if (this.#slow.size > 1000) this.#slow.clear();
     if (pid !== undefined && at - begun >= SLOW_MS) this.#slow.set(pid, { deadline: begun + options.deadline, at });
-    else this.answered(pid);
+    else this.lookedUpAtOnce(pid);
     return found;
   }
 

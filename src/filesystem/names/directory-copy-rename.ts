@@ -40,7 +40,7 @@ const MAX_ROUNDS = 5;
 /** What is done so far, by inode. */
 interface Progress {
   /** The folder of the empty directory that is replaced: it is not removed again. */
-  readonly kept: RemoteFolder | null;
+  readonly replaced: RemoteFolder | null;
   readonly folders: Map<Ino, RemoteFolder>;
   readonly copies: Map<Ino, JournaledCopy>;
   /** Journal rows of all copies, also of those that failed. */
@@ -83,8 +83,8 @@ export class DirectoryCopyRename {
     this.#requireBudget(source, tree);
     if (to.target !== undefined) await this.#namespace.requireEmpty(to.target, caller);
     // The copies go into the folder of the directory in the way. So that directory is there until the table changes, or stays.
-    const kept = to.target === undefined ? null : remoteFolderOf(to.target);
-    const done: Progress = { kept, folders: new Map(), copies: new Map(), rows: new Set() };
+    const replaced = to.target === undefined ? null : remoteFolderOf(to.target);
+    const done: Progress = { replaced, folders: new Map(), copies: new Map(), rows: new Set() };
     try {
       await this.#copyAll(source, tree, to, done, caller);
     } catch (error) {
@@ -149,20 +149,25 @@ export class DirectoryCopyRename {
     throw new FsError('EBUSY', `programs go on writing new files to ${source.name}`);
   }
 
-  async #makeFolders({ directories }: Tree, to: NewPlace, { folders, kept }: Progress): Promise<void> {
+  async #makeFolders({ directories }: Tree, to: NewPlace, { folders, replaced }: Progress): Promise<void> {
     const { provider, directories: listings } = this.#core;
     for (const { ino, parent, name } of directories) {
       if (folders.has(ino)) continue;
       const above = parent === null ? undefined : folders.get(parent);
       const parentId = above?.id ?? remoteIdOf(to.directory);
       const isTop = above === undefined;
-      const folder = isTop && kept !== null ? kept : await provider.createFolder(parentId, isTop ? to.name : name);
+      const folder =
+        isTop && replaced !== null ? replaced : await provider.createFolder(parentId, isTop ? to.name : name);
       listings.changes.note('folder', folder.id);
       folders.set(ino, folder);
     }
   }
 
-  async #copyFiles(inos: readonly Ino[], { kept, folders, copies, rows }: Progress, caller?: Caller): Promise<void> {
+  async #copyFiles(
+    inos: readonly Ino[],
+    { replaced, folders, copies, rows }: Progress,
+    caller?: Caller,
+  ): Promise<void> {
     const limit = pLimit(PARALLEL_COPIES);
     const [{ id: top } = { id: '' }] = folders.values();
     const copyOne = async (ino: Ino): Promise<void> => {
@@ -177,7 +182,7 @@ export class DirectoryCopyRename {
         from,
         { parentId: folder.id, name: from.name },
         (copy) => {
-          row = this.#copies.begin({ ...copy, parentId: folder.id, name: from.name, top, keepsTop: kept !== null });
+          row = this.#copies.begin({ ...copy, parentId: folder.id, name: from.name, top, keepsTop: replaced !== null });
           rows.add(row);
         },
         caller,
@@ -324,14 +329,14 @@ export class DirectoryCopyRename {
     }
   }
 
-  async #undo({ kept, folders, copies, rows }: Progress): Promise<void> {
+  async #undo({ replaced, folders, copies, rows }: Progress): Promise<void> {
     for (const { state, spool, row, stored } of copies.values()) {
       await this.#copies.remove(row, stored, () => this.#disposal.dispose(stored));
       if (state.spool === spool) await this.#contents.discardUnchanged(state);
     }
     // One whose answer was lost is looked for.
     await this.#copies.undo(rows);
-    await this.#removeFolders([...folders.values()].filter((folder) => folder !== kept));
+    await this.#removeFolders([...folders.values()].filter((folder) => folder !== replaced));
   }
 }
 

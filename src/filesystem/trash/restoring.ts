@@ -175,11 +175,15 @@ export class Restoring {
     const fields = { parent, name, remote: placed };
     const made = table.transaction(() => {
       this.#records.remove(entry);
-      const kept = (ino === null ? undefined : table.get(ino)) ?? table.byRemote(placed.kind, placed.id);
-      if (kept === undefined) return table.insert({ kind: placed.kind === 'file' ? 'file' : 'directory', ...fields });
-      dropDuplicate(this.#core, kept.ino, placed);
-      const { overlay } = kept;
-      return table.update(kept.ino, { ...fields, overlay: { ...overlay, ctime: strictlyAfter(overlay.ctime, now) } });
+      const existing = (ino === null ? undefined : table.get(ino)) ?? table.byRemote(placed.kind, placed.id);
+      if (existing === undefined)
+        return table.insert({ kind: placed.kind === 'file' ? 'file' : 'directory', ...fields });
+      dropDuplicate(this.#core, existing.ino, placed);
+      const { overlay } = existing;
+      return table.update(existing.ino, {
+        ...fields,
+        overlay: { ...overlay, ctime: strictlyAfter(overlay.ctime, now) },
+      });
     });
     directories.changes.note(placed.kind, placed.id);
     // Other clients may have changed the folder while it was out of sight.

@@ -1,4 +1,4 @@
-/** What the commands of people do with the file system of a mount. Those that begin and end a mount are in mount-session.ts. */
+/** What the commands of people do with the file system of a mount. Those that end a mount are in session-end.ts. */
 import type { Clock } from '../../base/clock.js';
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import type { CloudFilesystem } from '../../filesystem/cloud-filesystem.js';

@@ -276,14 +276,14 @@ export class Uploader {
 
   async #discardRepeats(
     place: Place,
-    kept: FileRecord,
+    stored: FileRecord,
     source: UploadSource,
     before: ReadonlyMap<string, FileRecord>,
     options: CallOptions,
   ): Promise<void> {
     await this.#catalog.settle(options);
     for (const other of this.#catalog.index.named(place.folder, place.name)) {
-      if (other.id === kept.id || before.has(other.id) || !(await this.#holds(other, source, options))) continue;
+      if (other.id === stored.id || before.has(other.id) || !(await this.#holds(other, source, options))) continue;
       await this.#discard(other, options);
       this.#catalog.removed(other.id);
     }

@@ -46,13 +46,14 @@ interface Opened {
  */
 function openedFlags(
   { kind }: OpenMode,
-  { keepCache, apart, passthroughWriters }: OpenResult,
+  { keepCache, bypassesPageCache, passthroughWriters }: OpenResult,
   writes: boolean,
 ): number {
   const way = {
     passthrough: openedFlag.passthrough,
     served: openedFlag.passthrough | openedFlag.directIo,
-    ordinary: (keepCache ? openedFlag.keepCache : 0) | (apart || passthroughWriters ? openedFlag.directIo : 0),
+    ordinary:
+      (keepCache ? openedFlag.keepCache : 0) | (bypassesPageCache || passthroughWriters ? openedFlag.directIo : 0),
   };
   return way[kind] | (writes ? 0 : openedFlag.noFlush);
 }
@@ -65,8 +66,8 @@ const mayPass = ({ read, write, direct }: OpenFlags): boolean => direct !== true
 
 /** Decides how the kernel treats the opened file. If that fails, closes the file again. */
 function passOn(connection: Connection, node: number, flags: OpenFlags, result: OpenResult): MaybePromise<Opened> {
-  const { handle, apart } = result;
-  const opening = { handle, mayPass: mayPass(flags) && !apart, writes: flags.write };
+  const { handle, bypassesPageCache } = result;
+  const opening = { handle, mayPass: mayPass(flags) && !bypassesPageCache, writes: flags.write };
   const answer = (mode: OpenMode): Opened => ({
     handle,
     flags: openedFlags(mode, result, flags.write),

@@ -76,7 +76,7 @@ export class CacheNotifications {
   }
 
   /** A request is answered: sends the notifications that waited for it. */
-  answered(): void {
+  flush(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];

@@ -39,7 +39,7 @@ export class FuseSession {
   readonly timings = new OperationTimings(operationNames);
   readonly #addon: Addon;
   readonly #device: Device;
-  readonly #invalidations: CacheNotifications;
+  readonly #notifications: CacheNotifications;
   readonly #unsubscribe: () => void;
   readonly #work = new Set<Promise<unknown>>();
   #request: Request;
@@ -65,12 +65,12 @@ export class FuseSession {
     this.#request = this.connection.takeRequest();
     this.#device = addon.createDevice(fd, (status) => this.#onReadable(status));
     this.connection.attach(this.#device);
-    this.#invalidations = new CacheNotifications(this.connection, (message) => {
+    this.#notifications = new CacheNotifications(this.connection, (message) => {
       const result = addon.notify(this.#device, message);
       if (result !== 0) log.warn({ error: errnoName(result) }, 'cannot notify the kernel');
     });
-    this.connection.attributesChanged = (ino) => this.#invalidations.add({ kind: 'inode', ino, content: false });
-    this.#unsubscribe = fs.onInvalidate((what) => this.#invalidations.add(what));
+    this.connection.attributesChanged = (ino) => this.#notifications.add({ kind: 'inode', ino, content: false });
+    this.#unsubscribe = fs.onInvalidate((what) => this.#notifications.add(what));
   }
 
   /**
@@ -194,7 +194,7 @@ export class FuseSession {
       )
       .then(() => {
         this.#work.delete(work);
-        this.#invalidations.answered();
+        this.#notifications.flush();
       });
     this.#work.add(work);
   }
