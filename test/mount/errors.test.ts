@@ -54,7 +54,8 @@ describeEach(overKernel, 'what $provider refuses', (subject, { it, unless }) => 
         );
         const { failed, pending } = await world.status();
         expect(pending).toEqual([]);
-        expect(failed).toHaveLength(index + 1);
+        // On a slow machine the first ones are tried again meanwhile, and stored.
+        expect(failed.length).toBeLessThanOrEqual(index + 1);
         expect(failed.find(({ path }) => path === `/refused${index}.txt`)).toEqual({
           path: `/refused${index}.txt`,
           size: 9,
@@ -69,7 +70,7 @@ describeEach(overKernel, 'what $provider refuses', (subject, { it, unless }) => 
       // They survive the end of the mount, and go to the provider once that lets them.
       refuse(full?.[0] ?? 507, full?.[1]);
       const { code: exit, stderr } = await world.cli(['umount', world.mnt]);
-      expect([exit, stderr]).toEqual([3, expect.stringMatching(/refused0\.txt/)]);
+      expect([exit, stderr]).toEqual([3, expect.stringMatching(/refused\d\.txt/)]);
       world.sandbox.faults.clear();
       await world.mount();
       const names = refusals.map((_, index) => `refused${index}.txt`);

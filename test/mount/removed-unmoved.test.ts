@@ -30,7 +30,8 @@ print('open', flush=True)
 wait('go')
 begun = time.monotonic()
 ${act}
-print('gone after', round(time.monotonic() - begun), 's', flush=True)
+# To fetch the rest, or to wait for a request that is not answered, takes longer on any machine.
+print('gone at once' if time.monotonic() - begun < 5 else 'gone late', flush=True)
 wait('read')
 try:
     assert os.fstat(fd).st_nlink == 0 and os.fstat(fd).st_size == ${size}, os.fstat(fd)
@@ -92,7 +93,7 @@ describe('a large unread file of 5sync', () => {
     expect(await world.out('ls -A')).toBe('other');
 
     const after = await world.requestsOf(async () => {
-      expect(await ended(both)).toBe('open\ngone after 0 s\nread\n');
+      expect(await ended(both)).toBe('open\ngone at once\nread\n');
       await expect.poll(() => names(world)).toEqual(['/other']);
     });
     expect(after.filter(isDelete)).toHaveLength(1);
@@ -148,7 +149,7 @@ describe('a large unread file of 5sync', () => {
       expect(stored.filter(isDownload).every(({ n }) => n < (first?.n ?? 0))).toBe(true);
       expect(`${await world.sandbox.store.readFile('/d/film.mkv')}`).toBe('new\n');
       expect(await world.out('cat d/film.mkv; ls -A d')).toBe('new\nfilm.mkv');
-      expect(await ended(both)).toBe('open\ngone after 0 s\nread\n');
+      expect(await ended(both)).toBe('open\ngone at once\nread\n');
       await world.umount();
       expect(names(world)).toEqual(['/d/film.mkv']);
       expect(`${await world.sandbox.store.readFile('/d/film.mkv')}`).toBe('new\n');
@@ -174,7 +175,7 @@ describe('a large unread file of 5sync', () => {
       await world.out('$SYNCMOUNT uploads retry');
       await world.untilWaiting(0, 0);
       expect(`${await world.sandbox.store.readFile('/d/film.mkv')}`).toBe('new\n');
-      expect(await ended(both)).toBe('open\ngone after 0 s\nread\n');
+      expect(await ended(both)).toBe('open\ngone at once\nread\n');
       await world.umount();
       expect(names(world)).toEqual(['/d/film.mkv']);
     },
@@ -192,7 +193,7 @@ describe('a large unread file of 5sync', () => {
       await isGone(world);
       await world.out(`echo other > other && ${command}`);
       expect(names(world)).toEqual(left);
-      expect(await ended(both)).toBe('open\ngone after 0 s\nread\n');
+      expect(await ended(both)).toBe('open\ngone at once\nread\n');
       await world.umount();
       expect(names(world)).toEqual(left);
     });
@@ -204,7 +205,7 @@ describe('a large unread file of 5sync', () => {
     await world.out('echo other > other');
     await signal(world, 'go');
     await world.until('test "$(cat d/film.mkv)" = other');
-    expect(await ended(both)).toMatch(/^open\ngone after \d+ s\nread\n$/);
+    expect(await ended(both)).toMatch(/^open\ngone [a-z ]+\nread\n$/);
     await world.umount();
     expect(names(world)).toEqual(['/d/film.mkv']);
   });
@@ -235,7 +236,7 @@ describe('a large unread file of 5sync', () => {
       await isGone(world);
     });
     expect(during.filter((one) => one.method === 'PUT' || isDelete(one))).toEqual([]);
-    expect(await ended(both)).toBe('open\ngone after 0 s\nread\n');
+    expect(await ended(both)).toBe('open\ngone at once\nread\n');
     await expect.poll(() => names(world)).toEqual([]);
     await world.umount();
   });
@@ -248,7 +249,7 @@ describe('a large unread file of 5sync', () => {
     await signal(world, 'go');
     await world.until('! test -e d/new && ! test -e d/film.mkv');
     expect(names(world)).toEqual(['/d/film.mkv']);
-    expect(await ended(both)).toBe('open\ngone after 0 s\nread\n');
+    expect(await ended(both)).toBe('open\ngone at once\nread\n');
     await expect.poll(() => names(world)).toEqual([]);
     // That the directory is there without a file is for the account too.
     world.sandbox.faults.clear();
@@ -262,7 +263,7 @@ describe('a large unread file of 5sync', () => {
     await isGone(world);
     await world.sandbox.store.putFile('/d/film.mkv', 'theirs');
     await world.until('test "$(cat d/film.mkv)" = theirs');
-    expect(await ended(both)).toBe('open\ngone after 0 s\nESTALE\n');
+    expect(await ended(both)).toBe('open\ngone at once\nESTALE\n');
     await world.umount();
     expect(`${await world.sandbox.store.readFile('/d/film.mkv')}`).toBe('theirs');
   });
@@ -273,7 +274,7 @@ describe('a large unread file of 5sync', () => {
     await signal(world, 'go');
     await isGone(world);
     world.sandbox.faults.add({ method: 'DELETE', action: { kind: 'status', status: 403, code: 'forbidden' } });
-    expect(await ended(both)).toBe('open\ngone after 0 s\nread\n');
+    expect(await ended(both)).toBe('open\ngone at once\nread\n');
     const listed = [{ path: '/d/film.mkv', was: 'film.mkv' }];
     await expect.poll(async () => (await world.status()).kept).toEqual(listed);
     expect(await world.out('ls -A d')).toBe('');

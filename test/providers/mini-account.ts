@@ -64,10 +64,10 @@ export async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> 
   return Buffer.concat(parts);
 }
 
-/** A deadline of two seconds, and retries after milliseconds. */
+/** A deadline that a slow machine keeps, and retries after milliseconds. */
 export function providerFor(server: MiniServer, more: Partial<FourSharedOptions> = {}): Provider {
   const endpoints = { api: `${server.origin}/v1_2`, upload: `${server.origin}/up/v1_2` };
-  const provider = createFourShared('4shared', { endpoints, credentials, deadlineMs: 2000, ...more });
+  const provider = createFourShared('4shared', { endpoints, credentials, deadlineMs: 10_000, ...more });
   onTestFinished(() => provider.close());
   return provider;
 }

@@ -231,7 +231,7 @@ export async function miniAcronis(
   const provider = createAcronis({
     endpoints: { api: `${server.origin}/fc/api/v1`, token: `${server.origin}/api/2/idp/token` },
     credentials: login,
-    deadlineMs: 2000,
+    deadlineMs: 10_000,
     async renewal(renew) {
       const credentials = await renew();
       issued.push(credentials);

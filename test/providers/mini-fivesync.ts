@@ -238,7 +238,7 @@ export async function miniFiveSync(
   const provider = createFiveSync({
     endpoints: { api: `${server.origin}/v1` },
     credentials: { apiKey },
-    deadlineMs: 2000,
+    deadlineMs: 10_000,
     ...more,
   });
   onTestFinished(() => provider.close());

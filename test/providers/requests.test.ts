@@ -77,10 +77,10 @@ describe('a slow answer', () => {
       const timer = setInterval(() => {
         response.write(body.slice(at, ++at));
         if (at === body.length) clearInterval(timer);
-      }, 5);
+      }, 10);
     });
-    // Some 110 bytes, 5 ms each.
-    await expect(providerFor(server, { deadlineMs: 400, stallMs: 200 }).account()).resolves.toMatchObject({
+    // Some 110 bytes, 10 ms each.
+    await expect(providerFor(server, { deadlineMs: 2000, stallMs: 800 }).account()).resolves.toMatchObject({
       userId: 'u1',
     });
     expect(server.seen).toHaveLength(1);
@@ -153,7 +153,7 @@ describe('retries of a safe request', () => {
 
   test('a server that only fails is a server error, with the facts', async () => {
     const server = await miniServer((_request, response) => fail(response, '500.0600'));
-    await expect(providerFor(server, { deadlineMs: 1000 }).account()).rejects.toMatchObject({
+    await expect(providerFor(server, { deadlineMs: 4000 }).account()).rejects.toMatchObject({
       code: 'server',
       data: { status: 500, providerCode: '500.0600', route: 'GET /user' },
     });

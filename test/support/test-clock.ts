@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/base/clock.js';
+import { type Clock, systemClock } from '../../src/base/clock.js';
 
 interface Sleeper {
   readonly at: number;
@@ -47,3 +47,6 @@ export class TestClock implements Clock {
     return this.#sleepers.size;
   }
 }
+
+/** Waits as the machine's clock does, and tells the same time always: whatever is bound to a second is within it, however slow the machine. */
+export const stoppedClock: Clock = { ...systemClock, now: () => 0, monotonic: () => 0 };

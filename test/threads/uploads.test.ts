@@ -7,13 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.js';
 import type { UploadSource } from '../../src/providers/content.js';
 import { contentOf } from '../../src/providers/http/transport/content.js';
 import { Bandwidth } from '../../src/providers/http/transport/token-bucket.js';
 import { ExchangeThread } from '../../src/threads/exchange-thread.js';
 import { type MiniAccount, md5, miniAccount, source } from '../providers/mini-account.js';
 import { hangUp } from '../providers/mini-server.js';
+import { stoppedClock } from '../support/test-clock.js';
 
 const MIB = 1024 * 1024;
 /** No part of it is like another. */
@@ -115,8 +115,7 @@ test('an upload that is given up lets the file go', async () => {
 
 test('sixteen chunks that listen to one signal are no warning in the log', async () => {
   // For a clock that stands still every line is fast.
-  const clock = { ...systemClock, now: () => 0 };
-  const mini = await account({ simpleUploadLimit: MIB, chunkBytes: 1.25 * MIB, clock });
+  const mini = await account({ simpleUploadLimit: MIB, chunkBytes: 1.25 * MIB, clock: stoppedClock });
   const abort = new AbortController();
   let sent = 0;
   mini.before = (request) => request.method === 'POST' && /upload\/\w+$/.test(request.path) && sent++ > 0;

@@ -251,16 +251,24 @@ async function background(
   child.disconnect();
 }
 
-/** Tells a person at a terminal, once, what the start waits for. */
+/** Tells a person at a terminal what the start waits for, each time that it takes longer. */
 function breakSilence(): { waitsFor(what: string): void; end(): void } {
   let awaited = 'the mount to start';
-  const timer = setTimeout(() => complain(`waiting for ${awaited}; Ctrl-C ends it`), SILENCE);
-  if (!process.stderr.isTTY) clearTimeout(timer);
+  let timer: NodeJS.Timeout | null = null;
+  const tellLater = (): void => {
+    if (!process.stderr.isTTY) return;
+    timer ??= setTimeout(() => {
+      timer = null;
+      complain(`waiting for ${awaited}; Ctrl-C ends it`);
+    }, SILENCE);
+  };
+  tellLater();
   return {
     waitsFor: (what) => {
       awaited = what;
+      tellLater();
     },
-    end: () => clearTimeout(timer),
+    end: () => clearTimeout(timer ?? undefined),
   };
 }
 

@@ -114,7 +114,7 @@ export class ChunkSender {
       signal: outer === undefined ? stop.signal : AbortSignal.any([outer, stop.signal]),
     };
     const { source, policy } = session;
-    const { clock } = this.#api.http;
+    const time = steadyTimeOf(this.#api.http.clock);
     let stored = mergeSpans(have);
     let complete = false;
     let refused: ProviderError | undefined;
@@ -128,10 +128,10 @@ export class ChunkSender {
       for (;;) {
         const chunk = chunks[next++];
         if (chunk === undefined || refused !== undefined || fatal !== undefined) return;
-        const startedAt = clock.now();
+        const startedAt = time.now();
         try {
           const done = await this.#chunk(session, chunk, options);
-          const more = additionalParallel(policy, workers.length, chunk.end - chunk.start, clock.now() - startedAt);
+          const more = additionalParallel(policy, workers.length, chunk.end - chunk.start, time.now() - startedAt);
           for (let added = 0; added < more && next < chunks.length; added++) workers.push(worker());
           complete ||= done;
           stored = mergeSpans([...stored, chunk]);
