@@ -1,8 +1,8 @@
 /** What packages contain of others' and is not in our node_modules: packages of the npm registry, pinned by parts.json. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -17,22 +17,30 @@ function hasIntegrity(file, integrity) {
   return existsSync(file) && `sha512-${createHash('sha512').update(readFileSync(file)).digest('base64')}` === integrity;
 }
 
-/** Unpacks the members of a part into `into`, fetching it from the registry that npm is set to if it is not here yet. */
-export function unpackPart(name, into, members = []) {
-  const { version, integrity } = parts[name];
-  const archive = join(kept, `${name}-${version}.tgz`);
-  if (!hasIntegrity(archive, integrity)) {
-    console.error(`Fetching ${name} ${version} from the npm registry …`);
-    mkdirSync(kept, { recursive: true });
-    execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', kept, `${name}@${version}`], {
+/** Fetches a part from the registry that npm is set to. Other builds of this checkout, at the same time, see all of its archive or none. */
+function fetchPart({ name, version, integrity, archive }) {
+  console.error(`Fetching ${name} ${version} from the npm registry …`);
+  mkdirSync(kept, { recursive: true });
+  const arriving = mkdtempSync(join(kept, 'arriving-'));
+  try {
+    execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', arriving, `${name}@${version}`], {
       cwd: root,
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-    if (!hasIntegrity(archive, integrity)) {
-      rmSync(archive, { force: true });
+    const arrived = join(arriving, basename(archive));
+    if (!hasIntegrity(arrived, integrity))
       throw new Error(`${name} ${version} is not what scripts/packaging/parts.json has the checksum of`);
-    }
+    renameSync(arrived, archive);
+  } finally {
+    rmSync(arriving, { recursive: true, force: true });
   }
+}
+
+/** Unpacks the members of a part into `into`, fetching it if it is not here yet. */
+export function unpackPart(name, into, members = []) {
+  const { version, integrity } = parts[name];
+  const archive = join(kept, `${name}-${version}.tgz`);
+  if (!hasIntegrity(archive, integrity)) fetchPart({ name, version, integrity, archive });
   mkdirSync(into, { recursive: true });
   const wanted = members.map((member) => `package/${member}`);
   execFileSync('tar', ['-xzf', archive, '-C', into, '--strip-components=1', '--no-same-owner', ...wanted]);
