@@ -64,6 +64,15 @@ describe('documents and manual', () => {
     expect(found.filter(({ fault }) => fault !== null)).toEqual([]);
   });
 
+  it('have every command in the table of README.md, with options that it has', () => {
+    const [, table = ''] = /^\| Command \|.*\n\|[-|]+\|\n((?:\|.*\n)+)/m.exec(readFileSync('README.md', 'utf8')) ?? [];
+    const lines = [...table.matchAll(/^\| (`.*?`) \| /gm)].flatMap(([, cell = '']) => codesIn(cell));
+    expect(lines.map((line) => ({ line, fault: faultOf(line) })).filter(({ fault }) => fault !== null)).toEqual([]);
+    const named = new Set(lines.map((line) => line.split(' ')[0]));
+    const visible = program.createHelp().visibleCommands(program);
+    expect(visible.map((command) => command.name()).filter((name) => !named.has(name))).toEqual([]);
+  });
+
   it('name options that there are', () => {
     const known = new Set(program.commands.flatMap(({ options }) => options.map(({ long }) => long)));
     const named = documents.flatMap(([name, text]) =>
