@@ -77,7 +77,8 @@ export class AccountStore {
         throw new SyncmountError('account-file', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
       }
       const known = this.names();
-      const hint = known.length === 0 ? 'no account is known yet' : `known accounts: ${known.join(', ')}`;
+      const hint =
+        known.length === 0 ? `no account is known yet in ${this.#directory}` : `known accounts: ${known.join(', ')}`;
       throw new SyncmountError(
         'unknown-account',
         `unknown account '${name}' (${hint}); 'syncmount login ${name} --provider …' adds it`,

@@ -235,6 +235,7 @@ umount /mnt/auto
       world,
       `
 unset SYNCMOUNT_CONFIG_DIR
+mkdir -m 700 /mnt/closed
 echo "work: /mnt/store fuse.syncmount ro,config=/mnt/config,x-systemd.device-timeout=1,nofail 0 0" > /mnt/fstab
 mount -f -T /mnt/fstab /mnt/store
 mountpoint -q /mnt/store || echo faked
@@ -242,20 +243,25 @@ mount -T /mnt/fstab /mnt/store
 mount -o remount,rw /mnt/store || echo "$?"
 umount /mnt/store
 ended "$SYNCMOUNT_STATE_DIR"
-for options in user=nobody-here user=ann,allow_other remount,ro size=5 ; do mount -t syncmount -o $options work: /mnt/store || echo "$?"; done
+for options in user=nobody-here user=ann,allow_other remount,ro size=5 config=/nonexistent config=/etc/passwd user=ann,config=/mnt/closed user= config= ; do mount -t syncmount -o $options work: /mnt/store || echo "$?"; done
 ann '/sbin/mount.syncmount work: /mnt/store -o user=root' || echo "$?"
 /sbin/mount.syncmount work: || echo "$?"
 `,
     );
     expect({ ...outcome, stderr: outcome.stderr.trim().split('\n') }).toEqual({
       code: 0,
-      stdout: 'faked\n1\n1\n1\n1\n2\n1\n2\n',
+      stdout: 'faked\n1\n1\n1\n1\n2\n1\n1\n1\n2\n2\n1\n2\n',
       stderr: [
         'syncmount: /mnt/store was mounted read-only: unmount, and mount it again to write',
         expect.stringMatching(/^syncmount: there is no user 'nobody-here' on this machine/),
         expect.stringMatching(/^syncmount: cannot mount on \/mnt\/store: .*/),
         expect.stringMatching(/^syncmount: cannot remount \/mnt\/store: .*no account is mounted there/),
         "syncmount: unknown option 'size'",
+        'syncmount: config=/nonexistent: there is no such directory',
+        'syncmount: config=/etc/passwd: it is no directory',
+        "syncmount: config=/mnt/closed: 'ann' may not read it",
+        'syncmount: user= needs a name',
+        'syncmount: config= needs a directory',
         "syncmount: only root can mount for the user 'root'",
         expect.stringMatching(/^syncmount: a mount helper is called with/),
       ],

@@ -9,6 +9,7 @@ ln -sfn ../proc/self/mounts /etc/mtab
 
 # What the system is made of; apt's own caches and logs aside.
 files() { find / -xdev \( -path /proc -o -path /given -o -path /root -o -path /tmp -o -path /run -o -path /var/cache -o -path /var/log -o -path /var/lib/apt \) -prune -o -print | sort; }
+touch /etc/fstab
 files > before
 start=$(date +%s)
 case $1 in
@@ -69,6 +70,8 @@ if [ "$1" = deb ]; then
   head -c 30000000 /dev/zero > 'my cloud/large' && echo "stored without the program"
   umount 'my cloud'
   until [ -z "$(ls "$HOME/.local/state/syncmount/mounts")" ]; do sleep 0.05; done
+  mkdir own
+  printf 'store:\t/mnt\tsyncmount\tnoauto,config=/given/own,ro 0 0\n' >> /etc/fstab
   # dpkg has a terminal, whose lines end with a carriage return too.
   apt-get purge -y -q syncmount 2>&1 | tr -d '\r' | grep -E '^(syncmount:|  /)'
 else

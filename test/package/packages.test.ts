@@ -157,6 +157,7 @@ if (isComplete) {
           'stored without the program',
           'syncmount: these folders are left: accounts, contents that are not stored yet, and what was downloaded.',
           ...['.config', '.local/state', '.cache'].map((path) => `  ${home}/${path}/syncmount`),
+          '  /given/own',
           'nothing is left',
           ...left,
         ]);

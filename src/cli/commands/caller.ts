@@ -1,7 +1,8 @@
 /** Whom root mounts for: the options `user=NAME` and `config=DIR` of fstab. */
+import { readdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
-import { messageOf, SyncmountError } from '../../base/errors.js';
+import { codeOf, messageOf, SyncmountError, UsageError } from '../../base/errors.js';
 
 export interface Caller {
   readonly user: string | undefined;
@@ -19,9 +20,12 @@ export interface Person {
 
 /**
  * Gives this process the rights and the environment of the user, and its children with it. Only root can become another user.
- * Throws `SyncmountError` `user`.
+ * Throws `SyncmountError` `user` or `config`, and `UsageError` for an empty value: a script's variable that is not set must not mount
+ * another account.
  */
 export function becomeCaller({ user, config }: Caller): void {
+  if (user === '') throw new UsageError('user= needs a name');
+  if (config === '') throw new UsageError('config= needs a directory');
   if (user !== undefined && user !== userInfo().username) {
     if (process.getuid?.() !== 0) throw new SyncmountError('user', `only root can mount for the user '${user}'`);
     const person = personOf(user);
@@ -32,7 +36,23 @@ export function becomeCaller({ user, config }: Caller): void {
     for (const name of Object.keys(process.env)) delete process.env[name];
     Object.assign(process.env, env);
   }
-  if (config !== undefined) process.env.SYNCMOUNT_CONFIG_DIR = resolve(config);
+  if (config !== undefined) process.env.SYNCMOUNT_CONFIG_DIR = requireReadable(resolve(config));
+}
+
+/** The default need not be there, but a directory that somebody names does. Throws `SyncmountError` `config`. */
+function requireReadable(directory: string): string {
+  try {
+    readdirSync(directory);
+    return directory;
+  } catch (cause) {
+    const reasons = new Map([
+      ['ENOENT', 'there is no such directory'],
+      ['ENOTDIR', 'it is no directory'],
+      ['EACCES', `'${userInfo().username}' may not read it`],
+    ]);
+    const reason = reasons.get(codeOf(cause) ?? '') ?? messageOf(cause);
+    throw new SyncmountError('config', `config=${directory}: ${reason}`, { cause });
+  }
 }
 
 /** The types of Node.js leave it out. Throws where it fails. */

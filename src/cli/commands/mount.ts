@@ -86,7 +86,8 @@ async function mountOne(
 
 /** The context of the user and the config directory that the options name. From here on this process is one of that user. */
 function contextOf(asked: Context, typed: readonly RawOptions[]): Context {
-  const given = (name: string): string | undefined => typed.map((source) => source.get(name)).findLast(Boolean);
+  const given = (name: string): string | undefined =>
+    typed.map((source) => source.get(name)).findLast((value) => value !== undefined);
   const caller = { user: given('user'), config: given('config') };
   if (caller.user === undefined && caller.config === undefined) return asked;
   becomeCaller(caller);
