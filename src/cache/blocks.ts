@@ -34,6 +34,11 @@ export function segmentOf(block: number): number {
   return Math.floor(block / SEGMENT_BLOCKS);
 }
 
+/** Bytes of the encoded map of so many blocks: CRCs, then presence. */
+export function encodedBytes(count: number): number {
+  return count * 5;
+}
+
 /** Presence and CRC-32 of every block of one revision, and which of them were compared with the bytes on the disk in this process. */
 export class BlockMap {
   readonly count: number;
@@ -44,7 +49,7 @@ export class BlockMap {
   constructor(count: number, stored?: Uint8Array) {
     this.count = count;
     this.#verified = new Uint8Array(count);
-    if (stored !== undefined && stored.byteLength === count * 5) {
+    if (stored !== undefined && stored.byteLength === encodedBytes(count)) {
       const copy = stored.slice();
       this.#crc = new Uint32Array(copy.buffer, copy.byteOffset, count);
       this.#present = copy.subarray(count * 4);
@@ -119,7 +124,7 @@ export class BlockMap {
 
   /** For the index: four bytes of CRC (of this machine's byte order) a block, then one byte of presence a block. */
   encode(): Uint8Array {
-    const bytes = new Uint8Array(this.count * 5);
+    const bytes = new Uint8Array(encodedBytes(this.count));
     bytes.set(new Uint8Array(this.#crc.buffer, this.#crc.byteOffset, this.count * 4));
     bytes.set(this.#present, this.count * 4);
     return bytes;

@@ -1,5 +1,5 @@
 import type { StateDatabase } from '../base/sqlite.js';
-import { BlockMap, blockCount, segmentOf } from './blocks.js';
+import { BlockMap, blockCount, encodedBytes, segmentOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 
 /** Rows of the index that are read at a time: the map of a film has tens of KiB. */
@@ -25,7 +25,7 @@ export function* cachedContents(
   for (let last = ''; ; ) {
     const rows = page.all(last, ROWS_AT_A_TIME) as [string, number, Uint8Array | null][];
     yield rows.flatMap(([key, size, blocks]) => {
-      const map = open.get(key)?.map ?? (blocks === null ? null : new BlockMap(blockCount(size), blocks));
+      const map = open.get(key)?.map ?? mapOf(blocks, size);
       const bytes = map === null ? 0 : bytesOf(map, size);
       return bytes === 0 ? [] : [{ key, size, bytes }];
     });
@@ -43,7 +43,13 @@ export function bytesOf(map: BlockMap, size: number): number {
 
 /** Bytes of the present blocks of each segment by the row of a revision; null where that is not to be trusted. */
 export function segmentsOf(blocks: Uint8Array | null, size: number): number[] | null {
-  if (blocks === null) return null;
-  const map = new BlockMap(blockCount(size), blocks);
+  const map = mapOf(blocks, size);
+  if (map === null) return null;
   return Array.from({ length: segmentOf(map.count) + 1 }, (_, segment) => map.bytesOf(segment, size));
+}
+
+/** Null: the process died as the blocks were written, or the row is damaged. */
+function mapOf(blocks: Uint8Array | null, size: number): BlockMap | null {
+  const count = blockCount(size);
+  return blocks?.byteLength === encodedBytes(count) ? new BlockMap(count, blocks) : null;
 }

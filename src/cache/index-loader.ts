@@ -73,7 +73,7 @@ export class IndexLoader {
 
   /** Counts the rest at once. */
   finish(): void {
-    while (this.#work.next().done !== true);
+    while (this.#step());
   }
 
   /** The cache is closed: the rest is left to the next mount. */
@@ -94,7 +94,21 @@ export class IndexLoader {
 
   async #inBackground(): Promise<void> {
     do await turn();
-    while (this.#work.next().done !== true);
+    while (this.#step());
+  }
+
+  /** Counts a piece. False: it was the last one, or the rest cannot be counted. Then that goes on to count as taken, and the limit holds. */
+  #step(): boolean {
+    const isMore = this.#options.safely('count', this.#cursor ?? '', () => this.#work.next().done !== true) ?? false;
+    if (!isMore) this.#end();
+    return isMore;
+  }
+
+  #end(): void {
+    this.#cursor = null;
+    this.#ahead.clear();
+    this.#options.space.mayEvict = true;
+    this.#resolveDone();
   }
 
   /** `names`: takes the names of all files; null: each file is looked at. */
@@ -107,23 +121,21 @@ export class IndexLoader {
       }
     }
     for (let rows: BriefRow[] | undefined; rows?.length !== 0; ) {
-      rows = safely('read', '', () => index.page(this.#cursor ?? '', ROWS_PER_TURN)) ?? [];
+      rows = index.page(this.#cursor ?? '', ROWS_PER_TURN);
       for (const [key, size, usedAt, pinned, isPresent] of rows) {
         this.#cursor = key;
         if (this.#ahead.delete(key)) continue;
-        const blocks = isPresent === null ? (safely('read', key, () => index.get(key)?.blocks) ?? null) : null;
-        const segments = isPresent === null ? segmentsOf(blocks, size) : [isPresent * size];
+        const isBrief = isPresent !== null && blockCount(size) === 1;
+        const blocks = isBrief ? null : (safely('read', key, () => index.get(key)?.blocks) ?? null);
+        const segments = isBrief ? [isPresent * size] : segmentsOf(blocks, size);
         this.#add(key, size, usedAt, pinned, segments, names?.has(nameOf(key)) ?? hasFile(key));
       }
       if (rows.length > 0) yield;
     }
     this.#cursor = null;
-    this.#ahead.clear();
     space.uncounted = 0;
     const pieces = new Pieces(ROWS_PER_TURN);
     while (space.trim()) if (pieces.isFull()) yield;
-    space.mayEvict = true;
-    this.#resolveDone();
   }
 
   #add(

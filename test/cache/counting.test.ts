@@ -3,9 +3,11 @@ import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { turn } from '../../src/base/event-loop-turns.js';
+import { openSql } from '../../src/base/sqlite.js';
 import type { BlockCache } from '../../src/cache/block-cache.js';
+import { CacheIndex } from '../../src/cache/index-db.js';
 import { runs } from '../support/extent.js';
 import { BLOCK, clock, closeCache, openCache, pattern, temporary } from './support.js';
 
@@ -129,6 +131,40 @@ it('takes away what is damaged, whether a program asks for it first or not', asy
   expect(cache.stats().bytes).toBe((MANY - 4) * SIZE);
   for (const index of [3, 4, 5, 6]) expect(existsSync(cache.pathOf(keyOf(index)))).toBe(false);
   expect([...cache.contents()].flat()).toHaveLength(MANY - 4);
+});
+
+it('counts to the end where rows of the index are damaged, and then evicts', async () => {
+  const directory = filled();
+  const sql = openSql(join(directory, 'index.db'), {});
+  const damages = [
+    "size = -1e6, blocks = x'00'",
+    'size = 1e13, pinned = 1',
+    "size = 'many'",
+    'size = 1e12',
+    'blocks = 5',
+  ];
+  for (const [index, damage] of damages.entries())
+    sql.prepare(`UPDATE revision SET ${damage} WHERE key = ?`).run(keyOf(index));
+  sql.close();
+  const cache = openCache(directory, (MANY - 5) * SIZE + 1000);
+  await counted(cache);
+  expect(cache.stats()).not.toHaveProperty('isCounting');
+  expect(cache.stats().bytes).toBe((MANY - 5) * SIZE);
+  expect([...cache.contents()].flat()).toHaveLength(MANY - 5);
+  expect(store(cache, directory, MANY)).toBe(true);
+  expect([5, 6].map((index) => isPresent(cache, index))).toEqual([false, true]);
+});
+
+it('goes on within its limit where the index cannot be read', async () => {
+  const directory = filled();
+  const cache = openCache(directory, MANY * SIZE + 1000);
+  const page = vi.spyOn(CacheIndex.prototype, 'page').mockImplementation(() => {
+    throw new Error('the disk does not answer');
+  });
+  await counted(cache);
+  page.mockRestore();
+  expect(cache.stats()).not.toHaveProperty('isCounting');
+  expect(store(cache, directory, MANY)).toBe(false);
 });
 
 it('keeps pins, and knows of one before it is counted', async () => {
