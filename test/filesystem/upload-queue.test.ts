@@ -137,6 +137,27 @@ describe('the queue', () => {
     expect(b.running).toHaveLength(QUEUE_WIDTH);
   });
 
+  it('does not take a file for one that is being rewritten because the clock was set back', async () => {
+    const b = new Bench();
+    b.queue.add(1, 10, 1);
+    await b.end(1);
+    b.clock.set(-3_600_000);
+    await b.later(60_000);
+    b.queue.add(1, 10, 2);
+    expect(b.started).toEqual([1, 1]);
+  });
+
+  it('lets the oldest go first, although the clock was set back since', async () => {
+    const b = new Bench();
+    for (let ino = 1; ino <= LONG_WIDTH + 1; ino++) b.queue.add(ino, LONG_BYTES, 1);
+    for (let ino = 100; ino < 100 + QUEUE_WIDTH - LONG_WIDTH; ino++) b.queue.add(ino, 10, 1);
+    b.clock.set(-3_600_000);
+    await b.later(1);
+    b.queue.add(999, 10, 1);
+    await b.end(1);
+    expect(b.running).toContain(LONG_WIDTH + 1);
+  });
+
   it('does not rest for the trouble of one file', async () => {
     const b = new Bench();
     for (let ino = 1; ino <= QUEUE_WIDTH + 2; ino++) b.queue.add(ino, 1, 1);

@@ -7,23 +7,6 @@ import { describeEach, openWorld, overKernel, traits } from '../mount/subjects.j
 import { cleanUpWorlds } from '../mount/world.js';
 import { TestClock } from '../support/test-clock.js';
 
-/** A wall clock that the test can set, and a monotonic time that goes on. */
-class SetClock extends TestClock {
-  #set = 0;
-  #ticks = 0;
-  readonly monotonic = (): number => this.#ticks;
-  override now(): number {
-    return super.now() + this.#set;
-  }
-  override advance(ms: number): void {
-    this.#ticks += ms;
-    super.advance(ms);
-  }
-  set(ms: number): void {
-    this.#set += ms;
-  }
-}
-
 const year = 365 * 24 * 3600_000;
 const now = Date.UTC(2026, 0, 2);
 
@@ -53,7 +36,7 @@ describe('a limit that is used up', () => {
   ])(
     '%s without bound: after an hour one request goes, and the others when it has come through',
     async (_, headers) => {
-      const clock = new SetClock();
+      const clock = new TestClock();
       const limiter = new RateLimiter(clock);
       await limiter.acquire('GET /', 0);
       limiter.observe(429, headers);
@@ -69,7 +52,7 @@ describe('a limit that is used up', () => {
   );
 
   test('a clock that is set back a year delays no request, and the date shown is right', async () => {
-    const clock = new SetClock();
+    const clock = new TestClock();
     const limiter = new RateLimiter(clock);
     limiter.observe(429, { 'retry-after': '600' });
     clock.set(-year);
@@ -79,7 +62,7 @@ describe('a limit that is used up', () => {
   });
 
   test('after a sleep of the machine the next request goes at once', async () => {
-    const clock = new SetClock();
+    const clock = new TestClock();
     const limiter = new RateLimiter(clock);
     limiter.observe(429, { 'retry-after': '600' });
     // The monotonic clock stood still.
@@ -89,7 +72,7 @@ describe('a limit that is used up', () => {
 });
 
 test('a steady time never goes back, and follows the clock forward', () => {
-  const clock = new SetClock();
+  const clock = new TestClock();
   const time = new SteadyTime(clock);
   const begin = time.now();
   for (const [ticks, set, since] of [

@@ -8,10 +8,21 @@ interface Sleeper {
 /** A clock that stands still until a test moves it. */
 export class TestClock implements Clock {
   #now = Date.UTC(2026, 0, 2, 3, 4, 5);
+  /** How far a person has set it from where it began, ms. */
+  #set = 0;
   readonly #sleepers = new Set<Sleeper>();
 
   now(): number {
+    return this.#now + this.#set;
+  }
+
+  monotonic(): number {
     return this.#now;
+  }
+
+  /** A person sets the clock forward, or back. Sleepers do not notice. */
+  set(ms: number): void {
+    this.#set += ms;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

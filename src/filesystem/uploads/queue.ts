@@ -2,7 +2,7 @@
  * The queue of background uploads: a few at a time, in a fair order. An upload is delayed while its content is being
  * rewritten or after a failed try, and only one runs at a time while the provider is unavailable.
  */
-import type { Clock } from '../../base/clock.js';
+import { type Clock, type SteadyTime, steadyTimeOf } from '../../base/clock.js';
 import { Fifo } from '../../base/fifo.js';
 import { lruOf } from '../../base/lru.js';
 import type { Ino } from '../../tree/inode.js';
@@ -41,6 +41,8 @@ const REMEMBERED = 10_000;
 
 export class UploadQueue {
   readonly #clock: Clock;
+  /** All moments here are by it, ms. */
+  readonly #time: SteadyTime;
   readonly #run: (ino: Ino) => Promise<Verdict>;
   #width: QueueWidth;
   /** Ready to begin, oldest first. */
@@ -59,6 +61,7 @@ export class UploadQueue {
   /** `run` stores the file and never rejects. */
   constructor(clock: Clock, width: QueueWidth, run: (ino: Ino) => Promise<Verdict>) {
     this.#clock = clock;
+    this.#time = steadyTimeOf(clock);
     this.#width = width;
     this.#run = run;
   }
@@ -80,7 +83,7 @@ export class UploadQueue {
    */
   add(ino: Ino, size: number, generation: number): void {
     if (this.#hasEnded || this.#isReady(ino)) return;
-    const now = this.#clock.now();
+    const now = this.#time.now();
     const before = this.#history.get(ino);
     const isSame = before?.generation === generation;
     if (isSame && this.#later.has(ino)) return;
@@ -94,7 +97,7 @@ export class UploadQueue {
   /** An upload outside the queue has failed for a transient reason: retries it later. */
   postpone(ino: Ino, size: number): void {
     if (this.#hasEnded || this.#isReady(ino) || this.#later.has(ino)) return;
-    const now = this.#clock.now();
+    const now = this.#time.now();
     const history = this.#history.get(ino) ?? { at: now, rewrites: 0, tries: 0, generation: -1 };
     this.#history.set(ino, history);
     this.#wait({ ino, size, since: now }, uploadRetryDelay(++history.tries));
@@ -200,7 +203,7 @@ export class UploadQueue {
     const { ino, size } = entry;
     this.#ready.short.delete(ino);
     this.#ready.long.delete(ino);
-    const began = this.#clock.now();
+    const began = this.#time.now();
     const done = this.#run(ino).then((verdict) => {
       this.#running.delete(ino);
       this.#ended(entry, verdict, began);
@@ -212,11 +215,11 @@ export class UploadQueue {
   #ended(entry: Entry, verdict: Verdict, began: number): void {
     const history = this.#history.get(entry.ino) ?? { at: began, rewrites: 0, tries: 0, generation: -1 };
     this.#history.set(entry.ino, history);
-    history.at = this.#clock.now();
+    history.at = this.#time.now();
     if (verdict === 'stored' || verdict === 'refused') {
       // A refusal is an answer too: the provider is available.
       this.#failures = 0;
-      this.#lastStored = this.#clock.now();
+      this.#lastStored = this.#time.now();
       history.tries = 0;
     }
     // The next content of this file counts its generations from the beginning.
