@@ -66,6 +66,19 @@ describe('an answer of a server with habits of its own', () => {
       message: expect.stringContaining('a coding that was not asked for (zstd)'),
     });
   });
+
+  test('is refused with the reason where what it unpacks to has no end', async () => {
+    const bomb = gzipSync(Buffer.alloc(33 * 1024 * 1024));
+    const server = await miniServer((_request, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' });
+      response.end(bomb);
+    });
+    await expect(providerFor(server).account()).rejects.toMatchObject({
+      code: 'protocol',
+      message: expect.stringContaining('larger than'),
+      cause: { code: 'ERR_BUFFER_TOO_LARGE' },
+    });
+  });
 });
 
 describe('a slow answer', () => {

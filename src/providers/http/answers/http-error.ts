@@ -77,8 +77,14 @@ export function fromTransport(failure: TransportFailure, route: string): TryFail
 }
 
 /** The failure for an answer that the documents do not allow. The server may have carried out the request all the same. */
-export function protocolFailure(route: string, what: string, data: Record<string, unknown> = {}): TryFailure {
-  return new TryFailure(new ProviderError('protocol', `${route}: ${what}`, { data: { route, ...data } }), 'uncertain');
+export function protocolFailure(
+  route: string,
+  what: string,
+  data: Record<string, unknown> = {},
+  cause?: unknown,
+): TryFailure {
+  const error = new ProviderError('protocol', `${route}: ${what}`, { cause, data: { route, ...data } });
+  return new TryFailure(error, 'uncertain');
 }
 
 /** Turns anything that a try threw into a `TryFailure`. */

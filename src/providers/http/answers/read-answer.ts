@@ -2,6 +2,7 @@
 
 import { promisify } from 'node:util';
 import { brotliDecompress, unzip as inflate } from 'node:zlib';
+import { messageOf } from '../../../base/errors.js';
 import { turn } from '../../../base/event-loop-turns.js';
 import { bytesOf } from '../../content.js';
 import { TransportFailure, type WireResponse } from '../transport/wire.js';
@@ -31,8 +32,9 @@ async function readText({ status, headers, body, watch }: WireResponse, route: s
   }
   const coding = header(headers, 'content-encoding')?.trim().toLowerCase() ?? '';
   if (coding !== '' && coding !== 'identity' && bytes > 0) {
-    const text = await unpacked(Buffer.concat(parts, bytes), coding).catch(() => {
-      throw protocolFailure(route, `an answer in a coding that was not asked for (${coding.slice(0, 20)})`, { status });
+    const text = await unpacked(Buffer.concat(parts, bytes), coding).catch((error: unknown) => {
+      const what = `an answer in a coding that was not asked for (${coding.slice(0, 20)}): ${messageOf(error)}`;
+      throw protocolFailure(route, what, { status }, error);
     });
     return text.byteLength <= parsedAtOnce ? text.toString() : await decodeParts([text]);
   }
