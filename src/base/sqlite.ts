@@ -5,13 +5,11 @@
  * loss from the next `durable()` on. That call syncs the log on a worker thread, so that a commit costs microseconds on
  * the event loop and callers that promise durability (fsync, close with write-back) share one sync.
  */
-import { closeSync, existsSync, fdatasync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
 import { isPackage, packageRoot } from './installation.js';
-
-const sync = promisify(fdatasync);
+import { WriteAheadLog } from './write-ahead-log.js';
 
 export type Sql = Database.Database;
 export type Statement = Database.Statement;
@@ -64,23 +62,14 @@ export function openDatabase(
     throw new SyncmountError('database', `cannot open ${path}: ${messageOf(error)}`, { cause: error });
   }
   const database = sql;
-  // The log stays the same file as long as the connection lives: a checkpoint only makes SQLite write from its start again.
-  let log: number | null = null;
-  let syncing: Promise<void> = Promise.resolve();
+  const log = new WriteAheadLog(database, path);
   return {
     sql: database,
-    durable: singleFlight(() => {
-      log ??= openSync(`${path}-wal`, 'r+');
-      syncing = sync(log);
-      return syncing;
-    }),
+    durable: log.durable,
     close() {
-      const fd = log;
-      log = null;
       database.close();
       if (checked) markAsClosed(path);
-      // Not while a sync is under way: the descriptor's number could belong to another file by then.
-      if (fd !== null) syncing.catch(() => undefined).then(() => closeSync(fd));
+      log.close();
     },
   };
 }
@@ -179,29 +168,4 @@ function migrate(sql: Sql, path: string, migrations: readonly Migration[]): void
       sql.pragma(`user_version = ${migrations.length}`);
     })
     .exclusive();
-}
-
-/**
- * Calls of `act` never overlap, and callers share: one that arrives while a run is under way gets the next run, since
- * the present one may have begun before the caller's commit.
- */
-export function singleFlight(act: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | null = null;
-  let next: Promise<void> | null = null;
-  const start = (): Promise<void> => {
-    running = act().finally(() => {
-      if (next === null) running = null;
-    });
-    return running;
-  };
-  return () => {
-    if (running === null) return start();
-    next ??= running
-      .catch(() => undefined)
-      .then(() => {
-        next = null;
-        return start();
-      });
-    return next;
-  };
 }

@@ -7,7 +7,7 @@ import { ExtentSet } from '../base/extents.js';
 import { type Sql, type Statement, transactionsOf } from '../base/sqlite.js';
 import type { RemoteFile, UploadCheckpoint } from '../providers/provider.js';
 import type { InlineContent } from './inline-content.js';
-import type { SpoolState } from './spool-file.js';
+import type { SpoolState } from './spool-state.js';
 
 /**
  * - `open`      being written; no program was promised anything

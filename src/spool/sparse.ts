@@ -1,6 +1,6 @@
 /** Holes of a spool file: where they are, and making them. */
 import { constants } from 'node:os';
-import { writeAt } from '../base/files.js';
+import { readRecentAt, writeAt } from '../base/files.js';
 import type { SparseCalls } from '../base/sparse-calls.js';
 
 /** A file as far as SEEK_DATA and SEEK_HOLE are concerned. */
@@ -63,5 +63,22 @@ export async function zeroRange(
     const part = ZEROS.subarray(0, Math.min(ZEROS.length, length - at));
     require(part.length);
     await writeAt(fd, part, offset + at);
+  }
+}
+
+/** Writes the same bytes to the ranges of a file again, but for its holes. */
+export async function writeAgain(
+  fd: number,
+  ranges: readonly (readonly [number, number])[],
+  calls: SparseCalls | undefined,
+): Promise<void> {
+  const local = localSeek(calls, fd);
+  for (const [start, end] of ranges) {
+    for (let at = local(start, false) ?? end; at < end; ) {
+      const until = Math.min(end, local(at, true) ?? end, at + ZEROS.length);
+      const part = Buffer.allocUnsafe(until - at);
+      await writeAt(fd, part.subarray(0, await readRecentAt(fd, part, at)), at);
+      at = local(until, false) ?? end;
+    }
   }
 }

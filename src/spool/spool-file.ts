@@ -14,13 +14,15 @@ import { ExtentSet } from '../base/extents.js';
 import { readAt, readRecentAt, writeAt } from '../base/files.js';
 import { InUse } from '../base/in-use.js';
 import { Mutex } from '../base/mutex.js';
+import { repeatableSync } from '../base/repeatable-sync.js';
 import type { Digest } from '../base/running-digest.js';
 import type { SparseCalls } from '../base/sparse-calls.js';
 import type { UploadSource } from '../providers/content.js';
 import { orAborted } from '../providers/or-aborted.js';
 import type { RemoteFile } from '../providers/provider.js';
 import type { FreeSpace } from './free-space.js';
-import { localSeek, nextData, nextHole, zeroRange } from './sparse.js';
+import { localSeek, nextData, nextHole, writeAgain, zeroRange } from './sparse.js';
+import type { SpoolState } from './spool-state.js';
 import { HASH_CHUNK, WriteDigest, type WrittenFile } from './write-digest.js';
 
 export type { Digest } from '../base/running-digest.js';
@@ -38,17 +40,6 @@ const LARGE = 64 * 1024 * 1024;
 /** Fills `into` with the base's bytes from `offset`. `sequentialUntil`: the caller will read on to there, in order. */
 export type ReadBase = (into: Uint8Array, offset: number, sequentialUntil?: number) => Promise<void>;
 
-export interface SpoolState {
-  readonly size: number;
-  readonly baseEnd: number;
-  readonly present: readonly (readonly [number, number])[];
-}
-
-/** The state of a content of `size` bytes that needs no bytes of a base. */
-export function completeState(size: number): SpoolState {
-  return { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] };
-}
-
 export interface SpoolFileOptions {
   readonly freeSpace?: FreeSpace;
   /** Hash a sequentially written content in such blocks while it is written. Default: only when `digest` is called. */
@@ -57,6 +48,7 @@ export interface SpoolFileOptions {
   readonly hasher?: ContentHasher | undefined;
   /** Without them zeros are written, and all of the file counts as data. */
   readonly sparse?: SparseCalls | undefined;
+  readonly syncFile?: typeof syncFile;
 }
 
 export class SpoolFile {
@@ -71,6 +63,7 @@ export class SpoolFile {
   readonly #freeSpace: FreeSpace | undefined;
   readonly #hasher: ContentHasher;
   readonly #sparse: SparseCalls | undefined;
+  readonly #syncFile: typeof syncFile;
   /** Null: hashed only when `digest` is called. */
   readonly #writeDigest: WriteDigest | null;
   readonly #uses = new InUse();
@@ -85,6 +78,7 @@ export class SpoolFile {
     this.#writeDigest =
       digestBlockBytes === undefined ? null : new WriteDigest(this.#hasher, digestBlockBytes, this.#writtenFile());
     this.#sparse = options.sparse;
+    this.#syncFile = options.syncFile ?? syncFile;
     this.#base = base;
     this.#size = state?.size ?? base?.size ?? 0;
     this.#baseEnd = state?.baseEnd ?? base?.size ?? 0;
@@ -278,8 +272,17 @@ export class SpoolFile {
 
   /** Resolves when the file's bytes are on the disk (fdatasync). */
   sync(): Promise<void> {
-    return this.#uses.during(async () => syncFile(this.#file()));
+    return this.#uses.during(this.#sync);
   }
+
+  readonly #sync = repeatableSync({
+    sync: () => this.#syncFile(this.#file()),
+    writeAgain: async () => {
+      // The kernel may write to it in this very moment.
+      if (this.isShared) throw new SyncmountError('spool', `the disk has failed to store ${this.path}`);
+      await this.#changes.run(() => writeAgain(this.#file(), this.#present.ranges(), this.#sparse));
+    },
+  });
 
   /**
    * The hashes of the whole content. The first call does not read bytes again that were hashed while they were written. A

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { codeOf } from '../../src/base/errors.js';
-import { openDatabase, singleFlight } from '../../src/base/sqlite.js';
+import { singleFlight } from '../../src/base/single-flight.js';
+import { openDatabase, openSql } from '../../src/base/sqlite.js';
+import { WriteAheadLog } from '../../src/base/write-ahead-log.js';
 
 let path: string;
 beforeEach(() => {
@@ -146,5 +148,38 @@ describe('singleFlight', () => {
     const third = act();
     runs[2]?.end();
     await third;
+  });
+});
+
+describe('a disk that does not take the log', () => {
+  /** What the database has without its log, as after a power cut that took the log. */
+  const onDisk = (): unknown[] => {
+    const copy = join(dirname(path), 'copy.db');
+    cpSync(path, copy);
+    const sql = openSql(copy, {});
+    const rows = sql.prepare('SELECT x FROM a').pluck().all();
+    sql.close();
+    return rows;
+  };
+
+  it('is told once by the kernel: then all is written to another place before anybody is promised anything', async () => {
+    const { sql, close } = openDatabase(path, ['CREATE TABLE a (x INTEGER)']);
+    sql.pragma('wal_checkpoint(TRUNCATE)');
+    const answers = [new Error('EIO'), null];
+    const log = new WriteAheadLog(sql, path, async () => {
+      const answer = answers.shift();
+      if (answer instanceof Error) throw answer;
+    });
+    sql.exec('INSERT INTO a VALUES (1)');
+    const [first, alike] = [log.durable(), log.durable()];
+    await expect(first).rejects.toThrow('EIO');
+    await alike;
+    expect(onDisk()).toEqual([1]);
+    sql.exec('INSERT INTO a VALUES (2)');
+    await log.durable();
+    // Nothing is in doubt any more: the log is enough.
+    expect(onDisk()).toEqual([1]);
+    close();
+    log.close();
   });
 });

@@ -16,7 +16,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/base/sqlite.js';
 import { setStateAside } from '../../src/mount/state/state-quarantine.js';
 import { Journal } from '../../src/spool/journal.js';
-import { completeState } from '../../src/spool/spool-file.js';
+import { completeState } from '../../src/spool/spool-state.js';
 import { InodeTable } from '../../src/tree/inode-table.js';
 import { stateMigrations } from '../../src/tree/state-schema.js';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -249,5 +249,56 @@ describe('a spool file', () => {
     expect(file.size).toBe(50_000);
     expect(await file.read(Buffer.alloc(50_000), 0, noBase)).toBe(50_000);
     await file.remove();
+  });
+});
+
+describe('a disk that does not take the bytes', () => {
+  const failing = (path: string, errors: (Error | null)[]): SpoolFile =>
+    new SpoolFile(path, null, undefined, {
+      syncFile: async () => {
+        const error = errors.shift();
+        if (error != null) throw error;
+      },
+    });
+
+  it('tells of it once: they are written again before the next sync, and holes stay holes', async () => {
+    const path = temporary();
+    const file = failing(path, [new Error('EIO'), null]);
+    await file.create();
+    await file.write(Buffer.from('begin'), 0);
+    await file.write(Buffer.from('end'), 64 * 1024 * 1024);
+    await expect(file.sync()).rejects.toThrow('EIO');
+    utimesSync(path, 1, 1);
+    const { blocks } = statSync(path);
+    await file.sync();
+    expect(statSync(path).mtimeMs).toBeGreaterThan(1000);
+    expect(statSync(path).blocks).toBe(blocks);
+    expect((await file.content(128 * 1024 * 1024))?.subarray(0, 6).toString()).toBe('begin\0');
+    utimesSync(path, 1, 1);
+    await file.sync();
+    expect(statSync(path).mtimeMs).toBe(1000);
+    await file.close();
+  });
+
+  it('is believed by nobody, however many ask at the same time', async () => {
+    const file = failing(temporary(), [new Error('EIO'), new Error('EIO again'), null]);
+    await file.create();
+    await file.write(Buffer.from('begin'), 0);
+    const asked = await Promise.allSettled([file.sync(), file.sync(), file.sync()]);
+    expect(asked.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    await file.sync();
+    await file.close();
+  });
+
+  it('fails each sync while the kernel writes to the file by itself, which nobody may do as well', async () => {
+    const file = failing(temporary(), [new Error('EIO')]);
+    await file.create();
+    await file.write(Buffer.from('begin'), 0);
+    await expect(file.sync()).rejects.toThrow('EIO');
+    file.isShared = true;
+    await expect(file.sync()).rejects.toMatchObject({ code: 'spool' });
+    file.isShared = false;
+    await file.sync();
+    await file.close();
   });
 });

@@ -10,7 +10,7 @@ import pLimit from 'p-limit';
 import { messageOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
 import { type RemoteEntry, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
-import type { SpoolState } from '../../spool/spool-file.js';
+import type { SpoolState } from '../../spool/spool-state.js';
 import { type Ino, type Inode, type Overlay, remoteFileOf, remoteFolderOf, sizeOf } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import type { Contents } from '../content/contents.js';

@@ -2,7 +2,7 @@
 import { messageOf } from '../../base/errors.js';
 import { isSpoolFileSound } from '../../spool/inline-content.js';
 import type { UploadRow } from '../../spool/journal.js';
-import { completeState } from '../../spool/spool-file.js';
+import { completeState } from '../../spool/spool-state.js';
 import type { Relocation } from '../content/relocation.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';

@@ -3,7 +3,7 @@
  * removed. The journal keeps their checkpoints until the provider has removed them.
  */
 import { messageOf } from '../../base/errors.js';
-import { singleFlight } from '../../base/sqlite.js';
+import { singleFlight } from '../../base/single-flight.js';
 import type { Core } from '../core/core.js';
 
 export class AbandonedUploads {

@@ -1,5 +1,5 @@
 /** Makes contents that are not stored yet durable on the local disk. */
-import { completeState } from '../../spool/spool-file.js';
+import { completeState } from '../../spool/spool-state.js';
 import { settlePassthroughWrites } from '../content/passthrough-writes.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';

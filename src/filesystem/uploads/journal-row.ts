@@ -1,5 +1,6 @@
 import type { UploadState } from '../../spool/journal.js';
-import type { SpoolFile, SpoolState } from '../../spool/spool-file.js';
+import type { SpoolFile } from '../../spool/spool-file.js';
+import type { SpoolState } from '../../spool/spool-state.js';
 import { withContentTimes } from '../attributes/attributes.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';

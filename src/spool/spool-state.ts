@@ -1,0 +1,11 @@
+/** Which bytes of a content its spool file holds, as the journal keeps it. */
+export interface SpoolState {
+  readonly size: number;
+  readonly baseEnd: number;
+  readonly present: readonly (readonly [number, number])[];
+}
+
+/** The state of a content of `size` bytes that needs no bytes of a base. */
+export function completeState(size: number): SpoolState {
+  return { size, baseEnd: 0, present: size === 0 ? [] : [[0, size]] };
+}
