@@ -74,16 +74,16 @@ export class Restoring {
     const { table, directories, provider } = this.#core;
     if (provider.capabilities.trashForgetsPlaces === true) return this.#restoreToPath(item, caller);
     const back = await this.#untrash(item, undefined, caller, 'refuse');
-    this.#records.remove(item.entry);
     directories.changes.note(back.kind, back.id);
-    // The next look at the folder lists it, and finds the row that has kept the attributes.
     const folder = back.parentId === null ? undefined : table.byRemote('folder', back.parentId);
-    if (folder === undefined) return;
-    this.#appeared(folder.ino, back.name);
-    const isFree = table.child(folder.ino, back.name) === undefined;
+    if (folder !== undefined) this.#appeared(folder.ino, back.name);
+    const isFree = folder !== undefined && table.child(folder.ino, back.name) === undefined;
+    // The record goes as the row gets its place: until then it keeps the row, with the attributes.
     if (isFree && item.ino !== null && remoteFolderOf(folder) !== null)
-      this.#applyPlaced(item, back, folder, back.name);
-    else directories.expire(folder.ino);
+      return this.#applyPlaced(item, back, folder, back.name);
+    this.#records.remove(item.entry);
+    // The next look at the folder lists it, and finds the row.
+    if (folder !== undefined) directories.expire(folder.ino);
   }
 
   /** What was removed elsewhere comes to the root: nobody knows where it was. */
