@@ -204,7 +204,7 @@ function liveWithoutTheService(machine: Machine): void {
       ls /mnt/store > /dev/null 2>&1 &
       ls cloud
       echo bob > cloud/bob.txt
-      ${until(`systemctl --user show -P StatusText ${unit} | grep -q 'to upload'`)}
+      ${until(`systemctl --user show -P StatusText ${unit} | grep -q '4 B left'`)}
       systemctl --user show -P StatusText ${unit}
       kill -STOP $(systemctl --user show -P MainPID ${unit})
       ${until(`! systemctl --user show -P NRestarts ${unit} | grep -qx 0 && systemctl --user is-active -q ${unit}`)}
