@@ -69,7 +69,12 @@ export class MoveRename {
       ...{ old, parentId, name: old.name, successor: remote },
       ...{ aside: place.name, asideIn: place.parentId },
     });
-    await this.#core.state.durable();
+    try {
+      await this.#core.state.durable();
+    } catch (error) {
+      await this.#undo(intent, source, directory, error, caller);
+      throw error;
+    }
     let stepped: RemoteEntry;
     try {
       stepped = await provider.move(old, place, { deadline: caller?.deadline });
@@ -86,15 +91,15 @@ export class MoveRename {
       this.#intents.end(intent);
       return this.move(source, remote, to, { deadline: caller?.deadline });
     }
-    let moved: RemoteEntry;
+    const aside = stepsAside && stepped.kind === 'file' ? { intent, file: stepped } : undefined;
     try {
-      moved = await provider.move(remote, { parentId, name }, { deadline: caller?.deadline });
+      const moved = await provider.move(remote, { parentId, name }, { deadline: caller?.deadline });
+      await this.#applyMove(source, moved, to, aside);
     } catch (error) {
+      // Where the service has done it all, and this disk is full, that finishes it.
       await this.#undo(intent, source, directory, error, caller);
       throw error;
     }
-    const aside = stepsAside && stepped.kind === 'file' ? { intent, file: stepped } : undefined;
-    await this.#applyMove(source, moved, to, aside);
     if (aside !== undefined) return;
     try {
       await this.#disposal.dispose(stepped);

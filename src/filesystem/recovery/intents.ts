@@ -5,11 +5,13 @@
  * or undo the change.
  */
 import { messageOf } from '../../base/errors.js';
+import { ProviderError } from '../../providers/errors.js';
 import type { RemoteEntry, RemoteFile, UploadTarget } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
 import { conflictName } from '../core/conflict-name.js';
 import type { Core } from '../core/core.js';
 import { disposeRemote } from '../core/dispose-remote.js';
+import { FsError } from '../core/fs-error.js';
 import { entriesIn, orGone } from '../core/or-gone.js';
 import type { Intent, ReplaceIntent } from '../core/replace-intent.js';
 import { isUndeletable, type Orphans } from '../uploads/orphans.js';
@@ -120,6 +122,9 @@ export class Intents {
       this.end({ id });
       return result;
     } catch (error) {
+      // The database has failed: the service may have made the change, and the table does not show it.
+      if (!(error instanceof ProviderError || error instanceof FsError))
+        for (const ino of directories) this.#core.directories.expire(ino);
       if (copying === undefined || !mayBeStored(error)) this.end({ id });
       else {
         this.#lookLater(id, copying);
