@@ -3,6 +3,7 @@
  * other programs; this is one line of a pack.
  */
 import { z } from 'zod';
+import { isEntryOnly } from './entry-only.js';
 import type { LogicalTime } from './logical-time.js';
 
 const wholeNumber = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
@@ -75,6 +76,12 @@ export interface TimedEntry {
   readonly time: LogicalTime;
 }
 
+/** An entry, and the line of its pack. */
+export interface EntryLine {
+  readonly entry: MetadataEntry;
+  readonly line: string;
+}
+
 /** Null where the line is no entry that this version understands. */
 export function parseEntry(line: string): MetadataEntry | null {
   try {
@@ -83,6 +90,18 @@ export function parseEntry(line: string): MetadataEntry | null {
   } catch {
     return null;
   }
+}
+
+/** An entry that was a line of a pack or of the tables before: it has been checked. */
+export function readEntry(line: string): MetadataEntry {
+  return JSON.parse(line) as MetadataEntry;
+}
+
+/**
+ * Is the entry looked up by the object alone, whenever a name of that goes? Then it tells of further names, or is the object itself.
+ */
+export function isSoughtByObject({ id, alias, names }: MetadataEntry): boolean {
+  return id !== undefined && (alias === true || names !== undefined || isEntryOnly({ id }));
 }
 
 export function timeOf(entry: Pick<MetadataEntry, 'clock'>, machine: string): LogicalTime {

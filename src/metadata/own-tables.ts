@@ -1,7 +1,7 @@
 /** This machine's entries and packs in the state database (tree/state-schema.ts has all tables). Each statement is part of the caller's transaction. */
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { RemoteFile } from '../providers/provider.js';
-import { lineOf, type MetadataEntry, parseEntry, type TimedEntry, timeOf } from './entry.js';
+import { lineOf, type MetadataEntry, readEntry, type TimedEntry, timeOf } from './entry.js';
 import { indexPack, type PackLoad } from './placement.js';
 
 export interface Sent {
@@ -263,8 +263,8 @@ export class OwnTables {
     this.s('UPDATE metadata_own SET pack = NULL').run();
   }
 
-  protected timed({ machine, body }: Body): TimedEntry | undefined {
-    const entry = parseEntry(body);
-    return entry === null ? undefined : { entry, time: timeOf(entry, machine ?? this.machine) };
+  protected timed({ machine, body }: Body): TimedEntry {
+    const entry = readEntry(body);
+    return { entry, time: timeOf(entry, machine ?? this.machine) };
   }
 }

@@ -7,7 +7,7 @@ import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import { forEachInTurns } from '../base/event-loop-turns.js';
 import { ProviderError } from '../providers/errors.js';
-import { type MetadataEntry, parseEntry } from './entry.js';
+import { type EntryLine, parseEntry } from './entry.js';
 
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
@@ -32,7 +32,7 @@ export type PackHeader = z.infer<typeof headerSchema>;
 
 export interface PackContent {
   readonly header: PackHeader;
-  readonly entries: readonly MetadataEntry[];
+  readonly entries: readonly EntryLine[];
   /** Lines that are no entries: each of them costs itself. */
   readonly bad: number;
 }
@@ -78,13 +78,13 @@ export async function decodePack(bytes: Uint8Array): Promise<PackContent> {
       `it is of format ${header.version}, and this version of syncmount reads up to ${formatVersion}: update syncmount`,
       { data: {} },
     );
-  const entries: MetadataEntry[] = [];
+  const entries: EntryLine[] = [];
   let bad = 0;
   await forEachInTurns(lines, (line) => {
     if (line === '') return;
     const entry = parseEntry(line);
     if (entry === null) bad++;
-    else entries.push(entry);
+    else entries.push({ entry, line });
   });
   return { header, entries, bad };
 }

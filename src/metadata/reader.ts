@@ -14,7 +14,7 @@ import { entriesPerTurn, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
 import { ProviderError } from '../providers/errors.js';
 import { type Provider, type RemoteFile, revisionKey } from '../providers/provider.js';
-import type { MetadataEntry } from './entry.js';
+import type { EntryLine } from './entry.js';
 import type { HiddenFolder } from './hidden-folder.js';
 import type { LogicalTime } from './logical-time.js';
 import { decodePack, type PackContent, type PackHeader, parsePackName } from './pack-file.js';
@@ -30,6 +30,8 @@ const MAX_PAUSE_MS = 60_000;
 
 /** A file that comes damaged, and of which the service tells no md5, may have been damaged on its way: it is fetched so often. */
 const DAMAGED_ATTEMPTS = 3;
+/** Entries that one statement takes: more gain little. */
+const ENTRIES_AT_ONCE = 64;
 /** Other machines may change their files between the list and the fetch: both are repeated so often. */
 const LIST_ATTEMPTS = 3;
 
@@ -52,6 +54,9 @@ export class MetadataReader {
   /** Folders about which not all was read when they were last looked at. */
   readonly #unread = new Set<string>();
   #listing: Promise<void> | null = null;
+  /** How many files were read, and how many had been when what is not listed was last retracted, by folder. */
+  #loads = 0;
+  readonly #retractedAt = new Map<string, number>();
   /** Packs on their way, by file name. */
   readonly #loading = new Map<string, Promise<void>>();
   /** Files that cannot be used, by their revision: each is told of once, and not tried again. */
@@ -115,7 +120,10 @@ export class MetadataReader {
     const { tables, transaction } = this.#o;
     const wanted = tables.otherPacksOf(folder).filter(({ file, loaded }) => revisionKey(file) !== loaded);
     await Promise.all(wanted.map(({ machine, pack, file }) => this.#load(machine, pack, file, options)));
+    const known = this.#loads;
+    if (this.#retractedAt.get(folder) === known) return;
     transaction(() => tables.retractUnlisted(folder));
+    this.#retractedAt.set(folder, known);
   }
 
   /**
@@ -257,9 +265,10 @@ export class MetadataReader {
     const { tables, transaction, observe } = this.#o;
     transaction(() => tables.setLoaded(machine, pack, null));
     if (pack === indexPack) await inTurns(replaceFolders(tables, machine, header.packs ?? {}), transaction);
-    const taken = ({ clock }: MetadataEntry): void => observe({ wall: clock[0], counter: clock[1], machine });
+    const taken = ({ entry: { clock } }: EntryLine): void => observe({ wall: clock[0], counter: clock[1], machine });
     await inTurns(replaceEntries(tables, machine, pack, entries, taken), transaction);
     transaction(() => tables.setLoaded(machine, pack, revisionKey(file)));
+    this.#loads++;
   }
 }
 
@@ -267,18 +276,26 @@ function* replaceEntries(
   tables: MetadataTables,
   machine: string,
   pack: number,
-  entries: readonly MetadataEntry[],
-  taken: (entry: MetadataEntry) => void,
+  entries: readonly EntryLine[],
+  taken: (entry: EntryLine) => void,
 ): Generator<void, void> {
   const pieces = new Pieces();
   const held = new Set<string>();
-  for (const entry of entries) {
-    if (pieces.isFull()) yield;
-    tables.putOther(machine, pack, entry);
-    held.add(keyOf(entry));
-    taken(entry);
+  const isNew = !tables.hasOtherPack(machine, pack);
+  for (let at = 0; at < entries.length; ) {
+    // As many as one statement takes, or one by one.
+    const some = entries.slice(at, at + (entries.length - at < ENTRIES_AT_ONCE ? 1 : ENTRIES_AT_ONCE));
+    at += some.length;
+    let isFull = false;
+    for (const each of some) {
+      isFull = pieces.isFull() || isFull;
+      held.add(keyOf(each.entry));
+      taken(each);
+    }
+    if (isFull) yield;
+    tables.putOthers(machine, pack, some);
   }
-  for (const row of tables.otherNames(machine, pack)) {
+  for (const row of isNew ? [] : tables.otherNames(machine, pack)) {
     if (held.has(keyOf(row))) continue;
     if (pieces.isFull()) yield;
     tables.retract(machine, row);

@@ -28,6 +28,7 @@ export class Retractions {
   readonly #of: Statement;
   readonly #forget: Statement;
   readonly #forgetFolders: Statement;
+  readonly #any: Statement;
 
   constructor(sql: Sql) {
     this.#note = sql.prepare(
@@ -37,6 +38,7 @@ export class Retractions {
       `INSERT OR REPLACE INTO metadata_retracted (machine, folder, name, wall, counter)
        SELECT machine, folder, name, wall, counter FROM metadata_other WHERE machine = ? AND pack = ?`,
     );
+    this.#any = sql.prepare('SELECT EXISTS (SELECT 1 FROM metadata_retracted)').pluck();
     this.#revoke = sql.prepare('DELETE FROM metadata_retracted WHERE machine = ? AND folder = ? AND name = ?');
     this.#machines = sql.prepare('SELECT DISTINCT machine FROM metadata_retracted WHERE folder = ?').pluck();
     this.#of = sql.prepare('SELECT * FROM metadata_retracted WHERE folder = ? AND machine = ?');
@@ -45,6 +47,10 @@ export class Retractions {
       `DELETE FROM metadata_retracted WHERE NOT EXISTS
          (SELECT 1 FROM inode WHERE kind = 1 AND remote_id = metadata_retracted.folder)`,
     );
+  }
+
+  get isEmpty(): boolean {
+    return this.#any.get() === 0;
   }
 
   note({ machine, folder, name, wall, counter }: Row): void {

@@ -194,9 +194,9 @@ export class MetadataStore {
     return latest(this.#tables.entriesOfObject(id).filter(isOfObject));
   }
 
-  /** All entries of a name, and all that are bound to an object, of all machines; removals are not among them. */
+  /** All entries of a name, and all that tell of the names of an object, of all machines; removals are not among them. */
   entriesAbout(folder: string, name: string, id: string | undefined): TimedEntry[] {
-    const ofObject = id === undefined ? [] : this.#tables.entriesOfObject(id);
+    const ofObject = id === undefined ? [] : this.#tables.soughtByObject(id);
     return [...this.#tables.entriesOfName(folder, name), ...ofObject].filter(({ entry }) => entry.gone !== true);
   }
 

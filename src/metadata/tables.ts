@@ -1,6 +1,7 @@
 /** The store's tables in the state database (tree/state-schema.ts has them all): each statement is part of the caller's transaction. */
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
-import { lineOf, type MetadataEntry, type TimedEntry } from './entry.js';
+import { type EntryLine, isSoughtByObject, type TimedEntry } from './entry.js';
+import { isEntryOnly } from './entry-only.js';
 import type { LogicalTime } from './logical-time.js';
 import { type Body, OwnTables } from './own-tables.js';
 import { indexPack } from './placement.js';
@@ -68,10 +69,24 @@ export class MetadataTables extends OwnTables {
     );
   }
 
+  /** A look-up in each pack of other machines, unless the object is an entry alone. */
   entriesOfObject(id: string): TimedEntry[] {
+    if (isEntryOnly({ id })) return this.soughtByObject(id);
     return this.#parsed(
       `SELECT NULL AS machine, body FROM metadata_own WHERE id = ?
-       UNION ALL SELECT machine, body FROM metadata_other WHERE id = ?`,
+       UNION ALL
+       SELECT x.machine, x.body FROM metadata_other_pack AS p
+       CROSS JOIN metadata_other AS x ON x.machine = p.machine AND x.pack = p.pack AND x.id = ?`,
+      id,
+      id,
+    );
+  }
+
+  /** The entries that are bound to an object, of other machines only those of `isSoughtByObject`. */
+  soughtByObject(id: string): TimedEntry[] {
+    return this.#parsed(
+      `SELECT NULL AS machine, body FROM metadata_own WHERE id = ?
+       UNION ALL SELECT machine, body FROM metadata_other WHERE id = ? AND by_object = 1`,
       id,
       id,
     );
@@ -86,7 +101,7 @@ export class MetadataTables extends OwnTables {
     const rows = this.all<{ name: string }>(
       `SELECT DISTINCT own.name FROM metadata_other AS x
        JOIN metadata_own AS own ON own.folder = x.folder AND own.name = x.name
-       WHERE x.folder = ? AND json_extract(x.body, '$.gone') = 1 AND (x.wall, x.counter) > (own.wall, own.counter)`,
+       WHERE x.folder = ? AND x.gone = 1 AND (x.wall, x.counter) > (own.wall, own.counter)`,
       folder,
     );
     return rows.map(({ name }) => name);
@@ -148,6 +163,10 @@ export class MetadataTables extends OwnTables {
     this.s('UPDATE metadata_other_pack SET loaded = ? WHERE machine = ? AND pack = ?').run(revision, machine, pack);
   }
 
+  hasOtherPack(machine: string, pack: number): boolean {
+    return this.get('SELECT 1 FROM metadata_other WHERE machine = ? AND pack = ? LIMIT 1', machine, pack) !== undefined;
+  }
+
   /** The names of a pack as it was read before. */
   otherNames(machine: string, pack: number): { folder: string; name: string; wall: number; counter: number }[] {
     return this.all(
@@ -179,17 +198,25 @@ export class MetadataTables extends OwnTables {
     );
   }
 
-  putOther(machine: string, pack: number, entry: MetadataEntry): void {
+  /** Entries that a pack of another machine holds, with their lines. */
+  putOthers(machine: string, pack: number, entries: readonly EntryLine[]): void {
     this.changes++;
-    const { folder, name, id, clock } = entry;
-    this.retractions.revoke(machine, folder, name);
+    const { retractions } = this;
+    if (!retractions.isEmpty) for (const { entry } of entries) retractions.revoke(machine, entry.folder, entry.name);
+    const values = entries.flatMap(({ entry, line }) => {
+      const { folder, name, id, clock, gone } = entry;
+      const flags = [gone === true ? 1 : 0, isSoughtByObject(entry) ? 1 : 0];
+      return [folder, name, machine, id ?? null, pack, ...clock, ...flags, line];
+    });
+    const row = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
     // Another pack of that machine may hold an older one, or the same before it was merged into a pack with a higher number.
     this.s(
-      `INSERT INTO metadata_other (machine, folder, name, id, pack, wall, counter, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (machine, folder, name) DO UPDATE
-       SET id = excluded.id, pack = excluded.pack, wall = excluded.wall, counter = excluded.counter, body = excluded.body
+      `INSERT INTO metadata_other (folder, name, machine, id, pack, wall, counter, gone, by_object, body)
+       VALUES ${entries.map(() => row).join(', ')}
+       ON CONFLICT (folder, name, machine) DO UPDATE SET id = excluded.id, pack = excluded.pack, wall = excluded.wall,
+         counter = excluded.counter, gone = excluded.gone, by_object = excluded.by_object, body = excluded.body
        WHERE excluded.pack = pack OR (excluded.wall, excluded.counter, excluded.pack) > (wall, counter, pack)`,
-    ).run(machine, folder, name, id ?? null, pack, ...clock, lineOf(entry));
+    ).run(values);
   }
 
   addOtherFolder({ machine, pack, folder }: FolderPlace): void {
@@ -231,7 +258,7 @@ export class MetadataTables extends OwnTables {
   }
 
   #parsed(text: string, ...values: unknown[]): TimedEntry[] {
-    return this.all<Body>(text, ...values).flatMap((row) => this.timed(row) ?? []);
+    return this.all<Body>(text, ...values).map((row) => this.timed(row));
   }
 }
 

@@ -232,6 +232,7 @@ export class Directories {
       const listedAt = metadata?.apply === undefined ? now : previousListedAt;
       // To merge so many takes long: who looks meanwhile is served the old rows, and new ones without their metadata.
       if (metadata?.apply !== undefined && !table.isLarge(ino)) this.#unsettled.add(ino);
+      const latest = table.latestIno();
       const changes = await mergeListing(table, ino, entries, order, listedAt, impliesFolders, ends);
       mergedAt = now;
       // Only where the rows follow from the answer alone.
@@ -242,8 +243,10 @@ export class Directories {
       const applied = await this.#applyMetadata(ino, priority, signal);
       this.#noteListed(ino, folder, previousListedAt, now);
       for (const other of changes.doubtful) this.#expired.add(other);
-      const names = new Set([...(isFirst ? [] : changes.names), ...applied.names]);
-      const attributes = [...changes.attributes, ...applied.attributes];
+      const names = new Set(isFirst ? [] : [...changes.names, ...applied.names]);
+      // Nor has anybody seen the inodes that have come with it.
+      const shown = isFirst ? applied.attributes.filter((at) => at <= latest) : applied.attributes;
+      const attributes = [...changes.attributes, ...shown];
       const { contents, lost } = changes;
       if (names.size + attributes.length + lost.length > 0)
         this.#options.onChange(ino, { names, attributes, contents, lost });

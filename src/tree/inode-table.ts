@@ -16,18 +16,8 @@ import { type Ino, type Inode, isFirstName, listedInode, newInode, type Overlay 
 import { type ListedRow, ListedRows } from './listed-rows.js';
 import { NameCache, type Named } from './name-cache.js';
 import { PinTable } from './pin-table.js';
-import {
-  type InodeRow,
-  inodeOf,
-  insertInode,
-  isSamePlace,
-  isSameRow,
-  parametersOf,
-  rowColumns,
-  unindexed,
-  updateInode,
-  updateInodeInPlace,
-} from './rows.js';
+import { RowUpdates } from './row-updates.js';
+import { type InodeRow, inodeOf, insertInode, parametersOf, rowColumns } from './rows.js';
 import { SubdirectoryCounts } from './subdirectory-counts.js';
 import { sweepRows } from './sweeping.js';
 import { UnlistedFiles } from './unlisted-files.js';
@@ -65,8 +55,7 @@ export class InodeTable {
   readonly #children: Statement;
   readonly #childInos: Statement;
   readonly #insert: Statement;
-  readonly #update: Statement;
-  readonly #updateInPlace: Statement;
+  readonly #updates: RowUpdates;
   readonly #highest: Statement;
   readonly #namesAfter: Statement;
   readonly #countUpTo: Statement;
@@ -87,8 +76,7 @@ export class InodeTable {
     this.#children = sql.prepare(`SELECT ${rowColumns} FROM inode WHERE parent = ? ORDER BY ino`).raw();
     this.#childInos = sql.prepare('SELECT ino FROM inode WHERE parent = ? ORDER BY ino').pluck();
     this.#insert = sql.prepare(insertInode);
-    this.#update = sql.prepare(updateInode);
-    this.#updateInPlace = sql.prepare(updateInodeInPlace);
+    this.#updates = new RowUpdates(sql);
     this.further = new FurtherNames(sql);
     // A first name hides a further one that is out of sight, so it comes later.
     const names = sql
@@ -274,7 +262,12 @@ export class InodeTable {
 
   /** The number of objects that have a name, or a little more. To count a million takes longer than `df` may. */
   countAtMost(): number {
-    return (this.#highest.get() as number | null) ?? 0;
+    return this.latestIno();
+  }
+
+  /** What is inserted from now on has a higher number. */
+  latestIno(): Ino {
+    return (this.#highest.get() as number | null) ?? NO_INODE;
   }
 
   insert(fields: Partial<Omit<Inode, 'ino'>> & Pick<Inode, 'parent' | 'name' | 'kind'>): Inode {
@@ -314,13 +307,7 @@ export class InodeTable {
     if (parent !== undefined || change.name !== undefined) this.#toPlace(ino, change);
     const before = this.#required(ino);
     const after = { ...before, ...change };
-    const parameters = parametersOf(after);
-    // A write that changes nothing costs as much as one that does.
-    const old = parametersOf(before);
-    if (!isSameRow(parameters, old)) {
-      if (isSamePlace(parameters, old)) this.#updateInPlace.run([...unindexed(parameters), ino]);
-      else this.#update.run([...parameters, ino]);
-    }
+    this.#updates.write(before, after, change);
     this.#notify(ino, before, after);
     this.#remember(after);
     this.onChange?.(ino, before, after);

@@ -1,6 +1,6 @@
 import type { Timespec } from '../base/timespec.js';
 import type { RemoteEntry } from '../providers/provider.js';
-import type { Ino, Inode, InodeKind } from './inode.js';
+import type { Ino, Inode, InodeKind, Overlay } from './inode.js';
 
 /**
  * A row of table `inode` as SQLite hands it out, in the order of `rowColumns`: an array of 28 values costs a quarter of the
@@ -129,15 +129,7 @@ export function parametersOf(inode: Omit<Inode, 'ino'>): RowParameters {
     inode.listedAt,
     inode.confirmedAt,
     inode.localSize,
-    overlay.mode,
-    overlay.uid,
-    overlay.gid,
-    overlay.atime?.sec ?? null,
-    overlay.atime?.nsec ?? null,
-    overlay.mtime?.sec ?? null,
-    overlay.mtime?.nsec ?? null,
-    overlay.ctime?.sec ?? null,
-    overlay.ctime?.nsec ?? null,
+    ...overlayOf(overlay),
     inode.target,
     inode.rdev,
     inode.furtherNames,
@@ -158,6 +150,12 @@ export function isSamePlace(a: RowParameters, b: RowParameters): boolean {
 /** The parameters of `updateInodeInPlace`, before the row's number. */
 export function unindexed(parameters: RowParameters): RowParameters {
   return parameters.slice(indexedColumns);
+}
+
+/** The parameters of `updateInodeOverlay`, before the row's number. */
+export function overlayOf({ mode, uid, gid, atime, mtime, ctime }: Overlay): RowParameters {
+  const times = [atime, mtime, ctime].flatMap((time) => [time?.sec ?? null, time?.nsec ?? null]);
+  return [mode, uid, gid, ...times];
 }
 
 /** What a query for `InodeRow` selects. */
@@ -194,6 +192,8 @@ export function addListedParameters(all: RowParameters, parent: Ino, name: strin
 export const updateInode = updating(columns);
 /** For a row of which `isSamePlace` holds: a third of the work, and of what goes to the log. */
 export const updateInodeInPlace = updating(columns.slice(indexedColumns));
+/** For a row whose local attributes alone change. */
+export const updateInodeOverlay = updating(columns.slice(columns.indexOf('mode'), columns.indexOf('target')));
 
 function inserting(given: readonly string[], rows: number): string {
   const row = `(${given.map(() => '?').join(', ')})`;

@@ -224,4 +224,29 @@ export const stateMigrations: readonly Migration[] = [
   DROP INDEX metadata_other_by_folder;
   CREATE INDEX metadata_other_by_name ON metadata_other (folder, name);
   `,
+  `
+  -- What one pack holds lies together in the table and in its indexes: one by all ids would be changed all over with each pack.
+  CREATE TABLE metadata_another (
+    folder    TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    machine   TEXT NOT NULL,
+    id        TEXT,
+    pack      INTEGER NOT NULL,
+    wall      INTEGER NOT NULL,
+    counter   INTEGER NOT NULL,
+    gone      INTEGER NOT NULL,                -- 1: a removal
+    by_object INTEGER NOT NULL,                -- 1: looked up by the object alone, and often (isSoughtByObject)
+    body      TEXT NOT NULL,
+    UNIQUE (folder, name, machine)             -- rows have numbers: they are too long for a table that lies in this order
+  );
+  INSERT INTO metadata_another (folder, name, machine, id, pack, wall, counter, gone, by_object, body)
+    SELECT folder, name, machine, id, pack, wall, counter, json_extract(body, '$.gone') IS 1,
+      id IS NOT NULL AND (substr(id, 1, 6) = 'empty:' OR json_extract(body, '$.alias') IS 1 OR json_type(body, '$.names') IS NOT NULL), body
+    FROM metadata_other ORDER BY folder, name, machine;
+  DROP TABLE metadata_other;
+  ALTER TABLE metadata_another RENAME TO metadata_other;
+  CREATE INDEX metadata_other_by_pack ON metadata_other (machine, pack, id);
+  CREATE INDEX metadata_other_by_object ON metadata_other (id) WHERE by_object = 1;
+  CREATE INDEX metadata_other_gone ON metadata_other (folder, name) WHERE gone = 1;
+  `,
 ];

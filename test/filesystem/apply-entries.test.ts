@@ -40,6 +40,7 @@ it('looks up the entries of a folder some hundred at a time, each time anew afte
     turns++;
     if (!isOver) setImmediate(count);
   };
+  let asked = 0;
   const lookUps: number[] = [];
   const shown = new Map<string, number>();
   const rowOf = (name: string) => ({
@@ -48,19 +49,25 @@ it('looks up the entries of a folder some hundred at a time, each time anew afte
     remote: { id: name },
     overlay: {},
     name,
+    parent: 1,
   });
   const pageAfter = (after: string, limit: number): string[] => names.filter((name) => name > after).slice(0, limit);
   const options = {
     table: {
-      get: () => ({ remote: { id: 'folder' } }),
+      get: (ino: number) => (ino === 1 ? { remote: { id: 'folder' } } : rowOf(names[ino - 2] ?? '')),
       transaction: <T>(act: () => T): T => act(),
       further: { find: () => undefined },
-      child: (_: number, name: string) => rowOf(name),
       update: (ino: number) => shown.set(names[ino - 2] ?? '', turns),
-      xattrs: { names: () => [] },
     },
     states: {
-      get: (ino: number) => (shownAlready.has(names[ino - 2] ?? '') ? { place: null, time } : undefined),
+      // What is known of the names is asked for as often as the entries are.
+      namesAfter: (_: number, after: string, limit: number) => {
+        asked++;
+        return pageAfter(after, limit).map((name) => {
+          const state = shownAlready.has(name) ? { place: null, time, timesSet: false } : undefined;
+          return { name, ino: rowOf(name).ino, hasXattrs: false, state };
+        });
+      },
       put: () => undefined,
     },
     store: {
@@ -81,6 +88,7 @@ it('looks up the entries of a folder some hundred at a time, each time anew afte
   await new ApplyEntries(options).to(1, () => Promise.resolve());
   isOver = true;
   expect([...shown.keys()]).toEqual(names.filter((name) => !shownAlready.has(name)));
+  expect(asked).toBe(6);
   // A page whose entries are all shown needs none.
   expect(lookUps).toHaveLength(5);
   expect(new Set(lookUps).size).toBe(lookUps.length);

@@ -117,7 +117,10 @@ describe('a file of the store', () => {
 
   it('is read but for its bad lines', async () => {
     const bytes = await encodePack({ machine, pack: 0 }, [lineOf(entry), '{"half', lineOf({ ...entry, name: 'b' })]);
-    expect(await decodePack(bytes)).toMatchObject({ entries: [{ name: 'n' }, { name: 'b' }], bad: 1 });
+    expect(await decodePack(bytes)).toMatchObject({
+      entries: [{ entry: { name: 'n' } }, { entry: { name: 'b' } }],
+      bad: 1,
+    });
   });
 
   it.each([

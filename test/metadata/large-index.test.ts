@@ -20,23 +20,39 @@ async function accountWith(folders: readonly string[]): Promise<Machine> {
 }
 
 function store(made: Machine, folders: readonly string[]): void {
-  const file = (name: string, header: object, lines: readonly object[]): void => {
-    const all = [{ format: 'syncmount-metadata', version: 1, machine, ...header }, ...lines];
-    made.account.put(
-      `.syncmount/${machine}.${name}.jsonl.gz`,
-      gzipSync(all.map((line) => `${JSON.stringify(line)}\n`).join('')),
-    );
-  };
-  file('index', { pack: 0, packs: { 1: folders } }, []);
-  file('1', { pack: 1 }, [{ folder: 'd1', name: 'x', kind: 'file', clock: [1, 0], mode: '0640' }]);
+  storeFile(made, 'index', { pack: 0, packs: { 1: folders } }, []);
+  storePack(made, [{ folder: 'd1', name: 'x', kind: 'file', clock: [1, 0], mode: '0640' }]);
+}
+
+function storePack(made: Machine, entries: readonly object[]): void {
+  storeFile(made, '1', { pack: 1 }, entries);
+}
+
+function storeFile(made: Machine, name: string, header: object, lines: readonly object[]): void {
+  const all = [{ format: 'syncmount-metadata', version: 1, machine, ...header }, ...lines];
+  const text = all.map((line) => `${JSON.stringify(line)}\n`).join('');
+  made.account.put(`.syncmount/${machine}.${name}.jsonl.gz`, gzipSync(text));
+}
+
+/** The class of all prepared statements. */
+function statementClass(): { run: (...values: unknown[]) => unknown; get: (...values: unknown[]) => unknown } {
+  const state = openDatabase(':memory:', []);
+  const statements = Object.getPrototypeOf(state.sql.prepare('SELECT 1')) as ReturnType<typeof statementClass>;
+  state.close();
+  return statements;
+}
+
+/** The statements that ran while `act` went on, but for those that read many rows. */
+async function statementsOf(act: () => Promise<unknown>): Promise<number> {
+  const statements = statementClass();
+  const spies = [vi.spyOn(statements, 'run'), vi.spyOn(statements, 'get')];
+  await act();
+  return spies.reduce((sum, { mock }) => sum + mock.calls.length, 0);
 }
 
 /** The most statements that changed something between two turns of the event loop, while `act` went on. */
 async function mostChangesInATurn(act: () => Promise<unknown>): Promise<number> {
-  const state = openDatabase(':memory:', []);
-  const statements = Object.getPrototypeOf(state.sql.prepare('SELECT 1')) as { run: (...values: unknown[]) => unknown };
-  state.close();
-  const run = vi.spyOn(statements, 'run');
+  const run = vi.spyOn(statementClass(), 'run');
   let most = 0;
   let isOver = false;
   const look = (): void => {
@@ -75,4 +91,16 @@ it('shows no entry of a folder that it does not list any more', async () => {
   expect(await b.look()).toEqual({ x: '0640' });
   store(a, ['d2']);
   expect(await b.look()).toEqual({});
+});
+
+it('costs a statement for many entries, not one for each', async () => {
+  const a = await accountWith(['d1']);
+  const entries = Array.from({ length: 2000 }, (_, at) => ({ folder: 'd1', name: `file ${at}`, id: `id${at}` }));
+  storePack(
+    a,
+    entries.map((entry) => ({ ...entry, kind: 'file', clock: [2, 0], mode: '0640' })),
+  );
+  const b = new Machine(a.account);
+  expect(await statementsOf(() => b.look())).toBeLessThan(200);
+  expect(Object.keys(b.shown())).toHaveLength(2000);
 });

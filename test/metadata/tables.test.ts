@@ -1,7 +1,7 @@
 /** Look-ups in the tables of the metadata cost the same in a folder of ten entries and of a hundred thousand. */
 import { expect, it } from 'vitest';
 import { openDatabase, type Sql } from '../../src/base/sqlite.js';
-import type { MetadataEntry } from '../../src/metadata/entry.js';
+import { lineOf, type MetadataEntry } from '../../src/metadata/entry.js';
 import { MetadataTables } from '../../src/metadata/tables.js';
 import { stateMigrations } from '../../src/tree/state-schema.js';
 
@@ -63,11 +63,12 @@ it('finds of some names what entriesOfName finds of each', () => {
       kind: 'file',
       clock: [wall, 0],
     });
+    const put = (machine: string, of: MetadataEntry): void =>
+      tables.putOthers(machine, 1, [{ entry: of, line: lineOf(of) }]);
     for (const name of ['a', 'c', 'd']) tables.putOwn(entry('f', name, 1));
-    for (const name of ['a', 'b', 'd', 'e'])
-      tables.putOther('m', 1, { ...entry('f', name, 2), ...(name === 'd' && { gone: true }) });
-    for (const name of ['b', 'c']) tables.putOther('n', 1, entry('f', name, 3));
-    tables.putOther('n', 1, entry('g', 'a', 4));
+    for (const name of ['a', 'b', 'd', 'e']) put('m', { ...entry('f', name, 2), ...(name === 'd' && { gone: true }) });
+    for (const name of ['b', 'c']) put('n', entry('f', name, 3));
+    put('n', entry('g', 'a', 4));
     for (const machine of [null, 'm', 'n'])
       for (const after of ['', 'a', 'c']) {
         const names = tables.timesAfter(machine, 'f', after, 2).map(({ name }) => name);
@@ -92,6 +93,14 @@ it.each<[string, (tables: MetadataTables) => unknown]>([
   for (const detail of plansOf(call)) expect(detail).toMatch(/^SEARCH .*\(.*folder=\?/);
 });
 
-it('finds the entries of an object by its id', () => {
-  for (const detail of plansOf((tables) => tables.entriesOfObject('i'))) expect(detail).toMatch(/^SEARCH .*\(id=\?\)/);
+it('finds what tells of the names of an object, and an object that is an entry alone, by its id', () => {
+  for (const detail of plansOf((tables) => tables.soughtByObject('i'))) expect(detail).toMatch(/^SEARCH .*\(id=\?\)/);
+  for (const detail of plansOf((tables) => tables.entriesOfObject('empty:0')))
+    expect(detail).toMatch(/^SEARCH .*\(id=\?\)/);
+});
+
+it('finds all entries of an object by its id in each pack, for which no index is changed all over with each pack', () => {
+  const [own, packs, ofPack] = plansOf((tables) => tables.entriesOfObject('i'));
+  expect([own, packs]).toEqual([expect.stringMatching(/^SEARCH .*\(id=\?\)/), 'SCAN p']);
+  expect(ofPack).toMatch(/^SEARCH .*\(machine=\? AND pack=\? AND id=\?\)/);
 });

@@ -24,6 +24,10 @@ class Mount {
   /** What waits to be applied. */
   readonly held: ((error?: Error) => void)[] = [];
   isHolding = false;
+  /** What the metadata of the next listing changes. */
+  applied = (): AppliedMetadata => ({ names: [], attributes: [] });
+  /** Names and inodes that the kernel was told to forget. */
+  readonly told: (string | Ino)[] = [];
   retryIn: number | null = null;
 
   constructor() {
@@ -70,7 +74,7 @@ class Mount {
         clock: this.clock,
         log: silentLog,
         ttl,
-        onChange: () => undefined,
+        onChange: (_, { names, attributes }) => this.told.push(...names, ...attributes),
       },
       metadata: {
         visible: (_, entries) => entries,
@@ -85,7 +89,7 @@ class Mount {
       await new Promise<void>((resolve, reject) => {
         this.held.push((error) => (error === undefined ? resolve() : reject(error)));
       });
-    return { names: [], attributes: [] };
+    return this.applied();
   }
 }
 
@@ -179,6 +183,23 @@ describe('a directory that is listed', () => {
     expect(m.provider.counts()).toEqual({ list: 1 });
     expect(m.directories.validity(directory)).toBe(ttl);
   });
+});
+
+it('tells the kernel nothing of inodes that have come with the first listing, whatever is applied to them', async () => {
+  const { m, directory } = await Mount.with('d/x');
+  const ofAll = (): AppliedMetadata => ({
+    names: ['link'],
+    attributes: [directory, ...m.table.children(directory).map(({ ino }) => ino)],
+  });
+  m.told.length = 0;
+  m.applied = ofAll;
+  await m.directories.ensureListed(directory);
+  expect(m.told).toEqual([directory]);
+  m.told.length = 0;
+  m.clock.advance(ttl + 1);
+  await m.directories.ensureListed(directory);
+  const [x] = m.table.children(directory);
+  expect(new Set(m.told)).toEqual(new Set(['link', directory, x?.ino]));
 });
 
 describe('a directory that is known to differ from its listing', () => {

@@ -15,6 +15,7 @@ import type { AppliedMetadata } from '../../tree/listed-metadata.js';
 import { isLocalName } from '../../tree/local-names.js';
 import type { CarriedNames } from './carried-names.js';
 import { appliedTo, inodeKindOf, rootEntryName, specialOf } from './entry-of-inode.js';
+import { KnownRows } from './known-rows.js';
 import type { RowStates } from './row-states.js';
 
 /** Entries that are read from the database at once. A piece of work has fewer than two pages. */
@@ -142,26 +143,29 @@ export class ApplyEntries {
   }
 
   *#applying(work: Work, machines: readonly (string | null)[]): Generator<void, void> {
-    const { store, states } = this.#o;
+    const { store } = this.#o;
     let sinceTurn = 0;
     for (const machine of machines) {
       for (let after: string | undefined = ''; after !== undefined; ) {
         const from = after;
         const page = store.timesAfter(machine, work.folder, from, PAGE);
+        if (page.length === 0) break;
         // Asked for with the first name of which more than the time is needed. No longer than this piece: a program may change one then.
         let entries: ReadonlyMap<string, TimedEntry> | null = null;
         const entryOf = (name: string): TimedEntry | undefined => {
           entries ??= store.entriesAfter(machine, work.folder, from, PAGE);
           return entries.get(name);
         };
+        const rows = new KnownRows(this.#o, work.directory, from, PAGE);
         for (const { name, id, ...time } of page) {
-          if (this.#applyName(work, name, entryOf)) continue;
-          const row = this.#rowOf(work, name, id);
-          if (row !== undefined && isShown(states.get(row.ino)?.time, time)) continue;
+          const named = rows.named(name);
+          if (this.#applyName(work, name, named, entryOf)) continue;
+          const row = this.#rowOf(work, name, id, named);
+          if (row !== undefined && isShown(rows.timeOf(row.ino), time)) continue;
           const timed = entryOf(name);
           // Another machine's entry of the name counts: it has its turn, or had it.
           if (timed?.entry.belongs === undefined && timed !== undefined && compareTimes(timed.time, time) === 0)
-            this.#apply(work, timed, row);
+            this.#apply(work, timed, row, rows);
         }
         after = page.length < PAGE ? undefined : page.at(-1)?.name;
         sinceTurn += page.length;
@@ -173,10 +177,15 @@ export class ApplyEntries {
   }
 
   /** True where the entry that counts is of a further name, or the name is one here: then nothing else is to be applied. */
-  #applyName(work: Work, name: string, entryOf: (name: string) => TimedEntry | undefined): boolean {
+  #applyName(
+    work: Work,
+    name: string,
+    holder: Inode | undefined,
+    entryOf: (name: string) => TimedEntry | undefined,
+  ): boolean {
     const { table, names } = this.#o;
     const found = table.further.find(work.directory, name);
-    const named = found === undefined ? table.child(work.directory, name) : undefined;
+    const named = found === undefined ? holder : undefined;
     // Most entries are of objects that the folder holds.
     if (name === rootEntryName || named?.remote != null) return false;
     const timed = entryOf(name);
@@ -246,16 +255,15 @@ export class ApplyEntries {
   }
 
   /** By the object, wherever it is by now; else by the name. */
-  #rowOf({ directory }: Work, name: string, id: string | null): Inode | undefined {
+  #rowOf({ directory }: Work, name: string, id: string | null, named: Inode | undefined): Inode | undefined {
     const { table } = this.#o;
     if (name === rootEntryName) return table.get(directory);
-    const named = table.child(directory, name);
     if (id === null || named?.remote?.id === id) return named;
     return table.byRemote('file', id) ?? table.byRemote('folder', id) ?? named;
   }
 
-  #apply(work: Work, timed: TimedEntry, row: Inode | undefined): void {
-    const { entry, time } = timed;
+  #apply(work: Work, timed: TimedEntry, row: Inode | undefined, rows: KnownRows): void {
+    const { entry } = timed;
     const { provider } = this.#o;
     const kind = inodeKindOf(entry.kind);
     if (entry.gone === true) {
@@ -271,8 +279,8 @@ export class ApplyEntries {
       return;
     }
     if (!isSpecial(row)) {
-      if (row.kind === kind) this.#show(work, row, timed, time);
-    } else if (isSameSpecial(row, specialOf(entry))) this.#show(work, row, timed, time);
+      if (row.kind === kind) this.#show(work, row, timed, rows);
+    } else if (isSameSpecial(row, specialOf(entry))) this.#show(work, row, timed, rows);
     else if (isSpecial({ kind }) && row.name === entry.name) {
       // Another machine has removed the one and made the other: another inode, because the kernel remembers where a link points.
       this.#detach(work, row);
@@ -291,20 +299,22 @@ export class ApplyEntries {
     if (!isLocalName(entry.name)) return;
     const made = table.insert({ parent: work.directory, name: entry.name, ...specialOf(entry) });
     work.names.push(entry.name);
-    this.#show(work, made, { entry, time }, time);
+    this.#show(work, made, { entry, time });
   }
 
-  #show({ attributes }: Work, row: Inode, timed: TimedEntry, time: LogicalTime): void {
-    const { table, states } = this.#o;
-    const { entry } = timed;
+  #show({ directory, attributes }: Work, row: Inode, timed: TimedEntry, known?: KnownRows): void {
+    const { table } = this.#o;
+    const { entry, time } = timed;
+    const { ino } = row;
+    const rows = known ?? new KnownRows(this.#o, directory, '', 0);
     const { overlay, xattrs } = appliedTo(row, entry);
-    table.update(row.ino, { overlay });
-    for (const name of table.xattrs.names(row.ino)) if (!xattrs.has(name)) table.xattrs.remove(row.ino, name);
-    for (const [name, value] of xattrs) table.xattrs.set(row.ino, name, value);
-    states.put(row.ino, { place: states.get(row.ino)?.place ?? null, time });
-    if (entry.mtime !== undefined) states.noteTimesSet(row.ino);
+    table.update(ino, { overlay });
+    if (rows.hasXattrs(ino))
+      for (const name of table.xattrs.names(ino)) if (!xattrs.has(name)) table.xattrs.remove(ino, name);
+    for (const [name, value] of xattrs) table.xattrs.set(ino, name, value);
+    rows.shows(ino, time, entry.mtime !== undefined);
     this.#addListedNames(row, timed);
-    attributes.push(row.ino);
+    attributes.push(ino);
   }
 
   /** No request: the service has no folders but by their files. */
@@ -326,7 +336,7 @@ export class ApplyEntries {
           return;
         const made = table.insert({ parent: work.directory, name, kind: 'directory', remote: folder });
         work.names.push(name);
-        this.#show(work, made, timed, timed.time);
+        this.#show(work, made, timed);
       }),
     );
   }
