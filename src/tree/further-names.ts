@@ -29,6 +29,8 @@ export class FurtherNames {
   readonly #find: Statement;
   readonly #of: Statement;
   readonly #ofIn: Statement;
+  readonly #newest: Statement;
+  readonly #newestIn: Statement;
   readonly #after: Statement;
   readonly #insert: Statement;
   readonly #move: Statement;
@@ -41,6 +43,10 @@ export class FurtherNames {
     this.#find = sql.prepare('SELECT id, parent, name, ino FROM link WHERE parent = ? AND name = ?');
     this.#of = sql.prepare('SELECT id, parent, name, ino FROM link WHERE ino = ? ORDER BY id');
     this.#ofIn = sql.prepare('SELECT id, parent, name, ino FROM link WHERE ino = ? AND parent = ? ORDER BY id');
+    this.#newest = sql.prepare('SELECT id, parent, name, ino FROM link WHERE ino = ? ORDER BY id DESC LIMIT 1');
+    this.#newestIn = sql.prepare(
+      'SELECT id, parent, name, ino FROM link WHERE ino = ? AND parent = ? ORDER BY id DESC LIMIT 1',
+    );
     this.#after = sql.prepare(
       'SELECT id, parent, name, ino FROM link WHERE parent = ? AND name > ? ORDER BY name LIMIT ?',
     );
@@ -60,6 +66,12 @@ export class FurtherNames {
   /** All of an inode, or those in one directory; oldest first. */
   of(ino: Ino, directory?: Ino): FurtherName[] {
     return (directory === undefined ? this.#of.all(ino) : this.#ofIn.all(ino, directory)) as FurtherName[];
+  }
+
+  /** The one that an inode got last, anywhere or in a directory. */
+  newestOf(ino: Ino, directory?: Ino): FurtherName | undefined {
+    const found = directory === undefined ? this.#newest.get(ino) : this.#newestIn.get(ino, directory);
+    return found as FurtherName | undefined;
   }
 
   /** At most `limit` in a directory that come after `name` in the order of their bytes. */

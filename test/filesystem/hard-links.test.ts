@@ -139,6 +139,25 @@ describe.each(services)('at a service %s', (_, capabilities) => {
     expect(m.isClean()).toBe(true);
   });
 
+  it('all go in the order of a listing with one more request than a file of one name costs', async () => {
+    const m = await withFiles({ a: 'text' });
+    for (let at = 0; at < 20; at++) await ln(m, 'a', `b${at}`);
+    const names = (await m.fs.readdir(await m.ino(''))).map(({ name }) => name);
+    m.provider.counts();
+    for (const name of names) await m.rm(name);
+    expect(m.provider.counts()).toEqual({ move: 1, trash: 1 });
+    expect(m.provider.other.tree()).toEqual({});
+  });
+
+  it('with one request for all snapshots of a backup but the last, of which the oldest goes first', async () => {
+    const m = await withFiles({ 'day0/a': 'text', 'day1/x': '', 'day2/x': '', 'day3/x': '' });
+    for (const day of [1, 2, 3]) await ln(m, `day${day - 1}/a`, `day${day}/a`);
+    m.provider.counts();
+    for (const day of [0, 1, 2]) await m.rm(`day${day}/a`);
+    expect(m.provider.counts()).toEqual({ move: 1 });
+    expect(await m.cat('day3/a')).toBe('text');
+  });
+
   it.each([['before'], ['after']] as const)('a crash %s the request for it loses nothing', async (when) => {
     const m = await withFiles({ a: 'text', 'd/x': '' }, options);
     await m.names('d');

@@ -1,7 +1,10 @@
 /** Look-ups in the tables of the metadata cost the same in a folder of ten entries and of a hundred thousand. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openDatabase, type Sql } from '../../src/base/sqlite.js';
-import { lineOf, type MetadataEntry } from '../../src/metadata/entry.js';
+import { lineOf, type MetadataEntry, type NamePlace } from '../../src/metadata/entry.js';
 import { MetadataTables } from '../../src/metadata/tables.js';
 import { stateMigrations } from '../../src/tree/state-schema.js';
 
@@ -104,3 +107,43 @@ it('finds all entries of an object by its id in each pack, for which no index is
   expect([own, packs]).toEqual([expect.stringMatching(/^SEARCH .*\(id=\?\)/), 'SCAN p']);
   expect(ofPack).toMatch(/^SEARCH .*\(machine=\? AND pack=\? AND id=\?\)/);
 });
+
+it('finds the entries that an earlier version has read', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'syncmount-test-'));
+  const path = join(directory, 'state.db');
+  const lines: MetadataEntry[] = [
+    { folder: 'f', name: 'plain', kind: 'file', clock: [2, 1], id: 'i1', mode: '0600' },
+    { folder: 'f', name: 'first', kind: 'file', clock: [2, 2], id: 'i2', names: [place('also')] },
+    { folder: 'g', name: 'also', kind: 'file', clock: [2, 3], id: 'i2', alias: true, of: place('first') },
+    { folder: 'f', name: 'nothing', kind: 'file', clock: [2, 4], id: 'empty:00' },
+    { folder: 'f', name: 'removed', kind: 'file', clock: [2, 5], gone: true },
+  ];
+  try {
+    const before = stateMigrations.findIndex((step) => step.includes('metadata_another'));
+    const old = openDatabase(path, stateMigrations.slice(0, before));
+    const put = old.sql.prepare(
+      'INSERT INTO metadata_other (machine, folder, name, id, pack, wall, counter, body) VALUES (?, ?, ?, ?, 1, ?, ?, ?)',
+    );
+    for (const entry of lines) put.run('m', entry.folder, entry.name, entry.id ?? null, ...entry.clock, lineOf(entry));
+    old.sql.prepare("INSERT INTO metadata_other_pack (machine, pack, file) VALUES ('m', 1, '{}')").run();
+    old.close();
+    const state = openDatabase(path, stateMigrations);
+    const tables = new MetadataTables(state.sql);
+    const entries = (found: readonly { readonly entry: MetadataEntry }[]) => found.map(({ entry }) => entry);
+    for (const entry of lines) expect(entries(tables.entriesOfName(entry.folder, entry.name))).toEqual([entry]);
+    expect(entries(tables.entriesOfObject('i1'))).toEqual([lines[0]]);
+    expect(entries(tables.soughtByObject('i1'))).toEqual([]);
+    expect(new Set(entries(tables.soughtByObject('i2')))).toEqual(new Set(lines.slice(1, 3)));
+    expect(entries(tables.entriesOfObject('empty:00'))).toEqual([lines[3]]);
+    tables.putOwn({ folder: 'f', name: 'removed', kind: 'file', clock: [1, 0] });
+    expect(tables.supersededIn('f')).toEqual(['removed']);
+    expect(tables.otherNames('m', 1)).toHaveLength(lines.length);
+    state.close();
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+function place(name: string): NamePlace {
+  return { folder: 'f', name, path: [['f', '/']] };
+}

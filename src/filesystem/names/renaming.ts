@@ -7,6 +7,7 @@
 import { codeOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
 import type { RemoteEntry } from '../../providers/provider.js';
+import type { FurtherName } from '../../tree/further-names.js';
 import { type Ino, type Inode, isFirstName, isSpecial, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Caller, RenameFlags } from '../api.js';
 import type { Contents } from '../content/contents.js';
@@ -183,19 +184,18 @@ export class Renaming {
   }
 
   /**
-   * The first name of an inode goes, and it has others: one of them, in the same directory if there is one there, becomes its first, and
+   * The first name of an inode goes, and it has others: the newest of them, in the same directory if there is one there, becomes its first, and
    * its object at the provider gets that name. False where none of them can be reached. The caller holds the inode's name lock.
    */
   async toNextName({ ino }: Inode, caller?: Caller): Promise<boolean> {
-    const { table, files } = this.#core;
+    const { files } = this.#core;
     const state = files.state(ino);
     const isSuspended = state !== undefined && (await this.#uploader.suspend(state));
     try {
       if (state !== undefined) await this.#uploader.adoptStoredAttempt(state);
       const source = inodeOf(this.#core, ino);
       const { parent } = source;
-      const names = table.further.of(ino).filter((one) => this.#relocation.isReachable(one.parent));
-      const next = names.find((one) => one.parent === parent) ?? names[0];
+      const next = parent === null ? undefined : this.#nextName(ino, parent);
       if (parent === null || next === undefined) return false;
       await this.#relocation.ensureFolder(next.parent, caller?.signal);
       const to = { directory: directoryOf(this.#core, next.parent), name: next.name, target: undefined };
@@ -210,6 +210,18 @@ export class Renaming {
     } finally {
       if (isSuspended) this.#uploader.released(state);
     }
+  }
+
+  /**
+   * The newest name, for that is likely to go last: `rm -r` removes names in the order of a listing, and backups the oldest snapshot.
+   * So the object takes another name once, not with each name that goes.
+   */
+  #nextName(ino: Ino, directory: Ino): FurtherName | undefined {
+    const { further } = this.#core.table;
+    const isReachable = (one: FurtherName | undefined): boolean =>
+      one !== undefined && this.#relocation.isReachable(one.parent);
+    const newest = [further.newestOf(ino, directory), further.newestOf(ino)].find(isReachable);
+    return newest ?? further.of(ino).reverse().find(isReachable);
   }
 
   async #carryOut(
