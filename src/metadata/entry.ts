@@ -3,7 +3,7 @@
  * other programs; this is one line of a pack.
  */
 import { z } from 'zod';
-import { isEntryOnly } from './entry-only.js';
+import { isEntryOnly } from './held/entry-only.js';
 import type { LogicalTime } from './logical-time.js';
 
 const wholeNumber = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);

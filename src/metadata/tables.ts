@@ -1,7 +1,7 @@
 /** The store's tables in the state database (tree/state-schema.ts has them all): each statement is part of the caller's transaction. */
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import { type EntryLine, isSoughtByObject, type TimedEntry } from './entry.js';
-import { isEntryOnly } from './entry-only.js';
+import { isEntryOnly } from './held/entry-only.js';
 import type { LogicalTime } from './logical-time.js';
 import { type Body, OwnTables } from './own-tables.js';
 import { indexPack } from './placement.js';
