@@ -21,6 +21,8 @@ export interface BackgroundWritingOptions {
   readonly reader: Pick<MetadataReader, 'refresh'>;
   readonly writer: Pick<MetadataWriter, 'write'>;
   readonly upkeep: Pick<StoreUpkeep, 'run'>;
+  /** Makes the entries that were put off. */
+  readonly writePutOff: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   /** Nothing is written. */
@@ -125,10 +127,11 @@ export class BackgroundWriting {
   }
 
   async #flush(priority: Priority, signal: AbortSignal): Promise<void> {
-    const { tables, writer } = this.#o;
+    const { tables, writer, writePutOff } = this.#o;
     if (tables.unwritten() === 0) return;
     this.#firstChange = null;
     try {
+      await writePutOff();
       await writer.write({ priority, signal });
       this.#lastWrite = this.#time.now();
       this.#failures = 0;

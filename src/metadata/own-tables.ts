@@ -33,6 +33,8 @@ export class OwnTables {
   readonly #statements = new Map<string, Statement>();
   /** This machine's id in the store. */
   machine = '';
+  /** How many entries are to be made before the next write. */
+  putOff: () => number = () => 0;
   /** How often entries have changed. */
   changes = 0;
 
@@ -114,7 +116,11 @@ export class OwnTables {
   /** Changes that the account does not have yet. */
   unwritten(): number {
     const waiting = this.get<{ n: number }>('SELECT COUNT(*) AS n FROM metadata_own WHERE pack IS NULL')?.n ?? 0;
-    return waiting + (this.get<{ n: number | null }>('SELECT SUM(changes) AS n FROM metadata_own_pack')?.n ?? 0);
+    return (
+      this.putOff() +
+      waiting +
+      (this.get<{ n: number | null }>('SELECT SUM(changes) AS n FROM metadata_own_pack')?.n ?? 0)
+    );
   }
 
   hasOwn(): boolean {

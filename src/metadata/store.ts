@@ -37,6 +37,12 @@ export interface MetadataStoreOptions {
   readonly near: (folder: string) => readonly string[];
 }
 
+/** Entries that take long to make, and may change again: `write` puts them into the store. */
+export interface PuttingOff {
+  count(): number;
+  write(): Promise<void>;
+}
+
 /** What is not in the account yet. */
 export interface MetadataStatus {
   /** Changes. */
@@ -57,6 +63,8 @@ export class MetadataStore {
   readonly #reader: MetadataReader;
   readonly #writing: BackgroundWriting;
   readonly #closing = new AbortController();
+  /** Entries that are written only before the store's files are. */
+  puttingOff: PuttingOff = { count: () => 0, write: () => Promise.resolve() };
   #clock: LogicalTime;
 
   constructor(options: MetadataStoreOptions) {
@@ -66,6 +74,7 @@ export class MetadataStore {
     this.#transaction = transaction;
     this.names = new EntryNames(sql);
     this.#tables = new MetadataTables(sql);
+    this.#tables.putOff = () => this.puttingOff.count();
     this.#tables.machine = this.#tables.recall<string>('machine') ?? newMachineId();
     this.#tables.remember('machine', this.#tables.machine);
     this.#clock = this.#tables.recall<LogicalTime>('clock') ?? noTime;
@@ -83,6 +92,7 @@ export class MetadataStore {
       reader: this.#reader,
       writer,
       upkeep,
+      writePutOff: () => this.puttingOff.write(),
       readOnly,
       closing,
     });
@@ -210,6 +220,11 @@ export class MetadataStore {
     const whole = { ...kept, ...entry } as Omit<MetadataEntry, 'clock'>;
     if (before !== undefined && isSameState({ ...whole, clock: [0, 0] } as MetadataEntry, before.entry)) return null;
     return this.#write(whole);
+  }
+
+  /** An entry was put off: it is written with the next files. */
+  putOff(): void {
+    this.#writing.changed();
   }
 
   /** The name is gone. A removal is noted where another machine's entry would bring it back, or where that is not known. */

@@ -9,7 +9,7 @@
  * set its times, or when the service has no object of it. Times of a content that nobody set are the service's business. Editors give
  * each file that they save the mode and owner that it has anyway: that alone makes no entry.
  */
-import { turn } from '../../base/event-loop-turns.js';
+import { inTurns, turn } from '../../base/event-loop-turns.js';
 import { isSameState, type NamePlace, type NewEntry } from '../../metadata/entry.js';
 import { isEntryOnly } from '../../metadata/held/entry-only.js';
 import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
@@ -24,6 +24,7 @@ import { ApplyEntries } from './apply-entries.js';
 import { CarriedNames } from './carried-names.js';
 import { type EntryPlace, entryOfInode, rootEntryName } from './entry-of-inode.js';
 import { ImpliedDirectories } from './implied-directories.js';
+import { PutOffNames } from './put-off-names.js';
 import { type RowState, RowStates } from './row-states.js';
 import { UnknownNames } from './unknown-names.js';
 
@@ -44,6 +45,7 @@ export class AccountMetadata implements ListedMetadata {
   /** Null where the service has directories. */
   readonly #implied: ImpliedDirectories | null;
   readonly #apply: ApplyEntries;
+  readonly #putOff: PutOffNames;
   /** Names of hard links that other machines have given. */
   readonly unknownNames: UnknownNames;
   #isClosed = false;
@@ -55,6 +57,8 @@ export class AccountMetadata implements ListedMetadata {
     this.#impliesFolders = provider.capabilities.folders === 'implied';
     this.#states = new RowStates(table.sql);
     this.#names = new CarriedNames(table, store);
+    this.#putOff = new PutOffNames(table.sql);
+    store.puttingOff = { count: () => this.#putOff.size, write: () => this.#writePutOff() };
     this.#apply = new ApplyEntries({ table, store, provider, states: this.#states, names: this.#names });
     const record = (directory: Inode): void => this.#record(directory.ino, directory);
     this.#implied = this.#impliesFolders
@@ -154,7 +158,7 @@ export class AccountMetadata implements ListedMetadata {
     // Nobody knows any more who has set its times.
     this.#states.noteTimesSet(ino);
     this.#record(ino, inode);
-    this.#names.record(ino);
+    this.#recordFurther(ino, inode);
   }
 
   #dropOrphans(): void {
@@ -184,7 +188,7 @@ export class AccountMetadata implements ListedMetadata {
     if (isSame) return;
     if (before !== null && !this.#table.isMerging) {
       const isMoved = before.parent !== after.parent || before.name !== after.name || before.remote !== after.remote;
-      if (isMoved && after.furtherNames > 0) this.#names.record(ino);
+      if (isMoved) this.#recordFurther(ino, after);
       const old = before.remote;
       if (old?.kind === 'folder' && after.remote !== null && after.remote.id !== old.id)
         this.#folderReplaced(ino, old.id);
@@ -205,8 +209,34 @@ export class AccountMetadata implements ListedMetadata {
   #recordNames(ino: Ino): void {
     const inode = this.#table.get(ino);
     if (inode === undefined) return;
-    this.#names.record(ino);
+    this.#recordFurther(ino, inode);
     this.#record(ino, inode);
+  }
+
+  /** The first name or the object is another one, of which the entry of each further name tells. */
+  #recordFurther(ino: Ino, inode: Omit<Inode, 'ino'>): void {
+    if (PutOffNames.areMany(inode)) this.#putOffNames(ino, true);
+    else this.#names.record(ino);
+  }
+
+  #putOffNames(ino: Ino, withAliases: boolean): void {
+    this.#putOff.add(ino, withAliases);
+    this.store.putOff();
+  }
+
+  /** Writes the entries that were put off. Takes turns with other work. */
+  async #writePutOff(): Promise<void> {
+    const around = <R>(piece: () => R): R => this.#table.transaction(piece);
+    for (let due = this.#putOff.next(); due !== undefined && !this.#isClosed; due = this.#putOff.next()) {
+      const { ino, withAliases } = due;
+      if (withAliases) await inTurns(this.#names.recording(ino), around);
+      if (this.#isClosed) return;
+      around(() => {
+        const inode = this.#table.get(ino);
+        if (inode !== undefined) this.#write(ino, inode, null, this.#states.get(ino));
+        this.#putOff.done(ino);
+      });
+    }
   }
 
   /** The directory got another id at the service: so did the places of what the service does not know in it. */
@@ -244,7 +274,11 @@ export class AccountMetadata implements ListedMetadata {
   }
 
   #record(ino: Ino, inode: Omit<Inode, 'ino'>, before: Omit<Inode, 'ino'> | null = null, known?: RowState): void {
-    const state = known ?? this.#states.get(ino);
+    if (PutOffNames.areMany(inode)) this.#putOffNames(ino, false);
+    else this.#write(ino, inode, before, known ?? this.#states.get(ino));
+  }
+
+  #write(ino: Ino, inode: Omit<Inode, 'ino'>, before: Omit<Inode, 'ino'> | null, state: RowState | undefined): void {
     const place = this.#placeOf(inode);
     const left = state?.place ?? (before === null ? null : this.#placeOf(before));
     if (left !== null && !isSamePlace(left, place)) {
