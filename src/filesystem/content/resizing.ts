@@ -15,6 +15,8 @@ import { baseOf } from './revisions.js';
 interface PendingUploads {
   /** Resolves when a content without writers is stored, or (write-back) is queued. */
   settle(state: FileState): Promise<unknown>;
+  /** Queues a content that no close will. */
+  released(state: FileState): void;
 }
 
 export class Resizing {
@@ -34,7 +36,13 @@ export class Resizing {
     await files.byName(ino, async (state) => {
       await this.truncate(state, change.handle === undefined ? null : files.handle(change.handle), size, signal);
       if (change.mtime !== undefined) state.mtime = null;
-      if (!state.hasWriters()) await orAborted(this.#uploads.settle(state), signal);
+      if (state.hasWriters()) return;
+      const settling = this.#uploads.settle(state).catch((error: unknown) => {
+        // It is cut, whatever the caller is told, and no close will store it.
+        this.#uploads.released(state);
+        throw error;
+      });
+      await orAborted(settling, signal);
     });
   }
 
