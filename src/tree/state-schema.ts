@@ -249,4 +249,11 @@ export const stateMigrations: readonly Migration[] = [
   CREATE INDEX metadata_other_by_object ON metadata_other (id) WHERE by_object = 1;
   CREATE INDEX metadata_other_gone ON metadata_other (folder, name) WHERE gone = 1;
   `,
+  `
+  -- Contents on their way into the root that belong elsewhere (metadata/held/begun-uploads.ts): the service may have one of them.
+  CREATE TABLE held_upload (
+    name  TEXT PRIMARY KEY,                    -- in the root
+    place TEXT NOT NULL                        -- JSON: the folder and the name there
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -16,6 +16,7 @@ import type {
   UploadTarget,
 } from '../../providers/provider.js';
 import type { NamePlace } from '../entry.js';
+import type { BegunUploads } from './begun-uploads.js';
 import { isEntryOnly, newEntryOnlyFile } from './entry-only.js';
 import { type Held, heldName, shownAs } from './held-files.js';
 import { isRefusalOfEmpty } from './refusal-of-empty.js';
@@ -30,6 +31,8 @@ export interface HeldUploadsOptions {
   /** A folder that the mount knows. */
   readonly folderOf: (id: string) => RemoteFolder | null;
   readonly now: () => number;
+  /** Absent where nothing is held in the root. */
+  readonly begun?: BegunUploads;
 }
 
 export class HeldUploads {
@@ -40,8 +43,6 @@ export class HeldUploads {
   #onlyInRootFrom = Number.POSITIVE_INFINITY;
   /** Empty files without an object whose name another client has taken since. */
   readonly #displaced = new Set<string>();
-  /** Where the objects of the root belong whose upload failed, by name: a service may have stored them all the same. */
-  readonly #unconfirmed = new Map<string, NamePlace>();
 
   constructor(options: HeldUploadsOptions) {
     this.#o = options;
@@ -77,7 +78,7 @@ export class HeldUploads {
   }
 
   async #storeInRoot(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
-    const { root, placeOf } = this.#o;
+    const { root, placeOf, begun } = this.#o;
     const { replaces } = target;
     const place = placeOf(target.parentId, target.name);
     if (place === null) throw new ProviderError('not-found', 'its folder is not known', { data: {} });
@@ -92,13 +93,15 @@ export class HeldUploads {
     if (other !== undefined && (other.place.folder !== place.folder || other.place.name !== place.name))
       throw new ProviderError('exists', 'the name in the root is taken by a file of another folder', { data: {} });
     const where = { parentId: root.id, name, ...(there === undefined ? {} : { replaces: there }) };
-    this.#unconfirmed.delete(name);
+    const isUnknown = other === undefined;
+    if (isUnknown) begun?.begin(name, place);
     const stored = await this.#o.provider.upload(where, source, options).catch((error: unknown) => {
-      if (there === undefined) this.#unconfirmed.set(name, place);
+      if (isUnknown) begun?.seek(name, place);
       throw error;
     });
     const object = { id: stored.id, name, place };
     this.#o.held.hold?.(object);
+    if (isUnknown) begun?.end(name);
     if (replaces !== undefined && before === undefined && !isEntryOnly(replaces)) await this.#remove(replaces, options);
     return shownAs(stored, object);
   }
@@ -157,18 +160,19 @@ export class HeldUploads {
     }
   }
 
-  /** Holds the objects whose upload failed and that are there: like every file that was stored without our hearing of it. */
+  /** Holds the objects whose upload was not confirmed and that are there: like every file that was stored without our hearing of it. */
   async holdUnconfirmed(folder: RemoteFolder, entries: readonly RemoteEntry[], options: ListOptions): Promise<void> {
-    const { root } = this.#o;
+    const { root, begun } = this.#o;
+    if (begun === undefined || begun.isEmpty) return;
     const isRoot = folder.id === root.id;
-    if (this.#unconfirmed.size === 0) return;
-    if (!isRoot && ![...this.#unconfirmed.values()].some((place) => place.folder === folder.id)) return;
+    if (!isRoot && !begun.isSoughtIn(folder.id)) return;
     const inRoot = isRoot ? entries : await this.#o.provider.list(root, { ...options, countsAreFresh: false });
     for (const { kind, id, name } of inRoot) {
-      const place = kind === 'file' ? this.#unconfirmed.get(name) : undefined;
+      const place = kind === 'file' ? begun.placeOf(name) : undefined;
       if (place === undefined) continue;
-      this.#unconfirmed.delete(name);
       this.#o.held.hold?.({ id, name, place });
+      begun.end(name);
     }
+    begun.giveUpOld();
   }
 }

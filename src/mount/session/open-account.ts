@@ -25,6 +25,7 @@ import { AccountMetadata } from '../../filesystem/metadata/account-metadata.js';
 import { LocalHeldFiles } from '../../filesystem/metadata/local-held-files.js';
 import { type RetainedVersion, retainedVersions } from '../../filesystem/recovery/retained-versions.js';
 import { resolvePath } from '../../filesystem/resolve-path.js';
+import { BegunUploads } from '../../metadata/held/begun-uploads.js';
 import { HeldFiles } from '../../metadata/held/held-files.js';
 import { HoldingProvider } from '../../metadata/held/holding-provider.js';
 import { hidingOnly } from '../../metadata/hidden-folder.js';
@@ -325,7 +326,14 @@ function assemble(
     }
     const { store } = metadata;
     return new HoldingProvider({
-      ...{ provider, held: new HeldFiles(store, root.id), root, now, folderOf },
+      ...{
+        provider,
+        held: new HeldFiles(store, root.id),
+        root,
+        now,
+        folderOf,
+        begun: new BegunUploads(state.sql, now),
+      },
       prepare: ({ id }, { priority = 'foreground', signal }) => store.prepare(id, priority, signal),
       rootListed: (entries) => void store.learnRoot(entries),
       placeOf: (folder, name) => metadata.placeOf(folder, name),
