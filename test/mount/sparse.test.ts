@@ -59,8 +59,50 @@ h = os.open('d', os.O_RDWR | os.O_CREAT); os.unlink('d'); print(attempt(lambda: 
     expect(await world.out('ls w; cat w/b')).toBe('b\nfirst then');
   };
 
+  /** What is cut out of a file before and after it is stored, and of one that is not on this machine. */
+  const cut = async (): Promise<void> => {
+    const [local, mounted] = await both(`
+f = os.open('f', os.O_RDWR | os.O_CREAT)
+os.write(f, b'x' * 1024 * K); os.fsync(f); print(extents(f))
+fallocate(f, PUNCH | KEEP, 128 * K, 128 * K); print(extents(f))
+os.pwrite(f, b'y' * 64 * K, 160 * K); os.fsync(f); print(extents(f))
+fallocate(f, PUNCH | KEEP, 900 * K, 124 * K); print(extents(f), os.lseek(f, 0, os.SEEK_HOLE), os.lseek(f, 130 * K, os.SEEK_DATA))
+# Whether zeros are a hole is the file system's choice.
+fallocate(f, ZERO, 512 * K, 64 * K); print(os.pread(f, 64 * K, 512 * K) == bytes(64 * K))
+fallocate(f, ZERO, 1020 * K, 8 * K); print(os.fstat(f).st_size); os.close(f)`);
+    expect(mounted).toBe(local);
+    const again = `
+f = os.open('f', os.O_RDWR)
+content = os.pread(f, 2048 * K, 0)
+# Each byte outside of what is told as data is 0.
+told = extents(f); outside = 0
+for (_, end), (start, _) in zip([(0, 0)] + told, told + [(len(content), 0)]): outside += len(content[end:start].strip(bytes(1)))
+print(outside, len(content))
+fallocate(f, PUNCH | KEEP, 256 * K, 128 * K); os.fsync(f)
+print(os.lseek(f, 256 * K, os.SEEK_HOLE) // K, os.lseek(f, 256 * K, os.SEEK_DATA) // K, os.pread(f, 128 * K, 256 * K) == bytes(128 * K))
+fallocate(f, ZERO, 400 * K, 8 * K); print(os.pread(f, 10 * K, 399 * K).count(0) // K)
+os.pwrite(f, b'z', 300 * K); os.close(f)
+import hashlib; print(hashlib.md5(open('f', 'rb').read()).hexdigest())`;
+    const stored = async (): Promise<void> => {
+      await world.untilWaiting(0, 0);
+      const [onDisk, onMount] = await both(again);
+      expect(onMount).toBe(onDisk);
+    };
+    await stored();
+    await world.umount();
+    await world.clearCache();
+    await world.mount(...world.flags);
+    await stored();
+    await world.umount();
+    await world.clearCache();
+    await world.mount(...world.flags);
+    await world.out('cmp w/f "$TOP/w/f"');
+  };
+
   describe('stored at close', () => {
     share([]);
+
+    turns.it('holes and zeros are told before and after the upload, and where nothing is here', cut);
 
     turns.it('fallocate punches holes and zeroes ranges, and what is stored has zeros there', async () => {
       const [local, mounted] = await both(`
@@ -130,6 +172,8 @@ os.close(f); print(os.listdir('.'))`);
 
   describe('with write-back', () => {
     share(['--write-back']);
+
+    turns.it('holes and zeros are told before and after the upload, and where nothing is here', cut);
 
     turns.it('a hole is punched into a file that the kernel writes by itself (passthrough)', async () => {
       const [local, mounted] = await both(`
