@@ -99,6 +99,14 @@ describeEach(overKernel, 'the account carries metadata: $provider', (subject, tu
     await a.umount();
     expect((await storeOf(a)).length).toBeGreaterThan(2);
     a.sandbox.store.remove('/.syncmount');
+    // A machine that has never seen them shows the defaults, and says nothing of it.
+    const fresh = await second(a);
+    expect((await fresh.out(names)).split('\n').toSorted()).toEqual(['d/x|f||644', 'd|d||755']);
+    expect(await fresh.out('cat d/x')).toBe('x');
+    expect(await fresh.status()).toMatchObject({ metadata: { pending: 0 }, failed: [] });
+    await fresh.umount();
+    expect(await fresh.log()).not.toMatch(/"level":"(warn|error)"|"level":[45]0/);
+    expect(a.sandbox.store.tree().filter(({ path }) => path.startsWith('/.syncmount'))).toEqual([]);
     await a.mount(...carried);
     expect(await a.out('stat -c %a d/x; readlink d/l')).toBe('600\nx');
     // Its listing of the root tells.
@@ -283,8 +291,8 @@ done 2> "$TOP/errors"; true`;
   },
 );
 
-/** As many files as a page of a listing has, so that the list of the whole account has several pages. */
-const FOLDERS = 4;
+/** As many files a folder as a page of a listing has, so that the list of the whole account has several pages. */
+const FOLDERS = 10;
 const FILES_EACH = 100;
 
 describeEach(protocols, 'what metadata costs on $provider', (subject, turns) => {
