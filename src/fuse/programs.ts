@@ -50,13 +50,13 @@ export function run(file: string, args: readonly string[]): Promise<Outcome> {
   });
 }
 
-async function unmountCommand(mountpoint: string, lazy: boolean): Promise<Outcome> {
+async function unmountCommand(mountpoint: string, lazy: boolean, force: boolean): Promise<Outcome> {
   if (process.platform === 'darwin') return run('/sbin/umount', [...(lazy ? ['-f'] : []), mountpoint]);
   if (!isRoot()) return run(await findFusermount(), [lazy ? '-uz' : '-u', '--', mountpoint]);
   const umount = await findProgram('umount');
   if (umount === undefined) throw new SyncmountError('fuse-missing', 'umount is not installed: apt install mount');
   // -i: run no helper program of another package. -c: do not resolve the path, because a mount that hangs might never answer.
-  return run(umount, [...(lazy ? ['-l'] : []), '-i', '-c', '--', mountpoint]);
+  return run(umount, [...(lazy ? ['-l'] : []), ...(force ? ['-f'] : []), '-i', '-c', '--', mountpoint]);
 }
 
 export function busyError(mountpoint: string, cause?: unknown): SyncmountError {
@@ -66,9 +66,15 @@ export function busyError(mountpoint: string, cause?: unknown): SyncmountError {
   });
 }
 
-/** Unmounts, or throws: `busy` if the mount is in use (not if lazy), `unmount-failed` otherwise. */
-export async function unmountByProgram(mountpoint: string, options: { lazy: boolean }): Promise<void> {
-  const { code, message } = await unmountCommand(mountpoint, options.lazy);
+/**
+ * Unmounts, or throws: `busy` if the mount is in use (not if lazy), `unmount-failed` otherwise. `force`, which only root can: calls that
+ * wait for the mount's process end with an error.
+ */
+export async function unmountByProgram(
+  mountpoint: string,
+  { lazy, force = false }: { lazy: boolean; force?: boolean },
+): Promise<void> {
+  const { code, message } = await unmountCommand(mountpoint, lazy, force);
   if (code === 0) return;
   if (/busy/i.test(message)) throw busyError(mountpoint);
   throw new SyncmountError('unmount-failed', `cannot unmount ${mountpoint}: ${message.split('\n')[0]}`, {

@@ -7,6 +7,18 @@ import { long } from '../support/extent.js';
 import { describeEach, openWorld, overKernel } from './subjects.js';
 import { cleanUpWorlds, type World } from './world.js';
 
+/** Gets the descriptors of /dev/fuse that a process has, with pidfd_open(2) and pidfd_getfd(2), and keeps them open. */
+const holdsDevice = `
+import ctypes, os, sys, time
+call = ctypes.CDLL(None).syscall
+pid = int(sys.argv[1])
+process = call(434, pid, 0)
+devices = [int(n) for n in os.listdir("/proc/%d/fd" % pid) if os.readlink("/proc/%d/fd/%s" % (pid, n)) == "/dev/fuse"]
+if not devices or any(call(438, process, n, 0) < 0 for n in devices): sys.exit("not held")
+print("held", flush=True)
+time.sleep(600)
+`;
+
 describeEach(overKernel, 'the life of a mount of $provider', (subject, { it, unless }) => {
   cleanUpWorlds();
   let world: World;
@@ -75,6 +87,28 @@ describeEach(overKernel, 'the life of a mount of $provider', (subject, { it, unl
       stderr: expect.stringMatching(/is not mounted/),
     });
   });
+
+  unless((one) => one.provider !== '4shared' || process.getuid?.() !== 0, 'one service will do, and only root may')(
+    'umount clears the mount of a killed process that has left its connection open, on which programs hang',
+    async () => {
+      await world.mount();
+      const { pid } = await world.status();
+      // A thread of it does the same where the kernel has it wait for a lock of such a program.
+      const holder = world.start(`cd /; exec python3 -c '${holdsDevice}' ${pid}`);
+      await holder.first;
+      process.kill(pid, 'SIGKILL');
+      const hanging = world.sh('cat missing');
+      expect(await world.cli(['umount', world.mnt])).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/cleared/),
+      });
+      expect((await hanging).code).not.toBe(0);
+      holder.child.kill();
+      await holder.ended;
+      await world.mount();
+      await world.umount();
+    },
+  );
 
   onOne(
     'a signal that comes as soon as the kernel has the mount ends it, and leaves no dead mountpoint',

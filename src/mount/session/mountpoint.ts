@@ -1,15 +1,19 @@
 /** Checks that a directory can be mounted on, and clears dead mounts of ours on it. */
-import { readdir, stat, statfs } from 'node:fs/promises';
+import { readdir, stat, statfs, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { shellWord } from '../../base/shell-word.js';
 import { fuseSubtype } from '../../fuse/binding.js';
-import { mountAt } from '../../fuse/mount-table.js';
+import { type MountEntry, mountAt } from '../../fuse/mount-table.js';
 import { unmountByProgram } from '../../fuse/programs.js';
 import { isServed, type Registry } from '../control/registry.js';
 
 /** The errors of statfs(2) on a FUSE mount whose process is gone. */
 const DEAD_MOUNT = new Set(['ENOTCONN', 'ECONNABORTED', 'EIO']);
+
+/** A mount that lives answers statfs(2) at once, ms. */
+const ANSWER_PATIENCE_MS = 5000;
 
 /** What waits at a mountpoint for the first access, and is mounted over (`x-systemd.automount`, autofs(5)). */
 export const automountType = 'autofs';
@@ -46,19 +50,35 @@ export async function clearStaleMount(path: string, registry: Registry, log: Log
   // Not asked while its process runs, for a mount that hangs would hang us too. An entry without `mark` is an earlier version's:
   // its number may belong to another process by now.
   if (entry?.mark !== undefined && isServed(entry)) return false;
-  if (!(await isDead(path))) return false;
+  if (!(await isDead(path, entry?.mark !== undefined))) return false;
   log.warn({ path }, 'clearing a mount whose process has died');
-  await unmountByProgram(path, { lazy: true });
+  await abortConnection(mounted);
+  await unmountByProgram(path, { lazy: true, force: true });
   registry.remove(path);
   return true;
 }
 
-/** Asks statfs(2), which the kernel does not cache: it would answer stat(2) even though the process is dead. */
-async function isDead(path: string): Promise<boolean> {
-  try {
-    await statfs(path);
-    return false;
-  } catch (error) {
-    return DEAD_MOUNT.has(codeOf(error) ?? '');
-  }
+/**
+ * Asks statfs(2), which the kernel does not cache: it would answer stat(2) even though the process is dead. A killed process may leave its
+ * connection open: one of its threads tells the kernel about a name, and waits for a lock of somebody who waits for the process. Where
+ * the process is known to be gone (`isGone`), no answer says the same as an error.
+ */
+async function isDead(path: string, isGone: boolean): Promise<boolean> {
+  const over = new AbortController();
+  const answered = statfs(path).then(
+    () => false,
+    (error) => DEAD_MOUNT.has(codeOf(error) ?? ''),
+  );
+  if (!isGone) return await answered;
+  const silent = sleep(ANSWER_PATIENCE_MS, true, { signal: over.signal }).catch(() => true);
+  return await Promise.race([answered, silent]).finally(() => over.abort());
+}
+
+/**
+ * Ends all calls that wait for a FUSE mount, as `umount -f` does for root. The user whose mount it is may, too, where the file system for
+ * that is mounted.
+ */
+async function abortConnection({ device }: MountEntry): Promise<void> {
+  const [, minor] = device.split(':');
+  await writeFile(`/sys/fs/fuse/connections/${minor}/abort`, '1').catch(() => undefined);
 }
