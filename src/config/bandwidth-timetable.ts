@@ -64,8 +64,16 @@ function parseRate(text: string): number | null {
   // Other programs mean KiB by it, we mean bytes elsewhere: a thousand times too slow or too fast would be found late.
   if (/^\d+(\.\d+)?$/.test(text) && Number(text) > 0)
     throw new UsageError(`'${text}' has no unit: ${text}K are so many KiB a second, ${text}B bytes`);
-  const rate = parseSize(text);
+  const rate = parseBytes(text);
   return rate === 0 ? null : rate;
+}
+
+function parseBytes(text: string): number {
+  try {
+    return parseSize(text);
+  } catch (error) {
+    throw new UsageError(`'${text}' is not a bandwidth (such as 5M, 5M:1M or off)`, { cause: error });
+  }
 }
 
 /** What holds at this moment, and the minutes until the next entry; null where there is only one. */

@@ -26,7 +26,7 @@ describe('a limit of the bandwidth', () => {
   it.each([
     ['512', /no unit/],
     ['5M:1M:2M', /not DOWN:UP/],
-    ['fast', /not a size/],
+    ['fast', /not a bandwidth/],
     ['08:00,512K 19:00', /not TIME,LIMIT/],
     ['08:00', /not TIME,LIMIT/],
     ['24:00,1M 08:00,off', /not TIME,LIMIT/],

@@ -9,10 +9,10 @@ const rename = (from: string, to: string): string => `python3 -c "import os; os.
 describe('a directory is renamed on 5sync', () => {
   cleanUpWorlds();
 
-  const open = async (): Promise<World> => {
+  const open = async (...options: readonly string[]): Promise<World> => {
     const world = await openWorld({ provider: '5sync', binding: 'kernel' });
     for (let n = 0; n < 10; n++) await world.sandbox.store.putFile(`/old/sub/f${n}`, `content ${n}`);
-    await world.mount();
+    await world.mount(...options);
     await world.out('ls -R');
     return world;
   };
@@ -78,6 +78,33 @@ describe('a directory is renamed on 5sync', () => {
     faults.clear();
     await world.out(rename('old', 'new'));
     expect(await world.out('ls; cat new/sub/* | wc -c')).toBe('new\n90');
+    expect(paths(world)).toEqual(files('new'));
+  });
+
+  it('is gone under its old name, also for those who have looked while its old files were removed', async () => {
+    const world = await open('--dir-ttl', '1s');
+    const { faults } = world.sandbox;
+    faults.add({ route: '^DELETE ', times: 4, action: { kind: 'stall', ms: 3000, performed: true } });
+    const renaming = world.start(rename('old', 'new'));
+    await world.until('test -e new');
+    await world.out('for i in 1 2 3 4 5 6 7 8; do ls -R > /dev/null; sleep 0.3; done');
+    expect((await renaming.ended).code).toBe(0);
+    await world.until('[ "$(ls)" = new ]');
+    expect(paths(world)).toEqual(files('new'));
+  });
+
+  it('has the newest version of a file that another client stores, and that is seen, meanwhile', async () => {
+    const world = await open('--dir-ttl', '1s', '--deadline', '10s');
+    const { faults } = world.sandbox;
+    // The last copy waits for half of the deadline: the machine sees the new version before.
+    const stall = { kind: 'stall', ms: 60_000, when: 'after' } as const;
+    const rule = faults.add({ route: '^PUT /files$', after: 9, times: 1, action: stall });
+    const renaming = world.start(rename('old', 'new'));
+    await expect.poll(() => faults.fired(rule)).toBe(1);
+    await world.sandbox.store.putFile('/old/sub/f0', 'of another client');
+    expect(await renaming.ended).toMatchObject({ code: 0 });
+    expect(await world.out('cat new/sub/f0')).toBe('of another client');
+    await world.until('[ "$(ls)" = new ]');
     expect(paths(world)).toEqual(files('new'));
   });
 

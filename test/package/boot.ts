@@ -5,7 +5,7 @@
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { liveAtLogin } from './login.js';
+import { liveAtLogin, loginWithoutTheService, storeAtLogin } from './login.js';
 import { Machine, until, whyNoMachine } from './machine.js';
 import { makeNextPackage, upgrade } from './upgrade.js';
 
@@ -114,22 +114,32 @@ export function describeMachine(root: () => string, deb: () => string): void {
     boots(
       'mounts while the service is down, starts a mount anew that hangs, and shuts down with uploads pending',
       (machine) => {
+        expect(machine.boot()).toBe('running');
+        loginWithoutTheService(machine);
         liveWithoutTheService(machine);
         machine.powerOff();
         expect(storedAt(root())).not.toHaveProperty('offline.txt');
+        expect(storedAt(root())).not.toHaveProperty('cas-offline.txt');
       },
     );
 
     boots('stores what the last boot left; a removal of the package leaves mounts whole', (machine) => {
       expect(machine.boot()).toBe('running');
-      // Not at the end of its time: nobody waited for a service that does not answer.
-      const logged = machine.run('journalctl -q -b -1 -o cat -t syncmount');
+      // Of bob. Not at the end of its time: nobody waited for a service that does not answer.
+      const logged = machine.run('journalctl -q -b -1 -o cat -t syncmount _UID=$(id -u bob)');
       expect(logged).toContain('unmounted  mountpoint=/home/bob/cloud left=1');
       expect(logged).not.toContain('the time to stop is over');
+      storeAtLogin(machine);
       upgrade(machine, (rate) => setBandwidth(machine, rate));
       removeThePackage(machine);
       machine.powerOff();
-      expect(storedAt(root())).toMatchObject({ 'offline.txt': 8, 'bob.txt': 4, 'late.txt': 5, 'removed.txt': 8 });
+      expect(storedAt(root())).toMatchObject({
+        'offline.txt': 8,
+        'cas-offline.txt': 8,
+        'bob.txt': 4,
+        'late.txt': 5,
+        'removed.txt': 8,
+      });
       expect(storedAt(root())).toMatchObject({ 'late.bin': 1_500_000, 'pending.bin': 1_500_000, 'upgraded.txt': 9 });
     });
   });
@@ -195,7 +205,6 @@ function writeSlowly(machine: Machine): void {
 }
 
 function liveWithoutTheService(machine: Machine): void {
-  expect(machine.boot()).toBe('running');
   expect(machine.runAs('ann', 'cat work/before.txt; echo offline > work/offline.txt')).toBe('before');
   expect(
     machine.runAs(

@@ -57,6 +57,28 @@ export function liveAtLogin(machine: Machine, setBandwidth: (rate: number) => vo
   ).toMatch(/^the time to stop is over; .*\nunmounted .* left=1\nsuccess$/);
   setBandwidth(0);
   waitForLogout(machine);
+  storeAtLogin(machine);
+}
+
+/** At login while the service is down. The mount shows what was there, and goes on after the signal that logrotate(8) sends. */
+export function loginWithoutTheService(machine: Machine): void {
+  expect(
+    session(
+      machine,
+      `${until('grep -q cas files/cas.txt')}
+      echo offline > files/cas-offline.txt
+      process=$(systemctl --user show -P MainPID ${unit})
+      systemctl --user kill -s HUP ${unit}
+      cat files/cas-offline.txt
+      ${until(`systemctl --user show -P StatusText ${unit} | grep -q 'to upload'`)}
+      [ "$process" = $(systemctl --user show -P MainPID ${unit}) ]`,
+    ),
+  ).toBe('offline');
+  waitForLogout(machine);
+}
+
+/** At the first login after it: stores what waits. */
+export function storeAtLogin(machine: Machine): void {
   session(machine, until(`syncmount status files | grep -q 'state .*everything is stored'`));
   waitForLogout(machine);
 }

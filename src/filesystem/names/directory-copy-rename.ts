@@ -7,7 +7,6 @@
  * the change of the table.
  */
 import pLimit from 'p-limit';
-import { messageOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
 import { type RemoteEntry, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
 import type { SpoolState } from '../../spool/spool-state.js';
@@ -45,6 +44,8 @@ interface Progress {
   readonly copies: Map<Ino, JournaledCopy>;
   /** Journal rows of all copies, also of those that failed. */
   readonly rows: Set<number>;
+  /** Journal row of the old folder, once the table has changed. */
+  left: number | null;
 }
 
 interface Tree {
@@ -84,7 +85,7 @@ export class DirectoryCopyRename {
     if (to.target !== undefined) await this.#namespace.requireEmpty(to.target, caller);
     // The copies go into the folder of the directory in the way. So that directory is there until the table changes, or stays.
     const replaced = to.target === undefined ? null : remoteFolderOf(to.target);
-    const done: Progress = { replaced, folders: new Map(), copies: new Map(), rows: new Set() };
+    const done: Progress = { replaced, folders: new Map(), copies: new Map(), rows: new Set(), left: null };
     try {
       await this.#copyAll(source, tree, to, done, caller);
     } catch (error) {
@@ -93,7 +94,7 @@ export class DirectoryCopyRename {
       if (to.target !== undefined) this.#core.directories.expire(to.target.ino);
       throw error;
     }
-    await this.#removeOld(tree, [...done.copies.values()]);
+    await this.#removeOld(source, done);
   }
 
   /** All that is below a directory. EXDEV where that is too much. */
@@ -174,8 +175,15 @@ export class DirectoryCopyRename {
       const file = inodeOf(this.#core, ino);
       const from = remoteFileOf(file);
       const folder = file.parent === null ? undefined : folders.get(file.parent);
-      const isCopied = from !== null && copies.get(ino)?.from.id === from.id;
-      if (from === null || folder === undefined || isCopied) return;
+      if (from === null || folder === undefined) return;
+      const before = copies.get(ino);
+      if (before !== undefined && revisionKey(before.from) === revisionKey(from)) return;
+      if (before !== undefined) {
+        // A newer version was stored since.
+        copies.delete(ino);
+        rows.delete(before.row);
+        await this.#copies.remove(before.row, before.stored, () => this.#disposal.dispose(before.stored));
+      }
       let row = 0;
       const copying = this.#byCopy.copy(
         file,
@@ -220,9 +228,11 @@ export class DirectoryCopyRename {
   #commit(
     source: Inode,
     { directory, name, target }: NewPlace,
-    { folders, copies }: Progress,
+    done: Progress,
     contents: ReadonlyMap<Ino, SpoolState>,
   ): boolean {
+    const { folders, copies } = done;
+    const old = remoteFolderOf(source);
     const { table, directories, journal, clock } = this.#core;
     if (!this.#isComplete(source.ino, folders, copies, contents)) return false;
     if (target !== undefined) this.#requireOnlyCopies(target, folders, copies);
@@ -244,6 +254,7 @@ export class DirectoryCopyRename {
         }
         this.#copies.commit(row, from);
       }
+      if (old !== null) done.left = this.#copies.leave(old);
       const { overlay } = inodeOf(this.#core, source.ino);
       const ctime = strictlyAfter(overlay.ctime, fromMs(clock.now()));
       table.update(source.ino, { parent: directory.ino, name, overlay: { ...overlay, ctime } });
@@ -304,29 +315,18 @@ export class DirectoryCopyRename {
     if (duplicate !== undefined && duplicate.ino !== ino) table.update(duplicate.ino, { parent: null, remote: null });
   }
 
-  async #removeOld({ directories }: Tree, copies: readonly JournaledCopy[]): Promise<void> {
+  async #removeOld(source: Inode, { copies, left }: Progress): Promise<void> {
     const limit = pLimit(PARALLEL_COPIES);
     await Promise.all(
-      copies.map((copied) =>
+      [...copies.values()].map((copied) =>
         limit(async () => {
           await this.#copies.remove(copied.row, copied.from, () => this.#byCopy.removeOriginal(copied));
           await this.#byCopy.cacheCopied(copied);
         }),
       ),
     );
-    await this.#removeFolders(directories.flatMap((directory) => remoteFolderOf(directory) ?? []));
-  }
-
-  /** Another client's file in one of them keeps it. */
-  async #removeFolders(folders: readonly RemoteFolder[]): Promise<void> {
-    const { provider, log } = this.#core;
-    for (const folder of folders.toReversed()) {
-      try {
-        if ((await provider.list(folder)).length === 0) await provider.remove(folder, { onlyEmpty: true });
-      } catch (error) {
-        log.debug({ id: folder.id }, `an emptied folder stays: ${messageOf(error)}`);
-      }
-    }
+    const old = remoteFolderOf(source);
+    if (old !== null && left !== null) await this.#copies.removeLeft(left, old);
   }
 
   async #undo({ replaced, folders, copies, rows }: Progress): Promise<void> {
@@ -336,7 +336,8 @@ export class DirectoryCopyRename {
     }
     // One whose answer was lost is looked for.
     await this.#copies.undo(rows);
-    await this.#removeFolders([...folders.values()].filter((folder) => folder !== replaced));
+    const [top] = folders.values();
+    if (top !== undefined) await this.#copies.removeMade(top, replaced !== null);
   }
 }
 

@@ -11,6 +11,7 @@ import { storedMd5 } from '../../providers/stored-md5.js';
 import type { Core } from '../core/core.js';
 import { entriesIn, orGone } from '../core/or-gone.js';
 import type { Orphans } from '../uploads/orphans.js';
+import { EmptiedFolders } from './emptied-folders.js';
 
 /** A slow service may store a copy after the request for it was given up: so long it is looked for, ms. */
 export const LOOKED_FOR = 60_000;
@@ -59,6 +60,7 @@ export class Copies {
   readonly #orphans: Orphans;
   readonly #retryLater: () => void;
   readonly #time: SteadyTime;
+  readonly #emptied: EmptiedFolders;
   /** By journal row: copies to undo that are not found yet, and since when each is looked for, by `#time`. */
   readonly #waiting = new Map<number, number>();
 
@@ -68,6 +70,7 @@ export class Copies {
     this.#orphans = orphans;
     this.#retryLater = retryLater;
     this.#time = new SteadyTime(core.clock);
+    this.#emptied = new EmptiedFolders(core, orphans);
   }
 
   /** A copy is about to be stored. Answers the journal row; unless `commit` follows, the copy is removed again. */
@@ -88,19 +91,41 @@ export class Copies {
     this.#orphans.adopt(row, old);
   }
 
+  /** The table is about to know the directory by its new folder: the old one is to go. For the transaction that says so. */
+  leave(folder: RemoteFolder): number {
+    return this.#emptied.note(folder);
+  }
+
+  /** Removes a folder that was left, once its files are gone, at once or in the background. */
+  async removeLeft(row: number, folder: RemoteFolder): Promise<void> {
+    if (!(await this.#emptied.removeNoted(row, folder))) this.#retryLater();
+  }
+
+  /** Removes the empty folders that were made for copies, and those below. `keepsTop`: the first one was there before. */
+  async removeMade(top: RemoteFolder, keepsTop: boolean): Promise<void> {
+    await this.#emptied.remove(top.id, keepsTop);
+  }
+
   /** Removes a file, for which the row stands, at once or in the background. */
   async remove(row: number, file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
     this.#orphans.adopt(row, file);
     if (!(await this.#orphans.removeNoted(row, file, remove))) this.#retryLater();
   }
 
-  /** Is there no copy that is still to be undone? */
+  /** Is there no copy that is still to be undone, and no folder that is still to go? */
   get isEmpty(): boolean {
-    return this.#waiting.size === 0;
+    return this.#waiting.size === 0 && this.#emptied.isEmpty;
   }
 
   async undoWaiting(): Promise<void> {
-    if (!this.isEmpty) await this.undo(new Set(this.#waiting.keys()));
+    if (this.#waiting.size > 0) await this.undo(new Set(this.#waiting.keys()));
+    await this.#emptied.removeWaiting();
+  }
+
+  /** Finishes or undoes what an earlier mount has left. Its orphans come after it. */
+  async recover(): Promise<void> {
+    this.#emptied.recover();
+    await this.undo();
   }
 
   /**
@@ -132,33 +157,7 @@ export class Copies {
       }
     }
     await this.#orphans.retry();
-    for (const [top, isKept] of tops) await this.#removeEmpty(top, isKept);
+    for (const [top, isKept] of tops) await this.#emptied.remove(top, isKept);
     if (!this.#orphans.isEmpty || !this.isEmpty) this.#retryLater();
-  }
-
-  /** The new folder and those below it go, unless somebody else has put a file there. They may be shown by now. */
-  async #removeEmpty(top: string, isKept: boolean): Promise<void> {
-    const { provider, table, log, invalidate } = this.#core;
-    try {
-      const folder = await orGone(provider.stat({ kind: 'folder', id: top }));
-      if (folder?.kind !== 'folder') return;
-      const below: RemoteFolder[] = [folder];
-      for (const one of below)
-        for (const entry of await provider.list(one)) {
-          if (entry.kind === 'file') return;
-          below.push(entry);
-        }
-      for (const one of below.toReversed()) {
-        if (one === folder && isKept) continue;
-        await provider.remove(one, { onlyEmpty: true });
-        const row = table.byRemote('folder', one.id);
-        if (row === undefined) continue;
-        const { parent, name } = row;
-        table.update(row.ino, { parent: null, remote: null });
-        if (parent !== null) setImmediate(() => invalidate({ kind: 'entry', parent, name }));
-      }
-    } catch (error) {
-      log.debug({ id: top }, `an empty folder stays: ${messageOf(error)}`);
-    }
   }
 }

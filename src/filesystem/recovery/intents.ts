@@ -85,7 +85,9 @@ export class Intents {
   hasUnfinished(): boolean {
     return (
       this.#core.state.sql
-        .prepare("SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove', 'held', 'copy', 'exchange')")
+        .prepare(
+          "SELECT 1 FROM intent WHERE kind IN ('replace', 'change', 'remove', 'held', 'copy', 'emptied', 'exchange')",
+        )
         .get() !== undefined
     );
   }
@@ -277,9 +279,10 @@ export class Intents {
       else this.#orphans.adoptHidden(id, file);
     }
     await this.exchanges.recover();
-    await this.copies.undo();
+    await this.copies.recover();
     await this.#orphans.recover();
-    if (!this.#orphans.isEmpty) this.#scheduleRetry();
+    await this.copies.undoWaiting();
+    if (!this.#orphans.isEmpty || !this.copies.isEmpty) this.#scheduleRetry();
     // Replacements are now done or undone at the provider; next, the names here follow.
     await this.#recoverChanges();
   }

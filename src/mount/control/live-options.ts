@@ -1,5 +1,6 @@
 /** The options of a mount that `syncmount set` changes while it runs, and what they say at each moment. */
 import type { Clock } from '../../base/clock.js';
+import type { Log } from '../../base/log.js';
 import { type BandwidthLimit, limitAt } from '../../config/bandwidth-timetable.js';
 import { liveNames, parseLive, resolveOptions } from '../../config/option-texts.js';
 import { type MountOptions, optionSpecs } from '../../config/options.js';
@@ -14,6 +15,7 @@ export interface LiveParts {
     exclude(patterns: readonly string[]): Promise<void>;
   };
   readonly setLogLevel: ((level: MountOptions['logLevel']) => void) | undefined;
+  readonly log: Log;
 }
 
 /** What `status` shows of them; each is absent where nobody limits it. */
@@ -55,6 +57,7 @@ export class LiveOptions {
     const before = this.#options;
     this.#options = next;
     this.#follow();
+    this.#parts.log.info(values, 'options of the mount are changed');
     if (next.transfers !== before.transfers) this.#parts.uploader.setTransfers(next.transfers);
     if (next.logLevel !== before.logLevel) this.#parts.setLogLevel?.(next.logLevel);
     if (next.exclude !== before.exclude) await this.#parts.uploader.exclude(next.exclude);
@@ -94,7 +97,10 @@ export class LiveOptions {
   #follow(): void {
     const { timetable } = this.#options.bwlimit;
     const { limit } = limitAt(timetable, new Date(this.#clock.now()));
-    if (limit.down !== this.#limit?.down || limit.up !== this.#limit.up) this.#parts.bandwidth.set(limit);
+    if (limit.down !== this.#limit?.down || limit.up !== this.#limit.up) {
+      this.#parts.bandwidth.set(limit);
+      if (this.#limit !== null) this.#parts.log.info(limit, 'another limit of bandwidth begins');
+    }
     this.#limit = limit;
     if (timetable.length <= 1 || this.#isFollowing) return;
     this.#isFollowing = true;

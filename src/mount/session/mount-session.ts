@@ -138,7 +138,7 @@ export class MountSession {
       throw error;
     });
     const { uploader } = opened.filesystem;
-    const live = new LiveOptions(options.options, { bandwidth, uploader, setLogLevel }, systemClock);
+    const live = new LiveOptions(options.options, { bandwidth, uploader, setLogLevel, log }, systemClock);
     const session = new MountSession(options, stored, provider, opened, mounted, binding.name, live, meter);
     try {
       await session.#listen();
@@ -228,6 +228,8 @@ export class MountSession {
       case 'set':
         return this.#live.set(args.values ?? {});
       default:
+        if (command === 'pause-uploads' || command === 'resume-uploads')
+          this.#options.log.info({}, command === 'pause-uploads' ? 'uploads are paused' : 'uploads go on');
         return answerCommand(
           { provider: this.#provider, clock: systemClock },
           this.#opened.filesystem,
