@@ -158,6 +158,7 @@ describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) =
 
   it.each([
     ['another file has the new name', (m: Mounted) => m.put('to', 'mine')],
+    ['a file of the same content has the new name', (m: Mounted) => m.put('to', 'source')],
     ['the file has another content', (m: Mounted) => m.put('from', 'mine')],
     ['the file has another name', (m: Mounted) => m.mv('from', 'elsewhere')],
   ])('whose answer is lost is left alone where %s by now', async (_, act) => {
@@ -173,6 +174,20 @@ describe.each([[false], [true]])('a rename by copying (new ids: %s)', (newIds) =
     await rested(m);
     expect(m.provider.other.tree()).toEqual(after);
     expect(await m.names()).toEqual(Object.keys(after).sort());
+  });
+
+  it('that was never stored takes no later one of the same content and name for its copy, where that one died', async () => {
+    const m = await mounted({ provider }, (memory) => {
+      memory.other.put('first', 'same');
+      memory.other.put('second', 'same');
+    });
+    await m.names();
+    m.provider.fail('upload', 'network');
+    expect(await errnoOf(m.mv('first', 'to'))).toBe('ENETUNREACH');
+    await settle();
+    const revived = await rested(await dieAt(m, { method: 'upload', when: 'after' }, () => m.mv('second', 'to')));
+    expect(revived.provider.other.tree()).toEqual({ first: 'same', to: 'same' });
+    expect(await revived.names()).toEqual(['first', 'to']);
   });
 
   it('brings nothing twice: what was copied is read from here', async () => {

@@ -172,6 +172,25 @@ describe('a directory renamed by copying', () => {
     expect(m.isClean()).toBe(true);
   });
 
+  it('leaves a file that a program makes in the place, with the same content, of a copy that was never stored', async () => {
+    const m = await withTree();
+    await m.names('d/deep');
+    m.provider.during('upload', 'before', () => {
+      // So the new folder stays, and keeps its id.
+      m.provider.other.put('e/theirs', 'theirs');
+      throw new ProviderError('network', 'the answer was lost');
+    });
+    expect(await errnoOf(m.mv('d', 'e'))).toBe('ENETUNREACH');
+    await settle();
+    await m.core.directories.refresh(1);
+    expect(await m.names('e')).toEqual(['theirs']);
+    await m.put('e/a', 'one');
+    await m.put('e/b', 'two');
+    await rested(m);
+    expect(m.provider.other.tree()).toEqual({ ...before, 'e/a': 'one', 'e/b': 'two', 'e/theirs': 'theirs' });
+    expect(await m.names('e')).toEqual(['a', 'b', 'theirs']);
+  });
+
   it('is undone where the service stores a copy after its answer was lost', async () => {
     const m = await withTree();
     await m.names('d/deep');

@@ -161,7 +161,8 @@ export class CopyRename {
     const shown = table.child(directory.ino, name);
     // A further name of the file itself becomes its first.
     if (shown?.ino === source.ino) return false;
-    const isCopy = shown?.remote?.id === holder.id;
+    // Only a listing makes a row without times of its own. A program may have stored the same content under the name.
+    const isCopy = shown?.remote?.id === holder.id && shown.overlay.mtime === null;
     if (shown !== undefined && shown.ino !== target?.ino && !isCopy) return true;
     return [shown, target].some((inode) => inode !== undefined && files.state(inode.ino)?.isTouched === true);
   }

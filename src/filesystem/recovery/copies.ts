@@ -133,7 +133,7 @@ export class Copies {
    * looked up now is looked up later, and so is for a while what is not there: a slow service may store it yet.
    */
   async undo(only?: ReadonlySet<number>): Promise<void> {
-    const { state, log, provider } = this.#core;
+    const { state, log, provider, table } = this.#core;
     const rows = state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'copy'").all();
     /** The new folders, and whether each stays. */
     const tops = new Map<string, boolean>();
@@ -147,8 +147,10 @@ export class Copies {
       try {
         const stored = await findCopy(provider, copy, copy);
         if (stored === null && !isLastLook) continue;
+        // A program has stored the same content there since: only a listing makes a row without times of its own.
+        const isMade = stored !== null && (table.byRemote('file', stored.id)?.overlay.mtime ?? null) !== null;
         // Where the original is gone, the copy is all that is left.
-        const isToGo = stored !== null && (await orGone(provider.stat(copy.from))) !== null;
+        const isToGo = stored !== null && !isMade && (await orGone(provider.stat(copy.from))) !== null;
         if (isToGo) this.#orphans.adopt(id, stored);
         else this.drop(id);
         this.#waiting.delete(id);

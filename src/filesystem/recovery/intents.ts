@@ -63,6 +63,7 @@ export class Intents {
     this.copies = new Copies(core, orphans, () => this.#scheduleRetry());
     this.exchanges = new Exchanges(core, moved, () => this.#scheduleRetry());
     this.unsettled = new UnsettledRenames(core, (id) => this.end({ id }));
+    this.unsettled.isSuperseded = (id, rename) => this.#isSuperseded(id, rename);
     this.#onNameRestored = moved;
     // Before anything is listed.
     for (const { file } of this.#asideFiles()) core.provider.hide?.(file);
@@ -296,13 +297,24 @@ export class Intents {
       .all() as IntentRow[];
   }
 
+  /** A later rename by copying goes to the same name: a copy that is found there may be its. */
+  #isSuperseded(id: number, { parent, name, copy }: BegunRename): boolean {
+    if (copy === undefined) return false;
+    const later = this.#core.state.sql.prepare(`
+      SELECT 1 FROM intent WHERE kind = 'change' AND id > ? AND data ->> '$.rename.parent' = ?
+      AND data ->> '$.rename.name' = ? AND data ->> '$.rename.copy' IS NOT NULL
+    `);
+    return later.get(id, parent, name) !== undefined;
+  }
+
   async #recoverChanges(): Promise<void> {
     const { directories, table, log } = this.#core;
     for (const { id, data } of this.#changes()) {
       const { directories: inos, rename } = JSON.parse(data) as Change;
       for (const ino of inos) directories.expire(ino);
       try {
-        const isFinished = rename === undefined || (await this.unsettled.finish(rename));
+        const isFinished =
+          rename === undefined || this.#isSuperseded(id, rename) || (await this.unsettled.finish(rename));
         // A directory that is gone needs no listing.
         const known = inos.filter((ino) => table.get(ino)?.remote != null);
         await Promise.all(known.map((ino) => directories.refresh(ino)));

@@ -34,6 +34,8 @@ export class UnsettledRenames {
   readonly #pending = new Map<number, Unsettled>();
   /** Finishes a rename if its copy is stored. False: there is none. */
   finish: (rename: BegunRename) => Promise<boolean> = () => Promise.resolve(false);
+  /** Has a later rename stored a copy under the same name, or is about to? What is there may be of that one. */
+  isSuperseded: (row: number, rename: BegunRename) => boolean = () => false;
 
   /** Calls `onSettled` with the journal row of a rename that is finished, or whose copy was never stored. */
   constructor(core: Core, onSettled: (row: number) => void) {
@@ -55,7 +57,7 @@ export class UnsettledRenames {
     for (const [row, { rename, failedAt }] of [...this.#pending]) {
       const isLastLook = this.#time.now() >= failedAt + LOOKED_FOR;
       try {
-        const isFinished = await this.#finish(rename);
+        const isFinished = this.isSuperseded(row, rename) || (await this.#finish(rename));
         if (!isFinished && !isLastLook) continue;
         this.#pending.delete(row);
         this.#onSettled(row);
