@@ -66,7 +66,8 @@ describeEach(subjects, '$provider through $binding', (subject, { it: turn, unles
     );
     // 5sync is asked for changes now and then.
     expect(sent.filter((route) => route !== 'GET /changes')).toEqual([]);
-    await world.out('rm a; cat d/l4; stat -c %h d/l4');
+    const seen = await world.sh('rm a; cat d/l4; stat -c %h d/l4; ls d | wc -l');
+    expect(seen).toEqual({ code: 0, stdout: 'x\n99\n100\n', stderr: '' });
     const paths = [...world.storedMd5s().keys()];
     expect(paths.toSorted()).toEqual([expect.stringMatching(/^\/d\/l\d+$/), '/d/y']);
     expect(await world.status()).toMatchObject({ pending: [], failed: [] });
