@@ -74,6 +74,8 @@ if [ "$1" = deb ]; then
   printf 'store:\t/mnt\tsyncmount\tnoauto,config=/given/own,ro 0 0\n' >> /etc/fstab
   # dpkg has a terminal, whose lines end with a carriage return too.
   apt-get purge -y -q syncmount 2>&1 | tr -d '\r' | grep -E '^(syncmount:|  /)'
+  # The system that boots later has this file too.
+  sed -i '\|config=/given/own|d' /etc/fstab
 else
   npm uninstall -g --no-update-notifier syncmount > remove.log 2>&1 || { cat remove.log; exit 1; }
 fi
