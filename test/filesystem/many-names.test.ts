@@ -69,6 +69,24 @@ it('it is written by the next process, where this one dies before', async () => 
   await again.close();
 });
 
+it('a name that becomes the first has its entry at once', async () => {
+  const { table, directory, file, open, link, root } = await withFile();
+  const store = open();
+  for (let at = 0; at < NAMES; at++) link(at);
+  await store.flush();
+  const remote = table.get(file)?.remote;
+  const name = table.further.find(directory, 'l7');
+  if (remote?.kind !== 'file' || name === undefined) throw new Error('the file has no object, or no such name');
+  table.transaction(() => {
+    table.removeName(name);
+    table.update(file, { name: 'l7', remote: { ...remote, name: 'l7' } });
+  });
+  expect(store.entryOf(root.id, 'l7')?.entry).toMatchObject({ id: remote.id });
+  expect(store.entryOf(root.id, 'l7')?.entry.alias).toBeUndefined();
+  expect(store.entryOf(root.id, 'l7')?.entry.gone).toBeUndefined();
+  await store.close();
+});
+
 it('all entries say where the first name is, once that has changed', async () => {
   const { table, file, open, link, root } = await withFile();
   const store = open();

@@ -187,8 +187,7 @@ export class AccountMetadata implements ListedMetadata {
       before.localSize === after.localSize;
     if (isSame) return;
     if (before !== null && !this.#table.isMerging) {
-      const isMoved = before.parent !== after.parent || before.name !== after.name || before.remote !== after.remote;
-      if (isMoved) this.#recordFurther(ino, after);
+      if (hasMoved(before, after)) this.#recordFurther(ino, after);
       const old = before.remote;
       if (old?.kind === 'folder' && after.remote !== null && after.remote.id !== old.id)
         this.#folderReplaced(ino, old.id);
@@ -274,7 +273,8 @@ export class AccountMetadata implements ListedMetadata {
   }
 
   #record(ino: Ino, inode: Omit<Inode, 'ino'>, before: Omit<Inode, 'ino'> | null = null, known?: RowState): void {
-    if (PutOffNames.areMany(inode)) this.#putOffNames(ino, false);
+    // The entry of a name that becomes the first is written at once: until then it would say that the name is a further one, or gone.
+    if (PutOffNames.areMany(inode) && !hasMoved(before, inode)) this.#putOffNames(ino, false);
     else this.#write(ino, inode, before, known ?? this.#states.get(ino));
   }
 
@@ -349,4 +349,10 @@ function isSamePlace(a: EntryPlace, b: EntryPlace | null): boolean {
 
 function isSameEntry(a: NewEntry, b: NewEntry): boolean {
   return isSameState({ ...a, clock: [0, 0] }, { ...b, clock: [0, 0] });
+}
+
+/** Has the first name, its place, or the object changed? */
+function hasMoved(before: Omit<Inode, 'ino'> | null, after: Omit<Inode, 'ino'>): boolean {
+  if (before === null) return false;
+  return before.parent !== after.parent || before.name !== after.name || before.remote !== after.remote;
 }
