@@ -113,6 +113,7 @@ describeEach(
       await world.until('! test -e d/film.mkv');
       const { pid } = await world.status();
       process.kill(pid, 'SIGKILL');
+      await world.shell(`while kill -0 ${pid} 2> /dev/null; do sleep 0.05; done`);
       await signal(world, 'read');
       await signal(world, 'end');
       await running.ended;
