@@ -53,9 +53,8 @@ const STARTS = 2;
 const evidence = process.env.FAULT_EVIDENCE;
 
 /**
- * All cells of a service. A cell in which the request that was to fail was never sent says nothing, and one whose call failed although it
- * was to succeed may say that the machine was so busy that the deadline of the call passed before. Such cells run once more, by
- * themselves, with a longer deadline.
+ * All cells of a service. One in which the request that was to fail was never sent says nothing; one whose call failed although it was to
+ * succeed may say that a busy machine let the deadline pass. Such cells run once more, by themselves, with a longer deadline.
  */
 export async function runMatrix(service: ServiceName, filter?: (cell: Cell) => boolean): Promise<Ran[]> {
   const ran = await runCells(service, filter);
