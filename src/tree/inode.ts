@@ -98,6 +98,11 @@ export function isFirstName(inode: Pick<Inode, 'parent' | 'name'>, parent: Ino, 
   return inode.parent === parent && inode.name === name;
 }
 
+/** Has a program made or changed it? A listing alone gives a row no times of its own. */
+export function hasOwnTimes({ overlay }: Pick<Inode, 'overlay'>): boolean {
+  return overlay.mtime !== null;
+}
+
 /** Bytes that a reader on the mount sees. */
 export function sizeOf(inode: Inode): number {
   if (inode.target !== null) return inode.target.length;

@@ -24,6 +24,19 @@ function withTree(options: Parameters<typeof mounted>[0] = {}): Promise<Mounted>
   });
 }
 
+/** The answer to one of the copies was lost. Another client's file keeps the new folder, and its id. */
+async function withLostCopy(): Promise<Mounted> {
+  const m = await withTree();
+  await m.names('d/deep');
+  m.provider.during('upload', 'before', () => {
+    m.provider.other.put('e/theirs', 'theirs');
+    throw new ProviderError('network', 'the answer was lost');
+  });
+  expect(await errnoOf(m.mv('d', 'e'))).toBe('ENETUNREACH');
+  await settle();
+  return m;
+}
+
 describe('a directory renamed by copying', () => {
   it('keeps the numbers and times of all that is in it, and those who read go on', async () => {
     const m = await withTree();
@@ -173,15 +186,7 @@ describe('a directory renamed by copying', () => {
   });
 
   it('leaves a file that a program makes in the place, with the same content, of a copy that was never stored', async () => {
-    const m = await withTree();
-    await m.names('d/deep');
-    m.provider.during('upload', 'before', () => {
-      // So the new folder stays, and keeps its id.
-      m.provider.other.put('e/theirs', 'theirs');
-      throw new ProviderError('network', 'the answer was lost');
-    });
-    expect(await errnoOf(m.mv('d', 'e'))).toBe('ENETUNREACH');
-    await settle();
+    const m = await withLostCopy();
     await m.core.directories.refresh(1);
     expect(await m.names('e')).toEqual(['theirs']);
     await m.put('e/a', 'one');
@@ -192,15 +197,7 @@ describe('a directory renamed by copying', () => {
   });
 
   it('is undone where the service stores a copy after its answer was lost', async () => {
-    const m = await withTree();
-    await m.names('d/deep');
-    m.provider.during('upload', 'before', () => {
-      // So the new folder stays.
-      m.provider.other.put('e/theirs', 'theirs');
-      throw new ProviderError('network', 'the answer was lost');
-    });
-    expect(await errnoOf(m.mv('d', 'e'))).toBe('ENETUNREACH');
-    await settle();
+    const m = await withLostCopy();
     expect(m.provider.other.tree()).toEqual({ ...before, 'e/theirs': 'theirs' });
     m.provider.other.put('e/a', 'one');
     await rested(m);

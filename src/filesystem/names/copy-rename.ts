@@ -11,7 +11,7 @@ import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { type RemoteEntry, type RemoteFile, revisionKey, type UploadTarget } from '../../providers/provider.js';
 import { WaitBudget } from '../../providers/wait-budget.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
-import { type Inode, remoteFileOf } from '../../tree/inode.js';
+import { hasOwnTimes, type Inode, remoteFileOf } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import type { Contents } from '../content/contents.js';
 import { promoteToCache } from '../content/promotion.js';
@@ -161,8 +161,8 @@ export class CopyRename {
     const shown = table.child(directory.ino, name);
     // A further name of the file itself becomes its first.
     if (shown?.ino === source.ino) return false;
-    // Only a listing makes a row without times of its own. A program may have stored the same content under the name.
-    const isCopy = shown?.remote?.id === holder.id && shown.overlay.mtime === null;
+    // A program may have stored the same content under the name.
+    const isCopy = shown?.remote?.id === holder.id && !hasOwnTimes(shown);
     if (shown !== undefined && shown.ino !== target?.ino && !isCopy) return true;
     return [shown, target].some((inode) => inode !== undefined && files.state(inode.ino)?.isTouched === true);
   }

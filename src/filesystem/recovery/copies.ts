@@ -8,6 +8,7 @@ import { SteadyTime } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
 import { type Provider, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
 import { storedMd5 } from '../../providers/stored-md5.js';
+import { hasOwnTimes } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';
 import { entriesIn, orGone } from '../core/or-gone.js';
 import type { Orphans } from '../uploads/orphans.js';
@@ -147,8 +148,9 @@ export class Copies {
       try {
         const stored = await findCopy(provider, copy, copy);
         if (stored === null && !isLastLook) continue;
-        // A program has stored the same content there since: only a listing makes a row without times of its own.
-        const isMade = stored !== null && (table.byRemote('file', stored.id)?.overlay.mtime ?? null) !== null;
+        const shown = stored === null ? undefined : table.byRemote('file', stored.id);
+        // A program has stored the same content there since.
+        const isMade = shown !== undefined && hasOwnTimes(shown);
         // Where the original is gone, the copy is all that is left.
         const isToGo = stored !== null && !isMade && (await orGone(provider.stat(copy.from))) !== null;
         if (isToGo) this.#orphans.adopt(id, stored);

@@ -6,6 +6,7 @@
  */
 import { messageOf } from '../../base/errors.js';
 import type { RemoteFolder } from '../../providers/provider.js';
+import { hasOwnTimes } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';
 import { orGone } from '../core/or-gone.js';
 import type { Orphans } from '../uploads/orphans.js';
@@ -85,11 +86,11 @@ export class EmptiedFolders {
     }
   }
 
-  /** Has a program made the directory, or something in it? A listing alone gives it no times of its own. */
+  /** Has a program made the directory, or something in it? */
   #isUsed(id: string): boolean {
     const { table } = this.#core;
     const row = table.byRemote('folder', id);
-    return row !== undefined && (row.overlay.mtime !== null || table.children(row.ino).length > 0);
+    return row !== undefined && (hasOwnTimes(row) || table.children(row.ino).length > 0);
   }
 
   /** What a listing has shown of the folder, or is about to show, is out of sight. */

@@ -3,7 +3,7 @@
 import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../../base/clock.js';
+import { steadyTimeOf, systemClock } from '../../base/clock.js';
 import { crashPoint } from '../../base/crash-point.js';
 import { codeOf, SyncmountError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
@@ -332,7 +332,7 @@ function assemble(
         root,
         now,
         folderOf,
-        begun: new BegunUploads(state.sql, now),
+        begun: new BegunUploads(state.sql, () => steadyTimeOf(systemClock).now()),
       },
       prepare: ({ id }, { priority = 'foreground', signal }) => store.prepare(id, priority, signal),
       rootListed: (entries) => void store.learnRoot(entries),
