@@ -25,7 +25,7 @@ const values: { readonly [Name in keyof AcronisReadings]: readonly AcronisReadin
   deleteActionMethod: ['DELETE', 'POST'],
   deletedListed: [false, true],
   nameCase: ['insensitive', 'sensitive'],
-  // Refused is what is above the provider's business: test/mount/refused-content.test.ts.
+  // Refused is what is above the provider's business: test/mount/uploads/refused-content.test.ts.
   emptyContent: ['stored'],
   uploadCase: ['keeps', 'renames'],
   revisionUuid: ['kept', 'new'],

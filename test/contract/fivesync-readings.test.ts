@@ -12,7 +12,7 @@ const values: { readonly [Name in keyof FiveSyncReadings]: readonly FiveSyncRead
   listItems: ['full', 'no-path', 'brief'],
   limitOver100: ['refused', 'clamped'],
   tooLarge: ['400', '413'],
-  // Refused is what is above the provider's business: test/mount/refused-content.test.ts.
+  // Refused is what is above the provider's business: test/mount/uploads/refused-content.test.ts.
   emptyContent: ['stored'],
   existingName: ['new-version', 'new-id', 'duplicate'],
   initBody: ['both', 'json', 'form'],

@@ -28,7 +28,7 @@ const values: { readonly [Name in keyof Readings]: readonly Readings[Name][] } =
   incompleteListed: [true, false],
   incompleteHoldsName: [true, false],
   updateRequiresNames: [true, false],
-  // Refused is what is above the provider's business: test/mount/refused-content.test.ts.
+  // Refused is what is above the provider's business: test/mount/uploads/refused-content.test.ts.
   emptyContent: ['stored'],
   updateNames: ['apply', 'ignore'],
   moveKeepsId: [true, false],

@@ -8,7 +8,7 @@ import {
   parseProviderName,
   wrongCredentialKeys,
 } from '../../src/providers/registry.js';
-import { credentials } from './mini-account.js';
+import { credentials } from './fourshared/mini-account.js';
 
 describe('registry', () => {
   test('names', () => {

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/base/clock.js';
 import { WaitBudget } from '../../src/providers/wait-budget.js';
-import { credentials, providerFor, source } from './mini-account.js';
-import { miniFiveSync } from './mini-fivesync.js';
+import { miniFiveSync } from './fivesync/mini-fivesync.js';
+import { credentials, providerFor, source } from './fourshared/mini-account.js';
 import { json, miniServer } from './mini-server.js';
 
 /** A clock that every sleep moves forward at once. */

@@ -11,7 +11,7 @@ import type { UploadSource } from '../../src/providers/content.js';
 import { contentOf } from '../../src/providers/http/transport/content.js';
 import { Bandwidth } from '../../src/providers/http/transport/token-bucket.js';
 import { ExchangeThread } from '../../src/threads/exchange-thread.js';
-import { type MiniAccount, md5, miniAccount, source } from '../providers/mini-account.js';
+import { type MiniAccount, md5, miniAccount, source } from '../providers/fourshared/mini-account.js';
 import { hangUp } from '../providers/mini-server.js';
 import { stoppedClock } from '../support/test-clock.js';
 

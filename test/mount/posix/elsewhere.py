@@ -13,7 +13,7 @@ What may be compared afterwards:
 - Descriptors of what was removed (`gone`) keep the size, the mode, the place of the next read and the locks. A read gives the
   same bytes, or ESTALE, where it needs some that were not here. The link count and the times are not compared: the mount learns of a
   removal as of an absence in a list. Writes, truncations and changes of attributes are left out: they bring the
-  name back, which no local file system does (test/mount/out-of-reach.test.ts).
+  name back, which no local file system does (test/mount/names/out-of-reach.test.ts).
 """
 import os, shutil, stat, time
 

@@ -1,0 +1,82 @@
+/** What a power cut or a damaged disk does to the spool directory. */
+import { rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Mounted, mounted } from '../harness.js';
+
+describe('after a power cut that left nothing of an unsynced spool file', () => {
+  const cut = async (m: Mounted, damage: (path: string) => void = (path) => truncateSync(path, 0)) => {
+    for (const row of m.core.journal.all()) damage(join(m.directory, 'spool', row.spool));
+    return m.crash({ ...m.options, boot: 'second boot' });
+  };
+
+  it.each([
+    ['is empty', (path: string) => truncateSync(path, 0)],
+    ['is missing', (path: string) => rmSync(path)],
+    ['holds zeros', (path: string) => writeFileSync(path, Buffer.alloc(13))],
+  ])('a small content that close accepted is there, though its file %s', async (_what, damage) => {
+    const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'old'));
+    m.provider.gate('upload');
+    await m.put('a', 'newer content');
+    const revived = await cut(m, damage);
+    expect(await revived.cat('a')).toBe('newer content');
+    await revived.fs.uploader.drain();
+    expect(revived.provider.other.tree()).toEqual({ a: 'newer content' });
+    expect(revived.isClean()).toBe(true);
+    expect(revived.core.state.sql.prepare('SELECT ino FROM kept').all()).toEqual([]);
+  });
+
+  it('what was written after an fsync is gone, and what fsync accepted is there', async () => {
+    const m = await mounted();
+    const handle = await m.create('a');
+    await m.write(handle, 'accepted');
+    await m.fs.fsync(handle);
+    await m.write(handle, 'XXX', 2);
+    const revived = await cut(m);
+    expect(await revived.cat('a')).toBe('accepted');
+  });
+
+  it('a file that was cut after an fsync has no more than it was cut to', async () => {
+    const m = await mounted();
+    const handle = await m.create('a');
+    await m.write(handle, 'accepted');
+    await m.fs.fsync(handle);
+    await m.fs.setattr(await m.ino('a'), { size: 3, handle });
+    const revived = await cut(m);
+    expect(await revived.cat('a')).toBe('acc');
+  });
+});
+
+describe('a spool directory that was damaged', () => {
+  const damaged = async (damage: (path: string) => void) => {
+    const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'good'));
+    m.provider.gate('upload');
+    // Larger than what the journal keeps itself.
+    await m.put('a', 'newer content'.repeat(6000));
+    const name = m.core.journal.all()[0]?.spool ?? '';
+    damage(join(m.directory, 'spool', name));
+    const revived = await m.crash();
+    await revived.fs.uploader.drain();
+    return revived;
+  };
+
+  it.each([
+    ['a missing file', (path: string) => rmSync(path)],
+    ['a file cut short', (path: string) => truncateSync(path, 3)],
+  ])('never has zeros uploaded for %s, and says what happened', async (_what, damage) => {
+    const m = await damaged(damage);
+    expect(m.provider.other.tree()).toEqual({ a: 'good' });
+    expect(m.pending()).toEqual(['/a failed']);
+    expect(m.fs.uploader.pending(m.fs.root)[0]?.code).toBe('EIO');
+    m.fs.uploader.retryFailed();
+    await m.fs.uploader.drain();
+    expect(m.provider.other.tree()).toEqual({ a: 'good' });
+  });
+
+  it('does not give the file of a lost content to another', async () => {
+    const m = await damaged((path) => rmSync(path));
+    await m.put('b', 'something else');
+    await m.fs.uploader.drain();
+    expect(m.provider.other.tree()).toEqual({ a: 'good', b: 'something else' });
+  });
+});

@@ -1,0 +1,45 @@
+/** What `npm ci --ignore-scripts` leaves: every package, and nothing of what its scripts build. */
+import { cp, mkdir, readdir, symlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cleanUpWorlds, createWorld, type World } from '../world.js';
+
+/** A copy of the program without built addons. Answers its main file. */
+async function installUnbuilt(world: World): Promise<string> {
+  const root = join(world.directory, 'unbuilt');
+  const packages = resolve('node_modules');
+  await mkdir(join(root, 'node_modules'), { recursive: true });
+  for (const part of ['bin', 'dist', 'package.json']) await cp(resolve(part), join(root, part), { recursive: true });
+  for (const name of await readdir(packages)) {
+    if (name !== 'better-sqlite3') await symlink(join(packages, name), join(root, 'node_modules', name));
+  }
+  await cp(join(packages, 'better-sqlite3'), join(root, 'node_modules/better-sqlite3'), {
+    recursive: true,
+    filter: (path) => !/better-sqlite3\/(build|deps|src)$/.test(path),
+  });
+  return join(root, 'bin/syncmount.js');
+}
+
+describe('an installation whose addons were not built', () => {
+  cleanUpWorlds();
+
+  it('is told by doctor and by mount in one line, with the commands that build them', async () => {
+    const world = await createWorld();
+    const main = await installUnbuilt(world);
+    const run = (words: string) => world.sh(`cd /; ${process.execPath} '${main}' ${words}`);
+    const mends =
+      /better-sqlite3 is not built for this Node\.js .*: cd \S+ && npm rebuild better-sqlite3 && npm run build:addon\n/;
+    const doctor = await run('doctor');
+    expect(doctor).toMatchObject({ code: 1, stdout: expect.stringMatching(mends), stderr: '' });
+    expect(doctor.stdout).toMatch(/kernel binding: the kernel binding is not built: .*npm run build:addon/);
+    const before = world.sandbox.log.entries().length;
+    for (const command of ['mount work: "$MNT"', 'uploads export /tmp/nowhere']) {
+      const { code, stderr } = await run(command);
+      expect([command, code, stderr]).toEqual([command, 1, expect.stringMatching(mends)]);
+      expect(stderr).toMatch(/^syncmount: [^\n]+\n$/);
+    }
+    // Nothing was asked of the service for it.
+    expect(world.sandbox.log.entries()).toHaveLength(before);
+    expect(await run('status')).toMatchObject({ code: 0, stdout: 'Nothing is mounted.\n' });
+  });
+});
