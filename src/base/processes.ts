@@ -1,5 +1,6 @@
 /** Tells which processes run on this machine, and whether a process number still means the same process. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { codeOf } from './errors.js';
 
 /** The id of the machine's present boot, random(4); null on systems other than Linux. */
@@ -11,16 +12,50 @@ export function bootId(): string | null {
   }
 }
 
-/** Does a process of that id run? One that has ended and waits to be reaped does not. */
-export function isAlive(pid: number): boolean {
+/** `ending`: it was killed or is about to end. It serves nobody any more, but may still have files and locks. */
+export type Life = 'runs' | 'ending' | 'gone';
+
+/** `PF_EXITING` of the kernel, in field 9 of proc_pid_stat(5). */
+const EXITING = 0x4;
+
+export function lifeOf(pid: number): Life {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return codeOf(error) === 'EPERM';
+    return codeOf(error) === 'EPERM' ? 'runs' : 'gone';
   }
-  if (process.platform !== 'linux') return true;
-  const [state] = statOf(pid) ?? ['Z'];
-  return state !== 'Z' && state !== 'X';
+  if (process.platform !== 'linux') return 'runs';
+  const stat = statOf(pid);
+  if (stat === undefined) return 'gone';
+  const [state] = stat;
+  // The first thread has ended. The others may not have: those of a killed process end one by one.
+  if (state === 'Z' || state === 'X') return hasOtherThreads(pid) ? 'ending' : 'gone';
+  return (Number(stat[9 - 3]) & EXITING) !== 0 || isKilled(pid) ? 'ending' : 'runs';
+}
+
+/** Is there a process of that id? One that has ended and waits to be reaped is gone. */
+export function isAlive(pid: number): boolean {
+  return lifeOf(pid) !== 'gone';
+}
+
+function hasOtherThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    // It was reaped meanwhile.
+    return false;
+  }
+}
+
+/** Is a SIGKILL on its way to the process? */
+function isKilled(pid: number): boolean {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const pending = [...status.matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)].map(([, mask]) => BigInt(`0x${mask}`));
+    return pending.some((mask) => (mask & (1n << BigInt(constants.signals.SIGKILL - 1))) !== 0n);
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -7,7 +7,7 @@ import { fuseSubtype } from '../../fuse/binding.js';
 import { mountAt } from '../../fuse/mount-table.js';
 import { unmountByProgram } from '../../fuse/programs.js';
 import { askControl } from '../../mount/control/control.js';
-import { isServed, type RegistryEntry } from '../../mount/control/registry.js';
+import { isServed, type RegistryEntry, serverGone } from '../../mount/control/registry.js';
 import type { DrainProgress, UploadStatus } from '../../mount/control/status.js';
 import { clearStaleMount } from '../../mount/session/mountpoint.js';
 import { waitingContents } from '../../mount/state/waiting-contents.js';
@@ -62,7 +62,7 @@ async function umountOne(context: Context, target: string, options: UmountOption
     const patience = options.force ? FORCE_PATIENCE : undefined;
     const left = await askControl(entry.socket, command, {}, (what) => shown.show(what as DrainProgress), patience);
     shown.end();
-    await processEnds(entry);
+    await serverGone(entry, EXIT_PATIENCE);
     report(left as readonly UploadStatus[]);
   } catch (error) {
     shown.end();
@@ -71,7 +71,7 @@ async function umountOne(context: Context, target: string, options: UmountOption
       return detach(entry);
     }
     if (codeOf(error) !== 'no-answer') throw error;
-    await processEnds(entry);
+    await serverGone(entry, EXIT_PATIENCE);
     if (await mountAt(mountpoint)) return clearDead(context, mountpoint);
     context.registry.remove(mountpoint);
     reportSilent(context, entry);
@@ -139,11 +139,6 @@ function report(left: readonly UploadStatus[]): void {
   if (left.length === 0) return;
   const names = left.map(({ path, error }) => (error === undefined ? path : `${path} (${error})`)).join(', ');
   throw new SyncmountError('left-pending', `unmounted, but not everything is stored; the next mount has it: ${names}`);
-}
-
-async function processEnds(entry: RegistryEntry): Promise<void> {
-  const until = performance.now() + EXIT_PATIENCE;
-  while (isServed(entry) && performance.now() < until) await new Promise((again) => setTimeout(again, 20));
 }
 
 interface Shown {

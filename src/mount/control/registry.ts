@@ -2,10 +2,14 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from '../../base/errors.js';
 import { makeDirectory } from '../../base/make-directory.js';
-import { isAlive, processIdentity } from '../../base/processes.js';
+import { type Life, lifeOf, processIdentity } from '../../base/processes.js';
 import type { BaseDirectories } from '../../config/base-directories.js';
+
+/** How often it is looked whether a process has ended, ms. */
+const LOOK_MS = 20;
 
 export interface RegistryEntry {
   readonly mountpoint: string;
@@ -100,11 +104,27 @@ export class Registry {
 }
 
 /**
- * Does the process of that mount still run? Its number alone does not tell: the kernel gives it to another process later, after
+ * The process of that mount. Its number alone does not tell whether it still runs: the kernel gives it to another process later, after
  * a restart of the machine at once.
  */
-export function isServed({ pid, mark }: Pick<RegistryEntry, 'pid' | 'mark'>): boolean {
-  return isAlive(pid) && (mark === undefined || mark === processIdentity(pid));
+function lifeOfServer({ pid, mark }: Pick<RegistryEntry, 'pid' | 'mark'>): Life {
+  return mark === undefined || mark === processIdentity(pid) ? lifeOf(pid) : 'gone';
+}
+
+/** Does the process of that mount still run? */
+export function isServed(entry: Pick<RegistryEntry, 'pid' | 'mark'>): boolean {
+  return lifeOfServer(entry) === 'runs';
+}
+
+/** Was the process of that mount killed, or does it end, and still has its lock on the account? */
+export function isEnding(entry: Pick<RegistryEntry, 'pid' | 'mark'>): boolean {
+  return lifeOfServer(entry) === 'ending';
+}
+
+/** Waits until the process of that mount is gone, or `patienceMs` are over. */
+export async function serverGone(entry: Pick<RegistryEntry, 'pid' | 'mark'>, patienceMs: number): Promise<void> {
+  const until = performance.now() + patienceMs;
+  while (lifeOfServer(entry) !== 'gone' && performance.now() < until) await sleep(LOOK_MS);
 }
 
 /** Splits entries into mounts whose process runs and mounts whose process has died. */

@@ -14,7 +14,7 @@ import { Bandwidth } from '../../providers/http/transport/token-bucket.js';
 import { DataThreads } from '../../threads/data-threads.js';
 import { type ControlArguments, type ControlCommand, serveControl } from '../control/control.js';
 import { LiveOptions } from '../control/live-options.js';
-import type { Registry } from '../control/registry.js';
+import { isEnding, type Registry, serverGone } from '../control/registry.js';
 import type { DrainProgress, MountStatus, UploadStatus } from '../control/status.js';
 import { type Metered, MountMeter } from '../metrics/meter.js';
 import { chooseBinding } from './bindings.js';
@@ -28,6 +28,9 @@ import { probeOutages } from './outage-probe.js';
 import { makeProvider, renewedProvider } from './provider-factory.js';
 import { type MadeProvider, RenewingProvider } from './renewing-provider.js';
 import { SessionEnd } from './session-end.js';
+
+/** How long a mount waits for a killed process of an earlier one, ms. */
+const ENDING_PATIENCE = 10_000;
 
 export interface MountSessionOptions {
   readonly account: string;
@@ -107,7 +110,13 @@ export class MountSession {
     const { account, mountpoint, registry, log, accounts, setLogLevel } = options;
     const stored = accounts.load(account);
     requireSqlite();
+    const ending = registry
+      .all()
+      .filter((entry) => (entry.account === account || entry.mountpoint === mountpoint) && isEnding(entry));
+    for (const { pid } of ending) options.onWaiting?.(`the process of an earlier mount to end (${pid})`);
     await prepareMountpoint(mountpoint, registry, log);
+    // Until then it has the lock on the account.
+    await Promise.all(ending.map((entry) => serverGone(entry, ENDING_PATIENCE)));
     const binding = await chooseBinding(options.options.binding, log);
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
     const provider = new RenewingProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
