@@ -24,7 +24,7 @@ import { accountRootOf, Restoring } from './restoring.js';
 import { infoNameOf, itemNameOf } from './trash-info.js';
 import { type TrashItem, TrashRecords } from './trash-records.js';
 
-/** An info file without an object is one that a program has just written, or one that a dead program has left: so old, ms. */
+/** An info file of this mount without an object is one that a program has just written, or one that a dead program has left: so old, ms. */
 const LONELY_NOTE_MS = 60 * 60_000;
 /** Removals at once, when the whole trash is emptied. */
 const REMOVALS_AT_ONCE = 8;
@@ -83,6 +83,8 @@ export class Trash {
     this.#restoring = new Restoring(core, parts, this.records, root);
     this.#space = parts.space;
     this.#time = new SteadyTime(core.clock);
+    // No program goes on with what it began in an earlier mount.
+    this.#removeLonelyNotes(Number.POSITIVE_INFINITY);
   }
 
   /** Has the service a trash that can be listed? */
@@ -121,8 +123,10 @@ export class Trash {
   async #reconcile(listed: readonly PlacedEntry[]): Promise<void> {
     const { clock, table } = this.#core;
     const present = new Set(listed.map(({ entry }) => keyOf(entry)));
-    await forEachInTurns(this.records.all(), ({ entry }) => {
-      if (!present.has(keyOf(entry)) && !this.#isOurs(entry)) this.records.remove(entry);
+    await forEachInTurns(this.records.all(), ({ entry, name }) => {
+      if (present.has(keyOf(entry)) || this.#isOurs(entry)) return;
+      this.records.remove(entry);
+      this.records.removeNote('info', infoNameOf(name));
     });
     await forEachInTurns(listed, ({ entry, path }) => {
       if (this.#isOurs(entry)) return;
@@ -133,11 +137,15 @@ export class Trash {
         this.records.put({ entry, name, path: this.#placeOf(entry) ?? path, since: clock.now(), ino });
       } else if (known.ino !== ino) this.records.put({ ...known, ino });
     });
-    const oldest = clock.now() - LONELY_NOTE_MS;
+    this.#removeLonelyNotes(clock.now() - LONELY_NOTE_MS);
+  }
+
+  /** Info files without an object that were last written before that moment, ms since the epoch. */
+  #removeLonelyNotes(before: number): void {
     for (const { name, since } of this.records.notes('info')) {
       const item = itemNameOf(name);
       const isLonely = item === undefined || this.records.named(item) === undefined;
-      if (isLonely && since < oldest) this.records.removeNote('info', name);
+      if (isLonely && since < before) this.records.removeNote('info', name);
     }
   }
 

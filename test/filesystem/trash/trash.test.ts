@@ -273,8 +273,20 @@ describe('a trash directory', () => {
       await settle();
       expect(await revived.names('docs')).toEqual(when === 'before' ? ['a.txt'] : []);
       expect(await revived.names(`${top}/files`)).toEqual(when === 'before' ? [] : ['a.txt']);
-      expect(await revived.cat(`${top}/info/a.txt.trashinfo`)).toBe('Path=docs/a.txt');
+      expect(await revived.names(`${top}/info`)).toEqual(when === 'before' ? [] : ['a.txt.trashinfo']);
+      if (when === 'after') expect(await revived.cat(`${top}/info/a.txt.trashinfo`)).toBe('Path=docs/a.txt');
     }
+  });
+
+  it('keeps no info file of an object that had not gone in, or had come back, when the process died', async () => {
+    const d = await desktopWith({ 'docs/a.txt': 'a', 'docs/b.txt': 'b' });
+    await d.names('docs');
+    await d.discard('docs/b.txt');
+    await d.mv(`${top}/files/b.txt`, 'docs/b.txt');
+    await d.write(`${top}/info/a.txt.trashinfo`, 'Path=docs/a.txt');
+    expect(await d.names(`${top}/info`)).toEqual(['a.txt.trashinfo', 'b.txt.trashinfo']);
+    const revived = new Desktop(await d.m.crash());
+    expect(await revived.names(`${top}/info`)).toEqual([]);
   });
 
   it('keeps the object where it was if the service refuses', async () => {
