@@ -4,6 +4,7 @@ import { createReadStream, existsSync, mkdirSync, readFileSync, rmSync, writeFil
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fetch } from 'undici';
+import { bareRead, bareSmall, bareWrite } from './bare.mjs';
 import { curlRanges, curlUpload } from './curl.mjs';
 import { startLink } from './link.mjs';
 import { cpuOf, residentBytes } from './process.mjs';
@@ -53,6 +54,11 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
     mnt,
     curl: (size, connections) => curlRanges(service, { id: lastId, size, connections, sh }),
     curlUpload: (path, connections) => curlUpload(service, { file: path, connections, sh }),
+    bare: {
+      read: (size) => bareRead(service, { top, id: lastId, size }),
+      write: (source) => bareWrite(service, { top, source }),
+      small: (count) => bareSmall(service, { top, count }),
+    },
     /** The same program with a mount of another service. */
     async service(other) {
       if (other === provider) return this;

@@ -9,7 +9,7 @@
 // the row began or its mount was ready. The watch wakes it every 2 ms, which costs 3 to 6 % of a core: a transfer of 20 s seems to take a
 // second of CPU more than it does. `--no-stalls` leaves it out, for the figures of CPU.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createBench } from './contenders.mjs';
@@ -88,6 +88,9 @@ async function measure(round) {
     stalls: !flag('no-stalls'),
   });
   const { sh, startOurs, startRclone, disk } = bench;
+  // Interrupted, it leaves no mount and no process behind.
+  const interrupted = (signal) => void bench.end().finally(() => process.exit(128 + constants.signals[signal]));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, interrupted);
   try {
     mkdirSync(disk.mnt);
     const hasRclone = !flag('no-rclone') && (await sh('command -v rclone || true')).out !== '';
@@ -106,6 +109,7 @@ async function measure(round) {
     }
     return { names: contenders.map(({ name }) => name), rows: groups.flat() };
   } finally {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.removeListener(signal, interrupted);
     await bench.end();
   }
 }

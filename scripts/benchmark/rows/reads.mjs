@@ -47,6 +47,23 @@ export function readRows(sizes, { sh, dropCaches }) {
       measure: async (c) => (c.curl === undefined ? null : speed(await c.curl(sizes.large, 16), sizes.large)),
     },
     {
+      name: 'read-bare',
+      title: 'the same by a bare program that checks and keeps it, over sixteen connections',
+      unit: 'MB/s',
+      more: true,
+      async measure(c) {
+        if (c.bare === undefined) return null;
+        c.bareRead = await c.bare.read(sizes.large);
+        return speed(c.bareRead, sizes.large);
+      },
+    },
+    {
+      name: 'read-bare-cpu',
+      title: 'CPU of the bare program for it',
+      unit: 's a GiB',
+      measure: async (c) => (c.bareRead === undefined ? null : (c.bareRead.cpu.all * 1024 * MIB) / sizes.large),
+    },
+    {
       name: 'read-page-cache',
       title: 'read again, from the page cache',
       unit: 'MB/s',
@@ -93,13 +110,22 @@ export function readRows(sizes, { sh, dropCaches }) {
         const script = `cat "$MNT/large.bin" > /dev/null & python3 -c "
 import os, random, sys, time
 names = ['%s/tree/%s/%s' % (os.environ['MNT'], d, f) for d in sorted(os.listdir(os.environ['MNT'] + '/tree')) for f in sorted(os.listdir(os.environ['MNT'] + '/tree/' + d))]
-random.seed(7); random.shuffle(names); took = []
+random.seed(7); random.shuffle(names); took = []; late = []
 if os.getuid() == 0: open('/proc/sys/vm/drop_caches', 'w').write('2')
 while len(took) < 100 or (os.path.exists('/proc/' + sys.argv[1]) and len(took) < len(names)):
-    begin = time.monotonic(); os.stat(names[len(took)]); took.append(time.monotonic() - begin); time.sleep(0.004)
-took.sort(); print(took[len(took) * 99 // 100] * 1000)" $!`;
-        return Number((await sh(script, c.mnt)).out);
+    begin = time.monotonic(); os.stat(names[len(took)]); end = time.monotonic(); took.append(end - begin)
+    time.sleep(0.004); late.append(time.monotonic() - end - 0.004)
+for each in (took, late): each.sort(); print(each[len(each) * 99 // 100] * 1000)" $!`;
+        const [stat, wakeUp] = (await sh(script, c.mnt)).out.split('\n').map(Number);
+        c.wakeUp = wakeUp;
+        return stat;
       },
+    },
+    {
+      name: 'wake-busy',
+      title: 'a program that only sleeps is woken, meanwhile, 99 of 100 within',
+      unit: 'ms',
+      measure: async (c) => c.wakeUp ?? null,
     },
     {
       name: 'read-random',

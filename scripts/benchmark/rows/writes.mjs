@@ -1,6 +1,17 @@
 // Files that are written: a large one, many small ones.
 import { MIB, perGib, seconds, speed, spent } from './measures.mjs';
 
+/** What the bare program took of CPU, `times` so much: in all, and on its first thread. */
+function bareCpuRows(name, unit, resultOf, times) {
+  const row = (suffix, title, part) => ({
+    name: `${name}-${suffix}`,
+    title,
+    unit,
+    measure: async (c) => (resultOf(c) === undefined ? null : resultOf(c).cpu[part] * times),
+  });
+  return [row('cpu', 'CPU of the bare program', 'all'), row('cpu-main', 'of it on its first thread', 'main')];
+}
+
 export function writeRows(sizes, { top, sh, until }) {
   const rows = [
     {
@@ -37,6 +48,17 @@ export function writeRows(sizes, { top, sh, until }) {
       measure: async (c) => (c.curlUpload === undefined ? null : (await c.curlUpload(`${top}/written.bin`, 8)).seconds),
     },
     {
+      name: 'write-bare',
+      title: 'the same by a bare program that keeps, checks and sends it',
+      unit: 's',
+      async measure(c) {
+        if (c.bare === undefined) return null;
+        c.bareWrite = await c.bare.write(`${top}/written.bin`);
+        return c.bareWrite.seconds;
+      },
+    },
+    ...bareCpuRows('write-bare', 's a GiB', ({ bareWrite }) => bareWrite, (1024 * MIB) / sizes.written),
+    {
       name: 'write-small',
       title: `${sizes.small} files of 4 KiB, until stored (--write-back)`,
       unit: 's',
@@ -71,6 +93,17 @@ export function writeRows(sizes, { top, sh, until }) {
       unit: 'ms',
       measure: async (c) => (c.isOneLoop && c.smallCpu ? (c.smallCpu.main * 1000) / sizes.small : null),
     },
+    {
+      name: 'small-bare',
+      title: 'so many stored by a bare program that keeps, checks and sends them',
+      unit: 's',
+      async measure(c) {
+        if (c.bare === undefined) return null;
+        c.bareSmall = await c.bare.small(sizes.small);
+        return c.bareSmall.seconds;
+      },
+    },
+    ...bareCpuRows('small-bare', 'ms', ({ bareSmall }) => bareSmall, 1000 / sizes.small),
     {
       name: 'small-1',
       title: `${sizes.small} files of 4 KiB created and read back by one program (--write-back), not waiting for the uploads`,
