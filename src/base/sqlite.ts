@@ -17,10 +17,15 @@ export type Statement = Database.Statement;
 /** One step of a schema: statements that bring it from version `i` to `i + 1`. */
 export type Migration = string;
 
+/** Bytes of log that a change of names needs at most, with what is recorded beside it: a hundred pages. */
+const ROOM_FOR_A_CHANGE = 512 * 1024;
+
 export interface StateDatabase {
   readonly sql: Sql;
   /** Resolves once everything committed before the call is on the disk. */
   durable(): Promise<void>;
+  /** On a full disk: throws ENOSPC where a change of names could not be recorded. See `WriteAheadLog.requireRoom`. */
+  requireRoom(): void;
   close(): void;
 }
 
@@ -63,9 +68,11 @@ export function openDatabase(
   }
   const database = sql;
   const log = new WriteAheadLog(database, path);
+  if (checked) log.prepare();
   return {
     sql: database,
     durable: log.durable,
+    requireRoom: () => log.requireRoom(ROOM_FOR_A_CHANGE),
     close() {
       database.close();
       if (checked) markAsClosed(path);

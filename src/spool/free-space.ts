@@ -10,6 +10,9 @@ const AMPLE_FOR_MS = 100;
 /** Kept free for the journal and the inode table, bytes: on a full disk not even a removal could be recorded. */
 export const RESERVE = 32 * 1024 * 1024;
 
+/** With less free, bytes, a commit may find no room. */
+const SCARCE = 4 * 1024 * 1024;
+
 /** Bytes that contents must leave free on a disk of `totalBytes`: the reserve, on a small disk an eighth. */
 export function reserveOf(totalBytes: number): number {
   return Math.min(RESERVE, Math.floor(totalBytes / 8));
@@ -22,6 +25,7 @@ export class FreeSpace {
   #allowance = 0;
   /** What the disk answered when it was asked last, bytes. */
   #free = 0;
+  #reserve = 0;
   /** Until then that answer will do (`performance.now()`). */
   #ampleUntil = 0;
 
@@ -59,10 +63,12 @@ export class FreeSpace {
     this.#reclaim?.(bytes);
   }
 
-  /** Other programs fill the disk too: where they have eaten into the reserve, this reclaims it. */
-  keepReserve(): void {
+  /** Other programs fill the disk too: where they have eaten into the reserve, this reclaims it. False: nearly nothing is free all the same. */
+  keepReserve(): boolean {
     const free = this.free();
-    if (free < 0) this.#reclaim?.(-free);
+    if (free >= 0) return true;
+    this.#reclaim?.(-free);
+    return this.free() + this.#reserve >= Math.min(SCARCE, this.#reserve / 2);
   }
 
   /** Bytes that contents may still take. Where there are many, the answer may be a tenth of a second old. */
@@ -70,7 +76,8 @@ export class FreeSpace {
     const now = performance.now();
     if (now < this.#ampleUntil) return this.#free;
     const { bavail, blocks, bsize } = statfsSync(this.#directory);
-    this.#free = bavail * bsize - reserveOf(blocks * bsize);
+    this.#reserve = reserveOf(blocks * bsize);
+    this.#free = bavail * bsize - this.#reserve;
     this.#ampleUntil = this.#free < AMPLE ? 0 : now + AMPLE_FOR_MS;
     return this.#free;
   }

@@ -89,8 +89,8 @@ export class Spool {
   }
 
   /** Called before the journal or the inode table is written: see `FreeSpace.keepReserve`. */
-  keepReserve(): void {
-    this.#freeSpace.keepReserve();
+  keepReserve(): boolean {
+    return this.#freeSpace.keepReserve();
   }
 
   /** Never gives out these names: the journal has them, whether their files exist or not. */

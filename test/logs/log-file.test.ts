@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdtempSync,
@@ -41,6 +42,21 @@ describe('a log file', () => {
       'work.log.1': 'line e ..\nline f ..\n',
       'work.log.2': 'line c ..\nline d ..\n',
     });
+  });
+
+  it('begins a new line behind one of which the disk took a part', () => {
+    // The system writes up to the limit of a file's size, as up to the last free byte.
+    const limit = (bytes: number | 'unlimited') =>
+      execFileSync('prlimit', ['--pid', `${process.pid}`, `--fsize=${bytes}:`]);
+    const log = new RotatedFile(path, { ...small, maxSize: 1000 }, clock);
+    limit(12);
+    try {
+      for (const line of ['line one\n', 'line two\n', 'lost\n']) log.write(line);
+    } finally {
+      limit('unlimited');
+    }
+    log.write('line three\n');
+    expect(files()).toEqual({ 'work.log': 'line one\nlin\nline three\n' });
   });
 
   it('goes on where an earlier process has ended, and drops what is too much by now', () => {

@@ -133,7 +133,7 @@ function failureLines({ failed, mountpoint }: MountStatus): string[] {
 export function adviceFor(code: string | undefined): string {
   switch (code) {
     case 'ENOSPC':
-      return 'ENOSPC: the account is full. Free space there (the trash may count), or get more.';
+      return 'ENOSPC: the account is full, or the disk of this machine. Free space there (the trash of an account may count).';
     case 'EDQUOT':
       return 'EDQUOT: a limit of the plan is reached, such as of files in a folder. Remove or move some.';
     case 'EFBIG':

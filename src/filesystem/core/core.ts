@@ -78,11 +78,11 @@ export function directoryOf(core: Core, ino: Ino): Inode {
 
 /**
  * To be called before each change. Throws EROFS on a read-only mount, and keeps free the disk space that the state
- * database needs to record the change.
+ * database needs to record the change: ENOSPC where it has none, before anything happens at the provider.
  */
 export function requireWritable(core: Core): void {
   if (core.options.readOnly) throw new FsError('EROFS', 'the mount is read-only');
-  core.spool.keepReserve();
+  if (!core.spool.keepReserve()) core.state.requireRoom();
 }
 
 /**

@@ -64,9 +64,13 @@ const transient: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'auth',
 ]);
 
+/** The disk of this machine is full. Other programs fill and empty it. */
+const diskFull: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL']);
+
 /** May the same content be stored later without anybody's action? `error` is the one that close() would return. */
 export function isTransient(error: unknown): boolean {
-  return error instanceof FsError && transient.has(codeOf(error.cause) ?? '');
+  const code = codeOf(error instanceof FsError ? error.cause : error) ?? '';
+  return transient.has(code) || diskFull.has(code);
 }
 
 /** Delay before a file that could not be stored is tried again, ms; `tries` made so far, ≥ 1. */

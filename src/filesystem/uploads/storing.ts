@@ -4,7 +4,7 @@
  * Invariant: the journal row is written before each step. A content that cannot be stored stays in its spool file, with the reason in
  * the journal.
  */
-import { codeOf } from '../../base/errors.js';
+import { codeOf, messageOf } from '../../base/errors.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { WaitBudget } from '../../providers/wait-budget.js';
 import type { Digest, SpoolFile } from '../../spool/spool-file.js';
@@ -88,7 +88,8 @@ export class Storing {
       await applyStored(this.#core, contents, state, spool, stored, onSpace);
     } catch (error) {
       if (!signal.aborted) throw this.#refused(state, spool, error);
-      if (!state.unlinked) this.#core.journal.setState(state.ino, state.promised ? 'synced' : 'open');
+      const as = state.promised ? 'synced' : 'open';
+      if (!state.unlinked) this.#record(state, () => this.#core.journal.setState(state.ino, as));
       throw new FsError('EINTR', 'the upload was cancelled', { cause: error });
     }
   }
@@ -103,9 +104,23 @@ export class Storing {
     );
     markLogged(failure);
     if (failure.code === 'ENOSPC') this.#parts.onSpace(null);
-    refuse(this.#core, state, failure.code, `${failure.message}${spaceHint(this.#core, failure)}`);
-    table.update(state.ino, { localSize: spool.size });
+    this.#record(state, () => {
+      refuse(this.#core, state, failure.code, `${failure.message}${spaceHint(this.#core, failure)}`);
+      table.update(state.ino, { localSize: spool.size });
+    });
     return failure;
+  }
+
+  /**
+   * Records how an upload has ended. A full disk may be what it failed for: the row that is there keeps the content, and what follows
+   * depends on the first error.
+   */
+  #record({ ino }: FileState, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#core.log.error({ ino }, `the journal cannot be written: ${messageOf(error)}`);
+    }
   }
 }
 

@@ -6,6 +6,8 @@ import { closeSync, fstatSync, openSync, readdirSync, renameSync, rmSync, statSy
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../../base/clock.js';
 
+const lineEnd = Buffer.from('\n');
+
 export interface Rotation {
   /** A file is full at this size, bytes. */
   readonly maxSize: number;
@@ -21,6 +23,8 @@ export class RotatedFile {
   readonly #clock: Pick<Clock, 'now'>;
   #fd: number;
   #size = 0;
+  /** The disk took a part of the last line only. */
+  #isTorn = false;
   #begunAt = 0;
 
   /** Throws the system's error where the file cannot be opened. */
@@ -41,7 +45,9 @@ export class RotatedFile {
         if (this.#isMoved()) this.reopen();
         else if (!this.#wasCut()) this.#rotate();
       }
-      this.#size += writeSync(this.#fd, bytes);
+      const written = writeSync(this.#fd, this.#isTorn ? Buffer.concat([lineEnd, bytes]) : bytes);
+      this.#size += written;
+      this.#isTorn = written < bytes.length + (this.#isTorn ? 1 : 0);
     } catch {
       // The mount goes on without this line.
     }

@@ -91,7 +91,6 @@ const pathsOf = async (m: Mounted): Promise<string[]> => Object.keys(await shown
 async function quiet(m: Mounted): Promise<void> {
   for (let turn = 0; turn < 4; turn++) {
     await settle();
-    m.fs.retryFailed();
     await m.fs.uploader.drain();
     m.clock.advance(700_000);
   }

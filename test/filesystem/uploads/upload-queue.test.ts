@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { SyncmountError } from '../../../src/base/errors.js';
+
+import { toFsError } from '../../../src/filesystem/core/errno.js';
 import {
+  isTransient,
   LONG_BYTES,
   LONG_WIDTH,
   nextKind,
@@ -10,6 +14,7 @@ import {
   uploadRetryDelay,
 } from '../../../src/filesystem/uploads/policy.js';
 import { UploadQueue, type Verdict } from '../../../src/filesystem/uploads/queue.js';
+import { ProviderError } from '../../../src/providers/errors.js';
 import { TestClock } from '../../support/test-clock.js';
 
 const turn = (): Promise<void> => new Promise((done) => setImmediate(done));
@@ -52,6 +57,18 @@ describe('the choice of the next upload', () => {
   ] as const)('%s', (_, [short, long], [shorts, longs], expected) => {
     const state = { oldest: { short, long }, running: { short: shorts, long: longs } };
     expect(nextKind(state, queueWidth(null))).toBe(expected);
+  });
+
+  it.each([
+    ['the service is out of reach', new ProviderError('network', ''), true],
+    ['the account is full', new ProviderError('quota', ''), false],
+    ['the disk of this machine is full', Object.assign(new Error(), { code: 'ENOSPC' }), true],
+    ['the state database cannot grow', Object.assign(new Error(), { code: 'SQLITE_FULL' }), true],
+    ['a spool file is damaged', new SyncmountError('spool', ''), false],
+  ])('by itself again where %s', (_, cause, expected) => {
+    expect(isTransient(toFsError(cause))).toBe(expected);
+    // A journal that cannot be written fails outside of the errno boundary.
+    if (!(cause instanceof ProviderError)) expect(isTransient(cause)).toBe(expected);
   });
 
   it('waits longer the more often something happens, up to a limit', () => {

@@ -191,4 +191,35 @@ os.close(fd)
       await world.sh('cd /; umount -l "$MNT"; umount -l "$TOP/state" "$TOP/cache" "$TOP/disk"; true');
     }
   });
+
+  onOne(
+    'names are changed and files read while somebody else leaves no byte of the disk, and then all goes on',
+    async () => {
+      await world.sandbox.store.generate('/large.bin', 10 * 1024 * 1024);
+      await world.umount();
+      const fill = (command: string) =>
+        world.sh(`until ! cat /dev/zero >> "$TOP/disk/filled"; do :; done 2>/dev/null; ${command}`);
+      try {
+        await world.out(`
+          mkdir "$TOP/disk"; mount -t tmpfs -o size=64m tmpfs "$TOP/disk"
+          for d in state cache; do rm -rf "$TOP/$d"; mkdir "$TOP/$d" "$TOP/disk/$d"; mount --bind "$TOP/disk/$d" "$TOP/$d"; done`);
+        await world.mount();
+        await world.out('echo one > one; echo two > two; echo three > three');
+        for (const command of ['rm one', 'mkdir d', 'mv two d/', 'chmod 600 d/two', 'ln -s two d/link'])
+          expect(await fill(command), command).toMatchObject({ code: 0, stderr: '' });
+        expect((await fill('echo four > four')).stderr).toMatch(/No space left/);
+        expect((await fill('md5sum < large.bin | cut -c1-32')).stdout).toBe(
+          `${world.sandbox.store.stat('/large.bin')?.md5}\n`,
+        );
+        expect((await fill('df --output=avail -B1 "$TOP/disk" | tail -1')).stdout.trim()).toBe('0');
+        await world.out('rm "$TOP/disk/filled"');
+        expect(await world.out('echo more >> d/two; echo five > five; cat d/link five; stat -c %a d/two')).toBe(
+          'two\nmore\nfive\n600',
+        );
+        await world.umount();
+      } finally {
+        await world.sh('cd /; umount -l "$MNT"; umount -l "$TOP/state" "$TOP/cache" "$TOP/disk"; true');
+      }
+    },
+  );
 });
