@@ -5,6 +5,8 @@ export interface Syncing {
   sync(): Promise<void>;
   /** Writes all again that a failed sync was about. */
   writeAgain(): Promise<void>;
+  /** A sync has failed. */
+  onFailure?(): void;
 }
 
 /**
@@ -14,12 +16,17 @@ export interface Syncing {
  * succeeds, although they are not there. So they are written again before. Callers share: several syncs of one descriptor at a time
  * would share the one error.
  */
-export function repeatableSync({ sync, writeAgain }: Syncing): () => Promise<void> {
+export function repeatableSync({ sync, writeAgain, onFailure }: Syncing): () => Promise<void> {
   let isInDoubt = false;
   return singleFlight(async () => {
     if (isInDoubt) await writeAgain();
     isInDoubt = true;
-    await sync();
+    try {
+      await sync();
+    } catch (error) {
+      onFailure?.();
+      throw error;
+    }
     isInDoubt = false;
   });
 }

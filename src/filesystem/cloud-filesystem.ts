@@ -43,7 +43,7 @@ import { recoverUploads } from './recovery/recovery.js';
 import type { Trash } from './trash/trash.js';
 import { TrashFilesystem } from './trash/trash-filesystem.js';
 import type { Discarding } from './uploads/discarding.js';
-import { makeDurable } from './uploads/durability.js';
+import { makeDurable, withLosses } from './uploads/durability.js';
 import { writersOf } from './uploads/pending.js';
 import type { Uploader } from './uploads/uploader.js';
 
@@ -237,14 +237,18 @@ export class CloudFilesystem implements Filesystem {
     const flush = (): MaybePromise<void> => {
       const handle = this.#core.files.handle(id);
       if (!handle.flags.write) return;
-      return orAborted(this.uploader.flush(handle.state), caller?.signal);
+      const flushed = withLosses(handle, () => this.uploader.flush(handle.state));
+      return orAborted(flushed, caller?.signal);
     };
     return withErrno(flush, this.#failures.ofHandle('flush', id));
   }
 
-  fsync(handle: HandleId): MaybePromise<void> {
-    const sync = () => makeDurable(this.#core, this.#core.files.handle(handle).state, 'synced');
-    return withErrno(sync, this.#failures.ofHandle('fsync', handle));
+  fsync(id: HandleId): MaybePromise<void> {
+    const sync = () => {
+      const handle = this.#core.files.handle(id);
+      return withLosses(handle, () => makeDurable(this.#core, handle.state, 'synced'));
+    };
+    return withErrno(sync, this.#failures.ofHandle('fsync', id));
   }
 
   fsyncDirectory(directory: Ino, caller?: Caller): MaybePromise<void> {

@@ -25,8 +25,6 @@ import { localSeek, nextData, nextHole, writeAgain, zeroRange } from './sparse.j
 import type { SpoolState } from './spool-state.js';
 import { HASH_CHUNK, WriteDigest, type WrittenFile } from './write-digest.js';
 
-export type { Digest } from '../base/running-digest.js';
-
 const syncFile = promisify(fdatasync);
 const truncateFile = promisify(ftruncate);
 const appendPart = async (fd: number, data: Uint8Array): Promise<number> =>
@@ -48,13 +46,15 @@ export interface SpoolFileOptions {
   readonly hasher?: ContentHasher | undefined;
   /** Without them zeros are written, and all of the file counts as data. */
   readonly sparse?: SparseCalls | undefined;
-  readonly syncFile?: typeof syncFile;
+  readonly syncFile?: typeof syncFile | undefined;
 }
 
 export class SpoolFile {
   readonly path: string;
   /** The kernel writes to the file too (passthrough); the size of the content is that of the file. */
   isShared = false;
+  /** How many syncs have failed. */
+  losses = 0;
   #base: RemoteFile | null;
   #size: number;
   #baseEnd: number;
@@ -64,7 +64,6 @@ export class SpoolFile {
   readonly #hasher: ContentHasher;
   readonly #sparse: SparseCalls | undefined;
   readonly #syncFile: typeof syncFile;
-  /** Null: hashed only when `digest` is called. */
   readonly #writeDigest: WriteDigest | null;
   readonly #uses = new InUse();
   /** Changes happen one after the other: bytes of the base must not overwrite bytes that a program wrote meanwhile. */
@@ -277,6 +276,7 @@ export class SpoolFile {
 
   readonly #sync = repeatableSync({
     sync: () => this.#syncFile(this.#file()),
+    onFailure: () => void this.losses++,
     writeAgain: async () => {
       // The kernel may write to it in this very moment.
       if (this.isShared) throw new SyncmountError('spool', `the disk has failed to store ${this.path}`);

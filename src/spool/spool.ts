@@ -46,6 +46,8 @@ export interface SpoolOptions {
   readonly hasher?: ContentHasher | undefined;
   /** See `SpoolFileOptions`. */
   readonly sparse?: SparseCalls | undefined;
+  /** See `SpoolFileOptions`. */
+  readonly syncFile?: SpoolFileOptions['syncFile'];
 }
 
 export class Spool {
@@ -72,6 +74,7 @@ export class Spool {
       digestBlockBytes,
       hasher,
       sparse,
+      syncFile,
     }: SpoolOptions = {},
   ) {
     this.directory = directory;
@@ -80,7 +83,7 @@ export class Spool {
     this.takesCacheFiles = takesCacheFiles;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#freeSpace = new FreeSpace(directory, reclaim);
-    this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes, hasher, sparse };
+    this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes, hasher, sparse, syncFile };
     this.freeSpaceWatch = new FreeSpaceWatch(this.#freeSpace, `${directory}.reserve`, clock);
     // Names count up and are never used twice, so that no file left by a crash is taken for a new one. They begin at the time: a state
     // database that was put back to an earlier day has rows whose files went long ago, and would find other contents under their names.

@@ -19,7 +19,7 @@ import { FsError } from '../../src/filesystem/core/fs-error.js';
 import { OpenFiles } from '../../src/filesystem/core/open-files.js';
 import { ProviderError } from '../../src/providers/errors.js';
 import { Journal } from '../../src/spool/journal.js';
-import { Spool } from '../../src/spool/spool.js';
+import { Spool, type SpoolOptions } from '../../src/spool/spool.js';
 import type { SpoolFile } from '../../src/spool/spool-file.js';
 import { Directories } from '../../src/tree/directories.js';
 import type { Ino } from '../../src/tree/inode.js';
@@ -34,6 +34,8 @@ export interface HarnessOptions extends Partial<FilesystemOptions> {
   readonly isOpenElsewhere?: () => boolean;
   /** A state directory that an earlier mount has left. A copy of it is mounted. */
   readonly stateDirectory?: string;
+  /** In place of fdatasync(2) of spool files. */
+  readonly syncFile?: SpoolOptions['syncFile'];
   /** Called with each statement before the state database runs it. */
   readonly onStatement?: (statement: unknown) => void;
 }
@@ -104,6 +106,7 @@ async function open(
       clock,
       isOpenElsewhere: options.isOpenElsewhere,
       digestBlockBytes: BLOCK_BYTES,
+      syncFile: options.syncFile,
     }),
     journal: new Journal(state.sql),
     state,

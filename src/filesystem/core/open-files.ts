@@ -170,6 +170,8 @@ export class Handle {
 
   /** The process that opened it, where the binding knows. */
   readonly opener: number | undefined;
+  /** Failed syncs of a spool file of which this handle has heard, or which were before it was opened. */
+  #heard: { readonly spool: SpoolFile; readonly losses: number } | null = null;
   #isClosed = false;
   #closing: AbortController | null = null;
 
@@ -179,6 +181,19 @@ export class Handle {
     this.state = state;
     this.flags = flags;
     this.pinned = pinned;
+    this.hearsOfLoss();
+  }
+
+  /**
+   * Has the disk failed to store the content since this handle was opened, or asked last? Each open file hears of that once, as on a
+   * local disk, though a later sync of another one has succeeded.
+   */
+  hearsOfLoss(): boolean {
+    const { spool } = this.state;
+    if (spool === null) return false;
+    const heard = this.#heard?.spool === spool ? this.#heard.losses : 0;
+    this.#heard = { spool, losses: spool.losses };
+    return spool.losses > heard;
   }
 
   /** Aborts when the handle is closed, which ends read-ahead. Created on demand: most handles never read ahead. */

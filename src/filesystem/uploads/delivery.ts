@@ -3,6 +3,7 @@
  * new file, or beside another client's content of the same name.
  */
 import { codeOf } from '../../base/errors.js';
+import type { Digest } from '../../base/running-digest.js';
 import type { UploadSource } from '../../providers/content.js';
 import { ProviderError } from '../../providers/errors.js';
 import {
@@ -15,7 +16,7 @@ import {
 import { storedMd5 } from '../../providers/stored-md5.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
 import type { WaitBudget } from '../../providers/wait-budget.js';
-import type { Digest, SpoolFile } from '../../spool/spool-file.js';
+import type { SpoolFile } from '../../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Relocation } from '../content/relocation.js';
 import { conflictName } from '../core/conflict-name.js';

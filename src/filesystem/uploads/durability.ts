@@ -2,7 +2,8 @@
 import { completeState } from '../../spool/spool-state.js';
 import { settlePassthroughWrites } from '../content/passthrough-writes.js';
 import type { Core } from '../core/core.js';
-import type { FileState } from '../core/open-files.js';
+import { FsError } from '../core/fs-error.js';
+import type { FileState, Handle } from '../core/open-files.js';
 import { writeRow } from './journal-row.js';
 
 /**
@@ -34,4 +35,16 @@ export async function makeDurable(core: Core, state: FileState, until: 'synced' 
   state.promised = true;
   await core.state.durable();
   state.durableGeneration = Math.max(state.durableGeneration, generation);
+}
+
+/** Makes a handle's content safe with `act`. EIO also where the disk has failed to store it for another handle, once. */
+export async function withLosses(handle: Handle, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    // It hears of it now.
+    handle.hearsOfLoss();
+    throw error;
+  }
+  if (handle.hearsOfLoss()) throw new FsError('EIO', 'the disk has failed to store what was written');
 }

@@ -5,9 +5,10 @@
  * the journal.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
+import type { Digest } from '../../base/running-digest.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { WaitBudget } from '../../providers/wait-budget.js';
-import type { Digest, SpoolFile } from '../../spool/spool-file.js';
+import type { SpoolFile } from '../../spool/spool-file.js';
 import type { Contents } from '../content/contents.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';
 import { orAborted } from '../core/abortable.js';

@@ -2,7 +2,7 @@
 import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Mounted, mounted } from '../harness.js';
+import { errnoOf, type Mounted, mounted, writing } from '../harness.js';
 
 describe('after a power cut that left nothing of an unsynced spool file', () => {
   const cut = async (m: Mounted, damage: (path: string) => void = (path) => truncateSync(path, 0)) => {
@@ -44,6 +44,44 @@ describe('after a power cut that left nothing of an unsynced spool file', () => 
     await m.fs.setattr(await m.ino('a'), { size: 3, handle });
     const revived = await cut(m);
     expect(await revived.cat('a')).toBe('acc');
+  });
+});
+
+describe('a disk that fails once to store a content', () => {
+  const large = 'new content'.repeat(10_000);
+  const failingOnce = async () => {
+    const failures = [Object.assign(new Error('i/o error'), { code: 'EIO' })];
+    const m = await mounted({
+      writeBack: true,
+      syncFile: async () => {
+        const error = failures.shift();
+        if (error !== undefined) throw error;
+      },
+    });
+    m.provider.gate('upload');
+    const first = await m.create('a');
+    const second = await m.open('a', writing);
+    await m.write(first, large);
+    return { m, first, second };
+  };
+
+  it('each program that has the file open hears of it at its fsync, once', async () => {
+    const { m, first, second } = await failingOnce();
+    expect(await errnoOf(m.fs.fsync(first))).toBe('EIO');
+    const third = await m.open('a', writing);
+    expect(await errnoOf(m.fs.fsync(first))).toBe('no error');
+    expect(await errnoOf(m.fs.fsync(second))).toBe('EIO');
+    expect(await errnoOf(m.fs.fsync(second))).toBe('no error');
+    expect(await errnoOf(m.fs.fsync(third))).toBe('no error');
+    for (const handle of [first, second, third]) expect(await errnoOf(m.close(handle))).toBe('no error');
+  });
+
+  it('or at its close, where that waits for the disk', async () => {
+    const { m, first, second } = await failingOnce();
+    expect(await errnoOf(m.fs.flush(first))).toBe('EIO');
+    expect(await errnoOf(m.fs.flush(second))).toBe('EIO');
+    expect(await errnoOf(m.fs.flush(second))).toBe('no error');
+    expect(await errnoOf(m.fs.flush(first))).toBe('no error');
   });
 });
 
