@@ -6,6 +6,7 @@
  */
 import { codeOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
+import { isEntryOnly } from '../../metadata/held/entry-only.js';
 import type { RemoteEntry } from '../../providers/provider.js';
 import type { FurtherName } from '../../tree/further-names.js';
 import { type Ino, type Inode, isFirstName, isSpecial, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
@@ -233,6 +234,9 @@ export class Renaming {
     const { provider } = this.#core;
     const { target } = to;
     if (source.remote === null) return this.#renameLocal(source, to, caller);
+    const { parent, name } = source;
+    if (isEntryOnly(source.remote) && parent !== null)
+      return this.#byRow.carryOut(source, { parent, name }, to, caller);
     const { moveFile, moveFolder } = provider.capabilities;
     if (source.kind === 'directory' && !moveFolder) return this.#directoryByCopy.carryOut(source, to, caller);
     if (source.remote.kind === 'file' && !moveFile)

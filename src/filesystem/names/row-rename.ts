@@ -1,16 +1,20 @@
 /**
- * rename(2) of a name that only this machine knows: of an entry without an object at the provider, or a further name of a file. One
- * transaction, and no request but for what it replaces.
+ * rename(2) of a name that is no object's at the provider: of an entry without one, of an empty file that is an entry of the metadata
+ * alone, or a further name of a file. One transaction, and no request but for what it replaces.
  */
+import { isEntryOnly } from '../../metadata/held/entry-only.js';
+import type { RemoteFile } from '../../providers/provider.js';
 import { type Ino, type Inode, isFirstName, remoteFileOf } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import { touchStatus, unlinkedRow } from '../attributes/attributes.js';
+import { noteMoved } from '../content/revisions.js';
 import type { Core } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { AsideFile } from '../core/open-files.js';
 import type { NewPlace } from './copy-rename.js';
 import type { Disposal } from './disposal.js';
-import type { NamespaceParts } from './namespace.js';
+import { remoteName } from './move-rename.js';
+import { type NamespaceParts, remoteIdOf } from './namespace.js';
 
 /** A name in a directory. */
 export interface Place {
@@ -39,16 +43,26 @@ export class RowRename {
     const { target } = to;
     const old = target === undefined ? null : remoteFileOf(target);
     const aside = target === undefined || old === null ? null : await this.#stepAside(target, old, caller);
+    const moved = entryAt(source, from, to);
     const orphan = table.transaction(() => {
       if (target !== undefined) dropName(this.#core, target);
       placeRow(this.#core, source, from, to);
+      if (moved !== undefined) table.update(source.ino, { remote: moved });
       if (aside !== null) asideFiles.commit(aside);
       return old === null || aside !== null ? null : intents.noteOrphan(old);
     });
+    if (moved !== undefined) this.#noteMoved(source.ino, moved);
     if (target !== undefined) unlinkReplaced(this.#core, this.#parts, target.ino, aside ?? undefined);
     if (old === null) return;
     directories.changes.note('file', old.id);
     if (orphan !== null) await intents.removeNoted(orphan, old, () => this.#disposal.dispose(old, caller));
+  }
+
+  #noteMoved(ino: Ino, moved: RemoteFile): void {
+    const { directories, files } = this.#core;
+    directories.changes.note('file', moved.id);
+    const state = files.state(ino);
+    if (state !== undefined) noteMoved(this.#core, state, moved);
   }
 
   #stepAside(
@@ -60,6 +74,13 @@ export class RowRename {
     if (old.access === 'read') throw new FsError('EACCES', `${target.name} is read-only`);
     return this.#disposal.stepAside(this.#core.files.state(target.ino), old, caller);
   }
+}
+
+/** An empty file that is an entry alone, as it is in its new place. Undefined: it is none, or the name is a further one. */
+function entryAt(source: Inode, from: Place, { directory, name }: NewPlace): RemoteFile | undefined {
+  const remote = remoteFileOf(source);
+  if (remote === null || !isEntryOnly(remote) || !isFirstName(source, from.parent, from.name)) return undefined;
+  return { ...remote, parentId: remoteIdOf(directory), name: remoteName(source, name) };
 }
 
 /** Gives a name to its new place, within a transaction. */

@@ -79,6 +79,24 @@ describeEach(protocols, 'empty files that $provider refuses', (subject, turns) =
     expect(await b.out('find . -type f -printf "%P %s\\n" | sort')).toBe('d/a 0\nd/b 0');
   });
 
+  turns.it('take the name of a stored file at once, also where the process dies meanwhile', async () => {
+    const a = await openWorld(subject, refusing);
+    await a.mount();
+    await a.out('mkdir d; echo old > d/full; echo keep > d/keep; touch d/empty');
+    await a.untilWaiting(0, 0);
+    a.sandbox.faults.add({ action: { kind: 'stall', ms: 600_000, when: 'after' } });
+    const moving = a.sh('mv d/empty d/full');
+    await expect.poll(() => files(a)).not.toContain('/d/full');
+    await kill(a);
+    await moving;
+    a.sandbox.faults.clear();
+    await a.mount();
+    const shown = await a.out('find d -type f -printf "%P %s\\n" | sort');
+    expect(shown).toBeOneOf(['empty 0\nfull 4\nkeep 5', 'full 0\nkeep 5']);
+    await a.untilWaiting(0, 0);
+    await expect.poll(() => files(a)).toEqual(shown.startsWith('empty') ? ['/d/full', '/d/keep'] : ['/d/keep']);
+  });
+
   turns.it('stay with --metadata local, and are carried later', async () => {
     const a = await openWorld(subject, refusing);
     await a.mount();
