@@ -7,6 +7,8 @@ import { partRequests, rangeRequests, rootFolder, smallFileRequest } from './ser
 const MIB = 1024 * 1024;
 /** Bytes of a range: what the mount asks for at once while it reads ahead. */
 const RANGE = 8 * MIB;
+/** Bytes of a block of its cache. */
+const BLOCK = 64 * 1024;
 
 /** Reads the file `id` of 4shared over sixteen connections; answers `{ seconds, cpu: { all, main } }`, as all of these do. */
 export function bareRead(service, { top, id, size }) {
@@ -17,6 +19,14 @@ export function bareRead(service, { top, id, size }) {
     { requests: rangeRequests(service, { id, size, each: RANGE }), connections: 16, file },
     file,
   );
+}
+
+/** Reads a block of the mount's cache at each of so many places of the file, one after the other. */
+export function bareRandom(service, { id, size, count }) {
+  const ranges = rangeRequests(service, { id, size, each: BLOCK });
+  // A step that has no factor in common with their number: all over the file, and none twice.
+  const requests = Array.from({ length: count }, (_, n) => ranges[(n * 1231) % ranges.length]);
+  return run(service, 'random', { requests });
 }
 
 /** Stores the file as a new one over eight connections. */
@@ -53,7 +63,7 @@ function run({ certificate }, program, work, made) {
     });
     child.once('error', reject);
     child.once('exit', (code) => {
-      rmSync(made, { recursive: true, force: true });
+      if (made !== undefined) rmSync(made, { recursive: true, force: true });
       if (code === 0) resolve(JSON.parse(text));
       else reject(new Error(`the bare program (${program}) ended with ${code}`));
     });

@@ -1,7 +1,7 @@
 // A slow link: a TCP proxy that adds a round trip and caps the bytes a second of each connection, in both directions.
 import { createConnection, createServer } from 'node:net';
 
-/** Data is let through in steps of this many ms: small against a round trip, large against a timer's error. */
+/** A connection that has used up its bytes a second goes on after so many ms: small against a round trip, large against a timer's error. */
 const STEP = 5;
 
 /** Listens on a free port of loopback; resolves with it, and with what tells how many bytes have passed to clients. */
@@ -51,7 +51,7 @@ function pass(from, to, firstDelayMs, delayMs, bytesPerSecond, count = () => {})
       count(part.length);
     }
     if (queued < 4 << 20) from.resume();
-    if (queue.length > 0) timer = setTimeout(step, STEP);
+    if (queue.length > 0) timer = setTimeout(step, waitFor(queue[0]));
     else {
       timer = null;
       if (ended) to.end();
@@ -64,11 +64,17 @@ function pass(from, to, firstDelayMs, delayMs, bytesPerSecond, count = () => {})
     if (queued > 8 << 20) from.pause();
     if (timer === null) {
       last = performance.now();
-      timer = setTimeout(step, Math.min(delayMs, STEP));
+      timer = setTimeout(step, waitFor(queue[0]));
     }
   });
   from.on('end', () => {
     ended = true;
     if (timer === null) to.end();
   });
+}
+
+/** ms until what is first in the queue may go on: until it is due, or else until there is credit for it. */
+function waitFor({ due }) {
+  const ms = due - performance.now();
+  return ms > 0 ? ms : STEP;
 }

@@ -4,7 +4,7 @@ import { createReadStream, existsSync, mkdirSync, readFileSync, rmSync, writeFil
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fetch } from 'undici';
-import { bareRead, bareSmall, bareWrite } from './bare.mjs';
+import { bareRandom, bareRead, bareSmall, bareWrite } from './bare.mjs';
 import { curlRanges, curlUpload } from './curl.mjs';
 import { startLink } from './link.mjs';
 import { cpuOf, residentBytes } from './process.mjs';
@@ -56,6 +56,7 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
     curlUpload: (path, connections) => curlUpload(service, { file: path, connections, sh }),
     bare: {
       read: (size) => bareRead(service, { top, id: lastId, size }),
+      random: (size, count) => bareRandom(service, { id: lastId, size, count }),
       write: (source) => bareWrite(service, { top, source }),
       small: (count) => bareSmall(service, { top, count }),
     },

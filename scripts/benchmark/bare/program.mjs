@@ -11,13 +11,13 @@ export async function input() {
 }
 
 /** The answer's stream. `body`: a buffer or a stream. */
-export function answerOf({ method, url, headers, length }, body) {
+export function answerOf({ method, url, headers, length, agent }, body) {
   return new Promise((resolve, reject) => {
     const isChunked = headers['Transfer-Encoding'] !== undefined;
     const size =
       body === undefined || isChunked ? {} : { 'Content-Length': Buffer.isBuffer(body) ? body.length : length };
     const send = url.startsWith('https:') ? overHttps : overHttp;
-    const request = send(url, { method, headers: { ...headers, ...size } }, (answer) => {
+    const request = send(url, { method, agent, headers: { ...headers, ...size } }, (answer) => {
       // 308: a chunk of 4shared is stored, and others are to come.
       if ((answer.statusCode >= 200 && answer.statusCode < 300) || answer.statusCode === 308) resolve(answer);
       else reject(new Error(`${method} ${url}: ${answer.statusCode}`));

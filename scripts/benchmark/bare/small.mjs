@@ -1,8 +1,9 @@
-// What no client avoids that keeps small files until they are stored: for each a file of its own, a row in and a row out of SQLite's log,
-// the MD5, the request, and the file's way into the cache by a rename. No kernel asks for anything.
+// What no client avoids that keeps small files until they are stored: for each a file of its own, a row with the content in SQLite's log, the
+// log onto the disk, the MD5, the request, the row out again, and the file's way into the cache by a rename. No kernel asks for anything.
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import { answerOf, input, output } from './program.mjs';
 
@@ -11,7 +12,9 @@ for (const name of ['spool', 'cache']) mkdirSync(join(directory, name), { recurs
 const sql = new Database(join(directory, 'state.db'));
 sql.pragma('journal_mode = WAL');
 sql.pragma('synchronous = NORMAL');
-sql.exec('CREATE TABLE pending (name TEXT PRIMARY KEY, size INTEGER)');
+sql.exec('CREATE TABLE pending (name TEXT PRIMARY KEY, content BLOB)');
+const log = openSync(join(directory, 'state.db-wal'), 'r');
+const sync = promisify(fdatasync);
 const put = sql.prepare('INSERT INTO pending VALUES (?, ?)');
 const remove = sql.prepare('DELETE FROM pending WHERE name = ?');
 
@@ -24,7 +27,8 @@ await output(async () => {
       const fd = openSync(path, 'wx');
       writeSync(fd, data);
       closeSync(fd);
-      put.run(String(n), bytes);
+      put.run(String(n), data);
+      await sync(log);
       createHash('md5').update(data).digest('hex');
       let answer = '';
       for await (const part of await answerOf(request, data)) answer += part;

@@ -144,5 +144,14 @@ for _ in range(${sizes.random}): os.pread(fd, 4096, random.randrange(${sizes.lar
         return ((await sh(script, c.mnt)).seconds * 1000) / sizes.random;
       },
     },
+    {
+      name: 'read-random-bare',
+      title: 'the same by a bare program, 64 KiB each',
+      unit: 'ms each',
+      async measure(c) {
+        if (c.bare === undefined) return null;
+        return ((await c.bare.random(sizes.large, sizes.random)).seconds * 1000) / sizes.random;
+      },
+    },
   ];
 }
