@@ -70,7 +70,7 @@ export class CloudFilesystem implements Filesystem {
    * Resolves when interrupted renames are finished or undone, or cannot be for now.
    */
   recover(): Promise<void> {
-    const beginUploads = recoverUploads(this.#core, this.uploader, this.#parts.relocation);
+    const beginUploads = recoverUploads(this.#core, this.uploader, this.#parts.relocation, this.#parts.contents);
     if (!this.#parts.intents.hasUnfinished()) {
       beginUploads();
       return Promise.resolve();

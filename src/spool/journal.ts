@@ -18,6 +18,9 @@ import type { SpoolState } from './spool-state.js';
  */
 export type UploadState = 'open' | 'synced' | 'queued' | 'uploading' | 'failed';
 
+/** Among the attempts of a row: the upload of its present content was not begun. */
+export const NOT_SENT = '';
+
 export interface UploadRow {
   readonly ino: number;
   /** Name of the file in the spool directory. */
@@ -28,7 +31,10 @@ export interface UploadRow {
   readonly isTruncationPending?: boolean;
   readonly base: RemoteFile | null;
   readonly checkpoint: UploadCheckpoint | null;
-  /** MD5s of contents whose upload was begun and not seen to end: the provider may hold one of them. */
+  /**
+   * MD5s of contents whose upload was begun and not seen to end: the provider may hold one of them. The last one is of the content of
+   * this row, unless `NOT_SENT` follows.
+   */
   readonly attempts: readonly string[];
   readonly code: string | null;
   readonly message: string | null;

@@ -1,20 +1,23 @@
 /** Recovers the contents in the journal of an earlier mount: shown at once, uploaded in the background. */
 import { messageOf } from '../../base/errors.js';
 import { isSpoolFileSound } from '../../spool/inline-content.js';
-import type { UploadRow } from '../../spool/journal.js';
+import { NOT_SENT, type UploadRow } from '../../spool/journal.js';
 import { completeState } from '../../spool/spool-state.js';
+import type { Contents } from '../content/contents.js';
 import type { Relocation } from '../content/relocation.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 import { refuse } from '../uploads/storing.js';
 import type { Uploader } from '../uploads/uploader.js';
+import { lossMessage, takeStored } from './lost-contents.js';
 
 /** Returns a function that begins the uploads. The caller runs it when interrupted renames are settled. */
-export function recoverUploads(core: Core, uploader: Uploader, relocation: Relocation): () => void {
+export function recoverUploads(core: Core, uploader: Uploader, relocation: Relocation, contents: Contents): () => void {
   const { journal, spool, table, log } = core;
   const rows = journal.all();
   spool.reserveNames([...rows.map((row) => row.spool), ...journal.garbage()]);
-  const waiting = rows.flatMap((row) => recoverOne(core, relocation, row) ?? []);
+  const lost: { readonly row: UploadRow; readonly state: FileState }[] = [];
+  const waiting = rows.flatMap((row) => recoverOne(core, relocation, row, (state) => lost.push({ row, state })) ?? []);
   const dropped = new Set(journal.garbage());
   const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)), dropped);
   table.transaction(() => {
@@ -24,11 +27,17 @@ export function recoverUploads(core: Core, uploader: Uploader, relocation: Reloc
   if (rescued.length > 0) log.error({ rescued }, `contents without a journal row are in ${spool.directory}/rescued`);
   return () => {
     for (const state of waiting) if (state.dirty && !state.unlinked) uploader.enqueue(state);
+    for (const { row, state } of lost) void takeStored(core, contents, state, row);
   };
 }
 
-/** Returns the state if its content is to be uploaded. */
-function recoverOne(core: Core, relocation: Relocation, found: UploadRow): FileState | null {
+/** Returns the state if its content is to be uploaded. Calls `onLost` where its spool file does not have it. */
+function recoverOne(
+  core: Core,
+  relocation: Relocation,
+  found: UploadRow,
+  onLost: (state: FileState) => void,
+): FileState | null {
   const { journal, files, spool, table, log } = core;
   if (table.get(found.ino) === undefined) {
     log.error({ ino: found.ino, spool: found.spool }, 'a content of no file: its spool file is set aside');
@@ -46,6 +55,7 @@ function recoverOne(core: Core, relocation: Relocation, found: UploadRow): FileS
     return null;
   }
   relocation.relocate(found.ino);
+  if (onDisk === null && found.content.size === 0) spool.restore(found, new Uint8Array());
   const promised = restoreInline(core, found);
   const row = promised ?? withUnpromised(found, onDisk ?? 0);
   // Bytes behind its end must not appear in a hole if the file grows again.
@@ -57,13 +67,14 @@ function recoverOne(core: Core, relocation: Relocation, found: UploadRow): FileS
   state.dirty = true;
   state.journaledGeneration = state.generation;
   state.promised = row.state !== 'open';
-  for (const md5 of row.attempts) state.attempts.add(md5);
+  for (const md5 of row.attempts) if (md5 !== NOT_SENT) state.attempts.add(md5);
   if (row !== found) journal.put(row);
   table.update(row.ino, { localSize: row.content.size });
   if (!isOurs) {
     refuse(core, state, 'EBUSY', `a program goes on writing to the spool file ${row.spool}; end it, then retry`);
-  } else if (promised === null && (onDisk === null || onDisk < row.content.size)) {
-    refuse(core, state, 'EIO', `the spool file ${row.spool} is ${onDisk === null ? 'missing' : 'damaged'}`);
+  } else if (promised === null && (onDisk ?? 0) < row.content.size) {
+    refuse(core, state, 'EIO', lossMessage(row.spool, onDisk === null));
+    onLost(state);
   } else if (row.state === 'open' && (row.base !== null || row.content.size > 0)) {
     refuse(core, state, 'EINTR', 'the mount ended while the file was being written; its content up to then is kept');
   } else {

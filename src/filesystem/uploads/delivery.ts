@@ -168,6 +168,8 @@ export class Delivery {
     const { provider, journal, files } = this.#core;
     await this.#orphans.clear(target, signal);
     const attempt = await digest();
+    // The last one is of this very content.
+    state.attempts.delete(attempt.md5);
     state.attempts.add(attempt.md5);
     let isNoted = false;
     // The row of a file that was unlinked meanwhile is gone, and must not come back.
@@ -200,7 +202,8 @@ export class Delivery {
       // The provider stored a damaged copy: the next attempt will find it there and must know it as our own.
       const damaged = error instanceof ProviderError ? error.data.storedMd5 : undefined;
       if (typeof damaged === 'string') {
-        state.attempts.add(damaged);
+        state.attempts.delete(attempt.md5);
+        state.attempts.add(damaged).add(attempt.md5);
         if (!state.unlinked) journal.setAttempts(state.ino, state.attempts);
       }
       throw error;

@@ -1,4 +1,5 @@
 import type { UploadState } from '../../spool/journal.js';
+import { NOT_SENT } from '../../spool/journal.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import type { SpoolState } from '../../spool/spool-state.js';
 import { withContentTimes } from '../attributes/attributes.js';
@@ -29,7 +30,7 @@ export function writeRow(
       content,
       base: spool.base,
       checkpoint: isSame ? (before?.checkpoint ?? null) : null,
-      attempts: [...state.attempts],
+      attempts: isSame || state.attempts.size === 0 ? [...state.attempts] : [...state.attempts, NOT_SENT],
       code: null,
       message: null,
       since: before?.since ?? clock.now(),

@@ -2,7 +2,8 @@
 import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { errnoOf, type Mounted, mounted, writing } from '../harness.js';
+import { ProviderError } from '../../../src/providers/errors.js';
+import { errnoOf, type Mounted, mounted, settle, writing } from '../harness.js';
 
 describe('after a power cut that left nothing of an unsynced spool file', () => {
   const cut = async (m: Mounted, damage: (path: string) => void = (path) => truncateSync(path, 0)) => {
@@ -109,6 +110,51 @@ describe('a spool directory that was damaged', () => {
     m.fs.uploader.retryFailed();
     await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: 'good' });
+  });
+
+  it.each([false, true])('loses nothing that the service has (it tells md5s: %s)', async (md5) => {
+    const m = await mounted({ writeBack: true, provider: { capabilities: { md5 } } }, (provider) =>
+      provider.other.put('a', 'good'),
+    );
+    const text = 'newer content'.repeat(6000);
+    // The upload arrives, and its answer does not.
+    const gate = m.provider.gate('upload', 'after');
+    await m.put('a', text);
+    await gate.reached;
+    rmSync(join(m.directory, 'spool', m.core.journal.all()[0]?.spool ?? ''));
+    const revived = await m.crash();
+    await settle();
+    expect(revived.pending()).toEqual([]);
+    expect(await revived.cat('a')).toBe(text);
+    expect(revived.isClean()).toBe(true);
+  });
+
+  it('does not take an earlier content for the lost one', async () => {
+    const m = await mounted({ writeBack: true }, (provider) => provider.other.put('a', 'good'));
+    const [older, newer] = ['older content'.repeat(6000), 'newer content'.repeat(6000)];
+    const gate = m.provider.gate('upload', 'after');
+    await m.put('a', older);
+    await gate.reached;
+    m.provider.offline = true;
+    gate.open(new ProviderError('network', 'no answer'));
+    await m.put('a', newer);
+    rmSync(join(m.directory, 'spool', m.core.journal.all()[0]?.spool ?? ''));
+    m.provider.offline = false;
+    const revived = await m.crash();
+    await settle();
+    expect(revived.pending()).toEqual(['/a failed']);
+    expect(revived.fs.uploader.pending(revived.fs.root)[0]?.error).toContain('uploads discard');
+  });
+
+  it('needs no file of an empty content', async () => {
+    const m = await mounted({ writeBack: true });
+    m.provider.gate('upload');
+    await m.put('empty', '');
+    rmSync(join(m.directory, 'spool', m.core.journal.all()[0]?.spool ?? ''));
+    const revived = await m.crash();
+    await revived.fs.uploader.drain();
+    expect(revived.provider.other.tree()).toEqual({ empty: '' });
+    expect(revived.isClean()).toBe(true);
   });
 
   it('does not give the file of a lost content to another', async () => {
