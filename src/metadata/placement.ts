@@ -12,10 +12,13 @@ export const indexPack = 0;
 export const maxEntries = 4096;
 /** Bytes of a pack before it is compressed; long extended attributes may fill it before its entries do. */
 export const maxBytes = 4 * 1024 * 1024;
-/** The index is read by everybody and written whenever a folder comes to a pack: it holds an eighth. */
-const indexShare = 1 / 8;
 /** A pack takes new folders up to this share, and further entries of its folders up to the whole. */
 const foldersShare = 3 / 4;
+/**
+ * The index takes entries up to these shares: some 2,700 of the usual size. A walk over an account with so few reads one file of the store;
+ * in a larger one another file is little beside the listings. Everybody reads the index, and it is written whenever a folder comes to a pack.
+ */
+const indexShare = { entries: 3 / 4, bytes: 1 / 8 };
 
 interface Load {
   readonly entries: number;
@@ -53,15 +56,16 @@ export function placeEntries(state: PlacementState, arrivals: readonly Arrival[]
   const loadOf = (pack: number): Load => loads.get(pack) ?? { entries: 0, bytes: 0 };
   const holds = (pack: number, { entries, bytes }: Load, share = 1): boolean => {
     const load = loadOf(pack);
-    return load.entries + entries <= maxEntries * share && load.bytes + bytes <= maxBytes * share;
+    const shares = pack === indexPack ? indexShare : { entries: share, bytes: share };
+    return load.entries + entries <= maxEntries * shares.entries && load.bytes + bytes <= maxBytes * shares.bytes;
   };
   /** Does a new folder go there as a whole? A folder in two packs costs each of its readers a request more. */
   const takesFolder = (pack: number, load: Load): boolean => holds(pack, noLoad, foldersShare) && holds(pack, load);
   const choose = ({ folder, near }: Arrival, whole: Load, bytes: number): number => {
     const one = { entries: 1, bytes };
-    const own = packsOf(folder).findLast((pack) => holds(pack, one, pack === indexPack ? indexShare : 1));
+    const own = packsOf(folder).findLast((pack) => holds(pack, one));
     if (own !== undefined) return own;
-    if (holds(indexPack, whole, indexShare)) return indexPack;
+    if (holds(indexPack, whole)) return indexPack;
     for (const neighbour of near) {
       const theirs = packsOf(neighbour).findLast((pack) => pack !== indexPack && takesFolder(pack, whole));
       if (theirs !== undefined) return theirs;

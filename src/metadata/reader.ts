@@ -10,13 +10,13 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, steadyTimeOf } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
-import { entriesPerTurn, inTurns, Pieces } from '../base/event-loop-turns.js';
+import { entriesPerTurn, forEachInTurns, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
 import { ProviderError } from '../providers/errors.js';
 import { type Provider, type RemoteFile, revisionKey } from '../providers/provider.js';
-import type { EntryLine } from './entry.js';
+import { type EntryLine, timeOf } from './entry.js';
 import type { HiddenFolder } from './hidden-folder.js';
-import type { LogicalTime } from './logical-time.js';
+import { type LogicalTime, laterOf, noTime } from './logical-time.js';
 import { decodePack, type PackContent, type PackHeader, parsePackName } from './pack-file.js';
 import { md5Of, readWhole, type TransferOptions } from './pack-transfer.js';
 import { indexPack } from './placement.js';
@@ -42,7 +42,7 @@ export interface ReaderOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly transaction: <T>(act: () => T) => T;
-  /** Called with the time of each entry that was read. */
+  /** Called with the latest time of each file that is read, before its entries are there. */
   readonly observe: (time: LogicalTime) => void;
 }
 
@@ -263,10 +263,16 @@ export class MetadataReader {
    */
   async #replacePack(machine: string, pack: number, file: RemoteFile, { header, entries }: PackContent): Promise<void> {
     const { tables, transaction, observe } = this.#o;
-    transaction(() => tables.setLoaded(machine, pack, null));
+    let latest = noTime;
+    await forEachInTurns(entries, ({ entry }) => {
+      latest = laterOf(latest, timeOf(entry, machine));
+    });
+    transaction(() => {
+      tables.setLoaded(machine, pack, null);
+      observe(latest);
+    });
     if (pack === indexPack) await inTurns(replaceFolders(tables, machine, header.packs ?? {}), transaction);
-    const taken = ({ entry: { clock } }: EntryLine): void => observe({ wall: clock[0], counter: clock[1], machine });
-    await inTurns(replaceEntries(tables, machine, pack, entries, taken), transaction);
+    await inTurns(replaceEntries(tables, machine, pack, entries), transaction);
     transaction(() => tables.setLoaded(machine, pack, revisionKey(file)));
     this.#loads++;
   }
@@ -277,7 +283,6 @@ function* replaceEntries(
   machine: string,
   pack: number,
   entries: readonly EntryLine[],
-  taken: (entry: EntryLine) => void,
 ): Generator<void, void> {
   const pieces = new Pieces();
   const held = new Set<string>();
@@ -290,7 +295,6 @@ function* replaceEntries(
     for (const each of some) {
       isFull = pieces.isFull() || isFull;
       held.add(keyOf(each.entry));
-      taken(each);
     }
     if (isFull) yield;
     tables.putOthers(machine, pack, some);

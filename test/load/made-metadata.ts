@@ -26,14 +26,17 @@ export function madeMetadata(
     const pack = first / perPack + 1;
     const within = Array.from({ length: Math.min(perPack, folders - first) }, (_, n) => first + n);
     packs[pack] = within.map((folder) => of(folder, 0).folder);
-    const entries = within.flatMap((folder) => Array.from({ length: files }, (_, index) => entry(of(folder, index))));
+    const entries = within.flatMap((folder) =>
+      Array.from({ length: files }, (_, index) => entry(of(folder, index), folder * files + index)),
+    );
     made.push(fileOf(pack, {}, entries));
   }
   return [fileOf(0, { packs }, []), ...made];
 }
 
-function entry({ folder, name, id }: { folder: string; name: string; id: string }): object {
-  return { folder, name, kind: 'file', clock: [clock, 0], id, mode: '0640' };
+/** `count`: as many were written before it. */
+function entry({ folder, name, id }: { folder: string; name: string; id: string }, count: number): object {
+  return { folder, name, kind: 'file', clock: [clock + count, 0], id, mode: '0640' };
 }
 
 function fileOf(pack: number, header: object, entries: readonly object[]): MadeFile {
