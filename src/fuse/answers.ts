@@ -2,7 +2,7 @@
 import { constants as fsConstants } from 'node:fs';
 import type { Log } from '../base/log.js';
 import { isPromise, type MaybePromise } from '../base/maybe-promise.js';
-import type { NewNode, NodeKind, OpenFlags } from '../filesystem/api.js';
+import type { Attributes, NewNode, NodeKind, OpenFlags } from '../filesystem/api.js';
 import { FsError } from '../filesystem/core/fs-error.js';
 
 const EIO = 5;
@@ -70,6 +70,17 @@ export const fileTypeBits: Readonly<Record<NodeKind, number>> = {
   symlink: 0o120000,
   socket: 0o140000,
 };
+
+/** st_blksize */
+export const blockSize = 4096;
+
+/** Units of st_blocks in a block: it counts 512 bytes, whatever the block size: stat(2). */
+const unitsInBlock = blockSize / 512;
+
+/** st_blocks, as on a disk: a file takes whole blocks. The service has the bytes of holes, too; and anything else lies in its inode. */
+export function blocksOf({ kind, size }: Pick<Attributes, 'kind' | 'size'>): number {
+  return kind === 'file' ? Math.ceil(size / blockSize) * unitsInBlock : 0;
+}
 
 /** S_IFMT */
 const fileTypeMask = 0o170000;

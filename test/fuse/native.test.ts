@@ -41,7 +41,7 @@ it('rounds times down to what fuse-native can carry', () => {
   const exact = { sec: 10, nsec: 1_999_999 };
   const attributes = { ino: 3, kind: 'file', size: 513, mode: 0o640, nlink: 1, uid: 1, gid: 2 } as const;
   expect(toStat({ ...attributes, atime: time, mtime: exact, ctime: exact })).toMatchObject({
-    ...{ ino: 3, mode: 0o100640, blocks: 2, atime: 0, mtime: 10_001 },
+    ...{ ino: 3, mode: 0o100640, blocks: 8, atime: 0, mtime: 10_001 },
   });
 });
 

@@ -1,6 +1,6 @@
 /** Converts attributes to fuse-native's structures, which hold less. */
 import type { Attributes, StatFs, Timespec } from '../../filesystem/api.js';
-import { fileTypeBits } from '../answers.js';
+import { blockSize, blocksOf, fileTypeBits } from '../answers.js';
 import type { NativeStat, NativeStatFs } from './library.js';
 
 /** fuse-native takes unsigned milliseconds: no time before 1970, and no finer one. */
@@ -20,9 +20,8 @@ export function toStat(attributes: Attributes): NativeStat {
     gid: attributes.gid,
     rdev: attributes.rdev ?? 0,
     size: attributes.size,
-    blksize: 4096,
-    // st_blocks counts units of 512 bytes, whatever the block size: stat(2).
-    blocks: Math.ceil(attributes.size / 512),
+    blksize: blockSize,
+    blocks: blocksOf(attributes),
     atime: milliseconds(attributes.atime),
     mtime: milliseconds(attributes.mtime),
     ctime: milliseconds(attributes.ctime),
@@ -31,7 +30,7 @@ export function toStat(attributes: Attributes): NativeStat {
 
 /** fuse-native's block counts have 32 bits, so the block size is doubled until the total fits. */
 export function toStatFs(stat: StatFs): NativeStatFs {
-  let size = 4096;
+  let size = blockSize;
   while (stat.total / size > 0xffff_ffff) size *= 2;
   const free = Math.floor(stat.free / size);
   const unusedInodes = 0xffff_ffff - stat.files;

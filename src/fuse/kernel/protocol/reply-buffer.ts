@@ -5,13 +5,12 @@
  * (file content, an attribute's value) is not copied into this buffer: it is sent from its own.
  */
 import type { Attributes, StatFs, Timespec } from '../../../filesystem/api.js';
-import { fileTypeBits } from '../../answers.js';
+import { blockSize, blocksOf, fileTypeBits } from '../../answers.js';
 import type { NodeIds } from './node-ids.js';
 import { attr, attrOutHead, entryOutHead, openOut, outHeader, statfsOut } from './structs.js';
 
 /** Bytes of the buffer: enough for a directory chunk, because getdents(2) causes requests of a page or two. */
 const capacity = 128 * 1024;
-const blockSize = 4096;
 
 export class Reply {
   readonly bytes = Buffer.alloc(capacity);
@@ -51,8 +50,7 @@ function encodeTime(
 function encodeAttributes(view: DataView, base: number, value: Attributes): void {
   attr.ino.set(view, base, value.ino);
   attr.size.set(view, base, value.size);
-  // st_blocks counts 512 bytes, whatever the block size: stat(2).
-  attr.blocks.set(view, base, Math.ceil(value.size / 512));
+  attr.blocks.set(view, base, blocksOf(value));
   encodeTime(view, base, attr.atime, attr.atimensec, value.atime);
   encodeTime(view, base, attr.mtime, attr.mtimensec, value.mtime);
   encodeTime(view, base, attr.ctime, attr.ctimensec, value.ctime);
