@@ -47,6 +47,8 @@ export class Storing {
   begin(state: FileState): Upload {
     const abort = new AbortController();
     state.sent = 0;
+    // If this try is cancelled, for a rename say, the content is to be queued again: it has not failed.
+    state.failedGeneration = -1;
     const upload: Upload = {
       abort,
       waiters: 0,

@@ -111,6 +111,22 @@ describe('close', () => {
     expect(m.isClean()).toBe(true);
   });
 
+  it.each(['asked for', 'due by itself'])('goes on with a second try, %s, that a rename has cut', async (why) => {
+    const m = await mounted({}, ({ other }) => other.put('a', 'old'));
+    const handle = await m.open('a', appending);
+    await m.write(handle, ' and new');
+    m.provider.fail('upload', why === 'asked for' ? 'quota' : 'server');
+    expect(await errnoOf(m.close(handle))).toBe(why === 'asked for' ? 'ENOSPC' : 'EIO');
+    const gate = m.provider.gate('upload');
+    if (why === 'asked for') m.fs.uploader.retryFailed();
+    else m.clock.advance(600_000);
+    await gate.reached;
+    await m.mv('a', 'b');
+    await m.fs.uploader.drain();
+    expect(m.provider.other.tree()).toEqual({ b: 'old and new' });
+    expect(m.isClean()).toBe(true);
+  });
+
   it('tries again at the next close of a refused file', async () => {
     const m = await mounted();
     const handle = await m.create('a');
