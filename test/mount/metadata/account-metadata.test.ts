@@ -234,7 +234,7 @@ describeEach(
   (subject, turns) => {
     cleanUpWorlds();
 
-    /** `TWO_MACHINES_SECONDS=600 npx vitest run test/mount/account-metadata -t 'the same tree'` goes on for so long. */
+    /** `TWO_MACHINES_SECONDS=600 npx vitest run account-metadata -t 'the same tree'` goes on for so long. */
     const LONG_SECONDS = Number(process.env.TWO_MACHINES_SECONDS ?? 0);
 
     /**
