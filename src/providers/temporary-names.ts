@@ -1,6 +1,7 @@
 /**
  * Names that this program gives to objects for a time: an incomplete upload, a replaced version that was renamed to free
- * its name. A crash may leave such objects; the next mount cleans them up, and no directory shows them.
+ * its name. No directory shows them. What a crash leaves the next mount removes, but for a `.probe` (one byte) and a `.part` whose upload it
+ * does not know: they may belong to another machine that is at work.
  */
 const temporary = /^\.syncmount-(?:[\w-]+\.(?:part|old|probe)$|(?:old-)?[0-9a-f]{12}-)/;
 

@@ -12,6 +12,7 @@ import type { CallOptions } from '../http/client/call.js';
 import type { PlacedEntry, RemoteEntry } from '../provider.js';
 import { withoutMark } from '../temporary-names.js';
 import { entryOf, foldName, type Node, rootUuid } from './entities.js';
+import type { Place } from './name-locks.js';
 import type { Namespace } from './namespace.js';
 import type { Nodes } from './nodes.js';
 
@@ -19,6 +20,7 @@ export const removedFilesName = 'Removed files (syncmount)';
 
 /** UTF-16 code units: leaves room for a mark within the service's 255. */
 const LONGEST_STEM = 200;
+const PLACE_TRIES = 3;
 
 export class RemovedFiles {
   readonly #nodes: Nodes;
@@ -46,16 +48,39 @@ export class RemovedFiles {
     return this.#uuid === undefined || entry.parentId ? entry : { ...entry, parentId: this.#uuid };
   }
 
-  /** Moves an object here: one request, two where the name is taken. */
+  /**
+   * Moves an object here: one request, or three where its name is taken. In its old folder it never has another name: a mount that is
+   * killed in the midst of this finds it there as it was.
+   */
   async trash(entry: RemoteEntry, options: CallOptions): Promise<RemoteEntry> {
     await this.#inFolder(options, async (parentId) => {
+      const here = await this.#place(entry, { parentId, name: entry.name }, options);
       const plain = withoutMark(entry.name);
-      const isFree = async (name: string): Promise<boolean> =>
-        (await this.#nodes.holder(parentId, name, options)) === undefined;
-      const name = (await isFree(plain)) ? plain : marked(plain);
-      return await this.#namespace.move(entry, { parentId, name }, options);
+      if (plain !== entry.name) await this.#place(here, { parentId, name: plain }, options);
     });
     return entry;
+  }
+
+  /** Moves an object to a name here. An older one of that name gets a mark. */
+  async #place(entry: RemoteEntry, to: Place, options: CallOptions): Promise<RemoteEntry> {
+    for (let tries = 1; ; tries++) {
+      await this.#markOlder(entry, to, options);
+      try {
+        return await this.#namespace.move(entry, to, options);
+      } catch (error) {
+        // Another removal took the name meanwhile.
+        const isTaken = error instanceof ProviderError && error.code === 'exists';
+        if (!isTaken || tries >= PLACE_TRIES) throw error;
+      }
+    }
+  }
+
+  async #markOlder(entry: RemoteEntry, { parentId, name }: Place, options: CallOptions): Promise<void> {
+    const holder = await this.#nodes.holder(parentId, name, options);
+    if (holder === undefined || holder === entry.id) return;
+    const older = (await this.#nodes.list(parentId, options)).find(({ uuid }) => uuid === holder);
+    if (older === undefined) return;
+    await this.#namespace.move(entryOf(older, parentId), { parentId, name: marked(name) }, options);
   }
 
   /** Moves an object back to the folder that it was in, or to the root where that is gone. */

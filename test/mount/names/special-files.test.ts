@@ -57,9 +57,9 @@ print(all(os.readlink(b'l%d' % n) == t for n, t in enumerate([${targets}])))"`;
   );
 
   turn('they cost no request, however many', long, async () => {
-    // Requests are counted: no other test's directories are looked after meanwhile.
+    // Requests are counted: no other test's directories are looked after meanwhile, and no metadata is stored.
     world = await openWorld(subject);
-    await world.mount();
+    await world.mount('--metadata', 'local');
     await world.out('mkdir d; echo x > d/f; ls d');
     const sent = await world.requestsOf(() =>
       world.out(`

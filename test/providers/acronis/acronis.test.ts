@@ -282,6 +282,35 @@ describe('Acronis names', () => {
       await expect(mini.provider.remove(a)).rejects.toMatchObject({ code: can ? 'not-found' : 'unsupported' });
     },
   );
+
+  test.each(['f', 'f (open file kept by syncmount 0123456789ab)'])(
+    'removed without a deletion, %s has no other name in its folder at any moment',
+    async (name) => {
+      const mini = await miniAcronis({ deletes: 'no' }, { disposal: 'trash' });
+      const inRoot = (): string[] => tree(mini).filter((path) => path.startsWith('/') && !path.startsWith('/Removed'));
+      for (const content of ['older', 'newer']) {
+        mini.add('0', content === 'older' ? 'f' : name, content);
+        const [file] = (await mini.provider.list(root)).filter(({ kind }) => kind === 'file') as [RemoteFile];
+        // The first removal tells that there is no deletion.
+        await expect(mini.provider.remove(file)).rejects.toMatchObject({ code: 'unsupported' });
+        const names = new Set<string>();
+        mini.before = () => {
+          for (const path of inRoot()) names.add(path);
+          return undefined;
+        };
+        await mini.provider.trash(file);
+        expect([...names]).toEqual([`/${file.name}`]);
+        expect(inRoot()).toEqual([]);
+      }
+      const removed = tree(mini).filter((path) => path.startsWith('Removed files'));
+      expect(removed.sort()).toEqual([
+        expect.stringMatching(/\/f$/),
+        expect.stringMatching(/\/f \(removed [0-9a-f]{8}\)$/),
+      ]);
+      const newest = [...mini.nodes.values()].find((node) => node.name === 'f');
+      expect(String(newest?.data)).toBe('newer');
+    },
+  );
 });
 
 describe('Acronis logins', () => {
