@@ -42,6 +42,14 @@ export interface UploadRow {
   readonly since: number;
 }
 
+/** What lists of waiting contents show of a row. */
+export interface UploadSummary extends Pick<UploadRow, 'ino' | 'state' | 'code' | 'message' | 'since'> {
+  /** Of the content, bytes. */
+  readonly size: number;
+  /** 1: it started from a remote file. */
+  readonly hasBase: 0 | 1;
+}
+
 /** The key of `isTruncationPending` in column `extents`. Databases have it: it stays as it is. */
 const truncationPending = 'isUncut';
 
@@ -81,6 +89,7 @@ export class Journal {
   readonly #remove: Statement;
   readonly #get: Statement;
   readonly #all: Statement;
+  readonly #summaries: Statement;
   readonly #putInline: Statement;
   readonly #inline: Statement;
   readonly #inlineFacts: Statement;
@@ -120,6 +129,9 @@ export class Journal {
     this.#remove = sql.prepare('DELETE FROM upload WHERE ino = ?');
     this.#get = sql.prepare('SELECT * FROM upload WHERE ino = ?');
     this.#all = sql.prepare('SELECT * FROM upload ORDER BY since, ino');
+    this.#summaries = sql.prepare(
+      'SELECT ino, state, size, base IS NOT NULL AS hasBase, code, message, since FROM upload WHERE ino > ? ORDER BY ino LIMIT ?',
+    );
     this.#putInline = sql.prepare('INSERT OR REPLACE INTO kept (ino, bytes, boot) VALUES (?, ?, ?)');
     this.#inline = sql.prepare('SELECT bytes FROM kept WHERE ino = ?').pluck();
     this.#inlineFacts = sql.prepare('SELECT length(bytes) AS length, boot FROM kept WHERE ino = ?');
@@ -246,6 +258,11 @@ export class Journal {
   /** Oldest first. */
   all(): UploadRow[] {
     return (this.#all.all() as RawRow[]).map(rowOf);
+  }
+
+  /** At most `count` rows whose inode comes after `ino`, in the order of inodes: for work in pieces. */
+  summaries(ino: number, count: number): UploadSummary[] {
+    return this.#summaries.all(ino, count) as UploadSummary[];
   }
 
   /** The content was removed or replaced: its row goes, and its spool file becomes garbage. */

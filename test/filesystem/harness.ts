@@ -273,8 +273,8 @@ export class Mounted {
     await this.fs.setattr(await this.ino(path), { size });
   }
 
-  pending(): string[] {
-    return this.fs.uploader.pending(this.fs.root).map(({ path, state }) => `${path} ${state}`);
+  async pending(): Promise<string[]> {
+    return (await this.fs.uploader.pending(this.fs.root)).map(({ path, state }) => `${path} ${state}`);
   }
 
   /** Nothing is left in the journal or in the spool directory. */

@@ -111,7 +111,7 @@ describe('answers', () => {
     const at = attrOutHead.$bytes;
     expect(attr.ino.get(view, at)).toBe(someAttributes.ino);
     expect(attr.mode.get(view, at)).toBe(0o100640);
-    expect(attr.blocks.get(view, at)).toBe(2);
+    expect(attr.blocks.get(view, at)).toBe(8);
     expect(attr.mtime.getSigned(view, at)).toBe(-3);
     expect(attr.mtimensec.get(view, at)).toBe(4);
   });

@@ -171,7 +171,7 @@ async function foreground(context: Context, { account, path, mountpoint, options
       complain,
     });
     for (; early > 0; early--) stop();
-    manager?.ready(() => session.status());
+    await manager?.ready(() => session.status());
     if (isChild) tell({ ready: true, warnings: session.warnings });
     else if (manager === null) {
       warn(session.warnings);

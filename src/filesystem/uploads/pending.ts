@@ -1,6 +1,7 @@
 /** Lists, for people, the contents that are not stored at the provider yet. */
 import { codeOf } from '../../base/errors.js';
-import type { UploadState } from '../../spool/journal.js';
+import { entriesPerTurn, sortInTurns, turn } from '../../base/event-loop-turns.js';
+import type { UploadState, UploadSummary } from '../../spool/journal.js';
 import type { Ino } from '../../tree/inode.js';
 import { notePassthroughWrites } from '../content/passthrough-writes.js';
 import { type Core, pathOf } from '../core/core.js';
@@ -20,23 +21,57 @@ export interface PendingUpload {
   readonly error?: string;
 }
 
-/** Oldest first; paths as seen from the directory `root`. */
-export function pendingUploads(core: Core, exclusion: Exclusion, root: Ino): PendingUpload[] {
-  return core.journal.all().flatMap((row) => {
-    const state = core.files.state(row.ino);
-    if (state !== undefined) notePassthroughWrites(core, state);
-    // Its spool file exists but was never changed: the provider has this content.
-    if (row.state === 'open' && state?.spool != null && !state.dirty && row.base !== null) return [];
-    const upload = {
-      path: pathOf(core, row.ino, root),
-      size: state?.spool?.size ?? row.content.size,
-      sent: state?.activeUpload ? state.sent : 0,
-      since: row.since,
-      state: row.state !== 'failed' && exclusion.has(row.ino) ? ('excluded' as const) : row.state,
-      ...(row.state === 'failed' ? { code: row.code ?? 'EIO', error: row.message ?? '' } : {}),
-    };
-    return [upload];
-  });
+/**
+ * Oldest first; paths as seen from the directory `root`. With turns of the event loop between pieces: a hundred thousand may wait. Changes
+ * meanwhile may show or not.
+ */
+export async function pendingUploads(core: Core, exclusion: Exclusion, root: Ino): Promise<PendingUpload[]> {
+  const found: PendingUpload[] = [];
+  const pathIn = pathsBelow(core, root);
+  for (let after = 0; ; await turn()) {
+    const rows = core.journal.summaries(after, entriesPerTurn);
+    for (const row of rows) found.push(...pendingUpload(core, exclusion, row, pathIn));
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < entriesPerTurn) break;
+    after = last.ino;
+  }
+  return await sortInTurns(found, (a, b) => a.since - b.since);
+}
+
+function pendingUpload(
+  core: Core,
+  exclusion: Exclusion,
+  row: UploadSummary,
+  pathIn: (ino: Ino) => string,
+): PendingUpload[] {
+  const state = core.files.state(row.ino);
+  if (state !== undefined) notePassthroughWrites(core, state);
+  // Its spool file exists but was never changed: the provider has this content.
+  if (row.state === 'open' && state?.spool != null && !state.dirty && row.hasBase === 1) return [];
+  const upload = {
+    path: pathIn(row.ino),
+    size: state?.spool?.size ?? row.size,
+    sent: state?.activeUpload ? state.sent : 0,
+    since: row.since,
+    state: row.state !== 'failed' && exclusion.has(row.ino) ? ('excluded' as const) : row.state,
+    ...(row.state === 'failed' ? { code: row.code ?? 'EIO', error: row.message ?? '' } : {}),
+  };
+  return [upload];
+}
+
+/** As `pathOf`, for many files: the path of a directory is put together once. */
+function pathsBelow(core: Core, root: Ino): (ino: Ino) => string {
+  const directories = new Map<Ino, string>();
+  return (ino) => {
+    const inode = core.table.peek(ino);
+    const parent = inode?.parent ?? null;
+    if (inode === undefined || parent === null || ino === root) return pathOf(core, ino, root);
+    const directory = directories.get(parent) ?? pathOf(core, parent, root);
+    directories.set(parent, directory);
+    // What lies in a removed directory is removed itself.
+    if (directory.endsWith(' (removed)')) return pathOf(core, ino, root);
+    return directory === '/' ? `/${inode.name}` : `${directory}/${inode.name}`;
+  };
 }
 
 /** Ends the reason of a failed upload where the account is full. */

@@ -221,7 +221,7 @@ export class Uploader {
   }
 
   /** All contents that are not stored yet, oldest first; paths as seen from the directory `root`. */
-  pending(root: Ino): PendingUpload[] {
+  pending(root: Ino): Promise<PendingUpload[]> {
     return pendingUploads(this.#core, this.#exclusion, root);
   }
 

@@ -18,6 +18,8 @@ export class ServiceManager {
   readonly #watchdogMs: number | null;
   readonly #timers: NodeJS.Timeout[] = [];
   #shown = '';
+  /** Where very many contents wait, one status takes longer than the interval. */
+  #isRenewing = false;
 
   constructor(send: SendMessage, watchdogMs: number | null) {
     this.#send = send;
@@ -30,11 +32,11 @@ export class ServiceManager {
   }
 
   /** The mountpoint answers. From here on the event loop reports that it is alive, and how the mount is. */
-  ready(status: () => MountStatus): void {
-    const shown = statusLine(status());
+  async ready(status: () => Promise<MountStatus>): Promise<void> {
+    const shown = statusLine(await status());
     this.#shown = shown;
     this.#send(`READY=1\nSTATUS=${shown}`);
-    this.#timers.push(setInterval(() => this.#renew(status), STATUS_INTERVAL_MS));
+    this.#timers.push(setInterval(() => void this.#renew(status), STATUS_INTERVAL_MS));
     // Half of it, as sd_watchdog_enabled(3) says: one report may be late.
     if (this.#watchdogMs !== null) this.#timers.push(setInterval(() => this.#send('WATCHDOG=1'), this.#watchdogMs / 2));
     for (const timer of this.#timers) timer.unref();
@@ -45,11 +47,15 @@ export class ServiceManager {
     this.#send('STOPPING=1');
   }
 
-  #renew(status: () => MountStatus): void {
+  async #renew(status: () => Promise<MountStatus>): Promise<void> {
+    if (this.#isRenewing) return;
+    this.#isRenewing = true;
     try {
-      this.#show(statusLine(status()));
+      this.#show(statusLine(await status()));
     } catch {
       // The account is closed already: the process is about to end.
+    } finally {
+      this.#isRenewing = false;
     }
   }
 

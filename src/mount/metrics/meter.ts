@@ -21,7 +21,7 @@ export class MountMeter {
   readonly #bandwidth: Bandwidth;
   readonly #process: ProcessMeter;
   #server: MetricsServer | null = null;
-  #read: (() => Metered) | null = null;
+  #read: (() => Promise<Metered>) | null = null;
 
   private constructor(bandwidth: Bandwidth, watchesLoop: boolean) {
     this.#bandwidth = bandwidth;
@@ -34,12 +34,14 @@ export class MountMeter {
     if (address === null) return meter;
     // Loaded only where somebody wants it: a mount starts without it.
     const { serveMetrics } = await import('./server.js');
-    meter.#server = await serveMetrics(address, () => (meter.#read === null ? null : meter.families(meter.#read())));
+    meter.#server = await serveMetrics(address, async () =>
+      meter.#read === null ? null : meter.families(await meter.#read()),
+    );
     return meter;
   }
 
   /** The mount is there, and answers scrapers from now on. */
-  ready(read: () => Metered): void {
+  ready(read: () => Promise<Metered>): void {
     this.#read = read;
   }
 

@@ -14,19 +14,20 @@ export interface MetricsServer {
 /** `read` answers null before the mount is there. Throws `metrics` where the address cannot be listened on. */
 export async function serveMetrics(
   address: MetricsAddress,
-  read: () => readonly Family[] | null,
+  read: () => Promise<readonly Family[] | null>,
 ): Promise<MetricsServer> {
   const server = createServer((request, response) => {
     const { method = '', url = '' } = request;
     if (method !== 'GET' && method !== 'HEAD') return refuse(response, 405, 'only GET');
     if (url.split('?')[0] !== '/metrics') return refuse(response, 404, 'the metrics are at /metrics');
-    const families = read();
-    if (families === null) return refuse(response, 503, 'the mount is not ready yet');
     const format = formatFor(request.headers.accept);
-    metricsText(families, format).then(
-      (text) => response.writeHead(200, { 'content-type': contentTypes[format] }).end(text),
-      (error) => refuse(response, 500, messageOf(error)),
-    );
+    const answer = async (): Promise<void> => {
+      const families = await read();
+      if (families === null) return refuse(response, 503, 'the mount is not ready yet');
+      const text = await metricsText(families, format);
+      response.writeHead(200, { 'content-type': contentTypes[format] }).end(text);
+    };
+    answer().catch((error) => refuse(response, 500, messageOf(error)));
   });
   // A client that leaves, or sends nonsense, is no concern of the mount.
   server.on('clientError', (_error, socket) => socket.destroy());

@@ -17,10 +17,11 @@ export interface StatusSources {
 }
 
 /** The status of the mount that this process serves. */
-export function gatherStatus({ mount, options, provider, opened, live, login }: StatusSources): MountStatus {
+export async function gatherStatus(sources: StatusSources): Promise<MountStatus> {
+  const { mount, options, provider, opened, live, login } = sources;
   const { filesystem, cache } = opened;
+  const uploads: readonly UploadStatus[] = await filesystem.uploader.pending(filesystem.root);
   const { total, byRoute, rateLimit, outage } = provider.metrics();
-  const uploads: readonly UploadStatus[] = filesystem.uploader.pending(filesystem.root);
   const excluded = uploads.filter(({ state }) => state === 'excluded');
   const quota = filesystem.quota();
   const limits = live.status();

@@ -163,8 +163,8 @@ export class MountSession {
     }
   }
 
-  #metered(): Metered {
-    return { status: this.status(), outcomes: this.#provider.metrics().outcomes, mounted: this.#mounted };
+  async #metered(): Promise<Metered> {
+    return { status: await this.status(), outcomes: this.#provider.metrics().outcomes, mounted: this.#mounted };
   }
 
   /** Warnings for the user, a sentence each. */
@@ -172,7 +172,7 @@ export class MountSession {
     return this.#opened.warnings;
   }
 
-  status(): MountStatus {
+  status(): Promise<MountStatus> {
     const { account, mountpoint, options } = this.#options;
     const { provider } = this.#stored;
     return gatherStatus({
@@ -233,7 +233,7 @@ export class MountSession {
       case 'unmount-force':
         return this.forceUnmount();
       case 'metrics':
-        return this.#meter.families(this.#metered());
+        return this.#meter.families(await this.#metered());
       case 'set':
         return this.#live.set(args.values ?? {});
       default:

@@ -2,6 +2,7 @@
  * How a mount's session ends: by a command, or because somebody has unmounted. Waiting contents are uploaded, the kernel lets go, and the
  * account is closed, once, whoever asks. What cannot be uploaded stays in the spool.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../base/clock.js';
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import { InUse } from '../../base/in-use.js';
@@ -16,6 +17,8 @@ import type { RenewingProvider } from './renewing-provider.js';
 
 /** How often a drain reports its progress, ms: a progress bar looks alive, and a log is not flooded. */
 const PROGRESS_INTERVAL_MS = 250;
+/** A pause between two looks is so many times as long as a look. */
+const PAUSE_SHARE = 9;
 
 /** How long the process waits at its end until a command has received its answer, ms. */
 const ANSWER_TIMEOUT_MS = 2000;
@@ -93,7 +96,7 @@ export class SessionEnd {
     });
   }
 
-  #uploads(): UploadStatus[] {
+  #uploads(): Promise<UploadStatus[]> {
     const { filesystem } = this.#o.opened;
     return filesystem.uploader.pending(filesystem.root);
   }
@@ -110,8 +113,8 @@ export class SessionEnd {
 
   async #drain(progress: (left: DrainProgress) => void): Promise<void> {
     let metadata = 0;
-    const tell = (): void => {
-      const pending = this.#uploads().filter(isPending);
+    const tell = async (): Promise<void> => {
+      const pending = (await this.#uploads()).filter(isPending);
       const { outage } = this.#o.provider.metrics();
       progress({
         files: pending.length,
@@ -120,18 +123,18 @@ export class SessionEnd {
         ...(outage !== null && { outage: outage.error }),
       });
     };
-    tell();
-    const timer = setInterval(tell, PROGRESS_INTERVAL_MS);
+    await tell();
+    const regular = repeatedly(tell);
     try {
       await this.#o.opened.filesystem.uploader.drain();
       metadata = this.#o.opened.metadata()?.pending ?? 0;
-      tell();
+      await tell();
       if (metadata > 0) await this.#storeMetadata();
     } finally {
-      clearInterval(timer);
+      await regular.end();
     }
     metadata = 0;
-    tell();
+    await tell();
   }
 
   /** What cannot be written now waits for the next mount, and `#left` says so. */
@@ -168,11 +171,37 @@ export class SessionEnd {
     await this.#interrupting;
     this.#isDrained = true;
     // What is excluded waits for nothing.
-    const left = this.#uploads().filter(({ state }) => state !== 'excluded');
+    const left = (await this.#uploads()).filter(({ state }) => state !== 'excluded');
     this.#left = [...left, ...this.#leftMetadata()];
     this.#o.stop();
     await this.#o.opened.close();
     registry.remove(mountpoint);
     log.info({ mountpoint, left: this.#left.length }, 'unmounted');
   }
+}
+
+/**
+ * Calls `act` again and again, with a pause between: the interval, or several times as long as the call took, where very many contents
+ * are counted. `end` resolves when no call is under way.
+ */
+function repeatedly(act: () => Promise<void>): { end(): Promise<void> } {
+  const ended = new AbortController();
+  const work = (async () => {
+    for (let pause = PROGRESS_INTERVAL_MS; ; ) {
+      await sleep(pause, undefined, { signal: ended.signal });
+      const begun = performance.now();
+      await act();
+      pause = Math.max(PROGRESS_INTERVAL_MS, PAUSE_SHARE * (performance.now() - begun));
+    }
+  })().catch((error: unknown) => {
+    if (!ended.signal.aborted) throw error;
+  });
+  // Told by `end`.
+  work.catch(() => undefined);
+  return {
+    end() {
+      ended.abort();
+      return work;
+    },
+  };
 }

@@ -118,7 +118,7 @@ describe('writing into an existing file', () => {
     await m.write(handle, 'XY', 4);
     m.provider.fail('read', 'network');
     expect(await errnoOf(m.close(handle))).toBe('ENETUNREACH');
-    expect(m.pending()).toEqual(['/a failed']);
+    expect(await m.pending()).toEqual(['/a failed']);
     expect(await m.cat('a')).toBe('0123XY6789');
     m.fs.uploader.retryFailed();
     await m.fs.uploader.drain();

@@ -42,7 +42,7 @@ describe.skipIf(process.platform !== 'linux')('what is written without a word (L
     writeSync(fd, 'hello');
     const { size, mtime } = await m.stat('f');
     expect([size, mtime.sec]).toEqual([5, Math.floor(fstatSync(fd).mtimeMs / 1000)]);
-    expect(m.fs.uploader.pending(m.fs.root)).toMatchObject([{ path: '/f', size: 5 }]);
+    expect(await m.fs.uploader.pending(m.fs.root)).toMatchObject([{ path: '/f', size: 5 }]);
     await m.fs.flush(handle);
     writeSync(fd, ' world');
     await m.fs.flush(handle);
@@ -209,7 +209,7 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     const after = await m.crash();
     await after.fs.uploader.drain();
     expect(await after.cat('f')).toBe('half a fi');
-    expect(after.fs.uploader.pending(after.fs.root)).toMatchObject([{ path: '/f', size: 9, state: 'failed' }]);
+    expect(await after.fs.uploader.pending(after.fs.root)).toMatchObject([{ path: '/f', size: 9, state: 'failed' }]);
   });
 
   it.each(['fsync', 'flush'] as const)('what %s promised is stored', async (promise) => {
@@ -235,7 +235,7 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     await after.fs.uploader.drain();
     expect(after.provider.other.tree()).toEqual({ f: 'the old one' });
     expect(await after.cat('f')).toBe('half a fi');
-    expect(after.fs.uploader.pending(after.fs.root)).toMatchObject([{ path: '/f', state: 'failed' }]);
+    expect(await after.fs.uploader.pending(after.fs.root)).toMatchObject([{ path: '/f', state: 'failed' }]);
   });
 
   it('an empty file that was promised is stored', async () => {
@@ -286,6 +286,6 @@ describe.skipIf(process.platform !== 'linux')('after a crash, of what was writte
     await m.fs.flush(handle);
     ftruncateSync(fd, 10);
     const after = await m.crash();
-    expect(after.fs.uploader.pending(after.fs.root)).toMatchObject([{ state: 'failed', code: 'EIO' }]);
+    expect(await after.fs.uploader.pending(after.fs.root)).toMatchObject([{ state: 'failed', code: 'EIO' }]);
   });
 });

@@ -31,7 +31,7 @@ async function store(mount: Mounted): Promise<void> {
   mount.provider.offline = false;
   mount.fs.retryFailed();
   await mount.fs.uploader.drain();
-  expect(mount.fs.uploader.pending(mount.fs.root)).toEqual([]);
+  expect(await mount.fs.uploader.pending(mount.fs.root)).toEqual([]);
 }
 
 describe.skipIf(process.platform !== 'linux')(

@@ -48,7 +48,7 @@ describe('content that is not stored, whose folder another client', () => {
     await m.names();
     await settle();
     expect(await shown(m)).toEqual({ 'a/b/new': 'NEW' });
-    expect(m.pending()).toEqual(['/a/b/new failed']);
+    expect(await m.pending()).toEqual(['/a/b/new failed']);
     expect(await stored(m)).toEqual({ 'a/b/new': 'NEW' });
     expect(await m.ino('a/b/new')).toBe(ino);
     m.clock.advance(LATER);
@@ -115,7 +115,7 @@ describe('content that is not stored, whose folder another client', () => {
     m.provider.fail('createFolder', 'limit', 9);
     expect(await stored(m)).toEqual({});
     expect(await shown(m)).toEqual({ 'Rescued (box)/a/b/new': 'NEW' });
-    expect(m.pending()).toEqual(['/Rescued (box)/a/b/new failed']);
+    expect(await m.pending()).toEqual(['/Rescued (box)/a/b/new failed']);
   });
 
   it('removed while the mount was dead, is in sight at the next one', async () => {
@@ -202,7 +202,7 @@ describe('a file that is open for writing when another client', () => {
     await m.write(handle, 'MORE');
     await m.close(handle).catch(() => undefined);
     await m.fs.uploader.drain();
-    expect(m.pending()).toContain('/a/b/file failed');
+    expect(await m.pending()).toContain('/a/b/file failed');
     expect(await m.names('a/b')).toContain('file');
   });
 });

@@ -102,7 +102,7 @@ describe('a content that nobody wants any more', () => {
     await m.put('a', 'unwanted');
     await make(m);
     await m.fs.uploader.drain();
-    expect(m.pending()).toContain('/a failed');
+    expect(await m.pending()).toContain('/a failed');
     m.clock.advance(60_000);
     await m.names();
     const { table, journal } = m.core;

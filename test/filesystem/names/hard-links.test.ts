@@ -296,7 +296,7 @@ describe('a file of O_TMPFILE', () => {
     await m.write(handle, 'made ');
     await m.fs.fsync(handle);
     await m.fs.link(attributes.ino, m.fs.root, 'a');
-    expect(m.pending()).toEqual(['/a synced']);
+    expect(await m.pending()).toEqual(['/a synced']);
     await ln(m, 'a', 'b');
     await m.write(handle, 'and named', 5);
     await m.close(handle);

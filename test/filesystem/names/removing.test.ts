@@ -54,7 +54,7 @@ describe('unlink', () => {
     expect(m.core.journal.get(ino)).toBeUndefined();
     await m.fs.release(handle);
     const again = await m.remount({ writeBack: true });
-    expect([await again.names(), again.pending(), again.isClean()]).toEqual([[], [], true]);
+    expect([await again.names(), await again.pending(), again.isClean()]).toEqual([[], [], true]);
   });
 
   it('lets reads of an open file go on', async () => {

@@ -157,7 +157,7 @@ describe('a listing', () => {
     const { files } = m.fs.statfs();
     await symlink(m, 'x', 'l');
     expect(m.fs.statfs().files).toBe(files + 1);
-    expect(m.pending()).toEqual([]);
+    expect(await m.pending()).toEqual([]);
     expect(m.isClean()).toBe(true);
   });
 });

@@ -105,8 +105,8 @@ describe('a spool directory that was damaged', () => {
   ])('never has zeros uploaded for %s, and says what happened', async (_what, damage) => {
     const m = await damaged(damage);
     expect(m.provider.other.tree()).toEqual({ a: 'good' });
-    expect(m.pending()).toEqual(['/a failed']);
-    expect(m.fs.uploader.pending(m.fs.root)[0]?.code).toBe('EIO');
+    expect(await m.pending()).toEqual(['/a failed']);
+    expect((await m.fs.uploader.pending(m.fs.root))[0]?.code).toBe('EIO');
     m.fs.uploader.retryFailed();
     await m.fs.uploader.drain();
     expect(m.provider.other.tree()).toEqual({ a: 'good' });
@@ -124,7 +124,7 @@ describe('a spool directory that was damaged', () => {
     rmSync(join(m.directory, 'spool', m.core.journal.all()[0]?.spool ?? ''));
     const revived = await m.crash();
     await settle();
-    expect(revived.pending()).toEqual([]);
+    expect(await revived.pending()).toEqual([]);
     expect(await revived.cat('a')).toBe(text);
     expect(revived.isClean()).toBe(true);
   });
@@ -142,8 +142,8 @@ describe('a spool directory that was damaged', () => {
     m.provider.offline = false;
     const revived = await m.crash();
     await settle();
-    expect(revived.pending()).toEqual(['/a failed']);
-    expect(revived.fs.uploader.pending(revived.fs.root)[0]?.error).toContain('uploads discard');
+    expect(await revived.pending()).toEqual(['/a failed']);
+    expect((await revived.fs.uploader.pending(revived.fs.root))[0]?.error).toContain('uploads discard');
   });
 
   it('needs no file of an empty content', async () => {

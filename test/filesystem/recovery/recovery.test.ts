@@ -29,7 +29,7 @@ describe('with write-back, after the process died', () => {
     await m.write(handle, 'replaced');
     m.core.table.update(await m.ino('a'), { parent: null, remote: null, localSize: null });
     const revived = await m.crash();
-    expect(revived.pending()).toEqual(['/Rescued (box)/a failed']);
+    expect(await revived.pending()).toEqual(['/Rescued (box)/a failed']);
     expect(await revived.cat('Rescued (box)/a')).toBe('replaced');
     revived.fs.retryFailed();
     await revived.fs.uploader.drain();
@@ -187,7 +187,7 @@ describe('after the process died while a file was being written', () => {
     const revived = await m.crash();
     await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({});
-    expect(revived.pending()).toEqual(['/a failed']);
+    expect(await revived.pending()).toEqual(['/a failed']);
     expect(await revived.cat('a')).toBe('half a fi');
     revived.fs.uploader.retryFailed();
     await revived.fs.uploader.drain();
@@ -218,7 +218,7 @@ describe('after the process died while a file was being written', () => {
     const revived = await m.crash();
     await revived.fs.uploader.drain();
     expect(revived.provider.other.tree()).toEqual({ a: 'whole' });
-    expect(revived.pending()).toEqual(['/a failed']);
+    expect(await revived.pending()).toEqual(['/a failed']);
   });
 
   it('a file that was opened and not changed is as if nobody had opened it', async () => {
@@ -249,14 +249,14 @@ describe('after the process died while a file was being written', () => {
     const handle = await m.create('a');
     await m.write(handle, 'half');
     const revived = await m.crash();
-    expect(revived.pending()).toEqual(['/a failed']);
+    expect(await revived.pending()).toEqual(['/a failed']);
     const upload = revived.provider.gate('upload');
     revived.fs.retryFailed();
     await upload.reached;
     // Its upload is cancelled, and then the process dies.
     const again = await dieAt(revived, { method: 'list', when: 'before' }, () => revived.rm('a'));
     await again.fs.uploader.drain();
-    expect(again.pending()).toEqual([]);
+    expect(await again.pending()).toEqual([]);
     expect(again.provider.other.tree()).toEqual({ a: 'half' });
   });
 

@@ -90,8 +90,8 @@ describe('close', () => {
     expect(await errnoOf(m.close(handle))).toBe(errno);
     expect(await m.cat('a')).toBe('precious');
     expect((await m.stat('a')).size).toBe(8);
-    expect(m.pending()).toEqual(['/a failed']);
-    expect(m.fs.uploader.pending(m.fs.root)[0]).toMatchObject({
+    expect(await m.pending()).toEqual(['/a failed']);
+    expect((await m.fs.uploader.pending(m.fs.root))[0]).toMatchObject({
       code: errno,
       error: expect.stringMatching(/^upload was told to fail/),
     });
@@ -285,7 +285,7 @@ describe('fsync', () => {
     m.provider.counts();
     await m.fs.fsync(handle);
     expect(m.provider.counts()).toEqual({});
-    expect(m.pending()).toEqual(['/a synced']);
+    expect(await m.pending()).toEqual(['/a synced']);
     await m.close(handle);
   });
 

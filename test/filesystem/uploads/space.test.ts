@@ -12,7 +12,7 @@ it('df counts our own uploads at once, and refreshes the quota when there was no
   m.provider.fail('upload', 'quota');
   await m.put('b', 'more').catch(() => undefined);
   expect(m.provider.counts()).toMatchObject({ account: 1 });
-  expect(m.fs.uploader.pending(m.fs.root)).toMatchObject([
+  expect(await m.fs.uploader.pending(m.fs.root)).toMatchObject([
     { code: 'ENOSPC', error: expect.stringMatching(/in the trash/) },
   ]);
 });

@@ -56,7 +56,7 @@ it('tells what failed and what to do', async () => {
   const { stdout } = await world.cli(['status']);
   expect(stdout).toMatch(/^ {2}state {5}1 file not stored: see below$/m);
   expect(stdout).toMatch(/^ {4}FAILED {2}\/full\.txt {2}2 B {2}ENOSPC: /m);
-  expect(stdout).toContain('ENOSPC: the account is full.');
+  expect(stdout).toContain('ENOSPC: the account is full, or the disk of this machine.');
   expect(stdout).toContain(`syncmount uploads retry ${world.mnt}`);
   world.sandbox.faults.clear();
   await world.cli(['uploads', 'retry']);
