@@ -111,10 +111,17 @@ export class SessionEnd {
     );
   }
 
-  async #drain(progress: (left: DrainProgress) => void): Promise<void> {
+  /** `progress`: null where nobody asks. */
+  async #drain(progress: ((left: DrainProgress) => void) | null): Promise<void> {
     let metadata = 0;
     const tell = async (): Promise<void> => {
-      const pending = (await this.#uploads()).filter(isPending);
+      if (progress === null || this.#isDrained) return;
+      const uploads = await this.#uploads().catch((error: unknown) => {
+        // The account was closed meanwhile, by force.
+        if (this.#isDrained) return [];
+        throw error;
+      });
+      const pending = uploads.filter(isPending);
       const { outage } = this.#o.provider.metrics();
       progress({
         files: pending.length,
@@ -166,7 +173,7 @@ export class SessionEnd {
 
   async #closeOnce(drain: boolean): Promise<void> {
     const { registry, mountpoint, log } = this.#o;
-    if (drain) await this.#drain(() => undefined).then(() => this.#o.opened.filesystem.disposeAside());
+    if (drain) await this.#drain(null).then(() => this.#o.opened.filesystem.disposeAside());
     else await this.#o.opened.filesystem.uploader.interrupt();
     await this.#interrupting;
     this.#isDrained = true;
