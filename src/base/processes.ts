@@ -18,6 +18,7 @@ export type Life = 'runs' | 'ending' | 'gone';
 /** `PF_EXITING` of the kernel, in field 9 of proc_pid_stat(5). */
 const EXITING = 0x4;
 
+/** The life of the process of that id. One that has ended and waits to be reaped is gone. */
 export function lifeOf(pid: number): Life {
   try {
     process.kill(pid, 0);
@@ -31,11 +32,6 @@ export function lifeOf(pid: number): Life {
   // The first thread has ended. The others may not have: those of a killed process end one by one.
   if (state === 'Z' || state === 'X') return hasOtherThreads(pid) ? 'ending' : 'gone';
   return (Number(stat[9 - 3]) & EXITING) !== 0 || isKilled(pid) ? 'ending' : 'runs';
-}
-
-/** Is there a process of that id? One that has ended and waits to be reaped is gone. */
-export function isAlive(pid: number): boolean {
-  return lifeOf(pid) !== 'gone';
 }
 
 function hasOtherThreads(pid: number): boolean {
@@ -54,6 +50,7 @@ function isKilled(pid: number): boolean {
     const pending = [...status.matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)].map(([, mask]) => BigInt(`0x${mask}`));
     return pending.some((mask) => (mask & (1n << BigInt(constants.signals.SIGKILL - 1))) !== 0n);
   } catch {
+    // It was reaped meanwhile: the next look finds it gone.
     return false;
   }
 }

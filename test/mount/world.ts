@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect } from 'vitest';
-import { isAlive } from '../../src/base/processes.js';
+import { lifeOf } from '../../src/base/processes.js';
 import { AccountStore } from '../../src/config/accounts.js';
 import { baseDirectoriesOf } from '../../src/config/base-directories.js';
 import { askControl } from '../../src/mount/control/control.js';
@@ -205,7 +205,7 @@ export class World {
       (await askControl(socket, command)) as readonly UploadStatus[];
     const host = this.#host;
     const left = host === undefined ? await ask() : await host.end(ask);
-    if (host === undefined) while (isAlive(pid)) await sleep(5);
+    if (host === undefined) while (lifeOf(pid) !== 'gone') await sleep(5);
     else await host.over();
     this.#host = undefined;
     return left;
@@ -352,7 +352,7 @@ export class World {
     const script = `kill -9 ${mounted.map(({ pid }) => pid).join(' ')}; for at; do umount -l "$at"; done; true`;
     // mountpoint(1) does not know one whose process has died; what is gone already is no error.
     await this.#run('sh', ['-c', script, 'sh', ...places]);
-    while (mounted.some(({ pid }) => isAlive(pid))) await sleep(5);
+    while (mounted.some(({ pid }) => lifeOf(pid) !== 'gone')) await sleep(5);
     await this.sandbox.close();
     await rm(this.directory, { recursive: true, force: true });
   }

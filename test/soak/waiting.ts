@@ -1,5 +1,5 @@
 /** Waiting for a mount that may hang or be dead. */
-import { isAlive } from '../../src/base/processes.js';
+import { lifeOf } from '../../src/base/processes.js';
 
 /** A mount takes about one second to start, and work no longer than its requests: beyond this, ms, something hangs. */
 export const PATIENCE = 30_000;
@@ -32,7 +32,7 @@ export function end(pid: number): void {
 /** Has the process ended, or does it soon? */
 export async function isGone(pid: number): Promise<boolean> {
   for (const until = Date.now() + DEATH_PATIENCE; Date.now() < until; await pause(10)) {
-    if (!isAlive(pid)) return true;
+    if (lifeOf(pid) === 'gone') return true;
   }
-  return !isAlive(pid);
+  return lifeOf(pid) === 'gone';
 }

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { isAlive } from '../../../src/base/processes.js';
+import { lifeOf } from '../../../src/base/processes.js';
 import { cleanUpWorlds, createWorld, type World } from '../world.js';
 
 cleanUpWorlds();
@@ -36,7 +36,7 @@ it('mounts every account on a folder of its name, again without harm, and ends a
   const pids = world.registry.all().map(({ pid }) => pid);
   const ended = await world.cli(['umount', '--all']);
   expect([ended.code, ended.stdout]).toEqual([0, expect.stringContaining(`work: unmounted from ${cloud}/work\n`)]);
-  expect(pids.map(isAlive)).toEqual([false, false, false]);
+  expect(pids.map(lifeOf)).toEqual(['gone', 'gone', 'gone']);
   expect(world.registry.all()).toEqual([]);
   expect(await world.cli(['umount', '--all'])).toMatchObject({ code: 0, stdout: 'Nothing is mounted.\n' });
 }, 120_000);
@@ -144,6 +144,6 @@ it('Ctrl-C in umount says where things stand, and the mount ends when it is done
     ),
   });
   world.sandbox.faults.clear();
-  await expect.poll(() => isAlive(pid), { timeout: 60_000 }).toBe(false);
+  await expect.poll(() => lifeOf(pid), { timeout: 60_000 }).toBe('gone');
   expect(world.sandbox.store.stat('/waiting.bin')?.size).toBe(3000);
 });

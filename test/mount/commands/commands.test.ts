@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { isAlive } from '../../../src/base/processes.js';
+import { lifeOf } from '../../../src/base/processes.js';
 import type { AnySandboxOptions } from '../../../src/sandbox/index.js';
 import { long } from '../../support/extent.js';
 import { cleanUpWorlds, createServiceWorld, createWorld, type Outcome, type World } from '../world.js';
@@ -131,7 +131,7 @@ describe('a mount whose process is stopped', () => {
     } finally {
       process.kill(pid, 'SIGCONT');
     }
-    await expect.poll(() => isAlive(pid)).toBe(false);
+    await expect.poll(() => lifeOf(pid)).toBe('gone');
   });
 });
 
