@@ -18,7 +18,7 @@ import { latestByName } from './merge.js';
 import { MetadataReader, newMachineId } from './reader.js';
 import type { Retraction } from './retractions.js';
 import { StoreUpkeep } from './store-upkeep.js';
-import { MetadataTables, type NamedTime } from './tables.js';
+import { MetadataTables } from './tables.js';
 import { MetadataWriter } from './writer.js';
 
 /** Under this name the state remembers that all of this machine's metadata is in the store. */
@@ -170,19 +170,19 @@ export class MetadataStore {
     return this.#tables.own(folder, name);
   }
 
-  /** Machines with entries of a folder, for `timesAfter`. */
+  /** Other machines with entries of a folder. */
   machinesOf(folder: string): string[] {
     return this.#tables.machinesOf(folder);
   }
 
-  /** At most `limit` entries of a folder after a name, of this machine (null) or another one. */
-  timesAfter(machine: string | null, folder: string, name: string, limit: number): NamedTime[] {
-    return this.#tables.timesAfter(machine, folder, name, limit);
+  /** Has any machine an entry of the folder? */
+  hasEntriesOf(folder: string): boolean {
+    return this.#tables.hasEntriesOf(folder);
   }
 
-  /** The entries that count for the names that `timesAfter` answers: one query. */
-  entriesAfter(machine: string | null, folder: string, name: string, limit: number): Map<string, TimedEntry> {
-    return latestByName(this.#tables.entriesAfter(machine, folder, name, limit));
+  /** The entry that counts for each of some names of a folder: one query. */
+  entriesOfNames(folder: string, names: readonly string[]): Map<string, TimedEntry> {
+    return latestByName(this.#tables.entriesOfNames(folder, names));
   }
 
   /** How often entries have changed since the mount. */

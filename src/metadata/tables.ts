@@ -2,16 +2,9 @@
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import { type EntryLine, isSoughtByObject, type TimedEntry } from './entry.js';
 import { isEntryOnly } from './held/entry-only.js';
-import type { LogicalTime } from './logical-time.js';
 import { type Body, OwnTables } from './own-tables.js';
 import { indexPack } from './placement.js';
 import { Retractions } from './retractions.js';
-
-/** When an entry was written, and of what. */
-export interface NamedTime extends LogicalTime {
-  readonly name: string;
-  readonly id: string | null;
-}
 
 /** Beside this machine's entries those of the others. */
 export class MetadataTables extends OwnTables {
@@ -38,24 +31,27 @@ export class MetadataTables extends OwnTables {
     return rows.map(({ machine }) => machine);
   }
 
-  /** At most `limit` entries of a folder after a name, of this machine (null) or another one, without what they say. */
-  timesAfter(machine: string | null, folder: string, name: string, limit: number): NamedTime[] {
-    const { rows, values } = pageOf('name, id, wall, counter', { machine, folder, name, limit });
-    const found = this.all<Omit<NamedTime, 'machine'>>(rows, values);
-    return found.map((row) => ({ ...row, machine: machine ?? this.machine }));
-  }
-
-  /** The entries of all machines, of the names that `timesAfter` answers. */
-  entriesAfter(machine: string | null, folder: string, name: string, limit: number): TimedEntry[] {
-    const { rows, values } = pageOf('name', { machine, folder, name, limit });
+  /** Entries of some names of a folder, of all machines: one query. */
+  entriesOfNames(folder: string, names: readonly string[]): TimedEntry[] {
     // In this order: there may be many more entries of the folder.
     return this.#parsed(
-      `WITH page AS MATERIALIZED (${rows})
-       SELECT NULL AS machine, own.body FROM page CROSS JOIN metadata_own AS own ON own.folder = @folder AND own.name = page.name
+      `SELECT NULL AS machine, own.body FROM json_each(@names) AS n
+         CROSS JOIN metadata_own AS own ON own.folder = @folder AND own.name = n.value
        UNION ALL
-       SELECT x.machine, x.body FROM page CROSS JOIN metadata_other AS x ON x.folder = @folder AND x.name = page.name`,
-      values,
+       SELECT x.machine, x.body FROM json_each(@names) AS n
+         CROSS JOIN metadata_other AS x ON x.folder = @folder AND x.name = n.value`,
+      { folder, names: JSON.stringify(names) },
     );
+  }
+
+  /** Has any machine an entry of the folder? */
+  hasEntriesOf(folder: string): boolean {
+    const row = this.get(
+      'SELECT 1 FROM metadata_own WHERE folder = ? UNION ALL SELECT 1 FROM metadata_other WHERE folder = ? LIMIT 1',
+      folder,
+      folder,
+    );
+    return row !== undefined;
   }
 
   entriesOfName(folder: string, name: string): TimedEntry[] {
@@ -267,22 +263,4 @@ export interface FolderPlace {
   readonly machine: string;
   readonly pack: number;
   readonly folder: string;
-}
-
-interface PagePlace {
-  readonly machine: string | null;
-  readonly folder: string;
-  readonly name: string;
-  readonly limit: number;
-}
-
-/** A query for some of one machine's entries, by name, and its values. */
-function pageOf(columns: string, { machine, ...of }: PagePlace): { readonly rows: string; readonly values: object } {
-  const after = 'folder = @folder AND name > @name ORDER BY name LIMIT @limit';
-  return machine === null
-    ? { rows: `SELECT ${columns} FROM metadata_own WHERE ${after}`, values: of }
-    : {
-        rows: `SELECT ${columns} FROM metadata_other WHERE machine = @machine AND ${after}`,
-        values: { machine, ...of },
-      };
 }

@@ -13,7 +13,7 @@ import type { RemoteEntry } from '../providers/provider.js';
 import { type DirectoryWatch, DirectoryWatches } from './directory-watches.js';
 import { type FurtherName, FurtherNames } from './further-names.js';
 import { type Ino, type Inode, isFirstName, listedInode, newInode, type Overlay } from './inode.js';
-import { type ListedRow, ListedRows } from './listed-rows.js';
+import { type FirstAttributes, type ListedRow, ListedRows } from './listed-rows.js';
 import { NameCache, type Named } from './name-cache.js';
 import { PinTable } from './pin-table.js';
 import { RowUpdates } from './row-updates.js';
@@ -36,6 +36,8 @@ export class InodeTable {
   onContentChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
   /** Called when an inode got (`given`), lost (`left`) or moved a further name, in the transaction of that. */
   onFurtherName: ((ino: Ino, left: Named | null, given: Named | null) => void) | null = null;
+  /** Tells what new rows of a listing begin with. Null: with what the listing says. */
+  firstAttributes: ((parent: Ino, rows: readonly ListedRow[]) => FirstAttributes | null) | null = null;
   /** Of rows and names, since the mount began. */
   changes = 0;
   /** The changes that are being made come from a listing, not from this machine. */
@@ -282,13 +284,17 @@ export class InodeTable {
    * the directory may have one of the names.
    */
   insertListed(parent: Ino, rows: readonly ListedRow[]): ListedRow[] {
-    const inos = this.#listedRows.insert(parent, rows);
-    return rows.filter(({ name, entry }, at) => {
+    const first = this.firstAttributes?.(parent, rows);
+    const overlays = first?.overlays ?? [];
+    const inos = this.#listedRows.insert(parent, rows, overlays);
+    const known = rows.filter(({ name, entry }, at) => {
       const ino = inos[at];
       if (ino === undefined) return true;
-      this.#inserted(listedInode(ino, parent, name, entry));
+      this.#inserted(listedInode(ino, parent, name, entry, overlays[at] ?? undefined));
       return false;
     });
+    first?.inserted(inos);
+    return known;
   }
 
   #inserted(made: Inode): Inode {

@@ -74,8 +74,14 @@ export const newInode = {
   furtherNames: 0,
 } satisfies Partial<Inode>;
 
-/** A listed object without anything of this mount. */
-export function listedInode(ino: Ino, parent: Ino, name: string, remote: RemoteEntry): Inode {
+/** A listed object. `overlay`: what the account's metadata says of it. */
+export function listedInode(
+  ino: Ino,
+  parent: Ino,
+  name: string,
+  remote: RemoteEntry,
+  overlay: Overlay = emptyOverlay,
+): Inode {
   // A literal: a listing makes many, and to spread `newInode` costs ten times as much.
   return {
     ino,
@@ -86,7 +92,7 @@ export function listedInode(ino: Ino, parent: Ino, name: string, remote: RemoteE
     listedAt: null,
     confirmedAt: null,
     localSize: null,
-    overlay: emptyOverlay,
+    overlay,
     target: null,
     rdev: 0,
     furtherNames: 0,

@@ -103,8 +103,11 @@ const columns = [
 /** SQLite writes an index again for each column that is set, also to what it was. */
 const indexedColumns = 4;
 
-/** The columns that a listing knows. The others of a new row have their defaults. */
+/** The columns that a listing knows. */
 const listedColumns = 12;
+
+/** The columns of the local attributes. */
+const overlayColumns = columns.slice(columns.indexOf('mode'), columns.indexOf('target'));
 
 /** The values of a row in the order of `columns`. By position: better-sqlite3 looks up each name anew at each call. */
 export type RowParameters = (number | string | Uint8Array | null)[];
@@ -165,11 +168,20 @@ export const insertInode = inserting(columns, 1);
 
 /** New objects of a listing, so many in one statement: a third of the work of as many statements. Those that are known are left out. */
 export function insertListed(rows: number): string {
-  return inserting(columns.slice(0, listedColumns), rows).replace(/^INSERT/, 'INSERT OR IGNORE');
+  return inserting([...columns.slice(0, listedColumns), ...overlayColumns], rows).replace(
+    /^INSERT/,
+    'INSERT OR IGNORE',
+  );
 }
 
 /** Adds the parameters of one row of `insertListed`. */
-export function addListedParameters(all: RowParameters, parent: Ino, name: string, entry: RemoteEntry): void {
+export function addListedParameters(
+  all: RowParameters,
+  parent: Ino,
+  name: string,
+  entry: RemoteEntry,
+  overlay: Overlay,
+): void {
   const { id, parentId, access, modified } = entry;
   const isFile = entry.kind === 'file';
   all.push(
@@ -185,6 +197,7 @@ export function addListedParameters(all: RowParameters, parent: Ino, name: strin
     isFile ? entry.md5 : null,
     isFile ? null : entry.fileCount,
     isFile ? null : entry.folderCount,
+    ...overlayOf(overlay),
   );
 }
 
@@ -193,7 +206,7 @@ export const updateInode = updating(columns);
 /** For a row of which `isSamePlace` holds: a third of the work, and of what goes to the log. */
 export const updateInodeInPlace = updating(columns.slice(indexedColumns));
 /** For a row whose local attributes alone change. */
-export const updateInodeOverlay = updating(columns.slice(columns.indexOf('mode'), columns.indexOf('target')));
+export const updateInodeOverlay = updating(overlayColumns);
 
 function inserting(given: readonly string[], rows: number): string {
   const row = `(${given.map(() => '?').join(', ')})`;

@@ -44,16 +44,13 @@ it.each<[string, (tables: MetadataTables) => unknown]>([
   for (const detail of plansOf(call)) expect(detail).toMatch(/^SEARCH .*\(.*folder=\? AND name=\?/);
 });
 
-it.each([null, 'another'])(
-  'finds the entries of some names by folder and name, of all machines (page of %s)',
-  (machine) => {
-    const [first, ...lookUps] = plansOf((tables) => tables.entriesAfter(machine, 'f', 'n', 10));
-    expect(first).toMatch(/^SEARCH .*\(.*folder=\? AND name>\?\)/);
-    const ofNames = lookUps.filter((detail) => detail !== 'SCAN page');
-    expect(ofNames).toHaveLength(2);
-    for (const detail of ofNames) expect(detail).toMatch(/^SEARCH .*\(.*folder=\? AND name=\?/);
-  },
-);
+it('finds the entries of some names by folder and name', () => {
+  const ofNames = plansOf((tables) => tables.entriesOfNames('f', ['n', 'o'])).filter(
+    (detail) => !/^SCAN n\b/.test(detail),
+  );
+  expect(ofNames).toHaveLength(2);
+  for (const detail of ofNames) expect(detail).toMatch(/^SEARCH .*\(.*folder=\? AND name=\?/);
+});
 
 it('finds of some names what entriesOfName finds of each', () => {
   const state = openDatabase(':memory:', stateMigrations);
@@ -72,17 +69,16 @@ it('finds of some names what entriesOfName finds of each', () => {
     for (const name of ['a', 'b', 'd', 'e']) put('m', { ...entry('f', name, 2), ...(name === 'd' && { gone: true }) });
     for (const name of ['b', 'c']) put('n', entry('f', name, 3));
     put('n', entry('g', 'a', 4));
-    for (const machine of [null, 'm', 'n'])
-      for (const after of ['', 'a', 'c']) {
-        const names = tables.timesAfter(machine, 'f', after, 2).map(({ name }) => name);
-        const one = names.flatMap((name) => tables.entriesOfName('f', name));
-        const atOnce = tables.entriesAfter(machine, 'f', after, 2);
-        expect(new Set(atOnce.map((timed) => JSON.stringify(timed)))).toEqual(
-          new Set(one.map((timed) => JSON.stringify(timed))),
-        );
-        expect(atOnce).toHaveLength(one.length);
-      }
-    expect(tables.entriesAfter('m', 'f', '', 2)).toHaveLength(4);
+    for (const names of [['a', 'b'], ['d'], ['c', 'e', 'none'], []]) {
+      const one = names.flatMap((name) => tables.entriesOfName('f', name));
+      const atOnce = tables.entriesOfNames('f', names);
+      expect(new Set(atOnce.map((timed) => JSON.stringify(timed)))).toEqual(
+        new Set(one.map((timed) => JSON.stringify(timed))),
+      );
+      expect(atOnce).toHaveLength(one.length);
+    }
+    expect(tables.entriesOfNames('f', ['a', 'b'])).toHaveLength(4);
+    expect([tables.hasEntriesOf('f'), tables.hasEntriesOf('g'), tables.hasEntriesOf('h')]).toEqual([true, true, false]);
   } finally {
     state.close();
   }
@@ -92,6 +88,7 @@ it.each<[string, (tables: MetadataTables) => unknown]>([
   ['the entries of a folder', (tables) => tables.entriesOf('f')],
   ['the machines that know a folder', (tables) => tables.machinesOf('f')],
   ['removals in a folder', (tables) => tables.supersededIn('f')],
+  ['whether anything is known of a folder', (tables) => tables.hasEntriesOf('f')],
 ])('finds %s by folder', (_, call) => {
   for (const detail of plansOf(call)) expect(detail).toMatch(/^SEARCH .*\(.*folder=\?/);
 });

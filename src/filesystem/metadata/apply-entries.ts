@@ -12,13 +12,15 @@ import type { FurtherName } from '../../tree/further-names.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import type { AppliedMetadata } from '../../tree/listed-metadata.js';
+import type { FirstAttributes, ListedRow } from '../../tree/listed-rows.js';
 import { isLocalName } from '../../tree/local-names.js';
 import type { CarriedNames } from './carried-names.js';
 import { appliedTo, inodeKindOf, rootEntryName, specialOf } from './entry-of-inode.js';
-import { KnownRows } from './known-rows.js';
+import { firstAttributesOf } from './first-attributes.js';
 import type { RowStates } from './row-states.js';
+import { UnshownEntries, type UnshownEntry } from './unshown-entries.js';
 
-/** Entries that are read from the database at once. A piece of work has fewer than two pages. */
+/** Entries that are looked at before the event loop has a turn: fewer than two pages. */
 const PAGE = entriesPerTurn / 2;
 
 export interface ApplyEntriesOptions {
@@ -46,6 +48,7 @@ export class ApplyEntries {
   /** The changes that are being made come from an entry. */
   isApplying = false;
   readonly #o: ApplyEntriesOptions;
+  readonly #unshown: UnshownEntries;
   /** Folders to which this machine's own entries were applied: that restores lost rows alone, so once for each mount is enough. */
   readonly #ownDone = new Set<string>();
   /** The end of the last folder's work on the table. */
@@ -53,6 +56,13 @@ export class ApplyEntries {
 
   constructor(options: ApplyEntriesOptions) {
     this.#o = options;
+    this.#unshown = new UnshownEntries(options.table.sql);
+    options.table.firstAttributes = (directory, rows) => this.#first(directory, rows);
+  }
+
+  #first(directory: Ino, rows: readonly ListedRow[]): FirstAttributes | null {
+    const first = firstAttributesOf(this.#o, directory, rows);
+    return first && { ...first, inserted: (inos) => this.quietly(() => first.inserted(inos)) };
   }
 
   /** `list` lists another directory. It is called for those that were never listed and hold the first name of a further one. */
@@ -145,30 +155,13 @@ export class ApplyEntries {
   *#applying(work: Work, machines: readonly (string | null)[]): Generator<void, void> {
     const { store } = this.#o;
     let sinceTurn = 0;
-    for (const machine of machines) {
-      for (let after: string | undefined = ''; after !== undefined; ) {
-        const from = after;
-        const page = store.timesAfter(machine, work.folder, from, PAGE);
-        if (page.length === 0) break;
-        // Asked for with the first name of which more than the time is needed. No longer than this piece: a program may change one then.
-        let entries: ReadonlyMap<string, TimedEntry> | null = null;
-        const entryOf = (name: string): TimedEntry | undefined => {
-          entries ??= store.entriesAfter(machine, work.folder, from, PAGE);
-          return entries.get(name);
-        };
-        const rows = new KnownRows(this.#o, work.directory, from, PAGE);
-        for (const { name, id, ...time } of page) {
-          const named = rows.named(name);
-          if (this.#applyName(work, name, named, entryOf)) continue;
-          const row = this.#rowOf(work, name, id, named);
-          if (row !== undefined && isShown(rows.timeOf(row.ino), time)) continue;
-          const timed = entryOf(name);
-          // Another machine's entry of the name counts: it has its turn, or had it.
-          if (timed?.entry.belongs === undefined && timed !== undefined && compareTimes(timed.time, time) === 0)
-            this.#apply(work, timed, row, rows);
-        }
-        after = page.length < PAGE ? undefined : page.at(-1)?.name;
-        sinceTurn += page.length;
+    for (const other of machines) {
+      const machine = other ?? store.machine;
+      for (let after: string | null = ''; after !== null; ) {
+        const { entries, next } = this.#unshown.after(machine, other === null, work, after, PAGE);
+        if (entries.length > 0) this.#applyUnshown(work, machine, entries);
+        after = next;
+        sinceTurn += next === null ? entries.length : PAGE;
         if (sinceTurn < PAGE) continue;
         yield;
         sinceTurn = 0;
@@ -176,21 +169,38 @@ export class ApplyEntries {
     }
   }
 
-  /** True where the entry that counts is of a further name, or the name is one here: then nothing else is to be applied. */
-  #applyName(
-    work: Work,
-    name: string,
-    holder: Inode | undefined,
-    entryOf: (name: string) => TimedEntry | undefined,
-  ): boolean {
+  #applyUnshown(work: Work, machine: string, unshown: readonly UnshownEntry[]): void {
+    const { table, store, states } = this.#o;
+    const entries = store.entriesOfNames(
+      work.folder,
+      unshown.map(({ name }) => name),
+    );
+    for (const { name, id, wall, counter } of unshown) {
+      const time = { wall, counter, machine };
+      // A name with a NUL is not found together with others.
+      const timed = entries.get(name) ?? store.entryOf(work.folder, name);
+      const named = table.child(work.directory, name);
+      if (timed === undefined || this.#applyName(work, timed, named)) continue;
+      const row = this.#rowOf(work, name, id, named);
+      if (row !== undefined && isShown(states.get(row.ino)?.time, time)) continue;
+      // Where another machine's entry of the name counts, it has its turn, or had it.
+      if (timed.entry.belongs === undefined && compareTimes(timed.time, time) === 0) this.#apply(work, timed, row);
+    }
+  }
+
+  /**
+   * True where the entry that counts is of a further name, or the name is one here: then nothing else is to be applied. `holder`: the inode
+   * of the name.
+   */
+  #applyName(work: Work, timed: TimedEntry, holder: Inode | undefined): boolean {
     const { table, names } = this.#o;
+    const { name } = timed.entry;
     const found = table.further.find(work.directory, name);
     const named = found === undefined ? holder : undefined;
     // Most entries are of objects that the folder holds.
     if (name === rootEntryName || named?.remote != null) return false;
-    const timed = entryOf(name);
-    if (timed?.entry.alias !== true) {
-      if (found !== undefined && timed?.entry.gone === true && !this.#isOurs(found)) {
+    if (timed.entry.alias !== true) {
+      if (found !== undefined && timed.entry.gone === true && !this.#isOurs(found)) {
         table.removeName(found);
         work.names.push(name);
         work.attributes.push(found.ino);
@@ -262,7 +272,7 @@ export class ApplyEntries {
     return table.byRemote('file', id) ?? table.byRemote('folder', id) ?? named;
   }
 
-  #apply(work: Work, timed: TimedEntry, row: Inode | undefined, rows: KnownRows): void {
+  #apply(work: Work, timed: TimedEntry, row: Inode | undefined): void {
     const { entry } = timed;
     const { provider } = this.#o;
     const kind = inodeKindOf(entry.kind);
@@ -279,8 +289,8 @@ export class ApplyEntries {
       return;
     }
     if (!isSpecial(row)) {
-      if (row.kind === kind) this.#show(work, row, timed, rows);
-    } else if (isSameSpecial(row, specialOf(entry))) this.#show(work, row, timed, rows);
+      if (row.kind === kind) this.#show(work, row, timed);
+    } else if (isSameSpecial(row, specialOf(entry))) this.#show(work, row, timed);
     else if (isSpecial({ kind }) && row.name === entry.name) {
       // Another machine has removed the one and made the other: another inode, because the kernel remembers where a link points.
       this.#detach(work, row);
@@ -302,17 +312,15 @@ export class ApplyEntries {
     this.#show(work, made, { entry, time });
   }
 
-  #show({ directory, attributes }: Work, row: Inode, timed: TimedEntry, known?: KnownRows): void {
-    const { table } = this.#o;
+  #show({ attributes }: Work, row: Inode, timed: TimedEntry): void {
+    const { table, states } = this.#o;
     const { entry, time } = timed;
     const { ino } = row;
-    const rows = known ?? new KnownRows(this.#o, directory, '', 0);
     const { overlay, xattrs } = appliedTo(row, entry);
     table.update(ino, { overlay });
-    if (rows.hasXattrs(ino))
-      for (const name of table.xattrs.names(ino)) if (!xattrs.has(name)) table.xattrs.remove(ino, name);
+    for (const name of table.xattrs.names(ino)) if (!xattrs.has(name)) table.xattrs.remove(ino, name);
     for (const [name, value] of xattrs) table.xattrs.set(ino, name, value);
-    rows.shows(ino, time, entry.mtime !== undefined);
+    states.put(ino, { place: states.get(ino)?.place ?? null, time, timesSet: entry.mtime !== undefined });
     this.#addListedNames(row, timed);
     attributes.push(ino);
   }

@@ -24,33 +24,11 @@ interface Raw {
   readonly times_set: 0 | 1;
 }
 
-/** An inode by its first name. `state`: undefined where it has none. */
-export interface NamedState {
-  readonly name: string;
-  readonly ino: Ino;
-  readonly hasXattrs: boolean;
-  readonly state: RowState | undefined;
-}
-
-type RawName = readonly [
-  name: string,
-  ino: Ino,
-  hasXattrs: 0 | 1,
-  /** Null: there is no state. */
-  wall: number | null,
-  counter: number,
-  machine: string,
-  folder: string | null,
-  place: string | null,
-  timesSet: 0 | 1,
-];
-
 /** Inode numbers that one step of the migration looks at: about a millisecond. */
 const PAGE = 1000;
 
 export class RowStates {
   readonly #get: Statement;
-  readonly #namesAfter: Statement;
   readonly #put: Statement;
   readonly #track: Statement;
   readonly #timesSet: Statement;
@@ -61,13 +39,6 @@ export class RowStates {
   readonly #entryOnly: Statement;
 
   constructor(sql: Sql) {
-    this.#namesAfter = sql
-      .prepare(
-        `SELECT i.name, i.ino, EXISTS (SELECT 1 FROM xattr WHERE xattr.ino = i.ino),
-           r.wall, r.counter, r.machine, r.folder, r.name, r.times_set
-         FROM inode i LEFT JOIN metadata_row r ON r.ino = i.ino WHERE i.parent = ? AND i.name > ? ORDER BY i.name LIMIT ?`,
-      )
-      .raw();
     this.#get = sql.prepare('SELECT * FROM metadata_row WHERE ino = ?');
     this.#put = sql.prepare(
       `INSERT INTO metadata_row (ino, folder, name, wall, counter, machine, times_set) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -105,16 +76,6 @@ export class RowStates {
   put(ino: Ino, { place, time, timesSet = false }: Omit<RowState, 'timesSet'> & Partial<RowState>): void {
     const { wall, counter, machine } = time;
     this.#put.run(ino, place?.folder ?? null, place?.name ?? null, wall, counter, machine, timesSet ? 1 : 0);
-  }
-
-  /** At most `limit` first names in a directory after `name`, and what is known of their inodes: one query. */
-  namesAfter(directory: Ino, name: string, limit: number): NamedState[] {
-    const rows = this.#namesAfter.all(directory, name, limit) as RawName[];
-    return rows.map(([shown, ino, hasXattrs, wall, counter, machine, folder, place, timesSet]) => ({
-      ...{ name: shown, ino, hasXattrs: hasXattrs === 1 },
-      state:
-        wall === null ? undefined : stateOf({ ino, folder, name: place, wall, counter, machine, times_set: timesSet }),
-    }));
   }
 
   /** From now on the inode's changes are entries, also where all of its attributes but the times are the defaults. */

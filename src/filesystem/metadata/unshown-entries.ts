@@ -1,0 +1,69 @@
+/**
+ * Finds the entries of a folder that its inodes do not show yet. Most listings find everything shown: then this is all that is done, so
+ * SQLite compares, and only what is left is read.
+ */
+import type { Sql, Statement } from '../../base/sqlite.js';
+import type { Ino } from '../../tree/inode.js';
+
+/** An entry of one machine, and when it was written. */
+export interface UnshownEntry {
+  readonly name: string;
+  /** Of the object; null where the entry tells of none. */
+  readonly id: string | null;
+  readonly wall: number;
+  readonly counter: number;
+}
+
+export interface UnshownPage {
+  /** In the order of the names. An entry is among them also where its object has another name here. */
+  readonly entries: readonly UnshownEntry[];
+  /** The name that the next page comes after; null at the end. */
+  readonly next: string | null;
+}
+
+/** The folder, and the directory that shows it. */
+export interface ShownFolder {
+  readonly folder: string;
+  readonly directory: Ino;
+}
+
+export class UnshownEntries {
+  readonly #own: Queries;
+  readonly #others: Queries;
+
+  constructor(sql: Sql) {
+    this.#own = queriesOf(sql, 'metadata_own', 'x.folder = @folder');
+    this.#others = queriesOf(sql, 'metadata_other', 'x.folder = @folder AND x.machine = @machine');
+  }
+
+  /** Of the first `limit` entries after a name. `of`: the machine that wrote them; `isOwn`: this one. */
+  after(of: string, isOwn: boolean, shown: ShownFolder, name: string, limit: number): UnshownPage {
+    const { last, unshown } = isOwn ? this.#own : this.#others;
+    const next = last.get({ ...shown, machine: of, after: name, skipped: limit - 1 }) as string | undefined;
+    const entries = unshown.all({ ...shown, machine: of, after: name, last: next ?? null }) as UnshownEntry[];
+    return { entries, next: next ?? null };
+  }
+}
+
+interface Queries {
+  readonly last: Statement;
+  readonly unshown: Statement;
+}
+
+function queriesOf(sql: Sql, table: string, where: string): Queries {
+  const last = sql
+    .prepare(
+      `SELECT x.name FROM ${table} AS x WHERE ${where} AND x.name > @after ORDER BY x.name LIMIT 1 OFFSET @skipped`,
+    )
+    .pluck();
+  // As `compareTimes`. What is NULL in it is not shown. Every text is less than a blob.
+  const isShown = `(x.id IS NULL OR x.id = i.remote_id) AND (r.wall, r.counter, r.machine) >= (x.wall, x.counter, @machine)`;
+  const unshown = sql.prepare(
+    `SELECT x.name, x.id, x.wall, x.counter FROM ${table} AS x
+     LEFT JOIN inode AS i ON i.parent = @directory AND i.name = x.name
+     LEFT JOIN metadata_row AS r ON r.ino = i.ino
+     WHERE ${where} AND x.name > @after AND x.name <= coalesce(@last, x'') AND (${isShown}) IS NOT TRUE
+     ORDER BY x.name`,
+  );
+  return { last, unshown };
+}
