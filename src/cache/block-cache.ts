@@ -68,6 +68,7 @@ export class BlockCache implements RevisionHost {
   readonly log: Log;
   readonly punchHole: PunchHole | undefined;
   readonly hasher: ContentHasher;
+  readonly clock: Clock;
   readonly #directory: string;
   readonly #database: StateDatabase;
   /** False: the directory cannot be written, so nothing is cached. */
@@ -87,6 +88,7 @@ export class BlockCache implements RevisionHost {
     this.log = options.log;
     this.punchHole = options.punchHole;
     this.hasher = options.hasher ?? inlineHasher;
+    this.clock = options.clock;
     this.#directory = options.directory;
     const { database, isUsable } = openIndex(options.directory, options.log);
     this.#database = database;
@@ -305,6 +307,8 @@ export class BlockCache implements RevisionHost {
   }
 
   persist(revision: CachedRevision): void {
+    if (revision.youngUntil !== null) this.discardCorrupt(revision);
+    revision.youngUntil = null;
     const { key, changed, wasUsed } = revision;
     revision.changed = false;
     revision.isMarkedDirty = false;

@@ -47,6 +47,8 @@ export class BlockFetcher {
   onReceived: (bytes: number) => void = () => {};
   /** Told when the file has turned out to be another one at the provider: bytes that came last may be that one's. */
   onOutdated: (error: unknown) => void = () => {};
+  /** Told when bytes are about to come that must be fetched anew later (`RangeBody.isYoung`). */
+  onYoung: () => void = () => {};
   readonly #file: RemoteFile;
   readonly #cached: CachedRevision;
   readonly #fetch: FetchRange;
@@ -59,6 +61,8 @@ export class BlockFetcher {
   readonly #unproven = new Set<RevisionProof>();
   /** By proof that failed, why: what still comes of that answer is not kept. */
   readonly #refuted = new WeakMap<RevisionProof, unknown>();
+  /** How often `restart` was called: of young answers that began before the last time, no more is kept. */
+  #restarts = 0;
   /** The whole file under way, which a server sent in answer to a range. */
   #stream: Promise<void> | null = null;
 
@@ -119,6 +123,16 @@ export class BlockFetcher {
   failPending(error: unknown): void {
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();
+  }
+
+  /** What came so far may be outdated: young answers that are under way are dropped, and reads that wait for them ask again. */
+  restart(): void {
+    this.#restarts++;
+    this.failPending(this.#superseded());
+  }
+
+  #superseded(): ProviderError {
+    return new ProviderError('aborted', `${this.#file.name}: fetched anew`);
   }
 
   /** Starts requests for every block in `[first, last]` that is neither present nor under way. */
@@ -190,6 +204,7 @@ export class BlockFetcher {
   ): Promise<void> {
     const answer = await this.#fetch(this.#file, { offset, length }, options);
     if (answer.proof !== undefined) this.#awaitProof(answer.proof);
+    if (answer.isYoung) this.onYoung();
     const isRequestedRange = answer.offset >= offset && answer.offset + answer.length <= offset + length;
     if (isRequestedRange) return this.#receive(answer, expected, claim);
     if (this.#stream !== null) {
@@ -235,6 +250,7 @@ export class BlockFetcher {
   async #receive(answer: RangeBody, expected: Expected, claim: BlockClaim | null): Promise<void> {
     const { check } = this;
     this.#hasEarlierBytes = true;
+    const restarts = this.#restarts;
     const writes: Promise<void>[] = [];
     const runs = new RunCollector();
     let generation = check?.generation;
@@ -258,6 +274,10 @@ export class BlockFetcher {
         if (answer.proof !== undefined && this.#refuted.has(answer.proof)) {
           runs.take();
           throw this.#refuted.get(answer.proof);
+        }
+        if (answer.isYoung && restarts !== this.#restarts) {
+          runs.take();
+          throw this.#superseded();
         }
         if ('isStored' in block) {
           store(runs.take());

@@ -47,6 +47,8 @@ export class CachedRevision {
   changed = false;
   /** The index says that no block may be trusted after a crash. */
   isMarkedDirty = false;
+  /** Blocks came while the file was young (`RangeBody.isYoung`): when that is over, by the `SteadyTime` of the clock, they must be fetched anew. */
+  youngUntil: number | null = null;
   /** A block was read since the last `persist`. */
   wasUsed = false;
   /** The whole content matched the provider's MD5. So the CRC of every block, present or not, is that of the right content. */

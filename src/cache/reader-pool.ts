@@ -34,9 +34,16 @@ export class ReaderPool {
         },
       });
       this.#readers.set(key, reader);
+    } else {
+      reader.renew();
     }
     reader.users++;
     return reader;
+  }
+
+  /** Do programs read bytes of it that must be fetched anew (`RevisionReader.isYoung`)? */
+  isYoung(file: RemoteFile): boolean {
+    return this.#readers.get(revisionKey(file))?.isYoung === true;
   }
 
   /** Those whose bytes are on their way here. */

@@ -3,12 +3,13 @@
  *
  * Invariant: one reader exists per revision, however many handles read it, so a block under way is fetched once for all.
  */
+import { steadyTimeOf } from '../base/clock.js';
 import { codeOf } from '../base/errors.js';
 import { InUse } from '../base/in-use.js';
 import { ProviderError } from '../providers/errors.js';
 import { orAborted } from '../providers/or-aborted.js';
 import type { Priority, RemoteFile } from '../providers/provider.js';
-import { revisionKey } from '../providers/provider.js';
+import { revisionKey, YOUNG_MS } from '../providers/provider.js';
 import type { BackingFile } from '../spool/backing-file.js';
 import type { BlockCache, MovedToSpool } from './block-cache.js';
 import { BlockFetcher, type FetchRange, type Pending } from './block-fetcher.js';
@@ -62,6 +63,9 @@ export class RevisionReader {
       cache.misses += blocks;
     });
     this.#fetcher.onReceived = events.onReceived;
+    this.#fetcher.onYoung = () => {
+      this.#cached.youngUntil = steadyTimeOf(cache.clock).now() + YOUNG_MS;
+    };
     this.#fetcher.onOutdated = (error) => this.#outdated(error, events.onOutdated);
     this.check = file.md5 === null || file.size === 0 ? null : this.#makeCheck(file.md5, events.onCorruption);
     this.#fetcher.check = this.check;
@@ -79,7 +83,25 @@ export class RevisionReader {
 
   /** Does the whole content have the provider's MD5? Where the provider tells none: is what is here known to be of this revision? */
   get isSound(): boolean {
-    return this.check === null ? this.#fetcher.isProven : this.check.isConfirmed;
+    return this.check === null ? this.#fetcher.isProven && !this.isYoung : this.check.isConfirmed;
+  }
+
+  /** Did bytes of it come so short after the file was changed that they must be fetched anew (`RangeBody.isYoung`)? */
+  get isYoung(): boolean {
+    return this.#cached.youngUntil !== null;
+  }
+
+  /** So long the file is still young, ms; 0: not any more. */
+  #youngFor(): number {
+    return Math.max(0, (this.#cached.youngUntil ?? 0) - steadyTimeOf(this.#cache.clock).now());
+  }
+
+  /** Somebody else begins to read. What came while the file was young goes once that is over, and is fetched anew. */
+  renew(): void {
+    if (!this.isYoung || this.#youngFor() > 0) return;
+    this.#cached.youngUntil = null;
+    this.#cache.discardCorrupt(this.#cached);
+    this.#fetcher.restart();
   }
 
   /**
@@ -200,6 +222,16 @@ export class RevisionReader {
    * file were gone through.
    */
   async storeAll(signal: AbortSignal, progress: (bytes: number) => void = () => {}): Promise<boolean> {
+    await this.#storeAll(signal, progress);
+    for (let tries = 1; this.isYoung && tries < TRIES; tries++) {
+      await this.#cache.clock.sleep(this.#youngFor(), signal);
+      this.renew();
+      await this.#storeAll(signal, progress);
+    }
+    return this.#cached.isComplete() && this.isSound;
+  }
+
+  async #storeAll(signal: AbortSignal, progress: (bytes: number) => void): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
         await this.#fetchAll(signal, progress);
@@ -213,7 +245,6 @@ export class RevisionReader {
     await orAborted(this.#fetcher.arrived(), signal);
     if (this.check !== null) await orAborted(this.check.hashInBackground(), signal);
     await orAborted(this.proven(), signal);
-    return this.#cached.isComplete() && this.isSound;
   }
 
   /** A window at a time; the next one is asked for before the last has come. */

@@ -146,6 +146,7 @@ export class Handles {
       const { state } = handle;
       handle.close();
       files.close(handle);
+      if (handle.reader?.isYoung) this.#outdated.add(state.ino);
       pin(this.#core, handle, null);
       this.#o.mappings.watchAfterClose(handle);
       if (this.#o.passthrough.closeBacking(handle)) await this.writersGone(state);

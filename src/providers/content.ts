@@ -67,6 +67,8 @@ export interface RangeBody {
   readonly pieces?: AsyncIterable<BodyChunk>;
   /** Missing where the revision was known before the first byte. */
   readonly proof?: RevisionProof;
+  /** Set where another content may still get the same revision: see `isYoung`. What is kept of it must be fetched anew later. */
+  readonly isYoung?: true;
 }
 
 /** Whether the bytes of an answer are of the revision that was asked for, which is not known yet. */

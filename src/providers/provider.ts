@@ -85,6 +85,22 @@ export function revisionKey(file: Pick<RemoteFile, 'id' | 'size' | 'modified' | 
     : `${file.id}:${file.size}:${file.md5.toLowerCase()}`;
 }
 
+/**
+ * So long after a change another one may get the same time, ms: a second, in which some services tell times, and one more for the
+ * clocks of a service's machines, which differ.
+ */
+export const YOUNG_MS = 2000;
+/** A file that is changed so far in the future does not have its time from the service's clock, ms. */
+const FROM_ANOTHER_CLOCK = 60_000;
+
+/**
+ * Was the file changed so short before `at`, by the service's clock, that a later change may leave it with the same revision? (Git calls
+ * such an entry racily clean.)
+ */
+export function isYoung({ md5, modified }: Pick<RemoteFile, 'md5' | 'modified'>, at: number): boolean {
+  return md5 === null && at - modified < YOUNG_MS && modified - at < FROM_ANOTHER_CLOCK;
+}
+
 /** The id of the file that a revision is of. */
 export function idOfRevision(key: RevisionKey): string {
   return key.split(':').slice(0, -2).join(':');

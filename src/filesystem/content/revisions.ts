@@ -45,12 +45,12 @@ export function sharedRevision({ options }: Core, state: FileState): RemoteFile 
 }
 
 /**
- * Called at an open: may the kernel keep the pages of an earlier open? Not while their bytes are unverified. The
+ * Called at an open: may the kernel keep the pages of an earlier open? Not while their bytes are unverified, or to be fetched anew. The
  * reader exists from now on and remembers what it shows.
  */
 export function mayKeepPages({ options, readers }: Core, handle: Handle): boolean {
   const { pinned, state } = handle;
-  if (options.sharesPages) return false;
+  if (options.sharesPages || (pinned !== null && readers.isYoung(pinned))) return false;
   // A small file is shown only after all of it was verified.
   if (pinned === null || pinned.md5 === null || pinned.size <= WHOLE_FILE_BYTES || state.spool !== null) return true;
   handle.reader ??= readers.acquire(pinned);

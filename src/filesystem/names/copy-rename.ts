@@ -15,6 +15,7 @@ import { hasOwnTimes, type Inode, remoteFileOf } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import type { Contents } from '../content/contents.js';
 import { promoteToCache } from '../content/promotion.js';
+import { asCopied, type CopiedFile, isAsCopied } from '../core/copied-file.js';
 import type { Core } from '../core/core.js';
 import type { AsideFile, FileState } from '../core/open-files.js';
 import { orGone } from '../core/or-gone.js';
@@ -35,7 +36,7 @@ export interface NewPlace {
 
 /** A file's content, stored in another place too. */
 export interface Copied {
-  readonly from: RemoteFile;
+  readonly from: CopiedFile;
   readonly state: FileState;
   readonly spool: SpoolFile;
   readonly stored: RemoteFile;
@@ -80,7 +81,7 @@ export class CopyRename {
       this.copy(source, from, place, noteCopy, caller),
     );
     await this.#adoptCopy(source, copied.state, copied.stored, to);
-    await this.#intents.removeOrphan(from, () => this.removeOriginal(copied));
+    await this.#intents.removeOrphan(copied.from, () => this.removeOriginal(copied));
     await this.cacheCopied(copied);
   }
 
@@ -105,14 +106,16 @@ export class CopyRename {
     const spool = await this.#contents.materialize(state, caller?.signal);
     const { md5, crcs } = await spool.digest(BLOCK_BYTES, caller?.signal);
     await this.#intents.clearOrphansAt(place, caller?.signal);
-    noteCopy({ from, replaces: place.replaces ?? null, size: spool.size, md5 });
+    // What programs wrote since is not what is stored there.
+    const original = asCopied(this.#core, from, state.dirty ? null : md5);
+    noteCopy({ from: original, replaces: place.replaces ?? null, size: spool.size, md5 });
     await database.durable();
     const stored = await provider.upload(
       place,
       spool.source(() => Promise.resolve({ md5, crcs })),
       { signal: caller?.signal, waitBudget: new WaitBudget() },
     );
-    return { from, state, spool, stored, crcs, begunAt };
+    return { from: original, state, spool, stored, crcs, begunAt };
   }
 
   /**
@@ -185,11 +188,11 @@ export class CopyRename {
   }
 
   /** Disposes of a file that has not changed. Another client's newer version stays. */
-  async #disposeUnchanged(file: RemoteFile, keep: RemoteFile): Promise<void> {
+  async #disposeUnchanged(file: CopiedFile, keep: RemoteFile): Promise<void> {
     if (file.id === keep.id) return;
     const now = await orGone(this.#core.provider.stat(file));
-    if (now?.kind !== 'file' || revisionKey(now) !== revisionKey(file)) return;
-    if (now.name !== file.name || now.parentId !== file.parentId) return;
+    if (now?.kind !== 'file' || now.name !== file.name || now.parentId !== file.parentId) return;
+    if (!(await isAsCopied(this.#core, now, file))) return;
     await this.#disposal.dispose(now);
     this.#core.directories.changes.note('file', file.id);
   }

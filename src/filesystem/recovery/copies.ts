@@ -9,6 +9,7 @@ import { messageOf } from '../../base/errors.js';
 import { type Provider, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
 import { storedMd5 } from '../../providers/stored-md5.js';
 import { hasOwnTimes } from '../../tree/inode.js';
+import type { CopiedFile } from '../core/copied-file.js';
 import type { Core } from '../core/core.js';
 import { entriesIn, orGone } from '../core/or-gone.js';
 import type { Orphans } from '../uploads/orphans.js';
@@ -20,7 +21,7 @@ export const LOOKED_FOR = 60_000;
 /** The copy that a rename by copying stores under the new name. */
 export interface BegunCopy {
   /** The file under the old name, which will be removed. */
-  readonly from: RemoteFile;
+  readonly from: CopiedFile;
   /** The file that has the new name at the provider. */
   readonly replaces: RemoteFile | null;
   /** Size of the copy, bytes. */
@@ -88,7 +89,7 @@ export class Copies {
   }
 
   /** The table is about to know the file by its copy: the old file is to go. For the transaction that says so. */
-  commit(row: number, old: RemoteFile): void {
+  commit(row: number, old: CopiedFile): void {
     this.#orphans.adopt(row, old);
   }
 
@@ -108,7 +109,7 @@ export class Copies {
   }
 
   /** Removes a file, for which the row stands, at once or in the background. */
-  async remove(row: number, file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
+  async remove(row: number, file: CopiedFile, remove: () => Promise<unknown>): Promise<void> {
     this.#orphans.adopt(row, file);
     if (!(await this.#orphans.removeNoted(row, file, remove))) this.#retryLater();
   }

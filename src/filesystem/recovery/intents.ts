@@ -9,6 +9,7 @@ import { ProviderError } from '../../providers/errors.js';
 import type { RemoteEntry, RemoteFile, UploadTarget } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
 import { conflictName } from '../core/conflict-name.js';
+import type { CopiedFile } from '../core/copied-file.js';
 import type { Core } from '../core/core.js';
 import { disposeRemote } from '../core/dispose-remote.js';
 import { FsError } from '../core/fs-error.js';
@@ -199,7 +200,7 @@ export class Intents {
   }
 
   /** Removes a file whose content is now stored under another name: at once, or in the background. */
-  async removeOrphan(file: RemoteFile, remove: () => Promise<unknown>): Promise<void> {
+  async removeOrphan(file: CopiedFile, remove: () => Promise<unknown>): Promise<void> {
     if (!(await this.#orphans.remove(file, remove))) this.#scheduleRetry();
   }
 

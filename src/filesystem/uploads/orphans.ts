@@ -5,8 +5,9 @@
  * Invariant: an orphan that cannot be removed at once is in the table `intent`, and is retried.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
-import { type RemoteFile, revisionKey, type UploadTarget } from '../../providers/provider.js';
+import type { RemoteFile, UploadTarget } from '../../providers/provider.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
+import { type CopiedFile, isAsCopied } from '../core/copied-file.js';
 import type { Core } from '../core/core.js';
 import { disposeRemote } from '../core/dispose-remote.js';
 
@@ -21,7 +22,7 @@ function isRefusal(error: unknown): boolean {
 }
 
 interface Orphan {
-  readonly file: RemoteFile;
+  readonly file: CopiedFile;
   /** The provider does not list it (`Provider.hide`). */
   readonly isHidden: boolean;
   /** The service refused to remove it: it is not asked again by itself, and `status` lists it. */
@@ -47,12 +48,12 @@ export class Orphans {
   }
 
   /** Removes a file with `remove`. False: it failed and is retried later. */
-  remove(file: RemoteFile, remove: () => Promise<unknown>): Promise<boolean> {
+  remove(file: CopiedFile, remove: () => Promise<unknown>): Promise<boolean> {
     return this.removeNoted(this.note(file), file, remove);
   }
 
   /** Writes down that a file is to be removed. For the transaction that gives its name to another. */
-  note(file: RemoteFile): number {
+  note(file: CopiedFile): number {
     const { lastInsertRowid } = this.#core.state.sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('remove', ?)")
       .run(JSON.stringify(file));
@@ -60,7 +61,7 @@ export class Orphans {
   }
 
   /** Removes with `remove` what `note` has written down. False: it failed and is retried later. */
-  async removeNoted(id: number, file: RemoteFile, remove: () => Promise<unknown>): Promise<boolean> {
+  async removeNoted(id: number, file: CopiedFile, remove: () => Promise<unknown>): Promise<boolean> {
     // Nobody else is to try meanwhile.
     this.#waiting.delete(id);
     try {
@@ -76,7 +77,7 @@ export class Orphans {
   }
 
   /** Takes over the intent row of a file that must also be removed. */
-  adopt(id: number, file: RemoteFile): void {
+  adopt(id: number, file: CopiedFile): void {
     const { sql } = this.#core.state;
     sql.prepare("UPDATE intent SET kind = 'remove', data = ? WHERE id = ?").run(JSON.stringify(file), id);
     this.#waiting.set(id, { file, isHidden: false });
@@ -141,8 +142,8 @@ export class Orphans {
       const now = await provider.stat(file);
       const isStill = now.kind === 'file' && now.name === file.name && now.parentId === file.parentId;
       // Only our mounts give temporary names, so such a file is ours, whatever its revision.
-      const isSame = now.kind === 'file' && (isTemporaryName(now.name) || revisionKey(now) === revisionKey(file));
-      if (isStill && isSame && this.#waiting.has(id)) {
+      const isSame = isStill && (isTemporaryName(now.name) || (await isAsCopied(this.#core, now, file)));
+      if (isSame && this.#waiting.has(id)) {
         await disposeRemote(this.#core, now);
         this.#forget(file);
       }

@@ -30,6 +30,8 @@ describeEach(overKernel, 'passthrough on $provider', (subject, { unless }) => {
         echo $(( $(awk '/^rchar/ { print $2 }' /proc/$PID/io) - before ))`.replaceAll('$PID', `${pid}`),
       )
       .then(Number);
+  /** What was changed just now is not kept where no checksum tells its revisions apart. */
+  const settled = (path: string): void => world.sandbox.store.setModified(path, Date.now() - 60_000);
   let pid = 0;
   const mount = async (...flags: string[]): Promise<void> => {
     await world.mount(...flags);
@@ -41,6 +43,7 @@ describeEach(overKernel, 'passthrough on $provider', (subject, { unless }) => {
 
   it('a file that was read once is read by the kernel, with the right bytes', async () => {
     await world.sandbox.store.generate('/file.bin', 10 * MIB + 12_345);
+    settled('/file.bin');
     await mount();
     expect(await warm('file.bin')).toBe(await sum('/file.bin'));
     expect(await bytesRead('cat file.bin; tail -c 1M file.bin')).toBeLessThan(MIB);
@@ -156,6 +159,7 @@ print(open('file').read())"`),
 
   it('an open file that is removed or replaced is read on, and costs no download', async () => {
     await world.sandbox.store.generate('/file.bin', 2 * MIB);
+    settled('/file.bin');
     await mount();
     await warm('file.bin');
     const before = await sum('/file.bin');

@@ -4,18 +4,13 @@
  * there all the same, on this machine and on another one.
  */
 import { describe, expect, it } from 'vitest';
+import { kill } from '../kill.js';
 import { describeEach, openWorld, protocols, type Subject, traits } from '../subjects.js';
 import { cleanUpWorlds, createServiceWorld, joinWorld, type World } from '../world.js';
 
 /** 4Sync speaks the protocol of 4shared, through the same code. */
 const refusing = { readings: { emptyContent: 'refused' } };
 const look = `find . -mindepth 1 -type f -printf '%P|%s|%m\\n' | sort; find . -type f | sort | xargs md5sum`;
-
-async function kill(world: World): Promise<void> {
-  const { pid } = await world.status();
-  process.kill(pid, 'SIGKILL');
-  await world.shell(`umount -l ${world.mnt}; while kill -0 ${pid}; do sleep 0.05; done 2> /dev/null; true`);
-}
 
 /** On 5sync another client's folder has to have a file. */
 const files = ({ sandbox }: World): string[] =>

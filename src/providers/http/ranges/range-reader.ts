@@ -16,7 +16,7 @@ import {
 } from '../../content.js';
 import { ProviderError } from '../../errors.js';
 import { orAborted } from '../../or-aborted.js';
-import { type RemoteFile, revisionKey } from '../../provider.js';
+import { isYoung, type RemoteFile, revisionKey } from '../../provider.js';
 import { header } from '../answers/answer.js';
 import { protocolFailure, TryFailure } from '../answers/http-error.js';
 import type { Call, CallOptions } from '../client/call.js';
@@ -39,6 +39,7 @@ interface Part {
   readonly download: Download;
   readonly route: string;
   readonly proof: RevisionProof | undefined;
+  readonly isYoung: boolean;
 }
 
 /** The validator (ETag or Last-Modified) that came with a revision. */
@@ -88,6 +89,7 @@ export class RangeReader {
       ...answer,
       ...(options.pieces?.target !== undefined && { pieces }),
       ...(first.proof !== undefined && { proof: first.proof }),
+      ...(first.isYoung && { isYoung: true as const }),
     };
   }
 
@@ -193,7 +195,9 @@ export class RangeReader {
     } else if (validator !== undefined) {
       await orAborted(known.proof, options.signal);
     }
-    return { offset: answer.offset, length: answer.length, download, route, proof };
+    const date = Date.parse(header(headers, 'date') ?? '');
+    const young = isYoung(file, Number.isNaN(date) ? this.#source.http.clock.now() : date);
+    return { offset: answer.offset, length: answer.length, download, route, proof, isYoung: young };
   }
 
   /** Remembers a revision's validator. If the proof fails, it is forgotten, and the next answer counts as the first. */
