@@ -1,7 +1,7 @@
 /**
  * Names that this program gives to objects for a time: an incomplete upload, a replaced version that was renamed to free
- * its name. No directory shows them. What a crash leaves the next mount removes, but for a `.probe` (one byte) and a `.part` whose upload it
- * does not know: they may belong to another machine that is at work.
+ * its name. No directory shows them. What a crash leaves the next mount removes, where its journal names it: the others
+ * may belong to another machine that is at work.
  */
 const temporary = /^\.syncmount-(?:[\w-]+\.(?:part|old|probe)$|(?:old-)?[0-9a-f]{12}-)/;
 

@@ -15,6 +15,7 @@ import { contentOf } from '../http/transport/content.js';
 import type { UploadCheckpoint, UploadOptions } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import { childPath, type FileRecord, type Item, rootPath, timeOf } from './entities.js';
+import { naming } from './temporaries.js';
 import type { UploadOutcome } from './upload-outcome.js';
 
 /** First guess at the length of a part, bytes. Few requests if the server follows `parts`; one more init if it does not. */
@@ -94,7 +95,7 @@ export class PartsUploader {
   ): Promise<FileRecord> {
     const { signal, priority, waitBudget } = options;
     const call: CallOptions = { signal, priority, waitBudget };
-    if (target.folder !== rootPath) await this.#learnFolderForm(target.folder, call);
+    if (target.folder !== rootPath) await this.#learnFolderForm(target.folder, options, call);
     const content = { size: source.size, md5: await source.md5() };
     let checkpoint = this.#resumable(target, content, options.resume);
     for (let left = restarts; ; left--) {
@@ -234,12 +235,19 @@ export class PartsUploader {
    * Uploads a file of one byte to find out how `init` takes the folder. Otherwise 100 MB might go to the wrong folder, and
    * perhaps overwrite a file of the same name there.
    */
-  async #learnFolderForm(folder: string, options: CallOptions): Promise<void> {
+  async #learnFolderForm(folder: string, upload: UploadOptions, options: CallOptions): Promise<void> {
     for (const form of ['path', 'filename'] as const) {
       if (this.#folderForm !== undefined) return;
       const name = `.syncmount-${randomBytes(6).toString('hex')}.probe`;
       const named: Record<string, string> =
         form === 'path' ? { filename: name, path: folder } : { filename: childPath(folder, name).slice(1) };
+      // Wherever the server may put it.
+      const temporaries = [
+        { folder, name },
+        { folder: rootPath, name },
+        { folder: rootPath, name: childPath(folder, name).slice(1) },
+      ];
+      await naming(temporaries, upload).onCheckpoint?.({ ...upload.resume, v: 1 });
       let item: Item;
       try {
         const { upload_id } = await this.#api.init({ ...named, size: 1, parts: 1 }, options);

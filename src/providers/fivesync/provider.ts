@@ -190,6 +190,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
         return index.folder(path);
       }),
     upload: (target, source, request = {}) => open(() => uploader.upload(target, source, request)),
+    discardUpload: (checkpoint, request = {}) => open(() => uploader.discard(checkpoint, request)),
     move: () => unsupported('rename'),
     copy: () => unsupported('copy'),
     trash: () => unsupported('move to a trash'),

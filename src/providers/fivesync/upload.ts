@@ -16,13 +16,14 @@ import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { checkName } from '../names.js';
-import type { Provider, RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
+import type { Provider, RemoteFile, UploadCheckpoint, UploadOptions, UploadTarget } from '../provider.js';
 import { storedMd5 } from '../stored-md5.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import type { Catalog } from './catalog.js';
 import { childPath, type FileRecord, fileOf, type Item, normalPath, recordOf } from './entities.js';
 import { formData, isPlainName, type NameForm, nameForms } from './form-data.js';
 import { PartsUploader, type TargetState } from './parts.js';
+import { naming, removeTemporaries, temporariesOf } from './temporaries.js';
 import { UploadOutcome } from './upload-outcome.js';
 
 export type Overwriting = 'version' | 'replace' | 'duplicate' | 'aside';
@@ -77,9 +78,27 @@ export class Uploader {
   }
 
   async upload(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
-    checkName(target.name, maxNameLength);
     const { signal, priority, waitBudget } = options;
     const call: CallOptions = { signal, priority, waitBudget };
+    if (options.resume !== undefined) await this.discard(options.resume, call);
+    return await this.#upload(target, source, options, call);
+  }
+
+  /** Removes what an earlier try has left beside the content. */
+  async discard(checkpoint: UploadCheckpoint, call: CallOptions): Promise<void> {
+    const left = temporariesOf(checkpoint);
+    if (left.length === 0) return;
+    await this.#catalog.certain(call);
+    await removeTemporaries(left, { api: this.#api, catalog: this.#catalog }, call);
+  }
+
+  async #upload(
+    target: UploadTarget,
+    source: UploadSource,
+    options: UploadOptions,
+    call: CallOptions,
+  ): Promise<RemoteFile> {
+    checkName(target.name, maxNameLength);
     await this.#catalog.certain(call);
     const place: Place = { folder: normalPath(target.parentId), name: target.name };
     const { index } = this.#catalog;
@@ -337,13 +356,16 @@ export class Uploader {
     copy?: FileRecord,
   ): Promise<FileRecord> {
     const name = `.syncmount-${randomBytes(6).toString('hex')}.part`;
-    const held = copy ?? (await this.#put({ folder: place.folder, name }, undefined, source, options, call));
+    const temporary = { folder: place.folder, name };
+    const telling = naming([copy === undefined ? temporary : { id: copy.id }], options);
+    await telling.onCheckpoint?.({ v: 1, kind: 'swap' });
+    const held = copy ?? (await this.#put(temporary, undefined, source, telling, call));
     await this.#api.remove(old.id, call).catch((error: unknown) => {
       if (!isCode(error, 'not-found')) throw error;
     });
     this.#catalog.removed(old.id);
     try {
-      const record = await this.#put(place, undefined, source, { ...options, resume: undefined }, call);
+      const record = await this.#put(place, undefined, source, { ...telling, resume: undefined }, call);
       await this.#discard(held, call);
       return record;
     } catch (error) {

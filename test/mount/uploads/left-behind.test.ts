@@ -1,0 +1,72 @@
+/** 5sync: files that an upload stores beside its content for a time are gone after a mount that was killed meanwhile. */
+import { describe, expect, it } from 'vitest';
+import { kill } from '../kill.js';
+import { openWorld } from '../subjects.js';
+import { cleanUpWorlds, type World } from '../world.js';
+
+const subject = { provider: '5sync', binding: 'kernel' } as const;
+const flags = ['--write-back', '--deadline', '5s', '--metadata', 'local'];
+
+describe('what a killed upload has left at 5sync', () => {
+  cleanUpWorlds();
+  const temporaries = (world: World): string[] =>
+    world.storedFiles().filter((path) => /\/\.syncmount-[^/]*$/.test(path));
+  const stall = { kind: 'stall', ms: 3_600_000 } as const;
+
+  /** Killed while the probe is at the service, which tells how a large file gets into a folder. */
+  const killedWithProbe = async (multipartPath: string): Promise<World> => {
+    const world = await openWorld(subject, {
+      simpleUploadLimit: 1_000_000,
+      readings: { multipartPath, tooLarge: '413' },
+    });
+    await world.sandbox.store.putFile('/d/there', 'there');
+    await world.mount(...flags);
+    world.sandbox.faults.add({ method: 'DELETE', action: stall });
+    await world.out('head -c 2000000 /dev/zero > d/large');
+    await expect.poll(() => temporaries(world), { timeout: 20_000 }).toEqual([expect.stringMatching(/\.probe$/)]);
+    await kill(world);
+    world.sandbox.faults.clear();
+    return world;
+  };
+
+  it.each(['field', 'filename', 'root'])('a probe goes with the next mount (path of an upload: %s)', async (path) => {
+    const world = await killedWithProbe(path);
+    await world.mount(...flags);
+    // Without metadata in the account a server that stores such a file in the root only is refused.
+    await world.untilWaiting(0, path === 'root' ? 1 : 0);
+    expect(temporaries(world)).toEqual([]);
+    expect(await world.out('ls -s --block-size=1 d/large; ls d')).toMatch(/^2\d+ d\/large\nlarge\nthere$/);
+  });
+
+  it('a probe goes where the content is given up', async () => {
+    const world = await killedWithProbe('field');
+    world.sandbox.faults.add({ method: 'POST', route: 'multipart', action: { kind: 'status', status: 507 } });
+    await world.mount(...flags);
+    await world.out('rm d/large');
+    await expect.poll(() => world.storedFiles().sort(), { timeout: 20_000 }).toEqual(['/d/there']);
+    await world.umount();
+  });
+
+  it.each([
+    ['the old version is there', { method: 'DELETE', action: stall }],
+    ['the old version is gone', { route: '^PUT /files$', after: 3, action: stall }],
+  ])('a copy goes with the next mount, where it was killed while %s', async (_, fault) => {
+    const world = await openWorld(subject);
+    await world.sandbox.store.putFile('/d/file', 'old');
+    await world.mount(...flags);
+    // A server that allows one file a name, and does not replace it.
+    world.sandbox.faults.add(fault);
+    world.sandbox.faults.add({ route: '^PUT /files$', times: 2, action: { kind: 'status', status: 409 } });
+    const isOld = (): boolean => world.sandbox.store.stat('/d/file') !== undefined;
+    const keepsOld = 'method' in fault;
+    await world.out('cat d/file; echo new > d/file');
+    await expect.poll(() => [temporaries(world).length, isOld()], { timeout: 20_000 }).toEqual([1, keepsOld]);
+    await kill(world);
+    world.sandbox.faults.clear();
+    await world.mount(...flags);
+    await world.untilWaiting(0, 0);
+    await expect.poll(() => world.storedFiles()).toEqual(['/d/file']);
+    expect(await world.out('cat d/file')).toBe('new');
+    await world.umount();
+  });
+});
