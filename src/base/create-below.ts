@@ -1,21 +1,23 @@
 /** Makes files below a directory. Invariant: never outside of it, whatever the paths say and whatever lies there already. */
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rm } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { codeOf, SyncmountError } from './errors.js';
 import { encodeName } from './raw-names.js';
 
 export interface NewFile {
   readonly file: FileHandle;
-  /** The file's path. */
+  /** The path that `keep` gives it. */
   readonly path: string;
-  close(): Promise<void>;
+  /** Its content is written: syncs it, closes it, and gives it its name. Throws `EEXIST` where that is taken by now. */
+  keep(): Promise<void>;
   /** Removes the file, because its content could not be written. */
   discard(): Promise<void>;
 }
 
 /**
- * Makes a new file at `path` below `directory` (mode 0600), and the directories between (0700). The path is text (raw-names.ts); on
+ * Makes a new file for `path` below `directory` (mode 0600), which has a hidden name of its own beside it until all is written, and the directories between (0700). The path is text (raw-names.ts); on
  * Linux the disk gets the bytes that it stands for. A part of the path that means
  * another directory is escaped (`..` is `%2E%2E`). Symbolic links on the way are not followed.
  * Throws `EEXIST` where the file is there, and `SyncmountError` `in-the-way` where a link or a file stands for a directory.
@@ -35,19 +37,43 @@ export async function createBelow(directory: string, path: string): Promise<NewF
     }
     const parent = at;
     const place = placeIn(parent, last);
-    const file = await open(place, 'wx', 0o600);
-    const close = async (): Promise<void> => {
+    await requireFree(place);
+    const temporary = placeIn(parent, `.syncmount-export-${randomBytes(6).toString('hex')}`);
+    const file = await open(temporary, 'wx', 0o600);
+    const discard = async (): Promise<void> => {
+      await rm(temporary, { force: true });
       await file.close();
       await parent.close();
     };
-    const discard = async (): Promise<void> => {
-      await rm(place, { force: true });
-      await close();
+    const keep = async (): Promise<void> => {
+      await file.sync();
+      await give(temporary, place);
+      await parent.sync();
+      await discard();
     };
-    return { file, path: join(shown, last), close, discard };
+    return { file, path: join(shown, last), keep, discard };
   } catch (error) {
     await at.close();
     throw error;
+  }
+}
+
+async function requireFree(place: string | Buffer): Promise<void> {
+  const there = await lstat(place).catch((error) => {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    return null;
+  });
+  if (there !== null) throw new SyncmountError('EEXIST', 'exists there already');
+}
+
+/** A second name replaces nothing. A file system without hard links (of a USB stick) has to look first. */
+async function give(temporary: string | Buffer, place: string | Buffer): Promise<void> {
+  try {
+    await link(temporary, place);
+  } catch (error) {
+    if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'].includes(codeOf(error) ?? '')) throw error;
+    await requireFree(place);
+    await rename(temporary, place);
   }
 }
 
@@ -55,6 +81,7 @@ export async function createBelow(directory: string, path: string): Promise<NewF
 interface OpenDirectory {
   /** For system calls. */
   readonly address: string;
+  sync(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -65,6 +92,7 @@ async function openDirectory(path: string | Buffer, flags: number, shown = `${pa
   let isOpen = true;
   return {
     address,
+    sync: () => handle.sync(),
     async close() {
       if (isOpen) await handle.close();
       isOpen = false;

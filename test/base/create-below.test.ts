@@ -19,7 +19,7 @@ describe('a file made below a directory', () => {
   const make = async (path: string): Promise<string> => {
     const made = await createBelow(target, path);
     await made.file.writeFile('content');
-    await made.close();
+    await made.keep();
     return made.path.slice(target.length);
   };
 

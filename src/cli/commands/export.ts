@@ -117,12 +117,11 @@ async function copyOut(content: UnstoredContent, directory: string, progress: (b
     if (content.bytes !== undefined) await file.write(content.bytes, 0, content.bytes.length, 0);
     else await copyRanges(content, file, progress);
     if (content.modified !== null) await file.utimes(new Date(content.modified), new Date(content.modified));
-    await file.sync();
+    await copy.keep();
   } catch (error) {
     await copy.discard();
     throw error;
   }
-  await copy.close();
   if (!isWhole)
     throw new SyncmountError('parts', `the rest of it is at the provider alone; what is here is in ${copy.path}`);
 }
