@@ -64,17 +64,16 @@ export class ImpliedDirectories {
     states.remove(directory);
   }
 
-  /** A stored file has left it, or a directory. */
+  /** A stored file has left it, or a directory. Where a file is left below it, only its own time is lost: those above it kept theirs. */
   #emptied(directory: Ino): void {
     const { table, states, record } = this.#o;
     for (const at of table.upwards(directory)) {
-      if (at.parent === null || this.#hasStored(at.ino)) return;
+      if (at.parent === null || this.#stored.get(at.ino) === 1) return;
+      const hasStoredBelow = this.#storedBelow.get(at.ino) === 1;
+      if (hasStoredBelow && at.ino !== directory) return;
       if (states.get(at.ino)?.place == null) record(at);
+      if (hasStoredBelow) return;
     }
-  }
-
-  #hasStored(directory: Ino): boolean {
-    return this.#stored.get(directory) === 1 || this.#storedBelow.get(directory) === 1;
   }
 }
 
