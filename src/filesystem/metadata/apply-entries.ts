@@ -4,7 +4,7 @@
  */
 import { codeOf } from '../../base/errors.js';
 import { entriesPerTurn, inTurns, turn } from '../../base/event-loop-turns.js';
-import type { TimedEntry } from '../../metadata/entry.js';
+import type { MetadataEntry, TimedEntry } from '../../metadata/entry.js';
 import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
 import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';
@@ -65,6 +65,11 @@ export class ApplyEntries {
     return first && { ...first, inserted: (inos) => this.quietly(() => first.inserted(inos)) };
   }
 
+  /** The service has no directories but by their files. */
+  get #impliesFolders(): boolean {
+    return this.#o.provider.capabilities.folders === 'implied';
+  }
+
   /** `list` lists another directory. It is called for those that were never listed and hold the first name of a further one. */
   async to(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedMetadata> {
     const { table, store } = this.#o;
@@ -116,7 +121,7 @@ export class ApplyEntries {
    * this machine has an entry, else it may be this machine's own.
    */
   #retract(work: Work): void {
-    const { table, store, states, provider } = this.#o;
+    const { table, store, states } = this.#o;
     if (store.recall<boolean>(carried) !== true) return;
     for (const { name, time } of store.retractionsOf(work.folder)) {
       if (store.entryOf(work.folder, name) !== undefined) continue;
@@ -131,7 +136,7 @@ export class ApplyEntries {
       // What it shows may come from another machine's entry that cannot be read now.
       if (row === undefined || shown === undefined || shown.place !== null || !isShown(time, shown.time)) continue;
       if (isSpecial(row)) this.#detach(work, row);
-      else if (row.kind === 'directory' && provider.capabilities.folders === 'implied') work.toRemove.push(row);
+      else if (row.kind === 'directory' && this.#impliesFolders) work.toRemove.push(row);
     }
   }
 
@@ -179,8 +184,8 @@ export class ApplyEntries {
       const time = { wall, counter, machine };
       // A name with a NUL is not found together with others.
       const timed = entries.get(name) ?? store.entryOf(work.folder, name);
-      const named = table.child(work.directory, name);
-      if (timed === undefined || this.#applyName(work, timed, named)) continue;
+      const named = timed && this.#applyName(work, timed, table.child(work.directory, name));
+      if (timed === undefined || named === null) continue;
       const row = this.#rowOf(work, name, id, named);
       if (row !== undefined && isShown(states.get(row.ino)?.time, time)) continue;
       // Where another machine's entry of the name counts, it has its turn, or had it.
@@ -189,36 +194,42 @@ export class ApplyEntries {
   }
 
   /**
-   * True where the entry that counts is of a further name, or the name is one here: then nothing else is to be applied. `holder`: the inode
-   * of the name.
+   * Null where the entry that counts is of a further name, or the name stays one here: then nothing else is to be applied. Else the inode that
+   * has the name now. `holder`: the one that had it before.
    */
-  #applyName(work: Work, timed: TimedEntry, holder: Inode | undefined): boolean {
+  #applyName(work: Work, timed: TimedEntry, holder: Inode | undefined): Inode | undefined | null {
     const { table, names } = this.#o;
     const { name } = timed.entry;
     const found = table.further.find(work.directory, name);
     const named = found === undefined ? holder : undefined;
     // Most entries are of objects that the folder holds.
-    if (name === rootEntryName || named?.remote != null) return false;
+    if (name === rootEntryName || named?.remote != null) return holder;
     if (timed.entry.alias !== true) {
-      if (found !== undefined && timed.entry.gone === true && !this.#isOurs(found)) {
-        table.removeName(found);
-        work.names.push(name);
-        work.attributes.push(found.ino);
-      }
-      return found !== undefined;
+      if (found === undefined) return holder;
+      const isGone = timed.entry.gone === true;
+      // What has an object now comes with the listing.
+      if (this.#isOurs(found) || (!isGone && !this.#needsNoObject(timed.entry))) return null;
+      table.removeName(found);
+      work.names.push(name);
+      work.attributes.push(found.ino);
+      return isGone ? null : undefined;
     }
     const inode = names.find(timed.entry);
     if (inode === undefined) {
       if (found === undefined && named === undefined) work.toFind.push(timed);
-      return true;
+      return null;
     }
-    if (found?.ino === inode.ino || named?.ino === inode.ino) return true;
-    if (named !== undefined && !isSpecial(named)) return true;
+    if (found?.ino === inode.ino || named?.ino === inode.ino) return null;
+    if (named !== undefined && !isSpecial(named)) return null;
     // Another machine has put the one in the place of the other.
     if (named !== undefined) this.#detach(work, named);
     if (found !== undefined) table.removeName(found);
     this.#addName(work, inode.ino, name);
-    return true;
+    return null;
+  }
+
+  #needsNoObject({ kind }: Pick<MetadataEntry, 'kind'>): boolean {
+    return isSpecial({ kind: inodeKindOf(kind) }) || (kind === 'directory' && this.#impliesFolders);
   }
 
   #addName(work: Work, ino: Ino, name: string): void {
@@ -274,18 +285,17 @@ export class ApplyEntries {
 
   #apply(work: Work, timed: TimedEntry, row: Inode | undefined): void {
     const { entry } = timed;
-    const { provider } = this.#o;
     const kind = inodeKindOf(entry.kind);
     if (entry.gone === true) {
       if (row === undefined || row.kind !== kind || row.name !== entry.name) return;
       if (isSpecial(row)) {
         this.#detach(work, row);
-      } else if (row.kind === 'directory' && provider.capabilities.folders === 'implied') work.toRemove.push(row);
+      } else if (row.kind === 'directory' && this.#impliesFolders) work.toRemove.push(row);
       return;
     }
     if (row === undefined) {
       if (isSpecial({ kind })) this.#insert(work, timed);
-      else if (kind === 'directory' && provider.capabilities.folders === 'implied') work.toMake.push(timed);
+      else if (kind === 'directory' && this.#impliesFolders) work.toMake.push(timed);
       return;
     }
     if (!isSpecial(row)) {
