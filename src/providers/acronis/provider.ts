@@ -1,6 +1,6 @@
 /** Acronis File Sync & Share: nodes with uuids, revisions, permissions and their own download URLs (document 003). */
 import { createHash } from 'node:crypto';
-import type { Clock } from '../../base/clock.js';
+import { type Clock, systemClock } from '../../base/clock.js';
 import { mapInTurns } from '../../base/event-loop-turns.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
@@ -11,7 +11,7 @@ import type { MakeExchanger } from '../http/transport/exchanger.js';
 import type { Bandwidth } from '../http/transport/token-bucket.js';
 import type { Account, Capabilities, Provider, Quota, RemoteEntry, RemoteFile } from '../provider.js';
 import { AcronisApi } from './api.js';
-import { entryOf, rootFolder, rootUuid } from './entities.js';
+import { entryOf, type Node, rootFolder, rootUuid } from './entities.js';
 import { withoutName } from './error-table.js';
 import { members, share } from './members.js';
 import { NameLocks } from './name-locks.js';
@@ -38,6 +38,9 @@ export interface AcronisOptions {
   readonly disposal?: 'trash' | 'permanent';
 }
 
+/** How old the root's listing of `account` may be when it is shown as the first listing of the root, ms. */
+const FIRST_ROOT_MS = 2_000;
+
 export const acronisEndpoints = {
   api: 'https://dev-cloud.acronis.com/fc/api/v1',
   token: 'https://dev-cloud.acronis.com/api/2/idp/token',
@@ -59,6 +62,7 @@ const fixedCapabilities = {
 
 export function createAcronis(options: AcronisOptions): Provider {
   const { endpoints, credentials, log, clock, deadlineMs, stallMs } = options;
+  const now = (): number => (clock ?? systemClock).now();
   const keeper = new TokenKeeper({
     token: endpoints.token,
     credentials,
@@ -83,6 +87,8 @@ export function createAcronis(options: AcronisOptions): Provider {
   const removed = new RemovedFiles(nodes, namespace);
   const uploader = new Uploader(api, nodes, nameLocks, quota);
   let canAskQuota = true;
+  /** The root as the first `account` has listed it: a new mount lists it next. Null: taken, or too old. */
+  let firstRoot: { readonly nodes: readonly Node[]; readonly at: number; readonly requests: number } | null | undefined;
 
   const capabilities: Capabilities = {
     ...fixedCapabilities,
@@ -111,6 +117,14 @@ export function createAcronis(options: AcronisOptions): Provider {
       if (error instanceof ProviderError && (error.code === 'aborted' || error.code === 'auth')) throw error;
       return null;
     }
+  }
+
+  /** The root as it was just listed, unless a request has been sent since: it may have changed the root. */
+  function takeFirstRoot(): readonly Node[] | undefined {
+    const first = firstRoot;
+    firstRoot = null;
+    if (first == null || now() > first.at + FIRST_ROOT_MS || api.http.metrics().total !== first.requests) return;
+    return first.nodes;
   }
 
   async function stat(ref: Parameters<Provider['stat']>[0], request: CallOptions): Promise<RemoteEntry> {
@@ -153,10 +167,12 @@ export function createAcronis(options: AcronisOptions): Provider {
     capabilities,
     account: (request = {}) =>
       asProviderErrors(async (): Promise<Account> => {
-        removed.learn(await nodes.list(rootUuid, request));
+        const root = await nodes.list(rootUuid, request);
+        const at = now();
+        removed.learn(root);
         const known = keeper.credentials;
         const userId = identity(known, endpoints.api);
-        return {
+        const account: Account = {
           userId,
           identifiedBy: known.username === undefined ? 'credentials' : 'login',
           label: known.username ?? `Acronis account ${userId.slice(0, 6)}`,
@@ -164,12 +180,15 @@ export function createAcronis(options: AcronisOptions): Provider {
           quota: await quota(request),
           maxFileSize: null,
         };
+        firstRoot = firstRoot === undefined ? { nodes: root, at, requests: api.http.metrics().total } : null;
+        return account;
       }),
     list: (folder, { countsAreFresh: _, ...request } = {}) =>
       asProviderErrors(async () => {
         try {
-          const listed = await nodes.list(folder.id, request);
-          const shown = folder.id === rootUuid ? removed.learn(listed) : listed;
+          const isRoot = folder.id === rootUuid;
+          const listed = (isRoot ? takeFirstRoot() : undefined) ?? (await nodes.list(folder.id, request));
+          const shown = isRoot ? removed.learn(listed) : listed;
           return await mapInTurns(shown, (node) => entryOf(node, folder.id));
         } catch (error) {
           throw await nodes.clarified(error, folder, request);
