@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { templateUnit, unitText, unitWord } from '../../src/cli/commands/service-unit.js';
 import { AccountStore } from '../../src/config/accounts.js';
 import { baseDirectoriesOf } from '../../src/config/base-directories.js';
+import { selfSigned } from '../support/self-signed.js';
 
 let directory: string;
 beforeEach(() => {
@@ -78,11 +79,12 @@ describe('syncmount service', () => {
   const units = (): string => join(directory, isRoot ? 'system' : '.config/systemd/user');
 
   /** With a systemctl that writes down what it is asked. Root's units lie in /etc, which here is a folder of the test. */
-  function run(words: string, answer = 'exit 0') {
+  function run(words: string, answer = 'exit 0', more: NodeJS.ProcessEnv = {}) {
     mkdirSync(join(directory, 'system'), { recursive: true });
     const fake = `#!/bin/sh\necho "$@" >> '${directory}/calls'\n${answer}\n`;
     writeFileSync(join(directory, 'systemctl'), fake, { mode: 0o755 });
-    const env = { ...process.env, HOME: directory, XDG_CONFIG_HOME: '', PATH: `${directory}:${process.env.PATH}` };
+    const own = { HOME: directory, XDG_CONFIG_HOME: '', PATH: `${directory}:${process.env.PATH}` };
+    const env = { ...process.env, ...own, ...more };
     const command = `'${process.execPath}' '${program}' service ${words}`;
     // An empty /run: systemd does not run.
     const inPrivate = `mount -t tmpfs none /run && mount --bind '${directory}/system' /etc/systemd/system && exec ${command}`;
@@ -122,6 +124,32 @@ describe('syncmount service', () => {
     expect(calls()).toBe('disable --now syncmount@work.service\ndaemon-reload\n');
     expect(readdirSync(units())).toEqual([]);
     expect(run('status').stdout).toBe('No service is installed.\n');
+  });
+
+  it('a unit reaches the service as the one who installed it, and tells nobody a password', async () => {
+    addAccount();
+    await selfSigned(directory, 'DNS:storage.test');
+    const environment = {
+      NO_PROXY: 'intern.example',
+      HTTPS_PROXY: 'http://proxy:3128',
+      NODE_EXTRA_CA_CERTS: 'cert.pem',
+    };
+    expect(run('install work cloud', 'exit 0', environment)).toMatchObject({ status: 0, stderr: '' });
+    const unit = join(units(), 'syncmount@work.service');
+    const named = readFileSync(unit, 'utf8').split('\n');
+    expect(named).toEqual(
+      expect.arrayContaining([
+        'Environment="HTTPS_PROXY=http://proxy:3128"',
+        'Environment="NO_PROXY=intern.example"',
+        `Environment="NODE_EXTRA_CA_CERTS=${directory}/cert.pem"`,
+      ]),
+    );
+    const withPassword = { ...environment, HTTPS_PROXY: 'http://me:pass@proxy:3128' };
+    const { status, stdout } = run('install work cloud', 'exit 0', withPassword);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/HTTPS_PROXY is not in it.*set-environment/);
+    expect(stdout).not.toContain('pass@');
+    expect(readFileSync(unit, 'utf8')).not.toMatch(/HTTPS_PROXY|pass@/);
   });
 
   it.each([

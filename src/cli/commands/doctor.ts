@@ -6,11 +6,14 @@ import { isPackage } from '../../base/installation.js';
 import { silentLog } from '../../base/log.js';
 import { shellWord } from '../../base/shell-word.js';
 import { requireSqlite } from '../../base/sqlite.js';
+import type { StoredAccount } from '../../config/accounts.js';
 import { privateDirectory, whyUnwritable } from '../../config/base-directories.js';
 import { formatSize } from '../../config/units.js';
 import { splitByLife } from '../../mount/control/registry.js';
 import { bindings } from '../../mount/session/bindings.js';
 import { makeProvider } from '../../mount/session/provider-factory.js';
+import { nameOf, proxyFor } from '../../providers/http/transport/proxy.js';
+import { defaultEndpoints } from '../../providers/registry.js';
 import type { Context } from '../context.js';
 import { print } from '../terminal/output.js';
 
@@ -112,14 +115,24 @@ async function checkAccount(
     });
     try {
       const { label, quota } = await client.account();
-      say(
-        'ok',
-        `account ${name}: ${stored.provider}, ${label}${quota === null ? '' : `, ${formatSize(quota.free)} free`}`,
-      );
+      const space = quota === null ? '' : `, ${formatSize(quota.free)} free`;
+      say('ok', `account ${name}: ${stored.provider}, ${label}${space}${wayTo(stored)}`);
     } finally {
       await client.close();
     }
   } catch (error) {
     say('FAIL', `account ${name}: ${messageOf(error)}`);
   }
+}
+
+/** The proxy on the way to the service, for people; empty: there is none. */
+function wayTo({ provider, endpoints }: StoredAccount): string {
+  const urls = Object.values({ ...defaultEndpoints(provider), ...endpoints });
+  const proxies = new Set(
+    urls.flatMap((url) => {
+      const proxy = proxyFor(new URL(url));
+      return proxy === null ? [] : [nameOf(proxy)];
+    }),
+  );
+  return proxies.size === 0 ? '' : `, through ${[...proxies].join(' and ')}`;
 }

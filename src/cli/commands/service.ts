@@ -18,6 +18,8 @@ interface ServiceFlags {
 
 /** The environment that says where accounts and state are. */
 const placeVariables = ['SYNCMOUNT_CONFIG_DIR', 'SYNCMOUNT_STATE_DIR', 'SYNCMOUNT_CACHE_DIR'];
+/** The environment that says how the service is reached. */
+const networkVariables = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'NO_PROXY', 'no_proxy'];
 
 export async function serviceCommand(
   context: Context,
@@ -54,16 +56,18 @@ async function install(context: Context, name: string, mountpoint: string, o: re
   loadAddon();
   const folder = unitFolder();
   const path = join(folder, unitName(name));
-  const places = placeVariables.flatMap((variable) => {
-    const value = process.env[variable];
-    return value === undefined || value === '' ? [] : [unitWord(`${variable}=${resolve(value)}`, false)];
-  });
+  const places = setOf(placeVariables).map(([variable, value]) => [variable, resolve(value)] as const);
+  const certificates = setOf(['NODE_EXTRA_CA_CERTS']).map(([variable, value]) => [variable, resolve(value)] as const);
+  const network = setOf(networkVariables);
+  // Everybody may read a unit.
+  const secret = network.filter(([, value]) => value.includes('@'));
+  const environment = [...places, ...certificates, ...network.filter((each) => !secret.includes(each))];
   const text = unitText({
     name,
     mountpoint: unitWord(mountpoint),
     command: [process.execPath, programFile].map((word) => unitWord(word)),
     options: o.flatMap((list) => ['-o', unitWord(list)]),
-    environment: places,
+    environment: environment.map(([variable, value]) => unitWord(`${variable}=${value}`, false)),
     isSystem: isRoot(),
   });
   try {
@@ -75,6 +79,10 @@ async function install(context: Context, name: string, mountpoint: string, o: re
     throw new SyncmountError('service', `cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }
   print(`${path} is written: ${name}: on ${mountpoint}`);
+  for (const [variable] of secret)
+    print(
+      `${variable} is not in it, because its password would be: ${control()} set-environment, or EnvironmentFile= by ${control()} edit ${unitName(name)}`,
+    );
   await systemctl(
     ['daemon-reload'],
     `the unit is written; when systemd runs: ${control()} enable --now ${unitName(name)}`,
@@ -86,6 +94,14 @@ async function install(context: Context, name: string, mountpoint: string, o: re
   print(`  its log        journalctl ${isRoot() ? '' : '--user '}-u ${unitName(name)}`);
   print(`  the end of it  syncmount service uninstall ${name}`);
   if (!isRoot()) print(`  before login   loginctl enable-linger ${userInfo().username}`);
+}
+
+/** Those of some variables of the environment that are set. */
+function setOf(variables: readonly string[]): (readonly [string, string])[] {
+  return variables.flatMap((variable) => {
+    const value = process.env[variable];
+    return value === undefined || value === '' ? [] : [[variable, value] as const];
+  });
 }
 
 async function uninstall(name: string): Promise<void> {

@@ -43,6 +43,26 @@ const places: Section = {
   ],
 };
 
+const environment: Section = {
+  title: 'Environment',
+  blocks: [
+    {
+      items: [
+        [
+          'HTTPS_PROXY, ALL_PROXY',
+          'the proxy that leads to the service, such as http://USER:PASSWORD@proxy.example:3128; requests go through a tunnel (CONNECT), so it sees the name of the host alone',
+        ],
+        [
+          'NO_PROXY',
+          'hosts that are reached without it: names with a comma between them, .example.com for all below it, * for all',
+        ],
+        ['NODE_EXTRA_CA_CERTS', 'a file of further certificates that are trusted (PEM), such as those of a company'],
+      ],
+    },
+    'The first two in small letters too, which count more. A mount keeps those that it was started with; a service those of `syncmount service install`. For fstab: DefaultEnvironment= in `systemd-system.conf`(5).',
+  ],
+};
+
 const units =
   'Sizes take K, M, G and T (powers of 1024); times take ms, s, m, h and d. A switch takes true or false, or no value for true.';
 
@@ -71,6 +91,7 @@ function programPage(root: Command, version: string): Page {
       ...commands.map((command) => ({ title: usageOf(command), isSub: true, blocks: blocksOf(command) })),
       exitStatus,
       places,
+      environment,
       {
         title: 'Examples',
         blocks: [

@@ -1,12 +1,12 @@
 /** The requests of the Acronis document that a mount needs, one method each: paths, parameters, statuses. */
 import type { z } from 'zod';
 import { silentLog } from '../../base/log.js';
+import { isLoopback } from '../../base/loopback.js';
 import { ProviderError } from '../errors.js';
 import { type Answer, decodeJson } from '../http/answers/answer.js';
 import { BadEntries, type BadEntry } from '../http/answers/entries.js';
 import type { Call, CallOptions, Outcome } from '../http/client/call.js';
 import { decodeNothing, HttpClient, type HttpClientOptions } from '../http/client/client.js';
-import { isLoopback } from '../http/client/endpoint.js';
 import { RateLimiter } from '../http/client/rate-limit.js';
 import { contentOf, nested, sendDocumented, urlBelow } from '../http/ranges/documented-request.js';
 import type { Content, HttpMethod } from '../http/transport/wire.js';

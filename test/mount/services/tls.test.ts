@@ -1,29 +1,21 @@
 /** The services themselves speak TLS: a mount over it stores and reads back, large files by the data threads too, and trusts nobody unasked. */
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { Tls } from '../../../src/sandbox/index.js';
+import { selfSigned } from '../../support/self-signed.js';
 import { describeEach, protocols } from '../subjects.js';
 import { cleanUpWorlds, createServiceWorld, type World } from '../world.js';
 
-const run = promisify(execFile);
 let directory: string;
 let certificate: string;
 let tls: Tls;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'syncmount-tls-'));
-  certificate = join(directory, 'cert.pem');
-  const key = join(directory, 'key.pem');
-  await run('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=sandbox', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate],
-  ]);
-  tls = { cert: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') };
+  ({ tls, path: certificate } = await selfSigned(directory, 'IP:127.0.0.1'));
 });
 
 afterAll(() => rm(directory, { recursive: true }));

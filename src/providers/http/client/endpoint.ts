@@ -1,9 +1,6 @@
 /** Checks base URLs before credentials are sent to them. */
 
-/** Hosts that never leave this machine: there plain `http` is safe. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || hostname === '::1' || /^127(\.\d{1,3}){3}$/.test(hostname);
-}
+import { isLoopback } from '../../../base/loopback.js';
 
 /**
  * The base URL without a trailing slash; or a `problem`, for the person who typed it. The URL's path must end in `suffix`,

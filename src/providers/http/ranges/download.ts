@@ -3,6 +3,7 @@
  * yields the body as it arrives.
  */
 
+import { isLoopback } from '../../../base/loopback.js';
 import type { BodyChunk } from '../../content.js';
 import { ProviderError } from '../../errors.js';
 import { header } from '../answers/answer.js';
@@ -10,7 +11,6 @@ import { protocolFailure, TryFailure, toTryFailure } from '../answers/http-error
 import { readAnswer } from '../answers/read-answer.js';
 import type { Call, CallOptions } from '../client/call.js';
 import { type HttpClient, urlOf } from '../client/client.js';
-import { isLoopback } from '../client/endpoint.js';
 import type { Begin } from '../client/repeated-request.js';
 import type { WireResponse } from '../transport/wire.js';
 

@@ -3,6 +3,7 @@
  * to their reader from there: no allocation, no stream and no copy for each piece of 64 KiB, which cost more than the bytes themselves.
  */
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
+import { proxyFor, tunnelThrough } from './proxy.js';
 import { ResponseParser } from './response-parser.js';
 import type { WireResponse } from './wire.js';
 
@@ -49,6 +50,13 @@ function unasked(): Error {
 
 let shared: Buffer | undefined;
 
+/** All connections of the thread read into one buffer. */
+function intoShared(read: (bytes: Buffer) => boolean): OnReadOpts {
+  shared ??= Buffer.allocUnsafeSlow(READ_BYTES);
+  const buffer = shared;
+  return { buffer, callback: (count) => read(buffer.subarray(0, count)) };
+}
+
 export class Connection {
   readonly #socket: Socket;
   readonly #events: Pick<ConnectOptions, 'onClosed' | 'onIdle'>;
@@ -59,10 +67,9 @@ export class Connection {
   #problem: Error | undefined;
   #isClosed = false;
 
-  private constructor(options: ConnectOptions, open: (onread: OnReadOpts) => Socket) {
+  /** `open`: makes the socket, which passes on what it reads. False stops the reading. */
+  private constructor(options: ConnectOptions, open: (read: (bytes: Buffer) => boolean) => Socket) {
     this.#events = options;
-    shared ??= Buffer.allocUnsafeSlow(READ_BYTES);
-    const buffer = shared;
     this.#parser = new ResponseParser({
       head: (status, headers) => {
         if (this.#current === null) throw unasked();
@@ -72,7 +79,7 @@ export class Connection {
       body: (bytes) => this.#current?.body(bytes),
       end: (isReusable) => this.#ended(isReusable),
     });
-    this.#socket = open({ buffer, callback: (count) => this.#read(buffer.subarray(0, count)) });
+    this.#socket = open((bytes) => this.#read(bytes));
     this.#socket.setNoDelay(true);
     this.#socket.on('error', (error) => {
       this.#problem ??= error;
@@ -88,19 +95,24 @@ export class Connection {
     const place = { host, port: Number(url.port || (isSecure ? 443 : 80)) };
     // Loaded when it is needed: OpenSSL's part takes 10 ms.
     const tls = isSecure ? await import('node:tls') : undefined;
+    const proxy = proxyFor(url);
+    const tunnel = proxy === null ? undefined : await tunnelThrough(proxy, url, { timeoutMs, signal });
     signal.throwIfAborted();
     const { promise, resolve, reject } = promised<Connection>();
-    const connection = new Connection(options, (onread) => {
+    const connection = new Connection(options, (read) => {
+      const onread = intoShared(read);
       if (tls === undefined) return connectTcp({ ...place, onread }, () => resolve(connection));
       const { session } = options;
       const secure = {
-        ...place,
-        onread,
+        ...(tunnel === undefined ? { ...place, onread } : { socket: tunnel }),
         ALPNProtocols: ['http/1.1'],
         ...(isIP(host) === 0 && { servername: host }),
         ...(session !== undefined && { session }),
       };
-      return tls.connect(secure, () => resolve(connection)).on('session', options.onSession);
+      const socket = tls.connect(secure, () => resolve(connection)).on('session', options.onSession);
+      // Node.js reads into a buffer of ours only from a socket of its own.
+      if (tunnel !== undefined) socket.on('data', (bytes) => read(bytes) || socket.pause());
+      return socket;
     });
     const socket = connection.#socket;
     const late = setTimeout(

@@ -9,9 +9,11 @@ import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../../base/errors.js';
 import { Agent } from './agent.js';
 import { certificateProblem } from './certificate-problem.js';
+import { connectorOf } from './connector.js';
 import { CountedBody, inTurn } from './counted-body.js';
 import { requestEmptyChunked } from './empty-chunked.js';
 import type { Exchanger, ExchangerOptions } from './exchanger.js';
+import { ProxyError } from './proxy.js';
 import { Bandwidth } from './token-bucket.js';
 import {
   type Content,
@@ -135,6 +137,8 @@ export class Watch implements ExchangeWatch {
     if (this.#why === 'stalled') return new TransportFailure('stalled', 'no answer', error, transferMs);
     if (this.sourceError !== undefined)
       return new TransportFailure('source', messageOf(this.sourceError), this.sourceError);
+    if (error instanceof ProxyError)
+      return new TransportFailure(error.isFinal ? 'insecure' : 'refused', error.message, error);
     const code = codeOf(error) ?? '';
     if (connectionRefused.has(code)) return new TransportFailure('refused', `no connection (${code})`, error);
     const insecure = certificateProblem(code);
@@ -206,9 +210,10 @@ async function gather(content: Content, watch: Watch): Promise<Buffer> {
   return Buffer.concat(parts, bytes);
 }
 
-async function sendEmptyChunked(request: WireRequest, watch: Watch): Promise<WireResponse> {
+async function sendEmptyChunked(request: WireRequest, watch: Watch, connectTimeoutMs: number): Promise<WireResponse> {
   watch.sent();
-  const answer = await requestEmptyChunked(request.method, request.url, request.headers, watch.signal);
+  const { method, url, headers } = request;
+  const answer = await requestEmptyChunked(method, url, headers, watch.signal, connectTimeoutMs);
   watch.moved();
   return { ...answer, watch };
 }
@@ -216,9 +221,11 @@ async function sendEmptyChunked(request: WireRequest, watch: Watch): Promise<Wir
 export class Transport implements Exchanger {
   readonly #agent: Agent;
   readonly #bandwidth: Bandwidth;
+  readonly #connectTimeoutMs: number;
 
   constructor(options: ExchangerOptions, bandwidth = new Bandwidth()) {
     this.#bandwidth = bandwidth;
+    this.#connectTimeoutMs = options.connectTimeoutMs;
     this.#agent = new Agent({
       connections: options.maxConnections,
       // Longer than a person's pauses, and shorter than the idle timeout of common servers (60 to 75 s). Servers with a
@@ -226,7 +233,7 @@ export class Transport implements Exchanger {
       keepAliveTimeout: 20_000,
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { timeout: options.connectTimeoutMs },
+      connect: connectorOf(options.connectTimeoutMs),
     });
   }
 
@@ -234,7 +241,7 @@ export class Transport implements Exchanger {
     const watch = new Watch(request.method, stallMs, signal);
     try {
       if (request.chunked === true && typeof request.body === 'object' && request.body.size === 0)
-        return await sendEmptyChunked(request, watch);
+        return await sendEmptyChunked(request, watch, this.#connectTimeoutMs);
       const { body: sending, headers } = await this.#bodyOf(request, watch);
       const response = await this.#agent.request({
         origin: request.url.origin,

@@ -77,7 +77,7 @@ export interface WireResponse {
 
 /**
  * - `refused`  the request did not reach the server: no connection
- * - `insecure` the same, and a repeat is useless (certificate)
+ * - `insecure` the same, and a repeat is useless (certificate, or a proxy that lets nobody through)
  * - `broken`   the connection ended; it is unknown what the server did
  * - `stalled`  no byte moved for too long; it is unknown what the server did
  * - `source`   the content to upload could not be read
