@@ -8,10 +8,16 @@ export interface TransferOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ReadFile {
+  readonly bytes: Uint8Array;
+  /** Another content may still get the same revision (`RangeBody.isYoung`). */
+  readonly isYoung: boolean;
+}
+
 /** Throws the provider's error. */
-export async function readWhole(provider: Provider, file: RemoteFile, options: TransferOptions): Promise<Uint8Array> {
-  if (file.size === 0) return new Uint8Array();
-  const { offset, body } = await provider.read(
+export async function readWhole(provider: Provider, file: RemoteFile, options: TransferOptions): Promise<ReadFile> {
+  if (file.size === 0) return { bytes: new Uint8Array(), isYoung: false };
+  const { offset, body, isYoung } = await provider.read(
     file,
     { offset: 0, length: file.size },
     { ...options, isVerified: true },
@@ -21,7 +27,7 @@ export async function readWhole(provider: Provider, file: RemoteFile, options: T
   const bytes = Buffer.concat(chunks);
   if (offset !== 0 || bytes.length !== file.size)
     throw new ProviderError('integrity', 'the service sent a part of it', { data: {} });
-  return bytes;
+  return { bytes, isYoung: isYoung === true };
 }
 
 export function md5Of(bytes: Uint8Array): string {

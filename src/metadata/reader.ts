@@ -13,7 +13,7 @@ import { codeOf, messageOf } from '../base/errors.js';
 import { entriesPerTurn, forEachInTurns, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
 import { ProviderError } from '../providers/errors.js';
-import { type Provider, type RemoteFile, revisionKey } from '../providers/provider.js';
+import { type Provider, type RemoteFile, revisionKey, YOUNG_MS } from '../providers/provider.js';
 import { type EntryLine, timeOf } from './entry.js';
 import type { HiddenFolder } from './hidden-folder.js';
 import { type LogicalTime, laterOf, noTime } from './logical-time.js';
@@ -59,6 +59,11 @@ export class MetadataReader {
   readonly #retractedAt = new Map<string, number>();
   /** Packs on their way, by file name. */
   readonly #loading = new Map<string, Promise<void>>();
+  /**
+   * Files that were read so short after they were written that another content may have the same revision, and until when that may be, by
+   * the steady clock. They count as not loaded, and are read again after that.
+   */
+  readonly #young = new Map<string, number>();
   /** Files that cannot be used, by their revision: each is told of once, and not tried again. */
   readonly #refused = new Set<string>();
   /** How often a file came damaged, by its revision. */
@@ -213,8 +218,9 @@ export class MetadataReader {
   }
 
   #load(machine: string, pack: number, file: RemoteFile, options: TransferOptions): Promise<void> {
-    const key = `${file.name}:${revisionKey(file)}`;
-    if (this.#refused.has(key)) return Promise.resolve();
+    const key = keyOfFile(file);
+    const isYoung = (this.#young.get(key) ?? 0) > steadyTimeOf(this.#o.clock).now();
+    if (this.#refused.has(key) || isYoung) return Promise.resolve();
     let loading = this.#loading.get(key);
     if (loading === undefined) {
       loading = this.#fetch(machine, pack, file, options).finally(() => this.#loading.delete(key));
@@ -227,8 +233,12 @@ export class MetadataReader {
     const { provider, log } = this.#o;
     let content: PackContent;
     let isProven = false;
+    let isYoung = false;
+    this.#young.delete(keyOfFile(file));
     try {
-      const bytes = await readWhole(provider, file, options);
+      const read = await readWhole(provider, file, options);
+      const { bytes } = read;
+      isYoung = read.isYoung;
       if (file.md5 !== null && md5Of(bytes) !== file.md5.toLowerCase())
         throw new ProviderError('integrity', 'the service sent other bytes than it has', { data: {} });
       // These are the bytes that the service has.
@@ -241,7 +251,7 @@ export class MetadataReader {
       // Another machine has written it since the list was made: the next list tells of it.
       if (code === 'revision-changed' || code === 'not-found') return this.expire();
       if (code !== 'integrity' && code !== 'unsupported') throw error;
-      const key = `${file.name}:${revisionKey(file)}`;
+      const key = keyOfFile(file);
       const attempts = (this.#damaged.get(key) ?? 0) + 1;
       this.#damaged.set(key, attempts);
       if (code === 'integrity' && !isProven && attempts < DAMAGED_ATTEMPTS) throw error;
@@ -254,14 +264,20 @@ export class MetadataReader {
       return;
     }
     if (content.bad > 0) log.warn({ file: file.name, lines: content.bad }, 'some lines of the metadata cannot be used');
-    await this.#replacePack(machine, pack, file, content);
+    await this.#replacePack(machine, pack, isYoung ? null : revisionKey(file), content);
+    if (isYoung) this.#young.set(keyOfFile(file), steadyTimeOf(this.#o.clock).now() + YOUNG_MS);
   }
 
   /**
    * Takes what the file holds into the tables, and then out of them what it does not hold any more: at no moment is there less than
-   * before and after. A crash in between leaves the pack as one that is to be read again.
+   * before and after. A crash in between leaves the pack as one that is to be read again. `revision`: what it counts as afterwards.
    */
-  async #replacePack(machine: string, pack: number, file: RemoteFile, { header, entries }: PackContent): Promise<void> {
+  async #replacePack(
+    machine: string,
+    pack: number,
+    revision: string | null,
+    { header, entries }: PackContent,
+  ): Promise<void> {
     const { tables, transaction, observe } = this.#o;
     let latest = noTime;
     await forEachInTurns(entries, ({ entry }) => {
@@ -273,7 +289,7 @@ export class MetadataReader {
     });
     if (pack === indexPack) await inTurns(replaceFolders(tables, machine, header.packs ?? {}), transaction);
     await inTurns(replaceEntries(tables, machine, pack, entries), transaction);
-    transaction(() => tables.setLoaded(machine, pack, revisionKey(file)));
+    transaction(() => tables.setLoaded(machine, pack, revision));
     this.#loads++;
   }
 }
@@ -331,6 +347,10 @@ function* replaceFolders(
 
 function keyOf({ folder, name }: { readonly folder: string; readonly name: string }): string {
   return `${folder}\0${name}`;
+}
+
+function keyOfFile(file: RemoteFile): string {
+  return `${file.name}:${revisionKey(file)}`;
 }
 
 /** 64 random bits: no two machines of an account take the same. */

@@ -30,6 +30,11 @@ export class MemoryAccount {
     this.#nodes.add(this.#make('folder', this.rootId, null, ''));
   }
 
+  /** By the server's clock, ms. */
+  get now(): number {
+    return this.#clock.now();
+  }
+
   /** Stores a file (and the folders above it) as another client does. Answers its id. */
   put(path: string, content: string | Uint8Array): string {
     const { parentId, name } = this.#split(path);

@@ -19,6 +19,7 @@ import type {
   UploadOptions,
   UploadTarget,
 } from '../../src/providers/provider.js';
+import { isYoung } from '../../src/providers/provider.js';
 import type { RequestMetrics } from '../../src/providers/request-metrics.js';
 import { MemoryAccount, type MemoryNode } from './memory-account.js';
 
@@ -198,7 +199,8 @@ export class MemoryProvider implements Provider {
         throw new ProviderError('revision-changed', `${file.name} was changed`);
       }
       const { offset, length } = this.ignoresRange ? { offset: 0, length: node.data.length } : range;
-      return { offset, length, body: this.#body(node.data.subarray(offset, offset + length), options?.signal) };
+      const body = this.#body(node.data.subarray(offset, offset + length), options?.signal);
+      return { offset, length, body, ...(isYoung(file, this.other.now) && { isYoung: true }) };
     });
   }
 
