@@ -287,10 +287,10 @@ export class ApplyEntries {
     const { entry } = timed;
     const kind = inodeKindOf(entry.kind);
     if (entry.gone === true) {
-      if (row === undefined || row.kind !== kind || row.name !== entry.name) return;
-      if (isSpecial(row)) {
-        this.#detach(work, row);
-      } else if (row.kind === 'directory' && this.#impliesFolders) work.toRemove.push(row);
+      if (row === undefined || row.name !== entry.name) return;
+      // Whatever it was: what was removed last may have been made and removed without this machine seeing it.
+      if (isSpecial(row)) this.#detach(work, row);
+      else if (row.kind === kind && kind === 'directory' && this.#impliesFolders) work.toRemove.push(row);
       return;
     }
     if (row === undefined) {

@@ -16,6 +16,8 @@ const changes = [
   'rm d/a; ln -s new d/a',
   'rm e/b; mkdir e/b',
   'rm d/a e/b; ln -s new e/b; ln -P e/b d/a',
+  'rm d/a e/b; ln -s new d/a; rm d/a',
+  'rm d/a e/b; mkfifo d/a; rm d/a',
 ];
 const objects = ['ln -s target d/a', 'mkfifo d/a', 'echo x > d/a'];
 const each = (script: (change: string, object: string) => string): string =>
