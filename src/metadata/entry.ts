@@ -61,6 +61,8 @@ const entrySchema = z.looseObject({
   alias: z.literal(true).optional(),
   /** Of an alias: the first name. */
   of: place.optional(),
+  /** The name that a program gave the object, where the service keeps it under another one. */
+  shown: z.string().min(1).optional(),
   /** Of an object in the root that the service did not let be elsewhere: where it belongs. */
   belongs: place.optional(),
 });

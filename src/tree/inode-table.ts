@@ -38,6 +38,8 @@ export class InodeTable {
   onFurtherName: ((ino: Ino, left: Named | null, given: Named | null) => void) | null = null;
   /** Tells what new rows of a listing begin with. Null: with what the listing says. */
   firstAttributes: ((parent: Ino, rows: readonly ListedRow[]) => FirstAttributes | null) | null = null;
+  /** Inodes that this mount has named or stored while their directory was being listed: no listing has told which names they have now. */
+  readonly unseenNames = new Set<Ino>();
   /** Of rows and names, since the mount began. */
   changes = 0;
   /** The changes that are being made come from a listing, not from this machine. */

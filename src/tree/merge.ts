@@ -11,6 +11,7 @@
  * - The directory counts as listed only with the last piece.
  */
 import { inTurns, Pieces } from '../base/event-loop-turns.js';
+import { mayBecome } from '../providers/names.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import type { DirectoryWatch } from './directory-watches.js';
 import { type Ino, type Inode, isFirstName } from './inode.js';
@@ -21,6 +22,7 @@ import { keyOf, type ListingChanges, newRow, type RequestTime, rowChanges } from
 import { assigningLocalNames, candidate, type GivenName } from './local-names.js';
 import { asPieceOfMerge } from './merge-piece.js';
 import { furtherNamesIn, scanning } from './scan.js';
+import { isUnusual, listedName } from './silent-renames.js';
 
 /**
  * Merges a complete listing into the table; `listedAt` is written to the directory's row with the last piece. Whatever the listing says, it keeps files with content
@@ -81,7 +83,8 @@ class Merge {
   readonly #namesBefore = new Set<string>();
   /** Changes since the rows were read. */
   #watch: DirectoryWatch | null = null;
-  #hasPending = false;
+  /** Names of files that wait to be stored. */
+  readonly #pending: string[] = [];
   /** The planned local names of the listed entries, by key; and for each name in use, the entry that gets it. */
   #plan: ReadonlyMap<string, string> = new Map();
   readonly #nextHolders = new Map<string, RemoteEntry>();
@@ -106,8 +109,7 @@ class Merge {
   }
 
   *run(answer: readonly RemoteEntry[], listedAt: number): Generator<void, ListingChanges> {
-    const table = this.#table;
-    const parent = this.#parent;
+    const [table, parent] = [this.#table, this.#parent];
     this.#present = yield* listedEntries(table, parent, answer, this.#pieces);
     const isLarge = table.isLarge(parent);
     const before = isLarge ? yield* scanning(table, parent, (child) => child, this.#pieces) : table.children(parent);
@@ -150,14 +152,12 @@ class Merge {
     yield;
   }
 
-  #changedHere(entry: Pick<RemoteEntry, 'kind' | 'id'>): boolean {
-    return this.#requested.changes.changedSince(entry.kind, entry.id, this.#requested.since);
-  }
+  #changedHere = ({ kind, id }: Pick<RemoteEntry, 'kind' | 'id'>): boolean =>
+    this.#requested.changes.changedSince(kind, id, this.#requested.since);
 
   /** The row as it is by now. */
-  #current(child: Inode): Inode {
-    return this.#watch?.inos.has(child.ino) === true ? (this.#table.peek(child.ino) ?? child) : child;
-  }
+  #current = (child: Inode): Inode =>
+    this.#watch?.inos.has(child.ino) === true ? (this.#table.peek(child.ino) ?? child) : child;
 
   /** The row was in the old listing of this directory and is not in the new one. */
   #isGone({ parent, remote }: Inode): boolean {
@@ -166,9 +166,8 @@ class Merge {
     );
   }
 
-  #isEmptyHere({ remote }: Inode): boolean {
-    return this.#impliesFolders && remote?.kind === 'folder' && !this.#present.has(keyOf(remote));
-  }
+  #isEmptyHere = ({ remote }: Inode): boolean =>
+    this.#impliesFolders && remote?.kind === 'folder' && !this.#present.has(keyOf(remote));
 
   /** Retains a row that is gone at the provider where it holds content that is not stored yet. True where it does. */
   #retain(child: Inode): boolean {
@@ -214,11 +213,13 @@ class Merge {
       if (current.parent !== this.#parent) continue;
       const { remote, name, kind, ino } = current;
       this.#namesBefore.add(name);
-      if (kind === 'file' && remote === null) this.#hasPending = true;
+      if (kind === 'file' && remote === null) this.#pending.push(name);
       if (remote !== null) this.#before.set(keyOf(remote), current);
-      if (remote === null || this.#changedHere(remote) || this.#isEmptyHere(current) || this.#lost.has(ino))
-        taken.add(name);
-      else given.set(keyOf(remote), { local: name, remote: remote.name });
+      const remoteName = listedName(this.#table, current, this.#present, this.#impliesFolders);
+      const isOurs = remote === null || this.#changedHere(remote);
+      if (isOurs) this.#table.unseenNames.add(ino);
+      if (isOurs || this.#isEmptyHere(current) || this.#lost.has(ino)) taken.add(name);
+      else given.set(keyOf(remote), { local: name, remote: remoteName });
     }
     const listed: { id: string; name: string }[] = [];
     const hasLinks = this.#table.further.countIn(this.#parent) > 0;
@@ -254,12 +255,15 @@ class Merge {
   }
 
   /**
-   * Does a local file wait to be stored under this name? Then the listed object is either that very upload, whose answer is
+   * Does a local file wait to be stored under this name, or one that the service may keep so? Then the listed object is either that very upload, whose answer is
    * still under way, or another client's file, which the upload will meet as a conflict.
    */
   #isPending(entry: RemoteEntry): boolean {
-    if (entry.kind !== 'file' || !(this.#hasPending || this.#watch?.names.has(entry.name) === true)) return false;
+    if (entry.kind !== 'file' || !(this.#pending.length > 0 || this.#watch?.names.has(entry.name) === true))
+      return false;
     const holder = this.#table.child(this.#parent, entry.name);
+    if (holder === undefined && this.#table.byRemote('file', entry.id) === undefined)
+      return this.#pending.some((name) => isUnusual(name) && mayBecome(name, entry.name));
     if (holder === undefined || holder.remote !== null || holder.kind !== 'file') return false;
     if (!isFirstName(holder, this.#parent, entry.name)) return false;
     return this.#table.byRemote('file', entry.id)?.parent !== this.#parent;
@@ -359,14 +363,11 @@ class Merge {
   }
 
   /** Had a row of the directory the name before the merge, or has one got it since? */
-  #isNameKnown(name: string): boolean {
-    return this.#namesBefore.has(name) || this.#watch?.names.has(name) === true;
-  }
+  #isNameKnown = (name: string): boolean => this.#namesBefore.has(name) || this.#watch?.names.has(name) === true;
 
   /** The row that has a name in the directory by now. */
-  #holder(name: string): Inode | undefined {
-    return this.#isNameKnown(name) ? this.#table.child(this.#parent, name) : undefined;
-  }
+  #holder = (name: string): Inode | undefined =>
+    this.#isNameKnown(name) ? this.#table.child(this.#parent, name) : undefined;
 
   /** The planned name, unless a newer row or a retained one has it. */
   #nameFor(entry: RemoteEntry, known: Inode | undefined, chain: RemoteEntry[]): string {

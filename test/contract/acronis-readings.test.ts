@@ -34,6 +34,9 @@ const values: { readonly [Name in keyof AcronisReadings]: readonly AcronisReadin
   actionUrls: ['documented', 'opaque'],
   userInfo: ['allowed', 'forbidden'],
   renameChangesModified: [false, true],
+  // In lower case, what this asks for by name is not found again: test/mount/names/changed-names.test.ts.
+  storedNames: ['asked', 'cleaned'],
+  toldNames: ['kept', 'asked'],
 };
 
 /** The login meets it, no client. */

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { otherNameMark } from '../../providers/names.js';
 import { MAX_NAME_BYTES, withMark } from '../../tree/local-names.js';
 
 /**
@@ -7,4 +9,12 @@ import { MAX_NAME_BYTES, withMark } from '../../tree/local-names.js';
 export function conflictName(name: string, time: Date, host: string, maxLength = MAX_NAME_BYTES): string {
   const date = time.toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '-');
   return withMark(name, ` (conflict ${date} ${host.replaceAll('/', '_')})`, maxLength);
+}
+
+/** Longest name that we give where the service may cut names, UTF-16 units. */
+const LONGEST_NAME = 200;
+
+/** `NAME (~3f2a91).EXT`: the name at the service where that takes NAME for the name of another object. */
+export function otherName(name: string, maxLength: number): string {
+  return withMark(name, otherNameMark(randomBytes(3).toString('hex')), Math.min(maxLength, LONGEST_NAME));
 }

@@ -22,7 +22,7 @@ import type { AppliedMetadata, ListedMetadata } from '../../tree/listed-metadata
 import type { AttributeChange } from '../api.js';
 import { ApplyEntries } from './apply-entries.js';
 import { CarriedNames } from './carried-names.js';
-import { type EntryPlace, entryOfInode, rootEntryName } from './entry-of-inode.js';
+import { type EntryPlace, entryOfInode, hasGivenName, rootEntryName } from './entry-of-inode.js';
 import { ImpliedDirectories } from './implied-directories.js';
 import { PutOffNames } from './put-off-names.js';
 import { type RowState, RowStates } from './row-states.js';
@@ -197,6 +197,7 @@ export class AccountMetadata implements ListedMetadata {
     const state = this.#states.get(ino);
     if (this.#table.isMerging) {
       if (state !== undefined) this.#movedElsewhere(ino, after, state);
+      else if (before !== null && hasGivenName(after) && !hasGivenName(before)) this.#record(ino, after);
       return;
     }
     this.#implied?.changed(before, after);
@@ -266,6 +267,7 @@ export class AccountMetadata implements ListedMetadata {
       !hasDefaultAttributes(inode, this.#defaults) ||
       isSpecial(inode) ||
       inode.furtherNames > 0 ||
+      hasGivenName(inode) ||
       (inode.remote !== null && isEntryOnly(inode.remote)) ||
       // Made here: the service has it only once a file is in it.
       (inode.kind === 'directory' && this.#impliesFolders && isNew && inode.overlay.mtime !== null)

@@ -18,6 +18,7 @@ import type { CarriedNames } from './carried-names.js';
 import { appliedTo, inodeKindOf, rootEntryName, specialOf } from './entry-of-inode.js';
 import { firstAttributesOf } from './first-attributes.js';
 import type { RowStates } from './row-states.js';
+import { showName } from './shown-names.js';
 import { UnshownEntries, type UnshownEntry } from './unshown-entries.js';
 
 /** Entries that are looked at before the event loop has a turn: fewer than two pages. */
@@ -322,12 +323,13 @@ export class ApplyEntries {
     this.#show(work, made, { entry, time });
   }
 
-  #show({ attributes }: Work, row: Inode, timed: TimedEntry): void {
+  #show({ directory, names, attributes }: Work, row: Inode, timed: TimedEntry): void {
     const { table, states } = this.#o;
     const { entry, time } = timed;
     const { ino } = row;
     const { overlay, xattrs } = appliedTo(row, entry);
     table.update(ino, { overlay });
+    names.push(...showName(table, directory, row, entry));
     for (const name of table.xattrs.names(ino)) if (!xattrs.has(name)) table.xattrs.remove(ino, name);
     for (const [name, value] of xattrs) table.xattrs.set(ino, name, value);
     states.put(ino, { place: states.get(ino)?.place ?? null, time, timesSet: entry.mtime !== undefined });

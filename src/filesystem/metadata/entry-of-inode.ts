@@ -2,7 +2,9 @@
 import type { Timespec } from '../../base/timespec.js';
 import type { EntryKind, MetadataEntry, NamePlace, NewEntry } from '../../metadata/entry.js';
 import { bindingOf, describesContent } from '../../metadata/merge.js';
+import { mayBeKeptAs } from '../../providers/names.js';
 import { type Inode, type InodeKind, isSpecial, type Overlay } from '../../tree/inode.js';
+import { isLocalName } from '../../tree/local-names.js';
 import { capabilityName } from '../../tree/xattr-table.js';
 
 /** The name of the account's root in its own folder: no object can have it. */
@@ -48,6 +50,7 @@ export function entryOfInode(
     name,
     kind: kinds[kind],
     ...(remote === null ? {} : remote.kind === 'file' ? bindingOf(remote) : { id: remote.id }),
+    ...(hasGivenName(inode) ? { shown: inode.name } : {}),
     ...(overlay.mode === null ? {} : { mode: overlay.mode.toString(8).padStart(4, '0') }),
     ...(overlay.uid === null ? {} : { uid: overlay.uid }),
     ...(overlay.gid === null ? {} : { gid: overlay.gid }),
@@ -59,6 +62,11 @@ export function entryOfInode(
     ...(names.length === 0 ? {} : { names }),
     ...(kind === 'character-device' || kind === 'block-device' ? { rdev: numbersOf(inode.rdev) } : {}),
   } as NewEntry;
+}
+
+/** Has it the name that a program gave it, and another one at the service, which changes names? */
+export function hasGivenName({ name, remote }: Pick<Inode, 'name' | 'remote'>): boolean {
+  return remote !== null && name !== remote.name && isLocalName(remote.name) && mayBeKeptAs(name, remote.name);
 }
 
 function timeField(field: string, time: Timespec | null): Record<string, [number, number]> {

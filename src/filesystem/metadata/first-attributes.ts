@@ -48,7 +48,8 @@ export function firstAttributesOf(
 }
 
 /** Does the entry describe this object, and neither another name nor another place of it? */
-function isOfRowAlone({ kind, id, gone, alias, belongs, names }: MetadataEntry, object: RemoteEntry): boolean {
-  if (gone === true || alias === true || belongs !== undefined || names !== undefined) return false;
+function isOfRowAlone({ kind, id, gone, alias, ...more }: MetadataEntry, object: RemoteEntry): boolean {
+  if (gone === true || alias === true) return false;
+  if (more.belongs !== undefined || more.names !== undefined || more.shown !== undefined) return false;
   return id === object.id && inodeKindOf(kind) === (object.kind === 'folder' ? 'directory' : 'file');
 }

@@ -8,6 +8,7 @@
  */
 import { steadyTimeOf } from '../../base/clock.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
+import { mayBecome } from '../../providers/names.js';
 import { type RemoteEntry, type RemoteFile, revisionKey, type UploadTarget } from '../../providers/provider.js';
 import { WaitBudget } from '../../providers/wait-budget.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
@@ -191,7 +192,7 @@ export class CopyRename {
   async #disposeUnchanged(file: CopiedFile, keep: RemoteFile): Promise<void> {
     if (file.id === keep.id) return;
     const now = await orGone(this.#core.provider.stat(file));
-    if (now?.kind !== 'file' || now.name !== file.name || now.parentId !== file.parentId) return;
+    if (now?.kind !== 'file' || !mayBecome(file.name, now.name) || now.parentId !== file.parentId) return;
     if (!(await isAsCopied(this.#core, now, file))) return;
     await this.#disposal.dispose(now);
     this.#core.directories.changes.note('file', file.id);

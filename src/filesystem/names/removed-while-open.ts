@@ -13,6 +13,7 @@ import { randomBytes } from 'node:crypto';
 import { codeOf, messageOf } from '../../base/errors.js';
 import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
 import type { ProviderErrorCode } from '../../providers/errors.js';
+import { mayBecome } from '../../providers/names.js';
 import type { RemoteEntry, RemoteFile, UploadTarget } from '../../providers/provider.js';
 import { openFileMark } from '../../providers/temporary-names.js';
 import { withMark } from '../../tree/local-names.js';
@@ -255,7 +256,7 @@ function isMoved(aside: AsideFile): aside is MovedFile {
 
 /** Would storing to `target` overwrite the file? */
 function isAt({ id, parentId, name }: RemoteFile, target: UploadTarget): boolean {
-  return target.replaces?.id === id || (target.parentId === parentId && target.name === name);
+  return target.replaces?.id === id || (target.parentId === parentId && mayBecome(target.name, name));
 }
 
 /** Another client has removed or changed what was to be fetched: nobody can read it any more. */

@@ -7,6 +7,7 @@
 import { codeOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
 import { isEntryOnly } from '../../metadata/held/entry-only.js';
+import { mayBecome } from '../../providers/names.js';
 import type { RemoteEntry } from '../../providers/provider.js';
 import type { FurtherName } from '../../tree/further-names.js';
 import { type Ino, type Inode, isFirstName, isSpecial, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
@@ -237,6 +238,10 @@ export class Renaming {
     const { parent, name } = source;
     if (isEntryOnly(source.remote) && parent !== null)
       return this.#byRow.carryOut(source, { parent, name }, to, caller);
+    // The service has the new name for it already, and a program the old one: only what is shown here changes.
+    const isKeptAsThat = source.remote.parentId === to.directory.remote?.id && source.remote.name === to.name;
+    if (isKeptAsThat && target === undefined && parent !== null)
+      return this.#byRow.carryOut(source, { parent, name }, to, caller);
     const { moveFile, moveFolder } = provider.capabilities;
     if (source.kind === 'directory' && !moveFolder) return this.#directoryByCopy.carryOut(source, to, caller);
     if (source.remote.kind === 'file' && !moveFile)
@@ -321,7 +326,7 @@ export class Renaming {
     // The file that was to be replaced may hold the same bytes.
     const isOther = ({ id }: RemoteEntry): boolean => id !== target?.remote?.id && id !== old?.id;
     const isIt = (entry: RemoteEntry): boolean =>
-      entry.kind === 'file' && entry.name === name && entry.size === was.size && entry.md5 === was.md5;
+      entry.kind === 'file' && mayBecome(name, entry.name) && entry.size === was.size && entry.md5 === was.md5;
     return entries.find((entry) => isIt(entry) && isOther(entry)) ?? null;
   }
 

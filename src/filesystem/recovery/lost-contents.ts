@@ -9,6 +9,7 @@ import { remoteFolderOf } from '../../tree/inode.js';
 import type { Contents } from '../content/contents.js';
 import { type Core, pathOf } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
+import { nameHolder } from '../uploads/name-holder.js';
 import { releaseDuplicate } from '../uploads/remote-moves.js';
 
 /** For `status`: what a person can do. */
@@ -37,7 +38,7 @@ async function isTaken(core: Core, contents: Contents, state: FileState, row: Up
   const folder = parent === undefined ? null : remoteFolderOf(parent);
   if (md5 === undefined || md5 === NOT_SENT || inode === undefined || folder === null) return false;
   const name = inode.remote?.name ?? inode.name;
-  const found = (await provider.list(folder)).find((entry) => entry.name === name);
+  const found = nameHolder(core, row.ino, name, await provider.list(folder))?.entry;
   if (found?.kind !== 'file' || found.size !== row.content.size) return false;
   if ((await storedMd5(provider, found)) !== md5) return false;
   return await contents.withNameLocks([row.ino], async () => {

@@ -6,23 +6,18 @@ import { codeOf } from '../../base/errors.js';
 import type { Digest } from '../../base/running-digest.js';
 import type { UploadSource } from '../../providers/content.js';
 import { ProviderError } from '../../providers/errors.js';
-import {
-  type RemoteEntry,
-  type RemoteFile,
-  revisionKey,
-  type UploadCheckpoint,
-  type UploadTarget,
-} from '../../providers/provider.js';
+import { type RemoteFile, revisionKey, type UploadCheckpoint, type UploadTarget } from '../../providers/provider.js';
 import { storedMd5 } from '../../providers/stored-md5.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
 import type { WaitBudget } from '../../providers/wait-budget.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Relocation } from '../content/relocation.js';
-import { conflictName } from '../core/conflict-name.js';
+import { conflictName, otherName } from '../core/conflict-name.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState } from '../core/open-files.js';
+import { type NameHolder, nameHolder } from './name-holder.js';
 import type { Orphans } from './orphans.js';
 import { confirmedWithin } from './policy.js';
 import { followRemoteMove } from './remote-moves.js';
@@ -103,9 +98,10 @@ export class Delivery {
       } catch (error) {
         if (codeOf(error) !== 'exists') throw error;
       }
-      const holder = await this.#entryNamed(parent, target.name, content);
+      const holder = await this.#holderOf(parent, target.name, inode.ino, content);
       if (holder === undefined && !again) continue;
-      return this.#storeBeside(holder?.kind === 'file' ? holder : null, target, inode, content);
+      const file = holder?.entry?.kind === 'file' ? holder.entry : null;
+      return this.#storeBeside(file, target, inode, content, holder?.isOtherName);
     }
   }
 
@@ -114,7 +110,7 @@ export class Delivery {
     const { table, directories } = this.#core;
     const parent = inode.parent === null ? undefined : table.get(inode.parent);
     if (parent?.remote == null) return;
-    const holder = await this.#entryNamed(parent, inode.remote?.name ?? inode.name);
+    const holder = (await this.#holderOf(parent, inode.remote?.name ?? inode.name, inode.ino))?.entry;
     if (holder?.kind !== 'file' || holder.id === inode.remote?.id) return;
     if (!attempts.has(await storedMd5(this.#core.provider, holder))) return;
     table.transaction(() => {
@@ -127,13 +123,15 @@ export class Delivery {
 
   /**
    * The name belongs to a file that is not our base. It may still be ours: an upload whose answer was lost. Otherwise
-   * our content is stored beside it under a conflict name.
+   * our content is stored beside it under a conflict name. With `isOtherName` the service only takes our name for another one: then ours
+   * has another name there, and keeps its own here.
    */
   async #storeBeside(
     holder: RemoteFile | null,
     target: UploadTarget,
     inode: Inode,
     content: Content,
+    isOtherName = false,
   ): Promise<Delivered> {
     if (holder !== null) {
       const { md5 } = await content.digest();
@@ -149,13 +147,14 @@ export class Delivery {
       if (held !== null && attempts.has(held)) return this.#replace(holder, content);
     }
     const { clock, options, provider, log } = this.#core;
-    const beside = conflictName(target.name, new Date(clock.now()), options.host, provider.capabilities.maxNameLength);
-    log.warn(
-      { ino: inode.ino },
-      `${pathOf(this.#core, inode.ino)} was changed at the provider; ours is stored as ${beside}`,
-    );
+    const { maxNameLength } = provider.capabilities;
+    const beside = isOtherName
+      ? otherName(target.name, maxNameLength)
+      : conflictName(target.name, new Date(clock.now()), options.host, maxNameLength);
+    const why = isOtherName ? 'has a name that the service takes for another one' : 'was changed at the provider';
+    log.warn({ ino: inode.ino }, `${pathOf(this.#core, inode.ino)} ${why}; ours is stored as ${beside}`);
     const remote = await this.#send({ parentId: target.parentId, name: beside }, content);
-    return { remote, isConflict: true };
+    return { remote, isConflict: !isOtherName };
   }
 
   /** Replaces the current version where it is, whatever its name here. */
@@ -254,15 +253,16 @@ export class Delivery {
     return duplicate.localSize === null ? remoteFileOf(duplicate) : null;
   }
 
-  /** The entry under a name that the provider calls taken; undefined if none is listed. */
-  async #entryNamed(
+  /** Who has a name that the provider calls taken; undefined if nobody is listed with it. */
+  async #holderOf(
     parent: Inode,
     name: string,
+    ino: Ino,
     { signal, waitBudget }: Partial<Pick<Content, 'signal' | 'waitBudget'>> = {},
-  ): Promise<RemoteEntry | undefined> {
+  ): Promise<NameHolder | undefined> {
     const folder = remoteFolderOf(parent);
     const entries = folder === null ? [] : await this.#core.provider.list(folder, { signal, waitBudget });
-    return entries.find((entry) => entry.name === name);
+    return nameHolder(this.#core, ino, name, entries);
   }
 }
 

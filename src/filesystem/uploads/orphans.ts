@@ -5,6 +5,7 @@
  * Invariant: an orphan that cannot be removed at once is in the table `intent`, and is retried.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
+import { mayBecome } from '../../providers/names.js';
 import type { RemoteFile, UploadTarget } from '../../providers/provider.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
 import { type CopiedFile, isAsCopied } from '../core/copied-file.js';
@@ -126,7 +127,7 @@ export class Orphans {
   async clear(target: UploadTarget, signal?: AbortSignal): Promise<void> {
     await this.vacate(target, signal);
     for (const [id, { file, isHidden }] of [...this.#waiting]) {
-      if (file.parentId !== target.parentId || file.name !== target.name) continue;
+      if (file.parentId !== target.parentId || !mayBecome(target.name, file.name)) continue;
       const error = await this.#removeInTurn(id);
       if (!this.#waiting.has(id)) continue;
       if (isHidden) throw error;
@@ -140,7 +141,7 @@ export class Orphans {
     const { provider, log, table, directories } = this.#core;
     try {
       const now = await provider.stat(file);
-      const isStill = now.kind === 'file' && now.name === file.name && now.parentId === file.parentId;
+      const isStill = now.kind === 'file' && mayBecome(file.name, now.name) && now.parentId === file.parentId;
       // Only our mounts give temporary names, so such a file is ours, whatever its revision.
       const isSame = isStill && (isTemporaryName(now.name) || (await isAsCopied(this.#core, now, file)));
       if (isSame && this.#waiting.has(id)) {

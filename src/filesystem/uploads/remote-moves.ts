@@ -2,6 +2,7 @@
 import type { RemoteFile } from '../../providers/provider.js';
 import type { Ino, Inode } from '../../tree/inode.js';
 import { assignLocalNames } from '../../tree/local-names.js';
+import { isSilentlyRenamed } from '../../tree/silent-renames.js';
 import { type Core, inodeOf } from '../core/core.js';
 
 /**
@@ -9,10 +10,13 @@ import { type Core, inodeOf } from '../core/core.js';
  * its name stays until one of the two folders is listed.
  */
 export function followRemoteMove(core: Core, ino: Ino, was: RemoteFile | null, now: RemoteFile): Inode {
-  const { table, directories, clock, invalidate } = core;
+  const { table, provider, directories, clock, invalidate } = core;
   const before = inodeOf(core, ino);
   const folder = table.byRemote('folder', now.parentId);
-  const isMoved = was !== null && hasMoved(was, now);
+  const isMoved =
+    was !== null &&
+    hasMoved(was, now) &&
+    !isSilentlyRenamed(table, { ...before, remote: was }, now, provider.capabilities.moveFile);
   const after = table.transaction(() => {
     releaseDuplicate(core, ino, now);
     const place =
@@ -34,9 +38,14 @@ export function hasMoved(was: RemoteFile, now: RemoteFile): boolean {
 }
 
 /** A listing may have added the same object as a new inode. An object has one inode, so the other one is released. */
-export function releaseDuplicate({ table }: Core, ino: Ino, remote: RemoteFile): void {
+export function releaseDuplicate({ table, invalidate }: Core, ino: Ino, remote: RemoteFile): void {
   const duplicate = table.byRemote('file', remote.id);
-  if (duplicate !== undefined && duplicate.ino !== ino) table.update(duplicate.ino, { parent: null, remote: null });
+  if (duplicate === undefined || duplicate.ino === ino) return;
+  table.update(duplicate.ino, { parent: null, remote: null });
+  const { parent, name } = duplicate;
+  const own = table.get(ino);
+  if (parent !== null && !(own?.parent === parent && own.name === name))
+    setImmediate(() => invalidate({ kind: 'entry', parent, name }));
 }
 
 /** A free local name for a file in a directory; `ino` is the file itself, which may already have it. */

@@ -92,8 +92,3 @@ export const rootFolder: RemoteFolder = {
   fileCount: null,
   folderCount: null,
 };
-
-/** Two names with the same result are one name to the service: "the same name, but different letter case". */
-export function foldName(name: string): string {
-  return name.normalize('NFC').toLowerCase();
-}

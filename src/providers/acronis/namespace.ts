@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import { checkName } from '../names.js';
+import type { NameLocks, Place } from '../name-locks.js';
+import { checkName, foldName } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
-import { entryOf, foldName, type Node, rootUuid } from './entities.js';
+import { entryOf, type Node, rootUuid } from './entities.js';
 import { withoutName } from './error-table.js';
-import type { NameLocks, Place } from './name-locks.js';
 import type { Nodes } from './nodes.js';
 
 /** UTF-16 code units. Not documented: the limit of common file systems. */

@@ -7,9 +7,10 @@ import { lruOf } from '../../base/lru.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/call.js';
+import { alikeKey, foldName } from '../names.js';
 import type { RemoteEntry, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
-import { allows, entryOf, foldName, type Node, type Permission, rootFolder, rootUuid } from './entities.js';
+import { allows, entryOf, type Node, type Permission, rootFolder, rootUuid } from './entities.js';
 
 /** Nodes in the cache; some 200 bytes each. */
 const remembered = 100_000;
@@ -28,7 +29,7 @@ interface Memory {
   readonly denied: readonly Permission[];
 }
 
-/** The names in a folder: by folded name, the uuids and true names of the nodes that have it. */
+/** The names in a folder: by `alikeKey`, the uuids and true names of the nodes that have it. */
 interface Names {
   readonly holders: Map<string, Map<string, string>>;
   /** When the folder was listed, by the clock. */
@@ -137,13 +138,13 @@ export class Nodes {
   }
 
   private forgetName(parentId: string, name: string, uuid: string): void {
-    for (const { holders } of this.#namesOf(parentId)) holders.get(foldName(name))?.delete(uuid);
+    for (const { holders } of this.#namesOf(parentId)) holders.get(alikeKey(name))?.delete(uuid);
   }
 
   #noteName(parentId: string, name: string, uuid: string): void {
     for (const { holders } of this.#namesOf(parentId)) {
-      const same = holders.get(foldName(name));
-      if (same === undefined) holders.set(foldName(name), new Map([[uuid, name]]));
+      const same = holders.get(alikeKey(name));
+      if (same === undefined) holders.set(alikeKey(name), new Map([[uuid, name]]));
       else same.set(uuid, name);
     }
   }
@@ -156,17 +157,19 @@ export class Nodes {
   }
 
   /**
-   * The uuid of the node with this name, or else with a name that differs only in letter case. Lists the folder if it is not
-   * cached; with `now`, also if the cache says that the name is free but may be out of date.
+   * The uuid of the node with this name, or else with a name that is the same to the service: but for letter case, or (`mayBeOne`) as far
+   * as it may change names. Lists the folder if it is not cached; with `now`, also if the cache says that the name is free but may be
+   * out of date.
    */
   async holder(
     parentId: string,
     name: string,
     options: CallOptions,
     when: 'known' | 'now' = 'known',
+    isOne: SameName = isFolded,
   ): Promise<string | undefined> {
     const known = this.#names.get(parentId);
-    const found = known === undefined ? undefined : holderIn(known, name);
+    const found = known === undefined ? undefined : holderIn(known, name, isOne);
     const age = this.#api.http.clock.now() - (known?.at ?? Number.NEGATIVE_INFINITY);
     const isBelieved =
       known !== undefined && (found !== undefined || when === 'known' || (age >= 0 && age < believedFreeMs));
@@ -175,12 +178,12 @@ export class Nodes {
       throw await this.clarified(error, { kind: 'folder', id: parentId }, options);
     });
     const names = this.#names.get(parentId);
-    return names === undefined ? undefined : holderIn(names, name);
+    return names === undefined ? undefined : holderIn(names, name, isOne);
   }
 
   /** Do several nodes have exactly this name? Then an upload cannot choose between them. */
   isAmbiguous(parentId: string, name: string): boolean {
-    const same = this.#names.get(parentId)?.holders.get(foldName(name))?.values() ?? [];
+    const same = this.#names.get(parentId)?.holders.get(alikeKey(name))?.values() ?? [];
     return [...same].filter((other) => other === name).length > 1;
   }
 
@@ -268,7 +271,12 @@ export class Nodes {
   }
 }
 
-function holderIn({ holders }: Names, name: string): string | undefined {
-  const same = [...(holders.get(foldName(name)) ?? [])];
+/** Are two names one to the service? */
+export type SameName = (a: string, b: string) => boolean;
+
+const isFolded: SameName = (a, b) => foldName(a) === foldName(b);
+
+function holderIn({ holders }: Names, name: string, isOne: SameName): string | undefined {
+  const same = [...(holders.get(alikeKey(name)) ?? [])].filter(([, other]) => isOne(name, other));
   return (same.find(([, other]) => other === name) ?? same[0])?.[0];
 }

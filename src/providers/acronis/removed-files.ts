@@ -9,10 +9,11 @@ import { randomBytes } from 'node:crypto';
 import { mapInTurns } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
+import type { Place } from '../name-locks.js';
+import { foldName } from '../names.js';
 import type { PlacedEntry, RemoteEntry } from '../provider.js';
 import { withoutMark } from '../temporary-names.js';
-import { entryOf, foldName, type Node, rootUuid } from './entities.js';
-import type { Place } from './name-locks.js';
+import { entryOf, type Node, rootUuid } from './entities.js';
 import type { Namespace } from './namespace.js';
 import type { Nodes } from './nodes.js';
 
@@ -38,7 +39,8 @@ export class RemovedFiles {
 
   /** A listing of the root tells whether there is the folder. Answers the listing without it: no mount shows it as a folder. */
   learn(root: readonly Node[]): Node[] {
-    const isIt = (node: Node): boolean => node.is_directory === true && node.name === removedFilesName;
+    const isIt = (node: Node): boolean =>
+      node.is_directory === true && foldName(node.name) === foldName(removedFilesName);
     this.#uuid = root.find(isIt)?.uuid;
     return root.filter((node) => !isIt(node));
   }

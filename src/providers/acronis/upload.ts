@@ -4,11 +4,11 @@ import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { contentOf } from '../http/transport/content.js';
-import { checkName } from '../names.js';
+import type { NameLocks } from '../name-locks.js';
+import { checkName, mayBeOne } from '../names.js';
 import { type Quota, type RemoteFile, revisionKey, type UploadOptions, type UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';
-import { entryOf, foldName, type Node } from './entities.js';
-import type { NameLocks } from './name-locks.js';
+import { entryOf, type Node } from './entities.js';
 import { maxNameLength } from './namespace.js';
 import type { Nodes } from './nodes.js';
 
@@ -48,11 +48,11 @@ export class Uploader {
     }
     const md5 = (await md5Of(source)).toLowerCase();
     const content = contentOf(source, { onProgress: options.onProgress?.bind(options) });
-    const holds = (node: Node): boolean =>
-      foldName(node.name) === foldName(name) && node.size === source.size && node.checksum?.toLowerCase() === md5;
+    const holds = (node: Node): boolean => node.size === source.size && node.checksum?.toLowerCase() === md5;
     const lookup = async (lookupOptions: CallOptions): Promise<Node | undefined> => {
       const nodes = await this.#nodes.list(parentId, lookupOptions);
-      const found = nodes.find(holds);
+      const named = nodes.filter((node) => node.name === name);
+      const found = (named.length > 0 ? named : nodes.filter((node) => mayBeOne(node.name, name))).find(holds);
       // Another client may have taken the name since the last try, or stored a newer version. The service would replace that.
       if (found === undefined) await this.#requireFree(target, lookupOptions);
       const base = found === undefined ? nodes.find(({ uuid }) => uuid === replaces?.id) : undefined;
@@ -92,9 +92,9 @@ export class Uploader {
 
   /** Why an upload to this name would overwrite another file than intended; undefined if it would not. */
   async #obstacle({ parentId, name, replaces }: UploadTarget, options: CallOptions): Promise<string | undefined> {
-    const holder = await this.#nodes.holder(parentId, name, options, 'now');
-    // Only the file that is to be replaced may get a revision, whatever the letter case of the name.
-    if (holder !== undefined && holder !== replaces?.id) return 'the name is taken, perhaps in another letter case';
+    const holder = await this.#nodes.holder(parentId, name, options, 'now', mayBeOne);
+    // Only the file that is to be replaced may get a revision, whatever the service makes of the name.
+    if (holder !== undefined && holder !== replaces?.id) return 'the name is taken, perhaps in another form';
     if (this.#nodes.isAmbiguous(parentId, name))
       return 'several files have this name, and the service replaces by name: rename one of them first';
     return undefined;

@@ -3,14 +3,45 @@
  * file in or below it, or a `mkdir` of this mount.
  */
 import { forEachInTurns, mapInTurns } from '../../base/event-loop-turns.js';
+import { alikeKey, mayBeOne } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 import { baseName, type FileRecord, fileOf, parentPath, rootPath } from './entities.js';
 
 class Folder {
   readonly files = new Map<string, FileRecord>();
+  /** Ids of the files by `alikeKey`. Made when it is first asked for. */
+  #alike: Map<string, Set<string>> | undefined;
   readonly folders = new Set<string>();
   /** Reference count: files in and below the folder, and local folders. */
   holds = 0;
+
+  put(record: FileRecord): void {
+    this.files.set(record.id, record);
+    this.#note(record);
+  }
+
+  remove({ id, name }: FileRecord): void {
+    this.files.delete(id);
+    this.#alike?.get(alikeKey(name))?.delete(id);
+  }
+
+  /** Files whose names may be one with this one. */
+  alike(name: string): FileRecord[] {
+    if (this.#alike === undefined) {
+      this.#alike = new Map();
+      for (const record of this.files.values()) this.#note(record);
+    }
+    const same = [...(this.#alike.get(alikeKey(name)) ?? [])].flatMap((id) => this.files.get(id) ?? []);
+    return same.filter((record) => mayBeOne(record.name, name));
+  }
+
+  #note({ id, name }: FileRecord): void {
+    if (this.#alike === undefined) return;
+    const key = alikeKey(name);
+    const ids = this.#alike.get(key);
+    if (ids === undefined) this.#alike.set(key, new Set([id]));
+    else ids.add(id);
+  }
 }
 
 export class FileIndex {
@@ -44,6 +75,32 @@ export class FileIndex {
     return found;
   }
 
+  /** Files in a folder whose names may be one with this one to the service, those of that very name among them. */
+  alike(folder: string, name: string): FileRecord[] {
+    return this.#folders.get(folder)?.alike(name) ?? [];
+  }
+
+  /** The files of the name, or else of names that the service may have for it. */
+  namedOrAlike(folder: string, name: string): FileRecord[] {
+    const named = this.named(folder, name);
+    return named.length > 0 ? named : this.alike(folder, name);
+  }
+
+  /** Has the folder a file of its own? Then the service has taken the folder's path as it is. */
+  hasFiles(folder: string): boolean {
+    return (this.#folders.get(folder)?.files.size ?? 0) > 0;
+  }
+
+  /** Other folders whose paths may be one with this one to the service. */
+  alikeFolders(path: string): string[] {
+    let found = [rootPath];
+    for (const name of path.split('/').slice(1))
+      found = found.flatMap((at) =>
+        [...(this.#folders.get(at)?.folders ?? [])].filter((child) => mayBeOne(baseName(child), name)),
+      );
+    return found.filter((other) => other !== path);
+  }
+
   /** Adds or updates a file. Returns the folders whose listing changed. */
   put(record: FileRecord): string[] {
     const old = this.#files.get(record.id);
@@ -52,7 +109,7 @@ export class FileIndex {
     this.#files.set(record.id, record);
     if (this.#isHidden(record)) return touched;
     touched.push(...this.#hold(record.folder), record.folder);
-    this.#folders.get(record.folder)?.files.set(record.id, record);
+    this.#folders.get(record.folder)?.put(record);
     return touched;
   }
 
@@ -66,7 +123,7 @@ export class FileIndex {
     }
     if (keepFolder && record.folder !== rootPath) this.addLocal(record.folder);
     this.#files.delete(id);
-    this.#folders.get(record.folder)?.files.delete(id);
+    this.#folders.get(record.folder)?.remove(record);
     return [record.folder, ...this.#release(record.folder)];
   }
 

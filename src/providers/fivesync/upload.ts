@@ -15,13 +15,15 @@ import { type Log, silentLog } from '../../base/log.js';
 import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import { checkName } from '../names.js';
+import { NameLocks } from '../name-locks.js';
+import { alikeKey, checkName, mayBecome, sameName } from '../names.js';
 import type { Provider, RemoteFile, UploadCheckpoint, UploadOptions, UploadTarget } from '../provider.js';
 import { storedMd5 } from '../stored-md5.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
 import type { Catalog } from './catalog.js';
 import { childPath, type FileRecord, fileOf, type Item, normalPath, recordOf } from './entities.js';
 import { formData, isPlainName, type NameForm, nameForms } from './form-data.js';
+import { KeptNames } from './kept-names.js';
 import { PartsUploader, type TargetState } from './parts.js';
 import { naming, removeTemporaries, temporariesOf } from './temporaries.js';
 import { UploadOutcome } from './upload-outcome.js';
@@ -47,6 +49,9 @@ export class Uploader {
   readonly #catalog: Catalog;
   readonly #outcome: UploadOutcome;
   readonly #parts: PartsUploader;
+  readonly #keptNames: KeptNames;
+  /** The service stores by name: of two uploads under names that may be one to it, the second has to see what the first has made. */
+  readonly #nameLocks = new NameLocks();
   readonly #log: Log;
   #simpleLimit: number;
   #nameForm: NameForm = nameForms[0];
@@ -69,6 +74,7 @@ export class Uploader {
     this.#log = settings.log ?? silentLog;
     this.#outcome = new UploadOutcome(api, () => catalog.doubt());
     this.#parts = new PartsUploader(api, this.#outcome, this.#log, settings.partBytes);
+    this.#keptNames = new KeptNames(api, catalog.index, this.#outcome, this.#log);
     this.#simpleLimit = settings.simpleUploadLimit ?? defaultSimpleUploadLimit;
   }
 
@@ -81,7 +87,10 @@ export class Uploader {
     const { signal, priority, waitBudget } = options;
     const call: CallOptions = { signal, priority, waitBudget };
     if (options.resume !== undefined) await this.discard(options.resume, call);
-    return await this.#upload(target, source, options, call);
+    const parentId = target.parentId.split('/').map(alikeKey).join('/');
+    return await this.#nameLocks.during({ parentId, name: target.name }, signal, () =>
+      this.#upload(target, source, options, call),
+    );
   }
 
   /** Removes what an earlier try has left beside the content. */
@@ -112,6 +121,7 @@ export class Uploader {
         options.onProgress?.(source.size);
         return fileOf(earlier);
       }
+      await this.#keptNames.require(place.folder, place.name, this.#nameForm, call);
     }
     const record = await this.#stored(place, old, source, options, call).catch((error: unknown) => {
       this.#catalog.failed(error);
@@ -181,7 +191,9 @@ export class Uploader {
     call: CallOptions,
   ): Promise<FileRecord> {
     const { index } = this.#catalog;
-    const before = new Map(index.named(place.folder, place.name).map((record) => [record.id, record]));
+    const before = new Map(
+      this.#catalog.index.namedOrAlike(place.folder, place.name).map((record) => [record.id, record]),
+    );
     let inDoubt = false;
     const lookUp = (lookupOptions: CallOptions): Promise<Item | undefined> =>
       this.#lookUp(place, source, before, old, lookupOptions);
@@ -212,7 +224,8 @@ export class Uploader {
         });
       throw new ProviderError('unsupported', `the server put the file in ${record.folder}`, { data: {} });
     }
-    if (!sameName(record.name, place.name)) {
+    const isOurs = old?.id === record.id || !before.has(record.id);
+    if (!sameName(record.name, place.name) && !(isOurs && mayBecome(place.name, record.name))) {
       if (old === undefined || isKnown(record.id)) {
         if (!isKnown(record.id)) await this.#discard(record, call);
         throw new ProviderError('invalid-name', 'the server gave the file another name', { data: {} });
@@ -246,8 +259,8 @@ export class Uploader {
       });
       const isNew = !isKnown(item.id);
       const record = await this.#outcome.find(item, place.folder, { isNew }, call);
-      const isRight = sameName(record.name, place.name);
-      if (isRight && !isPlainName(place.name)) this.#nameForm = form;
+      const isRight = mayBecome(place.name, record.name);
+      if (sameName(record.name, place.name) && !isPlainName(place.name)) this.#nameForm = form;
       if (isRight || i === forms.length - 1 || !isNew) return record;
       await this.#discard(record, call);
     }
@@ -272,7 +285,7 @@ export class Uploader {
     options: CallOptions,
   ): Promise<Item | undefined> {
     await this.#catalog.settle(options);
-    const named = this.#catalog.index.named(place.folder, place.name);
+    const named = this.#catalog.index.namedOrAlike(place.folder, place.name);
     const since = named.filter((record) => {
       const was = before.get(record.id) ?? (record.id === old?.id ? old : undefined);
       return was === undefined || was.modified !== record.modified || was.size !== record.size;
@@ -301,7 +314,7 @@ export class Uploader {
     options: CallOptions,
   ): Promise<void> {
     await this.#catalog.settle(options);
-    for (const other of this.#catalog.index.named(place.folder, place.name)) {
+    for (const other of this.#catalog.index.namedOrAlike(place.folder, place.name)) {
       if (other.id === stored.id || before.has(other.id) || !(await this.#holds(other, source, options))) continue;
       await this.#discard(other, options);
       this.#catalog.removed(other.id);
@@ -381,9 +394,4 @@ export class Uploader {
       this.#log.warn({ code: (error as { code?: unknown }).code }, 'a redundant upload could not be removed');
     });
   }
-}
-
-/** A server may store names in one Unicode form. */
-function sameName(a: string, b: string): boolean {
-  return a === b || a.normalize('NFC') === b.normalize('NFC');
 }

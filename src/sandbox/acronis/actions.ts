@@ -24,9 +24,9 @@ export class Actions {
   ) {}
 
   /** "If a folder with the same name, but different letter case exists in the same location it will be renamed". */
-  createFolder(parent: FolderNode, name: string): FolderNode {
+  createFolder(parent: FolderNode, asked: string): FolderNode {
     const { nodes } = this;
-    checkName(name);
+    const name = nodes.keptName(checkName(asked));
     const holder = nodes.named(parent.id, name);
     const other = nodes.folderButForCase(parent.id, name);
     if (holder && (holder.name === name || holder.kind === 'file')) throw this.conflict(holder, name);
@@ -39,7 +39,7 @@ export class Actions {
     const folder: FolderNode = {
       kind: 'folder',
       id: nodes.newId(),
-      name,
+      name: asked,
       parentId: parent.id,
       modified: this.#now(),
     };
@@ -100,6 +100,8 @@ export class Actions {
       Object.assign(node, { name, parentId: parent.id });
       if (readings.renameChangesModified) node.modified = this.#now();
     });
+    // No answer tells it.
+    nodes.asked.told(node);
   }
 
   copy(node: Node, parent: FolderNode, name = node.name): Node {

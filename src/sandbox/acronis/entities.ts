@@ -55,12 +55,14 @@ export class Entities {
     return !(changing.has(permission) && this.nodes.isReadOnly(node));
   }
 
-  /** `above` are the node's `parents`. All nodes of a list share them. */
-  node(node: Node, above = this.above(node)): Record<string, unknown> {
+  /** `given` are the node's `parents`. All nodes of a list share them. */
+  node(node: Node, given?: readonly object[]): Record<string, unknown> {
+    const above = given ?? this.above(node);
     const permissions = Object.fromEntries(permissionNames.map((name) => [name, this.may(node, name)]));
     const folder = node.kind === 'folder';
     return {
       ...this.#plain(node, above),
+      ...(given === undefined ? { name: this.nodes.asked.told(node) } : {}),
       synced: 'sync_2_way',
       permissions,
       office_online_permissions: { can_create_files_into: false, can_be_previewed: false, can_be_edited: false },

@@ -1,5 +1,6 @@
 /** The tree of nodes, with all indexes that requests need. */
 import { randomUUID } from 'node:crypto';
+import { AskedNames, keptName } from '../content/stored-names.js';
 import type { Keeper } from '../journal.js';
 import type { AcronisReadings } from './options.js';
 
@@ -71,6 +72,7 @@ export class Nodes {
   usedBytes = 0;
   fileCount = 0;
   folderCount = 0;
+  readonly asked: AskedNames<Node>;
   #children = new Map<string, Children>();
 
   constructor(
@@ -79,6 +81,7 @@ export class Nodes {
     readonly now: () => number,
     readonly keeper: Keeper<Node>,
   ) {
+    this.asked = new AskedNames(readings);
     for (const node of loaded) this.byId.set(node.id, node);
     const root = this.byId.get(rootId);
     this.root =
@@ -141,11 +144,17 @@ export class Nodes {
     return this.#of(folderId).all.size === 0;
   }
 
-  /** The node with this name in a folder, under the current reading of letter case. */
-  named(folderId: string, name: string): Node | undefined {
+  /** The node with this name in a folder, under the current readings of names. */
+  named(folderId: string, asked: string): Node | undefined {
+    const name = this.keptName(asked);
     const same = this.#of(folderId).byName.get(name.toLowerCase()) ?? [];
     const exact = same.find((node) => node.name === name);
     return exact ?? (this.readings.nameCase === 'insensitive' ? same[0] : undefined);
+  }
+
+  /** The name that a node gets that a client wants to call so. */
+  keptName(asked: string): string {
+    return keptName(asked, this.readings.storedNames);
   }
 
   /** A folder whose name differs from this one at most in letter case, whatever the reading. */
@@ -163,6 +172,7 @@ export class Nodes {
   }
 
   add(node: Node): void {
+    this.asked.keep(node);
     this.byId.set(node.id, node);
     this.#enter(node);
     this.keeper.put(node);
@@ -172,6 +182,7 @@ export class Nodes {
   change(node: Node, change: () => void): void {
     this.#leave(node);
     change();
+    this.asked.keep(node);
     this.#enter(node);
     this.keeper.put(node);
   }

@@ -1,4 +1,5 @@
 /** The options of an Acronis File Sync & Share sandbox: size, speed, and which plausible reading of the document it follows. */
+import type { StoredNames, ToldNames } from '../content/stored-names.js';
 import type { Validator } from '../http/validator.js';
 import { applyKnown, type CommonOptions, type Speed } from '../options.js';
 
@@ -60,6 +61,10 @@ export interface AcronisReadings {
   userInfo: 'allowed' | 'forbidden';
   /** Whether moving or renaming sets `file_modification_date`. */
   renameChangesModified: boolean;
+  /** Whether the service changes names that it does not like, without a word. */
+  storedNames: StoredNames;
+  /** Whether the answer to such a change tells the name. */
+  toldNames: ToldNames;
 }
 
 export const acronisReadings: AcronisReadings = {
@@ -88,6 +93,8 @@ export const acronisReadings: AcronisReadings = {
   actionUrls: 'documented',
   userInfo: 'allowed',
   renameChangesModified: false,
+  storedNames: 'asked',
+  toldNames: 'kept',
 };
 
 export interface AcronisSettings extends Speed {

@@ -1,6 +1,7 @@
 /** The account's files, with all indexes that requests need, and the operations that change them. */
 import { randomBytes } from 'node:crypto';
 import type { BlobStore, StoredContent } from '../content/blobs.js';
+import { AskedNames, keptName } from '../content/stored-names.js';
 import type { Keeper } from '../journal.js';
 import type { Clock } from './clock.js';
 import { forbidden } from './errors.js';
@@ -26,6 +27,7 @@ const orders: Record<Order, (a: FileRecord, b: FileRecord) => number> = {
 export class Files {
   readonly byId = new Map<string, FileRecord>();
   usedBytes = 0;
+  readonly asked: AskedNames<FileRecord>;
   #dirs = new Map<string, Set<FileRecord>>();
   #names = new Map<string, FileRecord[]>();
   /** Pages are slices of sorted arrays. A change discards the arrays, and the next page builds them again. */
@@ -41,6 +43,7 @@ export class Files {
     readonly settings: FiveSyncSettings,
     readonly keeper: Keeper<Rec>,
   ) {
+    this.asked = new AskedNames(readings);
     for (const file of loaded) {
       this.#enter(file);
       this.#order = Math.max(this.#order, file.order);
@@ -49,7 +52,7 @@ export class Files {
 
   /** The files with a name, oldest first. Several if the server makes duplicates. */
   named(place: Place): readonly FileRecord[] {
-    return this.#names.get(keyOf(place)) ?? [];
+    return this.#names.get(keyOf(this.#kept(place))) ?? [];
   }
 
   directories(): Iterable<string> {
@@ -107,11 +110,12 @@ export class Files {
     const file: FileRecord = {
       kind: 'file',
       id: this.#newId(),
-      dir: place.dir,
+      dir: this.#kept(place).dir,
       name: place.name,
       ...{ size: content.size, md5: content.md5, blob: content.blob, encrypted },
       ...{ versions: 1, created: now, modified: now, order: this.#order },
     };
+    this.asked.keep(file);
     this.#enter(file);
     this.keeper.put(file);
     this.feed.add(file, 'created');
@@ -133,6 +137,12 @@ export class Files {
     this.keeper.remove(file.id);
     this.blobs.release(file.blob);
     this.feed.add(file, 'deleted');
+  }
+
+  #kept({ dir, name }: Place): Place {
+    const { storedNames } = this.readings;
+    const steps = dir.split('/').map((step) => (step === '' ? '' : keptName(step, storedNames)));
+    return { dir: steps.join('/'), name: keptName(name, storedNames) };
   }
 
   #enter(file: FileRecord): void {

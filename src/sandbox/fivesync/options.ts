@@ -1,4 +1,5 @@
 /** The options of a 5sync sandbox: plan, speed, and which plausible reading of the document it follows. */
+import type { StoredNames, ToldNames } from '../content/stored-names.js';
 import type { Validator } from '../http/validator.js';
 import { applyKnown, type CommonOptions, type Speed } from '../options.js';
 
@@ -49,6 +50,10 @@ export interface FiveSyncReadings {
   rateReset: 'next' | 'whole';
   /** Whether a 429 carries Retry-After too. */
   retryAfter: boolean;
+  /** Whether the service changes names that it does not like, without a word. */
+  storedNames: StoredNames;
+  /** Whether the answer to such a change tells the name. */
+  toldNames: ToldNames;
 }
 
 export const fiveSyncReadings: FiveSyncReadings = {
@@ -71,6 +76,8 @@ export const fiveSyncReadings: FiveSyncReadings = {
   clockSkewSeconds: 0,
   rateReset: 'next',
   retryAfter: false,
+  storedNames: 'asked',
+  toldNames: 'kept',
 };
 
 /** "Plan, Requests / Hour" */

@@ -9,6 +9,7 @@ import { badRequest, tooLarge as tooLargeForHttp } from './errors.js';
 import type { Place } from './files.js';
 import { booleanOf, integerOf } from './parameters.js';
 import { directory, fileName, splitPath } from './paths.js';
+import type { FileRecord } from './records.js';
 import type { World } from './world.js';
 
 /** Bytes for the boundary, headers and fields around a file of the largest size. */
@@ -21,6 +22,8 @@ export function uploadCalls(world: World): { put: Method; multipart: Resource[] 
     (readings.tooLarge === '413' ? tooLargeForHttp : badRequest)(
       `A file of more than ${settings.simpleUploadLimit / 1e6} MB needs the Multipart Upload endpoint.`,
     );
+
+  const answered = (file: FileRecord): Answer => jsonAnswer({ ...briefly(file), name: files.asked.told(file) }, 201);
 
   /** "Upload a single file." The fields may come before the file or after it. */
   async function put(exchange: Exchange): Promise<Answer> {
@@ -39,7 +42,7 @@ export function uploadCalls(world: World): { put: Method; multipart: Resource[] 
       const dir = directory(fields.get('path') ?? '/');
       const encrypted = booleanOf(fields.get('encrypt'), 'encrypt', true);
       delete received.content;
-      return jsonAnswer(briefly(files.put({ dir, name }, content, encrypted)), 201);
+      return answered(files.put({ dir, name }, content, encrypted));
     } finally {
       if (received.content) blobs.release(received.content.blob);
     }
@@ -95,7 +98,7 @@ export function uploadCalls(world: World): { put: Method; multipart: Resource[] 
 
   /** "Step 3 — Complete". */
   async function complete(exchange: Exchange): Promise<Answer> {
-    return jsonAnswer(briefly(await uploads.complete(exchange.id())), 201);
+    return answered(await uploads.complete(exchange.id()));
   }
 
   const write = (handle: Method['handle']): Method => ({ query: [], writes: true, handle });

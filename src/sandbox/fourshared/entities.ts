@@ -121,7 +121,7 @@ export class Entities {
     const hidden = readings.md5 === 'never' || (readings.md5 === 'after-upload' && uploadAnswer) || isIncomplete(file);
     return {
       id: file.id,
-      name: file.name,
+      name: folderPath === undefined ? account.asked.told(file) : file.name,
       size: file.size,
       modified: date(file.modified),
       description: added.has('description') ? file.description : null,
@@ -145,7 +145,7 @@ export class Entities {
     const counts = account.index(folder.id).counts();
     return {
       id: folder.id,
-      name: folder.name,
+      name: parentPath === undefined ? account.asked.told(folder) : folder.name,
       description: folder.description,
       parentId: folder.parentId,
       path: parentPath === undefined ? account.path(folder) : `${parentPath}/${folder.name}`,

@@ -1,4 +1,5 @@
 /** The options of a 4shared or 4Sync sandbox: size, speed, and which plausible reading of the documents it follows. */
+import type { StoredNames, ToldNames } from '../content/stored-names.js';
 import type { Validator } from '../http/validator.js';
 import { applyKnown, type CommonOptions, type FourSharedName, type Speed } from '../options.js';
 
@@ -65,6 +66,10 @@ export interface Readings {
   verifier: 'used' | 'unused';
   /** Whether `/oauth/authorize` grants at once, without a page with a button. */
   autoApprove: boolean;
+  /** Whether the service changes names that it does not like, without a word. */
+  storedNames: StoredNames;
+  /** Whether the answer to such a change tells the name. */
+  toldNames: ToldNames;
 }
 
 export const defaultReadings: Readings = {
@@ -95,6 +100,8 @@ export const defaultReadings: Readings = {
   nameCase: 'sensitive',
   verifier: 'used',
   autoApprove: false,
+  storedNames: 'asked',
+  toldNames: 'kept',
 };
 
 /** 429.0107 "Just [max_number_of_calls] per [time_range]". */

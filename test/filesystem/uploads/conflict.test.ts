@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { ProviderError } from '../../../src/providers/errors.js';
+import { YOUNG_MS } from '../../../src/providers/provider.js';
 import { emptying, errnoOf, mounted, settle, writing } from '../harness.js';
 
 const beside = 'a (conflict 2026-01-02 03-05-05 box).txt';
@@ -324,6 +325,7 @@ describe('handles and revisions', () => {
   it('are stale when the kernel may have shown pages that an earlier one left', async () => {
     const provider = { capabilities: { md5: false } };
     const m = await mounted({ provider }, (memory) => memory.other.put('a', 'x'.repeat(3 * 1024 * 1024)));
+    m.clock.advance(YOUNG_MS);
     const earlier = await m.open('a');
     await m.read(earlier, 0, 100);
     await m.close(earlier);

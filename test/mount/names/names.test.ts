@@ -166,7 +166,8 @@ describeEach(protocols, 'names on $provider', ({ provider }, { it }) => {
 
   it('made here reach the provider as they are, for files, folders and renames', async () => {
     // An NFC and an NFD form may be one name to a service that folds letter case.
-    const names = provider === 'acronis' ? plain.slice(1) : plain;
+    // So may 'blank ' and ' blank'. Where it stores by name alone, the second has another name there: changed-names.test.ts.
+    const names = provider === 'acronis' ? plain.slice(1).filter((name) => name !== ' blank') : plain;
     const world = await worldOf(provider);
     await world.mount();
     await world.out('mkdir n folders');

@@ -1,5 +1,6 @@
 /** The account's items, with all indexes that requests need, so that no request scans. */
 import { randomBytes } from 'node:crypto';
+import { AskedNames } from '../../content/stored-names.js';
 import type { Keeper } from '../../journal.js';
 import type { Readings } from '../options.js';
 import { FolderIndex } from './folder-index.js';
@@ -18,6 +19,7 @@ export class Account {
   usedBytes = 0;
   fileCount = 0;
   folderCount = 0;
+  readonly asked: AskedNames<Item>;
   #indexes = new Map<string, FolderIndex>();
   #uploads = new Map<string, FileItem>();
   #uploadOrder: FileItem[] | undefined;
@@ -30,6 +32,7 @@ export class Account {
     readonly now: () => number,
     readonly keeper: Keeper<Item>,
   ) {
+    this.asked = new AskedNames(readings);
     const items = [...loaded];
     for (const item of items) this.items.set(item.id, item);
     const root = items.find((item): item is FolderItem => item.kind === 'folder' && item.parentId === null);
@@ -99,6 +102,7 @@ export class Account {
 
   /** Adds a new item. */
   add(item: Item): void {
+    this.asked.keep(item);
     this.items.set(item.id, item);
     this.#count(item, 1);
     this.#enter(item);
@@ -113,6 +117,7 @@ export class Account {
     const moves = this.#leave(item);
     this.#count(item, -1);
     change();
+    this.asked.keep(item);
     this.#count(item, 1);
     this.#enter(item);
     if (moves && (from !== item.parentId || trashed !== item.trashed)) this.touchFolder(from);

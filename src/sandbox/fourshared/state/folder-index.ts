@@ -1,4 +1,5 @@
 /** One folder's entries: by name for conflicts, in order for pages. */
+import { keptName } from '../../content/stored-names.js';
 import type { Readings } from '../options.js';
 import type { FileItem, FolderItem, Item } from './items.js';
 import { isIncomplete } from './items.js';
@@ -87,7 +88,8 @@ export class FolderIndex {
   }
 
   #key(name: string): string {
-    return this.readings.nameCase === 'insensitive' ? name.toLowerCase() : name;
+    const kept = keptName(name, this.readings.storedNames);
+    return this.readings.nameCase === 'insensitive' ? kept.toLowerCase() : kept;
   }
 }
 

@@ -1,5 +1,5 @@
-import { orAborted } from '../or-aborted.js';
-import { foldName } from './entities.js';
+import { alikeKey } from './names.js';
+import { orAborted } from './or-aborted.js';
 
 /** A name in a folder. */
 export interface Place {
@@ -45,5 +45,5 @@ export class NameLocks {
 }
 
 function keyOf({ parentId, name }: Place): string {
-  return `${parentId}/${foldName(name)}`;
+  return `${parentId}/${alikeKey(name)}`;
 }

@@ -1,0 +1,41 @@
+/** Which object has a name at the service, where that may keep names otherwise than it was asked. */
+import { mayBecome } from '../../providers/names.js';
+import type { RemoteEntry } from '../../providers/provider.js';
+import type { Ino } from '../../tree/inode.js';
+import type { Core } from '../core/core.js';
+
+export interface NameHolder {
+  /** Null: the object is another one of this mount, under another name here. */
+  readonly entry: RemoteEntry | null;
+  /** The service takes two names for one: whoever has the name has another one here, or at the service. */
+  readonly isOtherName: boolean;
+}
+
+/** The holder of the name that inode `ino` is to have, among the entries of its folder. Undefined: nobody has it. */
+export function nameHolder(
+  core: Core,
+  ino: Ino,
+  name: string,
+  entries: readonly RemoteEntry[],
+): NameHolder | undefined {
+  const exact = entries.find((entry) => entry.name === name);
+  if (exact !== undefined) {
+    const isOtherName = isShownOtherwise(core, ino, exact);
+    return { entry: isOtherName ? null : exact, isOtherName };
+  }
+  const alike = entries.filter((entry) => mayBecome(name, entry.name));
+  if (alike.length === 0) return undefined;
+  // One that nobody here knows may be what an upload has stored whose answer was lost.
+  return { entry: alike.find((entry) => !isKnown(core, ino, entry)) ?? null, isOtherName: true };
+}
+
+/** Did a program give the object another name than the service has? */
+function isShownOtherwise({ table }: Core, ino: Ino, { kind, id, name }: RemoteEntry): boolean {
+  const row = table.byRemote(kind, id);
+  return row !== undefined && row.ino !== ino && row.parent !== null && row.name !== name;
+}
+
+function isKnown({ table }: Core, ino: Ino, { kind, id }: RemoteEntry): boolean {
+  const row = table.byRemote(kind, id);
+  return row !== undefined && row.ino !== ino && row.parent !== null;
+}

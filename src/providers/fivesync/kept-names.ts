@@ -1,0 +1,119 @@
+/**
+ * Whether the service keeps two names apart, and folders under the paths that they were asked for. It stores by name, so a file whose name
+ * it takes for another one's would overwrite that. Where names are that alike, files of one byte show what it does with such names.
+ */
+import { randomBytes } from 'node:crypto';
+import { type Log, silentLog } from '../../base/log.js';
+import { ProviderError } from '../errors.js';
+import type { CallOptions } from '../http/client/call.js';
+import { isOdd } from '../names.js';
+import type { FiveSyncApi } from './api.js';
+import { type FileRecord, rootPath } from './entities.js';
+import type { FileIndex } from './file-index.js';
+import { formData, type NameForm } from './form-data.js';
+import type { UploadOutcome } from './upload-outcome.js';
+
+const oneByte = {
+  size: 1,
+  async *read() {
+    yield new Uint8Array(1);
+  },
+  md5: () => Promise.resolve('93b885adfe0da089cdf634904fd59f71'),
+};
+
+export class KeptNames {
+  readonly #api: FiveSyncApi;
+  readonly #index: FileIndex;
+  readonly #outcome: UploadOutcome;
+  readonly #log: Log;
+  /** Folders that got a file under the path that was asked for. */
+  readonly #kept = new Set<string>();
+  /** By what makes two names alike: whether the service keeps them apart. */
+  readonly #apart = new Map<string, boolean>();
+
+  constructor(api: FiveSyncApi, index: FileIndex, outcome: UploadOutcome, log: Log = silentLog) {
+    this.#api = api;
+    this.#index = index;
+    this.#outcome = outcome;
+    this.#log = log;
+  }
+
+  /**
+   * Throws `invalid-name` where the service has another path for the folder, and `exists` where it would take the new file for another one.
+   * No request is made unless names are alike, or the folder's has what services change.
+   */
+  async require(folder: string, name: string, form: NameForm, options: CallOptions): Promise<void> {
+    await this.#requireFolder(folder, form, options);
+    for (const other of this.#index.alike(folder, name)) {
+      if (await this.#areApart(folder, other.name, name, form, options)) continue;
+      throw new ProviderError('exists', `the service takes the name for '${other.name}'`, { data: {} });
+    }
+  }
+
+  async #requireFolder(folder: string, form: NameForm, options: CallOptions): Promise<void> {
+    if (folder === rootPath || this.#kept.has(folder) || this.#index.hasFiles(folder)) return;
+    const isDoubtful = folder.normalize('NFC') !== folder || folder.split('/').some(isOdd);
+    if (!isDoubtful && this.#index.alikeFolders(folder).length === 0) return;
+    const record = await this.#probe(folder, 'probe', randomHex(), form, options);
+    await this.#remove([record], options);
+    if (record.folder !== folder)
+      throw new ProviderError('invalid-name', `the service has ${record.folder} for ${folder}: give it another name`, {
+        data: {},
+      });
+    this.#kept.add(folder);
+  }
+
+  async #areApart(folder: string, a: string, b: string, form: NameForm, options: CallOptions): Promise<boolean> {
+    const key = differenceOf(a, b);
+    const known = this.#apart.get(key);
+    if (known !== undefined) return known;
+    const random = randomHex();
+    const first = await this.#probe(folder, a, random, form, options);
+    const second = await this.#probe(folder, b, random, form, options);
+    await this.#remove(first.id === second.id ? [first] : [first, second], options);
+    const areKept = first.name === probeName(a, random) && second.name === probeName(b, random);
+    const areApart = first.id !== second.id && areKept;
+    this.#apart.set(key, areApart);
+    return areApart;
+  }
+
+  async #probe(
+    folder: string,
+    name: string,
+    random: string,
+    form: NameForm,
+    options: CallOptions,
+  ): Promise<FileRecord> {
+    const file = { name: probeName(name, random), form, source: oneByte };
+    const { content, contentType } = formData({ path: folder }, file);
+    const item = await this.#api.put(content, contentType, options, async () => undefined);
+    return await this.#outcome.find(item, folder, { isNew: true, sure: true }, options);
+  }
+
+  async #remove(records: readonly FileRecord[], options: CallOptions): Promise<void> {
+    for (const { id, name } of records)
+      await this.#api.remove(id, options).catch((error: unknown) => {
+        this.#log.warn({ code: (error as { code?: unknown }).code }, `${name} could not be removed`);
+      });
+  }
+}
+
+/** Of a long name as much as makes this one as long. It begins as the name does: a service may cut blanks there. */
+function probeName(name: string, random: string): string {
+  const rest = name.trimStart();
+  const blanks = name.slice(0, name.length - rest.length);
+  return `${blanks}.syncmount-${random}-${rest.length > 60 ? rest.slice(24) : rest}`;
+}
+
+function randomHex(): string {
+  return randomBytes(6).toString('hex');
+}
+
+/** What the names differ in: their Unicode form, their letter case, or what is no letter. */
+function differenceOf(a: string, b: string): string {
+  const [formedA, formedB] = [a.normalize('NFC'), b.normalize('NFC')];
+  if (formedA === formedB) return 'form';
+  if (formedA.toLowerCase() === formedB.toLowerCase()) return formedA === a && formedB === b ? 'case' : 'case and form';
+  const others = (name: string): string => name.replace(/[\p{L}\p{N}\p{M}]+/gu, 'x');
+  return JSON.stringify([others(a), others(b)]);
+}

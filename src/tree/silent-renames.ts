@@ -1,0 +1,43 @@
+import { toMs } from '../base/timespec.js';
+import { isOdd, mayBecome } from '../providers/names.js';
+import type { RemoteEntry } from '../providers/provider.js';
+import type { Inode } from './inode.js';
+import type { InodeTable } from './inode-table.js';
+import { keyOf } from './listing.js';
+
+/**
+ * The service shows another name than this mount has asked for: has it changed that without a word? Then the object keeps its name here.
+ * Only the first listing after this mount has named or stored the object tells that: a later one tells what another client has done, if
+ * clients can rename at all (`isRenamable`).
+ */
+export function isSilentlyRenamed(table: InodeTable, known: Inode, now: RemoteEntry, isRenamable: boolean): boolean {
+  const { ino, remote, overlay, parent, confirmedAt } = known;
+  if (remote === null || parent === null || remote.parentId !== now.parentId || remote.name === now.name) return false;
+  if (!mayBecome(remote.name, now.name)) return false;
+  if (!isRenamable || table.unseenNames.has(ino)) return true;
+  const changedAt = Math.max(overlay.ctime === null ? 0 : toMs(overlay.ctime), confirmedAt ?? 0);
+  return changedAt >= (table.get(parent)?.listedAt ?? 0);
+}
+
+/**
+ * The remote name that the present name of a row is of. `listing`: its directory as it is at the service now, by `keyOf`. With
+ * `impliesFolders` folders are but parts of the files' paths, and no client can rename anything.
+ */
+export function listedName(
+  table: InodeTable,
+  known: Inode,
+  listing: ReadonlyMap<string, RemoteEntry>,
+  impliesFolders: boolean,
+): string {
+  const { ino, remote, name } = known;
+  if (remote === null) return name;
+  const entry = listing.get(keyOf(remote));
+  const isGiven = entry !== undefined && isSilentlyRenamed(table, known, entry, !impliesFolders);
+  table.unseenNames.delete(ino);
+  return isGiven ? entry.name : remote.name;
+}
+
+/** Does a name have what services change, other than letter case? */
+export function isUnusual(name: string): boolean {
+  return isOdd(name) || name.normalize('NFC') !== name;
+}
