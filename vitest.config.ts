@@ -61,6 +61,7 @@ export default defineConfig({
     // A service may have no turn in a file, or in a part of one. A file without any test is a failure of scripts/test.
     passWithNoTests: true,
     setupFiles: ['test/support/processor-time.ts'],
+    globalSetup: ['test/support/open-device.ts'],
     // Four times of what the longest take on a machine that has others to serve: the limits end what hangs, and judge nothing.
     testTimeout: 300_000,
     hookTimeout: 300_000,

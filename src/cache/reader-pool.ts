@@ -22,6 +22,12 @@ export class ReaderPool {
     this.#fetch = fetch;
   }
 
+  /** For a program that reads the file from now on: what came while the file was young goes, once that is over, and is fetched anew. */
+  acquireAnew(file: RemoteFile): RevisionReader {
+    this.#readers.get(revisionKey(file))?.renew();
+    return this.acquire(file);
+  }
+
   acquire(file: RemoteFile): RevisionReader {
     const key = revisionKey(file);
     let reader = this.#readers.get(key);
@@ -34,8 +40,6 @@ export class ReaderPool {
         },
       });
       this.#readers.set(key, reader);
-    } else {
-      reader.renew();
     }
     reader.users++;
     return reader;

@@ -83,7 +83,12 @@ export class RevisionReader {
 
   /** Does the whole content have the provider's MD5? Where the provider tells none: is what is here known to be of this revision? */
   get isSound(): boolean {
-    return this.check === null ? this.#fetcher.isProven && !this.isYoung : this.check.isConfirmed;
+    return this.#isOfRevision && !this.isYoung;
+  }
+
+  /** As far as the service tells: of a young file it may not. */
+  get #isOfRevision(): boolean {
+    return this.check === null ? this.#fetcher.isProven : this.check.isConfirmed;
   }
 
   /** Did bytes of it come so short after the file was changed that they must be fetched anew (`RangeBody.isYoung`)? */
@@ -276,12 +281,15 @@ export class RevisionReader {
 
   /** Would `moveToSpool` find a complete, verified file? */
   canMoveToSpool(): boolean {
-    return this.isSound && this.#cached.isFullyVerified();
+    return this.#isOfRevision && this.#cached.isFullyVerified();
   }
 
-  /** Moves the cache's file to the spool, where it may be changed: see `BlockCache.moveToSpool`. */
+  /**
+   * Moves the cache's file to the spool, where it may be changed: see `BlockCache.moveToSpool`. Young bytes too: the program that is about
+   * to change them has read them, and there may be no others.
+   */
   moveToSpool(path: string): MovedToSpool | null {
-    return this.isSound ? this.#cache.moveToSpool(this.#cached, path) : null;
+    return this.#isOfRevision ? this.#cache.moveToSpool(this.#cached, path) : null;
   }
 
   /** Is all of `[from, to)` in the cache? */

@@ -311,7 +311,7 @@ export class Contents {
 
   async #readPinned(handle: Handle, file: RemoteFile, into: Uint8Array, offset: number): Promise<number> {
     if (offset >= file.size) return 0;
-    handle.reader ??= this.#core.readers.acquire(file);
+    handle.reader ??= this.#core.readers.acquireAnew(file);
     readAhead(handle, handle.reader, this.#core.readers.cache.limit, into.length, offset);
     return handle.reader.read(into, offset);
   }

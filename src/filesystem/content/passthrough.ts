@@ -110,7 +110,7 @@ export class Passthrough {
       backing.users++;
       return backing;
     }
-    handle.reader ??= this.#core.readers.acquire(pinned);
+    handle.reader ??= this.#core.readers.acquireAnew(pinned);
     return handle.reader.openBacking();
   }
 

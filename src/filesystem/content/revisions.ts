@@ -53,7 +53,7 @@ export function mayKeepPages({ options, readers }: Core, handle: Handle): boolea
   if (options.sharesPages || (pinned !== null && readers.isYoung(pinned))) return false;
   // A small file is shown only after all of it was verified.
   if (pinned === null || pinned.md5 === null || pinned.size <= WHOLE_FILE_BYTES || state.spool !== null) return true;
-  handle.reader ??= readers.acquire(pinned);
+  handle.reader ??= readers.acquireAnew(pinned);
   return handle.reader.isSound;
 }
 

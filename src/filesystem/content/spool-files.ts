@@ -96,8 +96,10 @@ async function takeFromCache(
   }
   const reader = readers.acquire(base);
   try {
+    const { isYoung } = reader;
     const taken = await file.takeBase((path) => reader.moveToSpool(path));
-    state.cacheCrcs = taken?.crcs ?? null;
+    // What was fetched while the file was young is not what the cache may keep.
+    state.cacheCrcs = isYoung ? null : (taken?.crcs ?? null);
     if (taken?.backingFile) state.backing = taken.backingFile;
   } finally {
     readers.release(reader);

@@ -156,7 +156,7 @@ export class CachedFiles {
     const limit = pLimit(PARALLEL);
     const fetch = async ({ ino, file }: (typeof wanted)[number]): Promise<void> => {
       if (given.aborted) return;
-      const reader = readers.acquire(file);
+      const reader = readers.acquireAnew(file);
       let told = 0;
       const fetched = (bytes: number): void => {
         count.bytes += bytes - told;

@@ -248,7 +248,7 @@ export class Pins {
     const missing = file.size - readers.cache.present(revisionKey(file), file.size).bytes;
     if (missing > readers.cache.pins.room()) await readers.cache.counting.done;
     if (missing > readers.cache.pins.room()) throw noRoom(pathOf(this.#core, ino, this.#root));
-    const reader = readers.acquire(file);
+    const reader = readers.acquireAnew(file);
     try {
       const fetched = (bytes: number): void => this.#pinned.progress(job, bytes);
       if (!(await reader.storeAll(signal, fetched))) throw noRoom(pathOf(this.#core, ino, this.#root));
