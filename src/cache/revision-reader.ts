@@ -30,6 +30,8 @@ const SEQUENTIAL_SHARE = 1 / 4;
 const STORE_WINDOW = 2 * DEMAND_REQUEST;
 /** Tries for a block whose shared fetch failed, or that was damaged or evicted meanwhile. */
 const TRIES = 3;
+/** The same for a file that is young: the service tells the time in whole seconds, so that it may be young for three, and each try waits for two. */
+const YOUNG_TRIES = 4;
 
 export interface ReaderEvents {
   /** The content does not have the provider's MD5; programs have got a part of it. */
@@ -228,8 +230,9 @@ export class RevisionReader {
    */
   async storeAll(signal: AbortSignal, progress: (bytes: number) => void = () => {}): Promise<boolean> {
     await this.#storeAll(signal, progress);
-    for (let tries = 1; this.isYoung && tries < TRIES; tries++) {
-      await this.#cache.clock.sleep(this.#youngFor(), signal);
+    for (let tries = 0; this.isYoung && tries < YOUNG_TRIES; tries++) {
+      // A timer may fire a little early.
+      while (this.#youngFor() > 0) await this.#cache.clock.sleep(this.#youngFor(), signal);
       this.renew();
       await this.#storeAll(signal, progress);
     }
