@@ -12,7 +12,7 @@ import { formatSize } from '../../config/units.js';
 import { splitByLife } from '../../mount/control/registry.js';
 import { bindings } from '../../mount/session/bindings.js';
 import { makeProvider } from '../../mount/session/provider-factory.js';
-import { nameOf, proxyFor } from '../../providers/http/transport/proxy.js';
+import { proxyFor, proxyName } from '../../providers/http/transport/proxy.js';
 import { defaultEndpoints } from '../../providers/registry.js';
 import type { Context } from '../context.js';
 import { print } from '../terminal/output.js';
@@ -131,7 +131,7 @@ function wayTo({ provider, endpoints }: StoredAccount): string {
   const proxies = new Set(
     urls.flatMap((url) => {
       const proxy = proxyFor(new URL(url));
-      return proxy === null ? [] : [nameOf(proxy)];
+      return proxy === null ? [] : [proxyName(proxy)];
     }),
   );
   return proxies.size === 0 ? '' : `, through ${[...proxies].join(' and ')}`;

@@ -1,4 +1,5 @@
 /** Which proxy the environment names, and what is said of one that gives no tunnel. */
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { proxyFor, tunnelThrough } from '../../../src/providers/http/transport/proxy.js';
 import { TunnelProxy } from '../../support/tunnel-proxy.js';
@@ -40,12 +41,32 @@ it.each<[string, Record<string, string>, string | null]>([
 
 it.each([
   ['socks5://p:1080', 'a proxy by socks5:// cannot be used: HTTPS_PROXY must name one by http://'],
-  ['http://', 'HTTPS_PROXY is no URL such as http://proxy.example:3128'],
+  ['http://me:secret@', 'HTTPS_PROXY is no URL such as http://proxy.example:3128'],
 ])('%s cannot be used', (named, message) => {
   vi.stubEnv('HTTPS_PROXY', named);
-  expect(() => proxyFor(new URL('https://api.example/v1'))).toThrow(
-    expect.objectContaining({ code: 'proxy', message, isFinal: true }),
-  );
+  const error = thrownBy(() => proxyFor(new URL('https://api.example/v1')));
+  expect(error).toMatchObject({ code: 'proxy', message, isFinal: true });
+  // A log has all of it.
+  expect(inspect(error)).not.toContain('secret');
+});
+
+function thrownBy(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+it('a password with a % that means nothing is told, and not repeated', async () => {
+  const tunnel = tunnelThrough(new URL('http://me:50%secret@127.0.0.1:9'), new URL('https://api.example/v1'), {
+    timeoutMs: 5000,
+  });
+  const error: unknown = await tunnel.catch((reason: unknown) => reason);
+  const message = 'the user name or password in HTTPS_PROXY has a % that must be written as %25';
+  expect(error).toMatchObject({ code: 'proxy', isFinal: true, message });
+  expect(inspect(error)).not.toContain('secret');
 });
 
 const target = new URL('https://storage.test:8443/v1');

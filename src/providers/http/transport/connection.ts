@@ -2,9 +2,10 @@
  * A kept-alive connection to one server for large answers. Its bytes land in one buffer that all connections of the thread share, and go
  * to their reader from there: no allocation, no stream and no copy for each piece of 64 KiB, which cost more than the bytes themselves.
  */
-import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
+import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net';
 import { proxyFor, tunnelThrough } from './proxy.js';
 import { ResponseParser } from './response-parser.js';
+import { tlsHost } from './tls-host.js';
 import type { WireResponse } from './wire.js';
 
 /** One read of a socket: what comes in a few hundred microseconds on a fast line, and fits into a core's cache. Bytes. */
@@ -90,13 +91,14 @@ export class Connection {
   /** Rejects with the error of the socket, or one whose code is `CONNECT_TIMEOUT`, or the signal's. */
   static async connect(url: URL, options: ConnectOptions): Promise<Connection> {
     const { signal, timeoutMs } = options;
-    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const names = tlsHost(url);
     const isSecure = url.protocol === 'https:';
-    const place = { host, port: Number(url.port || (isSecure ? 443 : 80)) };
+    const place = { host: names.host, port: Number(url.port || (isSecure ? 443 : 80)) };
     // Loaded when it is needed: OpenSSL's part takes 10 ms.
     const tls = isSecure ? await import('node:tls') : undefined;
     const proxy = proxyFor(url);
     const tunnel = proxy === null ? undefined : await tunnelThrough(proxy, url, { timeoutMs, signal });
+    if (signal.aborted) tunnel?.destroy();
     signal.throwIfAborted();
     const { promise, resolve, reject } = promised<Connection>();
     const connection = new Connection(options, (read) => {
@@ -105,8 +107,8 @@ export class Connection {
       const { session } = options;
       const secure = {
         ...(tunnel === undefined ? { ...place, onread } : { socket: tunnel }),
+        ...names,
         ALPNProtocols: ['http/1.1'],
-        ...(isIP(host) === 0 && { servername: host }),
         ...(session !== undefined && { session }),
       };
       const socket = tls.connect(secure, () => resolve(connection)).on('session', options.onSession);

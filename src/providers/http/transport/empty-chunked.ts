@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { proxyFor, tunnelThrough } from './proxy.js';
+import { tlsHost } from './tls-host.js';
 
 export async function requestEmptyChunked(
   method: string,
@@ -34,5 +35,5 @@ async function wayTo(url: URL, signal: AbortSignal, timeoutMs: number): Promise<
     tunnelThrough(proxy, url, { timeoutMs, signal }),
     import('node:tls'),
   ]);
-  return { createConnection: () => connect({ socket, servername: url.hostname }) };
+  return { createConnection: () => connect({ socket, ...tlsHost(url) }) };
 }

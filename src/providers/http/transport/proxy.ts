@@ -26,8 +26,9 @@ export function proxyFor(url: URL): URL | null {
   let proxy: URL;
   try {
     proxy = new URL(hasOwnScheme(named) ? named : named.replace(/^https:/, 'http:'));
-  } catch (cause) {
-    throw new ProxyError('HTTPS_PROXY is no URL such as http://proxy.example:3128', true, cause);
+  } catch {
+    // Not with its cause, which has the URL, and so perhaps a password.
+    throw new ProxyError('HTTPS_PROXY is no URL such as http://proxy.example:3128', true);
   }
   if (proxy.protocol !== 'http:' && proxy.protocol !== 'https:')
     throw new ProxyError(`a proxy by ${proxy.protocol}// cannot be used: HTTPS_PROXY must name one by http://`, true);
@@ -40,7 +41,7 @@ function hasOwnScheme(named: string): boolean {
 }
 
 /** The proxy as messages name it: without its password. */
-export function nameOf(proxy: URL): string {
+export function proxyName(proxy: URL): string {
   return `the proxy ${proxy.host}`;
 }
 
@@ -83,7 +84,7 @@ export async function tunnelThrough(proxy: URL, to: URL, options: TunnelOptions)
       reject(
         signal?.aborted === true
           ? signal.reason
-          : new ProxyError(`no connection to ${nameOf(proxy)} (${why})`, false, error),
+          : new ProxyError(`no connection to ${proxyName(proxy)} (${why})`, false, error),
       );
     });
     asked.end();
@@ -92,16 +93,21 @@ export async function tunnelThrough(proxy: URL, to: URL, options: TunnelOptions)
 
 function authorization({ username, password }: URL): Record<string, string> {
   if (username === '' && password === '') return {};
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  let pair: string;
+  try {
+    pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  } catch {
+    throw new ProxyError('the user name or password in HTTPS_PROXY has a % that must be written as %25', true);
+  }
   return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` };
 }
 
 function refusal(proxy: URL, status: number, host: string): ProxyError {
   if (status === 407)
     return new ProxyError(
-      `${nameOf(proxy)} wants a user name and a password, or others (407): HTTPS_PROXY=http://USER:PASSWORD@${proxy.host}`,
+      `${proxyName(proxy)} wants a user name and a password, or others (407): HTTPS_PROXY=http://USER:PASSWORD@${proxy.host}`,
       true,
     );
-  if (status === 403) return new ProxyError(`${nameOf(proxy)} does not let us reach ${host} (403)`, true);
-  return new ProxyError(`${nameOf(proxy)} does not reach ${host} (${status})`, false);
+  if (status === 403) return new ProxyError(`${proxyName(proxy)} does not let us reach ${host} (403)`, true);
+  return new ProxyError(`${proxyName(proxy)} does not reach ${host} (${status})`, false);
 }
