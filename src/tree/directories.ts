@@ -11,6 +11,7 @@ import type { Statement } from '../base/sqlite.js';
 import { ProviderError } from '../providers/errors.js';
 import type { ListAgainOptions, ListedAgain, Priority, Provider, RemoteFolder } from '../providers/provider.js';
 import { pollChanges } from './change-poll.js';
+import { CopiedFolders } from './copied-folders.js';
 import { FolderCountReliability } from './folder-count-reliability.js';
 import { freshnessOf } from './freshness.js';
 import { type Ino, type Inode, mergedOnly, remoteFolderOf } from './inode.js';
@@ -54,6 +55,7 @@ export class Directories {
   readonly #countStored: Statement;
   readonly #walk: WalkAhead;
   readonly #same: SameListings;
+  readonly #copied: CopiedFolders;
   readonly #counts = new FolderCountReliability();
   readonly #closing = new AbortController();
   /** Directories that are known to differ from their listing. */
@@ -74,6 +76,7 @@ export class Directories {
       .prepare('SELECT COUNT(*), COUNT(NULLIF(kind, 0)) FROM inode WHERE parent = ? AND remote_id IS NOT NULL')
       .raw();
     this.#same = new SameListings(options.table.unchanged);
+    this.#copied = new CopiedFolders(options.table);
     this.#walk = new WalkAhead({
       ...{ table: options.table, log: options.log, closing: this.#closing.signal },
       list: (ino) => this.refresh(ino, 'background'),
@@ -233,6 +236,7 @@ export class Directories {
       // To merge so many takes long: who looks meanwhile is served the old rows, and new ones without their metadata.
       if (metadata?.apply !== undefined && !table.isLarge(ino)) this.#unsettled.add(ino);
       const latest = table.latestIno();
+      await this.#copied.adopt(ino, folder, entries);
       const changes = await mergeListing(table, ino, entries, order, listedAt, impliesFolders, ends);
       mergedAt = now;
       // Only where the rows follow from the answer alone.

@@ -1,37 +1,13 @@
 /** Where the document of 5sync is silent, the client works under every reading: each value of each of them alone. */
 import { describe, expect, test } from 'vitest';
 import { type FiveSyncReadings, fiveSyncReadings } from '../../src/sandbox/index.js';
+import { fiveSyncValues, ofProvider } from '../support/reading-values.js';
 import { source } from './bench.js';
 import { FiveSyncServer, fiveSyncSizes as sizes } from './fivesync-setup.js';
 import { useRooms } from './provider-contract.js';
 import { dailyWork } from './service-readings.js';
 
-/** Every value of every reading; the compiler sees to it that a new reading comes in. */
-const values: { readonly [Name in keyof FiveSyncReadings]: readonly FiveSyncReadings[Name][] } = {
-  pathFilter: ['exact', 'recursive'],
-  listItems: ['full', 'no-path', 'brief'],
-  limitOver100: ['refused', 'clamped'],
-  tooLarge: ['400', '413'],
-  // Refused is what is above the provider's business: test/mount/uploads/refused-content.test.ts.
-  emptyContent: ['stored'],
-  existingName: ['new-version', 'new-id', 'duplicate'],
-  initBody: ['both', 'json', 'form'],
-  multipartPath: ['field', 'filename', 'root'],
-  chunkSize: ['from-parts', 'fixed'],
-  completeAgain: ['gone', 'repeats'],
-  range: ['206', 'ignored'],
-  validator: ['etag', 'last-modified', 'none'],
-  cursor: ['ignored', 'usable', 'refused'],
-  since: ['inclusive', 'exclusive'],
-  timestamps: ['seconds', 'milliseconds'],
-  changesLagSeconds: [0, 20],
-  clockSkewSeconds: [0, 900, -900],
-  rateReset: ['next', 'whole'],
-  retryAfter: [false, true],
-  // In lower case, what this asks for by name is not found again: test/mount/names/changed-names.test.ts.
-  storedNames: ['asked', 'cleaned'],
-  toldNames: ['kept', 'asked'],
-};
+const values = ofProvider(fiveSyncValues);
 
 for (const name of Object.keys(values) as (keyof FiveSyncReadings)[])
   for (const value of values[name])

@@ -7,45 +7,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { defaultReadings, type Readings } from '../../src/sandbox/index.js';
 import { runs } from '../support/extent.js';
+import { fourSharedValues, ofProvider } from '../support/reading-values.js';
 import { folderOf } from './bench.js';
 import { FourSharedServer, sizes } from './fourshared-setup.js';
 import { essentialContract, essentials } from './parts/essentials.js';
 import { useRooms } from './provider-contract.js';
 
-/** Every value of every reading; the compiler sees to it that a new reading comes in. */
-const values: { readonly [Name in keyof Readings]: readonly Readings[Name][] } = {
-  childrenShape: ['object', 'array'],
-  rangeAnswer: ['206', '200', 'ignored'],
-  validator: ['etag', 'last-modified', 'none'],
-  downloadRedirect: [false, true],
-  chunkStatus: [308, 200, 201, 202],
-  chunkOrder: ['any', 'sequential'],
-  partialChunks: ['discarded', 'kept'],
-  completedBody: ['empty', 'file'],
-  chunkAfterCompletion: ['created', 'gone'],
-  uploadExistingName: ['conflict', 'new-version'],
-  uploadMinimum: ['any', 'over-limit'],
-  incompleteListed: [true, false],
-  incompleteHoldsName: [true, false],
-  updateRequiresNames: [true, false],
-  // Refused is what is above the provider's business: test/mount/uploads/refused-content.test.ts.
-  emptyContent: ['stored'],
-  updateNames: ['apply', 'ignore'],
-  moveKeepsId: [true, false],
-  renameChangesModified: [false, true],
-  contentChangesFolderModified: [true, false],
-  deleteGoesTo: ['nowhere', 'trash'],
-  counts: ['exact', 'lagging', 'zero'],
-  md5: ['immediate', 'after-upload', 'never'],
-  userFilesOrder: ['newest-first', 'oldest-first'],
-  trashPaging: ['whole', 'paged'],
-  nameCase: ['sensitive', 'insensitive'],
-  verifier: ['used', 'unused'],
-  autoApprove: [false, true],
-  // In lower case, what this asks for by name is not found again: test/mount/names/changed-names.test.ts.
-  storedNames: ['asked', 'cleaned'],
-  toldNames: ['kept', 'asked'],
-};
+const values = ofProvider(fourSharedValues);
 
 /** The contract never meets these: they concern calls that it does not make, the login, or long lists (below). */
 const unseen = new Set<keyof Readings>(['userFilesOrder', 'trashPaging', 'verifier', 'autoApprove']);

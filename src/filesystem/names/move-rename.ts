@@ -12,6 +12,7 @@ import type { Intent } from '../core/replace-intent.js';
 import type { Intents } from '../recovery/intents.js';
 import { asideName } from '../recovery/retained-versions.js';
 import { isUndeletable } from '../uploads/orphans.js';
+import { followCopy } from './copied-folder.js';
 import type { ApplyMove, NewPlace } from './copy-rename.js';
 import type { Disposal } from './disposal.js';
 import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
@@ -45,6 +46,7 @@ export class MoveRename {
     const touched = [source.parent, directory.ino];
     const moved = await this.#namespace.expiringOnError(touched, () => this.#core.provider.move(remote, place, caller));
     await this.#applyMove(source, moved, to);
+    if (moved.kind === 'folder' && moved.id !== remote.id) await followCopy(this.#core, source.ino);
   }
 
   /** Moves the old file aside, gives its name to ours, and disposes of the old one. */

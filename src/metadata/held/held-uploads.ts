@@ -129,7 +129,7 @@ export class HeldUploads {
       try {
         return await this.#o.provider.upload(target, source, options);
       } catch (error) {
-        if (!isRefusalOfEmpty(error, target.name)) throw error;
+        if (!isRefusalOfEmpty(error, target.name, replaces?.name === target.name)) throw error;
         this.#refusesEmpty = true;
       }
     }

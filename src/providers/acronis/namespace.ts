@@ -222,8 +222,11 @@ export class Namespace {
         this.#nodes.forget(entry);
         throw new ProviderError('not-found', 'it is gone already', { cause: error, data: {} });
       }
-      // The server does delete, or refuses only this node: it may delete other nodes.
-      if (this.deletion === 'offered' || isCode(error, 'permission')) throw error;
+      // The server does delete, or refuses only this node: it may delete other nodes. Where it says of the node, as just listed, that it may
+      // be deleted, and names no action for that, the call itself is what it does not offer.
+      this.#nodes.require(entry.id, 'can_be_deleted');
+      const isOfNode = isCode(error, 'permission') && action !== undefined;
+      if (this.deletion === 'offered' || isOfNode) throw error;
       this.deletion = 'absent';
       throw cannotDelete(error);
     }

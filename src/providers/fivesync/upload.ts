@@ -255,7 +255,8 @@ export class Uploader {
       const item = await this.#api.put(body.content, body.contentType, call, lookup).catch((error: unknown) => {
         // "Malformed": only the name can be malformed in an upload.
         if (isPlainName(place.name) || !isStatus(error, 400)) throw error;
-        throw new ProviderError('invalid-name', 'the service does not take this name', { cause: error, data: {} });
+        const { data } = error as ProviderError;
+        throw new ProviderError('invalid-name', 'the service does not take this name', { cause: error, data });
       });
       const isNew = !isKnown(item.id);
       const record = await this.#outcome.find(item, place.folder, { isNew }, call);

@@ -12,7 +12,7 @@ In between, this process asks about the service behind the mount: {"ask": [what,
 meets uploads on their way (`during_upload`), and has another client act (elsewhere.py). With MOUNT LOCAL nobody answers: then
 `during_upload` meets no upload, and `elsewhere` does nothing.
 """
-import ctypes, errno, fcntl, json, mmap, os, signal, stat, sys, time
+import ctypes, errno, fcntl, json, mmap, os, random, signal, stat, sys, time
 
 from elsewhere import Elsewhere
 
@@ -30,8 +30,8 @@ LOOK = 0.002
 
 
 def pattern(fill, length):
-    unit = b''.join((fill * 65_537 + i).to_bytes(4, 'little') for i in range(64))
-    return (unit * (length // len(unit) + 1))[:length]
+    """The same for the same fill, and nothing comes twice in it: what is put in the wrong place shows."""
+    return random.Random(fill).randbytes(length)
 
 
 def time_of(ns):
@@ -318,7 +318,8 @@ class Actor:
             os.close(fd)
 
     def _content(self, path):
-        with open(os.open(self.at(path), os.O_RDONLY | os.O_NONBLOCK), 'rb', buffering=0) as file:
+        # What is opened by open() stays so where that refuses it, as it does a directory.
+        with open(self.at(path), 'rb', buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             return file.read() or b''
 
 
@@ -337,7 +338,8 @@ def difference(step, seen, wanted):
 def compare(mount, local, steps, lenient, ask=None):
     """The first difference in words, or None."""
     for top in (mount, local):
-        os.mkdir(top)
+        if not os.path.isdir(top):
+            os.mkdir(top)
     pair = Actor(mount, ask), Actor(local)
     elsewhere = Elsewhere(*pair, ask)
     try:

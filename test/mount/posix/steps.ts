@@ -10,29 +10,34 @@ export interface Cast {
   readonly others: 'none' | 'remove' | 'move';
   /** Its acts in one program. */
   readonly mostActs: number;
+  /** Of files and directories: few, so that they meet again and again. */
+  readonly names?: readonly string[];
+  /** Now and then a file has so many bytes. */
+  readonly largest?: number;
 }
 
 /** After those that every program begins with. */
 const MOST_STEPS = 60;
-/** Few names, so that they meet again and again. */
-const names = ['a', 'b', 'c', 'ü'];
+const plainNames = ['a', 'b', 'c', 'ü'];
 const tooLong = 'n'.repeat(256);
-const paths = fc.oneof(
-  { weight: 5, arbitrary: fc.constantFrom(...names) },
-  {
-    weight: 5,
-    arbitrary: fc.tuple(fc.constantFrom('a', 'b'), fc.constantFrom(...names)).map((parts) => parts.join('/')),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .tuple(fc.constantFrom('a', 'b'), fc.constantFrom('a', 'b'), fc.constantFrom(...names))
-      .map((parts) => parts.join('/')),
-  },
-  { weight: 1, arbitrary: fc.constantFrom('', tooLong, `a/${tooLong}`, 'a/../b', 'a/.', 'b/..', 'a/') },
-);
+const pathsOf = (names: readonly string[]): fc.Arbitrary<string> =>
+  fc.oneof(
+    { weight: 5, arbitrary: fc.constantFrom(...names) },
+    {
+      weight: 5,
+      arbitrary: fc.tuple(fc.constantFrom('a', 'b'), fc.constantFrom(...names)).map((parts) => parts.join('/')),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(fc.constantFrom('a', 'b'), fc.constantFrom('a', 'b'), fc.constantFrom(...names))
+        .map((parts) => parts.join('/')),
+    },
+    { weight: 1, arbitrary: fc.constantFrom('', tooLong, `a/${tooLong}`, 'a/../b', 'a/.', 'b/..', 'a/') },
+  );
 /** Of symbolic links: to what may be there, or nowhere. None leads out of the directory of the program. */
-const targets = fc.oneof(fc.constantFrom(...names, 'a/b', 'b/c', './a'), fc.constantFrom('none', 'x'.repeat(300)));
+const targetsOf = (names: readonly string[]): fc.Arbitrary<string> =>
+  fc.oneof(fc.constantFrom(...names, 'a/b', 'b/c', './a'), fc.constantFrom('none', 'x'.repeat(300)));
 const attribute = fc.constantFrom('user.one', 'user.two');
 const slot = fc.nat(2);
 /** Off the borders of pages, and now and then over one of the cache's blocks. */
@@ -68,53 +73,57 @@ const step = <T extends unknown[]>(
   arbitrary: fc.tuple<unknown[]>(...told).map((values): Step => [name, ...values]),
 });
 
-const calls = [
-  step(8, 'open', slot, paths, flags),
-  step(3, 'close', slot),
-  step(4, 'pwrite', slot, size, size, fill),
-  step(3, 'write', slot, size, fill),
-  step(3, 'pread', slot, size, size),
-  step(2, 'read', slot, size),
-  step(1, 'lseek', slot, size, fc.constantFrom('SEEK_SET', 'SEEK_END', 'SEEK_CUR')),
-  step(3, 'ftruncate', slot, size),
-  step(1, 'fsync', slot),
-  step(3, 'fstat', slot),
-  step(1, 'fchmod', slot, mode),
-  step(1, 'futimes', slot, time),
-  step(1, 'copy_range', slot, slot, size, size),
-  step(2, 'map_write', slot, size, size, fill),
-  step(2, 'flock', slot, fc.boolean()),
-  step(1, 'unlock', slot),
-  step(2, 'lock', slot, fc.boolean()),
-  step(4, 'lock_elsewhere', paths, access, fc.constantFrom('flock', 'posix'), fc.boolean()),
-  step(7, 'create', paths, size, fill),
-  step(3, 'append', paths, size, fill),
-  step(2, 'save', paths, size, fill),
-  step(3, 'copy', paths, paths),
-  step(3, 'cat', paths),
-  step(3, 'truncate', paths, size),
-  step(4, 'stat', paths),
-  step(2, 'chmod', paths, mode),
-  step(3, 'utimes', paths, time),
-  step(3, 'readdir', paths),
-  step(7, 'mkdir', paths),
-  step(3, 'rmdir', paths),
-  step(5, 'unlink', paths),
-  step(8, 'rename', paths, paths),
-  step(1, 'rename_noreplace', paths, paths),
-  step(4, 'symlink', targets, paths),
-  step(2, 'readlink', paths),
-  step(2, 'socket', paths),
-  step(6, 'link', paths, paths),
-  step(2, 'pipe', paths),
-  step(3, 'set_attribute', paths, attribute, fc.nat(300), fill),
-  step(1, 'get_attribute', paths, attribute),
-  step(1, 'remove_attribute', paths, attribute),
-  step(1, 'list_attributes', paths),
-];
+function callsOf({ names = plainNames, largest = 0 }: Cast): { weight: number; arbitrary: fc.Arbitrary<Step> }[] {
+  const [paths, targets] = [pathsOf(names), targetsOf(names)];
+  return [
+    step(8, 'open', slot, paths, flags),
+    step(3, 'close', slot),
+    step(4, 'pwrite', slot, size, size, fill),
+    step(3, 'write', slot, size, fill),
+    step(3, 'pread', slot, size, size),
+    step(2, 'read', slot, size),
+    step(1, 'lseek', slot, size, fc.constantFrom('SEEK_SET', 'SEEK_END', 'SEEK_CUR')),
+    step(3, 'ftruncate', slot, size),
+    step(1, 'fsync', slot),
+    step(3, 'fstat', slot),
+    step(1, 'fchmod', slot, mode),
+    step(1, 'futimes', slot, time),
+    step(1, 'copy_range', slot, slot, size, size),
+    step(2, 'map_write', slot, size, size, fill),
+    step(2, 'flock', slot, fc.boolean()),
+    step(1, 'unlock', slot),
+    step(2, 'lock', slot, fc.boolean()),
+    step(4, 'lock_elsewhere', paths, access, fc.constantFrom('flock', 'posix'), fc.boolean()),
+    step(7, 'create', paths, size, fill),
+    ...(largest > 0 ? [step(1, 'create', paths, fc.constant(largest), fill)] : []),
+    step(3, 'append', paths, size, fill),
+    step(2, 'save', paths, size, fill),
+    step(3, 'copy', paths, paths),
+    step(3, 'cat', paths),
+    step(3, 'truncate', paths, size),
+    step(4, 'stat', paths),
+    step(2, 'chmod', paths, mode),
+    step(3, 'utimes', paths, time),
+    step(3, 'readdir', paths),
+    step(7, 'mkdir', paths),
+    step(3, 'rmdir', paths),
+    step(5, 'unlink', paths),
+    step(8, 'rename', paths, paths),
+    step(1, 'rename_noreplace', paths, paths),
+    step(4, 'symlink', targets, paths),
+    step(2, 'readlink', paths),
+    step(2, 'socket', paths),
+    step(6, 'link', paths, paths),
+    step(2, 'pipe', paths),
+    step(3, 'set_attribute', paths, attribute, fc.nat(300), fill),
+    step(1, 'get_attribute', paths, attribute),
+    step(1, 'remove_attribute', paths, attribute),
+    step(1, 'list_attributes', paths),
+  ];
+}
 
 /** What takes the name of a file, or of a folder that it is in, while it goes up. Others overwrite it. */
-const acts = (path: string): fc.Arbitrary<Step> => {
+const acts = (path: string, paths: fc.Arbitrary<string>): fc.Arbitrary<Step> => {
   const constant = fc.constant(path);
   return fc.oneof(
     step(4, 'unlink', constant),
@@ -128,17 +137,17 @@ const acts = (path: string): fc.Arbitrary<Step> => {
 };
 /** Which request of the upload is held up, whether the service has acted by then, and whether it does so without a client. */
 const delay = fc.tuple(fc.integer({ min: 1, max: 2 }), fc.constantFrom('before', 'after'), fc.boolean());
-const duringUpload = {
+const duringUpload = (paths: fc.Arbitrary<string>): { weight: number; arbitrary: fc.Arbitrary<Step> } => ({
   weight: 10,
   arbitrary: paths.chain((path) =>
-    fc.tuple(fc.constant(path), size, fill, delay, acts(path)).map((told): Step => ['during_upload', ...told]),
+    fc.tuple(fc.constant(path), size, fill, delay, acts(path, paths)).map((told): Step => ['during_upload', ...told]),
   ),
-};
+});
 
 /** Names that every client can say. */
 const plain = fc.oneof(
-  fc.constantFrom(...names),
-  fc.tuple(fc.constantFrom('a', 'b'), fc.constantFrom(...names)).map((parts) => parts.join('/')),
+  fc.constantFrom(...plainNames),
+  fc.tuple(fc.constantFrom('a', 'b'), fc.constantFrom(...plainNames)).map((parts) => parts.join('/')),
   fc.constantFrom('a/b/a', 'a/b/c', 'b/a/ü'),
 );
 /** What it acts on: rather what programs begin with, and have open. */
@@ -161,9 +170,14 @@ const furnished: readonly Step[] = [
   ['open', 1, 'a/a', ['O_RDWR', 'O_APPEND']],
 ];
 
-export function programs({ others, mostActs }: Cast): fc.Arbitrary<readonly Step[]> {
+export function programs(cast: Cast): fc.Arbitrary<readonly Step[]> {
+  const { others, mostActs, names = plainNames } = cast;
   return fc
-    .array(fc.oneof(...calls, duringUpload, ...elsewhere(others)), { minLength: 1, maxLength: MOST_STEPS, size: 'max' })
+    .array(fc.oneof(...callsOf(cast), duringUpload(pathsOf(names)), ...elsewhere(others)), {
+      minLength: 1,
+      maxLength: MOST_STEPS,
+      size: 'max',
+    })
     .map((chosen) => {
       let left = mostActs;
       return [...furnished, ...chosen.filter(([name]) => name !== 'elsewhere' || left-- > 0)];

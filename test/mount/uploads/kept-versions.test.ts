@@ -1,16 +1,27 @@
 import { describe, expect, it } from 'vitest';
-import type { AnySandboxOptions } from '../../../src/sandbox/index.js';
+import type { AcronisReadings } from '../../../src/sandbox/index.js';
 import { isComplete, leaveOut } from '../../support/extent.js';
 import { cleanUpWorlds, createServiceWorld, joinWorld, type World } from '../world.js';
 
 const removedFiles = 'Removed files (syncmount)';
 
-function withoutDeletion(): Promise<World> {
-  return createServiceWorld({ provider: 'acronis', readings: { deletion: 'none' } } as AnySandboxOptions);
+function withoutDeletion(readings: Partial<AcronisReadings> = {}): Promise<World> {
+  return createServiceWorld({ provider: 'acronis', readings: { deletion: 'none', ...readings } });
 }
 
 describe('a service that does not delete (Acronis without a deletion)', () => {
   cleanUpWorlds();
+
+  it.each([405, 404, 403] as const)(
+    'removes files and directories where it answers %i to a deletion',
+    async (unofferedMethod) => {
+      const world = await withoutDeletion({ unofferedMethod, missingNode: '403' });
+      await world.mount();
+      await world.out('mkdir d && echo x > d/f && mkdir d/e && rmdir d/e && rm d/f && rmdir d');
+      expect(await world.out('ls -A')).toBe('');
+      expect([...world.sandbox.store.md5s().keys()]).toEqual([`/${removedFiles}/f`]);
+    },
+  );
 
   it('keeps, with --delete permanent, the version that a rename replaces under a name that says so, and status lists it', async () => {
     const world = await withoutDeletion();

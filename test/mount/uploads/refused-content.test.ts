@@ -61,6 +61,20 @@ for (const mode of [[], ['--write-back']])
 describeEach(protocols, 'empty files that $provider refuses', (subject, turns) => {
   cleanUpWorlds();
 
+  for (const name of ['.gitkeep', 'пусто.txt'])
+    turns.it(
+      `may have the name ${name}, of which the service could say no more than that the request is wrong`,
+      async () => {
+        const a = await openWorld(subject, refusing);
+        await a.mount();
+        await a.out(`mkdir d; touch d/${name}`);
+        await a.umount();
+        const b = await joinWorld(a);
+        await b.mount();
+        expect(await b.out('find . -type f -printf "%P %s\\n"')).toBe(`d/${name} 0`);
+      },
+    );
+
   turns.it('survive the death of the process', async () => {
     const a = await openWorld(subject, refusing);
     await a.mount('--write-back');
