@@ -241,7 +241,9 @@ export class DirectoryCopyRename {
       for (const [ino, folder] of folders) {
         const { remote, overlay } = inodeOf(this.#core, ino);
         this.#dropDuplicate(folder, ino);
-        table.update(ino, { remote: folder, overlay: withTimes(overlay, remote) });
+        // At once: under its new name in its old folder it would take over the metadata of what has that name there.
+        const place = ino === source.ino ? { parent: directory.ino, name } : {};
+        table.update(ino, { ...place, remote: folder, overlay: withTimes(overlay, remote) });
       }
       for (const [ino, { from, stored, state, row }] of copies) {
         const { overlay } = inodeOf(this.#core, ino);

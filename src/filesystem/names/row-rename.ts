@@ -46,8 +46,7 @@ export class RowRename {
     const moved = entryAt(source, from, to);
     const orphan = table.transaction(() => {
       if (target !== undefined) dropName(this.#core, target);
-      placeRow(this.#core, source, from, to);
-      if (moved !== undefined) table.update(source.ino, { remote: moved });
+      placeRow(this.#core, source, from, to, moved);
       if (aside !== null) asideFiles.commit(aside);
       return old === null || aside !== null ? null : intents.noteOrphan(old);
     });
@@ -83,12 +82,22 @@ function entryAt(source: Inode, from: Place, { directory, name }: NewPlace): Rem
   return { ...remote, parentId: remoteIdOf(directory), name: remoteName(source, name) };
 }
 
-/** Gives a name to its new place, within a transaction. */
-export function placeRow(core: Core, source: Inode, from: Place, { directory, name }: NewPlace): void {
+/**
+ * Gives a name to its new place, within a transaction, and to the row the object that it has then: at once, because under its old name in
+ * its new folder it would take over the metadata of what has that name there.
+ */
+export function placeRow(
+  core: Core,
+  source: Inode,
+  from: Place,
+  { directory, name }: NewPlace,
+  moved?: RemoteFile,
+): void {
   const { table } = core;
   takeOver(core, source.ino, directory.ino, name);
   const further = isFirstName(source, from.parent, from.name) ? undefined : table.further.find(from.parent, from.name);
-  if (further === undefined) table.update(source.ino, { parent: directory.ino, name });
+  const object = moved === undefined ? {} : { remote: moved };
+  if (further === undefined) table.update(source.ino, { parent: directory.ino, name, ...object });
   else table.moveName(further, directory.ino, name);
   touchStatus(core, source.ino);
 }

@@ -1,0 +1,34 @@
+/** What takes a name elsewhere leaves the metadata of its namesakes alone: it never has that name beside them, not even for a moment. */
+import { expect } from 'vitest';
+import { describeEach, openWorld, protocols } from '../subjects.js';
+import { cleanUpWorlds, joinWorld } from '../world.js';
+
+const tree = `find . -mindepth 1 -printf '%P|%y|%m|%l\\n' | sort`;
+
+describeEach(protocols, 'on another machine of $provider', (subject, turns) => {
+  cleanUpWorlds();
+
+  for (const [what, readings, script] of [
+    [
+      'a directory',
+      {},
+      'mkdir a b b/x; ln -s target x; mkdir a/in; mv -T a b/x; mkdir c d; echo x > c/f; echo y > e; chmod 600 e; mv c d/e',
+    ],
+    [
+      'an empty file that is refused',
+      { emptyContent: 'refused' },
+      'mkdir a b; touch a/x; ln -s target b/x; mv a/x b/y; ln b/y b/z',
+    ],
+  ] as const)
+    for (const flags of [[], ['--write-back']])
+      turns.it(`the namesakes of ${what} that is renamed show as they are${flags.join()}`, async () => {
+        const a = await openWorld(subject, { readings });
+        await a.mount(...flags);
+        await a.out(script);
+        const shown = await a.out(tree);
+        await a.umount();
+        const b = await joinWorld(a);
+        await b.mount(...flags);
+        expect(await b.out(tree)).toBe(shown);
+      });
+});
