@@ -88,7 +88,9 @@ export class Journal {
   readonly #forgetAbandoned: Statement;
   readonly #remove: Statement;
   readonly #get: Statement;
+  readonly #stateOf: Statement;
   readonly #all: Statement;
+  readonly #spoolNames: Statement;
   readonly #summaries: Statement;
   readonly #putInline: Statement;
   readonly #inline: Statement;
@@ -128,7 +130,9 @@ export class Journal {
     this.#forgetAbandoned = sql.prepare('DELETE FROM intent WHERE id = ?');
     this.#remove = sql.prepare('DELETE FROM upload WHERE ino = ?');
     this.#get = sql.prepare('SELECT * FROM upload WHERE ino = ?');
+    this.#stateOf = sql.prepare('SELECT state FROM upload WHERE ino = ?').pluck();
     this.#all = sql.prepare('SELECT * FROM upload ORDER BY since, ino');
+    this.#spoolNames = sql.prepare('SELECT spool FROM upload').pluck();
     this.#summaries = sql.prepare(
       'SELECT ino, state, size, base IS NOT NULL AS hasBase, code, message, since FROM upload WHERE ino > ? ORDER BY ino LIMIT ?',
     );
@@ -255,9 +259,18 @@ export class Journal {
     return raw === undefined ? undefined : rowOf(raw);
   }
 
+  stateOf(ino: number): UploadState | undefined {
+    return this.#stateOf.get(ino) as UploadState | undefined;
+  }
+
   /** Oldest first. */
   all(): UploadRow[] {
     return (this.#all.all() as RawRow[]).map(rowOf);
+  }
+
+  /** Names of all spool files that rows have. */
+  spoolNames(): string[] {
+    return this.#spoolNames.all() as string[];
   }
 
   /** At most `count` rows whose inode comes after `ino`, in the order of inodes: for work in pieces. */

@@ -20,6 +20,7 @@ import {
 import { basename, join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { ContentHasher } from '../base/content-hasher.js';
+import { codeOf } from '../base/errors.js';
 import type { SparseCalls } from '../base/sparse-calls.js';
 import type { RemoteFile } from '../providers/provider.js';
 import { FreeSpace } from './free-space.js';
@@ -138,8 +139,9 @@ export class Spool {
    */
   unshare({ spool }: Pick<UploadRow, 'spool'>): void {
     const path = join(this.directory, spool);
-    if (this.#isOpenElsewhere === undefined || !existsSync(path)) return;
-    const fd = openSync(path, 'r+');
+    if (this.#isOpenElsewhere === undefined) return;
+    const fd = openIfThere(path);
+    if (fd === null) return;
     try {
       if (!this.#isOpenElsewhere(fd)) return;
     } finally {
@@ -233,4 +235,13 @@ function filesIn(directory: string): string[] {
 function numberOf(name: string): number {
   const number = Number.parseInt(name, 36);
   return number.toString(36) === name ? number : 0;
+}
+
+function openIfThere(path: string): number | null {
+  try {
+    return openSync(path, 'r+');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
 }

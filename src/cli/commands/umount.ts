@@ -21,6 +21,9 @@ const EXIT_PATIENCE = 10_000;
 /** A mount that does not answer a simple question for so long hangs, ms. */
 const FORCE_PATIENCE = 10_000;
 
+/** So many of the contents that are left are named in the line that tells of them. */
+const NAMED = 10;
+
 const OUR_TYPE = `fuse.${fuseSubtype}`;
 
 interface UmountOptions {
@@ -60,7 +63,14 @@ async function umountOne(context: Context, target: string, options: UmountOption
     if (!options.force) await askControl(entry.socket, 'status', {}, undefined, FORCE_PATIENCE);
     const command = options.force ? 'unmount-force' : 'unmount';
     const patience = options.force ? FORCE_PATIENCE : undefined;
-    const left = await askControl(entry.socket, command, {}, (what) => shown.show(what as DrainProgress), patience);
+    const left = await askControl(
+      entry.socket,
+      command,
+      {},
+      // Null: it is alive.
+      (what) => (what === null ? undefined : shown.show(what as DrainProgress)),
+      patience,
+    );
     shown.end();
     await serverGone(entry, EXIT_PATIENCE);
     report(left as readonly UploadStatus[]);
@@ -98,9 +108,9 @@ function hangs({ mountpoint, pid }: RegistryEntry, cause: unknown): SyncmountErr
   );
 }
 
-/** The process hangs, or was stopped: the mount is removed all the same. */
+/** The process hangs, or was stopped: the mount is removed all the same, unless it has done that itself. */
 async function detach({ mountpoint, pid }: RegistryEntry): Promise<void> {
-  await unmountByProgram(mountpoint, { lazy: true });
+  if ((await mountAt(mountpoint)) !== undefined) await unmountByProgram(mountpoint, { lazy: true });
   complain(
     `unmounted; process ${pid} does not answer and is left alone. What it has not stored waits for the next mount`,
   );
@@ -137,7 +147,8 @@ function notOurs(mountpoint: string, type: string): SyncmountError {
 
 function report(left: readonly UploadStatus[]): void {
   if (left.length === 0) return;
-  const names = left.map(({ path, error }) => (error === undefined ? path : `${path} (${error})`)).join(', ');
+  const named = left.slice(0, NAMED).map(({ path, error }) => (error === undefined ? path : `${path} (${error})`));
+  const names = [...named, ...(left.length > NAMED ? [`and ${left.length - NAMED} more`] : [])].join(', ');
   throw new SyncmountError('left-pending', `unmounted, but not everything is stored; the next mount has it: ${names}`);
 }
 

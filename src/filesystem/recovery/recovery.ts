@@ -1,6 +1,6 @@
 /** Recovers the contents in the journal of an earlier mount: shown at once, uploaded in the background. */
 import { messageOf } from '../../base/errors.js';
-import { isSpoolFileSound } from '../../spool/inline-content.js';
+import { type InlineContent, isSpoolFileSound } from '../../spool/inline-content.js';
 import { NOT_SENT, type UploadRow } from '../../spool/journal.js';
 import { completeState } from '../../spool/spool-state.js';
 import type { Contents } from '../content/contents.js';
@@ -19,7 +19,7 @@ export function recoverUploads(core: Core, uploader: Uploader, relocation: Reloc
   const lost: { readonly row: UploadRow; readonly state: FileState }[] = [];
   const waiting = rows.flatMap((row) => recoverOne(core, relocation, row, (state) => lost.push({ row, state })) ?? []);
   const dropped = new Set(journal.garbage());
-  const rescued = spool.sweep(new Set(journal.all().map((row) => row.spool)), dropped);
+  const rescued = spool.sweep(new Set(journal.spoolNames()), dropped);
   table.transaction(() => {
     for (const name of dropped) journal.garbageRemoved(name);
     journal.forgetRemovedGarbage();
@@ -39,7 +39,8 @@ function recoverOne(
   onLost: (state: FileState) => void,
 ): FileState | null {
   const { journal, files, spool, table, log } = core;
-  if (table.get(found.ino) === undefined) {
+  const inode = table.get(found.ino);
+  if (inode === undefined) {
     log.error({ ino: found.ino, spool: found.spool }, 'a content of no file: its spool file is set aside');
     journal.orphan(found.ino);
     return null;
@@ -56,7 +57,8 @@ function recoverOne(
   }
   relocation.relocate(found.ino);
   if (onDisk === null && found.content.size === 0) spool.restore(found, new Uint8Array());
-  const promised = restoreInline(core, found);
+  const inline = journal.inlineFacts(found.ino);
+  const promised = inline === undefined ? null : restoreInline(core, found, { inline, onDisk });
   const row = promised ?? withUnpromised(found, onDisk ?? 0);
   // Bytes behind its end must not appear in a hole if the file grows again.
   if (onDisk !== null && onDisk > row.content.size) spool.truncateToContent(row);
@@ -66,10 +68,11 @@ function recoverOne(
   state.spoolName = row.spool;
   state.dirty = true;
   state.journaledGeneration = state.generation;
+  if (inline !== undefined && !isBeingWritten(row)) state.durableGeneration = state.generation;
   state.promised = row.state !== 'open';
   for (const md5 of row.attempts) if (md5 !== NOT_SENT) state.attempts.add(md5);
   if (row !== found) journal.put(row);
-  table.update(row.ino, { localSize: row.content.size });
+  if (inode.localSize !== row.content.size) table.update(row.ino, { localSize: row.content.size });
   if (!isOurs) {
     refuse(core, state, 'EBUSY', `a program goes on writing to the spool file ${row.spool}; end it, then retry`);
   } else if (promised === null && (onDisk ?? 0) < row.content.size) {
@@ -97,6 +100,11 @@ function unshared({ spool, log }: Core, row: UploadRow): boolean {
   }
 }
 
+/** Can the spool file have bytes that the row does not describe? */
+function isBeingWritten({ state }: UploadRow): boolean {
+  return state === 'open' || state === 'synced';
+}
+
 /** Is the content identical to its base, so that there is nothing to store? */
 function isUnchanged({ base, content }: UploadRow): boolean {
   if (base === null || content.present.length > 0) return false;
@@ -107,12 +115,14 @@ function isUnchanged({ base, content }: UploadRow): boolean {
  * Restores an inline content from the journal. Its spool file was never synced and may hold anything after a power cut,
  * so it is written again. Null: the spool file is the content, including writes since the promise.
  */
-function restoreInline({ journal, spool, options }: Core, row: UploadRow): UploadRow | null {
-  const facts = journal.inlineFacts(row.ino);
-  if (facts === undefined) return null;
-  if (isSpoolFileSound(facts, { onDisk: spool.sizeOf(row), size: row.content.size }, options.boot)) return null;
+function restoreInline(
+  { journal, spool, options }: Core,
+  row: UploadRow,
+  { inline, onDisk }: { readonly inline: InlineContent; readonly onDisk: number | null },
+): UploadRow | null {
+  if (isSpoolFileSound(inline, { onDisk, size: row.content.size }, options.boot)) return null;
   spool.restore(row, journal.inline(row.ino) ?? new Uint8Array());
-  return { ...row, content: completeState(facts.length) };
+  return { ...row, content: completeState(inline.length) };
 }
 
 /**

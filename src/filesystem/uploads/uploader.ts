@@ -276,12 +276,15 @@ export class Uploader {
       if (spool === null || state.unlinked || !state.dirty) continue;
       try {
         await settlePassthroughWrites(this.#core, state);
-        await spool.sync();
+        if (state.durableGeneration !== state.generation) await spool.sync();
+        // Very many contents may wait, more than there are descriptors.
+        if (state.handles.size === 0) await spool.close();
       } catch (error) {
         // One broken spool file must not prevent the others from being made safe.
         log.error({ ino: state.ino }, `${pathOf(this.#core, state.ino)} may not be safe: ${messageOf(error)}`);
       }
       if (state.unlinked || state.failedGeneration === state.generation) continue;
+      if (isQueued(this.#core, state)) continue;
       // A file that is still being written was promised nothing.
       const asWritten = state.promised ? 'synced' : 'open';
       writeRow(this.#core, state, spool, state.hasWriters() ? asWritten : 'queued');
@@ -301,4 +304,10 @@ export class Uploader {
       await Promise.allSettled([...uploads, this.#queue.idle()]);
     }
   }
+}
+
+/** Does the journal say already that this very content waits to be uploaded, and is nobody about to change it? */
+function isQueued({ journal }: Core, state: FileState): boolean {
+  if (state.journaledGeneration !== state.generation || state.hasWriters()) return false;
+  return journal.stateOf(state.ino) === 'queued';
 }

@@ -191,8 +191,8 @@ export class MountSession {
   }
 
   /** As `SessionEnd.forceUnmount`. */
-  forceUnmount(): Promise<readonly UploadStatus[]> {
-    return this.#end.forceUnmount();
+  forceUnmount(alive: () => void = () => undefined): Promise<readonly UploadStatus[]> {
+    return this.#end.forceUnmount(alive);
   }
 
   #stop(): void {
@@ -231,7 +231,7 @@ export class MountSession {
       case 'unmount':
         return this.unmount(progress);
       case 'unmount-force':
-        return this.forceUnmount();
+        return this.forceUnmount(() => progress(null));
       case 'metrics':
         return this.#meter.families(await this.#metered());
       case 'set':

@@ -81,17 +81,25 @@ export class SessionEnd {
     });
   }
 
-  /** Unmounts even while files are open. Pending contents wait in the spool for the next mount. */
-  forceUnmount(): Promise<readonly UploadStatus[]> {
+  /**
+   * Unmounts even while files are open. Pending contents wait in the spool for the next mount. `alive` is called again and again: to
+   * make very many contents safe takes a while.
+   */
+  forceUnmount(alive: () => void): Promise<readonly UploadStatus[]> {
     this.#isForced = true;
     return this.#unmounting.during(async () => {
       await this.#o.mounted.detach();
-      // A drain that is under way ends now.
-      if (this.#closing !== null && !this.#isDrained) {
-        this.#interrupting = this.#o.opened.filesystem.uploader.interrupt();
-        await this.#interrupting;
+      const regular = repeatedly(async () => alive());
+      try {
+        // A drain that is under way ends now.
+        if (this.#closing !== null && !this.#isDrained) {
+          this.#interrupting = this.#o.opened.filesystem.uploader.interrupt();
+          await this.#interrupting;
+        }
+        await this.#close(false);
+      } finally {
+        await regular.end();
       }
-      await this.#close(false);
       return this.#left;
     });
   }

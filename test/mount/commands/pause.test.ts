@@ -56,6 +56,13 @@ describeEach(protocols, 'uploads to $provider that are paused', (subject, { it }
     await world.untilWaiting(0, 0);
     expect(stored()).toEqual(['/a']);
     await world.cli(['pause']);
+    await world.out('for i in {1..12}; do echo $i > m$i; done');
+    const forced = await world.cli(['umount', '--force', world.mnt]);
+    expect([forced.code, forced.stderr]).toEqual([3, expect.stringMatching(/(\/m\d+, ){10}and 2 more\n$/)]);
+    await world.mount();
+    await world.untilWaiting(0, 0);
+    await world.out('rm m*');
+    await world.cli(['pause']);
     await world.out('echo two > b');
     process.kill((await world.status()).pid, 'SIGKILL');
     await world.shell('umount -l "$MNT"');
