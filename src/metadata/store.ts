@@ -185,6 +185,11 @@ export class MetadataStore {
     return latestByName(this.#tables.entriesOfNames(folder, names));
   }
 
+  /** Was everything read that machines have stored of the folder? */
+  isFolderKnown(folder: string): boolean {
+    return this.#tables.isFolderKnown(folder);
+  }
+
   /** How often entries have changed since the mount. */
   get changes(): number {
     return this.#tables.changes;
@@ -241,6 +246,12 @@ export class MetadataStore {
     const before = latest(tables.entriesOfName(folder, name));
     if (before === undefined || before.entry.gone === true) return before?.time ?? null;
     return this.#write({ folder, name, kind: before.entry.kind, gone: true });
+  }
+
+  /** As `remove`, where other machines may show the name without an entry: the removal is noted in any case. */
+  removeListed(folder: string, name: string): void {
+    const before = latest(this.#tables.entriesOfName(folder, name));
+    if (before?.entry.gone !== true) this.#write({ folder, name, kind: before?.entry.kind ?? 'directory', gone: true });
   }
 
   /** Has this machine an entry of the name that the account does not have yet, in any form? */

@@ -12,7 +12,7 @@
 import { inTurns, turn } from '../../base/event-loop-turns.js';
 import { isSameState, type NamePlace, type NewEntry } from '../../metadata/entry.js';
 import { isEntryOnly } from '../../metadata/held/entry-only.js';
-import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
+import { compareTimes, type LogicalTime, noTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
 import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';
 import { type AttributeDefaults, hasDefaultAttributes } from '../../tree/default-attributes.js';
@@ -98,7 +98,6 @@ export class AccountMetadata implements ListedMetadata {
   }
 
   visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[] {
-    this.#apply.dropSuperseded(folder, entries);
     return folder.parentId === null ? this.store.learnRoot(entries) : entries;
   }
 
@@ -196,13 +195,13 @@ export class AccountMetadata implements ListedMetadata {
     if (this.#table.isMerging && before === null) return;
     const state = this.#states.get(ino);
     if (this.#table.isMerging) {
-      if (state !== undefined) this.#movedElsewhere(ino, after, state);
+      if (state !== undefined) this.#movedElsewhere(ino, before, after, state);
       else if (before !== null && hasGivenName(after) && !hasGivenName(before)) this.#record(ino, after);
       return;
     }
-    this.#implied?.changed(before, after);
-    if (state === undefined && !this.#isOwnKind(after, before === null)) return;
-    this.#record(ino, after, before, state);
+    const left = this.#implied?.changed(ino, before, after, this.#placeOf(before ?? after)) ?? null;
+    if (state !== undefined || this.#isOwnKind(after, before === null)) this.#record(ino, after, before, state);
+    if (left !== null) this.store.removeListed(left.folder, left.name);
   }
 
   /** The names of an inode have changed, or their places: its entry lists them, and each has one of its own. */
@@ -246,19 +245,33 @@ export class AccountMetadata implements ListedMetadata {
       this.store.remove(old, name);
       this.#recordNames(ino);
     }
+    // What other machines have said of it would be true again of a new folder in its place.
+    for (const name of this.store.entriesOf(old).keys()) this.store.remove(old, name);
   }
 
   /**
    * A listing shows the object under another name or in another folder: its entry goes with it. Not where a machine that moved it has
    * done that already, or knows more by now: then `apply` shows what it says.
    */
-  #movedElsewhere(ino: Ino, inode: Omit<Inode, 'ino'>, state: RowState): void {
+  #movedElsewhere(ino: Ino, before: Inode | null, inode: Omit<Inode, 'ino'>, state: RowState): void {
     const place = this.#placeOf(inode);
-    if (place === null || state.place === null || isSamePlace(state.place, place) || inode.remote === null) return;
-    const others = [this.store.entryOf(place.folder, place.name), this.store.entryOfObject(inode.remote.id)];
-    if (others.some((other) => other !== undefined && compareTimes(other.time, state.time) > 0))
-      this.#states.put(ino, { place: null, time: state.time });
-    else this.#record(ino, inode, null, state);
+    const left = state.place ?? (before === null ? null : this.#placeOf(before));
+    if (place === null || left === null || isSamePlace(left, place) || inode.remote === null) return;
+    const { store } = this;
+    const others = [store.entryOf(place.folder, place.name), store.entryOfObject(inode.remote.id)];
+    const isTold = others.some((other) => other !== undefined && compareTimes(other.time, state.time) > 0);
+    const isTakenBack = !isTold && this.#isTakenBack(left, state);
+    if (isTakenBack) this.#apply.takenBack.add(ino);
+    if (isTold || isTakenBack) this.#states.put(ino, { place: null, time: state.time });
+    else if (state.place !== null) this.#record(ino, inode, null, state);
+  }
+
+  /** Had another machine dropped what it, or this one, said of the name that the object has left, before it moved the object? */
+  #isTakenBack({ folder, name }: EntryPlace, { place, time }: RowState): boolean {
+    const { store } = this;
+    const said = store.entryOf(folder, name);
+    if (said !== undefined) return said.entry.gone === true && compareTimes(said.time, time) > 0;
+    return place === null && time !== noTime && store.recall<boolean>(carried) === true && store.isFolderKnown(folder);
   }
 
   /** Does an inode have an entry without anybody's asking? */

@@ -5,21 +5,23 @@
 import { codeOf } from '../../base/errors.js';
 import { entriesPerTurn, inTurns, turn } from '../../base/event-loop-turns.js';
 import type { MetadataEntry, TimedEntry } from '../../metadata/entry.js';
-import { compareTimes, type LogicalTime } from '../../metadata/logical-time.js';
+import { compareTimes, type LogicalTime, noTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
-import type { Provider, RemoteEntry, RemoteFolder } from '../../providers/provider.js';
+import type { Provider } from '../../providers/provider.js';
 import type { FurtherName } from '../../tree/further-names.js';
-import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
+import { emptyOverlay, type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import type { AppliedMetadata } from '../../tree/listed-metadata.js';
 import type { FirstAttributes, ListedRow } from '../../tree/listed-rows.js';
 import { isLocalName } from '../../tree/local-names.js';
 import type { CarriedNames } from './carried-names.js';
-import { appliedTo, inodeKindOf, rootEntryName, specialOf } from './entry-of-inode.js';
+import { EntryDirectories } from './entry-directories.js';
+import { appliedTo, inodeKindOf, isMadeAs, rootEntryName, specialOf } from './entry-of-inode.js';
 import { firstAttributesOf } from './first-attributes.js';
+import { ReturnedNames } from './returned-names.js';
 import type { RowStates } from './row-states.js';
 import { showName } from './shown-names.js';
-import { UnshownEntries, type UnshownEntry } from './unshown-entries.js';
+import { type ShownFolder, UnshownEntries, type UnshownEntry } from './unshown-entries.js';
 
 /** Entries that are looked at before the event loop has a turn: fewer than two pages. */
 const PAGE = entriesPerTurn / 2;
@@ -33,16 +35,15 @@ export interface ApplyEntriesOptions {
 }
 
 /** Where entries are applied, and what that changed. */
-interface Work {
-  readonly directory: Ino;
-  readonly folder: string;
+interface Work extends ShownFolder {
   readonly names: string[];
   readonly attributes: Ino[];
   /** Further names of inodes that no listing has shown yet. */
   readonly toFind: TimedEntry[];
   /** Directories of a service that has none but by their files: made and removed after the rest. */
   readonly toMake: TimedEntry[];
-  readonly toRemove: Inode[];
+  /** `by`: the entry of the name that counts, where there is one. */
+  readonly toRemove: { readonly inode: Inode; readonly by?: TimedEntry }[];
 }
 
 export class ApplyEntries {
@@ -50,14 +51,19 @@ export class ApplyEntries {
   isApplying = false;
   readonly #o: ApplyEntriesOptions;
   readonly #unshown: UnshownEntries;
+  readonly #directories: EntryDirectories;
+  readonly #returned: ReturnedNames;
+  /** Objects that another machine has moved here, after it had dropped what was said of them. */
+  readonly takenBack = new Set<Ino>();
   /** Folders to which this machine's own entries were applied: that restores lost rows alone, so once for each mount is enough. */
   readonly #ownDone = new Set<string>();
-  /** The end of the last folder's work on the table. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ApplyEntriesOptions) {
     this.#o = options;
     this.#unshown = new UnshownEntries(options.table.sql);
+    this.#directories = new EntryDirectories(options);
+    this.#returned = new ReturnedNames(options.table);
     options.table.firstAttributes = (directory, rows) => this.#first(directory, rows);
   }
 
@@ -82,33 +88,17 @@ export class ApplyEntries {
     const work: Work = { directory, folder, names: [], attributes: [], toFind: [], toMake: [], toRemove: [] };
     const around = <R>(piece: () => R): R => table.transaction(() => this.quietly(piece));
     if (machines.length > 0) await this.#oneByOne(() => inTurns(this.#applying(work, machines), around));
+    await this.#removeDirectories(work, list);
     for (const timed of work.toMake) await this.#makeDirectory(work, timed);
     // After the directories are there: names may lie in them.
     for (const timed of work.toFind) await this.#findAndAdd(work, timed, list);
     table.transaction(() => this.quietly(() => this.#retract(work)));
-    for (const inode of work.toRemove) await this.#removeDirectory(work, inode);
-    table.transaction(() => store.applied(folder));
+    await this.#removeDirectories(work, list);
+    table.transaction(() => {
+      this.quietly(() => work.names.push(...this.#returned.giveBack(directory, work.names)));
+      store.applied(folder);
+    });
     return work;
-  }
-
-  /**
-   * A listing is about to be merged: further names of the directory go that another machine has removed, or given to an object. The
-   * object would get another name.
-   */
-  dropSuperseded(folder: RemoteFolder, objects: readonly RemoteEntry[]): void {
-    const { table, store } = this.#o;
-    const directory = table.byRemote('folder', folder.id);
-    if (directory === undefined || table.further.countIn(directory.ino) === 0) return;
-    const idOf = new Map(objects.map(({ name, id }) => [name, id]));
-    table.transaction(() =>
-      this.quietly(() => {
-        for (const found of table.further.after(directory.ino, '', Number.MAX_SAFE_INTEGER)) {
-          const entry = store.entryOf(folder.id, found.name)?.entry;
-          const isObject = entry?.alias !== true && entry?.id !== undefined && entry.id === idOf.get(found.name);
-          if (isObject || (entry?.gone === true && !this.#isOurs(found))) table.removeName(found);
-        }
-      }),
-    );
   }
 
   /** What is not stored yet is newer than any removal by another machine. */
@@ -123,6 +113,11 @@ export class ApplyEntries {
    */
   #retract(work: Work): void {
     const { table, store, states } = this.#o;
+    for (const ino of this.takenBack) {
+      const row = table.get(ino);
+      if (row?.parent !== work.directory || !this.takenBack.delete(ino)) continue;
+      this.#showDefaults(work, row, states.get(ino)?.time ?? noTime);
+    }
     if (store.recall<boolean>(carried) !== true) return;
     for (const { name, time } of store.retractionsOf(work.folder)) {
       if (store.entryOf(work.folder, name) !== undefined) continue;
@@ -136,8 +131,7 @@ export class ApplyEntries {
       const shown = row && states.get(row.ino);
       // What it shows may come from another machine's entry that cannot be read now.
       if (row === undefined || shown === undefined || shown.place !== null || !isShown(time, shown.time)) continue;
-      if (isSpecial(row)) this.#detach(work, row);
-      else if (row.kind === 'directory' && this.#impliesFolders) work.toRemove.push(row);
+      this.#takeBack(work, row, time);
     }
   }
 
@@ -188,9 +182,11 @@ export class ApplyEntries {
       const named = timed && this.#applyName(work, timed, table.child(work.directory, name));
       if (timed === undefined || named === null) continue;
       const row = this.#rowOf(work, name, id, named);
-      if (row !== undefined && isShown(states.get(row.ino)?.time, time)) continue;
+      const isDone = row !== undefined && isShown(states.get(row.ino)?.time, time);
+      if (isDone && (row.name === name || row.parent !== work.directory)) continue;
       // Where another machine's entry of the name counts, it has its turn, or had it.
-      if (timed.entry.belongs === undefined && compareTimes(timed.time, time) === 0) this.#apply(work, timed, row);
+      if (timed.entry.belongs === undefined && compareTimes(timed.time, time) === 0)
+        this.#apply(work, timed, row, isDone);
     }
   }
 
@@ -204,16 +200,21 @@ export class ApplyEntries {
     const found = table.further.find(work.directory, name);
     const named = found === undefined ? holder : undefined;
     // Most entries are of objects that the folder holds.
-    if (name === rootEntryName || named?.remote != null) return holder;
+    if (name === rootEntryName || (named?.remote != null && timed.entry.alias !== true)) return holder;
     if (timed.entry.alias !== true) {
       if (found === undefined) return holder;
       const isGone = timed.entry.gone === true;
-      // What has an object now comes with the listing.
-      if (this.#isOurs(found) || (!isGone && !this.#needsNoObject(timed.entry))) return null;
+      // What this machine has not stored yet is newer. And an object that has the name now may not be in the listing yet.
+      const isMade = this.#needsNoObject(timed.entry) || this.#isElse(work, timed.entry, found.ino);
+      if (this.#isOurs(found) || !(isGone || isMade)) return null;
       table.removeName(found);
       work.names.push(name);
       work.attributes.push(found.ino);
       return isGone ? null : undefined;
+    }
+    if (named !== undefined && this.#isImplied(named)) {
+      work.toRemove.push({ inode: named, by: timed });
+      return null;
     }
     const inode = names.find(timed.entry);
     if (inode === undefined) {
@@ -227,6 +228,12 @@ export class ApplyEntries {
     if (found !== undefined) table.removeName(found);
     this.#addName(work, inode.ino, name);
     return null;
+  }
+
+  /** Is another inode of the directory what the entry tells of? */
+  #isElse({ directory }: Work, { id, kind }: MetadataEntry, ino: Ino): boolean {
+    const object = id === undefined ? undefined : this.#o.table.byRemote(kind === 'file' ? 'file' : 'folder', id);
+    return object !== undefined && object.parent === directory && object.ino !== ino;
   }
 
   #needsNoObject({ kind }: Pick<MetadataEntry, 'kind'>): boolean {
@@ -264,18 +271,6 @@ export class ApplyEntries {
     table.transaction(() => this.quietly(add));
   }
 
-  /** Adds the hard links that an inode's entry lists, except names of which a later entry says otherwise. */
-  #addListedNames({ ino }: Inode, { entry, time }: TimedEntry): void {
-    const { table, store, names } = this.#o;
-    for (const place of entry.names ?? []) {
-      const latest = store.entryOf(place.folder, place.name);
-      if (latest !== undefined && latest.entry.alias !== true && compareTimes(latest.time, time) > 0) continue;
-      const directory = isLocalName(place.name) ? names.directoryOf(place) : undefined;
-      if (directory !== undefined && !table.isTaken(directory.ino, place.name))
-        table.addName(ino, directory.ino, place.name);
-    }
-  }
-
   /** By the object, wherever it is by now; else by the name. */
   #rowOf({ directory }: Work, name: string, id: string | null, named: Inode | undefined): Inode | undefined {
     const { table } = this.#o;
@@ -284,35 +279,54 @@ export class ApplyEntries {
     return table.byRemote('file', id) ?? table.byRemote('folder', id) ?? named;
   }
 
-  #apply(work: Work, timed: TimedEntry, row: Inode | undefined): void {
-    const { entry } = timed;
-    const kind = inodeKindOf(entry.kind);
+  /** `isDone`: the row shows the entry already, under another name. */
+  #apply(work: Work, timed: TimedEntry, row: Inode | undefined, isDone = false): void {
+    const { entry, time } = timed;
     if (entry.gone === true) {
-      if (row === undefined || row.name !== entry.name) return;
-      // Whatever it was: what was removed last may have been made and removed without this machine seeing it.
-      if (isSpecial(row)) this.#detach(work, row);
-      else if (row.kind === kind && kind === 'directory' && this.#impliesFolders) work.toRemove.push(row);
+      if (row?.name === entry.name) this.#takeBack(work, row, time, timed);
       return;
     }
-    if (row === undefined) {
-      if (isSpecial({ kind })) this.#insert(work, timed);
-      else if (kind === 'directory' && this.#impliesFolders) work.toMake.push(timed);
-      return;
-    }
-    if (!isSpecial(row)) {
-      if (row.kind === kind) this.#show(work, row, timed);
-    } else if (isSameSpecial(row, specialOf(entry))) this.#show(work, row, timed);
-    else if (isSpecial({ kind }) && row.name === entry.name) {
-      // Another machine has removed the one and made the other: another inode, because the kernel remembers where a link points.
-      this.#detach(work, row);
-      this.#insert(work, timed);
-    }
+    const isShown = row !== undefined && isMadeAs(row, entry);
+    if (isShown && !isDone) this.#show(work, row, timed);
+    // The object may have gone, or lie elsewhere.
+    if (isShown ? row.name === entry.name || row.parent !== work.directory : !this.#needsNoObject(entry)) return;
+    const holder = this.#o.table.child(work.directory, entry.name);
+    // Another machine has removed what has the name here, and made this.
+    if (holder !== undefined && this.#isImplied(holder)) work.toRemove.push({ inode: holder, by: timed });
+    if (holder !== undefined && isSpecial(holder)) this.#detach(work, holder);
+    else if (holder !== undefined) return;
+    if (!isShown && isSpecial({ kind: inodeKindOf(entry.kind) })) this.#insert(work, timed);
+    else if (!isShown) work.toMake.push(timed);
   }
 
-  #detach({ names }: Work, { ino, name }: Inode): void {
-    this.#o.table.update(ino, { parent: null });
-    this.#o.states.remove(ino);
-    names.push(name);
+  #isImplied({ kind }: Inode): boolean {
+    return kind === 'directory' && this.#impliesFolders;
+  }
+
+  /**
+   * Another machine's entry of the name counts no more. What has the name now may be something else than that was: what was
+   * made and removed meanwhile was never seen here.
+   */
+  #takeBack(work: Work, row: Inode, time: LogicalTime, by?: TimedEntry): void {
+    if (isSpecial(row)) this.#detach(work, row);
+    else if (this.#isImplied(row)) work.toRemove.push({ inode: row, ...(by && { by }) });
+    else this.#showDefaults(work, row, time);
+  }
+
+  /** The object was put in the place of the one that had attributes, or is that one with another content. */
+  #showDefaults({ attributes }: Work, { ino, remote, localSize }: Inode, time: LogicalTime): void {
+    const { table, states } = this.#o;
+    // What this machine is about to store is newer.
+    if (remote === null || localSize !== null || states.get(ino) === undefined) return;
+    table.update(ino, { overlay: emptyOverlay });
+    for (const name of table.xattrs.names(ino)) table.xattrs.remove(ino, name);
+    states.reset(ino, time);
+    attributes.push(ino);
+  }
+
+  #detach({ names }: Work, inode: Inode): void {
+    this.#forget(inode);
+    names.push(inode.name);
   }
 
   #insert(work: Work, { entry, time }: TimedEntry): void {
@@ -333,23 +347,15 @@ export class ApplyEntries {
     for (const name of table.xattrs.names(ino)) if (!xattrs.has(name)) table.xattrs.remove(ino, name);
     for (const [name, value] of xattrs) table.xattrs.set(ino, name, value);
     states.put(ino, { place: states.get(ino)?.place ?? null, time, timesSet: entry.mtime !== undefined });
-    this.#addListedNames(row, timed);
+    this.#o.names.addListed(ino, timed);
     attributes.push(ino);
   }
 
-  /** No request: the service has no folders but by their files. */
   async #makeDirectory(work: Work, timed: TimedEntry): Promise<void> {
-    const { table, provider } = this.#o;
+    const { table } = this.#o;
     const { name } = timed.entry;
-    let remote = null;
-    try {
-      remote = await provider.createFolder(work.folder, name, { priority: 'background' });
-    } catch (error) {
-      // A file has come by that name, or a folder of which the next listing tells.
-      if (codeOf(error) === 'exists' || codeOf(error) === 'invalid-name') return;
-      throw error;
-    }
-    const folder = remote;
+    const folder = await this.#directories.make(work.folder, name);
+    if (folder === null) return;
     table.transaction(() =>
       this.quietly(() => {
         if (table.child(work.directory, name) !== undefined || table.byRemote('folder', folder.id) !== undefined)
@@ -361,35 +367,33 @@ export class ApplyEntries {
     );
   }
 
-  async #removeDirectory(work: Work, { ino, remote, name }: Inode): Promise<void> {
-    const { table, provider, states } = this.#o;
-    if (remote === null || table.hasChildren(ino)) return;
-    try {
-      await provider.remove(remote, { priority: 'background', onlyEmpty: true });
-    } catch (error) {
-      // Another client has put a file into it meanwhile.
-      if (codeOf(error) === 'exists') return;
-      throw error;
+  #forget({ ino }: Inode): void {
+    this.#o.table.update(ino, { parent: null, remote: null });
+    this.#o.states.remove(ino);
+  }
+
+  async #removeDirectories(work: Work, list: (directory: Ino) => Promise<void>): Promise<void> {
+    const { table } = this.#o;
+    const forgetBelow = (below: Inode): void => table.transaction(() => this.quietly(() => this.#forget(below)));
+    // Before its first listing has ended, those below it could wait for it.
+    const listing = table.get(work.directory)?.listedAt === null ? null : list;
+    for (const { inode, by } of work.toRemove.splice(0)) {
+      const { ino, name } = inode;
+      const canGo = await this.#directories.remove(inode, listing, forgetBelow);
+      table.transaction(() =>
+        this.quietly(() => {
+          if (canGo && !table.hasChildren(ino)) {
+            this.#forget(inode);
+            work.names.push(name);
+            const named = by && by.entry.gone !== true ? this.#applyName(work, by, undefined) : null;
+            if (by !== undefined && named !== null)
+              this.#apply(work, by, this.#rowOf(work, name, by.entry.id ?? null, named));
+          } else if (by?.entry.gone === true) this.#showDefaults(work, inode, by.time);
+        }),
+      );
     }
-    table.transaction(() =>
-      this.quietly(() => {
-        if (table.hasChildren(ino)) return;
-        table.update(ino, { parent: null, remote: null });
-        states.remove(ino);
-        work.names.push(name);
-      }),
-    );
   }
 }
-
-function isSameSpecial(
-  a: Pick<Inode, 'kind' | 'target' | 'rdev'>,
-  b: Pick<Inode, 'kind' | 'target' | 'rdev'>,
-): boolean {
-  return a.kind === b.kind && a.rdev === b.rdev && Buffer.compare(a.target ?? nothing, b.target ?? nothing) === 0;
-}
-
-const nothing = new Uint8Array();
 
 function isShown(shown: LogicalTime | undefined, time: LogicalTime): boolean {
   return shown !== undefined && compareTimes(shown, time) >= 0;

@@ -4,11 +4,13 @@
  * all names are known, and none of them can be taken for the last.
  */
 import { atOnce, Pieces } from '../../base/event-loop-turns.js';
-import type { MetadataEntry, NamePlace, NewEntry } from '../../metadata/entry.js';
+import type { MetadataEntry, NamePlace, NewEntry, TimedEntry } from '../../metadata/entry.js';
+import { compareTimes } from '../../metadata/logical-time.js';
 import type { MetadataStore } from '../../metadata/store.js';
 import type { RemoteFolder } from '../../providers/provider.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
+import { isLocalName } from '../../tree/local-names.js';
 import type { Named } from '../../tree/name-cache.js';
 import { entryKindOf } from './entry-of-inode.js';
 
@@ -33,6 +35,18 @@ export class CarriedNames {
   removed({ parent, name }: Named): void {
     const folder = parent === null ? undefined : this.#table.get(parent)?.remote?.id;
     if (folder !== undefined) this.#store.remove(folder, name);
+  }
+
+  /** Adds the hard links that an inode's entry lists, except names of which a later entry says otherwise. */
+  addListed(ino: Ino, { entry, time }: TimedEntry): void {
+    const table = this.#table;
+    for (const place of entry.names ?? []) {
+      const latest = this.#store.entryOf(place.folder, place.name);
+      if (latest !== undefined && latest.entry.alias !== true && compareTimes(latest.time, time) > 0) continue;
+      const directory = isLocalName(place.name) ? this.directoryOf(place) : undefined;
+      if (directory !== undefined && !table.isTaken(directory.ino, place.name))
+        table.addName(ino, directory.ino, place.name);
+    }
   }
 
   /** Writes the entries of an inode's further names, or of one, which say where its first name and its object are now. */

@@ -102,6 +102,14 @@ export function specialOf(entry: MetadataEntry): Pick<Inode, 'kind' | 'target' |
   };
 }
 
+/** Is an inode of the kind that the entry tells of? One without an object has its target and numbers, too. */
+export function isMadeAs(inode: Pick<Inode, 'kind' | 'target' | 'rdev'>, entry: MetadataEntry): boolean {
+  if (!isSpecial(inode)) return inode.kind === inodeKindOf(entry.kind);
+  const { kind, target, rdev } = specialOf(entry);
+  const nothing = new Uint8Array();
+  return inode.kind === kind && inode.rdev === rdev && Buffer.compare(inode.target ?? nothing, target ?? nothing) === 0;
+}
+
 export interface AppliedEntry {
   readonly overlay: Overlay;
   readonly xattrs: ReadonlyMap<string, Uint8Array>;

@@ -3,12 +3,17 @@
  * of it is stored, and where it has attributes of its own.
  */
 
+import { lruOf } from '../../base/lru.js';
 import type { Statement } from '../../base/sqlite.js';
 import { entryOnlyPrefix, isEntryOnly } from '../../metadata/held/entry-only.js';
 import type { MetadataStore } from '../../metadata/store.js';
 import type { Ino, Inode } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
+import type { EntryPlace } from './entry-of-inode.js';
 import type { RowStates } from './row-states.js';
+
+/** About 100 bytes each. */
+const REMEMBERED = 10_000;
 
 export interface ImpliedDirectoriesOptions {
   readonly table: InodeTable;
@@ -22,6 +27,8 @@ export class ImpliedDirectories {
   readonly #o: ImpliedDirectoriesOptions;
   readonly #stored: Statement;
   readonly #storedBelow: Statement;
+  /** Directories that lost their last file in this mount. */
+  readonly #hadFiles = lruOf<Ino, true>(REMEMBERED);
 
   constructor(options: ImpliedDirectoriesOptions) {
     this.#o = options;
@@ -39,8 +46,27 @@ export class ImpliedDirectories {
       .pluck();
   }
 
-  /** A row of this machine has changed. Part of the transaction that does it. */
-  changed(before: Pick<Inode, 'parent' | 'remote'> | null, after: Omit<Inode, 'ino'>): void {
+  /**
+   * A row of this machine has changed. Part of the transaction that does it. Answers the place that a directory has left, where other
+   * machines may show it: no listing tells them that it is gone. `place`: where it was.
+   */
+  changed(
+    ino: Ino,
+    before: Omit<Inode, 'ino'> | null,
+    after: Omit<Inode, 'ino'>,
+    place: EntryPlace | null,
+  ): EntryPlace | null {
+    this.#fileChanged(before, after);
+    if (before?.remote?.kind !== 'folder' || place === null) return null;
+    const { parent, remote } = after;
+    const isThere = remote?.kind === 'folder' && remote.parentId === place.folder && remote.name === place.name;
+    if (parent !== null && isThere) return null;
+    // Nobody has seen what was made here a moment ago, and never held a file.
+    const isNew = this.#o.store.isUnwritten(place.folder, place.name) && !this.#hadFiles.has(ino);
+    return isNew ? null : place;
+  }
+
+  #fileChanged(before: Pick<Inode, 'parent' | 'remote'> | null, after: Omit<Inode, 'ino'>): void {
     const { kind } = after;
     if (kind !== 'file' && (kind !== 'directory' || before === null)) return;
     const was = before !== null && isStored(before) ? before.parent : null;
@@ -71,6 +97,7 @@ export class ImpliedDirectories {
       if (at.parent === null || this.#stored.get(at.ino) === 1) return;
       const hasStoredBelow = this.#storedBelow.get(at.ino) === 1;
       if (hasStoredBelow && at.ino !== directory) return;
+      this.#hadFiles.set(at.ino, true);
       if (states.get(at.ino)?.place == null) record(at);
       if (hasStoredBelow) return;
     }

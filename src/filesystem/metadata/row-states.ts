@@ -92,6 +92,12 @@ export class RowStates {
     this.#remove.run(ino);
   }
 
+  /** The inode shows the defaults, as of this time. */
+  reset(ino: Ino, time: LogicalTime): void {
+    this.remove(ino);
+    this.put(ino, { place: null, time });
+  }
+
   /** Inodes that are gone. */
   orphans(): { readonly ino: Ino; readonly place: EntryPlace | null }[] {
     return (this.#orphans.all() as Raw[]).map((raw) => ({ ino: raw.ino, ...stateOf(raw) }));

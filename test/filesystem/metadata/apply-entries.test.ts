@@ -62,7 +62,7 @@ beforeEach(() => {
     applied: () => undefined,
   } as unknown as MetadataStore;
   const provider = new MemoryProvider({ clock: new TestClock() });
-  const names = { find: () => undefined } as unknown as CarriedNames;
+  const names = { find: () => undefined, addListed: () => undefined } as unknown as CarriedNames;
   apply = new ApplyEntries({ table, states, store, provider, names });
   root = table.insert({ parent: null, name: '', kind: 'directory', remote: folderOf('root', null) }).ino;
   const count = (): void => {

@@ -1,0 +1,26 @@
+/** 5sync has no directories but by their files: those that a machine removes or renames go on the others, which listed them, too. */
+import { expect, it } from 'vitest';
+import { long } from '../../support/extent.js';
+import { openWorld } from '../subjects.js';
+import { cleanUpWorlds, joinWorld } from '../world.js';
+
+cleanUpWorlds();
+
+it('directories of 5sync that another machine renames or removes are gone here', long, async () => {
+  const a = await openWorld({ provider: '5sync', binding: 'kernel' });
+  await a.mount();
+  await a.out('mkdir -p x/d/e/f x/r/s y; for d in x/d x/d/e/f x/r x/r/s y x; do echo $d > $d/in; done');
+  await a.umount();
+  const b = await joinWorld(a);
+  await b.mount();
+  const other = await joinWorld(a);
+  await other.mount('--dir-ttl', '1s');
+  for (const world of [b, other]) expect(await world.out('find . -type d | wc -l')).toBe('8');
+  await b.out('mv x/d z; mv y x/y; mv z/e/f z/e/g; rm -r x/r; mkdir z/e/f; mkdir -p n/m; rm -r n');
+  const wanted = await b.out('find . | sort');
+  await b.umount();
+  for (const world of [other, await joinWorld(a)]) {
+    if (!world.isMounted) await world.mount();
+    await expect.poll(() => world.out('find . | sort')).toBe(wanted);
+  }
+});
