@@ -66,7 +66,10 @@ describeEach(subjects, '$provider through $binding', (subject, { it: turn, unles
     );
     // 5sync is asked for changes now and then.
     expect(sent.filter((route) => route !== 'GET /changes')).toEqual([]);
-    const seen = await world.sh('rm a; cat d/l4; stat -c %h d/l4; ls d | wc -l');
+    await world.out('rm a');
+    // With libfuse the kernel has an inode for each name, which keeps its link count for a second.
+    if (isNative(subject)) await expect.poll(() => world.out('stat -c %h d/l4')).toBe('99');
+    const seen = await world.sh('cat d/l4; stat -c %h d/l4; ls d | wc -l');
     expect(seen).toEqual({ code: 0, stdout: 'x\n99\n100\n', stderr: '' });
     const paths = [...world.storedMd5s().keys()];
     expect(paths.toSorted()).toEqual([expect.stringMatching(/^\/d\/l\d+$/), '/d/y']);
