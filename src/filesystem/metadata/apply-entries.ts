@@ -19,7 +19,7 @@ import { EntryDirectories } from './entry-directories.js';
 import { appliedTo, inodeKindOf, isMadeAs, rootEntryName, specialOf } from './entry-of-inode.js';
 import { firstAttributesOf } from './first-attributes.js';
 import { ReturnedNames } from './returned-names.js';
-import type { RowStates } from './row-states.js';
+import { isShown, type RowStates } from './row-states.js';
 import { showName } from './shown-names.js';
 import { type ShownFolder, UnshownEntries, type UnshownEntry } from './unshown-entries.js';
 
@@ -63,7 +63,7 @@ export class ApplyEntries {
     this.#o = options;
     this.#unshown = new UnshownEntries(options.table.sql);
     this.#directories = new EntryDirectories(options);
-    this.#returned = new ReturnedNames(options.table);
+    this.#returned = new ReturnedNames(options);
     options.table.firstAttributes = (directory, rows) => this.#first(directory, rows);
   }
 
@@ -93,6 +93,7 @@ export class ApplyEntries {
     // After the directories are there: names may lie in them.
     for (const timed of work.toFind) await this.#findAndAdd(work, timed, list);
     table.transaction(() => this.quietly(() => this.#retract(work)));
+    if (this.#impliesFolders) work.toRemove.push(...this.#returned.untold(work));
     await this.#removeDirectories(work, list);
     table.transaction(() => {
       this.quietly(() => work.names.push(...this.#returned.giveBack(directory, work.names)));
@@ -393,8 +394,4 @@ export class ApplyEntries {
       );
     }
   }
-}
-
-function isShown(shown: LogicalTime | undefined, time: LogicalTime): boolean {
-  return shown !== undefined && compareTimes(shown, time) >= 0;
 }

@@ -3,17 +3,31 @@
  * the object under a marked name.
  */
 import type { Statement } from '../../base/sqlite.js';
-import type { Ino } from '../../tree/inode.js';
+import type { MetadataStore } from '../../metadata/store.js';
+import type { Ino, Inode } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import { keyOf } from '../../tree/listing.js';
 import { candidate } from '../../tree/local-names.js';
+import type { ShownFolder } from './unshown-entries.js';
+
+export interface ReturnedNamesOptions {
+  readonly table: InodeTable;
+  readonly store: Pick<MetadataStore, 'entryOf'>;
+}
+
+/** Names of a folder that metadata has changed. */
+interface ToldNames extends ShownFolder {
+  readonly names: readonly string[];
+}
 
 export class ReturnedNames {
   readonly #table: InodeTable;
+  readonly #store: Pick<MetadataStore, 'entryOf'>;
   readonly #marked: Statement;
 
-  constructor(table: InodeTable) {
+  constructor({ table, store }: ReturnedNamesOptions) {
     this.#table = table;
+    this.#store = store;
     // The index has the local names: rows without a mark are not read.
     this.#marked = table.sql
       .prepare(
@@ -23,19 +37,41 @@ export class ReturnedNames {
       .pluck();
   }
 
+  /**
+   * Directories under marks of these names that no entry tells of. Where the service has them through their files alone, and there are none,
+   * another machine has removed or replaced them meanwhile: no listing says so.
+   */
+  untold({ directory, folder, names }: ToldNames): { readonly inode: Inode }[] {
+    return this.#markedOf(directory, names).flatMap((inode) => {
+      const said = this.#store.entryOf(folder, inode.remote?.name ?? '')?.entry;
+      const isTold = said?.kind === 'directory' && said.gone !== true;
+      return inode.kind !== 'directory' || isTold ? [] : [{ inode }];
+    });
+  }
+
   /** Gives names that have become free to objects of the directory. Answers the names that mean something else now. */
   giveBack(directory: Ino, freed: readonly string[]): string[] {
     const table = this.#table;
     const free = freed.filter((name) => !table.isTaken(directory, name));
     if (free.length === 0) return [];
     const changed: string[] = [];
-    for (const ino of this.#marked.all(directory, JSON.stringify(free)) as Ino[]) {
-      const { name, remote } = table.get(ino) ?? {};
-      if (name === undefined || remote == null || table.isTaken(directory, remote.name)) continue;
-      if (name !== candidate({ id: keyOf(remote), name: remote.name }, 1)) continue;
+    for (const { ino, name, remote } of this.#markedOf(directory, free)) {
+      if (remote === null || table.isTaken(directory, remote.name)) continue;
       table.update(ino, { name: remote.name });
       changed.push(name, remote.name);
     }
     return changed;
+  }
+
+  /** What is shown under marks of these names. */
+  #markedOf(directory: Ino, names: readonly string[]): Inode[] {
+    if (names.length === 0) return [];
+    const inos = this.#marked.all(directory, JSON.stringify(names)) as Ino[];
+    return inos.flatMap((ino) => {
+      const inode = this.#table.get(ino);
+      if (inode?.remote == null) return [];
+      const { name, remote } = inode;
+      return name === candidate({ id: keyOf(remote), name: remote.name }, 1) ? [inode] : [];
+    });
   }
 }

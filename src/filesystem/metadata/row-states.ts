@@ -1,7 +1,7 @@
 /** What each inode shows: the time of the entry, and where this machine's own entry of it lies. A row for each inode that has one. */
 import type { Sql, Statement } from '../../base/sqlite.js';
 import { entryOnlyPrefix } from '../../metadata/held/entry-only.js';
-import { type LogicalTime, noTime } from '../../metadata/logical-time.js';
+import { compareTimes, type LogicalTime, noTime } from '../../metadata/logical-time.js';
 import type { Ino } from '../../tree/inode.js';
 import type { EntryPlace } from './entry-of-inode.js';
 
@@ -123,4 +123,9 @@ function stateOf({ folder, name, wall, counter, machine, times_set }: Raw): RowS
     place: folder === null || name === null ? null : { folder, name },
     time: wall === 0 ? noTime : { wall, counter, machine },
   };
+}
+
+/** Has an inode that shows `shown` nothing to take from an entry of `time`? */
+export function isShown(shown: LogicalTime | undefined, time: LogicalTime): boolean {
+  return shown !== undefined && compareTimes(shown, time) >= 0;
 }

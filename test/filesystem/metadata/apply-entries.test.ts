@@ -1,5 +1,5 @@
 /** Entries of other machines are applied to the inodes of a folder without keeping the event loop from everything else. */
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { entriesPerTurn } from '../../../src/base/event-loop-turns.js';
 import { openDatabase, type StateDatabase } from '../../../src/base/sqlite.js';
 import { ApplyEntries } from '../../../src/filesystem/metadata/apply-entries.js';
@@ -9,7 +9,8 @@ import { lineOf, type MetadataEntry } from '../../../src/metadata/entry.js';
 import { latestByName } from '../../../src/metadata/merge.js';
 import type { MetadataStore } from '../../../src/metadata/store.js';
 import { MetadataTables } from '../../../src/metadata/tables.js';
-import type { RemoteFile, RemoteFolder } from '../../../src/providers/provider.js';
+import { ProviderError } from '../../../src/providers/errors.js';
+import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../../src/providers/provider.js';
 import { InodeTable } from '../../../src/tree/inode-table.js';
 import { LocalChanges } from '../../../src/tree/listing.js';
 import { mergeListing } from '../../../src/tree/merge.js';
@@ -35,6 +36,8 @@ let table: InodeTable;
 let states: RowStates;
 let tables: MetadataTables;
 let apply: ApplyEntries;
+let store: MetadataStore;
+const names = { find: () => undefined, addListed: () => undefined } as unknown as CarriedNames;
 let root: number;
 /** The turns of the event loop since the beginning. */
 let turns = 0;
@@ -48,7 +51,7 @@ beforeEach(() => {
   tables = new MetadataTables(state.sql);
   tables.machine = 'this';
   lookUps.length = 0;
-  const store = {
+  store = {
     machine: 'this',
     machinesOf: (folder: string) => tables.machinesOf(folder),
     hasEntriesOf: (folder: string) => tables.hasEntriesOf(folder),
@@ -62,7 +65,6 @@ beforeEach(() => {
     applied: () => undefined,
   } as unknown as MetadataStore;
   const provider = new MemoryProvider({ clock: new TestClock() });
-  const names = { find: () => undefined, addListed: () => undefined } as unknown as CarriedNames;
   apply = new ApplyEntries({ table, states, store, provider, names });
   root = table.insert({ parent: null, name: '', kind: 'directory', remote: folderOf('root', null) }).ino;
   const count = (): void => {
@@ -80,16 +82,14 @@ function say(machine: string, ...entries: MetadataEntry[]): void {
   for (const entry of entries) tables.putOthers(machine, 1, [{ entry, line: lineOf(entry) }]);
 }
 
-async function list(...names: string[]): Promise<void> {
+function list(...names: string[]): Promise<void> {
+  return listEntries(names.map((name) => fileOf(name, 'root')));
+}
+
+async function listEntries(entries: readonly RemoteEntry[], impliesFolders = false): Promise<void> {
   const changes = new LocalChanges();
   const order = { changes, since: changes.begin() };
-  await mergeListing(
-    table,
-    root,
-    names.map((name) => fileOf(name, 'root')),
-    order,
-    5000,
-  );
+  await mergeListing(table, root, entries, order, 5000, impliesFolders);
 }
 
 const to = (directory: number) => apply.to(directory, () => Promise.resolve());
@@ -181,4 +181,47 @@ it('of several machines the latest counts, this one among them, and a row that i
   expect(shownOf('f').mode).toBe(0o600);
   expect((await to(root)).attributes).toEqual([table.child(root, 'f')?.ino]);
   expect([shownOf('f').mode, shownOf('g').mode]).toEqual([0o644, 0o755]);
+});
+
+describe('a directory that the service has through its files alone, and that came to the name of a link', () => {
+  const link: Partial<MetadataEntry> = { ...{ kind: 'symlink', target: 'somewhere' }, id: undefined };
+  const marked = 'n (~dn)';
+  const shownNames = () => table.children(root).map(({ name, kind }) => `${name} ${kind}`);
+  let files: number;
+
+  beforeEach(async () => {
+    files = 1;
+    const provider = Object.assign(new MemoryProvider({ clock: new TestClock() }), {
+      remove: () => (files > 0 ? Promise.reject(new ProviderError('exists', 'not empty')) : Promise.resolve()),
+    });
+    Object.assign(provider, { capabilities: { ...provider.capabilities, folders: 'implied' } });
+    apply = new ApplyEntries({ table, states, store, provider, names });
+    say('another', entryOf('root', 'n', link));
+    await to(root);
+    expect(shownNames()).toEqual(['n symlink']);
+    await listEntries([folderOf('n', 'root')], true);
+    expect(shownNames()).toEqual(['n symlink', `${marked} directory`]);
+  });
+
+  it.each<[string, Partial<MetadataEntry>, string[]]>([
+    ['replaced', { kind: 'socket', id: undefined }, ['n socket']],
+    ['removed', { gone: true, id: undefined }, []],
+  ])('goes where it was %s before anything was known of it', async (_, later, wanted) => {
+    files = 0;
+    say('another', entryOf('root', 'n', { ...later, clock: [8, 0] }));
+    await to(root);
+    expect(shownNames()).toEqual(wanted);
+  });
+
+  it('stays as long as it has files', async () => {
+    say('another', entryOf('root', 'n', { kind: 'socket', id: undefined, clock: [8, 0] }));
+    await to(root);
+    expect(shownNames().toSorted()).toEqual([`${marked} directory`, 'n socket']);
+  });
+
+  it('has its name where the link alone was removed', async () => {
+    say('another', entryOf('root', 'n', { gone: true, id: undefined, clock: [8, 0] }));
+    await to(root);
+    expect(shownNames()).toEqual(['n directory']);
+  });
 });
