@@ -7,7 +7,7 @@
  */
 import { entriesPerTurn, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Statement } from '../base/sqlite.js';
-import type { RemoteEntry, RemoteFolder } from '../providers/provider.js';
+import { mayBeSameContent, type RemoteEntry, type RemoteFolder } from '../providers/provider.js';
 import type { Ino, Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { keyOf } from './listing.js';
@@ -53,8 +53,7 @@ export class CopiedFolders {
   }
 }
 
-/** As far as the service tells; a checksum may come later. */
 function isCopy(old: RemoteEntry, now: RemoteEntry): boolean {
   if (old.kind === 'folder' || now.kind === 'folder') return old.kind === now.kind;
-  return old.size === now.size && (old.md5 === null || now.md5 === null || old.md5 === now.md5);
+  return mayBeSameContent(old, now);
 }

@@ -2,7 +2,7 @@
  * The parts of a merge that need no table: the changes that a listing makes to a row, the changes that this mount made while
  * the listing was under way, and the report of a merge.
  */
-import { type RemoteEntry, type RemoteFile, revisionKey } from '../providers/provider.js';
+import { isSameRevision, type RemoteEntry, type RemoteFile } from '../providers/provider.js';
 import type { Ino, Inode } from './inode.js';
 
 /** The changes that a merge made, for caches that must forget the old state. */
@@ -73,7 +73,7 @@ export function rowChanges(known: Inode, entry: RemoteEntry): { fields: Partial<
 
 /** Have the bytes changed? A rename at the provider may change `modified` alone. */
 export function contentChanged(old: RemoteFile, now: RemoteFile): boolean {
-  return revisionKey(old) !== revisionKey(now);
+  return !isSameRevision(old, now);
 }
 
 function sameEntry(a: RemoteEntry, b: RemoteEntry): boolean {

@@ -3,7 +3,7 @@
  * another one. A spool file starts from the revision that its first writer reads.
  */
 import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
-import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { mayBeSameContent, type RemoteFile, revisionKey } from '../../providers/provider.js';
 import { remoteFileOf } from '../../tree/inode.js';
 import { type Core, inodeOf } from '../core/core.js';
 import { type FileState, type Handle, shownRevision } from '../core/open-files.js';
@@ -60,7 +60,7 @@ export function mayKeepPages({ options, readers }: Core, handle: Handle): boolea
 /** The provider moved or renamed the file, maybe under a new id: switches the readers to it. The bytes are the same. */
 export function noteMoved(core: Core, state: FileState, file: RemoteFile): void {
   const { spool, baseReader } = state;
-  if (spool?.base != null && isSameContent(spool.base, file)) {
+  if (spool?.base != null && mayBeSameContent(spool.base, file)) {
     spool.baseMoved(file);
     core.journal.setBase(state.ino, file);
     if (baseReader !== null && baseReader.key !== revisionKey(file)) {
@@ -69,7 +69,7 @@ export function noteMoved(core: Core, state: FileState, file: RemoteFile): void 
     }
   }
   for (const handle of state.handles) {
-    if (handle.pinned === null || handle.isOnOldRevision || !isSameContent(handle.pinned, file)) continue;
+    if (handle.pinned === null || handle.isOnOldRevision || !mayBeSameContent(handle.pinned, file)) continue;
     if (revisionKey(handle.pinned) === revisionKey(file)) {
       handle.pinned = file;
       continue;
@@ -78,9 +78,4 @@ export function noteMoved(core: Core, state: FileState, file: RemoteFile): void 
     pin(core, handle, file);
     handle.hasRead = hasRead;
   }
-}
-
-/** Are these the same bytes, as far as the provider tells? */
-function isSameContent(a: RemoteFile, b: RemoteFile): boolean {
-  return a.size === b.size && a.md5 === b.md5;
 }

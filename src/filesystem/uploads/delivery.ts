@@ -6,7 +6,7 @@ import { codeOf } from '../../base/errors.js';
 import type { Digest } from '../../base/running-digest.js';
 import type { UploadSource } from '../../providers/content.js';
 import { ProviderError } from '../../providers/errors.js';
-import { type RemoteFile, revisionKey, type UploadCheckpoint, type UploadTarget } from '../../providers/provider.js';
+import { isSameRevision, type RemoteFile, type UploadCheckpoint, type UploadTarget } from '../../providers/provider.js';
 import { storedMd5 } from '../../providers/stored-md5.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
 import type { WaitBudget } from '../../providers/wait-budget.js';
@@ -52,7 +52,7 @@ export class Delivery {
   async deliver(ino: Ino, content: Content, isSecondTry = false): Promise<Delivered> {
     const current = await this.#current(inodeOf(this.#core, ino), content);
     const { base } = content.spool;
-    if (current !== null && base !== null && revisionKey(current) === revisionKey(base)) {
+    if (current !== null && base !== null && isSameRevision(current, base)) {
       try {
         return await this.#replace(current, content);
       } catch (error) {

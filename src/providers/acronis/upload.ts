@@ -6,7 +6,7 @@ import type { CallOptions } from '../http/client/call.js';
 import { contentOf } from '../http/transport/content.js';
 import type { NameLocks } from '../name-locks.js';
 import { checkName, mayBeOne } from '../names.js';
-import { type Quota, type RemoteFile, revisionKey, type UploadOptions, type UploadTarget } from '../provider.js';
+import { isSameRevision, type Quota, type RemoteFile, type UploadOptions, type UploadTarget } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { entryOf, type Node } from './entities.js';
 import { maxNameLength } from './namespace.js';
@@ -57,7 +57,7 @@ export class Uploader {
       if (found === undefined) await this.#requireFree(target, lookupOptions);
       const base = found === undefined ? nodes.find(({ uuid }) => uuid === replaces?.id) : undefined;
       const now = base === undefined ? undefined : entryOf(base, parentId);
-      if (now?.kind === 'file' && replaces !== undefined && revisionKey(now) !== revisionKey(replaces))
+      if (now?.kind === 'file' && replaces !== undefined && !isSameRevision(now, replaces))
         throw new ProviderError('revision-changed', 'another client has stored a newer version', { data: {} });
       // The version that is being replaced may hold the same bytes: storing them again does no harm.
       return found !== undefined && found.uuid === replaces?.id && replaces.md5 === md5 ? undefined : found;

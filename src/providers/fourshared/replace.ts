@@ -10,7 +10,13 @@ import { messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import { type RemoteEntry, type RemoteFile, revisionKey, type UploadOptions, type UploadTarget } from '../provider.js';
+import {
+  isSameRevision,
+  type RemoteEntry,
+  type RemoteFile,
+  type UploadOptions,
+  type UploadTarget,
+} from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { announce, type ChunkedCheckpoint } from './checkpoint.js';
 import { toFile } from './entities.js';
@@ -112,7 +118,7 @@ async function renamed(
 
 /** Throws `revision-changed` where another client has stored a newer version of a file that is about to be replaced. */
 export function requireSameRevision(now: RemoteEntry, replaced: RemoteFile): void {
-  if (now.kind === 'file' && revisionKey(now) === revisionKey(replaced)) return;
+  if (now.kind === 'file' && isSameRevision(now, replaced)) return;
   throw new ProviderError('revision-changed', 'another client has stored a newer version', { data: {} });
 }
 
