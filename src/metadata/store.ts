@@ -248,6 +248,12 @@ export class MetadataStore {
     return this.#write({ folder, name, kind: before.entry.kind, gone: true });
   }
 
+  /** This machine says nothing of the name any more; what others say counts. */
+  removeOwn(folder: string, name: string): void {
+    this.#tables.removeOwn(folder, name);
+    this.#writing.changed();
+  }
+
   /** As `remove`, where other machines may show the name without an entry: the removal is noted in any case. */
   removeListed(folder: string, name: string): void {
     const before = latest(this.#tables.entriesOfName(folder, name));

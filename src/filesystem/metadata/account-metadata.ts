@@ -10,7 +10,7 @@
  * each file that they save the mode and owner that it has anyway: that alone makes no entry.
  */
 import { inTurns, turn } from '../../base/event-loop-turns.js';
-import { isSameState, type NamePlace, type NewEntry } from '../../metadata/entry.js';
+import { isSameState, type NamePlace, type NewEntry, type TimedEntry } from '../../metadata/entry.js';
 import { isEntryOnly } from '../../metadata/held/entry-only.js';
 import { compareTimes, type LogicalTime, noTime } from '../../metadata/logical-time.js';
 import { carried, type MetadataStore } from '../../metadata/store.js';
@@ -161,13 +161,26 @@ export class AccountMetadata implements ListedMetadata {
   }
 
   #dropOrphans(): void {
-    for (const { ino, place } of this.#states.orphans()) {
+    for (const { ino, ...state } of this.#states.orphans()) {
+      const { place } = state;
       const entry = place === null ? undefined : this.store.ownEntryOf(place.folder, place.name)?.entry;
       const kind = entry?.kind === 'directory' ? 'folder' : 'file';
       const isHeld = entry?.id !== undefined && this.#table.byRemote(kind, entry.id) !== undefined;
-      if (place !== null && entry !== undefined && !isHeld) this.store.remove(place.folder, place.name);
+      if (place !== null && entry !== undefined && !isHeld) this.#leave(place, state);
       this.#states.remove(ino);
     }
+  }
+
+  /**
+   * An inode is at its place no more, as a listing tells: what is said of it there goes. What was said of the place later than the inode
+   * shows is of what has its name now.
+   */
+  #leave({ folder, name }: EntryPlace, { time }: Pick<RowState, 'time'>): void {
+    const { store } = this;
+    const isLater = (said: TimedEntry | undefined): boolean => said !== undefined && compareTimes(said.time, time) > 0;
+    if (isLater(store.ownEntryOf(folder, name))) return;
+    if (isLater(store.entryOf(folder, name))) store.removeOwn(folder, name);
+    else store.remove(folder, name);
   }
 
   /** The database is about to be closed. */
@@ -299,7 +312,7 @@ export class AccountMetadata implements ListedMetadata {
     if (left !== null && !isSamePlace(left, place)) {
       // The service has the object: a listing may show where.
       if (place === null && inode.remote !== null) return;
-      this.#removeFrom(left, before?.remote ?? inode.remote);
+      this.#removeFrom(left, before?.remote ?? inode.remote, state);
       if (place === null) this.#states.remove(ino);
     }
     if (place === null) return;
@@ -340,8 +353,15 @@ export class AccountMetadata implements ListedMetadata {
   }
 
   /** The name may be another object's by now: then its entry stays. */
-  #removeFrom({ folder, name }: EntryPlace, object: RemoteEntry | null): void {
-    const id = this.store.ownEntryOf(folder, name)?.entry.id;
+  #removeFrom({ folder, name }: EntryPlace, object: RemoteEntry | null, state: RowState | undefined): void {
+    if (state !== undefined && this.#table.isMerging) {
+      this.#leave({ folder, name }, state);
+      return;
+    }
+    const own = this.store.ownEntryOf(folder, name);
+    const id = own?.entry.id;
+    // An entry that is later than what the inode shows is of what has the name now.
+    if (own !== undefined && state?.place != null && compareTimes(own.time, state.time) > 0) return;
     const isOthers = id !== undefined && id !== object?.id;
     if (isOthers && !(isEntryOnly({ id }) && this.#table.byRemote('file', id) === undefined)) return;
     this.store.remove(folder, name);

@@ -99,7 +99,7 @@ export class RowStates {
   }
 
   /** Inodes that are gone. */
-  orphans(): { readonly ino: Ino; readonly place: EntryPlace | null }[] {
+  orphans(): (RowState & { readonly ino: Ino })[] {
     return (this.#orphans.all() as Raw[]).map((raw) => ({ ino: raw.ino, ...stateOf(raw) }));
   }
 
