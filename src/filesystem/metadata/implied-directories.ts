@@ -57,7 +57,8 @@ export class ImpliedDirectories {
     place: EntryPlace | null,
   ): EntryPlace | null {
     this.#fileChanged(before, after);
-    if (before?.remote?.kind !== 'folder' || place === null) return null;
+    // The root has no parent, and stays.
+    if (before?.remote?.kind !== 'folder' || before.parent === null || place === null) return null;
     const { parent, remote } = after;
     const isThere = remote?.kind === 'folder' && remote.parentId === place.folder && remote.name === place.name;
     if (parent !== null && isThere) return null;

@@ -24,3 +24,13 @@ it('directories of 5sync that another machine renames or removes are gone here',
     await expect.poll(() => world.out('find . | sort')).toBe(wanted);
   }
 });
+
+it("the mode of the account's own directory is not taken for that of one that has gone, whatever changes in it", async () => {
+  const a = await openWorld({ provider: '5sync', binding: 'kernel' });
+  await a.mount();
+  await a.out('chmod 750 .; mkdir d; echo x > x; mv x d/x; sync .; touch -d @1000000000 .; rm -r d; echo y > y');
+  await a.umount();
+  const b = await joinWorld(a);
+  await b.mount();
+  expect(await b.out('stat -c %a .; ls')).toBe('750\ny');
+});
