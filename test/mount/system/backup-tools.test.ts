@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect } from 'vitest';
 import { describeEach, openWorld, overKernel } from '../subjects.js';
-import { cleanUpWorlds, type World } from '../world.js';
+import { cleanUpWorlds, joinWorld, type World } from '../world.js';
 
 const isThere = (program: string): boolean => {
   try {
@@ -18,6 +18,17 @@ const isThere = (program: string): boolean => {
 const source = `
   mkdir -p "$TOP/src/deep/er"; cd "$TOP/src"; for i in $(seq 40); do echo "file $i" > deep/f$i; done
   head -c 3000000 /dev/urandom > deep/er/large; cd "$OLDPWD"`;
+
+/** Restores on another machine, whose mount is read-only, into a directory that then has the tree under its whole path. */
+async function restore(world: World, command: string): Promise<string> {
+  const source = `${world.directory}/src`;
+  await world.umount();
+  const other = await joinWorld(world);
+  await other.mount('--read-only');
+  return await other.out(
+    `mkdir "$TOP/back"; cd "$TOP/back"; ${command} > /dev/null; diff -r ${source} ./${source} && echo same`,
+  );
+}
 
 describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
   cleanUpWorlds();
@@ -41,6 +52,11 @@ describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
             $restic backup "$TOP/src"; $restic forget --keep-last 1 --prune; $restic check --read-data
             $restic restore latest --target "$TOP/back"; diff -r "$TOP/src" "$TOP/back$TOP/src" && echo same`),
         ).toMatch(/same$/);
+        const restored = await restore(
+          world,
+          `RESTIC_PASSWORD=secret restic -q --no-cache -r "$MNT/repo" --no-lock restore latest --target .`,
+        );
+        expect(restored).toBe('same');
         expect((await world.log()).match(/unexpected|malformed/)).toBeNull();
       },
     );
@@ -55,6 +71,8 @@ describeEach(overKernel, 'on $provider', (subject, { it, unless }) => {
           borg create repo::two "$TOP/src"; borg delete repo::one; borg compact repo; borg check --verify-data repo
           mkdir "$TOP/back"; cd "$TOP/back"; borg extract "$OLDPWD/repo::two"; diff -r "$TOP/src" "$TOP/back$TOP/src" && echo same`),
     ).toMatch(/same$/);
+    const extracting = `BORG_BASE_DIR="$TOP/borg" BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes borg --bypass-lock extract "$MNT/repo::two"`;
+    expect(await restore(world, extracting)).toBe('same');
   });
 
   it('rsync keeps a snapshot a day by --link-dest: what has not changed is one inode, and costs no upload', async () => {
