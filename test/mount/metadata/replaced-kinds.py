@@ -1,7 +1,7 @@
-"""Gives names to things of each kind, and then to things of each other kind: `replaced-kinds.py ROUND`, in the directory of the names.
+"""Gives names to things of each kind, and then to things of each other kind: `replaced-kinds.py ROUND SHARE`, in the directory of the names.
 
 Round 1 makes everything, round 2 replaces it, round 3 leaves it, removes it, renames it or replaces it again. `replaced-kinds.py look`
-prints what is there.
+prints what is there. Of the pairs of kinds it has one in SHARE.
 """
 import os, shutil, socket, stat, sys
 
@@ -85,12 +85,14 @@ def look():
         print(group)
 
 
-def main(what):
+def main(what, share='1'):
     if what == 'look':
         return look()
     turn = int(what)
     for one, before in enumerate(KINDS):
         for two, after in enumerate(KINDS):
+            if (one + two) % int(share) != 0:
+                continue
             top = f'{before}-{after}'
             if turn == 1:
                 os.mkdir(top)
@@ -110,4 +112,4 @@ def main(what):
             os.chdir('..')
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])
