@@ -13,7 +13,7 @@ import { codeOf, messageOf } from '../base/errors.js';
 import { entriesPerTurn, forEachInTurns, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Log } from '../base/log.js';
 import { ProviderError } from '../providers/errors.js';
-import { type Provider, type RemoteFile, revisionKey, YOUNG_MS } from '../providers/provider.js';
+import { isSameRevision, type Provider, type RemoteFile, revisionKey, YOUNG_MS } from '../providers/provider.js';
 import { type EntryLine, timeOf } from './entry.js';
 import type { HiddenFolder } from './hidden-folder.js';
 import { type LogicalTime, laterOf, noTime } from './logical-time.js';
@@ -189,7 +189,7 @@ export class MetadataReader {
         if (file === null) continue;
         tables.setFile(pack, null);
         tables.noteChange(pack);
-      } else if (file === null || revisionKey(now) !== revisionKey(file)) {
+      } else if (file === null || !isSameRevision(now, file)) {
         // Our upload whose answer was lost, or another machine's.
         const isOurs = sent.some(({ size, md5 }) => size === now.size && (now.md5 ?? md5).toLowerCase() === md5);
         if (!isOurs) {
