@@ -15,6 +15,7 @@ import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../../tree/i
 import type { Relocation } from '../content/relocation.js';
 import { conflictName, otherName } from '../core/conflict-name.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
+import { disposeRemote } from '../core/dispose-remote.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState } from '../core/open-files.js';
 import { type NameHolder, nameHolder } from './name-holder.js';
@@ -59,6 +60,7 @@ export class Delivery {
         // Probably removed or replaced since it was confirmed: ask for the current state, once.
         const isOther = ['not-found', 'revision-changed', 'exists'].includes(codeOf(error) ?? '');
         if (!isOther || isSecondTry) throw error;
+        if (codeOf(error) === 'exists') await this.#removeRepeats(ino, content.state, content);
         return this.deliver(ino, content, true);
       }
     }
@@ -105,8 +107,13 @@ export class Delivery {
     }
   }
 
-  /** If one of our own attempts has stored a file under the name, that file becomes the remote side of the inode. */
-  async adoptStoredAttempt(inode: Inode, { attempts }: FileState): Promise<void> {
+  /**
+   * If one of our own attempts has stored a file under the name, that file becomes the remote side of the inode. Where it is a second one
+   * beside the version that it was to replace, it goes: that version is still the base, and the content is still here.
+   */
+  async adoptStoredAttempt(inode: Inode, state: FileState): Promise<void> {
+    if (await this.#removeRepeats(inode.ino, state)) return;
+    const { attempts } = state;
     const { table, directories } = this.#core;
     const parent = inode.parent === null ? undefined : table.get(inode.parent);
     if (parent?.remote == null) return;
@@ -119,6 +126,29 @@ export class Delivery {
       table.update(inode.ino, { remote: holder });
     });
     directories.changes.note('file', holder.id);
+  }
+
+  /** Removes what our attempts have stored beside the remote file of an inode, under the same name. False: that file is not there. */
+  async #removeRepeats(
+    ino: Ino,
+    { attempts }: FileState,
+    { signal, waitBudget }: Partial<Content> = {},
+  ): Promise<boolean> {
+    const { table, provider } = this.#core;
+    const inode = inodeOf(this.#core, ino);
+    const old = remoteFileOf(inode);
+    const folder = inode.parent === null ? null : remoteFolderOf(inodeOf(this.#core, inode.parent));
+    if (old === null || folder === null) return false;
+    const named = (await provider.list(folder, { signal, waitBudget })).filter(({ name }) => name === old.name);
+    if (!named.some(({ id }) => id === old.id)) return false;
+    for (const other of named) {
+      if (other.kind !== 'file' || other.id === old.id) continue;
+      // It was written to: it is a file of its own.
+      if ((table.byRemote('file', other.id)?.localSize ?? null) !== null) continue;
+      if (!attempts.has(await storedMd5(provider, other, signal))) continue;
+      await this.#orphans.remove(other, () => disposeRemote(this.#core, other, { signal }));
+    }
+    return true;
   }
 
   /**
