@@ -66,6 +66,8 @@ export class Directories {
   readonly #incomplete = new Map<Ino, number>();
   /** By `#time`. */
   #offlineUntil = 0;
+  /** See `#lookOut`. */
+  #lookout: Promise<void> | null = null;
   readonly #stale: StaleListings;
 
   constructor(options: DirectoriesOptions) {
@@ -106,9 +108,23 @@ export class Directories {
     if (freshness === 'serve') return;
     if (!this.wasListed(ino)) return this.refresh(ino, 'foreground', caller?.signal);
     if (this.#time.now() < this.#offlineUntil && !this.#unsettled.has(ino)) return;
-    if (freshness === 'refresh')
-      return this.#withTimeout(this.#tryRefresh(ino, 'foreground', caller?.signal), REFRESH_TIMEOUT_MS);
-    this.#stale.served(ino);
+    if (freshness !== 'refresh') return this.#stale.served(ino);
+    if (this.#isOut()) return this.#lookOut(ino);
+    return this.#withTimeout(this.#tryRefresh(ino, 'foreground', caller?.signal), REFRESH_TIMEOUT_MS);
+  }
+
+  /** Has the service given no answer for so long that nobody waits for it who can be served an older listing? */
+  #isOut(): boolean {
+    const { outage } = this.#options.provider.metrics();
+    return outage !== null && this.#options.clock.now() - outage.since >= REFRESH_TIMEOUT_MS;
+  }
+
+  /** During an outage: asks for one of the listings that are looked at, and so learns that the service is back. */
+  #lookOut(ino: Ino): void {
+    if (this.#lookout !== null || this.#time.now() < this.#offlineUntil) return;
+    this.#lookout = this.#tryRefresh(ino, 'background').finally(() => {
+      this.#lookout = null;
+    });
   }
 
   /** Has `ino` been listed, in an earlier mount perhaps, so that all that was known of it can be served? */

@@ -100,6 +100,8 @@ export class MemoryProvider implements Provider {
   /** Bytes of parts that the server took. */
   takenBytes = 0;
   #offline = false;
+  /** What `metrics` tells. */
+  outage: RequestMetrics['outage'] = null;
   readonly #o: MemoryProviderOptions;
   readonly #plans = new Map<Method, Plan[]>();
 
@@ -285,7 +287,7 @@ export class MemoryProvider implements Provider {
   }
 
   metrics(): RequestMetrics {
-    return { total: this.calls.length, byRoute: {}, outcomes: {}, rateLimit: null, outage: null };
+    return { total: this.calls.length, byRoute: {}, outcomes: {}, rateLimit: null, outage: this.outage };
   }
 
   close(): Promise<void> {

@@ -140,6 +140,25 @@ describe('without the provider', () => {
     expect(m.provider.counts()).toEqual({ list: 1 });
   });
 
+  it('nobody waits for a known folder once the service has been silent for a while, and it is seen when it is back', async () => {
+    const m = await mounted({ ttl: 1000 }, (provider) => {
+      for (const name of ['a/f', 'b/f', 'c/f']) provider.other.put(name, '');
+    });
+    for (const name of ['', 'a', 'b', 'c']) await m.names(name);
+    m.clock.advance(60_000);
+    // Requests are tried again and again for a minute.
+    const gate = m.provider.gate('list');
+    m.provider.outage = { since: m.clock.now(), error: 'no connection' };
+    m.clock.advance(5_000);
+    m.provider.counts();
+    for (const name of ['', 'a', 'b', 'c', '']) expect(await m.names(name)).not.toEqual([]);
+    expect(m.provider.counts()).toEqual({ list: 1 });
+    m.provider.other.put('b/new', '');
+    m.provider.outage = null;
+    gate.open();
+    await expect.poll(() => m.names('b')).toEqual(['f', 'new']);
+  });
+
   it('and while it does not answer, a known folder is served after a while', async () => {
     const m = await mounted({ ttl: 1000 }, (provider) => provider.other.put('a', ''));
     await m.names();
