@@ -95,6 +95,8 @@ export interface UploadSource {
    * settled. Missing where there is no such file.
    */
   readonly whileOpen?: WhileOpen;
+  /** Called at the end of each request that was to bring a part of it: may any of that have reached the service? */
+  onOutcome?(mayHaveArrived: boolean): void;
   /** Lower-case hex md5 of the whole content, computed once. */
   md5(): Promise<string>;
 }

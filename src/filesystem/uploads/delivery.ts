@@ -10,6 +10,7 @@ import { isSameRevision, type RemoteFile, type UploadCheckpoint, type UploadTarg
 import { storedMd5 } from '../../providers/stored-md5.js';
 import { isTemporaryName } from '../../providers/temporary-names.js';
 import type { WaitBudget } from '../../providers/wait-budget.js';
+import { NOT_SENT } from '../../spool/journal.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import { type Ino, type Inode, remoteFileOf, remoteFolderOf } from '../../tree/inode.js';
 import type { Relocation } from '../content/relocation.js';
@@ -51,7 +52,7 @@ export class Delivery {
   }
 
   async deliver(ino: Ino, content: Content, isSecondTry = false): Promise<Delivered> {
-    const current = await this.#current(inodeOf(this.#core, ino), content);
+    const current = await this.#current(inodeOf(this.#core, ino), content, isSecondTry);
     const { base } = content.spool;
     if (current !== null && base !== null && isSameRevision(current, base)) {
       try {
@@ -198,18 +199,22 @@ export class Delivery {
     await this.#orphans.clear(target, signal);
     const attempt = await digest();
     // The last one is of this very content.
-    state.attempts.delete(attempt.md5);
+    const isFirst = !state.attempts.delete(attempt.md5);
     state.attempts.add(attempt.md5);
     let isNoted = false;
+    const outcomes: boolean[] = [];
     // The row of a file that was unlinked meanwhile is gone, and must not come back.
     const noteSending = (checkpoint?: UploadCheckpoint): void => {
       isNoted = true;
       if (!state.unlinked) journal.sending(state.ino, state.attempts, checkpoint);
     };
     // One entry in the journal for both, where the provider has a checkpoint before it asks for the first byte.
-    const source = beforeFirstRead(spool.source(digest), () => {
-      if (!isNoted) noteSending();
-    });
+    const source = {
+      ...beforeFirstRead(spool.source(digest), () => {
+        if (!isNoted) noteSending();
+      }),
+      onOutcome: (mayHaveArrived: boolean) => void outcomes.push(mayHaveArrived),
+    };
     if (source.size === 0) noteSending();
     const uploading = provider.upload(target, source, {
       signal,
@@ -228,6 +233,12 @@ export class Delivery {
     try {
       return await uploading;
     } catch (error) {
+      // Nothing of it has left this machine: then nobody need ask the service for it when the name changes.
+      if (isFirst && (!isNoted || (outcomes.length > 0 && !outcomes.includes(true)))) {
+        state.attempts.delete(attempt.md5);
+        if (isNoted && !state.unlinked)
+          journal.setAttempts(state.ino, state.attempts.size === 0 ? [] : [...state.attempts, NOT_SENT]);
+      }
       // The provider stored a damaged copy: the next attempt will find it there and must know it as our own.
       const damaged = error instanceof ProviderError ? error.data.storedMd5 : undefined;
       if (typeof damaged === 'string') {
@@ -241,9 +252,13 @@ export class Delivery {
 
   /**
    * The remote file that is about to be replaced, as it is now; null if there is none (any more). If another client
-   * renamed or moved it, the inode follows.
+   * renamed or moved it, the inode follows. `isDoubtful`: what is known of it has just turned out to be outdated.
    */
-  async #current(inode: Inode, { state, spool, signal, waitBudget }: Content): Promise<RemoteFile | null> {
+  async #current(
+    inode: Inode,
+    { state, spool, signal, waitBudget }: Content,
+    isDoubtful: boolean,
+  ): Promise<RemoteFile | null> {
     const { table, provider, directories, clock } = this.#core;
     const known = remoteFileOf(inode) ?? this.#movedBase(spool.base);
     if (known === null) return null;
@@ -254,7 +269,7 @@ export class Delivery {
       (age >= 0 && age < within) || (inode.parent !== null && directories.isFresh(inode.parent, within));
     // After an upload with an unknown result the known revision may be outdated. A file that its folder no longer lists
     // may be anywhere.
-    if (isConfirmed && inode.remote !== null && state.attempts.size === 0) return known;
+    if (isConfirmed && inode.remote !== null && state.attempts.size === 0 && !isDoubtful) return known;
     try {
       const found = await provider.stat(
         { kind: 'file', id: known.id, parentId: known.parentId },

@@ -270,7 +270,7 @@ describe('after the process died while a file was being written', () => {
     await m.write(handle, 'half');
     const revived = await m.crash();
     expect(await revived.pending()).toEqual(['/a failed']);
-    const upload = revived.provider.gate('upload');
+    const upload = revived.provider.gate('upload', 'after');
     revived.fs.retryFailed();
     await upload.reached;
     // Its upload is cancelled, and then the process dies.

@@ -66,6 +66,10 @@ export class RepeatedRequest<T> {
   #renewals = 0;
   /** A try may have been carried out, and only its answer was lost. */
   #isUncertain = false;
+  /** The present try has its slot at the host. */
+  #isUnderWay = false;
+  /** A try has reached the service, or may have. */
+  #mayHaveArrived = false;
 
   constructor(
     context: RepeatContext,
@@ -86,9 +90,20 @@ export class RepeatedRequest<T> {
 
   /** Rejects with a `ProviderError`. */
   async run(attempt: (begin: Begin) => Promise<T>): Promise<T> {
+    try {
+      const answer = await this.#run(attempt);
+      this.#mayHaveArrived = true;
+      return answer;
+    } finally {
+      this.#call.content?.onOutcome?.(this.#mayHaveArrived);
+    }
+  }
+
+  async #run(attempt: (begin: Begin) => Promise<T>): Promise<T> {
     this.#requireTimeForLookup();
     for (;;) {
       this.#tries++;
+      this.#isUnderWay = false;
       let failure: TryFailure;
       try {
         const answer = await attempt(this.#begin);
@@ -118,6 +133,7 @@ export class RepeatedRequest<T> {
   readonly #begin: Begin = () => {
     const { deadlineMs, stallMs } = this.#context;
     const now = this.#time.now();
+    this.#isUnderWay = true;
     this.#begunAt ??= now;
     // Idempotent requests get a little time in any case: they confirm a change that is done (what has been stored?).
     if (Number.isNaN(this.#deadline)) this.#deadline = now + Math.max(this.#allowedMs, deadlineMs * MIN_LOOKUP_SHARE);
@@ -131,6 +147,7 @@ export class RepeatedRequest<T> {
 
   #note({ repeat, transferMs }: TryFailure): void {
     this.#transferMs += transferMs;
+    if (this.#isUnderWay && repeat !== 'safely') this.#mayHaveArrived = true;
     if (repeat === 'never') this.#spend();
     if (repeat === 'uncertain') this.#isUncertain = true;
   }

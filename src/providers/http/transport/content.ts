@@ -29,5 +29,6 @@ export function contentOf(
     },
     ...(whileOpen !== undefined && { inFile: { whileOpen, head, offset, length, tail } }),
     ...(onProgress !== undefined && { onProgress }),
+    ...(source.onOutcome !== undefined && { onOutcome: source.onOutcome.bind(source) }),
   };
 }

@@ -17,6 +17,8 @@ export interface Content {
   readonly inFile?: FileContent;
   /** Called with the number of bytes that this try has handed to the socket so far. */
   onProgress?(sent: number): void;
+  /** See `UploadSource`. */
+  onOutcome?(mayHaveArrived: boolean): void;
 }
 
 /** `head`, then `length` bytes of a file from `offset`, then `tail`. */
