@@ -131,7 +131,11 @@ export class Uploader {
     if (old === undefined || old.id === record.id) {
       if (old !== undefined) this.#overwriting ??= 'version';
     } else if (normalPath(old.parentId) === place.folder && sameName(old.name, place.name)) {
-      await this.#removeOld(place, old, record, await source.md5(), call);
+      await this.#removeOld(place, old, record, await source.md5(), call).catch((error: unknown) => {
+        // Both may be there. Whoever gives the name up has to see the new one too.
+        this.#catalog.put(record);
+        throw error;
+      });
     }
     this.#catalog.put(record);
     return fileOf(record);
