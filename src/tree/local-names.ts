@@ -96,6 +96,14 @@ export function candidate({ id, name }: NamedObject, round: number): string {
   return round === 0 ? plain : marked(plain, round === 1 ? id : `${id}.${round - 1}`);
 }
 
+/** So many marked names are looked at: one beyond is for an object whose marks others have for names. */
+const ROUNDS = 4;
+
+/** Is it a local name that `assignLocalNames` makes of the object's own? */
+export function isLocalNameOf(object: NamedObject, name: string): boolean {
+  return Array.from({ length: ROUNDS }, (_, round) => candidate(object, round)).includes(name);
+}
+
 /** Can a directory hold this very name? */
 export function isLocalName(name: string): boolean {
   return (

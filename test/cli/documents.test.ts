@@ -48,6 +48,8 @@ const foreign: readonly string[] = [
   // rsync, and the scripts of this repository.
   ...['--inplace', '--long', '--arch', '--quick', '--only', '--tls', '--no-validators', '--shots'],
   ...['--entries', '--folders', '--one-answer'],
+  // restic and borg.
+  ...['--no-lock', '--bypass-lock'],
   // Node.js and V8.
   ...['--max-semi-space-size', '--always-sparkplug', '--interrupt-budget'],
   // Any option.

@@ -2,6 +2,8 @@
 import { mayBecome } from '../../providers/names.js';
 import type { RemoteEntry } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
+import { keyOf } from '../../tree/listing.js';
+import { isLocalNameOf } from '../../tree/local-names.js';
 import type { Core } from '../core/core.js';
 
 export interface NameHolder {
@@ -29,10 +31,14 @@ export function nameHolder(
   return { entry: alike.find((entry) => !isKnown(core, ino, entry)) ?? null, isOtherName: true };
 }
 
-/** Did a program give the object another name than the service has? */
-function isShownOtherwise({ table }: Core, ino: Ino, { kind, id, name }: RemoteEntry): boolean {
-  const row = table.byRemote(kind, id);
-  return row !== undefined && row.ino !== ino && row.parent !== null && row.name !== name;
+/**
+ * Did a program give the object another name than the service has? Not where it only has a mark, because its name is taken here: then it
+ * may be what an upload has stored whose answer was lost.
+ */
+function isShownOtherwise({ table }: Core, ino: Ino, entry: RemoteEntry): boolean {
+  const row = table.byRemote(entry.kind, entry.id);
+  const object = { id: keyOf(entry), name: entry.name };
+  return row !== undefined && row.ino !== ino && row.parent !== null && !isLocalNameOf(object, row.name);
 }
 
 function isKnown({ table }: Core, ino: Ino, { kind, id }: RemoteEntry): boolean {

@@ -13,11 +13,15 @@ describeEach(protocols, 'without a network, files of $provider', (subject, { it 
     expect(await world.out('mkdir e; cat d/known; ls e')).toBe('known');
     await world.sandbox.close();
     await world.out('echo one > d/a; echo two > d/b; head -c 3000000 /dev/zero > d/c; : > d/empty');
+    // What is broken off while it connects may have reached the service: then it is asked, in vain.
+    const again = 'again() { for i in 1 2 3 4 5 6; do "$@" && return; done; }; ';
     // Each has been tried, or has waited for one that was.
     await expect.poll(async () => (await world.status()).outage?.error).toMatch(/ECONNREFUSED/);
     await expect.poll(async () => (await world.status()).pending.length).toBe(4);
-    expect(await world.out('mv d/a d/a2; mv d/b e/b2; mv d/c d/a2; rm d/empty; ls d e; stat -c %s d/a2')).toBe(
-      'd:\na2\nknown\n\ne:\nb2\n3000000',
-    );
+    expect(
+      await world.out(
+        `${again}again mv d/a d/a2; again mv d/b e/b2; again mv d/c d/a2; again rm d/empty; ls d e; stat -c %s d/a2`,
+      ),
+    ).toBe('d:\na2\nknown\n\ne:\nb2\n3000000');
   });
 });
