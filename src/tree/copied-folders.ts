@@ -7,7 +7,8 @@
  */
 import { entriesPerTurn, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Statement } from '../base/sqlite.js';
-import { mayBeSameContent, type RemoteEntry, type RemoteFolder } from '../providers/provider.js';
+import type { RemoteEntry, RemoteFolder } from '../providers/provider.js';
+import { mayBeSameContent } from '../providers/revision.js';
 import type { Ino, Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { keyOf } from './listing.js';

@@ -2,7 +2,8 @@
  * The parts of a merge that need no table: the changes that a listing makes to a row, the changes that this mount made while
  * the listing was under way, and the report of a merge.
  */
-import { isSameRevision, type RemoteEntry, type RemoteFile } from '../providers/provider.js';
+import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
+import { isSameRevision } from '../providers/revision.js';
 import type { Ino, Inode } from './inode.js';
 
 /** The changes that a merge made, for caches that must forget the old state. */

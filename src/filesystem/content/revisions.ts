@@ -3,7 +3,8 @@
  * another one. A spool file starts from the revision that its first writer reads.
  */
 import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
-import { mayBeSameContent, type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { mayBeSameContent } from '../../providers/revision.js';
 import { remoteFileOf } from '../../tree/inode.js';
 import { type Core, inodeOf } from '../core/core.js';
 import { type FileState, type Handle, shownRevision } from '../core/open-files.js';

@@ -131,11 +131,9 @@ export class Uploader {
     if (old === undefined || old.id === record.id) {
       if (old !== undefined) this.#overwriting ??= 'version';
     } else if (normalPath(old.parentId) === place.folder && sameName(old.name, place.name)) {
-      await this.#removeOld(place, old, record, await source.md5(), call).catch((error: unknown) => {
-        // Both may be there. Whoever gives the name up has to see the new one too.
-        this.#catalog.put(record);
-        throw error;
-      });
+      // Also where it fails: both may be there, and whoever gives the name up has to see the new one too.
+      const removing = this.#removeOld(place, old, record, await source.md5(), call);
+      await removing.finally(() => this.#catalog.put(record));
     }
     this.#catalog.put(record);
     return fileOf(record);

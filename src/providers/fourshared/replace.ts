@@ -10,13 +10,8 @@ import { messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import {
-  isSameRevision,
-  type RemoteEntry,
-  type RemoteFile,
-  type UploadOptions,
-  type UploadTarget,
-} from '../provider.js';
+import type { RemoteEntry, RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
+import { isSameRevision } from '../revision.js';
 import type { FourSharedApi } from './api.js';
 import { announce, type ChunkedCheckpoint } from './checkpoint.js';
 import { toFile } from './entities.js';

@@ -164,3 +164,22 @@ describe('a spool directory that was damaged', () => {
     expect(m.provider.other.tree()).toEqual({ a: 'good', b: 'something else' });
   });
 });
+
+describe('contents that wait for their upload, and are on the disk already', () => {
+  it.each(['the mount that wrote them', 'the next one'])('cost the end of %s no sync each', async (which) => {
+    const synced: number[] = [];
+    const options = { writeBack: true, syncFile: async (fd: number) => void synced.push(fd) };
+    let m = await mounted(options);
+    m.fs.uploader.pause();
+    for (let i = 0; i < 20; i++) await m.put(`f${i}`, `content ${i}`);
+    if (which === 'the next one') {
+      m = await m.crash(options);
+      m.provider.offline = true;
+    }
+    await m.fs.uploader.interrupt();
+    expect(synced).toEqual([]);
+    const revived = await m.crash();
+    await revived.fs.uploader.drain();
+    expect(Object.keys(revived.provider.other.tree())).toHaveLength(20);
+  });
+});

@@ -85,26 +85,6 @@ describe('with write-back, after the process died', () => {
     expect(revived.provider.other.tree()).toEqual({ a: 'x'.repeat(5000) });
   });
 
-  it.each(['the mount that wrote them', 'the next one'])(
-    'many contents that are on the disk already cost the end of %s no sync each',
-    async (which) => {
-      const synced: number[] = [];
-      const options = { writeBack: true, syncFile: async (fd: number) => void synced.push(fd) };
-      let m = await mounted(options);
-      m.fs.uploader.pause();
-      for (let i = 0; i < 20; i++) await m.put(`f${i}`, `content ${i}`);
-      if (which === 'the next one') {
-        m = await m.crash(options);
-        m.provider.offline = true;
-      }
-      await m.fs.uploader.interrupt();
-      expect(synced).toEqual([]);
-      const revived = await m.crash();
-      await revived.fs.uploader.drain();
-      expect(Object.keys(revived.provider.other.tree())).toHaveLength(20);
-    },
-  );
-
   it('no part of an older content is taken for one of a newer', async () => {
     const m = await mounted({ writeBack: true, provider: { partBytes: 1000 } });
     const handle = await m.create('a');
