@@ -203,7 +203,8 @@ export class Delivery {
     const isFirst = !state.attempts.delete(attempt.md5);
     state.attempts.add(attempt.md5);
     let isNoted = false;
-    const outcomes: boolean[] = [];
+    /** May a part of it have reached the service? Null: no request was to bring one. */
+    let mayBeThere: boolean | null = null;
     // The row of a file that was unlinked meanwhile is gone, and must not come back.
     const noteSending = (checkpoint?: UploadCheckpoint): void => {
       isNoted = true;
@@ -214,7 +215,9 @@ export class Delivery {
       ...beforeFirstRead(spool.source(digest), () => {
         if (!isNoted) noteSending();
       }),
-      onOutcome: (mayHaveArrived: boolean) => void outcomes.push(mayHaveArrived),
+      onOutcome: (mayHaveArrived: boolean) => {
+        mayBeThere = mayBeThere === true || mayHaveArrived;
+      },
     };
     if (source.size === 0) noteSending();
     const uploading = provider.upload(target, source, {
@@ -235,7 +238,7 @@ export class Delivery {
       return await uploading;
     } catch (error) {
       // Nothing of it has left this machine: then nobody need ask the service for it when the name changes.
-      if (isFirst && (!isNoted || (outcomes.length > 0 && !outcomes.includes(true)))) {
+      if (isFirst && (!isNoted || mayBeThere === false)) {
         state.attempts.delete(attempt.md5);
         if (isNoted && !state.unlinked)
           journal.setAttempts(state.ino, state.attempts.size === 0 ? [] : [...state.attempts, NOT_SENT]);
