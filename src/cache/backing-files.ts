@@ -5,7 +5,7 @@
 import { BackingFile } from '../spool/backing-file.js';
 import type { CachedRevision } from './cached-revision.js';
 
-/** The largest share of the cache's limit that backing files may take: the rest goes on taking new blocks. */
+/** The largest share of the cache's limit that backing files may take. The rest is left for new blocks. */
 const MAX_SHARE = 1 / 2;
 
 export class BackingFiles {
@@ -22,7 +22,7 @@ export class BackingFiles {
     return this.#attached.has(key);
   }
 
-  /** Bytes of files that left the cache and are still open: they take disk space that the cache cannot free. */
+  /** Bytes of files that the cache has dropped and that are still open. The cache cannot free their disk space. */
   get detachedBytes(): number {
     let bytes = 0;
     for (const file of this.#detached) bytes += file.size;
@@ -48,7 +48,7 @@ export class BackingFiles {
     return this.#bytes() + size <= this.#limit * MAX_SHARE;
   }
 
-  /** A spool file that is open as a backing file becomes the cache's. Its users keep it. */
+  /** Turns a spool file that is open as a backing file into the cache's file. Its users keep it. */
   adopt(file: BackingFile, key: string, size: number): void {
     file.owner = 'cache';
     file.key = key;
@@ -57,7 +57,7 @@ export class BackingFiles {
     this.#attached.set(key, file);
   }
 
-  /** The cache's file of a revision becomes a spool file. Its users keep it. Null: it is not open as a backing file. */
+  /** Turns the cache's file of a revision into a spool file. Its users keep it. Null if it is not open as a backing file. */
   moveToSpool(key: string): BackingFile | null {
     const file = this.#attached.get(key);
     if (file === undefined) return null;
@@ -76,7 +76,7 @@ export class BackingFiles {
     return true;
   }
 
-  /** The cache drops the revision. An open backing file of it lives on until its last user closes it. */
+  /** The cache drops the revision. If its backing file is open, it stays open until its last user closes it. */
   detach(key: string): void {
     const file = this.#attached.get(key);
     if (file === undefined) return;

@@ -1,9 +1,9 @@
 /**
- * The block cache on disk: one sparse file per revision, an index of which blocks are present, and a cap that holds.
+ * The block cache on disk: one sparse file per revision, an index of the present blocks, and a limit that always holds.
  *
  * Space is reserved in the LRU before a byte is written, and the LRU evicts to make room. The unit of eviction is a
- * segment of a revision. Where holes can be punched, only that segment is freed; elsewhere the whole revision is.
- * The cache never fails a read: whatever goes wrong on its disk, it answers "not present".
+ * segment of a revision. If holes can be punched, only that segment is freed, otherwise the whole revision.
+ * The cache never fails a read: after any error of its disk it answers "not present".
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, renameSync, rmSync } from 'node:fs';
@@ -36,7 +36,7 @@ export interface BlockCacheOptions {
   readonly punchHole?: PunchHole;
   /** Default: on the event loop. */
   readonly hasher?: ContentHasher;
-  /** Id of the machine's present boot. A file verified in this boot and not touched since is still good. Null: unknown. */
+  /** Id of the machine's current boot. A file verified in this boot and not touched since is still good. Null: unknown. */
   readonly boot?: string | null;
 }
 
@@ -46,10 +46,10 @@ export interface CacheStats {
   readonly limit: number;
   /** Bytes of pinned contents, which come on top of `bytes` and do not count against the limit. */
   readonly pinned: number;
-  /** Blocks answered from the cache, and blocks that were not there. */
+  /** Blocks answered from the cache, and blocks that were missing. */
   readonly hits: number;
   readonly misses: number;
-  /** Not all that is present is counted yet: `bytes` and `pinned` are at least that. */
+  /** The contents of earlier mounts are still being counted, so `bytes` and `pinned` are lower bounds. */
   readonly isCounting?: true;
 }
 
@@ -76,7 +76,10 @@ export class BlockCache implements RevisionHost {
   readonly #index: CacheIndex;
   readonly #rows: RevisionRows;
   readonly #space: CacheSpace;
-  /** Of what earlier mounts have left; to be begun. Until it is done, nothing is evicted, and stored only what fits for certain. */
+  /**
+   * Counts the contents that earlier mounts left; the caller begins it. Until it is done, nothing is evicted, and only blocks that
+   * certainly fit are stored.
+   */
   readonly counting: IndexLoader;
   readonly #open = new Map<string, CachedRevision>();
   readonly #backingFiles: BackingFiles;
@@ -96,7 +99,7 @@ export class BlockCache implements RevisionHost {
     this.#index = new CacheIndex(this.#database.sql);
     this.#backingFiles = new BackingFiles(options.limit);
     this.#space = new CacheSpace(options.limit, {
-      // To evict an open backing file would free nothing.
+      // Evicting an open backing file would free nothing.
       isInUse: (key) => this.#backingFiles.has(key),
       detachedBytes: () => this.#backingFiles.detachedBytes,
       evict: (segment) => this.#evicted(segment),
@@ -171,8 +174,8 @@ export class BlockCache implements RevisionHost {
 
   /**
    * Moves the file of an open revision to `path`, where it becomes a spool file. Programs that read it directly keep it.
-   * Null, and nothing changed, unless every block is present and verified and the file can be moved there. Throws where it cannot
-   * be moved and programs read it directly: they would go on with another content than everybody else.
+   * Null, and nothing changed, unless every block is present and verified and the file can be moved there. Throws if it cannot
+   * be moved while programs read it directly: they would go on with another content than everybody else.
    */
   moveToSpool(revision: CachedRevision, path: string): MovedToSpool | null {
     const { key, size, map } = revision;
@@ -200,7 +203,7 @@ export class BlockCache implements RevisionHost {
     return this.present(key, size).bytes === size;
   }
 
-  /** How many bytes of a revision are present, and whether all of them were seen to have its MD5. */
+  /** How many bytes of a revision are present, and whether its whole content once matched its MD5. */
   present(key: string, size: number): { readonly bytes: number; readonly isConfirmed: boolean } {
     const revision = this.acquire(key, size);
     const { map, isConfirmed } = revision;
@@ -209,7 +212,7 @@ export class BlockCache implements RevisionHost {
     return { bytes, isConfirmed };
   }
 
-  /** What is present, some revisions at a time. */
+  /** The present contents, some revisions at a time. */
   contents(): Generator<CachedContent[], void> {
     return cachedContents(this.#database, this.#open);
   }
@@ -220,9 +223,9 @@ export class BlockCache implements RevisionHost {
   }
 
   /**
-   * Moves a file into the cache that holds the whole content of a revision, stored and confirmed by the provider. `crcs` are
-   * the CRC-32 of its blocks; `backingFile` is set where the kernel reads it directly. False when it does not fit or cannot
-   * be moved here; the file then stays where it was (or is gone, if the index fails after the move).
+   * Moves a file into the cache. The file holds the whole content of a revision that the provider has stored and confirmed.
+   * `crcs` are the CRC-32 of its blocks; `backingFile` is set if the kernel reads it directly. False if it does not fit or
+   * cannot be moved here; the file then stays where it was (or is gone, if the index fails after the move).
    */
   adopt(
     key: string,
@@ -251,7 +254,7 @@ export class BlockCache implements RevisionHost {
       // Another file system (EXDEV), or a broken cache disk: the content is at the provider, so nothing is lost.
       this.log.debug({ key }, `not taken into the cache: ${messageOf(error)}`);
       this.#space.forget(key, map.count);
-      // Without a row nobody would count it, or find it again.
+      // A file without a row would never be counted or found again.
       if (hasMoved) this.#remove(key);
       return false;
     }
@@ -262,18 +265,18 @@ export class BlockCache implements RevisionHost {
     return this.#isUsable && this.#space.reserve(key, block, bytes);
   }
 
-  /** Frees so many bytes of the disk, least recently used first, or as many as can be: whoever needs them cannot wait. */
+  /** Frees `bytes` of the disk, or as many as possible, least recently used first. The caller cannot wait, so all is counted at once. */
   reclaim(bytes: number): void {
     this.counting.finish();
     this.#space.reclaim(bytes);
   }
 
-  /** Does the disk have `bytes` free? Older blocks are evicted for them. The spool's contents come before any cached block. */
+  /** Does the disk have `bytes` free? Evicts older blocks if it does not. The spool's contents come before any cached block. */
   hasFreeSpace(bytes: number): boolean {
     return this.#isUsable && this.#safely('look at the disk', '', () => this.#freeSpace.has(bytes)) === true;
   }
 
-  /** Gives back what was reserved for a block that was not written after all. */
+  /** Gives back the space reserved for a block that was not written after all. */
   unreserve(key: string, block: number, bytes: number): void {
     this.#space.unreserve(key, block, bytes);
   }
@@ -301,7 +304,7 @@ export class BlockCache implements RevisionHost {
     revision.clearCorrupt();
   }
 
-  /** Called before the first write after a `persist`. The index then says: after a crash, trust no block of this file. */
+  /** Called before the first write after a `persist`. After a crash, the index then trusts no block of this file. */
   markDirty(revision: CachedRevision): void {
     this.#rows.putDirty(revision);
   }
@@ -329,7 +332,7 @@ export class BlockCache implements RevisionHost {
   }
 
   /**
-   * Drops a revision because another content has got the same key. That happens where a service tells times in whole
+   * Drops a revision because another content has got the same key. That happens if a service tells times in whole
    * seconds and no checksum, and both contents have the same size.
    */
   invalidate(key: string, size: number): void {
@@ -377,7 +380,7 @@ export class BlockCache implements RevisionHost {
     });
   }
 
-  /** A broken index costs downloads, and no read. */
+  /** Logs a failure of the index or disk. A broken index costs downloads, but fails no read. */
   #safely<T>(what: string, key: string, act: () => T): T | undefined {
     try {
       return act();

@@ -1,16 +1,16 @@
 /**
- * Consecutive blocks of a revision that somebody outside of the cache writes into its file: the transport, beside the event loop.
+ * Consecutive blocks of a revision that the transport, not the cache, writes into the revision's file, outside of the event loop.
  *
- * Invariant: until the last writer has let go, the descriptor stays open and nobody else writes these blocks. What has not landed by
- * then is freed.
+ * Invariant: until the last writer has released the claim, the descriptor stays open and nobody else writes these blocks. Blocks that
+ * have not landed by then are freed.
  */
 import type { PieceTarget } from '../providers/content.js';
 
-/** What a claim needs of its revision. The blocks `[from, end)` are the claim's. */
+/** The part of a revision that its claim calls. The blocks `[from, end)` are the claim's. */
 export interface ClaimHost {
-  /** They are whole in the file, with these CRC-32. False: they were evicted meanwhile, and are to be freed. */
+  /** The blocks are complete in the file, with these CRC-32. False: they were evicted meanwhile, and the claim must free them. */
   landed(from: number, crcs: readonly number[]): boolean;
-  /** Nobody writes them any more, and they are not whole: frees what lies there, and what was reserved for them. */
+  /** No writer completes these blocks any longer. Frees their bytes on the disk and their reservation. */
   free(from: number, end: number): void;
 }
 
@@ -42,7 +42,7 @@ export class BlockClaim implements PieceTarget {
     if (this.#writers === 0) this.#wake();
   }
 
-  /** A writer has written whole blocks from `from` on. False: they are not in the cache all the same. */
+  /** A writer has written complete blocks from `from` on. False: they were evicted meanwhile, or are not open in this claim. */
   landed(from: number, crcs: readonly number[]): boolean {
     for (let block = from; block < from + crcs.length; block++) if (!this.#open.has(block)) return false;
     if (!this.#host.landed(from, crcs)) return false;
@@ -50,12 +50,12 @@ export class BlockClaim implements PieceTarget {
     return true;
   }
 
-  /** The block is not written by anybody outside after all. */
+  /** The transport does not write this block after all. */
   giveBack(block: number): void {
     if (this.#open.delete(block)) this.#host.free(block, block + 1);
   }
 
-  /** Waits for the writers, and frees what has not landed. */
+  /** Waits for the writers, then frees the blocks that have not landed. */
   async end(): Promise<void> {
     while (this.#writers > 0)
       await new Promise<void>((resolve) => {

@@ -1,7 +1,7 @@
 /**
  * Fetches missing blocks of one revision from the provider, hands them to the reads that wait for them, and writes them to the cache.
  *
- * Invariant: a block is under way once. A read that waits for it gets it from memory, where it stays until it is on the disk.
+ * Invariant: a block is in flight only once. A read that waits for it gets it from memory, where it stays until it is on the disk.
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -17,11 +17,11 @@ import { WHOLE_FILE_BYTES } from './read-ahead.js';
 
 export type FetchRange = (file: RemoteFile, range: ByteRange, options: RequestOptions) => Promise<RangeBody>;
 
-/** What is stored with one call arrives in one piece. */
+/** A piece has the bytes that one call stores. */
 const PIECES = { pieceBytes: RUN_BLOCKS * BLOCK_BYTES, partBytes: BLOCK_BYTES };
 /**
- * Longer ranges are asked for in pieces, bytes, where the caller reads ahead. A shorter one is not worth passing to another thread and
- * back, and what a program waits for comes as fast as it can.
+ * Ranges longer than this (bytes) are received in pieces if the caller reads ahead. Passing a shorter one to another thread and back does
+ * not pay. A range that a program waits for comes without that detour.
  */
 const BULK_BYTES = 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
@@ -29,7 +29,7 @@ const NO_BYTES = new Uint8Array(0);
 const MAX_UNWRITTEN = 2;
 
 export interface Pending {
-  /** Read-ahead: its failure says little about a request that a program waits for. */
+  /** The block belongs to read-ahead. Its failure says little about a request that a program waits for. */
   readonly isAhead: boolean;
   /** Null: look for it in the cache. */
   readonly data: Promise<Uint8Array | null>;
@@ -37,36 +37,36 @@ export interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** The blocks that a request is to bring. */
+/** The blocks that a request will bring. */
 type Expected = Map<number, Pending>;
 
 export class BlockFetcher {
-  /** Compares what arrives with the provider's MD5; null where it tells none. Set before the first request. */
+  /** Compares the content with the provider's MD5. Null if the provider tells none. Set before the first request. */
   check: ContentCheck | null = null;
-  /** Told of the bytes of each block that has come. */
+  /** Called with the number of bytes of each block, or stored piece, that has arrived. */
   onReceived: (bytes: number) => void = () => {};
-  /** Told when the file has turned out to be another one at the provider: bytes that came last may be that one's. */
+  /** Called when the file turns out to be another one at the provider. The last bytes that arrived may be that one's. */
   onOutdated: (error: unknown) => void = () => {};
-  /** Told when bytes are about to come that must be fetched anew later (`RangeBody.isYoung`). */
+  /** Called when bytes are about to arrive that must be fetched anew later (`RangeBody.isYoung`). */
   onYoung: () => void = () => {};
   readonly #file: RemoteFile;
   readonly #cached: CachedRevision;
   readonly #fetch: FetchRange;
   readonly #onMissing: (blocks: number) => void;
-  /** Some blocks were fetched before, by this reader or an earlier one. */
+  /** This reader or an earlier one has fetched blocks before. */
   #hasEarlierBytes: boolean;
   readonly #pending = new Map<number, Pending>();
   readonly #runs = new Set<Promise<void>>();
-  /** Of answers whose revision is not known yet. */
+  /** The proofs of answers whose revision is not known yet. */
   readonly #unproven = new Set<RevisionProof>();
-  /** By proof that failed, why: what still comes of that answer is not kept. */
+  /** The proofs that failed, with the error. Bytes of such an answer that still arrive are not kept. */
   readonly #refuted = new WeakMap<RevisionProof, unknown>();
-  /** How often `restart` was called: of young answers that began before the last time, no more is kept. */
+  /** How often `restart` was called. Young answers that began before the last call are not kept. */
   #restarts = 0;
-  /** The whole file under way, which a server sent in answer to a range. */
+  /** The whole file in flight, because the server has ignored a range. */
   #stream: Promise<void> | null = null;
 
-  /** `onMissing` is told the number of blocks of each request. */
+  /** `onMissing` is called with the number of blocks of each request. */
   constructor(file: RemoteFile, cached: CachedRevision, fetch: FetchRange, onMissing: (blocks: number) => void) {
     this.#file = file;
     this.#cached = cached;
@@ -75,7 +75,7 @@ export class BlockFetcher {
     this.#onMissing = onMissing;
   }
 
-  /** The block, if it is under way. */
+  /** The block, if it is in flight. */
   pending(block: number): Pending | undefined {
     return this.#pending.get(block);
   }
@@ -84,12 +84,12 @@ export class BlockFetcher {
     return this.#runs.size > 0;
   }
 
-  /** Is everything that came known to be of this revision? */
+  /** Is all that has arrived known to be of this revision? */
   get isProven(): boolean {
     return this.#unproven.size === 0;
   }
 
-  /** Resolves when it is. Rejects where it is not, and where the provider cannot be asked. */
+  /** Resolves when `isProven` holds. Rejects if the file is another one, or if the provider cannot be asked. */
   async proven(): Promise<void> {
     while (!this.isProven) await Promise.all(Array.from(this.#unproven, (proof) => proof.demand()));
   }
@@ -104,12 +104,12 @@ export class BlockFetcher {
     });
   }
 
-  /** Resolves when the present requests have ended, and what they brought is in the cache. */
+  /** Resolves when the requests in flight have ended and their blocks are in the cache. */
   async arrived(): Promise<void> {
     await Promise.allSettled(this.#runs);
   }
 
-  /** Resolves when every block of `[first, last]` that is under way has come. Rejects as soon as one cannot. */
+  /** Resolves when every block of `[first, last]` that is in flight has arrived. Rejects as soon as one cannot. */
   async came(first: number, last: number): Promise<void> {
     const underway: Promise<unknown>[] = [];
     for (let block = first; block <= last; block++) {
@@ -119,13 +119,13 @@ export class BlockFetcher {
     await Promise.all(underway);
   }
 
-  /** Blocks that are under way belong to a wrong content: reads that wait for them fail. */
+  /** The blocks in flight belong to a wrong content: reads that wait for them fail. */
   failPending(error: unknown): void {
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();
   }
 
-  /** What came so far may be outdated: young answers that are under way are dropped, and reads that wait for them ask again. */
+  /** All that has arrived may be outdated. Young answers in flight are dropped, and reads that wait for blocks ask again. */
   restart(): void {
     this.#restarts++;
     this.failPending(this.#superseded());
@@ -135,7 +135,7 @@ export class BlockFetcher {
     return new ProviderError('aborted', `${this.#file.name}: fetched anew`);
   }
 
-  /** Starts requests for every block in `[first, last]` that is neither present nor under way. */
+  /** Starts requests for every block in `[first, last]` that is neither present nor in flight. */
   request(
     first: number,
     last: number,
@@ -177,7 +177,7 @@ export class BlockFetcher {
     const offset = first * BLOCK_BYTES;
     const length = Math.min(end * BLOCK_BYTES, this.#file.size) - offset;
     const isBulk = length > BULK_BYTES && (options.priority === 'background' || options.inBatch === true);
-    // What is checked as a whole before any of it is delivered comes through memory.
+    // An answer that is checked as a whole before delivery comes through memory.
     const claim = isBulk && !this.#isWithheld(length) ? this.#cached.claim(first, end) : null;
     try {
       await this.#fetchRange(
@@ -211,7 +211,7 @@ export class BlockFetcher {
       await discard(answer.body);
       return this.#waitForStream(this.#stream);
     }
-    // The server ignored the range and sends the whole file. Receive all of it, once.
+    // The server ignored the range and sends the whole file. All of it is received, once.
     for (let block = blockOf(answer.offset); block < blockCount(answer.offset + answer.length); block++) {
       if (!this.#cached.has(block) && !this.#pending.has(block)) this.#addPending(block, expected, true);
     }
@@ -239,8 +239,8 @@ export class BlockFetcher {
   }
 
   /**
-   * While a whole file is on its way because the server ignores ranges, another request would only bring it again. Waiting
-   * reads get their blocks from the stream, and try again for blocks that had passed before they came.
+   * While a whole file is in flight because the server ignores ranges, another request would only bring it again. Waiting
+   * reads get their blocks from the stream. They try again for blocks that had passed before they began to wait.
    */
   async #waitForStream(stream: Promise<void> | null): Promise<void> {
     await stream;
@@ -294,7 +294,7 @@ export class BlockFetcher {
         if (generation !== check?.generation) runs.take();
         generation = check?.generation;
         deliver(block);
-        // A disk slower than the network must slow the network down, not fill the memory.
+        // If the disk is slower than the network, it must slow the network down instead of filling the memory.
         if (writes.length >= MAX_UNWRITTEN) await Promise.all(writes.splice(0));
       }
       if (withheld !== null && md5Of(withheld) !== this.#file.md5?.toLowerCase()) {
@@ -304,13 +304,13 @@ export class BlockFetcher {
       generation = check?.generation;
       for (const block of withheld ?? []) deliver(block);
     } finally {
-      // Whole blocks of an answer that breaks off are stored all the same.
+      // If an answer breaks off, its complete blocks are still stored.
       store(runs.take());
       await Promise.all(writes);
     }
   }
 
-  /** A piece lies in the cache's file, unless it was evicted by now. Throws where the content is wrong. */
+  /** A piece lies in the cache's file, unless it was evicted meanwhile. Throws if the content is wrong. */
   #landed({ offset, crcs }: StoredPiece, expected: Expected, claim: BlockClaim | null): void {
     const first = blockOf(offset);
     for (const [at, crc] of crcs.entries()) this.check?.arrived({ block: first + at, data: NO_BYTES, crc });
@@ -333,14 +333,14 @@ export class BlockFetcher {
       resolve = yes;
       reject = no;
     });
-    // Read-ahead may fail while no read waits for it: that is no unhandled rejection.
+    // Read-ahead may fail while no read waits for it. That must not become an unhandled rejection.
     data.catch(() => undefined);
     const pending = { isAhead, data, resolve, reject };
     this.#pending.set(block, pending);
     expected.set(block, pending);
   }
 
-  /** Writes blocks that were delivered to the cache. */
+  /** Writes delivered blocks to the cache. */
   async #store({ first, data, crcs }: Run, expected: Expected, delivered: Map<number, Pending>): Promise<void> {
     const generation = this.check?.generation;
     await this.#cached.write(first, data, crcs);

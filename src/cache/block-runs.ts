@@ -3,16 +3,16 @@ import { isStored, type RangeBody, type StoredPiece } from '../providers/content
 import { BLOCK_BYTES, blockCount, blockLength, SEGMENT_BLOCKS } from './blocks.js';
 
 /**
- * Blocks that one call writes to the cache, 1 MiB: to pass a call to another thread costs as much time as writing
- * 128 KiB. It divides a segment, so that blocks written together are evicted together.
+ * Blocks that one call writes to the cache, 1 MiB: passing a call to another thread takes as long as writing 128 KiB.
+ * It divides a segment, so that blocks written together are evicted together.
  */
 export const RUN_BLOCKS = SEGMENT_BLOCKS / 8;
 
-/** Blocks that follow each other, in the file and in `data`. The last of the file may be short. */
+/** Consecutive blocks, in the file and in `data`. The last block of the file may be short. */
 export interface Run {
   readonly first: number;
   readonly data: Uint8Array;
-  /** CRC-32 of each block, where they came with the bytes. */
+  /** CRC-32 of each block. Null if the bytes came without them. */
   readonly crcs: readonly number[] | null;
 }
 
@@ -24,13 +24,13 @@ export interface Block {
 }
 
 /**
- * Collects blocks into runs. Blocks must come in order, as `blocksOf` yields them. A block that does not lie behind the last one, in
- * the file and in memory, begins a new run.
+ * Collects blocks into runs. Blocks must come in order, as `blocksOf` yields them. A block begins a new run unless it directly follows
+ * the last one, in the file and in memory.
  */
 export class RunCollector {
   #blocks: Block[] = [];
 
-  /** Answers the runs that are complete with this block: none, the one before it, the one that it ends, or both. */
+  /** Returns the runs that this block completes: none, the one before it, the one that it ends, or both. */
   add(block: Block): Run[] {
     const last = this.#blocks.at(-1);
     const before = last === undefined || continues(last, block) ? null : this.take();
@@ -39,7 +39,7 @@ export class RunCollector {
     return [before, ended].filter((run) => run !== null);
   }
 
-  /** The run so far, complete or not; null where it is empty. */
+  /** The run so far, complete or not. Null if it is empty. */
   take(): Run | null {
     const blocks = this.#blocks;
     const [head] = blocks;
@@ -65,8 +65,8 @@ function continues(last: Block, next: Block): boolean {
 }
 
 /**
- * The whole blocks in a body, in order; bytes before the first whole block are dropped. Pieces that come with their CRCs are passed on
- * as they are, and so are those that are stored already. Other chunks are copied, so that the blocks of a run lie one after the other.
+ * The whole blocks in a body, in order. Bytes before the first whole block are dropped. Pieces that come with their CRCs, or that are
+ * stored already, are passed on as they are. Other chunks are copied, so that the blocks of a run are contiguous in memory.
  */
 export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator<Block | StoredPiece> {
   const end = Math.min(answer.offset + answer.length, size);
@@ -77,7 +77,7 @@ export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator
   let filled = 0;
   for await (const chunk of answer.pieces ?? answer.body) {
     if (isStored(chunk)) {
-      // It begins with a block: of the one before it nothing is missing.
+      // A stored piece begins at the start of a block, so the block before it is complete.
       yield chunk;
       block = blockCount(chunk.offset + chunk.byteLength);
       buffer = new Uint8Array(0);
@@ -113,7 +113,7 @@ export async function* blocksOf(answer: RangeBody, size: number): AsyncGenerator
   }
 }
 
-/** A buffer for the rest of the run that begins with `block`, as far as it lies before `end`. */
+/** A buffer for `block` and the rest of its run, up to `end`. */
 function runBuffer(block: number, end: number, size: number): Buffer {
   const runEnd = (Math.floor(block / RUN_BLOCKS) + 1) * RUN_BLOCKS * BLOCK_BYTES;
   const lastWhole = end >= size ? size : Math.floor(end / BLOCK_BYTES) * BLOCK_BYTES;

@@ -39,7 +39,7 @@ export function encodedBytes(count: number): number {
   return count * 5;
 }
 
-/** Presence and CRC-32 of every block of one revision, and which of them were compared with the bytes on the disk in this process. */
+/** Presence and CRC-32 of every block of one revision. A verified block was written by this process, or compared with its CRC. */
 export class BlockMap {
   readonly count: number;
   readonly #present: Uint8Array;
@@ -63,7 +63,7 @@ export class BlockMap {
     return this.#present[block] === 1;
   }
 
-  /** Are all of `[first, last]` present? */
+  /** Are all blocks `[first, last]` present? */
   hasAll(first: number, last: number): boolean {
     for (let block = first; block <= last; block++) if (this.#present[block] !== 1) return false;
     return true;
@@ -73,7 +73,7 @@ export class BlockMap {
     return !this.#present.includes(1);
   }
 
-  /** Do all of `[first, last]` have their CRC on the disk for certain? */
+  /** Are all blocks `[first, last]` verified: does the disk hold bytes with their CRC for certain? */
   areVerified(first: number, last: number): boolean {
     for (let block = first; block <= last; block++) if (this.#verified[block] !== 1) return false;
     return true;
@@ -122,7 +122,7 @@ export class BlockMap {
     return bytes;
   }
 
-  /** For the index: four bytes of CRC (of this machine's byte order) a block, then one byte of presence a block. */
+  /** For the index: first four bytes of CRC (in this machine's byte order) for each block, then one byte of presence for each block. */
   encode(): Uint8Array {
     const bytes = new Uint8Array(encodedBytes(this.count));
     bytes.set(new Uint8Array(this.#crc.buffer, this.#crc.byteOffset, this.count * 4));

@@ -5,17 +5,17 @@ import type { CachedRevision } from './cached-revision.js';
 /** Rows of the index that are read at a time: the map of a film has tens of KiB. */
 const ROWS_AT_A_TIME = 100;
 
-/** What the cache has of one revision. */
+/** The cached part of one revision. */
 export interface CachedContent {
   readonly key: string;
-  /** Bytes of the revision, and those that are present. */
+  /** Bytes of the revision, and how many of them are present. */
   readonly size: number;
   readonly bytes: number;
 }
 
 /**
- * Everything that the cache has, for people: some rows at a time, so that the caller can let others have their turn in between.
- * `open`: revisions that are being read, whose rows are older than they are.
+ * Everything in the cache, to show to people. It comes some rows at a time, so that the caller can yield the event loop in between.
+ * `open`: revisions that are being read. Their maps are newer than their rows.
  */
 export function* cachedContents(
   { sql }: Pick<StateDatabase, 'sql'>,
@@ -41,14 +41,14 @@ export function bytesOf(map: BlockMap, size: number): number {
   return bytes;
 }
 
-/** Bytes of the present blocks of each segment by the row of a revision; null where that is not to be trusted. */
+/** Bytes of the present blocks of each segment, from the row of a revision. Null if the row cannot be trusted. */
 export function segmentsOf(blocks: Uint8Array | null, size: number): number[] | null {
   const map = mapOf(blocks, size);
   if (map === null) return null;
   return Array.from({ length: segmentOf(map.count) + 1 }, (_, segment) => map.bytesOf(segment, size));
 }
 
-/** Null: the process died as the blocks were written, or the row is damaged. */
+/** Null: the process died while it wrote blocks, or the row is damaged. */
 function mapOf(blocks: Uint8Array | null, size: number): BlockMap | null {
   const count = blockCount(size);
   return blocks?.byteLength === encodedBytes(count) ? new BlockMap(count, blocks) : null;

@@ -1,4 +1,4 @@
-/** The files of cached revisions: in 256 directories, each named by the first two letters of its files. */
+/** The files of cached revisions lie in 256 directories. A directory's name is the first two letters of its files' names. */
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ export function nameOf(key: string): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 40);
 }
 
-/** The names of all that are there, a directory at a time: there may be a hundred thousand, and a look at each would take seconds. */
+/** The names of all files, a directory at a time: there may be a hundred thousand, and a stat of each would take seconds. */
 export function fileNamesInParts(directory: string): (() => string[])[] {
   const folders = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   return folders.map(

@@ -15,7 +15,7 @@ export interface CachePinsOptions {
   safely<T>(what: string, key: string, act: () => T): T | undefined;
 }
 
-/** Which revisions are pinned: outside of the cache's limit, and never evicted. The index remembers it, so that a mount begins with it. */
+/** The pinned revisions: outside of the cache's limit, and never evicted. The index remembers them, so that they survive a remount. */
 export class CachePins {
   readonly #options: CachePinsOptions;
 
@@ -28,12 +28,12 @@ export class CachePins {
     return this.#options.space.isPinned(key);
   }
 
-  /** The pinned revisions; those of earlier mounts as far as they are counted. */
+  /** The pinned revisions. Those of earlier mounts are missing until they are counted. */
   keys(): string[] {
     return this.#options.space.pinnedKeys();
   }
 
-  /** From now on nothing of the revision is evicted. What is missing of it is not fetched by this. */
+  /** From now on nothing of the revision is evicted. This does not fetch its missing blocks. */
   add(key: string, size: number): void {
     const { space, index, loader, safely } = this.#options;
     loader.ensure(key);
@@ -42,18 +42,18 @@ export class CachePins {
     safely('pin', key, () => index.pin(key, 1));
   }
 
-  /** The revision is like any other again. What does not fit into the limit is evicted. */
+  /** The revision counts against the limit again. Segments of it that do not fit are evicted. */
   remove(key: string): void {
     const { space, index, loader, safely } = this.#options;
     loader.ensure(key);
     if (!space.isPinned(key)) return;
-    // Only then it is known whether it fits.
+    // Whether the revision fits is known only when all is counted.
     loader.finish();
     safely('unpin', key, () => index.pin(key, 0));
     space.unpin(key);
   }
 
-  /** Bytes that the disk can still take for pinned contents, if all other blocks that are counted go. 0 where nothing can be cached. */
+  /** Bytes that the disk can still take for pinned contents, if all other counted blocks are evicted. 0 if nothing can be cached. */
   room(): number {
     const { space, freeSpace, isUsable, safely } = this.#options;
     if (!isUsable) return 0;

@@ -2,21 +2,21 @@
  * The space accounting of the cache: an LRU list of segments. Space is reserved here before a byte is written, and older
  * segments are evicted for it. Invariant: the limit holds at every moment. It knows nothing of files.
  *
- * What earlier mounts have left is counted while the mount is in use already (`IndexLoader`). Until then nothing is evicted, because the
- * oldest is not known, and space is given away only as if all that is not counted yet took all that it can.
+ * `IndexLoader` counts the contents that earlier mounts left, while the mount is already in use. Until it has ended nothing is evicted,
+ * because the oldest segment is not known. `reserve` meanwhile assumes that uncounted contents take the most that they can.
  *
- * Revisions that a person has pinned are outside of the list: they are neither evicted nor counted against the limit. How much of the
- * disk they may take is checked by whoever writes them (`FreeSpace`).
+ * Revisions that the user has pinned are outside of the list: they are neither evicted nor counted against the limit. Their writer
+ * checks how much of the disk they may take (`FreeSpace`).
  */
 import { LRUCache } from 'lru-cache';
 import { SEGMENT_BLOCKS, type Segment, segmentOf } from './blocks.js';
 import { EarlierContents } from './earlier-contents.js';
 
-/** Bytes of one block of the file system, the least that a segment takes: a cached revision of 10 bytes still takes one. */
+/** Bytes of one block of the file system, the least that a segment takes. A cached revision of 10 bytes takes one, too. */
 export const MIN_CHARGE = 4096;
 
 export interface CacheSpaceOptions {
-  /** Must no segment of this revision be evicted now, because it is open? */
+  /** Is this revision open, so that none of its segments may be evicted now? */
   isInUse(key: string): boolean;
   /** Bytes on the disk that belong to no segment and still count against the limit. */
   detachedBytes(): number;
@@ -27,14 +27,14 @@ export interface CacheSpaceOptions {
 export class CacheSpace {
   readonly #limit: number;
   readonly #options: CacheSpaceOptions;
-  /** What this mount has used. */
+  /** Segments that this mount has used. */
   readonly #segments: LRUCache<string, Segment>;
   readonly #earlier = new EarlierContents(chargeOf);
-  /** The most that contents can take which are not counted yet, bytes; 0: all are. */
+  /** The most bytes that the contents that are not counted yet can take. 0: all are counted. */
   uncounted = 0;
-  /** All is counted, and within the limit. */
+  /** The counting has ended. */
   mayEvict = false;
-  /** Of pinned revisions: the bytes of each segment. Arrays, as there may be a hundred thousand small ones. */
+  /** By key of a pinned revision: the bytes of each segment. Arrays, because there may be a hundred thousand small revisions. */
   readonly #pinned = new Map<string, number[]>();
   #pinnedBytes = 0;
 
@@ -42,8 +42,8 @@ export class CacheSpace {
   constructor(limit: number, options: CacheSpaceOptions) {
     this.#limit = limit;
     this.#options = options;
-    // lru-cache keeps the order and the sum only. `reserve` evicts before it adds: one eviction may remove more than one
-    // entry, which lru-cache does not survive in the middle of an addition.
+    // lru-cache keeps only the order and the sum. `reserve` evicts before it adds, because one eviction may remove more than
+    // one entry, and lru-cache does not allow that in the middle of an addition.
     this.#segments = new LRUCache<string, Segment>({
       maxSize: Number.MAX_SAFE_INTEGER,
       sizeCalculation: ({ bytes }) => chargeOf(bytes),
@@ -68,24 +68,24 @@ export class CacheSpace {
     return [...this.#pinned.keys()];
   }
 
-  /** Counts what an earlier mount has left of a revision: the bytes of each segment. `usedAt`: when that was last used, ms. */
+  /** Counts the segments of a revision that an earlier mount left, in bytes. `usedAt`: when a mount last used the revision, ms. */
   addEarlier(key: string, usedAt: number, segments: readonly number[]): void {
     const pinned = this.#pinned.get(key);
     if (pinned === undefined) this.#earlier.add(key, usedAt, segments);
     else for (const [segment, bytes] of segments.entries()) this.#setPinned(pinned, segment, bytes);
   }
 
-  /** Evicts the least recently used segment where the limit is exceeded: it may be lower than it was. False: it is not. */
+  /** If the limit is exceeded (the last mount may have had a larger one), evicts the least recently used segment and returns true. */
   trim(): boolean {
     const oldest = this.#taken() > this.#limit ? this.#oldest() : undefined;
     if (oldest !== undefined) this.#evict(oldest);
     return oldest !== undefined;
   }
 
-  /** Takes a revision of so many blocks out of the list. What is present of it stays. */
+  /** Takes a revision of so many blocks out of the list. Its present blocks stay. */
   pin(key: string, blocks: number): void {
     if (this.#pinned.has(key)) return;
-    // Of this length at once: an empty array that grows takes room for sixteen more.
+    // Allocated with its length: an empty array that grows allocates room for sixteen more elements.
     const segments = new Array<number>(segmentOf(blocks) + 1).fill(0);
     for (const segment of segments.keys()) {
       this.#use(key, segment);
@@ -99,7 +99,7 @@ export class CacheSpace {
     this.#pinned.set(key, segments);
   }
 
-  /** Returns a revision to the list, as the one that was used last. What does not fit is evicted. */
+  /** Returns a revision to the list as the most recently used one. Segments that do not fit are evicted. */
   unpin(key: string): void {
     const segments = [...(this.#pinned.get(key) ?? [])];
     this.#forgetPinned(key);
@@ -110,7 +110,7 @@ export class CacheSpace {
     }
   }
 
-  /** Reserves `bytes` more for a block's segment. False: there is no space, and nothing was reserved. Not all may be counted yet. */
+  /** Reserves `bytes` more for a block's segment. False, and nothing reserved: there is no space, or none until all is counted. */
   reserve(key: string, block: number, bytes: number): boolean {
     const segment = segmentOf(block);
     const pinned = this.#pinned.get(key);
@@ -121,7 +121,7 @@ export class CacheSpace {
     const id = segmentId(key, segment);
     this.#use(key, segment);
     for (;;) {
-      // Looked up anew each time: the eviction may have hit this very revision.
+      // Looked up anew each time: the eviction may have removed segments of this same revision.
       const reserved = this.#segments.get(id)?.bytes ?? 0;
       const grown = chargeOf(reserved + bytes) - (reserved === 0 ? 0 : chargeOf(reserved));
       if (this.#taken() + grown <= this.#limit) {
@@ -135,7 +135,7 @@ export class CacheSpace {
     }
   }
 
-  /** Gives back what was reserved for a block that was not written after all. */
+  /** Gives back the space reserved for a block that was not written after all. */
   unreserve(key: string, block: number, bytes: number): void {
     const segment = segmentOf(block);
     const pinned = this.#pinned.get(key);
@@ -170,7 +170,7 @@ export class CacheSpace {
     for (let segment = 0; segment <= segmentOf(blocks); segment++) this.#segments.delete(segmentId(key, segment));
   }
 
-  /** A pinned revision has no block any more. It stays pinned. */
+  /** If the revision is pinned, it no longer has blocks, but stays pinned. */
   #forgetPinned(key: string): void {
     const segments = this.#pinned.get(key) ?? [];
     for (const segment of segments.keys()) this.#setPinned(segments, segment, 0);
@@ -183,12 +183,12 @@ export class CacheSpace {
     segments[segment] = Math.max(0, bytes);
   }
 
-  /** All that counts against the limit, bytes. */
+  /** Bytes that count against the limit. */
   #taken(): number {
     return this.bytes + this.uncounted + this.#options.detachedBytes();
   }
 
-  /** A segment that an earlier mount has left comes to those that this mount has used. */
+  /** Moves a segment that an earlier mount left to those that this mount has used. */
   #use(key: string, segment: number): void {
     const bytes = this.#earlier.take(key, segment);
     if (bytes > 0) this.#segments.set(segmentId(key, segment), { key, segment, bytes });

@@ -15,10 +15,10 @@ import { Reservation, type SpaceOf } from './reservation.js';
 import { RevisionFile } from './revision-file.js';
 import type { PunchHole } from './sparse-file.js';
 
-/** A block that is evicted as often as this while it is being written is not worth keeping. */
+/** A block that is evicted this often while it is being written is not worth keeping. */
 const MAX_WRITES = 3;
 
-/** What a revision needs of the cache that it lies in. */
+/** The part of the cache that a revision calls. */
 export interface RevisionHost {
   readonly log: Log;
   readonly punchHole: PunchHole | undefined;
@@ -28,7 +28,7 @@ export interface RevisionHost {
   reserve(key: string, block: number, bytes: number): boolean;
   unreserve(key: string, block: number, bytes: number): void;
   touch(key: string, segment: number): void;
-  /** Called before the first write: until the index is told otherwise, a crash makes the file worthless. */
+  /** Called before the first write: until the next `persist`, a crash makes the file worthless. */
   markDirty(revision: CachedRevision): void;
   /** Frees every block of a revision. */
   discard(revision: CachedRevision): void;
@@ -41,21 +41,21 @@ export class CachedRevision {
   /** Bytes of the whole revision. */
   readonly size: number;
   readonly map: BlockMap;
-  /** How many have it open; counted by `BlockCache`. */
+  /** How many users have it open; counted by `BlockCache`. */
   users = 0;
   /** The map differs from the one in the index. */
   changed = false;
   /** The index says that no block may be trusted after a crash. */
   isMarkedDirty = false;
-  /** Blocks came while the file was young (`RangeBody.isYoung`): when that is over, by the `SteadyTime` of the clock, they must be fetched anew. */
+  /** Set if blocks came while the file was young (`RangeBody.isYoung`): the `SteadyTime` from which on they must be fetched anew. */
   youngUntil: number | null = null;
   /** A block was read since the last `persist`. */
   wasUsed = false;
-  /** The whole content matched the provider's MD5. So the CRC of every block, present or not, is that of the right content. */
+  /** The whole content matched the provider's MD5. So the known CRCs, also those of evicted blocks, are those of the right content. */
   isConfirmed: boolean;
   readonly #cache: RevisionHost;
   readonly #disk: RevisionFile;
-  /** Blocks on their way to the disk. */
+  /** Blocks that are being written to the disk. */
   readonly #writing = new Set<number>();
   readonly #evictions: EvictionCounts;
   readonly #space: SpaceOf;
@@ -63,7 +63,7 @@ export class CachedRevision {
   #corruptions = 0;
   /** Nothing can be read from the disk. */
   #broken = false;
-  /** No more can be written to the disk; present blocks can be read. */
+  /** The disk takes no more blocks; present ones can be read. */
   #full = false;
 
   constructor(cache: RevisionHost, key: string, size: number, path: string, map: BlockMap, isConfirmed: boolean) {
@@ -99,14 +99,14 @@ export class CachedRevision {
     return this.isComplete() && this.map.areVerified(0, this.map.count - 1);
   }
 
-  /** The file has the fingerprint that it had when every block was verified. */
+  /** Marks every block as verified: the file has the fingerprint that it had when all were. */
   markVerified(): void {
     for (let block = 0; block < this.map.count; block++) this.map.verified(block);
   }
 
   /**
-   * Reads a range whose blocks are all present with one call. Blocks that are not verified yet are read whole and checked.
-   * False: a block is missing or damaged; read block by block.
+   * Reads a range with one call, if all its blocks are present. Blocks that are not verified yet are read whole and checked.
+   * False: a block is missing or damaged, so the caller must read block by block.
    */
   async readSpan(into: Uint8Array, offset: number): Promise<boolean> {
     const first = blockOf(offset);
@@ -135,8 +135,8 @@ export class CachedRevision {
   }
 
   /**
-   * Adds blocks `[first, last]` to an MD5, each only with the right CRC. False, and nothing added, where one is missing or damaged.
-   * Rejects where the hashing itself fails.
+   * Adds blocks `[first, last]` to an MD5 and checks their CRCs. False, and nothing added, if one is missing or damaged.
+   * Rejects if the hashing itself fails.
    */
   async hashSpan(md5: RunningMd5, first: number, last: number): Promise<boolean> {
     const fd = this.#file();
@@ -152,7 +152,7 @@ export class CachedRevision {
     return false;
   }
 
-  /** One whole block with its CRC verified, or null where it is not present (any more). */
+  /** One whole block with its CRC verified. Null if it is not present, or no longer. */
   async readBlock(block: number): Promise<Uint8Array | null> {
     const fd = this.#file();
     if (fd === null || !this.map.has(block)) return null;
@@ -175,7 +175,7 @@ export class CachedRevision {
 
   /**
    * Stores consecutive blocks of one segment, from `first` on. It skips blocks that are present and blocks that another call
-   * is writing. It stores none where there is no space for them or the disk refuses. `crcs`: CRC-32 of each block, where known.
+   * is writing. If there is no space or the disk refuses, it stores none. `crcs`: CRC-32 of each block, if known.
    */
   async write(first: number, data: Uint8Array, crcs: readonly number[] | null = null): Promise<void> {
     const blocks = Math.ceil(data.length / BLOCK_BYTES);
@@ -208,7 +208,7 @@ export class CachedRevision {
           this.#takesNoMore(error);
           return;
         }
-        // The segment was evicted during the write: nobody knows whether the bytes came before the hole or after it.
+        // The segment was evicted during the write: the bytes may have been written before or after the hole was punched.
         if (!reservation.holds(from)) {
           this.#free(fd, from, end);
           if (corruptions !== this.#corruptions) return;
@@ -225,8 +225,8 @@ export class CachedRevision {
   }
 
   /**
-   * Reserves blocks `[first, end)`, of which none is present, for a writer outside of the cache. Null where there is no space for them,
-   * somebody is writing one of them, or holes cannot be punched: what a writer leaves unfinished could then not be freed.
+   * Reserves blocks `[first, end)` for a writer outside of the cache. Null if there is no space for them, if one of them is present or
+   * being written, or if holes cannot be punched, because unfinished blocks could then not be freed.
    */
   claim(first: number, end: number): BlockClaim | null {
     if (this.#broken || this.#full || !this.#disk.canPunch) return null;
@@ -263,8 +263,8 @@ export class CachedRevision {
   }
 
   /**
-   * Frees every block. The caller drops the reservations. The file is unlinked, so that writes under way are lost with it:
-   * a file that was only truncated would grow again under late writes.
+   * Frees every block. The caller drops the reservations. The file is unlinked, so that writes in flight are lost with it:
+   * late writes would let a file that was only truncated grow again.
    */
   clear(): void {
     this.#clearMap();
@@ -275,7 +275,7 @@ export class CachedRevision {
     }
   }
 
-  /** Frees every block and forgets the CRCs, because the content was wrong. Writes under way are not repeated. */
+  /** Frees every block and forgets the CRCs, because the content was wrong. Writes in flight are not repeated. */
   clearCorrupt(): void {
     this.clear();
     this.map.reset();
@@ -283,7 +283,7 @@ export class CachedRevision {
     this.#corruptions++;
   }
 
-  /** Is the block known, and known with other bytes? */
+  /** Is the CRC of this block known, and different? */
   contradicts({ block, data, crc }: Block): boolean {
     const known = this.map.crc(block);
     // 0 stands for "not known". One block in 2^32 has this CRC, and is then not compared.
@@ -305,7 +305,7 @@ export class CachedRevision {
     if (fd !== null) this.#free(fd, first, end);
   }
 
-  /** Closes the descriptor once no read or write is under way; the next use opens it again. */
+  /** Closes the descriptor once no read or write is in flight. The next use opens it again. */
   closeFile(): void {
     this.#disk.close();
   }
@@ -315,7 +315,7 @@ export class CachedRevision {
     return this.#cache.hasFreeSpace(bytes) ? Reservation.make(this.#space, first, end) : null;
   }
 
-  /** Throws where the index cannot be told. */
+  /** Marks the revision dirty before a write. Throws if the index fails. */
   #willWrite(): void {
     if (!this.isMarkedDirty) this.#cache.markDirty(this);
     this.isMarkedDirty = true;
@@ -385,7 +385,7 @@ export class CachedRevision {
     this.#cache.unreserve(this.key, block, blockLength(block, this.size));
   }
 
-  /** The disk failed: from here on this revision is read from the network alone. */
+  /** The disk failed: from now on this revision is read only from the network. */
   #fail(error: unknown): void {
     if (this.#broken) return;
     this.#broken = true;

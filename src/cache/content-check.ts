@@ -1,9 +1,9 @@
 /**
  * Compares the whole content of a revision with the provider's MD5 while it is being read.
  *
- * An MD5 covers the whole content, so no single range can be checked. A pass follows the blocks as they come to the cache's file, in
- * order, and hashes them beside the event loop. Invariant: the read that would deliver the last bytes of the content waits for the
- * verdict, so a program that reads a whole file never gets success with wrong bytes.
+ * An MD5 covers the whole content, so no single range can be checked. A pass hashes the blocks in order, as they arrive in the cache's
+ * file, outside of the event loop. Invariant: the read that would deliver the last bytes of the content waits for the verdict, so a
+ * program that reads a whole file never gets success with wrong bytes.
  */
 import type { ContentHasher, RunningMd5 } from '../base/content-hasher.js';
 import { messageOf } from '../base/errors.js';
@@ -12,11 +12,11 @@ import type { Block } from './block-runs.js';
 import { blockOf } from './blocks.js';
 import type { CachedRevision } from './cached-revision.js';
 
-/** Blocks that are hashed at a time, 1 MiB: a message to the hashing thread costs as much time as hashing a hundredth of it. */
+/** Blocks that are hashed at a time, 1 MiB: a message to the hashing thread takes as long as hashing a hundredth of that. */
 const PIECE_BLOCKS = 16;
-/** Blocks that the cache's file did not take and that wait in memory to be hashed, 4 MiB: the kernel reorders as many. */
+/** The most blocks that wait in memory to be hashed because the cache's file did not take them, 4 MiB: the kernel reorders as many. */
 const MAX_UNSTORED = 64;
-/** Evicted blocks that are fetched once more for a verdict, 4 MiB: the most that a damaged disk may cost. */
+/** The most evicted blocks that are fetched again for a verdict, 4 MiB: a damaged disk may cost no more than that. */
 const MAX_MISSING = 64;
 
 export interface ContentCheckOptions {
@@ -25,28 +25,28 @@ export interface ContentCheckOptions {
   readonly md5: string;
   readonly cached: CachedRevision;
   readonly hasher: ContentHasher;
-  /** Resolves when every block on its way to the cache has arrived there. */
+  /** Resolves when every block in flight has arrived in the cache. */
   readonly arrived: () => Promise<unknown>;
   /** A whole block, from the cache or from the provider. */
   readonly block: (block: number) => Promise<Uint8Array>;
-  /** The content does not have the provider's MD5; programs have got a part of it. */
+  /** The content does not have the provider's MD5. Programs have got a part of it. */
   readonly onCorruption: () => void;
 }
 
 export class ContentCheck {
-  /** Goes up when the content turns out to be wrong: reads that began before must fail. */
+  /** Increases when the content turns out to be wrong: reads that began before must fail. */
   generation = 0;
   readonly #options: ContentCheckOptions;
   readonly #cached: CachedRevision;
   #md5: RunningMd5;
-  /** The first block that is not hashed yet. */
+  /** Blocks before this one are hashed. */
   #next = 0;
   /** Blocks of which a program, or the kernel's page cache, may have got bytes. */
   readonly #delivered: Uint8Array;
   #undelivered: number;
-  /** Blocks in memory that the cache's file does not have, and that are not hashed. */
+  /** Blocks in memory that are not hashed yet and that the cache's file did not take. */
   readonly #unstored = new Map<number, Uint8Array>();
-  /** The pass under way over blocks that are present and not hashed. */
+  /** The pass that is hashing the present blocks. */
   #pass: Promise<void> | null = null;
   /** Readers that wait for the pass. */
   #waiting = 0;
@@ -62,7 +62,7 @@ export class ContentCheck {
     this.#delivered = new Uint8Array(this.#undelivered);
   }
 
-  /** The content has the provider's MD5, and the CRCs of its blocks are known for good. */
+  /** The content has the provider's MD5, so the known CRCs of its blocks are right. */
   get isConfirmed(): boolean {
     return this.#cached.isConfirmed;
   }
@@ -73,11 +73,11 @@ export class ContentCheck {
     this.#markConfirmed();
   }
 
-  /** A whole block came from the network. Throws where it differs from the block as it came before, or where the content is wrong. */
+  /** A whole block came from the network. Throws if an earlier copy of the block had another CRC. */
   arrived(block: Block): void {
     if (this.#cached.contradicts(block)) {
       const { name } = this.#options;
-      // One of the two is wrong. If the content was confirmed, it is the new one; else it may be the one that programs have got.
+      // One of the two copies is wrong. If the content is confirmed, it is the new one; else it may be the one that programs have got.
       if (!this.isConfirmed) this.#markCorrupt();
       throw new ProviderError('integrity', `block ${block.block} of ${name} is not what it was when it came before`);
     }
@@ -88,22 +88,22 @@ export class ContentCheck {
     if (!this.isConfirmed && !this.#isStopped) void this.#hashPresent();
   }
 
-  /** The cache's file did not take a block. `data` does not change any more. */
+  /** The cache's file did not take a block. `data` no longer changes. */
   unstored(block: number, data: Uint8Array): void {
     if (this.isConfirmed || block < this.#next || this.#unstored.size >= MAX_UNSTORED) return;
     this.#unstored.set(block, data);
     this.stored();
   }
 
-  /** Throws where the content has turned out to be wrong since `generation`. */
+  /** Throws if the content has turned out to be wrong since `generation`. */
   require(generation: number): void {
     if (generation === this.generation) return;
     throw new ProviderError('integrity', `${this.#options.name}: the bytes received do not have the file's checksum`);
   }
 
   /**
-   * Call it before bytes from `offset` are delivered to a program; `generation` is that of the beginning of the read. Waits
-   * for the verdict where they are the last bytes that were not delivered. Rejects where the content is wrong.
+   * Call it before bytes from `offset` are delivered to a program; `generation` is the one at the beginning of the read. Waits
+   * for the verdict if these bytes complete the delivery of the content. Rejects if the content is wrong.
    */
   async beforeDelivery(data: Uint8Array, offset: number, generation: number): Promise<void> {
     const first = blockOf(offset);
@@ -118,7 +118,7 @@ export class ContentCheck {
     }
   }
 
-  /** Hashes the rest of a content whose blocks are all present. Resolves when no more can be done. */
+  /** If all blocks are present, hashes the rest of them. Resolves when no more can be done. */
   hashInBackground(): Promise<void> {
     const canEnd = !this.isConfirmed && !this.#isStopped && this.#cached.isComplete();
     return canEnd ? this.#hashPresent() : (this.#pass ?? Promise.resolve());
@@ -130,7 +130,7 @@ export class ContentCheck {
     await this.#pass;
   }
 
-  /** Frees what the hashing needs. No method may be called afterwards. */
+  /** Frees the resources of the hashing. No method may be called afterwards. */
   close(): void {
     this.#md5.drop();
   }
@@ -143,8 +143,8 @@ export class ContentCheck {
   }
 
   /**
-   * Hashes the rest, and fetches a few blocks again for it. There is no verdict where more blocks are gone: the cache is too
-   * small for the file, and it was not read in order.
+   * Hashes the rest, and fetches up to `MAX_MISSING` blocks again for it. If more blocks are gone there is no verdict: the cache is too
+   * small for the file, and the file was not read in order.
    */
   async #verdict(): Promise<void> {
     const { generation } = this;
@@ -163,7 +163,7 @@ export class ContentCheck {
     }
   }
 
-  /** Blocks that are neither hashed nor present; counting ends where there are too many. */
+  /** The number of blocks that are neither hashed nor present. Counting stops when there are too many. */
   #missing(): number {
     const { map } = this.#cached;
     let missing = 0;
@@ -171,7 +171,7 @@ export class ContentCheck {
     return missing;
   }
 
-  /** Concurrent callers share one pass. Does not reject: `#failure` tells. */
+  /** Concurrent callers share one pass. Does not reject: an error is left in `#failure`. */
   #hashPresent(): Promise<void> {
     this.#pass ??= this.#hashLoop()
       .catch((error: unknown) => {
@@ -229,7 +229,7 @@ export class ContentCheck {
     this.#options.onCorruption();
   }
 
-  /** What has come is worth nothing: reads under way fail, and the next one begins a new check. */
+  /** All that has arrived is worthless: reads in flight fail, and the next read begins a new check. */
   reset(): void {
     this.generation++;
     this.#restart();

@@ -1,6 +1,6 @@
 /**
- * The segments that earlier mounts have left in the cache and that nobody has used since: all of them are older than what this mount uses.
- * They come in any order, and the oldest is at the top of a heap: to sort a hundred thousand of them would hold up everybody else.
+ * The segments that earlier mounts left in the cache and that this mount has not used yet. So all of them are older than those that it
+ * has used. They come in any order, and a heap has the oldest at its top: sorting a hundred thousand would block the event loop.
  */
 import type { Segment } from './blocks.js';
 
@@ -8,19 +8,19 @@ interface Earlier {
   readonly key: string;
   /** When a mount last used the revision, ms. */
   readonly usedAt: number;
-  /** Bytes of each segment; 0: none, or not here any more. Arrays, as there may be a hundred thousand small ones. */
+  /** Bytes of each segment; 0: none, or taken. Arrays, because there may be a hundred thousand small revisions. */
   readonly segments: number[];
 }
 
 export class EarlierContents {
-  /** What the segments take on the disk together, bytes. */
+  /** Bytes that all segments together take on the disk. */
   bytes = 0;
   readonly #charge: (bytes: number) => number;
   readonly #byKey = new Map<string, Earlier>();
-  /** Has all of `#byKey`, and what was in it. */
+  /** Has all entries of `#byKey`, and stale ones that were removed from it. */
   readonly #heap: Earlier[] = [];
 
-  /** `charge`: what a segment of so many bytes takes on the disk. */
+  /** `charge`: the bytes on the disk that a segment of so many bytes takes. */
   constructor(charge: (bytes: number) => number) {
     this.#charge = charge;
   }
@@ -32,7 +32,7 @@ export class EarlierContents {
     this.#push(entry);
   }
 
-  /** Takes a segment away; answers its bytes, 0 where it is not here. */
+  /** Removes a segment. Returns its bytes, or 0 if it is not here. */
   take(key: string, segment: number): number {
     const entry = this.#byKey.get(key);
     const bytes = entry?.segments[segment] ?? 0;
@@ -43,13 +43,13 @@ export class EarlierContents {
     return bytes;
   }
 
-  /** Takes all segments of a revision away. */
+  /** Removes all segments of a revision. */
   forget(key: string): void {
     const { length } = this.#byKey.get(key)?.segments ?? [];
     for (let segment = 0; segment < length; segment++) this.take(key, segment);
   }
 
-  /** The first segment of the revision that was used least recently, of those that are not in use. */
+  /** The first segment of the least recently used revision that is not in use. */
   oldest(isInUse: (key: string) => boolean): Segment | undefined {
     const used: Earlier[] = [];
     let found: Segment | undefined;

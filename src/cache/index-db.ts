@@ -38,7 +38,7 @@ export interface RevisionRow {
   readonly pinned: 0 | 1;
 }
 
-/** `isPresent`: of a revision of one block, whether that is present; null: its whole row has to be read. */
+/** `isPresent`: whether the only block of a revision is present. Null: the map has more than one block, so the whole row must be read. */
 export type BriefRow = readonly [key: string, size: number, usedAt: number, pinned: 0 | 1, isPresent: 0 | 1 | null];
 
 /** The table of cached revisions, with the presence and CRC of their blocks. Losing it costs downloads, nothing else. */
@@ -52,7 +52,7 @@ export class CacheIndex {
   readonly #delete: Statement;
 
   constructor(sql: Sql) {
-    // A map of one block is its CRC, of four bytes, and whether it is present: BlockMap.encode().
+    // A map of one block is four bytes of CRC and one byte of presence: BlockMap.encode().
     this.#page = sql
       .prepare(`
         SELECT key, size, used_at, pinned, CASE WHEN length(blocks) = 5 THEN substr(blocks, 5) = x'01' END
@@ -70,12 +70,12 @@ export class CacheIndex {
     this.#delete = sql.prepare('DELETE FROM revision WHERE key = ?');
   }
 
-  /** So many rows behind a key, by key, without their maps: a hundred thousand of those are a second of garbage collection. */
+  /** Up to `count` rows after a key, by key, without their maps: a hundred thousand maps are a second of garbage collection. */
   page(after: string, count: number): BriefRow[] {
     return this.#page.all(after, count) as BriefRow[];
   }
 
-  /** How many revisions there are, and how large they are together, bytes. */
+  /** The number of revisions, and the sum of their sizes in bytes. */
   total(): readonly [count: number, bytes: number] {
     return this.#total.get() as [number, number];
   }
@@ -92,7 +92,7 @@ export class CacheIndex {
     this.#touch.run(usedAt, fingerprint, key);
   }
 
-  /** For a revision without a row, nothing. */
+  /** Does nothing for a revision without a row. */
   pin(key: string, pinned: 0 | 1): void {
     this.#pin.run(pinned, key);
   }
@@ -103,8 +103,8 @@ export class CacheIndex {
 }
 
 /**
- * Opens the cache index. One that cannot be read is thrown away together with the blocks, and made anew. Where none can be
- * made (a read-only disk), the mount works without a cache. Throws where another process has the index open (`locked`).
+ * Opens the cache index. If it cannot be read, it is removed together with the blocks and made anew. If that fails too (a
+ * read-only disk), the mount works without a cache. Throws if another process has the index open (`locked`).
  */
 export function openIndex(directory: string, log: Log): { database: StateDatabase; isUsable: boolean } {
   const open = (): { database: StateDatabase; isUsable: boolean } => {

@@ -1,9 +1,9 @@
 /**
- * Counts what earlier mounts have left in the cache, and takes away what cannot be trusted. There may be a hundred thousand files: they are
- * counted behind the mount, by their keys, some at a time.
+ * Counts the contents that earlier mounts left in the cache, and removes those that cannot be trusted. There may be a hundred thousand
+ * files, so they are counted in the background, in the order of their keys, some at a time.
  *
- * Invariant: a revision is counted before this mount uses or changes its row (`ensure`), so a row that is not counted yet is as the last
- * mount has left it, and none is counted twice.
+ * Invariant: a revision is counted before this mount uses or changes its row (`ensure`). So a row that is not counted yet is as the last
+ * mount left it, and none is counted twice.
  */
 import { Pieces, turn } from '../base/event-loop-turns.js';
 import { blockCount } from './blocks.js';
@@ -12,10 +12,10 @@ import { fileNamesInParts, nameOf } from './cache-file-names.js';
 import { type CacheSpace, MIN_CHARGE } from './cache-space.js';
 import type { BriefRow, CacheIndex } from './index-db.js';
 
-/** Rows of a piece: each takes 10 to 15 µs, of which the hash of its name is a third. */
+/** Rows that are counted in one turn of the event loop. Each takes 10 to 15 µs, and a third of that is the hash of its name. */
 const ROWS_PER_TURN = 100;
 
-/** So many are counted at once, in some milliseconds, with a look at each file instead of a list of all. */
+/** Up to this many rows are counted at once, in some milliseconds, with a stat of each file instead of a list of all. */
 const FEW_ROWS = 200;
 
 export interface IndexLoaderOptions {
@@ -31,12 +31,12 @@ export interface IndexLoaderOptions {
 }
 
 export class IndexLoader {
-  /** Resolves when all is counted, or the cache is closed. */
+  /** Resolves when the counting has ended, or the cache is closed. */
   readonly done: Promise<void>;
   readonly #options: IndexLoaderOptions;
-  /** All up to this key are counted. Null: all are. */
+  /** All revisions up to this key are counted. Null: all are. */
   #cursor: string | null = '';
-  /** Those behind it that are counted too. */
+  /** Revisions after the cursor that are counted already. */
   readonly #ahead = new Set<string>();
   readonly #isFew: boolean;
   readonly #work: Generator<void, void>;
@@ -49,13 +49,13 @@ export class IndexLoader {
       this.#resolveDone = resolve;
     });
     const [count, bytes] = options.safely('count', '', () => options.index.total()) ?? [0, 0];
-    // The last segment of a revision is charged at least that; the others have whole blocks.
+    // The last segment of a revision is charged at least MIN_CHARGE. The others consist of whole blocks.
     options.space.uncounted = bytes + count * MIN_CHARGE;
     this.#isFew = count <= FEW_ROWS;
     this.#work = this.#count(this.#isFew ? null : new Set());
   }
 
-  /** Counts all at once where that takes no time. */
+  /** If there are only a few, counts all at once. */
   countFew(): void {
     if (this.#isFew) this.finish();
   }
@@ -64,7 +64,7 @@ export class IndexLoader {
     return this.#options.space.mayEvict;
   }
 
-  /** Goes on in the background until all is counted. */
+  /** Begins to count in the background. */
   begin(): void {
     if (this.#hasBegun || this.isDone) return;
     this.#hasBegun = true;
@@ -82,7 +82,7 @@ export class IndexLoader {
     this.#resolveDone();
   }
 
-  /** Counts one revision now, unless it is counted. */
+  /** Counts one revision now, if it is not counted yet. */
   ensure(key: string): void {
     if (this.#cursor === null || isUpTo(key, this.#cursor) || this.#ahead.has(key)) return;
     const { index, hasFile, safely } = this.#options;
@@ -97,7 +97,7 @@ export class IndexLoader {
     while (this.#step());
   }
 
-  /** Counts a piece. False: it was the last one, or the rest cannot be counted. Then that goes on to count as taken, and the limit holds. */
+  /** Counts a piece. False: it was the last one, or the rest cannot be counted. That rest stays in `uncounted`, so that the limit holds. */
   #step(): boolean {
     const isMore = this.#options.safely('count', this.#cursor ?? '', () => this.#work.next().done !== true) ?? false;
     if (!isMore) this.#end();
@@ -111,7 +111,7 @@ export class IndexLoader {
     this.#resolveDone();
   }
 
-  /** `names`: takes the names of all files; null: each file is looked at. */
+  /** `names`: an empty set, to be filled with the names of all files. Null: a stat of each file instead. */
   *#count(names: Set<string> | null): Generator<void, void> {
     const { directory, index, space, hasFile, safely } = this.#options;
     if (names !== null) {
@@ -157,7 +157,7 @@ export class IndexLoader {
   }
 }
 
-/** In the order of the index, which is that of the bytes. */
+/** Compares in the order of the index, which is byte order. */
 function isUpTo(key: string, last: string): boolean {
   return Buffer.compare(Buffer.from(key), Buffer.from(last)) <= 0;
 }

@@ -5,34 +5,34 @@
  * file is fetched whole at its first read: one request is cheaper than two.
  */
 
-/** A file up to this size is fetched whole by its first read, bytes. A round trip costs about as much. */
+/** A file up to this size is fetched whole by its first read, bytes. Its transfer takes about as long as a round trip. */
 export const WHOLE_FILE_BYTES = 1024 * 1024;
-/** The first window, bytes: what a look at a header wants (`exiftool`, `pdfinfo`, `head`), and little more. */
+/** The first window, bytes: enough for a program that looks at a header (`exiftool`, `pdfinfo`, `head`), and little more. */
 const FIRST_WINDOW = 512 * 1024;
 /**
- * The kernel asks for so much when a program begins with reads of 64 KiB, bytes; 16 or 32 KiB where it reads less. Programs that look at a
- * header mostly read less; a thumbnailer, or who copies, reads so much and then the rest.
+ * The kernel's first request when a program begins with reads of 64 KiB, bytes. With smaller reads it asks for 16 or 32 KiB. Programs that
+ * look at a header mostly read less. A thumbnailer, or a program that copies, reads this much and then the rest.
  */
 const STREAMING_READ = 128 * 1024;
-/** Enough to keep 16 connections busy at 4 MiB each. It is always full: a request that is used up is followed by another. */
+/** Enough to keep 16 connections busy at 4 MiB each. The window is always full: a new request follows each one that was read. */
 const MAX_WINDOW = 64 * 1024 * 1024;
-/** Each window is larger than the last by this factor: from the first to the largest in four steps, one round trip each. */
+/** Each window is this many times larger than the last: four steps, of one round trip each, from the first to the largest. */
 const GROWTH = 4;
 /**
- * Programs that look at a file's beginning (`ffprobe` reads a MiB, `file` 7) end within the windows up to this one, bytes. They come in few
- * requests, and the next one is begun only by a read that goes beyond the last: before that, it may be the kernel alone who reads ahead, by
- * a MiB. A file up to this size comes whole where a program seems to read it whole.
+ * Programs that look at a file's beginning (`ffprobe` reads 1 MiB, `file` 7) stop within windows up to this one, bytes. Such windows come
+ * in few requests. Only a read beyond the last window begins the next one: until then, perhaps only the kernel reads ahead, by 1 MiB. A
+ * file up to this size is fetched whole if a program seems to read it whole.
  */
 const LOOK_WINDOW = 8 * 1024 * 1024;
 /** The request size of these windows, bytes: two connections for the largest. */
 const LOOK_REQUEST = 4 * 1024 * 1024;
-/** Where a file's first read is so long, the program reads 128 KiB or more at a time, as `cat` and `cp` do, and goes on. Bytes. */
+/** If a file's first read is this long, the program reads 128 KiB or more at a time, as `cat` and `cp` do, and will go on. Bytes. */
 const LARGE_READ = 256 * 1024;
 /** The kernel's largest request, bytes. */
 const LARGEST_READ = 1024 * 1024;
 /** The kernel may send the reads of one stream out of order, by up to a few of its requests (1 MiB each). Bytes. */
 const SLACK = 4 * 1024 * 1024;
-/** The largest request, bytes: larger ones save no time, smaller ones spread over more connections. */
+/** The largest request, bytes. Larger ones save no time, and smaller ones use more connections. */
 const MAX_REQUEST = 8 * 1024 * 1024;
 const MIN_REQUEST = 512 * 1024;
 
@@ -53,11 +53,11 @@ export interface ReadAheadPlan {
   readonly fetch: readonly [number, number] | null;
   /** Largest single request for it, bytes. */
   readonly requestBytes: number;
-  /** Of `fetch`, so many bytes at its beginning are for a program that has just begun: they come at once, through the event loop. */
+  /** The first bytes of `fetch` are for a program that has just begun. This many come at once, through the event loop. */
   readonly urgentBytes: number;
 }
 
-/** A read of `length` bytes at `offset` in a file of `size` bytes; `maxWindow` is what the cache can spare. */
+/** Plans for a read of `length` bytes at `offset` in a file of `size` bytes. `maxWindow`: the bytes that the cache can spare. */
 export function planReadAhead(
   state: ReadAheadState,
   read: { readonly offset: number; readonly length: number; readonly size: number; readonly maxWindow: number },
@@ -91,16 +91,16 @@ export function planReadAhead(
     return nothing({ ...state, next });
   }
   const isFirst = state.window === 0;
-  // Elsewhere the kernel may have begun with less before we could see that it is a stream, and asks for more each time.
+  // A stream in the middle of a file shows only at its second read, and the kernel's requests grow with each read.
   const first = length >= (offset === 0 ? LARGE_READ : LARGEST_READ) ? LOOK_WINDOW : FIRST_WINDOW;
-  // Whoever reads on in a file of few MiB reads all of it.
+  // A program that reads on in a file of a few MiB reads all of it.
   const grown = size <= LOOK_WINDOW ? LOOK_WINDOW : state.window * GROWTH;
   const window = Math.min(isFirst ? first : grown, MAX_WINDOW, read.maxWindow);
   const requestBytes = requestBytesOf(window);
-  // A small window includes what is read now: one request brings both. A large one is received beside the event loop, where it takes longer.
+  // A small window includes the bytes of this read: one request brings both. A large one is received outside of the event loop, and later.
   const from = isFirst ? offset : Math.max(state.requestedUntil, window <= LOOK_WINDOW ? offset : end);
   const until = window <= LOOK_WINDOW ? Math.max(from + window, end) : next + window;
-  // Whole requests, but for the last of the file.
+  // Whole requests, except for the last one of the file.
   const whole = window <= LOOK_WINDOW ? until : from + Math.floor((until - from) / requestBytes) * requestBytes;
   const to = until >= size ? size : whole;
   return {
@@ -115,10 +115,10 @@ function nothing(state: ReadAheadState): ReadAheadPlan {
   return { state, fetch: null, requestBytes: MIN_REQUEST, urgentBytes: 0 };
 }
 
-/** Whether so much is requested that a read up to `end`, after which the next one is expected at `next`, adds nothing. */
+/** Is enough requested already, after a read up to `end` whose successor is expected at `next`? */
 function isEnough({ window, requestedUntil }: ReadAheadState, end: number, next: number): boolean {
   if (window <= LOOK_WINDOW) return end <= requestedUntil;
-  // Half of the largest window would be a wave of requests that wait for each other's last: the line is idle meanwhile.
+  // Refilling half of the largest window at once would send requests in waves: the link is idle while the last request of a wave ends.
   const least = window === MAX_WINDOW ? window - requestBytesOf(window) : window / 2;
   return requestedUntil - next > least;
 }

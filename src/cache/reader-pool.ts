@@ -7,11 +7,11 @@ import { RevisionReader } from './revision-reader.js';
 /** One reader per revision, shared by all handles that are pinned to it. */
 export class ReaderPool {
   readonly cache: BlockCache;
-  /** Called with a file whose content turned out to be wrong: bytes that programs got of it before may be wrong too. */
+  /** Called with a file when its content turns out to be wrong: bytes that programs got before may be wrong too. */
   onCorruption: (file: RemoteFile) => void = () => {};
-  /** Called with a file that is another one at the provider by now, of which programs may have got bytes. */
+  /** Called with a file that has become another one at the provider. Programs may have got bytes of the new one. */
   onOutdated: (file: RemoteFile) => void = () => {};
-  /** Bytes of contents that have come since the beginning. */
+  /** Bytes of contents that have arrived since the mount began. */
   received = 0;
   readonly #fetch: FetchRange;
   readonly #readers = new Map<string, RevisionReader>();
@@ -22,7 +22,7 @@ export class ReaderPool {
     this.#fetch = fetch;
   }
 
-  /** For a program that reads the file from now on: what came while the file was young goes, once that is over, and is fetched anew. */
+  /** For a program that begins to read the file: bytes that came while it was young are dropped and fetched anew, if it no longer is. */
   acquireAnew(file: RemoteFile): RevisionReader {
     this.#readers.get(revisionKey(file))?.renew();
     return this.acquire(file);
@@ -45,12 +45,12 @@ export class ReaderPool {
     return reader;
   }
 
-  /** Do programs read bytes of it that must be fetched anew (`RevisionReader.isYoung`)? */
+  /** Is the file open with bytes that must be fetched anew (`RevisionReader.isYoung`)? */
   isYoung(file: RemoteFile): boolean {
     return this.#readers.get(revisionKey(file))?.isYoung === true;
   }
 
-  /** Those whose bytes are on their way here. */
+  /** The readers with requests in flight. */
   fetching(): RevisionReader[] {
     return [...this.#readers.values()].filter((reader) => reader.isFetching);
   }
@@ -76,7 +76,7 @@ export class ReaderPool {
   async #closeWhenIdle(reader: RevisionReader): Promise<void> {
     await reader.idle();
     await reader.check?.hashInBackground();
-    // A handle acquired it again meanwhile, or an earlier `release` has closed it already.
+    // Meanwhile a handle has acquired it again, or an earlier `release` has closed it.
     if (reader.users > 0 || this.#readers.get(reader.key) !== reader) return;
     this.#readers.delete(reader.key);
     reader.close();

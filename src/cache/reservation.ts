@@ -1,27 +1,27 @@
-/** Space that is reserved for consecutive blocks of a revision, a segment at a time. What is evicted meanwhile is not reserved any more. */
+/** Space that is reserved for consecutive blocks of a revision, a segment at a time. Evicting a segment also ends its reservation. */
 import { blockLength, SEGMENT_BLOCKS, segmentOf } from './blocks.js';
 import type { EvictionCounts } from './eviction-counts.js';
 
-/** Where the space comes from, for one revision. */
+/** The source of space for one revision. */
 export interface SpaceOf {
   /** Bytes of the revision. */
   readonly size: number;
   readonly evictions: EvictionCounts;
-  /** Reserves for blocks of one segment, from `block` on. False: there is no space. */
+  /** Reserves space for blocks of one segment, from `block` on. False: there is no space. */
   reserve(block: number, bytes: number): boolean;
   unreserve(block: number, bytes: number): void;
 }
 
 export class Reservation {
   readonly #space: SpaceOf;
-  /** By segment: its evictions when it was reserved. */
+  /** By segment: its eviction count when it was reserved. */
   readonly #evictions = new Map<number, number>();
 
   private constructor(space: SpaceOf) {
     this.#space = space;
   }
 
-  /** For blocks `[first, end)`. Null, and nothing reserved, where there is no space for all. */
+  /** Reserves blocks `[first, end)`. Null, and nothing reserved, if there is no space for all. */
   static make(space: SpaceOf, first: number, end: number): Reservation | null {
     const reservation = new Reservation(space);
     for (let from = first; from < end; ) {
@@ -30,7 +30,7 @@ export class Reservation {
         reservation.release(first, from);
         return null;
       }
-      // Read after the reservation, which may have evicted other blocks of this very segment.
+      // Read after the reservation, which may itself have evicted other blocks of this segment.
       reservation.#evictions.set(segmentOf(from), space.evictions.of(from, from));
       from = to;
     }
@@ -42,7 +42,7 @@ export class Reservation {
     return this.#evictions.get(segmentOf(block)) === this.#space.evictions.of(block, block);
   }
 
-  /** Gives the space of blocks `[from, end)` back. */
+  /** Gives back the space of blocks `[from, end)`. */
   release(from: number, end: number): void {
     for (let block = from; block < end; block++)
       if (this.holds(block)) this.#space.unreserve(block, blockLength(block, this.#space.size));

@@ -1,6 +1,6 @@
 /**
  * The sparse file of one revision: opened on first use, and never closed under an operation in flight.
- * It knows nothing of which blocks are present.
+ * It does not know which blocks are present.
  */
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { messageOf } from '../base/errors.js';
@@ -28,27 +28,27 @@ export class RevisionFile {
     return this.#punchHole !== undefined;
   }
 
-  /** The descriptor. `isNew`: nothing that the file may contain is of use. Throws as the disk does. */
+  /** The descriptor. `isNew`: anything that the file may contain is useless. Throws as the disk does. */
   open(isNew: boolean): number {
     this.#fd ??= isNew ? makeSparse(this.path, this.#size) : openSync(this.path, 'r+');
     return this.#fd;
   }
 
-  /** The descriptor that is open now stays so until `act` has ended. */
+  /** Keeps the current descriptor open until `act` has ended. */
   during<T>(act: () => Promise<T>): Promise<T> {
     return this.#uses.during(act);
   }
 
   /**
-   * Frees the disk blocks of a range, unless `fd` is not this file's any more. False: other programs go on reading them, so the whole
-   * file must go. Throws as the disk does.
+   * Frees the disk blocks of a range, unless `fd` is no longer this file's. False: other programs go on reading them, so the whole
+   * file must be removed. Throws as the disk does.
    */
   punch(fd: number, offset: number, length: number): boolean {
     if (fd !== this.#fd || this.#punchHole === undefined) return true;
     return this.#punchHole(fd, offset, length);
   }
 
-  /** Closes the descriptor once no operation is under way; the next use opens it again. */
+  /** Closes the descriptor once no operation is in flight. The next use opens it again. */
   close(): void {
     const fd = this.#fd;
     if (fd === null) return;
@@ -66,7 +66,7 @@ export class RevisionFile {
     else close();
   }
 
-  /** Unlinks it. Operations under way go on with what is unlinked. Throws as the disk does. */
+  /** Unlinks the file. Operations in flight go on with the unlinked one. Throws as the disk does. */
   remove(): void {
     this.close();
     rmSync(this.path, { force: true });

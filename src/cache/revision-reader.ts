@@ -1,7 +1,7 @@
 /**
  * Reads one revision of a remote file: present blocks from the cache, missing ones from the provider (block-fetcher.ts).
  *
- * Invariant: one reader exists per revision, however many handles read it, so a block under way is fetched once for all.
+ * Invariant: one reader exists per revision, however many handles read it, so a block in flight is fetched once for all of them.
  */
 import { steadyTimeOf } from '../base/clock.js';
 import { codeOf } from '../base/errors.js';
@@ -21,31 +21,31 @@ import { planSequentialFetch, type SequentialFetch } from './sequential-fetch.js
 
 /** Largest single request for bytes that a program waits for. */
 const DEMAND_REQUEST = 8 * 1024 * 1024;
-/** Bytes that `confirm` reads at a time. */
+/** Bytes that `readToVerdict` reads at a time. */
 const CONFIRM_PIECE = 1024 * 1024;
-/** Bytes fetched ahead of a sequential reader; a share of the cache's limit is the other bound. */
+/** Bytes fetched ahead of a sequential reader, but at most SEQUENTIAL_SHARE of the cache's limit. */
 const SEQUENTIAL_WINDOW = 4 * DEMAND_REQUEST;
 const SEQUENTIAL_SHARE = 1 / 4;
-/** Bytes that `storeAll` asks for at a time: two requests, so that programs find connections free. */
+/** Bytes that `storeAll` asks for at a time: two requests, so that connections stay free for programs. */
 const STORE_WINDOW = 2 * DEMAND_REQUEST;
-/** Tries for a block whose shared fetch failed, or that was damaged or evicted meanwhile. */
+/** Attempts to get a block whose shared fetch failed, or that was damaged or evicted meanwhile. */
 const TRIES = 3;
-/** The same for a file that is young: the service tells the time in whole seconds, so that it may be young for three, and each try waits for two. */
+/** Attempts for a young file. The service tells times in whole seconds, so a file may be young for 3 s, and each attempt waits for 2 s. */
 const YOUNG_TRIES = 4;
 
 export interface ReaderEvents {
-  /** The content does not have the provider's MD5; programs have got a part of it. */
+  /** The content does not have the provider's MD5. Programs have got a part of it. */
   readonly onCorruption: () => void;
-  /** The file is another one at the provider by now; programs may have got bytes of that one. */
+  /** The file has become another one at the provider. Programs may have got bytes of the new one. */
   readonly onOutdated: () => void;
-  /** Told of the bytes of each block that has come. */
+  /** Called with the number of bytes of each block, or stored piece, that has arrived. */
   readonly onReceived: (bytes: number) => void;
 }
 
 export class RevisionReader {
   readonly key: string;
   readonly file: RemoteFile;
-  /** Null where the provider tells no MD5. */
+  /** Null if the provider tells no MD5, or the file is empty. */
   readonly check: ContentCheck | null;
   /** Handles that use it; counted by `ReaderPool`. */
   users = 0;
@@ -73,37 +73,37 @@ export class RevisionReader {
     this.#fetcher.check = this.check;
   }
 
-  /** Are bytes of it on their way here? */
+  /** Are requests for it in flight? */
   get isFetching(): boolean {
     return this.#fetcher.isBusy;
   }
 
-  /** Bytes of it that are here. */
+  /** The number of present bytes. */
   present(): number {
     return bytesOf(this.#cached.map, this.file.size);
   }
 
-  /** Does the whole content have the provider's MD5? Where the provider tells none: is what is here known to be of this revision? */
+  /** The content is not young, and has the provider's MD5. Without an MD5: the bytes that arrived are known to be of this revision. */
   get isSound(): boolean {
     return this.#isOfRevision && !this.isYoung;
   }
 
-  /** As far as the service tells: of a young file it may not. */
+  /** `isSound` as far as the service can tell. For a young file it cannot. */
   get #isOfRevision(): boolean {
     return this.check === null ? this.#fetcher.isProven : this.check.isConfirmed;
   }
 
-  /** Did bytes of it come so short after the file was changed that they must be fetched anew (`RangeBody.isYoung`)? */
+  /** Did bytes come so soon after a change of the file that they must be fetched anew (`RangeBody.isYoung`)? */
   get isYoung(): boolean {
     return this.#cached.youngUntil !== null;
   }
 
-  /** So long the file is still young, ms; 0: not any more. */
+  /** How long the file is still young, ms. 0: it no longer is. */
   #youngFor(): number {
     return Math.max(0, (this.#cached.youngUntil ?? 0) - steadyTimeOf(this.#cache.clock).now());
   }
 
-  /** Somebody else begins to read. What came while the file was young goes once that is over, and is fetched anew. */
+  /** Another program begins to read. If the file is no longer young, the bytes that came while it was are dropped and fetched anew. */
   renew(): void {
     if (!this.isYoung || this.#youngFor() > 0) return;
     this.#cached.youngUntil = null;
@@ -112,15 +112,15 @@ export class RevisionReader {
   }
 
   /**
-   * Resolves when all that was read is known to be of this revision. Rejects where it is not, and where the provider cannot be asked.
-   * For bytes that become a part of another content.
+   * Resolves when all that was read is known to be of this revision. Rejects if it is not, or if the provider cannot be asked.
+   * Needed before bytes become a part of another content.
    */
   async proven(): Promise<void> {
     if (this.check?.isConfirmed !== true) await this.#fetcher.proven();
   }
 
   #outdated(error: unknown, tell: () => void): void {
-    // By its MD5 all of it is of this revision.
+    // The MD5 has shown that the whole content is of this revision.
     if (this.check?.isConfirmed === true || this.#isClosed) return;
     this.#cache.discardCorrupt(this.#cached);
     this.check?.reset();
@@ -128,7 +128,7 @@ export class RevisionReader {
     tell();
   }
 
-  /** Fills `into` from `offset`; answers the bytes read, fewer only at the end of the file. Rejects as the provider does. */
+  /** Fills `into` from `offset`. Returns the number of bytes, fewer only at the end of the file. Rejects as the provider does. */
   read(into: Uint8Array, offset: number): Promise<number> {
     return this.#reads.during(() => this.#read(into, offset));
   }
@@ -152,14 +152,14 @@ export class RevisionReader {
       return;
     }
     this.#fetcher.request(first, last, DEMAND_REQUEST, 'foreground');
-    // Noted now: a block that the cache has no space for is gone once it was delivered to the waiting reads.
+    // Collected now: if the cache has no space for a block, it is gone after its delivery to the waiting reads.
     const underway = new Map<number, Pending>();
     for (let block = first; block <= last; block++) {
       const pending = this.#fetcher.pending(block);
       if (pending !== undefined) underway.set(block, pending);
     }
     if (await isStoredWhole(underway)) {
-      // None of it passed through memory: one read brings all.
+      // No block passed through memory, so one read from the disk brings all.
       this.check?.require(generation);
       if (await this.#cached.readSpan(wanted, offset)) return;
     }
@@ -173,8 +173,8 @@ export class RevisionReader {
   }
 
   /**
-   * Fetches the missing blocks of `[from, to)`, without waiting. A failure shows when a program reads there. `inBatch`: received beside
-   * the event loop also where the priority is not 'background'.
+   * Fetches the missing blocks of `[from, to)`, without waiting. A failure shows when a program reads there. `inBatch`: receives long
+   * ranges outside of the event loop even if the priority is not 'background'.
    */
   prefetch(
     from: number,
@@ -187,7 +187,7 @@ export class RevisionReader {
     if (to > from) this.#fetcher.request(blockOf(from), blockOf(to - 1), requestBytes, priority, signal, inBatch);
   }
 
-  /** Fetches ahead of a caller that reads `[at, end)` in order, in large requests, several at a time. */
+  /** Fetches ahead of a caller that reads `[at, end)` in order. The requests are large, and several are in flight at a time. */
   prefetchSequential(at: number, end: number, signal?: AbortSignal): void {
     const window = Math.min(SEQUENTIAL_WINDOW, this.#cache.limit * SEQUENTIAL_SHARE);
     const { state, fetch } = planSequentialFetch(this.#sequential, { at, end, window });
@@ -211,7 +211,7 @@ export class RevisionReader {
     return blocks * BLOCK_BYTES;
   }
 
-  /** Reads the whole content until its check has a verdict (see `isSound`). Rejects where the content is wrong. */
+  /** Reads the whole content until its check has a verdict (see `isSound`). Rejects if the content is wrong. */
   async readToVerdict(signal?: AbortSignal): Promise<void> {
     if (this.check === null) return orAborted(this.proven(), signal);
     const { size } = this.file;
@@ -224,9 +224,9 @@ export class RevisionReader {
   }
 
   /**
-   * Fetches all that is missing into the cache, behind what programs read, and checks it. True: all of it is there and sound. False:
-   * the cache does not keep it, or nothing says that it is sound. Rejects as the provider does. `progress` is told how many bytes of the
-   * file were gone through.
+   * Fetches all missing blocks into the cache, at a lower priority than reads, and checks them. True: all are present and sound. False:
+   * the cache does not keep them, or their soundness is not known. Rejects as the provider does. `progress` is called with the number of
+   * bytes of the file that are done.
    */
   async storeAll(signal: AbortSignal, progress: (bytes: number) => void = () => {}): Promise<boolean> {
     await this.#storeAll(signal, progress);
@@ -249,13 +249,13 @@ export class RevisionReader {
         if (tries >= TRIES || signal.aborted || codeOf(error) !== 'aborted') throw error;
       }
     }
-    // The end of a mount does not wait for the hashing of a film.
+    // Abortable, so that an unmount does not wait until a film is hashed.
     await orAborted(this.#fetcher.arrived(), signal);
     if (this.check !== null) await orAborted(this.check.hashInBackground(), signal);
     await orAborted(this.proven(), signal);
   }
 
-  /** A window at a time; the next one is asked for before the last has come. */
+  /** Requests one window at a time, and the next one before the last has arrived. */
   async #fetchAll(signal: AbortSignal, progress: (bytes: number) => void): Promise<void> {
     const blocks = blockCount(this.file.size);
     const step = STORE_WINDOW / BLOCK_BYTES;
@@ -288,14 +288,14 @@ export class RevisionReader {
   }
 
   /**
-   * Moves the cache's file to the spool, where it may be changed: see `BlockCache.moveToSpool`. Young bytes too: the program that is about
-   * to change them has read them, and there may be no others.
+   * Moves the cache's file to the spool, where it may be changed: see `BlockCache.moveToSpool`. This includes young bytes: the program that
+   * is about to change them has read them, and the service may have no others.
    */
   moveToSpool(path: string): MovedToSpool | null {
     return this.#isOfRevision ? this.#cache.moveToSpool(this.#cached, path) : null;
   }
 
-  /** Is all of `[from, to)` in the cache? */
+  /** Is the whole range `[from, to)` in the cache? */
   has(from: number, to: number): boolean {
     for (let block = blockOf(from); block <= blockOf(Math.max(from, to - 1)); block++) {
       if (!this.#cached.has(block)) return false;
@@ -303,7 +303,7 @@ export class RevisionReader {
     return true;
   }
 
-  /** Resolves when neither a read nor a fetch is under way, and all that came is known to be of this revision, or is not kept. */
+  /** Resolves when no read or fetch is in flight, and all that arrived is either known to be of this revision or dropped. */
   async idle(): Promise<void> {
     while (this.#reads.isBusy || this.#fetcher.isBusy) {
       await this.#reads.idle();
@@ -312,12 +312,12 @@ export class RevisionReader {
     if (!this.isSound) await this.proven().catch(() => this.#keepNothing());
   }
 
-  /** The provider cannot be asked now, and nobody is going to ask again for this reader. */
+  /** Drops unproven bytes: the provider cannot be asked now, and this reader will not ask again. */
   #keepNothing(): void {
     if (!this.#fetcher.isProven) this.#cache.discardCorrupt(this.#cached);
   }
 
-  /** Releases the revision in the cache. Only for a reader that is idle and stays so. */
+  /** Releases the revision in the cache. The reader must be idle and stay so. */
   close(): void {
     this.#isClosed = true;
     this.check?.close();
@@ -332,7 +332,7 @@ export class RevisionReader {
           const data = (await pending.data) ?? (await this.#cached.readBlock(block));
           if (data !== null) return data;
         } catch (error) {
-          // The read-ahead of another handle may have been cancelled or put off; that says nothing about this read.
+          // The read-ahead of another handle may have been cancelled or postponed. That says nothing about this read.
           if (tries >= TRIES || !isRetryable(error, pending.isAhead)) throw error;
         }
       } else {
@@ -362,7 +362,7 @@ export class RevisionReader {
         const { id, name } = this.file;
         this.#cache.log.error({ id, name }, 'what was received of a file is damaged, and dropped from the cache');
         this.#cache.discardCorrupt(this.#cached);
-        // Blocks on their way to the disk belong to the wrong content. Reads that wait for more of it must ask again.
+        // Blocks in flight belong to the wrong content. Reads that wait for them must ask again.
         const error = new ProviderError('integrity', `${name} was damaged on its way here`);
         this.#fetcher.failPending(error);
         onCorruption();
@@ -371,7 +371,7 @@ export class RevisionReader {
   }
 }
 
-/** Waits for the blocks. True: all of them went into the cache's file, and none through memory. */
+/** Waits for the blocks. True: all of them went directly into the cache's file, none through memory. */
 async function isStoredWhole(underway: ReadonlyMap<number, Pending>): Promise<boolean> {
   const arrived = await Promise.allSettled(Array.from(underway.values(), ({ data }) => data));
   return arrived.every((block) => block.status === 'fulfilled' && block.value === null);
@@ -379,7 +379,7 @@ async function isStoredWhole(underway: ReadonlyMap<number, Pending>): Promise<bo
 
 function isRetryable(error: unknown, isAhead: boolean): boolean {
   if (!(error instanceof ProviderError)) return false;
-  // A rate limit puts off read-ahead where it would let a foreground request through. A foreground request that was
-  // refused has waited for the limit itself.
+  // A rate limit refuses read-ahead before it refuses foreground requests. A refused foreground request has already waited
+  // for the limit.
   return error.code === 'aborted' || error.code === 'integrity' || (error.code === 'rate-limited' && isAhead);
 }

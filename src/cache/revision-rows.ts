@@ -1,8 +1,8 @@
 /**
- * What the cache index says of a revision's file: which blocks are there, and whether they may be trusted after a restart.
+ * The cache index's record of a revision's file: the present blocks, and whether they may be trusted after a restart.
  *
- * A row is trusted only while the file has the fingerprint that it had when every block was seen to be sound. While a file is being
- * written its row has no blocks: after a crash none of them is trusted.
+ * Blocks need no new check while the file has the fingerprint that it had when every block was verified. While a file is being
+ * written its row has no blocks, so after a crash none of them is trusted.
  */
 import type { Clock } from '../base/clock.js';
 import type { BlockMap } from './blocks.js';
@@ -13,19 +13,19 @@ import type { CacheIndex } from './index-db.js';
 export interface RevisionRowsOptions {
   readonly index: CacheIndex;
   readonly clock: Clock;
-  /** Id of the machine's present boot. */
+  /** Id of the machine's current boot. */
   readonly boot: string;
   readonly pathOf: (key: string) => string;
   readonly isPinned: (key: string) => boolean;
 }
 
-/** What an earlier use has left. */
+/** The blocks that an earlier use left. */
 export interface StoredBlocks {
   /** `BlockMap.encode()`. */
   readonly blocks: Uint8Array;
-  /** The whole content was seen to have the provider's MD5. */
+  /** The whole content matched the provider's MD5. */
   readonly isConfirmed: boolean;
-  /** Every block was seen to be sound, and the file is as it was then. */
+  /** Every block was verified, and the file has not changed since. */
   readonly isVerified: boolean;
 }
 
@@ -36,7 +36,7 @@ export class RevisionRows {
     this.#o = options;
   }
 
-  /** Undefined where nothing of a revision of this size can be trusted. */
+  /** Undefined if there is no row of this size that can be trusted. */
   stored(key: string, size: number): StoredBlocks | undefined {
     const row = this.#o.index.get(key);
     if (row === undefined || row.size !== size || row.blocks === null) return undefined;
@@ -44,7 +44,7 @@ export class RevisionRows {
     return { blocks: row.blocks, isConfirmed: row.confirmed === 1, isVerified };
   }
 
-  /** The file has the whole content, as the provider has confirmed it. */
+  /** The file has the whole content, and the provider has confirmed it. */
   putWhole(key: string, map: BlockMap, size: number): void {
     this.#put(key, size, { blocks: map.encode(), confirmed: 1, fingerprint: this.#fingerprintOf(key) });
   }

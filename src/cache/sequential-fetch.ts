@@ -1,4 +1,4 @@
-/** How far to fetch ahead of a reader that is known to read on to a given end, as one that fills a copy: a pure function. */
+/** How far to fetch ahead of a reader that is known to read on to a given end, for example to fill a copy: a pure function. */
 
 export interface SequentialFetch {
   /** The reader's last offset. */
@@ -9,7 +9,7 @@ export interface SequentialFetch {
 
 /**
  * The reader is at offset `at` and reads on to `end`. It fetches half a window at a time, so that not every read becomes a
- * request of its own. `fetch` is `[from, to)`, or null where enough was requested already.
+ * request of its own. `fetch` is `[from, to)`, or null if enough was requested already.
  */
 export function planSequentialFetch(
   before: SequentialFetch,

@@ -1,11 +1,11 @@
-/** The file of a revision: sparse, and with holes again where blocks are evicted. */
+/** The file of a revision. It is sparse, and eviction punches holes into it. */
 import { closeSync, ftruncateSync, mkdirSync, openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { codeOf } from '../base/errors.js';
 
 /**
- * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False where other
- * programs have the file open and must go on reading the same bytes. Then the whole file is unlinked, and they keep it.
+ * Frees the blocks of a range of a file (fallocate(2), FALLOC_FL_PUNCH_HOLE; Node has no such call). False if other
+ * programs have the file open and must go on reading the same bytes. The caller then unlinks the file, which they keep open.
  */
 export type PunchHole = (fd: number, offset: number, length: number) => boolean;
 
@@ -22,7 +22,7 @@ export function makeSparse(path: string, size: number): number {
   }
 }
 
-/** Moves a file to the place of a revision's, and makes the directory of that on demand: there are 256 of them. Throws as the disk does. */
+/** Moves a file to the path of a revision's file. Makes the directory (one of 256) on demand. Throws as the disk does. */
 export function moveTo(path: string, target: string): void {
   try {
     renameSync(path, target);
