@@ -9,25 +9,25 @@ export interface ByteRange {
 
 /** How to cut the content of a file into pieces. */
 export interface Pieces {
-  /** A piece ends at each multiple of so many bytes in the file. While the reader waits, it may end at a multiple of `partBytes`. */
+  /** A piece ends at each multiple of this many bytes in the file; while the reader waits, also at a multiple of `partBytes`. */
   readonly pieceBytes: number;
   /** Divides `pieceBytes`. */
   readonly partBytes: number;
-  /** Where the pieces may be written to, at their offsets, so that their bytes need not pass through the event loop. */
+  /** The provider may write the pieces here, at their offsets. Their bytes then need not pass through the event loop. */
   readonly target?: PieceTarget;
 }
 
-/** A file, as large as the content, that the caller keeps open and changes nowhere in the range while somebody holds it. */
+/** A file as large as the content. While a writer holds it, the caller keeps it open and does not change it in the range. */
 export interface PieceTarget {
   readonly fd: number;
-  /** A writer begins. Each call is followed by one of `release` when that writer writes no more. */
+  /** A writer begins. It calls `release` once when it has stopped writing. */
   hold(): void;
   release(): void;
 }
 
-/** Bytes of a body. They do not change any more. */
+/** Bytes of a body. They do not change afterwards. */
 export interface BodyBytes extends Uint8Array {
-  /** CRC-32 of each part of `Pieces.partBytes` (the last may be shorter), where the pieces were asked for and begin with a part. */
+  /** CRC-32 of each part of `Pieces.partBytes` (the last may be shorter). Set if pieces were requested and this one begins with a part. */
   crcs?: readonly number[];
 }
 
@@ -47,7 +47,7 @@ export function isStored(chunk: BodyChunk): chunk is StoredPiece {
   return 'isStored' in chunk;
 }
 
-/** For those who named no target. */
+/** The bytes of a chunk, for a caller that gave no `Pieces.target`. */
 export function bytesOf(chunk: BodyChunk): BodyBytes {
   if (isStored(chunk)) throw new Error('bytes were stored, which nobody asked for');
   return chunk;
@@ -63,22 +63,22 @@ export interface RangeBody {
    * `network`, `timeout` when it stalls). Leaving the loop early closes the connection.
    */
   readonly body: AsyncIterable<BodyBytes>;
-  /** The same where the caller named a `Pieces.target`: what was stored there is not passed on. Iterate this instead of `body`. */
+  /** Iterate this instead of `body` after giving a `Pieces.target`: bytes that were stored there are not passed on. */
   readonly pieces?: AsyncIterable<BodyChunk>;
-  /** Missing where the revision was known before the first byte. */
+  /** Missing if the revision was known before the first byte. */
   readonly proof?: RevisionProof;
-  /** Set where another content may still get the same revision: see `isYoung`. What is kept of it must be fetched anew later. */
+  /** Set if another content may still get the same revision: see `isYoung`. A cache must fetch these bytes again later. */
   readonly isYoung?: true;
 }
 
-/** Whether the bytes of an answer are of the revision that was asked for, which is not known yet. */
+/** The proof, still to come, that the bytes of an answer belong to the requested revision. */
 export interface RevisionProof {
   /**
-   * Resolves when they are. Rejects with `revision-changed` or `not-found` when the file is another one by now: then some of the bytes
-   * may be that one's. Stays pending while the service cannot be asked.
+   * Resolves when the bytes are proven. Rejects with `revision-changed` or `not-found` if the file has changed or is gone: some of the
+   * bytes may then belong to another revision. Stays pending while the service cannot be asked.
    */
   readonly settled: Promise<void>;
-  /** As `settled`, and asks at once. Rejects as the provider does where it cannot be asked. */
+  /** As `settled`, but asks the service at once. Rejects with the provider's error if the service cannot be asked. */
   demand(): Promise<void>;
 }
 
@@ -91,11 +91,11 @@ export interface UploadSource {
   /** Reads a part. May be called several times for the same bytes. */
   read(offset: number, length: number): AsyncIterable<Uint8Array>;
   /**
-   * Calls `act` with a file that has the content at the same offsets. It stays open, and the same, until the promise of `act` is
-   * settled. Missing where there is no such file.
+   * Calls `act` with a file that has the content at the same offsets. The file stays open and unchanged until the promise of `act`
+   * settles. Missing if there is no such file.
    */
   readonly whileOpen?: WhileOpen;
-  /** Called at the end of each request that was to bring a part of it: may any of that have reached the service? */
+  /** Called at the end of each request that sends a part of the content. True if any of that part may have reached the service. */
   onOutcome?(mayHaveArrived: boolean): void;
   /** Lower-case hex md5 of the whole content, computed once. */
   md5(): Promise<string>;

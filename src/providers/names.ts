@@ -1,6 +1,7 @@
 /**
- * Names as services take them. No document says that an object is kept under the very name that was asked for: a service may use `_` for
- * what Windows forbids, one Unicode form, or one letter case, drop control characters or dots and blanks at the ends, or cut the name.
+ * The ways in which services change names. No document promises that a service stores an object under the requested name. It may replace
+ * what Windows forbids by `_`, use one Unicode form or one letter case, drop control characters or dots and blanks at the ends, or cut
+ * the name.
  */
 import { ProviderError } from './errors.js';
 
@@ -17,55 +18,55 @@ export function checkName(name: string, longest: number): void {
   if (problem !== undefined) throw new ProviderError('invalid-name', `the name ${problem}`, { data: {} });
 }
 
-/** No service is taken to cut names that are shorter, UTF-16 units. */
+/** We assume that no service cuts shorter names, UTF-16 units. */
 const CUT_FROM = 100;
 
-/** Names with the same result are one name to a service that ignores letter case, and whether an accented letter is one character or two. */
+/** Names with the same result are one name to a service that ignores letter case and the Unicode form of accented letters. */
 export function foldName(name: string): string {
   return name.normalize('NFC').toLowerCase();
 }
 
-/** A server may store names in one Unicode form. */
+/** True if the names are equal apart from their Unicode form: a server may store all names in one form. */
 export function sameName(a: string, b: string): boolean {
   return a.normalize('NFC') === b.normalize('NFC');
 }
 
-/** Could a service that was asked for the one name have kept the other? */
+/** True if a service that was asked for the one name may have stored the other. */
 export function mayBecome(asked: string, kept: string): boolean {
   if (asked === kept) return true;
   const [from, to] = [essence(asked), essence(kept)];
   return from === to || (kept.length >= CUT_FROM && from.startsWith(to));
 }
 
-/** Marks the name of an object at the service where that takes the name that a program gave it for another object's. */
+/** Marks an object's name at the service, if the service takes the name from the program to be that of another object. */
 export function otherNameMark(hex: string): string {
   return ` (~${hex})`;
 }
 
-/** Could an object of this name at the service be one that was to have the name `asked`? */
+/** True if an object that a program named `asked` may be called `kept` at the service. */
 export function mayBeKeptAs(asked: string, kept: string): boolean {
   return asked !== kept && mayBecome(asked, kept.replace(/ \(~[0-9a-f]{6}\)(?=(?:\.[^.]*)?$)/, ''));
 }
 
-/** Could two names be one to a service? For a new object under the one that must not overwrite the other. */
+/** True if a service may take two names to be one. Then a new object under one name might overwrite the other object. */
 export function mayBeOne(a: string, b: string): boolean {
   if (foldName(a) === foldName(b)) return true;
   if (a.length >= CUT_FROM && b.length >= CUT_FROM && alikeKey(a) === alikeKey(b)) return true;
   return (isOdd(a) || isOdd(b)) && essence(a) === essence(b);
 }
 
-/** Names that may be one have the same key. Others may have it, too. */
+/** Names that may be one (`mayBeOne`) have the same key. Other names may share it. */
 export function alikeKey(name: string): string {
   const letters = essence(name);
   return name.length >= CUT_FROM ? letters.slice(0, CUT_FROM / 2) : letters;
 }
 
-/** Does it have what services are known to change, besides its letter case and Unicode form? */
+/** True if services are known to change something in this name besides letter case and Unicode form. */
 export function isOdd(name: string): boolean {
   return name.length >= CUT_FROM || !/^(?! )[\p{L}\p{N}\p{M}\p{Co} ._\-+()&,'@#=~![\]{}$%^;`]*(?<![ .])$/u.test(name);
 }
 
-/** What a service leaves of a name whatever it changes: letters, digits and accents, in one form. */
+/** The part of a name that no service changes: letters, digits and accents, in one form. */
 function essence(name: string): string {
   return foldName(name).replace(/[^\p{L}\p{N}\p{M}\p{Co}]/gu, '');
 }

@@ -17,7 +17,7 @@ import type { WaitBudget } from './wait-budget.js';
 export const PROVIDER_NAMES = ['4shared', '4sync', '5sync', 'acronis'] as const;
 export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
-/** What the account may do with one remote object, as far as the provider reports it. */
+/** The account's rights on one remote object, as far as the provider reports them. */
 export type Access = 'read' | 'write';
 
 export interface RemoteFile {
@@ -44,22 +44,22 @@ export interface RemoteFolder {
   /** ms since the epoch. */
   readonly modified: number;
   readonly access: Access;
-  /** How many files and folders it holds, as far as known; a hint that may be stale, null where unknown. */
+  /** The number of files and folders in it: a hint that may be stale. Null if unknown. */
   readonly fileCount: number | null;
   readonly folderCount: number | null;
 }
 
 export type RemoteEntry = RemoteFile | RemoteFolder;
 
-/** An object and where it is, or was before it went to the trash. */
+/** An object and its place. For an object in the trash: its place before. */
 export interface PlacedEntry {
-  /** `parentId` and `name` are that place. Null or '' where the service does not tell the folder. */
+  /** `parentId` and `name` tell the place. `parentId` is null or '' if the service does not tell the folder. */
   readonly entry: RemoteEntry;
-  /** The names from the account's root down to it; null where the service does not tell them. */
+  /** The names from the account's root down to the object; null if the service does not tell them. */
   readonly path: readonly string[] | null;
 }
 
-/** Names an object without its attributes. */
+/** Identifies an object without its attributes. */
 export interface RemoteRef {
   readonly kind: 'file' | 'folder';
   readonly id: string;
@@ -67,7 +67,7 @@ export interface RemoteRef {
   readonly parentId?: string | null;
 }
 
-/** What other clients changed since the last call of `changes`. */
+/** The changes that other clients made since the last call of `changes`. */
 export interface RemoteChanges {
   /** Folders whose listing has changed; `all` if any folder may have. */
   readonly folders: readonly string[] | 'all';
@@ -86,22 +86,22 @@ export function revisionKey(file: Pick<RemoteFile, 'id' | 'size' | 'modified' | 
 }
 
 /**
- * So long after a change another one may get the same time, ms: a second, in which some services tell times, and one more for the
- * clocks of a service's machines, which differ.
+ * A change this soon after another one may get the same modification time, ms. Some services report whole seconds, and the clocks of
+ * a service's machines differ by up to another second.
  */
 export const YOUNG_MS = 2000;
-/** A file that is changed so far in the future does not have its time from the service's clock, ms. */
+/** A modification time further in the future than this does not come from the service's clock, ms. */
 const FROM_ANOTHER_CLOCK = 60_000;
 
 /**
- * Was the file changed so short before `at`, by the service's clock, that a later change may leave it with the same revision? (Git calls
- * such an entry racily clean.)
+ * True if the file changed so shortly before `at`, by the service's clock, that a later change may leave it with the same revision. Git
+ * calls such an entry racily clean.
  */
 export function isYoung({ md5, modified }: Pick<RemoteFile, 'md5' | 'modified'>, at: number): boolean {
   return md5 === null && at - modified < YOUNG_MS && modified - at < FROM_ANOTHER_CLOCK;
 }
 
-/** The id of the file that a revision is of. */
+/** The id of the file that a revision belongs to. */
 export function idOfRevision(key: RevisionKey): string {
   return key.split(':').slice(0, -2).join(':');
 }
@@ -115,8 +115,8 @@ export interface Quota {
 export interface Account {
   readonly userId: string;
   /**
-   * Where `userId` comes from: from the service, from the login name, or (derived) from the credentials. With the latter
-   * two, different values of `userId` may mean the same account.
+   * The source of `userId`: the service, the login name, or (derived) the credentials. With the last two, different values
+   * of `userId` may mean the same account.
    */
   readonly identifiedBy: 'service' | 'login' | 'credentials';
   /** For people: an e-mail address or a name. */
@@ -127,7 +127,7 @@ export interface Account {
   readonly maxFileSize: number | null;
 }
 
-/** What a provider can do. The file system checks these flags, never the provider's name. */
+/** A provider's capabilities. The file system checks these flags, never the provider's name. */
 export interface Capabilities {
   /** `real`: folders are objects of their own. `implied`: a folder exists only through the files in it (5sync). */
   readonly folders: 'real' | 'implied';
@@ -136,7 +136,7 @@ export interface Capabilities {
   readonly moveFolder: boolean;
   readonly copyFile: boolean;
   readonly trash: boolean;
-  /** The service does not remember where an object in its trash was: `untrash` takes it from the entry, `listTrash` cannot tell. */
+  /** The service forgets the place of an object in its trash: `untrash` takes it from the entry, `listTrash` cannot tell it. */
   readonly trashForgetsPlaces?: true;
   readonly permanentDelete: boolean;
   /** An interrupted upload continues from the bytes that the server has. */
@@ -156,7 +156,7 @@ export type Priority = 'foreground' | 'background';
 export interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly priority?: Priority;
-  /** When the request must have ended, by the `SteadyTime` of the clock, ms. Default: the provider's own deadline for each request. */
+  /** The request must end before this moment of the clock's `SteadyTime`, ms. Default: the provider's own deadline for each request. */
   readonly deadline?: number | undefined;
   /** Shared by all requests of one operation: together they wait no longer than one deadline. */
   readonly waitBudget?: WaitBudget | undefined;
@@ -164,18 +164,18 @@ export interface RequestOptions {
   readonly hasEarlierBytes?: boolean;
   /** For `read`: the caller reads several ranges of the revision at once and needs all of them, so they share a revalidation. */
   readonly inBatch?: boolean;
-  /** For `read`: the caller heeds `RangeBody.proof`. To others no byte is given before its revision is known. */
+  /** For `read`: the caller waits for `RangeBody.proof`. Other callers get no byte before its revision is known. */
   readonly takesProof?: boolean;
   /** For `read`: the caller checks all bytes against their checksums before it uses any of them. */
   readonly isVerified?: boolean;
-  /** For `read`: the range is large, and the caller takes the body best in such pieces. It may come otherwise all the same. */
+  /** For `read`: the range is large, and the caller prefers the body in such pieces. The provider may ignore this. */
   readonly pieces?: Pieces;
 }
 
 export interface UploadTarget {
   readonly parentId: string;
   readonly name: string;
-  /** Store a new version of this file instead of a new one. */
+  /** Store a new version of this file instead of a new file. */
   readonly replaces?: RemoteFile;
 }
 
@@ -185,7 +185,7 @@ export type UploadCheckpoint = Readonly<Record<string, unknown>>;
 export interface UploadOptions extends RequestOptions {
   /** Called with the number of bytes that the server has accepted so far. */
   onProgress?(sent: number): void;
-  /** The provider awaits it before it takes the step that the checkpoint announces, and after each accepted part. */
+  /** The provider awaits this call before the step that the checkpoint announces, and after each accepted part. */
   onCheckpoint?(checkpoint: UploadCheckpoint): void | Promise<void>;
   /** The last checkpoint of an earlier attempt with the same content. */
   readonly resume?: UploadCheckpoint;
@@ -195,11 +195,11 @@ export interface UploadOptions extends RequestOptions {
 export interface Work {
   /** For people, such as `storing /a/b`. */
   readonly name: string;
-  /** Bytes to read of one file, or of `files`. */
+  /** Bytes to read, from one file or from as many as `files`. */
   readonly read: number;
   /** Bytes to store after that. */
   readonly store: number;
-  /** How many files of about the same size the bytes are of. Default: 1. */
+  /** The number of files, of about the same size, that the bytes belong to. Default: 1. */
   readonly files?: number;
   /** Files to remove in the end. */
   readonly remove: number;
@@ -207,27 +207,27 @@ export interface Work {
   readonly isResumable: boolean;
 }
 
-/** What to do with the link of an object, by which others reach it. */
+/** A request about the link through which others reach an object. */
 export interface LinkWish {
   readonly act: 'create' | 'show' | 'remove';
   readonly password?: string;
-  /** After so many days the link ends. */
+  /** The link expires after this many days. */
   readonly days?: number;
 }
 
 export interface RemoteLink {
-  /** Null where the service tells none. */
+  /** Null if the service tells none. */
   readonly url: string | null;
-  /** Can somebody without an account reach the object by it? */
+  /** True if people without an account can reach the object. */
   readonly isPublic: boolean;
   readonly hasPassword?: boolean;
-  /** When it ends, ms since the epoch. */
+  /** When the link expires, ms since the epoch. */
   readonly expires?: number;
 }
 
-/** Somebody with whom a folder is shared. */
+/** A person or a group with whom a folder is shared. */
 export interface Member {
-  /** Null where the service tells none, as of a group. */
+  /** Null if the service tells none, for example for a group. */
   readonly email: string | null;
   readonly name: string | null;
   /** In the service's words, such as `owner` or `guest`. */
@@ -237,7 +237,7 @@ export interface Member {
   readonly canViewMembers: boolean;
 }
 
-/** What a member of a folder is to be allowed. */
+/** The rights to give to a member of a folder. */
 export type MemberRights = Pick<Member, 'readOnly' | 'canInvite' | 'canViewMembers'>;
 
 /** A request as the service's documents describe it. */
@@ -247,9 +247,9 @@ export interface ApiRequest {
   readonly path: string;
   /** Which base URL: a key of the account's endpoints. Default: the one that the documents give for the path. */
   readonly endpoint?: string;
-  /** Parameters by name: of the query, of a form, or of a JSON object (`a[b]` is a field within), as the documents have them. */
+  /** Parameters by name. The documents say which: query, form, or JSON object (`a[b]` is a nested field). */
   readonly fields: Readonly<Record<string, string>>;
-  /** The body; `fields` then go into the query, or beside it in a multipart form. */
+  /** The body. `fields` then go into the query, or into a multipart form beside the body. */
   readonly data?: { readonly name: string; readonly bytes: Uint8Array };
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -261,16 +261,16 @@ export interface ApiAnswer {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** What a provider remembers of the last answer about a folder. Only the provider that made it can read it. */
+/** A provider's memory of the last answer about a folder. Only the provider that made it can read it. */
 export type ListingMemory = object;
 
 export type ListOptions = RequestOptions & { readonly countsAreFresh?: boolean };
 
-/** `memory`: null where no earlier answer is known. */
+/** `memory`: null if no earlier answer is known. */
 export type ListAgainOptions = ListOptions & { readonly memory: ListingMemory | null };
 
 export interface ListedAgain {
-  /** `same`: the service has given the very answer from which `memory` came. */
+  /** `same`: the service gave the answer again from which `memory` was made. */
   readonly entries: RemoteEntry[] | 'same';
   /** Null: the next answer cannot be compared with this one. */
   readonly memory: ListingMemory | null;
@@ -289,7 +289,7 @@ export interface Provider {
    */
   list(folder: RemoteFolder, options?: ListOptions): Promise<RemoteEntry[]>;
 
-  /** As `list`, for a caller that has the entries of an earlier answer: tells only whether it is the same. Absent: it saves nothing. */
+  /** As `list`, for a caller that has the entries of an earlier answer. Absent if the comparison would save nothing. */
   listAgain?(folder: RemoteFolder, options: ListAgainOptions): Promise<ListedAgain>;
 
   /** One object as it is now. Rejects with `not-found` also if it is in the trash. */
@@ -311,8 +311,8 @@ export interface Provider {
   upload(target: UploadTarget, source: UploadSource, options?: UploadOptions): Promise<RemoteFile>;
 
   /**
-   * Cleans up after an upload that will not be resumed: removes its partial content, and gives the version that it was to
-   * replace its name back. Present if an upload can leave something behind.
+   * Cleans up after an upload that will not be resumed: removes its partial content, and gives the version that was not
+   * replaced its name back. Present if an upload can leave something behind.
    */
   discardUpload?(checkpoint: UploadCheckpoint, options?: RequestOptions): Promise<void>;
 
@@ -338,16 +338,16 @@ export interface Provider {
 
   /**
    * Restores an object from the trash to the folder it was in, under `name` (default: its old name). Rejects with `exists` if that
-   * is taken there. The answer says where the object is: where its folder is gone, the service may choose another one.
+   * is taken there. The answer tells the object's new place: if its folder is gone, the service may choose another one.
    */
   untrash(entry: RemoteEntry, options?: RequestOptions & { readonly name?: string }): Promise<RemoteEntry>;
 
-  /** Everything in the trash, each object once; a folder without what is in it. Present if `capabilities.trash` is true. */
+  /** Everything in the trash, each object once; a folder without its content. Present if `capabilities.trash` is true. */
   listTrash?(options?: RequestOptions): Promise<PlacedEntry[]>;
 
   /**
-   * Removes an object for ever, also one in the trash; a folder with everything in it. With `onlyEmpty`, an implied folder that is known to hold
-   * a file stays, and the call rejects with `exists`. `onlyEmpty` has no effect on real folders.
+   * Removes an object for ever, also one in the trash; a folder with everything in it. With `onlyEmpty`, an implied folder that is
+   * known to hold a file stays, and the call rejects with `exists`. `onlyEmpty` has no effect on real folders.
    */
   remove(entry: RemoteEntry, options?: RequestOptions & { readonly onlyEmpty?: boolean }): Promise<void>;
 
@@ -358,24 +358,24 @@ export interface Provider {
   changes?(options?: RequestOptions): Promise<RemoteChanges>;
 
   /**
-   * Brings what `list` tells up to date with the service. Present where that is an index that `changes` keeps. What came is left for
-   * `changes` to report.
+   * Brings the index from which `list` answers up to date with the service. Present if there is such an index, which `changes`
+   * maintains. `changes` still reports what this call has found.
    */
   catchUp?(options?: RequestOptions): Promise<void>;
 
   /**
-   * From now on this version of the file is in no list and implies no folder; `read`, `stat` and `remove` of its id go on. A
-   * later version is listed again. Present where a file cannot be moved out of sight. Not remembered beyond `close`.
+   * From now on, no list contains this version of the file, and it implies no folder. `read`, `stat` and `remove` of its id
+   * still work. A later version is listed again. Present if files cannot be moved out of sight. `close` forgets it.
    */
   hide?(file: RemoteFile): void;
 
-  /** Makes, shows or ends the link of an object. Rejects with `unsupported` for what the documents do not have. */
+  /** Creates, shows or removes the link of an object. Rejects with `unsupported` if the documents have no such request. */
   link?(entry: RemoteEntry, wish: LinkWish, options?: RequestOptions): Promise<RemoteLink>;
 
-  /** Everybody with whom a folder is shared. */
+  /** All members of a folder. */
   members?(folder: RemoteFolder, options?: RequestOptions): Promise<Member[]>;
 
-  /** Shares a folder with somebody, or changes what he may. Resolves with him as the service has him now. */
+  /** Shares a folder with somebody, or changes the rights of a member. Resolves with the member as the service reports it now. */
   share?(folder: RemoteFolder, email: string, rights: MemberRights, options?: RequestOptions): Promise<Member>;
 
   /** The service's own search in the account: objects and where they are. */

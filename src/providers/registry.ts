@@ -21,7 +21,7 @@ export interface ProviderSettings {
   readonly credentials: unknown;
   /** Longest time for a request with its repeats, ms. */
   readonly deadlineMs?: number;
-  /** A try is given up when no byte has moved for so long, ms. */
+  /** A try fails when no byte has moved for this long, ms. */
   readonly stallMs?: number;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -31,7 +31,7 @@ export interface ProviderSettings {
   readonly maxConnections?: number;
   /** Transfers large bodies; default: on the event loop. */
   readonly bulk?: MakeExchanger;
-  /** The limits that transfers on the event loop keep to; default: none. */
+  /** The bandwidth limits of transfers on the event loop; default: none. */
   readonly bandwidth?: Bandwidth;
   /** Acronis: renews the tokens and stores the new ones. */
   readonly renewal?: Renewal;
@@ -41,7 +41,7 @@ export interface ProviderSettings {
 export type Credentials = FourSharedCredentials | FiveSyncCredentials | AcronisCredentials;
 
 interface Entry {
-  /** Default base URLs; null where the person must give one. */
+  /** Default base URLs; null if the user must give one. */
   readonly endpoints: Readonly<Record<string, string | null>>;
   /** The path that each base URL must end in. */
   readonly suffix: Readonly<Record<string, string>>;
@@ -138,7 +138,7 @@ export function parseProviderName(value: string): ProviderName {
   return name;
 }
 
-/** Can this version create this provider? */
+/** True if this version can create this provider. */
 export function isSupported(name: ProviderName): boolean {
   return entries[name] !== undefined;
 }

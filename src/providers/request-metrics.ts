@@ -1,4 +1,4 @@
-/** What a provider has counted of its requests. */
+/** A provider's request counters. */
 
 export interface RateLimit {
   readonly limit: number;
@@ -23,8 +23,8 @@ export interface RequestMetrics {
 
 /** The service gives no usable answer. */
 export interface Outage {
-  /** When the first request stayed without one, ms since 1970. */
+  /** When the first request got no usable answer, ms since 1970. */
   readonly since: number;
-  /** Of the last one, for people. */
+  /** The error of the last such request, for people. */
   readonly error: string;
 }

@@ -1,7 +1,7 @@
 /**
  * Names that this program gives to objects for a time: an incomplete upload, a replaced version that was renamed to free
- * its name. No directory shows them. What a crash leaves the next mount removes, where its journal names it: the others
- * may belong to another machine that is at work.
+ * its name. No directory shows them. After a crash, the next mount removes those that its journal names. The others may
+ * belong to another machine that is at work.
  */
 const temporary = /^\.syncmount-(?:[\w-]+\.(?:part|old|probe)$|(?:old-)?[0-9a-f]{12}-)/;
 
@@ -12,11 +12,11 @@ const temporary = /^\.syncmount-(?:[\w-]+\.(?:part|old|probe)$|(?:old-)?[0-9a-f]
 const oldVersion = / \((?:old version|open file) kept by syncmount [0-9a-f]{12}\)(?:\.[^.]*)?$/;
 
 export function isTemporaryName(name: string): boolean {
-  // Most names have nothing of it, and every name of every listing is looked at.
+  // Every name of every listing is tested here, and most contain no mark: a cheap test goes first.
   return name.includes('syncmount') && (temporary.test(name) || oldVersion.test(name));
 }
 
-/** The name that a kept file had before, or any other name as it is. */
+/** Removes the mark from the name of a kept file. Leaves any other name as it is. */
 export function withoutMark(name: string): string {
   return name.replace(/ \((?:old version|open file) kept by syncmount [0-9a-f]{12}\)(?=(?:\.[^.]*)?$)/, '');
 }

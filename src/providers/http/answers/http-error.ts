@@ -1,6 +1,6 @@
 /**
- * Failures of one HTTP try: what they mean, and whether the request may be sent again. Also cleans the messages of
- * servers of secrets and control characters.
+ * Failures of one HTTP try: their meaning, and whether the request may be sent again. Also removes secrets and control
+ * characters from the messages of servers.
  */
 import { messageOf } from '../../../base/errors.js';
 import { printable } from '../../../base/printable.js';
@@ -8,14 +8,14 @@ import { ProviderError, type ProviderErrorCode } from '../../errors.js';
 import { TransportFailure } from '../transport/wire.js';
 
 /**
- * May a failed request be sent again?
+ * Whether a failed request may be sent again:
  * - `never`     no
  * - `safely`    yes: the server did nothing
  * - `uncertain` only if repeating does no harm, or after a lookup of what the server did
  */
 export type Repeat = 'never' | 'safely' | 'uncertain';
 
-/** One failed try. Does not leave `http/` and the folder of the provider. */
+/** One failed try. Only `http/` and the provider's folder see it. */
 export class TryFailure extends Error {
   readonly error: ProviderError;
   readonly repeat: Repeat;
@@ -49,13 +49,13 @@ export interface ErrorMeaning {
   readonly providerCode?: string;
   /** The provider's message, if any. */
   readonly message?: string;
-  /** When to come back, ms from now, where the body says it. */
+  /** How long to wait before a retry, ms, if the body tells it. */
   readonly retryAfterMs?: number;
   /** The server said that our clock is wrong. */
   readonly clockRefused?: boolean;
 }
 
-/** Status and body of an error answer to its meaning. */
+/** Maps the status and body of an error answer to its meaning. */
 export type ErrorReader = (status: number, text: string) => ErrorMeaning;
 
 const transportCodes: Record<TransportFailure['kind'], { code: ProviderErrorCode; repeat: Repeat }> = {
@@ -76,7 +76,7 @@ export function fromTransport(failure: TransportFailure, route: string): TryFail
   return new TryFailure(error, repeat, { transferMs: failure.transferMs });
 }
 
-/** The failure for an answer that the documents do not allow. The server may have carried out the request all the same. */
+/** The failure for an answer that the documents do not allow. The server may still have carried out the request. */
 export function protocolFailure(
   route: string,
   what: string,
@@ -98,9 +98,9 @@ export function toTryFailure(thrown: unknown, route: string): TryFailure {
   );
 }
 
-/** Characters. A secret of this length is cut out anywhere, also inside of words: it does not occur there by chance. */
+/** Characters. A secret at least this long is cut out anywhere, also inside words, because it does not occur there by chance. */
 const longSecret = 8;
-/** Characters. A shorter secret is not cut out: it occurs in many messages by chance, and the gaps would reveal it. */
+/** Characters. A shorter secret is not cut out, because it occurs in many messages by chance, and the gaps would reveal it. */
 const shortestSecret = 4;
 
 /** A server's message as one line, without control characters or secrets, cut to `maxLength` characters. */

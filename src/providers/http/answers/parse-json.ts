@@ -4,9 +4,9 @@
  */
 import { turn } from '../../../base/event-loop-turns.js';
 
-/** A text of up to so many characters is parsed in one call, which takes some 10 ms. */
+/** Characters. A text up to this long is parsed in one call, which takes some 10 ms. */
 export const parsedAtOnce = 1024 * 1024;
-/** Characters of one piece of a longer text: it takes less than a ms. */
+/** Characters in one piece of a longer text. To parse a piece takes less than a ms. */
 const pieceLength = 64 * 1024;
 
 const quote = 0x22;
@@ -26,14 +26,14 @@ export async function parseJson(given: string): Promise<unknown> {
 }
 
 /**
- * Parses the lists of a text separately from the rest. The text is one list, or one object of which some values are lists.
+ * Parses the lists of a text separately from the rest. The text is one list, or one object with lists among its values.
  */
 class ListSplitter {
   readonly #text: string;
   readonly #lists: unknown[][] = [];
   /** The text without the entries of the lists: `[n]` stands for `#lists[n]`. */
   #skeleton = '';
-  /** Up to here the text is in `#skeleton` or in a list. */
+  /** The text before this index is already in `#skeleton` or in a list. */
   #consumed = 0;
   #isObject = false;
   #depth = 0;

@@ -15,10 +15,10 @@ const maxJsonBytes = 32 * 1024 * 1024;
 const unzip = promisify(inflate);
 const fromBrotli = promisify(brotliDecompress);
 
-/** An answer that trickles may take so many times as long as a try may stand still. */
+/** A slow answer may take this many times the stall timeout of a try. */
 const maxStallTimes = 10;
 
-/** Waits for a slow server as long as bytes keep coming, up to `maxStallTimes`. */
+/** Reads from a slow server while bytes keep coming, up to `maxStallTimes`. */
 async function readText({ status, headers, body, watch }: WireResponse, route: string): Promise<string> {
   const giveUpAt = performance.now() + maxStallTimes * watch.stallMs;
   const parts: Uint8Array[] = [];
@@ -41,7 +41,7 @@ async function readText({ status, headers, body, watch }: WireResponse, route: s
   return bytes <= parsedAtOnce ? Buffer.concat(parts, bytes).toString() : await decodeParts(parts);
 }
 
-/** Servers are asked not to compress. Some do all the same. Rejects where the coding is unknown, or the text unreasonably long. */
+/** Decompresses: some servers compress although we ask them not to. Rejects if the coding is unknown or the text is too long. */
 function unpacked(bytes: Uint8Array, coding: string): Promise<Buffer> {
   const limit = { maxOutputLength: maxJsonBytes };
   // `unzip` tells gzip and deflate apart.

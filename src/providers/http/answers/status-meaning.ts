@@ -1,4 +1,4 @@
-/** What a status means where the provider's documents do not list it: HTTP's own meaning (RFC 9110, 6585, 4918). */
+/** The meaning of a status that the provider's documents do not list: HTTP's own (RFC 9110, 6585, 4918). */
 import type { ProviderErrorCode } from '../../errors.js';
 import type { Repeat } from './http-error.js';
 

@@ -25,7 +25,7 @@ export function encodeForm(fields: Readonly<Record<string, string>>): string {
   return text;
 }
 
-/** 122 random bits. Node.js draws those of many at once, where `randomBytes` takes as long as the whole rest of a signature. */
+/** 122 random bits. Node.js draws the bits of many UUIDs at once; one `randomBytes` takes as long as the rest of a signature. */
 const uniqueNonce = (): string => randomUUID().replaceAll('-', '');
 
 /**

@@ -14,8 +14,8 @@ export interface Signer {
   authorization(request: SignedParts): string;
   /** The server refused our timestamp; `serverNow` is its own time, ms since the epoch. */
   adjustTime?(serverNow: number): void;
-  /** The client awaits it before each try. A signer can renew a credential here that is about to expire. */
+  /** The client awaits this before each try. Here a signer can renew a credential that is about to expire. */
   prepare?(signal?: AbortSignal): Promise<void>;
-  /** The server refused this Authorization header with 401. True if a new one is there, so that another try makes sense. */
+  /** The server refused this Authorization header with 401. True if the signer has a new one, so that another try makes sense. */
   renew?(refused: string, signal?: AbortSignal): Promise<boolean>;
 }

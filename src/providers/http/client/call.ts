@@ -1,10 +1,10 @@
-/** A request as a provider describes it, and what its answer means. */
+/** A request as a provider describes it, and the meaning of its answer. */
 import type { MaybePromise } from '../../../base/maybe-promise.js';
 import type { RequestOptions } from '../../provider.js';
 import type { Answer } from '../answers/answer.js';
 import type { Content, FilePieces, HttpMethod } from '../transport/wire.js';
 
-/** The caller's options. A request that is made on behalf of another one has that one's `deadline`. */
+/** The caller's options. A request on behalf of another one inherits its `deadline`. */
 export interface CallOptions extends RequestOptions {
   /** The caller already holds a slot (an open download). The request takes no second one, which could deadlock. */
   readonly holdsSlot?: boolean;
@@ -28,7 +28,7 @@ export interface Call {
   /** Send no credentials, because the URL leads to another host than the account's own. */
   readonly unsigned?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sending it twice does what sending it once does. Default: true for GET only. */
+  /** Sending it twice has the same effect as sending it once. Default: true for GET only. */
   readonly idempotent?: boolean;
   /** The answer is large: see `WireRequest.pieces`. */
   readonly pieces?: FilePieces;
@@ -42,7 +42,7 @@ export interface Outcome<T> {
   /** Throws or rejects with `TryFailure`, see `decodeJson`. */
   decode(answer: Answer): MaybePromise<T>;
   /**
-   * Finds out whether the server carried out the request when its answer was lost. Called before the request is repeated,
+   * Finds out, after an answer was lost, whether the server carried out the request. Called before the request is repeated,
    * and when a repeat fails because the name exists or the object is gone. Undefined: it was not carried out.
    */
   lookup?(options: CallOptions): Promise<T | undefined>;

@@ -29,7 +29,7 @@ export interface HttpClientOptions {
   readonly readError: ErrorReader;
   /** Longest time for a request with all its repeats, ms. Time in which bytes of a body move is not counted. */
   readonly deadlineMs?: number;
-  /** A try is given up when no byte has moved for so long, ms. */
+  /** Stall timeout: a try fails when no byte has moved for this long, ms. */
   readonly stallMs?: number;
   /** Requests at once per host. */
   readonly maxConnections?: number;
@@ -37,13 +37,13 @@ export interface HttpClientOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly log?: Log;
-  /** Strings that no message may contain. A function where they change. */
+  /** Strings that no message may contain. A function if they change. */
   readonly secrets?: readonly string[] | (() => readonly string[]);
   /** The account's rate limit. It applies to the requests that carry the account's credentials. */
   readonly limiter?: RateLimiter;
-  /** Where given, large bodies are transferred by it. */
+  /** If given, it transfers large bodies. */
   readonly bulk?: MakeExchanger;
-  /** The limits that the transfers on the event loop keep to; default: none. */
+  /** The bandwidth limits of transfers on the event loop; default: none. */
   readonly bandwidth?: Bandwidth;
 }
 
@@ -53,7 +53,7 @@ const maxCodeLength = 40;
 export class HttpClient {
   readonly clock: Clock;
   readonly deadlineMs: number;
-  /** A try may stand still for so long, ms: at most half of the deadline, so that there is time for a second try. */
+  /** Stall timeout of a try, ms: at most half of the deadline, so that there is time for a second try. */
   readonly stallMs: number;
   readonly #transport: Exchanger;
   readonly #bulk: Exchanger | undefined;
@@ -191,7 +191,7 @@ export class HttpClient {
     stallMs: number,
     signal: AbortSignal | undefined,
   ): Promise<WireResponse> {
-    // Without the second one a server may compress (RFC 9110, 12.5.3).
+    // Without `accept-encoding` a server may compress (RFC 9110, 12.5.3).
     const headers: Record<string, string> = { accept: 'application/json', 'accept-encoding': 'identity' };
     if (call.form !== undefined) headers['content-type'] = 'application/x-www-form-urlencoded';
     else if (call.json !== undefined) headers['content-type'] = 'application/json';
@@ -264,7 +264,7 @@ export class HttpClient {
  */
 const BULK_BYTES = 1024 * 1024;
 
-/** Is much moved by it, and can that be done beside the event loop? */
+/** True if the request moves much data, and `bulk` can do that beside the event loop. */
 function isBulk({ body, pieces }: WireRequest): boolean {
   if (pieces !== undefined) return true;
   return typeof body === 'object' && body.inFile !== undefined && body.size > BULK_BYTES;

@@ -28,7 +28,7 @@ export class RequestCounter {
     this.#ended(route, `${Math.floor(status / 100)}xx`);
   }
 
-  /** There was no answer: the service's fault, or the network's, unless the request failed here. */
+  /** There was no answer. The service or the network is at fault, unless the request failed on this machine. */
   unanswered(route: string, error: unknown): void {
     const isTheirs = error instanceof TransportFailure && error.kind !== 'source' && error.kind !== 'aborted';
     if (isTheirs) this.#failed(error.message);

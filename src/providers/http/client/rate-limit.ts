@@ -12,13 +12,13 @@ import type { RateLimit } from '../../request-metrics.js';
 import { header } from '../answers/answer.js';
 import { longestPause, parseRetryAfter } from './retry-delay.js';
 
-/** What is known when a request wants to be sent. */
+/** The state of the limit when a request wants to be sent. */
 export interface LimitState {
   /** From the last answer; null if the service sends no such headers. */
   readonly known: RateLimit | null;
   /** Requests that are sent but not answered. They count against the limit, although `known` does not include them yet. */
   readonly inFlight: number;
-  /** No request is sent before this time, ms since the epoch, because the server answered 429. */
+  /** No request is sent before this time, ms by the same clock as `now`, because the server answered 429. */
   readonly pausedUntil: number;
   /** `pausedUntil` comes from the server; otherwise it is a guess. */
   readonly isPauseFromServer: boolean;
@@ -32,7 +32,7 @@ export type Admission =
   | { readonly act: 'go' }
   /** Decide again after `ms`, or when an answer arrives. */
   | { readonly act: 'wait'; readonly ms: number }
-  /** `isTold`: the time comes from the server, so an earlier request would be refused too. */
+  /** `isFromServer`: the time comes from the server, so an earlier request would be refused too. */
   | { readonly act: 'refuse'; readonly retryAfterMs: number; readonly isFromServer: boolean };
 
 /** Background work leaves this share of a window's requests to foreground work… */
@@ -42,12 +42,12 @@ const maxReserved = 100;
 /** How long to wait for an answer that may change the decision, ms. */
 const inFlightWaitMs = 1000;
 
-/** How many requests of a window background work leaves to foreground work. */
+/** The number of requests in a window that background work leaves to foreground work. */
 export function reserveOf(limit: number): number {
   return Math.min(maxReserved, Math.ceil(limit * reservedShare));
 }
 
-/** Decides about one request. Pure. `patienceMs` is the longest time that the request may wait. */
+/** Decides about one request. Pure. `maxWaitMs` is the longest time that the request may wait. */
 export function admit(state: LimitState, priority: Priority, maxWaitMs: number, now: number): Admission {
   const waitOrRefuse = (ms: number, isFromServer: boolean): Admission =>
     ms <= maxWaitMs ? { act: 'wait', ms: Math.max(1, ms) } : { act: 'refuse', retryAfterMs: ms, isFromServer };
@@ -64,7 +64,7 @@ export function admit(state: LimitState, priority: Priority, maxWaitMs: number, 
   if (known.remaining - inFlight > floor) return { act: 'go' };
   // The window has ended: send one request, whose answer says how many are left in the new window.
   if (known.resetAt <= now) return inFlight === 0 ? { act: 'go' } : waitForAnswer;
-  // More may be left than computed: the server may have counted a request in `known` that `underway` counts too.
+  // More may be left than computed: the server may have counted a request in `known` that `inFlight` counts too.
   if (known.remaining > floor && inFlight > 0) return waitForAnswer;
   return waitOrRefuse(known.resetAt - now, true);
 }
@@ -129,8 +129,8 @@ export class RateLimiter {
   }
 
   /**
-   * Resolves when the request may be sent; `leave` must follow. Rejects with `rate-limited` if that will not be within
-   * `patienceMs` (with `data.resetAt` if the server said when), or with `aborted`.
+   * Resolves when the request may be sent; `release` must follow. Rejects with `rate-limited` if that will not be within
+   * `maxWaitMs` (with `data.resetAt` if the server said when), or with `aborted`.
    */
   async acquire(route: string, maxWaitMs: number, options: RequestOptions = {}): Promise<void> {
     const until = this.#time.now() + maxWaitMs;

@@ -1,6 +1,6 @@
 /**
- * One request with all its tries: until one succeeds, the request fails for good, or its deadline has passed. One that is not
- * idempotent is never repeated before its outcome has been looked up. Knows nothing of how a try is sent.
+ * One request with all its tries. It ends when a try succeeds, when the request fails for good, or at its deadline. A request that
+ * is not idempotent is never repeated before its outcome has been looked up. Knows nothing of how a try is sent.
  */
 import { type Clock, type SteadyTime, steadyTimeOf } from '../../../base/clock.js';
 import type { Log } from '../../../base/log.js';
@@ -11,18 +11,18 @@ import type { Call, CallOptions } from './call.js';
 import type { RateLimiter } from './rate-limit.js';
 import { type RetryPolicy, retryDelay } from './retry-delay.js';
 
-/** A try calls this when it has its slot at the host; answers how long the try may stand still, ms. */
+/** A try calls this when it has its slot at the host. Returns the stall timeout of the try, ms. */
 export type Begin = () => number;
 
-/** Finds out what an earlier try did whose answer is lost; undefined: nothing. */
+/** Finds out what an earlier try, whose answer was lost, has done. Undefined: nothing. */
 export type Lookup<T> = (options: CallOptions) => Promise<T | undefined>;
 
-/** What the requests of one client share. */
+/** Settings and state that the requests of one client share. */
 export interface RepeatContext {
   readonly clock: Clock;
   /** Longest time for a request with all its tries, ms. */
   readonly deadlineMs: number;
-  /** A try may stand still for so long, ms. */
+  /** Stall timeout of a try, ms. */
   readonly stallMs: number;
   readonly retry: RetryPolicy;
   /** In [0, 1). */
@@ -33,9 +33,9 @@ export interface RepeatContext {
   readonly isClosed: () => boolean;
 }
 
-/** Tries that may be answered with something other than the documented JSON. More would only repeat the same answer. */
+/** Maximal tries with answers that the documents do not allow. More tries would only repeat the same answer. */
 const PROTOCOL_TRIES = 3;
-/** A refused credential is renewed. A second refusal may concern one that another request has renewed meanwhile. */
+/** Maximal renewals of a refused credential. A second refusal may concern a credential that another request has renewed meanwhile. */
 const MAX_RENEWALS = 2;
 /** Share of the deadline that is reserved to look up the outcome of a change. */
 const LOOKUP_SHARE = 1 / 4;
@@ -43,7 +43,7 @@ const LOOKUP_SHARE = 1 / 4;
 const MIN_LOOKUP_SHARE = 1 / 10;
 /** Tries whose transfer time is not charged to the deadline. */
 const FREE_TRANSFERS = 4;
-/** A try gets so much time in any case, ms: less than a round trip would be no try. */
+/** The shortest stall timeout of a try, ms: within less than a round trip no try can succeed. */
 const MIN_STALL_MS = 50;
 
 export class RepeatedRequest<T> {
@@ -53,11 +53,11 @@ export class RepeatedRequest<T> {
   readonly #options: CallOptions;
   readonly #lookup: Lookup<T> | undefined;
   readonly #isIdempotent: boolean;
-  /** What the operation that this request is part of has left of the deadline, ms. */
+  /** The time that the whole operation, of which this request is a part, has left of its deadline, ms. */
   readonly #allowedMs: number;
-  /** Time to look up, within the deadline, the outcome of a try whose answer is lost, ms. */
+  /** Time within the deadline that is reserved to look up the outcome of a try with a lost answer, ms. */
   readonly #reserveMs: number;
-  /** ms since the epoch; NaN until the first try has its slot: time spent waiting behind our own requests is not the server's. */
+  /** Ms of the `SteadyTime`. NaN until the first try has its slot: the wait behind our own requests is not the server's fault. */
   #deadline: number;
   #begunAt: number | undefined;
   /** Time in which bytes of a body moved, ms: it does not count as waiting. */
@@ -120,7 +120,7 @@ export class RepeatedRequest<T> {
     }
   }
 
-  /** A change does not begin where no time would be left to look up its outcome. */
+  /** A change does not begin if no time would be left to look up its outcome. */
   #requireTimeForLookup(): void {
     if (this.#isIdempotent) return;
     const { deadlineMs } = this.#context;
@@ -135,7 +135,7 @@ export class RepeatedRequest<T> {
     const now = this.#time.now();
     this.#isUnderWay = true;
     this.#begunAt ??= now;
-    // Idempotent requests get a little time in any case: they confirm a change that is done (what has been stored?).
+    // Idempotent requests get a little time in any case, because they confirm a finished change (what has been stored?).
     if (Number.isNaN(this.#deadline)) this.#deadline = now + Math.max(this.#allowedMs, deadlineMs * MIN_LOOKUP_SHARE);
     return Math.max(MIN_STALL_MS, Math.min(stallMs, this.#deadline - this.#reserveMs - now));
   };
@@ -167,7 +167,7 @@ export class RepeatedRequest<T> {
     throw error;
   }
 
-  /** Resolves when the next try is due, or with what an earlier try has done. Rejects where there is no next try. */
+  /** Resolves when the next try is due, or with the result of an earlier try. Rejects if there is no next try. */
   async #waitAfter(failure: TryFailure): Promise<T | undefined> {
     const { clock, log, signer } = this.#context;
     const { error, serverNow, transferMs } = failure;
@@ -180,8 +180,8 @@ export class RepeatedRequest<T> {
     await sleep(clock, delay, route, this.#options.signal);
     if (!this.#isUncertain) return undefined;
     if (!this.#isIdempotent) return await this.#lookUp(error);
-    // Repeating it is harmless, but an earlier try may have done it: the rest of the time is for the call's other requests. Not so
-    // harmless is to repeat a content: another client may have stored one meanwhile.
+    // An idempotent request may be repeated. But an earlier try may have succeeded: one lookup, after the second try, saves the rest of the
+    // time for the operation's other requests. Content needs a lookup each time: another client may have stored a version meanwhile.
     if (this.#tries !== 2 && this.#call.content === undefined) return undefined;
     return await this.#lookUp().catch((failed: unknown) => {
       if (isFinal(failed)) throw failed;
@@ -189,7 +189,7 @@ export class RepeatedRequest<T> {
     });
   }
 
-  /** ms; null: another try would be of no use, or not begin before the deadline. */
+  /** In ms. Null if another try is useless, or would not begin before the deadline. */
   #delayAfter({ error, retryAfterMs }: TryFailure): number | null {
     const { random, retry, isClosed } = this.#context;
     const isHopeless =
@@ -212,7 +212,8 @@ export class RepeatedRequest<T> {
   }
 
   /**
-   * Where the lookup fails the outcome stays unknown: then the error of the request itself (`instead`) is thrown. Not where it is final.
+   * If the lookup fails, the outcome stays unknown: the error of the request itself (`instead`) is thrown. A final failure of the lookup
+   * is thrown itself.
    */
   async #lookUp(instead?: ProviderError): Promise<T | undefined> {
     if (this.#lookup === undefined) return undefined;
@@ -227,8 +228,8 @@ export class RepeatedRequest<T> {
 }
 
 /**
- * Must the request not be repeated after this failure of a lookup? The name belongs to another object by now (`exists`), or the object
- * has another content (`revision-changed`): a repetition could replace those.
+ * True if the request must not be repeated after this failure of a lookup. The name belongs to another object by now (`exists`), or
+ * the object has another content (`revision-changed`): a repeat could replace it.
  */
 function isFinal(error: unknown): boolean {
   return error instanceof ProviderError && ['aborted', 'exists', 'revision-changed'].includes(error.code);

@@ -10,7 +10,7 @@ export interface RetryPolicy {
 export const defaultRetryPolicy: RetryPolicy = { baseMs: 200, capMs: 10_000 };
 
 /**
- * Milliseconds to wait before the next try, or null when it would not begin before the deadline.
+ * Milliseconds to wait before the next try, or null if it would not begin before the deadline.
  *
  * Exponential backoff. Its upper half is random, so that callers that failed together do not come back together. The
  * result is never shorter than the server asked for (`retryAfterMs`).
@@ -33,12 +33,12 @@ export function retryDelay(
   return delay < input.leftMs ? delay : null;
 }
 
-/** Cap on a pause that a server asks for, ms: the longest rate-limit window in the documents. Then one request tries again. */
+/** Cap on a pause that a server asks for, ms: the longest rate-limit window in the documents. After it, one request tries again. */
 export const longestPause = 3600_000;
 
 /**
  * A Retry-After header (delta seconds or an HTTP date) in ms from `now`, at most `longestPause`; undefined if it is
- * neither. `now` is in ms since the epoch, by the server's clock where that is known.
+ * neither. `now` is in ms since the epoch, by the server's clock if that is known.
  */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
