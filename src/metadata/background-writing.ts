@@ -1,6 +1,6 @@
 /**
- * Writes this machine's changes to the account: a little after the last of them, when somebody asks for it, and again after a failure.
- * One write at a time; the upkeep has its turn between two of them.
+ * Writes this machine's changes to the account: shortly after the last change (schedule.ts says when), when a program asks for it, and
+ * again after a failure. Writes run one at a time, and upkeep runs between them.
  */
 import { type Clock, SteadyTime } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
@@ -12,7 +12,7 @@ import type { StoreUpkeep } from './store-upkeep.js';
 import type { MetadataTables } from './tables.js';
 import type { MetadataWriter } from './writer.js';
 
-/** Refusals that are likely to come again. */
+/** Codes of refusals that the service is likely to repeat. */
 const lasting: ReadonlySet<string> = new Set(['permission', 'quota', 'limit', 'unsupported', 'exists', 'invalid-name']);
 
 export interface BackgroundWritingOptions {
@@ -21,7 +21,7 @@ export interface BackgroundWritingOptions {
   readonly reader: Pick<MetadataReader, 'refresh'>;
   readonly writer: Pick<MetadataWriter, 'write'>;
   readonly upkeep: Pick<StoreUpkeep, 'run'>;
-  /** Makes the entries that were put off. */
+  /** Puts the deferred entries into the store (`PuttingOff`). */
   readonly writePutOff: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
@@ -41,7 +41,7 @@ export class BackgroundWriting {
   #lastFailure = 0;
   #error: string | null = null;
   #background: Promise<void> | null = null;
-  /** The last write that was begun or waits for its turn. */
+  /** Ends with the last write that has begun or is queued. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(options: BackgroundWritingOptions) {
@@ -49,17 +49,17 @@ export class BackgroundWriting {
     this.#time = new SteadyTime(options.clock);
   }
 
-  /** Is nothing being written or looked after? */
+  /** True while neither a write nor upkeep runs in the background. */
   get isIdle(): boolean {
     return this.#background === null;
   }
 
-  /** Why the last attempt failed; null where it did not. */
+  /** Why the last attempt failed; null if it succeeded. */
   get error(): string | null {
     return this.#error;
   }
 
-  /** There is something to write. */
+  /** Schedules a write in the background. */
   changed(): void {
     this.#noteChange();
     if (this.#o.readOnly || this.#o.closing.aborted) return;
@@ -68,7 +68,7 @@ export class BackgroundWriting {
     });
   }
 
-  /** Looks for what others have removed from the account since the last mount, then the upkeep. */
+  /** Finds files of this machine that others have removed from the account since the last mount, then runs upkeep. */
   lookAfterOwn(): void {
     this.#background ??= this.#lookAfterOwn();
   }
@@ -89,7 +89,7 @@ export class BackgroundWriting {
     await this.flush('foreground', signal).catch((error) => this.#logFailure(error));
   }
 
-  /** Resolves once nothing is being written any more, after `closing`. */
+  /** Resolves when all work has ended. For use after `closing`. */
   async ended(): Promise<void> {
     await this.#last;
     await this.#background?.catch(() => undefined);
@@ -106,7 +106,7 @@ export class BackgroundWriting {
     try {
       await reader.refresh({ priority: 'background', signal: closing });
     } catch (error) {
-      // The next listing looks again.
+      // The next listing tries again.
       log.debug({ code: codeOf(error) }, `the metadata in the account: ${messageOf(error)}`);
     }
     await this.#tidy();
@@ -114,13 +114,13 @@ export class BackgroundWriting {
     if (tables.unwritten() > 0) this.changed();
   }
 
-  /** Merges and drops what is due. What that changes is written like every other change. */
+  /** Runs upkeep if it is due. Its changes are written like all others. */
   async #tidy(): Promise<void> {
     const { upkeep, tables, log, closing } = this.#o;
     try {
       await this.#inTurn(() => upkeep.run({ priority: 'background', signal: closing }));
     } catch (error) {
-      // It is tried again after the next write.
+      // The next write is followed by another try.
       log.debug({ code: codeOf(error) }, `the upkeep of the metadata in the account: ${messageOf(error)}`);
     }
     if (tables.unwritten() > 0) this.#noteChange();
@@ -153,7 +153,7 @@ export class BackgroundWriting {
 
   async #writeInBackground(): Promise<void> {
     const { tables, clock, provider, closing } = this.#o;
-    // The caller's transaction ends first.
+    // Lets the caller's transaction end first.
     await Promise.resolve();
     while (!closing.aborted && tables.unwritten() > 0) {
       const firstChange = this.#firstChange ?? this.#time.now();
@@ -179,7 +179,7 @@ export class BackgroundWriting {
     }
   }
 
-  /** One warning, however often it fails after that: `status` tells the last reason. */
+  /** Warns once, and logs further failures at level debug: `status` shows the last reason. */
   #logFailure(error: unknown): void {
     const { log } = this.#o;
     const code = codeOf(error) ?? '';

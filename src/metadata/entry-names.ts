@@ -1,4 +1,4 @@
-/** Finds names of entries by what their names or ids begin with. Entries of all machines. */
+/** Finds entries of all machines by a prefix of their name or of their object's id. */
 import type { Sql, Statement } from '../base/sqlite.js';
 
 export class EntryNames {
@@ -21,13 +21,13 @@ export class EntryNames {
     return this.#byName.all({ folder, ...rangeOf(prefix) }) as string[];
   }
 
-  /** Of entries whose object's id begins so. */
+  /** The names of entries with such an object's id. */
   withIds(folder: string, prefix: string): string[] {
     return this.#byId.all({ folder, ...rangeOf(prefix) }) as string[];
   }
 }
 
-/** Text that begins with an ASCII prefix sorts within. */
+/** The half-open range in which all texts with this ASCII prefix sort. */
 function rangeOf(prefix: string): { from: string; to: string } {
   const last = prefix.charCodeAt(prefix.length - 1);
   return { from: prefix, to: prefix.slice(0, -1) + String.fromCharCode(last + 1) };

@@ -1,6 +1,6 @@
 /**
- * An entry: what is known of one name in the account beyond what the service holds. docs/metadata-format.md describes it for
- * other programs; this is one line of a pack.
+ * An entry: the metadata of one name in a folder of the account that the service cannot hold. It is one line of a pack.
+ * docs/metadata-format.md describes its fields for other programs.
  */
 import { z } from 'zod';
 import { isEntryOnly } from './held/entry-only.js';
@@ -22,19 +22,19 @@ const place = z.object({
 
 export type NamePlace = z.infer<typeof place>;
 
-/** Fields that this version does not know stay in the entry: a later version of the program wrote them. */
+/** Unknown fields stay in the entry: a later version of the program wrote them. */
 const entrySchema = z.looseObject({
   /** The service's id of the folder, or its path where folders have no ids. */
   folder: z.string().min(1),
-  /** The name that the service has, or the name here where the service has no object of it. */
+  /** The object's name at the service; the name in the mount if the service has no object of it. */
   name: z.string().min(1),
   kind: z.enum(['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block']),
   clock: z.tuple([wholeNumber, wholeNumber]),
-  /** The name was removed: an older entry of another machine does not count any more. */
+  /** A tombstone: the name was removed, and older entries of it no longer count. */
   gone: z.literal(true).optional(),
   /** The service's id of the object. */
   id: z.string().min(1).optional(),
-  /** The content that the times belong to: its size, with its md5 or else with the service's time in ms. */
+  /** The content that the times belong to: its size and md5, or its size and the service's time in ms. */
   size: wholeNumber.optional(),
   md5: z.string().optional(),
   modified: z.number().safe().optional(),
@@ -50,41 +50,41 @@ const entrySchema = z.looseObject({
   ctime: time.optional(),
   /** All extended attributes, their values in base64. */
   xattrs: z.record(z.string(), base64).optional(),
-  /** Of a symbolic link: where it points; `targetBase64` where that is not UTF-8. */
+  /** The target of a symbolic link; in `targetBase64` if it is not UTF-8. */
   target: z.string().min(1).optional(),
   targetBase64: base64.optional(),
-  /** Of a device: major and minor number. */
+  /** Major and minor number of a device. */
   rdev: z.tuple([wholeNumber, wholeNumber]).optional(),
-  /** The further names of an inode with several (hard links). */
+  /** The further names of an inode with several names (hard links). */
   names: z.array(place).optional(),
-  /** A further name of an inode: `id` is the object that holds the bytes, and it has the inode's first name. */
+  /** This name is a further name of an inode: `id` is the object of its first name, which holds the bytes. */
   alias: z.literal(true).optional(),
-  /** Of an alias: the first name. */
+  /** The first name of an alias. */
   of: place.optional(),
-  /** The name that a program gave the object, where the service keeps it under another one. */
+  /** The name that a program gave the object, if the service keeps it under another name. */
   shown: z.string().min(1).optional(),
-  /** Of an object in the root that the service did not let be elsewhere: where it belongs. */
+  /** The place where an object of the root belongs, if the service accepts it in the root only. */
   belongs: place.optional(),
 });
 
 export type MetadataEntry = z.infer<typeof entrySchema>;
 export type EntryKind = MetadataEntry['kind'];
-/** An entry before it is written: the store adds the time. */
+/** An entry to write: the store adds the clock. */
 export type NewEntry = Omit<MetadataEntry, 'clock'> & Pick<MetadataEntry, 'folder' | 'name' | 'kind'>;
 
-/** An entry with the time of its change. */
+/** An entry with its logical time. */
 export interface TimedEntry {
   readonly entry: MetadataEntry;
   readonly time: LogicalTime;
 }
 
-/** An entry, and the line of its pack. */
+/** An entry with its line in the pack. */
 export interface EntryLine {
   readonly entry: MetadataEntry;
   readonly line: string;
 }
 
-/** Null where the line is no entry that this version understands. */
+/** Null if the line is not an entry that this version understands. */
 export function parseEntry(line: string): MetadataEntry | null {
   try {
     const parsed = entrySchema.safeParse(JSON.parse(line));
@@ -94,14 +94,12 @@ export function parseEntry(line: string): MetadataEntry | null {
   }
 }
 
-/** An entry that was a line of a pack or of the tables before: it has been checked. */
+/** Parses a line of our tables. `parseEntry` or `put` has checked it before. */
 export function readEntry(line: string): MetadataEntry {
   return JSON.parse(line) as MetadataEntry;
 }
 
-/**
- * Is the entry looked up by the object alone, whenever a name of that goes? Then it tells of further names, or is the object itself.
- */
+/** True if the removal of one of the object's names must find the entry by `id`: it tells of hard links, or is the object itself. */
 export function isSoughtByObject({ id, alias, names }: MetadataEntry): boolean {
   return id !== undefined && (alias === true || names !== undefined || isEntryOnly({ id }));
 }
@@ -113,7 +111,7 @@ export function timeOf(entry: Pick<MetadataEntry, 'clock'>, machine: string): Lo
 
 const knownFields: ReadonlySet<string> = new Set(Object.keys(entrySchema.shape));
 
-/** The fields of an entry that this version does not know. */
+/** The fields of an entry that this version of the format lacks. */
 export function unknownFieldsOf(entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(entry).filter(([field]) => !knownFields.has(field)));
 }
@@ -127,7 +125,7 @@ export function lineOf(entry: MetadataEntry): string {
   return JSON.stringify(ordered);
 }
 
-/** Do both say the same, whenever they were written? */
+/** True if both entries are equal apart from their clocks. */
 export function isSameState(a: MetadataEntry, b: MetadataEntry): boolean {
   return lineOf({ ...a, clock: [0, 0] }) === lineOf({ ...b, clock: [0, 0] });
 }

@@ -1,4 +1,4 @@
-/** The folder of the account that holds the store. No mount shows it. */
+/** The folder `.syncmount` in the account's root, which holds the files of the store. No mount shows it. */
 import { codeOf } from '../base/errors.js';
 import { ProviderError } from '../providers/errors.js';
 import type { Provider, RemoteEntry, RemoteFile, RemoteFolder } from '../providers/provider.js';
@@ -7,12 +7,12 @@ import type { MetadataTables } from './tables.js';
 
 export const hiddenFolderName = '.syncmount';
 
-/** Is it the store's folder? `rootId` is the account's root. */
+/** True for the store's folder. `rootId`: the account's root. */
 export function isHiddenFolder(entry: RemoteEntry, rootId: string): boolean {
   return entry.kind === 'folder' && entry.name === hiddenFolderName && entry.parentId === rootId;
 }
 
-/** For a mount that keeps its metadata to itself: it does not show the folder either. */
+/** Hides the folder in a mount that keeps its metadata on this machine (`--metadata local`). */
 export function hidingOnly(rootId: string): {
   visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[];
 } {
@@ -35,26 +35,26 @@ export class HiddenFolder {
     this.#known = tables.recall<RemoteFolder>('folder');
   }
 
-  /** As it was last seen; null where there is none, or none was seen yet. */
+  /** The folder as it was last seen; null if there is none, or the mount has not seen one yet. */
   get known(): RemoteFolder | null {
     return this.#known;
   }
 
-  /** A listing of the account's root shows it, or shows none. */
+  /** Notes the folder that a listing of the account's root shows; null if it shows none. */
   learn(folder: RemoteFolder | null): void {
     if (this.#known?.id === folder?.id) return;
     this.#known = folder;
     this.#tables.remember('folder', folder);
   }
 
-  /** The folder; makes it where there is none. Throws the provider's error. */
+  /** Answers the folder, and makes it if there is none. Throws the provider's error. */
   async require(options: TransferOptions): Promise<RemoteFolder> {
     if (this.#known !== null) return this.#known;
     const made = await this.#make(options).catch((error: unknown) => {
       if (codeOf(error) !== 'exists') throw error;
       return null;
     });
-    // The name is taken, or was until another client removed it and the provider has not heard of that yet: a listing tells.
+    // The name is taken, or another client has removed the folder and the provider's state is stale. A listing shows which.
     const folder = made ?? (await this.#find(options)) ?? (await this.#make(options));
     this.learn(folder);
     return folder;
@@ -64,7 +64,7 @@ export class HiddenFolder {
     return this.#provider.createFolder(this.#root.id, hiddenFolderName, options);
   }
 
-  /** Throws `exists` where a file has the name. */
+  /** Throws `exists` if a file has the name. */
   async #find(options: TransferOptions): Promise<RemoteFolder | undefined> {
     const entries = await this.#provider.list(this.#root, options);
     const found = entries.filter(({ name }) => name === hiddenFolderName);
@@ -76,12 +76,12 @@ export class HiddenFolder {
     return folder?.kind === 'folder' ? folder : undefined;
   }
 
-  /** The files in it; null where it is gone. Throws the provider's error. */
+  /** The files in the folder; null if the folder is gone. Throws the provider's error. */
   async list(options: TransferOptions): Promise<RemoteFile[] | null> {
     const folder = this.#known;
     if (folder === null) return null;
     try {
-      // Nobody makes folders in it: where folders are a list of their own, that request is saved.
+      // Nobody makes folders in it. So a service that lists folders separately is spared that request.
       const counted = { ...folder, fileCount: null, folderCount: 0 };
       const entries = await this.#provider.list(counted, { ...options, countsAreFresh: true });
       return entries.filter((entry) => entry.kind === 'file');

@@ -1,10 +1,13 @@
-/** Which of several machines' entries counts. Pure: every reader of the same entries comes to the same result, in any order. */
+/**
+ * Decides which of several machines' entries of a name counts: the latest one, as a whole. Pure: all readers of the same entries come to
+ * the same result, in any order.
+ */
 import type { RemoteFile } from '../providers/provider.js';
 import type { MetadataEntry, TimedEntry } from './entry.js';
 import { isEntryOnly } from './held/entry-only.js';
 import { compareTimes } from './logical-time.js';
 
-/** The latest entry of each name of one folder; removals are among them. */
+/** The latest entry of each name of one folder, removals included. */
 export function latestByName(entries: Iterable<TimedEntry>): Map<string, TimedEntry> {
   const latest = new Map<string, TimedEntry>();
   for (const timed of entries) {
@@ -14,12 +17,12 @@ export function latestByName(entries: Iterable<TimedEntry>): Map<string, TimedEn
   return latest;
 }
 
-/** The object, as far as entries are bound to it. */
+/** The fields of an object that an entry may be bound to. */
 export type BoundObject = Pick<RemoteFile, 'id' | 'size' | 'modified' | 'md5'>;
 
 /**
- * Does the entry describe the content that the file has now? Then its times count. Where both name an md5, that decides; else
- * size and the service's time do, because nothing better is known.
+ * True if the entry describes the content that the file has now: only then do the entry's times count. If both have an md5, the md5
+ * decides; else size and the service's time decide, because nothing better is known.
  */
 export function describesContent(entry: MetadataEntry, file: BoundObject): boolean {
   if (entry.size !== file.size) return false;
@@ -27,10 +30,10 @@ export function describesContent(entry: MetadataEntry, file: BoundObject): boole
   return entry.modified !== undefined && entry.modified === file.modified;
 }
 
-/** What of an entry binds it to an object. */
+/** The fields that bind an entry to an object and its content. */
 export function bindingOf(file: BoundObject): Pick<MetadataEntry, 'id' | 'size' | 'md5' | 'modified'> {
   const { id, size, md5, modified } = file;
-  // Nobody else knows its time.
+  // The entry is the only place that has the file's time.
   if (isEntryOnly(file)) return { id, size, modified };
   return md5 === null ? { id, size, modified } : { id, size, md5: md5.toLowerCase() };
 }

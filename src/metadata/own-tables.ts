@@ -1,4 +1,7 @@
-/** This machine's entries and packs in the state database (tree/state-schema.ts has all tables). Each statement is part of the caller's transaction. */
+/**
+ * This machine's entries and packs in the state database (tree/state-schema.ts has all tables). Each statement is part of the caller's
+ * transaction.
+ */
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { RemoteFile } from '../providers/provider.js';
 import { lineOf, type MetadataEntry, readEntry, type TimedEntry, timeOf } from './entry.js';
@@ -9,17 +12,17 @@ export interface Sent {
   readonly md5: string;
 }
 
-/** So many failed attempts are remembered: an older one has been overwritten, or never came. */
+/** How many failed attempts are remembered. An older one was overwritten, or never reached the service. */
 const REMEMBERED_ATTEMPTS = 16;
 
 export interface OwnPack {
   readonly pack: number;
-  /** Changes that are not at the service yet. */
+  /** The number of changes that the service does not have yet. */
   readonly changes: number;
   readonly entries: number;
-  /** As it was last stored; null: it is not at the service. */
+  /** The pack's file as it was last stored; null: the service has none. */
   readonly file: RemoteFile | null;
-  /** Contents whose upload was begun and not seen to end: the service may have one of them. */
+  /** Contents whose upload has begun and was not confirmed: the service may have one of them. */
   readonly sent: readonly Sent[];
 }
 
@@ -33,16 +36,16 @@ export class OwnTables {
   readonly #statements = new Map<string, Statement>();
   /** This machine's id in the store. */
   machine = '';
-  /** How many entries are to be made before the next write. */
+  /** The number of deferred entries (`PuttingOff`). */
   putOff: () => number = () => 0;
-  /** How often entries have changed. */
+  /** Rises with each change of an entry. */
   changes = 0;
 
   constructor(sql: Sql) {
     this.sql = sql;
   }
 
-  /** A statement, prepared at its first use: a mount that keeps its metadata to itself prepares none. */
+  /** A statement, prepared at its first use. So a mount with `--metadata local` prepares none. */
   protected s(text: string): Statement {
     let statement = this.#statements.get(text);
     if (statement === undefined) {
@@ -113,7 +116,7 @@ export class OwnTables {
     ).run(pack, entries, bytes);
   }
 
-  /** Changes that the account does not have yet. */
+  /** The number of changes that the account does not have yet. */
   unwritten(): number {
     const waiting = this.get<{ n: number }>('SELECT COUNT(*) AS n FROM metadata_own WHERE pack IS NULL')?.n ?? 0;
     return (
@@ -131,7 +134,7 @@ export class OwnTables {
     return this.hasOwn() || this.get('SELECT 1 FROM metadata_other LIMIT 1') !== undefined;
   }
 
-  /** Entries that wait to be planned, by folder and name. */
+  /** Entries that have no pack yet, oldest first. */
   unplaced(): { readonly folder: string; readonly name: string; readonly bytes: number }[] {
     return this.all(
       'SELECT folder, name, length(body) AS bytes FROM metadata_own WHERE pack IS NULL ORDER BY wall, counter, folder, name',
@@ -161,7 +164,7 @@ export class OwnTables {
     return this.all('SELECT pack, entries, bytes FROM metadata_own_pack');
   }
 
-  /** The folders of each pack but the index. */
+  /** The folders of each pack except the index. */
   ownFolders(): Record<string, string[]> {
     const packs: Record<string, string[]> = {};
     const rows = this.all<{ pack: number; folder: string }>(
@@ -204,13 +207,13 @@ export class OwnTables {
     );
   }
 
-  /** The content is about to be sent. */
+  /** Notes a content before its upload begins. */
   sending(pack: number, content: Sent): void {
     const sent = [...this.ownPack(pack).sent, content].slice(-REMEMBERED_ATTEMPTS);
     this.s('UPDATE metadata_own_pack SET sent = ? WHERE pack = ?').run(JSON.stringify(sent), pack);
   }
 
-  /** The pack is at the service with the first `changes` of its changes. */
+  /** Notes that the service has the pack, with the first `changes` of its changes. */
   stored(pack: number, changes: number, file: RemoteFile): void {
     this.s('UPDATE metadata_own_pack SET changes = changes - ?, file = ?, sent = NULL WHERE pack = ?').run(
       changes,
@@ -219,7 +222,7 @@ export class OwnTables {
     );
   }
 
-  /** What the service has of the pack is known now; null: nothing. */
+  /** Notes the pack's file as the service has it; null: it has none. */
   setFile(pack: number, file: RemoteFile | null): void {
     this.s('UPDATE metadata_own_pack SET file = ?, sent = NULL WHERE pack = ?').run(
       file === null ? null : JSON.stringify(file),
@@ -228,7 +231,8 @@ export class OwnTables {
   }
 
   /**
-   * The pack has no entries, and no file. A list that was made before may still show the file that it had: that is known as ours.
+   * Notes that the pack has no entries, and that its file was removed. A stale listing may still show that file: `sent` proves that it is
+   * ours.
    */
   removed(pack: number, changes: number, file: RemoteFile | null): void {
     const sent = file === null ? null : JSON.stringify([{ size: file.size, md5: file.md5 ?? '' }]);
@@ -239,7 +243,7 @@ export class OwnTables {
     );
   }
 
-  /** Gives all entries of a pack to another one with a higher number. */
+  /** Moves all entries of a pack to a pack with a higher number. */
   mergeOwn(from: number, into: number): void {
     const load = this.get<PackLoad>('SELECT pack, entries, bytes FROM metadata_own_pack WHERE pack = ?', from);
     if (load === undefined) return;
@@ -251,7 +255,7 @@ export class OwnTables {
     this.noteChange(indexPack);
   }
 
-  /** At most `limit` removals of this machine after a name, in the order of folders and names. */
+  /** At most `limit` removals of this machine that follow a name, in the order of folders and names. */
   removalsAfter(folder: string, name: string, limit: number): { folder: string; name: string; wall: number }[] {
     return this.all(
       `SELECT folder, name, wall FROM metadata_own WHERE json_extract(body, '$.gone') = 1 AND (folder, name) > (?, ?)
@@ -262,7 +266,7 @@ export class OwnTables {
     );
   }
 
-  /** All of this machine's entries are to be written anew. */
+  /** Takes all of this machine's entries out of their packs, so that all are written again. */
   forgetOwnFiles(): void {
     this.s('DELETE FROM metadata_own_pack').run();
     this.s('DELETE FROM metadata_own_folder').run();

@@ -1,6 +1,7 @@
 /**
- * The files of the store: gzip, a line of JSON each; the first line is the header. docs/metadata-format.md describes them for
- * other programs.
+ * The store's files, called packs: gzip of lines of JSON. The first line is the header, each further line an entry. Pack 0 of a machine
+ * is its index, whose header names the folders of the machine's other packs. docs/metadata-format.md describes the files for other
+ * programs.
  */
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
@@ -12,11 +13,11 @@ import { type EntryLine, parseEntry } from './entry.js';
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
 
-/** Rises when a reader of an earlier version would misunderstand the files. */
+/** Rises when an earlier version would misunderstand the files. */
 export const formatVersion = 1;
 const formatName = 'syncmount-metadata';
 
-/** A file of a machine of ours has at most 4 MiB and one entry; who made a longer one wants to fill the memory. Bytes. */
+/** The limit of a decompressed file, bytes. Our files have 4 MiB, or one larger entry. A longer one is an attempt to fill the memory. */
 const LONGEST_FILE = 64 * 1024 * 1024;
 
 const headerSchema = z.looseObject({
@@ -24,7 +25,7 @@ const headerSchema = z.looseObject({
   version: z.number().int().min(1),
   machine: z.string(),
   pack: z.number().int().min(0),
-  /** Of the index (pack 0): the folders of each other pack. */
+  /** In the index (pack 0): the folders of each other pack. */
   packs: z.record(z.string().regex(/^[1-9]\d{0,8}$/), z.array(z.string())).optional(),
 });
 
@@ -33,7 +34,7 @@ export type PackHeader = z.infer<typeof headerSchema>;
 export interface PackContent {
   readonly header: PackHeader;
   readonly entries: readonly EntryLine[];
-  /** Lines that are no entries: each of them costs itself. */
+  /** The number of lines that are no entries. The other lines of the file still count. */
   readonly bad: number;
 }
 
@@ -42,7 +43,7 @@ export function packName(machine: string, pack: number): string {
   return `${machine}.${pack === 0 ? 'index' : pack}.jsonl.gz`;
 }
 
-/** Null where no machine wrote a file of that name. */
+/** Null if the name is not that of a machine's file. */
 export function parsePackName(name: string): { readonly machine: string; readonly pack: number } | null {
   const [, machine, pack] = /^([0-9a-f]{16})\.(index|[1-9]\d{0,8})\.jsonl\.gz$/.exec(name) ?? [];
   if (machine === undefined || pack === undefined) return null;
@@ -58,10 +59,7 @@ export async function encodePack(
   return compress(`${[first, ...lines].join('\n')}\n`);
 }
 
-/**
- * Throws `ProviderError` `integrity` where the file is damaged or no pack, and `unsupported` where a later version of the
- * format wrote it.
- */
+/** Throws `ProviderError` `integrity` if the file is damaged or not a pack, and `unsupported` if it has a later version of the format. */
 export async function decodePack(bytes: Uint8Array): Promise<PackContent> {
   let text: string;
   try {

@@ -1,4 +1,4 @@
-/** Brings one file of the store from or to the account. Metadata is small: a file is one request. */
+/** Downloads or uploads one file of the store. The files are small: each takes one request. */
 import { createHash } from 'node:crypto';
 import { ProviderError } from '../providers/errors.js';
 import type { Priority, Provider, RemoteFile, UploadTarget } from '../providers/provider.js';

@@ -1,22 +1,23 @@
 /**
- * Plans which pack new entries go to. Pure.
+ * Assigns new entries to packs. Pure.
  *
- * A folder's entries lie together, and beside those of the folders around it, because they are looked at together. An entry
- * never changes its pack: so a change rewrites one pack, and no crash can leave an entry in neither of two.
+ * A folder's entries lie in one pack if possible, beside those of its neighbours, because programs look at them together. An entry
+ * stays in its pack until packs are merged (upkeep.ts). So a change rewrites one pack, and a crash cannot lose an entry between two.
  */
 
 /** Pack 0 is the index itself: a small store is one file, which one request reads and one request writes. */
 export const indexPack = 0;
 
-/** Entries of a pack: about 150 kB when compressed, read or written in one request. */
+/** The limit of entries in a pack: about 150 kB when compressed, which one request reads or writes. */
 export const maxEntries = 4096;
-/** Bytes of a pack before it is compressed; long extended attributes may fill it before its entries do. */
+/** The limit of a pack's bytes before compression. Long extended attributes may reach it first. */
 export const maxBytes = 4 * 1024 * 1024;
-/** A pack takes new folders up to this share, and further entries of its folders up to the whole. */
+/** A pack takes new folders up to this share of its limits, and further entries of its folders up to the limits. */
 const foldersShare = 3 / 4;
 /**
- * The index takes entries up to these shares: some 2,700 of the usual size. A walk over an account with so few reads one file of the store;
- * in a larger one another file is little beside the listings. Everybody reads the index, and it is written whenever a folder comes to a pack.
+ * The index takes entries up to these shares: some 2,700 of the usual size. So a walk over a small account reads one file of the store; in
+ * a larger account a second file costs little beside the listings. The index stays small because every machine reads it, and because it
+ * is written whenever a pack gets a new folder.
  */
 const indexShare = { entries: 3 / 4, bytes: 1 / 8 };
 
@@ -31,22 +32,22 @@ export interface PackLoad extends Load {
   readonly pack: number;
 }
 
-/** New entries of one folder. */
+/** The new entries of one folder. */
 export interface Arrival {
   readonly folder: string;
-  /** Bytes of each new entry. */
+  /** The bytes of each new entry. */
   readonly sizes: readonly number[];
-  /** The folders around it, nearest first: its parent, the parent's parent. */
+  /** The folders above it, nearest first: its parent, the parent's parent. */
   readonly near: readonly string[];
 }
 
 export interface PlacementState {
   readonly packs: readonly PackLoad[];
-  /** The packs with entries of a folder, in the order in which it came to them. */
+  /** The packs with entries of a folder, oldest first. */
   readonly packsOf: (folder: string) => readonly number[];
 }
 
-/** For each arrival the pack of each of its entries, in order. Numbers of new packs follow the highest one. */
+/** For each arrival, the pack of each of its entries, in order. New packs are numbered after the highest one. */
 export function placeEntries(state: PlacementState, arrivals: readonly Arrival[]): number[][] {
   const loads = new Map(state.packs.map(({ pack, entries, bytes }) => [pack, { entries, bytes }]));
   if (!loads.has(indexPack)) loads.set(indexPack, { entries: 0, bytes: 0 });
@@ -59,7 +60,7 @@ export function placeEntries(state: PlacementState, arrivals: readonly Arrival[]
     const shares = pack === indexPack ? indexShare : { entries: share, bytes: share };
     return load.entries + entries <= maxEntries * shares.entries && load.bytes + bytes <= maxBytes * shares.bytes;
   };
-  /** Does a new folder go there as a whole? A folder in two packs costs each of its readers a request more. */
+  /** True if a new folder fits as a whole. A folder in two packs costs each reader one more request. */
   const takesFolder = (pack: number, load: Load): boolean => holds(pack, noLoad, foldersShare) && holds(pack, load);
   const choose = ({ folder, near }: Arrival, whole: Load, bytes: number): number => {
     const one = { entries: 1, bytes };
@@ -70,7 +71,7 @@ export function placeEntries(state: PlacementState, arrivals: readonly Arrival[]
       const theirs = packsOf(neighbour).findLast((pack) => pack !== indexPack && takesFolder(pack, whole));
       if (theirs !== undefined) return theirs;
     }
-    // What comes one after the other lies together too: a copy of a tree comes in the order of the tree.
+    // Folders that arrive one after the other go together: a copied tree arrives in the order of the tree.
     if (highest !== indexPack && takesFolder(highest, whole)) return highest;
     highest += 1;
     loads.set(highest, noLoad);

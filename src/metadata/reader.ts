@@ -1,11 +1,11 @@
 /**
- * Reads what machines have stored in the account: the list of their files once in a while, an index when it has changed, and a pack
- * when a folder that it holds is looked at. What was read stays in the state database.
+ * Reads the other machines' files: the list of files when it is stale, an index when it has changed, and a pack when a program looks
+ * at one of its folders. The entries stay in the state database.
  *
- * The list also tells whether this machine's own files are as it stored them:
- * - one that is missing is written again;
- * - one that somebody else has written means that two machines have the same id (a copied disk): this machine takes a new one, and
- *   writes its entries under that. What the other has written is then read as any other machine's.
+ * The list also shows whether this machine's own files are as it stored them:
+ * - A missing file is written again.
+ * - If another machine wrote one, both machines have the same id (a copied disk). Then this machine takes a new id, and writes its
+ *   entries under that. The old files are read as another machine's.
  */
 import { randomBytes } from 'node:crypto';
 import { type Clock, steadyTimeOf } from '../base/clock.js';
@@ -23,17 +23,19 @@ import { md5Of, readWhole, type TransferOptions } from './pack-transfer.js';
 import { indexPack } from './placement.js';
 import type { FolderPlace, MetadataTables } from './tables.js';
 
-/** How long the list of files counts as current, ms. It costs a request, and tells of other machines' changes. */
+/** How long the list of files is fresh, ms. A new list costs a request, and shows other machines' changes. */
 const LIST_TTL_MS = 60_000;
-/** After a failure, folders are shown without a further attempt for so long, ms: `ls` stays quick while offline. Each failure doubles it. */
+/**
+ * The back-off after a failure, ms, doubled by each further one. Folders are shown without a new attempt: `ls` stays quick while offline.
+ */
 const PAUSE_MS = 5_000;
 const MAX_PAUSE_MS = 60_000;
 
-/** A file that comes damaged, and of which the service tells no md5, may have been damaged on its way: it is fetched so often. */
+/** How often a damaged file is fetched if the service has no md5 of it: the damage may have happened on the way. */
 const DAMAGED_ATTEMPTS = 3;
-/** Entries that one statement takes: more gain little. */
+/** The number of entries in one statement: more gain little. */
 const ENTRIES_AT_ONCE = 64;
-/** Other machines may change their files between the list and the fetch: both are repeated so often. */
+/** How often list and fetch are repeated if another machine changes a file between them. */
 const LIST_ATTEMPTS = 3;
 
 export interface ReaderOptions {
@@ -43,7 +45,7 @@ export interface ReaderOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly transaction: <T>(act: () => T) => T;
-  /** Called with the latest time of each file that is read, before its entries are there. */
+  /** Receives the latest time in each file that is read, before its entries are in the tables. */
   readonly observe: (time: LogicalTime) => void;
 }
 
@@ -52,22 +54,22 @@ export class MetadataReader {
   #listedAt = Number.NEGATIVE_INFINITY;
   #pausedUntil = Number.NEGATIVE_INFINITY;
   #failures = 0;
-  /** Folders about which not all was read when they were last looked at. */
+  /** Folders for which the last `prepare` failed. */
   readonly #unread = new Set<string>();
   #listing: Promise<void> | null = null;
-  /** How many files were read, and how many had been when what is not listed was last retracted, by folder. */
+  /** The number of files read so far, and for each folder that number when its unlisted entries were last retracted. */
   #loads = 0;
   readonly #retractedAt = new Map<string, number>();
-  /** Packs on their way, by file name. */
+  /** Fetches in flight, by file name and revision (single-flight). */
   readonly #loading = new Map<string, Promise<void>>();
   /**
-   * Files that were read so short after they were written that another content may have the same revision, and until when that may be, by
-   * the steady clock. They count as not loaded, and are read again after that.
+   * Files that were read so soon after their write that another content may get the same revision, with the end of that time by the
+   * steady clock. They count as not loaded, and are read again after that.
    */
   readonly #young = new Map<string, number>();
-  /** Files that cannot be used, by their revision: each is told of once, and not tried again. */
+  /** Files that cannot be used, by name and revision: each is logged once, and not fetched again. */
   readonly #refused = new Set<string>();
-  /** How often a file came damaged, by its revision. */
+  /** How often a file arrived damaged, by name and revision. */
   readonly #damaged = new Map<string, number>();
   /** Machines whose files a later version of the program wrote. */
   readonly refusedMachines = new Set<string>();
@@ -76,14 +78,14 @@ export class MetadataReader {
     this.#o = options;
   }
 
-  /** The files of the store have to be listed before they are used again. */
+  /** Marks the list of files as stale. */
   expire(): void {
     this.#listedAt = Number.NEGATIVE_INFINITY;
   }
 
   /**
-   * Resolves when all that machines have stored about a folder is in the tables, or cannot be had now. Throws nothing: a folder is
-   * shown without its metadata rather than not at all, and `retryIn` tells for how long.
+   * Resolves when all entries of a folder are in the tables, or cannot be read now. Throws nothing: a folder is shown without its
+   * metadata rather than not at all, and `retryIn` tells when to try again.
    */
   async prepare(folder: string, options: TransferOptions): Promise<void> {
     const { clock, log } = this.#o;
@@ -105,18 +107,18 @@ export class MetadataReader {
     }
   }
 
-  /** In how many ms what could not be read about a folder may be had; null where nothing is missing. */
+  /** The time in ms until the missing entries of a folder may be read; null if none are missing. */
   retryIn(folder: string): number | null {
     return this.#unread.has(folder) ? Math.max(0, this.#pausedUntil - steadyTimeOf(this.#o.clock).now()) : null;
   }
 
-  /** As `prepare`, by a list of the files that is at most `maxAge` ms old. Throws the provider's error. */
+  /** Like `prepare`, with a list of files that is at most `maxAge` ms old. Throws the provider's error. */
   async prepareAnew(folder: string, maxAge: number, options: TransferOptions): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       await this.refresh(options, maxAge);
       await this.#loadPacksOf(folder, options);
       if (this.#o.folder.known === null || this.#listedAt !== Number.NEGATIVE_INFINITY) return;
-      // Another machine has written one of the packs since they were listed.
+      // Another machine has written one of the packs after the list was made.
       if (attempt === LIST_ATTEMPTS)
         throw new ProviderError('revision-changed', 'its files change while they are read', { data: {} });
     }
@@ -133,8 +135,7 @@ export class MetadataReader {
   }
 
   /**
-   * Lists the store's files where the list is older than `maxAge` ms, and reads the indexes that have changed. Throws the provider's
-   * error.
+   * Lists the store's files if the list is older than `maxAge` ms, and reads the indexes that have changed. Throws the provider's error.
    */
   async refresh(options: TransferOptions, maxAge = LIST_TTL_MS): Promise<void> {
     const { clock, folder } = this.#o;
@@ -167,7 +168,7 @@ export class MetadataReader {
     const indexes = tables
       .otherPacks()
       .filter(({ pack, file, loaded }) => pack === indexPack && revisionKey(file) !== loaded);
-    // An index that has changed since expires the list again.
+    // Set before the loads: an index that has changed since expires the list again.
     this.#listedAt = at;
     try {
       await Promise.all(indexes.map(({ machine, file }) => this.#load(machine, indexPack, file, options)));
@@ -177,7 +178,7 @@ export class MetadataReader {
     }
   }
 
-  /** Compares this machine's files with what it stored. Takes a new machine id where somebody else wrote one of them. */
+  /** Compares this machine's files with those that it stored. Takes a new machine id if another machine wrote one of them. */
   #checkOwn(files: readonly { readonly machine: string; readonly pack: number; readonly file: RemoteFile }[]): void {
     const { tables, log } = this.#o;
     const listed = new Map(
@@ -191,7 +192,7 @@ export class MetadataReader {
         tables.setFile(pack, null);
         tables.noteChange(pack);
       } else if (file === null || !isSameRevision(now, file)) {
-        // Our upload whose answer was lost, or another machine's.
+        // This machine's upload with a lost answer, or another machine's file.
         const isOurs = sent.some(({ size, md5 }) => size === now.size && (now.md5 ?? md5).toLowerCase() === md5);
         if (!isOurs) {
           this.#takeNewMachineId();
@@ -242,14 +243,14 @@ export class MetadataReader {
       isYoung = read.isYoung;
       if (file.md5 !== null && md5Of(bytes) !== file.md5.toLowerCase())
         throw new ProviderError('integrity', 'the service sent other bytes than it has', { data: {} });
-      // These are the bytes that the service has.
+      // Damage after this point is in the file itself, not from the way here.
       isProven = file.md5 !== null;
       content = await decodePack(bytes);
       if (content.header.machine !== machine || content.header.pack !== pack)
         throw new ProviderError('integrity', 'it is the file of another machine', { data: {} });
     } catch (error) {
       const code = codeOf(error) ?? '';
-      // Another machine has written it since the list was made: the next list tells of it.
+      // Another machine has written it after the list was made: the next list shows the new file.
       if (code === 'revision-changed' || code === 'not-found') return this.expire();
       if (code !== 'integrity' && code !== 'unsupported') throw error;
       const key = keyOfFile(file);
@@ -270,8 +271,8 @@ export class MetadataReader {
   }
 
   /**
-   * Takes what the file holds into the tables, and then out of them what it does not hold any more: at no moment is there less than
-   * before and after. A crash in between leaves the pack as one that is to be read again. `revision`: what it counts as afterwards.
+   * Adds the file's entries to the tables, then removes those that it no longer holds: so no entry that is in both versions is ever
+   * missing. After a crash in between, the pack is read again. `revision`: the loaded revision to note; null: read it again.
    */
   async #replacePack(
     machine: string,
@@ -305,7 +306,7 @@ function* replaceEntries(
   const held = new Set<string>();
   const isNew = !tables.hasOtherPack(machine, pack);
   for (let at = 0; at < entries.length; ) {
-    // As many as one statement takes, or one by one.
+    // As many as one statement takes; the rest one by one.
     const some = entries.slice(at, at + (entries.length - at < ENTRIES_AT_ONCE ? 1 : ENTRIES_AT_ONCE));
     at += some.length;
     let isFull = false;
@@ -323,7 +324,7 @@ function* replaceEntries(
   }
 }
 
-/** `packs`: the folders of each pack, by the machine's index. */
+/** `packs`: the folders of each pack, as the machine's index names them. */
 function* replaceFolders(
   tables: MetadataTables,
   machine: string,
@@ -354,7 +355,7 @@ function keyOfFile(file: RemoteFile): string {
   return `${file.name}:${revisionKey(file)}`;
 }
 
-/** 64 random bits: no two machines of an account take the same. */
+/** 64 random bits: two machines of an account never draw the same. */
 export function newMachineId(): string {
   return randomBytes(8).toString('hex');
 }

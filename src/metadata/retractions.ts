@@ -1,14 +1,15 @@
 /**
- * What another machine does not say any more. A machine that removes what nobody else has an entry of drops its own entry, and leaves
- * no removal. Who has shown that entry finds out here, when he reads the file again: the name was in it, and is not.
+ * Entries that other machines have withdrawn. If only one machine has an entry of a name, it removes the name by dropping its entry,
+ * without a removal entry. A machine that shows the name notes a retraction when it reads the file again: the entry was in it, and no
+ * longer is.
  */
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { LogicalTime } from './logical-time.js';
 
-/** An entry that was in a file of the machine, and is in none of its files that were read since. */
+/** A withdrawn entry: it was in a file of the machine, and is in none of its files that were read since. */
 export interface Retraction {
   readonly name: string;
-  /** Of the entry that was there. */
+  /** The time of the withdrawn entry. */
   readonly time: LogicalTime;
 }
 
@@ -57,12 +58,12 @@ export class Retractions {
     this.#note.run(machine, folder, name, wall, counter);
   }
 
-  /** A whole pack goes. Its entries may be in another one that was not read yet. */
+  /** Notes all entries of a pack that is gone. They may be in another pack, not read yet, which then revokes the retractions. */
   noteAll(machine: string, pack: number): void {
     this.#noteAll.run(machine, pack);
   }
 
-  /** The machine says it, after all: its entry has moved to another of its files. */
+  /** Drops a retraction because the entry is in another file of the machine. */
   revoke(machine: string, folder: string, name: string): void {
     this.#revoke.run(machine, folder, name);
   }
@@ -76,12 +77,12 @@ export class Retractions {
     return rows.map(({ name, wall, counter }) => ({ name, time: { wall, counter, machine } }));
   }
 
-  /** They were applied. */
+  /** Drops the retractions of a folder that were applied. */
   forget(folder: string, machine: string): void {
     this.#forget.run(folder, machine);
   }
 
-  /** Those of folders that are gone will never be applied. */
+  /** Drops those of folders that are gone: nothing will ever apply them. */
   forgetFolders(): void {
     this.#forgetFolders.run();
   }

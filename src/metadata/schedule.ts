@@ -1,36 +1,36 @@
-/** When changes are written to the account. Pure. */
+/** Decides when changes are written to the account. Pure. */
 import type { RateLimit } from '../providers/request-metrics.js';
 
-/** Changes that follow one another within so long go together, ms. */
+/** The debounce of changes, ms: a write waits until none has come for so long. */
 const QUIET_MS = 8_000;
-/** A steady stream of changes is written so often, ms. With the time of the requests it stays within 30 s. */
+/** The longest wait of a change in a steady stream, ms. With the time of the requests it stays within 30 s. */
 const LONGEST_WAIT_MS = 25_000;
 /** The share of an hour's requests that writing in the background may use. */
 const SHARE = 0.1;
-/** Requests of one write: one pack and the index. */
+/** The number of requests of one write: one pack and the index. */
 const REQUESTS = 2;
 const HOUR_MS = 3_600_000;
-/** After a failed write: the next attempt, doubling up to the longest, ms. */
+/** The back-off after a failed write, ms. Each further failure doubles it, up to the longest. */
 const RETRY_MS = 10_000;
 const LONGEST_RETRY_MS = 10 * 60_000;
 
-/** Writing at once, for `fsync`, stops when fewer of the hour's requests are left: the rest is for what programs wait for. */
+/** `fsync` writes at once only while this share of the hour's requests is left: the rest is for requests that programs wait for. */
 const LEFT_FOR_OTHERS = 0.5;
 
-/** The times are ms by one clock. */
+/** The state of the writes. The times are ms by one clock. */
 export interface WriteState {
-  /** The first and the last change that is not written yet. */
+  /** The times of the first and the last change that is not written yet. */
   readonly firstChange: number;
   readonly lastChange: number;
-  /** The last write; null: none yet. */
+  /** The time of the last write; null: none yet. */
   readonly lastWrite: number | null;
-  /** Failed attempts since the last success, and when the last one was. */
+  /** The number of failed attempts since the last success, and the time of the last one. */
   readonly failures: number;
   readonly lastFailure: number;
   readonly limit: RateLimit | null;
 }
 
-/** When to write in the background. */
+/** The time of the next write in the background. */
 export function writeTime(state: WriteState): number {
   const { firstChange, lastChange, lastWrite, limit } = state;
   let at = Math.min(lastChange + QUIET_MS, firstChange + LONGEST_WAIT_MS);
@@ -45,7 +45,7 @@ function retryTime({ failures, lastFailure }: Pick<WriteState, 'failures' | 'las
 }
 
 /**
- * May a program that asks for it (`fsync` of a directory) have the changes written now? Else they are written when `writeTime` says.
+ * True if the changes may be written at once for a program that asks for it (`fsync` of a directory). Else they wait for `writeTime`.
  * `wall`: ms since the epoch; `now`: by the clock of the other times.
  */
 export function mayWriteAtOnce(

@@ -1,4 +1,7 @@
-/** Carries out the upkeep of this machine's part of the store, in the background and within its share of the requests. */
+/**
+ * Does the upkeep of this machine's files in the background: merges small packs, and drops removals that have done their work (upkeep.ts
+ * decides both).
+ */
 import type { Clock } from '../base/clock.js';
 import type { Provider } from '../providers/provider.js';
 import type { TransferOptions } from './pack-transfer.js';
@@ -8,9 +11,9 @@ import type { MetadataTables } from './tables.js';
 import { isRemovalDone, planMerge, upkeepTime } from './upkeep.js';
 import type { MetadataWriter } from './writer.js';
 
-/** Removals that one upkeep looks at. */
+/** The number of removals that one upkeep checks. */
 const REMOVALS = 500;
-/** Folders whose packs one upkeep reads, to learn whether their removals are done: a request for each at most. */
+/** The number of folders whose packs one upkeep reads to check their removals. Each pack costs a request. */
 const FOLDERS = 4;
 
 export interface StoreUpkeepOptions {
@@ -24,19 +27,19 @@ export interface StoreUpkeepOptions {
 
 export class StoreUpkeep {
   readonly #o: StoreUpkeepOptions;
-  /** The last removal that was looked at: the next upkeep goes on there. */
+  /** The last removal that was checked: the next upkeep goes on there. */
   #after = { folder: '', name: '' };
 
   constructor(options: StoreUpkeepOptions) {
     this.#o = options;
   }
 
-  /** Merges packs and drops removals where that is due. The changes wait to be written. Throws the provider's error. */
+  /** Merges packs and drops removals if upkeep is due. The caller writes the changes. Throws the provider's error. */
   async run(options: TransferOptions): Promise<void> {
     const { tables, provider, clock, transaction } = this.#o;
     const now = clock.now();
     const last = tables.recall<number>('upkeep');
-    // A time to come was written by a clock that was wrong.
+    // A time in the future comes from a clock that was wrong.
     const isDue = last === null || last > now || now >= upkeepTime(last, provider.metrics().rateLimit);
     if (!isDue) return;
     const dropped = await this.#dropRemovals(now, options);
@@ -44,10 +47,10 @@ export class StoreUpkeep {
     if (dropped || merged) tables.remember('upkeep', now);
   }
 
-  /** Part of a transaction: from then on the entries lie in the other pack, also for a process that comes after a crash. */
+  /** Part of a transaction: so a process after a crash finds the entries in the other pack, too. */
   #merge(): boolean {
     const { tables, writer } = this.#o;
-    // A file that cannot be removed would go on saying what it says.
+    // If a file cannot be removed, its entries would still count.
     if (!writer.canRemove) return false;
     const empty = tables
       .ownPacks()
@@ -70,7 +73,7 @@ export class StoreUpkeep {
     this.#after = removals.length < REMOVALS ? { folder: '', name: '' } : (removals.at(-1) ?? this.#after);
     const folders = [...new Set(old.map((removal) => removal.folder))];
     const unknown = folders.filter((each) => !tables.isFolderKnown(each)).slice(0, FOLDERS);
-    // One list tells of all machines' files.
+    // One list shows all machines' files.
     if (old.length > 0) await reader.refresh(options);
     for (const each of unknown) await reader.prepare(each, options);
     return transaction(() => {

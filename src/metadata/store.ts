@@ -1,8 +1,11 @@
 /**
- * The metadata store of an account, as one machine sees it. What is put is durable here with the caller's transaction, and in the
- * account a little later.
- *
- * A machine writes files of its own only, so machines never overwrite each other; readers take the latest entry of each name.
+ * The metadata store of an account, as one machine sees it. docs/metadata-format.md has the format; the concepts are:
+ * - An *entry* (entry.ts) holds the metadata of one name in a folder. Its *clock* is a logical time (logical-time.ts).
+ * - A *pack* (pack-file.ts) is a file of entries in the account's hidden folder. Pack 0 of a machine is its *index*.
+ * - A machine writes only its own packs (writer.ts), so machines never overwrite each other, and reads those of all (reader.ts).
+ * - Of several machines' entries of a name the latest *counts* (merge.ts). An entry with `gone` is a *removal*: a tombstone.
+ * - *Upkeep* (upkeep.ts) merges small packs and drops old removals.
+ * A change is durable on this machine with the caller's transaction, and reaches the account a little later (schedule.ts).
  */
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
@@ -21,7 +24,7 @@ import { StoreUpkeep } from './store-upkeep.js';
 import { MetadataTables } from './tables.js';
 import { MetadataWriter } from './writer.js';
 
-/** Under this name the state remembers that all of this machine's metadata is in the store. */
+/** The key under which the state notes that all of this machine's metadata is in the store. */
 export const carried = 'carried';
 
 export interface MetadataStoreOptions {
@@ -33,23 +36,23 @@ export interface MetadataStoreOptions {
   readonly root: RemoteFolder;
   /** Nothing is written to the account. */
   readonly readOnly: boolean;
-  /** The folders around a folder, nearest first. */
+  /** The folders above a folder, nearest first. */
   readonly near: (folder: string) => readonly string[];
 }
 
-/** Entries that take long to make, and may change again: `write` puts them into the store. */
+/** Deferred entries: they take long to make, and may soon change again. `write` puts them into the store. */
 export interface PuttingOff {
   count(): number;
   write(): Promise<void>;
 }
 
-/** What is not in the account yet. */
+/** The state of this machine's metadata in the account. */
 export interface MetadataStatus {
-  /** Changes. */
+  /** The number of changes that the account does not have yet. */
   readonly pending: number;
   /** Why the last attempt failed. */
   readonly error?: string;
-  /** Machines whose metadata a later version of the program wrote: it cannot be read here. */
+  /** Machines with files that this version cannot read: a later version of the program wrote them. */
   readonly refused?: readonly string[];
 }
 
@@ -57,13 +60,13 @@ export class MetadataStore {
   readonly #o: MetadataStoreOptions;
   readonly #tables: MetadataTables;
   readonly #transaction: <T>(act: () => T) => T;
-  /** Finds entries by what their names begin with. */
+  /** Finds entries by a prefix. */
   readonly names: EntryNames;
   readonly #folder: HiddenFolder;
   readonly #reader: MetadataReader;
   readonly #writing: BackgroundWriting;
   readonly #closing = new AbortController();
-  /** Entries that are written only before the store's files are. */
+  /** Deferred entries: made just before the store's files are written. */
   puttingOff: PuttingOff = { count: () => 0, write: () => Promise.resolve() };
   #clock: LogicalTime;
 
@@ -104,8 +107,8 @@ export class MetadataStore {
   }
 
   /**
-   * A listing of the account's root has come: the store's folder is taken out of it. Where the folder is missing, other clients have
-   * removed it, and what this machine has is written again.
+   * Takes the store's folder out of a listing of the account's root. If the folder is missing although this machine has files in it,
+   * another client has removed it, and this machine writes its files again.
    */
   learnRoot(entries: readonly RemoteEntry[]): RemoteEntry[] {
     const found = entries.find((entry) => isHiddenFolder(entry, this.#o.root.id));
@@ -123,39 +126,35 @@ export class MetadataStore {
     return entries.filter((entry) => entry !== found);
   }
 
-  /**
-   * Resolves when what machines have stored about a folder is here, or cannot be had now: see `retryIn`. Rejects with `aborted` only.
-   */
+  /** Resolves when the entries of a folder are here, or cannot be read now: see `retryIn`. Rejects with `aborted` only. */
   async prepare(folder: string, priority: Priority, signal?: AbortSignal): Promise<void> {
     await orAborted(this.#reader.prepare(folder, { priority, signal: this.#closing.signal }), signal);
     if (this.#tables.unwritten() > 0) this.#writing.changed();
   }
 
-  /**
-   * As `prepare`, but what machines had stored `maxAge` ms ago is certain to be here, or the promise rejects with the provider's error.
-   */
+  /** Like `prepare`, but all entries that were stored `maxAge` ms ago are certain to be here; else rejects with the provider's error. */
   async prepareAnew(folder: string, maxAge: number, signal?: AbortSignal): Promise<void> {
     const options = { priority: 'foreground', signal: this.#closing.signal } as const;
     await orAborted(this.#reader.prepareAnew(folder, maxAge, options), signal);
     if (this.#tables.unwritten() > 0) this.#writing.changed();
   }
 
-  /** In how many ms what could not be read about a folder may be had; null where nothing is missing. */
+  /** The time in ms until the missing entries of a folder may be read; null if none are missing. */
   retryIn(folder: string): number | null {
     return this.#reader.retryIn(folder);
   }
 
-  /** Does the account hold a store, as far as is known? */
+  /** True if the account is known to hold a store. */
   get isFound(): boolean {
     return this.#folder.known !== null;
   }
 
-  /** Is anything known of any object? */
+  /** True if any machine has an entry. */
   hasEntries(): boolean {
     return this.#tables.hasAny();
   }
 
-  /** The entry that counts for each name of a folder; removals among them. */
+  /** The entry that counts for each name of a folder, removals included. */
   entriesOf(folder: string): Map<string, TimedEntry> {
     return latestByName(this.#tables.entriesOf(folder));
   }
@@ -175,7 +174,7 @@ export class MetadataStore {
     return this.#tables.machinesOf(folder);
   }
 
-  /** Has any machine an entry of the folder? */
+  /** True if any machine has an entry of the folder. */
   hasEntriesOf(folder: string): boolean {
     return this.#tables.hasEntriesOf(folder);
   }
@@ -185,17 +184,17 @@ export class MetadataStore {
     return latestByName(this.#tables.entriesOfNames(folder, names));
   }
 
-  /** Was everything read that machines have stored of the folder? */
+  /** True if all entries that other machines have stored of the folder were read. */
   isFolderKnown(folder: string): boolean {
     return this.#tables.isFolderKnown(folder);
   }
 
-  /** How often entries have changed since the mount. */
+  /** Rises with each change of an entry. */
   get changes(): number {
     return this.#tables.changes;
   }
 
-  /** What a part of the program keeps with the store's state. */
+  /** Keeps a value with the store's state, for another part of the program. */
   remember(name: string, value: unknown): void {
     this.#tables.remember(name, value);
   }
@@ -204,20 +203,20 @@ export class MetadataStore {
     return this.#tables.recall<T>(name);
   }
 
-  /** The latest entry that is bound to an object, wherever it was when that was written. */
+  /** The latest entry that is bound to an object, whatever its place was then. */
   entryOfObject(id: string): TimedEntry | undefined {
     return latest(this.#tables.entriesOfObject(id).filter(isOfObject));
   }
 
-  /** All entries of a name, and all that tell of the names of an object, of all machines; removals are not among them. */
+  /** All machines' entries of a name, and those that tell of an object's names; without removals. */
   entriesAbout(folder: string, name: string, id: string | undefined): TimedEntry[] {
     const ofObject = id === undefined ? [] : this.#tables.soughtByObject(id);
     return [...this.#tables.entriesOfName(folder, name), ...ofObject].filter(({ entry }) => entry.gone !== true);
   }
 
   /**
-   * Notes what is known of a name from now on. Part of the caller's transaction. Answers its time: null where the same was known
-   * already. Fields that this version does not know stay.
+   * Writes the entry of a name. Part of the caller's transaction. Answers the entry's time; null if the entry that counts is equal.
+   * Fields that this version does not know stay.
    */
   put(entry: NewEntry): LogicalTime | null {
     const before = latest(this.#tables.entriesOfName(entry.folder, entry.name));
@@ -227,12 +226,15 @@ export class MetadataStore {
     return this.#write(whole);
   }
 
-  /** An entry was put off: it is written with the next files. */
+  /** Schedules a write for a deferred entry. */
   putOff(): void {
     this.#writing.changed();
   }
 
-  /** The name is gone. A removal is noted where another machine's entry would bring it back, or where that is not known. */
+  /**
+   * Removes a name. Writes a removal only if another machine's entry would bring the name back, or if nobody knows whether there is one;
+   * else drops this machine's entry.
+   */
   remove(folder: string, name: string): LogicalTime | null {
     const tables = this.#tables;
     const own = tables.own(folder, name);
@@ -248,43 +250,40 @@ export class MetadataStore {
     return this.#write({ folder, name, kind: before.entry.kind, gone: true });
   }
 
-  /** This machine says nothing of the name any more; what others say counts. */
+  /** Drops this machine's entry of a name, so that other machines' entries count. */
   removeOwn(folder: string, name: string): void {
     this.#tables.removeOwn(folder, name);
     this.#writing.changed();
   }
 
-  /** As `remove`, where other machines may show the name without an entry: the removal is noted in any case. */
+  /** Like `remove`, but always writes a removal: other machines may show the name without an entry. */
   removeListed(folder: string, name: string): void {
     const before = latest(this.#tables.entriesOfName(folder, name));
     if (before?.entry.gone !== true) this.#write({ folder, name, kind: before?.entry.kind ?? 'directory', gone: true });
   }
 
-  /** Has this machine an entry of the name that the account does not have yet, in any form? */
+  /** True if this machine has an entry of the name that is in no pack yet. */
   isUnwritten(folder: string, name: string): boolean {
     return this.#tables.isUnplaced(folder, name);
   }
 
-  /** Does nobody but this machine know anything of the name? Then the entry of it can go without a trace. */
+  /** True if only this machine has ever had an entry of the name: then that can go without a removal. */
   isUntold(folder: string, name: string): boolean {
     const tables = this.#tables;
     return this.isUnwritten(folder, name) && tables.isFolderKnown(folder) && !tables.isKnownToOthers(folder, name);
   }
 
-  /** As `put`, in a transaction of its own. */
+  /** Like `put`, in a transaction of its own. */
   hold(entry: NewEntry): void {
     this.#transaction(() => this.put(entry));
   }
 
-  /** As `remove`, in a transaction of its own. */
+  /** Like `remove`, in a transaction of its own. */
   dropHeld(folder: string, name: string): void {
     this.#transaction(() => this.remove(folder, name));
   }
 
-  /**
-   * What machines have said of a folder and say no more, where all that they have stored of it was read: so it is not in another
-   * of their files.
-   */
+  /** The withdrawn entries of a folder, of machines whose entries of it were all read: so none is in another of their files. */
   retractionsOf(folder: string): Retraction[] {
     const { retractions } = this.#tables;
     const machines = retractions.machinesOf(folder).filter((machine) => this.#tables.isFolderKnownOf(machine, folder));
@@ -292,8 +291,8 @@ export class MetadataStore {
   }
 
   /**
-   * The folder shows all that is known of it: retractions are done with, and so are this machine's entries that another machine's
-   * removal supersedes. Part of the caller's transaction.
+   * Notes that the folder shows all its entries. Drops its retractions, and this machine's entries that another machine's removal
+   * supersedes. Part of the caller's transaction.
    */
   applied(folder: string): void {
     const tables = this.#tables;
@@ -304,7 +303,7 @@ export class MetadataStore {
     if (superseded.length > 0) this.#writing.changed();
   }
 
-  /** Drops what was kept of folders that are gone. */
+  /** Drops the retractions of folders that are gone. */
   forgetFolders(): void {
     this.#tables.retractions.forgetFolders();
   }
@@ -325,7 +324,7 @@ export class MetadataStore {
     this.#tables.remember('clock', later);
   }
 
-  /** Is nothing being written or looked after? */
+  /** True while neither a write nor upkeep runs in the background. */
   get isIdle(): boolean {
     return this.#writing.isIdle;
   }
@@ -340,9 +339,7 @@ export class MetadataStore {
     };
   }
 
-  /**
-   * Begins to write what an earlier mount has left, to look for what others have removed from the account since, and the upkeep.
-   */
+  /** Starts to write the changes that an earlier mount left, to restore files that others removed from the account, and upkeep. */
   start(): void {
     if (this.#tables.unwritten() > 0) this.#writing.changed();
     if (!this.#o.readOnly && this.#tables.hasOwn()) this.#writing.lookAfterOwn();
@@ -354,26 +351,26 @@ export class MetadataStore {
   }
 
   /**
-   * For `fsync` of a directory: the same, unless that failed a moment ago or would take requests that others need. Then it is done later,
-   * as where it fails. Resolves in any case.
+   * Like `flush`, for `fsync` of a directory. If a write failed a moment ago, or few of the hour's requests are left, or this one fails,
+   * the changes are written later. Always resolves.
    */
   sync(signal?: AbortSignal): Promise<void> {
     return this.#writing.sync(signal);
   }
 
-  /** Ends background work. What is not written waits for the next mount. */
+  /** Ends background work. Unwritten changes wait for the next mount. */
   async close(): Promise<void> {
     this.#closing.abort(new Error('the mount ends'));
     await this.#writing.ended();
   }
 }
 
-/** Does the entry say what an object is like where it is? */
+/** True if the entry describes the object itself: it is no removal, no further name, and no note of a held object's place. */
 function isOfObject({ entry }: TimedEntry): boolean {
   return entry.gone !== true && entry.alias !== true && entry.belongs === undefined;
 }
 
-/** What stays of an entry when another takes its place: what this version does not know, and where the object belongs. */
+/** The fields that stay when a new entry replaces an entry: unknown ones, and the place of a held object. */
 function keptFieldsOf(before: MetadataEntry, { id }: NewEntry): Partial<MetadataEntry> {
   const { belongs } = before;
   return { ...unknownFieldsOf(before), ...(belongs === undefined || before.id !== id ? {} : { belongs }) };
@@ -385,7 +382,7 @@ function latest(entries: readonly TimedEntry[]): TimedEntry | undefined {
   return found;
 }
 
-/** The mount keeps its metadata to itself: the next one that does not has to carry what it changes. */
+/** For a mount with `--metadata local`: the next mount with a store must write entries for what this one changes. */
 export function forgetCarried(sql: Sql): void {
   new MetadataTables(sql).remember(carried, false);
 }

@@ -1,4 +1,4 @@
-/** The store's tables in the state database (tree/state-schema.ts has them all): each statement is part of the caller's transaction. */
+/** The store's tables in the state database (tree/state-schema.ts has all tables). Each statement is part of the caller's transaction. */
 import { type RemoteFile, revisionKey } from '../providers/provider.js';
 import { type EntryLine, isSoughtByObject, type TimedEntry } from './entry.js';
 import { isEntryOnly } from './held/entry-only.js';
@@ -6,7 +6,7 @@ import { type Body, OwnTables } from './own-tables.js';
 import { indexPack } from './placement.js';
 import { Retractions } from './retractions.js';
 
-/** Beside this machine's entries those of the others. */
+/** Adds the other machines' entries to those of this machine. */
 export class MetadataTables extends OwnTables {
   #retractions: Retractions | null = null;
 
@@ -15,7 +15,7 @@ export class MetadataTables extends OwnTables {
     return this.#retractions;
   }
 
-  /** Entries of a folder, of all machines. */
+  /** All machines' entries of a folder. */
   entriesOf(folder: string): TimedEntry[] {
     return this.#parsed(
       `SELECT NULL AS machine, body FROM metadata_own WHERE folder = ?
@@ -25,15 +25,15 @@ export class MetadataTables extends OwnTables {
     );
   }
 
-  /** Machines with entries of a folder. */
+  /** The other machines with entries of a folder. */
   machinesOf(folder: string): string[] {
     const rows = this.all<{ machine: string }>('SELECT DISTINCT machine FROM metadata_other WHERE folder = ?', folder);
     return rows.map(({ machine }) => machine);
   }
 
-  /** Entries of some names of a folder, of all machines: one query. */
+  /** All machines' entries of some names of a folder: one query. */
   entriesOfNames(folder: string, names: readonly string[]): TimedEntry[] {
-    // In this order: there may be many more entries of the folder.
+    // The names come first: the folder may have many more entries.
     return this.#parsed(
       `SELECT NULL AS machine, own.body FROM json_each(@names) AS n
          CROSS JOIN metadata_own AS own ON own.folder = @folder AND own.name = n.value
@@ -44,7 +44,7 @@ export class MetadataTables extends OwnTables {
     );
   }
 
-  /** Has any machine an entry of the folder? */
+  /** True if any machine has an entry of the folder. */
   hasEntriesOf(folder: string): boolean {
     const row = this.get(
       'SELECT 1 FROM metadata_own WHERE folder = ? UNION ALL SELECT 1 FROM metadata_other WHERE folder = ? LIMIT 1',
@@ -65,7 +65,7 @@ export class MetadataTables extends OwnTables {
     );
   }
 
-  /** A look-up in each pack of other machines, unless the object is an entry alone. */
+  /** All entries that are bound to an object. Costs a look-up in each pack of other machines, unless the object is an entry only. */
   entriesOfObject(id: string): TimedEntry[] {
     if (isEntryOnly({ id })) return this.soughtByObject(id);
     return this.#parsed(
@@ -78,7 +78,7 @@ export class MetadataTables extends OwnTables {
     );
   }
 
-  /** The entries that are bound to an object, of other machines only those of `isSoughtByObject`. */
+  /** This machine's entries that are bound to an object, and those of other machines for which `isSoughtByObject` holds. */
   soughtByObject(id: string): TimedEntry[] {
     return this.#parsed(
       `SELECT NULL AS machine, body FROM metadata_own WHERE id = ?
@@ -92,7 +92,7 @@ export class MetadataTables extends OwnTables {
     return this.get('SELECT 1 FROM metadata_other WHERE folder = ? AND name = ? LIMIT 1', folder, name) !== undefined;
   }
 
-  /** Names of a folder of which this machine has an older entry than another machine's removal. */
+  /** The names of a folder for which another machine's removal is later than this machine's entry. */
   supersededIn(folder: string): string[] {
     const rows = this.all<{ name: string }>(
       `SELECT DISTINCT own.name FROM metadata_other AS x
@@ -103,7 +103,7 @@ export class MetadataTables extends OwnTables {
     return rows.map(({ name }) => name);
   }
 
-  /** Does another machine have an entry of the name that is older than this machine's? */
+  /** True if another machine has an entry of the name that is not later than this machine's. */
   isOlderElsewhere(folder: string, name: string): boolean {
     const row = this.get(
       `SELECT 1 FROM metadata_other AS x JOIN metadata_own AS own ON own.folder = x.folder AND own.name = x.name
@@ -114,13 +114,13 @@ export class MetadataTables extends OwnTables {
     return row !== undefined;
   }
 
-  /** Was everything read that other machines have stored about a folder, as their files are now? */
+  /** True if all other machines' files that hold entries of a folder were read as they are now. */
   isFolderKnown(folder: string): boolean {
     const machines = this.all<{ machine: string }>('SELECT DISTINCT machine FROM metadata_other_pack');
     return machines.every(({ machine }) => this.isFolderKnownOf(machine, folder));
   }
 
-  /** The same of one machine. False where its index is not there: what it has cannot be told. */
+  /** The same for one machine. False if its index is missing, because only the index names the packs of a folder. */
   isFolderKnownOf(machine: string, folder: string): boolean {
     const rows = this.all<{ file: string | null; loaded: string | null }>(
       `SELECT p.file, p.loaded FROM (SELECT 0 AS pack UNION SELECT pack FROM metadata_other_folder WHERE machine = ? AND folder = ?) AS f
@@ -154,7 +154,7 @@ export class MetadataTables extends OwnTables {
     if (pack === indexPack) this.s('DELETE FROM metadata_other_folder WHERE machine = ?').run(machine);
   }
 
-  /** Null: the entries of the pack are about to be replaced. */
+  /** Notes the revision of a pack whose entries are in the tables; null while they are being replaced. */
   setLoaded(machine: string, pack: number, revision: string | null): void {
     this.s('UPDATE metadata_other_pack SET loaded = ? WHERE machine = ? AND pack = ?').run(revision, machine, pack);
   }
@@ -163,7 +163,7 @@ export class MetadataTables extends OwnTables {
     return this.get('SELECT 1 FROM metadata_other WHERE machine = ? AND pack = ? LIMIT 1', machine, pack) !== undefined;
   }
 
-  /** The names of a pack as it was read before. */
+  /** The names in a pack as it was last read. */
   otherNames(machine: string, pack: number): { folder: string; name: string; wall: number; counter: number }[] {
     return this.all(
       'SELECT folder, name, wall, counter FROM metadata_other WHERE machine = ? AND pack = ?',
@@ -172,7 +172,7 @@ export class MetadataTables extends OwnTables {
     );
   }
 
-  /** Entries of a folder in packs that do not hold it any more, as the indexes say: nobody would read those packs for it again. */
+  /** Withdraws entries of a folder in packs that, by the indexes, no longer hold it: nobody would read those packs for it again. */
   retractUnlisted(folder: string): void {
     const rows = this.all<{ machine: string; name: string; wall: number; counter: number }>(
       `SELECT machine, name, wall, counter FROM metadata_other AS x WHERE folder = ? AND pack > 0 AND NOT EXISTS
@@ -183,7 +183,7 @@ export class MetadataTables extends OwnTables {
       if (this.isFolderKnownOf(machine, folder)) this.retract(machine, { folder, ...row });
   }
 
-  /** The machine does not say it any more. */
+  /** Drops an entry that its machine has withdrawn, and notes the retraction. */
   retract(machine: string, row: { folder: string; name: string; wall: number; counter: number }): void {
     this.changes++;
     this.retractions.note({ machine, ...row });
@@ -194,7 +194,7 @@ export class MetadataTables extends OwnTables {
     );
   }
 
-  /** Entries that a pack of another machine holds, with their lines. */
+  /** Stores entries that a pack of another machine holds. */
   putOthers(machine: string, pack: number, entries: readonly EntryLine[]): void {
     this.changes++;
     const { retractions } = this;
@@ -205,7 +205,8 @@ export class MetadataTables extends OwnTables {
       return [folder, name, machine, id ?? null, pack, ...clock, ...flags, line];
     });
     const row = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
-    // Another pack of that machine may hold an older one, or the same before it was merged into a pack with a higher number.
+    // Another pack of that machine may hold an older entry of the name, or the same one from before a merge into a pack with a higher
+    // number.
     this.s(
       `INSERT INTO metadata_other (folder, name, machine, id, pack, wall, counter, gone, by_object, body)
        VALUES ${entries.map(() => row).join(', ')}
@@ -231,7 +232,7 @@ export class MetadataTables extends OwnTables {
     );
   }
 
-  /** The next folders of all machines' indexes, in the order of the table. */
+  /** The next folders in all machines' indexes, in the order of the table. */
   otherFoldersAfter({ folder, machine, pack }: FolderPlace, limit: number): FolderPlace[] {
     return this.all(
       `SELECT folder, machine, pack FROM metadata_other_folder WHERE (folder, machine, pack) > (?, ?, ?)
@@ -243,7 +244,7 @@ export class MetadataTables extends OwnTables {
     );
   }
 
-  /** Packs of other machines that hold a folder, and are not loaded as they are at the service now. */
+  /** Packs of other machines that hold a folder, each with its current file and the revision whose entries are loaded. */
   otherPacksOf(folder: string): { machine: string; pack: number; file: RemoteFile; loaded: string | null }[] {
     const rows = this.all<{ machine: string; pack: number; file: string; loaded: string | null }>(
       `SELECT p.machine, p.pack, p.file, p.loaded FROM metadata_other_folder f
@@ -258,7 +259,7 @@ export class MetadataTables extends OwnTables {
   }
 }
 
-/** A folder of which a pack of a machine has entries, as the machine's index says. */
+/** A folder with a pack that holds entries of it, as the machine's index names them. */
 export interface FolderPlace {
   readonly machine: string;
   readonly pack: number;

@@ -1,8 +1,8 @@
 /**
- * Decides what of this machine's part of the store is merged or dropped, and how often anybody looks. Pure.
+ * Decides which of this machine's packs are merged, which removals are dropped, and how often upkeep runs. Pure.
  *
- * Without upkeep a store only grows: packs of which most entries are gone stay files of their own, which readers fetch one by one,
- * and a removal outlives every entry that it supersedes.
+ * Upkeep is compaction of packs, and garbage collection of tombstones. Without it a store only grows: packs that have lost most of their
+ * entries stay separate files, which readers fetch one by one, and a removal outlives all entries that it supersedes.
  */
 import type { RateLimit } from '../providers/request-metrics.js';
 import { indexPack, maxBytes, maxEntries, type PackLoad } from './placement.js';
@@ -10,28 +10,28 @@ import { indexPack, maxBytes, maxEntries, type PackLoad } from './placement.js';
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** A pack with at most this share of what it may hold has shrunken. */
+/** A pack with at most this share of its limits has shrunk. */
 const shrunkenShare = 1 / 4;
-/** Merged packs take this share at most: their folders grow on without a second pack. */
+/** A merged pack is filled up to this share at most, so that its folders can grow without a second pack. */
 const mergedShare = 3 / 4;
-/** Packs that one upkeep merges. With the index it is so many requests at most, and one to remove each but the last. */
+/** The number of packs that one upkeep merges. This writes one pack and the index, and removes the files of the others. */
 const mergedAtOnce = 4;
-/** Requests of one upkeep: the merged pack, the index, the removals, the list and packs of other machines. */
+/** The number of requests of one upkeep: the merged pack, the index, the files to remove, the list, and packs of other machines. */
 const REQUESTS = 10;
 /** The share of an hour's requests that upkeep may use: its work is never urgent. */
 const SHARE = 0.02;
 
 export interface Merge {
-  /** These packs give all their entries away. */
+  /** The packs that give all their entries away. */
   readonly from: readonly number[];
   /**
-   * The pack that takes them: the one with the highest number of all. So of two packs that hold the same entry, which a reader sees
-   * between two requests, the higher one is right about where it lies.
+   * The pack that takes them: it has the highest number of the group. Between two requests a reader may see the same entry in both packs;
+   * then the pack with the higher number is the right one.
    */
   readonly into: number;
 }
 
-/** The packs to be merged next; null: none. */
+/** The next merge; null if no packs need one. */
 export function planMerge(packs: readonly PackLoad[]): Merge | null {
   const shrunken = packs
     .filter(({ pack, entries, bytes }) => {
@@ -39,7 +39,7 @@ export function planMerge(packs: readonly PackLoad[]): Merge | null {
       return pack !== indexPack && entries > 0 && isSmall;
     })
     .sort((a, b) => a.pack - b.pack);
-  // Neighbours by number were filled one after the other, so they are of folders that lie together.
+  // Packs with neighbouring numbers were filled one after the other, so they hold neighbouring folders.
   for (let at = 0; at + 1 < shrunken.length; at++) {
     const group: PackLoad[] = [];
     let [entries, bytes] = [0, 0];
@@ -56,25 +56,25 @@ export function planMerge(packs: readonly PackLoad[]): Merge | null {
 }
 
 export interface RemovalState {
-  /** When the removal was written, by its logical clock, and now; ms since the epoch. */
+  /** The time of the removal, by its logical clock, and the current time; ms since the epoch. */
   readonly writtenAt: number;
   readonly now: number;
-  /** All that other machines have stored about its folder was read, as it is at the service now. */
+  /** All files of other machines that hold the folder were read as they are at the service now. */
   readonly isFolderKnown: boolean;
-  /** Some other machine's file holds an older entry of the name. */
+  /** Another machine's file holds an older entry of the name. */
   readonly isOlderElsewhere: boolean;
 }
 
 /**
- * Has the removal done its work? It has once no file of any machine holds an entry that it supersedes. A machine drops such an entry
- * when it has applied the removal, so then each of them has seen it. It counts for a day in any case: a machine that made the same
- * name meanwhile, without knowing of the removal, is told that it lost, whatever the clocks say.
+ * True if the removal has done its work: no file of any machine holds an entry that it supersedes. A machine drops such an entry when it
+ * has applied the removal, so then all of them have seen the removal. It stays for a day in any case: a machine that made the same name
+ * without knowing of the removal must learn that its entry lost, whatever the clocks say.
  */
 export function isRemovalDone({ writtenAt, now, isFolderKnown, isOlderElsewhere }: RemovalState): boolean {
   return isFolderKnown && !isOlderElsewhere && now - writtenAt >= DAY_MS;
 }
 
-/** When upkeep may be done again, after it was done at `last`; ms since the epoch. `last` is null where it never was. */
+/** The time at which upkeep may run again, ms since the epoch. `last`: the time of the last one; null if there was none. */
 export function upkeepTime(last: number | null, limit: RateLimit | null): number {
   if (last === null) return 0;
   const hours = limit === null || limit.limit <= 0 ? 1 : REQUESTS / (limit.limit * SHARE);

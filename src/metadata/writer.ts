@@ -1,11 +1,11 @@
 /**
  * Writes this machine's entries to the account.
  *
- * Each file has a fixed name and is replaced as a whole (`Provider.upload` keeps the old version until the new one is stored): one
- * request a file, where generations named in the index would take three (store, name, remove). The order makes every moment one that
- * can be read: packs first, then the index, which names the folders of packs that are there already, then what is not needed any more
- * goes. An entry changes its pack only when packs are merged, and then it is in both until the index names the new one. So none is
- * missing in between; a reader that comes between two requests sees some changes earlier than others, no more.
+ * Each file has a fixed name and is replaced as a whole (`Provider.upload` keeps the old version until the new one is stored). This takes
+ * one request a file; generations that the index names would take three (store, name, remove). The order keeps the store readable at every
+ * moment: first the packs, then the index, which names the folders of the packs, then the removal of packs without entries. An entry
+ * changes its pack only when packs are merged, and stays in both until the index names the new one. So a reader between two requests misses
+ * no entry; it only sees some changes earlier than others.
  */
 import { codeOf } from '../base/errors.js';
 import type { Provider } from '../providers/provider.js';
@@ -23,11 +23,11 @@ export interface WriterOptions {
   readonly folder: HiddenFolder;
   readonly reader: Pick<MetadataReader, 'expire' | 'refresh'>;
   readonly transaction: <T>(act: () => T) => T;
-  /** The folders around a folder, nearest first. */
+  /** The folders above a folder, nearest first. */
   readonly near: (folder: string) => readonly string[];
 }
 
-/** How often one write begins again, when the account turns out to be other than it was known. */
+/** The number of attempts of one write, if the account differs from what this machine knew. */
 const ATTEMPTS = 3;
 
 export class MetadataWriter {
@@ -37,7 +37,7 @@ export class MetadataWriter {
     this.#o = options;
   }
 
-  /** Writes all changes until now. Throws the provider's error; then what is not written stays to be written. */
+  /** Writes all changes until now. Throws the provider's error; unwritten changes then stay pending. */
   async write(options: TransferOptions): Promise<void> {
     const { tables, folder, reader, transaction } = this.#o;
     for (let attempt = 1; ; attempt++) {
@@ -50,7 +50,7 @@ export class MetadataWriter {
         if (attempt === ATTEMPTS || (code !== 'not-found' && code !== 'exists' && code !== 'revision-changed'))
           throw error;
         if (code === 'not-found') {
-          // Another client has removed the folder or a file: the list of what is there tells which.
+          // Another client has removed the folder or a file: the list of files shows which.
           folder.learn(null);
           await folder.require(options);
         }
@@ -73,25 +73,24 @@ export class MetadataWriter {
     const emptied = packs.filter((pack) => this.#isToGo(pack));
     for (const known of packs) if (!emptied.includes(known)) await this.#writePack(id, known.pack, options);
     if (tables.ownPack(indexPack).changes > 0) await this.#writePack(id, indexPack, options);
-    // The index does not name them any more.
+    // The index no longer names them.
     for (const { pack } of emptied) await this.#removePack(pack, options);
   }
 
-  /** A pack without entries needs no file. Where an upload of it has not been seen to end, there may be one that is not known. */
+  /** True if a pack's file can go: it has no entries. After an unconfirmed upload there may be an unknown file, which is replaced first. */
   #isToGo({ entries, file, sent }: OwnPack): boolean {
     return entries === 0 && this.canRemove && (file !== null || sent.length === 0);
   }
 
-  /** Does the service remove files? */
+  /** True if the service removes files for good: packs must not fill the user's trash. */
   get canRemove(): boolean {
-    // Not to a trash that people look at.
     return this.#o.provider.capabilities.permanentDelete;
   }
 
   async #removePack(pack: number, options: TransferOptions): Promise<void> {
     const { tables, provider } = this.#o;
     const { changes, entries, file } = tables.ownPack(pack);
-    // Entries have come meanwhile: the next write takes them.
+    // New entries have arrived meanwhile: the next write includes them.
     if (entries > 0) return;
     if (file !== null)
       try {
@@ -109,7 +108,7 @@ export class MetadataWriter {
     const header = pack === indexPack ? { machine, pack, packs: tables.ownFolders() } : { machine, pack };
     const bytes = await encodePack(header, tables.ownLines(pack));
     const md5 = md5Of(bytes);
-    // The changes since the last write have undone each other.
+    // The changes since the last write have cancelled out.
     if (file !== null && file.md5?.toLowerCase() === md5) return tables.stored(pack, changes, file);
     tables.sending(pack, { size: bytes.length, md5 });
     const target = { parentId, name: packName(machine, pack), ...(file === null ? {} : { replaces: file }) };
@@ -117,7 +116,7 @@ export class MetadataWriter {
     tables.stored(pack, changes, stored);
   }
 
-  /** Plans where new entries go, and notes it: from then on it stays. */
+  /** Assigns new entries to packs, and notes that. */
   #placeNew(): void {
     const { tables, near } = this.#o;
     const arrivals = new Map<string, { names: string[]; sizes: number[] }>();

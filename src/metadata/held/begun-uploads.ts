@@ -1,11 +1,11 @@
 /**
- * Uploads into the root of contents that belong elsewhere, until an entry says where. The service may have stored one whose caller was told
- * that it failed, or died: once it is listed, it is shown where it belongs.
+ * Uploads of large files into the root (held-files.ts) that have no entry yet. If an upload failed or its process died, the service
+ * may still have stored the object. When a listing of the root shows such an object, the mount shows it in its folder.
  */
 import type { Sql } from '../../base/sqlite.js';
 import type { NamePlace } from '../entry.js';
 
-/** A slow service may store a content after the request for it was given up: so long it is looked for, ms. */
+/** How long listings look for the object of an upload without an answer, ms: a slow service may store it after the request timed out. */
 const LOOKED_FOR_MS = 60_000;
 
 interface Sought {
@@ -16,10 +16,10 @@ interface Sought {
 export class BegunUploads {
   readonly #sql: Sql;
   readonly #now: () => number;
-  /** By name in the root: uploads that have ended without an answer. */
+  /** Uploads that have ended without an answer, by their name in the root. */
   readonly #sought = new Map<string, Sought>();
 
-  /** What earlier mounts have begun is looked for. */
+  /** Also looks for uploads that earlier mounts began. */
   constructor(sql: Sql, now: () => number) {
     this.#sql = sql;
     this.#now = now;
@@ -27,7 +27,7 @@ export class BegunUploads {
     for (const { name, place } of rows) this.seek(name, JSON.parse(place));
   }
 
-  /** An upload is about to begin. Survives the death of the process. */
+  /** Notes an upload before it begins. The note survives the death of the process. */
   begin(name: string, place: NamePlace): void {
     this.#sought.delete(name);
     this.#sql
@@ -35,12 +35,12 @@ export class BegunUploads {
       .run(name, JSON.stringify(place));
   }
 
-  /** The upload has ended without an answer. */
+  /** Looks for the object of an upload that has ended without an answer. */
   seek(name: string, place: NamePlace): void {
     this.#sought.set(name, { place, since: this.#now() });
   }
 
-  /** An entry says where the object belongs, or there is none. */
+  /** Forgets an upload: an entry says where its object belongs, or there is no object. */
   end(name: string): void {
     this.#sought.delete(name);
     this.#sql.prepare('DELETE FROM held_upload WHERE name = ?').run(name);
@@ -55,12 +55,12 @@ export class BegunUploads {
     return this.#sought.size === 0;
   }
 
-  /** The place of an object of the root that was sought. */
+  /** The place where an object of the root belongs, if it is looked for. */
   placeOf(name: string): NamePlace | undefined {
     return this.#sought.get(name)?.place;
   }
 
-  /** A listing of the root has come, and those that it has are ended: what has been looked for long enough was never stored. */
+  /** Forgets uploads that are overdue: they were never stored. Called after a listing of the root, and after `end` of those it shows. */
   giveUpOld(): void {
     for (const [name, { since }] of this.#sought) if (this.#now() - since > LOOKED_FOR_MS) this.end(name);
   }

@@ -1,13 +1,13 @@
-/** Empty files that the service refuses: an entry of the metadata is all there is of each. */
+/** Empty files, if the service refuses those. Such a file has no object at the service: it is an entry of the metadata only. */
 import { randomBytes } from 'node:crypto';
 import type { RemoteFile } from '../../providers/provider.js';
 
-/** The ids of such files begin so. No service has an id with a colon in it. */
+/** The prefix of the ids of such files. No service's ids contain a colon. */
 export const entryOnlyPrefix = 'empty:';
 
 const md5OfNothing = 'd41d8cd98f00b204e9800998ecf8427e';
 
-/** Is it the id of a file without an object at the service? */
+/** True if the id is of a file without an object at the service. */
 export function isEntryOnly({ id }: { readonly id: string }): boolean {
   return id.startsWith(entryOnlyPrefix);
 }

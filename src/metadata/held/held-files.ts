@@ -1,9 +1,9 @@
 /**
- * Files that the service refuses to hold where they belong. Entries of the metadata hold them there:
+ * Files that the service does not accept in their folder. Entries of the metadata put them there all the same:
  *
- * - An empty file that the service does not take is its entry alone (`entry-only.ts`).
- * - A large file that the service puts into the account's root only (5sync's multipart upload) is an object there, under a name that
- *   no mount shows. An entry of the root says in which folder it belongs, and under which name.
+ * - An empty file that the service refuses is an entry only (`entry-only.ts`).
+ * - A large file that the service accepts in the account's root only (5sync's multipart upload) is an object of the root, under a name
+ *   that no mount shows. An entry of the root names its folder and its name there (`belongs`). Such a file is *held* in the root.
  */
 import type { RemoteFile, RemoteFolder, RemoteRef } from '../../providers/provider.js';
 import type { MetadataEntry, NamePlace, NewEntry } from '../entry.js';
@@ -11,10 +11,10 @@ import { md5Of } from '../pack-transfer.js';
 import type { MetadataStore } from '../store.js';
 import { entryOnlyFile, entryOnlyPrefix, isEntryOnly } from './entry-only.js';
 
-/** The name in the root of an object that belongs elsewhere begins so. */
+/** The prefix of the names of held objects in the root. */
 const heldPrefix = '.syncmount-held-';
 
-/** The name in the root for a file of a folder: the same one for each attempt, so that a cut upload is met again. */
+/** The name in the root for a file of a folder. Each attempt uses the same name, so that it finds what an earlier attempt left. */
 export function heldName({ parentId, name }: { readonly parentId: string; readonly name: string }): string {
   return `${heldPrefix}${md5Of(Buffer.from(`${parentId}\0${name}`)).slice(0, 24)}`;
 }
@@ -27,28 +27,28 @@ export interface HeldObject {
   readonly place: NamePlace;
 }
 
-/** What `HoldingProvider` asks. */
+/** Finds and notes held files, for `HoldingProvider`. */
 export interface Held {
-  /** The empty files of a folder that are entries alone. */
+  /** The empty files of a folder that are entries only. */
   entryOnlyIn(folder: string): readonly RemoteFile[];
-  /** The empty file with this id; undefined where it is gone. */
+  /** The empty file with this id; undefined if it is gone. */
   entryOnly(ref: RemoteRef): RemoteFile | undefined;
   /** The objects in the root that belong elsewhere, by id. */
   objects(): ReadonlyMap<string, HeldObject>;
-  /** Notes where an object of the root belongs. Absent where that cannot be noted. */
+  /** Notes where an object of the root belongs. Absent if there is nowhere to note it (`--metadata local`). */
   hold?(object: HeldObject): void;
-  /** The object is gone. */
+  /** Forgets an object that is gone. */
   drop(object: HeldObject): void;
 }
 
 type Store = Pick<MetadataStore, 'changes' | 'entryOf' | 'entryOfObject' | 'names' | 'hold' | 'dropHeld'>;
 
-/** As entries of the account's metadata tell it. */
+/** Answers from the entries of the account's metadata. */
 export class HeldFiles implements Held {
   readonly #store: Store;
   readonly #root: string;
   #objects: ReadonlyMap<string, HeldObject> = new Map();
-  /** The number of changes of entries that `#objects` knows. */
+  /** The value of `#store.changes` when `#objects` was read. */
   #readAt = -1;
 
   /** `root`: the id of the account's root. */
@@ -71,7 +71,7 @@ export class HeldFiles implements Held {
     return counting?.id === id && counting.gone !== true ? fileOf(entry) : undefined;
   }
 
-  /** Machines may have entries of a file under several names: the latest one tells where it is. */
+  /** True if the entry is the latest one of its file: machines may have entries of one file under several names. */
   #isCurrent({ id, gone, kind, folder, name }: MetadataEntry): boolean {
     if (gone === true || kind !== 'file' || id === undefined || !isEntryOnly({ id })) return false;
     const latest = this.#store.entryOfObject(id)?.entry;
@@ -105,12 +105,15 @@ function fileOf({ id = '', folder, name, modified = 0 }: MetadataEntry): RemoteF
   return entryOnlyFile(id, folder, name, modified);
 }
 
-/** An object of the root as its folder shows it. */
+/** A held object as its folder shows it. */
 export function shownAs(file: RemoteFile, { place }: HeldObject): RemoteFile {
   return { ...file, parentId: place.folder, name: place.name };
 }
 
-/** The folder within `folder` on the way to a place: services that imply folders by their files do not list it. */
+/**
+ * The subfolder of `folder` on the way to a place. A service that has folders only through their files does not list it if it holds nothing
+ * but the held file.
+ */
 export function folderOnTheWay(folder: string, { path }: NamePlace): RemoteFolder | undefined {
   const at = path.findIndex(([id]) => id === folder);
   const next = at < 0 ? undefined : path[at + 1];

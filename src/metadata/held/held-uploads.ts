@@ -1,6 +1,6 @@
 /**
- * Uploads of contents that the service may refuse to hold where they belong. An empty one becomes an entry of the metadata alone, a large
- * one an object of the root with an entry that names its place (held-files.ts). What the service has refused once it is not asked again.
+ * Uploads of contents that the service may refuse in their folder. An empty content becomes an entry of the metadata only; a large content
+ * becomes an object of the root, with an entry that names its place (held-files.ts). After one refusal the service is not asked again.
  */
 import { codeOf } from '../../base/errors.js';
 import type { UploadSource } from '../../providers/content.js';
@@ -26,29 +26,29 @@ export interface HeldUploadsOptions {
   readonly held: Held;
   /** The account's root. */
   readonly root: RemoteFolder;
-  /** A name with the folders on the way to it; null where they are not known. */
+  /** A name with the folders on the way to it; null if they are not known. */
   readonly placeOf: (folder: string, name: string) => NamePlace | null;
-  /** A folder that the mount knows. */
+  /** The folder with this id; null if the mount does not know it. */
   readonly folderOf: (id: string) => RemoteFolder | null;
   readonly now: () => number;
-  /** Absent where nothing is held in the root. */
+  /** Absent if the mount holds nothing in the root. */
   readonly begun?: BegunUploads;
 }
 
 export class HeldUploads {
   readonly #o: HeldUploadsOptions;
-  /** The service has refused an empty file: it is not asked again for each. */
+  /** The service has refused an empty file. */
   #refusesEmpty = false;
-  /** The service has put contents of so many bytes into the root only. */
+  /** The size of a content that the service accepted in the root only, bytes. Larger contents go there at once. */
   #onlyInRootFrom = Number.POSITIVE_INFINITY;
-  /** Empty files without an object whose name another client has taken since. */
+  /** Ids of empty files that are entries only, if another client has taken their name since. */
   readonly #displaced = new Set<string>();
 
   constructor(options: HeldUploadsOptions) {
     this.#o = options;
   }
 
-  /** Another client has taken the name of this empty file, which is an entry alone. */
+  /** True if another client has taken the name of this empty file, which is an entry only. */
   isDisplaced({ id }: RemoteRef): boolean {
     return this.#displaced.has(id);
   }
@@ -56,14 +56,14 @@ export class HeldUploads {
   async upload(target: UploadTarget, source: UploadSource, options: UploadOptions = {}): Promise<RemoteFile> {
     const { replaces } = target;
     const object = replaces === undefined ? undefined : this.#o.held.objects().get(replaces.id);
-    // Once it is in the root it stays there, also where it has become small: so each version replaces the one before it.
+    // A file in the root stays there, also when it has become small. So each version replaces the one before it.
     if (object !== undefined) return this.#storeInRoot(target, source, options);
     if (source.size === 0) return this.#storeEmpty(target, source, options);
     if (replaces !== undefined && isEntryOnly(replaces)) return this.#storeInsteadOfEntry(target, source, options);
     return this.#store(target, source, options);
   }
 
-  /** Stores a content where it belongs, or in the root where the service does not let it be elsewhere. */
+  /** Stores a content in its folder, or in the root if the service accepts it only there. */
   async #store(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     if (source.size < this.#onlyInRootFrom || target.parentId === this.#o.root.id) {
       try {
@@ -87,7 +87,7 @@ export class HeldUploads {
     const name = before?.name ?? heldName(target);
     const { signal, priority, waitBudget } = options;
     const inRoot = await this.#o.provider.list(root, { signal, priority, waitBudget });
-    // The version before, or what an attempt has left that was cut.
+    // The previous version, or what an interrupted attempt has left.
     const there = inRoot.find((entry): entry is RemoteFile => entry.kind === 'file' && entry.name === name);
     const other = there && objects.get(there.id);
     if (other !== undefined && (other.place.folder !== place.folder || other.place.name !== place.name))
@@ -106,22 +106,22 @@ export class HeldUploads {
     return shownAs(stored, object);
   }
 
-  /** The content takes the place of an empty file that is an entry alone: there is nothing to replace at the service. */
+  /** Stores the first content of an empty file that is an entry only: the service has no object to replace. */
   async #storeInsteadOfEntry(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     const { parentId, name, replaces } = target;
     try {
-      // Where an upload makes a revision of whatever has the name, nobody else would say so.
+      // Some services store a new revision of any file that has the name, and do not report that.
       await this.#requireFree(target, options);
       return await this.#store({ parentId, name }, source, options);
     } catch (error) {
       if (codeOf(error) !== 'exists' || replaces === undefined) throw error;
-      // Another client's file has taken the name since: that is a conflict.
+      // Another client's file has taken the name meanwhile: that is a conflict.
       this.#displaced.add(replaces.id);
       throw new ProviderError('not-found', 'another client has stored a file of its name', { cause: error, data: {} });
     }
   }
 
-  /** Stores an empty file, as an entry where the service refuses it. A version that it replaces goes then. */
+  /** Stores an empty file; as an entry if the service refuses it, and then removes the version that it replaces. */
   async #storeEmpty(target: UploadTarget, source: UploadSource, options: UploadOptions): Promise<RemoteFile> {
     const { replaces } = target;
     if (replaces !== undefined && isEntryOnly(replaces)) return replaces;
@@ -135,12 +135,12 @@ export class HeldUploads {
     }
     options.signal?.throwIfAborted();
     if (replaces === undefined) await this.#requireFree(target, options);
-    // The caller keeps the content in its journal until it has noted the new file: nothing is lost in between.
+    // Nothing is lost here: the caller keeps the content in its journal until it has noted the new file.
     if (replaces !== undefined) await this.#remove(replaces, options);
     return newEntryOnlyFile(target, this.#o.now());
   }
 
-  /** Throws `exists` where the service has an object of the name. */
+  /** Throws `exists` if the service has an object of the name. */
   async #requireFree({ parentId, name }: UploadTarget, options: UploadOptions): Promise<void> {
     const folder = this.#o.folderOf(parentId);
     if (folder === null) return;
@@ -160,7 +160,7 @@ export class HeldUploads {
     }
   }
 
-  /** Holds the objects whose upload was not confirmed and that are there: like every file that was stored without our hearing of it. */
+  /** Notes the places of objects that a listing shows although nobody confirmed their upload (begun-uploads.ts). */
   async holdUnconfirmed(folder: RemoteFolder, entries: readonly RemoteEntry[], options: ListOptions): Promise<void> {
     const { root, begun } = this.#o;
     if (begun === undefined || begun.isEmpty) return;

@@ -1,7 +1,4 @@
-/**
- * The provider as the file system sees it: files that the service refuses to hold where they belong are there all the same.
- * held-files.ts says how.
- */
+/** The provider as the file system sees it: held files (held-files.ts) appear in their folders, although the service has them elsewhere. */
 import type { ByteRange, RangeBody, UploadSource } from '../../providers/content.js';
 import { ProviderError } from '../../providers/errors.js';
 import { orAborted } from '../../providers/or-aborted.js';
@@ -25,9 +22,9 @@ import { folderOnTheWay, type Held, type HeldObject, shownAs } from './held-file
 import { HeldUploads, type HeldUploadsOptions } from './held-uploads.js';
 
 export interface HoldingProviderOptions extends HeldUploadsOptions {
-  /** Resolves when what is known of a folder's entries is here, or cannot be had now. */
+  /** Resolves when a folder's entries were read from the account, or cannot be read now. */
   readonly prepare: (folder: RemoteFolder, options: RequestOptions) => Promise<void>;
-  /** The root was listed, which tells where the metadata is. */
+  /** Receives a listing of the root, which shows the folder of the metadata. */
   readonly rootListed: (entries: readonly RemoteEntry[]) => void;
 }
 
@@ -67,7 +64,10 @@ export class HoldingProvider implements Provider {
     return this.#shown(folder, entries, options);
   }
 
-  /** Absent where the provider has none. The root has what is not to be shown, and where the metadata is: it is read every time. */
+  /**
+   * Absent if the provider has none. The root is listed in full every time: it contains objects that the mount hides, and the folder of
+   * the metadata.
+   */
   get listAgain(): Provider['listAgain'] {
     if (this.#provider.listAgain === undefined) return undefined;
     return async (folder, options) => {
@@ -83,7 +83,7 @@ export class HoldingProvider implements Provider {
     };
   }
 
-  /** A listing of the service as it is to be seen. */
+  /** A listing of the service, with held files where they belong. */
   async #shown(folder: RemoteFolder, entries: RemoteEntry[], options: ListOptions): Promise<RemoteEntry[]> {
     const objects = this.#held.objects();
     const shown = objects.size === 0 ? entries : await this.#withObjects(folder, entries, objects, options);
@@ -91,7 +91,7 @@ export class HoldingProvider implements Provider {
     return empty.length === 0 ? shown : [...shown, ...empty];
   }
 
-  /** A listing of a folder with the objects that belong into it, and without those that belong elsewhere. */
+  /** Adds the held objects that belong into a folder to its listing, and removes those that belong elsewhere. */
   async #withObjects(
     folder: RemoteFolder,
     entries: readonly RemoteEntry[],
@@ -211,7 +211,7 @@ export class HoldingProvider implements Provider {
     this.#held.drop(object);
   }
 
-  /** A change in the root may be one of the objects there that belong elsewhere. */
+  /** If the root has changed, a held object may have: so the folders of all held objects count as changed. */
   get changes(): Provider['changes'] {
     if (this.#provider.changes === undefined) return undefined;
     return async (options) => {
@@ -255,12 +255,12 @@ export class HoldingProvider implements Provider {
     return objects.size === 0 ? undefined : objects.get(id);
   }
 
-  /** A file as the service has it. */
+  /** A file with its folder and name at the service. */
   #atService(file: RemoteFile): RemoteFile {
     const object = this.#object(file.id);
     return object === undefined ? file : { ...file, parentId: this.#o.root.id, name: object.name };
   }
 }
 
-/** The pause after which a provider without a feed is asked again, ms: the longest that setTimeout takes. */
+/** The interval of polls of a provider without a change feed, ms: the longest that setTimeout takes. */
 const NEVER = 2 ** 31 - 1;

@@ -1,14 +1,14 @@
 import { ProviderError } from '../../providers/errors.js';
 
 /**
- * Names of which no service says that they are invalid: then it is the content. Letters of every script, and what names often have, such as
- * the dot of `.gitkeep`; no dot or blank at the end, and nothing that Windows forbids.
+ * Names that no service rejects as invalid, so a refusal means the content. Letters of every script and common punctuation, such as the dot
+ * of `.gitkeep`; no dot or blank at the end, and nothing that Windows forbids.
  */
 const plainName = /^[\p{L}\p{M}\p{N}_.,()+=@~-]([\p{L}\p{M}\p{N}_ .,()+=@~-]*[\p{L}\p{M}\p{N}_,()+=@~-])?$/u;
 
 /**
- * Does the service refuse the content, because there is none? Another reason would be one of every other content too. `isItsName`: the service
- * has a file of this name already, so that the name is not what it refuses.
+ * True if the service refuses a content because it is empty, and for no reason that would apply to other contents too. `isItsName`: the
+ * service already has a file of this name, so it cannot refuse the name.
  */
 export function isRefusalOfEmpty(error: unknown, name: string, isItsName = false): boolean {
   if (!(error instanceof ProviderError)) return false;
