@@ -1,13 +1,13 @@
 /**
- * Connects the inode table with the metadata store of the account.
+ * Connects the inode table with the metadata store of the account (metadata/store.ts), in both directions:
  *
- * - A change of an inode on this machine becomes an entry, in the transaction that makes the change: `InodeTable` and `XattrTable`
- *   call `changed`.
- * - When a folder was listed, entries that are later than what its inodes show are applied to them (`ApplyEntries`).
+ * - A change of an inode on this machine becomes an entry, in the transaction of the change: the hooks of `InodeTable` and `XattrTable`
+ *   call this class.
+ * - After a listing, `ApplyEntries` applies entries that are later than the entries that the folder's inodes show.
  *
- * An inode has an entry when its mode or owner differ from the mount's defaults, when it has extended attributes, when a program has
- * set its times, or when the service has no object of it. Times of a content that nobody set are the service's business. Editors give
- * each file that they save the mode and owner that it has anyway: that alone makes no entry.
+ * An inode has an entry if its mode or owner differ from the mount's defaults, if it has extended attributes, if a program has set its
+ * times, or if the service has no object of it. Times that no program set need no entry: the service has them. Editors set the mode and
+ * owner of each file that they save to those that it has already; that alone makes no entry.
  */
 import { inTurns, turn } from '../../base/event-loop-turns.js';
 import { isSameState, type NamePlace, type NewEntry, type TimedEntry } from '../../metadata/entry.js';
@@ -42,11 +42,11 @@ export class AccountMetadata implements ListedMetadata {
   readonly #defaults: AttributeDefaults;
   readonly #states: RowStates;
   readonly #names: CarriedNames;
-  /** Null where the service has directories. */
+  /** Null if the service has directories of its own. */
   readonly #implied: ImpliedDirectories | null;
   readonly #apply: ApplyEntries;
   readonly #putOff: PutOffNames;
-  /** Names of hard links that other machines have given. */
+  /** Finds names of hard links that other machines have given. */
   readonly unknownNames: UnknownNames;
   #isClosed = false;
 
@@ -73,7 +73,7 @@ export class AccountMetadata implements ListedMetadata {
       if (this.#apply.isApplying || table.isMerging) return;
       if (left !== null) this.#names.removed(left);
       if (left !== null) this.unknownNames.noteRemoved(ino);
-      // The entries of the others say where the first name is, which has not changed.
+      // The other further names need no new entries: these tell only of the first name, which has not changed.
       if (given !== null) this.#names.record(ino, given);
       const inode = table.get(ino);
       if (inode !== undefined) this.#record(ino, inode);
@@ -88,8 +88,8 @@ export class AccountMetadata implements ListedMetadata {
   }
 
   /**
-   * A program has set the times of the inode: they are more than the time of the last write. Not where it has set them to now before
-   * the content is stored, as touch(1) does with a new file: the service's own time says as much.
+   * Notes that a program has set the inode's times, so an entry must hold them. Times set to now before the content is stored (touch(1) of
+   * a new file) are not noted: the service's own time is as good.
    */
   timesSet(ino: Ino, { atime, mtime }: Pick<AttributeChange, 'atime' | 'mtime'>): void {
     const isNow = (atime ?? 'now') === 'now' && (mtime ?? 'now') === 'now';
@@ -109,22 +109,22 @@ export class AccountMetadata implements ListedMetadata {
     return this.store.retryIn(id);
   }
 
-  /** The service's ids of the folders around a folder, nearest first. */
+  /** The service's ids of the folders above a folder, nearest first. */
   static near(table: InodeTable, folder: string): string[] {
     const inode = table.byRemote('folder', folder);
     if (inode === undefined) return [];
     return [...table.upwards(inode.ino)].slice(1).flatMap(({ remote }) => remote?.id ?? []);
   }
 
-  /** A name in a folder of the service, with the way to it; null where that is not known. */
+  /** A name in a folder of the service, with the folders on the way to it; null if they are not known. */
   placeOf(folder: string, name: string): NamePlace | null {
     const inode = this.#table.byRemote('folder', folder);
     return inode === undefined ? null : this.#names.placeOf(inode.ino, name);
   }
 
   /**
-   * Before the first listing: drops the entries of what has gone, and carries where the files are that have no object. A listing shows
-   * them by their entries.
+   * Runs before the first listing. Drops the entries of inodes that are gone. Unless that was done before, makes entries of empty files
+   * that have no object at the service, because listings show those by their entries.
    */
   begin(): void {
     const { store } = this;
@@ -135,7 +135,9 @@ export class AccountMetadata implements ListedMetadata {
     });
   }
 
-  /** Carries what this machine has kept to itself so far. For the start of a mount. Takes turns with other work. */
+  /**
+   * Makes entries of all attributes that only this machine has (`--metadata local` before). Runs at the start, in turns with other work.
+   */
   async carryExisting(): Promise<void> {
     const { store } = this;
     if (store.recall<boolean>(carried) === true) return;
@@ -154,7 +156,7 @@ export class AccountMetadata implements ListedMetadata {
   #carry(ino: Ino): void {
     const inode = this.#table.peek(ino);
     if (inode === undefined) return;
-    // Nobody knows any more who has set its times.
+    // The table does not tell whether a program has set the times.
     this.#states.noteTimesSet(ino);
     this.#record(ino, inode);
     this.#recordFurther(ino, inode);
@@ -172,8 +174,8 @@ export class AccountMetadata implements ListedMetadata {
   }
 
   /**
-   * An inode is at its place no more, as a listing tells: what is said of it there goes. What was said of the place later than the inode
-   * shows is of what has its name now.
+   * Removes the entry at a place that the inode has left, as a listing shows. An entry there that is later than the one that the inode
+   * shows describes the object that has the name now, and stays.
    */
   #leave({ folder, name }: EntryPlace, { time }: Pick<RowState, 'time'>): void {
     const { store } = this;
@@ -183,7 +185,7 @@ export class AccountMetadata implements ListedMetadata {
     else store.remove(folder, name);
   }
 
-  /** The database is about to be closed. */
+  /** Stops background work: the database is about to be closed. */
   close(): void {
     this.#isClosed = true;
   }
@@ -204,7 +206,7 @@ export class AccountMetadata implements ListedMetadata {
       if (old?.kind === 'folder' && after.remote !== null && after.remote.id !== old.id)
         this.#folderReplaced(ino, old.id);
     }
-    // A listing brings many new objects: none of them has an entry here.
+    // A listing may bring many new objects. None of them needs an entry from this machine.
     if (this.#table.isMerging && before === null) return;
     const state = this.#states.get(ino);
     if (this.#table.isMerging) {
@@ -217,7 +219,7 @@ export class AccountMetadata implements ListedMetadata {
     if (left !== null) this.store.removeListed(left.folder, left.name);
   }
 
-  /** The names of an inode have changed, or their places: its entry lists them, and each has one of its own. */
+  /** Writes the inode's entry, which lists its further names, and the entries of these names. */
   #recordNames(ino: Ino): void {
     const inode = this.#table.get(ino);
     if (inode === undefined) return;
@@ -225,7 +227,7 @@ export class AccountMetadata implements ListedMetadata {
     this.#record(ino, inode);
   }
 
-  /** The first name or the object is another one, of which the entry of each further name tells. */
+  /** Writes the entries of the further names: each tells of the first name and the object, and one of these has changed. */
   #recordFurther(ino: Ino, inode: Omit<Inode, 'ino'>): void {
     if (PutOffNames.areMany(inode)) this.#putOffNames(ino, true);
     else this.#names.record(ino);
@@ -236,7 +238,7 @@ export class AccountMetadata implements ListedMetadata {
     this.store.putOff();
   }
 
-  /** Writes the entries that were put off. Takes turns with other work. */
+  /** Writes the deferred entries, in turns with other work. */
   async #writePutOff(): Promise<void> {
     const around = <R>(piece: () => R): R => this.#table.transaction(piece);
     for (let due = this.#putOff.next(); due !== undefined && !this.#isClosed; due = this.#putOff.next()) {
@@ -251,20 +253,22 @@ export class AccountMetadata implements ListedMetadata {
     }
   }
 
-  /** The directory got another id at the service: so did the places of what the service does not know in it. */
+  /**
+   * Moves the entries of special files and further names in a directory, because its id at the service, and so their place, has changed.
+   */
   #folderReplaced(directory: Ino, old: string): void {
     for (const child of this.#table.children(directory)) if (isSpecial(child)) this.#record(child.ino, child);
     for (const { name, ino } of this.#table.further.after(directory, '', Number.MAX_SAFE_INTEGER)) {
       this.store.remove(old, name);
       this.#recordNames(ino);
     }
-    // What other machines have said of it would be true again of a new folder in its place.
+    // On services without ids a new folder in the old place has the old id: other machines' entries would then count again.
     for (const name of this.store.entriesOf(old).keys()) this.store.remove(old, name);
   }
 
   /**
-   * A listing shows the object under another name or in another folder: its entry goes with it. Not where a machine that moved it has
-   * done that already, or knows more by now: then `apply` shows what it says.
+   * Moves the entry of an object that a listing shows under another name or in another folder. If the machine that moved the object has
+   * written a later entry of it, that one counts, and `apply` shows it.
    */
   #movedElsewhere(ino: Ino, before: Inode | null, inode: Omit<Inode, 'ino'>, state: RowState): void {
     const place = this.#placeOf(inode);
@@ -279,7 +283,7 @@ export class AccountMetadata implements ListedMetadata {
     else if (state.place !== null) this.#record(ino, inode, null, state);
   }
 
-  /** Had another machine dropped what it, or this one, said of the name that the object has left, before it moved the object? */
+  /** True if the entry of the object's old name was removed or withdrawn by another machine, before that machine moved the object. */
   #isTakenBack({ folder, name }: EntryPlace, { place, time }: RowState): boolean {
     const { store } = this;
     const said = store.entryOf(folder, name);
@@ -287,7 +291,7 @@ export class AccountMetadata implements ListedMetadata {
     return place === null && time !== noTime && store.recall<boolean>(carried) === true && store.isFolderKnown(folder);
   }
 
-  /** Does an inode have an entry without anybody's asking? */
+  /** True if an inode needs an entry although no program has set its times and it has no extended attributes. */
   #isOwnKind(inode: Omit<Inode, 'ino'>, isNew: boolean): boolean {
     return (
       !hasDefaultAttributes(inode, this.#defaults) ||
@@ -295,13 +299,13 @@ export class AccountMetadata implements ListedMetadata {
       inode.furtherNames > 0 ||
       hasGivenName(inode) ||
       (inode.remote !== null && isEntryOnly(inode.remote)) ||
-      // Made here: the service has it only once a file is in it.
+      // A directory made here: such a service shows it only when a file is in it.
       (inode.kind === 'directory' && this.#impliesFolders && isNew && inode.overlay.mtime !== null)
     );
   }
 
   #record(ino: Ino, inode: Omit<Inode, 'ino'>, before: Omit<Inode, 'ino'> | null = null, known?: RowState): void {
-    // The entry of a name that becomes the first is written at once: until then it would say that the name is a further one, or gone.
+    // A changed first name is not deferred: its old entry says that it is a further name, or removed.
     if (PutOffNames.areMany(inode) && !hasMoved(before, inode)) this.#putOffNames(ino, false);
     else this.#write(ino, inode, before, known ?? this.#states.get(ino));
   }
@@ -310,7 +314,7 @@ export class AccountMetadata implements ListedMetadata {
     const place = this.#placeOf(inode);
     const left = state?.place ?? (before === null ? null : this.#placeOf(before));
     if (left !== null && !isSamePlace(left, place)) {
-      // The service has the object: a listing may show where.
+      // The service has the object: a later listing may show its place.
       if (place === null && inode.remote !== null) return;
       this.#removeFrom(left, before?.remote ?? inode.remote, state);
       if (place === null) this.#states.remove(ino);
@@ -325,7 +329,7 @@ export class AccountMetadata implements ListedMetadata {
     const values = new Map(xattrs.names(ino).map((name) => [name, xattrs.get(ino, name) ?? new Uint8Array()]));
     const names = inode.furtherNames === 0 ? [] : this.#names.of(ino);
     const entry = entryOfInode(inode, place, values, names);
-    // What another machine has written meanwhile is later than a change that changes nothing.
+    // A change that changes nothing must not win over an entry that another machine has written meanwhile.
     const isUnchanged =
       state?.place != null &&
       before !== null &&
@@ -338,8 +342,8 @@ export class AccountMetadata implements ListedMetadata {
   }
 
   /**
-   * A file that was made for its owner alone and then got the mode of all files, as programs save: the account has no entry of it yet,
-   * and needs none.
+   * True if the account has no entry of a file yet, and needs none. Many programs save so: they make a file for its owner alone, and
+   * then give it the default mode.
    */
   #isNeedless(ino: Ino, inode: Omit<Inode, 'ino'>, place: EntryPlace, state: RowState): boolean {
     return (
@@ -352,7 +356,7 @@ export class AccountMetadata implements ListedMetadata {
     );
   }
 
-  /** The name may be another object's by now: then its entry stays. */
+  /** Removes an inode's entry from a place. If another object has the name by now, the entry is that object's, and stays. */
   #removeFrom({ folder, name }: EntryPlace, object: RemoteEntry | null, state: RowState | undefined): void {
     if (state !== undefined && this.#table.isMerging) {
       this.#leave({ folder, name }, state);
@@ -360,14 +364,14 @@ export class AccountMetadata implements ListedMetadata {
     }
     const own = this.store.ownEntryOf(folder, name);
     const id = own?.entry.id;
-    // An entry that is later than what the inode shows is of what has the name now.
+    // An entry later than the one that the inode shows describes the object that has the name now.
     if (own !== undefined && state?.place != null && compareTimes(own.time, state.time) > 0) return;
     const isOthers = id !== undefined && id !== object?.id;
     if (isOthers && !(isEntryOnly({ id }) && this.#table.byRemote('file', id) === undefined)) return;
     this.store.remove(folder, name);
   }
 
-  /** Null where the inode has no name, or the service does not know its folder or itself yet. */
+  /** The place of an inode's entry; null if the inode has no name, or the service lacks its folder or its object. */
   #placeOf(inode: Omit<Inode, 'ino'>): EntryPlace | null {
     const { parent, remote, name } = inode;
     if (parent === null)
@@ -386,7 +390,7 @@ function isSameEntry(a: NewEntry, b: NewEntry): boolean {
   return isSameState({ ...a, clock: [0, 0] }, { ...b, clock: [0, 0] });
 }
 
-/** Has the first name, its place, or the object changed? */
+/** True if the first name, its folder, or the object has changed. */
 function hasMoved(before: Omit<Inode, 'ino'> | null, after: Omit<Inode, 'ino'>): boolean {
   if (before === null) return false;
   return before.parent !== after.parent || before.name !== after.name || before.remote !== after.remote;

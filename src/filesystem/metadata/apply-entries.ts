@@ -1,6 +1,7 @@
 /**
- * Applies entries of the metadata store to the inodes of a folder that was just listed. The last writer wins: of each name the entry with
- * the highest logical time, if it is later than what the inode shows. Entries without an object at the service become inodes, and go with their removal.
+ * Applies entries of the metadata store to the inodes of a folder that was just listed. The last writer wins: of each name's entries the
+ * latest is applied, if it is later than the entry that the inode shows. An entry without an object at the service becomes an inode.
+ * A removal of the entry, or its withdrawal by its machine, removes that inode.
  */
 import { codeOf } from '../../base/errors.js';
 import { entriesPerTurn, inTurns, turn } from '../../base/event-loop-turns.js';
@@ -23,7 +24,7 @@ import { isShown, type RowStates } from './row-states.js';
 import { showName } from './shown-names.js';
 import { type ShownFolder, UnshownEntries, type UnshownEntry } from './unshown-entries.js';
 
-/** Entries that are looked at before the event loop has a turn: fewer than two pages. */
+/** The entries of one page. The event loop has a turn after fewer than two pages. */
 const PAGE = entriesPerTurn / 2;
 
 export interface ApplyEntriesOptions {
@@ -34,28 +35,28 @@ export interface ApplyEntriesOptions {
   readonly provider: Pick<Provider, 'capabilities' | 'createFolder' | 'remove'>;
 }
 
-/** Where entries are applied, and what that changed. */
+/** The folder whose entries are applied, and the changes so far. */
 interface Work extends ShownFolder {
   readonly names: string[];
   readonly attributes: Ino[];
-  /** Further names of inodes that no listing has shown yet. */
+  /** Entries of further names whose inode no listing has shown yet. */
   readonly toFind: TimedEntry[];
-  /** Directories of a service that has none but by their files: made and removed after the rest. */
+  /** Implied directories (implied-directories.ts) to make and to remove after the rest. */
   readonly toMake: TimedEntry[];
-  /** `by`: the entry of the name that counts, where there is one. */
+  /** `by`: the entry of the name that counts, if there is one. */
   readonly toRemove: { readonly inode: Inode; readonly by?: TimedEntry }[];
 }
 
 export class ApplyEntries {
-  /** The changes that are being made come from an entry. */
+  /** True while changes of the table come from entries: they become no entries. */
   isApplying = false;
   readonly #o: ApplyEntriesOptions;
   readonly #unshown: UnshownEntries;
   readonly #directories: EntryDirectories;
   readonly #returned: ReturnedNames;
-  /** Objects that another machine has moved here, after it had dropped what was said of them. */
+  /** Objects that another machine has moved, after it had removed or withdrawn the entry of the old name. */
   readonly takenBack = new Set<Ino>();
-  /** Folders to which this machine's own entries were applied: that restores lost rows alone, so once for each mount is enough. */
+  /** Folders to which this machine's own entries were applied. Once a mount is enough, because this only restores lost rows. */
   readonly #ownDone = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
 
@@ -72,12 +73,14 @@ export class ApplyEntries {
     return first && { ...first, inserted: (inos) => this.quietly(() => first.inserted(inos)) };
   }
 
-  /** The service has no directories but by their files. */
+  /** True if the service has directories only through the files in them. */
   get #impliesFolders(): boolean {
     return this.#o.provider.capabilities.folders === 'implied';
   }
 
-  /** `list` lists another directory. It is called for those that were never listed and hold the first name of a further one. */
+  /**
+   * Applies a directory's entries. `list` lists another directory: one that was never listed and holds the first name of a further name.
+   */
   async to(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedMetadata> {
     const { table, store } = this.#o;
     const folder = table.get(directory)?.remote?.id;
@@ -90,7 +93,7 @@ export class ApplyEntries {
     if (machines.length > 0) await this.#oneByOne(() => inTurns(this.#applying(work, machines), around));
     await this.#removeDirectories(work, list);
     for (const timed of work.toMake) await this.#makeDirectory(work, timed);
-    // After the directories are there: names may lie in them.
+    // After the directories were made: names may lie in them.
     for (const timed of work.toFind) await this.#findAndAdd(work, timed, list);
     table.transaction(() => this.quietly(() => this.#retract(work)));
     if (this.#impliesFolders) work.toRemove.push(...this.#returned.untold(work));
@@ -102,15 +105,15 @@ export class ApplyEntries {
     return work;
   }
 
-  /** What is not stored yet is newer than any removal by another machine. */
+  /** True if the content of a name is not stored yet. Then it is newer than any removal by another machine. */
   #isOurs({ ino }: FurtherName): boolean {
     const inode = this.#o.table.get(ino);
     return inode !== undefined && inode.remote === null && !isSpecial(inode);
   }
 
   /**
-   * Takes back what another machine's entry has brought and nobody says any more: a name without an object. Only where everything of
-   * this machine has an entry, else it may be this machine's own.
+   * Undoes entries that their machines have withdrawn: such a name without an object goes. Names go only if all of this machine's metadata
+   * is in the store (`carried`), else they may be this machine's own.
    */
   #retract(work: Work): void {
     const { table, store, states } = this.#o;
@@ -130,20 +133,20 @@ export class ApplyEntries {
       }
       const row = table.child(work.directory, name);
       const shown = row && states.get(row.ino);
-      // What it shows may come from another machine's entry that cannot be read now.
+      // The inode may show an entry of another machine that cannot be read now.
       if (row === undefined || shown === undefined || shown.place !== null || !isShown(time, shown.time)) continue;
       this.#takeBack(work, row, time);
     }
   }
 
-  /** Many folders may have waited for the same pack: the event loop has a turn between any two of them. */
+  /** Runs one folder after the other, with a turn of the event loop between them: many may have waited for the same pack. */
   #oneByOne(act: () => Promise<void>): Promise<void> {
     const done = this.#last.then(act);
     this.#last = done.catch(() => undefined).then(turn);
     return done;
   }
 
-  /** Changes of the table that become no entries. */
+  /** Makes changes of the table that become no entries. */
   quietly<T>(act: () => T): T {
     this.isApplying = true;
     try {
@@ -178,34 +181,34 @@ export class ApplyEntries {
     );
     for (const { name, id, wall, counter } of unshown) {
       const time = { wall, counter, machine };
-      // A name with a NUL is not found together with others.
+      // The query for many names does not find a name with a NUL.
       const timed = entries.get(name) ?? store.entryOf(work.folder, name);
       const named = timed && this.#applyName(work, timed, table.child(work.directory, name));
       if (timed === undefined || named === null) continue;
       const row = this.#rowOf(work, name, id, named);
       const isDone = row !== undefined && isShown(states.get(row.ino)?.time, time);
       if (isDone && (row.name === name || row.parent !== work.directory)) continue;
-      // Where another machine's entry of the name counts, it has its turn, or had it.
+      // If another machine's entry of the name counts, the loop comes to that entry by its machine.
       if (timed.entry.belongs === undefined && compareTimes(timed.time, time) === 0)
         this.#apply(work, timed, row, isDone);
     }
   }
 
   /**
-   * Null where the entry that counts is of a further name, or the name stays one here: then nothing else is to be applied. Else the inode that
-   * has the name now. `holder`: the one that had it before.
+   * Adds or removes a further name, as the entry that counts says. Answers null if nothing else of the entry has to be applied; else the
+   * inode that has the name now. `holder`: the inode that had it before.
    */
   #applyName(work: Work, timed: TimedEntry, holder: Inode | undefined): Inode | undefined | null {
     const { table, names } = this.#o;
     const { name } = timed.entry;
     const found = table.further.find(work.directory, name);
     const named = found === undefined ? holder : undefined;
-    // Most entries are of objects that the folder holds.
+    // The common case: the folder has the entry's object.
     if (name === rootEntryName || (named?.remote != null && timed.entry.alias !== true)) return holder;
     if (timed.entry.alias !== true) {
       if (found === undefined) return holder;
       const isGone = timed.entry.gone === true;
-      // What this machine has not stored yet is newer. And an object that has the name now may not be in the listing yet.
+      // Content of this machine that is not stored yet is newer. An object that takes the name may be missing in the listing yet.
       const isMade = this.#needsNoObject(timed.entry) || this.#isElse(work, timed.entry, found.ino);
       if (this.#isOurs(found) || !(isGone || isMade)) return null;
       table.removeName(found);
@@ -224,14 +227,14 @@ export class ApplyEntries {
     }
     if (found?.ino === inode.ino || named?.ino === inode.ino) return null;
     if (named !== undefined && !isSpecial(named)) return null;
-    // Another machine has put the one in the place of the other.
+    // Another machine has replaced one by the other.
     if (named !== undefined) this.#detach(work, named);
     if (found !== undefined) table.removeName(found);
     this.#addName(work, inode.ino, name);
     return null;
   }
 
-  /** Is another inode of the directory what the entry tells of? */
+  /** True if the entry's object is another inode of the directory. */
   #isElse({ directory }: Work, { id, kind }: MetadataEntry, ino: Ino): boolean {
     const object = id === undefined ? undefined : this.#o.table.byRemote(kind === 'file' ? 'file' : 'folder', id);
     return object !== undefined && object.parent === directory && object.ino !== ino;
@@ -250,8 +253,8 @@ export class ApplyEntries {
   }
 
   /**
-   * Lists the folder of the first name, as a walk of the tree would. A folder whose entries are being applied waits for none that was
-   * listed before, so no two of them wait for each other.
+   * Adds a further name after listing the folder of its first name, as a walk of the tree would. Only folders that were never listed are
+   * waited for, so no two folders wait for each other.
    */
   async #findAndAdd(work: Work, { entry }: TimedEntry, list: (directory: Ino) => Promise<void>): Promise<void> {
     const { table, names } = this.#o;
@@ -272,7 +275,7 @@ export class ApplyEntries {
     table.transaction(() => this.quietly(add));
   }
 
-  /** By the object, wherever it is by now; else by the name. */
+  /** The inode of an entry: by its object, in whatever folder that is by now; else by its name. */
   #rowOf({ directory }: Work, name: string, id: string | null, named: Inode | undefined): Inode | undefined {
     const { table } = this.#o;
     if (name === rootEntryName) return table.get(directory);
@@ -280,7 +283,7 @@ export class ApplyEntries {
     return table.byRemote('file', id) ?? table.byRemote('folder', id) ?? named;
   }
 
-  /** `isDone`: the row shows the entry already, under another name. */
+  /** `isDone`: the row already shows the entry, under another name. */
   #apply(work: Work, timed: TimedEntry, row: Inode | undefined, isDone = false): void {
     const { entry, time } = timed;
     if (entry.gone === true) {
@@ -289,10 +292,10 @@ export class ApplyEntries {
     }
     const isShown = row !== undefined && isMadeAs(row, entry);
     if (isShown && !isDone) this.#show(work, row, timed);
-    // The object may have gone, or lie elsewhere.
+    // The object may be gone, or in another folder.
     if (isShown ? row.name === entry.name || row.parent !== work.directory : !this.#needsNoObject(entry)) return;
     const holder = this.#o.table.child(work.directory, entry.name);
-    // Another machine has removed what has the name here, and made this.
+    // Another machine has removed the holder of the name, and then made this entry's inode.
     if (holder !== undefined && this.#isImplied(holder)) work.toRemove.push({ inode: holder, by: timed });
     if (holder !== undefined && isSpecial(holder)) this.#detach(work, holder);
     else if (holder !== undefined) return;
@@ -305,8 +308,8 @@ export class ApplyEntries {
   }
 
   /**
-   * Another machine's entry of the name counts no more. What has the name now may be something else than that was: what was
-   * made and removed meanwhile was never seen here.
+   * Undoes an entry that no longer counts. The inode that has the name now may be another one than the entry described: others may have
+   * come and gone unseen.
    */
   #takeBack(work: Work, row: Inode, time: LogicalTime, by?: TimedEntry): void {
     if (isSpecial(row)) this.#detach(work, row);
@@ -314,10 +317,10 @@ export class ApplyEntries {
     else this.#showDefaults(work, row, time);
   }
 
-  /** The object was put in the place of the one that had attributes, or is that one with another content. */
+  /** Resets attributes: the object has replaced the one that had them, or has another content now. */
   #showDefaults({ attributes }: Work, { ino, remote, localSize }: Inode, time: LogicalTime): void {
     const { table, states } = this.#o;
-    // What this machine is about to store is newer.
+    // Content that this machine is about to store is newer.
     if (remote === null || localSize !== null || states.get(ino) === undefined) return;
     table.update(ino, { overlay: emptyOverlay });
     for (const name of table.xattrs.names(ino)) table.xattrs.remove(ino, name);
@@ -376,7 +379,7 @@ export class ApplyEntries {
   async #removeDirectories(work: Work, list: (directory: Ino) => Promise<void>): Promise<void> {
     const { table } = this.#o;
     const forgetBelow = (below: Inode): void => table.transaction(() => this.quietly(() => this.#forget(below)));
-    // Before its first listing has ended, those below it could wait for it.
+    // During the directory's first listing, directories below it could wait for it.
     const listing = table.get(work.directory)?.listedAt === null ? null : list;
     for (const { inode, by } of work.toRemove.splice(0)) {
       const { ino, name } = inode;

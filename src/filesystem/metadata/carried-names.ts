@@ -1,7 +1,7 @@
 /**
- * Names of inodes that have several (hard links) as entries of the metadata store. The entry of the first name, which the object at the
- * service has, lists the others; each of those has an entry that says where the first one is. So whichever folder is looked at first,
- * all names are known, and none of them can be taken for the last.
+ * Hard links as entries of the metadata store. The object at the service has the inode's *first name*. The entry of the first name lists
+ * the *further names*; each further name has an entry (an *alias*) that tells the first name. So every folder with one of the names shows
+ * that there are others, and no machine takes one of them for the last.
  */
 import { atOnce, Pieces } from '../../base/event-loop-turns.js';
 import type { MetadataEntry, NamePlace, NewEntry, TimedEntry } from '../../metadata/entry.js';
@@ -14,7 +14,7 @@ import { isLocalName } from '../../tree/local-names.js';
 import type { Named } from '../../tree/name-cache.js';
 import { entryKindOf } from './entry-of-inode.js';
 
-/** An entry is read, compared and written: 0.1 ms. */
+/** The number of names before other work has a turn. To read, compare and write an entry takes 0.1 ms. */
 const NAMES_PER_TURN = 100;
 
 export class CarriedNames {
@@ -31,13 +31,13 @@ export class CarriedNames {
     return this.#placesOf(this.#table.further.of(ino));
   }
 
-  /** A further name of the inode is gone: so is its entry. */
+  /** Removes the entry of a further name that is gone. */
   removed({ parent, name }: Named): void {
     const folder = parent === null ? undefined : this.#table.get(parent)?.remote?.id;
     if (folder !== undefined) this.#store.remove(folder, name);
   }
 
-  /** Adds the hard links that an inode's entry lists, except names of which a later entry says otherwise. */
+  /** Adds the hard links that an inode's entry lists, except names with a later entry that is no alias. */
   addListed(ino: Ino, { entry, time }: TimedEntry): void {
     const table = this.#table;
     for (const place of entry.names ?? []) {
@@ -49,18 +49,18 @@ export class CarriedNames {
     }
   }
 
-  /** Writes the entries of an inode's further names, or of one, which say where its first name and its object are now. */
+  /** Writes the alias entries of all further names of an inode, or of one, with its current first name and object. */
   record(ino: Ino, given?: Named): void {
     atOnce(this.recording(ino, given));
   }
 
-  /** The same in pieces, for an inode with many names. */
+  /** Like `record`, in pieces, for an inode with many names. */
   *recording(ino: Ino, given?: Named): Generator<void, void> {
     const pieces = new Pieces(NAMES_PER_TURN);
     const inode = this.#table.get(ino);
     if (inode === undefined || inode.furtherNames === 0) return;
     const { parent, remote } = inode;
-    // It is not at the service yet: what stores it comes here again.
+    // The service does not have it yet: the upload that stores it calls this again.
     if (parent === null || (remote === null && !isSpecial(inode))) return;
     const of = this.placeOf(parent, remote?.name ?? inode.name);
     if (of === null) return;
@@ -72,7 +72,7 @@ export class CarriedNames {
     }
   }
 
-  /** The inode that the entry of a further name is of, if it is known and has its first name. */
+  /** The inode of an alias entry; undefined if the table does not know the inode, or the inode has no name. */
   find({ id, of, kind }: MetadataEntry): Inode | undefined {
     const table = this.#table;
     const held = id === undefined ? undefined : table.byRemote('file', id);
@@ -83,8 +83,8 @@ export class CarriedNames {
   }
 
   /**
-   * The directory of a name. Those on the way to it that were never listed become known, without a request: before one of them is shown,
-   * its parent is listed, and that listing decides. Undefined where the folder is not there (any more).
+   * The directory of a name. Adds directories on the way to the table if they were never listed, without a request: before a program sees
+   * one of them, its parent is listed, and that listing decides. Undefined if the directory does not exist (any more).
    */
   directoryOf({ path, folder }: NamePlace): Inode | undefined {
     const table = this.#table;
@@ -102,7 +102,7 @@ export class CarriedNames {
     return at ?? table.byRemote('folder', folder);
   }
 
-  /** The directory on the way to a name whose listing lacks the next one: that came later, or has gone. */
+  /** The directory on the way to a name whose listing lacks the next directory: the next one is newer than the listing, or gone. */
   outdatedOn({ path }: NamePlace): Ino | undefined {
     const table = this.#table;
     let at: Inode | undefined;
@@ -114,7 +114,7 @@ export class CarriedNames {
     return undefined;
   }
 
-  /** Many names lie in few directories: the way to each of those is looked up once. */
+  /** The places of names. Looks up the way to each directory once, because many names lie in few directories. */
   #placesOf(names: readonly Named[]): NamePlace[] {
     const directories = new Map<Ino, NamePlace | null>();
     return names.flatMap(({ parent, name }) => {
@@ -128,12 +128,12 @@ export class CarriedNames {
     });
   }
 
-  /** A name in a directory. Null where the service does not know one of the folders on the way yet. */
+  /** The place of a name in a directory; null if the service does not have one of the folders on the way yet. */
   placeOf(parent: Ino, name: string): NamePlace | null {
     const path: [string, string][] = [];
     for (const at of this.#table.upwards(parent)) {
       if (at.remote === null) return null;
-      // The name of the root is nobody's business.
+      // The root's name means nothing to other machines, and may be empty.
       path.unshift([at.remote.id, at.remote.name || '/']);
     }
     const folder = path.at(-1)?.[0];

@@ -1,11 +1,11 @@
-/** Makes and removes directories by entries, where the service has directories only through the files in them (5sync). No request. */
+/** Makes and removes implied directories (implied-directories.ts) as other machines' entries say. This takes no request. */
 import { codeOf } from '../../base/errors.js';
 import type { MetadataStore } from '../../metadata/store.js';
 import type { Provider, RemoteFolder } from '../../providers/provider.js';
 import type { Ino, Inode } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 
-/** Nobody waits for it. */
+/** No program waits for this. */
 const request = { priority: 'background' } as const;
 
 export interface EntryDirectoriesOptions {
@@ -21,7 +21,7 @@ export class EntryDirectories {
     this.#o = options;
   }
 
-  /** Null where a file has come by that name, or a folder of which the next listing tells. */
+  /** Makes a folder; null if a file has taken the name, or a folder that the next listing will show. */
   async make(folder: string, name: string): Promise<RemoteFolder | null> {
     try {
       return await this.#o.provider.createFolder(folder, name, request);
@@ -32,8 +32,8 @@ export class EntryDirectories {
   }
 
   /**
-   * True where the service has no file in it: then it can go. `list` lists a directory: files that another machine has removed with it
-   * may still be shown. Directories below it that no entry keeps go with it; `forget` takes one of them out of sight.
+   * Removes a directory, and the directories below it that no entry keeps. Answers false if the service has a file in it. `list` lists a
+   * directory anew, because the table may still have files that another machine removed. `forget` removes a directory below from the table.
    */
   async remove(
     { ino, remote }: Inode,
@@ -53,7 +53,7 @@ export class EntryDirectories {
     try {
       await this.#o.provider.remove(remote, { ...request, onlyEmpty: true });
     } catch (error) {
-      // Another client has put a file into it meanwhile.
+      // Another client has stored a file in it meanwhile.
       if (codeOf(error) === 'exists') return false;
       throw error;
     }

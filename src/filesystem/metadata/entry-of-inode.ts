@@ -1,4 +1,4 @@
-/** Inodes as entries of the metadata store, and back. Pure. */
+/** Converts inodes to entries of the metadata store, and back. Pure. */
 import type { Timespec } from '../../base/timespec.js';
 import type { EntryKind, MetadataEntry, NamePlace, NewEntry } from '../../metadata/entry.js';
 import { bindingOf, describesContent } from '../../metadata/merge.js';
@@ -7,7 +7,7 @@ import { type Inode, type InodeKind, isSpecial, type Overlay } from '../../tree/
 import { isLocalName } from '../../tree/local-names.js';
 import { capabilityName } from '../../tree/xattr-table.js';
 
-/** The name of the account's root in its own folder: no object can have it. */
+/** The name of the root's own entry, in the folder of the root: no object can have it. */
 export const rootEntryName = '.';
 
 const kinds: Readonly<Record<InodeKind, EntryKind>> = {
@@ -29,13 +29,13 @@ export function inodeKindOf(kind: EntryKind): InodeKind {
   return kind === 'block' ? 'block-device' : kind;
 }
 
-/** Where the entry of an inode lies: by the name that the service has, where it has one. */
+/** The place of an inode's entry: the folder's id, and the name at the service (without an object the name in the mount). */
 export interface EntryPlace {
   readonly folder: string;
   readonly name: string;
 }
 
-/** What the entry of an inode says. `xattrs`: all of them, ACLs among them; `names`: its further names. */
+/** The entry of an inode. `xattrs`: all of them, with ACLs; `names`: its further names. */
 export function entryOfInode(
   inode: Omit<Inode, 'ino'>,
   { folder, name }: EntryPlace,
@@ -43,7 +43,7 @@ export function entryOfInode(
   names: readonly NamePlace[],
 ): NewEntry {
   const { overlay, remote, target, kind } = inode;
-  // The times of a content that the service does not have yet would go with the one that it has.
+  // The service does not have the new content yet: its times would be bound to the old content.
   const times = inode.localSize === null || isSpecial(inode) ? overlay : { atime: null, mtime: null, ctime: null };
   return {
     folder,
@@ -64,7 +64,7 @@ export function entryOfInode(
   } as NewEntry;
 }
 
-/** Has it the name that a program gave it, and another one at the service, which changes names? */
+/** True if the service keeps the object under another name than a program gave it (`shown` in its entry). */
 export function hasGivenName({ name, remote }: Pick<Inode, 'name' | 'remote'>): boolean {
   return remote !== null && name !== remote.name && isLocalName(remote.name) && mayBeKeptAs(name, remote.name);
 }
@@ -91,7 +91,7 @@ function rdevOf([major, minor]: readonly [number, number]): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
 }
 
-/** What an object without one at the service is made of. */
+/** The fields of a special file's inode. */
 export function specialOf(entry: MetadataEntry): Pick<Inode, 'kind' | 'target' | 'rdev'> {
   const { target, targetBase64 } = entry;
   const bytes = target !== undefined ? Buffer.from(target) : Buffer.from(targetBase64 ?? '', 'base64');
@@ -102,7 +102,7 @@ export function specialOf(entry: MetadataEntry): Pick<Inode, 'kind' | 'target' |
   };
 }
 
-/** Is an inode of the kind that the entry tells of? One without an object has its target and numbers, too. */
+/** True if an inode has the kind that the entry tells; a special file also its target and device numbers. */
 export function isMadeAs(inode: Pick<Inode, 'kind' | 'target' | 'rdev'>, entry: MetadataEntry): boolean {
   if (!isSpecial(inode)) return inode.kind === inodeKindOf(entry.kind);
   const { kind, target, rdev } = specialOf(entry);
@@ -115,12 +115,12 @@ export interface AppliedEntry {
   readonly xattrs: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Set-user-ID, and set-group-ID: they belong to the content of a program. */
+/** Set-user-ID and set-group-ID: they are granted to one content. */
 const setIdBits = 0o6000;
 
 /**
- * What an inode shows by an entry. Where the entry describes another content than the file has, the times go, and so does what
- * would let a strange program run with the rights of another user; the rest stays.
+ * The attributes that an inode shows by an entry. If the entry describes another content than the file has, its times do not count, nor do
+ * set-id bits and capabilities: they would give another client's program the rights of another user. The rest counts.
  */
 export function appliedTo(inode: Inode, entry: MetadataEntry): AppliedEntry {
   const { remote } = inode;

@@ -1,6 +1,6 @@
 /**
- * What the account's metadata says of objects that a listing shows for the first time: their rows begin with it. To write a row, read it
- * again and change it costs twice as much. Entries that concern more than the row itself are left to `ApplyEntries`.
+ * Attributes, from the account's metadata, of objects that a listing shows for the first time. Their rows are inserted with them, because
+ * an insert and a later update cost twice as much. `ApplyEntries` applies entries that concern more than the row.
  */
 import type { MetadataEntry } from '../../metadata/entry.js';
 import type { MetadataStore } from '../../metadata/store.js';
@@ -17,7 +17,7 @@ export interface FirstAttributesOptions {
   readonly states: RowStates;
 }
 
-/** Null where nothing is known of the directory. */
+/** Null if no machine has an entry of the directory's folder. */
 export function firstAttributesOf(
   { table, store, states }: FirstAttributesOptions,
   directory: Ino,
@@ -47,7 +47,7 @@ export function firstAttributesOf(
   };
 }
 
-/** Does the entry describe this object, and neither another name nor another place of it? */
+/** True if the entry describes this object, and no further name or other place of it. */
 function isOfRowAlone({ kind, id, gone, alias, ...more }: MetadataEntry, object: RemoteEntry): boolean {
   if (gone === true || alias === true) return false;
   if (more.belongs !== undefined || more.names !== undefined || more.shown !== undefined) return false;

@@ -1,6 +1,6 @@
 /**
- * Directories of a service that has them only through the files in them (5sync). Such a directory needs an entry of its own while no file
- * of it is stored, and where it has attributes of its own.
+ * Implied directories: the service has no directories, only files with paths (5sync). Such a directory needs an entry of its own if no file
+ * in it is stored, or if it has attributes of its own.
  */
 
 import { lruOf } from '../../base/lru.js';
@@ -12,7 +12,7 @@ import type { InodeTable } from '../../tree/inode-table.js';
 import type { EntryPlace } from './entry-of-inode.js';
 import type { RowStates } from './row-states.js';
 
-/** About 100 bytes each. */
+/** How many directories are remembered: about 100 bytes each. */
 const REMEMBERED = 10_000;
 
 export interface ImpliedDirectoriesOptions {
@@ -47,8 +47,8 @@ export class ImpliedDirectories {
   }
 
   /**
-   * A row of this machine has changed. Part of the transaction that does it. Answers the place that a directory has left, where other
-   * machines may show it: no listing tells them that it is gone. `place`: where it was.
+   * Called for each change of a row by this machine, in its transaction. If a directory has left its place and other machines may still
+   * show it there, answers that place: no listing shows them that it is gone. `place`: the place before the change.
    */
   changed(
     ino: Ino,
@@ -62,7 +62,7 @@ export class ImpliedDirectories {
     const { parent, remote } = after;
     const isThere = remote?.kind === 'folder' && remote.parentId === place.folder && remote.name === place.name;
     if (parent !== null && isThere) return null;
-    // Nobody has seen what was made here a moment ago, and never held a file.
+    // No other machine has seen a directory that this machine has just made, if it never held a file.
     const isNew = this.#o.store.isUnwritten(place.folder, place.name) && !this.#hadFiles.has(ino);
     return isNew ? null : place;
   }
@@ -78,8 +78,9 @@ export class ImpliedDirectories {
   }
 
   /**
-   * A file of it is stored: an entry that tells of nothing but the directory is not needed, as long as nobody has read it. Its time is then
-   * that of its newest file. Those above it keep theirs: of a directory that has only directories the service tells no time.
+   * Called when a file in a directory is stored. Drops the directory's entry if it tells nothing but that the directory exists, and is not
+   * in the account yet. The directory's time is then that of its newest file. Directories above keep their entries, because the service
+   * has no time of a directory that holds only directories.
    */
   #filled(directory: Ino): void {
     const { table, store, states } = this.#o;
@@ -91,7 +92,10 @@ export class ImpliedDirectories {
     states.remove(directory);
   }
 
-  /** A stored file has left it, or a directory. Where a file is left below it, only its own time is lost: those above it kept theirs. */
+  /**
+   * Called when a stored file or a directory has left a directory. Writes the entries that it and those above need now. While a file is
+   * stored below, only the directory's own time is lost: those above kept their entries.
+   */
   #emptied(directory: Ino): void {
     const { table, states, record } = this.#o;
     for (const at of table.upwards(directory)) {

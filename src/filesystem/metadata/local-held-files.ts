@@ -1,4 +1,4 @@
-/** With `--metadata local`: empty files that the service refuses are rows of this machine. */
+/** Held files with `--metadata local`: empty files that the service refuses are rows of the inode table only. */
 import type { Sql, Statement } from '../../base/sqlite.js';
 import { entryOnlyFile, entryOnlyPrefix, isEntryOnly } from '../../metadata/held/entry-only.js';
 import type { Held, HeldObject } from '../../metadata/held/held-files.js';

@@ -1,12 +1,12 @@
 /**
- * Inodes with many names (hard links). The entry of the first name lists all others, so to write it with each of ten thousand links would
- * take as long as a hundred million names. It is written once, before the store's files are; until then a row of the state says that it
- * is to be, in the transaction that changed the names.
+ * Deferred entries of inodes with many names (hard links). The entry of the first name lists all further names, so writing it at each of
+ * ten thousand links would take as long as writing a hundred million names. So it is written once, just before the store's files. Until
+ * then a row of the state marks it as due; the transaction that changes the names writes this row.
  */
 import type { Sql, Statement } from '../../base/sqlite.js';
 import type { Ino } from '../../tree/inode.js';
 
-/** Above so many further names the entry is put off. */
+/** With more further names than this the entry is deferred. */
 const MANY_NAMES = 32;
 
 const prefix = 'metadata names of ';
@@ -14,7 +14,7 @@ const prefix = 'metadata names of ';
 export class PutOffNames {
   readonly #put: Statement;
   readonly #remove: Statement;
-  /** Is the entry of each further name to be written, too? */
+  /** The deferred inodes; true if the entries of their further names are due, too. */
   readonly #due: Map<Ino, boolean>;
 
   constructor(sql: Sql) {
@@ -33,14 +33,14 @@ export class PutOffNames {
     return this.#due.size;
   }
 
-  /** `withAliases`: the first name has changed, of which all entries tell. Part of the caller's transaction. */
+  /** Marks an entry as due. `withAliases`: the first name has changed, which all alias entries tell. Part of the caller's transaction. */
   add(ino: Ino, withAliases: boolean): void {
     const all = withAliases || this.#due.get(ino) === true;
     this.#due.set(ino, all);
     this.#put.run(`${prefix}${ino}`, String(all));
   }
 
-  /** Takes the next one out; the row stays until `done`, for a process that dies in between. */
+  /** Takes the next inode out. Its row stays until `done`, in case the process dies in between. */
   next(): { readonly ino: Ino; readonly withAliases: boolean } | undefined {
     for (const [ino, withAliases] of this.#due) {
       this.#due.delete(ino);
@@ -49,7 +49,7 @@ export class PutOffNames {
     return undefined;
   }
 
-  /** Unless it was added again meanwhile. */
+  /** Removes the inode's row, unless it was added again meanwhile. */
   done(ino: Ino): void {
     if (!this.#due.has(ino)) this.#remove.run(`${prefix}${ino}`);
   }

@@ -1,6 +1,6 @@
 /**
- * A name that another machine has given to an object is that object's as soon as what had it here is gone. Until then, the listing shows
- * the object under a marked name.
+ * Gives objects their names when these become free. If another machine gives an object a name that something else still has here, the
+ * listing shows the object under a marked name until the other one is gone.
  */
 import type { Statement } from '../../base/sqlite.js';
 import type { MetadataStore } from '../../metadata/store.js';
@@ -15,7 +15,7 @@ export interface ReturnedNamesOptions {
   readonly store: Pick<MetadataStore, 'entryOf'>;
 }
 
-/** Names of a folder that metadata has changed. */
+/** The names of a folder that entries have changed. */
 interface ToldNames extends ShownFolder {
   readonly names: readonly string[];
 }
@@ -38,8 +38,8 @@ export class ReturnedNames {
   }
 
   /**
-   * Directories under marks of these names that no entry tells of. Where the service has them through their files alone, and there are none,
-   * another machine has removed or replaced them meanwhile: no listing says so.
+   * Directories under marks of these names that have no entry. For implied directories: another machine may have removed or replaced such a
+   * directory, and no listing shows that.
    */
   untold({ directory, folder, names }: ToldNames): { readonly inode: Inode }[] {
     return this.#markedOf(directory, names).flatMap((inode) => {
@@ -49,7 +49,7 @@ export class ReturnedNames {
     });
   }
 
-  /** Gives names that have become free to objects of the directory. Answers the names that mean something else now. */
+  /** Gives free names to the directory's objects that are shown under marks of them. Answers the names that mean something else now. */
   giveBack(directory: Ino, freed: readonly string[]): string[] {
     const table = this.#table;
     const free = freed.filter((name) => !table.isTaken(directory, name));
@@ -63,7 +63,7 @@ export class ReturnedNames {
     return changed;
   }
 
-  /** What is shown under marks of these names. */
+  /** The inodes that are shown under marks of these names. */
   #markedOf(directory: Ino, names: readonly string[]): Inode[] {
     if (names.length === 0) return [];
     const inos = this.#marked.all(directory, JSON.stringify(names)) as Ino[];

@@ -1,4 +1,4 @@
-/** What each inode shows: the time of the entry, and where this machine's own entry of it lies. A row for each inode that has one. */
+/** The state of each inode's metadata: the time of the entry that it shows, and the place of this machine's own entry. */
 import type { Sql, Statement } from '../../base/sqlite.js';
 import { entryOnlyPrefix } from '../../metadata/held/entry-only.js';
 import { compareTimes, type LogicalTime, noTime } from '../../metadata/logical-time.js';
@@ -6,11 +6,11 @@ import type { Ino } from '../../tree/inode.js';
 import type { EntryPlace } from './entry-of-inode.js';
 
 export interface RowState {
-  /** A program has set the times, here or on another machine. */
+  /** True if a program has set the times, here or on another machine. */
   readonly timesSet: boolean;
-  /** Where this machine's entry lies; null: it has none. */
+  /** The place of this machine's entry; null: it has none. */
   readonly place: EntryPlace | null;
-  /** Of the entry that the inode shows. */
+  /** The time of the entry that the inode shows. */
   readonly time: LogicalTime;
 }
 
@@ -24,7 +24,7 @@ interface Raw {
   readonly times_set: 0 | 1;
 }
 
-/** Inode numbers that one step of the migration looks at: about a millisecond. */
+/** The range of inode numbers in one step of the migration: about a millisecond. */
 const PAGE = 1000;
 
 export class RowStates {
@@ -52,7 +52,7 @@ export class RowStates {
     this.#orphans = sql.prepare(
       'SELECT r.* FROM metadata_row r LEFT JOIN inode i ON i.ino = r.ino WHERE i.ino IS NULL',
     );
-    // Times that nobody set are those of the last write, which the service knows to within its upload: a minute.
+    // A time that no program set is that of the last write. The service's time differs from it by an upload: a minute at most.
     this.#unrecorded = sql
       .prepare(
         `SELECT ino FROM inode WHERE ino >= ? AND ino < ? AND (parent IS NOT NULL OR remote_parent IS NULL) AND
@@ -72,18 +72,18 @@ export class RowStates {
     return raw === undefined ? undefined : stateOf(raw);
   }
 
-  /** That a program has set the times stays noted. */
+  /** Writes the state of an inode. `timesSet` never goes back to false. */
   put(ino: Ino, { place, time, timesSet = false }: Omit<RowState, 'timesSet'> & Partial<RowState>): void {
     const { wall, counter, machine } = time;
     this.#put.run(ino, place?.folder ?? null, place?.name ?? null, wall, counter, machine, timesSet ? 1 : 0);
   }
 
-  /** From now on the inode's changes are entries, also where all of its attributes but the times are the defaults. */
+  /** Makes an entry of each later change of the inode, also if all of its attributes except the times are the defaults. */
   track(ino: Ino): void {
     this.#track.run(ino);
   }
 
-  /** As `track`, where a program has set the times. */
+  /** Like `track`, and notes that a program has set the times. */
   noteTimesSet(ino: Ino): void {
     this.#timesSet.run(ino);
   }
@@ -92,23 +92,23 @@ export class RowStates {
     this.#remove.run(ino);
   }
 
-  /** The inode shows the defaults, as of this time. */
+  /** Notes that the inode shows the defaults, as of this time. */
   reset(ino: Ino, time: LogicalTime): void {
     this.remove(ino);
     this.put(ino, { place: null, time });
   }
 
-  /** Inodes that are gone. */
+  /** The states of inodes that are gone. */
   orphans(): (RowState & { readonly ino: Ino })[] {
     return (this.#orphans.all() as Raw[]).map((raw) => ({ ino: raw.ino, ...stateOf(raw) }));
   }
 
-  /** Empty files that are entries alone. */
+  /** Empty files that are entries only. */
   entryOnly(): Ino[] {
     return this.#entryOnly.all() as Ino[];
   }
 
-  /** Some inodes from `from` on whose attributes are not the defaults, and where to go on: null at the end. */
+  /** Some inodes from `from` on with other attributes than the defaults. `next`: the start of the next step; null at the end. */
   attributedFrom(from: Ino): { readonly inos: readonly Ino[]; readonly next: Ino | null } {
     const first = this.#next.get(from) as Ino | null;
     if (first === null) return { inos: [], next: null };
@@ -125,7 +125,7 @@ function stateOf({ folder, name, wall, counter, machine, times_set }: Raw): RowS
   };
 }
 
-/** Has an inode that shows `shown` nothing to take from an entry of `time`? */
+/** True if an inode that shows the entry of time `shown` also covers an entry of `time`. */
 export function isShown(shown: LogicalTime | undefined, time: LogicalTime): boolean {
   return shown !== undefined && compareTimes(shown, time) >= 0;
 }

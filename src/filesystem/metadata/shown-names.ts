@@ -5,8 +5,8 @@ import type { InodeTable } from '../../tree/inode-table.js';
 import { isLocalName } from '../../tree/local-names.js';
 
 /**
- * Another machine's program gave an object of the directory a name that the service has changed: it is shown here, too. Answers the
- * names that now mean something else.
+ * Shows an object under the name that a program on another machine gave it, although the service keeps it under another name (`shown` in
+ * its entry). Answers the names that mean something else now.
  */
 export function showName(
   table: InodeTable,

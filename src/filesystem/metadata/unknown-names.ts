@@ -1,8 +1,8 @@
 /**
- * Finds names that another machine has given an inode and that are not known here yet (hard links). It is asked before the last known
- * name goes: with it would go the object, and so the content of the other names.
+ * Finds hard links that another machine has made and that this machine does not know yet. Called before the last known name is removed,
+ * because that would also remove the object, and with it the content of the other names.
  *
- * A request is made only where something tells that the inode has several names, or had: removing any other file costs none.
+ * This costs a request only if the inode is known to have several names, or to have had several.
  */
 import { codeOf } from '../../base/errors.js';
 import { lruOf } from '../../base/lru.js';
@@ -15,17 +15,17 @@ import type { CarriedNames } from './carried-names.js';
 import type { EntryPlace } from './entry-of-inode.js';
 
 /**
- * How old the list of the store's files may be, ms. It costs a request, and `rm -rf` of a tree of hard links asks for it at each of them.
- * Other machines need longer to write a new name there.
+ * The maximal age of the list of the store's files, ms. A new list costs a request, and `rm -rf` of a tree of hard links needs one for
+ * each. Other machines take longer than this to write a new name to the store.
  */
 const LIST_AGE_MS = 2_000;
-/** Inodes that had several names here, which are remembered: about 100 bytes each. */
+/** How many inodes with several names in the past are remembered: about 100 bytes each. */
 const REMEMBERED = 10_000;
 
-/** A name that entries tell of. */
+/** A name in an entry. */
 interface Told {
   readonly place: NamePlace;
-  /** By the entry of the first name that counts. Other entries may be outdated. */
+  /** True if the name is in the entry of the first name that counts. Other entries may be stale. */
   readonly isListed: boolean;
 }
 
@@ -33,7 +33,7 @@ export interface UnknownNamesOptions {
   readonly table: InodeTable;
   readonly store: MetadataStore;
   readonly names: CarriedNames;
-  /** Changes of the table that become no entries. */
+  /** Makes changes of the table that become no entries. */
   readonly quietly: <T>(act: () => T) => T;
   readonly placeOf: (inode: Inode) => EntryPlace | null;
 }
@@ -52,14 +52,14 @@ export class UnknownNames {
     this.#o = options;
   }
 
-  /** A program has taken a further name away here: other machines may have given more, which its entry does not list. */
+  /** Remembers an inode that has lost a further name: other machines may have added names that its entry does not list. */
   noteRemoved(ino: Ino): void {
     this.#hadSeveral.set(ino, true);
   }
 
   /**
-   * Adds the names that are found to the table. `isListingOld`: the listing of its folder is from an earlier mount, as may be what is known
-   * of the store. `list` lists a directory anew. Throws the provider's error where it cannot be known whether there are more.
+   * Adds the names that it finds to the table. `isListingOld`: the listing of the inode's folder is from an earlier mount, and the entries
+   * here may be as old. `list` lists a directory anew. Throws the provider's error if it cannot find out whether there are more names.
    */
   async find(
     inode: Inode,
@@ -85,7 +85,7 @@ export class UnknownNames {
         await listIfThere(outdated, list);
         directory = this.#directoryOf(told.place);
       }
-      // Where the folder has gone, so has the name.
+      // If the folder is gone, so is the name.
       const { name } = told.place;
       if (directory === undefined || !isLocalName(name) || !table.isShown(directory)) continue;
       const at = directory.ino;
@@ -101,7 +101,7 @@ export class UnknownNames {
     return found;
   }
 
-  /** As the listing of the folder does it, which is due: so this costs no request more. */
+  /** Reads the folder's entries. The folder's listing is due and would read them anyway, so this costs no extra request. */
   async #lookAtStore(
     { ino }: Inode,
     { folder }: EntryPlace,
@@ -109,7 +109,7 @@ export class UnknownNames {
     signal?: AbortSignal,
   ): Promise<void> {
     const { table, store } = this.#o;
-    // Which folder holds the store is told by the listing of the root, which may be as old.
+    // A listing of the root shows the store's folder, but may be from an earlier mount, too.
     const root = [...table.upwards(ino)].at(-1);
     if (!store.isFound && root !== undefined && table.isRoot(root)) await list(root.ino);
     await store.prepare(folder, 'foreground', signal);
@@ -121,7 +121,7 @@ export class UnknownNames {
     return entries.some(({ entry }) => entry.alias === true || (entry.names ?? []).length > 0);
   }
 
-  /** All places where an entry puts a name of the inode. */
+  /** All names of the inode in entries. */
   #told({ remote }: Inode, { folder, name }: EntryPlace): Told[] {
     const { store } = this.#o;
     const counting = store.entryOf(folder, name);
@@ -133,7 +133,7 @@ export class UnknownNames {
         told.set(key, { place, isListed: isListed || before?.isListed === true });
     };
     for (const { entry, time } of store.entriesAbout(folder, name, remote?.id)) {
-      // The way to it is in the entry of the first name, unless its folder is known.
+      // An alias does not have the way to its own folder. If the folder is unknown, the entry of the first name has it.
       if (entry.alias === true) add({ folder: entry.folder, name: entry.name, path: [] }, false);
       const isCounting = counting?.time.machine === time.machine && counting.entry.clock.join() === entry.clock.join();
       for (const place of entry.names ?? []) add(place, isCounting);
@@ -148,7 +148,7 @@ export class UnknownNames {
     return directory !== undefined && table.child(directory.ino, name)?.ino === ino;
   }
 
-  /** Does what is known of the place say that the name is one of the inode's? */
+  /** True if the entry of the name that counts is an alias of the inode; without such an entry, if the entry of the first name lists it. */
   #counts({ ino }: Inode, { place, isListed }: Told): boolean {
     const { store, names } = this.#o;
     const latest = store.entryOf(place.folder, place.name)?.entry;

@@ -1,27 +1,27 @@
 /**
- * Finds the entries of a folder that its inodes do not show yet. Most listings find everything shown: then this is all that is done, so
- * SQLite compares, and only what is left is read.
+ * Finds the entries of a folder that its inodes do not show yet. SQLite compares, so that only those entries are read. After most listings
+ * there are none, and this query is all the work.
  */
 import type { Sql, Statement } from '../../base/sqlite.js';
 import type { Ino } from '../../tree/inode.js';
 
-/** An entry of one machine, and when it was written. */
+/** An entry of one machine, with its clock. */
 export interface UnshownEntry {
   readonly name: string;
-  /** Of the object; null where the entry tells of none. */
+  /** The object's id; null if the entry has none. */
   readonly id: string | null;
   readonly wall: number;
   readonly counter: number;
 }
 
 export interface UnshownPage {
-  /** In the order of the names. An entry is among them also where its object has another name here. */
+  /** In the order of the names; also entries whose object has another name here. */
   readonly entries: readonly UnshownEntry[];
-  /** The name that the next page comes after; null at the end. */
+  /** The start of the next page: the last name of this one. Null at the end. */
   readonly next: string | null;
 }
 
-/** The folder, and the directory that shows it. */
+/** A folder of the service, and the directory that shows it. */
 export interface ShownFolder {
   readonly folder: string;
   readonly directory: Ino;
@@ -36,7 +36,7 @@ export class UnshownEntries {
     this.#others = queriesOf(sql, 'metadata_other', 'x.folder = @folder AND x.machine = @machine');
   }
 
-  /** Of the first `limit` entries after a name. `of`: the machine that wrote them; `isOwn`: this one. */
+  /** The unshown ones of the first `limit` entries after a name. `of`: the machine that wrote them; `isOwn`: this machine. */
   after(of: string, isOwn: boolean, shown: ShownFolder, name: string, limit: number): UnshownPage {
     const { last, unshown } = isOwn ? this.#own : this.#others;
     const next = last.get({ ...shown, machine: of, after: name, skipped: limit - 1 }) as string | undefined;
@@ -56,7 +56,7 @@ function queriesOf(sql: Sql, table: string, where: string): Queries {
       `SELECT x.name FROM ${table} AS x WHERE ${where} AND x.name > @after ORDER BY x.name LIMIT 1 OFFSET @skipped`,
     )
     .pluck();
-  // As `compareTimes`. What is NULL in it is not shown. Every text is less than a blob.
+  // Compares like `compareTimes`. A NULL in it means that the entry is not shown. In `coalesce`: every text is less than a blob.
   const isShown = `(x.id IS NULL OR x.id = i.remote_id) AND (r.wall, r.counter, r.machine) >= (x.wall, x.counter, @machine)`;
   const unshown = sql.prepare(
     `SELECT x.name, x.id, x.wall, x.counter FROM ${table} AS x
