@@ -5,8 +5,8 @@ import { FsError } from '../core/fs-error.js';
 import type { Namespace } from './namespace.js';
 
 /**
- * The object at a path from the directory `root`, for a person who has typed it: he may have made it elsewhere a moment ago, so a name
- * that is not known is looked for at the service, however fresh the listing is. ENOENT tells the whole path.
+ * The object at a path from the directory `root`, for a person who has typed the path. He may have made the object elsewhere a moment
+ * ago, so a name that is not in the listing is looked up at the service, however fresh the listing is. ENOENT names the whole path.
  */
 export async function atPath(core: Core, namespace: Namespace, root: Ino, path: string): Promise<Inode> {
   let at = root;
@@ -29,7 +29,7 @@ async function findAnew(core: Core, namespace: Namespace, directory: Ino, name: 
   };
   const known = await find();
   if (known !== undefined) return known;
-  // Out of reach: what is known is all there is.
+  // If the service cannot be reached, the known entries are all there are.
   await core.directories.refresh(directory).catch(() => undefined);
   return await find();
 }

@@ -1,12 +1,13 @@
-/** What is in a folder that was moved by being copied: see tree/copied-folders.ts. */
+/** The content of a folder that was moved by a copy: see tree/copied-folders.ts. */
 import { messageOf } from '../../base/errors.js';
 import { type Ino, remoteFileOf } from '../../tree/inode.js';
 import { noteMoved } from '../content/revisions.js';
 import type { Core } from '../core/core.js';
 
 /**
- * Lists a directory whose folder has got another id, and those below it that have rows, so that each row has the object that its own has
- * become: what is open goes on, and a removal reaches the right object. Where that fails, their next listings do it.
+ * For a directory whose folder has got another id: lists it, and the directories below it that have rows. Each row gets the copy of its
+ * object, so that open files go on and a removal reaches the right object. If a listing fails, the next listing of that directory does
+ * this.
  */
 export async function followCopy(core: Core, directory: Ino): Promise<void> {
   const { table, directories, files, log } = core;

@@ -42,11 +42,11 @@ export interface Copied {
   readonly spool: SpoolFile;
   readonly stored: RemoteFile;
   readonly crcs: readonly number[];
-  /** When the copying began, ms since the epoch: `from` was confirmed just before. */
+  /** When the copying began, steady time, ms: `from` was confirmed just before. */
   readonly begunAt: number;
 }
 
-/** Applies a rename, done at the provider, to the tables and to open files. `aside`: where readers find what was replaced. */
+/** Applies to the tables and to open files a rename that is done at the provider. `aside`: where readers find the replaced file. */
 export type ApplyMove = (source: Inode, moved: RemoteEntry, to: NewPlace, aside?: AsideFile) => Promise<void>;
 
 export class CopyRename {
@@ -86,7 +86,7 @@ export class CopyRename {
     await this.cacheCopied(copied);
   }
 
-  /** The object that was copied goes. Not where the copying took long, and another client has stored a newer version meanwhile. */
+  /** Removes the object that was copied. If the copying took long, a newer version that another client has stored meanwhile stays. */
   async removeOriginal({ from, stored, begunAt }: Copied): Promise<void> {
     const { clock, options } = this.#core;
     if (steadyTimeOf(clock).now() - begunAt < confirmedWithin(options.ttl)) await this.#disposal.dispose(from);
@@ -107,7 +107,7 @@ export class CopyRename {
     const spool = await this.#contents.materialize(state, caller?.signal);
     const { md5, crcs } = await spool.digest(BLOCK_BYTES, caller?.signal);
     await this.#intents.clearOrphansAt(place, caller?.signal);
-    // What programs wrote since is not what is stored there.
+    // The bytes of a dirty content are not the stored file's: their md5 says nothing about it.
     const original = asCopied(this.#core, from, state.dirty ? null : md5);
     noteCopy({ from: original, replaces: place.replaces ?? null, size: spool.size, md5 });
     await database.durable();
@@ -119,10 +119,7 @@ export class CopyRename {
     return { from: original, state, spool, stored, crcs, begunAt };
   }
 
-  /**
-   * The copied bytes are on this machine: keeps them in the cache, so that they need not be downloaded under the new
-   * name.
-   */
+  /** Moves the copied bytes into the cache, so that they need not be downloaded under the new name. */
   async cacheCopied({ state, spool, stored, crcs }: Copied): Promise<void> {
     const { table, journal } = this.#core;
     const isInUse =
@@ -137,8 +134,8 @@ export class CopyRename {
   }
 
   /**
-   * Finishes a rename that a crash or a lost answer interrupted, if the copy is under the new name. If it is not, nothing was done,
-   * and the file keeps its old name: false.
+   * Finishes a rename that a crash or a lost answer interrupted, if the copy is under the new name. False if it is not: nothing was done,
+   * and the file keeps its old name.
    */
   async finish({ copy, name }: BegunRename, source: Inode, directory: Inode, target?: Inode): Promise<boolean> {
     if (copy === undefined) return false;
@@ -159,7 +156,7 @@ export class CopyRename {
     return true;
   }
 
-  /** Did programs write to the entry with the new name meanwhile, or make another one? That is newer than the rename. */
+  /** Has a program written to the entry with the new name meanwhile, or made another one? Its change is newer than the rename. */
   #isReplaced(source: Inode, holder: RemoteFile, { directory, name, target }: NewPlace): boolean {
     const { table, files } = this.#core;
     const shown = table.child(directory.ino, name);
@@ -178,7 +175,7 @@ export class CopyRename {
     // The cached blocks of this revision may belong to the file that was replaced.
     if (stored.md5 === null) readers.cache.invalidate(revisionKey(stored), stored.size);
     if (state !== undefined && spool !== null && state.dirty) {
-      // A content that is still being written continues from the stored copy, and needs its old base no more.
+      // A dirty content continues from the stored copy, and no longer needs its old base.
       await this.#contents.fill(state, spool);
       const content = spool.state();
       await spool.sync();

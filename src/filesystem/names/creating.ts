@@ -10,7 +10,7 @@ import type { Namespace } from './namespace.js';
 
 export interface NewFile {
   readonly directory: Ino;
-  /** Null: O_TMPFILE. What such a file inherits is of its directory, and nothing stores it before link(2) gives it a name. */
+  /** Null: O_TMPFILE. Such a file inherits from its directory, and is not stored before link(2) gives it a name. */
   readonly name: string | null;
   /** Permission bits, before the umask. */
   readonly mode: number;
@@ -30,7 +30,7 @@ export async function createFile(
   const { table, files, clock, spool } = core;
   const now = fromMs(clock.now());
   const born = newObject(core, caller, mode, 'file', inodeOf(core, directory));
-  // One transaction for the inode and the journal's row: the file comes before both, and an empty one that no row names is garbage.
+  // The spool file comes first, then its inode and journal row in one transaction: an empty spool file that no row names is garbage.
   const made = name === null ? null : spool.createEmpty();
   let ino: Ino;
   try {
@@ -53,7 +53,7 @@ export async function createFile(
   state.spool = made?.file ?? null;
   state.spoolName = made?.name ?? '';
   try {
-    // An empty file is a content too: its close stores it.
+    // An empty file is stored too, by its close.
     await contents.createEmpty(state);
   } catch (error) {
     table.update(ino, { parent: null, localSize: null });

@@ -1,10 +1,10 @@
 /**
- * rename(2) of a small directory at a provider that cannot rename: all files below it are stored under the new path, then the
- * table changes in one transaction, then the files under the old path are removed.
+ * rename(2) of a small directory at a provider that cannot rename, in three steps: all files below it are stored under the new path; the
+ * table changes in one transaction; the files under the old path are removed.
  *
  * Invariant: each copy is in the journal before it is sent. Until the table has changed, a crash or an error undoes the copies
- * (`Copies.undo`); from then on, the old files are orphans that are removed sooner or later. An empty directory in the way goes with
- * the change of the table.
+ * (`Copies.undo`). Afterwards the old files are orphans, which are removed sooner or later. An empty directory in the way goes in the
+ * transaction that changes the table.
  */
 import pLimit from 'p-limit';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
@@ -26,19 +26,19 @@ import type { Copied, CopyRename, NewPlace } from './copy-rename.js';
 import type { Disposal } from './disposal.js';
 import { type Namespace, type NamespaceParts, remoteIdOf } from './namespace.js';
 
-/** A larger directory is EXDEV, and the program copies it itself: one call should not take minutes, or an hour's requests. */
+/** A larger directory gets EXDEV, and the program copies it itself: one call should not take minutes, or an hour's requests. */
 const MAX_FILES = 100;
 const MAX_BYTES = 64 * 1024 * 1024;
-/** Directories cost no request where a folder is implied, but each is listed. */
+/** A directory costs no request if folders are implied, but each is listed. */
 const MAX_DIRECTORIES = 1000;
 /** Files that are stored at once. */
 const PARALLEL_COPIES = 4;
-/** Programs may write new files below the directory meanwhile: so often their files are copied too. */
+/** Rounds of copying: each copies the files that programs have written below the directory during the one before. */
 const MAX_ROUNDS = 5;
 
-/** What is done so far, by inode. */
+/** The progress so far, by inode. */
 interface Progress {
-  /** The folder of the empty directory that is replaced: it is not removed again. */
+  /** The folder of the empty directory that is replaced. An undo leaves it. */
   readonly replaced: RemoteFolder | null;
   readonly folders: Map<Ino, RemoteFolder>;
   readonly copies: Map<Ino, JournaledCopy>;
@@ -49,7 +49,7 @@ interface Progress {
 }
 
 interface Tree {
-  /** The directory itself first, and each before those below it. */
+  /** The directory itself first, and each directory before those below it. */
   readonly directories: readonly Inode[];
   readonly files: readonly Inode[];
 }
@@ -78,26 +78,26 @@ export class DirectoryCopyRename {
     this.#byCopy = byCopy;
   }
 
-  /** EXDEV where the directory is too large; EBUSY where programs go on storing new files below it. */
+  /** EXDEV if the directory is too large; EBUSY if programs keep storing new files below it. */
   async carryOut(source: Inode, to: NewPlace, caller?: Caller): Promise<void> {
     const tree = await this.#treeBelow(source, caller);
     this.#requireBudget(source, tree);
     if (to.target !== undefined) await this.#namespace.requireEmpty(to.target, caller);
-    // The copies go into the folder of the directory in the way. So that directory is there until the table changes, or stays.
+    // The copies go into the folder of the directory in the way. So the name has a directory at every moment, also if the rename fails.
     const replaced = to.target === undefined ? null : remoteFolderOf(to.target);
     const done: Progress = { replaced, folders: new Map(), copies: new Map(), rows: new Set(), left: null };
     try {
       await this.#copyAll(source, tree, to, done, caller);
     } catch (error) {
       await this.#undo(done);
-      // A listing may have shown copies in it.
+      // A listing may have shown copies in the target.
       if (to.target !== undefined) this.#core.directories.expire(to.target.ino);
       throw error;
     }
     await this.#removeOld(source, done);
   }
 
-  /** All that is below a directory. EXDEV where that is too much. */
+  /** Everything below a directory. EXDEV if that is too much. */
   async #treeBelow(source: Inode, caller?: Caller): Promise<Tree> {
     const { table, directories: listings } = this.#core;
     const directories = [source];
@@ -208,7 +208,7 @@ export class DirectoryCopyRename {
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
-  /** Makes what was written to the files since durable, so that its journal rows can name the copies as their bases. */
+  /** Makes writes that came after the copies durable, so that the journal rows can name the copies as bases. */
   async #syncChanged(copies: readonly JournaledCopy[]): Promise<Map<Ino, SpoolState>> {
     const contents = new Map<Ino, SpoolState>();
     for (const { state } of copies) {
@@ -222,8 +222,8 @@ export class DirectoryCopyRename {
   }
 
   /**
-   * One transaction: the directory has its new name, and everything below it its new object. False: there is more to copy. ENOTEMPTY
-   * where something has come into the directory that is replaced.
+   * Gives the directory its new name, and everything below it its new object, in one transaction. False: there is more to copy. ENOTEMPTY
+   * if the directory to be replaced has got an entry.
    */
   #commit(
     source: Inode,
@@ -241,7 +241,7 @@ export class DirectoryCopyRename {
       for (const [ino, folder] of folders) {
         const { remote, overlay } = inodeOf(this.#core, ino);
         this.#dropDuplicate(folder, ino);
-        // At once: under its new name in its old folder it would take over the metadata of what has that name there.
+        // In the same update: under its new name in its old folder, it would take over the metadata of the entry with that name there.
         const place = ino === source.ino ? { parent: directory.ino, name } : {};
         table.update(ino, { ...place, remote: folder, overlay: withTimes(overlay, remote) });
       }
@@ -295,7 +295,7 @@ export class DirectoryCopyRename {
     return true;
   }
 
-  /** A listing may have shown the copies in the directory that is replaced. */
+  /** ENOTEMPTY if the directory to be replaced holds more than the copies, which a listing may have shown there. */
   #requireOnlyCopies(
     { ino, name }: Inode,
     folders: ReadonlyMap<Ino, RemoteFolder>,
@@ -310,7 +310,7 @@ export class DirectoryCopyRename {
     if (isFull) throw new FsError('ENOTEMPTY', `${name} is not empty`);
   }
 
-  /** A listing has shown the new object meanwhile. Its row goes: the object has another one. */
+  /** If a listing has shown the new object meanwhile, removes the row that it made: the object has another one. */
   #dropDuplicate(remote: RemoteFile | RemoteFolder, ino: Ino): void {
     const { table } = this.#core;
     const duplicate = table.byRemote(remote.kind, remote.id);
@@ -336,14 +336,14 @@ export class DirectoryCopyRename {
       await this.#copies.remove(row, stored, () => this.#disposal.dispose(stored));
       if (state.spool === spool) await this.#contents.discardUnchanged(state);
     }
-    // One whose answer was lost is looked for.
+    // Looks for copies that may be stored although their answers were lost.
     await this.#copies.undo(rows);
     const [top] = folders.values();
     if (top !== undefined) await this.#copies.removeMade(top, replaced !== null);
   }
 }
 
-/** What was not touched keeps its times, whatever the service says of the new object. */
+/** An object that programs have not touched keeps its times, whatever the service says of the new object. */
 function withTimes(overlay: Overlay, was: RemoteEntry | null): Overlay {
   const mtime = overlay.mtime ?? fromMs(was?.modified ?? 0);
   return { ...overlay, mtime, ctime: overlay.ctime ?? mtime };

@@ -1,5 +1,5 @@
 /**
- * Objects that lose their name: they go to the trash, or for ever, or step aside for the handles that still read them.
+ * Objects that lose their name: they go to the trash, are deleted for ever, or step aside for the handles that still read them.
  * Invariant: nothing here changes a row of the table.
  */
 import { steadyTimeOf } from '../../base/clock.js';
@@ -63,8 +63,8 @@ export class Disposal {
   }
 
   /**
-   * Moves a file aside if open handles still need it at the provider. Null: they do not, their bytes are fetched, or the file is
-   * gone already.
+   * Moves a file aside if open handles still need it at the provider. Null if they do not, if their bytes were fetched instead, or if the
+   * file is gone already.
    */
   async stepAside(state: FileState | undefined, remote: RemoteFile, caller?: Caller): Promise<AsideFile | null> {
     if (!this.#asideFiles.isNeeded(state)) return null;

@@ -1,7 +1,7 @@
 /**
- * RENAME_EXCHANGE of renameat2(2). Names that only this machine knows (of entries without an object at the provider, further names, files that are
- * not stored yet) are swapped in one transaction, without a request; others as `recovery/exchanges.ts` says. EINVAL where the provider
- * cannot move what would have to be moved.
+ * RENAME_EXCHANGE of renameat2(2). Names that only this machine knows are swapped in one transaction, without a request: names of entries
+ * without an object at the provider, further names, and names of files that are not stored yet. For others see `recovery/exchanges.ts`.
+ * EINVAL if the provider cannot move an object that would have to move.
  */
 import { type Inode, isFirstName, isSpecial } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
@@ -24,7 +24,7 @@ export class Exchanging {
     this.#parts = parts;
   }
 
-  /** ENOENT where either name is missing, EINVAL where one is to come into itself. */
+  /** ENOENT if either name is missing, EINVAL if a directory would come into itself. */
   async exchange(one: Place, other: Place, caller: Caller | undefined): Promise<void> {
     const { table } = this.#core;
     const { uploader, contents } = this.#parts;
@@ -34,7 +34,7 @@ export class Exchanging {
     const inos = [first.ino, second.ino];
     const suspended: FileState[] = [];
     const act = async (): Promise<void> => {
-      // An upload that is under way would go to the old name, and may make it the provider's.
+      // An upload under way would go to the old name, and may store a file there.
       await uploader.suspendAll(inos, suspended);
       const [a, b] = [table.child(one.parent, one.name), table.child(other.parent, other.name)];
       if (a?.ino !== first.ino || b?.ino !== second.ino) throw new FsError('ENOENT', 'a name was taken away');
@@ -74,7 +74,7 @@ export class Exchanging {
     return { ino, parent, name, remote, place: { parentId, name: remote?.name ?? name } };
   }
 
-  /** The object at the provider that has the name; null where the name is this machine's alone. EINVAL where it cannot be moved. */
+  /** The object at the provider that has the name. Null if only this machine knows the name. EINVAL if the object cannot be moved. */
   #movable(inode: Inode, { parent, name }: Place): ExchangedName['remote'] {
     const { remote } = inode;
     if (isSpecial(inode) || !isFirstName(inode, parent, name)) return null;

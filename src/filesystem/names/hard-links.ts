@@ -1,5 +1,5 @@
 /**
- * link(2): one more name of an inode, which is a row here. The object at the service keeps the first. A file of O_TMPFILE gets its
+ * link(2) gives an inode one more name, which is a row here. The object at the service keeps the first name. A file of O_TMPFILE gets its
  * first name.
  */
 import type { SpoolFile } from '../../spool/spool-file.js';
@@ -48,14 +48,14 @@ export class HardLinks {
       // From now on it is a new file like others: the next close stores it.
       unnamed.state.unlinked = false;
       unnamed.state.isUnnamed = false;
-      // An fsync(2) before had no name to keep the content for.
+      // An earlier fsync(2) had no name under which it could keep the content.
       await makeDurable(this.#core, unnamed.state, 'synced');
     };
     await this.#contents.withNameLocks([ino], link, caller.signal);
     return this.#namespace.attributes(inodeOf(this.#core, ino));
   }
 
-  /** A file of O_TMPFILE, which gets its first name; null where the inode has lost its last. */
+  /** A file of O_TMPFILE that gets its first name. Null if the inode has lost its last name. */
   #unnamed(ino: Ino): { readonly state: FileState; readonly spool: SpoolFile } | null {
     const state = this.#core.files.state(ino);
     return state?.isUnnamed === true && state.spool !== null ? { state, spool: state.spool } : null;

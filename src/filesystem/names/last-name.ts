@@ -1,4 +1,4 @@
-/** Before the last name that is known of an inode goes, names are looked for that other machines have given it (hard links). */
+/** Before the last known name of an inode goes: a search for names that other machines have given it (hard links). */
 import { isFirstName } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import { orAborted } from '../core/abortable.js';
@@ -6,8 +6,8 @@ import type { Core } from '../core/core.js';
 import type { FoundName } from '../metadata/unknown-names.js';
 
 /**
- * To be called before the inode's name lock is taken: it may wait for listings. Throws the provider's error where it cannot be known
- * whether there are more names: the object would go, and their content with it.
+ * Call this before the inode's name lock is taken, because it may wait for listings. Throws the provider's error if it cannot find out
+ * whether there are more names: otherwise the object would go, and their content with it.
  */
 export async function learnOtherNames(
   core: Core,

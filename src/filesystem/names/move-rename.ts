@@ -1,6 +1,6 @@
 /**
- * rename(2) at a provider that can move: one request; or, over a stored file, three, so that neither version is ever missing. The old
- * file steps aside, the new one takes its name, and the old one goes last.
+ * rename(2) at a provider that can move. It takes one request, or three over a stored file, so that neither version is ever missing: the
+ * old file steps aside, the new one takes its name, and the old one goes last.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
 import type { RemoteEntry, RemoteFile } from '../../providers/provider.js';
@@ -98,7 +98,7 @@ export class MoveRename {
       const moved = await provider.move(remote, { parentId, name }, { deadline: caller?.deadline });
       await this.#applyMove(source, moved, to, aside);
     } catch (error) {
-      // Where the service has done it all, and this disk is full, that finishes it.
+      // If the service has done both moves and only this disk is full, this finishes the rename.
       await this.#undo(intent, source, directory, error, caller);
       throw error;
     }
@@ -122,7 +122,7 @@ export class MoveRename {
     caller: Caller | undefined,
   ): Promise<void> {
     for (const ino of [source.parent, directory.ino]) if (ino !== null) this.#core.directories.expire(ino);
-    // The caller's time is over and the provider is unavailable: undoing waits for the background.
+    // The caller's time is over and the provider is unavailable: the undo runs later, in the background.
     if (isUnavailable(error) && isPastDeadline(this.#core, caller)) this.#intents.retryLater(intent);
     else await this.#intents.undo(intent);
   }

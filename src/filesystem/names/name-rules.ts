@@ -1,4 +1,4 @@
-/** Which names there may be. */
+/** The names that an entry may have. */
 import { nameBytes } from '../../base/raw-names.js';
 import { hiddenFolderName } from '../../metadata/hidden-folder.js';
 import type { Inode } from '../../tree/inode.js';
@@ -14,8 +14,8 @@ export function requireNameFits(core: Core, name: string): void {
 }
 
 /**
- * EPERM for the name in the account's root under which the account keeps its metadata: no mount shows it. Not EEXIST: programs then look
- * at what is there, and find nothing.
+ * EPERM for the name in the account's root under which the account keeps its metadata: no mount shows that folder. After EEXIST, programs
+ * would look at the entry and find nothing.
  */
 export function requireNotReserved(directory: Inode, name: string): void {
   if (name === hiddenFolderName && directory.remote?.kind === 'folder' && directory.remote.parentId === null)

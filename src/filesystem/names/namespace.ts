@@ -37,7 +37,7 @@ export interface NamespaceParts {
 }
 
 export class Namespace {
-  /** Gives an inode the first of its further names in place of the name that goes (`Renaming.toNextName`). */
+  /** Gives an inode one of its further names in place of the name that goes (`Renaming.toNextName`). */
   toNextName: (inode: Inode, caller?: Caller) => Promise<boolean> = () => Promise.resolve(false);
   readonly #core: Core;
   readonly #contents: Contents;
@@ -70,7 +70,7 @@ export class Namespace {
   attributes(inode: Inode): Attributes {
     const { files, options, table } = this.#core;
     if (inode.kind === 'directory') {
-      // Never a request for the count: a directory that was not listed has a link count of 1.
+      // The count never costs a request: a directory that was not listed has a link count of 1.
       const subdirectories = inode.listedAt === null ? null : table.subdirectoriesOf(inode.ino);
       return attributesOf(inode, options, undefined, subdirectories);
     }
@@ -181,7 +181,7 @@ export class Namespace {
     this.touchDirectory(parent);
   }
 
-  /** The object and the content have another name: only a row here goes. */
+  /** Removes a further name, which is only a row here: the object and the content keep the first name. */
   #removeFurtherName(parent: Ino, name: string): void {
     const { table } = this.#core;
     table.transaction(() => {
@@ -198,7 +198,7 @@ export class Namespace {
       if (!this.#asideFiles.isNeeded(state)) await this.#disposal.fetchForReaders(state, caller);
       await this.#contents.whileRemoving(state, () => this.#unlink(inode, state, caller));
     } finally {
-      // Where it keeps its name after all.
+      // The file may have kept its name: then its upload may go on.
       if (isSuspended) this.#uploader.released(state);
     }
   }
@@ -240,9 +240,8 @@ export class Namespace {
   }
 
   /**
-   * Removes a directory that is empty at the provider too. If the listing is fresh, it goes to the trash in one
-   * request: the answer says whether it held anything, and if so it is restored. Before a permanent removal it is
-   * always listed.
+   * Removes a directory that is empty at the provider too. If the listing is fresh, one request moves the folder to the trash. The answer
+   * says whether the folder held anything, and if so the folder is restored. Before a permanent removal the folder is always listed.
    */
   async removeEmpty(inode: Inode, caller: Caller | undefined): Promise<void> {
     const { table, directories, provider } = this.#core;
@@ -262,11 +261,11 @@ export class Namespace {
     table.update(ino, { parent: null, remote: null });
   }
 
-  /** ENOTEMPTY where a directory holds something, also at the provider. */
+  /** ENOTEMPTY if the directory holds something, here or at the provider. */
   async requireEmpty({ ino, remote, name }: Inode, caller: Caller | undefined): Promise<void> {
     const { table, directories, provider, options } = this.#core;
     const goesToTrash = options.disposal === 'trash' && provider.capabilities.trash;
-    // An answer without counts cannot tell afterwards what was in it.
+    // Without counts, the answer to the removal cannot tell whether the folder was empty.
     const isCounted = remote?.kind === 'folder' && remote.fileCount !== null && remote.folderCount !== null;
     if (remote !== null && (!goesToTrash || !isCounted || !directories.isFresh(ino)))
       await directories.refresh(ino, 'foreground', caller?.signal);
@@ -312,7 +311,7 @@ export class Namespace {
   }
 }
 
-/** The provider's id of a directory; ENOENT if it is not there (any more). */
+/** The provider's id of a directory. ENOENT if the directory is not, or no longer, at the provider. */
 export function remoteIdOf(directory: Inode): string {
   if (directory.remote === null) throw new FsError('ENOENT', `${directory.name} is not at the provider`);
   return directory.remote.id;

@@ -1,13 +1,13 @@
 /**
- * Files that lose their name while programs have them open and whose content is not all on this machine. They are moved
- * aside at the provider (NFS: silly rename), where reads continue by ranges, and are disposed of after the last close.
- * So a removal never waits for a transfer.
+ * Files that lose their name while programs have them open, and before all their content is on this machine. They are moved aside at the
+ * provider (NFS: silly rename). Reads continue there by ranges, and the last close disposes of the file. So a removal never waits for a
+ * transfer.
  *
- * They are moved to the account's root: any other folder may be removed meanwhile, and they with it.
+ * They are moved to the account's root, because any other folder may be removed meanwhile, with the files in it.
  *
- * A provider that cannot move files hides them instead, where they lie. An upload of the same name would overwrite such a file, so
- * `vacate` fetches its content for the open handles before that, and the file is removed. If the upload is to become the new
- * version of the file (rename over it), it is neither hidden nor removed.
+ * A provider that cannot move files hides them where they lie. An upload of the same name would overwrite such a file. So `vacate` first
+ * fetches its content for the open handles, and the file is removed. If the upload will become the new version of the file (rename over
+ * it), the file is neither hidden nor removed.
  */
 import { randomBytes } from 'node:crypto';
 import { codeOf, messageOf } from '../../base/errors.js';
@@ -29,7 +29,7 @@ import { LONGEST_NAME } from '../recovery/retained-versions.js';
 import { isUndeletable } from '../uploads/orphans.js';
 import { requireBudgetToFetch } from '../uploads/request-budget.js';
 
-/** Errors by which the account refuses the move aside: another try changes nothing. */
+/** Errors by which the account refuses the move aside: a retry changes nothing. */
 const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'exists',
   'permission',
@@ -48,7 +48,7 @@ export class AsideFiles {
   readonly #intents: Intents;
   readonly #folder: string;
   readonly #disposals = new Set<Promise<void>>();
-  /** Whose file did not move. */
+  /** The states whose files stay where they are. */
   readonly #unmoved = new Set<FileState>();
   #isClosed = false;
 
@@ -73,8 +73,8 @@ export class AsideFiles {
   }
 
   /**
-   * Moves the file aside. If the process dies before `commit`, or this fails, it gets its name back. Null: the account
-   * refuses the move. Throws `not-found` if the file is gone.
+   * Moves the file aside. If this fails, or the process dies before `commit`, the file gets its name back. Null: the account refuses the
+   * move. Throws `not-found` if the file is gone.
    */
   async stepAside(file: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
     if (this.#core.provider.hide !== undefined) return { file, goesAfterwards: true, row: null };
@@ -84,8 +84,8 @@ export class AsideFiles {
   }
 
   /**
-   * Copies the file aside for its readers: the file keeps its name, and its content will be replaced. A provider that cannot
-   * copy lets them read the file itself until that upload.
+   * Copies the file aside for its readers: the file keeps its name, and its content will be replaced. At a provider that hides files,
+   * readers use the file itself until that upload. Null: the provider cannot copy, or refuses.
    */
   async copyAside(file: RemoteFile, caller: Caller | undefined): Promise<AsideFile | null> {
     if (this.#core.provider.hide !== undefined) return { file, goesAfterwards: false, row: null };
@@ -127,7 +127,7 @@ export class AsideFiles {
         return null;
       }
       if (codeOf(error) === 'not-found') this.#intents.end(intent);
-      // The caller has gone, or its time is over and the provider is unavailable: undoing waits for the background.
+      // The caller has gone, or its time is over and the provider is unavailable: the undo runs later, in the background.
       else if (codeOf(error) === 'aborted' || (isUnavailable(error) && isPastDeadline(this.#core, caller)))
         this.#intents.retryLater(intent);
       else await this.#intents.undo(intent);
@@ -141,10 +141,7 @@ export class AsideFiles {
     return refusals.has(codeOf(error) ?? '');
   }
 
-  /**
-   * The removal of the name is final: from now on the file is to be disposed of. Run in the transaction that removes
-   * the name.
-   */
+  /** The removal of the name is final: from now on the file must be disposed of. Call this in the transaction that removes the name. */
   commit(aside: AsideFile): void {
     if (isMoved(aside)) this.#intents.markAside(aside.intent, aside.file);
     else if (aside.goesAfterwards) aside.row = this.#intents.markHidden(aside.file);
@@ -163,8 +160,8 @@ export class AsideFiles {
   }
 
   /**
-   * The file that was to become this object's new version is removed. True: programs still read the old content, so the object
-   * is hidden instead, and removed after their last close.
+   * Called when the file that would have become this object's new version is removed. True: programs still read the old content, so the
+   * object is hidden instead, and removed after their last close.
    */
   leaveToReaders({ id }: RemoteFile): boolean {
     for (const { aside } of this.#unmoved) {
@@ -177,8 +174,8 @@ export class AsideFiles {
   }
 
   /**
-   * Run before something is stored where a hidden file lies: fetches the content for its open handles, and hands the file to the
-   * orphans if it is to be removed. Throws if the content cannot be fetched now, but not if it is lost: then nobody can read it.
+   * Call this before something is stored where a hidden file lies. It fetches the content for the open handles, and hands the file to the
+   * orphans if it must be removed. Throws if the content cannot be fetched now, but not if the content is lost: then nobody can read it.
    */
   async vacate(target: UploadTarget, signal?: AbortSignal): Promise<void> {
     for (const state of [...this.#unmoved]) {
@@ -235,14 +232,14 @@ export class AsideFiles {
     }
   }
 
-  /** No request goes to the provider any more. */
+  /** From now on, no request goes to the provider. */
   close(): void {
     this.#isClosed = true;
   }
 
   /**
-   * The kernel has no references any more: disposes of all files without an open handle. Resolves when they are gone,
-   * or cannot go now.
+   * Called when the kernel no longer holds references: disposes of all files without an open handle. Resolves when they are gone, or
+   * cannot go now.
    */
   async disposeUnopened(): Promise<void> {
     for (const state of this.#core.files.states()) if (state.handles.size === 0) this.release(state);
@@ -259,14 +256,14 @@ function isAt({ id, parentId, name }: RemoteFile, target: UploadTarget): boolean
   return target.replaces?.id === id || (target.parentId === parentId && mayBecome(target.name, name));
 }
 
-/** Another client has removed or changed what was to be fetched: nobody can read it any more. */
+/** Has another client removed or changed the file that had to be fetched? Nobody can read the old content any longer. */
 function isLost(error: unknown): boolean {
   return codeOf(error) === 'not-found' || codeOf(error) === 'revision-changed';
 }
 
 /**
- * Can open handles still need more bytes from the provider than one request brings? (A small content is fetched instead:
- * then the provider's answer to the removal itself is the result of the call.)
+ * Can open handles still need more bytes from the provider than one request brings? A small content is fetched instead: then the
+ * provider's answer to the removal itself is the result of the call.
  */
 export function needsProvider({ readers }: Pick<Core, 'readers'>, { handles, spool }: FileState): boolean {
   for (const { pinned, isOnOldRevision } of handles) {

@@ -1,8 +1,8 @@
 /**
  * rename(2): the same provider object and inode number under another name.
  *
- * The requests for it are in move-rename.ts and copy-rename.ts; entries without an object at the provider need none. An intent in the state database lets the next mount finish or undo a rename that a crash
- * interrupted.
+ * move-rename.ts and copy-rename.ts send the requests; an entry without an object at the provider needs none. An intent in the state
+ * database lets the next mount finish or undo a rename that a crash interrupted.
  */
 import { codeOf } from '../../base/errors.js';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
@@ -101,7 +101,7 @@ export class Renaming {
     this.#uploader.namesChanged();
   }
 
-  /** False: the names have changed their meaning while this call waited for their locks. */
+  /** False: the names got other entries while this call waited for the locks. */
   async #tryRename(
     parent: Ino,
     name: string,
@@ -126,14 +126,14 @@ export class Renaming {
     const isRow = isSpecial(source) || !isFirstName(source, parent, name);
     const suspended: FileState[] = [];
     const act = async (): Promise<boolean> => {
-      // The uploads of both files would go to a name that is about to change. A further name is no upload's.
+      // The uploads of both files would go to names that are about to change. No upload uses a further name.
       await this.#uploader.suspendAll(isRow ? inos.slice(1) : inos, suspended);
       const now = table.child(parent, name);
       const inTheWay = table.child(newParent, newName);
       if (now?.ino !== source.ino || inTheWay?.ino !== target?.ino) return false;
       if (isRow !== (isSpecial(now) || !isFirstName(now, parent, name))) return false;
       const isLast = inTheWay?.furtherNames === 0 || inTheWay === undefined;
-      // Of an entry with other names, this one goes, or gets out of the way: nothing else of it is replaced.
+      // If the entry in the way has other names, it only loses this name or vacates it: its content is not replaced.
       const replaced = isLast ? inTheWay : undefined;
       const to = (): NewPlace => ({ directory: directoryOf(this.#core, newParent), name: newName, target: replaced });
       const rename = (): Promise<void> =>
@@ -149,7 +149,7 @@ export class Renaming {
       if (replaced?.kind !== 'file') await carryOut();
       else {
         const state = this.#core.files.ensureState(replaced.ino);
-        // Such a rename stores the source anew, and at once overwrites what the readers of the target need.
+        // Such a rename stores the source again, under the new name, and so overwrites the content that readers of the target need.
         const isOverwritten = !isRow && now.remote !== null && !this.#core.provider.capabilities.moveFile;
         if (isOverwritten || !this.#asideFiles.isNeeded(state)) await this.#disposal.fetchForReaders(state, caller);
         await this.#contents.whileRemoving(state, carryOut);
@@ -164,8 +164,8 @@ export class Renaming {
   }
 
   /**
-   * The inode in the way has other names: the next of them becomes its first, then `rename` takes the free name. If the process dies in
-   * between, the next mount goes on (`finish`), or the name would mean nothing.
+   * The inode in the way has other names: one of them becomes its first, then `rename` takes the free name. If the process dies in
+   * between, the next mount goes on (`finish`): otherwise the name would mean nothing.
    */
   #vacating(
     inTheWay: Inode,
@@ -186,8 +186,9 @@ export class Renaming {
   }
 
   /**
-   * The first name of an inode goes, and it has others: the newest of them, in the same directory if there is one there, becomes its first, and
-   * its object at the provider gets that name. False where none of them can be reached. The caller holds the inode's name lock.
+   * The first name of an inode goes, and the inode has others. The newest of them becomes its first, preferably one in the same
+   * directory, and the object at the provider gets that name. False if none of them can be reached. The caller holds the inode's name
+   * lock.
    */
   async toNextName({ ino }: Inode, caller?: Caller): Promise<boolean> {
     const { files } = this.#core;
@@ -215,8 +216,8 @@ export class Renaming {
   }
 
   /**
-   * The newest name, for that is likely to go last: `rm -r` removes names in the order of a listing, and backups the oldest snapshot.
-   * So the object takes another name once, not with each name that goes.
+   * The newest name, because it is likely to go last: `rm -r` removes names in the order of a listing, and backups remove the oldest
+   * snapshot first. So the object changes its name once, not with each name that goes.
    */
   #nextName(ino: Ino, directory: Ino): FurtherName | undefined {
     const { further } = this.#core.table;
@@ -238,7 +239,7 @@ export class Renaming {
     const { parent, name } = source;
     if (isEntryOnly(source.remote) && parent !== null)
       return this.#byRow.carryOut(source, { parent, name }, to, caller);
-    // The service has the new name for it already, and a program the old one: only what is shown here changes.
+    // The service already has the new name, and this machine shows the old one: only the shown name changes.
     const isKeptAsThat = source.remote.parentId === to.directory.remote?.id && source.remote.name === to.name;
     if (isKeptAsThat && target === undefined && parent !== null)
       return this.#byRow.carryOut(source, { parent, name }, to, caller);
@@ -260,8 +261,8 @@ export class Renaming {
   }
 
   /**
-   * Settles a rename that a crash interrupted: applies it here if the provider has done it, finishes it if the
-   * provider has done a part, or undoes it if a file has the name that was to be replaced. False: nothing of it was done.
+   * Settles a rename that a crash interrupted. Applies it here if the provider has done it. If the provider has done a part, finishes it,
+   * or undoes it if the file that was to be replaced is still stored. False: nothing of it was done.
    */
   async finish(begun: BegunRename): Promise<boolean> {
     const { source: ino, target, parent, name, vacatedFor: vacated } = begun;
@@ -313,10 +314,7 @@ export class Renaming {
     return true;
   }
 
-  /**
-   * Some providers give a moved file a new id, and the answer with it may be lost: finds the file by its name and
-   * bytes.
-   */
+  /** Finds a moved file by its name and bytes: some providers give it a new id, and the answer with the id may be lost. */
   async #findByContent(source: Inode, directory: Inode, name: string, target?: Inode): Promise<RemoteEntry | null> {
     const was = remoteFileOf(source);
     const folder = remoteFolderOf(directory);

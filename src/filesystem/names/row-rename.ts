@@ -1,6 +1,6 @@
 /**
- * rename(2) of a name that is no object's at the provider: of an entry without one, of an empty file that is an entry of the metadata
- * alone, or a further name of a file. One transaction, and no request but for what it replaces.
+ * rename(2) of a name without an object of its own at the provider: the name of an entry that has none, the name of an empty file that is
+ * only an entry of the metadata, or a further name of a file. It takes one transaction; only a replaced object costs requests.
  */
 import { isEntryOnly } from '../../metadata/held/entry-only.js';
 import type { RemoteFile } from '../../providers/provider.js';
@@ -34,7 +34,7 @@ export class RowRename {
   }
 
   /**
-   * If a stored file is replaced, its object goes last, and the transaction has its removal in it: whenever the process dies, the name
+   * If a stored file is replaced, its object goes last, and the transaction records its removal: whenever the process dies, the name
    * means one of the two.
    */
   async carryOut(source: Inode, from: Place, to: NewPlace, caller: Caller | undefined): Promise<void> {
@@ -75,7 +75,7 @@ export class RowRename {
   }
 }
 
-/** An empty file that is an entry alone, as it is in its new place. Undefined: it is none, or the name is a further one. */
+/** An empty file that is only an entry, in its new place. Undefined if the source is no such file, or `from` is a further name. */
 function entryAt(source: Inode, from: Place, { directory, name }: NewPlace): RemoteFile | undefined {
   const remote = remoteFileOf(source);
   if (remote === null || !isEntryOnly(remote) || !isFirstName(source, from.parent, from.name)) return undefined;
@@ -83,8 +83,8 @@ function entryAt(source: Inode, from: Place, { directory, name }: NewPlace): Rem
 }
 
 /**
- * Gives a name to its new place, within a transaction, and to the row the object that it has then: at once, because under its old name in
- * its new folder it would take over the metadata of what has that name there.
+ * Moves a name to its new place, within a transaction, and gives the row its new object in the same update. Under its old name in its new
+ * folder, the row would take over the metadata of the entry with that name there.
  */
 export function placeRow(
   core: Core,
@@ -102,13 +102,13 @@ export function placeRow(
   touchStatus(core, source.ino);
 }
 
-/** An inode gets a place that may be the further name of another one: that has a name less. */
+/** If the new place of an inode is a further name of another one, the other one loses that name. */
 export function takeOver(core: Core, ino: Ino, parent: Ino, name: string): void {
   const found = core.table.further.find(parent, name);
   if (found !== undefined && found.ino !== ino) touchStatus(core, core.table.removeName(found).ino);
 }
 
-/** The replaced file loses its last name and its journal row in one transaction: none of its content may be stored later. */
+/** The replaced file loses its last name and its journal row in one transaction, so that none of its content is stored later. */
 export function dropName(core: Core, { ino }: Inode): void {
   core.table.update(ino, unlinkedRow(core, ino));
   core.journal.remove(ino);

@@ -14,7 +14,7 @@ import type { Exclusion } from '../uploads/exclusion.js';
 import type { Disposal } from './disposal.js';
 import type { Namespace, NamespaceParts } from './namespace.js';
 
-/** Makes the caller read and write the bytes itself. */
+/** Tells the caller to read and write the bytes itself. */
 const byBytes = new FsError('ENOTSUP', 'only whole stored files are copied by the provider, to new files');
 
 export interface CopyRange {
@@ -92,12 +92,11 @@ export class Copying {
       this.#core.log.info({ code: codeOf(error) }, `${name} is copied by its bytes: ${messageOf(error)}`);
       throw byBytes;
     }
-    // The answer describes the original, so we do not know the copy; storing the bytes will meet it under its name.
+    // The answer describes the original, so the copy is unknown. The upload of the bytes finds the copy under its name.
     if (copy.id === original.id) throw byBytes;
     const isRight = copy.size === original.size && copy.md5 === original.md5;
     if (isRight && isNew(state) && state.generation === generation) return this.#adopt(state, copy);
-    // The provider copied another client's change, or a program has written meanwhile. The program must get stored what
-    // it sees.
+    // The provider copied another client's change, or a program has written meanwhile. The stored file must be what the program sees.
     this.#core.log.info(
       { ino: state.ino },
       `the provider's copy of ${pathOf(this.#core, source.state.ino)} is not wanted`,
@@ -133,7 +132,7 @@ export class Copying {
   }
 }
 
-/** The revision that the range covers completely; null if it is only a part, or the content differs from the provider's. */
+/** The revision, if the range covers all of it. Null if the range is only a part, or the content differs from the provider's. */
 function originalOf(
   { state, pinned, isOnOldRevision }: Handle,
   { fromOffset, toOffset, length }: CopyRange,
