@@ -110,8 +110,8 @@ export class Delivery {
   }
 
   /**
-   * If one of our own attempts has stored a file under the name, that file becomes the remote side of the inode. Where it is a second one
-   * beside the version that it was to replace, it goes: that version is still the base, and the content is still here.
+   * If one of our own attempts has stored a file under the name, that file becomes the remote side of the inode. If it lies beside the
+   * version that it should have replaced, it is removed instead: that version is still the base, and the content is still here.
    */
   async adoptStoredAttempt(inode: Inode, state: FileState): Promise<void> {
     if (await this.#removeRepeats(inode.ino, state)) return;
@@ -130,7 +130,10 @@ export class Delivery {
     directories.changes.note('file', holder.id);
   }
 
-  /** Removes what our attempts have stored beside the remote file of an inode, under the same name. False: that file is not there. */
+  /**
+   * Removes files that our attempts have stored beside the remote file of an inode, under the same name. False: the remote file is not
+   * there.
+   */
   async #removeRepeats(
     ino: Ino,
     { attempts }: FileState,
@@ -154,9 +157,9 @@ export class Delivery {
   }
 
   /**
-   * The name belongs to a file that is not our base. It may still be ours: an upload whose answer was lost. Otherwise
-   * our content is stored beside it under a conflict name. With `isOtherName` the service only takes our name for another one: then ours
-   * has another name there, and keeps its own here.
+   * The name belongs to a file that is not our base. The file may still be ours, from an upload whose answer was lost. Otherwise our
+   * content is stored beside it under a conflict name. With `isOtherName` the service only takes our name for another one: then our file
+   * gets another name there, and keeps its own here.
    */
   async #storeBeside(
     holder: RemoteFile | null,
@@ -168,7 +171,7 @@ export class Delivery {
     if (holder !== null) {
       const { md5 } = await content.digest();
       const { attempts } = content.state;
-      // The size differs and no attempt of ours can be there: no need to read its bytes.
+      // If the size differs and no attempt of ours can be there, its bytes need not be read.
       const isOther = holder.size !== content.spool.size && attempts.size === 0;
       const held = isOther ? null : await storedMd5(this.#core.provider, holder, content.signal);
       if (held === md5) {
@@ -189,7 +192,7 @@ export class Delivery {
     return { remote, isConflict: !isOtherName };
   }
 
-  /** Replaces the current version where it is, whatever its name here. */
+  /** Replaces the current version under its name at the provider, whatever its name here. */
   async #replace(current: RemoteFile, content: Content): Promise<Delivered> {
     const { parentId, name } = current;
     return delivered(await this.#send({ parentId, name, replaces: current }, content));
@@ -199,18 +202,18 @@ export class Delivery {
     const { provider, journal, files } = this.#core;
     await this.#orphans.clear(target, signal);
     const attempt = await digest();
-    // The last one is of this very content.
+    // The attempts are in order: the last one is of this very content.
     const isFirst = !state.attempts.delete(attempt.md5);
     state.attempts.add(attempt.md5);
     let isNoted = false;
-    /** May a part of it have reached the service? Null: no request was to bring one. */
+    /** May a part of the content have reached the service? Null: no request carried content. */
     let mayBeThere: boolean | null = null;
     // The row of a file that was unlinked meanwhile is gone, and must not come back.
     const noteSending = (checkpoint?: UploadCheckpoint): void => {
       isNoted = true;
       if (!state.unlinked) journal.sending(state.ino, state.attempts, checkpoint);
     };
-    // One entry in the journal for both, where the provider has a checkpoint before it asks for the first byte.
+    // One journal write for both, if the provider has a checkpoint before it asks for the first byte.
     const source = {
       ...beforeFirstRead(spool.source(digest), () => {
         if (!isNoted) noteSending();
@@ -225,7 +228,7 @@ export class Delivery {
       waitBudget,
       resume: journal.get(state.ino)?.checkpoint ?? undefined,
       onProgress: (sent) => {
-        // It goes back where a part is sent again.
+        // `sent` goes back when a part is sent again.
         files.sentBytes += Math.max(0, sent - state.sent);
         state.sent = sent;
       },
@@ -237,7 +240,7 @@ export class Delivery {
     try {
       return await uploading;
     } catch (error) {
-      // Nothing of it has left this machine: then nobody need ask the service for it when the name changes.
+      // Nothing of this content has left this machine, so a change of the name need not ask the service for it.
       if (isFirst && (!isNoted || mayBeThere === false)) {
         state.attempts.delete(attempt.md5);
         if (isNoted && !state.unlinked)
@@ -255,8 +258,8 @@ export class Delivery {
   }
 
   /**
-   * The remote file that is about to be replaced, as it is now; null if there is none (any more). If another client
-   * renamed or moved it, the inode follows. `isDoubtful`: what is known of it has just turned out to be outdated.
+   * The remote file to be replaced, as it is now; null if there is none, or no longer. If another client renamed or moved it, the inode
+   * follows. `isDoubtful`: the known state of the file has just turned out to be outdated.
    */
   async #current(
     inode: Inode,
@@ -268,7 +271,7 @@ export class Delivery {
     if (known === null) return null;
     const age = clock.now() - (inode.confirmedAt ?? Number.NEGATIVE_INFINITY);
     const within = confirmedWithin(this.#core.options.ttl);
-    // Not where the clock was set back since: then the moment says nothing.
+    // A negative age says nothing: the clock was set back since.
     const isConfirmed =
       (age >= 0 && age < within) || (inode.parent !== null && directories.isFresh(inode.parent, within));
     // After an upload with an unknown result the known revision may be outdated. A file that its folder no longer lists
@@ -292,8 +295,8 @@ export class Delivery {
   }
 
   /**
-   * The current place of a base that its folder does not list any more: another client may have moved it, and the
-   * listing of another folder may have shown it there. Null if it was already written there: that is another version.
+   * The current place of a base that its folder no longer lists. Another client may have moved it, and the listing of another folder may
+   * have shown it there. Null if a program has already written to it there: that is another version.
    */
   #movedBase(base: RemoteFile | null): RemoteFile | null {
     if (base === null) return null;
@@ -302,7 +305,7 @@ export class Delivery {
     return duplicate.localSize === null ? remoteFileOf(duplicate) : null;
   }
 
-  /** Who has a name that the provider calls taken; undefined if nobody is listed with it. */
+  /** The holder of a name that the provider calls taken; undefined if no listed entry has the name. */
   async #holderOf(
     parent: Inode,
     name: string,

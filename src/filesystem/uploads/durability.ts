@@ -37,12 +37,12 @@ export async function makeDurable(core: Core, state: FileState, until: 'synced' 
   state.durableGeneration = Math.max(state.durableGeneration, generation);
 }
 
-/** Makes a handle's content safe with `act`. EIO also where the disk has failed to store it for another handle, once. */
+/** Makes a handle's content safe with `act`. EIO, once, also if the disk has failed to store the content for another handle. */
 export async function withLosses(handle: Handle, act: () => Promise<void>): Promise<void> {
   try {
     await act();
   } catch (error) {
-    // It hears of it now.
+    // This error tells the program of the loss.
     handle.hearsOfLoss();
     throw error;
   }

@@ -1,12 +1,12 @@
 /**
- * Which contents stay on this machine (`--exclude`): those whose name, or the name of a directory above them within the mount, matches a
- * pattern. The name decides at the moment in which an upload would begin.
+ * Decides which contents stay on this machine (`--exclude`): a pattern matches the file's name, or the name of a directory above it
+ * within the mount. The name at the moment when an upload would begin counts.
  */
 import picomatch from 'picomatch';
 import type { Ino } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 
-/** Only `*`, `?` and `[…]` mean more than themselves, as in a shell. A leading dot is a letter like others. */
+/** As in a shell, only `*`, `?` and `[…]` are special. A leading dot is a letter like others. */
 const asInShell = { dot: true, nobrace: true, noextglob: true, nonegate: true };
 
 export class Exclusion {
@@ -16,7 +16,7 @@ export class Exclusion {
   /** Files that `hold` has held back. */
   readonly #held = new Set<Ino>();
 
-  /** `root`: the mounted directory, whose own name does not count. */
+  /** `root`: the mounted directory. Its own name does not count. */
   constructor(table: Pick<InodeTable, 'upwards'>, root: Ino, patterns: readonly string[]) {
     this.#table = table;
     this.#root = root;
@@ -27,14 +27,14 @@ export class Exclusion {
     this.#matchers = patterns.map((pattern) => picomatch(pattern, asInShell));
   }
 
-  /** Answers whether the content stays here, and then remembers the file for `freed`. */
+  /** Does the content stay here? If so, remembers the file for `freed`. */
   hold(ino: Ino): boolean {
     const isExcluded = this.has(ino);
     if (isExcluded) this.#held.add(ino);
     return isExcluded;
   }
 
-  /** The files that were held back and are excluded no more. Forgets them. */
+  /** The files that were held back and are no longer excluded. Forgets them. */
   freed(): Ino[] {
     const inos = [...this.#held].filter((ino) => !this.has(ino));
     for (const ino of inos) this.#held.delete(ino);

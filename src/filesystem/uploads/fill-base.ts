@@ -7,8 +7,8 @@ import { writeRow } from './journal-row.js';
 import { requireBudgetToStore } from './request-budget.js';
 
 /**
- * Fetches the bytes that are still the base's, and makes them durable: once the upload is under way, the provider may have
- * replaced the base with our content, and cannot serve those bytes again.
+ * Fetches the bytes that still come from the base, and makes them durable: during the upload the provider may replace the base with our
+ * content, and then it cannot serve those bytes again.
  */
 export async function fillBase(
   core: Core,

@@ -1,4 +1,4 @@
-/** Which object has a name at the service, where that may keep names otherwise than it was asked. */
+/** The object that has a name at a service that may store another name than it was given. */
 import { mayBecome } from '../../providers/names.js';
 import type { RemoteEntry } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
@@ -9,11 +9,11 @@ import type { Core } from '../core/core.js';
 export interface NameHolder {
   /** Null: the object is another one of this mount, under another name here. */
   readonly entry: RemoteEntry | null;
-  /** The service takes two names for one: whoever has the name has another one here, or at the service. */
+  /** The service takes two names for one: the object with the name has another one here, or at the service. */
   readonly isOtherName: boolean;
 }
 
-/** The holder of the name that inode `ino` is to have, among the entries of its folder. Undefined: nobody has it. */
+/** The object that has the name which inode `ino` must get, among the entries of its folder. Undefined: no entry has the name. */
 export function nameHolder(
   core: Core,
   ino: Ino,
@@ -27,13 +27,13 @@ export function nameHolder(
   }
   const alike = entries.filter((entry) => mayBecome(name, entry.name));
   if (alike.length === 0) return undefined;
-  // One that nobody here knows may be what an upload has stored whose answer was lost.
+  // An entry that no inode here has may come from an upload whose answer was lost.
   return { entry: alike.find((entry) => !isKnown(core, ino, entry)) ?? null, isOtherName: true };
 }
 
 /**
- * Did a program give the object another name than the service has? Not where it only has a mark, because its name is taken here: then it
- * may be what an upload has stored whose answer was lost.
+ * Did a program give the object another name than the service has? A mark does not count, which a name gets when it is taken here: such
+ * an object may come from an upload whose answer was lost.
  */
 function isShownOtherwise({ table }: Core, ino: Ino, entry: RemoteEntry): boolean {
   const row = table.byRemote(entry.kind, entry.id);

@@ -26,12 +26,15 @@ interface Orphan {
   readonly file: CopiedFile;
   /** The provider does not list it (`Provider.hide`). */
   readonly isHidden: boolean;
-  /** The service refused to remove it: it is not asked again by itself, and `status` lists it. */
+  /** The service refused to remove it: only a person's request tries again, and `status` lists it. */
   isRefused?: boolean;
 }
 
 export class Orphans {
-  /** Called before something is stored: fetches what programs have open in that place, and makes it an orphan (`AsideFiles.vacate`). */
+  /**
+   * Called before something is stored: fetches content that programs have open in that place, and makes the file an orphan
+   * (`AsideFiles.vacate`).
+   */
   vacate: (target: UploadTarget, signal?: AbortSignal) => Promise<void> = () => Promise.resolve();
   readonly #core: Core;
   /** By id of the row: orphans that wait for their removal. */
@@ -43,7 +46,7 @@ export class Orphans {
     this.#core = core;
   }
 
-  /** Is there none that is to be tried again by itself? */
+  /** True if no orphan waits for an automatic retry. */
   get isEmpty(): boolean {
     return [...this.#waiting.values()].every(({ isRefused }) => isRefused);
   }
@@ -53,7 +56,7 @@ export class Orphans {
     return this.removeNoted(this.note(file), file, remove);
   }
 
-  /** Writes down that a file is to be removed. For the transaction that gives its name to another. */
+  /** Records that a file must be removed. For the transaction that gives its name to another file. */
   note(file: CopiedFile): number {
     const { lastInsertRowid } = this.#core.state.sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('remove', ?)")
@@ -61,9 +64,9 @@ export class Orphans {
     return Number(lastInsertRowid);
   }
 
-  /** Removes with `remove` what `note` has written down. False: it failed and is retried later. */
+  /** Removes with `remove` a file that `note` has recorded. False: it failed and is retried later. */
   async removeNoted(id: number, file: CopiedFile, remove: () => Promise<unknown>): Promise<boolean> {
-    // Nobody else is to try meanwhile.
+    // No retry may run meanwhile.
     this.#waiting.delete(id);
     try {
       await remove();
@@ -84,12 +87,12 @@ export class Orphans {
     this.#waiting.set(id, { file, isHidden: false });
   }
 
-  /** The same for one that is hidden; its row stays as it is, so that the next mount hides it too. */
+  /** The same for a hidden file. Its row stays as it is, so that the next mount hides the file too. */
   adoptHidden(id: number, file: RemoteFile): void {
     this.#waiting.set(id, { file, isHidden: true });
   }
 
-  /** Removes one that was adopted. False: later. */
+  /** Removes an adopted orphan. False: it failed and is retried later. */
   async removeAdopted(id: number): Promise<boolean> {
     await this.#removeInTurn(id);
     return !this.#waiting.has(id);
@@ -103,12 +106,12 @@ export class Orphans {
     return this.retry();
   }
 
-  /** Tries to remove all that wait; those that the service has refused only if somebody asks for it. Those that fail keep waiting. */
+  /** Tries to remove all waiting orphans, but those that the service has refused only with `isAsked`. Those that fail keep waiting. */
   async retry(isAsked = false): Promise<void> {
     for (const [id, { isRefused }] of [...this.#waiting]) if (isAsked || !isRefused) await this.#removeInTurn(id);
   }
 
-  /** Answers why it stays; undefined where it is gone. */
+  /** Returns the error that keeps the orphan; undefined if it is gone. */
   #removeInTurn(id: number): Promise<unknown> {
     this.#last = this.#last
       .catch(() => undefined)
@@ -120,9 +123,9 @@ export class Orphans {
   }
 
   /**
-   * A file is about to be stored under this name: removes an orphan of that name first. If that fails even now, the
-   * orphan is left for good, because the new content may become its new version. A hidden one would be taken for another
-   * client's file, so this throws what its removal failed with.
+   * Call this when a file is about to be stored under this name: removes an orphan of that name first. If that fails even now, the orphan
+   * stays for good, because the new content may become its new version. A hidden orphan would be taken for another client's file, so this
+   * throws the error of its removal.
    */
   async clear(target: UploadTarget, signal?: AbortSignal): Promise<void> {
     await this.vacate(target, signal);
@@ -135,7 +138,7 @@ export class Orphans {
     }
   }
 
-  /** Removes the file, unless anybody has changed or moved it since. Answers why it stays; undefined if it is gone. */
+  /** Removes the file, unless anybody has changed or moved it since. Returns the error that keeps it; undefined if it is gone. */
   async #removeNow(id: number, orphan: Orphan): Promise<unknown> {
     const { file, isHidden } = orphan;
     const { provider, log, table, directories } = this.#core;

@@ -22,8 +22,8 @@ export interface PendingUpload {
 }
 
 /**
- * Oldest first; paths as seen from the directory `root`. With turns of the event loop between pieces: a hundred thousand may wait. Changes
- * meanwhile may show or not.
+ * Oldest first; paths as seen from the directory `root`. Gives turns to the event loop between pieces, because a hundred thousand may
+ * wait. Changes made meanwhile may show or not.
  */
 export async function pendingUploads(core: Core, exclusion: Exclusion, root: Ino): Promise<PendingUpload[]> {
   const found: PendingUpload[] = [];
@@ -68,13 +68,13 @@ function pathsBelow(core: Core, root: Ino): (ino: Ino) => string {
     if (inode === undefined || parent === null || ino === root) return pathOf(core, ino, root);
     const directory = directories.get(parent) ?? pathOf(core, parent, root);
     directories.set(parent, directory);
-    // What lies in a removed directory is removed itself.
+    // Everything in a removed directory is removed too.
     if (directory.endsWith(' (removed)')) return pathOf(core, ino, root);
     return directory === '/' ? `/${inode.name}` : `${directory}/${inode.name}`;
   };
 }
 
-/** Ends the reason of a failed upload where the account is full. */
+/** The end of a failed upload's reason, if the account is full. */
 export function spaceHint({ options, provider }: Core, failure: FsError): string {
   const isInTrash = codeOf(failure.cause) === 'quota' && options.disposal === 'trash' && provider.capabilities.trash;
   return isInTrash ? '; what was removed may hold its space in the trash of the service' : '';

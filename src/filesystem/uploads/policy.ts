@@ -19,10 +19,10 @@ export interface QueueWidth {
   readonly long: number;
 }
 
-/** `transfers`: as a person wishes, ≥ 1; null: he does not say. */
+/** `transfers`: a person's choice, ≥ 1; null: no choice. */
 export function queueWidth(transfers: number | null): QueueWidth {
   if (transfers === null) return { all: QUEUE_WIDTH, long: LONG_WIDTH };
-  // One place is left for small files, where there are several.
+  // One place is left for small files, if there are several.
   return { all: transfers, long: Math.max(1, transfers - 1) };
 }
 
@@ -86,7 +86,7 @@ export function outageBackoff(tries: number): number {
   return Math.min(60_000, 5000 * 2 ** Math.min(tries - 1, 10));
 }
 
-/** Longest time from the confirmation of a remote revision to its replacement or removal without another request for it, ms. */
+/** How long a confirmed remote revision may be replaced or removed without another request for it, ms. */
 const CONFIRMED_WITHIN_MS = 10_000;
 
 /** The same on a mount whose listings are trusted for `ttl` ms. */

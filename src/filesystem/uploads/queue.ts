@@ -17,8 +17,8 @@ import {
 } from './policy.js';
 
 /**
- * How an upload ended: `stored` (or not needed any more), `refused` (only a person can mend it), `transient` (later
- * tries may succeed), `cancelled` (the content changed meanwhile; its next close queues it again).
+ * The outcome of an upload: `stored` (or no longer needed), `refused` (only a person can mend it), `transient` (later tries may succeed),
+ * `cancelled` (the content changed meanwhile; its next close queues it again).
  */
 export type Verdict = 'stored' | 'refused' | 'transient' | 'cancelled';
 
@@ -41,7 +41,7 @@ const REMEMBERED = 10_000;
 
 export class UploadQueue {
   readonly #clock: Clock;
-  /** All moments here are by it, ms. */
+  /** The clock of all moments here, ms. */
   readonly #time: SteadyTime;
   readonly #run: (ino: Ino) => Promise<Verdict>;
   #width: QueueWidth;
@@ -66,7 +66,7 @@ export class UploadQueue {
     this.#run = run;
   }
 
-  /** What runs goes on; what waits begins as the new width allows. */
+  /** Running uploads go on; waiting ones begin as the new width allows. */
   resize(width: QueueWidth): void {
     this.#width = width;
     this.#pump();
@@ -129,7 +129,7 @@ export class UploadQueue {
     while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done));
   }
 
-  /** Begins nothing more. */
+  /** Begins no further upload. */
   end(): void {
     this.#hasEnded = true;
     for (const ino of [...this.#later.keys()]) this.#forget(ino);

@@ -5,12 +5,12 @@ import { notePassthroughWrites } from '../content/passthrough-writes.js';
 import type { Core } from '../core/core.js';
 import type { FileState } from '../core/open-files.js';
 
-/** What was stored. */
+/** A stored content. */
 export interface StoredAs {
   readonly remote: RemoteFile;
   /** CRC-32 of its blocks. */
   readonly crcs: readonly number[];
-  /** Of the content that was sent. */
+  /** Generation of the content that was sent. */
   readonly generation: number;
 }
 
@@ -39,7 +39,7 @@ export function rebaseMapped(
       ino: state.ino,
       spool: state.spoolName,
       state: 'open',
-      // Unchanged, it is what the provider has.
+      // An unchanged content is the provider's.
       content: state.dirty ? spool.state() : { size, baseEnd: size, present: [] },
       base: remote,
       checkpoint: null,

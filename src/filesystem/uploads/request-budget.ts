@@ -22,7 +22,7 @@ export function requireBudgetToRename(core: Core, { ino, spool }: FileState, fro
   requireBudget(core, spool, spool === null ? from : spool.base, work);
 }
 
-/** Checks the budget for storing all of these files anew and removing them. Throws like `Provider.assertBudget`. */
+/** Checks the budget for storing all of these files again and removing them. Throws like `Provider.assertBudget`. */
 export function requireBudgetForAll({ provider }: Core, name: string, files: readonly RemoteFile[]): void {
   if (files.length === 0) return;
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
@@ -32,7 +32,7 @@ export function requireBudgetForAll({ provider }: Core, name: string, files: rea
   });
 }
 
-/** Asserts the budget for fetching what open handles still need of a file, and for removing it. Throws as `Provider.assertBudget` does. */
+/** Checks the budget for fetching what open handles still need of a file, and for removing it. Throws like `Provider.assertBudget`. */
 export function requireBudgetToFetch(core: Core, { spool }: FileState, file: RemoteFile): void {
   const work = { name: `fetching ${file.name} for those who have it open`, remove: 1, isResumable: true };
   requireBudget(core, spool, spool === null ? file : spool.base, work, 0);

@@ -1,6 +1,6 @@
 /**
- * What changes on this machine once the provider has a content: the inode, the journal, the handles and the cache.
- * Invariant: the inode gets its new remote side in the transaction that removes the journal row.
+ * Applies a finished upload on this machine: to the inode, the journal, the handles and the cache. Invariant: the inode gets its new
+ * remote side in the transaction that removes the journal row.
  */
 
 import type { SpoolFile } from '../../spool/spool-file.js';
@@ -14,7 +14,7 @@ import type { FileState } from '../core/open-files.js';
 import { rebaseMapped, type StoredAs } from './rebase-mapped.js';
 import { followRemoteMove, freeName, hasMoved, releaseDuplicate } from './remote-moves.js';
 
-/** How an upload ended. */
+/** The result of an upload. */
 export interface Stored extends StoredAs {
   /** Another client had changed the file: ours was stored beside it, under another name. */
   readonly isConflict: boolean;
@@ -64,7 +64,7 @@ export async function applyStored(
   const { backing } = state;
   contents.dropSpool(state);
   const moved = promoteToCache(core, spool, remote, crcs, backing);
-  // The cache did not take the file, and its readers keep it: so does the content, for the next write.
+  // The cache did not take the file, but its readers keep it. The state keeps it too, for the next write.
   if (backing?.owner === 'readers') state.backing = backing;
   await moved;
 }

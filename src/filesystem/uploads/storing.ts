@@ -1,8 +1,8 @@
 /**
- * Stores one content: makes it durable, completes it, sends it, and takes over what the provider then has.
+ * Stores one content: makes it durable, completes it, sends it, and applies the result here.
  *
- * Invariant: the journal row is written before each step. A content that cannot be stored stays in its spool file, with the reason in
- * the journal.
+ * Invariant: the journal row is written before each step. A content that cannot be stored stays in its spool file, with the reason in the
+ * journal.
  */
 import { codeOf, messageOf } from '../../base/errors.js';
 import type { Digest } from '../../base/running-digest.js';
@@ -43,11 +43,11 @@ export class Storing {
     this.#parts = parts;
   }
 
-  /** Begins the upload of the current content. `done` rejects with an `FsError`: EINTR where it was cancelled. */
+  /** Begins the upload of the current content. `done` rejects with an `FsError`: EINTR if it was cancelled. */
   begin(state: FileState): Upload {
     const abort = new AbortController();
     state.sent = 0;
-    // If this try is cancelled, for a rename say, the content is to be queued again: it has not failed.
+    // If this try is cancelled, for example by a rename, the content must be queued again: it has not failed.
     state.failedGeneration = -1;
     const upload: Upload = {
       abort,
@@ -97,7 +97,7 @@ export class Storing {
     }
   }
 
-  /** The content stays here. Answers the error for whoever waits for the upload. */
+  /** The content stays here. Returns the error for the callers that wait for the upload. */
   #refused(state: FileState, spool: SpoolFile, error: unknown): FsError {
     const { table, log } = this.#core;
     const failure = toFsError(error);
@@ -115,8 +115,8 @@ export class Storing {
   }
 
   /**
-   * Records how an upload has ended. A full disk may be what it failed for: the row that is there keeps the content, and what follows
-   * depends on the first error.
+   * Records the end of an upload. A full disk, which may be the very failure, prevents that: then the existing row keeps the content, and
+   * the caller gets the first error.
    */
   #record({ ino }: FileState, act: () => void): void {
     try {

@@ -1,10 +1,10 @@
 import pLimit from 'p-limit';
 
-/** The places of `--transfers`: so many contents are sent at a time, and the others wait in the order in which they came. */
+/** The places of `--transfers`: at most so many contents are sent at a time. The others wait in the order of their arrival. */
 export class TransferPlaces {
   readonly #places: ReturnType<typeof pLimit>;
 
-  /** null: as many as ask. */
+  /** null: no limit. */
   constructor(transfers: number | null) {
     this.#places = pLimit(transfers ?? Number.POSITIVE_INFINITY);
   }

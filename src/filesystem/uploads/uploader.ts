@@ -1,6 +1,6 @@
 /**
- * When changed content is stored at the provider: at close (the default), from the queue (write-back), after a crash. It may be
- * cancelled, paused and excluded. How one content is stored: `Storing`.
+ * Decides when changed content is stored at the provider: at close (the default), from the queue (write-back), or after a crash. Uploads
+ * may be cancelled, paused and excluded. `Storing` stores one content.
  *
  * Invariant: a content that was promised to a program has a row in the journal until the inode has its new remote side.
  */
@@ -39,7 +39,7 @@ export class Uploader {
   readonly #places: TransferPlaces;
   readonly #exclusion: Exclusion;
   readonly #storing: Storing;
-  /** The mount ends: no upload begins any more. */
+  /** The mount ends: no further upload begins. */
   #isEnding = false;
   isPaused = false;
 
@@ -60,13 +60,13 @@ export class Uploader {
     this.#storing = new Storing(core, { contents, delivery, abandoned, places, onSpace });
   }
 
-  /** How many contents are sent at a time from now on; null: as many as closes wait for, and a few from the queue. */
+  /** Sets how many contents are sent at a time; null: as many as closes wait for, and a few from the queue. */
   setTransfers(transfers: number | null): void {
     this.#places.resize(transfers);
     this.#queue.resize(queueWidth(transfers));
   }
 
-  /** From now on, what has these names stays here. An upload under way of such a file is broken off. */
+  /** From now on, contents with these names stay here. An upload of such a file that is under way is broken off. */
   async exclude(patterns: readonly string[]): Promise<void> {
     this.#exclusion.set(patterns);
     await this.#breakOff((state) => this.isExcluded(state));
@@ -78,7 +78,7 @@ export class Uploader {
     return this.#exclusion.has(ino);
   }
 
-  /** To be called after names have changed: queues what stayed here because of a name that it has no more. */
+  /** Call this after names have changed: queues contents that stayed here because of a name that they no longer have. */
   namesChanged(): void {
     for (const ino of this.#exclusion.freed()) {
       const state = this.#core.files.state(ino);
@@ -127,7 +127,7 @@ export class Uploader {
     try {
       await upload.done;
     } catch (error) {
-      // Cancelled for others (a new name, a write, a removal, a pause): it begins anew, unless nothing is to be stored now.
+      // A rename, a write, a removal or a pause cancelled the upload: it begins again, unless nothing must be stored now.
       if (upload.abort.signal.aborted && !this.#isEnding)
         return await (this.isPaused ? this.settle(state) : this.store(state));
       if (state.dirty && state.activeUpload === null && isTransient(error))
@@ -167,15 +167,15 @@ export class Uploader {
     if (state.unlinked || !state.dirty || state.failedGeneration === state.generation || state.activeUpload !== null)
       return;
     this.enqueue(state);
-    // An upload that has begun at once writes its own entry. For the next mount this one says as much until then.
+    // An upload that has begun writes its own entry. Until then, the existing entry is enough for the next mount.
     const hasBegun = state.activeUpload !== null;
     if (!hasBegun && state.promised && state.journaledGeneration === state.generation)
       this.#core.journal.setState(state.ino, 'queued');
   }
 
   /**
-   * The name of the file is about to change or to go, which does not wait for any transfer: cancels the upload. For waiters in
-   * close() it begins again afterwards. True: the caller must then call `released`, for files without waiters.
+   * Call this when the name of the file is about to change or go. That does not wait for any transfer, so the upload is cancelled. For
+   * waiters in close() it begins again afterwards. True: the caller must then call `released`, for files without waiters.
    */
   async suspend(state: FileState): Promise<boolean> {
     if (state.activeUpload === null) return false;
@@ -184,8 +184,8 @@ export class Uploader {
   }
 
   /**
-   * The same for several files, and takes what their ended uploads have stored (`adoptStoredAttempt`). Adds to `suspended` those that the
-   * caller must pass to `released`, also where this throws.
+   * The same for several files; also adopts files that their ended uploads have stored (`adoptStoredAttempt`). Adds to `suspended` the
+   * states that the caller must pass to `released`, also if this throws.
    */
   async suspendAll(inos: readonly Ino[], suspended: FileState[]): Promise<void> {
     for (const ino of inos) {
@@ -205,8 +205,8 @@ export class Uploader {
   }
 
   /**
-   * To be called before the name of a file changes, after its upload has ended. An upload with an unknown result may
-   * have stored the file at the provider; if so, the inode takes that file as its remote side.
+   * Call this before the name of a file changes, after its upload has ended. An upload with an unknown result may have stored the file at
+   * the provider; if so, the inode takes that file as its remote side.
    */
   async adoptStoredAttempt(state: FileState): Promise<void> {
     if (state.attempts.size > 0) await this.#delivery.adoptStoredAttempt(inodeOf(this.#core, state.ino), state);
@@ -242,8 +242,8 @@ export class Uploader {
   }
 
   /**
-   * Sends no content until `resume`: a close() makes it durable here, as in write-back mode, and also one that waits now. Uploads
-   * under way are broken off, and go on from there.
+   * Sends no content until `resume`. Each close(), also one that waits now, makes its content durable here, as in write-back mode.
+   * Uploads under way are broken off, and resume from there.
    */
   async pause(): Promise<void> {
     this.isPaused = true;
@@ -266,7 +266,7 @@ export class Uploader {
     const { log } = this.#core;
     this.#isEnding = true;
     this.#queue.end();
-    // All at once: one after the other, each would wait for the end of the one before.
+    // In parallel: in sequence, each would wait for the end of the one before.
     await Promise.all([...this.#core.files.states()].map((state) => this.cancel(state)));
     for (const state of this.#core.files.states()) {
       // A close() may have begun another upload meanwhile.
@@ -277,7 +277,7 @@ export class Uploader {
       try {
         await settlePassthroughWrites(this.#core, state);
         if (state.durableGeneration !== state.generation) await spool.sync();
-        // Very many contents may wait, more than there are descriptors.
+        // There may be more waiting contents than file descriptors.
         if (state.handles.size === 0) await spool.close();
       } catch (error) {
         // One broken spool file must not prevent the others from being made safe.
@@ -285,7 +285,7 @@ export class Uploader {
       }
       if (state.unlinked || state.failedGeneration === state.generation) continue;
       if (isQueued(this.#core, state)) continue;
-      // A file that is still being written was promised nothing.
+      // A file that is still being written was promised nothing, unless by an fsync(2).
       const asWritten = state.promised ? 'synced' : 'open';
       writeRow(this.#core, state, spool, state.hasWriters() ? asWritten : 'queued');
     }
@@ -306,7 +306,7 @@ export class Uploader {
   }
 }
 
-/** Does the journal say already that this very content waits to be uploaded, and is nobody about to change it? */
+/** Does the journal already say that this very content waits for its upload, and can no writer change it? */
 function isQueued({ journal }: Core, state: FileState): boolean {
   if (state.journaledGeneration !== state.generation || state.hasWriters()) return false;
   return journal.stateOf(state.ino) === 'queued';
