@@ -167,7 +167,7 @@ export class Contents {
     await state.spoolCreation;
   }
 
-  /** How a spool file reads the bytes that it still takes from its base. */
+  /** Returns the function that reads the bytes which a spool file still takes from its base. */
   readBase(state: FileState, spool: SpoolFile): ReadBase {
     return async (into, offset, sequentialUntil = 0) => {
       const { base } = spool;
@@ -175,7 +175,7 @@ export class Contents {
       state.baseReader ??= this.#core.readers.acquire(base);
       if (sequentialUntil > 0) state.baseReader.prefetchSequential(offset, sequentialUntil);
       await state.baseReader.read(into, offset);
-      // They become a part of what is stored.
+      // These bytes will be stored, so they must be proven first.
       await state.baseReader.proven();
     };
   }
@@ -255,7 +255,7 @@ export class Contents {
     const { spool } = state;
     if (spool === null || state.dirty || state.handles.size > 0 || state.hasMappings() || state.activeUpload !== null)
       return;
-    // It may have been fetched for readers, or still is: it must not vanish meanwhile.
+    // Readers need this file, or its bytes are still being fetched for them: it must not vanish meanwhile.
     if (state.nameLock.isBusy || state.fetching.isBusy) return;
     const { table, journal, files, invalidate } = this.#core;
     const inode = table.get(state.ino);

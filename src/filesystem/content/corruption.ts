@@ -1,4 +1,4 @@
-/** What becomes of those who read a revision of which wrong bytes may have been shown. */
+/** Marks the handles that read a revision of which wrong bytes may have been shown. */
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';
@@ -12,8 +12,8 @@ export function markCorrupt(core: Core, file: RemoteFile): void {
 }
 
 /**
- * The provider has another revision by now, and bytes of that may have been taken for this one's: handles that have shown any answer
- * ESTALE from now on, and the kernel drops its pages.
+ * The provider has another revision by now, and its bytes may have been taken for this revision's. Handles that have shown any bytes
+ * answer ESTALE from now on, and the kernel drops its pages.
  */
 export function markOutdated(core: Core, file: RemoteFile): void {
   mark(core, file, (handle) => {

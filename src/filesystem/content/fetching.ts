@@ -1,13 +1,13 @@
-/** Fetches bytes of a revision, as long as it is the latest one known. */
+/** Fetches bytes of a revision while it is the latest one known. */
 import type { FetchRange } from '../../cache/block-fetcher.js';
 import { ProviderError } from '../../providers/errors.js';
 import { type Provider, revisionKey } from '../../providers/provider.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 
 /**
- * Most services answer a range from their current version and do not name that version. A new version of the same size
- * would be taken for the requested one. So a revision that a listing has shown to be outdated is not requested. `takesProof`: of other
- * versions it may be told after the bytes have come.
+ * Most services answer a range from their current version and do not name that version. A new version of the same size would be taken for
+ * the requested one. So a revision that a listing has shown to be outdated is not requested. `takesProof`: the caller heeds the proof of
+ * the revision, which may come after the bytes.
  */
 export function fetchKnown(table: InodeTable, provider: Provider, takesProof: boolean): FetchRange {
   return async (file, range, request) => {

@@ -65,7 +65,7 @@ export class Mappings {
     }
   }
 
-  /** To be called before a handle releases its mapped file: a mapping that is left keeps the file. */
+  /** Call this before a handle releases its mapped file: a remaining mapping keeps the file. */
   watchAfterClose(handle: Handle): void {
     const { state, mapped } = handle;
     // Another descriptor or an earlier mapping keeps the watch going.

@@ -114,7 +114,7 @@ export class Passthrough {
     return handle.reader.openBacking();
   }
 
-  /** Possible during an upload too: it only reads. */
+  /** Possible during an upload too: both only read. */
   #ofSpool(state: FileState, spool: SpoolFile): BackingFile | null {
     // An empty file offers nothing to read; and its writer may yet have the provider copy another file into it.
     if ((spool.size === 0 && state.writeDetector === null) || !spool.isComplete()) return null;

@@ -19,7 +19,7 @@ export async function promoteToCache(
   const key = revisionKey(remote);
   if (remote.md5 === null) readers.cache.invalidate(key, remote.size);
   const ino = table.pins.isEmpty ? undefined : table.byRemote('file', remote.id)?.ino;
-  // Else a file that is larger than the cache's limit would be fetched again.
+  // Otherwise a file that is larger than the cache's limit would be fetched again.
   if (ino !== undefined && table.pins.covers(table, ino)) readers.cache.pins.add(key, remote.size);
   const isUsed = backing !== null && backing.users > 0;
   if (readers.cache.adopt(key, spool.size, spool.path, crcs, isUsed ? backing : null)) {

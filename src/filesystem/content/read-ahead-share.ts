@@ -6,10 +6,7 @@ import type { Handle } from '../core/open-files.js';
 /** Share of the cache's limit that one handle may fill by reading ahead. */
 const READ_AHEAD_SHARE = 1 / 4;
 
-/**
- * Called when a handle reads `length` bytes at `offset`: starts to fetch what it will want next. `limit`: of the cache,
- * bytes.
- */
+/** Called when a handle reads `length` bytes at `offset`: starts to fetch the bytes that it will want next. `limit`: the cache's, bytes. */
 export function readAhead(handle: Handle, reader: RevisionReader, limit: number, length: number, offset: number): void {
   const maxWindow = limit * READ_AHEAD_SHARE;
   const plan = planReadAhead(handle.readAhead, { offset, length, size: reader.file.size, maxWindow });

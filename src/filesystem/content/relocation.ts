@@ -18,7 +18,7 @@ import { type Core, directoryOf, inodeOf, pathOf } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
 import { orGone } from '../core/or-gone.js';
 
-/** Errors of creating a folder that another try does not change. */
+/** Errors of a folder's creation that a retry does not change. */
 const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
   'exists',
   'permission',
@@ -48,7 +48,7 @@ export class Relocation {
     return this.#core.table.isRoot(this.#topOf(ino));
   }
 
-  /** Gives a path to an object that has lost its name, or whose directory has. */
+  /** Gives a path to an object without one: it has lost its name, or a directory above it has. */
   relocate(ino: Ino): void {
     if (this.isReachable(ino)) return;
     const { table, log } = this.#core;
@@ -120,7 +120,7 @@ export class Relocation {
     if (now === null) return this.#markGone(ino);
     if (now.kind !== 'folder' || (now.parentId === was.parentId && now.name === was.name)) return;
     const to = now.parentId === null ? undefined : table.byRemote('folder', now.parentId);
-    // The new parent was never listed (or cannot hold it): the directory stays in place until it is.
+    // The new parent was never listed, or cannot hold the directory: the directory stays in place until it can.
     if (to === undefined || !this.isReachable(to.ino) || table.isWithin(to.ino, ino))
       table.update(ino, { remote: now });
     else this.#place({ ...directory, name: now.name }, to.ino, now);

@@ -1,4 +1,4 @@
-/** How long a file is, and where it has holes: truncate(2), ftruncate(2), O_TRUNC, fallocate(2), SEEK_HOLE. */
+/** A file's length and its holes: truncate(2), ftruncate(2), O_TRUNC, fallocate(2), SEEK_HOLE. */
 import { type Ino, sizeOf } from '../../tree/inode.js';
 import type { Allocation, AttributeChange } from '../api.js';
 import { touch } from '../attributes/attributes.js';
@@ -15,7 +15,7 @@ import { baseOf } from './revisions.js';
 interface PendingUploads {
   /** Resolves when a content without writers is stored, or (write-back) is queued. */
   settle(state: FileState): Promise<unknown>;
-  /** Queues a content that no close will. */
+  /** Queues a content that no close will queue. */
   released(state: FileState): void;
 }
 
@@ -38,7 +38,7 @@ export class Resizing {
       if (change.mtime !== undefined) state.mtime = null;
       if (state.hasWriters()) return;
       const settling = this.#uploads.settle(state).catch((error: unknown) => {
-        // It is cut, whatever the caller is told, and no close will store it.
+        // The file is truncated, whatever the caller is told, and no close will store it.
         this.#uploads.released(state);
         throw error;
       });
@@ -57,12 +57,12 @@ export class Resizing {
     }
   }
 
-  /** fallocate(2): makes a range read as zeros, or extends the file to its end, or both. */
+  /** fallocate(2): makes a range read as zeros, extends the file to the end of the range, or both. */
   async fallocate(handle: Handle, { offset, length, keepSize, zeroes }: Allocation): Promise<void> {
     const { state, flags, backing } = handle;
     if (!flags.write) throw new FsError('EBADF', 'not open for writing');
-    // Passthrough writers may extend the file at any moment, and this call would cut it. (For a handle that is one of
-    // them the kernel holds the lock.)
+    // Passthrough writers may extend the file at any moment, and this call would cut it. (If the handle is one of them, the kernel holds
+    // the lock.)
     if (state.hasPassthroughWriters() && backing === null)
       throw new FsError('ENOTSUP', 'other handles write to its backing file directly');
     dropCapability(this.#core, state.ino);
@@ -79,8 +79,8 @@ export class Resizing {
   }
 
   /**
-   * SEEK_DATA and SEEK_HOLE in a file that `handle` sees as `size` bytes. What is not stored yet has the holes of its spool file; what
-   * the provider has is all data, which is always right (lseek(2)). ENXIO where there is none.
+   * SEEK_DATA and SEEK_HOLE in a file that `handle` sees as `size` bytes. Content that is not stored yet has the holes of its spool file.
+   * Stored content counts as all data, which is always right (lseek(2)). ENXIO if nothing is found.
    */
   seek({ state, isOnOldRevision }: Handle, size: number, offset: number, whence: 'data' | 'hole'): number {
     if (offset < 0 || offset >= size) throw new FsError('ENXIO', 'beyond the end of the file');

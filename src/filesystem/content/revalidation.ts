@@ -19,7 +19,7 @@ export async function revalidate(core: Core, handle: Handle, error: unknown): Pr
   const now = await provider
     .stat({ kind: 'file', id: pinned.id, parentId: pinned.parentId })
     .catch((statError: unknown) => {
-      // ESTALE, as read(2) has no ENOENT: the opened file is not the one that is there now.
+      // ESTALE, because read(2) has no ENOENT: the opened file is no longer there.
       if (codeOf(statError) !== 'not-found') throw statError;
       throw new FsError('ESTALE', `${pinned.name} was removed at the provider while it was open`, { cause: error });
     });

@@ -1,5 +1,5 @@
 /**
- * Which revision of a file its handles read: a handle is pinned to the one that it was opened on, until its program can be shown
+ * The revision of a file that its handles read. A handle is pinned to the revision that it was opened on, until its program can be shown
  * another one. A spool file starts from the revision that its first writer reads.
  */
 import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
@@ -46,8 +46,8 @@ export function sharedRevision({ options }: Core, state: FileState): RemoteFile 
 }
 
 /**
- * Called at an open: may the kernel keep the pages of an earlier open? Not while their bytes are unverified, or to be fetched anew. The
- * reader exists from now on and remembers what it shows.
+ * Called at an open: may the kernel keep the pages of an earlier open? Not while their bytes are unverified, or must be fetched again.
+ * From now on the reader exists and remembers what it shows.
  */
 export function mayKeepPages({ options, readers }: Core, handle: Handle): boolean {
   const { pinned, state } = handle;

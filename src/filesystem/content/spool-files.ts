@@ -23,7 +23,7 @@ export async function createSpool(
 ): Promise<void> {
   const { spool, journal, table } = core;
   const { name, file } = await spool.create(base);
-  // Until a row names it, the file holds no promised bytes. (An empty one need not be listed: the next mount removes it.)
+  // Until a row names it, the file holds no promised bytes. (An empty file need not be listed: the next mount removes it.)
   if (base !== null) journal.markGarbage(name);
   try {
     if (base !== null) await takeFromCache(core, state, base, file);
@@ -98,7 +98,7 @@ async function takeFromCache(
   try {
     const { isYoung } = reader;
     const taken = await file.takeBase((path) => reader.moveToSpool(path));
-    // What was fetched while the file was young is not what the cache may keep.
+    // The cache may not keep bytes that were fetched while the file was young.
     state.cacheCrcs = isYoung ? null : (taken?.crcs ?? null);
     if (taken?.backingFile) state.backing = taken.backingFile;
   } finally {

@@ -1,7 +1,4 @@
-/**
- * Lists the local files that hold contents which the provider does not have yet, for a person who copies them from
- * there.
- */
+/** Lists the local files with contents that the provider does not have yet, for a person who copies them from there. */
 import { messageOf } from '../../base/errors.js';
 import { toMs } from '../../base/timespec.js';
 import type { Ino } from '../../tree/inode.js';
