@@ -1,4 +1,4 @@
-/** What the journal says of a rename that takes several requests. */
+/** The journal's record of a rename that takes several requests. */
 import type { Ino, Inode } from '../../tree/inode.js';
 import type { BegunCopy } from './copies.js';
 
@@ -13,7 +13,7 @@ export interface BegunRename {
   readonly from?: { readonly parentId: string | null; readonly name: string };
   /** Set at a provider that cannot rename, before the copy is sent. */
   readonly copy?: BegunCopy;
-  /** Set where an inode with other names was to leave the new name first: the name that is then to get it. */
+  /** Set if the inode in the way has other names, and gives up the new name first: the old name of the source. */
   readonly vacatedFor?: { readonly parent: Ino; readonly name: string };
 }
 

@@ -1,8 +1,8 @@
 /**
  * The journal of copies that a rename by copying stores.
  *
- * Invariant: a copy is in the journal before it is stored. Its row ends with the rename, turns into the removal of the old file,
- * or, after a crash or an error, of the copy.
+ * Invariant: a copy is in the journal before it is stored. Its row ends with the rename, or turns into the removal of the old file. After
+ * a crash or an error it turns into the removal of the copy.
  */
 import { SteadyTime } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
@@ -15,7 +15,7 @@ import { entriesIn, orGone } from '../core/or-gone.js';
 import type { Orphans } from '../uploads/orphans.js';
 import { EmptiedFolders } from './emptied-folders.js';
 
-/** A slow service may store a copy after the request for it was given up: so long it is looked for, ms. */
+/** How long a copy is looked for, ms: a slow service may store it after the request for it was given up. */
 export const LOOKED_FOR = 60_000;
 
 /** The copy that a rename by copying stores under the new name. */
@@ -38,7 +38,7 @@ export interface CopyPlace {
 interface DirectoryCopy extends BegunCopy, CopyPlace {
   /** Id of the new folder that stands for the directory. */
   readonly top: string;
-  /** The folder was there before: a directory that is replaced. Then it stays. */
+  /** The folder existed before, as that of a replaced directory. Then it stays. */
   readonly keepsTop?: boolean;
 }
 
@@ -63,10 +63,10 @@ export class Copies {
   readonly #retryLater: () => void;
   readonly #time: SteadyTime;
   readonly #emptied: EmptiedFolders;
-  /** By journal row: copies to undo that are not found yet, and since when each is looked for, by `#time`. */
+  /** By journal row: copies to undo that are not found yet, and when the search for each began, by `#time`. */
   readonly #waiting = new Map<number, number>();
 
-  /** Calls `retryLater` where something failed that is to be tried again in the background. */
+  /** Calls `retryLater` if something failed and must be tried again in the background. */
   constructor(core: Core, orphans: Orphans, retryLater: () => void) {
     this.#core = core;
     this.#orphans = orphans;
@@ -75,7 +75,7 @@ export class Copies {
     this.#emptied = new EmptiedFolders(core, orphans);
   }
 
-  /** A copy is about to be stored. Answers the journal row; unless `commit` follows, the copy is removed again. */
+  /** Call this before a copy is stored. Returns the journal row; unless `commit` follows, the copy is removed again. */
   begin(copy: DirectoryCopy): number {
     const { lastInsertRowid } = this.#core.state.sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('copy', ?)")
@@ -88,12 +88,12 @@ export class Copies {
     this.#core.state.sql.prepare('DELETE FROM intent WHERE id = ?').run(row);
   }
 
-  /** The table is about to know the file by its copy: the old file is to go. For the transaction that says so. */
+  /** For the transaction that binds the file to its copy: the old file must go. */
   commit(row: number, old: CopiedFile): void {
     this.#orphans.adopt(row, old);
   }
 
-  /** The table is about to know the directory by its new folder: the old one is to go. For the transaction that says so. */
+  /** For the transaction that binds the directory to its new folder: the old folder must go. */
   leave(folder: RemoteFolder): number {
     return this.#emptied.note(folder);
   }
@@ -103,18 +103,18 @@ export class Copies {
     if (!(await this.#emptied.removeNoted(row, folder))) this.#retryLater();
   }
 
-  /** Removes the empty folders that were made for copies, and those below. `keepsTop`: the first one was there before. */
+  /** Removes the empty folders that were made for copies: `top` and those below it. `keepsTop`: `top` existed before. */
   async removeMade(top: RemoteFolder, keepsTop: boolean): Promise<void> {
     await this.#emptied.remove(top.id, keepsTop);
   }
 
-  /** Removes a file, for which the row stands, at once or in the background. */
+  /** Removes a file at once or in the background. The row stands for that removal. */
   async remove(row: number, file: CopiedFile, remove: () => Promise<unknown>): Promise<void> {
     this.#orphans.adopt(row, file);
     if (!(await this.#orphans.removeNoted(row, file, remove))) this.#retryLater();
   }
 
-  /** Is there no copy that is still to be undone, and no folder that is still to go? */
+  /** True if no copy waits to be undone, and no folder to be removed. */
   get isEmpty(): boolean {
     return this.#waiting.size === 0 && this.#emptied.isEmpty;
   }
@@ -124,15 +124,15 @@ export class Copies {
     await this.#emptied.removeWaiting();
   }
 
-  /** Finishes or undoes what an earlier mount has left. Its orphans come after it. */
+  /** Finishes or undoes what an earlier mount has left. Its orphans are recovered afterwards. */
   async recover(): Promise<void> {
     this.#emptied.recover();
     await this.undo();
   }
 
   /**
-   * Removes the copies of these rows that were not committed; without `only`, all that an earlier mount left. What cannot be
-   * looked up now is looked up later, and so is for a while what is not there: a slow service may store it yet.
+   * Removes the copies of these rows that were not committed; without `only`, all that an earlier mount left. A copy that cannot be
+   * looked up now is looked up later. So is, for a while, a copy that is not there: a slow service may still store it.
    */
   async undo(only?: ReadonlySet<number>): Promise<void> {
     const { state, log, provider, table } = this.#core;
@@ -152,7 +152,7 @@ export class Copies {
         const shown = stored === null ? undefined : table.byRemote('file', stored.id);
         // A program has stored the same content there since.
         const isMade = shown !== undefined && hasOwnTimes(shown);
-        // Where the original is gone, the copy is all that is left.
+        // If the original is gone, the copy is all that is left.
         const isToGo = stored !== null && !isMade && (await orGone(provider.stat(copy.from))) !== null;
         if (isToGo) this.#orphans.adopt(id, stored);
         else this.drop(id);

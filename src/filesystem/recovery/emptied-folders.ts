@@ -1,8 +1,8 @@
 /**
- * Folders whose files a rename by copying takes away one by one. The old folder goes when its last file has gone, and so does whatever a
- * listing has shown of it meanwhile: where a folder exists by its files, nobody else would take that out of sight again.
+ * Folders from which a rename by copying removes the files one by one. The old folder goes after its last file, and so do rows that a
+ * listing has added for it meanwhile: if a folder exists by its files, nothing else would hide those rows again.
  *
- * Invariant: a folder that is to go is in the journal from the moment in which the table knows its successor.
+ * Invariant: a folder that must go is in the journal from the moment when the table knows its successor.
  */
 import { messageOf } from '../../base/errors.js';
 import type { RemoteFolder } from '../../providers/provider.js';
@@ -26,7 +26,7 @@ export class EmptiedFolders {
     return this.#waiting.size === 0;
   }
 
-  /** Writes down that a folder is to go. For the transaction that gives its directory another one. Answers the journal row. */
+  /** Records that a folder must go. For the transaction that gives its directory another one. Returns the journal row. */
   note({ id }: RemoteFolder): number {
     const { lastInsertRowid } = this.#core.state.sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('emptied', ?)")
@@ -34,24 +34,24 @@ export class EmptiedFolders {
     return Number(lastInsertRowid);
   }
 
-  /** Its files are removed, or wait for that. False: later. */
+  /** Call this when the folder's files are removed, or wait for that. False: the folder is removed later. */
   async removeNoted(row: number, { id }: RemoteFolder): Promise<boolean> {
     this.#waiting.set(row, id);
     await this.removeWaiting();
     return !this.#waiting.has(row);
   }
 
-  /** Loads those of an earlier mount. */
+  /** Loads the folders of an earlier mount. */
   recover(): void {
     const rows = this.#core.state.sql.prepare("SELECT id, data FROM intent WHERE kind = 'emptied'").all();
     for (const { id, data } of rows as { readonly id: number; readonly data: string }[])
       this.#waiting.set(id, (JSON.parse(data) as { readonly id: string }).id);
   }
 
-  /** Removes those whose files are gone. Another client's file in one of them keeps it. */
+  /** Removes the folders whose files are gone. Another client's file in a folder keeps it. */
   async removeWaiting(): Promise<void> {
     for (const [row, id] of [...this.#waiting]) {
-      // A file of it may be among them.
+      // An orphan may be a file of this folder.
       if (!this.#orphans.isEmpty) return;
       if (!(await this.remove(id))) continue;
       this.#waiting.delete(row);
@@ -60,8 +60,8 @@ export class EmptiedFolders {
   }
 
   /**
-   * A folder and those below it go, except where somebody has put a file or made one of them anew. `keepsTop`: all but the folder itself.
-   * False: the service could not be asked.
+   * Removes a folder and those below it, except folders that somebody has put a file into or made again. `keepsTop`: all but the folder
+   * itself. False: the service could not be asked.
    */
   async remove(top: string, keepsTop = false): Promise<boolean> {
     const { provider, log } = this.#core;
@@ -93,7 +93,7 @@ export class EmptiedFolders {
     return row !== undefined && (hasOwnTimes(row) || table.children(row.ino).length > 0);
   }
 
-  /** What a listing has shown of the folder, or is about to show, is out of sight. */
+  /** Hides the row that a listing has added for the folder, or is about to add. */
   #forget(id: string): void {
     const { table, directories, invalidate } = this.#core;
     directories.changes.note('folder', id);

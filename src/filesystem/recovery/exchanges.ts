@@ -1,9 +1,9 @@
 /**
- * RENAME_EXCHANGE where the provider has one of the entries, or both. No provider swaps two names at once: the first steps aside in its
+ * RENAME_EXCHANGE if one entry or both have an object at the provider. No provider swaps two names at once: the first steps aside in its
  * own folder, the second takes its name, and the first takes the second's.
  *
- * Invariant: the exchange is in the journal before its first request. Whenever the process dies, the next mount finds out which names
- * the objects have and goes on, or back: in the end both names are swapped or neither is.
+ * Invariant: the exchange is in the journal before its first request. Whenever the process dies, the next mount finds out which names the
+ * objects have and goes on, or back: in the end both names are swapped or neither is.
  */
 import { messageOf } from '../../base/errors.js';
 import { fromMs } from '../../base/timespec.js';
@@ -17,14 +17,14 @@ import { isPastDeadline, isUnavailable } from '../core/deadlines.js';
 import { dropDuplicate } from '../core/drop-duplicate.js';
 import { entriesIn } from '../core/or-gone.js';
 
-/** One of the two names, and what the provider has under it. */
+/** One of the two names, and its object at the provider. */
 export interface ExchangedName {
   readonly ino: Ino;
   readonly parent: Ino;
   readonly name: string;
-  /** Null: the name is this machine's alone. */
+  /** Null: only this machine knows the name. */
   readonly remote: RemoteEntry | null;
-  /** Where it stands, or would stand, at the provider. */
+  /** Where the object is, or would be, at the provider. */
   readonly place: { readonly parentId: string; readonly name: string };
 }
 
@@ -35,7 +35,7 @@ export interface Exchange {
   readonly aside: string;
 }
 
-/** The objects under their new names; null where the provider has none. */
+/** The objects under their new names; null if the provider has none. */
 interface Swapped {
   readonly first: RemoteEntry | null;
   readonly second: RemoteEntry | null;
@@ -48,7 +48,7 @@ export class Exchanges {
   /** By journal row: exchanges that wait to be finished or undone in the background. */
   readonly #pending = new Map<number, Exchange>();
 
-  /** Calls `onMoved` for a file that has another name or id at the provider, and `retryLater` where `settlePending` is to be called. */
+  /** Calls `onMoved` for a file that has another name or id at the provider, and `retryLater` if `settlePending` must be called. */
   constructor(core: Core, onMoved: (ino: Ino, file: RemoteFile) => void, retryLater: () => void) {
     this.#core = core;
     this.#onMoved = onMoved;
@@ -59,7 +59,7 @@ export class Exchanges {
     return this.#pending.size === 0;
   }
 
-  /** Exchanges the names at the provider and in the table. Rejects where neither is exchanged, or where that is not known yet. */
+  /** Exchanges the names at the provider and in the table. Rejects if neither is exchanged, or if the outcome is not known yet. */
   async carryOut(exchange: Exchange, caller?: Caller): Promise<void> {
     const { state, directories } = this.#core;
     const { lastInsertRowid } = state.sql
@@ -72,7 +72,7 @@ export class Exchanges {
     } catch (error) {
       for (const { parent } of [exchange.first, exchange.second]) directories.expire(parent);
       this.#pending.set(row, exchange);
-      // The caller's time is over and the provider is unavailable: the background looks what has come of it.
+      // The caller's time is over and the provider is unavailable: the background finds out the outcome.
       const isLate = isUnavailable(error) && isPastDeadline(this.#core, caller);
       if (!isLate && (await this.#trySettle(row, exchange)) === 'swapped') return;
       if (this.#pending.has(row)) this.#retryLater();
@@ -124,8 +124,8 @@ export class Exchanges {
   }
 
   /**
-   * Goes on where the second object has the first one's name, or the only object its new one; else goes back. Looks at names, because some
-   * providers give a moved object another id. Null: nothing is exchanged.
+   * Goes on if the second object has the first one's name, or the only object its new name; otherwise goes back. Compares names, because
+   * some providers give a moved object another id. Null: nothing is exchanged.
    */
   async #settle({ first, second, aside }: Exchange): Promise<Swapped | null> {
     const { provider } = this.#core;
@@ -149,7 +149,7 @@ export class Exchanges {
     return null;
   }
 
-  /** The place, or one beside it where another client has taken the name meanwhile. */
+  /** The place, or one beside it if another client has taken the name meanwhile. */
   #free(place: ExchangedName['place'], holder: RemoteEntry | undefined): ExchangedName['place'] {
     if (holder === undefined) return place;
     const { clock, options, provider } = this.#core;
@@ -177,7 +177,7 @@ export class Exchanges {
   }
 }
 
-/** Takes a name away, within a transaction, and answers what gives it another place; with the object that has it at the provider then. */
+/** Takes a name away, within a transaction. Returns a function that gives it another place, and the object that the provider has there. */
 export function takeName(
   core: Core,
   inode: Inode,

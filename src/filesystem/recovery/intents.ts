@@ -24,7 +24,7 @@ import { mayBeStored, UnsettledRenames } from './unsettled-renames.js';
 
 /** A file that lost its name and stays aside while it is open. */
 interface AsideIntent {
-  /** Absent where it stays under its name, hidden. */
+  /** Absent if the file stays under its name, hidden. */
   readonly replace?: ReplaceIntent;
   readonly file: RemoteFile;
 }
@@ -99,9 +99,9 @@ export class Intents {
   }
 
   /**
-   * Runs a change of these directories' entries, at the provider and in the table. If the process dies in between, the
-   * next mount lists them again before it shows them. `noteCopy` adds to a rename the copy that is about to be stored: if it is not
-   * known in the end whether it is, the background finds out.
+   * Runs a change of these directories' entries, at the provider and in the table. If the process dies in between, the next mount lists
+   * the directories again before it shows them. `noteCopy` adds to a rename the copy that is about to be stored. If it stays unknown
+   * whether the copy was stored, the background finds out.
    */
   async withChangeIntent<T>(
     directories: readonly Ino[],
@@ -138,7 +138,7 @@ export class Intents {
     }
   }
 
-  /** A service may store the copy yet, or has it, and does not answer. */
+  /** The service may still store the copy, or has stored it and does not answer. */
   #lookLater(id: number, rename: BegunRename): void {
     this.unsettled.add(id, rename);
     this.#scheduleRetry();
@@ -172,7 +172,7 @@ export class Intents {
       .run(JSON.stringify(aside), id);
   }
 
-  /** The same for a file that the provider hides where it lies. Answers the journal row. */
+  /** The same for a file that the provider hides where it lies. Returns the journal row. */
   markHidden(file: RemoteFile): number {
     const aside: AsideIntent = { file };
     const { lastInsertRowid } = this.#core.state.sql
@@ -204,7 +204,7 @@ export class Intents {
     if (!(await this.#orphans.remove(file, remove))) this.#scheduleRetry();
   }
 
-  /** For the transaction in which another entry takes the name of the file: answers what `removeNoted` then takes. */
+  /** For the transaction in which another entry takes the name of the file. Returns the row for `removeNoted`. */
   noteOrphan(file: RemoteFile): number {
     return this.#orphans.note(file);
   }
@@ -225,10 +225,7 @@ export class Intents {
     });
   }
 
-  /**
-   * Only the removal of the replaced version is missing, which the service does not offer. It is retried only on
-   * request.
-   */
+  /** Only the removal of the replaced version is missing, and the service does not offer it. It is retried only on request. */
   retain({ id, replace }: Intent): void {
     this.#core.state.sql
       .prepare("UPDATE intent SET kind = 'kept', data = ? WHERE id = ?")
@@ -268,7 +265,7 @@ export class Intents {
 
   /** Finishes or undoes the intents of an earlier mount. One that cannot be settled now is tried at the next mount. */
   async recover(): Promise<void> {
-    // Before the first request: programs may look at them while the rest is being settled.
+    // Before the first request: programs may look at these directories while the rest is being settled.
     for (const { data } of this.#changes())
       for (const ino of (JSON.parse(data) as Change).directories) this.#core.directories.expire(ino);
     const rows = this.#core.state.sql
@@ -289,7 +286,7 @@ export class Intents {
     await this.#recoverChanges();
   }
 
-  /** A name that was to be left is left, or is not, by another of these: those that wait for it come last. */
+  /** One change may free a name for another: the changes that wait for a name come last. */
   #changes(): IntentRow[] {
     return this.#core.state.sql
       .prepare(
@@ -298,7 +295,7 @@ export class Intents {
       .all() as IntentRow[];
   }
 
-  /** A later rename by copying goes to the same name: a copy that is found there may be its. */
+  /** Does a later rename by copying go to the same name? A copy found there may be of that one. */
   #isSuperseded(id: number, { parent, name, copy }: BegunRename): boolean {
     if (copy === undefined) return false;
     const later = this.#core.state.sql.prepare(`
@@ -352,7 +349,7 @@ export class Intents {
     if (directory !== undefined) await directories.refresh(directory.ino);
   }
 
-  /** Removes the old file if its successor has the name. Otherwise gives it a name again, and returns it as it is then. */
+  /** Removes the old file if its successor has the name. Otherwise gives the old file a name again, and returns it with that name. */
   async #finish(
     { name, parentId, successor }: ReplaceIntent,
     stepped: RemoteEntry,

@@ -1,6 +1,6 @@
 /**
- * A content whose spool file somebody has removed from the state directory. Its last upload may have reached the service without our
- * hearing of it: then the service has the very content, and nothing is lost.
+ * A content whose spool file in the state directory is missing or damaged. Its last upload may have reached the service although the
+ * answer was lost: then the service has the very content, and nothing is lost.
  */
 import { messageOf } from '../../base/errors.js';
 import { storedMd5 } from '../../providers/stored-md5.js';
@@ -18,7 +18,7 @@ export function lossMessage(spool: string, isMissing: boolean): string {
   return `the file spool/${spool} of the state directory ${what}: put it back and mount again, or give it up with 'syncmount uploads discard', which shows what the service has`;
 }
 
-/** Takes what the service has, where it is that content. Never rejects: where that cannot be found out, the content stays as failed. */
+/** Takes the service's file if it has that content. Never rejects: if this cannot be found out, the content stays as failed. */
 export async function takeStored(core: Core, contents: Contents, state: FileState, row: UploadRow): Promise<void> {
   const { log, invalidate } = core;
   try {

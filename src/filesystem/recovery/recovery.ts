@@ -31,7 +31,7 @@ export function recoverUploads(core: Core, uploader: Uploader, relocation: Reloc
   };
 }
 
-/** Returns the state if its content is to be uploaded. Calls `onLost` where its spool file does not have it. */
+/** Returns the state if its content must be uploaded. Calls `onLost` if its spool file does not have the content. */
 function recoverOne(
   core: Core,
   relocation: Relocation,
@@ -60,7 +60,7 @@ function recoverOne(
   const inline = journal.inlineFacts(found.ino);
   const promised = inline === undefined ? null : restoreInline(core, found, { inline, onDisk });
   const row = promised ?? withUnpromised(found, onDisk ?? 0);
-  // Bytes behind its end must not appear in a hole if the file grows again.
+  // Bytes beyond its end must not appear in a hole if the file grows again.
   if (onDisk !== null && onDisk > row.content.size) spool.truncateToContent(row);
   if (row.isTruncationPending) journal.truncationDone(row.ino);
   const state = files.ensureState(row.ino);
@@ -126,10 +126,10 @@ function restoreInline(
 }
 
 /**
- * Adds bytes that were written after the last journal entry, unless they would replace a promised content. A content
- * without a base is all that its file holds. (An emptied one is not: its file may still have the length of the base, and
- * nothing in it.) A content that was promised to be empty, and is not, was written since, unless its file had not been
- * emptied yet.
+ * Adds bytes that were written after the last journal entry, unless they would replace a promised content. Without a base, the spool file
+ * is the whole content. (With a base it is not: after a truncation to 0, the file may still have the length of the base, and nothing in
+ * it.) If the row promises an empty content and the file is not empty, its bytes were written since, unless the truncation is still
+ * pending.
  */
 function withUnpromised(row: UploadRow, onDisk: number): UploadRow {
   const size = Math.max(row.content.size, onDisk);

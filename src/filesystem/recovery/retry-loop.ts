@@ -1,8 +1,8 @@
 /**
  * Repeats work in the background until nothing is left to do, with pauses that double.
  *
- * Invariant: what is new waits for FIRST_PAUSE at most, and pauses begin anew with it, however long those of what has failed for a while
- * have become. Only what fails while the work is under way counts as having failed with it.
+ * Invariant: new work waits for FIRST_PAUSE at most, and the pauses begin again with it, however long those of older failures have
+ * become. Work that is scheduled during a run counts as having failed in that run.
  */
 import { type Clock, SteadyTime } from '../../base/clock.js';
 
@@ -32,9 +32,9 @@ export class RetryLoop {
     this.#isDone = isDone;
   }
 
-  /** There is something new to do. Rejects where the work does, and when the loop is closed. */
+  /** Call this when there is new work. Rejects if the work does, and when the loop is closed. */
   async schedule(): Promise<void> {
-    // The work itself says so of what has failed once more.
+    // The work itself reports what has failed once more.
     if (this.#isWorking) return;
     this.#pause = FIRST_PAUSE;
     const due = this.#time.now() + FIRST_PAUSE;

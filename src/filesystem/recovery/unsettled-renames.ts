@@ -1,5 +1,5 @@
 /**
- * Renames by copying that failed without it being known whether the copy is stored: the background finishes those whose copy is there, as
+ * Renames by copying that failed and left it unknown whether the copy is stored. The background finishes those whose copy is there, as
  * the next mount does after a crash. Otherwise the file would stay under both names.
  */
 import { SteadyTime } from '../../base/clock.js';
@@ -34,7 +34,7 @@ export class UnsettledRenames {
   readonly #pending = new Map<number, Unsettled>();
   /** Finishes a rename if its copy is stored. False: there is none. */
   finish: (rename: BegunRename) => Promise<boolean> = () => Promise.resolve(false);
-  /** Has a later rename stored a copy under the same name, or is about to? What is there may be of that one. */
+  /** Has a later rename stored a copy under the same name, or is it about to? A copy found there may be of that rename. */
   isSuperseded: (row: number, rename: BegunRename) => boolean = () => false;
 
   /** Calls `onSettled` with the journal row of a rename that is finished, or whose copy was never stored. */
@@ -52,7 +52,7 @@ export class UnsettledRenames {
     this.#pending.set(row, { rename, failedAt: this.#time.now() });
   }
 
-  /** Never rejects. What cannot be found out now stays. */
+  /** Never rejects. Renames with an outcome that cannot be found out now stay. */
   async settle(): Promise<void> {
     for (const [row, { rename, failedAt }] of [...this.#pending]) {
       const isLastLook = this.#time.now() >= failedAt + LOOKED_FOR;
@@ -67,7 +67,7 @@ export class UnsettledRenames {
     }
   }
 
-  /** Programs may have looked at both names meanwhile. */
+  /** Finishes a rename and tells the kernel, because programs may have looked at both names meanwhile. */
   async #finish(rename: BegunRename): Promise<boolean> {
     const { table, invalidate } = this.#core;
     const before = table.get(rename.source);
