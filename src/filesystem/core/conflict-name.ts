@@ -14,7 +14,7 @@ export function conflictName(name: string, time: Date, host: string, maxLength =
 /** Longest name that we give where the service may cut names, UTF-16 units. */
 const LONGEST_NAME = 200;
 
-/** `NAME (~3f2a91).EXT`: the name at the service where that takes NAME for the name of another object. */
+/** `NAME (~3f2a91).EXT`: the name at a service that takes NAME for the name of another object. */
 export function otherName(name: string, maxLength: number): string {
   return withMark(name, otherNameMark(randomBytes(3).toString('hex')), Math.min(maxLength, LONGEST_NAME));
 }

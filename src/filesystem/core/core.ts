@@ -18,11 +18,11 @@ export interface FilesystemOptions {
   readonly readOnly: boolean;
   /** close() answers once the content is safe on the local disk; the upload follows. */
   readonly writeBack: boolean;
-  /** How long a listing counts as the truth, ms. */
+  /** How long a listing counts as fresh, ms. */
   readonly ttl: number;
   readonly uid: number;
   readonly gid: number;
-  /** Bits removed from 0666 and 0777 where no mode was set. */
+  /** Bits removed from 0666 and 0777 if no mode was set. */
   readonly umask: number;
   readonly disposal: 'trash' | 'permanent';
   /** How long a call waits for the provider, ms. */
@@ -45,7 +45,7 @@ export interface FilesystemOptions {
   readonly host: string;
 }
 
-/** What the parts of the file system share. */
+/** The dependencies that the parts of the file system share. */
 export interface Core {
   readonly table: InodeTable;
   readonly directories: Directories;
@@ -59,11 +59,11 @@ export interface Core {
   readonly clock: Clock;
   readonly log: Log;
   readonly invalidate: (what: Invalidation) => void;
-  /** Absent where modes, owners, times and the like stay on this machine. */
+  /** Absent if modes, owners, times and the like stay on this machine. */
   readonly metadata?: AccountMetadata | undefined;
 }
 
-/** The row of an inode that the kernel still has; ESTALE where it is gone. */
+/** The row of an inode that the kernel still has. ESTALE if the row is gone. */
 export function inodeOf(core: Core, ino: Ino): Inode {
   const inode = core.table.get(ino);
   if (inode === undefined) throw new FsError('ESTALE', `inode ${ino} is gone`);
@@ -77,8 +77,8 @@ export function directoryOf(core: Core, ino: Ino): Inode {
 }
 
 /**
- * To be called before each change. Throws EROFS on a read-only mount, and keeps free the disk space that the state
- * database needs to record the change: ENOSPC where it has none, before anything happens at the provider.
+ * Call this before each change. Throws EROFS on a read-only mount. Keeps free the disk space that the state database needs to record the
+ * change: ENOSPC if there is none, before anything happens at the provider.
  */
 export function requireWritable(core: Core): void {
   if (core.options.readOnly) throw new FsError('EROFS', 'the mount is read-only');
@@ -86,8 +86,8 @@ export function requireWritable(core: Core): void {
 }
 
 /**
- * The path of an object, for people and logs: from the directory `root`, or from the account's own root. Of what was removed, the
- * names that are known still, and a word about it.
+ * The path of an object, for people and logs: from the directory `root`, or from the account's own root. For a removed object, the names
+ * that are still known, and a word that says so.
  */
 export function pathOf({ table }: Pick<Core, 'table'>, ino: Ino, root?: Ino): string {
   const names: string[] = [];

@@ -17,8 +17,8 @@ const SAME_CALL_MS = 1000;
 const SLOW_MS = 1000;
 
 /**
- * Share of the deadline that a call has in any case after a slow look-up: that may have been all of an earlier call of the same
- * thread (`stat`), and a call that nobody tried to carry out must not fail.
+ * Least share of the deadline that a call gets after a slow look-up. The look-up may have been an earlier call of the same thread
+ * (`stat`), and a call that nobody tried to carry out must not fail.
  */
 const LEAST_SHARE = 1 / 2;
 

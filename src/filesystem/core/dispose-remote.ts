@@ -7,8 +7,8 @@ import { isLockFile } from './lock-files.js';
 export type Disposed = RemoteEntry | null;
 
 /**
- * Removes an object at the service: to the trash or for ever, as the mount options say; locks of documents for ever. A service may
- * turn out to delete nothing; if it has a trash then, the object goes there. Throws the provider's error.
+ * Removes an object at the service: to the trash or for ever, as the mount options say; lock files of documents for ever. A service may
+ * turn out to delete nothing: if the options say trash and it has one then, the object goes there. Throws the provider's error.
  */
 export async function disposeRemote(
   { provider, options }: Pick<Core, 'provider' | 'options'>,

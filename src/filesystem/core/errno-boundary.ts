@@ -2,7 +2,7 @@ import { isPromise, type MaybePromise } from '../../base/maybe-promise.js';
 import { toFsError } from './errno.js';
 import type { FsError } from './fs-error.js';
 
-/** Runs a call. Whatever it throws or rejects with becomes an `FsError`, which is passed to `onError` and thrown. */
+/** Runs a call. Any error becomes an `FsError`, which is passed to `onError` and thrown. */
 export function withErrno<T>(act: () => MaybePromise<T>, onError: (error: FsError) => void): MaybePromise<T> {
   const failure = (error: unknown): FsError => {
     const fsError = toFsError(error);

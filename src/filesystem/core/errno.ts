@@ -47,7 +47,7 @@ export function toFsError(error: unknown): FsError {
     return new FsError('EINTR', 'interrupted', { cause: error });
   const code = codeOf(error) ?? '';
   if (diskErrno.has(code)) return new FsError(code as ErrnoName, messageOf(error), { cause: error });
-  // For a program it is the system that has too many files open: EMFILE would speak of its own.
+  // For a program, the system has too many open files: EMFILE would mean the program's own.
   if (code === 'EMFILE' || code === 'ENFILE') return new FsError('ENFILE', messageOf(error), { cause: error });
   if (code === 'SQLITE_FULL') return new FsError('ENOSPC', 'the state directory is full', { cause: error });
   return new FsError('EIO', messageOf(error), { cause: error });

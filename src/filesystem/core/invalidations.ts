@@ -19,7 +19,7 @@ export class Invalidations {
     this.#onContent = onContent;
   }
 
-  /** Answers how to end it. */
+  /** Returns a function that ends the subscription. */
   subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -31,8 +31,8 @@ export class Invalidations {
   }
 
   /**
-   * A listing was merged: invalidates what the kernel has cached of the changed entries. Never from inside the request
-   * that listed.
+   * A listing was merged: invalidates the kernel's cached names, attributes and pages of the changed entries. Never from inside the
+   * request that listed.
    */
   listingChanged(directory: Ino, changes: SeenChanges): void {
     for (const ino of changes.contents) this.#onContent(ino);

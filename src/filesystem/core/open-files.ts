@@ -39,12 +39,12 @@ export interface MovedFile {
   readonly file: RemoteFile;
 }
 
-/** The same at a provider that cannot move files: it stays where it is. */
+/** The same at a provider that cannot move files: the file stays where it is. */
 export interface UnmovedFile {
   readonly file: RemoteFile;
-  /** It is removed after the last close. False: another file has its name and will be stored as its new version. */
+  /** The file is removed after the last close. False: another file has its name and will be stored as its new version. */
   readonly goesAfterwards: boolean;
-  /** The journal row that says so; null: it is not to be removed, so far. */
+  /** The journal row of that removal; null: the file must not be removed, so far. */
   row: number | null;
 }
 
@@ -77,7 +77,7 @@ export class FileState {
   sent = 0;
   /** The file has no name any more: its content is never stored. */
   unlinked = false;
-  /** It never had one (O_TMPFILE), and link(2) may give it its first. */
+  /** It never had a name (O_TMPFILE), and link(2) may give it its first. */
   isUnnamed = false;
   /** The revision at the time when the name was removed. */
   lastRevision: RemoteFile | null = null;
@@ -165,12 +165,12 @@ export class Handle {
   isOnOldRevision = false;
   /** Wrong bytes of `pinned` may have been shown. Reads fail from now on, so that no program takes the whole for right. */
   isCorrupt = false;
-  /** The provider had another revision than `pinned`, and its bytes may have been taken for this one's. The next read asks what it has. */
+  /** The provider had another revision than `pinned`, and its bytes may have been taken for this one's. The next read asks the provider. */
   isOutdated = false;
 
-  /** The process that opened it, where the binding knows. */
+  /** The process that opened it, if the binding knows. */
   readonly opener: number | undefined;
-  /** Failed syncs of a spool file of which this handle has heard, or which were before it was opened. */
+  /** Failed syncs of a spool file that the program was told of, or that came before this handle was opened. */
   #heard: { readonly spool: SpoolFile; readonly losses: number } | null = null;
   #isClosed = false;
   #closing: AbortController | null = null;
@@ -185,8 +185,8 @@ export class Handle {
   }
 
   /**
-   * Has the disk failed to store the content since this handle was opened, or asked last? Each open file hears of that once, as on a
-   * local disk, though a later sync of another one has succeeded.
+   * Has the disk failed to store the content since this handle was opened, or since the last call? Each open file is told once, as on a
+   * local disk, even if a later sync through another one has succeeded.
    */
   hearsOfLoss(): boolean {
     const { spool } = this.state;
@@ -214,7 +214,7 @@ export class Handle {
 }
 
 /**
- * Does the handle go on in an older revision that is longer than the file is now? The kernel would end its reads at the present size,
+ * Does the handle still read an older revision that is longer than the file is now? The kernel would end its reads at the present size,
  * and its program would take a part for the whole.
  */
 export function isCutShort({ state, pinned, hasRead, isOnOldRevision }: Handle, size: number): boolean {
@@ -280,7 +280,7 @@ export class OpenFiles {
     this.#descriptors = descriptors;
   }
 
-  /** ENFILE where so many files are open that this process could not store them any more. */
+  /** ENFILE if so many files are open that this process could no longer store them. */
   requireDescriptors(): void {
     if (this.#descriptors.isReached(this.#handles.size))
       throw new FsError('ENFILE', `${this.#handles.size} files are open, and the mount may open no more: ulimit -n`);
@@ -310,7 +310,7 @@ export class OpenFiles {
     return handle;
   }
 
-  /** EBADF where there is none. */
+  /** EBADF if there is none. */
   handle(id: HandleId): Handle {
     const handle = this.#handles.get(id);
     if (handle === undefined) throw new FsError('EBADF', `handle ${id} is not open`);
@@ -331,8 +331,7 @@ export class OpenFiles {
     if (handle.hasRead || handle.flags.write) this.#shown.add(handle.state.ino);
     this.#handles.delete(handle.id);
     handle.state.handles.delete(handle);
-    // What this handle read is in the shared pages: programs may have seen it through the other handles without a
-    // request.
+    // The bytes that this handle read are in the shared pages: programs may have seen them through the other handles without a request.
     if (handle.hasRead) for (const other of pinnedAlike(handle)) other.hasRead = true;
   }
 

@@ -11,7 +11,7 @@ export async function orGone(stat: Promise<RemoteEntry>): Promise<RemoteEntry | 
   }
 }
 
-/** What the provider has in a folder now; nothing where the folder is gone. */
+/** The provider's entries in a folder now; none if the folder is gone. */
 export async function entriesIn(provider: Provider, folderId: string): Promise<RemoteEntry[]> {
   const folder = await orGone(provider.stat({ kind: 'folder', id: folderId }));
   return folder?.kind === 'folder' ? await provider.list(folder) : [];

@@ -1,9 +1,9 @@
 /** The journal's record of a file that loses its name, to another file or for good, in several requests. */
 import type { RemoteFile } from '../../providers/provider.js';
 
-/** A file is to be replaced by another under its name. */
+/** A file that will be replaced by another under its name. */
 export interface ReplaceIntent {
-  /** The file that is to be removed, as it was at the beginning. */
+  /** The file to be removed, as it was at the beginning. */
   readonly old: RemoteFile;
   readonly parentId: string;
   /** The name in question. */
