@@ -1,16 +1,16 @@
 /*
- * Calls on /dev/fuse that Node lacks: mount, wait for readability on the event loop, read without blocking into an existing
- * buffer, write a reply from two buffers in one call, and pass descriptors over a socket.
+ * Calls for /dev/fuse that Node lacks: mount, wait for readability on the event loop, read without blocking into an existing
+ * buffer, write a reply from two buffers in one call, and receive a descriptor over a socket.
  *
  * This file does not know the FUSE protocol. System calls return 0 (or a count, a descriptor) or a negative errno; only
  * wrong arguments throw. See fuse(4), mount(2), cmsg(3), and src/fuse/kernel/addon.ts for the TypeScript side.
  *
  * Threads: everything runs on the event loop, except
- *  - mount and umount2, which may block on this very file system and so run in libuv's pool;
- *  - long replies (replyLater): the kernel copies them while the caller waits, so a thread of the pool is the caller;
+ *  - mount and umount2, which may block on this same file system and so run in libuv's pool;
+ *  - long replies (replyLater): the writer waits while the kernel copies them, so a thread of the pool writes them;
  *  - notifications. Writing one waits for locks that requests hold until the event loop has answered them. So each device
  *    has one thread that only writes notifications. It shares only the queue below, under its mutex.
- * A thread and the last callbacks of a loop may outlive the worker that loaded this: binding.gyp keeps the library loaded.
+ * A thread and the last callbacks of a loop may outlive the worker that loaded this library. So binding.gyp keeps it loaded.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +70,7 @@ static napi_status bytes_of(napi_env env, napi_value value, uint8_t **data, size
   return type == napi_uint8_array ? napi_ok : napi_invalid_arg;
 }
 
-/* A copy of a string, which the caller frees. NULL if there is no memory, or if the argument is not a string. */
+/* A copy of a string. The caller frees it. NULL if there is no memory, or if the argument is not a string. */
 static char *string_of(napi_env env, napi_value value) {
   size_t length = 0;
   if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
@@ -90,7 +90,7 @@ typedef struct notification {
   uint8_t bytes[];
 } notification;
 
-/* Reference-counted by the device, the thread and replies in the pool: a write may outlast the device. */
+/* The device, the thread and replies in the pool each hold a reference, because a write may outlast the device. */
 typedef struct {
   pthread_mutex_t mutex;
   pthread_cond_t changed;
@@ -125,7 +125,7 @@ static void *notifier_run(void *data) {
     n->first = item->next;
     if (n->first == NULL) n->last = &n->first;
     pthread_mutex_unlock(&n->mutex);
-    /* ENOENT: the kernel does not know the object (any more), so there is nothing to invalidate. Else: the mount is ending. */
+    /* ENOENT: the kernel does not know the object, or no longer, so there is nothing to invalidate. Else: the mount is ending. */
     while (write(n->fd, item->bytes, item->length) < 0 && errno == EINTR) continue;
     free(item);
     pthread_mutex_lock(&n->mutex);
@@ -165,14 +165,14 @@ static notifier *notifier_start(int fd) {
 
 /* ------------------------------------------------------------------------------------- calls that may block: promises */
 
-/* Bytes of a reply before its payload: a fuse_out_header, and a little more. */
+/* The most bytes of a reply before its payload: a fuse_out_header, and a little more. */
 #define MAX_HEAD 64
 
 typedef struct {
   enum { MOUNT, UNMOUNT, REPLY } kind;
   char *source, *target, *type, *data;
   unsigned long flags;
-  /* REPLY: the descriptor stays open, and the payload alive, until the task is freed. */
+  /* REPLY: the task keeps the descriptor open and the payload alive. */
   notifier *connection;
   napi_ref payload;
   struct iovec vectors[2];
@@ -275,7 +275,7 @@ static napi_value js_unmount(napi_env env, napi_callback_info info) {
   return task_start(env, t);
 }
 
-/* punchHole(fd, offset, length): 0 | -errno. Frees the blocks, keeps the size. Not in the pool: fd could be closed meanwhile. */
+/* punchHole(fd, offset, length): 0 | -errno. Frees the blocks, keeps the size. Not in the pool, because fd could be closed meanwhile. */
 static napi_value js_punch_hole(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   int32_t fd = -1;
@@ -290,7 +290,7 @@ static napi_value js_punch_hole(napi_env env, napi_callback_info info) {
   return integer(env, result < 0 ? -errno : 0);
 }
 
-/* seek(fd, offset, forHole): the next data or hole, or -errno. Nothing here reads or writes at the descriptor's position. */
+/* seek(fd, offset, forHole): the next data or hole, or -errno. It moves the descriptor's position, which nothing else uses. */
 static napi_value js_seek(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   int32_t fd = -1;
@@ -312,14 +312,14 @@ static napi_value refuses_lease(napi_env env, napi_callback_info info, int type)
   int32_t fd = -1;
   TRY(arguments(env, info, 1, args));
   TRY(napi_get_value_int32(env, args[0], &fd));
-  /* If a process opens the file during the lease, the kernel sends us a signal. Use an ignored one: SIGIO would kill us. */
+  /* If a process opens the file during the lease, the kernel sends us a signal. It must be an ignored one: SIGIO would kill us. */
   if (fcntl(fd, F_SETSIG, SIGURG) < 0) return integer(env, -errno);
   if (fcntl(fd, F_SETLEASE, type) < 0) return integer(env, errno == EAGAIN ? 1 : -errno);
   return integer(env, fcntl(fd, F_SETLEASE, F_UNLCK) < 0 ? -errno : 0);
 }
 
 /*
- * isOpenElsewhere(fd): 1 | 0 | -errno. Is the file open or mapped other than by `fd`? Only if not, the kernel grants a write
+ * isOpenElsewhere(fd): 1 | 0 | -errno. Is the file open or mapped other than by `fd`? If it is, the kernel refuses a write
  * lease. It also counts passthrough files, which it reads itself (fs/locks.c, check_conflicting_open).
  */
 static napi_value js_is_open_elsewhere(napi_env env, napi_callback_info info) {
@@ -331,11 +331,11 @@ static napi_value js_is_open_for_writing(napi_env env, napi_callback_info info) 
   return refuses_lease(env, info, F_RDLCK);
 }
 
-/* --------------------------------------------------------------------------------------- threads that others start */
+/* --------------------------------------------------------------------------------- threads that other libraries start */
 
 /*
- * withSignalsBlocked(act): what `act` returns. Threads that it starts inherit the mask, so no signal handler runs in them. The
- * synchronous signals stay: a thread that causes one has to hear of it.
+ * withSignalsBlocked(act): the result of `act`. Threads that `act` starts inherit the mask, so no signal handler runs in them. The
+ * synchronous signals are not blocked, because the kernel delivers them to the thread that causes them.
  */
 static napi_value js_with_signals_blocked(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS], receiver, result = NULL;
@@ -349,7 +349,7 @@ static napi_value js_with_signals_blocked(napi_env env, napi_callback_info info)
   sigfillset(&blocked);
   for (size_t i = 0; i < sizeof(synchronous) / sizeof(synchronous[0]); i++) sigdelset(&blocked, synchronous[i]);
   pthread_sigmask(SIG_BLOCK, &blocked, &before);
-  /* If it throws, the exception is pending, and the caller gets it. */
+  /* If `act` throws, the exception is pending, and the caller gets it. */
   napi_call_function(env, receiver, args[0], 0, NULL, &result);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return result;
@@ -381,7 +381,7 @@ static napi_value js_socket_pair(napi_env env, napi_callback_info info) {
   return pair;
 }
 
-/* receiveDescriptor(socket): descriptor | -errno. Receives what fusermount3 has sent before it exited. Does not block. */
+/* receiveDescriptor(socket): descriptor | -errno. Receives the descriptor that fusermount3 sent before it exited. Does not block. */
 static napi_value js_receive_descriptor(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   int32_t socket_fd = -1;
@@ -428,8 +428,8 @@ static napi_value js_close_descriptor(napi_env env, napi_callback_info info) {
 /* ------------------------------------------------------------------------------------------------- the service manager */
 
 /*
- * sendDatagram(address, text): 0 | -errno. To a Unix datagram socket, without waiting: Node has none. A leading @ stands for the NUL of
- * an abstract address, as in sd_notify(3).
+ * sendDatagram(address, text): 0 | -errno. Sends to a Unix datagram socket, which Node cannot, without waiting. A leading @ stands for
+ * the NUL of an abstract address, as in sd_notify(3).
  */
 static napi_value js_send_datagram(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
@@ -628,8 +628,8 @@ static napi_value js_reply(napi_env env, napi_callback_info info) {
 }
 
 /*
- * replyLater(device, head, headLength, payload, payloadLength): Promise<0 | -errno> | -errno, where it does not begin. A thread of the pool writes it. The head is
- * copied; the payload must not change until the promise is resolved.
+ * replyLater(device, head, headLength, payload, payloadLength): Promise<0 | -errno>, or -errno if the write cannot begin. A thread of
+ * the pool writes the reply. The head is copied. The payload must not change before the promise resolves.
  */
 static napi_value js_reply_later(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
@@ -657,7 +657,7 @@ static napi_value js_reply_later(napi_env env, napi_callback_info info) {
   return task_start(env, t);
 }
 
-/* notify(device, bytes): 0 | -errno. Copies the bytes; the thread writes them, in order. */
+/* notify(device, bytes): 0 | -errno. Copies the bytes. The device's thread writes them, in order. */
 static napi_value js_notify(napi_env env, napi_callback_info info) {
   napi_value args[MAX_ARGUMENTS];
   device *d;

@@ -77,7 +77,7 @@ export const blockSize = 4096;
 /** Units of st_blocks in a block: it counts 512 bytes, whatever the block size: stat(2). */
 const unitsInBlock = blockSize / 512;
 
-/** st_blocks, as on a disk: a file takes whole blocks. The service has the bytes of holes, too; and anything else lies in its inode. */
+/** st_blocks, as on a disk: a file takes whole blocks. Holes count, because the service stores their bytes. Other kinds take none. */
 export function blocksOf({ kind, size }: Pick<Attributes, 'kind' | 'size'>): number {
   return kind === 'file' ? Math.ceil(size / blockSize) * unitsInBlock : 0;
 }
@@ -86,7 +86,7 @@ export function blocksOf({ kind, size }: Pick<Attributes, 'kind' | 'size'>): num
 const fileTypeMask = 0o170000;
 const makeable = ['file', 'fifo', 'socket', 'character-device', 'block-device'] as const;
 
-/** The arguments of mknod(2). EINVAL for a type that it does not make. */
+/** Decodes the arguments of mknod(2). Throws EINVAL for a type that mknod(2) does not make. */
 export function newNode(mode: number, rdev: number): NewNode {
   const kind = makeable.find((one) => fileTypeBits[one] === (mode & fileTypeMask));
   if (kind === undefined) throw new FsError('EINVAL', 'not a type that mknod(2) makes');

@@ -9,7 +9,7 @@ import type { OperationCount } from '../base/operation-timings.js';
 import type { KernelFlag } from '../config/options.js';
 import type { Filesystem } from '../filesystem/api.js';
 
-/** The file system type in /proc/mounts, after `fuse.`. By it we recognize our own mounts. */
+/** The file system type in /proc/mounts, after `fuse.`. We recognize our own mounts by it. */
 export const fuseSubtype = 'syncmount';
 
 export interface BindingOptions {
@@ -18,7 +18,7 @@ export interface BindingOptions {
   /** The mount's source in /proc/mounts. `mount -a` leaves out a line of fstab whose source and mountpoint it finds there. */
   readonly source: string;
   readonly readOnly: boolean;
-  /** What the kernel refuses to programs in the mount. Where it cannot, nothing is mounted. */
+  /** Restrictions that the kernel enforces in the mount. If it does not support one, nothing is mounted. */
   readonly flags: readonly KernelFlag[];
   /** Other users may enter the mount. For an ordinary user, /etc/fuse.conf must say `user_allow_other`. */
   readonly allowOther: boolean;
@@ -34,11 +34,11 @@ export interface Mounted {
    */
   unmount(): Promise<void>;
   /**
-   * Detaches the mount at once, even if files are open (umount -l), and interrupts the calls under way, also uploads of a
+   * Detaches the mount at once, even if files are open (umount -l), and interrupts the calls in flight, also uploads of a
    * close(2).
    */
   detach(): Promise<void>;
-  /** What was called, and how long it took; absent where the binding does not count. */
+  /** Counts and durations of the calls. Absent if the binding does not count them. */
   operationCounts?(): readonly OperationCount[];
   /** Resolves when the mount is gone for any reason, also if another person unmounts it. */
   readonly ended: Promise<void>;
@@ -53,9 +53,9 @@ export interface Probe {
 
 export interface Binding {
   readonly name: 'native' | 'kernel';
-  /** It ignores `OpenResult.bypassesPageCache`: all opens of a file share the kernel's page cache, so they must share its revision. */
+  /** The binding ignores `OpenResult.bypassesPageCache`. All opens of a file share the kernel's pages, so they must share its revision. */
   readonly sharesPages: boolean;
-  /** Whether this machine can use it; never throws. */
+  /** Checks whether this machine can use the binding. Never throws. */
   probe(): Promise<Probe>;
   /** Resolves when the mountpoint answers. Rejects with a `SyncmountError`: `fuse-missing`, `permission`, `mount-failed`. */
   mount(fs: Filesystem, options: BindingOptions): Promise<Mounted>;

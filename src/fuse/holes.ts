@@ -1,6 +1,6 @@
 /**
  * fallocate(2) with FALLOC_FL_PUNCH_HOLE, which Node lacks: it frees disk blocks of a sparse cache file. Also tells whether
- * another process has a file open: it would read the freed blocks as zeros.
+ * another process has the file open, because it would read the freed blocks as zeros.
  */
 import { codeOf, SyncmountError } from '../base/errors.js';
 import type { SparseCalls } from '../base/sparse-calls.js';
@@ -50,7 +50,7 @@ export function loadHoles(): Holes {
     if (result !== 0) throw new SyncmountError(errnoName(result), `cannot punch a hole: ${errnoName(result)}`);
     return true;
   };
-  // An addon that was built before it had this call has none.
+  // An addon that was built before this call existed does not have it.
   if (addon.seek === undefined) return { punchHole, isOpenElsewhere, isOpenForWriting };
   return { punchHole, isOpenElsewhere, isOpenForWriting, sparse: { punchHole: addon.punchHole, seek: addon.seek } };
 }

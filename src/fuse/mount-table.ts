@@ -7,7 +7,7 @@ export interface MountEntry {
   /** `major:minor`, as stat(2) shows it in st_dev. */
   readonly device: string;
   readonly mountpoint: string;
-  /** What holds for this mountpoint: `rw` or `ro`, `nosuid`, `relatime` and so on. */
+  /** The options of this mountpoint: `rw` or `ro`, `nosuid`, `relatime` and so on. */
   readonly flags: readonly string[];
   /** `fuse.syncmount` for ours. */
   readonly type: string;

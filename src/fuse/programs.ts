@@ -67,8 +67,8 @@ export function busyError(mountpoint: string, cause?: unknown): SyncmountError {
 }
 
 /**
- * Unmounts, or throws: `busy` if the mount is in use (not if lazy), `unmount-failed` otherwise. `force`, which only root can: calls that
- * wait for the mount's process end with an error.
+ * Unmounts, or throws: `busy` if the mount is in use (not if lazy), `unmount-failed` otherwise. With `force`, which only root may use,
+ * calls that wait for the mount's process end with an error.
  */
 export async function unmountByProgram(
   mountpoint: string,

@@ -27,14 +27,14 @@ export interface Addon {
   isOpenForWriting(fd: number): number;
 
   /**
-   * Answers what `act` returns. Threads that it starts inherit the signal mask: none but the synchronous signals reaches them. An
-   * addon that was built before it had this call has none.
+   * Returns the result of `act`. Threads that `act` starts inherit the signal mask: only the synchronous signals reach them. Missing
+   * in an addon that was built before this call existed.
    */
   withSignalsBlocked?<T>(act: () => T): T;
 
   /**
-   * Sends a text to a Unix datagram socket without waiting; `@` at the beginning stands for an abstract address. An addon that was built
-   * before it had this call has none.
+   * Sends a text to a Unix datagram socket without waiting. `@` at the beginning stands for an abstract address. Missing in an addon that
+   * was built before this call existed.
    */
   sendDatagram?(address: string, text: string): number;
 
@@ -59,8 +59,9 @@ export interface Addon {
     payloadLength: number,
   ): number;
   /**
-   * The same from a thread of the pool: the kernel copies a long payload while the writer waits. `headLength` is at most 64, the payload
-   * not empty; it must not change before the promise is resolved. A number where it cannot begin. An addon that was built before it had this call has none.
+   * The same from a thread of the pool, because the writer waits while the kernel copies a long payload. `headLength` is at most 64. The
+   * payload is not empty, and must not change before the promise resolves. Returns a number if the write cannot begin. Missing in an addon
+   * that was built before this call existed.
    */
   replyLater?(
     device: Device,
@@ -69,7 +70,7 @@ export interface Addon {
     payload: Uint8Array,
     payloadLength: number,
   ): MaybePromise<number>;
-  /** Passes a notification to the device's own thread, because writing it may wait for kernel locks. */
+  /** Passes a notification to the device's own thread, because writing one may wait for kernel locks. */
   notify(device: Device, bytes: Uint8Array): number;
   /** FUSE_DEV_IOC_BACKING_OPEN: lets the kernel read a file by itself; an id, or EPERM without CAP_SYS_ADMIN. */
   backingOpen(device: Device, fd: number): number;
@@ -80,13 +81,13 @@ export interface Addon {
 
 let loaded: Addon | undefined;
 
-/** In a checkout node-gyp has built it; a package brings it. */
+/** In a checkout, node-gyp has built it. A package contains it. */
 const addonFile = join(
   packageRoot,
   isPackage ? `native/prebuilds/${process.platform}-${process.arch}.node` : 'native/build/Release/fuse_device.node',
 );
 
-/** Throws `fuse-missing` where the addon was not built for this machine. */
+/** Throws `fuse-missing` if the addon was not built for this machine. */
 export function loadAddon(): Addon {
   if (loaded !== undefined) return loaded;
   if (process.platform !== 'linux')

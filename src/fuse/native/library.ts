@@ -1,8 +1,8 @@
 /**
- * Loads fuse-native 2.2.6 (CommonJS, without types, an optional dependency), and declares what the binding uses of it.
+ * Loads fuse-native 2.2.6 (CommonJS, without types, an optional dependency), and declares the parts that the binding uses.
  *
- * Members with an underscore are internal to the package. We rely on them because its public options do not offer what we
- * need. Therefore the dependency is pinned to the exact version whose source we have read.
+ * Members with an underscore are internal to the package. We rely on them because its public options are not enough. Therefore
+ * the dependency is pinned to the exact version that we have read the source of.
  */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
@@ -13,7 +13,7 @@ import { checkDevice } from '../device.js';
 import { type Addon, loadAddon } from '../kernel/addon.js';
 import { findProgram, isRoot } from '../programs.js';
 
-/** fuse-native makes a `struct stat` of it: numbers of 32 bits (the size has more), times in whole milliseconds since 1970. */
+/** fuse-native makes a `struct stat` of it. Numbers have 32 bits (the size has more), times are whole milliseconds since 1970. */
 export interface NativeStat {
   readonly ino: number;
   readonly mode: number;
@@ -41,14 +41,14 @@ export interface NativeStatFs {
   readonly namemax: number;
 }
 
-/** `error` is 0 or a negative errno. `read` and `write` return the count of bytes in it. */
+/** `error` is 0 or a negative errno. `read` and `write` pass the count of bytes in it. */
 type Reply = (error: number) => void;
 type ReplyWith<T> = (error: number, value?: T) => void;
 
 /** The operations that we implement, as fuse-native's index.js calls them. We choose `fd`: 32 bits, never 0. */
 export interface NativeOperations {
   getattr(path: string, reply: ReplyWith<NativeStat>): void;
-  /** It is declared so that libfuse asks by descriptor. index.js then calls `getattr`, unless `_op_fgetattr` is replaced. */
+  /** Declared so that libfuse asks by descriptor. index.js would then call `getattr`, so `_op_fgetattr` is replaced. */
   fgetattr(path: string, fd: number, reply: ReplyWith<NativeStat>): void;
   statfs(path: string, reply: ReplyWith<NativeStatFs>): void;
   readdir(path: string, reply: (error: number, names?: string[], stats?: Partial<NativeStat>[]) => void): void;
@@ -124,7 +124,7 @@ export function loadNative(): NativeLibrary {
   if (loaded !== undefined) return loaded;
   try {
     const library: NativeLibrary = requireInstalled('fuse-native');
-    // The package's own one runs `fusermount -uz`. By then we have unmounted ourselves.
+    // The package's own function runs `fusermount -uz`. We have unmounted ourselves before.
     library.unmount = (_mountpoint, callback) => callback(null);
     keepSignalsFromThreads();
     loaded = library;
@@ -135,9 +135,9 @@ export function loadNative(): NativeLibrary {
 }
 
 /**
- * At an unmount libfuse cancels its threads. One that runs libuv's handler of SIGCHLD just then dies with libuv's signal lock, and the
- * process never hears of the end of a child again. So signals are blocked in the thread that mounts while libfuse starts the first of
- * its threads: that one inherits the mask, and so do those that it starts later. Without the addon nothing can block them.
+ * At an unmount libfuse cancels its threads. A thread that runs libuv's handler of SIGCHLD at that moment dies while it holds libuv's
+ * signal lock. After that, the process never learns of the end of a child. So the mounting thread blocks signals while libfuse starts its
+ * first thread, which inherits the mask and passes it on to later threads. Without the addon nothing can block signals.
  */
 function keepSignalsFromThreads(): void {
   let withSignalsBlocked: Addon['withSignalsBlocked'];
@@ -149,7 +149,7 @@ function keepSignalsFromThreads(): void {
   if (withSignalsBlocked === undefined) return;
   const block = withSignalsBlocked;
   const index = requireInstalled.resolve('fuse-native');
-  // As index.js does it: so it is the same object.
+  // Loaded in the same way as in index.js, so it is the same object.
   const code: NativeCode = createRequire(index)('node-gyp-build')(dirname(index));
   const mount = code.fuse_native_mount;
   code.fuse_native_mount = (...args) => block(() => mount(...args));
@@ -159,7 +159,7 @@ export async function probeNative(): Promise<Probe> {
   try {
     loadNative();
     await checkDevice();
-    // libfuse 2 knows the helper only by this name. Root mounts without a helper.
+    // libfuse 2 calls the helper only by this name. Root mounts without a helper.
     if (process.platform === 'linux' && !isRoot() && (await findProgram('fusermount')) === undefined)
       return { ok: false, message: 'fusermount is not installed: apt install fuse3' };
     return { ok: true, message: 'fuse-native 2.2.6 over libfuse 2' };

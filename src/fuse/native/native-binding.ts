@@ -1,10 +1,10 @@
 /**
- * The binding over npm's fuse-native, which uses libfuse 2's path API. It is for macOS, and for Linux where the kernel
- * binding cannot be built.
+ * The binding over npm's fuse-native, which uses libfuse 2's path API. It is for macOS, and for Linux machines on which the
+ * kernel binding cannot be built.
  *
  * libfuse 2 or fuse-native sets these limits:
- * - one of the two times cannot be set alone (so `touch -m`, `tar x` and `rsync -t` lose modification times), nor a time
- *   before 1970 or finer than a millisecond;
+ * - neither of the two times can be set alone (so `touch -m`, `tar x` and `rsync -t` lose modification times), and no time
+ *   can be before 1970 or finer than a millisecond;
  * - the caller is unknown, so new objects belong to the mount's owner; a call cannot be interrupted;
  * - the kernel sees a remote change only after 1 s, and does not keep its pages from one open to the next;
  * - no renameat2, fallocate, SEEK_HOLE, requests over 128 KiB, or inode numbers over 32 bits;
@@ -50,7 +50,7 @@ export function mountOptions(options: BindingOptions): string {
   ].join(',')}`;
 }
 
-/** A NativeFuse whose handlers we replace where fuse-native has a fault or leaves something out; see library.ts. */
+/** A NativeFuse. We replace the handlers that are faulty or incomplete in fuse-native; see library.ts. */
 function createFuse(translation: Translation, options: BindingOptions): NativeFuse {
   const Library = loadNative();
   let locals: Buffer | undefined;
@@ -72,7 +72,7 @@ function createFuse(translation: Translation, options: BindingOptions): NativeFu
     fuse._handlers[opUtimens] = withLocals;
   }
 
-  // index.js calls `getattr` with the path, but an unlinked file has none any more.
+  // index.js calls `getattr` with the path, but an unlinked file no longer has one.
   const getattr = fuse._op_getattr;
   fuse._op_fgetattr = (signal, path, fd) =>
     getattr.call({ ops: { getattr: (_: string, reply: never) => ops.fgetattr(path, fd, reply) } }, signal, path);
@@ -88,7 +88,7 @@ function createFuse(translation: Translation, options: BindingOptions): NativeFu
   return fuse;
 }
 
-/** As getxattr(2): the length for an empty buffer, ERANGE for one that is too small. */
+/** As getxattr(2): returns the length for an empty buffer, and ERANGE for one that is too small. */
 function copyInto(into: Buffer, value: Buffer | undefined): number {
   if (value === undefined) return 0;
   if (into.length === 0) return value.length;
@@ -149,7 +149,7 @@ class NativeMount implements Mounted {
       // Lets the process end. fuse-native never frees the memory that libfuse's thread uses.
       this.#fuse.unmount(() => {});
       const { fs, files, log } = this.#translation;
-      // The kernel drops the releases that are under way at an unmount, so we release all files here.
+      // The kernel drops the releases that are in flight at an unmount, so we release all files here.
       const releases = files.drain().map(
         ({ handle }) =>
           new Promise<void>((resolve) => {
@@ -172,7 +172,7 @@ class NativeMount implements Mounted {
 
 async function mountNative(fs: Filesystem, options: BindingOptions): Promise<Mounted> {
   const translation: Translation = { fs, paths: new Paths(fs), files: new OpenFiles(), log: options.log };
-  // libfuse 2 ended before Linux had it.
+  // libfuse 2 is older than this flag of Linux.
   if (options.flags.includes('nosymfollow'))
     throw new SyncmountError('mount-failed', 'nosymfollow: the native binding does not know it; --binding kernel does');
   const fuse = createFuse(translation, options);

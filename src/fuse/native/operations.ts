@@ -139,7 +139,7 @@ export function operations(
           ),
         (file) => files.add(file),
       ),
-    // fuse-native does not pass the flags on. The kernel has just seen that the name is free, so O_EXCL holds but for a
+    // fuse-native does not pass the flags on. The kernel has just seen that the name is free, so O_EXCL holds except in a
     // race. The kernel also computes the offsets of O_APPEND.
     create: (path, mode, reply) =>
       respond(
@@ -231,7 +231,7 @@ export function operations(
 
     setxattr: (path, name, value, _position, flags, reply) =>
       respondDone('setxattr', reply, () => {
-        // The kernel would not check permissions by it: it negotiates that with libfuse 3 only.
+        // The kernel would not check permissions by the ACL: it negotiates that only with libfuse 3.
         if (name.startsWith('system.posix_acl_')) throw new FsError('ENOTSUP', 'libfuse 2 has no ACLs');
         const mode = flags === xattrFlags.create ? 'create' : flags === xattrFlags.replace ? 'replace' : 'either';
         // Copied, because libfuse frees the memory after the reply.

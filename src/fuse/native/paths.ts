@@ -2,9 +2,9 @@
  * Resolves libfuse's paths to inode numbers.
  *
  * Only the directories of a path are cached, each under (parent inode, name), so a rename or removal invalidates exactly
- * one entry, however much lies below it. The last component is always looked up in the file system: only that knows
- * whether the name exists. A cached directory cannot become stale: before the kernel uses a longer path, it looks up every
- * component itself, and that look-up passes through here.
+ * one entry, however much lies below it. The last component is always looked up in the file system, because only the file
+ * system knows whether the name exists. A cached directory cannot become stale: before the kernel uses a longer path, it
+ * looks up every component itself, and that look-up passes through here.
  *
  * libfuse 2 cannot remove an open file. It renames the file to `.fuse_hidden…` and removes that after the last close. Our
  * file system can, so we remove the file at once. Later calls still use the hidden name, so it is kept here (`hide`).
@@ -14,7 +14,7 @@ import type { Attributes, Filesystem, Ino } from '../../filesystem/api.js';
 import { FsError } from '../../filesystem/core/fs-error.js';
 import { andThen } from '../answers.js';
 
-/** More directories than any tool uses at a time. About 2 MB at worst. */
+/** More directories than any program uses at a time. About 2 MB at worst. */
 const maxDirectories = 10_000;
 
 /** The most frequent error, so it is created once. */
@@ -26,10 +26,10 @@ export interface Place {
   readonly name: string;
 }
 
-/** libfuse 2 makes hidden names (`hidden_name()`) of the node's number and a counter, eight hexadecimal digits each. */
+/** libfuse 2 (`hidden_name()`) makes hidden names of the node's number and a counter, eight hexadecimal digits each. */
 export const isHiddenName = (name: string): boolean => /^\.fuse_hidden[0-9a-f]{16}$/.test(name);
 
-/** EILSEQ where it may not be UTF-8: fuse-native replaces every such byte by one character, and two names would become one. */
+/** Throws EILSEQ if the path may not be UTF-8: fuse-native replaces every invalid byte by one character, and two names would become one. */
 export function requireUtf8(path: string): void {
   if (path.includes('\ufffd')) throw new FsError('EILSEQ', 'a name that is not UTF-8');
 }
@@ -109,7 +109,7 @@ export class Paths {
   }
 
   #remember(key: string, attributes: Attributes): void {
-    // Deleted first: this keeps the Map in order of last use. When it is full, the least recently used entry goes.
+    // Deleted first, to keep the Map in order of last use. When it is full, the least recently used entry is removed.
     this.#directories.delete(key);
     if (attributes.kind !== 'directory') return;
     this.#directories.set(key, attributes.ino);

@@ -1,9 +1,9 @@
-/** Converts attributes to fuse-native's structures, which hold less. */
+/** Converts attributes to fuse-native's structures, which have smaller ranges. */
 import type { Attributes, StatFs, Timespec } from '../../filesystem/api.js';
 import { blockSize, blocksOf, fileTypeBits } from '../answers.js';
 import type { NativeStat, NativeStatFs } from './library.js';
 
-/** fuse-native takes unsigned milliseconds: no time before 1970, and no finer one. */
+/** fuse-native takes unsigned milliseconds: no time before 1970, and none finer than a millisecond. */
 const milliseconds = (time: Timespec): number => Math.max(0, time.sec * 1000 + Math.floor(time.nsec / 1e6));
 
 export function toTimespec(ms: number): Timespec {

@@ -9,7 +9,7 @@
 /**
  * Offset of `atime` in `fuse_thread_locals_t` (fuse-native.c 2.2.6), `mtime` follows 8 bytes later. On Linux with 64-bit
  * pointers: self 0, op 8, op_fn 16, path 24, dest 32, linkname 40, info 48, buf 56, offset 64, len 72, mode 80 (4 bytes),
- * dev 88, uid 96, gid 100, atime 104. On macOS mode_t has 2 bytes and dev_t 4, so that everything after lies 8 lower.
+ * dev 88, uid 96, gid 100, atime 104. On macOS mode_t has 2 bytes and dev_t 4, so the later offsets are 8 lower.
  */
 const atimeOffsets: Readonly<Record<string, number>> = { linux: 104, darwin: 96 };
 
@@ -19,7 +19,7 @@ export interface Times {
   readonly mtimeMs: number;
 }
 
-/** `reportedMs` is what fuse-native gave as both times (an unsigned 64-bit number, so huge before 1970). */
+/** `reportedMs` is the number that fuse-native passed for both times (unsigned 64 bits, so huge before 1970). */
 export function readTimes(locals: Buffer | undefined, reportedMs: number, platform: string = process.platform): Times {
   const offset = atimeOffsets[platform];
   if (offset === undefined || locals === undefined || locals.length < offset + 16)

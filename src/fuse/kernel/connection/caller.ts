@@ -8,13 +8,13 @@ export class RequestCaller implements Caller {
   readonly pid: number;
   umask: number | undefined;
   readonly unique: number;
-  /** The objects that the request is about. Invalidations of them wait until it is answered. */
+  /** The objects of the request. Invalidations of them wait until it is answered. */
   readonly nodeid: number;
   otherNodeid = 0;
   deadline: number | undefined;
   /** The request runs to its end when the mount ends. */
   finishes = false;
-  /** Was the request interrupted? Also true if `signal` was requested only afterwards. */
+  /** Was the request interrupted? Set even if nobody has asked for `signal` yet. */
   interrupted = false;
   #controller: AbortController | undefined;
 

@@ -20,8 +20,8 @@ import { Passthrough } from './passthrough.js';
 /** A request's buffer must hold the largest write with its headers; libfuse too adds a page for them. */
 const requestCapacity = maxWrite + 4096;
 /**
- * The kernel copies so long a payload on the event loop, bytes. To pass a call to a thread of the pool costs about as much time as copying
- * 128 KiB; a MiB takes 0.4 to 0.8 ms.
+ * The longest payload that is written on the event loop, bytes. Passing a call to a thread of the pool takes about as long as copying
+ * 128 KiB. Copying a MiB takes 0.4 to 0.8 ms.
  */
 const MAX_COPIED = 128 * 1024;
 /** Number of spare request buffers. Only the pages that requests have used take memory. */
@@ -42,9 +42,9 @@ export class Connection {
   readonly passthrough: Passthrough;
   /** FUSE_SETXATTR has its longer form. */
   extendedSetxattr = false;
-  /** The kernel can be told to ask for all names anew. */
+  /** The kernel supports a notification that makes it ask for all names anew. */
   expiresNames = false;
-  /** The kernel is to ask for the attributes of the object again. */
+  /** Makes the kernel ask for the attributes of the object again. */
   attributesChanged: (ino: Ino) => void = () => {};
   readonly #addon: Addon;
   #device: Device | undefined;
@@ -87,8 +87,8 @@ export class Connection {
   }
 
   /**
-   * Sends the encoded answer. False if the kernel no longer waits for it. A promise where the payload is long: it must not be changed
-   * until then.
+   * Sends the encoded answer. False if the kernel no longer waits for it. Returns a promise if the payload is long. The payload must not
+   * change before that resolves.
    */
   send(unique: number, bodyLength: number): MaybePromise<boolean> {
     if (this.#device === undefined) return false;
@@ -128,8 +128,9 @@ export class Connection {
   }
 
   /**
-   * A name exists that the kernel has noted as missing: it is to ask for the missing names of these directories again. Call before the answer that says so: a program looks at what is in
-   * its way. That the one name is to be forgotten could be told only after the answer, because the caller holds the directory's lock.
+   * Makes the kernel ask for the missing names of these directories again, because it has cached an existing name as missing. Call it
+   * before the answer that reveals the name: the program then looks at that name. The kernel can be told to forget a single name only after
+   * the answer, because the caller holds the directory's lock.
    */
   expireMissingNames(...directories: number[]): void {
     for (const nodeid of directories) if (nodeid !== 0) this.directories.invalidate(this.nodes.inoOf(nodeid));
@@ -143,8 +144,8 @@ export class Connection {
   }
 
   #unlessGone(result: number): void {
-    // ENOENT: the request was aborted. ENODEV, ECONNABORTED, EPERM (never mounted): the mount is gone; the session learns it
-    // from the device.
+    // ENOENT: the request was aborted. ENODEV, ECONNABORTED, EPERM (never mounted): the mount is gone, and the device tells
+    // the session.
     const gone: readonly number[] = [0, failed.noEntry, failed.noDevice, failed.aborted, failed.notPermitted];
     if (!gone.includes(result)) this.log.error({ error: errnoName(result) }, 'cannot answer the kernel');
   }

@@ -1,9 +1,9 @@
 /**
  * Open directories: answers READDIR and READDIRPLUS in chunks from a snapshot of the listing.
  *
- * The core says the position of an entry, and a listing is in their order (plus 2: `.` is 1 and `..` is 2).
+ * The core gives each entry a position, and a listing is in the order of positions (plus 2: `.` is 1 and `..` is 2).
  * So a position means the same in a later listing. Neither seekdir(3) nor removing entries while reading makes the reader
- * skip or repeat the entries that stay.
+ * skip or repeat the remaining entries.
  */
 import { isPromise, type MaybePromise } from '../../../base/maybe-promise.js';
 import { encodeName, nameBytes } from '../../../base/raw-names.js';
@@ -54,7 +54,7 @@ export class DirectoryHandles {
     return this.#streams.size;
   }
 
-  /** Opens a directory. The flags let the kernel use its cached listing as long as the core considers that valid. */
+  /** Opens a directory. The flags let the kernel use its cached listing while the core considers that valid. */
   open(ino: Ino): { handle: number; flags: number } {
     const handle = ++this.#lastHandle;
     this.#streams.set(handle, { ino, entries: undefined, changes: 0, next: 0 });

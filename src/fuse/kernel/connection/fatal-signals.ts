@@ -1,11 +1,11 @@
 /**
  * Finds out whether a thread is about to be killed by a signal. The kernel sends FUSE_INTERRUPT for every signal: also for a
- * handler with SA_RESTART, Ctrl-Z, an attaching debugger, a frozen cgroup. Only a dying caller is to be interrupted.
+ * handler with SA_RESTART, Ctrl-Z, an attaching debugger, a frozen cgroup. Only a dying caller may be interrupted.
  *
  * The information is in proc(5): `status` has the pending signals, `stat` the reason why a thread exits.
  *
- * Invariant: `stat` is read of exiting threads only. Where a program is replaced (execve(2)), the kernel closes its descriptors, and
- * holds a lock meanwhile that a reader of `stat` waits for (`exec_update_lock`). The reader would be the one who is to answer that close.
+ * Invariant: `stat` is read only for exiting threads. In execve(2) the kernel closes descriptors while it holds `exec_update_lock`, and a
+ * reader of `stat` waits for that lock. We would wait for the lock, and the kernel for our answer to the close.
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -57,12 +57,12 @@ export function exitsByKill(stat: string): boolean {
   return (flags & exiting) !== 0 && (exitCode & 0x7f) !== 0;
 }
 
-/** From the text of /proc/TID/status: does the thread exit? It then has no memory any more, and closes its files after that. */
+/** From the text of /proc/TID/status: is the thread exiting? It has then given up its memory, and closes its files next. */
 export function isExiting(status: string): boolean {
   return status !== '' && !/^VmSize:/m.test(status);
 }
 
-/** Is the thread about to be killed? False if it is unknown (another pid namespace, hidden /proc): then its call continues. */
+/** Is the thread about to be killed? False if that is unknown (another pid namespace, hidden /proc): then its call continues. */
 export function isDying(tid: number): boolean {
   const status = readOf(tid, 'status');
   return hasFatalSignal(status) || (isExiting(status) && exitsByKill(readOf(tid, 'stat')));
@@ -73,7 +73,7 @@ export function isKilled(tid: number): boolean {
   return isExiting(readOf(tid, 'status')) && exitsByKill(readOf(tid, 'stat'));
 }
 
-/** Empty where there is no such thread, or it cannot be read. */
+/** Empty if there is no such thread, or the file cannot be read. */
 function readOf(tid: number, file: 'status' | 'stat'): string {
   if (tid <= 0) return '';
   try {

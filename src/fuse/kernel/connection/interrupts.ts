@@ -3,7 +3,7 @@
  * for the end of their call, as on a local disk.
  *
  * The kernel reports only the first signal of a request. So a caller that got one is checked repeatedly until its call ends.
- * Of a program that is killed before it closes its files, it reports none: a caller whose close takes long is checked once.
+ * If a program is killed before it closes its files, the kernel reports nothing. So the caller of a long close is checked once.
  */
 import type { RequestCaller } from './caller.js';
 import { isDying, isKilled } from './fatal-signals.js';
@@ -22,7 +22,7 @@ export class Interrupts {
   readonly #looks: Looks;
   /** Callers that got a signal and whose call continues. */
   readonly #watched = new Set<RequestCaller>();
-  /** Callers of closes that have begun since the last look. */
+  /** Callers of closes that began after the last look. */
   #closing: RequestCaller[] = [];
   /** Threads that were found killed. They close one file after the other, and must not wait for a look at each. */
   readonly #killed = new Set<number>();
@@ -73,7 +73,7 @@ export class Interrupts {
   #look(): void {
     const closing = this.#closing;
     this.#closing = [];
-    // One turn longer than there is something to look at: the next close may follow at once.
+    // The timer runs one turn longer than needed, because the next close may follow at once.
     if (closing.length === 0 && this.#watched.size === 0) {
       this.close();
       return;

@@ -26,7 +26,7 @@ const ordinary: OpenMode = { kind: 'ordinary', id: 0 };
 /** The open files of one node: either all of them use the same backing file, or none does. */
 interface Opens {
   count: number;
-  /** For some of them, the kernel writes to the backing file. */
+  /** The kernel writes to the backing file for at least one of them. */
   isWritten: boolean;
   readonly backing: Backing | null;
   /** The kernel's id of `backing`. */
@@ -94,7 +94,7 @@ export class Passthrough {
 
   #join(node: number, opens: Opens, { handle, mayPass, writes }: Opening): MaybePromise<OpenMode> {
     const { backing, id } = opens;
-    // Count it before the answer, so that the node's state does not end while the open is under way.
+    // Count it before the answer, so that the node's state does not end while the open is in flight.
     opens.count++;
     this.#handles.set(handle, node);
     if (backing === null) return ordinary;

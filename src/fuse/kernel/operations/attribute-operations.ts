@@ -1,4 +1,4 @@
-/** Requests about what an object is: attributes, extended attributes, and the whole file system's size. */
+/** Requests about attributes, extended attributes, and the size of the whole file system. */
 import { constants } from 'node:os';
 import { encodeName } from '../../../base/raw-names.js';
 import type { Attributes, StatFs } from '../../../filesystem/api.js';
@@ -36,7 +36,7 @@ export const statfs: Operation<StatFs> = {
   encode: (_, reply, stat) => encodeStatFs(reply, stat),
 };
 
-/** Answers with a value if it fits into `size` bytes. `size` 0 means that the caller wants only the length. */
+/** A value that fits into `room` bytes. `room` 0 means that the caller wants only the length. */
 interface Value {
   readonly value: Uint8Array;
   readonly room: number;
@@ -60,7 +60,7 @@ function fitting(value: Uint8Array, room: number): Value {
   return { value, room };
 }
 
-/** The value is undefined where there is no such attribute. */
+/** The value is undefined if there is no such attribute. */
 export const getxattr: Operation<Value | undefined> = {
   minimum: getxattrIn.$bytes + 1,
   call({ fs, nodes }, request) {

@@ -1,4 +1,4 @@
-/** Requests about open files: their content, and everything else that goes through a handle. */
+/** Requests about open files: their content, and all other requests with a handle. */
 import { isPromise, type MaybePromise } from '../../../base/maybe-promise.js';
 import type { HandleId, OpenFlags, OpenResult } from '../../../filesystem/api.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
@@ -100,7 +100,7 @@ export const open: Operation<Opened> = {
   sent: (connection, { handle }, taken) => noteOpened(connection, handle, taken),
 };
 
-/** The name of a file to create comes after the struct; for O_TMPFILE it means nothing. */
+/** CREATE and TMPFILE. The name of the new file comes after the struct. For O_TMPFILE it means nothing. */
 function creating(nameOf: (request: Request) => string | null): Operation<Entry & Opened> {
   return {
     minimum: createIn.$bytes + 1,

@@ -12,16 +12,19 @@ export interface Operation<T> {
   readonly minimum: number;
   /** May change something. Attributes read before it are then out of date, and it runs to its end when the mount ends. */
   readonly changes?: true;
-  /** With EEXIST the kernel still notes the name as missing. (Where a name is made, it forgets that by itself: create_new_entry() of fs/fuse/dir.c.) */
+  /**
+   * After EEXIST the kernel still caches the name as missing. (For operations that create a name it drops that itself:
+   * create_new_entry() of fs/fuse/dir.c.)
+   */
   readonly keepsMissing?: true;
-  /** May fail with ENOSYS: the kernel then handles the call itself. For most operations it would never send them again. */
+  /** May fail with ENOSYS: the kernel then handles the call itself. Most other operations it would never send again. */
   readonly optional?: true;
-  /** The kernel also sends it for a dying program, for each open file. */
+  /** The kernel also sends it for each open file of a dying program. */
   readonly isLast?: true;
   /** The kernel expects no answer. */
   readonly silent?: true;
   call(connection: Connection, request: Request, caller: RequestCaller): MaybePromise<T>;
-  /** The positive errno to answer with, for a frequent result that is none of success. Else, or without it, 0. */
+  /** The positive errno for a frequent result that is not a success. 0 for other results. */
   errno?(value: T): number;
   /** Writes the answer after the reply's header, and returns its length. Without it, the answer is empty. */
   encode?(connection: Connection, reply: Reply, value: T): number;

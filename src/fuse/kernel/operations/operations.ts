@@ -2,7 +2,7 @@
  * The handlers of all supported requests, by opcode.
  *
  * Other requests are answered with ENOSYS. The kernel then handles them itself, or does not send them again: ACCESS (the
- * kernel checks, by default_permissions), locks, IOCTL, POLL, BMAP, STATX.
+ * kernel checks because of default_permissions), locks, IOCTL, POLL, BMAP, STATX.
  */
 
 import { opcode } from '../protocol/protocol.js';
@@ -45,5 +45,5 @@ export const operations: readonly (NamedOperation | undefined)[] = (() => {
   return table;
 })();
 
-/** For counting, by opcode: those that have an answer. */
+/** The names of the operations with an answer, by opcode; for counting. */
 export const operationNames = operations.map((operation) => (operation?.silent ? undefined : operation?.name));

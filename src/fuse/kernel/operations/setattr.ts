@@ -1,4 +1,4 @@
-/** Decodes FUSE_SETATTR, and clears the set-id bits where the kernel leaves that to us. */
+/** Decodes FUSE_SETATTR, and clears the set-id bits when the kernel leaves that to us. */
 import type { MaybePromise } from '../../../base/maybe-promise.js';
 import type { AttributeChange, Attributes, Filesystem, Ino, Timespec } from '../../../filesystem/api.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
@@ -29,8 +29,8 @@ function withoutSetId(mode: number): number {
 }
 
 /**
- * Clears the set-id bits, if any: with FUSE_HANDLE_KILLPRIV_V2 that is the file system's duty. The kernel does not expect another
- * mode after an OPEN or a WRITE, so it is told.
+ * Clears the set-id bits, if any: with FUSE_HANDLE_KILLPRIV_V2 that is the file system's duty. The kernel does not expect a changed
+ * mode after an OPEN or a WRITE, so it is notified.
  */
 export function dropPrivileges({ fs, attributesChanged }: Connection, ino: Ino): MaybePromise<unknown> {
   return andThen(fs.getattr(ino), ({ kind, mode }) => {
@@ -58,7 +58,7 @@ export function decodeSetattr(fs: Filesystem, ino: Ino, request: Request): Maybe
     ...(has(valid.handle) ? { handle: setattrIn.fh.get(view, body) } : {}),
   };
   // A change of the owner clears the bits even without the flag, unless a new mode comes with it. Before a write that clears
-  // them, the kernel sends an empty SETATTR, and learns the new mode only from its answer.
+  // the bits, the kernel sends an empty SETATTR, and learns the new mode only from the answer.
   const kills = bits === 0 || has(valid.killPrivileges) || has(valid.uid) || has(valid.gid);
   if (!kills || has(valid.mode)) return change;
   return andThen(fs.getattr(ino), ({ kind, mode }: Attributes) => {

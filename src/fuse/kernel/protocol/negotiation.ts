@@ -1,4 +1,4 @@
-/** FUSE_INIT: which of the kernel's features we accept, and why. */
+/** FUSE_INIT: the kernel features that we accept, with reasons. */
 import { initFlag, initFlag2, oldestMinor, protocolMajor, protocolMinor } from './protocol.js';
 import type { Reply } from './reply-buffer.js';
 import type { Request } from './request.js';
@@ -9,7 +9,7 @@ export const maxWrite = 1024 * 1024;
 const pageSize = 4096;
 /** How many requests of read-ahead and direct I/O may run at once: enough 1 MiB requests for a long fat pipe. */
 const maxBackground = 64;
-/** With so many requests running, the kernel starts no further read-ahead. */
+/** While this many requests run, the kernel starts no further read-ahead. */
 const congestionThreshold = 48;
 
 /**
@@ -18,15 +18,15 @@ const congestionThreshold = 48;
  * - bigWrites, maxPages: requests of 1 MiB instead of a page and of 128 KiB.
  * - readdirplus without readdirplusAuto: a listing has all attributes, so sending them costs nothing. In the adaptive mode,
  *   `ls -l` of a large directory causes one LOOKUP per name after the first chunk.
- * - asyncDirectIo: parts of one O_DIRECT call at a time.
- * - parallelDirectoryOperations: look-ups and listings of one directory at a time.
+ * - asyncDirectIo: several parts of one O_DIRECT call at a time.
+ * - parallelDirectoryOperations: several look-ups and listings of one directory at a time.
  * - cacheSymlinks: the kernel keeps the targets of symbolic links, which never change.
  * - abortError: tells an aborted connection (ECONNABORTED) from an unmount (ENODEV).
  * - explicitInvalidateData, and so not autoInvalidateData: the latter drops a file's pages whenever its modification time
  *   changes, even by our own write or by `touch`. The core tells the kernel when content changed, also at open.
  * - handleKillPrivileges: without it the kernel asks for `security.capability` before every write(2).
- * - posixAcl, extendedSetxattr: the kernel reads ACLs from us and checks permissions by them. Where a caller sets one that has to
- *   lose the set-group-ID bit, the request says so.
+ * - posixAcl, extendedSetxattr: the kernel reads ACLs from us and checks permissions by them. The request says if setting an ACL
+ *   must also clear the set-group-ID bit.
  * - dontMask: the umask has no effect in a directory with a default ACL, and only the core knows which have one.
  * - passthrough (7.40, Linux 6.9): the kernel itself reads files that are complete in our cache; see passthrough.ts.
  *
@@ -79,7 +79,7 @@ export function negotiate(request: Request, reply: Reply): Negotiated {
   initOut.flags.set(reply.view, reply.body, flags);
   if (passthrough) {
     initOut.flags2.set(reply.view, reply.body, initFlag2.passthrough);
-    // Our cache lies on a file system of its own, not on one that is stacked on another.
+    // The file system of our cache is not stacked on another one.
     initOut.maxStackDepth.set(reply.view, reply.body, 1);
   }
   // A larger value than the kernel's has no effect: the limit is the mount's read_ahead_kb (mounting.ts).

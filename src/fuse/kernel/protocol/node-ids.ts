@@ -2,8 +2,8 @@
  * The kernel's node ids, and how many references it holds to each.
  *
  * For the kernel, the root has id 1. The core may give the root any inode number, and the number 1 to another object. So a
- * node id is the inode number plus one, except for the root. An object keeps its id as long as the mount lasts. `st_ino` in
- * the attributes is still the core's number.
+ * node id is the inode number plus one, except for the root. An object keeps its id until the mount ends. `st_ino` in the
+ * attributes is still the core's number.
  *
  * For the kernel, every answer that names a node is one reference. It drops references with FORGET. A node without
  * references needs no invalidation.

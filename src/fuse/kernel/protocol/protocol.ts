@@ -1,6 +1,6 @@
 /**
- * The numbers of the kernel's FUSE protocol that this binding uses: linux/fuse.h (UAPI, protocol 7.38) and, for what they
- * mean, Documentation/filesystems/fuse and fuse(4).
+ * The numbers of the kernel's FUSE protocol that this binding uses: linux/fuse.h (UAPI, protocol 7.38). Their meaning is in
+ * Documentation/filesystems/fuse and fuse(4).
  */
 
 export const protocolMajor = 7;
@@ -80,7 +80,7 @@ export const initFlag = {
   extended: 1 << 30,
 } as const;
 
-/** FUSE_INIT flags of the second word, which is there with `extended`. */
+/** FUSE_INIT flags of the second word, which is present with `extended`. */
 export const initFlag2 = { passthrough: 1 << 5 } as const;
 
 /** fuse_setattr_in.valid */
@@ -106,10 +106,11 @@ export const openedFlag = {
   passthrough: 1 << 7,
 } as const;
 
-/** FUSE_WRITE_KILL_SUIDGID and FUSE_OPEN_KILL_SUIDGID: the set-id bits must go, as chmod(2) would have it. */
+/** FUSE_WRITE_KILL_SUIDGID: the write must clear the set-id bits. */
 export const writeKillPrivileges = 1 << 2;
-/** FUSE_WRITE_CACHE: a page that the kernel writes back, through any writable handle of the file. */
+/** FUSE_WRITE_CACHE: the kernel writes a page back, through any writable handle of the file. */
 export const writeFromCache = 1 << 0;
+/** FUSE_OPEN_KILL_SUIDGID: the open must clear the set-id bits. */
 export const openKillPrivileges = 1 << 0;
 
 /** renameat2(2) */
@@ -123,5 +124,5 @@ export const getattrFlag = { fh: 1 } as const;
 
 /** setxattr(2) */
 export const setxattrFlag = { create: 1, replace: 2 } as const;
-/** FUSE_SETXATTR_ACL_KILL_SGID: the caller is not of the file's group, so the new mode has no set-group-ID bit. */
+/** FUSE_SETXATTR_ACL_KILL_SGID: the caller is not in the file's group, so the new mode has no set-group-ID bit. */
 export const setxattrKillSetGroupId = 1 << 0;

@@ -1,6 +1,6 @@
 /**
- * Counts by number, in pages of an array. The kernel may hold a million nodes, whose numbers are row ids and lie close together: a `Map`
- * would take 60 bytes for each, and half a second of the event loop whenever it grows.
+ * Counts by number, in pages of an array. The kernel may hold a million nodes. Their numbers are row ids, and lie close together. A `Map`
+ * would take 60 bytes for each, and block the event loop for half a second whenever it grows.
  */
 
 /** Counts of one page: 32 KiB. A page exists while one of its counts is above 0. */
@@ -8,7 +8,7 @@ const PAGE = 4096;
 
 interface Page {
   readonly counts: Float64Array;
-  /** How many of them are above 0. */
+  /** The number of counts above 0. */
   used: number;
 }
 
@@ -16,7 +16,7 @@ export class ReferenceCounts {
   readonly #pages = new Map<number, Page>();
   #size = 0;
 
-  /** How many numbers have a count above 0. */
+  /** The number of counts above 0, in all pages. */
   get size(): number {
     return this.#size;
   }
@@ -40,7 +40,7 @@ export class ReferenceCounts {
     this.#size++;
   }
 
-  /** True where that takes the count from above 0 to 0. It never goes below. */
+  /** True if the count falls to 0 by this. It never becomes negative. */
   subtract(number: number, count: number): boolean {
     const left = this.#of(number) - count;
     const at = number % PAGE;

@@ -1,8 +1,8 @@
 /**
  * Builds the answer to a request (a fuse_out_header, then a struct) in one buffer, which all answers reuse.
  *
- * Encoders write after the header and return the number of bytes; the header is filled in when the answer is sent. A payload
- * (file content, an attribute's value) is not copied into this buffer: it is sent from its own.
+ * Encoders write after the header and return the number of bytes. The header is filled in when the answer is sent. A payload
+ * (file content, an attribute's value) is not copied into this buffer, but sent from its own.
  */
 import type { Attributes, StatFs, Timespec } from '../../../filesystem/api.js';
 import { blockSize, blocksOf, fileTypeBits } from '../../answers.js';
@@ -82,7 +82,7 @@ export function encodeEntry(
   return entryBytes;
 }
 
-/** For how long the kernel may keep attributes, ms. */
+/** How long the kernel may cache attributes, ms. */
 function attributeTtlMs(attributes: Attributes | undefined, validMs: number): number {
   return attributes?.uncacheable ? 0 : validMs;
 }

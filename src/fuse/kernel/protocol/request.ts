@@ -2,7 +2,7 @@
  * A view of one kernel request in the buffer that it was read into: a fuse_in_header, a struct, names or data.
  *
  * A `Request` is reused for the next read. So a handler must not use it after it returns, unless it has called
- * `Session.detach`. Accessors check all lengths and throw EINVAL.
+ * `Connection.keepUntil`. Accessors check all lengths and throw EINVAL.
  */
 import { decodeName } from '../../../base/raw-names.js';
 import { FsError } from '../../../filesystem/core/fs-error.js';
@@ -26,7 +26,7 @@ export class Request {
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
   }
 
-  /** Parses the header of `length` bytes in `bytes`. False if they are not a request, so that not even an answer is possible. */
+  /** Parses the header of a request of `length` bytes in `bytes`. False if it is not a request, so that it cannot be answered. */
   parse(length: number): boolean {
     const { view } = this;
     if (length < inHeader.$bytes || length > this.bytes.length || inHeader.len.get(view, 0) !== length) return false;
@@ -52,7 +52,7 @@ export class Request {
     return decodeName(this.bytes.subarray(at, this.afterName(at) - 1));
   }
 
-  /** A copy of the bytes up to the NUL: the target of a symbolic link is in no encoding. */
+  /** A copy of the bytes up to the NUL, not decoded: the target of a symbolic link has no defined encoding. */
   bytesOfName(at: number): Uint8Array {
     return Uint8Array.from(this.bytes.subarray(at, this.afterName(at) - 1));
   }

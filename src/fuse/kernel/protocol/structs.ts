@@ -66,7 +66,7 @@ type Types = typeof types;
 export type Struct<T extends Readonly<Record<string, keyof Types>>> = {
   readonly [Name in keyof T]: InstanceType<Types[T[Name]][1]>;
 } & {
-  /** The length of the whole, bytes. */
+  /** The length of the struct, bytes. */
   readonly $bytes: number;
 };
 
@@ -177,7 +177,7 @@ export const statfsOut = struct({
 });
 /** Followed by the name and `size` bytes. */
 export const setxattrIn = struct({ size: 'u32', flags: 'u32' });
-/** With FUSE_SETXATTR_EXT (7.33) it stands between `setxattrIn` and the name. */
+/** With FUSE_SETXATTR_EXT (7.33) it follows `setxattrIn`, before the name. */
 export const setxattrInMore = struct({ setxattrFlags: 'u32', padding: 'u32' });
 export const getxattrIn = struct({ size: 'u32', padding: 'u32' });
 export const getxattrOut = struct({ size: 'u32', padding: 'u32' });

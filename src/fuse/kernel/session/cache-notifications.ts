@@ -3,7 +3,7 @@
  *
  * Writing a notification takes kernel locks that a request may hold until it is answered: the pages of a file while they are
  * read, a directory while a name in it is looked up, created or removed. So the addon's own thread writes notifications, and
- * they wait here while a request about the same object is under way. Otherwise the thread would block in the kernel as long
+ * they wait here while a request about the same object is in flight. Otherwise the thread would block in the kernel for as long
  * as, for example, an upload takes, and not even kill -9 would end it.
  */
 import type { Log } from '../../../base/log.js';

@@ -25,17 +25,17 @@ import { CacheNotifications } from './cache-notifications.js';
 
 const { EEXIST, EINTR, EINVAL, EIO, ENOSYS, ENOTSUP } = constants.errno;
 
-/** Number of requests in a row before timers and sockets get their turn. */
+/** The most requests in a row before timers and sockets get their turn. */
 const batch = 64;
 
 export class FuseSession {
   /** Resolves when the protocol is negotiated. Rejects if that fails, or if the mount ends before. */
   readonly ready: Promise<void>;
-  /** Resolves when the connection is over, the requests under way are settled, and every handle is released. */
+  /** Resolves when the connection is over, the requests in flight are settled, and every handle is released. */
   readonly ended: Promise<void>;
   readonly connection: Connection;
   readonly #log: Log;
-  /** Of all requests with an answer, by opcode. */
+  /** Timings of all requests with an answer, by opcode. */
   readonly timings = new OperationTimings(operationNames);
   readonly #addon: Addon;
   readonly #device: Device;
@@ -75,7 +75,7 @@ export class FuseSession {
 
   /**
    * Closes the connection from our side. Callers that wait for an answer get ECONNABORTED or ENOTCONN. With `abandon`, a
-   * close(2) under way does not store its file first.
+   * close(2) in flight does not store its file first.
    */
   close({ abandon }: { abandon: boolean }): Promise<void> {
     this.#end();
@@ -232,7 +232,7 @@ export class FuseSession {
     // The AbortError of the signal is the interruption itself.
     const interrupted = caller.interrupted && !(error instanceof FsError);
     const errno = interrupted ? EINTR : errnoOf(error, operation.name, this.#log);
-    // The kernel itself refuses a name that it knows.
+    // EEXIST comes from us only if the kernel did not know the name: it refuses known names itself.
     if (errno === EEXIST && operation.keepsMissing) connection.expireMissingNames(caller.nodeid, caller.otherNodeid);
     connection.fail(caller.unique, errno === ENOSYS && !operation.optional ? ENOTSUP : errno);
   }
@@ -244,7 +244,7 @@ export class FuseSession {
     this.connection.detach();
     this.#addon.close(this.#device);
     this.#rejectReady(new SyncmountError('mount-failed', 'the mount was gone before it was ready'));
-    // Nobody waits for the results of reading requests any more, so abort them. Changes run to their end.
+    // Nobody waits any longer for the results of requests that only read, so abort them. Changes run to their end.
     for (const caller of this.connection.pending.values()) if (!caller.finishes) caller.interrupt();
     this.#settleAll().then(this.#resolveEnded, this.#resolveEnded);
   }

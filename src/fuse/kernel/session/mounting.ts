@@ -18,11 +18,11 @@ const unmountFlag = { force: 1, detach: 2, noFollow: 8 } as const;
 
 /**
  * How far the kernel reads ahead: one request of the largest size, instead of 128 KiB. Not more, because a page fault in
- * a mapped file reads as much around it. The core itself reads further ahead.
+ * a mapped file reads this much around the page. The core itself reads further ahead.
  */
 const readAheadKiB = 1024;
 
-/** Mount options of both ways: mount.fuse3(8). */
+/** Mount options for mount(2) and fusermount3(1): mount.fuse3(8). */
 const commonOptions = (options: BindingOptions): string[] => [
   'default_permissions',
   ...(options.allowOther ? ['allow_other'] : []),
@@ -33,7 +33,7 @@ export async function openMount(addon: Addon, options: BindingOptions): Promise<
   await checkDevice();
   const fd = await mountDevice(addon, options);
   if (options.flags.length === 0) return fd;
-  // Linux ignores a flag that it does not know yet.
+  // An older Linux ignores a flag that it does not know.
   const held = (await mountAt(options.mountpoint))?.flags ?? [];
   const missing = options.flags.find((flag) => !held.includes(flag));
   if (missing === undefined) return fd;
@@ -115,7 +115,7 @@ function runFusermount(program: string, args: string[], socket: number, mountpoi
           .trim()
           .split('\n')[0]
           ?.replace(/^\S*fusermount3?: /, '') || `exit code ${code}`;
-      // fusermount3 tells of an option that it does not know.
+      // fusermount3 reports an option that it does not know.
       const unknown = /^unknown option '(\w+)'$/.exec(line)?.[1];
       if (unknown === 'nosymfollow')
         return reject(
