@@ -117,7 +117,7 @@ export class MountSession {
     await prepareMountpoint(mountpoint, registry, log);
     // Until then it has the lock on the account.
     await Promise.all(ending.map((entry) => serverGone(entry, ENDING_PATIENCE)));
-    const binding = await chooseBinding(options.options.binding, log);
+    const { binding, warnings } = await chooseBinding(options.options.binding, log);
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);
     const provider = new RenewingProvider(makeProvider(stored, options), renew, loginCommand(account, stored), log);
     options.onWaiting?.(`${stored.provider} to answer for the account '${account}'`);
@@ -125,7 +125,7 @@ export class MountSession {
     const { places, path } = options;
     const asked = {
       ...{ name: account, stored, provider, places, options: options.options, path, log, threads },
-      sharesPages: binding.sharesPages,
+      ...{ sharesPages: binding.sharesPages, warnings },
     };
     const opened = await openSessionAccount(asked).catch((error) => {
       meter.close();

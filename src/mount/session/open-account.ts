@@ -70,6 +70,8 @@ export interface OpenAccountOptions {
   readonly log: Log;
   readonly threads: DataThreads;
   readonly sharesPages: boolean;
+  /** For the user, known before: the first ones of `OpenAccount.warnings`. */
+  readonly warnings?: readonly string[];
   readonly punchHole?: PunchHole;
   /** Is the file open or mapped through another descriptor than this one? */
   readonly isOpenElsewhere?: (fd: number) => boolean;
@@ -86,7 +88,7 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
   const { name, stored, provider, places, log } = options;
   const identity = identityOf(name, stored);
   const directory = privateDirectory(join(privateDirectory(places.state), 'accounts', identity));
-  const warnings: string[] = [];
+  const warnings = [...(options.warnings ?? [])];
   const state = openState(directory, name, warnings);
   let cache: BlockCache | null = null;
   try {
