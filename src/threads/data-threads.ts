@@ -9,7 +9,7 @@ export class DataThreads {
   readonly #hash = new HashThread();
   readonly #exchange: ExchangeThread;
 
-  /** `bandwidth`: the limits that transfers keep to. */
+  /** `bandwidth`: the limits of transfers. */
   constructor(bandwidth: Bandwidth) {
     this.#exchange = new ExchangeThread(bandwidth);
   }
@@ -20,7 +20,7 @@ export class DataThreads {
 
   readonly bulk: MakeExchanger = (options) => this.#exchange.exchanger(options);
 
-  /** Ends the threads. What is under way in them fails. */
+  /** Ends the threads. Their work in flight fails. */
   async close(): Promise<void> {
     await Promise.all([this.#hash.close(), this.#exchange.close()]);
   }

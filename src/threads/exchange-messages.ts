@@ -1,4 +1,4 @@
-/** What exchange-thread.ts and exchange-worker.ts say to each other. `id` is that of an exchange. */
+/** The messages between exchange-thread.ts and exchange-worker.ts. `id` is that of an exchange. */
 
 import type { ExchangerOptions } from '../providers/http/transport/exchanger.js';
 import type { FailureKind, FilePieces, HttpMethod, WireResponse } from '../providers/http/transport/wire.js';
@@ -22,7 +22,7 @@ export interface ThreadContent {
   readonly tail: Uint8Array;
 }
 
-/** `fd`: of the target; null where there is none. */
+/** `fd`: of the target; null if there is none. */
 export type ThreadPieces = Omit<FilePieces, 'target'> & { readonly fd: number | null };
 
 export type ExchangeOrder =
@@ -31,7 +31,7 @@ export type ExchangeOrder =
       readonly kind: 'open';
       readonly client: number;
       readonly options: ExchangerOptions;
-      /** Of `Bandwidth`. */
+      /** The memory of `Bandwidth`. */
       readonly bandwidth: SharedArrayBuffer;
     }
   | { readonly kind: 'close'; readonly client: number; readonly id: number }
@@ -44,15 +44,15 @@ export type ExchangeOrder =
     }
   /** The caller's signal has aborted. */
   | { readonly kind: 'abort'; readonly id: number }
-  /** The reader has taken so many bytes of the body. */
+  /** The reader has taken this many bytes of the body. */
   | { readonly kind: 'taken'; readonly id: number; readonly bytes: number }
-  /** The body is not wanted any more. */
+  /** The body is no longer wanted. */
   | { readonly kind: 'destroy'; readonly id: number };
 
 export interface Failure {
   readonly kind: FailureKind;
   readonly message: string;
-  /** The message of what was behind it. */
+  /** The message of its cause. */
   readonly cause: string;
   readonly transferMs: number;
 }
@@ -68,7 +68,7 @@ export type ExchangeReport =
       readonly byteLength: number;
       readonly crcs: readonly number[];
     }
-  /** So many bytes of the request's body have been handed to the socket. */
+  /** This many bytes of the request's body have been handed to the socket so far. */
   | { readonly kind: 'sent'; readonly id: number; readonly bytes: number }
   | { readonly kind: 'ended'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure }

@@ -1,6 +1,6 @@
 /**
- * Transfers large bodies in a thread of its own, which starts with the first of them: connections, TLS, parsing and CRCs are its work.
- * The event loop gets whole pieces, as many as it takes.
+ * Transfers large bodies in a thread of its own, which starts with the first of them. The thread does connections, TLS, parsing and CRCs.
+ * The event loop gets whole pieces, no faster than it takes them.
  */
 
 import { messageOf } from '../base/errors.js';
@@ -36,7 +36,7 @@ export class ExchangeThread {
     });
   }
 
-  /** For one HTTP client. */
+  /** An exchanger for one HTTP client. */
   exchanger(options: ExchangerOptions): Exchanger {
     const client = ++this.#lastClient;
     let isClosed = false;
@@ -52,7 +52,7 @@ export class ExchangeThread {
     };
   }
 
-  /** Ends the thread; exchanges under way fail. */
+  /** Ends the thread. Exchanges in flight fail. */
   close(): Promise<void> {
     return this.#thread.close();
   }
@@ -149,7 +149,7 @@ export class ExchangeThread {
   }
 }
 
-/** Who is told of an exchange, besides its caller. */
+/** The other ends of an exchange, besides its caller. */
 interface ExchangeEnds {
   readonly signal: AbortSignal | undefined;
   /** The thread writes to it until the exchange is over. */
@@ -166,7 +166,7 @@ function progressOf(body: WireRequest['body']): (bytes: number) => void {
 /** One exchange as its caller sees it. */
 class ThreadExchange implements WireBody, ExchangeWatch {
   readonly head: Promise<WireResponse>;
-  /** Resolves when the thread does nothing for it any more. */
+  /** Resolves when the thread has finished with it. */
   readonly over: Promise<void>;
   readonly stallMs: number;
   readonly #id: number;
@@ -248,7 +248,7 @@ class ThreadExchange implements WireBody, ExchangeWatch {
     }
   }
 
-  /** Errors come from the iteration alone. */
+  /** Errors come only from the iteration. */
   on(): this {
     return this;
   }
@@ -257,7 +257,7 @@ class ThreadExchange implements WireBody, ExchangeWatch {
     if (!this.#isOver) this.#tell({ kind: 'destroy', id: this.#id });
   }
 
-  /** The thread watches over the server itself. */
+  /** The thread itself has the stall timer. */
   moved(): void {}
   pause(): void {}
 

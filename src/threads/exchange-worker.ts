@@ -18,15 +18,15 @@ import { type Piece, PieceCutter, PieceMemory } from './piece-cutter.js';
 import { PieceStore } from './piece-store.js';
 import { lowerPriority } from './thread-priority.js';
 
-/** A reader that waits gets what has come after this time, ms: about a round trip. Shorter, and most pieces would be a block or two. */
+/** After this time, a waiting reader gets what has come, ms: about a round trip. A shorter time would make most pieces a block or two. */
 const EARLY_MS = 50;
 
-/** Progress is told so often, ms, and at the end: each message takes the event loop some ten microseconds. */
+/** Progress is reported at this interval, ms, and at the end, because each message takes the event loop some ten microseconds. */
 const PROGRESS_MS = 200;
 
 type Send = Extract<ExchangeOrder, { kind: 'send' }>;
 
-/** What one client sends through: large answers have connections of their own. */
+/** The connections of one client: those for large answers are separate. */
 interface Client {
   readonly transport: Transport;
   readonly downloads: Downloads;
@@ -171,7 +171,7 @@ class Exchange {
     }
   }
 
-  /** Waits for the reader to take enough. That time is not the server's: only waiting for the server counts towards the timeout. */
+  /** Waits until the reader has taken enough. Only waiting for the server counts towards the timeout. */
   async #taker(watch: Download['watch']): Promise<void> {
     watch.pause();
     while (this.#waiting >= MAX_WAITING_BYTES && !this.#isDestroyed && !this.#abort.signal.aborted)

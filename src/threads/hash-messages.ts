@@ -1,4 +1,4 @@
-/** What hash-thread.ts and hash-worker.ts say to each other. Each message names the MD5 or digest (`stream`) that it is about. */
+/** The messages between hash-thread.ts and hash-worker.ts. Each names the MD5 or digest (`stream`) that it is about. */
 import type { FileSpan } from '../base/content-hasher.js';
 import type { Digest } from '../base/running-digest.js';
 
@@ -17,7 +17,7 @@ export type HashRequest =
   | { readonly kind: 'digest'; readonly stream: number; readonly id: number }
   | { readonly kind: 'drop'; readonly stream: number };
 
-/** Of a span: the first wrong part or null. Of a file's bytes: are there so many? Of an MD5: its hex digits. */
+/** For a span: the first wrong part, or null. For a file: whether it has as many bytes. For an MD5: its hex digits. */
 export type HashResult = number | string | boolean | Digest | null;
 
 /** The answer to the request with this `id`, or why it failed. */

@@ -50,7 +50,7 @@ export class HashThread implements ContentHasher {
     });
   }
 
-  /** Ends the thread; what waits for it rejects. */
+  /** Ends the thread. Calls that wait for it reject. */
   close(): Promise<void> {
     return this.#thread.close();
   }
@@ -71,7 +71,7 @@ export class HashThread implements ContentHasher {
   }
 }
 
-/** What lives in the thread, and ends with it. */
+/** An MD5 or a digest that lives in the thread, and ends with it. */
 abstract class ThreadStream {
   protected readonly thread: HashThread;
   protected readonly stream: number;
@@ -89,7 +89,7 @@ abstract class ThreadStream {
     return this.thread.generation === this.#generation;
   }
 
-  /** Before bytes are added. Throws where the thread that has the bytes before them has ended. */
+  /** Call this before adding bytes. Throws if the thread that has the earlier bytes has ended. */
   protected begin(): void {
     if (!this.isAlive) throw new Error('the hashing thread has ended');
     this.#isKnown = true;

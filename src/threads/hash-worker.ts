@@ -24,7 +24,7 @@ function hashOf(stream: number): Hash {
   return hash;
 }
 
-/** The bytes of a file, as many as there are, in a buffer that the next call uses again. */
+/** Reads bytes of a file, as many as there are, into a buffer that the next call reuses. */
 function readSpan(fd: number, position: number, length: number): Uint8Array {
   if (buffer.length < length) buffer = Buffer.allocUnsafeSlow(length);
   let done = 0;
@@ -50,7 +50,7 @@ function addFile({ stream, fd, length, blockBytes }: Extract<HashRequest, { kind
   if (fstatSync(fd).size < end) return false;
   while (digest.bytes < end) {
     const data = readSpan(fd, digest.bytes, Math.min(PART, end - digest.bytes));
-    // The digest has a part of it by now, and is of no use any more.
+    // The digest contains a part of the file by now, and is useless.
     if (data.length === 0) throw new Error('the file was cut off while it was hashed');
     digest.update(data);
   }

@@ -1,7 +1,7 @@
 /**
- * A thread that starts with its first order, and is started anew by the next one where it has ended.
+ * A thread that starts with its first order. If it has ended, the next order starts it again.
  *
- * Its program is read long before: a mount runs for weeks, and an upgrade may replace the files under it.
+ * Its program is read in advance, because a mount runs for weeks, and an upgrade may replace the files under it.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { packageRoot } from '../base/installation.js';
 
 export interface ThreadEvents<Report> {
   reported(report: Report): void;
-  /** It has ended, and with it all that it was told. */
+  /** The thread has ended, and all its work with it. */
   ended(why: Error): void;
 }
 
@@ -19,7 +19,7 @@ export class LazyThread<Order, Report> {
   readonly #events: ThreadEvents<Report>;
   #worker: Worker | null = null;
 
-  /** `file`: the program of the thread, in `dist/`. Throws where it cannot be read. */
+  /** `file`: the program of the thread, in `dist/`. Throws if it cannot be read. */
   constructor(file: string, events: ThreadEvents<Report>) {
     this.#program = readFileSync(join(packageRoot, 'dist', file), 'utf8');
     this.#events = events;

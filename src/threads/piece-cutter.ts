@@ -5,29 +5,29 @@ import type { FilePieces } from '../providers/http/transport/wire.js';
 /** How to cut: see `FilePieces`. */
 export type Cut = Pick<FilePieces, 'offset' | 'pieceBytes' | 'partBytes'>;
 
-/** Pieces whose memory is kept: one for each of the connections that usually run. */
+/** The number of pieces whose memory is kept for reuse: one for each of the connections that usually run. */
 const MAX_SPARE = 16;
 
 export interface Piece {
   /** In the file, bytes. */
   readonly offset: number;
   readonly data: Uint8Array<ArrayBuffer>;
-  /** CRC-32 of each part; null where the piece does not begin with a part. */
+  /** CRC-32 of each part; null if the piece does not begin with a part. */
   readonly crcs: readonly number[] | null;
 }
 
-/** Memory for pieces. What was given back is taken again, so a stream of pieces that are stored at once leaves no garbage. */
+/** Memory for pieces. Memory that was given back is reused, so a stream of pieces that are stored at once leaves no garbage. */
 export class PieceMemory {
   readonly #spare: ArrayBuffer[] = [];
 
-  /** So many bytes. They may contain old data. */
+  /** Memory of this length. It may contain old data. */
   take(length: number): Uint8Array<ArrayBuffer> {
     const spare = this.#spare.pop();
     const isEnough = spare !== undefined && spare.byteLength >= length;
     return new Uint8Array(isEnough ? spare : new ArrayBuffer(length), 0, length);
   }
 
-  /** The piece is not needed any more. */
+  /** Takes back the memory of a piece that is no longer needed. */
   give({ data }: Piece): void {
     if (this.#spare.length < MAX_SPARE) this.#spare.push(data.buffer);
   }
@@ -43,7 +43,7 @@ export class PieceCutter {
   #buffer: Uint8Array<ArrayBuffer> | null = null;
   #filled = 0;
 
-  /** `length`: bytes of the whole stream; Infinity where it is unknown. `memory`: of the pieces. */
+  /** `length`: bytes of the whole stream; Infinity if it is unknown. `memory`: for the pieces. */
   constructor(pieces: Cut, length: number, memory: PieceMemory) {
     this.#pieces = pieces;
     this.#memory = memory;
@@ -51,7 +51,7 @@ export class PieceCutter {
     this.#at = pieces.offset;
   }
 
-  /** Takes bytes, and answers the pieces that are complete with them. */
+  /** Takes bytes, and yields the pieces that they complete. */
   *add(chunk: Uint8Array): Generator<Piece> {
     for (let from = 0; from < chunk.length; ) {
       this.#buffer ??= this.#allocate(Math.max(1, Math.min(this.#untilPieceEnd(), this.#left)));
@@ -64,14 +64,14 @@ export class PieceCutter {
     }
   }
 
-  /** The whole parts that have come so far, for a reader that waits; null where there is none. */
+  /** The whole parts that have come so far, for a reader that waits; null if there is none. */
   early(): Piece | null {
     const { partBytes } = this.#pieces;
     const end = Math.floor((this.#at + this.#filled) / partBytes) * partBytes;
     return end > this.#at ? this.#take(end - this.#at) : null;
   }
 
-  /** What is left when the stream has ended; null if nothing. */
+  /** The rest, after the stream has ended; null if there is none. */
   rest(): Piece | null {
     return this.#filled > 0 ? this.#take(this.#filled) : null;
   }
@@ -82,7 +82,7 @@ export class PieceCutter {
 
   #untilPieceEnd(): number {
     const { pieceBytes, partBytes } = this.#pieces;
-    // A stream that begins within a part (a download that is resumed) gets back to whole parts first.
+    // A stream that begins within a part (a resumed download) first completes that part.
     const inPart = this.#at % partBytes;
     return inPart > 0 ? partBytes - inPart : pieceBytes - (this.#at % pieceBytes);
   }

@@ -1,6 +1,6 @@
 /**
- * Writes pieces of an answer to the file that the caller wants them in. Only an answer that says itself to be the range that was asked
- * for is written: an error, or a whole file instead of a range, passes on as bytes.
+ * Writes pieces of an answer to the caller's file. It writes only an answer whose headers name the requested range. An error, or a whole
+ * file instead of a range, is passed on as bytes.
  */
 import { writeSync } from 'node:fs';
 import { parseContentRange } from '../providers/http/answers/content-range.js';
@@ -11,7 +11,7 @@ import type { Piece } from './piece-cutter.js';
 export class PieceStore {
   readonly #fd: number;
   readonly #partBytes: number;
-  /** Of the range that was asked for. */
+  /** The end of the requested range. */
   readonly #end: number;
   #isFailing = false;
 
@@ -21,7 +21,7 @@ export class PieceStore {
     this.#end = end;
   }
 
-  /** Null where the pieces of this answer are to be passed on. */
+  /** Null if the pieces of this answer must be passed on. */
   static for(pieces: ThreadPieces, status: number, headers: WireResponse['headers']): PieceStore | null {
     const { fd, offset, end } = pieces;
     const text = headers['content-range'];
@@ -30,7 +30,7 @@ export class PieceStore {
     return fd !== null && isRange && headers['content-encoding'] === undefined ? new PieceStore(fd, pieces) : null;
   }
 
-  /** False: the piece is not (whole) in the file. That is so for pieces that are no whole parts, and from the first failure of the disk on. */
+  /** False if the file does not have the whole piece: because the piece has an incomplete part, or because the disk has failed. */
   write({ offset, data, crcs }: Piece): boolean {
     const end = offset + data.length;
     const isWhole = crcs !== null && (end % this.#partBytes === 0 || end === this.#end);
@@ -40,7 +40,7 @@ export class PieceStore {
         done += writeSync(this.#fd, data, done, data.length - done, offset + done);
       return true;
     } catch {
-      // The caller gets the bytes, tries to write them himself, and says what he thinks of his disk.
+      // The caller gets the bytes, tries to write them itself, and reports the fault of the disk.
       this.#isFailing = true;
       return false;
     }

@@ -1,4 +1,4 @@
-/** A request of the service's documents, sent as a person wrote it: with the login and the limits of the account. */
+/** Sends a request of the service's documents as the user wrote it, with the login and the limits of the account. */
 
 import { type BodyChunk, isStored } from '../../content.js';
 import { ProviderError } from '../../errors.js';
@@ -9,13 +9,13 @@ import type { HttpClient } from '../client/client.js';
 import type { Content } from '../transport/wire.js';
 import { openDownload } from './download.js';
 
-/** Refused credentials are renewed, and too many requests are waited for: only what comes then is the answer. */
+/** The client handles these itself: it renews refused credentials, and waits after too many requests. Only later answers count. */
 const ownBusiness = new Set([401, 429]);
 /** Redirects that a GET follows. 308 is not among them: 4shared answers it for an upload that is not complete. */
 const followed = new Set([301, 302, 303, 307]);
 
 /**
- * Answers whatever the service answers, errors too. A redirect of a GET is followed, without the credentials. A request that is
+ * Resolves with the service's answer, also if that is an error. A redirect of a GET is followed, without the credentials. A request that is
  * not safe to repeat is sent once. Rejects with `ProviderError` if there is no answer, and for 401 and 429.
  */
 export async function sendDocumented(http: HttpClient, call: Call, options: CallOptions): Promise<ApiAnswer> {
@@ -27,8 +27,8 @@ export async function sendDocumented(http: HttpClient, call: Call, options: Call
 }
 
 /**
- * Fields as a JSON object: `link[ttl]` is the field `ttl` of the object `link`, and `link[recipients][][email]` of an object in a list.
- * `true`, `false`, `null` and integers are values of their own; everything else is text.
+ * Fields as a JSON object: `link[ttl]` is the field `ttl` of the object `link`; `link[recipients][][email]` is a field of an object in a
+ * list. `true`, `false`, `null` and integers become such values; everything else is text.
  */
 export function nested(fields: Readonly<Record<string, string>>): Record<string, unknown> {
   const root: Record<string, unknown> = {};
@@ -76,7 +76,7 @@ export function contentOf(bytes: Uint8Array): Content {
 
 async function* withoutTries(chunks: AsyncIterable<BodyChunk>): AsyncGenerator<Uint8Array> {
   try {
-    // Pieces are stored only for those who ask for pieces.
+    // No piece is stored here, because the request asks for no pieces.
     for await (const chunk of chunks) if (!isStored(chunk)) yield chunk;
   } catch (error) {
     throw error instanceof TryFailure ? error.error : error;
@@ -84,8 +84,8 @@ async function* withoutTries(chunks: AsyncIterable<BodyChunk>): AsyncGenerator<U
 }
 
 /**
- * The URL of a path below a base URL, without its query, and the query. Throws `invalid-name` for a path that leads elsewhere: the
- * credentials would go there.
+ * The URL of a path below a base URL, without its query, and the query. Throws `invalid-name` for a path that leads elsewhere, because
+ * the credentials would go there.
  */
 export function urlBelow(
   base: string,

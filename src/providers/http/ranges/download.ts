@@ -68,8 +68,8 @@ export async function openDownload(
       const answer = await readAnswer(response, call.route);
       if (!redirects.has(status)) {
         const failure = http.failureOf(answer, call.route);
-        // Another host knows neither our account nor our error codes. If its link does not work (any more), ask our own
-        // host for a new one.
+        // Another host knows neither our account nor our error codes. If its link does not work, or no longer works, ask our
+        // own host for a new one.
         if (!signed && failure.repeat === 'never')
           throw protocolFailure(call.route, `the host it redirects to answered ${status}`, { status });
         throw failure;
@@ -105,7 +105,7 @@ function openBody(response: WireResponse, release: () => void, route: string): D
       try {
         watch.moved();
         for await (const chunk of body) {
-          // Time that the consumer takes is not the server's: only waiting for the server counts towards the timeout.
+          // Only waiting for the server counts towards the timeout, not the time that the consumer takes.
           watch.pause();
           yield chunk;
           watch.moved();

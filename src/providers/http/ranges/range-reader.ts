@@ -1,7 +1,7 @@
 /**
  * Ranged downloads of one revision. When a connection breaks, the download resumes where it broke, under the same checks
- * as the first answer. Invariant: bytes are yielded only if they are of the revision that the caller named, or, to who takes one, with
- * a `RevisionProof` that tells within a second whether they were.
+ * as the first answer. Invariant: bytes are yielded only if they belong to the revision that the caller named. A caller that takes a
+ * `RevisionProof` may get them before that is known: the proof tells within a second.
  */
 
 import { lruOf } from '../../../base/lru.js';
@@ -50,7 +50,7 @@ interface KnownValidator {
   readonly proof: Promise<void>;
 }
 
-/** What differs between providers. */
+/** The parts of a download that differ between providers. */
 export interface DownloadSource {
   readonly http: HttpClient;
   /** The request for a whole file; the reader adds the headers for ranges. */
@@ -70,7 +70,7 @@ export class RangeReader {
   readonly #batches = new Map<string, Promise<void>>();
 
   readonly #watch: RevisionWatch;
-  /** The last answer had no validator. Then one about another file will have none either. */
+  /** The last answer had no validator. Then we expect none for other files either. */
   #isSilent = false;
 
   constructor(source: DownloadSource) {
@@ -127,8 +127,8 @@ export class RangeReader {
   }
 
   /**
-   * The question about the revision, where the answer is likely to need one. Null: none is needed, or it has to come behind the answer.
-   * Those who read several ranges at once have one question for all of them, which comes behind.
+   * Asks about the revision in parallel with the download, if the answer is likely to need that. Null if it needs no question, or one
+   * that begins after the answer. A caller that reads several ranges at once needs one question for all of them, after their answers.
    */
   #askBeside(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<void> | null {
     if (options.takesProof !== true || options.inBatch === true || options.isVerified === true) return null;
@@ -137,7 +137,7 @@ export class RangeReader {
     const isPart = range.length < file.size;
     if (!isSilent || !(isPart || known !== undefined || options.hasEarlierBytes === true)) return null;
     const question = this.#watch.recently(file);
-    // The answer may fail before anybody waits for it.
+    // The download may fail before anybody waits for the question.
     question.catch(() => undefined);
     return question;
   }
@@ -200,7 +200,7 @@ export class RangeReader {
     return { offset: answer.offset, length: answer.length, download, route, proof, isYoung: young };
   }
 
-  /** Remembers a revision's validator. If the proof fails, it is forgotten, and the next answer counts as the first. */
+  /** Remembers a revision's validator. If the proof fails, the validator is forgotten, and the next answer counts as the first. */
   #rememberValidator(key: string, validator: string, proof: Promise<void>): void {
     const known: KnownValidator = { validator, proof };
     this.#validators.set(key, known);

@@ -1,6 +1,6 @@
 /**
  * Decides whether it is uncertain to which revision the bytes of a download belong. Pure. No document promises a header
- * that says it, and a later revision may have the same size.
+ * that tells the revision, and a later one may have the same size.
  */
 import { header } from '../answers/answer.js';
 
@@ -21,7 +21,7 @@ export interface RevisionSigns {
   readonly isVerified: boolean;
 }
 
-/** Must the file be looked up before bytes of this answer are used? */
+/** True if the file must be looked up before bytes of this answer are used. */
 export function isInDoubt(signs: RevisionSigns): boolean {
   const { validator, known } = signs;
   // A different validator only means doubt: another server of the service may have its own for the same content.
@@ -32,8 +32,8 @@ export function isInDoubt(signs: RevisionSigns): boolean {
 }
 
 /**
- * May bytes of an answer in doubt be used before the file was looked up behind it? Only where no header ever said of which revision
- * they are, and nothing speaks against this one.
+ * True if bytes of an answer in doubt may be used before the lookup that follows it. That is so only if no header of any answer has
+ * told the revision, and nothing speaks against this one.
  */
 export function mayBeProvenLater({ validator, known, isUnproven, isMisdated }: RevisionSigns): boolean {
   if (validator !== undefined || isUnproven) return false;

@@ -1,8 +1,8 @@
 /**
- * Asks beside the ranges of a file whether it still is the revision that they are to be of, where no header of their answers says so:
- * at most once a second for each revision.
+ * Asks, in parallel with the downloads of a file, whether the file still has the revision that they want. It is for services whose answers
+ * do not tell the revision. It asks at most once a second for each revision, unless a caller cannot wait.
  *
- * Invariant: an answer is proven only by a question that began after it. What the question may find, it finds within a second of the answer.
+ * Invariant: an answer is proven only by a question that began after it. That question begins within a second of the answer.
  */
 import type { Clock } from '../../../base/clock.js';
 import { codeOf } from '../../../base/errors.js';
@@ -10,9 +10,9 @@ import { lruOf } from '../../../base/lru.js';
 import type { RevisionProof } from '../../content.js';
 import { type RemoteFile, revisionKey } from '../../provider.js';
 
-/** From the beginning of a question to that of the next one, ms. */
+/** The time between the beginnings of two questions, ms. */
 const INTERVAL_MS = 1000;
-/** Revisions that are remembered. One that is forgotten may be asked for sooner than a second later. */
+/** The number of revisions that are remembered. A forgotten one may be asked for again in less than a second. */
 const REMEMBERED = 1000;
 
 /** An answer that is not proven yet. */
@@ -23,7 +23,7 @@ interface Waiting {
 
 interface Watched {
   readonly file: RemoteFile;
-  /** Began so long after the epoch, ms: the last question, and the last one that found the file unchanged. */
+  /** When the last question began, and the last one that found the file unchanged, ms since the epoch. */
   begunAt: number;
   goodAt: number;
   running: Promise<void> | null;
@@ -36,20 +36,20 @@ export class RevisionWatch {
   readonly #look: (file: RemoteFile) => Promise<void>;
   readonly #watched = lruOf<string, Watched>(REMEMBERED);
 
-  /** `look` rejects with `revision-changed` or `not-found` where the file is another one by now, and otherwise as the provider does. */
+  /** `look` rejects with `revision-changed` or `not-found` if the file has changed or is gone, or with another error of the provider. */
   constructor(clock: Clock, look: (file: RemoteFile) => Promise<void>) {
     this.#clock = clock;
     this.#look = look;
   }
 
-  /** Resolves where a question of the last second has found the file unchanged; asks if there was none. Rejects as `look` does. */
+  /** Resolves if a question of the last second has found the file unchanged; asks if there was none. Rejects as `look` does. */
   async recently(file: RemoteFile): Promise<void> {
     const watched = this.#of(file);
     if (watched.running === null && this.#isWithinInterval(watched.goodAt)) return;
     await this.#ask(watched);
   }
 
-  /** To be called when an answer has begun. */
+  /** The proof for an answer. The caller must call this after the answer has begun. */
   proofOf(file: RemoteFile): RevisionProof {
     const watched = this.#of(file);
     let isSettled = false;
@@ -78,7 +78,7 @@ export class RevisionWatch {
     return watched;
   }
 
-  /** Not where the clock was set back since. */
+  /** False if the clock was set back since. */
   #isWithinInterval(time: number): boolean {
     const age = this.#clock.now() - time;
     return age >= 0 && age < INTERVAL_MS;
@@ -91,7 +91,7 @@ export class RevisionWatch {
     const delay = this.#isWithinInterval(begunAt) ? begunAt + INTERVAL_MS - this.#clock.now() : 0;
     void this.#clock.sleep(delay).then(() => {
       watched.isScheduled = false;
-      // Somebody who could not wait has asked meanwhile, or asks now.
+      // If none waits, a caller of `demand` or `recently` has asked meanwhile. If a question runs, this call shares it.
       if (watched.waiting.length > 0) this.#ask(watched).catch(() => undefined);
     });
   }
@@ -111,7 +111,7 @@ export class RevisionWatch {
       await this.#look(watched.file);
     } catch (error) {
       const isVerdict = ['revision-changed', 'not-found'].includes(codeOf(error) ?? '');
-      // Where there is no verdict, the next answer or whoever needs one asks again: in an outage nobody does.
+      // Without a verdict, the next answer or the next `demand` asks again. No timer does, which would be useless in an outage.
       if (isVerdict) for (const one of asked) one.reject(error);
       else watched.waiting.unshift(...asked);
       if (isVerdict) this.#scheduleBehind(watched);
@@ -122,7 +122,7 @@ export class RevisionWatch {
     this.#scheduleBehind(watched);
   }
 
-  /** For the answers that began after the question that ends now. */
+  /** Schedules a question for the answers that began after the one that ends now. */
   #scheduleBehind(watched: Watched): void {
     if (watched.waiting.length > 0) setImmediate(() => this.#schedule(watched));
   }

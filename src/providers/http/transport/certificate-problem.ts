@@ -1,9 +1,9 @@
-/** What a person can do about a TLS connection that was refused. */
+/** Explains a refused TLS connection, and what the user can do about it. */
 
 const untrusted = /^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET|VERIFY)_)/;
 const isOfTls = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET|VERIFY)_|ERR_SSL_|HOSTNAME_MISMATCH)/;
 
-/** By the code of Node.js (https://nodejs.org/api/tls.html, "X509 certificate error codes"). Undefined: it is no error of TLS. Pure. */
+/** For a code of Node.js (https://nodejs.org/api/tls.html, "X509 certificate error codes"). Undefined if it is no error of TLS. Pure. */
 export function certificateProblem(code: string): string | undefined {
   if (!isOfTls.test(code)) return undefined;
   return `no secure connection: ${reasonOf(code)} (${code})`;

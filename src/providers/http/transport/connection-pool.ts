@@ -1,9 +1,9 @@
-/** The connections for large answers: so many at once to a server, kept for the next request. */
+/** The connections for large answers: a limited number to each server, kept for the next request. */
 import { Connection, type Received } from './connection.js';
 import type { ExchangerOptions } from './exchanger.js';
 import { TransportFailure } from './wire.js';
 
-/** What there is to one server. */
+/** The connections to one server. */
 interface Origin {
   readonly all: Set<Connection>;
   readonly idle: Connection[];
@@ -22,7 +22,7 @@ export class ConnectionPool {
     this.#options = options;
   }
 
-  /** Sends a GET. Rejects with what ended it: an error of the socket, of the parser, or the signal's reason. */
+  /** Sends a GET. Rejects with the error of the socket or of the parser, or with the signal's reason. */
   async get(url: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Received> {
     const origin = this.#originOf(url);
     for (;;) {
@@ -31,7 +31,7 @@ export class ConnectionPool {
       const connection = usable(origin) ?? (await this.#open(url, origin, signal));
       if (connection !== undefined) return await connection.get(url, headers, signal);
       await this.#turn(origin, signal);
-      // Whoever leaves passes his turn on.
+      // A caller that leaves passes its turn on.
       if (signal.aborted) wakeOne(origin);
     }
   }
@@ -44,7 +44,7 @@ export class ConnectionPool {
     }
   }
 
-  /** Undefined where there are as many as there may be. */
+  /** Undefined if the limit of connections is reached. */
   async #open(url: URL, origin: Origin, signal: AbortSignal): Promise<Connection | undefined> {
     if (origin.all.size + origin.opening >= this.#options.maxConnections) return undefined;
     origin.opening++;
@@ -77,7 +77,7 @@ export class ConnectionPool {
     }
   }
 
-  /** Resolves when it is worth while to look again. */
+  /** Resolves when a connection may be available, or the signal aborts. */
   #turn(origin: Origin, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
@@ -104,7 +104,7 @@ function closed(): TransportFailure {
   return new TransportFailure('aborted', 'closed', undefined);
 }
 
-/** The one that was used last: the server has kept that most surely. */
+/** The connection that was used last: the server is most likely to have kept it. */
 function usable(origin: Origin): Connection | undefined {
   for (;;) {
     const connection = origin.idle.pop();

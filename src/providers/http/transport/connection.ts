@@ -1,6 +1,6 @@
 /**
  * A kept-alive connection to one server for large answers. Its bytes land in one buffer that all connections of the thread share, and go
- * to their reader from there: no allocation, no stream and no copy for each piece of 64 KiB, which cost more than the bytes themselves.
+ * to their reader from there. An allocation, a stream and a copy for each piece of 64 KiB would cost more than the bytes themselves.
  */
 import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net';
 import { proxyFor, tunnelThrough } from './proxy.js';
@@ -8,15 +8,15 @@ import { ResponseParser } from './response-parser.js';
 import { tlsHost } from './tls-host.js';
 import type { WireResponse } from './wire.js';
 
-/** One read of a socket: what comes in a few hundred microseconds on a fast line, and fits into a core's cache. Bytes. */
+/** Bytes in one read of a socket: a fast line brings them in a few hundred microseconds, and they fit into a core's cache. */
 const READ_BYTES = 256 * 1024;
 
-/** Unused connections are kept so long, ms. Longer than a person's pauses, and shorter than common servers keep theirs (60 to 75 s). */
+/** How long to keep an unused connection, ms: longer than a user's pauses, shorter than common servers keep theirs (60 to 75 s). */
 const KEEP_MS = 20_000;
-/** A server that says how long it keeps a connection is believed, less this for the way, ms. */
+/** If a server tells how long it keeps a connection, we keep it for that time less this margin for the network's delay, ms. */
 const KEEP_MARGIN_MS = 1000;
 
-/** Takes bytes of a body. They must be used at once: their memory is used again. A promise holds the stream until it is settled. */
+/** Takes bytes of a body. It must use them at once, because their memory is reused. A promise holds the stream until it settles. */
 export type TakeBytes = (bytes: Uint8Array) => Promise<void> | undefined;
 
 export interface Received {
@@ -24,7 +24,7 @@ export interface Received {
   readonly headers: WireResponse['headers'];
   /** Passes on the body, once; resolves at its end. */
   each(take: TakeBytes): Promise<void>;
-  /** The rest is not wanted: closes the connection. */
+  /** Closes the connection, because the rest of the body is not wanted. */
   destroy(): void;
 }
 
@@ -36,11 +36,11 @@ export interface ConnectOptions {
   readonly onSession: (session: Buffer) => void;
   /** The connection takes no more requests. */
   readonly onClosed: (connection: Connection) => void;
-  /** It can take the next request. */
+  /** The connection can take the next request. */
   readonly onIdle: (connection: Connection) => void;
 }
 
-/** As the errors of node:net have one. */
+/** An error with a code, like those of node:net. */
 function coded(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }
@@ -68,7 +68,7 @@ export class Connection {
   #problem: Error | undefined;
   #isClosed = false;
 
-  /** `open`: makes the socket, which passes on what it reads. False stops the reading. */
+  /** `open` makes the socket, which passes its bytes to `read`. If that answers false, the socket stops reading. */
   private constructor(options: ConnectOptions, open: (read: (bytes: Buffer) => boolean) => Socket) {
     this.#events = options;
     this.#parser = new ResponseParser({
@@ -88,7 +88,7 @@ export class Connection {
     this.#socket.on('close', () => this.#closed());
   }
 
-  /** Rejects with the error of the socket, or one whose code is `CONNECT_TIMEOUT`, or the signal's. */
+  /** Rejects with the error of the socket, with one of code `CONNECT_TIMEOUT`, or with the signal's reason. */
   static async connect(url: URL, options: ConnectOptions): Promise<Connection> {
     const { signal, timeoutMs } = options;
     const names = tlsHost(url);
@@ -112,7 +112,7 @@ export class Connection {
         ...(session !== undefined && { session }),
       };
       const socket = tls.connect(secure, () => resolve(connection)).on('session', options.onSession);
-      // Node.js reads into a buffer of ours only from a socket of its own.
+      // Node.js reads into our buffer only from a socket that it opened itself, not from a tunnel.
       if (tunnel !== undefined) socket.on('data', (bytes) => read(bytes) || socket.pause());
       return socket;
     });
@@ -153,7 +153,7 @@ export class Connection {
     return answer.received;
   }
 
-  /** `why`: what its request fails with. */
+  /** `why`: the error with which its request fails. */
   destroy(why?: Error): void {
     this.#socket.destroy(why);
   }
@@ -164,7 +164,7 @@ export class Connection {
     try {
       if (answer === null) throw unasked();
       this.#parser.add(bytes);
-      // Otherwise the next answer would begin with what came after this one.
+      // Otherwise the bytes after this answer would begin the next one.
       if (this.#current === null && !this.#parser.isBetween) throw unasked();
     } catch (error) {
       this.#socket.destroy(error as Error);
@@ -186,7 +186,7 @@ export class Connection {
 
   #idle(): void {
     if (!this.isUsable) return;
-    // An idle connection reads, to learn of its end.
+    // An idle connection keeps reading, to notice that the server closes it.
     this.#socket.resume();
     this.#events.onIdle(this);
   }
@@ -208,14 +208,14 @@ export class Connection {
 /** One answer on its way from the connection to its reader. */
 class Answer {
   readonly received: Promise<Received>;
-  /** The reader has not done with what it got: no more is to be read. */
+  /** The reader is not done with the earlier bytes: the connection must not read more. */
   isHeld = false;
   readonly #signal: AbortSignal;
   readonly #connection: { resume(): void; destroy(why?: Error): void };
   readonly #head = promised<Received>();
   readonly #over = promised<void>();
   #take: TakeBytes | null = null;
-  /** What came in one read with the head, before there was a reader. */
+  /** Bytes of the body that came in one read with the head, before there was a reader. */
   readonly #early: Uint8Array[] = [];
   #holding: Promise<void> = Promise.resolve();
   #isOver = false;
@@ -224,7 +224,7 @@ class Answer {
     this.#signal = signal;
     this.#connection = connection;
     this.received = this.#head.promise;
-    // Who waits for the head alone, or left, is not told here.
+    // Nobody may wait for the end: a caller may want only the head, or have left.
     this.#over.promise.catch(() => undefined);
     signal.addEventListener('abort', this.#onAbort, { once: true });
     if (signal.aborted) this.#onAbort();
@@ -233,7 +233,7 @@ class Answer {
   readonly #onAbort = (): void => this.#connection.destroy(this.#signal.reason as Error);
 
   head(status: number, headers: WireResponse['headers']): void {
-    // Until somebody reads the body.
+    // Held until somebody reads the body.
     this.isHeld = true;
     const each = (take: TakeBytes): Promise<void> => this.#each(take);
     this.#head.resolve({ status, headers, each, destroy: () => this.#connection.destroy() });
@@ -284,7 +284,7 @@ class Answer {
     await this.#holding;
   }
 
-  /** Resolves when the reader has done with the bytes of a whole answer. */
+  /** Resolves when the reader is done with the bytes of the whole answer. */
   async released(): Promise<void> {
     await this.#over.promise;
     await this.#holding.catch(() => undefined);
@@ -322,7 +322,7 @@ function promised<T>(): {
   return { promise, resolve, reject };
 }
 
-/** Throws where a header would end its line. */
+/** Throws if a header would end its line. */
 function requestText(url: URL, headers: Readonly<Record<string, string>>): string {
   const lines = [`GET ${url.pathname}${url.search} HTTP/1.1`, `host: ${url.host}`, 'connection: keep-alive'];
   for (const [name, value] of Object.entries(headers)) {
@@ -334,7 +334,7 @@ function requestText(url: URL, headers: Readonly<Record<string, string>>): strin
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
-/** How long the connection may be kept unused, ms: what the server says (`timeout=5`, in seconds), or our own limit. */
+/** How long to keep the unused connection, ms: what the server tells (`timeout=5`, in seconds), but at most our own limit. */
 function keepTime(header: string | string[] | undefined): number {
   const seconds = typeof header === 'string' ? /(?:^|[,\s])timeout=(\d{1,6})/i.exec(header)?.[1] : undefined;
   return seconds === undefined ? KEEP_MS : Math.min(KEEP_MS, Number(seconds) * 1000 - KEEP_MARGIN_MS);

@@ -1,4 +1,4 @@
-/** How undici connects to a server: as it does by itself, through the tunnel of a proxy where there is one. */
+/** Makes undici connect through a proxy's tunnel if the environment names a proxy, and else as usual. */
 import type { buildConnector } from 'undici';
 import buildInnerConnector from 'undici/lib/core/connect.js';
 import { proxyFor, tunnelThrough } from './proxy.js';

@@ -3,7 +3,7 @@ import type { UploadSource } from '../../content.js';
 import type { Content } from './wire.js';
 
 export interface ContentFrame {
-  /** What stands before and behind the bytes of the source, such as the boundaries of a form. Default: nothing. */
+  /** Bytes before and after those of the source, such as the boundaries of a form. Default: none. */
   readonly head?: Uint8Array;
   readonly tail?: Uint8Array;
   /** See `Content.onProgress`. */

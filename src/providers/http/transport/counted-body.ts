@@ -1,16 +1,16 @@
-/** The body of an answer, whose bytes are counted and, where they are a content, keep to the bandwidth. */
+/** The body of an answer. Its bytes are counted; those of a file's content also wait for their share of the bandwidth. */
 import type { BodyChunk } from '../../content.js';
 import type { Bandwidth, Way } from './token-bucket.js';
 import type { WireBody } from './wire.js';
 
-/** What this module needs of the watch over an exchange. */
+/** The part of `Watch` that this module needs. */
 interface Waiting {
   readonly signal: AbortSignal;
   moved(): void;
   pause(): void;
 }
 
-/** Resolves when so many bytes may move. The wait is ours: the server is not late meanwhile. */
+/** Resolves when this many bytes may move. The stall timer pauses, because the delay is ours and not the server's. */
 export async function inTurn(
   bandwidth: Bandwidth,
   way: Way,

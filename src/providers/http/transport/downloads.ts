@@ -1,6 +1,6 @@
 /**
- * Receives large answers for whoever uses their bytes at once. Over connections of its own (connection.ts): through undici the bytes of
- * a GiB cost 2.5 s of CPU more, for a stream, its memory and a copy into its parser.
+ * Receives large answers for a reader that uses their bytes at once. It has connections of its own (connection.ts): with undici a GiB
+ * costs 2.5 s of CPU more, for a stream, its memory and a copy into its parser.
  */
 import type { Received, TakeBytes } from './connection.js';
 import { ConnectionPool } from './connection-pool.js';
@@ -23,7 +23,7 @@ export class Downloads {
     this.#bandwidth = bandwidth;
   }
 
-  /** Sends a GET. `stallMs`: it fails when no byte has moved for so long. Rejects with `TransportFailure`. */
+  /** Sends a GET. Rejects with `TransportFailure`, also when no byte has moved for `stallMs`. */
   async get(request: WireRequest, stallMs: number, signal?: AbortSignal): Promise<Download> {
     const watch = new Watch('GET', stallMs, signal);
     try {
@@ -51,7 +51,7 @@ export class Downloads {
     this.#pool.close();
   }
 
-  /** The wait for a share of the bandwidth is ours: the server is not late meanwhile. */
+  /** Waits for a share of the bandwidth. The stall timer pauses, because the delay is ours and not the server's. */
   #turn(bytes: number, isContent: boolean, watch: Watch): Promise<void> | undefined {
     if (!isContent) {
       this.#bandwidth.count('down', bytes);

@@ -1,4 +1,4 @@
-/** Sends HTTP requests: on the event loop (transport.ts), or beside it where an implementation of the layers above does so. */
+/** Sends HTTP requests: on the event loop (transport.ts), or beside it, by an implementation that the layers above pass in. */
 import type { WireRequest, WireResponse } from './wire.js';
 
 export interface ExchangerOptions {
@@ -10,12 +10,12 @@ export interface ExchangerOptions {
 export interface Exchanger {
   /**
    * Sends one request, and resolves with the head of the answer. The caller must read or destroy the body, and then call
-   * `watch.end()`. `stallMs`: it fails when no byte has moved for so long. Rejects with `TransportFailure`.
+   * `watch.end()`. Rejects with `TransportFailure`, also when no byte has moved for `stallMs`.
    */
   send(request: WireRequest, stallMs: number, signal?: AbortSignal): Promise<WireResponse>;
   /** Aborts all requests and closes all connections. */
   close(): Promise<void>;
 }
 
-/** Makes one for requests with large bodies. */
+/** Makes an `Exchanger` for requests with large bodies. */
 export type MakeExchanger = (options: ExchangerOptions) => Exchanger;

@@ -1,14 +1,14 @@
 /**
- * The way through an HTTP proxy, where the environment names one: `HTTPS_PROXY` or `ALL_PROXY`, and `NO_PROXY` for hosts that are reached
- * without it, in either case. All requests that leave this machine speak TLS, so all go through a tunnel (CONNECT: RFC 9110, 9.3.6): the
- * proxy learns the host's name, and nothing else.
+ * The way through an HTTP proxy, if the environment names one: `HTTPS_PROXY` or `ALL_PROXY`, and `NO_PROXY` for hosts that need none, in
+ * upper or lower case. All requests that leave this machine use TLS, so all go through a tunnel (CONNECT: RFC 9110, 9.3.6): the proxy
+ * learns the host's name, and nothing else.
  */
 import type { Socket } from 'node:net';
 import { getProxyForUrl } from 'proxy-from-env';
 import { codeOf, messageOf, SyncmountError } from '../../../base/errors.js';
 import { isLoopback } from '../../../base/loopback.js';
 
-/** The tunnel was not made. `isFinal`: nor will it be, as long as the environment names this proxy so. */
+/** The tunnel was not made. `isFinal`: a repeat would fail too, until the user changes the environment. */
 export class ProxyError extends SyncmountError {
   readonly isFinal: boolean;
 
@@ -18,7 +18,7 @@ export class ProxyError extends SyncmountError {
   }
 }
 
-/** The proxy for requests to `url`; null: none. Throws `ProxyError` where it is one that cannot be used. */
+/** The proxy for requests to `url`; null if there is none. Throws `ProxyError` if the named one cannot be used. */
 export function proxyFor(url: URL): URL | null {
   if (url.protocol !== 'https:' || isLoopback(url.hostname)) return null;
   const named = getProxyForUrl(url);
@@ -27,7 +27,7 @@ export function proxyFor(url: URL): URL | null {
   try {
     proxy = new URL(hasOwnScheme(named) ? named : named.replace(/^https:/, 'http:'));
   } catch {
-    // Not with its cause, which has the URL, and so perhaps a password.
+    // Without the cause: it contains the URL, and so perhaps a password.
     throw new ProxyError('HTTPS_PROXY is no URL such as http://proxy.example:3128', true);
   }
   if (proxy.protocol !== 'http:' && proxy.protocol !== 'https:')
@@ -35,7 +35,7 @@ export function proxyFor(url: URL): URL | null {
   return proxy;
 }
 
-/** `proxy:3128` is plain HTTP, as for curl(1); the library takes the scheme of the request. */
+/** `proxy:3128` means plain HTTP, as for curl(1), but the library adds the scheme of the request. */
 function hasOwnScheme(named: string): boolean {
   return ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'].some((name) => process.env[name] === named);
 }
@@ -50,13 +50,13 @@ export interface TunnelOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A connection through the proxy to a host, without TLS yet. Rejects with `ProxyError`, or as the signal says. */
+/** A connection through the proxy to a host, without TLS yet. Rejects with `ProxyError`, or with the signal's reason. */
 export async function tunnelThrough(proxy: URL, to: URL, options: TunnelOptions): Promise<Socket> {
   const { timeoutMs, signal } = options;
   // Loaded when they are needed: most machines have no proxy.
   const isSecure = proxy.protocol === 'https:';
   const { request } = await (isSecure ? import('node:https') : import('node:http'));
-  // With its port, which the URL does not name where it is that of https.
+  // CONNECT needs the port, which a URL omits if it is that of https.
   const authority = `${to.hostname}:${to.port || 443}`;
   return new Promise((resolve, reject) => {
     const asked = request({

@@ -1,6 +1,6 @@
 /**
- * Parses the answers of one connection. http-parser-js hands on the bytes of a body as it gets them, without a copy. It believes lengths
- * that are none, and takes lines without end; here both end the connection.
+ * Parses the answers of one connection. http-parser-js passes on the bytes of a body as it gets them, without a copy. But it accepts
+ * invalid lengths and endless lines; here both end the connection.
  */
 import { HTTPParser } from 'http-parser-js';
 import type { WireResponse } from './wire.js';
@@ -10,13 +10,13 @@ const MAX_LINE_BYTES = 64 * 1024;
 
 export interface ResponseEvents {
   head(status: number, headers: WireResponse['headers']): void;
-  /** Its memory is used again after the call. */
+  /** The memory of `bytes` is reused after the call. */
   body(bytes: Uint8Array): void;
   /** `isReusable`: the connection can take another request. */
   end(isReusable: boolean): void;
 }
 
-/** The parser's states that it finds by their names, and the line that has not come to its end. */
+/** Private members of the parser: its states, whose methods it finds by name, and the line that is not complete. */
 interface Insides {
   line: string;
   BODY_CHUNKHEAD(): void;
@@ -38,7 +38,7 @@ export class ResponseParser {
       checkLength(headers);
       isInterim = statusCode < 200;
       isReusable = shouldKeepAlive;
-      // 101 is not asked for; the interim ones (100, 103) are followed by the answer itself.
+      // We never ask for 101. After the other interim answers (100, 103) the answer itself follows.
       if (statusCode === 101) throw new Error('the server changes the protocol');
       if (!isInterim) events.head(statusCode, headers);
     };
@@ -49,25 +49,25 @@ export class ResponseParser {
     this.#insides.BODY_CHUNKHEAD = chunkHead;
   }
 
-  /** Throws where this is no HTTP. */
+  /** Throws if the bytes are not HTTP. */
   add(bytes: Buffer): void {
     const parsed = this.#parser.execute(bytes);
     if (parsed instanceof Error) throw parsed;
     if (this.#insides.line.length > MAX_LINE_BYTES) throw new Error('a line of the answer has no end');
   }
 
-  /** No answer has begun that has not ended. */
+  /** True if no answer is incomplete. */
   get isBetween(): boolean {
     return this.#insides.state === 'RESPONSE_LINE' && this.#insides.line === '';
   }
 
-  /** The connection has ended: so has an answer that told no length. */
+  /** The connection has ended. An answer without a length ends with it. */
   finish(): void {
     if (this.#insides.state === 'BODY_RAW') this.#parser.finish();
   }
 }
 
-/** In place of the parser's, to which `zz` is 0 and `-5` a step back. */
+/** Replaces the parser's own method, which reads `zz` as 0 and `-5` as a step back. */
 function chunkHead(this: Insides): void {
   const line = this.consumeLine();
   if (line === undefined) return;
@@ -83,7 +83,7 @@ function checkLength(headers: WireResponse['headers']): void {
     if (!/^\d{1,15}$/.test(text)) throw new Error('the answer has a length that is none');
 }
 
-/** Names in lower case; what comes more than once is an array, as undici has it. */
+/** Names in lower case. A header that comes more than once is an array, as with undici. */
 function byName(lines: readonly string[]): WireResponse['headers'] {
   const headers: Record<string, string | string[]> = Object.create(null);
   for (let at = 0; at + 1 < lines.length; at += 2) {

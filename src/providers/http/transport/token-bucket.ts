@@ -1,28 +1,28 @@
 /**
- * The bandwidth that all connections of a mount share, each way for itself: a token bucket. Its few numbers lie in shared memory, so that
- * it holds for transfers on the event loop and beside it together.
+ * The bandwidth that all connections of a mount share: a token bucket for each direction. Its few numbers lie in shared memory, so that
+ * one limit holds for transfers on the event loop and beside it together.
  *
- * Bytes of contents wait for their turn (`take`). Requests, listings and answers are few and people wait for them: they go at once, and the
- * contents after them wait longer instead (`count`).
+ * Bytes of contents wait for their turn (`take`). Requests, listings and answers go at once (`count`), because they are few and people wait
+ * for them. Later contents wait longer instead.
  */
 import { type Clock, systemClock } from '../../../base/clock.js';
 
 export type Way = 'down' | 'up';
 
-/** An idle connection may send so much of its limit at once, ms: small files do not wait, and no second has much more than its share. */
+/** After idle time, the share of this many ms may move at once: small files do not wait, and no second gets much more than its share. */
 const BURST_MS = 100;
 
-/** A limit that is changed meanwhile holds after this time at the latest, ms. */
+/** A changed limit reaches transfers that wait within this time, ms. */
 const LOOK_MS = 250;
 
-/** With a limit, a body is sent in pieces of so much of it, ms, so that the line is never silent for long. */
+/** With a limit, a body is sent in pieces that each take this time, ms, so that the line is never silent for long. */
 const PIECE_MS = 100;
-/** Smaller pieces would cost more than they bring, bytes. */
+/** Bytes. Smaller pieces would cost more than they bring. */
 const LEAST_PIECE_BYTES = 4096;
 
 /**
- * The bucket as one number: the moment, ms, at which all that was taken so far has been paid for. Taking `bytes` at `now` moves it on;
- * `waitMs` is how long the taker must wait before he moves them. `rate`: bytes a second.
+ * The bucket as one number: the moment, ms, when the limit has paid for all bytes taken so far. Taking `bytes` at `now` moves it on. The
+ * caller must wait `waitMs` before it moves them. `rate`: bytes a second.
  */
 export function reserve(
   paidAt: number,
@@ -49,7 +49,7 @@ export class Bandwidth {
   readonly #cells: BigInt64Array;
   readonly #clock: Pick<Clock, 'now' | 'sleep'>;
 
-  /** `memory`: of another thread's, to share its limits. */
+  /** `memory`: that of another thread's instance, to share its limits. */
   constructor(
     memory = new SharedArrayBuffer(cells.count * BigInt64Array.BYTES_PER_ELEMENT),
     clock: Pick<Clock, 'now' | 'sleep'> = processClock,
@@ -59,7 +59,7 @@ export class Bandwidth {
     this.#clock = clock;
   }
 
-  /** Bytes a second each way; null: no limit. What waits under the old limit goes on at once. */
+  /** Bytes a second in each direction; null: no limit. Transfers that wait under the old limit go on within `LOOK_MS`. */
   set({ down, up }: Readonly<Record<Way, number | null>>): void {
     for (const [way, rate] of [['down', down] as const, ['up', up] as const]) {
       Atomics.store(this.#cells, cells[way] + RATE, BigInt(Math.ceil(rate ?? 0)));
@@ -79,7 +79,7 @@ export class Bandwidth {
     return Number(Atomics.load(this.#cells, cells[way] + MOVED));
   }
 
-  /** Bytes in which a body is to be sent; Infinity: as it comes. */
+  /** The size of the pieces in which to send a body, bytes; Infinity if there is no limit. */
   pieceBytes(): number {
     const rate = this.limit('up');
     return rate === null ? Number.POSITIVE_INFINITY : Math.max(LEAST_PIECE_BYTES, (rate * PIECE_MS) / 1000);
@@ -90,7 +90,7 @@ export class Bandwidth {
     this.#reserve(way, bytes);
   }
 
-  /** Undefined: they may move now. Else resolves when they may; rejects with the signal's reason. */
+  /** Undefined if the bytes may move now. Else resolves when they may, or rejects with the signal's reason. */
   take(way: Way, bytes: number, signal?: () => AbortSignal | undefined): Promise<void> | undefined {
     const waitMs = this.#reserve(way, bytes);
     return waitMs === 0 ? undefined : this.#wait(waitMs, signal?.());

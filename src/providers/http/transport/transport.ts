@@ -37,7 +37,7 @@ const connectionRefused = new Set([
   'CONNECT_TIMEOUT',
 ]);
 
-/** Bodies of up to so many bytes are sent in one buffer: one system call instead of several. */
+/** Bodies up to this size are sent in one buffer, bytes: one system call instead of several. */
 const singleWriteBytes = 256 * 1024;
 
 /**
@@ -48,16 +48,16 @@ const singleWriteBytes = 256 * 1024;
  */
 const answerGraceMs = 1000;
 
-/** What undici listens to. It takes an AbortSignal too, but ten of these are made in the time of one. */
+/** The abort signal for undici. An AbortSignal would do too, but takes ten times as long to make. */
 class AbortEmitter extends EventEmitter {
   aborted = false;
 }
 
-/** Aborts one exchange when no byte has moved for `patienceMs`, or when the caller's signal aborts. */
+/** Aborts one exchange when no byte has moved for `stallMs`, or when the caller's signal aborts. */
 export class Watch implements ExchangeWatch {
   /** Aborts together with `signal`. */
   readonly emitter = new AbortEmitter();
-  /** Made when somebody asks for the signal. */
+  /** Made by the first call of `signal`. */
   #controller: AbortController | undefined;
   readonly stallMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -173,7 +173,7 @@ async function* metered(content: Content, watch: Watch, bandwidth: Bandwidth): A
       const { value } = next;
       for (let at = 0; at < value.byteLength; ) {
         let piece = value.subarray(at, at + bandwidth.pieceBytes());
-        // A short one is not waited for.
+        // undici asks for the next piece before the socket has taken a short one: copy it.
         if (content.reusesMemory === true && piece.byteLength < value.byteLength) piece = Uint8Array.from(piece);
         at += piece.byteLength;
         await inTurn(bandwidth, 'up', piece.byteLength, watch);

@@ -1,4 +1,4 @@
-/** One HTTP exchange as the client sees it: what is sent, what comes back, how it fails. */
+/** One HTTP exchange as the client sees it: the request, the answer, the failures. */
 import type { BodyChunk, Pieces, WhileOpen } from '../../content.js';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -9,11 +9,11 @@ export interface Content {
   readonly size: number;
   open(): AsyncIterable<Uint8Array>;
   /**
-   * `open` uses the memory of a part again for the next one. Its reader asks for that when the socket has taken all of this one: undici
-   * does so with parts that are longer than what a socket holds back (16 KiB).
+   * `open` reuses the memory of a part for the next one. Its reader must not ask for the next part before the socket has taken all of
+   * this one. undici waits so with parts that are longer than a socket's buffer (16 KiB).
    */
   readonly reusesMemory?: boolean;
-  /** Where the same bytes lie, for those who send them beside the event loop. Missing: only `open` has them. */
+  /** The file with the same bytes, to send them beside the event loop. Missing if only `open` has them. */
   readonly inFile?: FileContent;
   /** Called with the number of bytes that this try has handed to the socket so far. */
   onProgress?(sent: number): void;
@@ -43,7 +43,7 @@ export interface WireRequest {
   readonly isDownload?: boolean;
 }
 
-/** Watches one exchange: what `Watch` is to its users. */
+/** Watches one exchange: the part of `Watch` that its users need. */
 export interface ExchangeWatch {
   readonly stallMs: number;
   /** A byte moved: restarts the timer. */
@@ -58,7 +58,7 @@ export interface ExchangeWatch {
 
 /** The body of the answer is part of a file, and is wanted in pieces. */
 export interface FilePieces extends Pieces {
-  /** The range of the file that was asked for, bytes. */
+  /** The requested range of the file, bytes. */
   readonly offset: number;
   readonly end: number;
 }
