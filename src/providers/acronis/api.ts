@@ -15,10 +15,10 @@ import { type Node, nodeListSchema, nodeSchema, type User, userSchema } from './
 import { readError, withoutName } from './error-table.js';
 import type { TokenKeeper } from './tokens.js';
 
-/** Page sizes to try, because the document names no maximum. One that the server refuses with 400 is not used again. */
+/** Page sizes to try, because the document names no maximum. A size that the server refuses with 400 is not used again. */
 const perPages = [1000, 500, 200, 100, 50, undefined] as const;
 
-/** How often a change is tried that the server reports as done although it is not. */
+/** How often to try a change that the server reports as done although it is not. */
 const actTries = 3;
 
 /** One answer to `GET …/contents`. */
@@ -26,7 +26,7 @@ export interface Contents {
   readonly nodes: (Node | BadEntry)[];
   /** 200 "the list", 206 "part of the list". */
   readonly isPart: boolean;
-  /** What was asked for. */
+  /** The requested page size. */
   readonly perPage: number | undefined;
 }
 
@@ -109,7 +109,7 @@ export class AcronisApi {
     }
   }
 
-  /** One page of a folder, from 1. `perPage`: what the first page turned out to bring. */
+  /** One page of a folder; the first is 1. `perPage`: the number of nodes that the first page brought. */
   async contents(uuid: string, page: number, perPage: number | undefined, options: CallOptions): Promise<Contents> {
     for (let form = this.#perPage; ; form++) {
       const asked = perPage ?? perPages[form];

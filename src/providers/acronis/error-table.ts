@@ -23,7 +23,7 @@ export const errorTable: Readonly<Record<string, Row>> = {
   '409.92': { code: 'exists', repeat: 'never' },
 };
 
-/** What an error answer means. The body may be the document's JSON, HTML of some proxy, or empty. */
+/** The meaning of an error answer. The body may be the document's JSON, HTML of some proxy, or empty. */
 export function readError(status: number, text: string): ErrorMeaning {
   const error = parseJsonObject(text)?.error;
   const fields = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};

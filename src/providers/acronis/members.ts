@@ -1,4 +1,4 @@
-/** Members of folders: the document lists, creates and changes them. It removes none. */
+/** Members of folders. The document has requests to list, add and change them, but none to remove them. */
 import { z } from 'zod';
 import { ProviderError } from '../errors.js';
 import { decodeJson } from '../http/answers/answer.js';

@@ -19,7 +19,7 @@ export class Namespace {
   readonly #nodes: Nodes;
   readonly #nameLocks: NameLocks;
   readonly #log: Log;
-  /** Does the server offer deletion? The document has no such call. */
+  /** Whether the server offers deletion. The document has no such call. */
   deletion: 'unknown' | 'offered' | 'absent' = 'unknown';
 
   constructor(api: AcronisApi, nodes: Nodes, nameLocks: NameLocks, log: Log = silentLog) {
@@ -222,8 +222,8 @@ export class Namespace {
         this.#nodes.forget(entry);
         throw new ProviderError('not-found', 'it is gone already', { cause: error, data: {} });
       }
-      // The server does delete, or refuses only this node: it may delete other nodes. Where it says of the node, as just listed, that it may
-      // be deleted, and names no action for that, the call itself is what it does not offer.
+      // If the server has deleted other nodes, or refuses only this one, its error stands. But if the node, as just listed, may be deleted
+      // and has no action for that, the server does not offer the call at all.
       this.#nodes.require(entry.id, 'can_be_deleted');
       const isOfNode = isCode(error, 'permission') && action !== undefined;
       if (this.deletion === 'offered' || isOfNode) throw error;

@@ -16,7 +16,7 @@ import { allows, entryOf, type Node, type Permission, rootFolder, rootUuid } fro
 const remembered = 100_000;
 /** Folders whose names are in the cache. */
 const rememberedFolders = 2000;
-/** How long a cached listing may prove a name free, ms. Later, our upload could become a revision of another client's file. */
+/** How long a cached listing may prove a name free, ms. After that, our upload could become a revision of another client's file. */
 const believedFreeMs = 10_000;
 /** How many folders a search of the whole account lists at most. */
 const searchedFolders = 10_000;
@@ -90,7 +90,7 @@ export class Nodes {
         this.remember(node, uuid);
         this.#noteName(uuid, node.name, node.uuid);
       });
-      // Only when the listing is complete: a name that is missing in half a listing is not free.
+      // Only now that the listing is complete: a name that is missing from an incomplete listing is not free.
       this.#names.set(uuid, names);
     } finally {
       this.#unfinished.delete(names);
@@ -149,7 +149,7 @@ export class Nodes {
     }
   }
 
-  /** The cached names of a folder, and those of a listing under way. */
+  /** The cached names of a folder, and those of a listing in flight. */
   #namesOf(parentId: string): Names[] {
     const known = this.#names.get(parentId);
     const coming = [...this.#unfinished].flatMap(([names, folder]) => (folder === parentId ? [names] : []));
@@ -157,9 +157,9 @@ export class Nodes {
   }
 
   /**
-   * The uuid of the node with this name, or else with a name that is the same to the service: but for letter case, or (`mayBeOne`) as far
-   * as it may change names. Lists the folder if it is not cached; with `now`, also if the cache says that the name is free but may be
-   * out of date.
+   * The uuid of the node with this name, or else with a name that the service may take to be the same: one that differs in letter case,
+   * or (`mayBeOne`) in what services change. Lists the folder if it is not cached; with `now`, also if the cache says that the name is
+   * free but may be out of date.
    */
   async holder(
     parentId: string,
@@ -181,7 +181,7 @@ export class Nodes {
     return names === undefined ? undefined : holderIn(names, name, isOne);
   }
 
-  /** Do several nodes have exactly this name? Then an upload cannot choose between them. */
+  /** True if several nodes have exactly this name: an upload cannot choose between them. */
   isAmbiguous(parentId: string, name: string): boolean {
     const same = this.#names.get(parentId)?.holders.get(alikeKey(name))?.values() ?? [];
     return [...same].filter((other) => other === name).length > 1;
@@ -271,7 +271,7 @@ export class Nodes {
   }
 }
 
-/** Are two names one to the service? */
+/** True if the service takes two names to be one. */
 export type SameName = (a: string, b: string) => boolean;
 
 const isFolded: SameName = (a, b) => foldName(a) === foldName(b);

@@ -38,7 +38,7 @@ export interface AcronisOptions {
   readonly disposal?: 'trash' | 'permanent';
 }
 
-/** How old the root's listing of `account` may be when it is shown as the first listing of the root, ms. */
+/** The longest age, ms, at which the root's listing by `account` may serve as the first `list` of the root. */
 const FIRST_ROOT_MS = 2_000;
 
 export const acronisEndpoints = {
@@ -87,12 +87,12 @@ export function createAcronis(options: AcronisOptions): Provider {
   const removed = new RemovedFiles(nodes, namespace);
   const uploader = new Uploader(api, nodes, nameLocks, quota);
   let canAskQuota = true;
-  /** The root as the first `account` has listed it: a new mount lists it next. Null: taken, or too old. */
+  /** The root's listing by the first `account`, because a new mount lists the root next. Null: already used, or too old. */
   let firstRoot: { readonly nodes: readonly Node[]; readonly at: number; readonly requests: number } | null | undefined;
 
   const capabilities: Capabilities = {
     ...fixedCapabilities,
-    /** The folder for removed files is there, or will be made by the first removal that needs it. */
+    /** The folder for removed files exists, or the first removal that needs it will make it. */
     get trash() {
       return removed.isKnown || (namespace.deletion === 'absent' && options.disposal === 'trash');
     },
@@ -119,7 +119,7 @@ export function createAcronis(options: AcronisOptions): Provider {
     }
   }
 
-  /** The root as it was just listed, unless a request has been sent since: it may have changed the root. */
+  /** The root as it was just listed. Undefined if a request has been sent since, because that may have changed the root. */
   function takeFirstRoot(): readonly Node[] | undefined {
     const first = firstRoot;
     firstRoot = null;

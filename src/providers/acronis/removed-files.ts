@@ -2,8 +2,8 @@
  * A trash for servers that offer no deletion: one folder in the account's root, to which removed objects are moved. People find it
  * under its name at the website, and empty it there.
  *
- * An account has this trash if it has the folder. So every machine knows of it, and it costs no request: each listing of the root
- * tells. The service does not remember where an object came from.
+ * An account has this trash if it has the folder. Each listing of the root tells that, so every machine knows it without a request. The
+ * service does not remember where an object came from.
  */
 import { randomBytes } from 'node:crypto';
 import { mapInTurns } from '../../base/event-loop-turns.js';
@@ -37,7 +37,7 @@ export class RemovedFiles {
     return this.#uuid !== undefined;
   }
 
-  /** A listing of the root tells whether there is the folder. Answers the listing without it: no mount shows it as a folder. */
+  /** Learns from a listing of the root whether the folder exists. Returns the listing without it, because no mount shows it. */
   learn(root: readonly Node[]): Node[] {
     const isIt = (node: Node): boolean =>
       node.is_directory === true && foldName(node.name) === foldName(removedFilesName);
@@ -45,14 +45,14 @@ export class RemovedFiles {
     return root.filter((node) => !isIt(node));
   }
 
-  /** An object whose folder only its remover knows is here. */
+  /** Adds this folder to an entry without a folder, as `list` returns them. */
   locate(entry: RemoteEntry): RemoteEntry {
     return this.#uuid === undefined || entry.parentId ? entry : { ...entry, parentId: this.#uuid };
   }
 
   /**
-   * Moves an object here: one request, or three where its name is taken. In its old folder it never has another name: a mount that is
-   * killed in the midst of this finds it there as it was.
+   * Moves an object here: one request, or three if its name is taken. In its old folder the object keeps its name, so that a mount that
+   * is killed meanwhile finds it there unchanged.
    */
   async trash(entry: RemoteEntry, options: CallOptions): Promise<RemoteEntry> {
     await this.#inFolder(options, async (parentId) => {
@@ -63,7 +63,7 @@ export class RemovedFiles {
     return entry;
   }
 
-  /** Moves an object to a name here. An older one of that name gets a mark. */
+  /** Moves an object to a name here. An older object of that name gets a mark. */
   async #place(entry: RemoteEntry, to: Place, options: CallOptions): Promise<RemoteEntry> {
     for (let tries = 1; ; tries++) {
       await this.#markOlder(entry, to, options);
@@ -85,7 +85,7 @@ export class RemovedFiles {
     await this.#namespace.move(entryOf(older, parentId), { parentId, name: marked(name) }, options);
   }
 
-  /** Moves an object back to the folder that it was in, or to the root where that is gone. */
+  /** Moves an object back to the folder that it was in, or to the root if that folder is gone. */
   async untrash(entry: RemoteEntry, name: string | undefined, options: CallOptions): Promise<RemoteEntry> {
     const here = await this.#find(entry, options);
     if (here === undefined) return await this.#alreadyBack(entry, options);
@@ -100,7 +100,7 @@ export class RemovedFiles {
     }
   }
 
-  /** Everything here. Where an object was, only its remover knows. */
+  /** Everything here. The former places are unknown: only the machine that removed an object knows its place. */
   async list(options: CallOptions): Promise<PlacedEntry[]> {
     if (this.#uuid === undefined) return [];
     const nodes = await this.#nodes.list(this.#uuid, options);
@@ -121,7 +121,7 @@ export class RemovedFiles {
     return found;
   }
 
-  /** Runs `act` with the folder, which is made where there is none, or none any more. */
+  /** Runs `act` with the folder. Makes the folder if it does not exist, or no longer exists. */
   async #inFolder<T>(options: CallOptions, act: (uuid: string) => Promise<T>): Promise<T> {
     const known = this.#uuid;
     if (known === undefined) return await act(await this.#make(options));

@@ -1,4 +1,4 @@
-/** Links of nodes: the document creates and changes them, and neither lists nor ends them. */
+/** Links of nodes. The document has requests to create and change them, but none to list or end them. */
 import { z } from 'zod';
 import { ProviderError } from '../errors.js';
 import { parseTime } from '../http/answers/entries.js';

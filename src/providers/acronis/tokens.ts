@@ -28,7 +28,7 @@ export interface AcronisCredentials {
 
 /** We renew a token that expires within this time, ms. A token with a shorter life is renewed in the second half of it. */
 const renewBeforeMs = 60_000;
-/** After the server has refused our credentials, we wait so long, ms: more attempts could lock the account. */
+/** After the server has refused our credentials, we wait this long, ms: more attempts could lock the account. */
 const refusalTtlMs = 5 * 60_000;
 /**
  * How long to wait for the answer to a refresh request, ms, whatever the callers' deadline. The old refresh token may be
@@ -117,7 +117,7 @@ export class TokenClient {
       stallMs: isRefresh ? undefined : stallMs,
       log,
       maxConnections: 1,
-      // The client's name is no secret, and its `Basic` header holds one.
+      // The client's id is no secret, but its `Basic` header contains one.
       secrets: [
         ...secretsOf(known),
         ...Object.values(form).filter((value) => value.length >= 8),
@@ -176,7 +176,7 @@ export class TokenKeeper implements Signer {
   readonly #renewalTimeoutMs: number;
   #credentials: AcronisCredentials;
   #renewing: Promise<void> | undefined;
-  /** A request that spends the refresh token is under way. */
+  /** A request that spends the refresh token is in flight. */
   #isRefreshing = false;
   #renewBeforeMs = renewBeforeMs;
   #refused: { readonly error: ProviderError; readonly at: number } | undefined;
@@ -226,7 +226,7 @@ export class TokenKeeper implements Signer {
     return refused !== this.authorization();
   }
 
-  /** Resolves when no renewal is under way any more. */
+  /** Resolves when no renewal is in flight. */
   async close(): Promise<void> {
     const renewing = this.#renewing?.catch(() => undefined);
     if (this.#isRefreshing) await Promise.race([renewing, this.#clock.sleep(closeTimeoutMs, this.#closing.signal)]);

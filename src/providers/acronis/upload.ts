@@ -54,7 +54,7 @@ export class Uploader {
       const nodes = await this.#nodes.list(parentId, lookupOptions);
       const named = nodes.filter((node) => node.name === name);
       const found = (named.length > 0 ? named : nodes.filter((node) => mayBeOne(node.name, name))).find(holds);
-      // Another client may have taken the name since the last try, or stored a newer version. The service would replace that.
+      // Another client may have taken the name since the last try, or stored a newer version. Another try would replace that.
       if (found === undefined) await this.#requireFree(target, lookupOptions);
       const base = found === undefined ? nodes.find(({ uuid }) => uuid === replaces?.id) : undefined;
       const now = base === undefined ? undefined : entryOf(base, parentId);
@@ -72,13 +72,13 @@ export class Uploader {
       throw await this.#orFull(reason, source.size - (replaces?.size ?? 0), call);
     }
     const file = await this.#verified(node, parentId, source.size, md5, call);
-    // The new revision has a uuid of its own, and the name with it.
+    // The new revision has a uuid of its own, and now holds the name.
     if (replaces !== undefined && replaces.id !== file.id) this.#nodes.forget({ ...replaces, parentId, name });
     options.onProgress?.(source.size);
     return file;
   }
 
-  /** The document has no error for a full account: it is "no permission", as for much else. So compare with the quota. */
+  /** The document has no error for a full account: the answer is "no permission", as in many other cases. So compare with the quota. */
   async #orFull(error: unknown, bytes: number, call: CallOptions): Promise<unknown> {
     if (!(error instanceof ProviderError) || error.code !== 'permission') return error;
     const quota = await this.#quota(call);
@@ -94,7 +94,7 @@ export class Uploader {
   /** Why an upload to this name would overwrite another file than intended; undefined if it would not. */
   async #obstacle({ parentId, name, replaces }: UploadTarget, options: CallOptions): Promise<string | undefined> {
     const holder = await this.#nodes.holder(parentId, name, options, 'now', mayBeOne);
-    // Only the file that is to be replaced may get a revision, whatever the service makes of the name.
+    // Only the file that this upload replaces may get a revision, whatever the service does to the name.
     if (holder !== undefined && holder !== replaces?.id) return 'the name is taken, perhaps in another form';
     if (this.#nodes.isAmbiguous(parentId, name))
       return 'several files have this name, and the service replaces by name: rename one of them first';
