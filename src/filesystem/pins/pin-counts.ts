@@ -1,4 +1,4 @@
-/** How many files and bytes of what is pinned are here. */
+/** Pinned files and bytes, and those of them that are not here yet. */
 export interface PinCounts {
   readonly files: number;
   readonly bytes: number;
@@ -7,15 +7,15 @@ export interface PinCounts {
   readonly missingBytes: number;
 }
 
-/** What counts of a pinned file. */
+/** The part of a pinned file that is counted. */
 interface Counted {
   /** Bytes. */
   readonly size: number;
-  /** What fetches it; null: all of it is here. */
+  /** The job that fetches it; null: all of it is here. */
   readonly job: { readonly bytes: number } | null;
 }
 
-/** The sum of many files, each of which may come, change and go. */
+/** The sum over many files that come, change and go. */
 export class PinSum {
   #files = 0;
   #bytes = 0;
@@ -31,7 +31,7 @@ export class PinSum {
     this.#count(file, -1);
   }
 
-  /** So many bytes more of one of the files are here. */
+  /** Call this when so many more bytes of one of the files are here. */
   fetched(bytes: number): void {
     this.#missingBytes -= bytes;
   }

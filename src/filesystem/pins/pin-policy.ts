@@ -1,19 +1,19 @@
-/** When the background work for pins goes on after a failure, and how often others' changes are looked for: pure functions. */
+/** Pure functions: when the background work for pins continues after a failure, and how often pinned folders are listed again. */
 
 /** The first pause after a failure, ms; each further one in a row is twice as long. */
 const FIRST_PAUSE_MS = 5_000;
 /** The longest pause of all work, ms: a service that answers again is noticed within it. */
 const MAX_PAUSE_MS = 5 * 60_000;
-/** The first pause for a single object, ms: what is wrong with one file seldom mends itself at once. */
+/** The first pause for a single object, ms: a fault of one file seldom passes at once. */
 const FIRST_DELAY_MS = 60_000;
 const MAX_DELAY_MS = 60 * 60_000;
-/** One pinned folder is listed so often at the most, ms: 720 requests an hour, whatever the number of folders. */
+/** Shortest time between two listings of pinned folders, ms: at most 720 requests an hour, whatever the number of folders. */
 const LISTING_EVERY_MS = 5_000;
 
 export interface Failure {
   /** Of a `ProviderError` or `SyncmountError`; undefined for any other error. */
   readonly code: string | undefined;
-  /** The service has told how long it refuses, ms. */
+  /** How long the service says that it refuses, ms. */
   readonly retryAfterMs: number | undefined;
   /** How often the same object has failed in a row, this time included. */
   readonly failures: number;
@@ -22,11 +22,11 @@ export interface Failure {
 }
 
 export interface AfterFailure {
-  /** All work stops for so long, ms; 0: it goes on. */
+  /** How long all work stops, ms; 0: it goes on. */
   readonly pauseMs: number;
-  /** The object is tried again after so long, ms. */
+  /** How long until the object is tried again, ms. */
   readonly delayMs: number;
-  /** What is known of the object is out of date: its folder is to be listed. */
+  /** The known state of the object is out of date: its folder must be listed. */
   readonly relist: boolean;
 }
 
@@ -34,7 +34,7 @@ export function afterFailure({ code, retryAfterMs, failures, inARow }: Failure):
   switch (code) {
     case 'rate-limited':
       return { pauseMs: retryAfterMs ?? doubled(FIRST_PAUSE_MS, inARow, MAX_PAUSE_MS), delayMs: 0, relist: false };
-    // The service is out of reach, or refuses everything: what else is to be fetched would fail too.
+    // The service is out of reach, or refuses everything: other jobs would fail too.
     case 'network':
     case 'timeout':
     case 'server':
@@ -46,7 +46,7 @@ export function afterFailure({ code, retryAfterMs, failures, inARow }: Failure):
     case 'not-found':
     case 'revision-changed':
       return { pauseMs: 0, delayMs: doubled(FIRST_DELAY_MS, failures, MAX_DELAY_MS), relist: true };
-    // Nothing was asked of the service: a look at the disk costs little.
+    // The service was not asked, and another look at the disk costs little.
     case 'ENOSPC':
       return { pauseMs: 0, delayMs: FIRST_DELAY_MS, relist: false };
     default:
@@ -55,8 +55,8 @@ export function afterFailure({ code, retryAfterMs, failures, inARow }: Failure):
 }
 
 /**
- * Where the service has no feed of changes, pinned folders are listed one after the other. How long to wait between two, ms: each comes
- * again after `ttl` (ms), as for a program that looks, but later where there are many.
+ * How long to wait between two listings, ms, if the service has no feed of changes. Pinned folders are then listed one after the other.
+ * Each comes again after `ttl` (ms), as for a program that looks, but later if there are many.
  */
 export function listingPauseMs(folders: number, ttl: number): number {
   return Math.max(LISTING_EVERY_MS, folders === 0 ? ttl : ttl / folders);

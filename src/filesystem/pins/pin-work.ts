@@ -9,10 +9,10 @@ import type { Ino } from '../../tree/inode.js';
 import { afterFailure } from './pin-policy.js';
 import { WaitingJobs } from './waiting-jobs.js';
 
-/** Jobs at a time: what programs ask for finds connections free. */
+/** Jobs at a time: few, so that the requests of programs find connections free. */
 const PARALLEL = 2;
 
-/** A worker that waits looks at the clock so often, ms: a machine that slept finds that a pause is over. */
+/** How often a waiting worker looks at the clock, ms: after a sleep of the machine, it finds that a pause is over. */
 const LOOK_MS = 60_000;
 
 export interface Job {
@@ -21,29 +21,29 @@ export interface Job {
   /** Why the last try failed; null: it was not tried yet, or has succeeded. */
   error: string | null;
   failures: number;
-  /** Bytes of the file that were gone through. */
+  /** Bytes of the file that the job has gone through. */
   bytes: number;
-  /** Not before this time, by a steady clock. */
+  /** The earliest time to begin, by a steady clock. */
   notBefore: number;
 }
 
 export interface PinWorkOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Carries out a job. Rejects with the reason why it has to be tried again. */
+  /** Carries out a job. Rejects with the reason why it must be tried again. */
   readonly run: (job: Job, signal: AbortSignal) => Promise<void>;
-  /** What is known of the object of a job is out of date. */
+  /** Called if the known state of a job's object is out of date. */
   readonly relist: (ino: Ino) => void;
 }
 
 export class PinWork {
   readonly #options: PinWorkOptions;
   readonly #time: SteadyTime;
-  /** Listings come first: they tell what is to be fetched. */
+  /** Listings come first: they show which files must be fetched. */
   readonly #waiting = { list: new WaitingJobs<Job>(), fetch: new WaitingJobs<Job>() };
-  /** What ends each job that is under way. Jobs that wait have none: there may be a hundred thousand of them. */
+  /** Ends each running job. Waiting jobs have no controller, because there may be a hundred thousand of them. */
   readonly #running = new Map<Job, AbortController>();
-  /** Those whose last try has failed. */
+  /** Jobs whose last try has failed. */
   readonly #failed = new Set<Job>();
   readonly #workers = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -57,7 +57,7 @@ export class PinWork {
     this.#time = new SteadyTime(options.clock);
   }
 
-  /** Why nothing is fetched for now, or what keeps one file or folder from being here; null where nothing keeps it up. */
+  /** Why nothing is fetched for now, or why one file or folder is not here; null if there is no problem. */
   get problem(): string | null {
     if (this.#time.now() < this.#pausedUntil) return this.#pauseReason;
     const [failed] = this.#failed;
@@ -71,7 +71,7 @@ export class PinWork {
     return job;
   }
 
-  /** Nobody wants the result of the job any more. */
+  /** Ends a job whose result nobody wants any longer. */
   cancel(job: Job): void {
     this.#waiting[job.act].delete(job);
     this.#failed.delete(job);
@@ -154,7 +154,7 @@ export class PinWork {
     }
   }
 
-  /** Waits until a job may begin, or comes. */
+  /** Waits until a job may begin, or a new one comes. */
   async #untilDue(): Promise<void> {
     const due = Math.min(this.#waiting.list.due(), this.#waiting.fetch.due());
     const ms = Math.min(LOOK_MS, Math.max(1, Math.max(due, this.#pausedUntil) - this.#time.now()));

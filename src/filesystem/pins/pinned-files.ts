@@ -1,9 +1,9 @@
 /**
- * Follows the tree: which files are pinned by now, and which revision of each is to be here. A change of a row makes this look at that
- * row again, a moment later and a few at a time.
+ * Follows the tree: which files are pinned now, and which revision of each must be here. When a row changes, this looks at the row again,
+ * a moment later and a few rows at a time.
  *
- * Invariant: a file that is looked at and covered by a pin has its latest known revision pinned in the cache, and a job where bytes of
- * it are missing; of any other file nothing is pinned.
+ * Invariant: a file that was looked at and is covered by a pin has its latest known revision pinned in the cache, and a job if bytes of
+ * it are missing. Nothing of any other file is pinned.
  */
 import { Pieces, turn } from '../../base/event-loop-turns.js';
 import { idOfRevision, type RemoteFile, revisionKey } from '../../providers/provider.js';
@@ -17,8 +17,8 @@ const SETTLE_MS = 100;
 /** Names of a directory that are read at a time. */
 const NAMES_AT_A_TIME = 500;
 /**
- * Files that are looked at between two turns of the event loop. Each takes a look into the cache's index, and one that is new to the pins a
- * change of it: some 100 µs, on a busy machine 500.
+ * Files that are looked at between two turns of the event loop. Each needs a look into the cache's index, and a file that is new to the
+ * pins changes the index: some 100 µs, on a busy machine 500.
  */
 const FILES_PER_TURN = 25;
 
@@ -28,7 +28,7 @@ export interface PinnedFile {
   readonly key: string | null;
   /** Bytes. */
   readonly size: number;
-  /** What is to be done for it; null: all of it is here. */
+  /** The job that fetches it; null: all of it is here. */
   readonly job: Job | null;
 }
 
@@ -36,11 +36,11 @@ export class PinnedFiles {
   readonly #core: Core;
   readonly #work: PinWork;
   readonly #files = new Map<Ino, PinnedFile>();
-  /** Over all of `#files`: a person may look at it each second, and there may be a hundred thousand of them. */
+  /** The sum over `#files`: a person may look at it each second, and there may be a hundred thousand files. */
   readonly #sum = new PinSum();
   /** Pinned directories. */
   readonly #directories = new Set<Ino>();
-  /** Directories that are to be listed for the first time, or again. */
+  /** Directories that must be listed, for the first time or again. */
   readonly #listings = new Map<Ino, Job>();
   readonly #doubtful = new Set<Ino>();
   #looking: Promise<void> | null = null;
@@ -68,13 +68,13 @@ export class PinnedFiles {
     return this.#listings;
   }
 
-  /** A row has changed: is that of interest? For `InodeTable.onContentChange`. */
+  /** Call this when a row has changed: looks at the inode if the change is of interest. For `InodeTable.onContentChange`. */
   changed(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
     const isMoved = before?.parent !== after.parent || before.furtherNames !== after.furtherNames;
     if (before === null || isMoved || contentOf(before) !== contentOf(after)) this.lookAt(ino);
   }
 
-  /** Looks at an inode, and where it came into or out of the pinned tree, at all below it. */
+  /** Looks at an inode. If a directory came into or out of the pinned tree, also looks at everything below it. */
   lookAt(ino: Ino): void {
     if (this.#closing.aborted) return;
     this.#doubtful.add(ino);
@@ -82,13 +82,13 @@ export class PinnedFiles {
       .catch((error: unknown) => this.#core.log.error({ error }, 'looking after pinned files'))
       .finally(() => {
         this.#looking = null;
-        // What came while the last one ended.
+        // Changes that came while the last look ended.
         const [next] = this.#doubtful;
         if (next !== undefined) this.lookAt(next);
       });
   }
 
-  /** Is this the revision that is to be here of a pinned file? */
+  /** Is this the revision of a pinned file that must be here? */
   wants(key: string): boolean {
     const ino = this.#core.table.byRemote('file', idOfRevision(key))?.ino;
     return ino !== undefined && this.#files.get(ino)?.key === key;
@@ -99,27 +99,27 @@ export class PinnedFiles {
     while (this.#looking !== null) await this.#looking;
   }
 
-  /** Has a directory listed. Does nothing where that waits already. */
+  /** Has a directory listed, unless a listing of it waits already. */
   list(ino: Ino): void {
     if (!this.#closing.aborted && !this.#listings.has(ino)) this.#listings.set(ino, this.#work.add('list', ino));
   }
 
-  /** A job has done its work. */
+  /** Call this when a job has done its work. */
   done(job: Job): void {
     const { ino, act } = job;
     if (act === 'list') this.#listings.delete(ino);
     const file = this.#files.get(ino);
-    // Else its row has changed meanwhile, and there is another job.
+    // Otherwise the row has changed meanwhile, and there is another job.
     if (file?.job === job) this.#put(ino, { ...file, job: null });
   }
 
-  /** A job has gone through so many bytes of its file. */
+  /** Call this when a job has gone through so many bytes of its file. */
   progress(job: Job, bytes: number): void {
     if (this.#files.get(job.ino)?.job === job) this.#sum.fetched(bytes - job.bytes);
     job.bytes = bytes;
   }
 
-  /** The bytes that were here are gone, or wrong. */
+  /** Call this when bytes that were here are gone, or wrong. */
   lost(ino: Ino): void {
     this.#release(ino);
     this.lookAt(ino);
@@ -159,7 +159,7 @@ export class PinnedFiles {
       this.#work.cancel(listing);
       this.#listings.delete(ino);
     }
-    // What is below changes with it; else each row there tells of its own changes.
+    // Everything below comes or goes with the directory. Otherwise each row there tells of its own changes.
     if (isPinned === wasPinned) return;
     for (const link of table.further.after(ino, '', Number.MAX_SAFE_INTEGER)) this.#doubtful.add(link.ino);
     for (let last = ''; !this.#closing.aborted; ) {
@@ -204,7 +204,7 @@ export class PinnedFiles {
   }
 }
 
-/** What a change must differ in to be of interest. */
+/** The part of a row that makes a change interesting. */
 function contentOf({ localSize, remote }: Pick<Inode, 'localSize' | 'remote'>): string | null {
   if (localSize !== null) return `${localSize}`;
   return remote?.kind === 'file' ? revisionKey(remote) : null;

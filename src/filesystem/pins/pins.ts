@@ -1,6 +1,6 @@
 /**
- * Pins: files and folders that are kept on this machine, whole and up to date, so that they can be read without the service. What comes
- * into a pinned folder later is pinned with it, whoever puts it there.
+ * Pins: files and folders that are kept on this machine, whole and up to date, so that programs can read them without the service. An
+ * object that comes into a pinned folder later is pinned with it, whoever puts it there.
  */
 
 import { SyncmountError } from '../../base/errors.js';
@@ -19,7 +19,7 @@ import { type PinnedFile, PinnedFiles } from './pinned-files.js';
 export interface PinStatus extends PinCounts {
   /** Pinned files and folders. */
   readonly pins: number;
-  /** Why nothing is fetched for now, or what keeps a file from being here. */
+  /** Why nothing is fetched for now, or why a file is not here. */
   readonly problem?: string;
 }
 
@@ -38,7 +38,7 @@ interface LeftPlace {
 
 /** Paths that are looked up, or pinned, between two turns of the event loop: each takes some 100 µs, and `xargs` gives thousands at once. */
 const PATHS_PER_TURN = 50;
-/** How long after a pinned file was renamed another one of its old name counts as its next version, ms. Windows takes as long for it. */
+/** How long after the rename of a pinned file a new file of its old name counts as its next version, ms. Windows takes as long for it. */
 const BACKUP_MS = 15_000;
 
 export class Pins {
@@ -50,8 +50,8 @@ export class Pins {
   readonly #closing = new AbortController();
   #relisting: Promise<void> | null = null;
   /**
-   * Places that pinned files and folders have left. Another one that gets the place is pinned as well: most programs save a file as a
-   * new one that takes its name, after they have removed it or given it the name of a backup.
+   * Places that pinned files and folders have left. The next object in such a place is pinned as well: most programs save a file as a new
+   * one that takes its name, after they have removed the old one or renamed it to a backup.
    */
   readonly #leftPlaces = new Map<string, LeftPlace>();
 
@@ -72,7 +72,7 @@ export class Pins {
     this.#pinned = new PinnedFiles(core, this.#work, this.#closing.signal);
   }
 
-  /** Takes up the pins of earlier mounts. Without any, nothing is done from here on. */
+  /** Takes up the pins of earlier mounts. If there are none, nothing is done from here on. */
   start(): void {
     const { table, log } = this.#core;
     for (const ino of table.pins.all()) this.#pinned.lookAt(ino);
@@ -80,7 +80,7 @@ export class Pins {
     this.#releaseEarlier().catch((error: unknown) => log.error({ error }, 'pins of an earlier mount'));
   }
 
-  /** Lets go of contents that were pinned and are not any more: the process has died in between. There may be many of both. */
+  /** Releases contents in the cache that no pin covers any longer, because the process died in between. There may be many of both. */
   async #releaseEarlier(): Promise<void> {
     const { pins, counting } = this.#core.readers.cache;
     await counting.done;
@@ -93,17 +93,17 @@ export class Pins {
     });
   }
 
-  /** Pins what is at these paths from the mounted directory. Answers how many were not pinned before. ENOENT, EINVAL. */
+  /** Pins the objects at these paths from the mounted directory. Returns how many were not pinned before. ENOENT, EINVAL. */
   async pin(paths: readonly string[]): Promise<number> {
     return await this.#changeAll(paths, (ino) => this.add(ino));
   }
 
-  /** Answers how many were pinned. */
+  /** Returns how many were pinned. */
   async unpin(paths: readonly string[]): Promise<number> {
     return await this.#changeAll(paths, (ino) => this.remove(ino));
   }
 
-  /** Nothing is changed where one of the paths leads nowhere. Answers for how many `change` was true. */
+  /** Changes nothing if one of the paths leads nowhere. Returns for how many `change` was true. */
   async #changeAll(paths: readonly string[], change: (ino: Ino) => boolean): Promise<number> {
     const inodes: Inode[] = [];
     const pieces = new Pieces(PATHS_PER_TURN);
@@ -120,7 +120,7 @@ export class Pins {
     return changed;
   }
 
-  /** False: it was pinned already. EINVAL for what has no content. */
+  /** False: it was pinned already. EINVAL for an object without content. */
   add(ino: Ino): boolean {
     const { table, clock } = this.#core;
     const inode = inodeOf(this.#core, ino);
@@ -145,7 +145,7 @@ export class Pins {
     return this.#core.table.pins.covers(this.#core.table, ino);
   }
 
-  /** What is pinned within the mounted directory. */
+  /** The pins within the mounted directory. */
   async list(): Promise<PinListing[]> {
     const { table } = this.#core;
     const found = new Map<Ino, { readonly sum: PinSum; problem?: string }>();
@@ -173,7 +173,7 @@ export class Pins {
     return listings;
   }
 
-  /** Null while nothing is pinned. It goes through none of the files. */
+  /** Null while nothing is pinned. The cost does not grow with the number of files. */
   status(): PinStatus | null {
     const { pins } = this.#core.table;
     if (pins.isEmpty) return null;
@@ -181,7 +181,7 @@ export class Pins {
     return { pins: pins.size, ...this.#pinned.counts(), ...(problem === null ? {} : { problem }) };
   }
 
-  /** The content of a file that is pinned turned out to be wrong: it is fetched again. */
+  /** Call this when the content of a pinned file turned out to be wrong: it is fetched again. */
   corrupted(fileId: string): void {
     const ino = this.#core.table.byRemote('file', fileId)?.ino;
     if (ino !== undefined && this.#pinned.files.has(ino)) this.#pinned.lost(ino);
@@ -200,7 +200,7 @@ export class Pins {
     return atPath(this.#core, this.#namespace, this.#root, path);
   }
 
-  /** From now on changes are followed: something is pinned. */
+  /** Something is pinned: follows changes from now on. */
   #begin(): void {
     const { table, provider } = this.#core;
     if (this.#closing.signal.aborted) return;
@@ -221,14 +221,14 @@ export class Pins {
     const left = this.#leftPlaces.get(place);
     if (left === undefined) return;
     this.#leftPlaces.delete(place);
-    // It may have come back itself.
+    // The object itself may have come back.
     const was = table.get(left.ino);
     if (left.ino === ino || was?.kind !== after.kind || !isSuccessor(was, now - left.at)) return;
-    // What has a name still is kept: nobody knows whether it was renamed to be a backup.
+    // An object that still has a name stays pinned: nobody knows whether it was renamed to be a backup.
     if (was.parent === null) table.pins.remove(left.ino);
     table.pins.add(ino, now);
     this.#pinned.lookAt(left.ino);
-    // A row whose name alone has changed is of no interest otherwise.
+    // A row of which only the name has changed is of no interest otherwise.
     this.#pinned.lookAt(ino);
   }
 
@@ -257,13 +257,13 @@ export class Pins {
     }
   }
 
-  /** The service has no feed of changes: pinned folders are listed again, one after the other, as programs would have them listed. */
+  /** Lists pinned folders again, one after the other, as programs would have them listed, because the service has no feed of changes. */
   async #listAgain(): Promise<void> {
     const { clock, directories, options } = this.#core;
     const { signal } = this.#closing;
     while (!this.#core.table.pins.isEmpty) {
       const folders = await this.#folders();
-      // Nothing may be pinned that has a folder; a look costs nothing.
+      // Perhaps no pinned object has a folder; a round without one costs nothing.
       const round = folders.size === 0 ? [null] : folders;
       for (const ino of round) {
         await clock.sleep(listingPauseMs(folders.size, options.ttl), signal).catch(() => undefined);
@@ -275,7 +275,7 @@ export class Pins {
     this.#relisting = null;
   }
 
-  /** Those whose listings show what changes of pinned files. */
+  /** The folders whose listings show changes of pinned files. */
   async #folders(): Promise<Set<Ino>> {
     const { table } = this.#core;
     const folders = new Set(this.#pinned.directories);
@@ -287,7 +287,7 @@ export class Pins {
   }
 }
 
-/** Is another one of its old name its next version? `age`: since it has left that, ms. */
+/** Is a new object of this one's old name its next version? `age`: the time since this one has left the name, ms. */
 function isSuccessor({ kind, parent }: Inode, age: number): boolean {
   return parent === null || (kind === 'file' && age < BACKUP_MS);
 }

@@ -1,6 +1,7 @@
 /**
- * Attributes that tell how a file is kept: `user.syncmount.state`, and `user.syncmount.pinned`, which can be set. They are computed, cost no
- * request, and are not listed: programs that copy attributes (`cp -a`, `rsync -X`, `tar --xattrs`, `getfattr -d`) must not copy these.
+ * Attributes that tell how a file is kept: `user.syncmount.state`, and `user.syncmount.pinned`, which can be set. They are computed and
+ * cost no request. They are not listed, because programs that copy attributes (`cp -a`, `rsync -X`, `tar --xattrs`, `getfattr -d`) must
+ * not copy these.
  */
 import { revisionKey } from '../../providers/provider.js';
 import { type Ino, remoteFileOf } from '../../tree/inode.js';
@@ -15,14 +16,14 @@ const pinnedName = `${computedPrefix}pinned`;
 
 export type FileStateName = 'remote' | 'partial' | 'cached' | 'pinned' | 'uploading' | 'failed';
 
-/** What is known of one file when its state is asked for. */
+/** The known facts about one file when its state is asked for. */
 export interface KnownState {
-  /** Of its upload; null: nothing is to be stored. */
+  /** The state of its upload; null: there is nothing to store. */
   readonly upload: 'waiting' | 'failed' | null;
   /** Bytes of its latest content, and those that are here. */
   readonly size: number;
   readonly present: number;
-  /** By itself, or with a folder above it. */
+  /** Pinned by itself, or with a folder above it. */
   readonly isPinned: boolean;
 }
 
@@ -65,7 +66,7 @@ export class StateXattrs implements ComputedXattrs {
     throw new FsError('ENODATA', 'it is not pinned');
   }
 
-  /** Undefined for what has no content of its own. */
+  /** Undefined for an object without a content of its own. */
   #state(ino: Ino): FileStateName | undefined {
     const inode = inodeOf(this.#core, ino);
     if (inode.kind !== 'file') return undefined;
@@ -83,7 +84,7 @@ export class StateXattrs implements ComputedXattrs {
     return stateOf({ upload, size, present, isPinned: this.#pins.covers(ino) });
   }
 
-  /** `1`: by itself. `folder`: with one above it. */
+  /** `1`: pinned by itself. `folder`: pinned with a folder above it. */
   #pinned(ino: Ino): string | undefined {
     if (this.#core.table.pins.has(ino)) return '1';
     return this.#pins.covers(ino) ? 'folder' : undefined;

@@ -1,4 +1,4 @@
-/** Jobs that wait, of which there may be a hundred thousand: none of these calls goes through them. */
+/** Waiting jobs, perhaps a hundred thousand: no call here goes through them all. */
 import { Fifo } from '../../base/fifo.js';
 
 interface Waiting {
@@ -7,10 +7,7 @@ interface Waiting {
 }
 
 export class WaitingJobs<Job extends Waiting> {
-  /**
-   * By how long a job waits from when it came, ms: those of one such delay are due in the order in which they came. The policy knows a
-   * handful of delays.
-   */
+  /** By the delay of each job, ms. Jobs of the same delay are due in the order in which they came. The policy knows a handful of delays. */
   readonly #byDelay = new Map<number, Fifo<Job, Job>>();
 
   get size(): number {
@@ -19,7 +16,7 @@ export class WaitingJobs<Job extends Waiting> {
     return size;
   }
 
-  /** `delayMs`: how long it waits from now. */
+  /** `delayMs`: how long the job waits from now. */
   add(job: Job, delayMs: number): void {
     const jobs = this.#byDelay.get(delayMs) ?? new Fifo<Job, Job>();
     this.#byDelay.set(delayMs, jobs);
@@ -30,7 +27,7 @@ export class WaitingJobs<Job extends Waiting> {
     for (const jobs of this.#byDelay.values()) jobs.delete(job);
   }
 
-  /** Takes the one that has been due for longest; undefined where none is due. */
+  /** Takes the job that has been due for longest; undefined if none is due. */
   take(now: number): Job | undefined {
     const first = this.#first();
     if (first === undefined || first.notBefore > now) return undefined;
@@ -38,7 +35,7 @@ export class WaitingJobs<Job extends Waiting> {
     return first;
   }
 
-  /** When the next one is due; infinite where none waits. */
+  /** When the next job is due; infinite if none waits. */
   due(): number {
     return this.#first()?.notBefore ?? Number.POSITIVE_INFINITY;
   }
