@@ -1,8 +1,8 @@
 /**
  * Moves a named object to the service's trash, with everything in it, in one request.
  *
- * Invariant: the record of the object is written before the request. So the next mount knows an object that was in the trash when
- * the process died by the name and the old place that it had, and its attributes are still here.
+ * Invariant: the record of the object is written before the request. So if the process dies, the next mount knows the object in the trash
+ * by its name and its old place, and its attributes are still here.
  */
 import { isEntryOnly } from '../../metadata/held/entry-only.js';
 import { type Ino, type Inode, isFirstName, isSpecial } from '../../tree/inode.js';
@@ -43,8 +43,8 @@ export class MovingIn {
   }
 
   /**
-   * `as` is the name that the object gets in `files/`. Waits until what is not stored yet is stored. EXDEV for what the trash cannot
-   * hold: entries that the service does not know, and objects with several names. EBUSY while a program writes to it, or reads
+   * `as` is the name that the object gets in `files/`. Waits until all its content is stored. EXDEV for objects that the trash cannot
+   * hold: entries that the service does not know, and objects with several names. EBUSY while a program writes to the object, or reads
    * more of it than is here.
    */
   async move(parent: Ino, name: string, as: string, caller: Caller | undefined): Promise<void> {
@@ -85,14 +85,14 @@ export class MovingIn {
     return [...files.states()].filter((state) => !state.unlinked && table.isWithin(state.ino, ino));
   }
 
-  /** The service reads nothing from its trash, and stores nothing there. */
+  /** EBUSY if a program still needs the content: in the service's trash nobody can read or store it. */
   #requireQuiet(state: FileState): void {
     if (state.hasWriters() || state.hasMappings() || state.dirty)
       throw new FsError('EBUSY', 'a program is writing to it');
     if (needsProvider(this.#core, state)) throw new FsError('EBUSY', 'a program is reading it');
   }
 
-  /** Stores what the service does not have yet: in the trash nobody could. */
+  /** Stores content that the service does not have yet, because nobody could store it in the trash. */
   async #storeFirst(ino: Ino, caller: Caller | undefined): Promise<void> {
     const { journal, table, files } = this.#core;
     const unstored = (): FileState[] =>

@@ -38,12 +38,12 @@ export class Notes {
     return id >= FIRST_HANDLE;
   }
 
-  /** Bytes; undefined where no program has written such a file. */
+  /** Bytes; undefined if no program has written such a file. */
   size(folder: NoteFolder, name: string): number | undefined {
     return this.#open.get(keyOf(folder, name))?.content.length ?? this.#records.note(folder, name)?.content.length;
   }
 
-  /** Opens a file; `otherwise` is its content where no program has written one. */
+  /** Opens a file; `otherwise` is its content if no program has written one. */
   open(folder: NoteFolder, name: string, flags: OpenFlags, otherwise: Uint8Array): HandleId {
     const key = keyOf(folder, name);
     let note = this.#open.get(key);
@@ -79,7 +79,7 @@ export class Notes {
     return data.length;
   }
 
-  /** Stores the file. What was removed stays removed. */
+  /** Stores the file. A removed file stays removed. */
   store(id: HandleId): void {
     this.#store(this.#note(id));
   }
@@ -106,7 +106,7 @@ export class Notes {
     this.#records.removeNote(folder, name);
   }
 
-  /** Another name, in place of what has it. */
+  /** Gives a file another name, and removes the file that has that name. */
   rename(folder: NoteFolder, name: string, newName: string, otherwise: Uint8Array): void {
     if (name === newName) return;
     const open = this.#open.get(keyOf(folder, name));

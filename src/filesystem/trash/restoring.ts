@@ -43,8 +43,8 @@ export class Restoring {
   }
 
   /**
-   * Restores to this place: one request where it is the old one, two for any other. EEXIST where the name is taken: a restore
-   * never replaces anything.
+   * Restores to this place: one request for the old place, two for any other. EEXIST if the name is taken: a restore never replaces
+   * anything.
    */
   async restoreTo(given: TrashItem, parent: Ino, name: string, caller: Caller | undefined): Promise<void> {
     const { table } = this.#core;
@@ -53,7 +53,7 @@ export class Restoring {
     if (item.ino !== null && table.isWithin(parent, item.ino))
       throw new FsError('EINVAL', 'a directory cannot come back into itself');
     const { entry } = item;
-    // A name that no directory can hold is shown under another one, which is no wish for that.
+    // An object with a name that no directory can hold is shown under another one, and that is no wish to rename it.
     const remoteName = name === table.get(item.ino ?? 0)?.name ? entry.name : name;
     const target = { parentId: remoteIdOf(directory), name: remoteName };
     const isOldFolder = entry.parentId === target.parentId;
@@ -62,7 +62,7 @@ export class Restoring {
     this.#applyPlaced(item, placed, directory, name);
   }
 
-  /** A service that does not remember the old folder brings the object to the one that the entry names. */
+  /** A service that does not remember the old folder brings the object to the folder in its entry: that becomes the target. */
   #comingTo(item: TrashItem, parentId: string): TrashItem {
     if (this.#core.provider.capabilities.trashForgetsPlaces !== true) return item;
     return { ...item, entry: { ...item.entry, parentId } };
@@ -86,7 +86,7 @@ export class Restoring {
     if (folder !== undefined) directories.expire(folder.ino);
   }
 
-  /** What was removed elsewhere comes to the root: nobody knows where it was. */
+  /** Restores to the old path. An object that was removed elsewhere comes to the root, because nobody knows its old place. */
   async #restoreToPath(item: TrashItem, caller: Caller | undefined): Promise<void> {
     const { namespace } = this.#parts;
     const path = item.path ?? [item.entry.name];
@@ -104,7 +104,7 @@ export class Restoring {
     this.#appeared(parent, name);
   }
 
-  /** No call of the kernel brought the name back, and the kernel may know that it was missing. */
+  /** No call of the kernel brought the name back, and the kernel may have cached that it was missing. */
   #appeared(parent: Ino, name: string): void {
     setImmediate(() => this.#core.invalidate({ kind: 'entry', parent, name }));
   }
@@ -128,8 +128,8 @@ export class Restoring {
   }
 
   /**
-   * One request. The old name may be taken in the old folder: then the object comes back under a unique one, and the caller moves
-   * it (`refuse`: EEXIST).
+   * One request. If the old name is taken in the old folder, the object comes back under a unique one, and the caller moves it (`refuse`:
+   * EEXIST).
    */
   async #untrash(
     { entry }: TrashItem,
@@ -150,7 +150,10 @@ export class Restoring {
     }
   }
 
-  /** Moves a restored object to its target, unless it is there. If that fails, it stays where it is: the next listing shows it. */
+  /**
+   * Moves a restored object to its target, unless it is there. If that fails, the object stays where it is, and the next listing shows
+   * it.
+   */
   async #place(
     back: RemoteEntry,
     target: { readonly parentId: string; readonly name: string },

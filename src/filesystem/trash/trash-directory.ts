@@ -1,8 +1,8 @@
 /**
  * The trash directories of a mount (`.Trash-$uid`, freedesktop.org trash specification 1.0): nothing in them is stored at the service.
  *
- * `files/` shows the service's trash. A rename into it moves an object to the trash, one out of it restores the object, and a removal
- * there is for ever. `info/` has a file for each object, as the program wrote it, or else made of what is known.
+ * `files/` shows the service's trash. A rename into it moves an object to the trash, a rename out of it restores the object, and a
+ * removal there is for ever. `info/` has a file for each object: the one that a program wrote, or one made up from what is known.
  */
 import { forEachInTurns, mapInTurns } from '../../base/event-loop-turns.js';
 import type { MaybePromise } from '../../base/maybe-promise.js';
@@ -29,7 +29,7 @@ export class TrashDirectory {
   readonly trash: Trash;
   readonly #core: Core;
   readonly #root: Ino;
-  /** By name in `expunged/`: objects that gvfs is about to delete, with their names in the list. */
+  /** Objects that gvfs is about to delete: their names in the list, by their names in `expunged/`. */
   readonly #expunged = new Map<string, string>();
   /** Names of objects whose made-up info file a program has removed. */
   readonly #withoutInfo = new Set<string>();
@@ -44,8 +44,8 @@ export class TrashDirectory {
   }
 
   /**
-   * The trash directory of that name in the mount's root; undefined where there is none. An object of the account with such a name
-   * (an earlier version of the program let file managers make one) is shown as it is.
+   * The trash directory of that name in the mount's root; undefined if there is none. An object of the account with such a name (an
+   * earlier version of the program let file managers make one) is shown as it is.
    */
   atRoot(name: string): TrashNode | undefined {
     const uid = trashOwner(name);
@@ -117,7 +117,7 @@ export class TrashDirectory {
     }
   }
 
-  /** A name that a program has just written the info file for is about to get its object: no need to ask the service for it. */
+  /** If a program has just written the info file of a name, the name is about to get its object: the service need not be asked for it. */
   #lookupItem(uid: number, name: string, caller: Caller | undefined): MaybePromise<Attributes | undefined> {
     const find = (): Attributes | undefined => {
       const item = this.#item(name);
@@ -134,7 +134,7 @@ export class TrashDirectory {
     return (await this.#entries(uid, folder)).sort((a, b) => a.attributes.ino - b.attributes.ino);
   }
 
-  /** With turns of the event loop in between: a trash may hold thousands. */
+  /** Gives turns to the event loop in between, because a trash may hold thousands. */
   async #entries(uid: number, folder: TrashFolder): Promise<DirectoryEntry[]> {
     const written = (of: NoteFolder): Promise<DirectoryEntry[]> =>
       mapInTurns(this.trash.records.notes(of), ({ name }) => ({
@@ -198,7 +198,7 @@ export class TrashDirectory {
     return this.notes.size('info', name) !== undefined || this.#madeUp('info', name) !== undefined;
   }
 
-  /** The info file of an object for which no program has written one. */
+  /** The made-up info file of an object for which no program has written one. */
   #madeUp(folder: NoteFolder, name: string): Uint8Array | undefined {
     const of = folder === 'info' ? itemNameOf(name) : undefined;
     if (of === undefined || this.#withoutInfo.has(of)) return undefined;
@@ -213,7 +213,7 @@ export class TrashDirectory {
     return size;
   }
 
-  /** Sizes of notes are set; modes and times of the trash are its own, and stay. */
+  /** Sets the sizes of notes only. Modes and times of the trash are its own, and stay. */
   setattr(node: TrashNode, { size }: AttributeChange): Attributes {
     if (size !== undefined) {
       if (node.type !== 'note') throw new FsError('EPERM', 'what is in the trash does not change');
@@ -224,7 +224,7 @@ export class TrashDirectory {
   }
 
   open(node: TrashNode, flags: OpenFlags): OpenResult {
-    // The service gives nothing out of its trash.
+    // The service lets nobody read from its trash.
     if (node.type !== 'note') throw new FsError('EPERM', 'what is in the trash cannot be opened; restore it first');
     const { folder, name } = node;
     if (!this.#exists(folder, name)) throw new FsError('ESTALE', `${name} was removed`);
@@ -281,26 +281,26 @@ export class TrashDirectory {
     }
   }
 
-  /** An object has left the trash, or could not be removed: then it is in sight again. */
+  /** Call this when an object has left the trash, or could not be removed: then it is shown again. */
   #settled(name: string): void {
     this.#withoutInfo.delete(name);
     for (const [as, listed] of this.#expunged) if (listed === name) this.#expunged.delete(as);
     this.#changed = fromMs(this.#core.clock.now());
   }
 
-  /** From a directory of the account into the trash. */
+  /** Moves an object from a directory of the account into the trash. */
   async moveIn(parent: Ino, name: string, to: TrashNode, newName: string, caller?: Caller): Promise<void> {
     const { folder } = requireFolder(to);
     if (folder !== 'files') throw new FsError('EPERM', 'objects go to files/');
     await this.trash.moveIn(parent, name, newName, caller);
     this.#withoutInfo.delete(newName);
     this.#changed = fromMs(this.#core.clock.now());
-    // The kernel shows the object that it knows there: it must look it up again.
+    // The kernel still has the object's old inode under this name: it must look the name up again.
     const filesIno = this.nodes.inoOf(to);
     setImmediate(() => this.#core.invalidate({ kind: 'entry', parent: filesIno, name: newName }));
   }
 
-  /** From the trash to a directory of the account. */
+  /** Moves an object from the trash to a directory of the account. */
   async moveOut(from: TrashNode, name: string, parent: Ino, newName: string, caller?: Caller): Promise<void> {
     const { folder } = requireFolder(from);
     if (folder !== 'files' && folder !== 'expunged') throw new FsError('EXDEV', 'the account does not hold this file');
@@ -310,7 +310,7 @@ export class TrashDirectory {
     this.#settled(item.name);
   }
 
-  /** Within the trash. */
+  /** Renames within the trash. */
   renameWithin(from: TrashNode, name: string, to: TrashNode, newName: string, noReplace: boolean): void {
     const [source, target] = [requireFolder(from).folder, requireFolder(to).folder];
     if (source === target && (source === 'info' || source === 'top')) {
@@ -329,7 +329,7 @@ export class TrashDirectory {
     else this.#expunge(item, newName);
   }
 
-  /** gvfs begins a removal so. It tells its user of a failure here; that of the removal, which follows, it does not look at. */
+  /** gvfs begins a removal in this way. It tells its user of a failure here, but ignores a failure of the removal that follows. */
   #expunge(item: TrashItem, as: string): void {
     const { provider } = this.#core;
     if (this.#expunged.has(as)) throw new FsError('EEXIST', `${as} exists`);
@@ -343,7 +343,7 @@ const onlyMoves = 'nothing is made in the trash: objects are moved there';
 function requireFolder(node: TrashNode): FolderNode {
   if (node.type === 'folder') return node;
   if (node.type !== 'item' || node.kind !== 'folder') throw new FsError('ENOTDIR', 'not a directory');
-  // What is in a folder in the trash, no service tells.
+  // No service tells the content of a folder in the trash.
   throw new FsError('EPERM', 'what is in the trash does not change');
 }
 

@@ -1,4 +1,4 @@
-/** A file system whose root has trash directories for those programs that name them. Everything else is as the inner one has it. */
+/** A file system with trash directories in its root, for programs that name them. Everything else is the inner file system's. */
 import type { MaybePromise } from '../../base/maybe-promise.js';
 import type { Ino } from '../../tree/inode.js';
 import type {
@@ -26,7 +26,7 @@ import { FsError } from '../core/fs-error.js';
 import type { TrashDirectory } from './trash-directory.js';
 import type { TrashNode } from './trash-nodes.js';
 
-/** The file system below; it has all that the interface leaves open. */
+/** The file system below, with all methods that the interface leaves optional. */
 export type InnerFilesystem = Required<Filesystem>;
 
 export class TrashFilesystem implements Filesystem {
@@ -61,7 +61,7 @@ export class TrashFilesystem implements Filesystem {
     return node === undefined ? this.#inner.getattr(ino, handle) : this.#directory.attributes(node);
   }
 
-  /** What the trash shows changes with the service's, and so does whether there is one: the kernel caches nothing of it. */
+  /** The service can change its trash, and whether it has one: the kernel caches nothing of it. */
   validity(directory: Ino, of?: Ino): number {
     return this.#isOurs(of ?? directory) ? 0 : this.#inner.validity(directory);
   }
@@ -299,7 +299,7 @@ export class TrashFilesystem implements Filesystem {
     if (this.#isOurs(ino)) throw new FsError('EPERM', 'nothing is made in the trash: objects are moved there');
   }
 
-  /** The trash directory of the root is neither made, removed, nor renamed. */
+  /** The trash directory of the root can be neither made, removed, nor renamed. */
   #requireUnreserved(parent: Ino, name: string, code: 'EPERM' | 'EBUSY' = 'EPERM'): void {
     if (parent === this.root && this.#atRoot(name) !== undefined) throw new FsError(code, `${name} is the trash`);
   }

@@ -22,14 +22,17 @@ export function infoNameOf(name: string): string {
   return `${name}${INFO_SUFFIX}`;
 }
 
-/** The name in `files/` that an info file is about; undefined where it is none (a program's temporary file). */
+/** The name in `files/` that an info file is about; undefined if it is no info file (a program's temporary file). */
 export function itemNameOf(infoName: string): string | undefined {
   return infoName.endsWith(INFO_SUFFIX) && infoName.length > INFO_SUFFIX.length
     ? infoName.slice(0, -INFO_SUFFIX.length)
     : undefined;
 }
 
-/** `path`: the names from the top directory (the mountpoint) to the object's old place. `deleted`: ms since the epoch, written as "YYYY-MM-DDThh:mm:ss, … in the user's (or filesystem's) local timezone". */
+/**
+ * `path`: the names from the top directory (the mountpoint) to the object's old place. `deleted`: ms since the epoch, written as
+ * "YYYY-MM-DDThh:mm:ss, … in the user's (or filesystem's) local timezone".
+ */
 export function formatTrashInfo(path: readonly string[], deleted: number): string {
   return `[Trash Info]\nPath=${path.map(escapeName).join('/')}\nDeletionDate=${localTime(deleted).replace(' ', 'T')}\n`;
 }

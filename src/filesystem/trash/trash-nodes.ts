@@ -1,17 +1,17 @@
 /**
- * Inode numbers of what the trash directories show. They are far above those of the inode table, valid while the kernel has a
+ * Inode numbers for the objects in the trash directories. They are far above those of the inode table, valid while the kernel has a
  * reference, and not remembered beyond the mount.
  */
 import type { Ino } from '../../tree/inode.js';
 import type { NoteFolder } from './trash-records.js';
 
 /**
- * Above every number of the inode table, and a safe integer also after an addition. Over libfuse 2, `st_ino` has the low 32 bits
- * alone, which begin at 2^31: no account has so many objects.
+ * Above every number of the inode table, and a safe integer also after an addition. Over libfuse 2, `st_ino` has only the low 32 bits,
+ * which begin at 2^31: no account has so many objects.
  */
 const FIRST: Ino = 2 ** 48 + 2 ** 31;
 
-/** The directories of one user's trash. `expunged` is what gvfs moves objects to before it deletes them. */
+/** The directories of one user's trash. gvfs moves objects to `expunged` before it deletes them. */
 export type TrashFolder = 'top' | 'files' | 'info' | 'expunged';
 
 export type TrashNode = { readonly uid: number } & (
@@ -23,9 +23,9 @@ export type TrashNode = { readonly uid: number } & (
       readonly id: string;
       readonly folder: 'files' | 'expunged';
     }
-  /** A small file that a program has written, or an info file that nobody has. */
+  /** A small file that a program has written, or a made-up info file. */
   | { readonly type: 'note'; readonly folder: NoteFolder; readonly name: string }
-  /** Where the service has no trash: no directory, which tells programs so. */
+  /** If the service has no trash: no directory, which tells programs so. */
   | { readonly type: 'none' }
 );
 

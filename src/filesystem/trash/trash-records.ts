@@ -1,6 +1,6 @@
 /**
- * What this machine knows of the service's trash: one row for each object, with the name that it has in `files/`, and the small
- * files that programs have written beside them (`info/NAME.trashinfo`).
+ * This machine's knowledge of the service's trash: one row for each object, with the name that it has in `files/`, and the small files
+ * that programs have written beside them (`info/NAME.trashinfo`).
  */
 import type { Sql, Statement } from '../../base/sqlite.js';
 import type { RemoteEntry } from '../../providers/provider.js';
@@ -10,11 +10,11 @@ export interface TrashItem {
   readonly entry: RemoteEntry;
   /** Its name in `files/`. */
   readonly name: string;
-  /** The names from the account's root to its old place; null where nobody knows. */
+  /** The names from the account's root to its old place; null if nobody knows. */
   readonly path: readonly string[] | null;
-  /** When it was removed here, or else first seen in the trash; ms. */
+  /** When it was removed here, or otherwise when it was first seen in the trash; ms. */
   readonly since: number;
-  /** The row that keeps its attributes, and those of what is in it; null where there is none. */
+  /** The row that keeps its attributes, and those of the objects in it; null if there is none. */
   readonly ino: Ino | null;
 }
 
@@ -62,7 +62,7 @@ export class TrashRecords {
     this.#removeNote = sql.prepare('DELETE FROM trash_note WHERE folder = ? AND name = ?');
   }
 
-  /** All objects, those first that were removed first. */
+  /** All objects, the earliest removed first. */
   all(): TrashItem[] {
     return (this.#all.all() as ItemRow[]).map(itemOf);
   }

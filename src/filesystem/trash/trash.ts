@@ -1,7 +1,7 @@
 /**
- * The service's trash, as one list of named objects: what this machine removed and what was removed elsewhere.
+ * The service's trash, as one list of named objects: those that this machine removed, and those that were removed elsewhere.
  *
- * Each object has one name here, unique in the list, as long as it is in the trash. `trash-directory.ts` shows it to desktops.
+ * Each object has one name here, unique in the list, while it is in the trash. `trash-directory.ts` shows it to desktops.
  */
 import pLimit from 'p-limit';
 import { SteadyTime } from '../../base/clock.js';
@@ -24,7 +24,7 @@ import { accountRootOf, Restoring } from './restoring.js';
 import { infoNameOf, itemNameOf } from './trash-info.js';
 import { type TrashItem, TrashRecords } from './trash-records.js';
 
-/** An info file of this mount without an object is one that a program has just written, or one that a dead program has left: so old, ms. */
+/** Age at which an info file without an object is garbage, ms: a younger one may be of a program that has just written it. */
 const LONELY_NOTE_MS = 60 * 60_000;
 /** Removals at once, when the whole trash is emptied. */
 const REMOVALS_AT_ONCE = 8;
@@ -39,17 +39,17 @@ export interface TrashParts extends NamespaceParts {
 /** An object in the trash, for people and programs. */
 export interface TrashListing {
   readonly name: string;
-  /** From the mounted directory, such as `/docs/a.txt`; null where it was outside of that, or nobody knows. */
+  /** From the mounted directory, such as `/docs/a.txt`; null if it was outside of that, or nobody knows. */
   readonly path: string | null;
   readonly kind: 'file' | 'folder';
   /** Bytes; null for a folder, whose size no service tells. */
   readonly size: number | null;
-  /** When it was removed here, or else first seen in the trash; ms since the epoch. */
+  /** When it was removed here, or otherwise when it was first seen in the trash; ms since the epoch. */
   readonly deleted: number;
   readonly id: string;
 }
 
-/** What became of one of the objects that a command named. */
+/** The result for one of the objects that a command named. */
 export interface TrashResult {
   readonly name: string;
   readonly path: string | null;
@@ -65,12 +65,12 @@ export class Trash {
   readonly #restoring: Restoring;
   readonly #space: SpaceAccounting;
   readonly #time: SteadyTime;
-  /** By `#time`; null: not in this mount. */
+  /** By `#time`; null: not yet in this mount. */
   #listedAt: number | null = null;
   #listing: Promise<void> | null = null;
   /** Objects that this mount is putting in or taking out. */
   readonly #busy = new Set<string>();
-  /** Objects that it has put in or taken out while a listing was under way: the listing may be older than that. */
+  /** Objects that this mount has put in or taken out during a listing: the listing may be older than that. */
   readonly #touched = new Set<string>();
 
   /** `root`: the mounted directory. */
@@ -83,11 +83,11 @@ export class Trash {
     this.#restoring = new Restoring(core, parts, this.records, root);
     this.#space = parts.space;
     this.#time = new SteadyTime(core.clock);
-    // No program goes on with what it began in an earlier mount.
+    // No program continues what it began in an earlier mount.
     this.#removeLonelyNotes(Number.POSITIVE_INFINITY);
   }
 
-  /** Has the service a trash that can be listed? */
+  /** Does the service have a trash that can be listed? */
   get isThere(): boolean {
     const { provider } = this.#core;
     return provider.capabilities.trash && provider.listTrash !== undefined;
@@ -104,7 +104,7 @@ export class Trash {
     await orAborted(this.#listing, caller?.signal);
   }
 
-  /** Asks the service again, whenever it was asked before. */
+  /** Asks the service again, even if it was asked a moment ago. */
   async refresh(caller?: Caller): Promise<void> {
     this.#listedAt = null;
     await this.ensureListed(caller);
@@ -119,7 +119,7 @@ export class Trash {
     this.#listedAt = this.#time.now();
   }
 
-  /** With turns of the event loop in between: what this mount does meanwhile wins. */
+  /** Gives turns to the event loop in between: changes that this mount makes meanwhile win. */
   async #reconcile(listed: readonly PlacedEntry[]): Promise<void> {
     const { clock, table } = this.#core;
     const present = new Set(listed.map(({ entry }) => keyOf(entry)));
@@ -140,7 +140,7 @@ export class Trash {
     this.#removeLonelyNotes(clock.now() - LONELY_NOTE_MS);
   }
 
-  /** Info files without an object that were last written before that moment, ms since the epoch. */
+  /** Removes info files without an object that were last written before that moment, ms since the epoch. */
   #removeLonelyNotes(before: number): void {
     for (const { name, since } of this.records.notes('info')) {
       const item = itemNameOf(name);
@@ -149,7 +149,7 @@ export class Trash {
     }
   }
 
-  /** The names down to the object's old place, where this machine knows the folder that it was in. */
+  /** The names down to the object's old place; null if this machine does not know the folder. */
   #placeOf({ parentId, name }: RemoteEntry): readonly string[] | null {
     const { table } = this.#core;
     const folder = parentId === null || parentId === '' ? undefined : table.byRemote('folder', parentId);
@@ -158,12 +158,12 @@ export class Trash {
     return [...above.reverse(), name];
   }
 
-  /** Resolves when the known quota includes what left the trash for ever, or cannot for now. */
+  /** Resolves when the known quota includes removals from the trash, or cannot for now. */
   spaceSettled(): Promise<void> | undefined {
     return this.#space.settled();
   }
 
-  /** A name for an object that no other one has, and that no program has reserved by its info file. */
+  /** A name for an object that no other object has, and that no program has reserved by an info file. */
   freeName(entry: Pick<RemoteEntry, 'id' | 'name'>): string {
     for (let round = 0; ; round++) {
       const name = candidate(entry, round);
@@ -179,7 +179,7 @@ export class Trash {
     return this.records.all().filter((item) => this.pathOf(item) !== null);
   }
 
-  /** The names from the mounted directory to the object's old place; null where it was elsewhere. */
+  /** The names from the mounted directory to the object's old place; null if it was elsewhere. */
   pathOf(item: TrashItem): readonly string[] | null {
     const root = this.#names(this.#root);
     const path = item.path ?? [item.entry.name];
@@ -190,7 +190,7 @@ export class Trash {
     return [...this.#core.table.upwards(directory)].flatMap((at) => (at.parent === null ? [] : [at.name])).reverse();
   }
 
-  /** Moves an object here. EEXIST where the list has the name; the errors of `MovingIn.move`. */
+  /** Moves an object here. EEXIST if the list has the name; the errors of `MovingIn.move`. */
   async moveIn(parent: Ino, name: string, as: string, caller?: Caller): Promise<void> {
     if (this.records.named(as) !== undefined) throw new FsError('EEXIST', `the trash has another ${as}`);
     if (nameBytes(as) > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', 'the name is over 255 bytes');
@@ -200,8 +200,8 @@ export class Trash {
   }
 
   /**
-   * An object that a program has removed is in the trash now. Written down where the service does not remember its place; else the
-   * next listing tells.
+   * Call this when an object that a program has removed is in the trash. Records it if the service does not remember its place; otherwise
+   * the next listing shows it.
    */
   noteRemoved(remote: RemoteEntry): void {
     const { provider, clock } = this.#core;
@@ -212,7 +212,7 @@ export class Trash {
     if (this.#listing !== null) this.#touched.add(keyOf(entry));
   }
 
-  /** Another name in the list. */
+  /** Gives an object another name in the list. */
   rename(item: TrashItem, name: string): void {
     if (this.records.named(name) !== undefined) throw new FsError('EEXIST', `the trash has another ${name}`);
     this.records.put({ ...item, name });
@@ -227,7 +227,7 @@ export class Trash {
     this.records.removeNote('info', infoNameOf(item.name));
   }
 
-  /** What a listing says of the object counts only if it was requested after `act`. */
+  /** Runs `act`. Only listings that are requested afterwards count for the object. */
   async #during<T>(entry: RemoteEntry, act: () => Promise<T>): Promise<T> {
     const key = keyOf(entry);
     this.#busy.add(key);
@@ -243,7 +243,7 @@ export class Trash {
     return this.#busy.has(keyOf(entry)) || this.#touched.has(keyOf(entry));
   }
 
-  /** What `syncmount trash list` shows, those last that were removed last. */
+  /** The list that `syncmount trash list` shows, the latest removed last. */
   async list(signal: AbortSignal): Promise<TrashListing[]> {
     const { provider, directories } = this.#core;
     // Another machine may have made the folder for removed files since: a listing of the account's root tells.
@@ -261,14 +261,14 @@ export class Trash {
     return path === null ? null : `/${path.join('/')}`;
   }
 
-  /** Restores the objects with these names in the list to their old places, until the signal aborts; answers the result for each. */
+  /** Restores the objects with these names in the list to their old places, until the signal aborts. Returns the result for each. */
   async restoreNamed(
     names: readonly string[],
     progress: (done: number) => void,
     signal: AbortSignal,
   ): Promise<TrashResult[]> {
     const results: TrashResult[] = [];
-    // One after the other, those above first: the folder that one comes back to may be another one of them.
+    // One after the other, parents first: an object may come back into a folder that is another one of them.
     const items = this.#named(names).sort((a, b) => depthOf(a) - depthOf(b));
     for (const item of items) {
       results.push(await this.#tried(item, signal, () => this.#restoreOne(item, signal)));
@@ -282,7 +282,7 @@ export class Trash {
     this.records.removeNote('info', infoNameOf(item.name));
   }
 
-  /** Removes the objects with these names in the list for ever, until the signal aborts; answers the result for each. */
+  /** Removes the objects with these names in the list for ever, until the signal aborts. Returns the result for each. */
   async removeNamed(
     names: readonly string[],
     progress: (done: number) => void,
@@ -315,7 +315,7 @@ export class Trash {
   }
 }
 
-/** Folders above the old place. */
+/** The number of names in the old path. */
 function depthOf({ path }: TrashItem): number {
   return path?.length ?? 0;
 }
