@@ -26,7 +26,7 @@ export interface Attributes {
   readonly size: number;
   /** Permission bits only (07777). */
   readonly mode: number;
-  /** Names; for a directory 2 + subdirectories, or 1 where those are not known, which tells find(1) not to count on it. */
+  /** Number of names; for a directory 2 + subdirectories, or 1 if those are not known, which tells find(1) not to count on it. */
   readonly nlink: number;
   readonly uid: number;
   readonly gid: number;
@@ -35,7 +35,7 @@ export interface Attributes {
   readonly ctime: Timespec;
   /** The number of a device, as Linux encodes it for FUSE (`new_encode_dev`). Absent: 0. */
   readonly rdev?: number;
-  /** The kernel is to ask again each time: what one of the open handles may read depends on it. */
+  /** The kernel must ask again each time, because one of the open handles gets another answer. */
   readonly uncacheable?: true;
 }
 
@@ -47,7 +47,7 @@ export interface AttributeChange {
   readonly gid?: number;
   readonly atime?: Timespec | 'now';
   readonly mtime?: Timespec | 'now';
-  /** The open file through which the change comes (ftruncate), where the binding knows it. */
+  /** The open file through which the change comes (ftruncate), if the binding knows it. */
   readonly handle?: HandleId;
 }
 
@@ -59,7 +59,7 @@ export interface Caller {
   readonly umask?: number;
   /** Aborts when the kernel interrupts the request: the call then ends with EINTR as soon as it can. */
   readonly signal?: AbortSignal;
-  /** Deadline of the call, ms since the epoch; set by the file system when the call arrives. */
+  /** Deadline of the call, ms by the `SteadyTime` of the clock; set by the file system when the call arrives. */
   deadline?: number;
 }
 
@@ -70,7 +70,7 @@ export interface OpenFlags {
   readonly truncate: boolean;
   /** O_CREAT|O_EXCL; only meaningful for `create`. */
   readonly exclusive: boolean;
-  /** O_SYNC or O_DSYNC: each write is to be durable. */
+  /** O_SYNC or O_DSYNC: each write must be durable. */
   readonly sync?: boolean;
   /** O_DIRECT. */
   readonly direct?: boolean;
@@ -101,7 +101,10 @@ export interface Backing {
 export interface DirectoryEntry {
   readonly name: string;
   readonly attributes: Attributes;
-  /** Its place in the listing, the same as long as it has this name. Absent: the inode number, of which there may be several names. */
+  /**
+   * Its place in the listing, the same while it has this name. Absent: the inode number. Further names of an inode have places of their
+   * own.
+   */
   readonly position?: number;
 }
 
@@ -115,18 +118,18 @@ export interface StatFs {
   readonly maxNameBytes: number;
 }
 
-/** What fallocate(2) is to do. */
+/** The arguments of fallocate(2). */
 export interface Allocation {
   /** Bytes. */
   readonly offset: number;
   readonly length: number;
-  /** The file stays as long as it is. */
+  /** The file keeps its length. */
   readonly keepSize: boolean;
   /** The range reads as zeros afterwards (FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE). */
   readonly zeroes: boolean;
 }
 
-/** What mknod(2) is to make. */
+/** The arguments of mknod(2). */
 export interface NewNode {
   readonly kind: 'file' | Exclude<SpecialKind, 'symlink'>;
   /** Permission bits only (07777). */
@@ -136,7 +139,7 @@ export interface NewNode {
 }
 
 export interface XattrChange {
-  /** `create`: EEXIST where there is one. `replace`: ENODATA where there is none. */
+  /** `create`: EEXIST if the attribute exists. `replace`: ENODATA if it does not. */
   readonly mode: 'create' | 'replace' | 'either';
   /** Of an access ACL: its caller may not leave the object set-group-ID. */
   readonly killSetGroupId?: boolean;
@@ -149,7 +152,7 @@ export interface RenameFlags {
 
 /** Something that the kernel may have cached and must forget. Never delivered from inside a call on the same object. */
 export type Invalidation =
-  /** Attributes and, where `content`, cached pages of an inode. */
+  /** Attributes of an inode and, with `content`, its cached pages. */
   | { readonly kind: 'inode'; readonly ino: Ino; readonly content: boolean }
   /** A name in a directory, positive or negative. */
   | { readonly kind: 'entry'; readonly parent: Ino; readonly name: string };
@@ -163,9 +166,9 @@ export interface Filesystem {
    * took a quarter of this process's time for the answer. ENOTDIR, ENAMETOOLONG. `.` and `..` never arrive here.
    */
   lookup(parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes | undefined>;
-  /** `handle`: the open file through which the kernel asks, where it does. ESTALE where that one reads an older, longer revision. */
+  /** `handle`: the open file through which the kernel asks, if there is one. ESTALE if that handle reads an older, longer revision. */
   getattr(ino: Ino, handle?: HandleId): MaybePromise<Attributes>;
-  /** How long the kernel may cache the names in a directory and their attributes, or the one whose object is `of`; ms ≥ 0. */
+  /** How long the kernel may cache the names in a directory and their attributes, or with `of` those of one object; ms ≥ 0. */
   validity(directory: Ino, of?: Ino): number;
   /** The parent directory of `ino`; the root is its own parent. This is what `..` means. */
   parentOf(ino: Ino): Ino;
@@ -175,8 +178,8 @@ export interface Filesystem {
 
   open(ino: Ino, flags: OpenFlags, caller?: Caller): MaybePromise<OpenResult>;
   /**
-   * The umask of the caller is not applied to `mode` yet: where the directory has a default ACL, it has no effect. Without a name
-   * (null) the file is one of O_TMPFILE: nothing stores it, and its last close ends it.
+   * The umask of the caller is not applied to `mode` yet: if the directory has a default ACL, the umask has no effect. Without a name
+   * (null) the file is one of O_TMPFILE: nothing stores it, and its last close removes it.
    */
   create(
     parent: Ino,
@@ -186,10 +189,10 @@ export interface Filesystem {
     caller?: Caller,
   ): MaybePromise<OpenResult & { readonly attributes: Attributes }>;
   /**
-   * The local file, in the cache or the spool, that holds everything a handle for reading reads; null if there is
-   * none. Handles with the same content get the same object. The handle keeps it until its release, and later writes
-   * through the mount appear in it too. A write-only handle may get one to write to; the binding then reports those
-   * writes only by `flush`, `fsync` and `release`. With `inUse`, the answer is that file or null.
+   * The local file, in the cache or the spool, with everything that a reading handle can read; null if there is none. Handles with the
+   * same content get the same object. The handle keeps it until its release, and later writes through the mount appear in it too. A
+   * write-only handle may get one to write to; the binding then reports those writes only by `flush`, `fsync` and `release`. With
+   * `inUse`, the answer is that file or null.
    */
   backing?(handle: HandleId, inUse?: Backing): Backing | null;
   /**
@@ -218,7 +221,7 @@ export interface Filesystem {
   flush(handle: HandleId, caller?: Caller): MaybePromise<void>;
   /** Makes the content durable on the local disk. */
   fsync(handle: HandleId, caller?: Caller): MaybePromise<void>;
-  /** fsync(2) of a directory: its names are stored already; with them goes what the account keeps about them. */
+  /** fsync(2) of a directory: its names are stored already; this stores the account's metadata of them, too. */
   fsyncDirectory(directory: Ino, caller?: Caller): MaybePromise<void>;
   /**
    * The mount is gone while the handle is open, and the binding is about to release it. Its program may go on using
@@ -227,12 +230,12 @@ export interface Filesystem {
   mountLost?(handle: HandleId): void;
   /** The last close. Never fails: no program would receive the error. */
   release(handle: HandleId): MaybePromise<void>;
-  /** Reserves nothing: a cloud has no blocks. EOPNOTSUPP where the content cannot be changed this way now. */
+  /** Reserves nothing: a cloud has no blocks. EOPNOTSUPP if the content cannot be changed this way now. */
   fallocate(handle: HandleId, allocation: Allocation): MaybePromise<void>;
   /** SEEK_DATA and SEEK_HOLE; ENXIO beyond the end. */
   seek(handle: HandleId, offset: number, whence: 'data' | 'hole'): MaybePromise<number>;
 
-  /** copy_file_range(2): answers the bytes copied, at least one. ENOTSUP: the caller must read and write them itself. */
+  /** copy_file_range(2): returns the bytes copied, at least one. ENOTSUP: the caller must read and write the bytes itself. */
   copyRange?(
     from: HandleId,
     fromOffset: number,
@@ -244,13 +247,13 @@ export interface Filesystem {
 
   /** `mode` as for `create`. */
   mkdir(parent: Ino, name: string, mode: number, caller?: Caller): MaybePromise<Attributes>;
-  /** The target is kept as it is, whether or not something is there. ENAMETOOLONG over 4,095 bytes. */
+  /** The target is kept as it is, whether or not it exists. ENAMETOOLONG over 4,095 bytes. */
   symlink(parent: Ino, name: string, target: Uint8Array, caller?: Caller): MaybePromise<Attributes>;
   /** EINVAL for anything but a symbolic link. */
   readlink(ino: Ino): MaybePromise<Uint8Array>;
   /** A regular file is made empty, and stored. The kernel has checked who may make a device. */
   mknod(parent: Ino, name: string, node: NewNode, caller?: Caller): MaybePromise<Attributes>;
-  /** One more name of an inode. EPERM for a directory; ENOENT where it has lost its last name. */
+  /** One more name of an inode. EPERM for a directory; ENOENT if the inode has lost its last name. */
   link(ino: Ino, parent: Ino, name: string, caller?: Caller): MaybePromise<Attributes>;
   unlink(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;
   rmdir(parent: Ino, name: string, caller?: Caller): MaybePromise<void>;
@@ -266,9 +269,9 @@ export interface Filesystem {
   statfs(): MaybePromise<StatFs>;
 
   /**
-   * The attributes of xattr(7), and POSIX ACLs as linux/posix_acl_xattr.h encodes them. The kernel checks who may do this, and reads
-   * ACLs this way for its own checks. Undefined where there is none: the kernel asks for the ACL of each file that `ls -l` shows, and a
-   * `throw` would take two thirds of the time for the answer.
+   * The attributes of xattr(7), and POSIX ACLs as linux/posix_acl_xattr.h encodes them. The kernel checks who may do this, and reads ACLs
+   * this way for its own checks. Undefined if there is none: the kernel asks for the ACL of each file that `ls -l` shows, and a `throw`
+   * would take two thirds of the time for the answer.
    */
   getxattr(ino: Ino, name: string): MaybePromise<Uint8Array | undefined>;
   /** An access ACL changes the mode with it. */

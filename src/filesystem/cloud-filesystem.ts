@@ -82,7 +82,7 @@ export class CloudFilesystem implements Filesystem {
       .then(beginUploads);
   }
 
-  /** Retries failed uploads, and renames that lack their last step. Answers the number of uploads. */
+  /** Retries failed uploads, and renames that lack their last step. Returns the number of uploads. */
   retryFailed(): number {
     this.#parts.intents.retry().catch((error) => this.#core.log.warn({ error }, 'unfinished renames wait'));
     return this.uploader.retryFailed();
@@ -106,22 +106,22 @@ export class CloudFilesystem implements Filesystem {
     return new TrashFilesystem(this, this.#core, this.#parts.trash, this.#failures);
   }
 
-  /** What is kept on this machine. The caller starts it. */
+  /** The files and folders that are kept on this machine. The caller starts the work. */
   get pins(): Pins {
     return this.#parts.pins;
   }
 
-  /** What the cache has, for people. */
+  /** The cached files, for people. */
   get cached(): CachedFiles {
     return this.#parts.cached;
   }
 
-  /** What people ask about objects. */
+  /** Answers people's questions about objects. */
   get inspection(): Inspection {
     return this.#parts.inspection;
   }
 
-  /** What the service has in its trash. */
+  /** The service's trash. */
   get trash(): Trash {
     return this.#parts.trash.trash;
   }
@@ -260,7 +260,7 @@ export class CloudFilesystem implements Filesystem {
     return withErrno(sync, this.#failures.of('fsyncDirectory', directory));
   }
 
-  /** Durable here for certain; where the service cannot take it now, it is written later, as contents are with write-back. */
+  /** Makes the metadata durable here. If the service cannot take it now, it is written there later, as contents are with write-back. */
   async #storeMetadata({ store }: AccountMetadata): Promise<void> {
     await this.#core.state.durable();
     await store.sync();

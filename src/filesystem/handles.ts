@@ -1,5 +1,5 @@
 /**
- * Opens and closes files: which revision a handle sees, whether the kernel may keep its pages of the file, and what happens to a
+ * Opens and closes files: decides which revision a handle sees, whether the kernel may keep its pages of the file, and what happens to a
  * content after its last close.
  */
 import { type Ino, type Inode, isSpecial, remoteFileOf } from '../tree/inode.js';
@@ -44,7 +44,9 @@ export class Handles {
     this.#outdated.add(ino);
   }
 
-  /** What fstat(2) shows. ESTALE for a handle that reads an older, longer revision: the kernel asks before a read beyond the size. */
+  /**
+   * The attributes for fstat(2). ESTALE for a handle that reads an older, longer revision: the kernel asks before a read beyond the size.
+   */
   attributes(inode: Inode, handle?: HandleId): Attributes {
     const attributes = this.#o.namespace.attributes(inode);
     if (attributes.uncacheable && handle !== undefined && isCutShort(this.#core.files.handle(handle), attributes.size))
@@ -108,7 +110,7 @@ export class Handles {
     const existing = table.child(parent, name);
     if (existing !== undefined) {
       if (flags.exclusive) throw new FsError('EEXIST', `${name} exists`);
-      // Made since the kernel looked. The kernel opens such entries itself, so it must look again.
+      // It was made since the kernel looked. The kernel opens such entries itself, so it must look again.
       if (isSpecial(existing)) throw new FsError('ESTALE', `${name} is not a file`);
       const opened = await this.open(existing.ino, flags, caller);
       return { ...opened, attributes: this.attributes(inodeOf(this.#core, existing.ino)) };
@@ -127,7 +129,7 @@ export class Handles {
     return { handle: handle.id, keepCache: false, attributes: this.attributes(inodeOf(this.#core, state.ino)) };
   }
 
-  /** mknod(2) of a regular file: creates it, and stores it empty as its last close does. */
+  /** mknod(2) of a regular file: creates an empty file and stores it, as the last close would. */
   async makeFile(parent: Ino, name: string, mode: number, caller?: Caller): Promise<Attributes> {
     const flags = { read: false, write: true, append: false, truncate: false, exclusive: true };
     const { handle, attributes } = await this.create(parent, name, mode, flags, caller);
@@ -156,7 +158,7 @@ export class Handles {
     }
   }
 
-  /** The kernel does not write to the backing file of the file any more, and all that it wrote is known. */
+  /** Called when the kernel no longer writes to the backing file of the file, and all its writes are known. */
   async writersGone(state: FileState): Promise<void> {
     this.#outdated.add(state.ino);
     this.#o.uploader.released(state);

@@ -1,4 +1,4 @@
-/** The parts of the file system, put together: each knows those that it needs, by its constructor or by a callback that is set here. */
+/** The parts of the file system, put together: each gets the parts that it needs by its constructor, or by a callback that is set here. */
 import type { Account } from '../providers/provider.js';
 import type { Ino } from '../tree/inode.js';
 import { SpaceAccounting } from './attributes/statfs.js';

@@ -3,7 +3,7 @@ import type { CloudFilesystem } from './cloud-filesystem.js';
 import { type Core, inodeOf } from './core/core.js';
 import { FsError } from './core/fs-error.js';
 
-/** The directory that `path` names, going down from the directory `from`. ENOENT, ENOTDIR. */
+/** The directory at `path`, down from the directory `from`. ENOENT, ENOTDIR. */
 export async function resolvePath(filesystem: CloudFilesystem, core: Core, from: Ino, path: string): Promise<Ino> {
   let at = from;
   for (const name of path.split('/').filter((part) => part !== '' && part !== '.')) {

@@ -25,13 +25,13 @@ export interface AclEntry {
   readonly tag: Tag;
   /** 0 … 7 */
   readonly permissions: number;
-  /** The user or group that an entry names; else -1 as an unsigned number. */
+  /** The user or group that an entry names; otherwise -1 as an unsigned number. */
   readonly id: number;
 }
 
 export type Acl = readonly AclEntry[];
 
-/** Throws EINVAL where it is no ACL, EOPNOTSUPP where it is of another version. */
+/** Throws EINVAL if it is no ACL, EOPNOTSUPP if it is of another version. */
 export function parseAcl(value: Uint8Array): Acl {
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
   if (value.length < headBytes || (value.length - headBytes) % entryBytes !== 0) throw malformed();
@@ -61,7 +61,7 @@ export function encodeAcl(acl: Acl): Uint8Array {
   return bytes;
 }
 
-/** Does it say more than the nine bits of a mode? */
+/** Does the ACL say more than the nine bits of a mode? */
 export function isExtended(acl: Acl): boolean {
   return acl.some((entry) => entry.tag === tag.user || entry.tag === tag.group || entry.tag === tag.mask);
 }
@@ -73,7 +73,7 @@ export function permissionsOf(acl: Acl): number {
   return ((of(tag.owner) ?? 0) << 6) | (group << 3) | (of(tag.other) ?? 0);
 }
 
-/** The ACL after chmod(2): the group's bits go to the mask, or to the owning group where there is no mask. */
+/** The ACL after chmod(2): the group's bits go to the mask, or to the owning group if there is no mask. */
 export function withMode(acl: Acl, mode: number): Acl {
   const hasMask = acl.some((entry) => entry.tag === tag.mask);
   const bits: Partial<Record<Tag, number>> = {
@@ -85,8 +85,8 @@ export function withMode(acl: Acl, mode: number): Acl {
 }
 
 /**
- * What a new object gets of the default ACL of its directory and of the `mode` that its creator asks for: of each bit only
- * what both grant. The umask has no part in it.
+ * The ACL and mode of a new object, from the default ACL of its directory and the `mode` that its creator asks for: only the bits that
+ * both grant. The umask has no part in it.
  */
 export function inherited(defaultAcl: Acl, mode: number): { readonly acl: Acl; readonly mode: number } {
   const granted = permissionsOf(defaultAcl) & mode;
@@ -97,7 +97,7 @@ function isTag(value: number): value is Tag {
   return tags.has(value);
 }
 
-/** The order, and which entries there must be: posix_acl_valid(). */
+/** Checks the order, and that the required entries are there: posix_acl_valid(). */
 function requireValid(acl: Acl): void {
   if (acl.length === 0) return;
   const count = (kind: Tag): number => acl.filter((entry) => entry.tag === kind).length;

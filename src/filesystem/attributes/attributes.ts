@@ -10,8 +10,8 @@ import { accessAclName, encodeAcl, parseAcl, withMode } from './acl.js';
 import { dropCapability } from './capabilities.js';
 
 /**
- * The attributes that stat(2) shows: from the row, from what an open file has changed since, and defaults for the rest.
- * `subdirectories` of a directory; null where they are not known.
+ * The attributes that stat(2) shows: from the row, from later changes of an open file, and defaults for the rest. `subdirectories`: of a
+ * directory; null if they are not known.
  */
 export function attributesOf(
   inode: Inode,
@@ -44,7 +44,7 @@ export function attributesOf(
   };
 }
 
-/** 1 for a directory whose subdirectories are not known: it tells find(1) not to count on it. */
+/** 1 for a directory with an unknown number of subdirectories: that tells find(1) not to count on the link count. */
 function linkCount(inode: Inode, subdirectories: number | null): number {
   if (inode.parent === null && !isRoot(inode)) return 0;
   if (inode.kind !== 'directory') return 1 + inode.furtherNames;
@@ -72,8 +72,8 @@ function isRoot(inode: Inode): boolean {
 }
 
 /**
- * The overlay of a content that was last written at `mtime` (null: unchanged). ctime moves with it and never back: git
- * and backup programs take a file whose ctime differs from the one they noted for a changed one.
+ * The overlay of a content that was last written at `mtime` (null: unchanged). ctime moves with it and never back: git and backup
+ * programs take a file for a changed one if its ctime differs from the one they noted.
  */
 export function withContentTimes(overlay: Overlay, mtime: Timespec | null): Overlay {
   if (mtime === null) return overlay;
@@ -88,7 +88,7 @@ export function touch(core: Core, ino: Ino): void {
   core.table.updateOverlay(ino, { mtime: strictlyAfter(overlay.mtime, now), ctime: strictlyAfter(overlay.ctime, now) });
 }
 
-/** Moves ctime alone: what changed is neither the content nor one of the attributes of `changeOverlay`. */
+/** Moves ctime alone, for a change of neither the content nor an attribute of `changeOverlay`. */
 export function touchStatus(core: Core, ino: Ino): void {
   core.table.updateOverlay(ino, { ctime: laterStatus(core, inodeOf(core, ino), fromMs(core.clock.now())) });
 }
@@ -128,7 +128,7 @@ export function changeOverlay(core: Core, ino: Ino, change: AttributeChange): vo
   if (file !== undefined && mtime !== undefined) file.mtime = null;
 }
 
-/** chmod(2) of an object with an access ACL changes that too: the group's bits are its mask. */
+/** chmod(2) of an object with an access ACL changes the ACL too: the group's bits are its mask. */
 function keepAclInStep({ table: { xattrs } }: Core, ino: Ino, mode: number): void {
   const acl = xattrs.get(ino, accessAclName);
   if (acl !== undefined) xattrs.set(ino, accessAclName, encodeAcl(withMode(parseAcl(acl), mode)));

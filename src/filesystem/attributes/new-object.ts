@@ -1,4 +1,4 @@
-/** What a new object is born with: owner, mode, and what it inherits of its directory. */
+/** The first attributes of a new object: owner, mode, and what it inherits from its directory. */
 import { type AttributeDefaults, defaultMode } from '../../tree/default-attributes.js';
 import type { Ino, Inode, Overlay } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
@@ -29,22 +29,22 @@ export function newObject(
     const bits = mode & ~(caller?.umask ?? 0);
     return { overlay: overlayOfNew(caller, bits, kind, options, directory), xattrs: new Map() };
   }
-  // acl(5): where there is a default ACL, the umask has no effect.
+  // acl(5): if there is a default ACL, the umask has no effect.
   const born = inherited(parseAcl(defaultAcl), mode);
   const overlay = overlayOfNew(caller, born.mode, kind, options, directory);
   const xattrs = new Map<string, Uint8Array>();
   if (isExtended(born.acl)) xattrs.set(accessAclName, encodeAcl(born.acl));
   if (kind === 'directory') xattrs.set(defaultAclName, defaultAcl);
-  // The mode is written down: a default that depends on the mount's options would contradict the ACL.
+  // The mode is stored: a default that depends on the mount's options would contradict the ACL.
   return { overlay: { ...overlay, mode: overlay.mode ?? born.mode }, xattrs };
 }
 
-/** Gives a new row what `newObject` says. To be run in the transaction that inserts it. */
+/** Gives a new row the extended attributes of `newObject`. Run this in the transaction that inserts the row. */
 export function storeInherited({ xattrs }: Pick<InodeTable, 'xattrs'>, ino: Ino, object: NewObject): void {
   for (const [name, value] of object.xattrs) xattrs.set(ino, name, value);
 }
 
-/** Owner and mode; null where the mount's defaults show the same. */
+/** Owner and mode; null if the mount's defaults show the same. */
 function overlayOfNew(
   caller: Caller | undefined,
   mode: number,
@@ -53,7 +53,7 @@ function overlayOfNew(
   directory: Inode,
 ): NewObject['overlay'] {
   const isDirectory = kind === 'directory';
-  // inode(7): what is made in a set-group-ID directory is of its group, and a directory has the bit too.
+  // inode(7): an object made in a set-group-ID directory gets its group, and a directory gets the bit too.
   const isGroupInherited = ((directory.overlay.mode ?? 0) & setGroupId) !== 0;
   const gid = isGroupInherited ? (directory.overlay.gid ?? options.gid) : caller?.gid;
   const bits = isGroupInherited && isDirectory ? mode | setGroupId : mode;

@@ -8,12 +8,15 @@ import type { Core } from '../core/core.js';
 
 /** How long a quota counts as current, ms. `df` never waits for a newer one. */
 const QUOTA_TTL = 60_000;
-/** The same where the provider has named none, ms: most such providers never do, and some count each request. */
+/** The same if the provider has named none, ms: most such providers never do, and some count each request. */
 const NO_QUOTA_TTL = 10 * 60_000;
 /** Shown when the provider names no quota, bytes: plausible, and more than anybody copies. */
 const NO_QUOTA = 1024 ** 5;
 
-/** The same after a move to the trash, which may count or not, ms: who removes file after file, and looks each time, asks once in that time. */
+/**
+ * The same after a move to the trash, which may count or not, ms. A program that removes file after file, and looks each time, causes one
+ * request in that time.
+ */
 const DOUBTED_QUOTA_TTL = 10_000;
 
 /** How long `df` waits for the quota after the trash was emptied, ms. */
@@ -23,15 +26,15 @@ export class SpaceAccounting {
   readonly #core: Core;
   /** The latest known quota; null if the provider has none. */
   quota: Quota | null;
-  /** When it was last asked for. */
+  /** When the provider was last asked for it. */
   #at: number;
   /** Something went to the trash since the quota was last asked for. */
   #isInDoubt = false;
   /** Something left the trash for ever since the quota was last asked for. */
   #isEmptied = false;
-  /** The latest question, while it is under way. */
+  /** The latest request, while it is under way. */
   #refreshing: Promise<void> | null = null;
-  /** Bytes that we have stored since then: the answer may not count them. */
+  /** Bytes that we have stored since that request: its answer may not count them. */
   #storedMeanwhile = 0;
 
   constructor(core: Core, quota: Quota | null) {
@@ -90,7 +93,7 @@ export class SpaceAccounting {
     if (this.#refreshing === null) void this.#ask();
   }
 
-  /** Asks for the quota. Of several questions under way, the answer to the latest counts. Never throws. */
+  /** Asks for the quota. If several requests are under way, the answer to the latest counts. Never throws. */
   #ask(): Promise<void> {
     this.#at = this.#core.clock.now();
     this.#isInDoubt = false;

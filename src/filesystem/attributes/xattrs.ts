@@ -1,4 +1,4 @@
-/** Extended attributes (xattr(7)) and ACLs: which there may be, who sees them, and what else changes with them. */
+/** Extended attributes (xattr(7)) and ACLs: the allowed names, who sees them, and what else changes with them. */
 import { nameBytes } from '../../base/raw-names.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Caller, XattrChange } from '../api.js';
@@ -20,12 +20,12 @@ const namespaces = ['user.', 'trusted.', 'security.'] as const;
 const labelName = 'security.selinux';
 const setGroupId = 0o2000;
 
-/** Names that the mount itself answers. Nothing is stored under them, and nothing of them is listed. */
+/** Names that the mount itself answers. They are neither stored nor listed. */
 export const computedPrefix = 'user.syncmount.';
 
 /** Attributes whose names begin with `computedPrefix`. */
 export interface ComputedXattrs {
-  /** Undefined where there is none. */
+  /** Undefined if there is none. */
   get(ino: Ino, name: string): Uint8Array | undefined;
   set(ino: Ino, name: string, value: Uint8Array, change: Pick<XattrChange, 'mode'>): void;
   remove(ino: Ino, name: string): void;
@@ -42,12 +42,12 @@ export class Xattrs {
     this.#computed = computed;
   }
 
-  /** Undefined where there is none. */
+  /** Undefined if there is none. */
   get(ino: Ino, name: string): Uint8Array | undefined {
     requireSupported(name);
     if (name.startsWith(computedPrefix)) return this.#computed.get(ino, name);
     const { xattrs } = this.#core.table;
-    // `ls -l` asks for the label of each file. After ENOTSUP it asks no more, and on most machines nothing has a label.
+    // `ls -l` asks for the label of each file. After ENOTSUP it stops asking, and on most machines nothing has a label.
     if (name === labelName && !xattrs.hasLabels()) throw noLabels;
     return xattrs.get(ino, name);
   }
@@ -81,7 +81,7 @@ export class Xattrs {
       table.xattrs.remove(ino, accessAclName);
       return;
     }
-    // An ACL that says no more than a mode is one.
+    // An ACL that says no more than a mode is kept as the mode alone.
     if (isExtended(acl)) table.xattrs.set(ino, accessAclName, encodeAcl(acl));
     else table.xattrs.remove(ino, accessAclName);
     const before = attributesOf(inodeOf(this.#core, ino), this.#core.options).mode;
@@ -103,7 +103,7 @@ export class Xattrs {
     return caller?.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
   }
 
-  /** Moves ctime. ENODATA where there is none, unless it is an ACL. */
+  /** Moves ctime. ENODATA if there is none, unless it is an ACL. */
   remove(ino: Ino, name: string): void {
     if (name.startsWith(computedPrefix)) {
       this.#computed.remove(ino, name);

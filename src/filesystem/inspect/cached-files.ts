@@ -1,4 +1,4 @@
-/** `syncmount cache`: which files the cache has, by their paths; lets go of them, and fetches them before they are read. */
+/** `syncmount cache`: lists the cached files by path, drops them, and fetches files before they are read. */
 import pLimit from 'p-limit';
 import { messageOf, SyncmountError } from '../../base/errors.js';
 import { forEachInTurns, sortInTurns, turn } from '../../base/event-loop-turns.js';
@@ -16,7 +16,7 @@ const PARALLEL = 4;
 const NAMES_AT_A_TIME = 500;
 
 export interface CachedFile {
-  /** From the mounted directory; null: an older version, or of a file that is not in it. */
+  /** From the mounted directory; null for an older version, and for a file outside of it. */
   readonly path: string | null;
   /** Bytes of the file, and those of them that are here. */
   readonly size: number;
@@ -90,7 +90,7 @@ export class CachedFiles {
     return inode !== undefined && file !== null && revisionKey(file) === key ? inode : null;
   }
 
-  /** Frees what the cache has of these paths, and of all below them; without paths, everything. ENOENT. */
+  /** Drops what the cache has of these paths, and of all below them; without paths, everything. ENOENT. */
   async drop(paths: readonly string[]): Promise<Dropped> {
     const { table, readers } = this.#core;
     const { cache } = readers;
@@ -118,13 +118,13 @@ export class CachedFiles {
   }
 
   /**
-   * Fetches files, and all in folders, into the cache. Ends with `given`. Throws `too-large` where it cannot hold them all, and as
-   * `Provider.assertBudget` does.
+   * Fetches files, and all files in folders, into the cache, until `given` aborts. Throws `too-large` if the cache cannot hold them all,
+   * and throws like `Provider.assertBudget`.
    */
   async warm(paths: readonly string[], progress: (how: WarmProgress) => void, given: AbortSignal): Promise<Warmed> {
     const { provider, readers } = this.#core;
     const { cache } = readers;
-    // Before that it keeps less than it could.
+    // Until everything is counted, the cache keeps less than it could.
     cache.counting.begin();
     await cache.counting.done;
     const files = new Map<Ino, RemoteFile>();

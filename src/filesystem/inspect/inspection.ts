@@ -1,4 +1,4 @@
-/** What people ask about objects of a mount: everything that is known of one, names that contain a word, links to share. */
+/** Answers people's questions about objects of a mount: all known facts of one, names that contain a word, links to share. */
 import { turn } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../../providers/errors.js';
 import {
@@ -25,7 +25,7 @@ const ROWS_PER_TURN = 5000;
 const MOST_RESULTS = 10_000;
 
 export interface Found {
-  /** From the mounted directory; of the service's own search, from the account's root. */
+  /** From the mounted directory; in the service's own search, from the account's root. */
   readonly path: string;
   readonly kind: Inode['kind'] | RemoteEntry['kind'];
   /** Bytes; null for a folder. */
@@ -48,19 +48,19 @@ export interface ObjectInfo extends Found {
     readonly md5: string | null;
     readonly access: string;
   } | null;
-  /** Is all of the content in the cache? Null for what is no stored file. */
+  /** Is all of the content in the cache? Null for anything but a stored file. */
   readonly cached: boolean | null;
   /** Is it pinned, by itself or with a folder above it? */
   readonly pinned: boolean;
   /** The upload that waits, is under way, or has failed. */
   readonly upload?: { readonly state: string; readonly error?: string };
-  /** Why the service was not asked or has not answered: the rest is what was known here. */
+  /** Why the service was not asked or has not answered: the other fields are what was known here. */
   readonly unanswered?: string;
 }
 
-/** A file of which bytes are on their way here. */
+/** A file with bytes that are on their way here. */
 export interface DownloadStatus {
-  /** From the mounted directory; of what is not in it, or has no name any more, its name at the service. */
+  /** From the mounted directory; for a file outside of it, or without a name, its name at the service. */
   readonly path: string;
   /** Bytes of the file, and those that are here. */
   readonly size: number;
@@ -145,7 +145,7 @@ export class Inspection {
     return this.#core.readers.cache.isComplete(revisionKey(file), file.size);
   }
 
-  /** Objects below the mounted directory, of those that are known here, whose name contains the words. No request. */
+  /** Known objects below the mounted directory with names that contain the words. No request. */
   async search(query: string): Promise<Found[]> {
     const { sql } = this.#core.table;
     const words = query
@@ -170,7 +170,7 @@ export class Inspection {
     return found;
   }
 
-  /** Nothing for an object in a folder that is out of sight. */
+  /** Nothing for an object that the mount does not show. */
   #found(ino: Ino): Found[] {
     const { table, options, files } = this.#core;
     const inode = table.get(ino);
@@ -180,7 +180,7 @@ export class Inspection {
     return [{ path: pathOf(this.#core, ino, this.#root), kind: inode.kind, size, modified: mtime.sec * 1000 }];
   }
 
-  /** The service's own search, in the whole account. Throws `unsupported` where its documents have none. */
+  /** The service's own search, in the whole account. Throws `unsupported` if its documents have none. */
   async searchRemote(query: string, signal: AbortSignal): Promise<Found[]> {
     const { provider } = this.#core;
     if (provider.search === undefined)
@@ -204,14 +204,14 @@ export class Inspection {
     return await provider.link(remote, wish, { signal });
   }
 
-  /** With whom a folder is shared. Throws as `share` does. */
+  /** The people with whom a folder is shared. Throws as `share` does. */
   async members(path: string, signal: AbortSignal): Promise<Member[]> {
     const { provider } = this.#core;
     if (provider.members === undefined) throw noMembers(provider);
     return await provider.members(await this.#folderAt(path), { signal });
   }
 
-  /** Shares a folder with somebody. Throws `unsupported` where the service's documents have no members, ENOTDIR for a file. */
+  /** Shares a folder with somebody. Throws `unsupported` if the service's documents have no members, ENOTDIR for a file. */
   async share(path: string, email: string, rights: MemberRights, signal: AbortSignal): Promise<Member> {
     const { provider } = this.#core;
     if (provider.share === undefined) throw noMembers(provider);
