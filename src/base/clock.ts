@@ -1,10 +1,10 @@
-/** The program's clock; tests pass one that they can move. No policy decision asks `Date` or `setTimeout` instead. */
+/** The program's clock. Tests pass one that they can move, so policy decisions never use `Date` or `setTimeout` instead. */
 export interface Clock {
-  /** Milliseconds since the epoch. A person may set this clock forward and back. */
+  /** Milliseconds since the epoch. The user may set this clock forward and back. */
   now(): number;
-  /** Milliseconds since some moment. Nobody can set this clock, but it may stop while the machine sleeps. Absent: as `now`. */
+  /** Milliseconds since some fixed moment. Nobody can set this clock, but it may stop while the machine sleeps. Absent: as `now`. */
   readonly monotonic?: (() => number) | undefined;
-  /** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts first. */
+  /** Resolves after `ms` milliseconds. Rejects with the signal's reason if that aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -63,7 +63,7 @@ export class SteadyTime {
 
 const steadyTimes = new WeakMap<Clock, SteadyTime>();
 
-/** The one `SteadyTime` of a clock: for moments that one part of the program notes and another compares with its own, as deadlines. */
+/** The one `SteadyTime` of a clock: for moments that several parts of the program compare, such as deadlines. */
 export function steadyTimeOf(clock: Clock): SteadyTime {
   let time = steadyTimes.get(clock);
   if (time === undefined) {

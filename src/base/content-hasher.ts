@@ -1,4 +1,4 @@
-/** Checksums of contents that lie in files, beside the event loop where there is a thread for it (`threads/hash-thread.ts`). */
+/** Checksums of contents in files. If there is a thread for it (`threads/hash-thread.ts`), it computes them, not the event loop. */
 import { createHash, type Hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { readRecentAt } from './files.js';
@@ -16,24 +16,24 @@ export interface FileSpan {
   readonly partBytes: number;
 }
 
-/** The MD5 of one content, of which each call brings the next bytes. */
+/** The MD5 of one content. Each call adds the next bytes. */
 export interface RunningMd5 {
-  /** Adds the span's bytes if every part has its CRC, else none. Answers the first part that is wrong; null if all are right. */
+  /** Adds the span's bytes if every part has its CRC, else none. Returns the first wrong part, or null if all are right. */
   addSpan(span: FileSpan): Promise<number | null>;
-  /** Adds bytes, which are copied where they have to be. */
+  /** Adds bytes, and copies them if necessary. */
   addBytes(data: Uint8Array): void;
-  /** Lower-case hex. Ends this MD5. Rejects where the thread has ended. */
+  /** Lower-case hex. Ends this MD5. Rejects if the thread has ended. */
   hex(): Promise<string>;
   /** Ends this MD5 without a result. */
   drop(): void;
 }
 
-/** The digest of a file's content from its beginning to where it has been read. */
+/** The digest of a file's content, from its beginning up to the last byte read. */
 export interface FileDigest {
   readonly blockBytes: number;
   /** Bytes read so far. */
   readonly bytes: number;
-  /** Reads the next `length` bytes. False, and nothing read, where the file is shorter. It stays open until the answer. */
+  /** Reads the next `length` bytes. False, and nothing added, if the file is shorter. The caller keeps it open until the answer. */
   add(fd: number, length: number): Promise<boolean>;
   /** The digest of the bytes so far. Ends it. */
   result(): Promise<Digest>;
@@ -55,7 +55,7 @@ export function firstWrongPart(data: Uint8Array, crcs: readonly number[], partBy
   return null;
 }
 
-/** Hashes on the calling thread: for tests, and where no thread is wanted. */
+/** Hashes on the calling thread: for tests, and for callers that want no thread. */
 export const inlineHasher: ContentHasher = {
   md5: () => new InlineMd5(),
   digest: (blockBytes) => new InlineDigest(blockBytes),

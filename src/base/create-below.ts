@@ -1,4 +1,4 @@
-/** Makes files below a directory. Invariant: never outside of it, whatever the paths say and whatever lies there already. */
+/** Makes files below a directory. Invariant: never outside of it, for any path and any existing content of the directory. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
@@ -8,19 +8,19 @@ import { encodeName } from './raw-names.js';
 
 export interface NewFile {
   readonly file: FileHandle;
-  /** The path that `keep` gives it. */
+  /** The path of the file after `keep`. */
   readonly path: string;
-  /** Its content is written: syncs it, closes it, and gives it its name. Throws `EEXIST` where that is taken by now. */
+  /** Call it after the content is written: syncs and closes the file, and gives it its name. Throws `EEXIST` if that is taken now. */
   keep(): Promise<void>;
   /** Removes the file, because its content could not be written. */
   discard(): Promise<void>;
 }
 
 /**
- * Makes a new file for `path` below `directory` (mode 0600), which has a hidden name of its own beside it until all is written, and the directories between (0700). The path is text (raw-names.ts); on
- * Linux the disk gets the bytes that it stands for. A part of the path that means
- * another directory is escaped (`..` is `%2E%2E`). Symbolic links on the way are not followed.
- * Throws `EEXIST` where the file is there, and `SyncmountError` `in-the-way` where a link or a file stands for a directory.
+ * Makes a new file for `path` below `directory` (mode 0600), and the missing directories between (0700). Until all is written, the file
+ * has a hidden name in the same directory. The path is text (raw-names.ts); on Linux the disk gets the bytes that it stands for. A part
+ * of the path that means another directory is escaped (`..` is `%2E%2E`). Symbolic links on the way are not followed.
+ * Throws `EEXIST` if the file exists, and `SyncmountError` `in-the-way` if a link or a file has the name of a directory.
  */
 export async function createBelow(directory: string, path: string): Promise<NewFile> {
   const names = path.split('/').filter((name) => name !== '');
@@ -66,7 +66,7 @@ async function requireFree(place: string | Buffer): Promise<void> {
   if (there !== null) throw new SyncmountError('EEXIST', 'exists there already');
 }
 
-/** A second name replaces nothing. A file system without hard links (of a USB stick) has to look first. */
+/** Gives the file its name. link(2) replaces nothing. Without hard links (as on a USB stick), a check must come first. */
 async function give(temporary: string | Buffer, place: string | Buffer): Promise<void> {
   try {
     await link(temporary, place);
@@ -77,7 +77,7 @@ async function give(temporary: string | Buffer, place: string | Buffer): Promise
   }
 }
 
-/** An open directory: it stays the same one, even if its path is moved or replaced. */
+/** An open directory. It stays the same one, even if its path is moved or replaced. */
 interface OpenDirectory {
   /** For system calls. */
   readonly address: string;
@@ -119,7 +119,7 @@ function plainName(name: string): string {
   return /^\.\.?$/.test(name) ? name.replaceAll('.', '%2E') : name.replaceAll('\0', '%00');
 }
 
-/** Only Linux has names of any bytes: elsewhere no name here stands for others than its own. */
+/** Only Linux allows any bytes in names, so only there a name is encoded. */
 function placeIn({ address }: OpenDirectory, name: string): string | Buffer {
   if (process.platform !== 'linux') return join(address, name);
   return Buffer.concat([Buffer.from(address + sep), encodeName(name)]);

@@ -1,28 +1,28 @@
 /**
- * Whether this process may open more files for others. Each file that a program has open takes descriptors here, and one program
- * with very many must not take those of the journal and of the sockets: all others' closes would fail.
+ * Whether this process may open more files for programs. Each file that a program has open takes descriptors here. A program with very
+ * many open files must not take those of the journal and of the sockets: the closes of all other programs would fail.
  */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 
-/** For databases and their logs, sockets, and files that are read to be sent. */
+/** Descriptors for databases and their logs, sockets, and files that are being uploaded. */
 const RESERVE = 96;
-/** Of a low limit no more than this share is kept back. */
+/** If the limit is low, the reserve is at most this share of it. */
 const RESERVE_SHARE = 1 / 4;
-/** An open file takes so many at most: in the spool, in the cache, and as the kernel's backing file. */
+/** The most descriptors that an open file takes: in the spool, in the cache, and as the kernel's backing file. */
 const PER_FILE = 3;
 
 export class DescriptorReserve {
-  /** Numbers from here on are for this process's own work. */
+  /** Descriptors from this number on are for this process's own work. */
   readonly #ceiling: number;
   readonly #nextNumber: () => number;
 
-  /** `limit`: how many the process may have (RLIMIT_NOFILE). `nextNumber`: the number that the next descriptor gets. */
+  /** `limit`: the most descriptors that the process may have (RLIMIT_NOFILE). `nextNumber`: the number of the next descriptor. */
   constructor(limit: number = descriptorLimit(), nextNumber: () => number = lowestFree) {
     this.#ceiling = limit - Math.min(RESERVE, Math.floor(limit * RESERVE_SHARE));
     this.#nextNumber = nextNumber;
   }
 
-  /** Are all descriptors but the reserve taken? `files`: how many files are open for others, which tells it without a look where there are few. */
+  /** Are all descriptors except the reserve taken? `files`: how many files programs have open. If they are few, it needs no system call. */
   isReached(files: number): boolean {
     return (files + RESERVE) * PER_FILE >= this.#ceiling && this.#nextNumber() >= this.#ceiling;
   }
@@ -37,12 +37,12 @@ function descriptorLimit(): number {
   }
 }
 
-/** From the text of /proc/PID/limits: proc(5). Infinity where it is unlimited, or not told. */
+/** From the text of /proc/PID/limits: proc(5). Infinity if it is unlimited or missing. */
 export function limitIn(limits: string): number {
   return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
 }
 
-/** A new descriptor gets the lowest number that is free: open(2). */
+/** A new descriptor gets the lowest free number: open(2). */
 function lowestFree(): number {
   try {
     const fd = openSync('/dev/null', 'r');

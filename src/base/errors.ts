@@ -1,8 +1,8 @@
 /**
- * The root of every error this program throws on purpose.
+ * The base class of every error that this program throws on purpose.
  *
  * `code` is stable and meant for programs; `message` is one line for people; `cause` is the error below it, if any;
- * `data` holds the facts that a log line wants (never a secret).
+ * `data` holds facts for a log line (never a secret).
  */
 export class SyncmountError extends Error {
   readonly code: string;
@@ -16,7 +16,7 @@ export class SyncmountError extends Error {
   }
 }
 
-/** A mistake of the person at the command line: bad flag, bad value. The process exits with 2. */
+/** A mistake of the user at the command line: bad flag, bad value. The process exits with 2. */
 export class UsageError extends SyncmountError {
   constructor(message: string, options: { cause?: unknown } = {}) {
     super('usage', message, options);
@@ -28,7 +28,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The `code` of a thrown value (`ENOENT`, `not-found`, …), or undefined where it has none. */
+/** The `code` of a thrown value (`ENOENT`, `not-found`, …), or undefined if it has none. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const code = (error as { code?: unknown }).code;

@@ -1,20 +1,20 @@
 /**
- * Long work in pieces, with a turn of the event loop between two pieces. So other requests (a `stat`, a read, a timer) are
- * served after a few milliseconds, however large a directory is.
+ * Long work in pieces, with a turn of the event loop between two pieces. So other work (a `stat`, a read, a timer) waits only
+ * a few milliseconds, even if a directory is very large.
  */
 
 /**
- * Steps of one piece, each on one entry. The most expensive one (a new row with its indexes) takes about 20 µs, on a slow and busy
- * machine 50: then a piece takes 25 ms.
+ * Steps of one piece, each on one entry. The most expensive step (a new row with its indexes) takes about 20 µs. On a slow and busy
+ * machine it takes 50 µs, and a piece 25 ms.
  */
 export const entriesPerTurn = 500;
 
-/** Resolves after every task that waits for the event loop now has had its turn. */
+/** Resolves after every task that now waits for the event loop has had its turn. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Runs work that yields between pieces, with a turn of the event loop there. `around` runs each piece, say as a transaction. */
+/** Runs work that yields between pieces, with a turn of the event loop at each `yield`. `around` runs each piece, say as a transaction. */
 export async function inTurns<T>(
   work: Generator<void, T>,
   around: <R>(piece: () => R) => R = (piece) => piece(),

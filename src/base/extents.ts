@@ -43,7 +43,7 @@ export class ExtentSet {
     ranges.splice(from, to - from, [low, high]);
   }
 
-  /** Forgets everything at and after `end`. */
+  /** Removes everything at and after `end`. */
   truncate(end: number): void {
     const kept = this.#ranges.filter(([start]) => start < end);
     const last = kept.at(-1);

@@ -3,16 +3,16 @@ import { systemClock } from './clock.js';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
 import { openSql, type Sql } from './sqlite.js';
 
-/** How often a waiting process tries the lock, ms: short enough that a person does not notice it. */
+/** How often a waiting process tries the lock, ms: too short for the user to notice. */
 const RETRY_INTERVAL_MS = 50;
-/** Longer than any act under a lock takes, ms: a process that holds it for longer was stopped in the middle. */
+/** Longer than any act under a lock takes, ms. A process that holds the lock for longer was stopped in the middle. */
 const TIMEOUT_MS = 90_000;
 
 /**
- * Runs `act` under the lock of the file `path`: no other process runs one meanwhile. The file is made where it is missing, and
- * stays empty. (Node has no flock(2); SQLite locks files on every system that we run on.)
- * Throws `SyncmountError` `lock` where the file cannot be locked, `locked` where another process keeps it for 90 s, and the
- * signal's reason.
+ * Runs `act` under the lock of the file `path`: no other process runs an act under it meanwhile. The file is made if it is missing, and
+ * stays empty. (Node has no flock(2). SQLite locks files on every system that we run on.)
+ * Throws `SyncmountError` `lock` if the file cannot be locked, `locked` if another process keeps it for 90 s, and the signal's
+ * reason.
  */
 export async function underLock<T>(path: string, act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   const lock = await locked(path, signal);

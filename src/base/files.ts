@@ -1,16 +1,16 @@
 /**
- * Positional file I/O on plain descriptors: the whole of a range or an error, never a short count.
- * (FileHandle would do, at several times the cost per call.)
+ * Positional file I/O on plain descriptors: the whole range or an error, never a short count before the end of the file.
+ * (FileHandle costs several times as much per call.)
  */
 import { read, readSync, write, writeSync } from 'node:fs';
 
 /**
- * Up to this many bytes are copied from or to the page cache on the event loop: that takes some microseconds. A thread would
- * take a quarter of a millisecond where a processor has to be woken, and small files are made of such steps.
+ * Up to this many bytes are copied from or to the page cache on the event loop, which takes some microseconds. A thread would take a
+ * quarter of a millisecond if a processor must be woken, and work on small files consists of such steps.
  */
 const SMALL_BYTES = 64 * 1024;
 
-/** `readAt` for bytes that were written lately: they are in the page cache, so a small read does not wait for the disk. */
+/** `readAt` for recently written bytes: they are in the page cache, so a small read does not wait for the disk. */
 export async function readRecentAt(fd: number, into: Uint8Array, position: number): Promise<number> {
   if (into.length > SMALL_BYTES) return readAt(fd, into, position);
   for (let done = 0; done < into.length; ) {
@@ -21,7 +21,7 @@ export async function readRecentAt(fd: number, into: Uint8Array, position: numbe
   return into.length;
 }
 
-/** Reads into all of `into` from `position`; answers fewer bytes only at the end of the file. */
+/** Fills `into` from `position`. Returns the number of bytes, fewer only at the end of the file. */
 export function readAt(fd: number, into: Uint8Array, position: number): Promise<number> {
   return new Promise((resolve, reject) => {
     let done = 0;

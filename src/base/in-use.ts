@@ -1,4 +1,4 @@
-/** Counts uses of a resource, so that it is not closed under an operation in flight. */
+/** Counts uses of a resource, so that it is not closed while an operation is in flight. */
 export class InUse {
   #count = 0;
   #waiting: (() => void)[] = [];
@@ -17,7 +17,7 @@ export class InUse {
     return this.#count > 0;
   }
 
-  /** Resolves when no use is under way. Check `isBusy` afterwards: another use may have begun since. */
+  /** Resolves when no use is in flight. Check `isBusy` afterwards: another use may have begun since. */
   async idle(): Promise<void> {
     while (this.#count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }

@@ -1,7 +1,7 @@
-/** JSON of an answer that may have a hundred thousand entries: in pieces, so that the event loop has turns while it is made. */
+/** JSON of an answer that may have a hundred thousand entries, in pieces, so that the event loop has turns in between. */
 import { entriesPerTurn } from './event-loop-turns.js';
 
-/** The pieces of `JSON.stringify(value)`: long arrays, and those in the properties of an object, are cut. */
+/** The pieces of `JSON.stringify(value)`. Long arrays are cut, also in the properties of an object. */
 export function* jsonPieces(value: unknown): Generator<string, void> {
   if (Array.isArray(value) && value.length > entriesPerTurn) {
     for (let at = 0; at < value.length; at += entriesPerTurn) {

@@ -1,4 +1,4 @@
-/** `2026-11-29 08:00:00`, by the clock of this machine. `toLocaleString` would load the tables of all languages for it, 25 ms. */
+/** `2026-11-29 08:00:00`, in this machine's time zone. `toLocaleString` would load the tables of all languages for it, 25 ms. */
 export function localTime(ms: number): string {
   const at = new Date(ms);
   const two = (part: number): string => String(part).padStart(2, '0');

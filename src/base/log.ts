@@ -1,6 +1,6 @@
 /**
  * The log of a part of the program: structurally a subset of pino's logger, so that the lower layers need no library.
- * Invariant: `data` never holds a secret. Callers leave credentials out, and the root logger redacts known keys besides.
+ * Invariant: `data` never holds a secret. Callers leave credentials out, and the root logger also redacts known keys.
  */
 export interface Log {
   debug(data: object, message: string): void;

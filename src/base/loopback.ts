@@ -1,4 +1,4 @@
-/** Hosts that never leave this machine: there plain `http` is safe, and no proxy is in between. */
+/** Is this host this machine itself? Plain `http` is then safe, and no proxy is in between. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || hostname === '::1' || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 
 /**
- * Keeps the `entries` that were used last. It grows as it fills: lru-cache would allocate for all of them at once, which at the start of a
- * mount takes a twentieth of its CPU time.
+ * Keeps the `entries` most recently used values. It grows as it fills. With `max`, lru-cache would allocate for all of them at once, which
+ * takes a twentieth of the CPU time of a mount's start.
  */
 export function lruOf<Key extends {}, Value extends {}>(
   entries: number,

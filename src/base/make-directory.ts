@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { codeOf, messageOf, SyncmountError } from './errors.js';
 
 /**
- * Makes a directory of mode 0700, and missing directories above it. Throws `SyncmountError` `directory`, which names the
- * directory that cannot be made, and the reason. (Node's recursive mkdir reports ENOENT for a read-only disk.)
+ * Makes a directory of mode 0700, and missing directories above it. Throws `SyncmountError` `directory`, which names the directory
+ * that cannot be made and the reason. (Node's recursive mkdir reports ENOENT for a read-only disk.)
  */
 export function makeDirectory(path: string): void {
   try {

@@ -3,7 +3,7 @@ export class Mutex {
   #tail: Promise<void> = Promise.resolve();
   #count = 0;
 
-  /** Rejects with the signal's reason where it aborts before the turn has come. */
+  /** Rejects with the signal's reason if that aborts before `act` has begun. */
   run<T>(act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     this.#count++;
     let begun = (): void => undefined;
@@ -16,7 +16,7 @@ export class Mutex {
     if (signal === undefined) return turn;
     return new Promise((resolve, reject) => {
       const giveUp = (): void => reject(signal.reason);
-      // An act may hold a hundred of these under one signal: it is heard only where it matters.
+      // A caller may hold a hundred of these locks under one signal, so the listener is removed as soon as `act` begins.
       begun = () => signal.removeEventListener('abort', giveUp);
       if (signal.aborted) giveUp();
       else signal.addEventListener('abort', giveUp, { once: true });

@@ -1,7 +1,7 @@
 /**
- * Characters that a terminal would obey instead of show, or that make a text look like another one: control characters (C0,
- * DEL, C1), line and paragraph separators, marks that change the direction of writing (all of Unicode's `Bidi_Control`),
- * zero-width characters, tags, and lone surrogates.
+ * Characters that a terminal obeys instead of showing them, or that make a text look like another one: control characters (C0, DEL,
+ * C1), line and paragraph separators, marks that change the direction of writing (all of Unicode's `Bidi_Control`), zero-width
+ * characters, tags, and lone surrogates.
  */
 const unprintable =
   /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\u{ad}\u{180e}\u{200b}\u{2060}-\u{2064}\u{206a}-\u{206f}\u{feff}\u{fff9}-\u{fffb}\u{e0000}-\u{e007f}]/gu;

@@ -1,18 +1,18 @@
 /**
- * Names as strings. For the kernel a name is a row of bytes, most of them UTF-8; inside this program, in the state database and at
+ * Names as strings. For the kernel a name is a sequence of bytes, usually UTF-8. Inside this program, in the state database and at
  * the services it is text.
  *
- * A byte that is not part of UTF-8 becomes a character of its own, U+EF80 for 0x80 to U+EFFF for 0xFF: private-use characters that
- * have this meaning elsewhere too (OPTU-16 of MirBSD, "raw octets" of the ConScript registry), and that a database or a service
- * takes like any other letter. Where a name contains one of these characters in UTF-8, its three bytes are written this way.
+ * A byte that is not part of UTF-8 becomes a character of its own, U+EF80 for 0x80 to U+EFFF for 0xFF. These private-use characters
+ * have this meaning elsewhere too (OPTU-16 of MirBSD, "raw octets" of the ConScript registry), and a database or a service takes them
+ * like any other letter. If a name contains one of these characters in UTF-8, its three bytes are written this way, too.
  *
- * Invariant: `encodeName(decodeName(bytes))` is `bytes`. So two names of the kernel are never one text.
+ * Invariant: `encodeName(decodeName(bytes))` is `bytes`. So two different names of the kernel never become the same text.
  */
 
-/** The character for the byte 0. Only those from 0x80 on are used. */
+/** The code of byte 0's character. Only those of 0x80 and above are used. */
 const base = 0xef00;
 const escapes = /[\uef80-\uefff]/;
-/** What only the slow way can decode: invalid bytes (for which Node has U+FFFD) and the characters of escapes. */
+/** Characters that need the slow way: U+FFFD, which Node writes for invalid bytes, and the escape characters. */
 const doubtful = /[\ufffd\uef80-\uefff]/;
 
 export function decodeName(bytes: Buffer): string {
@@ -33,7 +33,7 @@ function decodeBytes(bytes: Buffer): string {
   return text;
 }
 
-/** The character whose UTF-8 begins at `at`; undefined where there is none, or one of those that stand for bytes. */
+/** The character whose UTF-8 begins at `at`. Undefined if there is none, or if it is one that stands for a byte. */
 function characterAt(bytes: Buffer, at: number): string | undefined {
   const lead = bytes[at] as number;
   const length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
@@ -56,16 +56,16 @@ export function encodeName(text: string): Buffer {
 /** Bytes that the name has for the kernel. */
 export function nameBytes(text: string): number {
   const bytes = Buffer.byteLength(text);
-  // Text of ASCII alone, which is most, has as many bytes as letters.
+  // Most names are pure ASCII, with as many bytes as letters.
   return bytes === text.length || !escapes.test(text) ? bytes : encodeName(text).length;
 }
 
-/** Is this the text of a name? Not of two texts that would be the same bytes: the one of `decodeName` is. */
+/** Is this the text of a name? If two texts stand for the same bytes, only the one that `decodeName` returns is. */
 export function isNameText(text: string): boolean {
   return !escapes.test(text) || decodeName(encodeName(text)) === text;
 }
 
-/** The same text as a name for which `isNameText` holds: characters that stand for bytes become those of their own UTF-8. */
+/** The text as a name for which `isNameText` holds: each byte of a stray escape character's UTF-8 becomes an escape character. */
 export function toNameText(text: string): string {
   return isNameText(text) ? text : decodeName(Buffer.from(text));
 }

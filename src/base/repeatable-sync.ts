@@ -3,18 +3,18 @@ import { singleFlight } from './single-flight.js';
 export interface Syncing {
   /** fdatasync(2). */
   sync(): Promise<void>;
-  /** Writes all again that a failed sync was about. */
+  /** Writes all bytes of a failed sync again. */
   writeAgain(): Promise<void>;
-  /** A sync has failed. */
+  /** Called when a sync has failed. */
   onFailure?(): void;
 }
 
 /**
- * A sync that means what it says after one that failed.
+ * A sync that can be trusted after an earlier one has failed.
  *
- * Linux tells of bytes that did not reach the disk once, and takes their pages for written from then on: the next sync of them
- * succeeds, although they are not there. So they are written again before. Callers share: several syncs of one descriptor at a time
- * would share the one error.
+ * Linux reports only once that bytes did not reach the disk, and then marks their pages as clean. The next sync succeeds, although the
+ * bytes are not on the disk. So they are written again before it. Callers share one sync, because only one of several concurrent syncs
+ * of a descriptor would get the error.
  */
 export function repeatableSync({ sync, writeAgain, onFailure }: Syncing): () => Promise<void> {
   let isInDoubt = false;

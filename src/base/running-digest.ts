@@ -1,4 +1,4 @@
-/** The MD5 of a content and the CRC-32 of its blocks, computed as its bytes come, in order. */
+/** The MD5 of a content and the CRC-32 of its blocks, computed while its bytes come, in order. */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
@@ -12,7 +12,7 @@ export interface Digest {
 export class RunningDigest {
   readonly blockBytes: number;
   readonly #md5 = createHash('md5');
-  /** CRCs of the whole blocks. */
+  /** CRCs of the complete blocks. */
   readonly #crcs: number[] = [];
   /** CRC of the bytes of the last, unfinished block. */
   #crc = 0;

@@ -10,7 +10,7 @@ export class SharedWork<T> {
     private readonly givenUp: () => Error,
   ) {
     this.done = start(this.#cancel.signal);
-    // Callers that join get the error. Without any it must not be an unhandled rejection.
+    // Callers that join get the error. If none does, it must not become an unhandled rejection.
     this.done.catch(() => undefined);
   }
 
@@ -19,7 +19,7 @@ export class SharedWork<T> {
     return this.#cancel.signal.aborted;
   }
 
-  /** One more caller waits, until its `signal` aborts; without a signal it never gives up. Settles as the work does. */
+  /** One more caller waits, until its `signal` aborts. Without a signal it never gives up. Settles as the work does. */
   join(signal?: AbortSignal): Promise<T> {
     this.#waiting++;
     if (signal === undefined) return this.done;

@@ -1,6 +1,6 @@
 /**
- * Calls of `act` never overlap, and callers share: one that arrives while a run is under way gets the next run, since
- * the present one may have begun before the caller's commit.
+ * Calls of `act` never overlap, and callers share them. A caller that arrives during a run gets the next run, because the
+ * current one may have begun before the caller's commit.
  */
 export function singleFlight(act: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | null = null;

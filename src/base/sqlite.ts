@@ -1,9 +1,9 @@
 /**
  * SQLite as this program uses it: one process, one connection, write-ahead log.
  *
- * Commits do not wait for the disk (`synchronous=NORMAL`): they survive the death of the process at once, and a power
- * loss from the next `durable()` on. That call syncs the log on a worker thread, so that a commit costs microseconds on
- * the event loop and callers that promise durability (fsync, close with write-back) share one sync.
+ * Commits do not wait for the disk (`synchronous=NORMAL`). They survive the death of the process at once, and a power loss
+ * after the next `durable()`. That call syncs the log on a worker thread. So a commit costs microseconds on the event loop,
+ * and callers that promise durability (fsync, close with write-back) share one sync.
  */
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
@@ -17,23 +17,23 @@ export type Statement = Database.Statement;
 /** One step of a schema: statements that bring it from version `i` to `i + 1`. */
 export type Migration = string;
 
-/** Bytes of log that a change of names needs at most, with what is recorded beside it: a hundred pages. */
+/** The most bytes of log that a change of names needs, together with its other records: a hundred pages. */
 const ROOM_FOR_A_CHANGE = 512 * 1024;
 
 export interface StateDatabase {
   readonly sql: Sql;
   /** Resolves once everything committed before the call is on the disk. */
   durable(): Promise<void>;
-  /** On a full disk: throws ENOSPC where a change of names could not be recorded. See `WriteAheadLog.requireRoom`. */
+  /** Throws ENOSPC if the disk is so full that a change of names could not be recorded. See `WriteAheadLog.requireRoom`. */
   requireRoom(): void;
   close(): void;
 }
 
 /**
- * Opens (or makes) a database and brings its schema up to date. With `checked` it first reads the whole database and checks
- * its integrity (1 s for 1,000,000 files), unless the file is as `close` has left it. `onStatement` is called with each statement before it runs.
- * Throws `SyncmountError` `locked` when another process has it, `damaged` when it is no sound database, `newer` when a later
- * version of the program wrote it, `database` when it cannot be read for another reason.
+ * Opens (or makes) a database and brings its schema up to date. With `checked` it first reads the whole database and checks its
+ * integrity (1 s for 1,000,000 files), unless the file is as `close` left it. `onStatement` is called with each statement before it
+ * runs. Throws `SyncmountError` `locked` if another process has it open, `damaged` if it is no sound database, `newer` if a later
+ * version of the program wrote it, `database` if it cannot be read for another reason.
  */
 export function openDatabase(
   path: string,
@@ -45,13 +45,13 @@ export function openDatabase(
   try {
     const wasClosedWhole = isAsClosed(path);
     sql = openSql(path, { timeout: 0, verbose: onStatement });
-    // Held for the life of the connection and released by the kernel when the process dies: our lock on the account.
+    // This is our lock on the account. The connection holds it until it is closed, and the kernel releases it if the process dies.
     sql.pragma('locking_mode = EXCLUSIVE');
     sql.pragma('journal_mode = WAL');
     sql.pragma('synchronous = NORMAL');
     // Listings of 100,000 files are scanned by index; 16 MiB keeps their pages in memory.
     sql.pragma('cache_size = -16384');
-    // From here on it is as this connection makes it: one that dies leaves no mark.
+    // From now on this connection changes the file. If the process dies, there is no mark.
     rmSync(closedMark(path), { force: true });
     if (checked && !wasClosedWhole) requireSound(sql, path);
     migrate(sql, path, migrations);
@@ -81,7 +81,7 @@ export function openDatabase(
   };
 }
 
-/** Opens a file. Throws the error of better-sqlite3, or `SyncmountError` `not-built` where its native addon is missing. */
+/** Opens a file. Throws the error of better-sqlite3, or `SyncmountError` `not-built` if its native addon is missing. */
 export function openSql(path: string, options: Database.Options): Sql {
   try {
     return new Database(path, options);
@@ -90,12 +90,12 @@ export function openSql(path: string, options: Database.Options): Sql {
   }
 }
 
-/** Throws `SyncmountError` `not-built`, with the command that mends it, where no database can be opened on this machine. */
+/** Throws `SyncmountError` `not-built`, with the command that repairs it, if this machine cannot open any database. */
 export function requireSqlite(): void {
   openSql(':memory:', {}).close();
 }
 
-/** `npm ci --ignore-scripts` leaves the addon out; after an update of Node it may be built for another version. */
+/** `npm ci --ignore-scripts` does not build the addon. After an update of Node it may be built for another version. */
 function isNotBuilt(error: unknown): boolean {
   return codeOf(error) === 'ERR_DLOPEN_FAILED' || /^Could not locate the bindings file/.test(messageOf(error));
 }
@@ -108,7 +108,7 @@ function notBuilt(cause: unknown): SyncmountError {
   return new SyncmountError('not-built', message, { cause });
 }
 
-/** The result of `read` on a database; `locked` where another process has it open, `none` where none can be read. */
+/** The result of `read` on a database. `locked` if another process has it open, `none` if there is none that can be read. */
 export function readFrom<T>(path: string, read: (sql: Sql) => T): T | 'locked' | 'none' {
   let sql: Sql | undefined;
   try {
@@ -123,8 +123,8 @@ export function readFrom<T>(path: string, read: (sql: Sql) => T): T | 'locked' |
 }
 
 /**
- * Runs acts as transactions. An act within another is part of the outer one. The outer act must not catch the inner error,
- * because the whole must be rolled back. Call this once per database: better-sqlite3 builds four functions for each
+ * Runs acts as transactions. An act within another is part of the outer one. The outer act must not catch an error of the
+ * inner one, because both must be rolled back. Call this once per database: better-sqlite3 builds four functions for each
  * `transaction`.
  */
 export function transactionsOf(sql: Sql): <T>(act: () => T) => T {
@@ -132,16 +132,16 @@ export function transactionsOf(sql: Sql): <T>(act: () => T) => T {
   return (act) => (sql.inTransaction ? act() : run(act));
 }
 
-/** Beside the database: which file `close` has left there. */
+/** The path of the mark, which names the file that `close` left. */
 const closedMark = (path: string): string => `${path}-closed`;
 
-/** What changes with every write to a file, and with every copy of it. */
+/** A text that changes with every write to a file, and with every copy of it. */
 function stampOf(path: string): string {
   const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
   return [ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
-/** Is the file the very one that was closed whole, and has nobody written to it since? */
+/** Is this the file that was closed properly, with no write since? */
 function isAsClosed(path: string): boolean {
   try {
     return !existsSync(`${path}-wal`) && readFileSync(closedMark(path), 'utf8') === stampOf(path);
@@ -150,7 +150,7 @@ function isAsClosed(path: string): boolean {
   }
 }
 
-/** SQLite has synced the file by now. Where the mark cannot be written, the next one to open it checks the file. */
+/** Call it after SQLite has synced the file. If the mark cannot be written, the next open checks the file. */
 function markAsClosed(path: string): void {
   try {
     writeFileSync(closedMark(path), stampOf(path), { mode: 0o600 });

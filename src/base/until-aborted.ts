@@ -1,6 +1,6 @@
 /**
- * Waits for `work`, but rejects with `reason()` as soon as the signal aborts. The work goes on; if it fails later, that is no
- * unhandled rejection.
+ * Waits for `work`, but rejects with `reason()` as soon as the signal aborts. The work goes on. If it fails later, that does not
+ * become an unhandled rejection.
  */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal, reason: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {

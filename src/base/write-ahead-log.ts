@@ -1,8 +1,8 @@
 /**
- * The write-ahead log of a database, beside its connection: brings what was committed to the disk, and has room there ahead.
+ * The write-ahead log of a database: syncs commits to the disk, and allocates space on the disk in advance.
  *
- * SQLite writes the log from its start again when all of it has come to the database, and never makes it shorter. So room that it
- * has once stays its own, also when another program fills the disk: removals can be recorded then, and make room.
+ * After a complete checkpoint SQLite writes the log from its start again, and never makes it shorter. So the log keeps the space that
+ * it once has, even when another program fills the disk. Removals can then still be recorded, and free space.
  */
 import { closeSync, fdatasync, fstatSync, openSync, readSync, statfsSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -12,13 +12,13 @@ import { repeatableSync } from './repeatable-sync.js';
 
 const syncFile = promisify(fdatasync);
 /**
- * Bytes of the disk that the log takes from the start: the 1,000 pages after which SQLite brings it to the database, and as much as some
- * hundred changes of names need beyond.
+ * Bytes of the disk that the log takes from the start: the 1,000 pages after which SQLite makes a checkpoint, and the bytes of some
+ * hundred changes of names.
  */
 const PREPARED = 6 * 1024 * 1024;
-/** Of a small disk no more than this part. */
+/** On a small disk the log takes at most one part in this many. */
 const SMALL_DISK = 16;
-/** Of the log's format (www.sqlite.org/fileformat2.html#walformat): a header, then pages with a header each. */
+/** Offsets in the log (www.sqlite.org/fileformat2.html#walformat): a header, then pages with a header each. */
 const HEADER = { bytes: 32, pageSize: 8, salt: 16 };
 const FRAME = { header: 24, salt: 8 };
 const SALT_BYTES = 8;
@@ -28,11 +28,11 @@ export class WriteAheadLog {
   readonly #sql: Database.Database;
   readonly #path: string;
   readonly #syncFile: (fd: number) => Promise<void>;
-  /** The log stays the same file as long as the connection lives: a checkpoint only makes SQLite write from its start again. */
+  /** The log stays the same file until the connection is closed: after a checkpoint SQLite only writes it from its start again. */
   #fd: number | null = null;
   #syncing: Promise<void> = Promise.resolve();
 
-  /** `path`: of the database. */
+  /** `path`: the path of the database. */
   constructor(sql: Database.Database, path: string, sync = syncFile) {
     this.#sql = sql;
     this.#path = path;
@@ -48,7 +48,7 @@ export class WriteAheadLog {
     writeAgain: async () => this.#checkpoint(),
   });
 
-  /** Writes all of the log to the database itself, which SQLite syncs then. On the event loop: the disk is failing. */
+  /** Writes the whole log to the database, which SQLite then syncs. This blocks the event loop, but happens only after a disk error. */
   #checkpoint(): void {
     const [result] = this.#sql.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[];
     this.prepare();
@@ -56,19 +56,19 @@ export class WriteAheadLog {
       throw new SyncmountError('database', `the disk does not take what is written to ${this.#path}`);
   }
 
-  /** Takes the room on the disk that the log needs, as far as there is any. SQLite does not read beyond what it has committed. */
+  /** Allocates the disk space that the log needs, as far as there is any. SQLite does not read beyond its last commit. */
   prepare(): void {
     try {
       const { blocks, bsize } = statfsSync(this.#path);
       this.#extendTo(Math.min(PREPARED, Math.floor((blocks * bsize) / SMALL_DISK)));
     } catch {
-      // It is done ahead. Where the disk refuses it, each commit that needs room tells.
+      // This is only a precaution. If the disk refuses it, each commit that needs space reports the error.
     }
   }
 
   /**
-   * On a full disk: throws `SyncmountError` ENOSPC unless so many bytes can be committed all the same. Not within a transaction. Where
-   * the log is nearly used up it syncs the disk on the event loop.
+   * Throws `SyncmountError` ENOSPC if so many bytes cannot be committed, because the disk is full. Do not call it within a transaction. If
+   * the log is nearly used up, it syncs the disk on the event loop.
    */
   requireRoom(bytes: number): void {
     const fd = this.#file();
@@ -82,7 +82,7 @@ export class WriteAheadLog {
     }
   }
 
-  /** Brings the log to the database, as far as that can take it. True: all of it, and the next commit begins at the log's start. */
+  /** Makes a checkpoint, as far as possible. True: it is complete, and the next commit begins at the log's start. */
   #startsAnew(): boolean {
     try {
       const [state] = this.#sql.pragma('wal_checkpoint(PASSIVE)') as { log: number; checkpointed: number }[];
@@ -103,18 +103,18 @@ export class WriteAheadLog {
     return this.#fd;
   }
 
-  /** To be called after the connection was closed. */
+  /** Call it after the connection is closed. */
   close(): void {
     const fd = this.#fd;
     this.#fd = null;
-    // Not while a sync is under way: the descriptor's number could belong to another file by then.
+    // Not while a sync is in flight: it would use the number of the descriptor, which could then belong to another file.
     if (fd !== null) void this.#syncing.catch(() => undefined).then(() => closeSync(fd));
   }
 }
 
 /**
- * Where the pages end that were written since the log began anew, bytes: each has its salt, which those of an earlier round and zeros
- * have not. A page that was rolled back may count.
+ * The end of the pages written since the log last began at its start, bytes. Each of them has the header's salt. Pages of an earlier
+ * round, and zeros, do not have it. A page that was rolled back may count.
  */
 function endOfCommits(fd: number, size: number): number {
   const header = Buffer.alloc(HEADER.bytes);

@@ -1,4 +1,4 @@
-/** The accounts that a person has logged in to. Invariant: one file each, readable only by its owner. */
+/** The accounts that the user has logged in to. Invariant: one file each, readable only by its owner. */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf, SyncmountError, UsageError } from '../base/errors.js';
@@ -10,14 +10,14 @@ export interface StoredAccount {
   readonly provider: (typeof providers)[number];
   readonly endpoints: Record<string, string>;
   readonly credentials: Record<string, string>;
-  /** The user as the provider told it at login: the account's state belongs to this user, whatever the account's local name. */
+  /** The provider's id of the user, from login. The account's state belongs to this user, even if the account's local name changes. */
   readonly userId: string;
   readonly label: string;
 }
 
 /**
- * An account as its file has it; null for anything else. Checked by hand: every command starts with it, and zod takes half as long to load as
- * Node.js to start.
+ * The account in a file's JSON, or null for anything else. Checked by hand, because every command starts with this, and loading zod takes
+ * half as long as starting Node.js.
  */
 function accountIn(read: unknown): StoredAccount | null {
   if (typeof read !== 'object' || read === null) return null;
@@ -34,7 +34,7 @@ function isRecord<Value>(read: unknown, isValue: (value: unknown) => value is Va
   return typeof read === 'object' && read !== null && !Array.isArray(read) && Object.values(read).every(isValue);
 }
 
-/** Credentials in the form of the account's file: values that are not set are left out. */
+/** Credentials in the form of the account's file, without values that are not set. */
 export function storable(credentials: object): Record<string, string> {
   return Object.fromEntries(Object.entries(credentials).filter(([, value]) => typeof value === 'string'));
 }
@@ -97,7 +97,7 @@ export class AccountStore {
     return account;
   }
 
-  /** Replaces the file atomically. Throws `account-write` or `directory` where that fails. */
+  /** Replaces the file atomically. Throws `account-write` or `directory` if that fails. */
   save(name: string, account: StoredAccount): void {
     const path = this.#path(name);
     const temporary = `${path}.${process.pid}.tmp`;
@@ -112,16 +112,16 @@ export class AccountStore {
   }
 
   /**
-   * Runs `act` while no other process runs one for this account. It may load and save the account.
-   * Throws `directory` or `lock` where no lock file can be written, and `locked` where another process hangs.
+   * Runs `act` under this account's lock: no other process runs one meanwhile. `act` may load and save the account.
+   * Throws `directory` or `lock` if no lock file can be written, and `locked` if another process hangs.
    */
   async exclusively<T>(name: string, act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    // Most commands need no lock, and its library takes a while to load.
+    // Loaded on demand: most commands need no lock, and its library takes a while to load.
     const { underLock } = await import('../base/file-lock.js');
     return await underLock(join(privateDirectory(this.#directory), `${requireAccountName(name)}.lock`), act, signal);
   }
 
-  /** Throws `unknown-account` where there is none. */
+  /** Throws `unknown-account` if there is none. */
   remove(name: string): void {
     this.load(name);
     try {

@@ -1,14 +1,14 @@
-/** `--bwlimit`: how fast bytes may move, and when. Pure functions, tested as a table. */
+/** `--bwlimit`: the allowed transfer rates by time of the week. Pure functions, tested as a table. */
 import { UsageError } from '../base/errors.js';
 import { formatSize, parseSize } from './units.js';
 
-/** Bytes a second; null: as fast as they can. */
+/** Bytes a second; null: no limit. */
 export interface BandwidthLimit {
   readonly down: number | null;
   readonly up: number | null;
 }
 
-/** From this minute of the week on (0: Sunday 0:00, local time) the limit holds, until the next entry's. */
+/** The limit holds from this minute of the week on (0: Sunday 0:00, local time), until the minute of the next entry. */
 export interface TimetableEntry {
   readonly minute: number;
   readonly limit: BandwidthLimit;
@@ -24,8 +24,8 @@ const DAY_MINUTES = 24 * 60;
 const WEEK_MINUTES = 7 * DAY_MINUTES;
 
 /**
- * `5M:1M` (down:up), `2M` (both), `off`, or a timetable such as `08:00,512K 19:00,off` or `Mon-08:00,512K:128K Sat-00:00,off`, whose
- * entries without a day are for every day. Throws `UsageError`.
+ * `5M:1M` (down:up), `2M` (both), `off`, or a timetable such as `08:00,512K 19:00,off` or `Mon-08:00,512K:128K Sat-00:00,off`. Entries
+ * without a day are for every day. Throws `UsageError`.
  */
 export function parseBandwidth(text: string): Timetable {
   const words = text.trim().split(/\s+/);
@@ -61,7 +61,7 @@ function parseLimit(text: string): BandwidthLimit {
 
 function parseRate(text: string): number | null {
   if (text === 'off' || text === '') return null;
-  // Other programs mean KiB by it, we mean bytes elsewhere: a thousand times too slow or too fast would be found late.
+  // Other programs read a bare number as KiB, our other options as bytes. A limit that is a thousand times wrong would be noticed late.
   if (/^\d+(\.\d+)?$/.test(text) && Number(text) > 0)
     throw new UsageError(`'${text}' has no unit: ${text}K are so many KiB a second, ${text}B bytes`);
   const rate = parseBytes(text);
@@ -76,7 +76,7 @@ function parseBytes(text: string): number {
   }
 }
 
-/** What holds at this moment, and the minutes until the next entry; null where there is only one. */
+/** The current limit, and the minutes until the next entry (null if there is only one). */
 export function limitAt(
   timetable: Timetable,
   at: Date,

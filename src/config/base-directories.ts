@@ -8,7 +8,7 @@ import { makeDirectory } from '../base/make-directory.js';
 export interface BaseDirectories {
   /** Accounts and credentials, config.toml. */
   readonly config: string;
-  /** Inode tables, journals, and contents that are not uploaded yet: never a cache. */
+  /** Inode tables, journals, and contents that are not uploaded yet. Not a cache: it must not be deleted. */
   readonly state: string;
   /** Downloaded blocks: may be deleted while nothing is mounted. */
   readonly cache: string;
@@ -38,7 +38,7 @@ export function privateDirectory(path: string): string {
   }
 }
 
-/** The reason why no file can be written in a directory; null where one can. */
+/** The reason why no file can be written in a directory, or null if one can. */
 export function whyUnwritable(path: string): string | null {
   try {
     accessSync(path, constants.W_OK | constants.X_OK);

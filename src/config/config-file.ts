@@ -13,8 +13,8 @@ export interface ConfigFile {
 }
 
 /**
- * `config.toml`: `[mount]` holds options for every mount, `[account.NAME]` options of one account, which win. `known` are the
- * accounts of this machine. Throws `UsageError`, which names the file and the mistake, wherever in the file that is.
+ * Reads `config.toml`. `[mount]` holds options for every mount, `[account.NAME]` those of one account, which win. `known` are the
+ * accounts of this machine. Throws `UsageError` with the file and the mistake, also for a mistake in another account's section.
  */
 export function readConfigFile(
   directories: Pick<BaseDirectories, 'config'>,
@@ -59,14 +59,14 @@ function requireSection(name: string, value: unknown): void {
   );
 }
 
-/** A section name that nearly matches an account without a section is a typing mistake: its options would not apply. */
+/** Throws for a section name that nearly matches an account without a section. It is a typing mistake, and its options would not apply. */
 function requireNotMistyped(name: string, known: readonly string[], sections: readonly string[]): void {
   if (known.includes(name)) return;
   const meant = known.find((account) => !sections.includes(account) && isSlip(account, name));
   if (meant !== undefined) throw new Error(`[account.${name}] is of no account: is [account.${meant}] meant?`);
 }
 
-/** The distance up to which a name is a typing mistake. Two swapped letters are two changes; a short name allows fewer. */
+/** Is the name a typing mistake for `meant`? Two swapped letters count as two changes. A short name allows fewer. */
 function isSlip(meant: string, name: string): boolean {
   return distance(meant, name) <= Math.min(2, Math.floor(name.length / 2));
 }

@@ -1,12 +1,13 @@
-/** Options of mount(8), libfuse and other programs, as they stand in lines that people copy. */
+/** Options of mount(8), libfuse and other programs, which appear in lines that users copy. */
 
 const selinux = 'labels of SELinux come from its policy; no option sets them';
 
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
-/** Options that we ignore: they do not concern us, or ask for our own default. Each may have a value. */
+/** Options that we ignore, because they do not concern us or ask for our own default. Each may have a value. */
 const harmless = new Set([
-  // mount(8), systemd.mount(5); `user=` in fstab makes mount(8) add `suid` and `dev`; `comment` and names that begin with `x-` or `X-` are for other programs.
+  // mount(8), systemd.mount(5). `user=` in fstab makes mount(8) add `suid` and `dev`. `comment` and names that begin with `x-` or `X-`
+  // are for other programs.
   ...words(`rw defaults auto noauto user nouser users owner noowner group nogroup exec suid nosuid dev nodev async
     dirsync nofail fail _netdev relatime norelatime noatime atime nodiratime diratime nostrictatime lazytime nolazytime
     noiversion nomand silent loud symfollow helper uhelper comment`),
@@ -22,8 +23,8 @@ const harmless = new Set([
 ]);
 
 /**
- * By flag of mount(8), what holds instead of what it asks for. A mount without it is of use, so that this is told and no error. `against`
- * are the flags that take it back where they follow.
+ * Flags of mount(8) that we cannot fulfil, with the behaviour that holds instead. A mount without the flag is still useful, so this is a
+ * warning, not an error. A later flag that matches `against` cancels the flag.
  */
 const unmet: Readonly<Record<string, { readonly against: RegExp; readonly instead: string }>> = {
   sync: {
@@ -38,7 +39,7 @@ const unmet: Readonly<Record<string, { readonly against: RegExp; readonly instea
   mand: { against: /^nomand$/, instead: 'Linux has no mandatory locks since 5.15; locks are advisory' },
 };
 
-/** By option, the advice: how to get here what the option asks for. */
+/** By option: advice how to get the same effect here. */
 const others: Readonly<Record<string, string>> = {
   remount: 'unmount, and mount again with the options that you want',
   allow_root: 'allow_other lets root in, and everybody else whom the permissions let in',
@@ -67,12 +68,12 @@ export function isHarmless(name: string): boolean {
   return harmless.has(name) || /^x-/i.test(name);
 }
 
-/** A flag of mount(8) that no mount of ours can have. */
+/** Is it a flag of mount(8) that we cannot fulfil? */
 export function isUnmet(name: string): boolean {
   return Object.hasOwn(unmet, name);
 }
 
-/** A sentence for each such flag among the options, where no later one takes it back. */
+/** A sentence for each such flag among the options that no later one cancels. */
 export function tellUnmet(options: readonly string[]): string[] {
   return Object.entries(unmet).flatMap(([name, { against, instead }]) => {
     const last = options.findLast((option) => option === name || against.test(option));
@@ -80,7 +81,7 @@ export function tellUnmet(options: readonly string[]): string[] {
   });
 }
 
-/** One sentence about an option that is known and not supported; undefined for an unknown name. */
+/** One sentence about an option that is known but not supported. Undefined for an unknown name. */
 export function adviceFor(name: string): string | undefined {
   return Object.hasOwn(others, name) ? others[name] : undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Reads the options of a mount from texts: `-o` of the command line and of fstab, `syncmount set`, the config file. What options there are:
- * `options.ts`.
+ * Reads the options of a mount from texts: `-o` of the command line and of fstab, `syncmount set`, the config file. `options.ts` declares
+ * the options.
  */
 import { UsageError } from '../base/errors.js';
 import { adviceFor, isHarmless, isUnmet } from './foreign-options.js';
@@ -9,13 +9,13 @@ import { callerOptionSpecs, kernelFlags, type MountOptions, type OptionSpec, opt
 /** The values of options by name, as text, from one source. */
 export type RawOptions = ReadonlyMap<string, string>;
 
-/** `-o name=value,name,…`; a backslash before a comma makes it a part of a value. Throws `UsageError` for an unknown name. */
+/** Reads `-o name=value,name,…`. A comma after a backslash is part of a value. Throws `UsageError` for an unknown name. */
 export function parseDashO(texts: readonly string[]): RawOptions {
   const raw = new Map<string, string>();
   for (const part of texts.flatMap(splitDashO)) {
     const equals = part.indexOf('=');
     const name = equals < 0 ? part : part.slice(0, equals);
-    // As in mount(8), of two options that contradict each other the later one counts.
+    // If two options contradict each other, the later one counts, as in mount(8).
     if (name === 'rw') raw.delete('read-only');
     if (kernelFlags.some((flag) => flag === `no${name}`)) raw.delete(`no${name}`);
     const hasValue = equals >= 0;
@@ -29,15 +29,15 @@ export function parseDashO(texts: readonly string[]): RawOptions {
   return raw;
 }
 
-/** Sets the value of an option, or adds it to the values of a repeatable one. */
+/** Sets the value of an option. If the option is repeatable, adds the value. */
 function addTo(raw: Map<string, string>, { name, isRepeatable }: OptionSpec, value: string): void {
   const before = isRepeatable ? raw.get(name) : undefined;
   raw.set(name, before === undefined ? value : `${before}\n${value}`);
 }
 
 /**
- * `name=value` as `syncmount set` takes them: of options that a running mount can change. Throws `UsageError`, also for a value that the
- * option does not take.
+ * Reads the `name=value` texts of `syncmount set`, for options that a running mount can change. Throws `UsageError`, also for a value that
+ * the option does not take.
  */
 export function parseLive(texts: readonly string[]): RawOptions {
   const raw = new Map<string, string>();
@@ -59,7 +59,7 @@ export function liveNames(): string[] {
   return optionSpecs.flatMap(({ name, isLive }) => (isLive ? [name] : []));
 }
 
-/** The options of a list, each as it stands there. */
+/** The options of a list, each as typed. */
 export function splitDashO(text: string): string[] {
   return (text.match(/(?:[^,\\]|\\.?)+/gs) ?? []).map((option) => option.trim());
 }
@@ -69,7 +69,7 @@ export function quoteDashO(value: string): string {
   return value.replace(/[\\,]/g, '\\$&');
 }
 
-/** The option of that name, or of one of its other names. */
+/** The option with that name or alias. */
 export function specOf(name: string): OptionSpec {
   const wanted = name.replaceAll('_', '-');
   const found = optionSpecs.find((option) => option.name === wanted || option.aliases?.includes(name));
@@ -94,7 +94,7 @@ export function resolveOptions(...sources: readonly RawOptions[]): MountOptions 
   return Object.fromEntries(entries) as MountOptions;
 }
 
-/** The options of a mount as text again, to pass them to another process of the same user and config directory. */
+/** The options of a mount as text again, to pass them to another process with the same user and config directory. */
 export function toRaw(sources: readonly RawOptions[]): Record<string, string> {
   const all = Object.fromEntries(sources.flatMap((source) => [...source]));
   for (const { name } of callerOptionSpecs) delete all[name];

@@ -1,4 +1,4 @@
-/** Reads the values of options. Each throws `UsageError` for what it does not take. */
+/** Reads the values of options. Each function throws `UsageError` for an invalid value. */
 import { UsageError } from '../base/errors.js';
 
 export function parseSwitch(text: string): boolean {
@@ -9,7 +9,7 @@ export function parseSwitch(text: string): boolean {
 
 export function parseTransfers(text: string): number | null {
   if (text === '' || text === 'default') return null;
-  // More connections than that no service takes from one account.
+  // No service accepts more connections than this from one account.
   if (!/^[1-9]\d{0,2}$/.test(text) || Number(text) > 256)
     throw new UsageError(`'${text}' is not a number from 1 to 256`);
   return Number(text);

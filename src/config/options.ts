@@ -25,11 +25,11 @@ export interface MountOptions {
   /** ms */
   readonly deadline: number;
   readonly strictReads: boolean;
-  /** ms; null: as long as it takes. */
+  /** ms; null: no limit. */
   readonly stopTimeout: number | null;
   readonly binding: 'auto' | 'kernel' | 'native';
   readonly bwlimit: { readonly text: string; readonly timetable: Timetable };
-  /** null: not said. */
+  /** null: not given. */
   readonly transfers: number | null;
   readonly exclude: readonly string[];
   readonly metrics: MetricsAddress | null;
@@ -37,12 +37,12 @@ export interface MountOptions {
   readonly logFile: string | null;
   /** Bytes. */
   readonly logMaxSize: number;
-  /** ms; null: whatever its age. */
+  /** ms; null: no limit. */
   readonly logMaxAge: number | null;
   readonly logKeep: number;
 }
 
-/** Options that the kernel holds programs to, under their names in mount(8). Each has an opposite, without the `no`. */
+/** Options that the kernel enforces, under their names in mount(8). Each has an opposite, without the `no`. */
 export const kernelFlags = ['noexec', 'nosymfollow'] as const;
 export type KernelFlag = (typeof kernelFlags)[number];
 
@@ -52,12 +52,12 @@ export interface OptionSpec<K extends keyof MountOptions = keyof MountOptions> {
   readonly name: string;
   /** The name of the value in the help; absent for a switch. */
   readonly value?: string;
-  /** The default as typed, or computed for the person who mounts. */
+  /** The default as typed, or computed for the user who mounts. */
   readonly default: string | (() => string);
-  /** The default in the words of the documentation, where it is computed. */
+  /** The default in the documentation's words, if the default itself is computed or empty. */
   readonly defaultText?: string;
   readonly help: string;
-  /** It may be given several times. Its text then has a line for each. */
+  /** The option may be given several times. Its text then has one line for each value. */
   readonly isRepeatable?: true;
   /** `syncmount set` changes it on a running mount. */
   readonly isLive?: true;
@@ -282,7 +282,7 @@ export const optionSpecs: readonly OptionSpec[] = [
   }),
 ];
 
-/** Options about the mounting itself, before any option of the mount is read: on the command line and in fstab, never in `config.toml`. */
+/** Options that are needed before the mount's own options are read. So they belong on the command line and in fstab, not in `config.toml`. */
 export interface CallerOptionSpec {
   readonly name: string;
   readonly value: string;
