@@ -19,7 +19,7 @@ function giveUp(reason) {
   process.exit(optional ? 0 : 1);
 }
 
-/** npm brings a node-gyp of its own, and names it to the scripts that it runs. */
+/** npm contains a node-gyp, and passes its path to the scripts that it runs. */
 function findNodeGyp() {
   const candidates = [process.env.npm_config_node_gyp];
   try {
@@ -36,7 +36,7 @@ function findNodeGyp() {
   return candidates.find((path) => path !== undefined && existsSync(path));
 }
 
-/** The headers that were installed with this very Node, if any; otherwise node-gyp fetches them. */
+/** The headers that were installed with this Node, if any. Otherwise node-gyp downloads them. */
 function installedHeaders() {
   const prefix = resolve(dirname(realpathSync(process.execPath)), '..');
   const header = join(prefix, 'include', 'node', 'node_version.h');

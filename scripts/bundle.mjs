@@ -1,8 +1,8 @@
 /**
- * `npm run build`: one program in `dist/`. What a command loads only when it is called (`await import()`) is a file of its own:
- * `status` does not read the code of a mount, and no command but `sandbox` reads that of the sandbox. All of it is CommonJS, for the
- * loader of ES modules takes time at every start, and minified: half as much to parse. Packages have no source maps, and the Node.js
- * that they run on keeps compiled code: they stay readable.
+ * `npm run build`: one program in `dist/`. Code that a command loads only when it is called (`await import()`) is a file of its own:
+ * `status` does not read the code of a mount, and only `sandbox` reads the code of the sandbox. The output is CommonJS, because the
+ * loader of ES modules takes time at every start. It is minified, because parsing it then takes half as long. Packages are not minified:
+ * they have no source maps, and their Node.js caches compiled code.
  */
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { build } from 'rolldown';
 
 const program = { syncmount: 'src/cli/main.ts' };
 
-/** Each runs in a thread of its own and is one file, which src/threads/lazy-thread.ts reads long before the thread starts. */
+/** Each worker runs in a thread of its own. It is one file, because src/threads/lazy-thread.ts reads it long before the thread starts. */
 const workers = ['hash-worker', 'exchange-worker'];
 
 const forScripts = {
@@ -26,8 +26,8 @@ const forScripts = {
 };
 
 /**
- * HTTP/2 for undici, which goes without where Node.js was built without it: we never ask for it, and to load it takes as long as a
- * third of the start of Node.js.
+ * Replaces HTTP/2 for undici, which works without it if Node.js was built without it. We never use HTTP/2, and loading it takes a third
+ * as long as starting Node.js.
  */
 const withoutHttp2 = {
   name: 'without-http2',
@@ -35,12 +35,12 @@ const withoutHttp2 = {
   load: (id) => (id === 'without-http2' ? "throw new Error('there is no HTTP/2')" : null),
 };
 
-/** Answers the paths of all files that went into it. `isPackage`: without what only scripts and debuggers need. */
+/** Returns the paths of all source files of the bundle. `isPackage`: without the parts that only scripts and debuggers need. */
 export async function bundle(dir, isPackage = false) {
   const common = {
     cwd: resolve(dirname(fileURLToPath(import.meta.url)), '..'),
     platform: 'node',
-    // It finds its compiled addon beside its own files.
+    // This package finds its compiled addon beside its own files.
     external: ['better-sqlite3'],
     plugins: [withoutHttp2],
   };
@@ -52,7 +52,7 @@ export async function bundle(dir, isPackage = false) {
       cleanDir: true,
       format: 'cjs',
       minify: !isPackage,
-      // One character of another alphabet makes V8 keep a file in two bytes a character.
+      // A single character outside of Latin-1 makes V8 store the whole file with two bytes for each character.
       charset: 'ascii',
       sourcemap: !isPackage,
       entryFileNames: '[name].cjs',
@@ -62,7 +62,7 @@ export async function bundle(dir, isPackage = false) {
   const outputs = [output];
   for (const name of workers) {
     const input = { [name]: `src/threads/${name}.ts` };
-    // A program that is given as text is CommonJS (`eval` of node:worker_threads).
+    // A worker that is started from text is CommonJS (`eval` of node:worker_threads).
     const made = await build({
       ...common,
       input,

@@ -1,4 +1,4 @@
-/** Holds the documents to the tree: each file or folder that one names, and each link between them, leads to something that is there. */
+/** Checks the documents against the tree: each file or folder that a document names, and the target of each link, must exist. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,19 +9,19 @@ const documents = [
   ...readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
 ];
 
-/** Paths of all files and folders that a document may mean, from the top. */
+/** The paths, from the top, of all files and folders that a document may name. */
 const paths = ['src', 'test', 'scripts', 'native', 'docs'].flatMap((top) => [
   top,
   ...readdirSync(join(root, top), { recursive: true, encoding: 'utf8' }).map((path) => `${top}/${path}`),
 ]);
 
-/** Named from the top, from its layer (`filesystem/core/errno.ts`), or by its name alone. */
+/** A path may be named from the top, from its layer (`filesystem/core/errno.ts`), or by its last part alone. */
 function isThere(named) {
   const path = named.replace(/\/$/, '');
   return paths.some((known) => known === path || known.endsWith(`/${path}`));
 }
 
-/** What stands in code marks and is a path of this repository. */
+/** The texts in code marks that look like a path of this repository. */
 function pathsIn(text) {
   const codes = [...text.matchAll(/`([^`\n]+)`/g)].map(([, code]) => code);
   return codes.filter(
@@ -29,13 +29,13 @@ function pathsIn(text) {
   );
 }
 
-/** Targets of links, without those of the web; `[file, heading]`. */
+/** Targets of links as `[file, heading]`, without links to the web. */
 function linksIn(text) {
   const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target);
   return targets.filter((target) => !/^\w+:/.test(target)).map((target) => target.split('#'));
 }
 
-/** The names of headings as links give them. */
+/** The names of headings, in the form that links use. */
 function headingsOf(text) {
   const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading);
   return headings.map((heading) =>

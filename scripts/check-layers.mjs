@@ -1,5 +1,5 @@
 /**
- * Holds the structure of docs/architecture.md. An import under src/ goes to its own layer or to one below, and where a folder has rooms,
+ * Checks the structure of docs/architecture.md. An import under src/ goes to its own layer or to one below. In a folder with rooms it goes
  * to its own room or to one below. No files import each other in a circle, not even for types.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -23,11 +23,11 @@ const layers = [
   'config',
   'base',
 ];
-/** Stands beside them all: imports nothing of ours, and only `cli` may import it. */
+/** Outside of the layers: it imports nothing of ours, and only `cli` may import it. */
 const apart = 'sandbox';
 /**
- * Folders with rooms, each top to bottom by the same rule. A file that lies in such a folder itself is named here too; the first
- * and the last are its face, which others import.
+ * Folders with rooms, each top to bottom by the same rule. Files that lie directly in such a folder are listed here too. The first
+ * and the last entry are its interface, which others import.
  */
 const rooms = {
   cli: ['main.ts', 'program.ts', 'commands', 'manual', 'terminal', 'context.ts'],
@@ -55,7 +55,7 @@ const rooms = {
 
 const importPattern = /(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+'(\.[^']+)'|import\(\s*'(\.[^']+)'\s*\)/g;
 
-/** Imports of each file, by paths under src/. */
+/** The imports of each file, as paths under src/. */
 const imports = new Map();
 for (const file of readdirSync(src, { recursive: true, encoding: 'utf8' }).sort()) {
   if (!file.endsWith('.ts')) continue;
@@ -66,7 +66,7 @@ for (const file of readdirSync(src, { recursive: true, encoding: 'utf8' }).sort(
   imports.set(file, [...new Set(targets)]);
 }
 
-/** Why `file` may not import `target`, if so. */
+/** The reason why `file` may not import `target`, or null if it may. */
 function fault(file, target) {
   const [from] = file.split('/');
   const [to] = target.split('/');

@@ -1,6 +1,6 @@
 // Prints "PASSED FAILED SKIPPED LEFT" of a vitest JSON report. LEFT: tests with the tag of the second argument, which this run has left to
-// another one; they are not among the skipped. A file without a test counts as one failure, whether it could not
-// be loaded or has none, and so does a run without a file.
+// another one. They are not among the skipped. A file without a test counts as one failure, because it has none or could not be loaded.
+// A run without a file counts as one failure, too.
 import { readFileSync } from 'node:fs';
 
 const [path, tag] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// Writes the manual pages in man/ from the tables of commands and options, or with --check fails where one is out of date.
+// Writes the manual pages in man/ from the tables of commands and options. With --check it only fails if one is out of date.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { manualPages, renderRoff } from '../dist/manual.cjs';
@@ -10,7 +10,7 @@ const present = (url) => {
   try {
     return readFileSync(url, 'utf8');
   } catch {
-    // Missing: out of date.
+    // A missing page is out of date.
     return undefined;
   }
 };

@@ -1,19 +1,19 @@
-// Exits with 0 where node_modules holds what package-lock.json names and its compiled part runs in this Node.
-// Contents are compared, not times: a checkout, a worktree and a copied node_modules have times that say nothing.
-// npm writes node_modules/.package-lock.json at the end of an installation, so a broken one has none.
+// Exits with 0 if node_modules has the packages of package-lock.json, and their compiled part runs in this Node.
+// It compares contents, not times: the times of a checkout, a worktree or a copied node_modules mean nothing.
+// npm writes node_modules/.package-lock.json at the end of an installation, so an interrupted one has no such file.
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const packagesOf = (path) => JSON.parse(readFileSync(path, 'utf8')).packages;
 
-/** What is wrong with node_modules; null: nothing. */
+/** A fault of node_modules in a sentence, or null. */
 function findFault() {
   if (!existsSync('node_modules/.package-lock.json')) return 'nothing is installed';
   let wanted;
   let installed;
   try {
     wanted = packagesOf('package-lock.json');
-    // The project itself.
+    // This entry is the project itself.
     delete wanted[''];
     installed = packagesOf('node_modules/.package-lock.json');
   } catch (error) {
@@ -21,7 +21,7 @@ function findFault() {
   }
   for (const [path, { version, integrity, optional, devOptional }] of Object.entries(wanted)) {
     const there = installed[path];
-    // An optional package is left out where it is for another system, or could not be compiled.
+    // npm leaves an optional package out if it is for another system, or cannot be compiled.
     if (there === undefined && (optional || devOptional)) continue;
     if (there?.version !== version || there?.integrity !== integrity) return `${path} is not version ${version}`;
   }

@@ -1,4 +1,4 @@
-// Writes docs/options.md from the table of options, or with --check fails where it is out of date.
+// Writes docs/options.md from the table of options. With --check it only fails if that file is out of date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { callerOptionSpecs, optionSpecs } from '../dist/options.cjs';
@@ -46,7 +46,7 @@ if (process.argv.includes('--check')) {
   try {
     present = readFileSync(path, 'utf8');
   } catch {
-    // Missing: out of date.
+    // A missing file is out of date.
   }
   if (present !== text) {
     console.error('docs/options.md is out of date: run `npm run build && node scripts/options-doc.mjs`');

@@ -1,5 +1,5 @@
-// A reporter for vitest beside its own, which shows failures at the end of the run: each one in full as it happens, so that a run
-// that is broken off, or that somebody watches, tells what failed.
+// A reporter for vitest that prints each failure in full as it happens. vitest's own reporter shows failures at the end of the run. With
+// this one, failures are also seen in an interrupted run, and while the run goes on.
 
 /** The lines of the stack that name our own files. */
 function placesIn(stack = '') {
@@ -16,12 +16,12 @@ export default class {
     tell(`${test.module.relativeModuleId} > ${test.fullName}`, test.result().errors ?? []);
   }
 
-  /** What failed in the hooks around the tests of a `describe`. */
+  /** Failures in the hooks around the tests of a `describe`. */
   onTestSuiteResult(suite) {
     tell(`${suite.module.relativeModuleId} > ${suite.fullName}`, suite.errors());
   }
 
-  /** What failed in loading a file, or in the hooks around all of its tests. */
+  /** Failures in loading a file, or in the hooks around all of its tests. */
   onTestModuleEnd(module) {
     tell(module.relativeModuleId, module.errors());
   }

@@ -1,11 +1,11 @@
-// What took longest of a test run, what took most processor time, and what the quick run left out: of a vitest JSON report, and of
-// the tally beside it (test/support/extent.ts, test/support/processor-time.ts), and of the number of those that the report has, but
-// that are left to another run.
+// Prints the slowest tests of a run, the files with most processor time, and how many tests the quick run left out. Arguments: a vitest
+// JSON report, the tally beside it (test/support/extent.ts, test/support/processor-time.ts), and the number of tests in the report that
+// are left to another run.
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 
 const SHOWN = 20;
-/** Of a file's time outside its tests: less than this is the loading of it, ms. */
+/** A file's time outside of its tests is shown from this on, ms: less is the loading of the file. */
 const WORTH_SHOWING_MS = 2000;
 const [reportPath, tallyPath, left = '0'] = process.argv.slice(2);
 

@@ -1,16 +1,16 @@
-// Bounds: programs of a page that do what no client avoids, on the same link as the mount (see bare/).
+// Lower bounds: one-page programs that do only the work that every client must do, on the same link as the mount (see bare/).
 import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { partRequests, rangeRequests, rootFolder, smallFileRequest } from './service-requests.mjs';
 
 const MIB = 1024 * 1024;
-/** Bytes of a range: what the mount asks for at once while it reads ahead. */
+/** Bytes of a range: the largest request of the mount. */
 const RANGE = 8 * MIB;
-/** Bytes of a block of its cache. */
+/** Bytes of a block of the mount's cache. */
 const BLOCK = 64 * 1024;
 
-/** Reads the file `id` of 4shared over sixteen connections; answers `{ seconds, cpu: { all, main } }`, as all of these do. */
+/** Reads the file `id` of 4shared over sixteen connections. Returns `{ seconds, cpu: { all, main } }`, like all functions here. */
 export function bareRead(service, { top, id, size }) {
   const file = join(top, 'bare-read');
   return run(
@@ -21,10 +21,10 @@ export function bareRead(service, { top, id, size }) {
   );
 }
 
-/** Reads a block of the mount's cache at each of so many places of the file, one after the other. */
+/** Reads `count` blocks, each as large as a block of the mount's cache, all over the file, one after the other. */
 export function bareRandom(service, { id, size, count }) {
   const ranges = rangeRequests(service, { id, size, each: BLOCK });
-  // A step that has no factor in common with their number: all over the file, and none twice.
+  // The step has no factor in common with the number of ranges, so no range comes twice.
   const requests = Array.from({ length: count }, (_, n) => ranges[(n * 1231) % ranges.length]);
   return run(service, 'random', { requests });
 }
@@ -39,7 +39,7 @@ export async function bareWrite(service, { top, source }) {
   return result;
 }
 
-/** Stores so many files of 4 KiB over eight connections. */
+/** Stores `count` files of 4 KiB over eight connections. */
 export async function bareSmall(service, { top, count }) {
   const directory = join(top, 'bare-small');
   mkdirSync(directory);
@@ -48,7 +48,7 @@ export async function bareSmall(service, { top, count }) {
   return run(service, 'small', { requests, connections: 8, directory, bytes: 4096 }, directory);
 }
 
-/** Runs the program with this work; removes what it has made. */
+/** Runs the program with this work, then removes the files that it has made. */
 function run({ certificate }, program, work, made) {
   const trust = certificate === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificate };
   const path = new URL(`bare/${program}.mjs`, import.meta.url).pathname;

@@ -1,5 +1,5 @@
-// What is compared: our mount, `rclone mount`, the plain disk. Each can be filled, mounted, emptied of caches and asked what it
-// has sent; `mnt` is where programs work.
+// The contenders: our mount, `rclone mount`, the plain disk. Each can be filled, mounted, emptied of caches and asked how much it
+// has sent. Programs work in its directory `mnt`.
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,12 +13,12 @@ const run = promisify(execFile);
 const MIB = 1024 * 1024;
 
 /**
- * Everything that lives in the directory `top`, behind links like `link`: our services speak TLS with `tls`, and their downloads carry
- * neither ETag nor Last-Modified without `validators`; their event loops are not watched without `stalls`. `end` takes it all away again.
+ * All contenders, in the directory `top`, behind links like `link`. With `tls` our services speak TLS. Without `validators` their downloads
+ * carry neither ETag nor Last-Modified. Without `stalls` the event loops of our mounts are not watched. `end` removes everything.
  */
 export function createBench(top, link, { tls = false, validators = true, stalls = true } = {}) {
   const env = { ...process.env };
-  // rclone's remote, told through the environment: its connection strings trip over the colons of a URL.
+  // rclone gets its remote from the environment, because its connection strings do not allow the colons of a URL.
   Object.assign(env, { RCLONE_CONFIG_BENCH_TYPE: 'webdav', RCLONE_CONFIG_BENCH_VENDOR: 'other' });
   const processes = new Set();
   const mounts = [];
@@ -49,7 +49,7 @@ export function createBench(top, link, { tls = false, validators = true, stalls 
     }
   }
 
-  /** `rclone serve webdav` behind such a link, and rclone's mount of it. */
+  /** `rclone serve webdav` behind a link, and rclone's mount of it. */
   async function startRclone() {
     const served = join(top, 'served');
     const mnt = join(top, 'rclone');
@@ -86,7 +86,7 @@ export function createBench(top, link, { tls = false, validators = true, stalls 
             for d in $(seq ${folders}); do mkdir d$d; for f in $(seq ${filesEach}); do head -c ${size} /dev/zero > d$d/f$f; done; done`),
       generate: (path, size) => sh(`head -c ${size} /dev/urandom > "$TOP/served${path}"`),
       put: (from, path) => sh(`mkdir -p "$(dirname "$TOP/served${path}")"; ln "${from}" "$TOP/served${path}"`),
-      // Nobody counts them.
+      // They are not counted.
       requests: async () => 0,
       bytesSent: async () => through.bytesToClients(),
       mount: async () => {
@@ -112,7 +112,7 @@ export function createBench(top, link, { tls = false, validators = true, stalls 
       },
       umount: async () => {
         if (child === null) return;
-        // rclone may hold what a program has just closed.
+        // rclone may still hold a file that a program has just closed.
         await until('umount', () =>
           sh('umount "$MNT"', mnt).then(
             () => true,
@@ -125,7 +125,7 @@ export function createBench(top, link, { tls = false, validators = true, stalls 
       forget: () => rmSync(cache, { recursive: true, force: true }),
       forgetBlocks: () => rmSync(cache, { recursive: true, force: true }),
       isStored: async () => {
-        // Files and bytes: a file that is on its way is there already, but short.
+        // Compares files and bytes, because a file in transfer exists already, but is short.
         const count = (directory) =>
           sh(`find ${directory}/w -type f -printf '%s\\n' | awk '{n += $1} END {print NR, n + 0}'`, mnt);
         return (await count('"$MNT"')).out === (await count('"$TOP/served"')).out;

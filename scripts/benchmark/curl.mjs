@@ -1,9 +1,9 @@
-// The link's own speed: what curl needs for the same bytes.
+// The link's own speed: the time that curl needs for the same bytes.
 
 import { statSync } from 'node:fs';
 import { partRequests, rangeRequests } from './service-requests.mjs';
 
-/** Fetches `size` bytes of the file `id` of 4shared, a range for each of so many connections; answers what `sh` does. */
+/** Fetches `size` bytes of the file `id` of 4shared, one range for each of `connections` connections. Returns the result of `sh`. */
 export function curlRanges(service, { id, size, connections, sh }) {
   const ranges = rangeRequests(service, { id, size, each: Math.ceil(size / connections) });
   return atOnce(
@@ -13,7 +13,7 @@ export function curlRanges(service, { id, size, connections, sh }) {
   );
 }
 
-/** Stores the file as a new one over so many connections; answers `{ seconds }`. */
+/** Stores the file as a new one over `connections` connections. Returns `{ seconds }`. */
 export async function curlUpload(service, { file, connections, sh }) {
   const pieces = `${file}.${connections}-parts`;
   const size = statSync(file).size;
@@ -22,7 +22,7 @@ export async function curlUpload(service, { file, connections, sh }) {
   const { requests, end } = await partRequests(service, { size, parts: connections });
   const commands = requests.map((request, n) => {
     const piece = `${pieces}/${String(n).padStart(2, '0')}`;
-    // Without the question whether a body is welcome, which would cost a round trip.
+    // Without `Expect: 100-continue`, which would cost a round trip.
     return `-o /dev/null -H 'Expect:' ${curlArguments(request)} -T '${piece}'`;
   });
   await atOnce(service, commands, sh);
@@ -37,7 +37,7 @@ function curlArguments({ method, url, headers }) {
   return `${method === 'GET' ? '' : `-X ${method}`} ${each.join(' ')} '${url}'`;
 }
 
-/** Runs curl with each of these arguments, all at once; answers what `sh` does. */
+/** Runs curl with each of these arguments, all at once. Returns the result of `sh`. */
 function atOnce({ certificate }, requests, sh) {
   const trust = certificate === undefined ? '' : `--cacert '${certificate}'`;
   const commands = requests.map((request) => `curl -sf ${trust} ${request} & pids+=" $!"`);

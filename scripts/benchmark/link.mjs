@@ -1,10 +1,10 @@
-// A slow link: a TCP proxy that adds a round trip and caps the bytes a second of each connection, in both directions.
+// A slow link: a TCP proxy that adds a round trip and limits the bytes a second of each connection, in both directions.
 import { createConnection, createServer } from 'node:net';
 
-/** A connection that has used up its bytes a second goes on after so many ms: small against a round trip, large against a timer's error. */
+/** A connection without credit goes on after this time, ms: short compared with a round trip, long compared with a timer's error. */
 const STEP = 5;
 
-/** Listens on a free port of loopback; resolves with it, and with what tells how many bytes have passed to clients. */
+/** Listens on a free port of loopback. Resolves with the port, and with a function that returns how many bytes have passed to clients. */
 export function startLink({ target, roundTripMs, bytesPerSecond }) {
   let toClients = 0;
   const server = createServer({ noDelay: true }, (client) => {
@@ -73,7 +73,7 @@ function pass(from, to, firstDelayMs, delayMs, bytesPerSecond, count = () => {})
   });
 }
 
-/** ms until what is first in the queue may go on: until it is due, or else until there is credit for it. */
+/** ms until the first item of the queue may pass: until it is due, or else until there is credit for it. */
 function waitFor({ due }) {
   const ms = due - performance.now();
   return ms > 0 ? ms : STEP;

@@ -11,14 +11,14 @@ import { cpuOf, residentBytes } from './process.mjs';
 
 const run = promisify(execFile);
 const here = resolve('.');
-/** The program of a checkout, which is built. */
+/** The built program of a checkout. */
 const programOf = (checkout) => resolve(checkout, 'bin/syncmount.js');
-/** Watches the event loop from within: see there. */
+/** Watches the event loop from inside the process: see that file. */
 const watchLoop = resolve('test/load/watch-loop.cjs');
 
 /**
- * A sandbox behind the link, and the mount of it by the program of a checkout with these flags. The sandbox is always of this checkout.
- * `bench`: what `createBench` tells of where it is to be.
+ * A sandbox behind the link, and the mount of it by the program of `checkout` with these flags. The sandbox is always this checkout's.
+ * `bench`: the directories and helpers of `createBench`.
  */
 export async function startOurs(bench, name, { checkout = here, flags = [], provider = '4shared' } = {}) {
   const { top, env, link, certificate, trust, readings, stalls, mounts, background, sh, until } = bench;
@@ -46,7 +46,7 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
   const service = { provider, endpoints: reached, credentials, certificate: certificate?.cert, trust };
   const services = new Map();
   let lastId = '';
-  /** Of the mount's process; 0 while there is none. */
+  /** The pid of the mount's process; 0 while there is none. */
   let pid = 0;
 
   return {
@@ -78,7 +78,7 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
     mount: async (...more) => {
       await cli('mount', 'bench:', mnt, ...flags, ...more);
       pid = JSON.parse((await cli('status', mnt, '--json')).stdout).pid;
-      // The start of the process is a stall by itself: modules are loaded.
+      // Loading modules at the start is itself a stall, which must not count.
       if (stalls) await takeStall();
     },
     umount: async () => {
@@ -94,7 +94,7 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
     cpu: async () => cpuOf(pid),
     stall: async () => (pid === 0 || !stalls ? null : takeStall()),
     isOneLoop: true,
-    /** Without --write-back. To ask whether all is stored takes a process, which the time would include. */
+    /** Without --write-back. Asking whether all is stored starts a process, and the measured time would include it. */
     storesAtClose: true,
   };
 
@@ -134,7 +134,7 @@ export async function startOurs(bench, name, { checkout = here, flags = [], prov
     return text === '' ? null : JSON.parse(text);
   }
 
-  /** The longest time without a turn of the event loop since it was last asked, ms of CPU. */
+  /** The longest time without a turn of the event loop since the last call, ms of CPU. */
   async function takeStall() {
     rmSync(stallFile, { force: true });
     process.kill(pid, 'SIGUSR2');

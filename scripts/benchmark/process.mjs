@@ -1,10 +1,10 @@
-// What the kernel tells of a process.
+// CPU time and memory of a process, from /proc.
 import { readFileSync } from 'node:fs';
 
 /** USER_HZ of every Linux that we know: proc(5). */
 const TICKS_PER_SECOND = 100;
 
-/** Seconds of CPU so far: of all threads, and of the first, which is the event loop of ours. */
+/** Seconds of CPU so far: of all threads, and of the first one, which runs the event loop in our program. */
 export function cpuOf(pid) {
   const seconds = (file) => {
     const fields = readFileSync(file, 'utf8').split(') ').at(-1).split(' ');
@@ -14,7 +14,7 @@ export function cpuOf(pid) {
   return { all: seconds(`/proc/${pid}/stat`), main: seconds(`/proc/${pid}/task/${pid}/stat`) };
 }
 
-/** Bytes of memory that it has now. */
+/** Resident bytes of the process. */
 export function residentBytes(pid) {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 }

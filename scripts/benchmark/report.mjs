@@ -1,6 +1,6 @@
-// What is printed of the results: for each row the medians of all rounds.
+// The printed results: for each row the medians of all rounds.
 
-/** The middle of the numbers; the mean of the two middle ones where their count is even. Null for none. */
+/** The median: for an even count, the mean of the two middle numbers. Null if there are no numbers. */
 export function median(numbers) {
   if (numbers.length === 0) return null;
   const sorted = numbers.toSorted((a, b) => a - b);
@@ -8,7 +8,7 @@ export function median(numbers) {
   return (sorted[Math.ceil(middle) - 1] + sorted[Math.floor(middle)]) / 2;
 }
 
-/** The table of all rounds. `results`: one for each row, contender and round; `names`: of the contenders, ours first. */
+/** The table of all rounds. `results`: one for each row, contender and round. `names`: the names of the contenders, ours first. */
 export function table({ names, rows, results }) {
   const peers = ['rclone', 'disk', 'before'].filter((name) => names.includes(name));
   const of = (row, name, what) =>

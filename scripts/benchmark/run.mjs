@@ -1,13 +1,13 @@
 // Measures syncmount beside `rclone mount` (WebDAV, full cache mode) and the plain disk, in one run over the same slow link.
-// Prints a table, writes JSON with --json FILE. `--only NAME,…` reports some rows, `--quick` takes smaller sizes,
-// `--native` adds our binding over libfuse 2, `--before CHECKOUT` the program of another checkout that is built (its ratio is the
-// last column), `--tls` has our services speak TLS (rclone's does not), `--no-validators` has their downloads carry neither ETag nor
-// Last-Modified, `--no-rclone` leaves rclone out. `--rounds N` repeats it all, each time from nothing and in the opposite order, and
-// shows medians. Times on a shared machine mean little by themselves: the ratios of one run are what counts.
+// Prints a table, and writes JSON with --json FILE. `--only NAME,…` reports some rows, `--quick` uses smaller sizes,
+// `--native` adds our binding over libfuse 2, `--before CHECKOUT` adds the built program of another checkout (its ratio is the
+// last column). With `--tls` our services speak TLS (rclone's does not). With `--no-validators` their downloads carry neither ETag
+// nor Last-Modified. `--no-rclone` leaves rclone out. `--rounds N` repeats everything, each time from nothing and in the opposite
+// order, and shows medians. Times on a shared machine mean little by themselves: only the ratios within one run count.
 //
-// Requests are those that the server counted, and the longest stall is ms of CPU that the event loop of ours took without a turn, since
-// the row began or its mount was ready. The watch wakes it every 2 ms, which costs 3 to 6 % of a core: a transfer of 20 s seems to take a
-// second of CPU more than it does. `--no-stalls` leaves it out, for the figures of CPU.
+// The server counts the requests. The longest stall is the CPU time, in ms, that our event loop took without a turn since the row
+// began or its mount was ready. The watch wakes the loop every 2 ms, which costs 3 to 6 % of a core: a transfer of 20 s seems to take
+// a second more of CPU than it does. `--no-stalls` leaves the watch out, for exact CPU figures.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,7 +45,7 @@ const sizes = flag('quick')
     };
 const link = { roundTripMs: 50, bytesPerSecond: 25e6 };
 const results = [];
-/** Why rows are left out. */
+/** The rows that are left out, with the reason. */
 const leftOut = new Map();
 
 const rounds = Number(values.rounds ?? 1);
@@ -80,7 +80,7 @@ function readFlags() {
   }
 }
 
-/** All contenders from nothing, in the order of the round; answers their names and the rows. */
+/** Measures all contenders from nothing, in the order of the round. Returns their names and the rows. */
 async function measure(round) {
   const bench = createBench(mkdtempSync(join(tmpdir(), 'syncmount-bench-')), link, {
     tls: flag('tls'),
@@ -88,7 +88,7 @@ async function measure(round) {
     stalls: !flag('no-stalls'),
   });
   const { sh, startOurs, startRclone, disk } = bench;
-  // Interrupted, it leaves no mount and no process behind.
+  // An interrupted run leaves no mount and no process behind.
   const interrupted = (signal) => void bench.end().finally(() => process.exit(128 + constants.signals[signal]));
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, interrupted);
   try {
@@ -101,7 +101,7 @@ async function measure(round) {
       ...(hasRclone ? [await startRclone()] : []),
       disk,
     ];
-    // Rows that others of their group build on always run; --only chooses what is reported.
+    // All rows of a group run, because they depend on each other. --only chooses which of them are reported.
     const groups = rowGroups(sizes, bench).filter((rows) => rows.some(isWanted));
     for (const contender of round % 2 === 1 ? contenders.toReversed() : contenders) {
       for (const rows of groups) await measureOne(contender, rows);

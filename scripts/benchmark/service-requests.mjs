@@ -1,6 +1,6 @@
-// The requests of the services that move bytes, written down once for the programs that send them beside a mount: curl, and the bare
-// programs. A service here is `{ provider, endpoints, credentials, certificate, trust }`: `certificate` is the file of the one to trust,
-// `trust` the same for undici. A request is `{ method, url, headers }`.
+// The services' requests that move bytes, for the programs that are compared with a mount: curl, and the bare programs. A service here is
+// `{ provider, endpoints, credentials, certificate, trust }`: `certificate` is the file of the certificate to trust, `trust` the same for
+// undici. A request is `{ method, url, headers }`.
 import { createHmac, randomBytes } from 'node:crypto';
 import OAuth from 'oauth-1.0a';
 import { fetch } from 'undici';
@@ -16,19 +16,19 @@ export function rangeRequests(service, { id, size, each }) {
   });
 }
 
-/** A whole small file, stored in the folder of 4shared by one request each. */
+/** The one request that stores a whole small file in a folder of 4shared. */
 export function smallFileRequest(service, folderId, name) {
   const url = `${service.endpoints.upload}/files?folderId=${folderId}&fileName=${name}`;
   const headers = { ...authorization(service, 'POST', url), 'Content-Type': 'application/octet-stream' };
   return { method: 'POST', url, headers };
 }
 
-/** The root folder's id of an account of 4shared. */
+/** The id of the root folder of a 4shared account. */
 export const rootFolder = async (service) => (await ask(service, 'GET', `${service.endpoints.api}/user`)).rootFolderId;
 
 /**
- * A new file in so many parts, as the service's document has it: chunks (4shared), parts (5sync), or one request (Acronis). Answers the
- * parts' requests with `first` and `length`, and `end`, which completes the file.
+ * A new file in `parts` parts, as in the service's document: chunks (4shared), parts (5sync), or one request (Acronis). Returns the
+ * requests of the parts, with `first` and `length`, and `end`, which completes the file.
  */
 export async function partRequests(service, { size, parts }) {
   const upload = uploads[service.provider];
@@ -42,7 +42,7 @@ export async function partRequests(service, { size, parts }) {
   return { requests, end: () => upload.end(service, begun) };
 }
 
-/** For each service: what begins an upload, the request of a part of it, and what ends it. */
+/** For each service: how to begin an upload, the request of one part, and how to end it. */
 const uploads = {
   '4shared': {
     async begin(service, { size }) {
@@ -86,7 +86,7 @@ const uploads = {
 
 const newName = () => `bare-${randomBytes(4).toString('hex')}`;
 
-/** One short request; answers its JSON. */
+/** Sends a short request. Returns the JSON of the answer. */
 async function ask(service, method, url, { form, json } = {}) {
   const body = form === undefined ? JSON.stringify(json) : String(new URLSearchParams(form));
   const type = form === undefined ? 'application/json' : 'application/x-www-form-urlencoded';
@@ -100,7 +100,7 @@ async function ask(service, method, url, { form, json } = {}) {
   return await answer.json();
 }
 
-/** The header that says who asks; none for the request of Acronis that asks for a token. */
+/** The header with the credentials. None for Acronis: only its token request comes here. */
 function authorization({ provider, credentials }, method, url, form = {}) {
   if (provider === 'acronis') return {};
   if (provider === '5sync') return { Authorization: `Bearer ${credentials.apiKey}` };

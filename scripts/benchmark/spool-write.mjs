@@ -1,5 +1,5 @@
-// Sequential writes of 1 MiB into a new file of a --write-back mount, with passthrough and without, beside the plain disk,
-// taking turns; best of all turns. The file is removed before it is closed, so nothing is uploaded. As root (Linux >= 6.9):
+// Sequential writes of 1 MiB into a new file of a --write-back mount, with and without passthrough, compared with the plain disk. They
+// take turns, and the best turn counts. The file is removed before it is closed, so nothing is uploaded. As root (Linux >= 6.9):
 //     npm run build && node scripts/benchmark/spool-write.mjs [--mib 512] [--turns 3]
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, unlinkSync, writeSync } from 'node:fs';
@@ -50,7 +50,7 @@ syncmount(
 );
 syncmount(['mount', 'bench:', mnt, '--write-back', '--binding', 'kernel']);
 try {
-  // Only who cannot read what he writes is handed the file (docs/bindings.md).
+  // Passthrough is only for writers that do not also read (docs/bindings.md).
   const ways = { 'plain disk': [plain, 'w'], passthrough: [mnt, 'w'], 'without passthrough': [mnt, 'w+'] };
   const best = Object.fromEntries(Object.keys(ways).map((way) => [way, { write: Infinity, both: Infinity }]));
   for (let turn = 0; turn < turns; turn++) {

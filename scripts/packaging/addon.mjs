@@ -6,13 +6,13 @@ import { root } from './parts.mjs';
 
 const triplets = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
-/** A list in the one target of binding.gyp: a Python literal, whose strings are those of JSON but for the quotes. */
+/** A list in the one target of binding.gyp. It is a Python literal, and its strings are like JSON's except for the quotes. */
 function listOf(gyp, name) {
   const [, list] = new RegExp(`'${name}': (\\[[^\\]]*\\])`).exec(gyp);
   return JSON.parse(list.replaceAll("'", '"'));
 }
 
-/** `headers`: the folder include/node of a Node.js; Node-API keeps what is built with one working on all later ones. */
+/** `headers`: the folder include/node of a Node.js. With Node-API, the addon also works on all later versions. */
 export function compileAddon({ headers, arch, output }) {
   const gyp = readFileSync(join(root, 'native/binding.gyp'), 'utf8');
   const compiler = arch === process.arch ? (process.env.CC ?? 'cc') : `${triplets[arch]}-gcc`;

@@ -20,10 +20,10 @@ import { root, unpackPart, versionOf } from './parts.mjs';
 
 const debianNames = { x64: 'amd64', arm64: 'arm64' };
 const libraries = 'usr/lib/syncmount';
-/** What mount(8) and umount(8) call the program. */
+/** The names under which mount(8) and umount(8) call the program. */
 const helpers = ['mount.syncmount', 'mount.fuse.syncmount', 'umount.fuse.syncmount'];
 
-/** As Debian's tools take it from the environment. */
+/** From the environment, as in Debian's tools. */
 const { DEBFULLNAME = 'The syncmount authors', DEBEMAIL = 'syncmount@localhost' } = process.env;
 const maintainer = `${DEBFULLNAME} <${DEBEMAIL}>`;
 
@@ -39,7 +39,7 @@ export function buildDebianPackage({ work, program, licences, version, epoch, ou
   unpackPart(node, join(work, node), ['bin/node', 'LICENSE']);
   cpSync(join(work, node, 'bin/node'), at(`${libraries}/node`));
 
-  // The name that it is called by tells the program that mount(8) calls.
+  // The program sees by its name that mount(8) calls it.
   symlinkSync('../lib/syncmount/bin/syncmount.js', at('usr/bin/syncmount'));
   for (const name of helpers) symlinkSync('../lib/syncmount/bin/syncmount.js', at(`usr/sbin/${name}`));
 
@@ -72,7 +72,8 @@ export function buildDebianPackage({ work, program, licences, version, epoch, ou
   stageControl({ tree, version, arch });
   settle(tree, epoch);
   const path = join(out, `syncmount_${version}_${debianNames[arch]}.deb`);
-  // zstd: a tenth of the time of xz to install, and Debian 12 and Ubuntu 22.04 read it. Above level 9 it takes ten times as long for a fiftieth less.
+  // zstd: installs in a tenth of the time of xz, and Debian 12 and Ubuntu 22.04 read it. A level above 9 takes ten times as long, and saves
+  // a fiftieth.
   execFileSync('dpkg-deb', ['--root-owner-group', '-Zzstd', '-z9', '--build', tree, path], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) },
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -80,7 +81,7 @@ export function buildDebianPackage({ work, program, licences, version, epoch, ou
   return path;
 }
 
-/** The program for one processor, run by the Node.js beside it. */
+/** The program for one architecture, run by the Node.js beside it. */
 function stageProgram({ program, arch, to }) {
   const isOfOther = (path) => /[/\\]prebuilds[/\\]linux-.*\.node$/.test(path) && !path.endsWith(`linux-${arch}.node`);
   cpSync(program, to, { recursive: true, filter: (path) => !isOfOther(path) && !/LICENSES?(\.txt)?$/.test(path) });

@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync, lutimesSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Gives a tree the modes of an installed one and one time, so that neither umask nor clock show in a package. */
+/** Gives all files of a tree the modes of an installed one and the same time, so that a package does not depend on umask and clock. */
 export function settle(folder, epoch) {
   for (const entry of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     const path = join(folder, entry);

@@ -3,10 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './parts.mjs';
 
-/** A package under another licence is looked at by a person before it is shipped. */
+/** A person must check a package under another licence before it is shipped. */
 const known = new Set(['MIT', 'ISC', '0BSD', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0', 'BlueOak-1.0.0']);
 
-/** The folders of the packages that these files are of. */
+/** The folders of the packages that contain these files. */
 function foldersOf(files) {
   const folders = files.map(
     (file) => /^.*node_modules[/\\](?:@[^/\\]+[/\\])?[^/\\]+/.exec(file.replace(/\0/g, ''))?.[0],
@@ -14,7 +14,7 @@ function foldersOf(files) {
   return [...new Set(folders.filter((folder) => folder !== undefined))];
 }
 
-/** `{ title, text }` of a package. Throws where it has no licence, or one that is not known here. */
+/** `{ title, text }` of a package's licence. Throws if it has none, or one that is not known here. */
 export function licenceOf(folder) {
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   const { name, version, license } = manifest;
@@ -24,7 +24,7 @@ export function licenceOf(folder) {
   return { title: `${name} ${version} (${license})`, text };
 }
 
-/** Where a package names its licence and has no text of it: the usual text, with its author. */
+/** For a package that names its licence but has no text of it: the usual text, with its author. */
 function declared({ name, version, license, author }) {
   const holder = typeof author === 'string' ? author : author?.name;
   if (license !== 'MIT' || holder === undefined) throw new Error(`${name} ${version} has no text of its licence`);

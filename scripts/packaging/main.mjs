@@ -34,7 +34,7 @@ function argumentsOf() {
   }
 }
 
-/** The time that every file in a package has, s: that of the commit. https://reproducible-builds.org/specs/source-date-epoch/ */
+/** The time of every file in a package, s: the commit's. https://reproducible-builds.org/specs/source-date-epoch/ */
 function epochOf() {
   const given = process.env.SOURCE_DATE_EPOCH;
   if (given !== undefined) return Number(given);

@@ -12,7 +12,7 @@ export function buildNpmPackage({ work, program, version, epoch, out }) {
     cpSync(join(root, part), join(folder, part), { recursive: true });
   settle(folder, epoch);
   const path = join(out, `syncmount-${version}.tgz`);
-  // npm wants all below package/.
+  // npm expects everything below package/.
   const tar = ['--sort=name', '--format=ustar', '--owner=0', '--group=0', '--numeric-owner', `--mtime=@${epoch}`];
   execFileSync('sh', ['-c', 'tar "$@" -cf - package | gzip -9n >"$0"', path, ...tar], {
     cwd: join(work, 'npm'),

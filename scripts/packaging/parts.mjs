@@ -1,4 +1,4 @@
-/** What packages contain of others' and is not in our node_modules: packages of the npm registry, pinned by parts.json. */
+/** Third-party parts of our packages that are not in our node_modules: packages of the npm registry, pinned by parts.json. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const parts = JSON.parse(readFileSync(join(root, 'scripts/packaging/parts.json'), 'utf8'));
-/** Archives that were fetched before. */
+/** The folder of archives that were fetched before. */
 const kept = join(root, 'packages', '.parts');
 
 /** The version of a part. */
@@ -17,7 +17,7 @@ function hasIntegrity(file, integrity) {
   return existsSync(file) && `sha512-${createHash('sha512').update(readFileSync(file)).digest('base64')}` === integrity;
 }
 
-/** Fetches a part from the registry that npm is set to. Other builds of this checkout, at the same time, see all of its archive or none. */
+/** Fetches a part from the registry of npm's configuration. The archive appears atomically, for other builds of this checkout. */
 function fetchPart({ name, version, integrity, archive }) {
   console.error(`Fetching ${name} ${version} from the npm registry …`);
   mkdirSync(kept, { recursive: true });

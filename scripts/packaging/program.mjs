@@ -1,4 +1,4 @@
-/** The installed program, the same in every package: what packageRoot of src/base/installation.ts is. */
+/** The installed program, the same in every package: the folder packageRoot of src/base/installation.ts. */
 import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundle } from '../bundle.mjs';
@@ -7,14 +7,14 @@ import { asText, licenceOf, licencesOfBundle } from './licences.mjs';
 import { root, unpackPart, versionOf } from './parts.mjs';
 
 /**
- * The Node.js that a package runs on. better-sqlite3 13 is built for Node-API 10, which came with these; an older one would crash.
- * A checkout has version 12, which npm compiles for the Node.js that is there, 20 too.
+ * The Node.js versions that a package runs on. better-sqlite3 13 is built for Node-API 10, which came with these; an older one would
+ * crash. A checkout uses better-sqlite3 12, which npm compiles for the installed Node.js, also for version 20.
  */
 const nodeRange = '^22.14.0 || >=23.6.0';
 
 const fromCheckout = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** Fills `folder`, and answers the licences of all that is in it but ours. */
+/** Fills `folder`. Returns the licences of everything in it except ours. */
 export async function stageProgram(folder, archs, work) {
   for (const part of ['bin', 'LICENSE']) cpSync(join(root, part), join(folder, part), { recursive: true });
   chmodSync(join(folder, 'bin/syncmount.js'), 0o755);
@@ -41,7 +41,7 @@ export async function stageProgram(folder, archs, work) {
   return licences;
 }
 
-/** Nothing that npm would run, fetch or compile. */
+/** The manifest of a package, without anything that npm would run, fetch or compile. */
 function manifest(archs) {
   const { name, version, description, license, type, bin, man } = fromCheckout;
   return {
@@ -56,7 +56,7 @@ function manifest(archs) {
   };
 }
 
-/** What its manifest names for its own build, npm would fetch. */
+/** Removes the build dependencies from the manifest, because npm would fetch them. */
 function trimManifest(sqlite) {
   const path = join(sqlite, 'package.json');
   const { name, version, license, main, exports } = JSON.parse(readFileSync(path, 'utf8'));

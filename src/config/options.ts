@@ -282,7 +282,7 @@ export const optionSpecs: readonly OptionSpec[] = [
   }),
 ];
 
-/** Options that are needed before the mount's own options are read. So they belong on the command line and in fstab, not in `config.toml`. */
+/** Options that are needed before the mount's own options are read: only on the command line and in fstab, not in `config.toml`. */
 export interface CallerOptionSpec {
   readonly name: string;
   readonly value: string;

@@ -1,9 +1,9 @@
-// A thread that takes the MD5 of a file while it grows: each message is how many bytes of it are there, the last one `null`.
+// A thread that computes the MD5 of a file while it grows. Each message is the number of bytes in the file, the last one `null`.
 import { createHash } from 'node:crypto';
 import { openSync, readSync } from 'node:fs';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 
-/** Answers `reached(bytes)`, and `end()`, which resolves with the MD5 in hex. */
+/** Returns `reached(bytes)`, and `end()`, which resolves with the MD5 in hex. */
 export function followFile(path) {
   const worker = new Worker(new URL(import.meta.url), { workerData: { path } });
   const digest = new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));

@@ -1,4 +1,4 @@
-// What the bare programs have in common: their work comes as JSON on stdin, and they print what it took.
+// Shared by the bare programs: their work comes as JSON on stdin, and they print the time that it took.
 import { request as overHttp } from 'node:http';
 import { request as overHttps } from 'node:https';
 import { pipeline } from 'node:stream';
@@ -18,7 +18,7 @@ export function answerOf({ method, url, headers, length, agent }, body) {
       body === undefined || isChunked ? {} : { 'Content-Length': Buffer.isBuffer(body) ? body.length : length };
     const send = url.startsWith('https:') ? overHttps : overHttp;
     const request = send(url, { method, agent, headers: { ...headers, ...size } }, (answer) => {
-      // 308: a chunk of 4shared is stored, and others are to come.
+      // 308: 4shared has stored a chunk, and expects others.
       if ((answer.statusCode >= 200 && answer.statusCode < 300) || answer.statusCode === 308) resolve(answer);
       else reject(new Error(`${method} ${url}: ${answer.statusCode}`));
     });
@@ -28,7 +28,7 @@ export function answerOf({ method, url, headers, length, agent }, body) {
   });
 }
 
-/** Prints what the work took: seconds by the clock, and of CPU in all threads and in the first. */
+/** Prints the cost of the work: seconds by the clock, and seconds of CPU in all threads and in the first one. */
 export async function output(work) {
   const [begin, before] = [performance.now(), cpuOf(process.pid)];
   await work();

@@ -1,4 +1,4 @@
-// What no client avoids that reads here and there: the ranges one after the other, over one connection.
+// The least work of a client that reads at random: it fetches the ranges one after the other, over one connection.
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import { answerOf, input, output } from './program.mjs';

@@ -1,5 +1,5 @@
-// What no client avoids that checks and keeps what it reads: fetches the ranges over so many connections, each byte into a CRC-32 and a
-// file, and in a thread into the MD5 of the whole. No kernel asks for anything.
+// The least work of a client that checks and keeps the bytes that it reads. It fetches the ranges over `connections` connections, and puts
+// each byte into a CRC-32, a file and, in a thread, the MD5 of the whole. There are no requests of a kernel.
 import { openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
@@ -10,7 +10,7 @@ const { requests, connections, file } = await input();
 const fd = openSync(file, 'w+');
 const digest = followFile(file);
 const writeAt = promisify(write);
-/** Ranges that have come, and how many bytes of the file they are, counted from its beginning. */
+/** The ranges that have come, and how many of them are complete from the beginning of the file on. */
 const whole = new Set();
 let reached = 0;
 

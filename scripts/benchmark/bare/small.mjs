@@ -1,5 +1,5 @@
-// What no client avoids that keeps small files until they are stored: for each a file of its own, a row with the content in SQLite's log, the
-// log onto the disk, the MD5, the request, the row out again, and the file's way into the cache by a rename. No kernel asks for anything.
+// The least work of a client that keeps small files until they are stored. For each: a file, a row with the content in SQLite's log, a sync
+// of the log, the MD5, the request, a rename of the file into the cache, and the deletion of the row. There are no requests of a kernel.
 import { createHash } from 'node:crypto';
 import { closeSync, fdatasync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

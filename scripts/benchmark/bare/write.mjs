@@ -1,11 +1,11 @@
-// What no client avoids that keeps, checks and sends what it is given: reads the file in the pieces in which `cp` writes, each on the
-// thread that answers everything, writes them to another file by a thread of the pool, takes its MD5 in a thread, and sends the parts.
+// The least work of a client that keeps, checks and sends a file. It reads the file in pieces as large as the writes of `cp`, on the main
+// thread, writes them to another file in a thread of the pool, computes the MD5 in a thread, and sends the parts.
 import { createReadStream, openSync, readSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { followFile } from './follow.mjs';
 import { answerOf, input, output } from './program.mjs';
 
-/** Bytes, of a write of cp(1). */
+/** Bytes of one write of cp(1). */
 const PIECE = 128 * 1024;
 const { requests, source, file, size } = await input();
 const from = openSync(source, 'r');

@@ -1,9 +1,9 @@
-// Programs that look into files, each at a file of which nothing is cached: what comes over the link. The disk's column is what the
-// program itself reads, as strace counts it.
+// Programs that look into files, each at a file of which nothing is cached: the bytes that come over the link. The disk's column has the
+// bytes that the program itself reads, as strace counts them.
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/** `program` is what must be installed, or the first of several that is; `file` is made by sample-files.py. */
+/** `program`: the first of these that is installed is used. `file`: made by sample-files.py. */
 const looks = [
   { name: 'file', what: 'file of a film', program: ['file'], file: 'film.mkv' },
   { name: 'ffprobe-mp4', what: 'ffprobe of an MP4, its index at the end', program: ['ffprobe'], file: 'film.mp4' },
@@ -57,7 +57,7 @@ export function lookRows(sizes, { top, sh, until, dropCaches }) {
     },
   }));
 
-  /** Mounted, the folder listed, nothing of the files cached. */
+  /** Afterwards the account is mounted and the folder listed, and nothing of the files is cached. */
   async function prepare(c) {
     await c.umount();
     if (!c.hasLooks) {
@@ -74,7 +74,7 @@ export function lookRows(sizes, { top, sh, until, dropCaches }) {
     await settled(c);
   }
 
-  /** Waits until nothing more comes: what was read ahead may still be on its way. */
+  /** Waits until no more bytes come: read-ahead may still be in flight. */
   async function settled(c) {
     let before = -1;
     await until('the end of the transfers', async () => {

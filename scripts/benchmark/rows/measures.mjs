@@ -1,7 +1,7 @@
-// What rows have in common.
+// Units and calculations that several rows use.
 export const MIB = 1024 * 1024;
 
-/** Seconds of CPU between two answers of a contender's `cpu`; null where it has none. */
+/** Seconds of CPU between two results of a contender's `cpu`. Null if it has none. */
 export const spent = (now, begin) =>
   now === null || begin === null ? null : { all: now.all - begin.all, main: now.main - begin.main };
 

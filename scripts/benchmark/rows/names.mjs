@@ -1,4 +1,4 @@
-// Walks, and questions about names.
+// Walks of a tree, and look-ups of names.
 import { spent } from './measures.mjs';
 
 export function nameRows(sizes, { sh }) {
@@ -57,7 +57,7 @@ export function nameRows(sizes, { sh }) {
     },
   ];
 
-  /** Asked by perl: Python takes twice as long for a name on the disk (5 µs), and that is not the mount's. */
+  /** In perl, because Python takes twice as long for a name on the disk (5 µs), and that time is not the mount's. */
   async function statMissing(c, callers) {
     const each = Math.floor(sizes.missing / callers);
     const script = `for n in $(seq ${callers}); do

@@ -1,4 +1,4 @@
-// One large file, read in all ways.
+// Reads of one large file: sequential, cached, random.
 import { MIB, perGib, speed } from './measures.mjs';
 
 export function readRows(sizes, { sh, dropCaches }) {
@@ -89,7 +89,7 @@ export function readRows(sizes, { sh, dropCaches }) {
       more: true,
       async measure(c) {
         let best = 0;
-        // The better of two: a virtual disk reads for the first time what was written to it more slowly than ever after.
+        // The better of two turns: a virtual disk reads newly written bytes more slowly the first time than later.
         for (let turn = 0; turn < 2; turn++) {
           await dropCaches();
           best = Math.max(best, speed(await sh('cat "$MNT/large.bin" > /dev/null', c.mnt), sizes.large));

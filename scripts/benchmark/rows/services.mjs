@@ -1,7 +1,7 @@
-// A large file stored at the other services, beside what curl makes of the same link.
+// A large file stored at the other services, compared with curl on the same link.
 import { MIB, perGib, seconds } from './measures.mjs';
 
-/** How many connections the service lets an upload have: eight, as in the row of the reads, or the one of its only request. */
+/** `connections`: how many an upload may use at the service. Eight, as in the row of the reads, or one if it is a single request. */
 const services = [
   { provider: '5sync', title: '5sync', connections: 8, curls: 'eight curls, a part each' },
   { provider: 'acronis', title: 'Acronis', connections: 1, curls: 'one curl' },
@@ -10,7 +10,7 @@ const services = [
 export function serviceRows(sizes, { sh }) {
   return services.flatMap(({ provider, title, connections, curls }) => {
     const source = `$TOP/written-${provider}.bin`;
-    /** CPU of the mount for the write, seconds a GiB, by contender. */
+    /** By contender: CPU of the mount for the write, seconds a GiB. */
     const spent = new Map();
     const cpuRow = (name, what, of) => ({
       name,

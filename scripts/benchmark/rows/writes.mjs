@@ -1,7 +1,7 @@
-// Files that are written: a large one, many small ones.
+// Writes of one large file and of many small ones.
 import { MIB, perGib, seconds, speed, spent } from './measures.mjs';
 
-/** What the bare program took of CPU, `times` so much: in all, and on its first thread. */
+/** Rows for the CPU time of the bare program, multiplied by `times`: in all threads, and in the first one. */
 function bareCpuRows(name, unit, resultOf, times) {
   const row = (suffix, title, part) => ({
     name: `${name}-${suffix}`,
@@ -137,7 +137,7 @@ export function writeRows(sizes, { top, sh, until }) {
     },
   ];
 
-  /** On the disk each file is synced, as `close` with --write-back does it. */
+  /** On the disk each file is synced, because `close` with --write-back does that, too. */
   async function smallFiles(c, programs) {
     const each = Math.floor(sizes.small / programs);
     const script = `python3 -c "
