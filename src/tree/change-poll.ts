@@ -1,6 +1,7 @@
 /**
- * Polls the provider's feed of changes, where it has one (5sync), and lists the directories again that changed. The merge of such a listing
- * (merge.ts) finds what differs; `Directories` reports it to `onChange` (set in mount/session/open-account.ts), which invalidates the kernel's caches.
+ * Polls the provider's change feed, if it has one (5sync), and lists changed directories again. The merge of such a listing (merge.ts)
+ * finds the differences. `Directories` reports them to `onChange` (set in mount/session/open-account.ts), which invalidates the kernel's
+ * caches.
  */
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
@@ -9,9 +10,9 @@ import type { Priority, Provider } from '../providers/provider.js';
 import type { Ino } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 
-/** How soon after the mount the feed is asked first, ms. */
+/** The time from the mount to the first poll, ms. */
 const FIRST_POLL_MS = 5_000;
-/** The pause after a poll that failed is at least this, ms. */
+/** The shortest pause after a failed poll, ms. */
 const OFFLINE_PAUSE_MS = 5_000;
 
 export interface ChangePollOptions {
@@ -23,12 +24,12 @@ export interface ChangePollOptions {
 
 /** Lists directories again. */
 interface ChangedDirectories {
-  /** The next read of the directory lists it first. */
+  /** Marks the directory's listing as stale. */
   expire(directory: Ino): void;
   refresh(directory: Ino, priority: Priority): Promise<unknown>;
 }
 
-/** Ends when `signal` aborts, and at once for a provider without a feed. The provider says when to ask next. */
+/** Ends when `signal` aborts, or at once if the provider has no feed. The provider tells the time of the next poll. */
 export async function pollChanges(
   { provider, clock, table, log }: ChangePollOptions,
   directories: ChangedDirectories,
@@ -44,7 +45,7 @@ export async function pollChanges(
         folders === 'all'
           ? table.listedDirectories()
           : folders.flatMap((id) => table.byRemote('folder', id)?.ino ?? []);
-      // The feed names them once: what is not listed below must be listed when it is next read.
+      // The feed names a directory only once. If listing it fails below, its next read lists it.
       for (const ino of changed) directories.expire(ino);
       for (const ino of changed) await directories.refresh(ino, 'background');
     } catch (error) {

@@ -1,9 +1,9 @@
 /**
- * A folder that this mount has moved may come out as a copy: 4shared's document says "create a copy of a folder in another folder and then
- * delete the original", and then all that is in it has other ids. The rows keep their inodes, their metadata and what waits to be stored:
- * each becomes the row of the copy of its object, when its directory is listed again.
+ * Recognizes folders that a service moves by copying. 4shared's document says "create a copy of a folder in another folder and then delete
+ * the original", so all objects in it get new ids. When such a directory is listed again, each row becomes the row of its object's copy. So
+ * rows keep their inode numbers, their metadata, and contents that are not stored yet.
  *
- * Such rows tell it themselves, also after a crash: the folder that their object was last seen in is not their directory's any more.
+ * The rows themselves show this, also after a crash: the folder in which their object was last seen is not their directory's folder.
  */
 import { entriesPerTurn, inTurns, Pieces } from '../base/event-loop-turns.js';
 import type { Statement } from '../base/sqlite.js';
@@ -14,7 +14,7 @@ import type { InodeTable } from './inode-table.js';
 import { keyOf } from './listing.js';
 import { scanning } from './scan.js';
 
-/** All rows of a copied folder tell it, but for what was stored there since. */
+/** How many rows are checked. All rows of a copied folder show the copy, except objects that were stored there since. */
 const SAMPLE = 64;
 
 export class CopiedFolders {
@@ -30,7 +30,7 @@ export class CopiedFolders {
       .pluck();
   }
 
-  /** Gives the rows of a directory the objects of its listing that are copies of theirs. Call before the listing is merged. */
+  /** Gives each row of a directory the copy of its object, from the directory's listing. Call before the listing is merged. */
   async adopt(directory: Ino, folder: RemoteFolder, listed: readonly RemoteEntry[]): Promise<void> {
     if (this.#isCopied.get(directory, folder.id) !== 1) return;
     const [table, pieces] = [this.#table, new Pieces()];
@@ -43,7 +43,7 @@ export class CopiedFolders {
       const copy = byName.get(remote.name);
       return copy !== undefined && isCopy(remote, copy) ? [[row, copy]] : [];
     });
-    // Not as a part of the merge: what this machine says of the objects has to follow them.
+    // Not a piece of the merge, so that this machine's metadata entries follow the objects.
     for (let at = 0; at < copies.length; at += entriesPerTurn)
       table.transaction(() => {
         for (const [{ ino, remote }, copy] of copies.slice(at, at + entriesPerTurn)) {

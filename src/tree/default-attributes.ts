@@ -1,4 +1,4 @@
-/** Owner and mode of what has none of its own: those of the mount's options. */
+/** The owner and mode of inodes that have none of their own, from the mount's options. */
 import type { Inode } from './inode.js';
 
 export interface AttributeDefaults {
@@ -12,7 +12,7 @@ export function defaultMode(isDirectory: boolean, isReadOnly: boolean, umask: nu
   return isReadOnly ? mode & ~0o222 : mode;
 }
 
-/** Are mode and owner those that the inode would show without any of its own? */
+/** True if the inode's mode and owner equal the defaults. */
 export function hasDefaultAttributes(
   { overlay: { mode, uid, gid }, kind, remote }: Pick<Inode, 'overlay' | 'kind' | 'remote'>,
   defaults: AttributeDefaults,

@@ -1,6 +1,4 @@
-/**
- * Keeps directory listings fresh: decides when to ask the provider, asks once for all callers, and merges the answer.
- */
+/** Keeps directory listings fresh: decides when to ask the provider, asks once for all callers, and merges the answer. */
 import { setMaxListeners } from 'node:events';
 import { type Clock, SteadyTime } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
@@ -24,9 +22,9 @@ import { byParent, onlyNames, type SeenChanges } from './seen-changes.js';
 import { StaleListings } from './stale-listings.js';
 import { WalkAhead } from './walk-ahead.js';
 
-/** How long a caller waits for a fresh listing where an older one can be served instead, ms. */
+/** How long a caller waits for a fresh listing if an older one can be served instead, ms. */
 const REFRESH_TIMEOUT_MS = 5_000;
-/** After a failed refresh, older listings are served without a request for this long, ms: `ls` stays quick while offline. */
+/** The back-off after a failed refresh, ms. Older listings are served without a request: `ls` stays quick while offline. */
 const OFFLINE_PAUSE_MS = 5_000;
 export interface DirectoriesOptions {
   readonly table: InodeTable;
@@ -45,26 +43,26 @@ export class Directories {
   readonly #options: DirectoriesOptions;
   readonly #mountedAt: number;
   readonly #time: SteadyTime;
-  /** The latest listing of each directory. */
+  /** The latest listing in flight of each directory. */
   readonly #underway = new Map<Ino, SharedWork<void>>();
   /** Listings that wait for the end of the one before them. */
   readonly #queued = new Set<SharedWork<void>>();
   /** All listings that have not ended. */
   readonly #all = new Set<SharedWork<void>>();
-  /** Of the objects in a directory that the service has: how many, and how many of them are folders. */
+  /** Counts a directory's objects that the service has, and the folders among them. */
   readonly #countStored: Statement;
   readonly #walk: WalkAhead;
   readonly #same: SameListings;
   readonly #copied: CopiedFolders;
   readonly #counts = new FolderCountReliability();
   readonly #closing = new AbortController();
-  /** Directories that are known to differ from their listing. */
+  /** Directories with a stale listing: they are known to differ from it. */
   readonly #expired = new Set<Ino>();
-  /** Those of them that are being listed again, and directories whose metadata is about to be applied: nobody is served them meanwhile. */
+  /** Directories that must not be served now: stale ones that are being listed again, and those whose metadata is being applied. */
   readonly #unsettled = new Set<Ino>();
-  /** Directories that are shown without some of their metadata, and until when, by `#time`. */
+  /** Directories that are shown without some of their metadata, with the time of the next attempt, by `#time`. */
   readonly #incomplete = new Map<Ino, number>();
-  /** By `#time`. */
+  /** The end of the back-off, by `#time`. */
   #offlineUntil = 0;
   /** See `#lookOut`. */
   #lookout: Promise<void> | null = null;
@@ -87,18 +85,18 @@ export class Directories {
       ...{ clock: options.clock, ttl: options.ttl, closing: this.#closing.signal },
       revalidate: (ino) => this.#revalidate(ino),
     });
-    // Every listing under way listens to it.
+    // Every listing in flight adds a listener.
     setMaxListeners(0, this.#closing.signal);
   }
 
   /**
-   * Resolves when the rows of `ino` may be served. Rejects with `ProviderError` where the directory was never listed and the
-   * request fails. A request is cancelled once the signals of all its callers have aborted. (`signal` is a getter of the
-   * caller: it is read only where a request is made.)
+   * Resolves when the rows of `ino` may be served. Rejects with `ProviderError` if the directory was never listed and the request fails. A
+   * request is cancelled when the signals of all its callers have aborted. (`signal` is a getter of the caller: it is read only if a
+   * request is made.)
    */
   ensureListed(ino: Ino, caller?: { readonly signal?: AbortSignal }): MaybePromise<void> {
     const directory = this.#options.table.get(ino);
-    // Not stored at the provider, or removed there: the rows are all there is.
+    // The service does not have the directory (yet, or any more): only the rows exist.
     if (directory === undefined || directory.remote === null) return;
     this.#stale.used();
     const now = this.#options.clock.now();
@@ -113,13 +111,13 @@ export class Directories {
     return this.#withTimeout(this.#tryRefresh(ino, 'foreground', caller?.signal), REFRESH_TIMEOUT_MS);
   }
 
-  /** Has the service given no answer for so long that nobody waits for it who can be served an older listing? */
+  /** True if an outage of the service has lasted so long that callers get an older listing without waiting. */
   #isOut(): boolean {
     const { outage } = this.#options.provider.metrics();
     return outage !== null && this.#options.clock.now() - outage.since >= REFRESH_TIMEOUT_MS;
   }
 
-  /** During an outage: asks for one of the listings that are looked at, and so learns that the service is back. */
+  /** Probes the service during an outage: lists one of the directories that programs look at, in the background. */
   #lookOut(ino: Ino): void {
     if (this.#lookout !== null || this.#time.now() < this.#offlineUntil) return;
     this.#lookout = this.#tryRefresh(ino, 'background').finally(() => {
@@ -127,13 +125,13 @@ export class Directories {
     });
   }
 
-  /** Has `ino` been listed, in an earlier mount perhaps, so that all that was known of it can be served? */
+  /** True if `ino` was listed and its metadata applied, in this mount or an earlier one, so that its rows can be served. */
   wasListed(ino: Ino): boolean {
     const listedAt = this.#options.table.get(ino)?.listedAt ?? mergedOnly;
     return listedAt !== mergedOnly;
   }
 
-  /** Is the listing of `ino` confirmed within the last `ms` (at most the ttl)? */
+  /** True if the listing of `ino` was confirmed within the last `ms` (at most the ttl). */
   isFresh(ino: Ino, ms: number = this.#options.ttl): boolean {
     const listedAt = this.#options.table.get(ino)?.listedAt ?? null;
     const now = this.#options.clock.now();
@@ -141,17 +139,17 @@ export class Directories {
     return listedAt !== null && listedAt <= now && now - listedAt < Math.min(ms, this.#options.ttl);
   }
 
-  /** Was `ino` listed since the mount began? */
+  /** True if `ino` was listed by this mount. */
   isListedNow(ino: Ino): boolean {
     return (this.#options.table.get(ino)?.listedAt ?? Number.NEGATIVE_INFINITY) >= this.#mountedAt;
   }
 
-  /** Marks the listing of `ino` as stale: a change was refused, or it is unknown whether it was carried out. */
+  /** Marks the listing of `ino` as stale: the service refused a change, or nobody knows whether it made the change. */
   expire(ino: Ino): void {
     this.#expired.add(ino);
   }
 
-  /** For how long the kernel may cache names and attributes of the children of `ino`, ms. */
+  /** How long the kernel may cache names and attributes of the children of `ino`, ms. */
   validity(ino: Ino): number {
     const listedAt = this.#options.table.get(ino)?.listedAt ?? null;
     if (listedAt === null || this.#isStale(ino)) return 0;
@@ -160,26 +158,26 @@ export class Directories {
     return Math.max(0, Math.min(left, whole, this.#options.ttl));
   }
 
-  /** Is the directory known to differ from its listing, or may more be had of it by now? */
+  /** True if the directory is known to differ from its listing, or if its missing metadata may be available by now. */
   #isStale(ino: Ino): boolean {
     const until = this.#incomplete.get(ino);
     return this.#expired.has(ino) || this.#unsettled.has(ino) || (until !== undefined && until <= this.#time.now());
   }
 
-  /** Call when a program lists `ino`. When it walks the tree, the directories beside it are listed ahead. */
+  /** Call when a program lists `ino`. If it walks the tree, the sibling directories are listed ahead. */
   walked(ino: Ino): void {
     this.#walk.walked(ino, this.#options.clock.now());
   }
 
   /**
-   * Asks the provider now. Concurrent callers share one request, which is cancelled once the `signal` of each has aborted. One that began
-   * before `expire` is not shared: it may lack what has happened since.
+   * Asks the provider now. Concurrent callers share one request (single-flight), which is cancelled when the `signal` of each has aborted.
+   * A request that began before `expire` is not shared: it may lack the latest changes.
    */
   refresh(ino: Ino, priority: Priority = 'foreground', signal?: AbortSignal): Promise<void> {
     const underway = this.#underway.get(ino);
     const isOutdated = underway !== undefined && this.#expired.has(ino) && !this.#queued.has(underway);
     if (underway !== undefined && !underway.isCancelled && !isOutdated) return underway.join(signal);
-    // It may still be merging its answer.
+    // The listing before may still be merging its answer.
     const before = underway?.done.catch(() => undefined);
     const listing: SharedWork<void> = new SharedWork((cancelled) => {
       const list = (): Promise<void> => this.#list(ino, priority, cancelled);
@@ -220,7 +218,7 @@ export class Directories {
     this.#closing.signal.throwIfAborted();
     const since = this.changes.begin();
     if (this.#expired.delete(ino)) this.#unsettled.add(ino);
-    // Nobody has seen a name in it: a look-up waits for the listing. (One whose folder was made again has rows already.)
+    // No program has seen a name in it, because a look-up waits for the listing. (If its folder was made again, it has rows already.)
     const isFirst = directory.listedAt === null && !table.hasChildren(ino);
     const previousListedAt = directory.listedAt ?? mergedOnly;
     let mergedAt: number | null = null;
@@ -230,7 +228,7 @@ export class Directories {
       const known = this.#same.of(ino);
       const options = { priority, signal, countsAreFresh };
       const { entries: answer, memory } = await listAgain(provider, folder, { ...options, memory: known });
-      // What programs have changed here meanwhile is not in it.
+      // The answer lacks changes that programs made here meanwhile.
       const isSame = answer === 'same' && this.#same.of(ino) === known && this.changes.now === since;
       if (isSame) {
         mergedAt = clock.now();
@@ -245,26 +243,26 @@ export class Directories {
       const entries = metadata?.visible(folder, all) ?? all;
       const impliesFolders = provider.capabilities.folders === 'implied';
       const order = { changes: this.changes, since };
-      // An answer that has come is merged even if every caller gave up. Only the end of the mount stops it.
+      // An answer is merged even if every caller has left. Only the end of the mount stops the merge.
       const ends = this.#closing.signal;
       const now = clock.now();
       const listedAt = metadata?.apply === undefined ? now : previousListedAt;
-      // To merge so many takes long: who looks meanwhile is served the old rows, and new ones without their metadata.
+      // A large merge takes long. So programs meanwhile see the old rows, and new rows without their metadata.
       if (metadata?.apply !== undefined && !table.isLarge(ino)) this.#unsettled.add(ino);
       const latest = table.latestIno();
       await this.#copied.adopt(ino, folder, entries);
       const changes = await mergeListing(table, ino, entries, order, listedAt, impliesFolders, ends);
       mergedAt = now;
-      // Only where the rows follow from the answer alone.
+      // Remembered only if the rows follow from the answer alone.
       const isWhole =
         changes.lost.length + changes.doubtful.length + table.further.countIn(ino) === 0 && this.changes.now === since;
-      // Nothing may have come between the end of the merge and this moment.
+      // The table must not have changed since the end of the merge.
       if (memory !== null && isWhole && table.changes === changes.at) this.#same.remember(ino, memory);
       const applied = await this.#applyMetadata(ino, priority, signal);
       this.#noteListed(ino, folder, previousListedAt, now);
       for (const other of changes.doubtful) this.#expired.add(other);
       const names = new Set(isFirst ? [] : [...changes.names, ...applied.names]);
-      // Nor has anybody seen the inodes that have come with it.
+      // After a first listing the kernel does not know the new inodes either.
       const shown = isFirst ? applied.attributes.filter((at) => at <= latest) : applied.attributes;
       const attributes = [...changes.attributes, ...shown];
       const { contents, lost } = changes;
@@ -273,10 +271,10 @@ export class Directories {
       for (const [parent, lostNames] of await byParent(changes.elsewhere))
         this.#options.onChange(parent, onlyNames(lostNames));
     } catch (error) {
-      // Merged, but its metadata failed: it counts as listed, so that it can be the fallback.
+      // The merge succeeded and the metadata failed: the directory counts as listed, so that it can be the fallback.
       if (mergedAt !== null && !this.#closing.signal.aborted) this.#noteListed(ino, folder, previousListedAt, mergedAt);
       this.#expired.add(ino);
-      // The listing of its parent is out of date, too.
+      // The listing of its parent is stale, too.
       if (codeOf(error) === 'not-found' && directory.parent !== null) this.#expired.add(directory.parent);
       throw error;
     } finally {
@@ -291,7 +289,7 @@ export class Directories {
     return (await metadata?.apply?.(ino, (other) => this.refresh(other, priority, signal))) ?? nothingApplied;
   }
 
-  /** The rows show all that is known of the directory: from now on they are served. */
+  /** Notes that the rows are complete and may be served from now on. */
   #noteListed(ino: Ino, folder: RemoteFolder, previousListedAt: number, at: number): void {
     const { table, metadata } = this.#options;
     this.#offlineUntil = 0;
@@ -299,11 +297,11 @@ export class Directories {
     if (retryIn === null) this.#incomplete.delete(ino);
     else this.#incomplete.set(ino, this.#time.now() + retryIn);
     const listedAt = table.get(ino)?.listedAt;
-    // Unless it has lost its object meanwhile.
+    // Unless the directory has lost its object meanwhile.
     if (listedAt === previousListedAt) table.update(ino, { listedAt: at });
   }
 
-  /** Are the counts of a folder fresh? They come with its parent's listing and are as old as that. */
+  /** True if a folder's counts are fresh. They come with its parent's listing, and are as old as that. */
   #areFresh(directory: Inode): boolean {
     if (directory.parent === null) return false;
     // The directory was listed after its parent: its counts are older than the listing that we have.
@@ -314,24 +312,24 @@ export class Directories {
   }
 
   /**
-   * Does the table have more of the directory than its counts say? Then this mount has stored something there since the
-   * parent was listed. A listing by those counts would lack it, and take it from the table.
+   * True if the table has more objects of the directory than its counts say: this mount has stored something there since the parent was
+   * listed. A listing that trusts the counts would lack those objects, and the merge would remove them.
    */
   #knowsMore(ino: Ino, { fileCount, folderCount }: RemoteFolder): boolean {
     const { table } = this.#options;
-    // To count so many takes longer than the request that is saved.
+    // Counting so many rows takes longer than the request that it may save.
     if (table.isLarge(ino)) return true;
     const [stored, folders] = this.#countStored.get(ino) as [number, number];
     return stored - folders > (fileCount ?? 0) || folders > (folderCount ?? 0);
   }
 
-  /** Refreshes, and resolves in any case: the caller has an older listing to serve. */
+  /** Refreshes. Always resolves, because the caller has an older listing to serve. */
   async #tryRefresh(ino: Ino, priority: Priority, signal?: AbortSignal): Promise<void> {
     const { log, table } = this.#options;
     try {
       await this.refresh(ino, priority, signal);
     } catch (error) {
-      // No failure: the mount ends, or every caller gave up.
+      // This is no failure: the mount ends, or every caller has left.
       if (this.#closing.signal.aborted || codeOf(error) === 'aborted') return;
       if (codeOf(error) !== 'not-found') this.#offlineUntil = this.#time.now() + OFFLINE_PAUSE_MS;
       const names = [...table.upwards(ino)].flatMap(({ parent, name }) => (parent === null ? [] : [name]));
@@ -346,7 +344,7 @@ export class Directories {
       await this.#tryRefresh(ino, 'background');
   }
 
-  /** Resolves with `work`, or after `ms`, whichever is first. */
+  /** Resolves with `work`, or after `ms` if that is earlier. */
   async #withTimeout(work: Promise<void>, ms: number): Promise<void> {
     const timer = new AbortController();
     const pause = this.#options.clock.sleep(ms, timer.signal).catch(() => undefined);

@@ -2,15 +2,15 @@ import type { Ino } from './inode.js';
 
 /** The changes in a directory since `watch`. */
 export interface DirectoryWatch {
-  /** Objects that came, went, or changed in any way. */
+  /** Objects that were added, removed, or changed in any way. */
   readonly inos: Set<Ino>;
   /** Names that were given. */
   readonly names: Set<string>;
 }
 
-/** Tells those who read a directory in pieces what changes in it meanwhile. */
+/** Records the changes in directories that are read in pieces. */
 export class DirectoryWatches {
-  /** A directory that somebody adds stays here until something in it changes. */
+  /** Callers add a directory; it stays here until something in it changes. */
   readonly unchanged = new Set<Ino>();
   readonly #watches = new Map<Ino, Set<DirectoryWatch>>();
 
@@ -32,7 +32,7 @@ export class DirectoryWatches {
     if (watches?.size === 0) this.#watches.delete(directory);
   }
 
-  /** The object in `directory` has changed, or gone; `name` was given to it. */
+  /** Notes that an object in `directory` has changed or is gone. `name`: its new name. */
   changed(directory: Ino, ino: Ino, name: string | null): void {
     this.unchanged.delete(directory);
     for (const watch of this.#watches.get(directory) ?? []) {

@@ -4,9 +4,8 @@ import type { RemoteEntry, RemoteFolder } from '../providers/provider.js';
 /**
  * Decides whether the file and folder counts in a provider's listings are reliable enough to save requests.
  *
- * A folder with a file count of 0 need not be asked for its files. On a server that counts late, or not at all, that would
- * hide files. So counts are reliable only after one above 0 was seen, which shows that the server counts, and only until
- * one turns out to be wrong.
+ * A folder with a file count of 0 needs no request for its files. On a server that counts late, or not at all, this would hide files. So
+ * counts are reliable only after one above 0, which shows that the server counts, and only until one is found to be wrong.
  */
 export class FolderCountReliability {
   #counts = false;
@@ -16,7 +15,7 @@ export class FolderCountReliability {
     return this.#counts && !this.#wrong;
   }
 
-  /** A folder was listed: compares its counts with what was found. `wereFresh`: its counts should have been right. */
+  /** Compares a folder's counts with its listing. `wereFresh`: the counts should have been right. */
   observe(folder: RemoteFolder, entries: readonly RemoteEntry[], wereFresh: boolean): void {
     const counted = entries.filter((entry) => !isEntryOnly(entry));
     const files = counted.filter(({ kind }) => kind === 'file').length;

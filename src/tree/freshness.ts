@@ -1,21 +1,21 @@
 /**
  * How a directory is served, as a pure decision.
  *
- * - `serve`: from the listing as it is.
- * - `serve-and-refresh`: from the listing as it is; ask the provider in the background. So a remount answers at once.
- * - `refresh`: ask the provider first; an older listing is the fallback when it does not answer in time.
+ * - `serve`: from the stored listing.
+ * - `serve-and-refresh`: from the stored listing; ask the provider in the background. So a remount answers at once.
+ * - `refresh`: ask the provider first. If it does not answer in time, the stored listing is the fallback.
  */
 import { mergedOnly } from './inode.js';
 
 export type Freshness = 'serve' | 'serve-and-refresh' | 'refresh';
 
 export interface ListingAge {
-  /** ms; null: never listed; `mergedOnly`: not to be served yet. */
+  /** ms; null: never listed; `mergedOnly`: must not be served yet. */
   readonly listedAt: number | null;
   readonly now: number;
   /** How long a listing is served without a request, ms. */
   readonly ttl: number;
-  /** When this mount began, ms: an older listing is an earlier mount's. */
+  /** The start of this mount, ms: an older listing is from an earlier mount. */
   readonly mountedAt: number;
 }
 
@@ -37,7 +37,7 @@ export class WalkDetector {
   #last: number | null = null;
   #at = Number.NEGATIVE_INFINITY;
 
-  /** Call when a program lists `ino`. True when it will list the siblings next. `withinMs`: the longest pause within a walk. */
+  /** Call when a program lists `ino`. True if it will probably list the siblings next. `withinMs`: the longest pause within a walk. */
   listed(ino: number, parent: number | null, now: number, withinMs = 5000): boolean {
     const walking = parent !== null && parent === this.#parent && ino !== this.#last && now - this.#at <= withinMs;
     this.#parent = parent;

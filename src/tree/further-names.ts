@@ -1,25 +1,25 @@
 /**
- * Table `link`: the further names of inodes (hard links). An inode's first name stands in its own row, and its object at the service
- * has that one.
+ * Table `link`: the further names of inodes (hard links). An inode's first name is in its own row, and is the name of its object at the
+ * service.
  *
- * A further name is shown while its inode has its first name: where another client removes the object, all names go, and where a
- * listing shows it again elsewhere, they are there again. Until then other entries may take them.
+ * A further name is shown while its inode has its first name. If another client removes the object, all its names disappear; if a listing
+ * shows it again elsewhere, they reappear. Meanwhile other entries may take them.
  */
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { Ino } from './inode.js';
 
 export interface FurtherName {
-  /** Numbers are not used again: see `positionOf`. */
+  /** Never reused: see `positionOf`. */
   readonly id: number;
   readonly parent: Ino;
   readonly name: string;
   readonly ino: Ino;
 }
 
-/** Places in a listing before this belong to first names, by inode number. No table has so many rows. */
+/** Lower positions in a listing are those of first names: their inode numbers. No table has so many rows. */
 const FIRST_POSITION = 2 ** 48;
 
-/** The place of a further name in its directory's listing, which is the same as long as the name is. */
+/** The position of a further name in its directory's listing. It stays the same while the name exists. */
 export function positionOf({ id }: Pick<FurtherName, 'id'>): number {
   return FIRST_POSITION + id;
 }
@@ -35,7 +35,7 @@ export class FurtherNames {
   readonly #insert: Statement;
   readonly #move: Statement;
   readonly #remove: Statement;
-  /** How many each directory has; null: to be read. Most directories have none, and cost no query. */
+  /** The number of further names in each directory; null: not read yet. Most directories have none, and cost no query. */
   #counts: Map<Ino, number> | null = null;
 
   constructor(sql: Sql) {
@@ -63,18 +63,18 @@ export class FurtherNames {
     return this.countIn(parent) === 0 ? undefined : (this.#find.get(parent, name) as FurtherName | undefined);
   }
 
-  /** All of an inode, or those in one directory; oldest first. */
+  /** All further names of an inode, or those in one directory; oldest first. */
   of(ino: Ino, directory?: Ino): FurtherName[] {
     return (directory === undefined ? this.#of.all(ino) : this.#ofIn.all(ino, directory)) as FurtherName[];
   }
 
-  /** The one that an inode got last, anywhere or in a directory. */
+  /** The newest further name of an inode, anywhere or in one directory. */
   newestOf(ino: Ino, directory?: Ino): FurtherName | undefined {
     const found = directory === undefined ? this.#newest.get(ino) : this.#newestIn.get(ino, directory);
     return found as FurtherName | undefined;
   }
 
-  /** At most `limit` in a directory that come after `name` in the order of their bytes. */
+  /** At most `limit` further names in a directory that follow `name` in byte order. */
   after(parent: Ino, name: string, limit: number): FurtherName[] {
     return this.countIn(parent) === 0 ? [] : (this.#after.all(parent, name, limit) as FurtherName[]);
   }
@@ -98,7 +98,7 @@ export class FurtherNames {
     this.#uncount(counts, parent);
   }
 
-  /** Removes those whose inode or directory is gone, and answers the inodes that have fewer now. */
+  /** Removes further names if their inode or directory is gone. Answers the inodes that have lost some. */
   sweep(): Ino[] {
     if (this.#countsNow().size === 0) return [];
     const gone = 'ino NOT IN (SELECT ino FROM inode) OR parent NOT IN (SELECT ino FROM inode)';
@@ -108,7 +108,7 @@ export class FurtherNames {
     return inos;
   }
 
-  /** A transaction was rolled back. */
+  /** Drops the counts after a rollback. */
   forgetCounts(): void {
     this.#counts = null;
   }

@@ -1,9 +1,9 @@
 /**
- * The inode table: every object that the mount has heard of, one SQLite row each.
+ * The inode table: every object that the mount knows, one SQLite row each.
  *
- * Callers get rows as immutable snapshots, which a bounded memory cache keeps. Invariant: a row whose object loses its name
- * keeps its number (`parent` null). So an object that another client moved is recognized when a listing shows it elsewhere,
- * and open files go on. `sweep` removes such rows when they cannot be needed any more.
+ * Callers get rows as immutable snapshots, which a bounded memory cache keeps. Invariant: if an object loses its name, its row keeps its
+ * number, with `parent` null. So open files stay usable, and an object that another client moved is recognized when a listing shows it
+ * elsewhere. `sweep` removes such rows when nothing needs them any more.
  */
 import { SyncmountError } from '../base/errors.js';
 import { entriesPerTurn } from '../base/event-loop-turns.js';
@@ -23,7 +23,7 @@ import { sweepRows } from './sweeping.js';
 import { UnlistedFiles } from './unlisted-files.js';
 import { XattrTable } from './xattr-table.js';
 
-/** Snapshots kept in memory, about 1 KB each: 16 MB at the most. A walk needs those of the directories that are listed ahead of it. */
+/** Snapshots kept in memory, about 1 KB each: at most 16 MB. A walk needs those of the directories that are listed ahead of it. */
 const CACHED_INODES = 16_384;
 
 /** Rows are numbered from 1. */
@@ -32,21 +32,21 @@ export class InodeTable {
   readonly sql: Sql;
   /** Called after each change of a row, in the transaction that makes it. `before` is null for a new row. */
   onChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
-  /** Called after each change of a row, as `onChange`, for those who keep contents here. Null while nothing is pinned. */
+  /** Called like `onChange`, for pins. Null while nothing is pinned. */
   onContentChange: ((ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>) => void) | null = null;
-  /** Called when an inode got (`given`), lost (`left`) or moved a further name, in the transaction of that. */
+  /** Called in the transaction in which an inode gets (`given`), loses (`left`) or moves a further name. */
   onFurtherName: ((ino: Ino, left: Named | null, given: Named | null) => void) | null = null;
-  /** Tells what new rows of a listing begin with. Null: with what the listing says. */
+  /** Answers first attributes for new rows of a listing. Null: rows have only the listing's. */
   firstAttributes: ((parent: Ino, rows: readonly ListedRow[]) => FirstAttributes | null) | null = null;
-  /** Inodes that this mount has named or stored while their directory was being listed: no listing has told which names they have now. */
+  /** Inodes that this mount named or stored while their directory was being listed: no listing has shown their present names yet. */
   readonly unseenNames = new Set<Ino>();
-  /** Of rows and names, since the mount began. */
+  /** The number of changes of rows and names since the mount began. */
   changes = 0;
-  /** The changes that are being made come from a listing, not from this machine. */
+  /** True while changes come from a listing, and not from this machine. */
   isMerging = false;
   readonly xattrs: XattrTable;
   readonly pins: PinTable;
-  /** To be read; changes go through the methods here. It has also those that are out of sight (`isShown`). */
+  /** For reading only: changes go through the methods here. Includes names of inodes that are out of sight (`isShown`). */
   readonly further: FurtherNames;
   readonly #transaction: <T>(act: () => T) => T;
   readonly #cache = lruOf<Ino, Inode>(CACHED_INODES);
@@ -82,7 +82,7 @@ export class InodeTable {
     this.#insert = sql.prepare(insertInode);
     this.#updates = new RowUpdates(sql);
     this.further = new FurtherNames(sql);
-    // A first name hides a further one that is out of sight, so it comes later.
+    // First names come later in the result, because they hide further names that are out of sight.
     const names = sql
       .prepare(
         'SELECT name, ino FROM link WHERE parent = @in UNION ALL SELECT name, ino FROM inode WHERE parent = @in LIMIT @most',
@@ -114,18 +114,18 @@ export class InodeTable {
     return (this.#byName.get(parent, name) as Ino | undefined) ?? this.further.find(parent, name)?.ino;
   }
 
-  /** Does it lie in the tree? If not, another client has taken away its object, or a directory above it. */
+  /** True if the inode is in the tree. Else another client has removed its object, or a directory above it. */
   isShown(inode: Inode): boolean {
     for (const at of this.upwards(inode.ino)) if (this.isRoot(at)) return true;
     return false;
   }
 
-  /** Is there an entry of this name, or a further name of an inode that is out of sight for now? */
+  /** True if the name is in use, also by a further name of an inode that is out of sight. */
   isTaken(parent: Ino, name: string): boolean {
     return this.#inoNamed(parent, name) !== undefined;
   }
 
-  /** Gives an inode one more name. The place must be free. */
+  /** Gives an inode a further name. The place must be free. */
   addName(ino: Ino, parent: Ino, name: string): Inode {
     this.#clearPlace(ino, parent, name);
     this.further.add(parent, name, ino);
@@ -135,7 +135,7 @@ export class InodeTable {
     return inode;
   }
 
-  /** Takes a further name away. */
+  /** Removes a further name. */
   removeName(found: FurtherName): Inode {
     this.further.remove(found);
     this.#moved(found.ino, found, { parent: null, name: found.name });
@@ -143,7 +143,7 @@ export class InodeTable {
     return this.update(found.ino, { furtherNames: this.#required(found.ino).furtherNames - 1 });
   }
 
-  /** Moves a further name to a free place, where it stays the same name in a listing. */
+  /** Moves a further name to a free place. It keeps its position in listings. */
   moveName(found: FurtherName, parent: Ino, name: string): void {
     this.#clearPlace(found.ino, parent, name);
     this.further.move(found, { parent, name });
@@ -152,7 +152,7 @@ export class InodeTable {
     this.onContentChange?.(found.ino, null, this.#required(found.ino));
   }
 
-  /** An inode is about to get a name in a place. A further name that stands there must be out of sight: then it goes for good. */
+  /** Frees a place for a new name of an inode. Removes a further name that is there, which must be out of sight or the inode's own. */
   #clearPlace(ino: Ino, parent: Ino, name: string): void {
     const found = this.further.find(parent, name);
     if (found === undefined) return;
@@ -171,7 +171,7 @@ export class InodeTable {
     return ino === undefined ? undefined : this.get(ino);
   }
 
-  /** As `get`, for a scan of so many rows that they would push all others out of the memory cache. */
+  /** Like `get`, for scans of so many rows that they would evict all others from the memory cache. */
   peek(ino: Ino): Inode | undefined {
     return this.#cache.peek(ino) ?? this.#read(ino);
   }
@@ -186,18 +186,18 @@ export class InodeTable {
     return this.further.after(parent, '', Number.MAX_SAFE_INTEGER).some(({ ino }) => this.isShown(this.#required(ino)));
   }
 
-  /** The number of directories in a directory, as far as they are known. A query at the first call only. */
+  /** The number of known directories in a directory. Only the first call costs a query. */
   subdirectoriesOf(directory: Ino): number {
     return this.#subdirectories.of(directory);
   }
 
-  /** Has the directory more children than may be read at once? See `scanning`. */
+  /** True if the directory has more children than may be read at once. See `scanning`. */
   isLarge(parent: Ino): boolean {
     if (this.further.countIn(parent) > entriesPerTurn) return true;
     return this.#countUpTo.get(parent, entriesPerTurn + 1) === entriesPerTurn + 1;
   }
 
-  /** At most `limit` first names in a directory that come after `name` in the order of their bytes. */
+  /** At most `limit` first names in a directory that follow `name` in byte order. */
   namesAfter(parent: Ino, name: string, limit: number): (readonly [string, Ino])[] {
     return this.#namesAfter.all(parent, name, limit) as [string, Ino][];
   }
@@ -211,15 +211,15 @@ export class InodeTable {
     this.#watches.unwatch(directory, watch);
   }
 
-  /** Every inode with its first name in a directory that is not large, ordered by inode number. */
+  /** The inodes with their first name in a directory, which must not be large; ordered by inode number. */
   children(parent: Ino): Inode[] {
     const inos = this.#childInos.all(parent) as Ino[];
-    // As after a listing. Else one query for the rows is faster than one for each.
+    // The usual case after a listing. Else one query for all rows is faster than one for each.
     if (inos.every((ino) => this.#cache.has(ino))) return inos.map((ino) => this.#required(ino));
     return (this.#children.all(parent) as InodeRow[]).map((row) => this.#cache.get(row[0]) ?? inodeOf(row));
   }
 
-  /** The inode and the directories above it, innermost first. Ends also where a damaged table has a cycle. */
+  /** The inode and the directories above it, innermost first. Ends even if a damaged table has a cycle. */
   *upwards(ino: Ino): Generator<Inode> {
     const seen = new Set<Ino>();
     for (let at = this.get(ino); at !== undefined && !seen.has(at.ino); at = this.get(at.parent ?? NO_INODE)) {
@@ -228,21 +228,21 @@ export class InodeTable {
     }
   }
 
-  /** Is `ino` the directory itself, or anywhere below it? */
+  /** True if `ino` is the directory itself, or anywhere below it. */
   isWithin(ino: Ino, directory: Ino): boolean {
     for (const at of this.upwards(ino)) if (at.ino === directory) return true;
     return false;
   }
 
-  /** Is it the account's root? The root has no name, and lies in no folder at the provider either. */
+  /** True for the account's root: it has no name, and is in no folder at the provider. */
   isRoot({ parent, remote }: Inode): boolean {
     return parent === null && remote !== null && remote.parentId === null;
   }
 
   /**
-   * Call before `directory` is moved into `parent` where the table has `parent` below `directory`. Another client swapped the
-   * two, so a directory on the way from `directory` down to `parent` lies elsewhere now. The child of `directory` on that way
-   * loses its name until a listing shows it again. Answers that child as it was; undefined where there was no cycle.
+   * Call before `directory` is moved into `parent` if the table has `parent` below `directory`. Another client has swapped the two, so
+   * a directory on the way from `directory` down to `parent` is elsewhere now. The child of `directory` on that way loses its name until
+   * a listing shows it again. Answers that child as it was; undefined if there was no cycle.
    */
   breakCycle(directory: Ino, parent: Ino): Inode | undefined {
     for (const at of this.upwards(parent)) {
@@ -253,23 +253,23 @@ export class InodeTable {
     return undefined;
   }
 
-  /** Every directory whose listing is known. */
+  /** All directories with a listing. */
   listedDirectories(): Ino[] {
     return this.sql.prepare('SELECT ino FROM inode WHERE kind = 1 AND listed_at IS NOT NULL').pluck().all() as Ino[];
   }
 
-  /** Every directory with a file in it, or further below, whose content is not stored yet (by the journal). */
+  /** All directories above a file with content that is not stored yet, by the journal. */
   directoriesOfUnstored(): Set<Ino> {
     const files = this.sql.prepare('SELECT ino FROM upload').pluck().all() as Ino[];
     return this.#withAncestors(new Set(files.flatMap((ino) => this.get(ino)?.parent ?? [])));
   }
 
-  /** The number of objects that have a name, or a little more. To count a million takes longer than `df` may. */
+  /** An upper bound of the number of objects: the highest inode number. Counting a million takes longer than `df` may. */
   countAtMost(): number {
     return this.latestIno();
   }
 
-  /** What is inserted from now on has a higher number. */
+  /** The highest inode number. Later inserts get higher numbers. */
   latestIno(): Ino {
     return (this.#highest.get() as number | null) ?? NO_INODE;
   }
@@ -282,7 +282,7 @@ export class InodeTable {
   }
 
   /**
-   * Inserts new objects of a listing. Answers those that were not inserted because their object is known, wherever it lies. No entry of
+   * Inserts new objects of a listing. Answers those that were not inserted because the table knows them, in any directory. No entry of
    * the directory may have one of the names.
    */
   insertListed(parent: Ino, rows: readonly ListedRow[]): ListedRow[] {
@@ -307,7 +307,7 @@ export class InodeTable {
     return made;
   }
 
-  /** Changes fields of a row and answers the new snapshot. The row must exist. Throws `circle` where it would lie in itself. */
+  /** Changes fields of a row and answers the new snapshot. The row must exist. Throws `circle` if it would be in itself. */
   update(ino: Ino, change: Partial<Omit<Inode, 'ino'>>): Inode {
     const { parent } = change;
     if (typeof parent === 'number' && parent !== this.#required(ino).parent)
@@ -323,7 +323,7 @@ export class InodeTable {
     return after;
   }
 
-  /** The inode's first name is about to change. Where it has that name already, as a further one, it has one less. */
+  /** Frees the place of an inode's new first name. If that was a further name of the inode, it is one no longer. */
   #toPlace(ino: Ino, change: Partial<Pick<Inode, 'parent' | 'name'>>): void {
     const before = this.#required(ino);
     const { parent = before.parent, name = before.name } = change;
@@ -334,7 +334,7 @@ export class InodeTable {
     return this.update(ino, { overlay: { ...this.#required(ino).overlay, ...change } });
   }
 
-  /** Runs `act` as one transaction. On an error the changes are rolled back and the memory caches dropped. */
+  /** Runs `act` as one transaction. An error rolls the changes back and drops the memory caches. */
   transaction<T>(act: () => T): T {
     try {
       return this.#transaction(act);
@@ -348,8 +348,8 @@ export class InodeTable {
   }
 
   /**
-   * Removes rows without a name and all rows below them, and files that are not at the provider: the process died while it
-   * made them. It spares the rows in `keep` and the directories above them. For the start of a mount, when no file is open.
+   * Removes rows without a name and all rows below them, and files that the service does not have: the process died while it made them. It
+   * spares the rows in `keep` and the directories above them. For the start of a mount, when no file is open.
    */
   sweep(keep: ReadonlySet<Ino>): void {
     const needed = this.#withAncestors(keep);
@@ -370,7 +370,7 @@ export class InodeTable {
     this.#subdirectories.moved(after.kind, before?.parent ?? null, after.parent);
   }
 
-  /** An entry came, went, moved or changed. */
+  /** Tells the caches and watches that a name was added, removed, moved or changed. */
   #moved(ino: Ino, before: Named | null, after: Named): void {
     this.changes++;
     this.#names.moved(ino, before, after);
@@ -379,7 +379,7 @@ export class InodeTable {
     if (after.parent !== null) this.#watches.changed(after.parent, ino, after.name);
   }
 
-  /** Throws `circle` where a server would have the root in a directory, or a directory in itself. */
+  /** Throws `circle` if a server puts the root into a directory, or a directory into itself. */
   #requireTree(inode: Inode, parent: Ino): void {
     const isCircle = inode.kind === 'directory' && this.isWithin(parent, inode.ino);
     if (isCircle || this.isRoot(inode))

@@ -4,14 +4,14 @@ import type { RemoteEntry, RemoteFile, RemoteFolder } from '../providers/provide
 /** An inode number: the row id of a remote object, the same across remounts. Always a safe integer ≥ 1. */
 export type Ino = number;
 
-/** Attributes that are stored on this machine only, because no provider stores them. Null: not set, the default holds. */
+/** Attributes that no service stores: they are kept here, and in the account's metadata. Null: not set, the default counts. */
 export interface Overlay {
   /** Permission bits (07777). */
   readonly mode: number | null;
   readonly uid: number | null;
   readonly gid: number | null;
   readonly atime: Timespec | null;
-  /** Describes one content: it is dropped when another client changes the content. */
+  /** Belongs to one content: dropped when another client changes the content. */
   readonly mtime: Timespec | null;
   readonly ctime: Timespec | null;
 }
@@ -19,14 +19,14 @@ export interface Overlay {
 export const emptyOverlay: Overlay = { mode: null, uid: null, gid: null, atime: null, mtime: null, ctime: null };
 
 /**
- * A file or directory, which the service holds; or one of the kinds that no service knows: symbolic links, FIFOs, sockets and
- * devices. Those are rows of this table alone (see `isSpecial`).
+ * A file or directory, which the service holds; or a kind that no service knows: symbolic links, FIFOs, sockets and devices. These have
+ * a row but no object (see `isSpecial`).
  */
 export type InodeKind = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character-device' | 'block-device';
 
 export type SpecialKind = Exclude<InodeKind, 'file' | 'directory'>;
 
-/** Is it an entry that never has an object at the service, nor a content to store? */
+/** True for kinds that never have an object at the service, nor a content to store. */
 export function isSpecial({ kind }: { readonly kind: InodeKind }): boolean {
   return kind !== 'file' && kind !== 'directory';
 }
@@ -38,31 +38,31 @@ export interface Inode {
   readonly parent: Ino | null;
   /** The name shown here; `remote.name` is the provider's. Further names are in `FurtherNames`. */
   readonly name: string;
-  /** How many further names it has. */
+  /** The number of further names. */
   readonly furtherNames: number;
   readonly kind: InodeKind;
-  /** The object as the provider last described it; null: it is not stored there. */
+  /** The object as the provider last described it; null: the service has none. */
   readonly remote: RemoteEntry | null;
-  /** A directory: when its listing was last confirmed, ms since the epoch; null when never; see also `mergedOnly`. */
+  /** The time when a directory's listing was last confirmed, ms since the epoch; null: never. See also `mergedOnly`. */
   readonly listedAt: number | null;
-  /** When this object alone was last confirmed (own upload, stat), ms; the parent's listing may be younger. */
+  /** The time when this object alone was last confirmed (own upload, stat), ms. The parent's listing may be younger. */
   readonly confirmedAt: number | null;
-  /** Bytes of the local content that is newer than the remote one; null when there is none. */
+  /** The size of a local content that is newer than the remote one, bytes; null: there is none. */
   readonly localSize: number | null;
   readonly overlay: Overlay;
-  /** What a symbolic link points to: the bytes as they were given, in any encoding. Null for everything else. */
+  /** The target of a symbolic link: the bytes as a program gave them, in any encoding. Null for other kinds. */
   readonly target: Uint8Array | null;
-  /** A device's number, as Linux encodes it for FUSE (`new_encode_dev`). 0 for everything else. */
+  /** The number of a device, as Linux encodes it for FUSE (`new_encode_dev`). 0 for other kinds. */
   readonly rdev: number;
 }
 
 /**
- * `listedAt` of a directory whose first listing is merged, while what the account's metadata says of it is not applied yet. Its names
- * are known, and no program may see them: modes would be wrong, and links missing. It outlives a crash in between.
+ * `listedAt` of a directory after the merge of its first listing, until the account's metadata is applied. The names are known, but no
+ * program may see them yet: modes would be wrong, and links missing. The value survives a crash in between.
  */
 export const mergedOnly = 0;
 
-/** What a new row has unless something else is said. */
+/** The default fields of a new row. */
 export const newInode = {
   remote: null,
   listedAt: null,
@@ -74,7 +74,7 @@ export const newInode = {
   furtherNames: 0,
 } satisfies Partial<Inode>;
 
-/** A listed object. `overlay`: what the account's metadata says of it. */
+/** The inode of a listed object. `overlay`: its attributes in the account's metadata. */
 export function listedInode(
   ino: Ino,
   parent: Ino,
@@ -82,7 +82,7 @@ export function listedInode(
   remote: RemoteEntry,
   overlay: Overlay = emptyOverlay,
 ): Inode {
-  // A literal: a listing makes many, and to spread `newInode` costs ten times as much.
+  // A literal, because a listing makes many: spreading `newInode` costs ten times as much.
   return {
     ino,
     parent,
@@ -99,23 +99,23 @@ export function listedInode(
   };
 }
 
-/** Is this its first name, which the provider knows, and none of its further ones? */
+/** True if this is the inode's first name (which the provider knows), and not a further one. */
 export function isFirstName(inode: Pick<Inode, 'parent' | 'name'>, parent: Ino, name: string): boolean {
   return inode.parent === parent && inode.name === name;
 }
 
-/** Has a program made or changed it? A listing alone gives a row no times of its own. */
+/** True if a program has made or changed the inode: a listing gives a row no times of its own. */
 export function hasOwnTimes({ overlay }: Pick<Inode, 'overlay'>): boolean {
   return overlay.mtime !== null;
 }
 
-/** Bytes that a reader on the mount sees. */
+/** The size that programs see, bytes. */
 export function sizeOf(inode: Inode): number {
   if (inode.target !== null) return inode.target.length;
   return inode.localSize ?? (inode.remote?.kind === 'file' ? inode.remote.size : 0);
 }
 
-/** The remote side of a file, or null where there is none yet. */
+/** The file at the service; null if there is none. */
 export function remoteFileOf(inode: Inode): RemoteFile | null {
   return inode.remote?.kind === 'file' ? inode.remote : null;
 }

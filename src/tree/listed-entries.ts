@@ -9,8 +9,8 @@ import { keyOf } from './listing.js';
  * The entries of a listing by key, without those that no tree can hold (the directory in itself, or the root in it). A duplicate counts
  * once.
  *
- * It has no objects with a temporary name. One that is known by another name keeps that, as long as no other object has it: a crash may
- * have ended its replacement half way, and the next mount finishes or undoes it.
+ * Objects with a temporary name are left out, with one exception: if the table knows the object by another name, and no other object has
+ * that name, the object keeps it. A crash may have interrupted its replacement, which the next mount finishes or undoes.
  */
 export function* listedEntries(
   table: InodeTable,
@@ -37,7 +37,7 @@ export function* listedEntries(
     // A later duplicate has another name.
     if (present.get(keyOf(entry)) !== entry) continue;
     const known = table.byRemote(entry.kind, entry.id)?.remote;
-    // An object on its way out of another folder is not shown in this one.
+    // An object that is being moved out of another folder is not shown in this one.
     const isHere = known != null && known.parentId === entry.parentId && !names.has(known.name);
     if (isHere) present.set(keyOf(entry), { ...entry, name: known.name });
     else present.delete(keyOf(entry));

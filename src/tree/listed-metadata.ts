@@ -1,19 +1,19 @@
-/** What a listing needs of the account's metadata: `Directories` asks, and knows nothing of where it is stored. */
+/** The account's metadata as `Directories` uses it: it does not know where metadata is stored. */
 import type { RemoteEntry, RemoteFolder } from '../providers/provider.js';
 import type { Ino } from './inode.js';
 
-/** What the kernel must forget. */
+/** The changes by metadata that the kernel's caches must forget. */
 export interface AppliedMetadata {
   readonly names: readonly string[];
   readonly attributes: readonly Ino[];
 }
 
-/** What the account holds about a folder besides its objects. */
+/** The metadata of folders. */
 export interface ListedMetadata {
-  /** A listing without what no mount shows. */
+  /** Removes the objects that no mount shows from a listing. */
   visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[];
-  /** The listing of a directory was merged: changes its rows by what is known of them. No program sees them before. */
+  /** Applies metadata to a directory's rows, after its listing was merged and before a program sees them. */
   apply?(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedMetadata>;
-  /** In how many ms what could not be read about the folder may be had; null where nothing is missing. */
+  /** The time in ms until the folder's missing metadata may be read; null if none is missing. */
   retryIn?(folder: RemoteFolder): number | null;
 }

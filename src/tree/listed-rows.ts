@@ -3,26 +3,26 @@ import type { RemoteEntry } from '../providers/provider.js';
 import { emptyOverlay, type Ino, type Overlay } from './inode.js';
 import { addListedParameters, insertListed, type RowParameters } from './rows.js';
 
-/** A listed object, and the name that its new row gets. */
+/** A listed object, and the local name of its new row. */
 export interface ListedRow {
   readonly name: string;
   readonly entry: RemoteEntry;
 }
 
-/** What new rows begin with, beyond what the listing says of their objects. */
+/** The attributes of new rows that the listing does not have. */
 export interface FirstAttributes {
-  /** In the order of the rows; null: the defaults. */
+  /** In the order of the rows. Null: the defaults. */
   readonly overlays: readonly (Overlay | null)[];
-  /** Called in the same transaction with the number of each row; undefined: the object is known, and no row was inserted. */
+  /** Called in the same transaction with the number of each row. Undefined: the object is known, so no row was inserted. */
   inserted(inos: readonly (Ino | undefined)[]): void;
 }
 
-/** Rows of one statement, by size. More than 64 gain nothing; what is left over goes one size down. */
+/** The numbers of rows in one statement. More than 64 gain nothing; the remainder takes the next smaller size. */
 const sizes = [64, 8, 1];
 
 /**
- * Inserts the new objects of a listing, many rows in one statement. To ask for each object first whether it is known would take as long
- * as the insertion; the indexes tell that anyway.
+ * Inserts the new objects of a listing, many rows in one statement. The unique index rejects objects that are known. A query for each
+ * object before that would take as long as the insertion.
  */
 export class ListedRows {
   readonly #statements: readonly (readonly [size: number, statement: Statement])[];
@@ -36,8 +36,8 @@ export class ListedRows {
   }
 
   /**
-   * Answers the number of each new row, in the order of `rows`. Undefined where the object is known, wherever it lies: that row is not
-   * inserted. No row of the directory may have one of the names.
+   * Answers the number of each new row, in the order of `rows`. Undefined: the object is known, in any folder, so its row was not inserted.
+   * No row of the directory may have one of the names.
    */
   insert(parent: Ino, rows: readonly ListedRow[], overlays: readonly (Overlay | null)[]): (Ino | undefined)[] {
     const inos: (Ino | undefined)[] = [];
@@ -48,7 +48,7 @@ export class ListedRows {
         for (const [at, { name, entry }] of part.entries())
           addListedParameters(parameters, parent, name, entry, overlays[inos.length + at] ?? emptyOverlay);
         const { changes, lastInsertRowid } = statement.run(parameters);
-        // The numbers of one statement follow each other, as long as it left none out.
+        // The numbers of one statement are consecutive if it left no row out.
         const last = Number(lastInsertRowid);
         for (const [at, row] of part.entries())
           inos.push(changes === size ? last - size + 1 + at : this.#inserted(parent, row));

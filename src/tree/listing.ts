@@ -1,32 +1,32 @@
 /**
- * The parts of a merge that need no table: the changes that a listing makes to a row, the changes that this mount made while
- * the listing was under way, and the report of a merge.
+ * The parts of a merge that need no table: the changes that a listing makes to a row, the changes that this mount makes while
+ * the listing is in flight, and the report of a merge.
  */
 import type { RemoteEntry, RemoteFile } from '../providers/provider.js';
 import { isSameRevision } from '../providers/revision.js';
 import type { Ino, Inode } from './inode.js';
 
-/** The changes that a merge made, for caches that must forget the old state. */
+/** The changes that a merge made: caches must forget the old state. */
 export interface ListingChanges {
-  /** Names that came, went or now mean another object. */
+  /** Names that were added or removed, or mean another object now. */
   readonly names: ReadonlySet<string>;
   /** Inodes whose attributes changed. */
   readonly attributes: readonly Ino[];
   /** Files whose content changed. */
   readonly contents: readonly Ino[];
-  /** Names that other directories lost to this one. */
+  /** Names that other directories lost, because their objects are here now. */
   readonly elsewhere: readonly { readonly parent: Ino; readonly name: string }[];
-  /** Directories whose listings contradict this one. */
+  /** Directories with listings that contradict this one. */
   readonly doubtful: readonly Ino[];
   /** Directories that are missing from the listing and stay here, because they hold content that is not stored yet. */
   readonly lost: readonly Ino[];
-  /** `InodeTable.changes` at its end. */
+  /** `InodeTable.changes` at the end of the merge. */
   readonly at: number;
 }
 
 /**
- * Numbers the moments at which this mount changed an object. A change that it made while a listing was under way wins over
- * the listing, because the server may have made the answer before the change.
+ * Numbers the moments at which this mount changes an object. A change while a listing is in flight wins over the listing, because
+ * the server may have made its answer before the change.
  */
 export class LocalChanges {
   #moment = 0;
@@ -49,7 +49,7 @@ export class LocalChanges {
     return this.#moment;
   }
 
-  /** This mount has just created, changed, moved or removed the object. */
+  /** Notes that this mount has just created, changed, moved or removed the object. */
   note(kind: RemoteEntry['kind'], id: string): void {
     this.#moment++;
     if (this.#listings > 0) this.#changed.set(`${kind}:${id}`, this.#moment);
@@ -61,18 +61,18 @@ export class LocalChanges {
   }
 }
 
-/** The changes that make a row describe `entry`; null where it does already. */
+/** The changes that make a row describe `entry`; null if it does already. */
 export function rowChanges(known: Inode, entry: RemoteEntry): { fields: Partial<Inode>; content: boolean } | null {
   const old = known.remote;
   if (old !== null && sameEntry(old, entry)) return null;
   if (entry.kind === 'folder' || old?.kind !== 'file') return { fields: { remote: entry }, content: false };
   if (!contentChanged(old, entry)) return { fields: { remote: entry }, content: false };
-  // The times that were set here described the old content.
+  // The times that were set here belong to the old content.
   const overlay = { ...known.overlay, mtime: null, atime: null, ctime: null };
   return { fields: { remote: entry, ...(known.localSize === null ? { overlay } : {}) }, content: true };
 }
 
-/** Have the bytes changed? A rename at the provider may change `modified` alone. */
+/** True if the content has changed. A rename at the provider may change only `modified`. */
 export function contentChanged(old: RemoteFile, now: RemoteFile): boolean {
   return !isSameRevision(old, now);
 }

@@ -1,9 +1,9 @@
 /**
  * Maps remote names to local ones, the names shown in a directory.
  *
- * A name that a directory can hold is shown as it is. An impossible one ('/', NUL, '.', '..', too long) is escaped. Where two
- * objects would get the same name, all but one are marked with ` (~ID)`. Invariant: an object keeps its local name as long as
- * it keeps its remote name, so that scripts and backups find it again.
+ * A name that a directory can hold is shown as it is. An impossible name ('/', NUL, '.', '..', too long) is escaped. If two objects would
+ * get the same name, all but one are marked with ` (~ID)`. Invariant: an object keeps its local name while it keeps its remote name,
+ * so that scripts and backups find it again.
  */
 
 import { createHash } from 'node:crypto';
@@ -18,7 +18,7 @@ export interface NamedObject {
   readonly name: string;
 }
 
-/** The present local name of an object, and the remote name that it was made from. */
+/** The present local name of an object, and the remote name from which it was made. */
 export interface GivenName {
   readonly local: string;
   readonly remote: string;
@@ -31,7 +31,7 @@ export interface TakenNames {
 
 /**
  * A unique local name for every object of one directory.
- * `given` are the present names by id; `taken` are names of objects that only this mount knows.
+ * `given`: the present names by id. `taken`: names of objects that only this mount knows.
  */
 export function assignLocalNames(
   objects: readonly NamedObject[],
@@ -63,8 +63,8 @@ export function* assigningLocalNames(
     if (before !== undefined && before.remote === object.name && isFree(before.local)) take(object, before.local);
     else (isLocalName(object.name) ? presentables : others).push(object);
   }
-  // Objects with a presentable name choose first. Of several that choose one name, the one with the lowest id gets it, and the
-  // others choose again. So the result does not depend on the order of the objects, and no sort is needed.
+  // Objects with a presentable name choose first. If several choose the same name, the one with the lowest id gets it, and the others
+  // choose again. So the result does not depend on the order of the objects, and no sort is needed.
   for (const group of [presentables, others]) {
     let left: NamedObject[] = group;
     for (let round = 0; left.length > 0; round++) {
@@ -90,21 +90,21 @@ export function* assigningLocalNames(
   return names;
 }
 
-/** The name that an object tries in a round: its own, as far as a directory can hold it (round 0), then marked ones. */
+/** The name that an object tries in a round: in round 0 its own, escaped if necessary; then marked ones. */
 export function candidate({ id, name }: NamedObject, round: number): string {
   const plain = presentable(name);
   return round === 0 ? plain : marked(plain, round === 1 ? id : `${id}.${round - 1}`);
 }
 
-/** So many marked names are looked at: one beyond is for an object whose marks others have for names. */
+/** The number of rounds that are checked. Later rounds happen only if the marked names of an object are names of others. */
 const ROUNDS = 4;
 
-/** Is it a local name that `assignLocalNames` makes of the object's own? */
+/** True if `assignLocalNames` may make this name from the object's own. */
 export function isLocalNameOf(object: NamedObject, name: string): boolean {
   return Array.from({ length: ROUNDS }, (_, round) => candidate(object, round)).includes(name);
 }
 
-/** Can a directory hold this very name? */
+/** True if a directory can hold this name unchanged. */
 export function isLocalName(name: string): boolean {
   return (
     name !== '' &&
@@ -118,7 +118,7 @@ export function isLocalName(name: string): boolean {
   );
 }
 
-/** The closest name that a directory can hold; forbidden characters as %XX. */
+/** The name with forbidden characters as %XX, cut to what a directory can hold. */
 function presentable(name: string): string {
   if (isLocalName(name)) return name;
   if (name === '') return '%';
@@ -127,7 +127,7 @@ function presentable(name: string): string {
   return nameBytes(escaped) <= MAX_NAME_BYTES ? escaped : withMark(escaped, '~');
 }
 
-/** A longer id is replaced by its hash in a mark: a name holds 255 bytes. */
+/** In a mark, a hash replaces an id that is longer than this: a name has at most 255 bytes. */
 const LONGEST_MARK = 64;
 
 function marked(name: string, id: string): string {
@@ -135,17 +135,17 @@ function marked(name: string, id: string): string {
   return withMark(name, ` (~${short.replaceAll('/', '_')})`);
 }
 
-/** `name` with `mark` before its extension, cut to the longest that fits a directory and `maxLength` UTF-16 units. */
+/** `name` with `mark` before its extension, cut to what fits a directory and `maxLength` UTF-16 units. */
 export function withMark(name: string, mark: string, maxLength = MAX_NAME_BYTES): string {
   const dot = name.lastIndexOf('.');
-  // An extension longer than 16 bytes is no extension but part of a name with a dot in it.
+  // More than 16 bytes after the last dot are not an extension, but part of the name.
   const extension = dot > 0 && nameBytes(name.slice(dot)) <= 16 ? name.slice(dot) : '';
   const stem = extension === '' ? name : name.slice(0, dot);
   const rest = mark + extension;
   return cut(stem, MAX_NAME_BYTES - nameBytes(rest), maxLength - rest.length) + rest;
 }
 
-/** The longest start of `text` of at most `bytes` bytes and `units` UTF-16 units that ends between two characters. */
+/** The longest prefix of `text` with at most `bytes` bytes and `units` UTF-16 units that ends between two characters. */
 function cut(text: string, bytes: number, units: number): string {
   let length = 0;
   let kept = '';

@@ -1,6 +1,6 @@
 import type { InodeTable } from './inode-table.js';
 
-/** Runs a piece of a merge as one transaction. Its changes are the service's, not this machine's: `InodeTable.isMerging` says so. */
+/** Runs a piece of a merge as one transaction. `InodeTable.isMerging` marks its changes as the service's, not this machine's. */
 export function asPieceOfMerge<T>(table: InodeTable, piece: () => T): T {
   table.isMerging = true;
   try {

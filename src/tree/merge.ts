@@ -1,14 +1,14 @@
 /**
- * Merges the provider's listing of a directory into its rows, in pieces. Each piece is a transaction, and other requests have
- * a turn between two pieces. Each entry is counted up to ten times, so a listing of fifty entries is one piece.
+ * Merges the provider's listing of a directory into its rows, in pieces. Each piece is a transaction, and other requests have a turn
+ * between two pieces. The merge counts each entry up to ten times, so a listing of fifty entries is one piece.
  *
- * Invariant: between pieces, and after a crash there, each object is as the old listing had it or as the new one has it.
+ * Invariant: between pieces, and after a crash there, each object is as in the old listing or as in the new one.
  *
- * - A name that is in both listings exists all the time: an object gets its new name in the piece in which the present holder
+ * - A name that is in both listings exists all the time. An object gets its new name in the same piece in which the present holder
  *   loses it, and so on along the whole chain of names that pass from object to object.
- * - A change that this mount makes meanwhile wins: each piece reads the rows as they are by then (`DirectoryWatch`), and skips
- *   objects that this mount has changed (`LocalChanges`).
- * - The directory counts as listed only with the last piece.
+ * - A change that this mount makes meanwhile wins: each piece reads the present rows (`DirectoryWatch`), and skips objects that this
+ *   mount has changed (`LocalChanges`).
+ * - The directory counts as listed only after the last piece.
  */
 import { inTurns, Pieces } from '../base/event-loop-turns.js';
 import { mayBecome } from '../providers/names.js';
@@ -25,9 +25,9 @@ import { furtherNamesIn, scanning } from './scan.js';
 import { isUnusual, listedName } from './silent-renames.js';
 
 /**
- * Merges a complete listing into the table; `listedAt` is written to the directory's row with the last piece. Whatever the listing says, it keeps files with content
- * that is not stored yet, and directories with such a file below them. With `impliesFolders` it keeps every directory: such a
- * provider has folders only through the files in them, so an empty one exists only here.
+ * Merges a complete listing into the table. The last piece writes `listedAt` to the directory's row. The merge keeps files with content
+ * that is not stored yet, and directories above such files, although the listing lacks them. With `impliesFolders` it keeps every
+ * directory: such a provider has folders only through the files in them, so an empty one exists only here.
  */
 export async function mergeListing(
   table: InodeTable,
@@ -44,7 +44,7 @@ export async function mergeListing(
   });
 }
 
-/** `mergeListing` for a caller that runs the pieces itself; each must be a transaction. */
+/** `mergeListing` for a caller that runs the pieces itself, each as a transaction. */
 export function* merging(
   table: InodeTable,
   parent: Ino,
@@ -78,22 +78,23 @@ class Merge {
 
   /** The listed entries, by key. */
   #present: ReadonlyMap<string, RemoteEntry> = new Map();
-  /** The rows before the merge, by key, and their names. `#current` answers a row as it is by now. */
+  /** The rows before the merge, by key, and their names. `#current` answers the present state of such a row. */
   readonly #before = new Map<string, Inode>();
   readonly #namesBefore = new Set<string>();
   /** Changes since the rows were read. */
   #watch: DirectoryWatch | null = null;
-  /** Names of files that wait to be stored. */
+  /** Names of files that the service does not have yet. */
   readonly #pending: string[] = [];
-  /** The planned local names of the listed entries, by key; and for each name in use, the entry that gets it. */
+  /** The planned local names of the listed entries, by key. */
   #plan: ReadonlyMap<string, string> = new Map();
+  /** The entry that gets each name that was in use before. */
   readonly #nextHolders = new Map<string, RemoteEntry>();
   readonly #done = new Set<string>();
-  /** Objects that get a new row: they wait until the piece ends, or another entry is merged. */
+  /** Objects that get a new row. They are inserted together, when the piece ends or another entry is merged. */
   readonly #arriving: ListedRow[] = [];
-  /** Names that this step is about to give. */
+  /** Names that the present step is going to give. */
   readonly #placing = new Set<string>();
-  /** Directories with content below them that is not stored yet; read anew in each piece that needs them. */
+  /** Directories above content that is not stored yet. Read again in each piece that needs them. */
   #withUnstored: ReadonlySet<Ino> | null = null;
 
   constructor(table: InodeTable, parent: Ino, order: RequestTime, impliesFolders: boolean, pieces: Pieces) {
@@ -155,11 +156,11 @@ class Merge {
   #changedHere = ({ kind, id }: Pick<RemoteEntry, 'kind' | 'id'>): boolean =>
     this.#requested.changes.changedSince(kind, id, this.#requested.since);
 
-  /** The row as it is by now. */
+  /** The present state of a row. */
   #current = (child: Inode): Inode =>
     this.#watch?.inos.has(child.ino) === true ? (this.#table.peek(child.ino) ?? child) : child;
 
-  /** The row was in the old listing of this directory and is not in the new one. */
+  /** True if the row was in the old listing of this directory and is not in the new one. */
   #isGone({ parent, remote }: Inode): boolean {
     return (
       parent === this.#parent && remote !== null && !this.#present.has(keyOf(remote)) && !this.#changedHere(remote)
@@ -169,11 +170,11 @@ class Merge {
   #isEmptyHere = ({ remote }: Inode): boolean =>
     this.#impliesFolders && remote?.kind === 'folder' && !this.#present.has(keyOf(remote));
 
-  /** Retains a row that is gone at the provider where it holds content that is not stored yet. True where it does. */
+  /** Retains a row whose object is gone, if it or a row below has content that is not stored yet. True if it does. */
   #retain(child: Inode): boolean {
     if (!this.#isGone(child)) return false;
     if (child.localSize !== null) {
-      // Removed elsewhere while we hold newer content: it is ours now, and will be stored as a new file.
+      // Another client has removed it, and this machine has newer content: that will be stored as a new file.
       if (child.remote !== null) this.#table.unlisted.note(child.remote.id, child);
       this.#table.update(child.ino, { remote: null });
       return true;
@@ -185,17 +186,17 @@ class Merge {
     return true;
   }
 
-  /** Takes the name of a row that is gone at the provider. False where the row is retained. */
+  /** Removes the name of a row whose object is gone. False if the row is retained. */
   #detach(child: Inode): boolean {
     if (this.#retain(child)) return false;
     this.#names.add(child.name);
-    // Its further names are out of sight with it.
+    // Its further names disappear with it.
     if (child.furtherNames > 0) this.#elsewhere.push(...this.#table.further.of(child.ino));
     this.#table.update(child.ino, { parent: null });
     return true;
   }
 
-  /** A folder of the name of a retained directory was created at the provider since: the directory becomes that folder. */
+  /** Binds a retained directory to a folder of its name that was created at the provider since. */
   #adoptRecreated(entry: RemoteEntry): void {
     if (entry.kind !== 'folder') return;
     const waiting = this.#table.child(this.#parent, entry.name);
@@ -203,7 +204,7 @@ class Merge {
     if (this.#table.byRemote('folder', entry.id) === undefined) this.#table.update(waiting.ino, { remote: entry });
   }
 
-  /** Plans the name of each object. Names of objects that the provider does not know yet, or that we changed since, are taken. */
+  /** Plans the local name of each object. Names of objects that only this mount knows, or that it changed since the request, are taken. */
   *#makePlan(before: readonly Inode[]): Generator<void, void> {
     const taken = new Set<string>();
     const given = new Map<string, GivenName>();
@@ -236,7 +237,7 @@ class Merge {
       if (!this.#changedHere(entry) && !this.#isPending(entry)) listed.push({ id: key, name: entry.name });
     }
     this.#plan = yield* assigningLocalNames(listed, given, taken, this.#pieces);
-    // It may have yielded.
+    // The step above may have yielded.
     this.#withUnstored = null;
     for (const [key, name] of this.#plan) {
       yield* this.#next();
@@ -246,8 +247,8 @@ class Merge {
   }
 
   /**
-   * Has the object got a further name of its inode as its own? Then the first name went, and the process died before it knew that the
-   * object has the next one; or another client has moved it just there.
+   * True if the object has a further name of its inode at the service. Either the first name was removed and the process died before it
+   * noted that the object got the next name, or another client has moved the object to just that name.
    */
   #isOwnFurtherName(entry: RemoteEntry): boolean {
     const link = entry.kind === 'file' ? this.#table.further.find(this.#parent, entry.name) : undefined;
@@ -255,8 +256,8 @@ class Merge {
   }
 
   /**
-   * Does a local file wait to be stored under this name, or one that the service may keep so? Then the listed object is either that very upload, whose answer is
-   * still under way, or another client's file, which the upload will meet as a conflict.
+   * True if a local file under this name, or under one that the service may change to it, is not stored yet. Then the listed object is
+   * either its upload, with an answer still in flight, or another client's file, which the upload will find as a conflict.
    */
   #isPending(entry: RemoteEntry): boolean {
     if (entry.kind !== 'file' || !(this.#pending.length > 0 || this.#watch?.names.has(entry.name) === true))
@@ -269,18 +270,18 @@ class Merge {
     return this.#table.byRemote('file', entry.id)?.parent !== this.#parent;
   }
 
-  /** The row of a listed object: here, elsewhere, or none yet. */
+  /** The row of a listed object, in any directory; undefined if it has none yet. */
   #known(entry: RemoteEntry): Inode | undefined {
     const here = this.#before.get(keyOf(entry));
     const current = here === undefined ? undefined : this.#current(here);
-    // A query costs a third of an entry's merge: rows that were here before need none.
+    // Rows that were here before need no query, which would cost a third of an entry's merge.
     const isThat = current?.remote != null && keyOf(current.remote) === keyOf(entry);
     if (isThat) return current;
     const row = this.#table.byRemote(entry.kind, entry.id);
     return row === undefined && entry.kind === 'file' ? this.#table.unlisted.take(entry.id) : row;
   }
 
-  /** Is the object as good as certainly new here, and its name free? Then it is inserted together with others like it. */
+  /** True if the object is very probably new here, and its name free. Then it will be inserted together with others. */
   #arrives(key: string, entry: RemoteEntry): boolean {
     const name = this.#plan.get(key);
     if (name === undefined || this.#done.has(key) || this.#before.has(key)) return false;
@@ -299,7 +300,7 @@ class Merge {
       this.#done.add(keyOf(row.entry));
       this.#names.add(row.name);
     }
-    // Objects that lay elsewhere until now.
+    // Objects that were in other directories until now.
     for (const { entry } of known) this.#mergeChain(entry);
   }
 
@@ -308,7 +309,7 @@ class Merge {
     this.#insertArriving();
     const table = this.#table;
     const parent = this.#parent;
-    // Names move in two steps, so that two rows never hold one name.
+    // Names move in two steps, so that two rows never have the same name.
     const moves: { readonly inode: Inode; readonly local: string }[] = [];
     const chain = [first];
     for (const entry of chain) {
@@ -345,7 +346,7 @@ class Merge {
     if (moves.length > 0) this.#placing.clear();
   }
 
-  /** Takes the present name of an object that gets another. */
+  /** Removes the present name of an object that gets another one. */
   #takeName(known: Inode, chain: RemoteEntry[]): void {
     const table = this.#table;
     const parent = this.#parent;
@@ -362,14 +363,14 @@ class Merge {
     if (known.parent !== null) table.update(known.ino, { parent: null });
   }
 
-  /** Had a row of the directory the name before the merge, or has one got it since? */
+  /** True if a row of the directory had the name before the merge, or has got it since. */
   #isNameKnown = (name: string): boolean => this.#namesBefore.has(name) || this.#watch?.names.has(name) === true;
 
-  /** The row that has a name in the directory by now. */
+  /** The row that has a name in the directory now. */
   #holder = (name: string): Inode | undefined =>
     this.#isNameKnown(name) ? this.#table.child(this.#parent, name) : undefined;
 
-  /** The planned name, unless a newer row or a retained one has it. */
+  /** The planned name, or another one if a newer or retained row has it. */
   #nameFor(entry: RemoteEntry, known: Inode | undefined, chain: RemoteEntry[]): string {
     const planned = this.#plan.get(keyOf(entry));
     if (planned !== undefined && known?.parent === this.#parent && known.name === planned) return planned;
@@ -383,7 +384,7 @@ class Merge {
     }
   }
 
-  /** Does the holder of a name lose it within this step? */
+  /** True if the holder of a name loses it within this step. */
   #yieldsName(holder: Inode, name: string, chain: RemoteEntry[]): boolean {
     const { remote } = holder;
     if (!isFirstName(holder, this.#parent, name)) return false;

@@ -1,12 +1,12 @@
 /**
- * Which files and folders are pinned: kept on this machine, whole, as long as they are. A pin belongs to the inode, so it goes with
- * its renames. The few pins are known in memory: they are asked for at each change of a row.
+ * The pinned files and folders: this machine keeps them whole while they are pinned. A pin belongs to the inode, so it follows renames.
+ * The few pins are in memory, because each change of a row looks them up.
  */
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { FurtherNames } from './further-names.js';
 import type { Ino, Inode } from './inode.js';
 
-/** What the table of inodes tells of them. */
+/** The part of `InodeTable` that pins need. */
 interface Tree {
   readonly further: Pick<FurtherNames, 'of'>;
   get(ino: Ino): Inode | undefined;
@@ -21,7 +21,7 @@ export class PinTable {
   readonly #inos: Set<Ino>;
 
   constructor(sql: Sql) {
-    // Rows that are gone for good: their numbers are not given again.
+    // These rows are gone for good: inode numbers are not reused.
     sql.prepare('DELETE FROM pin WHERE ino NOT IN (SELECT ino FROM inode)').run();
     this.#add = sql.prepare('INSERT OR IGNORE INTO pin (ino, since) VALUES (?, ?)');
     this.#remove = sql.prepare('DELETE FROM pin WHERE ino = ?');
@@ -40,12 +40,12 @@ export class PinTable {
     return [...this.#inos];
   }
 
-  /** Is there a pin of this very inode? */
+  /** True if this inode itself is pinned. */
   has(ino: Ino): boolean {
     return this.#inos.has(ino);
   }
 
-  /** Is the inode pinned, or a folder above one of its names, in the tree that programs see? */
+  /** True if the inode or a folder above one of its names is pinned, in the tree that programs see. */
   covers(tree: Tree, ino: Ino): boolean {
     if (this.isEmpty) return false;
     if (this.#isBelowPin(tree, ino)) return true;
@@ -58,7 +58,7 @@ export class PinTable {
     let isPinned = false;
     for (const at of tree.upwards(ino)) {
       isPinned ||= this.#inos.has(at.ino);
-      // What has lost its name is not looked at by anybody.
+      // An inode that does not reach the root is out of sight.
       if (tree.isRoot(at)) return isPinned;
     }
     return false;

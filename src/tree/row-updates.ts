@@ -11,7 +11,7 @@ import {
   updateInodeOverlay,
 } from './rows.js';
 
-/** Writes what changes of a row, by the statement that costs least. */
+/** Writes the changes of a row, by the cheapest statement. */
 export class RowUpdates {
   readonly #whole: Statement;
   readonly #inPlace: Statement;
@@ -23,7 +23,7 @@ export class RowUpdates {
     this.#overlay = sql.prepare(updateInodeOverlay);
   }
 
-  /** `after` is `before` with the fields of `change`. A write that changes nothing costs as much as one that does: it is left out. */
+  /** `after` is `before` with the fields of the third parameter. A write without changes is left out: it would cost as much as others. */
   write(before: Inode, after: Inode, { overlay, ...others }: Partial<Omit<Inode, 'ino'>>): void {
     const isOverlayAlone = overlay !== undefined && Object.keys(others).length === 0;
     const of = isOverlayAlone ? (inode: Inode) => overlayOf(inode.overlay) : parametersOf;

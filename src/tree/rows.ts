@@ -3,8 +3,8 @@ import type { RemoteEntry } from '../providers/provider.js';
 import type { Ino, Inode, InodeKind, Overlay } from './inode.js';
 
 /**
- * A row of table `inode` as SQLite hands it out, in the order of `rowColumns`: an array of 28 values costs a quarter of the
- * time of an object with as many names, and listings are made of rows.
+ * A row of table `inode` as SQLite returns it, in the order of `rowColumns`. An array of 28 values takes a quarter of the time of an
+ * object with as many names, and a listing reads many rows.
  */
 export type InodeRow = readonly [
   ino: number,
@@ -92,7 +92,7 @@ function timespec(sec: number | null, nsec: number | null): Timespec | null {
   return sec === null ? null : { sec, nsec: nsec ?? 0 };
 }
 
-/** The columns of a row but its number. The first `indexedColumns` are what the indexes are made of. */
+/** The columns of a row except its number. The first `indexedColumns` are those of the indexes. */
 const columns = [
   ...['parent', 'name', 'kind', 'remote_id', 'remote_name', 'remote_parent', 'access', 'size', 'modified', 'md5'],
   ...['file_count', 'folder_count', 'listed_at', 'confirmed_at', 'local_size', 'mode', 'uid', 'gid'],
@@ -100,16 +100,16 @@ const columns = [
   ...['target', 'rdev', 'further_names'],
 ];
 
-/** SQLite writes an index again for each column that is set, also to what it was. */
+/** SQLite rewrites an index whenever one of its columns is set, even to the old value. */
 const indexedColumns = 4;
 
-/** The columns that a listing knows. */
+/** The number of columns that a listing fills. */
 const listedColumns = 12;
 
 /** The columns of the local attributes. */
 const overlayColumns = columns.slice(columns.indexOf('mode'), columns.indexOf('target'));
 
-/** The values of a row in the order of `columns`. By position: better-sqlite3 looks up each name anew at each call. */
+/** The values of a row in the order of `columns`. By position, because better-sqlite3 looks up each name again at each call. */
 export type RowParameters = (number | string | Uint8Array | null)[];
 
 export function parametersOf(inode: Omit<Inode, 'ino'>): RowParameters {
@@ -144,7 +144,7 @@ export function isSameRow(a: RowParameters, b: RowParameters): boolean {
   return true;
 }
 
-/** Have two rows the same values in the columns of the indexes? */
+/** True if two rows have the same values in the columns of the indexes. */
 export function isSamePlace(a: RowParameters, b: RowParameters): boolean {
   for (let at = 0; at < indexedColumns; at++) if (a[at] !== b[at]) return false;
   return true;
@@ -161,12 +161,12 @@ export function overlayOf({ mode, uid, gid, atime, mtime, ctime }: Overlay): Row
   return [mode, uid, gid, ...times];
 }
 
-/** What a query for `InodeRow` selects. */
+/** The columns that a query for `InodeRow` selects. */
 export const rowColumns = ['ino', ...columns].join(', ');
 
 export const insertInode = inserting(columns, 1);
 
-/** New objects of a listing, so many in one statement: a third of the work of as many statements. Those that are known are left out. */
+/** Inserts `rows` new objects of a listing, without known ones. This is a third of the work of one statement for each. */
 export function insertListed(rows: number): string {
   return inserting([...columns.slice(0, listedColumns), ...overlayColumns], rows).replace(
     /^INSERT/,
@@ -201,11 +201,11 @@ export function addListedParameters(
   );
 }
 
-/** Followed by the row's number, as the next one. */
+/** Its last parameter is the row's number; so for the next two statements. */
 export const updateInode = updating(columns);
-/** For a row of which `isSamePlace` holds: a third of the work, and of what goes to the log. */
+/** For a row that `isSamePlace` as before: a third of the work, and of the bytes in the log. */
 export const updateInodeInPlace = updating(columns.slice(indexedColumns));
-/** For a row whose local attributes alone change. */
+/** For a row with changes only in its local attributes. */
 export const updateInodeOverlay = updating(overlayColumns);
 
 function inserting(given: readonly string[], rows: number): string {

@@ -3,12 +3,12 @@ import { lruOf } from '../base/lru.js';
 import type { ListingMemory } from '../providers/provider.js';
 import type { Ino } from './inode.js';
 
-/** Directories remembered: about 400 bytes each, and 40 more for each further page. */
+/** The number of directories that are remembered: about 400 bytes each, and 40 more for each further page. */
 const MAX_DIRECTORIES = 16_384;
 
 /**
- * Remembers the answers that were merged, as long as the rows of their directories are as the merge has left them: to merge the same answer
- * again would change nothing.
+ * Remembers merged answers while the rows of their directories are as the merge left them: then merging the same answer again would change
+ * nothing.
  */
 export class SameListings {
   readonly #known: LRUCache<Ino, ListingMemory>;
@@ -26,7 +26,7 @@ export class SameListings {
     this.#unchanged.add(directory);
   }
 
-  /** Null where no answer is known, or something has changed since. */
+  /** The answer that was merged last; null if none is known, or the directory has changed since. */
   of(directory: Ino): ListingMemory | null {
     const known = this.#known.get(directory);
     if (known === undefined || this.#unchanged.has(directory)) return known ?? null;

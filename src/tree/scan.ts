@@ -4,17 +4,17 @@ import { type FurtherName, positionOf } from './further-names.js';
 import type { Ino, Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 
-/** A name in a directory, the first one of its inode or a further one. */
+/** A name in a directory, with its inode: the inode's first name or a further one. */
 export interface NamedInode {
   readonly name: string;
   readonly inode: Inode;
-  /** Its place in the listing. */
+  /** The position in the listing. */
   readonly position: number;
 }
 
 /**
  * The result of `of` for every inode with its first name in a directory, ordered by inode number. Invariant: it shows the directory
- * exactly as it is when the last piece ends, because what changed in between is read again.
+ * exactly as it is at the end of the last piece, because inodes that change in between are read again.
  */
 export function scanning<T>(
   table: InodeTable,
@@ -25,7 +25,7 @@ export function scanning<T>(
   return scan(table, directory, ({ inode }) => of(inode), pieces, false);
 }
 
-/** The same for every name in a directory, in the order of positions. */
+/** Like `scanning`, for every name in a directory, in the order of positions. */
 export function scanningNames<T>(
   table: InodeTable,
   directory: Ino,
@@ -80,7 +80,7 @@ function* scan<T>(
       if (!further.has(ino)) readFurther(ino, table.peek(ino));
       if (pieces.isFull()) yield;
     }
-    // The loop also reaches those that are added to the set while it runs.
+    // The loop also visits inodes that are added to the set meanwhile.
     for (const ino of watch.inos) {
       watch.inos.delete(ino);
       read(ino);
@@ -93,7 +93,7 @@ function* scan<T>(
   }
 }
 
-/** The further names in a directory, in sight or not. One that is given meanwhile may be missing. */
+/** The further names in a directory, in sight or not. A name that is added meanwhile may be missing. */
 export function* furtherNamesIn(table: InodeTable, directory: Ino): Generator<void, FurtherName[]> {
   const found: FurtherName[] = [];
   for (let after = ''; ; yield) {
@@ -105,14 +105,14 @@ export function* furtherNamesIn(table: InodeTable, directory: Ino): Generator<vo
   }
 }
 
-/** Inode numbers of the children, ordered. A child that is renamed meanwhile may be missing. */
+/** The inode numbers of the children, ordered. A child that is renamed meanwhile may be missing. */
 function* inosIn(table: InodeTable, directory: Ino): Generator<void, Float64Array> {
   const inos: Ino[] = [];
   for (let after = ''; ; ) {
     const part = table.namesAfter(directory, after, entriesPerTurn);
     for (const [, ino] of part) inos.push(ino);
     const last = part.at(-1);
-    // A typed array sorts by number, and ten times as fast.
+    // A typed array sorts by number, and is ten times as fast.
     if (last === undefined || part.length < entriesPerTurn) return Float64Array.from(inos).sort();
     [after] = last;
     yield;

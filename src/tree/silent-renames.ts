@@ -6,8 +6,8 @@ import type { InodeTable } from './inode-table.js';
 import { keyOf } from './listing.js';
 
 /**
- * The service shows another name than this mount has asked for: has it changed that without a word? Then the object keeps its name here.
- * Only the first listing after this mount has named or stored the object tells that: a later one tells what another client has done, if
+ * True if the service has silently changed the name that this mount gave the object: then the object keeps the given name here. Only the
+ * first listing after this mount named or stored the object shows that. In a later listing, another name is another client's rename, if
  * clients can rename at all (`isRenamable`).
  */
 export function isSilentlyRenamed(table: InodeTable, known: Inode, now: RemoteEntry, isRenamable: boolean): boolean {
@@ -20,8 +20,8 @@ export function isSilentlyRenamed(table: InodeTable, known: Inode, now: RemoteEn
 }
 
 /**
- * The remote name that the present name of a row is of. `listing`: its directory as it is at the service now, by `keyOf`. With
- * `impliesFolders` folders are but parts of the files' paths, and no client can rename anything.
+ * The remote name to which a row's present local name belongs. `listing`: the entries of its directory at the service now, by `keyOf`. With
+ * `impliesFolders` folders are only parts of the files' paths, and no client can rename anything.
  */
 export function listedName(
   table: InodeTable,
@@ -37,7 +37,7 @@ export function listedName(
   return isGiven ? entry.name : remote.name;
 }
 
-/** Does a name have what services change, other than letter case? */
+/** True if services may change the name by more than letter case. */
 export function isUnusual(name: string): boolean {
   return isOdd(name) || name.normalize('NFC') !== name;
 }

@@ -1,16 +1,16 @@
 /**
- * Listings of an earlier mount are served at once, and revalidated in the background. This decides when: once programs are quiet, else a
- * walk over the tree would wait behind the answers to all of them.
+ * Revalidates listings of an earlier mount, which are served at once, in the background. It waits until programs are quiet, because else a
+ * walk over the tree would wait behind the answers for all of them.
  */
 import { type Clock, SteadyTime } from '../base/clock.js';
 import type { Ino } from './inode.js';
 import { LISTINGS_AHEAD } from './walk-ahead.js';
 
-/** No program has looked at a directory for so long: it is quiet, ms. */
+/** Programs are quiet if none has looked at a directory for this long, ms. */
 const QUIET_MS = 200;
-/** Programs that come to no other stale listing for so long do not walk: they look at the same directories again and again, ms. */
+/** Programs do not walk if none has come to another stale listing for this long, ms: they look at the same directories again. */
 const NO_WALK_MS = 2000;
-/** A walk delays a revalidation by at most the ttl, or by this where the ttl is shorter, ms. */
+/** A walk delays a revalidation by at most the ttl, or by this if the ttl is shorter, ms. */
 const MIN_DELAY_MS = 2000;
 
 export interface StaleListingsOptions {
@@ -18,18 +18,18 @@ export interface StaleListingsOptions {
   /** How long a listing is served without a request, ms. */
   readonly ttl: number;
   readonly closing: AbortSignal;
-  /** Lists a directory again. Rejects never. */
+  /** Lists a directory again. Never rejects. */
   readonly revalidate: (directory: Ino) => Promise<void>;
 }
 
 export class StaleListings {
   readonly #o: StaleListingsOptions;
   readonly #time: SteadyTime;
-  /** Directories that were served, and when that was first, by `#time`. */
+  /** Directories with a served stale listing, and the first time of that, by `#time`. */
   readonly #served = new Map<Ino, number>();
-  /** When a program last looked at a directory, by `#time`. */
+  /** The time when a program last looked at a directory, by `#time`. */
   #lastUsedAt = 0;
-  /** When a stale listing was last served that was not waiting already, by `#time`. */
+  /** The time when a directory was last added to `#served`, by `#time`. */
   #lastFoundAt = 0;
   #revalidating: Promise<void> | null = null;
 
@@ -38,12 +38,12 @@ export class StaleListings {
     this.#time = new SteadyTime(options.clock);
   }
 
-  /** A program looks at a directory. */
+  /** Notes that a program looks at a directory. */
   used(): void {
     if (this.#served.size > 0) this.#lastUsedAt = this.#time.now();
   }
 
-  /** A stale listing was served. */
+  /** Notes that a stale listing was served, and schedules its revalidation. */
   served(directory: Ino): void {
     this.#lastUsedAt = this.#time.now();
     if (!this.#served.has(directory)) {
@@ -60,14 +60,14 @@ export class StaleListings {
     while (this.#served.size > 0 && !closing.aborted) {
       const [[, servedAt] = [0, 0]] = this.#served;
       if (!(await this.#untilQuiet(servedAt))) return;
-      // No more than can be under way: what comes after them waits for the next pause.
+      // As many as can be in flight. The others wait for the next quiet moment.
       const batch = [...this.#served.keys()].slice(0, LISTINGS_AHEAD);
       for (const directory of batch) this.#served.delete(directory);
       await Promise.all(batch.map(revalidate));
     }
   }
 
-  /** False where the mount ends before. */
+  /** Waits until programs are quiet. False if the mount ends before. */
   async #untilQuiet(servedAt: number): Promise<boolean> {
     const { clock, ttl, closing } = this.#o;
     const latest = servedAt + Math.max(ttl, MIN_DELAY_MS);

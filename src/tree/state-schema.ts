@@ -1,8 +1,8 @@
 import type { Migration } from '../base/sqlite.js';
 
 /**
- * The state database of one account. `upload`, `kept` and `dropped` belong to spool/journal.ts, `intent` to the rooms of filesystem/; all tables live in one file so that a stored
- * upload and the inode it changes are one transaction.
+ * The schema of an account's state database. `upload`, `kept` and `dropped` belong to spool/journal.ts, `intent` to the rooms of
+ * filesystem/. All tables are in one file, so that one transaction covers a stored upload and the change of its inode.
  */
 export const stateMigrations: readonly Migration[] = [
   `
@@ -65,7 +65,7 @@ export const stateMigrations: readonly Migration[] = [
     value TEXT NOT NULL                        -- JSON
   ) WITHOUT ROWID;
   `,
-  // JSON of the MD5s of contents whose upload was begun and not seen to end; NULL: none.
+  // JSON of the MD5s of contents whose upload has begun and was not confirmed; NULL: none.
   'ALTER TABLE upload ADD COLUMN attempts TEXT;',
   `
   CREATE TABLE kept (                          -- small contents that a close or fsync was promised
@@ -85,7 +85,7 @@ export const stateMigrations: readonly Migration[] = [
   ALTER TABLE inode ADD COLUMN rdev INTEGER NOT NULL DEFAULT 0; -- of a device, as Linux encodes it
   CREATE INDEX inode_directory ON inode (parent) WHERE kind = 1;
   `,
-  // Which inodes have a capability, and whether any has a label: asked too often to read the whole table.
+  // The inodes that have a capability or a label: looked up too often to read the whole table.
   `
   CREATE INDEX xattr_capability ON xattr (ino) WHERE name = 'security.capability';
   CREATE INDEX xattr_label      ON xattr (ino) WHERE name = 'security.selinux';

@@ -2,10 +2,10 @@ import { lruOf } from '../base/lru.js';
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { Ino, InodeKind } from './inode.js';
 
-/** Counts kept in memory, about 50 bytes each. */
+/** The number of counts in memory, about 50 bytes each. */
 const CACHED_COUNTS = 32_768;
 
-/** How many directories lie in a directory, for the link count that `stat` shows. */
+/** The number of directories in a directory, for the link count that `stat` shows. */
 export class SubdirectoryCounts {
   readonly #count: Statement;
   readonly #known = lruOf<Ino, number>(CACHED_COUNTS);
@@ -14,7 +14,7 @@ export class SubdirectoryCounts {
     this.#count = sql.prepare('SELECT COUNT(*) FROM inode WHERE parent = ? AND kind = 1').pluck();
   }
 
-  /** A query at the first call only. */
+  /** Only the first call costs a query. */
   of(directory: Ino): number {
     const known = this.#known.get(directory);
     if (known !== undefined) return known;
@@ -23,7 +23,7 @@ export class SubdirectoryCounts {
     return count;
   }
 
-  /** A row came, or has another parent. */
+  /** Notes that a row is new, or has another parent. */
   moved(kind: InodeKind, from: Ino | null, to: Ino | null): void {
     if (kind !== 'directory' || from === to) return;
     this.#add(from, -1);
@@ -35,7 +35,7 @@ export class SubdirectoryCounts {
     if (parent !== null && count !== undefined) this.#known.set(parent, count + change);
   }
 
-  /** A transaction was rolled back, or rows were removed. */
+  /** Drops the counts after a rollback, or after rows were removed. */
   clear(): void {
     this.#known.clear();
   }

@@ -4,9 +4,9 @@ import type { Ino } from './inode.js';
 import type { XattrTable } from './xattr-table.js';
 
 /**
- * Removes rows without a name and all rows below them, and files that are not at the provider: the process died while it made them. It
- * spares the rows in `needed`, and objects that wait in the trash with all that is in them. The attributes and further names go with
- * the rows. Run in a transaction.
+ * Removes rows without a name and all rows below them, and files that the service does not have: the process died while it made them. It
+ * spares the rows in `needed`, and objects in the trash with all rows below them. The removal includes attributes and further names. Run in
+ * a transaction.
  */
 export function sweepRows(
   sql: Sql,
@@ -14,7 +14,7 @@ export function sweepRows(
   needed: ReadonlySet<Ino>,
 ): void {
   const doomed = sql
-    // The account's root has no name either, but it is at the provider, and in no folder there.
+    // The account's root has no name either, but the service has it, and in no folder.
     .prepare(
       `WITH RECURSIVE doomed(ino) AS (
          SELECT ino FROM inode WHERE parent IS NULL AND (remote_id IS NULL OR remote_parent IS NOT NULL)

@@ -2,9 +2,9 @@ import type { RemoteEntry } from '../providers/provider.js';
 import type { Ino, Inode } from './inode.js';
 
 /**
- * Files that were missing in the listing of their folder, and whose rows go on without them, since they hold content that is not
- * stored. If another client has moved such a file, the listing of another folder shows it again. Known until the mount ends; then the
- * upload finds out.
+ * Files that were missing in the listing of their folder, although their rows hold content that is not stored yet. Such a row goes on
+ * without an object. If another client has moved the file, the listing of another folder shows it, and the row gets it back. Remembered
+ * until the mount ends; after that, the upload finds the file's new place.
  */
 export class UnlistedFiles {
   readonly #rowOf: (ino: Ino) => Inode | undefined;
@@ -23,14 +23,14 @@ export class UnlistedFiles {
     return kind === 'file' && this.#noted.has(id);
   }
 
-  /** The row that went on without this file, if it still does. */
+  /** The row that goes on without this file; undefined if none does. Forgets the file. */
   take(id: string): Inode | undefined {
     const noted = this.#noted.get(id);
     if (noted === undefined) return undefined;
     this.#noted.delete(id);
     const row = this.#rowOf(noted.ino);
     if (row === undefined || row.remote !== null || row.localSize === null) return undefined;
-    // A name that was given here since is newer than the move.
+    // A rename here since then is newer than the other client's move.
     return row.parent === noted.parent && row.name === noted.name ? row : undefined;
   }
 }

@@ -1,8 +1,8 @@
 /**
  * Lists directories ahead of a program that walks the tree (`find`, `ls -R`, `rsync`).
  *
- * It keeps a lead over the program, and no more: what was listed a minute before it is looked at must be listed again, and a walk that
- * ends after two directories should cost few requests. Where the program takes the directories in another order, the lead grows.
+ * It stays only a few directories ahead: a listing that the program uses a minute later is stale and made again, and a walk that ends after
+ * two directories should cost few requests. If the program takes the directories in another order, the lead grows.
  */
 import pLimit from 'p-limit';
 import { codeOf, messageOf } from '../base/errors.js';
@@ -13,20 +13,20 @@ import type { Ino, Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { scanning } from './scan.js';
 
-/** Listings under way: half of the connections to a host, each busy for a round trip. */
+/** The number of listings in flight: half of the connections to a host, each busy for a round trip. */
 export const LISTINGS_AHEAD = 16;
-/** Directories that are listed, or being listed, and that the program has not looked at: two round trips ahead. */
+/** The number of directories listed, or being listed, before the program looks at them: two round trips ahead. */
 const LEAD = 2 * LISTINGS_AHEAD;
-/** Walks that are remembered: of a deep tree, one for each directory above the present one. */
+/** The number of walks that are remembered. A deep tree needs one for each directory above the present one. */
 const MAX_WALKS = 64;
 
 /** The directories of one parent, which a program lists one after the other. */
 interface Walk {
-  /** Those that it has not looked at yet. */
+  /** Directories listed ahead that the program has not looked at yet. */
   readonly ahead: Set<Ino>;
   lead: number;
   isOver: boolean;
-  /** The program has come on. */
+  /** Called when the program has looked at another directory. */
   wake: () => void;
 }
 
@@ -42,9 +42,9 @@ export class WalkAhead {
   readonly #o: WalkAheadOptions;
   readonly #detector = new WalkDetector();
   readonly #limit = pLimit(LISTINGS_AHEAD);
-  /** By parent, in the order of their beginning. */
+  /** The walks by parent, oldest first. */
   readonly #walks = new Map<Ino, Walk>();
-  /** The directory whose children were last found to be all listed, and its listing then: a walk need not check them again. */
+  /** The last directory with only listed children, and the time of its listing then: a walk need not check it again. */
   #allListed: { readonly parent: Ino; readonly listedAt: number | null } | null = null;
 
   constructor(options: WalkAheadOptions) {
@@ -101,7 +101,7 @@ export class WalkAhead {
     await Promise.all(work);
   }
 
-  /** Small directories at once: the walk goes on meanwhile. */
+  /** The children that were never listed. A small directory is read without a turn, because the walk goes on meanwhile. */
   async #unlistedIn(parent: Ino): Promise<Ino[]> {
     const { table } = this.#o;
     const unlistedOf = (child: Inode): Ino[] => (this.#isUnlisted(child) ? [child.ino] : []);

@@ -1,8 +1,8 @@
 /**
- * Extended attributes and ACLs, a row of table `xattr` each. All changes of them go through this class.
+ * Extended attributes and ACLs, a row of table `xattr` each. All their changes go through this class.
  *
- * The kernel takes a file's capability for gone as soon as anybody writes to the file, so each write asks for it here. That
- * question must not cost a query: the few inodes that have a capability are known in memory.
+ * The kernel assumes that a write to a file removes its capability, so each write checks for one here. This must not cost a query: the few
+ * inodes with a capability are in memory.
  */
 import type { Sql, Statement } from '../base/sqlite.js';
 import type { Ino } from './inode.js';
@@ -38,7 +38,7 @@ export class XattrTable {
     return this.#get.get(ino, name) as Buffer | undefined;
   }
 
-  /** In the order of their bytes. */
+  /** The names of an inode's attributes, in byte order. */
   names(ino: Ino): string[] {
     return this.#names.all(ino) as string[];
   }
@@ -49,7 +49,7 @@ export class XattrTable {
     this.onChange?.(ino);
   }
 
-  /** False where there was none. */
+  /** Removes an attribute. False if there was none. */
   remove(ino: Ino, name: string): boolean {
     if (name === capabilityName) this.#capable.delete(ino);
     const existed = this.#remove.run(ino, name).changes > 0;
@@ -66,7 +66,7 @@ export class XattrTable {
     return this.#capable.has(ino);
   }
 
-  /** Has any inode a SELinux label? */
+  /** True if any inode has a SELinux label. */
   hasLabels(): boolean {
     return this.#isLabelled.get() === 1;
   }
