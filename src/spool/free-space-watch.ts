@@ -1,10 +1,10 @@
 /**
  * Watches the free space while the kernel writes to spool files itself (passthrough).
  *
- * `FreeSpace` refuses a write before it eats into the reserve of the state database. A passthrough write cannot be refused:
- * only the disk says when it is full. So passthrough begins only while so much is free that a check comes in time for the
- * cache to evict. Meanwhile a file (the ballast) occupies the reserve: if the disk fills up all the same, that file is removed
- * and the database can be written.
+ * `FreeSpace` refuses a write that would use the reserve of the state database. It cannot refuse a passthrough write: that fails only
+ * when the disk is full. So passthrough begins only while enough space is free that a check comes in time for the cache to evict.
+ * Meanwhile a file (the ballast) occupies the reserve. If the disk becomes full nevertheless, that file is removed, and the database
+ * can be written.
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
@@ -14,14 +14,14 @@ import { type FreeSpace, RESERVE } from './free-space.js';
 /** How often the disk is checked while the kernel writes, ms. */
 export const CHECK_EVERY_MS = 100;
 /**
- * Free bytes that passthrough writes need to begin, and that the cache keeps free meanwhile: as much as a fast disk (3 GB/s)
- * takes between several checks, since a check may come late on a busy machine.
+ * The free bytes that passthrough writes need to begin, and that the cache keeps free meanwhile. A fast disk (3 GB/s) fills them within
+ * several checks: a check may come late on a busy machine.
  */
 export const MIN_FREE = 2 * 1024 ** 3;
 
 export class FreeSpaceWatch {
   readonly #freeSpace: FreeSpace;
-  /** The file that occupies the reserve. It lies beside the spool, because `Spool.sweep` takes files inside for contents. */
+  /** The path of the ballast. It is beside the spool directory, because `Spool.sweep` takes files inside for contents. */
   readonly #ballast: string;
   readonly #clock: Clock;
   #users = 0;
@@ -32,11 +32,11 @@ export class FreeSpaceWatch {
     this.#freeSpace = freeSpace;
     this.#ballast = ballast;
     this.#clock = clock;
-    // A process that died may have left it.
+    // A process that died may have left the ballast.
     rmSync(ballast, { force: true });
   }
 
-  /** One more spool file is written directly; false where too little is free for that. Pair with `end`. */
+  /** Call before passthrough writes to one more spool file; false if too little space is free. Pair with `end`. */
   begin(): boolean {
     if (this.#freeSpace.free() < MIN_FREE || !this.#createBallast()) return false;
     this.#users++;
@@ -50,19 +50,19 @@ export class FreeSpaceWatch {
   end(): void {
     this.#users--;
     if (this.#users > 0) return;
-    // The watch itself ends at its next check: many small files come one after the other, and do not begin a new one each.
-    // With enough space the ballast stays for them too.
+    // The watch itself ends at its next check, so that each of many small files does not start a new one. With enough space the
+    // ballast stays for them, too.
     if (this.#freeSpace.free() < MIN_FREE) this.#removeBallast();
   }
 
-  /** The mount ends. */
+  /** Ends the watch, with the mount. */
   close(): void {
     this.#watching?.abort();
     this.#watching = null;
     this.#removeBallast();
   }
 
-  /** Has the cache evict, and removes the ballast where that is not enough. */
+  /** Makes the cache evict, and removes the ballast if that is not enough. */
   check(): void {
     let free = this.#freeSpace.free();
     if (free >= MIN_FREE) return;
@@ -79,14 +79,14 @@ export class FreeSpaceWatch {
       try {
         this.check();
       } catch {
-        // A disk that cannot be asked is broken. The next write of the journal reports it.
+        // A disk that does not answer is broken. The next write of the journal reports that.
         break;
       }
     }
     this.#watching = null;
   }
 
-  /** Creates the ballast. False where the disk refuses it. */
+  /** Creates the ballast. False if the disk refuses it. */
   #createBallast(): boolean {
     if (this.#isHeld) return true;
     try {
@@ -100,7 +100,7 @@ export class FreeSpaceWatch {
       }
       this.#isHeld = true;
     } catch {
-      // On a disk that refuses 32 MiB every write must be checked. Without passthrough it is, and the error reaches the program.
+      // On a disk that refuses 32 MiB every write must be checked. Without passthrough this happens, and the error reaches the program.
       this.#removeBallast();
     }
     return this.#isHeld;

@@ -3,39 +3,39 @@ import { SyncmountError } from '../base/errors.js';
 
 /** Bytes that may be written between two calls of statfs(2): a call costs microseconds, a write of 4 KiB not much more. */
 const CHECK_EVERY_BYTES = 1024 * 1024;
-/** So many free bytes last longer than `AMPLE_FOR_MS`: nothing writes 40 GB/s. */
+/** This many free bytes last longer than `AMPLE_FOR_MS`: no program writes 40 GB/s. */
 const AMPLE = 8 * 1024 ** 3;
-/** How long a disk with so much free space is not asked again, ms: a small file alone would ask five times. */
+/** How long an answer with `AMPLE` free bytes is reused, ms. Without this, one small file would call statfs(2) five times. */
 const AMPLE_FOR_MS = 100;
-/** Kept free for the journal and the inode table, bytes: on a full disk not even a removal could be recorded. */
+/** Bytes kept free for the journal and the inode table: on a full disk not even a removal could be recorded. */
 export const RESERVE = 32 * 1024 * 1024;
 
-/** With less free, bytes, a commit may find no room. */
+/** With fewer free bytes than this, a commit may fail. */
 const SCARCE = 4 * 1024 * 1024;
 
-/** Bytes that contents must leave free on a disk of `totalBytes`: the reserve, on a small disk an eighth. */
+/** The bytes that contents must leave free on a disk of `totalBytes`: the reserve, or an eighth of a small disk. */
 export function reserveOf(totalBytes: number): number {
   return Math.min(RESERVE, Math.floor(totalBytes / 8));
 }
 
-/** Refuses contents before the disk is so full that the state database cannot be written. */
+/** Refuses writes of contents before the disk is too full for the state database. */
 export class FreeSpace {
   readonly #directory: string;
   readonly #reclaim: ((bytes: number) => void) | undefined;
   #allowance = 0;
-  /** What the disk answered when it was asked last, bytes. */
+  /** The last answer of statfs(2), without the reserve, bytes. */
   #free = 0;
   #reserve = 0;
-  /** Until then that answer will do (`performance.now()`). */
+  /** How long that answer may be reused (`performance.now()`). */
   #ampleUntil = 0;
 
-  /** `reclaim` frees so many bytes of the disk, or as many as it can, by evicting content that can be fetched again. */
+  /** `reclaim` frees this many bytes of the disk, or as many as it can, by evicting content that can be fetched again. */
   constructor(directory: string, reclaim?: (bytes: number) => void) {
     this.#directory = directory;
     this.#reclaim = reclaim;
   }
 
-  /** Throws `SyncmountError` ENOSPC where `bytes` more would eat into the reserve, even after `reclaim`. */
+  /** Throws `SyncmountError` ENOSPC if `bytes` more would use the reserve, even after `reclaim`. */
   require(bytes: number): void {
     if (!this.has(bytes)) throw new SyncmountError('ENOSPC', 'the disk of the state directory is full');
   }
@@ -45,7 +45,7 @@ export class FreeSpace {
       this.#allowance -= bytes;
       return true;
     }
-    // A large content is compared with what is free now.
+    // A large content needs a fresh answer.
     if (bytes > AMPLE / 2) this.#ampleUntil = 0;
     let free = this.free();
     if (free < bytes && this.#reclaim !== undefined) {
@@ -58,12 +58,12 @@ export class FreeSpace {
     return true;
   }
 
-  /** Frees so many bytes, or as many as can be, by evicting content that can be fetched again. */
+  /** Calls `reclaim` of the constructor. */
   reclaim(bytes: number): void {
     this.#reclaim?.(bytes);
   }
 
-  /** Other programs fill the disk too: where they have eaten into the reserve, this reclaims it. False: nearly nothing is free all the same. */
+  /** Reclaims the reserve if other programs have used it. False if nearly nothing is free even then. */
   keepReserve(): boolean {
     const free = this.free();
     if (free >= 0) return true;
@@ -71,7 +71,7 @@ export class FreeSpace {
     return this.free() + this.#reserve >= Math.min(SCARCE, this.#reserve / 2);
   }
 
-  /** Bytes that contents may still take. Where there are many, the answer may be a tenth of a second old. */
+  /** The bytes that contents may still take. If they are ample, the answer may be a tenth of a second old. */
   free(): number {
     const now = performance.now();
     if (now < this.#ampleUntil) return this.#free;

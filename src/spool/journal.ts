@@ -1,6 +1,6 @@
 /**
- * The journal: contents that are not stored at the provider yet, in the state database beside their inodes.
- * Its tables are in tree/state-schema.ts, with all others of the database.
+ * The journal: contents that the provider does not have yet, in the state database beside their inodes.
+ * tree/state-schema.ts has its tables, with all others of the database.
  * Invariant: a row is written before the act that it announces, so that the next mount knows what to do after any crash.
  */
 import { ExtentSet } from '../base/extents.js';
@@ -12,45 +12,45 @@ import type { SpoolState } from './spool-state.js';
 /**
  * - `open`      being written; no program was promised anything
  * - `synced`    being written, and fsync was answered
- * - `queued`    closed, waiting for its upload (also: interrupted by the end of the process)
- * - `uploading` under way
- * - `failed`    tried and refused, see `code` and `message`; waits to be retried
+ * - `queued`    closed, waiting for its upload (also if the end of the process interrupted the upload)
+ * - `uploading` the upload is in flight
+ * - `failed`    the upload was refused, see `code` and `message`; waits for a retry
  */
 export type UploadState = 'open' | 'synced' | 'queued' | 'uploading' | 'failed';
 
-/** Among the attempts of a row: the upload of its present content was not begun. */
+/** In the attempts of a row: the upload of its present content has not begun. */
 export const NOT_SENT = '';
 
 export interface UploadRow {
   readonly ino: number;
-  /** Name of the file in the spool directory. */
+  /** The name of the file in the spool directory. */
   readonly spool: string;
   readonly state: UploadState;
   readonly content: SpoolState;
-  /** The content was truncated to 0, but its file may not be yet: bytes in the file may be older than the truncation. */
+  /** The content was truncated to 0, but its file may not be yet: the file's bytes may be older than the truncation. */
   readonly isTruncationPending?: boolean;
   readonly base: RemoteFile | null;
   readonly checkpoint: UploadCheckpoint | null;
   /**
-   * MD5s of contents whose upload was begun and not seen to end: the provider may hold one of them. The last one is of the content of
-   * this row, unless `NOT_SENT` follows.
+   * MD5s of contents whose upload has begun and was not confirmed: the provider may have one of them. The last one is of this row's
+   * content, unless it is `NOT_SENT`.
    */
   readonly attempts: readonly string[];
   readonly code: string | null;
   readonly message: string | null;
-  /** When the content began to differ from the provider's, ms. */
+  /** The time at which the content began to differ from the provider's, ms. */
   readonly since: number;
 }
 
-/** What lists of waiting contents show of a row. */
+/** The fields of a row that lists of pending contents show. */
 export interface UploadSummary extends Pick<UploadRow, 'ino' | 'state' | 'code' | 'message' | 'since'> {
-  /** Of the content, bytes. */
+  /** The size of the content, bytes. */
   readonly size: number;
-  /** 1: it started from a remote file. */
+  /** 1: the content started from a remote file. */
   readonly hasBase: 0 | 1;
 }
 
-/** The key of `isTruncationPending` in column `extents`. Databases have it: it stays as it is. */
+/** The key of `isTruncationPending` in column `extents`. Existing databases have it, so it must not change. */
 const truncationPending = 'isUncut';
 
 interface RawRow {
@@ -168,14 +168,14 @@ export class Journal {
   }
 
   /**
-   * The content is about to be sent as the row has it. From now on the provider may hold one of `attempts`. Without a `checkpoint` the row
-   * keeps the one that it has.
+   * Call before the upload of the row's content: from now on the provider may have one of `attempts`. Without a `checkpoint` the row keeps
+   * the one that it has.
    */
   sending(ino: number, attempts: Iterable<string>, checkpoint: UploadCheckpoint | null = null): void {
     this.#sending.run(JSON.stringify([...attempts]), checkpoint === null ? null : JSON.stringify(checkpoint), ino);
   }
 
-  /** The content is about to change in place: the checkpoint and the error of its upload no longer apply. */
+  /** Call before the content changes in place: the checkpoint and the error of its upload no longer apply. */
   changing(ino: number, state: 'open' | 'synced'): void {
     this.#transaction(() => {
       this.#abandon.run(ino);
@@ -184,7 +184,7 @@ export class Journal {
     });
   }
 
-  /** The upload under way will not be resumed, whatever becomes of the content. */
+  /** Gives up the upload of a content: it will not be resumed, even if the content stays. */
   abandon(ino: number): void {
     this.#transaction(() => {
       this.#abandon.run(ino);
@@ -192,7 +192,7 @@ export class Journal {
     });
   }
 
-  /** Uploads whose content was changed or removed before they ended. */
+  /** Abandoned uploads: their content was changed or removed before they ended. */
   abandoned(): AbandonedUpload[] {
     return (this.#abandoned.all() as { id: number; data: string }[]).map(({ id, data }) => ({
       id,
@@ -200,12 +200,12 @@ export class Journal {
     }));
   }
 
-  /** Nothing is left of an abandoned upload at the provider. */
+  /** Forgets an abandoned upload that has left nothing at the provider. */
   forgetAbandoned(id: number): void {
     this.#forgetAbandoned.run(id);
   }
 
-  /** The content is about to be cut to `size` bytes. */
+  /** Call before the content is truncated to `size` bytes. */
   shrink(ino: number, size: number): void {
     const row = this.get(ino);
     if (row === undefined || row.content.size <= size) return;
@@ -216,14 +216,14 @@ export class Journal {
     this.#truncateInline.run(size, ino);
   }
 
-  /** The spool file of a content that was truncated to 0 is empty by now: bytes in it are newer than the truncation. */
+  /** Notes that the spool file of a content truncated to 0 was emptied: later bytes in it are newer than the truncation. */
   truncationDone(ino: number): void {
     this.#truncationDone.run(ino);
   }
 
   /**
-   * Stores the whole of a small content beside its row: one sync of the database's log makes both durable, where the spool
-   * file would need a second one. The inline content counts until `dropInline`, whatever becomes of the spool file.
+   * Stores a small content beside its row, so that one sync of the database's log makes both durable; the spool file would need a second
+   * sync. The inline content counts until `dropInline`, even if the spool file is lost.
    */
   putInline(ino: number, bytes: Uint8Array, boot: string | null): void {
     this.#putInline.run(ino, bytes, boot);
@@ -238,17 +238,17 @@ export class Journal {
     return this.#inline.get(ino) as Uint8Array | undefined;
   }
 
-  /** From now on the spool file holds the content. */
+  /** Drops the inline content: from now on the spool file counts. */
   dropInline(ino: number): void {
     this.#dropInline.run(ino);
   }
 
-  /** The base was renamed or moved at the provider. */
+  /** Notes a new description of the base: it was renamed or moved at the provider. */
   setBase(ino: number, base: RemoteFile | null): void {
     this.#base.run(base === null ? null : JSON.stringify(base), ino);
   }
 
-  /** The content is the same, and its base is another. */
+  /** Gives the same content another base. */
   setContent(ino: number, content: SpoolState, base: RemoteFile | null): void {
     const row = this.get(ino);
     if (row !== undefined) this.put({ ...row, content, isTruncationPending: false, base });
@@ -268,17 +268,17 @@ export class Journal {
     return (this.#all.all() as RawRow[]).map(rowOf);
   }
 
-  /** Names of all spool files that rows have. */
+  /** The names of all spool files in rows. */
   spoolNames(): string[] {
     return this.#spoolNames.all() as string[];
   }
 
-  /** At most `count` rows whose inode comes after `ino`, in the order of inodes: for work in pieces. */
+  /** At most `count` rows with inode numbers above `ino`, in order: for work in pieces. */
   summaries(ino: number, count: number): UploadSummary[] {
     return this.#summaries.all(ino, count) as UploadSummary[];
   }
 
-  /** The content was removed or replaced: its row goes, and its spool file becomes garbage. */
+  /** Removes the row of a content that was removed or replaced. Its spool file becomes garbage. */
   remove(ino: number): void {
     this.#transaction(() => {
       this.#abandon.run(ino);
@@ -286,12 +286,12 @@ export class Journal {
     });
   }
 
-  /** The provider has the content: its row goes, and its spool file becomes garbage. */
+  /** Removes the row of a content that the provider has. Its spool file becomes garbage. */
   stored(ino: number): void {
     this.#transaction(() => this.#forget(ino));
   }
 
-  /** The row belongs to no inode. It goes, but its spool file is no garbage: `Spool.sweep` sets it aside. */
+  /** Removes the row of a missing inode. Its spool file does not become garbage: `Spool.sweep` sets it aside. */
   orphan(ino: number): void {
     this.#transaction(() => {
       this.#abandon.run(ino);
@@ -300,21 +300,21 @@ export class Journal {
     });
   }
 
-  /** Marks a spool file as garbage that no row names. If the process dies before it removes the file, the next mount does. */
+  /** Marks a spool file without a row as garbage. If the process dies before it removes the file, the next mount removes it. */
   markGarbage(spool: string): void {
     this.#removedGarbage.delete(spool);
     this.#markGarbage.run(spool);
   }
 
-  /** Spool files that are garbage. Some may be removed already. */
+  /** The spool files that are garbage. Some may be removed already. */
   garbage(): string[] {
     this.forgetRemovedGarbage();
     return this.#garbage.all() as string[];
   }
 
   /**
-   * A garbage file was removed. Its mark is deleted together with the next change of the table, where that costs nothing.
-   * Until then the mark does no harm: names are not used twice, and the next mount looks whether the file exists.
+   * Notes that a garbage file was removed. The next change of the table deletes its mark, because that costs nothing then. Until then the
+   * mark does no harm: names are never reused, and the next mount checks whether the file exists.
    */
   garbageRemoved(spool: string): void {
     this.#removedGarbage.add(spool);

@@ -1,19 +1,19 @@
-/** Holes of a spool file: where they are, and making them. */
+/** Finds and makes the holes of a spool file. */
 import { constants } from 'node:os';
 import { readRecentAt, writeAt } from '../base/files.js';
 import type { SparseCalls } from '../base/sparse-calls.js';
 
-/** A file as far as SEEK_DATA and SEEK_HOLE are concerned. */
+/** The facts of a file that SEEK_DATA and SEEK_HOLE need. */
 export interface SeekableFile {
   /** Bytes. */
   readonly size: number;
-  /** Ranges [start, end) that are to be fetched: data, though the local file has holes there. In order, disjoint. */
+  /** Ranges [start, end) that must still be fetched. They are data, although the local file has holes there. In order, disjoint. */
   readonly missing: readonly (readonly [number, number])[];
-  /** The next data or hole of the local file from `offset` on; null where there is none before its end. */
+  /** The next data or hole of the local file from `offset` on; null if there is none before its end. */
   local(offset: number, forHole: boolean): number | null;
 }
 
-/** Asks the disk. What is taken for data is always right: all is, where it cannot tell. */
+/** Asks the disk. If the disk cannot tell, everything counts as data: that is always correct. */
 export function localSeek(calls: SparseCalls | undefined, fd: number): SeekableFile['local'] {
   return (offset, forHole) => {
     const found = calls?.seek(fd, offset, forHole) ?? -constants.errno.EINVAL;
@@ -23,7 +23,7 @@ export function localSeek(calls: SparseCalls | undefined, fd: number): SeekableF
   };
 }
 
-/** SEEK_DATA: where the next data from `offset` on begins; null where only a hole follows, or nothing. */
+/** SEEK_DATA: the start of the next data from `offset` on; null if only a hole follows, or nothing. */
 export function nextData({ size, missing, local }: SeekableFile, offset: number): number | null {
   const next = missing.find(([, end]) => end > offset);
   const fetched = next === undefined ? null : Math.max(offset, next[0]);
@@ -33,7 +33,7 @@ export function nextData({ size, missing, local }: SeekableFile, offset: number)
   return first === null || first >= size ? null : first;
 }
 
-/** SEEK_HOLE: where the next hole from `offset` on begins. There is one at the end of each file. */
+/** SEEK_HOLE: the start of the next hole from `offset` on. Each file has one at its end. */
 export function nextHole({ size, missing, local }: SeekableFile, offset: number): number {
   let at = offset;
   for (const [start, end] of missing) {
@@ -47,10 +47,10 @@ export function nextHole({ size, missing, local }: SeekableFile, offset: number)
   return Math.min(size, local(at, true) ?? size);
 }
 
-/** Zeros written at a time where the disk has no holes. */
+/** The zeros of one write, for a disk without holes. */
 const ZEROS = Buffer.alloc(256 * 1024);
 
-/** Makes a range of the file read as zeros, with a hole where the disk has them. `require` is asked for the room for written zeros. */
+/** Makes a range of the file read as zeros, with a hole if the disk supports them. `require` checks the space for written zeros. */
 export async function zeroRange(
   calls: SparseCalls | undefined,
   fd: number,
@@ -66,7 +66,7 @@ export async function zeroRange(
   }
 }
 
-/** Writes the same bytes to the ranges of a file again, but for its holes. */
+/** Writes the same bytes to ranges of a file again, except in its holes. */
 export async function writeAgain(
   fd: number,
   ranges: readonly (readonly [number, number])[],

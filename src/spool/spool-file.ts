@@ -1,8 +1,8 @@
 /**
  * A spool file: local content that is newer than the provider's, in a sparse file in the state directory.
  *
- * It may start from a remote file, its base. Invariant: bytes below `baseEnd` that are not in `present` are the base's; they
- * are fetched when a program reads them, and before the content is uploaded. All other bytes are in the file; holes are zeros.
+ * It may start from a remote file, its base. Invariant: bytes below `baseEnd` that are not in `present` are the base's. They are
+ * fetched when a program reads them, or at the latest before the upload. All other bytes are in the file; holes are zeros.
  */
 import { closeSync, constants, fdatasync, fstatSync, ftruncate, openSync, rmSync, write } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -30,30 +30,30 @@ const truncateFile = promisify(ftruncate);
 const appendPart = async (fd: number, data: Uint8Array): Promise<number> =>
   (await promisify(write)(fd, data)).bytesWritten;
 
-/** Bytes read at a time for uploading: large enough for the disk, small enough not to hold up the loop. */
+/** The bytes of one read for an upload: large enough for the disk, small enough not to block the event loop. */
 const CHUNK = 256 * 1024;
-/** A file of more bytes is removed by a thread. */
+/** A thread removes files of more bytes than this. */
 const LARGE = 64 * 1024 * 1024;
 
-/** Fills `into` with the base's bytes from `offset`. `sequentialUntil`: the caller will read on to there, in order. */
+/** Fills `into` with the base's bytes from `offset`. `sequentialUntil`: the caller will read in order up to this offset. */
 export type ReadBase = (into: Uint8Array, offset: number, sequentialUntil?: number) => Promise<void>;
 
 export interface SpoolFileOptions {
   readonly freeSpace?: FreeSpace;
-  /** Hash a sequentially written content in such blocks while it is written. Default: only when `digest` is called. */
+  /** Hash a content in blocks of this size while it is written sequentially. Default: only when `digest` is called. */
   readonly digestBlockBytes?: number | undefined;
-  /** For contents of more than a few blocks. Default: on the event loop. */
+  /** Hashes contents of more than a few blocks. Default: on the event loop. */
   readonly hasher?: ContentHasher | undefined;
-  /** Without them zeros are written, and all of the file counts as data. */
+  /** System calls for holes. Without them zeros are written, and the whole file counts as data. */
   readonly sparse?: SparseCalls | undefined;
   readonly syncFile?: typeof syncFile | undefined;
 }
 
 export class SpoolFile {
   readonly path: string;
-  /** The kernel writes to the file too (passthrough); the size of the content is that of the file. */
+  /** The kernel writes to the file, too (passthrough): the size of the content is that of the file. */
   isShared = false;
-  /** How many syncs have failed. */
+  /** The number of failed syncs. */
   losses = 0;
   #base: RemoteFile | null;
   #size: number;
@@ -66,7 +66,7 @@ export class SpoolFile {
   readonly #syncFile: typeof syncFile;
   readonly #writeDigest: WriteDigest | null;
   readonly #uses = new InUse();
-  /** Changes happen one after the other: bytes of the base must not overwrite bytes that a program wrote meanwhile. */
+  /** Serializes changes, so that bytes of the base never overwrite bytes that a program writes meanwhile. */
   readonly #changes = new Mutex();
 
   constructor(path: string, base: RemoteFile | null, state?: SpoolState, options: SpoolFileOptions = {}) {
@@ -84,7 +84,7 @@ export class SpoolFile {
     this.#present = ExtentSet.from(state?.present ?? []);
   }
 
-  /** Its name in the spool directory. */
+  /** The file's name in the spool directory. */
   get name(): string {
     return basename(this.path);
   }
@@ -99,14 +99,14 @@ export class SpoolFile {
     return this.#base;
   }
 
-  /** From now on the content replaces `base`. Only for content that needs no bytes of the old base. */
+  /** Makes the content replace another base. Only for a content that needs no bytes of the old base. */
   rebase(base: RemoteFile | null): void {
     if (!this.isComplete()) throw new Error('the content still needs bytes of its base');
     this.#baseEnd = 0;
     this.#base = base;
   }
 
-  /** The base has been renamed or moved at the provider: the same bytes under a new description. */
+  /** Notes that the base was renamed or moved at the provider: the same bytes have a new description. */
   baseMoved(base: RemoteFile): void {
     if (this.#base !== null) this.#base = base;
   }
@@ -115,7 +115,7 @@ export class SpoolFile {
     return { size: this.#size, baseEnd: this.#baseEnd, present: this.#present.ranges().map(([a, b]) => [a, b]) };
   }
 
-  /** An earlier state without the ranges that were cut off since. */
+  /** An earlier state without the ranges that were truncated since. */
   truncatedState({ size, baseEnd, present }: SpoolState): SpoolState {
     const end = Math.min(size, this.#size);
     const kept = ExtentSet.from(present);
@@ -123,15 +123,15 @@ export class SpoolFile {
     return { size: end, baseEnd: Math.min(baseEnd, this.#baseEnd, end), present: kept.ranges() };
   }
 
-  /** Makes the file on disk at once, so that a full or read-only disk fails here. Null: it has its size already. */
+  /** Makes the file on disk at once, so that a full or read-only disk fails here. Null: the file already has its size. */
   create(): Promise<void> | null {
     const fd = this.#file(constants.O_CREAT | constants.O_EXCL);
     return this.#size > 0 ? truncateFile(fd, this.#size) : null;
   }
 
   /**
-   * Replaces the file that `create` made by a file with the whole base. `move` moves that file to the given path; where it
-   * answers null, nothing has changed.
+   * Replaces the file that `create` made by a file with the whole base. `move` moves the latter to the given path. If it answers null,
+   * nothing has changed.
    */
   async takeBase<T>(move: (path: string) => T | null): Promise<T | null> {
     await this.close();
@@ -140,7 +140,7 @@ export class SpoolFile {
     return moved;
   }
 
-  /** Answers the number of bytes read; `readBase` brings bytes that are still the base's. */
+  /** Answers the number of bytes read. `readBase` fetches bytes that are still the base's. */
   read(into: Uint8Array, offset: number, readBase: ReadBase): Promise<number> {
     return this.#uses.during(() => this.#read(into, offset, readBase));
   }
@@ -165,7 +165,7 @@ export class SpoolFile {
     return this.#change((fd) => this.#write(fd, data, offset));
   }
 
-  /** Writes at the end of the content as it is when the turn of this change comes; answers the offset. */
+  /** Writes at the end of the content, after all earlier changes. Answers the offset. */
   async append(data: Uint8Array): Promise<number> {
     let offset = 0;
     await this.#change(async (fd) => {
@@ -176,7 +176,7 @@ export class SpoolFile {
     return offset;
   }
 
-  /** The kernel wrote to the file itself (passthrough): all of the file is the content now, of so many bytes. */
+  /** Notes that the kernel wrote to the file itself (passthrough): now the whole file, of `size` bytes, is the content. */
   writtenDirectly(size: number): void {
     this.#writeDigest?.end();
     this.#baseEnd = 0;
@@ -185,12 +185,12 @@ export class SpoolFile {
     this.#size = size;
   }
 
-  /** Appends through O_APPEND: only the kernel knows the end of a file that it writes to itself. */
+  /** Appends with O_APPEND, because only the kernel knows the end of a file that it writes to itself. */
   async #appendShared(data: Uint8Array): Promise<void> {
     this.#freeSpace?.require(data.length);
     const fd = openSync(this.path, constants.O_WRONLY | constants.O_APPEND);
     try {
-      // No position: at the end.
+      // Without a position the write goes to the end.
       for (let done = 0; done < data.length; ) done += await appendPart(fd, data.subarray(done));
       this.writtenDirectly(fstatSync(fd).size);
     } finally {
@@ -203,14 +203,14 @@ export class SpoolFile {
       this.#baseEnd = Math.min(this.#baseEnd, size);
       this.#present.truncate(size);
       if (size !== this.#size) this.#writeDigest?.end();
-      // Readers must look neither for bytes that are about to be cut off nor for bytes that do not exist yet.
+      // Readers must find neither bytes that are about to be cut off, nor bytes that do not exist yet.
       this.#size = Math.min(this.#size, size);
       await truncateFile(fd, size);
       this.#size = size;
     });
   }
 
-  /** Makes a range read as zeros, as far as it lies within the file. */
+  /** Makes the part of a range that is within the file read as zeros. */
   zero(offset: number, length: number): Promise<void> {
     return this.#change(async (fd) => {
       const end = Math.min(offset + length, this.#size);
@@ -221,7 +221,7 @@ export class SpoolFile {
     });
   }
 
-  /** SEEK_DATA and SEEK_HOLE (lseek(2)) from an offset within the file; null where no data follows. */
+  /** SEEK_DATA and SEEK_HOLE (lseek(2)) from an offset within the file; null if no data follows. */
   seek(offset: number, whence: 'data' | 'hole'): number | null {
     const file = { size: this.#size, missing: this.missing(), local: localSeek(this.#sparse, this.#file()) };
     return whence === 'data' ? nextData(file, offset) : nextHole(file, offset);
@@ -247,17 +247,17 @@ export class SpoolFile {
     }
   }
 
-  /** Is nothing of the base missing? */
+  /** True if no bytes of the base are missing. */
   isComplete(): boolean {
     return this.missing().length === 0;
   }
 
-  /** Ranges [start, end) that are still the base's. */
+  /** The ranges [start, end) that are still the base's. */
   missing(): [number, number][] {
     return this.#gaps(0, this.#size);
   }
 
-  /** The whole content, where it is no longer than `limit` bytes and nothing of the base is missing; else null. */
+  /** The whole content; null if it has more than `limit` bytes, or bytes of the base are missing. */
   content(limit: number): Promise<Buffer | null> {
     return this.#uses.during(() =>
       this.#changes.run(async () => {
@@ -278,22 +278,22 @@ export class SpoolFile {
     sync: () => this.#syncFile(this.#file()),
     onFailure: () => void this.losses++,
     writeAgain: async () => {
-      // The kernel may write to it in this very moment.
+      // The kernel may be writing to the file at this moment.
       if (this.isShared) throw new SyncmountError('spool', `the disk has failed to store ${this.path}`);
       await this.#changes.run(() => writeAgain(this.#file(), this.#present.ranges(), this.#sparse));
     },
   });
 
   /**
-   * The hashes of the whole content. The first call does not read bytes again that were hashed while they were written. A
-   * terabyte takes half an hour: the call ends soon after `signal` aborts.
+   * The hashes of the whole content. The first call does not read again bytes that were hashed while they were written. A terabyte takes
+   * half an hour, so the call ends soon after `signal` aborts.
    */
   digest(blockBytes: number, signal?: AbortSignal): Promise<Digest> {
     return this.#uses.during(async () => {
       const written = await this.#writeDigest?.take();
       const isUsable = written != null && written.blockBytes === blockBytes && written.bytes > 0;
       if (!isUsable) written?.drop();
-      // To wake a thread for a small content takes longer than to hash it.
+      // Waking a thread takes longer than hashing a small content.
       const hasher = this.#size <= CHUNK ? inlineHasher : this.#hasher;
       const digest = isUsable ? written : hasher.digest(blockBytes);
       try {
@@ -310,7 +310,7 @@ export class SpoolFile {
     });
   }
 
-  /** The content as an upload reads it. It must be complete, and must not change before the upload ends. */
+  /** The content for an upload. It must be complete, and must not change before the upload ends. */
   source(digest: () => Promise<Digest>): UploadSource {
     return {
       size: this.#size,
@@ -325,7 +325,7 @@ export class SpoolFile {
     };
   }
 
-  /** Closes the descriptor once no use is under way; the next use opens it again. */
+  /** Closes the descriptor when it is not in use. The next use opens it again. */
   async close(): Promise<void> {
     while (this.#uses.isBusy) await this.#uses.idle();
     this.#writeDigest?.end();
@@ -334,10 +334,10 @@ export class SpoolFile {
     if (fd !== null) closeSync(fd);
   }
 
-  /** Closes and deletes it. */
+  /** Closes and deletes the file. */
   async remove(): Promise<void> {
     await this.close();
-    // A disk takes seconds to free the blocks of a large file, too long for the event loop.
+    // Freeing the blocks of a large file takes seconds: too long for the event loop.
     if (this.#size > LARGE) await rm(this.path, { force: true });
     else rmSync(this.path, { force: true });
   }
@@ -353,7 +353,7 @@ export class SpoolFile {
 
   async #write(fd: number, data: Uint8Array, offset: number): Promise<void> {
     this.#freeSpace?.require(data.length);
-    // Where the kernel writes too, nobody knows in which order.
+    // If the kernel writes too, the order of the writes is unknown.
     if (this.isShared) this.#writeDigest?.end();
     const continuesDigest = !this.isShared && this.#writeDigest?.continues(offset) === true;
     await writeAt(fd, data, offset);
@@ -379,7 +379,7 @@ export class SpoolFile {
     return this.#uses.during(() => this.#changes.run(async () => act(this.#file())));
   }
 
-  /** A sound file is as long as the content, holes included. A shorter one is damaged, and its missing bytes are no zeros. */
+  /** Throws if the file is shorter than the content: such a file is damaged, and its missing bytes are not zeros. */
   #requireWhole(count: number, wanted: Uint8Array): void {
     if (count < wanted.length) this.#tooShort();
   }
@@ -392,7 +392,7 @@ export class SpoolFile {
     return this.#present.gaps(start, Math.min(end, this.#baseEnd));
   }
 
-  /** Opened here and not by a thread: see base/files.ts. */
+  /** Opens the file here and not in a thread: see base/files.ts. */
   #file(create = 0): number {
     this.#fd ??= openSync(this.path, constants.O_RDWR | create, 0o600);
     return this.#fd;

@@ -1,4 +1,4 @@
-/** Which bytes of a content its spool file holds, as the journal keeps it. */
+/** The size of a content, and the ranges that its spool file holds; the journal stores it. */
 export interface SpoolState {
   readonly size: number;
   readonly baseEnd: number;

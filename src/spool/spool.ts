@@ -28,18 +28,18 @@ import { FreeSpaceWatch } from './free-space-watch.js';
 import type { UploadRow } from './journal.js';
 import { SpoolFile, type SpoolFileOptions } from './spool-file.js';
 
-/** The directory into which `sweep` moves files that no row names. */
+/** The directory for files without a row: `sweep` moves them there. */
 const RESCUED = 'rescued';
 
 export interface SpoolOptions {
   /** See `FreeSpace`. */
   readonly reclaim?: ((bytes: number) => void) | undefined;
   readonly clock?: Clock;
-  /** Is the file open through another descriptor than this one? */
+  /** Answers true if the file is open through another descriptor than this one. */
   readonly isOpenElsewhere?: ((fd: number) => boolean) | undefined;
-  /** Is the file open or mapped for writing anywhere? The descriptor itself is read-only. */
+  /** Answers true if the file is open or mapped for writing anywhere. The descriptor itself is read-only. */
   readonly isOpenForWriting?: ((fd: number) => boolean) | undefined;
-  /** Files can be moved here from the cache, and back: both are on one file system. */
+  /** Files can be moved between the cache and the spool, because both are on one file system. */
   readonly takesCacheFiles?: boolean;
   /** See `SpoolFileOptions`. */
   readonly digestBlockBytes?: number | undefined;
@@ -86,8 +86,8 @@ export class Spool {
     this.#freeSpace = new FreeSpace(directory, reclaim);
     this.#fileOptions = { freeSpace: this.#freeSpace, digestBlockBytes, hasher, sparse, syncFile };
     this.freeSpaceWatch = new FreeSpaceWatch(this.#freeSpace, `${directory}.reserve`, clock);
-    // Names count up and are never used twice, so that no file left by a crash is taken for a new one. They begin at the time: a state
-    // database that was put back to an earlier day has rows whose files went long ago, and would find other contents under their names.
+    // Names count up and are never reused, so that no file left by a crash is taken for a new one. They start at the present time: a state
+    // database restored from a backup has rows of removed files, and must not find other contents under those names.
     const names = [...filesIn(directory), ...filesIn(join(directory, RESCUED))];
     this.#next = names.reduce((last, name) => Math.max(last, 1 + numberOf(name)), Math.max(1, Math.floor(clock.now())));
   }
@@ -97,12 +97,12 @@ export class Spool {
     return this.#freeSpace.keepReserve();
   }
 
-  /** Never gives out these names: the journal has them, whether their files exist or not. */
+  /** Never uses these names for new files: they are in the journal, even if their files are gone. */
   reserveNames(names: Iterable<string>): void {
     for (const name of names) this.#next = Math.max(this.#next, numberOf(name) + 1);
   }
 
-  /** A new spool file that starts from `base`; it is on disk once this resolves. */
+  /** A new spool file that starts from `base`. It is on disk when this resolves. */
   async create(base: RemoteFile | null): Promise<{ name: string; file: SpoolFile }> {
     const made = this.#newFile(base);
     try {
@@ -114,10 +114,10 @@ export class Spool {
     return made;
   }
 
-  /** A new spool file without content or base; it is on disk when this returns. */
+  /** A new spool file without content or base. It is on disk when this returns. */
   createEmpty(): { name: string; file: SpoolFile } {
     const made = this.#newFile(null);
-    // Nothing is left to wait for where there is no base.
+    // Without a base there is nothing to wait for.
     void made.file.create();
     return made;
   }
@@ -127,15 +127,15 @@ export class Spool {
     return { name, file: new SpoolFile(join(this.directory, name), base, undefined, this.#fileOptions) };
   }
 
-  /** Bytes of the file of a journal row on disk; null where it is missing. */
+  /** The size of a journal row's file on disk, bytes; null if it is missing. */
   sizeOf(row: Pick<UploadRow, 'spool'>): number | null {
     return statSync(join(this.directory, row.spool), { throwIfNoEntry: false })?.size ?? null;
   }
 
   /**
-   * Replaces the file of a journal row by a copy where another process has it open. A program with a passthrough descriptor
-   * can go on writing after the mount is dead, and gets an error only at its close. Its later writes then go to the unlinked
-   * original. Throws where a copy cannot be made.
+   * Replaces the file of a journal row by a copy if another process has it open. A program with a passthrough descriptor can go on writing
+   * after the mount has died, and gets an error only at its close. Its later writes then go to the unlinked original. Throws if a copy
+   * cannot be made.
    */
   unshare({ spool }: Pick<UploadRow, 'spool'>): void {
     const path = join(this.directory, spool);
@@ -168,16 +168,16 @@ export class Spool {
     return true;
   }
 
-  /** Removes a file whose content is not needed any more; answers its name. */
+  /** Removes a file with a content that is no longer needed. Answers its name. */
   remove(path: string): string {
     rmSync(path, { force: true });
     return basename(path);
   }
 
-  /** Does another process write to a spool file, maybe through a mapping that outlives its descriptor? */
+  /** True if another process may write to a spool file, perhaps through a mapping that outlives its descriptor. */
   async isWrittenElsewhere(file: SpoolFile): Promise<boolean> {
     if (this.#isOpenForWriting === undefined) return false;
-    // Our own descriptor would count.
+    // This mount's own descriptor would count.
     await file.close();
     const fd = openSync(file.path, 'r');
     try {
@@ -187,12 +187,12 @@ export class Spool {
     }
   }
 
-  /** Writes the file of a journal row anew with these bytes. */
+  /** Writes the file of a journal row again with these bytes. */
   restore(row: Pick<UploadRow, 'spool'>, bytes: Uint8Array): void {
     writeFileSync(join(this.directory, row.spool), bytes, { mode: 0o600 });
   }
 
-  /** Cuts off bytes that the file of a journal row has behind the end of its content. */
+  /** Truncates the file of a journal row to the size of its content. */
   truncateToContent({ spool, content }: UploadRow): void {
     truncateSync(join(this.directory, spool), content.size);
   }
@@ -203,9 +203,8 @@ export class Spool {
   }
 
   /**
-   * Deals with files that no journal row names. It removes garbage (`dropped`), and empty files: a process made them and died
-   * before it wrote the row. Any other file is content whose row was lost: it is moved to `rescued/`. Answers the names of
-   * the moved files.
+   * Cleans up files without a journal row. It removes garbage (`dropped`), and empty files, whose process died before it wrote the row. Any
+   * other file is a content that has lost its row, and moves to `rescued/`. Answers the names of the moved files.
    */
   sweep(named: ReadonlySet<string>, dropped: ReadonlySet<string>): string[] {
     const rescued: string[] = [];

@@ -1,9 +1,9 @@
 /**
  * Notices writes to a file that the kernel does not report (passthrough).
  *
- * The clock of a file system may stand still for milliseconds, so that two writes leave the same modification time. Hence the
- * file gets a modification time long past (`MARK`). Each later write(2) changes it before its first byte, and futimes(2) waits
- * for the write under way. Invariant: a file that shows the mark was not written to since.
+ * The clock of a file system may stand still for milliseconds, so two writes may leave the same modification time. So the file gets a
+ * modification time in the distant past (`MARK`). Each later write(2) changes this time before its first byte, and futimes(2) waits
+ * for a write in progress. Invariant: a file that shows the mark has had no write since.
  */
 import { fstatSync, futimes, futimesSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -11,15 +11,15 @@ import type { Timespec } from '../base/timespec.js';
 
 const setTimes = promisify(futimes);
 
-/** Seconds since the epoch; within what every file system can hold (FAT begins in 1980). */
+/** Seconds since the epoch; a time that every file system can store (FAT begins in 1980). */
 const MARK = 10 * 365 * 24 * 3600 + 7 * 24 * 3600;
 
 export interface WriteCheck {
   /** Bytes. */
   readonly size: number;
-  /** When the file was last written to; null: not since the mark was set. */
+  /** The time of the last write; null: none since the mark was set. */
   readonly writtenAt: Timespec | null;
-  /** The content may have changed since the check before. */
+  /** The content may have changed since the previous check. */
   readonly isChanged: boolean;
 }
 
@@ -29,20 +29,20 @@ export class WriteDetector {
   #time: bigint;
   readonly #mark: bigint;
 
-  /** From here on every write to the file of `fd` is noticed. No other process writes to it yet. */
+  /** Notices every later write to the file of `fd`. No other process may write to it yet. */
   constructor(fd: number) {
     this.#fd = fd;
     futimesSync(fd, MARK, MARK);
     const { size, mtimeNs } = fstatSync(fd, { bigint: true });
     this.#size = Number(size);
     this.#time = mtimeNs;
-    // Read back, because the file system may round it: to two seconds at the coarsest.
+    // Read back, because the file system may round the time, by up to two seconds.
     this.#mark = mtimeNs;
   }
 
   /**
-   * Compares the file with the check before, at once. Of several writes within one tick of the file system's clock it
-   * notices the first only, unless the file grows. `rearm` notices all.
+   * Compares the file with the previous check. Of several writes within one tick of the file system's clock it notices only the first,
+   * unless the file grows. `rearm` notices all.
    */
   check(): WriteCheck {
     const { size, mtimeNs } = fstatSync(this.#fd, { bigint: true });

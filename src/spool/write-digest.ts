@@ -1,19 +1,19 @@
-/** The digest of a content that is written in order, computed in the background from what is in the file already. */
+/** Hashes a content while it is written in order: in the background, from the bytes that are already in the file. */
 import { promisify } from 'node:util';
 import type { ContentHasher, FileDigest } from '../base/content-hasher.js';
 
 const nextTurn = promisify(setImmediate);
 
 /**
- * Bytes hashed at a time. Each message to the hashing thread and back takes the event loop a tenth of a millisecond; `close` waits for the
- * last of them, which takes 10 ms.
+ * The bytes of one step. Each message to the hashing thread and back costs the event loop a tenth of a millisecond. `close` waits for the
+ * last step, which takes 10 ms.
  */
 export const HASH_CHUNK = 4 * 1024 * 1024;
 
-/** The file that is written to. */
+/** The file that programs write to. */
 export interface WrittenFile {
   readonly size: number;
-  /** Runs `act` with the descriptor, which stays open meanwhile; null where it is closed. */
+  /** Runs `act` with the descriptor, which stays open meanwhile; null if it is closed. */
   whileOpen(act: (fd: number) => Promise<boolean>): Promise<boolean> | null;
 }
 
@@ -21,11 +21,11 @@ export class WriteDigest {
   readonly #hasher: ContentHasher;
   readonly #blockBytes: number;
   readonly #file: WrittenFile;
-  /** As long as every write continued it from the beginning of the content; else null. */
+  /** The digest while every write has continued it from the start of the content; else null. */
   #running: FileDigest | null = null;
-  /** What it was when the file could not be read: it may have a part of a chunk. */
+  /** The digest whose file could not be read: it may contain a part of a chunk. */
   #failed: FileDigest | null = null;
-  /** The hashing under way. */
+  /** The hashing in progress. */
   #hashing: Promise<void> | null = null;
 
   constructor(hasher: ContentHasher, blockBytes: number, file: WrittenFile) {
@@ -34,7 +34,7 @@ export class WriteDigest {
     this.#file = file;
   }
 
-  /** Before a write at `offset`. Does it continue the digest? The first write that does not ends it for good. */
+  /** Call before a write at `offset`. True if the write continues the digest. The first write that does not ends the digest for good. */
   continues(offset: number): boolean {
     if (offset !== this.#file.size) this.end();
     else if (offset === 0) {
@@ -44,11 +44,11 @@ export class WriteDigest {
     return this.#running !== null;
   }
 
-  /** After a write that continues it. */
+  /** Call after a write that continues the digest. */
   written(): void {
     const running = this.#running;
     if (running === null || this.#hashing !== null || this.#file.size - running.bytes < HASH_CHUNK) return;
-    // Not reported here: who takes the digest finds none, reads the bytes again, and rejects with the error.
+    // Errors are not reported here: the caller of `take` gets no digest, reads the bytes again, and rejects with the error.
     this.#hashing = this.#hashWritten(running)
       .catch(() => {
         running.drop();
@@ -60,13 +60,13 @@ export class WriteDigest {
       });
   }
 
-  /** The content changes in another way. */
+  /** Ends the digest, because the content changes in another way. */
   end(): void {
     this.#running?.drop();
     this.#running = null;
   }
 
-  /** The digest so far, which the caller continues; null where there is none. It is taken away from later writes. */
+  /** Takes the digest so far, which the caller continues; null if there is none. Later writes no longer continue it. */
   async take(): Promise<FileDigest | null> {
     const running = this.#running;
     this.#running = null;
@@ -77,7 +77,7 @@ export class WriteDigest {
   /** Hashes whole chunks until there is none, the file is closed, or the digest has ended. */
   async #hashWritten(running: FileDigest): Promise<void> {
     for (;;) {
-      // Without a thread, other work gets its turn between two chunks.
+      // Without a thread, other work has a turn between two chunks.
       await nextTurn();
       if (this.#running !== running || this.#file.size - running.bytes < HASH_CHUNK) return;
       if (!(await this.#file.whileOpen((fd) => running.add(fd, HASH_CHUNK)))) return;
