@@ -243,7 +243,7 @@ export class MetadataReader {
       isYoung = read.isYoung;
       if (file.md5 !== null && md5Of(bytes) !== file.md5.toLowerCase())
         throw new ProviderError('integrity', 'the service sent other bytes than it has', { data: {} });
-      // Damage after this point is in the file itself, not from the way here.
+      // With an md5, these are the service's bytes: if they are damaged, the file itself is.
       isProven = file.md5 !== null;
       content = await decodePack(bytes);
       if (content.header.machine !== machine || content.header.pack !== pack)

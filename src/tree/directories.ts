@@ -64,8 +64,8 @@ export class Directories {
   readonly #incomplete = new Map<Ino, number>();
   /** The end of the back-off, by `#time`. */
   #offlineUntil = 0;
-  /** See `#lookOut`. */
-  #lookout: Promise<void> | null = null;
+  /** See `#probeService`. */
+  #probe: Promise<void> | null = null;
   readonly #stale: StaleListings;
 
   constructor(options: DirectoriesOptions) {
@@ -107,21 +107,21 @@ export class Directories {
     if (!this.wasListed(ino)) return this.refresh(ino, 'foreground', caller?.signal);
     if (this.#time.now() < this.#offlineUntil && !this.#unsettled.has(ino)) return;
     if (freshness !== 'refresh') return this.#stale.served(ino);
-    if (this.#isOut()) return this.#lookOut(ino);
+    if (this.#isLongOutage()) return this.#probeService(ino);
     return this.#withTimeout(this.#tryRefresh(ino, 'foreground', caller?.signal), REFRESH_TIMEOUT_MS);
   }
 
   /** True if an outage of the service has lasted so long that callers get an older listing without waiting. */
-  #isOut(): boolean {
+  #isLongOutage(): boolean {
     const { outage } = this.#options.provider.metrics();
     return outage !== null && this.#options.clock.now() - outage.since >= REFRESH_TIMEOUT_MS;
   }
 
   /** Probes the service during an outage: lists one of the directories that programs look at, in the background. */
-  #lookOut(ino: Ino): void {
-    if (this.#lookout !== null || this.#time.now() < this.#offlineUntil) return;
-    this.#lookout = this.#tryRefresh(ino, 'background').finally(() => {
-      this.#lookout = null;
+  #probeService(ino: Ino): void {
+    if (this.#probe !== null || this.#time.now() < this.#offlineUntil) return;
+    this.#probe = this.#tryRefresh(ino, 'background').finally(() => {
+      this.#probe = null;
     });
   }
 

@@ -79,7 +79,7 @@ export class ApplyEntries {
   }
 
   /**
-   * Applies a directory's entries. `list` lists another directory: one that was never listed and holds the first name of a further name.
+   * Applies a directory's entries. `list` lists another directory: one with a first name that is needed here, or one that has to go.
    */
   async to(directory: Ino, list: (directory: Ino) => Promise<void>): Promise<AppliedMetadata> {
     const { table, store } = this.#o;
@@ -112,8 +112,8 @@ export class ApplyEntries {
   }
 
   /**
-   * Undoes entries that their machines have withdrawn: such a name without an object goes. Names go only if all of this machine's metadata
-   * is in the store (`carried`), else they may be this machine's own.
+   * Undoes entries that their machines have withdrawn: removes their names without an object. This needs all of this machine's metadata
+   * in the store (`carried`), else such a name may be this machine's own.
    */
   #retract(work: Work): void {
     const { table, store, states } = this.#o;
@@ -188,7 +188,7 @@ export class ApplyEntries {
       const row = this.#rowOf(work, name, id, named);
       const isDone = row !== undefined && isShown(states.get(row.ino)?.time, time);
       if (isDone && (row.name === name || row.parent !== work.directory)) continue;
-      // If another machine's entry of the name counts, the loop comes to that entry by its machine.
+      // If another machine's entry of the name counts, the pass over that machine's entries applies it.
       if (timed.entry.belongs === undefined && compareTimes(timed.time, time) === 0)
         this.#apply(work, timed, row, isDone);
     }
@@ -208,7 +208,7 @@ export class ApplyEntries {
     if (timed.entry.alias !== true) {
       if (found === undefined) return holder;
       const isGone = timed.entry.gone === true;
-      // Content of this machine that is not stored yet is newer. An object that takes the name may be missing in the listing yet.
+      // Content of this machine that is not stored yet is newer. The object that has the name now may not be listed yet.
       const isMade = this.#needsNoObject(timed.entry) || this.#isElse(work, timed.entry, found.ino);
       if (this.#isOurs(found) || !(isGone || isMade)) return null;
       table.removeName(found);

@@ -125,7 +125,7 @@ function stateOf({ folder, name, wall, counter, machine, times_set }: Raw): RowS
   };
 }
 
-/** True if an inode that shows the entry of time `shown` also covers an entry of `time`. */
+/** True if an inode has nothing to take from an entry of `time`. `shown`: the time of the entry that it shows. */
 export function isShown(shown: LogicalTime | undefined, time: LogicalTime): boolean {
   return shown !== undefined && compareTimes(shown, time) >= 0;
 }

@@ -22,7 +22,7 @@ const LIST_AGE_MS = 2_000;
 /** How many inodes with several names in the past are remembered: about 100 bytes each. */
 const REMEMBERED = 10_000;
 
-/** A name in an entry. */
+/** A name of the inode in an entry. */
 interface Told {
   readonly place: NamePlace;
   /** True if the name is in the entry of the first name that counts. Other entries may be stale. */
