@@ -94,8 +94,8 @@ export class FourSharedApi {
   }
 
   /**
-   * Any request of the documents. "Two main API endpoints": uploads go to the upload host. The search of all of 4shared has a host of
-   * its own.
+   * Sends any request of the documents. "Two main API endpoints": uploads go to the upload host. The search of all of 4shared has a host
+   * of its own.
    */
   send({ method, path, endpoint, fields, data, headers }: ApiRequest, options: CallOptions): Promise<ApiAnswer> {
     const isUpload = data !== undefined || /^\/upload(?:\/|\?|$)/.test(path);
@@ -170,7 +170,7 @@ export class FourSharedApi {
     return this.#folderGet('/children', folderId, offset, this.#paged(folderListSchema, earlier), options);
   }
 
-  /** Decodes an answer as a page, unless it is a known one. */
+  /** Decodes an answer as a page, unless the page is known. */
   #paged<T>(schema: z.ZodType<UncheckedEntries<T> | null>, earlier: KnownPages | undefined): Decode<Page<T>> {
     return (answer, route) =>
       pageOf(answer.text, earlier, async () => (await (await decodeJson(schema, answer, route))?.validate()) ?? []);
@@ -185,7 +185,7 @@ export class FourSharedApi {
   }
 
   /**
-   * The documents head these routes `/folders/{id}…` and then give `/folder/{id}…` as their URL. We try the URL's
+   * The documents title these routes `/folders/{id}…` and then give `/folder/{id}…` as their URL. We try the URL's
    * spelling first. If the server refuses it before it ever worked, we try the other one, and remember what works.
    */
   async #folderGet<T>(
@@ -290,7 +290,7 @@ export class FourSharedApi {
     lookup: Outcome<FileResponse>['lookup'],
   ): Promise<FileResponse> {
     const call = this.call('POST', 'upload', '/files', '', { query: { folderId, fileName }, content });
-    // Other routes have the same path: the search, and the metadata routes of the api host. The route's name is this one's.
+    // Other requests have this path too: the search, and the metadata requests of the api host. This route's name means the upload.
     return await this.json({ ...call, route: 'POST /files' }, fileSchema, options, lookup);
   }
 

@@ -11,16 +11,16 @@ const chunkedSchema = z.object({
   ...content,
   kind: z.literal('chunked'),
   parentId: z.string(),
-  /** The name that it is uploaded under: a temporary one where the final one is (perhaps) taken. */
+  /** The temporary name under which the file is uploaded. */
   uploadName: z.string(),
   /**
-   * What is about to happen, in this order:
+   * The step that comes next, in this order:
    * - `starting`   the upload is announced to the server
-   * - `sending`    chunks go to `uploadId`; those in `stored` are there
-   * - `uploaded`   all is there and verified; it gets its final name
-   * - `aside`      the replaced file `oldId` makes room, as `asideName`
+   * - `sending`    chunks go to `uploadId`; the server has those in `stored`
+   * - `uploaded`   the file is complete and verified; it gets its final name
+   * - `aside`      the replaced file `oldId` is renamed to `asideName`
    * - `naming`     the new file takes the final name
-   * - `disposing`  the replaced file goes
+   * - `disposing`  the replaced file is disposed of
    */
   phase: z.enum(['starting', 'sending', 'uploaded', 'aside', 'naming', 'disposing']),
   uploadId: z.string().optional(),
@@ -37,7 +37,7 @@ const schema = z.discriminatedUnion('kind', [simpleSchema, chunkedSchema]);
 export type SimpleCheckpoint = z.infer<typeof simpleSchema>;
 export type ChunkedCheckpoint = z.infer<typeof chunkedSchema>;
 
-/** The checkpoint if it is one of ours and about this content; else there is nothing to resume. */
+/** The checkpoint if it is one of ours and about this content; undefined if there is nothing to resume. */
 export function parseCheckpoint(
   checkpoint: UploadCheckpoint | undefined,
   about: { readonly size: number; readonly md5: string },
@@ -48,7 +48,7 @@ export function parseCheckpoint(
   return parsed.data.size === about.size && parsed.data.md5 === about.md5 ? parsed.data : undefined;
 }
 
-/** The checkpoint of an upload that is not to be resumed, where it may have left something. */
+/** The checkpoint of an upload that will not be resumed, if that may have left something at the server. */
 export function parseAbandoned(checkpoint: UploadCheckpoint): ChunkedCheckpoint | undefined {
   const { data } = schema.safeParse(checkpoint);
   return data?.kind === 'chunked' ? data : undefined;

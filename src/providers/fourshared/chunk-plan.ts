@@ -14,13 +14,13 @@ export interface ChunkPolicy {
   readonly maxParallel: number;
 }
 
-/** Bytes per ms of one connection, from which on we send more at once: 8 MiB in a second, the round trip included. */
+/** A connection at least this fast makes us send more at once, bytes per ms: 8 MiB in a second, the round trip included. */
 const fastBytesPerMs = (8 * MiB) / 1000;
 
 /**
  * The policy for a content of `size` bytes.
  *
- * Eight chunks go at once, sixteen on a fast line. Sixteen connections fill a line of 400 MB/s where the server limits each
+ * Eight chunks go at once, sixteen on a fast line. Sixteen connections fill a line of 400 MB/s if the server limits each
  * to 25 MB/s, and they leave half of the client's connections to other requests. On a slow line an interruption costs
  * eight chunks at most. With 8 MiB per chunk a round trip of 50 ms is less than a seventh of the chunk's time. The first
  * chunk has 2 MiB: we notice a fast line a quarter of a second earlier. Content of more than 1,000 such chunks gets larger

@@ -1,5 +1,5 @@
 /**
- * `POST /upload/{id}`: the content of a large file in chunks, several at once where the server takes them in any order.
+ * `POST /upload/{id}`: the content of a large file in chunks, several at once if the server takes them in any order.
  *
  * The documents do not say how the server answers a chunk that is not the last one, so we accept 308 and any 2xx. Nor do
  * they say whether chunks may come out of order. The status resource can report several ranges, so we send several at
@@ -53,7 +53,7 @@ export class ChunkSender {
     this.#api = api;
   }
 
-  /** Sends what is missing of `stored`. Resolves when the server says that it has everything. */
+  /** Sends the bytes that `stored` lacks. Resolves when the server says that it has everything. */
   async send(session: ChunkSession, stored: readonly Span[]): Promise<void> {
     const { source, policy } = session;
     let have = mergeSpans(stored);

@@ -1,11 +1,11 @@
-/** "File Response", "Folder Response" and "User Response" of the documents, and what they become in our own terms. */
+/** "File Response", "Folder Response" and "User Response" of the documents, and their conversion to our own types. */
 import { z } from 'zod';
 import { entriesOf, idSchema, integerSchema, parseTime, storageSchema } from '../http/answers/entries.js';
 import type { Access, RemoteFile, RemoteFolder } from '../provider.js';
 
 const id = idSchema;
 const whole = integerSchema;
-/** Saves requests where it is right, and costs nothing where it is nonsense. */
+/** A hint that saves requests. An invalid value is taken as unknown. */
 const count = integerSchema.nullish().catch(null);
 const text = z.string().nullish();
 const moment = z.union([z.string(), z.number()]).nullish().catch(null);
@@ -17,7 +17,7 @@ export const fileSchema = z.object({
   id,
   name: z.string(),
   path,
-  // An object that is not (any more) a whole file may come without.
+  // An object that is not a complete file, or no longer one, may come without a size.
   size: whole.nullish(),
   modified: moment,
   parentId: id.nullish(),
@@ -79,12 +79,12 @@ export type FolderResponse = z.infer<typeof folderSchema>;
 
 const hidden = new Set(['deleted', 'trashed', 'incomplete']);
 
-/** Is the object in the trash, deleted, or not completely uploaded? The layers above must not see such objects. */
+/** True if the object is in the trash, deleted, or not completely uploaded. The layers above must not see such objects. */
 export function isHidden(status: string | null | undefined): boolean {
   return typeof status === 'string' && hidden.has(status.toLowerCase());
 }
 
-/** Ms since the epoch; 0 where the provider does not tell. */
+/** Ms since the epoch; 0 if the service does not tell. */
 export function toTime(value: string | number | null | undefined): number {
   return parseTime(value);
 }
@@ -110,8 +110,8 @@ export function toFile(file: FileResponse, parentId: string, access: Access): Re
 }
 
 /**
- * `userPermissions` is what this account may do; `permissions`, beside it, is what the owner grants to others and says
- * nothing here.
+ * `userPermissions` tells the rights of this account. The field `permissions` beside it tells the rights that the owner
+ * grants to others, and does not matter here.
  */
 export function toFolder(folder: FolderResponse, parentId: string | null): RemoteFolder {
   return {

@@ -48,7 +48,7 @@ export const errorTable: Readonly<Record<string, Row>> = {
   '403.0200': row('permission'),
   '403.0201': row('exists'),
   '403.0206': row('too-large'),
-  // In the trash: above the provider that means it does not exist.
+  // In the trash: for the layers above, the object does not exist.
   '403.0223': row('not-found'),
   '403.0224': row('permission'),
   '403.0225': row('integrity'),
@@ -86,13 +86,13 @@ function rowOf(status: number, code: string): Row {
   return errorTable[code] ?? errorTable[String(status)] ?? statusMeaning(status);
 }
 
-/** What an error answer means. The body may be the documents' JSON, HTML of some proxy, or empty. */
+/** The meaning of an error answer. The body may be the documents' JSON, HTML of some proxy, or empty. */
 export function readError(status: number, text: string): ErrorMeaning {
   const body = parseJsonObject(text);
   const given = body?.code;
   const providerCode = typeof given === 'string' || typeof given === 'number' ? String(given) : undefined;
   const message = typeof body?.message === 'string' ? body.message : undefined;
-  // Status and code must agree: a proxy may send its 502 with an older body, and that is a 502.
+  // Status and code must agree: if a proxy sends its 502 with an older body, that is a 502.
   const matching = providerCode !== undefined && Number.parseInt(providerCode, 10) === status ? providerCode : '';
   const found = rowOf(status, matching);
   const aboutName =

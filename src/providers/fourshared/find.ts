@@ -20,7 +20,7 @@ async function findInPages<T extends { readonly id: string }>(
     await forEachInTurns(entries, (entry) => seen.add(entry instanceof BadEntry ? entry : entry.id));
     if (seen.size > maxEntries)
       throw new ProviderError('protocol', 'the server lists more than a folder can hold', { data: {} });
-    // The same again: the server heeds no offset.
+    // The same page again: the server ignores the offset.
     if (found !== undefined || entries.length < pageSize || seen.size === before) return found;
   }
 }
@@ -50,13 +50,13 @@ export interface ExpectedContent {
   readonly md5: string;
 }
 
-/** True when a complete file has this content, as far as the server tells. */
+/** True if a complete file has this content, as far as the server tells. */
 export function holds(file: FileResponse, content: ExpectedContent): boolean {
   const md5 = normalizeMd5(file.md5);
   return !isHidden(file.status) && file.size === content.size && (md5 === null || md5 === content.md5);
 }
 
-/** The value, or undefined when the object does not exist (any more). */
+/** The value, or undefined if the object does not exist, or no longer exists. */
 export async function orGone<T>(value: Promise<T>): Promise<T | undefined> {
   try {
     return await value;

@@ -1,26 +1,26 @@
 /**
- * Pages of a list, of which those that came before need not be read again.
+ * Pages of a list. A page with the same bytes as an earlier one need not be read again.
  *
- * To parse and check a page takes thirty times as long as to see that it has the same bytes as an earlier one. Most listings are as they
- * were, so a folder that is looked at once a minute costs little more than its requests.
+ * To parse and check a page takes thirty times as long as to see that it has the same bytes as an earlier one. Most listings do not
+ * change, so a folder that is listed once a minute costs little more than its requests.
  */
 import { createHash, hash } from 'node:crypto';
 import { forEachInTurns, turn } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
 
-/** So many digests are compared one after the other. */
+/** Up to this many digests are compared one after the other. */
 const searchedPages = 8;
 
 /** The pages of a list in their order: the digest of the bytes of each, and its number of entries. */
 export class KnownPages {
   readonly #digests: string[] = [];
   readonly #lengths: number[] = [];
-  /** The place of each digest; only where there are many pages: most lists have one or two. */
+  /** The place of each digest. Made only for many pages, because most lists have one or two. */
   #places: Map<string, number> | null = null;
 
   add({ digest, length }: Pick<Page<unknown>, 'digest' | 'length'>): void {
-    // How many empty pages are asked for depends on what is known of the count, not on the list.
+    // The number of empty pages depends on the known count, not on the list.
     if (length === 0) return;
     this.#digests.push(digest);
     this.#lengths.push(length);
@@ -29,7 +29,7 @@ export class KnownPages {
       this.#places = new Map(this.#digests.map((one, at) => [one, at]));
   }
 
-  /** Undefined where no such page is among them. */
+  /** The number of entries of a page; undefined if no page has this digest. */
   lengthOf(digest: string): number | undefined {
     const at = this.#places === null ? this.#digests.indexOf(digest) : this.#places.get(digest);
     return at === undefined ? undefined : this.#lengths[at];
@@ -50,11 +50,11 @@ export interface Page<T> {
   read(): Promise<(T | BadEntry)[]>;
 }
 
-/** Characters that are summed in one turn of the event loop: two milliseconds. */
+/** Characters that are hashed in one turn of the event loop: two milliseconds. */
 const digestedAtOnce = 1024 * 1024;
 
 async function digestOf(text: string): Promise<string> {
-  // An object for each page would be memory outside of the heap, which the collector does not see.
+  // A hash object for each page would use memory outside of the heap, which the garbage collector does not see.
   if (text.length <= digestedAtOnce) return hash('sha1', text, 'base64');
   const sum = createHash('sha1');
   for (let at = 0; at < text.length; at += digestedAtOnce) {
@@ -77,7 +77,7 @@ export async function pageOf<T>(
   return { digest, length: entries.length, isKnown: false, read: () => Promise.resolve(entries) };
 }
 
-/** Collects the pages of one list: the entries, each id once. Known pages are read only once a new one has come. */
+/** Collects the pages of one list: the entries, each id once. Known pages are read only after a new one has come. */
 export class PageCollector<T extends { readonly id: string }> {
   /** For the next listing. */
   readonly pages = new KnownPages();
@@ -92,7 +92,7 @@ export class PageCollector<T extends { readonly id: string }> {
     this.#unread = earlier === undefined ? null : [];
   }
 
-  /** True where the page brings something new. Throws `protocol` beyond `maxEntries`. */
+  /** True if the page brings something new. Throws `protocol` beyond `maxEntries`. */
   async add(page: Page<T>): Promise<boolean> {
     const isRepeated = this.pages.lengthOf(page.digest) !== undefined;
     this.pages.add(page);
@@ -106,7 +106,7 @@ export class PageCollector<T extends { readonly id: string }> {
     return this.#size > before;
   }
 
-  /** Have the very same pages come in the same order as in the earlier listing? */
+  /** True if the same pages came in the same order as in the earlier listing. */
   get isSame(): boolean {
     return this.#unread !== null && this.#earlier !== undefined && this.pages.isSameAs(this.#earlier);
   }

@@ -11,8 +11,8 @@ import { afterPages, pageSize, planPages } from './page-plan.js';
 const windowPages = 32;
 
 /**
- * All pages of one list. It ends whatever the server answers: when a page brings nothing new, or with the error `protocol` beyond
- * `maxEntries`.
+ * Requests all pages of one list. It ends whatever the server answers: when a page brings nothing new, or with the error `protocol`
+ * beyond `maxEntries`.
  */
 export async function listPages<T extends { readonly id: string }>(
   page: (offset: number) => Promise<Page<T>>,
@@ -47,16 +47,16 @@ export async function listPages<T extends { readonly id: string }>(
   return collected;
 }
 
-/** What `listFolder` remembers of its last answer. */
+/** The memory of `listFolder` of its last answer. */
 export interface PagesOfFolder {
-  /** Of the folder: files have the same. */
+  /** The folder's access, which its files share. */
   readonly access: Access;
   readonly id: string;
   readonly folders: KnownPages;
   readonly files: KnownPages;
 }
 
-/** `memory`: of the last answer, where there is one. */
+/** Lists a folder. `memory`: of the last answer, if there is one. */
 export async function listFolder(
   api: FourSharedApi,
   folder: RemoteFolder,
@@ -101,7 +101,7 @@ export async function listFolder(
   }
 }
 
-/** The entries of a listing that was given no memory. */
+/** The entries of a listing without memory, which is never `same`. */
 export function everythingOf({ entries }: ListedAgain): RemoteEntry[] {
   if (entries === 'same') throw new Error('the same as nothing');
   return entries;

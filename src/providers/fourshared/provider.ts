@@ -22,7 +22,7 @@ export interface FourSharedOptions {
   readonly credentials: FourSharedCredentials;
   /** The longest time for a request with its retries, ms. Time in which content moves is not counted. Default 60,000. */
   readonly deadlineMs?: number;
-  /** A try is given up after this time without a byte moving, ms. Default 30,000, at most half the deadline. */
+  /** Stall timeout: a try fails when no byte has moved for this long, ms. Default 30,000, at most half the deadline. */
   readonly stallMs?: number;
   readonly clock?: Clock;
   readonly log?: Log;

@@ -111,7 +111,7 @@ async function renamed(
   return old.name === name ? old : await namespace.rename(old, name, options);
 }
 
-/** Throws `revision-changed` where another client has stored a newer version of a file that is about to be replaced. */
+/** Throws `revision-changed` if another client has stored a newer version of a file that is about to be replaced. */
 export function requireSameRevision(now: RemoteEntry, replaced: RemoteFile): void {
   if (now.kind === 'file' && isSameRevision(now, replaced)) return;
   throw new ProviderError('revision-changed', 'another client has stored a newer version', { data: {} });
@@ -121,14 +121,14 @@ interface HalfReplaced {
   /** The old version, under another name. */
   readonly aside: RemoteEntry;
   readonly oldName: string;
-  /** The new one, and the name that it was to take. */
+  /** The new version, and the name that it should have taken. */
   readonly file: RemoteFile;
   readonly target: UploadTarget;
 }
 
 /**
- * Gives the old version its name back. Answers where the replacement stands then: a naming that was cancelled, or whose
- * answer was lost, may have been carried out, and the old version only needs to go.
+ * Gives the old version its name back. Resolves with the phase that the replacement is in then. The server may have carried
+ * out a naming that was cancelled, or whose answer was lost: then only the old version must be disposed of.
  */
 async function undo(
   namespace: Namespace,
@@ -136,7 +136,7 @@ async function undo(
   { priority }: CallOptions,
   log: Log,
 ): Promise<ChunkedCheckpoint['phase']> {
-  // The caller's signal may be what ended the naming; undoing it must not be cancelled with it.
+  // The caller's signal may have ended the naming, but it must not cancel the undoing.
   const call: CallOptions = { priority };
   try {
     await namespace.rename(aside, oldName, call);

@@ -1,4 +1,4 @@
-/** Pages of files and folders that others can see, and the search in the account's files. */
+/** The web pages through which others see files and folders, and the search in the account's files. */
 import { z } from 'zod';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
@@ -10,7 +10,7 @@ import { namesOf } from './trash.js';
 
 /** "The search string (from 1 to 200 symbols in length)." */
 const LONGEST_QUERY = 200;
-/** Files of a search: nobody reads more. */
+/** A search returns at most about this many files: nobody reads more. */
 const MOST_FOUND = 1000;
 
 const fileSchema = z.object({ downloadPage: z.string().nullish(), ownerOnly: z.boolean().nullish() });
@@ -21,7 +21,7 @@ const folderSchema = z.object({
 });
 
 /**
- * A file has one page, which is hidden by `ownerOnly`. A folder has one, which `access` opens and a password protects. Neither
+ * A file has one page, which `ownerOnly` hides. A folder has one page, which `access` opens and a password protects. Neither
  * expires.
  */
 export async function link(

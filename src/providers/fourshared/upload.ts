@@ -3,7 +3,7 @@
  * temporary name, because `/upload` takes a folder and a name but no id. At the end replace.ts gives that file its name,
  * or puts it in the old version's place.
  *
- * Every stored file is checked against its source: the size always, the md5 where the server reports it.
+ * Every stored file is checked against its source: the size always, the md5 if the server reports it.
  */
 import { randomBytes } from 'node:crypto';
 import { steadyTimeOf } from '../../base/clock.js';
