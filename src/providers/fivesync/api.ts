@@ -1,6 +1,6 @@
 /**
- * The requests of the 5sync document, one method each: paths, parameters, answers. Where the document leaves a form open,
- * this module tries the possible forms and remembers the one that the server accepts.
+ * The requests of the 5sync document, one method each: paths, parameters, answers. If the document leaves a form open, this
+ * module tries the possible forms and remembers the one that the server accepts.
  */
 import type { z } from 'zod';
 import { silentLog } from '../../base/log.js';
@@ -36,7 +36,7 @@ export interface FiveSyncCredentials {
 /** "Items per page, max 100". */
 const largestPage = 100;
 
-/** Possible queries for a page, the best first. One that the server refuses with 400 is not used again. */
+/** Possible queries for a page, the best first. A query that the server refuses with 400 is not used again. */
 const pageForms: readonly { readonly limit?: number; readonly orderBy?: string }[] = [
   // New files come last, so that pages do not shift while they are read.
   { limit: largestPage, orderBy: 'created' },
@@ -65,7 +65,7 @@ export class FiveSyncApi {
   #initForm = 0;
   /** Server's clock minus ours, ms. */
   #clockOffset = 0;
-  /** Has an answer brought the server's time of day? */
+  /** True once an answer has brought the server's time of day. */
   knowsTime = false;
 
   constructor(
@@ -94,7 +94,7 @@ export class FiveSyncApi {
     return this.limiter.snapshot();
   }
 
-  /** Are so few requests left that they should serve foreground work only? */
+  /** True if so few requests are left that they should serve foreground work only. */
   isScarce(): boolean {
     const known = this.rateLimit;
     return (
@@ -108,7 +108,7 @@ export class FiveSyncApi {
     return { method, route: `${method} ${template}`, url: this.#base + path, ...more };
   }
 
-  /** Any request of the document. A file goes into the form of `PUT /files`, and is the body of a part. */
+  /** Sends any request of the document. Data goes into the form of `PUT /files`; for other requests, such as a part, it is the body. */
   send({ method, path, fields, data, headers }: ApiRequest, options: CallOptions): Promise<ApiAnswer> {
     const { url, query: given } = urlBelow(this.#base, path);
     const call = { method, route: `${method} ${path.split('?')[0]}`, url, query: given, headers };
@@ -157,7 +157,7 @@ export class FiveSyncApi {
     return { ...call, route: 'GET /files/{id}?download' };
   }
 
-  /** Are pages requested in order of creation? False once the server has refused that. */
+  /** True if pages are requested in order of creation. False once the server has refused that. */
   get isOrderedByCreation(): boolean {
     return pageForms[this.#pageForm]?.orderBy === 'created';
   }
@@ -202,7 +202,7 @@ export class FiveSyncApi {
     return await this.json(this.call('PUT', '/files', {}, { content, headers }), itemSchema, options, lookup);
   }
 
-  /** Begins an upload in parts. Beginning it twice does no harm: the one that is not used expires. */
+  /** Begins an upload in parts. Beginning it twice does no harm, because an unused upload expires. */
   async init(
     fields: Readonly<Record<string, string | number>>,
     options: CallOptions,
@@ -245,8 +245,8 @@ export class FiveSyncApi {
   }
 
   /**
-   * Removes a file for ever. Rejects with `not-found` if there is no such file (any more), unless an earlier try of this
-   * call has removed it and only its answer was lost.
+   * Removes a file for ever. Rejects with `not-found` if the file does not exist, or no longer exists, unless an earlier try
+   * of this call has removed it and only its answer was lost.
    */
   async remove(id: string, options: CallOptions): Promise<void> {
     const call = this.call('DELETE', '/files/{id}', { id }, { idempotent: true });

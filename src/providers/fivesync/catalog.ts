@@ -1,6 +1,6 @@
 /**
- * Keeps the index of files in line with the account: one crawl, then polls of the change feed. Callers at the same time
- * share one crawl or poll.
+ * Keeps the index of files in line with the account: one crawl, then polls of the change feed. Concurrent callers share one
+ * crawl or poll.
  */
 import { SteadyTime } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
@@ -23,9 +23,9 @@ const pollShare = 0.1;
 const defaultPollMs = 60_000;
 const shortestPollMs = 5000;
 const hourMs = 3600_000;
-/** Each poll's `since` goes back by so much, ms: the clocks of the server's machines differ, and its feed may lag. */
+/** Each poll's `since` goes back by this time, ms: the clocks of the server's machines differ, and its feed may lag. */
 const overlapMs = 120_000;
-/** The same if the server sends no Date header, ms: then our clock counts, which may be wrong. */
+/** The same if the server sends no Date header, ms: then we use our own clock, which may be wrong. */
 const blindOverlapMs = 15 * 60_000;
 
 /** Ms between two polls. Starter (60 an hour): 10 minutes; Plus (600): 1 minute; Business (6,000): 6 seconds. Pure. */
@@ -34,7 +34,7 @@ export function pollInterval(limit: RateLimit | null): number {
   return Math.min(hourMs, Math.max(shortestPollMs, hourMs / (limit.limit * pollShare)));
 }
 
-/** Up to so many files that an incomplete list lacks are looked up one by one. */
+/** If an incomplete list lacks up to this many known files, each of them is looked up. */
 const maxLookups = 100;
 
 /** After these errors, the index from memory is a better answer than the error. */
@@ -82,7 +82,7 @@ export class Catalog {
 
   /** Takes one request: the first page of the list, which the following crawl uses. */
   async check(options: CallOptions): Promise<void> {
-    // A crawl that is under way, or waits to be resumed, keeps the pages that it has read.
+    // A crawl that is in progress, or waits to be resumed, keeps the pages that it has read.
     const hasBegun = this.#complete || this.#crawling !== undefined || this.#crawler.hasBegun;
     if (hasBegun) await this.#api.page(1, options, 1);
     else await this.#crawler.begin(options);
@@ -91,13 +91,13 @@ export class Catalog {
   /** Resolves when the first crawl is complete. */
   async ready(options: CallOptions): Promise<void> {
     if (this.#complete) return;
-    // One that was cancelled after its last page still succeeds.
+    // A crawl that was cancelled after its last page still succeeds.
     while (this.#crawling?.isCancelled) await this.#crawling.done.catch(() => undefined);
     if (this.#complete) return;
     await orAborted(this.#crawlShared(options), options.signal);
   }
 
-  /** Joins the current crawl, or starts one. When its last caller leaves, a crawl stops; the next one resumes there. */
+  /** Joins the current crawl, or starts one. A crawl stops when its last caller leaves; the next crawl resumes there. */
   async #crawlShared({ priority, signal }: CallOptions): Promise<void> {
     while (this.#crawling?.isCancelled) await this.#crawling.done.catch(() => undefined);
     let crawling = this.#crawling;
@@ -187,7 +187,7 @@ export class Catalog {
     this.index.remove(id, keepFolder);
   }
 
-  /** A change of our own failed with `error`. The index is in doubt if the server may have carried it out all the same. */
+  /** A change of our own failed with `error`. The index is in doubt if the server may still have carried out the change. */
   failed(error: unknown): void {
     if (!(error instanceof ProviderError) || error.code === 'aborted' || transientErrors.has(error.code)) this.doubt();
   }
@@ -200,7 +200,7 @@ export class Catalog {
   #note(id: string, record: FileRecord | null): void {
     this.#unread.delete(id);
     if (record === null) this.#crawler.removals++;
-    // They are newer than the pages of a crawl, also of one that waits to be resumed.
+    // Our own changes are newer than the pages of a crawl, also of one that waits to be resumed.
     const isCrawling = !this.#complete || this.#crawling !== undefined || this.#crawler.hasBegun;
     if (isCrawling) this.#ownChanges.set(id, record);
     if (this.#polling !== undefined) this.#ownChangesSincePoll.add(id);
@@ -287,7 +287,7 @@ export class Catalog {
     const { remove, look: changed } = digest(feed.events, (id) => this.index.file(id), this.#seen);
     for (const id of remove) this.#unread.delete(id);
     const look = [...new Set([...this.#unread, ...changed])];
-    // A crawl is cheaper than so many single requests.
+    // A crawl is cheaper than this many single requests.
     if (look.length > Math.max(3, Math.ceil(this.index.size / 100))) return await this.#crawlAnew(options);
     const found = await Promise.all(look.map((id) => this.#look(id, options)));
     for (const id of remove) if (!this.#ownChangesSincePoll.has(id)) this.#touch(this.index.remove(id));

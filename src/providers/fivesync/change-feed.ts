@@ -12,7 +12,7 @@ import { type ChangeEvent, timeOf } from './entities.js';
 
 /** Pages of one poll. For more changes, a crawl is faster. */
 const maxPages = 20;
-/** Events of one poll, for the same reason: the size of a page is the server's choice. */
+/** Events of one poll, for the same reason: the server chooses the size of a page. */
 const maxEvents = 10_000;
 
 /** `lost`: the feed cannot bring all changes; only a crawl can. */
@@ -115,7 +115,7 @@ export function digest(
   for (const event of events) {
     const time = timeOf(event.timestamp) ?? Number.NaN;
     const before = last.get(event.id);
-    // At equal times, the deletion counts as the later event: a deleted file does not change any more.
+    // At equal times, the deletion counts as the later event, because a deleted file no longer changes.
     if (before === undefined || time > before.time || (time === before.time && before.action !== 'deleted'))
       last.set(event.id, { action: event.action, time });
     const isNew = (counts.get(keyOf(event)) ?? 0) > (seen.get(keyOf(event)) ?? 0);

@@ -10,7 +10,7 @@ import type { FiveSyncApi } from './api.js';
 import { type FileRecord, hasPath, type Item, normalPath, type Page, recordOf, rootPath, timeOf } from './entities.js';
 import { PageWalk } from './page-walk.js';
 
-/** The list is read up to so many times, if it changes too much to be sure that a reading is complete. */
+/** How often the list is read if it changes too much to be sure that a reading is complete. */
 const tries = 3;
 /** Parallel requests for single files, if the list does not contain their folder. */
 const width = 8;
@@ -22,8 +22,8 @@ export interface Crawled {
   /** No file that existed during the whole crawl is missing, as far as the list itself shows. */
   readonly isComplete: boolean;
   /**
-   * When the last answer came, by the server's clock, ms since the epoch. A file that was removed before may have hidden
-   * another one. `-Infinity` if there was only one page, in which nothing can be hidden.
+   * When the last answer came, by the server's clock, ms since the epoch. A file that was removed earlier may have hidden
+   * another one from the crawl. `-Infinity` if there was only one page, in which nothing can be hidden.
    */
   readonly endedAt: number;
 }
@@ -70,7 +70,7 @@ export class Crawler {
     return this.#walk;
   }
 
-  /** Is there a partial crawl to resume? */
+  /** True if there is a partial crawl to resume. */
   get hasBegun(): boolean {
     return this.#walk !== undefined;
   }

@@ -21,7 +21,7 @@ export const itemSchema = z.object({
 
 export const pageSchema = z.union([
   z.object({ items: entriesOf(itemSchema), total: count, page: count, limit: count }),
-  // Some servers write an empty list so.
+  // Some servers write an empty list like this.
   z
     .object({ items: z.null(), total: z.literal(0), page: count, limit: count })
     .transform((page) => ({ ...page, items: new UncheckedEntries(itemSchema, []) })),
@@ -48,7 +48,7 @@ export type Item = z.infer<typeof itemSchema>;
 /** A page of the list, without its bad entries. */
 export interface Page {
   readonly items: readonly Item[];
-  /** How many entries it has, the bad ones included. */
+  /** The number of its entries, including the bad ones. */
   readonly length: number;
   readonly total: number | null | undefined;
   readonly limit: number | null | undefined;

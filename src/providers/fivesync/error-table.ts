@@ -1,4 +1,4 @@
-/** The "Errors" table of the 5sync document, and what each row means to us. A test checks that every row is here. */
+/** The "Errors" table of the 5sync document, with our error code for each row. A test checks that every row is here. */
 import type { ProviderErrorCode } from '../errors.js';
 import type { ErrorMeaning, Repeat } from '../http/answers/http-error.js';
 import { parseJsonObject, statusMeaning } from '../http/answers/status-meaning.js';
@@ -13,7 +13,7 @@ export const errorTable: Readonly<Record<string, { status: number; code: Provide
   internal_error: { status: 500, code: 'server', repeat: 'uncertain' },
 };
 
-/** What an error answer means. Type and status must agree: a proxy's 502 around an old body is a 502. */
+/** The meaning of an error answer. Type and status must agree: a proxy's 502 around an old body is a 502. */
 export function readError(status: number, text: string): ErrorMeaning {
   const error = parseJsonObject(text)?.error;
   const fields = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};

@@ -1,6 +1,6 @@
 /**
- * The account's files in memory, as a tree by path. Invariant: a folder exists as long as something holds it, which is a
- * file in or below it, or a `mkdir` of this mount.
+ * The account's files in memory, as a tree by path. Invariant: a folder exists while something holds it. That is a file in
+ * or below it, or a `mkdir` of this mount.
  */
 import { forEachInTurns, mapInTurns } from '../../base/event-loop-turns.js';
 import { alikeKey, mayBeOne } from '../names.js';
@@ -9,7 +9,7 @@ import { baseName, type FileRecord, fileOf, parentPath, rootPath } from './entit
 
 class Folder {
   readonly files = new Map<string, FileRecord>();
-  /** Ids of the files by `alikeKey`. Made when it is first asked for. */
+  /** Ids of the files by `alikeKey`. Made by the first call of `alike`. */
   #alike: Map<string, Set<string>> | undefined;
   readonly folders = new Set<string>();
   /** Reference count: files in and below the folder, and local folders. */
@@ -25,7 +25,7 @@ class Folder {
     this.#alike?.get(alikeKey(name))?.delete(id);
   }
 
-  /** Files whose names may be one with this one. */
+  /** Files whose names the service may take to be this one. */
   alike(name: string): FileRecord[] {
     if (this.#alike === undefined) {
       this.#alike = new Map();
@@ -49,7 +49,7 @@ export class FileIndex {
   readonly #folders = new Map<string, Folder>([[rootPath, new Folder()]]);
   /** Folders that this mount made or emptied: they exist without a file. */
   readonly #local = new Set<string>();
-  /** By id: known, but in no folder, as long as they are of this size and time. */
+  /** Hidden files by id: while they have this size and time, they are known but in no folder. */
   readonly #hidden = new Map<string, Pick<FileRecord, 'size' | 'modified'>>();
 
   get size(): number {
@@ -75,23 +75,23 @@ export class FileIndex {
     return found;
   }
 
-  /** Files in a folder whose names may be one with this one to the service, those of that very name among them. */
+  /** Files in a folder whose names the service may take to be this one, including those with exactly this name. */
   alike(folder: string, name: string): FileRecord[] {
     return this.#folders.get(folder)?.alike(name) ?? [];
   }
 
-  /** The files of the name, or else of names that the service may have for it. */
+  /** The files of this name. If there are none: those of names that the service may take to be this one. */
   namedOrAlike(folder: string, name: string): FileRecord[] {
     const named = this.named(folder, name);
     return named.length > 0 ? named : this.alike(folder, name);
   }
 
-  /** Has the folder a file of its own? Then the service has taken the folder's path as it is. */
+  /** True if a file lies directly in the folder: then the service has kept the folder's path as it is. */
   hasFiles(folder: string): boolean {
     return (this.#folders.get(folder)?.files.size ?? 0) > 0;
   }
 
-  /** Other folders whose paths may be one with this one to the service. */
+  /** Other folders whose paths the service may take to be this one. */
   alikeFolders(path: string): string[] {
     let found = [rootPath];
     for (const name of path.split('/').slice(1))
@@ -127,7 +127,7 @@ export class FileIndex {
     return [record.folder, ...this.#release(record.folder)];
   }
 
-  /** No folder shows this version of the file any more, nor is there because of it; the folder that it was in stays. */
+  /** From now on, no folder shows this version of the file or exists because of it. The folder that it was in stays. */
   hide({ id, size, modified }: Pick<RemoteFile, 'id' | 'size' | 'modified'>): void {
     const known = this.#files.get(id);
     this.remove(id, true);

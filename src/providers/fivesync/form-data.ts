@@ -2,8 +2,8 @@
  * The body of `PUT /files`: multipart/form-data. The folder comes first, so that a server that parses the body as a stream
  * knows it before the file.
  *
- * Programs differ in how they write a file name with quotes or non-ASCII characters, and servers in which form they read.
- * The name in the answer shows whether the server understood the form.
+ * Programs differ in how they write a file name with quotes or non-ASCII characters, and servers differ in the form that
+ * they read. The name in the answer shows whether the server understood the form.
  */
 import { randomBytes } from 'node:crypto';
 import type { UploadSource } from '../content.js';
@@ -12,13 +12,13 @@ import type { Content } from '../http/transport/wire.js';
 
 /**
  * - `percent`    as browsers do (the WHATWG form-data algorithm): UTF-8, `"` as `%22`
- * - `backslash`  as curl long did: UTF-8, `"` as `\"`
+ * - `backslash`  as older versions of curl do: UTF-8, `"` as `\"`
  * - `extended`   RFC 5987's `filename*`, beside an ASCII approximation
  */
 export const nameForms = ['percent', 'backslash', 'extended'] as const;
 export type NameForm = (typeof nameForms)[number];
 
-/** Do all forms write this name in the same way? */
+/** True if all forms write this name in the same way. */
 export function isPlainName(name: string): boolean {
   return /^[\x20-\x7e]*$/.test(name) && !/["\\%/]/.test(name);
 }

@@ -1,6 +1,6 @@
 /**
- * Whether the service keeps two names apart, and folders under the paths that they were asked for. It stores by name, so a file whose name
- * it takes for another one's would overwrite that. Where names are that alike, files of one byte show what it does with such names.
+ * Finds out whether the service keeps two similar names apart, and whether it stores a folder under the requested path. The service stores
+ * by name: if it takes two names to be one, the second file overwrites the first. Probe files of one byte show what it does.
  */
 import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
@@ -26,9 +26,9 @@ export class KeptNames {
   readonly #index: FileIndex;
   readonly #outcome: UploadOutcome;
   readonly #log: Log;
-  /** Folders that got a file under the path that was asked for. */
+  /** Folders that got a file under the requested path. */
   readonly #kept = new Set<string>();
-  /** By what makes two names alike: whether the service keeps them apart. */
+  /** By the difference between two names (`differenceOf`): whether the service keeps such names apart. */
   readonly #apart = new Map<string, boolean>();
 
   constructor(api: FiveSyncApi, index: FileIndex, outcome: UploadOutcome, log: Log = silentLog) {
@@ -39,8 +39,8 @@ export class KeptNames {
   }
 
   /**
-   * Throws `invalid-name` where the service has another path for the folder, and `exists` where it would take the new file for another one.
-   * No request is made unless names are alike, or the folder's has what services change.
+   * Throws `invalid-name` if the service stores the folder under another path, and `exists` if it would take the new file to be another
+   * one. Sends no request unless names are alike, or the folder's path has something that services change.
    */
   async require(folder: string, name: string, form: NameForm, options: CallOptions): Promise<void> {
     await this.#requireFolder(folder, form, options);
@@ -98,7 +98,7 @@ export class KeptNames {
   }
 }
 
-/** Of a long name as much as makes this one as long. It begins as the name does: a service may cut blanks there. */
+/** A long name loses as many characters as the mark has. Blanks at the beginning stay there, because services may cut them. */
 function probeName(name: string, random: string): string {
   const rest = name.trimStart();
   const blanks = name.slice(0, name.length - rest.length);
@@ -109,7 +109,7 @@ function randomHex(): string {
   return randomBytes(6).toString('hex');
 }
 
-/** What the names differ in: their Unicode form, their letter case, or what is no letter. */
+/** The kind of difference between two names: their Unicode form, their letter case, or other characters than letters. */
 function differenceOf(a: string, b: string): string {
   const [formedA, formedB] = [a.normalize('NFC'), b.normalize('NFC')];
   if (formedA === formedB) return 'form';

@@ -27,7 +27,7 @@ export class PageWalk {
   /** Number of items, from the last page; undefined if the server sends none, or one that contradicts its pages. */
   total: number | undefined;
   readonly #pages = new Map<number, Page>();
-  /** By item id: on how many pages it occurs. */
+  /** By item id: the number of pages that contain it. */
   readonly #ids = new Map<string, number>();
   /** The first page, until `finish` has added it. */
   #first: Page | null;
@@ -40,7 +40,7 @@ export class PageWalk {
   #reread: { high: number; readonly low: number } | null = null;
   #isMoving = false;
 
-  /** `isNew`: was the item created since the walk began? */
+  /** `isNew` tells whether the item was created since the walk began. */
   constructor(first: Page, isNew: (item: Item) => boolean) {
     this.#isNew = isNew;
     this.total = first.total ?? undefined;

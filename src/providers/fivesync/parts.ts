@@ -22,11 +22,11 @@ import type { UploadOutcome } from './upload-outcome.js';
 const initialPartBytes = 32 * 1024 * 1024;
 /** Bytes. The document's example, for a server that accepts no other number of parts. */
 const documentedPartBytes = 5_242_880;
-/** Parts sent at once: as many connections as other clients use, where each has a speed of its own. */
+/** Parts sent at once. Other clients use as many connections, because a service may limit the speed of each. */
 const width = 8;
 /** An upload that expires within this time is not continued, ms. */
 const expiryMargin = 5000;
-/** An upload that expired, or that the server lost, is begun anew up to so often. */
+/** How often to begin an upload anew that expired, or that the server lost. */
 const restarts = 3;
 
 /** How `init` gets the folder, for which the document names no parameter. */
@@ -62,7 +62,7 @@ export function planParts(
   }));
 }
 
-/** What is known of the name that a content is to get. */
+/** The state of the name under which a content will be stored. */
 export interface TargetState {
   isKnown(id: string): boolean;
   requireUnchanged(options: CallOptions): Promise<void>;
@@ -84,8 +84,8 @@ export class PartsUploader {
   }
 
   /**
-   * `isKnown`: did the id exist before the upload? `requireUnchanged` rejects where another client has stored something under the name
-   * since then. `lookup` finds the file if the answer to `complete` was lost.
+   * `isKnown` tells whether the id existed before the upload. `requireUnchanged` rejects if another client has stored something under the
+   * name since then. `lookup` finds the file if the answer to `complete` was lost.
    */
   async upload(
     target: { readonly folder: string; readonly name: string },
@@ -104,7 +104,7 @@ export class PartsUploader {
       try {
         await options.onCheckpoint?.(checkpoint);
         await this.#send(checkpoint, source, options);
-        // The parts take minutes, and `complete` may replace what has the name.
+        // The parts take minutes, and `complete` may replace a file that another client has stored under the name.
         await requireUnchanged(call);
         item = await this.#api.complete(checkpoint.uploadId, call, lookup);
       } catch (error) {
@@ -134,7 +134,7 @@ export class PartsUploader {
     return isOf(data, target, content) && !this.#isOver(data) ? data : undefined;
   }
 
-  /** Were all parts of this content received when the checkpoint was written? */
+  /** True if the server had received all parts of this content when the checkpoint was written. */
   wasSent(
     target: { readonly folder: string; readonly name: string },
     content: { readonly size: number; readonly md5: string },
@@ -241,7 +241,7 @@ export class PartsUploader {
       const name = `.syncmount-${randomBytes(6).toString('hex')}.probe`;
       const named: Record<string, string> =
         form === 'path' ? { filename: name, path: folder } : { filename: childPath(folder, name).slice(1) };
-      // Wherever the server may put it.
+      // All places where the server may put the file.
       const temporaries = [
         { folder, name },
         { folder: rootPath, name },
@@ -286,7 +286,7 @@ function expired(): ProviderError {
   return new ProviderError('not-found', 'the upload has expired', { data: { expired: true } });
 }
 
-/** The server does not know the upload (any more). */
+/** True if the server does not know the upload, or no longer knows it. */
 function isExpired(error: unknown): boolean {
   return isCode(error, 'not-found');
 }

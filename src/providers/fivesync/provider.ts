@@ -141,7 +141,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     index.removeLocal(path);
   }
 
-  /** Refuses calls after `close`: those that are answered from memory would not fail by themselves. */
+  /** Refuses calls after `close`, because a call that is answered from memory would not fail by itself. */
   function open<T>(work: () => Promise<T>): Promise<T> {
     if (closed) return Promise.reject(new ProviderError('aborted', 'the provider is closed', { data: {} }));
     return asProviderErrors(work);
@@ -215,7 +215,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
 
 /** Bytes that one request reads: the cache's largest range. */
 const readBytes = 8 * 1024 * 1024;
-/** Ranges that are read in one batch share revalidations of their revision: one under way, and one after it. */
+/** Ranges that are read in one batch share revalidations of their revision: one in flight, and one after it. */
 const revalidations = 2;
 
 /** Estimated number of requests for the work. Pure. `parts`: requests of all uploads, with those that check the results. */

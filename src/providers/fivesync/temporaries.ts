@@ -1,6 +1,6 @@
 /**
- * Files that an upload stores beside its content for a time: a copy of the content, or a probe. Its checkpoint names them before they
- * are stored, so that the next attempt, or whoever gives the upload up, removes what a crash has left.
+ * Temporary files that an upload stores beside its content: a copy of the content, or a probe. Its checkpoint names them before they
+ * are stored. After a crash, the next attempt or `discardUpload` removes them.
  */
 import { z } from 'zod';
 import type { CallOptions } from '../http/client/call.js';
@@ -11,14 +11,14 @@ import type { Catalog } from './catalog.js';
 const temporarySchema = z.union([z.object({ id: z.string() }), z.object({ folder: z.string(), name: z.string() })]);
 const schema = z.object({ temporaries: z.array(temporarySchema) });
 
-/** By id where that is known: such a file may have a name that the server has chosen. */
+/** By id if that is known, because the server may have chosen the name of such a file. */
 type Temporary = z.infer<typeof temporarySchema>;
 
 export function temporariesOf(checkpoint: UploadCheckpoint | undefined): readonly Temporary[] {
   return schema.safeParse(checkpoint).data?.temporaries ?? [];
 }
 
-/** The same options; each checkpoint names these files too. */
+/** The same options, but each checkpoint names these files too. */
 export function naming(temporaries: readonly Temporary[], options: UploadOptions): UploadOptions {
   const { onCheckpoint } = options;
   if (temporaries.length === 0 || onCheckpoint === undefined) return options;
@@ -29,7 +29,7 @@ export function naming(temporaries: readonly Temporary[], options: UploadOptions
   };
 }
 
-/** Removes those that are there. Rejects where one cannot be removed. The catalog must know of all files. */
+/** Removes those that exist. Rejects if one cannot be removed. The catalog must know all files. */
 export async function removeTemporaries(
   temporaries: readonly Temporary[],
   { api, catalog }: { readonly api: FiveSyncApi; readonly catalog: Catalog },

@@ -1,6 +1,6 @@
 /**
  * Finds out how the server stored an upload: its id, folder and time. The answers of `PUT /files` and `…/complete` have
- * neither folder nor modification time. What one upload shows about the server saves this request for later uploads.
+ * neither folder nor modification time. The first uploads show how the server behaves, which saves later ones this request.
  */
 
 import { protocolFailure } from '../http/answers/http-error.js';
@@ -11,7 +11,7 @@ import { type FileRecord, hasPath, type Item, recordOf, rootPath, timeOf } from 
 export class UploadOutcome {
   readonly #api: FiveSyncApi;
   readonly #onUnknownState: () => void;
-  /** The server stores files in the folder that `path` names: seen once with a folder other than the root. */
+  /** The server stores files in the folder that `path` names. One upload to a folder other than the root has shown that. */
   #pathHonoured = false;
   /** A new file's `modified` is its `created`. */
   #createdIsModified = false;

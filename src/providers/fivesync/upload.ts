@@ -5,8 +5,7 @@
  * - `version`    store a new version with the same id
  * - `replace`    give the file a new id and remove the old one
  * - `duplicate`  store a second file of that name: then we remove the old one
- * - `aside`      give the new file another name, or refuse it: then it is a copy that holds the content while we remove the
- *                old file
+ * - `aside`      give the new file another name, or refuse it: then a copy holds the content while we remove the old file
  *
  * Invariant: the old version is removed only after the new one has been stored and verified.
  */
@@ -50,18 +49,18 @@ export class Uploader {
   readonly #outcome: UploadOutcome;
   readonly #parts: PartsUploader;
   readonly #keptNames: KeptNames;
-  /** The service stores by name: of two uploads under names that may be one to it, the second has to see what the first has made. */
+  /** The service stores by name. If it may take the names of two uploads to be one, the second must see the result of the first. */
   readonly #nameLocks = new NameLocks();
   readonly #log: Log;
   #simpleLimit: number;
   #nameForm: NameForm = nameForms[0];
   #overwriting: Overwriting | undefined;
-  /** By path: new versions that are stored and verified while the old one still exists. A retry only has to remove that. */
+  /** By path: new versions that are stored and verified while the old one still exists. A retry only has to remove the old one. */
   readonly #unfinished = new Map<string, { readonly md5: string; readonly record: FileRecord }>();
 
   readonly #read: Provider['read'];
 
-  /** `read`: to tell a content of ours from another client's of the same size. */
+  /** `read`: to tell our content from another client's of the same size. */
   constructor(
     api: FiveSyncApi,
     catalog: Catalog,
@@ -78,7 +77,7 @@ export class Uploader {
     this.#simpleLimit = settings.simpleUploadLimit ?? defaultSimpleUploadLimit;
   }
 
-  /** Estimated number of requests to store so many bytes and to check the result. */
+  /** Estimated number of requests to store this many bytes and to check the result. */
   requestsOf(size: number): number {
     return size <= this.#simpleLimit ? 2 : this.#parts.requestsOf(size) + 1;
   }
@@ -93,7 +92,7 @@ export class Uploader {
     );
   }
 
-  /** Removes what an earlier try has left beside the content. */
+  /** Removes the temporary files that an earlier try has left. */
   async discard(checkpoint: UploadCheckpoint, call: CallOptions): Promise<void> {
     const left = temporariesOf(checkpoint);
     if (left.length === 0) return;
@@ -131,7 +130,7 @@ export class Uploader {
     if (old === undefined || old.id === record.id) {
       if (old !== undefined) this.#overwriting ??= 'version';
     } else if (normalPath(old.parentId) === place.folder && sameName(old.name, place.name)) {
-      // Also where it fails: both may be there, and whoever gives the name up has to see the new one too.
+      // Put the new version also if the removal fails: both versions may exist, and a later removal of the name must see both.
       const removing = this.#removeOld(place, old, record, await source.md5(), call);
       await removing.finally(() => this.#catalog.put(record));
     }
@@ -166,11 +165,11 @@ export class Uploader {
       const there = await this.#api.file(unfinished.record.id, call).catch(() => undefined);
       if (there?.size === source.size) return unfinished.record;
     }
-    // It is the server's choice which of several files a PUT of the name would replace.
+    // If several files have the name, the server chooses which one a PUT replaces.
     if (old !== undefined && this.#catalog.index.named(place.folder, place.name).some(({ id }) => id !== old.id))
       throw new ProviderError('exists', 'several files have this name: rename one of them first', { data: {} });
     if (old !== undefined && this.#overwriting === 'aside') return await this.#swap(place, old, source, options, call);
-    // 409 is not among the documented errors, but a server may send it all the same. One 409 may be temporary: try twice.
+    // The document has no 409, but a server may still send it. One 409 may be temporary: try twice.
     if (old === undefined) return await this.#put(place, old, source, options, call);
     for (let tries = 1; tries <= 2; tries++) {
       try {
@@ -235,7 +234,7 @@ export class Uploader {
       this.#overwriting = 'aside';
       return await this.#swap(place, old, source, options, call, record);
     }
-    // Tries whose answer was lost may have stored further copies.
+    // Tries with a lost answer may have stored more copies.
     if (inDoubt) await this.#discardRepeats(place, record, source, before, call);
     return record;
   }
@@ -270,15 +269,15 @@ export class Uploader {
     throw new ProviderError('invalid-name', 'the server gave the file another name', { data: {} });
   }
 
-  /** The service tells no checksum, and another client may have stored as many bytes under the name. */
+  /** True if the file has our content: the service tells no checksum, and another client may have stored a file of this size. */
   async #holds(record: FileRecord, source: UploadSource, { signal }: CallOptions): Promise<boolean> {
     if (record.size !== source.size) return false;
     return (await storedMd5({ read: this.#read }, fileOf(record), signal)) === (await source.md5());
   }
 
   /**
-   * The file that a try with a lost answer has stored. Throws `exists` or `revision-changed` where another client has stored one under
-   * the name since the last try: the service would replace that.
+   * The file that a try with a lost answer has stored. Throws `exists` or `revision-changed` if another client has stored one under the
+   * name since the last try, because another try would replace it.
    */
   async #lookUp(
     place: Place,
@@ -391,7 +390,7 @@ export class Uploader {
     }
   }
 
-  /** Removes a file that is not needed. A failure is only logged. */
+  /** Removes a file that is no longer needed. A failure is only logged. */
   async #discard(record: FileRecord, options: CallOptions): Promise<void> {
     await this.#api.remove(record.id, { priority: options.priority }).catch((error: unknown) => {
       this.#log.warn({ code: (error as { code?: unknown }).code }, 'a redundant upload could not be removed');
