@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Provider, RemoteFile } from './provider.js';
 
 /**
- * The MD5 of a stored file, computed from its bytes if the provider does not report it. The caller compares it with a
- * content of ours, for example one that an upload may have stored before its answer was lost.
+ * The MD5 of a stored file, computed from its bytes if the provider does not report it. Callers compare it with our own
+ * content: an upload may have stored that before its answer was lost.
  */
 export async function storedMd5(
   provider: Pick<Provider, 'read'>,

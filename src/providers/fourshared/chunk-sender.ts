@@ -19,7 +19,7 @@ import { additionalParallel, type ChunkPolicy, planChunks } from './chunk-plan.j
 import { isHidden } from './entities.js';
 import { orGone } from './find.js';
 
-/** What we have learned about the server. It is kept as long as the provider lives. */
+/** Facts about the server that we have learned. They are kept while the provider lives. */
 export interface ServerQuirks {
   /** False once the server has refused a chunk that was not the next one in order. */
   anyOrder: boolean;

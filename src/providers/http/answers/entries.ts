@@ -27,7 +27,7 @@ const digits = z.string().regex(/^\d+$/).transform(Number);
 /** A count or a size, at most 2^53 - 1. */
 export const integerSchema = z.union([z.number(), digits]).pipe(z.number().int().nonnegative());
 
-/** Bytes of storage in an account, capped at 2^53 - 1. Null where the service sends no valid number. */
+/** Bytes of storage in an account, capped at 2^53 - 1. Null if the service sends no valid number. */
 export const storageSchema = z
   .union([z.number(), digits])
   .nullish()

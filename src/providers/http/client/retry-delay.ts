@@ -3,7 +3,7 @@
 export interface RetryPolicy {
   /** Wait before the first repeat, ms; doubles with each further one. */
   readonly baseMs: number;
-  /** Longest backoff, ms. A longer Retry-After is obeyed all the same. */
+  /** Longest backoff, ms. A longer Retry-After is still obeyed. */
   readonly capMs: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Single-flight whose results are never older than the call: a caller that comes while a run is under way shares the next
- * run, as writers share a group commit. So there are at most two runs of a key, one running and one waiting.
+ * Single-flight whose results are never older than the call: a caller that comes during a run shares the next run, as
+ * writers share a group commit. So there are at most two runs of a key, one running and one waiting.
  */
 import { ProviderError } from '../../errors.js';
 import { orAborted } from '../../or-aborted.js';
