@@ -281,9 +281,9 @@ export interface Filesystem {
   removexattr(ino: Ino, name: string): MaybePromise<void>;
 
   /**
-   * For a binding that counts the kernel's references: a file that lost its name can be opened until the kernel
-   * forgets it, as on a local disk, where a path walk and its open are one. `isReferenced` tells whether the kernel
-   * will report that, by `forgotten`.
+   * For a binding that counts the kernel's references: until the kernel forgets it, a file that lost its name can still be opened. So it
+   * is on a local disk, where a path walk and its open are one call. `isReferenced` tells whether the kernel still has to report that, by
+   * `forgotten`.
    */
   countsReferences?(isReferenced: (ino: Ino) => boolean): void;
   /** The kernel has dropped its last reference to the object. */

@@ -31,7 +31,7 @@ export interface HandlesOptions {
 export class Handles {
   readonly #core: Core;
   readonly #o: HandlesOptions;
-  /** Files whose content changed elsewhere since their last open: the kernel's pages of them are outdated. */
+  /** Files with changes made elsewhere since their last open: the kernel's pages of them are outdated. */
   readonly #outdated = new Set<Ino>();
 
   constructor(core: Core, options: HandlesOptions) {
@@ -64,7 +64,7 @@ export class Handles {
       if (isAllHere(this.#core, at)) break;
       await orAborted(at.removal.idle(), caller?.signal);
     }
-    // O_RDONLY | O_TRUNC: no close of a writer will store the empty content, so it is stored as truncate(2) by name does.
+    // O_RDONLY | O_TRUNC: no close of a writer will store the empty content, so it is stored now, as by truncate(2).
     if (flags.truncate && !flags.write) await this.#o.resizing.resize(ino, 0, {}, caller?.signal);
     const inode = openable(this.#core, ino, flags);
     const state = this.#core.files.ensureState(ino);

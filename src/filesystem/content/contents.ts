@@ -102,8 +102,8 @@ export class Contents {
   }
 
   /**
-   * Changes the content in its spool file, which is created if there is none. A change waits for an upload whose
-   * result a close() waits for, and cancels an upload that nobody waits for.
+   * Changes the content in its spool file, which is created if there is none. If a close() waits for the result of an upload, the change
+   * waits for the upload; otherwise it cancels the upload.
    */
   async change(
     state: FileState,

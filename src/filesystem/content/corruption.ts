@@ -1,4 +1,4 @@
-/** Marks the handles that read a revision of which wrong bytes may have been shown. */
+/** Marks the handles that read a revision after wrong bytes of it may have been shown. */
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';

@@ -27,7 +27,7 @@ export class Mappings {
   readonly #contents: Contents;
   readonly #passthrough: Passthrough;
   readonly #ended = new AbortController();
-  /** Called when nothing can write to a file's backing file any more. */
+  /** Called when nothing can write to a file's backing file any longer. */
   readonly #onWritersGone: (state: FileState) => void;
 
   constructor(core: Core, contents: Contents, passthrough: Passthrough, onWritersGone: (state: FileState) => void) {

@@ -1,8 +1,8 @@
 /**
  * Writes that the kernel makes to a spool file by itself (passthrough), without telling us.
  *
- * Invariant: before the size, the times or the dirtiness of such a content is used, the file is checked, and a change
- * found there counts like any other. Meanwhile its journal row says that it is being written.
+ * Invariant: the file is checked before the size, the times or the dirtiness of such a content is used. A change found there counts like
+ * any other. Meanwhile its journal row says that it is being written.
  */
 import { fromMs } from '../../base/timespec.js';
 import type { WriteCheck } from '../../spool/write-detector.js';

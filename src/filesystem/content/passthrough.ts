@@ -82,7 +82,7 @@ export class Passthrough {
     this.#releaseFile(state, mapped);
   }
 
-  /** Ends the detection when the kernel cannot write to the file any more. True: it ended, and all writes are known. */
+  /** Ends the detection when the kernel can no longer write to the file. True: it ended, and all writes are known. */
   #stopDetecting(state: FileState): boolean {
     if (state.writeDetector === null || state.hasPassthroughWriters() || state.hasMappings()) return false;
     notePassthroughWrites(this.#core, state);
@@ -146,10 +146,10 @@ export class Passthrough {
   }
 
   /**
-   * May the kernel write to the spool file for this handle? Only to a content that the handle creates from the
-   * beginning, and only in write-back mode, where an upload can wait until the kernel has stopped writing (an upload
-   * must not see its file change). A handle that can also read could be mapped, and the mapping would write long after
-   * the last close, when nobody watches. O_SYNC is a promise that needs the journal.
+   * May the kernel write to the spool file for this handle? Only to a content that the handle creates from the beginning, and only in
+   * write-back mode. There an upload can wait until the kernel has stopped writing: an upload must not see its file change. A handle that
+   * can also read could be mapped, and the mapping would write long after the last close, when nobody watches. O_SYNC is a promise that
+   * needs the journal.
    */
   #mayWrite({ state, flags, opener }: Handle, spool: SpoolFile): boolean {
     if (flags.read || flags.sync || !this.#core.options.writeBack) return false;

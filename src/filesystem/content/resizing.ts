@@ -30,7 +30,7 @@ export class Resizing {
     this.#uploads = uploads;
   }
 
-  /** truncate(2). Through an open file its close stores the result; by name there is no close, so it is stored now. */
+  /** truncate(2). Through an open file, the file's close stores the result. By name there is no close, so the result is stored now. */
   async resize(ino: Ino, size: number, change: AttributeChange, signal?: AbortSignal): Promise<void> {
     const { files } = this.#core;
     await files.byName(ino, async (state) => {

@@ -20,8 +20,8 @@ export function pin({ readers }: Core, handle: Handle, file: RemoteFile | null):
 }
 
 /**
- * Called at an open. If all handles of a file share their pages, they must share one revision too: the one that a
- * program has seen and still has open, or else the latest.
+ * Called at an open. If all handles of a file share their pages, they must share one revision too: the one that a program has seen and
+ * still has open, or otherwise the latest.
  */
 export function alignRevision(core: Core, handle: Handle): void {
   const { state, pinned } = handle;

@@ -1,8 +1,7 @@
 /**
- * Creates the spool file of a content that is to be changed, and returns an unchanged one to the cache.
+ * Creates the spool file of a content before its first change, and returns an unchanged one to the cache.
  *
- * Invariant: the journal names the file at every moment. It is listed as dropped until its row is written, then in the
- * row.
+ * Invariant: the journal names the file at every moment. It is listed as dropped until its row is written, then in the row.
  */
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';

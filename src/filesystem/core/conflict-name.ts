@@ -11,7 +11,7 @@ export function conflictName(name: string, time: Date, host: string, maxLength =
   return withMark(name, ` (conflict ${date} ${host.replaceAll('/', '_')})`, maxLength);
 }
 
-/** Longest name that we give where the service may cut names, UTF-16 units. */
+/** Longest name that we give if the service may cut names, UTF-16 units. */
 const LONGEST_NAME = 200;
 
 /** `NAME (~3f2a91).EXT`: the name at a service that takes NAME for the name of another object. */

@@ -81,7 +81,7 @@ export class FileState {
   isUnnamed = false;
   /** The revision at the time when the name was removed. */
   lastRevision: RemoteFile | null = null;
-  /** Where its readers find the file at the provider after its name was removed. */
+  /** The file's place at the provider, for its readers, after its name was removed. */
   aside: AsideFile | null = null;
   /** Calls that use this state without an open handle: it must not be forgotten meanwhile. */
   readonly byNameCalls = new InUse();
@@ -95,10 +95,7 @@ export class FileState {
   readonly nameLock = new Mutex();
   /** A close() or fsync() has answered that the content is safe. */
   promised = false;
-  /**
-   * MD5 of each content whose upload began and whose result is unknown: a file found at the provider may be one of
-   * them.
-   */
+  /** MD5 of each content that began to be uploaded, with an unknown result: a file found at the provider may be one of them. */
   readonly attempts = new Set<string>();
   /** The spool file is being created; several writers share the work. */
   spoolCreation: Promise<void> | null = null;
@@ -222,8 +219,8 @@ export function isCutShort({ state, pinned, hasRead, isOnOldRevision }: Handle, 
 }
 
 /** Can the program have mapped the backing file writable? A write-only descriptor cannot be mapped. */
-export function mayMapToWrite({ mapped: joined, flags }: Handle): boolean {
-  return joined !== null && flags.read && flags.write;
+export function mayMapToWrite({ mapped, flags }: Handle): boolean {
+  return mapped !== null && flags.read && flags.write;
 }
 
 /** The revision that programs with the file open have seen. */
@@ -232,7 +229,7 @@ export function shownRevision({ handles }: FileState): RemoteFile | null {
   return null;
 }
 
-/** Does another handle of the file still read an older version than this handle is to see? */
+/** Does another handle of the file still read an older version than this handle must see? */
 export function hasReadersOfOlder({ state, pinned }: Handle): boolean {
   for (const other of state.handles) {
     if (!other.hasRead || other.pinned === null) continue;
@@ -271,7 +268,7 @@ export class OpenFiles {
   sentBytes = 0;
   readonly #states = new Map<Ino, FileState>();
   readonly #handles = new Map<HandleId, Handle>();
-  /** Files without an open handle of which the kernel may still have pages. */
+  /** Files without an open handle that may still have pages in the kernel. */
   readonly #shown = new Set<Ino>();
   readonly #descriptors: DescriptorReserve;
   #nextHandle = 1;

@@ -83,7 +83,7 @@ export class CachedFiles {
     return { path, size, bytes, isPinned: this.#core.readers.cache.pins.has(key) };
   }
 
-  /** The file whose latest content is this one. */
+  /** The file with this content as its latest one. */
   #inodeOf(key: string): Inode | null {
     const inode = this.#core.table.byRemote('file', idOfRevision(key));
     const file = inode === undefined ? null : remoteFileOf(inode);

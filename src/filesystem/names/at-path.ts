@@ -6,7 +6,7 @@ import type { Namespace } from './namespace.js';
 
 /**
  * The object at a path from the directory `root`, for a person who has typed the path. He may have made the object elsewhere a moment
- * ago, so a name that is not in the listing is looked up at the service, however fresh the listing is. ENOENT names the whole path.
+ * ago. So an unknown name is looked up at the service, however fresh the listing is. ENOENT names the whole path.
  */
 export async function atPath(core: Core, namespace: Namespace, root: Ino, path: string): Promise<Inode> {
   let at = root;

@@ -151,7 +151,7 @@ export class CopyRename {
     if (!isTaken)
       await this.#adoptCopy(source, this.#core.files.state(source.ino), holder, { directory, name, target });
     await this.#disposeUnchanged(copy.from, holder);
-    // Needed where the service puts a second file of a name beside the first.
+    // Needed if the service puts a second file of a name beside the first.
     if (copy.replaces !== null) await this.#disposeUnchanged(copy.replaces, holder);
     return true;
   }

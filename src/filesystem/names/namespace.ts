@@ -150,7 +150,7 @@ export class Namespace {
         parent,
         name,
         remote,
-        // It was created just now, so it is known to be empty.
+        // A directory that was created just now is known to be empty.
         listedAt: clock.now(),
         overlay: { ...born.overlay, atime: null, mtime: now, ctime: now },
       };

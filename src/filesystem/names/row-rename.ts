@@ -1,5 +1,5 @@
 /**
- * rename(2) of a name without an object of its own at the provider: the name of an entry that has none, the name of an empty file that is
+ * rename(2) of a name without an object of its own at the provider. That is the name of an entry without object, of an empty file that is
  * only an entry of the metadata, or a further name of a file. It takes one transaction; only a replaced object costs requests.
  */
 import { isEntryOnly } from '../../metadata/held/entry-only.js';

@@ -31,7 +31,7 @@ export class PinSum {
     this.#count(file, -1);
   }
 
-  /** Call this when so many more bytes of one of the files are here. */
+  /** Call this when one of the files has so many more bytes here. */
   fetched(bytes: number): void {
     this.#missingBytes -= bytes;
   }

@@ -2,8 +2,8 @@
  * Follows the tree: which files are pinned now, and which revision of each must be here. When a row changes, this looks at the row again,
  * a moment later and a few rows at a time.
  *
- * Invariant: a file that was looked at and is covered by a pin has its latest known revision pinned in the cache, and a job if bytes of
- * it are missing. Nothing of any other file is pinned.
+ * Invariant: a file that was looked at and is covered by a pin has its latest known revision pinned in the cache. It has a job if bytes
+ * of it are missing. Nothing of any other file is pinned.
  */
 import { Pieces, turn } from '../../base/event-loop-turns.js';
 import { idOfRevision, type RemoteFile, revisionKey } from '../../providers/provider.js';

@@ -228,7 +228,7 @@ export class Pins {
     if (was.parent === null) table.pins.remove(left.ino);
     table.pins.add(ino, now);
     this.#pinned.lookAt(left.ino);
-    // A row of which only the name has changed is of no interest otherwise.
+    // Nothing else looks at a row of which only the name has changed.
     this.#pinned.lookAt(ino);
   }
 

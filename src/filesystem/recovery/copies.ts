@@ -42,7 +42,7 @@ interface DirectoryCopy extends BegunCopy, CopyPlace {
   readonly keepsTop?: boolean;
 }
 
-/** The file in that place that holds the copied bytes and is not the file that the copy was to replace. */
+/** The file in that place that holds the copied bytes, and is not the file to be replaced by the copy. */
 export async function findCopy(
   provider: Provider,
   { parentId, name }: CopyPlace,

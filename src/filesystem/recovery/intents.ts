@@ -199,7 +199,7 @@ export class Intents {
     this.#scheduleRetry();
   }
 
-  /** Removes a file whose content is now stored under another name: at once, or in the background. */
+  /** Removes a file, at once or in the background, after its content was stored under another name. */
   async removeOrphan(file: CopiedFile, remove: () => Promise<unknown>): Promise<void> {
     if (!(await this.#orphans.remove(file, remove))) this.#scheduleRetry();
   }
@@ -213,7 +213,7 @@ export class Intents {
     if (!(await this.#orphans.removeNoted(id, file, remove))) this.#scheduleRetry();
   }
 
-  /** A file is about to be stored under this name: removes an orphan of that name. */
+  /** Removes an orphan of this name. Call this before a file is stored under the name. */
   clearOrphansAt(place: UploadTarget, signal?: AbortSignal): Promise<void> {
     return this.#orphans.clear(place, signal);
   }
@@ -272,7 +272,7 @@ export class Intents {
       .prepare("SELECT id, data FROM intent WHERE kind = 'replace'")
       .all() as IntentRow[];
     for (const row of rows) await this.undo({ id: row.id, replace: JSON.parse(row.data) as ReplaceIntent });
-    // No program has them open any more.
+    // No program has these files open any longer.
     for (const { id, file } of this.#asideFiles()) {
       if (this.#core.provider.hide === undefined) this.#orphans.adopt(id, file);
       else this.#orphans.adoptHidden(id, file);

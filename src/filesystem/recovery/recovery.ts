@@ -128,8 +128,8 @@ function restoreInline(
 /**
  * Adds bytes that were written after the last journal entry, unless they would replace a promised content. Without a base, the spool file
  * is the whole content. (With a base it is not: after a truncation to 0, the file may still have the length of the base, and nothing in
- * it.) If the row promises an empty content and the file is not empty, its bytes were written since, unless the truncation is still
- * pending.
+ * it.) The row may promise an empty content while the file is not empty. Then its bytes were written since, unless the truncation is
+ * still pending.
  */
 function withUnpromised(row: UploadRow, onDisk: number): UploadRow {
   const size = Math.max(row.content.size, onDisk);

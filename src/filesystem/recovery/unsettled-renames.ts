@@ -1,6 +1,6 @@
 /**
- * Renames by copying that failed and left it unknown whether the copy is stored. The background finishes those whose copy is there, as
- * the next mount does after a crash. Otherwise the file would stay under both names.
+ * Renames by copying that failed, with an unknown outcome: the copy may be stored. If it is, the background finishes the rename, as the
+ * next mount does after a crash. Otherwise the file would stay under both names.
  */
 import { SteadyTime } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
@@ -15,7 +15,7 @@ const refusals: ReadonlySet<string> = new Set<ProviderErrorCode>([
   ...(['quota', 'too-large', 'limit', 'unsupported'] as const),
 ]);
 
-/** May the service have stored a content whose upload failed with this? */
+/** May the service have stored a content although its upload failed with this? */
 export function mayBeStored(error: unknown): boolean {
   return !(error instanceof ProviderError && refusals.has(error.code));
 }
@@ -37,7 +37,7 @@ export class UnsettledRenames {
   /** Has a later rename stored a copy under the same name, or is it about to? A copy found there may be of that rename. */
   isSuperseded: (row: number, rename: BegunRename) => boolean = () => false;
 
-  /** Calls `onSettled` with the journal row of a rename that is finished, or whose copy was never stored. */
+  /** Calls `onSettled` with the journal row of a rename when it is finished, or when its copy was never stored. */
   constructor(core: Core, onSettled: (row: number) => void) {
     this.#core = core;
     this.#onSettled = onSettled;

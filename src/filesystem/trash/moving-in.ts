@@ -1,8 +1,8 @@
 /**
  * Moves a named object to the service's trash, with everything in it, in one request.
  *
- * Invariant: the record of the object is written before the request. So if the process dies, the next mount knows the object in the trash
- * by its name and its old place, and its attributes are still here.
+ * Invariant: the record of the object is written before the request. So after a crash, the next mount knows the object in the trash by
+ * its name and its old place. Its attributes are still here.
  */
 import { isEntryOnly } from '../../metadata/held/entry-only.js';
 import { type Ino, type Inode, isFirstName, isSpecial } from '../../tree/inode.js';

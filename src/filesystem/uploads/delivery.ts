@@ -318,7 +318,7 @@ export class Delivery {
   }
 }
 
-/** The same content; `note` is called whenever bytes of it are about to be read. */
+/** The same content; `note` is called before each read of its bytes. */
 function beforeFirstRead({ size, read, whileOpen, md5 }: UploadSource, note: () => void): UploadSource {
   return {
     size,

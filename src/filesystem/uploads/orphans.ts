@@ -1,6 +1,6 @@
 /**
- * Removes orphans at the provider: files whose content is stored under another name (a rename at a provider that cannot
- * rename), and files that were open when they lost their name.
+ * Removes orphans at the provider: files that are stored under another name now (a rename at a provider that cannot rename), and files
+ * that were open when they lost their name.
  *
  * Invariant: an orphan that cannot be removed at once is in the table `intent`, and is retried.
  */

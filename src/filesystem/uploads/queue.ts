@@ -1,6 +1,6 @@
 /**
- * The queue of background uploads: a few at a time, in a fair order. An upload is delayed while its content is being
- * rewritten or after a failed try, and only one runs at a time while the provider is unavailable.
+ * The queue of background uploads: a few at a time, in a fair order. An upload is delayed while its content is being rewritten, and after
+ * a failed try. Only one runs at a time while the provider is unavailable.
  */
 import { type Clock, type SteadyTime, steadyTimeOf } from '../../base/clock.js';
 import { Fifo } from '../../base/fifo.js';
@@ -36,7 +36,7 @@ interface History {
   generation: number;
 }
 
-/** Number of files whose history is remembered: more than are ever rewritten within `REWRITE_WITHIN`. */
+/** Number of files with a remembered history: more than are ever rewritten within `REWRITE_WITHIN`. */
 const REMEMBERED = 10_000;
 
 export class UploadQueue {

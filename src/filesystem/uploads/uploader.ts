@@ -147,7 +147,7 @@ export class Uploader {
     if (!this.#exclusion.hold(state.ino)) this.#queue.add(state.ino, state.spool?.size ?? 0, state.generation);
   }
 
-  /** Stores a file whose turn in the queue has come. */
+  /** Stores a file when its turn in the queue has come. */
   async #turn(ino: Ino): Promise<Verdict> {
     const state = this.#core.files.state(ino);
     while (state?.nameLock.isBusy) await state.nameLock.idle();
@@ -174,8 +174,8 @@ export class Uploader {
   }
 
   /**
-   * Call this when the name of the file is about to change or go. That does not wait for any transfer, so the upload is cancelled. For
-   * waiters in close() it begins again afterwards. True: the caller must then call `released`, for files without waiters.
+   * Call this when the name of the file is about to change or go. That must not wait for a transfer, so this cancels the upload. For
+   * waiters in close() the upload begins again afterwards. True: the caller must then call `released`, for files without waiters.
    */
   async suspend(state: FileState): Promise<boolean> {
     if (state.activeUpload === null) return false;
