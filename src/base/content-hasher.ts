@@ -6,7 +6,7 @@ import { type Digest, RunningDigest } from './running-digest.js';
 
 /** Bytes of a file, and the checksums that they must have. */
 export interface FileSpan {
-  /** Stays open until the answer. */
+  /** The caller keeps it open until the answer. */
   readonly fd: number;
   /** First byte. */
   readonly position: number;

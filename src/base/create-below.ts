@@ -79,7 +79,7 @@ async function give(temporary: string | Buffer, place: string | Buffer): Promise
 
 /** An open directory. It stays the same one, even if its path is moved or replaced. */
 interface OpenDirectory {
-  /** For system calls. */
+  /** The path of the directory in system calls. */
   readonly address: string;
   sync(): Promise<void>;
   close(): Promise<void>;

@@ -16,7 +16,7 @@ import { EarlierContents } from './earlier-contents.js';
 export const MIN_CHARGE = 4096;
 
 export interface CacheSpaceOptions {
-  /** Is this revision open, so that none of its segments may be evicted now? */
+  /** Is the revision's file open as a backing file, so that none of its segments may be evicted now? */
   isInUse(key: string): boolean;
   /** Bytes on the disk that belong to no segment and still count against the limit. */
   detachedBytes(): number;
@@ -30,7 +30,7 @@ export class CacheSpace {
   /** Segments that this mount has used. */
   readonly #segments: LRUCache<string, Segment>;
   readonly #earlier = new EarlierContents(chargeOf);
-  /** The most bytes that the contents that are not counted yet can take. 0: all are counted. */
+  /** The most bytes that uncounted contents can take. 0: all are counted. */
   uncounted = 0;
   /** The counting has ended. */
   mayEvict = false;
@@ -50,7 +50,7 @@ export class CacheSpace {
     });
   }
 
-  /** Bytes that all segments take on the disk, those of pinned revisions excepted. */
+  /** Bytes that all segments take on the disk, except those of pinned revisions. */
   get bytes(): number {
     return this.#segments.calculatedSize + this.#earlier.bytes;
   }

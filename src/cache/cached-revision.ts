@@ -41,7 +41,7 @@ export class CachedRevision {
   /** Bytes of the whole revision. */
   readonly size: number;
   readonly map: BlockMap;
-  /** How many users have it open; counted by `BlockCache`. */
+  /** The number of its users; counted by `BlockCache`. */
   users = 0;
   /** The map differs from the one in the index. */
   changed = false;

@@ -2,7 +2,7 @@
  * Loads fuse-native 2.2.6 (CommonJS, without types, an optional dependency), and declares the parts that the binding uses.
  *
  * Members with an underscore are internal to the package. We rely on them because its public options are not enough. Therefore
- * the dependency is pinned to the exact version that we have read the source of.
+ * the dependency is pinned to the exact version whose source we have read.
  */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
@@ -105,7 +105,7 @@ interface NativeCode {
   fuse_native_mount(...args: readonly unknown[]): unknown;
 }
 
-/** An error of one line that tells the person what to install. */
+/** A one-line error that says what to install. */
 export function missingLibrary(cause: unknown): SyncmountError {
   const message = messageOf(cause);
   const line = /libfuse\.so/.test(message)

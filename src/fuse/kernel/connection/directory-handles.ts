@@ -22,7 +22,7 @@ const positionOf = ({ attributes, position }: DirectoryEntry): number => (positi
 export interface Stream {
   readonly ino: Ino;
   entries: readonly DirectoryEntry[] | undefined;
-  /** `Directories.changes` when the listing was requested: its attributes are fresh while the counter is the same. */
+  /** `DirectoryHandles.changes` when the listing was requested: its attributes are fresh while the counter is the same. */
   changes: number;
   /** Where the last chunk ended. */
   next: number;

@@ -22,9 +22,9 @@ export class Interrupts {
   readonly #looks: Looks;
   /** Callers that got a signal and whose call continues. */
   readonly #watched = new Set<RequestCaller>();
-  /** Callers of closes that began after the last look. */
+  /** Callers of closes that began after the last check. */
   #closing: RequestCaller[] = [];
-  /** Threads that were found killed. They close one file after the other, and must not wait for a look at each. */
+  /** Threads that were found killed. They close one file after the other, and must not wait for a check at each. */
   readonly #killed = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -42,7 +42,7 @@ export class Interrupts {
     else this.#watch(caller);
   }
 
-  /** A close waits. If a signal has killed its caller (a killed program still closes its files), it is interrupted at the next look. */
+  /** A close waits. If a signal has killed its caller (a killed program still closes its files), the next check interrupts it. */
   waits(caller: RequestCaller): void {
     if (this.#killed.has(caller.pid) && this.#looks.isKilled(caller.pid)) {
       caller.interrupt();

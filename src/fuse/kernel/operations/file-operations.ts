@@ -222,7 +222,7 @@ export const fallocate: Operation<void> = {
   },
 };
 
-/** The count in fuse_write_out has 32 bits, and the kernel requests no more. A longer file is copied by reads and writes. */
+/** The count in fuse_write_out has 32 bits, and the kernel never requests more. A longer file is copied by reads and writes. */
 export const copyFileRange: Operation<number> = {
   minimum: copyFileRangeIn.$bytes,
   changes: true,

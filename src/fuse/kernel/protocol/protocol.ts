@@ -6,7 +6,7 @@
 export const protocolMajor = 7;
 /** The protocol version that this code was written for. */
 export const protocolMinor = 38;
-/** max_pages, FUSE_EXPLICIT_INVAL_DATA and everything below came with Linux 5.4. */
+/** Linux 5.4. Older kernels lack max_pages (7.28), FUSE_EXPLICIT_INVAL_DATA (7.30) or the write flag to clear set-id bits (7.31). */
 export const oldestMinor = 31;
 
 /** The node number of the mounted directory. */

@@ -18,7 +18,7 @@ interface Waiting {
   readonly message: Buffer;
 }
 
-/** A notification of kind `code`, with space for its struct and the bytes after it. */
+/** A notification with this code, and space for its struct and the bytes after it. */
 function message(code: number, bodyBytes: number): { bytes: Buffer; view: DataView; body: number } {
   const bytes = Buffer.alloc(outHeader.$bytes + bodyBytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -28,7 +28,7 @@ function message(code: number, bodyBytes: number): { bytes: Buffer; view: DataVi
   return { bytes, view, body: outHeader.$bytes };
 }
 
-/** Invalidates attributes and the pages from `offset` to the end; with `content` false, attributes only. */
+/** Invalidates the attributes of an inode, and with `content` also all its pages. */
 export function encodeInvalidateInode(nodeid: number, content: boolean): Buffer {
   const { bytes, view, body } = message(notifyCode.invalidateInode, notifyInvalidateInode.$bytes);
   notifyInvalidateInode.ino.set(view, body, nodeid);

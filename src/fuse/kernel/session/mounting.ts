@@ -98,7 +98,7 @@ async function mountByProgram(addon: Addon, options: BindingOptions): Promise<nu
 
 function runFusermount(program: string, args: string[], socket: number, mountpoint: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    // Its end of the socket becomes descriptor 3 of the child.
+    // The child gets its end of the socket as descriptor 3.
     const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe', socket],
       env: { ...process.env, LC_ALL: 'C', _FUSE_COMMFD: '3' },
