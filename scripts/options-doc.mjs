@@ -34,11 +34,18 @@ On the command line and in fstab only:
 ${callerRows.join('\n')}
 
 Sizes take K, M, G and T (powers of 1024); times take ms, s, m, h and d. \`-o ro\` is \`--read-only\` and \`-o allow_other\`
-is \`--allow-other\`. What mount(8) and libfuse understand (\`noauto\`, \`_netdev\`, \`x-systemd.automount\`, \`fsname=\`, \`max_read=\`, …) is ignored where it
-changes nothing that a program sees; of the rest a line says what it would need. \`nosuid\` and \`nodev\` hold always, whatever a
-line says (\`suid\`, \`dev\`, which mount(8) adds where a line has \`user=\`); no read changes a time (\`noatime\`, \`nodiratime\`, \`relatime\`); names change at the service before
-the call ends (\`dirsync\`); \`lazytime\` and \`silent\` concern disks. A flag that no mount of an account can have (\`sync\`, \`strictatime\`, \`iversion\`, \`mand\`) is told in
-one line, with what holds instead, and it is mounted. A comma within a value has a backslash before it.
+is \`--allow-other\`. A comma within a value has a backslash before it.
+
+Options that mount(8) and libfuse understand, and syncmount does not have:
+
+| Option | In a line of fstab, or with \`-o\` |
+|---|---|
+| \`noauto\`, \`_netdev\`, \`x-systemd.automount\`, \`fsname=\`, \`max_read=\`, … | ignored if it changes nothing that a program sees; otherwise a line says what it would need |
+| \`nosuid\`, \`nodev\` | always in force, even if the line has \`suid\` or \`dev\` (which mount(8) adds to a line with \`user=\`) |
+| \`noatime\`, \`nodiratime\`, \`relatime\` | always in force: no read changes a time |
+| \`dirsync\` | always in force: names change at the service before the call ends |
+| \`lazytime\`, \`silent\` | ignored: they concern disks |
+| \`sync\`, \`strictatime\`, \`iversion\`, \`mand\` | mounted without it: no mount of an account can have it. One line says so, and what holds instead |
 `;
 
 if (process.argv.includes('--check')) {

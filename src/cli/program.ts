@@ -60,10 +60,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
   'mount [account:path] [mountpoint]': (command) => {
     command
       .description('mount an account (NAME:) or a folder of it (NAME:/PATH); or all accounts, with --all')
-      .option(
-        '--all <dir>',
-        'mount every account, each on a folder of its name in DIR; the other options count for all',
-      )
+      .option('--all <dir>', 'mount every account, each on a folder of its name in DIR; the other options apply to all')
       .option('-f, --foreground', 'stay in the foreground')
       .option('-o <options>', 'name=value,… as in fstab; may be repeated', collect, []);
     for (const { name, value, help, default: standard, defaultText, isRepeatable } of optionSpecs) {
@@ -101,7 +98,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
     command
       .summary('numbers for monitoring: calls, requests, bytes, cache, uploads')
       .description(
-        'print the metrics of a mount (default: of all) as Prometheus takes them, such as for the text-file collector of node_exporter; docs/monitoring.md has them all',
+        'print the metrics of a mount (default: of all) in the format of Prometheus, such as for the text-file collector of node_exporter; docs/monitoring.md lists them',
       )
       .addHelpText('after', `\n${namesOfMounts}`)
       .option('--openmetrics', 'in the OpenMetrics format')
@@ -111,13 +108,13 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
   'log [mountpoint]': (command) =>
     command
       .summary('what a mount has logged')
-      .description('print the log of a mount, of one that does not run too')
+      .description('print the log of a mount, also after it has ended')
       .addHelpText('after', `\n${namesOfMounts}`)
-      .option('-f, --follow', 'go on with what is logged from now on, until Ctrl-C')
+      .option('-f, --follow', 'go on with new lines as they are logged, until Ctrl-C')
       .option('-n, --lines <count>', 'only the last lines (default: all; with --follow: 10)')
       .option('--level <error|warn|info|debug>', 'only this level and those above')
-      .option('--since <time>', 'only what was logged since, such as 1h (ago) or 2026-11-29 08:00')
-      .option('--json', 'as it is in the file')
+      .option('--since <time>', 'only lines that were logged since then, such as 1h (ago) or 2026-11-29 08:00')
+      .option('--json', 'the lines as they are in the file')
       .action(async (mountpoint: string | undefined, options) =>
         (await import('./commands/log.js')).logCommand(context, mountpoint, options),
       ),
@@ -126,12 +123,12 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .summary('what is not stored yet: list, retry, export, discard')
       .description(
         [
-          'What the provider does not have yet:',
-          '  list [MOUNTPOINT]             shows it (this is what `uploads` alone does)',
-          '  retry [MOUNTPOINT]            tries what failed again',
-          '  export DIR [MOUNTPOINT|NAME:] copies it to a local directory, also while nothing is mounted',
-          '  discard [MOUNTPOINT] [PATH…]  gives up what failed, after asking twice',
-          'Without a mountpoint, all that is mounted is meant; export and discard then want it to be one.',
+          'Contents that the provider does not have yet:',
+          '  list [MOUNTPOINT]             shows them (so does `uploads` alone)',
+          '  retry [MOUNTPOINT]            tries the failed ones again',
+          '  export DIR [MOUNTPOINT|NAME:] copies them to a local directory, also while nothing is mounted',
+          '  discard [MOUNTPOINT] [PATH…]  gives up failed ones, after asking twice',
+          'Without a mountpoint, the command is for all mounts; export and discard then need exactly one mount.',
         ].join('\n'),
       )
       .option('--json', 'list as JSON')
@@ -146,8 +143,8 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
     command
       .summary('upload nothing until resume')
       .description(
-        'Breaks off the uploads of a mount (default: of all), and begins none until `resume` or the next mount. What programs ' +
-          'write meanwhile is safe on this machine, and a close does not wait. Reading, names and metadata go on.',
+        'Cancels the uploads of a mount (default: of all), and begins none until `resume` or the next mount. Files that programs ' +
+          'write meanwhile are safe on this machine, and a close does not wait. Reading, names and metadata go on.',
       )
       .addHelpText('after', `\n${namesOfMounts}`)
       .action(async (mountpoint?: string) =>
@@ -167,7 +164,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
         [
           'set [MOUNTPOINT] [NAME=VALUE…]: change options of a running mount until its end (default: of all mounts), and show them:',
           ...optionSpecs.flatMap(({ name, value, isLive }) => (isLive ? [`  ${name}=${value}`] : [])),
-          'An empty value is the default. An option that may be repeated gets all of its values anew.',
+          'An empty value is the default. The values of an option that may be repeated replace all of its earlier ones.',
         ].join('\n'),
       )
       .action(async (args: string[]) => (await import('./commands/set.js')).setCommand(context, args)),
@@ -177,14 +174,14 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .description(
         [
           'The trash of a mounted account, which file managers show too:',
-          '  list [MOUNTPOINT] [PATH…]     shows it (this is what `trash` alone does)',
-          '  restore [MOUNTPOINT] PATH…    brings back what was at or below these paths',
+          '  list [MOUNTPOINT] [PATH…]     shows it (so does `trash` alone)',
+          '  restore [MOUNTPOINT] PATH…    brings back objects that were at or below these paths',
           '  empty [MOUNTPOINT] [PATH…]    removes it for ever, after asking twice',
-          'A path is where something was, within the mount or as the list shows it.',
+          'A path is where an object was, within the mount or as the list shows it.',
         ].join('\n'),
       )
       .option('--json', 'as JSON')
-      .option('--older-than <time>', 'only what was removed so long ago, such as 30d')
+      .option('--older-than <time>', 'only objects that were removed at least that long ago, such as 30d')
       .option('--yes', 'empty without asking')
       .action(async (action: string | undefined, paths: string[], options) =>
         (await import('./commands/trash.js')).trashCommand(
@@ -197,7 +194,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
     command
       .summary('keep files and folders on this machine, up to date')
       .description(
-        'Keeps files and folders of a mount on this machine, whole, also those that come into a folder later, from whatever machine. They are ' +
+        'Keeps whole files and folders of a mount on this machine, also files that any machine puts into such a folder later. They are ' +
           "fetched in the background, can be read without the service, and do not count against the cache's size.",
       )
       .option('--list', 'what is pinned (default: in all mounts), and how much of it is here')
@@ -207,16 +204,16 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       ),
   'unpin <paths...>': (command) =>
     command
-      .description('end `pin`: what was kept stays in the cache as long as there is room')
+      .description('end `pin`: the files stay in the cache as long as there is room')
       .action(async (paths: string[]) => (await import('./commands/pin.js')).unpinCommand(context, paths)),
   'cache [action] [paths...]': (command) =>
     command
       .summary('what was downloaded and is here: show, drop, warm')
       .description(
         [
-          'What was downloaded, and is kept on this machine up to --cache-size:',
-          '  show [MOUNTPOINT]        shows it, the largest files first (this is what `cache` alone does)',
-          '  drop [MOUNTPOINT] [PATH…]  frees what is at or below these paths (default: all), but for what is pinned or open',
+          'Downloaded files, which are kept on this machine up to --cache-size:',
+          '  show [MOUNTPOINT]        shows them, the largest first (so does `cache` alone)',
+          '  drop [MOUNTPOINT] [PATH…]  frees those at or below these paths (default: all), except pinned and open ones',
           '  warm PATH…               fetches files and folders once, before they are read; Ctrl-C ends it',
         ].join('\n'),
       )
@@ -234,7 +231,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .summary('mounts that systemd keeps: install, uninstall, status')
       .description(
         [
-          'Lets systemd mount an account, for you at login, or, where root calls it, at boot:',
+          'Lets systemd mount an account, for you at login, or, if root calls it, at boot:',
           '  install NAME MOUNTPOINT   writes the unit syncmount@NAME, enables and starts it',
           '  uninstall NAME            stops and removes it',
           '  status [NAME]             shows them',
@@ -261,8 +258,8 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
     command
       .summary('share a folder with people (Acronis)')
       .description(
-        'share PATH EMAIL…: let people reach a folder of a mounted Acronis account, or change what they may; without an address, list those ' +
-          'who can. The document of the service ends no membership: that is for its website.',
+        'share PATH EMAIL…: let people reach a folder of a mounted Acronis account, or change their rights; without an address, list those ' +
+          'who can. The documented interface cannot end a membership; the website can.',
       )
       .option('--read-only', 'they may read, and change nothing')
       .option('--may-invite', 'they may share it with others')
@@ -275,7 +272,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
     command
       .summary('find files and folders by their names')
       .description(
-        'search [MOUNTPOINT] WORDS: list the files and folders whose name has these words, of those that are known here',
+        'search [MOUNTPOINT] WORDS: list the files and folders whose name has these words, among those that are known here',
       )
       .option('--remote', "the service's own search instead (4shared, 4Sync)")
       .option('--json', 'as JSON')
@@ -294,7 +291,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
     command
       .summary("any request of the service's documents, with the account's login")
       .description(
-        "send a request of the service's documents, such as GET /user, with the account's login; docs/api.md has them all",
+        "send a request of the service's documents, such as GET /user, with the account's login; docs/api.md lists them",
       )
       .option(
         '-f, --field <key=value>',
@@ -328,11 +325,13 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       .action(async (options) => (await import('./commands/sandbox.js')).sandboxCommand(options)),
   doctor: (command) =>
     command
-      .description('check the machine and the accounts, and say how to mend what is amiss')
+      .description('check the machine and the accounts, and say how to mend each problem')
       .action(async () => (await import('./commands/doctor.js')).doctorCommand(context)),
   'completion <shell>': (command) =>
     command
-      .description('print what makes a shell complete commands, options, accounts and mountpoints: bash, zsh or fish')
+      .description(
+        'print the script that makes a shell complete commands, options, accounts and mountpoints: bash, zsh or fish',
+      )
       .action(async (shell: string) => (await import('./manual/completion.js')).completionCommand(shell)),
   'help [topic]': (command, root) =>
     command

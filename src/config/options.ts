@@ -84,7 +84,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     name: 'noexec',
     default: 'false',
     parse: parseSwitch,
-    help: 'no program in the mount can be executed (fstab: user and users mean it too, where exec does not follow)',
+    help: 'no program in the mount can be executed (in fstab also implied by user and users, unless exec follows)',
   }),
   spec({
     key: 'nosymfollow',
@@ -114,7 +114,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     value: 'TIME',
     default: '60s',
     parse: parseDuration,
-    help: 'how long a listing counts as the truth before the provider is asked again',
+    help: 'how long a listing is used before the provider is asked again',
   }),
   spec({
     key: 'uid',
@@ -123,7 +123,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     default: () => String(process.getuid?.() ?? 0),
     defaultText: 'yours',
     parse: parseId,
-    help: 'the user that files belong to where no chown said otherwise',
+    help: 'the owner of files that nobody has given another one (chown)',
   }),
   spec({
     key: 'gid',
@@ -132,7 +132,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     default: () => String(process.getgid?.() ?? 0),
     defaultText: 'yours',
     parse: parseId,
-    help: 'the group that files belong to where no chown said otherwise',
+    help: 'the group of files that nobody has given another one (chgrp)',
   }),
   spec({
     key: 'umask',
@@ -140,7 +140,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     value: 'OCTAL',
     default: '022',
     parse: parseUmask,
-    help: 'permission bits that files and directories lack where no chmod said otherwise',
+    help: 'permission bits that files and directories lack unless chmod has set them',
   }),
   spec({
     key: 'allowOther',
@@ -156,14 +156,14 @@ export const optionSpecs: readonly OptionSpec[] = [
     value: 'trash|permanent',
     default: 'trash',
     parse: oneOf('trash', 'permanent'),
-    help: 'where removed files go; the trash where the provider has one',
+    help: 'where removed files go: to the trash, if the provider has one, or away for ever',
   }),
   spec({
     key: 'strictReads',
     name: 'strict-reads',
     default: 'no',
     parse: parseSwitch,
-    help: 'where the service does not say of which version of a file a range is, ask behind each one: a round trip more, and no byte of a newer version is ever shown to who reads an older one (default: ask beside, at most once a second)',
+    help: 'if the service does not say which version of a file a range belongs to, ask after each range: a reader of an older version is never shown bytes of a newer one, and each read takes a round trip more (default: ask beside the ranges, at most once a second)',
   }),
   spec({
     key: 'metadata',
@@ -171,7 +171,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     value: 'account|local',
     default: 'account',
     parse: oneOf('account', 'local'),
-    help: 'where modes, owners, times, attributes and special files are kept: in the account, for every machine, or on this machine',
+    help: 'where modes, owners, times, attributes and special files are kept: in the account, for every machine, or on this machine only',
   }),
   spec({
     key: 'deadline',
@@ -179,7 +179,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     value: 'TIME',
     default: '60s',
     parse: parseDuration,
-    help: 'how long a request is retried before the program hears of an error',
+    help: 'how long a request is retried before the program gets an error',
   }),
   spec({
     key: 'stopTimeout',
@@ -188,7 +188,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     default: '',
     defaultText: 'as long as it takes',
     parse: (text) => (text === '' ? null : parseDuration(text)),
-    help: 'how long a signal (a service that is stopped, a shutdown) waits for uploads and open files; what is not stored by then waits for the next mount',
+    help: 'how long a signal (a service that is stopped, a shutdown) waits for uploads and open files; contents that are not stored by then wait for the next mount',
   }),
   spec({
     key: 'bwlimit',
@@ -197,7 +197,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     default: 'off',
     isLive: true,
     parse: (text) => ({ text: text.trim() === '' ? 'off' : text.trim(), timetable: parseBandwidth(text) }),
-    help: 'how many bytes a second may move each way (5M:1M, or 2M for both), or a timetable of that (08:00,512K 19:00,off; Mon-08:00,1M)',
+    help: 'how many bytes a second may move in each direction (5M:1M, or 2M for both), or a timetable of such limits (08:00,512K 19:00,off; Mon-08:00,1M)',
   }),
   spec({
     key: 'transfers',
@@ -226,7 +226,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     value: 'auto|kernel|native',
     default: 'auto',
     parse: oneOf('auto', 'kernel', 'native'),
-    help: 'how to speak to the kernel: its FUSE protocol directly, or through libfuse 2',
+    help: 'how to speak to the kernel: directly in its FUSE protocol, or through libfuse 2',
   }),
   spec({
     key: 'metrics',
@@ -244,7 +244,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     default: 'info',
     isLive: true,
     parse: oneOf('error', 'warn', 'info', 'debug'),
-    help: 'how much the log says',
+    help: 'how detailed the log is',
   }),
   spec({
     key: 'logFile',
@@ -270,7 +270,7 @@ export const optionSpecs: readonly OptionSpec[] = [
     default: '',
     defaultText: 'as long as there is room',
     parse: (text) => (text === '' ? null : parseDuration(text)),
-    help: 'a log file is closed after this time, and removed when its last line is as old',
+    help: 'a log file is closed after this time, and removed when its last line is that old',
   }),
   spec({
     key: 'logKeep',
@@ -295,7 +295,7 @@ export const callerOptionSpecs: readonly CallerOptionSpec[] = [
     name: 'user',
     value: 'NAME',
     defaultText: 'yours',
-    help: 'root mounts for this user, with his accounts and his rights',
+    help: "root mounts for this user, with that user's accounts and rights",
   },
   {
     name: 'config',

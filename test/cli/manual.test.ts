@@ -69,8 +69,8 @@ describe('the manual', () => {
       'Usage: syncmount [options] [command]',
       'Usage: syncmount mount [options] [account:path] [mountpoint]',
       ...Object.values(manualPages(createProgram())).map(({ name, purpose }) => `NAME    ${name} - ${purpose}`),
-      expect.stringMatching(/^LIMITS {4}--bwlimit holds/),
-      expect.stringMatching(/^MONITORING {4}syncmount status tells/),
+      expect.stringMatching(/^LIMITS {4}--bwlimit limits/),
+      expect.stringMatching(/^MONITORING {4}syncmount status shows/),
       'Usage: syncmount umount [options] [mountpoint]',
       // As `umount --help` does.
       'A mount is named by its account (NAME:), its mountpoint, or anything below that.',

@@ -15,10 +15,10 @@ const exitStatus: Section = {
   blocks: [
     {
       items: [
-        ['0', 'success; of umount: everything is stored'],
-        ['1', 'an error, told in one line on standard error'],
+        ['0', 'success; for umount: everything is stored'],
+        ['1', 'an error; one line on standard error says which'],
         ['2', 'bad usage'],
-        ['3', 'umount has unmounted, and something waits for the next mount to be stored'],
+        ['3', 'umount has unmounted, and some contents wait for the next mount to store them'],
       ],
     },
   ],
@@ -36,7 +36,7 @@ const places: Section = {
         ],
         [
           '~/.cache/syncmount/',
-          'what was downloaded; may be removed while nothing is mounted; $SYNCMOUNT_CACHE_DIR, $XDG_CACHE_HOME',
+          'downloaded files; may be removed while nothing is mounted; $SYNCMOUNT_CACHE_DIR, $XDG_CACHE_HOME',
         ],
       ],
     },
@@ -50,16 +50,16 @@ const environment: Section = {
       items: [
         [
           'HTTPS_PROXY, ALL_PROXY',
-          'the proxy that leads to the service, such as http://USER:PASSWORD@proxy.example:3128; requests go through a tunnel (CONNECT), so it sees the name of the host alone',
+          'the proxy that leads to the service, such as http://USER:PASSWORD@proxy.example:3128; requests go through a tunnel (CONNECT), so it sees only the name of the host',
         ],
         [
           'NO_PROXY',
-          'hosts that are reached without it: names with a comma between them, .example.com for all below it, * for all',
+          'hosts that are reached without the proxy: names with a comma between them, .example.com for all below it, * for all',
         ],
         ['NODE_EXTRA_CA_CERTS', 'a file of further certificates that are trusted (PEM), such as those of a company'],
       ],
     },
-    'The first two in small letters too, which count more. A mount keeps those that it was started with; a service those of `syncmount service install`. For fstab: DefaultEnvironment= in `systemd-system.conf`(5).',
+    'The first two are also read in small letters, which win. A mount keeps the values that it was started with; a service keeps those of `syncmount service install`. For fstab: DefaultEnvironment= in `systemd-system.conf`(5).',
   ],
 };
 
@@ -85,7 +85,7 @@ function programPage(root: Command, version: string): Page {
         title: 'Description',
         blocks: [
           root.description(),
-          'A mount is named by its account (NAME:), its mountpoint, or anything below that. `syncmount sandbox` is a server to try things out with, without an account.',
+          'A mount is named by its account (NAME:), its mountpoint, or anything below that. `syncmount sandbox` is a server to try things out without an account.',
         ],
       },
       ...commands.map((command) => ({ title: usageOf(command), isSub: true, blocks: blocksOf(command) })),
@@ -164,9 +164,9 @@ function mountPage(version: string): Page {
           {
             code: 'work:   /home/ann/work  syncmount  _netdev,nofail,user=ann  0 0\nstore:  /mnt/store      syncmount  noauto,x-systemd.automount,_netdev,allow_other,uid=1000  0 0',
           },
-          "With `user=NAME` the mount is that user's: his accounts, his rights, his directories. He must be able to write to the mountpoint; allow_other then needs user_allow_other in /etc/fuse.conf. `config=DIR` names another config directory. The type is syncmount or fuse.syncmount.",
-          '`mount -o remount,ro` and `remount,rw` change whether programs may write, and `syncmount set` changes its limits; every other option of a mount is changed by mounting anew.',
-          '`ro` is read-only and `allow_other` is allow-other. What `mount`(8) and libfuse understand is ignored where it changes nothing that a program sees; of the rest a line says what it would need. A comma within a value has a backslash before it.',
+          "With `user=NAME` the mount belongs to that user, with the user's accounts, rights and directories. The user must be able to write to the mountpoint; allow_other then needs user_allow_other in /etc/fuse.conf. `config=DIR` names another config directory. The type is syncmount or fuse.syncmount.",
+          '`mount -o remount,ro` and `remount,rw` change whether programs may write, and `syncmount set` changes the limits. To change any other option, mount anew.',
+          '`ro` is read-only and `allow_other` is allow-other. Options of `mount`(8) and libfuse that change nothing for a program are ignored; for every other one a line says what it would need. A comma within a value has a backslash before it.',
         ],
       },
       ...Object.values(subjects),
@@ -186,14 +186,14 @@ function configPage(version: string): Page {
       {
         title: 'Description',
         blocks: [
-          'The file is ~/.config/syncmount/config.toml ($SYNCMOUNT_CONFIG_DIR, $XDG_CONFIG_HOME), in TOML. It need not be there.',
+          'The file is ~/.config/syncmount/config.toml ($SYNCMOUNT_CONFIG_DIR, $XDG_CONFIG_HOME), in TOML. It is optional.',
           {
             items: [
               ['[mount]', 'options for every mount'],
               ['[account.NAME]', 'options for the mounts of one account; they win over those of [mount]'],
             ],
           },
-          'What is given with -o or on the command line wins over the file. An unknown section or option, and a wrong value, is an error that names it.',
+          'Options given with -o or on the command line win over the file. An unknown section or option, and a wrong value, is an error that names it.',
         ],
       },
       {
