@@ -5,6 +5,7 @@
 
 import { setFlagsFromString } from 'node:v8';
 import request from 'undici/lib/api/api-request.js';
+import { kParser, kSocket } from 'undici/lib/core/symbols.js';
 import InnerAgent from 'undici/lib/dispatcher/agent.js';
 
 /**
@@ -17,7 +18,39 @@ const TIERING_BUDGET = 1_000_000_000;
 // For the whole process, before the first connection compiles the parser.
 setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
 
+/** The part of undici's parser that we change, and the way to it. */
+interface Parser {
+  onHeadersComplete(status: number, isUpgrade: boolean, isKept: boolean): number;
+}
+interface Client {
+  readonly [kSocket]: { readonly [kParser]: Parser } | null;
+}
+
+const patched = new WeakSet<object>();
+
+/**
+ * A server may send `100 Continue` unasked (RFC 9110, 15.2), and undici would close the connection: the answer would be lost, and with it
+ * every upload. It skips the other interim answers, so this one is shown to it as one of those.
+ */
+function skipContinue(client: Client | undefined): void {
+  const parser = client?.[kSocket]?.[kParser];
+  if (parser === undefined) return;
+  const shared = Object.getPrototypeOf(parser) as Parser;
+  if (patched.has(shared)) return;
+  patched.add(shared);
+  const { onHeadersComplete } = shared;
+  shared.onHeadersComplete = function (this: Parser, status, isUpgrade, isKept) {
+    return onHeadersComplete.call(this, status === 100 ? 102 : status, isUpgrade, isKept);
+  };
+}
+
 /** Sends requests. The types are those of undici's own `Agent`. */
 export class Agent extends InnerAgent {
   override request = request;
+
+  constructor(...options: ConstructorParameters<typeof InnerAgent>) {
+    super(...options);
+    // Emitted for every new connection, before its first answer is read.
+    this.on('connect', (_origin, targets) => skipContinue(targets.at(-1) as unknown as Client));
+  }
 }
