@@ -1,6 +1,7 @@
 /** The node of the Acronis document, and its conversion to our entries. */
 import { z } from 'zod';
-import { entriesOf, idSchema, integerSchema, parseTime, storageSchema } from '../http/answers/entries.js';
+import { entriesOf, idSchema, integerSchema, storageSchema } from '../http/answers/entries.js';
+import { timeIn, timeSchema } from '../http/answers/times.js';
 import type { Access, RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 
 const text = z.string().nullish();
@@ -11,8 +12,8 @@ export const nodeSchema = z.object({
   name: z.string(),
   is_directory: flag,
   size: integerSchema.nullish(),
-  parent_uuid: text,
-  file_modification_date: text.catch(null),
+  parent_uuid: idSchema.nullish().catch(null),
+  file_modification_date: timeSchema,
   checksum: text,
   is_deleted: flag,
   is_shared: flag,
@@ -60,10 +61,6 @@ function accessOf(node: Node): Access {
   return needed.some((permission) => allows(node, permission)) ? 'write' : 'read';
 }
 
-export function timeOf(value: string | null | undefined): number {
-  return parseTime(value);
-}
-
 function md5Of(value: string | null | undefined): string | null {
   const md5 = value?.trim().toLowerCase() ?? '';
   return /^[0-9a-f]{32}$/.test(md5) ? md5 : null;
@@ -75,7 +72,7 @@ export function entryOf(node: Node, parentId: string): RemoteEntry {
     id: node.uuid,
     parentId: node.parent_uuid ?? parentId,
     name: node.name,
-    modified: timeOf(node.file_modification_date),
+    modified: timeIn(node.file_modification_date) ?? 0,
     access: accessOf(node),
   };
   if (node.is_directory === true) return { kind: 'folder', ...common, fileCount: null, folderCount: null };

@@ -1,14 +1,14 @@
 /** Links of nodes. The document has requests to create and change them, but none to list or end them. */
 import { z } from 'zod';
 import { ProviderError } from '../errors.js';
-import { parseTime } from '../http/answers/entries.js';
+import { timeIn, timeSchema } from '../http/answers/times.js';
 import type { CallOptions } from '../http/client/call.js';
 import type { LinkWish, RemoteEntry, RemoteLink } from '../provider.js';
 import type { AcronisApi } from './api.js';
 
 const linkSchema = z.object({
   download_url: z.string(),
-  expired_at: z.string().nullish(),
+  expired_at: timeSchema,
   access_restriction: z.string().nullish(),
 });
 
@@ -24,9 +24,9 @@ export async function link(
   const wish = { access_restriction: 'public', single_use: false, ...(days === undefined ? {} : { ttl: days }) };
   const call = api.call('POST', '/sync_and_share_nodes/{uuid}/links', id, { json: { link: wish } });
   const made = await api.json(call, linkSchema, options);
-  const expires = parseTime(made.expired_at);
+  const expires = timeIn(made.expired_at);
   const isPublic = made.access_restriction === 'public';
-  return { url: made.download_url, isPublic, ...(expires === 0 ? {} : { expires }) };
+  return { url: made.download_url, isPublic, ...(expires === undefined ? {} : { expires }) };
 }
 
 function unsupported(message: string): ProviderError {

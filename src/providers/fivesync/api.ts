@@ -46,8 +46,8 @@ const pageForms: readonly { readonly limit?: number; readonly orderBy?: string }
   {},
 ];
 
-/** Possible encodings of the body of `init`, which the document does not name. */
-const initForms = ['json', 'form', 'multipart'] as const;
+/** Possible encodings of the parameters of `init`, which the document does not name. */
+const initForms = ['json', 'form', 'multipart', 'query'] as const;
 
 /** A page of the feed, without its bad entries. */
 interface Changes {
@@ -210,9 +210,13 @@ export class FiveSyncApi {
     for (let known = this.#initForm; ; known++) {
       const form = initForms[known] ?? 'json';
       const words = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, String(value)]));
-      const body: Partial<Call> =
-        form === 'json' ? { json: fields } : form === 'form' ? { form: words } : multipartFields(words);
-      const call = this.call('POST', '/files/multipart/init', {}, { ...body, idempotent: true });
+      const encoded: Record<typeof form, Partial<Call>> = {
+        json: { json: fields },
+        form: { form: words },
+        multipart: multipartFields(words),
+        query: { query: words },
+      };
+      const call = this.call('POST', '/files/multipart/init', {}, { ...encoded[form], idempotent: true });
       try {
         const started = await this.json(call, startedSchema, options);
         this.#initForm = known;
@@ -295,6 +299,11 @@ export function isoSeconds(ms: number): string {
 
 export function isStatus(error: unknown, status: number): boolean {
   return error instanceof ProviderError && error.data.status === status;
+}
+
+/** May an upload have failed because the server takes no second file of the name? The document has no error for that. */
+export function mayMeanTaken(error: unknown): boolean {
+  return isCode(error, 'exists') || isStatus(error, 400) || isStatus(error, 403);
 }
 
 export function isCode(error: unknown, code: ProviderError['code']): boolean {

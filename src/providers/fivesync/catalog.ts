@@ -6,6 +6,7 @@ import { SteadyTime } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { SharedWork } from '../../base/shared-work.js';
 import { ProviderError } from '../errors.js';
+import { timeIn } from '../http/answers/times.js';
 import type { CallOptions } from '../http/client/call.js';
 import { orAborted } from '../or-aborted.js';
 import type { RemoteChanges } from '../provider.js';
@@ -14,7 +15,7 @@ import { WaitBudget } from '../wait-budget.js';
 import type { FiveSyncApi } from './api.js';
 import { ChangeFeed, digest, keyOf } from './change-feed.js';
 import { Crawler } from './crawl.js';
-import { type ChangeEvent, type FileRecord, recordOf, rootPath, timeOf } from './entities.js';
+import { type ChangeEvent, type FileRecord, recordOf, rootPath } from './entities.js';
 import { FileIndex } from './file-index.js';
 
 /** Share of the hourly requests that polls may use. */
@@ -282,7 +283,7 @@ export class Catalog {
     // A listed file was removed before the crawl ended. Another file moved to its place in the list, and the crawl may have
     // missed that one.
     const isHiding = ({ id, action, timestamp }: ChangeEvent): boolean =>
-      action === 'deleted' && this.index.file(id) !== undefined && (timeOf(timestamp) ?? 0) < this.#crawledUntil + 1000;
+      action === 'deleted' && this.index.file(id) !== undefined && (timeIn(timestamp) ?? 0) < this.#crawledUntil + 1000;
     if (feed.events.some(isHiding)) return await this.#crawlAnew(options);
     const { remove, look: changed } = digest(feed.events, (id) => this.index.file(id), this.#seen);
     for (const id of remove) this.#unread.delete(id);
@@ -299,7 +300,7 @@ export class Catalog {
     this.#knownUntil = Math.max(this.#knownUntil, askedAt);
     this.#seen = new Map();
     for (const event of feed.events) {
-      const time = timeOf(event.timestamp);
+      const time = timeIn(event.timestamp);
       if (time === undefined || time < this.#knownUntil - this.#overlap() - 1000) continue;
       this.#seen.set(keyOf(event), (this.#seen.get(keyOf(event)) ?? 0) + 1);
     }

@@ -6,9 +6,11 @@
  * - ignore it  the same page comes again: advance `since` instead
  * - refuse it  with 400: advance `since` too
  */
+
+import { timeIn } from '../http/answers/times.js';
 import type { CallOptions } from '../http/client/call.js';
 import { type FiveSyncApi, isStatus } from './api.js';
-import { type ChangeEvent, timeOf } from './entities.js';
+import type { ChangeEvent } from './entities.js';
 
 /** Pages of one poll. For more changes, a crawl is faster. */
 const maxPages = 20;
@@ -86,12 +88,12 @@ export function keyOf({ id, action, timestamp }: ChangeEvent): string {
 }
 
 function latest(events: readonly ChangeEvent[]): number | undefined {
-  const times = events.map((event) => timeOf(event.timestamp)).filter((time) => time !== undefined);
+  const times = events.map((event) => timeIn(event.timestamp)).filter((time) => time !== undefined);
   return times.length === 0 ? undefined : Math.max(...times);
 }
 
 function isAscending(events: readonly ChangeEvent[]): boolean {
-  const times = events.map((event) => timeOf(event.timestamp) ?? Number.NEGATIVE_INFINITY);
+  const times = events.map((event) => timeIn(event.timestamp) ?? Number.NEGATIVE_INFINITY);
   return times.every((time, i) => i === 0 || time >= (times[i - 1] ?? time));
 }
 
@@ -113,7 +115,7 @@ export function digest(
   const last = new Map<string, { action: string; time: number }>();
   const look = new Set<string>();
   for (const event of events) {
-    const time = timeOf(event.timestamp) ?? Number.NaN;
+    const time = timeIn(event.timestamp) ?? Number.NaN;
     const before = last.get(event.id);
     // At equal times, the deletion counts as the later event, because a deleted file no longer changes.
     if (before === undefined || time > before.time || (time === before.time && before.action !== 'deleted'))

@@ -5,9 +5,10 @@
 import pLimit from 'p-limit';
 import { forEachInTurns } from '../../base/event-loop-turns.js';
 import { type Log, silentLog } from '../../base/log.js';
+import { timeIn } from '../http/answers/times.js';
 import type { CallOptions } from '../http/client/call.js';
 import type { FiveSyncApi } from './api.js';
-import { type FileRecord, hasPath, type Item, normalPath, type Page, recordOf, rootPath, timeOf } from './entities.js';
+import { type FileRecord, hasPath, type Item, normalPath, type Page, recordOf, rootPath } from './entities.js';
 import { PageWalk } from './page-walk.js';
 
 /** How often the list is read if it changes too much to be sure that a reading is complete. */
@@ -62,7 +63,7 @@ export class Crawler {
     // Computed after the answer, because the first answer brings the offset of the server's clock.
     const startedAt = this.#api.serverNow() - (clock.now() - askedAt);
     const pages = new PageWalk(first, ({ created }) => {
-      const at = timeOf(created) ?? Number.NEGATIVE_INFINITY;
+      const at = timeIn(created) ?? Number.NEGATIVE_INFINITY;
       // Times have a resolution of 1 s. A time in the future is from another clock and means nothing.
       return at > startedAt - 1000 && at <= this.#api.serverNow();
     });

@@ -1,6 +1,7 @@
 /** Schemas of the answers in the 5sync document, and their translation to the types of the provider contract. */
 import { z } from 'zod';
 import { entriesOf, idSchema, integerSchema, UncheckedEntries } from '../http/answers/entries.js';
+import { timeIn, timeSchema } from '../http/answers/times.js';
 import type { RemoteFile } from '../provider.js';
 
 const id = idSchema;
@@ -15,8 +16,8 @@ export const itemSchema = z.object({
   name: z.string(),
   size: whole.nullish(),
   path: text,
-  created: text.catch(null),
-  modified: text.catch(null),
+  created: timeSchema,
+  modified: timeSchema,
 });
 
 export const pageSchema = z.union([
@@ -31,7 +32,7 @@ export const pageSchema = z.union([
 export const eventSchema = z.object({
   id: z.union([z.string(), z.number().transform(String)]),
   action: z.string(),
-  timestamp: z.string(),
+  timestamp: z.union([z.string(), z.number()]),
 });
 
 export const changesSchema = z.object({
@@ -40,7 +41,7 @@ export const changesSchema = z.object({
   has_more: z.boolean().nullish(),
 });
 
-export const startedSchema = z.object({ upload_id: id, chunk_size: whole.nullish(), expires: text });
+export const startedSchema = z.object({ upload_id: id, chunk_size: whole.nullish(), expires: timeSchema });
 
 export const partSchema = z.object({ part: z.number().nullish(), received: z.boolean().nullish() });
 
@@ -91,17 +92,11 @@ export function baseName(folder: string): string {
   return folder.slice(folder.lastIndexOf('/') + 1);
 }
 
-/** Ms since the epoch; undefined if it is missing or no date. */
-export function timeOf(value: string | null | undefined): number | undefined {
-  const time = Date.parse(value ?? '');
-  return Number.isNaN(time) ? undefined : time;
-}
-
 /** Undefined if the item has no size: then it is not a complete file. `folder` is for items without a path. */
 export function recordOf(item: Item, folder: string): FileRecord | undefined {
   if (item.size === null || item.size === undefined) return undefined;
-  const created = timeOf(item.created);
-  const modified = timeOf(item.modified);
+  const created = timeIn(item.created);
+  const modified = timeIn(item.modified);
   return {
     id: item.id,
     folder: hasPath(item) ? normalPath(item.path) : folder,

@@ -10,6 +10,7 @@
  * that.
  */
 import { forEachInTurns } from '../../base/event-loop-turns.js';
+import { timeIn } from '../http/answers/times.js';
 import type { Item, Page } from './entities.js';
 
 /** Pages at once: as many as there are connections to a host. */
@@ -174,7 +175,7 @@ export class PageWalk {
       bringsMore ||= held === 0;
       this.#ids.set(item.id, held + 1);
       if (this.#isNew(item)) this.#isMoving = true;
-      const time = Date.parse(item.created ?? '');
+      const time = timeIn(item.created) ?? Number.NaN;
       this.isAscending &&= before === undefined || time >= before;
       before = time;
     });

@@ -10,11 +10,12 @@ import { type Log, silentLog } from '../../base/log.js';
 import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import { protocolFailure } from '../http/answers/http-error.js';
+import { timeIn } from '../http/answers/times.js';
 import type { CallOptions } from '../http/client/call.js';
 import { contentOf } from '../http/transport/content.js';
 import type { UploadCheckpoint, UploadOptions } from '../provider.js';
 import { type FiveSyncApi, isCode, isStatus } from './api.js';
-import { childPath, type FileRecord, type Item, rootPath, timeOf } from './entities.js';
+import { childPath, type FileRecord, type Item, rootPath } from './entities.js';
 import { naming } from './temporaries.js';
 import type { UploadOutcome } from './upload-outcome.js';
 
@@ -175,7 +176,7 @@ export class PartsUploader {
           uploadId: started.upload_id,
           partBytes: chunkBytes,
           parts,
-          expires: timeOf(started.expires) ?? null,
+          expires: timeIn(started.expires) ?? null,
           received: [],
         };
       }

@@ -4,9 +4,10 @@
  */
 
 import { protocolFailure } from '../http/answers/http-error.js';
+import { timeIn } from '../http/answers/times.js';
 import type { CallOptions } from '../http/client/call.js';
 import type { FiveSyncApi } from './api.js';
-import { type FileRecord, hasPath, type Item, recordOf, rootPath, timeOf } from './entities.js';
+import { type FileRecord, hasPath, type Item, recordOf, rootPath } from './entities.js';
 
 export class UploadOutcome {
   readonly #api: FiveSyncApi;
@@ -34,8 +35,8 @@ export class UploadOutcome {
   ): Promise<FileRecord> {
     const knowsPath = hasPath(answer) || (!seen.sure && (this.#pathHonoured || folder === rootPath));
     const knowsTime =
-      timeOf(answer.modified) !== undefined ||
-      (seen.isNew && this.#createdIsModified && timeOf(answer.created) !== undefined);
+      timeIn(answer.modified) !== undefined ||
+      (seen.isNew && this.#createdIsModified && timeIn(answer.created) !== undefined);
     const knowsSize = typeof answer.size === 'number';
     let item = answer;
     if (!knowsPath || !knowsTime || !knowsSize) {
@@ -43,8 +44,8 @@ export class UploadOutcome {
         this.#onUnknownState();
         throw error;
       });
-      if (seen.isNew && timeOf(asked.modified) !== undefined)
-        this.#createdIsModified = timeOf(asked.modified) === timeOf(answer.created);
+      if (seen.isNew && timeIn(asked.modified) !== undefined)
+        this.#createdIsModified = timeIn(asked.modified) === timeIn(answer.created);
       item = { ...asked, path: hasPath(asked) ? asked.path : await this.#searchedPath(asked.id, folder, options) };
     }
     const record = recordOf(item, folder);

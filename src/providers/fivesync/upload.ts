@@ -18,7 +18,7 @@ import { NameLocks } from '../name-locks.js';
 import { alikeKey, checkName, mayBecome, sameName } from '../names.js';
 import type { Provider, RemoteFile, UploadCheckpoint, UploadOptions, UploadTarget } from '../provider.js';
 import { storedMd5 } from '../stored-md5.js';
-import { type FiveSyncApi, isCode, isStatus } from './api.js';
+import { type FiveSyncApi, isCode, isStatus, mayMeanTaken } from './api.js';
 import type { Catalog } from './catalog.js';
 import { childPath, type FileRecord, fileOf, type Item, normalPath, recordOf } from './entities.js';
 import { formData, isPlainName, type NameForm, nameForms } from './form-data.js';
@@ -169,13 +169,13 @@ export class Uploader {
     if (old !== undefined && this.#catalog.index.named(place.folder, place.name).some(({ id }) => id !== old.id))
       throw new ProviderError('exists', 'several files have this name: rename one of them first', { data: {} });
     if (old !== undefined && this.#overwriting === 'aside') return await this.#swap(place, old, source, options, call);
-    // The document has no 409, but a server may still send it. One 409 may be temporary: try twice.
+    // No error is documented for a name that exists. One refusal may have another reason, and be temporary: try twice.
     if (old === undefined) return await this.#put(place, old, source, options, call);
     for (let tries = 1; tries <= 2; tries++) {
       try {
         return await this.#put(place, old, source, options, call);
       } catch (error) {
-        if (!isCode(error, 'exists')) throw error;
+        if (!mayMeanTaken(error)) throw error;
       }
     }
     const record = await this.#swap(place, old, source, options, call);
@@ -319,7 +319,6 @@ export class Uploader {
     for (const other of this.#catalog.index.namedOrAlike(place.folder, place.name)) {
       if (other.id === stored.id || before.has(other.id) || !(await this.#holds(other, source, options))) continue;
       await this.#discard(other, options);
-      this.#catalog.removed(other.id);
     }
   }
 
@@ -392,8 +391,9 @@ export class Uploader {
 
   /** Removes a file that is no longer needed. A failure is only logged. */
   async #discard(record: FileRecord, options: CallOptions): Promise<void> {
-    await this.#api.remove(record.id, { priority: options.priority }).catch((error: unknown) => {
+    const removing = this.#api.remove(record.id, { priority: options.priority });
+    const onFailure = (error: unknown): void =>
       this.#log.warn({ code: (error as { code?: unknown }).code }, 'a redundant upload could not be removed');
-    });
+    await removing.then(() => this.#catalog.removed(record.id), onFailure);
   }
 }

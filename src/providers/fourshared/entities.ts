@@ -1,6 +1,7 @@
 /** "File Response", "Folder Response" and "User Response" of the documents, and their conversion to our own types. */
 import { z } from 'zod';
-import { entriesOf, idSchema, integerSchema, parseTime, storageSchema } from '../http/answers/entries.js';
+import { entriesOf, idSchema, integerSchema, storageSchema } from '../http/answers/entries.js';
+import { timeIn, timeSchema, type WrittenTime } from '../http/answers/times.js';
 import type { Access, RemoteFile, RemoteFolder } from '../provider.js';
 
 const id = idSchema;
@@ -8,7 +9,6 @@ const whole = integerSchema;
 /** A hint that saves requests. An invalid value is taken as unknown. */
 const count = integerSchema.nullish().catch(null);
 const text = z.string().nullish();
-const moment = z.union([z.string(), z.number()]).nullish().catch(null);
 
 /** "Folders path to the file, starting at the root." */
 const path = text.catch(null);
@@ -19,7 +19,7 @@ export const fileSchema = z.object({
   path,
   // An object that is not a complete file, or no longer one, may come without a size.
   size: whole.nullish(),
-  modified: moment,
+  modified: timeSchema,
   parentId: id.nullish(),
   md5: text,
   status: text,
@@ -30,7 +30,7 @@ export const folderSchema = z.object({
   name: z.string(),
   path,
   parentId: id.nullish(),
-  modified: moment,
+  modified: timeSchema,
   numChildren: count,
   numFiles: count,
   userPermissions: text,
@@ -46,7 +46,7 @@ export const userSchema = z.object({
   totalSpace: storageSchema,
   uploadSizeLimit: storageSchema,
   rootFolderId: id,
-  created: moment,
+  created: timeSchema,
 });
 
 /** `POST /upload` promises a file, but only its id is needed, and it is not yet a file. */
@@ -85,8 +85,8 @@ export function isHidden(status: string | null | undefined): boolean {
 }
 
 /** Ms since the epoch; 0 if the service does not tell. */
-export function toTime(value: string | number | null | undefined): number {
-  return parseTime(value);
+export function toTime(value: WrittenTime): number {
+  return timeIn(value) ?? 0;
 }
 
 export function normalizeMd5(value: string | null | undefined): string | null {

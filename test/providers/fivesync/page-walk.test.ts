@@ -52,7 +52,7 @@ describe('entries that stay in a list are read', () => {
         async (count, steps, late) => {
           const list = new List(count, tellsTotal);
           const made = epoch + (count - 1) * 1000;
-          const isNew = (item: Item): boolean => Date.parse(item.created ?? '') > made;
+          const isNew = (item: Item): boolean => Date.parse(String(item.created)) > made;
           const walk = new PageWalk(list.read(1), isNew);
           let done = 0;
           await walk.finish(async (page) => {

@@ -20,7 +20,10 @@ const idText = z
   .refine((id) => id !== '.' && id !== '..', 'an id that climbs');
 
 /** An object's id. It becomes part of a URL's path. */
-export const idSchema = z.union([idText, z.number().transform(String)]);
+export const idSchema = z.union([
+  idText,
+  z.number().refine(Number.isSafeInteger, 'a number that is not exact').transform(String),
+]);
 
 const digits = z.string().regex(/^\d+$/).transform(Number);
 
@@ -35,15 +38,6 @@ export const storageSchema = z
   .transform((bytes) =>
     typeof bytes === 'number' && bytes >= 0 ? Math.min(Math.floor(bytes), Number.MAX_SAFE_INTEGER) : null,
   );
-
-/** Ms since the epoch, from a date or a number of ms. 0 for any other value, and for times that a `Date` cannot hold. */
-export function parseTime(value: string | number | null | undefined): number {
-  const time = typeof value === 'string' ? Date.parse(value) : (value ?? 0);
-  return Math.abs(time) <= lastDate ? Math.trunc(time) : 0;
-}
-
-/** The last moment that a `Date` can hold, ms. */
-const lastDate = 8.64e15;
 
 /** Stands in a list for an entry that does not match the documents. */
 export class BadEntry {
