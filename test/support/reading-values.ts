@@ -1,9 +1,21 @@
 /** Every value of every reading of the sandboxes; the compiler sees to it that a new reading comes in. */
+import type { WireReadings } from '../../src/sandbox/http/wire.js';
 import type { AcronisReadings, FiveSyncReadings, Readings } from '../../src/sandbox/index.js';
 
 type Values<R> = { readonly [Name in keyof R]: readonly R[Name][] };
 
+const wireValues: Values<WireReadings> = {
+  interim: ['none', '100', '103'],
+  connections: ['kept', 'closed'],
+  lengths: ['told', 'untold'],
+  coding: ['identity', 'gzip'],
+  dates: ['utc', 'offset', 'number'],
+};
+
 export const fourSharedValues: Values<Readings> = {
+  ...wireValues,
+  folderPaths: ['both', 'folder', 'folders'],
+  statusPath: ['both', 'status', 'bare'],
   childrenShape: ['object', 'array'],
   rangeAnswer: ['206', '200', 'ignored'],
   validator: ['etag', 'last-modified', 'none'],
@@ -36,13 +48,17 @@ export const fourSharedValues: Values<Readings> = {
 };
 
 export const fiveSyncValues: Values<FiveSyncReadings> = {
+  ...wireValues,
+  order: ['ascending', 'descending'],
+  maxLimit: [100, 50],
+  downloadRedirect: [false, true],
   pathFilter: ['exact', 'recursive'],
   listItems: ['full', 'no-path', 'brief'],
   limitOver100: ['refused', 'clamped'],
   tooLarge: ['400', '413'],
   emptyContent: ['stored', 'refused'],
-  existingName: ['new-version', 'new-id', 'duplicate'],
-  initBody: ['both', 'json', 'form'],
+  existingName: ['new-version', 'new-id', 'duplicate', 'renamed', '409', '400', '403'],
+  initBody: ['both', 'json', 'form', 'query'],
   multipartPath: ['field', 'filename', 'root'],
   chunkSize: ['from-parts', 'fixed'],
   completeAgain: ['gone', 'repeats'],
@@ -60,6 +76,10 @@ export const fiveSyncValues: Values<FiveSyncReadings> = {
 };
 
 export const acronisValues: Values<AcronisReadings> = {
+  ...wireValues,
+  pastEnd: ['empty', '404'],
+  checksum: ['immediate', 'after-upload', 'never'],
+  downloadRedirect: [false, true],
   refreshTokens: ['rotating', 'fixed', 'none'],
   expiresIn: [true, false],
   clientAuth: ['either', 'basic', 'body'],

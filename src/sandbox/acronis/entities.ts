@@ -1,5 +1,6 @@
 /** Converts nodes and the user to the document's answers. */
 import { mimeType } from '../content/mime.js';
+import { dateOf } from '../http/wire.js';
 import { type FileNode, type Node, type Nodes, type Permission, permissionNames } from './nodes.js';
 import type { AcronisReadings, AcronisSettings } from './options.js';
 
@@ -133,8 +134,8 @@ export class Entities {
       has_writable_children: folder && !readOnly,
       is_shared: false,
       parent_uuid: node.parentId ?? node.id,
-      checksum: folder ? '' : node.md5,
-      file_modification_date: date(node.modified),
+      checksum: folder || this.readings.checksum === 'never' ? '' : node.md5,
+      file_modification_date: dateOf(this.readings, date(node.modified)),
       is_directory: folder,
       owner: { uuid: userUuid, name, email: emailOf(name) },
       owner_email: emailOf(name),

@@ -1,6 +1,7 @@
 /** The options of an Acronis File Sync & Share sandbox: size, speed, and which plausible reading of the document it follows. */
 import type { StoredNames, ToldNames } from '../content/stored-names.js';
 import type { Validator } from '../http/validator.js';
+import { type WireReadings, wireReadings } from '../http/wire.js';
 import { applyKnown, type CommonOptions, type Speed } from '../options.js';
 
 /** The account's user, and the application that acts for him. */
@@ -12,7 +13,7 @@ export interface AcronisCredentials {
 }
 
 /** Behaviour that the document leaves open. A client must work with every value. */
-export interface AcronisReadings {
+export interface AcronisReadings extends WireReadings {
   /** Whether refresh tokens are issued, and whether each use makes a new one. */
   refreshTokens: 'rotating' | 'fixed' | 'none';
   /** Whether a token answer contains `expires_in`. */
@@ -33,6 +34,12 @@ export interface AcronisReadings {
   overMaxPerPage: 'clamped' | 'refused';
   /** The status of the last of several pages: 206 (a part of the list) or 200 (nothing is left). */
   lastPageStatus: 206 | 200;
+  /** The answer to a page behind the last one. */
+  pastEnd: 'empty' | '404';
+  /** `checksum`: at once, empty in the answer to the upload but there afterwards, or always empty. */
+  checksum: 'immediate' | 'after-upload' | 'never';
+  /** Whether downloads redirect (302), to another address of the same host. */
+  downloadRedirect: boolean;
   /** The status for a missing node: as in the call's own table, or always the same one. */
   missingNode: 'documented' | '404' | '403';
   /** The status for an undocumented method of a documented resource. */
@@ -68,6 +75,7 @@ export interface AcronisReadings {
 }
 
 export const acronisReadings: AcronisReadings = {
+  ...wireReadings,
   refreshTokens: 'rotating',
   expiresIn: true,
   clientAuth: 'either',
@@ -78,6 +86,9 @@ export const acronisReadings: AcronisReadings = {
   maxPerPage: 100,
   overMaxPerPage: 'clamped',
   lastPageStatus: 206,
+  pastEnd: 'empty',
+  checksum: 'immediate',
+  downloadRedirect: false,
   missingNode: 'documented',
   unofferedMethod: 405,
   deletion: 'node',

@@ -8,7 +8,7 @@ import type { Actions } from './actions.js';
 import { checkName } from './actions.js';
 import { integerOf, jsonBody, onlyText, parameter } from './body.js';
 import type { Method, Resource } from './dialect.js';
-import { type Entities, idOfTicket, userUuid } from './entities.js';
+import { type Entities, idOfTicket, ticketOf, userUuid } from './entities.js';
 import { adminOnly, badMethod, badRange, invalid, noPermission, notFound, notReceived } from './errors.js';
 import { type FolderNode, type Node, type Nodes, type Permission, rootId } from './nodes.js';
 import type { AcronisReadings } from './options.js';
@@ -98,6 +98,7 @@ export function resources(world: World): Resource[] {
     const all = deletedListed ? [...live, ...nodes.deletedChildren(folder.id)] : live;
     const start = most === Infinity ? (page === 1 ? 0 : all.length) : (page - 1) * most;
     const part = all.slice(start, start + most);
+    if (page > 1 && part.length === 0 && readings.pastEnd === '404') throw notFound();
     const above = [
       ...entities.above(folder),
       { name: folder.name, uuid: folder.id, is_root: folder.parentId === null },
@@ -130,7 +131,8 @@ export function resources(world: World): Resource[] {
       blobs.release(content.blob);
       throw notReceived();
     }
-    return jsonAnswer(entities.node(actions.upload(folder, name, content)), 201);
+    const stored = entities.node(actions.upload(folder, name, content));
+    return jsonAnswer(readings.checksum === 'immediate' ? stored : { ...stored, checksum: '' }, 201);
   }
 
   /** The target folder of copy and move (`parent_uuid`). Checks the right to put the node there. */
@@ -173,14 +175,24 @@ export function resources(world: World): Resource[] {
       return remove(exchange);
     };
 
-  function download(exchange: Exchange): Promise<Answer> {
+  function download(exchange: Exchange): Answer | Promise<Answer> {
     if (readings.actionUrls === 'opaque') throw notFound();
-    return content(exchange, exchange.id());
+    return redirected(exchange.id()) ?? content(exchange, exchange.id());
   }
 
-  function ticket(exchange: Exchange): Promise<Answer> {
+  function redirected(id: string): Answer | undefined {
+    if (!readings.downloadRedirect) return undefined;
+    return { status: 302, headers: { location: `/fc/e/${ticketOf(id)}` } };
+  }
+
+  /** Where a redirect leads. A relative address of the same host: the credentials may come along. */
+  const elsewhere = (exchange: Exchange): Promise<Answer> =>
+    content(exchange, idOfTicket(exchange.params.ticket ?? ''));
+
+  function ticket(exchange: Exchange): Answer | Promise<Answer> {
     if (readings.actionUrls !== 'opaque') throw notFound();
-    return content(exchange, idOfTicket(exchange.params.ticket ?? ''));
+    const id = idOfTicket(exchange.params.ticket ?? '');
+    return redirected(id) ?? content(exchange, id);
   }
 
   async function content(exchange: Exchange, id: string): Promise<Answer> {
@@ -234,6 +246,7 @@ export function resources(world: World): Resource[] {
     node('/move', { POST: call(move) }),
     node('/download', { GET: call(download) }),
     { ...node('/download', { GET: call(ticket) }), path: '/fc/d/:ticket' },
+    { ...node('/download', { GET: call(elsewhere) }), path: '/fc/e/:ticket' },
     node('/preview', { GET: refuse(notFound) }),
     node('/remove', { DELETE: call(removal('remove')), POST: call(removal('remove')) }),
     node('/delete', { DELETE: call(removal('delete')), POST: call(removal('delete')) }),

@@ -65,7 +65,7 @@ export async function startAcronis(options: AcronisOptions): Promise<AcronisSand
   const log = new RequestLog();
   const faults = new FaultPlan(options.faults);
   const store = new AcronisStore(nodes, actions, blobs);
-  const services = { log, faults, settings, now, tls: options.tls };
+  const services = { log, faults, settings, readings, now, tls: options.tls };
   const api = new Listener('api', services, dialect(tokens, readings), [
     ...oauthResources({ tokens, credentials, readings, settings, now }),
     ...resources({ nodes, actions, entities, blobs, readings }),

@@ -1,4 +1,5 @@
 /** The server's clock, with the error and the resolution of the readings. */
+import { dateOf } from '../http/wire.js';
 import type { FiveSyncReadings } from './options.js';
 
 export class Clock {
@@ -18,7 +19,7 @@ export class Clock {
   }
 }
 
-/** `2025-02-10T14:22:00Z` */
-export function iso(time: number): string {
-  return new Date(time).toISOString().replace('.000Z', 'Z');
+/** `2025-02-10T14:22:00Z`, or how else the readings have it. */
+export function dated(readings: FiveSyncReadings, time: number): string | number {
+  return dateOf(readings, new Date(time).toISOString().replace('.000Z', 'Z'));
 }

@@ -41,6 +41,9 @@ export const forbidden = (message = 'API key does not have permission for this a
 export const notFound = () => new ApiError('not_found', 'The requested resource does not exist.');
 export const rateLimited = (seconds: number, headers: Record<string, string>) =>
   new ApiError('rate_limit_exceeded', `Rate limit exceeded. Try again in ${seconds} seconds.`, headers);
+/** No status is documented for it. */
+export const nameTaken = (status: number) =>
+  new ApiError(typeOf(status) === 'internal_error' ? 'conflict' : typeOf(status), 'The name is taken.', {}, status);
 export const internal = (why: string) => new ApiError('internal_error', `Unexpected server error: ${why}`);
 /** An error of plain HTTP, which the document does not mention. */
 export const tooLarge = (message: string) => new ApiError('bad_request', message, {}, 413);

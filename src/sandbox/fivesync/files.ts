@@ -4,7 +4,7 @@ import type { BlobStore, StoredContent } from '../content/blobs.js';
 import { AskedNames, keptName } from '../content/stored-names.js';
 import type { Keeper } from '../journal.js';
 import type { Clock } from './clock.js';
-import { forbidden } from './errors.js';
+import { forbidden, nameTaken } from './errors.js';
 import type { Feed } from './feed.js';
 import type { FiveSyncReadings, FiveSyncSettings } from './options.js';
 import { isBelow } from './paths.js';
@@ -65,11 +65,11 @@ export class Files {
 
   /** All files, or those that pass the path filter. */
   list(dir: string | undefined, order: Order = 'created'): readonly FileRecord[] {
-    if (dir !== undefined && this.readings.pathFilter === 'exact')
-      return [...this.inDirectory(dir)].sort(orders[order]);
+    const compare = this.readings.order === 'ascending' ? orders[order] : reversed(orders[order]);
+    if (dir !== undefined && this.readings.pathFilter === 'exact') return [...this.inDirectory(dir)].sort(compare);
     let all = this.#sorted.get(order);
     if (!all) {
-      all = [...this.byId.values()].sort(orders[order]);
+      all = [...this.byId.values()].sort(compare);
       this.#sorted.set(order, all);
     }
     return dir === undefined ? all : all.filter((file) => isBelow(file.dir, dir));
@@ -84,14 +84,16 @@ export class Files {
     const old = this.named(place).at(-1);
     const { existingName } = this.readings;
     try {
-      this.assertRoom(content.size - (old && existingName !== 'duplicate' ? old.size : 0));
+      this.assertFree(place);
+      const isReplaced = existingName === 'new-version' || existingName === 'new-id';
+      this.assertRoom(content.size - (old && isReplaced ? old.size : 0));
     } catch (error) {
       this.blobs.release(content.blob);
       throw error;
     }
     if (!old || existingName !== 'new-version') {
       if (old && existingName === 'new-id') this.remove(old);
-      return this.add(place, content, encrypted);
+      return this.add(old && existingName === 'renamed' ? this.#free(place) : place, content, encrypted);
     }
     const before = old.blob;
     this.change(old, () => {
@@ -101,6 +103,23 @@ export class Files {
     });
     this.blobs.release(before);
     return old;
+  }
+
+  /** Throws if the server refuses uploads to this name. */
+  assertFree(place: Place): void {
+    const { existingName } = this.readings;
+    if (this.named(place).length === 0) return;
+    if (existingName === '409' || existingName === '400' || existingName === '403')
+      throw nameTaken(Number(existingName));
+  }
+
+  /** `report (1).pdf` */
+  #free({ dir, name }: Place): Place {
+    const [, stem = name, extension = ''] = /^(.+?)(\.[^.]*)?$/.exec(name) ?? [];
+    for (let n = 1; ; n++) {
+      const other = { dir, name: `${stem} (${n})${extension}` };
+      if (this.named(other).length === 0) return other;
+    }
   }
 
   /** Adds a new file, also if the name exists already. */
@@ -178,6 +197,11 @@ export class Files {
     }
   }
 }
+
+const reversed =
+  (compare: (a: FileRecord, b: FileRecord) => number) =>
+  (a: FileRecord, b: FileRecord): number =>
+    compare(b, a);
 
 function keyOf({ dir, name }: Place): string {
   return `${dir}\0${name}`;

@@ -1,6 +1,7 @@
 /** The options of a 5sync sandbox: plan, speed, and which plausible reading of the document it follows. */
 import type { StoredNames, ToldNames } from '../content/stored-names.js';
 import type { Validator } from '../http/validator.js';
+import { type WireReadings, wireReadings } from '../http/wire.js';
 import { applyKnown, type CommonOptions, type Speed } from '../options.js';
 
 export interface FiveSyncCredentials {
@@ -8,7 +9,7 @@ export interface FiveSyncCredentials {
 }
 
 /** Behaviour that the document leaves open. A client must work with every value. */
-export interface FiveSyncReadings {
+export interface FiveSyncReadings extends WireReadings {
   /** The `path` of `GET /files` and `/changes`, "filter by directory path": only that directory, or also everything below it. */
   pathFilter: 'exact' | 'recursive';
   /** The fields of a list's item: those of `GET /files/:id`, the same without `path`, or those of the PUT's answer. */
@@ -19,10 +20,19 @@ export interface FiveSyncReadings {
   tooLarge: '400' | '413';
   /** Whether a file may be empty. */
   emptyContent: 'stored' | 'refused';
-  /** A PUT of an existing name makes a new version, replaces the file by one with another id, or makes a second file. */
-  existingName: 'new-version' | 'new-id' | 'duplicate';
+  /**
+   * A PUT of an existing name makes a new version, replaces the file by one with another id, makes a second file, gives the
+   * new one another name, or is refused with that status.
+   */
+  existingName: 'new-version' | 'new-id' | 'duplicate' | 'renamed' | '409' | '400' | '403';
+  /** "order_by: Sort field": in which direction. */
+  order: 'ascending' | 'descending';
+  /** Items of the largest page: "max 100", or fewer. */
+  maxLimit: 100 | 50;
+  /** Whether downloads redirect (302), to another address of the same host. */
+  downloadRedirect: boolean;
   /** The media type of `init`'s parameters, which the document does not name. */
-  initBody: 'both' | 'json' | 'form';
+  initBody: 'both' | 'json' | 'form' | 'query';
   /** The destination of an upload, which `init` does not document: the root, a path inside `filename`, or a field `path`. */
   multipartPath: 'field' | 'filename' | 'root';
   /** `chunk_size` follows from size and `parts`. Or it is always the same, and `parts` must follow from it. */
@@ -57,12 +67,16 @@ export interface FiveSyncReadings {
 }
 
 export const fiveSyncReadings: FiveSyncReadings = {
+  ...wireReadings,
   pathFilter: 'exact',
   listItems: 'full',
   limitOver100: 'refused',
   tooLarge: '400',
   emptyContent: 'stored',
   existingName: 'new-version',
+  order: 'ascending',
+  maxLimit: 100,
+  downloadRedirect: false,
   initBody: 'both',
   multipartPath: 'field',
   chunkSize: 'from-parts',

@@ -4,7 +4,7 @@ import { mimeType } from '../content/mime.js';
 import { parseRange } from '../content/range.js';
 import { type Answer, type Exchange, jsonAnswer } from '../http/exchange.js';
 import { validatorHeaders } from '../http/validator.js';
-import { iso } from './clock.js';
+import { dated } from './clock.js';
 import type { Method, Resource } from './dialect.js';
 import { briefly, fully } from './entities.js';
 import { badRange, badRequest, notFound } from './errors.js';
@@ -24,7 +24,11 @@ export function resources(world: World): Resource[] {
 
   function read(exchange: Exchange): Answer | Promise<Answer> {
     const file = fileOf(exchange);
-    return booleanOf(exchange.query.get('download'), 'download') ? download(exchange, file) : jsonAnswer(fully(file));
+    if (booleanOf(exchange.query.get('download'), 'download') && readings.downloadRedirect)
+      return { status: 302, headers: { location: `/v1/content/${file.id}` } };
+    return booleanOf(exchange.query.get('download'), 'download')
+      ? download(exchange, file)
+      : jsonAnswer(fully(file, readings));
   }
 
   /** "If true, returns the file binary instead of metadata". */
@@ -45,15 +49,15 @@ export function resources(world: World): Resource[] {
     const page = integerOf(query.get('page') ?? '1', 'page', 1);
     const asked = integerOf(query.get('limit') ?? '20', 'limit', 1);
     if (asked > 100 && readings.limitOver100 === 'refused') throw badRequest('limit is at most 100.');
-    const limit = Math.min(asked, 100);
+    const limit = Math.min(asked, readings.maxLimit);
     const found = files.list(filterOf(query.get('path')), orderOf(query.get('order_by')));
     const items = found.slice((page - 1) * limit, page * limit).map(item);
     return jsonAnswer({ items, total: found.length, page, limit });
   }
 
   function item(file: FileRecord): object {
-    if (readings.listItems === 'brief') return briefly(file);
-    const full = fully(file);
+    if (readings.listItems === 'brief') return briefly(file, readings);
+    const full = fully(file, readings);
     if (readings.listItems === 'no-path') delete full.path;
     return full;
   }
@@ -69,7 +73,7 @@ export function resources(world: World): Resource[] {
     if (readings.cursor === 'refused' && query.has('cursor')) throw badRequest('There is no parameter cursor.');
     const { events, last, more } = feed.changes(since, filterOf(query.get('path')), after);
     return jsonAnswer({
-      events: events.map(({ file, action, at }) => ({ id: file, action, timestamp: iso(at) })),
+      events: events.map(({ file, action, at }) => ({ id: file, action, timestamp: dated(readings, at) })),
       cursor: `c_${last.toString(36)}`,
       has_more: more,
     });
@@ -85,6 +89,7 @@ export function resources(world: World): Resource[] {
       label: (method, query) => `/files/{id}${method === 'GET' && query.has('download') ? '?download' : ''}`,
       methods: { GET: get(read, ['download']), DELETE: { query: [], writes: true, handle: remove } },
     },
+    { path: '/content/:id', label: '/files/{id}?download', methods: { GET: get((x) => download(x, fileOf(x)), []) } },
     { path: '/changes', label: '/changes', methods: { GET: get(changes, ['since', 'path', 'cursor']) } },
   ];
 }

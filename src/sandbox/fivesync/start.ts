@@ -74,7 +74,7 @@ export async function startFiveSync(options: FiveSyncOptions): Promise<FiveSyncS
   const store = new FiveSyncStore(files, blobs);
   const rate = new RollingLimit(settings, readings, clock);
   const spoken = dialect(tokens, rate, settings, clock);
-  const services = { log, faults, settings, now, tls: options.tls };
+  const services = { log, faults, settings, readings, now, tls: options.tls };
   const world = { files, feed, uploads, blobs, clock, readings, settings };
   const api = new Listener('api', services, spoken, resources(world));
   const endpoints = { api: '' };

@@ -2,7 +2,7 @@
 import type { StoredContent } from '../content/blobs.js';
 import { type Answer, type Exchange, formType, jsonAnswer, jsonType, multipartType } from '../http/exchange.js';
 import { boundaryOf, type FormPart, formParts, MultipartError } from '../http/multipart.js';
-import { iso } from './clock.js';
+import { dated } from './clock.js';
 import type { Method, Resource } from './dialect.js';
 import { briefly } from './entities.js';
 import { badRequest, tooLarge as tooLargeForHttp } from './errors.js';
@@ -23,7 +23,8 @@ export function uploadCalls(world: World): { put: Method; multipart: Resource[] 
       `A file of more than ${settings.simpleUploadLimit / 1e6} MB needs the Multipart Upload endpoint.`,
     );
 
-  const answered = (file: FileRecord): Answer => jsonAnswer({ ...briefly(file), name: files.asked.told(file) }, 201);
+  const answered = (file: FileRecord): Answer =>
+    jsonAnswer({ ...briefly(file, readings), name: files.asked.told(file) }, 201);
 
   /** "Upload a single file." The fields may come before the file or after it. */
   async function put(exchange: Exchange): Promise<Answer> {
@@ -68,7 +69,7 @@ export function uploadCalls(world: World): { put: Method; multipart: Resource[] 
     const place = placeOf(text('filename'), fields.get('path'));
     const size = integerOf(text('size'), 'size', 1);
     const upload = await uploads.init(place, size, integerOf(text('parts'), 'parts', 1));
-    return jsonAnswer({ upload_id: upload.id, chunk_size: upload.chunk, expires: iso(upload.expires) });
+    return jsonAnswer({ upload_id: upload.id, chunk_size: upload.chunk, expires: dated(readings, upload.expires) });
   }
 
   function placeOf(filename: string, path: string | undefined): Place {
@@ -80,6 +81,8 @@ export function uploadCalls(world: World): { put: Method; multipart: Resource[] 
   async function initFields(exchange: Exchange): Promise<Map<string, string>> {
     const { mediaType } = exchange;
     const { initBody } = readings;
+    if (initBody === 'query' && !exchange.hasBody) return new Map(exchange.query);
+    if (initBody === 'query') throw badRequest('The parameters belong into the query.');
     if (mediaType === jsonType && initBody !== 'form') return jsonFields(await shortText(exchange));
     if (mediaType === formType && initBody !== 'json') return new Map(new URLSearchParams(await shortText(exchange)));
     if (mediaType === multipartType && initBody !== 'json')
@@ -101,11 +104,12 @@ export function uploadCalls(world: World): { put: Method; multipart: Resource[] 
     return answered(await uploads.complete(exchange.id()));
   }
 
-  const write = (handle: Method['handle']): Method => ({ query: [], writes: true, handle });
+  const write = (handle: Method['handle'], query: readonly string[] = []): Method => ({ query, writes: true, handle });
+  const initQuery = ['filename', 'size', 'parts', 'path'];
   return {
     put: write(put),
     multipart: [
-      { path: '/files/multipart/init', label: '/files/multipart/init', methods: { POST: write(init) } },
+      { path: '/files/multipart/init', label: '/files/multipart/init', methods: { POST: write(init, initQuery) } },
       {
         path: '/files/multipart/:id/:part',
         label: '/files/multipart/{upload_id}/{part}',

@@ -1,5 +1,6 @@
 /** The entities of the documents: UserResponse, FileResponse, FolderResponse, with every documented field and its type. */
 import { mimeType } from '../content/mime.js';
+import { dateOf } from '../http/wire.js';
 import type { FourSharedName } from '../options.js';
 import type { Readings, Settings } from './options.js';
 import type { Account } from './state/account.js';
@@ -37,7 +38,7 @@ export interface FileResponse {
   id: string;
   name: string;
   size: number;
-  modified: string;
+  modified: string | number;
   description: string | null;
   tags: string[] | null;
   path: string;
@@ -59,7 +60,7 @@ export interface FolderResponse {
   description: string;
   parentId: string | null;
   path: string;
-  modified: string;
+  modified: string | number;
   access: string;
   numChildren: number;
   numFiles: number;
@@ -123,7 +124,7 @@ export class Entities {
       id: file.id,
       name: folderPath === undefined ? account.asked.told(file) : file.name,
       size: file.size,
-      modified: date(file.modified),
+      modified: date(readings, file.modified),
       description: added.has('description') ? file.description : null,
       tags: added.has('tags') ? file.tags : null,
       path: folderPath === undefined ? account.path(file) : `${folderPath}/${file.name}`,
@@ -149,7 +150,7 @@ export class Entities {
       description: folder.description,
       parentId: folder.parentId,
       path: parentPath === undefined ? account.path(folder) : `${parentPath}/${folder.name}`,
-      modified: date(folder.modified),
+      modified: date(this.readings, folder.modified),
       access: folder.access,
       numChildren: counts.folders,
       numFiles: counts.files,
@@ -164,8 +165,8 @@ export class Entities {
   }
 }
 
-function date(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
+function date(readings: Readings, milliseconds: number): string | number {
+  return dateOf(readings, new Date(milliseconds).toISOString());
 }
 
 function linkName(name: string): string {

@@ -1,6 +1,7 @@
 /** The options of a 4shared or 4Sync sandbox: size, speed, and which plausible reading of the documents it follows. */
 import type { StoredNames, ToldNames } from '../content/stored-names.js';
 import type { Validator } from '../http/validator.js';
+import { type WireReadings, wireReadings } from '../http/wire.js';
 import { applyKnown, type CommonOptions, type FourSharedName, type Speed } from '../options.js';
 
 /** A consumer (application) and the access token of the sandbox's one user. */
@@ -12,7 +13,11 @@ export interface SandboxCredentials {
 }
 
 /** Behaviour on which the documents are silent or contradict themselves. A client must work with every value. */
-export interface Readings {
+export interface Readings extends WireReadings {
+  /** GET requests of folders are headed `/folders/{id}…`, and their URLs are `/folder/{id}…`: which of the two is served. */
+  folderPaths: 'both' | 'folder' | 'folders';
+  /** "GET /upload/{id}" is the heading, and `/upload/{id}/status` the URL: which of the two is served. */
+  statusPath: 'both' | 'status' | 'bare';
   /** `GET /folder/{id}/children` "RETURNS FolderResponse": an object with `folders`, or a bare array. */
   childrenShape: 'object' | 'array';
   /** A `Range` download: 206, or 200 with the part (as the document says literally), or Range ignored: 200 and everything. */
@@ -73,6 +78,9 @@ export interface Readings {
 }
 
 export const defaultReadings: Readings = {
+  ...wireReadings,
+  folderPaths: 'both',
+  statusPath: 'both',
   childrenShape: 'object',
   rangeAnswer: '206',
   validator: 'etag',

@@ -1,7 +1,9 @@
 /** Sends answers, whole or damaged by the fault plan, and counts the bytes sent. */
+import { gzipSync } from 'node:zlib';
 import type { FaultAction } from '../faults.js';
 import { type Answer, ConnectionCut, type Exchange, flipped } from './exchange.js';
 import { keepPace } from './pacer.js';
+import type { WireReadings } from './wire.js';
 
 const piece = 64 * 1024;
 
@@ -15,16 +17,20 @@ interface Manner {
   pieceBytes?: number;
 }
 
-export async function deliver(exchange: Exchange, answer: Answer): Promise<void> {
+export async function deliver(exchange: Exchange, answer: Answer, readings: WireReadings): Promise<void> {
   const { response, fault, entry, pacer, request } = exchange;
   if (request.socket.destroyed) throw new ConnectionCut();
   const spoilt = fault ? spoil(exchange, answer, fault) : { answer, manner: undefined };
-  answer = spoilt.answer;
+  answer = readings.coding === 'gzip' ? packed(spoilt.answer) : spoilt.answer;
   const { manner } = spoilt;
   const source = bodyOf(answer);
   const headers: Record<string, string> = { ...answer.headers };
   const bare = answer.status === 204 || answer.status === 304;
-  if (!bare && headers['content-length'] === undefined) headers['content-length'] = String(source.length);
+  // Without a length Node.js sends it chunked.
+  if (!bare && readings.lengths === 'told') headers['content-length'] ??= String(source.length);
+  if (readings.connections === 'closed') headers.connection = 'close';
+  if (readings.interim === '100') response.writeContinue();
+  if (readings.interim === '103') response.writeEarlyHints({ link: '</style.css>; rel=preload; as=style' });
   entry.status = answer.status;
   response.writeHead(answer.status, headers);
   if (!manner && !pacer.limited && source.whole) {
@@ -98,6 +104,12 @@ async function write({ response, entry }: Exchange, part: Buffer): Promise<void>
       }
     });
   });
+}
+
+function packed(answer: Answer): Answer {
+  if ('content' in answer || !answer.headers?.['content-type']?.startsWith('application/json')) return answer;
+  const headers = { ...answer.headers, 'content-encoding': 'gzip' };
+  return { ...answer, headers, body: gzipSync(Buffer.from(answer.body ?? '')) };
 }
 
 interface Source {

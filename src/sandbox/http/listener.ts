@@ -16,12 +16,14 @@ import { Refusal } from '../refusal.js';
 import { deliver } from './deliver.js';
 import { type Answer, ConnectionCut, type Exchange, jsonAnswer, noContent, type Resource } from './exchange.js';
 import { Pacer } from './pacer.js';
+import type { WireReadings } from './wire.js';
 
 /** The services that all ports of a sandbox share. */
 export interface Services {
   log: RequestLog;
   faults: FaultPlan;
   settings: Speed;
+  readings: WireReadings;
   now: () => number;
   /** Absent: plain HTTP. */
   tls?: Tls | undefined;
@@ -138,7 +140,7 @@ export class Listener<M, X extends Exchange = Exchange> {
     const answer = early ?? (await this.#answer(exchange, resource, refusal));
     try {
       const late = fault ? await this.#after(exchange, fault, answer) : answer;
-      await deliver(exchange, late);
+      await deliver(exchange, late, services.readings);
     } finally {
       if ('content' in answer) await answer.content.close();
     }

@@ -1,4 +1,4 @@
-/** `/folder/{id}` and `/folders/{id}`: the documents write both, and both are served. */
+/** `/folder/{id}` and `/folders/{id}`: the documents write both. */
 
 import { type Answer, jsonAnswer, noContent } from '../../http/exchange.js';
 import type { Call, Resource } from '../call.js';
@@ -92,12 +92,19 @@ export function folderResources(world: World): Resource[] {
     return answer(folder);
   }
 
-  const item = { GET: call((x) => answer(folderOf(x))), PUT: call(update, 'form'), DELETE: call(remove, 'any') };
+  /** A GET under one of the two spellings. */
+  const get = (base: string, handler: (exchange: Call) => Answer) => ({
+    GET: call((exchange) => {
+      if (readings.folderPaths !== 'both' && `/${readings.folderPaths}` !== base) throw refuse.notFound();
+      return handler(exchange);
+    }),
+  });
+  const item = { PUT: call(update, 'form'), DELETE: call(remove, 'any') };
   const post = (handler: (exchange: Call) => Answer) => ({ POST: call(handler, 'optional-form') });
   const spelled = (base: string): Resource[] => [
-    { path: `${base}/:id`, label: label(''), methods: item },
-    { path: `${base}/:id/children`, label: label('/children'), methods: { GET: call(children) } },
-    { path: `${base}/:id/files`, label: label('/files'), methods: { GET: call(files) } },
+    { path: `${base}/:id`, label: label(''), methods: { ...get(base, (x) => answer(folderOf(x))), ...item } },
+    { path: `${base}/:id/children`, label: label('/children'), methods: get(base, children) },
+    { path: `${base}/:id/files`, label: label('/files'), methods: get(base, files) },
     { path: `${base}/:id/copy`, label: label('/copy'), methods: post(copy) },
     { path: `${base}/:id/move`, label: label('/move'), methods: post(move) },
     { path: `${base}/:id/trash`, label: label('/trash'), methods: post(trash) },

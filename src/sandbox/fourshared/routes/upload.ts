@@ -108,13 +108,16 @@ export function uploadResources(world: World): Resource[] {
   }
 
   /** "308 Chunked Upload and Range header … if the file upload was completed, returns HTTP status code 201 Created" */
-  function status(exchange: Call): Answer {
-    const file = rules.file(exchange.id());
-    rules.assertLive(file);
-    if (file.upload) return noContent(308, rangeHeader(file));
-    if (!file.chunked) throw refuse.notFound();
-    return noContent(201);
-  }
+  const status =
+    (path: 'status' | 'bare') =>
+    (exchange: Call): Answer => {
+      if (readings.statusPath !== 'both' && readings.statusPath !== path) throw refuse.notFound();
+      const file = rules.file(exchange.id());
+      rules.assertLive(file);
+      if (file.upload) return noContent(308, rangeHeader(file));
+      if (!file.chunked) throw refuse.notFound();
+      return noContent(201);
+    };
 
   function notOffered(): Answer {
     throw refuse.notImplemented();
@@ -127,9 +130,9 @@ export function uploadResources(world: World): Resource[] {
     {
       path: '/upload/:id',
       label: '/upload/{id}',
-      methods: { POST: call(chunk, 'octets'), GET: call(status) },
+      methods: { POST: call(chunk, 'octets'), GET: call(status('bare')) },
     },
-    { path: '/upload/:id/status', label: '/upload/{id}/status', methods: { GET: call(status) } },
+    { path: '/upload/:id/status', label: '/upload/{id}/status', methods: { GET: call(status('status')) } },
     { path: '/user/picture', label: '/user/picture', methods: { PUT: call(notOffered, 'octets') } },
   ];
 }
